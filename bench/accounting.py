@@ -1,0 +1,39 @@
+"""What the operating system says a process has used (proc(5)): nothing is taken from the process's own word."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_TICK: Final = os.sysconf("SC_CLK_TCK")
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One reading. CPU is user and system time of all threads, in seconds."""
+
+    at: float  # monotonic seconds
+    cpu_s: float
+    rss_bytes: int
+    threads: int
+
+
+def usage(pid: int) -> Usage:
+    """Read a process. Raises `FileNotFoundError` if there is none."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    cpu = (int(fields[11]) + int(fields[12])) / _TICK  # utime and stime are fields 14 and 15
+    return Usage(time.monotonic(), cpu, int(fields[21]) * _PAGE, int(fields[17]))
+
+
+def core_busy(core: int) -> tuple[float, float]:
+    """Return the seconds that a core has been busy since boot, and those it has been in all."""
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *counted = line.split()
+        if name == f"cpu{core}":
+            ticks = [int(count) for count in counted[:8]]  # user nice system idle iowait irq softirq steal
+            return (sum(ticks) - ticks[3] - ticks[4]) / _TICK, sum(ticks) / _TICK
+    raise ValueError(f"this machine has no core {core}")

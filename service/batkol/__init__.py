@@ -1,0 +1,3 @@
+"""Batkol: phone calls become text, utterance by utterance."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,5 @@
+"""`python -m batkol`."""
+
+from batkol.main import app
+
+app()

@@ -1,0 +1,264 @@
+"""The composition root: settings in, a running service out."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import msgspec
+import structlog
+from fastapi import FastAPI
+from starlette.routing import WebSocketRoute
+
+from batkol import __version__
+from batkol.audio import vad
+from batkol.calls.bus import Bus
+from batkol.calls.call import Services
+from batkol.calls.listening import Listener
+from batkol.calls.registry import Calls
+from batkol.flags.flags import Flags
+from batkol.google.channels import Channels
+from batkol.google.recognizer import SingleRecognizer
+from batkol.google.session import Speech
+from batkol.google.wire import recognition
+from batkol.live.live import Live, source_named
+from batkol.live.tuning import Tuning
+from batkol.settings import Settings
+from batkol.speech.punctuation import punctuate
+from batkol.speech.utterance import Source
+from batkol.telemetry.metrics import Metrics
+from batkol.transcription import Recognizer, Recognizers
+from batkol.twilio.twiml import stream_url
+from batkol.web import internal, voice
+from batkol.web.media import Gate, MediaSocket
+from batkol.web.probes import exposition, probes
+from batkol.web.server import listening
+from batkol.whisper.http import WhisperServer
+from batkol.whisper.local import LocalWhisper
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Service:
+    """A running service: the ports it is bound to, and what is inside."""
+
+    settings: Settings
+    calls: Calls
+    bus: Bus
+    live: Live
+    flags: Flags
+    listener: Listener
+    channels: Channels
+    metrics: Metrics
+    port: int = 0
+    internal_port: int = 0
+    started_at: float = 0.0
+
+    def status(self) -> dict[str, Any]:
+        """What `GET /v1/status` answers."""
+        settings, live = self.settings, self.live
+        return {
+            "version": __version__,
+            "voice_agent": settings.voice_agent,
+            "pod": settings.pod_name,
+            "uptime_s": round(time.monotonic() - self.started_at, 1),
+            "draining": self.calls.draining,
+            "active_calls": len(self.calls),
+            "max_calls": self.calls.limit,
+            "tuning": {
+                **msgspec.structs.asdict(live.tuning),
+                "applied_at": live.status().applied_at,
+            },
+            "live": msgspec.to_builtins(live.status()),
+            "flags": msgspec.to_builtins(self.flags.status()),
+            "recognizer": {
+                "endpoint": settings.gcp_stt_endpoint or "google",
+                "language": settings.gcp_stt_language,
+                "model": settings.gcp_stt_model,
+                "streams": self.channels.streams,
+                "connections": self.channels.connections,
+            },
+            "vad": asdict(self.listener.status()),
+            "subscribers": self.bus.subscribers,
+        }
+
+    def why_not_ready(self) -> str | None:
+        """The reason why this pod should get no new call, or None."""
+        return "draining" if self.calls.draining else None
+
+    async def leave(self) -> None:
+        """Drain: no new call, the live ones to their end or the time limit, each last utterance delivered."""
+        timeout = self.settings.drain_timeout_s
+        log.info("[DRAIN] no new calls", active_calls=len(self.calls), timeout_s=timeout)
+        if not await self.calls.drain(timeout):
+            log.warning("[DRAIN] time is up; the remaining calls are ended", active_calls=len(self.calls))
+            await self.calls.end_all("drained")
+        log.info("[DRAIN] done")
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Service]:
+    """Start everything and serve; leaving it ends what is left at once (call `Service.leave` before).
+
+    Raises `ConfigurationError` for what cannot work. Must be entered on the loop that runs the calls.
+    """
+    _say(settings)
+    async with AsyncExitStack() as stack:
+        metrics = Metrics()
+        stack.callback(metrics.close)
+        live = Live(source_named(settings.live_source), defaults=_tuning(settings))
+        await _own(stack, live.run(), "live")
+        await live.ready()
+        flags = await Flags.start(
+            provider=settings.flags_provider,
+            fallback=settings.enable_streaming_stt,
+            live=live,
+            counter=metrics,
+        )
+        stack.push_async_callback(flags.close)
+        channels = Channels(endpoint=settings.gcp_stt_endpoint, insecure=settings.gcp_stt_insecure)
+        await channels.start()
+        stack.push_async_callback(channels.close)
+        engine = await asyncio.to_thread(vad.create, settings.vad)
+        listener = Listener(engine, fallback=lambda: vad.create("webrtc"))
+        stack.push_async_callback(listener.aclose)
+        calls = Calls(limit=settings.max_calls, metrics=metrics)
+        await _own(stack, calls.run(), "calls.heartbeat")
+        service = Service(
+            settings=settings,
+            calls=calls,
+            bus=Bus(),
+            live=live,
+            flags=flags,
+            listener=listener,
+            channels=channels,
+            metrics=metrics,
+            started_at=time.monotonic(),
+        )
+        recognizers = _recognizers(settings, channels, metrics, stack)
+        public, private = _apps(service, recognizers)
+        service.port = await stack.enter_async_context(listening(public, settings.host, settings.port))
+        service.internal_port = await stack.enter_async_context(
+            listening(private, settings.internal_host, settings.internal_port)
+        )
+        stack.push_async_callback(calls.end_all, "drained")
+        log.info("[CFG] listening", port=service.port, internal_port=service.internal_port)
+        yield service
+
+
+def _apps(service: Service, recognizers: Recognizers) -> tuple[FastAPI, FastAPI]:
+    settings, metrics, calls = service.settings, service.metrics, service.calls
+    services = Services(
+        bus=service.bus,
+        recognizers=recognizers,
+        flags=service.flags,
+        live=service.live,
+        listener=service.listener,
+        metrics=metrics,
+        language=settings.gcp_stt_language,
+        pod=settings.pod_name,
+        log_transcripts=settings.log_transcripts,
+    )
+    signed = settings.twilio_auth_token if settings.twilio_validate_signatures else ()
+    keys = settings.twilio_auth_token or (secrets.token_urlsafe(32),)
+    base = settings.public_base_url
+    gate = Gate(url=stream_url(base) if base else "", auth_tokens=signed, token_keys=keys)
+    public = FastAPI(title="Batkol, public", version=__version__, openapi_url=None)
+    public.include_router(probes(service.why_not_ready))
+    public.include_router(
+        voice.routes(
+            voice.VoiceSettings(
+                public_base_url=base,
+                auth_tokens=signed,
+                token_keys=keys,
+                token_ttl_s=settings.stream_token_ttl_s,
+                agent=settings.voice_agent,
+                language=settings.gcp_stt_language,
+                overflow_url=settings.overflow_url,
+            ),
+            calls,
+            metrics,
+        )
+    )
+    media = MediaSocket(gate=gate, calls=calls, services=services)
+    public.router.routes.append(WebSocketRoute("/twilio/media", endpoint=media))
+    private = FastAPI(title="Batkol, internal", version=__version__)
+    private.include_router(probes(service.why_not_ready))
+    private.include_router(exposition(metrics))
+    private.include_router(
+        internal.routes(calls=calls, bus=service.bus, status=service.status, api_token=settings.api_token)
+    )
+    metrics.gauge("batkol.calls.active", "Live calls.", lambda: len(calls))
+    metrics.gauge("batkol.calls.limit", "Calls this process takes.", lambda: calls.limit)
+    metrics.gauge("batkol.google.streams", "Streams and requests to Google.", lambda: service.channels.streams)
+    return public, private
+
+
+def _recognizers(settings: Settings, channels: Channels, metrics: Metrics, stack: AsyncExitStack) -> Recognizers:
+    config = recognition(settings.gcp_stt_language, settings.gcp_stt_model)
+    fallbacks: list[tuple[Source, Recognizer]] = [(Source.SINGLE, SingleRecognizer(channels, config))]
+    whisper = _whisper(settings)
+    if whisper is not None:
+        stack.push_async_callback(whisper.close)
+        fallbacks.append((Source.WHISPER, whisper))
+    speech = Speech(channels=channels, config=config, on_written=metrics.written.record)
+    return Recognizers(speech=speech, fallbacks=tuple(fallbacks), punctuate=punctuate)
+
+
+def _whisper(settings: Settings) -> WhisperServer | LocalWhisper | None:
+    language = settings.gcp_stt_language.partition("-")[0].replace("iw", "he")
+    if settings.whisper_url:
+        return WhisperServer(
+            url=settings.whisper_url,
+            model=settings.whisper_model or "whisper-1",
+            language=language,
+            api_key=settings.whisper_api_key,
+            timeout=settings.whisper_timeout_s,
+        )
+    if settings.whisper_model:
+        return LocalWhisper(model=settings.whisper_model, language=language)
+    return None
+
+
+def _tuning(settings: Settings) -> Tuning:
+    return Tuning(
+        batch_ms=settings.stt_batch_ms,
+        partial_debounce_ms=settings.stt_partial_debounce_ms,
+        final_timeout_ms=settings.stt_final_timeout_ms,
+        silence_ms=settings.vad_silence_ms,
+        minimum_speech_ms=settings.vad_minimum_speech_ms,
+        pre_roll_ms=settings.vad_pre_roll_ms,
+    )
+
+
+async def _own(stack: AsyncExitStack, work: Any, name: str) -> None:
+    """Run `work` until the stack is left; its death before that is a fault of ours, and loud."""
+    task = asyncio.create_task(work, name=name)
+
+    def died(done: asyncio.Task[None]) -> None:
+        if not done.cancelled() and (error := done.exception()) is not None:
+            log.critical("[CFG] a part of the service died; restart this pod", part=name, exc_info=error)
+
+    task.add_done_callback(died)
+
+    async def stop() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    stack.push_async_callback(stop)
+
+
+def _say(settings: Settings) -> None:
+    log.info(f"[CFG] ENABLE_STREAMING_STT={str(settings.enable_streaming_stt).lower()}")
+    shown: Mapping[str, Any] = settings.model_dump(
+        exclude={"twilio_auth_token", "api_token", "whisper_api_key", "enable_streaming_stt"}
+    )
+    log.info("[CFG] settings", version=__version__, **shown)
+    if not settings.twilio_validate_signatures:
+        log.warning("[CFG] TWILIO_VALIDATE_SIGNATURES=false: ANYBODY can open a call on this service; development only")

@@ -1,0 +1,128 @@
+"""Makes speech out of probabilities: where it begins, and where it ends.
+
+A detector says of each window how much it sounds like speech; a caller breathes, clicks a pen and pauses
+inside a sentence. The segmenter starts at speech that lasts, ends at silence that lasts, and reaches back a
+little for the first consonant, which a detector hears late. All in audio time: absolute samples of the call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from batkol.audio.mulaw import SAMPLES_PER_MS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmenterSettings:
+    """When speech has begun and ended; docs/vad.md tells what each is good for. Raises `ValueError`."""
+
+    threshold: float = 0.5
+    """Probability from which a window is speech."""
+    release_threshold: float = 0.35
+    """Probability below which speech is over: lower, so that a soft syllable does not end it."""
+    minimum_speech_ms: int = 96
+    """Speech without a break that starts a segment: three windows of Silero. Shorter is a click."""
+    silence_ms: int = 480
+    """Silence that ends a segment (hang-over): longer than the pauses between words."""
+    pre_roll_ms: int = 300
+    """How far before the first speech window a segment begins."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.release_threshold <= self.threshold <= 1:
+            raise ValueError(
+                "the speech thresholds need 0 < release threshold <= threshold <= 1, "
+                f"not {self.release_threshold} and {self.threshold}"
+            )
+        if self.minimum_speech_ms < 0 or self.silence_ms <= 0 or self.pre_roll_ms < 0:
+            raise ValueError(
+                "minimum speech and pre-roll cannot be negative and the silence that ends speech must be "
+                f"positive, not {self.minimum_speech_ms}, {self.pre_roll_ms} and {self.silence_ms} ms"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """Speech begins. All in absolute samples."""
+
+    at: int
+    """Where to listen from: `speech_at` less the pre-roll, never before the previous segment's end."""
+    speech_at: int
+    """The first sample of the first window of speech."""
+    decided_at: int
+    """The audio that had to be heard to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded:
+    """Speech is over. All in absolute samples."""
+
+    at: int
+    """The end of the last window of speech."""
+    decided_at: int
+    """The audio that had to be heard to know: `at` and the silence after it."""
+
+
+SpeechEvent = SpeechStarted | SpeechEnded
+
+
+class Segmenter:
+    """Fed windows in order, returns events; starts and ends alternate, beginning with a start.
+
+    `settings` may be replaced at any time and counts from the next window on.
+    """
+
+    __slots__ = ("_last_speech_end", "_open", "_previous_end", "_run_start", "_sounding", "settings")
+
+    def __init__(self, settings: SegmenterSettings) -> None:
+        self.settings = settings
+        self._open = False
+        self._sounding = False  # the previous window was speech: the lower threshold holds
+        self._run_start = 0  # where the unbroken run of speech windows began
+        self._last_speech_end = 0
+        self._previous_end = 0  # of the segment before
+
+    @property
+    def speaking(self) -> bool:
+        """Whether a segment is open."""
+        return self._open
+
+    def hear(self, probability: float, start: int, end: int) -> tuple[SpeechEvent, ...]:
+        """Take the decision on the window [start, end); a boolean is a probability too.
+
+        Windows come in order and do not overlap. One that was left out counts as silence.
+        """
+        if self._sounding and start > self._last_speech_end:
+            self._sounding = False
+        limit = self.settings.release_threshold if self._sounding else self.settings.threshold
+        if probability < limit:
+            self._sounding = False
+            return self._end_by(end)
+        late = self._end_by(start)  # windows were left out, and with them the end
+        if not self._sounding:
+            self._sounding = True
+            self._run_start = start
+        self._last_speech_end = end
+        return late + self._start_by(end)
+
+    def flush(self, at: int) -> tuple[SpeechEvent, ...]:
+        """The call ended at sample `at`: end what is open, and forget what was too short to begin."""
+        self._sounding = False
+        return self._ended(max(at, self._last_speech_end)) if self._open else ()
+
+    def _start_by(self, end: int) -> tuple[SpeechEvent, ...]:
+        settings = self.settings
+        if self._open or end - self._run_start < settings.minimum_speech_ms * SAMPLES_PER_MS:
+            return ()
+        self._open = True
+        at = max(self._run_start - settings.pre_roll_ms * SAMPLES_PER_MS, self._previous_end)
+        return (SpeechStarted(at=at, speech_at=self._run_start, decided_at=end),)
+
+    def _end_by(self, end: int) -> tuple[SpeechEvent, ...]:
+        if not self._open or end - self._last_speech_end < self.settings.silence_ms * SAMPLES_PER_MS:
+            return ()
+        return self._ended(end)
+
+    def _ended(self, decided_at: int) -> tuple[SpeechEvent, ...]:
+        self._open = False
+        self._previous_end = self._last_speech_end
+        return (SpeechEnded(at=self._last_speech_end, decided_at=decided_at),)

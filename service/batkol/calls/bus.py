@@ -1,0 +1,140 @@
+"""Hands each event to everybody who listens, without ever waiting for anybody.
+
+Every subscriber has a bounded queue of its own. One that is slow loses its own partials, oldest first; finals and
+the other events are kept for it up to a hard limit, and a subscriber that is still not reading then is let go. The
+publisher, which is the media path, only appends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import TracebackType
+from typing import Final, Self
+
+import structlog
+
+from batkol.calls.events import CallEnded, Event, PartialText
+
+CAPACITY: Final = 256
+"""Events that wait for one subscriber before its partials are dropped."""
+
+LIMIT: Final = 20 * CAPACITY
+"""Events that wait for one subscriber before it is taken for gone."""
+
+log = structlog.get_logger()
+
+
+class Subscription:
+    """One listener's queue; a context manager and an asynchronous iterator. Closing it ends the iteration."""
+
+    def __init__(self, bus: Bus, call_sid: str | None, capacity: int) -> None:
+        self._bus = bus
+        self._call_sid = call_sid
+        self._capacity = capacity
+        self._events: deque[Event] = deque()
+        self._more = asyncio.Event()
+        self._closed = False
+        self.dropped = 0
+        """Partials this subscriber was too slow for."""
+
+    def offer(self, event: Event) -> None:
+        """Queue the event, if it is for this subscriber. Never waits."""
+        if self._call_sid is not None and event.call_sid != self._call_sid:
+            return
+        if len(self._events) >= self._capacity and not self._makes_room_for(event):
+            return
+        self._events.append(event)
+        self._more.set()
+
+    def follows(self, call_sid: str) -> bool:
+        """Whether this subscription is for that call alone."""
+        return self._call_sid == call_sid
+
+    def _makes_room_for(self, event: Event) -> bool:
+        waiting = next((i for i, e in enumerate(self._events) if type(e) is PartialText), None)
+        if waiting is not None:
+            del self._events[waiting]
+            self.dropped += 1
+            return True
+        if type(event) is PartialText:
+            self.dropped += 1
+            return False
+        if len(self._events) < LIMIT:
+            return True
+        log.warning("[BUS] a subscriber has stopped reading and is let go", waiting=len(self._events))
+        self.close()
+        return False
+
+    def close(self) -> None:
+        """Stop listening. What waits is still delivered."""
+        self._closed = True
+        self._more.set()
+        self._bus.forget(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        """Wait for the next event. Cancelling it loses none."""
+        while not self._events:
+            if self._closed:
+                raise StopAsyncIteration
+            self._more.clear()
+            await self._more.wait()
+        return self._events.popleft()
+
+
+class Bus:
+    """All subscribers of the process."""
+
+    def __init__(self) -> None:
+        self._subscriptions: set[Subscription] = set()
+
+    def subscribe(self, call_sid: str | None = None, *, capacity: int = CAPACITY) -> Subscription:
+        """Listen to one call, or with None to all of them, from now on."""
+        subscription = Subscription(self, call_sid, capacity)
+        self._subscriptions.add(subscription)
+        return subscription
+
+    def forget(self, subscription: Subscription) -> None:
+        """Called by `Subscription.close`."""
+        self._subscriptions.discard(subscription)
+
+    def publish(self, event: Event) -> None:
+        """Queue the event for everybody it is for."""
+        for subscription in tuple(self._subscriptions):
+            subscription.offer(event)
+
+    @property
+    def subscribers(self) -> int:
+        return len(self._subscriptions)
+
+
+async def deliver(subscription: Subscription, callback: Callable[[Event], Awaitable[None] | None]) -> None:
+    """Call `callback` with each event until its call ends or the subscription is closed.
+
+    For plug-ins. A coroutine function runs in this task, a plain function in a thread, so it may block; one that
+    raises is logged and gets the next event. No call notices either. Cancelling it loses the event under way.
+    """
+    with subscription:
+        async for event in subscription:
+            try:
+                if inspect.iscoroutinefunction(callback):
+                    await callback(event)
+                else:
+                    await asyncio.to_thread(callback, event)
+            except Exception:
+                log.exception("[BUS] a subscriber's callback raised; it gets the next event")
+            if isinstance(event, CallEnded) and subscription.follows(event.call_sid):
+                return

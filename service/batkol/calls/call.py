@@ -1,0 +1,270 @@
+"""The owner of one call: its audio, its transcription, its voice, and everything that ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import structlog
+
+from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
+from batkol.audio.ring import Ring
+from batkol.audio.segmenter import SegmenterSettings, SpeechEvent, SpeechStarted
+from batkol.calls.bus import Bus
+from batkol.calls.identity import Identity
+from batkol.calls.listening import Listener
+from batkol.calls.playout import Playout
+from batkol.calls.reporter import Reporter
+from batkol.errors import PeerError
+from batkol.flags.context import CallContext
+from batkol.flags.flags import Decision, Flags
+from batkol.live.live import Live
+from batkol.live.tuning import Tuning
+from batkol.speech.utterances import LONGEST
+from batkol.telemetry.metrics import Metrics
+from batkol.transcription import Recognizers, Transcription
+from batkol.twilio.messages import Connected, Dtmf, Inbound, MalformedMessage, Mark, Media, Start, Stop, parse
+from batkol.twilio.stream import MediaStream
+
+HELD: Final = LONGEST + 10 * SAMPLE_RATE
+"""Samples the ring can hold: the longest utterance, and what surrounds it."""
+
+HOLD_S: Final = 1.0
+"""Seconds without media after which silence goes on in its place, by the wall clock."""
+
+CLEAN_CLOSE: Final = frozenset({1000, 1001, 1005})
+
+
+class Socket(Protocol):
+    """The WebSocket under a call, as an ASGI server gives it."""
+
+    async def receive(self) -> Mapping[str, Any]: ...
+    async def send_text(self, text: str) -> None: ...
+    async def close(self, code: int) -> None: ...
+
+
+Direct = Callable[[Callable[[bytes], None]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What all calls of the process share."""
+
+    bus: Bus
+    recognizers: Recognizers
+    flags: Flags
+    live: Live
+    listener: Listener
+    metrics: Metrics
+    language: str
+    pod: str
+    log_transcripts: bool
+
+
+class Call:
+    """One call, from Twilio's `start` to the end of its last utterance. `receive` never waits; `run` owns the rest."""
+
+    def __init__(self, identity: Identity, stream: MediaStream, services: Services) -> None:
+        self.identity = identity
+        self.log = structlog.get_logger().bind(call_sid=identity.call_sid)
+        self._services = services
+        self._stream = stream
+        self._loop = asyncio.get_running_loop()
+        self.started_at = self._loop.time()
+        self._accounted_to = self.started_at  # the clock up to which audio, or silence in its place, is in the ring
+        self._heard = False
+        self._over = asyncio.Event()
+        self.ended_by = ""
+        self._close_code = 1011
+        self._ring = Ring(capacity=HELD)
+        self.playout = Playout(identity.stream_sid)
+        self.reporter = Reporter(
+            identity,
+            bus=services.bus,
+            metrics=services.metrics,
+            log=self.log,
+            since=self._since,
+            log_transcripts=services.log_transcripts,
+        )
+        self._context = CallContext(
+            call_sid=identity.call_sid,
+            agent=identity.agent,
+            from_=identity.from_,
+            to=identity.to,
+            account_sid=identity.account_sid,
+            direction=identity.direction,
+            language=services.language,
+            pod=services.pod,
+        )
+        self.transcription = Transcription(
+            ring=self._ring,
+            recognizers=services.recognizers,
+            decide=self._decide,
+            tuning=lambda: services.live.tuning,
+            audience=self.reporter,
+            log=self.log,
+        )
+        self._tuning = services.live.tuning
+        self._ear = services.listener.open(self._ring, self._on_speech, _endpointing(self._tuning))
+
+    # -- media in ------------------------------------------------------------------------------------------------
+
+    def receive(self, text: str | bytes) -> None:
+        """Take one WebSocket message. The media path: no waiting, no logging, no task.
+
+        A message that makes no sense is counted and survived; what cannot be Twilio ends the call.
+        """
+        try:
+            self._take(text)
+        except PeerError as error:
+            self.log.warning("[CALL] closed: this is not a Twilio stream", err=str(error))
+            self.end("refused", close_code=error.close_code)
+
+    def _take(self, text: str | bytes) -> None:
+        try:
+            message = parse(text)
+        except MalformedMessage as error:
+            self._services.metrics.malformed.add(1, {"kind": error.kind})
+            self._stream.violation()
+            return
+        if type(message) is Media:
+            if audio := self._stream.hear(message):
+                self._append(audio)
+        else:
+            self._obey(message)
+
+    def _obey(self, message: Inbound) -> None:
+        """Take a message that is not sound."""
+        match message:
+            case Mark():
+                if name := self._stream.echo(message):
+                    self.reporter.mark_played(name)
+            case Dtmf():
+                if digit := self._stream.press(message):
+                    self.reporter.key_pressed(digit)
+            case Stop():
+                if self._stream.stop(message):
+                    self.end("stop")
+            case Start():
+                self._stream.start(message)
+            case Connected():
+                self._stream.connect(message)
+
+    def _append(self, audio: bytes) -> None:
+        if self._over.is_set():
+            return
+        self._ring.append(audio)
+        self._accounted_to = self._loop.time()
+        if not self._heard:
+            self._heard = True
+            self.transcription.start()
+        self.transcription.hear(self._ring.end)
+
+    def heartbeat(self, now: float) -> None:
+        """A few times a second: silence for a caller on hold, live tuning for the VAD, memory given back."""
+        if self._over.is_set():
+            return
+        if now - self._accounted_to >= HOLD_S:
+            silence = self._stream.fill(int((now - self._accounted_to) * SAMPLE_RATE))
+            self._append(silence)
+        if self._services.live.tuning is not self._tuning:
+            self._tuning = self._services.live.tuning
+            self._ear.tune(_endpointing(self._tuning))
+        self.transcription.release()
+
+    @property
+    def age(self) -> float:
+        """Seconds since the call began."""
+        return self._loop.time() - self.started_at
+
+    @property
+    def audio_ms(self) -> int:
+        """Audio so far, silence for gaps included."""
+        return self._ring.end // SAMPLES_PER_MS
+
+    @property
+    def gap_ms(self) -> int:
+        """Silence put in for audio that never came."""
+        return self._stream.counters.gap_ms
+
+    # -- its life --------------------------------------------------------------------------------------------------
+
+    def end(self, reason: str, *, close_code: int = 1000) -> None:
+        """The call is over, by whoever said so first; `run` delivers what is in hand and returns."""
+        if not self._over.is_set():
+            self.ended_by = reason
+            self._close_code = close_code
+            self._over.set()
+
+    def discard(self) -> None:
+        """There is no place for this call: it never was."""
+        self._ear.close()
+
+    async def run(self, socket: Socket, direct: Direct | None = None) -> None:
+        """Own the call until its last utterance is delivered and the socket is closed.
+
+        `direct` asks the server to hand messages to `receive` where it parses them; without it they are read from
+        the socket. Cancelling it drops what is under way; use `end` to finish it.
+        """
+        self.log.info("[CALL] started", stream_sid=self.identity.stream_sid, agent=self.identity.agent)
+        self.reporter.call_started(streaming=self._decide().enabled)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self.transcription.begin(tasks)
+                if direct is not None:
+                    direct(self.receive)
+                wire = (
+                    tasks.create_task(self._read(socket), name="call.read"),
+                    tasks.create_task(self.playout.run(socket.send_text), name="call.play"),
+                )
+                await self._over.wait()
+                for task in wire:
+                    task.cancel()
+                await self._ear.finish()
+                await self.transcription.finish()
+        finally:
+            self._ear.close()
+            self._report_end()
+        if self.ended_by != "dropped":
+            await socket.close(self._close_code)
+
+    def _report_end(self) -> None:
+        self.reporter.call_ended(
+            reason=self.ended_by or "error",
+            duration_s=self.age,
+            gap_ms=self.gap_ms,
+            close_code=self._close_code,
+        )
+
+    async def _read(self, socket: Socket) -> None:
+        while not self._over.is_set():
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                code = message.get("code", 1006)
+                self.end("closed" if code in CLEAN_CLOSE else "dropped", close_code=code)
+                return
+            text = message.get("text")
+            self.receive(message.get("bytes") or b"" if text is None else text)
+
+    def _decide(self) -> Decision:
+        return self._services.flags.streaming(self._context)
+
+    def _on_speech(self, event: SpeechEvent) -> None:
+        if isinstance(event, SpeechStarted):
+            self.transcription.speech_started(event.at, event.speech_at)
+        else:
+            self.transcription.speech_ended(event.at)
+
+    def _since(self, sample: int) -> float:
+        """Seconds since the caller spoke that sample; the newest one in the ring was spoken just before it came."""
+        return self._loop.time() - self._accounted_to + (self._ring.end - sample) / SAMPLE_RATE
+
+
+def _endpointing(tuning: Tuning) -> SegmenterSettings:
+    return SegmenterSettings(
+        minimum_speech_ms=tuning.minimum_speech_ms,
+        silence_ms=tuning.silence_ms,
+        pre_roll_ms=tuning.pre_roll_ms,
+    )

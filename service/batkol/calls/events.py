@@ -1,0 +1,96 @@
+"""What happens in a call, as its subscribers and the internal API see it.
+
+Every event carries the call's SID, a sequence number that counts the call's events from 1, and the wall-clock time it
+was made. Audio times are milliseconds since the call's first sample.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """Base of all events; `type` tells them apart on the wire."""
+
+    call_sid: str
+    seq: int
+    at: float  # Unix seconds
+
+
+class CallStarted(Event, frozen=True, tag="call.started"):
+    stream_sid: str
+    agent: str
+    direction: str
+    streaming: bool  # what the flag said when the call began
+
+
+class UtteranceEvent(Event, frozen=True):
+    utterance_id: str
+    index: int
+
+
+class UtteranceStarted(UtteranceEvent, frozen=True, tag="utterance.started"):
+    begin_ms: int  # with the pre-roll
+    speech_ms: int  # without it
+    mode: str
+    flag_variant: str | None
+    flag_reason: str | None
+
+
+class PartialText(UtteranceEvent, frozen=True, tag="partial"):
+    text: str
+    stability: float
+    number: int  # of this utterance's partials, from 1
+
+
+class FinalText(UtteranceEvent, frozen=True, tag="final"):
+    text: str
+    source: str  # final | interim | single | whisper | none
+    mode: str
+    begin_ms: int
+    end_ms: int
+    words: int
+    partials: int
+    first_partial_ms: float | None  # from the first sample of speech
+    latency_ms: float  # from the last sample of speech
+
+
+class RevisedText(UtteranceEvent, frozen=True, tag="revised"):
+    """A final that came after its interim was promoted: it corrects the record, not the reply."""
+
+    text: str
+    latency_ms: float
+
+
+class KeyPressed(Event, frozen=True, tag="dtmf"):
+    digit: str
+
+
+class MarkPlayed(Event, frozen=True, tag="mark"):
+    """Twilio played what came before this mark, or dropped it for a `clear`."""
+
+    name: str
+
+
+class CallEnded(Event, frozen=True, tag="call.ended"):
+    reason: str  # stop | closed | dropped | refused | drained | error
+    duration_s: float
+    utterances: int
+    words: int
+    finals: dict[str, int]  # by source
+    fallbacks: int
+    sessions: int  # streaming sessions opened
+    gap_ms: int
+    close_code: int | None
+
+
+AnyEvent = CallStarted | UtteranceStarted | PartialText | FinalText | RevisedText | KeyPressed | MarkPlayed | CallEnded
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def encode(event: Event) -> bytes:
+    """Return the event as JSON."""
+    return _ENCODER.encode(event)

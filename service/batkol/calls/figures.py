@@ -1,0 +1,37 @@
+"""What a call amounted to, counted as it happens: for its canonical log line, its last event, and the internal API."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Figures:
+    """Figures of one call."""
+
+    utterances: int = 0
+    partials: int = 0
+    words: int = 0
+    finals: Counter[str] = field(default_factory=Counter)  # by source
+    revised: int = 0
+    fallbacks: Counter[str] = field(default_factory=Counter)  # by step
+    sessions: int = 0
+    sessions_open: int = 0
+    slowest_final_ms: float = 0.0
+
+
+@dataclass(slots=True)
+class Progress:
+    """One utterance as its subscribers saw it. Times in ms: of audio, and of waiting."""
+
+    begin_ms: int
+    mode: str = ""
+    end_ms: int | None = None
+    partials: int = 0
+    first_partial_ms: float | None = None
+    latency_ms: float | None = None
+    text: str = ""
+    final: bool = False
+    source: str | None = None
+    revised: str | None = None

@@ -1,0 +1,71 @@
+"""One round of voice activity detection: what the worker thread does with the audio of many calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from batkol.audio import mulaw
+from batkol.audio.ring import Ring
+from batkol.audio.vad import VadEngine
+
+_BEHIND_MS = 5_000  # further behind than this (a starved thread), old audio is given up …
+_CATCH_UP_MS = 1_000  # … down to this much: the last second still matters, what came before is history
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One call's part in a round: the audio [start, until), whole windows unless it is the call's last."""
+
+    slot: int
+    audio: bytes
+    """Mu-law, filled up to whole windows with silence."""
+    start: int
+    until: int
+    windows: int
+
+
+def gather(ring: Ring, heard: int, *, slot: int, window: int, last: bool) -> Part:
+    """Return what `ring` has beyond `heard`: whole windows, and the rest too if it is the call's `last` part.
+
+    A part that starts later than `heard` gave up the audio between: the engine was more than 5 s behind.
+    """
+    behind = ring.end - heard
+    start = heard
+    if behind > _BEHIND_MS * mulaw.SAMPLES_PER_MS:
+        start += (behind - _CATCH_UP_MS * mulaw.SAMPLES_PER_MS) // window * window
+    windows, rest = divmod(ring.end - start, window)
+    if last and rest:
+        fill = mulaw.silence(window - rest)
+        return Part(slot, ring.read(start, ring.end) + fill, start, ring.end, windows + 1)
+    until = start + windows * window
+    return Part(slot, ring.read(start, until), start, until, windows)
+
+
+class Round:
+    """The parts of one round, scored in as few batches as their longest part has windows."""
+
+    __slots__ = ("_engine", "_parts", "batches", "windows")
+
+    def __init__(self, engine: VadEngine, parts: Sequence[Part]) -> None:
+        self._engine = engine
+        self._parts = parts
+        self.windows = sum(part.windows for part in parts)
+        self.batches = max((part.windows for part in parts), default=0)
+
+    def score(self) -> list[list[float]]:
+        """Return each part's scores, in order. Runs in the worker thread; raises what the engine raises."""
+        counts = np.array([part.windows for part in self._parts])
+        slots = np.array([part.slot for part in self._parts])
+        first = counts.cumsum() - counts
+        codes = np.frombuffer(b"".join(part.audio for part in self._parts), np.uint8)
+        pcm = mulaw.TABLE.take(codes).reshape(-1, self._engine.window)
+        scores = np.empty(self.windows, np.float32)
+        for step in range(self.batches):
+            calls = np.flatnonzero(counts > step)
+            rows = first[calls] + step
+            scores[rows] = self._engine.score(slots[calls], pcm.take(rows, axis=0))
+        flat = scores.tolist()
+        return [flat[at : at + count] for at, count in zip(first.tolist(), counts.tolist(), strict=True)]

@@ -1,0 +1,66 @@
+"""Sound, marks and `clear` on their way to Twilio.
+
+One task writes; everybody else only queues, in order. Sound is bounded: Twilio throws away what exceeds ten minutes
+of buffer (warning 31931), so that much is refused here, where somebody can be told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.errors import CallError
+from batkol.twilio.messages import encode_clear, encode_mark, encode_media
+
+LONGEST: Final = 600 * SAMPLE_RATE
+"""Ten minutes of mu-law, the most that Twilio buffers."""
+
+_PIECE: Final = SAMPLE_RATE // 2  # half a second a message: small enough for `clear` to cut in behind it
+
+Send = Callable[[str], Awaitable[None]]
+
+
+class Playout:
+    """What the caller is going to hear. Nothing here waits but `run`."""
+
+    def __init__(self, stream_sid: str) -> None:
+        self._stream_sid = stream_sid
+        self._queue: deque[bytes | str] = deque()
+        self._queued = 0  # samples
+        self._more = asyncio.Event()
+
+    def play(self, mulaw: bytes) -> None:
+        """Queue sound. Raises `CallError` if ten minutes wait already; none of it is queued then."""
+        if self._queued + len(mulaw) > LONGEST:
+            raise CallError("more than ten minutes of sound wait for the caller; clear before playing more")
+        for start in range(0, len(mulaw), _PIECE):
+            self._queue.append(mulaw[start : start + _PIECE])
+        self._queued += len(mulaw)
+        self._more.set()
+
+    def mark(self, name: str) -> None:
+        """Ask Twilio to say when everything queued so far has been heard, or dropped."""
+        self._queue.append(encode_mark(self._stream_sid, name))
+        self._more.set()
+
+    def clear(self) -> None:
+        """Stop talking: drop the sound that waits here, keep its marks, and have Twilio drop what it holds."""
+        self._queue = deque(item for item in self._queue if isinstance(item, str))
+        self._queued = 0
+        self._queue.append(encode_clear(self._stream_sid))
+        self._more.set()
+
+    async def run(self, send: Send) -> None:
+        """Write until cancelled; what was queued but not written is lost then, the call being over."""
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            while self._queue:
+                item = self._queue.popleft()
+                if isinstance(item, bytes):
+                    self._queued -= len(item)
+                    item = encode_media(self._stream_sid, item)
+                await send(item)

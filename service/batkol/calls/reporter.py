@@ -1,0 +1,204 @@
+"""Tells the world what a call's transcription brings forth: events, log lines, metrics, figures.
+
+The transcription calls it on the event loop, in the order things happen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Final
+
+from structlog.typing import FilteringBoundLogger
+
+from batkol.audio.mulaw import SAMPLES_PER_MS
+from batkol.calls.bus import Bus
+from batkol.calls.events import (
+    CallEnded,
+    CallStarted,
+    Event,
+    FinalText,
+    KeyPressed,
+    MarkPlayed,
+    PartialText,
+    RevisedText,
+    UtteranceStarted,
+)
+from batkol.calls.figures import Figures, Progress
+from batkol.calls.identity import Identity
+from batkol.flags.flags import Decision
+from batkol.speech.utterance import Source, Utterance
+from batkol.telemetry.metrics import Metrics
+
+KEPT: Final = 500
+"""Utterances of a call that the internal API can show."""
+
+
+class Reporter:
+    """One per call; `since(sample)` returns how many seconds ago the caller spoke that sample."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        bus: Bus,
+        metrics: Metrics,
+        log: FilteringBoundLogger,
+        since: Callable[[int], float],
+        log_transcripts: bool,
+    ) -> None:
+        self._identity = identity
+        self._bus = bus
+        self._metrics = metrics
+        self._log = log
+        self._since = since
+        self._log_transcripts = log_transcripts
+        self._seq = 0
+        self.figures = Figures()
+        self.utterances: OrderedDict[int, Progress] = OrderedDict()
+
+    # -- the call ----------------------------------------------------------------------------------------------
+
+    def call_started(self, *, streaming: bool) -> None:
+        identity = self._identity
+        self._publish(
+            CallStarted,
+            stream_sid=identity.stream_sid,
+            agent=identity.agent,
+            direction=identity.direction,
+            streaming=streaming,
+        )
+
+    def call_ended(self, *, reason: str, duration_s: float, gap_ms: int, close_code: int | None) -> None:
+        """Publish the last event and write the canonical line."""
+        figures = self.figures
+        summary = {
+            "reason": reason,
+            "duration_s": round(duration_s, 3),
+            "utterances": figures.utterances,
+            "words": figures.words,
+            "finals": dict(figures.finals),
+            "fallbacks": figures.fallbacks.total(),
+            "sessions": figures.sessions,
+            "gap_ms": gap_ms,
+            "close_code": close_code,
+        }
+        self._publish(CallEnded, **summary)
+        self._metrics.calls.add(1, {"reason": reason})
+        self._metrics.gap_ms.add(gap_ms)
+        self._log.info(
+            "[CALL] ended",
+            **summary,
+            partials=figures.partials,
+            revised=figures.revised,
+            slowest_final_ms=round(figures.slowest_final_ms),
+        )
+
+    def key_pressed(self, digit: str) -> None:
+        self._publish(KeyPressed, digit=digit)
+
+    def mark_played(self, name: str) -> None:
+        self._publish(MarkPlayed, name=name)
+
+    # -- its utterances (batkol.transcription.Audience) ------------------------------------------------------------
+
+    def utterance_started(self, utterance: Utterance, decision: Decision | None) -> None:
+        self.figures.utterances += 1
+        progress = Progress(begin_ms=_ms(utterance.begin), mode=utterance.mode)
+        self.utterances[utterance.index] = progress
+        if len(self.utterances) > KEPT:
+            self.utterances.popitem(last=False)
+        self._publish(
+            UtteranceStarted,
+            **self._which(utterance),
+            begin_ms=progress.begin_ms,
+            speech_ms=_ms(utterance.speech_at),
+            mode=utterance.mode,
+            flag_variant=decision.variant if decision else None,
+            flag_reason=decision.reason if decision else None,
+        )
+
+    def partial(self, utterance: Utterance, text: str, stability: float) -> None:
+        progress = self._progress(utterance)
+        progress.partials += 1
+        progress.text = text
+        if progress.first_partial_ms is None:
+            waited = self._since(utterance.speech_at)
+            progress.first_partial_ms = round(waited * 1000, 1)
+            self._metrics.first_partial.record(waited)
+        self.figures.partials += 1
+        self._metrics.partials.add(1)
+        self._publish(PartialText, **self._which(utterance), text=text, stability=stability, number=progress.partials)
+        self._log.info(f"🟡 Partial: {self._shown(text)}", utterance=utterance.index)
+
+    def final(self, utterance: Utterance, text: str) -> None:
+        progress = self._progress(utterance)
+        end = utterance.end if utterance.end is not None else utterance.begin
+        waited = max(0.0, self._since(end))
+        source = utterance.source or Source.NONE
+        words = len(text.split())
+        progress.text, progress.final, progress.source = text, True, source
+        progress.end_ms, progress.latency_ms = _ms(end), round(waited * 1000, 1)
+        self.figures.words += words
+        self.figures.finals[source] += 1
+        self.figures.slowest_final_ms = max(self.figures.slowest_final_ms, waited * 1000)
+        self._metrics.finals.add(1, {"source": source})
+        self._metrics.final.record(waited)
+        self._publish(
+            FinalText,
+            **self._which(utterance),
+            text=text,
+            source=source,
+            mode=utterance.mode,
+            begin_ms=_ms(utterance.begin),
+            end_ms=progress.end_ms,
+            words=words,
+            partials=progress.partials,
+            first_partial_ms=progress.first_partial_ms,
+            latency_ms=progress.latency_ms,
+        )
+        self._log.info(
+            f"🟢 Final: {self._shown(text)}",
+            utterance=utterance.index,
+            source=source,
+            latency_ms=round(waited * 1000),
+        )
+
+    def revised(self, utterance: Utterance, text: str) -> None:
+        end = utterance.end if utterance.end is not None else utterance.begin
+        self._progress(utterance).revised = text
+        self.figures.revised += 1
+        self._metrics.revised.add(1)
+        latency = round(max(0.0, self._since(end)) * 1000, 1)
+        self._publish(RevisedText, **self._which(utterance), text=text, latency_ms=latency)
+
+    def fell_back(self, step: str, reason: str) -> None:
+        self.figures.fallbacks[step] += 1
+        self._metrics.fallbacks.add(1, {"step": step, "reason": reason})
+
+    def session_opened(self) -> None:
+        self.figures.sessions += 1
+        self.figures.sessions_open += 1
+
+    def session_closed(self) -> None:
+        self.figures.sessions_open -= 1
+
+    # ------------------------------------------------------------------------------------------------------------
+
+    def _progress(self, utterance: Utterance) -> Progress:
+        return self.utterances.setdefault(utterance.index, Progress(begin_ms=_ms(utterance.begin)))
+
+    def _which(self, utterance: Utterance) -> dict[str, Any]:
+        return {"utterance_id": f"{self._identity.call_sid}-{utterance.index}", "index": utterance.index}
+
+    def _shown(self, text: str) -> str:
+        return text if self._log_transcripts else f"({len(text.split())} words)"
+
+    def _publish(self, kind: Callable[..., Event], **fields: Any) -> None:
+        self._seq += 1
+        self._bus.publish(kind(call_sid=self._identity.call_sid, seq=self._seq, at=time.time(), **fields))
+
+
+def _ms(sample: int) -> int:
+    return sample // SAMPLES_PER_MS

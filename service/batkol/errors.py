@@ -1,0 +1,42 @@
+"""The error taxonomy: whose fault it is decides what happens next.
+
+`BatkolError`
+├── `ConfigurationError`   the operator's: the service refuses to start, or refuses the change
+└── `CallError`            one call's
+    ├── `PeerError`        Twilio (or whoever plays it) broke the protocol: the stream is closed, nobody retries
+    └── `UpstreamError`    a recognizer failed: `retryable` says whether the same request may work later
+
+Foreign exceptions are translated once, in the adapter that met them (`raise … from`, or `from None` where the
+cause may carry speech). A hang-up is not an error.
+"""
+
+from __future__ import annotations
+
+
+class BatkolError(Exception):
+    """Base of everything Batkol raises on purpose."""
+
+
+class ConfigurationError(BatkolError):
+    """A setting or a live definition is wrong. The text says which, and what would be right."""
+
+
+class CallError(BatkolError):
+    """Something went wrong with one call; the other calls do not notice."""
+
+
+class PeerError(CallError):
+    """What came in cannot be a Twilio media stream. The stream is closed with `close_code` (RFC 6455, 7.4.1)."""
+
+    def __init__(self, message: str, *, close_code: int = 1008) -> None:
+        super().__init__(message)
+        self.close_code = close_code
+
+
+class UpstreamError(CallError):
+    """A recognizer failed. `reason` is a short stable word for metrics; `retryable` tells whether to try again."""
+
+    def __init__(self, message: str, *, reason: str, retryable: bool) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.retryable = retryable

@@ -1,0 +1,20 @@
+"""The provider for those without flags: `streaming-stt` is ENABLE_STREAMING_STT, until a restart."""
+
+from __future__ import annotations
+
+from openfeature.provider import Metadata
+from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
+
+from batkol.live.definitions import STREAMING_FLAG
+
+
+class EnvProvider(InMemoryProvider):
+    """Answers `streaming-stt` with one value for all calls (reason STATIC); any other flag does not exist."""
+
+    def __init__(self, *, streaming: bool) -> None:
+        variants = {"on": True, "off": False}
+        super().__init__({STREAMING_FLAG: InMemoryFlag("on" if streaming else "off", variants)})
+
+    def get_metadata(self) -> Metadata:
+        """Name it as `FLAGS_PROVIDER` does."""
+        return Metadata(name="env")

@@ -1,0 +1,141 @@
+"""The official flagd provider, in its in-process mode only: flagd streams definitions, this process evaluates
+them.
+
+Its RPC mode asks over the network at every evaluation and, though it has methods named async, blocks the
+event loop while it waits: 300 ms of a slow flagd are 300 ms without audio for every call. Refused. Its file
+mode is what our own `live` provider does, without the traps. Refused too.
+
+What is set or replaced here, against openfeature-provider-flagd 0.6:
+
+- keepalive is off by default, and a half-open connection goes unnoticed for ten minutes: 30 s, the least that
+  flagd answers without GOAWAY;
+- after any end of the stream it waits `retry_backoff_max` (5 s) blind: 1 s;
+- the stream is ended on purpose every ten minutes, and the same number is the least time for a connection
+  attempt: off, the keepalive does that work;
+- one bad flag makes it drop the whole set, and JSON that is not an object kills its thread for good while the
+  state says READY: definitions go through our own reading first, flag by flag;
+- the older GetMetadata call kills the thread where a server leaves it empty: not made; flagd now sends its
+  static context along with the flags;
+- `shutdown` leaves a timer and a thread behind: stopped and joined.
+
+Each of flagd's variables still overrules the default here, except a keepalive below 30 s.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from openfeature.contrib.provider.flagd import FlagdProvider
+from openfeature.contrib.provider.flagd.config import ResolverType
+from openfeature.contrib.provider.flagd.resolvers import InProcessResolver
+from openfeature.contrib.provider.flagd.resolvers.process.connector.grpc_watcher import GrpcWatcher
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.event import ProviderEventDetails
+from openfeature.flag_evaluation import FlagResolutionDetails
+from openfeature.provider import Metadata
+
+from batkol.errors import ConfigurationError
+from batkol.flags.live_provider import evaluated
+from batkol.live.definitions import FlagDefinitions, Refusal, parse_definitions
+
+LEAST_KEEPALIVE_MS = 30_000  # flagd's enforcement policy: faster pings are answered with GOAWAY
+_JOIN_S = 2.0
+
+log = structlog.get_logger()
+
+
+class InProcessFlagd(FlagdProvider):
+    """flagd's definitions, evaluated here. Reads the `FLAGD_*` variables as the official provider does."""
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        """Raises `ConfigurationError` for a mode other than in-process, or a number that is none."""
+        _check_mode(environ)
+        try:
+            super().__init__(
+                resolver_type=ResolverType.IN_PROCESS,
+                keep_alive_time=max(LEAST_KEEPALIVE_MS, _number(environ, "FLAGD_KEEP_ALIVE_TIME_MS", 0)),
+                retry_backoff_max_ms=_number(environ, "FLAGD_RETRY_BACKOFF_MAX_MS", 1000),
+                stream_deadline_ms=_number(environ, "FLAGD_STREAM_DEADLINE_MS", 0),
+                sync_metadata_disabled=True,
+            )
+        except (ValueError, OSError) as error:  # a port that is no number, a certificate that is not there
+            raise ConfigurationError(f"One of the FLAGD_* variables cannot be used: {error}.") from error
+        if not isinstance(self.resolver, InProcessResolver) or not isinstance(self.resolver.connector, GrpcWatcher):
+            raise ConfigurationError("The flagd provider did not come up in process. Set FLAGS_PROVIDER=live.")
+        self._resolver, self._connector = self.resolver, self.resolver.connector
+        self.definitions = _CheckedDefinitions(self)
+        self._connector.flag_store = self.definitions  # type: ignore[assignment]  # it calls only update()
+
+    def get_metadata(self) -> Metadata:
+        """Name it as `FLAGS_PROVIDER` does."""
+        return Metadata(name="flagd")
+
+    def resolve_boolean_details(
+        self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[bool]:
+        """Raises `OpenFeatureError`."""
+        return evaluated(self._resolver.resolve_boolean_details, flag_key, default_value, evaluation_context)
+
+    def load(self, definitions: FlagDefinitions) -> None:
+        """Put checked definitions in force and say which flags changed."""
+        changed = self._resolver.evaluator.set_flags_and_get_changed_keys(definitions.to_flagd())
+        self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=changed))
+
+    def shutdown(self) -> None:
+        """Close the channel and join the official provider's threads. It blocks: not on the loop."""
+        super().shutdown()
+        timer = self._connector.timer
+        if timer is not None:
+            timer.cancel()
+        for thread in (timer, self._connector.thread, getattr(self._connector, "monitor_thread", None)):
+            if thread is not None and thread.is_alive():
+                thread.join(_JOIN_S)
+
+
+class _CheckedDefinitions:
+    """Stands where the provider's connector puts new definitions, on the connector's thread."""
+
+    def __init__(self, provider: InProcessFlagd) -> None:
+        self._provider = provider
+        self._last_good: FlagDefinitions | None = None
+        self.refusals: tuple[Refusal, ...] = ()
+
+    def update(self, flags_data: Any) -> None:
+        """Take what flagd sent, whatever it is; refuse what is wrong in it, and never raise."""
+        definitions, refusals = parse_definitions(json.dumps(flags_data).encode(), self._last_good)
+        for refusal in refusals:
+            if refusal not in self.refusals:
+                log.warning("[CFG] flagd sent a change that was refused", flag=refusal.flag, why=refusal.why)
+        self.refusals = refusals
+        if definitions is not None and definitions is not self._last_good:
+            self._last_good = definitions
+            self._provider.load(definitions)
+
+
+def _check_mode(environ: Mapping[str, str]) -> None:
+    mode = environ.get("FLAGD_RESOLVER", "in-process").strip().lower()
+    if mode == "rpc":
+        raise ConfigurationError(
+            "FLAGD_RESOLVER=rpc asks flagd over the network at every utterance and blocks all audio "
+            "while it waits. Set FLAGD_RESOLVER=in-process (and FLAGD_SYNC_PORT, 8015 by default)."
+        )
+    if mode == "file" or environ.get("FLAGD_OFFLINE_FLAG_SOURCE_PATH"):
+        raise ConfigurationError(
+            "flagd's file mode (FLAGD_RESOLVER=file or FLAGD_OFFLINE_FLAG_SOURCE_PATH) misses changes. "
+            "Set FLAGS_PROVIDER=live and LIVE_SOURCE=file:DIRECTORY; it reads the same flags.json."
+        )
+    if mode != "in-process":
+        raise ConfigurationError("FLAGD_RESOLVER must be in-process, or not be set.")
+
+
+def _number(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name, "").strip()
+    if not text:
+        return default
+    if not text.isdecimal():
+        raise ConfigurationError(f"{name} must be a whole number of milliseconds.")
+    return int(text)

@@ -1,0 +1,183 @@
+"""What a rehearsal's calls must have been like. Each check has its figure; together they are GO or NO-GO.
+
+Pure: observations in, checks out. Limits on clocks are generous, because the caller shares its machine with whatever
+else runs there; what the design aims at is printed beside them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Final
+
+import msgspec
+
+from batkol.simulators.caller import Outcome
+from batkol.simulators.conversation import Observed
+
+FEWEST_GAPS: Final = 5
+"""Gaps between partials that a median needs."""
+STREAMED: Final = frozenset({"final", "interim"})
+"""What a streaming session's finals come from: Google's own, or the newest interim where that was late."""
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One line of the table."""
+
+    part: str  # of the rehearsal
+    name: str
+    passed: bool
+    figure: str
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What to hold the service to."""
+
+    cadence_ms: tuple[float, float] = (150.0, 400.0)
+    expect_words: bool = True  # false for a real recognizer: it hears the voice as it may
+
+
+@dataclass(frozen=True, slots=True)
+class LogLines:
+    """The log lines of one call that people grep for."""
+
+    started: int
+    closed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One call of the rehearsal, with what was planned for it."""
+
+    name: str
+    observed: Observed
+    modes: tuple[str, ...]  # wanted, utterance by utterance
+    limits: Limits
+    lines: LogLines | None = None  # None: there is no log to look at
+    streams_left: int | None = None  # at the recognizer, after the call; None: others are calling
+
+    def check(self, name: str, passed: bool, figure: str, wanted: str) -> Check:
+        return Check(self.name, name, passed, figure, wanted)
+
+
+def in_effect(part: str, *, streaming: bool, seconds: float | None) -> Check:
+    """Whether the service took a flip of the flag."""
+    word = "on" if streaming else "off"
+    figure = "not taken" if seconds is None else f"{seconds:.2f} s"
+    return Check(part, f"flag {word} takes effect", seconds is not None, figure, "design: ≤ 1 s")
+
+
+def flag_off(part: Part) -> list[Check]:
+    """Single requests, exactly as if streaming did not exist."""
+    watch = part.observed.watch
+    return [
+        *_call(part),
+        _sessions(part, 0),
+        part.check("no partials", watch.partials == 0, str(watch.partials), "0"),
+        *_utterances(part),
+    ]
+
+
+def flag_on(part: Part) -> list[Check]:
+    """One session for the whole call, with partials while the caller speaks."""
+    return [*_call(part), _sessions(part, 1), _cadence(part), *_utterances(part), _closed(part)]
+
+
+def flipped(part: Part) -> list[Check]:
+    """The flag went off between two utterances."""
+    return [*_call(part), _sessions(part, 1), *_utterances(part), _closed(part)]
+
+
+def _call(part: Part) -> Iterable[Check]:
+    report, ended = part.observed.report, part.observed.watch.ended
+    whole = report.outcome is Outcome.COMPLETED and len(part.observed.said) == len(part.modes)
+    seconds = f", {ended.duration_s:.1f} s" if ended else ", no call.ended"
+    yield part.check(
+        "stream open to the end, closed cleanly",
+        whole and ended is not None and report.closed_by == "caller" and report.close_code == 1000,
+        f"{report.outcome}, closed by {report.closed_by or 'nobody'}, {report.close_code}{seconds}",
+        "closed by caller, 1000",
+    )
+    counts = Counter(violation.code for violation in report.violations)
+    listed = ", ".join(f"{code} ×{count}" for code, count in sorted(counts.items()))
+    yield part.check("nothing Twilio would warn of", report.clean, listed or "0 warnings", "0 warnings")
+
+
+def _sessions(part: Part, wanted: int) -> Check:
+    ended = part.observed.watch.ended
+    opened = ended.sessions if ended else 0
+    right = ended is not None and opened == wanted
+    figure = f"{opened} opened"
+    if part.lines is not None:
+        right = right and part.lines.started == wanted
+        figure += f", {part.lines.started} in the log"
+    times = {0: "no streaming session", 1: "streaming session opened once"}
+    return part.check(times[wanted], right, figure, str(wanted))
+
+
+def _closed(part: Part) -> Check:
+    """`call.ended` comes only after the session has closed; the log and the status say it in so many words."""
+    right = part.observed.watch.ended is not None
+    said = ["call ended" if right else "call did not end"]
+    if part.lines is not None:
+        right = right and part.lines.closed == 1
+        said.append(f"{part.lines.closed} in the log")
+    if part.streams_left is not None:
+        right = right and part.streams_left == 0
+        said.append(f"{part.streams_left} streams left")
+    return part.check("streaming session closed once", right, ", ".join(said), "1, none left")
+
+
+def _cadence(part: Part) -> Check:
+    gaps = [gap for seen in part.observed.watch.utterances.values() for gap in seen.gaps_ms]
+    low, high = part.limits.cadence_ms
+    wanted = f"{low:.0f}–{high:.0f} ms (design: 180–250)"
+    if len(gaps) < FEWEST_GAPS:
+        return part.check("partials while speaking", False, f"{part.observed.watch.partials} partials", wanted)
+    middle = median(gaps)
+    figure = f"median {middle:.0f} ms of {len(gaps)} gaps"
+    return part.check("partials while speaking", low <= middle <= high, figure, wanted)
+
+
+def _utterances(part: Part) -> Iterable[Check]:
+    rows = part.observed.rows
+    finals = part.observed.watch.finals
+    modes = tuple(seen.mode for row in rows for seen in row.heard)
+    yield part.check("mode of each utterance", modes == part.modes, _runs(modes), _runs(part.modes))
+    sources = Counter(final.source for final in finals)
+    fitting = all(_fits(final.source, final.mode) for final in finals)
+    one_each = len(rows) == len(part.modes) and all(len(row.heard) == 1 for row in rows)
+    listed = ", ".join(f"{source} ×{count}" for source, count in sorted(sources.items()))
+    late = f"; median {median(final.latency_ms for final in finals):.0f} ms after speech" if finals else ""
+    yield part.check("one final per utterance", one_each and fitting, f"{listed or 'none'}{late}", str(len(part.modes)))
+    yield _words(part)
+
+
+def _fits(source: str, mode: str) -> bool:
+    return source in STREAMED if mode == "streaming" else source == "single"
+
+
+def _words(part: Part) -> Check:
+    rows = part.observed.rows
+    total = sum(len(row.said.words) for row in rows)
+    if not part.limits.expect_words:
+        spoken = sum(bool(row.text) for row in rows)
+        return part.check("every final has text", spoken == len(rows) > 0, f"{spoken}/{len(rows)}", "all")
+    right = sum(row.right for row in rows)
+    perfect = bool(rows) and all(row.perfect for row in rows)
+    return part.check("words as they were said", perfect, f"{right}/{total}", "all, and no more")
+
+
+def _runs(modes: Sequence[str]) -> str:
+    """Write `streaming ×2, single ×1`."""
+    runs: list[tuple[str, int]] = []
+    for mode in modes:
+        if runs and runs[-1][0] == mode:
+            runs[-1] = (mode, runs[-1][1] + 1)
+        else:
+            runs.append((mode, 1))
+    return ", ".join(f"{mode or '?'} ×{count}" for mode, count in runs) or "none"

@@ -1,0 +1,79 @@
+"""`batkol gonogo`: from options to an exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from rich.console import Console
+
+from batkol.errors import BatkolError
+from batkol.gonogo.checks import Limits
+from batkol.gonogo.flagstore import LiveDirectory
+from batkol.gonogo.logfile import LogFile
+from batkol.gonogo.rehearsal import NotCarriedOut, Rehearsal, Target
+from batkol.gonogo.report import is_go, show, table
+from batkol.simulators.sse import ServiceState, status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What was asked for on the command line."""
+
+    target: Target
+    live_dir: Path | None  # None: where the service says it reads
+    all_calls: bool
+    limits: Limits
+    deadline_s: float
+    log_file: Path | None
+
+
+async def carry_out(options: Options, console: Console) -> int:
+    """Rehearse and print; returns 0 for GO, 1 for NO-GO. Raises `BatkolError` where it could not be carried out."""
+
+    def say(line: str) -> None:
+        console.print(f"· {line}", style="dim", highlight=False, markup=False, soft_wrap=True)
+
+    rehearsal = Rehearsal(
+        options.target,
+        limits=options.limits,
+        deadline_s=options.deadline_s,
+        log_file=LogFile(options.log_file) if options.log_file else None,
+        tell=say,
+    )
+    only_calls = None if options.all_calls else rehearsal.call_sids
+    store = LiveDirectory(await _directory(options), only_calls=only_calls)
+    whom = "all calls" if options.all_calls else "the rehearsal's own calls only"
+    say(f"the flag is in {store.where}; it is set for {whom}, and put back afterwards")
+    try:
+        await rehearsal.run(store)
+    except BatkolError:
+        if rehearsal.checks:
+            console.print(table(rehearsal.checks))
+        raise
+    show(console, rehearsal.checks)
+    return 0 if is_go(rehearsal.checks) else 1
+
+
+def internal_beside(url: str) -> str:
+    """Return where the internal API is by default: the same host, port 8081."""
+    return f"http://{urlsplit(url).hostname or '127.0.0.1'}:8081"
+
+
+async def _directory(options: Options) -> Path:
+    if options.live_dir is not None:
+        return options.live_dir
+    internal = options.target.internal
+    return _local(await status(internal.url, internal.token))
+
+
+def _local(state: ServiceState) -> Path:
+    """Return the directory that the service says it watches. Raises `NotCarriedOut` if it is not on this machine."""
+    kind, _, path = (state.live.source or "").partition(":")
+    if kind != "file" or not Path(path).is_dir():
+        raise NotCarriedOut(
+            f"The service reads its flags from {state.live.source or 'nowhere (LIVE_SOURCE is not set)'}, which is no "
+            "directory of this machine. Give the directory that holds its flags.json with --live-dir."
+        )
+    return Path(path)

@@ -1,0 +1,160 @@
+"""Where the flag lives, and how it is set for a rehearsal and put back afterwards.
+
+A rehearsal on a service with callers must not touch them, so the flag is set for the rehearsal's own calls, by their
+SIDs, in front of whatever the flag says already; for everybody only where that is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from batkol.errors import BatkolError
+from batkol.live.definitions import STREAMING_FLAG
+from batkol.live.source import FLAGS
+from batkol.live.tuning import content_revision
+
+
+class FlagStoreError(BatkolError):
+    """The place where the flag lives cannot be read or written; the text says what to do."""
+
+
+class FlagCannotBe(BatkolError):  # noqa: N818 - completes a sentence: the flag cannot be on
+    """The definition has no way to be on (or off): a finding about the flag, not about the place."""
+
+
+class FlagStore(Protocol):
+    """One place that holds `streaming-stt`."""
+
+    @property
+    def where(self) -> str:
+        """The place, for people."""
+        ...
+
+    async def set(self, *, streaming: bool) -> str:
+        """Set the flag and return the revision by which the service will know that it has it.
+
+        Raises `FlagCannotBe`, `FlagStoreError`.
+        """
+        ...
+
+    async def restore(self) -> None:
+        """Put back exactly what was there before the first `set`; without one, do nothing.
+
+        Raises `FlagStoreError`. Do not cancel it.
+        """
+        ...
+
+
+class LiveDirectory:
+    """`flags.json` in the directory that a service watches (`LIVE_SOURCE=file:PATH`).
+
+    `only_calls`: the SIDs of the calls to set the flag for; None sets it for every call.
+    """
+
+    def __init__(self, path: str | Path, *, only_calls: Sequence[str] | None) -> None:
+        path = Path(path)
+        self._file = (path if path.name == FLAGS else path / FLAGS).resolve()  # a link stays: its target is replaced
+        self._only_calls = only_calls
+        self._original: bytes | None = None
+        self._mode = 0o644
+        self._written = b""
+
+    @property
+    def where(self) -> str:
+        """The file."""
+        return str(self._file)
+
+    async def set(self, *, streaming: bool) -> str:
+        """See `FlagStore.set`. One write, by rename: no reader meets half a file."""
+        if self._original is None:
+            original, self._mode = self._read()
+        else:
+            original = self._original
+        self._written = _flipped(original, streaming=streaming, only_calls=self._only_calls)
+        self._original = original
+        self._replace(self._written)
+        return content_revision(self._written)
+
+    async def restore(self) -> None:
+        """See `FlagStore.restore`. What somebody else has written meanwhile is left, and reported."""
+        if self._original is None:
+            return
+        original, self._original = self._original, None
+        if (now := self._read()[0]) == original:
+            return
+        if now != self._written:
+            raise FlagStoreError(
+                f"{self._file} was changed by somebody else during the rehearsal and was left as it is now. "
+                f"Look whether {STREAMING_FLAG} in it is what it should be: the rehearsal had set it."
+            )
+        self._replace(original)
+
+    def _read(self) -> tuple[bytes, int]:
+        try:
+            return self._file.read_bytes(), self._file.stat().st_mode & 0o777
+        except OSError as error:
+            raise FlagStoreError(
+                f"{self._file} cannot be read ({type(error).__name__}). Give the directory that the service's "
+                "LIVE_SOURCE names with --live-dir, and run where it is."
+            ) from error
+
+    def _replace(self, content: bytes) -> None:
+        beside = None
+        try:
+            with tempfile.NamedTemporaryFile(dir=self._file.parent, prefix=".flags.", delete=False) as file:
+                beside = Path(file.name)
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.chmod(self._mode)
+            beside.replace(self._file)
+        except OSError as error:
+            if beside is not None:
+                with suppress(OSError):
+                    beside.unlink()
+            raise FlagStoreError(
+                f"{self._file} cannot be written ({type(error).__name__}). A mounted ConfigMap is read-only: "
+                "run where the file can be written."
+            ) from error
+
+
+def _flipped(raw: bytes, *, streaming: bool, only_calls: Sequence[str] | None) -> bytes:
+    """Return the file with the flag's default or targeting changed, and nothing else."""
+    document, flag = _flag(raw)
+    variant = _variant(flag, streaming=streaming)
+    if only_calls is None:
+        flag["defaultVariant"] = variant
+        flag.pop("targeting", None)
+    else:
+        ours: list[Any] = [{"in": [{"var": "targetingKey"}, list(only_calls)]}, variant]
+        if flag.get("targeting"):
+            ours.append(flag["targeting"])
+        flag["targeting"] = {"if": ours}
+    return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def _flag(raw: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    try:
+        document = json.loads(raw.removeprefix(b"\xef\xbb\xbf"))
+    except ValueError as error:
+        raise FlagCannotBe(f"{FLAGS} is not JSON, so the service goes by what it read last.") from error
+    flags = document.get("flags") if isinstance(document, dict) else None
+    flag = flags.get(STREAMING_FLAG) if isinstance(flags, dict) else None
+    if not isinstance(flag, dict):
+        raise FlagCannotBe(f"{FLAGS} has no flag {STREAMING_FLAG}.")
+    return document, flag
+
+
+def _variant(flag: dict[str, Any], *, streaming: bool) -> str:
+    variants = flag.get("variants")
+    found = [name for name, value in variants.items() if value is streaming] if isinstance(variants, dict) else []
+    if not found:
+        word = "true" if streaming else "false"
+        raise FlagCannotBe(f"{STREAMING_FLAG} in {FLAGS} has no variant that is {word}.")
+    return str(found[0])

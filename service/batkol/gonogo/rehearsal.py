@@ -1,0 +1,207 @@
+"""The rehearsal: three calls to a running service, with the flag off, on, and going off in the middle.
+
+Nothing is slept for: a flip is waited for in the status, a final and the end of a call in the events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from batkol.errors import BatkolError
+from batkol.gonogo import checks
+from batkol.gonogo.checks import Check, Limits, LogLines, Part
+from batkol.gonogo.flagstore import FlagCannotBe, FlagStore
+from batkol.gonogo.logfile import LogFile
+from batkol.live.definitions import STREAMING_FLAG
+from batkol.live.source import FLAGS
+from batkol.simulators.caller import CallPlan, Outcome
+from batkol.simulators.caller_plan import new_sid
+from batkol.simulators.conversation import Conversation, Internal, Observed, observe
+from batkol.simulators.sse import ServiceState, status
+
+OFF: Final = (("שלום", "אני", "רוצה", "תור"), ("מחר", "בוקר", "בבקשה"))
+ON: Final = (
+    ("שלום", "אני", "רוצה", "לקבוע", "פגישה", "מחר", "בוקר"),
+    ("מספר", "טלפון", "כתובת", "חשבון", "בבקשה"),
+    ("כמה", "תודה", "כן", "רופא", "היום", "ערב"),
+)
+FLIPPED: Final = (("אני", "רוצה", "עזרה", "בבקשה"), ("איפה", "רופא", "מתי", "תור"))
+_LOOK_S: Final = 0.05
+
+
+class NotCarriedOut(BatkolError):  # noqa: N818 - neither GO nor NO-GO
+    """The rehearsal could not take place; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The service under rehearsal."""
+
+    url: str
+    internal: Internal
+    public_url: str | None = None  # its PUBLIC_BASE_URL, if that is not `url`
+    auth_token: str | None = field(default=None, repr=False)
+    caller: str = "+972500000001"
+    called: str = "+972300000001"
+
+    def plan(self, call_sid: str) -> CallPlan:
+        """Return a call to it."""
+        return CallPlan(
+            base_url=self.url,
+            public_url=self.public_url,
+            auth_token=self.auth_token,
+            call_sid=call_sid,
+            caller=self.caller,
+            called=self.called,
+        )
+
+
+class Rehearsal:
+    """One run. `checks` fills as it goes, so that a run that breaks off still shows what it had."""
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        limits: Limits,
+        deadline_s: float,
+        log_file: LogFile | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.checks: list[Check] = []
+        self.call_sids = tuple(new_sid("CA") for _ in range(3))
+        self._target = target
+        self._limits = limits
+        self._deadline_s = deadline_s  # for any one thing that is waited for
+        self._log_file = log_file
+        self._tell = tell
+
+    async def run(self, store: FlagStore) -> None:
+        """Place the calls, and put the flag back whatever happens.
+
+        Raises `NotCarriedOut`, `InternalApiError`, `FlagStoreError`, `LogFileError`. Cancelling it drops the call
+        under way and restores the flag.
+        """
+        await self._ready()
+        try:
+            await self._flag_off(store)
+            await self._flag_on(store)
+            await self._flipped(store)
+        finally:
+            await store.restore()
+        self._tell(f"flag put back in {store.where}")
+
+    async def _flag_off(self, store: FlagStore) -> None:
+        if await self._flip(store, "flag off", streaming=False):
+            observed = await self._call("flag off", self.call_sids[0], OFF)
+            self.checks += checks.flag_off(await self._part("flag off", observed, ("single",) * len(OFF)))
+
+    async def _flag_on(self, store: FlagStore) -> None:
+        if await self._flip(store, "flag on", streaming=True):
+            observed = await self._call("flag on", self.call_sids[1], ON)
+            self.checks += checks.flag_on(await self._part("flag on", observed, ("streaming",) * len(ON)))
+
+    async def _flipped(self, store: FlagStore) -> None:
+        name = "off during a call"
+        if not await self._flip(store, name, streaming=True):
+            return
+        observed = await self._call(name, self.call_sids[2], FLIPPED, between=store)
+        self.checks += checks.flipped(await self._part(name, observed, ("streaming", "single")))
+
+    async def _call(
+        self, name: str, call_sid: str, words: Sequence[Sequence[str]], *, between: FlagStore | None = None
+    ) -> Observed:
+        """Say the utterances; with a store, turn the flag off after the first of them."""
+        self._tell(f"{name}: a call of {len(words)} utterances")
+
+        async def talk(conversation: Conversation) -> None:
+            for number, utterance in enumerate(words):
+                if number == 1 and between is not None and not await self._flip(between, name, streaming=False):
+                    return
+                if not await conversation.say(utterance):
+                    self._tell(f"{name}: no final for utterance {number + 1} within {self._deadline_s:.0f} s")
+
+        plan = self._target.plan(call_sid)
+        observed = await observe(plan, self._target.internal, talk, patience_s=self._deadline_s)
+        _see_that_it_was_a_call(observed, self._target)
+        return observed
+
+    async def _part(self, name: str, observed: Observed, modes: tuple[str, ...]) -> Part:
+        return Part(
+            name=name,
+            observed=observed,
+            modes=modes,
+            limits=self._limits,
+            lines=await self._lines(observed),
+            streams_left=await self._streams_left(),
+        )
+
+    async def _lines(self, observed: Observed) -> LogLines | None:
+        if self._log_file is None:
+            return None
+        ended = observed.watch.ended
+        sessions = ended.sessions if ended else 0
+        return await self._log_file.lines(observed.report.call_sid, sessions=sessions, patience_s=self._deadline_s)
+
+    async def _streams_left(self) -> int | None:
+        state = await self._status()
+        return None if state.active_calls else state.recognizer.streams
+
+    async def _flip(self, store: FlagStore, part: str, *, streaming: bool) -> bool:
+        """Set the flag and wait until the service has it; the check says how long that took."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        try:
+            revision = await store.set(streaming=streaming)
+        except FlagCannotBe as error:
+            self.checks.append(Check(part, f"flag {'on' if streaming else 'off'} takes effect", False, str(error), ""))
+            return False
+        seconds: float | None = None
+        while loop.time() - begun < self._deadline_s:
+            state = await self._status()
+            if _has(state, revision):
+                seconds = loop.time() - begun
+                break
+            await asyncio.sleep(_LOOK_S)
+        self.checks.append(checks.in_effect(part, streaming=streaming, seconds=seconds))
+        return seconds is not None
+
+    async def _ready(self) -> None:
+        state = await self._status()
+        if state.draining:
+            raise NotCarriedOut("The service is draining and takes no calls; rehearse on one that does.")
+        if state.flags.provider != "live":
+            raise NotCarriedOut(
+                f"The service reads its flags from `{state.flags.provider}`, which cannot be flipped from here; "
+                "the rehearsal needs FLAGS_PROVIDER=live."
+            )
+
+    async def _status(self) -> ServiceState:
+        return await status(self._target.internal.url, self._target.internal.token)
+
+
+def _has(state: ServiceState, revision: str) -> bool:
+    refused = any(r.get("file") == FLAGS and r.get("flag") in (STREAMING_FLAG, None) for r in state.live.refusals)
+    return state.live.flags_revision == revision and not refused
+
+
+def _see_that_it_was_a_call(observed: Observed, target: Target) -> None:
+    """Raise `NotCarriedOut` where the fault lies in how the rehearsal was started, or the service is full."""
+    report = observed.report
+    match report.outcome:
+        case Outcome.WEBHOOK_FAILED if report.http_status == 0:
+            raise NotCarriedOut(f"The service cannot be reached at {target.url}: no answer to the voice webhook.")
+        case Outcome.WEBHOOK_FAILED if report.http_status == 403:
+            raise NotCarriedOut(
+                "The service refuses our signature (403). Give its TWILIO_AUTH_TOKEN with --auth-token, and with "
+                "--public-url what its PUBLIC_BASE_URL says."
+            )
+        case Outcome.WEBHOOK_FAILED:
+            raise NotCarriedOut(f"The voice webhook at {target.url} answered {report.http_status}; is the URL right?")
+        case Outcome.HANDSHAKE_FAILED if report.handshake_status == 403:
+            raise NotCarriedOut("The service took the webhook but refuses the media stream (403): see --public-url.")
+        case Outcome.APOLOGY:
+            raise NotCarriedOut("The service has no free line: it answered with an apology. Try again later.")

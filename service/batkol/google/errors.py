@@ -1,0 +1,94 @@
+"""Google's errors, translated once: a status code first, its text only to refine it.
+
+Each row of `TABLE` is one class of end a stream can come to, in the order they are tried. The texts are Google's, as
+users report them; they are matched in lower case and only where the code alone says too little.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import grpc
+from google.api_core import exceptions
+
+from batkol.errors import UpstreamError
+
+
+class Next(StrEnum):
+    """What to do when a stream has ended this way."""
+
+    ROTATE = "rotate"  # Google's time limit: go on with a new stream
+    REOPEN = "reopen"  # no audio for too long: a new stream when there is audio again
+    REPLAY = "replay"  # a fault on the way: back off, then a new stream from the last committed word
+    BACK_OFF = "back_off"  # too much: back off longer, and do not send anything twice
+    MISCONFIGURED = "misconfigured"  # the same request can never work: no new stream until somebody acts
+    OURS = "ours"  # we ended it
+
+
+class Row(NamedTuple):
+    code: grpc.StatusCode
+    text: str  # part of the message, lower case; "" matches any
+    reason: str  # a short stable word, for metrics and logs
+    next: Next
+
+
+_C = grpc.StatusCode
+TABLE: Final[tuple[Row, ...]] = (
+    Row(_C.OUT_OF_RANGE, "305 seconds", "stream_limit", Next.ROTATE),
+    Row(_C.OUT_OF_RANGE, "maximum allowed stream duration", "stream_limit", Next.ROTATE),
+    Row(_C.ABORTED, "max duration", "stream_limit", Next.ROTATE),
+    Row(_C.OUT_OF_RANGE, "audio timeout", "no_audio", Next.REOPEN),
+    Row(_C.OUT_OF_RANGE, "without audio", "no_audio", Next.REOPEN),
+    Row(_C.ABORTED, "no more client requests", "no_audio", Next.REOPEN),
+    Row(_C.OUT_OF_RANGE, "too fast", "pacing", Next.BACK_OFF),
+    Row(_C.OUT_OF_RANGE, "", "out_of_range", Next.REPLAY),
+    Row(_C.ABORTED, "", "aborted", Next.REPLAY),
+    Row(_C.UNAVAILABLE, "", "unavailable", Next.REPLAY),
+    Row(_C.INTERNAL, "", "internal", Next.REPLAY),
+    Row(_C.UNKNOWN, "", "unknown", Next.REPLAY),
+    Row(_C.DEADLINE_EXCEEDED, "", "deadline", Next.REPLAY),
+    Row(_C.RESOURCE_EXHAUSTED, "", "quota", Next.BACK_OFF),
+    Row(_C.INVALID_ARGUMENT, "", "invalid_argument", Next.MISCONFIGURED),
+    Row(_C.FAILED_PRECONDITION, "", "failed_precondition", Next.MISCONFIGURED),
+    Row(_C.PERMISSION_DENIED, "", "permission_denied", Next.MISCONFIGURED),
+    Row(_C.UNAUTHENTICATED, "", "unauthenticated", Next.MISCONFIGURED),
+    Row(_C.NOT_FOUND, "", "not_found", Next.MISCONFIGURED),
+    Row(_C.UNIMPLEMENTED, "", "unimplemented", Next.MISCONFIGURED),
+    Row(_C.CANCELLED, "", "cancelled", Next.REPLAY),
+)
+_OTHERWISE: Final = Row(_C.UNKNOWN, "", "unknown", Next.REPLAY)
+
+
+class SpeechError(UpstreamError):
+    """Google ended a request or a stream. `next` is what becomes of the stream."""
+
+    def __init__(self, message: str, *, reason: str, next_step: Next) -> None:
+        retryable = next_step not in {Next.MISCONFIGURED, Next.OURS}
+        super().__init__(message, reason=reason, retryable=retryable)
+        self.next = next_step
+
+
+def classify(code: grpc.StatusCode, text: str) -> Row:
+    """Find the row of the table for a status."""
+    lowered = text.lower()
+    for row in TABLE:
+        if row.code is code and row.text in lowered:
+            return row
+    return _OTHERWISE
+
+
+def translate(error: BaseException) -> SpeechError:
+    """Turn what the client library raised into a `SpeechError`.
+
+    Google's messages name limits, models and languages, never what was said, so they may be kept.
+    """
+    if isinstance(error, SpeechError):
+        return error
+    if isinstance(error, TimeoutError):
+        return SpeechError("no answer in time", reason="deadline", next_step=Next.REPLAY)
+    if isinstance(error, exceptions.GoogleAPICallError):
+        code = error.grpc_status_code or _C.UNKNOWN
+        row = classify(code, error.message or "")
+        return SpeechError(f"{code.name}: {error.message}", reason=row.reason, next_step=row.next)
+    return SpeechError(f"{type(error).__name__} in the client library", reason="client", next_step=Next.REPLAY)

@@ -1,0 +1,38 @@
+"""What Google Cloud Speech v1 knows of a language: its code, and the models it has for it.
+
+Google writes Hebrew `iw-IL`, users write `he-IL`; v1 has only two models for it, and asks for any other one with
+INVALID_ARGUMENT, "The requested model is currently not supported for language : iw-IL." (supported-languages page).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+
+DEFAULT_MODEL: Final = "default"
+
+_CODES: Final = {"he": "iw-IL", "he-il": "iw-IL", "iw": "iw-IL", "iw-il": "iw-IL"}
+_MODELS: Final[dict[str, frozenset[str]]] = {"iw-IL": frozenset({"default", "command_and_search"})}
+
+log = structlog.get_logger()
+
+
+def google_code(language: str) -> str:
+    """Return the code Google uses for a BCP-47 tag; tags that need no mapping come back as they are."""
+    return _CODES.get(language.lower(), language)
+
+
+def supported_model(language: str, model: str) -> str:
+    """Return `model`, or `default` if the language is known to lack it; says so once, at start."""
+    known = _MODELS.get(google_code(language))
+    if known is None or model in known or not model:
+        return model or DEFAULT_MODEL
+    log.error(
+        "[CFG] Google has no such model for this language; calls go on with 'default'",
+        model=model,
+        language=google_code(language),
+        available=sorted(known),
+        remedy="set GCP_STT_MODEL to one of the available models",
+    )
+    return DEFAULT_MODEL

@@ -1,0 +1,97 @@
+"""Between Google's messages (google/cloud/speech/v1p1beta1/cloud_speech.proto) and ours.
+
+The raw protobuf classes are used under the client library's wrappers: the messages are the same, and a wrapper around
+each field of five responses a second a call is work for nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from google.cloud.speech_v1p1beta1.types import cloud_speech
+
+from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.google.languages import google_code, supported_model
+from batkol.speech.results import Portion, Word
+
+MESSAGE_BYTES: Final = 25_600
+"""The most audio one streaming message may carry: 1.6 s of LINEAR16 at 8 kHz."""
+
+_NANOS: Final = 1_000_000_000
+
+
+class RecognitionConfig(msgspec.Struct, frozen=True):
+    """What Google is told about the audio. Build it with `recognition`, which checks the model once."""
+
+    language: str
+    model: str
+    phrases: tuple[str, ...] = ()
+
+
+def recognition(language: str, model: str, phrases: tuple[str, ...] = ()) -> RecognitionConfig:
+    """Map the language to Google's code and the model to one the language has."""
+    return RecognitionConfig(google_code(language), supported_model(language, model), phrases)
+
+
+def _config(config: RecognitionConfig, *, offsets: bool) -> cloud_speech.RecognitionConfig:
+    contexts = [cloud_speech.SpeechContext(phrases=list(config.phrases))] if config.phrases else []
+    return cloud_speech.RecognitionConfig(
+        encoding=cloud_speech.RecognitionConfig.AudioEncoding.LINEAR16,
+        sample_rate_hertz=SAMPLE_RATE,
+        audio_channel_count=1,
+        language_code=config.language,
+        model=config.model,
+        enable_word_time_offsets=offsets,
+        speech_contexts=contexts,
+    )
+
+
+def opening(config: RecognitionConfig) -> cloud_speech.StreamingRecognizeRequest:
+    """The first message of a stream: configuration only."""
+    return cloud_speech.StreamingRecognizeRequest(
+        streaming_config=cloud_speech.StreamingRecognitionConfig(
+            config=_config(config, offsets=True), interim_results=True, single_utterance=False
+        )
+    )
+
+
+def audio(linear16: bytes) -> cloud_speech.StreamingRecognizeRequest:
+    """Every further message: audio only, at most `MESSAGE_BYTES`."""
+    return cloud_speech.StreamingRecognizeRequest(audio_content=linear16)
+
+
+def request(config: RecognitionConfig, linear16: bytes) -> cloud_speech.RecognizeRequest:
+    """One request with a whole utterance."""
+    return cloud_speech.RecognizeRequest(
+        config=_config(config, offsets=False), audio=cloud_speech.RecognitionAudio(content=linear16)
+    )
+
+
+def portions(response: Any) -> list[Portion]:
+    """Read all results of a raw `StreamingRecognizeResponse`: a final, then interims, in order of time."""
+    read = []
+    for result in response.results:
+        if not result.alternatives:
+            continue
+        best = result.alternatives[0]
+        words = tuple(Word(w.word, _samples(w.start_time), _samples(w.end_time)) for w in best.words)
+        read.append(
+            Portion(
+                text=best.transcript,
+                end=_samples(result.result_end_time),
+                final=result.is_final,
+                stability=result.stability,
+                words=words,
+            )
+        )
+    return read
+
+
+def transcript(response: Any) -> str:
+    """Join the results of a raw `RecognizeResponse`; Google puts the space in front of each further one."""
+    return "".join(r.alternatives[0].transcript for r in response.results if r.alternatives).strip()
+
+
+def _samples(duration: Any) -> int:
+    return int(duration.seconds * SAMPLE_RATE + duration.nanos * SAMPLE_RATE // _NANOS)

@@ -1,0 +1,113 @@
+"""`tuning.json`: the numbers that may change while calls are up, refused whole if one of them is wrong.
+
+    {"revision": "7", "recognition": {"batchMilliseconds": 150}, "endpointing": {"silenceMilliseconds": 480}}
+
+Field names and bounds are those of the `VoiceAgent` resource. Every field is optional; an absent one is the
+process's own setting.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from batkol.errors import ConfigurationError
+from batkol.live.source import TUNING
+
+# Milliseconds, both ends included; the same in the custom resource's schema.
+BOUNDS = {
+    "recognition.batchMilliseconds": (20, 1000),
+    "recognition.partialDebounceMilliseconds": (0, 2000),
+    "recognition.finalTimeoutMilliseconds": (100, 5000),
+    "endpointing.silenceMilliseconds": (100, 3000),
+    "endpointing.minimumSpeechMilliseconds": (0, 1000),
+    "endpointing.preRollMilliseconds": (0, 1000),
+}
+_STAYS = "Nothing of this change was applied and the last good tuning stays; correct the file to try again."
+_PATH = re.compile(r"`\$\.?([^`]*)`$")
+_UNKNOWN = re.compile(r"unknown field `([^`]{1,60})")
+
+
+class Tuning(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in force. All times in milliseconds."""
+
+    batch_ms: int = 150  # audio in one message to the recognizer
+    partial_debounce_ms: int = 180  # least time between two partials of an utterance
+    final_timeout_ms: int = 700  # how long a final may be late before the newest partial stands in for it
+    silence_ms: int = 480  # quiet that ends an utterance
+    minimum_speech_ms: int = 96  # sound shorter than this begins none
+    pre_roll_ms: int = 300  # audio from before speech was noticed that goes with it
+    revision: str = "defaults"
+
+
+class _Recognition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    batch_milliseconds: Annotated[int, msgspec.Meta(ge=20, le=1000)] | UnsetType = UNSET
+    partial_debounce_milliseconds: Annotated[int, msgspec.Meta(ge=0, le=2000)] | UnsetType = UNSET
+    final_timeout_milliseconds: Annotated[int, msgspec.Meta(ge=100, le=5000)] | UnsetType = UNSET
+
+
+class _Endpointing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    silence_milliseconds: Annotated[int, msgspec.Meta(ge=100, le=3000)] | UnsetType = UNSET
+    minimum_speech_milliseconds: Annotated[int, msgspec.Meta(ge=0, le=1000)] | UnsetType = UNSET
+    pre_roll_milliseconds: Annotated[int, msgspec.Meta(ge=0, le=1000)] | UnsetType = UNSET
+
+
+class TuningDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """The file as written: what it leaves out is `UNSET`."""
+
+    revision: Annotated[str, msgspec.Meta(min_length=1, max_length=253)] | UnsetType = UNSET
+    recognition: _Recognition = _Recognition()
+    endpointing: _Endpointing = _Endpointing()
+
+    def merged(self, defaults: Tuning, *, revision: str) -> Tuning:
+        """Fill what the file leaves out from `defaults`; `revision` stands in where the file names none."""
+        heard, ends = self.recognition, self.endpointing
+        return Tuning(
+            batch_ms=_or(heard.batch_milliseconds, defaults.batch_ms),
+            partial_debounce_ms=_or(heard.partial_debounce_milliseconds, defaults.partial_debounce_ms),
+            final_timeout_ms=_or(heard.final_timeout_milliseconds, defaults.final_timeout_ms),
+            silence_ms=_or(ends.silence_milliseconds, defaults.silence_ms),
+            minimum_speech_ms=_or(ends.minimum_speech_milliseconds, defaults.minimum_speech_ms),
+            pre_roll_ms=_or(ends.pre_roll_milliseconds, defaults.pre_roll_ms),
+            revision=revision if self.revision is UNSET else self.revision,
+        )
+
+
+_DECODER = msgspec.json.Decoder(TuningDocument)
+
+
+def content_revision(raw: bytes) -> str:
+    """Name contents by themselves: the first twelve digits of what `sha256sum FILE` prints."""
+    return hashlib.sha256(raw).hexdigest()[:12]
+
+
+def parse_tuning(raw: bytes, defaults: Tuning) -> Tuning:
+    """Read `tuning.json`. Raises `ConfigurationError`, a sentence, if anything in it is wrong."""
+    try:
+        document = _DECODER.decode(raw.removeprefix(b"\xef\xbb\xbf"))
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{TUNING}: {_complaint(str(error))}. {_STAYS}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigurationError(f"{TUNING} is not JSON ({error}). {_STAYS}") from error
+    return document.merged(defaults, revision=content_revision(raw))
+
+
+def _or(value: int | UnsetType, default: int) -> int:
+    return default if value is UNSET else value
+
+
+def _complaint(message: str) -> str:
+    """Turn msgspec's message into a sentence that gives the whole rule, not only the end that was broken."""
+    found = _PATH.search(message)
+    path = found.group(1) if found else ""
+    if bounds := BOUNDS.get(path):
+        return f"{path} must be a whole number of milliseconds from {bounds[0]} to {bounds[1]}"
+    if unknown := _UNKNOWN.search(message):
+        return f"there is no field {'.'.join(filter(None, (path, unknown.group(1))))}"
+    if path == "revision":
+        return "revision must be a text of 1 to 253 characters"
+    return f"{path or 'the file'} must be a JSON object"

@@ -1,0 +1,134 @@
+"""Every setting of the service: one frozen object, read once from the environment at start.
+
+Below `main` and `app` nobody sees it; each part is handed what it needs. A value that cannot work is refused here,
+with a sentence that says what would.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from batkol.errors import ConfigurationError
+from batkol.flags.flags import FlagsProvider
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class LogFormat(StrEnum):
+    AUTO = "auto"  # console on a terminal, JSON elsewhere
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class Settings(BaseSettings):
+    """Environment variables are the upper-case field names."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=False)
+
+    # Recognition
+    enable_streaming_stt: bool = Field(False, description="Fallback value of the flag `streaming-stt`.")
+    stt_batch_ms: int = Field(150, ge=20, le=1000, description="Audio per message to Google, ms.")
+    stt_partial_debounce_ms: int = Field(180, ge=0, le=2000, description="Least time between two partials, ms.")
+    stt_final_timeout_ms: int = Field(
+        700, ge=100, le=5000, description="After the end of speech, when the newest interim is promoted, ms."
+    )
+    gcp_stt_language: str = Field("he-IL", description="BCP-47; Hebrew is sent as Google's `iw-IL`.")
+    gcp_stt_model: str = Field("default", description="Hebrew has `default` and `command_and_search`.")
+    gcp_stt_endpoint: str = Field("", description="`host:port` instead of Google.")
+    gcp_stt_insecure: bool = Field(False, description="Plaintext gRPC, for the speech double.")
+    whisper_url: str = Field("", description="Base of a server with /v1/audio/transcriptions: the last fallback.")
+    whisper_api_key: str = Field("", description="Bearer token for WHISPER_URL.", repr=False)
+    whisper_model: str = Field(
+        "", description="Model name for WHISPER_URL (default whisper-1), or without it a local model folder."
+    )
+    whisper_timeout_s: float = Field(15.0, gt=0, description="Time-out of one Whisper request, s.")
+
+    # Voice activity
+    vad: Literal["silero", "webrtc"] = Field("silero", description="Silero (accurate) or WebRTC (light).")
+    vad_silence_ms: int = Field(480, ge=100, le=3000, description="Silence that ends an utterance, ms.")
+    vad_minimum_speech_ms: int = Field(96, ge=0, le=1000, description="Shorter bursts are noise, ms.")
+    vad_pre_roll_ms: int = Field(300, ge=0, le=1000, description="Audio kept from before the first speech, ms.")
+
+    # Twilio
+    twilio_auth_token: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Auth token; several, comma-separated, during rotation.", repr=False
+    )
+    twilio_validate_signatures: bool = Field(True, description="Refuse what Twilio did not sign.")
+    public_base_url: str = Field("", description="What Twilio calls: `https://host[/prefix]`.")
+    max_calls: int = Field(100, ge=1, description="Calls at once; further callers hear an apology.")
+    overflow_url: str = Field("", description="TwiML to redirect to instead of the apology.")
+    stream_token_ttl_s: int = Field(60, ge=5, le=600, description="Life of the token in the TwiML, s.")
+
+    # Flags and live configuration
+    flags_provider: FlagsProvider = Field(FlagsProvider.LIVE, description="Where `streaming-stt` is evaluated.")
+    live_source: str = Field("", description="`file:PATH` of the folder with flags.json and tuning.json.")
+    voice_agent: str = Field("", description="Name of this agent, for flags and labels.")
+    pod_name: str = Field("", description="Name of this pod, for flags and labels.")
+
+    # Listeners
+    host: str = Field("0.0.0.0", description="Public listener: what Twilio reaches.")  # noqa: S104
+    port: int = Field(8080, ge=0, le=65535)
+    internal_host: str = Field("127.0.0.1", description="Internal listener: status, events, metrics.")
+    internal_port: int = Field(8081, ge=0, le=65535)
+    api_token: str = Field("", description="Bearer token of the internal API.", repr=False)
+
+    # Operations
+    drain_timeout_s: float = Field(300.0, ge=0, description="How long SIGTERM waits for live calls, s.")
+    log_transcripts: bool = Field(False, description="Put what callers say into the log.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: LogFormat = LogFormat.AUTO
+    store: Literal["none"] = Field("none", description="This version keeps no calls; see the README.")
+
+    @field_validator("twilio_auth_token", mode="before")
+    @classmethod
+    def _several(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(token.strip() for token in value.split(",") if token.strip())
+        return value
+
+    @field_validator("public_base_url")
+    @classmethod
+    def _base_url(cls, value: str) -> str:
+        if value and not value.startswith(("https://", "http://")):
+            raise ValueError("must be https://host[/prefix] (http:// in development)")
+        if "?" in value or "#" in value:
+            raise ValueError("must have neither a query nor a fragment: Twilio drops them from a stream's URL")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _safe(self) -> Self:
+        if self.twilio_validate_signatures and not self.twilio_auth_token:
+            raise ValueError(
+                "TWILIO_VALIDATE_SIGNATURES is on and there is no TWILIO_AUTH_TOKEN to check with; set the token, "
+                "or for development only TWILIO_VALIDATE_SIGNATURES=false"
+            )
+        if self.twilio_validate_signatures and not self.public_base_url:
+            raise ValueError(
+                "Twilio signs the URL it was given, so PUBLIC_BASE_URL must say which one that is; "
+                "set it to what the number's webhook is configured with, less /twilio/voice"
+            )
+        if self.internal_host not in LOOPBACK and not self.api_token:
+            raise ValueError(
+                f"INTERNAL_HOST={self.internal_host} opens the internal API to the network without a password; "
+                "set API_TOKEN, or bind it to 127.0.0.1"
+            )
+        if self.flags_provider is FlagsProvider.LIVE and self.live_source and ":" not in self.live_source:
+            raise ValueError("LIVE_SOURCE must be file:PATH")
+        return self
+
+
+def read() -> Settings:
+    """Read the environment. Raises `ConfigurationError` with one line for each value that cannot work."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [f"  {_name(e['loc'])}{e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
+        raise ConfigurationError("the settings cannot work:\n" + "\n".join(lines)) from None
+
+
+def _name(location: tuple[int | str, ...]) -> str:
+    return f"{str(location[0]).upper()}: " if location else ""

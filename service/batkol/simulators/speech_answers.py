@@ -1,0 +1,79 @@
+"""Google's responses, built from heard words (google/cloud/speech/v1p1beta1/cloud_speech.proto).
+
+`results` is at most one final followed by interims, consecutive portions of the audio. A transcript that is not the
+stream's first begins with a space. Times are offsets from the start of this stream's audio.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+from google.cloud.speech_v1p1beta1.types import cloud_speech
+
+from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
+from batkol.simulators.speech_rules import LANGUAGE
+from batkol.simulators.voice import SpokenWord
+
+Response: Final = cloud_speech.StreamingRecognizeResponse.pb()
+UnaryResponse: Final = cloud_speech.RecognizeResponse.pb()
+
+_CONFIDENCE: Final = 0.92
+_STABLE, _UNSTABLE = 0.9, 0.01  # the two values that Google uses
+_NANOS: Final = 1_000_000_000 // SAMPLE_RATE
+_TEN_MS, _TENTH = 10 * SAMPLES_PER_MS, 100 * SAMPLES_PER_MS
+_BILLED_S: Final = 15  # requests are rounded up to this many seconds
+
+
+def add_final(result: Any, words: Sequence[SpokenWord], end: int, *, first: bool, offsets: bool) -> None:
+    """Fill a raw result with the last word on these words; the audio up to `end` is settled."""
+    result.is_final = True
+    _fill(result, _text(words, first=first), max(end // _TEN_MS * _TEN_MS, words[-1].end))
+    best = result.alternatives[0]
+    best.confidence = _CONFIDENCE
+    if offsets:
+        for word in words:
+            said = best.words.add(word=word.text)
+            _set(said.start_time, round(word.start / _TENTH) * _TENTH)
+            _set(said.end_time, max(round(word.end / _TENTH), round(word.start / _TENTH) + 1) * _TENTH)
+
+
+def add_interims(
+    results: Any, words: Sequence[SpokenWord], position: int, stable_until: int, *, first: bool
+) -> None:
+    """Append interims to raw results: the words that end by `stable_until`, then the others."""
+    stable = [word for word in words if word.end <= stable_until]
+    shaky = words[len(stable) :]
+    if stable:
+        result = results.add(stability=_STABLE)
+        _fill(result, _text(stable, first=first), stable[-1].end // _TEN_MS * _TEN_MS)
+    if shaky:
+        result = results.add(stability=_UNSTABLE)
+        _fill(result, _text(shaky, first=first and not stable), position // _TEN_MS * _TEN_MS)
+
+
+def bill(response: Any, samples: int) -> None:
+    """Write the time billed, on the last response."""
+    response.total_billed_time.seconds = math.ceil(samples / SAMPLE_RATE / _BILLED_S) * _BILLED_S
+
+
+def glimpse(word: SpokenWord, whole: int) -> SpokenWord:
+    """Return as much of a word's letters as has been spoken of it; `whole` is its length in samples."""
+    letters = math.ceil(len(word.text) * min(1.0, (word.end - word.start) / whole))
+    return word._replace(text=word.text[: max(1, letters)])
+
+
+def _text(words: Sequence[SpokenWord], *, first: bool) -> str:
+    return ("" if first else " ") + " ".join(word.text for word in words)
+
+
+def _fill(result: Any, transcript: str, end: int) -> None:
+    result.alternatives.add(transcript=transcript)
+    result.language_code = LANGUAGE
+    _set(result.result_end_time, end)
+
+
+def _set(duration: Any, samples: int) -> None:
+    duration.seconds, rest = divmod(samples, SAMPLE_RATE)
+    duration.nanos = rest * _NANOS

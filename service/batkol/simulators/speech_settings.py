@@ -1,0 +1,68 @@
+"""What the speech double does when nothing is wrong: Google's limits, and its pace. Every number can be scaled down."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import msgspec
+
+_Z95 = 1.6449  # the standard normal's 95th percentile
+
+
+class DoubleSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The double's limits and pace. The defaults are Google's, as far as anybody has seen them."""
+
+    stream_limit_s: float = 305.0
+    """A stream lives this long; the error always names 305 seconds, as Google's does."""
+    no_audio_s: float = 10.0
+    """A stream without audio for this long is ended."""
+    max_message_bytes: int = 25_600
+    """Audio in one streaming message."""
+    streams_per_connection: int = 100
+    """HTTP/2's concurrent streams; the next one waits."""
+
+    pacing_factor: float = 3.0
+    """Times real time at which audio may keep coming; 0 turns pacing off. Google publishes no number."""
+    pacing_burst_s: float = 5.0
+    """Seconds of audio that may come at once on top of that."""
+    pacing_status: str = "OUT_OF_RANGE"
+    """What too fast earns: this, or RESOURCE_EXHAUSTED, as was seen after replays."""
+
+    interim_every_ms: int = 100
+    """At least this long between two interim responses."""
+    interim_latency_ms: int = 150
+    """From a message's arrival to the interim that it caused."""
+    stable_after_ms: int = 600
+    """Words older than this come as a stable interim, later ones as a second, unstable one."""
+    silence_ms: int = 500
+    """Audio without speech that ends an utterance."""
+    final_p50_s: float = 0.878
+    """Median time from the end of speech to its final (measured with Google); a lognormal with `final_p95_s`."""
+    final_p95_s: float = 1.155
+    final_latency_s: float | None = None
+    """A fixed time instead of the distribution."""
+    half_close_latency_s: float = 0.08
+    """From the client's half-close to the last final."""
+    unary_latency_s: float = 0.35
+    """From a whole request to its response."""
+    unary_limit_s: float = 60.0
+    """Audio in one unary request."""
+    unary_limit_bytes: int = 10_485_760
+
+    hears_edges: bool = True
+    """Whether a piece of a word at a stream's very beginning or end is heard, as a garble."""
+    call_header: str = "x-batkol-call-sid"
+    """Request metadata that names the call, for faults and statistics; optional."""
+    seed: int = 0
+    """Of the latencies."""
+    record: bool = False
+    """Keep the time of every audio message and response (bounded) for latency benches."""
+
+    def final_latency(self, draw: random.Random) -> float:
+        """Draw the seconds from the end of speech to its final."""
+        if self.final_latency_s is not None:
+            return self.final_latency_s
+        return draw.lognormvariate(
+            math.log(self.final_p50_s), math.log(self.final_p95_s / self.final_p50_s) / _Z95
+        )

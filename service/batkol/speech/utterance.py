@@ -1,0 +1,109 @@
+"""One utterance: what the caller said between two silences, and how its text comes about.
+
+States and the events that move between them are a table (`MOVES`); an event that the table does not know raises and
+changes nothing. Times are absolute samples except `deadline`, which is the clock's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from batkol.audio.mulaw import SAMPLE_RATE
+
+COVERS: Final = SAMPLE_RATE // 4
+"""A final that ends within 250 ms of the end of speech covers it: recognizer and VAD never agree to the sample."""
+
+REACHES: Final = 2 * SAMPLE_RATE // 5
+"""Text that ends within 400 ms of the end of speech may be promoted; shorter text would lose words."""
+
+
+class State(StrEnum):
+    """Where an utterance stands."""
+
+    SPEAKING = "speaking"  # the VAD hears the caller
+    CLOSING = "closing"  # the caller fell silent; the text of the last words is still to come
+    DONE = "done"  # its final went out; a later final can only revise the record
+
+
+class Step(StrEnum):
+    """What moves an utterance on."""
+
+    FELL_SILENT = "fell silent"
+    SETTLED = "settled"
+
+
+MOVES: Final[dict[State, dict[Step, State]]] = {
+    State.SPEAKING: {Step.FELL_SILENT: State.CLOSING},
+    State.CLOSING: {Step.SETTLED: State.DONE},
+    State.DONE: {},
+}
+
+
+class Mode(StrEnum):
+    """How an utterance is recognized, decided by the flag when it begins."""
+
+    STREAMING = "streaming"
+    SINGLE = "single"
+
+
+class Source(StrEnum):
+    """Where the text of a final came from."""
+
+    FINAL = "final"  # the stream's own final
+    INTERIM = "interim"  # the newest interim, promoted because the final was late
+    SINGLE = "single"  # one request with the whole utterance
+    WHISPER = "whisper"  # the last fallback
+    NONE = "none"  # nobody could make out words
+
+
+@dataclass(slots=True)
+class Utterance:
+    """`begin` includes the pre-roll, `speech_at` does not; `end` is the last sample of speech."""
+
+    index: int
+    begin: int
+    speech_at: int
+    mode: Mode
+    state: State = State.SPEAKING
+    end: int | None = None
+    source: Source | None = None
+    deadline: float | None = None  # seconds: when the newest interim is promoted
+    give_up: float | None = None  # seconds: when the stream is taken to have missed it
+    text: str = ""  # of the final that went out
+    streamed: bool = False  # at least one partial or final of a stream belongs to it
+    covered: int = 0  # finals reach to here
+    parts: list[str] = field(default_factory=list)  # of the finals so far
+    interim: str = ""  # what the stream makes of the rest
+    interim_end: int = 0
+
+    def move(self, step: Step) -> None:
+        """Take the step, or raise `RuntimeError` if the state does not know it."""
+        try:
+            self.state = MOVES[self.state][step]
+        except KeyError:
+            raise RuntimeError(f"utterance {self.index} is {self.state}: it cannot have {step}") from None
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether finals have settled all of it."""
+        if self.end is None or self.covered <= self.speech_at:  # an utterance may be shorter than COVERS
+            return False
+        return self.covered >= self.end - COVERS
+
+    @property
+    def reaches_end(self) -> bool:
+        """Whether what the stream made of it so far reaches the end of speech."""
+        heard_to = self.interim_end if self.interim else self.covered
+        return self.end is not None and heard_to >= self.end - REACHES
+
+    @property
+    def committed(self) -> str:
+        """The text that finals have settled."""
+        return " ".join(self.parts)
+
+    @property
+    def newest(self) -> str:
+        """All that is known of it: settled text and the newest interim."""
+        return " ".join((*self.parts, self.interim)) if self.interim else self.committed

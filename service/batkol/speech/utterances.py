@@ -1,0 +1,233 @@
+"""The utterance dispatcher: from speech and results to partials and one final an utterance.
+
+The VAD only moves the pointer (`begin`, `fall_silent`); which utterance a result belongs to is decided by audio time
+(`attribution`). An utterance closes by the first of
+
+- a final that covers its end,
+- its deadline: the newest interim is promoted, if it reaches the end of speech,
+- an answer from elsewhere (`settle`): the single request, or Whisper.
+
+A final that comes later still corrects the record: `Revised`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final as Constant
+from typing import NamedTuple
+
+from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.speech.attribution import Share, divide
+from batkol.speech.results import Heard
+from batkol.speech.utterance import Mode, Source, State, Step, Utterance
+
+LONGEST: Constant = 55 * SAMPLE_RATE
+"""An utterance is cut here: a single request takes at most 60 s of audio (Google's quota page)."""
+
+KEPT: Constant = 8
+"""Utterances that late results can still find."""
+
+
+class Partial(NamedTuple):
+    """Newest text of an utterance that is not final yet."""
+
+    utterance: Utterance
+    text: str
+    end: int
+    stability: float
+
+
+class Final(NamedTuple):
+    """The one final of an utterance; `utterance.text` and `utterance.source` are set."""
+
+    utterance: Utterance
+
+
+class Revised(NamedTuple):
+    """A late final says something else, or more, than what went out."""
+
+    utterance: Utterance
+    text: str
+
+
+class Missed(NamedTuple):
+    """The stream has not delivered this utterance in time: ask somebody else, with the audio in hand."""
+
+    utterance: Utterance
+
+
+class Unplaced(NamedTuple):
+    """A final for speech that the VAD did not see; its utterance begins and ends with it."""
+
+    utterance: Utterance
+
+
+Outcome = Partial | Final | Revised | Missed | Unplaced
+
+
+@dataclass(slots=True)
+class Patience:
+    """How long an utterance waits, in seconds from the end of speech."""
+
+    final: float = 0.7  # then the newest interim is promoted (STT_FINAL_TIMEOUT_MS)
+    settle: float = 0.1  # but never less than this after the last audio was flushed
+    give_up: float = 1.5  # then the stream has missed the utterance
+
+
+class Utterances:
+    """The utterances of one call, in order. Everything returns what is to be done; nothing here waits."""
+
+    __slots__ = ("_count", "_recent", "patience")
+
+    def __init__(self, patience: Patience) -> None:
+        self.patience = patience
+        self._recent: deque[Utterance] = deque()
+        self._count = 0
+
+    @property
+    def speaking(self) -> Utterance | None:
+        """The utterance the caller is in the middle of."""
+        return next((u for u in reversed(self._recent) if u.state is State.SPEAKING), None)
+
+    @property
+    def open(self) -> list[Utterance]:
+        """The utterances whose final has not gone out."""
+        return [u for u in self._recent if u.state is not State.DONE]
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` must run next."""
+        return min((due for u in self._recent if (due := _due(u)) is not None), default=None)
+
+    def begin(self, begin: int, speech_at: int, mode: Mode) -> Utterance:
+        """Open an utterance. Raises `RuntimeError` while another one is being spoken."""
+        if self.speaking is not None:
+            raise RuntimeError(f"utterance {self.speaking.index} is still being spoken")
+        return self._add(begin, speech_at, mode)
+
+    def fall_silent(self, end: int, heard_to: int, now: float) -> list[Outcome]:
+        """The caller fell silent at sample `end`, which is known with audio up to `heard_to`."""
+        utterance = self.speaking
+        if utterance is None:
+            return []
+        utterance.move(Step.FELL_SILENT)
+        utterance.end = max(end, utterance.begin)
+        if utterance.mode is Mode.SINGLE:
+            return []
+        ended = now - max(0, heard_to - utterance.end) / SAMPLE_RATE
+        utterance.deadline = max(ended + self.patience.final, now + self.patience.settle)
+        utterance.give_up = max(ended + self.patience.give_up, utterance.deadline)
+        return list(self._close_if_covered(utterance))
+
+    def hear(self, heard: Heard) -> list[Outcome]:
+        """Take a result of the streaming session."""
+        shares = divide(heard, self._recent)
+        return [outcome for share in shares for outcome in self._take(share, heard)]
+
+    def settle(self, utterance: Utterance, text: str, source: Source) -> list[Outcome]:
+        """Close an utterance with an answer from elsewhere. One that is done already stays as it is."""
+        if utterance.state is State.DONE:
+            return []
+        return [_done(utterance, text, source)]
+
+    def tick(self, now: float) -> list[Outcome]:
+        """Promote what is late, and name what the stream has missed."""
+        return [outcome for u in self.open for outcome in self._tick(u, now)]
+
+    def stream_ended(self) -> list[Outcome]:
+        """The stream was closed and nothing more will come of it: promote what there is, name what it missed."""
+        outcomes: list[Outcome] = []
+        for utterance in self.open:
+            if utterance.mode is Mode.STREAMING and utterance.state is State.CLOSING:
+                asked = utterance.give_up is None  # it was missed before, and its answer is on the way
+                closed = list(self._promote(utterance))
+                self.leave_stream(utterance)
+                outcomes += closed or ([] if asked else [Missed(utterance)])
+        return outcomes
+
+    def leave_stream(self, utterance: Utterance) -> None:
+        """The stream will not finish this utterance: it is a single request's from now on."""
+        utterance.mode = Mode.SINGLE
+        utterance.deadline = utterance.give_up = None
+
+    def _tick(self, utterance: Utterance, now: float) -> Iterator[Outcome]:
+        if utterance.deadline is not None and now >= utterance.deadline:
+            utterance.deadline = None  # from here on the first result that reaches the end closes it
+            yield from self._promote(utterance)
+        if utterance.give_up is not None and now >= utterance.give_up:
+            utterance.give_up = None  # a stream that wakes up may still win the race
+            yield Missed(utterance)
+
+    def _promote(self, utterance: Utterance) -> Iterator[Outcome]:
+        if utterance.newest and utterance.reaches_end:
+            yield _done(utterance, utterance.newest, Source.INTERIM if utterance.interim else Source.FINAL)
+
+    def _take(self, share: Share, heard: Heard) -> Iterator[Outcome]:
+        utterance = share.utterance
+        if utterance is None:
+            if heard.final and share.text:
+                yield from self._unplaced(share)
+            return
+        utterance.streamed = True
+        if heard.final:
+            utterance.covered = share.end
+            utterance.interim = ""
+            if share.text:
+                utterance.parts.append(share.text)
+        else:
+            utterance.interim, utterance.interim_end = share.text, share.end
+        if utterance.state is State.DONE:
+            yield from _revise(utterance)
+        elif utterance.mode is Mode.STREAMING:
+            yield from self._grow(utterance, heard)
+
+    def _grow(self, utterance: Utterance, heard: Heard) -> Iterator[Outcome]:
+        closed = list(self._close_if_covered(utterance)) if heard.final else []
+        if not closed and utterance.state is State.CLOSING and utterance.deadline is None:
+            closed = list(self._promote(utterance))
+        if closed:
+            yield from closed
+        elif utterance.newest:
+            yield Partial(utterance, utterance.newest, heard.end, heard.stability)
+
+    def _close_if_covered(self, utterance: Utterance) -> Iterator[Outcome]:
+        if utterance.is_covered and utterance.parts and not utterance.interim:
+            yield _done(utterance, utterance.committed, Source.FINAL)
+
+    def _unplaced(self, share: Share) -> Iterator[Outcome]:
+        utterance = self._add(share.start, share.start, Mode.STREAMING)
+        utterance.move(Step.FELL_SILENT)
+        utterance.end = utterance.covered = share.end
+        utterance.parts.append(share.text)
+        utterance.streamed = True
+        yield Unplaced(utterance)
+        yield _done(utterance, share.text, Source.FINAL)
+
+    def _add(self, begin: int, speech_at: int, mode: Mode) -> Utterance:
+        utterance = Utterance(index=self._count, begin=begin, speech_at=speech_at, mode=mode, covered=begin)
+        self._count += 1
+        later = sum(other.begin > begin for other in self._recent)  # speech the VAD did not see is told of late
+        self._recent.insert(len(self._recent) - later, utterance)
+        while len(self._recent) > KEPT and self._recent[0].state is State.DONE:
+            self._recent.popleft()
+        return utterance
+
+
+def _done(utterance: Utterance, text: str, source: Source) -> Final:
+    utterance.move(Step.SETTLED)
+    utterance.text, utterance.source = text, source
+    utterance.deadline = utterance.give_up = None
+    return Final(utterance)
+
+
+def _revise(utterance: Utterance) -> Iterator[Outcome]:
+    revisable = utterance.source in {Source.INTERIM, Source.FINAL, Source.NONE}  # others heard all of it at once
+    if revisable and utterance.is_covered and utterance.committed not in {"", utterance.text}:
+        utterance.text = utterance.committed
+        yield Revised(utterance, utterance.text)
+
+
+def _due(utterance: Utterance) -> float | None:
+    return utterance.deadline if utterance.deadline is not None else utterance.give_up

@@ -1,0 +1,92 @@
+"""The service's metrics: OpenTelemetry instruments, read by Prometheus on /metrics.
+
+Labels are bounded: a source, a step, a reason, never a call SID or a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
+from opentelemetry.sdk.resources import Resource
+from prometheus_client import CollectorRegistry, generate_latest
+
+_LATENCY_S: Final = (
+    0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0,
+    1.05, 1.1, 1.15, 1.2, 1.25, 1.3, 1.35, 1.4, 1.6, 2.0, 3.0, 5.0, 10.0,
+)  # fmt: skip
+_FAST_S: Final = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+class Metrics:
+    """One per process. Recording costs microseconds and touches no network."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        reader = PrometheusMetricReader(registry=self._registry)
+        views = [
+            View(instrument_name="batkol.*.latency", aggregation=ExplicitBucketHistogramAggregation(_LATENCY_S)),
+            View(instrument_name="batkol.audio.*", aggregation=ExplicitBucketHistogramAggregation(_FAST_S)),
+        ]
+        resource = Resource.create({"service.name": "batkol"})
+        self._provider = MeterProvider(metric_readers=[reader], resource=resource, views=views)
+        meter = self._meter = self._provider.get_meter("batkol")
+        self.calls = meter.create_counter("batkol.calls.ended", unit="{call}", description="Calls, by how they ended.")
+        self.refused = meter.create_counter(
+            "batkol.calls.refused", unit="{call}", description="Calls turned away, by reason."
+        )
+        self.finals = meter.create_counter("batkol.finals", unit="{utterance}", description="Finals, by source.")
+        self.revised = meter.create_counter(
+            "batkol.finals.revised", unit="{utterance}", description="Finals that came after their promotion."
+        )
+        self.partials = meter.create_counter("batkol.partials", unit="{partial}", description="Partials sent out.")
+        self.fallbacks = meter.create_counter(
+            "batkol.fallbacks", unit="{step}", description="Recognizers that failed, by step and reason."
+        )
+        self.malformed = meter.create_counter(
+            "batkol.messages.malformed", unit="{message}", description="Messages that could not be read."
+        )
+        self.gap_ms = meter.create_counter(
+            "batkol.audio_gaps", unit="ms", description="Silence put in for audio that never came."
+        )
+        self.flags = meter.create_counter(
+            "batkol.flag_evaluations",
+            unit="{evaluation}",
+            description="Flag evaluations, by variant and reason.",
+        )
+        self.first_partial = meter.create_histogram(
+            "batkol.first_partial.latency", unit="s", description="First sample of speech to first partial."
+        )
+        self.final = meter.create_histogram(
+            "batkol.final.latency", unit="s", description="Last sample of speech to final."
+        )
+        self.written = meter.create_histogram(
+            "batkol.audio.written", unit="s", description="Last byte of a batch received to written to gRPC."
+        )
+        self.loop_lag = meter.create_histogram(
+            "batkol.audio.loop_lag", unit="s", description="How late the event loop runs a timer."
+        )
+
+    def count(self, *, flag: str, variant: str, reason: str) -> None:
+        """Count a flag evaluation (`batkol.flags.hooks.EvaluationCounter`)."""
+        self.flags.add(1, {"flag": flag, "variant": variant, "reason": reason})
+
+    def gauge(self, name: str, description: str, read: Callable[[], float]) -> None:
+        """Have `read` called at each scrape."""
+
+        def observe(_: CallbackOptions) -> Iterable[Observation]:
+            return [Observation(read())]
+
+        self._meter.create_observable_gauge(name, callbacks=[observe], description=description)
+
+    def render(self) -> bytes:
+        """Return Prometheus's text format."""
+        return generate_latest(self._registry)
+
+    def close(self) -> None:
+        """Flush and stop the readers."""
+        self._provider.shutdown()

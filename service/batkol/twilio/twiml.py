@@ -1,0 +1,137 @@
+"""What the voice webhook answers: TwiML, written so that Twilio takes it.
+
+https://www.twilio.com/docs/voice/twiml. Twilio parses strictly (12100, 12200) and dials a stream only by
+`wss`, never with a query string (31920, 31922), so what it would refuse in the middle of a call is refused
+here, by name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+from xml.sax.saxutils import escape, quoteattr
+
+from batkol.errors import ConfigurationError
+
+TOKEN_PARAMETER: Final = "token"  # noqa: S105 - a name, not a secret
+"""The `<Parameter>` that carries the stream token; it comes back in `start.customParameters`."""
+
+MEDIA_PATH: Final = "/twilio/media"
+
+_LONGEST_PARAMETER: Final = 500  # characters of name and value together; Twilio wants fewer
+_DEFAULT_PORTS: Final = {"ws": 80, "wss": 443}
+_SCHEMES: Final = {"http": "ws", "https": "wss"}
+# XML 1.0, production 2
+_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SAY: Final = {  # https://www.twilio.com/docs/voice/twiml/say/text-speech
+    "he": ("he-IL", "Google.he-IL-Standard-A"),
+    "iw": ("he-IL", "Google.he-IL-Standard-A"),  # Google's older code for Hebrew
+}
+
+
+def stream_url(public_base_url: str) -> str:
+    """Return `wss://host[/prefix]/twilio/media` for `https://host[/prefix]`, or `ws://…` for `http://…`.
+
+    Raises `ConfigurationError` for any other URL.
+    """
+    parts, _ = _split(public_base_url)
+    scheme = _SCHEMES.get(parts.scheme)
+    if scheme is None or parts.query or parts.fragment:
+        raise ConfigurationError(
+            "PUBLIC_BASE_URL must be https://host[/prefix] (http:// in development), without a query string."
+        )
+    return _media_url(f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}{MEDIA_PATH}")
+
+
+def connect_stream(
+    *,
+    url: str,
+    token: str,
+    status_callback: str | None = None,
+    action: str | None = None,
+    parameters: Mapping[str, str] | None = None,
+) -> str:
+    """Return the TwiML that connects the call to our media stream.
+
+    Twilio goes on when we close the WebSocket: it requests `action` if there is one, and does what that
+    answers. Without one the next verb is `<Hangup/>`. Twilio would end the call by itself there; it is
+    written out so that the end of a stream is a decision to be seen. Raises `ConfigurationError` for what
+    Twilio would not take.
+    """
+    named = {TOKEN_PARAMETER: token, **(parameters or {})}
+    if named[TOKEN_PARAMETER] != token:
+        raise ConfigurationError(
+            f"The stream parameter {TOKEN_PARAMETER!r} is taken by the stream token: rename yours."
+        )
+    stream = f"<Stream{_attributes(url=_media_url(url), statusCallback=_callback(status_callback))}>"
+    inner = "".join(_parameter(name, value) for name, value in named.items())
+    return _response(f"<Connect{_attributes(action=_callback(action))}>{stream}{inner}</Stream></Connect><Hangup/>")
+
+
+def apology(language: str, text: str) -> str:
+    """Return the TwiML that says `text` and hangs up. `language` is a BCP 47 tag, as `he-IL`."""
+    tag, voice = _SAY.get(language.partition("-")[0].lower(), (language, None))
+    return _response(f"<Say{_attributes(language=tag, voice=voice)}>{escape(_clean(text))}</Say><Hangup/>")
+
+
+def redirect(url: str) -> str:
+    """Return the TwiML that hands the call to another webhook (OVERFLOW_URL). Raises `ConfigurationError`."""
+    return _response(f"<Redirect{_attributes(method='POST')}>{escape(_callback(url) or '')}</Redirect>")
+
+
+def _response(verbs: str) -> str:
+    return f'<?xml version="1.0" encoding="UTF-8"?><Response>{verbs}</Response>'
+
+
+def _attributes(**values: str | None) -> str:
+    return "".join(f" {name}={quoteattr(_clean(value))}" for name, value in values.items() if value is not None)
+
+
+def _parameter(name: str, value: str) -> str:
+    if not name or len(name) + len(value) >= _LONGEST_PARAMETER:
+        raise ConfigurationError(
+            f"The stream parameter {name[:40]!r} has no name, or {_LONGEST_PARAMETER} characters and more "
+            "with its value: Twilio takes fewer. Shorten it."
+        )
+    return f"<Parameter{_attributes(name=name, value=value)}/>"
+
+
+def _media_url(url: str) -> str:
+    """Return the URL as Twilio will dial and sign it, without a default port: that would be signed too."""
+    parts, port = _split(url)
+    default = _DEFAULT_PORTS.get(parts.scheme)
+    if default is None:
+        raise ConfigurationError("A media stream's URL must begin with wss:// (ws:// in development).")
+    if "?" in url or "#" in url or not parts.hostname or "@" in parts.netloc:
+        raise ConfigurationError(
+            "A media stream's URL must be a host and a path: with a query string Twilio cannot connect."
+        )
+    if port != default:
+        return url
+    return parts._replace(netloc=parts.netloc.removesuffix(f":{default}")).geturl()
+
+
+def _split(url: str) -> tuple[SplitResult, int | None]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ConfigurationError("A URL's host or port cannot be read: write https://host[:port]/path.") from None
+    return parts, port
+
+
+def _callback(url: str | None) -> str | None:
+    if url is None:
+        return None
+    parts, _ = _split(url)
+    if parts.scheme not in _SCHEMES or not parts.hostname or _NOT_XML.search(url):
+        raise ConfigurationError("A URL that Twilio shall request must be absolute: https://host/path.")
+    return url
+
+
+def _clean(text: str) -> str:
+    if _NOT_XML.search(text):
+        raise ConfigurationError("TwiML cannot hold control characters: take them out of the parameter or text.")
+    return text

@@ -1,0 +1,132 @@
+"""The internal API: status, live calls, events, metrics, drain. Never on an ingress."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+from fastapi import APIRouter, Depends, Header, HTTPException, Response
+from fastapi.responses import StreamingResponse
+
+from batkol.calls.bus import Bus, Subscription
+from batkol.calls.call import Call
+from batkol.calls.events import CallEnded, encode
+from batkol.calls.registry import Calls
+
+KEEPALIVE_S: Final = 15.0
+"""A comment goes out on a silent event stream this often, so that proxies leave it open."""
+
+Status = Callable[[], dict[str, Any]]
+
+
+def guard(api_token: str) -> Callable[..., None]:
+    """Return the dependency that asks for the bearer token, if there is one."""
+
+    def check(authorization: Annotated[str, Header()] = "") -> None:
+        if api_token and not hmac.compare_digest(authorization.encode(), f"Bearer {api_token}".encode()):
+            raise HTTPException(401, "The internal API wants `Authorization: Bearer API_TOKEN`.")
+
+    return check
+
+
+def routes(*, calls: Calls, bus: Bus, status: Status, api_token: str) -> APIRouter:
+    """Return the routes under /v1."""
+    router = APIRouter(prefix="/v1", dependencies=[Depends(guard(api_token))])
+
+    @router.get("/status")
+    async def read_status() -> Response:
+        return _json(status())
+
+    @router.get("/calls")
+    async def read_calls() -> Response:
+        return _json({"calls": [_summary(call) for call in calls]})
+
+    @router.get("/calls/{call_sid}")
+    async def read_call(call_sid: str) -> Response:
+        call = _live(calls, call_sid)
+        utterances = [{"index": i, **asdict(u)} for i, u in call.reporter.utterances.items()]
+        return _json({**_summary(call), "utterances": utterances})
+
+    @router.get("/calls/{call_sid}/events")
+    async def follow_call(call_sid: str) -> StreamingResponse:
+        _live(calls, call_sid)
+        return _stream(bus.subscribe(call_sid), until=call_sid)
+
+    @router.get("/events")
+    async def follow_all() -> StreamingResponse:
+        return _stream(bus.subscribe(), until=None)
+
+    @router.post("/drain")
+    async def drain() -> Response:
+        await calls.drain()
+        return _json({"draining": True, "active_calls": len(calls)})
+
+    return router
+
+
+def _live(calls: Calls, call_sid: str) -> Call:
+    call = calls.get(call_sid)
+    if call is None:
+        raise HTTPException(404, "There is no live call with this SID; ended calls are not kept here.")
+    return call
+
+
+def _summary(call: Call) -> dict[str, Any]:
+    figures = call.reporter.figures
+    return {
+        "call_sid": call.identity.call_sid,
+        "stream_sid": call.identity.stream_sid,
+        "agent": call.identity.agent,
+        "direction": call.identity.direction,
+        "started_at": _iso(time.time() - call.age),
+        "duration_s": round(call.age, 3),
+        "audio_ms": call.audio_ms,
+        "streaming": call.transcription.session_open,
+        "sessions": figures.sessions,
+        "utterances_total": figures.utterances,
+        "partials": figures.partials,
+        "finals": dict(figures.finals),
+        "fallbacks": dict(figures.fallbacks),
+        "gap_ms": call.gap_ms,
+    }
+
+
+def _stream(subscription: Subscription, *, until: str | None) -> StreamingResponse:
+    return StreamingResponse(
+        _server_sent(subscription, until),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _server_sent(subscription: Subscription, until: str | None) -> AsyncIterator[bytes]:
+    """Write events as server-sent events (WHATWG HTML, 9.2) until the call ends or the reader has gone."""
+    with subscription:
+        yield b": listening\n\n"
+        while True:
+            try:
+                async with asyncio.timeout(KEEPALIVE_S):
+                    event = await anext(subscription)
+            except TimeoutError:
+                yield b": still here\n\n"
+                continue
+            except StopAsyncIteration:
+                return
+            kind = str(event.__struct_config__.tag).encode()
+            yield b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, kind, encode(event))
+            if isinstance(event, CallEnded) and event.call_sid == until:
+                return
+
+
+def _json(value: object) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json")
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,157 @@
+"""`WS /twilio/media`: from the handshake to a call, and back when it has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from batkol.calls.call import Call, Services
+from batkol.calls.identity import Identity
+from batkol.calls.registry import Calls
+from batkol.errors import PeerError
+from batkol.twilio import token
+from batkol.twilio.messages import Connected, Dtmf, MalformedMessage, Mark, Media, Start, Stop, parse
+from batkol.twilio.signature import is_valid
+from batkol.twilio.stream import MediaStream
+from batkol.web.protocol import EXTENSION
+
+START_TIMEOUT: Final = 10.0
+"""Seconds for `start` after the handshake; Twilio sends it at once."""
+
+SIGNATURE_HEADER: Final = b"x-twilio-signature"
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What a handshake and a `start` are checked against."""
+
+    url: str  # as the TwiML wrote it, and Twilio signed it; "" in development
+    auth_tokens: Sequence[str]  # empty: signatures are not checked
+    token_keys: Sequence[str]
+
+
+class MediaSocket:
+    """An ASGI application for one path."""
+
+    def __init__(self, *, gate: Gate, calls: Calls, services: Services) -> None:
+        self._gate = gate
+        self._calls = calls
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection; returns when the call has ended and its last utterance is delivered."""
+        await receive()  # websocket.connect
+        if not self._is_signed(scope):
+            log.warning("[TWILIO] handshake refused: the signature does not fit", remedy="check PUBLIC_BASE_URL")
+            self._services.metrics.refused.add(1, {"reason": "signature"})
+            await send({"type": "websocket.close", "code": 1008})  # before the accept: HTTP 403
+            return
+        await send({"type": "websocket.accept"})
+        socket = _AsgiSocket(receive, send)
+        try:
+            stream = await self._started(socket)
+            if stream is not None:
+                await self._call(stream, socket, scope)
+        except PeerError as error:
+            log.warning("[TWILIO] stream closed", err=str(error))
+            self._services.metrics.refused.add(1, {"reason": "protocol"})
+            await socket.close(error.close_code)
+
+    def _is_signed(self, scope: Scope) -> bool:
+        if not self._gate.auth_tokens:
+            return True
+        given = [value for name, value in scope["headers"] if name == SIGNATURE_HEADER]
+        return len(given) == 1 and is_valid(self._gate.auth_tokens, self._gate.url, (), given[0].decode("latin-1"))
+
+    async def _started(self, socket: _AsgiSocket) -> MediaStream | None:
+        """Read up to `start`; None if the caller was gone before it."""
+        stream = MediaStream()
+        try:
+            async with asyncio.timeout(START_TIMEOUT):
+                while not stream.started:
+                    message = await socket.receive()
+                    if message["type"] == "websocket.disconnect" or self._greet(stream, message):
+                        return None
+        except TimeoutError:
+            raise PeerError("no `start` came in time; the socket is closed", close_code=1008) from None
+        return stream
+
+    def _greet(self, stream: MediaStream, message: MutableMapping[str, Any]) -> bool:
+        """Take one of the first messages; true if the stream stopped before it started."""
+        try:
+            match parse(message.get("text") or message.get("bytes") or b""):
+                case Start() as start:
+                    stream.start(start)
+                case Connected() as connected:
+                    stream.connect(connected)
+                case Stop():
+                    return True
+                case Media() as early:  # the stream counts what comes before its start
+                    stream.hear(early)
+                case Mark() as early:
+                    stream.echo(early)
+                case Dtmf() as early:
+                    stream.press(early)
+        except MalformedMessage as error:
+            self._services.metrics.malformed.add(1, {"kind": error.kind})
+            stream.violation()
+        return False
+
+    async def _call(self, stream: MediaStream, socket: _AsgiSocket, scope: Scope) -> None:
+        identity = self._identity(stream)
+        call = Call(identity, stream, self._services)
+        if not self._calls.admit(call):
+            call.discard()
+            call.log.warning("[CALL] refused: no place is free", limit=self._calls.limit)
+            self._services.metrics.refused.add(1, {"reason": "full"})
+            await socket.close(1013)  # try again later
+            return
+        try:
+            await call.run(socket, scope.get("extensions", {}).get(EXTENSION))
+        finally:
+            self._calls.leave(call)
+
+    def _identity(self, stream: MediaStream) -> Identity:
+        details = stream.details
+        if details is None:
+            raise AssertionError("a started stream has details")
+        given = stream.parameters
+        token.verify(self._gate.token_keys, given.get("token", ""), details.call_sid, details.account_sid, time.time())
+        return Identity(
+            call_sid=details.call_sid,
+            stream_sid=stream.sid,
+            account_sid=details.account_sid,
+            agent=given.get("agent", ""),
+            from_=given.get("from", ""),
+            to=given.get("to", ""),
+            direction=given.get("direction", "inbound"),
+        )
+
+
+class _AsgiSocket:
+    """ASGI's two callables as the socket a `Call` knows."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self.receive = receive
+        self._send = send
+
+    async def send_text(self, text: str) -> None:
+        await self._send({"type": "websocket.send", "text": text})
+
+    async def close(self, code: int) -> None:
+        """Close with a code; a peer that is gone already needs none."""
+        try:
+            await self._send({"type": "websocket.close", "code": code})
+        except (OSError, RuntimeError) as error:  # uvicorn's ClientDisconnected, and its "already closed"
+            log.debug("[TWILIO] the socket was closed before we did", err=type(error).__name__)

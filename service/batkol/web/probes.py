@@ -1,0 +1,39 @@
+"""Liveness, readiness and metrics: for the kubelet and Prometheus, without a token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import APIRouter, Response
+
+from batkol.telemetry.metrics import Metrics
+
+
+def probes(is_ready: Callable[[], str | None]) -> APIRouter:
+    """Return the two probes; `is_ready` gives the reason why not, or None."""
+    router = APIRouter()
+
+    @router.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.get("/readyz")
+    async def readyz(response: Response) -> dict[str, str]:
+        why_not = is_ready()
+        if why_not is None:
+            return {"status": "ready"}
+        response.status_code = 503
+        return {"status": why_not}
+
+    return router
+
+
+def exposition(metrics: Metrics) -> APIRouter:
+    """Return Prometheus's page."""
+    router = APIRouter()
+
+    @router.get("/metrics")
+    async def read_metrics() -> Response:
+        return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return router

@@ -1,0 +1,114 @@
+"""uvicorn's WebSocket protocol, with a short way in for media.
+
+uvicorn hands each message through a queue to a task and stops reading the socket until that task has run. For fifty
+messages a second a call, that costs more than reading the audio does. A call can register itself here instead (the
+ASGI extension `batkol.direct`) and is then given each text message where it is parsed. Handshake, fragments, control
+frames, limits and errors stay uvicorn's and websockets': only whole, unfragmented, masked text frames, which is all
+that Twilio sends, take the short way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Final
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # a platform without the compiled part: slower, and the same
+    from websockets.utils import apply_mask
+
+Sink = Callable[[bytes], None]
+EXTENSION: Final = "batkol.direct"
+
+_WHOLE_TEXT: Final = 0x81  # FIN and opcode 1 (RFC 6455, 5.2)
+_MASKED: Final = 0x80
+_TWO_BYTES: Final = 126  # the length is in the next two bytes
+_EIGHT_BYTES: Final = 127
+_MASK_ENDS: Final = 6  # two bytes of header and four of mask
+_LONGER: Final = -1
+_END_OF_HEADERS: Final = b"\r\n\r\n"
+
+
+class MediaProtocol(WebSocketsSansIOProtocol):
+    """Gives text messages to a sink, once there is one, without a queue or a task."""
+
+    _sink: Sink | None = None
+    _rest = b""  # the beginning of a frame whose end has not come
+    _long = False  # where a frame begins is not known here: everything goes the long way
+
+    def handle_connect(self, event: Any) -> None:
+        super().handle_connect(event)
+        if self.handshake_initiated and self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            self.scope["extensions"][EXTENSION] = self._direct  # type: ignore[index,typeddict-item]
+
+    def _direct(self, sink: Sink) -> None:
+        """From now on `sink` gets every text message, on the event loop, in order. It must not wait."""
+        self._sink = sink
+        waiting = [self.queue.get_nowait() for _ in range(self.queue.qsize())]
+        for message in waiting:  # what came with the message that started the call: its order must hold
+            text = message.get("text") if message["type"] == "websocket.receive" else None
+            if isinstance(text, str):
+                sink(text.encode())
+            else:
+                self.queue.put_nowait(message)
+        if self.read_paused and self.queue.empty():
+            self.read_paused = False
+            self.transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        if self._long or not self.handshake_complete:
+            self._long = self._long or self.handshake_initiated  # frames before our answer to the handshake
+            super().data_received(data)
+            if self.handshake_initiated and not data.endswith(_END_OF_HEADERS):
+                self._long = True  # or in one packet with it
+            return
+        self._take(self._rest + data if self._rest else data)
+
+    def _take(self, data: bytes) -> None:
+        """Cut `data` into frames, deliver the whole text frames, and hand the others on, each whole."""
+        start, available = 0, len(data)
+        while available - start >= 2:
+            body, end = _frame(data, start)
+            if end == _LONGER:
+                self._long, self._rest = True, b""
+                super().data_received(data[start:])
+                return
+            if end > available:
+                break
+            if data[start] == _WHOLE_TEXT and body - start >= _MASK_ENDS and self._sink and not self.frames:
+                self._sink(apply_mask(data[body:end], data[body - 4 : body]))
+            else:
+                super().data_received(data[start:end])
+            start = end
+        self._rest = data[start:]
+
+    def send_receive_event_to_app(self) -> None:
+        if self._sink is None or self.curr_msg_data_type != "text" or self.close_sent:
+            super().send_receive_event_to_app()
+            return
+        message, self.frames = b"".join(self.frames), []
+        self._sink(message)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.conn.close_rcvd is None and not self.close_sent:
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})  # uvicorn says 1005 for both
+        super().connection_lost(exc)
+
+
+def _frame(data: bytes, start: int) -> tuple[int, int]:
+    """Return where the body of the frame at `start` begins and where it ends (RFC 6455, 5.2)."""
+    second = data[start + 1]
+    length, body = second & 0x7F, start + 2
+    if length == _EIGHT_BYTES:
+        return body, _LONGER
+    if length == _TWO_BYTES:
+        if len(data) < body + 2:
+            return body, len(data) + 1
+        length = int.from_bytes(data[body : body + 2])
+        body += 2
+    if second & _MASKED:
+        body += 4
+    return body, body + length

@@ -1,0 +1,71 @@
+"""Two uvicorn listeners on one event loop, which leave when they are told and not by a signal of their own.
+
+uvicorn closes WebSockets as soon as it sees SIGTERM. Here the signals are the service's: it drains first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+
+from batkol.errors import ConfigurationError
+from batkol.web.protocol import MediaProtocol
+
+LARGEST_MESSAGE: Final = 4 << 20
+"""Bytes of one WebSocket message; Twilio's are about 400."""
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    @property
+    def bound_port(self) -> int:
+        port: int = self.servers[0].sockets[0].getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def listening(app: FastAPI, host: str, port: int) -> AsyncIterator[int]:
+    """Serve `app` and yield the port it is bound to (`port` 0 takes a free one).
+
+    Raises `ConfigurationError` if the address cannot be had. Leaving it closes the connections.
+    """
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        ws=MediaProtocol,
+        ws_max_size=LARGEST_MESSAGE,
+        ws_per_message_deflate=False,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=5,
+        server_header=False,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(_serve(server, host, port), name=f"http.{port}")
+    try:
+        while not server.started:
+            if serving.done():
+                serving.result()
+                raise ConfigurationError(f"the listener on {host}:{port} ended at once")
+            await asyncio.sleep(0.01)
+        yield server.bound_port
+    finally:
+        server.should_exit = True
+        await serving
+
+
+async def _serve(server: _Server, host: str, port: int) -> None:
+    try:
+        await server.serve()
+    except SystemExit:  # uvicorn's answer to an address it cannot bind
+        raise ConfigurationError(f"{host}:{port} cannot be listened on; is another service there already?") from None

@@ -1,0 +1,155 @@
+"""What cannot be Twilio is refused, what is only broken is survived, and the service goes on serving."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+from batkol.calls.events import CallEnded, MarkPlayed
+from batkol.simulators.voice import script
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from support import dialing
+from support.stack import Stack, stack, words_of
+
+TALK = script([["שלום", "תודה"]], lead_ms=300, tail_ms=800)
+
+
+async def still_serves(up: Stack) -> None:
+    report = await up.call(TALK.mulaw)
+    assert up.heard.texts(report.call_sid) == words_of(TALK)
+    assert report.clean
+
+
+async def test_a_handshake_without_a_signature_gets_403(tmp_path: Path) -> None:
+    async with stack(tmp_path) as up:
+        with pytest.raises(InvalidStatus) as refused:
+            async with dialing.socket(up, sign=False):
+                pass
+
+        assert refused.value.response.status_code == 403
+
+
+@pytest.mark.parametrize("fault", ["none", "forged", "other call"])
+async def test_a_start_without_the_token_of_its_call_is_closed_with_1008(tmp_path: Path, fault: str) -> None:
+    async with stack(tmp_path) as up:
+        parameters = await dialing.ask_for_twiml(up, "CA-one")
+        match fault:
+            case "none":
+                parameters.pop("token")
+            case "forged":
+                parameters["token"] = "A" * len(parameters["token"])
+        async with dialing.socket(up) as ws:
+            await ws.send(dialing.connected())
+            await ws.send(dialing.start("CA-two" if fault == "other call" else "CA-one", parameters))
+            with pytest.raises(ConnectionClosed) as closed:
+                await asyncio.wait_for(ws.recv(), 5)
+
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1008
+        assert len(up.service.calls) == 0
+
+
+async def test_a_socket_that_never_starts_a_stream_is_closed_on_its_hundred_and_first_piece_of_noise(
+    tmp_path: Path,
+) -> None:
+    async with stack(tmp_path) as up:
+        async with dialing.socket(up) as ws:
+            with pytest.raises(ConnectionClosed) as closed:
+                for _ in range(200):
+                    await ws.send("this is not JSON")
+                await asyncio.wait_for(ws.recv(), 5)
+
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1008
+        await still_serves(up)
+
+
+async def test_rubbish_in_the_middle_of_a_call_costs_the_rubbish_and_nothing_else(tmp_path: Path) -> None:
+    """Random bytes, wrong types, wrong order, a repeated start, ten thousand marks, huge messages, other streams."""
+    noise = random.Random(7)
+    rubbish: list[str | bytes] = [
+        "",
+        "null",
+        "[]",
+        "{",
+        '{"event":"media"}',
+        '{"event":"media","streamSid":"MZ1","sequenceNumber":"x","media":{}}',
+        '{"event":"lift-off","streamSid":"MZ1"}',
+        '{"event":"media","streamSid":"MZ1","sequenceNumber":"3","media":{"track":"inbound","chunk":"-1",'
+        '"timestamp":"0","payload":"////"}}',
+        '{"event":"media","streamSid":"MZ1","sequenceNumber":"3","media":{"track":"inbound","chunk":"1",'
+        '"timestamp":"0","payload":"not base64!"}}',
+        '{"event":"dtmf","streamSid":"MZ1","sequenceNumber":"3","dtmf":{"digit":7}}',
+        dialing.media(1, stream_sid="MZother"),
+        dialing.connected(),
+        "x" * 3_000_000,
+        *(noise.randbytes(noise.randrange(1, 400)) for _ in range(40)),
+        *(noise.randbytes(60).decode("latin-1") for _ in range(40)),
+    ]
+    audio = TALK.mulaw
+
+    async with stack(tmp_path) as up:
+        parameters = await dialing.ask_for_twiml(up, "CA1")
+        async with dialing.socket(up) as ws:
+            await ws.send(dialing.connected())
+            await ws.send(dialing.start("CA1", parameters))
+            for number in range(len(audio) // 160):
+                if rubbish and number % 2 == 0:
+                    await ws.send(rubbish.pop())
+                if number == 10:
+                    await ws.send(dialing.start("CA1", parameters))  # the same again: counted
+                await ws.send(dialing.media(number + 1, audio[number * 160 : number * 160 + 160]))
+                await asyncio.sleep(0.018)
+            for number in range(10_000):
+                await ws.send(dialing.mark(number + 1000, f"m{number}"))
+            await ws.send(dialing.stop("CA1"))
+            await up.heard.until(lambda: up.heard.of("CA1", CallEnded))
+
+        assert up.heard.texts("CA1") == words_of(TALK)
+        assert len(up.heard.of("CA1", MarkPlayed)) == 10_000
+        assert up.ended("CA1").reason == "stop"
+        await still_serves(up)
+
+
+async def test_a_second_stream_on_one_socket_is_closed_with_1008(tmp_path: Path) -> None:
+    async with stack(tmp_path) as up:
+        parameters = await dialing.ask_for_twiml(up, "CA1")
+        async with dialing.socket(up) as ws:
+            await ws.send(dialing.start("CA1", parameters))
+            await ws.send(dialing.media(1))
+            await ws.send(dialing.start("CA1", parameters, stream_sid="MZ2"))
+            with pytest.raises(ConnectionClosed) as closed:
+                await asyncio.wait_for(ws.recv(), 10)
+
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1008
+        await up.heard.until(lambda: up.heard.of("CA1", CallEnded))
+        assert up.ended("CA1").reason == "refused"
+
+
+async def test_the_same_call_cannot_have_two_streams(tmp_path: Path) -> None:
+    async with stack(tmp_path) as up:
+        parameters = await dialing.ask_for_twiml(up, "CA1")
+        async with dialing.socket(up) as first, dialing.socket(up) as second:
+            await first.send(dialing.start("CA1", parameters))
+            await up.heard.until(lambda: up.service.calls.get("CA1"))
+            await second.send(dialing.start("CA1", parameters, stream_sid="MZ2"))
+            with pytest.raises(ConnectionClosed):
+                await asyncio.wait_for(second.recv(), 5)
+            assert up.service.calls.get("CA1") is not None
+
+
+async def test_a_stream_of_another_format_is_closed_with_1003(tmp_path: Path) -> None:
+    async with stack(tmp_path) as up:
+        parameters = await dialing.ask_for_twiml(up, "CA1")
+        wide = {"encoding": "audio/x-mulaw", "sampleRate": 16000, "channels": 1}
+        async with dialing.socket(up) as ws:
+            await ws.send(dialing.start("CA1", parameters, mediaFormat=wide))
+            with pytest.raises(ConnectionClosed) as closed:
+                await asyncio.wait_for(ws.recv(), 5)
+
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1003

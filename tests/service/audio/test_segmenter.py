@@ -1,0 +1,182 @@
+"""Where speech begins and ends, from one probability a window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEnded, SpeechEvent, SpeechStarted
+
+WINDOW = 256
+SETTINGS = SegmenterSettings()
+
+
+def run(segmenter: Segmenter, probabilities: Sequence[float], *, start: int = 0) -> list[SpeechEvent]:
+    events: list[SpeechEvent] = []
+    for index, probability in enumerate(probabilities):
+        at = start + index * WINDOW
+        events += segmenter.hear(probability, at, at + WINDOW)
+    return events
+
+
+def test_speech_starts_with_pre_roll_and_ends_with_its_last_window() -> None:
+    events = run(Segmenter(SETTINGS), [0.0] * 20 + [0.9] * 10 + [0.0] * 20)
+
+    assert events == [
+        SpeechStarted(at=20 * WINDOW - 300 * 8, speech_at=20 * WINDOW, decided_at=23 * WINDOW),
+        SpeechEnded(at=30 * WINDOW, decided_at=45 * WINDOW),
+    ]
+
+
+def test_a_start_is_known_after_the_minimum_of_speech_and_not_earlier() -> None:
+    segmenter = Segmenter(SETTINGS)
+
+    assert run(segmenter, [0.9, 0.9]) == []
+    assert not segmenter.speaking
+    assert len(run(segmenter, [0.9], start=2 * WINDOW)) == 1
+    assert segmenter.speaking
+
+
+def test_the_pre_roll_does_not_reach_before_the_call() -> None:
+    (started,) = run(Segmenter(SETTINGS), [0.0] + [0.9] * 3)
+
+    assert started.at == 0
+
+
+def test_the_pre_roll_does_not_reach_into_the_segment_before() -> None:
+    settings = replace(SETTINGS, silence_ms=64, pre_roll_ms=1000)
+    events = run(Segmenter(settings), [0.9] * 5 + [0.0] * 4 + [0.9] * 5)
+
+    assert [event.at for event in events] == [0, 5 * WINDOW, 5 * WINDOW]
+
+
+def test_a_soft_syllable_above_the_release_threshold_goes_on_and_does_not_begin() -> None:
+    assert run(Segmenter(SETTINGS), [0.4] * 50) == []
+    assert len(run(Segmenter(SETTINGS), [0.9] * 3 + [0.4] * 50)) == 1
+
+
+def test_a_pause_shorter_than_the_silence_does_not_end() -> None:
+    events = run(Segmenter(SETTINGS), [0.9] * 5 + [0.0] * 14 + [0.9] * 5 + [0.0] * 20)
+
+    assert [event.at for event in events] == [0, 24 * WINDOW]
+
+
+def test_the_end_of_the_call_ends_what_is_open() -> None:
+    segmenter = Segmenter(SETTINGS)
+    run(segmenter, [0.9] * 5 + [0.0] * 2)
+
+    assert segmenter.flush(7 * WINDOW) == (SpeechEnded(at=5 * WINDOW, decided_at=7 * WINDOW),)
+    assert segmenter.flush(7 * WINDOW) == ()
+
+
+def test_the_end_of_the_call_forgets_what_was_too_short_to_begin() -> None:
+    segmenter = Segmenter(SETTINGS)
+    run(segmenter, [0.9] * 2)
+
+    assert segmenter.flush(2 * WINDOW) == ()
+
+
+def test_audio_that_was_skipped_counts_as_silence() -> None:
+    segmenter = Segmenter(SETTINGS)
+    run(segmenter, [0.9] * 5)
+    events = run(segmenter, [0.9] * 3, start=10_000)
+
+    assert events == [
+        SpeechEnded(at=5 * WINDOW, decided_at=10_000),
+        SpeechStarted(at=10_000 - 2400, speech_at=10_000, decided_at=10_000 + 3 * WINDOW),
+    ]
+
+
+def test_speech_around_skipped_audio_is_not_added_up() -> None:
+    segmenter = Segmenter(SETTINGS)
+
+    assert run(segmenter, [0.9] * 2) + run(segmenter, [0.9] * 2, start=3 * WINDOW) == []
+
+
+def test_settings_change_in_the_middle_of_speech() -> None:
+    segmenter = Segmenter(SETTINGS)
+    run(segmenter, [0.9] * 5 + [0.0] * 5)
+    segmenter.settings = replace(SETTINGS, silence_ms=100)
+
+    assert run(segmenter, [0.0], start=10 * WINDOW) == [SpeechEnded(at=5 * WINDOW, decided_at=11 * WINDOW)]
+
+
+def test_booleans_are_decisions() -> None:
+    assert len(run(Segmenter(SETTINGS), [True] * 3 + [False] * 20)) == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"threshold": 1.5},
+        {"threshold": 0.3},
+        {"release_threshold": 0.0},
+        {"minimum_speech_ms": -1},
+        {"silence_ms": 0},
+        {"pre_roll_ms": -1},
+    ],
+)
+def test_settings_that_cannot_work_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="speech"):
+        SegmenterSettings(**wrong)  # type: ignore[arg-type]  # numbers of either kind, wrong on purpose
+
+
+settings = st.builds(
+    SegmenterSettings,
+    threshold=st.floats(0.4, 1),
+    release_threshold=st.floats(0.1, 0.4),
+    minimum_speech_ms=st.integers(0, 400),
+    silence_ms=st.integers(1, 1000),
+    pre_roll_ms=st.integers(0, 1000),
+)
+windows = st.lists(st.tuples(st.floats(0, 1), st.sampled_from([0, 0, 0, 0, 100, 9000])), max_size=150)
+
+
+@given(windows, st.lists(settings, min_size=1, max_size=5))
+def test_starts_and_ends_alternate_and_time_never_goes_back(
+    script: list[tuple[float, int]], tunings: list[SegmenterSettings]
+) -> None:
+    """Whatever is heard, skipped or tuned."""
+    segmenter = Segmenter(tunings[0])
+    events: list[SpeechEvent] = []
+    at = 0
+    for index, (probability, skipped) in enumerate(script):
+        segmenter.settings = tunings[index % len(tunings)]
+        at += skipped
+        events += segmenter.hear(probability, at, at + WINDOW)
+        at += WINDOW
+    events += segmenter.flush(at)
+
+    kinds = [type(event) for event in events]
+    assert kinds == [SpeechStarted, SpeechEnded] * (len(kinds) // 2)
+    times = [event.at for event in events]
+    assert times == sorted(times)
+    decisions = [event.decided_at for event in events]
+    assert decisions == sorted(decisions)
+    assert all(0 <= event.at <= event.decided_at <= at for event in events)
+    assert all(event.at <= event.speech_at for event in events if isinstance(event, SpeechStarted))
+
+
+@given(st.lists(st.floats(0, 1), max_size=150), settings)
+def test_nothing_waits_past_the_silence(probabilities: list[float], chosen: SegmenterSettings) -> None:
+    """An end is known with the window that completes the silence; while a segment is open, no silence is longer."""
+    segmenter = Segmenter(chosen)
+    silent = 0
+    for index, probability in enumerate(probabilities):
+        end = (index + 1) * WINDOW
+        for event in segmenter.hear(probability, end - WINDOW, end):
+            if isinstance(event, SpeechEnded):
+                assert chosen.silence_ms * 8 <= end - event.at < chosen.silence_ms * 8 + WINDOW
+        silent = silent + WINDOW if probability < chosen.release_threshold else 0
+        assert not segmenter.speaking or silent < chosen.silence_ms * 8
+
+
+@given(st.lists(st.tuples(st.integers(1, 2), st.integers(1, 40)), max_size=20))
+def test_bursts_shorter_than_the_minimum_yield_nothing(bursts: list[tuple[int, int]]) -> None:
+    probabilities = [p for loud, quiet in bursts for p in [1.0] * loud + [0.0] * quiet]
+
+    assert run(Segmenter(SETTINGS), probabilities) == []

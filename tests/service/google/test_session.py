@@ -1,0 +1,564 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from batkol.audio import mulaw
+from batkol.audio.ring import Ring
+from batkol.google.channels import Channels
+from batkol.google.errors import Next, SpeechError
+from batkol.google.session import Speech, StreamingSTTSession
+from batkol.google.wire import MESSAGE_BYTES, recognition
+from batkol.speech.results import Heard
+from support.scripted_google import (
+    ScriptedGoogle,
+    ServedStream,
+    StreamScript,
+    result,
+    scripted_google,
+    until_the_end,
+)
+
+CODE = grpc.StatusCode
+BATCH_MS = 150
+BATCH = BATCH_MS * 8
+SECOND = 8000
+ONE_STREAM = [("grpc.max_concurrent_streams", 1)]
+
+
+@dataclass
+class Rig:
+    """A session on a call's ring, and Google at its other end."""
+
+    google: ScriptedGoogle
+    channels: Channels
+    speech: Speech
+    ring: Ring
+    session: StreamingSTTSession
+    written: list[float]
+    heard: list[Heard] = field(default_factory=list)
+
+    def speak(self, samples: int, *, flush: bool = False) -> bytes:
+        """The caller's next samples, no two stretches of them alike."""
+        start = self.ring.end
+        audio = bytes((i * 7 + (i >> 8)) % 251 for i in range(start, start + samples))
+        self.ring.append(audio)
+        self.session.push_audio(self.ring.end, flush=flush)
+        return audio
+
+    def run(self) -> asyncio.Task[None]:
+        return asyncio.create_task(self.session.run(), name="session")
+
+    def again(self, ring: Ring | None = None, start: int = 0) -> "Rig":
+        """Another session of the same process."""
+        rig = Rig(self.google, self.channels, self.speech, ring or Ring(capacity=600 * SECOND), None, self.written)  # type: ignore[arg-type]
+        rig.session = _session(rig, start)
+        return rig
+
+
+def _session(rig: Rig, start: int) -> StreamingSTTSession:
+    return StreamingSTTSession(
+        lambda heard: rig.heard.append(heard),
+        lambda heard: rig.heard.append(heard),
+        speech=rig.speech,
+        ring=rig.ring,
+        start=start,
+        batch_ms=BATCH_MS,
+        log=structlog.get_logger(),
+    )
+
+
+@asynccontextmanager
+async def rigged(
+    script: StreamScript = until_the_end,
+    *,
+    capacity: int = 600 * SECOND,
+    start: int = 0,
+    open_timeout: float = 20,
+    close_timeout: float = 20,
+    options: Any = (),
+) -> AsyncIterator[Rig]:
+    """Every test ends with nothing left: no lease, no task."""
+    before = asyncio.all_tasks()
+    async with asyncio.timeout(40), scripted_google(script, options=options) as google:
+        channels = Channels(endpoint=google.address, insecure=True)
+        written: list[float] = []
+        speech = Speech(
+            channels=channels,
+            config=recognition("he-IL", "default"),
+            on_written=written.append,
+            open_timeout=open_timeout,
+            close_timeout=close_timeout,
+        )
+        rig = Rig(google, channels, speech, Ring(capacity=capacity), None, written)  # type: ignore[arg-type]
+        rig.session = _session(rig, start)
+        yield rig
+        assert channels.streams == 0
+        await channels.close()
+    async with asyncio.timeout(20):
+        while any(not task.get_name().startswith("http") for task in asyncio.all_tasks() - before):
+            await asyncio.sleep(0.01)
+
+
+# -- audio out ---------------------------------------------------------------------------------------------------
+
+
+async def test_the_first_message_is_the_configuration_and_the_others_are_batches_measured_in_audio() -> None:
+    async with rigged() as rig:
+        running = rig.run()
+        said = b"".join(rig.speak(160) for _ in range(100))
+        await rig.session.close()
+        await running
+
+        (stream,) = rig.google.streams
+        assert stream.config.config.language_code == "iw-IL"
+        assert stream.config.interim_results
+        assert stream.linear16 == mulaw.decode_to_bytes(said[: len(said) // BATCH * BATCH])
+
+
+async def test_a_batch_is_sent_when_it_is_whole_and_not_before() -> None:
+    async with rigged() as rig:
+        running = rig.run()
+        await rig.google.opened(1)
+        (stream,) = rig.google.streams
+        for batch in range(1, 4):
+            for _ in range(7):
+                rig.speak(160)
+            assert len(stream.messages) == batch - 1
+            rig.speak(80)
+            while len(stream.messages) < batch:
+                await asyncio.sleep(0.005)
+        await rig.session.close()
+        await running
+
+        assert [len(message) for message in stream.messages] == [2 * BATCH] * 3
+
+
+async def test_the_end_of_an_utterance_flushes_what_is_less_than_a_batch() -> None:
+    async def hear(stream: ServedStream) -> None:
+        await stream.read_samples(1000)
+        await stream.say(result("כן", 125, final=True))
+        await stream.read_to_end()
+
+    async with rigged(hear) as rig:
+        running = rig.run()
+        said = rig.speak(1000, flush=True)
+        while not rig.heard:
+            await asyncio.sleep(0.005)
+        await rig.session.close()
+        await running
+
+        assert rig.google.streams[0].linear16 == mulaw.decode_to_bytes(said)
+
+
+async def test_no_message_is_longer_than_google_takes() -> None:
+    async with rigged() as rig:
+        said = rig.speak(10 * SECOND, flush=True)  # a stretch that waited: a second of batches at once
+        running = rig.run()
+        await rig.session.close()
+        await running
+
+        (stream,) = rig.google.streams
+        assert max(len(message) for message in stream.messages) == MESSAGE_BYTES
+        assert stream.linear16 == mulaw.decode_to_bytes(said)
+
+
+async def test_audio_that_comes_while_the_stream_is_opening_is_not_lost() -> None:
+    """The server takes one stream at a time, so the second session waits for its turn with the caller speaking."""
+    async with rigged(options=ONE_STREAM) as rig:
+        first = rig.run()
+        rig.speak(BATCH)
+        await rig.google.opened(1)
+        late = rig.again()
+        said = late.speak(3 * BATCH)
+        second = late.run()
+        for _ in range(20):
+            said += late.speak(160)
+            await asyncio.sleep(0.005)
+        said += late.speak(160, flush=True)
+        assert len(rig.google.streams) == 1
+
+        await rig.session.close()
+        await late.session.close()
+        await asyncio.gather(first, second)
+
+        assert rig.google.streams[1].linear16 == mulaw.decode_to_bytes(said)
+
+
+async def test_a_gap_in_the_audio_is_not_the_end_of_the_call() -> None:
+    """Trap: a queue with a time-out takes 50 ms without audio for the end."""
+    async with rigged() as rig:
+        running = rig.run()
+        said = rig.speak(BATCH)
+        await asyncio.sleep(0.5)
+        said += rig.speak(BATCH)
+        await rig.session.close()
+        await running
+
+        assert len(rig.google.streams) == 1
+        assert rig.google.streams[0].linear16 == mulaw.decode_to_bytes(said)
+
+
+async def test_two_calls_at_once_never_share_a_session_a_cursor_or_a_result() -> None:
+    """Trap: one module-level session serving every call of the process."""
+
+    async def echo(stream: ServedStream) -> None:
+        await stream.read_to_end()
+        await stream.say(result(str(sum(stream.linear16)), 1000, final=True))
+
+    async with rigged(echo) as rig:
+        calls = [rig, *(rig.again() for _ in range(9))]
+        running = [call.run() for call in calls]
+        said = [call.speak(SECOND + 40 * i, flush=True) for i, call in enumerate(calls)]
+        await asyncio.gather(*(call.session.close() for call in calls), *running)
+
+        assert len(rig.google.streams) == 10
+        texts = [[heard.text for heard in call.heard] for call in calls]
+        assert texts == [[str(sum(mulaw.decode_to_bytes(audio)))] for audio in said]
+
+
+async def test_two_sessions_on_one_ring_each_hear_all_of_it() -> None:
+    """Trap: two streams on one queue take every second chunk each."""
+    async with rigged() as rig:
+        other = rig.again(ring=rig.ring)
+        running = [rig.run(), other.run()]
+        said = b""
+        for _ in range(50):
+            said += rig.speak(160)
+            other.session.push_audio(rig.ring.end)
+            await asyncio.sleep(0)
+        rig.session.push_audio(rig.ring.end, flush=True)
+        other.session.push_audio(rig.ring.end, flush=True)
+        await asyncio.gather(rig.session.close(), other.session.close(), *running)
+
+        assert [s.linear16 for s in rig.google.streams] == [mulaw.decode_to_bytes(said)] * 2
+
+
+async def test_a_new_batch_length_holds_from_the_next_batch_on() -> None:
+    async with rigged() as rig:
+        running = rig.run()
+        rig.speak(BATCH)
+        await rig.google.opened(1)
+        rig.session.tune(batch_ms=50)
+        while not rig.google.streams[0].messages:
+            await asyncio.sleep(0.005)
+        rig.speak(400)
+        while len(rig.google.streams[0].messages) < 2:
+            await asyncio.sleep(0.005)
+        await rig.session.close()
+        await running
+
+        assert [len(m) for m in rig.google.streams[0].messages] == [2 * BATCH, 800]
+
+
+async def test_the_time_from_offering_to_writing_is_told() -> None:
+    async with rigged() as rig:
+        running = rig.run()
+        rig.speak(BATCH)
+        await rig.session.close()
+        await running
+
+        assert rig.written
+        assert all(seconds >= 0 for seconds in rig.written)
+
+
+async def test_a_stalled_google_costs_the_oldest_audio_and_no_memory() -> None:
+    go_on = asyncio.Event()
+
+    async def stall(stream: ServedStream) -> None:
+        await stream.read()
+        await go_on.wait()
+        await stream.read_to_end()
+
+    async with rigged(stall, capacity=SECOND) as rig:
+        running = rig.run()
+        await rig.google.opened(1)
+        for _ in range(300):
+            rig.speak(SECOND // 2)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
+        assert len(rig.ring._bytes) <= 2 * SECOND
+        before = rig.session.skipped
+        go_on.set()
+        await rig.session.close()
+        await running
+
+        heard = len(rig.google.streams[0].linear16) // 2
+        assert rig.session.skipped > 0
+        assert rig.session.skipped >= before
+        assert heard + rig.session.skipped == rig.ring.end // BATCH * BATCH
+
+
+# -- results in --------------------------------------------------------------------------------------------------
+
+
+async def test_results_are_placed_on_the_calls_own_time_line() -> None:
+    async def answer(stream: ServedStream) -> None:
+        await stream.read_samples(BATCH)
+        await stream.say(result("של", 100, stability=0.5))
+        await stream.say(result("שלום", 140, final=True), result(" מה", 150))
+        await stream.read_to_end()
+
+    async with rigged(answer, start=SECOND) as rig:
+        rig.ring.append(bytes(SECOND))
+        running = rig.run()
+        rig.speak(BATCH)
+        while len(rig.heard) < 3:
+            await asyncio.sleep(0.005)
+        await rig.session.close()
+        await running
+
+        assert [(h.text, h.start, h.end, h.final) for h in rig.heard] == [
+            ("של", 8000, 8800, False),
+            ("שלום", 8000, 9120, True),
+            ("מה", 9120, 9200, False),
+        ]
+        assert rig.session.heard_to == 9120
+
+
+async def test_the_last_final_is_read_after_the_half_close() -> None:
+    """Trap: reading the finals before Google has sent them. Its p50 is 0.9 s, and it comes after the half-close."""
+
+    async def late(stream: ServedStream) -> None:
+        await stream.read_to_end()
+        await asyncio.sleep(0.5)
+        await stream.say(result("שלום", 150, final=True))
+
+    async with rigged(late) as rig:
+        running = rig.run()
+        rig.speak(BATCH)
+        await rig.session.close()
+
+        assert [h.text for h in rig.heard] == ["שלום"]
+        await running
+
+
+async def test_a_google_that_does_not_end_a_half_closed_stream_is_not_waited_for_for_ever() -> None:
+    async def never(stream: ServedStream) -> None:
+        await stream.read_to_end()
+        await asyncio.Event().wait()
+
+    async with rigged(never, close_timeout=0.2) as rig:
+        running = rig.run()
+        rig.speak(BATCH)
+        with capture_logs() as logs:
+            await rig.session.close()
+            await running
+
+        assert [line["log_level"] for line in logs] == ["warning", "info"]
+        await rig.google.streams[0].cancelled.wait()
+
+
+async def test_a_callback_that_raises_loses_its_own_result_only() -> None:
+    async def talk(stream: ServedStream) -> None:
+        await stream.read_samples(BATCH)
+        for end in range(10, 60, 10):
+            await stream.say(result(f"{end}", end, final=True))
+        await stream.read_to_end()
+
+    async with rigged(talk) as rig:
+        seen: list[str] = []
+
+        def touchy(heard: Heard) -> None:
+            seen.append(heard.text)
+            raise ValueError(heard.text)
+
+        session = rig.session
+        session._on_final = touchy
+        running = rig.run()
+        with capture_logs() as logs:
+            rig.speak(BATCH)
+            while len(seen) < 5:
+                await asyncio.sleep(0.005)
+            await session.close()
+            await running
+
+        assert seen == ["10", "20", "30", "40", "50"]
+        assert [line["log_level"] for line in logs].count("error") == 5
+
+
+# -- the end -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_session_starts_and_closes_once_in_the_log() -> None:
+    async with rigged() as rig:
+        with capture_logs() as logs:
+            running = rig.run()
+            rig.speak(BATCH)
+            await rig.session.close()
+            await rig.session.close()
+            await running
+
+        assert [line["event"] for line in logs] == ["[STT] Streaming session started", "[STT] Streaming session closed"]
+        assert logs[1]["audio_s"] == 0.15
+
+
+ENDS = [
+    (CODE.OUT_OF_RANGE, "Exceeded maximum allowed stream duration of 305 seconds.", Next.ROTATE),
+    (CODE.OUT_OF_RANGE, "Audio Timeout Error: Long duration elapsed without audio.", Next.REOPEN),
+    (CODE.UNAVAILABLE, "no", Next.REPLAY),
+    (CODE.INTERNAL, "no", Next.REPLAY),
+    (CODE.RESOURCE_EXHAUSTED, "no", Next.BACK_OFF),
+    (CODE.INVALID_ARGUMENT, "The requested model is currently not supported", Next.MISCONFIGURED),
+    (CODE.PERMISSION_DENIED, "no", Next.MISCONFIGURED),
+    (CODE.CANCELLED, "The operation was cancelled.", Next.REPLAY),
+]
+
+
+@pytest.mark.parametrize(("code", "text", "next_step"), ENDS)
+async def test_an_end_in_mid_stream_is_raised_with_what_comes_next(
+    code: grpc.StatusCode, text: str, next_step: Next
+) -> None:
+    """Trap: a swallowed exception that leaves a session which looks alive."""
+
+    async def end(stream: ServedStream) -> None:
+        await stream.read_samples(BATCH)
+        await stream.abort(code, text)
+
+    async with rigged(end) as rig:
+        running = rig.run()
+        rig.speak(BATCH)
+        with pytest.raises(SpeechError) as raised:
+            await running
+
+        assert raised.value.next is next_step
+        assert len(rig.google.streams) == 1
+        await rig.session.close()  # has nothing to wait for
+
+
+@pytest.mark.parametrize(("code", "text", "next_step"), ENDS)
+async def test_a_stream_that_is_refused_at_once_says_why_and_is_not_asked_for_again(
+    code: grpc.StatusCode, text: str, next_step: Next
+) -> None:
+    async def refuse(stream: ServedStream) -> None:
+        await stream.abort(code, text)
+
+    async with rigged(refuse) as rig:
+        running = rig.run()
+        with pytest.raises(SpeechError) as raised:
+            await running
+
+        assert raised.value.next is next_step
+        assert len(rig.google.streams) == 1
+
+
+async def test_nobody_listening_at_googles_address_is_an_unavailable_stream() -> None:
+    async with rigged() as rig:
+        rig.channels._endpoint = "127.0.0.1:9"
+        with pytest.raises(SpeechError) as raised:
+            await rig.session.run()
+
+        assert raised.value.next is Next.REPLAY
+
+
+async def test_a_google_that_ends_the_stream_without_an_error_has_still_ended_it() -> None:
+    async def leave(stream: ServedStream) -> None:
+        await stream.read_samples(BATCH)
+
+    async with rigged(leave) as rig:
+        running = rig.run()
+        rig.speak(BATCH)
+        with pytest.raises(SpeechError) as raised:
+            await running
+
+        assert (raised.value.reason, raised.value.next) == ("ended", Next.REPLAY)
+
+
+async def test_a_status_inside_a_response_ends_the_session() -> None:
+    async def complain(stream: ServedStream) -> None:
+        await stream.read_samples(BATCH)
+        await stream.say(error=(11, "Exceeded maximum allowed stream duration of 305 seconds."))
+        await stream.read_to_end()
+
+    async with rigged(complain) as rig:
+        running = rig.run()
+        rig.speak(BATCH)
+        with pytest.raises(SpeechError) as raised:
+            await running
+
+        assert raised.value.next is Next.ROTATE
+
+
+async def test_a_fault_of_our_own_ends_the_session_and_does_not_leave_it_looking_alive() -> None:
+    """Trap, from the other side: the sender dies while Google keeps the stream open."""
+    async with rigged() as rig:
+        running = rig.run()
+        rig.session.push_audio(BATCH)  # audio that is not in the ring
+        with pytest.raises(SpeechError) as raised:
+            await running
+
+        assert raised.value.reason == "client"
+
+
+async def test_an_open_that_hangs_times_out_and_never_opens_later() -> None:
+    """An HTTP/2 connection at its stream limit says nothing at all."""
+    async with rigged(options=ONE_STREAM) as rig:
+        first = rig.run()
+        await rig.google.opened(1)
+        late = rig.again()
+        object.__setattr__(rig.speech, "open_timeout", 0.2)
+        with pytest.raises(SpeechError) as raised:
+            await late.session.run()
+        assert raised.value.reason == "deadline"
+
+        object.__setattr__(rig.speech, "open_timeout", 20)
+        await rig.session.close()
+        await first
+        third = rig.again()
+        running = third.run()
+        third.speak(BATCH)
+        await third.session.close()
+        await running
+
+        heard = [stream for stream in rig.google.streams if stream.config is not None]
+        assert len(heard) == 2
+
+
+async def test_closing_while_the_stream_is_opening_sends_everything_and_ends() -> None:
+    async with rigged() as rig:
+        said = rig.speak(BATCH)
+        running = rig.run()
+        closing = asyncio.create_task(rig.session.close())
+        await closing
+        await running
+
+        assert rig.google.streams[0].linear16 == mulaw.decode_to_bytes(said)
+        assert rig.google.streams[0].half_closed
+
+
+async def test_closing_while_an_open_hangs_ends_with_it() -> None:
+    async with rigged(options=ONE_STREAM) as rig:
+        first = rig.run()
+        await rig.google.opened(1)
+        object.__setattr__(rig.speech, "open_timeout", 0.3)
+        late = rig.again()
+        running = late.run()
+        await asyncio.sleep(0)
+        await late.session.close()
+        with pytest.raises(SpeechError):
+            await running
+        await rig.session.close()
+        await first
+
+
+async def test_cancelling_leaves_no_task_and_no_stream() -> None:
+    async with rigged() as rig:
+        running = rig.run()
+        rig.speak(BATCH)
+        await rig.google.opened(1)
+        while not rig.google.streams[0].messages:
+            await asyncio.sleep(0.005)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+        names = {task.get_name() for task in asyncio.all_tasks()}
+        assert not {"stt.send", "stt.read", "session"} & names
+        await rig.google.streams[0].cancelled.wait()
+        await rig.session.close()  # has nothing to wait for

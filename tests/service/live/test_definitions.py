@@ -1,0 +1,220 @@
+"""`flags.json`, flag by flag: what is put in force and what is refused."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openfeature.contrib.tools.flagd.core import FlagdCore
+from openfeature.evaluation_context import EvaluationContext
+
+from batkol.live.definitions import FlagDefinitions, Refusal, parse_definitions
+
+GOOD = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "on"}
+GREETING = {"state": "ENABLED", "variants": {"formal": "שלום רב", "short": "היי"}, "defaultVariant": "formal"}
+
+
+def parse(
+    flags: dict[str, Any], last_good: FlagDefinitions | None = None, **more: Any
+) -> tuple[FlagDefinitions | None, tuple[Refusal, ...]]:
+    return parse_definitions(json.dumps({"flags": flags, **more}).encode(), last_good)
+
+
+def parsed(flags: dict[str, Any], **more: Any) -> FlagDefinitions:
+    definitions, refusals = parse(flags, None, **more)
+    assert refusals == ()
+    assert definitions is not None
+    return definitions
+
+
+def evaluate(definitions: FlagDefinitions, flag: str = "streaming-stt", **attributes: Any) -> Any:
+    core = FlagdCore()
+    core.set_flags(definitions.to_flagd())
+    context = EvaluationContext(attributes.pop("targetingKey", "CA1"), attributes)
+    if flag == "streaming-stt":
+        return core.resolve_boolean_value(flag, False, context).value
+    return core.resolve_string_value(flag, "", context).value
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"7",
+        b"null",
+        b"{}",
+        b'{"flags": []}',
+        b'{"flags": {}, "$evaluators": [1]}',
+        b"\xff",
+        b"[" * 100_000,
+    ],
+)
+def test_a_file_that_is_no_set_of_flags_is_refused_whole_and_the_last_good_stays(raw: bytes) -> None:
+    before = parsed({"streaming-stt": GOOD})
+
+    after, (refusal,) = parse_definitions(raw, before)
+
+    assert after is before
+    assert refusal.flag is None
+    assert "the last good flags stay" in refusal.why
+
+
+WRONG: list[tuple[Any, str]] = [
+    ("on", "not a JSON object"),
+    ({**GOOD, "state": "enabled"}, "state must be ENABLED or DISABLED"),
+    ({"variants": {"on": True}, "defaultVariant": "on"}, "state must be"),
+    ({**GOOD, "variants": {}}, "needs variants"),
+    ({**GOOD, "variants": ["on"]}, "needs variants"),
+    ({**GOOD, "variants": {"on": True, "off": None}}, "is null"),
+    ({**GOOD, "variants": {"on": True, "off": "false"}}, "not all of one type"),
+    ({**GOOD, "variants": {"on": "true", "off": "false"}}, "true or false, without quotes"),
+    ({**GOOD, "defaultVariant": "maybe"}, "defaultVariant is not one of"),
+    ({**GOOD, "defaultVariant": ""}, "defaultVariant is not one of"),
+    ({**GOOD, "defaultVariant": 1}, "defaultVariant is not one of"),
+    ({**GOOD, "metadata": {"owner": []}}, "metadata may hold only"),
+    ({**GOOD, "targeting": "on"}, "targeting is not a JSON object"),
+    ({**GOOD, "targeting": ["on"]}, "targeting is not a JSON object"),
+    ({**GOOD, "targeting": {"iff": []}}, "operator 'iff'"),
+    ({**GOOD, "targeting": {"if": [{"log": {"var": "from"}}, "on"]}}, "operator 'log'"),
+    ({**GOOD, "targeting": {"if": [{"==": [1, 1], "!=": [1, 2]}, "off"]}}, "not one operator"),
+    ({**GOOD, "targeting": {"if": [True, "offf"]}}, "variant that the flag does not have"),
+    ({**GOOD, "targeting": {"if": [True, "on", {"if": [True, "of"]}]}}, "variant that the flag does not have"),
+    ({**GOOD, "targeting": {"fractional": [["on", 5], ["of", 95]]}}, "variant that the flag does not have"),
+    ({**GOOD, "targeting": {"fractional": [["on", 0.05], ["off", 0.95]]}}, "not a whole number"),
+    ({**GOOD, "targeting": {"fractional": [["on", "5"], ["off", "95"]]}}, "not a whole number"),
+    ({**GOOD, "targeting": {"fractional": [["on", 0], ["off", 0]]}}, "add up to nothing"),
+    ({**GOOD, "targeting": {"fractional": [{"var": "targetingKey"}]}}, "add up to nothing"),
+    ({**GOOD, "targeting": {"fractional": [["on", 5], "off"]}}, 'not ["variant", weight]'),
+    ({**GOOD, "targeting": {"if": [{"$ref": "nobody"}, "off"]}}, "$ref to a rule that $evaluators does not define"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "says"), WRONG)
+def test_a_bad_flag_keeps_its_last_good_definition_and_the_others_apply(wrong: Any, says: str) -> None:
+    before = parsed({"streaming-stt": GOOD})
+
+    after, (refusal,) = parse({"streaming-stt": wrong, "greeting": GREETING}, before)
+
+    assert after is not None
+    assert after.flags["streaming-stt"] == before.flags["streaming-stt"]
+    assert evaluate(after, "greeting") == "שלום רב"
+    assert refusal.flag == "streaming-stt"
+    assert says in refusal.why
+    assert "Its last good definition stays" in refusal.why
+
+
+@pytest.mark.parametrize(("wrong", "says"), WRONG)
+def test_a_bad_flag_without_a_last_good_definition_does_not_exist(wrong: Any, says: str) -> None:
+    after, (refusal,) = parse({"streaming-stt": wrong, "greeting": GREETING})
+
+    assert after is not None
+    assert set(after.flags) == {"greeting"}
+    assert "does not exist for now" in refusal.why
+
+
+def test_no_refusal_quotes_a_number_out_of_a_rule() -> None:
+    number = "+972541234567"
+    rule = {"if": [{"in": [{"var": "from"}, [number]], number: 1}, number]}
+
+    _, (refusal,) = parse({"streaming-stt": {**GOOD, "targeting": rule}})
+
+    assert number not in refusal.why
+
+
+def test_keys_that_flagd_does_not_know_are_left_out() -> None:
+    """flagd's core alone refuses the whole set for one `$comment` in a flag."""
+    rule = {"$comment": "night shift", "if": [{"==": [{"var": "agent"}, "night"], "$comment": "x"}, "off"]}
+
+    definitions = parsed({"streaming-stt": {**GOOD, "$comment": "why", "owner": "sre", "targeting": rule}})
+
+    assert evaluate(definitions, agent="night") is False
+    assert evaluate(definitions, agent="day") is True
+
+
+def test_shared_rules_are_written_out_also_within_each_other_and_in_hebrew() -> None:
+    """flagd's core alone fails here: it splices `$ref` in as a regular expression template."""
+    evaluators = {
+        "named": {"==": [{"var": "agent"}, "קבלה"]},
+        "ours": {"and": [{"$ref": "named"}, {"==": [{"var": "direction"}, "inbound"]}]},
+    }
+    flag = {**GOOD, "targeting": {"if": [{"$ref": "ours"}, "off"]}}
+
+    definitions = parsed({"streaming-stt": flag}, **{"$evaluators": evaluators})
+
+    assert evaluate(definitions, agent="קבלה", direction="inbound") is False
+    assert evaluate(definitions, agent="קבלה", direction="outbound") is True
+
+
+def test_a_rule_that_refers_to_itself_is_refused() -> None:
+    evaluators = {"a": {"or": [{"$ref": "b"}, {"$ref": "b"}]}, "b": {"or": [{"$ref": "a"}, {"$ref": "a"}]}}
+
+    flag = {**GOOD, "targeting": {"if": [{"$ref": "a"}, "off"]}}
+
+    _, (refusal,) = parse({"streaming-stt": flag}, None, **{"$evaluators": evaluators})
+
+    assert "leads back to itself" in refusal.why
+
+
+def test_a_flag_may_do_without_a_default_variant() -> None:
+    """flagd then answers with the code's default: ENABLE_STREAMING_STT."""
+    definitions = parsed({"streaming-stt": {**GOOD, "defaultVariant": None}})
+
+    assert evaluate(definitions) is False
+
+
+def test_a_boolean_default_variant_is_the_variant_of_that_name() -> None:
+    flag = {"state": "ENABLED", "variants": {"true": True, "false": False}, "defaultVariant": True}
+
+    assert evaluate(parsed({"streaming-stt": flag})) is True
+
+
+def test_metadata_of_the_set_that_is_none_is_left_out_and_reported() -> None:
+    definitions, (refusal,) = parse({"streaming-stt": GOOD}, metadata={"team": {}})
+
+    assert definitions is not None
+    assert definitions.metadata == {}
+    assert refusal.flag is None
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text("onf", max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["if", "fractional", "$ref", "in", "var", "==", "on", "off", "$comment"])
+            | st.text("$ab", max_size=3),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "state": st.sampled_from(["ENABLED", "DISABLED", "x"]),
+            "variants": st.just(GOOD["variants"]) | json_values,
+            "defaultVariant": st.sampled_from(["on", "off", "x", None]),
+            "targeting": json_values,
+            "metadata": json_values,
+        },
+    )
+)
+def test_whatever_a_flag_says_the_core_takes_what_was_accepted(flag: dict[str, Any]) -> None:
+    definitions, _ = parse({"streaming-stt": flag, "greeting": GREETING})
+
+    assert definitions is not None
+    assert evaluate(definitions, "greeting") == "שלום רב"
+
+
+@given(st.binary())
+def test_any_bytes_are_survived(raw: bytes) -> None:
+    _, refusals = parse_definitions(raw)
+
+    assert refusals

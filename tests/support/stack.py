@@ -1,0 +1,165 @@
+"""The whole service against the doubles, in this process, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from batkol.app import Service, running
+from batkol.calls.events import CallEnded, Event, FinalText, PartialText, RevisedText, UtteranceStarted
+from batkol.settings import Settings
+from batkol.simulators.caller import CallPlan, CallReport, Script, place_call
+from batkol.simulators.speech_double import DoubleSettings, SpeechDouble
+from batkol.simulators.voice import Spoken
+
+TOKEN = "a made-up auth token"
+PUBLIC = "https://voice.example.test/prefix"
+
+E = TypeVar("E", bound=Event)
+
+
+@dataclass
+class Heard:
+    """All events of the service, by call."""
+
+    events: dict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def of(self, call_sid: str, kind: type[E]) -> list[E]:
+        return [event for event in self.events[call_sid] if isinstance(event, kind)]
+
+    def finals(self, call_sid: str) -> list[FinalText]:
+        return sorted(self.of(call_sid, FinalText), key=lambda final: final.index)
+
+    def texts(self, call_sid: str) -> list[str]:
+        """The record of a call: its finals as revised, without punctuation, empty ones left out."""
+        texts = {final.index: final.text for final in self.finals(call_sid)}
+        texts.update({revised.index: revised.text for revised in self.of(call_sid, RevisedText)})
+        return [plain(text) for _, text in sorted(texts.items()) if text]
+
+    async def until(self, happened: Callable[[], object], within: float = 20.0) -> None:
+        """Wait until events have made something true."""
+        async with asyncio.timeout(within):
+            while not happened():
+                self.changed.clear()
+                await self.changed.wait()
+
+
+def plain(text: str) -> str:
+    return text.rstrip(".?")
+
+
+def words_of(spoken: Spoken) -> list[str]:
+    return [utterance.text for utterance in spoken.utterances]
+
+
+@dataclass
+class Stack:
+    service: Service
+    double: SpeechDouble
+    live: Path
+    heard: Heard
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.service.port}"
+
+    @property
+    def internal(self) -> str:
+        return f"http://127.0.0.1:{self.service.internal_port}"
+
+    def flip(self, *, on: bool) -> None:
+        """Write the flag as an SRE would."""
+        write_flag(self.live, on=on)
+
+    def plan(self, audio: bytes = b"", **fields: Any) -> CallPlan:
+        signed: dict[str, Any] = {"auth_token": TOKEN, "public_url": PUBLIC}
+        return CallPlan(base_url=self.url, audio=audio, **{**signed, **fields})
+
+    async def call(self, audio: bytes = b"", script: Script | None = None, **fields: Any) -> CallReport:
+        report = await place_call(self.plan(audio, **fields), script)
+        await self.heard.until(lambda: self.heard.of(report.call_sid, CallEnded))
+        return report
+
+    def modes(self, call_sid: str) -> list[str]:
+        return [event.mode for event in self.heard.of(call_sid, UtteranceStarted)]
+
+    def partials(self, call_sid: str) -> list[PartialText]:
+        return self.heard.of(call_sid, PartialText)
+
+    def ended(self, call_sid: str) -> CallEnded:
+        (ended,) = self.heard.of(call_sid, CallEnded)
+        return ended
+
+
+def write_flag(live: Path, *, on: bool) -> None:
+    flag = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "on" if on else "off"}
+    _write(live / "flags.json", {"flags": {"streaming-stt": flag}})
+
+
+def write_tuning(live: Path, tuning: dict[str, Any]) -> None:
+    _write(live / "tuning.json", tuning)
+
+
+def _write(path: Path, content: object) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(content))
+    fresh.replace(path)
+
+
+def settings(live: Path, double_port: int, **overrides: Any) -> Settings:
+    values: dict[str, Any] = {
+        "gcp_stt_endpoint": f"127.0.0.1:{double_port}",
+        "gcp_stt_insecure": True,
+        "twilio_auth_token": (TOKEN,),
+        "public_base_url": PUBLIC,
+        "live_source": f"file:{live}",
+        "voice_agent": "test",
+        "host": "127.0.0.1",
+        "port": 0,
+        "internal_port": 0,
+        "drain_timeout_s": 5.0,
+    }
+    return Settings(**{**values, **overrides})
+
+
+@asynccontextmanager
+async def stack(
+    live: Path, *, streaming: bool = True, double: DoubleSettings | None = None, **overrides: Any
+) -> AsyncIterator[Stack]:
+    """Bring everything up; `overrides` are settings of the service."""
+    live.mkdir(exist_ok=True)
+    write_flag(live, on=streaming)
+    google = SpeechDouble(double or DoubleSettings())
+    port = await google.start()
+    try:
+        async with running(settings(live, port, **overrides)) as service:
+            heard = Heard()
+            with service.bus.subscribe(capacity=100_000) as subscription:
+
+                async def collect() -> None:
+                    async for event in subscription:
+                        heard.events[event.call_sid].append(event)
+                        heard.changed.set()
+
+                collecting = asyncio.create_task(collect())
+                try:
+                    yield Stack(service, google, live, heard)
+                finally:
+                    collecting.cancel()
+                    await asyncio.gather(collecting, return_exceptions=True)
+    finally:
+        await google.close()
+
+
+def right_words(expected: Sequence[str], got: Sequence[str]) -> tuple[int, int]:
+    """Words that came at their place, and all that should have."""
+    said = [word for text in expected for word in text.split()]
+    heard = [word for text in got for word in text.split()]
+    return sum(a == b for a, b in zip(said, heard, strict=False)), len(said)
