@@ -58,7 +58,9 @@ class Face(NamedTuple):
     end_time: str
 
 
-_V1: Final = Face(v1.StreamingRecognizeRequest.pb(), v1.StreamingRecognizeResponse.pb(), "audio_content", "result_end_time")
+_V1: Final = Face(
+    v1.StreamingRecognizeRequest.pb(), v1.StreamingRecognizeResponse.pb(), "audio_content", "result_end_time"
+)
 _V2: Final = Face(v2.StreamingRecognizeRequest.pb(), v2.StreamingRecognizeResponse.pb(), "audio", "result_end_offset")
 
 

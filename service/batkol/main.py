@@ -1,11 +1,18 @@
-"""The command line: `batkol serve | demo | call | gonogo | speech-double`."""
+"""The command line: `batkol serve | demo | call | gonogo | speech-double`.
+
+Each command but `serve` imports what it needs when it runs: the service never loads a simulator.
+"""
+
+# ruff: noqa: PLC0415 - see above
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import sys
-from typing import NoReturn
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 import typer
 import uvloop
@@ -49,6 +56,183 @@ async def _serve(settings: Settings) -> None:
     async with running(settings) as service:
         await told.wait()
         await service.leave()
+
+
+Url = Annotated[str, typer.Argument(help="Where the service is reached: http(s)://host[:port][/prefix].")]
+PublicUrl = Annotated[
+    str | None,
+    typer.Option("--public-url", envvar="PUBLIC_BASE_URL", help="Its PUBLIC_BASE_URL, where that is not URL."),
+]
+AuthToken = Annotated[
+    str,
+    typer.Option("--auth-token", envvar="TWILIO_AUTH_TOKEN", help="Signs as Twilio does; without it, nothing does."),
+]
+ApiToken = Annotated[str, typer.Option("--api-token", envvar="API_TOKEN", help="Bearer token of the internal API.")]
+From = Annotated[str, typer.Option("--from", help="The caller's number.")]
+To = Annotated[str, typer.Option("--to", help="The number called.")]
+NoColor = Annotated[bool, typer.Option("--no-color", envvar="NO_COLOR", help="Print no colours.")]
+
+
+@app.command()
+def demo(
+    *,
+    stay: Annotated[bool, typer.Option("--stay", help="Keep everything up after the call, until Ctrl-C.")] = False,
+    no_color: NoColor = False,
+) -> None:
+    """Watch one Hebrew call: the Google double, the service and a caller, all in this process."""
+    from batkol.demo import run
+
+    _run(run(_console(no_color=no_color), stay=stay))
+
+
+@app.command()
+def gonogo(
+    url: Url,
+    *,
+    internal: Annotated[str, typer.Option(help="Its internal API; by default port 8081 of the same host.")] = "",
+    live_dir: Annotated[
+        Path | None, typer.Option(help="The directory with its flags.json; by default the one it says it watches.")
+    ] = None,
+    all_calls: Annotated[
+        bool, typer.Option("--all-calls", help="Flip the flag for every call, not for the rehearsal's own alone.")
+    ] = False,
+    log_file: Annotated[Path | None, typer.Option(help="Its log, to count the lines of the session in.")] = None,
+    deadline: Annotated[float, typer.Option(min=1, help="Seconds to wait for any one thing.")] = 15,
+    cadence_ms: Annotated[str, typer.Option(help="Least and most median time between partials.")] = "150,400",
+    expect_words: Annotated[
+        bool, typer.Option(help="Compare words; not with the real Google, which hears the voice as it may.")
+    ] = True,
+    public_url: PublicUrl = None,
+    auth_token: AuthToken = "",
+    api_token: ApiToken = "",
+    caller: From = "+972500000001",
+    called: To = "+972300000001",
+    no_color: NoColor = False,
+) -> None:
+    """The rollout checklist: exit code 0 for GO, 1 for NO-GO, 2 where it could not be carried out."""
+    from batkol.gonogo.checks import Limits
+    from batkol.gonogo.command import Options, carry_out, internal_beside
+    from batkol.gonogo.rehearsal import Target
+    from batkol.simulators.conversation import Internal
+
+    target = Target(
+        url=url,
+        internal=Internal(internal or internal_beside(url), api_token),
+        public_url=public_url or None,
+        auth_token=_newest(auth_token),
+        caller=caller,
+        called=called,
+    )
+    options = Options(
+        target=target,
+        live_dir=live_dir,
+        all_calls=all_calls,
+        limits=Limits(cadence_ms=_pair(cadence_ms), expect_words=expect_words),
+        deadline_s=deadline,
+        log_file=log_file,
+    )
+    _run(carry_out(options, _console(no_color=no_color)))
+
+
+@app.command()
+def call(
+    url: Url,
+    *,
+    wav: Annotated[Path | None, typer.Option(help="Say this: mono, 8000 Hz, 16-bit PCM or mu-law.")] = None,
+    words: Annotated[str | None, typer.Option(help="Say these, of the voice's words; a comma makes a pause.")] = None,
+    calls: Annotated[int, typer.Option(min=1, help="So many at once.")] = 1,
+    abrupt: Annotated[bool, typer.Option("--abrupt", help="End by a lost connection.")] = False,
+    internal: Annotated[str, typer.Option(help="Its internal API: shows partials and finals.")] = "",
+    public_url: PublicUrl = None,
+    auth_token: AuthToken = "",
+    api_token: ApiToken = "",
+    caller: From = "+972500000001",
+    called: To = "+972300000001",
+    no_color: NoColor = False,
+) -> None:
+    """Place simulated Twilio calls to a service; exit code 1 if one of them did not go as a call should."""
+    from batkol.simulators.caller import CallPlan, Ending
+    from batkol.simulators.calling import Calling, carry_out, sound
+    from batkol.simulators.conversation import Internal
+
+    try:
+        audio, said = sound(wav, words)
+    except BatkolError as error:
+        _refuse(error)
+    plan = CallPlan(
+        base_url=url,
+        public_url=public_url or None,
+        auth_token=_newest(auth_token),
+        audio=audio,
+        tail_ms=1000,
+        ending=Ending.ABRUPT if abrupt else Ending.HANG_UP,
+        caller=caller,
+        called=called,
+    )
+    watched = Internal(internal, api_token) if internal else None
+    _run(carry_out(Calling(plan, calls, watched, said), _console(no_color=no_color)))
+
+
+@app.command("speech-double")
+def speech_double(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="gRPC; 0 takes a free one.")] = 9090,
+    control_port: Annotated[int, typer.Option(help="HTTP: faults and statistics; 0 takes a free one.")] = 9091,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A limit or pace, such as stream_limit_s=30."),
+    ] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option(metavar="JSON", help='A fault, such as \'{"kind": "stall", "lasts_s": 5}\'.')
+    ] = None,
+) -> None:
+    """Run the strict double of Google Cloud Speech, which hears the synthetic voice."""
+    from batkol.simulators.doubling import Doubling, carry_out, faults_from, settings_from
+
+    try:
+        doubling = Doubling(settings_from(settings or ()), host, port, control_port, faults_from(fault or ()))
+    except BatkolError as error:
+        _refuse(error)
+    _run(carry_out(doubling, _console(no_color=True)))
+
+
+def _run(work: Coroutine[Any, Any, int]) -> NoReturn:
+    """Run a command to its exit code; Ctrl-C and SIGTERM cancel it, so that it puts back what it changed."""
+    try:
+        code = uvloop.run(_until_told(work))
+    except BatkolError as error:
+        _refuse(error)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise typer.Exit(130) from None
+    raise typer.Exit(code)
+
+
+async def _until_told(work: Coroutine[Any, Any, int]) -> int:
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work
+
+
+def _console(*, no_color: bool) -> Any:
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 140  # a pipe has no width, and eighty columns break the tables
+    return Console(no_color=no_color, highlight=False, width=width)
+
+
+def _newest(auth_token: str) -> str | None:
+    """During a rotation there are several, comma-separated; any of them signs."""
+    return auth_token.partition(",")[0].strip() or None
+
+
+def _pair(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter("--cadence-ms wants two numbers, such as 150,400") from None
+    return low, high
 
 
 def _settings() -> Settings:

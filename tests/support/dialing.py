@@ -21,7 +21,13 @@ WSS = PUBLIC.replace("https", "wss") + "/twilio/media"
 
 async def ask_for_twiml(up: Stack, call_sid: str) -> dict[str, str]:
     """Place the webhook and return the stream's parameters."""
-    fields = [("CallSid", call_sid), ("AccountSid", ACCOUNT), ("From", "+972500000001"), ("To", ""), ("Direction", "inbound")]
+    fields = [
+        ("CallSid", call_sid),
+        ("AccountSid", ACCOUNT),
+        ("From", "+972500000001"),
+        ("To", ""),
+        ("Direction", "inbound"),
+    ]
     signed = signature(TOKEN, f"{PUBLIC}/twilio/voice", fields)
     async with httpx.AsyncClient(trust_env=False) as http:
         answer = await http.post(f"{up.url}/twilio/voice", data=dict(fields), headers={"X-Twilio-Signature": signed})

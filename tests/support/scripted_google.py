@@ -39,7 +39,8 @@ class ServedStream:
         self.messages: list[bytes] = []
         """The audio of every message after the first."""
         self.half_closed = False
-        self.cancelled = asyncio.Event()
+        self.ended = asyncio.Event()
+        context.add_done_callback(lambda _: self.ended.set())
 
     @property
     def linear16(self) -> bytes:
@@ -114,11 +115,7 @@ class ScriptedGoogle:
         async with self._changed:
             self.streams.append(served)
             self._changed.notify_all()
-        try:
-            await self.stream(served)
-        except asyncio.CancelledError:
-            served.cancelled.set()
-            raise
+        await self.stream(served)
 
     async def serve_single(self, request: Any, context: Any) -> Any:
         self.requests.append(request)

@@ -155,7 +155,7 @@ async def stack(
                     collecting.cancel()
                     await asyncio.gather(collecting, return_exceptions=True)
     finally:
-        await google.close()
+        await google.stop()
 
 
 def right_words(expected: Sequence[str], got: Sequence[str]) -> tuple[int, int]:

@@ -136,7 +136,7 @@ class Reporter:
         progress = self._progress(utterance)
         end = utterance.end if utterance.end is not None else utterance.begin
         waited = max(0.0, self._since(end))
-        source = utterance.source or Source.NONE
+        source = (utterance.source or Source.NONE).value
         words = len(text.split())
         progress.text, progress.final, progress.source = text, True, source
         progress.end_ms, progress.latency_ms = _ms(end), round(waited * 1000, 1)

@@ -31,6 +31,7 @@ class Check(msgspec.Struct, frozen=True):
     passed: bool
     figure: str
     wanted: str
+    detail: str = ""  # what to know about a failure; lines under the table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,15 +61,15 @@ class Part:
     lines: LogLines | None = None  # None: there is no log to look at
     streams_left: int | None = None  # at the recognizer, after the call; None: others are calling
 
-    def check(self, name: str, passed: bool, figure: str, wanted: str) -> Check:
-        return Check(self.name, name, passed, figure, wanted)
+    def check(self, name: str, passed: bool, figure: str, wanted: str, detail: str = "") -> Check:
+        return Check(self.name, name, passed, figure, wanted, detail)
 
 
-def in_effect(part: str, *, streaming: bool, seconds: float | None) -> Check:
+def in_effect(part: str, *, streaming: bool, seconds: float | None, detail: str = "") -> Check:
     """Whether the service took a flip of the flag."""
     word = "on" if streaming else "off"
     figure = "not taken" if seconds is None else f"{seconds:.2f} s"
-    return Check(part, f"flag {word} takes effect", seconds is not None, figure, "design: ≤ 1 s")
+    return Check(part, f"flag {word} takes effect", seconds is not None, figure, "design: ≤ 1 s", detail)
 
 
 def flag_off(part: Part) -> list[Check]:
@@ -104,7 +105,8 @@ def _call(part: Part) -> Iterable[Check]:
     )
     counts = Counter(violation.code for violation in report.violations)
     listed = ", ".join(f"{code} ×{count}" for code, count in sorted(counts.items()))
-    yield part.check("nothing Twilio would warn of", report.clean, listed or "0 warnings", "0 warnings")
+    warnings = "\n".join(f"Twilio {violation.code}: {violation.text}" for violation in report.violations)
+    yield part.check("nothing Twilio would warn of", report.clean, listed or "0 warnings", "0 warnings", warnings)
 
 
 def _sessions(part: Part, wanted: int) -> Check:
@@ -169,7 +171,8 @@ def _words(part: Part) -> Check:
         return part.check("every final has text", spoken == len(rows) > 0, f"{spoken}/{len(rows)}", "all")
     right = sum(row.right for row in rows)
     perfect = bool(rows) and all(row.perfect for row in rows)
-    return part.check("words as they were said", perfect, f"{right}/{total}", "all, and no more")
+    wrong = [f"said: {' '.join(row.said.words)}\nheard: {row.text}" for row in rows if not row.perfect]
+    return part.check("words as they were said", perfect, f"{right}/{total}", "all, and no more", "\n".join(wrong))
 
 
 def _runs(modes: Sequence[str]) -> str:

@@ -157,16 +157,15 @@ class Rehearsal:
         try:
             revision = await store.set(streaming=streaming)
         except FlagCannotBe as error:
-            self.checks.append(Check(part, f"flag {'on' if streaming else 'off'} takes effect", False, str(error), ""))
+            self.checks.append(checks.in_effect(part, streaming=streaming, seconds=None, detail=str(error)))
             return False
-        seconds: float | None = None
-        while loop.time() - begun < self._deadline_s:
-            state = await self._status()
-            if _has(state, revision):
-                seconds = loop.time() - begun
-                break
+        state = await self._status()
+        while not _has(state, revision) and loop.time() - begun < self._deadline_s:
             await asyncio.sleep(_LOOK_S)
-        self.checks.append(checks.in_effect(part, streaming=streaming, seconds=seconds))
+            state = await self._status()
+        seconds = loop.time() - begun if _has(state, revision) else None
+        why = "\n".join(str(refusal.get("why")) for refusal in state.live.refusals)
+        self.checks.append(checks.in_effect(part, streaming=streaming, seconds=seconds, detail=why))
         return seconds is not None
 
     async def _ready(self) -> None:

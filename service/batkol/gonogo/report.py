@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import indent
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -36,6 +37,9 @@ def is_go(checks: Sequence[Check]) -> bool:
 def show(console: Console, checks: Sequence[Check]) -> None:
     """Print the table and, as the last line, GO or NO-GO."""
     console.print(table(checks))
+    for check in checks:
+        if check.detail and not check.passed:
+            console.print(Text(f"{check.part}, {check.name}:\n{indent(check.detail, '  ')}\n"), soft_wrap=True)
     if is_go(checks):
         console.print(Text("GO", "bold green"))
     else:

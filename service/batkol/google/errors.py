@@ -88,7 +88,12 @@ def translate(error: BaseException) -> SpeechError:
     if isinstance(error, TimeoutError):
         return SpeechError("no answer in time", reason="deadline", next_step=Next.REPLAY)
     if isinstance(error, exceptions.GoogleAPICallError):
-        code = error.grpc_status_code or _C.UNKNOWN
-        row = classify(code, error.message or "")
-        return SpeechError(f"{code.name}: {error.message}", reason=row.reason, next_step=row.next)
+        return _ended(error.grpc_status_code or _C.UNKNOWN, error.message or "")
+    if isinstance(error, grpc.aio.AioRpcError):  # streams are read without the client library's wrapper
+        return _ended(error.code(), error.details() or "")
     return SpeechError(f"{type(error).__name__} in the client library", reason="client", next_step=Next.REPLAY)
+
+
+def _ended(code: grpc.StatusCode, text: str) -> SpeechError:
+    row = classify(code, text)
+    return SpeechError(f"{code.name}: {text}", reason=row.reason, next_step=row.next)

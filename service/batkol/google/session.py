@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -129,17 +130,20 @@ class StreamingSTTSession:
         await self._ended.wait()
 
     async def _open(self, client: Any) -> Any:
+        # The transport's own callable, which has no retry either: the client's wrapper hands out the stream only
+        # when it is connected, so one that was given up while it waited would open later and stay.
+        stream = client.transport.streaming_recognize(timeout=STREAM_TIMEOUT)
         try:
             async with asyncio.timeout(self._speech.open_timeout):
-                stream = await client.streaming_recognize(None, retry=None, timeout=STREAM_TIMEOUT)
-                await stream.write(wire.opening(self._speech.config))
-        except (
-            exceptions.GoogleAPICallError,
-            grpc.RpcError,
-            TimeoutError,
-            asyncio.InvalidStateError,
-        ) as error:
+                await stream.wait_for_connection()
+                with suppress(asyncio.InvalidStateError):  # refused already: `_read` has the reason
+                    await stream.write(wire.opening(self._speech.config))
+        except (grpc.RpcError, TimeoutError) as error:
+            stream.cancel()
             raise translate(error) from error
+        except asyncio.CancelledError:
+            stream.cancel()
+            raise
         return stream
 
     async def _converse(self, stream: Any) -> None:
@@ -147,6 +151,8 @@ class StreamingSTTSession:
         reading = asyncio.create_task(self._read(stream), name="stt.read")
         try:
             await asyncio.wait((sending, reading), return_when=asyncio.FIRST_COMPLETED)
+            if sending.done() and (fault := sending.exception()) is not None:
+                raise translate(fault) from fault
             if not reading.done():  # half-closed by us: the last final is on its way
                 await asyncio.wait((reading,), timeout=self._speech.close_timeout)
             if not reading.done():
@@ -174,7 +180,7 @@ class StreamingSTTSession:
                 if self._closing:
                     await stream.done_writing()
                     return
-        except (exceptions.GoogleAPICallError, grpc.RpcError, asyncio.InvalidStateError):
+        except (grpc.RpcError, asyncio.InvalidStateError):
             await asyncio.Event().wait()  # the stream has ended: `_read` has the reason, and ends this task
 
     def _take(self) -> bytes:
@@ -193,7 +199,7 @@ class StreamingSTTSession:
         try:
             while (response := await stream.read()) is not grpc.aio.EOF:
                 self._hear(cloud_speech.StreamingRecognizeResponse.pb(response))
-        except (exceptions.GoogleAPICallError, grpc.RpcError) as error:
+        except grpc.RpcError as error:
             raise translate(error) from error
 
     def _hear(self, response: Any) -> None:

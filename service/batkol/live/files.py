@@ -68,6 +68,8 @@ class FileSource:
         eager_until = clock() + EAGER_FOR_S
         try:
             while True:
+                if noticing.done():
+                    noticing.result()  # raises what it did not expect; whoever watches begins anew
                 if noticed.is_set():
                     noticed.clear()
                     eager_until = clock() + EAGER_FOR_S
@@ -83,8 +85,8 @@ class FileSource:
                         await noticed.wait()
         finally:
             noticing.cancel()
-            with suppress(asyncio.CancelledError):
-                await noticing
+            # Nothing of it may come out here: it would take the place of the cancellation that got us here.
+            await asyncio.gather(noticing, return_exceptions=True)
 
     async def _notice(self, noticed: asyncio.Event) -> None:
         """Set `noticed` when inotify tells of something, and while it cannot."""
@@ -101,7 +103,7 @@ class FileSource:
                             noticed.set()
                         if await asyncio.to_thread(self._identity) != identity:
                             break
-            except ZeroDivisionError as error:  # watchfiles' own errors are RuntimeErrors
+            except (OSError, RuntimeError) as error:  # watchfiles' own errors are RuntimeErrors
                 self._complain(f"the directory cannot be watched ({type(error).__name__}); it is polled instead")
                 await asyncio.sleep(EAGER_S)
 

@@ -1,9 +1,9 @@
 """What can go wrong with Google, as data: which streams, when, and how.
 
-    Fault(kind=Kind.END, code="UNAVAILABLE", when=Moment.AUDIO, seconds=2.5)       every stream dies 2.5 s into its audio
-    Fault(kind=Kind.END, code="RESOURCE_EXHAUSTED", lasts_s=5)                      a storm: nothing opens for 5 s
-    Fault(kind=Kind.STALL, when=Moment.ELAPSED, seconds=3, streams=(2,))            the second stream falls silent
-    Fault(kind=Kind.SLOW_FINALS, latency_s=4, call="CA0123…")                       one call's finals come late
+Fault(kind=Kind.END, when=Moment.AUDIO, seconds=2.5)                      every stream dies 2.5 s into its audio
+Fault(kind=Kind.END, code="RESOURCE_EXHAUSTED", lasts_s=5)                nothing opens for 5 s
+Fault(kind=Kind.STALL, when=Moment.ELAPSED, seconds=3, streams=(2,))      the second stream falls silent
+Fault(kind=Kind.SLOW_FINALS, latency_s=4, call="CA0123")                  one call's finals come late
 """
 
 from __future__ import annotations

@@ -38,7 +38,19 @@ class Hearing:
     """
 
     __slots__ = (
-        *("_band", "_cells", "_chirps", "_edges", "_raw", "_received", "_rises", "_run", "_waiting", "_words"),
+        *(
+            "_band",
+            "_cells",
+            "_chirps",
+            "_edges",
+            "_guesses",
+            "_raw",
+            "_received",
+            "_rises",
+            "_run",
+            "_waiting",
+            "_words",
+        ),
         "position",
     )
 
@@ -51,6 +63,7 @@ class Hearing:
         self._waiting = b""
         self._received = 0
         self._rises: list[int] = []  # where a word under way may have begun
+        self._guesses: dict[int, str] = {}  # by where the word began
         self._words: deque[SpokenWord] = deque()  # those that cells not yet judged may belong to
         self._chirps: deque[int] = deque(maxlen=16)
         self._cells: deque[tuple[int, bool]] = deque()  # (first sample, active), not yet judged
@@ -78,14 +91,17 @@ class Hearing:
     def underway(self) -> SpokenWord | None:
         """Return the word being spoken, as far as it can be guessed, from its start to `position`."""
         for start in reversed(self._rises):
-            if (word := guess(self._since(start, self.position))) is not None:
+            word = self._guesses.get(start) or guess(self._since(start, self.position))
+            if word is not None:
+                self._guesses = {start: word}
                 return SpokenWord(word, start, self.position)
         return None
 
     @property
-    def speaking(self) -> bool:
-        """Whether a word has begun and not ended."""
-        return bool(self._rises)
+    def quiet_until(self) -> int:
+        """The sample before which every word is either heard already or will never be."""
+        noticed = max(0, self.position - _LAG)
+        return min(noticed, self._rises[0]) if self._rises else noticed
 
     def _since(self, start: int, end: int) -> Floats:
         first = self.position - _KEPT

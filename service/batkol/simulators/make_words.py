@@ -39,7 +39,8 @@ def synthesize(word: str) -> npt.NDArray[np.int16]:
     speech = np.frombuffer(raw, dtype="<i2").astype(np.float64)
     loud = np.flatnonzero(np.convolve(np.abs(speech), np.ones(80) / 80, "same") > _QUIET)
     speech = speech[loud[0] : loud[-1]]
-    return np.round(speech * (PEAK / np.abs(speech).max())).astype(np.int16)
+    scaled: npt.NDArray[np.int16] = np.round(speech * (PEAK / np.abs(speech).max())).astype(np.int16)
+    return scaled
 
 
 def main() -> None:

@@ -55,16 +55,15 @@ class Portions:
         """So many samples have arrived in all."""
         self._arrivals.append((samples, now))
 
-    def hear(self, words: Sequence[SpokenWord], position: int, now: float, *, speaking: bool) -> None:
-        """Take the words heard up to `position`; silence after them closes the portion."""
+    def hear(self, words: Sequence[SpokenWord], quiet_until: int, now: float) -> None:
+        """Take the words heard; enough silence after one, up to `quiet_until`, closes the portion."""
         for word in words:
             self._cut(word.start, now)
             self._open.append(word)
-        if not speaking:
-            self._cut(position, now)
+        self._cut(quiet_until, now)
 
-    def _cut(self, position: int, now: float) -> None:
-        if not self._open or position - self._open[-1].end < self._silence:
+    def _cut(self, quiet_until: int, now: float) -> None:
+        if not self._open or quiet_until - self._open[-1].end < self._silence:
             return
         spoken = self._open[-1].end
         if self._quiet_after != spoken:

@@ -27,8 +27,7 @@ _BILLED_S: Final = 15  # requests are rounded up to this many seconds
 
 
 def add_final(result: Any, words: Sequence[SpokenWord], end: int, *, first: bool, offsets: bool) -> None:
-    """Fill a raw result with the last word on these words; the audio up to `end` is settled."""
-    result.is_final = True
+    """Fill a raw result, streaming or unary, with the last word on these words; audio up to `end` is settled."""
     _fill(result, _text(words, first=first), max(end // _TEN_MS * _TEN_MS, words[-1].end))
     best = result.alternatives[0]
     best.confidence = _CONFIDENCE
@@ -39,9 +38,7 @@ def add_final(result: Any, words: Sequence[SpokenWord], end: int, *, first: bool
             _set(said.end_time, max(round(word.end / _TENTH), round(word.start / _TENTH) + 1) * _TENTH)
 
 
-def add_interims(
-    results: Any, words: Sequence[SpokenWord], position: int, stable_until: int, *, first: bool
-) -> None:
+def add_interims(results: Any, words: Sequence[SpokenWord], position: int, stable_until: int, *, first: bool) -> None:
     """Append interims to raw results: the words that end by `stable_until`, then the others."""
     stable = [word for word in words if word.end <= stable_until]
     shaky = words[len(stable) :]

@@ -15,16 +15,11 @@ from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.simulators.speech_settings import DoubleSettings
 
 STREAM_LIMIT: Final = "Exceeded maximum allowed stream duration of 305 seconds."
-NO_AUDIO: Final = (
-    "Audio Timeout Error: Long duration elapsed without audio. Audio should be sent close to real time."
-)
-TOO_FAST: Final = (
-    "Audio data is being streamed too fast. Please stream audio data approximately at real time."
-)
+NO_AUDIO: Final = "Audio Timeout Error: Long duration elapsed without audio. Audio should be sent close to real time."
+TOO_FAST: Final = "Audio data is being streamed too fast. Please stream audio data approximately at real time."
 MALORDERED: Final = "Malordered Data Received. Send exactly one config, followed by audio data."
 MALORDERED_AUDIO: Final = (
-    "Malordered Data Received. Expected audio_content none was set. "
-    "Send exactly one config, followed by audio data."
+    "Malordered Data Received. Expected audio_content none was set. Send exactly one config, followed by audio data."
 )
 CHUNK_TOO_LONG: Final = "Audio chunk can be of a maximum of 25600 bytes"
 SYNC_TOO_LONG: Final = (

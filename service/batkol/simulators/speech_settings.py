@@ -63,6 +63,4 @@ class DoubleSettings(msgspec.Struct, frozen=True, kw_only=True):
         """Draw the seconds from the end of speech to its final."""
         if self.final_latency_s is not None:
             return self.final_latency_s
-        return draw.lognormvariate(
-            math.log(self.final_p50_s), math.log(self.final_p95_s / self.final_p50_s) / _Z95
-        )
+        return draw.lognormvariate(math.log(self.final_p50_s), math.log(self.final_p95_s / self.final_p50_s) / _Z95)

@@ -73,9 +73,12 @@ class Listener:
 
     # What comes in
 
-    def befall(self, faults: Sequence[Fault], now: float) -> None:
-        """Arm faults; raises `RefusalError` if one strikes at once."""
+    def arm(self, faults: Sequence[Fault], now: float) -> None:
+        """Let these faults befall the stream; they strike in their moment, counted from now."""
         self._armed += [_Armed(fault, now, self.samples) for fault in faults]
+
+    def open(self, now: float) -> None:
+        """The stream has opened. Raises `RefusalError` if a fault refuses it."""
         self._strike(Moment.OPEN, now)
 
     def receive(self, request: Any, now: float) -> None:
@@ -120,7 +123,7 @@ class Listener:
         self.words += words
         if self._silent or self._stalled:
             return
-        self._portions.hear(words, self._hearing.position, now, speaking=self._hearing.speaking)
+        self._portions.hear(words, self._hearing.quiet_until, now)
         if self._interims:
             self._notice(now)
 
@@ -218,7 +221,7 @@ class Listener:
 
     def _final(self, portion: Portion) -> list[Any]:
         response = Response()
-        result = response.results.add()
+        result = response.results.add(is_final=True)
         add_final(result, portion.words, portion.end, first=not self._finals, offsets=self._offsets)
         self._finals += 1
         self._settled_until = portion.end

@@ -93,7 +93,7 @@ def read(whole: Floats) -> str | None:
 
 def _intact(power: Floats, purity: Floats, whole: Floats) -> bool:
     power = np.concatenate((_chirp_power(whole[:CHIRP], _RISE), power, _chirp_power(whole[-CHIRP:], _FALL)))
-    usual, pure = float(np.percentile(power, 90)), float(np.percentile(purity, 90))  # most of it may be missing
+    usual, pure = _better(power), _better(purity)
     if pure > _CLEAN:
         return bool((power > _STRONG * usual).all() and (purity > _PURE).all())
     bad = power < _STRONG / 2 * usual
@@ -101,21 +101,32 @@ def _intact(power: Floats, purity: Floats, whole: Floats) -> bool:
     return bool(bad.mean() < _FAILING and not (bad[1:] & bad[:-1]).any())
 
 
+def _better(values: Floats) -> float:
+    """Return the 90th percentile: what is usual where it is not missing. (`np.percentile` takes 40 times as long.)"""
+    return float(np.sort(values)[len(values) * 9 // 10])
+
+
 def guess(begun: Floats) -> str | None:
     """Return the likeliest word that begins like this (from its rising chirp on), or None while nothing is likely."""
-    count = (len(begun) - CHIRP) // SYMBOL
+    count = min((len(begun) - CHIRP) // SYMBOL, _book().shape[1])
     if count < _GLANCE:
         return None
     strengths = _strengths(begun[CHIRP : CHIRP + count * SYMBOL])
-    total = float(strengths.sum()) + 1e-9
-    scores = [(_score(strengths, word) / total, word) for word in WORDS]
-    best, word = max(scores)
-    return word if best > _LIKELY else None
+    scores = _book()[:, :count].reshape(len(WORDS), -1) @ strengths.ravel()
+    best = int(scores.argmax())
+    return WORDS[best] if scores[best] > _LIKELY * (float(strengths.sum()) + 1e-9) else None
+
+
+@cache
+def _book() -> Floats:
+    book = np.zeros((len(WORDS), max(symbols(word) for word in WORDS), 8), dtype=np.float32)
+    for page, word in zip(book, WORDS, strict=True):
+        page[: symbols(word)] = _mask(word)
+    return book
 
 
 def _score(strengths: Floats, word: str) -> float:
-    mask = _mask(word)[: len(strengths)]
-    return float((strengths[: len(mask)] * mask).sum())
+    return float((strengths * _mask(word)).sum())
 
 
 def two_toned(samples: Floats) -> bool:
@@ -134,4 +145,3 @@ def _in_band(frames: Floats) -> Floats:
     spectrum = np.fft.rfft(frames, axis=1)[:, 56:76]  # 2,800 to 3,750 Hz in steps of 50
     power: Floats = (spectrum.real**2 + spectrum.imag**2).sum(axis=1).astype(np.float32)
     return power
-

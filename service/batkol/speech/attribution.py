@@ -90,6 +90,6 @@ def _by_count(heard: Heard, utterances: Sequence[Utterance]) -> list[Share]:
 
 
 def _overlaps(utterance: Utterance, heard: Heard) -> bool:
-    if utterance.speech_at >= heard.end or utterance.is_covered:
+    if utterance.speech_at >= heard.end or (utterance.is_covered and not utterance.interim):
         return False
     return utterance.end is None or utterance.end > heard.start

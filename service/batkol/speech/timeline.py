@@ -10,8 +10,13 @@ RPC never straddle each other, though the time of a word at their seam may: they
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
+from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.speech.results import Heard, Portion, Word
+
+SEAM: Final = SAMPLE_RATE // 4
+"""Within 250 ms of the watermark a word's time does not tell a repeat: recognizers give it in steps of 100 ms."""
 
 
 class Timeline:
@@ -50,11 +55,16 @@ class Timeline:
         start = max(self.watermark, base)
         words = tuple(Word(w.text, base + w.start, base + w.end) for w in portion.words)
         kept = words
-        if base < self.watermark and base != self._committed_by:
+        if words and self._was_fed_again(base, words[0]):
             kept = tuple(w for w in words if w.start + w.end > 2 * self.watermark)
         text = portion.text if len(kept) == len(words) else " ".join(w.text for w in kept)
         self.watermark, self._committed_by = end, base
         return Heard(text=text.strip(), start=start, end=end, final=True, words=kept)
+
+    def _was_fed_again(self, base: int, first: Word) -> bool:
+        if base >= self.watermark:
+            return False
+        return base != self._committed_by or first.start < self.watermark - SEAM
 
     def _beyond(self, base: int, tail: Sequence[Portion]) -> Heard | None:
         fresh = [p for p in tail if base + p.end > self.watermark]

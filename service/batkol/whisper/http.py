@@ -5,11 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 import httpx
+import msgspec
 
 from batkol.errors import UpstreamError
 from batkol.whisper.wav import wav
 
 _TOO_MANY: Final = 429
+
+
+class _Answer(msgspec.Struct):
+    text: str
+
+
+_DECODER: Final = msgspec.json.Decoder(_Answer)
 
 
 class WhisperServer:
@@ -30,6 +38,8 @@ class WhisperServer:
             answer = await self._client.post("/v1/audio/transcriptions", data=self._form, files=files)
         except httpx.TimeoutException as error:
             raise UpstreamError("Whisper did not answer in time", reason="deadline", retryable=True) from error
+        except httpx.DecodingError:
+            raise _malformed() from None
         except httpx.TransportError as error:
             raise UpstreamError("Whisper cannot be reached", reason="unavailable", retryable=True) from error
         if answer.is_error:
@@ -44,11 +54,11 @@ class WhisperServer:
 
 def _text(answer: httpx.Response) -> str:
     try:
-        text = answer.json()["text"]
-    except (ValueError, KeyError, TypeError):
-        raise UpstreamError(  # `from None`: the cause may quote the body, and with it the transcript
-            "Whisper answered something that is not its JSON", reason="malformed", retryable=False
-        ) from None
-    if not isinstance(text, str):
-        raise UpstreamError("Whisper's «text» is not a text", reason="malformed", retryable=False)
-    return text.strip()
+        return _DECODER.decode(answer.content).text.strip()
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise _malformed() from None
+
+
+def _malformed() -> UpstreamError:
+    """Raise it `from None`: the cause may quote the body, and with it the transcript."""
+    return UpstreamError("Whisper answered something that is not its JSON", reason="malformed", retryable=False)

@@ -118,6 +118,17 @@ async def test_flagd_gone_leaves_the_last_flags_and_comes_back(flagd: SyncServer
     assert threads_of_the_provider() == []
 
 
+async def test_closing_while_flagd_is_away_leaves_no_thread(flagd: SyncServer) -> None:
+    """The official provider alone leaves a timer of ten seconds behind."""
+    flags = await Flags.start(provider="flagd", fallback=False)
+    flagd.stop()
+    await until(lambda: flags.status().state != "READY", 40)
+
+    await flags.close()
+
+    assert threads_of_the_provider() == []
+
+
 @pytest.mark.parametrize(
     "nonsense", ["[]", "7", "null", "{}", '{"flags": {"streaming-stt": {"state": "ENABLED", "variants": {}}}}']
 )

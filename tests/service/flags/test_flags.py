@@ -32,7 +32,10 @@ async def test_the_flag_decides_and_a_flip_reaches_a_call_in_progress(tmp_path: 
         await flags.close()
 
 
-async def test_without_definitions_enable_streaming_stt_decides_and_one_warning_says_so(tmp_path: Path) -> None:
+async def test_without_definitions_enable_streaming_stt_decides_and_one_warning_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batkol.flags.flags.REPEAT_S", 0.0)
     with capture_logs() as logs:
         async with following(tmp_path) as live:
             flags = await Flags.start(fallback=True, live=live)

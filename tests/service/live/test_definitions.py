@@ -180,7 +180,11 @@ def test_metadata_of_the_set_that_is_none_is_left_out_and_reported() -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text("onf", max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text("onf", max_size=3),
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(

@@ -114,6 +114,20 @@ async def test_without_inotify_the_directory_is_polled(tmp_path: Path, monkeypat
     assert len([entry for entry in logs if "polled instead" in entry.get("problem", "")]) == 1
 
 
+async def test_on_a_file_system_that_never_notifies_the_directory_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(*_: object, **__: object) -> AsyncGenerator[None, None]:
+        await asyncio.Event().wait()
+        yield
+
+    monkeypatch.setattr(files, "awatch", silent)
+    monkeypatch.setattr(files, "EAGER_FOR_S", 0.0)
+    async with following(tmp_path) as live:
+        (tmp_path / "tuning.json").write_text(tuning(210))
+        await until_batch(live, 210)
+
+
 async def test_a_half_written_file_is_given_time_to_become_whole(tmp_path: Path) -> None:
     file = tmp_path / "flags.json"
     file.write_text(streaming("on"))
@@ -157,6 +171,37 @@ async def test_the_same_contents_written_again_are_no_change(tmp_path: Path) -> 
 
         assert live.status().reads <= 3  # the start, perhaps the moment between the two, the end
         assert live.tuning.batch_ms == 200
+
+
+async def test_nothing_is_handed_over_twice(tmp_path: Path) -> None:
+    (tmp_path / "tuning.json").write_text(tuning(200))
+
+    async with aclosing(FileSource(tmp_path).watch()) as snapshots:
+        await anext(snapshots)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.7):  # it reads twice in this time
+                await anext(snapshots)
+
+
+async def test_what_nobody_expected_comes_out_and_a_cancellation_is_still_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> AsyncGenerator[None, None]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(files, "awatch", broken)
+    async with aclosing(FileSource(tmp_path).watch()) as snapshots:
+        await anext(snapshots)
+        with pytest.raises(ZeroDivisionError):
+            await anext(snapshots)
+
+    watching = FileSource(tmp_path).watch()
+    await anext(watching)
+    waiting = asyncio.ensure_future(anext(watching))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
 
 
 async def test_something_that_cannot_be_read_is_as_good_as_absent(tmp_path: Path) -> None:

@@ -1,0 +1,43 @@
+"""What is measured, and how each server is started."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+HERE: Final = Path(__file__).parent
+PEERS_PYTHON: Final = HERE.parent / ".venv-peers" / "bin" / "python"
+PEER_CALLS: Final = (10, 20)
+"""What the naive design and pipecat carry on one core of a slow machine without falling behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One server at one number of calls. `{port}` and `{endpoint}` in `command` are filled in at the start."""
+
+    name: str
+    kind: str
+    calls: int
+    command: tuple[str, ...]
+
+    @property
+    def slug(self) -> str:
+        return f"{self.name}-{self.calls}".replace("+", "-").replace(" ", "-")
+
+
+def cases(calls: list[int]) -> list[Case]:
+    """Return all cases, the cheapest servers first."""
+    python, servers = sys.executable, HERE / "servers"
+    floor = (python, str(servers / "floor.py"), "--port", "{port}")
+    naive = (python, str(servers / "naive.py"), "--port", "{port}", "--endpoint", "{endpoint}")
+    pipecat = (str(PEERS_PYTHON), str(servers / "pipecat_server.py"), "--port", "{port}", "--endpoint", "{endpoint}")
+    middle = sorted(calls)[len(calls) // 2]
+    found = [Case("floor", "floor", count, floor) for count in calls]
+    found.append(Case("floor asyncio", "floor", middle, (*floor, "--loop", "asyncio")))
+    found += [Case("batkol", "batkol", count, (python, "-m", "batkol", "serve")) for count in calls]
+    found += [Case("naive", "naive", count, naive) for count in PEER_CALLS]
+    if PEERS_PYTHON.exists():
+        found += [Case("pipecat+silero", "pipecat", count, pipecat) for count in PEER_CALLS]
+    return found

@@ -1,0 +1,54 @@
+"""What one case of the benchmark came to."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from findings import Heard
+
+_BUCKET = re.compile(r'^batkol_audio_written_seconds_bucket\{.*?le="([^"]+)".*\} (\S+)', re.MULTILINE)
+
+
+class Histogram(msgspec.Struct):
+    """A Prometheus histogram: cumulative counts by upper bound, in seconds."""
+
+    buckets: list[tuple[float, float]]
+
+    @classmethod
+    def read(cls, exposition: str) -> Histogram | None:
+        found = [(float(bound), float(count)) for bound, count in _BUCKET.findall(exposition)]
+        return cls(found) if found else None
+
+    def since(self, before: Histogram) -> Histogram:
+        return Histogram(
+            [(bound, count - old) for (bound, count), (_, old) in zip(self.buckets, before.buckets, strict=True)]
+        )
+
+    def quantile_ms(self, share: float) -> float:
+        """Return the upper bound of the bucket in which that share of the values is complete."""
+        total = self.buckets[-1][1]
+        return next((1000 * bound for bound, count in self.buckets if count >= share * total), float("inf"))
+
+
+class Measured(msgspec.Struct):
+    """One case: CPU by the operating system, and what the load and the recognizer found."""
+
+    name: str
+    kind: str
+    calls: int
+    ms_per_call_second: float
+    seconds: float
+    rss_before: int
+    rss: int
+    rss_after: int
+    threads: int
+    load_share: float  # of core 1 that the load and the recognizer took
+    core_share: float  # of core 1 that everybody took
+    changes: dict[str, float]  # what was changed while calls were up -> seconds until it was in effect
+    written: Histogram | None = None
+    heard: Heard | None = None
+    late_ms: float = 0.0
+    duty: float = 0.0
+    invalid: bool = False

@@ -1,0 +1,120 @@
+"""`make bench`: what a call costs, in one run, beside a floor, the naive design and pipecat.
+
+The server under test has core 0 to itself; the load, the recognizer and this program share core 1. CPU is what the
+operating system counted for the server's process between the opening and the closing of a window in which all calls
+are up and talking, per call and second.
+
+  bench/run.py                               everything, ten minutes
+  bench/run.py --only batkol --calls 50 --seconds 30
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import report
+from accounting import core_busy, usage
+from cases import PEERS_PYTHON, Case, cases
+from findings import of_batkol, of_peer
+from load import Plan
+from measured import Measured
+from parties import Double, Load, Server
+
+LOAD_CORE: Final = 1
+OVERLOADED: Final = 0.70
+"""Share of its core beyond which the load is no longer trusted to be on time: the run is invalid."""
+
+
+async def measure(case: Case, *, seconds: float, folder: Path) -> Measured:
+    """Run one case from nothing to nothing."""
+    async with Double(folder) as double, Server(case, double.endpoint, folder) as server:
+        before = usage(server.pid)
+        plan = Plan(
+            base_url=server.url,
+            calls=case.calls,
+            seconds=seconds,
+            out=str(folder / "load.json"),
+            events=("127.0.0.1", server.internal_port) if case.kind == "batkol" else None,
+            ramp_s=max(2.0, case.calls / 20),
+            after_s=8.0 if case.kind == "batkol" else 0.0,
+        )
+        async with Load(plan) as load:
+            await load.says("open")
+            opened, cores = usage(server.pid), core_busy(LOAD_CORE)
+            others = usage(load.pid), usage(double.pid)
+            written = await server.written()
+            await load.says("close")
+            closed, cores_after = usage(server.pid), core_busy(LOAD_CORE)
+            others_after = usage(load.pid), usage(double.pid)
+            written_after = await server.written()
+            changes = await server.change_live() if case.kind == "batkol" else {}
+            await load.says("done")
+        told = await server.report()
+        last = usage(server.pid)
+    wall = closed.at - opened.at
+    measured = Measured(
+        name=case.name,
+        kind=case.kind,
+        calls=case.calls,
+        ms_per_call_second=1000 * (closed.cpu_s - opened.cpu_s) / (wall * case.calls),
+        seconds=wall,
+        rss_before=before.rss_bytes,
+        rss=closed.rss_bytes,
+        rss_after=last.rss_bytes,
+        threads=closed.threads,
+        load_share=sum(b.cpu_s - a.cpu_s for a, b in zip(others, others_after, strict=True)) / wall,
+        core_share=(cores_after[0] - cores[0]) / (cores_after[1] - cores[1]),
+        changes=changes,
+        written=written_after.since(written) if written and written_after else None,
+    )
+    measured.invalid = measured.load_share > OVERLOADED
+    result, logs = load.result(), double.logs()
+    measured.late_ms, measured.duty = 1000 * result.late_s, result.duty
+    if case.kind == "batkol":
+        measured.heard = of_batkol(result, logs)
+    elif case.kind != "floor":
+        measured.heard = of_peer(result, told, logs)
+    return measured
+
+
+async def run(given: argparse.Namespace) -> int:
+    """Measure what was asked for, and print the report. Returns the exit status."""
+    calls = [int(count) for count in given.calls.split(",")]
+    wanted = set(given.only.split(",")) if given.only else None
+    chosen = [case for case in cases(calls) if wanted is None or case.kind in wanted]
+    report.print_heading(given.seconds)
+    measured = []
+    with tempfile.TemporaryDirectory(prefix="batkol-bench-") as temporary:
+        root = Path(given.keep or temporary)
+        for case in chosen:
+            folder = root / case.slug
+            folder.mkdir(parents=True, exist_ok=True)
+            one = await measure(case, seconds=given.seconds, folder=folder)
+            report.print_progress(one)
+            measured.append(one)
+    if not PEERS_PYTHON.exists() and (wanted is None or "pipecat" in wanted):
+        print("pipecat+silero was not measured: `make bench-peers` installs it in a venv of its own (.venv-peers)")
+    report.print_tables(measured)
+    return report.print_verdict(measured)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=20.0, help="length of the measured window")
+    parser.add_argument("--calls", default="10,50,100", help="calls at once, of the service and the floor")
+    parser.add_argument("--only", default="", help="kinds, comma-separated: floor, naive, batkol, pipecat")
+    parser.add_argument("--keep", default="", help="folder for logs and raw results, kept")
+    if (os.cpu_count() or 1) < 2:
+        sys.exit("The benchmark needs two cores: one for the server under test, one for everything else.")
+    os.sched_setaffinity(0, {LOAD_CORE})
+    sys.exit(asyncio.run(run(parser.parse_args())))
+
+
+if __name__ == "__main__":
+    main()

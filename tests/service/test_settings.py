@@ -1,0 +1,171 @@
+import os
+
+import pytest
+from pydantic import ValidationError
+
+from batkol.errors import ConfigurationError
+from batkol.settings import Settings, read
+
+GOOD = {"TWILIO_AUTH_TOKEN": "secret", "PUBLIC_BASE_URL": "https://voice.example.com"}
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in {*Settings.model_fields}:
+        monkeypatch.delenv(name.upper(), raising=False)
+        monkeypatch.delenv(name, raising=False)
+
+
+def reading(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
+    for name, value in {**GOOD, **environment}.items():
+        monkeypatch.setenv(name, value)
+    return read()
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
+    with pytest.raises(ConfigurationError) as raised:
+        reading(monkeypatch, **environment)
+    return str(raised.value)
+
+
+def test_the_defaults_are_those_of_the_documentation(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = reading(monkeypatch)
+
+    assert settings.enable_streaming_stt is False
+    assert (settings.stt_batch_ms, settings.stt_partial_debounce_ms, settings.stt_final_timeout_ms) == (150, 180, 700)
+    assert (settings.gcp_stt_language, settings.gcp_stt_model) == ("he-IL", "default")
+    assert settings.max_calls == 100
+    assert settings.log_transcripts is False
+    assert settings.twilio_validate_signatures is True
+    assert (settings.host, settings.port) == ("0.0.0.0", 8080)
+    assert (settings.internal_host, settings.internal_port) == ("127.0.0.1", 8081)
+
+
+def test_nothing_at_all_in_the_environment_is_refused_with_what_to_set() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        read()
+
+    assert str(raised.value) == (
+        "the settings cannot work:\n  TWILIO_VALIDATE_SIGNATURES is on and there is no TWILIO_AUTH_TOKEN to check "
+        "with; set the token, or for development only TWILIO_VALIDATE_SIGNATURES=false"
+    )
+
+
+@pytest.mark.parametrize("token", ["", " ", ",", " , "])
+def test_a_token_of_nothing_is_no_token(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    assert "there is no TWILIO_AUTH_TOKEN" in refusal(monkeypatch, TWILIO_AUTH_TOKEN=token)
+
+
+def test_signatures_need_the_url_that_twilio_signs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "PUBLIC_BASE_URL must say which one that is" in refusal(monkeypatch, PUBLIC_BASE_URL="")
+
+
+def test_for_development_neither_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = reading(monkeypatch, TWILIO_AUTH_TOKEN="", PUBLIC_BASE_URL="", TWILIO_VALIDATE_SIGNATURES="false")
+
+    assert settings.twilio_auth_token == ()
+
+
+def test_several_tokens_are_read_during_rotation(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert reading(monkeypatch, TWILIO_AUTH_TOKEN=" new , old ,").twilio_auth_token == ("new", "old")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("https://voice.example.com/", "https://voice.example.com"),
+        ("https://voice.example.com/prefix/", "https://voice.example.com/prefix"),
+        ("http://localhost:8080", "http://localhost:8080"),
+    ],
+)
+def test_a_base_url_is_taken_without_its_last_slash(monkeypatch: pytest.MonkeyPatch, written: str, meant: str) -> None:
+    assert reading(monkeypatch, PUBLIC_BASE_URL=written).public_base_url == meant
+
+
+@pytest.mark.parametrize("url", ["wss://voice.example.com", "voice.example.com", "ftp://x"])
+def test_a_base_url_is_one_that_twilio_can_request(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    sentence = refusal(monkeypatch, PUBLIC_BASE_URL=url)
+
+    assert "PUBLIC_BASE_URL: must be https://host[/prefix] (http:// in development)" in sentence
+
+
+@pytest.mark.parametrize("url", ["https://x/?a=1", "https://x/#a"])
+def test_a_base_url_has_no_query_because_twilio_drops_it(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    assert "PUBLIC_BASE_URL: must have neither a query nor a fragment" in refusal(monkeypatch, PUBLIC_BASE_URL=url)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7"])
+def test_the_internal_api_is_not_opened_to_the_network_without_a_password(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    sentence = refusal(monkeypatch, INTERNAL_HOST=host)
+
+    assert f"INTERNAL_HOST={host} opens the internal API to the network without a password" in sentence
+    assert "set API_TOKEN, or bind it to 127.0.0.1" in sentence
+
+
+def test_with_a_password_it_may_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert reading(monkeypatch, INTERNAL_HOST="0.0.0.0", API_TOKEN="t").internal_host == "0.0.0.0"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_on_loopback_it_needs_none(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    assert reading(monkeypatch, INTERNAL_HOST=host).api_token == ""
+
+
+def test_a_live_source_says_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "LIVE_SOURCE must be" in refusal(monkeypatch, LIVE_SOURCE="/etc/batkol")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STT_BATCH_MS", "19"),
+        ("STT_BATCH_MS", "1001"),
+        ("STT_BATCH_MS", "fast"),
+        ("STT_PARTIAL_DEBOUNCE_MS", "-1"),
+        ("STT_FINAL_TIMEOUT_MS", "99"),
+        ("VAD", "energy"),
+        ("MAX_CALLS", "0"),
+        ("PORT", "65536"),
+        ("PORT", ""),
+        ("FLAGS_PROVIDER", "launchdarkly"),
+        ("LOG_LEVEL", "LOUD"),
+        ("ENABLE_STREAMING_STT", "maybe"),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    assert f"  {name}: " in refusal(monkeypatch, **{name: value})
+
+
+def test_all_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sentence = refusal(monkeypatch, STT_BATCH_MS="0", PORT="x", VAD="y")
+
+    assert len(sentence.splitlines()) == 4
+
+
+def test_no_secret_is_in_a_refusal_or_in_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = {"TWILIO_AUTH_TOKEN": "s3cr3t-a", "API_TOKEN": "s3cr3t-b", "WHISPER_API_KEY": "s3cr3t-c"}
+
+    assert "s3cr3t" not in refusal(monkeypatch, **secrets, PORT="x")
+    assert "s3cr3t" not in refusal(monkeypatch, **secrets, PUBLIC_BASE_URL="")
+    monkeypatch.delenv("PORT")
+    assert "s3cr3t" not in repr(reading(monkeypatch, **secrets))
+
+
+def test_the_settings_are_read_once_and_never_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = reading(monkeypatch)
+    monkeypatch.setenv("MAX_CALLS", "7")
+
+    with pytest.raises(ValidationError):
+        settings.max_calls = 7  # type: ignore[misc]
+    assert settings.max_calls == 100
+
+
+def test_what_is_not_ours_in_the_environment_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOMETHING_ELSE", "1")
+
+    assert reading(monkeypatch).max_calls == 100
+    assert os.environ["SOMETHING_ELSE"] == "1"
