@@ -9,8 +9,9 @@ from typing import Final
 
 HERE: Final = Path(__file__).parent
 PEERS_PYTHON: Final = HERE.parent / ".venv-peers" / "bin" / "python"
-PEER_CALLS: Final = (10, 20)
-"""What the naive design and pipecat carry on one core of a slow machine without falling behind."""
+NAIVE_CALLS: Final = (10, 20)
+PIPECAT_CALLS: Final = (5, 10)
+"""What each carries on one core of a slow machine without falling behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def cases(calls: list[int]) -> list[Case]:
     found = [Case("floor", "floor", count, floor) for count in calls]
     found.append(Case("floor asyncio", "floor", middle, (*floor, "--loop", "asyncio")))
     found += [Case("batkol", "batkol", count, (python, "-m", "batkol", "serve")) for count in calls]
-    found += [Case("naive", "naive", count, naive) for count in PEER_CALLS]
+    found += [Case("naive", "naive", count, naive) for count in NAIVE_CALLS]
     if PEERS_PYTHON.exists():
-        found += [Case("pipecat+silero", "pipecat", count, pipecat) for count in PEER_CALLS]
+        found += [Case("pipecat+silero", "pipecat", count, pipecat) for count in PIPECAT_CALLS]
     return found

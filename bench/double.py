@@ -1,42 +1,39 @@
-"""The benchmark's Google: both faces of the streaming API over one cheap ear.
+"""The benchmark's Google: the speech double, with a cheaper ear and a second face.
 
-`google.cloud.speech.v1p1beta1` for the service and the naive design, `google.cloud.speech.v2` for pipecat, which
-speaks nothing else; the same words, times and delays behind both. `batkol speech-double` is strict and hears the words
-by ear, which for a hundred calls takes a core of its own; this one compares bytes (speech.py) and leaves its core to
-the load. An interim every 100 ms of speech, a final 0.88 s (median) after its end: the delay published for Google.
+`batkol speech-double` hears words by ear, which for a hundred calls takes a core of its own. Here its ear is one that
+compares bytes (speech.py), so that the load's core has room for both; limits, delays, interims and finals are the
+double's own. pipecat speaks version 2 of Google's API and nothing else: its messages are translated, one for one, on
+their way to and from the same double.
 
-It writes down when every message of audio came and when every response went, for the latencies of the report.
+Every message of audio and every response is written down with its time, for the latencies of the report.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import random
 import signal
 import time
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import grpc
 import msgspec
 import uvloop
 from google.cloud.speech_v1p1beta1.types import cloud_speech as v1
 from google.cloud.speech_v2.types import cloud_speech as v2
-from google.protobuf.duration_pb2 import Duration
 
-from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.simulators import speech_stream
+from batkol.simulators.speech_double import SpeechDouble
+from batkol.simulators.voice import SpokenWord
 from speech import Ear, HeardWord
-
-INTERIM: Final = SAMPLE_RATE // 10
-"""Samples of speech between two interims."""
-PAUSE: Final = SAMPLE_RATE // 2
-"""Silence after which an utterance gets its final; a little more than between two words."""
-UNARY_S: Final = 0.35
 
 
 class Sent(msgspec.Struct, array_like=True):
-    at: float  # monotonic seconds
+    """A final, or the interims of one response put together."""
+
+    at: float  # monotonic seconds, before it is written
     final: bool
     text: str
 
@@ -47,153 +44,158 @@ class StreamLog(msgspec.Struct):
     arrivals: list[tuple[float, int]] = []  # (monotonic seconds, samples so far)
     sent: list[Sent] = []
     words: list[HeardWord] = []
+    interim_results: int = 0  # a response may hold two
 
 
-class Face(NamedTuple):
-    """One version of the API: how its messages are read and written."""
-
-    request: Any
-    response: Any
-    audio: str
-    end_time: str
+_LOG: Final[ContextVar[StreamLog]] = ContextVar("log of the stream this task serves")
 
 
-_V1: Final = Face(
-    v1.StreamingRecognizeRequest.pb(), v1.StreamingRecognizeResponse.pb(), "audio_content", "result_end_time"
-)
-_V2: Final = Face(v2.StreamingRecognizeRequest.pb(), v2.StreamingRecognizeResponse.pb(), "audio", "result_end_offset")
+class Hearing:
+    """The ear as the double knows it (`batkol.simulators.hearing.Hearing`)."""
 
-
-class Stream:
-    """One streaming recognition. Results are consecutive: a final covers what the next one does not."""
-
-    def __init__(self, face: Face, log: StreamLog, write: Any, draw: random.Random) -> None:
-        self._face = face
-        self._log = log
-        self._write = write
-        self._draw = draw
+    def __init__(self, *, edges: bool = True) -> None:  # noqa: ARG002  the double's
         self._ear = Ear()
-        self._words: list[HeardWord] = []  # since the last final
-        self._interim_at = 0
-        self._shown = ""
-        self._due: asyncio.Task[None] | None = None
-        self._order = asyncio.Lock()
+        self._log = _LOG.get()
 
-    async def hear(self, linear16: bytes) -> None:
+    @property
+    def position(self) -> int:
+        return self._ear.received
+
+    @property
+    def quiet_until(self) -> int:
+        return self._ear.settled
+
+    def feed(self, linear16: bytes) -> list[SpokenWord]:
         words = self._ear.feed(linear16)
-        received = self._ear.received
-        self._log.arrivals.append((time.monotonic(), received))
-        underway = self._ear.underway()
-        if (words or underway) and self._due is not None:  # the next utterance begins: the final cannot wait
-            await self._finish()
-        self._words += words
         self._log.words += words
-        if self._words and not underway and self._due is None and received - self._words[-1].end >= PAUSE:
-            ended = (received - self._words[-1].end) / SAMPLE_RATE
-            delay = self._draw.triangular(0.70, 1.25, 0.80) - ended
-            self._due = asyncio.create_task(self._finish_after(delay))
-        elif self._due is None and (self._words or underway) and received - self._interim_at >= INTERIM:
-            self._interim_at = received
-            await self._show(underway)
+        return [SpokenWord(word.text, word.start, word.end) for word in words]
 
-    async def end(self) -> None:
-        """The client has half-closed: the final comes at once."""
-        if self._due is not None or self._words:
-            await self._finish()
+    def finish(self) -> list[SpokenWord]:
+        return []
 
-    async def _show(self, underway: str) -> None:
-        text = " ".join((*(word.text for word in self._words), *((underway,) if underway else ())))
-        if text != self._shown:
-            self._shown = text
-            await self._send(text, self._ear.received, final=False)
-
-    async def _finish_after(self, delay: float) -> None:
-        await asyncio.sleep(max(0.0, delay))
-        self._due = None
-        await self._finish()
-
-    async def _finish(self) -> None:
-        if self._due is not None:
-            self._due.cancel()
-            self._due = None
-        words, self._words, self._shown = self._words, [], ""
-        if words:
-            await self._send(" ".join(word.text for word in words), words[-1].end, final=True, words=words)
-
-    async def _send(self, text: str, end: int, *, final: bool, words: list[HeardWord] | None = None) -> None:
-        response = self._face.response()
-        result = response.results.add()
-        result.is_final = final
-        if not final:
-            result.stability = 0.8
-        getattr(result, self._face.end_time).CopyFrom(_duration(end))
-        best = result.alternatives.add()
-        best.transcript = text
-        for word in words or ():
-            told = best.words.add()
-            told.word = word.text
-            if self._face is _V1:
-                told.start_time.CopyFrom(_duration(word.start))
-                told.end_time.CopyFrom(_duration(word.end))
-        async with self._order:
-            self._log.sent.append(Sent(time.monotonic(), final, text))
-            await self._write(response)
+    def underway(self) -> SpokenWord | None:
+        begun = self._ear.underway()
+        return None if begun is None else SpokenWord(begun[0], begun[1], self._ear.received)
 
 
-def _duration(sample: int) -> Duration:
-    return Duration(seconds=sample // SAMPLE_RATE, nanos=sample % SAMPLE_RATE * 125_000)
+class Wire:
+    """One stream's context, which writes down what passes. Subclasses speak another version of the API."""
+
+    def __init__(self, context: Any, log: StreamLog) -> None:
+        self._context = context
+        self._log = log
+        self._samples = 0
+        self.peer = context.peer
+        self.abort = context.abort
+        self.invocation_metadata = context.invocation_metadata
+
+    async def read(self) -> Any:
+        request = await self._context.read()
+        if request is grpc.aio.EOF:
+            return request
+        request = self.inward(request)
+        if request.audio_content:
+            self._samples += len(request.audio_content) // 2
+            self._log.arrivals.append((time.monotonic(), self._samples))
+        return request
+
+    async def write(self, response: Any) -> None:
+        now = time.monotonic()
+        results = list(response.results)
+        if results and results[0].is_final:
+            self._log.sent.append(Sent(now, True, results.pop(0).alternatives[0].transcript.strip()))
+        if results:
+            self._log.interim_results += len(results)
+            text = "".join(result.alternatives[0].transcript for result in results)
+            self._log.sent.append(Sent(now, False, text.strip()))
+        await self._context.write(self.outward(response))
+
+    def inward(self, request: Any) -> Any:
+        return request
+
+    def outward(self, response: Any) -> Any:
+        return response
 
 
-class Double:
-    """The gRPC service."""
+class WireV2(Wire):
+    """`google.cloud.speech.v2`: other names for the same things."""
+
+    def inward(self, request: Any) -> Any:
+        if request.audio:
+            return _V1_REQUEST(audio_content=request.audio)
+        given = request.streaming_config
+        decoding = given.config.explicit_decoding_config
+        translated = _V1_REQUEST()
+        translated.streaming_config.interim_results = given.streaming_features.interim_results
+        config = translated.streaming_config.config
+        config.encoding = decoding.encoding  # LINEAR16 is 1 in both
+        config.sample_rate_hertz = decoding.sample_rate_hertz
+        config.audio_channel_count = decoding.audio_channel_count
+        config.language_code = "iw-IL"
+        return translated
+
+    def outward(self, response: Any) -> Any:
+        translated = _V2_RESPONSE()
+        for result in response.results:
+            other = translated.results.add(is_final=result.is_final, stability=result.stability)
+            other.result_end_offset.CopyFrom(result.result_end_time)
+            best = result.alternatives[0]
+            other.alternatives.add(transcript=best.transcript, confidence=best.confidence)
+        return translated
+
+
+_V1_REQUEST: Final = v1.StreamingRecognizeRequest.pb()
+_V2_REQUEST: Final = v2.StreamingRecognizeRequest.pb()
+_V2_RESPONSE: Final = v2.StreamingRecognizeResponse.pb()
+
+
+class BenchDouble(SpeechDouble):
+    """The double with both faces, and its logs."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.logs: list[StreamLog] = []
 
-    def add_to(self, server: grpc.aio.Server) -> None:
-        unary = grpc.unary_unary_rpc_method_handler(
-            self._recognize, v1.RecognizeRequest.pb().FromString, v1.RecognizeResponse.pb().SerializeToString
+    def _handlers(self) -> grpc.GenericRpcHandler:
+        return _Both(super()._handlers(), self._v2())
+
+    def _v2(self) -> grpc.GenericRpcHandler:
+        streaming = grpc.stream_stream_rpc_method_handler(
+            self._converse_v2, _V2_REQUEST.FromString, _V2_RESPONSE.SerializeToString
         )
-        faces = {"google.cloud.speech.v1p1beta1.Speech": _V1, "google.cloud.speech.v2.Speech": _V2}
-        for name, face in faces.items():
-            streaming = grpc.stream_stream_rpc_method_handler(
-                self._streaming(face), face.request.FromString, face.response.SerializeToString
-            )
-            handlers = {"StreamingRecognize": streaming, "Recognize": unary}
-            server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))
+        return grpc.method_handlers_generic_handler("google.cloud.speech.v2.Speech", {"StreamingRecognize": streaming})
 
-    def _streaming(self, face: Face) -> Any:
-        async def converse(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-            log = StreamLog()
-            self.logs.append(log)
-            stream = Stream(face, log, context.write, random.Random(len(self.logs)))
-            while (request := await context.read()) is not grpc.aio.EOF:
-                if linear16 := getattr(request, face.audio):
-                    await stream.hear(linear16)
-            await stream.end()
+    async def _streaming_recognize(self, requests: Any, context: Any) -> None:
+        await self._converse(requests, context, Wire)
 
-        return converse
+    async def _converse_v2(self, requests: Any, context: Any) -> None:
+        await self._converse(requests, context, WireV2)
 
-    async def _recognize(self, request: Any, _: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        await asyncio.sleep(UNARY_S)
-        response = v1.RecognizeResponse.pb()()
-        words = Ear().feed(request.audio.content)
-        if words:
-            response.results.add().alternatives.add().transcript = " ".join(word.text for word in words)
-        return response
+    async def _converse(self, requests: Any, context: Any, wire: type[Wire]) -> None:
+        log = StreamLog()
+        self.logs.append(log)
+        _LOG.set(log)
+        await super()._streaming_recognize(requests, wire(context, log))
+
+
+class _Both(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
+    """Two services on one port, for a server that is given one handler."""
+
+    def __init__(self, *handlers: grpc.GenericRpcHandler) -> None:
+        self._all = handlers
+
+    def service(self, handler_call_details: Any) -> Any:
+        found = (handler.service(handler_call_details) for handler in self._all)
+        return next((method for method in found if method is not None), None)
 
 
 async def serve(port: int, out: Path) -> None:
     """Serve until SIGTERM; then write the logs."""
-    double = Double()
-    server = grpc.aio.server()
-    double.add_to(server)
-    server.add_insecure_port(f"127.0.0.1:{port}")
-    await server.start()
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
-    await told.wait()
-    await server.stop(0)
+    async with BenchDouble() as double:
+        await double.start(port=port)
+        await told.wait()
     out.write_bytes(msgspec.json.encode(double.logs))
 
 
@@ -202,6 +204,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
+    speech_stream.Hearing = Hearing  # type: ignore[misc,assignment]
     uvloop.run(serve(given.port, given.out))
 
 

@@ -90,7 +90,7 @@ def of_peer(result: Result, report: Mapping[str, Any], logs: Sequence[StreamLog]
         told = report.get(call.call_sid, {})
         _count(words, call, plain(" ".join(told.get("finals", ()))), None)
     partials = sum(told["partials"] for told in report.values())
-    expected = sum(not sent.final for log in logs for sent in log.sent)
+    expected = sum(log.interim_results for log in logs)
     return Heard(words, partials, expected, audio=_audio(result, logs, any_batch=True))
 
 

@@ -132,6 +132,8 @@ class Server(Party):
     async def start(self) -> None:
         command = [part.format(port=self._port, endpoint=self._endpoint) for part in self._case.command]
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        if "BENCH_SERVICE" in os.environ:
+            environment["PYTHONPATH"] = os.environ["BENCH_SERVICE"]
         if self._case.kind == "batkol":
             shutil.copytree(_LIVE, self._live, dirs_exist_ok=True)
             environment |= self._settings()

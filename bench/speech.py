@@ -122,13 +122,17 @@ class Ear:
                 words.append(word)
         return words
 
-    def underway(self) -> str:
-        """Return as many letters of the word being spoken as its share that was heard."""
-        if self._pending is None:
-            return ""
-        body = self._buffer[2 * _MARK :]
-        word = _begins_like(body[:64]) if len(body) >= 64 else None
-        return "" if word is None else word[: max(1, len(word) * len(body) // len(_pcm(word)))]
+    def underway(self) -> tuple[str, int] | None:
+        """Return the word being spoken and the sample at which it begins."""
+        body = self._buffer[2 * _MARK : 2 * _MARK + 64]
+        if self._pending is None or len(body) < 64 or (word := _begins_like(body)) is None:
+            return None
+        return word, self._pending[0] // 2
+
+    @property
+    def settled(self) -> int:
+        """The sample before which every word has been heard, or never will be."""
+        return self._at // 2
 
     def _find(self) -> bool:
         at = self._buffer.find(_PATTERN_PCM)
@@ -137,13 +141,12 @@ class Ear:
                 self._drop(max(0, len(self._buffer) - len(_PATTERN_PCM)) & ~1)
                 return False
             at = self._buffer.find(_PATTERN_PCM, at + 1)
-        if len(self._buffer) < at + 2 * _MARK:
-            self._drop(at)
+        self._drop(at)
+        if len(self._buffer) < 2 * _MARK:
             return False
         number = 0
-        for i in range(at + len(_PATTERN_PCM), at + 2 * _MARK, 2):
+        for i in range(len(_PATTERN_PCM), 2 * _MARK, 2):
             number = number << 4 | _DIGIT_OF.get(self._buffer[i : i + 2], 0)
-        self._drop(at)
         self._pending = (self._at, number >> 12, number & 0xFFF)
         return True
 
@@ -160,7 +163,7 @@ class Ear:
         at, call, ordinal = self._pending
         self._drop(length)
         self._pending = None
-        return HeardWord(text, at // 2, at // 2 + length // 2, call, ordinal)
+        return HeardWord(text, at // 2, (at + length) // 2, call, ordinal)
 
     def _drop(self, length: int) -> None:
         self._buffer = self._buffer[length:]

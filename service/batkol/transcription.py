@@ -43,6 +43,9 @@ from batkol.speech.utterances import (
 TAIL: Final = SAMPLE_RATE // 5
 """A single request gets 200 ms beyond the end of speech: consonants die away slowly."""
 
+HEAD: Final = SAMPLE_RATE // 2
+"""And half a second before the pre-roll: a detector that woke up late costs the first word otherwise."""
+
 
 class Recognizer(Protocol):
     """One answer for a stretch of mu-law; raises `UpstreamError`."""
@@ -225,9 +228,13 @@ class Transcription:
     # -- the other recognizers ---------------------------------------------------------------------------------
 
     def _ask(self, utterance: Utterance) -> None:
+        """Have the other recognizers hear it, with what surrounds it but none of its neighbours' speech."""
+        before, after = self._utterances.surroundings(utterance)
         end = self._ring.end if utterance.end is None else min(utterance.end + TAIL, self._ring.end)
-        audio = self._ring.read(utterance.begin, max(utterance.begin, end))
-        self._spawn(self._answer(utterance, audio), "stt.single")
+        if after is not None:
+            end = max(utterance.end or after, min(end, after))
+        start = min(utterance.begin, max(before, utterance.begin - HEAD, self._ring.start))
+        self._spawn(self._answer(utterance, self._ring.read(start, max(start, end))), "stt.single")
 
     async def _answer(self, utterance: Utterance, audio: bytes) -> None:
         text, source = await self._recognize(audio)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
 from batkol.app import Service, running
 from batkol.calls.events import CallEnded, Event, FinalText, PartialText, RevisedText, UtteranceStarted
 from batkol.settings import Settings
@@ -59,6 +61,20 @@ def words_of(spoken: Spoken) -> list[str]:
     return [utterance.text for utterance in spoken.utterances]
 
 
+@asynccontextmanager
+async def double_of_its_own() -> AsyncIterator[int]:
+    """The double in a process of its own, for loads that one interpreter cannot carry; yields its gRPC port."""
+    command = (sys.executable, "-m", "batkol.simulators.speech_double", "--port", "0", "--control-port", "0")
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        said = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+        yield int(said.split("gRPC on 127.0.0.1:")[1].split(",")[0])
+    finally:
+        process.terminate()
+        await process.wait()
+
+
 @dataclass
 class Stack:
     service: Service
@@ -82,8 +98,14 @@ class Stack:
         signed: dict[str, Any] = {"auth_token": TOKEN, "public_url": PUBLIC}
         return CallPlan(base_url=self.url, audio=audio, **{**signed, **fields})
 
-    async def call(self, audio: bytes = b"", script: Script | None = None, **fields: Any) -> CallReport:
-        report = await place_call(self.plan(audio, **fields), script)
+    async def call(
+        self,
+        audio: bytes = b"",
+        script: Script | None = None,
+        http: httpx.AsyncClient | None = None,
+        **fields: Any,
+    ) -> CallReport:
+        report = await place_call(self.plan(audio, **fields), script, http)
         await self.heard.until(lambda: self.heard.of(report.call_sid, CallEnded))
         return report
 
@@ -131,13 +153,13 @@ def settings(live: Path, double_port: int, **overrides: Any) -> Settings:
 
 @asynccontextmanager
 async def stack(
-    live: Path, *, streaming: bool = True, double: DoubleSettings | None = None, **overrides: Any
+    live: Path, *, streaming: bool = True, double: DoubleSettings | None = None, double_port: int = 0, **overrides: Any
 ) -> AsyncIterator[Stack]:
-    """Bring everything up; `overrides` are settings of the service."""
+    """Bring everything up; `overrides` are settings of the service. With `double_port` the double is elsewhere."""
     live.mkdir(exist_ok=True)
     write_flag(live, on=streaming)
     google = SpeechDouble(double or DoubleSettings())
-    port = await google.start()
+    port = double_port or await google.start()
     try:
         async with running(settings(live, port, **overrides)) as service:
             heard = Heard()

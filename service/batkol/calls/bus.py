@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Final, Self
@@ -34,7 +34,9 @@ class Subscription:
         self._bus = bus
         self._call_sid = call_sid
         self._capacity = capacity
-        self._events: deque[Event] = deque()
+        self._events: OrderedDict[int, Event] = OrderedDict()  # by number of arrival
+        self._partials: deque[int] = deque()  # the numbers of those that may be dropped
+        self._arrivals = 0
         self._more = asyncio.Event()
         self._closed = False
         self.dropped = 0
@@ -46,7 +48,10 @@ class Subscription:
             return
         if len(self._events) >= self._capacity and not self._makes_room_for(event):
             return
-        self._events.append(event)
+        self._arrivals += 1
+        self._events[self._arrivals] = event
+        if type(event) is PartialText:
+            self._partials.append(self._arrivals)
         self._more.set()
 
     def follows(self, call_sid: str) -> bool:
@@ -54,9 +59,8 @@ class Subscription:
         return self._call_sid == call_sid
 
     def _makes_room_for(self, event: Event) -> bool:
-        waiting = next((i for i, e in enumerate(self._events) if type(e) is PartialText), None)
-        if waiting is not None:
-            del self._events[waiting]
+        if self._partials:
+            del self._events[self._partials.popleft()]
             self.dropped += 1
             return True
         if type(event) is PartialText:
@@ -92,7 +96,10 @@ class Subscription:
                 raise StopAsyncIteration
             self._more.clear()
             await self._more.wait()
-        return self._events.popleft()
+        _, event = self._events.popitem(last=False)
+        if type(event) is PartialText:
+            self._partials.popleft()
+        return event
 
 
 class Bus:
@@ -133,7 +140,9 @@ async def deliver(subscription: Subscription, callback: Callable[[Event], Awaita
                 if inspect.iscoroutinefunction(callback):
                     await callback(event)
                 else:
-                    await asyncio.to_thread(callback, event)
+                    answer = await asyncio.to_thread(callback, event)
+                    if inspect.isawaitable(answer):  # an object or a lambda that stands for a coroutine function
+                        await answer
             except Exception:
                 log.exception("[BUS] a subscriber's callback raised; it gets the next event")
             if isinstance(event, CallEnded) and subscription.follows(event.call_sid):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -40,7 +40,8 @@ CLEAN_CLOSE: Final = frozenset({1000, 1001, 1005})
 class Socket(Protocol):
     """The WebSocket under a call, as an ASGI server gives it."""
 
-    async def receive(self) -> Mapping[str, Any]: ...
+    @property
+    def receive(self) -> Callable[[], Awaitable[Mapping[str, Any]]]: ...
     async def send_text(self, text: str) -> None: ...
     async def close(self, code: int) -> None: ...
 

@@ -46,9 +46,10 @@ class Calls:
 
     def reserve(self, call_sid: str) -> bool:
         """Keep a place for a call whose webhook is being answered; false when there is none, or when draining."""
-        if call_sid in self._reserved or call_sid in self._live:
+        if call_sid in self._live:
             return True
-        if self.draining or self._taken() >= self.limit:
+        taken = self._taken()
+        if call_sid not in self._reserved and (self.draining or taken >= self.limit):
             return False
         self._reserved[call_sid] = self._loop.time() + RESERVED_S
         return True

@@ -55,6 +55,8 @@ class Reporter:
         self._since = since
         self._log_transcripts = log_transcripts
         self._seq = 0
+        self.ended = False
+        """Whether the call's last event is out."""
         self.figures = Figures()
         self.utterances: OrderedDict[int, Progress] = OrderedDict()
 
@@ -85,6 +87,7 @@ class Reporter:
             "close_code": close_code,
         }
         self._publish(CallEnded, **summary)
+        self.ended = True
         self._metrics.calls.add(1, {"reason": reason})
         self._metrics.gap_ms.add(gap_ms)
         self._log.info(

@@ -96,12 +96,13 @@ def flipped(part: Part) -> list[Check]:
 def _call(part: Part) -> Iterable[Check]:
     report, ended = part.observed.report, part.observed.watch.ended
     whole = report.outcome is Outcome.COMPLETED and len(part.observed.said) == len(part.modes)
-    seconds = f", {ended.duration_s:.1f} s" if ended else ", no call.ended"
+    how = f"by {report.closed_by}, {report.close_code}" if report.closed_by else str(report.outcome)
+    seconds = f"{ended.duration_s:.1f} s" if ended else "no call.ended"
     yield part.check(
         "stream open to the end, closed cleanly",
         whole and ended is not None and report.closed_by == "caller" and report.close_code == 1000,
-        f"{report.outcome}, closed by {report.closed_by or 'nobody'}, {report.close_code}{seconds}",
-        "closed by caller, 1000",
+        f"{how}, {seconds}",
+        "by caller, 1000",
     )
     counts = Counter(violation.code for violation in report.violations)
     listed = ", ".join(f"{code} ×{count}" for code, count in sorted(counts.items()))
@@ -130,7 +131,7 @@ def _closed(part: Part) -> Check:
         said.append(f"{part.lines.closed} in the log")
     if part.streams_left is not None:
         right = right and part.streams_left == 0
-        said.append(f"{part.streams_left} streams left")
+        said.append(f"{part.streams_left} left")
     return part.check("streaming session closed once", right, ", ".join(said), "1, none left")
 
 

@@ -22,13 +22,12 @@ from batkol.simulators.caller_plan import new_sid
 from batkol.simulators.conversation import Conversation, Internal, Observed, observe
 from batkol.simulators.sse import ServiceState, status
 
-OFF: Final = (("שלום", "אני", "רוצה", "תור"), ("מחר", "בוקר", "בבקשה"))
+OFF: Final = (("שלום", "אני", "רוצה", "פגישה"), ("היום", "בוקר", "תודה"))
 ON: Final = (
-    ("שלום", "אני", "רוצה", "לקבוע", "פגישה", "מחר", "בוקר"),
-    ("מספר", "טלפון", "כתובת", "חשבון", "בבקשה"),
-    ("כמה", "תודה", "כן", "רופא", "היום", "ערב"),
+    ("שלום", "אני", "רוצה", "פגישה", "היום", "בוקר"),
+    ("כמה", "חשבון", "מתי", "טלפון", "ערב", "תודה"),
 )
-FLIPPED: Final = (("אני", "רוצה", "עזרה", "בבקשה"), ("איפה", "רופא", "מתי", "תור"))
+FLIPPED: Final = (("אני", "רוצה", "טלפון", "תודה"), ("איפה", "כתובת", "מתי", "פגישה"))
 _LOOK_S: Final = 0.05
 
 

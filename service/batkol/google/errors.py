@@ -78,6 +78,12 @@ def classify(code: grpc.StatusCode, text: str) -> Row:
     return _OTHERWISE
 
 
+def ended(code: grpc.StatusCode, text: str) -> SpeechError:
+    """Return the error for a status, wherever it came from."""
+    row = classify(code, text)
+    return SpeechError(f"{code.name}: {text}", reason=row.reason, next_step=row.next)
+
+
 def translate(error: BaseException) -> SpeechError:
     """Turn what the client library raised into a `SpeechError`.
 
@@ -88,12 +94,7 @@ def translate(error: BaseException) -> SpeechError:
     if isinstance(error, TimeoutError):
         return SpeechError("no answer in time", reason="deadline", next_step=Next.REPLAY)
     if isinstance(error, exceptions.GoogleAPICallError):
-        return _ended(error.grpc_status_code or _C.UNKNOWN, error.message or "")
+        return ended(error.grpc_status_code or _C.UNKNOWN, error.message or "")
     if isinstance(error, grpc.aio.AioRpcError):  # streams are read without the client library's wrapper
-        return _ended(error.code(), error.details() or "")
+        return ended(error.code(), error.details() or "")
     return SpeechError(f"{type(error).__name__} in the client library", reason="client", next_step=Next.REPLAY)
-
-
-def _ended(code: grpc.StatusCode, text: str) -> SpeechError:
-    row = classify(code, text)
-    return SpeechError(f"{code.name}: {text}", reason=row.reason, next_step=row.next)

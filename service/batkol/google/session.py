@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
-from google.api_core import exceptions
 from google.cloud.speech_v1p1beta1.types import cloud_speech
 from structlog.typing import FilteringBoundLogger
 
@@ -22,7 +21,7 @@ from batkol.audio.batch import Batcher
 from batkol.audio.ring import Ring
 from batkol.google import wire
 from batkol.google.channels import Channels
-from batkol.google.errors import Next, SpeechError, translate
+from batkol.google.errors import Next, SpeechError, ended, translate
 from batkol.speech.results import Heard
 from batkol.speech.timeline import Timeline
 
@@ -204,7 +203,7 @@ class StreamingSTTSession:
 
     def _hear(self, response: Any) -> None:
         if response.error.code:  # a google.rpc.Status inside a response: the stream is over
-            raise translate(exceptions.from_grpc_status(_status(response.error.code), response.error.message))
+            raise ended(_status(response.error.code), response.error.message)
         for heard in self._timeline.hear(self._base, wire.portions(response)):
             try:
                 (self._on_final if heard.final else self._on_partial)(heard)

@@ -33,7 +33,7 @@ _CHIRP: Final = CHIRP // _STEP
 _NEAR: Final = 15  # ms around a correlation peak in which no other counts
 _NEW: Final = BLOCK // _STEP
 _LIKENESS: Final = 0.18  # squared correlation that may be a chirp: the words' own symbols stay below it
-_CLEAR: Final = 0.35  # one that must be: white noise reaches this once in years
+_CLEAR: Final = 0.25  # one that must be: white noise reaches this once in some minutes
 
 Floats = npt.NDArray[np.float32]
 Complexes = npt.NDArray[np.complex64]

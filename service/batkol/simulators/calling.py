@@ -21,11 +21,7 @@ from batkol.simulators.conversation import Internal
 from batkol.simulators.sse import following
 from batkol.simulators.watching import CallWatch
 
-SCRIPT: Final = (
-    ("שלום", "אני", "רוצה", "לקבוע", "תור"),
-    ("מחר", "בוקר", "בבקשה"),
-    ("כן", "תודה"),
-)
+SCRIPT: Final = (("שלום", "אני", "רוצה", "פגישה"), ("היום", "בוקר", "תודה"), ("כן", "תודה"))
 _LAST_EVENT_S: Final = 15.0
 
 

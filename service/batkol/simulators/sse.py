@@ -10,6 +10,8 @@ and this client does not know is passed over.
 from __future__ import annotations
 
 import codecs
+import functools
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -117,6 +119,11 @@ class ServiceState(msgspec.Struct, frozen=True):
     recognizer: RecognizerState = RecognizerState()
 
 
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()  # reads the system's certificates: once, and not at every look
+
+
 @dataclass(frozen=True, slots=True)
 class _Address:
     base_url: str
@@ -125,8 +132,11 @@ class _Address:
     def client(self, read_s: float) -> httpx.AsyncClient:
         headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
         limits = httpx.Timeout(CONNECT_S, read=read_s)
+        tls = _tls() if self.base_url.startswith("https:") else False
         try:
-            return httpx.AsyncClient(base_url=self.base_url, headers=headers, timeout=limits, trust_env=False)
+            return httpx.AsyncClient(
+                base_url=self.base_url, headers=headers, timeout=limits, verify=tls, trust_env=False
+            )
         except (httpx.InvalidURL, ValueError) as error:
             raise self.unreachable(error) from error
 

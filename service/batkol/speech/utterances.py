@@ -147,6 +147,16 @@ class Utterances:
                 outcomes += closed or ([] if asked else [Missed(utterance)])
         return outcomes
 
+    def surroundings(self, utterance: Utterance) -> tuple[int, int | None]:
+        """Where the utterance before this one ended, and where the next one begins, if it has."""
+        before, after = 0, None
+        for other in self._recent:
+            if other.index < utterance.index:
+                before = max(before, other.end or 0)
+            elif other.index > utterance.index and after is None:
+                after = other.begin
+        return before, after
+
     def leave_stream(self, utterance: Utterance) -> None:
         """The stream will not finish this utterance: it is a single request's from now on."""
         utterance.mode = Mode.SINGLE

@@ -14,7 +14,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Header, HTTPException, Response
 from fastapi.responses import StreamingResponse
 
-from batkol.calls.bus import Bus, Subscription
+from batkol.calls.bus import Bus
 from batkol.calls.call import Call
 from batkol.calls.events import CallEnded, encode
 from batkol.calls.registry import Calls
@@ -55,12 +55,11 @@ def routes(*, calls: Calls, bus: Bus, status: Status, api_token: str) -> APIRout
 
     @router.get("/calls/{call_sid}/events")
     async def follow_call(call_sid: str) -> StreamingResponse:
-        _live(calls, call_sid)
-        return _stream(bus.subscribe(call_sid), until=call_sid)
+        return _stream(bus, _live(calls, call_sid))
 
     @router.get("/events")
     async def follow_all() -> StreamingResponse:
-        return _stream(bus.subscribe(), until=None)
+        return _stream(bus, None)
 
     @router.post("/drain")
     async def drain() -> Response:
@@ -97,19 +96,21 @@ def _summary(call: Call) -> dict[str, Any]:
     }
 
 
-def _stream(subscription: Subscription, *, until: str | None) -> StreamingResponse:
+def _stream(bus: Bus, call: Call | None) -> StreamingResponse:
     return StreamingResponse(
-        _server_sent(subscription, until),
+        _server_sent(bus, call),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-async def _server_sent(subscription: Subscription, until: str | None) -> AsyncIterator[bytes]:
+async def _server_sent(bus: Bus, call: Call | None) -> AsyncIterator[bytes]:
     """Write events as server-sent events (WHATWG HTML, 9.2) until the call ends or the reader has gone."""
-    with subscription:
+    sid = call.identity.call_sid if call is not None else None
+    with bus.subscribe(sid) as subscription:  # here: a reader who is gone before the first byte leaves nothing behind
+        over = call is not None and call.reporter.ended
         yield b": listening\n\n"
-        while True:
+        while not over:
             try:
                 async with asyncio.timeout(KEEPALIVE_S):
                     event = await anext(subscription)
@@ -120,8 +121,7 @@ async def _server_sent(subscription: Subscription, until: str | None) -> AsyncIt
                 return
             kind = str(event.__struct_config__.tag).encode()
             yield b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, kind, encode(event))
-            if isinstance(event, CallEnded) and event.call_sid == until:
-                return
+            over = isinstance(event, CallEnded) and event.call_sid == sid
 
 
 def _json(value: object) -> Response:

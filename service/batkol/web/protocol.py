@@ -42,7 +42,7 @@ class MediaProtocol(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
         if self.handshake_initiated and self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-            self.scope["extensions"][EXTENSION] = self._direct  # type: ignore[index,typeddict-item]
+            self.scope["extensions"][EXTENSION] = self._direct  # type: ignore[assignment]  # uvicorn's type has values of one kind only
 
     def _direct(self, sink: Sink) -> None:
         """From now on `sink` gets every text message, on the event loop, in order. It must not wait."""
@@ -79,9 +79,13 @@ class MediaProtocol(WebSocketsSansIOProtocol):
             if end > available:
                 break
             if data[start] == _WHOLE_TEXT and body - start >= _MASK_ENDS and self._sink and not self.frames:
-                self._sink(apply_mask(data[body:end], data[body - 4 : body]))
+                if not self.close_sent:
+                    self._sink(apply_mask(data[body:end], data[body - 4 : body]))
             else:
                 super().data_received(data[start:end])
+                if self.transport.is_closing():  # a close frame, or one that broke the protocol: nothing follows it
+                    self._rest = b""
+                    return
             start = end
         self._rest = data[start:]
 

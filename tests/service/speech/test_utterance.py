@@ -13,10 +13,12 @@ def utterance(*, state: State = State.CLOSING, end: int | None = 4 * SECOND) -> 
 
 def test_an_utterance_is_spoken_then_closes_then_is_done() -> None:
     heard = utterance(state=State.SPEAKING, end=None)
-    heard.move(Step.FELL_SILENT)
-    assert heard.state is State.CLOSING
-    heard.move(Step.SETTLED)
-    assert heard.state is State.DONE
+    states = [heard.state]
+    for step in (Step.FELL_SILENT, Step.SETTLED):
+        heard.move(step)
+        states.append(heard.state)
+
+    assert states == [State.SPEAKING, State.CLOSING, State.DONE]
 
 
 def test_the_table_knows_every_state() -> None:

@@ -1,0 +1,28 @@
+"""`batkol demo` as a newcomer runs it, but into a pipe."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.timeout(240)
+def test_the_demo_shows_every_word_and_both_modes_and_ends_by_itself() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "batkol", "demo"], capture_output=True, text=True, check=False, timeout=200
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "\x1b" not in done.stdout, "a pipe gets plain lines"
+    assert "🟡 Partial: שלום אני" in done.stdout
+    assert "🟢 Final: שלום אני רוצה פגישה היום." in done.stdout
+    assert re.search(
+        r"streaming-stt off, in effect after .* single · flag off .*streaming-stt on, in effect", done.stdout, re.S
+    )
+    rows = re.findall(r"^\s*(\d)\s+(\d)/(\d)\s+.*?(streaming|single)\s", done.stdout, re.M)
+    assert [mode for *_, mode in rows] == ["streaming", "streaming", "single", "single", "streaming", "streaming"]
+    assert all(right == total for _, right, total, _ in rows)
+    assert "26/26 words right" in done.stdout

@@ -1,0 +1,169 @@
+"""`batkol gonogo` as it is run: three processes, of which two are also started by their own commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+PUBLIC = "https://voice.example.test/prefix"
+TOKEN = "a made-up auth token"
+FLAGS = """{ "flags": {"streaming-stt": {"state": "ENABLED",
+    "variants": {"on": true, "off": false}, "defaultVariant": "on"}}}"""
+PATIENCE_S = 60.0  # only so that nothing hangs
+
+
+@dataclass(frozen=True)
+class Rig:
+    """A double and a service, each in a process of its own."""
+
+    url: str
+    internal: str
+    control: str
+    flags: Path
+    log: Path
+
+    def command(self, *more: str, **changed: str) -> list[str]:
+        options = {"--internal": self.internal, "--auth-token": TOKEN, "--public-url": PUBLIC} | {
+            f"--{name.replace('_', '-')}": value for name, value in changed.items()
+        }
+        flat = [part for pair in options.items() for part in pair]
+        return [sys.executable, "-m", "batkol", "gonogo", self.url, *flat, *more]
+
+    def gonogo(self, *more: str, **changed: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*more, **changed), capture_output=True, text=True, check=False, timeout=3 * PATIENCE_S
+        )
+
+
+def wait_for(what: Callable[[], Any], process: subprocess.Popen[bytes]) -> Any:
+    until = time.monotonic() + PATIENCE_S
+    while not (found := what()):
+        assert process.poll() is None, "the process ended"
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return found
+
+
+@contextmanager
+def batkol(command: str, out: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    with out.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "batkol", *command.split()], stdout=file, stderr=file, env=os.environ | environment
+        )
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(PATIENCE_S)
+
+
+def logged(log: Path, event: str) -> dict[str, Any] | None:
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    return next((line for line in lines if line["event"] == event), None)
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    home = tmp_path_factory.mktemp("gonogo")
+    flags = home / "live" / "flags.json"
+    flags.parent.mkdir()
+    flags.write_text(FLAGS)
+    double_out, log = home / "double.out", home / "service.log"
+    with ExitStack() as stack:
+        double = stack.enter_context(batkol("speech-double --port 0 --control-port 0", double_out))
+        said = re.compile(r"gRPC on (\S+), control on (\S+)")
+        endpoint, control = wait_for(lambda: said.search(double_out.read_text()), double).groups()
+        service = stack.enter_context(
+            batkol(
+                "serve", log, GCP_STT_ENDPOINT=endpoint, GCP_STT_INSECURE="true", TWILIO_AUTH_TOKEN=TOKEN,
+                PUBLIC_BASE_URL=PUBLIC, LIVE_SOURCE=f"file:{flags.parent}", HOST="127.0.0.1", PORT="0",
+                INTERNAL_PORT="0", LOG_FORMAT="json", DRAIN_TIMEOUT_S="5",
+            )
+        )  # fmt: skip
+        ports = wait_for(lambda: logged(log, "[CFG] listening"), service)
+        internal = f"http://127.0.0.1:{ports['internal_port']}"
+        yield Rig(f"http://127.0.0.1:{ports['port']}", internal, control, flags, log)
+
+
+@pytest.mark.timeout(240)
+def test_a_service_that_works_is_a_go(rig: Rig) -> None:
+    """All checks, the log lines among them; the flag file comes back byte for byte."""
+    done = rig.gonogo("--log-file", str(rig.log))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "GO"
+    assert "FAIL" not in done.stdout
+    assert "1 opened, 1 in the log" in done.stdout
+    assert "streaming ×1, single ×1" in done.stdout
+    assert rig.flags.read_text() == FLAGS
+
+
+@pytest.mark.timeout(240)
+def test_a_flag_that_can_never_be_on_is_a_no_go(rig: Rig) -> None:
+    never = FLAGS.replace("true", "false")
+    rig.flags.write_text(never)
+    try:
+        done = rig.gonogo("--live-dir", str(rig.flags.parent))
+
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert done.stdout.splitlines()[-1].startswith("NO-GO")
+        assert "no variant that is true" in done.stdout
+        assert rig.flags.read_text() == never
+    finally:
+        rig.flags.write_text(FLAGS)
+
+
+@pytest.mark.timeout(240)
+def test_a_recognizer_that_refuses_every_stream_is_a_no_go(rig: Rig) -> None:
+    """The callers would not notice, as single requests answer; the one who rolls out must."""
+    httpx.post(f"{rig.control}/faults", json={"kind": "end", "code": "PERMISSION_DENIED"}).raise_for_status()
+    try:
+        done = rig.gonogo()
+
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert "FAIL" in done.stdout
+        assert done.stdout.splitlines()[-1].startswith("NO-GO")
+        assert rig.flags.read_text() == FLAGS
+    finally:
+        httpx.delete(f"{rig.control}/faults").raise_for_status()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_a_rehearsal_that_is_interrupted_puts_the_flag_back(rig: Rig, told: signal.Signals) -> None:
+    with subprocess.Popen(rig.command(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "a call of" in line:
+                break
+        assert rig.flags.read_text() != FLAGS
+        process.send_signal(told)
+        process.communicate(timeout=PATIENCE_S)
+
+    assert process.returncode == 130
+    assert rig.flags.read_text() == FLAGS
+
+
+@pytest.mark.timeout(120)
+def test_what_could_not_be_carried_out_is_a_two_and_a_sentence(rig: Rig) -> None:
+    nobody = rig.gonogo(internal="http://127.0.0.1:1")
+    unsigned = rig.gonogo(auth_token="another token")
+
+    assert (nobody.returncode, unsigned.returncode) == (2, 2)
+    assert "cannot be reached" in nobody.stderr
+    assert "refuses our signature" in unsigned.stderr
+    assert "Traceback" not in nobody.stderr + unsigned.stderr
+    assert rig.flags.read_text() == FLAGS

@@ -1,0 +1,198 @@
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from batkol.calls.bus import Bus, Subscription
+from batkol.calls.events import CallEnded, CallStarted, Event, FinalText, PartialText, RevisedText, UtteranceStarted
+from batkol.calls.identity import Identity
+from batkol.calls.reporter import KEPT, Reporter
+from batkol.flags.flags import Decision, DecisionSource
+from batkol.speech.utterance import Mode, Source, State, Utterance
+from batkol.telemetry.metrics import Metrics
+
+CALLER, CALLED = "+972541234567", "+97231234567"
+SPOKEN = "הסיסמה שלי היא שלוש"
+IDENTITY = Identity(
+    call_sid="CA" + "0" * 32,
+    stream_sid="MZ" + "0" * 32,
+    account_sid="AC" + "0" * 32,
+    agent="reception",
+    from_=CALLER,
+    to=CALLED,
+)
+DECISION = Decision(True, "on", "STATIC", DecisionSource.FLAG)
+
+
+@pytest.fixture
+def metrics() -> Iterator[Metrics]:
+    metrics = Metrics()
+    yield metrics
+    metrics.close()
+
+
+class Told:
+    """A reporter and what it told whom."""
+
+    def __init__(self, metrics: Metrics, *, log_transcripts: bool = False) -> None:
+        self.bus = Bus()
+        self.subscription: Subscription = self.bus.subscribe()
+        self.reporter = Reporter(
+            IDENTITY,
+            bus=self.bus,
+            metrics=metrics,
+            log=structlog.get_logger().bind(call_sid=IDENTITY.call_sid),
+            since=lambda _: 0.25,
+            log_transcripts=log_transcripts,
+        )
+
+    @property
+    def events(self) -> list[Event]:
+        return list(self.subscription._events.values())
+
+
+def utterance(index: int = 0, **fields: Any) -> Utterance:
+    return Utterance(index=index, begin=8000, speech_at=10_400, mode=Mode.STREAMING, **fields)
+
+
+def finished(index: int = 0, source: Source = Source.FINAL) -> Utterance:
+    return utterance(index, state=State.DONE, end=24_000, source=source, text=SPOKEN)
+
+
+def whole_call(told: Told) -> None:
+    reporter = told.reporter
+    reporter.call_started(streaming=True)
+    reporter.utterance_started(utterance(), DECISION)
+    reporter.partial(utterance(), "הסיסמה", 0.9)
+    reporter.partial(utterance(), "הסיסמה שלי", 0.9)
+    reporter.final(finished(source=Source.INTERIM), SPOKEN)
+    reporter.revised(finished(), SPOKEN + " ארבע")
+    reporter.fell_back("streaming", "unavailable")
+    reporter.session_opened()
+    reporter.session_closed()
+    reporter.key_pressed("7")
+    reporter.mark_played("one")
+    reporter.call_ended(reason="stop", duration_s=12.3456, gap_ms=40, close_code=1000)
+
+
+def test_every_event_carries_the_call_and_its_own_number(metrics: Metrics) -> None:
+    told = Told(metrics)
+    whole_call(told)
+
+    assert [event.seq for event in told.events] == list(range(1, len(told.events) + 1))
+    assert {event.call_sid for event in told.events} == {IDENTITY.call_sid}
+    assert [type(event) for event in told.events[:3]] == [CallStarted, UtteranceStarted, PartialText]
+    assert type(told.events[-1]) is CallEnded
+
+
+def test_events_carry_the_text_and_its_times(metrics: Metrics) -> None:
+    told = Told(metrics)
+    whole_call(told)
+
+    started, first, second = told.events[1:4]
+    assert isinstance(started, UtteranceStarted)
+    assert (started.begin_ms, started.speech_ms, started.mode) == (1000, 1300, "streaming")
+    assert (started.flag_variant, started.flag_reason) == ("on", "STATIC")
+    assert isinstance(first, PartialText)
+    assert isinstance(second, PartialText)
+    assert (first.number, second.number, second.text) == (1, 2, "הסיסמה שלי")
+    final = next(event for event in told.events if isinstance(event, FinalText))
+    assert (final.text, final.words, final.partials, final.source) == (SPOKEN, 4, 2, "interim")
+    assert (final.begin_ms, final.end_ms, final.latency_ms, final.first_partial_ms) == (1000, 3000, 250.0, 250.0)
+    assert {first.utterance_id, final.utterance_id} == {f"{IDENTITY.call_sid}-0"}
+    revised = next(event for event in told.events if isinstance(event, RevisedText))
+    assert revised.text == SPOKEN + " ארבע"
+
+
+def test_the_lines_that_people_grep_for_are_exactly_these(metrics: Metrics) -> None:
+    told = Told(metrics, log_transcripts=True)
+    with capture_logs() as logs:
+        whole_call(told)
+
+    assert [line["event"] for line in logs] == [
+        "🟡 Partial: הסיסמה",
+        "🟡 Partial: הסיסמה שלי",
+        f"🟢 Final: {SPOKEN}",
+        "[CALL] ended",
+    ]
+    assert {line["call_sid"] for line in logs} == {IDENTITY.call_sid}
+
+
+def test_without_leave_the_lines_count_words_instead_of_saying_them(metrics: Metrics) -> None:
+    told = Told(metrics)
+    with capture_logs() as logs:
+        whole_call(told)
+
+    assert [line["event"] for line in logs][:3] == ["🟡 Partial: (1 words)", "🟡 Partial: (2 words)", "🟢 Final: (4 words)"]
+
+
+@pytest.mark.parametrize("log_transcripts", [True, False])
+def test_no_phone_number_is_in_any_line_and_no_transcript_without_leave(
+    metrics: Metrics, log_transcripts: bool
+) -> None:
+    told = Told(metrics, log_transcripts=log_transcripts)
+    with capture_logs() as logs:
+        whole_call(told)
+
+    written = repr(logs)
+    assert CALLER not in written
+    assert CALLED not in written
+    if not log_transcripts:
+        assert not any(word in written for word in SPOKEN.split())
+
+
+def test_no_number_and_no_transcript_is_in_the_metrics(metrics: Metrics) -> None:
+    whole_call(Told(metrics))
+
+    page = metrics.render().decode()
+    assert not any(word in page for word in (CALLER, CALLED, IDENTITY.call_sid, *SPOKEN.split()))
+
+
+def test_the_canonical_line_sums_the_call_up(metrics: Metrics) -> None:
+    told = Told(metrics)
+    with capture_logs() as logs:
+        whole_call(told)
+
+    line = logs[-1]
+    assert (line["reason"], line["duration_s"], line["gap_ms"], line["close_code"]) == ("stop", 12.346, 40, 1000)
+    assert (line["utterances"], line["words"], line["partials"], line["revised"]) == (1, 4, 2, 1)
+    assert (line["finals"], line["fallbacks"], line["sessions"]) == ({"interim": 1}, 1, 1)
+    assert line["slowest_final_ms"] == 250
+
+
+def test_every_step_is_counted(metrics: Metrics) -> None:
+    whole_call(Told(metrics))
+
+    page = metrics.render().decode()
+    for part in ("batkol_finals_total", 'source="interim"', 'step="streaming"', 'reason="unavailable"', "batkol_partials", "batkol_calls_ended"):
+        assert part in page
+
+
+def test_what_the_internal_api_shows_is_bounded(metrics: Metrics) -> None:
+    told = Told(metrics)
+    for index in range(KEPT + 50):
+        told.reporter.utterance_started(utterance(index), DECISION)
+
+    assert len(told.reporter.utterances) == KEPT
+    assert told.reporter.figures.utterances == KEPT + 50
+
+
+def test_an_utterance_that_the_flag_was_not_asked_about_says_so(metrics: Metrics) -> None:
+    told = Told(metrics)
+    told.reporter.utterance_started(utterance(), None)
+
+    (event,) = told.events
+    assert isinstance(event, UtteranceStarted)
+    assert (event.flag_variant, event.flag_reason) == (None, None)
+
+
+def test_a_final_nobody_could_make_out_has_no_words_and_no_source_but_none(metrics: Metrics) -> None:
+    told = Told(metrics)
+    told.reporter.utterance_started(utterance(), DECISION)
+    told.reporter.final(utterance(state=State.DONE, end=24_000, source=Source.NONE), "")
+
+    final = told.events[-1]
+    assert isinstance(final, FinalText)
+    assert (final.text, final.words, final.source, final.first_partial_ms) == ("", 0, "none", None)

@@ -1,0 +1,208 @@
+"""Each fault that the double can be told to play, over the wire."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import msgspec
+import pytest
+from google.api_core.exceptions import DeadlineExceeded, ServiceUnavailable
+
+from batkol.audio import mulaw
+from batkol.simulators.faults import Fault, FaultBook, Kind, Moment, Surface
+from batkol.simulators.voice import script
+from support.speech_client import FAST, Client, Conversation, opening, speech_client, spoken
+
+TWO = script([["שלום", "תודה"], ["מחר"]], gap_ms=800)
+PCM = mulaw.decode_to_bytes(TWO.mulaw)
+
+
+async def talk(client: Client, **how: Any) -> Conversation:
+    return await client.stream([opening(), *spoken(TWO.mulaw)], **{"pause": 0.005, **how})
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("UNAVAILABLE", "The service is currently unavailable."),
+        ("INTERNAL", "Received RST_STREAM with error code 2"),
+        ("RESOURCE_EXHAUSTED", "Quota exceeded"),
+        ("UNAUTHENTICATED", "Request had invalid authentication credentials."),
+        ("INVALID_ARGUMENT", "The requested model is currently not supported for language : iw-IL."),
+    ],
+)
+async def test_a_stream_can_be_refused_with_any_status_in_googles_words(code: str, words: str) -> None:
+    async with speech_client() as client:
+        client.double.inject(Fault(kind=Kind.END, code=code))
+        refused = await client.stream([])
+
+    assert refused.refusal[0] == code
+    assert words in refused.refusal[1]
+
+
+async def test_a_text_of_ones_own_goes_out_as_it_is() -> None:
+    async with speech_client() as client:
+        client.double.inject(Fault(kind=Kind.END, code="NOT_FOUND", text="no such thing"))
+
+        assert (await client.stream([])).refusal == ("NOT_FOUND", "no such thing")
+
+
+@pytest.mark.parametrize(
+    ("fault", "least_s", "most_s"),
+    [
+        (Fault(kind=Kind.END, when=Moment.FIRST_AUDIO), 0, 0),
+        (Fault(kind=Kind.END, when=Moment.AUDIO, seconds=1.0), 0.75, 1.5),
+        (Fault(kind=Kind.END, when=Moment.ELAPSED, seconds=0.1), 0.1, 3.0),
+        (Fault(kind=Kind.END, when=Moment.HALF_CLOSE), len(PCM) / 16_000, len(PCM) / 16_000),
+    ],
+)
+async def test_a_stream_can_die_at_any_moment(fault: Fault, least_s: float, most_s: float) -> None:
+    """Told by how much audio it had taken."""
+    async with speech_client() as client:
+        client.double.inject(fault)
+        died = await talk(client, pause=0.02)
+
+        assert died.refusal[0] == "UNAVAILABLE"
+        assert least_s <= client.one()["audio_s"] <= most_s
+
+
+async def test_a_stalled_stream_keeps_its_socket_and_says_nothing_more() -> None:
+    async with speech_client(msgspec.structs.replace(FAST, stream_limit_s=0.4, no_audio_s=0.4)) as client:
+        client.double.inject(Fault(kind=Kind.STALL, when=Moment.AUDIO, seconds=2.6))
+        stalled = asyncio.create_task(talk(client, pause=0.01))
+        await asyncio.sleep(1)
+        assert not stalled.done()
+        assert client.one()["ending"] == ""
+        assert client.one()["finals"] == 1
+        stalled.cancel()
+        await asyncio.wait([stalled])
+
+
+async def test_a_silent_stream_ends_well_and_recognises_nothing() -> None:
+    async with speech_client() as client:
+        client.double.inject(Fault(kind=Kind.SILENCE))
+        silent = await talk(client)
+
+    assert (silent.responses, silent.error) == ([], None)
+    assert len(client.one()["words"]) == 3, "it was heard, only not told"
+
+
+async def test_finals_can_be_slow_even_after_a_half_close() -> None:
+    async with speech_client() as client:
+        client.double.inject(Fault(kind=Kind.SLOW_FINALS, latency_s=0.5))
+        begun = time.monotonic()
+        slow = await talk(client, pause=0)
+
+    assert slow.text == TWO.text
+    assert time.monotonic() - begun >= 0.5
+
+
+async def test_finals_can_be_repeated() -> None:
+    async with speech_client() as client:
+        client.double.inject(Fault(kind=Kind.REPEATED_FINALS, repeats=2))
+        repeated = await talk(client)
+
+    ends = [final.result_end_time for final in repeated.finals]
+    assert [final.alternatives[0].transcript for final in repeated.finals] == ["שלום תודה"] * 3 + [" מחר"] * 3
+    assert len(set(ends)) == 2
+
+
+async def test_a_final_can_span_two_utterances() -> None:
+    async with speech_client() as client:
+        client.double.inject(Fault(kind=Kind.MERGED_FINALS, utterances=2))
+        merged = await talk(client)
+
+    assert [final.alternatives[0].transcript for final in merged.finals] == [TWO.text]
+
+
+async def test_a_fault_can_be_meant_for_one_stream_or_one_call() -> None:
+    async with speech_client() as client:
+        client.double.inject(Fault(kind=Kind.SILENCE, streams=(2,)), Fault(kind=Kind.REPEATED_FINALS, call="CA7"))
+        talks = [await talk(client, pause=0, call=call) for call in ("CA1", "CA1", "CA7")]
+
+    assert [len(one.finals) for one in talks] == [2, 0, 4]
+
+
+async def test_a_storm_passes_and_a_fault_wears_out() -> None:
+    async with speech_client() as client:
+        storm = Fault(kind=Kind.END, code="RESOURCE_EXHAUSTED", lasts_s=0.2)
+        client.double.inject(storm)
+        assert client.double.faults() == [storm]
+        assert (await client.stream([])).refusal[0] == "RESOURCE_EXHAUSTED"
+        await asyncio.sleep(0.25)
+        assert (await talk(client, pause=0)).error is None
+
+        client.double.inject(Fault(kind=Kind.END, times=1))
+        assert (await client.stream([])).refusal[0] == "UNAVAILABLE"
+        assert (await talk(client, pause=0)).error is None
+        assert client.double.faults() == []
+
+
+async def test_streams_under_way_can_be_befallen_too() -> None:
+    async with speech_client() as client:
+        hold = asyncio.Event()
+        running = asyncio.create_task(talk(client, open_until=hold))
+        async with asyncio.timeout(5):
+            while not client.double.stats()["audio_s"]:  # noqa: ASYNC110 - the server's own count
+                await asyncio.sleep(0.01)
+        client.double.inject(Fault(kind=Kind.END, streams=(9,), running=True))
+        client.double.inject(Fault(kind=Kind.END, code="ABORTED", when=Moment.ELAPSED, seconds=0.1, running=True))
+
+        assert (await running).refusal[0] == "ABORTED"
+
+
+async def test_cleared_faults_befall_nobody_and_a_reset_counts_from_one() -> None:
+    async with speech_client() as client:
+        client.double.inject(Fault(kind=Kind.END, streams=(1, 2)))
+        assert (await client.stream([])).error is not None
+        client.double.clear()
+        assert (await talk(client, pause=0)).error is None
+
+        client.double.reset()
+        await talk(client, pause=0)
+        assert client.one()["number"] == 1
+
+
+async def test_unary_requests_have_faults_of_their_own() -> None:
+    async with speech_client() as client:
+        client.double.inject(Fault(kind=Kind.END, surface=Surface.UNARY, times=1))
+        with pytest.raises(ServiceUnavailable):
+            await client.recognize(PCM)
+
+        client.double.inject(Fault(kind=Kind.STALL, surface=Surface.UNARY, times=1))
+        with pytest.raises(DeadlineExceeded):
+            await client.recognize(PCM, timeout_s=0.3)
+
+        client.double.inject(Fault(kind=Kind.SILENCE, surface=Surface.UNARY, times=1))
+        assert not (await client.recognize(PCM)).results
+
+        begun = time.monotonic()
+        client.double.inject(Fault(kind=Kind.SLOW_FINALS, surface=Surface.UNARY, latency_s=0.3))
+        assert (await client.recognize(PCM)).results
+        assert time.monotonic() - begun >= 0.3
+        assert (await talk(client, pause=0)).text == TWO.text, "streams are spared"
+
+
+def test_a_fault_that_cannot_be_is_refused() -> None:
+    with pytest.raises(msgspec.ValidationError, match="no gRPC status"):
+        msgspec.json.decode(b'{"kind": "end", "code": "TEAPOT"}', type=Fault)
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(b'{"kind": "explode"}', type=Fault)
+
+
+def test_a_fault_survives_the_wire() -> None:
+    fault = Fault(kind=Kind.STALL, when=Moment.AUDIO, seconds=2, streams=(1, 3), call="CA1", lasts_s=3, times=2)
+
+    assert msgspec.json.decode(msgspec.json.encode(fault), type=Fault) == fault
+
+
+def test_the_book_forgets_what_is_over() -> None:
+    book = FaultBook()
+    book.inject(Fault(kind=Kind.STALL, times=1), now=0)
+    book.inject(Fault(kind=Kind.SILENCE, lasts_s=5), now=0)
+
+    assert [fault.kind for fault in book.befall(Surface.STREAMING, 1, None, now=1)] == [Kind.STALL, Kind.SILENCE]
+    assert [fault.kind for fault in book.befall(Surface.STREAMING, 2, None, now=4.9)] == [Kind.SILENCE]
+    assert book.befall(Surface.STREAMING, 3, None, now=5) == ()

@@ -1,0 +1,201 @@
+"""How an utterance closes, in plain examples; `test_utterances_in_a_call.py` has the properties."""
+
+import pytest
+
+from batkol.speech.results import Heard
+from batkol.speech.utterance import Mode, Source, State
+from batkol.speech.utterances import KEPT, LONGEST, Final, Missed, Partial, Patience, Utterances
+from support.dispatch import PRE_ROLL, SECOND, begin, fall_silent, final, interim, spoken
+
+
+def test_an_interim_is_a_partial_of_the_utterance_being_spoken() -> None:
+    utterances = Utterances(Patience())
+    first = begin(utterances, 1)
+
+    assert utterances.hear(interim("שלום", 0, 2)) == [Partial(first, "שלום", 2 * SECOND, 0.9)]
+    assert utterances.speaking is first
+    assert utterances.deadline is None
+
+
+def test_a_final_of_its_first_half_is_part_of_the_next_partial() -> None:
+    utterances, first = spoken(final("שלום", 0, 2))
+
+    assert utterances.hear(interim("לך", 2, 2.5)) == [Partial(first, "שלום לך", int(2.5 * SECOND), 0.9)]
+
+
+def test_a_final_that_covers_the_end_closes_it_at_once() -> None:
+    utterances, first = spoken()
+
+    assert utterances.hear(final("שלום", 0, 2.75)) == [Final(first)]
+    assert (first.text, first.source, first.state) == ("שלום", Source.FINAL, State.DONE)
+    assert utterances.open == []
+    assert utterances.deadline is None
+
+
+def test_a_final_that_came_before_the_silence_was_known_closes_it_then() -> None:
+    utterances = Utterances(Patience())
+    first = begin(utterances, 1)
+    utterances.hear(final("שלום", 0, 3.1))
+
+    assert fall_silent(utterances, 3) == [Final(first)]
+
+
+def test_a_final_that_stops_short_does_not_close_it() -> None:
+    utterances, first = spoken()
+
+    assert utterances.hear(final("שלום", 0, 2.74)) == [Partial(first, "שלום", int(2.74 * SECOND), 0.0)]
+
+
+def test_patience_is_counted_from_the_end_of_speech_but_leaves_time_for_what_was_just_sent() -> None:
+    assert Patience() == Patience(final=0.7, settle=0.1, give_up=1.5)
+    utterances, first = spoken()
+    assert utterances.deadline == pytest.approx(3.7)
+    assert first.give_up == pytest.approx(4.5)
+
+    late = Utterances(Patience(final=0.5))
+    begin(late, 1)
+    late.fall_silent(3 * SECOND, 4 * SECOND, now=4.0)  # a slow VAD: the deadline is over already
+    assert late.deadline == pytest.approx(4.1)
+
+
+def test_at_the_deadline_the_newest_interim_is_promoted() -> None:
+    utterances, first = spoken(final("שלום", 0, 1.5), interim("לך", 1.5, 2.6))
+
+    assert utterances.tick(3.69) == []
+    assert utterances.tick(3.71) == [Final(first)]
+    assert (first.text, first.source) == ("שלום לך", Source.INTERIM)
+
+
+@pytest.mark.parametrize("short", [interim("שלום", 0, 2.59), final("שלום", 0, 2.59)])
+def test_what_stops_short_of_the_end_of_speech_is_not_promoted(short: Heard) -> None:
+    """Its last words are still to come: an answer to half a sentence is worse than a late one."""
+    utterances, first = spoken(short)
+
+    assert utterances.tick(3.71) == []
+    assert utterances.tick(4.51) == [Missed(first)]
+
+
+def test_after_the_deadline_the_first_result_that_reaches_the_end_closes_it() -> None:
+    utterances, first = spoken(interim("שלום", 0, 2))
+    utterances.tick(3.71)
+
+    assert utterances.hear(interim("שלום לך", 0, 2.9)) == [Final(first)]
+    assert first.text == "שלום לך"
+
+
+def test_when_nothing_came_it_is_missed_once() -> None:
+    utterances, first = spoken()
+
+    assert utterances.tick(3.71) == []
+    assert utterances.tick(4.51) == [Missed(first)]
+    assert utterances.deadline is None
+    assert utterances.tick(9.0) == []
+    assert utterances.stream_ended() == [], "its answer is on the way already"
+    assert utterances.settle(first, "שלום", Source.SINGLE) == [Final(first)]
+
+
+def test_a_stream_that_wakes_up_may_still_win_the_race() -> None:
+    utterances, first = spoken()
+    utterances.tick(4.51)
+
+    assert utterances.hear(final("שלום", 0, 3)) == [Final(first)]
+    assert utterances.settle(first, "משהו אחר", Source.SINGLE) == []
+    assert first.text == "שלום"
+
+
+@pytest.mark.parametrize(("patience", "now"), [(Patience(), 4.6), (Patience(final=2.0), 5.1)])
+def test_a_tick_that_finds_both_limits_passed_promotes_first(patience: Patience, now: float) -> None:
+    """The loop was busy, or STT_FINAL_TIMEOUT_MS is longer than the stream is given: the interim is still good."""
+    utterances = Utterances(patience)
+    first = begin(utterances, 1)
+    utterances.hear(interim("שלום", 0, 3))
+    fall_silent(utterances, 3)
+
+    assert utterances.tick(now) == [Final(first)]
+    assert first.source is Source.INTERIM
+
+
+def test_what_is_recognized_by_a_single_request_waits_for_that_alone() -> None:
+    utterances, first = spoken(interim("שלום", 0, 2.9), mode=Mode.SINGLE)
+
+    assert utterances.hear(final("שלום", 0, 3.2)) == []
+    assert utterances.deadline is None
+    assert utterances.tick(99.0) == []
+    assert utterances.stream_ended() == []
+    assert utterances.settle(first, "שלום לך", Source.SINGLE) == [Final(first)]
+
+
+def test_when_the_stream_has_ended_what_it_knew_is_promoted_and_the_rest_asked_elsewhere() -> None:
+    utterances, first = spoken(interim("שלום", 0, 2.9))
+    second = begin(utterances, 4)
+    fall_silent(utterances, 6)
+
+    assert utterances.stream_ended() == [Final(first), Missed(second)]
+    assert utterances.deadline is None
+
+
+def test_an_utterance_that_left_the_stream_has_no_deadline() -> None:
+    utterances, first = spoken(interim("שלום", 0, 2.9))
+    utterances.leave_stream(first)
+
+    assert utterances.deadline is None
+    assert utterances.tick(99.0) == []
+    assert utterances.open == [first]
+
+
+def test_two_utterances_cannot_be_spoken_at_once() -> None:
+    utterances = Utterances(Patience())
+    first = begin(utterances, 1)
+
+    with pytest.raises(RuntimeError, match="utterance 0 is still being spoken"):
+        begin(utterances, 4)
+    assert utterances.open == [first]
+    fall_silent(utterances, 3)
+    assert begin(utterances, 4).index == 1
+
+
+def test_what_is_still_being_spoken_cannot_be_settled() -> None:
+    utterances = Utterances(Patience())
+    first = begin(utterances, 1)
+
+    with pytest.raises(RuntimeError, match="speaking: it cannot have settled"):
+        utterances.settle(first, "שלום", Source.SINGLE)
+    assert (first.state, first.text, first.source) == (State.SPEAKING, "", None)
+
+
+def test_silence_after_silence_is_nothing() -> None:
+    assert fall_silent(Utterances(Patience()), 3) == []
+
+
+def test_late_results_find_the_last_eight_and_no_open_one_is_ever_forgotten() -> None:
+    utterances = Utterances(Patience())
+    waiting = [begin(utterances, 1)]
+    for n in range(1, 30):
+        fall_silent(utterances, 4 * n - 1)
+        if n > 12:
+            utterances.settle(waiting.pop(0), "כן", Source.SINGLE)
+        waiting.append(begin(utterances, 4 * n))
+        assert utterances.open == waiting
+        assert len(utterances._recent) <= max(KEPT, len(waiting))
+    assert KEPT == 8
+
+
+def test_a_cut_at_55_seconds_parts_the_words_at_the_cut() -> None:
+    """The policy cuts there and begins the next at the same sample; with its tail a request stays under 60 s."""
+    assert LONGEST == 55 * SECOND
+    utterances = Utterances(Patience())
+    first = utterances.begin(0, PRE_ROLL, Mode.STREAMING)
+    utterances.fall_silent(LONGEST, LONGEST, now=55.0)
+    second = utterances.begin(LONGEST, LONGEST, Mode.STREAMING)
+    utterances.hear(final("לפני אחרי", 50, 56, at=(54.89, 54.91)))
+
+    assert (first.text, second.newest) == ("לפני", "אחרי")
+
+
+def test_a_word_in_the_pre_roll_belongs_to_the_utterance_it_leads() -> None:
+    """300 ms before the VAD heard speech; but not across the middle of a short silence."""
+    utterances, first = spoken()
+    second = utterances.begin(int(3.7 * SECOND), 4 * SECOND, Mode.STREAMING)
+    utterances.hear(final("כן אני", 0, 4.1, at=(3.39, 3.62)))
+
+    assert (first.text, second.newest) == ("כן", "אני")

@@ -1,0 +1,141 @@
+"""Late results and results that span: whose words they are, in plain examples."""
+
+from batkol.speech.utterance import Source, State
+from batkol.speech.utterances import Final, Missed, Partial, Patience, Revised, Unplaced, Utterances
+from support.dispatch import SECOND, begin, fall_silent, final, interim, spoken
+
+
+def test_a_late_final_revises_its_own_utterance_and_not_the_next() -> None:
+    utterances, first = spoken(interim("שלום", 0, 2.9))
+    utterances.tick(3.71)
+    second = begin(utterances, 4)
+
+    assert utterances.hear(final("שלום לך", 0, 3.2)) == [Revised(first, "שלום לך")]
+    assert first.text == "שלום לך"
+    assert second.newest == ""
+
+
+def test_a_late_final_that_says_the_same_says_nothing() -> None:
+    utterances, _ = spoken(interim("שלום", 0, 2.9))
+    utterances.tick(3.71)
+
+    assert utterances.hear(final("שלום", 0, 3.2)) == []
+
+
+def test_a_last_word_after_the_final_that_seemed_to_cover_it_is_not_lost() -> None:
+    utterances, first = spoken(final("אני בא", 0, 2.8))
+
+    assert utterances.hear(final("מחר", 2.8, 3.1, at=(2.8,))) == [Revised(first, "אני בא מחר")]
+
+
+def test_a_late_final_gives_words_to_an_utterance_nobody_could_make_out() -> None:
+    utterances, first = spoken()
+    utterances.tick(4.51)
+    utterances.settle(first, "", Source.NONE)
+
+    assert utterances.hear(final("שלום", 0, 3)) == [Revised(first, "שלום")]
+
+
+def test_an_answer_from_elsewhere_is_not_revised_by_the_stream() -> None:
+    utterances, first = spoken()
+    utterances.settle(first, "שלום לך", Source.SINGLE)
+
+    assert utterances.hear(final("שלום", 0, 3)) == []
+    assert first.text == "שלום לך"
+
+
+def test_a_final_that_spans_two_utterances_is_split_by_word_times() -> None:
+    utterances, first = spoken()
+    second = begin(utterances, 4)
+    fall_silent(utterances, 6)
+
+    assert utterances.hear(final("שלום אני רוצה", 0, 6.1, at=(1.5, 4.1, 5))) == [Final(first), Final(second)]
+    assert (first.text, second.text) == ("שלום", "אני רוצה")
+
+
+def test_an_interim_that_spans_two_is_split_and_closes_the_first_if_that_is_late() -> None:
+    utterances, first = spoken(interim("שלום", 0, 2.9))
+    second = begin(utterances, 4)
+
+    assert utterances.hear(interim("שלום אני", 0, 4.5)) == [
+        Partial(first, "שלום", int(4.5 * SECOND), 0.9),
+        Partial(second, "אני", int(4.5 * SECOND), 0.9),
+    ]
+    assert utterances.tick(3.71) == [Final(first)]
+
+
+def test_the_first_is_not_closed_by_a_spanning_interim_if_only_its_start_was_known() -> None:
+    utterances, first = spoken(interim("שלום", 0, 1.5))
+    utterances.tick(3.71)
+    begin(utterances, 4)
+    utterances.hear(interim("שלום לך אני", 0, 4.5))
+
+    assert first.state is State.CLOSING
+    assert utterances.tick(4.51) == [Missed(first)]
+
+
+def test_speech_the_vad_did_not_see_becomes_an_utterance_of_its_own() -> None:
+    utterances = Utterances(Patience())
+    assert utterances.hear(interim("שלום", 0, 20)) == []
+    outcomes = utterances.hear(final("שלום", 0, 20, at=(19,)))
+
+    unseen = outcomes[0].utterance
+    assert outcomes == [Unplaced(unseen), Final(unseen)]
+    assert (unseen.text, unseen.begin, unseen.end) == ("שלום", 19 * SECOND, int(19.2 * SECOND))
+    assert utterances.hear(final("לך", 20, 21, at=(20.2,))) == [Revised(unseen, "שלום לך")]
+
+
+def test_speech_the_vad_did_not_see_does_not_land_in_the_sentence_being_spoken() -> None:
+    utterances, first = spoken(final("שלום", 0, 3))
+    second = begin(utterances, 60)
+    outcomes = utterances.hear(final("הלו אני", 3, 61, at=(30, 60.5)))
+
+    unseen = outcomes[0].utterance
+    assert outcomes == [Unplaced(unseen), Final(unseen), Partial(second, "אני", 61 * SECOND, 0.0)]
+    assert unseen.text == "הלו"
+    assert utterances.speaking is second
+    assert fall_silent(utterances, 61) == [Final(second)]
+    assert (first.text, second.text) == ("שלום", "אני")
+
+
+class OneCurrentUtterance:
+    """The first sketch: whatever is final belongs to `_current_utt`, and its text is read when it ends."""
+
+    def __init__(self) -> None:
+        self._finals: list[str] = []
+
+    def begin(self) -> None:
+        self._finals.clear()
+
+    def hear(self, text: str) -> None:
+        self._finals.append(text)
+
+    def utterance_end(self) -> str:
+        return " ".join(self._finals)
+
+
+def test_trap_one_current_utterance_gets_the_late_final_of_the_sentence_before() -> None:
+    naive = OneCurrentUtterance()
+    utterances, first = spoken()
+    naive.begin()
+    second = begin(utterances, 4)
+    for heard in (final("שלום", 0, 3.1), final("אני", 3.1, 6.1, at=(5,))):
+        naive.hear(heard.text)
+        utterances.hear(heard)
+    fall_silent(utterances, 6)
+
+    assert naive.utterance_end() == "שלום אני", "the answer to the first sentence is in the second"
+    assert (first.text, second.text) == ("שלום", "אני")
+
+
+def test_trap_reading_the_finals_at_the_end_of_speech_reads_them_before_they_are_there() -> None:
+    """Google's finals come about a second after the words (p50 878 ms); silence is known after half of that."""
+    naive = OneCurrentUtterance()
+    utterances, first = spoken()
+    at_the_end_of_speech = naive.utterance_end()
+    assert first.state is State.CLOSING
+    naive.hear("שלום")
+
+    assert at_the_end_of_speech == ""
+    assert utterances.hear(final("שלום", 0, 3.1)) == [Final(first)]
+    assert first.text == "שלום"

@@ -1,0 +1,207 @@
+import io
+import json
+import logging
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import structlog
+
+from batkol.telemetry import logs as logs_module
+from batkol.telemetry.logs import QUEUE, Logs
+
+SAID = "הסיסמה שלי"
+
+
+@contextmanager
+def logging_to(stream: io.TextIOBase, *, level: str = "INFO", as_json: bool = True) -> Iterator[Logs]:
+    logs = Logs(level=level, json=as_json, stream=stream)  # type: ignore[arg-type]
+    try:
+        yield logs
+    finally:
+        logs.close()
+
+
+def lines(out: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def test_a_line_is_one_json_object_with_time_level_event_and_fields() -> None:
+    out = io.StringIO()
+    with logging_to(out):
+        structlog.get_logger().bind(call_sid="CA1").warning("[STT] streaming failed", reason="quota", n=3)
+
+    (line,) = lines(out)
+    assert line.pop("timestamp")
+    assert line == {"event": "[STT] streaming failed", "level": "warning", "call_sid": "CA1", "reason": "quota", "n": 3}
+
+
+def test_hebrew_and_emoji_are_written_as_they_are() -> None:
+    out = io.StringIO()
+    with logging_to(out):
+        structlog.get_logger().info("🟢 Final: שלום")
+
+    assert "🟢 Final: שלום" in out.getvalue()
+
+
+def test_a_newline_in_a_field_does_not_begin_a_line() -> None:
+    out = io.StringIO()
+    with logging_to(out):
+        structlog.get_logger().info("x", err='a\nb"')
+
+    (line,) = lines(out)
+    assert line["err"] == 'a\nb"'
+
+
+def test_the_standard_librarys_lines_look_the_same() -> None:
+    out = io.StringIO()
+    with logging_to(out):
+        logging.getLogger("asyncio").error("slow %s", "callback")
+
+    (line,) = lines(out)
+    assert (line["event"], line["level"]) == ("slow callback", "error")
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_an_exception_comes_with_its_trace_though_another_thread_writes_it(as_json: bool) -> None:
+    out = io.StringIO()
+
+    def failing() -> None:
+        raise ValueError("because")
+
+    with logging_to(out, as_json=as_json):
+        try:
+            failing()
+        except ValueError:
+            structlog.get_logger().exception("it failed")
+
+    assert "ValueError" in out.getvalue()
+    assert "because" in out.getvalue()
+    assert "failing" in out.getvalue()
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_trace_shows_no_variable(as_json: bool, ours: bool) -> None:
+    """What callers say, and who they are, is in the variables of every function under way."""
+    out = io.StringIO()
+
+    def failing(transcript: str) -> None:
+        raise ValueError(len(transcript))
+
+    with logging_to(out, as_json=as_json):
+        try:
+            failing(SAID)
+        except ValueError:
+            if ours:
+                structlog.get_logger().exception("it failed")
+            else:
+                logging.getLogger("library").exception("it failed")
+
+    assert "it failed" in out.getvalue()
+    assert "SAID" in out.getvalue() or as_json
+    assert "הסיסמה" not in out.getvalue()
+
+
+def test_lines_below_the_level_are_not_written() -> None:
+    out = io.StringIO()
+    with logging_to(out, level="WARNING"):
+        structlog.get_logger().info("quiet")
+        logging.getLogger("x").info("quiet")
+
+    assert out.getvalue() == ""
+
+
+def test_for_a_terminal_a_line_is_readable() -> None:
+    out = io.StringIO()
+    with logging_to(out, as_json=False):
+        structlog.get_logger().info("[CFG] listening", port=8080)
+
+    assert "[CFG] listening" in out.getvalue()
+    assert "port=8080" in out.getvalue()
+    assert not out.getvalue().startswith("{")
+
+
+class Blocked(io.StringIO):
+    """A terminal that somebody paused with Ctrl-S."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writing = threading.Event()
+        self.go_on = threading.Event()
+
+    def write(self, text: str) -> int:
+        self.writing.set()
+        assert self.go_on.wait(20)
+        return super().write(text)
+
+
+def test_a_blocked_output_does_not_block_who_logs_and_what_is_lost_is_counted() -> None:
+    out = Blocked()
+    with logging_to(out) as logs:
+        log = structlog.get_logger()
+        log.info("first")
+        assert out.writing.wait(20)
+        for number in range(QUEUE + 25):
+            log.info("line", number=number)
+
+        out.go_on.set()
+        assert logs.dropped == 25
+
+    written = lines(out)
+    assert len(written) == 1 + QUEUE
+    assert [line.get("number") for line in written[1:]] == list(range(QUEUE))
+
+
+def test_an_output_that_stays_blocked_does_not_keep_the_process_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs_module, "PATIENCE_S", 0.1)
+    out = Blocked()
+    with logging_to(out):
+        for _ in range(QUEUE + 25):
+            structlog.get_logger().info("x")
+    out.go_on.set()
+
+
+def test_a_pipe_that_nobody_reads_does_not_block_who_logs() -> None:
+    reading, writing = os.pipe()
+    done = threading.Event()
+
+    with os.fdopen(writing, "w", encoding="utf-8") as pipe, os.fdopen(reading, "rb") as other_end:
+        logs = Logs(level="INFO", json=True, stream=pipe)
+        for _ in range(3000):
+            structlog.get_logger().info("x" * 100)
+        threading.Thread(target=lambda: (other_end.read(1 << 19), done.set())).start()
+        logs.close()
+        pipe.flush()
+        pipe.close()
+        assert done.wait(20)
+
+
+def test_one_services_losses_are_not_anothers() -> None:
+    first = Blocked()
+    with logging_to(first) as logs:
+        structlog.get_logger().info("first")
+        assert first.writing.wait(20)
+        for _ in range(QUEUE + 3):
+            structlog.get_logger().info("x")
+        first.go_on.set()
+        assert logs.dropped == 3
+    with logging_to(io.StringIO()) as logs:
+        assert logs.dropped == 0
+
+
+def test_closing_writes_what_waits_and_puts_logging_back() -> None:
+    before = (logging.getLogger().handlers[:], logging.getLogger().level)
+    configured = structlog.is_configured()
+    out = io.StringIO()
+    with logging_to(out):
+        for number in range(100):
+            structlog.get_logger().info("line", number=number)
+
+    assert len(lines(out)) == 100
+    assert (logging.getLogger().handlers, logging.getLogger().level) == before
+    assert structlog.is_configured() is configured
+    assert sys.stderr is not None

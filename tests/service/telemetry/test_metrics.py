@@ -1,0 +1,77 @@
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from batkol.telemetry.metrics import Metrics
+
+
+@pytest.fixture
+def metrics() -> Iterator[Metrics]:
+    metrics = Metrics()
+    yield metrics
+    metrics.close()
+
+
+def samples(metrics: Metrics) -> list[Sample]:
+    families = text_string_to_metric_families(metrics.render().decode())
+    return [sample for family in families for sample in family.samples]
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float:
+    found = [
+        sample.value
+        for sample in samples(metrics)
+        if sample.name == name and labels.items() <= {k: str(v) for k, v in sample.labels.items()}.items()
+    ]
+    assert len(found) == 1, f"{name}{labels}: {found}"
+    return found[0]
+
+
+def test_counters_come_out_as_prometheus_reads_them(metrics: Metrics) -> None:
+    metrics.finals.add(2, {"source": "final"})
+    metrics.finals.add(1, {"source": "single"})
+    metrics.fallbacks.add(1, {"step": "streaming", "reason": "quota"})
+    metrics.count(flag="streaming-stt", variant="on", reason="STATIC")
+
+    assert value(metrics, "batkol_finals_total", source="final") == 2
+    assert value(metrics, "batkol_finals_total", source="single") == 1
+    assert value(metrics, "batkol_fallbacks_total", step="streaming", reason="quota") == 1
+    assert value(metrics, "batkol_flag_evaluations_total", flag="streaming-stt", variant="on", reason="STATIC") == 1
+
+
+def test_the_promised_second_is_a_bucket_of_its_own(metrics: Metrics) -> None:
+    """1.2 s from silence to the first reply: the histogram must tell 1.15 from 1.25."""
+    for seconds in (0.1, 1.19, 1.21):
+        metrics.final.record(seconds)
+
+    assert value(metrics, "batkol_final_latency_seconds_bucket", le="1.2") == 2
+    assert value(metrics, "batkol_final_latency_seconds_bucket", le="1.25") == 3
+    assert value(metrics, "batkol_final_latency_seconds_count") == 3
+
+
+def test_written_audio_is_measured_in_milliseconds(metrics: Metrics) -> None:
+    metrics.written.record(0.004)
+
+    assert value(metrics, "batkol_audio_written_seconds_bucket", le="0.002") == 0
+    assert value(metrics, "batkol_audio_written_seconds_bucket", le="0.005") == 1
+
+
+def test_a_gauge_is_read_when_it_is_asked_for(metrics: Metrics) -> None:
+    calls = [1]
+    metrics.gauge("batkol.calls.active", "Live calls.", lambda: calls[0])
+
+    assert value(metrics, "batkol_calls_active") == 1
+    calls[0] = 7
+    assert value(metrics, "batkol_calls_active") == 7
+
+
+def test_two_services_in_a_process_count_apart(metrics: Metrics) -> None:
+    other = Metrics()
+    metrics.partials.add(3)
+    other.partials.add(1)
+
+    assert value(metrics, "batkol_partials_total") == 3
+    assert value(other, "batkol_partials_total") == 1
+    other.close()

@@ -1,0 +1,515 @@
+"""The short way in must give what the long way gives, whatever comes and however it is cut."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.asyncio.client import connect
+
+from batkol.web.protocol import EXTENSION, MediaProtocol
+from support.raw_websocket import (
+    BINARY,
+    CLOSE,
+    CONT,
+    PING,
+    PONG,
+    TEXT,
+    RawWebSocket,
+    close,
+    connected,
+    frame,
+    handshake,
+    text,
+)
+from support.waiting import until
+
+LARGEST = 1 << 20
+
+
+class Listener:
+    """An ASGI application that writes down what it is given: by `receive` at first, then by the short way."""
+
+    def __init__(self, *, before: int = 0, pause: bool = False) -> None:
+        self.before = before
+        self.texts: list[bytes] = []
+        self.binaries: list[bytes] = []
+        self.codes: list[int] = []
+        self.go_on = asyncio.Event()
+        self.leave = asyncio.Event()
+        self.send: Any = None
+        if not pause:
+            self.go_on.set()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "websocket"
+        assert (await receive())["type"] == "websocket.connect"
+        await send({"type": "websocket.accept"})
+        self.send = send
+        for _ in range(self.before):
+            if not self._take(await receive()):
+                return
+        await self.go_on.wait()
+        direct = scope["extensions"].get(EXTENSION)
+        if direct is not None:
+            direct(self.texts.append)
+        while self._take(await receive()):
+            pass
+
+    def _take(self, message: dict[str, Any]) -> bool:
+        if message["type"] == "websocket.disconnect":
+            self.codes.append(message["code"])
+            return False
+        if message.get("text") is not None:
+            self.texts.append(message["text"].encode())
+        else:
+            self.binaries.append(message["bytes"])
+        return True
+
+    @property
+    def said(self) -> list[str]:
+        return [message.decode() for message in self.texts]
+
+
+class Hall:
+    """A server whose application is changed for every connection."""
+
+    def __init__(self) -> None:
+        self.listener: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.listener(scope, receive, send)
+
+
+@asynccontextmanager
+async def serving(app: Any, protocol: type[asyncio.Protocol] = MediaProtocol) -> AsyncIterator[int]:
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=0,
+        ws=protocol,
+        ws_max_size=LARGEST,
+        ws_per_message_deflate=False,
+        log_config=None,
+        lifespan="off",
+        access_log=False,
+    )
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup()
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        await server.shutdown()
+
+
+@asynccontextmanager
+async def call(listener: Listener) -> AsyncIterator[RawWebSocket]:
+    """Connect to a server with the short way in, and wait until it is taken."""
+    async with serving(listener) as port, connected(port) as raw:
+        if not listener.before and listener.go_on.is_set():
+            await asyncio.sleep(0.01)
+        yield raw
+
+
+# -- whole frames, however they are cut --------------------------------------------------------------------------
+
+
+async def test_the_websockets_client_is_understood_and_answered() -> None:
+    listener = Listener()
+    async with serving(listener) as port, connect(f"ws://127.0.0.1:{port}/", compression=None) as socket:
+        for number in range(100):
+            await socket.send(f"message {number}")
+        await until(lambda: len(listener.texts) == 100)
+        await listener.send({"type": "websocket.send", "text": "an answer"})
+        assert await socket.recv() == "an answer"
+
+    assert listener.said == [f"message {number}" for number in range(100)]
+    assert listener.codes == [1000]
+
+
+async def test_a_frame_cut_at_any_byte_is_one_message() -> None:
+    listener = Listener()
+    message = text("שלום " * 30)  # with a 16-bit length
+    async with call(listener) as raw:
+        for cut in range(1, len(message)):
+            await raw.send(message[:cut], message[cut:])
+        await until(lambda: len(listener.texts) == len(message) - 1)
+
+    assert set(listener.said) == {"שלום " * 30}
+
+
+async def test_frames_that_come_byte_by_byte_are_whole_messages() -> None:
+    listener = Listener()
+    async with call(listener) as raw:
+        stream = b"".join(text(f"m{number}" * 40) for number in range(3))
+        await raw.send(*(bytes([byte]) for byte in stream))
+        await until(lambda: len(listener.texts) == 3)
+
+    assert listener.said == [f"m{number}" * 40 for number in range(3)]
+
+
+async def test_several_frames_in_one_segment_are_several_messages() -> None:
+    listener = Listener()
+    async with call(listener) as raw:
+        await raw.send(b"".join(text(str(number)) for number in range(500)))
+        await until(lambda: len(listener.texts) == 500)
+
+    assert listener.said == [str(number) for number in range(500)]
+
+
+@pytest.mark.parametrize("length", [0, 1, 125, 126, 127, 65_535, 65_536, 200_000])
+async def test_every_form_of_length_is_read(length: int) -> None:
+    listener = Listener()
+    async with call(listener) as raw:
+        await raw.send(text("before"), text("x" * length), text("after"))
+        await until(lambda: len(listener.texts) == 3)
+
+    assert [len(message) for message in listener.texts] == [6, length, 5]
+
+
+async def test_a_frame_right_behind_the_handshake_is_not_lost() -> None:
+    """Before our answer a client should wait; one that does not is heard, as by uvicorn."""
+    listener = Listener()
+    async with serving(listener) as port, connected(port, shake=False) as raw:
+        await raw.send(handshake())
+        await raw.send(text("early"), text("bird"))
+        await raw.upgraded()
+        await raw.send(text("later"))
+        await until(lambda: len(listener.texts) == 3)
+
+    assert listener.said == ["early", "bird", "later"]
+
+
+async def test_a_frame_in_one_packet_with_the_handshake_does_what_it_does_with_uvicorn() -> None:
+    heard = []
+    for protocol in (WebSocketsSansIOProtocol, MediaProtocol):
+        listener = Listener()
+        async with serving(listener, protocol) as port, connected(port, shake=False) as raw:
+            await raw.send(handshake() + text("too early"))
+            await raw.upgraded()
+            await raw.send(text("one"), text("two")[:3], text("two")[3:] and b"")
+            await asyncio.sleep(0.05)
+        await until(lambda: listener.codes)  # noqa: B023 - awaited at once
+        heard.append(listener.said)
+
+    assert heard[0] == heard[1]
+    assert "one" in heard[1]
+
+
+async def test_messages_from_before_the_short_way_keep_their_order() -> None:
+    listener = Listener(before=2, pause=True)
+    async with call(listener) as raw:
+        await raw.send(b"".join(text(str(number)) for number in range(50)))
+        await until(lambda: len(listener.texts) == 2)
+        await raw.send(text("50"))
+        listener.go_on.set()
+        await raw.send(*(text(str(number)) for number in range(51, 60)))
+        await until(lambda: len(listener.texts) == 60)
+
+    assert listener.said == [str(number) for number in range(60)]
+
+
+async def test_reading_goes_on_after_the_short_way_is_taken() -> None:
+    """uvicorn stops reading while a message waits; the sink takes them all, so nothing may stay paused."""
+    listener = Listener(pause=True)
+    async with call(listener) as raw:
+        await raw.send(text("one"))
+        await raw.send(text("two"))
+        listener.go_on.set()
+        await until(lambda: len(listener.texts) == 2)
+        await raw.send(text("three"))
+        await until(lambda: len(listener.texts) == 3)
+
+    assert listener.said == ["one", "two", "three"]
+
+
+# -- fragments, control frames, binary ---------------------------------------------------------------------------
+
+
+async def test_a_fragmented_message_is_one_message() -> None:
+    listener = Listener()
+    async with call(listener) as raw:
+        pieces = [frame(TEXT, b"a" * 10, fin=False), frame(CONT, b"b" * 300, fin=False), frame(CONT, b"c")]
+        await raw.send(text("before"), *pieces, text("after"))
+        await raw.send(b"".join([text("before"), *pieces, text("after")]))
+        await until(lambda: len(listener.texts) == 6)
+
+    assert listener.said == ["before", "a" * 10 + "b" * 300 + "c", "after"] * 2
+
+
+async def test_a_message_with_empty_fragments_is_still_one() -> None:
+    listener = Listener()
+    async with call(listener) as raw:
+        await raw.send(frame(TEXT, b"", fin=False), frame(CONT, b"", fin=False), frame(CONT, b"x"), text("after"))
+        await until(lambda: len(listener.texts) == 2)
+
+    assert listener.said == ["x", "after"]
+
+
+async def test_control_frames_between_messages_and_fragments_are_answered() -> None:
+    listener = Listener()
+    async with call(listener) as raw:
+        await raw.send(
+            text("one")
+            + frame(PING, b"p1")
+            + text("two")
+            + frame(TEXT, b"th", fin=False)
+            + frame(PING, b"p2")
+            + frame(PONG, b"unasked")
+            + frame(CONT, b"ree")
+            + text("four")
+        )
+        pongs = [await raw.frame(), await raw.frame()]
+        await until(lambda: len(listener.texts) == 4)
+
+    assert [(pong.opcode, pong.payload) for pong in pongs if pong] == [(PONG, b"p1"), (PONG, b"p2")]
+    assert listener.said == ["one", "two", "three", "four"]
+
+
+async def test_a_ping_cut_anywhere_is_answered() -> None:
+    listener = Listener()
+    ping = frame(PING, b"hello")
+    async with call(listener) as raw:
+        for cut in range(1, len(ping)):
+            await raw.send(text("x") + ping[:cut], ping[cut:] + text("y"))
+            pong = await raw.frame()
+            assert pong is not None
+            assert pong.payload == b"hello"
+        await until(lambda: len(listener.texts) == 2 * (len(ping) - 1))
+
+
+async def test_binary_goes_the_long_way() -> None:
+    listener = Listener()
+    async with call(listener) as raw:
+        await raw.send(text("a"), frame(BINARY, b"\x00\xff"), text("b"), frame(BINARY, b"", fin=False), frame(CONT, b"x"))
+        await until(lambda: len(listener.binaries) == 2 and len(listener.texts) == 2)
+
+    assert (listener.said, listener.binaries) == (["a", "b"], [b"\x00\xff", b"x"])
+
+
+# -- what is refused ---------------------------------------------------------------------------------------------
+
+REFUSED = {
+    "an unmasked frame": (frame(TEXT, b"x", masked=False), 1002),
+    "an unmasked long frame": (frame(TEXT, b"x" * 300, masked=False), 1002),
+    "an unmasked longer frame": (frame(TEXT, b"x" * 70_000, masked=False), 1002),
+    "a reserved bit": (frame(TEXT, b"x", reserved=0x40), 1002),
+    "a reserved opcode": (frame(0x3, b"x"), 1002),
+    "a fragmented control frame": (frame(PING, b"x", fin=False), 1002),
+    "a long control frame": (frame(PING, b"x" * 126), 1002),
+    "a continuation of nothing": (frame(CONT, b"x"), 1002),
+    "a message inside a fragmented one": (frame(TEXT, b"x", fin=False) + text("y"), 1002),
+    "more than a message may have": (frame(BINARY, b"x" * (LARGEST + 1)), 1009),
+    "more text than a message may have": (text("x" * (LARGEST + 1)), 1009),
+    "more in its fragments than a message may have": (
+        frame(TEXT, b"x" * LARGEST, fin=False) + frame(CONT, b"x"),
+        1009,
+    ),
+    "a close frame of one byte": (frame(CLOSE, b"x"), 1002),
+    "a close code that is none": (close(999), 1002),
+}
+
+
+@pytest.mark.parametrize(("sent", "code"), REFUSED.values(), ids=REFUSED)
+async def test_what_breaks_the_protocol_closes_it(sent: bytes, code: int) -> None:
+    listener = Listener()
+    async with call(listener) as raw:
+        await raw.send(text("before") + sent + text("after"))
+        assert await raw.closed() == code
+        await until(lambda: listener.codes)
+
+    assert listener.said == ["before"]
+    assert listener.codes == [code]
+
+
+async def test_text_that_is_not_utf8_is_the_sinks_to_refuse() -> None:
+    """A bad message is counted and survived: the parser behind the sink says so."""
+    listener = Listener()
+    async with call(listener) as raw:
+        await raw.send(frame(TEXT, b"\xff\xfe"), text("after"), frame(TEXT, b"\xff", fin=False), frame(CONT, b"\xfe"))
+        await until(lambda: len(listener.texts) == 3)
+
+    assert listener.texts == [b"\xff\xfe", b"after", b"\xff\xfe"]
+
+
+async def test_before_the_short_way_text_that_is_not_utf8_closes_the_socket() -> None:
+    listener = Listener(before=1)
+    async with call(listener) as raw:
+        await raw.send(frame(TEXT, b"\xff\xfe"))
+        assert await raw.closed() == 1007
+        await until(lambda: listener.codes)
+
+    assert listener.codes == [1007]
+
+
+# -- the end -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("sent", "code"), [(close(1000), 1000), (close(None), 1005), (close(4001, "x"), 4001)])
+async def test_the_peers_close_code_is_told(sent: bytes, code: int) -> None:
+    listener = Listener()
+    async with call(listener) as raw:
+        await raw.send(text("last") + sent)
+        await raw.closed()
+        await until(lambda: listener.codes)
+
+    assert (listener.codes, listener.said) == ([code], ["last"])
+
+
+@pytest.mark.parametrize("how", ["abort", "finish"])
+async def test_a_connection_that_ends_without_a_close_frame_is_dropped(how: str) -> None:
+    """uvicorn says 1005 for it, which is also what a close frame without a code is."""
+    listener = Listener()
+    async with call(listener) as raw:
+        await raw.send(text("last"))
+        await until(lambda: listener.texts)
+        getattr(raw, how)()
+        await until(lambda: listener.codes)
+
+    assert (listener.codes, listener.said) == ([1006], ["last"])
+
+
+async def test_what_comes_behind_a_close_frame_is_not_heard() -> None:
+    listener = Listener()
+    async with call(listener) as raw:
+        await raw.send(text("one") + close() + text("two") + text("three"))
+        await until(lambda: listener.codes)
+        await asyncio.sleep(0.02)
+
+    assert (listener.codes, listener.said) == ([1000], ["one"])
+
+
+async def test_what_comes_after_our_close_frame_is_not_heard() -> None:
+    listener = Listener()
+    async with call(listener) as raw:
+        await raw.send(text("one"))
+        await until(lambda: listener.texts)
+        await listener.send({"type": "websocket.close", "code": 1001})
+        assert await raw.closed() == 1001
+        await raw.send(text("two"), frame(TEXT, b"th", fin=False), frame(CONT, b"ree"))
+        await raw.send(close(1001))
+        assert await raw.frame() is None
+
+    assert listener.said == ["one"]
+
+
+async def test_a_sink_that_raises_ends_its_own_connection_only(caplog: pytest.LogCaptureFixture) -> None:
+    hall = Hall()
+
+    async def bad(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        scope["extensions"][EXTENSION](lambda text: {}[text])
+        ended.append((await receive())["code"])
+
+    ended: list[int] = []
+    async with serving(hall) as port:
+        hall.listener = bad
+        async with connected(port) as raw:
+            hall.listener = good = Listener()
+            async with connected(port) as other:
+                await raw.send(text("x"), text("y"))
+                await until(lambda: ended)
+                await other.send(text("still here"))
+                await until(lambda: good.texts)
+
+    assert (ended, good.said) == ([1006], ["still here"])
+    assert "KeyError" in caplog.text
+
+
+# -- the same as the long way ------------------------------------------------------------------------------------
+
+WORDS = st.text(max_size=40) | st.sampled_from(["x" * 126, "ש" * 200, "y" * 65_535, "z" * 65_536])
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> bytes:
+    """One message as frames: whole or in fragments, with control frames in between."""
+    opcode, payload = draw(st.sampled_from([TEXT, BINARY])), draw(WORDS).encode()
+    control = st.lists(
+        st.sampled_from([PING, PONG]).flatmap(lambda op: st.binary(max_size=20).map(lambda p: frame(op, p))), max_size=2
+    )
+    pieces = draw(st.integers(1, 4))
+    if pieces == 1:
+        return b"".join([*draw(control), frame(opcode, payload)])
+    size = len(payload) // pieces + 1
+    sent = b""
+    for number in range(pieces):
+        part = payload[number * size : (number + 1) * size]
+        sent += frame(opcode if number == 0 else CONT, part, fin=number == pieces - 1)
+        sent += b"".join(draw(control)) if number < pieces - 1 else b""
+    return sent
+
+
+ENDINGS = [close(1000), close(None), close(4000), b"", text("half")[:-1], close() + text("behind")]
+BROKEN = frame(TEXT, b"x", masked=False)
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> tuple[bytes, list[int], int]:
+    """All that is sent, where it is cut, and how many messages are read before the short way is taken."""
+    sent = draw(st.lists(messages(), min_size=1, max_size=8))
+    stream = b"".join([*sent, draw(st.sampled_from([*ENDINGS, BROKEN]))])
+    cuts = draw(st.lists(st.integers(0, len(stream)), max_size=12))
+    return stream, cuts, draw(st.integers(0, 2))
+
+
+async def _heard(hall: Hall, port: int, stream: bytes, cuts: list[int], before: int) -> Listener:
+    listener = hall.listener = Listener(before=before)
+    async with connected(port) as raw:
+        await raw.send_cut(stream, cuts)
+        raw.finish()
+        await until(lambda: listener.codes)
+    return listener
+
+
+def test_any_frames_cut_anywhere_give_the_same_messages_as_uvicorns_protocol() -> None:
+    hall = Hall()
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        ours = runner.run(stack.enter_async_context(serving(hall)))
+        theirs = runner.run(stack.enter_async_context(serving(hall, WebSocketsSansIOProtocol)))
+
+        @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(conversations())
+        def same(conversation: tuple[bytes, list[int], int]) -> None:
+            stream, cuts, before = conversation
+            short = runner.run(_heard(hall, ours, stream, cuts, before))
+            long = runner.run(_heard(hall, theirs, stream, cuts, 0))
+            if stream.endswith(BROKEN):  # uvicorn loses what came in one segment with a frame that breaks the protocol
+                assert short.texts[: len(long.texts)] == long.texts
+                assert short.binaries[: len(long.binaries)] == long.binaries
+            else:
+                assert (short.texts, short.binaries) == (long.texts, long.binaries)
+            assert short.codes[0] == long.codes[0] or (short.codes[0], long.codes[0]) == (1006, 1005)
+
+        try:
+            same()
+        finally:
+            runner.run(stack.aclose())
+
+
+async def test_many_connections_at_once_do_not_share_anything() -> None:
+    listeners: list[Listener] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        listeners.append(Listener())
+        await listeners[-1](scope, receive, send)
+
+    async with serving(app) as port, AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(connected(port)) for _ in range(20)]
+        halves = [text(f"call {number} " * 20) for number in range(20)]
+        for socket, message in zip(sockets, halves, strict=True):
+            await socket.send(message[:50])
+        for socket, message in zip(sockets, halves, strict=True):
+            await socket.send(message[50:])
+        await until(lambda: all(listener.texts for listener in listeners))
+
+    assert sorted(listener.said[0] for listener in listeners) == sorted(f"call {n} " * 20 for n in range(20))
