@@ -78,11 +78,14 @@ async def run(given: argparse.Namespace, folder: Path) -> None:
 
 async def _perf(pid: int, seconds: float, folder: Path) -> str:
     data = str(folder / "perf.data")
-    record = ["perf", "record", "-q", "-F", "499", "-g", "-p", str(pid), "-o", data, "--", "sleep", str(seconds - 1)]
+    record = ["perf", "record", "-q", "-F", "999", "-p", str(pid), "-o", data, "--", "sleep", str(seconds - 1)]
     await asyncio.to_thread(subprocess.run, record, check=True, capture_output=True)
-    shown = ["perf", "report", "-i", data, "--no-children", "-g", "none", "--percent-limit", "0.5", "--stdio"]
-    done = await asyncio.to_thread(subprocess.run, shown, check=True, capture_output=True, text=True)
-    return done.stdout
+    shown = ""
+    for order, limit in (("comm,dso", "0.7"), ("dso,symbol", "0.4")):
+        command = ["perf", "report", "-i", data, "--sort", order, "--percent-limit", limit, "--stdio"]
+        done = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, text=True)
+        shown += "\n".join(line for line in done.stdout.splitlines() if line.strip() and not line.startswith("#")) + "\n\n"
+    return shown
 
 
 def main() -> None:

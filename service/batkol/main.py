@@ -1,6 +1,7 @@
 """The command line: `batkol serve | demo | call | gonogo | speech-double`.
 
-Each command but `serve` imports what it needs when it runs: the service never loads a simulator.
+Each command imports what it needs when it runs: the service never loads a simulator, and a simulator's command does
+not wait for the service's libraries.
 """
 
 # ruff: noqa: PLC0415 - see above
@@ -12,15 +13,15 @@ import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 import uvloop
 
-from batkol.app import running
 from batkol.errors import BatkolError
-from batkol.settings import LogFormat, Settings, read
-from batkol.telemetry.logs import Logs
+
+if TYPE_CHECKING:
+    from batkol.settings import Settings
 
 app = typer.Typer(
     help="Phone calls become text: a media and speech-to-text service for Twilio calls, Hebrew first.",
@@ -38,6 +39,8 @@ def batkol() -> None:
 @app.command()
 def serve() -> None:
     """Run the service. Everything is set by environment variables; see docs/configuration.md."""
+    from batkol.telemetry.logs import Logs
+
     settings = _settings()
     logs = Logs(level=settings.log_level, json=_json(settings))
     try:
@@ -49,6 +52,8 @@ def serve() -> None:
 
 
 async def _serve(settings: Settings) -> None:
+    from batkol.app import running
+
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -236,6 +241,8 @@ def _pair(text: str) -> tuple[float, float]:
 
 
 def _settings() -> Settings:
+    from batkol.settings import read
+
     try:
         return read()
     except BatkolError as error:
@@ -248,6 +255,8 @@ def _refuse(error: BatkolError) -> NoReturn:
 
 
 def _json(settings: Settings) -> bool:
+    from batkol.settings import LogFormat
+
     if settings.log_format is LogFormat.AUTO:
         return not sys.stderr.isatty()
     return settings.log_format is LogFormat.JSON

@@ -20,9 +20,9 @@ def test_the_demo_shows_every_word_and_both_modes_and_ends_by_itself() -> None:
     assert "🟡 Partial: שלום אני" in done.stdout
     assert "🟢 Final: שלום אני רוצה פגישה היום." in done.stdout
     assert re.search(
-        r"streaming-stt off, in effect after .* single · flag off .*streaming-stt on, in effect", done.stdout, re.S
+        r"streaming-stt off, in effect after .* single · flag off .*streaming-stt on, in effect", done.stdout, re.DOTALL
     )
-    rows = re.findall(r"^\s*(\d)\s+(\d)/(\d)\s+.*?(streaming|single)\s", done.stdout, re.M)
+    rows = re.findall(r"^\s*(\d)\s+(\d)/(\d)\s+.*?(streaming|single)\s", done.stdout, re.MULTILINE)
     assert [mode for *_, mode in rows] == ["streaming", "streaming", "single", "single", "streaming", "streaming"]
     assert all(right == total for _, right, total, _ in rows)
     assert "26/26 words right" in done.stdout

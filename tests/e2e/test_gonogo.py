@@ -18,6 +18,12 @@ from typing import Any
 import httpx
 import pytest
 
+from batkol.gonogo.checks import Limits, Part, flag_on
+from batkol.gonogo.rehearsal import Target
+from batkol.gonogo.report import is_go
+from batkol.simulators.caller_plan import new_sid
+from batkol.simulators.conversation import Conversation, Internal, observe
+
 PUBLIC = "https://voice.example.test/prefix"
 TOKEN = "a made-up auth token"
 FLAGS = """{ "flags": {"streaming-stt": {"state": "ENABLED",
@@ -126,19 +132,26 @@ def test_a_flag_that_can_never_be_on_is_a_no_go(rig: Rig) -> None:
         rig.flags.write_text(FLAGS)
 
 
-@pytest.mark.timeout(240)
-def test_a_recognizer_that_refuses_every_stream_is_a_no_go(rig: Rig) -> None:
-    """The callers would not notice, as single requests answer; the one who rolls out must."""
-    httpx.post(f"{rig.control}/faults", json={"kind": "end", "code": "PERMISSION_DENIED"}).raise_for_status()
-    try:
-        done = rig.gonogo()
+async def test_a_recognizer_that_refuses_every_stream_is_found_out(rig: Rig) -> None:
+    """The callers would not notice, as single requests answer; the one who rolls out must. One call of the three."""
+    target = Target(url=rig.url, internal=Internal(rig.internal), public_url=PUBLIC, auth_token=TOKEN)
 
-        assert done.returncode == 1, done.stdout + done.stderr
-        assert "FAIL" in done.stdout
-        assert done.stdout.splitlines()[-1].startswith("NO-GO")
-        assert rig.flags.read_text() == FLAGS
-    finally:
-        httpx.delete(f"{rig.control}/faults").raise_for_status()
+    async def talk(conversation: Conversation) -> None:
+        await conversation.say(("שלום", "אני", "רוצה", "פגישה"))
+
+    async with httpx.AsyncClient(base_url=rig.control) as control:
+        await control.post("/faults", json={"kind": "end", "code": "PERMISSION_DENIED"})
+        try:
+            observed = await observe(target.plan(new_sid("CA")), target.internal, talk)
+        finally:
+            await control.delete("/faults")
+
+    checks = flag_on(Part("flag on", observed, ("streaming",), Limits()))
+    assert {check.name for check in checks if not check.passed} == {
+        "partials while speaking",
+        "one final per utterance",
+    }
+    assert not is_go(checks)
 
 
 @pytest.mark.timeout(120)

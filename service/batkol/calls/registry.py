@@ -110,4 +110,8 @@ class Calls:
             self._metrics.loop_lag.record(max(0.0, now - due))
             due = max(due, now - HEARTBEAT_S)
             for call in self:
-                call.heartbeat(now)
+                try:
+                    call.heartbeat(now)
+                except Exception:  # one call's fault must not stop the hearts of the others
+                    call.log.exception("[CALL] ended by a fault of ours")
+                    call.end("error", close_code=1011)

@@ -210,6 +210,8 @@ class Listener:
         if not self._half_closed and now >= self._audio_at + self._settings.no_audio_s:
             raise RefusalError(grpc.StatusCode.OUT_OF_RANGE, rules.NO_AUDIO)
         responses = [response for portion in self._portions.settle(now) for response in self._final(portion)]
+        if responses and self.finished:
+            bill(responses[-1], self.samples)
         if self._glances and self._interim_due() <= now:
             while len(self._glances) > 1 and self._glances[1].due <= now:
                 self._glances.popleft()
@@ -226,9 +228,10 @@ class Listener:
         self._finals += 1
         self._settled_until = portion.end
         self._append_interims(response)
-        if self.finished:
-            bill(response, self.samples)
-        return [response] * self._copies
+        copies = [Response() for _ in range(self._copies)]
+        for copy in copies:
+            copy.CopyFrom(response)
+        return copies
 
     def _append_interims(self, response: Any) -> None:
         if self._shown is None or self._half_closed:

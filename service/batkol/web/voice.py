@@ -19,6 +19,7 @@ APOLOGIES: Final = {
     "he": "כל הקווים תפוסים כרגע. אנא התקשרו שוב בעוד כמה דקות.",
     "": "All lines are busy at the moment. Please call again in a few minutes.",
 }
+_LONGEST_PARAMETER: Final = 480  # Twilio takes fewer than 500 characters of name and value together
 _ENDED: Final = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 
 log = structlog.get_logger()
@@ -78,9 +79,9 @@ class Webhooks:
             status_callback=f"{base}/twilio/stream-status",
             parameters={
                 "agent": settings.agent,
-                "from": form.get("From", ""),
-                "to": form.get("To", ""),
-                "direction": form.get("Direction", "inbound"),
+                "from": _fitting(form.get("From", "")),
+                "to": _fitting(form.get("To", "")),
+                "direction": _fitting(form.get("Direction", "inbound")),
             },
         )
 
@@ -117,6 +118,11 @@ def routes(settings: VoiceSettings, calls: Calls, metrics: Metrics) -> APIRouter
 
 def _base(settings: VoiceSettings, request: Request) -> str:
     return settings.public_base_url or f"http://{request.headers.get('host', 'localhost')}"
+
+
+def _fitting(value: str) -> str:
+    """Return the value, or "" for one that a `<Parameter>` cannot hold: only a flag loses by that, not the caller."""
+    return value if len(value) <= _LONGEST_PARAMETER and value.isprintable() else ""
 
 
 def _overflow(settings: VoiceSettings) -> str:

@@ -38,8 +38,14 @@ async def test_every_word_comes_back_in_finals_that_join_without_a_separator() -
     assert [final.alternatives[0].transcript for final in talk.finals] == ["שלום שלום תודה", " מתי", " איפה מחר"]
     assert {final.language_code for final in talk.finals} == {"iw-il"}
     assert all(0 < final.alternatives[0].confidence <= 1 for final in talk.finals)
-    assert [seconds(response.total_billed_time) for response in talk.responses][-1] == 15
-    assert not any(response.total_billed_time for response in talk.responses[:-1])
+
+
+async def test_the_last_response_after_a_half_close_and_no_other_names_the_time_billed() -> None:
+    async with speech_client(fast(final_latency_s=30)) as client:
+        talk = await client.stream([opening(), *spoken(HELLO.mulaw)])
+
+    assert len(talk.finals) == 3
+    assert [seconds(response.total_billed_time) for response in talk.responses][-3:] == [0, 0, 15]
 
 
 async def test_mu_law_is_heard_as_it_is() -> None:

@@ -114,6 +114,7 @@ def test_what_is_settled_takes_no_more_words() -> None:
     settled.covered = int(2.9 * SECOND)
 
     assert texts(divide(interim("שלוש", 2.9, 6), [settled, SECOND_ONE])) == [(SECOND_ONE, "שלוש")]
+    assert texts(divide(interim("שלוש", 2.9, 40), [settled])) == [(None, "שלוש")], "far behind it"
 
 
 def test_a_last_word_after_an_early_final_is_still_its_own() -> None:

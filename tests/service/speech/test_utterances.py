@@ -40,6 +40,21 @@ def test_a_final_that_came_before_the_silence_was_known_closes_it_then() -> None
     assert fall_silent(utterances, 3) == [Final(first)]
 
 
+def test_a_final_without_a_word_closes_what_is_settled_but_for_its_end() -> None:
+    utterances, first = spoken(final("שלום", 0, 2))
+
+    assert utterances.hear(Heard("", 2 * SECOND, 3 * SECOND, final=True)) == [Final(first)]
+    assert first.text == "שלום"
+
+
+def test_a_final_that_seems_to_cover_it_does_not_close_it_over_an_interim_for_the_rest() -> None:
+    utterances, first = spoken(final("אני בא", 0, 2.8), interim("מחר", 2.8, 3.1))
+
+    assert first.state is State.CLOSING
+    assert utterances.tick(3.71) == [Final(first)]
+    assert first.text == "אני בא מחר"
+
+
 def test_a_final_that_stops_short_does_not_close_it() -> None:
     utterances, first = spoken()
 

@@ -94,8 +94,9 @@ def test_speech_the_vad_did_not_see_does_not_land_in_the_sentence_being_spoken()
     assert outcomes == [Unplaced(unseen), Final(unseen), Partial(second, "אני", 61 * SECOND, 0.0)]
     assert unseen.text == "הלו"
     assert utterances.speaking is second
-    assert fall_silent(utterances, 61) == [Final(second)]
-    assert (first.text, second.text) == ("שלום", "אני")
+    utterances.hear(final("כאן", 61, 62, at=(61.5,)))
+    assert fall_silent(utterances, 62) == [Final(second)]
+    assert (first.text, second.text) == ("שלום", "אני כאן")
 
 
 class OneCurrentUtterance:

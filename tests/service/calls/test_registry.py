@@ -1,0 +1,248 @@
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from batkol.calls import registry
+from batkol.calls.call import Call, Services
+from batkol.calls.registry import Calls
+from support.calls import new_call, services, sid
+from support.waiting import until
+
+
+@dataclass
+class House:
+    services: Services
+    calls: Calls
+
+    def __post_init__(self) -> None:
+        self.made: list[Call] = []
+
+    def call(self, call_sid: str | None = None) -> Call:
+        self.made.append(new_call(self.services, call_sid))
+        return self.made[-1]
+
+    def admitted(self, call_sid: str | None = None) -> Call:
+        call = self.call(call_sid)
+        assert self.calls.admit(call)
+        return call
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    async with services() as shared:
+        house = House(shared, Calls(limit=3, metrics=shared.metrics))
+        yield house
+        for call in house.made:
+            call.discard()
+
+
+async def test_a_place_is_reserved_taken_and_left(house: House) -> None:
+    call = house.call()
+    assert house.calls.reserve(call.identity.call_sid)
+    assert len(house.calls) == 0
+    assert house.calls.admit(call)
+    assert house.calls.get(call.identity.call_sid) is call
+    assert list(house.calls) == [call]
+    house.calls.leave(call)
+
+    assert house.calls.get(call.identity.call_sid) is None
+    assert len(house.calls) == 0
+
+
+async def test_places_that_are_reserved_count(house: House) -> None:
+    for _ in range(3):
+        assert house.calls.reserve(sid())
+
+    assert not house.calls.reserve(sid())
+    assert not house.calls.admit(house.call())
+
+
+async def test_the_limit_holds_whatever_comes_at_once(house: House) -> None:
+    """Admission is one step of the event loop: nothing comes between the look and the taking."""
+    order = random.Random(7)
+    most = 0
+
+    async def caller() -> bool:
+        nonlocal most
+        call = house.call()
+        for _ in range(order.randrange(5)):
+            await asyncio.sleep(0)
+        if order.random() < 0.5 and not house.calls.reserve(call.identity.call_sid):
+            return False
+        await asyncio.sleep(0)
+        if not house.calls.admit(call):
+            house.calls.forget(call.identity.call_sid)
+            return False
+        most = max(most, len(house.calls))
+        await asyncio.sleep(0.001)
+        house.calls.leave(call)
+        return True
+
+    served = await asyncio.gather(*(caller() for _ in range(100)))
+
+    assert any(served)
+    assert not all(served)
+    assert most <= 3
+    assert house.calls._taken() == 0
+
+
+async def test_a_webhook_that_comes_twice_takes_one_place(house: House) -> None:
+    """Twilio asks again when an answer was slow."""
+    call_sid = sid()
+    assert house.calls.reserve(call_sid)
+    assert house.calls.reserve(call_sid)
+
+    assert house.calls.reserve(sid())
+    assert house.calls.reserve(sid())
+    assert not house.calls.reserve(sid())
+
+
+async def test_a_second_stream_for_a_live_call_is_refused_and_the_first_goes_on(house: House) -> None:
+    first = house.admitted()
+    second = house.call(first.identity.call_sid)
+
+    assert not house.calls.admit(second)
+    house.calls.leave(second)
+    assert house.calls.get(first.identity.call_sid) is first
+
+
+async def test_a_place_whose_stream_never_came_is_free_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "RESERVED_S", 0.05)
+    waiting = [sid() for _ in range(3)]
+    for call_sid in waiting:
+        assert house.calls.reserve(call_sid)
+    assert not house.calls.reserve(sid())
+    await until(lambda: house.calls.reserve("CA-later"))
+
+    assert house.calls._taken() == 1
+
+
+async def test_a_webhook_that_is_asked_again_keeps_its_place_from_then_on(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call_sid = sid()
+    monkeypatch.setattr(registry, "RESERVED_S", 0.05)
+    assert house.calls.reserve(call_sid)
+    monkeypatch.setattr(registry, "RESERVED_S", 30.0)
+    assert house.calls.reserve(call_sid)
+    await asyncio.sleep(0.1)
+
+    assert house.calls._taken() == 1
+
+
+async def test_an_expired_place_is_not_promised_again_when_the_house_is_full(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the caller gets a stream that is then refused: a dead one."""
+    call_sid = sid()
+    monkeypatch.setattr(registry, "RESERVED_S", 0.0)
+    assert house.calls.reserve(call_sid)
+    monkeypatch.setattr(registry, "RESERVED_S", 30.0)
+    for _ in range(3):
+        assert house.calls.admit(house.call())
+
+    assert not house.calls.reserve(call_sid)
+
+
+async def test_a_caller_who_hung_up_before_the_stream_frees_the_place(house: House) -> None:
+    waiting = [sid() for _ in range(3)]
+    for call_sid in waiting:
+        house.calls.reserve(call_sid)
+    house.calls.forget(waiting[0])
+
+    assert house.calls.reserve(sid())
+    house.calls.forget("CA-nobody")
+
+
+async def test_a_stream_from_another_pods_webhook_takes_any_free_place(house: House) -> None:
+    assert house.calls.admit(house.call())
+
+
+async def test_leaving_twice_is_leaving_once(house: House) -> None:
+    call = house.admitted()
+    house.calls.leave(call)
+    house.calls.leave(call)
+
+    assert len(house.calls) == 0
+
+
+async def test_a_drain_takes_no_new_call_but_those_it_has_promised(house: House) -> None:
+    promised = house.call()
+    house.calls.reserve(promised.identity.call_sid)
+    draining = asyncio.create_task(house.calls.drain())
+    await asyncio.sleep(0)
+
+    assert house.calls.draining
+    assert not house.calls.reserve(sid())
+    assert not house.calls.admit(house.call())
+    assert house.calls.admit(promised)
+    house.calls.leave(promised)
+    assert await draining is True
+
+
+async def test_a_drain_answers_when_the_last_call_has_ended(house: House) -> None:
+    calls = [house.admitted() for _ in range(3)]
+    draining = asyncio.create_task(house.calls.drain())
+    for call in calls:
+        await asyncio.sleep(0.005)
+        assert not draining.done()
+        house.calls.leave(call)
+
+    assert await draining is True
+
+
+async def test_a_drain_that_takes_too_long_says_so_and_goes_on_refusing(house: House) -> None:
+    call = house.admitted()
+
+    assert await house.calls.drain(0.02) is False
+    assert not house.calls.reserve(sid())
+    house.calls.leave(call)
+    assert await house.calls.drain(0.02) is True
+
+
+async def test_ending_all_tells_every_call_and_waits_for_the_last(house: House) -> None:
+    calls = [house.admitted() for _ in range(3)]
+    ending = asyncio.create_task(house.calls.end_all("drained"))
+    await asyncio.sleep(0.005)
+
+    assert [call.ended_by for call in calls] == ["drained"] * 3
+    assert not ending.done()
+    for call in calls:
+        house.calls.leave(call)
+    await ending
+
+
+async def test_every_call_has_a_heartbeat_and_the_loops_lag_is_measured(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "HEARTBEAT_S", 0.005)
+    monkeypatch.setattr("batkol.calls.call.HOLD_S", 0.02)
+    calls = [house.admitted() for _ in range(2)]
+    for call in calls:
+        call.transcription.begin(asyncio.TaskGroup())
+    running = asyncio.create_task(house.calls.run())
+    await until(lambda: all(call.audio_ms > 0 for call in calls))  # silence in place of media that does not come
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+    assert b"batkol_audio_loop_lag_seconds_count" in house.services.metrics.render()
+
+
+async def test_one_calls_fault_in_its_heartbeat_does_not_stop_the_others(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "HEARTBEAT_S", 0.005)
+    monkeypatch.setattr("batkol.calls.call.HOLD_S", 0.02)
+    broken, whole = house.admitted(), house.admitted()
+    del broken._ring
+    whole.transcription.begin(asyncio.TaskGroup())
+    running = asyncio.create_task(house.calls.run())
+    await until(lambda: running.done() or whole.audio_ms > 100)
+
+    assert not running.done()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert broken.ended_by == "error"

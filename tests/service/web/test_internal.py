@@ -1,0 +1,254 @@
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from batkol.calls.call import Call, Services
+from batkol.calls.registry import Calls
+from batkol.flags.flags import Decision, DecisionSource
+from batkol.speech.utterance import Mode, Source, State, Utterance
+from batkol.web import internal
+from batkol.web.server import listening
+from support.calls import new_call, services
+from support.waiting import until
+
+TOKEN = "a-made-up-token"
+
+
+@dataclass
+class Inside:
+    http: httpx.AsyncClient
+    calls: Calls
+    services: Services
+    port: int
+
+    def admitted(self) -> Call:
+        call = new_call(self.services)
+        assert self.calls.admit(call)
+        return call
+
+    @asynccontextmanager
+    async def following(self, path: str) -> AsyncIterator["Events"]:
+        async with self.http.stream("GET", path) as response:
+            assert response.status_code == 200
+            assert response.headers["content-type"].startswith("text/event-stream")
+            assert response.headers["cache-control"] == "no-store"
+            events = Events(response.aiter_lines())
+            await events.listening()
+            yield events
+
+
+class Events:
+    """Server-sent events, read as WHATWG HTML has them."""
+
+    def __init__(self, lines: AsyncIterator[str]) -> None:
+        self._lines = lines
+        self.comments: list[str] = []
+
+    async def listening(self) -> None:
+        async with asyncio.timeout(20):
+            assert await anext(self._lines) == ": listening"
+
+    async def next(self) -> dict[str, Any] | None:
+        """The next event with its `id` and `event` lines checked; None at the end of the stream."""
+        fields: dict[str, str] = {}
+        async with asyncio.timeout(20):
+            async for line in self._lines:
+                if line.startswith(":"):
+                    self.comments.append(line)
+                elif line:
+                    name, _, value = line.partition(": ")
+                    fields[name] = value
+                elif fields:
+                    data: dict[str, Any] = json.loads(fields["data"])
+                    assert (fields["id"], fields["event"]) == (str(data["seq"]), data["type"])
+                    return data
+        return None
+
+    async def comment(self) -> str:
+        async with asyncio.timeout(20):
+            async for line in self._lines:
+                if line.startswith(":"):
+                    return line
+        raise AssertionError("the stream ended")
+
+
+@asynccontextmanager
+async def inside(*, api_token: str = "") -> AsyncIterator[Inside]:
+    async with services() as shared:
+        calls = Calls(limit=5, metrics=shared.metrics)
+        app = FastAPI()
+        app.include_router(
+            internal.routes(calls=calls, bus=shared.bus, status=lambda: {"version": "x"}, api_token=api_token)
+        )
+        async with listening(app, "127.0.0.1", 0) as port:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20, verify=False) as http:
+                yield Inside(http, calls, shared, port)
+            for call in calls:
+                call.discard()
+                calls.leave(call)
+
+
+def utterance(**fields: Any) -> Utterance:
+    return Utterance(index=0, begin=8000, speech_at=10_400, mode=Mode.STREAMING, **fields)
+
+
+def end(call: Call) -> None:
+    call.reporter.call_ended(reason="stop", duration_s=1.0, gap_ms=0, close_code=1000)
+
+
+PATHS = ["/v1/status", "/v1/calls", "/v1/calls/CA0", "/v1/calls/CA0/events", "/v1/events"]
+
+
+@pytest.mark.parametrize("given", ["", "Bearer wrong", TOKEN, f"Basic {TOKEN}", f"bearer{TOKEN}"])
+async def test_without_the_token_nothing_is_shown(given: str) -> None:
+    async with inside(api_token=TOKEN) as house:
+        for path in PATHS:
+            answer = await house.http.get(path, headers={"Authorization": given} if given else {})
+
+            assert answer.status_code == 401
+            assert TOKEN not in answer.text
+
+
+async def test_without_the_token_nothing_is_drained() -> None:
+    async with inside(api_token=TOKEN) as house:
+        assert (await house.http.post("/v1/drain")).status_code == 401
+        assert not house.calls.draining
+
+
+async def test_with_the_token_it_answers() -> None:
+    async with inside(api_token=TOKEN) as house:
+        answer = await house.http.get("/v1/status", headers={"Authorization": f"Bearer {TOKEN}"})
+
+        assert (answer.status_code, answer.json()) == (200, {"version": "x"})
+
+
+async def test_a_call_that_is_not_live_is_not_found_and_the_answer_says_so() -> None:
+    async with inside() as house:
+        for path in ("/v1/calls/CA0", "/v1/calls/CA0/events"):
+            answer = await house.http.get(path)
+            assert answer.status_code == 404
+            assert answer.json() == {
+                "detail": "There is no live call with this SID; ended calls are not kept here."
+            }
+        assert house.services.bus.subscribers == 0
+
+
+async def test_live_calls_are_listed_without_their_numbers() -> None:
+    async with inside() as house:
+        assert (await house.http.get("/v1/calls")).json() == {"calls": []}
+        call = house.admitted()
+        answer = await house.http.get("/v1/calls")
+
+        (shown,) = answer.json()["calls"]
+        assert shown["call_sid"] == call.identity.call_sid
+        assert (shown["streaming"], shown["audio_ms"], shown["utterances_total"]) == (False, 0, 0)
+        assert "+972" not in answer.text
+
+
+async def test_a_live_call_is_shown_with_its_utterances_so_far() -> None:
+    async with inside() as house:
+        call = house.admitted()
+        decision = Decision(True, "on", "STATIC", DecisionSource.FLAG)
+        call.reporter.utterance_started(utterance(), decision)
+        call.reporter.final(utterance(state=State.DONE, end=24_000, source=Source.FINAL), "שלום עולם")
+        shown = (await house.http.get(f"/v1/calls/{call.identity.call_sid}")).json()
+
+        (only,) = shown["utterances"]
+        assert (only["index"], only["text"], only["final"], only["source"]) == (0, "שלום עולם", True, "final")
+        assert (only["begin_ms"], only["end_ms"]) == (1000, 3000)
+
+
+async def test_a_calls_events_are_streamed_to_its_end() -> None:
+    async with inside() as house:
+        call, other = house.admitted(), house.admitted()
+        async with house.following(f"/v1/calls/{call.identity.call_sid}/events") as events:
+            call.reporter.call_started(streaming=True)
+            other.reporter.call_started(streaming=True)
+            call.reporter.partial(utterance(), "של", 0.5)
+            call.reporter.final(utterance(state=State.DONE, end=24_000, source=Source.FINAL), "שלום\nעולם")
+            end(call)
+            got = [await events.next() for _ in range(4)]
+
+            assert [event and event["type"] for event in got] == ["call.started", "partial", "final", "call.ended"]
+            assert [event and event["seq"] for event in got] == [1, 2, 3, 4]
+            assert {event and event["call_sid"] for event in got} == {call.identity.call_sid}
+            assert got[2] is not None
+            assert got[2]["text"] == "שלום\nעולם"
+            assert await events.next() is None
+        await until(lambda: house.services.bus.subscribers == 0)
+
+
+async def test_all_calls_events_are_streamed_beyond_the_end_of_any() -> None:
+    async with inside() as house:
+        one, two = house.admitted(), house.admitted()
+        async with house.following("/v1/events") as events:
+            end(one)
+            two.reporter.call_started(streaming=False)
+            first, second = await events.next(), await events.next()
+
+            assert first is not None
+            assert second is not None
+            assert (first["type"], second["type"]) == ("call.ended", "call.started")
+        await until(lambda: house.services.bus.subscribers == 0)
+
+
+async def test_a_silent_stream_is_kept_open_by_comments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(internal, "KEEPALIVE_S", 0.02)
+    async with inside() as house:
+        call = house.admitted()
+        async with house.following("/v1/events") as events:
+            assert [await events.comment() for _ in range(3)] == [": still here"] * 3
+            call.reporter.call_started(streaming=False)
+            event = await events.next()
+
+            assert event is not None
+            assert event["type"] == "call.started"
+
+
+async def test_a_reader_who_leaves_is_forgotten() -> None:
+    async with inside() as house:
+        async with house.following("/v1/events"):
+            assert house.services.bus.subscribers == 1
+        await until(lambda: house.services.bus.subscribers == 0)
+
+
+async def test_a_reader_who_leaves_before_the_first_byte_is_forgotten() -> None:
+    async with inside() as house:
+        for _ in range(20):
+            _, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            writer.write(b"GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
+            await writer.drain()
+            await asyncio.sleep(0)
+            writer.transport.abort()
+        await asyncio.sleep(0.05)
+        await until(lambda: house.services.bus.subscribers == 0)
+
+
+async def test_following_a_call_that_has_just_ended_ends_too() -> None:
+    """It is still in the registry while its socket closes; its last event will not come again."""
+    async with inside() as house:
+        call = house.admitted()
+        end(call)
+        async with house.following(f"/v1/calls/{call.identity.call_sid}/events") as events:
+            assert await events.next() is None
+
+
+async def test_a_drain_answers_when_the_last_call_has_ended() -> None:
+    async with inside() as house:
+        call = house.admitted()
+        draining = asyncio.create_task(house.http.post("/v1/drain"))
+        await until(lambda: house.calls.draining)
+        assert not draining.done()
+        assert not house.calls.reserve("CA1")
+        call.discard()
+        house.calls.leave(call)
+        answer = await draining
+
+        assert (answer.status_code, answer.json()) == (200, {"draining": True, "active_calls": 0})

@@ -1,0 +1,49 @@
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import httpx
+from fastapi import FastAPI
+from prometheus_client.parser import text_string_to_metric_families
+
+from batkol.telemetry.metrics import Metrics
+from batkol.web.probes import exposition, probes
+from batkol.web.server import listening
+
+
+@asynccontextmanager
+async def asking(why_not: Callable[[], str | None] = lambda: None) -> AsyncIterator[tuple[httpx.AsyncClient, Metrics]]:
+    metrics = Metrics()
+    app = FastAPI()
+    app.include_router(probes(why_not))
+    app.include_router(exposition(metrics))
+    async with listening(app, "127.0.0.1", 0) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=False) as client:
+        yield client, metrics
+    metrics.close()
+
+
+async def test_a_living_process_is_alive_and_ready() -> None:
+    async with asking() as (client, _):
+        alive, ready = await client.get("/healthz"), await client.get("/readyz")
+
+    assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
+    assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
+
+
+async def test_a_draining_process_is_alive_and_not_ready_and_says_why() -> None:
+    reasons: list[str | None] = [None]
+    async with asking(lambda: reasons[0]) as (client, _):
+        reasons[0] = "draining"
+        alive, ready = await client.get("/healthz"), await client.get("/readyz")
+
+    assert alive.status_code == 200
+    assert (ready.status_code, ready.json()) == (503, {"status": "draining"})
+
+
+async def test_metrics_are_prometheus_text() -> None:
+    async with asking() as (client, metrics):
+        metrics.partials.add(3)
+        page = await client.get("/metrics")
+
+    assert page.headers["content-type"].startswith("text/plain; version=0.0.4")
+    values = {s.name: s.value for family in text_string_to_metric_families(page.text) for s in family.samples}
+    assert values["batkol_partials_total"] == 3

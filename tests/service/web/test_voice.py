@@ -1,0 +1,329 @@
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from structlog.testing import capture_logs
+
+from batkol.calls.call import Services
+from batkol.calls.registry import Calls
+from batkol.twilio import token
+from batkol.twilio.signature import LONGEST_FORM, MOST_FIELDS, signature
+from batkol.web.server import listening
+from batkol.web.voice import APOLOGIES, VoiceSettings, routes
+from support.calls import services
+
+OLD, NEW = "old-auth-token", "new-auth-token"
+BASE = "https://voice.example.com/prefix"
+SID, ACCOUNT = "CA" + "0" * 32, "AC" + "0" * 32
+FORM = {"CallSid": SID, "AccountSid": ACCOUNT, "From": "+972541234567", "To": "+97231234567", "Direction": "inbound"}
+
+
+@dataclass
+class Twilio:
+    http: httpx.AsyncClient
+    calls: Calls
+    services: Services
+
+    async def post(
+        self,
+        path: str = "/twilio/voice",
+        form: dict[str, str] | None = None,
+        *,
+        key: str | None = NEW,
+        query: str = "",
+        signed_url: str = "",
+        body: bytes | None = None,
+    ) -> httpx.Response:
+        """Ask as Twilio does: signed over the public URL and every field."""
+        fields = FORM if form is None else form
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        if key is not None:
+            url = signed_url or f"{BASE}{path}{query}"
+            headers["X-Twilio-Signature"] = signature(key, url, list(fields.items()))
+        return await self.http.post(path + query, content=urlencode(fields) if body is None else body, headers=headers)
+
+
+@asynccontextmanager
+async def twilio(*, limit: int = 5, **changes: Any) -> AsyncIterator[Twilio]:
+    settings: dict[str, Any] = {
+        "public_base_url": BASE,
+        "auth_tokens": (NEW, OLD),
+        "token_keys": (NEW, OLD),
+        "token_ttl_s": 60,
+        "agent": "reception",
+        "language": "he-IL",
+        "overflow_url": "",
+    }
+    async with services() as shared:
+        calls = Calls(limit=limit, metrics=shared.metrics)
+        app = FastAPI()
+        app.include_router(routes(VoiceSettings(**{**settings, **changes}), calls, shared.metrics))
+        async with (
+            listening(app, "127.0.0.1", 0) as port,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=False) as http,
+        ):
+            yield Twilio(http, calls, shared)
+
+
+def twiml(answer: httpx.Response) -> ET.Element:
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("text/xml")
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    root = ET.fromstring(answer.content)
+    assert root.tag == "Response"
+    return root
+
+
+def parameters(root: ET.Element) -> dict[str, str]:
+    return {p.attrib["name"]: p.attrib["value"] for p in root.iter("Parameter")}
+
+
+# -- the answer --------------------------------------------------------------------------------------------------
+
+
+async def test_a_call_is_connected_to_the_media_stream() -> None:
+    async with twilio() as caller:
+        root = twiml(await caller.post())
+
+        stream = root.find("Connect/Stream")
+        assert stream is not None
+        assert stream.attrib["url"] == "wss://voice.example.com/prefix/twilio/media"
+        assert stream.attrib["statusCallback"] == f"{BASE}/twilio/stream-status"
+        assert {**parameters(root), "token": ""} == {
+            "token": "",
+            "agent": "reception",
+            "from": "+972541234567",
+            "to": "+97231234567",
+            "direction": "inbound",
+        }
+
+
+async def test_its_token_opens_this_call_and_no_other_and_not_for_long() -> None:
+    async with twilio() as caller:
+        given = parameters(twiml(await caller.post()))["token"]
+
+    token.verify([NEW], given, SID, ACCOUNT, time.time())
+    token.verify([OLD, NEW], given, SID, ACCOUNT, time.time())
+    for keys, call, account, now in (
+        ([OLD], SID, ACCOUNT, time.time()),
+        ([NEW], "CA1", ACCOUNT, time.time()),
+        ([NEW], SID, "AC1", time.time()),
+        ([NEW], SID, ACCOUNT, time.time() + 62),
+    ):
+        with pytest.raises(token.TokenError):
+            token.verify(keys, given, call, account, now)
+
+
+async def test_the_call_has_a_place_when_it_is_answered() -> None:
+    async with twilio(limit=1) as caller:
+        twiml(await caller.post())
+
+        assert not caller.calls.reserve("CA-another")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"From": "sip:" + "x" * 600 + "@example.com"},
+        {"To": "bad\x00number"},
+        {"From": '<&"\'>'},
+        {"From": "שלום"},
+        {"Direction": ""},
+    ],
+)
+async def test_a_caller_with_a_strange_number_is_still_answered(given: dict[str, str]) -> None:
+    """What cannot be a `<Parameter>` is left out; losing the call would be worse."""
+    form = {**FORM, **given}
+    async with twilio() as caller:
+        root = twiml(await caller.post(form=form))
+
+        assert root.find("Connect/Stream") is not None
+        assert "token" in parameters(root)
+
+
+# -- overflow ----------------------------------------------------------------------------------------------------
+
+
+async def test_the_call_over_the_limit_hears_an_apology_in_hebrew() -> None:
+    async with twilio(limit=1) as caller:
+        await caller.post()
+        with capture_logs() as logs:
+            root = twiml(await caller.post(form={**FORM, "CallSid": "CA1"}))
+
+        say = root.find("Say")
+        assert say is not None
+        assert (say.text, say.attrib["language"]) == (APOLOGIES["he"], "he-IL")
+        assert root.find("Connect") is None
+        assert root.find("Hangup") is not None
+        assert [line["log_level"] for line in logs] == ["warning"]
+        assert "+972" not in repr(logs)
+
+
+async def test_or_in_english_for_others() -> None:
+    async with twilio(limit=1, language="en-US") as caller:
+        await caller.post()
+        say = twiml(await caller.post(form={**FORM, "CallSid": "CA1"})).find("Say")
+
+        assert say is not None
+        assert (say.text, say.attrib["language"]) == (APOLOGIES[""], "en-US")
+
+
+async def test_or_is_sent_elsewhere() -> None:
+    url = "https://other.example.com/voice?a=1&b=2"
+    async with twilio(limit=1, overflow_url=url) as caller:
+        await caller.post()
+        redirect = twiml(await caller.post(form={**FORM, "CallSid": "CA1"})).find("Redirect")
+
+        assert redirect is not None
+        assert redirect.text == url
+
+
+async def test_while_draining_every_new_call_is_one_over_the_limit() -> None:
+    async with twilio() as caller:
+        await caller.calls.drain()
+        assert twiml(await caller.post()).find("Say") is not None
+
+
+async def test_a_call_that_ended_before_its_stream_frees_its_place() -> None:
+    async with twilio(limit=1) as caller:
+        await caller.post()
+        answer = await caller.post("/twilio/status", {**FORM, "CallStatus": "completed"})
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert caller.calls.reserve("CA-another")
+
+
+async def test_a_call_that_only_rings_keeps_it() -> None:
+    async with twilio(limit=1) as caller:
+        await caller.post()
+        await caller.post("/twilio/status", {**FORM, "CallStatus": "ringing"})
+        assert not caller.calls.reserve("CA-another")
+
+
+async def test_a_stream_that_failed_is_said_and_frees_its_place() -> None:
+    async with twilio(limit=1) as caller:
+        await caller.post()
+        form = {**FORM, "StreamEvent": "stream-error", "StreamError": "31920"}
+        with capture_logs() as logs:
+            assert (await caller.post("/twilio/stream-status", form)).status_code == 204
+        assert [(line["log_level"], line["err"]) for line in logs] == [("error", "31920")]
+        assert caller.calls.reserve("CA-another")
+
+
+# -- signatures --------------------------------------------------------------------------------------------------
+
+PATHS = ["/twilio/voice", "/twilio/status", "/twilio/stream-status"]
+
+
+@pytest.mark.parametrize("key", ["wrong", None])
+async def test_a_wrong_signature_or_none_is_refused(key: str | None) -> None:
+    async with twilio() as caller:
+        for path in PATHS:
+            with capture_logs() as logs:
+                answer = await caller.post(path, key=key)
+
+            assert answer.status_code == 403
+            assert "check PUBLIC_BASE_URL and the auth token" in answer.text
+            assert caller.calls._taken() == 0
+            assert NEW not in answer.text + repr(logs)
+            assert "+972" not in repr(logs)
+        assert b'reason="signature"' in caller.services.metrics.render()
+
+
+async def test_during_rotation_both_tokens_sign() -> None:
+    async with twilio() as caller:
+        for path in PATHS:
+            for key in (NEW, OLD):
+                assert (await caller.post(path, key=key)).status_code in {200, 204}
+
+
+async def test_blank_fields_are_signed_too() -> None:
+    async with twilio() as caller:
+        twiml(await caller.post(form={**FORM, "CallerName": "", "FromCity": "", "Digits": " 1 "}))
+
+
+async def test_a_field_that_was_taken_out_on_the_way_breaks_the_signature() -> None:
+    async with twilio() as caller:
+        body = urlencode({name: value for name, value in FORM.items() if name != "To"}).encode()
+        assert (await caller.post(body=body)).status_code == 403
+
+
+async def test_a_query_string_is_signed_too() -> None:
+    async with twilio() as caller:
+        twiml(await caller.post(query="?tenant=a%20b&x="))
+        answer = await caller.post(query="?tenant=1", signed_url=f"{BASE}/twilio/voice?tenant=2")
+        assert answer.status_code == 403
+
+
+async def test_the_url_is_the_configured_one_and_not_the_proxys() -> None:
+    async with twilio() as caller:
+        local = str(caller.http.base_url).rstrip("/")
+        assert (await caller.post(signed_url=f"{local}/twilio/voice")).status_code == 403
+
+
+async def test_without_signatures_anybody_is_answered() -> None:
+    async with twilio(auth_tokens=(), public_base_url="") as caller:
+        root = twiml(await caller.post(key=None))
+
+        stream = root.find("Connect/Stream")
+        assert stream is not None
+        assert stream.attrib["url"] == f"ws://127.0.0.1:{caller.http.base_url.port}/twilio/media"
+
+
+# -- what is not a form of Twilio's ------------------------------------------------------------------------------
+
+
+async def test_a_webhook_without_a_call_is_refused() -> None:
+    async with twilio() as caller:
+        answer = await caller.post(form={"AccountSid": ACCOUNT})
+
+        assert answer.status_code == 400
+        assert "CallSid" in answer.text
+
+
+async def test_a_form_with_too_many_fields_is_refused() -> None:
+    async with twilio() as caller:
+        body = "&".join(f"a{n}=1" for n in range(MOST_FIELDS + 1)).encode()
+        assert (await caller.post(body=body)).status_code == 400
+
+
+async def test_a_form_that_is_too_long_is_refused_before_it_is_all_read() -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(1000):
+            yield b"x" * LONGEST_FORM
+
+    async with twilio() as caller:
+        try:
+            answer = await caller.http.post("/twilio/voice", content=endless())
+        except (httpx.WriteError, httpx.RemoteProtocolError, httpx.ReadError):
+            return  # refused so early that the rest could not be sent
+        assert answer.status_code == 413
+
+
+async def test_a_form_just_over_the_limit_is_refused_with_a_sentence() -> None:
+    async with twilio() as caller:
+        answer = await caller.post(body=b"x" * (LONGEST_FORM + 1))
+
+        assert answer.status_code == 413
+
+
+NO_FORMS = [b"", b"\xff\xfe=\xff", b"%%%%", b"a=%zz&=&&&", b"{}", bytes(range(256)) * 10]
+
+
+@pytest.mark.parametrize(("signed", "status"), [((NEW,), 403), ((), 400)])
+async def test_bytes_that_are_no_form_are_refused(signed: tuple[str, ...], status: int) -> None:
+    async with twilio(auth_tokens=signed) as caller:
+        for body in NO_FORMS:
+            assert (await caller.post(body=body)).status_code == status
+
+
+async def test_a_webhook_is_posted() -> None:
+    async with twilio() as caller:
+        for path in PATHS:
+            assert (await caller.http.get(path)).status_code == 405
