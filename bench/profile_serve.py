@@ -81,7 +81,7 @@ async def _perf(pid: int, seconds: float, folder: Path) -> str:
     record = ["perf", "record", "-q", "-F", "999", "-p", str(pid), "-o", data, "--", "sleep", str(seconds - 1)]
     await asyncio.to_thread(subprocess.run, record, check=True, capture_output=True)
     shown = ""
-    for order, limit in (("comm,dso", "0.7"), ("dso,symbol", "0.4")):
+    for order, limit in (("comm,dso", "0.7"), ("dso,symbol", "0.15")):
         command = ["perf", "report", "-i", data, "--sort", order, "--percent-limit", limit, "--stdio"]
         done = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, text=True)
         shown += "\n".join(line for line in done.stdout.splitlines() if line.strip() and not line.startswith("#")) + "\n\n"

@@ -65,7 +65,7 @@ class Stage:
 async def run(console: Console, *, stay: bool) -> int:
     """Run the demo; returns 0 if every word was right and every flip took effect. Cancelling it ends everything."""
     home = Path(tempfile.mkdtemp(prefix="batkol-demo-"))
-    kept = True
+    passed: bool | None = None
     console.print("Starting a double of Google's speech service, and Batkol itself …")
     try:
         async with _stage(home) as stage:
@@ -75,12 +75,14 @@ async def run(console: Console, *, stay: bool) -> int:
             passed = _judge(console, observed)
             if stay:
                 await _stay(console, stage)
-        kept = not passed
+    except asyncio.CancelledError:
+        passed = True  # Ctrl-C: there is nothing to look into
+        raise
     finally:
-        if kept:
-            console.print(f"The service's log is kept: {home / 'service.log'}", soft_wrap=True)
-        else:
+        if passed:
             shutil.rmtree(home)
+        else:
+            console.print(f"The service's log is kept: {home / 'service.log'}", soft_wrap=True)
     return 0 if passed else 1
 
 

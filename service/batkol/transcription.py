@@ -40,11 +40,11 @@ from batkol.speech.utterances import (
     Final as Finished,
 )
 
-TAIL: Final = SAMPLE_RATE // 5
-"""A single request gets 200 ms beyond the end of speech: consonants die away slowly."""
-
 HEAD: Final = SAMPLE_RATE // 2
-"""And half a second before the pre-roll: a detector that woke up late costs the first word otherwise."""
+"""A single request begins half a second before the pre-roll: a detector that woke up late costs the first word."""
+
+TAIL: Final = SAMPLE_RATE
+"""And goes on for up to a second after the end of speech, as far as it was heard: the hang-over is there anyway."""
 
 
 class Recognizer(Protocol):

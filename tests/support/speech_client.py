@@ -102,6 +102,7 @@ class Client:
                     wait.cancel()
 
         metadata = [("x-batkol-call-sid", call)] if call else []
+        answers: Any = None
         try:
             answers = await self.google.streaming_recognize(requests=send(), retry=None, timeout=20, metadata=metadata)
             async for response in answers:
@@ -109,6 +110,8 @@ class Client:
         except GoogleAPICallError as error:
             talk.error = error
         finally:
+            if answers is not None:
+                answers.cancel()  # before the generator ends: who leaves does not half-close
             over.set()
         return talk
 

@@ -76,6 +76,7 @@ class Call:
         self.started_at = self._loop.time()
         self._accounted_to = self.started_at  # the clock up to which audio, or silence in its place, is in the ring
         self._heard = False
+        self._gone = False  # nothing can be asked any more
         self._over = asyncio.Event()
         self.ended_by = ""
         self._close_code = 1011
@@ -201,6 +202,7 @@ class Call:
 
     def discard(self) -> None:
         """There is no place for this call: it never was."""
+        self._gone = True
         self._ear.close()
 
     async def run(self, socket: Socket, direct: Direct | None = None) -> None:
@@ -226,6 +228,7 @@ class Call:
                 await self._ear.finish()
                 await self.transcription.finish()
         finally:
+            self._gone = True
             self._ear.close()
             self._report_end()
         if self.ended_by != "dropped":
@@ -253,6 +256,8 @@ class Call:
         return self._services.flags.streaming(self._context)
 
     def _on_speech(self, event: SpeechEvent) -> None:
+        if self._gone:
+            return
         if isinstance(event, SpeechStarted):
             self.transcription.speech_started(event.at, event.speech_at)
         else:

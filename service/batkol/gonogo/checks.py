@@ -106,6 +106,8 @@ def _call(part: Part) -> Iterable[Check]:
     )
     counts = Counter(violation.code for violation in report.violations)
     listed = ", ".join(f"{code} ×{count}" for code, count in sorted(counts.items()))
+    fallbacks = str(ended.fallbacks) if ended else "no call.ended"
+    yield part.check("nothing fell back", fallbacks == "0", fallbacks, "0")
     warnings = "\n".join(f"Twilio {violation.code}: {violation.text}" for violation in report.violations)
     yield part.check("nothing Twilio would warn of", report.clean, listed or "0 warnings", "0 warnings", warnings)
 

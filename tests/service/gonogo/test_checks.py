@@ -24,7 +24,7 @@ def part(modes: tuple[str, ...], **changes: Any) -> Part:
     given: dict[str, Any] = {
         "gap_s": 0.2, "partials": 8, "text": "שלום תודה.", "sources": None, "sessions": int("streaming" in modes),
         "closed_by": "caller", "close_code": 1000, "ended": True, "lines": None, "streams_left": 0, "limits": Limits(),
-        "heard": modes, "violation": False,
+        "heard": modes, "violation": False, "fallbacks": 0,
     } | changes  # fmt: skip
     report = CallReport(SID, 0.02, outcome=Outcome.COMPLETED, streams=1)
     report.closed_by, report.close_code = given["closed_by"], given["close_code"]
@@ -37,7 +37,7 @@ def part(modes: tuple[str, ...], **changes: Any) -> Part:
     if given["ended"]:
         watch.hear(
             CallEnded(call_sid=SID, seq=9, at=9.0, reason="stop", duration_s=6.0, utterances=2, words=4, finals={},
-                      fallbacks=0, sessions=given["sessions"], gap_ms=0, close_code=1000)
+                      fallbacks=given["fallbacks"], sessions=given["sessions"], gap_ms=0, close_code=1000)
         )  # fmt: skip
     said = tuple(Said(("שלום", "תודה"), 4000 * index + 300, 4000 * index + 2300) for index in range(len(modes)))
     return Part("a call", Observed(report, watch, said), modes, given["limits"], given["lines"], given["streams_left"])
@@ -94,6 +94,7 @@ def test_a_call_as_it_should_be_passes(judge: Callable[[Part], list[Check]], mod
         ({"streams_left": 1}, ["streaming session closed once"]),
         ({"close_code": 1006}, ["stream open to the end, closed cleanly"]),
         ({"closed_by": "server"}, ["stream open to the end, closed cleanly"]),
+        ({"fallbacks": 1}, ["nothing fell back"]),
         ({"violation": True}, ["nothing Twilio would warn of"]),
         ({"sources": {"streaming": "single"}}, ["one final per utterance"]),
         ({"heard": ("streaming", "single")}, ["mode of each utterance"]),

@@ -2,81 +2,45 @@
 
 import asyncio
 import gzip
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from batkol.errors import UpstreamError
 from batkol.whisper.http import WhisperServer
 from batkol.whisper.wav import wav
+from support.answering import Answer, answering, http, text
 
-Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 SPEECH = bytes(range(256)) * 40
 
 
-def http(status: str, body: bytes, *headers: str) -> Answer:
-    """Answer with this."""
-    head = "\r\n".join([f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers, "", ""])
-
-    async def answer(writer: asyncio.StreamWriter) -> None:
-        writer.write(head.encode() + body)
-
-    return answer
-
-
-def text(words: str) -> Answer:
-    return http("200 OK", json.dumps({"text": words}).encode(), "Content-Type: application/json")
-
-
 @asynccontextmanager
-async def whisper(answer: Answer, *, timeout: float = 20, api_key: str = "") -> AsyncIterator[WhisperServer]:
-    """Serve one answer to everybody; what was asked is kept on the client as `asked`."""
-    asked: list[bytes] = []
-    serving: set[asyncio.Task[None] | None] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        serving.add(asyncio.current_task())
-        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
-            asked.append(head + await reader.readexactly(length))
-            await answer(writer)
-            await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    client = WhisperServer(
-        url=f"http://127.0.0.1:{port}", model="whisper-1", language="he", api_key=api_key, timeout=timeout
-    )
-    client.asked = asked  # type: ignore[attr-defined]
-    try:
-        async with asyncio.timeout(40):
-            yield client
-    finally:
-        await client.close()
-        server.close()
-        await server.wait_closed()
-        for task in serving:
-            if task is not None:
-                task.cancel()
-                await asyncio.wait([task])
+async def whisper(
+    answer: Answer, *, patience: float = 20, api_key: str = ""
+) -> AsyncIterator[tuple[WhisperServer, list[bytes]]]:
+    """A client, and what it asked."""
+    async with answering(answer) as (url, asked):
+        client = WhisperServer(url=url, model="whisper-1", language="he", api_key=api_key, timeout=patience)
+        try:
+            async with asyncio.timeout(40):
+                yield client, asked
+        finally:
+            await client.close()
 
 
-async def refusal(answer: Answer, *, timeout: float = 20) -> UpstreamError:
-    async with whisper(answer, timeout=timeout) as client:
+async def refusal(answer: Answer, *, patience: float = 20) -> UpstreamError:
+    async with whisper(answer, patience=patience) as (client, _):
         with pytest.raises(UpstreamError) as raised:
             await client.recognize(SPEECH)
     return raised.value
 
 
 async def test_an_utterance_is_asked_for_as_openai_has_it() -> None:
-    async with whisper(text(" שלום עולם\n"), api_key="key") as client:
+    async with whisper(text(" שלום עולם\n"), api_key="key") as (client, asked):
         assert await client.recognize(SPEECH) == "שלום עולם"
 
-        (request,) = client.asked  # type: ignore[attr-defined]
+        (request,) = asked
     assert request.startswith(b"POST /v1/audio/transcriptions HTTP/1.1\r\n")
     assert b"authorization: bearer key\r\n" in request.lower()
     assert b'name="model"\r\n\r\nwhisper-1' in request
@@ -85,14 +49,14 @@ async def test_an_utterance_is_asked_for_as_openai_has_it() -> None:
 
 
 async def test_without_a_key_none_is_sent() -> None:
-    async with whisper(text("כן")) as client:
+    async with whisper(text("כן")) as (client, asked):
         await client.recognize(SPEECH)
 
-        assert b"authorization" not in client.asked[0].lower()  # type: ignore[attr-defined]
+        assert b"authorization" not in asked[0].lower()
 
 
 async def test_silence_is_an_empty_text() -> None:
-    async with whisper(text("  ")) as client:
+    async with whisper(text("  ")) as (client, _):
         assert await client.recognize(SPEECH) == ""
 
 
@@ -119,7 +83,7 @@ async def test_no_answer_in_time_is_a_deadline() -> None:
     async def never(writer: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()
 
-    error = await refusal(never, timeout=0.2)
+    error = await refusal(never, patience=0.2)
 
     assert (error.reason, error.retryable) == ("deadline", True)
 
@@ -179,7 +143,7 @@ async def test_an_answer_that_claims_to_be_compressed_and_is_not_is_malformed() 
 
 async def test_a_compressed_answer_is_read() -> None:
     answer = http("200 OK", gzip.compress('{"text": "כן"}'.encode()), "Content-Encoding: gzip")
-    async with whisper(answer) as client:
+    async with whisper(answer) as (client, _):
         assert await client.recognize(SPEECH) == "כן"
 
 
