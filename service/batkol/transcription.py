@@ -98,6 +98,7 @@ class Transcription:
         self._debounce: dict[int, Debouncer] = {}
         self._stability = 0.0
         self._session: StreamingSTTSession | None = None
+        self._wanted = True  # what the flag said last
         self._cool_off = CoolOff()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -115,7 +116,8 @@ class Transcription:
 
     def start(self) -> None:
         """The first media is there: open the session if the flag says so."""
-        if self._decide().enabled:
+        self._wanted = self._decide().enabled
+        if self._wanted:
             self._open(0)
 
     def hear(self, until: int) -> None:
@@ -135,12 +137,13 @@ class Transcription:
         if self._utterances.speaking is not None:
             return
         decision = self._decide()
+        self._wanted = decision.enabled
         streaming = decision.enabled and self._cool_off.allows(self._loop.time())
         if streaming and self._session is None:
             self._open(begin)
         utterance = self._utterances.begin(begin, speech_at, Mode.STREAMING if streaming else Mode.SINGLE)
         self._audience.utterance_started(utterance, decision)
-        self._retire_session(decision)
+        self._retire_session()
 
     def speech_ended(self, end: int) -> None:
         """The caller fell silent after sample `end`: everything heard is flushed at once."""
@@ -208,13 +211,14 @@ class Transcription:
         self._audience.fell_back("streaming", error.reason)
         for utterance in self._utterances.open:
             if utterance.mode is Mode.STREAMING:
+                asked = utterance.give_up is None  # it was missed before, and its answer is on the way
                 self._utterances.leave_stream(utterance)
-                if utterance.state is State.CLOSING:
+                if utterance.state is State.CLOSING and not asked:
                     self._ask(utterance)
 
-    def _retire_session(self, decision: Decision) -> None:
+    def _retire_session(self) -> None:
         """The flag is off and no utterance needs the session: end it."""
-        if decision.enabled or self._session is None:
+        if self._wanted or self._session is None:
             return
         if not any(u.mode is Mode.STREAMING for u in self._utterances.open):
             session, self._session = self._session, None
@@ -280,6 +284,7 @@ class Transcription:
                     self._ask(utterance)
                 case Unplaced(utterance):
                     self._audience.utterance_started(utterance, None)
+        self._retire_session()
         self._arm()
 
     def _send_partial(self, utterance: Utterance, text: str | None) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from batkol.calls.events import CallStarted, FinalText
-from batkol.simulators.caller import Caller, Ending
+from batkol.calls.events import CallStarted, KeyPressed, MarkPlayed
+from batkol.simulators.caller import Caller, Ending, place_call
 from batkol.simulators.voice import script
-from support.stack import Stack, stack, words_of, write_tuning
+from support.stack import stack, words_of, write_tuning
 
 HELLO = script([["שלום", "אני", "רוצה", "לקבוע", "תור"], ["מתי", "רופא", "היום"]], gap_ms=900)
 
@@ -61,11 +61,9 @@ async def test_a_flip_takes_effect_at_the_next_utterance_of_a_call_in_progress(t
         async def talk(caller: Caller) -> None:
             for number, part in enumerate(parts):
                 await caller.say(part.mulaw)
-                finals = up.heard.events[caller.plan.call_sid]
-                await up.heard.until(lambda n=number, e=finals: sum(isinstance(x, FinalText) for x in e) > n)
-                on = number == 1
+                await up.heard.has_finals(caller.plan.call_sid, number + 1)
                 before = up.service.live.status().flags_revision
-                up.flip(on=on)
+                up.flip(on=number == 1)
                 async with asyncio.timeout(5):
                     while up.service.live.status().flags_revision == before:
                         await asyncio.sleep(0.02)
@@ -153,7 +151,6 @@ async def test_the_call_over_the_limit_hears_an_apology_and_never_a_dead_stream(
     async with stack(tmp_path, max_calls=1) as up:
         first = asyncio.create_task(up.call(HELLO.mulaw))
         await up.heard.until(lambda: any(isinstance(e, CallStarted) for es in up.heard.events.values() for e in es))
-        from batkol.simulators.caller import place_call
 
         refused = await place_call(up.plan(HELLO.mulaw))
 
@@ -165,8 +162,6 @@ async def test_the_call_over_the_limit_hears_an_apology_and_never_a_dead_stream(
 
 async def test_keys_and_marks_reach_subscribers_and_sound_reaches_the_caller(tmp_path: Path) -> None:
     """The outbound half: sound, a mark that comes back when it was played, and keys coming in."""
-    from batkol.calls.events import KeyPressed, MarkPlayed
-
     async with stack(tmp_path) as up:
 
         async def talk(caller: Caller) -> None:
@@ -185,7 +180,3 @@ async def test_keys_and_marks_reach_subscribers_and_sound_reaches_the_caller(tmp
         assert report.marks == ["greeting"]
         assert report.clean
         assert [key.digit for key in up.heard.of(report.call_sid, KeyPressed)] == ["5"]
-
-
-async def is_idle(up: Stack) -> bool:
-    return len(up.service.calls) == 0

@@ -247,7 +247,9 @@ async def test_a_flip_to_off_spares_the_utterance_under_way_and_ends_the_session
         await talk.begin(0)
         talk.on = False
         await talk.end(0)
+        await talk.feed(talk.spoken.utterances[0].end + 7600)
         await until(lambda: 0 in talk.told.texts)
+        assert talk.transcription.session_open
         await talk.say(1)
         await until(lambda: talk.told.closed == 1)
 
@@ -263,10 +265,13 @@ async def test_a_session_that_no_utterance_needs_any_more_ends_with_the_last_tha
         await talk.say(0, settle=False)
         talk.on = False
         await talk.say(1)
+        assert (talk.told.closed, talk.transcription.session_open) == (0, True)
         await until(lambda: len(talk.told.texts) == 2)
+        assert not talk.transcription.session_open
         await until(lambda: talk.told.closed == 1)
 
         talk.right(0, 1)
+        assert talk.told.steps == []
 
 
 async def test_on_again_opens_a_session_for_the_next_utterance() -> None:
@@ -532,8 +537,9 @@ async def test_a_new_tuning_holds_for_the_call_in_progress() -> None:
     async with talking() as talk:
         await talk.feed(8000)
         talk.tuning = Tuning(batch_ms=500, final_timeout_ms=4000, partial_debounce_ms=0)
-        await talk.say(0)
-        await talk.say(1)
+        await talk.say(0, settle=False)
+        await talk.say(1, settle=False)
+        await talk.transcription.finish()
 
         talk.right(0, 1)
         assert talk.transcription._utterances.patience.final == 4.0

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-from batkol.twilio.signature import signature
 from websockets.asyncio.client import ClientConnection, connect
 
+from batkol.twilio.signature import signature
 from support.stack import PUBLIC, TOKEN, Stack
 
 ACCOUNT = "AC" + "0" * 32

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+
 from batkol.app import Service, running
 from batkol.calls.events import CallEnded, Event, FinalText, PartialText, RevisedText, UtteranceStarted
 from batkol.settings import Settings
 from batkol.simulators.caller import CallPlan, CallReport, Script, place_call
-from batkol.simulators.speech_double import DoubleSettings, SpeechDouble
+from batkol.simulators.speech_double import SpeechDouble
+from batkol.simulators.speech_settings import DoubleSettings
 from batkol.simulators.voice import Spoken
 
 TOKEN = "a made-up auth token"
@@ -51,6 +53,10 @@ class Heard:
             while not happened():
                 self.changed.clear()
                 await self.changed.wait()
+
+    async def has_finals(self, call_sid: str, count: int) -> None:
+        """Wait until the call has had that many finals."""
+        await self.until(lambda: len(self.of(call_sid, FinalText)) >= count)
 
 
 def plain(text: str) -> str:

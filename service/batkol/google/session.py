@@ -21,6 +21,7 @@ from batkol.audio.batch import Batcher
 from batkol.audio.ring import Ring
 from batkol.google import wire
 from batkol.google.channels import Channels
+from batkol.google.ending import Ending
 from batkol.google.errors import Next, SpeechError, ended, translate
 from batkol.speech.results import Heard
 from batkol.speech.timeline import Timeline
@@ -109,10 +110,10 @@ class StreamingSTTSession:
         """
         try:
             with self._speech.channels.lease() as client:
-                stream = await self._open(client)
+                stream, ending = await self._open(client)
                 self._log.info("[STT] Streaming session started", model=self._speech.config.model)
                 try:
-                    await self._converse(stream)
+                    await self._converse(stream, ending)
                 finally:
                     stream.cancel()
                     self._log.info("[STT] Streaming session closed", audio_s=self._seconds(), skipped=self.skipped)
@@ -128,26 +129,28 @@ class StreamingSTTSession:
         self._more.set()
         await self._ended.wait()
 
-    async def _open(self, client: Any) -> Any:
+    async def _open(self, client: Any) -> tuple[Any, Ending]:
         # The transport's own callable, which has no retry either: the client's wrapper hands out the stream only
         # when it is connected, so one that was given up while it waited would open later and stay.
         stream = client.transport.streaming_recognize(timeout=STREAM_TIMEOUT)
+        ending = Ending(stream)
         try:
             async with asyncio.timeout(self._speech.open_timeout):
                 await stream.wait_for_connection()
                 with suppress(asyncio.InvalidStateError):  # refused already: `_read` has the reason
                     await stream.write(wire.opening(self._speech.config))
         except (grpc.RpcError, TimeoutError) as error:
+            failed = ending.error(error)
             stream.cancel()
-            raise translate(error) from error
+            raise failed from error
         except asyncio.CancelledError:
             stream.cancel()
             raise
-        return stream
+        return stream, ending
 
-    async def _converse(self, stream: Any) -> None:
+    async def _converse(self, stream: Any, ending: Ending) -> None:
         sending = asyncio.create_task(self._send(stream), name="stt.send")
-        reading = asyncio.create_task(self._read(stream), name="stt.read")
+        reading = asyncio.create_task(self._read(stream, ending), name="stt.read")
         try:
             await asyncio.wait((sending, reading), return_when=asyncio.FIRST_COMPLETED)
             if sending.done() and (fault := sending.exception()) is not None:
@@ -194,12 +197,12 @@ class StreamingSTTSession:
         self._cursor = end
         return mulaw.decode_to_bytes(taken)
 
-    async def _read(self, stream: Any) -> None:
+    async def _read(self, stream: Any, ending: Ending) -> None:
         try:
             while (response := await stream.read()) is not grpc.aio.EOF:
                 self._hear(cloud_speech.StreamingRecognizeResponse.pb(response))
         except grpc.RpcError as error:
-            raise translate(error) from error
+            raise ending.error(error) from error
 
     def _hear(self, response: Any) -> None:
         if response.error.code:  # a google.rpc.Status inside a response: the stream is over

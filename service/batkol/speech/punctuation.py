@@ -10,7 +10,8 @@ known limit.
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
 _MARKS: Final = (".", "?", "!", "…", ":", ";", ",")
 
@@ -103,10 +104,8 @@ _NOT_TAGS: Final = frozenset([("זה", "נכון"), ("לא", "נכון"), ("הכ
 _TAG_NEEDS: Final = 3  # words: «נכון» alone is an answer, not a question
 
 
-class Punctuate(Protocol):
-    """Finishes the text of a final. Must not raise and must keep every word."""
-
-    def __call__(self, text: str) -> str: ...
+Punctuate = Callable[[str], str]
+"""Finishes the text of a final: keeps every word. One that raises is logged, and the text goes out as it is."""
 
 
 def punctuate(text: str) -> str:

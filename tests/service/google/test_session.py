@@ -448,6 +448,24 @@ async def test_a_stream_that_is_refused_at_once_says_why_and_is_not_asked_for_ag
         assert len(rig.google.streams) == 1
 
 
+@pytest.mark.parametrize(("code", "text", "next_step"), ENDS)
+async def test_a_stream_that_ends_under_a_write_keeps_its_status(
+    code: grpc.StatusCode, text: str, next_step: Next
+) -> None:
+    """grpc.aio says INTERNAL then, which is tried again: a quota would be stormed, a wrong model asked for for ever."""
+
+    async def end(stream: ServedStream) -> None:
+        await stream.read()
+        await stream.abort(code, text)
+
+    async with rigged(end) as rig:
+        rig.speak(60 * SECOND)  # so that audio is being written all the time
+        with pytest.raises(SpeechError) as raised:
+            await rig.session.run()
+
+        assert raised.value.next is next_step
+
+
 async def test_nobody_listening_at_googles_address_is_an_unavailable_stream() -> None:
     async with rigged() as rig:
         rig.channels._endpoint = "127.0.0.1:9"
