@@ -15,7 +15,7 @@ demo: $(STAMP)  ## one Hebrew call, everything embedded (ARGS=--stay keeps it up
 	$(BIN)/batkol demo $(ARGS)
 
 test: $(STAMP)  ## every test
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses 4 --dist worksteal $(ARGS)
 
 lint: $(STAMP)  ## lint, format, types, import contracts
 	$(BIN)/ruff check .

@@ -27,13 +27,3 @@ def usage(pid: int) -> Usage:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     cpu = (int(fields[11]) + int(fields[12])) / _TICK  # utime and stime are fields 14 and 15
     return Usage(time.monotonic(), cpu, int(fields[21]) * _PAGE, int(fields[17]))
-
-
-def core_busy(core: int) -> tuple[float, float]:
-    """Return the seconds that a core has been busy since boot, and those it has been in all."""
-    for line in Path("/proc/stat").read_text().splitlines():
-        name, *counted = line.split()
-        if name == f"cpu{core}":
-            ticks = [int(count) for count in counted[:8]]  # user nice system idle iowait irq softirq steal
-            return (sum(ticks) - ticks[3] - ticks[4]) / _TICK, sum(ticks) / _TICK
-    raise ValueError(f"this machine has no core {core}")

@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    speech_stream.Hearing = Hearing  # type: ignore[misc,assignment]
+    vars(speech_stream)["Hearing"] = Hearing
     uvloop.run(serve(given.port, given.out))
 
 

@@ -36,7 +36,8 @@ class Spread(msgspec.Struct):
         if not ordered:
             return None
         last = len(ordered) - 1
-        return cls(len(ordered), *(ordered[round(last * share)] for share in (0.5, 0.95, 0.99)), ordered[-1])
+        p50, p95, p99 = (ordered[round(last * share)] for share in (0.5, 0.95, 0.99))
+        return cls(len(ordered), p50, p95, p99, ordered[-1])
 
 
 class Words(msgspec.Struct):

@@ -45,10 +45,14 @@ class Measured(msgspec.Struct):
     rss_after: int
     threads: int
     load_share: float  # of core 1 that the load and the recognizer took
-    core_share: float  # of core 1 that everybody took
     changes: dict[str, float]  # what was changed while calls were up -> seconds until it was in effect
     written: Histogram | None = None
     heard: Heard | None = None
     late_ms: float = 0.0
     duty: float = 0.0
-    invalid: bool = False
+    invalid: bool = False  # the load took more of its core than it can be trusted with
+
+    @property
+    def saturated(self) -> bool:
+        """Whether the server's core was full."""
+        return self.ms_per_call_second * self.calls > 950

@@ -24,7 +24,8 @@ def main() -> None:
         print(f"creating {FOLDER.name}", flush=True)
         venv.create(FOLDER, with_pip=True)
     command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    done = subprocess.run([*command, "--constraint", str(HERE / "peers-constraints.txt"), WHAT, *SERVED_BY], check=False)
+    command += ["--constraint", str(HERE / "peers-constraints.txt"), WHAT, *SERVED_BY]
+    done = subprocess.run(command, check=False)
     if done.returncode:
         sys.exit(f"pip could not install {WHAT}; what it says is above. The benchmark runs without it.")
     print(f"{WHAT} is in {FOLDER.name}", flush=True)

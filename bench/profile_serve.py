@@ -84,7 +84,8 @@ async def _perf(pid: int, seconds: float, folder: Path) -> str:
     for order, limit in (("comm,dso", "0.7"), ("dso,symbol", "0.15")):
         command = ["perf", "report", "-i", data, "--sort", order, "--percent-limit", limit, "--stdio"]
         done = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, text=True)
-        shown += "\n".join(line for line in done.stdout.splitlines() if line.strip() and not line.startswith("#")) + "\n\n"
+        lines = [line for line in done.stdout.splitlines() if line.strip() and not line.startswith("#")]
+        shown += "\n".join([*lines, "", ""])
     return shown
 
 

@@ -16,6 +16,8 @@ REFERENCE_FLOOR_MS: Final = 1.2
 LIMIT_MS: Final = 4.0
 MOST_FLOORS: Final = LIMIT_MS / REFERENCE_FLOOR_MS
 OF_NAIVE: Final = 1 / 2
+LADEN: Final = 50
+"""Calls from which a ratio decides: below, what a process costs by itself is divided among too few."""
 OF_PIPECAT: Final = 1 / 8
 
 
@@ -35,51 +37,30 @@ def print_tables(measured: Sequence[Measured]) -> None:
     """Print what was measured."""
     _table(
         "CPU and memory",
-        (
-            "server",
-            "calls",
-            "ms/call-s",
-            "core 0",
-            "floors",
-            "RSS MB",
-            "MB/call",
-            "threads",
-            "load+STT",
-            "core 1",
-            "late ms",
-        ),
+        "server|calls|ms/call-s|core 0|floors|RSS MB|MB/call|threads|load+STT|late ms",
         [_cpu(one, measured) for one in measured],
     )
     heard = [one for one in measured if one.heard is not None]
     _table(
         "Words and partials (record: after late finals corrected it)",
-        (
-            "server",
-            "calls",
-            "spoken",
-            "lost",
-            "doubled",
-            "lost before correction",
-            "partials",
-            "expected",
-            "finals by source",
-        ),
+        "server|calls|spoken|lost|doubled|lost before correction|partials|expected|finals by source",
         [_words(one) for one in heard],
     )
     _table(
         "Added latency, ms: p50 / p99 (worst)",
-        ("server", "calls", "batch sent→at STT", "offered→written", "STT→event", "STT→subscriber"),
+        "server|calls|batch sent→at STT|offered→written|STT→event|STT→subscriber",
         [_latency(one) for one in heard],
     )
     _table(
         "What the caller waits for, ms",
-        ("server", "calls", "1st partial p50/p95", "final p50/p95", "cadence p50/p95", "tuning", "flag", "talking"),
+        "server|calls|1st partial p50/p95|final p50/p95|cadence p50/p95|tuning|flag|talking",
         [_waits(one) for one in heard if one.kind == "batkol"],
     )
     print(
-        "batch sent→at STT: from the caller's write of a batch's last byte to the recognizer's read of it, two processes\n"
-        "and two sockets away. offered→written: the service's own histogram (upper bound of the bucket). STT→event: beyond\n"
-        "the debounce. The recognizer sends finals a median 0.9 s after speech; the service promotes the interim at 0.7 s."
+        "batch sent→at STT: from the caller's write of a batch's last byte to the recognizer's read of it, two\n"
+        "processes and two sockets away. offered→written: the service's own histogram (upper bound of the bucket).\n"
+        "STT→event: beyond the debounce. The recognizer sends finals as Google does, a median 0.88 s after speech;\n"
+        "the service promotes the newest interim at 0.7 s. expected: what a debounce without delay lets through."
     )
 
 
@@ -100,7 +81,7 @@ def print_verdict(measured: Sequence[Measured]) -> int:
     checks += _memory(measured)
     _table(
         "Verdict",
-        ("", "what", "measured", "limit", ""),
+        "|what|measured|limit|",
         [
             (
                 "ok" if check.holds else "MISSED",
@@ -113,10 +94,14 @@ def print_verdict(measured: Sequence[Measured]) -> int:
         ],
     )
     print(
-        f"(figure): depends on the machine. The limits in ms were set where the floor is {REFERENCE_FLOOR_MS} ms per call-second;"
-        f" {LIMIT_MS} ms are {MOST_FLOORS:.1f} floors."
+        f"(figure): depends on the machine, and decides nothing. The limits in ms were set where the floor is\n"
+        f"{REFERENCE_FLOOR_MS} ms per call-second: {LIMIT_MS} ms are {MOST_FLOORS:.2f} floors, and floors are what decides."
     )
     for one in measured:
+        if one.saturated:
+            print(
+                f"SATURATED: {_title(one)}: its core was full, so it fell behind; a call costs more than this figure."
+            )
         if one.invalid:
             print(
                 f"INVALID: {_title(one)}: the load took {one.load_share:.0%} of its core; its latencies mean nothing."
@@ -129,11 +114,11 @@ def _checks(one: Measured, measured: Sequence[Measured]) -> list[Check]:
     checks = [
         Check(f"{_title(one)}: CPU per call-second", f"{cost:.2f} ms", f"{LIMIT_MS:.1f} ms", cost <= LIMIT_MS, False)
     ]
-    limits = (("floor", MOST_FLOORS, True), ("naive", OF_NAIVE, True), ("pipecat+silero", OF_PIPECAT, True))
-    for name, most, decides in limits:
+    for name, most in (("floor", MOST_FLOORS), ("naive", OF_NAIVE), ("pipecat+silero", OF_PIPECAT)):
         if (other := _beside(one, name, measured)) is not None:
             ratio = cost / other.ms_per_call_second
-            figure = f"{ratio:.3f} × {other.ms_per_call_second:.2f} ms (at {other.calls})"
+            figure = f"{ratio:.3f} × {other.ms_per_call_second:.2f} ms (at {other.calls} calls)"
+            decides = one.calls >= LADEN
             checks.append(Check(f"{_title(one)}: against {name}", figure, f"{most:.3f} ×", ratio <= most, decides))
     if heard is None:
         return checks
@@ -196,7 +181,6 @@ def _cpu(one: Measured, measured: Sequence[Measured]) -> tuple[str, ...]:
         f"{(one.rss - one.rss_before) / one.calls / 2**20:.2f}",
         str(one.threads),
         f"{one.load_share:.0%}",
-        f"{one.core_share:.0%}",
         f"{one.late_ms:.0f}",
     )
 
@@ -257,9 +241,10 @@ def _doubt(one: Measured) -> str:
     return f"   INVALID: the load took {one.load_share:.0%} of its core" if one.invalid else ""
 
 
-def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _table(title: str, columns: str, rows: Sequence[Sequence[str]]) -> None:
     if not rows:
         return
+    head = columns.split("|")
     widths = [max(len(row[i]) if i < len(row) else 0 for row in (head, *rows)) for i in range(len(head))]
     print(f"\n{title}")
     for row in (head, *rows):

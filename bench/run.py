@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 import report
-from accounting import core_busy, usage
+from accounting import usage
 from cases import PEERS_PYTHON, Case, cases
 from findings import of_batkol, of_peer
 from load import Plan
@@ -46,11 +46,11 @@ async def measure(case: Case, *, seconds: float, folder: Path) -> Measured:
         )
         async with Load(plan) as load:
             await load.says("open")
-            opened, cores = usage(server.pid), core_busy(LOAD_CORE)
+            opened = usage(server.pid)
             others = usage(load.pid), usage(double.pid)
             written = await server.written()
             await load.says("close")
-            closed, cores_after = usage(server.pid), core_busy(LOAD_CORE)
+            closed = usage(server.pid)
             others_after = usage(load.pid), usage(double.pid)
             written_after = await server.written()
             changes = await server.change_live() if case.kind == "batkol" else {}
@@ -69,7 +69,6 @@ async def measure(case: Case, *, seconds: float, folder: Path) -> Measured:
         rss_after=last.rss_bytes,
         threads=closed.threads,
         load_share=sum(b.cpu_s - a.cpu_s for a, b in zip(others, others_after, strict=True)) / wall,
-        core_share=(cores_after[0] - cores[0]) / (cores_after[1] - cores[1]),
         changes=changes,
         written=written_after.since(written) if written and written_after else None,
     )

@@ -65,8 +65,9 @@ class Session:
             ),
             interim_results=True,
         )
+        streaming: Any = self._client.streaming_recognize  # the helper that takes both; its types are the base's
         try:
-            for response in self._client.streaming_recognize(config, self._requests()):
+            for response in streaming(config, self._requests()):
                 for result in response.results:
                     if result.is_final:
                         self._heard.finals.append(result.alternatives[0].transcript)

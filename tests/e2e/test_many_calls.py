@@ -16,7 +16,7 @@ SPEED = 0.25
 """Callers at a quarter of real time: what is proven is whose words are whose, on machines of any speed."""
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(240)
 async def test_two_hundred_simultaneous_short_calls_each_get_their_own_words(tmp_path: Path) -> None:
     """Nobody speaks before all two hundred are connected; then all speak at once."""
     scripts = [script(random_utterances(seed, 1, 3), lead_ms=300, tail_ms=900) for seed in range(200)]
@@ -41,6 +41,5 @@ async def test_two_hundred_simultaneous_short_calls_each_get_their_own_words(tmp
         heard = await asyncio.gather(*(one(number) for number in range(len(scripts))))
 
         assert heard == [spoken.text for spoken in scripts]
-        assert {up.ended(sid).sessions for sid in up.heard.events} == {1}
         assert len(up.service.calls) == 0
         assert up.service.channels.streams == 0

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -225,6 +226,8 @@ async def test_no_partial_comes_after_its_final() -> None:
         for index in range(3):
             await talk.say(index)
         await asyncio.sleep(0.2)
+        assert talk.transcription._debounce == {}
+        assert talk.transcription._timer is None
 
     for index in range(3):
         kinds = [kind for kind, of in talk.told.story if of == index]
@@ -345,7 +348,10 @@ async def test_after_the_single_request_whisper_gets_the_same_audio() -> None:
                 assert talk.told.sources[0] is Source.WHISPER
                 assert talk.told.steps == [("streaming", "unavailable"), ("single", "unavailable")]
         assert len(asked) == 1
-    assert [line.partition(" err=")[0] for line in warnings(logs)] == [FAILED.removesuffix(" err="), "[STT] single failed"]
+    assert [line.partition(" err=")[0] for line in warnings(logs)] == [
+        FAILED.removesuffix(" err="),
+        "[STT] single failed",
+    ]
 
 
 async def test_when_nobody_can_hear_it_the_final_says_so_and_every_step_is_logged_once() -> None:
@@ -518,7 +524,7 @@ async def test_an_utterance_is_cut_at_fifty_five_seconds_and_no_word_is_lost_or_
     """A single request takes at most 60 s: the double refuses a longer one."""
     long = script([(WORDS * 20)[:130]])
     words = long.words
-    cut = next(a.end + (b.start - a.end) // 2 for a, b in zip(words, words[1:], strict=False) if a.end > LONGEST)
+    cut = next(a.end + (b.start - a.end) // 2 for a, b in pairwise(words) if a.end > LONGEST)
     first = next(word for word in words if word.start > cut - LONGEST)
     assert long.utterances[0].end > LONGEST + 8000
     async with talking(long, on=False) as talk:

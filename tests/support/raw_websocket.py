@@ -2,9 +2,11 @@
 
 import asyncio
 import base64
+import hashlib
 import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import NamedTuple
 
 from websockets.utils import apply_mask
@@ -13,7 +15,7 @@ CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
 
 def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, masked: bool = True, reserved: int = 0) -> bytes:
-    """One frame (RFC 6455, 5.2)."""
+    """One frame (RFC 6455, 5.2), masked by its length: another run gives the same bytes."""
     head = bytearray([(0x80 if fin else 0) | reserved | opcode])
     mask_bit = 0x80 if masked else 0
     if len(payload) < 126:
@@ -24,7 +26,7 @@ def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, masked: bool =
         head += bytes([mask_bit | 127]) + len(payload).to_bytes(8, "big")
     if not masked:
         return bytes(head) + payload
-    mask = os.urandom(4)
+    mask = hashlib.sha256(bytes(head)).digest()[:4]
     return bytes(head) + mask + apply_mask(payload, mask)
 
 
@@ -78,7 +80,7 @@ class RawWebSocket:
     async def send_cut(self, data: bytes, cuts: Iterable[int]) -> None:
         """Send it in pieces, cut at these offsets."""
         marks = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-        await self.send(*(data[a:b] for a, b in zip(marks, marks[1:], strict=False)))
+        await self.send(*(data[a:b] for a, b in pairwise(marks)))
 
     async def upgraded(self) -> bytes:
         """Read the server's answer to the handshake."""

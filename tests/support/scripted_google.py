@@ -14,7 +14,7 @@ from typing import Any
 
 import grpc
 from google.cloud.speech_v1p1beta1.types import cloud_speech
-from google.rpc import status_pb2
+from google.rpc import status_pb2  # type: ignore[import-untyped]  # has no types
 
 SERVICE = "google.cloud.speech.v1p1beta1.Speech"
 MS_A_SECOND = 1000

@@ -7,5 +7,5 @@ from collections.abc import Callable
 async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
     """Wait for a condition."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - the condition is in somebody else's hands
+        while not condition():
             await asyncio.sleep(0.003)

@@ -149,13 +149,10 @@ class Utterances:
 
     def surroundings(self, utterance: Utterance) -> tuple[int, int | None]:
         """Where the utterance before this one ended, and where the next one begins, if it has."""
-        before, after = 0, None
-        for other in self._recent:
-            if other.index < utterance.index:
-                before = max(before, other.end or 0)
-            elif other.index > utterance.index and after is None:
-                after = other.begin
-        return before, after
+        known = list(self._recent)  # in order of time, which is not that of the indexes: speech may be placed late
+        place = known.index(utterance)
+        before = max((other.end or 0 for other in known[:place]), default=0)
+        return before, known[place + 1].begin if place + 1 < len(known) else None
 
     def leave_stream(self, utterance: Utterance) -> None:
         """The stream will not finish this utterance: it is a single request's from now on."""

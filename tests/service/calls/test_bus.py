@@ -212,8 +212,12 @@ def _object(seen: list[int]) -> Callable[[Event], Any]:
 
 
 def _returning_a_coroutine(seen: list[int]) -> Callable[[Event], Any]:
-    callback = _coroutine(seen)
-    return lambda event: callback(event)
+    answering = _coroutine(seen)
+
+    def callback(event: Event) -> Any:
+        return answering(event)
+
+    return callback
 
 
 @pytest.mark.parametrize("kind", [_coroutine, _plain, _partially_applied, _object, _returning_a_coroutine])
@@ -271,7 +275,12 @@ async def test_a_plain_callback_that_blocks_holds_up_nobody_else() -> None:
     go_on = threading.Event()
     seen: list[int] = []
     quick: list[int] = []
-    blocked = asyncio.create_task(deliver(bus.subscribe(CALL), lambda event: (go_on.wait(20), seen.append(event.seq))[1]))
+
+    def wait(event: Event) -> None:
+        assert go_on.wait(20)
+        seen.append(event.seq)
+
+    blocked = asyncio.create_task(deliver(bus.subscribe(CALL), wait))
     other = asyncio.create_task(deliver(bus.subscribe(CALL), _coroutine(quick)))
     for event in (final(1), ended(2)):
         bus.publish(event)

@@ -72,7 +72,9 @@ def test_all_of_the_sound_is_sent_once_in_pieces_of_at_most_half_a_second(sounds
             for sound in sounds:
                 playout.play(sound)
             await settle(playout)
-        pieces = [json.loads(encode_media(SID, sound[i : i + 4000])) for sound in sounds for i in range(0, len(sound), 4000)]
+        pieces = [
+            json.loads(encode_media(SID, sound[i : i + 4000])) for sound in sounds for i in range(0, len(sound), 4000)
+        ]
         assert sent == pieces
 
     asyncio.run(run())

@@ -125,7 +125,11 @@ def test_without_leave_the_lines_count_words_instead_of_saying_them(metrics: Met
     with capture_logs() as logs:
         whole_call(told)
 
-    assert [line["event"] for line in logs][:3] == ["🟡 Partial: (1 words)", "🟡 Partial: (2 words)", "🟢 Final: (4 words)"]
+    assert [line["event"] for line in logs][:3] == [
+        "🟡 Partial: (1 words)",
+        "🟡 Partial: (2 words)",
+        "🟢 Final: (4 words)",
+    ]
 
 
 @pytest.mark.parametrize("log_transcripts", [True, False])
@@ -166,7 +170,14 @@ def test_every_step_is_counted(metrics: Metrics) -> None:
     whole_call(Told(metrics))
 
     page = metrics.render().decode()
-    for part in ("batkol_finals_total", 'source="interim"', 'step="streaming"', 'reason="unavailable"', "batkol_partials", "batkol_calls_ended"):
+    for part in (
+        "batkol_finals_total",
+        'source="interim"',
+        'step="streaming"',
+        'reason="unavailable"',
+        "batkol_partials",
+        "batkol_calls_ended",
+    ):
         assert part in page
 
 

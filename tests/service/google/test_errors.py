@@ -83,7 +83,7 @@ def test_a_code_without_a_row_is_tried_again(code: grpc.StatusCode) -> None:
 def test_what_the_client_library_raises_becomes_a_speech_error(
     code: grpc.StatusCode, text: str, reason: str, next_step: Next
 ) -> None:
-    error = translate(exceptions.from_grpc_status(code, text))
+    error = translate(exceptions.from_grpc_status(code, text))  # type: ignore[no-untyped-call]  # untyped library
 
     assert (error.reason, error.next) == (reason, next_step)
     assert str(error) == f"{code.name}: {text}"

@@ -65,8 +65,8 @@ class Rig:
 
 def _session(rig: Rig, start: int) -> StreamingSTTSession:
     return StreamingSTTSession(
-        lambda heard: rig.heard.append(heard),
-        lambda heard: rig.heard.append(heard),
+        rig.heard.append,
+        rig.heard.append,
         speech=rig.speech,
         ring=rig.ring,
         start=start,

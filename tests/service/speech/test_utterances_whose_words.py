@@ -99,6 +99,18 @@ def test_speech_the_vad_did_not_see_does_not_land_in_the_sentence_being_spoken()
     assert (first.text, second.text) == ("שלום", "אני כאן")
 
 
+def test_the_neighbours_of_an_utterance_are_those_in_time() -> None:
+    """Whoever asks elsewhere sends no neighbour's speech along; one that was placed late counts where it was spoken."""
+    utterances, first = spoken(final("שלום", 0, 3))
+    second = begin(utterances, 60)
+    assert utterances.surroundings(first) == (0, second.begin)
+    assert utterances.surroundings(second) == (3 * SECOND, None)
+    utterances.hear(final("הלו", 3, 31, at=(30,)))
+
+    assert utterances.surroundings(first) == (0, 30 * SECOND)
+    assert utterances.surroundings(second) == (int(30.2 * SECOND), None)
+
+
 class OneCurrentUtterance:
     """The first sketch: whatever is final belongs to `_current_utt`, and its text is read when it ends."""
 

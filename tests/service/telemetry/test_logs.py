@@ -11,9 +11,15 @@ import pytest
 import structlog
 
 from batkol.telemetry import logs as logs_module
-from batkol.telemetry.logs import QUEUE, Logs
+from batkol.telemetry.logs import Logs
 
 SAID = "הסיסמה שלי"
+QUEUE = 200
+
+
+@pytest.fixture(autouse=True)
+def a_short_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs_module, "QUEUE", QUEUE)
 
 
 @contextmanager
@@ -171,9 +177,14 @@ def test_a_pipe_that_nobody_reads_does_not_block_who_logs() -> None:
 
     with os.fdopen(writing, "w", encoding="utf-8") as pipe, os.fdopen(reading, "rb") as other_end:
         logs = Logs(level="INFO", json=True, stream=pipe)
-        for _ in range(3000):
-            structlog.get_logger().info("x" * 100)
-        threading.Thread(target=lambda: (other_end.read(1 << 19), done.set())).start()
+        for _ in range(QUEUE):
+            structlog.get_logger().info("x" * 1000)
+
+        def read() -> None:
+            other_end.read()
+            done.set()
+
+        threading.Thread(target=read).start()
         logs.close()
         pipe.flush()
         pipe.close()

@@ -16,7 +16,10 @@ async def asking(why_not: Callable[[], str | None] = lambda: None) -> AsyncItera
     app = FastAPI()
     app.include_router(probes(why_not))
     app.include_router(exposition(metrics))
-    async with listening(app, "127.0.0.1", 0) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=False) as client:
+    async with (
+        listening(app, "127.0.0.1", 0) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=False) as client,
+    ):
         yield client, metrics
     metrics.close()
 

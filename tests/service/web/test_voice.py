@@ -133,7 +133,7 @@ async def test_the_call_has_a_place_when_it_is_answered() -> None:
     [
         {"From": "sip:" + "x" * 600 + "@example.com"},
         {"To": "bad\x00number"},
-        {"From": '<&"\'>'},
+        {"From": "<&\"'>"},
         {"From": "שלום"},
         {"Direction": ""},
     ],
