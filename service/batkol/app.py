@@ -28,11 +28,11 @@ from batkol.google.session import Speech
 from batkol.google.wire import recognition
 from batkol.live.live import Live, source_named
 from batkol.live.tuning import Tuning
+from batkol.recognition import Recognizer, Recognizers
 from batkol.settings import Settings
 from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Source
 from batkol.telemetry.metrics import Metrics
-from batkol.transcription import Recognizer, Recognizers
 from batkol.twilio.twiml import stream_url
 from batkol.web import internal, voice
 from batkol.web.media import Gate, MediaSocket

@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.audio.ring import Ring
-from batkol.errors import UpstreamError
 from batkol.flags.flags import Decision
 from batkol.google.errors import Next, SpeechError
-from batkol.google.session import Speech, StreamingSTTSession
+from batkol.google.session import StreamingSTTSession
 from batkol.live.tuning import Tuning
+from batkol.recognition import Recognizers
 from batkol.speech.cooloff import CoolOff
-from batkol.speech.debounce import Debouncer
-from batkol.speech.punctuation import Punctuate
+from batkol.speech.partials import Due, Partials
 from batkol.speech.results import Heard
 from batkol.speech.utterance import Mode, Source, State, Utterance
 from batkol.speech.utterances import (
@@ -47,12 +45,6 @@ TAIL: Final = SAMPLE_RATE
 """And goes on for up to a second after the end of speech, as far as it was heard: the hang-over is there anyway."""
 
 
-class Recognizer(Protocol):
-    """One answer for a stretch of mu-law; raises `UpstreamError`."""
-
-    async def recognize(self, audio: bytes) -> str: ...
-
-
 class Audience(Protocol):
     """Whoever wants to know what was said. Called on the event loop; must neither block nor raise."""
 
@@ -63,15 +55,6 @@ class Audience(Protocol):
     def fell_back(self, step: str, reason: str) -> None: ...
     def session_opened(self) -> None: ...
     def session_closed(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Recognizers:
-    """What the process has to recognize with. `fallbacks` are asked in order, each with its name for the log."""
-
-    speech: Speech
-    fallbacks: tuple[tuple[Source, Recognizer], ...]
-    punctuate: Punctuate
 
 
 class Transcription:
@@ -95,8 +78,7 @@ class Transcription:
         self._tuning = tuning()
         self._audience = audience
         self._utterances = Utterances(_patience(self._tuning))
-        self._debounce: dict[int, Debouncer] = {}
-        self._stability = 0.0
+        self._partials = Partials(window=self._tuning.partial_debounce_ms / 1000)
         self._session: StreamingSTTSession | None = None
         self._wanted = True  # what the flag said last
         self._cool_off = CoolOff()
@@ -241,21 +223,10 @@ class Transcription:
         self._spawn(self._answer(utterance, self._ring.read(start, max(start, end))), "stt.single")
 
     async def _answer(self, utterance: Utterance, audio: bytes) -> None:
-        text, source = await self._recognize(audio)
+        text, source = await self._recognizers.answer(audio, self._audience.fell_back, self._log)
         if not text and utterance.newest:
             text, source = utterance.newest, Source.INTERIM
         self._act(self._utterances.settle(utterance, text, source))
-
-    async def _recognize(self, audio: bytes) -> tuple[str, Source]:
-        for source, recognizer in self._recognizers.fallbacks:
-            try:
-                text = await recognizer.recognize(audio)
-            except UpstreamError as error:
-                self._log.warning(f"[STT] {source} failed", err=str(error), reason=error.reason)
-                self._audience.fell_back(source, error.reason)
-            else:
-                return text, source if text else Source.NONE
-        return "", Source.NONE
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         if self._tasks is None:
@@ -270,14 +241,14 @@ class Transcription:
         for outcome in outcomes:
             match outcome:
                 case Partial(utterance, text, _, stability):
-                    self._stability = stability
-                    self._send_partial(utterance, self._debouncer(utterance).hear(text, self._loop.time()))
+                    due = self._partials.hear(utterance, text, stability, self._loop.time())
+                    self._send([due] if due else [])
                 case Finished(utterance):
-                    self._debounce.pop(utterance.index, None)
-                    self._audience.final(utterance, self._punctuated(utterance.text))
+                    self._partials.forget(utterance)
+                    self._audience.final(utterance, self._recognizers.punctuated(utterance.text, self._log))
                     self.release()
                 case Revised(utterance, text):
-                    self._audience.revised(utterance, self._punctuated(text))
+                    self._audience.revised(utterance, self._recognizers.punctuated(text, self._log))
                 case Missed(utterance):
                     self._log.warning("[STT] the stream missed an utterance; a single request gets its audio")
                     self._audience.fell_back("streaming", "missed")
@@ -287,20 +258,9 @@ class Transcription:
         self._retire_session()
         self._arm()
 
-    def _send_partial(self, utterance: Utterance, text: str | None) -> None:
-        if text is not None:
-            self._audience.partial(utterance, text, self._stability)
-
-    def _debouncer(self, utterance: Utterance) -> Debouncer:
-        window = self._tuning.partial_debounce_ms / 1000
-        return self._debounce.setdefault(utterance.index, Debouncer(window=window))
-
-    def _punctuated(self, text: str) -> str:
-        try:
-            return self._recognizers.punctuate(text)
-        except Exception:  # noqa: BLE001  somebody else's plug-in
-            self._log.exception("[STT] the punctuation post-process raised; the text goes out as it is")
-            return text
+    def _send(self, due: Sequence[Due]) -> None:
+        for utterance, text, stability in due:
+            self._audience.partial(utterance, text, stability)
 
     def release(self) -> None:
         """Let the ring forget what no utterance and no cursor will ask for (ten seconds are kept in any case)."""
@@ -311,7 +271,7 @@ class Transcription:
 
     def _arm(self) -> None:
         self._disarm()
-        due = [d for d in (self._utterances.deadline, *(b.deadline for b in self._debounce.values())) if d is not None]
+        due = [d for d in (self._utterances.deadline, self._partials.deadline) if d is not None]
         if due:
             self._timer = self._loop.call_at(min(due), self._tick)
 
@@ -322,16 +282,13 @@ class Transcription:
 
     def _tick(self) -> None:
         now = self._loop.time()
-        for utterance in self._utterances.open:
-            if utterance.index in self._debounce:
-                self._send_partial(utterance, self._debounce[utterance.index].tick(now))
+        self._send(self._partials.tick(now))
         self._act(self._utterances.tick(now))
 
     def _retune(self) -> None:
         self._tuning = self._tuning_now()
         self._utterances.patience = _patience(self._tuning)
-        for debouncer in self._debounce.values():
-            debouncer.window = self._tuning.partial_debounce_ms / 1000
+        self._partials.tune(self._tuning.partial_debounce_ms / 1000)
         if self._session is not None:
             self._session.tune(self._tuning.batch_ms)
         self._arm()

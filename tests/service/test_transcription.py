@@ -19,13 +19,14 @@ from batkol.google.recognizer import SingleRecognizer
 from batkol.google.session import Speech
 from batkol.google.wire import recognition
 from batkol.live.tuning import Tuning
+from batkol.recognition import Recognizer, Recognizers
 from batkol.simulators.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.speech_double import SpeechDouble
 from batkol.simulators.speech_settings import DoubleSettings
 from batkol.simulators.voice import WORDS, Spoken, script
 from batkol.speech.utterance import Mode, Source, Utterance
 from batkol.speech.utterances import LONGEST
-from batkol.transcription import Recognizer, Recognizers, Transcription
+from batkol.transcription import Transcription
 from batkol.whisper.http import WhisperServer
 from support.answering import answering, http, text
 from support.scripted_google import ServedStream, result, scripted_google
@@ -226,7 +227,7 @@ async def test_no_partial_comes_after_its_final() -> None:
         for index in range(3):
             await talk.say(index)
         await asyncio.sleep(0.2)
-        assert talk.transcription._debounce == {}
+        assert talk.transcription._partials._held == {}
         assert talk.transcription._timer is None
 
     for index in range(3):

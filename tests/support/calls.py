@@ -15,10 +15,10 @@ from batkol.google.recognizer import SingleRecognizer
 from batkol.google.session import Speech
 from batkol.google.wire import recognition
 from batkol.live.live import Live
+from batkol.recognition import Recognizers
 from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Source
 from batkol.telemetry.metrics import Metrics
-from batkol.transcription import Recognizers
 from batkol.twilio.stream import MediaStream
 
 NOBODY = "127.0.0.1:9"

@@ -14,7 +14,7 @@ from batkol.live.live import Live
 async def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
     """Wait for a condition; the time-out only keeps a broken test from hanging."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - the condition is in somebody else's hands
+        while not condition():
             await asyncio.sleep(0.01)
 
 

@@ -35,7 +35,8 @@ def _encoding_table() -> npt.NDArray[np.uint8]:
     biased = np.minimum(np.abs(amplitude), _CLIP) + _BIAS
     segment = np.floor(np.log2(biased)).astype(np.int32) - 7
     step = (biased >> (segment + 3)) & 0x0F
-    return (~(sign | (segment << 4) | step) & 0xFF).astype(np.uint8)
+    codes: npt.NDArray[np.int64] = ~(sign | (segment << 4) | step) & 0xFF
+    return codes.astype(np.uint8)
 
 
 TABLE: Final[Pcm] = _decoding_table()

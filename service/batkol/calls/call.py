@@ -22,9 +22,10 @@ from batkol.flags.context import CallContext
 from batkol.flags.flags import Decision, Flags
 from batkol.live.live import Live
 from batkol.live.tuning import Tuning
+from batkol.recognition import Recognizers
 from batkol.speech.utterances import LONGEST
 from batkol.telemetry.metrics import Metrics
-from batkol.transcription import Recognizers, Transcription
+from batkol.transcription import Transcription
 from batkol.twilio.messages import Connected, Dtmf, Inbound, MalformedMessage, Mark, Media, Start, Stop, parse
 from batkol.twilio.stream import MediaStream
 

@@ -78,7 +78,7 @@ def ring(audio: bytes = b"") -> Ring:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 -- polls what has no event, on purpose
+        while not condition():
             await asyncio.sleep(SOON)
 
 

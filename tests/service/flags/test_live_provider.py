@@ -135,7 +135,7 @@ async def test_threads_may_evaluate_while_definitions_change(tmp_path: Path) -> 
             reads = live.status().reads
             rename_over(tmp_path / "flags.json", streaming(default))
             async with asyncio.timeout(20):
-                while live.status().reads == reads:  # noqa: ASYNC110 - the condition is in somebody else's hands
+                while live.status().reads == reads:
                     await asyncio.sleep(0.01)
         stop.set()
         await asyncio.gather(*evaluating)

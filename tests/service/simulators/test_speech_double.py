@@ -238,7 +238,7 @@ async def test_the_101st_stream_of_a_connection_waits_without_a_word() -> None:
 
         async def opened(number: int) -> None:
             async with asyncio.timeout(10):
-                while client.double.stats()["streams_opened"] < number:  # noqa: ASYNC110 - the server's own count
+                while client.double.stats()["streams_opened"] < number:
                     await asyncio.sleep(0.01)
 
         first = asyncio.create_task(client.stream([opening(), ONE], open_until=one))
@@ -261,12 +261,12 @@ async def test_a_client_that_leaves_is_forgotten() -> None:
     async with speech_client() as client:
         task = asyncio.create_task(client.stream([opening(), ONE], open_until=asyncio.Event()))
         async with asyncio.timeout(5):
-            while not client.double.stats()["audio_s"]:  # noqa: ASYNC110 - the server's own count
+            while not client.double.stats()["audio_s"]:
                 await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.wait([task])
         async with asyncio.timeout(5):
-            while client.double.stats()["streams_open"]:  # noqa: ASYNC110 - the server's own count
+            while client.double.stats()["streams_open"]:
                 await asyncio.sleep(0.01)
 
     assert client.one()["ending"] == "CANCELLED"

@@ -145,7 +145,7 @@ async def test_streams_under_way_can_be_befallen_too() -> None:
         hold = asyncio.Event()
         running = asyncio.create_task(talk(client, open_until=hold))
         async with asyncio.timeout(5):
-            while not client.double.stats()["audio_s"]:  # noqa: ASYNC110 - the server's own count
+            while not client.double.stats()["audio_s"]:
                 await asyncio.sleep(0.01)
         client.double.inject(Fault(kind=Kind.END, streams=(9,), running=True))
         client.double.inject(Fault(kind=Kind.END, code="ABORTED", when=Moment.ELAPSED, seconds=0.1, running=True))
