@@ -142,18 +142,30 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             started_at=time.monotonic(),
         )
         recognizers = _recognizers(settings, channels, metrics, stack)
-        public, private = _apps(service, recognizers)
-        service.port = await stack.enter_async_context(listening(public, settings.host, settings.port))
-        service.internal_port = await stack.enter_async_context(
-            listening(private, settings.internal_host, settings.internal_port)
-        )
+        public = listening(_public(service, recognizers), settings.host, settings.port)
+        internal_ = listening(_internal(service), settings.internal_host, settings.internal_port)
+        service.port = await stack.enter_async_context(public)
+        service.internal_port = await stack.enter_async_context(internal_)
         stack.push_async_callback(calls.end_all, "drained")
         log.info("[CFG] listening", port=service.port, internal_port=service.internal_port)
         yield service
 
 
-def _apps(service: Service, recognizers: Recognizers) -> tuple[FastAPI, FastAPI]:
+def _public(service: Service, recognizers: Recognizers) -> FastAPI:
+    """What Twilio reaches."""
     settings, metrics, calls = service.settings, service.metrics, service.calls
+    signed = settings.twilio_auth_token if settings.twilio_validate_signatures else ()
+    keys = settings.twilio_auth_token or (secrets.token_urlsafe(32),)
+    base = settings.public_base_url
+    webhooks = voice.VoiceSettings(
+        public_base_url=base,
+        auth_tokens=signed,
+        token_keys=keys,
+        token_ttl_s=settings.stream_token_ttl_s,
+        agent=settings.voice_agent,
+        language=settings.gcp_stt_language,
+        overflow_url=settings.overflow_url,
+    )
     services = Services(
         bus=service.bus,
         recognizers=recognizers,
@@ -165,39 +177,27 @@ def _apps(service: Service, recognizers: Recognizers) -> tuple[FastAPI, FastAPI]
         pod=settings.pod_name,
         log_transcripts=settings.log_transcripts,
     )
-    signed = settings.twilio_auth_token if settings.twilio_validate_signatures else ()
-    keys = settings.twilio_auth_token or (secrets.token_urlsafe(32),)
-    base = settings.public_base_url
     gate = Gate(url=stream_url(base) if base else "", auth_tokens=signed, token_keys=keys)
-    public = FastAPI(title="Batkol, public", version=__version__, openapi_url=None)
-    public.include_router(probes(service.why_not_ready))
-    public.include_router(
-        voice.routes(
-            voice.VoiceSettings(
-                public_base_url=base,
-                auth_tokens=signed,
-                token_keys=keys,
-                token_ttl_s=settings.stream_token_ttl_s,
-                agent=settings.voice_agent,
-                language=settings.gcp_stt_language,
-                overflow_url=settings.overflow_url,
-            ),
-            calls,
-            metrics,
-        )
-    )
+    app = FastAPI(title="Batkol, public", version=__version__, openapi_url=None)
+    app.include_router(probes(service.why_not_ready))
+    app.include_router(voice.routes(webhooks, calls, metrics))
     media = MediaSocket(gate=gate, calls=calls, services=services)
-    public.router.routes.append(WebSocketRoute("/twilio/media", endpoint=media))
-    private = FastAPI(title="Batkol, internal", version=__version__)
-    private.include_router(probes(service.why_not_ready))
-    private.include_router(exposition(metrics))
-    private.include_router(
-        internal.routes(calls=calls, bus=service.bus, status=service.status, api_token=settings.api_token)
-    )
+    app.router.routes.append(WebSocketRoute("/twilio/media", endpoint=media))
+    return app
+
+
+def _internal(service: Service) -> FastAPI:
+    """What only the cluster reaches."""
+    calls, metrics = service.calls, service.metrics
     metrics.gauge("batkol.calls.active", "Live calls.", lambda: len(calls))
     metrics.gauge("batkol.calls.limit", "Calls this process takes.", lambda: calls.limit)
     metrics.gauge("batkol.google.streams", "Streams and requests to Google.", lambda: service.channels.streams)
-    return public, private
+    app = FastAPI(title="Batkol, internal", version=__version__)
+    app.include_router(probes(service.why_not_ready))
+    app.include_router(exposition(metrics))
+    token = service.settings.api_token
+    app.include_router(internal.routes(calls=calls, bus=service.bus, status=service.status, api_token=token))
+    return app
 
 
 def _recognizers(settings: Settings, channels: Channels, metrics: Metrics, stack: AsyncExitStack) -> Recognizers:
