@@ -94,8 +94,9 @@ def print_verdict(measured: Sequence[Measured]) -> int:
         ],
     )
     print(
-        f"(figure): depends on the machine, and decides nothing. The limits in ms were set where the floor is\n"
-        f"{REFERENCE_FLOOR_MS} ms per call-second: {LIMIT_MS} ms are {MOST_FLOORS:.2f} floors, and floors are what decides."
+        "(figure): decides nothing; it depends on the machine, or the load is too small to size by. Limits in ms were\n"
+        f"set where the floor is {REFERENCE_FLOOR_MS} ms per call-second: {LIMIT_MS} ms are {MOST_FLOORS:.2f} floors, "
+        "and those decide."
     )
     for one in measured:
         if one.saturated:

@@ -45,6 +45,9 @@ TAIL: Final = SAMPLE_RATE
 """And goes on for up to a second after the end of speech, as far as it was heard: the hang-over is there anyway."""
 
 
+_LOOK: Final = SAMPLE_RATE // 10  # without a session, the media path looks up this often
+
+
 class Audience(Protocol):
     """Whoever wants to know what was said. Called on the event loop; must neither block nor raise."""
 
@@ -80,6 +83,7 @@ class Transcription:
         self._utterances = Utterances(_patience(self._tuning))
         self._partials = Partials(window=self._tuning.partial_debounce_ms / 1000)
         self._session: StreamingSTTSession | None = None
+        self._due = 0  # the sample at which there is something to do
         self._wanted = True  # what the flag said last
         self._cool_off = CoolOff()
         self._loop = asyncio.get_running_loop()
@@ -103,11 +107,14 @@ class Transcription:
             self._open(0)
 
     def hear(self, until: int) -> None:
-        """The ring holds audio up to `until`. This is the media path: a few comparisons, and no waiting."""
+        """The ring holds audio up to `until`. This is the media path: one comparison a frame, a few a batch."""
+        if until < self._due:
+            return
         if self._tuning_now() is not self._tuning:
             self._retune()
         if self._session is not None:
             self._session.push_audio(until)
+        self._due = until + _LOOK if self._session is None else self._session.due
         speaking = self._utterances.speaking
         if speaking is not None and until - speaking.begin >= LONGEST:
             cut = speaking.begin + LONGEST
@@ -166,6 +173,7 @@ class Transcription:
             log=self._log,
         )
         self._session = session
+        self._due = 0
         session.push_audio(self._ring.end)
         self._spawn(self._stream(session), "stt.session")
 
@@ -270,8 +278,10 @@ class Transcription:
     # -- time --------------------------------------------------------------------------------------------------
 
     def _arm(self) -> None:
-        self._disarm()
         due = [d for d in (self._utterances.deadline, self._partials.deadline) if d is not None]
+        if self._timer is not None and due and self._timer.when() <= min(due):
+            return  # an early tick finds nothing, and arms again: cheaper than a new timer for every partial
+        self._disarm()
         if due:
             self._timer = self._loop.call_at(min(due), self._tick)
 
@@ -281,6 +291,7 @@ class Transcription:
             self._timer = None
 
     def _tick(self) -> None:
+        self._timer = None
         now = self._loop.time()
         self._send(self._partials.tick(now))
         self._act(self._utterances.tick(now))

@@ -21,6 +21,11 @@ class Batcher:
         self.cursor = start
         self._size = _samples(batch_ms)
 
+    @property
+    def due(self) -> int:
+        """The sample that completes the next batch."""
+        return self.cursor + self._size
+
     def tune(self, batch_ms: int) -> None:
         """Change the batch length; it holds from the next batch on."""
         self._size = _samples(batch_ms)

@@ -86,6 +86,13 @@ class Subscription:
     ) -> None:
         self.close()
 
+    def waiting(self) -> list[Event]:
+        """Take everything that waits, in order."""
+        events = list(self._events.values())
+        self._events.clear()
+        self._partials.clear()
+        return events
+
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
 

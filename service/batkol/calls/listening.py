@@ -138,7 +138,7 @@ class Listener:
         engine: VadEngine,
         *,
         fallback: Callable[[], VadEngine] = _webrtc,
-        interval: float = 0.040,
+        interval: float = 0.064,
     ) -> None:
         self._engine = engine
         self._fallback = fallback
@@ -195,6 +195,7 @@ class Listener:
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
+        due = loop.time()
         while True:
             self._settle()
             if not self._ears:
@@ -202,7 +203,8 @@ class Listener:
             await self._hear(loop)
             if any(ear.finishing for ear in self._ears):
                 continue
-            timer = loop.call_later(self._interval, self._due.set)
+            due = max(due + self._interval, loop.time())
+            timer = loop.call_at(due, self._due.set)
             await self._due.wait()
             timer.cancel()
             self._due.clear()

@@ -11,6 +11,7 @@ from batkol.audio import mulaw
 from batkol.audio.ring import Ring
 from batkol.audio.vad import VadEngine
 
+_MOST = 2  # windows of a call in a round that is on time
 _BEHIND_MS = 5_000  # further behind than this (a starved thread), old audio is given up …
 _CATCH_UP_MS = 1_000  # … down to this much: the last second still matters, what came before is history
 
@@ -37,6 +38,8 @@ def gather(ring: Ring, heard: int, *, slot: int, window: int, last: bool) -> Par
     if behind > _BEHIND_MS * mulaw.SAMPLES_PER_MS:
         start += (behind - _CATCH_UP_MS * mulaw.SAMPLES_PER_MS) // window * window
     windows, rest = divmod(ring.end - start, window)
+    if windows == _MOST + 1 and not last:
+        windows = _MOST  # one call that is a frame early would cost all of them another batch
     if last and rest:
         fill = mulaw.silence(window - rest)
         return Part(slot, ring.read(start, ring.end) + fill, start, ring.end, windows + 1)

@@ -131,7 +131,7 @@ class Reporter:
             progress.first_partial_ms = round(waited * 1000, 1)
             self._metrics.first_partial.record(waited)
         self.figures.partials += 1
-        self._metrics.partials.add(1)
+        self._metrics.partials += 1
         self._publish(PartialText, **self._which(utterance), text=text, stability=stability, number=progress.partials)
         self._log.info(f"🟡 Partial: {self._shown(text)}", utterance=utterance.index)
 

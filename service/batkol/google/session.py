@@ -86,6 +86,11 @@ class StreamingSTTSession:
         """The end of the last committed final, in absolute samples."""
         return self._timeline.watermark
 
+    @property
+    def due(self) -> int:
+        """The sample at which `push_audio` has something to do next."""
+        return self._batcher.due
+
     def tune(self, batch_ms: int) -> None:
         """Change the batch length of a session in progress."""
         self._batcher.tune(batch_ms)

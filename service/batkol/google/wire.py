@@ -18,6 +18,7 @@ from batkol.speech.results import Portion, Word
 MESSAGE_BYTES: Final = 25_600
 """The most audio one streaming message may carry: 1.6 s of LINEAR16 at 8 kHz."""
 
+_AUDIO: Final = cloud_speech.StreamingRecognizeRequest.pb()
 _NANOS: Final = 1_000_000_000
 
 
@@ -56,9 +57,9 @@ def opening(config: RecognitionConfig) -> cloud_speech.StreamingRecognizeRequest
     )
 
 
-def audio(linear16: bytes) -> cloud_speech.StreamingRecognizeRequest:
-    """Every further message: audio only, at most `MESSAGE_BYTES`."""
-    return cloud_speech.StreamingRecognizeRequest(audio_content=linear16)
+def audio(linear16: bytes) -> Any:
+    """Every further message: audio only, at most `MESSAGE_BYTES`. Wrapping is cheaper than the constructor."""
+    return cloud_speech.StreamingRecognizeRequest.wrap(_AUDIO(audio_content=linear16))
 
 
 def request(config: RecognitionConfig, linear16: bytes) -> cloud_speech.RecognizeRequest:

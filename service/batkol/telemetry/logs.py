@@ -1,18 +1,22 @@
 """Structured logs: JSON in production, readable in a terminal, and never a disk in the way of the audio.
 
-A line is made where something happens and written by a thread of its own, from a bounded queue: a slow reader of
-stdout costs log lines, which are counted, and never a call. What callers say is in a line only with LOG_TRANSCRIPTS.
+Where something happens a line costs one append. A thread of its own renders and writes what has come, ten times a
+second, so a slow reader of stdout costs log lines, which are counted, and never a call. What callers say is in a line
+only with LOG_TRANSCRIPTS.
 """
 
 from __future__ import annotations
 
 import logging
-import queue
 import sys
-from contextlib import suppress
-from logging.handlers import QueueHandler, QueueListener
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
+import msgspec
 import structlog
 from structlog.typing import EventDict, Processor
 
@@ -22,74 +26,113 @@ QUEUE: Final = 10_000
 PATIENCE_S: Final = 5.0
 """How long closing waits for an output that takes nothing."""
 
+_INTERVAL_S: Final = 0.1
+_QUIET: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "watchfiles")
 
-class _Dropping(QueueHandler):
-    """Counts the lines it has no room for."""
 
-    def __init__(self, waiting: queue.Queue[Any]) -> None:
-        super().__init__(waiting)
+class _Writer(threading.Thread):
+    """Renders and writes lines. An output that stays blocked does not keep the process from ending."""
+
+    def __init__(self, out: TextIO, rendering: Sequence[Processor]) -> None:
+        super().__init__(name="logs", daemon=True)
+        self._out = out
+        self._rendering = rendering
+        self._waiting: deque[EventDict] = deque()
+        self._told = threading.Event()
         self.dropped = 0
 
-    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        return record  # the listener is in this process: nothing needs pickling
-
-    def enqueue(self, record: logging.LogRecord) -> None:
-        try:
-            self.queue.put_nowait(record)
-        except queue.Full:
+    def take(self, event: EventDict) -> None:
+        """Queue a line, or count it if there is no room. Never waits."""
+        if len(self._waiting) < QUEUE:
+            self._waiting.append(event)
+        else:
             self.dropped += 1
 
+    def run(self) -> None:
+        while not self._told.wait(_INTERVAL_S):
+            self._write()
+        self._write()
 
-class _Writer(QueueListener):
-    """The thread that writes. An output that stays blocked does not keep the process from ending."""
+    def close(self) -> None:
+        """Write what waits, for at most `PATIENCE_S`."""
+        self._told.set()
+        self.join(PATIENCE_S)
 
-    def __init__(self, waiting: queue.Queue[Any], out: logging.Handler) -> None:
-        super().__init__(waiting, out)
-        self._waiting = waiting
+    def _write(self) -> None:
+        lines = []
+        while self._waiting:
+            lines.append(self._render(self._waiting.popleft()))
+        if lines:
+            self._out.write("\n".join(lines) + "\n")
+            self._out.flush()
 
-    def stop(self) -> None:
-        with suppress(queue.Full):
-            self._waiting.put(None, timeout=PATIENCE_S)  # the listener's own sign to end
-            if self._thread is not None:
-                self._thread.join(PATIENCE_S)
-        self._thread = None
+    def _render(self, event: EventDict) -> str:
+        event["timestamp"] = datetime.fromtimestamp(event["timestamp"], UTC).isoformat().replace("+00:00", "Z")
+        rendered: Any = event
+        for processor in self._rendering:
+            rendered = processor(None, event["level"], rendered)
+        return str(rendered)
+
+
+class _Foreign(logging.Handler):
+    """Brings the standard library's records to the same writer."""
+
+    def __init__(self, writer: _Writer) -> None:
+        super().__init__()
+        self._writer = writer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event: EventDict = {
+            "event": record.getMessage(),
+            "logger": record.name,
+            "level": record.levelname.lower(),
+            "timestamp": record.created,
+        }
+        if record.exc_info:
+            event["exc_info"] = record.exc_info
+        self._writer.take(event)
 
 
 class Logs:
     """The logging of one process; `close` writes what waits."""
 
     def __init__(self, *, level: str, json: bool, stream: TextIO | None = None) -> None:
-        out = logging.StreamHandler(stream or sys.stderr)
-        out.setFormatter(_formatter(json=json))
-        waiting: queue.Queue[logging.LogRecord | None] = queue.Queue(QUEUE)
-        self._handler = _Dropping(waiting)
-        self._writer = _Writer(waiting, out)
+        self._writer = writer = _Writer(stream or sys.stderr, _rendering(json=json))
         root = logging.getLogger()
         self._before = (root.handlers[:], root.level)
-        root.handlers[:] = [self._handler]
+        root.handlers[:] = [_Foreign(writer)]
         root.setLevel(level)
         self._structlog_before = structlog.get_config() if structlog.is_configured() else None
-        for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "watchfiles"):
+        for name in _QUIET:
             logger = logging.getLogger(name)
             logger.handlers.clear()
             logger.propagate = True
             logger.setLevel(logging.WARNING)
+
+        def hand_over(_logger: Any, method: str, event: EventDict) -> EventDict:
+            event["level"] = "error" if method == "exception" else method
+            event["timestamp"] = time.time()
+            if event.get("exc_info") is True:
+                event["exc_info"] = sys.exc_info()  # the thread that writes has none
+            writer.take(event)
+            raise structlog.DropEvent
+
         structlog.configure(
-            processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-            logger_factory=structlog.stdlib.LoggerFactory(),
+            processors=[structlog.contextvars.merge_contextvars, hand_over],
+            logger_factory=structlog.ReturnLoggerFactory(),
             wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
             cache_logger_on_first_use=False,
         )
-        self._writer.start()
+        writer.start()
 
     @property
     def dropped(self) -> int:
         """Lines there was no room for."""
-        return self._handler.dropped
+        return self._writer.dropped
 
     def close(self) -> None:
         """Write what waits and put the logging back as it was."""
-        self._writer.stop()
+        self._writer.close()
         root = logging.getLogger()
         root.handlers[:], level = self._before
         root.setLevel(level)
@@ -98,36 +141,14 @@ class Logs:
             structlog.configure(**self._structlog_before)
 
 
-def _shared() -> list[Processor]:
-    return [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.StackInfoRenderer(),
-        _caught,
-    ]
-
-
-def _caught(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Take hold of the exception here: the thread that writes has none."""
-    if event.get("exc_info") is True:
-        event["exc_info"] = sys.exc_info()
-    return event
-
-
-def _formatter(*, json: bool) -> logging.Formatter:
+def _rendering(*, json: bool) -> list[Processor]:
     # No trace shows variables: what callers say, and who they are, is in them.
-    renderer: Processor
     if json:
-        renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
         bare = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-        errors: list[Processor] = [structlog.processors.ExceptionRenderer(bare)]
-    else:
-        renderer = structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
-        errors = []
-    return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=_shared(),
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *errors, renderer],
-    )
+        encoder = msgspec.json.Encoder(enc_hook=repr)
+        return [
+            structlog.processors.ExceptionRenderer(bare),
+            lambda _logger, _method, event: encoder.encode(event).decode(),
+        ]
+    colors = sys.stderr.isatty()
+    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)]

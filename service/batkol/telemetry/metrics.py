@@ -43,7 +43,14 @@ class Metrics:
         self.revised = meter.create_counter(
             "batkol.finals.revised", unit="{utterance}", description="Finals that came after their promotion."
         )
-        self.partials = meter.create_counter("batkol.partials", unit="{partial}", description="Partials sent out.")
+        self.partials = 0
+        """Partials sent out; the most frequent event of all, so a plain number that is read at a scrape."""
+        meter.create_observable_counter(
+            "batkol.partials",
+            callbacks=[lambda _: [Observation(self.partials)]],
+            unit="{partial}",
+            description="Partials sent out.",
+        )
         self.fallbacks = meter.create_counter(
             "batkol.fallbacks", unit="{step}", description="Recognizers that failed, by step and reason."
         )

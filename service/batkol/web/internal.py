@@ -16,7 +16,7 @@ from fastapi.responses import StreamingResponse
 
 from batkol.calls.bus import Bus
 from batkol.calls.call import Call
-from batkol.calls.events import CallEnded, encode
+from batkol.calls.events import CallEnded, Event, encode
 from batkol.calls.registry import Calls
 
 KEEPALIVE_S: Final = 15.0
@@ -119,9 +119,14 @@ async def _server_sent(bus: Bus, call: Call | None) -> AsyncIterator[bytes]:
                 continue
             except StopAsyncIteration:
                 return
-            kind = str(event.__struct_config__.tag).encode()
-            yield b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, kind, encode(event))
-            over = isinstance(event, CallEnded) and event.call_sid == sid
+            events = (event, *subscription.waiting())  # in one piece: a busy reader costs one write, not fifty
+            yield b"".join(map(_message, events))
+            over = any(isinstance(e, CallEnded) and e.call_sid == sid for e in events)
+
+
+def _message(event: Event) -> bytes:
+    kind = str(event.__struct_config__.tag).encode()
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, kind, encode(event))
 
 
 def _json(value: object) -> Response:

@@ -44,7 +44,7 @@ async def test_a_draining_process_is_alive_and_not_ready_and_says_why() -> None:
 
 async def test_metrics_are_prometheus_text() -> None:
     async with asking() as (client, metrics):
-        metrics.partials.add(3)
+        metrics.partials += 3
         page = await client.get("/metrics")
 
     assert page.headers["content-type"].startswith("text/plain; version=0.0.4")
