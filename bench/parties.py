@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -35,7 +36,7 @@ def free_port() -> int:
         return port
 
 
-class Party:
+class Party(ABC):
     """One process. Leaving it sends SIGTERM, and SIGKILL to one that does not go."""
 
     core: int | None = None
@@ -91,8 +92,9 @@ class Party:
             process.kill()
             process.wait()
 
+    @abstractmethod
     async def start(self) -> None:
-        raise NotImplementedError
+        """Start it; return when it listens."""
 
 
 class Double(Party):

@@ -1,7 +1,7 @@
 """Every call's voice activity detection, in one round for all of them.
 
 A detector is cheapest when it hears many calls at once, and dearest when each call runs its own. So there is
-one `Listener` in a process: every 40 ms it gathers the windows that the calls' rings have completed, scores
+one `Listener` in a process: every 64 ms it gathers the windows that the calls' rings have completed, scores
 them in one worker thread, and tells each call what its segmenter made of them. The event loop never waits.
 """
 
