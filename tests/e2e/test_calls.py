@@ -10,7 +10,7 @@ from batkol.simulators.caller import Caller, Ending, place_call
 from batkol.simulators.voice import script
 from support.stack import stack, words_of, write_tuning
 
-HELLO = script([["שלום", "אני", "רוצה", "לקבוע", "תור"], ["מתי", "רופא", "היום"]], gap_ms=900)
+HELLO = script([["שלום", "אני", "רוצה", "לקבוע", "פגישה"], ["מתי", "פגישה", "היום"]], gap_ms=900)
 
 
 async def test_a_streamed_call_gets_partials_and_one_final_an_utterance(tmp_path: Path) -> None:
@@ -53,7 +53,8 @@ async def test_with_the_flag_off_streaming_does_not_exist(tmp_path: Path) -> Non
 async def test_a_flip_takes_effect_at_the_next_utterance_of_a_call_in_progress(tmp_path: Path) -> None:
     """On, off and on again during one call: the session ends when no utterance needs it, and another one opens."""
     parts = [
-        script([utterance], lead_ms=600, tail_ms=1000) for utterance in (["שלום", "תודה"], ["מחר"], ["בבקשה", "לא"])
+        script([utterance], lead_ms=600, tail_ms=1000)
+        for utterance in (["שלום", "תודה"], ["כן", "מספר", "טלפון"], ["בבקשה", "לא"])
     ]
 
     async with stack(tmp_path) as up:
@@ -110,7 +111,7 @@ async def test_lost_frames_become_silence_and_the_words_around_them_stay_where_t
 
 async def test_a_hold_without_media_ends_the_utterance_and_the_call_goes_on(tmp_path: Path) -> None:
     """Twilio sends nothing for three seconds; silence goes on by the wall clock, so nothing waits for it."""
-    first, second = script([["שלום", "תודה"]], tail_ms=100), script([["מחר", "היום"]], lead_ms=200)
+    first, second = script([["שלום", "תודה"]], tail_ms=100), script([["כתובת", "היום"]], lead_ms=200)
     hold_at = len(first.mulaw) // 8
 
     async with stack(tmp_path) as up:
