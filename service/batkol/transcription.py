@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
+from batkol.audience import Audience
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.audio.ring import Ring
 from batkol.flags.flags import Decision
@@ -46,18 +47,6 @@ TAIL: Final = SAMPLE_RATE
 
 
 _LOOK: Final = SAMPLE_RATE // 10  # without a session, the media path looks up this often
-
-
-class Audience(Protocol):
-    """Whoever wants to know what was said. Called on the event loop; must neither block nor raise."""
-
-    def utterance_started(self, utterance: Utterance, decision: Decision | None) -> None: ...
-    def partial(self, utterance: Utterance, text: str, stability: float) -> None: ...
-    def final(self, utterance: Utterance, text: str) -> None: ...
-    def revised(self, utterance: Utterance, text: str) -> None: ...
-    def fell_back(self, step: str, reason: str) -> None: ...
-    def session_opened(self) -> None: ...
-    def session_closed(self) -> None: ...
 
 
 class Transcription:

@@ -104,7 +104,7 @@ class Reporter:
     def mark_played(self, name: str) -> None:
         self._publish(MarkPlayed, name=name)
 
-    # -- its utterances (batkol.transcription.Audience) ------------------------------------------------------------
+    # -- its utterances (batkol.audience.Audience) ------------------------------------------------------------
 
     def utterance_started(self, utterance: Utterance, decision: Decision | None) -> None:
         self.figures.utterances += 1

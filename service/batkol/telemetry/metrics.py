@@ -65,6 +65,10 @@ class Metrics:
             unit="{evaluation}",
             description="Flag evaluations, by variant and reason.",
         )
+        self._add_latencies()
+
+    def _add_latencies(self) -> None:
+        meter = self._meter
         self.first_partial = meter.create_histogram(
             "batkol.first_partial.latency", unit="s", description="First sample of speech to first partial."
         )
