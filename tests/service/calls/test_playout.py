@@ -140,6 +140,8 @@ async def test_written_sound_makes_room() -> None:
 
     playout.play(b"\x01" * LONGEST)
 
+    assert playout._queued == LONGEST
+
 
 async def test_a_socket_that_does_not_take_sound_holds_up_nobody_who_queues() -> None:
     playout = Playout(SID)

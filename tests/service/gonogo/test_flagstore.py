@@ -113,6 +113,8 @@ async def test_what_somebody_else_wrote_meanwhile_is_not_undone(tmp_path: Path) 
 async def test_restoring_what_was_never_set_does_nothing(tmp_path: Path) -> None:
     await LiveDirectory(tmp_path, only_calls=None).restore()
 
+    assert list(tmp_path.iterdir()) == []
+
 
 @pytest.mark.parametrize(
     "content",

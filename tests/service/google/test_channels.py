@@ -98,4 +98,9 @@ async def test_without_credentials_the_service_says_what_to_do(
 
 
 async def test_a_pool_for_the_double_needs_no_credentials() -> None:
-    await Channels(endpoint="127.0.0.1:9", insecure=True).start()
+    pool = Channels(endpoint="127.0.0.1:9", insecure=True)
+
+    await pool.start()
+
+    assert pool._credentials is None
+    assert pool.connections == 0
