@@ -2,8 +2,9 @@
 
 `batkol speech-double` hears words by ear, which for a hundred calls takes a core of its own. Here its ear is one that
 compares bytes (speech.py), so that the load's core has room for both; limits, delays, interims and finals are the
-double's own. pipecat speaks version 2 of Google's API and nothing else: its messages are translated, one for one, on
-their way to and from the same double.
+double's own. Where words are counted (lost_words.py) it keeps the double's ear. The others speak other versions of
+Google's API: version 1, which on the wire is v1p1beta1, and version 2, whose messages are translated, one for one,
+on their way to and from the same double. Each version ends a stream with its own code and text.
 
 Every message of audio and every response is written down with its time, for the latencies of the report.
 """
@@ -14,6 +15,7 @@ import argparse
 import asyncio
 import signal
 import time
+from collections.abc import Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final
@@ -24,8 +26,11 @@ import uvloop
 from google.cloud.speech_v1p1beta1.types import cloud_speech as v1
 from google.cloud.speech_v2.types import cloud_speech as v2
 
-from batkol.simulators import speech_stream
+from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.simulators import speech_rules, speech_stream
+from batkol.simulators.portions import Portions
 from batkol.simulators.speech_double import SpeechDouble
+from batkol.simulators.speech_settings import DoubleSettings
 from batkol.simulators.voice import SpokenWord
 from speech import Ear, HeardWord
 
@@ -39,8 +44,11 @@ class Sent(msgspec.Struct, array_like=True):
 
 
 class StreamLog(msgspec.Struct):
-    """One stream, as this side saw it."""
+    """One stream, as this side saw it. `ending` is OK, a status, or CANCELLED if the client left."""
 
+    opened_at: float = 0.0  # monotonic seconds
+    ended_at: float = 0.0
+    ending: str = ""
     arrivals: list[tuple[float, int]] = []  # (monotonic seconds, samples so far)
     sent: list[Sent] = []
     words: list[HeardWord] = []
@@ -78,6 +86,19 @@ class Hearing:
         return None if begun is None else SpokenWord(begun[0], begun[1], self._ear.received)
 
 
+class LongWinded(Portions):
+    """Portions that do not wait for silence: speech of `every_s` seconds on end is settled up to its last word."""
+
+    every_s = 0.0
+
+    def hear(self, words: Sequence[SpokenWord], quiet_until: int, now: float) -> None:
+        for word in words:
+            super().hear((word,), word.end, now)
+            if word.end - self._open[0].start >= self.every_s * SAMPLE_RATE:
+                self._close(word.end, now + self._latency())
+        super().hear((), quiet_until, now)
+
+
 class Wire:
     """One stream's context, which writes down what passes. Subclasses speak another version of the API."""
 
@@ -86,7 +107,6 @@ class Wire:
         self._log = log
         self._samples = 0
         self.peer = context.peer
-        self.abort = context.abort
         self.invocation_metadata = context.invocation_metadata
 
     async def read(self) -> Any:
@@ -110,11 +130,28 @@ class Wire:
             self._log.sent.append(Sent(now, False, text.strip()))
         await self._context.write(self.outward(response))
 
+    async def abort(self, code: grpc.StatusCode, text: str) -> None:
+        code, text = self.refusal(code, text)
+        self._log.ending = code.name
+        await self._context.abort(code, text)
+
     def inward(self, request: Any) -> Any:
         return request
 
     def outward(self, response: Any) -> Any:
         return response
+
+    def refusal(self, code: grpc.StatusCode, text: str) -> tuple[grpc.StatusCode, str]:
+        return code, text
+
+
+class WireV1(Wire):
+    """`google.cloud.speech.v1`: the same messages. One recognizer plays all models, by whatever name."""
+
+    def inward(self, request: Any) -> Any:
+        if request.HasField("streaming_config"):
+            request.streaming_config.config.ClearField("model")
+        return request
 
 
 class WireV2(Wire):
@@ -131,6 +168,7 @@ class WireV2(Wire):
         config.encoding = decoding.encoding  # LINEAR16 is 1 in both
         config.sample_rate_hertz = decoding.sample_rate_hertz
         config.audio_channel_count = decoding.audio_channel_count
+        config.enable_word_time_offsets = given.config.features.enable_word_time_offsets
         config.language_code = "iw-IL"
         return translated
 
@@ -139,47 +177,73 @@ class WireV2(Wire):
         for result in response.results:
             other = translated.results.add(is_final=result.is_final, stability=result.stability)
             other.result_end_offset.CopyFrom(result.result_end_time)
+            other.language_code = result.language_code
             best = result.alternatives[0]
-            other.alternatives.add(transcript=best.transcript, confidence=best.confidence)
+            told = other.alternatives.add(transcript=best.transcript, confidence=best.confidence)
+            for word in best.words:
+                told.words.add(word=word.word, start_offset=word.start_time, end_offset=word.end_time)
         return translated
 
+    def refusal(self, code: grpc.StatusCode, text: str) -> tuple[grpc.StatusCode, str]:
+        return _V2_REFUSALS.get(text, (code, text))
+
+
+_V2_REFUSALS: Final = {
+    speech_rules.STREAM_LIMIT: (grpc.StatusCode.ABORTED, "Max duration of 5 minutes reached for stream."),
+    speech_rules.NO_AUDIO: (grpc.StatusCode.ABORTED, "Stream timed out after receiving no more client requests."),
+}
+"""Reported in GoogleCloudPlatform/python-docs-samples 12053 and livekit/agents 852."""
 
 _V1_REQUEST: Final = v1.StreamingRecognizeRequest.pb()
+_V1_RESPONSE: Final = v1.StreamingRecognizeResponse.pb()
 _V2_REQUEST: Final = v2.StreamingRecognizeRequest.pb()
 _V2_RESPONSE: Final = v2.StreamingRecognizeResponse.pb()
 
 
 class BenchDouble(SpeechDouble):
-    """The double with both faces, and its logs."""
+    """The double with all its faces, and its logs."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, settings: DoubleSettings | None = None) -> None:
+        super().__init__(settings)
         self.logs: list[StreamLog] = []
 
     def _handlers(self) -> grpc.GenericRpcHandler:
-        return _Both(super()._handlers(), self._v2())
-
-    def _v2(self) -> grpc.GenericRpcHandler:
-        streaming = grpc.stream_stream_rpc_method_handler(
-            self._converse_v2, _V2_REQUEST.FromString, _V2_RESPONSE.SerializeToString
+        v1_messages = _V1_REQUEST.FromString, _V1_RESPONSE.SerializeToString
+        v2_messages = _V2_REQUEST.FromString, _V2_RESPONSE.SerializeToString
+        return _Several(
+            super()._handlers(),
+            _face("google.cloud.speech.v1.Speech", self._converse_v1, *v1_messages),
+            _face("google.cloud.speech.v2.Speech", self._converse_v2, *v2_messages),
         )
-        return grpc.method_handlers_generic_handler("google.cloud.speech.v2.Speech", {"StreamingRecognize": streaming})
 
     async def _streaming_recognize(self, requests: Any, context: Any) -> None:
         await self._converse(requests, context, Wire)
+
+    async def _converse_v1(self, requests: Any, context: Any) -> None:
+        await self._converse(requests, context, WireV1)
 
     async def _converse_v2(self, requests: Any, context: Any) -> None:
         await self._converse(requests, context, WireV2)
 
     async def _converse(self, requests: Any, context: Any, wire: type[Wire]) -> None:
-        log = StreamLog()
+        log = StreamLog(opened_at=time.monotonic())
         self.logs.append(log)
         _LOG.set(log)
-        await super()._streaming_recognize(requests, wire(context, log))
+        try:
+            await super()._streaming_recognize(requests, wire(context, log))
+            log.ending = "OK"
+        finally:
+            log.ending = log.ending or "CANCELLED"
+            log.ended_at = time.monotonic()
 
 
-class _Both(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
-    """Two services on one port, for a server that is given one handler."""
+def _face(service: str, converse: Any, read: Any, write: Any) -> grpc.GenericRpcHandler:
+    streaming = grpc.stream_stream_rpc_method_handler(converse, read, write)
+    return grpc.method_handlers_generic_handler(service, {"StreamingRecognize": streaming})
+
+
+class _Several(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
+    """Services on one port, for a server that is given one handler."""
 
     def __init__(self, *handlers: grpc.GenericRpcHandler) -> None:
         self._all = handlers
@@ -189,11 +253,11 @@ class _Both(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
         return next((method for method in found if method is not None), None)
 
 
-async def serve(port: int, out: Path) -> None:
+async def serve(port: int, out: Path, settings: DoubleSettings) -> None:
     """Serve until SIGTERM; then write the logs."""
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
-    async with BenchDouble() as double:
+    async with BenchDouble(settings) as double:
         await double.start(port=port)
         await told.wait()
     out.write_bytes(msgspec.json.encode(double.logs))
@@ -203,9 +267,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--settings", default="{}", help="DoubleSettings as JSON")
+    parser.add_argument("--ear", default="marks", choices=("marks", "voice"), help="what it knows words by")
+    parser.add_argument("--final-every-s", type=float, default=0.0, help="finals inside speech that long")
     given = parser.parse_args()
-    vars(speech_stream)["Hearing"] = Hearing
-    uvloop.run(serve(given.port, given.out))
+    if given.ear == "marks":
+        vars(speech_stream)["Hearing"] = Hearing
+    if given.final_every_s:
+        LongWinded.every_s = given.final_every_s
+        vars(speech_stream)["Portions"] = LongWinded
+    uvloop.run(serve(given.port, given.out, msgspec.json.decode(given.settings, type=DoubleSettings)))
 
 
 if __name__ == "__main__":

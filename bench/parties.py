@@ -119,7 +119,7 @@ class Double(Party):
 class Server(Party):
     """The server under test, alone on its core."""
 
-    core = SERVER_CORE
+    core: int | None = SERVER_CORE
 
     def __init__(self, case: Case, endpoint: str, folder: Path) -> None:
         super().__init__("server", folder)
@@ -133,7 +133,8 @@ class Server(Party):
 
     async def start(self) -> None:
         command = [part.format(port=self._port, endpoint=self._endpoint) for part in self._case.command]
-        environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        passed = ("PATH", "HOME", "LANG", "OTEL_")  # tracing on: OTEL_EXPORTER_OTLP_ENDPOINT
+        environment = {name: value for name, value in os.environ.items() if name.startswith(passed)}
         if "BENCH_SERVICE" in os.environ:
             environment["PYTHONPATH"] = os.environ["BENCH_SERVICE"]
         if self._case.kind == "batkol":

@@ -130,10 +130,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--endpoint", required=True, help="host:port of the recognizer")
     parser.add_argument("--no-vad", action="store_true")
+    parser.add_argument("--reconnect-after-s", type=float, help="in place of its 240 s, where limits are scaled down")
     given = parser.parse_args()
     logger.remove()
     logger.add(sys.stderr, level="WARNING")
     connect_to(given.endpoint)
+    if given.reconnect_after_s:
+        GoogleSTTService.STREAMING_LIMIT = round(1000 * given.reconnect_after_s)
     uvicorn.run(app(given.port, vad=not given.no_vad), host="127.0.0.1", port=given.port, access_log=False)
 
 

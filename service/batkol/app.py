@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,19 +13,24 @@ from typing import Any
 import msgspec
 import structlog
 from fastapi import FastAPI
+from opentelemetry.sdk.trace.export import SpanExporter
 from starlette.routing import WebSocketRoute
 
 from batkol import __version__
 from batkol.audio import vad
+from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.background import own
 from batkol.calls.bus import Bus
 from batkol.calls.call import Services
+from batkol.calls.drain import ENDING_S, Drain
 from batkol.calls.listening import Listener
 from batkol.calls.registry import Calls
 from batkol.flags.flags import Flags
-from batkol.google.channels import Channels
+from batkol.google.channels import GOOGLE_HOST, Channels
 from batkol.google.recognizer import SingleRecognizer
-from batkol.google.session import Speech
+from batkol.google.speech import Speech
 from batkol.google.wire import recognition
+from batkol.health import CHECK_TIMEOUT, Health
 from batkol.live.live import Live, source_named
 from batkol.live.tuning import Tuning
 from batkol.recognition import Recognizer, Recognizers
@@ -33,6 +38,8 @@ from batkol.settings import Settings
 from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Source
 from batkol.telemetry.metrics import Metrics
+from batkol.telemetry.process import expose, process
+from batkol.telemetry.tracing import Tracing, TracingSettings
 from batkol.twilio.twiml import stream_url
 from batkol.web import internal, voice
 from batkol.web.media import Gate, MediaSocket
@@ -50,12 +57,15 @@ class Service:
 
     settings: Settings
     calls: Calls
+    drain: Drain
     bus: Bus
     live: Live
     flags: Flags
     listener: Listener
     channels: Channels
+    health: Health
     metrics: Metrics
+    tracing: Tracing
     port: int = 0
     internal_port: int = 0
     started_at: float = 0.0
@@ -69,6 +79,7 @@ class Service:
             "pod": settings.pod_name,
             "uptime_s": round(time.monotonic() - self.started_at, 1),
             "draining": self.calls.draining,
+            "drain": self.drain.status(),
             "active_calls": len(self.calls),
             "max_calls": self.calls.limit,
             "tuning": {
@@ -82,38 +93,43 @@ class Service:
                 "language": settings.gcp_stt_language,
                 "model": settings.gcp_stt_model,
                 "streams": self.channels.streams,
+                "requests": self.channels.requests,
+                "limit": self.channels.limit,
                 "connections": self.channels.connections,
+                "health": self.health.status(),
             },
+            "process": process(),
             "vad": asdict(self.listener.status()),
+            "event_loop": {"lag_ms_max_60s": round(self.calls.loop_lag() * 1000)},
             "subscribers": self.bus.subscribers,
+            "events": {"partials_dropped": self.bus.dropped, "subscribers_let_go": self.bus.let_go},
         }
 
     def why_not_ready(self) -> str | None:
         """The reason why this pod should get no new call, or None."""
-        return "draining" if self.calls.draining else None
+        return "draining" if self.calls.draining else self.health.why_not_ready()
 
     async def leave(self) -> None:
         """Drain: no new call, the live ones to their end or the time limit, each last utterance delivered."""
-        timeout = self.settings.drain_timeout_s
-        log.info("[DRAIN] no new calls", active_calls=len(self.calls), timeout_s=timeout)
-        if not await self.calls.drain(timeout):
-            log.warning("[DRAIN] time is up; the remaining calls are ended", active_calls=len(self.calls))
-            await self.calls.end_all("drained")
-        log.info("[DRAIN] done")
+        await self.drain.run()
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Service]:
+async def running(settings: Settings, exporters: Sequence[SpanExporter] = ()) -> AsyncIterator[Service]:
     """Start everything and serve; leaving it ends what is left at once (call `Service.leave` before).
 
-    Raises `ConfigurationError` for what cannot work. Must be entered on the loop that runs the calls.
+    `exporters` get every span, beside those that the environment names. Raises `ConfigurationError` for what cannot
+    work. Must be entered on the loop that runs the calls.
     """
     _say(settings)
     async with AsyncExitStack() as stack:
         metrics = Metrics()
         stack.callback(metrics.close)
+        tracing = _tracing(settings, exporters)
+        metrics.counter("batkol.spans.dropped", "{span}", "Spans that no collector took.", lambda: tracing.dropped)
+        stack.push_async_callback(tracing.close)
         live = Live(source_named(settings.live_source), defaults=_tuning(settings))
-        await _own(stack, live.run(), "live")
+        await own(stack, live.run(), "live")
         await live.ready()
         flags = await Flags.start(
             provider=settings.flags_provider,
@@ -122,30 +138,39 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             counter=metrics,
         )
         stack.push_async_callback(flags.close)
-        channels = Channels(endpoint=settings.gcp_stt_endpoint, insecure=settings.gcp_stt_insecure)
+        channels = Channels(
+            endpoint=settings.gcp_stt_endpoint, insecure=settings.gcp_stt_insecure, limit=settings.stt_max_streams
+        )
         await channels.start()
         stack.push_async_callback(channels.close)
+        recognizers = _recognizers(settings, channels, metrics, stack)
+        health = _health(settings, recognizers)
+        await own(stack, health.run(), "health")
         listener = Listener(await asyncio.to_thread(vad.create, settings.vad))
         stack.push_async_callback(listener.aclose)
         calls = Calls(limit=settings.max_calls, metrics=metrics)
-        await _own(stack, calls.run(), "calls.heartbeat")
+        await own(stack, calls.run(), "calls.heartbeat")
         service = Service(
             settings=settings,
             calls=calls,
+            drain=Drain(calls, timeout_s=settings.drain_timeout_s),
             bus=Bus(),
             live=live,
             flags=flags,
             listener=listener,
             channels=channels,
+            health=health,
             metrics=metrics,
+            tracing=tracing,
             started_at=time.monotonic(),
         )
-        recognizers = _recognizers(settings, channels, metrics, stack)
         public = listening(_public(service, recognizers), settings.host, settings.port)
         internal_ = listening(_internal(service), settings.internal_host, settings.internal_port)
         service.port = await stack.enter_async_context(public)
         service.internal_port = await stack.enter_async_context(internal_)
-        stack.push_async_callback(calls.end_all, "drained")
+        stack.callback(service.bus.close)  # after the last event, and before the listeners: what waits is delivered
+        stack.push_async_callback(service.drain.close)
+        stack.push_async_callback(calls.end_all, "drained", within=ENDING_S)
         log.info("[CFG] listening", port=service.port, internal_port=service.internal_port)
         yield service
 
@@ -175,13 +200,15 @@ def _public(service: Service, recognizers: Recognizers) -> FastAPI:
         language=settings.gcp_stt_language,
         pod=settings.pod_name,
         log_transcripts=settings.log_transcripts,
+        tracing=service.tracing,
     )
     gate = Gate(url=stream_url(base) if base else "", auth_tokens=signed, token_keys=keys)
     app = FastAPI(title="Batkol, public", version=__version__, openapi_url=None)
-    app.include_router(probes(service.why_not_ready))
+    app.include_router(probes(service.why_not_ready, service.health.degraded))
     app.include_router(voice.routes(webhooks, calls, metrics))
     media = MediaSocket(gate=gate, calls=calls, services=services)
     app.router.routes.append(WebSocketRoute("/twilio/media", endpoint=media))
+    service.tracing.instrument(app)
     return app
 
 
@@ -190,13 +217,32 @@ def _internal(service: Service) -> FastAPI:
     calls, metrics = service.calls, service.metrics
     metrics.gauge("batkol.calls.active", "Live calls.", lambda: len(calls))
     metrics.gauge("batkol.calls.limit", "Calls this process takes.", lambda: calls.limit)
-    metrics.gauge("batkol.google.streams", "Streams and requests to Google.", lambda: service.channels.streams)
+    expose(metrics)
+    service.health.expose(metrics, service.channels)
     app = FastAPI(title="Batkol, internal", version=__version__)
-    app.include_router(probes(service.why_not_ready))
+    app.include_router(probes(service.why_not_ready, service.health.degraded))
     app.include_router(exposition(metrics))
     token = service.settings.api_token
-    app.include_router(internal.routes(calls=calls, bus=service.bus, status=service.status, api_token=token))
+    app.include_router(
+        internal.routes(calls=calls, bus=service.bus, status=service.status, drain=service.drain.run, api_token=token)
+    )
     return app
+
+
+def _tracing(settings: Settings, exporters: Sequence[SpanExporter]) -> Tracing:
+    told = TracingSettings(
+        google=settings.gcp_stt_endpoint or f"{GOOGLE_HOST}:443",
+        flags_provider=settings.flags_provider.value,
+        pod=settings.pod_name,
+        transcripts=settings.otel_capture_transcripts,
+    )
+    return Tracing.start(told, exporters)
+
+
+def _health(settings: Settings, recognizers: Recognizers) -> Health:
+    speech = recognizers.speech
+    check = SingleRecognizer(speech.channels, speech.config, deadline=CHECK_TIMEOUT)
+    return Health(recognizers, check, check_at_start=settings.stt_check_at_start)
 
 
 def _recognizers(settings: Settings, channels: Channels, metrics: Metrics, stack: AsyncExitStack) -> Recognizers:
@@ -206,7 +252,15 @@ def _recognizers(settings: Settings, channels: Channels, metrics: Metrics, stack
     if whisper is not None:
         stack.push_async_callback(whisper.close)
         fallbacks.append((Source.WHISPER, whisper))
-    speech = Speech(channels=channels, config=config, on_written=metrics.written.record)
+    speech = Speech(
+        channels=channels,
+        config=config,
+        on_written=metrics.written.record,
+        rotate_after=settings.stt_rotate_after_s,
+        rotate_by=settings.stt_rotate_by_s,
+        replay_limit=int(settings.stt_replay_limit_s * SAMPLE_RATE),
+        replay_rate=settings.stt_replay_rate,
+    )
     return Recognizers(speech=speech, fallbacks=tuple(fallbacks), punctuate=punctuate)
 
 
@@ -234,23 +288,6 @@ def _tuning(settings: Settings) -> Tuning:
         minimum_speech_ms=settings.vad_minimum_speech_ms,
         pre_roll_ms=settings.vad_pre_roll_ms,
     )
-
-
-async def _own(stack: AsyncExitStack, work: Any, name: str) -> None:
-    """Run `work` until the stack is left; its death before that is a fault of ours, and loud."""
-    task = asyncio.create_task(work, name=name)
-
-    def died(done: asyncio.Task[None]) -> None:
-        if not done.cancelled() and (error := done.exception()) is not None:
-            log.critical("[CFG] a part of the service died; restart this pod", part=name, exc_info=error)
-
-    task.add_done_callback(died)
-
-    async def stop() -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    stack.push_async_callback(stop)
 
 
 def _say(settings: Settings) -> None:

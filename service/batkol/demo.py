@@ -17,18 +17,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from rich.console import Console
 
 from batkol import demo_files
 from batkol.app import running
 from batkol.demo_screen import Screen, legend, table, totals
+from batkol.demo_traces import draw
 from batkol.gonogo.flagstore import LiveDirectory
 from batkol.settings import Settings
 from batkol.simulators.caller import CallPlan
+from batkol.simulators.collector import Collector
 from batkol.simulators.conversation import Conversation, Internal, Observed, observe
 from batkol.simulators.speech_double import SpeechDouble
 from batkol.simulators.sse import following, status
 from batkol.telemetry.logs import Logs
+from batkol.telemetry.tracing import Tracing
 
 PUBLIC_URL: Final = "https://demo.batkol.example"
 """What Twilio would call the service: signed over, and never looked up."""
@@ -60,19 +64,26 @@ class Stage:
     internal: Internal
     auth_token: str
     double: str  # host:port
+    tracing: Tracing
 
 
-async def run(console: Console, *, stay: bool) -> int:
-    """Run the demo; returns 0 if every word was right and every flip took effect. Cancelling it ends everything."""
+async def run(console: Console, *, stay: bool, traces: bool) -> int:
+    """Run the demo; returns 0 if every word was right and every flip took effect. Cancelling it ends everything.
+
+    With `traces` the spans go to a collector over OTLP/gRPC, and are drawn from what it got.
+    """
     home = Path(tempfile.mkdtemp(prefix="batkol-demo-"))
     passed: bool | None = None
     console.print("Starting a double of Google's speech service, and Batkol itself …")
     try:
-        async with _stage(home) as stage:
+        async with _collector(wanted=traces) as collector, _stage(home, collector) as stage:
             with Screen(console) as screen:
                 screen.note(f"Google double {stage.double} · service {stage.url} · log {stage.log}")
                 observed = await _call(stage, screen)
             passed = _judge(console, observed)
+            if collector is not None:
+                await stage.tracing.flush()
+                draw(console, collector)
             if stay:
                 await _stay(console, stage)
     except asyncio.CancelledError:
@@ -87,17 +98,28 @@ async def run(console: Console, *, stay: bool) -> int:
 
 
 @asynccontextmanager
-async def _stage(home: Path) -> AsyncIterator[Stage]:
+async def _collector(*, wanted: bool) -> AsyncIterator[Collector | None]:
+    if not wanted:
+        yield None
+        return
+    async with Collector() as collector:
+        yield collector
+
+
+@asynccontextmanager
+async def _stage(home: Path, collector: Collector | None) -> AsyncIterator[Stage]:
     live = home / "live"
     demo_files.write(live)
     log = home / "service.log"
     auth_token = secrets.token_hex(16)
+    exporters = [OTLPSpanExporter(endpoint=collector.endpoint, insecure=True)] if collector else []
     with log.open("w", encoding="utf-8") as written:
         logs = Logs(level="INFO", json=True, stream=written)
         try:
-            async with _double() as address, running(_settings(address, live, auth_token)) as service:
+            async with _double() as address, running(_settings(address, live, auth_token), exporters) as service:
                 internal = Internal(f"http://127.0.0.1:{service.internal_port}")
-                yield Stage(home, live, log, f"http://127.0.0.1:{service.port}", internal, auth_token, address)
+                url = f"http://127.0.0.1:{service.port}"
+                yield Stage(home, live, log, url, internal, auth_token, address, service.tracing)
                 await service.leave()
         finally:
             logs.close()

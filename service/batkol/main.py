@@ -91,12 +91,13 @@ NoColor = Annotated[bool, typer.Option("--no-color", envvar="NO_COLOR", help="Pr
 def demo(
     *,
     stay: Annotated[bool, typer.Option("--stay", help="Keep everything up after the call, until Ctrl-C.")] = False,
+    traces: Annotated[bool, typer.Option("--traces", help="Draw the trace of each utterance at the end.")] = False,
     no_color: NoColor = False,
 ) -> None:
     """Watch one Hebrew call: the Google double, the service and a caller, all in this process."""
     from batkol.demo import run
 
-    _run(run(_console(no_color=no_color), stay=stay))
+    _run(run(_console(no_color=no_color), stay=stay, traces=traces))
 
 
 @app.command()

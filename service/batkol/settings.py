@@ -15,6 +15,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from batkol.errors import ConfigurationError
 from batkol.flags.flags import FlagsProvider
 
+GOOGLE_LIMIT_S = 305.0
+"""How long Google lets a stream live, in seconds."""
+
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -35,6 +38,18 @@ class Settings(BaseSettings):
     stt_partial_debounce_ms: int = Field(180, ge=0, le=2000, description="Least time between two partials, ms.")
     stt_final_timeout_ms: int = Field(
         700, ge=100, le=5000, description="After the end of speech, when the newest interim is promoted, ms."
+    )
+    stt_rotate_after_s: float = Field(
+        240.0, gt=0, description="Age from which a stream is replaced in silence or at a final, s."
+    )
+    stt_rotate_by_s: float = Field(285.0, gt=0, description="Age at which it is replaced in any case, s.")
+    stt_replay_limit_s: float = Field(10.0, ge=0, description="Most audio sent again after a fault, s.")
+    stt_replay_rate: float = Field(2.5, gt=1, description="How fast that is sent, in times real time.")
+    stt_max_streams: int = Field(
+        0, ge=0, description="Streams to Google at once, the pod's share of the project's quota; 0: no limit."
+    )
+    stt_check_at_start: bool = Field(
+        True, description="Ask Google once at start, so that wrong credentials keep the pod from being ready."
     )
     gcp_stt_language: str = Field("he-IL", description="BCP-47; Hebrew is sent as Google's `iw-IL`.")
     gcp_stt_model: str = Field("default", description="Hebrew has `default` and `command_and_search`.")
@@ -79,6 +94,7 @@ class Settings(BaseSettings):
     # Operations
     drain_timeout_s: float = Field(300.0, ge=0, description="How long SIGTERM waits for live calls, s.")
     log_transcripts: bool = Field(False, description="Put what callers say into the log.")
+    otel_capture_transcripts: bool = Field(False, description="Put what callers say into the traces.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: LogFormat = LogFormat.AUTO
     store: Literal["none"] = Field("none", description="This version keeps no calls; see the README.")
@@ -98,6 +114,20 @@ class Settings(BaseSettings):
         if "?" in value or "#" in value:
             raise ValueError("must have neither a query nor a fragment: Twilio drops them from a stream's URL")
         return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _rotation(self) -> Self:
+        if self.stt_rotate_by_s <= self.stt_rotate_after_s:
+            raise ValueError(
+                f"STT_ROTATE_BY_S={self.stt_rotate_by_s:g} leaves no time to look for silence after "
+                f"STT_ROTATE_AFTER_S={self.stt_rotate_after_s:g}; set it some 45 s later"
+            )
+        if self.stt_rotate_by_s >= GOOGLE_LIMIT_S and not self.gcp_stt_endpoint:
+            raise ValueError(
+                f"STT_ROTATE_BY_S={self.stt_rotate_by_s:g} is too late: Google ends a stream at {GOOGLE_LIMIT_S:g} s; "
+                "set it to 285"
+            )
+        return self
 
     @model_validator(mode="after")
     def _safe(self) -> Self:

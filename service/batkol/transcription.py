@@ -8,20 +8,19 @@ the ring: streaming → single request → Whisper. Each step is logged once and
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
-from batkol.audience import Audience
+from batkol.audience import Audience, StepsOf
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.audio.ring import Ring
 from batkol.flags.flags import Decision
-from batkol.google.errors import Next, SpeechError
-from batkol.google.session import StreamingSTTSession
 from batkol.live.tuning import Tuning
 from batkol.recognition import Recognizers
-from batkol.speech.cooloff import CoolOff
+from batkol.speech.excerpt import excerpt
 from batkol.speech.partials import Due, Partials
 from batkol.speech.results import Heard
 from batkol.speech.utterance import Mode, Source, State, Utterance
@@ -32,19 +31,14 @@ from batkol.speech.utterances import (
     Partial,
     Patience,
     Revised,
+    Unconfirmed,
     Unplaced,
     Utterances,
 )
 from batkol.speech.utterances import (
     Final as Finished,
 )
-
-HEAD: Final = SAMPLE_RATE // 2
-"""A single request begins half a second before the pre-roll: a detector that woke up late costs the first word."""
-
-TAIL: Final = SAMPLE_RATE
-"""And goes on for up to a second after the end of speech, as far as it was heard: the hang-over is there anyway."""
-
+from batkol.streaming import Streaming
 
 _LOOK: Final = SAMPLE_RATE // 10  # without a session, the media path looks up this often
 
@@ -61,9 +55,11 @@ class Transcription:
         tuning: Callable[[], Tuning],
         audience: Audience,
         log: FilteringBoundLogger,
+        log_of: Callable[[Utterance], FilteringBoundLogger] | None = None,
     ) -> None:
         self._ring = ring
         self._log = log
+        self._log_of = log_of or (lambda _: log)
         self._recognizers = recognizers
         self._decide = decide
         self._tuning_now = tuning
@@ -71,19 +67,21 @@ class Transcription:
         self._audience = audience
         self._utterances = Utterances(_patience(self._tuning))
         self._partials = Partials(window=self._tuning.partial_debounce_ms / 1000)
-        self._session: StreamingSTTSession | None = None
+        self._streaming = Streaming(
+            self, ring=ring, recognizers=recognizers, audience=audience, spawn=self._spawn, log=log
+        )
         self._due = 0  # the sample at which there is something to do
         self._wanted = True  # what the flag said last
-        self._cool_off = CoolOff()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
         self._tasks: asyncio.TaskGroup | None = None
         self._pending: set[asyncio.Task[None]] = set()
 
     @property
     def session_open(self) -> bool:
         """Whether a streaming session hears this call."""
-        return self._session is not None
+        return self._streaming.session is not None
 
     def begin(self, tasks: asyncio.TaskGroup) -> None:
         """The call is up; its sessions and requests live in `tasks`, and none outlives it."""
@@ -92,7 +90,7 @@ class Transcription:
     def start(self) -> None:
         """The first media is there: open the session if the flag says so."""
         self._wanted = self._decide().enabled
-        if self._wanted:
+        if self._wanted and self._streaming.allows():
             self._open(0)
 
     def hear(self, until: int) -> None:
@@ -101,9 +99,12 @@ class Transcription:
             return
         if self._tuning_now() is not self._tuning:
             self._retune()
-        if self._session is not None:
-            self._session.push_audio(until)
-        self._due = until + _LOOK if self._session is None else self._session.due
+        session = self._streaming.session
+        if session is None:
+            self._due = until + _LOOK
+        else:
+            session.push_audio(until)
+            self._due = session.due
         speaking = self._utterances.speaking
         if speaking is not None and until - speaking.begin >= LONGEST:
             cut = speaking.begin + LONGEST
@@ -116,21 +117,28 @@ class Transcription:
             return
         decision = self._decide()
         self._wanted = decision.enabled
-        streaming = decision.enabled and self._cool_off.allows(self._loop.time())
-        if streaming and self._session is None:
+        streaming = decision.enabled and self._streaming.allows()
+        if streaming and self._streaming.session is None:
             self._open(begin)
+        self._streaming.tell_speech(speaking=True)
         utterance = self._utterances.begin(begin, speech_at, Mode.STREAMING if streaming else Mode.SINGLE)
         self._audience.utterance_started(utterance, decision)
         self._retire_session()
 
-    def speech_ended(self, end: int) -> None:
-        """The caller fell silent after sample `end`: everything heard is flushed at once."""
+    def speech_ended(self, end: int, silent_to: int | None = None) -> None:
+        """The caller fell silent after sample `end`: everything heard is flushed at once.
+
+        Up to `silent_to` it is certain; what was heard after that may be speech again.
+        """
         utterance = self._utterances.speaking
         if utterance is None:
             return
-        if self._session is not None:
-            self._session.push_audio(self._ring.end, flush=True)
-        self._act(self._utterances.fall_silent(end, self._ring.end, self._loop.time()))
+        utterance.silent_to = silent_to
+        self._streaming.flush()
+        self._streaming.tell_speech(speaking=False)
+        outcomes = self._utterances.fall_silent(end, self._ring.end, self._loop.time())
+        self._audience.speech_ended(utterance)
+        self._act(outcomes)
         if utterance.mode is Mode.SINGLE:
             self._ask(utterance)
 
@@ -140,90 +148,78 @@ class Transcription:
         Bounded by the recognizers' own time-outs. Cancelling it loses the answers still under way.
         """
         self.speech_ended(self._ring.end)
-        if self._session is not None:
-            session, self._session = self._session, None
-            session.push_audio(self._ring.end, flush=True)
-            await session.close()
+        await self._streaming.finish()
         self._act(self._utterances.stream_ended())
         while self._pending:
             await asyncio.wait(self._pending)
         self._disarm()
 
-    # -- the streaming session ---------------------------------------------------------------------------------
-
-    def _open(self, start: int) -> None:
-        session = StreamingSTTSession(
-            self._hear,
-            self._hear,
-            speech=self._recognizers.speech,
-            ring=self._ring,
-            start=start,
-            batch_ms=self._tuning.batch_ms,
-            log=self._log,
-        )
-        self._session = session
-        self._due = 0
-        session.push_audio(self._ring.end)
-        self._spawn(self._stream(session), "stt.session")
-
-    async def _stream(self, session: StreamingSTTSession) -> None:
-        self._audience.session_opened()
-        try:
-            await session.run()
-        except SpeechError as error:
-            self._lose(session, error)
-        finally:
-            self._audience.session_closed()
-
-    def _lose(self, session: StreamingSTTSession, error: SpeechError) -> None:
-        """The stream ended by itself: its utterances are answered from the audio in hand."""
-        if self._session is session:
-            self._session = None
-        expected = error.next in {Next.ROTATE, Next.REOPEN}
-        if not expected:
-            self._log.warning(f"[STT] streaming failed → fallback to single. err={error}", reason=error.reason)
-            self._cool_off.fail(
-                self._loop.time(),
-                for_good=error.next is Next.MISCONFIGURED,
-                at_once=error.next is Next.BACK_OFF,
-            )
-        self._audience.fell_back("streaming", error.reason)
+    def abandon(self) -> None:
+        """There is no time left to finish: what was made out so far is all there will be. Its tasks have ended."""
+        self._streaming.session = None
         for utterance in self._utterances.open:
+            if utterance.state is State.SPEAKING:
+                self._utterances.fall_silent(self._ring.end, self._ring.end, self._loop.time())
+            source = Source.INTERIM if utterance.newest else Source.NONE
+            self._act(self._utterances.settle(utterance, utterance.newest, source))
+        self._disarm()
+
+    # -- what the stream tells (batkol.streaming.Policy) ------------------------------------------------------------
+
+    def needed(self) -> int:
+        streamed = (u.begin for u in self._utterances.unsettled if u.mode is Mode.STREAMING)
+        return min(streamed, default=self._ring.end)
+
+    def heard(self, heard: Heard) -> None:
+        self._act(self._utterances.hear(heard))
+
+    def lost(self, start: int, end: int | None) -> None:
+        for utterance in self._utterances.overlapping(start, end):
             if utterance.mode is Mode.STREAMING:
-                asked = utterance.give_up is None  # it was missed before, and its answer is on the way
+                asked = utterance.give_up is None  # it was missed before, or is confirmed already
                 self._utterances.leave_stream(utterance)
-                if utterance.state is State.CLOSING and not asked:
+                if utterance.state is not State.SPEAKING and not asked:
                     self._ask(utterance)
 
     def _retire_session(self) -> None:
         """The flag is off and no utterance needs the session: end it."""
-        if self._wanted or self._session is None:
+        if self._wanted or self._streaming.session is None:
             return
         if not any(u.mode is Mode.STREAMING for u in self._utterances.open):
-            session, self._session = self._session, None
-            self._spawn(session.close(), "stt.close")
-
-    def _hear(self, heard: Heard) -> None:
-        if heard.final:
-            self._cool_off.succeed()
-        self._act(self._utterances.hear(heard))
+            self._streaming.retire()
 
     # -- the other recognizers ---------------------------------------------------------------------------------
 
+    def _open(self, start: int) -> None:
+        self._due = 0
+        self._streaming.open(start, self._tuning.batch_ms)
+
     def _ask(self, utterance: Utterance) -> None:
-        """Have the other recognizers hear it, with what surrounds it but none of its neighbours' speech."""
-        before, after = self._utterances.surroundings(utterance)
-        end = self._ring.end if utterance.end is None else min(utterance.end + TAIL, self._ring.end)
-        if after is not None:
-            end = max(utterance.end or after, min(end, after))
-        start = min(utterance.begin, max(before, utterance.begin - HEAD, self._ring.start))
-        self._spawn(self._answer(utterance, self._ring.read(start, max(start, end))), "stt.single")
+        """Have the other recognizers hear it."""
+        audio = excerpt(self._ring, utterance, *self._utterances.surroundings(utterance))
+        self._spawn(self._answer(utterance, audio), "stt.single")
 
     async def _answer(self, utterance: Utterance, audio: bytes) -> None:
-        text, source = await self._recognizers.answer(audio, self._audience.fell_back, self._log)
+        steps = StepsOf(utterance, self._audience)
+        text, source = await self._recognizers.answer(audio, steps, self._log_of(utterance))
+        if text and utterance.mode is Mode.STREAMING and not utterance.streamed:
+            self._streaming.doubt()
+        answered = source or Source.NONE
         if not text and utterance.newest:
-            text, source = utterance.newest, Source.INTERIM
-        self._act(self._utterances.settle(utterance, text, source))
+            text, answered = utterance.newest, Source.INTERIM
+        self._act(self._utterances.settle(utterance, text, answered))
+        if source is None and not self._recognizers.hopeless:
+            await self._answer_late(utterance, audio, steps)
+
+    async def _answer_late(self, utterance: Utterance, audio: bytes, steps: StepsOf) -> None:
+        """Nobody could be reached and what there was went out. The audio is in hand: put the record right."""
+        for wait in self._recognizers.again:
+            await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311  it spreads the calls, no more
+            text, source = await self._recognizers.answer(audio, steps, self._log_of(utterance))
+            if source is not None:
+                self._act(self._utterances.settle(utterance, text, source))
+                return
+        self._log_of(utterance).error("[STT] nobody could be reached to hear an utterance; its words are lost")
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         if self._tasks is None:
@@ -247,32 +243,38 @@ class Transcription:
                 case Revised(utterance, text):
                     self._audience.revised(utterance, self._recognizers.punctuated(text, self._log))
                 case Missed(utterance):
-                    self._log.warning("[STT] the stream missed an utterance; a single request gets its audio")
-                    self._audience.fell_back("streaming", "missed")
-                    self._ask(utterance)
+                    self._doubt("the stream missed an utterance; a single request gets its audio", "missed", utterance)
+                case Unconfirmed(utterance):
+                    self._doubt("no final confirms what was answered; a request checks it", "unconfirmed", utterance)
                 case Unplaced(utterance):
                     self._audience.utterance_started(utterance, None)
         self._retire_session()
         self._arm()
 
+    def _doubt(self, what: str, reason: str, utterance: Utterance) -> None:
+        self._log_of(utterance).warning(f"[STT] {what}")
+        self._audience.fell_back("streaming", reason, utterance)
+        self._ask(utterance)
+
     def _send(self, due: Sequence[Due]) -> None:
-        for utterance, text, stability in due:
-            self._audience.partial(utterance, text, stability)
+        for partial in due:
+            self._audience.partial(*partial)
 
     def release(self) -> None:
         """Let the ring forget what no utterance and no cursor will ask for (ten seconds are kept in any case)."""
-        needed = min((u.begin for u in self._utterances.open), default=self._ring.end)
+        needed = min((u.begin for u in self._utterances.unsettled), default=self._ring.end)
         self._ring.release(min(needed, self._ring.end - 10 * SAMPLE_RATE))
 
     # -- time --------------------------------------------------------------------------------------------------
 
     def _arm(self) -> None:
         due = [d for d in (self._utterances.deadline, self._partials.deadline) if d is not None]
-        if self._timer is not None and due and self._timer.when() <= min(due):
+        if self._timer is not None and due and self._timer_at <= min(due):
             return  # an early tick finds nothing, and arms again: cheaper than a new timer for every partial
         self._disarm()
         if due:
-            self._timer = self._loop.call_at(min(due), self._tick)
+            self._timer_at = min(due)  # uvloop's handles cannot all tell
+            self._timer = self._loop.call_at(self._timer_at, self._tick)
 
     def _disarm(self) -> None:
         if self._timer is not None:
@@ -289,8 +291,8 @@ class Transcription:
         self._tuning = self._tuning_now()
         self._utterances.patience = _patience(self._tuning)
         self._partials.tune(self._tuning.partial_debounce_ms / 1000)
-        if self._session is not None:
-            self._session.tune(self._tuning.batch_ms)
+        if self._streaming.session is not None:
+            self._streaming.session.tune(self._tuning.batch_ms)
         self._arm()
 
 

@@ -1,53 +1,156 @@
-"""A pod that is told to go takes no new call and ends none that it has."""
+"""A pod that is told to go takes no new call and ends none that it has; whom it cannot keep, another pod gets."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
+from structlog.testing import capture_logs
 
-from batkol.calls.events import UtteranceStarted
-from batkol.simulators.caller import place_call
+from batkol.calls import drain
+from batkol.calls.events import CallEnded, FinalText, UtteranceStarted
+from batkol.calls.playout import LONGEST
+from batkol.simulators.caller import CallPlan, place_call
+from batkol.simulators.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.voice import script
-from support.stack import Stack, stack, words_of
+from batkol.twilio.signature import signature
+from support import dialing
+from support.balancer import balancing
+from support.raw_websocket import connected, handshake, text
+from support.stack import PUBLIC, TOKEN, Stack, stack, words_of
 
 TALK = script([["שלום", "אני", "רוצה"], ["כן", "מספר", "טלפון"]], gap_ms=900, tail_ms=900)
+SHORT = script([["שלום", "תודה"]], lead_ms=300, tail_ms=800)
 
 
 async def speaking(up: Stack) -> None:
     await up.heard.until(lambda: any(isinstance(e, UtteranceStarted) for es in up.heard.events.values() for e in es))
 
 
-async def test_a_drain_lets_the_live_call_finish_and_turns_the_next_one_away(tmp_path: Path) -> None:
-    async with stack(tmp_path, drain_timeout_s=30) as up, httpx.AsyncClient(trust_env=False) as http:
-        live = asyncio.create_task(up.call(TALK.mulaw))
-        await speaking(up)
-        leaving = asyncio.create_task(up.service.leave())
+def through(url: str, audio: bytes) -> CallPlan:
+    return CallPlan(base_url=url, public_url=PUBLIC, auth_token=TOKEN, audio=audio)
+
+
+async def test_a_drain_lets_the_live_call_finish_and_the_next_one_reaches_another_pod(tmp_path: Path) -> None:
+    async with (
+        stack(tmp_path / "old", drain_timeout_s=30) as old,
+        stack(tmp_path / "new") as new,
+        balancing(old.service.port) as balancer,
+        httpx.AsyncClient(trust_env=False) as http,
+    ):
+        live = asyncio.create_task(old.call(TALK.mulaw))
+        await speaking(old)
+        leaving = asyncio.create_task(old.service.leave())
         await asyncio.sleep(0)
+        balancer.then = [new.service.port]  # it has not heard of the drain yet: the next request still goes there
 
-        turned_away = await place_call(up.plan(TALK.mulaw))
-        ready = await http.get(f"{up.url}/readyz")
+        moved = await place_call(through(balancer.url, SHORT.mulaw))
+        ready = await http.get(f"{old.url}/readyz")
+        status = (await http.get(f"{old.internal}/v1/status")).json()
 
-        assert turned_away.streams == 0
-        assert len(turned_away.said) == 1
+        assert moved.clean
+        assert (moved.streams, moved.said) == (1, [])
+        await new.heard.until(lambda: new.heard.of(moved.call_sid, CallEnded))
+        assert new.heard.texts(moved.call_sid) == words_of(SHORT)
         assert ready.status_code == 503
+        assert (status["draining"], status["drain"]["timeout_s"]) == (True, 30)
         report = await live
         await leaving
         assert report.clean
-        assert up.heard.texts(report.call_sid) == words_of(TALK)
-        assert up.ended(report.call_sid).reason == "stop"
+        assert old.heard.texts(report.call_sid) == words_of(TALK)
+        assert old.ended(report.call_sid).reason == "stop"
 
 
-async def test_when_the_time_is_up_the_utterance_in_hand_is_delivered_and_the_socket_closed(tmp_path: Path) -> None:
-    async with stack(tmp_path, drain_timeout_s=0.2) as up:
-        live = asyncio.create_task(up.call(TALK.mulaw + b"\xff" * 80_000))
-        await up.heard.until(lambda: any(up.heard.finals(sid) for sid in list(up.heard.events)))
-        await up.heard.until(lambda: any(len(up.heard.finals(sid)) == 2 for sid in list(up.heard.events)))
+async def test_a_stream_that_reaches_a_draining_pod_is_sent_on_to_another(tmp_path: Path) -> None:
+    """The webhook was another pod's answer; the stream is a request of its own, and the balancer chose anew."""
+    async with (
+        stack(tmp_path / "old") as old,
+        stack(tmp_path / "new") as new,
+        balancing(new.service.port) as balancer,
+    ):
+        await old.service.leave()
+        balancer.then = [old.service.port, new.service.port]
 
-        await up.service.leave()
+        report = await place_call(through(balancer.url, SHORT.mulaw))
+
+        assert report.clean
+        assert report.streams == 2
+        assert old.heard.events == {}
+        await new.heard.until(lambda: new.heard.of(report.call_sid, CallEnded))
+        assert new.heard.texts(report.call_sid) == words_of(SHORT)
+
+
+async def test_when_the_time_is_up_the_call_goes_on_at_another_pod(tmp_path: Path) -> None:
+    """In a pause, with its last utterance delivered: the caller notices nothing, and no word is lost."""
+    async with (
+        stack(tmp_path / "old", drain_timeout_s=0) as old,
+        stack(tmp_path / "new") as new,
+        balancing(old.service.port) as balancer,
+    ):
+        live = asyncio.create_task(place_call(through(balancer.url, TALK.mulaw)))
+        await speaking(old)
+        balancer.pod = new.service.port
+
+        await old.service.leave()
 
         report = await live
-        assert (report.closed_by, report.close_code) == ("server", 1001)
-        assert up.heard.texts(report.call_sid) == words_of(TALK)
-        assert up.ended(report.call_sid).reason == "drained"
+        sid = report.call_sid
+        assert report.clean
+        assert (report.streams, report.closed_by, report.said) == (2, "caller", [])
+        await new.heard.until(lambda: new.heard.of(sid, CallEnded))
+        assert (old.heard.texts(sid), new.heard.texts(sid)) == (words_of(TALK)[:1], words_of(TALK)[1:])
+        ended = old.ended(sid)
+        assert (ended.reason, ended.close_code) == ("drained", 1001)
+        assert [type(event) for event in old.heard.events[sid]][-2:] == [FinalText, CallEnded]
+
+
+async def test_recognizers_that_hang_are_given_up_and_the_call_is_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain, "ENDING_S", 1.0)
+    async with stack(tmp_path, drain_timeout_s=0) as up:
+        up.double.inject(Fault(kind=Kind.STALL, when=Moment.FIRST_AUDIO), Fault(kind=Kind.STALL, surface=Surface.UNARY))
+        live = asyncio.create_task(place_call(up.plan(SHORT.mulaw + b"\xff" * 80_000, voice_path="/twilio/voice")))
+        await speaking(up)
+        with capture_logs() as logs:
+            await asyncio.wait_for(up.service.leave(), 20)
+
+        (line,) = [line for line in logs if line["event"].startswith("[CALL] cut off")]
+        assert (line["log_level"], line["ended_by"]) == ("error", "drained")
+        assert line["call_sid"] in up.heard.events
+        live.cancel()
+        await asyncio.gather(live, return_exceptions=True)
+
+
+def does_not_read(up: Stack) -> None:
+    """Ten minutes of sound are on their way, again and again: the socket fills, and no close frame finds room."""
+    (call,) = up.service.calls
+    call.playout.play(b"\xff" * (LONGEST - call.playout._queued))
+
+
+def only_listens(_: Stack) -> None:
+    """It reads nothing of what comes, so it does not answer our close frame either."""
+
+
+@pytest.mark.parametrize("behaves", [only_listens, does_not_read])
+async def test_a_peer_that_does_not_answer_the_close_does_not_hold_the_drain(
+    tmp_path: Path, behaves: Callable[[Stack], None]
+) -> None:
+    async with stack(tmp_path, drain_timeout_s=0) as up:
+        parameters = await dialing.ask_for_twiml(up, "CA1")
+        async with connected(up.service.port, shake=False) as raw:
+            await raw.send(handshake("/twilio/media", f"X-Twilio-Signature: {signature(TOKEN, dialing.WSS, ())}"))
+            await raw.upgraded()
+            await raw.send(text(dialing.connected()), text(dialing.start("CA1", parameters)), text(dialing.media(1)))
+            await up.heard.until(lambda: up.service.calls.get("CA1"))
+            for _ in range(5):
+                behaves(up)
+                await asyncio.sleep(0.1)
+
+            await asyncio.wait_for(up.service.leave(), 15)
+
+            assert len(up.service.calls) == 0
+            assert up.ended("CA1").reason == "drained"

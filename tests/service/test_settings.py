@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -34,6 +35,9 @@ def test_the_defaults_are_those_of_the_documentation(monkeypatch: pytest.MonkeyP
     assert settings.enable_streaming_stt is False
     assert (settings.stt_batch_ms, settings.stt_partial_debounce_ms, settings.stt_final_timeout_ms) == (150, 180, 700)
     assert (settings.gcp_stt_language, settings.gcp_stt_model) == ("he-IL", "default")
+    assert (settings.stt_rotate_after_s, settings.stt_rotate_by_s) == (240, 285)
+    assert (settings.stt_replay_limit_s, settings.stt_replay_rate) == (10, 2.5)
+    assert (settings.stt_max_streams, settings.stt_check_at_start) == (0, True)
     assert settings.max_calls == 100
     assert settings.log_transcripts is False
     assert settings.twilio_validate_signatures is True
@@ -125,6 +129,12 @@ def test_a_live_source_says_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
         ("STT_BATCH_MS", "fast"),
         ("STT_PARTIAL_DEBOUNCE_MS", "-1"),
         ("STT_FINAL_TIMEOUT_MS", "99"),
+        ("STT_ROTATE_AFTER_S", "0"),
+        ("STT_ROTATE_BY_S", "soon"),
+        ("STT_REPLAY_LIMIT_S", "-1"),
+        ("STT_REPLAY_RATE", "1"),
+        ("STT_MAX_STREAMS", "-1"),
+        ("STT_CHECK_AT_START", "perhaps"),
         ("VAD", "energy"),
         ("MAX_CALLS", "0"),
         ("PORT", "65536"),
@@ -138,6 +148,29 @@ def test_a_value_that_cannot_work_is_refused_by_its_name(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     assert f"  {name}: " in refusal(monkeypatch, **{name: value})
+
+
+def test_there_must_be_time_to_look_for_silence_before_a_stream_is_replaced_in_any_case(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sentence = refusal(monkeypatch, STT_ROTATE_AFTER_S="240", STT_ROTATE_BY_S="240")
+
+    assert "STT_ROTATE_BY_S=240 leaves no time to look for silence after STT_ROTATE_AFTER_S=240" in sentence
+
+
+def test_a_stream_is_replaced_before_google_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Google ends a stream at 305 s; set it to 285" in refusal(monkeypatch, STT_ROTATE_BY_S="305")
+    assert reading(monkeypatch, STT_ROTATE_BY_S="304.9").stt_rotate_by_s == 304.9
+
+
+def test_elsewhere_a_stream_may_live_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert reading(monkeypatch, STT_ROTATE_BY_S="400", GCP_STT_ENDPOINT="speech:9090").stt_rotate_by_s == 400
+
+
+def test_the_documentation_has_every_setting() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+
+    assert [name for name in Settings.model_fields if f"`{name.upper()}`" not in page] == []
 
 
 def test_all_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,8 @@ from batkol.audio.ring import Ring
 from batkol.flags.flags import Decision, DecisionSource
 from batkol.google.channels import Channels
 from batkol.google.recognizer import SingleRecognizer
-from batkol.google.session import Speech
+from batkol.google.speech import Speech
+from batkol.google.stream import Stream
 from batkol.google.wire import recognition
 from batkol.live.tuning import Tuning
 from batkol.recognition import Recognizer, Recognizers
@@ -24,6 +25,7 @@ from batkol.simulators.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.speech_double import SpeechDouble
 from batkol.simulators.speech_settings import DoubleSettings
 from batkol.simulators.voice import WORDS, Spoken, script
+from batkol.speech.rotation import Cut
 from batkol.speech.utterance import Mode, Source, Utterance
 from batkol.speech.utterances import LONGEST
 from batkol.transcription import Transcription
@@ -54,8 +56,14 @@ class Told:
     partials: list[tuple[int, str]] = field(default_factory=list)
     revisions: list[tuple[int, str]] = field(default_factory=list)
     steps: list[tuple[str, str]] = field(default_factory=list)
+    answers: list[tuple[int, Source, str]] = field(default_factory=list)
+    streams: list[Stream] = field(default_factory=list)
+    ended: list[Stream] = field(default_factory=list)
+    cuts: list[Cut] = field(default_factory=list)
+    reconnects: list[str] = field(default_factory=list)
     opened: int = 0
     closed: int = 0
+    dropped_ms: int = 0
 
     def utterance_started(self, utterance: Utterance, decision: Decision | None) -> None:
         self.story.append(("started", utterance.index))
@@ -74,8 +82,34 @@ class Told:
     def revised(self, utterance: Utterance, text: str) -> None:
         self.revisions.append((utterance.index, text))
 
-    def fell_back(self, step: str, reason: str) -> None:
+    def speech_ended(self, utterance: Utterance) -> None:
+        assert utterance.end is not None
+        self.story.append(("silent", utterance.index))
+
+    def asked(self, utterance: Utterance, step: Source) -> None:
+        self.answers.append((utterance.index, step, "asked"))
+
+    def answered(self, utterance: Utterance, step: Source) -> None:
+        self.answers.append((utterance.index, step, "answered"))
+
+    def stream_opening(self, stream: Stream) -> None:
+        self.streams.append(stream)
+
+    def stream_ended(self, stream: Stream) -> None:
+        assert stream.over
+        self.ended.append(stream)
+
+    def fell_back(self, step: str, reason: str, utterance: Utterance | None) -> None:
         self.steps.append((step, reason))
+
+    def rotated(self, cut: Cut) -> None:
+        self.cuts.append(cut)
+
+    def reconnected(self, reason: str, replayed_ms: int) -> None:
+        self.reconnects.append(reason)
+
+    def audio_dropped(self, ms: int) -> None:
+        self.dropped_ms += ms
 
     def session_opened(self) -> None:
         self.opened += 1
@@ -160,6 +194,7 @@ async def talking(
     tuning: Tuning = PATIENT,
     whisper: str = "",
     google: str = "",
+    again: tuple[float, ...] = (),
     punctuate: Callable[[str], str] = plain,
 ) -> AsyncIterator[Talk]:
     """A call in progress; afterwards nothing of it is left."""
@@ -176,9 +211,12 @@ async def talking(
             stack.push_async_callback(server.close)
             fallbacks.append((Source.WHISPER, server))
         recognizers = Recognizers(
-            speech=Speech(channels=channels, config=config, on_written=lambda _: None),
+            speech=Speech(
+                channels=channels, config=config, on_written=lambda _: None, attempts=1, first_retry=0.01
+            ),
             fallbacks=tuple(fallbacks),
             punctuate=punctuate,
+            again=again,
         )
         talk = Talk(spoken, served, on, tuning, recognizers)
         transcription, told = talk.transcription, talk.told
@@ -198,12 +236,20 @@ def warnings(logs: list[Any]) -> list[str]:
     return [line["event"] for line in logs if line["log_level"] in {"warning", "error"}]
 
 
+def failures(logs: list[Any]) -> list[str]:
+    """Without the streams that could be replaced: whether one was open before it was refused is a matter of luck."""
+    return [line for line in warnings(logs) if line != GOES_ON]
+
+
 def dying(seconds: float, **fields: Any) -> Fault:
     """Every stream dies so far into its audio."""
     return Fault(kind=Kind.END, when=Moment.AUDIO, seconds=seconds, **fields)
 
 
 REFUSED = Fault(kind=Kind.END, surface=Surface.UNARY)
+BROKEN = (dying(1.0, times=1), Fault(kind=Kind.END, streams=(2,)))
+"""The stream dies in mid-utterance, and the one that should go on is refused: that is all the attempts there are."""
+GOES_ON = "[STT] a stream failed; another one takes its place from the last final on"
 
 
 # -- on and off --------------------------------------------------------------------------------------------------
@@ -306,9 +352,22 @@ async def test_a_session_that_opens_in_mid_call_places_its_results_on_the_calls_
 # -- failures ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_stream_that_dies_in_mid_utterance_hands_it_to_a_single_request_on_the_same_audio() -> None:
+async def test_a_stream_that_dies_in_mid_utterance_is_replaced_and_the_utterance_goes_on() -> None:
     with capture_logs() as logs:
-        async with talking(faults=(dying(1.0, times=1),)) as talk:
+        async with talking(THREE, faults=(dying(1.0, times=1),)) as talk:
+            for index in range(3):
+                await talk.say(index)
+
+            talk.right(0, 1, 2)
+            assert set(talk.told.sources.values()) == {Source.FINAL}
+            assert (talk.told.opened, talk.streams, talk.unary) == (1, 2, 0)
+            assert (talk.told.reconnects, talk.told.steps) == (["unavailable"], [])
+    assert warnings(logs) == [GOES_ON]
+
+
+async def test_where_no_stream_is_to_be_had_a_single_request_gets_the_same_audio() -> None:
+    with capture_logs() as logs:
+        async with talking(faults=BROKEN) as talk:
             await talk.begin(0)
             await until(lambda: talk.told.closed == 1)
             assert not talk.transcription.session_open
@@ -320,11 +379,11 @@ async def test_a_stream_that_dies_in_mid_utterance_hands_it_to_a_single_request_
             assert talk.told.steps == [("streaming", "unavailable")]
             assert talk.unary == 1
 
-    assert warnings(logs) == [FAILED + "UNAVAILABLE: The service is currently unavailable."]
+    assert failures(logs) == [FAILED + "UNAVAILABLE: The service is currently unavailable."]
 
 
 async def test_the_next_utterance_streams_again() -> None:
-    async with talking(faults=(dying(1.0, times=1),)) as talk:
+    async with talking(faults=BROKEN) as talk:
         await talk.begin(0)
         await until(lambda: talk.told.closed == 1)
         await talk.end(0)
@@ -333,13 +392,13 @@ async def test_the_next_utterance_streams_again() -> None:
 
         talk.right(0, 1)
         assert talk.told.sources[1] is Source.FINAL
-        assert (talk.told.opened, talk.streams) == (2, 2)
+        assert (talk.told.opened, talk.streams) == (2, 3)
 
 
 async def test_after_the_single_request_whisper_gets_the_same_audio() -> None:
     async with answering(text("מה שוויספר שמע")) as (url, asked):
         with capture_logs() as logs:
-            async with talking(faults=(dying(1.0, times=1), REFUSED), whisper=url) as talk:
+            async with talking(faults=(*BROKEN, REFUSED), whisper=url) as talk:
                 await talk.begin(0)
                 await until(lambda: talk.told.closed == 1)
                 await talk.end(0)
@@ -349,7 +408,7 @@ async def test_after_the_single_request_whisper_gets_the_same_audio() -> None:
                 assert talk.told.sources[0] is Source.WHISPER
                 assert talk.told.steps == [("streaming", "unavailable"), ("single", "unavailable")]
         assert len(asked) == 1
-    assert [line.partition(" err=")[0] for line in warnings(logs)] == [
+    assert [line.partition(" err=")[0] for line in failures(logs)] == [
         FAILED.removesuffix(" err="),
         "[STT] single failed",
     ]
@@ -370,8 +429,25 @@ async def test_when_nobody_can_hear_it_the_final_says_so_and_every_step_is_logge
                     ("single", "unavailable"),
                     ("whisper", "http_error"),
                 ]
-    assert len(warnings(logs)) == 3
+    assert failures(logs) == [
+        FAILED + "UNAVAILABLE: The service is currently unavailable.",
+        "[STT] single failed",
+        "[STT] whisper failed",
+        "[STT] nobody could be reached to hear an utterance; its words are lost",
+    ]
     assert not any(word in repr(logs) for word in TWO.text.split())
+
+
+async def test_what_nobody_could_be_reached_to_hear_is_heard_later_and_the_record_put_right() -> None:
+    """Google is away, and back after a moment: the final went out without words, and the audio is still in hand."""
+    away = Fault(kind=Kind.END, surface=Surface.UNARY, times=2)
+    async with talking(on=False, faults=(away,), again=(0.1, 0.1, 0.1)) as talk:
+        await talk.say(0)
+        assert (talk.told.texts[0], talk.told.sources[0]) == ("", Source.NONE)
+        await until(lambda: talk.told.revisions)
+
+        assert talk.told.revisions == [(0, talk.spoken.utterances[0].text)]
+        assert talk.unary == 3
 
 
 async def test_what_the_stream_had_heard_is_better_than_nothing() -> None:
@@ -417,7 +493,7 @@ async def test_a_call_whose_session_keeps_failing_stays_on_single_requests() -> 
             await talk.say(index)
 
         talk.right(0, 1, 2, 3)
-        assert talk.streams == 2
+        assert talk.streams == 4
         assert talk.told.modes[2:] == [Mode.SINGLE] * 2
 
 
@@ -561,6 +637,40 @@ async def test_the_call_that_ends_in_mid_word_still_gets_its_words() -> None:
 
         talk.right(0)
         assert talk.told.closed == 1
+
+
+async def test_a_call_that_has_no_time_to_finish_keeps_what_was_made_out() -> None:
+    deaf = Fault(kind=Kind.SLOW_FINALS, latency_s=20)
+    async with talking(faults=(deaf,)) as talk:
+        await talk.begin(0, words=3)
+        await until(lambda: talk.told.partials)
+        heard = talk.told.partials[-1][1]
+        for task in talk.transcription._pending:
+            task.cancel()
+        await until(lambda: talk.told.closed == 1)
+        talk.transcription.abandon()
+
+        assert talk.told.texts == {0: heard}
+        assert talk.told.sources == {0: Source.INTERIM}
+
+
+async def test_a_promoted_interim_that_no_final_confirms_is_checked_by_a_single_request() -> None:
+    """The stream stalled just when the caller ended: the promoted text may lack the end of the last word."""
+    async with talking() as talk:
+        talk.transcription._utterances.patience.confirm = 0.2
+        talk.tuning = msgspec.structs.replace(PATIENT, final_timeout_ms=100)
+        talk.transcription.hear(talk.ring.end)
+        talk.transcription._utterances.patience.give_up = 0.3
+        talk.transcription._utterances.patience.confirm = 0.3
+        await talk.begin(0, words=3)
+        await until(lambda: talk.told.partials and talk.told.partials[-1][1].count(" ") == 2)
+        talk.double.inject(Fault(kind=Kind.STALL, when=Moment.ELAPSED, running=True))
+        await asyncio.sleep(0.1)
+        await talk.end(0)
+        await until(lambda: talk.unary == 1)
+        await until(lambda: ("streaming", "unconfirmed") in talk.told.steps)
+        if talk.told.texts[0] != talk.spoken.utterances[0].text:
+            await until(lambda: talk.told.revisions)
 
 
 async def test_the_call_that_ends_with_an_answer_on_the_way_waits_for_it() -> None:

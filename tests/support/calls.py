@@ -12,7 +12,7 @@ from batkol.calls.listening import Listener
 from batkol.flags.flags import Flags
 from batkol.google.channels import Channels
 from batkol.google.recognizer import SingleRecognizer
-from batkol.google.session import Speech
+from batkol.google.speech import Speech
 from batkol.google.wire import recognition
 from batkol.live.live import Live
 from batkol.recognition import Recognizers

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -22,6 +23,7 @@ from batkol.audio.silero_graph import FRAME, FRAMES, HIDDEN, HOP
 from batkol.audio.vad import EngineName, Scores, SlotPool, Slots
 from batkol.errors import ConfigurationError
 
+Audio = npt.NDArray[np.float32]
 Scalar = TypeVar("Scalar", np.float32, np.int64)
 
 WINDOW: Final = 256
@@ -94,13 +96,23 @@ class SileroEngine:
     the network starts afresh; see `IDLE_WINDOWS`, and `idle_windows` for other tastes.
     """
 
-    __slots__ = ("_cell", "_context", "_hidden", "_idle", "_idle_windows", "_pool", "_quiet", "_quiet_peak", "_session")
+    __slots__ = (
+        "_cell",
+        "_context",
+        "_encoder",
+        "_hidden",
+        "_idle",
+        "_idle_windows",
+        "_lstm",
+        "_pool",
+        "_quiet",
+        "_quiet_peak",
+    )
 
     def __init__(self, model: bytes, *, quiet_peak: int = QUIET_PEAK, idle_windows: int = IDLE_WINDOWS) -> None:
         capacity = 16  # doubled as calls come
-        self._session = onnxruntime.InferenceSession(
-            silero_graph.for_batches(model), session_options(), providers=["CPUExecutionProvider"]
-        )
+        self._encoder = _network(silero_graph.encoder(model))
+        self._lstm = _network(silero_graph.cell(model))
         self._quiet_peak = quiet_peak
         self._idle_windows = idle_windows
         self._pool = SlotPool()
@@ -127,8 +139,8 @@ class SileroEngine:
         slot = self._pool.take()
         if slot >= len(self._quiet):
             self._hidden, self._cell = _doubled(self._hidden), _doubled(self._cell)
-            self._quiet, self._idle = _doubled(self._quiet), _doubled(self._idle)
             self._context = _doubled(self._context)
+            self._quiet, self._idle = _doubled(self._quiet), _doubled(self._idle)
         for memory in (self._hidden, self._cell, self._context, self._quiet, self._idle):
             memory[slot] = 0
         return slot
@@ -138,55 +150,81 @@ class SileroEngine:
 
     def score(self, slots: Slots, windows: Pcm) -> Scores:
         audio = self._with_context(slots, windows)
-        awake = self._awake(slots, windows)
-        if awake.all():
-            scores = self._run(slots, audio)
-        else:
-            scores = np.zeros(len(slots), np.float32)
-            if awake.any():
-                scores[awake] = self._run(slots[awake], audio[awake])
-        self._forget(slots, scores, awake)
+        turns = list(_turns(slots))
+        awake = self._awake(slots, windows, turns)
+        scores = np.zeros(len(slots), np.float32)
+        heard = np.flatnonzero(awake)
+        all_heard = len(heard) == len(slots)
+        sums = np.empty((len(slots), 4 * HIDDEN), np.float32)
+        if all_heard:
+            sums = self._encoder.run(None, {"frames": _frames(audio)})[0]
+        elif len(heard):
+            sums[heard] = self._encoder.run(None, {"frames": _frames(audio[heard])})[0]
+        for rows in turns:
+            mine = rows if all_heard else rows[awake[rows]]
+            if len(mine):
+                scores[mine] = self._remember(slots[mine], sums[mine])
+            self._forget(slots[rows], scores[rows], awake[rows])
+        return scores
+
+    def _remember(self, slots: Slots, sums: Audio) -> Scores:
+        """Take one window of each slot into its memory, and return the scores."""
+        feed = {"sums": sums, "hidden": self._hidden[slots], "cell": self._cell[slots]}
+        probability, self._hidden[slots], self._cell[slots] = self._lstm.run(None, feed)
+        scores: Scores = probability[:, 0]
         return scores
 
     def _forget(self, slots: Slots, scores: Scores, awake: npt.NDArray[np.bool_]) -> None:
-        idle = np.where(scores < IDLE_SCORE, self._idle[slots] + 1, 0)
+        idle = (self._idle[slots] + 1) * (scores < IDLE_SCORE)
         fresh = ~awake | (idle >= self._idle_windows)
-        self._idle[slots] = np.where(fresh, 0, idle)
         if fresh.any():
+            idle[fresh] = 0
             self._hidden[slots[fresh]] = 0
             self._cell[slots[fresh]] = 0
+        self._idle[slots] = idle
 
-    def _awake(self, slots: Slots, windows: Pcm) -> npt.NDArray[np.bool_]:
+    def _awake(self, slots: Slots, windows: Pcm, turns: Sequence[Slots]) -> npt.NDArray[np.bool_]:
         peak = self._quiet_peak
         quiet = (windows.max(axis=1) <= peak) & (windows.min(axis=1) >= -peak)
-        windows_quiet = np.where(quiet, self._quiet[slots] + 1, 0)
-        self._quiet[slots] = windows_quiet
-        return windows_quiet <= QUIET_WINDOWS
+        awake = np.empty(len(slots), np.bool_)
+        for rows in turns:
+            of = slots[rows]
+            self._quiet[of] = quiet_windows = (self._quiet[of] + 1) * quiet[rows]
+            awake[rows] = quiet_windows <= QUIET_WINDOWS
+        return awake
 
-    def _with_context(self, slots: Slots, windows: Pcm) -> npt.NDArray[np.float32]:
+    def _with_context(self, slots: Slots, windows: Pcm) -> Audio:
         audio = np.empty((len(slots), _PADDED), np.float32)
-        audio[:, :CONTEXT] = self._context[slots]
-        np.multiply(windows, np.float32(1 / 32768), out=audio[:, CONTEXT : CONTEXT + WINDOW])
         end = CONTEXT + WINDOW
+        np.multiply(windows, np.float32(1 / 32768), out=audio[:, CONTEXT:end])
         audio[:, end:] = audio[:, end - 2 : end - 2 - HOP // 2 : -1]  # mirrored at the last sample
-        self._context[slots] = audio[:, end - CONTEXT : end]
+        audio[:, :CONTEXT] = self._context[slots]
+        again = slots[1:] == slots[:-1]  # what stands before a slot's further windows is the window above
+        audio[1:, :CONTEXT][again] = audio[:-1, end - CONTEXT : end][again]
+        self._context[slots] = audio[:, end - CONTEXT : end]  # of a slot's rows, the last one stays
         return audio
 
-    def _run(self, slots: Slots, audio: npt.NDArray[np.float32]) -> Scores:
-        row, step = audio.strides
-        overlapping = np.lib.stride_tricks.as_strided(
-            audio, (len(audio), FRAMES, FRAME), (row, HOP * step, step), writeable=False
-        )
-        probability, self._hidden[slots], self._cell[slots] = self._session.run(
-            None,
-            {
-                "frames": overlapping.reshape(-1, FRAME),
-                "hidden": self._hidden[slots],
-                "cell": self._cell[slots],
-            },
-        )
-        scores: Scores = probability[:, 0]
-        return scores
+
+def _network(model: bytes) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(model, session_options(), providers=["CPUExecutionProvider"])
+
+
+def _frames(audio: Audio) -> Audio:
+    """Return the overlapping frames of each row, [4n, FRAME]."""
+    row, step = audio.strides
+    shape, strides = (len(audio), FRAMES, FRAME), (row, HOP * step, step)
+    return np.ndarray(shape, np.float32, audio, strides=strides).reshape(-1, FRAME)
+
+
+def _turns(slots: Slots) -> Iterator[Slots]:
+    """Yield the rows of every slot's first window, of every slot's second, and so on."""
+    begins = np.ones(len(slots) + 1, np.bool_)
+    np.not_equal(slots[1:], slots[:-1], out=begins[1:-1])
+    rows = np.flatnonzero(begins[:-1])
+    while len(rows):
+        yield rows
+        rows = rows + 1
+        rows = rows[~begins[rows]]
 
 
 def _doubled(memory: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:

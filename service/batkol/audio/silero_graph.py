@@ -3,7 +3,9 @@
 The official file holds two networks (8 and 16 kHz) behind an `If`, written for one call: four small
 convolutions over four time steps, which the runtime carries out row by row. A convolution over four steps
 is a plain matrix product with a banded matrix, and a matrix product over many calls is what processors do
-best: the same weights give the same answers (to 1e-4, by a test) at a quarter of the CPU time.
+best: the same weights give the same answers (to 1e-4, by a test) at a quarter of the CPU time. Only the LSTM
+cell, a quarter of the work, must take a call's windows one after the other: it is a model of its own, and all
+windows of a round go through the rest at once.
 
 The network (snakers4/silero-vad, v5): spectrum of 4 frames of 128 samples, 64 apart → 4 convolutions with
 ReLU (65→128→64→64→128 channels, kernel 3, strides 1 2 2 1, so 4→4→2→1→1 steps) → LSTM cell (128) → ReLU,
@@ -27,22 +29,39 @@ _BRANCH = "If_0_else_branch__Inline_0__"  # the 8 kHz one: the condition is sr =
 _LAYERS = ((4, 4, 1), (4, 2, 2), (2, 1, 2), (1, 1, 1))  # (steps in, steps out, stride)
 
 
-def for_batches(official: bytes) -> bytes:
-    """Return a model of the 8 kHz network: frames [4n, 128], hidden and cell [n, 128] → probability,
-    hidden, cell.
+def encoder(official: bytes) -> bytes:
+    """Return a model of all that looks at one window only: frames [4n, 128] → sums [n, 512], what the LSTM cell's
+    gates make of the windows.
 
     `KeyError` if the file is not the model that this was written for (its digest is checked before).
     """
-    named = {
-        name.removeprefix(_BRANCH): value for name, value in onnx_wire.constants(official) if name.startswith(_BRANCH)
-    }
-    weights: dict[str, Array] = {**_spectrum(named), **_encoder(named), **_cell(named)}
+    named = _named(official)
+    gates, bias = _gates(named)
+    weights: dict[str, Array] = {**_spectrum(named), **_encoder(named), "gates": gates[:HIDDEN], "gates_bias": bias}
     return onnx_wire.model(
-        _nodes(),
+        [*_encoder_nodes(), ("Gemm", [f"layer{len(_LAYERS) - 1}", "gates", "gates_bias"], ["sums"], {})],
         weights,
-        inputs={"frames": FRAME, "hidden": HIDDEN, "cell": HIDDEN},
+        inputs={"frames": FRAME},
+        outputs={"sums": 4 * HIDDEN},
+    )
+
+
+def cell(official: bytes) -> bytes:
+    """Return a model of all that remembers: sums [n, 512], hidden and cell [n, 128] → probability, hidden, cell."""
+    named = _named(official)
+    gates, _ = _gates(named)
+    return onnx_wire.model(
+        _cell_nodes(),
+        {**_cell(named), "gates": gates[HIDDEN:]},
+        inputs={"sums": 4 * HIDDEN, "hidden": HIDDEN, "cell": HIDDEN},
         outputs={"probability": 1, "hidden_next": HIDDEN, "cell_next": HIDDEN},
     )
+
+
+def _named(official: bytes) -> dict[str, Weights]:
+    return {
+        name.removeprefix(_BRANCH): value for name, value in onnx_wire.constants(official) if name.startswith(_BRANCH)
+    }
 
 
 def _spectrum(named: dict[str, Weights]) -> dict[str, Array]:
@@ -75,16 +94,18 @@ def _banded(kernel: Weights, steps_in: int, steps_out: int, stride: int) -> Weig
     return band.reshape(steps_in * inputs, steps_out * outputs)
 
 
-def _cell(named: dict[str, Weights]) -> dict[str, Array]:
-    """Return the LSTM cell as one matrix over [input, hidden]; the gates as i f o g: one sigmoid for
+def _gates(named: dict[str, Weights]) -> tuple[Weights, Weights]:
+    """Return the gates as one matrix over [input, hidden], and their bias, in the order i f o g: one sigmoid for
     three.
     """
     gates = np.concatenate([named["decoder.rnn.weight_ih"], named["decoder.rnn.weight_hh"]], axis=1).T
     bias = named["decoder.rnn.bias_ih"] + named["decoder.rnn.bias_hh"]
     order = np.r_[0 : 2 * HIDDEN, 3 * HIDDEN : 4 * HIDDEN, 2 * HIDDEN : 3 * HIDDEN]  # PyTorch's order is i f g o
+    return gates[:, order], bias[order]
+
+
+def _cell(named: dict[str, Weights]) -> dict[str, Array]:
     return {
-        "gates": gates[:, order],
-        "gates_bias": bias[order],
         "three_and_one": np.array([3 * HIDDEN, HIDDEN], dtype=np.int64),
         "one_each": np.array([HIDDEN] * 3, dtype=np.int64),
         "neuron": named["decoder.decoder.2.weight"].reshape(HIDDEN, 1),
@@ -92,12 +113,12 @@ def _cell(named: dict[str, Weights]) -> dict[str, Array]:
     }
 
 
-def _nodes() -> list[Node]:
-    encoder: list[Node] = []
+def _encoder_nodes() -> list[Node]:
+    layers: list[Node] = []
     below = "spectrum"
     for index in range(len(_LAYERS)):
-        encoder.append(("Gemm", [below, f"band{index}", f"bias{index}"], [f"linear{index}"], {}))
-        encoder.append(("Relu", [f"linear{index}"], [f"layer{index}"], {}))
+        layers.append(("Gemm", [below, f"band{index}", f"bias{index}"], [f"linear{index}"], {}))
+        layers.append(("Relu", [f"linear{index}"], [f"layer{index}"], {}))
         below = f"layer{index}"
     return [
         ("MatMul", ["frames", "cosine"], ["real"], {}),
@@ -107,9 +128,13 @@ def _nodes() -> list[Node]:
         ("Add", ["real2", "imaginary2"], ["power"], {}),
         ("Sqrt", ["power"], ["magnitude"], {}),
         ("Reshape", ["magnitude", "all_steps"], ["spectrum"], {}),
-        *encoder,
-        ("Concat", [below, "hidden"], ["cell_input"], {"axis": 1}),
-        ("Gemm", ["cell_input", "gates", "gates_bias"], ["gate_sums"], {}),
+        *layers,
+    ]
+
+
+def _cell_nodes() -> list[Node]:
+    return [
+        ("Gemm", ["hidden", "gates", "sums"], ["gate_sums"], {}),
         ("Split", ["gate_sums", "three_and_one"], ["ifo_sums", "g_sum"], {"axis": 1}),
         ("Sigmoid", ["ifo_sums"], ["ifo"], {}),
         ("Tanh", ["g_sum"], ["g"], {}),

@@ -1,7 +1,7 @@
 """What every voice activity detector offers: many calls' windows in, one probability each out.
 
 A phone call needs 31 decisions a second and a neural network is cheapest in batches, so the interface is
-a batch: one window of each of `n` calls. What the detector remembers of a call lies in its own arrays, in
+a batch: the next windows of each of `n` calls. What the detector remembers of a call lies in its own arrays, in
 the row (the *slot*) that `open` hands out, so that a batch is gathered and put back without a Python
 loop.
 """
@@ -46,10 +46,11 @@ class VadEngine(Protocol):
         ...
 
     def score(self, slots: Slots, windows: Pcm) -> Scores:
-        """Return the probability of speech, 0 to 1, of one window of each slot, and remember the windows.
+        """Return the probability of speech, 0 to 1, of each window, and remember the windows.
 
-        `slots` is [n] without repeats, `windows` is int16 [n, window]; row i belongs to slot i. What a
-        row scores depends on its own slot's past alone, not on its neighbours or its place in the batch.
+        `slots` is [n], `windows` is int16 [n, window]; row i belongs to slot i. A slot's windows stand next to each
+        other, in their order. What a row scores depends on its own slot's past alone, not on its neighbours or its
+        place in the batch.
         """
         ...
 

@@ -39,6 +39,8 @@ class Subscription:
         self._arrivals = 0
         self._more = asyncio.Event()
         self._closed = False
+        self.on_close: Callable[[], None] | None = None
+        """Called once when nothing more will come, for whoever is not waiting in the iteration."""
         self.dropped = 0
         """Partials this subscriber was too slow for."""
 
@@ -61,22 +63,31 @@ class Subscription:
     def _makes_room_for(self, event: Event) -> bool:
         if self._partials:
             del self._events[self._partials.popleft()]
-            self.dropped += 1
+            self._drop()
             return True
         if type(event) is PartialText:
-            self.dropped += 1
+            self._drop()
             return False
         if len(self._events) < LIMIT:
             return True
         log.warning("[BUS] a subscriber has stopped reading and is let go", waiting=len(self._events))
+        self._bus.let_go += 1
         self.close()
         return False
 
+    def _drop(self) -> None:
+        self.dropped += 1
+        self._bus.dropped += 1
+
     def close(self) -> None:
         """Stop listening. What waits is still delivered."""
+        if self._closed:
+            return
         self._closed = True
         self._more.set()
         self._bus.forget(self)
+        if self.on_close is not None:
+            self.on_close()
 
     def __enter__(self) -> Self:
         return self
@@ -114,12 +125,25 @@ class Bus:
 
     def __init__(self) -> None:
         self._subscriptions: set[Subscription] = set()
+        self._closed = False
+        self.dropped = 0
+        """Partials that a subscriber was too slow for, over all of them."""
+        self.let_go = 0
+        """Subscribers that had stopped reading."""
 
     def subscribe(self, call_sid: str | None = None, *, capacity: int = CAPACITY) -> Subscription:
         """Listen to one call, or with None to all of them, from now on."""
         subscription = Subscription(self, call_sid, capacity)
         self._subscriptions.add(subscription)
+        if self._closed:
+            subscription.close()
         return subscription
+
+    def close(self) -> None:
+        """The process ends: every subscription ends as soon as what waits for it is taken, and new ones at once."""
+        self._closed = True
+        for subscription in tuple(self._subscriptions):
+            subscription.close()
 
     def forget(self, subscription: Subscription) -> None:
         """Called by `Subscription.close`."""

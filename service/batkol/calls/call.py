@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from dataclasses import dataclass, field
+from typing import Final
 
 import structlog
 
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.audio.ring import Ring
 from batkol.audio.segmenter import SegmenterSettings, SpeechEvent, SpeechStarted
+from batkol.calls.audiences import Audiences
 from batkol.calls.bus import Bus
 from batkol.calls.identity import Identity
 from batkol.calls.listening import Listener
 from batkol.calls.playout import Playout
 from batkol.calls.reporter import Reporter
+from batkol.calls.socket import CLEAN_CLOSE, Direct, Socket
 from batkol.errors import PeerError
-from batkol.flags.context import CallContext
 from batkol.flags.flags import Decision, Flags
 from batkol.live.live import Live
 from batkol.live.tuning import Tuning
 from batkol.recognition import Recognizers
 from batkol.speech.utterances import LONGEST
 from batkol.telemetry.metrics import Metrics
+from batkol.telemetry.propagation import Caller
+from batkol.telemetry.tracing import Tracing
 from batkol.transcription import Transcription
 from batkol.twilio.messages import Connected, Dtmf, Inbound, MalformedMessage, Mark, Media, Start, Stop, parse
 from batkol.twilio.stream import MediaStream
@@ -32,22 +34,12 @@ from batkol.twilio.stream import MediaStream
 HELD: Final = LONGEST + 10 * SAMPLE_RATE
 """Samples the ring can hold: the longest utterance, and what surrounds it."""
 
-HOLD_S: Final = 1.0
-"""Seconds without media after which silence goes on in its place, by the wall clock."""
+HOLD_S: Final = 3.0
+"""Seconds without media after which silence goes on in its place, by the wall clock.
 
-CLEAN_CLOSE: Final = frozenset({1000, 1001, 1005})
-
-
-class Socket(Protocol):
-    """The WebSocket under a call, as an ASGI server gives it."""
-
-    @property
-    def receive(self) -> Callable[[], Awaitable[Mapping[str, Any]]]: ...
-    async def send_text(self, text: str) -> None: ...
-    async def close(self, code: int) -> None: ...
-
-
-Direct = Callable[[Callable[[bytes], None]], None]
+Google ends a stream after about 10 s without audio. A stall of the network is mostly shorter than this, and what comes
+after it is the rest of a word: silence in its middle would cost that word.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +55,16 @@ class Services:
     language: str
     pod: str
     log_transcripts: bool
+    tracing: Tracing = field(default_factory=Tracing)
 
 
 class Call:
     """One call, from Twilio's `start` to the end of its last utterance. `receive` never waits; `run` owns the rest."""
 
-    def __init__(self, identity: Identity, stream: MediaStream, services: Services) -> None:
+    def __init__(
+        self, identity: Identity, stream: MediaStream, services: Services, caller: Caller | None = None
+    ) -> None:
         self.identity = identity
-        self.log = structlog.get_logger().bind(call_sid=identity.call_sid)
         self._services = services
         self._stream = stream
         self._loop = asyncio.get_running_loop()
@@ -79,10 +73,19 @@ class Call:
         self._heard = False
         self._gone = False  # nothing can be asked any more
         self._over = asyncio.Event()
+        self._patience: asyncio.Timeout | None = None  # while `run` delivers: when it is to give up
         self.ended_by = ""
         self._close_code = 1011
         self._ring = Ring(capacity=HELD)
         self.playout = Playout(identity.stream_sid)
+        self.trace = services.tracing.call(
+            identity,
+            since=self._since,
+            tuning=lambda: services.live.tuning,
+            model=lambda: services.recognizers.speech.config.model,
+            caller=caller,
+        )
+        self.log = structlog.get_logger().bind(call_sid=identity.call_sid, **self.trace.ids)
         self.reporter = Reporter(
             identity,
             bus=services.bus,
@@ -90,24 +93,17 @@ class Call:
             log=self.log,
             since=self._since,
             log_transcripts=services.log_transcripts,
+            ids=self.trace.ids_of,
         )
-        self._context = CallContext(
-            call_sid=identity.call_sid,
-            agent=identity.agent,
-            from_=identity.from_,
-            to=identity.to,
-            account_sid=identity.account_sid,
-            direction=identity.direction,
-            language=services.language,
-            pod=services.pod,
-        )
+        self._context = identity.context(language=services.language, pod=services.pod)
         self.transcription = Transcription(
             ring=self._ring,
             recognizers=services.recognizers,
             decide=self._decide,
             tuning=lambda: services.live.tuning,
-            audience=self.reporter,
+            audience=Audiences(self.reporter, self.trace),  # in this order: a final's line still knows its trace
             log=self.log,
+            log_of=lambda utterance: self.log.bind(**self.trace.ids_of(utterance)),
         )
         self._tuning = services.live.tuning
         self._ear = services.listener.open(self._ring, self._on_speech, _endpointing(self._tuning))
@@ -178,6 +174,11 @@ class Call:
         self.transcription.release()
 
     @property
+    def speaking(self) -> bool:
+        """Whether the caller is speaking, the hang-over included."""
+        return self._ear.speaking
+
+    @property
     def age(self) -> float:
         """Seconds since the call began."""
         return self._loop.time() - self.started_at
@@ -201,10 +202,20 @@ class Call:
             self._close_code = close_code
             self._over.set()
 
+    def hurry(self, within: float) -> None:
+        """Give `run` so many seconds from now, or what is left of those it was given before.
+
+        What is not delivered then is given up, and `run` returns.
+        """
+        if self._patience is not None:
+            due, before = self._loop.time() + within, self._patience.when()
+            self._patience.reschedule(due if before is None else min(due, before))
+
     def discard(self) -> None:
         """There is no place for this call: it never was."""
         self._gone = True
         self._ear.close()
+        self.trace.close(reason="refused", close_code=None, gap_ms=0)
 
     async def run(self, socket: Socket, direct: Direct | None = None) -> None:
         """Own the call until its last utterance is delivered and the socket is closed.
@@ -215,25 +226,33 @@ class Call:
         self.log.info("[CALL] started", stream_sid=self.identity.stream_sid, agent=self.identity.agent)
         self.reporter.call_started(streaming=self._decide().enabled)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                self.transcription.begin(tasks)
-                if direct is not None:
-                    direct(self.receive)
-                wire = (
-                    tasks.create_task(self._read(socket), name="call.read"),
-                    tasks.create_task(self.playout.run(socket.send_text), name="call.play"),
-                )
-                await self._over.wait()
-                for task in wire:
-                    task.cancel()
-                await self._ear.finish()
-                await self.transcription.finish()
+            async with asyncio.timeout(None) as self._patience:
+                await self._converse(socket, direct)
+        except TimeoutError:
+            self.log.error("[CALL] cut off: its last utterance was not answered in time", ended_by=self.ended_by)
+            self.transcription.abandon()
         finally:
+            self._patience = None
             self._gone = True
             self._ear.close()
             self._report_end()
         if self.ended_by != "dropped":
             await socket.close(self._close_code)
+
+    async def _converse(self, socket: Socket, direct: Direct | None) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            self.transcription.begin(tasks)
+            if direct is not None:
+                direct(self.receive)
+            wire = (
+                tasks.create_task(self._read(socket), name="call.read"),
+                tasks.create_task(self.playout.run(socket.send_text), name="call.play"),
+            )
+            await self._over.wait()
+            for task in wire:
+                task.cancel()
+            await self._ear.finish()
+            await self.transcription.finish()
 
     def _report_end(self) -> None:
         self.reporter.call_ended(
@@ -242,6 +261,7 @@ class Call:
             gap_ms=self.gap_ms,
             close_code=self._close_code,
         )
+        self.trace.close(reason=self.ended_by or "error", close_code=self._close_code, gap_ms=self.gap_ms)
 
     async def _read(self, socket: Socket) -> None:
         while not self._over.is_set():
@@ -254,7 +274,10 @@ class Call:
             self.receive(message.get("bytes") or b"" if text is None else text)
 
     def _decide(self) -> Decision:
-        return self._services.flags.streaming(self._context)
+        with self.trace.current():
+            decision = self._services.flags.streaming(self._context)
+        self.trace.decided(decision)
+        return decision
 
     def _on_speech(self, event: SpeechEvent) -> None:
         if self._gone:
@@ -262,7 +285,7 @@ class Call:
         if isinstance(event, SpeechStarted):
             self.transcription.speech_started(event.at, event.speech_at)
         else:
-            self.transcription.speech_ended(event.at)
+            self.transcription.speech_ended(event.at, event.decided_at)
 
     def _since(self, sample: int) -> float:
         """Seconds since the caller spoke that sample; the newest one in the ring was spoken just before it came."""

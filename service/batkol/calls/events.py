@@ -84,6 +84,9 @@ class CallEnded(Event, frozen=True, tag="call.ended"):
     sessions: int  # streaming sessions opened
     gap_ms: int
     close_code: int | None
+    rotations: int = 0  # streams replaced by plan
+    reconnects: int = 0  # streams replaced after a fault
+    audio_dropped_ms: int = 0  # that a stalled recognizer did not take in time
 
 
 AnyEvent = CallStarted | UtteranceStarted | PartialText | FinalText | RevisedText | KeyPressed | MarkPlayed | CallEnded

@@ -19,6 +19,9 @@ class Figures:
     sessions: int = 0
     sessions_open: int = 0
     slowest_final_ms: float = 0.0
+    rotations: int = 0  # streams replaced by plan
+    reconnects: int = 0  # streams replaced after a fault
+    audio_dropped_ms: int = 0  # that a stalled recognizer did not take in time
 
 
 @dataclass(slots=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from batkol.flags.context import CallContext
+
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """One call. The numbers never leave it for a log line, a span or a metric."""
@@ -15,3 +17,16 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     from_: str = ""
     to: str = ""
     direction: str = "inbound"
+
+    def context(self, *, language: str, pod: str) -> CallContext:
+        """Return what flags may be targeted by."""
+        return CallContext(
+            call_sid=self.call_sid,
+            agent=self.agent,
+            from_=self.from_,
+            to=self.to,
+            account_sid=self.account_sid,
+            direction=self.direction,
+            language=language,
+            pod=pod,
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -48,27 +49,19 @@ def gather(ring: Ring, heard: int, *, slot: int, window: int, last: bool) -> Par
 
 
 class Round:
-    """The parts of one round, scored in as few batches as their longest part has windows."""
+    """The parts of one round, scored in one batch."""
 
-    __slots__ = ("_engine", "_parts", "batches", "windows")
+    __slots__ = ("_engine", "_parts", "windows")
 
     def __init__(self, engine: VadEngine, parts: Sequence[Part]) -> None:
         self._engine = engine
         self._parts = parts
         self.windows = sum(part.windows for part in parts)
-        self.batches = max((part.windows for part in parts), default=0)
 
     def score(self) -> list[list[float]]:
         """Return each part's scores, in order. Runs in the worker thread; raises what the engine raises."""
-        counts = np.array([part.windows for part in self._parts])
-        slots = np.array([part.slot for part in self._parts])
-        first = counts.cumsum() - counts
-        codes = np.frombuffer(b"".join(part.audio for part in self._parts), np.uint8)
+        slots = np.array([part.slot for part in self._parts for _ in range(part.windows)], np.intp)
+        codes = np.frombuffer(b"".join([part.audio for part in self._parts]), np.uint8)
         pcm = mulaw.TABLE.take(codes).reshape(-1, self._engine.window)
-        scores = np.empty(self.windows, np.float32)
-        for step in range(self.batches):
-            calls = np.flatnonzero(counts > step)
-            rows = first[calls] + step
-            scores[rows] = self._engine.score(slots[calls], pcm.take(rows, axis=0))
-        flat = scores.tolist()
-        return [flat[at : at + count] for at, count in zip(first.tolist(), counts.tolist(), strict=True)]
+        scores = iter(self._engine.score(slots, pcm).tolist())
+        return [list(islice(scores, part.windows)) for part in self._parts]

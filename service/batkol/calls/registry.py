@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from typing import Final
 
 import structlog
 
 from batkol.calls.call import Call
+from batkol.calls.lag import LoopLag
 from batkol.telemetry.metrics import Metrics
 
 HEARTBEAT_S: Final = 0.25
 RESERVED_S: Final = 30.0
 """How long a place waits between the webhook and the media stream; Twilio takes about a second."""
+
+PROMISED_S: Final = 5.0
+"""How long a drain waits for streams that were promised a place before it began."""
+
+CLOSING_S: Final = 5.0
+"""What a call may take beyond its time to write its last line and close its socket."""
 
 log = structlog.get_logger()
 
@@ -32,7 +40,14 @@ class Calls:
         self._empty = asyncio.Event()
         self._empty.set()
         self._loop = asyncio.get_running_loop()
-        self.draining = False
+        self._lag = LoopLag()
+        self.draining_since: float | None = None
+        """When the drain began, in unix seconds; None while calls are taken."""
+
+    @property
+    def draining(self) -> bool:
+        """Whether no new call is taken any more."""
+        return self.draining_since is not None
 
     def __len__(self) -> int:
         return len(self._live)
@@ -81,37 +96,99 @@ class Calls:
             del self._reserved[sid]
         return len(self._live) + len(self._reserved)
 
+    def loop_lag(self) -> float:
+        """Return the worst lateness of the event loop in the last minute, in seconds."""
+        return self._lag.worst(self._loop.time())
+
+    def refuse(self) -> None:
+        """From now on take no new call, but those whose webhook has been answered with our stream."""
+        if self.draining_since is None:
+            self.draining_since = time.time()
+
     async def drain(self, limit_s: float | None = None) -> bool:
         """Take no new call and wait for the last one to end; false if `limit_s` seconds were not enough.
 
         Cancelling it stops the waiting; the service goes on taking no calls.
         """
-        self.draining = True
+        self.refuse()
         try:
             async with asyncio.timeout(limit_s):
-                await self._empty.wait()
+                await self._emptied()
         except TimeoutError:
             return False
         return True
 
-    async def end_all(self, reason: str) -> None:
-        """End every call, delivering the utterances in hand, and wait for that."""
+    async def _emptied(self) -> None:
+        patience = self._loop.time() + PROMISED_S
+        while self._live or (self._taken() and self._loop.time() < patience):
+            if self._live:
+                await self._empty.wait()
+            else:  # somebody has our TwiML and is about to dial
+                await asyncio.sleep(0.05)
+
+    async def end_all(self, reason: str, *, within: float, pause_s: float = 0.0) -> None:
+        """End every call and wait for that: each has `within` seconds to deliver its utterances in hand.
+
+        A caller who is speaking is let finish, for at most `pause_s` seconds more: a stream that ends in a pause
+        loses no word. A call that takes longer is cut off, with a line in the log. Cancelling it stops the waiting
+        only.
+        """
+        self.refuse()
+        self._reserved.clear()
+        until = self._loop.time() + pause_s
+        while True:
+            if not self._end_the_silent(reason, within, at_any_rate=self._loop.time() >= until):
+                break
+            await asyncio.sleep(0.05)
+        try:
+            async with asyncio.timeout(within + CLOSING_S):
+                await self._empty.wait()
+        except TimeoutError:
+            log.error("[DRAIN] calls that do not end are left behind", call_sids=list(self._live))
+
+    def _end_the_silent(self, reason: str, within: float, *, at_any_rate: bool) -> int:
+        """End the calls whose caller is not speaking; return how many are left to end."""
+        left = 0
         for call in self:
-            call.end(reason, close_code=1001)
-        await self._empty.wait()
+            if call.ended_by or at_any_rate or not call.speaking:
+                call.end(reason, close_code=1001)
+                call.hurry(within)
+            else:
+                left += 1
+        return left
 
     async def run(self) -> None:
         """Give every call its heartbeat and measure how late the loop is. Runs until cancelled."""
         due = self._loop.time()
+        stalled = False
         while True:
             due += HEARTBEAT_S
             await asyncio.sleep(max(0.0, due - self._loop.time()))
             now = self._loop.time()
-            self._metrics.loop_lag.record(max(0.0, now - due))
-            due = max(due, now - HEARTBEAT_S)
-            for call in self:
-                try:
-                    call.heartbeat(now)
-                except Exception:  # one call's fault must not stop the hearts of the others
-                    call.log.exception("[CALL] ended by a fault of ours")
-                    call.end("error", close_code=1011)
+            late = max(0.0, now - due)
+            self._measure(late, now)
+            # After a stall the callers' sound still waits in the sockets: taken for a hold, each call would get
+            # silence in the middle of a word. So that beat is left out, but never two in a row.
+            stalled = late > HEARTBEAT_S and not stalled
+            if late > HEARTBEAT_S:
+                due = now
+            if not stalled:
+                self._beat(now)
+
+    def _beat(self, now: float) -> None:
+        for call in self:
+            try:
+                call.heartbeat(now)
+            except Exception:  # one call's fault must not stop the hearts of the others
+                call.log.exception("[CALL] ended by a fault of ours")
+                call.end("error", close_code=1011)
+
+    def _measure(self, late: float, now: float) -> None:
+        self._metrics.loop_lag.record(late)
+        if stalls := self._lag.record(late, now):
+            log.warning(
+                "[LOOP] the event loop stood still: every call was held up",
+                lag_ms=round(late * 1000),
+                stalls=stalls,
+                active_calls=len(self),
+            )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
@@ -28,6 +28,8 @@ from batkol.calls.events import (
 from batkol.calls.figures import Figures, Progress
 from batkol.calls.identity import Identity
 from batkol.flags.flags import Decision
+from batkol.google.stream import Stream
+from batkol.speech.rotation import Cut
 from batkol.speech.utterance import Source, Utterance
 from batkol.telemetry.metrics import Metrics
 
@@ -36,7 +38,10 @@ KEPT: Final = 500
 
 
 class Reporter:
-    """One per call; `since(sample)` returns how many seconds ago the caller spoke that sample."""
+    """One per call; `since(sample)` returns how many seconds ago the caller spoke that sample.
+
+    `ids` gives the trace and span of an utterance, for its log lines.
+    """
 
     def __init__(
         self,
@@ -47,6 +52,7 @@ class Reporter:
         log: FilteringBoundLogger,
         since: Callable[[int], float],
         log_transcripts: bool,
+        ids: Callable[[Utterance], Mapping[str, str]] = lambda _: {},
     ) -> None:
         self._identity = identity
         self._bus = bus
@@ -54,6 +60,7 @@ class Reporter:
         self._log = log
         self._since = since
         self._log_transcripts = log_transcripts
+        self._ids = ids
         self._seq = 0
         self.ended = False
         """Whether the call's last event is out."""
@@ -83,7 +90,10 @@ class Reporter:
             "finals": dict(figures.finals),
             "fallbacks": figures.fallbacks.total(),
             "sessions": figures.sessions,
+            "rotations": figures.rotations,
+            "reconnects": figures.reconnects,
             "gap_ms": gap_ms,
+            "audio_dropped_ms": figures.audio_dropped_ms,
             "close_code": close_code,
         }
         self._publish(CallEnded, **summary)
@@ -133,7 +143,7 @@ class Reporter:
         self.figures.partials += 1
         self._metrics.partials += 1
         self._publish(PartialText, **self._which(utterance), text=text, stability=stability, number=progress.partials)
-        self._log.info(f"🟡 Partial: {self._shown(text)}", utterance=utterance.index)
+        self._log.info(f"🟡 Partial: {self._shown(text)}", utterance=utterance.index, **self._ids(utterance))
 
     def final(self, utterance: Utterance, text: str) -> None:
         progress = self._progress(utterance)
@@ -166,6 +176,7 @@ class Reporter:
             utterance=utterance.index,
             source=source,
             latency_ms=round(waited * 1000),
+            **self._ids(utterance),
         )
 
     def revised(self, utterance: Utterance, text: str) -> None:
@@ -176,9 +187,38 @@ class Reporter:
         latency = round(max(0.0, self._since(end)) * 1000, 1)
         self._publish(RevisedText, **self._which(utterance), text=text, latency_ms=latency)
 
-    def fell_back(self, step: str, reason: str) -> None:
+    def speech_ended(self, utterance: Utterance) -> None:
+        """Nothing to report: the final says when it was."""
+
+    def asked(self, utterance: Utterance, step: Source) -> None:
+        """Nothing to report: what comes of it is."""
+
+    def answered(self, utterance: Utterance, step: Source) -> None:
+        """Nothing to report: the final says who answered."""
+
+    def stream_opening(self, stream: Stream) -> None:
+        """Nothing to report but what becomes of the session."""
+
+    def stream_ended(self, stream: Stream) -> None:
+        """Nothing to report but what becomes of the session."""
+
+    def fell_back(self, step: str, reason: str, utterance: Utterance | None = None) -> None:  # noqa: ARG002  it is a count
         self.figures.fallbacks[step] += 1
         self._metrics.fallbacks.add(1, {"step": step, "reason": reason})
+
+    def rotated(self, cut: Cut) -> None:
+        self.figures.rotations += 1
+        self._metrics.rotations.add(1, {"why": cut.why.value})
+
+    def reconnected(self, reason: str, replayed_ms: int) -> None:
+        self.figures.reconnects += 1
+        self._metrics.reconnects.add(1, {"reason": reason})
+        self._metrics.replayed_ms.add(replayed_ms)
+
+    def audio_dropped(self, ms: int) -> None:
+        """A recognizer was stalled for so long that the ring had let go what it had not taken."""
+        self.figures.audio_dropped_ms += ms
+        self._metrics.audio_dropped.add(ms)
 
     def session_opened(self) -> None:
         self.figures.sessions += 1

@@ -22,8 +22,13 @@ class Next(StrEnum):
     REOPEN = "reopen"  # no audio for too long: a new stream when there is audio again
     REPLAY = "replay"  # a fault on the way: back off, then a new stream from the last committed word
     BACK_OFF = "back_off"  # too much: back off longer, and do not send anything twice
+    REMODEL = "remodel"  # the language lacks the model: say so once, and go on with the default one
     MISCONFIGURED = "misconfigured"  # the same request can never work: no new stream until somebody acts
     OURS = "ours"  # we ended it
+
+
+NO_STREAM_FREE: Final = "no_stream_free"
+"""The reason when this process holds as many streams as it may."""
 
 
 class Row(NamedTuple):
@@ -44,11 +49,13 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(_C.OUT_OF_RANGE, "too fast", "pacing", Next.BACK_OFF),
     Row(_C.OUT_OF_RANGE, "", "out_of_range", Next.REPLAY),
     Row(_C.ABORTED, "", "aborted", Next.REPLAY),
+    Row(_C.UNAVAILABLE, "invalid_grant", "unauthenticated", Next.MISCONFIGURED),  # a key that was revoked
     Row(_C.UNAVAILABLE, "", "unavailable", Next.REPLAY),
     Row(_C.INTERNAL, "", "internal", Next.REPLAY),
     Row(_C.UNKNOWN, "", "unknown", Next.REPLAY),
     Row(_C.DEADLINE_EXCEEDED, "", "deadline", Next.REPLAY),
     Row(_C.RESOURCE_EXHAUSTED, "", "quota", Next.BACK_OFF),
+    Row(_C.INVALID_ARGUMENT, "not supported for language", "model", Next.REMODEL),
     Row(_C.INVALID_ARGUMENT, "", "invalid_argument", Next.MISCONFIGURED),
     Row(_C.FAILED_PRECONDITION, "", "failed_precondition", Next.MISCONFIGURED),
     Row(_C.PERMISSION_DENIED, "", "permission_denied", Next.MISCONFIGURED),
@@ -61,12 +68,18 @@ _OTHERWISE: Final = Row(_C.UNKNOWN, "", "unknown", Next.REPLAY)
 
 
 class SpeechError(UpstreamError):
-    """Google ended a request or a stream. `next` is what becomes of the stream."""
+    """Google ended a request or a stream. `next` is what becomes of the stream, `code` gRPC's word for it."""
 
-    def __init__(self, message: str, *, reason: str, next_step: Next) -> None:
-        retryable = next_step not in {Next.MISCONFIGURED, Next.OURS}
+    def __init__(self, message: str, *, reason: str, next_step: Next, code: str = "CANCELLED") -> None:
+        retryable = next_step not in {Next.MISCONFIGURED, Next.REMODEL, Next.OURS}
         super().__init__(message, reason=reason, retryable=retryable)
         self.next = next_step
+        self.code = code
+
+    @property
+    def ours(self) -> bool:
+        """Whether Google had no part in it: its health says nothing about others."""
+        return self.reason == NO_STREAM_FREE or self.next is Next.OURS
 
 
 def classify(code: grpc.StatusCode, text: str) -> Row:
@@ -81,7 +94,7 @@ def classify(code: grpc.StatusCode, text: str) -> Row:
 def ended(code: grpc.StatusCode, text: str) -> SpeechError:
     """Return the error for a status, wherever it came from."""
     row = classify(code, text)
-    return SpeechError(f"{code.name}: {text}", reason=row.reason, next_step=row.next)
+    return SpeechError(f"{code.name}: {text}", reason=row.reason, next_step=row.next, code=code.name)
 
 
 def translate(error: BaseException) -> SpeechError:
@@ -92,9 +105,12 @@ def translate(error: BaseException) -> SpeechError:
     if isinstance(error, SpeechError):
         return error
     if isinstance(error, TimeoutError):
-        return SpeechError("no answer in time", reason="deadline", next_step=Next.REPLAY)
+        return SpeechError(
+            "no answer in time", reason="deadline", next_step=Next.REPLAY, code=_C.DEADLINE_EXCEEDED.name
+        )
     if isinstance(error, exceptions.GoogleAPICallError):
         return ended(error.grpc_status_code or _C.UNKNOWN, error.message or "")
     if isinstance(error, grpc.aio.AioRpcError):  # streams are read without the client library's wrapper
         return ended(error.code(), error.details() or "")
-    return SpeechError(f"{type(error).__name__} in the client library", reason="client", next_step=Next.REPLAY)
+    text = f"{type(error).__name__} in the client library"
+    return SpeechError(text, reason="client", next_step=Next.REPLAY, code=_C.UNKNOWN.name)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgspec
+import structlog
 from google.cloud.speech_v1p1beta1.types import cloud_speech
 
 from batkol.audio.mulaw import SAMPLE_RATE
-from batkol.google.languages import google_code, supported_model
+from batkol.google.languages import DEFAULT_MODEL, google_code, supported_model
 from batkol.speech.results import Portion, Word
 
 MESSAGE_BYTES: Final = 25_600
@@ -21,13 +22,30 @@ MESSAGE_BYTES: Final = 25_600
 _AUDIO: Final = cloud_speech.StreamingRecognizeRequest.pb()
 _NANOS: Final = 1_000_000_000
 
+log = structlog.get_logger()
 
-class RecognitionConfig(msgspec.Struct, frozen=True):
-    """What Google is told about the audio. Build it with `recognition`, which checks the model once."""
+
+class RecognitionConfig(msgspec.Struct):
+    """What Google is told about the audio, one for the process. Build it with `recognition`, which checks the model.
+
+    `model` changes once, for everybody, when Google turns out to lack it after all.
+    """
 
     language: str
     model: str
     phrases: tuple[str, ...] = ()
+
+    def lacks(self, model: str, why: str) -> None:
+        """Google has no such model for the language: go on with the default one, and say so the first time."""
+        if self.model == model:
+            log.error(
+                "[STT] Google refuses this model for the language; all calls go on with the default one",
+                model=model,
+                language=self.language,
+                err=why,
+                remedy="set GCP_STT_MODEL to a model that the language has",
+            )
+            self.model = DEFAULT_MODEL
 
 
 def recognition(language: str, model: str, phrases: tuple[str, ...] = ()) -> RecognitionConfig:

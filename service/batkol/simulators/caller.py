@@ -29,6 +29,7 @@ from batkol.simulators.caller_stream import CallerStream, HandshakeFailed
 from batkol.simulators.caller_webhook import (
     ConnectStream,
     Hangup,
+    Pause,
     Redirect,
     Say,
     Verb,
@@ -147,6 +148,8 @@ class Caller:
                     return None
                 case Redirect(url):
                     return url
+                case Pause(length):
+                    await asyncio.sleep(length / self.plan.speed)
                 case ConnectStream() as order:
                     await self._hold_stream(order, webhook, tasks)
                     if self.report.closed_by == "caller":

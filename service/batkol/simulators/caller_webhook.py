@@ -35,6 +35,11 @@ class Redirect:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    length: int  # seconds
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectStream:
     url: str
     parameters: Mapping[str, str]
@@ -42,7 +47,7 @@ class ConnectStream:
     action: str | None
 
 
-Verb = Say | Hangup | Redirect | ConnectStream
+Verb = Say | Hangup | Redirect | Pause | ConnectStream
 
 _ATTRIBUTES: Final[Mapping[str, frozenset[str]]] = {
     "Response": frozenset(),
@@ -52,6 +57,7 @@ _ATTRIBUTES: Final[Mapping[str, frozenset[str]]] = {
     "Say": frozenset(("language", "voice", "loop")),
     "Hangup": frozenset(),
     "Redirect": frozenset(("method",)),
+    "Pause": frozenset(("length",)),
 }
 
 
@@ -126,6 +132,8 @@ class Webhook:
                 return Hangup()
             case "Redirect":
                 return Redirect(urljoin(page, text))
+            case "Pause" if (length := element.get("length", "1")).isdecimal() and int(length):
+                return Pause(int(length))
             case "Connect" if [child.tag for child in element] == ["Stream"]:
                 return self._stream(element[0], element.get("action"), page)
         self._report.complain(12200, f"<{element.tag}> cannot stand there, or not with what is in it")

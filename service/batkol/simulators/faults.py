@@ -26,6 +26,8 @@ class Kind(StrEnum):
     SLOW_FINALS = "slow_finals"  # finals (and unary responses) take `latency_s`, the last one after a half-close too
     REPEATED_FINALS = "repeated_finals"  # every final comes `repeats` times more
     MERGED_FINALS = "merged_finals"  # a final spans `utterances` of them
+    HELD_FINALS = "held_finals"  # interims go on, but nothing except a half-close brings a final
+    STATUS = "status"  # `code` and `text` come inside a response, as its `error`, and the stream then ends with OK
 
 
 class Moment(StrEnum):

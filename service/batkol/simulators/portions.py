@@ -33,7 +33,7 @@ class Portions:
         self._open: list[SpokenWord] = []
         self._due: deque[Portion] = deque()
         self._arrivals: deque[tuple[int, float]] = deque(maxlen=512)  # samples received by when
-        self._merge = 1
+        self._merge: float = 1
         self._quiets = 0  # silences inside the open portion
         self._quiet_after = -1
 
@@ -47,8 +47,8 @@ class Portions:
         """When the next final is due."""
         return self._due[0].due if self._due else None
 
-    def merge(self, utterances: int) -> None:
-        """From now on a final spans that many utterances."""
+    def merge(self, utterances: float) -> None:
+        """From now on a final spans that many utterances; infinity: all that there are."""
         self._merge = utterances
 
     def arrived(self, samples: int, now: float) -> None:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
+import grpc
 from google.cloud.speech_v1p1beta1.types import cloud_speech
 
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
@@ -53,6 +54,13 @@ def add_interims(results: Any, words: Sequence[SpokenWord], position: int, stabl
 def bill(response: Any, samples: int) -> None:
     """Write the time billed, on the last response."""
     response.total_billed_time.seconds = math.ceil(samples / SAMPLE_RATE / _BILLED_S) * _BILLED_S
+
+
+def status_inside(code: grpc.StatusCode, text: str) -> Any:
+    """Return a raw response whose `error` is that status: "specifies the error for the operation" (the proto)."""
+    response = Response()
+    response.error.code, response.error.message = code.value[0], text
+    return response
 
 
 def glimpse(word: SpokenWord, whole: int) -> SpokenWord:

@@ -126,13 +126,21 @@ class SpeechDouble:
                 ("grpc.max_concurrent_streams", self.settings.streams_per_connection),
                 ("grpc.max_receive_message_length", _ROOM),
                 ("grpc.so_reuseport", 0),
-                ("grpc.http2.min_ping_interval_without_data_ms", 5_000),  # Google bears a client's keepalive
+                ("grpc.http2.min_ping_interval_without_data_ms", 29_000),  # Google bears a ping every 30 s, no more
+                *self._ages(),
             )
         )
         self._server.add_generic_rpc_handlers((self._handlers(),))
         bound: int = self._server.add_insecure_port(f"{host}:{port}")
         await self._server.start()
         return bound
+
+    def _ages(self) -> tuple[tuple[str, int], ...]:
+        age_s, grace_s = self.settings.connection_age_s, self.settings.connection_grace_s
+        if not age_s:
+            return ()
+        ages = ("grpc.max_connection_age_ms", age_s), ("grpc.max_connection_age_grace_ms", grace_s)
+        return tuple((name, round(seconds * 1000)) for name, seconds in ages)
 
     async def stop(self) -> None:
         """End all streams at once (clients see UNAVAILABLE or CANCELLED) and close the port."""

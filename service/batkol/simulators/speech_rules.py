@@ -38,7 +38,6 @@ LANGUAGE: Final = "iw-il"
 """What responses call Hebrew, whichever of its two codes was asked for."""
 
 _LANGUAGES: Final = frozenset({"he-il", "iw-il"})
-_MODELS: Final = frozenset({"", "default", "command_and_search"})
 _ENCODING: Final = cloud_speech.RecognitionConfig.AudioEncoding
 _BYTES_A_SAMPLE: Final = {int(_ENCODING.LINEAR16): 2, int(_ENCODING.MULAW): 1}
 
@@ -57,7 +56,7 @@ def invalid(text: str) -> RefusalError:
     return RefusalError(grpc.StatusCode.INVALID_ARGUMENT, text)
 
 
-def check_config(config: Any) -> int:
+def check_config(config: Any, settings: DoubleSettings) -> int:
     """Check a raw `RecognitionConfig` and return the bytes that one of its samples has: 2 linear, 1 mu-law.
 
     Raises `RefusalError`. Stricter than Google in one thing: only 8 kHz and Hebrew are heard here.
@@ -68,23 +67,23 @@ def check_config(config: Any) -> int:
         raise invalid(BAD_RATE)
     if config.language_code.lower() not in _LANGUAGES:
         raise invalid(BAD_LANGUAGE)
-    if config.model not in _MODELS:
+    if config.model not in settings.models:
         raise invalid(MODEL_NOT_SUPPORTED)
     if config.audio_channel_count > 1:
         raise _unplayed("several channels")
     return size
 
 
-def check_streaming(config: Any) -> int:
+def check_streaming(config: Any, settings: DoubleSettings) -> int:
     """Check a raw `StreamingRecognitionConfig`; returns and raises as `check_config` does."""
     if config.single_utterance or config.enable_voice_activity_events:
         raise _unplayed("single_utterance or voice activity events")
-    return check_config(config.config)
+    return check_config(config.config, settings)
 
 
 def check_unary(request: Any, settings: DoubleSettings) -> int:
     """Check a raw `RecognizeRequest`; returns and raises as `check_config` does."""
-    size = check_config(request.config)
+    size = check_config(request.config, settings)
     content = request.audio.content
     if not content:
         raise invalid(NO_AUDIO_CONTENT)

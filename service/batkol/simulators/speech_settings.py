@@ -21,6 +21,10 @@ class DoubleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Audio in one streaming message."""
     streams_per_connection: int = 100
     """HTTP/2's concurrent streams; the next one waits."""
+    connection_age_s: float = 0.0
+    """A connection is told to go away (HTTP/2's GOAWAY) about that old (gRPC varies it by a tenth); 0: never."""
+    connection_grace_s: float = 300.0
+    """And its streams have that long to end by themselves."""
 
     pacing_factor: float = 3.0
     """Times real time at which audio may keep coming; 0 turns pacing off. Google publishes no number."""
@@ -52,6 +56,8 @@ class DoubleSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     hears_edges: bool = True
     """Whether a piece of a word at a stream's very beginning or end is heard, as a garble."""
+    models: tuple[str, ...] = ("", "default", "command_and_search")
+    """What Hebrew has; any other model, or one that was withdrawn, is an INVALID_ARGUMENT."""
     call_header: str = "x-batkol-call-sid"
     """Request metadata that names the call, for faults and statistics; optional."""
     seed: int = 0

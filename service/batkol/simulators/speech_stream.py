@@ -18,7 +18,7 @@ from batkol.simulators import speech_rules as rules
 from batkol.simulators.faults import Fault, Kind, Moment
 from batkol.simulators.hearing import Hearing
 from batkol.simulators.portions import Portion, Portions
-from batkol.simulators.speech_answers import Response, add_final, add_interims, bill, glimpse
+from batkol.simulators.speech_answers import Response, add_final, add_interims, bill, glimpse, status_inside
 from batkol.simulators.speech_rules import RefusalError
 from batkol.simulators.speech_settings import DoubleSettings
 from batkol.simulators.voice import SpokenWord, word_samples
@@ -55,6 +55,8 @@ class Listener:
         self._stalled = self._silent = False
         self._slow_s: float | None = None
         self._copies = 1
+        self._parting: Any = None  # the response that says why there are no more
+        self._parted = False
         self._backlog_s = 0.0
         self._glances: deque[_Glance] = deque()
         self._noticed: tuple[int, str] = (0, "")
@@ -88,7 +90,7 @@ class Listener:
             if kind != "streaming_config":
                 raise rules.invalid(rules.MALORDERED)
             config = request.streaming_config
-            self._sample_bytes = rules.check_streaming(config)
+            self._sample_bytes = rules.check_streaming(config, self._settings)
             self._interims = config.interim_results
             self._offsets = config.config.enable_word_time_offsets
         elif kind == "streaming_config":
@@ -174,17 +176,25 @@ class Listener:
                 self._copies = 1 + fault.repeats
             case Kind.MERGED_FINALS:
                 self._portions.merge(fault.utterances)
+            case Kind.HELD_FINALS:
+                self._portions.merge(math.inf)
+            case Kind.STATUS:
+                self._parting = status_inside(fault.status, fault.words)
 
     # What goes out
 
     @property
     def finished(self) -> bool:
         """Whether the client has closed and everything has been answered."""
+        if self._parted:
+            return True
         return self._half_closed and not self._stalled and self._portions.due is None
 
     @property
     def deadline(self) -> float:
         """When `tick` must run next; infinity if never."""
+        if self._parting is not None:
+            return -_FOREVER
         if self._stalled:
             return _FOREVER
         limits = [self._opened + self._settings.stream_limit_s]
@@ -203,6 +213,9 @@ class Listener:
     def tick(self, now: float) -> list[Any]:
         """Return the raw responses that are due. Raises `RefusalError` at a limit, or if a fault strikes."""
         self._strike(Moment.ELAPSED, now)
+        if self._parting is not None:
+            self._parted = True
+            return [self._parting]
         if self._stalled:
             return []
         if now >= self._opened + self._settings.stream_limit_s:

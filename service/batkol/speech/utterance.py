@@ -70,7 +70,9 @@ class Utterance:
     end: int | None = None
     source: Source | None = None
     deadline: float | None = None  # seconds: when the newest interim is promoted
-    give_up: float | None = None  # seconds: when the stream is taken to have missed it
+    give_up: float | None = None  # seconds: when the stream is taken to have missed it, or its confirmation
+    heard_beyond: int = 0  # where the stream was when its confirmation was last looked for
+    silent_to: int | None = None  # the detector heard no speech from its end to here
     text: str = ""  # of the final that went out
     streamed: bool = False  # at least one partial or final of a stream belongs to it
     covered: int = 0  # finals reach to here
@@ -97,6 +99,18 @@ class Utterance:
         """Whether what the stream made of it so far reaches the end of speech."""
         heard_to = self.interim_end if self.interim else self.covered
         return self.end is not None and heard_to >= self.end - REACHES
+
+    @property
+    def reaches_final(self) -> bool:
+        """Whether finals alone reach the end of speech, of a stream that heard all of it."""
+        if self.mode is not Mode.STREAMING:
+            return False
+        return self.end is not None and not self.interim and self.covered >= self.end - REACHES
+
+    @property
+    def is_unconfirmed(self) -> bool:
+        """Whether it was answered from an interim, and the stream still owes the final that confirms it."""
+        return self.state is State.DONE and self.give_up is not None
 
     @property
     def committed(self) -> str:

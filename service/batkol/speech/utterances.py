@@ -27,7 +27,10 @@ LONGEST: Constant = 55 * SAMPLE_RATE
 """An utterance is cut here: a single request takes at most 60 s of audio (Google's quota page)."""
 
 KEPT: Constant = 8
-"""Utterances that late results can still find."""
+"""Utterances that late results can still find …"""
+
+OWED: Constant = 128
+"""… and of those that the stream still owes a final, which a caller who hardly pauses may be long in getting."""
 
 
 class Partial(NamedTuple):
@@ -58,13 +61,19 @@ class Missed(NamedTuple):
     utterance: Utterance
 
 
+class Unconfirmed(NamedTuple):
+    """An interim was promoted and no final ever came: have somebody else hear it, for the record."""
+
+    utterance: Utterance
+
+
 class Unplaced(NamedTuple):
     """A final for speech that the VAD did not see; its utterance begins and ends with it."""
 
     utterance: Utterance
 
 
-Outcome = Partial | Final | Revised | Missed | Unplaced
+Outcome = Partial | Final | Revised | Missed | Unconfirmed | Unplaced
 
 
 @dataclass(slots=True)
@@ -74,17 +83,19 @@ class Patience:
     final: float = 0.7  # then the newest interim is promoted (STT_FINAL_TIMEOUT_MS)
     settle: float = 0.1  # but never less than this after the last audio was flushed
     give_up: float = 1.5  # then the stream has missed the utterance
+    confirm: float = 3.0  # so much later it owes no final to a promoted interim any more: somebody else is asked
 
 
 class Utterances:
     """The utterances of one call, in order. Everything returns what is to be done; nothing here waits."""
 
-    __slots__ = ("_count", "_recent", "patience")
+    __slots__ = ("_count", "_heard_to", "_recent", "patience")
 
     def __init__(self, patience: Patience) -> None:
         self.patience = patience
         self._recent: deque[Utterance] = deque()
         self._count = 0
+        self._heard_to = 0
 
     @property
     def speaking(self) -> Utterance | None:
@@ -95,6 +106,15 @@ class Utterances:
     def open(self) -> list[Utterance]:
         """The utterances whose final has not gone out."""
         return [u for u in self._recent if u.state is not State.DONE]
+
+    @property
+    def unsettled(self) -> list[Utterance]:
+        """Those, and the ones whose final went out from an interim that nothing has confirmed."""
+        return [u for u in self._recent if u.state is not State.DONE or u.is_unconfirmed]
+
+    def overlapping(self, start: int, end: int | None) -> list[Utterance]:
+        """Those with speech in [start, end), or anywhere after `start`."""
+        return [u for u in self._recent if (end is None or u.begin < end) and (u.end is None or u.end > start)]
 
     @property
     def deadline(self) -> float | None:
@@ -123,24 +143,35 @@ class Utterances:
 
     def hear(self, heard: Heard) -> list[Outcome]:
         """Take a result of the streaming session."""
+        self._heard_to = max(self._heard_to, heard.end)
         shares = divide(heard, self._recent)
-        return [outcome for share in shares for outcome in self._take(share, heard)]
+        outcomes = [outcome for share in shares for outcome in self._take(share, heard)]
+        if heard.final:
+            outcomes += [outcome for utterance in self._recent for outcome in _outdate(utterance, heard.end)]
+        return outcomes
 
     def settle(self, utterance: Utterance, text: str, source: Source) -> list[Outcome]:
-        """Close an utterance with an answer from elsewhere. One that is done already stays as it is."""
-        if utterance.state is State.DONE:
+        """Close an utterance with an answer from elsewhere. One that is done may still be corrected by it."""
+        if utterance.state is not State.DONE:
+            return [_done(utterance, text, source)]
+        open_to_it = utterance.source in {Source.INTERIM, Source.NONE} and not utterance.reaches_final
+        if not open_to_it or text in {"", utterance.text}:
             return []
-        return [_done(utterance, text, source)]
+        utterance.text = text
+        return [Revised(utterance, text)]
 
     def tick(self, now: float) -> list[Outcome]:
         """Promote what is late, and name what the stream has missed."""
-        return [outcome for u in self.open for outcome in self._tick(u, now)]
+        return [outcome for u in self.unsettled for outcome in self._tick(u, now)]
 
     def stream_ended(self) -> list[Outcome]:
         """The stream was closed and nothing more will come of it: promote what there is, name what it missed."""
         outcomes: list[Outcome] = []
-        for utterance in self.open:
-            if utterance.mode is Mode.STREAMING and utterance.state is State.CLOSING:
+        for utterance in self.unsettled:
+            if utterance.is_unconfirmed:
+                utterance.give_up = None
+                outcomes.append(Unconfirmed(utterance))
+            elif utterance.mode is Mode.STREAMING and utterance.state is State.CLOSING:
                 asked = utterance.give_up is None  # it was missed before, and its answer is on the way
                 closed = list(self._promote(utterance))
                 self.leave_stream(utterance)
@@ -165,11 +196,19 @@ class Utterances:
             yield from self._promote(utterance)
         if utterance.give_up is not None and now >= utterance.give_up:
             utterance.give_up = None  # a stream that wakes up may still win the race
-            yield Missed(utterance)
+            if utterance.state is not State.DONE:
+                yield Missed(utterance)
+            elif self._heard_to > utterance.heard_beyond:  # the stream lives: its final is only late
+                utterance.heard_beyond, utterance.give_up = self._heard_to, now + self.patience.confirm
+            else:
+                yield Unconfirmed(utterance)
 
     def _promote(self, utterance: Utterance) -> Iterator[Outcome]:
         if utterance.newest and utterance.reaches_end:
+            due = utterance.give_up
             yield _done(utterance, utterance.newest, Source.INTERIM if utterance.interim else Source.FINAL)
+            if utterance.interim and due is not None:
+                utterance.heard_beyond, utterance.give_up = self._heard_to, due + self.patience.confirm
 
     def _take(self, share: Share, heard: Heard) -> Iterator[Outcome]:
         utterance = share.utterance
@@ -217,9 +256,13 @@ class Utterances:
         self._count += 1
         later = sum(other.begin > begin for other in self._recent)  # speech the VAD did not see is told of late
         self._recent.insert(len(self._recent) - later, utterance)
-        while len(self._recent) > KEPT and self._recent[0].state is State.DONE:
+        while len(self._recent) > KEPT and self._may_go(self._recent[0]):
             self._recent.popleft()
         return utterance
+
+    def _may_go(self, oldest: Utterance) -> bool:
+        owed = oldest.streamed and not oldest.is_covered and len(self._recent) <= OWED
+        return oldest.state is State.DONE and not owed
 
 
 def _done(utterance: Utterance, text: str, source: Source) -> Final:
@@ -229,7 +272,19 @@ def _done(utterance: Utterance, text: str, source: Source) -> Final:
     return Final(utterance)
 
 
+def _outdate(utterance: Utterance, settled: int) -> Iterator[Outcome]:
+    """All up to `settled` is final: an interim for part of it said what turned out to be somebody else's words."""
+    if utterance.interim and utterance.interim_end <= settled and utterance.state is not State.SPEAKING:
+        utterance.interim = ""
+        if utterance.state is State.DONE:
+            yield from _revise(utterance)
+
+
 def _revise(utterance: Utterance) -> Iterator[Outcome]:
+    if utterance.reaches_final:
+        utterance.give_up = None
+    if utterance.mode is not Mode.STREAMING:
+        return  # it left the stream, which has a hole there: finals around it are not all of it
     revisable = utterance.source in {Source.INTERIM, Source.FINAL, Source.NONE}  # others heard all of it at once
     if revisable and utterance.is_covered and utterance.committed not in {"", utterance.text}:
         utterance.text = utterance.committed

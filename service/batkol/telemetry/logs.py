@@ -20,6 +20,8 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor
 
+from batkol.telemetry.correlation import current_ids
+
 QUEUE: Final = 10_000
 """Lines that may wait for the writer."""
 
@@ -112,6 +114,8 @@ class Logs:
         def hand_over(_logger: Any, method: str, event: EventDict) -> EventDict:
             event["level"] = "error" if method == "exception" else method
             event["timestamp"] = time.time()
+            if "trace_id" not in event:
+                event.update(current_ids())
             if event.get("exc_info") is True:
                 event["exc_info"] = sys.exc_info()  # the thread that writes has none
             writer.take(event)

@@ -52,13 +52,14 @@ def connect_stream(
     status_callback: str | None = None,
     action: str | None = None,
     parameters: Mapping[str, str] | None = None,
+    then: str = "<Hangup/>",
 ) -> str:
     """Return the TwiML that connects the call to our media stream.
 
-    Twilio goes on when we close the WebSocket: it requests `action` if there is one, and does what that
-    answers. Without one the next verb is `<Hangup/>`. Twilio would end the call by itself there; it is
-    written out so that the end of a stream is a decision to be seen. Raises `ConfigurationError` for what
-    Twilio would not take.
+    Twilio goes on when we close the WebSocket, and only then: it requests `action` if there is one, and does what
+    that answers. Without one it does what is in `then`, one of this module's `hand_over` and `apologize`, or hangs
+    up. Twilio would end the call by itself there; it is written out so that the end of a stream is a decision to be
+    seen. Raises `ConfigurationError` for what Twilio would not take.
     """
     named = {TOKEN_PARAMETER: token, **(parameters or {})}
     if named[TOKEN_PARAMETER] != token:
@@ -67,18 +68,33 @@ def connect_stream(
         )
     stream = f"<Stream{_attributes(url=_media_url(url), statusCallback=_callback(status_callback))}>"
     inner = "".join(_parameter(name, value) for name, value in named.items())
-    return _response(f"<Connect{_attributes(action=_callback(action))}>{stream}{inner}</Stream></Connect><Hangup/>")
+    return _response(f"<Connect{_attributes(action=_callback(action))}>{stream}{inner}</Stream></Connect>{then}")
 
 
 def apology(language: str, text: str) -> str:
     """Return the TwiML that says `text` and hangs up. `language` is a BCP 47 tag, as `he-IL`."""
+    return _response(apologize(language, text))
+
+
+def redirect(url: str, *, after_s: int = 0) -> str:
+    """Return the TwiML that hands the call to another webhook. Raises `ConfigurationError`.
+
+    With `after_s` seconds before it. A `<Pause>` that comes first delays the picking up
+    (https://www.twilio.com/docs/voice/twiml/pause): a new caller hears the line ring, and not silence.
+    """
+    return _response(hand_over(url, after_s=after_s))
+
+
+def apologize(language: str, text: str) -> str:
+    """Return the verbs of `apology`, to stand after others."""
     tag, voice = _SAY.get(language.partition("-")[0].lower(), (language, None))
-    return _response(f"<Say{_attributes(language=tag, voice=voice)}>{escape(_clean(text))}</Say><Hangup/>")
+    return f"<Say{_attributes(language=tag, voice=voice)}>{escape(_clean(text))}</Say><Hangup/>"
 
 
-def redirect(url: str) -> str:
-    """Return the TwiML that hands the call to another webhook (OVERFLOW_URL). Raises `ConfigurationError`."""
-    return _response(f"<Redirect{_attributes(method='POST')}>{escape(_callback(url) or '')}</Redirect>")
+def hand_over(url: str, *, after_s: int = 0) -> str:
+    """Return the verbs of `redirect`, to stand after others."""
+    pause = f"<Pause{_attributes(length=str(after_s))}/>" if after_s else ""
+    return f"{pause}<Redirect{_attributes(method='POST')}>{escape(_callback(url) or '')}</Redirect>"
 
 
 def _response(verbs: str) -> str:

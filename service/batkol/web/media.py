@@ -14,6 +14,7 @@ from batkol.calls.call import Call, Services
 from batkol.calls.identity import Identity
 from batkol.calls.registry import Calls
 from batkol.errors import PeerError
+from batkol.telemetry import propagation
 from batkol.twilio import token
 from batkol.twilio.messages import Connected, Dtmf, MalformedMessage, Mark, Media, Start, Stop, parse
 from batkol.twilio.signature import is_valid
@@ -22,6 +23,9 @@ from batkol.web.protocol import EXTENSION
 
 START_TIMEOUT: Final = 10.0
 """Seconds for `start` after the handshake; Twilio sends it at once."""
+
+CLOSE_TIMEOUT: Final = 2.0
+"""Seconds to write a close frame: a peer that reads nothing must not keep the call's place."""
 
 SIGNATURE_HEADER: Final = b"x-twilio-signature"
 
@@ -110,15 +114,21 @@ class MediaSocket:
 
     async def _call(self, stream: MediaStream, socket: _AsgiSocket, scope: Scope) -> None:
         identity = self._identity(stream)
-        call = Call(identity, stream, self._services)
+        caller = propagation.caller(stream.parameters.get(propagation.PARAMETER, ""))
+        call = Call(identity, stream, self._services, caller)
+        propagation.handshake_over(identity.call_sid)
         if not self._calls.admit(call):
             call.discard()
-            call.log.warning("[CALL] refused: no place is free", limit=self._calls.limit)
-            self._services.metrics.refused.add(1, {"reason": "full"})
-            await socket.close(1013)  # try again later
+            draining = self._calls.draining
+            call.log.warning("[CALL] refused: no place is free", limit=self._calls.limit, draining=draining)
+            self._services.metrics.refused.add(1, {"reason": "draining" if draining else "full"})
+            # Only a stream that was opened is known to be followed by the TwiML's next verb, which sends the caller
+            # to the webhook again: so it is accepted first, and closed here. 1013: try again later.
+            await socket.close(1013)
             return
         try:
-            await call.run(socket, scope.get("extensions", {}).get(EXTENSION))
+            with call.trace.current():
+                await call.run(socket, scope.get("extensions", {}).get(EXTENSION))
         finally:
             self._calls.leave(call)
 
@@ -150,8 +160,12 @@ class _AsgiSocket:
         await self._send({"type": "websocket.send", "text": text})
 
     async def close(self, code: int) -> None:
-        """Close with a code; a peer that is gone already needs none."""
+        """Close with a code; a peer that is gone already needs none, and one that reads nothing gets none.
+
+        Cancelling it leaves the connection to the server, which closes it when its task has ended.
+        """
         try:
-            await self._send({"type": "websocket.close", "code": code})
-        except (OSError, RuntimeError) as error:  # uvicorn's ClientDisconnected, and its "already closed"
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._send({"type": "websocket.close", "code": code})
+        except (OSError, RuntimeError) as error:  # uvicorn's ClientDisconnected, and its "already closed"; TimeoutError
             log.debug("[TWILIO] the socket was closed before we did", err=type(error).__name__)

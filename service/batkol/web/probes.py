@@ -8,9 +8,11 @@ from fastapi import APIRouter, Response
 
 from batkol.telemetry.metrics import Metrics
 
+Reason = Callable[[], str | None]
 
-def probes(is_ready: Callable[[], str | None]) -> APIRouter:
-    """Return the two probes; `is_ready` gives the reason why not, or None."""
+
+def probes(why_not_ready: Reason, degraded: Reason = lambda: None) -> APIRouter:
+    """Return the two probes: `why_not_ready` gives the reason, or None; `degraded` what a ready pod does without."""
     router = APIRouter()
 
     @router.get("/healthz")
@@ -19,9 +21,10 @@ def probes(is_ready: Callable[[], str | None]) -> APIRouter:
 
     @router.get("/readyz")
     async def readyz(response: Response) -> dict[str, str]:
-        why_not = is_ready()
+        why_not = why_not_ready()
         if why_not is None:
-            return {"status": "ready"}
+            lacking = degraded()
+            return {"status": "ready"} if lacking is None else {"status": "ready", "degraded": lacking}
         response.status_code = 503
         return {"status": why_not}
 

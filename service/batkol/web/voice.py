@@ -11,8 +11,9 @@ import structlog
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from batkol.calls.registry import Calls
+from batkol.telemetry import propagation
 from batkol.telemetry.metrics import Metrics
-from batkol.twilio import token, twiml
+from batkol.twilio import rounds, token, twiml
 from batkol.twilio.signature import LONGEST_FORM, MalformedForm, is_valid, parse_form
 
 APOLOGIES: Final = {
@@ -47,31 +48,66 @@ class Webhooks:
         self._metrics = metrics
 
     async def voice(self, request: Request) -> Response:
-        """Answer a call: connect it to the media stream, or say that no line is free."""
+        """Answer a call: connect it to the media stream, send it to another pod, or say that no line is free."""
         form = await self._form(request)
         call_sid, account_sid = form.get("CallSid", ""), form.get("AccountSid", "")
         if not call_sid:
             raise HTTPException(400, "A voice webhook has a CallSid; this request has none.")
+        propagation.about(call_sid)
+        taken = rounds.taken(_query(request), time.time())
+        again = self._again(request, taken)
         if not self._calls.reserve(call_sid):
-            self._metrics.refused.add(1, {"reason": "full"})
-            log.warning("[CALL] turned away: no place is free", call_sid=call_sid, draining=self._calls.draining)
-            return _xml(_overflow(self._settings))
-        return _xml(self._connect(form, call_sid, account_sid, _base(self._settings, request)))
+            return self._turn_away(call_sid, taken, again)
+        if again is None:
+            then = twiml.apologize(self._settings.language, _sorry(self._settings))
+        else:
+            then = twiml.hand_over(again, after_s=taken)  # at once the first time: the caller may be speaking
+        return _xml(self._connect(form, call_sid, account_sid, _base(self._settings, request), then))
 
-    async def status(self, request: Request) -> None:
+    async def status(self, request: Request, response: Response) -> None:
         """A call ended: a place that its stream never took is free again."""
         form = await self._form(request)
+        self._see_off(response)
+        propagation.about(form.get("CallSid", ""))
         if form.get("CallStatus") in _ENDED:
             self._calls.forget(form.get("CallSid", ""))
 
-    async def stream_status(self, request: Request) -> None:
+    async def stream_status(self, request: Request, response: Response) -> None:
         """The only place where the reason of a failed handshake reaches us."""
         form = await self._form(request)
+        self._see_off(response)
+        propagation.about(form.get("CallSid", ""))
         if form.get("StreamEvent") == "stream-error":
             self._calls.forget(form.get("CallSid", ""))
             log.error("[TWILIO] stream error", call_sid=form.get("CallSid"), err=form.get("StreamError", ""))
 
-    def _connect(self, form: dict[str, str], call_sid: str, account_sid: str, base: str) -> str:
+    def _again(self, request: Request, taken: int) -> str | None:
+        """Return where this call asks once more, or None when it has done so often enough."""
+        if taken >= rounds.MOST:
+            return None
+        url = f"{_base(self._settings, request)}{_path(request)}"
+        return rounds.ahead(url, _query(request), taken + 1, time.time())
+
+    def _turn_away(self, call_sid: str, taken: int, again: str | None) -> Response:
+        """There is no place here. A draining pod is one of several: the next request finds another one."""
+        draining = self._calls.draining
+        self._metrics.refused.add(1, {"reason": "draining" if draining else "full"})
+        log.warning("[CALL] turned away: no place is free", call_sid=call_sid, draining=draining, round=taken)
+        if self._settings.overflow_url:
+            answer = _xml(twiml.redirect(self._settings.overflow_url))
+        elif draining and again is not None:
+            answer = _xml(twiml.redirect(again, after_s=taken + 1))
+        else:
+            answer = _xml(twiml.apology(self._settings.language, _sorry(self._settings)))
+        self._see_off(answer)
+        return answer
+
+    def _see_off(self, answer: Response) -> None:
+        """A proxy that kept its connection to a draining pod would bring the call's next request here again."""
+        if self._calls.draining:
+            answer.headers["Connection"] = "close"
+
+    def _connect(self, form: dict[str, str], call_sid: str, account_sid: str, base: str, then: str) -> str:
         settings = self._settings
         return twiml.connect_stream(
             url=twiml.stream_url(base),
@@ -82,7 +118,9 @@ class Webhooks:
                 "from": _fitting(form.get("From", "")),
                 "to": _fitting(form.get("To", "")),
                 "direction": _fitting(form.get("Direction", "inbound")),
+                **propagation.carried(),
             },
+            then=then,
         )
 
     async def _form(self, request: Request) -> dict[str, str]:
@@ -97,8 +135,8 @@ class Webhooks:
         except MalformedForm as error:
             raise HTTPException(400, str(error)) from None
         tokens = self._settings.auth_tokens
-        query = f"?{request.url.query}" if request.url.query else ""
-        url = f"{_base(self._settings, request)}{request.url.path}{query}"
+        query = _query(request)
+        url = f"{_base(self._settings, request)}{_path(request)}" + (f"?{query}" if query else "")
         if tokens and not is_valid(tokens, url, fields, request.headers.get("x-twilio-signature", "")):
             self._metrics.refused.add(1, {"reason": "signature"})
             log.warning("[TWILIO] request refused: the signature does not fit", path=request.url.path)
@@ -120,16 +158,24 @@ def _base(settings: VoiceSettings, request: Request) -> str:
     return settings.public_base_url or f"http://{request.headers.get('host', 'localhost')}"
 
 
+def _path(request: Request) -> str:
+    """Return the path byte for byte: Twilio signs what it was given, and `request.url` believes the Host header."""
+    raw: bytes = request.scope["raw_path"]
+    return raw.decode("latin-1")
+
+
+def _query(request: Request) -> str:
+    raw: bytes = request.scope["query_string"]
+    return raw.decode("latin-1")
+
+
 def _fitting(value: str) -> str:
     """Return the value, or "" for one that a `<Parameter>` cannot hold: only a flag loses by that, not the caller."""
     return value if len(value) <= _LONGEST_PARAMETER and value.isprintable() else ""
 
 
-def _overflow(settings: VoiceSettings) -> str:
-    if settings.overflow_url:
-        return twiml.redirect(settings.overflow_url)
-    words = APOLOGIES.get(settings.language.partition("-")[0].lower(), APOLOGIES[""])
-    return twiml.apology(settings.language, words)
+def _sorry(settings: VoiceSettings) -> str:
+    return APOLOGIES.get(settings.language.partition("-")[0].lower(), APOLOGIES[""])
 
 
 def _xml(text: str) -> Response:

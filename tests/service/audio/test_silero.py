@@ -80,6 +80,27 @@ def test_a_call_scores_the_same_alone_and_in_any_place_of_any_batch(model: bytes
     assert np.abs(np.array(heard) - np.array(alone)).max() < 1e-3
 
 
+def test_several_windows_of_a_call_at_once_score_as_one_after_the_other(model: bytes) -> None:
+    """Parts of one to four windows, with silent lines, rests and fresh starts on their borders and within."""
+    draw = np.random.default_rng(5)
+    silent = np.zeros((20, WINDOW), np.int16)
+    faint = draw.normal(0, 60, (70, WINDOW)).astype(np.int16)
+    calls = [np.concatenate([speech(seed, 40), silent, faint, speech(seed + 20, 20)]) for seed in range(12)]
+    alone = [scores(SileroEngine(model), [call])[:, 0] for call in calls]
+    engine = SileroEngine(model)
+    slots = np.array([engine.open() for _ in calls])
+    heard: list[list[float]] = [[] for _ in calls]
+
+    while any(len(mine) < 150 for mine in heard):
+        counts = [min(int(draw.integers(5)), 150 - len(mine)) for mine in heard]
+        parts = [call[len(mine) : len(mine) + count] for call, mine, count in zip(calls, heard, counts, strict=True)]
+        together = iter(engine.score(np.repeat(slots, counts), np.concatenate(parts)).tolist())
+        for mine, count in zip(heard, counts, strict=True):
+            mine += [next(together) for _ in range(count)]
+
+    assert np.abs(np.array(heard) - np.array(alone)).max() < 1e-3
+
+
 def test_a_slot_that_is_handed_out_again_remembers_nothing(model: bytes) -> None:
     engine = SileroEngine(model)
     call = speech(1, 60)

@@ -102,7 +102,7 @@ async def test_a_slow_subscriber_loses_its_oldest_partials_and_nobody_elses() ->
     bus.publish(final(10))
 
     assert [event.seq for event in await drained(slow)] == [7, 8, 9, 10]
-    assert slow.dropped == 7
+    assert slow.dropped == bus.dropped == 7
     assert [event.seq for event in await drained(quick)] == list(range(11))
     assert quick.dropped == 0
 
@@ -135,6 +135,7 @@ async def test_a_subscriber_that_has_stopped_reading_is_let_go_with_all_its_fina
             bus.publish(final(seq))
 
     assert bus.subscribers == 0
+    assert bus.let_go == 1
     assert [line["log_level"] for line in logs] == ["warning"]
     assert [event.seq async for event in gone] == list(range(LIMIT))
 
@@ -155,6 +156,21 @@ async def test_leaving_the_context_ends_the_subscription() -> None:
     assert bus.subscribers == 0
     bus.publish(final(1))
     assert await drained(subscription) == []
+
+
+async def test_closing_the_bus_ends_every_subscription_with_what_waits_for_it() -> None:
+    bus = Bus()
+    told: list[str] = []
+    subscription = bus.subscribe()
+    subscription.on_close = lambda: told.append("closed")
+    bus.publish(final(1))
+    bus.close()
+    subscription.close()
+
+    assert [event.seq async for event in subscription] == [1]
+    assert told == ["closed"]
+    assert [event async for event in bus.subscribe()] == []
+    assert bus.subscribers == 0
 
 
 async def test_closing_wakes_who_waits() -> None:

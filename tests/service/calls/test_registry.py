@@ -1,9 +1,11 @@
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
+from structlog.testing import capture_logs
 
 from batkol.calls import registry
 from batkol.calls.call import Call, Services
@@ -183,6 +185,28 @@ async def test_a_drain_takes_no_new_call_but_those_it_has_promised(house: House)
     assert await draining is True
 
 
+async def test_a_drain_waits_for_a_stream_it_has_promised_but_not_for_long(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "PROMISED_S", 0.1)
+    house.calls.reserve(sid())
+    draining = asyncio.create_task(house.calls.drain())
+    await asyncio.sleep(0.02)
+
+    assert not draining.done()
+    assert await draining is True
+
+
+async def test_a_promise_that_is_taken_back_ends_the_drain(house: House) -> None:
+    call_sid = sid()
+    house.calls.reserve(call_sid)
+    draining = asyncio.create_task(house.calls.drain())
+    await asyncio.sleep(0)
+    house.calls.forget(call_sid)
+
+    assert await draining is True
+
+
 async def test_a_drain_answers_when_the_last_call_has_ended(house: House) -> None:
     calls = [house.admitted() for _ in range(3)]
     draining = asyncio.create_task(house.calls.drain())
@@ -205,7 +229,7 @@ async def test_a_drain_that_takes_too_long_says_so_and_goes_on_refusing(house: H
 
 async def test_ending_all_tells_every_call_and_waits_for_the_last(house: House) -> None:
     calls = [house.admitted() for _ in range(3)]
-    ending = asyncio.create_task(house.calls.end_all("drained"))
+    ending = asyncio.create_task(house.calls.end_all("drained", within=5))
     await asyncio.sleep(0.005)
 
     assert [call.ended_by for call in calls] == ["drained"] * 3
@@ -213,6 +237,70 @@ async def test_ending_all_tells_every_call_and_waits_for_the_last(house: House) 
     for call in calls:
         house.calls.leave(call)
     await ending
+
+
+async def test_ending_all_takes_no_call_any_more_promised_or_not(house: House) -> None:
+    promised = house.call()
+    house.calls.reserve(promised.identity.call_sid)
+    await house.calls.end_all("drained", within=5)
+
+    assert not house.calls.admit(promised)
+
+
+async def test_a_caller_who_is_speaking_is_let_finish_but_not_for_ever(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent, short, endless = (house.admitted() for _ in range(3))
+    speaking = {short, endless}
+    monkeypatch.setattr(Call, "speaking", property(lambda call: call in speaking))
+    ending = asyncio.create_task(house.calls.end_all("drained", within=5, pause_s=0.4))
+    await until(lambda: silent.ended_by)
+
+    assert (short.ended_by, endless.ended_by) == ("", "")
+    speaking.discard(short)
+    await until(lambda: short.ended_by)
+    assert endless.ended_by == ""
+    await until(lambda: endless.ended_by)
+    for call in (silent, short, endless):
+        house.calls.leave(call)
+    await ending
+
+
+async def test_a_call_that_does_not_end_does_not_hold_the_process(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "CLOSING_S", 0.02)
+    call = house.admitted()
+    with capture_logs() as logs:
+        await house.calls.end_all("drained", within=0.02)
+
+    (line,) = logs
+    assert line["log_level"] == "error"
+    assert line["call_sids"] == [call.identity.call_sid]
+    house.calls.leave(call)
+
+
+async def test_a_beat_after_a_stall_is_left_out_and_the_next_one_is_not(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the callers said meanwhile is still in their sockets: it is no hold."""
+    monkeypatch.setattr(registry, "HEARTBEAT_S", 0.05)
+    call = house.admitted()
+    beats = list[float]()
+    monkeypatch.setattr(Call, "heartbeat", lambda _, now: beats.append(now))
+    running = asyncio.create_task(house.calls.run())
+    await until(lambda: beats)
+    with capture_logs() as logs:
+        time.sleep(0.6)  # noqa: ASYNC251 - the loop stands still
+        stalled_at = asyncio.get_running_loop().time()
+        await until(lambda: beats[-1] > stalled_at)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+    assert beats[-1] - stalled_at > 0.04
+    assert house.calls.loop_lag() > 0.4
+    assert [line["log_level"] for line in logs] == ["warning"]
+    assert call.ended_by == ""
 
 
 async def test_every_call_has_a_heartbeat_and_the_loops_lag_is_measured(

@@ -181,6 +181,22 @@ def test_every_step_is_counted(metrics: Metrics) -> None:
         assert part in page
 
 
+def test_audio_that_a_stalled_recognizer_did_not_take_is_counted_for_the_call_and_the_process(
+    metrics: Metrics,
+) -> None:
+    told = Told(metrics)
+    told.reporter.audio_dropped(1500)
+    told.reporter.audio_dropped(250)
+    whole_call(told)
+
+    ended = told.events[-1]
+    assert isinstance(ended, CallEnded)
+    assert ended.audio_dropped_ms == told.reporter.figures.audio_dropped_ms == 1750
+    page = metrics.render().decode()
+    assert "# TYPE batkol_audio_dropped_milliseconds_total counter" in page
+    assert "} 1750.0" in page
+
+
 def test_what_the_internal_api_shows_is_bounded(metrics: Metrics) -> None:
     told = Told(metrics)
     for index in range(KEPT + 50):

@@ -29,6 +29,12 @@ ENDS = [
     ),
     (CODE.OUT_OF_RANGE, "something new", "out_of_range", Next.REPLAY),
     (CODE.ABORTED, "something new", "aborted", Next.REPLAY),
+    (
+        CODE.UNAVAILABLE,
+        "Getting metadata from plugin failed with error: ('invalid_grant: Invalid JWT Signature.', …)",
+        "unauthenticated",
+        Next.MISCONFIGURED,
+    ),
     (CODE.UNAVAILABLE, "408:Request Timeout", "unavailable", Next.REPLAY),
     (CODE.INTERNAL, "Received RST_STREAM with error code 2", "internal", Next.REPLAY),
     (CODE.UNKNOWN, "Stream removed", "unknown", Next.REPLAY),
@@ -37,9 +43,10 @@ ENDS = [
     (
         CODE.INVALID_ARGUMENT,
         "Invalid recognition 'config': The requested model is currently not supported for language : iw-IL.",
-        "invalid_argument",
-        Next.MISCONFIGURED,
+        "model",
+        Next.REMODEL,
     ),
+    (CODE.INVALID_ARGUMENT, "Invalid audio content: too long.", "invalid_argument", Next.MISCONFIGURED),
     (CODE.FAILED_PRECONDITION, "billing is not enabled", "failed_precondition", Next.MISCONFIGURED),
     (CODE.PERMISSION_DENIED, "API has not been used in project", "permission_denied", Next.MISCONFIGURED),
     (CODE.UNAUTHENTICATED, "invalid credentials", "unauthenticated", Next.MISCONFIGURED),
@@ -114,4 +121,4 @@ def test_a_speech_error_stays_what_it_is() -> None:
 def test_only_configuration_and_our_own_end_are_not_tried_again(step: Next) -> None:
     error: UpstreamError = SpeechError("x", reason="r", next_step=step)
 
-    assert error.retryable is (step not in {Next.MISCONFIGURED, Next.OURS})
+    assert error.retryable is (step not in {Next.MISCONFIGURED, Next.REMODEL, Next.OURS})

@@ -5,6 +5,7 @@ from typing import Any
 
 import grpc
 import pytest
+from structlog.testing import capture_logs
 
 from batkol.audio import mulaw
 from batkol.google.channels import Channels
@@ -120,3 +121,42 @@ async def test_cancelling_cancels_the_request() -> None:
             await given_up.wait()
 
         assert channels.streams == 0
+
+
+async def lacks_models(request: Any, context: Any) -> str:
+    if request.config.model != "default":
+        await context.abort(CODE.INVALID_ARGUMENT, "The requested model is currently not supported for language : fr.")
+    return "oui"
+
+
+async def test_a_model_that_the_language_lacks_is_given_up_once_for_all_requests() -> None:
+    async with scripted_google(single=lacks_models) as google:
+        channels = Channels(endpoint=google.address, insecure=True)
+        config = recognition("fr-FR", "phone_call")
+        recognizer, other = (SingleRecognizer(channels, config) for _ in range(2))
+        with capture_logs() as lines:
+            answers = await asyncio.gather(*(recognizer.recognize(SPEECH) for _ in range(3)))
+            assert await other.recognize(SPEECH) == "oui"
+        await channels.close()
+
+    assert answers == ["oui"] * 3
+    assert config.model == "default"
+    assert [request.config.model for request in google.requests].count("phone_call") == 3
+    assert len(google.requests) == 3 + 3 + 1
+    assert [line["log_level"] for line in lines] == ["error"]
+
+
+async def test_a_language_that_lacks_the_default_model_too_is_no_loop() -> None:
+    async def lacks_all(request: Any, context: Any) -> str:
+        await context.abort(CODE.INVALID_ARGUMENT, "The requested model is currently not supported for language : xx.")
+        return ""
+
+    async with scripted_google(single=lacks_all) as google:
+        channels = Channels(endpoint=google.address, insecure=True)
+        recognizer = SingleRecognizer(channels, recognition("xx-XX", "latest_long"))
+        for _ in range(2):
+            with pytest.raises(SpeechError):
+                await recognizer.recognize(SPEECH)
+        await channels.close()
+
+    assert [request.config.model for request in google.requests] == ["latest_long", "default", "default"]

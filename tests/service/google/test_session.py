@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,9 +13,12 @@ from batkol.audio import mulaw
 from batkol.audio.ring import Ring
 from batkol.google.channels import Channels
 from batkol.google.errors import Next, SpeechError
-from batkol.google.session import Speech, StreamingSTTSession
+from batkol.google.session import StreamingSTTSession
+from batkol.google.speech import Speech
+from batkol.google.stream import Stream
 from batkol.google.wire import MESSAGE_BYTES, recognition
 from batkol.speech.results import Heard
+from batkol.speech.rotation import Cut, Why
 from support.scripted_google import (
     ScriptedGoogle,
     ServedStream,
@@ -24,6 +27,7 @@ from support.scripted_google import (
     scripted_google,
     until_the_end,
 )
+from support.waiting import until
 
 CODE = grpc.StatusCode
 BATCH_MS = 150
@@ -31,6 +35,53 @@ BATCH = BATCH_MS * 8
 SECOND = 8000
 ONE_STREAM = [("grpc.max_concurrent_streams", 1)]
 SMALL_WINDOW = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65_536)]
+
+
+@dataclass
+class Watched:
+    """A watcher that writes down what it is told."""
+
+    waits_from: int | None = None
+    trying: bool = True
+    failures: list[str] = field(default_factory=list)
+    holes: list[tuple[int, int]] = field(default_factory=list)
+    cuts: list[Cut] = field(default_factory=list)
+    reconnects: list[tuple[str, int]] = field(default_factory=list)
+    streams: list[Stream] = field(default_factory=list)
+    over: list[Stream] = field(default_factory=list)
+    answers: int = 0
+    lost_samples: int = 0
+
+    def needed(self) -> int:
+        return 10**9 if self.waits_from is None else self.waits_from
+
+    def may_try(self) -> bool:
+        return self.trying
+
+    def opening(self, stream: Stream) -> None:
+        self.streams.append(stream)
+
+    def ended(self, stream: Stream) -> None:
+        assert stream.over
+        self.over.append(stream)
+
+    def delivered(self) -> None:
+        self.answers += 1
+
+    def failed(self, error: SpeechError) -> None:
+        self.failures.append(error.reason)
+
+    def lost(self, start: int, end: int) -> None:
+        self.holes.append((start, end))
+
+    def rotated(self, cut: Cut) -> None:
+        self.cuts.append(cut)
+
+    def reconnected(self, reason: str, replayed: int) -> None:
+        self.reconnects.append((reason, replayed))
+
+    def dropped(self, samples: int) -> None:
+        self.lost_samples += samples
 
 
 @dataclass
@@ -44,6 +95,7 @@ class Rig:
     session: StreamingSTTSession
     written: list[float]
     heard: list[Heard] = field(default_factory=list)
+    watched: Watched = field(default_factory=Watched)
 
     def speak(self, samples: int, *, flush: bool = False) -> bytes:
         """The caller's next samples, no two stretches of them alike."""
@@ -71,6 +123,7 @@ def _session(rig: Rig, start: int) -> StreamingSTTSession:
         ring=rig.ring,
         start=start,
         batch_ms=BATCH_MS,
+        watcher=rig.watched,
         log=structlog.get_logger(),
     )
 
@@ -83,6 +136,9 @@ async def rigged(
     start: int = 0,
     open_timeout: float = 20,
     close_timeout: float = 20,
+    attempts: int = 2,
+    rotate: tuple[float, float] = (240, 285),
+    stall: float = 60,
     options: Any = (),
 ) -> AsyncIterator[Rig]:
     """Every test ends with nothing left: no lease, no task."""
@@ -96,6 +152,11 @@ async def rigged(
             on_written=written.append,
             open_timeout=open_timeout,
             close_timeout=close_timeout,
+            attempts=attempts,
+            first_retry=0.01,
+            rotate_after=rotate[0],
+            rotate_by=rotate[1],
+            stall=stall,
         )
         rig = Rig(google, channels, speech, Ring(capacity=capacity), None, written)  # type: ignore[arg-type]
         rig.session = _session(rig, start)
@@ -399,20 +460,26 @@ async def test_a_session_starts_and_closes_once_in_the_log() -> None:
         assert logs[1]["audio_s"] == 0.15
 
 
-ENDS = [
-    (CODE.OUT_OF_RANGE, "Exceeded maximum allowed stream duration of 305 seconds.", Next.ROTATE),
-    (CODE.OUT_OF_RANGE, "Audio Timeout Error: Long duration elapsed without audio.", Next.REOPEN),
-    (CODE.UNAVAILABLE, "no", Next.REPLAY),
-    (CODE.INTERNAL, "no", Next.REPLAY),
+USELESS = [
     (CODE.RESOURCE_EXHAUSTED, "no", Next.BACK_OFF),
-    (CODE.INVALID_ARGUMENT, "The requested model is currently not supported", Next.MISCONFIGURED),
+    (CODE.INVALID_ARGUMENT, "no", Next.MISCONFIGURED),
+    (CODE.INVALID_ARGUMENT, "The requested model is currently not supported for language : iw-IL.", Next.REMODEL),
     (CODE.PERMISSION_DENIED, "no", Next.MISCONFIGURED),
-    (CODE.CANCELLED, "The operation was cancelled.", Next.REPLAY),
+    (CODE.UNAUTHENTICATED, "no", Next.MISCONFIGURED),
+]
+"""Ends after which another stream would not help: the model is the default one already."""
+
+CURABLE = [
+    (CODE.OUT_OF_RANGE, "Exceeded maximum allowed stream duration of 305 seconds."),
+    (CODE.OUT_OF_RANGE, "Audio Timeout Error: Long duration elapsed without audio."),
+    (CODE.UNAVAILABLE, "no"),
+    (CODE.INTERNAL, "Received RST_STREAM with error code 2"),
+    (CODE.CANCELLED, "The operation was cancelled."),
 ]
 
 
-@pytest.mark.parametrize(("code", "text", "next_step"), ENDS)
-async def test_an_end_in_mid_stream_is_raised_with_what_comes_next(
+@pytest.mark.parametrize(("code", "text", "next_step"), USELESS)
+async def test_an_end_that_no_other_stream_would_help_is_raised(
     code: grpc.StatusCode, text: str, next_step: Next
 ) -> None:
     """Trap: a swallowed exception that leaves a session which looks alive."""
@@ -429,11 +496,12 @@ async def test_an_end_in_mid_stream_is_raised_with_what_comes_next(
 
         assert raised.value.next is next_step
         assert len(rig.google.streams) == 1
+        assert rig.watched.failures == [raised.value.reason]
         await rig.session.close()  # has nothing to wait for
 
 
-@pytest.mark.parametrize(("code", "text", "next_step"), ENDS)
-async def test_a_stream_that_is_refused_at_once_says_why_and_is_not_asked_for_again(
+@pytest.mark.parametrize(("code", "text", "next_step"), USELESS)
+async def test_a_stream_that_is_refused_for_good_is_not_asked_for_again(
     code: grpc.StatusCode, text: str, next_step: Next
 ) -> None:
     async def refuse(stream: ServedStream) -> None:
@@ -448,7 +516,7 @@ async def test_a_stream_that_is_refused_at_once_says_why_and_is_not_asked_for_ag
         assert len(rig.google.streams) == 1
 
 
-@pytest.mark.parametrize(("code", "text", "next_step"), ENDS)
+@pytest.mark.parametrize(("code", "text", "next_step"), USELESS)
 async def test_a_stream_that_ends_under_a_write_keeps_its_status(
     code: grpc.StatusCode, text: str, next_step: Next
 ) -> None:
@@ -466,6 +534,149 @@ async def test_a_stream_that_ends_under_a_write_keeps_its_status(
         assert raised.value.next is next_step
 
 
+def one_after_another(*scripts: StreamScript) -> StreamScript:
+    """The first stream does the first, the second the second, all others the last."""
+    served = 0
+
+    async def play(stream: ServedStream) -> None:
+        nonlocal served
+        served += 1
+        await scripts[min(served, len(scripts)) - 1](stream)
+
+    return play
+
+
+def says(text: str, end_ms: int, *, after: int, then: StreamScript = until_the_end) -> StreamScript:
+    """Hear so many samples, send this final, go on."""
+
+    async def play(stream: ServedStream) -> None:
+        await stream.read_samples(after)
+        await stream.say(result(text, end_ms, final=True))
+        await then(stream)
+
+    return play
+
+
+def ends(code: grpc.StatusCode, text: str = "no", *, after: int = 0) -> StreamScript:
+    async def play(stream: ServedStream) -> None:
+        await stream.read_samples(after)
+        await stream.abort(code, text)
+
+    return play
+
+
+@pytest.mark.parametrize(("code", "text"), CURABLE)
+async def test_another_stream_goes_on_from_the_last_final(code: grpc.StatusCode, text: str) -> None:
+    """Everything that was said since is sent again, and nothing before it; times stay the call's."""
+    first = says("אחת", 150, after=2 * BATCH, then=ends(code, text))
+    script = one_after_another(first, says("שתיים", 300, after=3 * BATCH))
+    async with rigged(script) as rig:
+        rig.watched.waits_from = 0
+        running = rig.run()
+        said = rig.speak(2 * BATCH)
+        await until(lambda: rig.heard)
+        while len(rig.google.streams) < 2:
+            said += rig.speak(160)
+            await asyncio.sleep(0.02)
+        said += rig.speak(3 * BATCH)
+        await until(lambda: len(rig.heard) == 2)
+        await rig.session.close()
+        await running
+
+        assert rig.google.streams[1].linear16 == mulaw.decode_to_bytes(said[BATCH : len(said) // BATCH * BATCH])
+        assert [(h.text, h.start, h.end) for h in rig.heard] == [("אחת", 0, BATCH), ("שתיים", BATCH, BATCH + 2400)]
+        assert [reason for reason, _ in rig.watched.reconnects] != []
+        assert rig.watched.holes == []
+
+
+async def test_a_stream_that_keeps_failing_is_given_up_after_a_few_attempts() -> None:
+    async with rigged(ends(CODE.UNAVAILABLE), attempts=3) as rig:
+        with pytest.raises(SpeechError) as raised:
+            await rig.session.run()
+
+        assert raised.value.reason == "unavailable"
+        assert len(rig.google.streams) == 4
+        assert rig.watched.failures == ["unavailable"] * 4
+
+
+async def test_a_limit_that_is_reached_at_once_is_no_limit_but_a_loop() -> None:
+    limit = ends(CODE.OUT_OF_RANGE, "Exceeded maximum allowed stream duration of 305 seconds.")
+    async with rigged(limit) as rig:
+        with pytest.raises(SpeechError) as raised:
+            await rig.session.run()
+
+        assert raised.value.next is Next.ROTATE
+        assert len(rig.google.streams) == 3
+
+
+async def test_where_the_process_has_had_enough_no_other_stream_is_tried() -> None:
+    async with rigged(ends(CODE.UNAVAILABLE)) as rig:
+        rig.watched.trying = False
+        with pytest.raises(SpeechError):
+            await rig.session.run()
+
+        assert len(rig.google.streams) == 1
+
+
+async def test_a_stream_that_answers_makes_up_for_those_that_failed() -> None:
+    dies = says("כן", 100, after=BATCH, then=ends(CODE.UNAVAILABLE))
+    async with rigged(dies) as rig:
+        running = rig.run()
+        while len(rig.google.streams) < 8:
+            rig.speak(BATCH)
+            await asyncio.sleep(0.01)
+        rig.google.stream = until_the_end
+        await rig.session.close()
+        with suppress(SpeechError):  # the last one may die on the way out
+            await running
+
+
+async def test_closing_ends_the_wait_for_another_stream() -> None:
+    async with rigged(ends(CODE.UNAVAILABLE)) as rig:
+        object.__setattr__(rig.speech, "first_retry", 60.0)
+        running = rig.run()
+        await until(lambda: rig.watched.failures)
+        await rig.session.close()
+        with pytest.raises(SpeechError):
+            await running
+
+
+async def test_more_than_the_limit_is_not_sent_again_and_is_told_as_lost() -> None:
+    first = ends(CODE.UNAVAILABLE, after=20 * BATCH)
+    async with rigged(one_after_another(first, until_the_end)) as rig:
+        object.__setattr__(rig.speech, "replay_limit", 5 * BATCH)
+        rig.watched.waits_from = 0
+        running = rig.run()
+        said = rig.speak(20 * BATCH)
+        await rig.google.opened(2)
+        await rig.session.close()
+        await running
+
+        assert rig.google.streams[1].linear16 == mulaw.decode_to_bytes(said[15 * BATCH :])
+        assert rig.watched.holes == [(0, 15 * BATCH)]
+
+
+async def test_a_model_that_the_language_lacks_is_told_once_and_default_takes_its_place() -> None:
+    async def choosy(stream: ServedStream) -> None:
+        await stream.read()
+        if stream.config.config.model != "default":
+            await stream.abort(CODE.INVALID_ARGUMENT, USELESS[2][1])
+        await stream.read_to_end()
+
+    async with rigged(choosy) as rig:
+        rig.speech.config.model = "command_and_search"
+        with capture_logs() as logs:
+            other = rig.again()
+            running = [rig.run(), other.run()]
+            said = rig.speak(BATCH)
+            await rig.google.opened(3)
+            await asyncio.gather(rig.session.close(), other.session.close(), *running)
+
+        assert [line["log_level"] for line in logs].count("error") == 1
+        assert rig.speech.config.model == "default"
+        assert mulaw.decode_to_bytes(said) in [stream.linear16 for stream in rig.google.streams]
+
+
 async def test_nobody_listening_at_googles_address_is_an_unavailable_stream() -> None:
     async with rigged() as rig:
         rig.channels._endpoint = "127.0.0.1:9"
@@ -480,6 +691,7 @@ async def test_a_google_that_ends_the_stream_without_an_error_has_still_ended_it
         await stream.read_samples(BATCH)
 
     async with rigged(leave) as rig:
+        rig.watched.waits_from = 0
         running = rig.run()
         rig.speak(BATCH)
         with pytest.raises(SpeechError) as raised:
@@ -488,19 +700,21 @@ async def test_a_google_that_ends_the_stream_without_an_error_has_still_ended_it
         assert (raised.value.reason, raised.value.next) == ("ended", Next.REPLAY)
 
 
-async def test_a_status_inside_a_response_ends_the_session() -> None:
+async def test_a_status_inside_a_response_ends_the_stream() -> None:
     async def complain(stream: ServedStream) -> None:
         await stream.read_samples(BATCH)
         await stream.say(error=(11, "Exceeded maximum allowed stream duration of 305 seconds."))
         await stream.read_to_end()
 
-    async with rigged(complain) as rig:
+    async with rigged(one_after_another(complain, until_the_end)) as rig:
+        rig.watched.waits_from = 0
         running = rig.run()
-        rig.speak(BATCH)
-        with pytest.raises(SpeechError) as raised:
-            await running
+        said = rig.speak(BATCH)
+        await rig.google.opened(2)
+        await rig.session.close()
+        await running
 
-        assert raised.value.next is Next.ROTATE
+        assert rig.google.streams[1].linear16 == mulaw.decode_to_bytes(said)
 
 
 async def test_a_fault_of_our_own_ends_the_session_and_does_not_leave_it_looking_alive() -> None:
@@ -514,28 +728,205 @@ async def test_a_fault_of_our_own_ends_the_session_and_does_not_leave_it_looking
         assert raised.value.reason == "client"
 
 
-async def test_an_open_that_hangs_times_out_and_never_opens_later() -> None:
+# -- one stream after another, by plan ---------------------------------------------------------------------------
+
+
+async def talk_on(rig: Rig, until_opened: int, *, pause: float = 0.02) -> bytes:
+    """Frames of 20 ms in real time, until that many streams were opened and for a while after."""
+    said = b""
+    more = 10
+    while more:
+        said += rig.speak(160)
+        await asyncio.sleep(pause)
+        more -= len(rig.google.streams) >= until_opened
+    return said
+
+
+def covered(rig: Rig, said: bytes) -> bool:
+    """Whether the streams together heard all of it: each goes on before the last one ended, or exactly there."""
+    audio = mulaw.decode_to_bytes(said)
+    reached = 0
+    for stream in rig.google.streams:
+        at = audio.find(stream.linear16)
+        if at < 0 or at > reached:
+            return False
+        reached = max(reached, at + len(stream.linear16))
+    return reached == len(audio) // (2 * BATCH) * 2 * BATCH
+
+
+async def test_a_silent_caller_is_handed_over_when_the_time_has_come() -> None:
+    """No response ever comes: a clock decides. The next stream is open before the old one is half-closed."""
+    half_closed_with: list[int] = []
+
+    async def hear(stream: ServedStream) -> None:
+        await stream.read_to_end()
+        half_closed_with.append(len(rig.google.streams))
+
+    async with rigged(hear, rotate=(0.5, 100)) as rig:
+        running = rig.run()
+        said = await talk_on(rig, 3)
+        await rig.session.close()
+        await running
+
+        assert half_closed_with[:2] == [2, 3]
+        assert covered(rig, said)
+        assert {cut.why for cut in rig.watched.cuts} == {Why.SILENCE}
+        assert rig.watched.holes == []
+
+
+async def test_a_caller_who_speaks_is_handed_over_behind_a_final() -> None:
+    script = one_after_another(says("אחת", 1000, after=9600), until_the_end)
+    async with rigged(script, rotate=(0.5, 100)) as rig:
+        running = rig.run()
+        rig.session.quiet(quiet=False)
+        said = await talk_on(rig, 2)
+        await rig.session.close()
+        await running
+
+        cut = rig.watched.cuts[0]
+        assert (cut.why, cut.limit) == (Why.FINAL, SECOND)
+        assert covered(rig, said)
+
+
+async def test_a_caller_who_never_pauses_is_handed_over_at_the_last_moment() -> None:
+    async with rigged(rotate=(0.2, 0.8)) as rig:
+        running = rig.run()
+        rig.session.quiet(quiet=False)
+        said = await talk_on(rig, 2)
+        await rig.session.close()
+        await running
+
+        (cut, *_) = rig.watched.cuts
+        assert cut.why is Why.FORCED
+        assert covered(rig, said)
+
+
+async def test_the_last_final_of_the_old_stream_comes_before_the_first_of_the_new_one() -> None:
+    async def old(stream: ServedStream) -> None:
+        await stream.read_to_end()
+        await rig.google.opened(2)
+        await asyncio.sleep(0.3)
+        await stream.say(result("ישן", 300, final=True))
+
+    async def new(stream: ServedStream) -> None:
+        await stream.read()
+        await stream.say(result("חדש", 5000, final=True))
+        await stream.read_to_end()
+
+    async with rigged(one_after_another(old, new), rotate=(1.0, 100)) as rig:
+        running = rig.run()
+        await talk_on(rig, 2)
+        await until(lambda: len(rig.heard) == 2)
+        await rig.session.close()
+        await running
+
+        assert [heard.text for heard in rig.heard] == ["ישן", "חדש"]
+
+
+async def test_what_an_old_stream_that_is_not_read_to_its_end_owes_is_told_as_lost() -> None:
+    async def never(stream: ServedStream) -> None:
+        await stream.read_to_end()
+        await asyncio.Event().wait()
+
+    async with rigged(one_after_another(never, until_the_end), rotate=(1.0, 100), close_timeout=0.2) as rig:
+        running = rig.run()
+        await talk_on(rig, 2)
+        await until(lambda: rig.watched.holes)
+        await rig.session.close()
+        await running
+
+        assert rig.watched.holes == [(0, rig.watched.cuts[0].limit)]
+
+
+async def test_while_the_next_stream_cannot_be_opened_the_old_one_goes_on() -> None:
+    script = one_after_another(until_the_end, ends(CODE.UNAVAILABLE), until_the_end)
+    async with rigged(script, rotate=(0.3, 100)) as rig:
+        running = rig.run()
+        with capture_logs() as logs:
+            said = await talk_on(rig, 3)
+        await rig.session.close()
+        await running
+
+        assert rig.google.streams[1].messages == []
+        first, _, third = rig.google.streams[:3]
+        assert mulaw.decode_to_bytes(said).find(third.linear16) <= len(first.linear16)
+        assert [line["log_level"] for line in logs].count("warning") == 1
+        assert rig.watched.failures == ["unavailable"]
+
+
+async def test_where_every_stream_is_taken_the_old_one_makes_room_for_the_new_one() -> None:
+    most = 0
+
+    async def hear(stream: ServedStream) -> None:
+        nonlocal most
+        most = max(most, rig.channels.streams)
+        await stream.read_to_end()
+
+    async with rigged(hear, rotate=(0.5, 100)) as rig:
+        rig.channels._limit = 1
+        running = rig.run()
+        said = await talk_on(rig, 3)
+        await rig.session.close()
+        await running
+
+        assert most == 1
+        assert covered(rig, said)
+        assert len(rig.watched.cuts) >= 2
+
+
+async def test_a_stream_that_answers_nothing_while_the_caller_speaks_is_replaced_once() -> None:
+    async with rigged(stall=0.3) as rig:
+        rig.watched.waits_from = 0
+        running = rig.run()
+        rig.session.quiet(quiet=False)
+        await talk_on(rig, 2)
+        while not running.done():
+            rig.speak(160)
+            await asyncio.sleep(0.02)
+        with pytest.raises(SpeechError) as raised:
+            await running
+
+        assert raised.value.reason == "stalled"
+        assert len(rig.google.streams) == 2
+        assert rig.google.streams[1].linear16[:1000] == rig.google.streams[0].linear16[:1000]
+
+
+async def test_a_stream_is_not_blamed_for_a_silent_caller() -> None:
+    async with rigged(stall=0.1) as rig:
+        running = rig.run()
+        for _ in range(30):
+            rig.speak(160)
+            await asyncio.sleep(0.02)
+        await rig.session.close()
+        await running
+
+        assert len(rig.google.streams) == 1
+
+
+# -- opening, closing, cancelling --------------------------------------------------------------------------------
+
+
+async def test_an_open_that_hangs_is_given_up_for_good_and_tried_on_another_connection() -> None:
     """An HTTP/2 connection at its stream limit says nothing at all."""
     async with rigged(options=ONE_STREAM) as rig:
         first = rig.run()
         await rig.google.opened(1)
         late = rig.again()
-        object.__setattr__(rig.speech, "open_timeout", 0.2)
-        with pytest.raises(SpeechError) as raised:
-            await late.session.run()
-        assert raised.value.reason == "deadline"
-
+        object.__setattr__(rig.speech, "open_timeout", 0.3)
+        running = late.run()
+        said = late.speak(BATCH)
+        await rig.google.opened(2)
         object.__setattr__(rig.speech, "open_timeout", 20)
-        await rig.session.close()
+        await rig.session.close()  # there is room on the first connection now: what was given up must not take it
         await first
-        third = rig.again()
-        running = third.run()
-        third.speak(BATCH)
-        await third.session.close()
+        await late.session.close()
         await running
 
+        assert late.watched.failures[0] == "deadline"
+        assert rig.channels.connections == 2
         heard = [stream for stream in rig.google.streams if stream.config is not None]
         assert len(heard) == 2
+        assert heard[1].linear16 == mulaw.decode_to_bytes(said)
 
 
 async def test_closing_while_the_stream_is_opening_sends_everything_and_ends() -> None:

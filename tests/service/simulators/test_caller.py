@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import socket
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -343,6 +344,19 @@ async def test_a_redirect_is_followed_but_not_for_ever() -> None:
         service.answer = twiml(there)
         report = await place_call(plan(service))
         assert (report.outcome, codes(report)) == (Outcome.WEBHOOK_FAILED, [11200])
+
+
+async def test_a_pause_is_waited_out_before_what_follows_it() -> None:
+    async with Service() as service:
+        there = redirect(f"{service.base}/twiml/elsewhere", after_s=1)
+        service.answer = lambda path: (200, (XML,), there if path == "/twilio/voice" else apology("en", "Busy"))
+        began = time.monotonic()
+        report = await place_call(plan(service))
+
+        assert time.monotonic() - began >= 1 / 4  # the plan's speed
+        assert (report.said, report.violations) == (["Busy"], [])
+        service.answer = twiml(f'{HEAD}<Response><Pause length="soon"/></Response>')
+        assert codes(await place_call(plan(service))) == [12200]
 
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>'

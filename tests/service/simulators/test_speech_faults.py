@@ -117,6 +117,51 @@ async def test_a_final_can_span_two_utterances() -> None:
     assert [final.alternatives[0].transcript for final in merged.finals] == [TWO.text]
 
 
+async def test_finals_can_be_held_until_the_half_close() -> None:
+    async with speech_client() as client:
+        client.double.inject(Fault(kind=Kind.HELD_FINALS))
+        held = await talk(client)
+
+    assert [final.alternatives[0].transcript for final in held.finals] == [TWO.text]
+    assert held.interims, "interims go on"
+
+
+async def test_a_status_can_come_inside_a_response_before_a_good_end() -> None:
+    """The field `error` of StreamingRecognizeResponse."""
+    async with speech_client() as client:
+        client.double.inject(Fault(kind=Kind.STATUS, code="UNAVAILABLE", when=Moment.AUDIO, seconds=1.0))
+        ended = await talk(client, pause=0.02)
+
+        *_, last = ended.responses
+        assert ended.error is None
+        assert (last.error.code, last.error.message) == (14, "The service is currently unavailable.")
+        assert client.one()["ending"] == "OK"
+        assert client.one()["audio_s"] < 1.5
+
+
+async def test_a_model_can_be_withdrawn() -> None:
+    async with speech_client(msgspec.structs.replace(FAST, models=("default",))) as client:
+        refused = await client.stream([opening(model="command_and_search")])
+        taken = await client.stream([opening(model="default"), *spoken(TWO.mulaw)])
+
+    assert refused.refusal[0] == "INVALID_ARGUMENT"
+    assert "not supported for language" in refused.refusal[1]
+    assert taken.text == TWO.text
+
+
+async def test_a_connection_that_is_too_old_is_told_to_go_away() -> None:
+    """Its streams end when the grace is over; the next one is on a connection of its own."""
+    settings = msgspec.structs.replace(FAST, connection_age_s=0.3, connection_grace_s=0.3)
+    async with speech_client(settings) as client:
+        gone = await client.stream([opening(), *spoken(TWO.mulaw)], open_until=asyncio.Event())
+        next_ = await client.stream([opening(), *spoken(TWO.mulaw)])
+
+        peers = {record["peer"] for record in client.double.stats()["streams"]}
+        assert gone.refusal[0] == "UNAVAILABLE"
+        assert next_.text == TWO.text
+        assert len(peers) == 2
+
+
 async def test_a_fault_can_be_meant_for_one_stream_or_one_call() -> None:
     async with speech_client() as client:
         client.double.inject(Fault(kind=Kind.SILENCE, streams=(2,)), Fault(kind=Kind.REPEATED_FINALS, call="CA7"))

@@ -2,7 +2,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from batkol.speech.results import Heard, Portion, Word
-from batkol.speech.timeline import Timeline
+from batkol.speech.timeline import SEAM, Passage, Timeline
 
 SLOT = 4000  # samples: one word of the simulated call, with its silence
 
@@ -12,6 +12,20 @@ def spoken(first: int, last: int, *, base: int, jitter: int = 0, final: bool = T
     words = [Word(f"w{n}", n * SLOT + 800 - base + jitter, n * SLOT + 3200 - base + jitter) for n in range(first, last)]
     text = " ".join(word.text for word in words)
     return Portion(text=text, end=last * SLOT - base, final=final, words=tuple(words) if final else ())
+
+
+def following(base: int = 0) -> tuple[Timeline, Passage]:
+    """A time line and its first RPC."""
+    timeline = Timeline(start=base)
+    return timeline, timeline.follow(base)
+
+
+def after_three_words() -> tuple[Timeline, Passage]:
+    """An RPC that begins one word in, after another one told of three."""
+    timeline, rpc = following()
+    timeline.hear(rpc, [spoken(0, 3, base=0)])
+    timeline.finish(rpc)
+    return timeline, timeline.follow(SLOT)
 
 
 rpcs = st.lists(
@@ -36,12 +50,14 @@ def test_each_stretch_of_audio_is_committed_once_however_many_rpcs_hear_it(
     for again, lengths, jitter in script:
         first = max(0, timeline.watermark // SLOT - again)
         base = first * SLOT
+        rpc = timeline.follow(base)
         for length in lengths:
             before = timeline.watermark
-            heard = timeline.hear(base, [spoken(first, first + length, base=base, jitter=jitter)])
+            heard = timeline.hear(rpc, [spoken(first, first + length, base=base, jitter=jitter)])
             assert len(heard) == (1 if (first + length) * SLOT > before else 0)
             finals += heard
             first += length
+        assert timeline.finish(rpc) == []
 
     words = " ".join(final.text for final in finals).split()
     assert words == [f"w{n}" for n in range(timeline.watermark // SLOT)]
@@ -53,35 +69,37 @@ def test_each_stretch_of_audio_is_committed_once_however_many_rpcs_hear_it(
 @given(st.lists(st.integers(1, 4), min_size=1), st.integers(0, 10**8))
 def test_a_final_told_twice_is_dropped_and_counted(lengths: list[int], start: int) -> None:
     timeline, end = Timeline(start=start), 0
+    rpc = timeline.follow(start)
     for repeats, length in enumerate(lengths):
         end += length * SLOT
         final = Portion(text="כן", end=end, final=True)
-        assert timeline.hear(start, [final]) == [Heard("כן", start + end - length * SLOT, start + end, final=True)]
+        assert timeline.hear(rpc, [final]) == [Heard("כן", start + end - length * SLOT, start + end, final=True)]
         assert timeline.repeats == repeats
-        assert timeline.hear(start, [final]) == []
+        assert timeline.hear(rpc, [final]) == []
         assert timeline.watermark == start + end
 
 
 def test_times_are_the_rpcs_base_and_its_own() -> None:
-    timeline = Timeline(start=80_000)
+    timeline, rpc = following(80_000)
     final = Portion(text="שלום", end=8000, final=True, words=(Word("שלום", 1600, 4800),))
 
-    assert timeline.hear(80_000, [final]) == [
+    assert timeline.hear(rpc, [final]) == [
         Heard("שלום", 80_000, 88_000, final=True, words=(Word("שלום", 81_600, 84_800),))
     ]
 
 
 def test_the_silence_between_two_rpcs_belongs_to_nobody() -> None:
-    timeline = Timeline()
-    timeline.hear(0, [Portion(text="אחת", end=8000, final=True)])
+    timeline, rpc = following()
+    timeline.hear(rpc, [Portion(text="אחת", end=8000, final=True)])
+    timeline.finish(rpc)
+    later = timeline.follow(80_000)
 
-    assert timeline.hear(80_000, [Portion(text="שתיים", end=4000, final=True)])[0].start == 80_000
+    assert timeline.hear(later, [Portion(text="שתיים", end=4000, final=True)])[0].start == 80_000
 
 
 def test_a_final_that_straddles_the_watermark_keeps_only_its_words_beyond_it() -> None:
-    timeline = Timeline()
-    timeline.hear(0, [spoken(0, 3, base=0)])
-    (final,) = timeline.hear(SLOT, [spoken(1, 5, base=SLOT)])
+    timeline, again = after_three_words()
+    (final,) = timeline.hear(again, [spoken(1, 5, base=SLOT)])
 
     assert final.text == "w3 w4"
     assert (final.start, final.end) == (3 * SLOT, 5 * SLOT)
@@ -90,10 +108,9 @@ def test_a_final_that_straddles_the_watermark_keeps_only_its_words_beyond_it() -
 
 def test_a_final_whose_words_are_all_known_still_moves_the_watermark() -> None:
     """It says: there is nothing more up to here."""
-    timeline = Timeline()
-    timeline.hear(0, [spoken(0, 3, base=0)])
+    timeline, again = after_three_words()
     longer = spoken(1, 3, base=SLOT)
-    heard = timeline.hear(SLOT, [Portion(longer.text, longer.end + 400, final=True, words=longer.words)])
+    heard = timeline.hear(again, [Portion(longer.text, longer.end + 400, final=True, words=longer.words)])
 
     assert heard == [Heard("", 3 * SLOT, 3 * SLOT + 400, final=True)]
     assert timeline.watermark == 3 * SLOT + 400
@@ -101,17 +118,19 @@ def test_a_final_whose_words_are_all_known_still_moves_the_watermark() -> None:
 
 def test_the_finals_of_one_rpc_keep_all_their_words_even_where_a_words_time_is_off() -> None:
     """Word times come in steps of 100 ms: the first word of a final may seem to lie before its own beginning."""
-    timeline = Timeline()
-    timeline.hear(0, [Portion(text="אחת", end=8000, final=True, words=(Word("אחת", 0, 7200),))])
+    timeline, rpc = following()
+    timeline.hear(rpc, [Portion(text="אחת", end=8000, final=True, words=(Word("אחת", 0, 7200),))])
     word = Word("שתיים", 7200, 8000)
 
-    assert timeline.hear(0, [Portion(text="שתיים", end=9000, final=True, words=(word,))])[0].text == "שתיים"
+    assert timeline.hear(rpc, [Portion(text="שתיים", end=9000, final=True, words=(word,))])[0].text == "שתיים"
 
 
 def test_a_word_without_length_at_the_very_start_is_kept() -> None:
     word = Word("כן", 0, 0)
 
-    assert Timeline().hear(0, [Portion(text="כן", end=800, final=True, words=(word,))])[0].words == (word,)
+    timeline, rpc = following()
+
+    assert timeline.hear(rpc, [Portion(text="כן", end=800, final=True, words=(word,))])[0].words == (word,)
 
 
 def test_the_interims_of_a_response_are_one_text() -> None:
@@ -121,7 +140,9 @@ def test_the_interims_of_a_response_are_one_text() -> None:
         Portion(text=" לקבוע תור", end=16_000, final=False, stability=0.1),
     ]
 
-    assert Timeline().hear(0, portions) == [Heard("אני רוצה לקבוע תור", 0, 16_000, final=False, stability=0.1)]
+    timeline, rpc = following()
+
+    assert timeline.hear(rpc, portions) == [Heard("אני רוצה לקבוע תור", 0, 16_000, final=False, stability=0.1)]
 
 
 def test_a_response_may_carry_a_final_and_the_interims_beyond_it() -> None:
@@ -129,27 +150,160 @@ def test_a_response_may_carry_a_final_and_the_interims_beyond_it() -> None:
     final = Portion(text="שלום", end=8000, final=True)
     tail = Portion(text=" מה נשמע", end=12_000, final=False, stability=0.5)
 
-    assert Timeline().hear(0, [final, tail]) == [
+    timeline, rpc = following()
+
+    assert timeline.hear(rpc, [final, tail]) == [
         Heard("שלום", 0, 8000, final=True),
         Heard("מה נשמע", 8000, 12_000, final=False, stability=0.5),
     ]
 
 
 def test_an_interim_for_committed_audio_is_dropped() -> None:
-    timeline = Timeline()
-    timeline.hear(0, [Portion(text="שלום", end=8000, final=True)])
+    timeline, rpc = following()
+    timeline.hear(rpc, [Portion(text="שלום", end=8000, final=True)])
 
-    assert timeline.hear(0, [Portion(text="שלום", end=8000, final=False)]) == []
-    assert timeline.hear(0, [Portion(text="  ", end=9000, final=False)]) == []
+    assert timeline.hear(rpc, [Portion(text="שלום", end=8000, final=False)]) == []
+    assert timeline.hear(rpc, [Portion(text="  ", end=9000, final=False)]) == []
     assert timeline.repeats == 0
 
 
 def test_an_interim_commits_nothing() -> None:
-    timeline = Timeline(start=100)
-    timeline.hear(100, [spoken(0, 4, base=0, final=False)])
+    timeline, rpc = following(100)
+    timeline.hear(rpc, [spoken(0, 4, base=0, final=False)])
 
     assert timeline.watermark == 100
 
 
 def test_an_empty_response_says_nothing() -> None:
-    assert Timeline().hear(0, []) == []
+    timeline, rpc = following()
+
+    assert timeline.hear(rpc, []) == []
+
+
+# -- one RPC hands over to the next ------------------------------------------------------------------------------
+
+
+@st.composite
+def successions(draw: st.DrawFn) -> list[tuple[int, int, list[int]]]:
+    """RPCs that follow each other: where each begins, where it hands over (in slots), and how its words are cut."""
+    told, passages = 0, []
+    for _ in range(draw(st.integers(1, 5))):
+        seam = told + draw(st.integers(2, 6))
+        base = max(0, told - draw(st.integers(1, 3)))
+        passages.append((base, seam, draw(st.lists(st.integers(1, 3), min_size=12, max_size=12))))
+        told = seam
+    return passages
+
+
+@given(successions(), st.sampled_from([-600, 0, 600]), st.integers(0, 1))
+def test_however_rpcs_overlap_at_a_seam_every_word_is_told_once_and_in_order(
+    passages: list[tuple[int, int, list[int]]], jitter: int, extra: int
+) -> None:
+    """Both hear the words around a seam, each with a clock of its own; the later one even before the earlier ends."""
+    timeline = Timeline()
+    rpcs = [timeline.follow(base * SLOT) for base, _, _ in passages]
+    heard: list[Heard] = []
+    for rpc, (_, seam, _) in zip(rpcs[:-1], passages, strict=False):
+        heard += timeline.leave(rpc, seam * SLOT)
+    order = [*range(1, len(rpcs)), 0]
+    for number in order if len(rpcs) > 1 else [0]:
+        base, seam, lengths = passages[number]
+        end = seam + 1 + extra if number < len(rpcs) - 1 else seam
+        first = base
+        for length in lengths:
+            if first < end:
+                last = min(first + length, end)
+                off = jitter if number % 2 else 0
+                heard += timeline.hear(rpcs[number], [spoken(first, last, base=base * SLOT, jitter=off)])
+                first = last
+        if number:
+            assert timeline.finish(rpcs[number]) == []
+    heard += timeline.finish(rpcs[0])
+
+    words = " ".join(final.text for final in heard).split()
+    assert words == [f"w{n}" for n in range(passages[-1][1])]
+    assert [final.start for final in heard] == [0, *(final.end for final in heard[:-1])]
+
+
+def test_what_the_later_rpc_says_is_held_until_the_earlier_one_was_read_to_its_end() -> None:
+    timeline, old = following()
+    new = timeline.follow(2 * SLOT)
+    timeline.leave(old, 2 * SLOT)
+
+    assert timeline.hear(new, [spoken(2, 3, base=2 * SLOT, final=False)]) == []
+    assert timeline.hear(new, [spoken(2, 4, base=2 * SLOT)]) == []
+    assert timeline.hear(new, [spoken(4, 5, base=2 * SLOT, final=False)]) == []
+    assert timeline.hear(new, [spoken(4, 6, base=2 * SLOT, final=False)]) == []
+    assert [h.text for h in timeline.hear(old, [spoken(0, 2, base=0)])] == ["w0 w1"]
+    assert [h.text for h in timeline.finish(old)] == ["w2 w3", "w4 w5"]
+    assert [h.text for h in timeline.hear(new, [spoken(4, 6, base=2 * SLOT)])] == ["w4 w5"]
+
+
+def test_what_the_earlier_rpc_hears_beyond_the_seam_is_not_believed() -> None:
+    """It was half-closed in mid-word: its last word is half of one, and the later RPC heard it whole."""
+    timeline, old = following()
+    new = timeline.follow(SLOT)
+    timeline.leave(old, 2 * SLOT)
+    cut_off = spoken(0, 3, base=0)
+    half = Word("חצי", 2 * SLOT + 800, 2 * SLOT + 1600)
+    told = Portion("w0 w1 חצי", 2 * SLOT + 1600, final=True, words=(*cut_off.words[:2], half))
+
+    assert [h.text for h in timeline.hear(old, [told])] == ["w0 w1"]
+    timeline.finish(old)
+    assert [h.text for h in timeline.hear(new, [spoken(1, 4, base=SLOT)])] == ["w2 w3"]
+
+
+def test_an_rpc_that_has_told_all_up_to_the_seam_holds_nobody_up() -> None:
+    timeline, old = following()
+    timeline.hear(old, [spoken(0, 2, base=0)])
+    new = timeline.follow(2 * SLOT)
+
+    assert timeline.leave(old, 2 * SLOT) == []
+    assert [h.text for h in timeline.hear(new, [spoken(2, 3, base=2 * SLOT)])] == ["w2"]
+    assert timeline.hear(old, [spoken(2, 4, base=0)]) == []
+
+
+def test_a_successor_that_dies_first_is_still_heard_after_its_predecessor() -> None:
+    timeline, old = following()
+    new = timeline.follow(2 * SLOT)
+    timeline.leave(old, 2 * SLOT)
+    timeline.hear(new, [spoken(2, 3, base=2 * SLOT)])
+    timeline.finish(new)
+    third = timeline.follow(3 * SLOT)
+    timeline.hear(third, [spoken(3, 4, base=3 * SLOT)])
+
+    assert [h.text for h in timeline.finish(old)] == ["w2", "w3"]
+
+
+def test_without_word_times_what_is_said_again_is_known_by_its_words() -> None:
+    """Half a word at the very beginning too: the RPC began in the middle of it."""
+    timeline, old = following()
+    timeline.hear(old, [Portion(text="אני רוצה לקבוע פגישה", end=4 * SLOT, final=True)])
+    timeline.finish(old)
+    new = timeline.follow(2 * SLOT)
+
+    (interim,) = timeline.hear(new, [Portion(text="בוע פגישה דחופה", end=3 * SLOT, final=False)])
+    assert interim.text == "דחופה"
+    (final,) = timeline.hear(new, [Portion(text="בוע פגישה דחופה היום", end=3 * SLOT, final=True)])
+    assert final.text == "דחופה היום"
+    assert not timeline.timed
+
+
+def test_a_final_without_word_times_that_is_nearly_all_beyond_the_seam_is_the_successors() -> None:
+    timeline, old = following()
+    new = timeline.follow(2 * SLOT)
+    timeline.hear(old, [Portion(text="אחת", end=2 * SLOT - SEAM, final=True)])
+    timeline.leave(old, 2 * SLOT)
+
+    assert timeline.hear(old, [Portion(text="שתיים", end=4 * SLOT, final=True)]) == []
+    timeline.finish(old)
+    assert timeline.hear(new, [Portion(text="שתיים", end=2 * SLOT, final=True)])[0].text == "שתיים"
+
+
+def test_the_next_rpc_may_resume_a_little_before_the_watermark_where_words_have_times() -> None:
+    timeline, rpc = following()
+    assert timeline.slack == 0
+    timeline.hear(rpc, [spoken(0, 3, base=0)])
+    assert timeline.slack > 0
+    timeline.hear(rpc, [Portion(text="עוד", end=4 * SLOT, final=True)])
+    assert timeline.slack == 0

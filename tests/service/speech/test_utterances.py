@@ -3,8 +3,18 @@
 import pytest
 
 from batkol.speech.results import Heard
-from batkol.speech.utterance import Mode, Source, State
-from batkol.speech.utterances import KEPT, LONGEST, Final, Missed, Partial, Patience, Utterances
+from batkol.speech.utterance import Mode, Source, State, Utterance
+from batkol.speech.utterances import (
+    KEPT,
+    LONGEST,
+    Final,
+    Missed,
+    Partial,
+    Patience,
+    Revised,
+    Unconfirmed,
+    Utterances,
+)
 from support.dispatch import PRE_ROLL, SECOND, begin, fall_silent, final, interim, spoken
 
 
@@ -214,3 +224,90 @@ def test_a_word_in_the_pre_roll_belongs_to_the_utterance_it_leads() -> None:
     utterances.hear(final("כן אני", 0, 4.1, at=(3.39, 3.62)))
 
     assert (first.text, second.newest) == ("כן", "אני")
+
+
+# -- finals that are long in coming ------------------------------------------------------------------------------
+
+
+def test_a_final_after_many_utterances_finds_each_of_them() -> None:
+    """A caller who hardly pauses: the recognizer settles nothing until he does."""
+    utterances = Utterances(Patience())
+    said = []
+    for number in range(12):
+        said.append(begin(utterances, 1 + 2 * number))
+        utterances.hear(interim(f"טעות{number}", 1 + 2 * number, 2 + 2 * number))
+        fall_silent(utterances, 2 + 2 * number)
+        utterances.tick(2.8 + 2 * number)
+    assert {u.source for u in said} == {Source.INTERIM}
+
+    words = " ".join(f"מילה{number}" for number in range(12))
+    outcomes = utterances.hear(final(words, 0, 24, at=tuple(1.3 + 2 * number for number in range(12))))
+
+    assert outcomes == [Revised(u, f"מילה{number}") for number, u in enumerate(said)]
+
+
+def promoted() -> tuple[Utterances, Utterance]:
+    """A sentence from 1 s to 3 s, answered from its interim at 3.7 s."""
+    utterances, utterance = spoken(interim("שלום עולמ", 1, 3))
+    assert utterances.tick(3.7) == [Final(utterance)]
+    return utterances, utterance
+
+
+def test_a_promoted_interim_that_nothing_confirms_is_named_once() -> None:
+    utterances, utterance = promoted()
+    due = utterances.deadline
+    assert due == 1.5 + 3 + Patience().confirm
+
+    assert utterances.tick(due) == [Unconfirmed(utterance)]
+    assert utterances.deadline is None
+    assert utterances.settle(utterance, "שלום עולם", Source.SINGLE) == [Revised(utterance, "שלום עולם")]
+
+
+def test_while_the_stream_goes_on_answering_its_final_is_only_late() -> None:
+    utterances, utterance = promoted()
+    begin(utterances, 4)
+    for now in (5.0, 8.0, 11.0):
+        utterances.hear(interim("מה נשמע", 4, now))
+        due = utterances.deadline
+        assert due is not None
+        assert utterances.tick(due) == []
+        assert utterance.is_unconfirmed
+    due = utterances.deadline
+    assert due is not None
+    assert utterances.tick(due) == [Unconfirmed(utterance)]
+
+
+def test_a_final_confirms_what_was_promoted() -> None:
+    utterances, utterance = promoted()
+
+    assert utterances.hear(final("שלום עולמ", 1, 3)) == []
+    assert not utterance.is_unconfirmed
+    assert utterances.stream_ended() == []
+
+
+def test_the_end_of_the_stream_leaves_nothing_unconfirmed() -> None:
+    utterances, utterance = promoted()
+
+    assert utterances.stream_ended() == [Unconfirmed(utterance)]
+    assert utterances.stream_ended() == []
+
+
+def test_words_that_turn_out_to_be_the_next_utterances_leave_the_one_they_were_promoted_with() -> None:
+    """The detector was late to tell that another utterance had begun, so the interim seemed to be the first one's."""
+    utterances, first = spoken(interim("שלום עולם מה נשמע", 1, 4.5))
+    assert utterances.tick(3.7) == [Final(first)]
+    assert first.text == "שלום עולם מה נשמע"
+    begin(utterances, 3.9)
+
+    outcomes = utterances.hear(final("שלום עולם מה נשמע", 1, 4.6, at=(1.2, 2.5, 4.0, 4.3)))
+
+    assert Revised(first, "שלום עולם") in outcomes
+
+
+def test_an_utterance_that_left_a_stream_with_a_hole_is_not_cut_down_to_what_lies_around_it() -> None:
+    utterances, first = promoted()
+    utterances.leave_stream(first)
+
+    assert utterances.hear(final("עולמ", 2.5, 3.1)) == []
+    assert first.text == "שלום עולמ"
+    assert utterances.settle(first, "שלום עולם", Source.SINGLE) == [Revised(first, "שלום עולם")]

@@ -53,9 +53,15 @@ def test_the_promised_second_is_a_bucket_of_its_own(metrics: Metrics) -> None:
 
 def test_written_audio_is_measured_in_milliseconds(metrics: Metrics) -> None:
     metrics.written.record(0.004)
+    metrics.written.record(0.005)
+    metrics.written.record(7.0)
 
     assert value(metrics, "batkol_audio_written_seconds_bucket", le="0.002") == 0
-    assert value(metrics, "batkol_audio_written_seconds_bucket", le="0.005") == 1
+    assert value(metrics, "batkol_audio_written_seconds_bucket", le="0.005") == 2  # a bound belongs to its bucket
+    assert value(metrics, "batkol_audio_written_seconds_bucket", le="1.0") == 2
+    assert value(metrics, "batkol_audio_written_seconds_bucket", le="+Inf") == 3
+    assert value(metrics, "batkol_audio_written_seconds_count") == 3
+    assert value(metrics, "batkol_audio_written_seconds_sum") == pytest.approx(7.009)
 
 
 def test_a_gauge_is_read_when_it_is_asked_for(metrics: Metrics) -> None:

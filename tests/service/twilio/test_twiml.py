@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batkol.errors import ConfigurationError
-from batkol.twilio.twiml import TOKEN_PARAMETER, apology, connect_stream, redirect, stream_url
+from batkol.twilio.twiml import (
+    TOKEN_PARAMETER,
+    apologize,
+    apology,
+    connect_stream,
+    hand_over,
+    redirect,
+    stream_url,
+)
 
 URL = "wss://voice.example.com/twilio/media"
 
@@ -43,6 +51,21 @@ def test_connects_the_stream_and_then_hangs_up() -> None:
     )
     connect: Shape = ("Connect", {"action": "https://voice.example.com/next?a=1&b=2"}, "", [stream])
     assert shape(ET.fromstring(twiml.encode())) == ("Response", {}, "", [connect, ("Hangup", {}, "", [])])
+
+
+def test_a_stream_that_we_close_is_followed_by_what_was_asked_for() -> None:
+    moved = ET.fromstring(connect_stream(url=URL, token="t", then=hand_over("https://h/v?again=1&b=2", after_s=2)))
+    assert [(verb.tag, verb.text, dict(verb.attrib)) for verb in moved][1:] == [
+        ("Pause", None, {"length": "2"}),
+        ("Redirect", "https://h/v?again=1&b=2", {"method": "POST"}),
+    ]
+    sorry = ET.fromstring(connect_stream(url=URL, token="t", then=apologize("he-IL", "סליחה")))
+    assert [verb.tag for verb in sorry] == ["Connect", "Say", "Hangup"]
+
+
+def test_a_redirect_can_wait() -> None:
+    assert [verb.tag for verb in ET.fromstring(redirect("https://h/v"))] == ["Redirect"]
+    assert [verb.tag for verb in ET.fromstring(redirect("https://h/v", after_s=1))] == ["Pause", "Redirect"]
 
 
 def test_leaves_out_what_is_not_given() -> None:

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,8 +9,11 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from structlog.testing import capture_logs
 
+from batkol.calls.bus import LIMIT
 from batkol.calls.call import Call, Services
+from batkol.calls.drain import Drain
 from batkol.calls.registry import Calls
 from batkol.flags.flags import Decision, DecisionSource
 from batkol.speech.utterance import Mode, Source, State, Utterance
@@ -85,7 +89,13 @@ async def inside(*, api_token: str = "") -> AsyncIterator[Inside]:
         calls = Calls(limit=5, metrics=shared.metrics)
         app = FastAPI()
         app.include_router(
-            internal.routes(calls=calls, bus=shared.bus, status=lambda: {"version": "x"}, api_token=api_token)
+            internal.routes(
+                calls=calls,
+                bus=shared.bus,
+                status=lambda: {"version": "x"},
+                drain=Drain(calls, timeout_s=30).run,
+                api_token=api_token,
+            )
         )
         async with listening(app, "127.0.0.1", 0) as port:
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20, verify=False) as http:
@@ -250,3 +260,68 @@ async def test_a_drain_answers_when_the_last_call_has_ended() -> None:
         answer = await draining
 
         assert (answer.status_code, answer.json()) == (200, {"draining": True, "active_calls": 0})
+
+
+async def test_who_asked_for_a_drain_and_goes_away_does_not_undo_it() -> None:
+    async with inside() as house:
+        call = house.admitted()
+        impatient = asyncio.create_task(house.http.post("/v1/drain"))
+        await until(lambda: house.calls.draining)
+        impatient.cancel()
+        await asyncio.gather(impatient, return_exceptions=True)
+        again = asyncio.create_task(house.http.post("/v1/drain"))
+        assert (await house.http.get("/v1/calls")).json()["calls"]
+
+        assert not house.calls.reserve("CA1")
+        assert not again.done()
+        call.discard()
+        house.calls.leave(call)
+        assert (await again).json() == {"draining": True, "active_calls": 0}
+
+
+async def test_when_the_process_ends_the_readers_get_what_waits_and_a_proper_end() -> None:
+    async with inside() as house, house.following("/v1/events") as events:
+        call = house.admitted()
+        for _ in range(500):
+            call.reporter.final(utterance(state=State.DONE, end=24_000, source=Source.FINAL), "שלום")
+        house.services.bus.close()
+        got = [event async for event in _all(events)]
+
+        assert len(got) == 500
+        assert house.services.bus.subscribers == 0
+        async with house.following("/v1/events") as late:
+            assert await late.next() is None
+
+
+async def _all(events: Events) -> AsyncIterator[dict[str, Any]]:
+    while (event := await events.next()) is not None:
+        yield event
+
+
+async def test_a_reader_that_takes_nothing_is_let_go_and_cut_off_with_bounded_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its socket fills, uvicorn stops writing, its queue fills: partials go first, then it goes."""
+    monkeypatch.setattr(internal, "LINGER_S", 0.1)
+    async with inside() as house:
+        bus = house.services.bus
+        call = house.admitted()
+        with socket.socket() as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(deaf, ("127.0.0.1", house.port))
+            await asyncio.get_running_loop().sock_sendall(deaf, b"GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
+            await until(lambda: bus.subscribers == 1)
+            (subscription,) = bus._subscriptions
+            with capture_logs() as logs:
+                while bus.subscribers:
+                    for _ in range(100):
+                        call.reporter.partial(utterance(), "שלום " * 20, 0.9)
+                        call.reporter.final(utterance(state=State.DONE, end=24_000, source=Source.FINAL), "שלום " * 200)
+                    await asyncio.sleep(0)
+                assert len(subscription._events) == LIMIT
+                await until(lambda: any("takes nothing" in line["event"] for line in logs))
+
+        assert bus.let_go == 1
+        assert bus.dropped == subscription.dropped > 0
+        assert call.ended_by == ""

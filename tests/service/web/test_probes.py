@@ -11,10 +11,12 @@ from batkol.web.server import listening
 
 
 @asynccontextmanager
-async def asking(why_not: Callable[[], str | None] = lambda: None) -> AsyncIterator[tuple[httpx.AsyncClient, Metrics]]:
+async def asking(
+    why_not: Callable[[], str | None] = lambda: None, degraded: Callable[[], str | None] = lambda: None
+) -> AsyncIterator[tuple[httpx.AsyncClient, Metrics]]:
     metrics = Metrics()
     app = FastAPI()
-    app.include_router(probes(why_not))
+    app.include_router(probes(why_not, degraded))
     app.include_router(exposition(metrics))
     async with (
         listening(app, "127.0.0.1", 0) as port,
@@ -40,6 +42,13 @@ async def test_a_draining_process_is_alive_and_not_ready_and_says_why() -> None:
 
     assert alive.status_code == 200
     assert (ready.status_code, ready.json()) == (503, {"status": "draining"})
+
+
+async def test_a_ready_process_says_what_it_does_without() -> None:
+    async with asking(degraded=lambda: "single: unauthenticated") as (client, _):
+        ready = await client.get("/readyz")
+
+    assert (ready.status_code, ready.json()) == (200, {"status": "ready", "degraded": "single: unauthenticated"})
 
 
 async def test_metrics_are_prometheus_text() -> None:

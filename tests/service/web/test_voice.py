@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from batkol.calls.call import Services
 from batkol.calls.registry import Calls
 from batkol.twilio import token
+from batkol.twilio.rounds import MOST
 from batkol.twilio.signature import LONGEST_FORM, MOST_FIELDS, signature
 from batkol.web.server import listening
 from batkol.web.voice import APOLOGIES, VoiceSettings, routes
@@ -185,10 +186,104 @@ async def test_or_is_sent_elsewhere() -> None:
         assert redirect.text == url
 
 
-async def test_while_draining_every_new_call_is_one_over_the_limit() -> None:
+# -- a draining pod ----------------------------------------------------------------------------------------------
+
+
+def redirected(root: ET.Element) -> str:
+    """The URL that the TwiML goes on with, less the public base; "" where it does not."""
+    redirect = root.find("Redirect")
+    if redirect is None:
+        return ""
+    assert redirect.attrib == {"method": "POST"}
+    assert redirect.text is not None
+    return redirect.text.removeprefix(BASE)
+
+
+async def test_a_draining_pod_has_new_calls_ask_again_and_the_line_ring_meanwhile() -> None:
+    """A `<Pause>` that comes first delays the picking up."""
     async with twilio() as caller:
         await caller.calls.drain()
-        assert twiml(await caller.post()).find("Say") is not None
+        answer = await caller.post()
+        root = twiml(answer)
+
+        assert [verb.tag for verb in root] == ["Pause", "Redirect"]
+        assert redirected(root).startswith("/twilio/voice?again=1&since=")
+        assert answer.headers["connection"] == "close"  # else a proxy would bring the next request here again
+        assert b'reason="draining"' in caller.services.metrics.render()
+
+
+async def test_the_redirect_is_signed_with_its_query_and_counts_up_to_the_apology() -> None:
+    async with twilio() as caller:
+        await caller.calls.drain()
+        url, pauses = "/twilio/voice?tenant=a%20b&x=", list[str]()
+        for _ in range(MOST):
+            root = twiml(await caller.post(query=url.removeprefix("/twilio/voice")))
+            url = redirected(root)
+            pauses.append(root[0].attrib["length"])
+            assert url.startswith("/twilio/voice?tenant=a%20b&x=&again=")
+        last = twiml(await caller.post(query=url.removeprefix("/twilio/voice")))
+
+        assert pauses == ["1", "2", "3"]
+        assert [verb.tag for verb in last] == ["Say", "Hangup"]
+        forged = url.replace("again=3", "again=0").removeprefix("/twilio/voice")
+        signed = f"{BASE}{url}"
+        assert (await caller.post(query=forged, signed_url=signed)).status_code == 403
+
+
+async def test_another_pod_takes_the_call_that_was_sent_round() -> None:
+    async with twilio() as draining, twilio() as other:
+        await draining.calls.drain()
+        query = redirected(twiml(await draining.post())).removeprefix("/twilio/voice")
+        root = twiml(await other.post(query=query))
+
+        assert root.find("Connect/Stream") is not None
+
+
+async def test_a_draining_pod_uses_the_overflow_where_there_is_one() -> None:
+    async with twilio(overflow_url="https://other.example.com/voice") as caller:
+        await caller.calls.drain()
+        root = twiml(await caller.post())
+
+        assert [verb.tag for verb in root] == ["Redirect"]
+        assert root[0].text == "https://other.example.com/voice"
+
+
+async def test_a_full_pod_keeps_its_connections_and_sends_nobody_round() -> None:
+    async with twilio(limit=1) as caller:
+        await caller.post()
+        answer = await caller.post(form={**FORM, "CallSid": "CA1"})
+
+        assert redirected(twiml(answer)) == ""
+        assert "connection" not in answer.headers
+
+
+async def test_after_a_stream_that_we_close_the_call_asks_again_at_once_and_then_more_slowly() -> None:
+    """A stream may reach a draining pod, and a drain's time may be up: neither ends the call."""
+    async with twilio() as caller:
+        query, shapes = "", list[list[str]]()
+        for _ in range(MOST + 1):
+            root = twiml(await caller.post(query=query))
+            shapes.append([verb.tag + verb.attrib.get("length", "") for verb in root])
+            query = redirected(root).removeprefix("/twilio/voice")
+
+        assert shapes == [
+            ["Connect", "Redirect"],
+            ["Connect", "Pause1", "Redirect"],
+            ["Connect", "Pause2", "Redirect"],
+            ["Connect", "Say", "Hangup"],
+        ]
+
+
+async def test_the_host_header_has_no_part_in_what_is_signed() -> None:
+    async with twilio() as caller:
+        headers = {
+            "Host": "elsewhere/x?y=",
+            "Content-Type": "application/x-www-form-urlencoded",
+            "X-Twilio-Signature": signature(NEW, f"{BASE}/twilio/voice", list(FORM.items())),
+        }
+        answer = await caller.http.post("/twilio/voice", content=urlencode(FORM), headers=headers)
+
+        assert answer.status_code == 200
 
 
 async def test_a_call_that_ended_before_its_stream_frees_its_place() -> None:

@@ -1,0 +1,63 @@
+"""The one way out of the process: no new call, the live ones to their end or the time limit, nothing cut short."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+
+from batkol.calls.registry import Calls
+
+ENDING_S: Final = 10.0
+"""Seconds that calls have, when the time is up, to deliver the utterance in hand: what a single request takes."""
+
+PAUSE_S: Final = 5.0
+"""Seconds before that in which a caller who is speaking may finish: a stream that ends in a pause loses no word."""
+
+log = structlog.get_logger()
+
+
+class Drain:
+    """Begun once, by whoever says so first; all who wait for it see the same end, and none of them can undo it."""
+
+    def __init__(self, calls: Calls, *, timeout_s: float) -> None:
+        self._calls = calls
+        self._timeout_s = timeout_s
+        self._task: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Drain, or wait for the drain that is under way; returns when no call is left.
+
+        Takes at most the time limit, `PAUSE_S` and `ENDING_S`, counted from the first order. Cancelling it stops the
+        waiting and nothing else.
+        """
+        if self._task is None:
+            self._task = asyncio.create_task(self._empty(), name="drain")
+        await asyncio.shield(self._task)
+
+    def status(self) -> dict[str, Any] | None:
+        """What `/v1/status` says of it; None while calls are taken."""
+        since = self._calls.draining_since
+        if since is None:
+            return None
+        return {
+            "since": datetime.fromtimestamp(since, UTC).isoformat(timespec="milliseconds"),
+            "timeout_s": self._timeout_s,
+            "calls_left": len(self._calls),
+            "done": self._task is not None and self._task.done(),
+        }
+
+    async def close(self) -> None:
+        """The calls have been ended by somebody else: a drain under way ends by itself."""
+        if self._task is not None:
+            await self._task
+
+    async def _empty(self) -> None:
+        calls = self._calls
+        log.info("[DRAIN] no new calls", active_calls=len(calls), timeout_s=self._timeout_s)
+        if not await calls.drain(self._timeout_s):
+            log.warning("[DRAIN] time is up; the remaining calls are ended", active_calls=len(calls))
+            await calls.end_all("drained", within=ENDING_S, pause_s=PAUSE_S)
+        log.info("[DRAIN] done")

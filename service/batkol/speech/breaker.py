@@ -1,0 +1,143 @@
+"""When a process that sees a recognizer fail stops asking it, and how it finds out that it may ask again.
+
+One breaker for each step of the failure order, shared by all calls: what the tenth call has learned, the eleventh need
+not pay for. Closed: everybody may ask. Open: nobody, until the rest is over. Half open: one asks for all, and what it
+comes back with closes the breaker or opens it for twice as long.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Final
+
+_NEVER: Final = float("-inf")
+
+
+class State(StrEnum):
+    """Whether the step is asked."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+OnChange = Callable[["Breaker"], None]
+
+
+class Breaker:
+    """One per step and process. `now` is in seconds of one clock, as are all arguments.
+
+    `failures` of them `within` so many seconds, no success between, open it for `rest`; each probe that fails doubles
+    that, up to `longest`. A probe that has no verdict after `patience` (its call was hung up) is given to the next.
+    """
+
+    __slots__ = (
+        "_failed",
+        "_failures",
+        "_grave",
+        "_longest",
+        "_patience",
+        "_probe_at",
+        "_reason",
+        "_rest",
+        "_shortest",
+        "_since",
+        "_state",
+        "_within",
+        "on_change",
+    )
+
+    def __init__(
+        self,
+        *,
+        failures: int = 5,
+        within: float = 30.0,
+        rest: float = 10.0,
+        longest: float = 120.0,
+        patience: float = 15.0,
+    ) -> None:
+        self._failures = failures
+        self._within = within
+        self._shortest = self._rest = rest
+        self._longest = longest
+        self._patience = patience
+        self._failed: deque[float] = deque(maxlen=failures)
+        self._state = State.CLOSED
+        self._reason = ""
+        self._grave = False
+        self._since: float | None = None
+        self._probe_at = _NEVER
+        self.on_change: OnChange | None = None
+        """Told after each transition, and when an open breaker turns out to be so for a grave reason."""
+
+    @property
+    def state(self) -> State:
+        """An open breaker stays OPEN until somebody asks after its rest."""
+        return self._state
+
+    @property
+    def reason(self) -> str:
+        """Why it is not closed: the reason of the failure that opened it; "" while closed."""
+        return self._reason
+
+    @property
+    def grave(self) -> bool:
+        """Whether it is not closed for a reason that no retry mends: credentials, configuration."""
+        return self._grave
+
+    @property
+    def since(self) -> float | None:
+        """`now` of the last change; None if there was none."""
+        return self._since
+
+    @property
+    def retry_at(self) -> float | None:
+        """`now` from which the next asker gets a probe; None while closed."""
+        if self._state is State.CLOSED or self._since is None:
+            return None
+        return self._since + self._rest if self._state is State.OPEN else self._probe_at + self._patience
+
+    def allows(self, now: float) -> bool:
+        """Whether the step may be asked now. A True that is not from CLOSED is the probe: report how it went."""
+        if self._state is State.CLOSED:
+            return True
+        if self.retry_at is None or now < self.retry_at:
+            return False
+        self._probe_at = now
+        if self._state is State.OPEN:
+            self._become(State.HALF_OPEN, now)
+        return True
+
+    def succeed(self, now: float) -> None:
+        """The step answered: what was is forgiven."""
+        self._failed.clear()
+        self._rest = self._shortest
+        self._reason, self._grave = "", False
+        if self._state is not State.CLOSED:
+            self._become(State.CLOSED, now)
+
+    def fail(self, now: float, reason: str, *, grave: bool = False) -> None:
+        """The step failed: `reason` in a short stable word, `grave` where asking again cannot help."""
+        match self._state:
+            case State.HALF_OPEN:
+                self._rest = min(2 * self._rest, self._longest)
+                self._open(now, reason, grave=grave)
+            case State.OPEN:  # asked before it opened; only news may change anything, or rest would never end
+                if grave and not self._grave:
+                    self._open(now, reason, grave=True)
+            case State.CLOSED:
+                self._failed.append(now)
+                if grave or (len(self._failed) == self._failures and now - self._failed[0] <= self._within):
+                    self._open(now, reason, grave=grave)
+
+    def _open(self, now: float, reason: str, *, grave: bool) -> None:
+        self._failed.clear()
+        self._reason, self._grave = reason, grave
+        self._become(State.OPEN, now)
+
+    def _become(self, state: State, now: float) -> None:
+        self._state, self._since = state, now
+        if self.on_change is not None:
+            self.on_change(self)

@@ -1,0 +1,31 @@
+"""What a single request hears of an utterance: all of it, what surrounds it, and none of its neighbours' speech."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.audio.quiet import quietest
+from batkol.audio.ring import Ring
+from batkol.speech.utterance import Utterance
+
+HEAD: Final = SAMPLE_RATE // 2
+"""It begins half a second before the pre-roll: a detector that woke up late costs the first word."""
+
+TAIL: Final = SAMPLE_RATE
+"""And goes on for up to a second after the end of speech, to a quiet spot: detectors miss the ends of words too."""
+
+SURE: Final = SAMPLE_RATE // 4
+"""That spot is looked for from the last quarter of a second of the silence that the detector was sure of."""
+
+
+def excerpt(ring: Ring, utterance: Utterance, before: int, after: int | None) -> bytes:
+    """Return its mu-law; `before` is where the previous utterance ended, `after` where the next begins (or None)."""
+    end = ring.end if utterance.end is None else min(utterance.end + TAIL, ring.end)
+    if after is not None:
+        end = max(utterance.end or after, min(end, after))
+    silent = max(utterance.end or end, (utterance.silent_to or end) - SURE)
+    if silent < end:  # what follows may be the next word already, of which nobody has told yet
+        end = silent + quietest(ring.read(silent, end))
+    start = min(utterance.begin, max(before, utterance.begin - HEAD, ring.start))
+    return ring.read(start, max(start, end))

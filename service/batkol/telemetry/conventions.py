@@ -1,0 +1,130 @@
+"""The names in our traces, in one place: OpenTelemetry's where they exist, ours under `batkol.` where they do not.
+
+From the semantic conventions package (0.66b2, release 1.44): gen_ai (development), rpc and feature_flag (release
+candidates), k8s and service. The package spells the status of a gRPC call `rpc.response.status_code`; the next release
+calls it `rpc.status_code`. A feature flag's evaluation is to be an event of the logs there, which no trace viewer
+shows; here it is an event of the span that it decided about, under the same name and attributes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from opentelemetry.semconv._incubating.attributes import (
+    feature_flag_attributes as flag,
+)
+from opentelemetry.semconv._incubating.attributes import (
+    gen_ai_attributes as gen_ai,
+)
+from opentelemetry.semconv._incubating.attributes import (
+    k8s_attributes as k8s,
+)
+from opentelemetry.semconv._incubating.attributes import (
+    rpc_attributes as rpc,
+)
+from opentelemetry.semconv.attributes import error_attributes, http_attributes, server_attributes, service_attributes
+
+# -- spans ---------------------------------------------------------------------------------------------------------
+
+UTTERANCE: Final = "utterance"
+SPEECH_TO_TEXT: Final = "speech_to_text"  # and the model: `speech_to_text default`
+ENDPOINTING: Final = "endpointing"
+SINGLE_REQUEST: Final = "single_request"
+WHISPER: Final = "whisper"
+CALL: Final = "call"
+SERVICE: Final = "google.cloud.speech.v1p1beta1.Speech"
+STREAMING_RECOGNIZE: Final = f"{SERVICE}/StreamingRecognize"
+RECOGNIZE: Final = f"{SERVICE}/Recognize"
+
+# -- events --------------------------------------------------------------------------------------------------------
+
+PARTIAL: Final = "partial"
+PROMOTED: Final = "promoted"
+REVISED: Final = "revised"
+ROTATED: Final = "stream.rotated"
+RECONNECTED: Final = "stream.reconnected"
+FELL_BACK: Final = "fallback"
+FLIPPED: Final = "flag.flipped"
+EVALUATED: Final = "feature_flag.evaluation"
+AUDIO_DROPPED: Final = "audio.dropped"
+SILENCE_NOTICED: Final = "silence.noticed"
+SESSION_OPENED: Final = "session.opened"
+SESSION_CLOSED: Final = "session.closed"
+
+# -- attributes that have a convention -----------------------------------------------------------------------------
+
+OPERATION: Final = gen_ai.GEN_AI_OPERATION_NAME
+PROVIDER: Final = gen_ai.GEN_AI_PROVIDER_NAME
+MODEL: Final = gen_ai.GEN_AI_REQUEST_MODEL
+CONVERSATION: Final = gen_ai.GEN_AI_CONVERSATION_ID
+AGENT_NAME: Final = gen_ai.GEN_AI_AGENT_NAME
+GOOGLE: Final = "gcp.gen_ai"
+"""The registry has no value for Cloud Speech; this is what others report it under."""
+
+RPC_SYSTEM: Final = rpc.RPC_SYSTEM_NAME
+RPC_METHOD: Final = rpc.RPC_METHOD
+RPC_STATUS: Final = rpc.RPC_RESPONSE_STATUS_CODE
+GRPC: Final = "grpc"
+SERVER_ADDRESS: Final = server_attributes.SERVER_ADDRESS
+SERVER_PORT: Final = server_attributes.SERVER_PORT
+HTTP_STATUS: Final = http_attributes.HTTP_RESPONSE_STATUS_CODE
+ERROR_TYPE: Final = error_attributes.ERROR_TYPE
+
+FLAG_KEY: Final = flag.FEATURE_FLAG_KEY
+FLAG_VARIANT: Final = flag.FEATURE_FLAG_RESULT_VARIANT
+FLAG_VALUE: Final = flag.FEATURE_FLAG_RESULT_VALUE
+FLAG_REASON: Final = flag.FEATURE_FLAG_RESULT_REASON
+FLAG_PROVIDER: Final = flag.FEATURE_FLAG_PROVIDER_NAME
+FLAG_CONTEXT: Final = flag.FEATURE_FLAG_CONTEXT_ID
+
+SERVICE_NAME: Final = service_attributes.SERVICE_NAME
+SERVICE_VERSION: Final = service_attributes.SERVICE_VERSION
+SERVICE_INSTANCE: Final = service_attributes.SERVICE_INSTANCE_ID
+POD_NAME: Final = k8s.K8S_POD_NAME
+
+# -- ours ----------------------------------------------------------------------------------------------------------
+
+CALL_SID: Final = "batkol.call.sid"
+STREAM_SID: Final = "batkol.stream.sid"  # Twilio's media stream
+AGENT: Final = "batkol.agent"
+DIRECTION: Final = "batkol.call.direction"
+END_REASON: Final = "batkol.call.end_reason"
+CLOSE_CODE: Final = "batkol.call.close_code"
+GAP_MS: Final = "batkol.call.gap_ms"
+UTTERANCES: Final = "batkol.call.utterances"
+
+UTTERANCE_ID: Final = "batkol.utterance.id"
+UTTERANCE_INDEX: Final = "batkol.utterance.index"
+SPEECH_MS: Final = "batkol.utterance.speech_ms"  # from first to last sample of speech
+WORDS: Final = "batkol.utterance.words"
+PARTIALS: Final = "batkol.utterance.partials"
+MODE: Final = "batkol.stt.mode"
+SOURCE: Final = "batkol.stt.final_source"
+FIRST_PARTIAL_MS: Final = "batkol.stt.first_partial_ms"
+FINAL_MS: Final = "batkol.stt.final_latency_ms"
+BRIDGED_MS: Final = "batkol.stt.bridged_ms"  # audio heard again across a seam between two streams
+NOTICED_MS: Final = "batkol.endpointing.noticed_ms"  # from the last sample of speech to the detector's word
+BATCH_MS: Final = "batkol.tuning.batch_ms"
+DEBOUNCE_MS: Final = "batkol.tuning.debounce_ms"
+REVISION: Final = "batkol.tuning.revision"
+
+INDEX: Final = "batkol.partial.index"
+CHARACTERS: Final = "batkol.partial.characters"
+STABILITY: Final = "batkol.partial.stability"
+AUDIO_MS: Final = "batkol.audio_ms"  # audio time: since the call began
+STEP: Final = "batkol.fallback.step"
+REASON: Final = "batkol.reason"
+OUTCOME: Final = "batkol.answer.outcome"
+WHY: Final = "batkol.rotation.why"
+OVERLAP_MS: Final = "batkol.rotation.overlap_ms"
+BEFORE: Final = "batkol.flag.before"
+
+RPC_NUMBER: Final = "batkol.rpc.number"  # of the call's streams to Google
+RPC_ENDED: Final = "batkol.rpc.ended_by"
+RPC_AUDIO_S: Final = "batkol.rpc.audio_s"
+RPC_SKIPPED_MS: Final = "batkol.rpc.skipped_ms"
+RPC_ANSWERED: Final = "batkol.rpc.answered"
+TOOK_OVER: Final = "batkol.rpc.took_over_after"  # rotation, or the reason of a fault
+
+TRANSCRIPT: Final = "batkol.transcript"
+"""What the caller said. Only with OTEL_CAPTURE_TRANSCRIPTS=true."""

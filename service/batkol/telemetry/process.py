@@ -1,0 +1,22 @@
+"""What this process is made of now: figures that must go back to where they were when the calls are over."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import psutil  # type: ignore[import-untyped]  # has no types
+
+from batkol.telemetry.metrics import Metrics
+
+_SELF: Final = psutil.Process()
+
+
+def process() -> dict[str, Any]:
+    """Return the tasks of the running loop and the resident memory in MB, for `/v1/status`."""
+    return {"tasks": len(asyncio.all_tasks()), "rss_mb": round(_SELF.memory_info().rss / 1e6, 1)}
+
+
+def expose(metrics: Metrics) -> None:
+    """Have the tasks counted at each scrape, which must come on the running loop."""
+    metrics.gauge("batkol.tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks()))

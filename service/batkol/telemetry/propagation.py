@@ -1,0 +1,67 @@
+"""How the webhook's trace reaches the media stream: as a `<Parameter>` of the TwiML, in W3C's format.
+
+Twilio hands the parameters back in `start`. They come through the caller's network, and the stream token does not seal
+this one, so it is a hint: what is not a well-formed `traceparent` (https://www.w3.org/TR/trace-context/) is no hint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from opentelemetry.context import Context
+from opentelemetry.trace import NonRecordingSpan, SpanContext, get_current_span, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from batkol.telemetry import conventions as names
+
+PARAMETER: Final = "traceparent"
+
+SWITCHING: Final = 101
+
+_LENGTH: Final = 55
+_W3C: Final = TraceContextTextMapPropagator()
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Where a call comes from: its span is a child of `parent`, or a root if that holds none."""
+
+    parent: Context = field(default_factory=Context)
+    links: Sequence[SpanContext] = ()
+
+
+def carried() -> dict[str, str]:
+    """Return the parameter that carries the span being served; empty where there is none."""
+    carrier: dict[str, str] = {}
+    _W3C.inject(carrier)
+    return {PARAMETER: carrier[PARAMETER]} if PARAMETER in carrier else {}
+
+
+def caller(traceparent: str) -> Caller:
+    """Read what came back, during the handshake: the webhook is the parent, and the handshake is linked to.
+
+    Without a webhook to be found, the handshake's own span is the parent.
+    """
+    handshake = get_current_span().get_span_context()
+    context = Context()
+    if len(traceparent) == _LENGTH:
+        context = _W3C.extract({PARAMETER: traceparent}, Context())
+    if get_current_span(context).get_span_context().is_valid:
+        return Caller(context, (handshake,) if handshake.is_valid else ())
+    return Caller(set_span_in_context(NonRecordingSpan(handshake), Context()))
+
+
+def about(call_sid: str) -> None:
+    """Put the call's SID on the span of the request being served, so that a search for it finds that one too."""
+    if call_sid:
+        get_current_span().set_attribute(names.CALL_SID, call_sid)
+
+
+def handshake_over(call_sid: str) -> None:
+    """The stream has started: the span of the handshake ends here, and not with the call."""
+    span = get_current_span()
+    if span.is_recording():
+        span.set_attributes({names.CALL_SID: call_sid, names.HTTP_STATUS: SWITCHING})
+        span.end()

@@ -1,0 +1,204 @@
+"""Whether and where this process sends traces: OpenTelemetry's own variables decide.
+
+OTEL_EXPORTER_OTLP_ENDPOINT turns tracing on; without it, and with OTEL_SDK_DISABLED=true or OTEL_TRACES_EXPORTER=none,
+there is no tracer and nothing is said about it. OTEL_EXPORTER_OTLP_* (headers, TLS, compression, time-out),
+OTEL_TRACES_SAMPLER, OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME, OTEL_SPAN_* and OTEL_BSP_* mean what they mean
+everywhere (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any, Final
+
+from fastapi import FastAPI
+from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.export import SpanExporter
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import NoOpTracerProvider, Span
+
+from batkol import __version__
+from batkol.calls.identity import Identity
+from batkol.errors import ConfigurationError
+from batkol.live.tuning import Tuning
+from batkol.telemetry import conventions as names
+from batkol.telemetry.call_facts import CallFacts
+from batkol.telemetry.call_trace import CallTrace
+from batkol.telemetry.outbox import Limits, Outbox
+from batkol.telemetry.propagation import Caller
+from batkol.telemetry.writer import SpanWriter
+
+FLUSH_S: Final = 5.0
+"""Seconds that the last spans may take at shutdown."""
+
+EVENTS: Final = 512
+"""Events a span may hold: an utterance of 55 s has 300 partials, and the SDK's 128 would lose its beginning."""
+
+_UNTRACED: Final = "/healthz$,/readyz$,/metrics$"
+_PROTOCOLS: Final = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
+_SCOPE: Final = "batkol"
+_REDACTED: Final = "REDACTED"
+
+
+@dataclass(frozen=True, slots=True)
+class TracingSettings:
+    """What of the service's settings a span tells. `google` is `host:port`."""
+
+    google: str = ""
+    flags_provider: str = ""
+    pod: str = ""
+    transcripts: bool = False
+
+
+class Tracing:
+    """One per process. Made without exporters, it traces nothing and costs nothing."""
+
+    def __init__(self, settings: TracingSettings | None = None, exporters: Sequence[SpanExporter] = ()) -> None:
+        self._settings = settings or TracingSettings()
+        self._apps: list[FastAPI] = []
+        self._outbox = Outbox(exporters, Limits.from_environment()) if exporters else None
+        self._provider: TracerProvider | None = None
+        self._writer: SpanWriter | None = None
+        if self._outbox is not None:
+            limits = SpanLimits(max_events=None if "OTEL_SPAN_EVENT_COUNT_LIMIT" in os.environ else EVENTS)
+            resource = _resource(self._settings.pod)
+            self._provider = TracerProvider(resource=resource, shutdown_on_exit=False, span_limits=limits)
+            self._provider.add_span_processor(self._outbox)
+            self._writer = SpanWriter(self._outbox, resource, InstrumentationScope(_SCOPE, __version__), limits)
+        self.tracer = (self._provider or NoOpTracerProvider()).get_tracer(_SCOPE, __version__)
+        self._server = _address(self._settings.google)
+
+    @classmethod
+    def start(cls, settings: TracingSettings, exporters: Sequence[SpanExporter] = ()) -> Tracing:
+        """Do what the environment says, with `exporters` beside its own.
+
+        Raises `ConfigurationError` for an exporter that does not exist or is not installed.
+        """
+        if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+            return cls(settings)
+        return cls(settings, [*exporters, *(_exporter(name) for name in _wanted())])
+
+    @property
+    def enabled(self) -> bool:
+        """Whether spans go anywhere."""
+        return self._provider is not None
+
+    @property
+    def dropped(self) -> int:
+        """Spans that were made and that nobody got."""
+        return 0 if self._outbox is None else self._outbox.dropped
+
+    def call(
+        self,
+        identity: Identity,
+        *,
+        since: Callable[[int], float],
+        tuning: Callable[[], Tuning],
+        model: Callable[[], str],
+        caller: Caller | None = None,
+    ) -> CallTrace:
+        """Begin the traces of a call, on the event loop. `since(sample)`: how many seconds ago it was spoken."""
+        facts = CallFacts(
+            identity=identity,
+            tuning=tuning,
+            model=model,
+            server=self._server,
+            flags_provider=self._settings.flags_provider,
+            transcripts=self._settings.transcripts,
+        )
+        origin = caller if caller is not None and self.enabled else Caller()
+        return CallTrace(facts, tracer=self.tracer, writer=self._writer, since=since, caller=origin)
+
+    def instrument(self, app: FastAPI) -> None:
+        """Have each request of `app` make one span, probes excepted; call it before the first request.
+
+        A WebSocket's messages make none: 24,000 in 12 s were counted for 40 calls, had they not been left out.
+        """
+        if self._provider is None:
+            return
+        os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")  # the stable names of HTTP attributes
+        asked = os.environ.get("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", "")
+        FastAPIInstrumentor.instrument_app(
+            app,
+            tracer_provider=self._provider,
+            meter_provider=NoOpMeterProvider(),
+            excluded_urls=f"{_UNTRACED},{asked}" if asked else _UNTRACED,
+            exclude_spans=["receive", "send"],
+            server_request_hook=_redact,
+        )
+        self._apps.append(app)
+
+    async def flush(self, within_s: float = FLUSH_S) -> bool:
+        """Send what waits; false if that was not done in time. Cancelling it stops the waiting."""
+        if self._outbox is None:
+            return True
+        return await asyncio.to_thread(self._outbox.force_flush, round(within_s * 1000))
+
+    async def close(self, within_s: float = FLUSH_S) -> None:
+        """Send what waits, for at most that long, and stop. Cancelled, a thread finishes it all the same."""
+        for app in self._apps:
+            FastAPIInstrumentor.uninstrument_app(app)
+        if self._outbox is not None:
+            await asyncio.to_thread(self._outbox.close, within_s)
+
+
+def _wanted() -> list[str]:
+    """Return the exporters that the environment names."""
+    endpoint = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    named = os.environ.get("OTEL_TRACES_EXPORTER", "").strip() or ("otlp" if endpoint else "none")
+    return [name for name in (part.strip() for part in named.split(",")) if name not in {"", "none"}]
+
+
+def _exporter(name: str) -> SpanExporter:
+    entry = name
+    if name == "otlp":
+        protocol = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
+        entry = _PROTOCOLS.get((protocol or "grpc").strip(), "")
+    found = next(iter(entry_points(group="opentelemetry_traces_exporter", name=entry)), None)
+    if found is None:
+        raise ConfigurationError(
+            f"the trace exporter {entry or name!r} is not installed; for OTLP set OTEL_EXPORTER_OTLP_PROTOCOL=grpc, or "
+            "install opentelemetry-exporter-otlp-proto-http for http/protobuf; OTEL_TRACES_EXPORTER=none goes without"
+        )
+    made: SpanExporter = found.load()()
+    return made
+
+
+def _resource(pod: str) -> Resource:
+    """Say who sends this; OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME win."""
+    ours: dict[str, Any] = {
+        names.SERVICE_NAME: "batkol",
+        names.SERVICE_VERSION: __version__,
+        names.SERVICE_INSTANCE: pod or str(uuid.uuid4()),
+    }
+    if pod:
+        ours[names.POD_NAME] = pod
+    given: Mapping[str, Any] = OTELResourceDetector().detect().attributes
+    return Resource.create({**ours, **given})
+
+
+def _address(google: str) -> dict[str, Any]:
+    host, _, port = google.rpartition(":")
+    found: dict[str, Any] = {names.RPC_SYSTEM: names.GRPC, names.RPC_METHOD: names.STREAMING_RECOGNIZE}
+    found |= {names.PROVIDER: names.GOOGLE, names.SERVER_ADDRESS: host or google}
+    if port.isdecimal() and host:
+        found[names.SERVER_PORT] = int(port)
+    return found
+
+
+def _redact(span: Span, scope: Mapping[str, Any]) -> None:
+    """A query may hold anything, a caller's number for one."""
+    if scope.get("query_string") and span.is_recording():
+        span.set_attribute("url.query", _REDACTED)
+        present = getattr(span, "attributes", None) or {}
+        for name in ("http.url", "http.target", "url.full"):
+            if name in present:
+                span.set_attribute(name, scope["path"])

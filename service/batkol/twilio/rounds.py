@@ -1,0 +1,41 @@
+"""Sending a call round again: how a pod that cannot have a call hands it to the next one, and how often.
+
+The load balancer chooses the pod anew for every request, so a call that meets a pod on its way out need only ask
+again. So does one whose stream we closed: "Twilio resumes the remaining TwiML only after your server closes the
+WebSocket connection" (https://www.twilio.com/docs/api/errors/31921), and what remains there is a redirect to the
+voice webhook. The count travels in the URL's query, which Twilio signs: no pod has to know of another.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MOST: Final = 3
+"""Times in a row that a call is sent round; after them it hears the apology."""
+
+LIVED_S: Final = 60.0
+"""A stream that lasted this long was no refusal: when it ends by us, counting begins anew."""
+
+_COUNT: Final = "again"
+_SINCE: Final = "since"
+
+
+def taken(query: str, now: float) -> int:
+    """Return how often in a row the call was sent round before this request; `now` in unix seconds.
+
+    `query` is the request's, as it came. What cannot be read counts as nothing: we did not write it, and what we
+    write next can be.
+    """
+    given = dict(pair.partition("=")[::2] for pair in query.split("&"))
+    count, since = _number(given.get(_COUNT, "")), _number(given.get(_SINCE, ""))
+    return 0 if now - since > LIVED_S else count
+
+
+def ahead(url: str, query: str, count: int, now: float) -> str:
+    """Return the URL that asks again, for the `count`-th time in a row; the rest of the query stays as it was."""
+    kept = [pair for pair in query.split("&") if pair and pair.partition("=")[0] not in {_COUNT, _SINCE}]
+    return f"{url}?{'&'.join([*kept, f'{_COUNT}={count}', f'{_SINCE}={int(now)}'])}"
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else 0

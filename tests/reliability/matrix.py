@@ -1,0 +1,82 @@
+"""The fault matrix: `make faults`, or `python tests/reliability/matrix.py --only rotation`.
+
+Every row is a real service, a real double and real sockets in a process of its own kind: a few processes take one row
+after the other. Ends with 1 unless every word of every row is in its place.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+import msgspec
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # `reliability` and `support`, as pytest finds them
+
+from reliability import table
+from reliability.scenario import Scenario
+from reliability.scenarios import SCENARIOS, named
+from reliability.trial import Result, left_behind, run
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
+
+
+def trial(name: str) -> Result:
+    """Run a row in this process."""
+    with tempfile.TemporaryDirectory() as live:
+        return asyncio.run(_alone(named(name), Path(live)))
+
+
+async def _alone(scenario: Scenario, live: Path) -> Result:
+    result = await run(scenario, live)
+    left = [f"left behind: {task}" for task in left_behind()]
+    return msgspec.structs.replace(result, problems=[*result.problems, *left])
+
+
+def results(names: Sequence[str], jobs: int) -> Iterator[Result]:
+    """Run rows in processes of their own; yield what comes, as it comes."""
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        running: list[Future[Result]] = [pool.submit(trial, name) for name in names]
+        for done in as_completed(running):
+            yield done.result()
+
+
+def main() -> int:
+    """Return the exit status."""
+    parser = argparse.ArgumentParser(description="Every fault, and what became of every word.")
+    parser.add_argument("--only", default="", metavar="SUBSTRING", help="rows whose name contains it")
+    parser.add_argument("--times", type=int, default=1, help="run each row so often; the table shows the last one")
+    parser.add_argument("--jobs", type=int, default=4, help="processes at once")
+    parser.add_argument("--write", action="store_true", help=f"update the table in {DOCUMENT.name}")
+    parser.add_argument("--log", action="store_true", help="print the whole log of each row")
+    parser.add_argument("--verbose", action="store_true", help="tell the story of every row, not only of wrong ones")
+    given = parser.parse_args()
+    names = [row.name for row in SCENARIOS if given.only in row.name]
+    if not names:
+        parser.error(f"no row's name contains {given.only!r}")
+    begun = time.monotonic()
+    found: list[Result] = []
+    for result in results(names * given.times, given.jobs):
+        found.append(result)
+        print(table.line(result), flush=True)  # noqa: T201  the command's answer
+        if given.verbose or not result.right:
+            print(*(f"       {detail}" for detail in table.details(result)), sep="\n", flush=True)  # noqa: T201
+        if given.log:
+            print(*(f"       {entry}" for entry in result.log), sep="\n", flush=True)  # noqa: T201
+    found.sort(key=lambda result: names.index(result.name))
+    print(f"{table.totals(found)} {time.monotonic() - begun:.0f} s.")  # noqa: T201
+    if given.write:
+        last = {result.name: result for result in found}
+        table.write(DOCUMENT, table.markdown(list(last.values())))
+    return 0 if all(result.right for result in found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

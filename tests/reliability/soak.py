@@ -1,0 +1,54 @@
+"""`make soak`: calls that outlive their streams, for as long as it takes, and what became of the service meanwhile.
+
+The service and the strict double are processes of their own, with Google's real limits; the callers talk in real time
+the whole while. Not a word may be lost, doubled or put where it does not belong, every stream must be replaced before
+Google ends it, and when the callers have gone nothing of them may be left.
+
+  PYTHONPATH=tests python -m reliability.soak --minutes 12 --calls 4
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from reliability import soak_report
+from reliability.soak_run import Plan, soak
+from reliability.soak_streams import Window
+
+
+async def _run(plan: Plan, folder: Path) -> int:
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    soak_report.print_heading(plan)
+    found = await soak(plan, folder, soak_report.print_reading)
+    (folder / "readings.json").write_bytes(msgspec.json.encode(found.readings))
+    return soak_report.print_findings(found)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=12.0)
+    parser.add_argument("--calls", type=int, default=4)
+    parser.add_argument(
+        "--window", default="240,285,305", help="replaced after, replaced by, and ended by Google at, s"
+    )
+    parser.add_argument("--keep", default="", help="folder for logs and readings, kept")
+    given = parser.parse_args()
+    plan = Plan(
+        seconds=60 * given.minutes, calls=given.calls, window=Window(*(float(s) for s in given.window.split(",")))
+    )
+    with tempfile.TemporaryDirectory(prefix="batkol-soak-") as temporary:
+        folder = Path(given.keep or temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        raise SystemExit(asyncio.run(_run(plan, folder)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""The soak's short form: the same processes, callers and verdict as `make soak`, with limits scaled down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reliability.soak_run import Plan, soak
+from reliability.soak_streams import Window
+from reliability.soak_verdict import verdict
+
+SCALED = Window(after_s=5, by_s=7, limit_s=9)
+"""Seconds. Everything else of the double is as it always is."""
+
+
+@pytest.mark.timeout(180)
+async def test_calls_outlive_three_streams_each_and_leave_nothing_behind(tmp_path: Path) -> None:
+    """One caller never pauses, one speaks in sentences, one is put on hold. Nothing is said of memory: too short."""
+    found = await soak(Plan(seconds=25, calls=3, window=SCALED, every_s=1), tmp_path)
+
+    assert found.plan.rotations == 3
+    assert [(demand.text, demand.figure) for demand in verdict(found) if not demand.met] == []

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from batkol.calls import drain
+from batkol.calls.call import Call, Services
+from batkol.calls.drain import Drain
+from batkol.calls.registry import Calls
+from support.calls import new_call, services, sid
+from support.waiting import until
+
+
+@dataclass
+class House:
+    services: Services
+    calls: Calls
+
+    def admitted(self) -> Call:
+        call = new_call(self.services)
+        assert self.calls.admit(call)
+        return call
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    async with services() as shared:
+        calls = Calls(limit=3, metrics=shared.metrics)
+        yield House(shared, calls)
+        for call in calls:
+            call.discard()
+            calls.leave(call)
+
+
+async def test_the_status_says_since_when_and_how_many_are_left(house: House) -> None:
+    leaving = Drain(house.calls, timeout_s=30)
+    call = house.admitted()
+    assert leaving.status() is None
+    draining = asyncio.create_task(leaving.run())
+    await until(lambda: house.calls.draining)
+    status = leaving.status()
+
+    assert status is not None
+    assert (status["calls_left"], status["timeout_s"], status["done"]) == (1, 30, False)
+    assert status["since"].startswith("20")
+    house.calls.leave(call)
+    await draining
+    status = leaving.status()
+    assert status is not None
+    assert (status["calls_left"], status["done"]) == (0, True)
+
+
+async def test_a_second_order_waits_for_the_same_end_and_changes_nothing(house: House) -> None:
+    leaving = Drain(house.calls, timeout_s=30)
+    call = house.admitted()
+    orders = [asyncio.create_task(leaving.run()) for _ in range(3)]
+    await until(lambda: house.calls.draining)
+    since = house.calls.draining_since
+    await asyncio.sleep(0.02)
+
+    assert not any(order.done() for order in orders)
+    house.calls.leave(call)
+    await asyncio.gather(*orders)
+    assert house.calls.draining_since == since
+
+
+async def test_who_goes_away_does_not_undo_it(house: House) -> None:
+    leaving = Drain(house.calls, timeout_s=30)
+    call = house.admitted()
+    impatient = asyncio.create_task(leaving.run())
+    await until(lambda: house.calls.draining)
+    impatient.cancel()
+    await asyncio.gather(impatient, return_exceptions=True)
+
+    assert not house.calls.reserve(sid())
+    house.calls.leave(call)
+    await leaving.run()
+
+
+async def test_when_the_time_is_up_the_calls_are_ended(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drain, "PAUSE_S", 0.0)
+    leaving = Drain(house.calls, timeout_s=0.02)
+    call = house.admitted()
+    draining = asyncio.create_task(leaving.run())
+    await until(lambda: call.ended_by)
+
+    assert call.ended_by == "drained"
+    assert not draining.done()
+    house.calls.leave(call)
+    await draining
