@@ -16,15 +16,15 @@ from fastapi import FastAPI
 from opentelemetry.sdk.trace.export import SpanExporter
 from starlette.routing import WebSocketRoute
 
-from batkol import __version__
+from batkol import __version__, gauges
 from batkol.audio import vad
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.background import own
 from batkol.calls.bus import Bus
-from batkol.calls.call import Services
 from batkol.calls.drain import ENDING_S, Drain
 from batkol.calls.listening import Listener
 from batkol.calls.registry import Calls
+from batkol.calls.services import Services
 from batkol.flags.flags import Flags
 from batkol.google.channels import GOOGLE_HOST, Channels
 from batkol.google.recognizer import SingleRecognizer
@@ -38,7 +38,7 @@ from batkol.settings import Settings
 from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Source
 from batkol.telemetry.metrics import Metrics
-from batkol.telemetry.process import expose, process
+from batkol.telemetry.process import process
 from batkol.telemetry.tracing import Tracing, TracingSettings
 from batkol.twilio.twiml import stream_url
 from batkol.web import internal, voice
@@ -123,10 +123,9 @@ async def running(settings: Settings, exporters: Sequence[SpanExporter] = ()) ->
     """
     _say(settings)
     async with AsyncExitStack() as stack:
-        metrics = Metrics()
-        stack.callback(metrics.close)
+        metrics = Metrics(settings.pod_name)
+        stack.push_async_callback(metrics.aclose)
         tracing = _tracing(settings, exporters)
-        metrics.counter("batkol.spans.dropped", "{span}", "Spans that no collector took.", lambda: tracing.dropped)
         stack.push_async_callback(tracing.close)
         live = Live(source_named(settings.live_source), defaults=_tuning(settings))
         await own(stack, live.run(), "live")
@@ -215,9 +214,9 @@ def _public(service: Service, recognizers: Recognizers) -> FastAPI:
 def _internal(service: Service) -> FastAPI:
     """What only the cluster reaches."""
     calls, metrics = service.calls, service.metrics
-    metrics.gauge("batkol.calls.active", "Live calls.", lambda: len(calls))
-    metrics.gauge("batkol.calls.limit", "Calls this process takes.", lambda: calls.limit)
-    expose(metrics)
+    gauges.expose(
+        metrics, calls=calls, drain=service.drain, bus=service.bus, live=service.live, tracing=service.tracing
+    )
     service.health.expose(metrics, service.channels)
     app = FastAPI(title="Batkol, internal", version=__version__)
     app.include_router(probes(service.why_not_ready, service.health.degraded))
@@ -256,6 +255,7 @@ def _recognizers(settings: Settings, channels: Channels, metrics: Metrics, stack
         channels=channels,
         config=config,
         on_written=metrics.written.record,
+        on_rotation_failed=metrics.rotation_failed,
         rotate_after=settings.stt_rotate_after_s,
         rotate_by=settings.stt_rotate_by_s,
         replay_limit=int(settings.stt_replay_limit_s * SAMPLE_RATE),

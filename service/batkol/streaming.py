@@ -68,6 +68,7 @@ class Streaming:
         self._loop = asyncio.get_running_loop()
         self._cool_off = CoolOff()
         self._speaking = False
+        self._unproven = False  # a stream took over by plan, and has not answered yet
         self.session: StreamingSTTSession | None = None
         """The session that hears the call, if one does."""
 
@@ -167,6 +168,7 @@ class Streaming:
         self._audience.stream_ended(stream)
 
     def delivered(self) -> None:
+        self._unproven = False
         self._recognizers.streaming.succeed(self._loop.time())
 
     def failed(self, error: SpeechError) -> None:
@@ -179,9 +181,13 @@ class Streaming:
         self._policy.lost(start, end)
 
     def rotated(self, cut: Cut) -> None:
+        self._unproven = True
         self._audience.rotated(cut)
 
     def reconnected(self, reason: str, replayed: int) -> None:
+        if self._unproven:  # Google lets a stream be opened that it refuses: that is a failed rotation, too
+            self._recognizers.speech.on_rotation_failed(reason)
+        self._unproven = False
         self._audience.reconnected(reason, replayed // SAMPLES_PER_MS)
 
     def dropped(self, samples: int) -> None:

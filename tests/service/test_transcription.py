@@ -211,9 +211,7 @@ async def talking(
             stack.push_async_callback(server.close)
             fallbacks.append((Source.WHISPER, server))
         recognizers = Recognizers(
-            speech=Speech(
-                channels=channels, config=config, on_written=lambda _: None, attempts=1, first_retry=0.01
-            ),
+            speech=Speech(channels=channels, config=config, on_written=lambda _: None, attempts=1, first_retry=0.01),
             fallbacks=tuple(fallbacks),
             punctuate=punctuate,
             again=again,

@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 
 from batkol.audio import vad
 from batkol.calls.bus import Bus
-from batkol.calls.call import Call, Services
+from batkol.calls.call import Call
 from batkol.calls.identity import Identity
 from batkol.calls.listening import Listener
+from batkol.calls.services import Services
 from batkol.flags.flags import Flags
 from batkol.google.channels import Channels
 from batkol.google.recognizer import SingleRecognizer

@@ -7,11 +7,18 @@ from typing import Final
 import numpy as np
 
 from batkol.audio import mulaw
+from batkol.audio.ring import Ring
 
 WINDOW: Final = 160
 """Samples (20 ms) that have to be quiet."""
 
 _STEP: Final = 40
+
+
+def quiet_spot(ring: Ring, at: int, slack: int) -> int:
+    """Where to begin instead of sample `at`, at most `slack` samples before it: half a word makes nonsense."""
+    earliest = max(at - slack, ring.start)
+    return at if earliest >= at else earliest + quietest(ring.read(earliest, at))
 
 
 def quietest(audio: bytes) -> int:

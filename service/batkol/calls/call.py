@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -12,21 +11,16 @@ from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.audio.ring import Ring
 from batkol.audio.segmenter import SegmenterSettings, SpeechEvent, SpeechStarted
 from batkol.calls.audiences import Audiences
-from batkol.calls.bus import Bus
 from batkol.calls.identity import Identity
-from batkol.calls.listening import Listener
 from batkol.calls.playout import Playout
 from batkol.calls.reporter import Reporter
+from batkol.calls.services import Services
 from batkol.calls.socket import CLEAN_CLOSE, Direct, Socket
 from batkol.errors import PeerError
-from batkol.flags.flags import Decision, Flags
-from batkol.live.live import Live
+from batkol.flags.flags import Decision
 from batkol.live.tuning import Tuning
-from batkol.recognition import Recognizers
 from batkol.speech.utterances import LONGEST
-from batkol.telemetry.metrics import Metrics
 from batkol.telemetry.propagation import Caller
-from batkol.telemetry.tracing import Tracing
 from batkol.transcription import Transcription
 from batkol.twilio.messages import Connected, Dtmf, Inbound, MalformedMessage, Mark, Media, Start, Stop, parse
 from batkol.twilio.stream import MediaStream
@@ -40,22 +34,6 @@ HOLD_S: Final = 3.0
 Google ends a stream after about 10 s without audio. A stall of the network is mostly shorter than this, and what comes
 after it is the rest of a word: silence in its middle would cost that word.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What all calls of the process share."""
-
-    bus: Bus
-    recognizers: Recognizers
-    flags: Flags
-    live: Live
-    listener: Listener
-    metrics: Metrics
-    language: str
-    pod: str
-    log_transcripts: bool
-    tracing: Tracing = field(default_factory=Tracing)
 
 
 class Call:
@@ -93,7 +71,7 @@ class Call:
             log=self.log,
             since=self._since,
             log_transcripts=services.log_transcripts,
-            ids=self.trace.ids_of,
+            traces=self.trace,
         )
         self._context = identity.context(language=services.language, pod=services.pod)
         self.transcription = Transcription(

@@ -49,6 +49,11 @@ class Drain:
             "done": self._task is not None and self._task.done(),
         }
 
+    @property
+    def longest_s(self) -> float:
+        """What a drain may take at most."""
+        return self._timeout_s + PAUSE_S + ENDING_S
+
     async def close(self) -> None:
         """The calls have been ended by somebody else: a drain under way ends by itself."""
         if self._task is not None:

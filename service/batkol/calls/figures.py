@@ -18,9 +18,11 @@ class Figures:
     fallbacks: Counter[str] = field(default_factory=Counter)  # by step
     sessions: int = 0
     sessions_open: int = 0
+    slowest_first_partial_ms: float = 0.0
     slowest_final_ms: float = 0.0
     rotations: int = 0  # streams replaced by plan
     reconnects: int = 0  # streams replaced after a fault
+    replayed_ms: int = 0  # of audio that was sent again after a fault
     audio_dropped_ms: int = 0  # that a stalled recognizer did not take in time
 
 

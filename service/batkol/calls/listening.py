@@ -52,15 +52,13 @@ class ListenerStatus:
 class Ear:
     """One call's listening. Made by `Listener.open`; lives until `finish` or `close`."""
 
-    __slots__ = ("_listener", "_on_speech", "_segmenter", "closed", "fetch", "finished", "heard", "ring", "slot")
+    __slots__ = ("_listener", "_on_speech", "_segmenter", "closed", "finished", "heard", "ring", "slot")
 
     def __init__(self, listener: Listener, ring: Ring, on_speech: OnSpeech, settings: SegmenterSettings) -> None:
         self._listener = listener
         self._on_speech = on_speech
         self._segmenter = Segmenter(settings)
         self.ring = ring
-        self.fetch: Callable[[], None] | None = None
-        """Has what was received but not taken yet put into the ring; it is there one turn of the event loop later."""
         self.heard = ring.start
         """Audio time up to which decisions are known, in samples."""
         self.slot: int | None = None  # the engine's; taken and given back between rounds only
@@ -114,8 +112,6 @@ class Ear:
         if self.closed:
             return
         self.closed = True
-        if self.fetch is not None:
-            self.fetch()
         events = self._segmenter.flush(at)
         self._tell(events)
         if self.finished is not None and not self.finished.done():
@@ -204,7 +200,6 @@ class Listener:
             self._settle()
             if not self._ears:
                 return
-            await self._fetch()
             await self._hear(loop)
             if any(ear.finishing for ear in self._ears):
                 continue
@@ -223,12 +218,6 @@ class Listener:
             elif not ear.closed and ear.slot is None:
                 ear.slot = self._engine.open()
         self._ears = [ear for ear in self._ears if not ear.closed]
-
-    async def _fetch(self) -> None:
-        for ear in self._ears:
-            if ear.fetch is not None and not ear.closed:
-                ear.fetch()
-        await asyncio.sleep(0)
 
     async def _hear(self, loop: asyncio.AbstractEventLoop) -> None:
         work = [(ear, part, ear.finishing) for ear in self._ears if (part := self._gather(ear)) is not None]

@@ -8,11 +8,13 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
+from opentelemetry.trace import SpanContext
 from structlog.typing import FilteringBoundLogger
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
+from batkol.calls.awaited import Awaited
 from batkol.calls.bus import Bus
 from batkol.calls.events import (
     CallEnded,
@@ -31,16 +33,32 @@ from batkol.flags.flags import Decision
 from batkol.google.stream import Stream
 from batkol.speech.rotation import Cut
 from batkol.speech.utterance import Source, Utterance
+from batkol.telemetry.exemplars import told_by
 from batkol.telemetry.metrics import Metrics
 
 KEPT: Final = 500
 """Utterances of a call that the internal API can show."""
 
 
+class Traces(Protocol):
+    """Whoever knows which span an utterance is (`batkol.telemetry.call_trace`)."""
+
+    def ids_of(self, utterance: Utterance) -> Mapping[str, str]: ...
+    def span_of(self, utterance: Utterance) -> SpanContext | None: ...
+
+
+class _Untraced:
+    def ids_of(self, utterance: Utterance) -> Mapping[str, str]:  # noqa: ARG002  it has none
+        return {}
+
+    def span_of(self, utterance: Utterance) -> SpanContext | None:  # noqa: ARG002  it has none
+        return None
+
+
 class Reporter:
     """One per call; `since(sample)` returns how many seconds ago the caller spoke that sample.
 
-    `ids` gives the trace and span of an utterance, for its log lines.
+    `traces` has the span of each utterance, for its log lines and as an exemplar of its latencies.
     """
 
     def __init__(
@@ -52,7 +70,7 @@ class Reporter:
         log: FilteringBoundLogger,
         since: Callable[[int], float],
         log_transcripts: bool,
-        ids: Callable[[Utterance], Mapping[str, str]] = lambda _: {},
+        traces: Traces | None = None,
     ) -> None:
         self._identity = identity
         self._bus = bus
@@ -60,11 +78,12 @@ class Reporter:
         self._log = log
         self._since = since
         self._log_transcripts = log_transcripts
-        self._ids = ids
+        self._traces: Traces = traces or _Untraced()
         self._seq = 0
         self.ended = False
         """Whether the call's last event is out."""
         self.figures = Figures()
+        self.awaited = Awaited()
         self.utterances: OrderedDict[int, Progress] = OrderedDict()
 
     # -- the call ----------------------------------------------------------------------------------------------
@@ -99,12 +118,16 @@ class Reporter:
         self._publish(CallEnded, **summary)
         self.ended = True
         self._metrics.calls.add(1, {"reason": reason})
+        self._metrics.duration.record(duration_s, context=told_by(None))
         self._metrics.gap_ms.add(gap_ms)
         self._log.info(
             "[CALL] ended",
             **summary,
             partials=figures.partials,
             revised=figures.revised,
+            fell_back=dict(figures.fallbacks),
+            replayed_ms=figures.replayed_ms,
+            slowest_first_partial_ms=round(figures.slowest_first_partial_ms),
             slowest_final_ms=round(figures.slowest_final_ms),
         )
 
@@ -118,6 +141,7 @@ class Reporter:
 
     def utterance_started(self, utterance: Utterance, decision: Decision | None) -> None:
         self.figures.utterances += 1
+        self.awaited.begin(utterance, time.monotonic())
         progress = Progress(begin_ms=_ms(utterance.begin), mode=utterance.mode)
         self.utterances[utterance.index] = progress
         if len(self.utterances) > KEPT:
@@ -139,11 +163,14 @@ class Reporter:
         if progress.first_partial_ms is None:
             waited = self._since(utterance.speech_at)
             progress.first_partial_ms = round(waited * 1000, 1)
-            self._metrics.first_partial.record(waited)
+            self.figures.slowest_first_partial_ms = max(self.figures.slowest_first_partial_ms, waited * 1000)
+            self._metrics.first_partial.record(waited, context=told_by(self._traces.span_of(utterance)))
         self.figures.partials += 1
         self._metrics.partials += 1
+        if (interval := self.awaited.partial(utterance, time.monotonic())) is not None:
+            self._metrics.partial_interval.record(interval)
         self._publish(PartialText, **self._which(utterance), text=text, stability=stability, number=progress.partials)
-        self._log.info(f"🟡 Partial: {self._shown(text)}", utterance=utterance.index, **self._ids(utterance))
+        self._log.info(f"🟡 Partial: {self._shown(text)}", utterance=utterance.index, **self._traces.ids_of(utterance))
 
     def final(self, utterance: Utterance, text: str) -> None:
         progress = self._progress(utterance)
@@ -157,7 +184,7 @@ class Reporter:
         self.figures.finals[source] += 1
         self.figures.slowest_final_ms = max(self.figures.slowest_final_ms, waited * 1000)
         self._metrics.finals.add(1, {"source": source})
-        self._metrics.final.record(waited)
+        self._metrics.final.record(waited, context=told_by(self._traces.span_of(utterance)))
         self._publish(
             FinalText,
             **self._which(utterance),
@@ -176,7 +203,7 @@ class Reporter:
             utterance=utterance.index,
             source=source,
             latency_ms=round(waited * 1000),
-            **self._ids(utterance),
+            **self._traces.ids_of(utterance),
         )
 
     def revised(self, utterance: Utterance, text: str) -> None:
@@ -188,7 +215,7 @@ class Reporter:
         self._publish(RevisedText, **self._which(utterance), text=text, latency_ms=latency)
 
     def speech_ended(self, utterance: Utterance) -> None:
-        """Nothing to report: the final says when it was."""
+        self.awaited.end(utterance)
 
     def asked(self, utterance: Utterance, step: Source) -> None:
         """Nothing to report: what comes of it is."""
@@ -213,6 +240,7 @@ class Reporter:
     def reconnected(self, reason: str, replayed_ms: int) -> None:
         self.figures.reconnects += 1
         self._metrics.reconnects.add(1, {"reason": reason})
+        self.figures.replayed_ms += replayed_ms
         self._metrics.replayed_ms.add(replayed_ms)
 
     def audio_dropped(self, ms: int) -> None:

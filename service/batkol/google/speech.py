@@ -15,15 +15,17 @@ OPEN_TIMEOUT: Final = 5.0  # seconds to get a stream; the 101st on a connection 
 CLOSE_TIMEOUT: Final = 5.0  # seconds for the last final after the half-close
 
 OnWritten = Callable[[float], None]
+OnRotationFailed = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """`on_written` is told the seconds from offering to writing. Times in seconds."""
+    """`on_written` is told the seconds from offering to writing, `on_rotation_failed` why. Times in seconds."""
 
     channels: Channels
     config: RecognitionConfig
     on_written: OnWritten
+    on_rotation_failed: OnRotationFailed = lambda _: None
     open_timeout: float = OPEN_TIMEOUT
     close_timeout: float = CLOSE_TIMEOUT
     rotate_after: float = 240.0

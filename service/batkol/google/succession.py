@@ -13,7 +13,7 @@ from typing import Any, Final
 from structlog.typing import FilteringBoundLogger
 
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
-from batkol.audio.quiet import quietest
+from batkol.audio.quiet import quiet_spot
 from batkol.audio.ring import Ring
 from batkol.google import wire
 from batkol.google.backoff import STALLED, BackOff
@@ -66,11 +66,6 @@ class Succession:
         self.skipped = 0
         """Samples that the ring had let go before a stream took them."""
 
-    @property
-    def sent(self) -> int:
-        """Samples sent so far, over all streams."""
-        return self._sent + (self._stream.sent if self._stream is not None else 0)
-
     # -- what it is told: nothing here waits -------------------------------------------------------------------
 
     def offer(self, until: int) -> None:
@@ -108,10 +103,7 @@ class Succession:
     # -- one stream after another --------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Keep a stream until `close`; raises `SpeechError` if none could be had any more.
-
-        Cancelling it cancels the streams: results under way are lost.
-        """
+        """Keep a stream until `close`; raises `SpeechError` if none could be had. Cancelling it cancels the streams."""
         failure: SpeechError | None = None
         async with asyncio.TaskGroup() as self._tasks:
             try:
@@ -134,8 +126,8 @@ class Succession:
             if stream.error is not None and stream.error.reason != NOT_ENDED:
                 raise stream.error
         finally:
-            audio_s = round(self.sent / SAMPLE_RATE, 2)
-            self._log.info("[STT] Streaming session closed", audio_s=audio_s, skipped=self.skipped)
+            sent = self._sent + (self._stream.sent if self._stream is not None else 0)
+            self._log.info("[STT] Streaming session closed", audio_s=round(sent / SAMPLE_RATE, 2), skipped=self.skipped)
 
     async def _attend(self, stream: Stream) -> Stream:
         """Decide what is to be decided, or wait for it; return the stream that audio goes to from now on."""
@@ -162,8 +154,7 @@ class Succession:
     async def _next_audio(self) -> None:
         heard = self._until
         while self._until == heard and not self._closing.is_set():
-            self._turn.clear()
-            await self._turn.wait()
+            await self._wait()
 
     async def _open(self, base: int) -> Stream:
         """Return a stream that hears from `base` on, open or with its error."""
@@ -214,25 +205,21 @@ class Succession:
         committed, self._committed = self._committed, False
         if self._rotation is None:
             return None
-        standing = Standing(
-            end=self._until,
-            watermark=self.timeline.watermark,
-            quiet_since=self._quiet_since,
-            committed=committed,
-            timed=self.timeline.timed,
-        )
+        timeline = self.timeline
+        standing = Standing(self._until, timeline.watermark, self._quiet_since, committed, timeline.timed)
         return self._rotation.cut(self._loop.time(), standing)
 
     async def _rotate(self, old: Stream, cut: Cut) -> Stream:
         """Make before break: the old stream goes on hearing until the new one is open."""
         rotation = self._rotation
-        cut = cut._replace(base=self._quiet_spot(cut.base, cut.slack))
+        cut = cut._replace(base=quiet_spot(self._ring, cut.base, cut.slack))
         new = await self._open(cut.base)
         if new.error is not None and new.error.reason == NO_STREAM_FREE:
             return await self._change_places(old, cut)
         if new.error is not None:
             self._log.warning("[STT] the next stream cannot be opened; the old one goes on", err=str(new.error))
             self._watcher.failed(new.error)
+            self._speech.on_rotation_failed(new.error.reason)
             if rotation is not None:
                 rotation.failed(self._loop.time())
             return old
@@ -278,8 +265,8 @@ class Succession:
                 break
             error, model, lived = stream.error, stream.model, 0.0
         replayed = max(0, self._ring.end - start)
-        text = "[STT] a stream failed; another one takes its place from the last final on"
         say = self._log.info if first.next in {Next.ROTATE, Next.REOPEN} else self._log.warning
+        text = "[STT] a stream failed; another one takes its place from the last final on"
         say(text, err=str(first), reason=first.reason, replayed_ms=replayed // SAMPLES_PER_MS)
         self._watcher.reconnected(first.reason, replayed)
         return stream
@@ -291,12 +278,7 @@ class Succession:
         start = max(wanted, self._ring.end - self._speech.replay_limit, self._ring.start)
         if start > wanted:
             self._watcher.lost(wanted, start)
-        return self._quiet_spot(start, self.timeline.slack)
-
-    def _quiet_spot(self, at: int, slack: int) -> int:
-        """Where to begin instead of `at`, at most `slack` samples before."""
-        earliest = max(at - slack, self._ring.start)
-        return at if earliest >= at else earliest + quietest(self._ring.read(earliest, at))
+        return quiet_spot(self._ring, start, self.timeline.slack)
 
     # -- results -------------------------------------------------------------------------------------------------
 

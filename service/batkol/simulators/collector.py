@@ -1,4 +1,4 @@
-"""An OTLP/gRPC collector: the official `opentelemetry.proto.collector.trace.v1.TraceService` on a port of this machine.
+"""An OTLP/gRPC collector: the official services for traces and metrics on a port of this machine.
 
 It keeps what it gets. It can also do what collectors do to those who send: answer late, refuse, or be gone.
 """
@@ -10,8 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Self
 
 import grpc
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
@@ -57,6 +59,7 @@ class Collector:
 
     def __init__(self) -> None:
         self.spans: list[SpanReceived] = []
+        self.metrics: dict[str, Metric] = {}  # as they were sent last, by name
         self.requests = 0
         self.delay_s = 0.0
         self.refuse: grpc.StatusCode | None = None
@@ -80,6 +83,8 @@ class Collector:
         self._server = grpc.aio.server()
         add: Any = trace_service_pb2_grpc.add_TraceServiceServicer_to_server  # generated, without types
         add(_Service(self), self._server)
+        add = metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server
+        add(_Metrics(self), self._server)
         self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
         await self._server.start()
 
@@ -99,12 +104,23 @@ class Collector:
     async def take(self, request: Any, context: Any) -> Any:
         """Serve one export."""
         self.requests += 1
+        await self._trouble(context)
+        self.spans.extend(_received(request))
+        return trace_service_pb2.ExportTraceServiceResponse()
+
+    async def take_metrics(self, request: Any, context: Any) -> Any:
+        """Serve one export of metrics."""
+        await self._trouble(context)
+        for resource in request.resource_metrics:
+            for scope in resource.scope_metrics:
+                self.metrics.update({metric.name: metric for metric in scope.metrics})
+        return metrics_service_pb2.ExportMetricsServiceResponse()
+
+    async def _trouble(self, context: Any) -> None:
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
         if self.refuse is not None:
             await context.abort(self.refuse, "as told")
-        self.spans.extend(_received(request))
-        return trace_service_pb2.ExportTraceServiceResponse()
 
 
 class _Service(trace_service_pb2_grpc.TraceServiceServicer):
@@ -113,6 +129,14 @@ class _Service(trace_service_pb2_grpc.TraceServiceServicer):
 
     async def Export(self, request: Any, context: Any) -> Any:  # noqa: N802  gRPC's name
         return await self._collector.take(request, context)
+
+
+class _Metrics(metrics_service_pb2_grpc.MetricsServiceServicer):
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+
+    async def Export(self, request: Any, context: Any) -> Any:  # noqa: N802  gRPC's name
+        return await self._collector.take_metrics(request, context)
 
 
 def _received(request: Any) -> Iterator[SpanReceived]:

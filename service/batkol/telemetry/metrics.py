@@ -1,58 +1,51 @@
-"""The service's metrics: OpenTelemetry instruments, read by Prometheus on /metrics.
+"""The service's metrics: OpenTelemetry instruments, read by Prometheus on /metrics and sent by OTLP where asked to.
 
-Labels are bounded: a source, a step, a reason, never a call SID or a number.
+Labels are bounded: a source, a step, a reason, never a call SID or a number. docs/observability.md lists them all.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from itertools import accumulate
 from typing import Final
 
-from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
-from opentelemetry.sdk.resources import Resource
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.metrics_core import HistogramMetricFamily
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
+
+from batkol.telemetry.buckets import Buckets
+from batkol.telemetry.exemplars import ExemplarReader
+from batkol.telemetry.push import readers
+from batkol.telemetry.resource import resource
 
 _LATENCY_S: Final = (
     0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0,
     1.05, 1.1, 1.15, 1.2, 1.25, 1.3, 1.35, 1.4, 1.6, 2.0, 3.0, 5.0, 10.0,
 )  # fmt: skip
 _FAST_S: Final = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0)
-
-
-class Buckets(Collector):
-    """A histogram for the media path, which records seven times a second and call: an OpenTelemetry instrument, with
-    its views, attributes and locks, takes twenty times as long. Written on the event loop only, read at a scrape.
-    """
-
-    def __init__(self, name: str, description: str) -> None:
-        self._name = name
-        self._description = description
-        self._counts = [0] * (len(_FAST_S) + 1)
-        self._sum = 0.0
-
-    def record(self, seconds: float) -> None:
-        self._counts[bisect_left(_FAST_S, seconds)] += 1
-        self._sum += seconds
-
-    def collect(self) -> Iterable[HistogramMetricFamily]:
-        bounds = (*map(str, _FAST_S), "+Inf")
-        cumulative = list(zip(bounds, accumulate(self._counts), strict=True))
-        yield HistogramMetricFamily(self._name, self._description, buckets=cumulative, sum_value=self._sum)
+_INTERVAL_S: Final = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+_CALL_S: Final = (5.0, 10.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 900.0, 1800.0, 3600.0)
+FLUSH_S: Final = 3.0
+"""Seconds that the last metrics may take at shutdown."""
 
 
 class Metrics:
     """One per process. Recording costs microseconds and touches no network."""
 
-    def __init__(self) -> None:
+    def __init__(self, pod: str = "") -> None:
+        """Raises `ConfigurationError` for an exporter in the environment that is not there."""
         self._registry = CollectorRegistry()
-        reader = PrometheusMetricReader(registry=self._registry)
+        self._reader = ExemplarReader(self._registry)
+        self.written = Buckets("batkol.audio.written", "Last byte of a batch received to written to gRPC.", _FAST_S)
+        self.partial_interval = Buckets(
+            "batkol.partial.interval", "One partial to the next, while the caller speaks.", _INTERVAL_S
+        )
+        buckets = (self.written, self.partial_interval)
+        for each in buckets:
+            self._registry.register(each)
+        pushing = self._pushing = readers(buckets)
         views = [
             View(instrument_name="batkol.*.latency", aggregation=ExplicitBucketHistogramAggregation(_LATENCY_S)),
             View(
@@ -60,9 +53,9 @@ class Metrics:
                 instrument_type=Histogram,
                 aggregation=ExplicitBucketHistogramAggregation(_FAST_S),
             ),
+            View(instrument_name="batkol.calls.duration", aggregation=ExplicitBucketHistogramAggregation(_CALL_S)),
         ]
-        resource = Resource.create({"service.name": "batkol"})
-        self._provider = MeterProvider(metric_readers=[reader], resource=resource, views=views)
+        self._provider = MeterProvider([self._reader, *pushing], resource(pod), shutdown_on_exit=False, views=views)
         meter = self._meter = self._provider.get_meter("batkol")
         self.calls = meter.create_counter("batkol.calls.ended", unit="{call}", description="Calls, by how they ended.")
         self.refused = meter.create_counter(
@@ -95,6 +88,11 @@ class Metrics:
         self.reconnects = meter.create_counter(
             "batkol.streams.reconnected", unit="{stream}", description="Streams replaced after a fault, by reason."
         )
+        self.failed_rotations = meter.create_counter(
+            "batkol.streams.rotation_failed",
+            unit="{stream}",
+            description="Streams that were to take over by plan and could not, by reason.",
+        )
         self.replayed_ms = meter.create_counter(
             "batkol.audio_replayed", unit="ms", description="Audio that was sent again after a fault."
         )
@@ -116,8 +114,7 @@ class Metrics:
         self.final = meter.create_histogram(
             "batkol.final.latency", unit="s", description="Last sample of speech to final."
         )
-        self.written = Buckets("batkol_audio_written_seconds", "Last byte of a batch received to written to gRPC.")
-        self._registry.register(self.written)
+        self.duration = meter.create_histogram("batkol.calls.duration", unit="s", description="How long calls lasted.")
         self.loop_lag = meter.create_histogram(
             "batkol.audio.loop_lag", unit="s", description="How late the event loop runs a timer."
         )
@@ -142,7 +139,7 @@ class Metrics:
 
         self._meter.create_observable_gauge(name, callbacks=[observe], description=description)
 
-    def counter(self, name: str, unit: str, description: str, read: Callable[[], int]) -> None:
+    def counter(self, name: str, unit: str, description: str, read: Callable[[], float]) -> None:
         """Have `read`, which only ever grows, called at each scrape."""
 
         def observe(_: CallbackOptions) -> Iterable[Observation]:
@@ -150,10 +147,30 @@ class Metrics:
 
         self._meter.create_observable_counter(name, callbacks=[observe], unit=unit, description=description)
 
+    def rotation_failed(self, reason: str) -> None:
+        """Count a stream that could not take over (`batkol.google.speech.OnRotationFailed`)."""
+        self.failed_rotations.add(1, {"reason": reason})
+
     def render(self) -> bytes:
         """Return Prometheus's text format."""
         return generate_latest(self._registry)
 
+    def render_openmetrics(self) -> bytes:
+        """Return OpenMetrics 1.0, which has exemplars."""
+        page: bytes = openmetrics.generate_latest(self)  # type: ignore[no-untyped-call]
+        return page
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield what is exposed, with exemplars."""
+        return self._reader.put_back(self._registry.collect())
+
     def close(self) -> None:
-        """Flush and stop the readers."""
-        self._provider.shutdown()
+        """Flush and stop the readers; blocks for at most `FLUSH_S` if there is a collector."""
+        self._provider.shutdown(timeout_millis=1000 * FLUSH_S)
+
+    async def aclose(self) -> None:
+        """Do so beside the loop. Cancelled, a thread finishes it all the same."""
+        if self._pushing:
+            await asyncio.to_thread(self.close)
+        else:
+            self.close()

@@ -18,5 +18,8 @@ def process() -> dict[str, Any]:
 
 
 def expose(metrics: Metrics) -> None:
-    """Have the tasks counted at each scrape, which must come on the running loop."""
-    metrics.gauge("batkol.tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks()))
+    """Have tasks, memory and CPU of this process read at each scrape, which may come on any thread."""
+    loop = asyncio.get_running_loop()
+    metrics.gauge("batkol.tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks(loop)))
+    metrics.gauge("batkol.process.resident_bytes", "Resident memory.", lambda: _SELF.memory_info().rss)
+    metrics.counter("batkol.process.cpu", "s", "CPU time, user and system.", lambda: sum(_SELF.cpu_times()[:2]))

@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any, Final
 
 from fastapi import FastAPI
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.metrics import NoOpMeterProvider
-from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -27,13 +24,15 @@ from opentelemetry.trace import NoOpTracerProvider, Span
 
 from batkol import __version__
 from batkol.calls.identity import Identity
-from batkol.errors import ConfigurationError
 from batkol.live.tuning import Tuning
 from batkol.telemetry import conventions as names
 from batkol.telemetry.call_facts import CallFacts
 from batkol.telemetry.call_trace import CallTrace
+from batkol.telemetry.exporters import disabled
+from batkol.telemetry.exporters import exporters as named_exporters
 from batkol.telemetry.outbox import Limits, Outbox
 from batkol.telemetry.propagation import Caller
+from batkol.telemetry.resource import resource
 from batkol.telemetry.writer import SpanWriter
 
 FLUSH_S: Final = 5.0
@@ -43,7 +42,6 @@ EVENTS: Final = 512
 """Events a span may hold: an utterance of 55 s has 300 partials, and the SDK's 128 would lose its beginning."""
 
 _UNTRACED: Final = "/healthz$,/readyz$,/metrics$"
-_PROTOCOLS: Final = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
 _SCOPE: Final = "batkol"
 _REDACTED: Final = "REDACTED"
 
@@ -69,10 +67,10 @@ class Tracing:
         self._writer: SpanWriter | None = None
         if self._outbox is not None:
             limits = SpanLimits(max_events=None if "OTEL_SPAN_EVENT_COUNT_LIMIT" in os.environ else EVENTS)
-            resource = _resource(self._settings.pod)
-            self._provider = TracerProvider(resource=resource, shutdown_on_exit=False, span_limits=limits)
+            ours = resource(self._settings.pod)
+            self._provider = TracerProvider(resource=ours, shutdown_on_exit=False, span_limits=limits)
             self._provider.add_span_processor(self._outbox)
-            self._writer = SpanWriter(self._outbox, resource, InstrumentationScope(_SCOPE, __version__), limits)
+            self._writer = SpanWriter(self._outbox, ours, InstrumentationScope(_SCOPE, __version__), limits)
         self.tracer = (self._provider or NoOpTracerProvider()).get_tracer(_SCOPE, __version__)
         self._server = _address(self._settings.google)
 
@@ -82,9 +80,9 @@ class Tracing:
 
         Raises `ConfigurationError` for an exporter that does not exist or is not installed.
         """
-        if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        if disabled():
             return cls(settings)
-        return cls(settings, [*exporters, *(_exporter(name) for name in _wanted())])
+        return cls(settings, [*exporters, *named_exporters("traces")])
 
     @property
     def enabled(self) -> bool:
@@ -148,41 +146,6 @@ class Tracing:
             FastAPIInstrumentor.uninstrument_app(app)
         if self._outbox is not None:
             await asyncio.to_thread(self._outbox.close, within_s)
-
-
-def _wanted() -> list[str]:
-    """Return the exporters that the environment names."""
-    endpoint = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    named = os.environ.get("OTEL_TRACES_EXPORTER", "").strip() or ("otlp" if endpoint else "none")
-    return [name for name in (part.strip() for part in named.split(",")) if name not in {"", "none"}]
-
-
-def _exporter(name: str) -> SpanExporter:
-    entry = name
-    if name == "otlp":
-        protocol = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
-        entry = _PROTOCOLS.get((protocol or "grpc").strip(), "")
-    found = next(iter(entry_points(group="opentelemetry_traces_exporter", name=entry)), None)
-    if found is None:
-        raise ConfigurationError(
-            f"the trace exporter {entry or name!r} is not installed; for OTLP set OTEL_EXPORTER_OTLP_PROTOCOL=grpc, or "
-            "install opentelemetry-exporter-otlp-proto-http for http/protobuf; OTEL_TRACES_EXPORTER=none goes without"
-        )
-    made: SpanExporter = found.load()()
-    return made
-
-
-def _resource(pod: str) -> Resource:
-    """Say who sends this; OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME win."""
-    ours: dict[str, Any] = {
-        names.SERVICE_NAME: "batkol",
-        names.SERVICE_VERSION: __version__,
-        names.SERVICE_INSTANCE: pod or str(uuid.uuid4()),
-    }
-    if pod:
-        ours[names.POD_NAME] = pod
-    given: Mapping[str, Any] = OTELResourceDetector().detect().attributes
-    return Resource.create({**ours, **given})
 
 
 def _address(google: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode, Tracer
 
+from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.speech.utterance import Source, Utterance
 from batkol.telemetry import conventions as names
 from batkol.telemetry.correlation import ids
@@ -158,7 +159,7 @@ class UtteranceTrace:
             names.SOURCE: source.value,
             names.WORDS: len(closing.text.split()),
             names.PARTIALS: len(self._partials),
-            names.SPEECH_MS: max(0, end - utterance.speech_at) // 8,
+            names.SPEECH_MS: max(0, end - utterance.speech_at) // SAMPLES_PER_MS,
             names.FINAL_MS: _ms(closing.at - closing.silent),
             names.BRIDGED_MS: self.bridged_ms,
         }
@@ -250,7 +251,7 @@ def _partial(index: int, text: Text) -> Noted:
         names.INDEX: index,
         names.CHARACTERS: text.characters,
         names.STABILITY: round(text.stability, 3),
-        names.AUDIO_MS: text.audio_to // 8,
+        names.AUDIO_MS: text.audio_to // SAMPLES_PER_MS,
     }
     if text.text is not None:
         attributes[names.TRANSCRIPT] = text.text

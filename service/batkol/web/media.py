@@ -10,9 +10,10 @@ from typing import Any, Final
 
 import structlog
 
-from batkol.calls.call import Call, Services
+from batkol.calls.call import Call
 from batkol.calls.identity import Identity
 from batkol.calls.registry import Calls
+from batkol.calls.services import Services
 from batkol.errors import PeerError
 from batkol.telemetry import propagation
 from batkol.twilio import token

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
 
 from batkol.telemetry.metrics import Metrics
 
@@ -36,7 +37,9 @@ def exposition(metrics: Metrics) -> APIRouter:
     router = APIRouter()
 
     @router.get("/metrics")
-    async def read_metrics() -> Response:
+    async def read_metrics(request: Request) -> Response:
+        if "application/openmetrics-text" in request.headers.get("accept", ""):  # as Prometheus asks; has exemplars
+            return Response(metrics.render_openmetrics(), media_type=CONTENT_TYPE_LATEST)
         return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return router

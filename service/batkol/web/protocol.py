@@ -5,15 +5,10 @@ messages a second a call, that costs more than reading the audio does. A call ca
 ASGI extension `batkol.direct`) and is then given each text message where it is parsed. Handshake, fragments, control
 frames, limits and errors stay uvicorn's and websockets': only whole, unfragmented, masked text frames, which is all
 that Twilio sends, take the short way.
-
-Waking up for a frame costs more than taking it. So the kernel is told how many bytes must be there before it wakes us
-(SO_RCVLOWAT, socket(7)): the call's next batch, so no batch waits. All else waits until then or until the call asks
-for what is there, which it does for each round of the VAD; the end of the connection always wakes.
 """
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
@@ -27,7 +22,6 @@ except ImportError:  # a platform without the compiled part: slower, and the sam
     from websockets.utils import apply_mask
 
 Sink = Callable[[bytes], None]
-Spare = Callable[[], int]
 EXTENSION: Final = "batkol.direct"
 
 _WHOLE_TEXT: Final = 0x81  # FIN and opcode 1 (RFC 6455, 5.2)
@@ -38,7 +32,6 @@ _MASK_ENDS: Final = 6  # two bytes of header and four of mask
 _MEDIUM_TEXT: Final = b"\x81\xfe"  # final text frame, masked, length in two bytes
 _MEDIUM_HEADER: Final = 8  # of which the last four are the mask
 _LONGER: Final = -1
-_MOST: Final = 16 << 10  # bytes to wait for: far from what a socket holds
 _END_OF_HEADERS: Final = b"\r\n\r\n"
 
 
@@ -46,9 +39,6 @@ class MediaProtocol(WebSocketsSansIOProtocol):
     """Gives text messages to a sink, once there is one, without a queue or a task."""
 
     _sink: Sink | None = None
-    _spare: Spare | None = None
-    _frame_bytes = 0  # of the last frame
-    _awaited = 1  # bytes that the kernel waits for
     _rest = b""  # the beginning of a frame whose end has not come
     _long = False  # where a frame begins is not known here: everything goes the long way
 
@@ -57,14 +47,9 @@ class MediaProtocol(WebSocketsSansIOProtocol):
         if self.handshake_initiated and self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
             self.scope["extensions"][EXTENSION] = self._direct  # type: ignore[assignment]  # uvicorn's type has values of one kind only
 
-    def _direct(self, sink: Sink, spare: Spare | None = None) -> Callable[[], None]:
-        """From now on `sink` gets every text message, on the event loop, in order. It must not wait.
-
-        `spare` says how many of the next frames may wait for the last of them. What is returned ends such a wait: what
-        is there by then is given to `sink` in the next turn of the event loop.
-        """
+    def _direct(self, sink: Sink) -> None:
+        """From now on `sink` gets every text message, on the event loop, in order. It must not wait."""
         self._sink = sink
-        self._spare = spare
         waiting = [self.queue.get_nowait() for _ in range(self.queue.qsize())]
         for message in waiting:  # what came with the message that started the call: its order must hold
             text = message.get("text") if message["type"] == "websocket.receive" else None
@@ -75,22 +60,6 @@ class MediaProtocol(WebSocketsSansIOProtocol):
         if self.read_paused and self.queue.empty():
             self.read_paused = False
             self.transport.resume_reading()
-        return self._await_next
-
-    def _await_next(self) -> None:
-        self._await(1)
-
-    def _await(self, size: int) -> None:
-        """Be woken when `size` bytes are there."""
-        if size != self._awaited and not self.transport.is_closing():
-            self._awaited = size
-            wire = self.transport.get_extra_info("socket")
-            wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
-
-    def _await_frames(self) -> None:
-        """Be woken by the last of the frames that may wait; a frame may be half as long as the one before it."""
-        frames = 1 if self._spare is None or self._long or self._rest or self.frames else self._spare()
-        self._await(min((frames - 1) * self._frame_bytes + self._frame_bytes // 2, _MOST) if frames > 1 else 1)
 
     def data_received(self, data: bytes) -> None:
         if self._long or not self.handshake_complete:
@@ -100,12 +69,9 @@ class MediaProtocol(WebSocketsSansIOProtocol):
                 self._long = True  # or in one packet with it
             return
         if self._is_one_frame(data) and self._sink is not None:
-            self._frame_bytes = len(data)
             self._sink(apply_mask(data[8:], data[4:8]))
         else:
             self._take(self._rest + data if self._rest else data)
-        if self._sink is not None:
-            self._await_frames()
 
     def _is_one_frame(self, data: bytes) -> bool:
         """Whether this is exactly one masked text frame of 126 to 65,535 bytes: nearly all that Twilio sends."""
@@ -129,7 +95,6 @@ class MediaProtocol(WebSocketsSansIOProtocol):
             if end > available:
                 break
             if data[start] == _WHOLE_TEXT and body - start >= _MASK_ENDS and self._sink and not self.frames:
-                self._frame_bytes = end - start
                 if not self.close_sent:
                     self._sink(apply_mask(data[body:end], data[body - 4 : body]))
             else:

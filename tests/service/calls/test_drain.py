@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import pytest
 
 from batkol.calls import drain
-from batkol.calls.call import Call, Services
+from batkol.calls.call import Call
 from batkol.calls.drain import Drain
 from batkol.calls.registry import Calls
+from batkol.calls.services import Services
 from support.calls import new_call, services, sid
 from support.waiting import until
 

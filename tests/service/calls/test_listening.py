@@ -246,24 +246,6 @@ async def test_finishing_scores_the_last_part_of_a_window_and_ends_what_is_open(
     assert await ear.finish() == tuple(events)
 
 
-async def test_what_was_received_is_fetched_for_each_round_and_when_the_ear_closes(listener: Listener) -> None:
-    audio, fetched = ring(), []
-
-    def fetch() -> None:
-        fetched.append(len(fetched))
-        asyncio.get_running_loop().call_soon(audio.append, LOUD[:512])
-
-    ear = listener.open(audio, lambda _: None)
-    ear.fetch = fetch
-    await until(lambda: ear.heard >= 1024)
-
-    before = len(fetched)
-    ear.close()
-    assert len(fetched) == before + 1
-    await until(lambda: listener.status().ears == 0)
-    assert len(fetched) == before + 1
-
-
 async def test_finishing_an_ear_that_heard_nothing_is_at_once(listener: Listener) -> None:
     assert await listener.open(ring(), lambda _: None).finish() == ()
 

@@ -8,8 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.calls import registry
-from batkol.calls.call import Call, Services
+from batkol.calls.call import Call
 from batkol.calls.registry import Calls
+from batkol.calls.services import Services
 from support.calls import new_call, services, sid
 from support.waiting import until
 

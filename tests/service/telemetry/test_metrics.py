@@ -81,3 +81,12 @@ def test_two_services_in_a_process_count_apart(metrics: Metrics) -> None:
     assert value(metrics, "batkol_partials_total") == 3
     assert value(other, "batkol_partials_total") == 1
     other.close()
+
+
+def test_partials_come_in_steps_of_50_ms(metrics: Metrics) -> None:
+    metrics.partial_interval.record(0.19)
+    metrics.partial_interval.record(12.0)
+
+    assert value(metrics, "batkol_partial_interval_seconds_bucket", le="0.2") == 1
+    assert value(metrics, "batkol_partial_interval_seconds_bucket", le="10.0") == 1
+    assert value(metrics, "batkol_partial_interval_seconds_count") == 2

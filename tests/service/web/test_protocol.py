@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import pytest
@@ -37,10 +36,8 @@ LARGEST = 1 << 20
 class Listener:
     """An ASGI application that writes down what it is given: by `receive` at first, then by the short way."""
 
-    def __init__(self, *, before: int = 0, pause: bool = False, spare: int | None = None) -> None:
+    def __init__(self, *, before: int = 0, pause: bool = False) -> None:
         self.before = before
-        self.spare = spare
-        self.fetch: Any = None
         self.texts: list[bytes] = []
         self.binaries: list[bytes] = []
         self.codes: list[int] = []
@@ -62,8 +59,7 @@ class Listener:
         await self.go_on.wait()
         direct = scope["extensions"].get(EXTENSION)
         if direct is not None:
-            spare = self.spare
-            self.fetch = direct(self.texts.append, None if spare is None else lambda: spare)
+            direct(self.texts.append)
             await self.reading.wait()
         while self._take(await receive()):
             pass
@@ -536,60 +532,6 @@ def test_any_frames_cut_anywhere_give_the_same_messages_as_uvicorns_protocol() -
             same()
         finally:
             runner.run(stack.aclose())
-
-
-# -- frames that may wait for one another ------------------------------------------------------------------------
-
-
-async def test_frames_that_may_wait_come_with_the_last_of_them() -> None:
-    """The first frame tells how long they are; of the three after it, the third wakes."""
-    listener = Listener(spare=3)
-    async with call(listener) as raw:
-        await raw.send(text("0" * 300))
-        await until(lambda: len(listener.texts) == 1)
-        await raw.send(text("1" * 300), text("2" * 300))
-        await asyncio.sleep(0.05)
-        assert len(listener.texts) == 1
-
-        await raw.send(text("3" * 300))
-        await until(lambda: len(listener.texts) == 4)
-
-    assert listener.said == [str(number) * 300 for number in range(4)]
-
-
-@pytest.mark.parametrize("length", [1, 300, 301])
-async def test_what_waits_is_fetched(length: int) -> None:
-    listener = Listener(spare=3)
-    async with call(listener) as raw:
-        await raw.send(text("0" * 300))
-        await until(lambda: len(listener.texts) == 1)
-        for number in range(1, 4):
-            await raw.send(text("1" * length))
-            listener.fetch()
-            await until(partial(lambda wanted: len(listener.texts) == wanted, number + 1))
-
-
-async def test_the_end_of_the_connection_never_waits() -> None:
-    listener = Listener(spare=100)
-    async with call(listener) as raw:
-        await raw.send(text("0" * 300), text("1" * 300))
-        raw.finish()
-        await until(lambda: listener.codes != [])
-
-    assert (len(listener.texts), listener.codes) == (2, [1006])
-
-
-async def test_a_frame_in_pieces_is_not_waited_for() -> None:
-    """What is there of it says nothing about how much is to come."""
-    listener = Listener(spare=3)
-    message = text("1" * 300)
-    async with call(listener) as raw:
-        await raw.send(text("0" * 300))
-        await until(lambda: len(listener.texts) == 1)
-        await raw.send(message * 3 + message[:200])
-        await until(lambda: len(listener.texts) == 4)
-        await raw.send(message[200:])
-        await until(lambda: len(listener.texts) == 5)
 
 
 async def test_many_connections_at_once_do_not_share_anything() -> None:

@@ -11,8 +11,8 @@ import pytest
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
-from batkol.calls.call import Services
 from batkol.calls.registry import Calls
+from batkol.calls.services import Services
 from batkol.twilio import token
 from batkol.twilio.rounds import MOST
 from batkol.twilio.signature import LONGEST_FORM, MOST_FIELDS, signature

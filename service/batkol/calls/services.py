@@ -1,0 +1,29 @@
+"""What all calls of the process share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from batkol.calls.bus import Bus
+from batkol.calls.listening import Listener
+from batkol.flags.flags import Flags
+from batkol.live.live import Live
+from batkol.recognition import Recognizers
+from batkol.telemetry.metrics import Metrics
+from batkol.telemetry.tracing import Tracing
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Made once, by `batkol.app`."""
+
+    bus: Bus
+    recognizers: Recognizers
+    flags: Flags
+    live: Live
+    listener: Listener
+    metrics: Metrics
+    language: str
+    pod: str
+    log_transcripts: bool
+    tracing: Tracing = field(default_factory=Tracing)

@@ -1,0 +1,110 @@
+"""Metrics on their way to a collector: OTLP, where the environment names one.
+
+A thread of the SDK's collects every OTEL_METRIC_EXPORT_INTERVAL (60 s) and at the end. What the SDK does not know, the
+histograms of the media path, is added here. A collector that is away is said once, and so is its return: the SDK would
+repeat it at every failure.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    MetricExporter,
+    MetricExportResult,
+    MetricReader,
+    MetricsData,
+    PeriodicExportingMetricReader,
+)
+
+from batkol.telemetry.buckets import Buckets
+from batkol.telemetry.exporters import exporters
+
+log = structlog.get_logger()
+
+
+def readers(buckets: Sequence[Buckets]) -> list[MetricReader]:
+    """Make the readers that the environment asks for, with `buckets` beside the SDK's instruments.
+
+    Raises `ConfigurationError` for an exporter that does not exist or is not installed.
+    """
+    return [PeriodicExportingMetricReader(Outgoing(exporter, buckets)) for exporter in exporters("metrics")]
+
+
+class Outgoing(MetricExporter):
+    """Hands everything to `exporter`, on the thread that collects."""
+
+    def __init__(self, exporter: MetricExporter, buckets: Sequence[Buckets]) -> None:
+        super().__init__(
+            preferred_temporality=exporter._preferred_temporality,  # noqa: SLF001  as the SDK's reader reads it
+            preferred_aggregation=exporter._preferred_aggregation,  # noqa: SLF001
+        )
+        # Ours says it once, and in words of ours.
+        logging.getLogger("opentelemetry.exporter.otlp").setLevel(logging.CRITICAL)
+        self._exporter = exporter
+        self._buckets = buckets
+        self._began = time.time_ns()
+        self._delivered = True
+
+    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
+        """Send one collection; blocks for at most OTEL_EXPORTER_OTLP_TIMEOUT."""
+        result = self._exporter.export(self._completed(metrics_data), timeout_millis, **kwargs)
+        self._account(result is MetricExportResult.SUCCESS)
+        return result
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """Nothing waits here."""
+        return self._exporter.force_flush(timeout_millis)
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
+        """Give an export that is under way up."""
+        self._exporter.shutdown(timeout_millis, **kwargs)
+
+    def _completed(self, data: MetricsData) -> MetricsData:
+        first, *others = data.resource_metrics
+        scope, *scopes = first.scope_metrics
+        now = time.time_ns()
+        metrics = [*scope.metrics, *(_metric(each, self._began, now) for each in self._buckets)]
+        first = replace(first, scope_metrics=[replace(scope, metrics=metrics), *scopes])
+        return replace(data, resource_metrics=[first, *others])
+
+    def _account(self, taken: bool) -> None:
+        if taken and not self._delivered:
+            log.info("[OTEL] the collector takes metrics again")
+        elif not taken and self._delivered:
+            log.warning(
+                "[OTEL] the collector does not take metrics; /metrics has them, and the calls go on",
+                remedy="check OTEL_EXPORTER_OTLP_ENDPOINT; OTEL_METRICS_EXPORTER=none if it is for traces only",
+            )
+        self._delivered = taken
+
+
+def _metric(buckets: Buckets, began: int, now: int) -> Metric:
+    counts = buckets.counts
+    nobody_looked: Any = None  # least and greatest are optional on the wire
+    point = HistogramDataPoint(
+        attributes={},
+        start_time_unix_nano=began,
+        time_unix_nano=now,
+        count=sum(counts),
+        sum=buckets.sum,
+        bucket_counts=counts,
+        explicit_bounds=buckets.bounds,
+        min=nobody_looked,
+        max=nobody_looked,
+    )
+    return Metric(
+        name=buckets.name,
+        description=buckets.description,
+        unit="s",
+        data=Histogram([point], AggregationTemporality.CUMULATIVE),
+    )

@@ -1,0 +1,28 @@
+"""Who sends traces and metrics: the same resource for both."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final
+
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+
+from batkol import __version__
+from batkol.telemetry import conventions as names
+
+_INSTANCE: Final = str(uuid.uuid4())
+"""For a process that no pod name tells apart."""
+
+
+def resource(pod: str) -> Resource:
+    """Say who sends this; OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME win."""
+    ours: dict[str, Any] = {
+        names.SERVICE_NAME: "batkol",
+        names.SERVICE_VERSION: __version__,
+        names.SERVICE_INSTANCE: pod or _INSTANCE,
+    }
+    if pod:
+        ours[names.POD_NAME] = pod
+    given: Mapping[str, Any] = OTELResourceDetector().detect().attributes
+    return Resource.create({**ours, **given})

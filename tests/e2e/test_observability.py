@@ -1,0 +1,210 @@
+"""What the dashboard, the alerts and the page about them name is what a running service exposes, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+import yaml  # type: ignore[import-untyped]  # has no types
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from batkol.simulators.caller import Caller
+from batkol.simulators.faults import Fault, Kind, Moment, Surface
+from batkol.simulators.speech_settings import DoubleSettings
+from batkol.simulators.voice import script
+from support.promql import named
+from support.traces import traced
+
+ROOT = Path(__file__).parents[2]
+RULES = ROOT / "observability/prometheus/batkol.rules.yaml"
+DASHBOARD = ROOT / "observability/grafana/batkol.json"
+PAGE, RUNBOOKS = ROOT / "docs/observability.md", ROOT / "docs/runbooks.md"
+OF_PROMETHEUS = {"instance", "job"}
+CALLER, CALLED = "+972541234567", "+97231234567"
+SPEECH = script([["שלום", "תודה", "בבקשה", "אני", "רוצה", "פגישה"]], tail_ms=1000)
+
+
+class Exposed(NamedTuple):
+    """What a service exposed after its calls: samples and families with their labels, and their types."""
+
+    samples: dict[str, set[str]]
+    families: dict[str, tuple[str, set[str]]]
+    values: dict[str, set[str]]  # of all labels
+    exemplars: list[tuple[str, str]]  # sample and trace
+    traces: set[str]
+    sids: list[str]
+
+
+@pytest.fixture(scope="module")
+def exposed(tmp_path_factory: pytest.TempPathFactory) -> Exposed:
+    """Of one service, for all tests."""
+    return asyncio.run(_calls(tmp_path_factory.mktemp("live")))
+
+
+async def _calls(live: Path) -> Exposed:
+    """Three calls: a good one, one whose stream dies, and one that no stream is opened for and no request answered."""
+    sids: list[str] = []
+    async with traced(live, double=DoubleSettings(final_latency_s=0.3)) as here:
+        up = here.up
+
+        async def talk(caller: Caller) -> None:
+            await caller.say(SPEECH.mulaw)
+            await up.heard.has_finals(caller.plan.call_sid, 1)
+
+        faults: tuple[list[Fault], ...] = (
+            [],
+            [Fault(kind=Kind.END, code="INTERNAL", when=Moment.AUDIO, seconds=1.0, streams=(1,))],
+            [
+                Fault(kind=Kind.END, code="PERMISSION_DENIED"),
+                Fault(kind=Kind.END, code="PERMISSION_DENIED", surface=Surface.UNARY),
+            ],
+        )
+        for each in faults:
+            for fault in each:
+                up.double.inject(fault)
+            report = await up.call(script=talk, caller=CALLER, called=CALLED)
+            sids.append(report.call_sid)
+        async with httpx.AsyncClient(base_url=up.internal) as http:
+            await http.post(f"{up.url}/twilio/voice", data={"CallSid": "CA" + "9" * 32})
+            page = (await http.get("/metrics")).text
+            accept = {"accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"}
+            rich = await http.get("/metrics", headers=accept)
+        assert rich.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    return _read(page, rich.text, {root.trace_id for root in here.collector.named("utterance")}, sids)
+
+
+def _read(page: str, rich: str, traces: set[str], sids: list[str]) -> Exposed:
+    samples: dict[str, set[str]] = {}
+    families: dict[str, tuple[str, set[str]]] = {}
+    values: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(page):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        _, own = families.setdefault(name, (family.type, set()))
+        for sample in family.samples:
+            labels = {label for label in sample.labels if not label.startswith("otel_scope_")}
+            samples.setdefault(sample.name, set()).update(labels)
+            own |= labels - {"le"}
+            for label, value in sample.labels.items():
+                values.setdefault(label, set()).add(value)
+    exemplars = [
+        (sample.name, sample.exemplar.labels["trace_id"])
+        for family in openmetrics(rich)  # type: ignore[no-untyped-call]  # has no types
+        for sample in family.samples
+        if sample.exemplar
+    ]
+    families.pop("target_info")  # of OpenTelemetry: the resource
+    return Exposed(samples, families, values, exemplars, traces, sids)
+
+
+def rules() -> list[dict[str, Any]]:
+    (group,) = yaml.safe_load(RULES.read_text())["groups"]
+    found: list[dict[str, Any]] = group["rules"]
+    return found
+
+
+def panels() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(DASHBOARD.read_text())["panels"]
+    return found
+
+
+def queries() -> Mapping[str, str]:
+    told = {
+        f"{panel['title']}: {target['refId']}": target["expr"]
+        for panel in panels()
+        for target in panel.get("targets", [])
+    }
+    return told | {rule["alert"]: rule["expr"] for rule in rules()}
+
+
+def test_every_query_names_what_a_service_exposes(exposed: Exposed) -> None:
+    assert len(queries()) > 40
+    for where, query in queries().items():
+        selected, grouped = named(query.replace("$__rate_interval", "5m"))
+        assert selected, where
+        known = set(OF_PROMETHEUS)
+        for metric, labels in selected:
+            assert metric in exposed.samples, f"{where} asks for {metric}"
+            assert labels <= exposed.samples[metric] | OF_PROMETHEUS, f"{where}: {metric} has no {labels}"
+            known |= exposed.samples[metric]
+        assert grouped <= known, f"{where} groups by {grouped - known}"
+
+
+def test_every_metric_is_on_the_dashboard_or_in_an_alert(exposed: Exposed) -> None:
+    asked = {
+        metric for query in queries().values() for metric, _ in named(query.replace("$__rate_interval", "5m")).selected
+    }
+    bare = {re.sub("_(bucket|count|sum)$", "", metric) for metric in asked}
+
+    assert set(exposed.families) - bare == set()
+
+
+def test_the_table_of_the_page_is_what_a_service_exposes(exposed: Exposed) -> None:
+    rows = re.findall(r"^\| `(batkol_\w+)` \| (\w+) \| (.*?) \|", PAGE.read_text(), re.MULTILINE)
+    told = {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+
+    assert told == exposed.families
+    assert len(rows) == len(told)
+
+
+def test_no_series_is_of_one_call(exposed: Exposed) -> None:
+    everything = " ".join(value for values in exposed.values.values() for value in values)
+    for private in (*exposed.sids, CALLER[1:], CALLED[1:], "שלום"):
+        assert private not in everything
+    assert not re.search(r"\b(CA|MZ)[0-9a-f]{32}\b", everything)
+    for label, values in exposed.values.items():
+        assert label == "le" or len(values) < 30, f"{label}: {values}"
+
+
+def test_failures_were_counted_where_they_belong(exposed: Exposed) -> None:
+    assert {"streaming", "single"} <= exposed.values["step"]
+    assert {"permission_denied", "internal", "signature", "stop"} <= exposed.values["reason"]
+
+
+def test_exemplars_name_the_traces_of_utterances(exposed: Exposed) -> None:
+    assert {name for name, _ in exposed.exemplars} == {
+        "batkol_final_latency_seconds_bucket",
+        "batkol_first_partial_latency_seconds_bucket",
+    }
+    assert {trace for _, trace in exposed.exemplars} <= exposed.traces
+
+
+def test_every_alert_says_what_it_means_and_has_a_runbook() -> None:
+    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", RUNBOOKS.read_text(), re.MULTILINE | re.DOTALL))
+    alerts = [rule["alert"] for rule in rules()]
+
+    assert list(sections) == alerts
+    for rule in rules():
+        name, annotations = rule["alert"], rule["annotations"]
+        assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
+        assert re.fullmatch(r"\d+[smh]", rule.get("for", "0s"))
+        assert rule["labels"]["severity"] in {"warning", "critical"}
+        assert annotations["summary"]
+        assert annotations["description"]
+        assert annotations["runbook_url"] == f"docs/runbooks.md#{name.lower()}"
+        for part in ("**What it means.**", "**Look at.**", "**Do.**"):
+            assert part in sections[name], f"{name} lacks {part}"
+
+
+def test_the_runbooks_name_panels_that_are_there() -> None:
+    titles = " ".join(panel["title"] for panel in panels())
+    for told in re.findall(r"(?<!\*)\*([^*\n]+)\*(?!\*)", RUNBOOKS.read_text()):
+        assert told in titles, told
+
+
+@pytest.mark.parametrize("query", ['sum(rate(a_b{x="}"}[5m])) by (le)', 'sum by (le) (rate(a_b{x=~"$y"}[5m]))'])
+def test_a_query_is_read_as_prometheus_reads_it(query: str) -> None:
+    assert named(query) == ([("a_b", frozenset({"x"}))], frozenset({"le"}))
+
+
+def test_what_is_no_metric_is_not_taken_for_one() -> None:
+    assert named("a and on (x) b > 0.9 * c_total or max by (y) (d)") == (
+        [("a", frozenset()), ("b", frozenset()), ("c_total", frozenset()), ("d", frozenset())],
+        frozenset({"x", "y"}),
+    )

@@ -1,0 +1,90 @@
+"""Metrics that go to a collector over OTLP/gRPC, and a collector that does not want them."""
+
+from __future__ import annotations
+
+import grpc
+import pytest
+from structlog.testing import capture_logs
+
+from batkol.errors import ConfigurationError
+from batkol.simulators.collector import Collector
+from batkol.telemetry.metrics import Metrics
+from support.traces import environment
+from support.waiting import until
+
+OFTEN = {"OTEL_METRIC_EXPORT_INTERVAL": "50", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
+
+
+async def test_a_collector_gets_the_instruments_and_the_histograms_of_the_media_path() -> None:
+    async with Collector() as collector:
+        with environment(OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint):
+            metrics = Metrics("pod-1")
+        metrics.finals.add(2, {"source": "final"})
+        metrics.written.record(0.004)
+        metrics.written.record(7.0)
+        await metrics.aclose()
+
+    (finals,) = collector.metrics["batkol.finals"].sum.data_points
+    (written,) = collector.metrics["batkol.audio.written"].histogram.data_points
+    assert finals.as_int == 2
+    assert (written.count, written.sum, sum(written.bucket_counts), written.bucket_counts[-1]) == (2, 7.004, 2, 1)
+    assert len(written.bucket_counts) == len(written.explicit_bounds) + 1
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "{}"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "{}", "OTEL_METRICS_EXPORTER": "none"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "{}", "OTEL_METRICS_EXPORTER": "prometheus"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "{}", "OTEL_SDK_DISABLED": "true"},
+    ],
+)
+async def test_nothing_is_sent_that_was_not_asked_for(variables: dict[str, str]) -> None:
+    async with Collector() as collector:
+        with environment(**{name: said.format(collector.endpoint) for name, said in variables.items()}):
+            metrics = Metrics()
+        metrics.finals.add(1, {"source": "final"})
+        await metrics.aclose()
+
+        assert collector.metrics == {}
+
+
+async def test_a_collector_that_refuses_is_said_once_and_so_is_its_return() -> None:
+    async with Collector() as collector:
+        collector.refuse = grpc.StatusCode.UNIMPLEMENTED
+        with capture_logs() as lines, environment(OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint, **OFTEN):
+            metrics = Metrics()
+            metrics.finals.add(1, {"source": "final"})
+            await until(lambda: lines)
+            collector.refuse = None
+            await until(lambda: len(lines) > 1)
+            await metrics.aclose()
+
+    assert [line["event"].partition(";")[0] for line in lines] == [
+        "[OTEL] the collector does not take metrics",
+        "[OTEL] the collector takes metrics again",
+    ]
+
+
+async def test_closing_does_not_wait_for_a_collector_that_never_answers() -> None:
+    async with Collector() as collector:
+        collector.delay_s = 600
+        with (
+            capture_logs(),
+            environment(OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint, OTEL_EXPORTER_OTLP_TIMEOUT="1"),
+        ):
+            metrics = Metrics()
+            metrics.finals.add(1, {"source": "final"})
+            await metrics.aclose()
+
+    assert collector.metrics == {}
+
+
+def test_an_exporter_that_is_not_there_is_refused_with_what_to_do() -> None:
+    with (
+        environment(OTEL_METRICS_EXPORTER="carrier-pigeon"),
+        pytest.raises(ConfigurationError, match="METRICS_EXPORTER"),
+    ):
+        Metrics()
