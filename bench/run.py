@@ -15,14 +15,16 @@ import asyncio
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import report
 from accounting import usage
 from cases import PEERS_PYTHON, Case, cases
-from findings import of_batkol, of_peer
-from load import Plan
+from double import StreamLog
+from findings import Heard, of_batkol, of_peer
+from load import Plan, Result
 from measured import Measured
 from parties import Double, Load, Server
 
@@ -57,7 +59,7 @@ async def measure(case: Case, *, seconds: float, folder: Path) -> Measured:
             await load.says("done")
         told = await server.report()
         last = usage(server.pid)
-    wall = closed.at - opened.at
+    wall, result, logs = closed.at - opened.at, load.result(), double.logs()
     measured = Measured(
         name=case.name,
         kind=case.kind,
@@ -71,15 +73,18 @@ async def measure(case: Case, *, seconds: float, folder: Path) -> Measured:
         load_share=sum(b.cpu_s - a.cpu_s for a, b in zip(others, others_after, strict=True)) / wall,
         changes=changes,
         written=written_after.since(written) if written and written_after else None,
+        heard=heard(case, result, told, logs),
     )
     measured.invalid = measured.load_share > OVERLOADED
-    result, logs = load.result(), double.logs()
     measured.late_ms, measured.duty = 1000 * result.late_s, result.duty
-    if case.kind == "batkol":
-        measured.heard = of_batkol(result, logs)
-    elif case.kind != "floor":
-        measured.heard = of_peer(result, told, logs)
     return measured
+
+
+def heard(case: Case, result: Result, told: Mapping[str, Any], logs: list[StreamLog]) -> Heard | None:
+    """What came out of the words that went in; the floor hears nothing."""
+    if case.kind == "floor":
+        return None
+    return of_batkol(result, logs) if case.kind == "batkol" else of_peer(result, told, logs)
 
 
 async def run(given: argparse.Namespace) -> int:

@@ -138,15 +138,11 @@ def gonogo(
         caller=caller,
         called=called,
     )
-    options = Options(
-        target=target,
-        live_dir=live_dir,
-        all_calls=all_calls,
-        limits=Limits(cadence_ms=_pair(cadence_ms), expect_words=expect_words),
-        deadline_s=deadline,
-        log_file=log_file,
+    limits = Limits(cadence_ms=_pair(cadence_ms), expect_words=expect_words)
+    asked = Options(
+        target=target, live_dir=live_dir, all_calls=all_calls, limits=limits, deadline_s=deadline, log_file=log_file
     )
-    _run(carry_out(options, _console(no_color=no_color)))
+    _run(carry_out(asked, _console(no_color=no_color)))
 
 
 @app.command()

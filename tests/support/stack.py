@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 
 import httpx
 
-from batkol.app import Service, running
+from batkol.app import running
 from batkol.calls.events import CallEnded, Event, FinalText, PartialText, RevisedText, UtteranceStarted
+from batkol.service import Service
 from batkol.settings import Settings
 from batkol.simulators.caller import CallPlan, CallReport, Script, place_call
 from batkol.simulators.speech_double import SpeechDouble

@@ -20,6 +20,7 @@ from batkol.errors import PeerError
 from batkol.flags.flags import Decision
 from batkol.live.tuning import Tuning
 from batkol.speech.utterances import LONGEST
+from batkol.telemetry.call_trace import CallTrace
 from batkol.telemetry.propagation import Caller
 from batkol.transcription import Transcription
 from batkol.twilio.messages import Connected, Dtmf, Inbound, MalformedMessage, Mark, Media, Start, Stop, parse
@@ -56,13 +57,7 @@ class Call:
         self._close_code = 1011
         self._ring = Ring(capacity=HELD)
         self.playout = Playout(identity.stream_sid)
-        self.trace = services.tracing.call(
-            identity,
-            since=self._since,
-            tuning=lambda: services.live.tuning,
-            model=lambda: services.recognizers.speech.config.model,
-            caller=caller,
-        )
+        self.trace = self._traced(caller)
         self.log = structlog.get_logger().bind(call_sid=identity.call_sid, **self.trace.ids)
         self.reporter = Reporter(
             identity,
@@ -85,6 +80,16 @@ class Call:
         )
         self._tuning = services.live.tuning
         self._ear = services.listener.open(self._ring, self._on_speech, _endpointing(self._tuning))
+
+    def _traced(self, caller: Caller | None) -> CallTrace:
+        services = self._services
+        return services.tracing.call(
+            self.identity,
+            since=self._since,
+            tuning=lambda: services.live.tuning,
+            model=lambda: services.recognizers.speech.config.model,
+            caller=caller,
+        )
 
     # -- media in ------------------------------------------------------------------------------------------------
 

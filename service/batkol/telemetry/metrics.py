@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from prometheus_client import CollectorRegistry, Metric, generate_latest
@@ -46,17 +46,13 @@ class Metrics:
         for each in buckets:
             self._registry.register(each)
         pushing = self._pushing = readers(buckets)
-        views = [
-            View(instrument_name="batkol.*.latency", aggregation=ExplicitBucketHistogramAggregation(_LATENCY_S)),
-            View(
-                instrument_name="batkol.audio.*",
-                instrument_type=Histogram,
-                aggregation=ExplicitBucketHistogramAggregation(_FAST_S),
-            ),
-            View(instrument_name="batkol.calls.duration", aggregation=ExplicitBucketHistogramAggregation(_CALL_S)),
-        ]
-        self._provider = MeterProvider([self._reader, *pushing], resource(pod), shutdown_on_exit=False, views=views)
-        meter = self._meter = self._provider.get_meter("batkol")
+        self._provider = MeterProvider([self._reader, *pushing], resource(pod), shutdown_on_exit=False, views=_views())
+        self._meter = self._provider.get_meter("batkol")
+        self._count_calls(self._meter)
+        self._count_streams(self._meter)
+        self._add_latencies(self._meter)
+
+    def _count_calls(self, meter: Meter) -> None:
         self.calls = meter.create_counter("batkol.calls.ended", unit="{call}", description="Calls, by how they ended.")
         self.refused = meter.create_counter(
             "batkol.calls.refused", unit="{call}", description="Calls turned away, by reason."
@@ -82,6 +78,13 @@ class Metrics:
         self.gap_ms = meter.create_counter(
             "batkol.audio_gaps", unit="ms", description="Silence put in for audio that never came."
         )
+        self.flags = meter.create_counter(
+            "batkol.flag_evaluations",
+            unit="{evaluation}",
+            description="Flag evaluations, by variant and reason.",
+        )
+
+    def _count_streams(self, meter: Meter) -> None:
         self.rotations = meter.create_counter(
             "batkol.streams.rotated", unit="{stream}", description="Streams to Google replaced by plan, by occasion."
         )
@@ -99,15 +102,8 @@ class Metrics:
         self.audio_dropped = meter.create_counter(
             "batkol.audio.dropped", unit="ms", description="Audio that a stalled recognizer did not take in time."
         )
-        self.flags = meter.create_counter(
-            "batkol.flag_evaluations",
-            unit="{evaluation}",
-            description="Flag evaluations, by variant and reason.",
-        )
-        self._add_latencies()
 
-    def _add_latencies(self) -> None:
-        meter = self._meter
+    def _add_latencies(self, meter: Meter) -> None:
         self.first_partial = meter.create_histogram(
             "batkol.first_partial.latency", unit="s", description="First sample of speech to first partial."
         )
@@ -174,3 +170,15 @@ class Metrics:
             await asyncio.to_thread(self.close)
         else:
             self.close()
+
+
+def _views() -> list[View]:
+    return [
+        View(instrument_name="batkol.*.latency", aggregation=ExplicitBucketHistogramAggregation(_LATENCY_S)),
+        View(
+            instrument_name="batkol.audio.*",
+            instrument_type=Histogram,
+            aggregation=ExplicitBucketHistogramAggregation(_FAST_S),
+        ),
+        View(instrument_name="batkol.calls.duration", aggregation=ExplicitBucketHistogramAggregation(_CALL_S)),
+    ]

@@ -1,0 +1,92 @@
+"""A running service, as its parts and what they say of themselves."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import msgspec
+
+from batkol import __version__
+from batkol.calls.bus import Bus
+from batkol.calls.drain import Drain
+from batkol.calls.listening import Listener
+from batkol.calls.registry import Calls
+from batkol.flags.flags import Flags
+from batkol.google.channels import Channels
+from batkol.health import Health
+from batkol.live.live import Live
+from batkol.recognition import Recognizers
+from batkol.settings import Settings
+from batkol.telemetry.metrics import Metrics
+from batkol.telemetry.process import process
+from batkol.telemetry.tracing import Tracing
+
+
+@dataclass(slots=True)
+class Service:
+    """A running service: the ports it is bound to, and what is inside."""
+
+    settings: Settings
+    calls: Calls
+    drain: Drain
+    bus: Bus
+    live: Live
+    flags: Flags
+    listener: Listener
+    recognizers: Recognizers
+    health: Health
+    metrics: Metrics
+    tracing: Tracing
+    port: int = 0
+    internal_port: int = 0
+    started_at: float = 0.0
+
+    @property
+    def channels(self) -> Channels:
+        """The connections to Google."""
+        return self.recognizers.speech.channels
+
+    def status(self) -> dict[str, Any]:
+        """What `GET /v1/status` answers."""
+        settings, live = self.settings, self.live
+        return {
+            "version": __version__,
+            "voice_agent": settings.voice_agent,
+            "pod": settings.pod_name,
+            "uptime_s": round(time.monotonic() - self.started_at, 1),
+            "draining": self.calls.draining,
+            "drain": self.drain.status(),
+            "active_calls": len(self.calls),
+            "max_calls": self.calls.limit,
+            "tuning": {
+                **msgspec.structs.asdict(live.tuning),
+                "applied_at": live.status().applied_at,
+            },
+            "live": msgspec.to_builtins(live.status()),
+            "flags": msgspec.to_builtins(self.flags.status()),
+            "recognizer": {
+                "endpoint": settings.gcp_stt_endpoint or "google",
+                "language": settings.gcp_stt_language,
+                "model": self.recognizers.speech.config.model,
+                "streams": self.channels.streams,
+                "requests": self.channels.requests,
+                "limit": self.channels.limit,
+                "connections": self.channels.connections,
+                "health": self.health.status(),
+            },
+            "process": process(),
+            "vad": asdict(self.listener.status()),
+            "event_loop": {"lag_ms_max_60s": round(self.calls.loop_lag() * 1000)},
+            "subscribers": self.bus.subscribers,
+            "events": {"partials_dropped": self.bus.dropped, "subscribers_let_go": self.bus.let_go},
+        }
+
+    def why_not_ready(self) -> str | None:
+        """The reason why this pod should get no new call, or None."""
+        return "draining" if self.calls.draining else self.health.why_not_ready()
+
+    async def leave(self) -> None:
+        """Drain: no new call, the live ones to their end or the time limit, each last utterance delivered."""
+        await self.drain.run()

@@ -1,0 +1,71 @@
+"""The two surfaces of a service: what Twilio reaches, and what only the cluster reaches."""
+
+from __future__ import annotations
+
+import secrets
+
+from fastapi import FastAPI
+from starlette.routing import WebSocketRoute
+
+from batkol import __version__, gauges
+from batkol.calls.services import Services
+from batkol.service import Service
+from batkol.twilio.twiml import stream_url
+from batkol.web import internal as ops
+from batkol.web import voice
+from batkol.web.media import Gate, MediaSocket
+from batkol.web.probes import exposition, probes
+
+
+def public(service: Service) -> FastAPI:
+    """What Twilio reaches."""
+    settings, metrics, calls = service.settings, service.metrics, service.calls
+    signed = settings.twilio_auth_token if settings.twilio_validate_signatures else ()
+    keys = settings.twilio_auth_token or (secrets.token_urlsafe(32),)
+    base = settings.public_base_url
+    webhooks = voice.VoiceSettings(
+        public_base_url=base,
+        auth_tokens=signed,
+        token_keys=keys,
+        token_ttl_s=settings.stream_token_ttl_s,
+        agent=settings.voice_agent,
+        language=settings.gcp_stt_language,
+        overflow_url=settings.overflow_url,
+    )
+    services = Services(
+        bus=service.bus,
+        recognizers=service.recognizers,
+        flags=service.flags,
+        live=service.live,
+        listener=service.listener,
+        metrics=metrics,
+        language=settings.gcp_stt_language,
+        pod=settings.pod_name,
+        log_transcripts=settings.log_transcripts,
+        tracing=service.tracing,
+    )
+    gate = Gate(url=stream_url(base) if base else "", auth_tokens=signed, token_keys=keys)
+    app = FastAPI(title="Batkol, public", version=__version__, openapi_url=None)
+    app.include_router(probes(service.why_not_ready, service.health.degraded))
+    app.include_router(voice.routes(webhooks, calls, metrics))
+    media = MediaSocket(gate=gate, calls=calls, services=services)
+    app.router.routes.append(WebSocketRoute("/twilio/media", endpoint=media))
+    service.tracing.instrument(app)
+    return app
+
+
+def internal(service: Service) -> FastAPI:
+    """What only the cluster reaches."""
+    calls, metrics = service.calls, service.metrics
+    gauges.expose(
+        metrics, calls=calls, drain=service.drain, bus=service.bus, live=service.live, tracing=service.tracing
+    )
+    service.health.expose(metrics, service.channels)
+    app = FastAPI(title="Batkol, internal", version=__version__)
+    app.include_router(probes(service.why_not_ready, service.health.degraded))
+    app.include_router(exposition(metrics))
+    token = service.settings.api_token
+    app.include_router(
+        ops.routes(calls=calls, bus=service.bus, status=service.status, drain=service.drain.run, api_token=token)
+    )
+    return app
