@@ -22,6 +22,7 @@ class Case:
     kind: str
     calls: int
     command: tuple[str, ...]
+    traced: bool = False  # spans and metrics go to a collector, all of them
 
     @property
     def slug(self) -> str:
@@ -37,7 +38,9 @@ def cases(calls: list[int]) -> list[Case]:
     middle = sorted(calls)[len(calls) // 2]
     found = [Case("floor", "floor", count, floor) for count in calls]
     found.append(Case("floor asyncio", "floor", middle, (*floor, "--loop", "asyncio")))
-    found += [Case("batkol", "batkol", count, (python, "-m", "batkol", "serve")) for count in calls]
+    serve = (python, "-m", "batkol", "serve")
+    found += [Case("batkol", "batkol", count, serve, traced=True) for count in calls]
+    found.append(Case("batkol untraced", "batkol", middle, serve))
     found += [Case("naive", "naive", count, naive) for count in NAIVE_CALLS]
     if PEERS_PYTHON.exists():
         found += [Case("pipecat+silero", "pipecat", count, pipecat) for count in PIPECAT_CALLS]

@@ -116,15 +116,29 @@ class Double(Party):
         return msgspec.json.decode(self._out.read_bytes(), type=list[StreamLog])
 
 
+class Sink(Party):
+    """An OTLP receiver that reads nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__("sink", folder)
+        self._port = free_port()
+        self.endpoint = f"http://127.0.0.1:{self._port}"
+
+    async def start(self) -> None:
+        self.spawn([sys.executable, str(HERE / "sink.py"), "--port", str(self._port)], dict(os.environ))
+        await self.listening(self._port)
+
+
 class Server(Party):
     """The server under test, alone on its core."""
 
     core: int | None = SERVER_CORE
 
-    def __init__(self, case: Case, endpoint: str, folder: Path) -> None:
+    def __init__(self, case: Case, endpoint: str, folder: Path, sink: str = "") -> None:
         super().__init__("server", folder)
         self._case = case
         self._endpoint = endpoint
+        self._sink = sink
         self._live = folder / "live"
         self._port = free_port()
         self.internal_port = free_port()
@@ -133,13 +147,14 @@ class Server(Party):
 
     async def start(self) -> None:
         command = [part.format(port=self._port, endpoint=self._endpoint) for part in self._case.command]
-        passed = ("PATH", "HOME", "LANG", "OTEL_")  # tracing on: OTEL_EXPORTER_OTLP_ENDPOINT
-        environment = {name: value for name, value in os.environ.items() if name.startswith(passed)}
+        environment = {name: value for name, value in os.environ.items() if name.startswith(("PATH", "HOME", "LANG"))}
         if "BENCH_SERVICE" in os.environ:
             environment["PYTHONPATH"] = os.environ["BENCH_SERVICE"]
         if self._case.kind == "batkol":
             shutil.copytree(_LIVE, self._live, dirs_exist_ok=True)
             environment |= self._settings()
+        if self._case.traced:
+            environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = self._sink
         self.spawn(command, environment)
         await self.listening(self._port)
         await asyncio.sleep(1)

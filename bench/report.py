@@ -15,6 +15,7 @@ REFERENCE_FLOOR_MS: Final = 1.2
 """The floor, in ms of CPU per call-second, of the machine on which the limits in absolute figures were set."""
 LIMIT_MS: Final = 4.0
 MOST_FLOORS: Final = LIMIT_MS / REFERENCE_FLOOR_MS
+TRACING_MS: Final = 0.4
 OF_NAIVE: Final = 1 / 2
 OF_PIPECAT: Final = 1 / 8
 
@@ -73,10 +74,10 @@ class Check:
     decides: bool
 
 
-def print_verdict(measured: Sequence[Measured]) -> int:
+def print_verdict(measured: Sequence[Measured], tracing_ms: float | None) -> int:
     """Print the limits; return 1 if one of those that do not depend on the machine is missed."""
-    checks = [check for one in measured if one.kind == "batkol" for check in _checks(one, measured)]
-    checks += _memory(measured)
+    checks = [check for one in measured if one.name == "batkol" for check in _checks(one, measured)]
+    checks += _memory(measured) + _tracing(measured, tracing_ms)
     _table(
         "Verdict",
         "|what|measured|limit|",
@@ -149,7 +150,7 @@ def _at_most(one: Measured, what: str, figure_ms: float, limit_ms: float) -> Che
 
 
 def _memory(measured: Sequence[Measured]) -> list[Check]:
-    mine = sorted((one for one in measured if one.kind == "batkol"), key=lambda one: one.calls)
+    mine = sorted((one for one in measured if one.name == "batkol"), key=lambda one: one.calls)
     if len(mine) < 2:
         return []
     few, many = mine[0], mine[-1]
@@ -157,6 +158,21 @@ def _memory(measured: Sequence[Measured]) -> list[Check]:
     return [
         Check(f"batkol: memory per call ({few.calls}→{many.calls})", f"{slope:.2f} MB", "0.5 MB", slope <= 0.5, False)
     ]
+
+
+def _tracing(measured: Sequence[Measured], alone_ms: float | None) -> list[Check]:
+    """What traces and metrics sent to a collector cost: alone, precisely, and as two whole services differ."""
+    checks = []
+    if alone_ms is not None:
+        figure = f"{alone_ms:.2f} ms"
+        checks.append(Check("tracing alone, CPU per call-second", figure, "0.40 ms", alone_ms <= TRACING_MS, True))
+    without = next((one for one in measured if one.name == "batkol untraced"), None)
+    if without is not None and (traced := _beside(without, "batkol", measured)) is not None:
+        more = traced.ms_per_call_second - without.ms_per_call_second
+        what = f"batkol × {without.calls}: with a collector and without"
+        figure = f"{traced.ms_per_call_second:.2f} and {without.ms_per_call_second:.2f} ms"
+        checks.append(Check(what, figure, "0.40 ms apart", more <= TRACING_MS, False))
+    return checks
 
 
 def _beside(one: Measured, name: str, measured: Sequence[Measured]) -> Measured | None:

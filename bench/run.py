@@ -20,22 +20,24 @@ from pathlib import Path
 from typing import Any, Final
 
 import report
+import tracing_cost
 from accounting import usage
 from cases import PEERS_PYTHON, Case, cases
 from double import StreamLog
 from findings import Heard, of_batkol, of_peer
 from load import Plan, Result
 from measured import Measured
-from parties import Double, Load, Server
+from parties import Double, Load, Server, Sink
 
 LOAD_CORE: Final = 1
+TRACED_CALLS, TRACED_S, TRACED_ROUNDS = 50, 15.0, 3
 OVERLOADED: Final = 0.70
 """Share of its core beyond which the load is no longer trusted to be on time: the run is invalid."""
 
 
-async def measure(case: Case, *, seconds: float, folder: Path) -> Measured:
-    """Run one case from nothing to nothing."""
-    async with Double(folder) as double, Server(case, double.endpoint, folder) as server:
+async def measure(case: Case, *, seconds: float, folder: Path, sink: str) -> Measured:
+    """Run one case from nothing to nothing; its traces, if any, go to `sink`."""
+    async with Double(folder) as double, Server(case, double.endpoint, folder, sink) as server:
         before = usage(server.pid)
         plan = Plan(
             base_url=server.url,
@@ -93,19 +95,22 @@ async def run(given: argparse.Namespace) -> int:
     wanted = set(given.only.split(",")) if given.only else None
     chosen = [case for case in cases(calls) if wanted is None or case.kind in wanted]
     report.print_heading(given.seconds)
-    measured = []
+    measured, tracing = [], None
     with tempfile.TemporaryDirectory(prefix="batkol-bench-") as temporary:
         root = Path(given.keep or temporary)
-        for case in chosen:
-            folder = root / case.slug
-            folder.mkdir(parents=True, exist_ok=True)
-            one = await measure(case, seconds=given.seconds, folder=folder)
-            report.print_progress(one)
-            measured.append(one)
+        async with Sink(root) as sink:
+            for case in chosen:
+                folder = root / case.slug
+                folder.mkdir(parents=True, exist_ok=True)
+                one = await measure(case, seconds=given.seconds, folder=folder, sink=sink.endpoint)
+                report.print_progress(one)
+                measured.append(one)
+        if any(case.traced for case in chosen):
+            tracing = await tracing_cost.difference(TRACED_CALLS, TRACED_S, TRACED_ROUNDS)
     if not PEERS_PYTHON.exists() and (wanted is None or "pipecat" in wanted):
         print("pipecat+silero was not measured: `make bench-peers` installs it in a venv of its own (.venv-peers)")
     report.print_tables(measured)
-    return report.print_verdict(measured)
+    return report.print_verdict(measured, tracing)
 
 
 def main() -> None:

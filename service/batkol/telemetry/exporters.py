@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 from typing import Any, Final, Literal
 
 from batkol.errors import ConfigurationError
+from batkol.telemetry.encoding import SpanExporter
 
 Signal = Literal["traces", "metrics"]
 
@@ -51,4 +52,6 @@ def _exporter(signal: Signal, name: str) -> Any:
             "OTEL_EXPORTER_OTLP_PROTOCOL=grpc, or install opentelemetry-exporter-otlp-proto-http for http/protobuf; "
             f"OTEL_{signal.upper()}_EXPORTER=none goes without"
         )
+    if (signal, entry) == ("traces", _PROTOCOLS["grpc"]):
+        return SpanExporter()
     return found.load()()

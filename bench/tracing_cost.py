@@ -1,0 +1,133 @@
+"""What tracing costs by itself: the traces of many calls, at the pace of real ones, into a collector on the other core.
+
+  bench/tracing_cost.py                       50 calls for 15 s, traced and not, each in a process of its own
+
+The calls do nothing but tell their traces what happens: the same utterances, partials and evaluations as in the load
+of `bench/run.py`, at the same times, through the real exporter. What the process takes beyond one whose
+calls are not traced is the cost of tracing, the exporter's thread and gRPC's included. Whole services, traced and not,
+stand beside each other in `bench/run.py`; their difference is smaller than what one run differs from the next.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from batkol.calls.identity import Identity
+from batkol.flags.flags import Decision, DecisionSource
+from batkol.live.tuning import Tuning
+from batkol.speech.utterance import Mode, Source, Utterance
+from batkol.telemetry.call_trace import CallTrace
+from batkol.telemetry.tracing import Tracing, TracingSettings
+from parties import SERVER_CORE, Sink
+
+PERIOD_S: Final = 3.4
+"""From one utterance to the next."""
+SPEECH_S: Final = 2.3
+PARTIAL_S: Final = 0.2
+WORDS: Final = "אני רוצה לקבוע תור לרופא ביום ראשון"
+_DECISION: Final = Decision(enabled=True, variant="on", reason="STATIC", source=DecisionSource.FLAG)
+
+
+async def one_call(tracing: Tracing, number: int, seconds: float) -> None:
+    """Tell the traces of a call what happens in it, as it happens."""
+    loop = asyncio.get_running_loop()
+    sid = f"CA{number:032x}"
+    identity = Identity(call_sid=sid, stream_sid=f"MZ{number:032x}", account_sid="AC0", agent="bench")
+    tuning, begun = Tuning(), loop.time()
+
+    def since(sample: int) -> float:
+        return loop.time() - begun - sample / 8000
+
+    trace = tracing.call(identity, since=since, tuning=lambda: tuning, model=lambda: "default")
+    await asyncio.sleep(PERIOD_S * (number % 17) / 17)
+    index = 0
+    while loop.time() - begun < seconds:
+        await _utterance(trace, index, round(8000 * (loop.time() - begun)))
+        index += 1
+        await asyncio.sleep(PERIOD_S - SPEECH_S)
+    trace.close(reason="hangup", close_code=1000, gap_ms=0)
+
+
+async def _utterance(trace: CallTrace, index: int, at: int) -> None:
+    spoken = Utterance(index=index, begin=at, speech_at=at, mode=Mode.STREAMING)
+    trace.decided(_DECISION)
+    trace.utterance_started(spoken, _DECISION)
+    for number in range(round(SPEECH_S / PARTIAL_S)):
+        await asyncio.sleep(PARTIAL_S)
+        spoken.interim_end = at + round(8000 * PARTIAL_S * (number + 1))
+        trace.partial(spoken, WORDS[: 3 * number + 3], 0.9)
+    spoken.end = spoken.interim_end
+    spoken.source = Source.INTERIM
+    trace.speech_ended(spoken)
+    trace.final(spoken, WORDS)
+
+
+async def loaded(calls: int, seconds: float) -> dict[str, Any]:
+    """Trace that many calls, or not, as the environment says; return the CPU it took, in seconds."""
+    tracing = Tracing.start(TracingSettings(google="speech.googleapis.com:443"))
+    before = time.process_time()
+    async with asyncio.TaskGroup() as group:
+        for number in range(calls):
+            group.create_task(one_call(tracing, number, seconds))
+    took = time.process_time() - before
+    dropped = tracing.dropped
+    await tracing.close()
+    return {"cpu_s": took, "dropped": dropped, "enabled": tracing.enabled}
+
+
+def measured(calls: int, seconds: float, endpoint: str | None) -> dict[str, Any]:
+    """Run `loaded` in a process of its own, on the server's core."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    if endpoint:
+        environment |= {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_METRICS_EXPORTER": "none"}
+    command = [sys.executable, __file__, "--inside", "--calls", str(calls), "--seconds", str(seconds)]
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {SERVER_CORE})
+    try:
+        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    finally:
+        os.sched_setaffinity(0, mine)
+    told: dict[str, Any] = json.loads(done.stdout)
+    if told["enabled"] is not bool(endpoint) or told["dropped"]:
+        raise SystemExit(f"the run is worth nothing: {told}")
+    return told
+
+
+async def difference(calls: int, seconds: float, rounds: int) -> float:
+    """Return what tracing costs, in ms of CPU per call-second: the median of `rounds`."""
+    found: list[float] = []
+    with tempfile.TemporaryDirectory(prefix="batkol-bench-") as folder:
+        async with Sink(Path(folder)) as sink:
+            for _ in range(rounds):
+                off = await asyncio.to_thread(measured, calls, seconds, None)
+                on = await asyncio.to_thread(measured, calls, seconds, sink.endpoint)
+                found.append(1000 * (on["cpu_s"] - off["cpu_s"]) / calls / seconds)
+    return statistics.median(found)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=50)
+    parser.add_argument("--seconds", type=float, default=15.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.inside:
+        print(json.dumps(asyncio.run(loaded(given.calls, given.seconds))))
+        return
+    cost = asyncio.run(difference(given.calls, given.seconds, given.rounds))
+    print(f"tracing alone, sampled at 100 %: {cost:.3f} ms CPU per call-second at {given.calls} calls")
+
+
+if __name__ == "__main__":
+    main()
