@@ -97,6 +97,22 @@ class Subscription:
     ) -> None:
         self.close()
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more will come; what waits may still be taken."""
+        return self._closed
+
+    def wake(self) -> None:
+        """Let whoever waits in `some` go on, with nothing."""
+        self._more.set()
+
+    async def some(self) -> list[Event]:
+        """Wait, and take everything there is; nothing, if it was woken or closed. Cancelling it loses none."""
+        if not self._events and not self._closed:
+            self._more.clear()
+            await self._more.wait()
+        return self.waiting()
+
     def waiting(self) -> list[Event]:
         """Take everything that waits, in order."""
         events = list(self._events.values())

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 import structlog
 from fastapi import APIRouter, Depends, Header, HTTPException, Response
 from fastapi.responses import StreamingResponse
-from starlette.types import Send
 
-from batkol.calls.bus import Bus, Subscription
+from batkol.calls.bus import Bus
 from batkol.calls.call import Call
-from batkol.calls.events import CallEnded, Event, encode
 from batkol.calls.registry import Calls
-
-KEEPALIVE_S: Final = 15.0
-"""A comment goes out on a silent event stream this often, so that proxies leave it open."""
-
-LINGER_S: Final = 3.0
-"""What a reader has, once nothing more comes for it, to take what waits; one that takes nothing is cut off then."""
+from batkol.web.event_stream import EventStream
 
 Status = Callable[[], dict[str, Any]]
 
@@ -64,11 +56,11 @@ def routes(
 
     @router.get("/calls/{call_sid}/events")
     async def follow_call(call_sid: str) -> StreamingResponse:
-        return _EventStream(bus, _live(calls, call_sid))
+        return EventStream(bus, _live(calls, call_sid))
 
     @router.get("/events")
     async def follow_all() -> StreamingResponse:
-        return _EventStream(bus, None)
+        return EventStream(bus, None)
 
     @router.post("/drain")
     async def empty() -> Response:
@@ -106,54 +98,6 @@ def _summary(call: Call) -> dict[str, Any]:
         "reconnects": figures.reconnects,
         "audio_dropped_ms": figures.audio_dropped_ms,
     }
-
-
-class _EventStream(StreamingResponse):
-    """Events as they happen. A reader that has stopped reading holds a task and its queue for `LINGER_S` at most."""
-
-    def __init__(self, bus: Bus, call: Call | None) -> None:
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__((), media_type="text/event-stream", headers=headers)
-        self._bus = bus
-        self._call = call
-
-    async def stream_response(self, send: Send) -> None:
-        sid = self._call.identity.call_sid if self._call is not None else None
-        loop = asyncio.get_running_loop()
-        with self._bus.subscribe(sid) as subscription:
-            self.body_iterator = _server_sent(subscription, self._call)
-            try:
-                async with asyncio.timeout(None) as patience:
-                    subscription.on_close = lambda: patience.reschedule(loop.time() + LINGER_S)
-                    await super().stream_response(send)
-            except TimeoutError:
-                log.warning("[API] a subscriber takes nothing; its connection is closed", dropped=subscription.dropped)
-            finally:
-                subscription.on_close = None
-
-
-async def _server_sent(subscription: Subscription, call: Call | None) -> AsyncIterator[bytes]:
-    """Write events as server-sent events (WHATWG HTML, 9.2) until the call ends or nothing more comes."""
-    sid = call.identity.call_sid if call is not None else None
-    over = call is not None and call.reporter.ended
-    yield b": listening\n\n"
-    while not over:
-        try:
-            async with asyncio.timeout(KEEPALIVE_S):
-                event = await anext(subscription)
-        except TimeoutError:
-            yield b": still here\n\n"
-            continue
-        except StopAsyncIteration:
-            return
-        events = (event, *subscription.waiting())  # in one piece: a busy reader costs one write, not fifty
-        yield b"".join(map(_message, events))
-        over = any(isinstance(e, CallEnded) and e.call_sid == sid for e in events)
-
-
-def _message(event: Event) -> bytes:
-    kind = str(event.__struct_config__.tag).encode()
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, kind, encode(event))
 
 
 def _json(value: object) -> Response:

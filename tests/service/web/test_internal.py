@@ -18,7 +18,7 @@ from batkol.calls.registry import Calls
 from batkol.calls.services import Services
 from batkol.flags.flags import Decision, DecisionSource
 from batkol.speech.utterance import Mode, Source, State, Utterance
-from batkol.web import internal
+from batkol.web import event_stream, internal
 from batkol.web.server import listening
 from support.calls import new_call, services
 from support.waiting import until
@@ -209,7 +209,7 @@ async def test_all_calls_events_are_streamed_beyond_the_end_of_any() -> None:
 
 
 async def test_a_silent_stream_is_kept_open_by_comments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(internal, "KEEPALIVE_S", 0.02)
+    monkeypatch.setattr(event_stream, "KEEPALIVE_S", 0.02)
     async with inside() as house:
         call = house.admitted()
         async with house.following("/v1/events") as events:
@@ -238,6 +238,8 @@ async def test_a_reader_who_leaves_before_the_first_byte_is_forgotten() -> None:
             writer.transport.abort()
         await asyncio.sleep(0.05)
         await until(lambda: house.services.bus.subscribers == 0)
+        async with house.following("/v1/events"):
+            assert house.services.bus.subscribers == 1, "the one who stays, and none of those who left"
 
 
 async def test_following_a_call_that_has_just_ended_ends_too() -> None:
@@ -303,7 +305,7 @@ async def test_a_reader_that_takes_nothing_is_let_go_and_cut_off_with_bounded_me
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its socket fills, uvicorn stops writing, its queue fills: partials go first, then it goes."""
-    monkeypatch.setattr(internal, "LINGER_S", 0.1)
+    monkeypatch.setattr(event_stream, "LINGER_S", 0.1)
     async with inside() as house:
         bus = house.services.bus
         call = house.admitted()

@@ -1,0 +1,97 @@
+"""Server-sent events (WHATWG HTML, 9.2): what happens in one call or in all of them, as it happens.
+
+Five partials a second of every call go this way, so an event costs one wake-up and one write: no generator in
+between and no time-out armed for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+from fastapi.responses import StreamingResponse
+from starlette.types import Send
+
+from batkol.calls.bus import Bus, Subscription
+from batkol.calls.call import Call
+from batkol.calls.events import CallEnded, Event, encode
+
+KEEPALIVE_S: Final = 15.0
+"""A comment goes out on a silent stream this often, so that proxies leave it open."""
+
+LINGER_S: Final = 3.0
+"""What a reader has, once nothing more comes for it, to take what waits; one that takes nothing is cut off then."""
+
+log = structlog.get_logger()
+
+
+class EventStream(StreamingResponse):
+    """A reader that has stopped reading holds a task and its queue for `LINGER_S` at most."""
+
+    def __init__(self, bus: Bus, call: Call | None) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__((), media_type="text/event-stream", headers=headers)
+        self._bus = bus
+        self._call = call
+
+    async def stream_response(self, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        with self._bus.subscribe(self._call.identity.call_sid if self._call else None) as subscription:
+            try:
+                async with asyncio.timeout(None) as patience:
+                    subscription.on_close = lambda: patience.reschedule(loop.time() + LINGER_S)
+                    await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                    await _tell(send, subscription, self._call)
+            except TimeoutError:
+                log.warning("[API] a subscriber takes nothing; its connection is closed", dropped=subscription.dropped)
+            finally:
+                subscription.on_close = None
+
+
+async def _tell(send: Send, subscription: Subscription, call: Call | None) -> None:
+    """Write events until the call ends or nothing more comes."""
+    alive = _Alive(subscription)
+    try:
+        await _write(send, b": listening\n\n")
+        over = call is not None and call.reporter.ended
+        while not over:
+            if events := await subscription.some():  # in one piece: a busy reader costs one write, not fifty
+                await _write(send, b"".join(map(_message, events)))
+                over = call is not None and any(_ends(event, call) for event in events)
+            elif subscription.closed:
+                break
+            else:
+                await _write(send, b": still here\n\n")
+    finally:
+        alive.cancel()
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class _Alive:
+    """Wakes whoever waits for events, every `KEEPALIVE_S`."""
+
+    def __init__(self, subscription: Subscription) -> None:
+        self._subscription = subscription
+        self._loop = asyncio.get_running_loop()
+        self._next = self._loop.call_later(KEEPALIVE_S, self._wake)
+
+    def cancel(self) -> None:
+        self._next.cancel()
+
+    def _wake(self) -> None:
+        self._next = self._loop.call_later(KEEPALIVE_S, self._wake)
+        self._subscription.wake()
+
+
+async def _write(send: Send, body: bytes) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+def _ends(event: Event, call: Call) -> bool:
+    return isinstance(event, CallEnded) and event.call_sid == call.identity.call_sid
+
+
+def _message(event: Event) -> bytes:
+    kind = str(event.__struct_config__.tag).encode()
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, kind, encode(event))
