@@ -9,19 +9,18 @@ differs in nothing but where it connects. Runs in a virtual environment of its o
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import base64
 import contextlib
 import json
 from collections.abc import AsyncIterable, AsyncIterator
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import grpc
 import numpy as np
 import uvicorn
-from fastapi import FastAPI, Response, WebSocket, WebSocketDisconnect
+from fastapi import WebSocket, WebSocketDisconnect
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.speech_v1.services.speech.transports import SpeechGrpcAsyncIOTransport as TransportV1
 from google.cloud.speech_v2.services.speech.transports import SpeechGrpcAsyncIOTransport as TransportV2
@@ -31,25 +30,31 @@ from livekit.agents.voice.agent_session import SessionConnectOptions
 from livekit.agents.voice.audio_recognition import _STTPipeline
 from livekit.plugins.google import stt
 
+from twilio_side import Heard, app, arguments
+
 TOLERATED = SessionConnectOptions().max_unrecoverable_errors
 
 
-@dataclass(slots=True)
-class Heard:
-    """What came back for one call."""
+class Deaths:
+    """The call's streams that died of an error which the plugin does not bear."""
 
-    finals: list[str] = field(default_factory=list)
-    partials: int = 0
-    deaths: int = 0
-    in_a_row: int = 0
+    def __init__(self, heard: Heard) -> None:
+        self._heard = heard
+        self._all = 0
+        self._in_a_row = 0
 
     @property
-    def note(self) -> str:
-        """What became of streams that died of an error which the plugin does not bear."""
-        if not self.deaths:
-            return ""
-        then = "made anew each time" if self.in_a_row <= TOLERATED else "the session then gave up"
-        return f"the plugin's stream died {self.deaths} ×, {then}"
+    def too_many(self) -> bool:
+        return self._in_a_row > TOLERATED
+
+    def add(self) -> None:
+        self._all += 1
+        self._in_a_row += 1
+        then = "the session then gave up" if self.too_many else "made anew each time"
+        self._heard.note = f"the plugin's stream died {self._all} ×, {then}"
+
+    def forgive(self) -> None:
+        self._in_a_row = 0
 
 
 def _table() -> np.ndarray[Any, np.dtype[np.int16]]:
@@ -83,14 +88,13 @@ class Google(stt.STT):
         return stt.SpeechAsyncClientV1(transport=TransportV1(host=self._endpoint, channel=channel))
 
 
-def listen(google: Google, heard: Heard) -> _STTPipeline:
+def listen(google: Google, deaths: Deaths) -> _STTPipeline:
     """Return the pipeline that feeds it, as `Agent.default.stt_node` does."""
 
     @google.on("error")
     def on_error(error: STTError) -> None:
         if not error.recoverable:
-            heard.deaths += 1
-            heard.in_a_row += 1
+            deaths.add()
 
     async def node(audio: AsyncIterable[rtc.AudioFrame], _settings: Any) -> AsyncIterator[SpeechEvent]:
         async with google.stream() as stream:
@@ -107,78 +111,51 @@ def listen(google: Google, heard: Heard) -> _STTPipeline:
                 forwarding.cancel()
                 await asyncio.wait([forwarding])
 
-    return _STTPipeline(node, is_closing=lambda: heard.in_a_row > TOLERATED)
+    return _STTPipeline(node, is_closing=lambda: deaths.too_many)
 
 
-async def keep(pipeline: _STTPipeline, heard: Heard) -> None:
+async def keep(pipeline: _STTPipeline, heard: Heard, deaths: Deaths) -> None:
     """Write down what comes out, to the end."""
     async for event in pipeline.event_ch:
         text = event.alternatives[0].text if event.alternatives else ""
         if event.type == SpeechEventType.FINAL_TRANSCRIPT and text:
             heard.finals.append(text)
-            heard.in_a_row = 0
+            deaths.forgive()
         elif event.type == SpeechEventType.INTERIM_TRANSCRIPT:
             heard.partials += 1
 
 
-async def converse(socket: WebSocket, google: Google, calls: dict[str, Heard]) -> None:
+async def converse(socket: WebSocket, calls: dict[str, Heard], *, endpoint: str, model: str) -> None:
     """Run one call to its end."""
+    google = Google(endpoint, model)
     await socket.accept()
     await socket.receive_text()  # connected
     start = json.loads(await socket.receive_text())["start"]
     heard = calls.setdefault(start["callSid"], Heard())
-    pipeline = listen(google, heard)
-    keeping = asyncio.create_task(keep(pipeline, heard))
+    deaths = Deaths(heard)
+    pipeline = listen(google, deaths)
+    keeping = asyncio.create_task(keep(pipeline, heard, deaths))
     try:
         with contextlib.suppress(WebSocketDisconnect):
             while (message := json.loads(await socket.receive_text()))["event"] != "stop":
                 if message["event"] == "media" and not pipeline.audio_ch.closed:
-                    pcm = TABLE[np.frombuffer(base64.b64decode(message["media"]["payload"]), np.uint8)]
-                    frame = rtc.AudioFrame(
-                        pcm.tobytes(), sample_rate=8000, num_channels=1, samples_per_channel=len(pcm)
-                    )
-                    pipeline.audio_ch.send_nowait(frame)
+                    pipeline.audio_ch.send_nowait(decoded(message["media"]["payload"]))
     finally:
         await pipeline.aclose()
         keeping.cancel()
         await google.aclose()
 
 
-def app(port: int, endpoint: str, model: str) -> FastAPI:
-    """One webhook, the stream, and a report of what was heard."""
-    api = FastAPI()
-    calls: dict[str, Heard] = {}
-    twiml = f'<Response><Connect><Stream url="ws://127.0.0.1:{port}/twilio/media"/></Connect></Response>'
-
-    @api.post("/twilio/voice")
-    async def voice() -> Response:
-        return Response(twiml, media_type="text/xml")
-
-    @api.get("/report")
-    async def report() -> dict[str, Any]:
-        return {
-            sid: {"finals": heard.finals, "partials": heard.partials, "note": heard.note}
-            for sid, heard in calls.items()
-        }
-
-    @api.websocket("/twilio/media")
-    async def media(socket: WebSocket) -> None:
-        await converse(socket, Google(endpoint, model), calls)
-
-    return api
-
-
 def main() -> None:
     """Serve with uvicorn's defaults."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--endpoint", required=True, help="host:port of the recognizer")
+    parser = arguments(__doc__)
     parser.add_argument("--model", default="latest_long")
     parser.add_argument("--reconnect-after-s", type=float, help="in place of its 240 s, where limits are scaled down")
     given = parser.parse_args()
     if given.reconnect_after_s:
         vars(stt)["_max_session_duration"] = given.reconnect_after_s
-    uvicorn.run(app(given.port, given.endpoint, given.model), host="127.0.0.1", port=given.port, access_log=False)
+    api = app(given.port, partial(converse, endpoint=given.endpoint, model=given.model))
+    uvicorn.run(api, host="127.0.0.1", port=given.port, access_log=False)
 
 
 if __name__ == "__main__":

@@ -7,33 +7,24 @@ it less than delivering them would.
 
 from __future__ import annotations
 
-import argparse
 import base64
 import json
 import queue
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import grpc
 import numpy as np
 import uvicorn
-from fastapi import FastAPI, Response, WebSocket, WebSocketDisconnect
+from fastapi import WebSocket, WebSocketDisconnect
 from google.cloud.speech_v1p1beta1 import SpeechClient
 from google.cloud.speech_v1p1beta1.services.speech.transports import SpeechGrpcTransport
 from google.cloud.speech_v1p1beta1.types import cloud_speech
 
 from batkol.audio.mulaw import TABLE
-
-
-@dataclass(slots=True)
-class Heard:
-    """What came back for one call."""
-
-    finals: list[str] = field(default_factory=list)
-    partials: int = 0
-    error: str = ""
+from twilio_side import Heard, app, arguments
 
 
 class Session:
@@ -74,53 +65,32 @@ class Session:
                     else:
                         self._heard.partials += 1
         except Exception as error:  # noqa: BLE001  the rim of a thread: it goes into the report
-            self._heard.error = repr(error)
+            self._heard.note = repr(error)
 
 
-def app(port: int, endpoint: str) -> FastAPI:
-    """One webhook, the stream, and a report of what was heard."""
-    api = FastAPI()
-    channel = grpc.insecure_channel(endpoint)
-    client = SpeechClient(transport=SpeechGrpcTransport(host=endpoint, channel=channel))
-    calls: dict[str, Heard] = {}
-    twiml = f'<Response><Connect><Stream url="ws://127.0.0.1:{port}/twilio/media"/></Connect></Response>'
-
-    @api.post("/twilio/voice")
-    async def voice() -> Response:
-        return Response(twiml, media_type="text/xml")
-
-    @api.get("/report")
-    async def report() -> dict[str, Any]:
-        return {
-            sid: {"finals": heard.finals, "partials": heard.partials, "error": heard.error}
-            for sid, heard in calls.items()
-        }
-
-    @api.websocket("/twilio/media")
-    async def media(socket: WebSocket) -> None:
-        await socket.accept()
-        session: Session | None = None
-        try:
-            while True:
-                message = json.loads(await socket.receive_text())
-                if message["event"] == "media" and session is not None:
-                    session.push(base64.b64decode(message["media"]["payload"]))
-                elif message["event"] == "start":
-                    session = Session(client, calls.setdefault(message["start"]["callSid"], Heard()))
-        except WebSocketDisconnect:
-            if session is not None:
-                session.close()
-
-    return api
+async def converse(socket: WebSocket, calls: dict[str, Heard], client: SpeechClient) -> None:
+    """Hold one call to its end."""
+    await socket.accept()
+    session: Session | None = None
+    try:
+        while True:
+            message = json.loads(await socket.receive_text())
+            if message["event"] == "media" and session is not None:
+                session.push(base64.b64decode(message["media"]["payload"]))
+            elif message["event"] == "start":
+                session = Session(client, calls.setdefault(message["start"]["callSid"], Heard()))
+    except WebSocketDisconnect:
+        if session is not None:
+            session.close()
 
 
 def main() -> None:
     """Serve with uvicorn's defaults."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--endpoint", required=True, help="host:port of the speech double")
-    given = parser.parse_args()
-    uvicorn.run(app(given.port, given.endpoint), host="127.0.0.1", port=given.port, access_log=False)
+    given = arguments(__doc__).parse_args()
+    channel = grpc.insecure_channel(given.endpoint)
+    client = SpeechClient(transport=SpeechGrpcTransport(host=given.endpoint, channel=channel))
+    api = app(given.port, partial(converse, client=client))
+    uvicorn.run(api, host="127.0.0.1", port=given.port, access_log=False)
 
 
 if __name__ == "__main__":

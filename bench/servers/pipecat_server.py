@@ -8,15 +8,14 @@ what turns audio into transcripts. Runs in a virtual environment of its own (ben
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import grpc
 import uvicorn
-from fastapi import FastAPI, Response, WebSocket
+from fastapi import WebSocket
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import speech_v2
 from google.cloud.speech_v2.services.speech.transports import SpeechGrpcAsyncIOTransport
@@ -34,13 +33,7 @@ from pipecat.transcriptions.language import Language
 from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPIWebsocketTransport
 from pipecat.workers.runner import WorkerRunner
 
-
-@dataclass(slots=True)
-class Heard:
-    """What came back for one call."""
-
-    finals: list[str] = field(default_factory=list)
-    partials: int = 0
+from twilio_side import Heard, app, arguments
 
 
 class Ledger(FrameProcessor):
@@ -103,32 +96,9 @@ async def converse(socket: WebSocket, calls: dict[str, Heard], *, vad: bool) -> 
     await runner.run()
 
 
-def app(port: int, *, vad: bool) -> FastAPI:
-    """One webhook, the stream, and a report of what was heard."""
-    api = FastAPI()
-    calls: dict[str, Heard] = {}
-    twiml = f'<Response><Connect><Stream url="ws://127.0.0.1:{port}/twilio/media"/></Connect></Response>'
-
-    @api.post("/twilio/voice")
-    async def voice() -> Response:
-        return Response(twiml, media_type="text/xml")
-
-    @api.get("/report")
-    async def report() -> dict[str, Any]:
-        return {sid: {"finals": heard.finals, "partials": heard.partials} for sid, heard in calls.items()}
-
-    @api.websocket("/twilio/media")
-    async def media(socket: WebSocket) -> None:
-        await converse(socket, calls, vad=vad)
-
-    return api
-
-
 def main() -> None:
     """Serve with uvicorn's defaults."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--endpoint", required=True, help="host:port of the recognizer")
+    parser = arguments(__doc__)
     parser.add_argument("--no-vad", action="store_true")
     parser.add_argument("--reconnect-after-s", type=float, help="in place of its 240 s, where limits are scaled down")
     given = parser.parse_args()
@@ -137,7 +107,8 @@ def main() -> None:
     connect_to(given.endpoint)
     if given.reconnect_after_s:
         GoogleSTTService.STREAMING_LIMIT = round(1000 * given.reconnect_after_s)
-    uvicorn.run(app(given.port, vad=not given.no_vad), host="127.0.0.1", port=given.port, access_log=False)
+    api = app(given.port, partial(converse, vad=not given.no_vad))
+    uvicorn.run(api, host="127.0.0.1", port=given.port, access_log=False)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from batkol.calls.events import UtteranceStarted
 from batkol.simulators.faults import Fault
 from batkol.simulators.speech_double import SpeechDouble
 from reliability.phones import Phone, phone
@@ -39,6 +40,10 @@ class Ground:
     @property
     def streams(self) -> int:
         return int(self.double.stats()["streams_opened"])
+
+    def flags(self, own: Phone) -> list[str | None]:
+        """Return what the flag was at the beginning of each of a call's utterances."""
+        return [started.flag_variant for started in self.up.heard.of(own.call_sid, UtteranceStarted)]
 
     async def listen(self) -> None:
         """Keep `heard_ms`. Runs until cancelled."""
@@ -102,6 +107,13 @@ def clear(at: Ground) -> None:
 
 def flip(*, on: bool) -> Action:
     return lambda at: at.up.flip(on=on)
+
+
+async def flip_off_and_on(at: Ground) -> None:
+    """Off, and on again as soon as an utterance of every call has begun without streaming."""
+    at.up.flip(on=False)
+    await at.up.heard.until(lambda: all("off" in at.flags(phone_) for phone_ in at.phones), within=60)
+    at.up.flip(on=True)
 
 
 def network(what: str) -> Action:

@@ -6,9 +6,12 @@ import asyncio
 import base64
 import json
 import time
+from contextlib import suppress
 from typing import Any, Protocol
 
 import httpx
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
 from batkol.simulators.caller import Caller
 from batkol.simulators.caller_plan import CallPlan, new_sid
@@ -92,16 +95,20 @@ class OddPhone:
             await ws.send(dialing.start(self.call_sid, parameters))
             self.media_start = time.monotonic()
             self.started.set()
-            audio = self._talk.audio
-            for number in range(len(audio) // _FRAME):
-                if self._gone:
-                    break
-                await asyncio.sleep(max(0.0, self.media_start + number * 0.020 - time.monotonic()))
-                await ws.send(self._media(number, audio[number * _FRAME : (number + 1) * _FRAME]))
-            await ws.send(dialing.stop(self.call_sid))
+            with suppress(ConnectionClosed):  # the service may end the call; what it closed with is seen below
+                await self._speak(ws)
+                await ws.send(dialing.stop(self.call_sid))
             async with asyncio.timeout(20):
                 await ws.wait_closed()
-        return [] if ws.close_code == 1000 else [f"the stream was closed with {ws.close_code}"]
+        return [] if ws.close_code in (1000, 1001) else [f"the stream was closed with {ws.close_code}"]
+
+    async def _speak(self, ws: ClientConnection) -> None:
+        audio = self._talk.audio
+        for number in range(len(audio) // _FRAME):
+            if self._gone:
+                break
+            await asyncio.sleep(max(0.0, self.media_start + number * 0.020 - time.monotonic()))
+            await ws.send(self._media(number, audio[number * _FRAME : (number + 1) * _FRAME]))
 
     def _media(self, number: int, audio: bytes) -> str:
         ms = number * 20

@@ -16,6 +16,15 @@ THREE: Final = (
     Talk(utterances=sentences(SECOND, 3, 3), starts_s=0.4),
     Talk(utterances=(THIRD[:3], THIRD[3:6]), starts_s=0.8),
 )
+LOCKED_OUT: Final = Seen(
+    streams=(1, 4),
+    unary=(1, 8),
+    sources=frozenset({"whisper"}),
+    says=("unauthenticated",),
+    whispered=True,
+    errors=True,
+)
+"""Nobody at Google knows us any more: nothing is asked again and again, and Whisper has every word."""
 
 
 def answers(**fields: Any) -> Scenario:
@@ -127,28 +136,14 @@ ROWS: Final = (
         what="UNAUTHENTICATED for everything; Whisper is the only one left",
         faults=both("UNAUTHENTICATED"),
         whisper=True,
-        seen=Seen(
-            streams=(1, 4),
-            unary=(1, 8),
-            sources=frozenset({"whisper"}),
-            says=("unauthenticated",),
-            whispered=True,
-            errors=True,
-        ),
+        seen=LOCKED_OUT,
     ),
     refuses(
         name="credentials-revoked",
         what="UNAVAILABLE, `invalid_grant`, for everything (the key was revoked); Whisper is the only one left",
         faults=both("UNAVAILABLE", "Getting metadata from plugin failed with error: ('invalid_grant: Bad Request',)"),
         whisper=True,
-        seen=Seen(
-            streams=(1, 4),
-            unary=(1, 8),
-            sources=frozenset({"whisper"}),
-            says=("unauthenticated",),
-            whispered=True,
-            errors=True,
-        ),
+        seen=LOCKED_OUT,
     ),
     refuses(
         name="single-fails-too",

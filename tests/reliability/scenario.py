@@ -76,12 +76,13 @@ class Talk:
         found = []
         for word in self.spoken.words:
             begin, end = self.placed(word.start / 8), self.placed(word.end / 8)
-            ends = [float(limit) for limit in (self.cut_ms, deaf_ms) if limit is not None]
+            shift = sum(by for at, by in self.jumps if by > 0 and at <= begin)
+            ends = [] if self.cut_ms is None else [float(self.cut_ms)]
+            ends += [] if deaf_ms is None else [deaf_ms - shift]
             if any(begin >= limit + EDGE_MS for limit in ends) or self._lost(begin, end):
                 continue
             touched = self._touched(begin, end)
             whole = all(end <= limit - EDGE_MS for limit in ends) and not touched
-            shift = sum(by for at, by in self.jumps if by > 0 and at <= begin)
             found += [Said(word.text, begin + shift, end + shift, whole)] * (2 if touched else 1)
         return found
 
@@ -124,7 +125,7 @@ class Step:
 class Seen:
     """What must be seen, besides every word in its place."""
 
-    says: tuple[str, ...] = ()  # each is in a line of the log
+    says: tuple[str, ...] = ()  # each is in a line of the log; of `one|other`, one is
     quiet: bool = False  # no warning at all
     sources: frozenset[str] | None = None  # where finals may come from
     streams: tuple[int, int] | None = None  # opened, at least and at most: a fault is no reason for a loop
@@ -132,6 +133,7 @@ class Seen:
     whispered: bool | None = None
     reason: str = "stop"  # of every call's end
     errors: bool = False  # whether the log may hold errors
+    flipped: bool = False  # in each call an utterance began with the flag off, and a later one with it on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +152,7 @@ class Scenario:
     relay: bool = False  # between the service and Google
     line: bool = False  # a relay between the caller and the service
     whisper: bool = False
+    tested: bool = True  # whether its short form runs with the tests
     shortens: bool = True  # whether less is enough for the fault to strike and to be survived
 
     def short(self) -> Scenario:

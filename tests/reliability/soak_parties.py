@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import sys
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ _START_S: Final = 60.0
 _LEAVE_S: Final = 20.0
 
 
-class Party:
+class Party(ABC):
     """One process, its output in a file. Leaving it sends SIGTERM, and SIGKILL to one that does not go."""
 
     name: str
@@ -71,8 +72,9 @@ class Party:
     ) -> None:
         await self._end()
 
+    @abstractmethod
     async def start(self) -> None:
-        raise NotImplementedError
+        """Start it and learn where it listens."""
 
     async def _end(self) -> None:
         process = self._process

@@ -19,6 +19,8 @@ GROUPS: Final = {
     "answers": "What Google answers",
     "refusals": "What Google refuses",
     "operations": "What operators and callers do meanwhile",
+    "flips": "Each class of fault, and the flag flipped off and on again meanwhile",
+    "drains": "Each class of fault, and the pod drained (SIGTERM) meanwhile",
 }
 _HEAD: Final = (
     "row",
@@ -74,7 +76,7 @@ def line(result: Result) -> str:
     record, first = result.record, result.first
     sources = " ".join(f"{count}×{source}" for source, count in sorted(result.sources.items()))
     return (
-        f"{mark} {result.name:26} {record.sent:3} words {record!s:8} first {first!s:8} "
+        f"{mark} {result.name:31} {record.sent:3} words {record!s:8} first {first!s:8} "
         f"{result.streams:2} streams {_latency(result):>13} ms  {sources}"
     )
 

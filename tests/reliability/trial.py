@@ -158,7 +158,7 @@ def _result(at: Ground, log: LogBook, status: StatusWatch, problems: list[str]) 
         story=list(_story(at)),
         log=log.whole(since=at.phones[0].media_start),
     )
-    found = [*_missing(result, scenario, log, ends), *_whisper(at)]
+    found = [*_missing(result, scenario, log, ends), *_whisper(at), *_unflipped(at)]
     return msgspec.structs.replace(result, problems=[*problems, *found])
 
 
@@ -211,6 +211,14 @@ def _whisper(at: Ground) -> Iterator[str]:
     asked = bool(at.whisper and at.whisper.answers)
     if wanted is not None and wanted != asked:
         yield f"Whisper was {'' if asked else 'not '}asked"
+
+
+def _unflipped(at: Ground) -> Iterator[str]:
+    """A flag that nobody asked while it was off would prove nothing."""
+    for phone in at.phones if at.scenario.seen.flipped else ():
+        flags = at.flags(phone)
+        if "off" not in flags or "on" not in flags[flags.index("off") :]:
+            yield f"the flag was {flags} at the beginning of a call's utterances, never off and then on again"
 
 
 def _story(at: Ground) -> Iterator[str]:

@@ -26,7 +26,8 @@ class LogBook:
         self.lines: list[tuple[float, Mapping[str, Any]]] = []
 
     def says(self, text: str) -> bool:
-        return any(text in rendered(line) for _, line in self.lines)
+        """Tell whether a line has the text in it, or one of the texts that `|` separates."""
+        return any(part in rendered(line) for part in text.split("|") for _, line in self.lines)
 
     def at_least(self, *levels: str) -> list[str]:
         """Return the lines of these levels, without the call's SID, each once."""

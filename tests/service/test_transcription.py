@@ -655,7 +655,6 @@ async def test_a_call_that_has_no_time_to_finish_keeps_what_was_made_out() -> No
 async def test_a_promoted_interim_that_no_final_confirms_is_checked_by_a_single_request() -> None:
     """The stream stalled just when the caller ended: the promoted text may lack the end of the last word."""
     async with talking() as talk:
-        talk.transcription._utterances.patience.confirm = 0.2
         talk.tuning = msgspec.structs.replace(PATIENT, final_timeout_ms=100)
         talk.transcription.hear(talk.ring.end)
         talk.transcription._utterances.patience.give_up = 0.3
@@ -666,9 +665,13 @@ async def test_a_promoted_interim_that_no_final_confirms_is_checked_by_a_single_
         await asyncio.sleep(0.1)
         await talk.end(0)
         await until(lambda: talk.unary == 1)
-        await until(lambda: ("streaming", "unconfirmed") in talk.told.steps)
+        await until(lambda: (0, Source.SINGLE, "answered") in talk.told.answers)
         if talk.told.texts[0] != talk.spoken.utterances[0].text:
             await until(lambda: talk.told.revisions)
+
+        assert talk.told.sources == {0: Source.INTERIM}
+        assert talk.told.steps == [("streaming", "unconfirmed")]
+        assert {**talk.told.texts, **dict(talk.told.revisions)} == {0: talk.spoken.utterances[0].text}
 
 
 async def test_the_call_that_ends_with_an_answer_on_the_way_waits_for_it() -> None:

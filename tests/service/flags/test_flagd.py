@@ -154,7 +154,11 @@ async def test_text_that_is_no_json_costs_a_reconnection_and_nothing_else(flagd:
     flagd.push("{")
     flagd._latest = streaming("off")
     await until(lambda: not flags.streaming(CALL).enabled, 40)
+    assert flags.streaming(CALL) == Decision(False, "off", "STATIC", DecisionSource.FLAG)
+    assert len(flagd._streams) == 2
+    await until(lambda: flags.status().state == "READY", 40)
     await flags.close()
+    assert threads_of_the_provider() == []
 
 
 @pytest.mark.parametrize(

@@ -622,9 +622,11 @@ async def test_a_stream_that_answers_makes_up_for_those_that_failed() -> None:
     dies = says("כן", 100, after=BATCH, then=ends(CODE.UNAVAILABLE))
     async with rigged(dies) as rig:
         running = rig.run()
-        while len(rig.google.streams) < 8:
+        while len(rig.google.streams) < 8 and not running.done():
             rig.speak(BATCH)
             await asyncio.sleep(0.01)
+        assert not running.done(), "eight streams died, more than a session bears in a row, but each had answered"
+        assert len(rig.watched.failures) >= 7 > rig.speech.attempts
         rig.google.stream = until_the_end
         await rig.session.close()
         with suppress(SpeechError):  # the last one may die on the way out

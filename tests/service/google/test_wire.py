@@ -57,7 +57,10 @@ def test_the_single_request_carries_the_whole_utterance() -> None:
 def test_phrases_are_given_as_one_context_or_none() -> None:
     with_phrases = wire.opening(HEBREW).streaming_config.config.speech_contexts
     assert [list(context.phrases) for context in with_phrases] == [["רחוב הרצל"]]
+    asked = wire.request(HEBREW, b"").config.speech_contexts
+    assert [list(context.phrases) for context in asked] == [["רחוב הרצל"]]
     assert not wire.opening(wire.recognition("he-IL", "default")).streaming_config.config.speech_contexts
+    assert not wire.request(wire.recognition("he-IL", "default"), b"").config.speech_contexts
 
 
 def test_building_a_configuration_maps_the_language_and_the_model() -> None:

@@ -31,6 +31,8 @@ async def test_a_write_in_place_is_taken(tmp_path: Path) -> None:
         for batch in (210, 220, 230):
             (tmp_path / "tuning.json").write_text(tuning(batch))
             await until_batch(live, batch)
+        assert live.tuning.batch_ms == 230
+        assert live.status().last_error is None
 
 
 async def test_a_rename_over_the_file_is_taken(tmp_path: Path) -> None:
@@ -39,6 +41,8 @@ async def test_a_rename_over_the_file_is_taken(tmp_path: Path) -> None:
     async with following(tmp_path) as live:
         rename_over(tmp_path / "tuning.json", tuning(210))
         await until_batch(live, 210)
+        assert live.tuning.batch_ms == 210
+        assert live.status().last_error is None
 
 
 async def test_an_older_file_is_taken(tmp_path: Path) -> None:
@@ -52,6 +56,8 @@ async def test_an_older_file_is_taken(tmp_path: Path) -> None:
         os.utime(older, (1_000_000, 1_000_000))
         older.replace(file)
         await until_batch(live, 210)
+        assert live.tuning.batch_ms == 210
+        assert file.stat().st_mtime == 1_000_000
 
 
 async def test_the_kubelets_symlink_swap_is_taken(tmp_path: Path) -> None:
@@ -97,6 +103,8 @@ async def test_a_link_to_the_directory_may_be_retargeted(tmp_path: Path) -> None
         (tmp_path / "new").symlink_to("b")
         (tmp_path / "new").rename(link)
         await until_batch(live, 220)
+        assert live.tuning.batch_ms == 220
+        assert link.readlink() == Path("b")
 
 
 async def test_without_inotify_the_directory_is_polled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,8 +132,10 @@ async def test_on_a_file_system_that_never_notifies_the_directory_is_read(
     monkeypatch.setattr(files, "awatch", silent)
     monkeypatch.setattr(files, "EAGER_FOR_S", 0.0)
     async with following(tmp_path) as live:
+        assert live.tuning.revision == "defaults"
         (tmp_path / "tuning.json").write_text(tuning(210))
         await until_batch(live, 210)
+        assert live.tuning.batch_ms == 210
 
 
 async def test_a_half_written_file_is_given_time_to_become_whole(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import base64
 import json
 import socket
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -20,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from batkol.simulators.caller import Caller, CallPlan, CallReport, Ending, Outcome, place_call
-from batkol.twilio.messages import Media, Start, parse
+from batkol.twilio.messages import Connected, Dtmf, Media, Start, Stop, parse
 from batkol.twilio.signature import is_valid
 from batkol.twilio.twiml import apology, connect_stream, redirect
 
@@ -174,8 +175,10 @@ async def test_a_call_from_webhook_to_completion() -> None:
 async def test_every_message_is_one_that_the_service_can_read() -> None:
     async with Service() as service:
         await place_call(plan(service, audio=sound(3), dtmf=((0, "#"),)))
-        for message in service.heard:
-            parse(json.dumps(message))
+        read = [parse(json.dumps(message)) for message in service.heard]
+
+    assert [type(message) for message in read[:2]] == [Connected, Start]
+    assert Counter(type(message) for message in read[2:]) == {Media: 3, Dtmf: 1, Stop: 1}
 
 
 async def test_webhooks_are_signed_forms_with_blank_fields() -> None:

@@ -165,10 +165,14 @@ def test_a_blocked_output_does_not_block_who_logs_and_what_is_lost_is_counted() 
 def test_an_output_that_stays_blocked_does_not_keep_the_process_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs_module, "PATIENCE_S", 0.1)
     out = Blocked()
-    with logging_to(out):
+    with logging_to(out) as logs:
         for _ in range(QUEUE + 25):
             structlog.get_logger().info("x")
+    closed_while_blocked = logs._writer.is_alive() and not out.getvalue()
     out.go_on.set()
+
+    assert closed_while_blocked
+    assert logs._writer.daemon, "or the interpreter would wait for it"
 
 
 def test_a_pipe_that_nobody_reads_does_not_block_who_logs() -> None:

@@ -340,7 +340,11 @@ async def test_during_rotation_both_tokens_sign() -> None:
 
 async def test_blank_fields_are_signed_too() -> None:
     async with twilio() as caller:
-        twiml(await caller.post(form={**FORM, "CallerName": "", "FromCity": "", "Digits": " 1 "}))
+        form = {**FORM, "CallerName": "", "FromCity": "", "Digits": " 1 "}
+        assert (await caller.post(form=form)).status_code == 200
+
+        filled = urlencode([(name, value) for name, value in form.items() if value]).encode()
+        assert (await caller.post(form=form, body=filled)).status_code == 403
 
 
 async def test_a_field_that_was_taken_out_on_the_way_breaks_the_signature() -> None:
