@@ -1,0 +1,30 @@
+"""How long to wait after a failure: 0.2 s, doubled each time up to 30 s, less up to a quarter by lot."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Final
+
+FIRST_S: Final = 0.2
+LONGEST_S: Final = 30.0
+JITTER: Final = 0.25
+"""So that a thousand agents that failed together do not come back together."""
+
+
+class Backoff:
+    """The delays after one failure after another; `reset` when something has worked."""
+
+    def __init__(self, lot: Callable[[], float] = random.random) -> None:
+        self._lot = lot  # in [0, 1)
+        self.failures = 0
+
+    def next(self) -> float:
+        """Count one more failure; return the seconds to wait."""
+        whole = min(FIRST_S * float(2**self.failures), LONGEST_S)
+        self.failures = min(self.failures + 1, 32)
+        return whole * (1 - JITTER * self._lot())
+
+    def reset(self) -> None:
+        """Start again from the shortest delay."""
+        self.failures = 0

@@ -1,0 +1,84 @@
+"""Structured logs: JSON in production, readable in a terminal. kopf's lines come the same way.
+
+No line holds a spec, a flag, a token or what an exception says of them: names, reasons and counts only.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any, Final, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+from batkol_operator.settings import LogFormat
+
+_QUIET: Final[Mapping[str, int]] = {
+    "httpx": logging.WARNING,  # a line per request
+    "httpx2": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "httpcore2": logging.WARNING,
+    "aiohttp.access": logging.WARNING,
+    "kopf": logging.INFO,  # its debug lines quote patches
+    "kopf.objects": logging.WARNING,  # a line per object and start
+    "asyncio": logging.WARNING,
+}
+
+
+class Logs:
+    """The logging of one process; `close` puts it back as it was."""
+
+    def __init__(self, *, level: str, format_: LogFormat, stream: TextIO | None = None) -> None:
+        out = stream or sys.stderr
+        json = format_ is LogFormat.JSON or (format_ is LogFormat.AUTO and not out.isatty())
+        shared: list[Processor] = [
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
+        ]
+        handler = logging.StreamHandler(out)
+        handler.setFormatter(
+            structlog.stdlib.ProcessorFormatter(
+                foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, _of_kopf],
+                processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(json=json)],
+            )
+        )
+        root = logging.getLogger()
+        self._before = (root.handlers[:], root.level)
+        root.handlers[:] = [handler]
+        root.setLevel(level)
+        self._levels = {name: logging.getLogger(name).level for name in _QUIET}
+        for name, quiet in _QUIET.items():
+            logging.getLogger(name).setLevel(max(quiet, logging.getLevelNamesMapping()[level]))
+        structlog.configure(
+            processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+            logger_factory=structlog.stdlib.LoggerFactory(),
+            wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+            cache_logger_on_first_use=False,
+        )
+
+    def close(self) -> None:
+        """Put the logging back as it was."""
+        root = logging.getLogger()
+        root.handlers[:], level = self._before
+        root.setLevel(level)
+        for name, before in self._levels.items():
+            logging.getLogger(name).setLevel(before)
+        structlog.reset_defaults()
+
+
+def _of_kopf(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Say whom a line of kopf's is about."""
+    record = event.get("_record")
+    about = getattr(record, "k8s_ref", None)
+    if isinstance(about, Mapping):
+        event["namespace"], event["agent"] = about.get("namespace"), about.get("name")
+    return event
+
+
+def _rendering(*, json: bool) -> list[Processor]:
+    if json:
+        bare = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        return [structlog.processors.ExceptionRenderer(bare), structlog.processors.JSONRenderer(ensure_ascii=False)]
+    return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]

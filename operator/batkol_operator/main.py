@@ -1,0 +1,61 @@
+"""The command line: `batkol-operator run | crd`."""
+
+# ruff: noqa: PLC0415 -- each command imports what it needs: `crd` needs no cluster
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import NoReturn
+
+import typer
+
+from batkol_operator.errors import OperatorError
+
+app = typer.Typer(
+    help="Keeps VoiceAgents as they should be: the operator of Batkol.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def operator() -> None:
+    """Keeps VoiceAgents as they should be: the operator of Batkol."""
+
+
+@app.command()
+def run() -> None:
+    """Run the operator. Everything is set by environment variables; see docs/kubernetes.md."""
+    from batkol_operator.logs import Logs
+    from batkol_operator.running import Choices, operate
+    from batkol_operator.settings import Settings
+
+    try:
+        settings = Settings.read()
+        logs = Logs(level=settings.log_level, format_=settings.log_format)
+        if settings.pod_name:
+            os.environ.setdefault("POD_ID", settings.pod_name)  # what kopf calls itself among its peers
+        try:
+            asyncio.run(operate(settings, Choices()))
+        finally:
+            logs.close()
+    except OperatorError as error:
+        _refuse(error)
+
+
+@app.command()
+def crd() -> None:
+    """Print the CustomResourceDefinition, as YAML."""
+    import yaml  # type: ignore[import-untyped]  # has no types
+
+    from batkol_operator.model.crd import crd as definition
+
+    yaml.safe_dump(definition(), sys.stdout, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _refuse(error: OperatorError) -> NoReturn:
+    typer.echo(str(error), err=True)
+    raise typer.Exit(2)

@@ -1,0 +1,152 @@
+"""A `VoiceAgent`, as it is read from the API server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Final, Self
+
+from pydantic import Field, StringConstraints, ValidationError
+from pydantic_core import ErrorDetails
+
+from batkol_operator import names
+from batkol_operator.model.connections import Database, Google, Twilio
+from batkol_operator.model.exposure import Exposure, NetworkPolicy
+from batkol_operator.model.part import BROKEN, Part, Rule
+from batkol_operator.model.pod import Pod
+from batkol_operator.model.recognition import Endpointing, Recognition
+from batkol_operator.model.streaming import STREAMING_FLAG, Flag, Streaming
+from batkol_operator.model.workload import Calls, Image, Scaling, Telemetry
+
+_NAME: Final = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
+_BARE_URL: Final = "^https?://[^/]+/?$"
+FlagName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+
+
+class SpecError(ValueError):
+    """A `VoiceAgent` that cannot be read; the text is sentences for its owner, and quotes none of its values."""
+
+
+class Spec(Part):
+    """What is wanted."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel=f"!has(self.streaming) || !has(self.flags) || !('{STREAMING_FLAG}' in self.flags)",
+            holds=lambda part: part.streaming is None or STREAMING_FLAG not in part.flags,
+            message=f"may not hold `{STREAMING_FLAG}` when `streaming` is specified: both are the same flag",
+            field=".flags",
+            reason="FieldValueForbidden",
+        ),
+        Rule(
+            cel="!has(self.scaling) || !has(self.scaling.callsPerPod) || !has(self.calls) || "
+            "!has(self.calls.maxPerPod) || self.scaling.callsPerPod <= self.calls.maxPerPod",
+            holds=lambda part: (
+                part.scaling.calls_per_pod is None or part.scaling.calls_per_pod <= part.calls.max_per_pod
+            ),
+            message="must be less than or equal to `calls.maxPerPod`: a full pod would not yet call for another",
+            field=".scaling.callsPerPod",
+        ),
+        Rule(
+            cel="!has(self.exposure) || !has(self.exposure.ingress) || "
+            f"self.twilio.publicBaseUrl.matches('{_BARE_URL}')",
+            holds=lambda part: (
+                part.exposure is None
+                or part.exposure.ingress is None
+                or re.search(_BARE_URL, part.twilio.public_base_url) is not None
+            ),
+            message="may not be specified when `twilio.publicBaseUrl` has a path: an Ingress cannot strip it, "
+            "`exposure.httpRoute` can",
+            field=".exposure.ingress",
+            reason="FieldValueForbidden",
+        ),
+    )
+
+    image: Image = Field(default_factory=Image, description="Which image runs; by default the operator's own release.")
+    recognition: Recognition = Field(default_factory=Recognition, description="How speech is recognized.")
+    endpointing: Endpointing = Field(default_factory=Endpointing, description="When an utterance is over.")
+    streaming: Streaming | None = Field(
+        None,
+        description=f"Live. Whose speech is recognized while they speak: the flag `{STREAMING_FLAG}`. "
+        f"Absent: nobody's, unless `flags` holds `{STREAMING_FLAG}`.",
+    )
+    flags: dict[FlagName, Flag] = Field(
+        {}, max_length=64, description="Live. Raw flag definitions, in flagd's format, by name."
+    )
+    calls: Calls = Field(default_factory=Calls, description="How many calls a pod takes, and how it lets them go.")
+    twilio: Twilio = Field(description="The account whose calls are answered.")
+    google: Google = Field(default_factory=Google, description="Credentials for Google Cloud Speech-to-Text.")
+    database: Database | None = Field(None, description="Keeps calls and transcripts; absent: nothing is kept.")
+    telemetry: Telemetry = Field(default_factory=Telemetry, description="Traces, metrics and logs.")
+    scaling: Scaling = Field(default_factory=Scaling, description="How many pods there are.")
+    exposure: Exposure | None = Field(
+        None, description="How Twilio's requests come in; absent: something of your own leads to the Service."
+    )
+    network_policy: NetworkPolicy = Field(
+        default_factory=NetworkPolicy, description="Who may open connections to the pods."
+    )
+    pod: Pod = Field(default_factory=Pod, description="Resources, placing and labels of the pods.")
+
+
+class Metadata(Part):
+    """What the API server keeps beside the spec, as far as it matters here."""
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int = 0
+    annotations: dict[str, str] = Field(default_factory=dict)
+    labels: dict[str, str] = Field(default_factory=dict)
+    deletion_timestamp: str | None = None
+
+
+class VoiceAgent(Part):
+    """A media and speech-to-text service for Twilio calls."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel=f"size(self.metadata.name) <= {names.LONGEST_NAME} && self.metadata.name.matches('{_NAME}')",
+            holds=lambda part: (
+                len(part.metadata.name) <= names.LONGEST_NAME and re.search(_NAME, part.metadata.name) is not None
+            ),
+            message=f"must begin with a letter, hold only a-z, 0-9 and `-`, and have at most {names.LONGEST_NAME} "
+            "characters: Services and labels are named after it",
+            field=".metadata.name",
+        ),
+    )
+
+    api_version: str = names.API_VERSION
+    kind: str = names.KIND
+    metadata: Metadata
+    spec: Spec
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """Read what the API server holds. Raises `SpecError`."""
+        try:
+            return cls.model_validate(_plain(body))
+        except ValidationError as error:
+            complaints = (said for one in error.errors(include_input=False) for said in _complaints(one))
+            raise SpecError("; ".join(complaints) + ".") from None
+
+    @property
+    def paused(self) -> bool:
+        """Whether its owner has asked that nothing be changed."""
+        return self.metadata.annotations.get(names.PAUSED) == "true"
+
+
+def _plain(value: Any) -> Any:
+    """Turn read-only views into what pydantic takes."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _complaints(error: ErrorDetails) -> Iterator[str]:
+    where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error["loc"])
+    if error["type"] == BROKEN:
+        for rule in error["ctx"]["rules"]:
+            yield f"`{(where + rule.field).lstrip('.')}` {rule.message}"
+    else:
+        message = error["msg"]
+        yield f"`{where.lstrip('.')}`: {message[0].lower()}{message[1:]}"

@@ -1,0 +1,99 @@
+"""`spec.exposure` and `spec.networkPolicy`: how Twilio reaches the pods, and who else may."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field, StringConstraints
+
+from batkol_operator.model.part import Part, Rule, listed
+from batkol_operator.model.streaming import Mode
+
+HOST = r"^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+AnnotationValue = Annotated[str, StringConstraints(max_length=4096)]
+Namespace = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+
+
+class Ingress(Part):
+    """An Ingress for `/twilio`; its time-outs are set for calls that last hours."""
+
+    class_name: str | None = Field(
+        None, min_length=1, max_length=253, description="IngressClass; absent: the cluster's default."
+    )
+    host: str | None = Field(
+        None, max_length=253, pattern=HOST, description="Host name; absent: that of `twilio.publicBaseUrl`."
+    )
+    tls_secret_name: str | None = Field(
+        None, min_length=1, max_length=253, description="Secret with the certificate; absent: no TLS here."
+    )
+    annotations: dict[str, AnnotationValue] = Field(
+        {}, max_length=64, description="Annotations, over those that set the time-outs of nginx and HAProxy."
+    )
+
+
+class ParentRef(Part):
+    """A Gateway, or one listener of it."""
+
+    name: str = Field(min_length=1, max_length=253, description="Name of the Gateway.")
+    namespace: str | None = Field(
+        None, min_length=1, max_length=63, description="Its namespace; absent: the agent's own."
+    )
+    section_name: str | None = Field(
+        None, min_length=1, max_length=253, description="One listener of it; absent: all that allow it."
+    )
+
+
+class HTTPRoute(Part):
+    """An HTTPRoute of the Gateway API for `/twilio`, without a time-out."""
+
+    parent_refs: tuple[ParentRef, ...] = Field(
+        min_length=1,
+        max_length=8,
+        json_schema_extra=listed("atomic"),
+        description="The Gateways that the route hangs on.",
+    )
+    hostname: str | None = Field(
+        None, max_length=253, pattern=HOST, description="Host name; absent: that of `twilio.publicBaseUrl`."
+    )
+
+
+class Exposure(Part):
+    """How Twilio's requests come in; absent, something of your own leads to the Service's port `public`."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!(has(self.ingress) && has(self.httpRoute))",
+            holds=lambda part: part.ingress is None or part.http_route is None,
+            message="may not be specified when `httpRoute` is: one way in is enough",
+            field=".ingress",
+            reason="FieldValueForbidden",
+        ),
+    )
+
+    ingress: Ingress | None = Field(None, description="By an Ingress.")
+    http_route: HTTPRoute | None = Field(None, alias="httpRoute", description="By an HTTPRoute of the Gateway API.")
+
+
+class NetworkPolicy(Part):
+    """Who may open connections to the pods. What they may reach is left open: Google has no fixed addresses."""
+
+    mode: Mode = Field(Mode.ENABLED, description="Whether a NetworkPolicy is made.")
+    ingress_namespaces: tuple[Namespace, ...] = Field(
+        (),
+        max_length=32,
+        json_schema_extra=listed("set"),
+        description="Namespaces that may reach the port `public`, as that of the ingress controller; empty: anybody.",
+    )
+    internal_namespaces: tuple[Namespace, ...] = Field(
+        (),
+        max_length=32,
+        json_schema_extra=listed("set"),
+        description="Namespaces that may reach the internal API besides the operator's, as those of agents that "
+        "subscribe to events.",
+    )
+    monitoring_namespaces: tuple[Namespace, ...] = Field(
+        ("monitoring",),
+        max_length=32,
+        json_schema_extra=listed("set"),
+        description="Namespaces whose Prometheus may scrape the pods, where there is a PodMonitor.",
+    )

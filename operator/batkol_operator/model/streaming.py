@@ -1,0 +1,111 @@
+"""`spec.streaming` and `spec.flags`: who gets streaming recognition, and raw flag definitions. All of it is live."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import Field, WithJsonSchema
+
+from batkol_operator.model.part import Part, Rule, listed_by
+
+STREAMING_FLAG: Final = "streaming-stt"
+
+
+class Mode(StrEnum):
+    """On or off."""
+
+    ENABLED = "Enabled"
+    DISABLED = "Disabled"
+
+
+class StreamingMode(StrEnum):
+    """On, off, or on for a share of the calls."""
+
+    ENABLED = "Enabled"
+    DISABLED = "Disabled"
+    ROLLOUT = "Rollout"
+
+
+class Caller(Part):
+    """One number with an answer of its own."""
+
+    number: str = Field(
+        min_length=3,
+        max_length=16,
+        pattern=r"^\+[1-9][0-9]{1,14}$",
+        description="The caller's number in E.164, as Twilio sends it: `+97250…`.",
+    )
+    mode: Mode = Field(description="Whether this caller's speech is streamed.")
+
+
+class Streaming(Part):
+    """The friendly form of the flag `streaming-stt`."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!has(self.mode) || self.mode != 'Rollout' || has(self.rolloutPercent)",
+            holds=lambda part: part.mode is not StreamingMode.ROLLOUT or part.rollout_percent is not None,
+            message="must be specified when `mode` is Rollout",
+            field=".rolloutPercent",
+            reason="FieldValueRequired",
+        ),
+        Rule(
+            cel="!has(self.rolloutPercent) || (has(self.mode) && self.mode == 'Rollout')",
+            holds=lambda part: part.rollout_percent is None or part.mode is StreamingMode.ROLLOUT,
+            message="may not be specified when `mode` is not Rollout",
+            field=".rolloutPercent",
+            reason="FieldValueForbidden",
+        ),
+    )
+
+    mode: StreamingMode = Field(
+        StreamingMode.DISABLED,
+        description="Live. Enabled streams every call, Disabled none, Rollout the share in `rolloutPercent`.",
+    )
+    rollout_percent: int | None = Field(
+        None,
+        ge=0,
+        le=100,
+        description="Live. Share of calls that stream, in percent, taken by call SID: a call keeps its answer, and "
+        "raising the share keeps the calls that had it.",
+    )
+    callers: tuple[Caller, ...] = Field(
+        (),
+        max_length=500,
+        json_schema_extra=listed_by("number"),
+        description="Live. Callers with an answer of their own, whatever `mode` says.",
+    )
+
+
+def _open(**bounds: int) -> WithJsonSchema:
+    """Describe an object whose fields are flagd's, not ours."""
+    return WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True, **bounds})
+
+
+class Flag(Part):
+    """A flag in flagd's format, https://flagd.dev/reference/flag-definitions/; the service checks its targeting."""
+
+    state: Literal["ENABLED", "DISABLED"] = Field(
+        description="DISABLED means as if there were no such flag, which is not the same as off.",
+    )
+    variants: Annotated[dict[str, Any], _open(minProperties=1, maxProperties=64)] = Field(
+        description="The answers, by name; all of one type.", min_length=1, max_length=64
+    )
+    default_variant: str | None = Field(
+        None, min_length=1, max_length=253, description="The variant that answers where no rule does."
+    )
+    targeting: Annotated[dict[str, Any], _open(maxProperties=64)] | None = Field(
+        None,
+        description="A JsonLogic rule that picks a variant by targetingKey (call SID), agent, from, to, account_sid, "
+        "direction, language and pod.",
+    )
+    metadata: Annotated[dict[str, Any], _open(maxProperties=64)] | None = Field(
+        None, description="Texts, numbers and booleans to keep with the flag."
+    )
+
+    def to_flagd(self) -> dict[str, Any]:
+        """Return the definition as written: a null inside a rule means "no match", and is kept."""
+        written = self.model_dump(by_alias=True)
+        optional = ("defaultVariant", "targeting", "metadata")
+        return {key: value for key, value in written.items() if key not in optional or value is not None}

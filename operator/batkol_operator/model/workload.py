@@ -1,0 +1,219 @@
+"""`spec.image`, `spec.calls`, `spec.telemetry` and `spec.scaling`: what runs, how much of it, and how it is watched."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+from pydantic import Field
+
+from batkol_operator.model.part import Part, Rule, listed_by
+
+
+class PullPolicy(StrEnum):
+    """When the kubelet fetches the image."""
+
+    ALWAYS = "Always"
+    IF_NOT_PRESENT = "IfNotPresent"
+    NEVER = "Never"
+
+
+class PullSecret(Part):
+    """A Secret with credentials for the image's registry."""
+
+    name: str = Field(min_length=1, max_length=253, description="Name of a Secret in the same namespace.")
+
+
+class Image(Part):
+    """Which image of the service runs; by default the operator's own release."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!(has(self.tag) && has(self.digest))",
+            holds=lambda part: part.tag is None or part.digest is None,
+            message="may not be specified when `digest` is: the digest alone says which image it is",
+            field=".tag",
+            reason="FieldValueForbidden",
+        ),
+        Rule(
+            cel="has(self.repository) == (has(self.tag) || has(self.digest))",
+            holds=lambda part: (part.repository is not None) == (part.tag is not None or part.digest is not None),
+            message="must be specified together with `tag` or `digest`, and they with it",
+            field=".repository",
+        ),
+    )
+
+    repository: str | None = Field(
+        None,
+        min_length=1,
+        max_length=400,
+        pattern=r"^[a-z0-9][a-z0-9._:/-]*[a-z0-9]$",
+        description="Repository of the service's image, without a tag. A change rolls the pods.",
+    )
+    tag: str | None = Field(
+        None,
+        max_length=128,
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$",
+        description="Tag in that repository. A change rolls the pods.",
+    )
+    digest: str | None = Field(
+        None,
+        max_length=71,
+        pattern=r"^sha256:[a-f0-9]{64}$",
+        description="Digest in that repository, instead of a tag. A change rolls the pods.",
+    )
+    pull_policy: PullPolicy = Field(PullPolicy.IF_NOT_PRESENT, description="When the kubelet fetches the image.")
+    pull_secrets: tuple[PullSecret, ...] = Field(
+        (),
+        max_length=8,
+        json_schema_extra=listed_by("name"),
+        description="Secrets with credentials for the registry.",
+    )
+
+    def reference(self, default: str) -> str:
+        """Return the image to run: this one, or `default` if none is named."""
+        if self.repository is None:
+            return default
+        return f"{self.repository}@{self.digest}" if self.digest else f"{self.repository}:{self.tag}"
+
+
+class Calls(Part):
+    """How many calls a pod takes, and what becomes of them when it leaves."""
+
+    max_per_pod: int = Field(
+        100,
+        ge=1,
+        le=1000,
+        description="Calls that one pod takes at once; with all pods full a caller hears an apology, or goes to "
+        "`overflowUrl`. A change rolls the pods.",
+    )
+    drain_timeout_seconds: int = Field(
+        300,
+        ge=0,
+        le=86_400,
+        description="How long a pod that is to stop waits for its calls to end by themselves, in seconds. A change "
+        "rolls the pods.",
+    )
+    overflow_url: str | None = Field(
+        None,
+        max_length=2048,
+        pattern=r"^https?://[^\s]+$",
+        description="TwiML that callers are redirected to instead of the apology. A change rolls the pods.",
+    )
+
+
+class LogLevel(StrEnum):
+    """From which weight on lines are written."""
+
+    DEBUG = "Debug"
+    INFO = "Info"
+    WARNING = "Warning"
+    ERROR = "Error"
+
+
+class Presence(StrEnum):
+    """Whether an optional object is made."""
+
+    ENABLED = "Enabled"
+    DISABLED = "Disabled"
+    AUTO = "Auto"
+
+
+class Telemetry(Part):
+    """Traces, metrics and logs."""
+
+    otlp_endpoint: str | None = Field(
+        None,
+        max_length=2048,
+        pattern=r"^https?://[^\s]+$",
+        description="Collector for traces and metrics, OTLP over gRPC, as `http://collector.observability:4317`; "
+        "absent: none are sent. A change rolls the pods.",
+    )
+    sample_percent: int = Field(
+        100, ge=0, le=100, description="Share of calls that are traced, in percent. A change rolls the pods."
+    )
+    capture_transcripts: bool = Field(
+        False, description="Put what callers say into the traces. A change rolls the pods."
+    )
+    log_transcripts: bool = Field(False, description="Put what callers say into the log. A change rolls the pods.")
+    log_level: LogLevel = Field(
+        LogLevel.INFO, description="From which weight on lines are written. A change rolls the pods."
+    )
+    pod_monitor: Presence = Field(
+        Presence.AUTO,
+        description="Whether a PodMonitor has Prometheus scrape the pods; Auto: where the cluster knows PodMonitors.",
+    )
+
+
+class Autoscaler(StrEnum):
+    """Who adds and removes pods."""
+
+    HORIZONTAL_POD_AUTOSCALER = "HorizontalPodAutoscaler"
+    SCALED_OBJECT = "ScaledObject"
+
+
+def _exclusive(field: str, given: str) -> Rule:
+    return Rule(
+        cel=f"!(has(self.replicas) && has(self.{field}))",
+        holds=lambda part: part.replicas is None or getattr(part, given) is None,
+        message=f"may not be specified when `{field}` is: the autoscaler decides",
+        field=".replicas",
+        reason="FieldValueForbidden",
+    )
+
+
+class Scaling(Part):
+    """How many pods: a fixed number, or between two by calls. Nothing said is two pods."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        _exclusive("minReplicas", "min_replicas"),
+        _exclusive("maxReplicas", "max_replicas"),
+        Rule(
+            cel="!has(self.minReplicas) || has(self.maxReplicas)",
+            holds=lambda part: part.min_replicas is None or part.max_replicas is not None,
+            message="must be specified when `minReplicas` is",
+            field=".maxReplicas",
+            reason="FieldValueRequired",
+        ),
+        Rule(
+            cel="!has(self.minReplicas) || !has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",
+            holds=lambda part: (
+                part.min_replicas is None or part.max_replicas is None or part.min_replicas <= part.max_replicas
+            ),
+            message="must be less than or equal to `maxReplicas`",
+            field=".minReplicas",
+        ),
+        Rule(
+            cel="!has(self.autoscaler) || self.autoscaler != 'ScaledObject' || has(self.prometheusUrl)",
+            holds=lambda part: part.autoscaler is not Autoscaler.SCALED_OBJECT or part.prometheus_url is not None,
+            message="must be specified when `autoscaler` is ScaledObject: KEDA asks Prometheus for the calls",
+            field=".prometheusUrl",
+            reason="FieldValueRequired",
+        ),
+    )
+
+    # No default: the API server would store it, and an autoscaler's bounds would then always contradict it.
+    replicas: int | None = Field(
+        None, ge=0, le=1000, description="Fixed number of pods; `kubectl scale` sets it. Absent, as the bounds are: 2."
+    )
+    min_replicas: int | None = Field(
+        None, ge=1, le=1000, description="Fewest pods; absent: 2, or `maxReplicas` where that is less."
+    )
+    max_replicas: int | None = Field(None, ge=1, le=1000, description="Most pods; turns autoscaling by calls on.")
+    calls_per_pod: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="Live calls that the autoscaler aims at in each pod; absent: 70 percent of `calls.maxPerPod`.",
+    )
+    autoscaler: Autoscaler = Field(
+        Autoscaler.HORIZONTAL_POD_AUTOSCALER,
+        description="HorizontalPodAutoscaler needs an adapter that serves `batkol_calls_active` as a pods metric; "
+        "ScaledObject needs KEDA and `prometheusUrl`.",
+    )
+    prometheus_url: str | None = Field(
+        None,
+        max_length=2048,
+        pattern=r"^https?://[^\s]+$",
+        description="Prometheus that KEDA asks, as `http://prometheus.monitoring:9090`.",
+    )

@@ -1,0 +1,78 @@
+"""The names that bind a `VoiceAgent` to what is made for it: API group, labels, children, owner reference."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+Manifest: TypeAlias = dict[str, Any]
+"""A Kubernetes object as its JSON reads."""
+
+GROUP: Final = "batkol.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+KIND: Final = "VoiceAgent"
+PLURAL: Final = "voiceagents"
+SHORT_NAME: Final = "vagent"
+CATEGORY: Final = "batkol"
+
+FINALIZER: Final = "batkol.dev/finalizer"
+FIELD_MANAGER: Final = "batkol-operator"
+PAUSED: Final = "batkol.dev/paused"  # annotation of a VoiceAgent; "true" stops reconciling
+LIVE_REVISION: Final = "batkol.dev/live-revision"  # annotation of pods, never of the template
+DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"  # annotation of pods
+
+NAME: Final = "app.kubernetes.io/name"
+INSTANCE: Final = "app.kubernetes.io/instance"
+COMPONENT: Final = "app.kubernetes.io/component"
+MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+AGENT: Final = "batkol.dev/agent"
+
+LONGEST_NAME: Final = 53
+"""Characters of an agent's name: a label's 63 less what KEDA puts before it (`keda-hpa-`)."""
+
+CONTAINER: Final = "media"
+PUBLIC: Final = "public"
+PUBLIC_PORT: Final = 8080
+INTERNAL: Final = "internal"
+INTERNAL_PORT: Final = 8081
+
+TUNING_KEY: Final = "tuning.json"
+FLAGS_KEY: Final = "flags.json"
+TOKEN_KEY: Final = "token"  # noqa: S105 -- the key in the Secret, not the secret
+
+
+def live_name(agent: str) -> str:
+    """Name the ConfigMap with the live configuration."""
+    return f"{agent}-live"
+
+
+def api_secret_name(agent: str) -> str:
+    """Name the Secret with the bearer token of the pods' internal API."""
+    return f"{agent}-api"
+
+
+def selector(agent: str) -> dict[str, str]:
+    """Labels that pick this agent's pods; a Deployment's selector can never change, so these never may."""
+    return {NAME: "batkol", INSTANCE: agent, COMPONENT: "media"}
+
+
+def labels(agent: str) -> dict[str, str]:
+    """Labels of every child and every pod."""
+    return {**selector(agent), MANAGED_BY: FIELD_MANAGER, AGENT: agent}
+
+
+def selector_text(agent: str) -> str:
+    """Write the selector as `kubectl --selector` and the scale subresource take it."""
+    return ",".join(f"{key}={value}" for key, value in selector(agent).items())
+
+
+def owner(agent: str, uid: str) -> Manifest:
+    """Refer to the agent as the controller of a child: deleting the agent deletes the child."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "name": agent,
+        "uid": uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }

@@ -1,0 +1,125 @@
+"""The Deployment: pods that take calls, and are replaced without cutting one.
+
+Its template depends on nothing live. A test changes every live field and compares the template's hash.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from batkol_operator import names
+from batkol_operator.model.agent import VoiceAgent
+from batkol_operator.model.part import Part
+from batkol_operator.names import Manifest
+from batkol_operator.resources.environment import environment
+from batkol_operator.resources.lifetime import grace_period, lifetime, progress_deadline
+from batkol_operator.resources.live import revision
+from batkol_operator.resources.objects import child
+from batkol_operator.resources.security import container_security, pod_security
+from batkol_operator.resources.volumes import mounts, volumes
+
+API_REVISION: Final = "batkol.dev/api-revision"
+"""Annotation of the template: a new token of the internal API is read at start only, so it has to roll the pods."""
+
+
+def deployment(agent: VoiceAgent, *, image: str, token: str, replicas: int | None) -> Manifest:
+    """Return the Deployment; `replicas` None leaves their number to an autoscaler, and overrules none."""
+    calls = agent.spec.calls
+    spec: Manifest = {} if replicas is None else {"replicas": replicas}
+    spec |= {
+        "selector": {"matchLabels": names.selector(agent.metadata.name)},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
+        "minReadySeconds": 5,
+        "progressDeadlineSeconds": progress_deadline(calls),
+        "revisionHistoryLimit": 5,
+        "template": _template(agent, image=image, token=token),
+    }
+    return child(agent, "apps/v1", "Deployment", spec=spec)
+
+
+def _template(agent: VoiceAgent, *, image: str, token: str) -> Manifest:
+    pod = agent.spec.pod
+    annotations = {
+        **pod.annotations,
+        # The autoscaler of nodes would wait ten minutes at most, and then cut the calls.
+        "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+        API_REVISION: revision(token),
+    }
+    return {
+        "metadata": {
+            "labels": dict(sorted({**pod.labels, **names.labels(agent.metadata.name)}.items())),
+            "annotations": dict(sorted(annotations.items())),
+        },
+        "spec": _pod(agent, image),
+    }
+
+
+def _pod(agent: VoiceAgent, image: str) -> Manifest:
+    spec, name = agent.spec, agent.metadata.name
+    pod: Manifest = {
+        "serviceAccountName": name,
+        "automountServiceAccountToken": True,  # for the watch of the one ConfigMap
+        "enableServiceLinks": False,  # a Service named `internal` would set INTERNAL_PORT to a URL
+        "terminationGracePeriodSeconds": grace_period(spec.calls),
+        "securityContext": pod_security(),
+        "containers": [_container(agent, image)],
+        "volumes": volumes(agent),
+        "topologySpreadConstraints": [
+            _spread(name, "topology.kubernetes.io/zone"),
+            _spread(name, "kubernetes.io/hostname"),
+        ],
+    }
+    return pod | _placing(agent)
+
+
+def _container(agent: VoiceAgent, image: str) -> Manifest:
+    resources = agent.spec.pod.resources
+    return {
+        "name": names.CONTAINER,
+        "image": image,
+        "imagePullPolicy": str(agent.spec.image.pull_policy),
+        "ports": [
+            {"name": names.PUBLIC, "containerPort": names.PUBLIC_PORT, "protocol": "TCP"},
+            {"name": names.INTERNAL, "containerPort": names.INTERNAL_PORT, "protocol": "TCP"},
+        ],
+        "env": environment(agent),
+        "resources": {
+            "requests": dict(sorted(resources.requests.items())),
+            "limits": dict(sorted(resources.limits.items())),
+        },
+        "volumeMounts": mounts(agent),
+        "securityContext": container_security(),
+        **lifetime(),
+    }
+
+
+def _placing(agent: VoiceAgent) -> Manifest:
+    pod, image = agent.spec.pod, agent.spec.image
+    placing: Manifest = {}
+    if image.pull_secrets:
+        placing["imagePullSecrets"] = [{"name": secret.name} for secret in image.pull_secrets]
+    if pod.node_selector:
+        placing["nodeSelector"] = dict(sorted(pod.node_selector.items()))
+    if pod.tolerations:
+        placing["tolerations"] = [_written(toleration) for toleration in pod.tolerations]
+    if pod.affinity:
+        placing["affinity"] = _written(pod.affinity)
+    if pod.priority_class_name:
+        placing["priorityClassName"] = pod.priority_class_name
+    return placing
+
+
+def _written(part: Part) -> Manifest:
+    """Leave out what nobody said: an empty selector means another thing than none."""
+    return part.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def _spread(name: str, topology: str) -> Manifest:
+    """Spread where it can be done; of two revisions in a rollout each by itself."""
+    return {
+        "maxSkew": 1,
+        "topologyKey": topology,
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": names.selector(name)},
+        "matchLabelKeys": ["pod-template-hash"],
+    }

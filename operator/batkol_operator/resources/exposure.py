@@ -1,0 +1,86 @@
+"""How Twilio's requests come in: only `/twilio`, and for as long as a call may last.
+
+A call is one WebSocket, and while nobody answers the caller nothing goes out on it: proxies take it for dead after a
+minute unless they are told otherwise. Twilio ends a call after 24 hours at the latest.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from batkol_operator import names
+from batkol_operator.model.agent import VoiceAgent
+from batkol_operator.model.exposure import HTTPRoute, Ingress
+from batkol_operator.names import Manifest
+from batkol_operator.resources.objects import child
+
+HTTP_ROUTE: Final = "gateway.networking.k8s.io/HTTPRoute"
+_PATH: Final = "/twilio"
+_LONGEST_CALL_S: Final = 86_400
+_TIMEOUTS: Final = {
+    "nginx.ingress.kubernetes.io/proxy-read-timeout": str(_LONGEST_CALL_S),
+    "nginx.ingress.kubernetes.io/proxy-send-timeout": str(_LONGEST_CALL_S),
+    "haproxy.org/timeout-tunnel": f"{_LONGEST_CALL_S}s",
+    "haproxy-ingress.github.io/timeout-tunnel": f"{_LONGEST_CALL_S}s",
+}
+
+
+def exposure(agent: VoiceAgent, kinds: frozenset[str]) -> tuple[Manifest | None, tuple[str, ...]]:
+    """Return the Ingress or HTTPRoute asked for, and what to say where the cluster cannot have it."""
+    wanted = agent.spec.exposure
+    if wanted is None:
+        return None, ()
+    if wanted.ingress:
+        return _ingress(agent, wanted.ingress), ()
+    if wanted.http_route is None:
+        return None, ("`exposure` names neither `ingress` nor `httpRoute`: nothing leads to the pods from outside.",)
+    if HTTP_ROUTE not in kinds:
+        warning = (
+            "`exposure.httpRoute` is specified and this cluster has no Gateway API: nothing leads to the pods from "
+            "outside. Install the Gateway API, or use `exposure.ingress`."
+        )
+        return None, (warning,)
+    return _http_route(agent, wanted.http_route), ()
+
+
+def _ingress(agent: VoiceAgent, wanted: Ingress) -> Manifest:
+    host = wanted.host or _host(agent)
+    backend = {"service": {"name": agent.metadata.name, "port": {"name": names.PUBLIC}}}
+    spec: Manifest = {
+        "rules": [{"host": host, "http": {"paths": [{"path": _PATH, "pathType": "Prefix", "backend": backend}]}}]
+    }
+    if wanted.class_name:
+        spec["ingressClassName"] = wanted.class_name
+    if wanted.tls_secret_name:
+        spec["tls"] = [{"hosts": [host], "secretName": wanted.tls_secret_name}]
+    ingress = child(agent, "networking.k8s.io/v1", "Ingress", spec=spec)
+    ingress["metadata"]["annotations"] = dict(sorted({**_TIMEOUTS, **wanted.annotations}.items()))
+    return ingress
+
+
+def _http_route(agent: VoiceAgent, wanted: HTTPRoute) -> Manifest:
+    """A path in the public URL is stripped here: the service knows its own paths only."""
+    prefix = urlsplit(agent.spec.twilio.public_base_url).path.rstrip("/")
+    rule: dict[str, Any] = {
+        "matches": [{"path": {"type": "PathPrefix", "value": f"{prefix}{_PATH}"}}],
+        "backendRefs": [{"name": agent.metadata.name, "port": names.PUBLIC_PORT}],
+        "timeouts": {"request": "0s"},  # none; a request is a whole call
+    }
+    if prefix:
+        path = {"type": "ReplacePrefixMatch", "replacePrefixMatch": _PATH}
+        rule["filters"] = [{"type": "URLRewrite", "urlRewrite": {"path": path}}]
+    parents = [
+        parent.model_dump(mode="json", by_alias=True, exclude_none=True, include={"name", "namespace", "section_name"})
+        for parent in wanted.parent_refs
+    ]
+    return child(
+        agent,
+        "gateway.networking.k8s.io/v1",
+        "HTTPRoute",
+        spec={"parentRefs": parents, "hostnames": [wanted.hostname or _host(agent)], "rules": [rule]},
+    )
+
+
+def _host(agent: VoiceAgent) -> str:
+    return urlsplit(agent.spec.twilio.public_base_url).hostname or ""

@@ -1,0 +1,57 @@
+"""`flags.json`: `spec.streaming` as the flag `streaming-stt`, and raw definitions beside it, in flagd's format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from batkol_operator.model.agent import Spec
+from batkol_operator.model.streaming import STREAMING_FLAG, Caller, Mode, Streaming, StreamingMode
+
+Json = dict[str, Any]
+
+
+def definitions(spec: Spec) -> Json:
+    """Return the whole set. A raw `streaming-stt` decides alone; the model refuses it beside `spec.streaming`."""
+    raw = {name: flag.to_flagd() for name, flag in spec.flags.items()}
+    return {"flags": {STREAMING_FLAG: _flag(spec.streaming or Streaming()), **raw}}
+
+
+def summary(spec: Spec) -> str:
+    """Say in a word or two whose speech is streamed, for `status.streaming`."""
+    if STREAMING_FLAG in spec.flags:
+        return "Custom"
+    streaming = spec.streaming or Streaming()
+    share = f" {streaming.rollout_percent}%" if streaming.mode is StreamingMode.ROLLOUT else ""
+    return f"{streaming.mode}{share}"
+
+
+def _flag(streaming: Streaming) -> Json:
+    """Never `DISABLED` for off: in flagd's language that is "no such flag", and the service's own default decides."""
+    flag: Json = {
+        "state": "ENABLED",
+        "variants": {"on": True, "off": False},
+        "defaultVariant": "on" if streaming.mode is StreamingMode.ENABLED else "off",
+    }
+    if targeting := _targeting(streaming):
+        flag["targeting"] = targeting
+    return flag
+
+
+def _targeting(streaming: Streaming) -> Json | None:
+    """Ask for the caller first, then share out by call SID; None where the default variant answers alone."""
+    branches: list[Any] = []
+    for mode, variant in ((Mode.ENABLED, "on"), (Mode.DISABLED, "off")):
+        if numbers := _numbers(streaming.callers, mode):
+            branches += [{"in": [{"var": "from"}, numbers]}, variant]
+    share: Json | None = None
+    if streaming.mode is StreamingMode.ROLLOUT:
+        percent = streaming.rollout_percent or 0
+        share = {"fractional": [{"var": "targetingKey"}, ["on", percent], ["off", 100 - percent]]}
+    if not branches:
+        return share
+    return {"if": [*branches, share] if share else branches}
+
+
+def _numbers(callers: Sequence[Caller], mode: Mode) -> list[str]:
+    return sorted(caller.number for caller in callers if caller.mode is mode)

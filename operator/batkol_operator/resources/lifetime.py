@@ -1,0 +1,48 @@
+"""How a pod begins and ends: probes, and the time that its calls are given."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from batkol_operator import names
+from batkol_operator.model.workload import Calls
+from batkol_operator.names import Manifest
+
+PRE_STOP_S: Final = 5
+"""Before SIGTERM, while the endpoint is taken out everywhere: requests still come, and are still answered."""
+
+ENDING_S: Final = 15
+"""What the service takes after its drain is out of time: 5 s for a caller to finish, 10 s for the last words."""
+
+MARGIN_S: Final = 15
+"""To close connections, and to hand on the last traces and records."""
+
+
+def grace_period(calls: Calls) -> int:
+    """Return the seconds from the order to stop until the kubelet kills; `preStop` counts, too."""
+    return PRE_STOP_S + calls.drain_timeout_seconds + ENDING_S + MARGIN_S
+
+
+def progress_deadline(calls: Calls) -> int:
+    """Return how long a rollout may stand still; it may have to wait for room that a draining pod holds."""
+    return grace_period(calls) + 600
+
+
+def lifetime() -> Manifest:
+    """Return probes and `preStop` of the container. A restart cuts a hundred calls: liveness is slow to say so."""
+    return {
+        "startupProbe": _probe("/healthz", period_s=2, failures=60),
+        "readinessProbe": _probe("/readyz", period_s=5, failures=2),
+        "livenessProbe": _probe("/healthz", period_s=10, failures=6),
+        "lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_S}}},
+    }
+
+
+def _probe(path: str, *, period_s: int, failures: int) -> Manifest:
+    return {
+        "httpGet": {"path": path, "port": names.PUBLIC, "scheme": "HTTP"},
+        "periodSeconds": period_s,
+        "timeoutSeconds": 3,
+        "failureThreshold": failures,
+        "successThreshold": 1,
+    }

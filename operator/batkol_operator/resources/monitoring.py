@@ -1,0 +1,37 @@
+"""The PodMonitor: every pod is scraped by itself, for the calls in it are its own."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from batkol_operator import names
+from batkol_operator.model.agent import VoiceAgent
+from batkol_operator.model.workload import Presence
+from batkol_operator.names import Manifest
+from batkol_operator.resources.objects import child
+
+POD_MONITOR: Final = "monitoring.coreos.com/PodMonitor"
+
+
+def pod_monitor(agent: VoiceAgent, kinds: frozenset[str]) -> tuple[Manifest | None, tuple[str, ...]]:
+    """Return the PodMonitor, and what to say where one is asked for and the cluster cannot have it."""
+    wanted = agent.spec.telemetry.pod_monitor
+    if wanted is Presence.DISABLED:
+        return None, ()
+    if POD_MONITOR not in kinds:
+        warning = (
+            "`telemetry.podMonitor` is Enabled and this cluster has no PodMonitors: nothing has the pods scraped. "
+            "Install the Prometheus Operator, or set it to Auto."
+        )
+        return None, (warning,) if wanted is Presence.ENABLED else ()
+    monitor = child(
+        agent,
+        "monitoring.coreos.com/v1",
+        "PodMonitor",
+        spec={
+            "selector": {"matchLabels": names.selector(agent.metadata.name)},
+            "podTargetLabels": [names.AGENT],
+            "podMetricsEndpoints": [{"port": names.INTERNAL, "path": "/metrics", "interval": "15s"}],
+        },
+    )
+    return monitor, ()

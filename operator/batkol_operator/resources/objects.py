@@ -1,0 +1,23 @@
+"""What every object of an agent has in common: its name, its labels, its owner."""
+
+from __future__ import annotations
+
+from batkol_operator import names
+from batkol_operator.model.agent import VoiceAgent
+from batkol_operator.names import Manifest
+
+
+def child(agent: VoiceAgent, api_version: str, kind: str, *, name: str = "", **fields: Manifest) -> Manifest:
+    """Begin an object of this agent; `name` is the agent's own unless given, `fields` are what follows the metadata."""
+    about = agent.metadata
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": {
+            "name": name or about.name,
+            "namespace": about.namespace,
+            "labels": names.labels(about.name),
+            "ownerReferences": [names.owner(about.name, about.uid)],
+        },
+        **fields,
+    }

@@ -1,0 +1,135 @@
+"""How many pods: fixed, or by calls. Scaling up is quick; scaling down is slow, for every pod drains first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from batkol_operator.model.agent import VoiceAgent
+from batkol_operator.model.workload import Autoscaler
+from batkol_operator.names import Manifest
+from batkol_operator.resources.objects import child
+
+SCALED_OBJECT: Final = "keda.sh/ScaledObject"
+ACTIVE_CALLS: Final = "batkol_calls_active"
+"""The gauge of live calls, as the service's /metrics has it."""
+
+DEFAULT_REPLICAS: Final = 2
+_AIM_PERCENT: Final = 70
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How the number of pods is decided."""
+
+    replicas: int | None  # None: the autoscaler's business
+    autoscaler: Manifest | None
+    warnings: tuple[str, ...] = ()
+
+
+def scale(agent: VoiceAgent, kinds: frozenset[str]) -> Scale:
+    """Return what decides; without KEDA where it is asked for, as many pods as it would keep at least."""
+    wanted = agent.spec.scaling
+    if wanted.max_replicas is None:
+        return Scale(DEFAULT_REPLICAS if wanted.replicas is None else wanted.replicas, None)
+    if wanted.autoscaler is Autoscaler.HORIZONTAL_POD_AUTOSCALER:
+        return Scale(None, _horizontal_pod_autoscaler(agent))
+    if SCALED_OBJECT in kinds:
+        return Scale(None, _scaled_object(agent))
+    fewest, most = _bounds(agent)
+    warning = (
+        f"`scaling.autoscaler` is ScaledObject and this cluster has no KEDA: {fewest} pods run, and no more are added. "
+        "Install KEDA, or choose HorizontalPodAutoscaler."
+    )
+    return Scale(min(fewest, most), None, (warning,))
+
+
+def _bounds(agent: VoiceAgent) -> tuple[int, int]:
+    wanted = agent.spec.scaling
+    most = wanted.max_replicas or DEFAULT_REPLICAS
+    return wanted.min_replicas or min(DEFAULT_REPLICAS, most), most
+
+
+def calls_per_pod(agent: VoiceAgent) -> int:
+    """Return how many calls are aimed at in each pod; the room above takes calls until a new pod is ready."""
+    return agent.spec.scaling.calls_per_pod or max(1, agent.spec.calls.max_per_pod * _AIM_PERCENT // 100)
+
+
+def _target(agent: VoiceAgent) -> Manifest:
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "name": agent.metadata.name}
+
+
+def _behavior() -> Manifest:
+    """Up at once; down one pod in five minutes, and not before it has been quiet for ten."""
+    return {
+        "scaleUp": {
+            "stabilizationWindowSeconds": 0,
+            "selectPolicy": "Max",
+            "policies": [
+                {"type": "Percent", "value": 100, "periodSeconds": 15},
+                {"type": "Pods", "value": 4, "periodSeconds": 15},
+            ],
+        },
+        "scaleDown": {
+            "stabilizationWindowSeconds": 600,
+            "selectPolicy": "Max",
+            "policies": [{"type": "Pods", "value": 1, "periodSeconds": 300}],
+        },
+    }
+
+
+def _horizontal_pod_autoscaler(agent: VoiceAgent) -> Manifest:
+    fewest, most = _bounds(agent)
+    metric = {
+        "type": "Pods",
+        "pods": {
+            "metric": {"name": ACTIVE_CALLS},
+            "target": {"type": "AverageValue", "averageValue": str(calls_per_pod(agent))},
+        },
+    }
+    return child(
+        agent,
+        "autoscaling/v2",
+        "HorizontalPodAutoscaler",
+        spec={
+            "scaleTargetRef": _target(agent),
+            "minReplicas": fewest,
+            "maxReplicas": most,
+            "metrics": [metric],
+            "behavior": _behavior(),
+        },
+    )
+
+
+def _scaled_object(agent: VoiceAgent) -> Manifest:
+    """No `fallback`: while Prometheus is away the number of pods stays, which no call notices."""
+    fewest, most = _bounds(agent)
+    trigger = {
+        "type": "prometheus",
+        "metricType": "AverageValue",
+        "metadata": {
+            "serverAddress": agent.spec.scaling.prometheus_url,
+            "query": _query(agent),
+            "threshold": str(calls_per_pod(agent)),
+            "ignoreNullValues": "false",  # no series is no answer, not no calls
+        },
+    }
+    return child(
+        agent,
+        "keda.sh/v1alpha1",
+        "ScaledObject",
+        spec={
+            "scaleTargetRef": _target(agent),
+            "pollingInterval": 15,
+            "minReplicaCount": fewest,
+            "maxReplicaCount": most,
+            "advanced": {"horizontalPodAutoscalerConfig": {"behavior": _behavior()}},
+            "triggers": [trigger],
+        },
+    )
+
+
+def _query(agent: VoiceAgent) -> str:
+    """By pod names, which every way of scraping has; `a-[^-]+-[^-]+` does not match the pods of an agent `a-b`."""
+    about = agent.metadata
+    return f'sum({ACTIVE_CALLS}{{namespace="{about.namespace}",pod=~"{about.name}-[^-]+-[^-]+"}})'

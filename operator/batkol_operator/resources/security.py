@@ -1,0 +1,23 @@
+"""The pods' rights on their node: the *restricted* Pod Security Standard, and a read-only root besides.
+
+https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+"""
+
+from __future__ import annotations
+
+from batkol_operator.names import Manifest
+
+
+def pod_security() -> Manifest:
+    """Return the pod's security context; the image says which user it is, OpenShift says another."""
+    return {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
+def container_security() -> Manifest:
+    """Return the container's security context."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+    }

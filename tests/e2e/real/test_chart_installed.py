@@ -1,0 +1,143 @@
+"""The chart on a real API server: installed, upgraded and uninstalled by the real Helm, in a restricted namespace."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from batkol_operator.names import FINALIZER
+from support.chart import CHART, NAMESPACE
+from support.control_plane import ControlPlane
+from support.tools import installed, tool
+
+SAMPLE = ("--set", "sample.enabled=true")
+
+
+class Cluster:
+    """A control plane of its own, for the definition belongs to all of one; and the tools that talk to it."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        self.environment = {**os.environ, "KUBECONFIG": str(plane.kubeconfig("admin"))}
+        helm = os.environ.get("HELM") or installed("helm") or shutil.which("helm")
+        self._programs = {"helm": str(helm or tool("helm")), "kubectl": str(tool("kubectl"))}
+
+    def run(self, *command: str, given: str | None = None, check: bool = True) -> str:
+        """Run a tool and return what it said, or fail with what it said about that."""
+        program = [self._programs.get(command[0], command[0]), *command[1:]]
+        done = subprocess.run(
+            program, env=self.environment, input=given, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0 or not check, done.stderr
+        return done.stdout.strip()
+
+    def helm(self, verb: str, *arguments: str) -> str:
+        """Run Helm on the release."""
+        return self.run("helm", verb, "batkol", *arguments, "--namespace", NAMESPACE)
+
+    def kubectl(self, *arguments: str, given: str | None = None, check: bool = True) -> str:
+        return self.run("kubectl", "--namespace", NAMESPACE, *arguments, given=given, check=check)
+
+    def get(self, *what: str) -> Any:
+        return json.loads(self.kubectl("get", *what, "--output", "json"))
+
+    def may(self, verb: str, what: str, namespace: str = "elsewhere") -> bool:
+        """Whether the operator's account may do something. `what`: a kind, kind/name, or kind:subresource."""
+        account = f"system:serviceaccount:{NAMESPACE}:batkol-operator"
+        kind, _, part = what.partition(":")
+        where = ("--as", account, "--namespace", namespace, f"--subresource={part}")
+        return self.run("kubectl", "auth", "can-i", verb, kind, *where, check=False) == "yes"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with ControlPlane(tmp_path_factory.mktemp("chart")) as plane:
+        here = Cluster(plane)
+        here.run("kubectl", "create", "namespace", NAMESPACE)
+        restricted = "pod-security.kubernetes.io/enforce=restricted"
+        here.run("kubectl", "label", "namespace", NAMESPACE, restricted)
+        yield here
+
+
+@pytest.fixture(autouse=True)
+def _no_release_is_left(cluster: Cluster) -> Iterator[None]:
+    yield
+    cluster.helm("uninstall", "--no-hooks", "--ignore-not-found")
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    """Look until it is so."""
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.2)
+
+
+def test_it_installs_upgrades_and_leaves_the_calls_alone(cluster: Cluster) -> None:
+    """One release through its life: an installation is half a minute here."""
+    notes = cluster.helm("install", str(CHART), *SAMPLE)
+    assert "kubectl -n batkol-system wait voiceagent/sample" in notes
+    sample = cluster.get("voiceagent", "sample")["metadata"]["uid"]
+    key = cluster.get("secret", "batkol-operator-key")["data"]["key"]
+    assert len(key) > 64
+    assert cluster.get("clusterkopfpeering", "batkol-operator")
+    assert "recognition" in cluster.kubectl("explain", "voiceagent.spec")
+
+    # The replica set makes pods, and admission lets them in: nothing they ask for is beyond `restricted`.
+    until(lambda: len(cluster.get("pods")["items"]) == 1, "no pod was admitted")
+
+    cluster.helm("upgrade", str(CHART), *SAMPLE, "--set", "replicas=2")
+    assert cluster.get("secret", "batkol-operator-key")["data"]["key"] == key
+    until(lambda: len(cluster.get("pods")["items"]) == 2, "no second pod was admitted")
+    assert cluster.get("voiceagent", "sample")["metadata"]["uid"] == sample
+    manifest = cluster.run("helm", "get", "manifest", "batkol", "--namespace", NAMESPACE)
+    assert "kind: VoiceAgent" in manifest  # taken over: it was a hook's
+
+    mine = cluster.get("voiceagent", "sample") | {"metadata": {"name": "mine", "finalizers": [FINALIZER]}}
+    cluster.kubectl("apply", "--server-side", "--filename", "-", given=json.dumps(mine))
+
+    cluster.helm("uninstall", "--no-hooks")  # there is no kubelet to run the Job: its script is run below
+    assert cluster.get("voiceagent", "mine")["metadata"]["finalizers"] == [FINALIZER]
+    said = cluster.run(sys.executable, "-c", (CHART / "files/clean_up.py").read_text())
+    assert said == "released 1 VoiceAgents"
+    cluster.kubectl("delete", "voiceagent", "mine", "--timeout=30s")
+    assert cluster.get("voiceagents", "--all-namespaces")["items"] == []
+
+
+def test_namespaces_are_all_it_may_touch(cluster: Cluster) -> None:
+    for name in ("sales", "support"):
+        cluster.run("kubectl", "create", "namespace", name)
+    cluster.helm("install", str(CHART), "--values", str(CHART / "ci/namespaced-values.yaml"))
+
+    for verb, what in (("create", "deployments"), ("patch", "secrets"), ("update", "voiceagents:finalizers")):
+        assert cluster.may(verb, what, "sales"), what
+        assert not cluster.may(verb, what), what
+    assert not cluster.may("get", "secrets", "sales")
+    assert not cluster.may("list", "secrets", NAMESPACE)
+    assert cluster.get("kopfpeering", "batkol-operator", "--namespace", "support")
+    cluster.helm("uninstall", "--no-hooks")
+
+
+def test_everywhere_it_may_do_what_it_needs_and_read_no_secret(cluster: Cluster) -> None:
+    cluster.helm("install", str(CHART))  # over the definition that an earlier release has left
+
+    for verb, what in (
+        ("patch", "voiceagents:status"), ("patch", "pods"), ("create", "events"), ("create", "secrets"),
+        ("delete", "horizontalpodautoscalers.autoscaling"), ("watch", "customresourcedefinitions"),
+        ("patch", "clusterkopfpeerings/batkol-operator"),
+    ):  # fmt: skip
+        assert cluster.may(verb, what), what
+    for verb, what in (
+        ("get", "secrets"), ("delete", "secrets"), ("delete", "pods"), ("create", "clusterroles"), ("get", "nodes"),
+        ("patch", "clusterkopfpeerings/another"), ("create", "voiceagents"), ("delete", "voiceagents"),
+    ):  # fmt: skip
+        assert not cluster.may(verb, what), what
+    cluster.helm("uninstall", "--no-hooks")
+    assert cluster.get("crd", "voiceagents.batkol.dev")

@@ -1,0 +1,128 @@
+"""What a pod reads at start is what the service knows, and nothing of what is live."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from batkol.live.tuning import Tuning
+from batkol.settings import Settings
+from batkol_operator.model.agent import VoiceAgent
+from batkol_operator.plan import plan
+from support.agents import AROUND, TWILIO, agent, sample, specs, unadmitted
+from support.manifests import one, variables
+
+NOT_THE_SERVICES = frozenset({"GOOGLE_APPLICATION_CREDENTIALS"})  # Google's own client reads it
+
+
+def sampled() -> VoiceAgent:
+    return VoiceAgent.read(sample())
+
+
+def known(variable: str) -> bool:
+    return variable.lower() in Settings.model_fields or variable in NOT_THE_SERVICES or variable.startswith("OTEL_")
+
+
+def full() -> VoiceAgent:
+    """Set whatever sets a variable."""
+    body = sample()
+    body["spec"]["recognition"] |= {"endpoint": "double:9000", "insecure": True}
+    return VoiceAgent.read(body)
+
+
+def test_every_variable_is_one_the_service_reads() -> None:
+    assert [variable for variable in variables(plan(full(), AROUND)) if not known(variable)] == []
+
+
+@pytest.mark.parametrize("wanted", [agent(), full()], ids=["smallest", "full"])
+def test_the_service_starts_with_it(wanted: VoiceAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes from secrets stands in; what cannot work would be refused here."""
+    for variable, value in variables(plan(wanted, AROUND)).items():
+        stand_in = "postgresql://u:p@db/batkol" if variable == "DATABASE_URL" else "secret"
+        monkeypatch.setenv(variable, value if isinstance(value, str) else stand_in)
+    settings = Settings()
+
+    assert settings.voice_agent == "reception"
+    assert settings.max_calls == 100
+    assert settings.internal_host == "0.0.0.0"
+    assert settings.drain_timeout_s == wanted.spec.calls.drain_timeout_seconds
+
+
+def test_nothing_live_is_in_it() -> None:
+    live = {"ENABLE_STREAMING_STT", "STT_BATCH_MS", "STT_PARTIAL_DEBOUNCE_MS", "STT_FINAL_TIMEOUT_MS"}
+    live |= {f"VAD_{name.upper()}" for name in Tuning.__struct_fields__}
+
+    assert not live & variables(plan(full(), AROUND)).keys()
+
+
+def test_no_secret_value_is_in_it() -> None:
+    values = variables(plan(full(), AROUND))
+
+    assert values["API_TOKEN"] == {"secretKeyRef": {"name": "reception-api", "key": "token"}}
+    assert values["TWILIO_AUTH_TOKEN"] == {"secretKeyRef": {"name": "twilio", "key": "auth-token"}}
+    assert values["DATABASE_URL"] == {"secretKeyRef": {"name": "postgres", "key": "url"}}
+    assert values["WHISPER_API_KEY"] == {"secretKeyRef": {"name": "whisper", "key": "api-key"}}
+    assert AROUND.api_token not in json.dumps(one(plan(full(), AROUND), "Deployment"))
+
+
+def test_the_pod_watches_its_config_map_and_starts_from_the_mounted_one() -> None:
+    values = variables(plan(agent(), AROUND))
+
+    assert values["LIVE_SOURCE"] == "kubernetes:reception-live"
+    assert values["LIVE_START_FROM"] == "/etc/batkol/live"
+    assert values["FLAGS_PROVIDER"] == "live"
+    assert values["POD_NAMESPACE"] == {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
+
+
+def test_without_a_database_nothing_is_kept() -> None:
+    values = variables(plan(agent(), AROUND))
+
+    assert values["STORE"] == "none"
+    assert not {"DATABASE_URL", "JOURNAL_DIR"} & values.keys()
+
+
+def test_a_database_brings_a_journal() -> None:
+    values = variables(plan(sampled(), AROUND))
+
+    assert values["STORE"] == "postgres"
+    assert values["JOURNAL_DIR"] == "/var/lib/batkol/journal"
+
+
+def test_phrases_are_a_json_array_in_their_own_letters() -> None:
+    assert variables(plan(sampled(), AROUND))["STT_PHRASES"] == '["בת קול", "קבלה"]'
+
+
+@pytest.mark.parametrize(("percent", "ratio"), [(0, "0"), (1, "0.01"), (10, "0.1"), (100, "1")])
+def test_the_share_of_traces_is_a_ratio(percent: int, ratio: str) -> None:
+    telemetry = {"otlpEndpoint": "http://collector:4317", "samplePercent": percent}
+    values = variables(plan(agent(telemetry=telemetry), AROUND))
+
+    assert values["OTEL_TRACES_SAMPLER"] == "parentbased_traceidratio"
+    assert values["OTEL_TRACES_SAMPLER_ARG"] == ratio
+    assert values["OTEL_RESOURCE_ATTRIBUTES"] == "k8s.namespace.name=voice,k8s.deployment.name=reception"
+
+
+def test_what_looks_like_a_variable_stays_as_written() -> None:
+    """Kubernetes would put the token into the URL: `$(NAME)` in a value is its own syntax."""
+    url = "https://example.com/$(API_TOKEN)"
+    values = variables(plan(agent(calls={"overflowUrl": url}), AROUND))
+
+    assert values["OVERFLOW_URL"] == "https://example.com/$$(API_TOKEN)"
+
+
+@given(specs)
+def test_every_value_is_a_text(spec: dict[str, Any]) -> None:
+    """A YAML number or boolean in `env` is refused by the API server."""
+    for value in variables(plan(unadmitted(spec), AROUND)).values():
+        assert isinstance(value, str | dict)
+
+
+def test_signatures_can_be_left_unchecked_in_development() -> None:
+    twilio = {"publicBaseUrl": TWILIO["publicBaseUrl"], "validateSignatures": False}
+    values = variables(plan(agent(twilio=twilio), AROUND))
+
+    assert values["TWILIO_VALIDATE_SIGNATURES"] == "false"
+    assert "TWILIO_AUTH_TOKEN" not in values

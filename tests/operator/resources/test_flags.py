@@ -1,0 +1,133 @@
+"""`flags.json` as flagd's own evaluation core and the service read it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from openfeature.contrib.tools.flagd.core import FlagdCore
+from openfeature.evaluation_context import EvaluationContext
+
+from batkol.live.definitions import parse_definitions
+from batkol_operator.model.agent import SpecError
+from batkol_operator.resources.flags import summary
+from batkol_operator.resources.live import live_files
+from support.agents import agent, document, sample, specs, unadmitted
+
+VIP, PEST, ANYBODY = "+972500000001", "+972500000002", "+972500000003"
+CALLERS = [{"number": VIP, "mode": "Enabled"}, {"number": PEST, "mode": "Disabled"}]
+RAW = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"}
+
+
+def core(**spec: Any) -> FlagdCore:
+    evaluator = FlagdCore()
+    evaluator.set_flags(live_files(agent(**spec).spec).flags)
+    return evaluator
+
+
+def streams(evaluator: FlagdCore, number: int = 0, caller: str = ANYBODY) -> bool:
+    """Ask for the call with this number; a value that is not decided by the flag shows as neither."""
+    context = EvaluationContext(f"CA{number:032x}", {"from": caller})
+    answers = {evaluator.resolve_boolean_value("streaming-stt", default, context).value for default in (True, False)}
+    assert len(answers) == 1, "the flag did not decide"
+    return bool(answers.pop())
+
+
+@pytest.mark.parametrize(
+    ("streaming", "expected"),
+    [(None, False), ({}, False), ({"mode": "Disabled"}, False), ({"mode": "Enabled"}, True)],
+)
+def test_everybody_or_nobody(streaming: dict[str, Any] | None, expected: bool) -> None:
+    evaluator = core(**({} if streaming is None else {"streaming": streaming}))
+
+    assert {streams(evaluator, number) for number in range(50)} == {expected}
+
+
+@pytest.mark.parametrize("mode", [{"mode": "Enabled"}, {"mode": "Disabled"}, {"mode": "Rollout", "rolloutPercent": 50}])
+def test_a_caller_of_its_own_wins_over_the_mode(mode: dict[str, Any]) -> None:
+    evaluator = core(streaming={**mode, "callers": CALLERS})
+
+    assert all(streams(evaluator, number, VIP) for number in range(50))
+    assert not any(streams(evaluator, number, PEST) for number in range(50))
+    others = {streams(evaluator, number) for number in range(50)}
+    assert others == {"Enabled": {True}, "Disabled": {False}, "Rollout": {True, False}}[mode["mode"]]
+
+
+@pytest.mark.parametrize("callers", [[], CALLERS])
+def test_a_share_is_sticky_and_grows(callers: list[dict[str, str]]) -> None:
+    five, twenty = (
+        core(streaming={"mode": "Rollout", "rolloutPercent": percent, "callers": callers}) for percent in (5, 20)
+    )
+    few = {number for number in range(2000) if streams(five, number)}
+    more = {number for number in range(2000) if streams(twenty, number)}
+
+    assert 0.035 <= len(few) / 2000 <= 0.065
+    assert 0.17 <= len(more) / 2000 <= 0.23
+    assert few < more
+    assert few == {number for number in few if streams(five, number)}
+
+
+@pytest.mark.parametrize(("percent", "expected"), [(0, False), (100, True)])
+def test_a_share_of_nobody_and_of_all(percent: int, expected: bool) -> None:
+    evaluator = core(streaming={"mode": "Rollout", "rolloutPercent": percent})
+
+    assert {streams(evaluator, number) for number in range(300)} == {expected}
+
+
+def test_raw_flags_stand_beside_it_as_written() -> None:
+    rule = {"if": [{"==": [{"var": "language"}, "he-IL"]}, "שלום", None]}
+    raw = {"state": "ENABLED", "variants": {"שלום": "a", "no": "b"}, "defaultVariant": "no", "targeting": rule}
+    files = live_files(agent(flags={"greeting": raw}, streaming={"mode": "Enabled"}).spec)
+
+    assert json.loads(files.flags)["flags"]["greeting"] == raw
+    assert "שלום" in files.flags
+    evaluator = core(flags={"greeting": raw})
+    hebrew = EvaluationContext("CA1", {"language": "he-IL"})
+    assert evaluator.resolve_string_value("greeting", "?", hebrew).value == "a"
+    assert evaluator.resolve_string_value("greeting", "?", EvaluationContext("CA1", {})).value == "b"
+
+
+def test_a_raw_streaming_flag_decides_alone() -> None:
+    """For rules that the friendly form does not have, by call SID or agent."""
+    rule = {"if": [{"in": [{"var": "targetingKey"}, [f"CA{7:032x}"]]}, "on"]}
+    evaluator = core(flags={"streaming-stt": {**RAW, "targeting": rule}})
+
+    assert [number for number in range(20) if streams(evaluator, number)] == [7]
+
+
+def test_both_forms_at_once_are_refused() -> None:
+    with pytest.raises(SpecError, match=r"`spec\.flags` may not hold `streaming-stt`"):
+        type(agent()).read(document(streaming={"mode": "Enabled"}, flags={"streaming-stt": RAW}))
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({}, "Disabled"),
+        ({"streaming": {"mode": "Enabled", "callers": CALLERS}}, "Enabled"),
+        ({"streaming": {"mode": "Rollout", "rolloutPercent": 5}}, "Rollout 5%"),
+        ({"flags": {"streaming-stt": RAW}}, "Custom"),
+    ],
+)
+def test_the_column_says_it_in_a_word(spec: dict[str, Any], said: str) -> None:
+    assert summary(agent(**spec).spec) == said
+
+
+@given(specs)
+def test_the_service_takes_every_file_whole(spec: dict[str, Any]) -> None:
+    files = live_files(unadmitted(spec).spec)
+    definitions, refusals = parse_definitions(files.flags.encode())
+
+    assert refusals == ()
+    assert definitions is not None
+    assert definitions.revision == files.flags_revision
+    assert definitions.flags.keys() == {"streaming-stt", *spec.get("flags", {})}
+    FlagdCore().set_flags(files.flags)  # a real flagd would, too
+
+
+def test_the_service_takes_the_samples_flags() -> None:
+    files = live_files(type(agent()).read(sample()).spec)
+
+    assert parse_definitions(files.flags.encode())[1] == ()

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from batkol_operator.plan import Surroundings, plan
+from support.agents import AROUND, agent
+from support.manifests import kinds, one
+
+UNMONITORED = dataclasses.replace(AROUND, kinds=frozenset())
+
+
+def let_in(around: Surroundings = AROUND, **policy: Any) -> dict[str, list[str] | None]:
+    """Return the namespaces that may reach each port; None: everybody."""
+    spec = one(plan(agent(networkPolicy=policy), around), "NetworkPolicy")["spec"]
+    assert spec["policyTypes"] == ["Ingress"]
+    allowed: dict[str, list[str] | None] = {}
+    for rule in spec["ingress"]:
+        (port,) = rule["ports"]
+        if "from" not in rule:
+            allowed[port["port"]] = None
+            continue
+        (peer,) = rule["from"]
+        (chosen,) = peer["namespaceSelector"]["matchExpressions"]
+        assert (chosen["key"], chosen["operator"]) == ("kubernetes.io/metadata.name", "In")
+        allowed[port["port"]] = chosen["values"]
+    return allowed
+
+
+def test_anybody_may_call_and_only_the_operator_and_prometheus_may_ask() -> None:
+    assert let_in() == {"public": None, "internal": ["batkol-system", "monitoring"]}
+
+
+def test_nobody_scrapes_where_there_is_no_pod_monitor() -> None:
+    assert let_in(UNMONITORED) == {"public": None, "internal": ["batkol-system"]}
+
+
+def test_callers_come_by_the_ingress_controller_where_it_is_named() -> None:
+    assert let_in(ingressNamespaces=["ingress-nginx"])["public"] == ["ingress-nginx"]
+
+
+def test_subscribers_are_let_in_by_name() -> None:
+    allowed = let_in(internalNamespaces=["agents", "batkol-system"], monitoringNamespaces=["prom"])
+
+    assert allowed["internal"] == ["agents", "batkol-system", "prom"]
+
+
+def test_there_need_be_none() -> None:
+    assert "NetworkPolicy" not in kinds(plan(agent(networkPolicy={"mode": "Disabled"}), AROUND))
+
+
+def test_it_is_for_this_agents_pods() -> None:
+    spec = one(plan(agent(), AROUND), "NetworkPolicy")["spec"]
+
+    assert spec["podSelector"] == one(plan(agent(), AROUND), "Deployment")["spec"]["selector"]

@@ -1,0 +1,55 @@
+"""The Service, the PodDisruptionBudget and the PodMonitor."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from batkol_operator.plan import plan
+from support.agents import AROUND, agent
+from support.manifests import kinds, one
+
+BARE = dataclasses.replace(AROUND, kinds=frozenset())
+
+
+def test_the_service_has_both_ports_by_name() -> None:
+    spec = one(plan(agent(), AROUND), "Service")["spec"]
+
+    assert [(port["name"], port["port"], port["targetPort"]) for port in spec["ports"]] == [
+        ("public", 8080, "public"),
+        ("internal", 8081, "internal"),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["Service", "PodDisruptionBudget", "PodMonitor"])
+def test_all_of_them_pick_the_deployments_pods(kind: str) -> None:
+    wanted = plan(agent(), AROUND)
+    selector = one(wanted, kind)["spec"]["selector"]
+
+    assert selector.get("matchLabels", selector) == one(wanted, "Deployment")["spec"]["selector"]["matchLabels"]
+
+
+def test_nodes_are_emptied_one_pod_at_a_time() -> None:
+    spec = one(plan(agent(), AROUND), "PodDisruptionBudget")["spec"]
+
+    assert spec["maxUnavailable"] == 1
+    assert spec["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+
+
+def test_every_pod_is_scraped_on_the_internal_port() -> None:
+    spec = one(plan(agent(), AROUND), "PodMonitor")["spec"]
+
+    assert spec["podMetricsEndpoints"] == [{"port": "internal", "path": "/metrics", "interval": "15s"}]
+
+
+@pytest.mark.parametrize(
+    ("mode", "made", "made_bare", "warned_bare"),
+    [("Auto", True, False, False), ("Enabled", True, False, True), ("Disabled", False, False, False)],
+)
+def test_a_pod_monitor_is_made_where_it_can_be(mode: str, made: bool, made_bare: bool, warned_bare: bool) -> None:
+    wanted = agent(telemetry={"podMonitor": mode})
+
+    assert ("PodMonitor" in kinds(plan(wanted, AROUND))) is made
+    assert ("PodMonitor" in kinds(plan(wanted, BARE))) is made_bare
+    assert bool(plan(wanted, BARE).warnings) is warned_bare

@@ -1,0 +1,136 @@
+"""Requests to an API server, and what its answers mean."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from batkol_operator.cluster import Cluster
+from batkol_operator.errors import RefusedError, UnreachableError
+from batkol_operator.names import FIELD_MANAGER, Manifest
+from batkol_operator.observed import owned_fields
+from batkol_operator.plan import OPTIONAL_KINDS, OWNED_KINDS
+from support.kube_api import KubeApi, running_kube_api
+from support.kube_store import Key, merge
+
+KEY = Key("", "configmaps", "voices", "live")
+
+
+@pytest.fixture
+def api() -> Iterator[KubeApi]:
+    with running_kube_api() as api:
+        yield api
+
+
+@pytest.fixture
+async def cluster(api: KubeApi) -> AsyncIterator[Cluster]:
+    async with Cluster(api.access, OWNED_KINDS) as cluster:
+        yield cluster
+
+
+def config_map(**data: str) -> Manifest:
+    metadata = {"name": KEY.name, "namespace": KEY.namespace, "labels": {"batkol.dev/agent": "clinic"}}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+async def test_applying_creates_changes_and_takes_away(api: KubeApi, cluster: Cluster) -> None:
+    await cluster.apply(config_map(a="1", b="2"))
+    await cluster.apply(config_map(a="3"))
+
+    assert api.store.get(KEY)["data"] == {"a": "3"}
+    assert [each["manager"] for each in api.store.get(KEY)["metadata"]["managedFields"]] == [FIELD_MANAGER]
+
+
+async def test_applying_the_same_again_makes_no_new_version(api: KubeApi, cluster: Cluster) -> None:
+    first = await cluster.apply(config_map(a="1"))
+    second = await cluster.apply(config_map(a="1"))
+
+    assert first["metadata"]["resourceVersion"] == second["metadata"]["resourceVersion"]
+
+
+async def test_a_field_of_ours_that_somebody_changes_shows_in_what_is_ours(api: KubeApi, cluster: Cluster) -> None:
+    applied = owned_fields(await cluster.apply(config_map(a="1")))
+
+    api.store.change(KEY, "", lambda old: merge(old, {"data": {"theirs": "1"}}))
+    assert owned_fields(api.store.get(KEY)) == applied
+
+    api.store.change(KEY, "", lambda old: merge(old, {"data": {"a": "2"}}))
+    assert owned_fields(api.store.get(KEY)) != applied
+
+
+async def test_listing_is_by_label_and_namespace(cluster: Cluster) -> None:
+    await cluster.apply(config_map(a="1"))
+
+    found = await cluster.labelled("v1", "ConfigMap", "voices", {"batkol.dev/agent": "clinic"})
+    assert [(each["kind"], each["metadata"]["name"]) for each in found] == [("ConfigMap", "live")]
+    assert await cluster.labelled("v1", "ConfigMap", "voices", {"batkol.dev/agent": "another"}) == []
+    assert await cluster.labelled("v1", "ConfigMap", "elsewhere", {"batkol.dev/agent": "clinic"}) == []
+
+
+async def test_a_kind_that_the_cluster_has_not_has_no_objects(cluster: Cluster) -> None:
+    assert await cluster.labelled("keda.sh/v1alpha1", "ScaledObject", "voices", {}) == []
+    assert "keda.sh/ScaledObject" not in await cluster.serves(OPTIONAL_KINDS)
+
+
+async def test_a_kind_that_the_cluster_has_is_found(api: KubeApi, cluster: Cluster) -> None:
+    api.resources["keda.sh/v1alpha1/scaledobjects"].kind = "ScaledObject"
+
+    assert "keda.sh/ScaledObject" in await cluster.serves(OPTIONAL_KINDS)
+
+
+async def test_deleting_what_is_gone_is_fine(api: KubeApi, cluster: Cluster) -> None:
+    await cluster.apply(config_map())
+    for _ in range(2):
+        await cluster.delete("v1", "ConfigMap", "voices", "live")
+
+    assert KEY not in api.store.objects
+
+
+async def test_marking_a_pod_that_is_gone_is_fine(cluster: Cluster) -> None:
+    await cluster.annotate_pod("voices", "gone", {"a": "b"})
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [(500, "server"), (503, "server"), (409, "conflict"), (429, "throttled"), (401, "unauthorized")],
+)
+async def test_not_now_is_for_trying_again(api: KubeApi, cluster: Cluster, code: int, kind: str) -> None:
+    api.fail("PATCH", "configmaps", code=code)
+
+    with pytest.raises(UnreachableError) as caught:
+        await cluster.apply(config_map())
+
+    assert caught.value.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "reason"),
+    [
+        (403, 'configmaps "live" is forbidden: User "x" cannot patch resource "configmaps"', "Forbidden"),
+        (403, 'configmaps "live" is forbidden: exceeded quota: small', "Refused"),
+        (400, 'admission webhook "a.b" denied the request: no', "Refused"),
+        (422, "ConfigMap is invalid: data: Too long", "Refused"),
+        (404, "the server could not find the requested resource", "Refused"),
+    ],
+)
+async def test_no_is_for_somebody_to_change_something(
+    api: KubeApi, cluster: Cluster, code: int, said: str, reason: str
+) -> None:
+    api.fail("PATCH", "configmaps", code=code, message=said)
+
+    with pytest.raises(RefusedError) as caught:
+        await cluster.apply(config_map())
+
+    assert caught.value.reason == reason
+    assert said in str(caught.value)
+    assert "ConfigMap live" in str(caught.value)
+
+
+async def test_no_api_server_at_all_is_for_trying_again(api: KubeApi) -> None:
+    access = api.access._replace(cluster=type(api.access.cluster)(server="http://127.0.0.1:1"))
+    async with Cluster(access, OWNED_KINDS) as cluster:
+        with pytest.raises(UnreachableError) as caught:
+            await cluster.apply(config_map())
+
+    assert caught.value.kind == "connection"

@@ -1,0 +1,82 @@
+"""A whole operator, kopf and all, in this process and against a quick API server."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batkol_operator.liveness import Progress
+from batkol_operator.metrics import Metrics
+from batkol_operator.running import Choices, operate
+from batkol_operator.settings import Settings
+from support.kube_api import KubeApi
+
+
+@dataclass(frozen=True, slots=True)
+class RunningOperator:
+    """What a test may look at, and how it ends."""
+
+    metrics: Metrics
+    progress: Progress
+    stop: Callable[[], None]
+
+
+@contextmanager
+def running_operator(api: KubeApi, key_file: Path, **settings: Any) -> Iterator[RunningOperator]:
+    """Run one on a thread and a loop of its own, so that stopping it waits for none of the test's tasks."""
+    key_file.write_bytes(b"k" * 32)
+    ours: dict[str, Any] = {
+        "service_image": "registry.example.com/batkol:1",
+        "operator_key_file": key_file,
+        "metrics_port": 0,
+    }
+    chosen = Settings(**{**ours, **settings})
+    metrics, progress = Metrics(), Progress()
+    loop = asyncio.new_event_loop()
+    stop, ready, ended = asyncio.Event(), threading.Event(), []
+
+    async def run() -> None:
+        started = asyncio.Event()
+        telling = asyncio.create_task(_tell(started, ready))
+        try:
+            await operate(
+                chosen, Choices(access=lambda: api.access, metrics=metrics, progress=progress, ready=started), stop
+            )
+        finally:
+            telling.cancel()
+
+    def body() -> None:
+        try:
+            loop.run_until_complete(run())
+        except BaseException as error:  # noqa: BLE001 -- handed to the test
+            ended.append(error)
+        finally:
+            ready.set()
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+
+    def tell() -> None:
+        if thread.is_alive():
+            loop.call_soon_threadsafe(stop.set)
+            thread.join(30)
+
+    thread = threading.Thread(target=body, name="operator", daemon=True)
+    thread.start()
+    ready.wait(30)
+    try:
+        yield RunningOperator(metrics, progress, tell)
+    finally:
+        tell()
+        if ended:
+            raise ended[0]
+
+
+async def _tell(started: asyncio.Event, ready: threading.Event) -> None:
+    await started.wait()
+    ready.set()
