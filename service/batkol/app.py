@@ -25,13 +25,15 @@ from batkol.google.recognizer import SingleRecognizer
 from batkol.google.speech import Speech
 from batkol.google.wire import recognition
 from batkol.health import CHECK_TIMEOUT, Health
-from batkol.live.live import Live, source_named
+from batkol.live.live import Live
+from batkol.live.naming import source_named
 from batkol.live.tuning import Tuning
 from batkol.recognition import Recognizer, Recognizers
 from batkol.service import Service
 from batkol.settings import Settings
 from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Source
+from batkol.store.store import NoStore, Store, keeping
 from batkol.telemetry.metrics import Metrics
 from batkol.telemetry.tracing import Tracing, TracingSettings
 from batkol.web.server import listening
@@ -68,7 +70,9 @@ async def _service(settings: Settings, exporters: Sequence[SpanExporter], stack:
     stack.push_async_callback(metrics.aclose)
     tracing = _tracing(settings, exporters)
     stack.push_async_callback(tracing.close)
-    live = Live(source_named(settings.live_source), defaults=_tuning(settings))
+    source = source_named(settings.live_source, start_from=settings.live_start_from, namespace=settings.pod_namespace)
+    store = await _store(settings, stack)
+    live = Live(source, defaults=_tuning(settings))
     await own(stack, live.run(), "live")
     await live.ready()
     flags = await Flags.start(
@@ -94,8 +98,16 @@ async def _service(settings: Settings, exporters: Sequence[SpanExporter], stack:
         health=health,
         metrics=metrics,
         tracing=tracing,
+        store=store,
         started_at=time.monotonic(),
     )
+
+
+async def _store(settings: Settings, stack: AsyncExitStack) -> Store | NoStore:
+    """Begun early, so that it ends late: after the last call."""
+    if not settings.keeps_calls:
+        return NoStore()
+    return await stack.enter_async_context(keeping(settings.of_store(settings.pod_name)))
 
 
 async def _channels(settings: Settings, stack: AsyncExitStack) -> Channels:
@@ -124,7 +136,7 @@ def _health(settings: Settings, recognizers: Recognizers) -> Health:
 
 
 def _recognizers(settings: Settings, channels: Channels, metrics: Metrics, stack: AsyncExitStack) -> Recognizers:
-    config = recognition(settings.gcp_stt_language, settings.gcp_stt_model)
+    config = recognition(settings.gcp_stt_language, settings.gcp_stt_model, settings.stt_phrases)
     fallbacks: list[tuple[Source, Recognizer]] = [(Source.SINGLE, SingleRecognizer(channels, config))]
     whisper = _whisper(settings)
     if whisper is not None:
@@ -171,9 +183,10 @@ def _tuning(settings: Settings) -> Tuning:
 
 def _say(settings: Settings) -> None:
     log.info(f"[CFG] ENABLE_STREAMING_STT={str(settings.enable_streaming_stt).lower()}")
+    secret = {"twilio_auth_token", "api_token", "whisper_api_key", "database_url"}
     shown: Mapping[str, Any] = settings.model_dump(
-        exclude={"twilio_auth_token", "api_token", "whisper_api_key", "enable_streaming_stt"}
+        mode="json", exclude=secret | {"enable_streaming_stt", "stt_phrases"}
     )
-    log.info("[CFG] settings", version=__version__, **shown)
+    log.info("[CFG] settings", version=__version__, stt_phrases=len(settings.stt_phrases), **shown)
     if not settings.twilio_validate_signatures:
         log.warning("[CFG] TWILIO_VALIDATE_SIGNATURES=false: ANYBODY can open a call on this service; development only")

@@ -12,11 +12,12 @@ import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from rich.console import Console
 
@@ -24,6 +25,7 @@ from batkol import demo_files
 from batkol.app import running
 from batkol.demo_screen import Screen, legend, table, totals
 from batkol.demo_traces import draw
+from batkol.errors import ConfigurationError
 from batkol.gonogo.flagstore import LiveDirectory
 from batkol.settings import Settings
 from batkol.simulators.caller import CallPlan
@@ -31,8 +33,13 @@ from batkol.simulators.collector import Collector
 from batkol.simulators.conversation import Conversation, Internal, Observed, observe
 from batkol.simulators.speech_double import SpeechDouble
 from batkol.simulators.sse import following, status
+from batkol.store import migrate
+from batkol.store.embedded import passing
+from batkol.store.store import NoStore, Store
 from batkol.telemetry.logs import Logs
 from batkol.telemetry.tracing import Tracing
+
+log = structlog.get_logger()
 
 PUBLIC_URL: Final = "https://demo.batkol.example"
 """What Twilio would call the service: signed over, and never looked up."""
@@ -51,6 +58,7 @@ SCRIPT: Final = (
 
 _TAKEN_S: Final = 10.0  # for the service to see the rewritten file
 _FINAL_S: Final = 15.0
+_STORED_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,7 @@ class Stage:
     auth_token: str
     double: str  # host:port
     tracing: Tracing
+    store: Store | NoStore
 
 
 async def run(console: Console, *, stay: bool, traces: bool) -> int:
@@ -81,6 +90,7 @@ async def run(console: Console, *, stay: bool, traces: bool) -> int:
                 screen.note(f"Google double {stage.double} · service {stage.url} · log {stage.log}")
                 observed = await _call(stage, screen)
             passed = _judge(console, observed)
+            await _say_what_is_kept(console, stage.store)
             if collector is not None:
                 await stage.tracing.flush()
                 draw(console, collector)
@@ -116,10 +126,14 @@ async def _stage(home: Path, collector: Collector | None) -> AsyncIterator[Stage
     with log.open("w", encoding="utf-8") as written:
         logs = Logs(level="INFO", json=True, stream=written)
         try:
-            async with _double() as address, running(_settings(address, live, auth_token), exporters) as service:
+            async with AsyncExitStack() as stack:
+                address = await stack.enter_async_context(_double())
+                kept = await _kept(home, stack)
+                settings = Settings(**_settings(address, live, auth_token), **kept)
+                service = await stack.enter_async_context(running(settings, exporters))
                 internal = Internal(f"http://127.0.0.1:{service.internal_port}")
                 url = f"http://127.0.0.1:{service.port}"
-                yield Stage(home, live, log, url, internal, auth_token, address, service.tracing)
+                yield Stage(home, live, log, url, internal, auth_token, address, service.tracing, service.store)
                 await service.leave()
         finally:
             logs.close()
@@ -131,8 +145,32 @@ async def _double() -> AsyncIterator[str]:
         yield f"127.0.0.1:{await double.start()}"
 
 
-def _settings(double: str, live: Path, auth_token: str) -> Settings:
-    values: dict[str, Any] = {
+async def _kept(home: Path, stack: AsyncExitStack) -> dict[str, Any]:
+    """Return the settings of the store: a real Postgres, where there is one."""
+    try:
+        server = await stack.enter_async_context(passing())
+    except ConfigurationError as error:
+        log.warning("[DEMO] nothing is stored", err=str(error))
+        return {"store": "none"}
+    await migrate.upgrade(server.address)
+    return {"store": "postgres", "database_url": server.url, "journal_dir": home / "journal"}
+
+
+async def _say_what_is_kept(console: Console, store: Store | NoStore) -> None:
+    if isinstance(store, NoStore):
+        console.print("Nothing is stored: the Postgres of development is not installed (batkol[dev])")
+        return
+    await store.writer.flush(_STORED_S)
+    counts = await store.counts()
+    console.print("Stored in Postgres: " + " · ".join(_counted(*each) for each in counts.items()))
+
+
+def _counted(name: str, count: int) -> str:
+    return f"{count} {name.removesuffix('s') if count == 1 else name}"
+
+
+def _settings(double: str, live: Path, auth_token: str) -> dict[str, Any]:
+    return {
         "gcp_stt_endpoint": double,
         "gcp_stt_insecure": True,
         "twilio_auth_token": (auth_token,),
@@ -148,7 +186,6 @@ def _settings(double: str, live: Path, auth_token: str) -> Settings:
         "drain_timeout_s": 5,
         "log_transcripts": True,  # the voice is made up
     }
-    return Settings(**values)
 
 
 async def _call(stage: Stage, screen: Screen) -> Observed:

@@ -17,6 +17,7 @@ from batkol.google.backoff import STALLED
 from batkol.google.errors import TABLE
 from batkol.google.stream import NOT_ENDED
 from batkol.live.live import Live, LiveChange
+from batkol.live.source import SourceState, SourceStatus
 from batkol.speech.rotation import Why
 from batkol.speech.utterance import Source
 from batkol.telemetry.metrics import Metrics
@@ -105,3 +106,25 @@ def _expose_live(metrics: Metrics, live: Live) -> None:
         "Changes in the live files that stand refused.",
         lambda: len(live.status().refusals),
     )
+    metrics.counters(
+        "batkol.live.refusals",
+        "{refusal}",
+        "Changes in the live files that were refused since the start, by file.",
+        lambda: live.status().refused,
+        by="file",
+    )
+    metrics.gauge(
+        "batkol.live.age_seconds",
+        "Since the live source last gave a sign of life; 0: there is none to wait for.",
+        lambda: _connection(live).heard_s or 0.0,
+    )
+    metrics.counter(
+        "batkol.live.reconnects",
+        "{attempt}",
+        "How often the live source had to begin anew after a fault.",
+        lambda: _connection(live).reconnects,
+    )
+
+
+def _connection(live: Live) -> SourceStatus:
+    return live.status().connection or SourceStatus(state=SourceState.STARTING)

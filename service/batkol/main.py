@@ -1,4 +1,4 @@
-"""The command line: `batkol serve | demo | call | gonogo | speech-double`.
+"""The command line: `batkol serve | demo | call | gonogo | speech-double | migrate | erase`.
 
 Each command imports what it needs when it runs: the service never loads a simulator, and a simulator's command does
 not wait for the service's libraries.
@@ -12,13 +12,27 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 import uvloop
 
+from batkol.commands.gonogo import gonogo
+from batkol.commands.shared import (
+    ApiToken,
+    AuthToken,
+    From,
+    NoColor,
+    PublicUrl,
+    To,
+    Url,
+    console,
+    exit_with,
+    newest,
+    refuse,
+)  # fmt: skip
+from batkol.commands.store import erase, migrate
 from batkol.errors import BatkolError
 
 if TYPE_CHECKING:
@@ -47,7 +61,7 @@ def serve() -> None:
     try:
         uvloop.run(_serve(settings))
     except BatkolError as error:
-        _refuse(error)
+        refuse(error)
     finally:
         logs.close()
 
@@ -72,21 +86,6 @@ def _spare_the_collector() -> None:
     gc.set_threshold(10_000, 20, 50)
 
 
-Url = Annotated[str, typer.Argument(help="Where the service is reached: http(s)://host[:port][/prefix].")]
-PublicUrl = Annotated[
-    str | None,
-    typer.Option("--public-url", envvar="PUBLIC_BASE_URL", help="Its PUBLIC_BASE_URL, where that is not URL."),
-]
-AuthToken = Annotated[
-    str,
-    typer.Option("--auth-token", envvar="TWILIO_AUTH_TOKEN", help="Signs as Twilio does; without it, nothing does."),
-]
-ApiToken = Annotated[str, typer.Option("--api-token", envvar="API_TOKEN", help="Bearer token of the internal API.")]
-From = Annotated[str, typer.Option("--from", help="The caller's number.")]
-To = Annotated[str, typer.Option("--to", help="The number called.")]
-NoColor = Annotated[bool, typer.Option("--no-color", envvar="NO_COLOR", help="Print no colours.")]
-
-
 @app.command()
 def demo(
     *,
@@ -97,52 +96,12 @@ def demo(
     """Watch one Hebrew call: the Google double, the service and a caller, all in this process."""
     from batkol.demo import run
 
-    _run(run(_console(no_color=no_color), stay=stay, traces=traces))
+    exit_with(run(console(no_color=no_color), stay=stay, traces=traces))
 
 
-@app.command()
-def gonogo(
-    url: Url,
-    *,
-    internal: Annotated[str, typer.Option(help="Its internal API; by default port 8081 of the same host.")] = "",
-    live_dir: Annotated[
-        Path | None, typer.Option(help="The directory with its flags.json; by default the one it says it watches.")
-    ] = None,
-    all_calls: Annotated[
-        bool, typer.Option("--all-calls", help="Flip the flag for every call, not for the rehearsal's own alone.")
-    ] = False,
-    log_file: Annotated[Path | None, typer.Option(help="Its log, to count the lines of the session in.")] = None,
-    deadline: Annotated[float, typer.Option(min=1, help="Seconds to wait for any one thing.")] = 15,
-    cadence_ms: Annotated[str, typer.Option(help="Least and most median time between partials.")] = "150,400",
-    expect_words: Annotated[
-        bool, typer.Option(help="Compare words; not with the real Google, which hears the voice as it may.")
-    ] = True,
-    public_url: PublicUrl = None,
-    auth_token: AuthToken = "",
-    api_token: ApiToken = "",
-    caller: From = "+972500000001",
-    called: To = "+972300000001",
-    no_color: NoColor = False,
-) -> None:
-    """The rollout checklist: exit code 0 for GO, 1 for NO-GO, 2 where it could not be carried out."""
-    from batkol.gonogo.checks import Limits
-    from batkol.gonogo.command import Options, carry_out, internal_beside
-    from batkol.gonogo.rehearsal import Target
-    from batkol.simulators.conversation import Internal
-
-    target = Target(
-        url=url,
-        internal=Internal(internal or internal_beside(url), api_token),
-        public_url=public_url or None,
-        auth_token=_newest(auth_token),
-        caller=caller,
-        called=called,
-    )
-    limits = Limits(cadence_ms=_pair(cadence_ms), expect_words=expect_words)
-    asked = Options(
-        target=target, live_dir=live_dir, all_calls=all_calls, limits=limits, deadline_s=deadline, log_file=log_file
-    )
-    _run(carry_out(asked, _console(no_color=no_color)))
+app.command()(gonogo)
+app.command()(migrate)
+app.command()(erase)
 
 
 @app.command()
@@ -169,11 +128,11 @@ def call(
     try:
         audio, said = sound(wav, words)
     except BatkolError as error:
-        _refuse(error)
+        refuse(error)
     plan = CallPlan(
         base_url=url,
         public_url=public_url or None,
-        auth_token=_newest(auth_token),
+        auth_token=newest(auth_token),
         audio=audio,
         tail_ms=1000,
         ending=Ending.ABRUPT if abrupt else Ending.HANG_UP,
@@ -181,7 +140,7 @@ def call(
         called=called,
     )
     watched = Internal(internal, api_token) if internal else None
-    _run(carry_out(Calling(plan, calls, watched, said), _console(no_color=no_color)))
+    exit_with(carry_out(Calling(plan, calls, watched, said), console(no_color=no_color)))
 
 
 @app.command("speech-double")
@@ -204,46 +163,8 @@ def speech_double(
     try:
         doubling = Doubling(settings_from(settings or ()), host, port, control_port, faults_from(fault or ()))
     except BatkolError as error:
-        _refuse(error)
-    _run(carry_out(doubling, _console(no_color=True)))
-
-
-def _run(work: Coroutine[Any, Any, int]) -> NoReturn:
-    """Run a command to its exit code; Ctrl-C and SIGTERM cancel it, so that it puts back what it changed."""
-    try:
-        code = uvloop.run(_until_told(work))
-    except BatkolError as error:
-        _refuse(error)
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        raise typer.Exit(130) from None
-    raise typer.Exit(code)
-
-
-async def _until_told(work: Coroutine[Any, Any, int]) -> int:
-    task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await work
-
-
-def _console(*, no_color: bool) -> Any:
-    from rich.console import Console
-
-    width = None if sys.stdout.isatty() else 140  # a pipe has no width, and eighty columns break the tables
-    return Console(no_color=no_color, highlight=False, width=width)
-
-
-def _newest(auth_token: str) -> str | None:
-    """During a rotation there are several, comma-separated; any of them signs."""
-    return auth_token.partition(",")[0].strip() or None
-
-
-def _pair(text: str) -> tuple[float, float]:
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError:
-        raise typer.BadParameter("--cadence-ms wants two numbers, such as 150,400") from None
-    return low, high
+        refuse(error)
+    exit_with(carry_out(doubling, console(no_color=True)))
 
 
 def _settings() -> Settings:
@@ -252,12 +173,7 @@ def _settings() -> Settings:
     try:
         return read()
     except BatkolError as error:
-        _refuse(error)
-
-
-def _refuse(error: BatkolError) -> NoReturn:
-    typer.echo(f"batkol: {error}", err=True)
-    raise typer.Exit(2)
+        refuse(error)
 
 
 def _json(settings: Settings) -> bool:

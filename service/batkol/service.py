@@ -19,6 +19,7 @@ from batkol.health import Health
 from batkol.live.live import Live
 from batkol.recognition import Recognizers
 from batkol.settings import Settings
+from batkol.store.store import NoStore, Store
 from batkol.telemetry.metrics import Metrics
 from batkol.telemetry.process import process
 from batkol.telemetry.tracing import Tracing
@@ -39,6 +40,7 @@ class Service:
     health: Health
     metrics: Metrics
     tracing: Tracing
+    store: Store | NoStore
     port: int = 0
     internal_port: int = 0
     started_at: float = 0.0
@@ -76,6 +78,7 @@ class Service:
                 "connections": self.channels.connections,
                 "health": self.health.status(),
             },
+            "store": self.store.status(),
             "process": process(),
             "vad": asdict(self.listener.status()),
             "event_loop": {"lag_ms_max_60s": round(self.calls.loop_lag() * 1000)},

@@ -6,17 +6,23 @@ with a sentence that says what would.
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from batkol.errors import ConfigurationError
 from batkol.flags.flags import FlagsProvider
+from batkol.store.settings import StoreFields
 
 GOOGLE_LIMIT_S = 305.0
 """How long Google lets a stream live, in seconds."""
+
+MOST_PHRASES = 500
+LONGEST_PHRASE = 100
+"""Characters; https://cloud.google.com/speech-to-text/quotas."""
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -27,7 +33,7 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
-class Settings(BaseSettings):
+class Settings(StoreFields):
     """Environment variables are the upper-case field names."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=False)
@@ -53,6 +59,9 @@ class Settings(BaseSettings):
     )
     gcp_stt_language: str = Field("he-IL", description="BCP-47; Hebrew is sent as Google's `iw-IL`.")
     gcp_stt_model: str = Field("default", description="Hebrew has `default` and `command_and_search`.")
+    stt_phrases: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="What callers are likely to say, a JSON array of texts: hints to Google."
+    )
     gcp_stt_endpoint: str = Field("", description="`host:port` instead of Google.")
     gcp_stt_insecure: bool = Field(False, description="Plaintext gRPC, for the speech double.")
     whisper_url: str = Field("", description="Base of a server with /v1/audio/transcriptions: the last fallback.")
@@ -80,9 +89,13 @@ class Settings(BaseSettings):
 
     # Flags and live configuration
     flags_provider: FlagsProvider = Field(FlagsProvider.LIVE, description="Where `streaming-stt` is evaluated.")
-    live_source: str = Field("", description="`file:PATH` of the folder with flags.json and tuning.json.")
+    live_source: str = Field(
+        "", description="`file:PATH` of the folder with flags.json and tuning.json, or `kubernetes:[NAMESPACE/]NAME`."
+    )
+    live_start_from: str = Field("", description="Folder to start from while the Kubernetes API server is away.")
     voice_agent: str = Field("", description="Name of this agent, for flags and labels.")
     pod_name: str = Field("", description="Name of this pod, for flags and labels.")
+    pod_namespace: str = Field("", description="Its namespace; by default what its service account says.")
 
     # Listeners
     host: str = Field("0.0.0.0", description="Public listener: what Twilio reaches.")  # noqa: S104
@@ -97,13 +110,34 @@ class Settings(BaseSettings):
     otel_capture_transcripts: bool = Field(False, description="Put what callers say into the traces.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: LogFormat = LogFormat.AUTO
-    store: Literal["none"] = Field("none", description="This version keeps no calls; see the README.")
 
     @field_validator("twilio_auth_token", mode="before")
     @classmethod
     def _several(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(token.strip() for token in value.split(",") if token.strip())
+        return value
+
+    @field_validator("stt_phrases", mode="before")
+    @classmethod
+    def _phrases(cls, value: object) -> object:
+        if isinstance(value, str):
+            try:
+                value = json.loads(value) if value.strip() else []
+            except ValueError as error:
+                raise ValueError(f'must be a JSON array of texts, such as ["תור", "מרפאה"] ({error})') from None
+            if not isinstance(value, list) or not all(isinstance(phrase, str) for phrase in value):
+                raise ValueError('must be a JSON array of texts, such as ["תור", "מרפאה"]')
+        return value
+
+    @field_validator("stt_phrases")
+    @classmethod
+    def _phrases_that_google_takes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(value) > MOST_PHRASES:
+            raise ValueError(f"has {len(value)} phrases; give the {MOST_PHRASES} that matter most")
+        for number, phrase in enumerate(value, 1):
+            if not phrase or len(phrase) > LONGEST_PHRASE:
+                raise ValueError(f"phrase {number} must have 1 to {LONGEST_PHRASE} characters, which is Google's limit")
         return value
 
     @field_validator("public_base_url")
@@ -147,7 +181,17 @@ class Settings(BaseSettings):
                 "set API_TOKEN, or bind it to 127.0.0.1"
             )
         if self.flags_provider is FlagsProvider.LIVE and self.live_source and ":" not in self.live_source:
-            raise ValueError("LIVE_SOURCE must be file:PATH")
+            raise ValueError("LIVE_SOURCE must be file:PATH or kubernetes:[NAMESPACE/]NAME")
+        if self.live_start_from and not self.live_source.startswith("kubernetes:"):
+            raise ValueError(
+                "LIVE_START_FROM is for the time until LIVE_SOURCE=kubernetes:… has answered; to follow that directory "
+                "itself set LIVE_SOURCE=file:DIRECTORY"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _kept(self) -> Self:
+        self.check_store(development=not self.twilio_validate_signatures)
         return self
 
 

@@ -43,6 +43,7 @@ def public(service: Service) -> FastAPI:
         pod=settings.pod_name,
         log_transcripts=settings.log_transcripts,
         tracing=service.tracing,
+        recorder=service.store.recorder,
     )
     gate = Gate(url=stream_url(base) if base else "", auth_tokens=signed, token_keys=keys)
     app = FastAPI(title="Batkol, public", version=__version__, openapi_url=None)
@@ -61,6 +62,7 @@ def internal(service: Service) -> FastAPI:
         metrics, calls=calls, drain=service.drain, bus=service.bus, live=service.live, tracing=service.tracing
     )
     service.health.expose(metrics, service.channels)
+    service.store.expose(metrics)
     app = FastAPI(title="Batkol, internal", version=__version__)
     app.include_router(probes(service.why_not_ready, service.health.degraded))
     app.include_router(exposition(metrics))

@@ -25,6 +25,7 @@ def test_the_demo_shows_every_word_and_both_modes_and_its_traces_and_ends_by_its
     assert [mode for *_, mode in rows] == ["streaming", "streaming", "single", "single", "streaming", "streaming"]
     assert all(right == total for _, right, total, _ in rows)
     assert "26/26 words right" in done.stdout
+    assert "Stored in Postgres: 1 call · 6 utterances · 1 lead\n" in done.stdout
     waterfalls = re.split(r"\nutterance (?=\d)", done.stdout.partition("What a collector got")[2])[1:]
     row = re.compile(r"^ *(utterance|speech_to_text default|endpointing|single_request) .*━", re.MULTILINE)
     drawn = [row.findall(waterfall) for waterfall in waterfalls]

@@ -25,6 +25,10 @@ from support.traces import traced
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "observability/prometheus/batkol.rules.yaml"
 DASHBOARD = ROOT / "observability/grafana/batkol.json"
+OF_THE_OPERATOR = (
+    ROOT / "observability/prometheus/batkol-operator.rules.yaml",
+    ROOT / "observability/grafana/batkol-operator.json",
+)
 PAGE, RUNBOOKS = ROOT / "docs/observability.md", ROOT / "docs/runbooks.md"
 OF_PROMETHEUS = {"instance", "job"}
 CALLER, CALLED = "+972541234567", "+97231234567"
@@ -103,14 +107,14 @@ def _read(page: str, rich: str, traces: set[str], sids: list[str]) -> Exposed:
     return Exposed(samples, families, values, exemplars, traces, sids)
 
 
-def rules() -> list[dict[str, Any]]:
-    (group,) = yaml.safe_load(RULES.read_text())["groups"]
+def rules(path: Path = RULES) -> list[dict[str, Any]]:
+    (group,) = yaml.safe_load(path.read_text())["groups"]
     found: list[dict[str, Any]] = group["rules"]
     return found
 
 
-def panels() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(DASHBOARD.read_text())["panels"]
+def panels(path: Path = DASHBOARD) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(path.read_text())["panels"]
     return found
 
 
@@ -177,10 +181,10 @@ def test_exemplars_name_the_traces_of_utterances(exposed: Exposed) -> None:
 
 def test_every_alert_says_what_it_means_and_has_a_runbook() -> None:
     sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", RUNBOOKS.read_text(), re.MULTILINE | re.DOTALL))
-    alerts = [rule["alert"] for rule in rules()]
+    everything = [*rules(), *rules(OF_THE_OPERATOR[0])]
 
-    assert list(sections) == alerts
-    for rule in rules():
+    assert list(sections) == [rule["alert"] for rule in everything]
+    for rule in everything:
         name, annotations = rule["alert"], rule["annotations"]
         assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
         assert re.fullmatch(r"\d+[smh]", rule.get("for", "0s"))
@@ -193,7 +197,7 @@ def test_every_alert_says_what_it_means_and_has_a_runbook() -> None:
 
 
 def test_the_runbooks_name_panels_that_are_there() -> None:
-    titles = " ".join(panel["title"] for panel in panels())
+    titles = " ".join(panel["title"] for panel in [*panels(), *panels(OF_THE_OPERATOR[1])])
     for told in re.findall(r"(?<!\*)\*([^*\n]+)\*(?!\*)", RUNBOOKS.read_text()):
         assert told in titles, told
 

@@ -1,3 +1,4 @@
+import json
 import os
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from pydantic import ValidationError
 from batkol.errors import ConfigurationError
 from batkol.settings import Settings, read
 
-GOOD = {"TWILIO_AUTH_TOKEN": "secret", "PUBLIC_BASE_URL": "https://voice.example.com"}
+GOOD = {"TWILIO_AUTH_TOKEN": "secret", "PUBLIC_BASE_URL": "https://voice.example.com", "STORE": "none"}
 
 
 @pytest.fixture(autouse=True)
@@ -119,6 +120,35 @@ def test_on_loopback_it_needs_none(monkeypatch: pytest.MonkeyPatch, host: str) -
 
 def test_a_live_source_says_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "LIVE_SOURCE must be" in refusal(monkeypatch, LIVE_SOURCE="/etc/batkol")
+
+
+def test_a_directory_to_start_from_is_for_a_source_that_may_be_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    away = reading(monkeypatch, LIVE_SOURCE="kubernetes:live", LIVE_START_FROM="/live", POD_NAMESPACE="calls")
+    assert (away.live_source, away.live_start_from, away.pod_namespace) == ("kubernetes:live", "/live", "calls")
+    assert "set LIVE_SOURCE=file:DIRECTORY" in refusal(monkeypatch, LIVE_SOURCE="file:/live")
+
+
+def test_phrases_are_a_json_array_of_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert reading(monkeypatch, STT_PHRASES='["תור דחוף", "מרפאה"]').stt_phrases == ("תור דחוף", "מרפאה")
+    assert reading(monkeypatch, STT_PHRASES="").stt_phrases == ()
+    assert len(reading(monkeypatch, STT_PHRASES=json.dumps(["א" * 100] * 500)).stt_phrases) == 500
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ("תור, מרפאה", "must be a JSON array of texts"),
+        ('{"a": 1}', "must be a JSON array of texts"),
+        ("[1]", "must be a JSON array of texts"),
+        ('["a", ""]', "phrase 2 must have 1 to 100 characters"),
+        (json.dumps(["א" * 101]), "phrase 1 must have 1 to 100 characters"),
+        (json.dumps(["a"] * 501), "has 501 phrases; give the 500 that matter most"),
+    ],
+)
+def test_phrases_that_google_would_not_take_are_refused(
+    monkeypatch: pytest.MonkeyPatch, written: str, says: str
+) -> None:
+    assert says in refusal(monkeypatch, STT_PHRASES=written)
 
 
 @pytest.mark.parametrize(

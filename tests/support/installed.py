@@ -57,7 +57,8 @@ class Kubectl:
 
 def rendered(namespace: str, *settings: str) -> list[Any]:
     """Return what the chart makes of an operator that looks after its own namespace only."""
-    arguments = ["template", "batkol", str(CHART), f"--namespace={namespace}", "--kube-version=1.34.0", "--include-crds"]
+    arguments = ["template", "batkol", str(CHART), f"--namespace={namespace}", "--include-crds"]
+    arguments += ["--kube-version=1.34.0"]
     arguments += [f"--set={each}" for each in (f"watchNamespaces={{{namespace}}}", *settings)]
     done = subprocess.run([str(tool("helm")), *arguments], check=True, capture_output=True, text=True, timeout=120)
     return [each for each in yaml.safe_load_all(done.stdout) if each and "helm.sh/hook" not in str(each["metadata"])]

@@ -152,4 +152,5 @@ def _settings(live: Path, double_port: int) -> dict[str, str]:
         "INTERNAL_PORT": "0",
         "LOG_FORMAT": "json",
         "DRAIN_TIMEOUT_S": "30",
+        "STORE": "none",
     }

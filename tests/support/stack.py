@@ -154,6 +154,7 @@ def settings(live: Path, double_port: int, **overrides: Any) -> Settings:
         "port": 0,
         "internal_port": 0,
         "drain_timeout_s": 5.0,
+        "store": "none",
         "stt_check_at_start": False,  # tests count requests
     }
     return Settings(**{**values, **overrides})

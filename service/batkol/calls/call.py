@@ -67,6 +67,7 @@ class Call:
             since=self._since,
             log_transcripts=services.log_transcripts,
             traces=self.trace,
+            recorder=services.recorder,
         )
         self._context = identity.context(language=services.language, pod=services.pod)
         self.transcription = Transcription(

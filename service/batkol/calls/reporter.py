@@ -29,6 +29,7 @@ from batkol.calls.events import (
 )
 from batkol.calls.figures import Figures, Progress
 from batkol.calls.identity import Identity
+from batkol.calls.recorder import NoRecorder, Recorder
 from batkol.flags.flags import Decision
 from batkol.google.stream import Stream
 from batkol.speech.rotation import Cut
@@ -58,7 +59,8 @@ class _Untraced:
 class Reporter:
     """One per call; `since(sample)` returns how many seconds ago the caller spoke that sample.
 
-    `traces` has the span of each utterance, for its log lines and as an exemplar of its latencies.
+    `traces` has the span of each utterance, for its log lines and as an exemplar of its latencies; `recorder` keeps
+    what subscribers are about to hear.
     """
 
     def __init__(
@@ -71,8 +73,10 @@ class Reporter:
         since: Callable[[int], float],
         log_transcripts: bool,
         traces: Traces | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self._identity = identity
+        self._recorder: Recorder = recorder or NoRecorder()
         self._bus = bus
         self._metrics = metrics
         self._log = log
@@ -101,7 +105,7 @@ class Reporter:
     def call_ended(self, *, reason: str, duration_s: float, gap_ms: int, close_code: int | None) -> None:
         """Publish the last event and write the canonical line."""
         figures = self.figures
-        summary = {
+        summary: dict[str, Any] = {
             "reason": reason,
             "duration_s": round(duration_s, 3),
             "utterances": figures.utterances,
@@ -187,6 +191,7 @@ class Reporter:
         self._metrics.final.record(waited, context=told_by(self._traces.span_of(utterance)))
         self._publish(
             FinalText,
+            about=utterance,
             **self._which(utterance),
             text=text,
             source=source,
@@ -266,9 +271,12 @@ class Reporter:
     def _shown(self, text: str) -> str:
         return text if self._log_transcripts else f"({len(text.split())} words)"
 
-    def _publish(self, kind: Callable[..., Event], **fields: Any) -> None:
+    def _publish(self, kind: Callable[..., Event], *, about: Utterance | None = None, **fields: Any) -> None:
         self._seq += 1
-        self._bus.publish(kind(call_sid=self._identity.call_sid, seq=self._seq, at=time.time(), **fields))
+        event = kind(call_sid=self._identity.call_sid, seq=self._seq, at=time.time(), **fields)
+        trace_id = self._traces.ids_of(about).get("trace_id") if about is not None else None
+        self._recorder.keep(self._identity, event, trace_id)  # first: what a subscriber saw, a kill does not undo
+        self._bus.publish(event)
 
 
 def _ms(sample: int) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from batkol.calls.bus import Bus
 from batkol.calls.listening import Listener
+from batkol.calls.recorder import NoRecorder, Recorder
 from batkol.flags.flags import Flags
 from batkol.live.live import Live
 from batkol.recognition import Recognizers
@@ -27,3 +28,4 @@ class Services:
     pod: str
     log_transcripts: bool
     tracing: Tracing = field(default_factory=Tracing)
+    recorder: Recorder = field(default_factory=NoRecorder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ from rich.console import Console
 
 from batkol.errors import BatkolError
 from batkol.gonogo.checks import Limits
-from batkol.gonogo.flagstore import LiveDirectory
+from batkol.gonogo.flagstore import FlagStore, LiveDirectory
 from batkol.gonogo.logfile import LogFile
 from batkol.gonogo.rehearsal import NotCarriedOut, Rehearsal, Target
 from batkol.gonogo.report import is_go, show, table
@@ -22,11 +23,13 @@ class Options:
     """What was asked for on the command line."""
 
     target: Target
-    live_dir: Path | None  # None: where the service says it reads
-    all_calls: bool
+    live_dir: Path | None = None
+    config_map: str = ""  # [NAMESPACE/]NAME
+    voice_agent: str = ""  # [NAMESPACE/]NAME; with none of the three, where the service says it reads
+    all_calls: bool = False
     limits: Limits
     deadline_s: float
-    log_file: Path | None
+    log_file: Path | None = None
 
 
 async def carry_out(options: Options, console: Console) -> int:
@@ -42,9 +45,9 @@ async def carry_out(options: Options, console: Console) -> int:
         log_file=LogFile(options.log_file) if options.log_file else None,
         tell=say,
     )
-    only_calls = None if options.all_calls else rehearsal.call_sids
-    store = LiveDirectory(await _directory(options), only_calls=only_calls)
-    whom = "all calls" if options.all_calls else "the rehearsal's own calls only"
+    store = await _store(options, None if options.all_calls else rehearsal.call_sids)
+    own = "calls from the rehearsal's own number only" if options.voice_agent else "the rehearsal's own calls only"
+    whom = "all calls" if options.all_calls else own
     say(f"the flag is in {store.where}; it is set for {whom}, and put back afterwards")
     try:
         await rehearsal.run(store)
@@ -61,16 +64,38 @@ def internal_beside(url: str) -> str:
     return f"http://{urlsplit(url).hostname or '127.0.0.1'}:8081"
 
 
-async def _directory(options: Options) -> Path:
+async def _store(options: Options, only_calls: Sequence[str] | None) -> FlagStore:
+    """Return where the flag lives. Raises `NotCarriedOut`, `ConfigurationError`, `InternalApiError`."""
+    if sum(map(bool, (options.live_dir, options.config_map, options.voice_agent))) > 1:
+        raise NotCarriedOut("The flag is in one place: give one of --live-dir, --config-map and --voice-agent.")
+    if options.config_map or options.voice_agent:
+        return _in_the_cluster(options, only_calls)
     if options.live_dir is not None:
-        return options.live_dir
+        return LiveDirectory(options.live_dir, only_calls=only_calls)
     internal = options.target.internal
-    return _local(await status(internal.url, internal.token))
+    return LiveDirectory(_local(await status(internal.url, internal.token)), only_calls=only_calls)
+
+
+def _in_the_cluster(options: Options, only_calls: Sequence[str] | None) -> FlagStore:
+    # Not at the top: who rehearses on a laptop need not wait for a cluster's client.
+    from batkol.gonogo.clusterstore import ConfigMapStore, VoiceAgentStore  # noqa: PLC0415
+    from batkol.live.cluster import Named, pod_namespace  # noqa: PLC0415
+
+    where = Named.parse(options.config_map or options.voice_agent, namespace=pod_namespace())
+    if options.config_map:
+        return ConfigMapStore(where, only_calls=only_calls)
+    caller = None if only_calls is None else options.target.caller
+    return VoiceAgentStore(where, caller=caller, patience_s=options.deadline_s)
 
 
 def _local(state: ServiceState) -> Path:
     """Return the directory that the service says it watches. Raises `NotCarriedOut` if it is not on this machine."""
     kind, _, path = (state.live.source or "").partition(":")
+    if kind == "kubernetes":
+        raise NotCarriedOut(
+            f"The service reads its flags from ConfigMap {path}. Give --config-map {path}, or where an operator makes "
+            "that of a VoiceAgent, --voice-agent NAMESPACE/NAME."
+        )
     if kind != "file" or not Path(path).is_dir():
         raise NotCarriedOut(
             f"The service reads its flags from {state.live.source or 'nowhere (LIVE_SOURCE is not set)'}, which is no "

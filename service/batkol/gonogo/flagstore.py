@@ -6,15 +6,15 @@ SIDs, in front of whatever the flag says already; for everybody only where that 
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from batkol.errors import BatkolError
+from batkol.gonogo.flipping import flipped
 from batkol.live.definitions import STREAMING_FLAG
 from batkol.live.source import FLAGS
 from batkol.live.tuning import content_revision
@@ -22,10 +22,6 @@ from batkol.live.tuning import content_revision
 
 class FlagStoreError(BatkolError):
     """The place where the flag lives cannot be read or written; the text says what to do."""
-
-
-class FlagCannotBe(BatkolError):  # noqa: N818 - completes a sentence: the flag cannot be on
-    """The definition has no way to be on (or off): a finding about the flag, not about the place."""
 
 
 class FlagStore(Protocol):
@@ -76,7 +72,7 @@ class LiveDirectory:
             original, self._mode = self._read()
         else:
             original = self._original
-        self._written = _flipped(original, streaming=streaming, only_calls=self._only_calls)
+        self._written = flipped(original, streaming=streaming, only_calls=self._only_calls)
         self._original = original
         self._replace(self._written)
         return content_revision(self._written)
@@ -122,39 +118,3 @@ class LiveDirectory:
                 f"{self._file} cannot be written ({type(error).__name__}). A mounted ConfigMap is read-only: "
                 "run where the file can be written."
             ) from error
-
-
-def _flipped(raw: bytes, *, streaming: bool, only_calls: Sequence[str] | None) -> bytes:
-    """Return the file with the flag's default or targeting changed, and nothing else."""
-    document, flag = _flag(raw)
-    variant = _variant(flag, streaming=streaming)
-    if only_calls is None:
-        flag["defaultVariant"] = variant
-        flag.pop("targeting", None)
-    else:
-        ours: list[Any] = [{"in": [{"var": "targetingKey"}, list(only_calls)]}, variant]
-        if flag.get("targeting"):
-            ours.append(flag["targeting"])
-        flag["targeting"] = {"if": ours}
-    return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
-
-
-def _flag(raw: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
-    try:
-        document = json.loads(raw.removeprefix(b"\xef\xbb\xbf"))
-    except ValueError as error:
-        raise FlagCannotBe(f"{FLAGS} is not JSON, so the service goes by what it read last.") from error
-    flags = document.get("flags") if isinstance(document, dict) else None
-    flag = flags.get(STREAMING_FLAG) if isinstance(flags, dict) else None
-    if not isinstance(flag, dict):
-        raise FlagCannotBe(f"{FLAGS} has no flag {STREAMING_FLAG}.")
-    return document, flag
-
-
-def _variant(flag: dict[str, Any], *, streaming: bool) -> str:
-    variants = flag.get("variants")
-    found = [name for name, value in variants.items() if value is streaming] if isinstance(variants, dict) else []
-    if not found:
-        word = "true" if streaming else "false"
-        raise FlagCannotBe(f"{STREAMING_FLAG} in {FLAGS} has no variant that is {word}.")
-    return str(found[0])

@@ -6,14 +6,15 @@ Nothing is slept for: a flip is waited for in the status, a final and the end of
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from batkol.errors import BatkolError
 from batkol.gonogo import checks
 from batkol.gonogo.checks import Check, Limits, LogLines, Part
-from batkol.gonogo.flagstore import FlagCannotBe, FlagStore
+from batkol.gonogo.flagstore import FlagStore
+from batkol.gonogo.flipping import FlagCannotBe
 from batkol.gonogo.logfile import LogFile
 from batkol.live.definitions import STREAMING_FLAG
 from batkol.live.source import FLAGS
@@ -82,7 +83,7 @@ class Rehearsal:
         """Place the calls, and put the flag back whatever happens.
 
         Raises `NotCarriedOut`, `InternalApiError`, `FlagStoreError`, `LogFileError`. Cancelling it drops the call
-        under way and restores the flag.
+        under way and restores the flag, which cancelling it again does not interrupt.
         """
         await self._ready()
         try:
@@ -90,7 +91,7 @@ class Rehearsal:
             await self._flag_on(store)
             await self._flipped(store)
         finally:
-            await store.restore()
+            await _to_the_end(store.restore())
         self._tell(f"flag put back in {store.where}")
 
     async def _flag_off(self, store: FlagStore) -> None:
@@ -179,6 +180,20 @@ class Rehearsal:
 
     async def _status(self) -> ServiceState:
         return await status(self._target.internal.url, self._target.internal.token)
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Carry on with it however often we are cancelled meanwhile; the cancellation is raised afterwards."""
+    task = asyncio.create_task(work)
+    told: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as cancelled:
+            told = cancelled
+    task.result()
+    if told is not None:
+        raise told
 
 
 def _has(state: ServiceState, revision: str) -> bool:

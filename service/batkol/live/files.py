@@ -20,6 +20,7 @@ Not seen, because the kernel shows nobody: a ConfigMap mounted by `subPath` neve
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -29,7 +30,7 @@ import structlog
 from watchfiles import awatch
 
 from batkol.errors import ConfigurationError
-from batkol.live.source import NAMES, Snapshot
+from batkol.live.source import NAMES, Snapshot, SourceState, SourceStatus
 
 TICK_S = 1.0  # the longest a change can stay unseen, whatever the file system
 EAGER_S = 0.25  # how often to read while something is happening, or nothing can be watched
@@ -53,11 +54,18 @@ class FileSource:
             )
         self.directory = path
         self._problem = ""
+        self._looked: float | None = None  # when, monotonic seconds
 
     @property
     def name(self) -> str:
         """`file:DIRECTORY`."""
         return f"file:{self.directory}"
+
+    def status(self) -> SourceStatus:
+        """See `LiveSource.status`. A directory that is not there is watched for, too."""
+        if self._looked is None:
+            return SourceStatus(state=SourceState.STARTING)
+        return SourceStatus(state=SourceState.WATCHING, heard_s=time.monotonic() - self._looked)
 
     async def watch(self) -> AsyncGenerator[Snapshot, None]:
         """See `LiveSource.watch`."""
@@ -129,6 +137,7 @@ class FileSource:
         return stat.st_dev, stat.st_ino
 
     def _read(self) -> Snapshot:
+        self._looked = time.monotonic()
         return {name: self._read_one(name) for name in NAMES}
 
     def _read_one(self, name: str) -> bytes | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime
 
@@ -18,8 +18,7 @@ import structlog
 
 from batkol.errors import ConfigurationError
 from batkol.live.definitions import FlagDefinitions, Refusal, parse_definitions
-from batkol.live.files import FileSource
-from batkol.live.source import FLAGS, TUNING, LiveSource, Snapshot
+from batkol.live.source import FLAGS, NAMES, TUNING, LiveSource, Snapshot, SourceStatus
 from batkol.live.tuning import Tuning, parse_tuning
 
 RETRY_S = 1.0
@@ -38,11 +37,14 @@ class LiveStatus(msgspec.Struct, frozen=True):
     """For the status page. Times of applying are wall clock, UTC, ISO 8601; None: still the defaults."""
 
     source: str | None
+    state: str | None  # of the source, for people: `watching`, or `retrying since …: why`
+    connection: SourceStatus | None  # the same, in its parts
     revision: str  # of the tuning
     applied_at: str | None  # when the tuning last changed
     flags_revision: str | None
     flags_applied_at: str | None
     refusals: tuple[Refusal, ...]  # standing now; empty once the files are right again
+    refused: Mapping[str, int]  # by file: refusals since the start, those that have passed included
     last_error: str | None  # the latest refusal or source failure, kept after it has passed
     reads: int  # different contents seen since the start
     age_s: float | None  # seconds since contents were last seen to differ
@@ -60,6 +62,7 @@ class Live:
         self._defaults = self.tuning
         self._seen: dict[str, bytes | None] = {}
         self._refusals: dict[str, tuple[Refusal, ...]] = {}
+        self._refused = dict.fromkeys(NAMES, 0)
         self._applied_at: dict[str, str] = {}
         self._last_error: str | None = None
         self._reads = 0
@@ -101,13 +104,17 @@ class Live:
 
     def status(self) -> LiveStatus:
         """Take a snapshot for the status page."""
+        connection = self.source.status() if self.source else None
         return LiveStatus(
             source=self.source.name if self.source else None,
+            state=_in_words(connection) if connection else None,
+            connection=connection,
             revision=self.tuning.revision,
             applied_at=self._applied_at.get(TUNING),
             flags_revision=self.definitions.revision if self.definitions else None,
             flags_applied_at=self._applied_at.get(FLAGS),
             refusals=tuple(refusal for refusals in self._refusals.values() for refusal in refusals),
+            refused=dict(self._refused),
             last_error=self._last_error,
             reads=self._reads,
             age_s=None if self._read_at is None else time.monotonic() - self._read_at,
@@ -167,6 +174,7 @@ class Live:
         for refusal in refusals:
             self._last_error = refusal.why
             if refusal not in standing:
+                self._refused[name] += 1
                 log.warning("[CFG] Live change refused", file=name, flag=refusal.flag, why=refusal.why)
         if standing and not refusals:
             log.info("[CFG] Live file is right again", file=name)
@@ -178,25 +186,17 @@ class Live:
             log.exception("[CFG] A subscriber to live configuration failed", subscriber=_name_of(callback))
 
 
-def source_named(setting: str) -> LiveSource | None:
-    """Open what `LIVE_SOURCE` names: `file:PATH`, or nothing. Raises `ConfigurationError` for all else."""
-    kind, colon, rest = setting.strip().partition(":")
-    match kind:
-        case "" if not colon:
-            return None
-        case "file" if rest:
-            return FileSource(rest)
-        case "kubernetes":
-            raise ConfigurationError(
-                "LIVE_SOURCE=kubernetes:… is not there yet: this version has the file source only. "
-                "Mount the ConfigMap and set LIVE_SOURCE=file:DIRECTORY."
-            )
-        case _:
-            raise ConfigurationError("LIVE_SOURCE must be file:PATH, PATH being the directory with the live files.")
-
-
 def _gone(name: str) -> Refusal:
     return Refusal(name, None, f"{name} has gone or cannot be read; its last good contents stay in force.")
+
+
+def _in_words(status: SourceStatus) -> str:
+    said = status.state.value
+    if status.why:
+        said += f" since {status.since}: {status.why}"
+    if status.meanwhile:
+        said += f" Meanwhile {status.meanwhile} is followed."
+    return said
 
 
 def _now() -> str:

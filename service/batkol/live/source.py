@@ -8,7 +8,10 @@ to the rest of the service.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from enum import StrEnum
 from typing import Protocol, TypeAlias
+
+import msgspec
 
 TUNING = "tuning.json"
 FLAGS = "flags.json"
@@ -18,12 +21,34 @@ NAMES = (TUNING, FLAGS)
 Snapshot: TypeAlias = Mapping[str, bytes | None]
 
 
+class SourceState(StrEnum):
+    STARTING = "starting"  # nothing has been heard of it yet
+    WATCHING = "watching"
+    RETRYING = "retrying"
+
+
+class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How a source does: whether what it handed over last is what there is."""
+
+    state: SourceState
+    since: str | None = None  # wall clock, UTC, ISO 8601: when the state began
+    why: str | None = None  # while retrying: whose fault, what happens next, what to do
+    heard_s: float | None = None  # seconds since its last sign of life; None: never
+    resource_version: str | None = None  # of what was handed over last, or later, as the API server counts
+    reconnects: int = 0  # since the start: how often it had to begin anew after a fault
+    meanwhile: str | None = None  # the source that stands in for it
+
+
 class LiveSource(Protocol):
     """Hands over the contents of `tuning.json` and `flags.json`, at once and after every change."""
 
     @property
     def name(self) -> str:
         """How the source is named in logs and in the status, such as `file:/etc/batkol/live`."""
+        ...
+
+    def status(self) -> SourceStatus:
+        """Tell how it does; for the status page and the metrics, so it waits for nothing."""
         ...
 
     def watch(self) -> AsyncGenerator[Snapshot, None]:

@@ -92,6 +92,8 @@ class _Conversation:
                 if listener.samples != before:
                     record.received(now, listener.samples / SAMPLE_RATE, record=self._keep)
                     record.heard(listener.words, now)
+                else:
+                    record.configured(request.streaming_config.config)
                 if listener.deadline < self._armed:
                     self._wake.set()
             record.half_closed_at = time.monotonic()

@@ -32,7 +32,12 @@ MODEL_NOT_SUPPORTED: Final = (
 BAD_ENCODING: Final = "Invalid recognition 'config': bad encoding."
 BAD_RATE: Final = "Invalid recognition 'config': bad sample rate hertz."
 BAD_LANGUAGE: Final = "Invalid recognition 'config': bad language code."
+TOO_MANY_PHRASES: Final = "Invalid recognition 'config': speech context phrases are too many or too long."
 NO_AUDIO_CONTENT: Final = "RecognitionAudio not set."
+
+MOST_PHRASES: Final = 5000
+LONGEST_PHRASE: Final = 100
+"""Characters; both limits from https://cloud.google.com/speech-to-text/quotas. The text above is nobody's."""
 
 LANGUAGE: Final = "iw-il"
 """What responses call Hebrew, whichever of its two codes was asked for."""
@@ -71,6 +76,9 @@ def check_config(config: Any, settings: DoubleSettings) -> int:
         raise invalid(MODEL_NOT_SUPPORTED)
     if config.audio_channel_count > 1:
         raise _unplayed("several channels")
+    phrases = [phrase for context in config.speech_contexts for phrase in context.phrases]
+    if len(phrases) > MOST_PHRASES or any(len(phrase) > LONGEST_PHRASE for phrase in phrases):
+        raise invalid(TOO_MANY_PHRASES)
     return size
 
 

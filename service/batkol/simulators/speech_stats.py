@@ -45,6 +45,8 @@ class StreamRecord(msgspec.Struct):
     ended_at: float | None = None
     ending: str = ""
     """OK, the status it was ended with, or CANCELLED if the client left."""
+    phrases: list[str] = msgspec.field(default_factory=list)
+    """The hints of its configuration."""
     messages: int = 0
     audio_s: float = 0.0
     responses: int = 0
@@ -54,6 +56,10 @@ class StreamRecord(msgspec.Struct):
     """With `record`: arrival of each audio message, and the seconds of audio received by then."""
     answers: list[Answer] = msgspec.field(default_factory=list)
     """With `record`: each response."""
+
+    def configured(self, config: Any) -> None:
+        """Take a raw `RecognitionConfig`."""
+        self.phrases = [phrase for context in config.speech_contexts for phrase in context.phrases]
 
     def received(self, now: float, audio_s: float, *, record: bool) -> None:
         """Count an audio message; `audio_s` is the stream's audio so far."""

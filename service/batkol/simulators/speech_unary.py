@@ -29,6 +29,7 @@ async def recognize(request: Any, faults: Sequence[Fault], record: StreamRecord,
     if (fault := befallen.get(Kind.END)) is not None:
         raise RefusalError(fault.status, fault.words)
     size = check_unary(request, settings)
+    record.configured(request.config)
     content = request.audio.content
     linear16 = content if size == 2 else mulaw.decode_to_bytes(content)
     record.received(time.monotonic(), len(linear16) / 2 / SAMPLE_RATE, record=settings.record)

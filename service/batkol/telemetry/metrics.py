@@ -143,6 +143,16 @@ class Metrics:
 
         self._meter.create_observable_counter(name, callbacks=[observe], unit=unit, description=description)
 
+    def counters(
+        self, name: str, unit: str, description: str, read: Callable[[], Mapping[str, float]], *, by: str
+    ) -> None:
+        """Have `read`, whose values only ever grow, called at each scrape; its keys are values of the label `by`."""
+
+        def observe(_: CallbackOptions) -> Iterable[Observation]:
+            return [Observation(value, {by: key}) for key, value in read().items()]
+
+        self._meter.create_observable_counter(name, callbacks=[observe], unit=unit, description=description)
+
     def rotation_failed(self, reason: str) -> None:
         """Count a stream that could not take over (`batkol.google.speech.OnRotationFailed`)."""
         self.failed_rotations.add(1, {"reason": reason})

@@ -8,7 +8,8 @@ import pytest
 
 from batkol.flags.context import CallContext
 from batkol.flags.flags import Flags
-from batkol.gonogo.flagstore import FlagCannotBe, FlagStoreError, LiveDirectory
+from batkol.gonogo.flagstore import FlagStoreError, LiveDirectory
+from batkol.gonogo.flipping import FlagCannotBe
 from batkol.live.tuning import content_revision
 from support.live_directory import following, until
 

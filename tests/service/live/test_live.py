@@ -8,13 +8,10 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-import pytest
 from structlog.testing import capture_logs
 
-from batkol.errors import ConfigurationError
-from batkol.live.files import FileSource
-from batkol.live.live import Live, LiveChange, source_named
-from batkol.live.source import Snapshot
+from batkol.live.live import Live, LiveChange
+from batkol.live.source import Snapshot, SourceState, SourceStatus
 from batkol.live.tuning import Tuning
 from support.live_directory import following, streaming, tuning, until, until_batch
 
@@ -28,6 +25,7 @@ async def test_without_a_source_the_defaults_are_in_force() -> None:
     assert live.tuning.batch_ms == 60
     status = live.status()
     assert (status.source, status.revision, status.applied_at, status.age_s) == (None, "defaults", None, None)
+    assert (status.state, status.connection) == (None, None)
 
 
 async def test_status_says_what_is_in_force_and_since_when(tmp_path: Path) -> None:
@@ -38,6 +36,9 @@ async def test_status_says_what_is_in_force_and_since_when(tmp_path: Path) -> No
         status = live.status()
 
     assert status.source == f"file:{tmp_path}"
+    assert status.state == "watching"
+    assert status.connection is not None
+    assert (status.connection.heard_s or 0) < 15
     assert status.revision == "7"
     assert status.flags_revision
     assert (status.refusals, status.last_error) == ((), None)
@@ -63,6 +64,7 @@ async def test_a_bad_tuning_is_refused_whole_and_the_last_good_one_stays(tmp_pat
         await until(lambda: live.tuning.revision == "8")
         assert live.status().refusals == ()
         assert "batchMilliseconds" in (live.status().last_error or "")
+        assert live.status().refused == {"tuning.json": 1, "flags.json": 0}
 
 
 async def test_bad_flags_do_not_hold_up_good_tuning(tmp_path: Path) -> None:
@@ -155,6 +157,9 @@ class Breaking:
     def __init__(self) -> None:
         self.opened = 0
 
+    def status(self) -> SourceStatus:
+        return SourceStatus(state=SourceState.WATCHING)
+
     async def watch(self) -> AsyncGenerator[Snapshot, None]:
         self.opened += 1
         if self.opened == 1:
@@ -175,22 +180,3 @@ async def test_a_source_that_fails_is_opened_again() -> None:
 
     assert live.tuning.batch_ms == 210
     assert "LookupError" in (live.status().last_error or "")
-
-
-def test_live_source_names_a_file_source_or_nothing(tmp_path: Path) -> None:
-    assert source_named("") is None
-    assert isinstance(source_named(f"file:{tmp_path}"), FileSource)
-
-
-@pytest.mark.parametrize(
-    ("setting", "says"),
-    [
-        ("kubernetes:batkol-live", "this version has the file source only"),
-        ("file:", "file:PATH"),
-        ("/etc/batkol", "file:PATH"),
-        ("http://x", "file:PATH"),
-    ],
-)
-def test_any_other_live_source_is_refused_with_a_sentence(setting: str, says: str) -> None:
-    with pytest.raises(ConfigurationError, match=says):
-        source_named(setting)

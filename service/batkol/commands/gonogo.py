@@ -1,0 +1,77 @@
+"""`batkol gonogo`."""
+
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from batkol.commands.shared import ApiToken, AuthToken, From, NoColor, PublicUrl, To, Url, console, exit_with, newest
+
+
+def gonogo(
+    url: Url,
+    *,
+    internal: Annotated[str, typer.Option(help="Its internal API; by default port 8081 of the same host.")] = "",
+    live_dir: Annotated[
+        Path | None, typer.Option(help="The directory with its flags.json; by default the one it says it watches.")
+    ] = None,
+    config_map: Annotated[
+        str, typer.Option(metavar="NAMESPACE/NAME", help="The ConfigMap with its flags.json; of KUBECONFIG's cluster.")
+    ] = "",
+    voice_agent: Annotated[
+        str, typer.Option(metavar="NAMESPACE/NAME", help="The VoiceAgent that an operator makes its flags of.")
+    ] = "",
+    all_calls: Annotated[
+        bool, typer.Option("--all-calls", help="Flip the flag for every call, not for the rehearsal's own alone.")
+    ] = False,
+    log_file: Annotated[Path | None, typer.Option(help="Its log, to count the lines of the session in.")] = None,
+    deadline: Annotated[float, typer.Option(min=1, help="Seconds to wait for any one thing.")] = 15,
+    cadence_ms: Annotated[str, typer.Option(help="Least and most median time between partials.")] = "150,400",
+    expect_words: Annotated[
+        bool, typer.Option(help="Compare words; not with the real Google, which hears the voice as it may.")
+    ] = True,
+    public_url: PublicUrl = None,
+    auth_token: AuthToken = "",
+    api_token: ApiToken = "",
+    caller: From = "+972500000001",
+    called: To = "+972300000001",
+    no_color: NoColor = False,
+) -> None:
+    """The rollout checklist: exit code 0 for GO, 1 for NO-GO, 2 where it could not be carried out."""
+    from batkol.gonogo.checks import Limits
+    from batkol.gonogo.command import Options, carry_out, internal_beside
+    from batkol.gonogo.rehearsal import Target
+    from batkol.simulators.conversation import Internal
+
+    target = Target(
+        url=url,
+        internal=Internal(internal or internal_beside(url), api_token),
+        public_url=public_url or None,
+        auth_token=newest(auth_token),
+        caller=caller,
+        called=called,
+    )
+    limits = Limits(cadence_ms=_pair(cadence_ms), expect_words=expect_words)
+    asked = Options(
+        target=target,
+        live_dir=live_dir,
+        config_map=config_map,
+        voice_agent=voice_agent,
+        all_calls=all_calls,
+        limits=limits,
+        deadline_s=deadline,
+        log_file=log_file,
+    )
+    exit_with(carry_out(asked, console(no_color=no_color)))
+
+
+def _pair(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter("--cadence-ms wants two numbers, such as 150,400") from None
+    return low, high

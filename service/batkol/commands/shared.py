@@ -1,0 +1,64 @@
+"""What the commands have in common: options, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Annotated, Any, NoReturn
+
+import typer
+import uvloop
+
+from batkol.errors import BatkolError
+
+Url = Annotated[str, typer.Argument(help="Where the service is reached, as https://host/prefix.")]
+PublicUrl = Annotated[
+    str | None,
+    typer.Option("--public-url", envvar="PUBLIC_BASE_URL", help="Its PUBLIC_BASE_URL, where that is not URL."),
+]
+AuthToken = Annotated[
+    str,
+    typer.Option("--auth-token", envvar="TWILIO_AUTH_TOKEN", help="Signs as Twilio does; without it, nothing does."),
+]
+ApiToken = Annotated[str, typer.Option("--api-token", envvar="API_TOKEN", help="Bearer token of the internal API.")]
+From = Annotated[str, typer.Option("--from", help="The caller's number.")]
+To = Annotated[str, typer.Option("--to", help="The number called.")]
+NoColor = Annotated[bool, typer.Option("--no-color", envvar="NO_COLOR", help="Print no colours.")]
+
+
+def exit_with(work: Coroutine[Any, Any, int]) -> NoReturn:
+    """Run a command to its exit code; Ctrl-C and SIGTERM cancel it, so that it puts back what it changed."""
+    try:
+        code = uvloop.run(_until_told(work))
+    except BatkolError as error:
+        refuse(error)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise typer.Exit(130) from None
+    raise typer.Exit(code)
+
+
+async def _until_told(work: Coroutine[Any, Any, int]) -> int:
+    task = asyncio.current_task()
+    if task is not None:
+        for told in (signal.SIGTERM, signal.SIGINT):  # a second one does not break off what is being put back
+            asyncio.get_running_loop().add_signal_handler(told, task.cancel)
+    return await work
+
+
+def console(*, no_color: bool) -> Any:
+    from rich.console import Console  # noqa: PLC0415 - not for `serve`
+
+    width = None if sys.stdout.isatty() else 140  # a pipe has no width, and eighty columns break the tables
+    return Console(no_color=no_color, highlight=False, width=width)
+
+
+def newest(auth_token: str) -> str | None:
+    """During a rotation there are several, comma-separated; any of them signs."""
+    return auth_token.partition(",")[0].strip() or None
+
+
+def refuse(error: BatkolError) -> NoReturn:
+    typer.echo(f"batkol: {error}", err=True)
+    raise typer.Exit(2)

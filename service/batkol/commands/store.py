@@ -1,0 +1,44 @@
+"""`batkol migrate` and `batkol erase`: the database, from the command line."""
+
+# ruff: noqa: PLC0415 - each command imports what it needs when it runs
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from batkol.commands.shared import exit_with
+
+DatabaseUrl = Annotated[
+    str,
+    typer.Option("--database-url", envvar="DATABASE_URL", help="The database: postgresql://user:password@host/name."),
+]
+
+
+def migrate(
+    *,
+    down: Annotated[str, typer.Option(metavar="REVISION", help="Go down to it instead; `base` drops all.")] = "",
+    sql: Annotated[bool, typer.Option("--sql", help="Print the SQL for an empty database, and do nothing.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say whether the tables fit: exit code 1 if not.")
+    ] = False,
+    database_url: DatabaseUrl = "",
+) -> None:
+    """Bring the database's tables to this version. Any number of pods may do so at once."""
+    from batkol.store.commands import carry_out_migration
+    from batkol.store.migrate import sql as printed
+
+    if sql:
+        typer.echo(printed())
+        return
+    exit_with(carry_out_migration(database_url, down=down, check=check, say=typer.echo))
+
+
+def erase(
+    number: Annotated[str, typer.Argument(help="As Twilio writes it: +972…")], *, database_url: DatabaseUrl = ""
+) -> None:
+    """Forget what the callers of a number said, and that it was theirs."""
+    from batkol.store.commands import carry_out_erasure
+
+    exit_with(carry_out_erasure(database_url, number, say=typer.echo))

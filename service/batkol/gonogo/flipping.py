@@ -1,0 +1,51 @@
+"""The change that a rehearsal makes to `flags.json`: one flag, in front of whatever it says already."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from batkol.errors import BatkolError
+from batkol.live.definitions import STREAMING_FLAG
+from batkol.live.source import FLAGS
+
+
+class FlagCannotBe(BatkolError):  # noqa: N818 - completes a sentence: the flag cannot be on
+    """The definition has no way to be on (or off): a finding about the flag, not about the place."""
+
+
+def flipped(raw: bytes, *, streaming: bool, only_calls: Sequence[str] | None) -> bytes:
+    """Return the file with the flag's default or targeting changed, and nothing else. Raises `FlagCannotBe`."""
+    document, flag = _flag(raw)
+    variant = _variant(flag, streaming=streaming)
+    if only_calls is None:
+        flag["defaultVariant"] = variant
+        flag.pop("targeting", None)
+    else:
+        ours: list[Any] = [{"in": [{"var": "targetingKey"}, list(only_calls)]}, variant]
+        if flag.get("targeting"):
+            ours.append(flag["targeting"])
+        flag["targeting"] = {"if": ours}
+    return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def _flag(raw: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    try:
+        document = json.loads(raw.removeprefix(b"\xef\xbb\xbf"))
+    except ValueError as error:
+        raise FlagCannotBe(f"{FLAGS} is not JSON, so the service goes by what it read last.") from error
+    flags = document.get("flags") if isinstance(document, dict) else None
+    flag = flags.get(STREAMING_FLAG) if isinstance(flags, dict) else None
+    if not isinstance(flag, dict):
+        raise FlagCannotBe(f"{FLAGS} has no flag {STREAMING_FLAG}.")
+    return document, flag
+
+
+def _variant(flag: dict[str, Any], *, streaming: bool) -> str:
+    variants = flag.get("variants")
+    found = [name for name, value in variants.items() if value is streaming] if isinstance(variants, dict) else []
+    if not found:
+        word = "true" if streaming else "false"
+        raise FlagCannotBe(f"{STREAMING_FLAG} in {FLAGS} has no variant that is {word}.")
+    return str(found[0])

@@ -1,0 +1,150 @@
+"""Where the Kubernetes API server is, and who we are to it: a pod's service account, or a person's kubeconfig.
+
+lightkube reads both and authenticates; it reads a service account's token again when the API server no longer knows
+the one it has (tokens of pods expire after an hour, and the kubelet writes a new one in time:
+https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/). What it reads once, the
+cluster's CA among it, is read anew with every client that is made here.
+
+Imported only where LIVE_SOURCE or a command asks for Kubernetes: lightkube is 3.5 MB and 0.15 s of start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx2
+import msgspec
+import yaml  # type: ignore[import-untyped]  # has no types
+from lightkube.config.client_adapter import user_auth, verify_cluster
+from lightkube.config.kubeconfig import DEFAULT_KUBECONFIG, SERVICE_ACCOUNT, KubeConfig, SingleConfig
+from lightkube.config.models import User
+from lightkube.core.exceptions import ConfigError
+
+from batkol.errors import BatkolError, ConfigurationError
+
+CONNECT_S: Final = 5.0
+ANSWER_S: Final = 10.0  # to an ordinary request
+# A peer that has gone without a word, its node or a firewall, is found out within 10 + 3 × 5 s.
+_KEEPALIVE: Final = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    # macOS, where people have kubeconfigs, knows this one by another name.
+    (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", 0x10)), 10),
+)
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")  # RFC 1123; the API server says where dots may be
+_NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_UNREADABLE: Final = (
+    ConfigError, KeyError, TypeError, ValueError, OSError, msgspec.MsgspecError, yaml.YAMLError, httpx2.InvalidURL,
+)  # fmt: skip
+
+
+class ClusterError(BatkolError):
+    """The API server cannot be asked, or refuses; the text says whose fault it is and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A namespaced object by its name."""
+
+    namespace: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str, *, namespace: str = "") -> Named:
+        """Read `NAME` or `NAMESPACE/NAME`; `namespace` is where the first one is. Raises `ConfigurationError`."""
+        before, slash, name = text.rpartition("/")
+        found = cls(before if slash else namespace, name)
+        if not found.namespace and not slash:
+            raise ConfigurationError(
+                f"{text!r} does not say in which namespace it is, and neither does POD_NAMESPACE; write NAMESPACE/NAME."
+            )
+        if not _NAME.fullmatch(found.name) or not _NAMESPACE.fullmatch(found.namespace):
+            raise ConfigurationError(f"{text!r} is no name that Kubernetes would give; write NAME or NAMESPACE/NAME.")
+        return found
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+def cluster_config() -> SingleConfig:
+    """Read KUBECONFIG where that is set, else the pod's service account, else ~/.kube/config. Blocks on files.
+
+    Raises `ClusterError`.
+    """
+    try:
+        found = _kubeconfig().get()
+    except _UNREADABLE as error:
+        raise ClusterError(
+            f"There is no usable way to the Kubernetes API server ({type(error).__name__}: {error}). In a cluster the "
+            "pod needs its service account's token (automountServiceAccountToken: true); elsewhere KUBECONFIG must "
+            "name a kubeconfig with a current context."
+        ) from error
+    if found is None:
+        raise ClusterError("The kubeconfig has no current context; set one with `kubectl config use-context`.")
+    return found
+
+
+def pod_namespace() -> str:
+    """Return the namespace of the pod that this runs in, "" anywhere else."""
+    try:
+        return (Path(SERVICE_ACCOUNT) / "namespace").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _kubeconfig() -> KubeConfig:
+    if named := os.environ.get("KUBECONFIG"):
+        return KubeConfig.from_file(named)
+    if (Path(SERVICE_ACCOUNT) / "token").exists():
+        return KubeConfig.from_service_account()
+    return KubeConfig.from_file(DEFAULT_KUBECONFIG)
+
+
+def _client() -> httpx2.AsyncClient:
+    config = cluster_config()
+    # A cluster without authentication (a development proxy) has a user without a name.
+    user = config.user or User()
+    try:
+        # verify_cluster reads certificates, which takes milliseconds: this runs on a thread.
+        secure = not config.cluster.server.startswith("http:")
+        verify = verify_cluster(config.cluster, user, config.abs_file) if secure else False
+        auth = user_auth(user)
+        base = httpx2.URL(config.cluster.server)
+    except _UNREADABLE as error:
+        raise ClusterError(
+            f"The certificates or credentials for the Kubernetes API server cannot be read ({type(error).__name__}: "
+            f"{error}). Correct the kubeconfig, or look at what the pod has mounted under {SERVICE_ACCOUNT}."
+        ) from error
+    return httpx2.AsyncClient(
+        base_url=base,
+        auth=auth,
+        # One's own transport takes no proxy from the environment: HTTPS_PROXY is there for Google, not for the cluster.
+        transport=httpx2.AsyncHTTPTransport(verify=verify, socket_options=_KEEPALIVE),
+        timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
+    )
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[httpx2.AsyncClient]:
+    """Make a client from what files and environment say now. Raises `ClusterError`; nothing is connected yet."""
+    client = await asyncio.to_thread(_client)
+    async with client:
+        yield client
+
+
+def refused(response: httpx2.Response) -> str:
+    """Return what the API server said with its refusal (a `Status`, whose message is for people), cut to size."""
+    try:
+        said = msgspec.json.decode(response.content, type=dict[str, object])
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        said = {}
+    return str(said.get("message") or response.reason_phrase)[:300]

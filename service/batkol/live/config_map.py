@@ -1,0 +1,242 @@
+"""One ConfigMap, asked of the API server: what it holds now, then every change of it.
+
+https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes. The list is narrowed by
+`metadata.name`, which the API server's authorizer takes for the name (apiserver, requestinfo.go), so a Role that names
+this one ConfigMap in `resourceNames` is enough. The two requests are written out here, over lightkube's connection,
+because lightkube's own watch can neither ask for bookmarks nor be given up when it has been silent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import Final
+
+import httpx2
+import msgspec
+from lightkube.core.exceptions import ConfigError
+
+from batkol.live.cluster import ANSWER_S, CONNECT_S, ClusterError, Named, refused
+from batkol.live.source import NAMES, Snapshot
+
+SILENCE_S: Final = 75.0
+"""Without a line for so long, a watch is taken for dead: a bookmark comes every minute (apiserver, cacher.go)."""
+WATCH_S: Final = (240, 360)
+"""How long a watch is asked for, drawn from between these, so that the pods do not all come again at once."""
+
+_STAYS: Final = "What is in force stays, and the API server is asked again"
+
+_FAILURES: Final = (httpx2.HTTPError, ConfigError, OSError, ValueError, KeyError)  # the latter of a kubeconfig's `exec`
+
+EMPTY: Final[Snapshot] = dict.fromkeys(NAMES)
+
+
+class WatchError(ClusterError):
+    """The ConfigMap cannot be followed just now. `wait_s`: the API server asked not to be asked before."""
+
+    def __init__(self, message: str, *, wait_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
+class GoneError(WatchError):
+    """The API server remembers too little to go on from that resource version (410): list again."""
+
+
+class _Metadata(msgspec.Struct, frozen=True, rename="camel"):
+    name: str = ""
+    resource_version: str = ""
+
+
+class _Object(msgspec.Struct, frozen=True, rename="camel"):
+    """A ConfigMap, or the bookmark that has only its version, or a `Status`."""
+
+    metadata: _Metadata = _Metadata()
+    data: Mapping[str, str] | None = None
+    binary_data: Mapping[str, bytes] | None = None
+    code: int = 0
+    message: str = ""
+
+
+class _List(msgspec.Struct, frozen=True):
+    metadata: _Metadata
+    items: tuple[_Object, ...] | None = None
+
+
+class _Event(msgspec.Struct, frozen=True):
+    type: str
+    object: _Object
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What the API server told: the contents (None in a bookmark: as they were), and how far that reaches."""
+
+    contents: Snapshot | None
+    version: str
+
+
+_LIST: Final = msgspec.json.Decoder(_List)
+_EVENT: Final = msgspec.json.Decoder(_Event)
+
+
+class ConfigMap:
+    """Asks for one ConfigMap over a client of `batkol.live.cluster.connected`."""
+
+    def __init__(self, client: httpx2.AsyncClient, where: Named, *, silence_s: float = SILENCE_S) -> None:
+        self._client = client
+        self._where = where
+        self._silence_s = silence_s
+        self._path = f"api/v1/namespaces/{where.namespace}/configmaps"
+        self._selected = {"fieldSelector": f"metadata.name={where.name}"}
+
+    async def read(self) -> tuple[Snapshot, str]:
+        """Ask for what there is now (both files None where there is no such ConfigMap), and the version to watch from.
+
+        Raises `WatchError`.
+        """
+        try:
+            # Without a resourceVersion: the newest there is, not what some API server has in its cache.
+            response = await self._client.get(self._path, params=self._selected)
+        except _FAILURES as error:
+            raise self._unreachable(error) from error
+        self._check(response)
+        try:
+            listed = _LIST.decode(response.content)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise self._unreadable(error) from error
+        ours = [each for each in listed.items or () if each.metadata.name == self._where.name]
+        return _contents(ours[0]) if ours else EMPTY, listed.metadata.resource_version
+
+    @asynccontextmanager
+    async def watching(self, version: str) -> AsyncIterator[AsyncGenerator[Seen, None]]:
+        """Open a watch from a version; in the block it is open. It ends when the API server's time for it is up.
+
+        Raises `GoneError`, `WatchError`; so does the iteration. Cancelling loses nothing that the next `read` does not
+        bring.
+        """
+        asked = {
+            **self._selected,
+            "watch": "true",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(random.randint(*WATCH_S)),  # noqa: S311 - spreads load, keeps no secret
+        }
+        patience = httpx2.Timeout(CONNECT_S, read=self._silence_s)
+        request = self._client.build_request("GET", self._path, params=asked, timeout=patience)
+        try:
+            async with aclosing(await self._send(request)) as response:
+                if response.status_code != 200:
+                    await response.aread()
+                    self._check(response)
+                yield self._events(response)
+        except _FAILURES as error:
+            raise self._unreachable(error) from error
+
+    async def _send(self, request: httpx2.Request) -> httpx2.Response:
+        try:
+            async with asyncio.timeout(ANSWER_S):  # the head comes at once, events when there are any
+                return await self._client.send(request, stream=True)
+        except TimeoutError as error:
+            raise httpx2.ReadTimeout("no answer", request=request) from error
+
+    async def _events(self, response: httpx2.Response) -> AsyncGenerator[Seen, None]:
+        async with aclosing(_lines(response)) as lines:
+            async for line in lines:
+                seen = self._seen(line)
+                if seen is not None:
+                    yield seen
+
+    def _seen(self, line: bytes) -> Seen | None:
+        try:
+            event = _EVENT.decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise self._unreadable(error) from error
+        version = event.object.metadata.resource_version
+        match event.type:
+            case "ERROR":
+                raise self._ended(event.object)
+            case "BOOKMARK":
+                return Seen(None, version)
+            case _ if event.object.metadata.name != self._where.name:
+                return None  # of a server that does not know field selectors
+            case "DELETED":
+                return Seen(EMPTY, version)
+            case _:  # ADDED, MODIFIED
+                return Seen(_contents(event.object), version)
+
+    def _check(self, response: httpx2.Response) -> None:
+        code, said = response.status_code, refused(response) if response.status_code != 200 else ""
+        match code:
+            case 200:
+                return
+            case 410:
+                raise GoneError(f"The API server no longer knows that version (410: {said}).")
+            case 401:
+                what = "does not know who we are (401). The token has ended, or is of another cluster: see the pod's "
+                raise self._refusal(what + f"service account, or KUBECONFIG's user. It said: {said}")
+            case 403:
+                raise self._refusal(
+                    f"does not let us read ConfigMap {self._where} (403). Its Role is missing or wrong: give the "
+                    f"service account get, list and watch on configmaps with resourceNames [{self._where.name}] in "
+                    f"namespace {self._where.namespace}. It said: {said}"
+                )
+            case 429:
+                raise self._refusal(f"is overloaded (429: {said})", wait_s=_retry_after(response))
+            case _:
+                raise self._refusal(f"answered {code} ({said})", wait_s=_retry_after(response))
+
+    def _ended(self, status: _Object) -> WatchError:
+        if status.code == 410:
+            return GoneError(f"The API server no longer knows that version (410: {status.message[:300]}).")
+        return self._refusal(f"ended the watch with {status.code} ({status.message[:300]})")
+
+    def _refusal(self, what: str, *, wait_s: float = 0.0) -> WatchError:
+        return WatchError(f"The API server {what.rstrip('.')}. {_STAYS}.", wait_s=wait_s)
+
+    def _unreachable(self, error: Exception) -> WatchError:
+        match error:
+            case httpx2.ReadTimeout():
+                what = "said nothing for longer than it should"
+            case httpx2.ConnectError() | httpx2.ConnectTimeout():
+                what = (
+                    f"at {self._client.base_url} cannot be reached ({_reason(error)}). Look whether it is up, at the "
+                    "pod's NetworkPolicy, or at the cluster that KUBECONFIG names"
+                )
+            case ConfigError():
+                what = f"cannot be asked, for want of credentials ({error})"
+            case _:
+                what = f"broke off the connection ({_reason(error)})"
+        return self._refusal(what)
+
+    def _unreadable(self, error: Exception) -> WatchError:
+        return self._refusal(f"sent what cannot be read ({error}); is that URL an API server's?")
+
+
+async def _lines(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
+    """Yield lines without their ends. httpx2's own also ends them at U+0085, which JSON may have inside a text."""
+    rest = b""
+    async for piece in response.aiter_bytes():
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            if line:
+                yield line
+
+
+def _contents(found: _Object) -> Snapshot:
+    texts, binaries = found.data or {}, found.binary_data or {}
+    return {name: texts[name].encode() if name in texts else binaries.get(name) for name in NAMES}
+
+
+def _retry_after(response: httpx2.Response) -> float:
+    said = response.headers.get("retry-after", "")
+    return min(60.0, float(said)) if said.isdigit() else 0.0
+
+
+def _reason(error: BaseException) -> str:
+    """Name the error and what lies under it: a refused connection, a certificate that is not trusted."""
+    cause: BaseException = error
+    while (under := cause.__cause__ or cause.__context__) is not None:
+        cause = under
+    return f"{type(error).__name__}: {cause}"[:200]

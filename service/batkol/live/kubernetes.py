@@ -1,0 +1,160 @@
+"""Live configuration from one ConfigMap, watched through the API server: a change is here within milliseconds.
+
+List, then watch from there; whatever goes wrong, begin anew with a list, which has the newest contents whatever was
+missed. A connection that is cut in good health is taken up again at once; what fails again and again is asked less and
+less often, every 10 s in the end. Between the two the configuration in force stays in force.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from batkol.live.cluster import ClusterError, Named, connected
+from batkol.live.config_map import EMPTY, SILENCE_S, ConfigMap, GoneError, WatchError
+from batkol.live.source import NAMES, Snapshot, SourceState, SourceStatus
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How patient to be, in seconds."""
+
+    first_wait: float = 0.2  # after a failure; doubled after each further one
+    longest_wait: float = 10.0
+    healthy: float = 1.0  # a watch that was open for so long has worked: its end is no failure in a row
+    silence: float = SILENCE_S  # without a line, after which a watch is taken for dead
+
+
+class KubernetesSource:
+    """Watches `tuning.json` and `flags.json` in one ConfigMap, and nothing else."""
+
+    def __init__(self, where: Named, *, pace: Pace = Pace()) -> None:
+        self.where = where
+        self.tried = asyncio.Event()
+        """Set once the first attempt has come to something, or to nothing."""
+        self._pace = pace
+        self._state = SourceState.STARTING
+        self._since = _now()
+        self._why: str | None = None
+        self._warned = ""
+        self._failures = 0  # in a row
+        self._reconnects = 0
+        self._opened: float | None = None  # when the present watch was, monotonic seconds
+        self._heard = time.monotonic()
+        self._version: str | None = None
+        self._empty = False
+
+    @property
+    def name(self) -> str:
+        """`kubernetes:NAMESPACE/NAME`."""
+        return f"kubernetes:{self.where}"
+
+    def status(self) -> SourceStatus:
+        """See `LiveSource.status`. Never heard of, it has been silent since it was asked first."""
+        return SourceStatus(
+            state=self._state,
+            since=self._since,
+            why=self._why or (self._nothing() if self._empty else None),
+            heard_s=time.monotonic() - self._heard,
+            resource_version=self._version,
+            reconnects=self._reconnects,
+        )
+
+    async def watch(self) -> AsyncGenerator[Snapshot, None]:
+        """See `LiveSource.watch`."""
+        last: Snapshot | None = None
+        while True:
+            wait_s = 0.0
+            try:
+                async with aclosing(self._until_it_fails()) as snapshots:
+                    async for snapshot in snapshots:
+                        if snapshot != last:
+                            last = snapshot
+                            yield snapshot
+            except GoneError:
+                self._closed()
+                log.info("[CFG] Live source lists anew: the API server's memory does not reach back", source=self.name)
+            except ClusterError as error:
+                self._complain(error)
+                wait_s = error.wait_s if isinstance(error, WatchError) else 0.0
+            self.tried.set()
+            await asyncio.sleep(max(wait_s, self._backoff()))
+
+    async def _until_it_fails(self) -> AsyncGenerator[Snapshot, None]:
+        """List, and watch from there again and again; returns never. Raises `ClusterError`."""
+        async with connected() as client:
+            config_map = ConfigMap(client, self.where, silence_s=self._pace.silence)
+            contents, version = await config_map.read()
+            self._hear(contents, version)
+            self.tried.set()
+            yield contents
+            while True:
+                async with config_map.watching(self._version or "") as events, aclosing(events):
+                    self._open()
+                    async for seen in events:
+                        self._hear(seen.contents, seen.version)
+                        if seen.contents is not None:
+                            yield seen.contents
+                if not self._closed():
+                    raise WatchError("The API server ends every watch at once. What is in force stays; it is asked on.")
+
+    def _hear(self, contents: Snapshot | None, version: str) -> None:
+        self._heard = time.monotonic()
+        self._version = version
+        if contents is not None:
+            was, self._empty = self._empty, contents == EMPTY
+            if self._empty and not was:
+                log.warning("[CFG] Live source is empty", source=self.name, problem=self._nothing())
+
+    def _nothing(self) -> str:
+        return (
+            f"There is no ConfigMap {self.where}, or it has neither of {' and '.join(NAMES)}. What is in force stays, "
+            "and it is taken up when it comes; look whether the name is right."
+        )
+
+    def _open(self) -> None:
+        self._opened = self._heard = time.monotonic()
+        if self._state is SourceState.WATCHING:
+            return
+        if self._warned:
+            log.info("[CFG] Live source is watched again", source=self.name, since=self._since)
+        self._state, self._since, self._why, self._warned = SourceState.WATCHING, _now(), None, ""
+
+    def _closed(self) -> bool:
+        """The watch is over; tell whether it had worked."""
+        opened, self._opened = self._opened, None
+        if opened is not None and time.monotonic() - opened >= self._pace.healthy:
+            self._failures = 0
+            return True
+        return False
+
+    def _complain(self, error: ClusterError) -> None:
+        healthy = self._closed()
+        if self._state is not SourceState.RETRYING:
+            self._state, self._since = SourceState.RETRYING, _now()
+        self._reconnects += 1
+        self._why = str(error)
+        if healthy:  # connections end; it is worth a warning only if the next attempt fails, too
+            log.info("[CFG] Live source is connected anew", source=self.name, why=self._why)
+        elif self._why != self._warned:
+            self._warned = self._why
+            log.warning("[CFG] Live source in difficulty", source=self.name, problem=self._why)
+
+    def _backoff(self) -> float:
+        """Return how long to wait before the next attempt: somewhere in the upper half of the step."""
+        step = min(self._pace.longest_wait, self._pace.first_wait * 2.0 ** min(self._failures, 10))
+        self._failures += 1
+        return step * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,107 @@
+"""A pod starts although the API server is away: from the mounted files, until the API server has spoken once.
+
+The kubelet's copy of the ConfigMap is up to 90 s behind what the API server says, so once that has said anything, the
+files are not looked at again for as long as the process lives: an older file must not undo a newer change. While the
+API server stays away they are followed, as they are then all there is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Final
+
+import msgspec
+import structlog
+
+from batkol.live.config_map import EMPTY
+from batkol.live.kubernetes import KubernetesSource
+from batkol.live.source import LiveSource, Snapshot, SourceStatus
+
+START_S: Final = 2.0
+"""How long a start waits for the API server's first answer."""
+
+log = structlog.get_logger()
+
+
+class StandingIn:
+    """The ConfigMap, and until it could be read for the first time, the files; without files, the defaults."""
+
+    def __init__(self, source: KubernetesSource, files: LiveSource | None, *, start_s: float = START_S) -> None:
+        self._source = source
+        self._files = files
+        self._start_s = start_s
+        self._stands_in = False
+
+    @property
+    def name(self) -> str:
+        """The ConfigMap's: `kubernetes:NAMESPACE/NAME`."""
+        return self._source.name
+
+    def status(self) -> SourceStatus:
+        """See `LiveSource.status`; `meanwhile` names the files while they stand in."""
+        status = self._source.status()
+        meanwhile = self._files.name if self._files and self._stands_in else None
+        return msgspec.structs.replace(status, meanwhile=meanwhile)
+
+    async def watch(self) -> AsyncGenerator[Snapshot, None]:
+        """See `LiveSource.watch`."""
+        async with aclosing(self._source.watch()) as snapshots:
+            first = asyncio.create_task(_next(snapshots), name="live.first")
+            try:
+                if not await self._answered(first):
+                    async with aclosing(self._until(first)) as files:
+                        async for snapshot in files:
+                            yield snapshot
+                snapshot = await first
+            finally:
+                await _end(first)
+            yield snapshot
+            async for snapshot in snapshots:
+                yield snapshot
+
+    async def _answered(self, first: asyncio.Task[Snapshot]) -> bool:
+        """Wait for the first attempt to come to something, but not for long; for ever where it has spoken before."""
+        tried = asyncio.create_task(self._source.tried.wait(), name="live.tried")
+        try:
+            await asyncio.wait({first, tried}, timeout=self._start_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await _end(tried)
+        if not first.done() and self._source.status().resource_version is not None:
+            await asyncio.wait({first})
+        return first.done()
+
+    async def _until(self, first: asyncio.Task[Snapshot]) -> AsyncGenerator[Snapshot, None]:
+        """Yield what the files say, until the API server has spoken."""
+        why = self._source.status().why or f"The API server has not answered within {self._start_s:g} s."
+        if self._files is None:
+            log.warning("[CFG] Starting from the settings alone: set LIVE_START_FROM", source=self.name, why=why)
+            yield EMPTY
+            return
+        log.warning("[CFG] Starting from the mounted files", source=self.name, files=self._files.name, why=why)
+        self._stands_in = True
+        try:
+            async with aclosing(self._files.watch()) as snapshots:
+                while True:
+                    turn = asyncio.create_task(_next(snapshots), name="live.files")
+                    try:
+                        await asyncio.wait({first, turn}, return_when=asyncio.FIRST_COMPLETED)
+                        if first.done():
+                            return
+                        snapshot = turn.result()
+                    finally:
+                        await _end(turn)
+                    yield snapshot
+        finally:
+            self._stands_in = False
+
+
+async def _next(snapshots: AsyncGenerator[Snapshot, None]) -> Snapshot:
+    return await anext(snapshots)
+
+
+async def _end(task: asyncio.Task[Snapshot] | asyncio.Task[bool]) -> None:
+    """Cancel a task, whatever it has come to, and wait until it is gone."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

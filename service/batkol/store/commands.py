@@ -1,0 +1,62 @@
+"""`batkol migrate` and `batkol erase`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from batkol.errors import ConfigurationError
+from batkol.store import migrate
+from batkol.store.address import Address, address
+from batkol.store.database import FAULTS, Database, named
+from batkol.store.erase import erase
+
+Say = Callable[[str], None]
+
+_NO_URL: Final = "there is no DATABASE_URL; set it to the database that is meant, postgresql://user:password@host/name"
+
+
+async def carry_out_migration(url: str, *, down: str, check: bool, say: Say) -> int:
+    """Bring the tables to this version, down to another one, or say whether they fit; returns the exit code.
+
+    Raises `ConfigurationError` where the database cannot be reached, or refuses.
+    """
+    where = _named(url)
+    try:
+        if check:
+            return await _check(where, say)
+        reached = await (migrate.downgrade(where, down) if down else migrate.upgrade(where))
+    except FAULTS as error:
+        raise ConfigurationError(f"{where.shown} cannot be migrated, and is as it was: {named(error)}") from None
+    say(f"{where.shown} is at {reached}")
+    return 0
+
+
+async def _check(where: Address, say: Say) -> int:
+    found, wanted = await migrate.current(where), migrate.head()
+    if found == wanted:
+        say(f"{where.shown} is at {found}, as this version wants it")
+        return 0
+    say(f"{where.shown} is at {found or 'nothing'}, and this version wants {wanted}; run `batkol migrate`")
+    return 1
+
+
+async def carry_out_erasure(url: str, number: str, *, say: Say) -> int:
+    """Forget a number; returns the exit code. Raises `ConfigurationError` as above."""
+    where = _named(url)
+    database = Database(where)
+    try:
+        erased = await erase(database.reading, number)
+    except FAULTS as error:
+        raise ConfigurationError(f"nothing was erased from {where.shown}: {named(error)}") from None
+    finally:
+        await database.close()
+    say(f"erased: {erased.utterances} utterances of {erased.calls} calls, and {erased.leads} leads")
+    say("what pods have not delivered yet comes without text and number")
+    return 0
+
+
+def _named(url: str) -> Address:
+    if not url:
+        raise ConfigurationError(_NO_URL)
+    return address(url)

@@ -1,0 +1,60 @@
+"""Forget a number: what its callers said, and that it was theirs. What remains are calls of nobody, for the figures."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from sqlalchemy import ColumnElement, Text, and_, cast, delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from batkol.store.numbers import digest
+from batkol.store.schema import calls, erasures, leads, utterances
+from batkol.store.statements import ERASING
+
+REMEMBERED_DAYS: Final = 90
+"""How long an erased number's digest is kept, for what journals may still hold."""
+
+
+class Erased(msgspec.Struct, frozen=True):
+    """What was found."""
+
+    calls: int
+    utterances: int
+    leads: int
+
+
+async def erase(engine: AsyncEngine, number: str) -> Erased:
+    """Erase a number, in one transaction. Raises what the database does; nothing is changed then.
+
+    No writer writes meanwhile. Calls of this number that began before now, and that a journal has not delivered yet,
+    are delivered without text and number. A call that is going on is erased up to its end.
+    """
+    number = number.strip()
+    async with engine.begin() as connection:
+        await connection.execute(select(func.pg_advisory_xact_lock(ERASING)))
+        now = func.clock_timestamp()
+        mark = insert(erasures).values(digest=digest(number), erased_at=now)
+        await connection.execute(
+            mark.on_conflict_do_update(index_elements=[erasures.c.digest], set_={"erased_at": now})
+        )
+        found = list((await connection.execute(select(calls.c.call_sid).where(_theirs(number)))).scalars())
+        these = func.any(cast(found, ARRAY(Text)))
+        texts = await connection.execute(
+            update(utterances).where(utterances.c.call_sid == these).values(text="", revised_text=None)
+        )
+        for column in (calls.c.caller_number, calls.c.called_number):
+            await connection.execute(
+                update(calls)
+                .where(calls.c.call_sid == these, column == number)
+                .values({column.name: "", "erased_at": now, "updated_at": now})
+            )
+        gone = await connection.execute(delete(leads).where(leads.c.caller_number == number))
+    return Erased(len(found), texts.rowcount, gone.rowcount)
+
+
+def _theirs(number: str) -> ColumnElement[bool]:
+    """Their calls: as caller, or as the one who was called by us. The other end of those is a line of our own."""
+    outbound = calls.c.direction.startswith("outbound")
+    return or_(and_(calls.c.caller_number == number, ~outbound), and_(calls.c.called_number == number, outbound))

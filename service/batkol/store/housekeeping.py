@@ -1,0 +1,51 @@
+"""Once an hour: what is too old goes, from the database and from what was set aside."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import Final
+
+import structlog
+from sqlalchemy import select
+
+from batkol.store.database import FAULTS, Database, named
+from batkol.store.dead_letters import DeadLetters
+from batkol.store.numbers import digest
+from batkol.store.records import AnyRecord
+from batkol.store.retention import retain
+from batkol.store.schema import erasures
+
+EVERY_S: Final = 3600.0
+_DAY_S: Final = 86400.0
+
+log = structlog.get_logger()
+
+
+async def keep_house(database: Database, dead_letters: DeadLetters, days: int) -> None:
+    """Do it until cancelled, the first time within some minutes, so that pods do not all begin at once."""
+    await asyncio.sleep(random.uniform(0.01, 0.1) * EVERY_S)  # noqa: S311  jitter
+    while True:
+        try:
+            await tidy(database, dead_letters, days)
+        except FAULTS as error:
+            log.warning("[STORE] old calls could not be deleted; again in an hour", fault=named(error))
+        await asyncio.sleep(EVERY_S)
+
+
+async def tidy(database: Database, dead_letters: DeadLetters, days: int) -> None:
+    """Do it once. Raises what the database does."""
+    gone = await retain(database.reading, days)
+    async with database.reading.connect() as connection:
+        erased = {row.digest: row.erased_at.timestamp() for row in (await connection.execute(select(erasures))).all()}
+    before = time.time() - days * _DAY_S if days else 0.0
+
+    def is_to_go(record: AnyRecord | None) -> bool:
+        if record is None:
+            return False
+        return record.at < before or record.who.started_at <= erased.get(digest(record.who.party), 0.0)
+
+    swept = await asyncio.to_thread(dead_letters.sweep, is_to_go)
+    if swept or any(gone.values()):
+        log.info("[STORE] too old, or erased: deleted", retention_days=days, set_aside=swept, **gone)

@@ -1,0 +1,137 @@
+"""What is kept, as tables. Times are UTC (`timestamptz`); what was measured in audio is in ms of audio.
+
+A call has one row however often its stream is handed to another pod; each of its streams (one WebSocket each) numbers
+its utterances from 0, so an utterance is known by call, stream and index. `seq` is the number of the event that a value
+came from, within its stream: a replay of an older one changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+SLOW_MS: Final = 1000
+"""Milliseconds from which a final is slow enough to be looked for: the indexes of slow finals begin here."""
+
+metadata = MetaData(
+    naming_convention={"pk": "%(table_name)s_pkey", "fk": "%(table_name)s_%(column_0_name)s_fkey"},
+)
+
+_TIME: Final = DateTime(timezone=True)
+
+
+def _call() -> Column[str]:
+    return Column("call_sid", Text, ForeignKey("calls.call_sid", ondelete="CASCADE"), primary_key=True)
+
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("call_sid", Text, primary_key=True),
+    Column("account_sid", Text, nullable=False),
+    Column("stream_sid", Text, nullable=False, comment="the newest stream"),
+    Column("stream_sids", ARRAY(Text), nullable=False, comment="all of them, as they became known"),
+    Column("agent", Text, nullable=False),
+    Column("caller_number", Text, nullable=False, comment="empty when erased, or never given"),
+    Column("called_number", Text, nullable=False),
+    Column("direction", Text, nullable=False),
+    Column("started_at", _TIME, nullable=False, comment="of the first stream"),
+    Column("stream_started_at", _TIME, nullable=False, comment="of the newest stream"),
+    Column("ended_at", _TIME, comment="of the newest stream; null while it lives"),
+    Column("end_reason", Text),
+    Column("mode", Text, comment="streaming | single: what the flag said when the call began"),
+    Column("pod", Text, nullable=False, comment="of the newest stream"),
+    Column("slowest_final_ms", Float, comment="over its utterances"),
+    Column("figures", JSONB, nullable=False, comment="what each stream amounted to, by stream SID"),
+    Column("erased_at", _TIME),
+    Column("updated_at", _TIME, nullable=False, server_default=func.now()),
+    Index("calls_by_time", "started_at", "call_sid"),
+    Index("calls_by_agent", "agent", "started_at", "call_sid"),
+    Index("calls_by_caller", "caller_number", "started_at", "call_sid"),
+    Index("calls_by_called", "called_number", "started_at", "call_sid"),
+    Index("calls_by_mode", "mode", "started_at", "call_sid"),
+    Index("calls_slow", "started_at", "call_sid", postgresql_where=text(f"slowest_final_ms >= {SLOW_MS}")),
+)
+
+utterances = Table(
+    "utterances",
+    metadata,
+    _call(),
+    Column("stream_sid", Text, primary_key=True),
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    Column("utterance_id", Text, nullable=False),
+    Column("started_at", _TIME, nullable=False),
+    Column("begin_ms", Integer, comment="audio, from the stream's first sample"),
+    Column("end_ms", Integer),
+    Column("text", Text, comment="the final; null where only its revision is known"),
+    Column("revised_text", Text, comment="Google's own final, after the interim had been promoted"),
+    Column("source", Text, comment="final | interim | single | whisper | none"),
+    Column("mode", Text),
+    Column("words", Integer),
+    Column("partials", Integer),
+    Column("first_partial_ms", Float, comment="from the first sample of speech"),
+    Column("final_ms", Float, comment="from the last sample of speech"),
+    Column("revised_ms", Float, comment="from the last sample of speech"),
+    Column("trace_id", Text),
+    Column("seq", Integer, comment="the event that the final came from"),
+    Column("revised_seq", Integer),
+    Index("utterances_slow", "started_at", "call_sid", postgresql_where=text(f"final_ms >= {SLOW_MS}")),
+)
+
+leads = Table(
+    "leads",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("caller_number", Text, nullable=False),
+    Column("first_call_at", _TIME, nullable=False),
+    Column("last_call_at", _TIME, nullable=False),
+    Column("last_call_sid", Text, nullable=False, comment="a call that may have been deleted since"),
+    Column("calls", Integer, nullable=False),
+    Column("name", Text),
+    Column("notes", Text),
+    Column("last_summary", Text),
+    Column("updated_at", _TIME, nullable=False, server_default=func.now()),
+    UniqueConstraint("agent", "caller_number", name="leads_by_number"),
+    Index("leads_by_caller", "caller_number"),
+    Index("leads_by_agent", "agent", "last_call_at", "id"),
+    Index("leads_by_time", "last_call_at", "id"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    _call(),
+    Column("stream_sid", Text, primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", _TIME, nullable=False),
+    Column("kind", Text, nullable=False, comment="call.started | revised | call.ended"),
+    Column("pod", Text, nullable=False),
+    Column("detail", JSONB, nullable=False, comment="never what was said, and no number"),
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True, comment="SHA-256 of the number"),
+    Column("erased_at", _TIME, nullable=False),
+    comment="Numbers whose records, where a pod's journal still has them, are not to come back",
+)

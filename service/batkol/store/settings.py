@@ -1,0 +1,84 @@
+"""The settings of the store: part of `batkol.settings.Settings`, and read with it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings
+
+from batkol.errors import ConfigurationError
+from batkol.store.address import Address, address
+from batkol.store.database import Patience
+from batkol.store.embedded import home
+from batkol.store.front import SHARED_MEMORY
+from batkol.store.store import StoreSettings
+
+
+def journal_home() -> Path:
+    """Return where the journal is kept when nobody says where."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "batkol" / "journal"
+
+
+class StoreFields(BaseSettings):
+    """Environment variables are the upper-case field names."""
+
+    store: Literal["", "postgres", "none"] = Field(
+        "", description="`postgres` keeps calls, `none` does not; empty: `postgres`, which needs DATABASE_URL."
+    )
+    database_url: str = Field("", description="`postgresql://user:password@host/name`.", repr=False)
+    database_dir: Path = Field(default_factory=home, description="Data of the Postgres for development.")
+    database_pool_size: int = Field(5, ge=1, le=100, description="Connections, beside the writer's one.")
+    database_connect_timeout_s: float = Field(5.0, gt=0, description="To connect, or to get a connection, s.")
+    database_statement_timeout_s: float = Field(10.0, gt=0, description="The server's limit for a statement, s.")
+    database_command_timeout_s: float = Field(15.0, gt=0, description="Ours, for a server that says nothing, s.")
+    journal_dir: Path = Field(default_factory=journal_home, description="Folder of this pod's journal.")
+    journal_max_mb: int = Field(256, ge=1, description="Size from which new records are refused, MiB.")
+    journal_memory_dir: Path = Field(SHARED_MEMORY, description="A tmpfs for the newest records.")
+    retention_days: int = Field(0, ge=0, description="Age at which calls and leads are deleted, days; 0: never.")
+
+    @field_validator("database_url")
+    @classmethod
+    def _of_postgres(cls, value: str) -> str:
+        if value:
+            _address(value)
+        return value
+
+    @property
+    def keeps_calls(self) -> bool:
+        """Whether calls are kept."""
+        return self.store != "none"
+
+    def check_store(self, *, development: bool) -> None:
+        """Refuse what would keep nothing without saying so. Raises `ValueError`."""
+        if self.keeps_calls and not self.database_url and not development:
+            raise ValueError(
+                "there is no DATABASE_URL, so calls could not be kept; set it, or set STORE=none if nothing is to be "
+                "kept. (With TWILIO_VALIDATE_SIGNATURES=false, which is development, the service brings a Postgres)"
+            )
+
+    def of_store(self, pod: str) -> StoreSettings:
+        """Return what the store needs."""
+        patience = Patience(
+            self.database_connect_timeout_s, self.database_statement_timeout_s, self.database_command_timeout_s
+        )
+        return StoreSettings(
+            address=_address(self.database_url) if self.database_url else None,
+            database_dir=self.database_dir,
+            pool_size=self.database_pool_size,
+            patience=patience,
+            journal_dir=self.journal_dir,
+            journal_max_bytes=self.journal_max_mb << 20,
+            retention_days=self.retention_days,
+            pod=pod,
+            memory=self.journal_memory_dir,
+        )
+
+
+def _address(url: str) -> Address:
+    try:
+        return address(url)
+    except ConfigurationError as error:
+        raise ValueError(str(error).removeprefix("DATABASE_URL ")) from None

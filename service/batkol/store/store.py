@@ -1,0 +1,167 @@
+"""The store of one process: everything that keeps calls, put together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import func, select
+
+from batkol.background import own
+from batkol.calls.recorder import NoRecorder, Recorder
+from batkol.store import migrate
+from batkol.store.address import Address
+from batkol.store.database import FAULTS, Database, Patience
+from batkol.store.dead_letters import DeadLetters
+from batkol.store.embedded import embedded
+from batkol.store.erase import Erased, erase
+from batkol.store.front import SHARED_MEMORY
+from batkol.store.housekeeping import keep_house
+from batkol.store.journal import Journal
+from batkol.store.recorder import JournalRecorder
+from batkol.store.schema import calls, leads, utterances
+from batkol.store.writer import Writer
+from batkol.telemetry.metrics import Metrics
+
+FLUSH_S: Final = 10.0
+"""Seconds that the last records have at the end of the process; what is not written then is in the journal."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """What the store needs. `address` None: a server of its own, in `database_dir`."""
+
+    address: Address | None
+    database_dir: Path
+    pool_size: int
+    patience: Patience
+    journal_dir: Path
+    journal_max_bytes: int
+    retention_days: int
+    pod: str
+    memory: Path | None = SHARED_MEMORY
+
+
+class NoStore:
+    """`STORE=none`: nothing is kept."""
+
+    recorder: Recorder = NoRecorder()
+
+    def status(self) -> dict[str, Any]:
+        """What `/v1/status` says of it."""
+        return {"kind": "none"}
+
+    def expose(self, metrics: Metrics) -> None:
+        """There is nothing to expose."""
+
+
+class Store:
+    """Made by `keeping`; the database may come and go."""
+
+    def __init__(self, database: Database, journal: Journal, dead_letters: DeadLetters, pod: str) -> None:
+        self.database = database
+        self.journal = journal
+        self.dead_letters = dead_letters
+        self.writer = Writer(journal, database, dead_letters)
+        self.recorder: Recorder = JournalRecorder(journal, pod)
+
+    async def erase(self, number: str) -> Erased:
+        """Forget a number. Raises what the database does."""
+        return await erase(self.database.reading, number)
+
+    async def counts(self) -> dict[str, int]:
+        """Return how many rows each table has. Raises what the database does."""
+        tables = (calls, utterances, leads)
+        async with self.database.reading.connect() as connection:
+            return {
+                table.name: (await connection.execute(select(func.count()).select_from(table))).scalar_one()
+                for table in tables
+            }
+
+    def status(self) -> dict[str, Any]:
+        """What `/v1/status` says of it."""
+        journal, writer = self.journal, self.writer
+        return {
+            "kind": "postgres",
+            "database": self.database.where.shown,
+            "state": writer.state.value,
+            "fault": writer.fault or journal.failing or None,
+            "backlog": {"records": journal.waiting, "oldest_s": round(writer.age_s, 1)},
+            "journal": {
+                "bytes": journal.size,
+                "max_bytes": journal.max_bytes,
+                "refused": journal.refused,
+                "unsafe": journal.unsafe,
+                "slowest_sync_ms": round(journal.sync_ms, 1),
+            },
+            "written": writer.written,
+            "retries": writer.retries,
+            "set_aside": self.dead_letters.count,
+        }
+
+    def expose(self, metrics: Metrics) -> None:
+        """Have its figures read at each scrape; once per process."""
+        journal, writer = self.journal, self.writer
+        metrics.gauge("batkol.store.backlog", "Records that the database has not got yet.", lambda: journal.waiting)
+        metrics.gauge("batkol.store.backlog.age_seconds", "How long the oldest has waited.", lambda: writer.age_s)
+        metrics.gauge("batkol.store.journal.bytes", "Size of the journal.", lambda: journal.size)
+        metrics.gauge("batkol.store.journal.limit_bytes", "Size it may have.", lambda: journal.max_bytes)
+        metrics.counter("batkol.store.written", "{record}", "Records in the database.", lambda: writer.written)
+        metrics.counter("batkol.store.retries", "{batch}", "Batches written again.", lambda: writer.retries)
+        metrics.counter("batkol.store.refused", "{record}", "Lost: the journal was full.", lambda: journal.refused)
+        metrics.counter(
+            "batkol.store.set_aside", "{record}", "Refused by the database.", lambda: self.dead_letters.count
+        )
+
+
+@asynccontextmanager
+async def keeping(settings: StoreSettings) -> AsyncIterator[Store]:
+    """Run a store. The database need not be there; the journal's folder must. Raises `ConfigurationError`.
+
+    Leaving it gives the last records `FLUSH_S`; the rest stays in the journal.
+    """
+    async with AsyncExitStack() as stack:
+        where = settings.address or await _server_of_our_own(settings.database_dir, stack)
+        database = Database(where, pool_size=settings.pool_size, patience=settings.patience)
+        stack.push_async_callback(database.close)
+        journal = Journal(settings.journal_dir, max_bytes=settings.journal_max_bytes, memory=settings.memory)
+        await journal.open()
+        stack.push_async_callback(journal.close)
+        store = Store(database, journal, DeadLetters(settings.journal_dir), settings.pod)
+        await own(stack, store.writer.run(), "store.writer")
+        stack.push_async_callback(_flush, store)
+        await own(stack, keep_house(store.database, store.dead_letters, settings.retention_days), "store.housekeeping")
+        await own(stack, _say_whether_it_fits(where), "store.version")
+        yield store
+
+
+async def _flush(store: Store) -> None:
+    if not await store.writer.flush(FLUSH_S):
+        log.warning("[STORE] records are left in the journal, for the next start", records=store.journal.waiting)
+
+
+async def _server_of_our_own(folder: Path, stack: AsyncExitStack) -> Address:
+    """For development: start it, and make the tables."""
+    server = await stack.enter_async_context(embedded(folder))
+    await migrate.upgrade(server.address)
+    log.info("[STORE] no DATABASE_URL: a Postgres of our own, for development", url=server.url, folder=str(folder))
+    return server.address
+
+
+async def _say_whether_it_fits(where: Address) -> None:
+    """A database without our tables takes nothing: say so once, whoever forgot `batkol migrate`."""
+    with suppress(*FAULTS):
+        found = await migrate.current(where)
+        if found != (wanted := await asyncio.to_thread(migrate.head)):
+            log.error("[STORE] the tables are not this version's; run `batkol migrate`", found=found, wanted=wanted)
+        else:
+            log.info("[STORE] keeping calls", database=where.shown, version=found)
+        return
+    log.warning("[STORE] the database is not there yet; calls are kept in the journal", database=where.shown)

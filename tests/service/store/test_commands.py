@@ -1,0 +1,81 @@
+import asyncio
+import os
+import sys
+
+import pytest
+
+from batkol.errors import ConfigurationError
+from batkol.store import migrate
+from batkol.store.commands import carry_out_erasure, carry_out_migration
+from support.postgres import Server, database, free_port, sql
+
+
+async def migration(url: str, *, down: str = "", check: bool = False) -> tuple[int, str]:
+    said: list[str] = []
+    return await carry_out_migration(url, down=down, check=check, say=said.append), "\n".join(said)
+
+
+async def erasure(url: str) -> tuple[int, str]:
+    said: list[str] = []
+    return await carry_out_erasure(url, "+972541234567", say=said.append), "\n".join(said)
+
+
+async def batkol(*words: str, url: str = "") -> tuple[int, str]:
+    """Run a command as a shell would; returns the exit code and what it said."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "batkol", *words,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={**os.environ, "DATABASE_URL": url},
+    )  # fmt: skip
+    said, _ = await process.communicate()
+    return process.returncode or 0, said.decode()
+
+
+async def test_migrating_checking_and_going_down(server: Server) -> None:
+    async with database(server, template=None) as empty:
+        code, said = await migration(empty.dsn, check=True)
+        assert (code, "is at nothing" in said, "run `batkol migrate`" in said) == (1, True, True)
+        code, said = await migration(empty.dsn)
+        assert (code, f"is at {migrate.head()}" in said) == (0, True)
+        code, said = await migration(empty.dsn, check=True)
+        assert (code, "as this version wants it" in said) == (0, True)
+        code, said = await migration(empty.dsn, down="base")
+        assert (code, "is at base" in said) == (0, True)
+        assert await migrate.current(empty) is None
+
+
+async def test_erasing_says_what_was_found(server: Server) -> None:
+    async with database(server) as where:
+        code, said = await erasure(where.dsn)
+
+        assert code == 0
+        assert "0 utterances of 0 calls, and 0 leads" in said
+        assert len(await sql(where, "SELECT * FROM erasures")) == 1
+
+
+@pytest.mark.parametrize("command", [migration, erasure])
+async def test_without_a_database_it_says_what_to_set(command: object) -> None:
+    assert callable(command)
+    with pytest.raises(ConfigurationError, match="there is no DATABASE_URL; set it"):
+        await command("")
+
+
+@pytest.mark.parametrize("command", [migration, erasure])
+async def test_a_database_that_is_away_is_an_error_without_its_password(command: object) -> None:
+    assert callable(command)
+    with pytest.raises(ConfigurationError) as raised:
+        await command(f"postgresql://batkol:s3cr3t@127.0.0.1:{free_port()}/calls")
+
+    assert "ConnectionRefusedError" in str(raised.value)
+    assert "s3cr3t" not in str(raised.value)
+
+
+async def test_from_the_shell(server: Server) -> None:
+    async with database(server, template=None) as empty:
+        (code, printed), (migrated, _), (usage, said) = await asyncio.gather(
+            batkol("migrate", "--sql"), batkol("migrate", url=empty.dsn), batkol("migrate", url="sqlite:///calls.db")
+        )
+
+        assert (code, "CREATE TABLE calls" in printed, printed.rstrip().endswith("COMMIT;")) == (0, True, True)
+        assert (migrated, await migrate.current(empty)) == (0, migrate.head())
+        assert (usage, "one writer for one file" in said) == (2, True)
+        assert (await batkol("erase", "+1", url=empty.dsn))[0] == 0

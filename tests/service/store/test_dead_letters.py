@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from batkol.store import dead_letters
+from batkol.store.dead_letters import DeadLetters
+from batkol.store.records import encode
+from support.said import heard
+
+
+def test_a_record_is_set_aside_loudly_and_for_nobody_else_s_eyes(tmp_path: Path) -> None:
+    letters = DeadLetters(tmp_path)
+    with capture_logs() as lines:
+        letters.add(7, encode(heard()), "DataError (SQLSTATE 22P05)")
+
+    assert letters.count == 1
+    assert letters.path.stat().st_mode & 0o777 == 0o600
+    assert [(line["log_level"], line["record"], line["why"]) for line in lines] == [
+        ("error", 7, "DataError (SQLSTATE 22P05)")
+    ]
+    assert "משפט" not in str(lines)
+
+
+def test_those_that_are_to_go_go_and_the_others_are_still_read(tmp_path: Path) -> None:
+    letters = DeadLetters(tmp_path)
+    with capture_logs():
+        for number in range(4):
+            letters.add(number, encode(heard(number)), "why")
+        letters.add(4, b"no record", "why")
+
+    def is_to_go(record: object) -> bool:
+        return record is None or record in (heard(1), heard(3))
+
+    assert letters.sweep(is_to_go) == 3
+    assert letters.sweep(is_to_go) == 0
+    assert letters.sweep(lambda record: record in (heard(0), heard(2))) == 2
+    assert letters.path.read_bytes() == b""
+
+
+def test_where_there_is_no_room_the_log_has_it_and_nothing_is_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = DeadLetters(tmp_path)
+    monkeypatch.setattr(dead_letters, "MOST_BYTES", 1000)
+    with capture_logs() as lines:
+        for number in range(5):
+            letters.add(number, encode(heard()), "why")
+        DeadLetters(tmp_path / "no such folder").add(1, b"", "why")
+
+    assert letters.path.stat().st_size <= 1000
+    assert letters.count == 5
+    assert [line["event"] for line in lines if "is lost" in line["event"]] != []
+
+
+def test_nothing_set_aside_is_nothing_to_sweep(tmp_path: Path) -> None:
+    assert DeadLetters(tmp_path).sweep(lambda _: True) == 0

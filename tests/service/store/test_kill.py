@@ -1,0 +1,145 @@
+"""`kill -9`: every final that a subscriber saw is in the table, once."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batkol.calls.events import AnyEvent, CallEnded, FinalText, RevisedText
+from batkol.simulators.caller import place_call
+from batkol.simulators.speech_double import SpeechDouble
+from batkol.simulators.sse import InternalApiError, following
+from batkol.simulators.voice import script
+from batkol.store.address import Address
+from support.keeping import Kept
+from support.postgres import Server, connection, sql, texts
+from support.serving import serving
+from support.stack import TOKEN
+from support.waiting import eventually, until
+
+TESTS = Path(__file__).parents[2]
+TALK = script([["שלום", "אני", "רוצה"], ["כן", "מספר", "טלפון"], ["לא", "תודה"]], gap_ms=900, tail_ms=900)
+
+
+def environment(where: Address, folder: Path) -> dict[str, Any]:
+    memory = folder / "memory"
+    memory.mkdir(exist_ok=True)
+    return {
+        "STORE": "postgres",
+        "DATABASE_URL": where.dsn,
+        "DATABASE_STATEMENT_TIMEOUT_S": "1",
+        "JOURNAL_DIR": str(folder / "journal"),
+        "JOURNAL_MEMORY_DIR": str(memory),
+    }
+
+
+@asynccontextmanager
+async def publishing(
+    where: Address, folder: Path, finals: int, calls: int
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The process, with its internal port read, and nothing said yet."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "support.publishing", str(finals), str(calls),
+        cwd=TESTS, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        env={**os.environ, **environment(where, folder), "TWILIO_AUTH_TOKEN": TOKEN, "PUBLIC_BASE_URL": "https://x"},
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+
+
+async def saw(port: int, seen: list[AnyEvent], listening: asyncio.Event) -> None:
+    with suppress(InternalApiError):
+        async with following(f"http://127.0.0.1:{port}") as events:
+            listening.set()
+            async for event in events:
+                seen.append(event)  # noqa: PERF401  a kill ends it in the middle
+
+
+def finals(seen: list[AnyEvent]) -> dict[tuple[str, int], str]:
+    return {(event.call_sid, event.index): event.text for event in seen if isinstance(event, FinalText)}
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("locked", [True, False])
+async def test_with_hundreds_of_finals_in_flight(where: Address, tmp_path: Path, *, locked: bool) -> None:
+    """With the tables locked, none of them is in the database when the process dies."""
+    count, calls = 600, 20
+    seen: list[AnyEvent] = []
+    async with publishing(where, tmp_path, count, calls) as process, connection(where) as other:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        port = int(await process.stdout.readline())
+        listening = asyncio.Event()
+        following_ = asyncio.create_task(saw(port, seen, listening))
+        await asyncio.wait_for(listening.wait(), 30)
+        lock = other.transaction()
+        await lock.start()
+        if locked:
+            await other.execute("LOCK TABLE calls")
+        process.stdin.write(b"go\n")
+        await until(lambda: len(finals(seen)) >= 500, 50)
+        process.kill()
+        await process.wait()
+        await asyncio.wait_for(following_, 20)
+        if locked:
+            assert await other.fetch("SELECT * FROM utterances") == []
+        await lock.rollback()
+    restarted = Kept(where, tmp_path)
+    await restarted.open()
+    await restarted.written()
+    await restarted.close()
+
+    stored = {(call, index): text for call, index, text in await texts(where)}
+    assert len(finals(seen)) >= 500
+    assert finals(seen).items() <= stored.items()
+    assert len(stored) == len(await texts(where))
+    assert [lead["calls"] for lead in await sql(where, "SELECT calls FROM leads")] == [1] * calls
+
+
+@pytest.mark.timeout(240)
+async def test_of_the_whole_service_in_mid_call_and_started_again(
+    server: Server, where: Address, tmp_path: Path
+) -> None:
+    double = SpeechDouble()
+    port = await double.start()
+    try:
+        async with serving(tmp_path, port, **environment(where, tmp_path)) as served:
+            placed = [asyncio.create_task(place_call(served.plan(TALK.mulaw))) for _ in range(3)]
+            await served.until(FinalText, 5)
+            served.process.kill()
+            await served.exited()
+            await asyncio.gather(*placed)
+            first = list(served.events)
+        assert not any(isinstance(event, CallEnded) for event in first)
+        async with serving(tmp_path, port, **environment(where, tmp_path)) as served:
+            await place_call(served.plan(TALK.mulaw))
+            await served.until(CallEnded)
+
+            async def all_there() -> bool:
+                return len(await sql(where, "SELECT * FROM calls WHERE ended_at IS NOT NULL")) == 1
+
+            await eventually(all_there)
+            second = list(served.events)
+    finally:
+        await double.stop()
+
+    stored = {(call, index): text for call, index, text in await texts(where)}
+    assert finals(first).items() <= stored.items()
+    assert finals(second).items() <= stored.items()
+    revisions = {
+        (event.call_sid, event.index): event.text for event in (*first, *second) if isinstance(event, RevisedText)
+    }
+    rows = await sql(where, "SELECT call_sid, index, revised_text FROM utterances")
+    assert revisions.items() <= {((row["call_sid"], row["index"]), row["revised_text"]) for row in rows}
+    assert len(await sql(where, "SELECT * FROM calls")) == 4
+    (lead,) = await sql(where, "SELECT * FROM leads")
+    assert lead["calls"] == 4

@@ -1,0 +1,89 @@
+import time
+from pathlib import Path
+
+from batkol.store.batch import batch_of, save
+from batkol.store.housekeeping import tidy
+from batkol.store.numbers import digest
+from batkol.store.records import AnyRecord, encode
+from batkol.store.retention import DELETING, retain
+from support.keeping import Kept
+from support.postgres import connection, sql
+from support.said import CALLER, began, heard, over, revised, sid, who
+
+DAY = 86400.0
+OLD, YOUNG = 40 * DAY, 20 * DAY
+
+
+async def fill(kept: Kept, *, calls: int = 5) -> None:
+    """Some calls of 40 days ago, and as many of 20 days ago, each of a caller of its own."""
+    now = time.time()
+    records: list[AnyRecord] = []
+    for call in range(2 * calls):
+        of = who(call, started_at=now - (OLD if call < calls else YOUNG), caller=f"+97250{call}")
+        records += [began(of), heard(0, of), heard(1, of), revised(0, of), over(of)]
+    async with kept.database.writing.begin() as open_:
+        await save(open_, batch_of(records))
+
+
+async def left(kept: Kept) -> dict[str, int]:
+    tables = ("calls", "utterances", "events", "leads")
+    return {table: len(await sql(kept.where, f"SELECT 1 FROM {table}")) for table in tables}
+
+
+async def test_what_is_too_old_goes_and_everything_else_stays(kept: Kept) -> None:
+    await fill(kept)
+    gone = await retain(kept.database.reading, 30, batch=2, pause_s=0)
+
+    assert gone == {"calls": 5, "leads": 5, "erasures": 0}
+    assert await left(kept) == {"calls": 5, "utterances": 10, "events": 15, "leads": 5}
+    assert [row["call_sid"] for row in await sql(kept.where, "SELECT call_sid FROM calls ORDER BY 1")] == [
+        sid(call) for call in range(5, 10)
+    ]
+    assert await retain(kept.database.reading, 30, pause_s=0) == {"calls": 0, "leads": 0, "erasures": 0}
+
+
+async def test_nothing_goes_where_nothing_was_said_about_it(kept: Kept) -> None:
+    await fill(kept)
+    await retain(kept.database.reading, 0, pause_s=0)
+
+    assert (await left(kept))["calls"] == 10
+
+
+async def test_one_pod_does_it_at_a_time(kept: Kept) -> None:
+    await fill(kept)
+    async with connection(kept.where) as other:
+        await other.execute("SELECT pg_advisory_lock($1)", DELETING)
+        assert await retain(kept.database.reading, 30, pause_s=0) == {}
+        assert (await left(kept))["calls"] == 10
+    assert (await retain(kept.database.reading, 30, pause_s=0))["calls"] == 5
+    assert (await retain(kept.database.reading, 10, pause_s=0))["calls"] == 5, "the lock was given back"
+
+
+async def test_a_call_that_is_being_written_to_waits_for_the_next_time(kept: Kept) -> None:
+    await fill(kept)
+    async with connection(kept.where) as other, other.transaction():
+        await other.execute("SELECT 1 FROM calls WHERE call_sid = $1 FOR UPDATE", sid(0))
+        assert (await retain(kept.database.reading, 30, batch=2, pause_s=0))["calls"] == 4
+    assert (await retain(kept.database.reading, 30, pause_s=0))["calls"] == 1
+
+
+async def test_erasures_are_forgotten_when_no_journal_can_hold_the_number_any_more(kept: Kept) -> None:
+    await sql(kept.where, "INSERT INTO erasures VALUES ($1, now() - interval '91 days')", digest("+1"))
+    await sql(kept.where, "INSERT INTO erasures VALUES ($1, now() - interval '89 days')", digest("+2"))
+    await retain(kept.database.reading, 0, pause_s=0)
+
+    assert [row["digest"] for row in await sql(kept.where, "SELECT digest FROM erasures")] == [digest("+2")]
+
+
+async def test_what_was_set_aside_goes_when_it_is_old_or_erased(kept: Kept, tmp_path: Path) -> None:
+    now = time.time()
+    ages = {1: OLD, 2: YOUNG, 3: YOUNG}
+    for call, age in ages.items():
+        of = who(call, caller=CALLER if call == 3 else "+1", started_at=now - age)
+        kept.dead_letters.add(call, encode(heard(0, of, at=now - age)), "why")
+    kept.dead_letters.add(4, b"no record", "why")
+    await sql(kept.where, "INSERT INTO erasures VALUES ($1, now())", digest(CALLER))
+    await tidy(kept.database, kept.dead_letters, 30)
+
+    lines = kept.dead_letters.path.read_text().splitlines()
+    assert [f'"number":{number},' in line for number, line in zip((2, 4), lines, strict=True)] == [True, True]

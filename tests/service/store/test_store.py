@@ -1,0 +1,179 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
+
+from batkol.store import store as under_test
+from batkol.store.address import Address
+from batkol.store.database import Patience
+from batkol.store.store import NoStore, Store, StoreSettings, keeping
+from batkol.telemetry.metrics import Metrics
+from support.postgres import Server, database, free_port, sql, texts
+from support.said import CALLER, ended_event, final_event, identity, sid, started_event
+from support.waiting import eventually, until
+
+
+@asynccontextmanager
+async def store(where: Address | None, folder: Path, **fields: Any) -> AsyncIterator[Store]:
+    memory = folder / "memory"
+    memory.mkdir(exist_ok=True)
+    given: dict[str, Any] = {
+        "address": where,
+        "database_dir": folder / "postgres",
+        "pool_size": 2,
+        "patience": Patience(2.0, 2.0, 2.0),
+        "journal_dir": folder / "journal",
+        "journal_max_bytes": 1 << 20,
+        "retention_days": 0,
+        "pod": "pod-1",
+        "memory": memory,
+    }
+    async with keeping(StoreSettings(**{**given, **fields})) as made:
+        yield made
+
+
+def say(made: Store, call: int = 0, finals: int = 2) -> None:
+    made.recorder.keep(identity(call), started_event(call))
+    for index in range(finals):
+        made.recorder.keep(identity(call), final_event(index, call), "ab" * 16)
+    made.recorder.keep(identity(call), ended_event(call))
+
+
+async def test_a_call_is_in_the_database_when_the_service_ends(where: Address, tmp_path: Path) -> None:
+    async with store(where, tmp_path) as made:
+        say(made)
+
+    assert await texts(where) == [(sid(), 0, "משפט 0"), (sid(), 1, "משפט 1")]
+    (call,) = await sql(where, "SELECT end_reason, mode FROM calls")
+    assert (call["end_reason"], call["mode"]) == ("stop", "streaming")
+
+
+async def test_what_could_not_be_written_is_written_by_the_next_start(
+    server: Server, where: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(under_test, "FLUSH_S", 0.2)
+    with capture_logs() as lines:
+        async with store(server.over_tcp(where, free_port()), tmp_path) as made:
+            say(made)
+            await until(lambda: made.writer.retries)
+            status = made.status()
+    assert [line["records"] for line in lines if "left in the journal" in line["event"]] == [4]
+    assert (status["state"], status["backlog"]["records"]) == ("waiting", 4)
+    assert "Refused" in status["fault"]
+    async with store(where, tmp_path) as made:
+        say(made, 1)
+        assert await made.writer.flush(50)
+
+    assert len(await texts(where)) == 4
+
+
+async def test_the_status_says_how_it_does_and_nothing_of_what_was_said(where: Address, tmp_path: Path) -> None:
+    async with store(where, tmp_path) as made:
+        say(made)
+        await made.writer.flush(30)
+        status = made.status()
+
+    assert (status["kind"], status["state"], status["fault"]) == ("postgres", "idle", None)
+    assert (status["written"], status["set_aside"], status["retries"]) == (4, 0, 0)
+    assert status["backlog"] == {"records": 0, "oldest_s": 0.0}
+    assert (status["journal"]["max_bytes"], status["journal"]["refused"]) == (1 << 20, 0)
+    assert status["database"] == where.shown
+    assert "משפט" not in str(status)
+
+
+async def test_backlog_age_and_losses_are_metrics(
+    server: Server, where: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(under_test, "FLUSH_S", 0.1)
+    metrics = Metrics()
+    async with store(server.over_tcp(where, free_port()), tmp_path, journal_max_bytes=2000) as made:
+        made.expose(metrics)
+        with capture_logs():
+            say(made, finals=20)
+        await until(lambda: made.writer.retries)
+        families = text_string_to_metric_families(metrics.render().decode())
+        read = {sample.name: sample.value for family in families for sample in family.samples}
+    metrics.close()
+
+    kept = made.journal.waiting
+    assert 0 < kept < 22
+    assert read["batkol_store_backlog"] == kept
+    assert read["batkol_store_refused_total"] == 22 - kept
+    assert read["batkol_store_backlog_age_seconds"] > 0
+    assert 0 < read["batkol_store_journal_bytes"] <= read["batkol_store_journal_limit_bytes"] == 2000
+    assert read["batkol_store_written_total"] == 0
+    assert read["batkol_store_set_aside_total"] == 0
+    assert read["batkol_store_retries_total"] >= 1
+
+
+async def test_a_database_without_our_tables_is_said_once_and_waited_for(server: Server, tmp_path: Path) -> None:
+    from batkol.store import migrate
+
+    async with database(server, template=None) as empty:
+        with capture_logs() as lines:
+            async with store(empty, tmp_path) as made:
+                say(made)
+                await until(lambda: made.writer.retries >= 2)
+                await until(lambda: any("run `batkol migrate`" in line["event"] for line in lines))
+                await migrate.upgrade(empty)
+                assert await made.writer.flush(50)
+        assert len(await texts(empty)) == 2
+
+
+async def test_erasing_and_counting(where: Address, tmp_path: Path) -> None:
+    async with store(where, tmp_path) as made:
+        say(made)
+        await made.writer.flush(30)
+        assert await made.counts() == {"calls": 1, "utterances": 2, "leads": 1}
+        assert (await made.erase(CALLER)).utterances == 2
+        assert await made.counts() == {"calls": 1, "utterances": 2, "leads": 0}
+
+
+async def test_idle_it_leaves_nothing_on_the_pod(
+    where: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from batkol.store import writer
+
+    monkeypatch.setattr(writer, "SETTLE_S", 0.1)
+    async with store(where, tmp_path) as made:
+        say(made)
+
+        async def nothing_left() -> bool:
+            paths = [path for path in tmp_path.rglob("*") if path.is_file()]
+            return not made.journal.waiting and not any("משפט".encode() in path.read_bytes() for path in paths)
+
+        await eventually(nothing_left)
+    assert len(await texts(where)) == 2
+
+
+def test_none_keeps_nothing_and_says_so() -> None:
+    none = NoStore()
+    metrics = Metrics()
+    none.expose(metrics)
+    page = metrics.render().decode()
+    metrics.close()
+
+    assert none.status() == {"kind": "none"}
+    assert "batkol_store" not in page
+    none.recorder.keep(identity(), started_event())
+
+
+async def test_without_a_url_it_brings_a_postgres_of_its_own(tmp_path: Path) -> None:
+    import shutil
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="batkol-test-pg-"))
+    try:
+        async with store(None, tmp_path, database_dir=folder) as made:
+            say(made)
+            await made.writer.flush(30)
+            assert await made.counts() == {"calls": 1, "utterances": 2, "leads": 1}
+        async with store(None, tmp_path, database_dir=folder) as made:
+            assert (await made.counts())["calls"] == 1, "it stays"
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder)

@@ -1,0 +1,61 @@
+"""The parts of a store, each at hand, for tests of what happens between them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from batkol.store.address import Address
+from batkol.store.database import Database, Patience
+from batkol.store.dead_letters import DeadLetters
+from batkol.store.journal import Journal
+from batkol.store.records import AnyRecord, encode
+from batkol.store.writer import Writer
+
+QUICK = Patience(connect_s=2.0, statement_s=1.0, command_s=2.0)
+
+
+class Kept:
+    """A journal in `folder` (its front too), a database, a writer that runs once it is told to."""
+
+    def __init__(self, where: Address, folder: Path, *, max_bytes: int = 1 << 30, **journal: Any) -> None:
+        self.where = where
+        memory = folder / "memory"
+        memory.mkdir(exist_ok=True)
+        self.journal = Journal(folder / "journal", max_bytes=max_bytes, memory=memory, **journal)
+        self.database = Database(where, pool_size=2, patience=QUICK)
+        self.dead_letters = DeadLetters(folder / "journal")
+        self.writer = Writer(self.journal, self.database, self.dead_letters)
+        self._writing: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        await self.journal.open()
+
+    def say(self, records: Iterable[AnyRecord]) -> None:
+        for record in records:
+            assert self.journal.append(encode(record))
+
+    def write(self) -> None:
+        """Begin to write."""
+        self._writing = asyncio.create_task(self.writer.run())
+
+    async def written(self, within: float = 60.0) -> None:
+        """Wait until the database has everything."""
+        if self._writing is None:
+            self.write()
+        assert self._writing is not None
+        flushing = asyncio.ensure_future(self.writer.flush(within))
+        await asyncio.wait((flushing, self._writing), return_when=asyncio.FIRST_COMPLETED)
+        if self._writing.done():
+            flushing.cancel()
+            self._writing.result()
+        assert await flushing
+
+    async def close(self) -> None:
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.gather(self._writing, return_exceptions=True)
+        await self.journal.close()
+        await self.database.close()

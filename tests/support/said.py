@@ -1,0 +1,138 @@
+"""Records as calls make them, for tests of what becomes of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from batkol.calls.events import CallEnded, CallStarted, FinalText, RevisedText
+from batkol.calls.identity import Identity
+from batkol.store.records import CallBegan, CallOver, Heard, Revised, Who
+
+CALLER, CALLED = "+972541234567", "+97231234567"
+AT = 1_790_000_000.0
+"""Unix seconds: when the calls of these tests begin."""
+
+
+def sid(number: int = 0) -> str:
+    return f"CA{number:032x}"
+
+
+def who(call: int = 0, stream: int = 0, **fields: Any) -> Who:
+    given: dict[str, Any] = {
+        "call_sid": sid(call),
+        "stream_sid": f"MZ{call * 100 + stream:032x}",
+        "account_sid": "AC" + "0" * 32,
+        "agent": "reception",
+        "caller": CALLER,
+        "called": CALLED,
+        "direction": "inbound",
+        "pod": "pod-1",
+        "started_at": AT + 60.0 * call + 10.0 * stream,
+    }
+    return Who(**{**given, **fields})
+
+
+def began(of: Who | None = None, *, mode: str = "streaming") -> CallBegan:
+    of = of or who()
+    return CallBegan(who=of, seq=1, at=of.started_at, mode=mode)
+
+
+def heard(index: int = 0, of: Who | None = None, **fields: Any) -> Heard:
+    of = of or who()
+    given: dict[str, Any] = {
+        "who": of,
+        "seq": 10 * index + 5,
+        "at": of.started_at + 2.0 * (index + 1),
+        "utterance_id": f"{of.call_sid}-{index}",
+        "index": index,
+        "text": f"משפט {index}",
+        "source": "final",
+        "mode": "streaming",
+        "begin_ms": 2000 * index,
+        "end_ms": 2000 * index + 1200,
+        "words": 2,
+        "partials": 3,
+        "first_partial_ms": 310.5,
+        "final_ms": 420.25,
+        "trace_id": "ab" * 16,
+    }
+    return Heard(**{**given, **fields})
+
+
+def revised(index: int = 0, of: Who | None = None, **fields: Any) -> Revised:
+    of = of or who()
+    given: dict[str, Any] = {
+        "who": of,
+        "seq": 10 * index + 7,
+        "at": of.started_at + 2.0 * (index + 1) + 0.5,
+        "utterance_id": f"{of.call_sid}-{index}",
+        "index": index,
+        "text": f"משפט מתוקן {index}",
+        "revised_ms": 900.0,
+    }
+    return Revised(**{**given, **fields})
+
+
+def over(of: Who | None = None, *, reason: str = "stop", **figures: Any) -> CallOver:
+    of = of or who()
+    return CallOver(
+        who=of, seq=1000, at=of.started_at + 9.0, reason=reason, figures={"duration_s": 9.0, "words": 4, **figures}
+    )
+
+
+def identity(call: int = 0, **fields: Any) -> Identity:
+    of = who(call)
+    given: dict[str, Any] = {
+        "call_sid": of.call_sid,
+        "stream_sid": of.stream_sid,
+        "account_sid": of.account_sid,
+        "agent": of.agent,
+        "from_": of.caller,
+        "to": of.called,
+    }
+    return Identity(**{**given, **fields})
+
+
+def started_event(call: int = 0) -> CallStarted:
+    of = who(call)
+    return CallStarted(
+        call_sid=of.call_sid, seq=1, at=of.started_at, stream_sid=of.stream_sid, agent=of.agent, direction="inbound",
+        streaming=True,
+    )  # fmt: skip
+
+
+def final_event(index: int = 0, call: int = 0, **fields: Any) -> FinalText:
+    of = who(call)
+    given: dict[str, Any] = {
+        "call_sid": of.call_sid,
+        "seq": 10 * index + 5,
+        "at": of.started_at + 2.0 * (index + 1),
+        "utterance_id": f"{of.call_sid}-{index}",
+        "index": index,
+        "text": f"משפט {index}",
+        "source": "final",
+        "mode": "streaming",
+        "begin_ms": 2000 * index,
+        "end_ms": 2000 * index + 1200,
+        "words": 2,
+        "partials": 3,
+        "first_partial_ms": 310.5,
+        "latency_ms": 420.25,
+    }
+    return FinalText(**{**given, **fields})
+
+
+def revised_event(index: int = 0, call: int = 0) -> RevisedText:
+    of = who(call)
+    return RevisedText(
+        call_sid=of.call_sid, seq=10 * index + 7, at=of.started_at + 3, utterance_id=f"{of.call_sid}-{index}",
+        index=index, text="מתוקן", latency_ms=900.0,
+    )  # fmt: skip
+
+
+def ended_event(call: int = 0) -> CallEnded:
+    of = who(call)
+    return CallEnded(
+        call_sid=of.call_sid, seq=1000, at=of.started_at + 9, reason="stop", duration_s=9.0, utterances=2, words=4,
+        finals={"final": 2}, fallbacks=0, sessions=1, gap_ms=0, close_code=1000,
+    )  # fmt: skip
