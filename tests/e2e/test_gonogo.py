@@ -96,7 +96,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
             batkol(
                 "serve", log, GCP_STT_ENDPOINT=endpoint, GCP_STT_INSECURE="true", TWILIO_AUTH_TOKEN=TOKEN,
                 PUBLIC_BASE_URL=PUBLIC, LIVE_SOURCE=f"file:{flags.parent}", HOST="127.0.0.1", PORT="0",
-                INTERNAL_PORT="0", LOG_FORMAT="json", DRAIN_TIMEOUT_S="5",
+                INTERNAL_PORT="0", STORE="none", LOG_FORMAT="json", DRAIN_TIMEOUT_S="5",
             )
         )  # fmt: skip
         ports = wait_for(lambda: logged(log, "[CFG] listening"), service)
