@@ -31,6 +31,7 @@ LONGEST_NAME: Final = 53
 """Characters of an agent's name: a label's 63 less what KEDA puts before it (`keda-hpa-`)."""
 
 CONTAINER: Final = "media"
+MIGRATION: Final = "migrate"  # init container, where there is a database
 PUBLIC: Final = "public"
 PUBLIC_PORT: Final = 8080
 INTERNAL: Final = "internal"

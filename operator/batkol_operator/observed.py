@@ -32,6 +32,12 @@ RESTARTS: Final = 3
 
 _COMING: Final = frozenset({"ContainerCreating", "PodInitializing"})
 
+_OURS: Final = "batkol: "
+"""How the service begins the sentence that it gives up with; what else is in a container's log is not repeated."""
+
+_LONGEST: Final = 400
+"""Characters of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Child:
@@ -134,8 +140,12 @@ def read_pod(body: Body) -> Pod | None:
     metadata, status = body["metadata"], body.get("status") or {}
     if status.get("phase") in ("Succeeded", "Failed"):
         return None
-    containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
-    coming = any(_waiting(container).get("reason") in _COMING for container in containers)
+    first = status.get("initContainerStatuses") or ()
+    containers = [*first, *(status.get("containerStatuses") or ())]
+    # While an init container runs, the others only wait for it: a migration may take its time.
+    coming = any(_waiting(container).get("reason") in _COMING for container in containers) and not any(
+        "running" in (container.get("state") or {}) for container in first
+    )
     annotations = metadata.get("annotations") or {}
     return Pod(
         name=str(metadata["name"]),
@@ -156,16 +166,23 @@ def _waiting(container: Body) -> Body:
 
 def _trouble(container: Body) -> str:
     name, waiting = container.get("name"), _waiting(container)
-    if waiting.get("reason") in NOT_STARTING:
-        message = str(waiting.get("message", "")).strip().rstrip(".")
-        return f"container {name}: {waiting['reason']}{': ' + message if message else ''}"
     ended = (container.get("lastState") or {}).get("terminated")
+    said = _last_words(ended or {})
+    if waiting.get("reason") in NOT_STARTING:
+        message = said or str(waiting.get("message", "")).strip().rstrip(".")
+        return f"container {name}: {waiting['reason']}{': ' + message if message else ''}"
     if ended and not container.get("ready") and int(container.get("restartCount", 0)) >= RESTARTS:
         # Between two crashes a container runs for a while: that is no recovery.
-        return (
-            f"container {name}: CrashLoopBackOff: it ends again and again, last with exit code {ended.get('exitCode')}"
-        )
+        said = said or f"it ends again and again, last with exit code {ended.get('exitCode')}"
+        return f"container {name}: CrashLoopBackOff: {said}"
     return ""
+
+
+def _last_words(ended: Body) -> str:
+    """Return the sentence that the service ended with; empty where the kubelet has not kept it."""
+    lines = str(ended.get("message") or "").splitlines()
+    said = [line.removeprefix(_OURS) for line in lines if line.startswith(_OURS)]
+    return said[-1][:_LONGEST].strip().rstrip(".") if said else ""
 
 
 def _time(text: Any) -> datetime | None:

@@ -11,8 +11,8 @@ from batkol import __version__, gauges
 from batkol.calls.services import Services
 from batkol.service import Service
 from batkol.twilio.twiml import stream_url
+from batkol.web import history, voice
 from batkol.web import internal as ops
-from batkol.web import voice
 from batkol.web.media import Gate, MediaSocket
 from batkol.web.probes import exposition, probes
 
@@ -70,4 +70,5 @@ def internal(service: Service) -> FastAPI:
     app.include_router(
         ops.routes(calls=calls, bus=service.bus, status=service.status, drain=service.drain.run, api_token=token)
     )
+    app.include_router(history.routes(store=service.store, api_token=token))
     return app

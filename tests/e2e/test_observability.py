@@ -19,6 +19,9 @@ from batkol.simulators.caller import Caller
 from batkol.simulators.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.speech_settings import DoubleSettings
 from batkol.simulators.voice import script
+from batkol.store import migrate
+from batkol.store.address import Address
+from support.postgres import running_server
 from support.promql import named
 from support.traces import traced
 
@@ -41,6 +44,7 @@ class Exposed(NamedTuple):
     samples: dict[str, set[str]]
     families: dict[str, tuple[str, set[str]]]
     values: dict[str, set[str]]  # of all labels
+    store: dict[str, float]  # its samples
     exemplars: list[tuple[str, str]]  # sample and trace
     traces: set[str]
     sids: list[str]
@@ -48,14 +52,20 @@ class Exposed(NamedTuple):
 
 @pytest.fixture(scope="module")
 def exposed(tmp_path_factory: pytest.TempPathFactory) -> Exposed:
-    """Of one service, for all tests."""
-    return asyncio.run(_calls(tmp_path_factory.mktemp("live")))
+    """Of one service that keeps its calls in a real Postgres, for all tests."""
+    live = tmp_path_factory.mktemp("live")
+    with running_server() as server:
+        memory = live / "memory"
+        memory.mkdir()
+        keeps = {"store": "postgres", "database_url": server.url, "journal_dir": live / "journal"}
+        return asyncio.run(_calls(live, server.address, {**keeps, "journal_memory_dir": memory}))
 
 
-async def _calls(live: Path) -> Exposed:
+async def _calls(live: Path, where: Address, keeps: dict[str, Any]) -> Exposed:
     """Three calls: a good one, one whose stream dies, and one that no stream is opened for and no request answered."""
     sids: list[str] = []
-    async with traced(live, double=DoubleSettings(final_latency_s=0.3)) as here:
+    await migrate.upgrade(where)
+    async with traced(live, double=DoubleSettings(final_latency_s=0.3), **keeps) as here:
         up = here.up
 
         async def talk(caller: Caller) -> None:
@@ -77,11 +87,19 @@ async def _calls(live: Path) -> Exposed:
             sids.append(report.call_sid)
         async with httpx.AsyncClient(base_url=up.internal) as http:
             await http.post(f"{up.url}/twilio/voice", data={"CallSid": "CA" + "9" * 32})
+            await _written(http)
             page = (await http.get("/metrics")).text
             accept = {"accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"}
             rich = await http.get("/metrics", headers=accept)
         assert rich.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
     return _read(page, rich.text, {root.trace_id for root in here.collector.named("utterance")}, sids)
+
+
+async def _written(http: httpx.AsyncClient) -> None:
+    """Wait until the database has the calls."""
+    async with asyncio.timeout(60):
+        while not (said := (await http.get("/v1/status")).json()["store"])["written"] or said["backlog"]["records"]:
+            await asyncio.sleep(0.05)
 
 
 def _read(page: str, rich: str, traces: set[str], sids: list[str]) -> Exposed:
@@ -103,8 +121,14 @@ def _read(page: str, rich: str, traces: set[str], sids: list[str]) -> Exposed:
         for sample in family.samples
         if sample.exemplar
     ]
+    store = {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+        if sample.name.startswith("batkol_store_")
+    }
     families.pop("target_info")  # of OpenTelemetry: the resource
-    return Exposed(samples, families, values, exemplars, traces, sids)
+    return Exposed(samples, families, values, store, exemplars, traces, sids)
 
 
 def rules(path: Path = RULES) -> list[dict[str, Any]]:
@@ -169,6 +193,13 @@ def test_no_series_is_of_one_call(exposed: Exposed) -> None:
 def test_failures_were_counted_where_they_belong(exposed: Exposed) -> None:
     assert {"streaming", "single"} <= exposed.values["step"]
     assert {"permission_denied", "internal", "signature", "stop"} <= exposed.values["reason"]
+
+
+def test_what_the_store_does_is_counted(exposed: Exposed) -> None:
+    """Of a service that keeps nothing there is no such metric: this one kept its calls."""
+    assert sum(name.startswith("batkol_store_") for name in exposed.families) == 8
+    assert exposed.store["batkol_store_written_total"] > 0
+    assert exposed.store["batkol_store_refused_total"] == 0
 
 
 def test_exemplars_name_the_traces_of_utterances(exposed: Exposed) -> None:

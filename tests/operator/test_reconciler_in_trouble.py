@@ -119,6 +119,25 @@ async def test_a_paused_agent_is_left_alone_and_says_so(at: Desk) -> None:
     assert at.events == ["Paused", "Resumed"]
 
 
+async def test_a_migration_that_fails_stalls_the_agent_with_its_own_sentence(at: Desk) -> None:
+    at.create()
+    await at.reconcile()
+    said = "batkol: db:5432/calls cannot be migrated, and is as it was: ConnectionRefusedError\n"
+    migrate = {
+        "name": "migrate",
+        "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}},
+        "lastState": {"terminated": {"exitCode": 2, "message": said}},
+    }
+    media = {"name": "media", "state": {"waiting": {"reason": "PodInitializing"}}}
+    at.pod("clinic-1", conditions=[], initContainerStatuses=[migrate], containerStatuses=[media])
+
+    await at.reconcile()
+
+    stalled = at.condition("Stalled")
+    assert stalled["reason"] == "PodCannotStart"
+    assert "container migrate: CrashLoopBackOff: db:5432/calls cannot be migrated" in stalled["message"]
+
+
 async def test_a_pod_that_cannot_start_stalls_the_agent_with_the_kubelets_sentence(at: Desk) -> None:
     at.create()
     await at.reconcile()

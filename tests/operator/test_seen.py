@@ -117,6 +117,45 @@ def test_a_crash_loop_is_one_between_the_crashes_too() -> None:
     assert well.trouble == ""
 
 
+def test_a_migration_that_fails_is_trouble_in_its_own_words() -> None:
+    """And nothing else of its log is: that may have anything in it."""
+    said = "Traceback: secret\nbatkol: db:5432/calls cannot be migrated, and is as it was: ConnectionRefusedError.\n"
+    waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting failed container"}}
+    migrate = {
+        "name": "migrate",
+        "ready": False,
+        "restartCount": 1,
+        "state": waiting,
+        "lastState": {"terminated": {"exitCode": 2, "message": said}},
+    }
+    media = {"name": "media", "ready": False, "state": {"waiting": {"reason": "PodInitializing"}}}
+
+    found = read_pod(pod(initContainerStatuses=[migrate], containerStatuses=[media]))
+    assert found is not None
+    assert found.trouble == (
+        "container migrate: CrashLoopBackOff: db:5432/calls cannot be migrated, and is as it was: "
+        "ConnectionRefusedError"
+    )
+
+    between = read_pod(pod(initContainerStatuses=[{**migrate, "state": {"running": {}}, "restartCount": 3}]))
+    assert between is not None
+    assert "ConnectionRefusedError" in between.trouble
+
+
+def test_a_migration_that_is_done_or_goes_on_is_no_trouble() -> None:
+    """One that takes minutes is not a pod that does not come."""
+    media = {"name": "media", "ready": False, "state": {"waiting": {"reason": "PodInitializing"}}}
+    done = {"name": "migrate", "ready": True, "restartCount": 4, "state": {"terminated": {"exitCode": 0}}}
+    failed = {"lastState": {"terminated": {"exitCode": 2}}}
+    begun = {"startTime": "2026-01-01T12:00:00Z", "containerStatuses": [media]}
+
+    states = (({**done, **failed}, True), ({"name": "migrate", "state": {"running": {}}}, False))
+    for migrate, coming in states:
+        found = read_pod(pod(initContainerStatuses=[migrate], **begun))
+        assert found is not None
+        assert (found.trouble, found.coming_since is not None) == ("", coming)
+
+
 def test_nothing_but_what_a_decision_needs_is_kept() -> None:
     """There may be thousands."""
     seen = Seen([CONFIG_MAP])

@@ -67,7 +67,7 @@ def _settled(one: Object) -> Object:
         case "ConfigMap" if "dashboard" in one["metadata"]["name"]:
             one["data"] = {key: f"files/dashboards/{key}" for key in one["data"]}
         case "PrometheusRule":
-            one["spec"] = {group["name"]: [rule["alert"] for rule in group["rules"]] for group in one["spec"]["groups"]}
+            one["spec"] = [group["name"] for group in one["spec"]["groups"]]
     return one
 
 

@@ -76,10 +76,40 @@ class Google(Part):
     )
 
 
+class Journal(Part):
+    """What a pod holds until the database has it: on its node's disk, for as long as there is the pod."""
+
+    size_limit_mebibytes: int = Field(
+        256,
+        ge=16,
+        le=65_536,
+        description="Size from which new records are refused, in MiB; 256 hold some 500,000 finals. The node's disk "
+        "must have it. A change rolls the pods.",
+    )
+
+
 class Database(Part):
-    """The Postgres database that keeps calls and their transcripts."""
+    """The Postgres database that keeps calls and their transcripts. Its tables are made before a pod starts."""
 
     url_secret_ref: SecretKey = Field(
-        description="Where the database's URL is, as `postgresql://user:password@host:5432/name`. "
-        "A change of the reference rolls the pods.",
+        description="Where the database's URL is, as `postgresql://user:password@host:5432/name`; its user may make "
+        "tables. A change of the reference rolls the pods; a change of the Secret takes effect in pods that start "
+        "after it.",
+    )
+    pool_size: int = Field(
+        5,
+        ge=1,
+        le=100,
+        description="Connections of a pod, beside the one that writes and a short one while it starts. A change rolls "
+        "the pods.",
+    )
+    retention_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="Age in days at which calls, with what was said, and leads are deleted; 0: never. A change rolls "
+        "the pods.",
+    )
+    journal: Journal = Field(
+        default_factory=Journal, description="What a pod holds until the database has it; it goes with the pod."
     )

@@ -16,7 +16,7 @@ from batkol_operator.resources.lifetime import grace_period, lifetime, progress_
 from batkol_operator.resources.live import revision
 from batkol_operator.resources.objects import child
 from batkol_operator.resources.security import container_security, pod_security
-from batkol_operator.resources.volumes import mounts, volumes
+from batkol_operator.resources.volumes import TMP, mounts, volumes
 
 API_REVISION: Final = "batkol.dev/api-revision"
 """Annotation of the template: a new token of the internal API is read at start only, so it has to roll the pods."""
@@ -63,6 +63,7 @@ def _pod(agent: VoiceAgent, image: str) -> Manifest:
         "terminationGracePeriodSeconds": grace_period(spec.calls),
         "securityContext": pod_security(),
         "containers": [_container(agent, image)],
+        **({"initContainers": [_migration(agent, image)]} if spec.database else {}),
         "volumes": volumes(agent),
         "topologySpreadConstraints": [
             _spread(name, "topology.kubernetes.io/zone"),
@@ -73,23 +74,43 @@ def _pod(agent: VoiceAgent, image: str) -> Manifest:
 
 
 def _container(agent: VoiceAgent, image: str) -> Manifest:
-    resources = agent.spec.pod.resources
     return {
-        "name": names.CONTAINER,
-        "image": image,
-        "imagePullPolicy": str(agent.spec.image.pull_policy),
+        **_program(agent, image, names.CONTAINER),
         "ports": [
             {"name": names.PUBLIC, "containerPort": names.PUBLIC_PORT, "protocol": "TCP"},
             {"name": names.INTERNAL, "containerPort": names.INTERNAL_PORT, "protocol": "TCP"},
         ],
+        "volumeMounts": mounts(agent),
+        **lifetime(),
+    }
+
+
+def _migration(agent: VoiceAgent, image: str) -> Manifest:
+    """Make the tables before the pod takes calls; pods that start together wait for each other at a lock there.
+
+    It has the pod's own resources, so that the pod asks for no more than without it.
+    """
+    return {
+        **_program(agent, image, names.MIGRATION),
+        "args": ["migrate"],
+        "volumeMounts": [dict(TMP)],
+        "terminationMessagePolicy": "FallbackToLogsOnError",  # its last sentence is in the agent's status then
+    }
+
+
+def _program(agent: VoiceAgent, image: str, name: str) -> Manifest:
+    """Return what all containers of a pod have in common."""
+    resources = agent.spec.pod.resources
+    return {
+        "name": name,
+        "image": image,
+        "imagePullPolicy": str(agent.spec.image.pull_policy),
         "env": environment(agent),
         "resources": {
             "requests": dict(sorted(resources.requests.items())),
             "limits": dict(sorted(resources.limits.items())),
         },
-        "volumeMounts": mounts(agent),
         "securityContext": container_security(),
-        **lifetime(),
     }
 
 

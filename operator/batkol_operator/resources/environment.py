@@ -13,7 +13,7 @@ from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.model.connections import SecretKey
 from batkol_operator.model.workload import Telemetry
 from batkol_operator.names import Manifest
-from batkol_operator.resources.volumes import GOOGLE_KEY_FILE, JOURNAL_DIR, LIVE_DIR
+from batkol_operator.resources.volumes import GOOGLE_KEY_FILE, JOURNAL_DIR, LIVE_DIR, MEMORY_DIR
 
 _VAD: Final = {"Silero": "silero", "WebRTC": "webrtc"}
 
@@ -93,7 +93,11 @@ def _storage(agent: VoiceAgent) -> list[Manifest]:
     return [
         _plain("STORE", "postgres"),
         _secret("DATABASE_URL", database.url_secret_ref),
+        _plain("DATABASE_POOL_SIZE", database.pool_size),
+        _plain("RETENTION_DAYS", database.retention_days),
         _plain("JOURNAL_DIR", JOURNAL_DIR),
+        _plain("JOURNAL_MAX_MB", database.journal.size_limit_mebibytes),
+        _plain("JOURNAL_MEMORY_DIR", MEMORY_DIR),
     ]
 
 

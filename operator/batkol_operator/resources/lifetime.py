@@ -14,8 +14,8 @@ PRE_STOP_S: Final = 5
 ENDING_S: Final = 15
 """What the service takes after its drain is out of time: 5 s for a caller to finish, 10 s for the last words."""
 
-MARGIN_S: Final = 15
-"""To close connections, and to hand on the last traces and records."""
+MARGIN_S: Final = 20
+"""To hand on the last records (10 s at most), traces (5 s) and metrics (3 s), and to close connections."""
 
 
 def grace_period(calls: Calls) -> int:

@@ -8,11 +8,23 @@ from batkol_operator import names
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.names import Manifest
 
+TMP: Final[Manifest] = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 -- an emptyDir of the pod's own
 LIVE_DIR: Final = "/etc/batkol/live"
 GOOGLE_DIR: Final = "/etc/batkol/google"
 GOOGLE_KEY_FILE: Final = f"{GOOGLE_DIR}/credentials.json"
 STATE_DIR: Final = "/var/lib/batkol"
 JOURNAL_DIR: Final = f"{STATE_DIR}/journal"
+MEMORY_DIR: Final = "/run/batkol"
+
+MEMORY_MEBIBYTES: Final = 64
+"""Room for the records that the disk has not got yet: the service holds 16 MiB at most back for a disk that stands
+still. What is used of it counts as the container's memory.
+"""
+
+BESIDE_THE_JOURNAL_MEBIBYTES: Final = 64
+"""For what lies beside it: 16 MiB of dead letters, and as much again while some of them are taken out. A pod whose
+volume outgrows its limit is evicted, so the journal has to be full first.
+"""
 
 
 def volumes(agent: VoiceAgent) -> list[Manifest]:
@@ -27,7 +39,12 @@ def volumes(agent: VoiceAgent) -> list[Manifest]:
         items = [{"key": key.key, "path": "credentials.json"}]
         wanted.append({"name": "google", "secret": {"secretName": key.name, "items": items}})
     if spec.database:
-        wanted.append({"name": "state", "emptyDir": {"sizeLimit": "1Gi"}})
+        size = spec.database.journal.size_limit_mebibytes + BESIDE_THE_JOURNAL_MEBIBYTES
+        wanted += [
+            {"name": "state", "emptyDir": {"sizeLimit": f"{size}Mi"}},
+            # Not the container's /dev/shm: how large that is, and whether it outlives the container, is the runtime's.
+            {"name": "memory", "emptyDir": {"medium": "Memory", "sizeLimit": f"{MEMORY_MEBIBYTES}Mi"}},
+        ]
     return wanted
 
 
@@ -35,11 +52,11 @@ def mounts(agent: VoiceAgent) -> list[Manifest]:
     """Return where they are mounted: whole directories, for a `subPath` is never updated."""
     spec = agent.spec
     wanted: list[Manifest] = [
-        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 -- an emptyDir of the pod's own
+        dict(TMP),
         {"name": "live", "mountPath": LIVE_DIR, "readOnly": True},
     ]
     if spec.google.credentials_secret_ref:
         wanted.append({"name": "google", "mountPath": GOOGLE_DIR, "readOnly": True})
     if spec.database:
-        wanted.append({"name": "state", "mountPath": STATE_DIR})
+        wanted += [{"name": "state", "mountPath": STATE_DIR}, {"name": "memory", "mountPath": MEMORY_DIR}]
     return wanted

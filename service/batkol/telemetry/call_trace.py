@@ -108,7 +108,7 @@ class CallTrace:
     def span_of(self, utterance: Utterance) -> SpanContext | None:
         """Return the root of the utterance's trace, for an exemplar; None when it is long over."""
         if (trace := self._open.get(utterance.index)) is not None:
-            return trace.span.get_span_context()
+            return trace.context
         return self._closed.get(utterance.index)
 
     # -- the call --------------------------------------------------------------------------------------------------
@@ -142,7 +142,6 @@ class CallTrace:
     def utterance_started(self, utterance: Utterance, decision: Decision | None) -> None:
         self._count += 1
         trace = UtteranceTrace(
-            self._tracer,
             self._writer,
             self._spoken(utterance.speech_at),
             self._facts.utterance(utterance, decision),
@@ -167,14 +166,14 @@ class CallTrace:
         trace = self._open.pop(utterance.index, None)
         if trace is None:
             return
-        self._closed[utterance.index] = trace.span.get_span_context()
+        self._closed[utterance.index] = trace.context
         while len(self._closed) > KEPT:
             self._closed.popitem(last=False)
         if not trace.recording:
             return
         now, end = self._now(), utterance.end if utterance.end is not None else utterance.begin
         if self._facts.transcripts:
-            trace.span.set_attribute(names.TRANSCRIPT, text)
+            trace.say(names.TRANSCRIPT, text)
         closing = Closing(
             at=now,
             silent=min(now, self._spoken(end)),

@@ -70,7 +70,8 @@ class Tracing:
             ours = resource(self._settings.pod)
             self._provider = TracerProvider(resource=ours, shutdown_on_exit=False, span_limits=limits)
             self._provider.add_span_processor(self._outbox)
-            self._writer = SpanWriter(self._outbox, ours, InstrumentationScope(_SCOPE, __version__), limits)
+            scope = InstrumentationScope(_SCOPE, __version__)
+            self._writer = SpanWriter(self._outbox, self._provider.sampler, ours, scope, limits)
         self.tracer = (self._provider or NoOpTracerProvider()).get_tracer(_SCOPE, __version__)
         self._server = _address(self._settings.google)
 

@@ -1,7 +1,7 @@
 """The spans of one utterance.
 
-While the caller speaks, only the root span is there, so that log lines can name it; all else is kept as plain tuples
-and made into spans when the utterance is over. Five partials a second cost an append each.
+While the caller speaks, only its ids are there, so that log lines can name it; all else is kept as plain tuples and
+made into spans when the utterance is over. Five partials a second cost an append each.
 
     utterance                 first sample of speech ─────────────────────────────────▶ final
       speech_to_text {model}      first partial ──────────────────────────────────────▶ final
@@ -11,12 +11,12 @@ and made into spans when the utterance is over. Five partials a second cost an a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode, Tracer
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, Span, SpanContext, SpanKind, StatusCode, Tracer
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.speech.utterance import Source, Utterance
@@ -30,7 +30,6 @@ OVERTAKEN: Final = "overtaken"  # there was a final before it answered
 NOBODY: Final = "no recognizer answered"
 CUT_OFF: Final = "the call ended before there was a final"
 
-_NOWHERE: Final = Context()
 STEPS: Final = {Source.SINGLE: names.SINGLE_REQUEST, Source.WHISPER: names.WHISPER}
 
 
@@ -69,28 +68,30 @@ class UtteranceTrace:
     """Of one utterance that began at wall time `begun`, in nanoseconds: a trace of its own."""
 
     __slots__ = (
+        "_attributes",
         "_begun",
+        "_call",
         "_noted",
         "_partials",
         "_steps",
         "_writer",
         "bridged_ms",
+        "context",
         "ids",
         "noticed",
-        "span",
+        "recording",
         "streamed",
     )
 
-    def __init__(
-        self, tracer: Tracer, writer: SpanWriter | None, begun: int, attributes: Attributes, call: SpanContext
-    ) -> None:
+    def __init__(self, writer: SpanWriter | None, begun: int, attributes: Attributes, call: SpanContext) -> None:
         self._writer = writer
         self._begun = begun
-        links = [Link(call)] if call.is_valid else None
-        self.span: Span = tracer.start_span(
-            names.UTTERANCE, context=_NOWHERE, start_time=begun, attributes=attributes, links=links
-        )
-        self.ids = ids(self.span.get_span_context())
+        self._attributes = attributes
+        self._call = call
+        self.context = INVALID_SPAN_CONTEXT if writer is None else writer.begin(names.UTTERANCE)
+        self.recording = self.context.trace_flags.sampled
+        """Whether anybody will see this: the sampler decides."""
+        self.ids = ids(self.context)
         """For its log lines."""
         self._partials: list[Text] = []
         self._noted: list[Noted] = []
@@ -102,10 +103,9 @@ class UtteranceTrace:
         self.noticed: int | None = None
         """When the detector told of the silence."""
 
-    @property
-    def recording(self) -> bool:
-        """Whether anybody will see this: the sampler decides."""
-        return self.span.is_recording()
+    def say(self, name: str, value: str) -> None:
+        """Set an attribute of the root."""
+        self._attributes[name] = value
 
     def note(self, name: str, at: int, attributes: Attributes | None = None) -> None:
         """Keep an event."""
@@ -127,31 +127,33 @@ class UtteranceTrace:
 
     def close(self, utterance: Utterance, closing: Closing) -> None:
         """The final goes out: make the spans."""
-        root = self.span
-        if not root.is_recording():
+        writer = self._writer
+        if writer is None or not self.recording:
             return
-        for link in closing.links:
-            root.add_link(link)
         source = utterance.source or Source.NONE
         if source is Source.INTERIM:
             self.note(names.PROMOTED, closing.at)
-        under = root.get_span_context()
-        for past in (*self._recognition(source, closing), self._endpointing(closing), *self._asked(closing)):
-            if self._writer is not None:
-                self._writer.write(past, under)
-        if source is Source.NONE and any(step.reason for step in self._steps):
-            root.set_status(StatusCode.ERROR, NOBODY)
-        root.set_attributes(self._summary(utterance, source, closing))
-        root.end(closing.at)
+        first = self._first(source, closing)
+        for past in (*self._recognition(first, closing), self._endpointing(closing), *self._asked(closing)):
+            writer.write(past, self.context)
+        before = self._noted if first is None else [noted for noted in self._noted if noted.at < first]
+        nobody = source is Source.NONE and any(step.reason for step in self._steps)
+        self._attributes |= self._summary(utterance, source, closing)
+        self._end(writer, closing.at, before, closing.links, NOBODY if nobody else "")
 
     def abandon(self, at: int) -> None:
         """The call is gone, and no final came."""
-        root = self.span
-        if root.is_recording():
-            _tell(root, self._noted)
-            root.set_attribute(names.PARTIALS, len(self._partials))
-            root.set_status(StatusCode.ERROR, CUT_OFF)
-            root.end(at)
+        if self._writer is not None and self.recording:
+            self._attributes[names.PARTIALS] = len(self._partials)
+            self._end(self._writer, at, self._noted, (), CUT_OFF)
+
+    def _end(
+        self, writer: SpanWriter, at: int, events: Sequence[Noted], streams: Sequence[SpanContext], failed: str
+    ) -> None:
+        linked = (self._call, *streams) if self._call.is_valid else streams
+        links = [Link(each) for each in linked]
+        root = Past(names.UTTERANCE, self._begun, at, self._attributes, events, failed=failed, links=links)
+        writer.end(root, self.context)
 
     def _summary(self, utterance: Utterance, source: Source, closing: Closing) -> Attributes:
         end = utterance.end if utterance.end is not None else utterance.begin
@@ -167,13 +169,16 @@ class UtteranceTrace:
             found[names.FIRST_PARTIAL_MS] = _ms(self._partials[0].at - self._begun)
         return found
 
-    def _recognition(self, source: Source, closing: Closing) -> Iterator[Past]:
-        """From the first partial to the final; what happened before it stands on the root."""
-        if not self._partials and source is not Source.FINAL:
-            _tell(self.span, self._noted)
+    def _first(self, source: Source, closing: Closing) -> int | None:
+        """When recognition began to answer; None if it never did. What happened before stands on the root."""
+        if self._partials:
+            return self._partials[0].at
+        return closing.at if source is Source.FINAL else None
+
+    def _recognition(self, first: int | None, closing: Closing) -> Iterator[Past]:
+        """From the first partial to the final."""
+        if first is None:
             return
-        first = self._partials[0].at if self._partials else closing.at
-        _tell(self.span, [noted for noted in self._noted if noted.at < first])
         events = [_partial(index, text) for index, text in enumerate(self._partials)]
         events += [noted for noted in self._noted if noted.at >= first]
         yield Past(
@@ -239,11 +244,6 @@ def end_step(span: Span, outcome: str, at: int, reason: str = "") -> None:
         span.set_attribute(names.ERROR_TYPE, reason)
         span.set_status(StatusCode.ERROR, reason)
     span.end(at)
-
-
-def _tell(span: Span, noted: Iterable[Noted]) -> None:
-    for name, at, attributes in noted:
-        span.add_event(name, attributes, at)
 
 
 def _partial(index: int, text: Text) -> Noted:

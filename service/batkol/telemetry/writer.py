@@ -15,9 +15,10 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, SpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import Decision, Sampler
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.util.types import AttributeValue
 
 Attributes = dict[str, AttributeValue]
@@ -44,30 +45,47 @@ class Past(NamedTuple):
     events: Sequence[Noted] = ()
     kind: SpanKind = SpanKind.INTERNAL
     failed: str = ""
+    links: Sequence[Link] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SpanWriter:
-    """One per process. Whether a span is sampled is decided by its parent, whatever the sampler."""
+    """One per process. The sampler decides about roots; what is under one goes where it goes."""
 
     processor: SpanProcessor
+    sampler: Sampler
     resource: Resource
     scope: InstrumentationScope
     limits: SpanLimits
 
+    def begin(self, name: str) -> SpanContext:
+        """Begin a trace: its ids, and whether anybody will see it. Nothing need be done if it never ends."""
+        trace_id = _IDS.generate_trace_id()
+        sampled = self.sampler.should_sample(None, trace_id, name)
+        seen = sampled.decision is Decision.RECORD_AND_SAMPLE
+        flags = TraceFlags(TraceFlags.SAMPLED if seen else TraceFlags.DEFAULT)
+        return SpanContext(trace_id, _IDS.generate_span_id(), False, flags, sampled.trace_state)
+
+    def end(self, past: Past, context: SpanContext) -> None:
+        """Hand over the root that was begun with this context."""
+        self._hand_over(past, context, None)
+
     def write(self, past: Past, parent: SpanContext) -> None:
-        """Hand a span over."""
+        """Hand over a span under that parent."""
+        span_id = _IDS.generate_span_id()
+        self._hand_over(past, SpanContext(parent.trace_id, span_id, False, parent.trace_flags), parent)
+
+    def _hand_over(self, past: Past, context: SpanContext, parent: SpanContext | None) -> None:
         events = [Event(noted.name, self._bounded(noted.attributes), noted.at) for noted in past.events]
         self.processor.on_end(
             ReadableSpan(
                 name=past.name,
-                context=SpanContext(
-                    parent.trace_id, _IDS.generate_span_id(), is_remote=False, trace_flags=parent.trace_flags
-                ),
+                context=context,
                 parent=parent,
                 resource=self.resource,
                 attributes=self._bounded(past.attributes),
                 events=BoundedList.from_seq(self.limits.max_events, events),
+                links=past.links,
                 kind=past.kind,
                 status=Status(StatusCode.ERROR, past.failed) if past.failed else _UNSET,
                 start_time=past.begun,

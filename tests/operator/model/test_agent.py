@@ -18,6 +18,7 @@ def test_reads_what_the_api_server_holds() -> None:
     assert agent.spec.streaming.mode is StreamingMode.ROLLOUT
     assert agent.spec.database is not None
     assert agent.spec.database.url_secret_ref.name == "postgres"
+    assert agent.spec.database.journal.size_limit_mebibytes == 512
 
 
 def test_reads_read_only_views() -> None:

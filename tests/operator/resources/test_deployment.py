@@ -3,13 +3,22 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from batkol.calls.drain import ENDING_S, PAUSE_S
+from batkol.main import app
+from batkol.store import store as records
+from batkol.store.dead_letters import MOST_BYTES
+from batkol.store.journal import UNWRITTEN_BYTES
+from batkol.telemetry import metrics
+from batkol.telemetry import tracing as traces
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.plan import plan
 from batkol_operator.resources import lifetime
 from support.agents import AROUND, agent, sample
 from support.manifests import container, not_restricted, one
+
+main = get_command(app)
 
 
 def pod(**spec: Any) -> dict[str, Any]:
@@ -48,8 +57,55 @@ def test_googles_key_has_one_name_whatever_the_secrets_is() -> None:
 
     items = [{"key": "service-account.json", "path": "credentials.json"}]
     assert {"name": "google", "secret": {"secretName": "google", "items": items}} in spec["volumes"]
-    assert {"name": "state", "emptyDir": {"sizeLimit": "1Gi"}} in spec["volumes"]
+
+
+KEEPING = {"urlSecretRef": {"name": "postgres", "key": "url"}}
+
+
+@pytest.mark.parametrize("size", [16, 256, 65_536])
+def test_the_journal_is_full_before_its_volume_is(size: int) -> None:
+    """A pod whose volume outgrows its limit is evicted, and its journal goes with it."""
+    spec = pod(database={**KEEPING, "journal": {"sizeLimitMebibytes": size}})["spec"]
+
+    beside = 2 * (MOST_BYTES >> 20)
+    (state,) = [volume["emptyDir"] for volume in spec["volumes"] if volume["name"] == "state"]
+    assert int(state["sizeLimit"].removesuffix("Mi")) >= size + beside
     assert {"name": "state", "mountPath": "/var/lib/batkol"} in spec["containers"][0]["volumeMounts"]
+
+
+def test_the_newest_records_stand_in_memory_that_has_room_for_a_disk_that_stands_still() -> None:
+    """Which counts in the container's limit, so it has to be less."""
+    spec = pod(database=KEEPING)["spec"]
+
+    assert {"name": "memory", "emptyDir": {"medium": "Memory", "sizeLimit": "64Mi"}} in spec["volumes"]
+    assert {"name": "memory", "mountPath": "/run/batkol"} in spec["containers"][0]["volumeMounts"]
+    assert spec["containers"][0]["resources"]["limits"] == {"memory": "1Gi"}
+    assert 2 * UNWRITTEN_BYTES <= 64 << 20
+
+
+def test_the_tables_are_made_before_the_pod_takes_calls() -> None:
+    """With the pod's own resources: a pod asks for the most of them, and not for the sum."""
+    spec = pod(database=KEEPING)["spec"]
+    (first,), (media,) = spec["initContainers"], spec["containers"]
+
+    assert (first["name"], first["args"]) == ("migrate", ["migrate"])
+    assert first["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]
+    for same in ("image", "imagePullPolicy", "env", "resources", "securityContext"):
+        assert first[same] == media[same]
+    assert not {"ports", "startupProbe", "readinessProbe", "livenessProbe", "lifecycle"} & first.keys()
+    assert main(["migrate", "--help"], standalone_mode=False) == 0
+
+
+def test_without_a_database_nothing_is_migrated_and_no_journal_is_mounted() -> None:
+    spec = pod()["spec"]
+
+    assert "initContainers" not in spec
+    assert {volume["name"] for volume in spec["volumes"]} == {"tmp", "live"}
+
+
+@pytest.mark.parametrize("change", [{"poolSize": 6}, {"retentionDays": 1}, {"journal": {"sizeLimitMebibytes": 16}}])
+def test_what_the_store_reads_at_start_rolls_the_pods(change: dict[str, Any]) -> None:
+    assert pod(database={**KEEPING, **change}) != pod(database=KEEPING)
 
 
 @pytest.mark.parametrize("drain_s", [0, 300, 86_400])
@@ -60,7 +116,7 @@ def test_the_kubelet_kills_only_after_the_service_has_given_up(drain_s: int) -> 
     left = spec["terminationGracePeriodSeconds"] - pre_stop_s - drain_s - PAUSE_S - ENDING_S
 
     assert pre_stop_s == 5
-    assert left == lifetime.MARGIN_S >= 10
+    assert left == lifetime.MARGIN_S > records.FLUSH_S + traces.FLUSH_S + metrics.FLUSH_S
     assert lifetime.ENDING_S == PAUSE_S + ENDING_S
 
 

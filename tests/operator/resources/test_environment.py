@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
+from pydantic import TypeAdapter
 
 from batkol.live.tuning import Tuning
 from batkol.settings import Settings
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.plan import plan
+from support.admission import SCHEMA
 from support.agents import AROUND, TWILIO, agent, sample, specs, unadmitted
 from support.manifests import one, variables
 
@@ -49,6 +51,7 @@ def test_the_service_starts_with_it(wanted: VoiceAgent, monkeypatch: pytest.Monk
     assert settings.max_calls == 100
     assert settings.internal_host == "0.0.0.0"
     assert settings.drain_timeout_s == wanted.spec.calls.drain_timeout_seconds
+    assert settings.keeps_calls is (wanted.spec.database is not None)
 
 
 def test_nothing_live_is_in_it() -> None:
@@ -81,7 +84,7 @@ def test_without_a_database_nothing_is_kept() -> None:
     values = variables(plan(agent(), AROUND))
 
     assert values["STORE"] == "none"
-    assert not {"DATABASE_URL", "JOURNAL_DIR"} & values.keys()
+    assert not [name for name in values if name.startswith(("DATABASE_", "JOURNAL_", "RETENTION_"))]
 
 
 def test_a_database_brings_a_journal() -> None:
@@ -89,6 +92,24 @@ def test_a_database_brings_a_journal() -> None:
 
     assert values["STORE"] == "postgres"
     assert values["JOURNAL_DIR"] == "/var/lib/batkol/journal"
+    assert values["JOURNAL_MEMORY_DIR"] == "/run/batkol"
+    assert (values["DATABASE_POOL_SIZE"], values["RETENTION_DAYS"], values["JOURNAL_MAX_MB"]) == ("10", "90", "512")
+
+
+def test_the_store_has_the_services_defaults_and_is_within_its_bounds() -> None:
+    """The service refuses to start with what is outside of them."""
+    fields = {
+        "poolSize": "database_pool_size",
+        "retentionDays": "retention_days",
+        "journal.sizeLimitMebibytes": "journal_max_mb",
+    }
+    database = SCHEMA["properties"]["spec"]["properties"]["database"]["properties"]
+    for path, name in fields.items():
+        part, _, inner = path.partition(".")
+        node, field = database[part]["properties"][inner] if inner else database[part], Settings.model_fields[name]
+        assert node["default"] == field.default
+        TypeAdapter(Annotated[int, *field.metadata]).validate_python(node["minimum"])
+        TypeAdapter(Annotated[int, *field.metadata]).validate_python(node["maximum"])
 
 
 def test_phrases_are_a_json_array_in_their_own_letters() -> None:

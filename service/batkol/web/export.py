@@ -1,0 +1,148 @@
+"""Whole tables as CSV and as JSON Lines, written as they are read.
+
+CSV goes into spreadsheets, which take a cell that begins with one of `=+-@` for a formula, and callers say what they
+like: such a cell gets an apostrophe in front (OWASP, CSV injection). A plus and digits alone are left as they are: that
+is a telephone number, and as a formula it is the same number. JSON Lines has everything exactly as it is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import re
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+import structlog
+from fastapi.responses import JSONResponse, StreamingResponse
+from sqlalchemy import RowMapping, Select
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.types import Send
+
+from batkol.store.database import FAULTS, named
+from batkol.store.reading import chunks
+from batkol.web.refusals import RETRY_AFTER_S, refusal
+
+TAKING_S: Final = 30.0
+"""What a reader has to take a chunk; one that takes nothing holds a connection of the pool, and is cut off then."""
+
+AT_ONCE: Final = 2
+"""Exports that may go on at once: the pages of the API need connections, too."""
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_NUMBER: Final = re.compile(r"\+[0-9]{1,20}", re.ASCII)
+
+log = structlog.get_logger()
+
+Encode = Callable[[Sequence[RowMapping]], bytes]
+
+
+class Form(StrEnum):
+    """What an export is written as, which is also how its path ends."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+
+    @property
+    def media_type(self) -> str:
+        """RFC 4180; JSON Lines has no registered type."""
+        return "text/csv; charset=utf-8" if self is Form.CSV else "application/jsonl"
+
+
+class Turns:
+    """Who may export now."""
+
+    def __init__(self, at_once: int = AT_ONCE) -> None:
+        self._left = at_once
+
+    def __enter__(self) -> bool:
+        self._left -= 1
+        return self._left >= 0
+
+    def __exit__(self, *_: object) -> None:
+        self._left += 1
+
+
+class Export(StreamingResponse):
+    """The rows of a statement. The status waits for the first of them, so a database that is away is a 503.
+
+    Whatever goes wrong later ends the connection without the last chunk, which no client takes for the end of a file.
+    A reader who leaves gives the connection back.
+    """
+
+    def __init__(self, engine: AsyncEngine, statement: Select[Any], form: Form, name: str, turns: Turns) -> None:
+        headers = {
+            "Content-Disposition": f'attachment; filename="{name}.{form}"',
+            "Cache-Control": "no-store",
+        }
+        super().__init__((), media_type=form.media_type, headers=headers)
+        self._engine = engine
+        self._statement = statement
+        self._turns = turns
+        self._head, self._encode = _written_as(form, [column.name for column in statement.selected_columns])
+        self._begun = False
+
+    async def stream_response(self, send: Send) -> None:
+        with self._turns as turn:
+            if not turn:
+                await _answer(send, _busy())
+                return
+            try:
+                await self._write(send)
+            except FAULTS as error:
+                if not self._begun:
+                    await _answer(send, refusal(error))
+                    return
+                log.warning("[API] an export ended before its end; its connection is closed", fault=named(error))
+
+    async def _write(self, send: Send) -> None:
+        async with chunks(self._engine, self._statement) as read:
+            first = await anext(read, [])  # and no tuple: CPython 3.11 takes one for the arguments of StopIteration
+            self._begun = True
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            await _give(send, self._head + self._encode(first))
+            async for rows in read:
+                await _give(send, self._encode(rows))
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _give(send: Send, body: bytes) -> None:
+    async with asyncio.timeout(TAKING_S):
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+async def _answer(send: Send, answer: JSONResponse) -> None:
+    await send({"type": "http.response.start", "status": answer.status_code, "headers": answer.raw_headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+
+
+def _busy() -> JSONResponse:
+    said = f"{AT_ONCE} exports are under way on this pod, and there is no turn for another; ask again."
+    return JSONResponse({"detail": said}, 503, {"Retry-After": str(RETRY_AFTER_S)})
+
+
+def _written_as(form: Form, names: Sequence[str]) -> tuple[bytes, Encode]:
+    if form is Form.CSV:
+        return _csv_lines([names]), lambda rows: _csv_lines([_cell(row[name]) for name in names] for row in rows)
+    return b"", _json_lines
+
+
+def _json_lines(rows: Sequence[RowMapping]) -> bytes:
+    return b"".join(msgspec.json.encode(dict(row)) + b"\n" for row in rows)
+
+
+def _csv_lines(lines: Any) -> bytes:
+    written = io.StringIO()
+    csv.writer(written).writerows(lines)
+    return written.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, dict | list):
+        value = msgspec.json.encode(value).decode()
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_FORMULA) and not _NUMBER.fullmatch(value) else value
+    return value.isoformat() if hasattr(value, "isoformat") else value

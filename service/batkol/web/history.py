@@ -1,0 +1,188 @@
+"""The history of calls, and the leads: pages, one call, what an agent knows of a lead, exports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
+from pydantic import ValidationError
+from sqlalchemy import RowMapping
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from batkol.store import queries
+from batkol.store.reading import rows
+from batkol.store.records import LONGEST_NAME, bounded
+from batkol.store.store import NoStore, Store
+from batkol.web.export import Export, Form, Turns
+from batkol.web.history_shapes import (
+    CallInFull,
+    CallsAsked,
+    CallShown,
+    CallsShown,
+    LeadChange,
+    LeadsAsked,
+    LeadShown,
+    LeadsShown,
+    PageOfCalls,
+    PageOfLeads,
+    Problem,
+    UtteranceShown,
+)
+from batkol.web.internal import guard
+from batkol.web.paging import BadCursorError, Key, cursor, place
+from batkol.web.refusals import Answering, sentence
+
+LARGEST_BODY: Final = 512 << 10
+"""Bytes of a change: three texts at their longest, each character escaped."""
+
+_NO_STORE: Final = (
+    "This service keeps no calls: it runs with STORE=none. Set DATABASE_URL, and leave STORE out, to have a history."
+)
+_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+    401: {"model": Problem, "description": "Without the token."},
+    409: {"model": Problem, "description": "The service keeps no calls (`STORE=none`)."},
+    422: {"model": Problem, "description": "What was asked cannot be meant; it says why."},
+    503: {
+        "model": Problem,
+        "description": "The database is away, slow or busy.",
+        "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},
+    },
+}
+_ABSENT: Final[dict[int | str, dict[str, Any]]] = {404: {"model": Problem, "description": "There is none."}}
+_CHANGE: Final = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": LeadChange.model_json_schema()}}}
+}
+_EXPORTED: Final = {
+    Form.CSV: "agent,caller_number,…\r\nreception,+972541234567,…\r\n",
+    Form.JSONL: '{"agent":"reception","caller_number":"+972541234567",…}\n',
+}
+
+CallSid = Annotated[str, Path(max_length=LONGEST_NAME, examples=["CA5f0e8d3c2b1a49788796a5b4c3d2e1f0"])]
+LeadId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[17])]
+
+
+def routes(*, store: Store | NoStore, api_token: str) -> APIRouter:
+    """Return the routes of what is kept. Each asks for the token first, and then whether anything is kept."""
+
+    def engine() -> AsyncEngine:
+        if isinstance(store, NoStore):
+            raise HTTPException(409, _NO_STORE)
+        return store.database.reading
+
+    router = APIRouter(
+        prefix="/v1", route_class=Answering, responses=_REFUSALS, dependencies=[Depends(guard(api_token))]
+    )
+    _calls(router, engine)
+    _leads(router, engine)
+    _exports(router, engine)
+    return router
+
+
+Engine = Callable[[], AsyncEngine]
+
+
+def _calls(router: APIRouter, engine: Engine) -> None:
+    @router.get("/history/calls", tags=["history"])
+    async def read_calls(asked: Annotated[PageOfCalls, Query()]) -> CallsShown:
+        """Calls, the newest first."""
+        after = _place(asked.cursor, str)
+        found = await rows(engine(), queries.page_of_calls(asked.meant(), after, asked.limit + 1))
+        shown, rest = _page(found, asked.limit, "started_at", "call_sid")
+        return CallsShown(calls=[CallShown.model_validate(dict(row)) for row in shown], next=rest)
+
+    @router.get("/history/calls/{call_sid}", tags=["history"], responses=_ABSENT)
+    async def read_call(call_sid: CallSid) -> CallInFull:
+        """One call, with what was said in it."""
+        sid = bounded(call_sid, LONGEST_NAME)
+        found = await rows(engine(), queries.one_call(sid))
+        if not found:
+            raise HTTPException(404, "There is no call with this SID: it never was here, or is older than is kept.")
+        said = await rows(engine(), queries.utterances_of(sid))
+        return CallInFull(
+            call=CallShown.model_validate(dict(found[0])),
+            utterances=[UtteranceShown.model_validate(dict(row)) for row in said[: queries.MOST_UTTERANCES]],
+            complete=len(said) <= queries.MOST_UTTERANCES,
+        )
+
+
+def _leads(router: APIRouter, engine: Engine) -> None:
+    @router.get("/leads", tags=["leads"])
+    async def read_leads(asked: Annotated[PageOfLeads, Query()]) -> LeadsShown:
+        """Who called, whoever called last first."""
+        after = _place(asked.cursor, int)
+        wanted = queries.page_of_leads(asked.agent, asked.number, after, asked.limit + 1)
+        shown, rest = _page(await rows(engine(), wanted), asked.limit, "last_call_at", "id")
+        return LeadsShown(leads=[LeadShown.model_validate(dict(row)) for row in shown], next=rest)
+
+    @router.patch(
+        "/leads/{lead_id}",
+        tags=["leads"],
+        openapi_extra=_CHANGE,
+        responses={**_ABSENT, 413: {"model": Problem, "description": "Too large."}},
+    )
+    async def change_lead(lead_id: LeadId, request: Request) -> LeadShown:
+        """Set what an agent knows of a lead; what is not named stays, null clears."""
+        to = engine()
+        changes = await _change(request)
+        found = await rows(to, queries.change_lead(lead_id, changes) if changes else queries.one_lead(lead_id))
+        if not found:
+            raise HTTPException(404, "There is no lead with this id: it never was here, or was erased.")
+        return LeadShown.model_validate(dict(found[0]))
+
+
+def _exports(router: APIRouter, engine: Engine) -> None:
+    turns = Turns()
+    for form in Form:
+        _exports_as(form, router, engine, turns)
+
+
+def _exports_as(form: Form, router: APIRouter, engine: Engine, turns: Turns) -> None:
+    content = {form.media_type.partition(";")[0]: {"schema": {"type": "string"}, "example": _EXPORTED[form]}}
+    exported: dict[str, Any] = {
+        "response_class": Export,
+        "responses": {200: {"content": content}},
+        "tags": ["exports"],
+        "status_code": 200,
+    }
+
+    @router.get(f"/history/calls.{form}", **exported, name=f"export_calls_{form}")
+    async def export_calls(asked: Annotated[CallsAsked, Query()]) -> Export:
+        """Every call that is meant, the newest first."""
+        return Export(engine(), queries.all_calls(asked.meant()), form, "calls", turns)
+
+    @router.get(f"/history/utterances.{form}", **exported, name=f"export_utterances_{form}")
+    async def export_utterances(asked: Annotated[CallsAsked, Query()]) -> Export:
+        """Every utterance of the calls that are meant, the newest call first."""
+        return Export(engine(), queries.all_utterances(asked.meant()), form, "utterances", turns)
+
+    @router.get(f"/leads.{form}", **exported, name=f"export_leads_{form}")
+    async def export_leads(asked: Annotated[LeadsAsked, Query()]) -> Export:
+        """Every lead that is meant."""
+        return Export(engine(), queries.all_leads(asked.agent, asked.number), form, "leads", turns)
+
+
+def _page(found: Sequence[RowMapping], limit: int, at: str, key: str) -> tuple[Sequence[RowMapping], str | None]:
+    """One row more than is shown was asked for: it tells whether there is another page."""
+    shown = found[:limit]
+    return shown, cursor(shown[-1][at], shown[-1][key]) if len(found) > limit else None
+
+
+def _place(token: str | None, kind: type[Key]) -> queries.Place | None:
+    try:
+        return None if token is None else place(token, kind)
+    except BadCursorError:
+        raise HTTPException(422, "cursor: it is none of ours; take `next` of the page before, unchanged.") from None
+
+
+async def _change(request: Request) -> dict[str, str | None]:
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST_BODY:
+            raise HTTPException(413, f"The body is larger than {LARGEST_BODY} bytes, which no lead needs.")
+    try:
+        change = LeadChange.model_validate_json(body)
+    except ValidationError as error:
+        raise HTTPException(422, sentence(error.errors(include_input=False, include_url=False))) from None
+    return change.model_dump(exclude_unset=True)

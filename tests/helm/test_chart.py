@@ -1,0 +1,82 @@
+"""The chart's own word about itself."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]  # has no types
+
+import batkol
+from batkol_operator.model.agent import VoiceAgent
+from support.admission import SCHEMA, admitted, pruned
+from support.chart import CHART, ROOT, cases, is_label, load, snapshot
+
+ANNOTATIONS = load("Chart.yaml")["annotations"]
+
+
+def annotation(name: str) -> Any:
+    return yaml.safe_load(ANNOTATIONS[f"artifacthub.io/{name}"])
+
+
+def agents() -> dict[str, Any]:
+    """Return every VoiceAgent that the chart shows or makes."""
+    shown = {f"example {i}": example for i, example in enumerate(annotation("crdsExamples"))}
+    made = {
+        f"{case}: {each['metadata']['name']}": each
+        for case in cases()
+        for each in snapshot(case)
+        if each["kind"] == "VoiceAgent"
+    }
+    notes = re.search(r"apply -f - <<EOF\n(.*?)\n   EOF", (CHART / "templates/NOTES.txt").read_text(), re.DOTALL)
+    assert notes is not None
+    return {**shown, **made, "the notes": yaml.safe_load(notes[1])}
+
+
+def test_chart_and_package_have_one_version() -> None:
+    chart = load("Chart.yaml")
+
+    assert chart["version"] == chart["appVersion"] == batkol.__version__
+
+
+def test_artifact_hub_is_told_what_it_asks_for() -> None:
+    """https://artifacthub.io/docs/topics/annotations/helm/"""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert annotation("operator") is True
+    assert annotation("operatorCapabilities") in {
+        "Basic Install", "Seamless Upgrades", "Full Lifecycle", "Deep Insights", "Auto Pilot",
+    }  # fmt: skip
+    assert annotation("license") == project["license"]
+    assert [each["kind"] for each in annotation("changes")] == ["added"]
+    assert all(each["url"].startswith("https://") for each in annotation("links"))
+    (definition,) = annotation("crds")
+    crd = load("files/crds/voiceagents.yaml")
+    assert (definition["name"], definition["kind"]) == (crd["metadata"]["name"], crd["spec"]["names"]["kind"])
+    assert definition["version"] in [version["name"] for version in crd["spec"]["versions"]]
+
+
+def test_the_images_told_are_those_installed() -> None:
+    values = load("values.yaml")
+    version = load("Chart.yaml")["appVersion"]
+    told = [each["image"] for each in annotation("images")]
+
+    assert told == [f"{values[which]['repository']}:{version}" for which in ("image", "serviceImage")]
+
+
+@pytest.mark.parametrize("which", agents())
+def test_every_voice_agent_shown_would_be_taken(which: str) -> None:
+    agent = agents()[which]
+    agent["metadata"] = {"namespace": "default", "uid": "u", "generation": 1, **agent["metadata"]}
+
+    assert pruned(SCHEMA, agent)["spec"] == agent["spec"], "it says what the definition does not know"
+    VoiceAgent.read(admitted(agent))
+
+
+def test_the_chart_fits_into_a_release() -> None:
+    """Helm keeps a chart's files in a Secret, of 1 MiB at most, compressed to a fifth or less."""
+    size = sum(path.stat().st_size for path in CHART.rglob("*") if path.is_file())
+
+    assert size < 1_000_000
+    assert is_label(f"batkol-{load('Chart.yaml')['version']}")

@@ -1,0 +1,90 @@
+"""What the Job after `helm uninstall` does, against a quick API server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batkol_operator.names import FINALIZER
+from support.chart import CHART
+from support.kube_api import KubeApi, running_kube_api
+from support.kube_store import Key
+
+OF_OTHERS = "example.com/keep"
+
+
+@pytest.fixture
+def api() -> Iterator[KubeApi]:
+    with running_kube_api() as running:
+        yield running
+
+
+def clean_up(api: KubeApi, folder: Path, *namespaces: str) -> str:
+    """Run the script as the Job does, and return what it said."""
+    config = folder / "kubeconfig"
+    cluster = {"name": "c", "cluster": {"server": str(api.url).rstrip("/")}}
+    context = {"name": "x", "context": {"cluster": "c", "user": "u"}}
+    user = {"name": "u", "user": {"token": "t"}}
+    config.write_text(
+        json.dumps({"current-context": "x", "clusters": [cluster], "contexts": [context], "users": [user]})
+    )
+    code = (CHART / "files/clean_up.py").read_text()
+    environment = {**os.environ, "KUBECONFIG": str(config)}
+    command = [sys.executable, "-c", code, *namespaces]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def keep(api: KubeApi, namespace: str, name: str, *finalizers: str) -> Key:
+    body: dict[str, Any] = {
+        "apiVersion": "batkol.dev/v1alpha1",
+        "kind": "VoiceAgent",
+        "metadata": {"name": name, "namespace": namespace, "finalizers": list(finalizers)},
+        "spec": {"twilio": {"publicBaseUrl": "https://voice.example.com", "validateSignatures": False}},
+    }
+    key = Key("batkol.dev", "voiceagents", namespace, name)
+    api.store.create(key, body)
+    return key
+
+
+def finalizers(api: KubeApi, key: Key) -> list[str]:
+    return list(api.store.get(key)["metadata"].get("finalizers") or [])
+
+
+def test_it_takes_our_finalizer_everywhere_and_leaves_those_of_others(api: KubeApi, tmp_path: Path) -> None:
+    ours = keep(api, "a", "one", FINALIZER)
+    both, none = keep(api, "b", "two", OF_OTHERS, FINALIZER), keep(api, "b", "three")
+
+    assert clean_up(api, tmp_path) == "released 2 VoiceAgents\n"
+    assert [finalizers(api, key) for key in (ours, both, none)] == [[], [OF_OTHERS], []]
+    assert clean_up(api, tmp_path) == "released 0 VoiceAgents\n"
+
+
+def test_with_namespaces_it_asks_for_no_other(api: KubeApi, tmp_path: Path) -> None:
+    here, there = keep(api, "a", "one", FINALIZER), keep(api, "b", "two", FINALIZER)
+
+    clean_up(api, tmp_path, "a")
+
+    assert finalizers(api, here) == []
+    assert finalizers(api, there) == [FINALIZER]
+
+
+def test_without_a_definition_there_is_nothing_to_do(api: KubeApi, tmp_path: Path) -> None:
+    api.fail("GET", "voiceagents", code=404, reason="NotFound")
+
+    assert clean_up(api, tmp_path) == "released 0 VoiceAgents\n"
+
+
+def test_an_agent_that_went_meanwhile_is_fine(api: KubeApi, tmp_path: Path) -> None:
+    keep(api, "a", "one", FINALIZER)
+    api.fail("PATCH", "voiceagents", code=404, reason="NotFound")
+
+    clean_up(api, tmp_path)

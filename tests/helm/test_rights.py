@@ -1,0 +1,85 @@
+"""What the operator may do is what it does, and no more. The roles are those of the agreed renderings."""
+
+from __future__ import annotations
+
+import pytest
+
+from batkol_operator.plan import OWNED_KINDS
+from support.chart import Object, snapshot
+
+CHILD = {"get", "list", "watch", "create", "patch", "delete"}
+
+
+def rights(objects: list[Object], kind: str, name: str) -> dict[tuple[str, str], set[str]]:
+    """Return verbs by group and resource; those restricted to names are under `resource:name`."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for each in objects:
+        if each["kind"] != kind or each["metadata"]["name"] != name:
+            continue
+        for rule in each["rules"]:
+            for group in rule["apiGroups"]:
+                for resource in rule["resources"]:
+                    for of in rule.get("resourceNames", [""]):
+                        found.setdefault((group, f"{resource}:{of}" if of else resource), set()).update(rule["verbs"])
+    return found
+
+
+def operator(case: str, kind: str) -> dict[tuple[str, str], set[str]]:
+    return rights(snapshot(case), kind, "batkol-operator")
+
+
+@pytest.mark.parametrize(("case", "kind"), [("default", "ClusterRole"), ("namespaced", "Role")])
+def test_the_operator_may_manage_exactly_what_it_makes(case: str, kind: str) -> None:
+    may = operator(case, kind)
+    children = {(version.rpartition("/")[0], plural) for version, _, plural in OWNED_KINDS}
+
+    assert {which for which, verbs in may.items() if verbs == CHILD} == children - {("", "secrets")}
+
+
+def test_it_may_write_secrets_and_not_read_one() -> None:
+    assert operator("default", "ClusterRole")["", "secrets"] == {"create", "patch"}
+
+
+def test_everything_else_it_may_is_listed_here() -> None:
+    may = {which: verbs for which, verbs in operator("default", "ClusterRole").items() if verbs != CHILD}
+
+    assert may == {
+        ("batkol.dev", "voiceagents"): {"get", "list", "watch", "patch"},
+        ("batkol.dev", "voiceagents/status"): {"get", "patch"},
+        ("batkol.dev", "voiceagents/finalizers"): {"update"},
+        ("", "events"): {"create"},
+        ("events.k8s.io", "events"): {"create"},
+        ("", "secrets"): {"create", "patch"},
+        ("", "pods"): {"get", "list", "watch", "patch"},
+        ("apiextensions.k8s.io", "customresourcedefinitions"): {"list", "watch"},
+        ("kopf.dev", "clusterkopfpeerings"): {"list", "watch"},
+        ("kopf.dev", "clusterkopfpeerings:batkol-operator"): {"get", "patch"},
+    }
+
+
+def test_with_namespaces_it_has_no_right_outside_them() -> None:
+    objects = snapshot("namespaced")
+    roles = [each for each in objects if each["kind"] == "Role" and each["metadata"]["name"] == "batkol-operator"]
+
+    assert not [each for each in objects if each["kind"].startswith("ClusterRole")]
+    assert [each["metadata"]["namespace"] for each in roles] == ["sales", "support"]
+    assert [each["metadata"]["namespace"] for each in objects if each["kind"] == "KopfPeering"] == ["sales", "support"]
+    assert roles[0]["rules"] == roles[1]["rules"]
+
+
+def test_the_rehearsal_may_switch_one_agent() -> None:
+    assert rights(snapshot("dev"), "Role", "batkol-operator-test") == {
+        ("batkol.dev", "voiceagents:dev"): {"get", "patch"}
+    }
+
+
+@pytest.mark.parametrize("case", ["default", "namespaced", "everything"])
+def test_every_binding_is_of_a_role_and_an_account_that_are_there(case: str) -> None:
+    objects = snapshot(case)
+    there = {(each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"]) for each in objects}
+
+    for each in objects:
+        if each["kind"].endswith("RoleBinding"):
+            (subject,) = each["subjects"]
+            assert ("ServiceAccount", subject["namespace"], subject["name"]) in there
+            assert (each["roleRef"]["kind"], each["metadata"].get("namespace"), each["roleRef"]["name"]) in there

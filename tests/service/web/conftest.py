@@ -1,0 +1,33 @@
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from batkol.store.address import Address
+from support.keeping import Kept
+from support.postgres import Server, database, make_template, running_server
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """One real server for the session of this worker."""
+    with running_server() as running:
+        asyncio.run(make_template(running))
+        yield running
+
+
+@pytest.fixture
+async def where(server: Server) -> AsyncIterator[Address]:
+    """A database with our tables, and nothing in them."""
+    async with database(server) as made:
+        yield made
+
+
+@pytest.fixture
+async def kept(tmp_path: Path, where: Address) -> AsyncIterator[Kept]:
+    """What calls have left in it is said to this one."""
+    made = Kept(where, tmp_path)
+    await made.open()
+    yield made
+    await made.close()
