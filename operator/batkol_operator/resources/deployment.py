@@ -88,11 +88,12 @@ def _container(agent: VoiceAgent, image: str) -> Manifest:
 def _migration(agent: VoiceAgent, image: str) -> Manifest:
     """Make the tables before the pod takes calls; pods that start together wait for each other at a lock there.
 
+    A database that is away keeps no pod from taking calls: what is heard waits in the journal.
     It has the pod's own resources, so that the pod asks for no more than without it.
     """
     return {
         **_program(agent, image, names.MIGRATION),
-        "args": ["migrate"],
+        "args": ["migrate", "--if-reachable"],
         "volumeMounts": [dict(TMP)],
         "terminationMessagePolicy": "FallbackToLogsOnError",  # its last sentence is in the agent's status then
     }

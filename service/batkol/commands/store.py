@@ -23,6 +23,9 @@ def migrate(
     check: Annotated[
         bool, typer.Option("--check", help="Only say whether the tables fit: exit code 1 if not.")
     ] = False,
+    if_reachable: Annotated[
+        bool, typer.Option("--if-reachable", help="Where the database cannot be reached, leave it and succeed.")
+    ] = False,
     database_url: DatabaseUrl = "",
 ) -> None:
     """Bring the database's tables to this version. Any number of pods may do so at once."""
@@ -32,7 +35,7 @@ def migrate(
     if sql:
         typer.echo(printed())
         return
-    exit_with(carry_out_migration(database_url, down=down, check=check, say=typer.echo))
+    exit_with(carry_out_migration(database_url, down=down, check=check, may_be_away=if_reachable, say=typer.echo))
 
 
 def erase(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from alembic.util import CommandError
+
 from batkol.errors import ConfigurationError
 from batkol.store import migrate
 from batkol.store.address import Address, address
-from batkol.store.database import FAULTS, Database, named
+from batkol.store.database import FAULTS, Database, is_away, named
 from batkol.store.erase import erase
 
 Say = Callable[[str], None]
@@ -16,19 +18,25 @@ Say = Callable[[str], None]
 _NO_URL: Final = "there is no DATABASE_URL; set it to the database that is meant, postgresql://user:password@host/name"
 
 
-async def carry_out_migration(url: str, *, down: str, check: bool, say: Say) -> int:
+async def carry_out_migration(url: str, *, down: str, check: bool, may_be_away: bool = False, say: Say) -> int:
     """Bring the tables to this version, down to another one, or say whether they fit; returns the exit code.
 
-    Raises `ConfigurationError` where the database cannot be reached, or refuses.
+    Raises `ConfigurationError` where the database refuses, or cannot be reached and may not be away.
     """
     where = _named(url)
     try:
         if check:
             return await _check(where, say)
         reached = await (migrate.downgrade(where, down) if down else migrate.upgrade(where))
+    except CommandError as error:  # Alembic's own, about versions
+        raise ConfigurationError(f"{where.shown} cannot be migrated, and is as it was: {error}") from None
     except FAULTS as error:
+        if may_be_away and is_away(error):
+            say(f"{where.shown} cannot be reached ({named(error)}); its tables are left as they are")
+            return 0
         raise ConfigurationError(f"{where.shown} cannot be migrated, and is as it was: {named(error)}") from None
-    say(f"{where.shown} is at {reached}")
+    newer = "" if down or migrate.knows(reached) else f", which is newer than {migrate.head()}; it is left as it is"
+    say(f"{where.shown} is at {reached}{newer}")
     return 0
 
 
@@ -37,6 +45,9 @@ async def _check(where: Address, say: Say) -> int:
     if found == wanted:
         say(f"{where.shown} is at {found}, as this version wants it")
         return 0
+    if not migrate.knows(found):
+        say(f"{where.shown} is at {found}, which a newer version made; this one wants {wanted}")
+        return 1
     say(f"{where.shown} is at {found or 'nothing'}, and this version wants {wanted}; run `batkol migrate`")
     return 1
 

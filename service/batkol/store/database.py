@@ -109,6 +109,15 @@ def named(error: BaseException) -> str:
     return f"{type(cause).__name__} (SQLSTATE {code})" if code else type(cause).__name__
 
 
+def is_away(error: BaseException) -> bool:
+    """Whether a fault is that the database cannot be reached now: no answer, or one that says that it is not up."""
+    code = sqlstate(error)
+    if code:
+        return code.startswith(("08", "57P", "53300"))  # connection exceptions, going down or coming up, no place left
+    origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return isinstance(origin.__cause__ or origin, OSError)
+
+
 def backoff_s(attempt: int) -> float:
     """Return how long to wait before the next attempt: 0.1 s, twice as long each time, 10 s at most, with jitter."""
     return float(min(10.0, 0.1 * 2 ** min(attempt, 10)) * random.uniform(0.5, 1.0))  # noqa: S311  jitter

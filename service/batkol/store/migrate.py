@@ -42,16 +42,28 @@ def sql(revision: str = "head") -> str:
 
 
 async def upgrade(where: Address, revision: str = "head") -> str:
-    """Go up to a version; returns where the database is then. Does nothing where it is there.
+    """Go up to a version; returns where the database is then. Does nothing where it is there, or further than we know.
 
-    Raises what the database does; nothing has been changed then, and neither if it is cancelled.
+    In the second case a newer version has been there, and ours was brought back: what it made is left alone. Raises
+    what the database does; nothing has been changed then, and neither if it is cancelled.
     """
-    return await _moved(where, lambda config: command.upgrade(config, revision))
+
+    def move(connection: Connection, config: Config) -> None:
+        if knows(_current(connection)):
+            command.upgrade(config, revision)
+
+    return await _moved(where, move)
 
 
 async def downgrade(where: Address, revision: str) -> str:
     """Go down to a version, or to `base`, which has no tables: what was in them is gone."""
-    return await _moved(where, lambda config: command.downgrade(config, revision))
+    return await _moved(where, lambda _, config: command.downgrade(config, revision))
+
+
+def knows(revision: str | None) -> bool:
+    """Whether this version knows where a database is; one that it does not know is from a newer one."""
+    known = {each.revision for each in ScriptDirectory.from_config(_config()).walk_revisions()}
+    return revision is None or revision in known
 
 
 async def current(where: Address) -> str | None:
@@ -68,7 +80,7 @@ def _current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection, opts={"version_table": VERSIONS}).get_current_revision()
 
 
-async def _moved(where: Address, move: Callable[[Config], None]) -> str:
+async def _moved(where: Address, move: Callable[[Connection, Config], None]) -> str:
     engine = patient_engine(where)
 
     def carry_out(connection: Connection) -> str:
@@ -76,7 +88,7 @@ async def _moved(where: Address, move: Callable[[Config], None]) -> str:
         connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_S}s'"))
         config = _config()
         config.attributes["connection"] = connection
-        move(config)
+        move(connection, config)
         return _current(connection) or "base"
 
     try:

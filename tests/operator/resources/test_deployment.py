@@ -88,7 +88,7 @@ def test_the_tables_are_made_before_the_pod_takes_calls() -> None:
     spec = pod(database=KEEPING)["spec"]
     (first,), (media,) = spec["initContainers"], spec["containers"]
 
-    assert (first["name"], first["args"]) == ("migrate", ["migrate"])
+    assert (first["name"], first["args"]) == ("migrate", ["migrate", "--if-reachable"])
     assert first["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]
     for same in ("image", "imagePullPolicy", "env", "resources", "securityContext"):
         assert first[same] == media[same]

@@ -10,9 +10,10 @@ from batkol.store.commands import carry_out_erasure, carry_out_migration
 from support.postgres import Server, database, free_port, sql
 
 
-async def migration(url: str, *, down: str = "", check: bool = False) -> tuple[int, str]:
+async def migration(url: str, *, down: str = "", check: bool = False, may_be_away: bool = False) -> tuple[int, str]:
     said: list[str] = []
-    return await carry_out_migration(url, down=down, check=check, say=said.append), "\n".join(said)
+    code = await carry_out_migration(url, down=down, check=check, may_be_away=may_be_away, say=said.append)
+    return code, "\n".join(said)
 
 
 async def erasure(url: str) -> tuple[int, str]:
@@ -67,6 +68,29 @@ async def test_a_database_that_is_away_is_an_error_without_its_password(command:
 
     assert "ConnectionRefusedError" in str(raised.value)
     assert "s3cr3t" not in str(raised.value)
+
+
+async def test_a_database_that_may_be_away_is_left_and_one_that_refuses_is_not(server: Server) -> None:
+    code, said = await migration(f"postgresql://batkol:s3cr3t@127.0.0.1:{free_port()}/calls", may_be_away=True)
+    assert (code, "cannot be reached (ConnectionRefusedError); its tables are left" in said) == (0, True)
+    assert "s3cr3t" not in said
+
+    nowhere = server.named("there_is_no_such_database")
+    with pytest.raises(ConfigurationError, match="cannot be migrated"):
+        await migration(nowhere.dsn, may_be_away=True)
+
+
+async def test_tables_of_a_newer_version_are_left_as_they_are(server: Server) -> None:
+    """The image was taken back; the tables were not."""
+    async with database(server) as where:
+        await sql(where, f"UPDATE {migrate.VERSIONS} SET version_num = '9999'")
+        code, said = await migration(where.dsn)
+        assert (code, f"is at 9999, which is newer than {migrate.head()}" in said) == (0, True)
+        code, said = await migration(where.dsn, check=True)
+        assert (code, "which a newer version made" in said, "run `batkol" in said) == (1, True, False)
+        with pytest.raises(ConfigurationError, match="cannot be migrated, and is as it was: Can't locate revision"):
+            await migration(where.dsn, down="base")
+        assert await migrate.current(where) == "9999"
 
 
 async def test_from_the_shell(server: Server) -> None:
