@@ -100,7 +100,8 @@ class Export(StreamingResponse):
 
     async def _write(self, send: Send) -> None:
         async with chunks(self._engine, self._statement) as read:
-            first = await anext(read, [])  # and no tuple: CPython 3.11 takes one for the arguments of StopIteration
+            none: list[RowMapping] = []  # and no tuple: CPython 3.11 takes one for the arguments of StopIteration
+            first = await anext(read, none)
             self._begun = True
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             await _give(send, self._head + self._encode(first))

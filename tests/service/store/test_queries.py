@@ -25,8 +25,10 @@ UTTERANCES = int(os.environ.get("BATKOL_UTTERANCES", "200000"))
 EACH = 10
 CALLS = UTTERANCES // EACH
 LIMIT = 51
-MIDDLE = Place(datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=7 * CALLS // 2), sid(CALLS // 2))
-MIDDLE_LEAD = replace(MIDDLE, key=CALLS // 2)
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+MIDDLE = Place(BEGAN + timedelta(seconds=7 * CALLS // 2), sid(CALLS // 2))
+LEADS = min(CALLS, 30_000)  # that many numbers call, in turn
+MIDDLE_LEAD = Place(BEGAN + timedelta(seconds=7 * (CALLS - LEADS // 2)), LEADS // 2)
 AGENT, NUMBER, OURS = "agent-7", "+972500000007", "+97230000007"
 DAY = Calls(since=MIDDLE.at, before=MIDDLE.at + timedelta(days=1))
 
@@ -66,7 +68,7 @@ def _looked_at(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 async def plans(on: asyncpg.Connection, statement: Any, *, run: bool) -> Iterable[list[dict[str, Any]]]:
     """The nodes of its plan, with the values of its parameters and without them."""
-    compiled = statement.compile(dialect=dialect())
+    compiled = statement.compile(dialect=dialect())  # type: ignore[no-untyped-call]
     values = [compiled.params[name] for name in compiled.positiontup or ()]
     given = ", ".join("'" + str(value).replace("'", "''") + "'" for value in values)
     found = []
@@ -86,9 +88,12 @@ def indexes(nodes: list[dict[str, Any]]) -> set[str]:
 
 
 def scanned(nodes: list[dict[str, Any]]) -> float:
-    """Rows that were looked at in tables."""
-    scans = [node for node in nodes if "Scan" in node["Node Type"] and "Actual Rows" in node]
-    return sum(node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) for node in scans)
+    """Rows that were looked at in tables; what is combined of two indexes before is no row yet."""
+    scans = [node for node in nodes if "Relation Name" in node and node["Node Type"] != "ModifyTable"]
+    found: float = sum(
+        node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) for node in scans
+    )
+    return found
 
 
 @pytest.mark.timeout(600)

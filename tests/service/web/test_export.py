@@ -94,7 +94,7 @@ async def test_nothing_to_export_is_a_header_or_nothing(kept: Kept) -> None:
 async def test_many_rows_come_in_chunks_and_none_twice_while_others_are_written(where: Address, kept: Kept) -> None:
     await fill(where, 1000, 3)
     async with past(kept) as house, house.http.stream("GET", "/v1/history/utterances.jsonl") as answer:
-        seen = []
+        seen: list[tuple[str, int]] = []
         async for line in answer.aiter_lines():
             if not seen:
                 kept.say(whole(5_000_000))
@@ -178,6 +178,11 @@ async def test_a_database_that_goes_in_the_middle_cuts_the_answer_short_for_all_
 
 @given(st.text())
 @example("=1+1")
+@example("-1")
+@example("@x")
+@example("\t=1")
+@example("\r=1")
+@example("\n=1")
 @example("+972541234567")
 @example("+٣")
 @example("+1\n")

@@ -46,7 +46,7 @@ async def test_a_service_that_keeps_nothing_says_so() -> None:
 
 
 async def test_calls_are_listed_the_newest_first_and_filtered(kept: Kept) -> None:
-    other = {"agent": "sales", "caller": "+972500000007"}
+    other: Any = {"agent": "sales", "caller": "+972500000007"}
     kept.say([*whole(0), *whole(1, slow=1500.0), *whole(2, mode="single"), *whole(3, **other), *whole(4, slow=999.0)])
     await kept.written()
 
@@ -72,6 +72,15 @@ async def test_calls_are_listed_the_newest_first_and_filtered(kept: Kept) -> Non
         assert await listed(from_=at(1), to=at(3)) == [2, 1], "from is in it, to is not"
         unescaped = await house.http.get(f"/v1/history/calls?number={CALLER}")  # a plus means a space there
         assert len(unescaped.json()["calls"]) == 4
+
+
+async def test_a_call_from_a_number_to_itself_is_listed_once(kept: Kept) -> None:
+    kept.say([*whole(0, caller=CALLED), *whole(1)])
+    await kept.written()
+    async with past(kept) as house:
+        found = await house.pages("/v1/history/calls", "calls", number=CALLED, limit=1)
+
+    assert [call["call_sid"] for call in found] == [sid(1), sid(0)]
 
 
 async def test_one_call_is_shown_with_what_was_said_stream_after_stream(kept: Kept) -> None:

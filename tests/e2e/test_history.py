@@ -1,0 +1,54 @@
+"""A call, from the first word to what the API says of it when it is over."""
+
+from pathlib import Path
+
+import httpx
+
+from batkol.simulators.caller import Caller
+from batkol.simulators.voice import script
+from batkol.store import migrate
+from support.postgres import running_server
+from support.stack import stack
+from support.waiting import eventually
+
+CALLER, CALLED = "+972541234567", "+97231234567"
+TOKEN = "a-made-up-token"
+SPEECH = script([["שלום", "תודה", "בבקשה"]], tail_ms=1000)
+
+
+async def test_a_call_is_in_the_history_and_its_caller_among_the_leads(tmp_path: Path) -> None:
+    (tmp_path / "memory").mkdir()
+    with running_server() as server:
+        await migrate.upgrade(server.address)
+        async with stack(
+            tmp_path / "live",
+            store="postgres",
+            database_url=server.url,
+            journal_dir=tmp_path / "journal",
+            journal_memory_dir=tmp_path / "memory",
+            api_token=TOKEN,
+        ) as up:
+
+            async def talk(caller: Caller) -> None:
+                await caller.say(SPEECH.mulaw)
+                await up.heard.has_finals(caller.plan.call_sid, 1)
+
+            report = await up.call(script=talk, caller=CALLER, called=CALLED)
+            headers = {"Authorization": f"Bearer {TOKEN}"}
+            async with httpx.AsyncClient(base_url=up.internal, headers=headers, verify=False) as http:
+
+                async def ended() -> bool:
+                    calls = (await http.get("/v1/history/calls", params={"number": CALLER})).json()["calls"]
+                    return bool(calls) and calls[0]["ended_at"] is not None
+
+                await eventually(ended)
+                call = (await http.get(f"/v1/history/calls/{report.call_sid}")).json()
+                (lead,) = (await http.get("/v1/leads")).json()["leads"]
+                exported = (await http.get("/v1/history/utterances.csv")).text
+                del http.headers["Authorization"]
+                assert (await http.get("/v1/leads")).status_code == 401
+
+    said = [utterance["text"] for utterance in call["utterances"]]
+    assert said == [final.text for final in up.heard.finals(report.call_sid)]
+    assert (lead["caller_number"], lead["last_call_sid"], lead["calls"]) == (CALLER, report.call_sid, 1)
+    assert said[0] in exported
