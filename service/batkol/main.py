@@ -74,12 +74,12 @@ async def _serve(settings: Settings) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, told.set)  # a second one changes nothing: the drain goes on
     async with running(settings) as service:
-        _spare_the_collector()
+        spare_the_collector()
         await told.wait()
         await service.leave()
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """What is there at start stays: looking through it again and again for garbage is time taken from the calls."""
     gc.collect()
     gc.freeze()
