@@ -14,8 +14,18 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## one Hebrew call, everything embedded (ARGS=--stay keeps it up, ARGS=--traces draws its traces)
 	$(BIN)/batkol demo $(ARGS)
 
-test: $(STAMP)  ## every test
-	$(BIN)/pytest --numprocesses 4 --dist worksteal $(ARGS)
+# What loads the machine by itself goes first: calls in real time beside it would be starved.
+LADEN := tests/operator tests/helm tests/service/store tests/e2e/test_history.py \
+	$(wildcard tests/service/web/test_history*.py tests/service/web/test_export.py)
+PYTEST := $(BIN)/pytest --numprocesses 4 --dist worksteal
+
+test: $(STAMP)  ## every test (ARGS="-k word" for some)
+ifeq ($(ARGS),)
+	$(PYTEST) $(LADEN)
+	$(PYTEST) tests $(LADEN:%=--ignore=%)
+else
+	$(PYTEST) $(ARGS)
+endif
 
 tools:  ## build the real tools of `make e2e` into .tools/bin, with Go (TOOLS="helm kubectl" for some)
 	tools/build $(TOOLS)

@@ -22,6 +22,7 @@ class Case:
     kind: str
     calls: int
     command: tuple[str, ...]
+    stores: bool = False  # in Postgres, and 500 finals a second more than its calls say
     traced: bool = False  # spans and metrics go to a collector, all of them
 
     @property
@@ -41,6 +42,8 @@ def cases(calls: list[int]) -> list[Case]:
     serve = (python, "-m", "batkol", "serve")
     found += [Case("batkol", "batkol", count, serve, traced=True) for count in calls]
     found.append(Case("batkol untraced", "batkol", middle, serve))
+    storing = (python, str(servers / "storing.py"))
+    found.append(Case("batkol storing", "batkol", middle, storing, traced=True, stores=True))
     found += [Case("naive", "naive", count, naive) for count in NAIVE_CALLS]
     if PEERS_PYTHON.exists():
         found += [Case("pipecat+silero", "pipecat", count, pipecat) for count in PIPECAT_CALLS]

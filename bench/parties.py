@@ -172,7 +172,7 @@ class Server(Party):
             "LIVE_SOURCE": f"file:{self._live}",
             "FLAGS_PROVIDER": "live",
             "VAD": "silero",
-            "STORE": "none",
+            "STORE": "postgres" if self._case.stores else "none",
             "LOG_FORMAT": "json",
             "LOG_TRANSCRIPTS": "false",
             "MAX_CALLS": "200",

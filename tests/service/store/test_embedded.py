@@ -69,11 +69,15 @@ async def test_a_folder_whose_name_is_too_long_for_a_socket_will_do(folder: Path
 
 
 async def test_a_server_of_its_own_goes_with_its_data() -> None:
-    before = set(Path(tempfile.gettempdir()).glob("batkol-pg-*"))
     async with passing() as server:
         assert await sql(server.address, "SHOW server_encoding") == [{"server_encoding": "UTF8"}]
+        (shown,) = await sql(server.address, "SHOW data_directory")
+        data, sockets = Path(shown["data_directory"]), server._sockets
+        assert data.exists()
+        assert sockets.exists()
 
-    assert set(Path(tempfile.gettempdir()).glob("batkol-pg-*")) <= before
+    assert not data.exists()
+    assert not sockets.exists()
 
 
 def test_it_ends_when_we_are_killed_and_its_data_can_be_taken_over_at_once(folder: Path) -> None:
