@@ -20,6 +20,7 @@ import uvloop
 from batkol.app import running
 from batkol.main import spare_the_collector
 from batkol.settings import read
+from batkol.store import migrate
 from batkol.store.embedded import passing
 from batkol.store.store import Store
 from batkol.telemetry.logs import Logs
@@ -51,6 +52,7 @@ async def serve() -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     async with passing() as postgres:
         os.environ["DATABASE_URL"] = postgres.url
+        await migrate.upgrade(postgres.address)
         async with running(read()) as service:
             if not isinstance(service.store, Store):
                 raise SystemExit("this server is to store what it hears; set STORE=postgres")
