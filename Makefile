@@ -17,14 +17,15 @@ demo: $(STAMP)  ## one Hebrew call, everything embedded (ARGS=--stay keeps it up
 # What loads the machine by itself goes first: calls in real time beside it would be starved.
 LADEN := tests/operator tests/helm tests/service/store tests/e2e/test_history.py \
 	$(wildcard tests/service/web/test_history*.py tests/service/web/test_export.py)
-PYTEST := $(BIN)/pytest --numprocesses 4 --dist worksteal
+WORKERS ?= 4
+PYTEST := $(BIN)/pytest --dist worksteal --numprocesses
 
 test: $(STAMP)  ## every test (ARGS="-k word" for some)
 ifeq ($(ARGS),)
-	$(PYTEST) $(LADEN)
-	$(PYTEST) tests $(LADEN:%=--ignore=%)
+	$(PYTEST) $(WORKERS) $(LADEN)
+	$(PYTEST) 3 tests $(LADEN:%=--ignore=%)
 else
-	$(PYTEST) $(ARGS)
+	$(PYTEST) $(WORKERS) $(ARGS)
 endif
 
 tools:  ## build the real tools of `make e2e` into .tools/bin, with Go (TOOLS="helm kubectl" for some)
