@@ -50,42 +50,14 @@ async def operate(settings: Settings, choices: Choices, stop: asyncio.Event | No
     """Run an operator until `stop`, or a signal where this is the main thread. Raises `OperatorError` if it cannot
     start.
     """
-    key, metrics = settings.key(), choices.metrics
-    provider = tracer_provider(settings.pod_name)
     async with AsyncExitStack() as stack:
-        stack.callback(provider.shutdown)
-        cluster = await stack.enter_async_context(
-            Cluster(
-                choices.access(),
-                choices.owned,
-                at_once=settings.api_concurrency,
-                count=lambda verb: metrics.requests.labels(verb).inc(),
-            )
-        )
-        kinds = OptionalKinds(cluster, OPTIONAL_KINDS)
-        watched = watched_kinds(choices.owned, UNREADABLE, await kinds.absent())
-        means = Means(
-            cluster=cluster,
-            seen=Seen([POD, *((version, kind) for version, kind, _ in watched)]),
-            questions=await stack.enter_async_context(PodQuestions(settings.pod_port)),
-            plan=choices.plan,
-            owned=choices.owned,
-            kinds=kinds,
-            metrics=metrics,
-            tracer=provider.get_tracer("batkol_operator"),
-            key=key,
-            image=settings.service_image,
-            operator_namespace=settings.pod_namespace,
-            reporter=settings.pod_name,
-            resync_s=settings.resync_s,
-            wall=lambda: datetime.now(UTC),
-        )
+        means, watched = await _means(settings, choices, stack)
         if settings.metrics_port:
-            metrics.serve(settings.metrics_port)
+            choices.metrics.serve(settings.metrics_port)
         tuned = kopf_settings(
             watched,
             peering=settings.peering,
-            mandatory=await _peering_stands(cluster, settings),
+            mandatory=await _peering_stands(means.cluster, settings),
             priority=time.time_ns() // 1000,  # the newest wins: a rollout hands over at once
         )
         tuned.scanning.disabled = bool(settings.watch_namespaces)
@@ -99,6 +71,39 @@ async def operate(settings: Settings, choices: Choices, stop: asyncio.Event | No
             stop_flag=stop,
             ready_flag=choices.ready,
         )
+
+
+async def _means(settings: Settings, choices: Choices, stack: AsyncExitStack) -> tuple[Means, OwnedKinds]:
+    """Make what every reconciler works with, and say which kinds of children there are to watch; `stack` ends it."""
+    key, metrics = settings.key(), choices.metrics
+    provider = tracer_provider(settings.pod_name)
+    stack.callback(provider.shutdown)
+    made = Cluster(
+        choices.access(),
+        choices.owned,
+        at_once=settings.api_concurrency,
+        count=lambda verb: metrics.requests.labels(verb).inc(),
+    )
+    cluster = await stack.enter_async_context(made)
+    kinds = OptionalKinds(cluster, OPTIONAL_KINDS)
+    watched = watched_kinds(choices.owned, UNREADABLE, await kinds.absent())
+    means = Means(
+        cluster=cluster,
+        seen=Seen([POD, *((version, kind) for version, kind, _ in watched)]),
+        questions=await stack.enter_async_context(PodQuestions(settings.pod_port)),
+        plan=choices.plan,
+        owned=choices.owned,
+        kinds=kinds,
+        metrics=metrics,
+        tracer=provider.get_tracer("batkol_operator"),
+        key=key,
+        image=settings.service_image,
+        operator_namespace=settings.pod_namespace,
+        reporter=settings.pod_name,
+        resync_s=settings.resync_s,
+        wall=lambda: datetime.now(UTC),
+    )
+    return means, watched
 
 
 async def _peering_stands(cluster: Cluster, settings: Settings) -> bool:

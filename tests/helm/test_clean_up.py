@@ -87,4 +87,4 @@ def test_an_agent_that_went_meanwhile_is_fine(api: KubeApi, tmp_path: Path) -> N
     keep(api, "a", "one", FINALIZER)
     api.fail("PATCH", "voiceagents", code=404, reason="NotFound")
 
-    clean_up(api, tmp_path)
+    assert clean_up(api, tmp_path) == "released 0 VoiceAgents\n"

@@ -44,7 +44,7 @@ def objects(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 @pytest.mark.parametrize("case", cases())
 def test_the_schema_takes_the_values(case: str) -> None:
     jsonschema.Draft7Validator.check_schema(schema())
-    jsonschema.validate(values(case), schema(), jsonschema.Draft7Validator)
+    assert list(jsonschema.Draft7Validator(schema()).iter_errors(values(case))) == []
 
 
 def test_the_schema_knows_exactly_the_default_values() -> None:

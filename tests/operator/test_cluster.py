@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -11,16 +11,10 @@ from batkol_operator.errors import RefusedError, UnreachableError
 from batkol_operator.names import FIELD_MANAGER, Manifest
 from batkol_operator.observed import owned_fields
 from batkol_operator.plan import OPTIONAL_KINDS, OWNED_KINDS
-from support.kube_api import KubeApi, running_kube_api
+from support.kube_api import KubeApi, writes
 from support.kube_store import Key, merge
 
 KEY = Key("", "configmaps", "voices", "live")
-
-
-@pytest.fixture
-def api() -> Iterator[KubeApi]:
-    with running_kube_api() as api:
-        yield api
 
 
 @pytest.fixture
@@ -87,8 +81,11 @@ async def test_deleting_what_is_gone_is_fine(api: KubeApi, cluster: Cluster) -> 
     assert KEY not in api.store.objects
 
 
-async def test_marking_a_pod_that_is_gone_is_fine(cluster: Cluster) -> None:
+async def test_marking_a_pod_that_is_gone_is_fine(api: KubeApi, cluster: Cluster) -> None:
     await cluster.annotate_pod("voices", "gone", {"a": "b"})
+
+    assert len(writes(api)) == 1, "it was tried, and not again"
+    assert not api.store.find("", "pods")
 
 
 @pytest.mark.parametrize(

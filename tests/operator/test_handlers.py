@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -20,19 +21,13 @@ import yaml  # type: ignore[import-untyped]  # has no types
 
 from batkol_operator.liveness import OVERDUE_S
 from batkol_operator.names import FINALIZER, PAUSED
-from support.kube_api import KubeApi, running_kube_api
+from support.kube_api import KubeApi
 from support.kube_store import Key, Manifest, merge
 from support.operators import running_operator
 from support.voice_agents import AGENT, DEPLOYMENT, LIVE, NAMESPACE, voice_agent
-from support.waiting import until
+from support.waiting import eventually, until
 
 PEERING = Key("kopf.dev", "clusterkopfpeerings", "", "batkol-operator")
-
-
-@pytest.fixture
-def api() -> Iterator[KubeApi]:
-    with running_kube_api() as api:
-        yield api
 
 
 @pytest.fixture
@@ -119,6 +114,7 @@ async def test_one_of_two_operators_works_and_the_other_takes_over(api: KubeApi,
 
             api.store.delete(DEPLOYMENT)
             await until(lambda: DEPLOYMENT in api.store.objects)
+            assert first.progress._loops == {}, "it was not the older one that made it"
         await until(lambda: "voices" in str(first.progress._loops))
         api.store.delete(DEPLOYMENT)
         await until(lambda: DEPLOYMENT in api.store.objects)
@@ -129,10 +125,8 @@ async def test_liveness_is_red_once_a_pass_does_not_come_back(api: KubeApi, key_
     with running_operator(api, key_file, peering_name="none", liveness_port=port) as operator:
         api.store.create(AGENT, voice_agent())
         await until(lambda: "status" in api.store.get(AGENT))
-        async with aiohttp.ClientSession() as session:
-            operator.progress.begins(("voices", "hangs"), time.monotonic() - OVERDUE_S - 1)
-            async with session.get(f"http://127.0.0.1:{port}/livez") as answer:
-                assert answer.status == 500
+        operator.progress.begins(("voices", "hangs"), time.monotonic() - OVERDUE_S - 1)
+        assert (await get(f"http://127.0.0.1:{port}/livez"))[0] == 500
 
 
 @pytest.fixture
@@ -159,9 +153,26 @@ def environment(api: KubeApi, key_file: Path, tmp_path: Path) -> dict[str, str]:
     return {**os.environ, **ours}
 
 
-def start(environment: dict[str, str]) -> subprocess.Popen[bytes]:
+@contextmanager
+def started(environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of the operator, that does not outlive a failed test."""
     command = [sys.executable, "-c", "from batkol_operator.main import app; app()", "run"]
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+async def get(url: str) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return answer.status, await answer.text()
+
+
+async def applied(metrics: str) -> bool:
+    """Whether a pass has ended well: the count is what it does last, after the status."""
+    _, said = await get(metrics)
+    return 'batkol_operator_reconciles_total{result="applied"}' in said
 
 
 async def test_killed_in_the_middle_and_replaced_it_finishes_and_leaves_at_a_signal(
@@ -174,19 +185,16 @@ async def test_killed_in_the_middle_and_replaced_it_finishes_and_leaves_at_a_sig
     api.store.create(
         AGENT, voice_agent(streaming={"mode": "Disabled", "callers": [{"number": "+972501234567", "mode": "Enabled"}]})
     )
-    with start(environment) as first:
+    with started(environment) as first:
         await until(lambda: LIVE in api.store.objects and "PATCH apps/deployments clinic" in api.seen)
         first.send_signal(signal.SIGKILL)
         first.communicate()
     fault.times = 0
-    with start(environment) as second:
+    with started(environment) as second:
         await until(lambda: "status" in api.store.get(AGENT))
         assert DEPLOYMENT in api.store.objects
-        async with aiohttp.ClientSession() as session:
-            async with session.get(f"http://127.0.0.1:{environment['METRICS_PORT']}/metrics") as answer:
-                assert 'batkol_operator_reconciles_total{result="applied"}' in await answer.text()
-            async with session.get(f"http://127.0.0.1:{environment['LIVENESS_PORT']}/livez") as answer:
-                assert answer.status == 200
+        await eventually(lambda: applied(f"http://127.0.0.1:{environment['METRICS_PORT']}/metrics"))
+        assert (await get(f"http://127.0.0.1:{environment['LIVENESS_PORT']}/livez"))[0] == 200
         second.send_signal(signal.SIGTERM)
         _, log = await asyncio.to_thread(second.communicate, timeout=30)
 

@@ -4,31 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterator
-
-import pytest
 
 from batkol_operator.names import AGENT as AGENT_LABEL
 from batkol_operator.names import MANAGED_BY
-from support.kube_api import KubeApi, running_kube_api
+from support.kube_api import KubeApi, writes
 from support.kube_store import Key
 from support.voice_agents import AGENT, DEPLOYMENT, LIVE, NAME, NAMESPACE, Desk, desk
-
-
-@pytest.fixture
-def api() -> Iterator[KubeApi]:
-    with running_kube_api() as api:
-        yield api
-
-
-@pytest.fixture
-async def at(api: KubeApi) -> AsyncIterator[Desk]:
-    async with desk(api) as made:
-        yield made
-
-
-def writes(api: KubeApi) -> list[str]:
-    return [line for line in api.seen if not line.startswith("GET")]
 
 
 def template_hash(api: KubeApi) -> str:

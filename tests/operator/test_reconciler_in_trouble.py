@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-
 import pytest
 
 from batkol_operator.errors import UnreachableError
 from batkol_operator.names import PAUSED
-from support.kube_api import KubeApi, running_kube_api
+from support.kube_api import writes
 from support.kube_store import Key
-from support.voice_agents import DEPLOYMENT, LIVE, NAME, NAMESPACE, Desk, desk
-
-
-@pytest.fixture
-def api() -> Iterator[KubeApi]:
-    with running_kube_api() as api:
-        yield api
-
-
-@pytest.fixture
-async def at(api: KubeApi) -> AsyncIterator[Desk]:
-    async with desk(api) as made:
-        yield made
-
-
-def writes(api: KubeApi) -> list[str]:
-    return [line for line in api.seen if not line.startswith("GET")]
+from support.voice_agents import DEPLOYMENT, LIVE, NAME, NAMESPACE, Desk
 
 
 async def test_errors_of_the_server_are_for_backing_off_and_then_it_converges(at: Desk) -> None:

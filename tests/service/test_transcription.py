@@ -680,6 +680,7 @@ async def test_the_call_that_ends_with_an_answer_on_the_way_waits_for_it() -> No
         await talk.transcription.finish()
 
         talk.right(0)
+        assert talk.unary == 1
 
 
 async def test_two_calls_at_once_never_hear_each_other() -> None:
@@ -691,6 +692,7 @@ async def test_two_calls_at_once_never_hear_each_other() -> None:
 
         one.right(0, 1)
         two.right(0, 1)
+        assert [len(talk.told.texts) for talk in (one, two)] == [2, 2]
 
 
 async def test_a_post_process_that_raises_costs_its_punctuation_only() -> None:

@@ -229,3 +229,8 @@ def running_kube_api() -> Iterator[KubeApi]:
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(20)
+
+
+def writes(api: KubeApi) -> list[str]:
+    """What was asked of it that was no reading."""
+    return [line for line in api.seen if not line.startswith("GET")]

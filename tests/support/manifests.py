@@ -43,9 +43,13 @@ def variables(plan: Plan) -> dict[str, Any]:
     return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in container(plan)["env"]}
 
 
-def check_schema(manifest: Mapping[str, Any], version: str) -> None:
-    """Raise if a version of Kubernetes would not take the object, an unknown field included."""
-    kubernetes_validate.validate(dict(manifest), version, strict=True)
+def refusal(manifest: Mapping[str, Any], version: str) -> str:
+    """Why a version of Kubernetes would not take the object, an unknown field included; empty if it would."""
+    try:
+        kubernetes_validate.validate(dict(manifest), version, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        return str(error)
+    return ""
 
 
 def not_restricted(pod: Mapping[str, Any]) -> Iterator[str]:

@@ -37,10 +37,9 @@ def began(of: Who | None = None, *, mode: str = "streaming") -> CallBegan:
     return CallBegan(who=of, seq=1, at=of.started_at, mode=mode)
 
 
-def heard(index: int = 0, of: Who | None = None, **fields: Any) -> Heard:
-    of = of or who()
-    given: dict[str, Any] = {
-        "who": of,
+def _what(index: int, of: Who) -> dict[str, Any]:
+    """What a final is, whoever is told of it."""
+    return {
         "seq": 10 * index + 5,
         "at": of.started_at + 2.0 * (index + 1),
         "utterance_id": f"{of.call_sid}-{index}",
@@ -53,10 +52,12 @@ def heard(index: int = 0, of: Who | None = None, **fields: Any) -> Heard:
         "words": 2,
         "partials": 3,
         "first_partial_ms": 310.5,
-        "final_ms": 420.25,
-        "trace_id": "ab" * 16,
     }
-    return Heard(**{**given, **fields})
+
+
+def heard(index: int = 0, of: Who | None = None, **fields: Any) -> Heard:
+    of = of or who()
+    return Heard(**{**_what(index, of), "who": of, "final_ms": 420.25, "trace_id": "ab" * 16, **fields})
 
 
 def revised(index: int = 0, of: Who | None = None, **fields: Any) -> Revised:
@@ -103,23 +104,7 @@ def started_event(call: int = 0) -> CallStarted:
 
 def final_event(index: int = 0, call: int = 0, **fields: Any) -> FinalText:
     of = who(call)
-    given: dict[str, Any] = {
-        "call_sid": of.call_sid,
-        "seq": 10 * index + 5,
-        "at": of.started_at + 2.0 * (index + 1),
-        "utterance_id": f"{of.call_sid}-{index}",
-        "index": index,
-        "text": f"משפט {index}",
-        "source": "final",
-        "mode": "streaming",
-        "begin_ms": 2000 * index,
-        "end_ms": 2000 * index + 1200,
-        "words": 2,
-        "partials": 3,
-        "first_partial_ms": 310.5,
-        "latency_ms": 420.25,
-    }
-    return FinalText(**{**given, **fields})
+    return FinalText(**{**_what(index, of), "call_sid": of.call_sid, "latency_ms": 420.25, **fields})
 
 
 def revised_event(index: int = 0, call: int = 0) -> RevisedText:

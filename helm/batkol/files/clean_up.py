@@ -43,5 +43,6 @@ for namespace in sys.argv[1:] or ["*"]:
         except httpx2.HTTPStatusError as error:
             if error.response.status_code not in GONE:
                 raise
-        released += 1
+        else:
+            released += 1
 sys.stdout.write(f"released {released} VoiceAgents\n")

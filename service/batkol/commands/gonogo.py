@@ -11,23 +11,28 @@ import typer
 
 from batkol.commands.shared import ApiToken, AuthToken, From, NoColor, PublicUrl, To, Url, console, exit_with, newest
 
+LiveDir = Annotated[
+    Path | None, typer.Option(help="The directory with its flags.json; by default the one it says it watches.")
+]
+ConfigMap = Annotated[
+    str, typer.Option(metavar="NAMESPACE/NAME", help="The ConfigMap with its flags.json; of KUBECONFIG's cluster.")
+]
+VoiceAgent = Annotated[
+    str, typer.Option(metavar="NAMESPACE/NAME", help="The VoiceAgent that an operator makes its flags of.")
+]
+AllCalls = Annotated[
+    bool, typer.Option("--all-calls", help="Flip the flag for every call, not for the rehearsal's own alone.")
+]
+
 
 def gonogo(
     url: Url,
     *,
     internal: Annotated[str, typer.Option(help="Its internal API; by default port 8081 of the same host.")] = "",
-    live_dir: Annotated[
-        Path | None, typer.Option(help="The directory with its flags.json; by default the one it says it watches.")
-    ] = None,
-    config_map: Annotated[
-        str, typer.Option(metavar="NAMESPACE/NAME", help="The ConfigMap with its flags.json; of KUBECONFIG's cluster.")
-    ] = "",
-    voice_agent: Annotated[
-        str, typer.Option(metavar="NAMESPACE/NAME", help="The VoiceAgent that an operator makes its flags of.")
-    ] = "",
-    all_calls: Annotated[
-        bool, typer.Option("--all-calls", help="Flip the flag for every call, not for the rehearsal's own alone.")
-    ] = False,
+    live_dir: LiveDir = None,
+    config_map: ConfigMap = "",
+    voice_agent: VoiceAgent = "",
+    all_calls: AllCalls = False,
     log_file: Annotated[Path | None, typer.Option(help="Its log, to count the lines of the session in.")] = None,
     deadline: Annotated[float, typer.Option(min=1, help="Seconds to wait for any one thing.")] = 15,
     cadence_ms: Annotated[str, typer.Option(help="Least and most median time between partials.")] = "150,400",

@@ -212,6 +212,7 @@ async def test_a_restarted_api_server_knows_what_it_knew(
 
         await admin.patch(Deployment, "media", {"spec": {"replicas": 2}}, namespace=namespace)
         await eventually(lambda: _available(admin, namespace, 2))
+        assert len([pod async for pod in admin.list(Pod, namespace=namespace)]) == 2
 
 
 async def test_kubectl_speaks_to_it_and_both_know_their_release(control_plane: ControlPlane) -> None:

@@ -129,6 +129,8 @@ async def test_what_somebody_changes_or_deletes_by_hand_is_put_right(operated: I
         await eventually(partial(_made_anew, operated, kind, "clinic", old))
     await operated.kubectl("patch", "cm", "clinic-live", "--type=merge", '--patch={"data":{"tuning.json":"{}"}}')
     await eventually(lambda: _batch(operated, "clinic", 150))
+    assert await _grace(operated, "clinic", wanted)
+    assert await operated.has_children("clinic")
 
 
 async def test_another_manager_loses_the_fields_that_are_ours_and_keeps_its_own(operated: Installation) -> None:
@@ -158,6 +160,7 @@ async def test_kubectl_scale_scales(operated: Installation) -> None:
     await children_of(operated, "clinic")
     await operated.kubectl("scale", "vagent/clinic", "--replicas=3")
     await eventually(lambda: _replicas(operated, "clinic", 3))
+    assert (await operated.get("vagent", "clinic"))["spec"]["scaling"]["replicas"] == 3
 
 
 async def test_the_pods_stay_as_many_as_they_are_when_an_autoscaler_takes_over(operated: Installation) -> None:
@@ -247,12 +250,15 @@ async def test_of_two_operators_one_works_and_the_other_takes_over(installation:
     await installation.operate("operator-1", peering="batkol-operator")
     await installation.create("clinic")
     await children_of(installation, "clinic")
+    first = installation.operators[0]
     second = await installation.operate("operator-2", peering="batkol-operator")
     await installation.kubectl.patch("clinic", recognition={"batchMilliseconds": 210})
     await eventually(lambda: _batch(installation, "clinic", 210))
     await second.stop(signal.SIGKILL)
     await installation.kubectl.patch("clinic", recognition={"batchMilliseconds": 220})
     await eventually(lambda: _batch(installation, "clinic", 220), seconds=90)
+    assert first.process is not None
+    assert first.process.returncode is None, "it waited all the time"
 
 
 async def test_an_api_server_that_comes_back_finds_the_operator_at_work(

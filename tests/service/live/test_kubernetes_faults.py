@@ -85,6 +85,7 @@ async def test_what_is_no_api_server_is_called_so(tmp_path: Path) -> None:
         await until(lambda: here.source.status().reconnects)
         api.put(ONE)
         await here.shows(ONE)
+        assert here.source.status().reconnects == 1
 
 
 async def test_a_token_that_was_replaced_is_read_again(tmp_path: Path) -> None:
@@ -135,6 +136,7 @@ async def test_what_is_asked_less_and_less_often_is_not_asked_in_a_rush(tmp_path
         assert len(api.requests) < 20
 
 
+LAST = {"flags.json": "the last"}
 STEPS = st.lists(
     st.sampled_from(["put", "put", "delete", "cut", "compact", "end", "refuse", "forget", "garbage", "away", "pause"]),
     max_size=10,
@@ -144,10 +146,11 @@ STEPS = st.lists(
 @settings(max_examples=25)
 @given(STEPS)
 def test_whatever_happens_the_last_contents_win(steps: list[str]) -> None:
-    asyncio.run(_play(steps))
+    assert asyncio.run(_play(steps)) == raw(LAST)
 
 
-async def _play(steps: list[str]) -> None:
+async def _play(steps: list[str]) -> object:
+    """Let it all happen, then say the last word; returns what stands in force."""
     contents: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)
@@ -156,9 +159,9 @@ async def _play(steps: list[str]) -> None:
                 contents = await _step(api, step, number, contents)
             await here.shows(contents)
             await until(lambda: api.watchers == 1)
-            last = {"flags.json": "the last"}
-            api.put(last)
-            await here.shows(last)
+            api.put(LAST)
+            await here.shows(LAST)
+            return here.last
 
 
 async def _step(api: ConfigMapApi, step: str, number: int, contents: dict[str, str]) -> dict[str, str]:

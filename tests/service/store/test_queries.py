@@ -102,6 +102,7 @@ async def test_every_query_takes_its_index(server: Server) -> None:
     async with database(server) as large:
         await fill(large, CALLS, EACH)
         async with connection(large) as on, on.transaction():
+            assert await on.fetchval("SELECT count(*) FROM utterances") == CALLS * EACH
             await _every_page_costs_what_it_shows(on)
             await _so_do_one_call_its_utterances_and_the_leads(on)
             await _an_export_takes_rows_as_its_index_has_them_and_sorts_no_table(on)

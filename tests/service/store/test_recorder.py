@@ -92,4 +92,7 @@ async def test_when_a_subscriber_hears_a_final_it_is_already_safe(tmp_path: Path
 
 
 async def test_nobody_keeps_nothing() -> None:
-    NoRecorder().keep(identity(), started_event())
+    nobody = NoRecorder()
+    nobody.keep(identity(), started_event())
+
+    assert vars(nobody) == {}

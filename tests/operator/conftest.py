@@ -1,0 +1,22 @@
+"""A quick API server, and an agent in it that one reconciler looks after."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from support.kube_api import KubeApi, running_kube_api
+from support.voice_agents import Desk, desk
+
+
+@pytest.fixture
+def api() -> Iterator[KubeApi]:
+    with running_kube_api() as api:
+        yield api
+
+
+@pytest.fixture
+async def at(api: KubeApi) -> AsyncIterator[Desk]:
+    async with desk(api) as made:
+        yield made
