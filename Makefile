@@ -17,13 +17,16 @@ demo: $(STAMP)  ## one Hebrew call, everything embedded (ARGS=--stay keeps it up
 # What loads the machine by itself goes first: calls in real time beside it would be starved.
 LADEN := tests/operator tests/helm tests/service/store tests/e2e/test_history.py \
 	$(wildcard tests/service/web/test_history*.py tests/service/web/test_export.py)
+# What is timed while it fills the machine, or to the second, has it to itself at the end.
+ALONE := tests/e2e/test_many_calls.py tests/reliability/test_soak.py
 WORKERS ?= 4
 PYTEST := $(BIN)/pytest --dist worksteal --numprocesses
 
 test: $(STAMP)  ## every test (ARGS="-k word" for some)
 ifeq ($(ARGS),)
 	$(PYTEST) $(WORKERS) $(LADEN)
-	$(PYTEST) 3 tests $(LADEN:%=--ignore=%)
+	$(PYTEST) 3 tests $(LADEN:%=--ignore=%) $(ALONE:%=--ignore=%)
+	$(BIN)/pytest $(ALONE)
 else
 	$(PYTEST) $(WORKERS) $(ARGS)
 endif

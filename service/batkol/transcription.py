@@ -75,7 +75,7 @@ class Transcription:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
-        self._tasks: asyncio.TaskGroup | None = None
+        self._tasks: asyncio.TaskGroup
         self._pending: set[asyncio.Task[None]] = set()
 
     @property
@@ -222,13 +222,13 @@ class Transcription:
         self._log_of(utterance).error("[STT] nobody could be reached to hear an utterance; its words are lost")
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        if self._tasks is None:
-            raise AssertionError("a transcription begins before it hears")
-        task = self._tasks.create_task(work, name=name)
+        try:
+            task = self._tasks.create_task(work, name=name)
+        except RuntimeError:  # the group is being cut off: `abandon` settles what this would have answered
+            work.close()
+            return
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)
-
-    # -- what comes out ----------------------------------------------------------------------------------------
 
     def _act(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:

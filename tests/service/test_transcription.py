@@ -652,6 +652,18 @@ async def test_a_call_that_has_no_time_to_finish_keeps_what_was_made_out() -> No
         assert talk.told.sources == {0: Source.INTERIM}
 
 
+async def test_what_comes_while_a_call_is_cut_off_starts_nothing() -> None:
+    """Media and timers go on until `abandon`, but the call's tasks take no more."""
+    async with talking(on=False) as talk:
+        await talk.begin(0)
+        async with asyncio.TaskGroup() as cut_off:
+            talk.transcription.begin(cut_off)
+        await talk.end(0)
+        talk.transcription.abandon()
+
+        assert (talk.told.sources, talk.unary) == ({0: Source.NONE}, 0)
+
+
 async def test_a_promoted_interim_that_no_final_confirms_is_checked_by_a_single_request() -> None:
     """The stream stalled just when the caller ended: the promoted text may lack the end of the last word."""
     async with talking() as talk:
