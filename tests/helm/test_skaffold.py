@@ -1,40 +1,15 @@
-"""skaffold.yaml names what is there.
-
-SKAFFOLD_SCHEMA=FILE (skaffold's v4beta13.json) checks it by its published schema, and what each profile makes of it.
-"""
+"""skaffold.yaml names what is there. Whether it is one by its published schema, `make e2e` says."""
 
 from __future__ import annotations
 
-import copy
 import json
-import os
 import re
-from pathlib import Path
 from typing import Any
 
-import jsonpatch
-import jsonschema  # type: ignore[import-untyped]  # has no types
 import pytest
-import yaml  # type: ignore[import-untyped]  # has no types
 
 from support.chart import CHART, ROOT, load, schema
-
-CONFIG = yaml.safe_load((ROOT / "skaffold.yaml").read_text())
-PROFILES = {profile["name"]: profile for profile in CONFIG["profiles"]}
-EVERY = ["", *PROFILES]
-
-
-def active(name: str) -> Any:
-    """Return the configuration as skaffold sees it with a profile: its sections over ours, then its patches."""
-    config = copy.deepcopy({key: value for key, value in CONFIG.items() if key != "profiles"})
-    if not name:
-        return config
-    profile = PROFILES[name]
-    for section in ("build", "deploy", "portForward"):
-        if section in profile:
-            ours, theirs = config.get(section), profile[section]
-            config[section] = {**ours, **theirs} if isinstance(ours, dict) else theirs
-    return jsonpatch.apply_patch(config, profile.get("patches", []))
+from support.skaffold import EVERY, PROFILES, active
 
 
 def release(name: str) -> Any:
@@ -90,12 +65,3 @@ def test_what_is_forwarded_is_the_agent_of_the_values() -> None:
     names = {each["resourceName"] for each in active("dev")["portForward"]}
 
     assert names == {load("ci/dev-values.yaml")["sample"]["name"]}
-
-
-@pytest.mark.skipif("SKAFFOLD_SCHEMA" not in os.environ, reason="SKAFFOLD_SCHEMA names no copy of the schema")
-@pytest.mark.parametrize("name", EVERY)
-def test_it_is_valid_by_the_published_schema(name: str) -> None:
-    published = json.loads(Path(os.environ["SKAFFOLD_SCHEMA"]).read_text())
-    for document in (CONFIG, active(name)):
-        kind = jsonschema.validators.validator_for(published)
-        assert list(kind(published).iter_errors(document)) == []

@@ -1,6 +1,4 @@
-"""A real flagd on loopback with one file as its source: started, killed, started again on the same ports.
-
-`tools/build` does not build it (tools/README.md says why); whoever has one puts it into .tools/bin or on the PATH."""
+"""A real flagd on loopback with one file as its source: started, killed, started again on the same ports."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ class Flagd:
         """Raises `FileNotFoundError` where there is no flagd. `folder` holds `flags.json` and the log."""
         self.source = folder / "flags.json"
         self.write(definitions)
-        self.sync_port, evaluation, self._management, ofrep = free_ports(4)
+        self.sync_port, evaluation, self._management, self._ofrep = free_ports(4)
         self._program = Program(
             [
                 tool("flagd"),
@@ -30,7 +28,7 @@ class Flagd:
                 f"--sync-port={self.sync_port}",
                 f"--port={evaluation}",
                 f"--management-port={self._management}",
-                f"--ofrep-port={ofrep}",
+                f"--ofrep-port={self._ofrep}",
             ],
             folder / "flagd.log",
         )
@@ -43,6 +41,11 @@ class Flagd:
     def write(self, definitions: str) -> None:
         """Write in place: flagd loses sight of a file that is removed and put back (open-feature/flagd#1876)."""
         self.source.write_text(definitions)
+
+    @property
+    def evaluations(self) -> str:
+        """Where it evaluates flags itself, over HTTP (https://openfeature.dev/docs/reference/other-technologies/ofrep)."""
+        return f"http://127.0.0.1:{self._ofrep}/ofrep/v1/evaluate/flags"
 
     def said(self) -> str:
         return self._program.said()

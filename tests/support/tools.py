@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -23,11 +22,15 @@ def tool(name: str) -> Path:
 
 
 def installed(name: str) -> Path | None:
-    """Our own build; or, of what `tools/build` does not build, the one on the PATH."""
-    if (BIN / name).exists():
-        return BIN / name
-    on_path = shutil.which(name) if name == "flagd" else None
-    return Path(on_path) if on_path else None
+    """Our own build, if there is one."""
+    return BIN / name if (BIN / name).exists() else None
+
+
+def schema(name: str) -> Path:
+    """A published schema; raises `FileNotFoundError` with the command that fetches it."""
+    if not (found := BIN.parent / "schemas" / f"{name}.json").exists():
+        raise FileNotFoundError(f"{found.name} is not here. Run `make tools TOOLS={name}-schema`.")
+    return found
 
 
 def free_ports(count: int) -> list[int]:

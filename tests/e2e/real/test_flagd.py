@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import httpx
 import pytest
 
 from batkol.flags.context import CallContext
 from batkol.flags.flags import Decision, DecisionSource, Flags
 from support.flagd import Flagd
 from support.live_directory import streaming
-from support.tools import installed
 from support.waiting import until
 
-pytestmark = pytest.mark.skipif(
-    installed("flagd") is None, reason="there is no flagd in .tools/bin and none on the PATH; tools/build has none"
-)
+LIVE = Path(__file__).parents[3] / "config" / "live"
+FIVE_PERCENT = LIVE / "examples" / "five-percent.json"
+SHIPPED = [*sorted({*(LIVE / "examples").glob("*.json")} - {FIVE_PERCENT}), LIVE / "flags.json"]
+Said = tuple[bool, str, str]
+"""Value, variant, reason."""
 
 CALL = CallContext(call_sid="CA1", from_="+972541234567")
+MANY = [
+    CallContext(call_sid=f"CA{number:032x}", from_=f"+97254{number:07d}", agent="support") for number in range(1000)
+]
+CALLS = [
+    *MANY[:100],
+    CallContext(call_sid="CA1", from_="+972500000001"),
+    CallContext(call_sid="CA2", agent="reception"),
+]
 ON, OFF = (
     Decision(True, "on", "STATIC", DecisionSource.FLAG),
     Decision(False, "off", "STATIC", DecisionSource.FLAG),
@@ -112,5 +122,41 @@ async def test_absent_at_the_start_it_is_taken_up_when_it_comes(flagd: Flagd) ->
         await flagd.start()
         await decides(flags, ON)
         await until(lambda: flags.status().state == "READY", 60)
+    finally:
+        await flags.close()
+
+
+@pytest.mark.parametrize("shipped", SHIPPED, ids=lambda path: path.stem)
+async def test_it_decides_for_each_call_as_we_do(flagd: Flagd, shipped: Path) -> None:
+    """Of every file that ships: flagd's own evaluation, asked over HTTP, beside ours of what it sent."""
+    async for theirs, ours in decisions(flagd, shipped, CALLS):
+        assert ours == theirs
+
+
+async def test_a_percentage_is_as_many_calls_but_not_the_same_ones(flagd: Flagd) -> None:
+    """This release buckets by another hash than the core that evaluates in process (docs/flags.md)."""
+    found = [pair async for pair in decisions(flagd, FIVE_PERCENT, MANY)]
+
+    for who in zip(*found, strict=True):
+        assert {reason for _, _, reason in who} == {"TARGETING_MATCH"}
+        assert 0.02 < sum(enabled for enabled, _, _ in who) / len(MANY) < 0.09
+
+
+async def decisions(flagd: Flagd, shipped: Path, calls: Sequence[CallContext]) -> AsyncIterator[tuple[Said, Said]]:
+    """What flagd says of each call and what we say, when it has the shipped file."""
+    flagd.write(shipped.read_text("utf-8"))
+    await flagd.start()
+    flags = await Flags.start(provider="flagd", fallback=False)
+    try:
+        await until(lambda: flags.status().state == "READY", 60)
+        async with httpx.AsyncClient(base_url=flagd.evaluations, trust_env=False) as http:
+            for context in calls:
+                about = {"targetingKey": context.call_sid, **context.evaluation.attributes}
+                theirs = (await http.post("/streaming-stt", json={"context": about})).json()
+                ours = flags.streaming(context)
+                yield (
+                    (theirs["value"], theirs["variant"], theirs["reason"]),
+                    (ours.enabled, ours.variant or "", ours.reason),
+                )
     finally:
         await flags.close()
