@@ -41,7 +41,6 @@ from batkol.telemetry.utterance_trace import (
     FAILED,
     OVERTAKEN,
     Closing,
-    Text,
     UtteranceTrace,
     begin_step,
     end_step,
@@ -160,7 +159,7 @@ class CallTrace:
         if trace is not None and trace.recording:
             heard_to = max(utterance.interim_end, utterance.covered)
             shown = text if self._facts.transcripts else None
-            trace.partial(Text(self._now(), len(text), stability, heard_to, shown))
+            trace.partial(self._now(), len(text), stability, heard_to, shown)
 
     def final(self, utterance: Utterance, text: str) -> None:
         trace = self._open.pop(utterance.index, None)

@@ -22,7 +22,7 @@ from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.speech.utterance import Source, Utterance
 from batkol.telemetry import conventions as names
 from batkol.telemetry.correlation import ids
-from batkol.telemetry.writer import Attributes, Noted, Past, SpanWriter
+from batkol.telemetry.writer import Attributes, Happening, Noted, Past, SpanWriter
 
 ANSWERED: Final = "answered"
 FAILED: Final = "failed"
@@ -34,13 +34,37 @@ STEPS: Final = {Source.SINGLE: names.SINGLE_REQUEST, Source.WHISPER: names.WHISP
 
 
 class Text(NamedTuple):
-    """A partial that went out. `audio_to` in samples; `text` only where transcripts may be captured."""
+    """A partial that went out, as an event. `audio_to` in samples; `text` only where transcripts may be captured."""
 
-    at: int
+    timestamp: int
+    number: int
     characters: int
     stability: float
     audio_to: int
     text: str | None
+
+    @property
+    def name(self) -> str:
+        """That of all partials."""
+        return names.PARTIAL
+
+    @property
+    def attributes(self) -> Attributes:
+        """Made when it is sent."""
+        found: Attributes = {
+            names.INDEX: self.number,
+            names.CHARACTERS: self.characters,
+            names.STABILITY: round(self.stability, 3),
+            names.AUDIO_MS: self.audio_to // SAMPLES_PER_MS,
+        }
+        if self.text is not None:
+            found[names.TRANSCRIPT] = self.text
+        return found
+
+    @property
+    def dropped_attributes(self) -> int:
+        """None ever is."""
+        return 0
 
 
 @dataclass(slots=True)
@@ -111,9 +135,9 @@ class UtteranceTrace:
         """Keep an event."""
         self._noted.append(Noted(name, at, attributes))
 
-    def partial(self, text: Text) -> None:
-        """Keep a partial."""
-        self._partials.append(text)
+    def partial(self, at: int, characters: int, stability: float, audio_to: int, text: str | None) -> None:
+        """Keep a partial: see `Text`."""
+        self._partials.append(Text(at, len(self._partials), characters, stability, audio_to, text))
 
     def ask(self, source: Source, at: int) -> None:
         """A recognizer gets the audio."""
@@ -136,7 +160,7 @@ class UtteranceTrace:
         first = self._first(source, closing)
         for past in (*self._recognition(first, closing), self._endpointing(closing), *self._asked(closing)):
             writer.write(past, self.context)
-        before = self._noted if first is None else [noted for noted in self._noted if noted.at < first]
+        before = self._noted if first is None else [noted for noted in self._noted if noted.timestamp < first]
         nobody = source is Source.NONE and any(step.reason for step in self._steps)
         self._attributes |= self._summary(utterance, source, closing)
         self._end(writer, closing.at, before, closing.links, NOBODY if nobody else "")
@@ -166,21 +190,21 @@ class UtteranceTrace:
             names.BRIDGED_MS: self.bridged_ms,
         }
         if self._partials:
-            found[names.FIRST_PARTIAL_MS] = _ms(self._partials[0].at - self._begun)
+            found[names.FIRST_PARTIAL_MS] = _ms(self._partials[0].timestamp - self._begun)
         return found
 
     def _first(self, source: Source, closing: Closing) -> int | None:
         """When recognition began to answer; None if it never did. What happened before stands on the root."""
         if self._partials:
-            return self._partials[0].at
+            return self._partials[0].timestamp
         return closing.at if source is Source.FINAL else None
 
     def _recognition(self, first: int | None, closing: Closing) -> Iterator[Past]:
         """From the first partial to the final."""
         if first is None:
             return
-        events = [_partial(index, text) for index, text in enumerate(self._partials)]
-        events += [noted for noted in self._noted if noted.at >= first]
+        events: list[Happening] = [*self._partials]
+        events += [noted for noted in self._noted if noted.timestamp >= first]
         yield Past(
             name=f"{names.SPEECH_TO_TEXT} {closing.model}",
             begun=first,
@@ -244,18 +268,6 @@ def end_step(span: Span, outcome: str, at: int, reason: str = "") -> None:
         span.set_attribute(names.ERROR_TYPE, reason)
         span.set_status(StatusCode.ERROR, reason)
     span.end(at)
-
-
-def _partial(index: int, text: Text) -> Noted:
-    attributes: Attributes = {
-        names.INDEX: index,
-        names.CHARACTERS: text.characters,
-        names.STABILITY: round(text.stability, 3),
-        names.AUDIO_MS: text.audio_to // SAMPLES_PER_MS,
-    }
-    if text.text is not None:
-        attributes[names.TRANSCRIPT] = text.text
-    return Noted(names.PARTIAL, text.at, attributes)
 
 
 def _ms(ns: int) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol, cast
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import Resource
@@ -28,11 +28,29 @@ _IDS: Final = RandomIdGenerator()
 
 
 class Noted(NamedTuple):
-    """Something that happened, with its wall time in nanoseconds."""
+    """Something that happened: an event as exporters read one, without being made into the SDK's first."""
 
     name: str
-    at: int
+    timestamp: int  # wall time in nanoseconds
     attributes: Attributes | None = None
+
+    @property
+    def dropped_attributes(self) -> int:
+        """None ever is."""
+        return 0
+
+
+class Happening(Protocol):
+    """What can be read as an event."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def attributes(self) -> Attributes | None: ...
+    @property
+    def dropped_attributes(self) -> int: ...
 
 
 class Past(NamedTuple):
@@ -42,7 +60,7 @@ class Past(NamedTuple):
     begun: int
     ended: int
     attributes: Attributes
-    events: Sequence[Noted] = ()
+    events: Sequence[Happening] = ()
     kind: SpanKind = SpanKind.INTERNAL
     failed: str = ""
     links: Sequence[Link] = ()
@@ -76,7 +94,6 @@ class SpanWriter:
         self._hand_over(past, SpanContext(parent.trace_id, span_id, False, parent.trace_flags), parent)
 
     def _hand_over(self, past: Past, context: SpanContext, parent: SpanContext | None) -> None:
-        events = [Event(noted.name, self._bounded(noted.attributes), noted.at) for noted in past.events]
         self.processor.on_end(
             ReadableSpan(
                 name=past.name,
@@ -84,7 +101,7 @@ class SpanWriter:
                 parent=parent,
                 resource=self.resource,
                 attributes=self._bounded(past.attributes),
-                events=BoundedList.from_seq(self.limits.max_events, events),
+                events=cast("Sequence[Event]", self._kept(past.events)),
                 links=past.links,
                 kind=past.kind,
                 status=Status(StatusCode.ERROR, past.failed) if past.failed else _UNSET,
@@ -94,10 +111,16 @@ class SpanWriter:
             )
         )
 
-    def _bounded(self, attributes: Attributes | None) -> Attributes | BoundedAttributes:
+    def _kept(self, events: Sequence[Happening]) -> Sequence[Happening]:
+        """As many as OTEL_SPAN_EVENT_COUNT_LIMIT allows, the newest; their values cut as those of the span are."""
+        most = self.limits.max_events
+        if self.limits.max_attribute_length is not None:
+            events = [Noted(each.name, each.timestamp, self._bounded(each.attributes)) for each in events]
+        return events if most is None or len(events) <= most else BoundedList.from_seq(most, events)
+
+    def _bounded(self, attributes: Attributes | None) -> Attributes:
         """Cut long values where OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT asks for it; ours are few."""
-        if self.limits.max_attribute_length is None:
+        longest = self.limits.max_attribute_length
+        if longest is None:
             return attributes or {}
-        return BoundedAttributes(
-            maxlen=None, attributes=attributes, immutable=True, max_value_len=self.limits.max_attribute_length
-        )
+        return dict(BoundedAttributes(maxlen=None, attributes=attributes, max_value_len=longest))
