@@ -190,7 +190,8 @@ def _translate(error: httpx2.HTTPStatusError, what: str) -> NoReturn:
         sentence = f"The API server knows no such thing as {what}: {said or 'not found'}."
         raise _MissingError(sentence, reason="Refused") from error
     if code >= 500 or code in _TRANSIENT:
-        sentence = f"The API server could not take {what} now (HTTP {code}); tried again by itself."
+        why = f"HTTP {code}: {said}" if said else f"HTTP {code}"
+        sentence = f"The API server could not take {what} now ({why}); tried again by itself."
         raise UnreachableError(sentence, kind=_TRANSIENT.get(code, "server")) from error
     # Both are 403: a right that the operator has not, and an object that a quota or an admission webhook refuses.
     if code == 403 and 'User "' in said and " cannot " in said:

@@ -20,7 +20,7 @@ from batkol_operator.api_token import api_token
 from batkol_operator.asking import Asking
 from batkol_operator.children import Children, Wanted
 from batkol_operator.cluster import Cluster, OwnedKinds
-from batkol_operator.errors import RefusedError
+from batkol_operator.errors import RefusedError, UnreachableError
 from batkol_operator.kinds import OptionalKinds
 from batkol_operator.marking import Marking
 from batkol_operator.metrics import Metrics
@@ -33,6 +33,9 @@ from batkol_operator.resources.flags import summary
 from batkol_operator.seen import AgentKey, Seen
 from batkol_operator.status import Facts, Problem, Revisions, counted_pods, pods_in_sync
 from batkol_operator.tracing import PassTrace
+
+PATIENCE: Final = 5
+"""Passes in a row that the server may fail with a 5xx before the agent says so: by then it is no hiccup."""
 
 LOOK_EVERY: Final = 10
 """In resyncs: how often everything is listed and applied anew, should a watch have missed something. Less up to a
@@ -97,6 +100,7 @@ class Reconciler:
         # The watches have only just listed everything.
         self._look_at = self._next_look(asyncio.get_running_loop().time())
         self._pods_looked_at = 0.0
+        self._unable = 0
 
     async def reconcile(self, body: Body) -> Outcome:
         """Make one pass over the agent as it stands. Raises `UnreachableError`. Cancelling it loses nothing that
@@ -166,6 +170,12 @@ class Reconciler:
             await self._children.prune(desired.wanted, desired.uid, trace)
         except RefusedError as error:
             return Problem(error.reason, str(error))
+        except UnreachableError as error:
+            self._unable += error.kind == "server"
+            if error.kind != "server" or self._unable < PATIENCE:
+                raise
+            return Problem("ServerError", str(error))
+        self._unable = 0
         return problem
 
     def _next_look(self, now: float) -> float:

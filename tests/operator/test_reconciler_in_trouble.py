@@ -6,6 +6,7 @@ import pytest
 
 from batkol_operator.errors import UnreachableError
 from batkol_operator.names import PAUSED
+from batkol_operator.reconciler import PATIENCE
 from support.kube_api import writes
 from support.kube_store import Key
 from support.voice_agents import DEPLOYMENT, LIVE, NAME, NAMESPACE, Desk
@@ -22,6 +23,26 @@ async def test_errors_of_the_server_are_for_backing_off_and_then_it_converges(at
     await at.reconcile()
 
     assert at.api.store.get(DEPLOYMENT)
+
+
+async def test_a_server_that_goes_on_failing_is_told_of_in_its_own_words(at: Desk) -> None:
+    """A real one answers 500 when its range of Service addresses is full."""
+    at.create()
+    said = "failed to allocate a serviceIP: range is full"
+    fault = at.api.fail("PATCH", "services", code=500, message=said)
+
+    for _ in range(PATIENCE - 1):
+        with pytest.raises(UnreachableError, match=said):
+            await at.reconcile()
+    outcome = await at.reconcile()
+
+    assert outcome.again
+    assert at.condition("Stalled")["reason"] == "ServerError"
+    assert said in at.condition("Ready")["message"]
+
+    fault.times = 0
+    await at.reconcile()
+    assert at.condition("Stalled")["status"] == "False"
 
 
 async def test_a_conflict_is_for_backing_off_too(at: Desk) -> None:

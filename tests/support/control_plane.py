@@ -179,7 +179,7 @@ class ControlPlane:
             f"--service-account-issuer={ISSUER}",
             f"--service-account-key-file={self.folder / 'sa.pub'}",
             f"--service-account-signing-key-file={self.folder / 'sa.key'}",
-            "--service-cluster-ip-range=10.255.0.0/24",
+            "--service-cluster-ip-range=10.96.0.0/16",
         ]
 
     def _controllers_command(self) -> list[str | Path]:
