@@ -21,6 +21,7 @@ from lightkube.generic_resource import create_namespaced_resource
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Namespace
+from lightkube.types import PatchType
 
 from accounting import usage
 from support.control_plane import ControlPlane
@@ -85,7 +86,7 @@ async def retune(client: AsyncClient, agents: int, within_s: float) -> int:
     chosen = range(0, agents, 10)
     for number in chosen:
         patch = {"spec": {"recognition": {"batchMilliseconds": 210}}}
-        await client.patch(VoiceAgents, f"agent-{number}", patch, namespace=NAMESPACE)
+        await client.patch(VoiceAgents, f"agent-{number}", patch, namespace=NAMESPACE, patch_type=PatchType.MERGE)
     async with asyncio.timeout(within_s):
         while True:
             found = [each async for each in client.list(ConfigMap, namespace=NAMESPACE, labels=OURS)]
