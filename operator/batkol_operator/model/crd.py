@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 from batkol_operator import names
@@ -14,7 +15,12 @@ _WIDE: Final = 1  # priority: shown by `kubectl get --output wide`
 
 
 def crd() -> dict[str, Any]:
-    """Return the whole object, new at every call."""
+    """Return the whole object, new at every call, with no part in two places: YAML would write an anchor for it."""
+    whole: dict[str, Any] = json.loads(json.dumps(_crd()))
+    return whole
+
+
+def _crd() -> dict[str, Any]:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
