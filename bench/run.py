@@ -30,7 +30,7 @@ from measured import Measured
 from parties import Double, Load, Server, Sink
 
 LOAD_CORE: Final = 1
-TRACED_CALLS, TRACED_S, TRACED_ROUNDS = 50, 15.0, 3
+TRACED_CALLS, TRACED_S, TRACED_ROUNDS = 50, 15.0, 5
 OVERLOADED: Final = 0.70
 """Share of its core beyond which the load is no longer trusted to be on time: the run is invalid."""
 
