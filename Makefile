@@ -26,7 +26,7 @@ PYTEST := $(BIN)/pytest --dist worksteal --numprocesses
 
 test: $(STAMP)  ## every test (ARGS="-k word" for some)
 ifeq ($(ARGS),)
-	$(PYTEST) $(WORKERS) $(LADEN)
+	$(PYTEST) $(WORKERS) $(LADEN) || $(AGAIN)
 	$(PYTEST) 3 tests $(LADEN:%=--ignore=%) $(ALONE:%=--ignore=%) || $(AGAIN)
 	$(BIN)/pytest $(ALONE)
 else

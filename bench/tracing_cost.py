@@ -1,11 +1,11 @@
-"""What tracing costs by itself: the traces of many calls, at the pace of real ones, into a collector on the other core.
+"""What tracing and metrics cost by themselves, of many calls at their pace, into a collector on the other core.
 
-  bench/tracing_cost.py                       50 calls for 15 s, traced and not, each in a process of its own
+  bench/tracing_cost.py                       50 calls for 15 s, watched and not, each in a process of its own
 
-The calls do nothing but tell their traces what happens: the same utterances, partials and evaluations as in the load
-of `bench/run.py`, at the same times, through the real exporter. What the process takes beyond one whose
-calls are not traced is the cost of tracing, the exporter's thread and gRPC's included. Whole services, traced and not,
-stand beside each other in `bench/run.py`; their difference is smaller than what one run differs from the next.
+The calls do nothing but tell their traces what happens, and the service's instruments: the same utterances, partials
+and evaluations as in the load of `bench/run.py`, at the same times, through the real exporter. What the process takes
+beyond one whose calls are not watched is the cost, the exporter's thread and gRPC's included. Whole services, traced
+and not, stand beside each other in `bench/run.py`; their difference is smaller than what one run differs from the next.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +31,8 @@ from batkol.live.tuning import Tuning
 from batkol.main import spare_the_collector
 from batkol.speech.utterance import Mode, Source, Utterance
 from batkol.telemetry.call_trace import CallTrace
+from batkol.telemetry.exemplars import told_by
+from batkol.telemetry.metrics import Metrics
 from batkol.telemetry.tracing import Tracing, TracingSettings
 from parties import SERVER_CORE, Sink
 
@@ -41,8 +44,38 @@ WORDS: Final = "אני רוצה לקבוע תור לרופא ביום ראשון
 _DECISION: Final = Decision(enabled=True, variant="on", reason="STATIC", source=DecisionSource.FLAG)
 
 
-async def one_call(tracing: Tracing, number: int, seconds: float) -> None:
-    """Tell the traces of a call what happens in it, as it happens."""
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Who is told of an utterance: its call's traces, and the service's instruments where there are any."""
+
+    trace: CallTrace
+    metrics: Metrics | None
+
+    def began(self, spoken: Utterance) -> None:
+        self.trace.decided(_DECISION)
+        self.trace.utterance_started(spoken, _DECISION)
+        if self.metrics:
+            self.metrics.count(flag="streaming-stt", variant="on", reason="STATIC")
+
+    def partial(self, spoken: Utterance, number: int) -> None:
+        self.trace.partial(spoken, WORDS[: 3 * number + 3], 0.9)
+        if self.metrics:
+            self.metrics.partials += 1
+            self.metrics.partial_interval.record(PARTIAL_S)
+            self.metrics.written.record(0.002)  # a batch goes out about as often
+            if not number:
+                self.metrics.first_partial.record(0.25, context=told_by(self.trace.span_of(spoken)))
+
+    def ended(self, spoken: Utterance) -> None:
+        self.trace.speech_ended(spoken)
+        self.trace.final(spoken, WORDS)
+        if self.metrics:
+            self.metrics.finals.add(1, {"source": Source.INTERIM})
+            self.metrics.final.record(0.78, context=told_by(self.trace.span_of(spoken)))
+
+
+async def one_call(tracing: Tracing, metrics: Metrics | None, number: int, seconds: float) -> None:
+    """Tell of a call what happens in it, as it happens."""
     loop = asyncio.get_running_loop()
     sid = f"CA{number:032x}"
     identity = Identity(call_sid=sid, stream_sid=f"MZ{number:032x}", account_sid="AC0", agent="bench")
@@ -55,34 +88,33 @@ async def one_call(tracing: Tracing, number: int, seconds: float) -> None:
     await asyncio.sleep(PERIOD_S * (number % 17) / 17)
     index = 0
     while loop.time() - begun < seconds:
-        await _utterance(trace, index, round(8000 * (loop.time() - begun)))
+        await _utterance(Watched(trace, metrics), index, round(8000 * (loop.time() - begun)))
         index += 1
         await asyncio.sleep(PERIOD_S - SPEECH_S)
     trace.close(reason="hangup", close_code=1000, gap_ms=0)
 
 
-async def _utterance(trace: CallTrace, index: int, at: int) -> None:
+async def _utterance(watched: Watched, index: int, at: int) -> None:
     spoken = Utterance(index=index, begin=at, speech_at=at, mode=Mode.STREAMING)
-    trace.decided(_DECISION)
-    trace.utterance_started(spoken, _DECISION)
+    watched.began(spoken)
     for number in range(round(SPEECH_S / PARTIAL_S)):
         await asyncio.sleep(PARTIAL_S)
         spoken.interim_end = at + round(8000 * PARTIAL_S * (number + 1))
-        trace.partial(spoken, WORDS[: 3 * number + 3], 0.9)
+        watched.partial(spoken, number)
     spoken.end = spoken.interim_end
     spoken.source = Source.INTERIM
-    trace.speech_ended(spoken)
-    trace.final(spoken, WORDS)
+    watched.ended(spoken)
 
 
 async def loaded(calls: int, seconds: float) -> dict[str, Any]:
-    """Trace that many calls, or not, as the environment says; return the CPU it took, in seconds."""
+    """Watch that many calls, or not, as the environment says; return the CPU it took, in seconds."""
     tracing = Tracing.start(TracingSettings(google="speech.googleapis.com:443"))
+    metrics = Metrics() if tracing.enabled else None
     spare_the_collector()  # as `batkol serve` does
     before = time.process_time()
     async with asyncio.TaskGroup() as group:
         for number in range(calls):
-            group.create_task(one_call(tracing, number, seconds))
+            group.create_task(one_call(tracing, metrics, number, seconds))
     took = time.process_time() - before
     dropped = tracing.dropped
     await tracing.close()
@@ -108,7 +140,7 @@ def measured(calls: int, seconds: float, endpoint: str | None) -> dict[str, Any]
 
 
 async def difference(calls: int, seconds: float, rounds: int) -> float:
-    """Return what tracing costs, in ms of CPU per call-second: the median of `rounds`."""
+    """Return what tracing and metrics cost, in ms of CPU per call-second: the median of `rounds`."""
     found: list[float] = []
     with tempfile.TemporaryDirectory(prefix="batkol-bench-") as folder:
         async with Sink(Path(folder)) as sink:
@@ -130,7 +162,7 @@ def main() -> None:
         print(json.dumps(uvloop.run(loaded(given.calls, given.seconds))))
         return
     cost = asyncio.run(difference(given.calls, given.seconds, given.rounds))
-    print(f"tracing alone, sampled at 100 %: {cost:.3f} ms CPU per call-second at {given.calls} calls")
+    print(f"tracing and metrics alone, sampled at 100 %: {cost:.3f} ms CPU per call-second at {given.calls} calls")
 
 
 if __name__ == "__main__":

@@ -310,7 +310,7 @@ async def test_a_query_that_hangs_is_ended_by_the_database_and_says_so(kept: Kep
 
 
 async def test_a_full_pool_is_503_and_not_a_wait_without_end(kept: Kept) -> None:
-    async with past(kept, patience=Patience(0.2, 5.0, 5.0), pool_size=1) as house:
+    async with past(kept, patience=Patience(2.0, 5.0, 5.0), pool_size=1) as house:
         async with house.database.reading.connect():
             answer = await house.http.get("/v1/leads")
 
