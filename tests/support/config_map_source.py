@@ -38,7 +38,7 @@ class Followed:
         return self.snapshots[-1] if self.snapshots else None
 
     async def shows(self, contents: dict[str, str]) -> None:
-        await until(lambda: self.last == raw(contents))
+        await until(lambda: self.last == raw(contents), 50)  # it may be backing off
 
     async def watches(self) -> None:
         await until(lambda: self.source.status().state is SourceState.WATCHING)
