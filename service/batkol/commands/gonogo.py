@@ -23,6 +23,9 @@ VoiceAgent = Annotated[
 AllCalls = Annotated[
     bool, typer.Option("--all-calls", help="Flip the flag for every call, not for the rehearsal's own alone.")
 ]
+ExpectWords = Annotated[
+    bool, typer.Option(help="Compare words; not with the real Google, which hears the voice as it may.")
+]
 
 
 def gonogo(
@@ -36,9 +39,7 @@ def gonogo(
     log_file: Annotated[Path | None, typer.Option(help="Its log, to count the lines of the session in.")] = None,
     deadline: Annotated[float, typer.Option(min=1, help="Seconds to wait for any one thing.")] = 15,
     cadence_ms: Annotated[str, typer.Option(help="Least and most median time between partials.")] = "150,400",
-    expect_words: Annotated[
-        bool, typer.Option(help="Compare words; not with the real Google, which hears the voice as it may.")
-    ] = True,
+    expect_words: ExpectWords = True,
     public_url: PublicUrl = None,
     auth_token: AuthToken = "",
     api_token: ApiToken = "",

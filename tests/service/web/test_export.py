@@ -118,6 +118,16 @@ async def test_a_reader_who_leaves_gives_the_connection_back(where: Address, kep
         assert len(await read_jsonl(house, "history/calls")) == 3000
 
 
+async def ask_through(narrow: socket.socket, port: int, path: str) -> None:
+    """Ask for an export by a connection that holds next to nothing: what is not read stays with the server."""
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    narrow.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(narrow, ("127.0.0.1", port))
+    token = AUTHORIZED["Authorization"]
+    await loop.sock_sendall(narrow, f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n\r\n".encode())
+
+
 async def test_a_reader_who_takes_nothing_is_cut_off(
     where: Address, kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,13 +135,7 @@ async def test_a_reader_who_takes_nothing_is_cut_off(
     await fill(where, 5000, 5)
     async with past(kept, pool_size=1) as house:
         with socket.socket() as deaf, capture_logs() as lines:
-            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            deaf.setblocking(False)
-            loop = asyncio.get_running_loop()
-            await loop.sock_connect(deaf, ("127.0.0.1", house.port))
-            token = AUTHORIZED["Authorization"]
-            asked = f"GET /v1/history/utterances.jsonl HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n\r\n"
-            await loop.sock_sendall(deaf, asked.encode())
+            await ask_through(deaf, house.port, "/v1/history/utterances.jsonl")
             await until(lambda: any("ended before its end" in line["event"] for line in lines))
 
         assert (await house.http.get("/v1/leads")).status_code == 200
@@ -158,13 +162,8 @@ async def test_a_database_that_goes_in_the_middle_cuts_the_answer_short_for_all_
     await fill(where, 20_000, 1)
     async with relaying(server.port) as relay, past(kept, server.over_tcp(where, relay.port)) as house:
         with socket.socket() as slow, capture_logs() as lines:
-            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            slow.setblocking(False)
+            await ask_through(slow, house.port, "/v1/history/calls.jsonl")
             loop = asyncio.get_running_loop()
-            await loop.sock_connect(slow, ("127.0.0.1", house.port))
-            token = AUTHORIZED["Authorization"]
-            asked = f"GET /v1/history/calls.jsonl HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n\r\n"
-            await loop.sock_sendall(slow, asked.encode())
             got = await loop.sock_recv(slow, 4096)
             relay.cut()
             while part := await loop.sock_recv(slow, 1 << 16):
