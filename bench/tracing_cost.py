@@ -31,7 +31,6 @@ from batkol.live.tuning import Tuning
 from batkol.main import spare_the_collector
 from batkol.speech.utterance import Mode, Source, Utterance
 from batkol.telemetry.call_trace import CallTrace
-from batkol.telemetry.exemplars import told_by
 from batkol.telemetry.metrics import Metrics
 from batkol.telemetry.tracing import Tracing, TracingSettings
 from parties import SERVER_CORE, Sink
@@ -60,18 +59,18 @@ class Watched:
     def partial(self, spoken: Utterance, number: int) -> None:
         self.trace.partial(spoken, WORDS[: 3 * number + 3], 0.9)
         if self.metrics:
-            self.metrics.partials += 1
+            self.metrics.partials.add(1)
             self.metrics.partial_interval.record(PARTIAL_S)
             self.metrics.written.record(0.002)  # a batch goes out about as often
             if not number:
-                self.metrics.first_partial.record(0.25, context=told_by(self.trace.span_of(spoken)))
+                self.metrics.first_partial.record(0.25, self.trace.span_of(spoken))
 
     def ended(self, spoken: Utterance) -> None:
         self.trace.speech_ended(spoken)
         self.trace.final(spoken, WORDS)
         if self.metrics:
             self.metrics.finals.add(1, {"source": Source.INTERIM})
-            self.metrics.final.record(0.78, context=told_by(self.trace.span_of(spoken)))
+            self.metrics.final.record(0.78, self.trace.span_of(spoken))
 
 
 async def one_call(tracing: Tracing, metrics: Metrics | None, number: int, seconds: float) -> None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from opentelemetry.metrics import Counter
-
 from batkol.calls.bus import Bus
 from batkol.calls.drain import Drain
 from batkol.calls.registry import Calls
@@ -20,6 +18,7 @@ from batkol.live.live import Live, LiveChange
 from batkol.live.source import SourceState, SourceStatus
 from batkol.speech.rotation import Why
 from batkol.speech.utterance import Source
+from batkol.telemetry.counts import Counts
 from batkol.telemetry.metrics import Metrics
 from batkol.telemetry.process import expose as expose_process
 from batkol.telemetry.tracing import Tracing
@@ -43,7 +42,7 @@ def expose(metrics: Metrics, *, calls: Calls, drain: Drain, bus: Bus, live: Live
 def _begin_at_zero(metrics: Metrics) -> None:
     """Show what has not happened yet: a series that appears at 1 was never seen to grow, and raises no alert."""
     faults = dict.fromkeys((*(row.reason for row in TABLE), STALLED, NOT_ENDED))
-    by_label: tuple[tuple[Counter, str, Iterable[str]], ...] = (
+    by_label: tuple[tuple[Counts, str, Iterable[str]], ...] = (
         (metrics.calls, "reason", ("stop", "closed", "dropped", "drained", "refused", "error")),
         (metrics.refused, "reason", ("full", "draining", "signature", "protocol")),
         (metrics.malformed, "kind", Malformation),

@@ -34,7 +34,6 @@ from batkol.flags.flags import Decision
 from batkol.google.stream import Stream
 from batkol.speech.rotation import Cut
 from batkol.speech.utterance import Source, Utterance
-from batkol.telemetry.exemplars import told_by
 from batkol.telemetry.metrics import Metrics
 
 KEPT: Final = 500
@@ -122,7 +121,7 @@ class Reporter:
         self._publish(CallEnded, **summary)
         self.ended = True
         self._metrics.calls.add(1, {"reason": reason})
-        self._metrics.duration.record(duration_s, context=told_by(None))
+        self._metrics.duration.record(duration_s)
         self._metrics.gap_ms.add(gap_ms)
         self._log.info(
             "[CALL] ended",
@@ -168,9 +167,9 @@ class Reporter:
             waited = self._since(utterance.speech_at)
             progress.first_partial_ms = round(waited * 1000, 1)
             self.figures.slowest_first_partial_ms = max(self.figures.slowest_first_partial_ms, waited * 1000)
-            self._metrics.first_partial.record(waited, context=told_by(self._traces.span_of(utterance)))
+            self._metrics.first_partial.record(waited, self._traces.span_of(utterance))
         self.figures.partials += 1
-        self._metrics.partials += 1
+        self._metrics.partials.add(1)
         if (interval := self.awaited.partial(utterance, time.monotonic())) is not None:
             self._metrics.partial_interval.record(interval)
         self._publish(PartialText, **self._which(utterance), text=text, stability=stability, number=progress.partials)
@@ -188,7 +187,7 @@ class Reporter:
         self.figures.finals[source] += 1
         self.figures.slowest_final_ms = max(self.figures.slowest_final_ms, waited * 1000)
         self._metrics.finals.add(1, {"source": source})
-        self._metrics.final.record(waited, context=told_by(self._traces.span_of(utterance)))
+        self._metrics.final.record(waited, self._traces.span_of(utterance))
         self._publish(
             FinalText,
             about=utterance,

@@ -13,7 +13,7 @@ import grpc
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Exemplar, Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
@@ -60,6 +60,7 @@ class Collector:
     def __init__(self) -> None:
         self.spans: list[SpanReceived] = []
         self.metrics: dict[str, Metric] = {}  # as they were sent last, by name
+        self.exemplars: list[tuple[str, Exemplar]] = []  # all of them, with the metric's name
         self.requests = 0
         self.delay_s = 0.0
         self.refuse: grpc.StatusCode | None = None
@@ -114,6 +115,7 @@ class Collector:
         for resource in request.resource_metrics:
             for scope in resource.scope_metrics:
                 self.metrics.update({metric.name: metric for metric in scope.metrics})
+                self.exemplars.extend(_exemplars(scope.metrics))
         return metrics_service_pb2.ExportMetricsServiceResponse()
 
     async def _trouble(self, context: Any) -> None:
@@ -164,6 +166,12 @@ def _span(span: WireSpan, resource: dict[str, Any], scope: str) -> SpanReceived:
         resource=resource,
         scope=scope,
     )
+
+
+def _exemplars(metrics: Sequence[Metric]) -> Iterator[tuple[str, Exemplar]]:
+    for metric in metrics:
+        for point in metric.histogram.data_points:
+            yield from ((metric.name, exemplar) for exemplar in point.exemplars)
 
 
 def _values(attributes: Sequence[KeyValue]) -> dict[str, Any]:

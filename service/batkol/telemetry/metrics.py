@@ -6,17 +6,19 @@ Labels are bounded: a source, a step, a reason, never a call SID or a number. do
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from opentelemetry.metrics import CallbackOptions, Meter, Observation
-from opentelemetry.sdk.metrics import Histogram, MeterProvider
-from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
-from prometheus_client import CollectorRegistry, Metric, generate_latest
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.sdk.environment_variables import OTEL_METRICS_EXEMPLAR_FILTER
+from opentelemetry.sdk.metrics import MeterProvider
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from batkol.telemetry.buckets import Buckets
-from batkol.telemetry.exemplars import ExemplarReader
+from batkol.telemetry.counts import Counts
 from batkol.telemetry.push import readers
 from batkol.telemetry.resource import resource
 
@@ -37,83 +39,64 @@ class Metrics:
     def __init__(self, pod: str = "") -> None:
         """Raises `ConfigurationError` for an exporter in the environment that is not there."""
         self._registry = CollectorRegistry()
-        self._reader = ExemplarReader(self._registry)
-        self.written = Buckets("batkol.audio.written", "Last byte of a batch received to written to gRPC.", _FAST_S)
-        self.partial_interval = Buckets(
-            "batkol.partial.interval", "One partial to the next, while the caller speaks.", _INTERVAL_S
-        )
-        buckets = (self.written, self.partial_interval)
+        buckets = self._measure()
         for each in buckets:
             self._registry.register(each)
         pushing = self._pushing = readers(buckets)
-        self._provider = MeterProvider([self._reader, *pushing], resource(pod), shutdown_on_exit=False, views=_views())
+        scraped = PrometheusMetricReader(registry=self._registry)
+        self._provider = MeterProvider([scraped, *pushing], resource(pod), shutdown_on_exit=False)
         self._meter = self._provider.get_meter("batkol")
-        self._count_calls(self._meter)
-        self._count_streams(self._meter)
-        self._add_latencies(self._meter)
+        self._count_calls()
+        self._count_streams()
 
-    def _count_calls(self, meter: Meter) -> None:
-        self.calls = meter.create_counter("batkol.calls.ended", unit="{call}", description="Calls, by how they ended.")
-        self.refused = meter.create_counter(
-            "batkol.calls.refused", unit="{call}", description="Calls turned away, by reason."
-        )
-        self.finals = meter.create_counter("batkol.finals", unit="{utterance}", description="Finals, by source.")
-        self.revised = meter.create_counter(
-            "batkol.finals.revised", unit="{utterance}", description="Finals that came after their promotion."
-        )
-        self.partials = 0
-        """Partials sent out; the most frequent event of all, so a plain number that is read at a scrape."""
-        meter.create_observable_counter(
-            "batkol.partials",
-            callbacks=[lambda _: [Observation(self.partials)]],
-            unit="{partial}",
-            description="Partials sent out.",
-        )
-        self.fallbacks = meter.create_counter(
-            "batkol.fallbacks", unit="{step}", description="Recognizers that failed, by step and reason."
-        )
-        self.malformed = meter.create_counter(
-            "batkol.messages.malformed", unit="{message}", description="Messages that could not be read."
-        )
-        self.gap_ms = meter.create_counter(
-            "batkol.audio_gaps", unit="ms", description="Silence put in for audio that never came."
-        )
-        self.flags = meter.create_counter(
-            "batkol.flag_evaluations",
-            unit="{evaluation}",
-            description="Flag evaluations, by variant and reason.",
-        )
+    def _measure(self) -> Sequence[Buckets]:
+        exemplars = os.environ.get(OTEL_METRICS_EXEMPLAR_FILTER) != "always_off"
 
-    def _count_streams(self, meter: Meter) -> None:
-        self.rotations = meter.create_counter(
-            "batkol.streams.rotated", unit="{stream}", description="Streams to Google replaced by plan, by occasion."
+        def buckets(name: str, bounds: Sequence[float], description: str) -> Buckets:
+            return Buckets(name, description, bounds, exemplars=exemplars)
+
+        self.first_partial = buckets(
+            "batkol.first_partial.latency", _LATENCY_S, "First sample of speech to first partial."
         )
-        self.reconnects = meter.create_counter(
-            "batkol.streams.reconnected", unit="{stream}", description="Streams replaced after a fault, by reason."
+        self.final = buckets("batkol.final.latency", _LATENCY_S, "Last sample of speech to final.")
+        self.partial_interval = buckets(
+            "batkol.partial.interval", _INTERVAL_S, "One partial to the next, while the caller speaks."
         )
-        self.failed_rotations = meter.create_counter(
+        self.written = buckets("batkol.audio.written", _FAST_S, "Last byte of a batch received to written to gRPC.")
+        self.loop_lag = buckets("batkol.audio.loop_lag", _FAST_S, "How late the event loop runs a timer.")
+        self.duration = buckets("batkol.calls.duration", _CALL_S, "How long calls lasted.")
+        return self.first_partial, self.final, self.partial_interval, self.written, self.loop_lag, self.duration
+
+    def _count_calls(self) -> None:
+        self.calls = self._counts("batkol.calls.ended", "{call}", "Calls, by how they ended.")
+        self.refused = self._counts("batkol.calls.refused", "{call}", "Calls turned away, by reason.")
+        self.partials = self._counts("batkol.partials", "{partial}", "Partials sent out.")
+        self.finals = self._counts("batkol.finals", "{utterance}", "Finals, by source.")
+        self.revised = self._counts("batkol.finals.revised", "{utterance}", "Finals that came after their promotion.")
+        self.fallbacks = self._counts("batkol.fallbacks", "{step}", "Recognizers that failed, by step and reason.")
+        self.malformed = self._counts("batkol.messages.malformed", "{message}", "Messages that could not be read.")
+        self.gap_ms = self._counts("batkol.audio_gaps", "ms", "Silence put in for audio that never came.")
+        self.flags = self._counts("batkol.flag_evaluations", "{evaluation}", "Flag evaluations, by variant and reason.")
+
+    def _count_streams(self) -> None:
+        self.rotations = self._counts(
+            "batkol.streams.rotated", "{stream}", "Streams to Google replaced by plan, by occasion."
+        )
+        self.reconnects = self._counts(
+            "batkol.streams.reconnected", "{stream}", "Streams replaced after a fault, by reason."
+        )
+        self.failed_rotations = self._counts(
             "batkol.streams.rotation_failed",
-            unit="{stream}",
-            description="Streams that were to take over by plan and could not, by reason.",
+            "{stream}",
+            "Streams that were to take over by plan and could not, by reason.",
         )
-        self.replayed_ms = meter.create_counter(
-            "batkol.audio_replayed", unit="ms", description="Audio that was sent again after a fault."
-        )
-        self.audio_dropped = meter.create_counter(
-            "batkol.audio.dropped", unit="ms", description="Audio that a stalled recognizer did not take in time."
+        self.replayed_ms = self._counts("batkol.audio_replayed", "ms", "Audio that was sent again after a fault.")
+        self.audio_dropped = self._counts(
+            "batkol.audio.dropped", "ms", "Audio that a stalled recognizer did not take in time."
         )
 
-    def _add_latencies(self, meter: Meter) -> None:
-        self.first_partial = meter.create_histogram(
-            "batkol.first_partial.latency", unit="s", description="First sample of speech to first partial."
-        )
-        self.final = meter.create_histogram(
-            "batkol.final.latency", unit="s", description="Last sample of speech to final."
-        )
-        self.duration = meter.create_histogram("batkol.calls.duration", unit="s", description="How long calls lasted.")
-        self.loop_lag = meter.create_histogram(
-            "batkol.audio.loop_lag", unit="s", description="How late the event loop runs a timer."
-        )
+    def _counts(self, name: str, unit: str, description: str) -> Counts:
+        return Counts(self._meter, name, unit, description)
 
     def count(self, *, flag: str, variant: str, reason: str) -> None:
         """Count a flag evaluation (`batkol.flags.hooks.EvaluationCounter`)."""
@@ -163,12 +146,8 @@ class Metrics:
 
     def render_openmetrics(self) -> bytes:
         """Return OpenMetrics 1.0, which has exemplars."""
-        page: bytes = openmetrics.generate_latest(self)  # type: ignore[no-untyped-call]
+        page: bytes = openmetrics.generate_latest(self._registry)  # type: ignore[no-untyped-call]
         return page
-
-    def collect(self) -> Iterable[Metric]:
-        """Yield what is exposed, with exemplars."""
-        return self._reader.put_back(self._registry.collect())
 
     def close(self) -> None:
         """Flush and stop the readers; blocks for at most `FLUSH_S` if there is a collector."""
@@ -180,15 +159,3 @@ class Metrics:
             await asyncio.to_thread(self.close)
         else:
             self.close()
-
-
-def _views() -> list[View]:
-    return [
-        View(instrument_name="batkol.*.latency", aggregation=ExplicitBucketHistogramAggregation(_LATENCY_S)),
-        View(
-            instrument_name="batkol.audio.*",
-            instrument_type=Histogram,
-            aggregation=ExplicitBucketHistogramAggregation(_FAST_S),
-        ),
-        View(instrument_name="batkol.calls.duration", aggregation=ExplicitBucketHistogramAggregation(_CALL_S)),
-    ]

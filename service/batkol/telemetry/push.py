@@ -1,7 +1,7 @@
 """Metrics on their way to a collector: OTLP, where the environment names one.
 
-A thread of the SDK's collects every OTEL_METRIC_EXPORT_INTERVAL (60 s) and at the end. What the SDK does not know, the
-histograms of the media path, is added here. A collector that is away is said once, and so is its return: the SDK would
+A thread of the SDK's collects every OTEL_METRIC_EXPORT_INTERVAL (60 s) and at the end. What the SDK does not know, our
+histograms, is added here. A collector that is away is said once, and so is its return: the SDK would
 repeat it at every failure.
 """
 
@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 import structlog
+from opentelemetry.sdk.metrics import Exemplar
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
     Histogram,
@@ -26,7 +27,7 @@ from opentelemetry.sdk.metrics.export import (
     PeriodicExportingMetricReader,
 )
 
-from batkol.telemetry.buckets import Buckets
+from batkol.telemetry.buckets import Buckets, Example
 from batkol.telemetry.exporters import exporters
 
 log = structlog.get_logger()
@@ -52,7 +53,7 @@ class Outgoing(MetricExporter):
         logging.getLogger("opentelemetry.exporter.otlp").setLevel(logging.CRITICAL)
         self._exporter = exporter
         self._buckets = buckets
-        self._began = time.time_ns()
+        self._began = self._told = time.time_ns()
         self._delivered = True
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
@@ -73,9 +74,32 @@ class Outgoing(MetricExporter):
         first, *others = data.resource_metrics
         scope, *scopes = first.scope_metrics
         now = time.time_ns()
-        metrics = [*scope.metrics, *(_metric(each, self._began, now) for each in self._buckets)]
+        metrics = [*scope.metrics, *(self._metric(each, now) for each in self._buckets)]
+        self._told = now
         first = replace(first, scope_metrics=[replace(scope, metrics=metrics), *scopes])
         return replace(data, resource_metrics=[first, *others])
+
+    def _metric(self, buckets: Buckets, now: int) -> Metric:
+        counts = buckets.counts
+        nobody_looked: Any = None  # least and greatest are optional on the wire
+        point = HistogramDataPoint(
+            attributes={},
+            start_time_unix_nano=self._began,
+            time_unix_nano=now,
+            count=sum(counts),
+            sum=buckets.sum,
+            bucket_counts=counts,
+            explicit_bounds=buckets.bounds,
+            min=nobody_looked,
+            max=nobody_looked,
+            exemplars=[_exemplar(example) for example in buckets.examples() if example.at > self._told],
+        )
+        return Metric(
+            name=buckets.name,
+            description=buckets.description,
+            unit="s",
+            data=Histogram([point], AggregationTemporality.CUMULATIVE),
+        )
 
     def _account(self, taken: bool) -> None:
         if taken and not self._delivered:
@@ -88,23 +112,6 @@ class Outgoing(MetricExporter):
         self._delivered = taken
 
 
-def _metric(buckets: Buckets, began: int, now: int) -> Metric:
-    counts = buckets.counts
-    nobody_looked: Any = None  # least and greatest are optional on the wire
-    point = HistogramDataPoint(
-        attributes={},
-        start_time_unix_nano=began,
-        time_unix_nano=now,
-        count=sum(counts),
-        sum=buckets.sum,
-        bucket_counts=counts,
-        explicit_bounds=buckets.bounds,
-        min=nobody_looked,
-        max=nobody_looked,
-    )
-    return Metric(
-        name=buckets.name,
-        description=buckets.description,
-        unit="s",
-        data=Histogram([point], AggregationTemporality.CUMULATIVE),
-    )
+def _exemplar(example: Example) -> Exemplar:
+    span = example.span
+    return Exemplar({}, example.seconds, example.at, span_id=span.span_id, trace_id=span.trace_id)

@@ -9,7 +9,6 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_s
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.samples import Exemplar
 
-from batkol.telemetry.exemplars import told_by
 from batkol.telemetry.metrics import Metrics
 
 SAMPLED = TraceFlags(TraceFlags.SAMPLED)
@@ -36,10 +35,10 @@ def exemplars(metrics: Metrics) -> dict[str, Exemplar]:
 
 
 def test_the_newest_trace_of_a_bucket_stays_on_the_page(metrics: Metrics) -> None:
-    metrics.final.record(1.19, context=told_by(span(1)))
-    metrics.final.record(70.0, context=told_by(span(2)))
+    metrics.final.record(1.19, span(1))
+    metrics.final.record(70.0, span(2))
     first = exemplars(metrics)
-    metrics.final.record(1.16, context=told_by(span(3)))
+    metrics.final.record(1.16, span(3))
     second = exemplars(metrics)
 
     assert {bound: found.labels["trace_id"] for bound, found in first.items()} == {
@@ -55,8 +54,17 @@ def test_the_newest_trace_of_a_bucket_stays_on_the_page(metrics: Metrics) -> Non
 
 def test_what_has_no_trace_that_anybody_keeps_has_no_exemplar(metrics: Metrics) -> None:
     with use_span(NonRecordingSpan(span(9))):  # of a request that has nothing to do with it
-        metrics.final.record(0.3, context=told_by(None))
-    metrics.final.record(0.3, context=told_by(span(1, TraceFlags(0))))
+        metrics.final.record(0.3)
+    metrics.final.record(0.3, span(1, TraceFlags(0)))
 
     assert exemplars(metrics) == {}
     assert b"trace_id" not in metrics.render()
+
+
+def test_the_environment_can_go_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_METRICS_EXEMPLAR_FILTER", "always_off")
+    metrics = Metrics()
+    metrics.final.record(0.3, span(1))
+
+    assert exemplars(metrics) == {}
+    metrics.close()

@@ -75,8 +75,8 @@ def test_a_gauge_is_read_when_it_is_asked_for(metrics: Metrics) -> None:
 
 def test_two_services_in_a_process_count_apart(metrics: Metrics) -> None:
     other = Metrics()
-    metrics.partials += 3
-    other.partials += 1
+    metrics.partials.add(3)
+    other.partials.add(1)
 
     assert value(metrics, "batkol_partials_total") == 3
     assert value(other, "batkol_partials_total") == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grpc
 import pytest
+from opentelemetry.trace import SpanContext, TraceFlags
 from structlog.testing import capture_logs
 
 from batkol.errors import ConfigurationError
@@ -29,6 +30,27 @@ async def test_a_collector_gets_the_instruments_and_the_histograms_of_the_media_
     assert finals.as_int == 2
     assert (written.count, written.sum, sum(written.bucket_counts), written.bucket_counts[-1]) == (2, 7.004, 2, 1)
     assert len(written.bucket_counts) == len(written.explicit_bounds) + 1
+
+
+async def test_an_exemplar_is_told_once_with_the_trace_it_leads_to() -> None:
+    sampled, dropped = (SpanContext(7, 9, is_remote=False, trace_flags=TraceFlags(flags)) for flags in (1, 0))
+    async with Collector() as collector:
+        with environment(OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint, **OFTEN):
+            metrics = Metrics()
+        metrics.partials.add(1)
+        metrics.final.record(1.19, sampled)
+        metrics.final.record(0.19, dropped)
+        await until(lambda: collector.exemplars)
+        metrics.final.record(1.3, sampled)
+        await until(lambda: len(collector.exemplars) > 1)
+        await metrics.aclose()
+
+    assert [(name, told.as_double) for name, told in collector.exemplars] == [
+        ("batkol.final.latency", 1.19),
+        ("batkol.final.latency", 1.3),
+    ]
+    first = collector.exemplars[0][1]
+    assert (int.from_bytes(first.trace_id), int.from_bytes(first.span_id)) == (7, 9)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ async def test_a_ready_process_says_what_it_does_without() -> None:
 
 async def test_metrics_are_prometheus_text() -> None:
     async with asking() as (client, metrics):
-        metrics.partials += 3
+        metrics.partials.add(3)
         page = await client.get("/metrics")
 
     assert page.headers["content-type"].startswith("text/plain; version=0.0.4")
