@@ -70,7 +70,7 @@ class Transcription:
         self._streaming = Streaming(
             self, ring=ring, recognizers=recognizers, audience=audience, spawn=self._spawn, log=log
         )
-        self._due = 0  # the sample at which there is something to do
+        self.due = 0  # the sample at which `hear` has something to do
         self._wanted = True  # what the flag said last
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -95,16 +95,16 @@ class Transcription:
 
     def hear(self, until: int) -> None:
         """The ring holds audio up to `until`. This is the media path: one comparison a frame, a few a batch."""
-        if until < self._due:
+        if until < self.due:
             return
         if self._tuning_now() is not self._tuning:
             self._retune()
         session = self._streaming.session
         if session is None:
-            self._due = until + _LOOK
+            self.due = until + _LOOK
         else:
             session.push_audio(until)
-            self._due = session.due
+            self.due = session.due
         speaking = self._utterances.speaking
         if speaking is not None and until - speaking.begin >= LONGEST:
             cut = speaking.begin + LONGEST
@@ -191,7 +191,7 @@ class Transcription:
     # -- the other recognizers ---------------------------------------------------------------------------------
 
     def _open(self, start: int) -> None:
-        self._due = 0
+        self.due = 0
         self._streaming.open(start, self._tuning.batch_ms)
 
     def _ask(self, utterance: Utterance) -> None:

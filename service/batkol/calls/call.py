@@ -145,6 +145,12 @@ class Call:
             self.transcription.start()
         self.transcription.hear(self._ring.end)
 
+    def _wanted(self) -> int:
+        """How many more messages of sound there must be before one of them gives the recognizer something."""
+        if self._over.is_set() or self._services.listener.crowded:
+            return 1
+        return max(1, -(-(self.transcription.due - self._ring.end) // self._stream.message_samples))
+
     def heartbeat(self, now: float) -> None:
         """A few times a second: silence for a caller on hold, live tuning for the VAD, memory given back."""
         if self._over.is_set():
@@ -226,13 +232,16 @@ class Call:
     async def _converse(self, socket: Socket, direct: Direct | None) -> None:
         async with asyncio.TaskGroup() as tasks:
             self.transcription.begin(tasks)
-            if direct is not None:
-                direct(self.receive)
+            inlet = None if direct is None else direct(self.receive, self._wanted)
+            if inlet is not None:
+                self._ear.refresh = inlet.pull
             wire = (
                 tasks.create_task(self._read(socket), name="call.read"),
                 tasks.create_task(self.playout.run(socket.send_text), name="call.play"),
             )
             await self._over.wait()
+            if inlet is not None:
+                inlet.release()
             for task in wire:
                 task.cancel()
             await self._ear.finish()

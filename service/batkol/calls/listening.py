@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
@@ -24,6 +25,9 @@ log = structlog.get_logger()
 
 OnSpeech = Callable[[SpeechEvent], None]
 
+_IN_A_ROW = 8  # calls that are refreshed before the loop may see to others: a millisecond
+CROWD: Final = 32
+"""Calls beyond which reading each message as it comes is cheaper than reading several later."""
 _PATIENCE = 5.0  # seconds `aclose` waits for the worker thread
 
 
@@ -52,13 +56,15 @@ class ListenerStatus:
 class Ear:
     """One call's listening. Made by `Listener.open`; lives until `finish` or `close`."""
 
-    __slots__ = ("_listener", "_on_speech", "_segmenter", "closed", "finished", "heard", "ring", "slot")
+    __slots__ = ("_listener", "_on_speech", "_segmenter", "closed", "finished", "heard", "refresh", "ring", "slot")
 
     def __init__(self, listener: Listener, ring: Ring, on_speech: OnSpeech, settings: SegmenterSettings) -> None:
         self._listener = listener
         self._on_speech = on_speech
         self._segmenter = Segmenter(settings)
         self.ring = ring
+        self.refresh: Callable[[], None] | None = None
+        """Brings the ring up to date; called before each round."""
         self.heard = ring.start
         """Audio time up to which decisions are known, in samples."""
         self.slot: int | None = None  # the engine's; taken and given back between rounds only
@@ -169,6 +175,11 @@ class Listener:
             failures=self._failures,
         )
 
+    @property
+    def crowded(self) -> bool:
+        """Whether there are so many calls that the event loop hardly ever sleeps: see docs/adr/0012."""
+        return len(self._ears) > CROWD
+
     def hurry(self) -> None:
         """Begin the next round now."""
         self._due.set()
@@ -220,6 +231,11 @@ class Listener:
         self._ears = [ear for ear in self._ears if not ear.closed]
 
     async def _hear(self, loop: asyncio.AbstractEventLoop) -> None:
+        for number, ear in enumerate(tuple(self._ears), 1):
+            if ear.refresh is not None and not ear.closed:
+                ear.refresh()
+            if not number % _IN_A_ROW:
+                await asyncio.sleep(0)
         work = [(ear, part, ear.finishing) for ear in self._ears if (part := self._gather(ear)) is not None]
         if not work:
             return

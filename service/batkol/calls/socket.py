@@ -17,5 +17,17 @@ class Socket(Protocol):
     async def close(self, code: int) -> None: ...
 
 
-Direct = Callable[[Callable[[bytes], None]], None]
-"""Asks the server to hand each text message to a sink where it is parsed."""
+class Inlet(Protocol):
+    """A server that hands a call its messages where it parses them, and may hold some back."""
+
+    def pull(self) -> None:
+        """Hand on what was held back."""
+
+    def release(self) -> None:
+        """Hold nothing back any more."""
+
+
+Direct = Callable[[Callable[[bytes], None], Callable[[], int]], Inlet]
+"""Asks the server to hand each text message to a sink where it is parsed. The second one says how many more messages
+there must be before one of them matters at once: fewer need not be handed on until they are pulled.
+"""

@@ -139,6 +139,11 @@ class MediaStream:
         self._next_sequence = message.sequence_number + 1
         return True
 
+    @property
+    def message_samples(self) -> int:
+        """Samples in the last message that had any; 20 ms before the first."""
+        return self._last_length
+
     def hear(self, message: Media) -> bytes:
         """Take a piece of sound; return the mu-law to append at `position`: silence for what was lost, and
         the piece.
@@ -162,7 +167,7 @@ class MediaStream:
             payload = self._gap(lost, missing, media.timestamp) + payload
         self._next_chunk = media.chunk + 1
         self._last_timestamp = media.timestamp
-        self._last_length = len(media.payload)
+        self._last_length = len(media.payload) or self._last_length
         self._older_run = self._owed = 0
         self.position += len(payload)
         self.counters.frames += 1

@@ -4,17 +4,20 @@ uvicorn hands each message through a queue to a task and stops reading the socke
 messages a second a call, that costs more than reading the audio does. A call can register itself here instead (the
 ASGI extension `batkol.direct`) and is then given each text message where it is parsed. Handshake, fragments, control
 frames, limits and errors stay uvicorn's and websockets': only whole, unfragmented, masked text frames, which is all
-that Twilio sends, take the short way.
+that Twilio sends, take the short way. Such a call also says how many messages it can wait for: see `intake`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import OPEN
+
+from batkol.web.intake import Intake
 
 try:
     from websockets.speedups import apply_mask
@@ -22,6 +25,8 @@ except ImportError:  # a platform without the compiled part: slower, and the sam
     from websockets.utils import apply_mask
 
 Sink = Callable[[bytes], None]
+Wanted = Callable[[], int]
+"""How many more messages there must be before one of them matters at once; 1: the next one."""
 EXTENSION: Final = "batkol.direct"
 
 _WHOLE_TEXT: Final = 0x81  # FIN and opcode 1 (RFC 6455, 5.2)
@@ -30,6 +35,7 @@ _TWO_BYTES: Final = 126  # the length is in the next two bytes
 _EIGHT_BYTES: Final = 127
 _MASK_ENDS: Final = 6  # two bytes of header and four of mask
 _MEDIUM_TEXT: Final = b"\x81\xfe"  # final text frame, masked, length in two bytes
+_MEDIUM_MASKED: Final = 0xFE
 _MEDIUM_HEADER: Final = 8  # of which the last four are the mask
 _LONGER: Final = -1
 _END_OF_HEADERS: Final = b"\r\n\r\n"
@@ -39,6 +45,8 @@ class MediaProtocol(WebSocketsSansIOProtocol):
     """Gives text messages to a sink, once there is one, without a queue or a task."""
 
     _sink: Sink | None = None
+    _wanted: Wanted
+    _intake: Intake | None = None
     _rest = b""  # the beginning of a frame whose end has not come
     _long = False  # where a frame begins is not known here: everything goes the long way
 
@@ -47,9 +55,12 @@ class MediaProtocol(WebSocketsSansIOProtocol):
         if self.handshake_initiated and self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
             self.scope["extensions"][EXTENSION] = self._direct  # type: ignore[assignment]  # uvicorn's type has values of one kind only
 
-    def _direct(self, sink: Sink) -> None:
-        """From now on `sink` gets every text message, on the event loop, in order. It must not wait."""
-        self._sink = sink
+    def _direct(self, sink: Sink, wanted: Wanted) -> MediaProtocol:
+        """From now on `sink` gets every text message, on the event loop, in order. It must not wait.
+
+        Messages may be held back until `wanted` of them are there, or until `pull`; after `release`, none is.
+        """
+        self._sink, self._wanted = sink, wanted
         waiting = [self.queue.get_nowait() for _ in range(self.queue.qsize())]
         for message in waiting:  # what came with the message that started the call: its order must hold
             text = message.get("text") if message["type"] == "websocket.receive" else None
@@ -60,16 +71,42 @@ class MediaProtocol(WebSocketsSansIOProtocol):
         if self.read_paused and self.queue.empty():
             self.read_paused = False
             self.transport.resume_reading()
+        if not self._long:
+            with suppress(OSError):  # then every message wakes the loop
+                self._intake = Intake(self.transport, self.data_received)
+        return self
+
+    def pull(self) -> None:
+        """Hand on what was held back."""
+        if self._intake is not None and not self.read_paused:
+            self._intake.pull()
+
+    def release(self) -> None:
+        """Hold nothing back any more."""
+        if self._intake is not None:
+            self._intake.close()
+            self._intake = None
+
+    def _wait(self, intake: Intake, size: int) -> None:
+        """Hold messages back until as many as are wanted are there, if they are of `size` bytes as the last one was.
+
+        Half of one is allowed for: their lengths differ by a few bytes, and waiting for one too many would be late.
+        """
+        wanted = self._wanted()
+        intake.wait_for(wanted * size - size // 2 - len(self._rest) if wanted > 1 else 1)
 
     def data_received(self, data: bytes) -> None:
         if self._long or not self.handshake_complete:
             self._long = self._long or self.handshake_initiated  # frames before our answer to the handshake
+            self.release()
             super().data_received(data)
             if self.handshake_initiated and not data.endswith(_END_OF_HEADERS):
                 self._long = True  # or in one packet with it
             return
         if self._is_one_frame(data) and self._sink is not None:
             self._sink(apply_mask(data[8:], data[4:8]))
+            if self._intake is not None:
+                self._wait(self._intake, len(data))
         else:
             self._take(self._rest + data if self._rest else data)
 
@@ -85,11 +122,12 @@ class MediaProtocol(WebSocketsSansIOProtocol):
 
     def _take(self, data: bytes) -> None:
         """Cut `data` into frames, deliver the whole text frames, and hand the others on, each whole."""
-        start, available = 0, len(data)
+        start, available, size = 0, len(data), 0
         while available - start >= 2:
             body, end = _frame(data, start)
             if end == _LONGER:
                 self._long, self._rest = True, b""
+                self.release()
                 super().data_received(data[start:])
                 return
             if end > available:
@@ -102,8 +140,10 @@ class MediaProtocol(WebSocketsSansIOProtocol):
                 if self.transport.is_closing():  # a close frame, or one that broke the protocol: nothing follows it
                     self._rest = b""
                     return
-            start = end
+            size, start = end - start, end
         self._rest = data[start:]
+        if size and self._intake is not None:
+            self._wait(self._intake, size)
 
     def send_receive_event_to_app(self) -> None:
         if self._sink is None or self.curr_msg_data_type != "text" or self.close_sent:
@@ -113,6 +153,7 @@ class MediaProtocol(WebSocketsSansIOProtocol):
         self._sink(message)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.release()
         if self.conn.close_rcvd is None and not self.close_sent:
             self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})  # uvicorn says 1005 for both
         super().connection_lost(exc)
@@ -121,6 +162,9 @@ class MediaProtocol(WebSocketsSansIOProtocol):
 def _frame(data: bytes, start: int) -> tuple[int, int]:
     """Return where the body of the frame at `start` begins and where it ends (RFC 6455, 5.2)."""
     second = data[start + 1]
+    if second == _MEDIUM_MASKED and len(data) - start > _MEDIUM_HEADER:  # nearly all
+        body = start + _MEDIUM_HEADER
+        return body, body + (data[start + 2] << 8) + data[start + 3]
     length, body = second & 0x7F, start + 2
     if length == _EIGHT_BYTES:
         return body, _LONGER

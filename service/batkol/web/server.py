@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final
 
 import uvicorn
@@ -19,8 +19,28 @@ from batkol.web.protocol import MediaProtocol
 LARGEST_MESSAGE: Final = 4 << 20
 """Bytes of one WebSocket message; Twilio's are about 400."""
 
+_TICKS_A_SECOND: Final = 10  # as `on_tick` counts
+
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._leaving = asyncio.Event()
+
+    def leave(self) -> None:
+        """Stop serving, and close what is open."""
+        self.should_exit = True
+        self._leaving.set()
+
+    async def main_loop(self) -> None:
+        """Keep the clock of the answers, and wait to be told: uvicorn's own looks ten times a second."""
+        tick = 0
+        while not await self.on_tick(tick):
+            tick += _TICKS_A_SECOND
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._leaving.wait()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -60,7 +80,7 @@ async def listening(app: FastAPI, host: str, port: int) -> AsyncIterator[int]:
             await asyncio.sleep(0.01)
         yield server.bound_port
     finally:
-        server.should_exit = True
+        server.leave()
         await serving
 
 

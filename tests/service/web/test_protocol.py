@@ -1,13 +1,11 @@
 """The short way in must give what the long way gives, whatever comes and however it is cut."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import uvicorn
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -21,105 +19,14 @@ from support.raw_websocket import (
     PING,
     PONG,
     TEXT,
-    RawWebSocket,
     close,
     connected,
     frame,
     handshake,
     text,
 )
+from support.short_way import LARGEST, Hall, Listener, call, serving
 from support.waiting import until
-
-LARGEST = 1 << 20
-
-
-class Listener:
-    """An ASGI application that writes down what it is given: by `receive` at first, then by the short way."""
-
-    def __init__(self, *, before: int = 0, pause: bool = False) -> None:
-        self.before = before
-        self.texts: list[bytes] = []
-        self.binaries: list[bytes] = []
-        self.codes: list[int] = []
-        self.go_on = asyncio.Event()
-        self.reading = asyncio.Event()
-        self.reading.set()
-        self.send: Any = None
-        if not pause:
-            self.go_on.set()
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        assert scope["type"] == "websocket"
-        assert (await receive())["type"] == "websocket.connect"
-        await send({"type": "websocket.accept"})
-        self.send = send
-        for _ in range(self.before):
-            if not self._take(await receive()):
-                return
-        await self.go_on.wait()
-        direct = scope["extensions"].get(EXTENSION)
-        if direct is not None:
-            direct(self.texts.append)
-            await self.reading.wait()
-        while self._take(await receive()):
-            pass
-
-    def _take(self, message: dict[str, Any]) -> bool:
-        if message["type"] == "websocket.disconnect":
-            self.codes.append(message["code"])
-            return False
-        if message.get("text") is not None:
-            self.texts.append(message["text"].encode())
-        else:
-            self.binaries.append(message["bytes"])
-        return True
-
-    @property
-    def said(self) -> list[str]:
-        return [message.decode() for message in self.texts]
-
-
-class Hall:
-    """A server whose application is changed for every connection."""
-
-    def __init__(self) -> None:
-        self.listener: Any = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.listener(scope, receive, send)
-
-
-@asynccontextmanager
-async def serving(app: Any, protocol: type[asyncio.Protocol] = MediaProtocol) -> AsyncIterator[int]:
-    config = uvicorn.Config(
-        app,
-        host="127.0.0.1",
-        port=0,
-        ws=protocol,
-        ws_max_size=LARGEST,
-        ws_per_message_deflate=False,
-        log_config=None,
-        lifespan="off",
-        access_log=False,
-    )
-    config.load()
-    server = uvicorn.Server(config)
-    server.lifespan = config.lifespan_class(config)
-    await server.startup()
-    try:
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        await server.shutdown()
-
-
-@asynccontextmanager
-async def call(listener: Listener) -> AsyncIterator[RawWebSocket]:
-    """Connect to a server with the short way in, and wait until it is taken."""
-    async with serving(listener) as port, connected(port) as raw:
-        if not listener.before and listener.go_on.is_set():
-            await asyncio.sleep(0.01)
-        yield raw
-
 
 # -- whole frames, however they are cut --------------------------------------------------------------------------
 
@@ -413,7 +320,7 @@ async def test_a_sink_that_raises_ends_its_own_connection_only(caplog: pytest.Lo
     async def bad(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "websocket.accept"})
-        scope["extensions"][EXTENSION](lambda text: {}[text])
+        scope["extensions"][EXTENSION](lambda text: {}[text], lambda: 1)
         ended.append((await receive())["code"])
 
     ended: list[int] = []
@@ -482,6 +389,7 @@ class Conversation:
     ending: str
     cuts: list[int]
     before: int
+    wanted: int
 
     def stream(self) -> bytes:
         return b"".join([*(message.frames() for message in self.messages), ENDINGS[self.ending]])
@@ -493,18 +401,28 @@ CONVERSATIONS = st.builds(
     st.sampled_from(list(ENDINGS)),
     st.lists(st.integers(0, 3000), max_size=12),
     st.integers(0, 2),
+    st.integers(1, 6),
 )
 
 
 async def _heard(hall: Hall, port: int, conversation: Conversation, before: int) -> Listener:
-    listener = hall.listener = Listener(before=before)
-    async with connected(port) as raw:
+    listener = hall.listener = Listener(before=before, wanted=conversation.wanted)
+    async with connected(port) as raw, asyncio.TaskGroup() as tasks:
+        pulling = tasks.create_task(_pull(listener))
         await raw.send_cut(conversation.stream(), conversation.cuts)
         if conversation.ending.startswith("dropped"):
             await until(lambda: len(listener.texts) + len(listener.binaries) == len(conversation.messages))
             raw.finish()
         await until(lambda: listener.codes)
+        pulling.cancel()
     return listener
+
+
+async def _pull(listener: Listener) -> None:
+    while True:
+        await asyncio.sleep(0.002)
+        if listener.inlet is not None:
+            listener.inlet.pull()
 
 
 def test_any_frames_cut_anywhere_give_the_same_messages_as_uvicorns_protocol() -> None:
