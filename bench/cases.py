@@ -10,7 +10,7 @@ from typing import Final
 HERE: Final = Path(__file__).parent
 PEERS_PYTHON: Final = HERE.parent / ".venv-peers" / "bin" / "python"
 NAIVE_CALLS: Final = (10, 20)
-PIPECAT_CALLS: Final = (5, 10)
+PIPECAT_CALLS: Final = (5, 8)
 """What each carries on one core of a slow machine without falling behind."""
 
 
