@@ -47,7 +47,7 @@ async def test_a_loop_that_stands_still_for_three_seconds_loses_no_word_and_no_c
             assert (served.ended.reason, served.ended.gap_ms) == ("stop", 0)
             assert (await http.get("/v1/status")).json()["event_loop"]["lag_ms_max_60s"] > 2000
             metrics = (await http.get("/metrics")).text
-            lags = re.search(r"batkol_audio_loop_lag_seconds_sum\{[^}]*\} ([\d.]+)", metrics)
+            lags = re.search(r"batkol_audio_loop_lag_seconds_sum ([\d.]+)", metrics)
             assert lags is not None
             assert float(lags[1]) > 2
         served.tell(signal.SIGTERM)
