@@ -261,6 +261,8 @@ class ConfigMapApi:
             async with asyncio.timeout(self.bookmark_s):
                 return await watch.events.get()
         except TimeoutError:
+            if not watch.events.empty():  # come in this very moment: a bookmark never overtakes what it stands for
+                return watch.events.get_nowait()
             return _event("BOOKMARK", {"metadata": {"resourceVersion": str(self.version)}})
 
 

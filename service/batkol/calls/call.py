@@ -239,9 +239,11 @@ class Call:
                 tasks.create_task(self._read(socket), name="call.read"),
                 tasks.create_task(self.playout.run(socket.send_text), name="call.play"),
             )
-            await self._over.wait()
-            if inlet is not None:
-                inlet.release()
+            try:
+                await self._over.wait()
+            finally:
+                if inlet is not None:
+                    inlet.release()
             for task in wire:
                 task.cancel()
             await self._ear.finish()

@@ -1,8 +1,8 @@
 """Metrics on their way to a collector: OTLP, where the environment names one.
 
 A thread of the SDK's collects every OTEL_METRIC_EXPORT_INTERVAL (60 s) and at the end. What the SDK does not know, our
-histograms, is added here. A collector that is away is said once, and so is its return: the SDK would
-repeat it at every failure.
+histograms, is added here. A collector that is away is said once, and so is its return: the SDK would repeat it at every
+failure.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Outgoing(MetricExporter):
             explicit_bounds=buckets.bounds,
             min=nobody_looked,
             max=nobody_looked,
-            exemplars=[_exemplar(example) for example in buckets.examples() if example.at > self._told],
+            exemplars=[_exemplar(example) for example in buckets.examples() if self._told < example.at <= now],
         )
         return Metric(
             name=buckets.name,

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from batkol.audio import mulaw
 from batkol.audio.ring import Ring
 from batkol.calls.listening import CROWD
@@ -121,3 +123,16 @@ async def test_the_detector_pulls_and_the_end_releases() -> None:
             assert before == 0
             assert line.wanted() == 1
         assert line.closed == [1000]
+
+
+async def test_a_call_that_breaks_releases_too() -> None:
+    class Broken(Line):
+        async def receive(self) -> dict[str, Any]:
+            raise ConnectionError("the server is broken")
+
+    async with services() as shared:
+        call, line = new_call(shared), Broken()
+        with pytest.raises(ExceptionGroup):
+            await call.run(line, line.direct)
+
+    assert line.released == 1
