@@ -27,7 +27,9 @@ class Intake:
     __slots__ = ("_asked", "_closing", "_fd", "_receive", "_socket", "_transport")
 
     def __init__(self, transport: asyncio.Transport, receive: Callable[[bytes], None]) -> None:
-        """Raises `OSError` where a socket cannot wait: inside TLS, and on kernels that know nothing of it."""
+        """Raises `OSError` where a socket cannot wait: closed, inside TLS, and on kernels that know nothing of it."""
+        if transport.is_closing():
+            raise OSError("the connection is over, and its descriptor may be another's by now")
         if transport.get_extra_info("sslcontext") is not None:
             raise OSError("what TLS holds cannot be counted from outside")
         self._transport = transport

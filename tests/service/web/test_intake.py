@@ -210,8 +210,20 @@ async def test_it_never_owns_the_socket() -> None:
         at.transport.abort()
 
 
+async def test_a_connection_that_is_over_is_left_alone() -> None:
+    at, peer = await receiver()
+    with peer:
+        at.transport.abort()
+
+        with pytest.raises(OSError, match="over"):
+            Intake(at.transport, lambda _: None)
+
+
 async def test_inside_tls_nothing_can_be_held_back() -> None:
     class Encrypted(asyncio.Transport):
+        def is_closing(self) -> bool:
+            return False
+
         def get_extra_info(self, name: str, default: Any = None) -> Any:
             return ssl.create_default_context() if name == "sslcontext" else default
 
