@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from batkol.audio import mulaw
-from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS, Pcm
+from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEnded, SpeechEvent, SpeechStarted
 from batkol.audio.silero import SileroEngine, model_path, read_model
 from batkol.audio.vad import EngineName, VadEngine, create
@@ -25,7 +25,7 @@ from batkol.simulators import voice
 Signal = npt.NDArray[np.float64]
 Span = tuple[int, int]
 
-_BATCHES = (1, 10, 50, 100)
+_CALLS = (1, 10, 50, 100)
 
 
 class Scene(NamedTuple):
@@ -96,26 +96,25 @@ ENGINES: dict[str, Callable[[], VadEngine]] = {
 NOISES = {"white": white, "pink": pink, "babble": babble}
 
 
-def noisy(scene: Scene, noise: str | None, snr: float) -> Pcm:
-    """Return the scene as a phone line carries it: noise `snr` dB below the speech, through mu-law."""
+def noisy(scene: Scene, noise: str | None, snr: float) -> bytes:
+    """Return the scene as a phone line carries it: noise `snr` dB below the speech, in mu-law."""
     audio = scene.audio
     if noise is not None:
         level = np.sqrt(np.mean(np.concatenate([audio[start:end] for start, end in scene.spans]) ** 2))
         source = NOISES[noise](np.random.default_rng(7), len(audio))
         audio = audio + source * level / 10 ** (snr / 20)
-    return mulaw.decode(mulaw.encode(np.clip(np.round(audio), -32768, 32767).astype(np.int16)))
+    return mulaw.encode(np.clip(np.round(audio), -32768, 32767).astype(np.int16))
 
 
-def heard(engine: VadEngine, pcm: Pcm, settings: SegmenterSettings) -> list[Span]:
+def heard(engine: VadEngine, sound: bytes, settings: SegmenterSettings) -> list[Span]:
     """Return where the engine hears speech, without the pre-roll."""
     slot = engine.open()
-    slots = np.array([slot])
     segmenter = Segmenter(settings)
     events: list[SpeechEvent] = []
-    for at in range(0, len(pcm) - engine.window + 1, engine.window):
-        window = pcm[None, at : at + engine.window]
-        events += segmenter.hear(float(engine.score(slots, window)[0]), at, at + engine.window)
-    events += segmenter.flush(len(pcm))
+    for at in range(0, len(sound) - engine.window + 1, engine.window):
+        [[probability]] = engine.score([slot], [sound[at : at + engine.window]])
+        events += segmenter.hear(probability, at, at + engine.window)
+    events += segmenter.flush(len(sound))
     engine.close(slot)
     starts = [event.speech_at for event in events if isinstance(event, SpeechStarted)]
     ends = [event.at for event in events if isinstance(event, SpeechEnded)]
@@ -157,21 +156,22 @@ def spread(errors: Signal) -> str:
     return f"{np.median(errors):+.0f} / {np.percentile(np.abs(errors), 95):.0f}"
 
 
-def cost(engine: VadEngine, pcm: Pcm, batch: int) -> float:
-    """Return CPU microseconds a window, by the process's own accounting."""
-    slots = np.array([engine.open() for _ in range(batch)])
-    usable = pcm[: len(pcm) // engine.window * engine.window].reshape(-1, engine.window)
-    rounds = max(100, 3000 // batch)
-    rows = np.random.default_rng(3).integers(len(usable), size=(rounds, batch))
+def cost(engine: VadEngine, sound: bytes, calls: int) -> float:
+    """Return CPU microseconds a window, two windows of each call at once, by the process's own accounting."""
+    slots = [engine.open() for _ in range(calls)]
+    together = 2 * engine.window
+    pieces = [sound[at : at + together] for at in range(0, len(sound) - together + 1, together)]
+    rounds = max(100, 3000 // calls)
+    rows = np.random.default_rng(3).integers(len(pieces), size=(rounds, calls)).tolist()
     for warm in rows[:10]:
-        engine.score(slots, usable[warm])
+        engine.score(slots, [pieces[index] for index in warm])
     began = time.process_time()
     for row in rows:
-        engine.score(slots, usable[row])
+        engine.score(slots, [pieces[index] for index in row])
     spent = time.process_time() - began
-    for slot in slots.tolist():
+    for slot in slots:
         engine.close(slot)
-    return spent / rows.size * 1e6
+    return spent / (2 * rounds * calls) * 1e6
 
 
 def print_boundaries(utterances: int, seed: int) -> None:
@@ -180,9 +180,9 @@ def print_boundaries(utterances: int, seed: int) -> None:
     said = scene(seed, utterances)
     conditions = [(None, 0.0), *((noise, snr) for noise in NOISES for snr in (20.0, 10.0, 5.0))]
     for noise, snr in conditions:
-        pcm = noisy(said, noise, snr)
+        sound = noisy(said, noise, snr)
         for name, make in ENGINES.items():
-            row = compare(said.spans, heard(make(), pcm, SegmenterSettings()), len(pcm))
+            row = compare(said.spans, heard(make(), sound, SegmenterSettings()), len(sound))
             label = f"{noise} | {snr:.0f}" if noise else "none | –"
             cells = (
                 label,
@@ -198,12 +198,12 @@ def print_boundaries(utterances: int, seed: int) -> None:
 
 
 def print_cost(seed: int) -> None:
-    pcm = noisy(scene(seed, 10), "pink", 20)
-    print("| detector | " + " | ".join(f"{batch} at once" for batch in _BATCHES) + " |")
-    print("|---|" + "---|" * len(_BATCHES))
+    sound = noisy(scene(seed, 10), "pink", 20)
+    print("| detector | " + " | ".join(f"{calls} calls" for calls in _CALLS) + " |")
+    print("|---|" + "---|" * len(_CALLS))
     for name in EngineName:
         engine = create(name)
-        cells = " | ".join(f"{cost(engine, pcm, batch):.1f} µs" for batch in _BATCHES)
+        cells = " | ".join(f"{cost(engine, sound, calls):.1f} µs" for calls in _CALLS)
         print(f"| {name} ({engine.window // SAMPLES_PER_MS} ms) | {cells} |")
 
 

@@ -9,26 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime
 
-from batkol.audio import silero_graph
-from batkol.audio.mulaw import Pcm
-from batkol.audio.silero_graph import FRAME, FRAMES, HIDDEN, HOP
-from batkol.audio.vad import EngineName, Scores, SlotPool, Slots
+from batkol.audio import mulaw, silero_graph
+from batkol.audio.silero_graph import CONTEXT, MEMORY, WINDOW
+from batkol.audio.vad import EngineName, SlotPool
 from batkol.errors import ConfigurationError
 
-Audio = npt.NDArray[np.float32]
-Scalar = TypeVar("Scalar", np.float32, np.int64)
-
-WINDOW: Final = 256
-CONTEXT: Final = 32
-_PADDED: Final = CONTEXT + WINDOW + HOP // 2  # the network mirrors the last 32 samples to fill its fourth frame
+_AMPLITUDE: Final = mulaw.TABLE / np.float32(32768)
+_OUTPUTS: Final = ("probabilities", "memory_next")
 
 MODEL_SHA256: Final = "1a153a22f4509e292a94e67d6f9b85e8deb25b4988682b7e174c65279d8788e3"
 
@@ -89,38 +83,35 @@ def session_options() -> onnxruntime.SessionOptions:
     return options
 
 
+class _Line:
+    """What is known of one call, beside the network's own memory in row `slot`."""
+
+    __slots__ = ("idle", "quiet", "scores", "slot", "sound")
+
+    def __init__(self, slot: int) -> None:
+        self.slot = slot
+        self.sound = mulaw.silence(CONTEXT)  # what has not been heard yet, and the CONTEXT samples before it
+        self.scores: list[float] = []  # of this round
+        self.quiet = 0  # silent windows in a row
+        self.idle = 0  # windows in a row that scored below IDLE_SCORE
+
+
 class SileroEngine:
     """`VadEngine` over the network of `silero_graph`.
 
-    A silent line (`quiet_peak`; negative: never) costs nothing until it sounds again. After long without speech
-    the network starts afresh; see `IDLE_WINDOWS`, and `idle_windows` for other tastes.
+    A silent line (`quiet_peak`; negative: never) costs next to nothing until it sounds again. After long without
+    speech the network starts afresh; see `IDLE_WINDOWS`, and `idle_windows` for other tastes.
     """
 
-    __slots__ = (
-        "_cell",
-        "_context",
-        "_encoder",
-        "_hidden",
-        "_idle",
-        "_idle_windows",
-        "_lstm",
-        "_pool",
-        "_quiet",
-        "_quiet_peak",
-    )
+    __slots__ = ("_idle_windows", "_lines", "_memory", "_networks", "_pool", "_silent")
 
     def __init__(self, model: bytes, *, quiet_peak: int = QUIET_PEAK, idle_windows: int = IDLE_WINDOWS) -> None:
-        capacity = 16  # doubled as calls come
-        self._encoder = _network(silero_graph.encoder(model))
-        self._lstm = _network(silero_graph.cell(model))
-        self._quiet_peak = quiet_peak
+        self._networks = {windows: _network(silero_graph.network(model, windows)) for windows in (1, 2)}
+        self._silent = np.flatnonzero(np.abs(mulaw.TABLE) <= quiet_peak).astype(np.uint8).tobytes()
         self._idle_windows = idle_windows
         self._pool = SlotPool()
-        self._hidden = np.zeros((capacity, HIDDEN), np.float32)
-        self._cell = np.zeros((capacity, HIDDEN), np.float32)
-        self._context = np.zeros((capacity, CONTEXT), np.float32)
-        self._quiet = np.zeros(capacity, np.int64)  # windows in a row
-        self._idle = np.zeros(capacity, np.int64)
+        self._lines: dict[int, _Line] = {}
+        self._memory = np.zeros((16, MEMORY), np.float32)  # doubled as calls come
 
     @classmethod
     def load(cls) -> Self:
@@ -137,95 +128,76 @@ class SileroEngine:
 
     def open(self) -> int:
         slot = self._pool.take()
-        if slot >= len(self._quiet):
-            self._hidden, self._cell = _doubled(self._hidden), _doubled(self._cell)
-            self._context = _doubled(self._context)
-            self._quiet, self._idle = _doubled(self._quiet), _doubled(self._idle)
-        for memory in (self._hidden, self._cell, self._context, self._quiet, self._idle):
-            memory[slot] = 0
+        if slot >= len(self._memory):
+            self._memory = np.concatenate([self._memory, np.zeros_like(self._memory)])
+        self._memory[slot] = 0
+        self._lines[slot] = _Line(slot)
         return slot
 
     def close(self, slot: int) -> None:
         self._pool.give_back(slot)
+        del self._lines[slot]
 
-    def score(self, slots: Slots, windows: Pcm) -> Scores:
-        audio = self._with_context(slots, windows)
-        turns = list(_turns(slots))
-        awake = self._awake(slots, windows, turns)
-        scores = np.zeros(len(slots), np.float32)
-        heard = np.flatnonzero(awake)
-        all_heard = len(heard) == len(slots)
-        sums = np.empty((len(slots), 4 * HIDDEN), np.float32)
-        if all_heard:
-            sums = self._encoder.run(None, {"frames": _frames(audio)})[0]
-        elif len(heard):
-            sums[heard] = self._encoder.run(None, {"frames": _frames(audio[heard])})[0]
-        for rows in turns:
-            mine = rows if all_heard else rows[awake[rows]]
-            if len(mine):
-                scores[mine] = self._remember(slots[mine], sums[mine])
-            self._forget(slots[rows], scores[rows], awake[rows])
-        return scores
+    def score(self, slots: Sequence[int], sounds: Sequence[bytes]) -> list[list[float]]:
+        lines = [self._lines[slot] for slot in slots]
+        for line, sound in zip(lines, sounds, strict=True):
+            line.sound += sound
+            line.scores = []
+        while left := [line for line in lines if len(line.sound) > CONTEXT]:
+            together: dict[int, list[_Line]] = {1: [], 2: []}
+            for line in left:
+                if windows := self._ready(line):
+                    together[windows].append(line)
+            for windows, some in together.items():
+                if some:
+                    self._hear(some, windows)
+        return [line.scores for line in lines]
 
-    def _remember(self, slots: Slots, sums: Audio) -> Scores:
-        """Take one window of each slot into its memory, and return the scores."""
-        feed = {"sums": sums, "hidden": self._hidden[slots], "cell": self._cell[slots]}
-        probability, self._hidden[slots], self._cell[slots] = self._lstm.run(None, feed)
-        scores: Scores = probability[:, 0]
-        return scores
+    def _ready(self, line: _Line) -> int:
+        """Return how many windows the network can hear at once: two, unless it may have to forget between them.
 
-    def _forget(self, slots: Slots, scores: Scores, awake: npt.NDArray[np.bool_]) -> None:
-        idle = (self._idle[slots] + 1) * (scores < IDLE_SCORE)
-        fresh = ~awake | (idle >= self._idle_windows)
-        if fresh.any():
-            idle[fresh] = 0
-            self._hidden[slots[fresh]] = 0
-            self._cell[slots[fresh]] = 0
-        self._idle[slots] = idle
+        None of a silent line, whose next window is scored here.
+        """
+        quiet = 0 if self._sounds(line.sound, CONTEXT) else line.quiet + 1
+        if quiet > QUIET_WINDOWS:
+            if line.quiet <= QUIET_WINDOWS:
+                self._forget(line)
+            line.quiet = quiet
+            line.scores.append(0.0)
+            line.sound = line.sound[WINDOW:]
+            return 0
+        if len(line.sound) > CONTEXT + WINDOW and line.idle + 1 < self._idle_windows:
+            then = 0 if self._sounds(line.sound, CONTEXT + WINDOW) else quiet + 1
+            if then <= QUIET_WINDOWS:
+                line.quiet = then
+                return 2
+        line.quiet = quiet
+        return 1
 
-    def _awake(self, slots: Slots, windows: Pcm, turns: Sequence[Slots]) -> npt.NDArray[np.bool_]:
-        peak = self._quiet_peak
-        quiet = (windows.max(axis=1) <= peak) & (windows.min(axis=1) >= -peak)
-        awake = np.empty(len(slots), np.bool_)
-        for rows in turns:
-            of = slots[rows]
-            self._quiet[of] = quiet_windows = (self._quiet[of] + 1) * quiet[rows]
-            awake[rows] = quiet_windows <= QUIET_WINDOWS
-        return awake
+    def _sounds(self, sound: bytes, at: int) -> bool:
+        """Tell whether a window is more than silence; its first sample mostly says so."""
+        return sound[at] not in self._silent or bool(sound[at : at + WINDOW].strip(self._silent))
 
-    def _with_context(self, slots: Slots, windows: Pcm) -> Audio:
-        audio = np.empty((len(slots), _PADDED), np.float32)
-        end = CONTEXT + WINDOW
-        np.multiply(windows, np.float32(1 / 32768), out=audio[:, CONTEXT:end])
-        audio[:, end:] = audio[:, end - 2 : end - 2 - HOP // 2 : -1]  # mirrored at the last sample
-        audio[:, :CONTEXT] = self._context[slots]
-        again = slots[1:] == slots[:-1]  # what stands before a slot's further windows is the window above
-        audio[1:, :CONTEXT][again] = audio[:-1, end - CONTEXT : end][again]
-        self._context[slots] = audio[:, end - CONTEXT : end]  # of a slot's rows, the last one stays
-        return audio
+    def _hear(self, lines: Sequence[_Line], windows: int) -> None:
+        """Take the next windows of each line into the network's memory, and their scores into the line's."""
+        samples = CONTEXT + windows * WINDOW
+        codes = np.frombuffer(b"".join([line.sound[:samples] for line in lines]), np.uint8)
+        audio = _AMPLITUDE.take(codes, mode="clip").reshape(-1, samples)  # no code is beyond the table
+        rows = np.array([line.slot for line in lines])
+        feed = {"audio": audio, "memory": self._memory[rows]}
+        probabilities, self._memory[rows] = self._networks[windows].run(_OUTPUTS, feed)
+        for line, scores in zip(lines, probabilities.tolist(), strict=True):
+            line.sound = line.sound[windows * WINDOW :]
+            line.scores += scores
+            for score in scores:
+                line.idle = line.idle + 1 if score < IDLE_SCORE else 0
+            if line.idle >= self._idle_windows:
+                self._forget(line)
+
+    def _forget(self, line: _Line) -> None:
+        line.idle = 0
+        self._memory[line.slot] = 0
 
 
 def _network(model: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model, session_options(), providers=["CPUExecutionProvider"])
-
-
-def _frames(audio: Audio) -> Audio:
-    """Return the overlapping frames of each row, [4n, FRAME]."""
-    row, step = audio.strides
-    shape, strides = (len(audio), FRAMES, FRAME), (row, HOP * step, step)
-    return np.ndarray(shape, np.float32, audio, strides=strides).reshape(-1, FRAME)
-
-
-def _turns(slots: Slots) -> Iterator[Slots]:
-    """Yield the rows of every slot's first window, of every slot's second, and so on."""
-    begins = np.ones(len(slots) + 1, np.bool_)
-    np.not_equal(slots[1:], slots[:-1], out=begins[1:-1])
-    rows = np.flatnonzero(begins[:-1])
-    while len(rows):
-        yield rows
-        rows = rows + 1
-        rows = rows[~begins[rows]]
-
-
-def _doubled(memory: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
-    return np.concatenate([memory, np.zeros_like(memory)])

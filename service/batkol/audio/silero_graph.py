@@ -1,18 +1,21 @@
 """Silero's 8 kHz network, laid out for batches of calls.
 
-The official file holds two networks (8 and 16 kHz) behind an `If`, written for one call: four small
-convolutions over four time steps, which the runtime carries out row by row. A convolution over four steps
-is a plain matrix product with a banded matrix, and a matrix product over many calls is what processors do
-best: the same weights give the same answers (to 1e-4, by a test) at a quarter of the CPU time. Only the LSTM
-cell, a quarter of the work, must take a call's windows one after the other: it is a model of its own, and all
-windows of a round go through the rest at once.
+The official file holds two networks (8 and 16 kHz) behind an `If`, written for one window of one call: four small
+convolutions over four time steps, which the runtime carries out row by row. A convolution is a plain matrix product
+with what each of its steps sees laid side by side, and a matrix product over many windows is what processors do best:
+the same weights give the same answers (to 1e-4, by a test) at a quarter of the CPU time. Only the LSTM cell must take
+a call's windows one after the other; all windows go through the rest at once. The whole is one model, because ten
+calls are too few for the products to be what costs: the steps between them would.
 
 The network (snakers4/silero-vad, v5): spectrum of 4 frames of 128 samples, 64 apart → 4 convolutions with
-ReLU (65→128→64→64→128 channels, kernel 3, strides 1 2 2 1, so 4→4→2→1→1 steps) → LSTM cell (128) → ReLU,
+ReLU (65→128→64→64→128 channels, kernel 3, padding 1, strides 1 2 2 1, so 4→4→2→1→1 steps) → LSTM cell (128) → ReLU,
 one neuron, sigmoid.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,129 +25,172 @@ from batkol.audio.onnx_wire import Array, Node
 
 Weights = npt.NDArray[np.float32]
 
+WINDOW: Final = 256
+CONTEXT: Final = 32
+"""Samples before a window that the network is given with it."""
+HIDDEN: Final = 128
+MEMORY: Final = 2 * HIDDEN
+"""What it remembers of a call: the LSTM's hidden state, and its cell."""
+
 FRAME, HOP, FRAMES = 128, 64, 4
-HIDDEN = 128
 _BINS = FRAME // 2 + 1
 _BRANCH = "If_0_else_branch__Inline_0__"  # the 8 kHz one: the condition is sr == 16000
-_LAYERS = ((4, 4, 1), (4, 2, 2), (2, 1, 2), (1, 1, 1))  # (steps in, steps out, stride)
+_LAYERS: Final = ((4, 1), (4, 2), (2, 2), (1, 1))  # (steps in, stride)
+
+Part = tuple[list[Node], dict[str, Array]]
 
 
-def encoder(official: bytes) -> bytes:
-    """Return a model of all that looks at one window only: frames [4n, 128] → sums [n, 512], what the LSTM cell's
-    gates make of the windows.
+def network(official: bytes, windows: int) -> bytes:
+    """Return a model that hears so many windows of each of n calls at once.
+
+    audio [n, CONTEXT + windows * WINDOW], memory [n, MEMORY] → probabilities [n, windows], memory_next [n, MEMORY].
 
     `KeyError` if the file is not the model that this was written for (its digest is checked before).
     """
-    named = _named(official)
-    gates, bias = _gates(named)
-    weights: dict[str, Array] = {**_spectrum(named), **_encoder(named), "gates": gates[:HIDDEN], "gates_bias": bias}
-    return onnx_wire.model(
-        [*_encoder_nodes(), ("Gemm", [f"layer{len(_LAYERS) - 1}", "gates", "gates_bias"], ["sums"], {})],
-        weights,
-        inputs={"frames": FRAME},
-        outputs={"sums": 4 * HIDDEN},
-    )
-
-
-def cell(official: bytes) -> bytes:
-    """Return a model of all that remembers: sums [n, 512], hidden and cell [n, 128] → probability, hidden, cell."""
-    named = _named(official)
-    gates, _ = _gates(named)
-    return onnx_wire.model(
-        _cell_nodes(),
-        {**_cell(named), "gates": gates[HIDDEN:]},
-        inputs={"sums": 4 * HIDDEN, "hidden": HIDDEN, "cell": HIDDEN},
-        outputs={"probability": 1, "hidden_next": HIDDEN, "cell_next": HIDDEN},
-    )
-
-
-def _named(official: bytes) -> dict[str, Weights]:
-    return {
+    named = {
         name.removeprefix(_BRANCH): value for name, value in onnx_wire.constants(official) if name.startswith(_BRANCH)
     }
+    nodes: list[Node] = []
+    weights: dict[str, Array] = {}
+    for part in (
+        _spectrum(named, windows),
+        *(_convolution(named, layer) for layer in range(len(_LAYERS))),
+        _lstm(named, windows),
+    ):
+        nodes += part[0]
+        weights |= part[1]
+    return onnx_wire.model(
+        nodes,
+        weights,
+        inputs={"audio": CONTEXT + windows * WINDOW, "memory": MEMORY},
+        outputs={"probabilities": windows, "memory_next": MEMORY},
+    )
 
 
-def _spectrum(named: dict[str, Weights]) -> dict[str, Array]:
+def _spectrum(named: Mapping[str, Weights], windows: int) -> Part:
+    """From audio to `layer0`, each frame's spectrum. The last frame of a window ends in samples that are mirrored."""
     basis = named["stft.forward_basis_buffer"][:, 0].T
-    steps = np.array([-1, FRAMES * _BINS], dtype=np.int64)
-    return {"cosine": basis[:, :_BINS], "sine": basis[:, _BINS:], "all_steps": steps}
-
-
-def _encoder(named: dict[str, Weights]) -> dict[str, Array]:
-    layers: dict[str, Array] = {}
-    for index, (steps_in, steps_out, stride) in enumerate(_LAYERS):
-        kernel = named[f"encoder.{index}.reparam_conv.weight"]
-        bias = named[f"encoder.{index}.reparam_conv.bias"]
-        layers[f"band{index}"] = _banded(kernel, steps_in, steps_out, stride)
-        layers[f"bias{index}"] = np.tile(bias, steps_out)
-    return layers
-
-
-def _banded(kernel: Weights, steps_in: int, steps_out: int, stride: int) -> Weights:
-    """Return the matrix that does what a convolution with padding 1 does to a row of `steps_in` time
-    steps.
-    """
-    outputs, inputs, taps = kernel.shape
-    band = np.zeros((steps_in, inputs, steps_out, outputs), dtype=np.float32)
-    for out in range(steps_out):
-        for tap in range(taps):
-            step = out * stride + tap - 1
-            if 0 <= step < steps_in:
-                band[step, :, out] = kernel[:, :, tap].T
-    return band.reshape(steps_in * inputs, steps_out * outputs)
-
-
-def _gates(named: dict[str, Weights]) -> tuple[Weights, Weights]:
-    """Return the gates as one matrix over [input, hidden], and their bias, in the order i f o g: one sigmoid for
-    three.
-    """
-    gates = np.concatenate([named["decoder.rnn.weight_ih"], named["decoder.rnn.weight_hh"]], axis=1).T
-    bias = named["decoder.rnn.bias_ih"] + named["decoder.rnn.bias_hh"]
-    order = np.r_[0 : 2 * HIDDEN, 3 * HIDDEN : 4 * HIDDEN, 2 * HIDDEN : 3 * HIDDEN]  # PyTorch's order is i f g o
-    return gates[:, order], bias[order]
-
-
-def _cell(named: dict[str, Weights]) -> dict[str, Array]:
-    return {
-        "three_and_one": np.array([3 * HIDDEN, HIDDEN], dtype=np.int64),
-        "one_each": np.array([HIDDEN] * 3, dtype=np.int64),
-        "neuron": named["decoder.decoder.2.weight"].reshape(HIDDEN, 1),
-        "neuron_bias": named["decoder.decoder.2.bias"],
+    per_window = WINDOW // CONTEXT
+    weights: dict[str, Array] = {
+        "contexts": np.array([-1, windows * per_window + 1, CONTEXT]),
+        "contexts_of_windows": np.arange(per_window + 1) + per_window * np.arange(windows)[:, None],
+        "a_window": np.array([-1, CONTEXT + WINDOW]),
+        "last_but_one": np.array([-2]),
+        "last_but_all": np.array([-2 - CONTEXT]),
+        "along": np.array([1]),
+        "backwards": np.array([-1]),
+        "hops": np.array([-1, FRAMES + 1, HOP]),
+        "hops_of_frames": np.array([[frame, frame + 1] for frame in range(FRAMES)]),
+        "a_frame": np.array([-1, FRAME]),
+        "cosine": basis[:, :_BINS],
+        "sine": basis[:, _BINS:],
     }
-
-
-def _encoder_nodes() -> list[Node]:
-    layers: list[Node] = []
-    below = "spectrum"
-    for index in range(len(_LAYERS)):
-        layers.append(("Gemm", [below, f"band{index}", f"bias{index}"], [f"linear{index}"], {}))
-        layers.append(("Relu", [f"linear{index}"], [f"layer{index}"], {}))
-        below = f"layer{index}"
-    return [
+    nodes: list[Node] = [
+        ("Reshape", ["audio", "contexts"], ["in_contexts"], {}),
+        ("Gather", ["in_contexts", "contexts_of_windows"], ["windows"], {"axis": 1}),
+        ("Reshape", ["windows", "a_window"], ["window"], {}),
+        ("Slice", ["window", "last_but_one", "last_but_all", "along", "backwards"], ["mirrored"], {}),
+        ("Concat", ["window", "mirrored"], ["whole"], {"axis": 1}),
+        ("Reshape", ["whole", "hops"], ["in_hops"], {}),
+        ("Gather", ["in_hops", "hops_of_frames"], ["overlapping"], {"axis": 1}),
+        ("Reshape", ["overlapping", "a_frame"], ["frames"], {}),
         ("MatMul", ["frames", "cosine"], ["real"], {}),
         ("MatMul", ["frames", "sine"], ["imaginary"], {}),
         ("Mul", ["real", "real"], ["real2"], {}),
         ("Mul", ["imaginary", "imaginary"], ["imaginary2"], {}),
         ("Add", ["real2", "imaginary2"], ["power"], {}),
-        ("Sqrt", ["power"], ["magnitude"], {}),
-        ("Reshape", ["magnitude", "all_steps"], ["spectrum"], {}),
-        *layers,
+        ("Sqrt", ["power"], ["layer0"], {}),
     ]
+    return nodes, weights
 
 
-def _cell_nodes() -> list[Node]:
+def _convolution(named: Mapping[str, Weights], layer: int) -> Part:
+    """From `layer<n>`, [.., channels] of steps that follow each other, to `layer<n + 1>`."""
+    steps, stride = _LAYERS[layer]
+    kernel = named[f"encoder.{layer}.reparam_conv.weight"].transpose(2, 1, 0)  # [tap, channel in, channel out]
+    taps, channels, _ = kernel.shape
+    firsts = range(-1, steps + 2 - taps, stride)  # the first step that each step of the output sees
+    if len(firsts) == 1:  # it sees all there is, and the rest is padding
+        kernel = kernel[1 : 1 + steps]
+    weights: dict[str, Array] = {
+        f"seen{layer}": np.array([-1, kernel.shape[0] * channels]),
+        f"kernel{layer}": kernel.reshape(-1, kernel.shape[2]),
+        f"bias{layer}": named[f"encoder.{layer}.reparam_conv.bias"],
+    }
+    below = f"layer{layer}"
+    nodes: list[Node] = []
+    if len(firsts) > 1:
+        weights[f"steps{layer}"] = np.array([-1, steps, channels])
+        weights[f"padding{layer}"] = np.array([0, 1, 0, 0, 1, 0])
+        weights[f"views{layer}"] = np.array([[first + 1 + tap for tap in range(taps)] for first in firsts])
+        nodes = [
+            ("Reshape", [below, f"steps{layer}"], [f"in_steps{layer}"], {}),
+            ("Pad", [f"in_steps{layer}", f"padding{layer}"], [f"padded{layer}"], {}),
+            ("Gather", [f"padded{layer}", f"views{layer}"], [f"viewed{layer}"], {"axis": 1}),
+        ]
+        below = f"viewed{layer}"
     return [
-        ("Gemm", ["hidden", "gates", "sums"], ["gate_sums"], {}),
-        ("Split", ["gate_sums", "three_and_one"], ["ifo_sums", "g_sum"], {"axis": 1}),
-        ("Sigmoid", ["ifo_sums"], ["ifo"], {}),
-        ("Tanh", ["g_sum"], ["g"], {}),
-        ("Split", ["ifo", "one_each"], ["i", "f", "o"], {"axis": 1}),
-        ("Mul", ["f", "cell"], ["kept"], {}),
-        ("Mul", ["i", "g"], ["added"], {}),
-        ("Add", ["kept", "added"], ["cell_next"], {}),
-        ("Tanh", ["cell_next"], ["cell_out"], {}),
-        ("Mul", ["o", "cell_out"], ["hidden_next"], {}),
-        ("Relu", ["hidden_next"], ["features"], {}),
-        ("Gemm", ["features", "neuron", "neuron_bias"], ["logit"], {}),
-        ("Sigmoid", ["logit"], ["probability"], {}),
+        *nodes,
+        ("Reshape", [below, f"seen{layer}"], [f"side_by_side{layer}"], {}),
+        ("Gemm", [f"side_by_side{layer}", f"kernel{layer}", f"bias{layer}"], [f"linear{layer}"], {}),
+        ("Relu", [f"linear{layer}"], [f"layer{layer + 1}"], {}),
+    ], weights
+
+
+def _lstm(named: Mapping[str, Weights], windows: int) -> Part:
+    gates = np.concatenate([named["decoder.rnn.weight_ih"], named["decoder.rnn.weight_hh"]], axis=1).T
+    bias = named["decoder.rnn.bias_ih"] + named["decoder.rnn.bias_hh"]
+    # PyTorch's order is i f g o; i f o g takes one sigmoid for three
+    order = np.r_[0 : 2 * HIDDEN, 3 * HIDDEN : 4 * HIDDEN, 2 * HIDDEN : 3 * HIDDEN]
+    weights: dict[str, Array] = {
+        "gates_of_window": gates[:HIDDEN, order],
+        "gates_of_hidden": gates[HIDDEN:, order],
+        "gates_bias": bias[order],
+        "by_turns": np.array([-1, windows, 4 * HIDDEN]),
+        "a_turn": np.array([-1, 4 * HIDDEN]),
+        "one_each": np.array([-1, HIDDEN]),
+        "by_calls": np.array([-1, windows]),
+        "two": np.array([HIDDEN] * 2),
+        "three_and_one": np.array([3 * HIDDEN, HIDDEN]),
+        "three": np.array([HIDDEN] * 3),
+        "neuron": named["decoder.decoder.2.weight"].reshape(HIDDEN, 1),
+        "neuron_bias": named["decoder.decoder.2.bias"],
+    }
+    turns = range(windows)
+    nodes: list[Node] = [
+        ("Gemm", [f"layer{len(_LAYERS)}", "gates_of_window", "gates_bias"], ["sums"], {}),
+        ("Reshape", ["sums", "by_turns"], ["turns"], {}),
+        ("Split", ["turns"], [f"turn{turn}" for turn in turns], {"axis": 1}),
+        ("Split", ["memory", "two"], ["hidden0", "cell0"], {"axis": 1}),
+        *(node for turn in turns for node in _cell(turn)),
+        ("Concat", [f"hidden{windows}", f"cell{windows}"], ["memory_next"], {"axis": 1}),
+        ("Concat", [f"hidden{turn + 1}" for turn in turns], ["by_call"], {"axis": 1}),
+        ("Reshape", ["by_call", "one_each"], ["hidden"], {}),
+        ("Relu", ["hidden"], ["features"], {}),
+        ("Gemm", ["features", "neuron", "neuron_bias"], ["logits"], {}),
+        ("Reshape", ["logits", "by_calls"], ["logits_by_calls"], {}),
+        ("Sigmoid", ["logits_by_calls"], ["probabilities"], {}),
+    ]
+    return nodes, weights
+
+
+def _cell(turn: int) -> list[Node]:
+    """From `hidden<n>` and `cell<n>`, by way of `turn<n>`, to `hidden<n + 1>` and `cell<n + 1>`."""
+
+    def here(*names: str) -> list[str]:
+        return [f"{name}{turn}" for name in names]
+
+    cell, hidden = f"cell{turn + 1}", f"hidden{turn + 1}"
+    return [
+        ("Reshape", [f"turn{turn}", "a_turn"], here("sums"), {}),
+        ("Gemm", [f"hidden{turn}", "gates_of_hidden", f"sums{turn}"], here("gates"), {}),
+        ("Split", [f"gates{turn}", "three_and_one"], here("ifo_sums", "g_sum"), {"axis": 1}),
+        ("Sigmoid", here("ifo_sums"), here("ifo"), {}),
+        ("Tanh", here("g_sum"), here("g"), {}),
+        ("Split", [f"ifo{turn}", "three"], here("i", "f", "o"), {"axis": 1}),
+        ("Mul", here("f", "cell"), here("kept"), {}),
+        ("Mul", here("i", "g"), here("added"), {}),
+        ("Add", here("kept", "added"), [cell], {}),
+        ("Tanh", [cell], here("squashed"), {}),
+        ("Mul", here("o", "squashed"), [hidden], {}),
     ]

@@ -8,16 +8,9 @@ loop.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Protocol
-
-import numpy as np
-import numpy.typing as npt
-
-from batkol.audio.mulaw import Pcm
-
-Slots = npt.NDArray[np.intp]
-Scores = npt.NDArray[np.float32]
 
 
 class EngineName(StrEnum):
@@ -45,12 +38,11 @@ class VadEngine(Protocol):
         """Return a slot that has heard nothing yet."""
         ...
 
-    def score(self, slots: Slots, windows: Pcm) -> Scores:
-        """Return the probability of speech, 0 to 1, of each window, and remember the windows.
+    def score(self, slots: Sequence[int], sounds: Sequence[bytes]) -> list[list[float]]:
+        """Return the probability of speech, 0 to 1, of each slot's windows, and remember the windows.
 
-        `slots` is [n], `windows` is int16 [n, window]; row i belongs to slot i. A slot's windows stand next to each
-        other, in their order. What a row scores depends on its own slot's past alone, not on its neighbours or its
-        place in the batch.
+        `sounds[i]` is the mu-law of the next windows of `slots[i]`, whole ones, any number; no slot comes twice. What
+        a window scores depends on its own slot's past alone, not on its neighbours or on how its call's windows came.
         """
         ...
 

@@ -7,13 +7,14 @@ where the CPU counts for more than false starts do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
 import webrtcvad
 
-from batkol.audio.mulaw import SAMPLE_RATE, Pcm
-from batkol.audio.vad import EngineName, Scores, SlotPool, Slots
+from batkol.audio import mulaw
+from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.audio.vad import EngineName, SlotPool
 
 WINDOW: Final = 160
 """20 ms, one Twilio frame. The detector takes 10, 20 or 30 ms (webrtc:
@@ -21,6 +22,8 @@ common_audio/vad/include/webrtc_vad.h).
 """
 AGGRESSIVENESS: Final = 2
 """0 (all that may be speech) to 3 (only what surely is)."""
+
+_WIDTH = 2  # bytes of a sample of LINEAR16
 
 
 class WebRtcEngine:
@@ -50,17 +53,14 @@ class WebRtcEngine:
         self._pool.give_back(slot)
         del self._calls[slot]
 
-    def score(self, slots: Slots, windows: Pcm) -> Scores:
-        """Return 0.0 or 1.0 of each window.
+    def score(self, slots: Sequence[int], sounds: Sequence[bytes]) -> list[list[float]]:
+        """Return 0.0 or 1.0 of each window. The C object takes one at a time, so there is a loop; not over samples."""
+        return [self._of(self._calls[slot], sound) for slot, sound in zip(slots, sounds, strict=True)]
 
-        The C object takes one window, so there is a loop; it is over calls, not samples.
-        """
-        rows = np.ascontiguousarray(windows).view(np.uint8)  # the C function counts bytes
-        return np.fromiter(
-            (
-                self._calls[slot].is_speech(row.tobytes(), SAMPLE_RATE, WINDOW)
-                for slot, row in zip(slots.tolist(), rows, strict=True)
-            ),
-            np.float32,
-            count=len(slots),
-        )
+    @staticmethod
+    def _of(call: webrtcvad.Vad, sound: bytes) -> list[float]:
+        pcm = mulaw.decode_to_bytes(sound)
+        return [
+            float(call.is_speech(pcm[at : at + WINDOW * _WIDTH], SAMPLE_RATE, WINDOW))
+            for at in range(0, len(pcm), WINDOW * _WIDTH)
+        ]

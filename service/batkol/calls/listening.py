@@ -19,7 +19,7 @@ from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.audio.ring import Ring
 from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEvent
 from batkol.audio.vad import EngineName, VadEngine, create
-from batkol.calls.listening_round import Part, Round, gather
+from batkol.calls.listening_round import Part, gather, score
 
 log = structlog.get_logger()
 
@@ -105,9 +105,9 @@ class Ear:
         """Take the scores of a part's windows; the call's last window may be cut short."""
         events: list[SpeechEvent] = []
         start = part.start
-        for score in scores:
+        for probability in scores:
             end = min(start + window, part.until)
-            events.extend(self._segmenter.hear(score, start, end))
+            events.extend(self._segmenter.hear(probability, start, end))
             start = end
         self.heard = part.until
         self._tell(events)
@@ -239,13 +239,13 @@ class Listener:
         work = [(ear, part, ear.finishing) for ear in self._ears if (part := self._gather(ear)) is not None]
         if not work:
             return
-        job = Round(self._engine, [part for _, part, _ in work])
+        parts = [part for _, part, _ in work]
         try:
-            scores = await loop.run_in_executor(self._thread, job.score)
+            scores = await loop.run_in_executor(self._thread, score, self._engine, parts)
         except Exception as error:  # noqa: BLE001 -- whatever a native library raises; _survive logs it
             self._survive(error)
             return
-        self._windows += job.windows
+        self._windows += sum(part.windows for part in parts)
         self._batches += 1
         for (ear, part, last), mine in zip(work, scores, strict=True):
             if ear.closed:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import islice
-
-import numpy as np
+from typing import NamedTuple
 
 from batkol.audio import mulaw
 from batkol.audio.ring import Ring
@@ -17,8 +14,7 @@ _BEHIND_MS = 5_000  # further behind than this (a starved thread), old audio is 
 _CATCH_UP_MS = 1_000  # … down to this much: the last second still matters, what came before is history
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One call's part in a round: the audio [start, until), whole windows unless it is the call's last."""
 
     slot: int
@@ -48,20 +44,6 @@ def gather(ring: Ring, heard: int, *, slot: int, window: int, last: bool) -> Par
     return Part(slot, ring.read(start, until), start, until, windows)
 
 
-class Round:
-    """The parts of one round, scored in one batch."""
-
-    __slots__ = ("_engine", "_parts", "windows")
-
-    def __init__(self, engine: VadEngine, parts: Sequence[Part]) -> None:
-        self._engine = engine
-        self._parts = parts
-        self.windows = sum(part.windows for part in parts)
-
-    def score(self) -> list[list[float]]:
-        """Return each part's scores, in order. Runs in the worker thread; raises what the engine raises."""
-        slots = np.array([part.slot for part in self._parts for _ in range(part.windows)], np.intp)
-        codes = np.frombuffer(b"".join([part.audio for part in self._parts]), np.uint8)
-        pcm = mulaw.TABLE.take(codes).reshape(-1, self._engine.window)
-        scores = iter(self._engine.score(slots, pcm).tolist())
-        return [list(islice(scores, part.windows)) for part in self._parts]
+def score(engine: VadEngine, parts: Sequence[Part]) -> list[list[float]]:
+    """Return each part's scores, in order. Runs in the worker thread; raises what the engine raises."""
+    return engine.score([part.slot for part in parts], [part.audio for part in parts])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,8 @@ import onnxruntime
 import pytest
 
 from batkol.audio import mulaw
-from batkol.audio.mulaw import Pcm
-from batkol.audio.silero import CONTEXT, WINDOW, SileroEngine, model_path, read_model, session_options
+from batkol.audio.silero import SileroEngine, model_path, read_model, session_options
+from batkol.audio.silero_graph import CONTEXT, WINDOW
 from batkol.audio.vad import EngineName, create
 from batkol.errors import ConfigurationError
 from batkol.simulators import voice
@@ -25,89 +26,96 @@ def model() -> bytes:
     return read_model(model_path())
 
 
-def speech(seed: int, windows: int) -> Pcm:
-    """Return [windows, WINDOW] of utterances with pauses."""
-    said = voice.script(voice.random_utterances(seed, 8, (1, 4)), gap_ms=700)
-    return mulaw.decode(said.mulaw)[: windows * WINDOW].reshape(windows, WINDOW)
+def speech(seed: int, windows: int) -> bytes:
+    """Return so many windows of utterances with pauses, in mu-law as all sound here."""
+    return voice.script(voice.random_utterances(seed, 8, (1, 4)), gap_ms=700).mulaw[: windows * WINDOW]
 
 
-def official_scores(model: bytes, calls: list[Pcm]) -> np.ndarray:
-    """Run the official model as its authors do, window by window; returns [windows, calls]."""
+def noise(level: float, windows: int, seed: int = 1) -> bytes:
+    return mulaw.encode(np.random.default_rng(seed).normal(0, level, windows * WINDOW).astype(np.int16))
+
+
+def official_scores(model: bytes, calls: list[bytes]) -> list[list[float]]:
+    """Run the official model as its authors do, window by window."""
     session = onnxruntime.InferenceSession(model, session_options(), providers=["CPUExecutionProvider"])
+    windows = np.stack([mulaw.decode(call).reshape(-1, WINDOW) for call in calls], axis=1).astype(np.float32) / 32768
     state: np.ndarray = np.zeros((2, len(calls), 128), np.float32)
     before: np.ndarray = np.zeros((len(calls), CONTEXT), np.float32)
     rows = []
-    for step in range(len(calls[0])):
-        audio = np.stack([call[step] for call in calls]).astype(np.float32) / 32768
-        feed = {"input": np.hstack([before, audio]), "state": state, "sr": np.array(8000)}
-        probability, state = session.run(None, feed)
+    for audio in windows:
+        probability, state = session.run(
+            None, {"input": np.hstack([before, audio]), "state": state, "sr": np.array(8000)}
+        )
         before = audio[:, -CONTEXT:]
         rows.append(probability[:, 0])
-    return np.stack(rows)
+    found: list[list[float]] = np.stack(rows, axis=1).tolist()
+    return found
 
 
-def scores(engine: SileroEngine, calls: list[Pcm]) -> np.ndarray:
-    slots = np.array([engine.open() for _ in calls])
-    return np.stack([engine.score(slots, np.stack(windows)) for windows in zip(*calls, strict=True)])
+def scores(engine: SileroEngine, call: bytes) -> list[float]:
+    """Return what a call scores alone, a window at a time."""
+    slot = engine.open()
+    each = [engine.score([slot], [call[at : at + WINDOW]]) for at in range(0, len(call), WINDOW)]
+    return [score for [[score]] in each]
 
 
-def test_it_scores_as_the_official_model_does(model: bytes) -> None:
-    noise = np.random.default_rng(1).normal(0, 3000, (150, WINDOW)).astype(np.int16)
-    calls = [speech(1, 150), speech(2, 150), noise, speech(3, 150) // 30]
+def together(engine: SileroEngine, calls: list[bytes], most: int, seed: int = 4) -> list[list[float]]:
+    """Return what calls of one length score in an order that changes every round, none to `most` windows of each."""
+    draw = np.random.default_rng(seed)
+    slots = [engine.open() for _ in calls]
+    heard: list[list[float]] = [[] for _ in calls]
+    while any(len(mine) * WINDOW < len(calls[0]) for mine in heard):
+        order = draw.permutation(len(calls))[: draw.integers(1, len(calls) + 1)].tolist()
+        parts = [calls[row][len(heard[row]) * WINDOW :][: draw.integers(most + 1) * WINDOW] for row in order]
+        for row, scored in zip(order, engine.score([slots[row] for row in order], parts), strict=True):
+            heard[row] += scored
+    return heard
 
-    mine = scores(SileroEngine(model, **ALWAYS_ON), calls)
 
-    assert np.abs(mine - official_scores(model, calls)).max() < 1e-3
-    assert mine.max() > 0.9
+def furthest(some: Sequence[object], others: Sequence[object]) -> float:
+    return float(np.abs(np.array(some) - np.array(others)).max())
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 5])
+def test_it_scores_as_the_official_model_does(model: bytes, at_once: int) -> None:
+    calls = [speech(1, 150), speech(2, 150), noise(3000, 150), mulaw.encode(mulaw.decode(speech(3, 150)) // 30)]
+    engine = SileroEngine(model, **ALWAYS_ON)
+    slots = [engine.open() for _ in calls]
+    mine: list[list[float]] = [[] for _ in calls]
+
+    for at in range(0, len(calls[0]), at_once * WINDOW):
+        parts = [call[at : at + at_once * WINDOW] for call in calls]
+        for row, scored in enumerate(engine.score(slots, parts)):
+            mine[row] += scored
+
+    assert furthest(mine, official_scores(model, calls)) < 1e-3
+    assert np.max(mine) > 0.9
 
 
 def test_a_call_scores_the_same_alone_and_in_any_place_of_any_batch(model: bytes) -> None:
-    """Forty calls in an order that changes every round, not all of them in every round; slots beyond the first 16."""
-    draw = np.random.default_rng(4)
+    """Forty calls: slots beyond the first 16."""
     calls = [speech(seed, 60) for seed in range(40)]
-    alone = [scores(SileroEngine(model), [call])[:, 0] for call in calls]
-    engine = SileroEngine(model)
-    slots = np.array([engine.open() for _ in calls])
-    heard: list[list[float]] = [[] for _ in calls]
+    alone = [scores(SileroEngine(model), call) for call in calls]
 
-    while any(len(mine) < 60 for mine in heard):
-        unfinished = [index for index, mine in enumerate(heard) if len(mine) < 60]
-        batch = draw.permutation(unfinished)[: draw.integers(1, len(unfinished) + 1)]
-        windows = np.stack([calls[index][len(heard[index])] for index in batch])
-        for index, score in zip(batch, engine.score(slots[batch], windows), strict=True):
-            heard[index].append(float(score))
-
-    assert np.abs(np.array(heard) - np.array(alone)).max() < 1e-3
+    assert furthest(together(SileroEngine(model), calls, most=1), alone) < 1e-3
 
 
 def test_several_windows_of_a_call_at_once_score_as_one_after_the_other(model: bytes) -> None:
-    """Parts of one to four windows, with silent lines, rests and fresh starts on their borders and within."""
-    draw = np.random.default_rng(5)
-    silent = np.zeros((20, WINDOW), np.int16)
-    faint = draw.normal(0, 60, (70, WINDOW)).astype(np.int16)
-    calls = [np.concatenate([speech(seed, 40), silent, faint, speech(seed + 20, 20)]) for seed in range(12)]
-    alone = [scores(SileroEngine(model), [call])[:, 0] for call in calls]
-    engine = SileroEngine(model)
-    slots = np.array([engine.open() for _ in calls])
-    heard: list[list[float]] = [[] for _ in calls]
+    """Parts of none to four windows, with silent lines, rests and fresh starts on their borders and within."""
+    middle = mulaw.silence(20 * WINDOW) + noise(60, 70)
+    calls = [speech(seed, 40) + middle + speech(seed + 20, 20) for seed in range(12)]
+    alone = [scores(SileroEngine(model), call) for call in calls]
 
-    while any(len(mine) < 150 for mine in heard):
-        counts = [min(int(draw.integers(5)), 150 - len(mine)) for mine in heard]
-        parts = [call[len(mine) : len(mine) + count] for call, mine, count in zip(calls, heard, counts, strict=True)]
-        together = iter(engine.score(np.repeat(slots, counts), np.concatenate(parts)).tolist())
-        for mine, count in zip(heard, counts, strict=True):
-            mine += [next(together) for _ in range(count)]
-
-    assert np.abs(np.array(heard) - np.array(alone)).max() < 1e-3
+    assert furthest(together(SileroEngine(model), calls, most=4), alone) < 1e-3
 
 
 def test_a_slot_that_is_handed_out_again_remembers_nothing(model: bytes) -> None:
     engine = SileroEngine(model)
     call = speech(1, 60)
-    first = scores(engine, [call])
+    first = scores(engine, call)
     engine.close(0)
 
-    assert np.array_equal(scores(engine, [call]), first)
+    assert scores(engine, call) == first
 
 
 def test_a_slot_is_given_back_once(model: bytes) -> None:
@@ -121,44 +129,42 @@ def test_a_slot_is_given_back_once(model: bytes) -> None:
 
 def test_a_silent_line_scores_zero_and_speech_after_it_is_heard(model: bytes) -> None:
     """Without a fresh start, the network is half deaf after half a minute of digital silence."""
-    silence = np.zeros((1000, WINDOW), np.int16)
-    call = np.concatenate([silence, speech(5, 60)])
-    mine = scores(SileroEngine(model), [call])[:, 0]
+    mine = scores(SileroEngine(model), mulaw.silence(1000 * WINDOW) + speech(5, 60))
 
-    assert not mine[8:1000].any()
-    assert mine[1000:].max() > 0.9
+    assert not any(mine[8:1000])
+    assert max(mine[1000:]) > 0.9
 
 
 def test_the_network_forgets_after_long_without_speech(model: bytes) -> None:
     """After two seconds of noise the next speech is scored as if the call began there."""
-    noise = np.random.default_rng(1).normal(0, 60, (62, WINDOW)).astype(np.int16)
+    quiet = noise(60, 62)
     call = speech(5, 60)
     fresh = SileroEngine(model)
-    slots = np.array([fresh.open()])
-    fresh._context[0] = noise[-1, -CONTEXT:].astype(np.float32) / 32768
-    expected = [float(fresh.score(slots, window[None])[0]) for window in call]
+    slot = fresh.open()
+    fresh._lines[slot].sound = quiet[-CONTEXT:]
+    [expected] = fresh.score([slot], [call])
 
-    mine = scores(SileroEngine(model), [np.concatenate([noise, call])])[62:, 0]
+    mine = scores(SileroEngine(model), quiet + call)[62:]
 
-    assert np.abs(mine - np.array(expected)).max() < 1e-3
+    assert furthest(mine, expected) < 1e-3
 
 
 def test_the_network_forgets_on_a_silent_line(model: bytes) -> None:
     """What follows a third of a second of digital silence is scored as if the call began there."""
-    first, second = speech(1, 60), speech(5, 60)[16:]  # the line's noise before the first word is silence too
-    expected = scores(SileroEngine(model), [second])
+    first, second = speech(1, 60), speech(5, 60)[16 * WINDOW :]  # the line's noise before the first word is silence too
+    expected = scores(SileroEngine(model), second)
 
-    mine = scores(SileroEngine(model), [np.concatenate([first, np.zeros((10, WINDOW), np.int16), second])])
+    mine = scores(SileroEngine(model), first + mulaw.silence(10 * WINDOW) + second)
 
-    assert np.abs(mine[70:] - expected).max() < 1e-3
+    assert furthest(mine[70:], expected) < 1e-3
 
 
 def test_quiet_within_speech_is_not_skipped(model: bytes) -> None:
     """Seven silent windows, a long stop consonant, are the network's to judge."""
     call = speech(1, 60)
-    call[25:32] = 0
+    call = call[: 25 * WINDOW] + mulaw.silence(7 * WINDOW) + call[32 * WINDOW :]
 
-    assert scores(SileroEngine(model), [call])[25:32].all()
+    assert all(scores(SileroEngine(model), call)[25:32])
 
 
 def test_another_model_is_refused_with_what_to_do(tmp_path: Path) -> None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from batkol.audio import mulaw
-from batkol.audio.mulaw import Pcm
 from batkol.audio.ring import Ring
 from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEnded, SpeechEvent, SpeechStarted
-from batkol.audio.vad import EngineName, Scores, SlotPool, Slots, VadEngine, create
+from batkol.audio.vad import EngineName, SlotPool, VadEngine, create
 from batkol.calls import listening
 from batkol.calls.listening import Listener
 from batkol.simulators import voice
@@ -47,12 +46,14 @@ class LevelEngine:
         self.slots_out -= 1
         self.pool.give_back(slot)
 
-    def score(self, slots: Slots, windows: Pcm) -> Scores:
+    def score(self, slots: Sequence[int], sounds: Sequence[bytes]) -> list[list[float]]:
         self.threads.add(threading.current_thread().name)
         self.may_go_on.wait(30)
         if self.broken:
             raise RuntimeError("the graphics card is on fire")
-        return np.asarray(windows.max(axis=1) > 1000, np.float32)
+        return [
+            [float(window.max() > 1000) for window in mulaw.decode(sound).reshape(-1, self.window)] for sound in sounds
+        ]
 
 
 @pytest.fixture
@@ -85,11 +86,11 @@ async def until(condition: Callable[[], bool]) -> None:
 def alone(engine: VadEngine, audio: bytes) -> list[SpeechEvent]:
     """Return what one call gets by itself, the call's last window filled with silence."""
     padded = audio + mulaw.silence(-len(audio) % engine.window)
-    segmenter, slots = Segmenter(SETTINGS), np.array([engine.open()])
+    segmenter, slot = Segmenter(SETTINGS), engine.open()
     events: list[SpeechEvent] = []
-    for start, window in enumerate(mulaw.decode(padded).reshape(-1, 1, engine.window)):
-        at = start * engine.window
-        events += segmenter.hear(float(engine.score(slots, window)[0]), at, min(at + engine.window, len(audio)))
+    for at in range(0, len(padded), engine.window):
+        [[probability]] = engine.score([slot], [padded[at : at + engine.window]])
+        events += segmenter.hear(probability, at, min(at + engine.window, len(audio)))
     return events + list(segmenter.flush(len(audio)))
 
 
