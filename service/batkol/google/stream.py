@@ -12,7 +12,6 @@ from contextlib import suppress
 from typing import Any, Final
 
 import grpc
-from google.cloud.speech_v1p1beta1.types import cloud_speech
 from structlog.typing import FilteringBoundLogger
 
 from batkol.audio import mulaw
@@ -128,9 +127,9 @@ class Stream:
             self._on_over(self)
 
     async def _open(self, client: Any) -> tuple[Any, Ending]:
-        # The transport's own callable, which has no retry either: the client's wrapper hands out the stream only
-        # when it is connected, so one that was given up while it waited would open later and stay.
-        call = client.transport.streaming_recognize(timeout=STREAM_TIMEOUT)
+        # Not the client's wrapper: it hands out the stream only when it is connected, so one that was given up while
+        # it waited would open later and stay.
+        call = wire.streaming_recognize(client.transport.grpc_channel)(timeout=STREAM_TIMEOUT)
         ending = Ending(call)
         try:
             async with asyncio.timeout(self._speech.open_timeout):
@@ -207,7 +206,7 @@ class Stream:
     async def _read(self, call: Any, ending: Ending) -> None:
         try:
             while (response := await call.read()) is not grpc.aio.EOF:
-                self._hear(cloud_speech.StreamingRecognizeResponse.pb(response))
+                self._hear(response)
         except grpc.RpcError as error:
             raise ending.error(error) from error
 

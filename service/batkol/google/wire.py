@@ -1,13 +1,14 @@
 """Between Google's messages (google/cloud/speech/v1p1beta1/cloud_speech.proto) and ours.
 
-The raw protobuf classes are used under the client library's wrappers: the messages are the same, and a wrapper around
-each field of five responses a second a call is work for nothing.
+On streams the raw protobuf classes are used, without the client library's wrappers: the messages are the same, and a
+wrapper around each message and field, a dozen of them a second and call, is work for nothing.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
+import grpc
 import msgspec
 import structlog
 from google.cloud.speech_v1p1beta1.types import cloud_speech
@@ -19,7 +20,9 @@ from batkol.speech.results import Portion, Word
 MESSAGE_BYTES: Final = 25_600
 """The most audio one streaming message may carry: 1.6 s of LINEAR16 at 8 kHz."""
 
-_AUDIO: Final = cloud_speech.StreamingRecognizeRequest.pb()
+_METHOD: Final = "/google.cloud.speech.v1p1beta1.Speech/StreamingRecognize"
+_REQUEST: Final = cloud_speech.StreamingRecognizeRequest.pb()
+_RESPONSE: Final = cloud_speech.StreamingRecognizeResponse.pb()
 _NANOS: Final = 1_000_000_000
 
 log = structlog.get_logger()
@@ -66,18 +69,27 @@ def _config(config: RecognitionConfig, *, offsets: bool) -> cloud_speech.Recogni
     )
 
 
-def opening(config: RecognitionConfig) -> cloud_speech.StreamingRecognizeRequest:
-    """The first message of a stream: configuration only."""
-    return cloud_speech.StreamingRecognizeRequest(
-        streaming_config=cloud_speech.StreamingRecognitionConfig(
-            config=_config(config, offsets=True), interim_results=True, single_utterance=False
+def streaming_recognize(channel: grpc.aio.Channel) -> Any:
+    """The client's method of that name, on its channel and without a retry, for raw messages."""
+    return channel.stream_stream(
+        _METHOD, request_serializer=_REQUEST.SerializeToString, response_deserializer=_RESPONSE.FromString
+    )
+
+
+def opening(config: RecognitionConfig) -> Any:
+    """The first message of a stream, raw: configuration only."""
+    return cloud_speech.StreamingRecognizeRequest.pb(
+        cloud_speech.StreamingRecognizeRequest(
+            streaming_config=cloud_speech.StreamingRecognitionConfig(
+                config=_config(config, offsets=True), interim_results=True, single_utterance=False
+            )
         )
     )
 
 
 def audio(linear16: bytes) -> Any:
-    """Every further message: audio only, at most `MESSAGE_BYTES`. Wrapping is cheaper than the constructor."""
-    return cloud_speech.StreamingRecognizeRequest.wrap(_AUDIO(audio_content=linear16))
+    """Every further message, raw: audio only, at most `MESSAGE_BYTES`."""
+    return _REQUEST(audio_content=linear16)
 
 
 def request(config: RecognitionConfig, linear16: bytes) -> cloud_speech.RecognizeRequest:

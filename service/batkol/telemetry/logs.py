@@ -12,13 +12,13 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
 import msgspec
 import structlog
-from structlog.typing import EventDict, Processor
+from structlog.typing import EventDict
 
 from batkol.telemetry.correlation import current_ids
 
@@ -32,10 +32,18 @@ _INTERVAL_S: Final = 0.1
 _QUIET: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "watchfiles")
 
 
-class _Writer(threading.Thread):
-    """Renders and writes lines. An output that stays blocked does not keep the process from ending."""
+Rendering = Callable[[Sequence[EventDict]], str]
+"""Makes lines, each with its end. A line's `timestamp` is a `datetime`."""
 
-    def __init__(self, out: TextIO, rendering: Sequence[Processor]) -> None:
+
+class _Writer(threading.Thread):
+    """Renders and writes lines. An output that stays blocked does not keep the process from ending.
+
+    Neither a line that cannot be rendered nor an output that fails ends it: there would be no logs any more, and nobody
+    to say so.
+    """
+
+    def __init__(self, out: TextIO, rendering: Rendering) -> None:
         super().__init__(name="logs", daemon=True)
         self._out = out
         self._rendering = rendering
@@ -61,19 +69,27 @@ class _Writer(threading.Thread):
         self.join(PATIENCE_S)
 
     def _write(self) -> None:
-        lines = []
-        while self._waiting:
-            lines.append(self._render(self._waiting.popleft()))
-        if lines:
-            self._out.write("\n".join(lines) + "\n")
+        events = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        if not events:
+            return
+        for event in events:
+            event["timestamp"] = datetime.fromtimestamp(event["timestamp"], UTC)
+        try:
+            text = self._rendering(events)
+        except Exception:  # noqa: BLE001 -- whatever it is about one of them, the others are to be read
+            text = "".join(map(self._alone, events))
+        try:
+            self._out.write(text)
             self._out.flush()
+        except (OSError, ValueError):  # a full disk, a pipe nobody reads, a file that was closed
+            self.dropped += len(events)
 
-    def _render(self, event: EventDict) -> str:
-        event["timestamp"] = datetime.fromtimestamp(event["timestamp"], UTC).isoformat().replace("+00:00", "Z")
-        rendered: Any = event
-        for processor in self._rendering:
-            rendered = processor(None, event["level"], rendered)
-        return str(rendered)
+    def _alone(self, event: EventDict) -> str:
+        try:
+            return self._rendering([event])
+        except Exception as error:  # noqa: BLE001 -- as above; the line that is written instead says so
+            told = {key: event[key] for key in ("timestamp", "level")}
+            return self._rendering([{**told, "event": ascii(event.get("event")), "unreadable": type(error).__name__}])
 
 
 class _Foreign(logging.Handler):
@@ -145,14 +161,35 @@ class Logs:
             structlog.configure(**self._structlog_before)
 
 
-def _rendering(*, json: bool) -> list[Processor]:
+def _rendering(*, json: bool) -> Rendering:
+    return _json() if json else _console()
+
+
+def _json() -> Rendering:
     # No trace shows variables: what callers say, and who they are, is in them.
-    if json:
-        bare = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-        encoder = msgspec.json.Encoder(enc_hook=repr)
-        return [
-            structlog.processors.ExceptionRenderer(bare),
-            lambda _logger, _method, event: encoder.encode(event).decode(),
-        ]
-    colors = sys.stderr.isatty()
-    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)]
+    exceptions = structlog.processors.ExceptionRenderer(
+        structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    )
+    encoder = msgspec.json.Encoder(enc_hook=repr)
+
+    def rendered(events: Sequence[EventDict]) -> str:
+        for event in events:
+            if "exc_info" in event:
+                exceptions(None, event["level"], event)
+        return encoder.encode_lines(events).decode()
+
+    return rendered
+
+
+def _console() -> Rendering:
+    plain = structlog.dev.plain_traceback
+    renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
+
+    def rendered(events: Sequence[EventDict]) -> str:
+        times = (event["timestamp"].isoformat().replace("+00:00", "Z") for event in events)
+        return "".join(
+            f"{renderer(None, event['level'], {**event, 'timestamp': at})}\n"
+            for event, at in zip(events, times, strict=True)
+        )
+
+    return rendered

@@ -282,7 +282,7 @@ async def test_a_network_that_dies_under_a_stream_ends_it_and_the_next_one_finds
         config = recognition("he-IL", "default")
         lent: Any
         with channels.lease() as lent:
-            stream = lent.transport.streaming_recognize(timeout=60)
+            stream = wire.streaming_recognize(lent.transport.grpc_channel)(timeout=60)
             await stream.write(wire.opening(config))
             for _ in range(3):
                 await stream.write(wire.audio(bytes(2400)))

@@ -17,7 +17,7 @@ Response = cloud_speech.StreamingRecognizeResponse
 def test_the_first_message_is_configuration_only() -> None:
     opening = wire.opening(HEBREW)
 
-    assert "audio_content" not in opening
+    assert opening.WhichOneof("streaming_request") == "streaming_config"
     assert opening.streaming_config.interim_results is True
     assert opening.streaming_config.single_utterance is False
     config = opening.streaming_config.config
@@ -38,7 +38,7 @@ def test_a_further_message_is_audio_only() -> None:
     message = wire.audio(b"\x01\x02")
 
     assert message.audio_content == b"\x01\x02"
-    assert "streaming_config" not in message
+    assert message.WhichOneof("streaming_request") == "audio_content"
 
 
 def test_a_message_of_the_largest_audio_is_one_point_six_seconds() -> None:

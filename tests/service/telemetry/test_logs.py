@@ -4,7 +4,8 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -29,6 +30,13 @@ def logging_to(stream: io.TextIOBase, *, level: str = "INFO", as_json: bool = Tr
         yield logs
     finally:
         logs.close()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def lines(out: io.StringIO) -> list[dict[str, object]]:
@@ -129,6 +137,50 @@ def test_for_a_terminal_a_line_is_readable() -> None:
     assert "[CFG] listening" in out.getvalue()
     assert "port=8080" in out.getvalue()
     assert not out.getvalue().startswith("{")
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_line_that_cannot_be_written_is_told_of_and_takes_no_other_with_it(as_json: bool) -> None:
+    class Odd:
+        def __repr__(self) -> str:
+            raise RuntimeError("nobody may look at this")
+
+    out = io.StringIO()
+    with logging_to(out, as_json=as_json) as logs:
+        structlog.get_logger().info("before")
+        structlog.get_logger().warning("odd", field=Odd())
+        structlog.get_logger().info("after")
+        until(lambda: "after" in out.getvalue())
+        structlog.get_logger().info("much later")
+
+    before, odd, after, later = out.getvalue().splitlines()
+    assert ("before" in before, "after" in after, "much later" in later) == (True, True, True)
+    assert "odd" in odd
+    assert "RuntimeError" in odd
+    assert logs.dropped == 0
+
+
+class Full(io.StringIO):
+    """A disk that is full for a while."""
+
+    full = True
+
+    def write(self, text: str) -> int:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        return super().write(text)
+
+
+def test_an_output_that_fails_costs_its_lines_and_is_tried_again() -> None:
+    out = Full()
+    with logging_to(out) as logs:
+        structlog.get_logger().info("lost")
+        until(lambda: logs.dropped == 1)
+        out.full = False
+        structlog.get_logger().info("kept")
+
+    assert [line["event"] for line in lines(out)] == ["kept"]
+    assert logs.dropped == 1
 
 
 class Blocked(io.StringIO):
