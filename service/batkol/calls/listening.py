@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +19,7 @@ from batkol.audio.ring import Ring
 from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEvent
 from batkol.audio.vad import EngineName, VadEngine, create
 from batkol.calls.listening_round import Part, gather, score
+from batkol.calls.worker import Worker
 
 log = structlog.get_logger()
 
@@ -151,7 +151,7 @@ class Listener:
         self._fallen_back = self._given_up = False
         self._interval = interval  # seconds
         self._ears: list[Ear] = []
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vad")
+        self._worker = Worker("vad")
         self._task: asyncio.Task[None] | None = None
         self._due = asyncio.Event()
         self._windows = self._batches = self._skipped = self._failures = 0
@@ -202,7 +202,7 @@ class Listener:
         except TimeoutError:
             log.warning("the voice detector did not answer while closing; its thread is left behind")
         finally:
-            self._thread.shutdown(wait=False)
+            self._worker.close()
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
@@ -211,7 +211,7 @@ class Listener:
             self._settle()
             if not self._ears:
                 return
-            await self._hear(loop)
+            await self._hear()
             if any(ear.finishing for ear in self._ears):
                 continue
             due = max(due + self._interval, loop.time())
@@ -230,7 +230,7 @@ class Listener:
                 ear.slot = self._engine.open()
         self._ears = [ear for ear in self._ears if not ear.closed]
 
-    async def _hear(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def _hear(self) -> None:
         for number, ear in enumerate(tuple(self._ears), 1):
             if ear.refresh is not None and not ear.closed:
                 ear.refresh()
@@ -241,7 +241,7 @@ class Listener:
             return
         parts = [part for _, part, _ in work]
         try:
-            scores = await loop.run_in_executor(self._thread, score, self._engine, parts)
+            scores = await self._worker.run(score, self._engine, parts)
         except Exception as error:  # noqa: BLE001 -- whatever a native library raises; _survive logs it
             self._survive(error)
             return

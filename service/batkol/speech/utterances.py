@@ -162,7 +162,7 @@ class Utterances:
 
     def tick(self, now: float) -> list[Outcome]:
         """Promote what is late, and name what the stream has missed."""
-        return [outcome for u in self.unsettled for outcome in self._tick(u, now)]
+        return [outcome for u in self._recent if _due(u) is not None for outcome in self._tick(u, now)]
 
     def stream_ended(self) -> list[Outcome]:
         """The stream was closed and nothing more will come of it: promote what there is, name what it missed."""

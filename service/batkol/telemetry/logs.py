@@ -138,7 +138,7 @@ class Logs:
             raise structlog.DropEvent
 
         structlog.configure(
-            processors=[structlog.contextvars.merge_contextvars, hand_over],
+            processors=[hand_over],
             logger_factory=structlog.ReturnLoggerFactory(),
             wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
             cache_logger_on_first_use=False,

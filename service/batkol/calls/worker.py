@@ -1,0 +1,65 @@
+"""A thread that does one job after the other for the event loop.
+
+An executor does the same by way of two futures, a condition and a semaphore, which costs more than twice as much CPU
+for the way there and back. Sixteen times a second that counts: with ten calls, a quarter of the job itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any, TypeVar, TypeVarTuple
+
+Args = TypeVarTuple("Args")
+Result = TypeVar("Result")
+
+
+class Worker:
+    """Starts its thread with the first job. The thread does not keep the process from ending."""
+
+    __slots__ = ("_jobs", "_thread")
+
+    def __init__(self, name: str) -> None:
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+
+    async def run(self, function: Callable[[*Args], Result], *args: *Args) -> Result:
+        """Call `function` in the thread, after the jobs before it; return what it returns, or raise what it raises.
+
+        Cancelling it loses the answer, and not the job.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Result] = loop.create_future()
+
+        def job() -> None:
+            try:
+                result = function(*args)
+            except BaseException as error:  # noqa: BLE001 -- whatever it is, it is for who asked
+                settle(answer.set_exception, error)
+            else:
+                settle(answer.set_result, result)
+
+        def settle(how: Callable[[Any], None], what: object) -> None:
+            with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+                loop.call_soon_threadsafe(_unless_cancelled, answer, how, what)
+
+        if self._thread.ident is None:
+            self._thread.start()
+        self._jobs.put(job)
+        return await answer
+
+    def close(self) -> None:
+        """Let the thread end when it has done what it was given; nobody waits for it."""
+        self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+
+def _unless_cancelled(answer: asyncio.Future[Any], how: Callable[[Any], None], what: object) -> None:
+    if not answer.cancelled():
+        how(what)
