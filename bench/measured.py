@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import msgspec
 
-from findings import Heard
+from findings import Heard, Words
 
 _BUCKET = re.compile(r'^batkol_audio_written_seconds_bucket\{.*?le="([^"]+)".*\} (\S+)', re.MULTILINE)
 
@@ -56,3 +57,13 @@ class Measured(msgspec.Struct):
     def saturated(self) -> bool:
         """Whether the server's core was full."""
         return self.ms_per_call_second * self.calls > 950
+
+    @classmethod
+    def of_turns(cls, turns: Sequence[Measured]) -> Measured:
+        """Return the turn of median cost, with the words of all of them."""
+        ordered = sorted(turns, key=lambda turn: turn.ms_per_call_second)
+        median = ordered[len(ordered) // 2]
+        if median.heard is not None:
+            words = [turn.heard.words for turn in turns if turn.heard is not None]
+            median.heard.words = Words(*(sum(each) for each in zip(*map(msgspec.structs.astuple, words), strict=True)))
+        return median

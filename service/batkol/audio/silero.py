@@ -24,6 +24,9 @@ from batkol.errors import ConfigurationError
 _AMPLITUDE: Final = mulaw.TABLE / np.float32(32768)
 _OUTPUTS: Final = ("probabilities", "memory_next")
 
+AT_ONCE: Final = 2
+"""Windows of a call that the network hears at once, at most."""
+
 MODEL_SHA256: Final = "1a153a22f4509e292a94e67d6f9b85e8deb25b4988682b7e174c65279d8788e3"
 
 QUIET_PEAK: Final = 58
@@ -106,7 +109,7 @@ class SileroEngine:
     __slots__ = ("_idle_windows", "_lines", "_memory", "_networks", "_pool", "_silent")
 
     def __init__(self, model: bytes, *, quiet_peak: int = QUIET_PEAK, idle_windows: int = IDLE_WINDOWS) -> None:
-        self._networks = {windows: _network(silero_graph.network(model, windows)) for windows in (1, 2)}
+        self._networks = {windows: _network(silero_graph.network(model, windows)) for windows in range(1, AT_ONCE + 1)}
         self._silent = np.flatnonzero(np.abs(mulaw.TABLE) <= quiet_peak).astype(np.uint8).tobytes()
         self._idle_windows = idle_windows
         self._pool = SlotPool()
@@ -144,35 +147,34 @@ class SileroEngine:
             line.sound += sound
             line.scores = []
         while left := [line for line in lines if len(line.sound) > CONTEXT]:
-            together: dict[int, list[_Line]] = {1: [], 2: []}
+            together: dict[int, list[_Line]] = {}
             for line in left:
                 if windows := self._ready(line):
-                    together[windows].append(line)
+                    together.setdefault(windows, []).append(line)
             for windows, some in together.items():
-                if some:
-                    self._hear(some, windows)
+                self._hear(some, windows)
         return [line.scores for line in lines]
 
     def _ready(self, line: _Line) -> int:
-        """Return how many windows the network can hear at once: two, unless it may have to forget between them.
-
-        None of a silent line, whose next window is scored here.
+        """Return how many windows the network can hear at once: up to `AT_ONCE`, but none after one that may make it
+        forget, and none of a silent line, whose next window is scored here.
         """
-        quiet = 0 if self._sounds(line.sound, CONTEXT) else line.quiet + 1
-        if quiet > QUIET_WINDOWS:
-            if line.quiet <= QUIET_WINDOWS:
+        ready, quiet = 0, line.quiet
+        for at in range(CONTEXT, len(line.sound), WINDOW):
+            quiet = 0 if self._sounds(line.sound, at) else quiet + 1
+            if quiet > QUIET_WINDOWS:
+                break
+            ready += 1
+            line.quiet = quiet
+            if ready == AT_ONCE or line.idle + ready >= self._idle_windows:
+                break
+        if not ready:
+            if line.quiet == QUIET_WINDOWS:
                 self._forget(line)
             line.quiet = quiet
             line.scores.append(0.0)
             line.sound = line.sound[WINDOW:]
-            return 0
-        if len(line.sound) > CONTEXT + WINDOW and line.idle + 1 < self._idle_windows:
-            then = 0 if self._sounds(line.sound, CONTEXT + WINDOW) else quiet + 1
-            if then <= QUIET_WINDOWS:
-                line.quiet = then
-                return 2
-        line.quiet = quiet
-        return 1
+        return ready
 
     def _sounds(self, sound: bytes, at: int) -> bool:
         """Tell whether a window is more than silence; its first sample mostly says so."""
