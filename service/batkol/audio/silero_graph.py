@@ -3,9 +3,9 @@
 The official file holds two networks (8 and 16 kHz) behind an `If`, written for one window of one call: four small
 convolutions over four time steps, which the runtime carries out row by row. A convolution is a plain matrix product
 with what each of its steps sees laid side by side, and a matrix product over many windows is what processors do best:
-the same weights give the same answers (to 1e-4, by a test) at a quarter of the CPU time. Only the LSTM cell must take
-a call's windows one after the other; all windows go through the rest at once. The whole is one model, because ten
-calls are too few for the products to be what costs: the steps between them would.
+the same weights give the same answers (to 1e-3, by a test) at a quarter of the CPU time. Only the LSTM cell must take
+a call's windows one after the other; all windows go through the rest at once. It is one model from samples to
+probabilities, because with ten calls Python between the products would cost as much as they do.
 
 The network (snakers4/silero-vad, v5): spectrum of 4 frames of 128 samples, 64 apart → 4 convolutions with
 ReLU (65→128→64→64→128 channels, kernel 3, padding 1, strides 1 2 2 1, so 4→4→2→1→1 steps) → LSTM cell (128) → ReLU,
