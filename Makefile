@@ -1,12 +1,19 @@
-# Everything sets itself up in .venv from the pinned constraints; nothing else is installed.
+# Everything sets itself up in .venv from the pinned constraints; nothing else is installed. What the tools remember is
+# kept there too, so a read-only clone will do with the venv elsewhere: make demo VENV=/tmp/batkol-venv
 PYTHON ?= python3
-VENV   := .venv
+VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+REMEMBERED := $(abspath $(VENV))/.cache
+
+export RUFF_CACHE_DIR := $(REMEMBERED)/ruff
+export MYPY_CACHE_DIR := $(REMEMBERED)/mypy
+export HYPOTHESIS_STORAGE_DIRECTORY := $(REMEMBERED)/hypothesis
 
 .PHONY: demo test tools e2e chart crd requirements hadolint lint format bench bench-peers bench-operator vad-table faults soak clean
 
 $(STAMP): pyproject.toml constraints.txt
+	@mkdir -p "$(VENV)" || { echo "$(VENV) cannot be made here: name a folder for it that you can write, as in make $(or $(firstword $(MAKECMDGOALS)),demo) VENV=/tmp/batkol-venv"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[service,operator,dev]'
 	touch $@
@@ -21,23 +28,24 @@ LADEN := tests/operator tests/helm tests/service/store tests/e2e/test_history.py
 # the rest: calls last as long as calls do, and a busy machine may hold them up. Both results are printed.
 ALONE := tests/e2e/test_many_calls.py tests/reliability/test_soak.py
 WORKERS ?= 4
-AGAIN := $(BIN)/pytest --last-failed --last-failed-no-failures none --maxfail 3
-PYTEST := $(BIN)/pytest --dist worksteal --numprocesses
+PYTEST := $(BIN)/pytest -o cache_dir="$(REMEMBERED)/pytest"
+AGAIN := $(PYTEST) --last-failed --last-failed-no-failures none --maxfail 3
+SHARED := $(PYTEST) --dist worksteal --numprocesses
 
 test: $(STAMP)  ## every test (ARGS="-k word" for some)
 ifeq ($(ARGS),)
-	$(PYTEST) $(WORKERS) $(LADEN) || $(AGAIN)
-	$(PYTEST) 3 tests $(LADEN:%=--ignore=%) $(ALONE:%=--ignore=%) || $(AGAIN)
-	$(BIN)/pytest $(ALONE)
+	$(SHARED) $(WORKERS) $(LADEN) || $(AGAIN)
+	$(SHARED) 3 tests $(LADEN:%=--ignore=%) $(ALONE:%=--ignore=%) || $(AGAIN)
+	$(PYTEST) $(ALONE)
 else
-	$(PYTEST) $(WORKERS) $(ARGS)
+	$(SHARED) $(WORKERS) $(ARGS)
 endif
 
 tools:  ## build the real tools of `make e2e` into .tools/bin, with Go (TOOLS="helm kubectl" for some)
 	tools/build $(TOOLS)
 
 e2e: $(STAMP) tools  ## against real programs: a Kubernetes control plane, Helm, Jaeger (and flagd, where there is one)
-	$(BIN)/pytest tests/e2e/real -p no:xdist $(ARGS)
+	$(PYTEST) tests/e2e/real -p no:xdist $(ARGS)
 
 chart crd: $(STAMP)  ## write what the chart has from elsewhere: definition, dashboards, rules, README
 	$(BIN)/python helm/generate.py

@@ -74,6 +74,7 @@ class Stage:
     double: str  # host:port
     tracing: Tracing
     store: Store | NoStore
+    not_kept: str  # why nothing is stored, as a sentence
 
 
 async def run(console: Console, *, stay: bool, traces: bool) -> int:
@@ -90,7 +91,7 @@ async def run(console: Console, *, stay: bool, traces: bool) -> int:
                 screen.note(f"Google double {stage.double} · service {stage.url} · log {stage.log}")
                 observed = await _call(stage, screen)
             passed = _judge(console, observed)
-            await _say_what_is_kept(console, stage.store)
+            await _say_what_is_kept(console, stage)
             if collector is not None:
                 await stage.tracing.flush()
                 draw(console, collector)
@@ -128,12 +129,13 @@ async def _stage(home: Path, collector: Collector | None) -> AsyncIterator[Stage
         try:
             async with AsyncExitStack() as stack:
                 address = await stack.enter_async_context(_double())
-                kept = await _kept(home, stack)
+                kept, not_kept = await _kept(home, stack)
                 settings = Settings(**_settings(address, live, auth_token), **kept)
                 service = await stack.enter_async_context(running(settings, exporters))
                 internal = Internal(f"http://127.0.0.1:{service.internal_port}")
                 url = f"http://127.0.0.1:{service.port}"
-                yield Stage(home, live, log, url, internal, auth_token, address, service.tracing, service.store)
+                tracing, store = service.tracing, service.store
+                yield Stage(home, live, log, url, internal, auth_token, address, tracing, store, not_kept)
                 await service.leave()
         finally:
             logs.close()
@@ -145,20 +147,21 @@ async def _double() -> AsyncIterator[str]:
         yield f"127.0.0.1:{await double.start()}"
 
 
-async def _kept(home: Path, stack: AsyncExitStack) -> dict[str, Any]:
-    """Return the settings of the store: a real Postgres, where there is one."""
+async def _kept(home: Path, stack: AsyncExitStack) -> tuple[dict[str, Any], str]:
+    """Return the settings of the store, a real Postgres where one can run, and why none can."""
     try:
         server = await stack.enter_async_context(passing())
     except ConfigurationError as error:
         log.warning("[DEMO] nothing is stored", err=str(error))
-        return {"store": "none"}
+        return {"store": "none"}, str(error)
     await migrate.upgrade(server.address)
-    return {"store": "postgres", "database_url": server.url, "journal_dir": home / "journal"}
+    return {"store": "postgres", "database_url": server.url, "journal_dir": home / "journal"}, ""
 
 
-async def _say_what_is_kept(console: Console, store: Store | NoStore) -> None:
+async def _say_what_is_kept(console: Console, stage: Stage) -> None:
+    store = stage.store
     if isinstance(store, NoStore):
-        console.print("Nothing is stored: the Postgres of development is not installed (batkol[dev])")
+        console.print(f"Nothing is stored: {stage.not_kept}", markup=False, soft_wrap=True)
         return
     await store.writer.flush(_STORED_S)
     counts = await store.counts()

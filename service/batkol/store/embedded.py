@@ -8,7 +8,6 @@ however that ends, and is never for production: it has no password.
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import shutil
 import subprocess
@@ -18,10 +17,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+from urllib.parse import quote
 
 from batkol.errors import ConfigurationError
+from batkol.store import server_user
 from batkol.store.address import Address, address
+from batkol.store.folders import data_folder
 
 USER: Final = "postgres"
 START_S: Final = 30.0
@@ -29,7 +31,6 @@ STOP_S: Final = 20.0
 _LONGEST_FOLDER: Final = 60  # bytes: a socket's path has 107 at most
 _SOCKETS: Final = "batkol-pg-"
 _PAUSE_S: Final = 0.02
-_NOBODY: Final = 65534  # postgres refuses to run as root
 # The shell ends the server when its own input ends, which the kernel sees to when this process is gone, however it
 # went. SIGINT is Postgres's "fast shutdown".
 _WHILE_WE_ARE_HERE: Final = """
@@ -47,9 +48,9 @@ exit $code
 
 def home() -> Path:
     """Return where the server of development keeps its data when nobody says where."""
-    if os.geteuid() == 0:  # root's own home is closed to the user that the server runs as
+    if server_user.is_other():  # root's own home is closed to the user that the server runs as
         return Path("/var/lib/batkol/postgres")
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "batkol" / "postgres"
+    return data_folder() / "postgres"
 
 
 def programs() -> Path:
@@ -70,21 +71,19 @@ class Embedded:
 
     def __init__(self, folder: Path, *, port: int = 0, options: Sequence[str] = ()) -> None:
         """With `port` it listens on 127.0.0.1 as well; `options` are the server's own, such as `fsync=off`."""
-        self._folder = folder
-        self._data = folder / "data"
+        self._folder = folder.absolute()
+        self._data = self._folder / "data"
         self._port = port
         self._options = options
         # Another one each time: what answers in it is this server, and not one that has the data already.
-        near = len(bytes(folder.absolute())) <= _LONGEST_FOLDER
-        self._sockets = (
-            folder.absolute() if near else Path(tempfile.gettempdir())
-        ) / f"{_SOCKETS}{secrets.token_hex(6)}"
+        near = len(bytes(self._folder)) <= _LONGEST_FOLDER and "," not in str(self._folder)  # a list, to libpq
+        self._sockets = (self._folder if near else server_user.temporary_folder()) / f"{_SOCKETS}{secrets.token_hex(6)}"
         self._shell: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """Its `DATABASE_URL`."""
-        return f"postgresql://{USER}@/postgres?host={self._sockets}&port={self._port or 5432}"
+        return f"postgresql://{USER}@/postgres?host={quote(str(self._sockets))}&port={self._port or 5432}"
 
     @property
     def address(self) -> Address:
@@ -96,11 +95,17 @@ class Embedded:
 
         Raises `ConfigurationError`.
         """
-        where = programs()
+        try:
+            self._start(server_user.reachable(programs()))
+        except OSError as error:
+            raise ConfigurationError(_cannot_keep(self._folder, str(error))) from None
+
+    def _start(self, where: Path) -> None:
         if not (self._data / "PG_VERSION").exists():
             self._make(where / "initdb")
+        server_user.check_reach(self._folder)
         self._sockets.mkdir(mode=0o700)
-        _hand_over(self._sockets)
+        server_user.give(self._sockets)
         until = time.monotonic() + START_S
         self._launch(where / "postgres")
         while not self._answers():
@@ -125,20 +130,18 @@ class Embedded:
         shutil.rmtree(self._sockets, ignore_errors=True)
 
     def _make(self, initdb: Path) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        _hand_over(self._folder)
+        server_user.make(self._folder)
+        server_user.check_reach(self._folder)
         what = ("-D", str(self._data), "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
         command = [str(initdb), *what]
-        made = subprocess.run(command, capture_output=True, check=False, cwd="/", **_as_nobody())  # noqa: S603  our own
+        made = subprocess.run(command, capture_output=True, check=False, cwd="/", **server_user.arguments())  # noqa: S603  our own
         if made.returncode:
-            raise ConfigurationError(
-                f"the Postgres for development cannot keep its data in {self._data}: {made.stderr.decode().strip()}. "
-                "Name another folder in DATABASE_DIR, set DATABASE_URL, or set STORE=none"
-            )
+            raise ConfigurationError(_cannot_keep(self._data, made.stderr.decode(errors="replace").strip()))
 
     def _launch(self, postgres: Path) -> None:
         listening = f"listen_addresses={'127.0.0.1' if self._port else ''}"
-        sockets = (f"unix_socket_directories={self._sockets}", "unix_socket_permissions=0700")  # there is no password
+        folder = str(self._sockets).replace('"', '""')  # the setting is a list
+        sockets = (f'unix_socket_directories="{folder}"', "unix_socket_permissions=0700")  # there is no password
         settings = (listening, f"port={self._port or 5432}", *sockets, *self._options)
         options = [word for setting in settings for word in ("-c", setting)]
         command = [str(postgres), "-D", str(self._data), *options]
@@ -150,7 +153,7 @@ class Embedded:
                 stderr=said,
                 cwd="/",
                 start_new_session=True,  # Ctrl-C is for us: the server goes when everything is in it
-                **_as_nobody(),
+                **server_user.arguments(),
             )
 
     def _answers(self) -> bool:
@@ -185,7 +188,8 @@ async def embedded(folder: Path) -> AsyncIterator[Embedded]:
 @asynccontextmanager
 async def passing() -> AsyncIterator[Embedded]:
     """Run a server whose data go with it. Raises `ConfigurationError`."""
-    folder = Path(tempfile.mkdtemp(prefix="batkol-pg-data-"))
+    where = await asyncio.to_thread(server_user.temporary_folder)
+    folder = Path(tempfile.mkdtemp(prefix="batkol-pg-data-", dir=where))
     try:
         async with embedded(folder) as server:
             yield server
@@ -193,11 +197,8 @@ async def passing() -> AsyncIterator[Embedded]:
         await asyncio.to_thread(shutil.rmtree, folder)
 
 
-def _as_nobody() -> dict[str, Any]:
-    return {"user": _NOBODY, "group": _NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
-
-
-def _hand_over(folder: Path) -> None:
-    """Make the folder the server's own."""
-    if os.geteuid() == 0:
-        os.chown(folder, _NOBODY, _NOBODY)
+def _cannot_keep(folder: Path, why: str) -> str:
+    return (
+        f"the Postgres for development cannot keep its data in {folder}: {why}. Name another folder in DATABASE_DIR, "
+        "set DATABASE_URL, or set STORE=none"
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal
 
@@ -13,13 +12,14 @@ from batkol.errors import ConfigurationError
 from batkol.store.address import Address, address
 from batkol.store.database import Patience
 from batkol.store.embedded import home
+from batkol.store.folders import state_folder
 from batkol.store.front import SHARED_MEMORY
 from batkol.store.store import StoreSettings
 
 
 def journal_home() -> Path:
     """Return where the journal is kept when nobody says where."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "batkol" / "journal"
+    return state_folder() / "journal"
 
 
 class StoreFields(BaseSettings):
