@@ -1,18 +1,25 @@
-"""`batkol demo` as a newcomer runs it, but into a pipe."""
+"""`make demo` as a newcomer runs it, but into a pipe: in a folder that nobody else may enter, as under `/root`."""
 
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from support.clones import clone, open_place, run, server_programs
 
 
 @pytest.mark.timeout(240)
 def test_the_demo_shows_every_word_and_both_modes_and_its_traces_and_ends_by_itself() -> None:
-    command = [sys.executable, "-m", "batkol", "demo", "--traces"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+    with open_place() as place:
+        place.chmod(0o700)
+        made = clone(place)
+        (made / ".venv").symlink_to(Path(sys.prefix))
+        packages = server_programs(made / "packages")
+        command = ["make", "--assume-old", ".venv/.installed", "demo", "ARGS=--traces"]
+        done = run(command, made / "service", packages, cwd=made, timeout=200)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "\x1b" not in done.stdout, "a pipe gets plain lines"

@@ -1,4 +1,4 @@
-"""The user's own folders, by the XDG base directory specification: where things are kept when no setting names a place."""
+"""The user's own folders, by the XDG base directory specification, for what no setting names a place for."""
 
 from __future__ import annotations
 
