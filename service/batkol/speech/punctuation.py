@@ -10,10 +10,21 @@ known limit.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from typing import Final
 
-_MARKS: Final = (".", "?", "!", "…", ":", ";", ",")
+_MARKS: Final = tuple(".?!…:;,‽⁇⁈⁉׃؟؛،۔。｡、．？！：；，")
+"""Marks that end a sentence or go on with it: Latin, Hebrew (sof pasuq), Arabic, and the wide forms of East Asia."""
+
+_CLOSERS: Final = "\"'”’»›״׳)]}"
+"""What may stand behind the last mark: «אמר "מה?"» has its mark."""
+
+_OPENING: Final = "\"'“„‘«‹״׳([{¿¡"
+
+_UNSEEN: Final = frozenset(["Cf", "Mn"])
+"""Unicode's categories of what is no letter of a word: format characters (right-to-left marks, byte order marks) and
+combining marks (niqqud)."""
 
 _QUESTION_WORDS: Final = frozenset(
     [
@@ -111,13 +122,21 @@ Punctuate = Callable[[str], str]
 def punctuate(text: str) -> str:
     """Return the text with a mark at its end; text that has one, and empty text, come back as they are."""
     text = text.strip()
-    if not text or text.endswith(_MARKS):
+    letters = _letters(text)
+    end = letters.rstrip().rstrip(_CLOSERS).rstrip()
+    if not end or end.endswith(_MARKS):
         return text
-    return text + ("?" if _asks(text.split()) else ".")
+    return text + ("?" if _asks(letters.split()) else ".")
+
+
+def _letters(text: str) -> str:
+    """Return the text as its words are compared: without what is not seen, and with words apart that maqaf joins."""
+    seen = (each for each in unicodedata.normalize("NFD", text) if unicodedata.category(each) not in _UNSEEN)
+    return "".join(seen).replace("־", " ")
 
 
 def _asks(words: list[str]) -> bool:
-    words = [word.strip(",.!?״\"'") for word in words]
+    words = [word.strip(_CLOSERS + _OPENING + "".join(_MARKS)) for word in words]
     return _ends_as_question(words) or _begins_as_question(words)
 
 

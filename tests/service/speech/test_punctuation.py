@@ -86,6 +86,54 @@ def test_text_that_has_a_mark_keeps_it(marked: str) -> None:
     assert punctuate(marked) == marked
 
 
+RLM, LRM, BOM = "\u200f", "\u200e", "\ufeff"
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        f"מה שלומך?{RLM}",
+        f"תודה.{LRM}{RLM}",
+        "איפה أنت؟",
+        "谢谢。",
+        "רגע…",
+        'הוא שאל "מה?"',
+        "הוא אמר (תודה.)",
+        f"הוא שאל «מה?{RLM}»{RLM}",
+        "כן！",
+        "שמע׃",
+    ],
+)
+def test_a_mark_is_seen_behind_what_closes_it_and_in_any_script(marked: str) -> None:
+    assert punctuate(marked) == marked
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        f"{RLM}מתי אפשר להגיע",
+        f"{BOM}איפה אתם",
+        "מָתַי אפשר להגיע",
+        "לָמָּה לא",
+        f"שלום {RLM}מה{RLM} שעות הפתיחה",
+        '"מתי" אמרת',
+        "מה־זה",
+    ],
+)
+def test_a_question_word_is_known_with_niqqud_and_format_characters(question: str) -> None:
+    assert punctuate(question) == f"{question}?"
+
+
+@pytest.mark.parametrize("statement", ["זה עולה 100%", 'הוא אמר "שלום"', f"תודה{RLM}"])
+def test_what_is_no_mark_gets_one(statement: str) -> None:
+    assert punctuate(statement) == f"{statement}."
+
+
+@pytest.mark.parametrize("unseen", [RLM, f"{BOM} {RLM}", '"', '""'])
+def test_what_has_no_word_gets_no_mark(unseen: str) -> None:
+    assert punctuate(unseen) == unseen
+
+
 @pytest.mark.parametrize("nothing", ["", " ", "\n\t"])
 def test_nothing_stays_nothing(nothing: str) -> None:
     """An utterance nobody could make out must not become a lone full stop."""
