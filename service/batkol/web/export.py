@@ -32,7 +32,13 @@ TAKING_S: Final = 30.0
 AT_ONCE: Final = 2
 """Exports that may go on at once: the pages of the API need connections, too."""
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_SKIPPED: Final = r"[\s\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]*"
+"""What spreadsheets skip at the beginning of a cell: white space, control and format characters, byte order marks."""
+
+_FORMULA: Final = re.compile(rf"\A(?:[\t\r\n]|{_SKIPPED}[=+\-@＝＋－＠])")
+_FORMULA_INSIDE: Final = re.compile(rf"([;\t\r\n]{_SKIPPED})([=+\-@＝＋－＠])")
+"""A formula for those whose spreadsheet divides cells at a semicolon, a tab or a line break."""
+
 _NUMBER: Final = re.compile(r"\+[0-9]{1,20}", re.ASCII)
 
 log = structlog.get_logger()
@@ -145,5 +151,11 @@ def _cell(value: Any) -> Any:
     if isinstance(value, dict | list):
         value = msgspec.json.encode(value).decode()
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) and not _NUMBER.fullmatch(value) else value
+        return value if _NUMBER.fullmatch(value) else _as_text(value)
     return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _as_text(value: str) -> str:
+    """Put an apostrophe before what a spreadsheet would take for a formula."""
+    mark = "'" if _FORMULA.match(value) else ""
+    return mark + _FORMULA_INSIDE.sub(r"\1'\2", value)

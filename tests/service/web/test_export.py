@@ -2,6 +2,7 @@ import asyncio
 import csv
 import io
 import json
+import re
 import socket
 from typing import Any
 
@@ -175,6 +176,9 @@ async def test_a_database_that_goes_in_the_middle_cuts_the_answer_short_for_all_
         assert (await house.http.get("/v1/leads")).status_code == 200
 
 
+SKIPPED = " \t\r\n\x00\xa0\u200f\u202b\ufeff"
+
+
 @given(st.text())
 @example("=1+1")
 @example("-1")
@@ -185,11 +189,19 @@ async def test_a_database_that_goes_in_the_middle_cuts_the_answer_short_for_all_
 @example("+972541234567")
 @example("+٣")
 @example("+1\n")
+@example(";=1+1")
+@example("a; =1+1")
+@example("a\n\ufeff-1")
+@example("\ufeff=1+1")
+@example("\xa0=1+1")
+@example("\u200f@x")
+@example("\u202b\x00 =1")
 def test_no_text_becomes_a_formula_and_none_loses_a_character(text: str) -> None:
     cell = _cell(text)
-    assert cell in {text, f"'{text}"}
-    if cell.startswith(("=", "-", "@", "\t", "\r", "\n")):
-        raise AssertionError(cell)
+    assert cell.replace("'", "") == text.replace("'", "")
+    for part in re.split(r"[;\t\r\n]", cell):
+        if part.strip(SKIPPED).startswith(("=", "-", "@")):
+            raise AssertionError(cell)
     if cell.startswith("+"):
         assert cell[1:].isascii()
         assert cell[1:].isdigit()
