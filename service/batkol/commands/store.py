@@ -39,7 +39,9 @@ def migrate(
 
 
 def erase(
-    number: Annotated[str, typer.Argument(help="As Twilio writes it: +972…")], *, database_url: DatabaseUrl = ""
+    number: Annotated[str, typer.Argument(help="As Twilio writes it: +972…, sip:…, client:…")],
+    *,
+    database_url: DatabaseUrl = "",
 ) -> None:
     """Forget what the callers of a number said, and that it was theirs."""
     from batkol.store.commands import carry_out_erasure

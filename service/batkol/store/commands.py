@@ -53,7 +53,10 @@ async def _check(where: Address, say: Say) -> int:
 
 
 async def carry_out_erasure(url: str, number: str, *, say: Say) -> int:
-    """Forget a number; returns the exit code. Raises `ConfigurationError` as above."""
+    """Forget a caller; returns the exit code, 1 where nothing of this caller is stored.
+
+    Raises `ConfigurationError` as above, and for what names no one caller.
+    """
     where = _named(url)
     database = Database(where)
     try:
@@ -62,8 +65,12 @@ async def carry_out_erasure(url: str, number: str, *, say: Say) -> int:
         raise ConfigurationError(f"nothing was erased from {where.shown}: {named(error)}") from None
     finally:
         await database.close()
+    pending = "what pods have not delivered yet comes without text and number"
+    if not (erased.calls or erased.leads):
+        say(f"nothing is stored of this caller, so nothing was erased; {pending}. Check how the number is written")
+        return 1
     say(f"erased: {erased.utterances} utterances of {erased.calls} calls, and {erased.leads} leads")
-    say("what pods have not delivered yet comes without text and number")
+    say(pending)
     return 0
 
 

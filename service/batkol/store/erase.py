@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -9,7 +10,7 @@ from sqlalchemy import ColumnElement, Text, and_, cast, delete, func, or_, selec
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from batkol.store.numbers import digest
+from batkol.store.numbers import digest, identities
 from batkol.store.schema import calls, erasures, leads, utterances
 from batkol.store.statements import ERASING
 
@@ -26,20 +27,22 @@ class Erased(msgspec.Struct, frozen=True):
 
 
 async def erase(engine: AsyncEngine, number: str) -> Erased:
-    """Erase a number, in one transaction. Raises what the database does; nothing is changed then.
+    """Erase a caller's number or address, in one transaction. Raises what the database does; nothing is changed then.
+
+    Raises `ConfigurationError` for what names no one caller.
 
     No writer writes meanwhile. Calls of this number that began before now, and that a journal has not delivered yet,
     are delivered without text and number. A call that is going on is erased up to its end.
     """
-    number = number.strip()
+    theirs = identities(number)
     async with engine.begin() as connection:
         await connection.execute(select(func.pg_advisory_xact_lock(ERASING)))
         now = func.clock_timestamp()
-        mark = insert(erasures).values(digest=digest(number), erased_at=now)
+        mark = insert(erasures).values([{"digest": digest(each), "erased_at": now} for each in theirs])
         await connection.execute(
             mark.on_conflict_do_update(index_elements=[erasures.c.digest], set_={"erased_at": now})
         )
-        found = list((await connection.execute(select(calls.c.call_sid).where(_theirs(number)))).scalars())
+        found = list((await connection.execute(select(calls.c.call_sid).where(_theirs(theirs)))).scalars())
         these = func.any(cast(found, ARRAY(Text)))
         texts = await connection.execute(
             update(utterances).where(utterances.c.call_sid == these).values(text="", revised_text=None)
@@ -47,14 +50,14 @@ async def erase(engine: AsyncEngine, number: str) -> Erased:
         for column in (calls.c.caller_number, calls.c.called_number):
             await connection.execute(
                 update(calls)
-                .where(calls.c.call_sid == these, column == number)
+                .where(calls.c.call_sid == these, column.in_(theirs))
                 .values({column.name: "", "erased_at": now, "updated_at": now})
             )
-        gone = await connection.execute(delete(leads).where(leads.c.caller_number == number))
+        gone = await connection.execute(delete(leads).where(leads.c.caller_number.in_(theirs)))
     return Erased(len(found), texts.rowcount, gone.rowcount)
 
 
-def _theirs(number: str) -> ColumnElement[bool]:
+def _theirs(numbers: Sequence[str]) -> ColumnElement[bool]:
     """Their calls: as caller, or as the one who was called by us. The other end of those is a line of our own."""
     outbound = calls.c.direction.startswith("outbound")
-    return or_(and_(calls.c.caller_number == number, ~outbound), and_(calls.c.called_number == number, outbound))
+    return or_(and_(calls.c.caller_number.in_(numbers), ~outbound), and_(calls.c.called_number.in_(numbers), outbound))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Final
+
+from batkol.errors import ConfigurationError
 
 _KEYS: Final = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
 _WITHHELD: Final = ("anonymous", "blocked", "private", "restricted", "unavailable", "unknown")
@@ -15,6 +18,22 @@ NOBODY: Final = frozenset({"", *_WITHHELD, *(f"+{word.translate(_KEYS)}" for wor
 def is_somebody(number: str) -> bool:
     """Whether the number tells one caller from another."""
     return number.strip().lower() not in NOBODY
+
+
+def identities(typed: str) -> tuple[str, ...]:
+    """Return what is stored of the caller whom `typed` names: as it is typed, and as E.164 where it is a number.
+
+    `sip:` and `client:` addresses are taken letter by letter. Raises `ConfigurationError` for what names no one caller.
+    """
+    exact = typed.strip()
+    if not is_somebody(exact):
+        raise ConfigurationError(
+            f"{exact or 'an empty text'} names no caller: all who withhold their number are kept so, and erasing it "
+            "would erase them all. Give a number (+972541234567), or an address (sip:…, client:…), as it is stored"
+        )
+    plain = re.sub(r"(?<=\d)[ ().-]+(?=\d)|(?<=\+)[ (]+(?=\d)", "", exact)
+    number = re.fullmatch(r"(?:\+|00)?([1-9][0-9]{6,14})", plain, re.ASCII)
+    return tuple(dict.fromkeys((exact, f"+{number[1]}" if number else exact)))
 
 
 def digest(number: str) -> bytes:

@@ -7,7 +7,9 @@ import pytest
 from batkol.errors import ConfigurationError
 from batkol.store import migrate
 from batkol.store.commands import carry_out_erasure, carry_out_migration
-from support.postgres import Server, database, free_port, sql
+from support.keeping import Kept
+from support.postgres import Server, database, free_port, sql, texts
+from support.said import CALLER, began, heard, who
 
 
 async def migration(url: str, *, down: str = "", check: bool = False, may_be_away: bool = False) -> tuple[int, str]:
@@ -16,9 +18,9 @@ async def migration(url: str, *, down: str = "", check: bool = False, may_be_awa
     return code, "\n".join(said)
 
 
-async def erasure(url: str) -> tuple[int, str]:
+async def erasure(url: str, number: str = CALLER) -> tuple[int, str]:
     said: list[str] = []
-    return await carry_out_erasure(url, "+972541234567", say=said.append), "\n".join(said)
+    return await carry_out_erasure(url, number, say=said.append), "\n".join(said)
 
 
 async def batkol(*words: str, url: str = "") -> tuple[int, str]:
@@ -44,13 +46,33 @@ async def test_migrating_checking_and_going_down(server: Server) -> None:
         assert await migrate.current(empty) is None
 
 
-async def test_erasing_says_what_was_found(server: Server) -> None:
+async def test_erasing_says_what_was_found(kept: Kept) -> None:
+    kept.say([began(), heard(0)])
+    await kept.written()
+
+    code, said = await erasure(kept.where.dsn)
+
+    assert (code, said.splitlines()[0]) == (0, "erased: 1 utterances of 1 calls, and 1 leads")
+    assert len(await sql(kept.where, "SELECT * FROM erasures")) == 1
+
+
+async def test_erasing_nobody_is_no_success(server: Server) -> None:
     async with database(server) as where:
         code, said = await erasure(where.dsn)
 
-        assert code == 0
-        assert "0 utterances of 0 calls, and 0 leads" in said
-        assert len(await sql(where, "SELECT * FROM erasures")) == 1
+        assert code == 1
+        assert "nothing is stored of this caller" in said
+        assert len(await sql(where, "SELECT * FROM erasures")) == 1, "a journal may still hold a call of theirs"
+
+
+@pytest.mark.parametrize("nobody", ["", " ", "anonymous", "+266696687", "Restricted"])
+async def test_erasing_a_withheld_number_is_refused(kept: Kept, nobody: str) -> None:
+    kept.say([began(who(1, caller=nobody.strip())), heard(0, who(1, caller=nobody.strip()))])
+    await kept.written()
+
+    with pytest.raises(ConfigurationError, match="names no caller"):
+        await erasure(kept.where.dsn, nobody)
+    assert [text for *_, text in await texts(kept.where)] == ["משפט 0"]
 
 
 @pytest.mark.parametrize("command", [migration, erasure])
@@ -102,4 +124,5 @@ async def test_from_the_shell(server: Server) -> None:
         assert (code, "CREATE TABLE calls" in printed, printed.rstrip().endswith("COMMIT;")) == (0, True, True)
         assert (migrated, await migrate.current(empty)) == (0, migrate.head())
         assert (usage, "one writer for one file" in said) == (2, True)
-        assert (await batkol("erase", "+1", url=empty.dsn))[0] == 0
+        assert (await batkol("erase", "+1", url=empty.dsn))[0] == 1
+        assert (await batkol("erase", "", url=empty.dsn))[0] == 2

@@ -114,6 +114,23 @@ async def test_an_injection_is_a_number_that_nobody_has(where: Address) -> None:
     await database.close()
 
 
+@pytest.mark.parametrize("stored", ["sip:dana@example.com", "client:Dana", "*7788", "972541234567", "+972541234567"])
+async def test_every_identity_that_is_stored_can_be_erased(kept: Kept, stored: str) -> None:
+    kept.say([began(who(0, caller=stored)), heard(0, who(0, caller=stored)), began(who(1, caller=OTHER))])
+    await kept.written()
+
+    assert await erase(kept.database.reading, stored) == Erased(calls=1, utterances=1, leads=1)
+    assert stored not in await words(kept.where)
+
+
+@pytest.mark.parametrize("typed", ["972541234567", "00972541234567", "+972 54-123-4567", "+(972) 54.123.4567"])
+async def test_a_number_is_found_however_it_is_written(kept: Kept, typed: str) -> None:
+    kept.say([began(), heard(0)])
+    await kept.written()
+
+    assert await erase(kept.database.reading, typed) == Erased(calls=1, utterances=1, leads=1)
+
+
 @pytest.mark.parametrize("record", [began(), heard(0), revised(0), over()])
 def test_a_scrubbed_record_has_neither_number_nor_text(record: object) -> None:
     assert isinstance(record, type(began()) | type(heard()) | type(revised()) | type(over()))
