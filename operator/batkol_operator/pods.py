@@ -55,7 +55,7 @@ class PodQuestions:
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=CONNECT_S)
         connector = aiohttp.TCPConnector(limit=AT_ONCE, keepalive_timeout=30.0)
-        self._session = aiohttp.ClientSession(timeout=timeout, connector=connector, auto_decompress=True)
+        self._session = aiohttp.ClientSession(timeout=timeout, connector=connector, auto_decompress=False)
         return self
 
     async def __aexit__(
@@ -77,7 +77,7 @@ class PodQuestions:
             raise RuntimeError("PodQuestions is used outside its context.")
         host = f"[{pod.ip}]" if ":" in pod.ip else pod.ip
         url = f"http://{host}:{self._port}/v1/status"
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
         async with self._places:
             try:
                 async with self._session.get(url, headers=headers, allow_redirects=False) as response:
@@ -115,5 +115,5 @@ def _read(body: bytes) -> Report:
             active_calls=int(status["active_calls"]),
             refusals=tuple(str(refusal.get("why", "")) for refusal in live.get("refusals") or ()),
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return Silence("answered something that is not its status")

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 
 from batkol_operator.observed import Pod
 from batkol_operator.pods import LARGEST, Answer, PodQuestions, Silence
 from support.answering_pods import AnsweringPod, answering
+
+
+NO_STATUS = (
+    b"[]",
+    b"{}",
+    b"hello",
+    b'{"live": 1}',
+    b" " * (LARGEST + 1),
+    b"[" * 100_000,
+    b'{"live": {}, "tuning": {"revision": "a"}, "active_calls": 1e999}',
+    b'{"live": {}, "tuning": {"revision": "a"}, "active_calls": NaN}',
+    b'{"live": {"refusals": [1]}, "tuning": {"revision": "a"}, "active_calls": 1}',
+    b'{"live": {"refusals": 1}, "tuning": {"revision": "a"}, "active_calls": 1}',
+    gzip.compress(b'{"live": {}, "tuning": {"revision": "a"}, "active_calls": 1}'),
+)
+"""What is no status: of another kind, too long, too deep, with numbers that are none, compressed."""
 
 
 def pod(name: str, ip: str) -> Pod:
@@ -80,6 +97,6 @@ async def test_whoever_answers_something_else_or_without_end_is_not_ours() -> No
 
     server = await asyncio.start_server(answer, "127.0.0.2", 0)
     async with server, PodQuestions(server.sockets[0].getsockname()[1]) as questions:
-        for body["/v1/status"] in (b"[]", b"{}", b"hello", b'{"live": 1}', b" " * (LARGEST + 1)):
+        for body["/v1/status"] in NO_STATUS:
             reports = await questions.ask([pod("a", "127.0.0.2")], "t")
             assert reports["a"] == Silence("answered something that is not its status")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 import httpx
@@ -9,6 +10,9 @@ import msgspec
 
 from batkol.errors import UpstreamError
 from batkol.whisper.wav import wav
+
+LARGEST: Final = 256 * 1024
+"""Bytes of an answer; a minute of speech is some 2 kB of text."""
 
 _TOO_MANY: Final = 429
 
@@ -21,11 +25,16 @@ _DECODER: Final = msgspec.json.Decoder(_Answer)
 
 
 class WhisperServer:
-    """`url` is the server's base (`http://whisper:8000`); `language` is ISO 639-1, as Whisper wants it."""
+    """`url` is the server's base (`http://whisper:8000`); `language` is ISO 639-1, as Whisper wants it.
+
+    `timeout` is for all of an answer, in seconds. An answer is neither compressed nor longer than `LARGEST`: a server
+    that drips, floods or inflates costs one utterance, and no call its memory.
+    """
 
     def __init__(self, *, url: str, model: str, language: str, api_key: str, timeout: float) -> None:
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {api_key}"} if api_key else {})
         self._client = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout)
+        self._timeout = timeout
         self._form = {"model": model, "language": language, "response_format": "json"}
 
     async def recognize(self, audio: bytes) -> str:
@@ -35,30 +44,48 @@ class WhisperServer:
         """
         files = {"file": ("utterance.wav", wav(audio), "audio/wav")}
         try:
-            answer = await self._client.post("/v1/audio/transcriptions", data=self._form, files=files)
-        except httpx.TimeoutException as error:
+            async with (
+                asyncio.timeout(self._timeout),
+                self._client.stream("POST", "/v1/audio/transcriptions", data=self._form, files=files) as answer,
+            ):
+                _check_status(answer.status_code)
+                return _text(await _body(answer))
+        except (httpx.TimeoutException, TimeoutError) as error:
             raise UpstreamError("Whisper did not answer in time", reason="deadline", retryable=True) from error
-        except httpx.DecodingError:
-            raise _malformed() from None
         except httpx.TransportError as error:
             raise UpstreamError("Whisper cannot be reached", reason="unavailable", retryable=True) from error
-        if answer.is_error:
-            retryable = answer.is_server_error or answer.status_code == _TOO_MANY
-            raise UpstreamError(f"Whisper answered HTTP {answer.status_code}", reason="http_error", retryable=retryable)
-        return _text(answer)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
 
-def _text(answer: httpx.Response) -> str:
+def _check_status(status: int) -> None:
+    if not 200 <= status < 300:
+        retryable = status >= 500 or status == _TOO_MANY
+        raise UpstreamError(f"Whisper answered HTTP {status}", reason="http_error", retryable=retryable)
+
+
+async def _body(answer: httpx.Response) -> bytes:
+    """Read an answer as it was sent, up to `LARGEST`. Cancelling it closes the connection."""
+    if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise _malformed("it is compressed, which it was asked not to be")
+    body = bytearray()
+    async for piece in answer.aiter_raw():
+        body += piece
+        if len(body) > LARGEST:
+            raise _malformed(f"it is longer than {LARGEST} bytes")
+    return bytes(body)
+
+
+def _text(body: bytes) -> str:
     try:
-        return _DECODER.decode(answer.content).text.strip()
+        return _DECODER.decode(body).text.strip()
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise _malformed() from None
 
 
-def _malformed() -> UpstreamError:
+def _malformed(why: str = "") -> UpstreamError:
     """Raise it `from None`: the cause may quote the body, and with it the transcript."""
-    return UpstreamError("Whisper answered something that is not its JSON", reason="malformed", retryable=False)
+    what = "Whisper answered something that is not its JSON" + (f": {why}" if why else "")
+    return UpstreamError(what, reason="malformed", retryable=False)

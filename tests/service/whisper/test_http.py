@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from batkol.errors import UpstreamError
-from batkol.whisper.http import WhisperServer
+from batkol.whisper.http import LARGEST, WhisperServer
 from batkol.whisper.wav import wav
 from support.answering import Answer, answering, http, text
 
@@ -135,16 +135,52 @@ async def test_an_answer_that_is_not_its_json_is_malformed_and_is_not_quoted(bod
     assert error.__cause__ is None
 
 
-async def test_an_answer_that_claims_to_be_compressed_and_is_not_is_malformed() -> None:
-    error = await refusal(http("200 OK", b"not gzip at all", "Content-Encoding: gzip"))
+async def test_an_answer_that_is_compressed_is_refused_before_it_is_inflated() -> None:
+    """400 kB of gzip became 400 MB, and 2 GB of memory."""
+    bomb = gzip.compress(b" " * 10_000_000)
+    error = await refusal(http("200 OK", bomb, "Content-Encoding: gzip"))
 
-    assert error.reason == "malformed"
+    assert (error.reason, error.retryable) == ("malformed", False)
+    assert "compressed" in str(error)
 
 
-async def test_a_compressed_answer_is_read() -> None:
-    answer = http("200 OK", gzip.compress('{"text": "כן"}'.encode()), "Content-Encoding: gzip")
-    async with whisper(answer) as (client, _):
-        assert await client.recognize(SPEECH) == "כן"
+async def test_whisper_is_asked_not_to_compress() -> None:
+    async with whisper(text("כן")) as (client, asked):
+        await client.recognize(SPEECH)
+
+        assert b"accept-encoding: identity\r\n" in asked[0].lower()
+
+
+async def test_an_answer_without_end_is_left_when_it_is_too_long() -> None:
+    written = 0
+
+    async def flood(writer: asyncio.StreamWriter) -> None:
+        nonlocal written
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while written < 200 * LARGEST:
+            writer.write(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
+            await writer.drain()
+            written += 0x10000
+
+    error = await refusal(flood)
+
+    assert (error.reason, f"longer than {LARGEST} bytes" in str(error)) == ("malformed", True)
+    assert written < 100 * LARGEST, "what sockets hold, and no more"
+
+
+async def test_an_answer_that_drips_is_a_deadline() -> None:
+    """Each read is quick, and the answer has no end."""
+
+    async def drip(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while True:
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    error = await refusal(drip, patience=0.5)
+
+    assert (error.reason, error.retryable) == ("deadline", True)
 
 
 async def test_a_redirect_is_not_followed_with_a_callers_speech() -> None:
