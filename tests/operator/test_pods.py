@@ -9,7 +9,6 @@ from batkol_operator.observed import Pod
 from batkol_operator.pods import LARGEST, Answer, PodQuestions, Silence
 from support.answering_pods import AnsweringPod, answering
 
-
 NO_STATUS = (
     b"[]",
     b"{}",
