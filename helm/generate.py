@@ -95,7 +95,7 @@ def readme(text: str, values: str, helpers: str) -> str:
 
 
 def _rights(rules: list[dict[str, Any]], children: dict[str, list[str]]) -> str:
-    every = "get, list, watch, create, patch, delete"
+    every = "list, watch, create, patch, delete"
     rows = [
         f"| {_groups(rule['apiGroups'])} | {', '.join(rule['resources'])} | {', '.join(rule['verbs'])} |"
         for rule in rules

@@ -2,7 +2,7 @@
 
 Nothing is sent for an object that was applied just so and still stands as it was applied: the watch tells when it no
 longer does (`observed.owned_fields`). A tuning change is therefore one request, a look at an agent that is as it
-should be none. Kinds that no watch shows, as secrets, which the operator may not read, are applied again every resync.
+should be none. Secrets, which the operator may not read and no watch shows, are replaced every resync.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from batkol_operator.status import Problem
 from batkol_operator.tracing import PassTrace
 
 UNREADABLE: Final = frozenset({("v1", "Secret")})
-"""Kinds that the operator's role lets it write and not read."""
+"""Kinds that the operator's role lets it write and not read: they are replaced, not patched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,8 @@ class Children:
         return problem
 
     async def _send(self, body: Manifest) -> Manifest:
+        if (body["apiVersion"], body["kind"]) in UNREADABLE:
+            return await self._cluster.replace(body)
         if body["kind"] == "Deployment" and "replicas" not in body["spec"]:
             await self._cluster.hand_over_replicas(self._agent[0], body["metadata"]["name"])
         return await self._cluster.apply(body)

@@ -1,4 +1,4 @@
-"""The API server, as the reconciler uses it: apply, list, delete, annotate, discover. Any kind, as plain JSON.
+"""The API server, as the reconciler uses it: apply, replace, list, delete, annotate, discover. Any kind, as plain JSON.
 
 lightkube finds the way there (kubeconfig, certificates, tokens that rotate); the requests are written out, for its
 client wants a class for each kind and has no discovery. Every call is one request and raises `RefusedError` or
@@ -67,6 +67,23 @@ class Cluster:
         url = self._path(version, kind, metadata["namespace"], metadata["name"])
         async with self._asking("apply", f"{kind} {metadata['name']}"):
             return _object(await self._http.patch(url, content=json.dumps(wanted), params=_BY_FORCE, headers=_APPLY))
+
+    async def replace(self, wanted: Manifest) -> Manifest:
+        """Replace an object of ours whole, or create it; return it as it stands then.
+
+        For what the operator may not read, and hence not patch: a patch, even an empty one, answers with all that stands,
+        this with what was sent. What others have added to the object is taken away.
+        """
+        version, kind, metadata = str(wanted["apiVersion"]), str(wanted["kind"]), wanted["metadata"]
+        folder = self._path(version, kind, metadata["namespace"])
+        params = {"fieldManager": FIELD_MANAGER}
+        what = f"{kind} {metadata['name']}"
+        try:
+            async with self._asking("replace", what):
+                return _object(await self._http.put(f"{folder}/{metadata['name']}", json=wanted, params=params))
+        except _MissingError:
+            async with self._asking("create", what):
+                return _object(await self._http.post(folder, json=wanted, params=params))
 
     async def apply_status(self, namespace: str, name: str, status: Mapping[str, Any]) -> Manifest:
         """Apply the status of an agent; return the agent as it stands then."""

@@ -1,5 +1,7 @@
 """A quick API server for tests, on kmock: discovery is kmock's, the objects are `kube_store`'s.
 
+Whoever asks has the rights of the operator's role, as the chart's agreed rendering has it, and no others.
+
 It runs on a thread with a loop of its own, because kopf, when it stops, waits for every task of its loop that is
 younger than itself. A test looks into `store` and changes it directly; `fail` makes requests fail, `requests` counts
 them.
@@ -14,6 +16,8 @@ import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import product
 from typing import Any, Final
 
 import aiohttp.web
@@ -23,10 +27,15 @@ import kmock
 from lightkube.config.kubeconfig import KubeConfig, SingleConfig
 from lightkube.config.models import Cluster, User
 
+from support.chart import DEFAULT, snapshot
 from support.kube_store import Change, Key, Manifest, RefusalError, Store, merge, selects
 
 AGENTS: Final = "batkol.dev/v1alpha1/voiceagents"
-_VERBS: Final = {"get", "list", "watch", "patch", "create", "delete"}
+_VERBS: Final = {"get", "list", "watch", "patch", "create", "update", "delete"}
+_OPERATOR: Final = "batkol-operator"
+_ACCOUNT: Final = "system:serviceaccount:batkol-system:batkol-operator"
+_READS: Final = {kmock.action.LIST: "list", kmock.action.WATCH: "watch", kmock.action.FETCH: "get"}
+_WRITES: Final = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
 @dataclass(slots=True)
@@ -47,6 +56,7 @@ class KubeApi(kmock.KubernetesScaffold):
     store: Store = attrs.field(init=False)
     faults: list[Fault] = attrs.field(factory=list, init=False)
     seen: list[str] = attrs.field(factory=list, init=False)  # "METHOD group/plural name", but for watches
+    forbidden: list[str] = attrs.field(factory=list, init=False)  # what was asked without the right to it
     selectors: set[tuple[str, str]] = attrs.field(factory=set, init=False)  # kind and selector, of watches
     loop: asyncio.AbstractEventLoop = attrs.field(init=False)
     _isolated: set[tuple[str, str]] = attrs.field(factory=set, init=False)
@@ -78,6 +88,7 @@ class KubeApi(kmock.KubernetesScaffold):
         }
         for action in kmock.action:
             self.fallback[action] << self._serve
+        self.fallback[kmock.method.PUT] << self._serve  # which is no action to kmock
 
     def fail(self, *words: str, code: int, reason: str = "", message: str = "", times: int = 1_000_000) -> Fault:
         """Have requests fail from now on."""
@@ -114,6 +125,7 @@ class KubeApi(kmock.KubernetesScaffold):
         if resource is None or resource not in self.resources:
             raise kmock.KubernetesNotFoundError
         key = Key(str(resource.group), str(resource.plural), request.namespace or "", request.name or "")
+        self._authorize(request, key)
         if request.action is kmock.action.WATCH:
             self.selectors.add((key.plural, request.params.get("labelSelector", "")))
             return self._watch(request, key)
@@ -125,6 +137,17 @@ class KubeApi(kmock.KubernetesScaffold):
             return self._answer(request, key)
         except RefusalError as error:
             raise kmock.KubernetesError(error.code, error.reason, str(error)) from error
+
+    def _authorize(self, request: kmock.Request, key: Key) -> None:
+        verb = _WRITES.get(request.method.value) or _READS[request.action]
+        resource = "/".join(part for part in (key.plural, request.subresource) if part)
+        creates = verb == "patch" and "apply-patch" in request.headers.get("Content-Type", "")
+        verbs = [verb, "create"] if creates and key not in self.store.objects else [verb]
+        for each in verbs:
+            if (key.group, resource, each) not in rights():
+                what = f'{resource} "{key.name}" is forbidden: User "{_ACCOUNT}" cannot {each} resource "{resource}"'
+                self.forbidden.append(what)
+                raise kmock.KubernetesError(403, "Forbidden", what)
 
     def _maybe_fail(self, line: str) -> None:
         for fault in self.faults:
@@ -145,6 +168,8 @@ class KubeApi(kmock.KubernetesScaffold):
                 return self.store.create(key._replace(name=metadata["name"]), request.data)
             case kmock.action.DELETE:
                 return self.store.delete(key)
+        if request.method is kmock.method.PUT:
+            return self.store.replace(key, request.data)
         return self._patch(request, key, request.subresource or "")
 
     def _patch(self, request: kmock.Request, key: Key, subresource: str) -> Manifest:
@@ -175,6 +200,22 @@ class KubeApi(kmock.KubernetesScaffold):
                 await news.wait()
         finally:
             self._watching.discard(news)
+
+
+@cache
+def rights() -> frozenset[tuple[str, str, str]]:
+    """Return (group, resource, verb) of the operator's role; a name that a rule is restricted to is not looked at."""
+    (role,) = [
+        each for each in snapshot(DEFAULT) if each["kind"] == "ClusterRole" and each["metadata"]["name"] == _OPERATOR
+    ]
+    # With namespaces there is a peering in each, with the same rights as over the cluster's.
+    plurals = {"clusterkopfpeerings": ("clusterkopfpeerings", "kopfpeerings")}
+    return frozenset(
+        (group, plural, verb)
+        for rule in role["rules"]
+        for group, resource, verb in product(rule["apiGroups"], rule["resources"], rule["verbs"])
+        for plural in plurals.get(resource, (resource,))
+    )
 
 
 def _concerns(change: Change, key: Key, selector: str) -> bool:

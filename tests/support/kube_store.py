@@ -93,6 +93,21 @@ class Store:
             old = self.get(key)
             return self._write(key, self._isolated(key, old, edit(copy.deepcopy(old)), subresource), old)
 
+    def replace(self, key: Key, body: Manifest) -> Manifest:
+        """Replace an object, its status apart, and answer with what stands then. Raises `RefusalError`."""
+        with self._lock:
+            old = self.get(key)
+            metadata = body["metadata"]
+            if metadata["name"] != key.name:
+                raise RefusalError(400, "BadRequest", "the name of the object does not match the name on the URL")
+            if metadata.get("resourceVersion", old["metadata"]["resourceVersion"]) != old["metadata"]["resourceVersion"]:
+                raise RefusalError(409, "Conflict", "the object has been modified")
+            if body.get("type", old.get("type")) != old.get("type"):
+                raise RefusalError(422, "Invalid", "type: field is immutable")
+            new = copy.deepcopy(body)
+            new["metadata"] |= {"namespace": key.namespace} if key.namespace else {}
+            return self._write(key, self._isolated(key, old, new, ""), old)
+
     def apply(self, key: Key, manager: str, body: Manifest, subresource: str = "") -> Manifest:
         """Apply server-side: what this manager applied before and no longer says is taken away; absent objects are
         created.

@@ -92,6 +92,9 @@ async def installed(control_plane: ControlPlane, namespace: str, folder: Path) -
         yield made
     finally:
         await kubectl("delete", "vagent", "--all", "--wait=false")
+        for each in objects:  # a namespace takes none of the cluster's own objects with it
+            if each["kind"].startswith("ValidatingAdmissionPolicy"):
+                await kubectl("delete", each["kind"].lower(), each["metadata"]["name"], "--wait=false")
         await asyncio.gather(*(each.stop() for each in made.operators if each.process is not None))
 
 

@@ -96,33 +96,44 @@ capabilities:
 {{- if or (eq $mode "Enabled") (and (eq $mode "Auto") ($root.Capabilities.APIVersions.Has $kind)) -}}true{{- end -}}
 {{- end -}}
 
-{{- /* What the operator may do where its VoiceAgents are. A test holds it against what the operator makes. */ -}}
+{{- /*
+What the operator may do where its VoiceAgents are: what it does, and no more. A test holds it against what the operator makes,
+and templates/admission-policy.yaml says to which objects of these kinds.
+*/ -}}
 {{- define "batkol.rules" -}}
 - apiGroups: [batkol.dev]
   resources: [voiceagents]
-  verbs: [get, list, watch, patch]
+  verbs: [list, watch, patch]
 - apiGroups: [batkol.dev]
   resources: [voiceagents/status]
-  verbs: [get, patch]
+  verbs: [patch]
 # Owner references that hold up deletion, where admission (OwnerReferencesPermissionEnforcement) asks for it.
 - apiGroups: [batkol.dev]
   resources: [voiceagents/finalizers]
   verbs: [update]
-- apiGroups: ["", events.k8s.io]
+- apiGroups: [""]
   resources: [events]
   verbs: [create]
-# Nothing here reads a Secret: the operator writes each agent's token, which it can derive again at any time.
+# No `get`, `list` or `watch`, and no `patch` or `delete` either: both answer with the Secret. An `update` answers with what was sent.
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [create, patch]
+  verbs: [create, update]
 # The pods' annotations: calls in progress, for whom to take first at a scale-down.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, patch]
+  verbs: [list, watch, patch]
+# To hand on: each agent's pods may get, list and watch one ConfigMap, and only who may do so can let others.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get]
+# How many pods there are, before an autoscaler is to decide it.
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get]
 {{- range $group, $resources := fromYaml (include "batkol.children" .) }}
 - apiGroups: [{{ $group | quote }}]
   resources: [{{ join ", " $resources }}]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [list, watch, create, patch, delete]
 {{- end }}
 {{- end -}}
 

@@ -130,6 +130,7 @@ def test_no_object_is_outside_its_labels_and_namespaces(rendered: dict[str, list
     values = load("values.yaml") | (load(f"ci/{case}-values.yaml") if case != DEFAULT else {})
     allowed = {NAMESPACE, *values["watchNamespaces"], values["monitoring"].get("dashboards", {}).get("namespace")}
     cluster = {"CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "ClusterKopfPeering"}
+    cluster |= {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
     seen = set()
     for each in rendered[case]:
         metadata = each["metadata"]
