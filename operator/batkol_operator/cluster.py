@@ -1,7 +1,7 @@
 """The API server, as the reconciler uses it: apply, replace, list, delete, annotate, discover. Any kind, as plain JSON.
 
 lightkube finds the way there (kubeconfig, certificates, tokens that rotate); the requests are written out, for its
-client wants a class for each kind and has no discovery. Every call is one request and raises `RefusedError` or
+client wants a class for each kind and has no discovery. Every call is one request or two, and raises `RefusedError` or
 `UnreachableError`. Cancelling one leaves it open whether it was carried out; all of them may be repeated.
 """
 
@@ -71,8 +71,8 @@ class Cluster:
     async def replace(self, wanted: Manifest) -> Manifest:
         """Replace an object of ours whole, or create it; return it as it stands then.
 
-        For what the operator may not read, and hence not patch: a patch, even an empty one, answers with all that stands,
-        this with what was sent. What others have added to the object is taken away.
+        For what the operator may not read, and hence not patch: a patch, even an empty one, is answered with all that
+        stands, this with what was sent. What others have added to the object is taken away.
         """
         version, kind, metadata = str(wanted["apiVersion"]), str(wanted["kind"]), wanted["metadata"]
         folder = self._path(version, kind, metadata["namespace"])

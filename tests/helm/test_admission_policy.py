@@ -1,6 +1,7 @@
 """The admission policy lets every plan of the operator pass, and nothing else of what its roles would allow.
 
-The policy is that of the agreed rendering, evaluated here without an API server; `tests/e2e/real/test_rights.py` asks a real one.
+The policy is that of the agreed rendering, evaluated here without an API server; `tests/e2e/real/test_rights.py` asks a
+real one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from batkol_operator.plan import OWNED_KINDS, plan
 from support.admission_policy import Request, change, refusals
 from support.agents import AROUND, TWILIO, agent
 from support.chart import Object, snapshot
+from support.kube_api import rights
 from support.manifests import one
 
 PLURALS = {kind: f"{version.rpartition('/')[0]}/{plural}".lstrip("/") for version, kind, plural in OWNED_KINDS}
@@ -137,11 +139,15 @@ def test_nobody_else_is_restricted() -> None:
         assert refused("apps/deployments", theirs, theirs, user) == []
 
 
+def _without_names(role: Object) -> Object:
+    return {**role, "rules": [{key: value for key, value in role["rules"][0].items() if key != "resourceNames"}]}
+
+
 CONTAINER = "spec.template.spec.containers.0"
 HOSTILE: dict[str, tuple[str, Callable[[Object], Object]]] = {
     "a token of any account": ("Secret", set_at("type", "kubernetes.io/service-account-token")),
     "a role over secrets": ("Role", set_at("rules.0.resources", ["secrets"])),
-    "a role over every config map": ("Role", lambda role: _without_names(role)),
+    "a role over every config map": ("Role", _without_names),
     "a role that writes": ("Role", set_at("rules.0.verbs", ["get", "patch"])),
     "a role of another group": ("Role", set_at("rules.0.apiGroups", ["", "apps"])),
     "a binding of another role": ("RoleBinding", set_at("roleRef.name", "admin")),
@@ -179,10 +185,6 @@ HOSTILE: dict[str, tuple[str, Callable[[Object], Object]]] = {
     "a route to another namespace": ("HTTPRoute", set_at("spec.rules.0.backendRefs.0.namespace", "theirs")),
     "a route with a mirror": ("HTTPRoute", set_at("spec.rules.0.filters", [{"type": "RequestMirror"}])),
 }
-
-
-def _without_names(role: Object) -> Object:
-    return {**role, "rules": [{key: value for key, value in role["rules"][0].items() if key != "resourceNames"}]}
 
 
 @pytest.mark.parametrize("what", HOSTILE)
@@ -296,13 +298,8 @@ def test_every_message_fits_into_a_status_and_says_who_speaks() -> None:
 
 def test_what_the_roles_let_it_write_is_what_the_policy_looks_at() -> None:
     """The status of VoiceAgents and the peering apart: nothing but its own can be reached through them."""
-    (role,) = [each for each in snapshot("default") if each["kind"] == "ClusterRole" and each["metadata"]["name"] == "batkol-operator"]
     writes = {
-        (group, resource)
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        if {"create", "update", "patch", "delete"} & set(rule["verbs"])
+        (group, resource) for group, resource, verb in rights() if verb in {"create", "update", "patch", "delete"}
     }
     looked_at = {
         (group, resource)
@@ -310,6 +307,11 @@ def test_what_the_roles_let_it_write_is_what_the_policy_looks_at() -> None:
         for group in rule["apiGroups"]
         for resource in rule["resources"]
     }
-    aside = {("batkol.dev", "voiceagents/status"), ("batkol.dev", "voiceagents/finalizers"), ("kopf.dev", "clusterkopfpeerings")}
+    aside = {
+        ("batkol.dev", "voiceagents/status"),
+        ("batkol.dev", "voiceagents/finalizers"),
+        ("kopf.dev", "clusterkopfpeerings"),
+        ("kopf.dev", "kopfpeerings"),
+    }
 
     assert writes - aside == looked_at

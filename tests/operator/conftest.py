@@ -14,6 +14,7 @@ from support.voice_agents import Desk, desk
 def api() -> Iterator[KubeApi]:
     with running_kube_api() as api:
         yield api
+        assert not api.forbidden, "the operator asked for what its role does not allow"
 
 
 @pytest.fixture

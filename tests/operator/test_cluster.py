@@ -15,6 +15,7 @@ from support.kube_api import KubeApi, writes
 from support.kube_store import Key, merge
 
 KEY = Key("", "configmaps", "voices", "live")
+SECRET = Key("", "secrets", "voices", "clinic-api")
 
 
 @pytest.fixture
@@ -26,6 +27,11 @@ async def cluster(api: KubeApi) -> AsyncIterator[Cluster]:
 def config_map(**data: str) -> Manifest:
     metadata = {"name": KEY.name, "namespace": KEY.namespace, "labels": {"batkol.dev/agent": "clinic"}}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+def secret(**data: str) -> Manifest:
+    metadata = {"name": SECRET.name, "namespace": SECRET.namespace, "labels": {"batkol.dev/agent": "clinic"}}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": data}
 
 
 async def test_applying_creates_changes_and_takes_away(api: KubeApi, cluster: Cluster) -> None:
@@ -51,6 +57,44 @@ async def test_a_field_of_ours_that_somebody_changes_shows_in_what_is_ours(api: 
 
     api.store.change(KEY, "", lambda old: merge(old, {"data": {"a": "2"}}))
     assert owned_fields(api.store.get(KEY)) != applied
+
+
+async def test_replacing_creates_and_takes_away_what_others_have_added(api: KubeApi, cluster: Cluster) -> None:
+    """The Secret's way: without a patch, which would answer with what stands."""
+    await cluster.replace(secret(token="MQ=="))
+    api.store.change(SECRET, "", lambda old: merge(old, {"data": {"theirs": "eA=="}}))
+    first = api.store.get(SECRET)
+    replaced = await cluster.replace(secret(token="Mg=="))
+
+    assert replaced["data"] == api.store.get(SECRET)["data"] == {"token": "Mg=="}
+    assert replaced["metadata"]["uid"] == first["metadata"]["uid"]
+    assert [line.split()[0] for line in writes(api)] == ["PUT", "POST", "PUT"]
+
+
+async def test_replacing_by_the_same_makes_no_new_version(api: KubeApi, cluster: Cluster) -> None:
+    first, second = [await cluster.replace(secret(token="MQ==")) for _ in range(2)]
+
+    assert first["metadata"]["resourceVersion"] == second["metadata"]["resourceVersion"]
+
+
+async def test_what_is_made_by_another_at_the_same_moment_is_for_trying_again(api: KubeApi, cluster: Cluster) -> None:
+    api.fail("PUT", "secrets", code=404, message='secrets "clinic-api" not found', times=1)
+    api.store.create(SECRET, secret())
+
+    with pytest.raises(UnreachableError) as caught:
+        await cluster.replace(secret(token="MQ=="))
+
+    assert caught.value.kind == "conflict"
+
+
+async def test_the_role_lets_no_secret_be_patched(api: KubeApi, cluster: Cluster) -> None:
+    await cluster.replace(secret(token="MQ=="))
+
+    with pytest.raises(RefusedError) as caught:
+        await cluster.apply(secret(token="MQ=="))
+
+    assert caught.value.reason == "Forbidden"
+    api.forbidden.clear()
 
 
 async def test_listing_is_by_label_and_namespace(cluster: Cluster) -> None:

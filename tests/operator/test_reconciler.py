@@ -127,7 +127,7 @@ async def test_what_only_carries_our_labels_is_not_deleted(at: Desk) -> None:
     assert copied in at.api.store.objects
 
 
-async def test_a_secret_that_cannot_be_watched_is_applied_again_every_resync(api: KubeApi) -> None:
+async def test_a_secret_that_cannot_be_watched_is_replaced_every_resync(api: KubeApi) -> None:
     async with desk(api, resync_s=0.001) as at:
         at.create()
         await at.reconcile()

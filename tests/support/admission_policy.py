@@ -59,7 +59,7 @@ def change(before: Object, **parts: Any) -> Object:
 def refusals(policy: Object, request: Request) -> list[str]:
     """Return the messages of the validations that do not hold; empty, where the policy lets the request pass.
 
-    An error of an expression is raised, and no refusal: the test that causes one has found what the policy must not have.
+    An error of an expression is raised, and is no refusal: a policy must have none.
     """
     spec = policy["spec"]
     if not any(_matches(rule, request) for rule in spec["matchConstraints"]["resourceRules"]):

@@ -56,7 +56,7 @@ class ControlPlane:
         self.folder = folder
         self.admin_token = secrets.token_hex(16)
         self._etcd_port, self._peer_port, self.port, self._controllers_port = free_ports(4)
-        self._certificate = folder / "apiserver.crt"  # made by the API server at its first start, kept over restarts
+        self.certificate = folder / "apiserver.crt"  # made by the API server at its first start, kept over restarts
         _write_service_account_keys(folder)
         (folder / "tokens.csv").write_text(f'{self.admin_token},admin,admin,"system:masters"\n')
         self.etcd = Program(self._etcd_command(), folder / "etcd.log")
@@ -137,7 +137,7 @@ class ControlPlane:
         await asyncio.to_thread(self.stop)
 
     def _config(self, token: str, namespace: str) -> dict[str, object]:
-        authority = base64.b64encode(self._certificate.read_bytes()).decode()
+        authority = base64.b64encode(self.certificate.read_bytes()).decode()
         return {
             "apiVersion": "v1",
             "kind": "Config",
@@ -192,7 +192,7 @@ class ControlPlane:
             "--bind-address=127.0.0.1",
             f"--secure-port={self._controllers_port}",
             f"--cert-dir={self.folder / 'controllers'}",
-            f"--root-ca-file={self._certificate}",
+            f"--root-ca-file={self.certificate}",
             f"--controllers={','.join(CONTROLLERS)}",
             "--use-service-account-credentials",  # so that each has its own RBAC, as in a cluster
             "--leader-elect=false",

@@ -56,7 +56,7 @@ class Kubectl:
 
 
 def rendered(namespace: str, *settings: str) -> list[Any]:
-    """Return what the chart makes of an operator that looks after its own namespace only."""
+    """Return what the chart makes of an operator; it looks after its own namespace only, unless `settings` say else."""
     arguments = ["template", "batkol", str(CHART), f"--namespace={namespace}", "--include-crds"]
     arguments += ["--kube-version=1.34.0"]
     arguments += [f"--set={each}" for each in (f"watchNamespaces={{{namespace}}}", *settings)]

@@ -34,7 +34,11 @@ AGENTS: Final = "batkol.dev/v1alpha1/voiceagents"
 _VERBS: Final = {"get", "list", "watch", "patch", "create", "update", "delete"}
 _OPERATOR: Final = "batkol-operator"
 _ACCOUNT: Final = "system:serviceaccount:batkol-system:batkol-operator"
-_READS: Final = {kmock.action.LIST: "list", kmock.action.WATCH: "watch", kmock.action.FETCH: "get"}
+_READS: Final[dict[kmock.action | None, str]] = {
+    kmock.action.LIST: "list",
+    kmock.action.WATCH: "watch",
+    kmock.action.FETCH: "get",
+}
 _WRITES: Final = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 

@@ -97,10 +97,10 @@ class Store:
         """Replace an object, its status apart, and answer with what stands then. Raises `RefusalError`."""
         with self._lock:
             old = self.get(key)
-            metadata = body["metadata"]
+            metadata, version = body["metadata"], old["metadata"]["resourceVersion"]
             if metadata["name"] != key.name:
                 raise RefusalError(400, "BadRequest", "the name of the object does not match the name on the URL")
-            if metadata.get("resourceVersion", old["metadata"]["resourceVersion"]) != old["metadata"]["resourceVersion"]:
+            if metadata.get("resourceVersion", version) != version:
                 raise RefusalError(409, "Conflict", "the object has been modified")
             if body.get("type", old.get("type")) != old.get("type"):
                 raise RefusalError(422, "Invalid", "type: field is immutable")
