@@ -133,6 +133,14 @@ def test_the_clusters_own_namespaces_are_refused(kind: str) -> None:
     assert refused(PLURALS[kind], there)
 
 
+def test_a_voice_agent_there_can_be_deleted() -> None:
+    """One that an earlier release has looked after: the finalizer goes, and then the garbage collector has the rest."""
+    held = voice_agent(namespace="kube-system", finalizers=[names.FINALIZER])
+
+    assert refused("batkol.dev/voiceagents", held, change(held, metadata={"finalizers": []})) == []
+    assert refused("batkol.dev/voiceagents", held, set_at("spec.calls", {"maxPerPod": 1})(held))
+
+
 def test_nobody_else_is_restricted() -> None:
     theirs = change(planned("Deployment"), metadata={"labels": {}, "ownerReferences": [], "namespace": "kube-system"})
     for user in ("admin", "system:serviceaccount:other:batkol-operator", "system:serviceaccount:batkol-system:default"):

@@ -176,6 +176,7 @@ class ControlPlane:
             f"--cert-dir={self.folder}",
             f"--token-auth-file={self.folder / 'tokens.csv'}",
             "--authorization-mode=RBAC",
+            "--allow-privileged=true",  # as every installer has it: what forbids it in a namespace is PodSecurity
             f"--service-account-issuer={ISSUER}",
             f"--service-account-key-file={self.folder / 'sa.pub'}",
             f"--service-account-signing-key-file={self.folder / 'sa.key'}",

@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import yaml  # type: ignore[import-untyped]  # has no types
 
 from batkol_operator.names import FINALIZER
 from support.chart import CHART, NAMESPACE
@@ -25,15 +27,17 @@ class Cluster:
     """A control plane of its own, for the definition belongs to all of one; and the tools that talk to it."""
 
     def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
         self.environment = {**os.environ, "KUBECONFIG": str(plane.kubeconfig("admin"))}
         helm = os.environ.get("HELM") or installed("helm") or shutil.which("helm")
         self._programs = {"helm": str(helm or tool("helm")), "kubectl": str(tool("kubectl"))}
 
-    def run(self, *command: str, given: str | None = None, check: bool = True) -> str:
-        """Run a tool and return what it said, or fail with what it said about that."""
+    def run(self, *command: str, given: str | None = None, check: bool = True, kubeconfig: str = "") -> str:
+        """Run a tool and return what it said, or fail with what it said about that. `kubeconfig`: as another user."""
         program = [self._programs.get(command[0], command[0]), *command[1:]]
+        environment = self.environment | ({"KUBECONFIG": kubeconfig} if kubeconfig else {})
         done = subprocess.run(
-            program, env=self.environment, input=given, capture_output=True, text=True, timeout=120, check=False
+            program, env=environment, input=given, capture_output=True, text=True, timeout=120, check=False
         )
         assert done.returncode == 0 or not check, done.stderr
         return done.stdout.strip()
@@ -48,11 +52,20 @@ class Cluster:
     def get(self, *what: str) -> Any:
         return json.loads(self.kubectl("get", *what, "--output", "json"))
 
-    def may(self, verb: str, what: str, namespace: str = "elsewhere") -> bool:
-        """Whether the operator's account may do something. `what`: a kind, kind/name, or kind:subresource."""
-        account = f"system:serviceaccount:{NAMESPACE}:batkol-operator"
+    @contextmanager
+    def cleaning(self, hooks: list[Any]) -> Iterator[str]:
+        """Make the Job's account and its rights as the hooks do; yield a kubeconfig of it."""
+        made = yaml.safe_dump_all([each for each in hooks if each["kind"] != "Job" and "clean-up" in str(each)])
+        self.kubectl("apply", "--filename", "-", given=made)
+        token = self.kubectl("create", "token", "batkol-operator-clean-up")
+        yield str(self._plane.kubeconfig("clean-up", token))
+        self.kubectl("delete", "--filename", "-", given=made)
+
+    def may(self, verb: str, what: str, namespace: str = "elsewhere", account: str = "batkol-operator") -> bool:
+        """Whether an account of the chart may do something. `what`: a kind, kind/name, or kind:subresource."""
         kind, _, part = what.partition(":")
-        where = ("--as", account, "--namespace", namespace, f"--subresource={part}")
+        user = f"system:serviceaccount:{NAMESPACE}:{account}"
+        where = ("--as", user, "--namespace", namespace, f"--subresource={part}")
         return self.run("kubectl", "auth", "can-i", verb, kind, *where, check=False) == "yes"
 
 
@@ -103,9 +116,21 @@ def test_it_installs_upgrades_and_leaves_the_calls_alone(cluster: Cluster) -> No
     mine = cluster.get("voiceagent", "sample") | {"metadata": {"name": "mine", "finalizers": [FINALIZER]}}
     cluster.kubectl("apply", "--server-side", "--filename", "-", given=json.dumps(mine))
 
+    hooks = list(yaml.safe_load_all(cluster.run("helm", "get", "hooks", "batkol", "--namespace", NAMESPACE)))
+    assert len(cluster.get("validatingadmissionpolicies")["items"]) == 1
     cluster.helm("uninstall", "--no-hooks")  # there is no kubelet to run the Job: its script is run below
     assert cluster.get("voiceagent", "mine")["metadata"]["finalizers"] == [FINALIZER]
-    said = cluster.run(sys.executable, "-c", (CHART / "files/clean_up.py").read_text())
+    for kind in ("validatingadmissionpolicies", "validatingadmissionpolicybindings", "clusterroles"):
+        left = [each["metadata"]["name"] for each in cluster.get(kind)["items"]]
+        assert not [name for name in left if "batkol" in name], kind
+    with cluster.cleaning(hooks) as account:
+        for verb, what in (
+            ("get", "secrets"), ("create", "pods"), ("patch", "deployments"), ("delete", "voiceagents"),
+            ("create", "voiceagents"), ("patch", "voiceagents:status"), ("get", "configmaps"),
+        ):  # fmt: skip
+            assert not cluster.may(verb, what, account="batkol-operator-clean-up"), what
+        script = (CHART / "files/clean_up.py").read_text()
+        said = cluster.run(sys.executable, "-c", script, kubeconfig=account)
     assert said == "released 1 VoiceAgents"
     cluster.kubectl("delete", "voiceagent", "mine", "--timeout=30s")
     assert cluster.get("voiceagents", "--all-namespaces")["items"] == []
@@ -116,7 +141,7 @@ def test_namespaces_are_all_it_may_touch(cluster: Cluster) -> None:
         cluster.run("kubectl", "create", "namespace", name)
     cluster.helm("install", str(CHART), "--values", str(CHART / "ci/namespaced-values.yaml"))
 
-    for verb, what in (("create", "deployments"), ("patch", "secrets"), ("update", "voiceagents:finalizers")):
+    for verb, what in (("create", "deployments"), ("update", "secrets"), ("update", "voiceagents:finalizers")):
         assert cluster.may(verb, what, "sales"), what
         assert not cluster.may(verb, what), what
     assert not cluster.may("get", "secrets", "sales")
@@ -135,7 +160,8 @@ def test_everywhere_it_may_do_what_it_needs_and_read_no_secret(cluster: Cluster)
     ):  # fmt: skip
         assert cluster.may(verb, what), what
     for verb, what in (
-        ("get", "secrets"), ("delete", "secrets"), ("delete", "pods"), ("create", "clusterroles"), ("get", "nodes"),
+        ("get", "secrets"), ("patch", "secrets"), ("delete", "secrets"), ("delete", "pods"), ("get", "pods"),
+        ("create", "clusterroles"), ("get", "nodes"),
         ("patch", "clusterkopfpeerings/another"), ("create", "voiceagents"), ("delete", "voiceagents"),
     ):  # fmt: skip
         assert not cluster.may(verb, what), what

@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # has no types
-from lightkube import KubeConfig
+from lightkube import AsyncClient, KubeConfig
+from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.resources.core_v1 import Namespace
 
 from batkol_operator import names
 from batkol_operator.cluster import Cluster
@@ -413,6 +415,22 @@ async def test_a_namesake_of_others_is_left_alone_and_the_agent_says_so(
         await here.kubectl("delete", "service", "clinic")
         await here.until("clinic", "Stalled", "False")
         await children_of(here, "clinic")
+
+
+async def test_an_agent_where_the_clusters_own_pods_run_says_why_it_gets_nothing(
+    control_plane: ControlPlane, admin: AsyncClient, namespace: str, tmp_path: Path
+) -> None:
+    there = f"kube-{namespace}"
+    await admin.create(Namespace(metadata=ObjectMeta(name=there)))
+    async with installed(control_plane, there, tmp_path) as here:
+        await here.operate()
+        await here.create("clinic")
+        await here.until("clinic", "Stalled")
+        assert "in another namespace" in (await here.condition("clinic", "Stalled"))["message"]
+        assert (await here.get("vagent", "clinic"))["metadata"]["finalizers"] == [names.FINALIZER]
+
+        await here.kubectl("delete", "vagent", "clinic", "--timeout=60s")
+    await admin.delete(Namespace, there)
 
 
 async def _as_0_1_0(control_plane: ControlPlane, here: Installation) -> list[tuple[str, str]]:
