@@ -15,7 +15,7 @@ import pytest
 
 from batkol_operator import names
 from batkol_operator.plan import OWNED_KINDS, plan
-from support.admission_policy import Request, change, refusals
+from support.admission_policy import Request, change, pod, refusals, set_at, voice_agent
 from support.agents import AROUND, TWILIO, agent
 from support.chart import Object, snapshot
 from support.kube_api import rights
@@ -55,42 +55,6 @@ def planned(kind: str) -> Object:
 def refused(plural: str, before: Object | None = None, after: Object | None = None, user: str = "") -> list[str]:
     request = Request(plural, before, after, user) if user else Request(plural, before, after)
     return refusals(policy(), request)
-
-
-def pod(**metadata: Any) -> Object:
-    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "clinic-1", "uid": "r", "controller": True}
-    return {
-        "metadata": {
-            "name": "clinic-1-a",
-            "namespace": "voices",
-            "labels": names.labels("clinic"),
-            "ownerReferences": [owner],
-            **metadata,
-        },
-        "spec": {"containers": [{"name": "media", "image": "batkol:1"}]},
-    }
-
-
-def voice_agent(**metadata: Any) -> Object:
-    return {"metadata": {"name": "clinic", "namespace": "voices", **metadata}, "spec": {"twilio": {}}}
-
-
-def set_at(where: str, value: Any) -> Callable[[Object], Object]:
-    """Return what sets a value deep in a copy of an object: `spec.rules.0.host`."""
-
-    def altered(body: Object) -> Object:
-        body = copy.deepcopy(body)
-        *path, last = where.split(".")
-        place: Any = body
-        for part in path:
-            place = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
-        if isinstance(place, list):
-            place[int(last)] = value
-        else:
-            place[last] = value
-        return body
-
-    return altered
 
 
 @pytest.mark.parametrize("which", PLANS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -16,6 +16,7 @@ from typing import Any, Final
 import celpy
 import celpy.adapter
 
+from batkol_operator import names
 from support.chart import Object
 
 OPERATOR: Final = "system:serviceaccount:batkol-system:batkol-operator"
@@ -54,6 +55,42 @@ def change(before: Object, **parts: Any) -> Object:
     after = copy.deepcopy(before)
     after["metadata"] |= parts.pop("metadata", {})
     return {**after, **parts}
+
+
+def pod(**metadata: Any) -> Object:
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "clinic-1", "uid": "r", "controller": True}
+    return {
+        "metadata": {
+            "name": "clinic-1-a",
+            "namespace": "voices",
+            "labels": names.labels("clinic"),
+            "ownerReferences": [owner],
+            **metadata,
+        },
+        "spec": {"containers": [{"name": "media", "image": "batkol:1"}]},
+    }
+
+
+def voice_agent(**metadata: Any) -> Object:
+    return {"metadata": {"name": "clinic", "namespace": "voices", **metadata}, "spec": {"twilio": {}}}
+
+
+def set_at(where: str, value: Any) -> Callable[[Object], Object]:
+    """Return what sets a value deep in a copy of an object: `spec.rules.0.host`."""
+
+    def altered(body: Object) -> Object:
+        body = copy.deepcopy(body)
+        *path, last = where.split(".")
+        place: Any = body
+        for part in path:
+            place = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
+        if isinstance(place, list):
+            place[int(last)] = value
+        else:
+            place[last] = value
+        return body
+
+    return altered
 
 
 def refusals(policy: Object, request: Request) -> list[str]:

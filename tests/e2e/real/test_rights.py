@@ -9,80 +9,33 @@ import base64
 import copy
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # has no types
-from lightkube import AsyncClient, KubeConfig
-from lightkube.models.meta_v1 import ObjectMeta
-from lightkube.resources.core_v1 import Namespace
 
 from batkol_operator import names
-from batkol_operator.cluster import Cluster
-from batkol_operator.model.agent import VoiceAgent
-from batkol_operator.plan import OWNED_KINDS, Surroundings, plan
 from support.control_plane import ControlPlane
-from support.installed import IMAGE, Kubectl, rendered
-from support.operating import Installation, agent, children_of, installed
-from support.stolen_token import EMPTY, JSON_PATCH, StolenToken, stolen_token
+from support.operating import agent
+from support.stolen_token import (
+    ACCOUNT,
+    EMPTY,
+    JSON_PATCH,
+    PATHS,
+    Stolen,
+    enforced,
+    everywhere,
+    stolen_token,
+    voice_agent,
+)
 from support.waiting import eventually
 
 SECRET = "a password that nobody may read"
-EVERYWHERE = "watchNamespaces=null"
-ACCOUNT = "batkol-operator"
-OF_THE_CLUSTER = ("ClusterRole", "ClusterRoleBinding", "ClusterKopfPeering")
-PATHS = {
-    kind: (f"/apis/{version}" if "/" in version else f"/api/{version}", plural)
-    for version, kind, plural in OWNED_KINDS
-    if not version.startswith(("keda.sh", "monitoring.coreos.com", "gateway.networking"))
-}
-"""Where the kinds are; those of others are in no plain API server."""
-
-
 LESS: tuple[dict[str, Any], ...] = (
     {"labels": {names.AGENT: None}},
     {"labels": {names.AGENT: "other"}},
     {"ownerReferences": []},
 )
 """Metadata with which an object would be an agent's no longer, or another agent's."""
-
-
-class Stolen:
-    """The operator's token, and a namespace with an agent and with what belongs to others."""
-
-    def __init__(self, token: StolenToken, kubectl: Kubectl, namespace: str) -> None:
-        self.token, self.kubectl, self.namespace = token, kubectl, namespace
-
-    def path(self, kind: str, name: str = "", namespace: str = "") -> str:
-        root, plural = PATHS[kind] if kind in PATHS else ("/api/v1", f"{kind.lower()}s")
-        return f"{root}/namespaces/{namespace or self.namespace}/{plural}{'/' + name if name else ''}"
-
-    async def stands(self, kind: str, name: str, namespace: str) -> Any:
-        """What somebody has asked for, without what controllers write: status, versions, annotations."""
-        found = await self.kubectl.json("get", kind.lower(), name, f"--namespace={namespace}")
-        metadata = {
-            key: found["metadata"].get(key) for key in ("uid", "labels", "ownerReferences", "deletionTimestamp")
-        }
-        return {**found, "metadata": metadata, "status": None}
-
-
-@asynccontextmanager
-async def everywhere(control_plane: ControlPlane, namespace: str, *settings: str) -> AsyncIterator[Kubectl]:
-    """Install the chart for all namespaces, and take what is the cluster's away again."""
-    kubectl = Kubectl(control_plane, namespace)
-    objects = rendered(namespace, EVERYWHERE, f"fullnameOverride={ACCOUNT}", *settings)
-    crds = [each for each in objects if each["kind"] == "CustomResourceDefinition"]
-    await kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", given=yaml.safe_dump_all(crds))
-    await kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/voiceagents.batkol.dev")
-    await kubectl.apply(*(each for each in objects if each["kind"] not in ("CustomResourceDefinition", "Deployment")))
-    try:
-        yield kubectl
-    finally:
-        for each in objects:
-            if each["kind"].startswith("ValidatingAdmissionPolicy") or each["kind"] in OF_THE_CLUSTER:
-                await kubectl("delete", each["kind"].lower(), each["metadata"]["name"], "--wait=false")
 
 
 @pytest.fixture
@@ -95,23 +48,6 @@ async def stolen(control_plane: ControlPlane, namespace: str) -> AsyncIterator[S
         await kubectl("create", "secret", "generic", "theirs", f"--from-literal=password={SECRET}")
         await enforced(made)
         yield made
-
-
-async def enforced(stolen: Stolen) -> None:
-    """Wait until RBAC lets the account in and the policy keeps it out: both are caches, a moment behind."""
-
-    async def refused() -> bool:
-        answer = await stolen.token.ask("POST", stolen.path("ConfigMap") + "?dryRun=All", {"metadata": {"name": "x"}})
-        return answer.by_policy
-
-    await eventually(refused)
-
-
-async def voice_agent(stolen: Stolen, name: str = "clinic") -> list[dict[str, Any]]:
-    """Create an agent; return what the operator makes for it, not applied yet."""
-    await stolen.kubectl.apply(agent(name))
-    body = await stolen.kubectl.json("get", "voiceagent", name)
-    return list(plan(VoiceAgent.read(body), Surroundings(IMAGE, "0f" * 32, frozenset(), stolen.namespace)).objects)
 
 
 async def test_no_request_answers_with_a_secret(stolen: Stolen) -> None:
@@ -349,122 +285,6 @@ async def test_what_a_stolen_token_can_still_do_is_as_the_docs_tell_it(stolen: S
         return not said.strip()
 
     await eventually(collected)
-
-
-async def test_nobody_but_the_operator_is_looked_at(stolen: Stolen) -> None:
-    """Not the administrator, nor an account of the same name elsewhere."""
-    await stolen.kubectl("create", "configmap", "theirs")
-    await stolen.kubectl("label", "configmap", "theirs", "a=b")
-    await stolen.kubectl("create", "namespace", f"{stolen.namespace}-b")
-    await stolen.kubectl("create", "serviceaccount", ACCOUNT, f"--namespace={stolen.namespace}-b")
-    other = f"--as=system:serviceaccount:{stolen.namespace}-b:{ACCOUNT}"
-    binding = ("create", "rolebinding", "other", "--clusterrole=edit")
-    await stolen.kubectl(*binding, f"--serviceaccount={stolen.namespace}-b:{ACCOUNT}")
-    await eventually(
-        lambda: _says(stolen.kubectl, "labeled", "label", "configmap", "theirs", "c=d", "--overwrite", other)
-    )
-    await stolen.kubectl("delete", "namespace", f"{stolen.namespace}-b", "--wait=false")
-
-
-async def test_an_operator_takes_over_what_version_0_1_0_has_made(
-    control_plane: ControlPlane, namespace: str, tmp_path: Path
-) -> None:
-    """0.1.0 applied everything server-side, its Secret too, by the same field manager; no pod is replaced."""
-    async with installed(control_plane, namespace, tmp_path) as here:
-        twilio = {"publicBaseUrl": "https://voice.example.test", "validateSignatures": False}
-        scaling = {"minReplicas": 1, "maxReplicas": 3}
-        await here.create("clinic", twilio=twilio, scaling=scaling, exposure={"ingress": {"className": "nginx"}})
-        made = await _as_0_1_0(control_plane, here)
-        before = {kind: await here.get(kind, name) for kind, name in made}
-
-        operator = await here.operate()
-        await here.until("clinic", "Stalled", "False")
-        await here.kubectl.patch("clinic", recognition={"batchMilliseconds": 200})
-        await eventually(lambda: _batch(here, 200))
-        await eventually(lambda: _fresh_secret(here, before["Secret"]))
-
-        for kind, name in made:
-            now = await here.get(kind, name)
-            assert now["metadata"]["uid"] == before[kind]["metadata"]["uid"], kind
-            assert now["metadata"]["ownerReferences"] == before[kind]["metadata"]["ownerReferences"], kind
-        assert "denied request" not in operator.said()
-        assert "cannot " not in operator.said()
-
-        await here.kubectl.patch(
-            "clinic", exposure=None, scaling={"minReplicas": None, "maxReplicas": None, "replicas": 2}
-        )
-        await eventually(lambda: _gone(here, "ingress", "hpa"))
-        await here.kubectl("delete", "vagent", "clinic", "--timeout=60s")
-        await eventually(lambda: _gone(here, *{kind.lower() for kind, _ in made}))
-
-
-async def test_a_namesake_of_others_is_left_alone_and_the_agent_says_so(
-    control_plane: ControlPlane, namespace: str, tmp_path: Path
-) -> None:
-    async with installed(control_plane, namespace, tmp_path) as here:
-        await here.kubectl("create", "service", "clusterip", "clinic", "--tcp=80:80")
-        await here.operate()
-        await here.create("clinic")
-
-        await here.until("clinic", "Stalled")
-        stalled = await here.condition("clinic", "Stalled")
-        assert stalled["reason"] == "Refused"
-        assert "give the VoiceAgent another name" in stalled["message"]
-        assert (await here.get("service", "clinic"))["spec"]["selector"] == {"app": "clinic"}
-
-        await here.kubectl("delete", "service", "clinic")
-        await here.until("clinic", "Stalled", "False")
-        await children_of(here, "clinic")
-
-
-async def test_an_agent_where_the_clusters_own_pods_run_says_why_it_gets_nothing(
-    control_plane: ControlPlane, admin: AsyncClient, namespace: str, tmp_path: Path
-) -> None:
-    there = f"kube-{namespace}"
-    await admin.create(Namespace(metadata=ObjectMeta(name=there)))
-    async with installed(control_plane, there, tmp_path) as here:
-        await here.operate()
-        await here.create("clinic")
-        await here.until("clinic", "Stalled")
-        assert "in another namespace" in (await here.condition("clinic", "Stalled"))["message"]
-        assert (await here.get("vagent", "clinic"))["metadata"]["finalizers"] == [names.FINALIZER]
-
-        await here.kubectl("delete", "vagent", "clinic", "--timeout=60s")
-    await admin.delete(Namespace, there)
-
-
-async def _as_0_1_0(control_plane: ControlPlane, here: Installation) -> list[tuple[str, str]]:
-    """Make an agent's objects as 0.1.0 did; return kind and name of each."""
-    body = await here.get("vagent", "clinic")
-    around = Surroundings(IMAGE, "0f" * 32, frozenset(), here.namespace)
-    path = control_plane.kubeconfig(f"old-{here.namespace}")
-    access = KubeConfig.from_file(path).get()
-    assert access is not None
-    objects = plan(VoiceAgent.read(body), around).objects
-    async with Cluster(access, OWNED_KINDS) as cluster:
-        for each in objects:
-            await cluster.apply(each)
-    return [(each["kind"], each["metadata"]["name"]) for each in objects]
-
-
-async def _batch(here: Installation, batch_ms: int) -> bool:
-    live = await here.live("clinic")
-    return bool(live and live["tuning.json"]["recognition"]["batchMilliseconds"] == batch_ms)
-
-
-async def _fresh_secret(here: Installation, before: Any) -> bool:
-    """Whether the operator, whose key is another one, has written its own token into the Secret."""
-    now = await here.get("secret", "clinic-api")
-    return bool(now["data"] != before["data"])
-
-
-async def _gone(here: Installation, *kinds: str) -> bool:
-    said = await here.kubectl.json("get", ",".join(kinds), f"--selector={names.AGENT}=clinic")
-    return not said["items"]
-
-
-async def _says(kubectl: Kubectl, words: str, *command: str) -> bool:
-    return words in await kubectl(*command, check=False)
 
 
 def _encoded(text: str) -> str:
