@@ -23,6 +23,9 @@ _BARE_URL: Final = "^https?://[^/]+/?$"
 FlagName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 
 
+DEEPEST = 68  # levels of the object: the 64 that the service takes of a flag, and the four above them
+
+
 class SpecError(ValueError):
     """A `VoiceAgent` that cannot be read; the text is sentences for its owner, and quotes none of its values."""
 
@@ -135,11 +138,15 @@ class VoiceAgent(Part):
         return self.metadata.annotations.get(names.PAUSED) == "true"
 
 
-def _plain(value: Any) -> Any:
-    """Turn read-only views into what pydantic takes."""
+def _plain(value: Any, path: tuple[str, ...] = ()) -> Any:
+    """Turn read-only views into what pydantic takes. Raises `SpecError` for what nests without end."""
+    if len(path) > DEEPEST:
+        raise SpecError(f"`{'.'.join(path[:4])}` is nested deeper than {DEEPEST - 4} levels.")
     if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {key: _plain(inner, (*path, str(key))) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner, (*path, str(index))) for index, inner in enumerate(value)]
+    return value
 
 
 def _complaints(error: ErrorDetails) -> Iterator[str]:

@@ -33,13 +33,11 @@ from openfeature.contrib.provider.flagd import FlagdProvider
 from openfeature.contrib.provider.flagd.config import ResolverType
 from openfeature.contrib.provider.flagd.resolvers import InProcessResolver
 from openfeature.contrib.provider.flagd.resolvers.process.connector.grpc_watcher import GrpcWatcher
-from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import ProviderEventDetails
-from openfeature.flag_evaluation import FlagResolutionDetails
 from openfeature.provider import Metadata
 
 from batkol.errors import ConfigurationError
-from batkol.flags.live_provider import evaluated
+from batkol.flags.core import BoundedCore
 from batkol.live.definitions import FlagDefinitions, Refusal, parse_definitions
 
 LEAST_KEEPALIVE_MS = 30_000  # flagd's enforcement policy: faster pings are answered with GOAWAY
@@ -66,7 +64,8 @@ class InProcessFlagd(FlagdProvider):
             raise ConfigurationError(f"One of the FLAGD_* variables cannot be used: {error}.") from error
         if not isinstance(self.resolver, InProcessResolver) or not isinstance(self.resolver.connector, GrpcWatcher):
             raise ConfigurationError("The flagd provider did not come up in process. Set FLAGS_PROVIDER=live.")
-        self._resolver, self._connector = self.resolver, self.resolver.connector
+        self._core, self._connector = BoundedCore(), self.resolver.connector
+        self.resolver.evaluator = self._core  # type: ignore[assignment]  # it calls only resolve_…_value()
         self.definitions = _CheckedDefinitions(self)
         self._connector.flag_store = self.definitions  # type: ignore[assignment]  # it calls only update()
 
@@ -74,15 +73,9 @@ class InProcessFlagd(FlagdProvider):
         """Name it as `FLAGS_PROVIDER` does."""
         return Metadata(name="flagd")
 
-    def resolve_boolean_details(
-        self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
-    ) -> FlagResolutionDetails[bool]:
-        """Raises `OpenFeatureError`."""
-        return evaluated(self._resolver.resolve_boolean_details, flag_key, default_value, evaluation_context)
-
     def load(self, definitions: FlagDefinitions) -> None:
         """Put checked definitions in force and say which flags changed."""
-        changed = self._resolver.evaluator.set_flags_and_get_changed_keys(definitions.to_flagd())
+        changed = self._core.load(definitions)
         self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=changed))
 
     def shutdown(self) -> None:
@@ -106,7 +99,11 @@ class _CheckedDefinitions:
 
     def update(self, flags_data: Any) -> None:
         """Take what flagd sent, whatever it is; refuse what is wrong in it, and never raise."""
-        definitions, refusals = parse_definitions(json.dumps(flags_data).encode(), self._last_good)
+        try:
+            text = json.dumps(flags_data)
+        except RecursionError:
+            text = ""  # what is refused, as a file would be that is nested as deep
+        definitions, refusals = parse_definitions(text.encode(), self._last_good)
         for refusal in refusals:
             if refusal not in self.refusals:
                 log.warning("[CFG] flagd sent a change that was refused", flag=refusal.flag, why=refusal.why)

@@ -140,14 +140,14 @@ class Flags:
             details = self.client.get_boolean_details(STREAMING_FLAG, self.fallback, context.evaluation)
         except Exception:  # the rim: a hook or provider of somebody else's, and a caller waiting
             log.exception("[CFG] Flag evaluation failed", flag=STREAMING_FLAG)
-            return self._recalled(context, str(ErrorCode.GENERAL))
+            return self._recalled(context, str(ErrorCode.GENERAL), "")
         if details.error_code is None:
             return self._decided(context, details)
         if details.error_code is ErrorCode.FLAG_NOT_FOUND and self._state() is ProviderStatus.READY:
             self._warn(str(details.error_code), f"{STREAMING_FLAG} is not among the flags.")
             self._remember(context, self.fallback)
             return Decision(self.fallback, None, str(details.error_code), DecisionSource.FALLBACK)
-        return self._recalled(context, str(details.error_code))
+        return self._recalled(context, str(details.error_code), details.error_message or "")
 
     def status(self) -> FlagsStatus:
         """Take a snapshot for the status page."""
@@ -183,9 +183,9 @@ class Flags:
         source = DecisionSource.FLAG if details.variant is not None else DecisionSource.FALLBACK
         return Decision(details.value, details.variant, str(details.reason), source)
 
-    def _recalled(self, context: CallContext, code: str) -> Decision:
-        """What to do when the provider has no answer."""
-        self._warn(code, f"The provider gave no answer ({code}).")
+    def _recalled(self, context: CallContext, code: str, message: str) -> Decision:
+        """What to do when the provider has no answer; `message` quotes neither rule nor call."""
+        self._warn(code, f"The provider gave no answer ({code}). {message}".rstrip())
         value = self._known.get(context.call_sid, self._last_known)
         if value is None:
             return Decision(self.fallback, None, code, DecisionSource.FALLBACK)

@@ -1,4 +1,4 @@
-"""The default provider: flagd's own evaluation core over the live definitions, in process, in microseconds.
+"""The default provider: flagd's evaluation over the live definitions, in process, in microseconds.
 
 What flagd's file provider gets wrong (it looks at modification times, refuses the whole set for one bad flag,
 and polls) does not arise: `Live` watches, compares contents, and hands over only flags that were checked.
@@ -7,43 +7,21 @@ and polls) does not arise: `Live` watches, compares contents, and hands over onl
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
-from openfeature.contrib.tools.flagd.core import FlagdCore
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import ProviderEventDetails
-from openfeature.exception import ErrorCode, GeneralError, OpenFeatureError, ParseError, ProviderNotReadyError
+from openfeature.exception import ErrorCode, ProviderNotReadyError
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
 from openfeature.provider import AbstractProvider, Metadata
 
+from batkol.flags.core import BoundedCore
 from batkol.live.live import Live, LiveChange
 
-Value = TypeVar("Value")
 _NEVER = (
     "There are no good flag definitions yet: flags.json is missing or was refused. "
     "ENABLE_STREAMING_STT decides until there are."
 )
-
-
-def evaluated(
-    resolve: Callable[[str, Value, EvaluationContext | None], FlagResolutionDetails[Value]],
-    flag_key: str,
-    default_value: Value,
-    context: EvaluationContext | None,
-) -> FlagResolutionDetails[Value]:
-    """Ask flagd's core, and let no text out that quotes the rule or the call: both hold phone numbers.
-
-    Raises `OpenFeatureError`. A rule that fails in JsonLogic (adding up a text, say) raises whatever Python
-    does.
-    """
-    try:
-        return resolve(flag_key, default_value, context)
-    except ParseError:
-        raise ParseError(f"The targeting of {flag_key} cannot be evaluated.") from None
-    except OpenFeatureError:
-        raise
-    except Exception as error:  # noqa: BLE001 - JsonLogic runs rules people wrote; any exception may come out
-        raise GeneralError(f"The targeting of {flag_key} failed ({type(error).__name__}).") from None
 
 
 class LiveProvider(AbstractProvider):
@@ -57,7 +35,7 @@ class LiveProvider(AbstractProvider):
     def __init__(self, live: Live) -> None:
         super().__init__()
         self._live = live
-        self._core = FlagdCore()
+        self._core = BoundedCore()
         self._in_trouble = False
         self._unsubscribe: Callable[[], None] = lambda: None
 
@@ -82,25 +60,25 @@ class LiveProvider(AbstractProvider):
         self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[bool]:
         """Raises `OpenFeatureError`, as the four below."""
-        return evaluated(self._core.resolve_boolean_value, flag_key, default_value, evaluation_context)
+        return self._core.resolve_boolean_value(flag_key, default_value, evaluation_context)
 
     def resolve_string_details(
         self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[str]:
         """See `resolve_boolean_details`."""
-        return evaluated(self._core.resolve_string_value, flag_key, default_value, evaluation_context)
+        return self._core.resolve_string_value(flag_key, default_value, evaluation_context)
 
     def resolve_integer_details(
         self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[int]:
         """See `resolve_boolean_details`."""
-        return evaluated(self._core.resolve_integer_value, flag_key, default_value, evaluation_context)
+        return self._core.resolve_integer_value(flag_key, default_value, evaluation_context)
 
     def resolve_float_details(
         self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[float]:
         """See `resolve_boolean_details`."""
-        return evaluated(self._core.resolve_float_value, flag_key, default_value, evaluation_context)
+        return self._core.resolve_float_value(flag_key, default_value, evaluation_context)
 
     def resolve_object_details(
         self,
@@ -109,11 +87,11 @@ class LiveProvider(AbstractProvider):
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[Any]:
         """See `resolve_boolean_details`."""
-        return evaluated(self._core.resolve_object_value, flag_key, default_value, evaluation_context)
+        return self._core.resolve_object_value(flag_key, default_value, evaluation_context)
 
     def _load(self) -> list[str]:
         definitions = self._live.definitions
-        return self._core.set_flags_and_get_changed_keys(definitions.to_flagd()) if definitions else []
+        return self._core.load(definitions) if definitions else []
 
     def _changed(self, change: LiveChange) -> None:
         if not change.flags:

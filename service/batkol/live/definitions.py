@@ -14,12 +14,16 @@ from typing import Any
 import msgspec
 
 from batkol.errors import ConfigurationError
-from batkol.live.source import FLAGS
-from batkol.live.targeting import checked_targeting
+from batkol.live.rules import OutOfStepsError, Rule, Steps
+from batkol.live.source import FLAGS, LARGEST
+from batkol.live.targeting import Reading, checked_targeting
 from batkol.live.tuning import content_revision
 
 STREAMING_FLAG = "streaming-stt"
+FILE_STEPS = 6000  # of all its flags together: some six hundred small ones, or a dozen of the largest
+SHOWN_REFUSALS = 50  # of one file; the others are counted in one sentence
 _STATES = ("ENABLED", "DISABLED")
+_TOO_MUCH = f"the flags of the file take more than {FILE_STEPS} steps together"
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -36,6 +40,7 @@ class FlagDefinitions(msgspec.Struct, frozen=True):
     flags: Mapping[str, Mapping[str, Any]]
     metadata: Mapping[str, bool | int | float | str]
     revision: str  # of the file: see `content_revision`
+    rules: Mapping[str, Rule] = {}  # the targeting of those that have one and are enabled, ready to evaluate
 
     def to_flagd(self) -> str:
         """Serialize for flagd's evaluation core (which changes the objects it is given, so it gets text)."""
@@ -55,24 +60,49 @@ def parse_definitions(
         why = f"{error}. Nothing of it was applied and the last good flags stay; correct the file to try again."
         return last_good, (Refusal(FLAGS, None, why),)
     before = last_good.flags if last_good else {}
-    flags: dict[str, Mapping[str, Any]] = {}
-    refusals: list[Refusal] = []
-    for key, flag in document["flags"].items():
-        try:
-            flags[key] = _checked(key, flag, document["$evaluators"])
-        except ConfigurationError as error:
-            refusals.append(Refusal(FLAGS, key, f"Flag {key[:60]!r} was refused: {error}. {_consequence(key, before)}"))
-            if key in before:
-                flags[key] = before[key]
+    flags, refusals = _flags(document, before)
     metadata = document["metadata"]
     if not _is_metadata(metadata):
         refusals.append(Refusal(FLAGS, None, f"{FLAGS}: metadata may hold only texts, numbers and booleans. Left out."))
         metadata = {}
-    return FlagDefinitions(flags, metadata, content_revision(raw)), tuple(refusals)
+    rules = {key: Rule(flag["targeting"]) for key, flag in flags.items() if _has_rule(flag)}
+    return FlagDefinitions(flags, metadata, content_revision(raw), rules), _shown(refusals)
+
+
+def _flags(
+    document: Mapping[str, Any], before: Mapping[str, Mapping[str, Any]]
+) -> tuple[dict[str, Mapping[str, Any]], list[Refusal]]:
+    """Check flag by flag; `STREAMING_FLAG` first, so that what the others cost cannot be its end."""
+    given = document["flags"]
+    reading = Reading(document["$evaluators"], Steps(FILE_STEPS))
+    taken: dict[str, Mapping[str, Any]] = {}
+    refusals: list[Refusal] = []
+    for key in sorted(given, key=lambda key: key != STREAMING_FLAG):
+        try:
+            taken[key] = _checked(key, given[key], reading)
+        except (ConfigurationError, OutOfStepsError) as error:
+            why = str(error) if isinstance(error, ConfigurationError) else _TOO_MUCH
+            refusals.append(Refusal(FLAGS, key, f"Flag {key[:60]!r} was refused: {why}. {_consequence(key, before)}"))
+            if key in before:
+                taken[key] = before[key]
+    return {key: taken[key] for key in given if key in taken}, refusals
+
+
+def _has_rule(flag: Mapping[str, Any]) -> bool:
+    return flag["state"] == "ENABLED" and bool(flag["targeting"])
+
+
+def _shown(refusals: list[Refusal]) -> tuple[Refusal, ...]:
+    more = len(refusals) - SHOWN_REFUSALS
+    if more <= 0:
+        return tuple(refusals)
+    return (*refusals[:SHOWN_REFUSALS], Refusal(FLAGS, None, f"{FLAGS}: {more} more refusals, for lack of room."))
 
 
 def _document(raw: bytes) -> dict[str, Any]:
     """Return the parts of the file that matter, each of its right type. Raises `ConfigurationError`."""
+    if len(raw) > LARGEST:
+        raise ConfigurationError(f"{FLAGS} is larger than {LARGEST >> 20} MiB")
     try:
         document = msgspec.json.decode(raw.removeprefix(b"\xef\xbb\xbf"))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -87,11 +117,14 @@ def _document(raw: bytes) -> dict[str, Any]:
     return {"flags": document["flags"], "$evaluators": evaluators, "metadata": document.get("metadata") or {}}
 
 
-def _checked(key: str, flag: Any, evaluators: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(key: str, flag: Any, reading: Reading) -> dict[str, Any]:
+    """Raises `ConfigurationError`, or `OutOfStepsError` when the file has been too much by now."""
+    reading.take_flag()
     if not isinstance(flag, dict):
         raise ConfigurationError("it is not a JSON object")
     if flag.get("state") not in _STATES:
         raise ConfigurationError("its state must be ENABLED or DISABLED")
+    reading.take_values([flag.get("variants"), flag.get("metadata")])
     variants = _checked_variants(key, flag.get("variants"))
     default = flag.get("defaultVariant")
     name = str(default).lower() if isinstance(default, bool) else default
@@ -104,7 +137,7 @@ def _checked(key: str, flag: Any, evaluators: Mapping[str, Any]) -> dict[str, An
         "state": flag["state"],
         "variants": variants,
         "defaultVariant": name,
-        "targeting": checked_targeting(flag.get("targeting"), evaluators=evaluators, variants=variants),
+        "targeting": checked_targeting(flag.get("targeting"), reading=reading, variants=variants),
         "metadata": metadata,
     }
 

@@ -30,7 +30,7 @@ import structlog
 from watchfiles import awatch
 
 from batkol.errors import ConfigurationError
-from batkol.live.source import NAMES, Snapshot, SourceState, SourceStatus
+from batkol.live.source import LARGEST, NAMES, Snapshot, SourceState, SourceStatus
 
 TICK_S = 1.0  # the longest a change can stay unseen, whatever the file system
 EAGER_S = 0.25  # how often to read while something is happening, or nothing can be watched
@@ -142,7 +142,8 @@ class FileSource:
 
     def _read_one(self, name: str) -> bytes | None:
         try:
-            return (self.directory / name).read_bytes()
+            with (self.directory / name).open("rb") as file:
+                return file.read(LARGEST + 1)  # one more than is taken, so that it is refused
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -163,6 +164,8 @@ def _unfinished(snapshot: Snapshot, last: Snapshot | None) -> bool:
             continue
         if content is None:
             return True
+        if len(content) > LARGEST:
+            continue
         try:
             msgspec.json.decode(content)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -79,7 +79,7 @@ class Live:
             try:
                 async with aclosing(self.source.watch()) as snapshots:
                     async for snapshot in snapshots:
-                        self._take(snapshot)
+                        await self._take(snapshot)
             except Exception as error:  # the rim: a source that breaks its word must not freeze the configuration
                 self._last_error = f"the live source failed ({type(error).__name__}) and is opened again"
                 log.exception("[CFG] Live source failed", source=self.source.name)
@@ -120,14 +120,14 @@ class Live:
             age_s=None if self._read_at is None else time.monotonic() - self._read_at,
         )
 
-    def _take(self, snapshot: Snapshot) -> None:
+    async def _take(self, snapshot: Snapshot) -> None:
         self._reads += 1
         self._read_at = time.monotonic()
         change = LiveChange(tuning=self._differs(TUNING, snapshot), flags=self._differs(FLAGS, snapshot))
         if change.tuning:
             self._take_tuning(snapshot.get(TUNING))
         if change.flags:
-            self._take_flags(snapshot.get(FLAGS))
+            await self._take_flags(snapshot.get(FLAGS))
         self._ready.set()
         if change.tuning or change.flags:
             for callback in tuple(self._callbacks):
@@ -154,12 +154,13 @@ class Live:
             self._applied_at[TUNING] = _now()
             log.info("[CFG] Live tuning applied", **msgspec.structs.asdict(tuning))
 
-    def _take_flags(self, raw: bytes | None) -> None:
+    async def _take_flags(self, raw: bytes | None) -> None:
         if raw is None:
             self.flags_current = False
             self._report(FLAGS, (_gone(FLAGS),))
             return
-        definitions, refusals = parse_definitions(raw, self.definitions)
+        # In a thread: a large file takes longer to check than the audio of a call can wait.
+        definitions, refusals = await asyncio.to_thread(parse_definitions, raw, self.definitions)
         self._report(FLAGS, refusals)
         self.flags_current = definitions is not None and definitions is not self.definitions
         if definitions is not None and self.flags_current:
@@ -169,7 +170,7 @@ class Live:
             log.info("[CFG] Live flags applied", revision=definitions.revision, flags=names)
 
     def _report(self, name: str, refusals: tuple[Refusal, ...]) -> None:
-        standing = self._refusals.get(name, ())
+        standing = frozenset(self._refusals.get(name, ()))
         self._refusals[name] = refusals
         for refusal in refusals:
             self._last_error = refusal.why

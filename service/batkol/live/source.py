@@ -16,6 +16,7 @@ import msgspec
 TUNING = "tuning.json"
 FLAGS = "flags.json"
 NAMES = (TUNING, FLAGS)
+LARGEST = 1 << 20  # bytes of a file that is read: what a ConfigMap can hold
 
 # The raw contents, by file name; None where there is no such file (or none that can be read).
 Snapshot: TypeAlias = Mapping[str, bytes | None]

@@ -5,33 +5,77 @@ whole number, or a missing bucket, quietly yields the default variant. What can 
 is said here, when the rule arrives. `$ref` is resolved here too, because the core splices the shared rule in
 as a *regular expression template*, which fails on any backslash, and JSON writes Hebrew with backslashes.
 
+A rule is also refused for what it may cost: see `batkol.live.rules`. Writing out takes steps as well, so that a
+`$ref` to rules of `$ref`s cannot grow without end before it is measured.
+
 No sentence quotes a value from a rule: those are callers' numbers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, TypeAlias
+from dataclasses import dataclass
 
-from openfeature.contrib.tools.flagd.core.targeting.targeting import OPERATORS
+from openfeature.evaluation_context import EvaluationContext
 
 from batkol.errors import ConfigurationError
-
-Json: TypeAlias = Any  # what a JSON decoder returns
+from batkol.live.rules import (
+    CHOOSING,
+    EAGER,
+    ITERATING,
+    STEPS,
+    Json,
+    OutOfStepsError,
+    Rule,
+    Steps,
+    attributes_of,
+    is_plain,
+    looked_at,
+)
 
 DEEPEST = 64  # levels; a real rule has a handful, and a $ref that leads to itself has no end
-_LAZY = frozenset({"if", "?:", "and", "or", "filter", "reduce", "map", "all", "some", "none"})  # JsonLogic's own
-# `log` prints its argument, a call's attributes, on standard output.
-_KNOWN = (frozenset(OPERATORS) | _LAZY) - {"log"}
+_FLAG_UNITS = 128  # eight steps
+_KNOWN = CHOOSING | EAGER.keys()
+_TOO_MUCH = f"takes more than the {STEPS} steps that it may"
+# About the length of what a call has, for the trial that finds what only evaluation can count.
+_TRIAL = EvaluationContext(
+    "CA" + "0" * 32,
+    {
+        "agent": "reception",
+        "from": "+972500000000",
+        "to": "+97230000000",
+        "account_sid": "AC" + "0" * 32,
+        "direction": "inbound",
+        "language": "he-IL",
+        "pod": "reception-5d9c7b9f4-x2x7q",
+    },
+)
 
 
-def checked_targeting(rule: Json, *, evaluators: Mapping[str, Json], variants: Collection[str]) -> dict[str, Json]:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One file being read: its shared rules, and the steps that all its flags may take together."""
+
+    evaluators: Mapping[str, Json]
+    steps: Steps
+
+    def take_flag(self) -> None:
+        """Take what a flag costs, however small it is. Raises `OutOfStepsError`, as all that takes steps."""
+        self.steps.take(_FLAG_UNITS)
+
+    def take_values(self, value: Json) -> None:
+        """Take what a value costs that is kept as it is. Raises `ConfigurationError` if that alone is too much."""
+        _Writing(self, Steps(), "its variants or metadata").take_all(value)
+
+
+def checked_targeting(rule: Json, *, reading: Reading, variants: Collection[str]) -> dict[str, Json]:
     """Return the rule with comments dropped and shared rules written out, or {} for none.
 
     Raises `ConfigurationError` for what no call could be evaluated with: an operator that does not exist, a
-    variant the flag does not have, a `$ref` to nothing, weights that are no weights.
+    variant the flag does not have, a `$ref` to nothing, weights that are no weights, more than `STEPS` steps;
+    and `OutOfStepsError` when `reading` has come to its end.
     """
-    written_out = _written_out(rule, evaluators, 0)
+    written_out = _Writing(reading, Steps(), "its targeting").out(rule)
     if written_out is None:
         return {}
     if not isinstance(written_out, dict):
@@ -39,24 +83,72 @@ def checked_targeting(rule: Json, *, evaluators: Mapping[str, Json], variants: C
     if written_out:
         _check_operators(written_out)
         _check_results(written_out, variants)
+        _try(written_out)
     return written_out
 
 
-def _written_out(rule: Json, evaluators: Mapping[str, Json], depth: int) -> Json:
-    if depth > DEEPEST:
-        raise ConfigurationError(
-            f"its targeting is nested deeper than {DEEPEST} levels (or a $ref leads back to itself)"
-        )
-    if isinstance(rule, list):
-        return [_written_out(item, evaluators, depth + 1) for item in rule]
-    if not isinstance(rule, dict):
-        return rule
-    if set(rule) == {"$ref"}:
-        name = rule["$ref"]
-        if not isinstance(name, str) or name not in evaluators:
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """Writes one rule out, or goes through one value, in steps."""
+
+    reading: Reading
+    steps: Steps  # of this one
+    what: str  # as the subject of a sentence
+
+    def out(self, rule: Json, depth: int = 0) -> Json:
+        self._enter(rule, depth)
+        if isinstance(rule, list):
+            return rule if self._is_plain(rule) else [self.out(item, depth + 1) for item in rule]
+        if not isinstance(rule, dict):
+            return rule
+        if len(rule) == 1 and "$ref" in rule:
+            return self.out(self._referred(rule["$ref"]), depth + 1)
+        return {key: self.out(value, depth + 1) for key, value in rule.items() if key != "$comment"}
+
+    def take_all(self, value: Json, depth: int = 0) -> None:
+        self._enter(value, depth)
+        if isinstance(value, dict) or (isinstance(value, list) and not self._is_plain(value)):
+            for item in value.values() if isinstance(value, dict) else value:
+                self.take_all(item, depth + 1)
+
+    def _enter(self, value: Json, depth: int) -> None:
+        """Take a unit for each value in it before looking at any: a $ref may lead to the same large list often."""
+        if depth > DEEPEST:
+            raise ConfigurationError(f"{self.what} is nested deeper than {DEEPEST} levels (or a $ref leads to itself)")
+        if isinstance(value, list | dict):
+            self._take(1 + len(value))
+            if isinstance(value, dict):
+                self._take(sum(map(looked_at, value)))
+        else:
+            self._take(looked_at(value))
+
+    def _is_plain(self, values: list[Json]) -> bool:
+        if not is_plain(values):
+            return False
+        self._take(sum(map(looked_at, values)) - len(values))  # one each was taken on entering
+        return True
+
+    def _referred(self, name: Json) -> Json:
+        if not isinstance(name, str) or name not in self.reading.evaluators:
             raise ConfigurationError("its targeting has a $ref to a rule that $evaluators does not define")
-        return _written_out(evaluators[name], evaluators, depth + 1)
-    return {key: _written_out(value, evaluators, depth + 1) for key, value in rule.items() if key != "$comment"}
+        return self.reading.evaluators[name]
+
+    def _take(self, units: int) -> None:
+        try:
+            self.steps.take(units)
+        except OutOfStepsError:
+            raise ConfigurationError(f"{self.what}, written out, {_TOO_MUCH}") from None
+        self.reading.steps.take(units)
+
+
+def _try(rule: Json) -> None:
+    """Evaluate it once, as for a call: some steps depend on values that come up on the way."""
+    try:
+        Rule(rule).evaluate(attributes_of("trial", _TRIAL))
+    except OutOfStepsError:
+        raise ConfigurationError(f"its targeting, with every $ref written out, {_TOO_MUCH}") from None
+    except Exception:  # noqa: BLE001 - this call is none: what fails for it may do for another
+        return
 
 
 def _check_operators(rule: Json) -> None:
@@ -68,6 +160,10 @@ def _check_operators(rule: Json) -> None:
         if len(rule) != 1:
             raise ConfigurationError("its targeting has an object that is not one operator with its arguments")
         operator, arguments = next(iter(rule.items()))
+        if operator in ITERATING:
+            raise ConfigurationError(
+                f"its targeting uses the operator {operator!r}, which runs a rule over a list and is not taken here"
+            )
         if operator not in _KNOWN:
             raise ConfigurationError(f"its targeting uses the operator {operator[:40]!r}, which cannot be used here")
         if operator == "fractional":

@@ -127,6 +127,36 @@ def test_the_service_takes_every_file_whole(spec: dict[str, Any]) -> None:
     FlagdCore().set_flags(files.flags)  # a real flagd would, too
 
 
+def over_a_list(operator: str, levels: int) -> dict[str, Any]:
+    rule: Any = {"var": ""}
+    for _ in range(levels):
+        rule = {operator: [[0] * 10, rule]}
+    return {"if": [rule, "on"]}
+
+
+@pytest.mark.parametrize("operator", ["map", "reduce", "filter", "all", "some", "none"])
+def test_a_rule_that_multiplies_reaches_the_pods_and_is_refused_there_alone_and_by_name(operator: str) -> None:
+    """The agent's status tells what its pods refuse; its other flags and fields are applied."""
+    costly = {"streaming-stt": {**RAW, "targeting": over_a_list(operator, 8)}, "other": RAW}
+    definitions, (refusal,) = parse_definitions(live_files(agent(flags=costly).spec).flags.encode())
+
+    assert definitions is not None
+    assert definitions.flags.keys() == {"other"}
+    assert refusal.flag == "streaming-stt"
+    assert f"operator '{operator}'" in refusal.why[:200]
+
+
+@pytest.mark.parametrize("field", ["targeting", "variants", "metadata"])
+@pytest.mark.parametrize("levels", [70, 260, 900, 5000])
+def test_a_flag_that_nests_without_end_is_refused_by_name(field: str, levels: int) -> None:
+    nested: Any = "x"
+    for _ in range(levels):
+        nested = {"!": nested}
+
+    with pytest.raises(SpecError, match=rf"`spec\.flags\.deep\.{field}` is nested deeper than 64 levels"):
+        unadmitted({"flags": {"deep": {**RAW, field: nested}}})
+
+
 def test_the_service_takes_the_samples_flags() -> None:
     files = live_files(type(agent()).read(sample()).spec)
 

@@ -65,6 +65,29 @@ async def test_nonsense_in_the_file_leaves_the_last_good_flag_in_force(tmp_path:
         await flags.close()
 
 
+async def test_a_call_that_takes_a_rule_out_of_its_steps_gets_the_fallback_is_counted_and_warned_of_once(
+    tmp_path: Path,
+) -> None:
+    """A rule may be small and what one call has be large."""
+    rule = {"if": [{"in": ["night", {"cat": [{"var": "from"}] * 20}]}, "off"]}
+    (tmp_path / "flags.json").write_text(streaming("on", targeting=rule))
+    endless = [CallContext(call_sid=f"CA{number}", from_="+9" * 100_000) for number in range(10)]
+
+    with capture_logs() as logs:
+        async with following(tmp_path) as live:
+            flags = await Flags.start(fallback=False, live=live)
+            decisions = [flags.streaming(call) for call in endless]
+            status = flags.status()
+            assert flags.streaming(CALL) == Decision(True, "on", "DEFAULT", DecisionSource.FLAG)
+            await flags.close()
+
+    assert set(decisions) == {Decision(False, None, "GENERAL", DecisionSource.FALLBACK)}
+    assert status.by_reason == {"ERROR": 10}
+    assert "takes more than 500 steps" in (status.last_error or "")
+    (warning,) = [entry for entry in logs if entry["log_level"] == "warning"]
+    assert "takes more than 500 steps" in warning["why"]
+
+
 async def test_what_fails_while_it_is_evaluated_is_the_calls_own_last_known_value(tmp_path: Path) -> None:
     """Else the process's, else ENABLE_STREAMING_STT; warned of once, and once that it is over."""
     rule = {"if": [{"==": [{"var": "agent"}, "night"]}, "off"]}

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from openfeature.contrib.tools.flagd.core import FlagdCore
 from openfeature.evaluation_context import EvaluationContext
 
-from batkol.live.definitions import FlagDefinitions, Refusal, parse_definitions
+from batkol.live.definitions import FILE_STEPS, SHOWN_REFUSALS, FlagDefinitions, Refusal, parse_definitions
+from batkol.live.source import LARGEST
 
 GOOD = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "on"}
 GREETING = {"state": "ENABLED", "variants": {"formal": "שלום רב", "short": "היי"}, "defaultVariant": "formal"}
@@ -50,6 +51,7 @@ def evaluate(definitions: FlagDefinitions, flag: str = "streaming-stt", **attrib
         b'{"flags": {}, "$evaluators": [1]}',
         b"\xff",
         b"[" * 100_000,
+        b'{"flags": {}}' + b" " * LARGEST,
     ],
 )
 def test_a_file_that_is_no_set_of_flags_is_refused_whole_and_the_last_good_stays(raw: bytes) -> None:
@@ -61,6 +63,10 @@ def test_a_file_that_is_no_set_of_flags_is_refused_whole_and_the_last_good_stays
     assert refusal.flag is None
     assert "the last good flags stay" in refusal.why
 
+
+NESTED: Any = "x"
+for _ in range(200):
+    NESTED = {"!": NESTED}
 
 WRONG: list[tuple[Any, str]] = [
     ("on", "not a JSON object"),
@@ -79,6 +85,13 @@ WRONG: list[tuple[Any, str]] = [
     ({**GOOD, "targeting": ["on"]}, "targeting is not a JSON object"),
     ({**GOOD, "targeting": {"iff": []}}, "operator 'iff'"),
     ({**GOOD, "targeting": {"if": [{"log": {"var": "from"}}, "on"]}}, "operator 'log'"),
+    (
+        {**GOOD, "targeting": {"if": [{"map": [[1], {"var": ""}]}, "on"]}},
+        "operator 'map', which runs a rule over a list",
+    ),
+    ({**GOOD, "targeting": {"fractional": [["on", 1]] * 5000}}, "more than the 500 steps"),
+    ({**GOOD, "targeting": NESTED}, "nested deeper than 64 levels"),
+    ({**GREETING, "variants": {"formal": NESTED}}, "nested deeper than 64 levels"),
     ({**GOOD, "targeting": {"if": [{"==": [1, 1], "!=": [1, 2]}, "off"]}}, "not one operator"),
     ({**GOOD, "targeting": {"if": [True, "offf"]}}, "variant that the flag does not have"),
     ({**GOOD, "targeting": {"if": [True, "on", {"if": [True, "of"]}]}}, "variant that the flag does not have"),
@@ -113,6 +126,33 @@ def test_a_bad_flag_without_a_last_good_definition_does_not_exist(wrong: Any, sa
     assert after is not None
     assert set(after.flags) == {"greeting"}
     assert "does not exist for now" in refusal.why
+
+
+def test_a_file_whose_flags_take_too_many_steps_keeps_the_flag_that_calls_ask_for() -> None:
+    """Two thousand flags refer to one rule, which each of them may; `streaming-stt` comes last and counts first."""
+    rule = {"if": [{"in": [{"var": "agent"}, ["x"] * 5000]}, "short"]}
+    others = {f"flag-{number}": {**GREETING, "targeting": {"$ref": "one"}} for number in range(2000)}
+    before = parsed({"flag-1999": GREETING})
+
+    after, refusals = parse({**others, "streaming-stt": GOOD}, before, **{"$evaluators": {"one": rule}})
+
+    assert after is not None
+    assert list(after.flags)[-1] == "streaming-stt"
+    assert 10 < len(after.flags) < 30
+    assert after.flags["flag-1999"] == before.flags["flag-1999"]
+    assert f"the flags of the file take more than {FILE_STEPS} steps together" in refusals[0].why
+    assert len(refusals) == SHOWN_REFUSALS + 1
+    assert "more refusals" in refusals[-1].why
+
+
+def test_a_variant_as_large_as_a_file_is_counted_and_spoils_no_other_flag() -> None:
+    large = {"state": "ENABLED", "variants": {"a": [0] * 200_000}, "defaultVariant": "a"}
+
+    after, (refusal,) = parse({"large": large, "streaming-stt": GOOD, "greeting": GREETING})
+
+    assert after is not None
+    assert set(after.flags) == {"streaming-stt", "greeting"}
+    assert "its variants or metadata, written out, takes more than the 500 steps" in refusal.why
 
 
 def test_no_refusal_quotes_a_number_out_of_a_rule() -> None:
@@ -155,7 +195,7 @@ def test_a_rule_that_refers_to_itself_is_refused() -> None:
 
     _, (refusal,) = parse({"streaming-stt": flag}, None, **{"$evaluators": evaluators})
 
-    assert "leads back to itself" in refusal.why
+    assert "leads to itself" in refusal.why
 
 
 def test_a_flag_may_do_without_a_default_variant() -> None:

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from batkol.errors import ConfigurationError
 from batkol.live import files
 from batkol.live.files import FileSource
+from batkol.live.source import LARGEST
 from support.live_directory import ConfigMap, following, rename_over, streaming, tuning, until, until_batch
 
 
@@ -245,3 +246,17 @@ def test_the_path_may_be_one_of_the_files(tmp_path: Path) -> None:
 def test_the_path_may_not_be_another_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"tuning\.json and flags\.json"):
         FileSource(tmp_path / "settings.json")
+
+
+async def test_no_more_of_a_file_is_read_than_may_be_taken(tmp_path: Path) -> None:
+    """A file of 50 MB would otherwise be read, and compared with what it was, every second."""
+    with (tmp_path / "flags.json").open("wb") as file:
+        file.truncate(50_000_000)
+
+    async with aclosing(FileSource(tmp_path).watch()) as snapshots:
+        snapshot = await anext(snapshots)
+    assert len(snapshot["flags.json"] or b"") == LARGEST + 1
+
+    async with following(tmp_path) as live:
+        (refusal,) = live.status().refusals
+        assert "larger than 1 MiB" in refusal.why
