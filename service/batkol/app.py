@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 import structlog
 from opentelemetry.sdk.trace.export import SpanExporter
@@ -30,7 +29,7 @@ from batkol.live.naming import source_named
 from batkol.live.tuning import Tuning
 from batkol.recognition import Recognizer, Recognizers
 from batkol.service import Service
-from batkol.settings import Settings
+from batkol.settings import Settings, shown
 from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Source
 from batkol.store.store import NoStore, Store, keeping
@@ -183,10 +182,8 @@ def _tuning(settings: Settings) -> Tuning:
 
 def _say(settings: Settings) -> None:
     log.info(f"[CFG] ENABLE_STREAMING_STT={str(settings.enable_streaming_stt).lower()}")
-    secret = {"twilio_auth_token", "api_token", "whisper_api_key", "database_url"}
-    shown: Mapping[str, Any] = settings.model_dump(
-        mode="json", exclude=secret | {"enable_streaming_stt", "stt_phrases"}
-    )
-    log.info("[CFG] settings", version=__version__, stt_phrases=len(settings.stt_phrases), **shown)
+    told = shown(settings) | {"stt_phrases": len(settings.stt_phrases)}
+    del told["enable_streaming_stt"]
+    log.info("[CFG] settings", version=__version__, **told)
     if not settings.twilio_validate_signatures:
         log.warning("[CFG] TWILIO_VALIDATE_SIGNATURES=false: ANYBODY can open a call on this service; development only")

@@ -7,15 +7,17 @@ with a sentence that says what would.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from batkol.errors import ConfigurationError
 from batkol.flags.flags import FlagsProvider
 from batkol.store.settings import StoreFields
+from batkol.urls import check_http, masked
 
 GOOGLE_LIMIT_S = 305.0
 """How long Google lets a stream live, in seconds."""
@@ -36,7 +38,8 @@ class LogFormat(StrEnum):
 class Settings(StoreFields):
     """Environment variables are the upper-case field names."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=False)
+    # A value in an error might be a secret, in whatever way the error comes to be printed.
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=False, hide_input_in_errors=True)
 
     # Recognition
     enable_streaming_stt: bool = Field(False, description="Fallback value of the flag `streaming-stt`.")
@@ -140,11 +143,23 @@ class Settings(StoreFields):
                 raise ValueError(f"phrase {number} must have 1 to {LONGEST_PHRASE} characters, which is Google's limit")
         return value
 
+    @field_validator("whisper_url", "public_base_url", "overflow_url")
+    @classmethod
+    def _read_in_one_way(cls, value: str, info: ValidationInfo) -> str:
+        if value and (info.field_name != "overflow_url" or "://" in value):  # Twilio takes a path alone, too
+            check_http(value)
+        return value
+
+    @field_validator("gcp_stt_endpoint")
+    @classmethod
+    def _endpoint(cls, value: str) -> str:
+        if "@" in value or value.startswith(("http://", "https://")):
+            raise ValueError("must be host:port, with no scheme, user or password")
+        return value
+
     @field_validator("public_base_url")
     @classmethod
     def _base_url(cls, value: str) -> str:
-        if value and not value.startswith(("https://", "http://")):
-            raise ValueError("must be https://host[/prefix] (http:// in development)")
         if "?" in value or "#" in value:
             raise ValueError("must have neither a query nor a fragment: Twilio drops them from a stream's URL")
         return value.rstrip("/")
@@ -189,10 +204,21 @@ class Settings(StoreFields):
             )
         return self
 
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """For whoever prints it, as `shown`."""
+        return ((name, masked(value) if isinstance(value, str) else value) for name, value in super().__repr_args__())
+
     @model_validator(mode="after")
     def _kept(self) -> Self:
         self.check_store(development=not self.twilio_validate_signatures)
         return self
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """Return what may be logged: no field that is kept out of `repr`, and of URLs no user, password or query."""
+    secret = {name for name, field in Settings.model_fields.items() if not field.repr}
+    values = settings.model_dump(mode="json", exclude=secret)
+    return {name: masked(value) if isinstance(value, str) else value for name, value in values.items()}
 
 
 def read() -> Settings:

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from batkol.errors import ConfigurationError
-from batkol.settings import Settings, read
+from batkol.settings import Settings, read, shown
 
 GOOD = {"TWILIO_AUTH_TOKEN": "secret", "PUBLIC_BASE_URL": "https://voice.example.com", "STORE": "none"}
 
@@ -232,3 +232,73 @@ def test_what_is_not_ours_in_the_environment_is_left_alone(monkeypatch: pytest.M
 
     assert reading(monkeypatch).max_calls == 100
     assert os.environ["SOMETHING_ELSE"] == "1"
+
+
+TEXTS = sorted(name for name, field in Settings.model_fields.items() if field.annotation is str)
+SECRETIVE = "https://user:Zq7@host.example/base?token=Zq7#Zq7"
+AMBIGUOUS = (
+    "https://user:x/Zq7@host.example/",
+    "https://user:Zq7#x@host.example/",
+    "https://user:x?Zq7@host/",
+    "https://a:Zq7",
+)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("value", [SECRETIVE, *AMBIGUOUS])
+def test_no_setting_shows_what_is_secret_in_a_url(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Of every text there is: a setting that comes to hold a URL is not forgotten."""
+    settings = reading(monkeypatch).model_copy(update={name: value})
+
+    assert "Zq7" not in repr(shown(settings)) + repr(settings) + str(settings)
+
+
+@pytest.mark.parametrize("name", ["WHISPER_URL", "OVERFLOW_URL", "PUBLIC_BASE_URL", "DATABASE_URL", "GCP_STT_ENDPOINT"])
+@pytest.mark.parametrize(
+    "value", [*AMBIGUOUS, "https://user:Zq7@host.example:Zq7/", "u:Zq7@host:443", "https://u:Zq7 @host/"]
+)
+def test_a_url_that_can_be_read_in_two_ways_is_refused_and_not_quoted(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    if name == "OVERFLOW_URL" and "://" not in value:
+        value = f"https://{value}:x"
+    sentence = refusal(monkeypatch, **{name: value})
+
+    assert name in sentence
+    assert "Zq7" not in sentence
+
+
+def test_every_setting_that_is_named_a_url_is_read_strictly(monkeypatch: pytest.MonkeyPatch) -> None:
+    urls = [name for name in TEXTS if name.endswith("_url")]
+
+    assert len(urls) >= 4
+    for name in urls:
+        assert "Zq7" not in refusal(monkeypatch, **{name.upper(): "https://user:x/Zq7@host.example/"})
+        monkeypatch.delenv(name.upper())
+
+
+def test_an_error_of_pydantics_quotes_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it would in a traceback: the whole of the settings may be its input."""
+    for name, value in {**GOOD, "DATABASE_URL": "postgresql://u:x/Zq7@db/calls", "PORT": "Zq7"}.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(ValidationError) as raised:
+        Settings()
+    assert "Zq7" not in str(raised.value) + repr(raised.value)
+
+
+def test_what_is_no_secret_of_a_url_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = shown(
+        reading(
+            monkeypatch,
+            WHISPER_URL="http://u:p@whisper:8000/v",
+            OVERFLOW_URL="https://handler.example/twiml?token=x",
+            PUBLIC_BASE_URL="https://voice.example.com/one",
+        )
+    )
+
+    assert told["whisper_url"] == "http://***@whisper:8000/v"
+    assert told["overflow_url"] == "https://handler.example/twiml?***"
+    assert told["public_base_url"] == "https://voice.example.com/one"
+    assert told["live_source"] == ""
+    assert {"twilio_auth_token", "api_token", "whisper_api_key", "database_url"}.isdisjoint(told)

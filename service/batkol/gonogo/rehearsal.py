@@ -22,6 +22,7 @@ from batkol.simulators.caller import CallPlan, Outcome
 from batkol.simulators.caller_plan import new_sid
 from batkol.simulators.conversation import Conversation, Internal, Observed, observe
 from batkol.simulators.sse import ServiceState, status
+from batkol.urls import masked
 
 OFF: Final = (("שלום", "אני", "רוצה", "פגישה"), ("היום", "בוקר", "תודה"))
 ON: Final = (
@@ -206,14 +207,18 @@ def _see_that_it_was_a_call(observed: Observed, target: Target) -> None:
     report = observed.report
     match report.outcome:
         case Outcome.WEBHOOK_FAILED if report.http_status == 0:
-            raise NotCarriedOut(f"The service cannot be reached at {target.url}: no answer to the voice webhook.")
+            raise NotCarriedOut(
+                f"The service cannot be reached at {masked(target.url)}: no answer to the voice webhook."
+            )
         case Outcome.WEBHOOK_FAILED if report.http_status == 403:
             raise NotCarriedOut(
                 "The service refuses our signature (403). Give its TWILIO_AUTH_TOKEN with --auth-token, and with "
                 "--public-url what its PUBLIC_BASE_URL says."
             )
         case Outcome.WEBHOOK_FAILED:
-            raise NotCarriedOut(f"The voice webhook at {target.url} answered {report.http_status}; is the URL right?")
+            raise NotCarriedOut(
+                f"The voice webhook at {masked(target.url)} answered {report.http_status}; is the URL right?"
+            )
         case Outcome.HANDSHAKE_FAILED if report.handshake_status == 403:
             raise NotCarriedOut("The service took the webhook but refuses the media stream (403): see --public-url.")
         case Outcome.APOLOGY:

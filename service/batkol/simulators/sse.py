@@ -22,6 +22,7 @@ import msgspec
 
 from batkol.calls.events import AnyEvent
 from batkol.errors import BatkolError
+from batkol.urls import masked
 
 SILENCE_S: Final = 50.0
 """Seconds without a byte after which the service is taken for gone: it sends a comment every 15."""
@@ -142,7 +143,7 @@ class _Address:
 
     def unreachable(self, error: Exception) -> InternalApiError:
         return InternalApiError(
-            f"The internal API at {self.base_url} cannot be reached ({type(error).__name__}). "
+            f"The internal API at {masked(self.base_url)} cannot be reached ({type(error).__name__}). "
             "Is the service up, and is this its INTERNAL_PORT?"
         )
 
@@ -154,7 +155,7 @@ class _Address:
                 why = "Such a call is not live, or this is not Batkol's internal API (the public port, perhaps)."
             case _:
                 why = "See the service's log."
-        return InternalApiError(f"{self.base_url}{path} answered {response.status_code}. {why}")
+        return InternalApiError(f"{masked(self.base_url)}{path} answered {response.status_code}. {why}")
 
 
 async def status(base_url: str, token: str = "") -> ServiceState:
@@ -171,7 +172,8 @@ async def status(base_url: str, token: str = "") -> ServiceState:
         return msgspec.json.decode(response.content, type=ServiceState)
     except msgspec.DecodeError as error:
         raise InternalApiError(
-            f"{address.base_url}/v1/status answered something else than a Batkol status ({error}). Is the URL right?"
+            f"{masked(address.base_url)}/v1/status answered something else than a Batkol status ({error}). "
+            "Is the URL right?"
         ) from error
 
 
@@ -217,8 +219,8 @@ async def _events(response: httpx.Response, address: _Address) -> AsyncGenerator
                     yield _decoded(message)
     except httpx.TransportError as error:
         raise InternalApiError(
-            f"The event stream of {address.base_url} broke off ({type(error).__name__}): what happened since is not "
-            "known here. Did the service end?"
+            f"The event stream of {masked(address.base_url)} broke off ({type(error).__name__}): what happened since "
+            "is not known here. Did the service end?"
         ) from error
 
 

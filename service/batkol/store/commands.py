@@ -24,6 +24,8 @@ async def carry_out_migration(url: str, *, down: str, check: bool, may_be_away: 
     Raises `ConfigurationError` where the database refuses, or cannot be reached and may not be away.
     """
     where = _named(url)
+    for warning in where.warnings:
+        say(warning)
     try:
         if check:
             return await _check(where, say)

@@ -68,13 +68,13 @@ class Database:
 
 async def connected(where: Address, patience: Patience, *, statements_end: bool = True) -> asyncpg.Connection[Any]:
     """Connect. Without `statements_end` a statement may take its time, as a migration's does."""
-    told = {"application_name": "batkol", "timezone": "UTC"}
+    told = {"application_name": where.application_name, "timezone": "UTC"}
     if statements_end:
         told["statement_timeout"] = str(int(patience.statement_s * 1000))
     return await asyncpg.connect(
         where.dsn,
         ssl=where.tls,
-        timeout=patience.connect_s,
+        timeout=where.connect_s or patience.connect_s,
         command_timeout=patience.command_s if statements_end else None,
         server_settings=told,
     )

@@ -129,6 +129,8 @@ async def keeping(settings: StoreSettings) -> AsyncIterator[Store]:
     """
     async with AsyncExitStack() as stack:
         where = settings.address or await _server_of_our_own(settings.database_dir, stack)
+        for warning in where.warnings:
+            log.warning(f"[STORE] {warning}")
         database = Database(where, pool_size=settings.pool_size, patience=settings.patience)
         stack.push_async_callback(database.close)
         journal = Journal(settings.journal_dir, max_bytes=settings.journal_max_bytes, memory=settings.memory)

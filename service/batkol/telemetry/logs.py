@@ -21,6 +21,7 @@ import structlog
 from structlog.typing import EventDict
 
 from batkol.telemetry.correlation import current_ids
+from batkol.urls import masked_in
 
 QUEUE: Final = 10_000
 """Lines that may wait for the writer."""
@@ -79,7 +80,7 @@ class _Writer(threading.Thread):
         except Exception:  # noqa: BLE001 -- whatever it is about one of them, the others are to be read
             text = "".join(map(self._alone, events))
         try:
-            self._out.write(text)
+            self._out.write(masked_in(text))
             self._out.flush()
         except (OSError, ValueError):  # a full disk, a pipe nobody reads, a file that was closed
             self.dropped += len(events)

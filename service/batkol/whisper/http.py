@@ -9,6 +9,7 @@ import httpx
 import msgspec
 
 from batkol.errors import UpstreamError
+from batkol.urls import without_login
 from batkol.whisper.wav import wav
 
 LARGEST: Final = 256 * 1024
@@ -28,12 +29,14 @@ class WhisperServer:
     """`url` is the server's base (`http://whisper:8000`); `language` is ISO 639-1, as Whisper wants it.
 
     `timeout` is for all of an answer, in seconds. An answer is neither compressed nor longer than `LARGEST`: a server
-    that drips, floods or inflates costs one utterance, and no call its memory.
+    that drips, floods or inflates costs one utterance, and no call its memory. A user and password in the URL go into
+    the Authorization header, in the place of `api_key`.
     """
 
     def __init__(self, *, url: str, model: str, language: str, api_key: str, timeout: float) -> None:
         headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {api_key}"} if api_key else {})
-        self._client = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout)
+        base, login = without_login(url)
+        self._client = httpx.AsyncClient(base_url=base, auth=login, headers=headers, timeout=timeout)
         self._timeout = timeout
         self._form = {"model": model, "language": language, "response_format": "json"}
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import gzip
+import traceback
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -53,6 +55,21 @@ async def test_without_a_key_none_is_sent() -> None:
         await client.recognize(SPEECH)
 
         assert b"authorization" not in asked[0].lower()
+
+
+async def test_a_login_in_the_url_is_sent_as_a_header_and_is_in_no_error() -> None:
+    async with answering(text("כן")) as (url, asked):
+        named = url.replace("http://", "http://user:Zq7%2F%40@")
+        client = WhisperServer(url=named, model="whisper-1", language="he", api_key="", timeout=20)
+        assert await client.recognize(SPEECH) == "כן"
+        await client.close()
+    assert b"Basic " + b64encode(b"user:Zq7/@") in asked[0]
+
+    client = WhisperServer(url=named, model="whisper-1", language="he", api_key="", timeout=20)
+    with pytest.raises(UpstreamError) as raised:
+        await client.recognize(SPEECH)
+    await client.close()
+    assert "Zq7" not in "".join(traceback.format_exception(raised.value))
 
 
 async def test_silence_is_an_empty_text() -> None:

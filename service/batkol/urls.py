@@ -1,0 +1,70 @@
+"""URLs with secrets in them: read strictly, and shown without user, password, query and fragment."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import unquote
+
+MASK: Final = "***"
+_WORD: Final = re.compile(r"[^\s\"'<>\\]+")
+_AUTHORITY: Final = re.compile(r"([A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+
+
+def masked(value: str) -> str:
+    """Return a setting as it may be shown; one without `://` comes back as it is.
+
+    What cannot be taken apart (a password with a bare `/`, `?` or `#`) is shown as nothing but its scheme.
+    """
+    scheme, found, rest = value.partition("://")
+    if not found:
+        return value
+    authority, behind = _until(rest, "/?#")
+    if "@" in behind:
+        return f"{scheme}://{MASK}"
+    who, at, host = authority.rpartition("@")
+    if not at and ":" in host and not _AUTHORITY.fullmatch(host):
+        return f"{scheme}://{MASK}"
+    path, query = _until(behind, "?#")
+    return f"{scheme}://{MASK + at if who or at else ''}{host}{path}{query[:1] + MASK if query else ''}"
+
+
+def masked_in(text: str) -> str:
+    """Return a printed text with users and passwords of all URLs in it replaced: the last guard, for tracebacks."""
+    return _WORD.sub(_without_login, text) if "://" in text and "@" in text else text
+
+
+def _without_login(word: re.Match[str]) -> str:
+    text = word.group()
+    begins, ends = text.find("://"), text.rfind("@")
+    return f"{text[: begins + 3]}{MASK}{text[ends:]}" if 0 <= begins < ends else text
+
+
+def check_http(url: str) -> None:
+    """Raises `ValueError`, a sentence that quotes nothing, for what is no http(s) URL or could be read in two ways."""
+    scheme, _, rest = url.partition("://")
+    if scheme not in ("http", "https"):
+        raise ValueError("must be https://host[/prefix] (http:// in development)")
+    authority, behind = _until(rest, "/?#")
+    if not url.isprintable() or " " in url or "@" in behind or authority.count("@") > 1:
+        raise ValueError(
+            "cannot be read in one way only; percent-encode its user and password (/ is %2F, # is %23, ? is %3F, "
+            "@ is %40, a space %20)"
+        )
+    host = _AUTHORITY.fullmatch(authority.rpartition("@")[2])
+    if host is None or int((host.group(2) or ":0")[1:]) > 65535:
+        raise ValueError("has no host, or no port from 0 to 65535, where one should be")
+
+
+def without_login(url: str) -> tuple[str, tuple[str, str] | None]:
+    """Return a URL without user and password, so that no error of a client's can quote them, and the two, unescaped."""
+    scheme, _, rest = url.partition("://")
+    authority, behind = _until(rest, "/?#")
+    who, at, host = authority.rpartition("@")
+    user, _, password = who.partition(":")
+    return f"{scheme}://{host}{behind}", (unquote(user), unquote(password)) if at else None
+
+
+def _until(text: str, ends: str) -> tuple[str, str]:
+    at = min((text.find(end) for end in ends if end in text), default=len(text))
+    return text[:at], text[at:]

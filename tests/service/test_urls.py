@@ -1,0 +1,59 @@
+"""URLs with secrets: shown without them, and read in one way only."""
+
+import pytest
+
+from batkol.urls import check_http, masked, masked_in, without_login
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://whisper:8000", "http://whisper:8000"),
+        ("http://whisper:8000/v1", "http://whisper:8000/v1"),
+        ("https://[::1]:80/", "https://[::1]:80/"),
+        ("http://u:p@whisper:8000/v1", "http://***@whisper:8000/v1"),
+        ("http://token@whisper", "http://***@whisper"),
+        ("https://h/x?token=p", "https://h/x?***"),
+        ("https://h/x#p", "https://h/x#***"),
+        ("http://u:p/p@whisper/", "http://***"),
+        ("http://u:p#p@whisper/", "http://***"),
+        ("http://u:p@p@whisper/", "http://***@whisper/"),
+        ("http://u:p", "http://***"),
+        ("file:/etc/batkol", "file:/etc/batkol"),
+        ("", ""),
+    ],
+)
+def test_a_url_is_shown_without_what_is_secret(url: str, shown: str) -> None:
+    assert masked(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown"),
+    [
+        ("connect to postgresql://u:p@db/x failed", "connect to postgresql://***@db/x failed"),
+        ('{"a":"http://u:p/#p@h/","b":"me@x"}', '{"a":"http://***@h/","b":"me@x"}'),
+        ("https://a.example/b and me@x.example", "https://a.example/b and me@x.example"),
+        ("me@x://y", "me@x://y"),
+        ("none", "none"),
+    ],
+)
+def test_a_printed_text_has_no_login_left(printed: str, shown: str) -> None:
+    assert masked_in(printed) == shown
+
+
+def test_a_login_is_taken_out_of_a_url_unescaped() -> None:
+    assert without_login("http://u:p%2F%40@h:1/x") == ("http://h:1/x", ("u", "p/@"))
+    assert without_login("http://h/x") == ("http://h/x", None)
+
+
+@pytest.mark.parametrize("url", ["http://h", "https://u:p%2F@h:1/x?y=1", "http://[::1]:8000", "https://h.example./"])
+def test_a_url_that_can_be_read_is_taken(url: str) -> None:
+    check_http(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["h", "ftp://h", "http://", "http://h:x", "http://h:70000", "http://u:a/b@h", "http://a b"]
+)
+def test_a_url_that_cannot_is_not(url: str) -> None:
+    with pytest.raises(ValueError, match=r"must be|percent-encode|no host"):
+        check_http(url)
