@@ -60,8 +60,14 @@ async def running(
         tasks.watch_the_rest(stack)
         service = await _service(settings, exporters, stack, tasks)
         await _watch_threads(service, logs, stack)
-        public = listening(surfaces.public(service), settings.host, settings.port)
-        internal = listening(surfaces.internal(service), settings.internal_host, settings.internal_port)
+        public = listening(surfaces.public(service), settings.host, settings.port, tasks=tasks, name="http.public")
+        internal = listening(
+            surfaces.internal(service),
+            settings.internal_host,
+            settings.internal_port,
+            tasks=tasks,
+            name="http.internal",
+        )
         service.port = await stack.enter_async_context(public)
         service.internal_port = await stack.enter_async_context(internal)
         stack.callback(service.bus.close)  # after the last event, and before the listeners: what waits is delivered
