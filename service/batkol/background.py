@@ -6,8 +6,9 @@ The event loop itself watches them, by callbacks: there is no task that could di
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -170,10 +171,11 @@ class Tasks:
         stack.push_async_callback(task.stop)
 
     def watch_the_rest(self, stack: AsyncExitStack) -> None:
-        """Count what fails on this loop without an owner (callbacks, timers, tasks that nobody awaits), too."""
-        before = self._loop.get_exception_handler()
+        """Count what fails without an owner, too: callbacks, timers and tasks of this loop, and threads of anybody."""
+        stack.callback(self._loop.set_exception_handler, self._loop.get_exception_handler())
         self._loop.set_exception_handler(self._on_unowned)
-        stack.callback(self._loop.set_exception_handler, before)
+        stack.callback(setattr, threading, "excepthook", threading.excepthook)
+        threading.excepthook = self._on_thread
 
     def status(self) -> dict[str, Any]:
         """What `/v1/status` says of them."""
@@ -210,13 +212,23 @@ class Tasks:
         if error is None or isinstance(error, OSError):  # a peer that went away is nobody's fault here
             loop.default_exception_handler(context)
             return
-        fault, task = fault_of(error), context.get("future") or context.get("task")
-        name = task.get_name() if isinstance(task, asyncio.Task) else "a callback"
-        if self._unowned.die(loop.time(), fault).new:
+        task = context.get("future") or context.get("task")
+        self._count_unowned(f"task {task.get_name()}" if isinstance(task, asyncio.Task) else "callback", error)
+
+    def _on_thread(self, died: threading.ExceptHookArgs) -> None:
+        if died.exc_value is not None and not isinstance(died.exc_value, SystemExit):
+            name = "thread" if died.thread is None else f"thread {died.thread.name}"
+            with suppress(RuntimeError):  # the loop is closed, and the service gone
+                self._loop.call_soon_threadsafe(self._count_unowned, name, died.exc_value)
+
+    def _count_unowned(self, work: str, error: BaseException) -> None:
+        fault, now = fault_of(error), self._loop.time()
+        death = self._unowned.die(now, fault)
+        self._unowned.end(now)
+        if death.new:
             log.critical(
                 "[TASK] work without an owner died; what it was to do is not done",
-                work=name,
+                work=work,
                 fault=fault,
                 frames=frames_of(error),
             )
-        self._unowned.end(loop.time())

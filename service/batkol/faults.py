@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import traceback
+from collections import deque
 from typing import Final
 
 from batkol.errors import BatkolError
@@ -27,7 +28,5 @@ def fault_of(error: BaseException) -> str:
 
 def frames_of(error: BaseException) -> list[str]:
     """Return the last places that the error came through, as `function (file:line)`; the last one raised it."""
-    return [
-        f"{frame.name} ({frame.filename.rpartition('/')[2]}:{frame.lineno})"
-        for frame in traceback.extract_tb(error.__traceback__)[-_FRAMES:]
-    ]
+    last = deque(traceback.walk_tb(error.__traceback__), maxlen=_FRAMES)  # and no source is read for them
+    return [f"{frame.f_code.co_name} ({frame.f_code.co_filename.rpartition('/')[2]}:{line})" for frame, line in last]
