@@ -45,11 +45,13 @@ class BackgroundTask:
         self._task: asyncio.Task[None] | None = None
         self._next: asyncio.TimerHandle | None = None  # the restart, or the news that it is well again
         self._stopping = False
+        self._wanted = False
 
     def start(self) -> None:
         """Begin, unless it runs or is about to."""
         if not self._stopping and self.restarts.doing is TaskState.IDLE:
             self._begin()
+        self._wanted = self._task is not None and self._task.done()  # it has just returned, and `_on_done` comes next
 
     async def join(self) -> None:
         """Wait until the task ends by itself, or dies. Cancelling it cancels nothing else."""
@@ -86,6 +88,7 @@ class BackgroundTask:
 
     def _begin(self) -> None:
         self._disarm()
+        self._wanted = False
         self.restarts.begin(self._loop.time())
         self._task = self._loop.create_task(self._live(), name=self.name)
         self._task.add_done_callback(self._on_done)
@@ -105,6 +108,8 @@ class BackgroundTask:
             self._die(fault_of(error), frames_of(error))
         elif self._may_return:
             self.restarts.end(self._loop.time())
+            if self._wanted:
+                self._begin()
         else:
             self._die(RETURNED, [])
 

@@ -111,6 +111,23 @@ async def test_one_that_may_return_is_done_and_can_be_started_again() -> None:
     await task.stop()
 
 
+async def test_one_that_is_asked_for_in_the_moment_in_which_it_returns_begins_again() -> None:
+    lives = 0
+
+    async def work() -> None:
+        nonlocal lives
+        lives += 1
+        if lives == 1:
+            asyncio.get_running_loop().call_soon(task.start)
+
+    task = Tasks().add(work, "work", may_return=True)
+    task.start()
+    await until(lambda: lives == 2)
+    await until(lambda: task.status()["state"] == "idle")
+    assert lives == 2
+    await task.stop()
+
+
 async def test_stopping_ends_it_while_it_waits_for_a_restart() -> None:
     before = asyncio.all_tasks()
     async with owned(work := Mortal(100)) as tasks:
