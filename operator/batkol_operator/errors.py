@@ -25,3 +25,7 @@ class UnreachableError(OperatorError):
     def __init__(self, sentence: str, *, kind: str) -> None:
         super().__init__(sentence)
         self.kind = kind  # for the metric: `conflict`, `throttled`, `server`, `unauthorized`, `connection`
+
+
+class LoopDiedError(OperatorError):
+    """An agent's loop ended, which it never should; it is started again."""

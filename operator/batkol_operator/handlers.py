@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from typing import Any, Final
 
 import kopf
+import structlog
 from lightkube.config.kubeconfig import SingleConfig
 
 from batkol_operator.access import connection
-from batkol_operator.agent_loop import AgentLoop
+from batkol_operator.agent_loop import AgentLoop, where
 from batkol_operator.cluster import OwnedKinds
+from batkol_operator.errors import LoopDiedError
 from batkol_operator.liveness import Progress
 from batkol_operator.names import AGENT, GROUP, PLURAL, VERSION
 from batkol_operator.reconciler import Means
 from batkol_operator.seen import Seen
 
+log = structlog.get_logger()
+
 PODS: Final = ("v1", "Pod", "pods")
+
+AGAIN_S: Final = 1.0
+"""Seconds after which a loop that died is started again: it backs off by itself when passes fail."""
 
 LEAVE_S: Final = 5.0
 """How long a loop may take to end. It is cancelled, so it takes milliseconds."""
@@ -53,7 +59,15 @@ def registry(
     @kopf.daemon(GROUP, VERSION, PLURAL, registry=handlers, id="agent", cancellation_timeout=LEAVE_S)
     async def tend(body: kopf.Body, namespace: str | None, name: str, stopped: kopf.DaemonStopped, **_: Any) -> None:
         loop = AgentLoop((str(namespace), name), lambda: body, means, progress)
-        await _until(stopped, loop)
+        try:
+            await _until(stopped, loop)
+        except Exception as error:  # noqa: BLE001 -- the rim: whatever it was, it is told of and tried again
+            # kopf starts a daemon again that raises, and leaves one alone that returns: one agent would be forgotten.
+            means.metrics.errors.labels("loop").inc()
+            log.error(
+                "the loop of an agent died; it is started again", namespace=namespace, agent=name, why=where(error)
+            )
+            raise kopf.TemporaryError("the loop of this agent died", delay=AGAIN_S) from None
 
     for version, kind, plural in (PODS, *watched):
         _watch(handlers, means.seen, version, kind, plural)
@@ -65,13 +79,16 @@ async def _until(stopped: kopf.DaemonStopped, loop: AgentLoop) -> None:
     told = asyncio.create_task(_told(stopped), name="agent told to stop")
     try:
         await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
+        ended = running.done()
     finally:
         told.cancel()
         running.cancel()
         await asyncio.wait({running, told})
-    if not running.cancelled():
-        with suppress(asyncio.CancelledError):
-            running.result()  # it never returns: this raises, and kopf starts the daemon again
+    if not ended:
+        return
+    if running.cancelled():
+        raise LoopDiedError("it was cancelled, and nobody had told it to stop")
+    running.result()  # it never returns: this raises what it died of
 
 
 async def _told(stopped: kopf.DaemonStopped) -> None:

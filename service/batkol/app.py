@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import structlog
 from opentelemetry.sdk.trace.export import SpanExporter
@@ -13,7 +14,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from batkol import __version__, surfaces
 from batkol.audio import vad
 from batkol.audio.mulaw import SAMPLE_RATE
-from batkol.background import own
+from batkol.background import Tasks
 from batkol.calls.bus import Bus
 from batkol.calls.drain import ENDING_S, Drain
 from batkol.calls.listening import Listener
@@ -35,6 +36,7 @@ from batkol.speech.utterance import Source
 from batkol.store.store import NoStore, Store, keeping
 from batkol.telemetry.metrics import Metrics
 from batkol.telemetry.tracing import Tracing, TracingSettings
+from batkol.threads import Revivable, watch
 from batkol.web.server import listening
 from batkol.whisper.http import WhisperServer
 from batkol.whisper.local import LocalWhisper
@@ -43,17 +45,28 @@ log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def running(settings: Settings, exporters: Sequence[SpanExporter] = ()) -> AsyncIterator[Service]:
+async def running(
+    settings: Settings, exporters: Sequence[SpanExporter] = (), logs: Revivable | None = None
+) -> AsyncIterator[Service]:
     """Start everything and serve; leaving it ends what is left at once (call `Service.leave` before).
 
-    `exporters` get every span, beside those that the environment names. Raises `ConfigurationError` for what cannot
-    work. Must be entered on the loop that runs the calls.
+    `exporters` get every span, beside those that the environment names; the thread of `logs` is watched. Raises
+    `ConfigurationError` for what cannot work. Must be entered on the loop that runs the calls.
     """
     _say(settings)
     async with AsyncExitStack() as stack:
-        service = await _service(settings, exporters, stack)
-        public = listening(surfaces.public(service), settings.host, settings.port)
-        internal = listening(surfaces.internal(service), settings.internal_host, settings.internal_port)
+        tasks = Tasks()
+        tasks.watch_the_rest(stack)
+        service = await _service(settings, exporters, stack, tasks)
+        await _watch_threads(service, logs, stack)
+        public = listening(surfaces.public(service), settings.host, settings.port, tasks=tasks, name="http.public")
+        internal = listening(
+            surfaces.internal(service),
+            settings.internal_host,
+            settings.internal_port,
+            tasks=tasks,
+            name="http.internal",
+        )
         service.port = await stack.enter_async_context(public)
         service.internal_port = await stack.enter_async_context(internal)
         stack.callback(service.bus.close)  # after the last event, and before the listeners: what waits is delivered
@@ -63,16 +76,18 @@ async def running(settings: Settings, exporters: Sequence[SpanExporter] = ()) ->
         yield service
 
 
-async def _service(settings: Settings, exporters: Sequence[SpanExporter], stack: AsyncExitStack) -> Service:
+async def _service(
+    settings: Settings, exporters: Sequence[SpanExporter], stack: AsyncExitStack, tasks: Tasks
+) -> Service:
     """Make all parts, in the order in which they need each other; `stack` ends them in the other."""
     metrics = Metrics(settings.pod_name)
     stack.push_async_callback(metrics.aclose)
     tracing = _tracing(settings, exporters)
     stack.push_async_callback(tracing.close)
     source = source_named(settings.live_source, start_from=settings.live_start_from, namespace=settings.pod_namespace)
-    store = await _store(settings, stack)
+    store = await _store(settings, stack, tasks)
     live = Live(source, defaults=_tuning(settings))
-    await own(stack, live.run(), "live")
+    await tasks.own(stack, live.run, "live", may_return=source is None)
     await live.ready()
     flags = await Flags.start(
         provider=settings.flags_provider, fallback=settings.enable_streaming_stt, live=live, counter=metrics
@@ -80,11 +95,11 @@ async def _service(settings: Settings, exporters: Sequence[SpanExporter], stack:
     stack.push_async_callback(flags.close)
     recognizers = _recognizers(settings, await _channels(settings, stack), metrics, stack)
     health = _health(settings, recognizers)
-    await own(stack, health.run(), "health")
-    listener = Listener(await asyncio.to_thread(vad.create, settings.vad))
+    await tasks.own(stack, health.run, "health")
+    listener = Listener(await asyncio.to_thread(vad.create, settings.vad), tasks=tasks)
     stack.push_async_callback(listener.aclose)
     calls = Calls(limit=settings.max_calls, metrics=metrics)
-    await own(stack, calls.run(), "calls.heartbeat")
+    await tasks.own(stack, calls.run, "calls.heartbeat", needed_to_hear=True)
     return Service(
         settings=settings,
         calls=calls,
@@ -98,15 +113,28 @@ async def _service(settings: Settings, exporters: Sequence[SpanExporter], stack:
         metrics=metrics,
         tracing=tracing,
         store=store,
+        tasks=tasks,
         started_at=time.monotonic(),
     )
 
 
-async def _store(settings: Settings, stack: AsyncExitStack) -> Store | NoStore:
+async def _watch_threads(service: Service, logs: Revivable | None, stack: AsyncExitStack) -> None:
+    """Have the threads that outlive a call started again when they die, as tasks are."""
+    tasks = service.tasks
+    await tasks.own(stack, partial(watch, service.listener.thread), "thread.vad", needed_to_hear=True)
+    others = {"thread.logs": logs, "thread.spans": service.tracing.thread, "thread.flagd": service.flags.thread}
+    for number, sender in enumerate(service.metrics.threads, 1):
+        others[f"thread.metrics.{number}"] = sender
+    for name, owner in others.items():
+        if owner is not None:
+            await tasks.own(stack, partial(watch, owner), name)
+
+
+async def _store(settings: Settings, stack: AsyncExitStack, tasks: Tasks) -> Store | NoStore:
     """Begun early, so that it ends late: after the last call."""
     if not settings.keeps_calls:
         return NoStore()
-    return await stack.enter_async_context(keeping(settings.of_store(settings.pod_name)))
+    return await stack.enter_async_context(keeping(settings.of_store(settings.pod_name), tasks))
 
 
 async def _channels(settings: Settings, stack: AsyncExitStack) -> Channels:

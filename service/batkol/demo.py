@@ -131,7 +131,7 @@ async def _stage(home: Path, collector: Collector | None) -> AsyncIterator[Stage
                 address = await stack.enter_async_context(_double())
                 kept, not_kept = await _kept(home, stack)
                 settings = Settings(**_settings(address, live, auth_token), **kept)
-                service = await stack.enter_async_context(running(settings, exporters))
+                service = await stack.enter_async_context(running(settings, exporters, logs.writer))
                 internal = Internal(f"http://127.0.0.1:{service.internal_port}")
                 url = f"http://127.0.0.1:{service.port}"
                 tracing, store = service.tracing, service.store

@@ -49,19 +49,29 @@ class Health:
             breaker.on_change = self._listener(step)
 
     async def run(self) -> None:
-        """Ask at start, if so told, and whenever we are refused until we are not. Cancelling it loses nothing."""
+        """Ask at start, if so told, and whenever we are refused until we are not.
+
+        Cancelling it loses nothing, and neither does a death: run again it goes on asking where it was.
+        """
         if self._starting:
             await self._ask()
             self._starting = False
-        single = self._single
         while True:
             await self._refused.wait()
             self._refused.clear()
-            if not single.grave:  # streams are refused, and nobody has asked for a single answer yet
-                await self._ask()
-            while single.grave:
-                await asyncio.sleep(self.ask_every)
-                await self._ask()
+            try:
+                await self._ask_until_taken()
+            except BaseException:
+                self._refused.set()  # still to be asked
+                raise
+
+    async def _ask_until_taken(self) -> None:
+        single = self._single
+        if not single.grave:  # streams are refused, and nobody has asked for a single answer yet
+            await self._ask()
+        while single.grave:
+            await asyncio.sleep(self.ask_every)
+            await self._ask()
 
     def status(self) -> dict[str, Any]:
         """Each step's breaker, in the order in which they are asked; `since` is when it last changed."""

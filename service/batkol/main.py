@@ -37,6 +37,7 @@ from batkol.errors import BatkolError
 
 if TYPE_CHECKING:
     from batkol.settings import Settings
+    from batkol.threads import Revivable
 
 app = typer.Typer(
     help="Phone calls become text: a media and speech-to-text service for Twilio calls, Hebrew first.",
@@ -59,21 +60,21 @@ def serve() -> None:
     settings = _settings()
     logs = Logs(level=settings.log_level, json=_json(settings))
     try:
-        uvloop.run(_serve(settings))
+        uvloop.run(_serve(settings, logs.writer))
     except BatkolError as error:
         refuse(error)
     finally:
         logs.close()
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, logs: Revivable) -> None:
     from batkol.app import running
 
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, told.set)  # a second one changes nothing: the drain goes on
-    async with running(settings) as service:
+    async with running(settings, logs=logs) as service:
         spare_the_collector()
         await told.wait()
         await service.leave()

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from batkol import __version__
+from batkol.background import Tasks
 from batkol.calls.bus import Bus
 from batkol.calls.drain import Drain
 from batkol.calls.listening import Listener
@@ -41,6 +42,7 @@ class Service:
     metrics: Metrics
     tracing: Tracing
     store: Store | NoStore
+    tasks: Tasks
     port: int = 0
     internal_port: int = 0
     started_at: float = 0.0
@@ -79,6 +81,7 @@ class Service:
                 "health": self.health.status(),
             },
             "store": self.store.status(),
+            "tasks": self.tasks.status(),
             "process": process(),
             "vad": asdict(self.listener.status()),
             "event_loop": {"lag_ms_max_60s": round(self.calls.loop_lag() * 1000)},
@@ -88,7 +91,15 @@ class Service:
 
     def why_not_ready(self) -> str | None:
         """The reason why this pod should get no new call, or None."""
-        return "draining" if self.calls.draining else self.health.why_not_ready()
+        return "draining" if self.calls.draining else self.tasks.why_deaf() or self.health.why_not_ready()
+
+    def why_not_alive(self) -> str | None:
+        """The reason why this process should be replaced, or None: it hears nothing, and no call is left to lose.
+
+        A store that does not write is no reason: a restart would not bring the database back. Nor is a loop that stands
+        still: then nobody answers here, which the kubelet takes for a failure as well.
+        """
+        return None if len(self.calls) else self.tasks.why_deaf()
 
     async def leave(self) -> None:
         """Drain: no new call, the live ones to their end or the time limit, each last utterance delivered."""

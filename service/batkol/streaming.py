@@ -130,6 +130,8 @@ class Streaming:
         except SpeechError as error:
             self._lose(session, error)
         finally:
+            if self.session is session:  # it was cancelled: the next utterance gets another one
+                self.session = None
             self._audience.session_closed()
 
     def _lose(self, session: StreamingSTTSession, error: SpeechError) -> None:

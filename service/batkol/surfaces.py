@@ -47,7 +47,7 @@ def public(service: Service) -> FastAPI:
     )
     gate = Gate(url=stream_url(base) if base else "", auth_tokens=signed, token_keys=keys)
     app = FastAPI(title="Batkol, public", version=__version__, openapi_url=None)
-    app.include_router(probes(service.why_not_ready, service.health.degraded))
+    app.include_router(probes(service.why_not_ready, service.health.degraded, service.why_not_alive))
     app.include_router(voice.routes(webhooks, calls, metrics))
     media = MediaSocket(gate=gate, calls=calls, services=services)
     app.router.routes.append(WebSocketRoute("/twilio/media", endpoint=media))
@@ -63,8 +63,9 @@ def internal(service: Service) -> FastAPI:
     )
     service.health.expose(metrics, service.channels)
     service.store.expose(metrics)
+    service.tasks.expose(metrics)
     app = FastAPI(title="Batkol, internal", version=__version__)
-    app.include_router(probes(service.why_not_ready, service.health.degraded))
+    app.include_router(probes(service.why_not_ready, service.health.degraded, service.why_not_alive))
     app.include_router(exposition(metrics))
     token = service.settings.api_token
     app.include_router(

@@ -102,6 +102,19 @@ async def test_an_api_server_that_fails_is_tried_until_it_does_not(api: KubeApi,
         assert failed == 3
 
 
+async def test_a_loop_that_dies_is_started_again_and_counted(api: KubeApi, key_file: Path) -> None:
+    """kopf leaves a daemon alone that returns, and a cancelled task looks like one that did."""
+    with running_operator(api, key_file, peering_name="none", liveness_port=0) as operator:
+        api.store.create(AGENT, voice_agent())
+        await until(lambda: "status" in api.store.get(AGENT))
+        operator.cancel("agent")
+        read = operator.metrics.registry.get_sample_value
+        await until(lambda: read("batkol_operator_errors_total", {"kind": "loop"}) == 1)
+
+        api.store.delete(DEPLOYMENT)
+        await until(lambda: DEPLOYMENT in api.store.objects)
+
+
 async def test_one_of_two_operators_works_and_the_other_takes_over(api: KubeApi, key_file: Path) -> None:
     api.store.create(PEERING, {"metadata": {"name": PEERING.name}})
     with running_operator(api, key_file, liveness_port=0) as first:

@@ -235,3 +235,15 @@ async def test_the_gauges_say_what_is_held_back_and_what_is_under_way(held: bool
     assert lines["batkol_google_streams"] == "1.0"
     assert lines["batkol_google_requests"] == "1.0"
     assert lines["batkol_google_streams_limit"] == "7.0"
+
+
+async def test_a_death_in_the_middle_of_asking_does_not_end_the_asking() -> None:
+    async with clinic(REFUSED, at_start=True) as up:
+        await until(lambda: up.google.asked >= 2)
+    assert up.health.why_not_ready() == "recognizer: unauthenticated"
+
+    up.google.error = None
+    again = asyncio.create_task(up.health.run())
+    await until(lambda: up.health.why_not_ready() is None)
+    again.cancel()
+    await asyncio.gather(again, return_exceptions=True)

@@ -31,6 +31,7 @@ from batkol.speech.utterances import LONGEST
 from batkol.transcription import Transcription
 from batkol.whisper.http import WhisperServer
 from support.answering import answering, http, text
+from support.killing import cancel
 from support.scripted_google import ServedStream, result, scripted_google
 from support.speech_client import FAST
 from support.waiting import until
@@ -361,6 +362,31 @@ async def test_a_stream_that_dies_in_mid_utterance_is_replaced_and_the_utterance
             assert (talk.told.opened, talk.streams, talk.unary) == (1, 2, 0)
             assert (talk.told.reconnects, talk.told.steps) == (["unavailable"], [])
     assert warnings(logs) == [GOES_ON]
+
+
+@pytest.mark.parametrize("victim", ["stt.send", "stt.read"])
+async def test_a_stream_one_of_whose_tasks_is_cancelled_by_accident_is_replaced(victim: str) -> None:
+    async with talking(THREE) as talk:
+        await talk.say(0)
+        assert cancel(victim) == 1
+        for index in (1, 2):
+            await talk.say(index)
+
+        talk.right(0, 1, 2)
+        assert (talk.told.opened, talk.streams, talk.unary) == (1, 2, 0)
+        assert talk.told.reconnects == ["cancelled"]
+
+
+async def test_a_session_that_is_cancelled_by_accident_is_followed_by_another() -> None:
+    async with talking(THREE) as talk:
+        await talk.say(0)
+        assert cancel("stt.session") == 1
+        await until(lambda: talk.told.closed == 1)
+        for index in (1, 2):
+            await talk.say(index)
+
+        talk.right(0, 1, 2)
+        assert (talk.told.opened, talk.streams, talk.unary) == (2, 2, 0)
 
 
 async def test_where_no_stream_is_to_be_had_a_single_request_gets_the_same_audio() -> None:

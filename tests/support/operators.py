@@ -24,6 +24,17 @@ class RunningOperator:
     metrics: Metrics
     progress: Progress
     stop: Callable[[], None]
+    loop: asyncio.AbstractEventLoop
+
+    def cancel(self, name: str) -> None:
+        """Cancel its tasks of that name, as nobody should."""
+
+        def cancel() -> None:
+            for task in asyncio.all_tasks():
+                if task.get_name() == name:
+                    task.cancel()
+
+        self.loop.call_soon_threadsafe(cancel)
 
 
 @contextmanager
@@ -70,7 +81,7 @@ def running_operator(api: KubeApi, key_file: Path, **settings: Any) -> Iterator[
     thread.start()
     ready.wait(30)
     try:
-        yield RunningOperator(metrics, progress, tell)
+        yield RunningOperator(metrics, progress, tell, loop)
     finally:
         tell()
         if ended:

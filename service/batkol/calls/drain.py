@@ -33,7 +33,7 @@ class Drain:
         Takes at most the time limit, `PAUSE_S` and `ENDING_S`, counted from the first order. Cancelling it stops the
         waiting and nothing else.
         """
-        if self._task is None:
+        if self._task is None or _failed(self._task):
             self._task = asyncio.create_task(self._empty(), name="drain")
         await asyncio.shield(self._task)
 
@@ -66,3 +66,8 @@ class Drain:
             log.warning("[DRAIN] time is up; the remaining calls are ended", active_calls=len(calls))
             await calls.end_all("drained", within=ENDING_S, pause_s=PAUSE_S)
         log.info("[DRAIN] done")
+
+
+def _failed(task: asyncio.Task[None]) -> bool:
+    """Whether a drain came to an end that was none: then the next order begins another one."""
+    return task.done() and (task.cancelled() or task.exception() is not None)

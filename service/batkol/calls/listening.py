@@ -8,7 +8,7 @@ them in one worker thread, and tells each call what its segmenter made of them. 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,14 +16,15 @@ import structlog
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.audio.ring import Ring
-from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEvent
+from batkol.audio.segmenter import SegmenterSettings
 from batkol.audio.vad import EngineName, VadEngine, create
+from batkol.background import Tasks
+from batkol.calls.ear import Ear, OnSpeech
 from batkol.calls.listening_round import Part, gather, score
 from batkol.calls.worker import Worker
+from batkol.threads import ThreadDiedError
 
 log = structlog.get_logger()
-
-OnSpeech = Callable[[SpeechEvent], None]
 
 _IN_A_ROW = 8  # calls that are refreshed before the loop may see to others: a millisecond
 CROWD: Final = 32
@@ -53,90 +54,12 @@ class ListenerStatus:
     """Rounds in which the engine raised, and events on which a call's `on_speech` raised."""
 
 
-class Ear:
-    """One call's listening. Made by `Listener.open`; lives until `finish` or `close`."""
-
-    __slots__ = ("_listener", "_on_speech", "_segmenter", "closed", "finished", "heard", "refresh", "ring", "slot")
-
-    def __init__(self, listener: Listener, ring: Ring, on_speech: OnSpeech, settings: SegmenterSettings) -> None:
-        self._listener = listener
-        self._on_speech = on_speech
-        self._segmenter = Segmenter(settings)
-        self.ring = ring
-        self.refresh: Callable[[], None] | None = None
-        """Brings the ring up to date; called before each round."""
-        self.heard = ring.start
-        """Audio time up to which decisions are known, in samples."""
-        self.slot: int | None = None  # the engine's; taken and given back between rounds only
-        self.finished: asyncio.Future[tuple[SpeechEvent, ...]] | None = None
-        self.closed = False
-
-    @property
-    def speaking(self) -> bool:
-        """Whether the caller is speaking, as far as `heard`."""
-        return self._segmenter.speaking
-
-    @property
-    def finishing(self) -> bool:
-        return self.finished is not None and not self.closed
-
-    def tune(self, settings: SegmenterSettings) -> None:
-        """Change the settings of a call in progress; they hold from the next window on."""
-        self._segmenter.settings = settings
-
-    async def finish(self) -> tuple[SpeechEvent, ...]:
-        """The call has ended: score what is left, end what is open, and close.
-
-        Returns the events that this gave; `on_speech` has had each of them already, like all others. Takes
-        one round. A cancelled `finish` still finishes; only its answer is lost. A closed ear answers ().
-        """
-        if self.finished is None:
-            if self.closed:
-                return ()
-            self.finished = asyncio.get_running_loop().create_future()
-            self._listener.hurry()
-        return await asyncio.shield(self.finished)
-
-    def close(self) -> None:
-        """Stop at once: what is left is not scored, and speech that is open ends where it was last heard."""
-        self.end(self.heard)
-
-    def hear(self, scores: Iterable[float], part: Part, window: int) -> tuple[SpeechEvent, ...]:
-        """Take the scores of a part's windows; the call's last window may be cut short."""
-        events: list[SpeechEvent] = []
-        start = part.start
-        for probability in scores:
-            end = min(start + window, part.until)
-            events.extend(self._segmenter.hear(probability, start, end))
-            start = end
-        self.heard = part.until
-        self._tell(events)
-        return tuple(events)
-
-    def end(self, at: int, *, before: tuple[SpeechEvent, ...] = ()) -> None:
-        """Close at sample `at`, and answer who waits in `finish`: the events `before` this and its own."""
-        if self.closed:
-            return
-        self.closed = True
-        events = self._segmenter.flush(at)
-        self._tell(events)
-        if self.finished is not None and not self.finished.done():
-            self.finished.set_result(before + events)
-
-    def _tell(self, events: Iterable[SpeechEvent]) -> None:
-        for event in events:
-            try:
-                self._on_speech(event)
-            except Exception:  # one call's bug must not deafen the others
-                self._listener.count_failure()
-                log.exception("a call could not take a speech event; it goes on without it")
-
-
 class Listener:
     """Owns the detector, its thread and the one task that feeds it; the task lives while there are ears.
 
     `fallback` makes the engine that takes over, for all calls and for good, when `engine` raises. When that
-    one raises too, the windows are tried again each round, and given up when they are 5 s old.
+    one raises too, the task dies: it is started again by the rules of `batkol.restarts`, tries the same windows, and
+    gives them up when they are 5 s old. `tasks` show the task's deaths; `thread` is to be watched by its owner.
     """
 
     def __init__(
@@ -145,14 +68,16 @@ class Listener:
         *,
         fallback: Callable[[], VadEngine] = _webrtc,
         interval: float = 0.064,
+        tasks: Tasks | None = None,
     ) -> None:
         self._engine = engine
         self._fallback = fallback
-        self._fallen_back = self._given_up = False
+        self._fallen_back = False
         self._interval = interval  # seconds
         self._ears: list[Ear] = []
-        self._worker = Worker("vad")
-        self._task: asyncio.Task[None] | None = None
+        self.thread = Worker("vad")
+        self._scoring = False
+        self._task = (tasks or Tasks()).add(self._listen, "listener", needed_to_hear=True, may_return=True)
         self._due = asyncio.Event()
         self._windows = self._batches = self._skipped = self._failures = 0
 
@@ -160,8 +85,7 @@ class Listener:
         """Listen to a call from the start of its ring; `on_speech` is called in the event loop, in order."""
         ear = Ear(self, ring, on_speech, settings or SegmenterSettings())
         self._ears.append(ear)
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._listen(), name="listener")
+        self._task.start()
         return ear
 
     def status(self) -> ListenerStatus:
@@ -196,15 +120,18 @@ class Listener:
             ear.close()
         self.hurry()
         try:
-            if self._task is not None:
-                async with asyncio.timeout(_PATIENCE):
-                    await self._task
+            async with asyncio.timeout(_PATIENCE):
+                await self._task.join()
         except TimeoutError:
             log.warning("the voice detector did not answer while closing; its thread is left behind")
         finally:
-            self._worker.close()
+            self.thread.close()
+            await self._task.stop()
 
     async def _listen(self) -> None:
+        if self._scoring:  # this task was cancelled while the engine worked, and may be in the middle of it
+            await self.thread.run(_nothing)
+            self._scoring = False
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
@@ -233,17 +160,15 @@ class Listener:
     async def _hear(self) -> None:
         for number, ear in enumerate(tuple(self._ears), 1):
             if ear.refresh is not None and not ear.closed:
-                ear.refresh()
+                self._refresh(ear)
             if not number % _IN_A_ROW:
                 await asyncio.sleep(0)
         work = [(ear, part, ear.finishing) for ear in self._ears if (part := self._gather(ear)) is not None]
         if not work:
             return
         parts = [part for _, part, _ in work]
-        try:
-            scores = await self._worker.run(score, self._engine, parts)
-        except Exception as error:  # noqa: BLE001 -- whatever a native library raises; _survive logs it
-            self._survive(error)
+        scores = await self._scored(parts)
+        if scores is None:
             return
         self._windows += sum(part.windows for part in parts)
         self._batches += 1
@@ -253,6 +178,30 @@ class Listener:
             events = ear.hear(mine, part, self._engine.window)
             if last:
                 ear.end(part.until, before=events)
+
+    async def _scored(self, parts: Sequence[Part]) -> list[list[float]] | None:
+        """Have the engine score these parts; None if it, or its thread, failed: the next round tries them again."""
+        self._scoring = True
+        try:
+            scores = await self.thread.run(score, self._engine, parts)
+        except ThreadDiedError:
+            self._failures += 1
+            scores = None
+        except Exception as error:  # noqa: BLE001 -- whatever a native library raises; the fallback's is raised again
+            self._scoring = False
+            self._survive(error)
+            return None
+        self._scoring = False
+        return scores
+
+    def _refresh(self, ear: Ear) -> None:
+        try:
+            if ear.refresh is not None:
+                ear.refresh()
+        except Exception:  # one call's bug must not deafen the others
+            ear.refresh = None
+            self.count_failure()
+            log.exception("a call could not bring its sound up to date; it goes on with what comes by itself")
 
     def _gather(self, ear: Ear) -> Part | None:
         if ear.slot is None:
@@ -264,7 +213,10 @@ class Listener:
         return part if part.windows or last else None
 
     def _survive(self, error: Exception) -> None:
-        """The round is not lost: no ear has moved on, so the next round scores the same windows."""
+        """Go on with the fallback; raise the error if there is no other.
+
+        The round is not lost: no ear has moved on, so the next round scores the same windows.
+        """
         self._failures += 1
         if not self._fallen_back:
             log.error(
@@ -277,9 +229,11 @@ class Listener:
             for ear in self._ears:
                 ear.slot = None
             return
-        if not self._given_up:
-            self._given_up = True
-            log.error("the fallback detector fails too: restart this process", error=repr(error))
         for ear in self._ears:
             if ear.finishing:
                 ear.end(ear.heard)
+        raise error
+
+
+def _nothing() -> None:
+    """Nothing to do: for who waits until the thread has done what came before."""

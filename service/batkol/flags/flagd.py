@@ -14,6 +14,8 @@ What is set or replaced here, against openfeature-provider-flagd 0.6:
   attempt: off, the keepalive does that work;
 - one bad flag makes it drop the whole set, and JSON that is not an object kills its thread for good while the
   state says READY: definitions go through our own reading first, flag by flag;
+- whatever else it did not expect, JSON that nests too deeply for one, kills its thread for good as well: it is
+  watched, and started again;
 - the older GetMetadata call kills the thread where a server leaves it empty: not made; flagd now sends its
   static context along with the flags;
 - `shutdown` leaves a timer and a thread behind: stopped and joined.
@@ -25,6 +27,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -77,6 +80,23 @@ class InProcessFlagd(FlagdProvider):
         """Put checked definitions in force and say which flags changed."""
         changed = self._core.load(definitions)
         self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=changed))
+
+    @property
+    def fault(self) -> str:
+        """See `batkol.threads.Revivable`. The thread is not ours, and has left for stderr what it died of."""
+        return ""
+
+    @property
+    def dead(self) -> bool:
+        """See `batkol.threads.Revivable`. A stream that flagd ended for good (a fatal status) is not begun again."""
+        connector = self._connector
+        return connector.thread is not None and connector.active and not connector.thread.is_alive()
+
+    def revive(self) -> None:
+        """See `batkol.threads.Revivable`. The last good definitions stay in force until flagd has sent others."""
+        name = "FlagdGrpcSyncWorkerThread"  # as the official provider calls it
+        self._connector.thread = threading.Thread(target=self._connector.listen, daemon=True, name=name)
+        self._connector.thread.start()
 
     def shutdown(self) -> None:
         """Close the channel and join the official provider's threads. It blocks: not on the loop."""

@@ -33,6 +33,7 @@ from batkol.flags.hooks import CALLS_REMEMBERED, DecisionHook, EvaluationCounter
 from batkol.flags.live_provider import LiveProvider
 from batkol.live.definitions import STREAMING_FLAG
 from batkol.live.live import Live
+from batkol.threads import Revivable
 
 REPEAT_S = 60.0  # the same trouble, coming and going, is not warned of more often
 
@@ -148,6 +149,11 @@ class Flags:
             self._remember(context, self.fallback)
             return Decision(self.fallback, None, str(details.error_code), DecisionSource.FALLBACK)
         return self._recalled(context, str(details.error_code), details.error_message or "")
+
+    @property
+    def thread(self) -> Revivable | None:
+        """What follows the definitions by a thread of its own: flagd's provider does."""
+        return self._implementation if isinstance(self._implementation, InProcessFlagd) else None
 
     def status(self) -> FlagsStatus:
         """Take a snapshot for the status page."""

@@ -154,6 +154,8 @@ class Stream:
             await asyncio.wait((sending, reading, self._failing), return_when=asyncio.FIRST_COMPLETED)
             if self._failing.done():
                 raise self._failing.result()
+            if sending.cancelled() or reading.cancelled():  # and not by us: nobody would hear this call any more
+                raise SpeechError("a task of the stream was cancelled", reason="cancelled", next_step=Next.REPLAY)
             if sending.done() and (fault := sending.exception()) is not None:
                 raise translate(fault) from fault
             if not reading.done():  # half-closed by us: the last final is on its way

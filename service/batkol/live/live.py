@@ -21,8 +21,6 @@ from batkol.live.definitions import FlagDefinitions, Refusal, parse_definitions
 from batkol.live.source import FLAGS, NAMES, TUNING, LiveSource, Snapshot, SourceStatus
 from batkol.live.tuning import Tuning, parse_tuning
 
-RETRY_S = 1.0
-
 log = structlog.get_logger()
 
 
@@ -71,19 +69,21 @@ class Live:
         self._ready = asyncio.Event()
 
     async def run(self) -> None:
-        """Follow the source until cancelled, which loses nothing: all stays in force. No source: return."""
+        """Follow the source until cancelled, which loses nothing: all stays in force. No source: return.
+
+        Raises what a source that breaks its word does. Run again it opens the source again, and takes up what has
+        changed; nothing that was in force is forgotten.
+        """
         if self.source is None:
             self._ready.set()
             return
-        while True:
-            try:
-                async with aclosing(self.source.watch()) as snapshots:
-                    async for snapshot in snapshots:
-                        await self._take(snapshot)
-            except Exception as error:  # the rim: a source that breaks its word must not freeze the configuration
-                self._last_error = f"the live source failed ({type(error).__name__}) and is opened again"
-                log.exception("[CFG] Live source failed", source=self.source.name)
-            await asyncio.sleep(RETRY_S)
+        try:
+            async with aclosing(self.source.watch()) as snapshots:
+                async for snapshot in snapshots:
+                    await self._take(snapshot)
+        except Exception as error:
+            self._last_error = f"the live source failed ({type(error).__name__}) and is opened again"
+            raise
 
     async def ready(self) -> None:
         """Wait until the source's first contents were taken or refused. Cancelling loses nothing."""
@@ -128,16 +128,14 @@ class Live:
             self._take_tuning(snapshot.get(TUNING))
         if change.flags:
             await self._take_flags(snapshot.get(FLAGS))
+        self._seen = dict(snapshot)  # now, and no sooner: what was not taken is tried again
         self._ready.set()
         if change.tuning or change.flags:
             for callback in tuple(self._callbacks):
                 self._tell(callback, change)
 
     def _differs(self, name: str, snapshot: Snapshot) -> bool:
-        content = snapshot.get(name)
-        differs = self._seen.get(name) != content
-        self._seen[name] = content
-        return differs
+        return self._seen.get(name) != snapshot.get(name)
 
     def _take_tuning(self, raw: bytes | None) -> None:
         if raw is None:

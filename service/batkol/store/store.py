@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 from sqlalchemy import func, select
 
-from batkol.background import own
+from batkol.background import Tasks
 from batkol.calls.recorder import NoRecorder, Recorder
 from batkol.store import migrate
 from batkol.store.address import Address
@@ -122,10 +123,11 @@ class Store:
 
 
 @asynccontextmanager
-async def keeping(settings: StoreSettings) -> AsyncIterator[Store]:
+async def keeping(settings: StoreSettings, tasks: Tasks | None = None) -> AsyncIterator[Store]:
     """Run a store. The database need not be there; the journal's folder must. Raises `ConfigurationError`.
 
-    Leaving it gives the last records `FLUSH_S`; the rest stays in the journal.
+    Its background tasks are counted among `tasks`. Leaving it gives the last records `FLUSH_S`; the rest stays in the
+    journal.
     """
     async with AsyncExitStack() as stack:
         where = settings.address or await _server_of_our_own(settings.database_dir, stack)
@@ -137,10 +139,12 @@ async def keeping(settings: StoreSettings) -> AsyncIterator[Store]:
         await journal.open()
         stack.push_async_callback(journal.close)
         store = Store(database, journal, DeadLetters(settings.journal_dir), settings.pod)
-        await own(stack, store.writer.run(), "store.writer")
+        tasks = tasks or Tasks()
+        await tasks.own(stack, store.writer.run, "store.writer")
         stack.push_async_callback(_flush, store)
-        await own(stack, keep_house(store.database, store.dead_letters, settings.retention_days), "store.housekeeping")
-        await own(stack, _say_whether_it_fits(where), "store.version")
+        house = partial(keep_house, store.database, store.dead_letters, settings.retention_days)
+        await tasks.own(stack, house, "store.housekeeping")
+        await tasks.own(stack, partial(_say_whether_it_fits, where), "store.version", may_return=True)
         yield store
 
 

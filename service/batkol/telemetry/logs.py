@@ -21,6 +21,7 @@ import structlog
 from structlog.typing import EventDict
 
 from batkol.telemetry.correlation import current_ids
+from batkol.threads import Thread
 from batkol.urls import masked_in
 
 QUEUE: Final = 10_000
@@ -37,29 +38,58 @@ Rendering = Callable[[Sequence[EventDict]], str]
 """Makes lines, each with its end. A line's `timestamp` is a `datetime`."""
 
 
-class _Writer(threading.Thread):
-    """Renders and writes lines. An output that stays blocked does not keep the process from ending.
+class LogWriter:
+    """Renders and writes lines in a thread. An output that stays blocked does not keep the process from ending.
 
     Neither a line that cannot be rendered nor an output that fails ends it: there would be no logs any more, and nobody
-    to say so.
+    to say so. What ends it all the same is seen by whoever watches it (`batkol.threads.watch`).
     """
 
     def __init__(self, out: TextIO, rendering: Rendering) -> None:
-        super().__init__(name="logs", daemon=True)
+        self._thread = Thread(self._run, "logs")
         self._out = out
         self._rendering = rendering
         self._waiting: deque[EventDict] = deque()
         self._told = threading.Event()
-        self.dropped = 0
+        self._refused = 0  # by `take`
+        self._unwritten = 0  # by the thread
+
+    @property
+    def dropped(self) -> int:
+        """Lines there was no room for, and lines that the output did not take."""
+        return self._refused + self._unwritten
 
     def take(self, event: EventDict) -> None:
         """Queue a line, or count it if there is no room. Never waits."""
         if len(self._waiting) < QUEUE:
             self._waiting.append(event)
         else:
-            self.dropped += 1
+            self._refused += 1
 
-    def run(self) -> None:
+    @property
+    def alive(self) -> bool:
+        """Whether the thread is there."""
+        return self._thread.alive
+
+    @property
+    def fault(self) -> str:
+        """See `batkol.threads.Revivable`."""
+        return self._thread.fault
+
+    @property
+    def dead(self) -> bool:
+        """See `batkol.threads.Revivable`."""
+        return not self._told.is_set() and not self._thread.alive
+
+    def revive(self) -> None:
+        """See `batkol.threads.Revivable`."""
+        self.start()
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def _run(self) -> None:
         while not self._told.wait(_INTERVAL_S):
             self._write()
         self._write()
@@ -67,12 +97,21 @@ class _Writer(threading.Thread):
     def close(self) -> None:
         """Write what waits, for at most `PATIENCE_S`."""
         self._told.set()
-        self.join(PATIENCE_S)
+        self._thread.join(PATIENCE_S)
 
     def _write(self) -> None:
         events = [self._waiting.popleft() for _ in range(len(self._waiting))]
         if not events:
             return
+        written = False
+        try:
+            written = self._written(events)
+        finally:
+            if not written:
+                self._unwritten += len(events)
+
+    def _written(self, events: Sequence[EventDict]) -> bool:
+        """Write lines; false if the output takes none."""
         for event in events:
             event["timestamp"] = datetime.fromtimestamp(event["timestamp"], UTC)
         try:
@@ -83,7 +122,8 @@ class _Writer(threading.Thread):
             self._out.write(masked_in(text))
             self._out.flush()
         except (OSError, ValueError):  # a full disk, a pipe nobody reads, a file that was closed
-            self.dropped += len(events)
+            return False
+        return True
 
     def _alone(self, event: EventDict) -> str:
         try:
@@ -96,7 +136,7 @@ class _Writer(threading.Thread):
 class _Foreign(logging.Handler):
     """Brings the standard library's records to the same writer."""
 
-    def __init__(self, writer: _Writer) -> None:
+    def __init__(self, writer: LogWriter) -> None:
         super().__init__()
         self._writer = writer
 
@@ -116,7 +156,7 @@ class Logs:
     """The logging of one process; `close` writes what waits."""
 
     def __init__(self, *, level: str, json: bool, stream: TextIO | None = None) -> None:
-        self._writer = writer = _Writer(stream or sys.stderr, _rendering(json=json))
+        self.writer = writer = LogWriter(stream or sys.stderr, _rendering(json=json))
         root = logging.getLogger()
         self._before = (root.handlers[:], root.level)
         root.handlers[:] = [_Foreign(writer)]
@@ -149,11 +189,11 @@ class Logs:
     @property
     def dropped(self) -> int:
         """Lines there was no room for."""
-        return self._writer.dropped
+        return self.writer.dropped
 
     def close(self) -> None:
         """Write what waits and put the logging back as it was."""
-        self._writer.close()
+        self.writer.close()
         root = logging.getLogger()
         root.handlers[:], level = self._before
         root.setLevel(level)

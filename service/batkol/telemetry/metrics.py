@@ -21,6 +21,7 @@ from batkol.telemetry.buckets import Buckets
 from batkol.telemetry.counts import Counts
 from batkol.telemetry.push import readers
 from batkol.telemetry.resource import resource
+from batkol.threads import Revivable
 
 _LATENCY_S: Final = (
     0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0,
@@ -152,6 +153,11 @@ class Metrics:
     def close(self) -> None:
         """Flush and stop the readers; blocks for at most `FLUSH_S` if there is a collector."""
         self._provider.shutdown(timeout_millis=1000 * FLUSH_S)
+
+    @property
+    def threads(self) -> Sequence[Revivable]:
+        """What sends the metrics, if there is anywhere to send them."""
+        return self._pushing
 
     async def aclose(self) -> None:
         """Do so beside the loop. Cancelled, a thread finishes it all the same."""

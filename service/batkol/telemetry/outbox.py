@@ -22,6 +22,8 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from batkol.threads import Thread
+
 GRACE_S: Final = 1.0
 """What closing waits, beyond its time, for an export that is being given up."""
 
@@ -61,7 +63,7 @@ class Outbox(SpanProcessor):
         self._underway = 0
         self.dropped = 0
         """Spans that nobody got."""
-        self._thread = threading.Thread(target=self._run, name="spans", daemon=True)
+        self._thread = Thread(self._run, "spans")
         self._thread.start()
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
@@ -83,11 +85,27 @@ class Outbox(SpanProcessor):
         """Wait until what is queued has gone out, or the time is over; for tests and the demo."""
         until = time.monotonic() + timeout_millis / 1000
         while self._queue or self._underway:
-            if time.monotonic() > until or not self._thread.is_alive():
+            if time.monotonic() > until or not self._thread.alive:
                 return False
             self._wake.set()
             time.sleep(0.005)
         return True
+
+    @property
+    def fault(self) -> str:
+        """See `batkol.threads.Revivable`."""
+        return self._thread.fault
+
+    @property
+    def dead(self) -> bool:
+        """See `batkol.threads.Revivable`."""
+        return not self._closing and not self._thread.alive
+
+    def revive(self) -> None:
+        """See `batkol.threads.Revivable`. What the dead thread had in hand is counted as dropped."""
+        self.dropped += self._underway
+        self._underway = 0
+        self._thread.start()
 
     def close(self, within_s: float) -> None:
         """Send what waits, for at most `within_s`; blocks. What is left is counted as dropped."""
@@ -97,12 +115,12 @@ class Outbox(SpanProcessor):
         self._wake.set()
         self._thread.join(within_s)
         before = self.dropped
-        if self._thread.is_alive():
+        if self._thread.alive:
             self._give_up()
         for exporter in self._exporters:
             exporter.shutdown()  # ends an export that hangs
         self._thread.join(GRACE_S)
-        if self._thread.is_alive():
+        if self._thread.alive:
             self.dropped += self._underway
         if left := self.dropped - before:
             log.warning("[OTEL] the collector did not take the last spans in time", spans=left)

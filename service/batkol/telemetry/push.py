@@ -22,7 +22,6 @@ from opentelemetry.sdk.metrics.export import (
     Metric,
     MetricExporter,
     MetricExportResult,
-    MetricReader,
     MetricsData,
     PeriodicExportingMetricReader,
 )
@@ -33,12 +32,31 @@ from batkol.telemetry.exporters import exporters
 log = structlog.get_logger()
 
 
-def readers(buckets: Sequence[Buckets]) -> list[MetricReader]:
+def readers(buckets: Sequence[Buckets]) -> list[Reader]:
     """Make the readers that the environment asks for, with `buckets` beside the SDK's instruments.
 
     Raises `ConfigurationError` for an exporter that does not exist or is not installed.
     """
-    return [PeriodicExportingMetricReader(Outgoing(exporter, buckets)) for exporter in exporters("metrics")]
+    return [Reader(Outgoing(exporter, buckets)) for exporter in exporters("metrics")]
+
+
+class Reader(PeriodicExportingMetricReader):
+    """The SDK's, whose thread ends for good at the first collection that raises anything but a time-out.
+
+    See `batkol.threads.Revivable`. Whoever collects anew begins where the dead thread ended: counts are cumulative.
+    """
+
+    fault = ""
+    """The thread is the SDK's, and has left for stderr what it was."""
+
+    @property
+    def dead(self) -> bool:
+        """See `batkol.threads.Revivable`."""
+        return not self._shutdown and self._daemon_thread is not None and not self._daemon_thread.is_alive()
+
+    def revive(self) -> None:
+        """See `batkol.threads.Revivable`."""
+        self._at_fork_reinit()  # type: ignore[no-untyped-call]  # the SDK's way to a new thread in a child process
 
 
 class Outgoing(MetricExporter):

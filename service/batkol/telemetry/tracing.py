@@ -34,6 +34,7 @@ from batkol.telemetry.outbox import Limits, Outbox
 from batkol.telemetry.propagation import Caller
 from batkol.telemetry.resource import resource
 from batkol.telemetry.writer import SpanWriter
+from batkol.threads import Revivable
 
 FLUSH_S: Final = 5.0
 """Seconds that the last spans may take at shutdown."""
@@ -89,6 +90,11 @@ class Tracing:
     def enabled(self) -> bool:
         """Whether spans go anywhere."""
         return self._provider is not None
+
+    @property
+    def thread(self) -> Revivable | None:
+        """What sends the spans, if there is anywhere to send them."""
+        return self._outbox
 
     @property
     def dropped(self) -> int:

@@ -12,13 +12,19 @@ from batkol.telemetry.metrics import Metrics
 Reason = Callable[[], str | None]
 
 
-def probes(why_not_ready: Reason, degraded: Reason = lambda: None) -> APIRouter:
-    """Return the two probes: `why_not_ready` gives the reason, or None; `degraded` what a ready pod does without."""
+def probes(why_not_ready: Reason, degraded: Reason = lambda: None, why_not_alive: Reason = lambda: None) -> APIRouter:
+    """Return the two probes.
+
+    `why_not_ready` and `why_not_alive` give the reason, or None; `degraded` what a ready pod does without.
+    """
     router = APIRouter()
 
     @router.get("/healthz")
-    async def healthz() -> dict[str, str]:
-        return {"status": "alive"}
+    async def healthz(response: Response) -> dict[str, str]:
+        why_not = why_not_alive()
+        if why_not is not None:
+            response.status_code = 503
+        return {"status": why_not or "alive"}
 
     @router.get("/readyz")
     async def readyz(response: Response) -> dict[str, str]:

@@ -6,13 +6,14 @@ uvicorn closes WebSockets as soon as it sees SIGTERM. Here the signals are the s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
 
+from batkol.background import Tasks
 from batkol.errors import ConfigurationError
 from batkol.web.protocol import MediaProtocol
 
@@ -23,27 +24,23 @@ _TICKS_A_SECOND: Final = 10  # as `on_tick` counts
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._leaving = asyncio.Event()
-
-    def leave(self) -> None:
-        """Stop serving, and close what is open."""
-        self.should_exit = True
-        self._leaving.set()
+    async def begin(self) -> None:
+        """Listen. What uvicorn's own `serve` does until it waits; that waiting is a task which may die, `main_loop`."""
+        if not self.config.loaded:
+            self.config.load()
+        self.lifespan = self.config.lifespan_class(self.config)
+        try:
+            await self.startup()
+        except SystemExit:  # uvicorn's answer to an address it cannot bind
+            address = f"{self.config.host}:{self.config.port}"
+            raise ConfigurationError(f"{address} cannot be listened on; is another service there already?") from None
 
     async def main_loop(self) -> None:
-        """Keep the clock of the answers, and wait to be told: uvicorn's own looks ten times a second."""
+        """Keep the clock of the answers until cancelled: uvicorn's own looks ten times a second."""
         tick = 0
         while not await self.on_tick(tick):
             tick += _TICKS_A_SECOND
-            with suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    await self._leaving.wait()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+            await asyncio.sleep(1)
 
     @property
     def bound_port(self) -> int:
@@ -52,10 +49,13 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def listening(app: FastAPI, host: str, port: int) -> AsyncIterator[int]:
+async def listening(
+    app: FastAPI, host: str, port: int, *, tasks: Tasks | None = None, name: str = "http"
+) -> AsyncIterator[int]:
     """Serve `app` and yield the port it is bound to (`port` 0 takes a free one).
 
-    Raises `ConfigurationError` if the address cannot be had. Leaving it closes the connections.
+    `name` is that of its task, one of `tasks`. Raises `ConfigurationError` if the address cannot be had. Leaving it
+    closes the connections.
     """
     config = uvicorn.Config(
         app,
@@ -71,21 +71,11 @@ async def listening(app: FastAPI, host: str, port: int) -> AsyncIterator[int]:
         server_header=False,
     )
     server = _Server(config)
-    serving = asyncio.create_task(_serve(server, host, port), name=f"http.{port}")
+    await server.begin()
+    clock = (tasks or Tasks()).add(server.main_loop, name)
+    clock.start()
     try:
-        while not server.started:
-            if serving.done():
-                serving.result()
-                raise ConfigurationError(f"the listener on {host}:{port} ended at once")
-            await asyncio.sleep(0.01)
         yield server.bound_port
     finally:
-        server.leave()
-        await serving
-
-
-async def _serve(server: _Server, host: str, port: int) -> None:
-    try:
-        await server.serve()
-    except SystemExit:  # uvicorn's answer to an address it cannot bind
-        raise ConfigurationError(f"{host}:{port} cannot be listened on; is another service there already?") from None
+        await clock.stop()
+        await server.shutdown()

@@ -12,6 +12,7 @@ from batkol.calls.drain import Drain
 from batkol.calls.registry import Calls
 from batkol.calls.services import Services
 from support.calls import new_call, services, sid
+from support.killing import cancel
 from support.waiting import until
 
 
@@ -52,6 +53,24 @@ async def test_the_status_says_since_when_and_how_many_are_left(house: House) ->
     status = leaving.status()
     assert status is not None
     assert (status["calls_left"], status["done"]) == (0, True)
+
+
+async def test_a_drain_that_dies_is_begun_again_by_the_next_order(house: House) -> None:
+    leaving = Drain(house.calls, timeout_s=30)
+    call = house.admitted()
+    first = asyncio.create_task(leaving.run())
+    await until(lambda: house.calls.draining)
+    assert cancel("drain") == 1
+    await asyncio.wait({first})
+    assert first.cancelled()
+
+    second = asyncio.create_task(leaving.run())
+    await until(lambda: any(task.get_name() == "drain" for task in asyncio.all_tasks()))
+    house.calls.leave(call)
+    await second
+    status = leaving.status()
+    assert status is not None
+    assert status["done"]
 
 
 async def test_a_second_order_waits_for_the_same_end_and_changes_nothing(house: House) -> None:

@@ -14,9 +14,11 @@ from batkol.audio import mulaw
 from batkol.audio.ring import Ring
 from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEnded, SpeechEvent, SpeechStarted
 from batkol.audio.vad import EngineName, SlotPool, VadEngine, create
+from batkol.background import Tasks
 from batkol.calls import listening
 from batkol.calls.listening import Listener
 from batkol.simulators import voice
+from support.killing import cancel
 
 SETTINGS = SegmenterSettings()
 LOUD = mulaw.encode(np.full(8000, 8000, np.int16))
@@ -322,3 +324,53 @@ async def test_closing_does_not_wait_for_ever_for_a_thread_that_hangs(
 
     await listener.aclose()
     assert asyncio.all_tasks() == before
+
+
+async def test_a_call_whose_sound_cannot_be_fetched_does_not_deafen_the_others(listener: Listener) -> None:
+    def crash() -> None:
+        raise RuntimeError("a bug in a call")
+
+    events: list[SpeechEvent] = []
+    broken, sound = listener.open(ring(LOUD), lambda _: None), listener.open(ring(LOUD), events.append)
+    broken.refresh = crash
+    await asyncio.gather(broken.finish(), sound.finish())
+
+    assert len(events) == 2
+    assert listener.status().failures == 1
+
+
+async def test_a_listener_that_is_cancelled_goes_on_where_it_was(engine: LevelEngine) -> None:
+    """While the engine is at work: its slots may not be touched until it is done."""
+    tasks = Tasks()
+    listener = Listener(engine, interval=SOON, tasks=tasks)
+    engine.may_go_on.clear()
+    events: list[SpeechEvent] = []
+    audio = ring(LOUD)
+    ear = listener.open(audio, events.append)
+    await until(lambda: bool(engine.threads))
+    assert cancel("listener") == 1
+    await until(lambda: tasks.status()["listener"]["deaths"] == 1 and tasks.status()["listener"]["state"] == "running")
+    late = listener.open(ring(LOUD), lambda _: None)
+    await asyncio.sleep(0)
+    assert engine.slots_out == 1
+    engine.may_go_on.set()
+    audio.append(QUIET)
+    await asyncio.gather(ear.finish(), late.finish())
+
+    assert [type(event) for event in events] == [SpeechStarted, SpeechEnded]
+    assert ear.heard == audio.end
+    await listener.aclose()
+
+
+async def test_a_detector_and_a_fallback_that_both_fail_are_deaths_and_the_words_wait(engine: LevelEngine) -> None:
+    tasks = Tasks()
+    listener = Listener(engine, fallback=lambda: engine, interval=SOON, tasks=tasks)
+    engine.broken = True
+    events: list[SpeechEvent] = []
+    ear = listener.open(ring(LOUD), events.append)
+    await until(lambda: tasks.why_deaf() == "keeps dying: listener")
+    engine.broken = False
+    await ear.finish()
+
+    assert [type(event) for event in events] == [SpeechStarted, SpeechEnded]
+    await listener.aclose()

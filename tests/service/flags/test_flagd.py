@@ -4,16 +4,20 @@ import queue
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import grpc
 import pytest
 from openfeature.schemas.protobuf.flagd.sync.v1 import sync_pb2, sync_pb2_grpc
 
+from batkol.background import Tasks
 from batkol.errors import ConfigurationError
 from batkol.flags.context import CallContext
 from batkol.flags.flagd import InProcessFlagd
 from batkol.flags.flags import Decision, DecisionSource, Flags
+from batkol.threads import watch
 from support.live_directory import streaming, until
 
 CALL = CallContext(call_sid="CA1", from_="+972541234567")
@@ -203,3 +207,23 @@ def test_the_cures_are_set_and_can_be_overruled_except_a_keepalive_flagd_would_p
 
     assert (config.keep_alive_time, config.retry_backoff_max_ms) == (keepalive, backoff)
     assert config.stream_deadline_ms == deadline
+
+
+async def test_a_thread_that_flagds_answer_kills_is_started_again(
+    flagd: SyncServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JSON that nests too deeply is no JSONDecodeError, the one thing that the official provider expects."""
+    died: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", died.append)
+    flags, tasks = await Flags.start(provider="flagd", fallback=False), Tasks()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(flags.close)
+        assert flags.thread is not None
+        await tasks.own(stack, partial(watch, flags.thread), "thread.flagd")
+        flagd.push("[" * 100_000)
+        await until(lambda: died)
+        assert flags.streaming(CALL) == Decision(True, "on", "STATIC", DecisionSource.FLAG)
+        flagd.push(streaming("off"))
+
+        await until(lambda: not flags.streaming(CALL).enabled)
+        assert tasks.status()["thread.flagd"]["deaths"] >= 1

@@ -3,13 +3,15 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 
+from batkol.background import Tasks
 from batkol.live.live import Live, LiveChange
 from batkol.live.source import Snapshot, SourceState, SourceStatus
 from batkol.live.tuning import Tuning
@@ -168,15 +170,58 @@ class Breaking:
         await asyncio.Event().wait()
 
 
-async def test_a_source_that_fails_is_opened_again() -> None:
-    live = Live(Breaking())
-    task = asyncio.create_task(live.run())
+async def test_a_source_that_fails_is_opened_again_and_the_failure_is_counted() -> None:
+    live, tasks = Live(Breaking()), Tasks()
 
-    async with asyncio.timeout(15):
+    async with AsyncExitStack() as stack, asyncio.timeout(15):
+        await tasks.own(stack, live.run, "live")
         await live.ready()
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
 
     assert live.tuning.batch_ms == 210
     assert "LookupError" in (live.status().last_error or "")
+    assert tasks.status()["live"]["deaths"] == 1
+
+
+class Flickering:
+    """A source that dies after each snapshot, and has the same one again."""
+
+    name = "flickering"
+
+    def status(self) -> SourceStatus:
+        return SourceStatus(state=SourceState.WATCHING)
+
+    async def watch(self) -> AsyncGenerator[Snapshot, None]:
+        yield {"tuning.json": tuning(210).encode(), "flags.json": streaming("on").encode()}
+        raise LookupError
+
+
+async def test_a_live_source_that_dies_forgets_nothing_and_applies_nothing_twice() -> None:
+    live = Live(Flickering())
+    for _ in range(3):
+        with suppress(LookupError):
+            await live.run()
+        assert live.tuning.batch_ms == 210
+        assert live.flags_current
+
+    assert live.status().reads == 3
+    with capture_logs() as logs, suppress(LookupError):
+        await live.run()
+    assert logs == []
+
+
+async def test_what_was_not_taken_because_of_a_death_is_taken_by_the_next_life(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def surprised(*_: object) -> Tuning:
+        raise RecursionError
+
+    live = Live(Flickering())
+    with monkeypatch.context() as broken:
+        broken.setattr("batkol.live.live.parse_tuning", surprised)
+        with pytest.raises(RecursionError):
+            await live.run()
+    assert live.tuning.revision == "defaults"
+
+    with pytest.raises(LookupError):
+        await live.run()
+    assert live.tuning.batch_ms == 210

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
+from batkol.background import Tasks
 from batkol.live.files import FileSource
 from batkol.live.kubernetes import KubernetesSource
 from batkol.live.live import Live
@@ -17,6 +18,7 @@ from batkol.live.source import SourceState
 from batkol.live.standing_in import StandingIn
 from support.config_map_api import ConfigMapApi, config_map_api
 from support.config_map_source import QUICK, WHERE, refusing
+from support.killing import cancel
 from support.kubeconfig import reaching
 from support.live_directory import rename_over, tuning, until_batch
 from support.waiting import until
@@ -78,6 +80,27 @@ async def test_a_pod_starts_from_the_mounted_files_and_follows_them_meanwhile(tm
                 assert source.status().state is not SourceState.WATCHING
     (said,) = [entry for entry in logs if entry["event"] == "[CFG] Starting from the mounted files"]
     assert said["why"]
+
+
+@pytest.mark.parametrize("victim", ["live", "live.first", "live.files", "live.notice"])
+async def test_whatever_of_it_dies_the_files_are_followed_and_then_the_api_server(tmp_path: Path, victim: str) -> None:
+    mount(tmp_path, 210)
+    async with config_map_api() as api:
+        api.put({"tuning.json": tuning(230)})
+        await api.stop()
+        with reaching(api.url, tmp_path):
+            source = StandingIn(KubernetesSource(WHERE, pace=QUICK), FileSource(tmp_path), start_s=0.2)
+            live, tasks = Live(source), Tasks()
+            async with AsyncExitStack() as stack:
+                await tasks.own(stack, live.run, "live")
+                await live.ready()
+                await until(lambda: cancel(victim) == 1)
+                await until(lambda: tasks.status()["live"]["deaths"] == 1)
+                assert live.tuning.batch_ms == 210
+                mount(tmp_path, 220)
+                await until_batch(live, 220)
+                await api.start()
+                await until_batch(live, 230)
 
 
 async def test_once_the_api_server_has_spoken_no_file_overrides_it(tmp_path: Path) -> None:

@@ -220,11 +220,12 @@ def test_an_output_that_stays_blocked_does_not_keep_the_process_from_ending(monk
     with logging_to(out) as logs:
         for _ in range(QUEUE + 25):
             structlog.get_logger().info("x")
-    closed_while_blocked = logs._writer.is_alive() and not out.getvalue()
+    closed_while_blocked = logs.writer.alive and not out.getvalue()
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "logs"]
     out.go_on.set()
 
     assert closed_while_blocked
-    assert logs._writer.daemon, "or the interpreter would wait for it"
+    assert thread.daemon, "or the interpreter would wait for it"
 
 
 def test_a_pipe_that_nobody_reads_does_not_block_who_logs() -> None:

@@ -59,3 +59,15 @@ async def test_metrics_are_prometheus_text() -> None:
     assert page.headers["content-type"].startswith("text/plain; version=0.0.4")
     values = {s.name: s.value for family in text_string_to_metric_families(page.text) for s in family.samples}
     assert values["batkol_partials_total"] == 3
+
+
+async def test_a_process_that_should_be_replaced_says_why() -> None:
+    app = FastAPI()
+    app.include_router(probes(lambda: None, why_not_alive=lambda: "keeps dying: listener"))
+    async with (
+        listening(app, "127.0.0.1", 0) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=False) as client,
+    ):
+        alive = await client.get("/healthz")
+
+    assert (alive.status_code, alive.json()) == (503, {"status": "keeps dying: listener"})
