@@ -56,9 +56,15 @@ class Subscription:
             self._partials.append(self._arrivals)
         self._more.set()
 
+    def follows(self, call_sid: str) -> bool:
+        """Whether this subscription is for that call alone."""
+        return self._call_sid == call_sid
+
     def is_over(self, call_sid: str) -> bool:
-        """Whether this subscription is for that call alone, the call has ended, and none of its events waits."""
-        return self._call_sid == call_sid and not self._events and not self._bus.goes_on(call_sid)
+        """Whether this subscription is for that call alone, and no stream of the call is open here or waits to end."""
+        if not self.follows(call_sid) or self._bus.goes_on(call_sid):
+            return False
+        return not any(type(event) is CallEnded for event in self._events.values())
 
     def _makes_room_for(self, event: Event) -> bool:
         if self._partials:
