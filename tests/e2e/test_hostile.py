@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from pathlib import Path
 
+import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -57,6 +59,10 @@ async def test_a_start_without_the_token_of_its_call_is_closed_with_1008(tmp_pat
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1008
         assert len(up.service.calls) == 0
+        async with httpx.AsyncClient(trust_env=False) as http:
+            page = (await http.get(f"{up.internal}/metrics")).text
+        refused = re.findall(r'^batkol_calls_refused_total{.*reason="(\w+)".*} 1(?:\.0)?$', page, re.MULTILINE)
+        assert refused == ["token"]
 
 
 async def test_a_socket_that_never_starts_a_stream_is_closed_on_its_hundred_and_first_piece_of_noise(
