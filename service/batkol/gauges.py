@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from batkol.calls.bus import Bus
 from batkol.calls.drain import Drain
-from batkol.calls.registry import Calls
+from batkol.calls.registry import Calls, Refusal
 from batkol.google.backoff import STALLED
 from batkol.google.errors import TABLE
 from batkol.google.stream import NOT_ENDED
@@ -43,8 +43,8 @@ def _begin_at_zero(metrics: Metrics) -> None:
     """Show what has not happened yet: a series that appears at 1 was never seen to grow, and raises no alert."""
     faults = dict.fromkeys((*(row.reason for row in TABLE), STALLED, NOT_ENDED))
     by_label: tuple[tuple[Counts, str, Iterable[str]], ...] = (
-        (metrics.calls, "reason", ("stop", "closed", "dropped", "drained", "refused", "error")),
-        (metrics.refused, "reason", ("full", "draining", "signature", "protocol")),
+        (metrics.calls, "reason", ("stop", "closed", "dropped", "replaced", "drained", "refused", "error")),
+        (metrics.refused, "reason", (*Refusal, "signature", "token", "protocol")),
         (metrics.malformed, "kind", Malformation),
         (metrics.finals, "source", Source),
         (metrics.rotations, "why", Why),
@@ -59,7 +59,10 @@ def _begin_at_zero(metrics: Metrics) -> None:
 
 
 def _expose_calls(metrics: Metrics, calls: Calls) -> None:
-    metrics.gauge("batkol.calls.active", "Live calls.", lambda: len(calls))
+    metrics.gauge("batkol.calls.active", "Live calls.", lambda: calls.active)
+    metrics.gauge(
+        "batkol.calls.ending", "Calls whose audio is over, and whose last finals are not.", lambda: calls.ending
+    )
     metrics.gauge("batkol.calls.limit", "Calls this process takes.", lambda: calls.limit)
     metrics.gauge(
         "batkol.calls.speaking",

@@ -62,7 +62,8 @@ class Service:
             "uptime_s": round(time.monotonic() - self.started_at, 1),
             "draining": self.calls.draining,
             "drain": self.drain.status(),
-            "active_calls": len(self.calls),
+            "active_calls": self.calls.active,
+            "ending_calls": self.calls.ending,
             "max_calls": self.calls.limit,
             "tuning": {
                 **msgspec.structs.asdict(live.tuning),

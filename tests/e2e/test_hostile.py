@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from pathlib import Path
 
+import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -57,6 +59,10 @@ async def test_a_start_without_the_token_of_its_call_is_closed_with_1008(tmp_pat
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1008
         assert len(up.service.calls) == 0
+        async with httpx.AsyncClient(trust_env=False) as http:
+            page = (await http.get(f"{up.internal}/metrics")).text
+        refused = re.findall(r'^batkol_calls_refused_total{.*reason="(\w+)".*} 1(?:\.0)?$', page, re.MULTILINE)
+        assert refused == ["token"]
 
 
 async def test_a_socket_that_never_starts_a_stream_is_closed_on_its_hundred_and_first_piece_of_noise(
@@ -133,16 +139,21 @@ async def test_a_second_stream_on_one_socket_is_closed_with_1008(tmp_path: Path)
         assert up.ended("CA1").reason == "refused"
 
 
-async def test_the_same_call_cannot_have_two_streams(tmp_path: Path) -> None:
+async def test_of_two_streams_of_one_call_the_newer_one_is_heard_and_the_older_one_is_closed(tmp_path: Path) -> None:
     async with stack(tmp_path) as up:
         parameters = await dialing.ask_for_twiml(up, "CA1")
         async with dialing.socket(up) as first, dialing.socket(up) as second:
             await first.send(dialing.start("CA1", parameters))
             await up.heard.until(lambda: up.service.calls.get("CA1"))
             await second.send(dialing.start("CA1", parameters, stream_sid="MZ2"))
-            with pytest.raises(ConnectionClosed):
-                await asyncio.wait_for(second.recv(), 5)
-            assert up.service.calls.get("CA1") is not None
+            with pytest.raises(ConnectionClosed) as closed:
+                await asyncio.wait_for(first.recv(), 5)
+
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1000
+            call = up.service.calls.get("CA1")
+            assert call is not None
+            assert (call.identity.stream_sid, call.ended_by) == ("MZ2", "")
 
 
 async def test_a_stream_of_another_format_is_closed_with_1003(tmp_path: Path) -> None:

@@ -61,10 +61,10 @@ def sid() -> str:
     return f"CA{next(_numbers):032x}"
 
 
-def new_call(services: Services, call_sid: str | None = None) -> Call:
+def new_call(services: Services, call_sid: str | None = None, stream_sid: str = "MZ" + "0" * 32) -> Call:
     identity = Identity(
         call_sid=call_sid or sid(),
-        stream_sid="MZ" + "0" * 32,
+        stream_sid=stream_sid,
         account_sid="AC" + "0" * 32,
         from_="+972541234567",
         to="+97231234567",

@@ -16,7 +16,7 @@ from typing import Final, Self
 
 import structlog
 
-from batkol.calls.events import CallEnded, Event, PartialText
+from batkol.calls.events import CallEnded, CallStarted, Event, PartialText
 
 CAPACITY: Final = 256
 """Events that wait for one subscriber before its partials are dropped."""
@@ -59,6 +59,12 @@ class Subscription:
     def follows(self, call_sid: str) -> bool:
         """Whether this subscription is for that call alone."""
         return self._call_sid == call_sid
+
+    def is_over(self, call_sid: str) -> bool:
+        """Whether this subscription is for that call alone, and no stream of the call is open here or waits to end."""
+        if not self.follows(call_sid) or self._bus.goes_on(call_sid):
+            return False
+        return not any(type(event) is CallEnded for event in self._events.values())
 
     def _makes_room_for(self, event: Event) -> bool:
         if self._partials:
@@ -141,6 +147,7 @@ class Bus:
 
     def __init__(self) -> None:
         self._subscriptions: set[Subscription] = set()
+        self._open: dict[str, set[str]] = {}  # call SID -> its streams that have begun and are not done
         self._closed = False
         self.dropped = 0
         """Partials that a subscriber was too slow for, over all of them."""
@@ -167,8 +174,22 @@ class Bus:
 
     def publish(self, event: Event) -> None:
         """Queue the event for everybody it is for."""
+        if type(event) is CallStarted:
+            self._open.setdefault(event.call_sid, set()).add(event.stream_sid)
+        elif type(event) is CallEnded:
+            self._close_stream(event)
         for subscription in tuple(self._subscriptions):
             subscription.offer(event)
+
+    def goes_on(self, call_sid: str) -> bool:
+        """Whether a stream of this call has begun and is not done."""
+        return call_sid in self._open
+
+    def _close_stream(self, event: CallEnded) -> None:
+        if (streams := self._open.get(event.call_sid)) is not None:
+            streams.discard(event.stream_sid)
+            if not streams:
+                del self._open[event.call_sid]
 
     @property
     def subscribers(self) -> int:
@@ -176,7 +197,7 @@ class Bus:
 
 
 async def deliver(subscription: Subscription, callback: Callable[[Event], Awaitable[None] | None]) -> None:
-    """Call `callback` with each event until its call ends or the subscription is closed.
+    """Call `callback` with each event until the last stream of its call is done or the subscription is closed.
 
     For plug-ins. A coroutine function runs in this task, a plain function in a thread, so it may block; one that
     raises is logged and gets the next event. No call notices either. Cancelling it loses the event under way.
@@ -192,5 +213,5 @@ async def deliver(subscription: Subscription, callback: Callable[[Event], Awaita
                         await answer
             except Exception:
                 log.exception("[BUS] a subscriber's callback raised; it gets the next event")
-            if isinstance(event, CallEnded) and subscription.follows(event.call_sid):
+            if isinstance(event, CallEnded) and subscription.is_over(event.call_sid):
                 return

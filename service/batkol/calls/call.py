@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -52,8 +53,12 @@ class Call:
         self._heard = False
         self._gone = False  # nothing can be asked any more
         self._over = asyncio.Event()
-        self._patience: asyncio.Timeout | None = None  # while `run` delivers: when it is to give up
+        self._patience: asyncio.Timeout | None = None  # while `run` delivers
+        self._due: float | None = None  # when `run` is to give up, by the loop's clock
+        self._closed = False  # we have said so to the peer
         self.ended_by = ""
+        self.on_over: Callable[[Call], None] = lambda _: None
+        """Called once, when no audio is taken any more and the last finals are still to come."""
         self._close_code = 1011
         self._ring = Ring(capacity=HELD)
         self.playout = Playout(identity.stream_sid)
@@ -179,6 +184,11 @@ class Call:
         return self._ring.end // SAMPLES_PER_MS
 
     @property
+    def carried_audio(self) -> bool:
+        """Whether the peer sent any audio."""
+        return self._stream.counters.frames > 0
+
+    @property
     def gap_ms(self) -> int:
         """Silence put in for audio that never came."""
         return self._stream.counters.gap_ms
@@ -191,15 +201,17 @@ class Call:
             self.ended_by = reason
             self._close_code = close_code
             self._over.set()
+            self.on_over(self)
 
     def hurry(self, within: float) -> None:
         """Give `run` so many seconds from now, or what is left of those it was given before.
 
         What is not delivered then is given up, and `run` returns.
         """
+        due = self._loop.time() + within
+        self._due = due if self._due is None else min(due, self._due)
         if self._patience is not None:
-            due, before = self._loop.time() + within, self._patience.when()
-            self._patience.reschedule(due if before is None else min(due, before))
+            self._patience.reschedule(self._due)
 
     def discard(self) -> None:
         """There is no place for this call: it never was."""
@@ -216,7 +228,7 @@ class Call:
         self.log.info("[CALL] started", stream_sid=self.identity.stream_sid, agent=self.identity.agent)
         self.reporter.call_started(streaming=self._decide().enabled)
         try:
-            async with asyncio.timeout(None) as self._patience:
+            async with asyncio.timeout_at(self._due) as self._patience:
                 await self._converse(socket, direct)
         except TimeoutError:
             self.log.error("[CALL] cut off: its last utterance was not answered in time", ended_by=self.ended_by)
@@ -227,6 +239,11 @@ class Call:
             self._ear.close()
             self._report_end()
         if self.ended_by != "dropped":
+            await self._close(socket)
+
+    async def _close(self, socket: Socket) -> None:
+        if not self._closed:
+            self._closed = True
             await socket.close(self._close_code)
 
     async def _converse(self, socket: Socket, direct: Direct | None) -> None:
@@ -246,6 +263,8 @@ class Call:
                     inlet.release()
             for task in wire:
                 task.cancel()
+            if self.ended_by == "replaced":  # nobody reads this socket any more, and Twilio may go on sending
+                tasks.create_task(self._close(socket), name="call.close")
             await self._ear.finish()
             await self.transcription.finish()
 

@@ -45,7 +45,7 @@ class Drain:
         return {
             "since": datetime.fromtimestamp(since, UTC).isoformat(timespec="milliseconds"),
             "timeout_s": self._timeout_s,
-            "calls_left": len(self._calls),
+            "calls_left": len(self._calls),  # those that are ending included
             "done": self._task is not None and self._task.done(),
         }
 

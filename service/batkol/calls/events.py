@@ -1,7 +1,9 @@
 """What happens in a call, as its subscribers and the internal API see it.
 
-Every event carries the call's SID, a sequence number that counts the call's events from 1, and the wall-clock time it
-was made. Audio times are milliseconds since the call's first sample.
+Every event carries the SIDs of its call and its stream, a sequence number that counts the stream's events from 1, and
+the wall-clock time it was made. A call may have several streams, one after another: an older one's last finals may come
+when a newer one has begun, so an utterance is known by its stream and its index. Audio times are milliseconds since the
+stream's first sample.
 """
 
 from __future__ import annotations
@@ -17,10 +19,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     call_sid: str
     seq: int
     at: float  # Unix seconds
+    stream_sid: str = ""
 
 
 class CallStarted(Event, frozen=True, tag="call.started"):
-    stream_sid: str
+    """A stream of the call has begun."""
+
     agent: str
     direction: str
     streaming: bool  # what the flag said when the call began
@@ -75,7 +79,9 @@ class MarkPlayed(Event, frozen=True, tag="mark"):
 
 
 class CallEnded(Event, frozen=True, tag="call.ended"):
-    reason: str  # stop | closed | dropped | refused | drained | error
+    """A stream of the call is done. The call goes on if another one has begun, or begins later."""
+
+    reason: str  # stop | closed | dropped | replaced | refused | drained | error
     duration_s: float
     utterances: int
     words: int

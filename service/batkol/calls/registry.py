@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from enum import StrEnum
 from typing import Final
 
 import structlog
 
 from batkol.calls.call import Call
+from batkol.calls.ending import EndingCalls
 from batkol.calls.lag import LoopLag
 from batkol.telemetry.metrics import Metrics
 
@@ -20,14 +22,28 @@ RESERVED_S: Final = 30.0
 PROMISED_S: Final = 5.0
 """How long a drain waits for streams that were promised a place before it began."""
 
+REMEMBERED_S: Final = 60.0
+"""How long it is remembered that a call's stream carried audio here."""
+
 CLOSING_S: Final = 5.0
 """What a call may take beyond its time to write its last line and close its socket."""
 
 log = structlog.get_logger()
 
 
+class Refusal(StrEnum):
+    """Why a stream is not admitted; short and stable, for metrics."""
+
+    FULL = "full"
+    DRAINING = "draining"
+    DUPLICATE = "duplicate"  # a stream with this very SID is here already: Twilio never uses one twice
+
+
 class Calls:
-    """Admission, by place: a webhook reserves one, its media stream takes it, the end of the call frees it.
+    """Admission, by place: a webhook reserves one, its media stream takes it, the end of its audio frees it.
+
+    A call has one place, which its newest stream holds: a new stream of a live call takes it over. A call whose audio
+    is over delivers its last finals without a place (`batkol.calls.ending`).
 
     Everything here runs on the event loop without awaiting, so the limit holds whatever comes at once.
     """
@@ -35,7 +51,9 @@ class Calls:
     def __init__(self, *, limit: int, metrics: Metrics) -> None:
         self.limit = limit
         self._metrics = metrics
-        self._live: dict[str, Call] = {}
+        self._live: dict[str, Call] = {}  # by call SID: the newest stream of each call that has a place
+        self._ending = EndingCalls()
+        self._carried: dict[str, float] = {}  # call SID -> when its last stream with audio ended, in unix seconds
         self._reserved: dict[str, float] = {}  # call SID -> when the place is given up
         self._empty = asyncio.Event()
         self._empty.set()
@@ -49,42 +67,99 @@ class Calls:
         """Whether no new call is taken any more."""
         return self.draining_since is not None
 
-    def __len__(self) -> int:
+    @property
+    def active(self) -> int:
+        """Live calls: those that hold a place."""
         return len(self._live)
 
+    @property
+    def ending(self) -> int:
+        """Calls whose audio is over and whose last finals are still to come."""
+        return len(self._ending)
+
+    def __len__(self) -> int:
+        return self.active + self.ending
+
     def __iter__(self) -> Iterator[Call]:
-        return iter(tuple(self._live.values()))
+        """All streams, live and ending."""
+        return iter((*tuple(self._live.values()), *self._ending))
 
     def get(self, call_sid: str) -> Call | None:
-        """The live call with this SID."""
-        return self._live.get(call_sid)
+        """The newest stream of the call with this SID; one that is ending, where none is live."""
+        return next(reversed(self._streams(call_sid)), None)
 
     def reserve(self, call_sid: str) -> bool:
-        """Keep a place for a call whose webhook is being answered; false when there is none, or when draining."""
-        if call_sid in self._live:
-            return True
+        """Keep a place for a call whose webhook is being answered; false when there is none, or when draining.
+
+        A live call keeps the place that it has, should its stream end before the next one begins. A pod that drains
+        promises that to no call, so that the next stream opens elsewhere.
+        """
         taken = self._taken()
-        if call_sid not in self._reserved and (self.draining or taken >= self.limit):
+        if call_sid not in self._reserved and (self.draining or (call_sid not in self._live and taken >= self.limit)):
             return False
         self._reserved[call_sid] = self._loop.time() + RESERVED_S
         return True
 
-    def admit(self, call: Call) -> bool:
-        """Take the place that the webhook reserved (perhaps on another pod: then any free one)."""
+    def refusal(self, call: Call) -> Refusal | None:
+        """Return why `admit` would refuse this stream, or None where it would not."""
         sid = call.identity.call_sid
-        reserved = self._reserved.pop(sid, None) is not None
-        if sid in self._live or (not reserved and (self.draining or self._taken() >= self.limit)):
+        if any(other.identity.stream_sid == call.identity.stream_sid for other in self._streams(sid)):
+            return Refusal.DUPLICATE
+        if sid in self._reserved:
+            return None
+        if self.draining:
+            return Refusal.DRAINING
+        return Refusal.FULL if sid not in self._live and self._taken() >= self.limit else None
+
+    def admit(self, call: Call) -> bool:
+        """Take the place that the webhook reserved (perhaps on another pod: then any free one), or the call's own.
+
+        The stream that had it before ends and delivers its last finals without a place.
+        """
+        if self.refusal(call) is not None:
             return False
+        sid = call.identity.call_sid
+        self._reserved.pop(sid, None)
+        before = self._live.get(sid)
+        if before is not None:
+            newer = call.identity.stream_sid
+            before.log.info("[CALL] a newer stream of this call takes over; this one delivers its finals", newer=newer)
+            before.end("replaced")
+        self._ending.replace(sid, self._loop.time())
         self._live[sid] = call
+        call.on_over = self._vacate
         self._empty.clear()
         return True
 
     def leave(self, call: Call) -> None:
-        """Free the call's place."""
-        if self._live.get(call.identity.call_sid) is call:
-            del self._live[call.identity.call_sid]
-        if not self._live:
+        """Everything of the call is delivered: free its place, if it still has one."""
+        self._vacate(call)
+        self._ending.remove(call)
+        if not len(self):
             self._empty.set()
+
+    def _vacate(self, call: Call) -> None:
+        """The call's audio is over: its place is free, and what is in hand is delivered without one."""
+        sid = call.identity.call_sid
+        if self._live.get(sid) is not call:
+            return
+        del self._live[sid]
+        self._ending.add(call, self._loop.time())
+        if call.carried_audio:
+            now = time.time()
+            for old in [sid for sid, at in self._carried.items() if now - at > REMEMBERED_S]:
+                del self._carried[old]
+            self._carried[sid] = now
+
+    def carried_audio(self, call_sid: str, since: float) -> bool:
+        """Whether a stream of this call carried audio here and lived at `since` (unix seconds) or later."""
+        return self._carried.get(call_sid, -1.0) >= since or any(call.carried_audio for call in self._streams(call_sid))
+
+    def _streams(self, call_sid: str) -> list[Call]:
+        """Return the streams of one call, the newest last."""
+        ending = [call for call in self._ending if call.identity.call_sid == call_sid]
+        live = self._live.get(call_sid)
+        return ending if live is None else [*ending, live]
 
     def forget(self, call_sid: str) -> None:
         """The caller hung up before there was a stream: the reserved place is free."""
@@ -94,7 +169,8 @@ class Calls:
         now = self._loop.time()
         for sid in [sid for sid, until in self._reserved.items() if until <= now]:
             del self._reserved[sid]
-        return len(self._live) + len(self._reserved)
+        promised = sum(sid not in self._live for sid in self._reserved)
+        return len(self._live) + promised + self._ending.places(now, self.limit)
 
     def loop_lag(self) -> float:
         """Return the worst lateness of the event loop in the last minute, in seconds."""
@@ -120,8 +196,8 @@ class Calls:
 
     async def _emptied(self) -> None:
         patience = self._loop.time() + PROMISED_S
-        while self._live or (self._taken() and self._loop.time() < patience):
-            if self._live:
+        while len(self) or (self._taken() and self._loop.time() < patience):
+            if len(self):
                 await self._empty.wait()
             else:  # somebody has our TwiML and is about to dial
                 await asyncio.sleep(0.05)
@@ -144,7 +220,8 @@ class Calls:
             async with asyncio.timeout(within + CLOSING_S):
                 await self._empty.wait()
         except TimeoutError:
-            log.error("[DRAIN] calls that do not end are left behind", call_sids=list(self._live))
+            left = list(dict.fromkeys(call.identity.call_sid for call in self))
+            log.error("[DRAIN] calls that do not end are left behind", call_sids=left)
 
     def _end_the_silent(self, reason: str, within: float, *, at_any_rate: bool) -> int:
         """End the calls whose caller is not speaking; return how many are left to end."""
@@ -190,5 +267,5 @@ class Calls:
                 "[LOOP] the event loop stood still: every call was held up",
                 lag_ms=round(late * 1000),
                 stalls=stalls,
-                active_calls=len(self),
+                active_calls=self.active,
             )

@@ -95,7 +95,6 @@ class Reporter:
         identity = self._identity
         self._publish(
             CallStarted,
-            stream_sid=identity.stream_sid,
             agent=identity.agent,
             direction=identity.direction,
             streaming=streaming,
@@ -272,7 +271,8 @@ class Reporter:
 
     def _publish(self, kind: Callable[..., Event], *, about: Utterance | None = None, **fields: Any) -> None:
         self._seq += 1
-        event = kind(call_sid=self._identity.call_sid, seq=self._seq, at=time.time(), **fields)
+        of = self._identity
+        event = kind(call_sid=of.call_sid, stream_sid=of.stream_sid, seq=self._seq, at=time.time(), **fields)
         trace_id = self._traces.ids_of(about).get("trace_id") if about is not None else None
         self._recorder.keep(self._identity, event, trace_id)  # first: what a subscriber saw, a kill does not undo
         self._bus.publish(event)

@@ -7,7 +7,8 @@ ends.
 
     report = await place_call(CallPlan(base_url="http://127.0.0.1:8080", audio=read_wav("hello.wav")))
 
-During the call, from a script: `await caller.say(mulaw)`, `caller.press("1")`, `caller.hang_up()`.
+During the call, from a script: `await caller.say(mulaw)`, `caller.press("1")`, `await caller.move()`,
+`caller.hang_up()`.
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ class Caller:
         self._http = http
         self._handset = Handset(held=script is not None)
         self._began = 0.0
+        self._moved = asyncio.Event()  # the call was updated: the stream that it has is left
+        self._stream: CallerStream
 
     def say(self, mulaw: bytes) -> asyncio.Future[Spoken]:
         """Queue sound (mu-law, 8000 Hz); the future resolves when its last sample has gone out.
@@ -85,6 +88,18 @@ class Caller:
     def press(self, digit: str) -> None:
         """Press a key, with the next 20 ms."""
         self._handset.keys.append(digit)
+
+    async def move(self, *, stop: bool = True) -> None:
+        """Update the live call, as a hold or a transfer does: leave the stream, ask the webhook, open the next one.
+
+        Returns when the next stream has begun. With `stop`, the stream that is left is stopped and closed first;
+        without, it goes on in silence beside the new one until the service closes it or the call ends.
+        """
+        self._stream.lingers = not stop
+        self.started.clear()
+        self._handset.line += 1
+        self._moved.set()
+        await self.started.wait()
 
     def hang_up(self) -> None:
         """End the call within 20 ms, in the way of the plan's `ending`."""
@@ -122,12 +137,16 @@ class Caller:
     async def _follow(self, webhook: Webhook, tasks: asyncio.TaskGroup) -> None:
         """Do what the TwiML says, verb by verb, page by page."""
         page: str | None = self.plan.public_base + self.plan.voice_path
+        status, pages = "ringing", 0
         try:
-            for number in range(MOST_PAGES):
+            while pages < MOST_PAGES:
                 if page is None:
                     return
-                verbs = await webhook.ask(page, call_status="in-progress" if number else "ringing")
-                page = await self._do(deque(verbs), webhook, tasks)
+                verbs = await webhook.ask(page, call_status=status)
+                page, status, pages = await self._do(deque(verbs), webhook, tasks), "in-progress", pages + 1
+                if self._moved.is_set():
+                    self._moved.clear()
+                    page, pages = self.plan.public_base + self.plan.voice_path, 0
         except WebhookFailed:
             self.report.outcome = Outcome.WEBHOOK_FAILED
         except HandshakeFailed:
@@ -152,14 +171,14 @@ class Caller:
                     await asyncio.sleep(length / self.plan.speed)
                 case ConnectStream() as order:
                     await self._hold_stream(order, webhook, tasks)
-                    if self.report.closed_by == "caller":
+                    if self._moved.is_set() or self.report.closed_by == "caller":
                         return None
                     if order.action is not None:
                         return order.action
         return None
 
     async def _hold_stream(self, order: ConnectStream, webhook: Webhook, tasks: asyncio.TaskGroup) -> None:
-        stream = CallerStream(self.plan, self._handset, self.report, self.started)
+        self._stream = stream = CallerStream(self.plan, self._handset, self.report, self.started)
 
         async def tell(event: str, error: str = "") -> None:
             if order.status_callback is not None:
@@ -172,8 +191,21 @@ class Caller:
             raise
         self.report.outcome = Outcome.COMPLETED
         tasks.create_task(tell("stream-started"), name="caller.tell")
-        await stream.run(ws, order.parameters)
-        await tell("stream-stopped")
+
+        held = tasks.create_task(stream.run(ws, order.parameters), name="caller.stream")
+        moved = tasks.create_task(self._moved.wait(), name="caller.moved")
+        await asyncio.wait((held, moved), return_when=asyncio.FIRST_COMPLETED)
+        moved.cancel()
+        if not stream.lingers:
+            await asyncio.wait((held,))
+
+        async def tell_end() -> None:
+            await asyncio.wait((held,))
+            await tell("stream-stopped")
+
+        ended = tasks.create_task(tell_end(), name="caller.tell")
+        if not stream.left:
+            await asyncio.wait((ended,))
 
 
 @functools.cache

@@ -42,6 +42,7 @@ class Handset:
     keys: deque[str] = field(default_factory=deque)
     hung_up: bool = False
     held: bool = False  # kept open by a script, though nothing waits to be said
+    line: int = 0  # counts the call's moves: a stream that began on an earlier one is no longer spoken into
     _sounds: deque[_Sound] = field(default_factory=deque)
 
     @property

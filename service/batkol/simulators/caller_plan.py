@@ -108,6 +108,7 @@ class CallReport:
     closed_by: str = ""  # "caller" or "server"
     close_code: int | None = None  # 1006: the connection was lost without a close frame
     close_reason: str = ""
+    left_codes: list[int | None] = field(default_factory=list)  # how streams were closed that the call had left before
     marks: list[str] = field(default_factory=list)  # echoed, in their order
     clears: int = 0
     heard: bytearray = field(default_factory=bytearray)  # mu-law from the service

@@ -62,6 +62,10 @@ class CallerStream:
         self._number = 0  # of the next frame
         self._due = 0.0  # when it is to be sent, monotonic seconds
         self._quiet = 0  # frames since the last one with something said
+        self._begun = 0.0  # when the first one was due
+        self._line = handset.line
+        self.lingers = False
+        """Whether it goes on, in silence, when the call has moved on: no `stop` is sent until the call ends."""
         self._timer: asyncio.TimerHandle
         self._finished: asyncio.Future[None]
         self._leaving = False
@@ -88,6 +92,11 @@ class CallerStream:
             if isinstance(error, InvalidStatus):
                 self._report.handshake_status = error.response.status_code
             raise self._failed(_handshake_code(error), f"no stream ({type(error).__name__})") from error
+
+    @property
+    def left(self) -> bool:
+        """Whether the call has moved on to another stream."""
+        return self._line != self._handset.line
 
     async def run(self, ws: ClientConnection, parameters: Mapping[str, str]) -> None:
         """Hold the conversation until either side ends it."""
@@ -122,7 +131,7 @@ class CallerStream:
             if self._over:
                 return
             self._leaving = True
-            if self._plan.ending is Ending.ABRUPT:
+            if self._plan.ending is Ending.ABRUPT and not self.left:
                 ws.transport.abort()
             else:
                 await ws.send(self._wire.stop())
@@ -133,7 +142,7 @@ class CallerStream:
     async def _send_frames(self, ws: ClientConnection) -> None:
         """Send until the call ends. A timer per frame and no task: a hundred calls are five thousand a second."""
         begun = math.ceil(time.monotonic() / _GRID) * _GRID
-        self._report.media_start = self._due = begun
+        self._begun = self._report.media_start = self._due = begun
         self._started.set()
         self._finished = asyncio.get_running_loop().create_future()
         self._arm(ws)
@@ -168,16 +177,16 @@ class CallerStream:
             self._report.latest = max(self._report.latest, now - self._due)
             self._send_frame(ws, now)
             self._number += 1
-            self._due = self._report.media_start + self._number * self._frame_s
+            self._due = self._begun + self._number * self._frame_s
             if self._jitter_s:
                 self._due += self._random.random() * self._jitter_s
         return True
 
     def _ends(self) -> bool:
         plan, handset = self._plan, self._handset
-        if handset.hung_up or (plan.hangup is not None and plan.hangup.is_set()):
+        if handset.hung_up or (self.left and not self.lingers) or (plan.hangup is not None and plan.hangup.is_set()):
             return True
-        if plan.ending is Ending.SERVER or handset.held:
+        if plan.ending is Ending.SERVER or handset.held or self.left:
             return False
         return handset.silent and self._quiet * 20 >= plan.tail_ms
 
@@ -193,7 +202,7 @@ class CallerStream:
             _write(ws, wire.dtmf(self._handset.keys.popleft()))
         if plan.holds and _within(ms, plan.holds):
             return
-        sound = self._handset.take(self._number * FRAME, now)
+        sound = None if self.left else self._handset.take(self._number * FRAME, now)
         self._quiet = self._quiet + 1 if sound is None else 0
         if plan.gaps and _within(ms, plan.gaps):
             wire.lose()
@@ -231,6 +240,9 @@ class CallerStream:
 
     def _settle(self, ws: ClientConnection) -> None:
         report, protocol = self._report, ws.protocol
+        if self.left:
+            report.left_codes.append(ws.close_code)
+            return
         report.closed_by = "caller" if self._leaving else "server"
         report.close_code = ws.close_code
         report.close_reason = ws.close_reason or ""

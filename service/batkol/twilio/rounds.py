@@ -13,8 +13,12 @@ from typing import Final
 MOST: Final = 3
 """Times in a row that a call is sent round; after them it hears the apology."""
 
-LIVED_S: Final = 60.0
-"""A stream that lasted this long was no refusal: when it ends by us, counting begins anew."""
+LIVED_S: Final = 20.0
+"""A stream that lasted this long was no refusal: when it ends by us, counting begins anew.
+
+A refused stream is back within a few seconds: Twilio dials in one, `start` has 10 s at most, and the pause before the
+redirect is 2 s at most. The pod that had the stream knows better, and asks whether it carried audio.
+"""
 
 _COUNT: Final = "again"
 _SINCE: Final = "since"
@@ -26,15 +30,22 @@ def taken(query: str, now: float) -> int:
     `query` is the request's, as it came. What cannot be read counts as nothing: we did not write it, and what we
     write next can be.
     """
-    given = dict(pair.partition("=")[::2] for pair in query.split("&"))
-    count, since = _number(given.get(_COUNT, "")), _number(given.get(_SINCE, ""))
-    return 0 if now - since > LIVED_S else count
+    return 0 if now - since(query) > LIVED_S else _given(query, _COUNT)
+
+
+def since(query: str) -> int:
+    """Return when the answer was given that led to this request, in unix seconds; 0 if the query does not say."""
+    return _given(query, _SINCE)
 
 
 def ahead(url: str, query: str, count: int, now: float) -> str:
     """Return the URL that asks again, for the `count`-th time in a row; the rest of the query stays as it was."""
     kept = [pair for pair in query.split("&") if pair and pair.partition("=")[0] not in {_COUNT, _SINCE}]
     return f"{url}?{'&'.join([*kept, f'{_COUNT}={count}', f'{_SINCE}={int(now)}'])}"
+
+
+def _given(query: str, name: str) -> int:
+    return _number(dict(pair.partition("=")[::2] for pair in query.split("&")).get(name, ""))
 
 
 def _number(text: str) -> int:

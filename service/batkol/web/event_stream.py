@@ -50,15 +50,17 @@ class EventStream(StreamingResponse):
 
 
 async def _tell(send: Send, subscription: Subscription, call: Call | None) -> None:
-    """Write events until the call ends or nothing more comes."""
+    """Write events until the last stream of the call is done or nothing more comes."""
     alive = _Alive(subscription)
     try:
         await _write(send, b": listening\n\n")
-        over = call is not None and call.reporter.ended
+        over = call is not None and call.reporter.ended and subscription.is_over(call.identity.call_sid)
         while not over:
             if events := await subscription.some():  # in one piece: a busy reader costs one write, not fifty
+                # Asked before the write: what comes during it is another stream's beginning, and is not waited for.
+                told = any(isinstance(event, CallEnded) and subscription.is_over(event.call_sid) for event in events)
                 await _write(send, b"".join(map(_message, events)))
-                over = call is not None and any(_ends(event, call) for event in events)
+                over = told
             elif subscription.closed:
                 break
             else:
@@ -86,10 +88,6 @@ class _Alive:
 
 async def _write(send: Send, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": True})
-
-
-def _ends(event: Event, call: Call) -> bool:
-    return isinstance(event, CallEnded) and event.call_sid == call.identity.call_sid
 
 
 def _message(event: Event) -> bytes:

@@ -65,7 +65,7 @@ def routes(
     @router.post("/drain")
     async def empty() -> Response:
         await drain()
-        return _json({"draining": True, "active_calls": len(calls)})
+        return _json({"draining": True, "active_calls": calls.active})
 
     return router
 
@@ -84,6 +84,7 @@ def _summary(call: Call) -> dict[str, Any]:
         "stream_sid": call.identity.stream_sid,
         "agent": call.identity.agent,
         "direction": call.identity.direction,
+        "ending": bool(call.ended_by),
         "started_at": _iso(time.time() - call.age),
         "duration_s": round(call.age, 3),
         "audio_ms": call.audio_ms,

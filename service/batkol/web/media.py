@@ -12,7 +12,7 @@ import structlog
 
 from batkol.calls.call import Call
 from batkol.calls.identity import Identity
-from batkol.calls.registry import Calls
+from batkol.calls.registry import Calls, Refusal
 from batkol.calls.services import Services
 from batkol.errors import PeerError
 from batkol.telemetry import propagation
@@ -20,6 +20,7 @@ from batkol.twilio import token
 from batkol.twilio.messages import Connected, Dtmf, MalformedMessage, Mark, Media, Start, Stop, parse
 from batkol.twilio.signature import is_valid
 from batkol.twilio.stream import MediaStream
+from batkol.twilio.token import TokenError
 from batkol.web.protocol import EXTENSION
 
 START_TIMEOUT: Final = 10.0
@@ -27,6 +28,12 @@ START_TIMEOUT: Final = 10.0
 
 CLOSE_TIMEOUT: Final = 2.0
 """Seconds to write a close frame: a peer that reads nothing must not keep the call's place."""
+
+REFUSED: Final = {
+    Refusal.FULL: "[CALL] stream refused: every place is taken; Twilio asks the webhook again",
+    Refusal.DRAINING: "[CALL] stream refused: this pod is draining; Twilio asks the webhook again, at another pod",
+    Refusal.DUPLICATE: "[CALL] stream refused: a stream with this SID is open; Twilio repeats none: this is a replay",
+}
 
 SIGNATURE_HEADER: Final = b"x-twilio-signature"
 
@@ -70,7 +77,7 @@ class MediaSocket:
                 await self._call(stream, socket, scope)
         except PeerError as error:
             log.warning("[TWILIO] stream closed", err=str(error))
-            self._services.metrics.refused.add(1, {"reason": "protocol"})
+            self._services.metrics.refused.add(1, {"reason": "token" if isinstance(error, TokenError) else "protocol"})
             await socket.close(error.close_code)
 
     def _is_signed(self, scope: Scope) -> bool:
@@ -118,20 +125,26 @@ class MediaSocket:
         caller = propagation.caller(stream.parameters.get(propagation.PARAMETER, ""))
         call = Call(identity, stream, self._services, caller)
         propagation.handshake_over(identity.call_sid)
-        if not self._calls.admit(call):
-            call.discard()
-            draining = self._calls.draining
-            call.log.warning("[CALL] refused: no place is free", limit=self._calls.limit, draining=draining)
-            self._services.metrics.refused.add(1, {"reason": "draining" if draining else "full"})
-            # Only a stream that was opened is known to be followed by the TwiML's next verb, which sends the caller
-            # to the webhook again: so it is accepted first, and closed here. 1013: try again later.
-            await socket.close(1013)
+        refusal = self._calls.refusal(call)
+        if refusal is not None or not self._calls.admit(call):
+            await self._refuse(call, refusal or Refusal.FULL, socket)
             return
         try:
             with call.trace.current():
                 await call.run(socket, scope.get("extensions", {}).get(EXTENSION))
         finally:
             self._calls.leave(call)
+
+    async def _refuse(self, call: Call, reason: Refusal, socket: _AsgiSocket) -> None:
+        """Close a stream that has no place here.
+
+        Only a stream that was opened is known to be followed by the TwiML's next verb, which sends the caller to the
+        webhook again: so it is accepted first, and closed here.
+        """
+        call.discard()
+        call.log.warning(REFUSED[reason], stream_sid=call.identity.stream_sid, limit=self._calls.limit)
+        self._services.metrics.refused.add(1, {"reason": reason.value})
+        await socket.close(1008 if reason is Refusal.DUPLICATE else 1013)  # policy violation; try again later
 
     def _identity(self, stream: MediaStream) -> Identity:
         details = stream.details

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from batkol.calls.registry import Calls
+from batkol.calls.registry import Calls, Refusal
 from batkol.telemetry import propagation
 from batkol.telemetry.metrics import Metrics
 from batkol.twilio import rounds, token, twiml
@@ -19,6 +19,10 @@ from batkol.twilio.signature import LONGEST_FORM, MalformedForm, is_valid, parse
 APOLOGIES: Final = {
     "he": "כל הקווים תפוסים כרגע. אנא התקשרו שוב בעוד כמה דקות.",
     "": "All lines are busy at the moment. Please call again in a few minutes.",
+}
+TURNED_AWAY: Final = {
+    Refusal.FULL: "[CALL] turned away: every place is taken; raise MAX_CALLS, or run more pods",
+    Refusal.DRAINING: "[CALL] turned away: this pod is draining; the call is sent to another pod",
 }
 _LONGEST_PARAMETER: Final = 480  # Twilio takes fewer than 500 characters of name and value together
 _ENDED: Final = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
@@ -54,7 +58,7 @@ class Webhooks:
         if not call_sid:
             raise HTTPException(400, "A voice webhook has a CallSid; this request has none.")
         propagation.about(call_sid)
-        taken = rounds.taken(_query(request), time.time())
+        taken = self._refused_before(request, call_sid)
         again = self._again(request, taken)
         if not self._calls.reserve(call_sid):
             return self._turn_away(call_sid, taken, again)
@@ -81,6 +85,12 @@ class Webhooks:
             self._calls.forget(form.get("CallSid", ""))
             log.error("[TWILIO] stream error", call_sid=form.get("CallSid"), err=form.get("StreamError", ""))
 
+    def _refused_before(self, request: Request, call_sid: str) -> int:
+        """Return how often in a row this call was refused; a stream that carried audio was no refusal."""
+        query = _query(request)
+        taken = rounds.taken(query, time.time())
+        return 0 if taken and self._calls.carried_audio(call_sid, rounds.since(query)) else taken
+
     def _again(self, request: Request, taken: int) -> str | None:
         """Return where this call asks once more, or None when it has done so often enough."""
         if taken >= rounds.MOST:
@@ -91,8 +101,9 @@ class Webhooks:
     def _turn_away(self, call_sid: str, taken: int, again: str | None) -> Response:
         """There is no place here. A draining pod is one of several: the next request finds another one."""
         draining = self._calls.draining
-        self._metrics.refused.add(1, {"reason": "draining" if draining else "full"})
-        log.warning("[CALL] turned away: no place is free", call_sid=call_sid, draining=draining, round=taken)
+        reason = Refusal.DRAINING if draining else Refusal.FULL
+        self._metrics.refused.add(1, {"reason": reason.value})
+        log.warning(TURNED_AWAY[reason], call_sid=call_sid, limit=self._calls.limit, round=taken)
         if self._settings.overflow_url:
             answer = _xml(twiml.redirect(self._settings.overflow_url))
         elif draining and again is not None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from batkol.calls.bus import CAPACITY, LIMIT, Bus, Subscription, deliver
-from batkol.calls.events import CallEnded, Event, FinalText, KeyPressed, PartialText
+from batkol.calls.events import CallEnded, CallStarted, Event, FinalText, KeyPressed, PartialText
 
 CALL = "CA" + "0" * 32
 OTHER = "CA" + "1" * 32
@@ -42,9 +42,16 @@ def final(seq: int, call_sid: str = CALL) -> FinalText:
     )
 
 
-def ended(seq: int, call_sid: str = CALL) -> CallEnded:
+def began(seq: int, stream_sid: str) -> CallStarted:
+    return CallStarted(
+        call_sid=CALL, stream_sid=stream_sid, seq=seq, at=0.0, agent="", direction="inbound", streaming=True
+    )
+
+
+def ended(seq: int, call_sid: str = CALL, stream_sid: str = "") -> CallEnded:
     return CallEnded(
         call_sid=call_sid,
+        stream_sid=stream_sid,
         seq=seq,
         at=0.0,
         reason="stop",
@@ -250,6 +257,19 @@ async def test_every_kind_of_callback_gets_every_event_until_its_call_ends(
 
     assert seen == [1, 2, 3]
     assert bus.subscribers == 0
+
+
+async def test_a_callback_for_one_call_hears_all_its_streams_to_their_ends() -> None:
+    bus = Bus()
+    seen: list[int] = []
+    subscription = bus.subscribe(CALL)
+    events = (began(1, "MZ1"), began(2, "MZ2"), ended(3, stream_sid="MZ1"), final(4), ended(5, stream_sid="MZ2"))
+    for event in events:
+        bus.publish(event)
+    assert not bus.goes_on(CALL)
+    await deliver(subscription, _coroutine(seen))
+
+    assert seen == [1, 2, 3, 4, 5]
 
 
 async def test_a_subscriber_to_all_calls_goes_on_after_one_has_ended() -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pytest
 from structlog.testing import capture_logs
 
-from batkol.calls import registry
+from batkol.calls import ending, registry
 from batkol.calls.call import Call
-from batkol.calls.registry import Calls
+from batkol.calls.registry import Calls, Refusal
 from batkol.calls.services import Services
 from support.calls import new_call, services, sid
 from support.waiting import until
@@ -24,7 +24,8 @@ class House:
         self.made: list[Call] = []
 
     def call(self, call_sid: str | None = None) -> Call:
-        self.made.append(new_call(self.services, call_sid))
+        """A stream of its own: of a new call, or of this one."""
+        self.made.append(new_call(self.services, call_sid, f"MZ{len(self.made):032x}"))
         return self.made[-1]
 
     def admitted(self, call_sid: str | None = None) -> Call:
@@ -103,13 +104,124 @@ async def test_a_webhook_that_comes_twice_takes_one_place(house: House) -> None:
     assert not house.calls.reserve(sid())
 
 
-async def test_a_second_stream_for_a_live_call_is_refused_and_the_first_goes_on(house: House) -> None:
+async def test_a_second_stream_of_a_live_call_takes_over_and_the_first_ends_without_a_place(house: House) -> None:
     first = house.admitted()
-    second = house.call(first.identity.call_sid)
+    second = house.admitted(first.identity.call_sid)
 
-    assert not house.calls.admit(second)
+    assert first.ended_by == "replaced"
+    assert house.calls.get(first.identity.call_sid) is second
+    assert (house.calls.active, house.calls.ending, list(house.calls)) == (1, 1, [second, first])
+    house.calls.leave(first)
+    assert house.calls.get(first.identity.call_sid) is second
+    assert list(house.calls) == [second]
+
+
+async def test_a_stop_frees_the_place_at_once_and_the_call_is_shown_until_it_is_done(house: House) -> None:
+    house.calls.limit = 1
+    first = house.admitted()
+    assert house.calls.refusal(house.call()) is Refusal.FULL
+    first.end("stop")
+
+    assert house.calls.get(first.identity.call_sid) is first
+    second = house.admitted(first.identity.call_sid)
+    assert house.calls.get(first.identity.call_sid) is second
+    second.end("stop")
     house.calls.leave(second)
     assert house.calls.get(first.identity.call_sid) is first
+    assert house.admitted()
+
+
+async def test_a_webhook_of_a_live_call_keeps_its_place_when_its_stream_stops_first(house: House) -> None:
+    house.calls.limit = 1
+    first = house.admitted()
+    assert house.calls.reserve(first.identity.call_sid)
+    assert house.calls._taken() == 1
+    first.end("stop")
+
+    assert house.calls.refusal(house.call()) is Refusal.FULL
+    assert house.admitted(first.identity.call_sid)
+
+
+async def test_a_stream_that_is_replayed_is_refused_by_its_own_reason_and_changes_nothing(house: House) -> None:
+    first = house.admitted()
+    again = new_call(house.services, first.identity.call_sid, first.identity.stream_sid)
+    house.made.append(again)
+
+    assert house.calls.refusal(again) is Refusal.DUPLICATE
+    assert not house.calls.admit(again)
+    house.calls.leave(again)
+    assert (first.ended_by, house.calls.get(first.identity.call_sid)) == ("", first)
+    first.end("stop")
+    assert house.calls.refusal(again) is Refusal.DUPLICATE, "it would overwrite what the first one still delivers"
+
+
+async def test_a_drain_sends_the_next_stream_of_a_live_call_elsewhere(house: House) -> None:
+    first = house.admitted()
+    house.calls.refuse()
+
+    assert not house.calls.reserve(first.identity.call_sid)
+    assert house.calls.refusal(house.call(first.identity.call_sid)) is Refusal.DRAINING
+    assert first.ended_by == ""
+
+
+async def test_a_drain_waits_for_calls_that_hold_no_place_any_more(house: House) -> None:
+    first = house.admitted()
+    second = house.admitted(first.identity.call_sid)
+    draining = asyncio.create_task(house.calls.drain())
+    house.calls.leave(second)
+    await asyncio.sleep(0.01)
+    assert not draining.done()
+    house.calls.leave(first)
+
+    assert await draining is True
+
+
+async def test_as_many_calls_as_the_limit_may_end_without_a_place_and_no_more(house: House) -> None:
+    for _ in range(3):
+        house.admitted().end("stop")
+    live = [house.admitted() for _ in range(3)]
+    assert (house.calls.active, house.calls.ending) == (3, 3)
+    live[0].end("stop")
+
+    assert house.calls.refusal(house.call()) is Refusal.FULL, "four are ending: one of them counts"
+    house.calls.leave(live[0])
+    assert house.admitted()
+
+
+async def test_a_call_that_hung_up_counts_again_when_it_has_not_ended_for_long(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its recognizers cannot be reached: it goes on by their own time-outs."""
+    house.calls.limit = 1
+    house.admitted().end("stop")
+    assert house.calls.refusal(house.call()) is None
+    monkeypatch.setattr(ending, "ENDING_S", 0.0)
+
+    assert house.calls.refusal(house.call()) is Refusal.FULL
+
+
+async def test_a_peer_that_opens_stream_after_stream_of_one_call_cannot_pile_them_up(house: House) -> None:
+    call_sid = sid()
+    streams = [house.admitted(call_sid) for _ in range(6)]
+    now = asyncio.get_running_loop().time()
+    left = [stream._due - now for stream in streams if stream._due is not None]
+
+    assert [round(seconds) for seconds in left] == [0, 0, 20, 20, 20]
+    assert (house.calls.active, house.calls._taken()) == (1, 3), "five are ending, and three may without a place"
+
+
+async def test_it_is_known_whether_a_calls_stream_carried_audio_since_a_time(house: House) -> None:
+    call = house.admitted()
+    call_sid, before = call.identity.call_sid, time.time()
+    assert not house.calls.carried_audio(call_sid, before)
+    call._stream.counters.frames = 1
+    assert house.calls.carried_audio(call_sid, before)
+    call.end("drained")
+    house.calls.leave(call)
+
+    assert house.calls.carried_audio(call_sid, before)
+    assert not house.calls.carried_audio(call_sid, time.time() + 1)
+    assert not house.calls.carried_audio(sid(), before)
 
 
 async def test_a_place_whose_stream_never_came_is_free_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -172,6 +172,27 @@ async def test_a_call_from_webhook_to_completion() -> None:
         assert numbers == [str(n) for n in range(1, len(numbers) + 1)]
 
 
+@pytest.mark.parametrize("stop", [True, False])
+async def test_a_call_that_moves_asks_again_and_opens_another_stream(stop: bool) -> None:
+    async with Service() as service:
+
+        async def script(caller: Caller) -> None:
+            await caller.say(sound(5))
+            await caller.move(stop=stop)
+            await caller.say(sound(3))
+
+        report = await place_call(plan(service), script)
+
+        first, second = (start["streamSid"] for start in service.of("start"))
+        assert (report.streams, report.stream_sid, report.violations) == (2, second, [])
+        assert [fields["CallStatus"] for fields in service.posted("/twilio/voice")] == ["ringing", "in-progress"]
+        events = [(message["event"], message.get("streamSid")) for message in service.heard]
+        assert (events.index(("stop", first)) < events.index(("start", second))) is stop
+        assert report.left_codes == [1000]
+        said = [base64.b64decode(m["media"]["payload"]) for m in service.of("media") if m["streamSid"] == second]
+        assert b"".join(said).replace(b"\xff", b"") == sound(3), "the new stream alone is spoken into"
+
+
 async def test_every_message_is_one_that_the_service_can_read() -> None:
     async with Service() as service:
         await place_call(plan(service, audio=sound(3), dtmf=((0, "#"),)))

@@ -33,8 +33,8 @@ class Inside:
     services: Services
     port: int
 
-    def admitted(self) -> Call:
-        call = new_call(self.services)
+    def admitted(self, call_sid: str | None = None) -> Call:
+        call = new_call(self.services, call_sid, f"MZ{len(self.calls):032x}")
         assert self.calls.admit(call)
         return call
 
@@ -192,6 +192,33 @@ async def test_a_calls_events_are_streamed_to_its_end() -> None:
             assert got[2]["text"] == "שלום\nעולם"
             assert await events.next() is None
         await until(lambda: house.services.bus.subscribers == 0)
+
+
+@pytest.mark.parametrize("first_to_end", ["older", "newer"])
+async def test_a_calls_events_go_on_until_the_last_of_its_streams_is_done(first_to_end: str) -> None:
+    async with inside() as house:
+        older = house.admitted()
+        older.reporter.call_started(streaming=True)
+        path = f"/v1/calls/{older.identity.call_sid}"
+        async with house.following(f"{path}/events") as events:
+            newer = house.admitted(older.identity.call_sid)
+            newer.reporter.call_started(streaming=True)
+            shown = (await house.http.get(path)).json()
+            assert (shown["stream_sid"], shown["ending"]) == (newer.identity.stream_sid, False)
+            listed = (await house.http.get("/v1/calls")).json()["calls"]
+            assert {call["stream_sid"]: call["ending"] for call in listed} == {
+                newer.identity.stream_sid: False,
+                older.identity.stream_sid: True,
+            }
+            streams = [older, newer] if first_to_end == "older" else [newer, older]
+            for call in streams:
+                end(call)
+                house.calls.leave(call)
+                assert await events.next()
+            last = await events.next()
+            assert last is not None
+            assert (last["type"], last["stream_sid"]) == ("call.ended", streams[1].identity.stream_sid)
+            assert await events.next() is None
 
 
 async def test_all_calls_events_are_streamed_beyond_the_end_of_any() -> None:

@@ -18,7 +18,7 @@ from batkol.twilio.rounds import MOST
 from batkol.twilio.signature import LONGEST_FORM, MOST_FIELDS, signature
 from batkol.web.server import listening
 from batkol.web.voice import APOLOGIES, VoiceSettings, routes
-from support.calls import services
+from support.calls import new_call, services
 
 OLD, NEW = "old-auth-token", "new-auth-token"
 BASE = "https://voice.example.com/prefix"
@@ -228,6 +228,40 @@ async def test_the_redirect_is_signed_with_its_query_and_counts_up_to_the_apolog
         forged = url.replace("again=3", "again=0").removeprefix("/twilio/voice")
         signed = f"{BASE}{url}"
         assert (await caller.post(query=forged, signed_url=signed)).status_code == 403
+
+
+async def test_a_stream_that_carried_audio_here_is_no_refusal_and_one_without_audio_is() -> None:
+    async with twilio() as caller:
+        query = redirected(twiml(await caller.post())).removeprefix("/twilio/voice")
+        call = new_call(caller.services, SID)
+        assert caller.calls.admit(call)
+        call.end("drained")
+        caller.calls.leave(call)
+        silent = redirected(twiml(await caller.post(query=query)))
+        talking = new_call(caller.services, SID)
+        talking._stream.counters.frames = 50
+        assert caller.calls.admit(talking)
+        while_it_lives = redirected(twiml(await caller.post(query=query)))
+        talking.end("drained")
+        caller.calls.leave(talking)
+        afterwards = redirected(twiml(await caller.post(query=query)))
+        for made in (call, talking):
+            made.discard()
+
+        counts = [url.partition("?again=")[2][0] for url in (query, silent, while_it_lives, afterwards)]
+        assert counts == ["1", "2", "1", "1"]
+
+
+@pytest.mark.parametrize("draining", [True, False])
+async def test_who_is_turned_away_is_told_of_in_the_log_by_the_true_reason(draining: bool) -> None:
+    async with twilio(limit=0) as caller:
+        if draining:
+            caller.calls.refuse()
+        with capture_logs() as logs:
+            await caller.post()
+
+        (line,) = [line["event"] for line in logs if line["event"].startswith("[CALL]")]
+        assert ("this pod is draining" in line, "every place is taken" in line) == (draining, not draining)
 
 
 async def test_another_pod_takes_the_call_that_was_sent_round() -> None:
