@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.simulators import voice
 from batkol.simulators.speech_settings import DoubleSettings
@@ -37,6 +39,7 @@ class Scene:
     words: tuple[str, ...]
     scaled: bool = True
     final_every_s: float = 0.0  # the recognizer sends finals inside speech that long; 0: only after silence
+    pauses_are_words: bool = False  # the pause before a final is its first word's, as it is a later word's in any case
 
     @property
     def seconds(self) -> float:
@@ -44,7 +47,8 @@ class Scene:
 
     @property
     def recognizer(self) -> DoubleSettings:
-        return DoubleSettings(stream_limit_s=LIMIT_S) if self.scaled else DoubleSettings()
+        limits = DoubleSettings(stream_limit_s=LIMIT_S) if self.scaled else DoubleSettings()
+        return msgspec.structs.replace(limits, first_word_takes_pause=self.pauses_are_words)
 
 
 def _deck(seed: int) -> Iterator[str]:
@@ -90,5 +94,13 @@ def scenes() -> Sequence[Scene]:
         Scene("pauses of 1.2 s", pausing.mulaw, _words(pausing)),
         Scene("never pauses", flowing.mulaw, _words(flowing)),
         Scene("never pauses, finals inside speech", flowing.mulaw, _words(flowing), final_every_s=5.0),
+        Scene("pauses of 1.2 s, in word times", pausing.mulaw, _words(pausing), pauses_are_words=True),
+        Scene(
+            "never pauses, finals inside speech, pauses in word times",
+            flowing.mulaw,
+            _words(flowing),
+            final_every_s=5.0,
+            pauses_are_words=True,
+        ),
         Scene("silent across the limit", silent.mulaw, _words(silent)),
     )

@@ -21,23 +21,12 @@ from batkol.flags.flags import Decision
 from batkol.live.tuning import Tuning
 from batkol.recognition import Recognizers
 from batkol.speech.excerpt import excerpt
+from batkol.speech.outcomes import Final as Finished
+from batkol.speech.outcomes import Missed, Outcome, Partial, Revised, Unconfirmed, Unplaced
 from batkol.speech.partials import Due, Partials
 from batkol.speech.results import Heard
 from batkol.speech.utterance import Mode, Source, State, Utterance
-from batkol.speech.utterances import (
-    LONGEST,
-    Missed,
-    Outcome,
-    Partial,
-    Patience,
-    Revised,
-    Unconfirmed,
-    Unplaced,
-    Utterances,
-)
-from batkol.speech.utterances import (
-    Final as Finished,
-)
+from batkol.speech.utterances import LONGEST, Patience, Utterances
 from batkol.streaming import Streaming
 
 _LOOK: Final = SAMPLE_RATE // 10  # without a session, the media path looks up this often
@@ -192,6 +181,7 @@ class Transcription:
 
     def _open(self, start: int) -> None:
         self.due = 0
+        self._utterances.session_opened()
         self._streaming.open(start, self._tuning.batch_ms)
 
     def _ask(self, utterance: Utterance) -> None:
@@ -204,10 +194,10 @@ class Transcription:
         text, source = await self._recognizers.answer(audio, steps, self._log_of(utterance))
         if text and utterance.mode is Mode.STREAMING and not utterance.streamed:
             self._streaming.doubt()
-        answered = source or Source.NONE
-        if not text and utterance.newest:
-            text, answered = utterance.newest, Source.INTERIM
-        self._act(self._utterances.settle(utterance, text, answered))
+        if not text and utterance.newest and utterance.state is not State.DONE:
+            self._act(self._utterances.fall_back(utterance, checked=source is not None))
+        elif source is not None or utterance.state is not State.DONE:
+            self._act(self._utterances.settle(utterance, text, source or Source.NONE))
         if source is None and not self._recognizers.hopeless:
             await self._answer_late(utterance, audio, steps)
 

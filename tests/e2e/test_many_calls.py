@@ -18,12 +18,15 @@ SPEED = 0.25
 
 @pytest.mark.timeout(240)
 async def test_two_hundred_simultaneous_short_calls_each_get_their_own_words(tmp_path: Path) -> None:
-    """Nobody speaks before all two hundred are connected; then all speak at once."""
+    """Nobody speaks before all two hundred are connected; then all speak at once.
+
+    For Google the seconds of silence until then are part of each caller's first word.
+    """
     scripts = [script(random_utterances(seed, 1, 3), lead_ms=300, tail_ms=900) for seed in range(200)]
     connected = asyncio.Barrier(len(scripts))
 
     async with (
-        double_of_its_own() as port,
+        double_of_its_own("--first-word-takes-pause") as port,
         stack(tmp_path, max_calls=200, double_port=port) as up,
         httpx.AsyncClient(trust_env=False, timeout=30) as http,
     ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from reliability import rows_answers, rows_crossed, rows_ends, rows_limit, rows_network, rows_operations
+from reliability import rows_answers, rows_crossed, rows_ends, rows_limit, rows_network, rows_operations, rows_times
 from reliability.scenario import Scenario
 
 SCENARIOS: Final[tuple[Scenario, ...]] = (
@@ -13,6 +13,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     *rows_network.ROWS,
     *rows_answers.ROWS,
     *rows_operations.ROWS,
+    *rows_times.ROWS,
     *rows_crossed.ROWS,
 )
 

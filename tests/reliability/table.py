@@ -17,6 +17,7 @@ GROUPS: Final = {
     "network": "The network to Google",
     "media": "What comes from Twilio",
     "answers": "What Google answers",
+    "times": "How Google times words: the pause belongs to the word after it",
     "refusals": "What Google refuses",
     "operations": "What operators and callers do meanwhile",
     "flips": "Each class of fault, and the flag flipped off and on again meanwhile",

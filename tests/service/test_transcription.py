@@ -56,6 +56,7 @@ class Told:
     modes: list[Mode] = field(default_factory=list)
     partials: list[tuple[int, str]] = field(default_factory=list)
     revisions: list[tuple[int, str]] = field(default_factory=list)
+    unconfirmed: list[int] = field(default_factory=list)
     steps: list[tuple[str, str]] = field(default_factory=list)
     answers: list[tuple[int, Source, str]] = field(default_factory=list)
     streams: list[Stream] = field(default_factory=list)
@@ -82,6 +83,7 @@ class Told:
 
     def revised(self, utterance: Utterance, text: str) -> None:
         self.revisions.append((utterance.index, text))
+        self.unconfirmed += [utterance.index] if utterance.unconfirmed else []
 
     def speech_ended(self, utterance: Utterance) -> None:
         assert utterance.end is not None
@@ -590,7 +592,11 @@ async def test_a_late_final_is_not_waited_for_the_newest_interim_is_promoted() -
     assert talk.told.revisions == []
 
 
-@pytest.mark.parametrize(("later", "revisions"), [("שלום עולם", [(0, "שלום עולם")]), ("שלום עולמ", [])])
+@pytest.mark.parametrize(
+    ("later", "revisions"),
+    [("שלום עולם", [(0, "שלום עולם")]), ("שלום עולמ", []), ("", [(0, "")]), (" ", [(0, "")])],
+    ids=["other words", "the same words", "no alternatives", "an empty transcript"],
+)
 async def test_a_final_that_comes_after_its_promotion_corrects_the_record(
     later: str, revisions: list[tuple[int, str]]
 ) -> None:
@@ -616,6 +622,27 @@ async def test_a_final_that_comes_after_its_promotion_corrects_the_record(
         await talk.transcription.finish()
 
         assert talk.told.revisions == revisions
+
+
+async def test_a_check_that_makes_out_nothing_marks_the_promoted_text_and_leaves_it() -> None:
+    async def google(stream: ServedStream) -> None:
+        await stream.read_samples(8000)
+        await stream.say(result("שלום עולם", 1000))
+        await stream.read_to_end()
+
+    tuning = msgspec.structs.replace(PATIENT, final_timeout_ms=100)
+    async with scripted_google(google) as served, talking(google=served.address, tuning=tuning) as talk:
+        talk.transcription.speech_started(0, 0)
+        talk.ring.append(bytes([0xFF]) * 8000)
+        talk.transcription.hear(8000)
+        talk.transcription.speech_ended(8000)
+        await until(lambda: 0 in talk.told.texts)
+        await talk.transcription.finish()
+
+        assert len(served.requests) == 1
+        assert talk.told.texts == {0: "שלום עולם"}
+        assert talk.told.revisions == [(0, "שלום עולם")]
+        assert talk.told.unconfirmed == [0]
 
 
 # -- long utterances, tuning, the end ----------------------------------------------------------------------------

@@ -138,6 +138,16 @@ def _results(draw: st.DrawFn, sentences: list[Sentence], *, timed: bool) -> list
 def _heard(draw: st.DrawFn, words: list[Word], span: tuple[int, int], *, final: bool, timed: bool) -> Heard:
     """A final is right, its word times within 60 ms; an interim may not know its last word yet."""
     known = words if final or not timed or draw(st.booleans()) else words[:-1] or words
-    off = draw(_OFF) * MS
-    times = tuple(Word(word.text, word.start + off, word.end + off) for word in known) if final and timed else ()
+    times = _times(draw, known, span[0]) if final and timed else ()
     return Heard(" ".join(word.text for word in known), *span, final=final, words=times)
+
+
+def _times(draw: st.DrawFn, words: list[Word], settled: int) -> tuple[Word, ...]:
+    """As Google gives them: a word starts where the one before it ended, the first one perhaps where that final did."""
+    off = draw(_OFF) * MS
+    at = min(settled, words[0].start + off) if draw(st.booleans()) else words[0].start + off
+    told = []
+    for word in words:
+        told.append(Word(word.text, at, max(at, word.end + off)))
+        at = told[-1].end
+    return tuple(told)

@@ -11,17 +11,17 @@ PRE_ROLL = 2400
 HANG_OVER = 0.48  # seconds: when silence is known, speech has been over for so long
 
 
-def final(text: str, start_s: float, end_s: float, *, at: tuple[float, ...] = ()) -> Heard:
+def final(text: str, start_s: float, end_s: float, *, at: tuple[float, ...] = (), rpc: int = 0) -> Heard:
     """A final, with word times if it is told where each word begins (200 ms each)."""
     words = tuple(
         Word(word, int(where * SECOND), int((where + 0.2) * SECOND))
         for word, where in zip(text.split(), at, strict=bool(at))
     )
-    return Heard(text, int(start_s * SECOND), int(end_s * SECOND), final=True, words=words)
+    return Heard(text, int(start_s * SECOND), int(end_s * SECOND), final=True, words=words, rpc=rpc)
 
 
-def interim(text: str, start_s: float, end_s: float) -> Heard:
-    return Heard(text, int(start_s * SECOND), int(end_s * SECOND), final=False, stability=0.9)
+def interim(text: str, start_s: float, end_s: float, *, rpc: int = 0) -> Heard:
+    return Heard(text, int(start_s * SECOND), int(end_s * SECOND), final=False, stability=0.9, rpc=rpc)
 
 
 def begin(utterances: Utterances, at_s: float, mode: Mode = Mode.STREAMING) -> Utterance:

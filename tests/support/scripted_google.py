@@ -21,9 +21,9 @@ MS_A_SECOND = 1000
 
 
 def result(text: str, end_ms: int, *, final: bool = False, stability: float = 0.0) -> Any:
-    """Build one `StreamingRecognitionResult`."""
+    """Build one `StreamingRecognitionResult`; without text it has no alternatives."""
     return cloud_speech.StreamingRecognitionResult(
-        alternatives=[cloud_speech.SpeechRecognitionAlternative(transcript=text)],
+        alternatives=[cloud_speech.SpeechRecognitionAlternative(transcript=text)] if text else [],
         is_final=final,
         stability=stability,
         result_end_time=timedelta(milliseconds=end_ms),

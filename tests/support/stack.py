@@ -69,10 +69,10 @@ def words_of(spoken: Spoken) -> list[str]:
 
 
 @asynccontextmanager
-async def double_of_its_own() -> AsyncIterator[int]:
+async def double_of_its_own(*arguments: str) -> AsyncIterator[int]:
     """The double in a process of its own, for loads that one interpreter cannot carry; yields its gRPC port."""
     command = (sys.executable, "-m", "batkol.simulators.speech_double", "--port", "0", "--control-port", "0")
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(*command, *arguments, stdout=asyncio.subprocess.PIPE)
     try:
         assert process.stdout is not None
         said = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()

@@ -59,13 +59,20 @@ class FinalText(UtteranceEvent, frozen=True, tag="final"):
     partials: int
     first_partial_ms: float | None  # from the first sample of speech
     latency_ms: float  # from the last sample of speech
+    unvoiced: bool = False  # no speech was detected in its audio: keep the text, never reply to it
+    unconfirmed: bool = False  # an interim in which another recognizer made out no word
 
 
 class RevisedText(UtteranceEvent, frozen=True, tag="revised"):
-    """A final that came after its interim was promoted: it corrects the record, not the reply."""
+    """What came after the final and says something else: it corrects the record, not the reply.
+
+    Empty where the recognizer took back the words of a promoted interim. With `unconfirmed` the text is the same as
+    before, and another recognizer made out no word of it.
+    """
 
     text: str
     latency_ms: float
+    unconfirmed: bool = False
 
 
 class KeyPressed(Event, frozen=True, tag="dtmf"):

@@ -200,6 +200,8 @@ class Reporter:
             partials=progress.partials,
             first_partial_ms=progress.first_partial_ms,
             latency_ms=progress.latency_ms,
+            unvoiced=not utterance.voiced,
+            unconfirmed=utterance.unconfirmed,
         )
         self._log.info(
             f"🟢 Final: {self._shown(text)}",
@@ -211,11 +213,18 @@ class Reporter:
 
     def revised(self, utterance: Utterance, text: str) -> None:
         end = utterance.end if utterance.end is not None else utterance.begin
-        self._progress(utterance).revised = text
-        self.figures.revised += 1
-        self._metrics.revised.add(1)
         latency = round(max(0.0, self._since(end)) * 1000, 1)
-        self._publish(RevisedText, **self._which(utterance), text=text, latency_ms=latency)
+        if not utterance.unconfirmed:
+            self._progress(utterance).revised = text
+            self.figures.revised += 1
+            self._metrics.revised.add(1)
+        self._publish(
+            RevisedText,
+            **self._which(utterance),
+            text=text,
+            latency_ms=latency,
+            unconfirmed=utterance.unconfirmed,
+        )
 
     def speech_ended(self, utterance: Utterance) -> None:
         self.awaited.end(utterance)

@@ -287,7 +287,7 @@ class Succession:
             self._answered_by = stream
             self._back_off.answered()
             self._watcher.delivered()
-        self._deliver(self.timeline.hear(stream.passage, wire.portions(response)))
+        self._deliver(self.timeline.hear(stream.passage, wire.portions(response, stream.sent)))
 
     def _deliver(self, results: list[Heard]) -> None:
         for heard in results:

@@ -99,23 +99,21 @@ def request(config: RecognitionConfig, linear16: bytes) -> cloud_speech.Recogniz
     )
 
 
-def portions(response: Any) -> list[Portion]:
-    """Read all results of a raw `StreamingRecognizeResponse`: a final, then interims, in order of time."""
+def portions(response: Any, sent: int) -> list[Portion]:
+    """Read all results of a raw `StreamingRecognizeResponse`: a final, then interims, in order of time.
+
+    A result without alternatives has no text. Where none tells its end, it reaches to the end of its last word, or as
+    far as samples were `sent`.
+    """
     read = []
     for result in response.results:
-        if not result.alternatives:
-            continue
-        best = result.alternatives[0]
-        words = tuple(Word(w.word, _samples(w.start_time), _samples(w.end_time)) for w in best.words)
-        read.append(
-            Portion(
-                text=best.transcript,
-                end=_samples(result.result_end_time),
-                final=result.is_final,
-                stability=result.stability,
-                words=words,
-            )
-        )
+        text, words = "", tuple[Word, ...]()
+        if result.alternatives:
+            best = result.alternatives[0]
+            text = best.transcript
+            words = tuple(Word(w.word, _samples(w.start_time), _samples(w.end_time)) for w in best.words)
+        end = _samples(result.result_end_time) or (words[-1].end if words else 0) or sent
+        read.append(Portion(text=text, end=end, final=result.is_final, stability=result.stability, words=words))
     return read
 
 

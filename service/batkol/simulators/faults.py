@@ -27,6 +27,7 @@ class Kind(StrEnum):
     REPEATED_FINALS = "repeated_finals"  # every final comes `repeats` times more
     MERGED_FINALS = "merged_finals"  # a final spans `utterances` of them
     HELD_FINALS = "held_finals"  # interims go on, but nothing except a half-close brings a final
+    UNDATED_FINALS = "undated_finals"  # finals come without `result_end_time`
     STATUS = "status"  # `code` and `text` come inside a response, as its `error`, and the stream then ends with OK
 
 

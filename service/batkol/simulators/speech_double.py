@@ -265,9 +265,13 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=9090, help="gRPC; 0 takes any free one")
     parser.add_argument("--control-port", type=int, default=9091, help="HTTP; 0 takes any free one")
+    parser.add_argument(
+        "--first-word-takes-pause", action="store_true", help="time a final's first word from the last final's words on"
+    )
     parser.add_argument("--record", action="store_true", help="keep the time of every message and response")
     given = parser.parse_args()
-    asyncio.run(run(DoubleSettings(record=given.record), given.host, given.port, given.control_port))
+    settings = DoubleSettings(record=given.record, first_word_takes_pause=given.first_word_takes_pause)
+    asyncio.run(run(settings, given.host, given.port, given.control_port))
 
 
 if __name__ == "__main__":

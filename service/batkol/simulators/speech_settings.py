@@ -39,6 +39,11 @@ class DoubleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """From a message's arrival to the interim that it caused."""
     stable_after_ms: int = 600
     """Words older than this come as a stable interim, later ones as a second, unstable one."""
+    first_word_takes_pause: bool = False
+    """Whether a final's first word starts where the last final's words ended, the stream's first one at its start.
+
+    Inside a final every word starts where the one before it ended, with or without this.
+    """
     silence_ms: int = 500
     """Audio without speech that ends an utterance."""
     final_p50_s: float = 0.878

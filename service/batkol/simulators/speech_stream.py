@@ -18,7 +18,15 @@ from batkol.simulators import speech_rules as rules
 from batkol.simulators.faults import Fault, Kind, Moment
 from batkol.simulators.hearing import Hearing
 from batkol.simulators.portions import Portion, Portions
-from batkol.simulators.speech_answers import Response, add_final, add_interims, bill, glimpse, status_inside
+from batkol.simulators.speech_answers import (
+    Response,
+    add_final,
+    add_interims,
+    bill,
+    glimpse,
+    status_inside,
+    word_times,
+)
 from batkol.simulators.speech_rules import RefusalError
 from batkol.simulators.speech_settings import DoubleSettings
 from batkol.simulators.voice import SpokenWord, word_samples
@@ -63,6 +71,8 @@ class Listener:
         self._shown: _Glance | None = None
         self._interim_at = -_FOREVER
         self._settled_until = 0
+        self._spoken_until = 0  # the end of the last final's last word, by its times
+        self._undated = False
         self._finals = 0
         self._half_closed = False
         self.samples = 0
@@ -176,6 +186,8 @@ class Listener:
                 self._copies = 1 + fault.repeats
             case Kind.MERGED_FINALS:
                 self._portions.merge(fault.utterances)
+            case Kind.UNDATED_FINALS:
+                self._undated = True
             case Kind.HELD_FINALS:
                 self._portions.merge(math.inf)
             case Kind.STATUS:
@@ -237,7 +249,9 @@ class Listener:
     def _final(self, portion: Portion) -> list[Any]:
         response = Response()
         result = response.results.add(is_final=True)
-        add_final(result, portion.words, portion.end, first=not self._finals, offsets=self._offsets)
+        add_final(result, portion.words, portion.end, first=not self._finals, times=self._times(portion))
+        if self._undated:
+            result.ClearField("result_end_time")
         self._finals += 1
         self._settled_until = portion.end
         self._append_interims(response)
@@ -245,6 +259,13 @@ class Listener:
         for copy in copies:
             copy.CopyFrom(response)
         return copies
+
+    def _times(self, portion: Portion) -> list[SpokenWord]:
+        if not self._offsets:
+            return []
+        times = word_times(portion.words, self._spoken_until if self._settings.first_word_takes_pause else None)
+        self._spoken_until = times[-1].end
+        return times
 
     def _append_interims(self, response: Any) -> None:
         if self._shown is None or self._half_closed:

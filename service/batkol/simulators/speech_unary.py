@@ -12,7 +12,7 @@ from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.simulators.faults import Fault, Kind
 from batkol.simulators.hearing import Hearing
 from batkol.simulators.portions import Portions
-from batkol.simulators.speech_answers import UnaryResponse, add_final, bill
+from batkol.simulators.speech_answers import UnaryResponse, add_final, bill, word_times
 from batkol.simulators.speech_rules import RefusalError, check_unary
 from batkol.simulators.speech_settings import DoubleSettings
 from batkol.simulators.speech_stats import StreamRecord
@@ -57,6 +57,7 @@ async def _transcribe(request: Any, linear16: bytes, record: StreamRecord, setti
     response = UnaryResponse()
     offsets = request.config.enable_word_time_offsets
     for number, portion in enumerate(portions.settle(0.0)):
-        add_final(response.results.add(), portion.words, portion.end, first=not number, offsets=offsets)
+        times = word_times(portion.words) if offsets else ()
+        add_final(response.results.add(), portion.words, portion.end, first=not number, times=times)
     bill(response, samples)
     return response

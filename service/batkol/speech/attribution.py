@@ -1,7 +1,8 @@
 """Whose words are these? Divides what was heard among the utterances, by audio time.
 
 The call's time line is cut half-way through each silence between two utterances, so that every sample has exactly
-one owner and a late final never lands in the next sentence. A final with word times is divided by them. Without them
+one owner and a late final never lands in the next sentence. A final with word times is divided by them, by the end
+of each word and no more: its start is where the word before it ended, however long the pause. Without them
 (interims never have any) the words of the earlier utterances are counted off: as many as the newest interim had
 before the next utterance began. If that interim stopped short of the end of speech, so does the share: the count
 is the best guess there is, but nothing to close an utterance with.
@@ -9,15 +10,21 @@ is the best guess there is, but nothing to close an utterance with.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from batkol.audio.mulaw import SAMPLE_RATE
-from batkol.speech.results import Heard
+from batkol.speech.results import Heard, Word
 from batkol.speech.utterance import Utterance
 
 REACH: Final = 3 * SAMPLE_RATE // 2
 """Speech further (1.5 s) from an utterance than this is not its own: the VAD missed it."""
+
+
+LONGEST_WORD: Final = SAMPLE_RATE
+"""Where a word's time is longer than this (1 s), the rest is the pause before it."""
 
 
 class Share(NamedTuple):
@@ -36,31 +43,40 @@ def divide(heard: Heard, utterances: Sequence[Utterance]) -> list[Share]:
     return _by_count(heard, utterances)
 
 
-def _owner(sample: int, utterances: Sequence[Utterance]) -> Utterance | None:
-    """The utterance that `sample` belongs to."""
-    for position in range(len(utterances) - 1, -1, -1):
-        utterance = utterances[position]
+def _owners(utterances: Sequence[Utterance]) -> Callable[[int], Utterance | None]:
+    """Return what tells the utterance that a sample belongs to. Each is looked at once, however many words ask."""
+    known = list(utterances)
+    borders: list[int] = []
+    before: int | None = None
+    for utterance in known:
         border = utterance.begin - REACH
-        before = utterances[position - 1].end if position else None
-        if before is not None:
-            border = max(border, (before + utterance.speech_at) // 2)
-        if sample >= border:
-            lost = utterance.end is not None and sample > utterance.end + REACH
-            return None if lost else utterance
-    return None
+        borders.append(border if before is None else max(border, (before + utterance.speech_at) // 2))
+        before = utterance.end
+    for position in range(len(borders) - 2, -1, -1):  # the last utterance whose border lies before a sample has it
+        borders[position] = min(borders[position], borders[position + 1])
+
+    def owner(sample: int) -> Utterance | None:
+        position = bisect_right(borders, sample) - 1
+        if position < 0:
+            return None
+        utterance = known[position]
+        lost = utterance.end is not None and sample > utterance.end + REACH
+        return None if lost else utterance
+
+    return owner
 
 
 def _by_word_times(heard: Heard, utterances: Sequence[Utterance]) -> list[Share]:
-    shares: list[Share] = []
-    for word in heard.words:
-        owner = _owner((word.start + word.end) // 2, utterances)
-        if shares and shares[-1].utterance is owner:
-            last = shares[-1]
-            shares[-1] = Share(owner, f"{last.text} {word.text}", last.start, word.end)
-        else:
-            shares.append(Share(owner, word.text, word.start, word.end))
+    owner = _owners(utterances)
+    runs = groupby(((owner(word.place), word) for word in heard.words), key=lambda owned: id(owned[0]))
+    shares = [_share(list(run)) for _, run in runs]
     *earlier, last = shares
     return [*map(_to_end_of_speech, earlier), last if last.utterance is None else last._replace(end=heard.end)]
+
+
+def _share(run: Sequence[tuple[Utterance | None, Word]]) -> Share:
+    (owner, first), (_, last) = run[0], run[-1]
+    return Share(owner, " ".join(word.text for _, word in run), max(first.start, first.end - LONGEST_WORD), last.end)
 
 
 def _to_end_of_speech(share: Share) -> Share:
@@ -72,8 +88,14 @@ def _to_end_of_speech(share: Share) -> Share:
 def _by_count(heard: Heard, utterances: Sequence[Utterance]) -> list[Share]:
     touched = [u for u in utterances if _overlaps(u, heard)]
     if not touched:
-        owner = _owner((heard.start + heard.end) // 2, utterances) or _owner(heard.end, utterances)
-        return [Share(owner, heard.text, heard.start, heard.end)]
+        owner = _owners(utterances)
+        nearest = owner((heard.start + heard.end) // 2) or owner(heard.end)
+        return [Share(nearest, heard.text, heard.start, heard.end)]
+    if not heard.text:
+        *earlier, last = touched
+        return [Share(u, "", heard.start, u.end or heard.end) for u in earlier] + [
+            Share(last, "", heard.start, heard.end)
+        ]
     words = heard.text.split()
     shares = []
     start = heard.start

@@ -6,19 +6,43 @@ its times count from the start of one RPC. `Heard` is the same thing placed on t
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+
+from batkol.audio.mulaw import SAMPLE_RATE
+
+TAIL: Final = 3 * SAMPLE_RATE // 10
+"""Samples (300 ms) before a word's end that are surely the word's own, if it is that long."""
 
 
 class Word(msgspec.Struct, frozen=True):
-    """A word of a final, with its place in samples: of the RPC in a `Portion`, of the call in a `Heard`."""
+    """A word of a final, with its times in samples: of the RPC in a `Portion`, of the call in a `Heard`.
+
+    Google's words start where the ones before them ended (in 2,938 of 2,938 pairs of a published answer): a word's
+    time includes the pause before it, and only its end tells where it was spoken.
+    """
 
     text: str
     start: int
     end: int
 
+    @property
+    def onset(self) -> int:
+        """The sample at which its last 300 ms begin, or the whole of it if it is shorter."""
+        return max(self.start, self.end - TAIL)
+
+    @property
+    def place(self) -> int:
+        """The sample by which it is attributed: the midpoint of its last 300 ms."""
+        return (self.onset + self.end) // 2
+
 
 class Portion(msgspec.Struct, frozen=True):
-    """A consecutive stretch of one RPC's audio and its text; `end` in samples since the RPC's first one."""
+    """A consecutive stretch of one RPC's audio and its text; `end` in samples since the RPC's first one.
+
+    Without text a final has taken back what interims said of its audio, and an interim says that there is nothing.
+    """
 
     text: str
     end: int
@@ -28,7 +52,10 @@ class Portion(msgspec.Struct, frozen=True):
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """Text for the call's samples [start, end). Times are the recognizer's, good to about 100 ms."""
+    """Text for the call's samples [start, end). Times are the recognizer's, good to about 100 ms.
+
+    `rpc` tells apart the RPCs of one session: only the one that gave an interim can take it back.
+    """
 
     text: str
     start: int
@@ -36,3 +63,4 @@ class Heard(msgspec.Struct, frozen=True):
     final: bool
     stability: float = 0.0
     words: tuple[Word, ...] = ()
+    rpc: int = 0

@@ -6,6 +6,9 @@ the transcript and corresponding audio" (cloud_speech.proto, `is_final`). A fina
 repeat; one that straddles it (an RPC that was fed some audio again) keeps only its words beyond it. The finals of one
 RPC never straddle each other, though the time of a word at their seam may: they keep all their words.
 
+A final without text takes back what interims of its RPC said of its audio, and moves the watermark. It commits no word,
+so a later final of the same RPC may still have words there.
+
 Where one RPC follows another, the earlier one is heard to its end first: what the later one says meanwhile is held.
 """
 
@@ -28,12 +31,17 @@ _ECHO: Final = 8  # words at the watermark that an RPC which began earlier may s
 class Passage:
     """The stretch of a call that one RPC hears: from `base`, and for good up to `limit` once it has a successor."""
 
-    __slots__ = ("base", "held", "limit", "over")
+    __slots__ = ("base", "floor", "held", "limit", "number", "over", "tentative")
 
-    def __init__(self, base: int) -> None:
+    def __init__(self, base: int, number: int = 0) -> None:
         self.base = base
+        self.number = number
         self.limit: int | None = None
         self.over = False
+        self.floor = base
+        """Where words are committed to: by RPCs before it, or by its own finals."""
+        self.tentative = False
+        """Whether its newest interim has text."""
         self.held: list[Sequence[Portion]] = []
 
     def hold(self, portions: Sequence[Portion]) -> None:
@@ -46,13 +54,15 @@ class Passage:
 class Timeline:
     """One per streaming session, however many RPCs that takes."""
 
-    __slots__ = ("_committed_by", "_echo", "_passages", "repeats", "timed", "watermark")
+    __slots__ = ("_committed_by", "_count", "_echo", "_last", "_passages", "repeats", "timed", "watermark")
 
     def __init__(self, *, start: int = 0) -> None:
         self.watermark = start
         self._committed_by: Passage | None = None
         self._passages: deque[Passage] = deque()
+        self._count = 0
         self._echo: list[str] = []
+        self._last: Word | None = None  # committed, with its time
         self.repeats = 0
         """Finals dropped because their audio was committed before."""
         self.timed = True
@@ -65,7 +75,8 @@ class Timeline:
 
     def follow(self, base: int) -> Passage:
         """An RPC begins to hear at `base`."""
-        passage = Passage(base)
+        passage = Passage(base, self._count)
+        self._count += 1
         self._passages.append(passage)
         return passage
 
@@ -112,42 +123,84 @@ class Timeline:
         return placed
 
     def _commit(self, passage: Passage, portion: Portion) -> Heard | None:
-        base = passage.base
+        if self._committed_by is not passage:
+            passage.floor = max(self.watermark, passage.base)
+        if not portion.text.strip() and not portion.words:
+            return self._take_back(passage, portion)
+        base, limit = passage.base, passage.limit
         end = base + portion.end
-        if (end if passage.limit is None else min(end, passage.limit)) <= self.watermark:
+        if (end if limit is None else min(end, limit)) <= self._floor(passage):
             self.repeats += 1
             return None
-        start = max(self.watermark, base)
         words = tuple(Word(w.text, base + w.start, base + w.end) for w in portion.words)
         again = self._was_fed_again(passage, words)
-        kept = tuple(w for w in words if w.start + w.end > 2 * self.watermark) if words and again else words
-        if words and passage.limit is not None:
-            kept, end = _before(passage.limit, kept, end)
-        elif passage.limit is not None and end > passage.limit + SEAM and start >= passage.limit - SEAM:
+        kept = self._beyond_floor(passage, words) if words and again else words
+        start = passage.floor if end <= self.watermark or (kept and kept[0].place < self.watermark) else self.watermark
+        start = max(start, base)
+        if words and limit is not None:
+            kept, end = _before(limit, kept, end)
+            end = max(end, start)
+        elif limit is not None and end > limit + SEAM and start >= limit - SEAM:
             return None  # without word times, and nearly all of it is the successor's
         text = portion.text if len(kept) == len(words) else " ".join(w.text for w in kept)
         if again and not words:
             text = self._without_echo(text)
-        self._remember(passage, text, end, timed=bool(words))
-        return Heard(text=text.strip(), start=start, end=end, final=True, words=kept)
+        self._remember(passage, text, end, kept, timed=bool(words))
+        return Heard(text=text.strip(), start=start, end=end, final=True, words=kept, rpc=passage.number)
 
-    def _remember(self, passage: Passage, text: str, end: int, *, timed: bool) -> None:
+    def _take_back(self, passage: Passage, portion: Portion) -> Heard | None:
+        """A final without text. Where a successor hears on, it says nothing of the audio behind the seam."""
+        end = passage.base + portion.end
+        if passage.limit is not None:
+            end = min(end, passage.limit)
+        if end <= self.watermark:
+            self.repeats += 1
+            return None
+        start = max(self.watermark, passage.base)
+        self.watermark, self._committed_by = end, passage
+        return Heard(text="", start=start, end=end, final=True, rpc=passage.number)
+
+    def _remember(self, passage: Passage, text: str, end: int, kept: Sequence[Word], *, timed: bool) -> None:
         self.watermark, self._committed_by = max(end, self.watermark), passage
+        passage.floor = max(end, passage.floor)
         if text:
             self.timed = timed
-            self._echo = [*self._echo, *text.split()][-_ECHO:]
+            self._echo = [*self._echo, *text.split()[-_ECHO:]][-_ECHO:]
+            self._last = kept[-1] if kept else None
+
+    def _floor(self, passage: Passage) -> int:
+        return passage.floor if self._committed_by is passage else self.watermark
 
     def _was_fed_again(self, passage: Passage, words: Sequence[Word]) -> bool:
-        if passage.base >= self.watermark:
+        floor = self._floor(passage)
+        if passage.base >= floor:
             return False
-        return passage is not self._committed_by or bool(words and words[0].start < self.watermark - SEAM)
+        return passage is not self._committed_by or bool(words and words[0].place < floor - SEAM)
+
+    def _beyond_floor(self, passage: Passage, words: Sequence[Word]) -> tuple[Word, ...]:
+        """Return the words that were not committed before.
+
+        Near the seam a time alone does not tell: two RPCs differ by 100 ms about one word, and a word without length
+        lies where the one before it ended. There the last word committed is looked for by its text, too.
+        """
+        floor, last = self._floor(passage), self._last
+        if last is not None and last.place >= floor - 2 * SEAM:
+            again = [number for number, word in enumerate(words) if _are_one(word, last)]
+            if again:
+                nearest = min(again, key=lambda number: abs(words[number].place - last.place))
+                return tuple(words[nearest + 1 :])
+        return tuple(word for word in words if word.place > floor)
 
     def _beyond(self, passage: Passage, tail: Sequence[Portion]) -> Heard | None:
         base, limit = passage.base, passage.limit
         fresh = [p for p in tail if base + p.end > self.watermark]
         text = "".join(p.text for p in fresh).strip()
-        if not text or (limit is not None and self.watermark >= limit - SEAM):
+        if limit is not None and self.watermark >= limit - SEAM:
             return None
+        taken_back = bool(fresh) and not text and passage.tentative
+        if not text and not taken_back:
+            return None
+        passage.tentative = bool(text)
         if base < self.watermark and passage is not self._committed_by:
             text = self._without_echo(text)
         return Heard(
@@ -156,6 +209,7 @@ class Timeline:
             end=base + fresh[-1].end,
             final=False,
             stability=min(p.stability for p in fresh),
+            rpc=passage.number,
         )
 
     def _without_echo(self, text: str) -> str:
@@ -171,10 +225,20 @@ class Timeline:
         return text
 
 
+def _are_one(word: Word, other: Word) -> bool:
+    """Whether two RPCs mean the same word. One of them may have told of it without its length."""
+    sure = word.start < word.end and other.start < other.end
+    return word.text == other.text and abs(word.place - other.place) <= (SEAM if sure else 2 * SEAM)
+
+
 def _before(limit: int, words: tuple[Word, ...], end: int) -> tuple[tuple[Word, ...], int]:
-    """Return the words that lie before the seam, and where exactly it is: between two words, not in one."""
-    kept = tuple(w for w in words if w.start + w.end < 2 * limit)
-    if len(kept) == len(words):
+    """Return the words that lie before the seam, and where exactly it is: between two words, not in one.
+
+    It is half-way between their places, not their times: those lie end to end, with a pause in one of them.
+    """
+    count = next((number for number, word in enumerate(words) if word.place >= limit), len(words))
+    kept = words[:count]
+    if count == len(words):
         return kept, max(min(end, limit), kept[-1].end if kept else 0)
-    first = words[len(kept)]
-    return kept, (kept[-1].end + first.start) // 2 if kept else min(limit, first.start)
+    first = words[count]
+    return kept, (kept[-1].place + first.place) // 2 if kept else min(limit, first.onset)

@@ -79,6 +79,11 @@ class Utterance:
     parts: list[str] = field(default_factory=list)  # of the finals so far
     interim: str = ""  # what the stream makes of the rest
     interim_end: int = 0
+    interim_rpc: int | None = None  # the RPC that gave it; no other one can take it back
+    taken_back: bool = False  # a final of that RPC settled the same audio without a word
+    checked: bool = False  # another recognizer made out words, and they are its text
+    unconfirmed: bool = False  # another recognizer made out nothing: no more than an interim speaks for its text
+    voiced: bool = True  # the detector heard speech
 
     def move(self, step: Step) -> None:
         """Take the step, or raise `RuntimeError` if the state does not know it."""
@@ -86,6 +91,15 @@ class Utterance:
             self.state = MOVES[self.state][step]
         except KeyError:
             raise RuntimeError(f"utterance {self.index} is {self.state}: it cannot have {step}") from None
+
+    def settle(self, text: str, end: int) -> None:
+        """Take a final for it, up to sample `end`. Without text it takes back what interims of its RPC said."""
+        self.covered = max(end, self.covered)
+        self.interim = ""
+        self.taken_back = not text and self.interim_rpc is not None
+        if text:
+            self.parts.append(text)
+            self.interim_rpc = None
 
     @property
     def is_covered(self) -> bool:
@@ -108,7 +122,7 @@ class Utterance:
         return self.end is not None and not self.interim and self.covered >= self.end - REACHES
 
     @property
-    def is_unconfirmed(self) -> bool:
+    def awaits_final(self) -> bool:
         """Whether it was answered from an interim, and the stream still owes the final that confirms it."""
         return self.state is State.DONE and self.give_up is not None
 

@@ -7,7 +7,8 @@ The VAD only moves the pointer (`begin`, `fall_silent`); which utterance a resul
 - its deadline: the newest interim is promoted, if it reaches the end of speech,
 - an answer from elsewhere (`settle`): the single request, or Whisper.
 
-A final that comes later still corrects the record: `Revised`.
+A final that comes later still corrects the record: `Revised`. So does one without text, of the RPC whose interim was
+promoted: the recognizer has taken its words back. A single request that makes out nothing only marks the text.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final as Constant
-from typing import NamedTuple
 
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.speech.attribution import Share, divide
+from batkol.speech.corrections import check, counts_for, outdate, revise
+from batkol.speech.outcomes import Final, Missed, Outcome, Partial, Unconfirmed, Unplaced
 from batkol.speech.results import Heard
 from batkol.speech.utterance import Mode, Source, State, Step, Utterance
 
@@ -32,48 +34,7 @@ KEPT: Constant = 8
 OWED: Constant = 128
 """… and of those that the stream still owes a final, which a caller who hardly pauses may be long in getting."""
 
-
-class Partial(NamedTuple):
-    """Newest text of an utterance that is not final yet."""
-
-    utterance: Utterance
-    text: str
-    end: int
-    stability: float
-
-
-class Final(NamedTuple):
-    """The one final of an utterance; `utterance.text` and `utterance.source` are set."""
-
-    utterance: Utterance
-
-
-class Revised(NamedTuple):
-    """A late final says something else, or more, than what went out."""
-
-    utterance: Utterance
-    text: str
-
-
-class Missed(NamedTuple):
-    """The stream has not delivered this utterance in time: ask somebody else, with the audio in hand."""
-
-    utterance: Utterance
-
-
-class Unconfirmed(NamedTuple):
-    """An interim was promoted and no final ever came: have somebody else hear it, for the record."""
-
-    utterance: Utterance
-
-
-class Unplaced(NamedTuple):
-    """A final for speech that the VAD did not see; its utterance begins and ends with it."""
-
-    utterance: Utterance
-
-
-Outcome = Partial | Final | Revised | Missed | Unconfirmed | Unplaced
+_OF_ANOTHER_SESSION: Constant = -1
 
 
 @dataclass(slots=True)
@@ -110,7 +71,7 @@ class Utterances:
     @property
     def unsettled(self) -> list[Utterance]:
         """Those, and the ones whose final went out from an interim that nothing has confirmed."""
-        return [u for u in self._recent if u.state is not State.DONE or u.is_unconfirmed]
+        return [u for u in self._recent if u.state is not State.DONE or u.awaits_final]
 
     def overlapping(self, start: int, end: int | None) -> list[Utterance]:
         """Those with speech in [start, end), or anywhere after `start`."""
@@ -147,18 +108,27 @@ class Utterances:
         shares = divide(heard, self._recent)
         outcomes = [outcome for share in shares for outcome in self._take(share, heard)]
         if heard.final:
-            outcomes += [outcome for utterance in self._recent for outcome in _outdate(utterance, heard.end)]
+            told = {id(share.utterance) for share in shares}
+            passed_over = [utterance for utterance in self._recent if id(utterance) not in told]
+            outcomes += [outcome for utterance in passed_over for outcome in outdate(utterance, heard)]
         return outcomes
 
     def settle(self, utterance: Utterance, text: str, source: Source) -> list[Outcome]:
         """Close an utterance with an answer from elsewhere. One that is done may still be corrected by it."""
         if utterance.state is not State.DONE:
             return [_done(utterance, text, source)]
-        open_to_it = utterance.source in {Source.INTERIM, Source.NONE} and not utterance.reaches_final
-        if not open_to_it or text in {"", utterance.text}:
-            return []
-        utterance.text = text
-        return [Revised(utterance, text)]
+        return list(check(utterance, text))
+
+    def fall_back(self, utterance: Utterance, *, checked: bool) -> list[Outcome]:
+        """Close an open utterance with the newest interim. `checked`: another recognizer made out nothing in it."""
+        utterance.unconfirmed = checked and bool(utterance.interim)
+        return [_done(utterance, utterance.newest, Source.INTERIM)]
+
+    def session_opened(self) -> None:
+        """Another streaming session begins, whose RPCs are counted anew: none of them gave an interim so far."""
+        for utterance in self._recent:
+            if utterance.interim_rpc is not None:
+                utterance.interim_rpc = _OF_ANOTHER_SESSION
 
     def tick(self, now: float) -> list[Outcome]:
         """Promote what is late, and name what the stream has missed."""
@@ -168,7 +138,7 @@ class Utterances:
         """The stream was closed and nothing more will come of it: promote what there is, name what it missed."""
         outcomes: list[Outcome] = []
         for utterance in self.unsettled:
-            if utterance.is_unconfirmed:
+            if utterance.awaits_final:
                 utterance.give_up = None
                 outcomes.append(Unconfirmed(utterance))
             elif utterance.mode is Mode.STREAMING and utterance.state is State.CLOSING:
@@ -218,14 +188,14 @@ class Utterances:
             return
         utterance.streamed = True
         if heard.final:
-            utterance.covered = share.end
-            utterance.interim = ""
-            if share.text:
-                utterance.parts.append(share.text)
+            if not share.text and not counts_for(utterance, heard):
+                return
+            utterance.settle(share.text, share.end)
         else:
             utterance.interim, utterance.interim_end = share.text, share.end
+            utterance.interim_rpc, utterance.taken_back = heard.rpc, False
         if utterance.state is State.DONE:
-            yield from _revise(utterance)
+            yield from revise(utterance)
         elif utterance.mode is Mode.STREAMING:
             yield from self._grow(utterance, heard)
 
@@ -248,6 +218,7 @@ class Utterances:
         utterance.end = utterance.covered = share.end
         utterance.parts.append(share.text)
         utterance.streamed = True
+        utterance.voiced = False
         yield Unplaced(utterance)
         yield _done(utterance, share.text, Source.FINAL)
 
@@ -270,25 +241,6 @@ def _done(utterance: Utterance, text: str, source: Source) -> Final:
     utterance.text, utterance.source = text, source
     utterance.deadline = utterance.give_up = None
     return Final(utterance)
-
-
-def _outdate(utterance: Utterance, settled: int) -> Iterator[Outcome]:
-    """All up to `settled` is final: an interim for part of it said what turned out to be somebody else's words."""
-    if utterance.interim and utterance.interim_end <= settled and utterance.state is not State.SPEAKING:
-        utterance.interim = ""
-        if utterance.state is State.DONE:
-            yield from _revise(utterance)
-
-
-def _revise(utterance: Utterance) -> Iterator[Outcome]:
-    if utterance.reaches_final:
-        utterance.give_up = None
-    if utterance.mode is not Mode.STREAMING:
-        return  # it left the stream, which has a hole there: finals around it are not all of it
-    revisable = utterance.source in {Source.INTERIM, Source.FINAL, Source.NONE}  # others heard all of it at once
-    if revisable and utterance.is_covered and utterance.committed not in {"", utterance.text}:
-        utterance.text = utterance.committed
-        yield Revised(utterance, utterance.text)
 
 
 def _due(utterance: Utterance) -> float | None:

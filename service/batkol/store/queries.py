@@ -65,12 +65,17 @@ _OF_CALLS: Final[Sequence[Column[Any]]] = [
         "ended_at", "end_reason", "mode", "pod", "slowest_final_ms", "figures", "erased_at",
     )
 ]  # fmt: skip
-_OF_UTTERANCES: Final[Sequence[Column[Any]]] = [
-    utterances.c[name]
-    for name in (
-        "stream_sid", "index", "utterance_id", "started_at", "begin_ms", "end_ms", "text", "revised_text", "source",
-        "mode", "words", "partials", "first_partial_ms", "final_ms", "revised_ms", "trace_id",
-    )
+_NO: Final[ColumnElement[bool]] = literal_column("false")
+_OF_UTTERANCES: Final[Sequence[ColumnElement[Any]]] = [
+    *(
+        utterances.c[name]
+        for name in (
+            "stream_sid", "index", "utterance_id", "started_at", "begin_ms", "end_ms", "text", "revised_text",
+            "source", "mode", "words", "partials", "first_partial_ms", "final_ms", "revised_ms", "trace_id",
+        )
+    ),
+    func.coalesce(utterances.c.unvoiced, _NO).label("unvoiced"),
+    func.coalesce(utterances.c.revised_unconfirmed, utterances.c.unconfirmed, _NO).label("unconfirmed"),
 ]  # fmt: skip
 _OF_LEADS: Final[Sequence[Column[Any]]] = [
     leads.c[name]

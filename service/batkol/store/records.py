@@ -65,6 +65,8 @@ class Heard(Record, frozen=True, tag="final"):
     first_partial_ms: float | None
     final_ms: float
     trace_id: str | None
+    unvoiced: bool = False
+    unconfirmed: bool = False
 
 
 class Revised(Record, frozen=True, tag="revised"):
@@ -72,6 +74,7 @@ class Revised(Record, frozen=True, tag="revised"):
     index: int
     text: str
     revised_ms: float
+    unconfirmed: bool = False
 
 
 class CallOver(Record, frozen=True, tag="call.ended"):
@@ -111,6 +114,7 @@ def record_of(event: Event, who: Who, trace_id: str | None) -> AnyRecord | None:
                 index=event.index,
                 text=bounded(event.text, LONGEST_TEXT),
                 revised_ms=event.latency_ms,
+                unconfirmed=event.unconfirmed,
             )
         case CallStarted():
             return CallBegan(who=who, seq=event.seq, at=event.at, mode="streaming" if event.streaming else "single")
@@ -136,6 +140,8 @@ def _heard(event: FinalText, who: Who, trace_id: str | None) -> Heard:
         first_partial_ms=event.first_partial_ms,
         final_ms=event.latency_ms,
         trace_id=trace_id,
+        unvoiced=event.unvoiced,
+        unconfirmed=event.unconfirmed,
     )
 
 

@@ -137,6 +137,8 @@ def _final(record: Heard) -> Row:
         "first_partial_ms": record.first_partial_ms,
         "final_ms": record.final_ms,
         "trace_id": record.trace_id,
+        "unvoiced": record.unvoiced,
+        "unconfirmed": record.unconfirmed,
         "seq": _bounded(record.seq),
     }
 
@@ -147,6 +149,7 @@ def _revision(record: Revised) -> Row:
         "started_at": record.at,
         "revised_text": record.text,
         "revised_ms": record.revised_ms,
+        "revised_unconfirmed": record.unconfirmed,
         "revised_seq": _bounded(record.seq),
     }
 

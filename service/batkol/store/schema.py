@@ -11,6 +11,7 @@ from typing import Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Float,
@@ -82,7 +83,7 @@ utterances = Table(
     Column("begin_ms", Integer, comment="audio, from the stream's first sample"),
     Column("end_ms", Integer),
     Column("text", Text, comment="the final; null where only its revision is known"),
-    Column("revised_text", Text, comment="Google's own final, after the interim had been promoted"),
+    Column("revised_text", Text, comment="what corrects the final; empty where its words were taken back"),
     Column("source", Text, comment="final | interim | single | whisper | none"),
     Column("mode", Text),
     Column("words", Integer),
@@ -91,6 +92,9 @@ utterances = Table(
     Column("final_ms", Float, comment="from the last sample of speech"),
     Column("revised_ms", Float, comment="from the last sample of speech"),
     Column("trace_id", Text),
+    Column("unvoiced", Boolean, comment="no speech was detected in its audio; null: not known"),
+    Column("unconfirmed", Boolean, comment="another recognizer made out no word of the final"),
+    Column("revised_unconfirmed", Boolean, comment="the same of the revision, which then repeats the final"),
     Column("seq", Integer, comment="the event that the final came from"),
     Column("revised_seq", Integer),
     Index("utterances_slow", "started_at", "call_sid", postgresql_where=text(f"final_ms >= {SLOW_MS}")),

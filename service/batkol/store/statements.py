@@ -149,7 +149,7 @@ def _save_utterances(names: tuple[str, ...], seq: str) -> Any:
 _KEY: Final = ("call_sid", "stream_sid", "index", "utterance_id", "started_at")
 _OF_FINALS: Final = (
     "begin_ms", "end_ms", "text", "source", "mode", "words", "partials", "first_partial_ms", "final_ms", "trace_id",
-    "seq",
+    "unvoiced", "unconfirmed", "seq",
 )  # fmt: skip
 _OF_EVENTS: Final = ("call_sid", "stream_sid", "seq", "at", "kind", "pod", "detail")
 
@@ -160,7 +160,9 @@ SAVE_LEADS: Final = _save_leads()
 """Adds to what is known of each caller: so it may be told of a new call once only."""
 
 SAVE_FINALS: Final = _save_utterances((*_KEY, *_OF_FINALS), "seq")
-SAVE_REVISIONS: Final = _save_utterances((*_KEY, "revised_text", "revised_ms", "revised_seq"), "revised_seq")
+SAVE_REVISIONS: Final = _save_utterances(
+    (*_KEY, "revised_text", "revised_ms", "revised_unconfirmed", "revised_seq"), "revised_seq"
+)
 SAVE_EVENTS: Final = _upsert(events, _OF_EVENTS).on_conflict_do_nothing()
 
 HOLD: Final = select(func.pg_advisory_xact_lock_shared(ERASING))

@@ -171,7 +171,7 @@ class UtteranceShown(BaseModel):
     begin_ms: int | None
     end_ms: int | None
     text: str | None
-    revised_text: str | None
+    revised_text: str | None = Field(description="What corrects the text. Empty: the recognizer took its words back.")
     source: str | None
     mode: str | None
     words: int | None
@@ -180,6 +180,8 @@ class UtteranceShown(BaseModel):
     final_ms: float | None
     revised_ms: float | None
     trace_id: str | None
+    unvoiced: bool = Field(description="No speech was detected in its audio. Nobody should reply to it.")
+    unconfirmed: bool = Field(description="Its text was an interim, and another recognizer made out no word of it.")
 
 
 class LeadShown(BaseModel):

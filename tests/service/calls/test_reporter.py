@@ -197,6 +197,32 @@ def test_audio_that_a_stalled_recognizer_did_not_take_is_counted_for_the_call_an
     assert "} 1750.0" in page
 
 
+def test_text_without_speech_and_text_that_nobody_confirms_are_marked(metrics: Metrics) -> None:
+    told = Told(metrics)
+    told.reporter.final(utterance(end=24_000, source=Source.FINAL, voiced=False), SPOKEN)
+    told.reporter.final(utterance(1, end=24_000, source=Source.INTERIM, unconfirmed=True), SPOKEN)
+    told.reporter.final(finished(2), SPOKEN)
+
+    finals = [event for event in told.events if isinstance(event, FinalText)]
+    assert [(final.unvoiced, final.unconfirmed) for final in finals] == [(True, False), (False, True), (False, False)]
+
+
+def test_a_mark_is_told_as_a_revision_to_the_same_text_and_counted_as_none(metrics: Metrics) -> None:
+    told = Told(metrics)
+    doubtful = utterance(end=24_000, source=Source.INTERIM, unconfirmed=True)
+    told.reporter.revised(doubtful, SPOKEN)
+    doubtful.unconfirmed = False
+    told.reporter.revised(doubtful, "")
+
+    marked, corrected = told.events
+    assert isinstance(marked, RevisedText)
+    assert isinstance(corrected, RevisedText)
+    assert (marked.text, marked.unconfirmed) == (SPOKEN, True)
+    assert (corrected.text, corrected.unconfirmed) == ("", False)
+    assert told.reporter.figures.revised == 1
+    assert told.reporter.utterances[0].revised == ""
+
+
 def test_what_the_internal_api_shows_is_bounded(metrics: Metrics) -> None:
     told = Told(metrics)
     for index in range(KEPT + 50):

@@ -11,6 +11,7 @@ from batkol.speech.results import Portion, Word
 
 HEBREW = wire.recognition("he-IL", "default", ("רחוב הרצל",))
 LINEAR16 = cloud_speech.RecognitionConfig.AudioEncoding.LINEAR16
+SENT = 99_000
 Response = cloud_speech.StreamingRecognizeResponse
 
 
@@ -84,7 +85,7 @@ def test_all_results_of_a_response_are_read_in_order() -> None:
     """Reading only the first one loses the interim behind a final."""
     raw = _raw(_result("אחת", 1.5, final=True), _result(" שתיים", 2.25, final=False, stability=0.5))
 
-    assert wire.portions(raw) == [
+    assert wire.portions(raw, SENT) == [
         Portion(text="אחת", end=12_000, final=True),
         Portion(text=" שתיים", end=18_000, final=False, stability=0.5),
     ]
@@ -93,30 +94,50 @@ def test_all_results_of_a_response_are_read_in_order() -> None:
 def test_words_come_with_their_samples() -> None:
     word = cloud_speech.WordInfo(word="שלום", start_time=timedelta(milliseconds=100), end_time=timedelta(seconds=1.1))
 
-    (portion,) = wire.portions(_raw(_result("שלום", 1.2, final=True, words=[word])))
+    (portion,) = wire.portions(_raw(_result("שלום", 1.2, final=True, words=[word])), SENT)
 
     assert portion.words == (Word("שלום", 800, 8800),)
 
 
-def test_a_result_without_alternatives_says_nothing() -> None:
-    empty = cloud_speech.StreamingRecognitionResult(is_final=True)
+def test_a_result_without_alternatives_has_no_text_and_keeps_its_end() -> None:
+    """It takes back what interims said of its audio."""
+    empty = cloud_speech.StreamingRecognitionResult(is_final=True, result_end_time=timedelta(seconds=2))
 
-    assert wire.portions(_raw(empty, _result("כן", 1, final=False))) == [Portion(text="כן", end=8000, final=False)]
+    assert wire.portions(_raw(empty, _result("כן", 3, final=False)), SENT) == [
+        Portion(text="", end=16_000, final=True),
+        Portion(text="כן", end=24_000, final=False),
+    ]
+
+
+def test_a_final_without_its_end_reaches_to_the_end_of_its_last_word() -> None:
+    word = cloud_speech.WordInfo(word="שלום", start_time=timedelta(milliseconds=100), end_time=timedelta(seconds=1.1))
+    final = _result("שלום", 0, final=True, words=[word])
+    del final.result_end_time
+
+    (portion,) = wire.portions(_raw(final), SENT)
+
+    assert portion.end == 8800
+
+
+def test_a_result_without_its_end_and_without_words_reaches_as_far_as_the_audio_sent() -> None:
+    bare = cloud_speech.StreamingRecognitionResult(is_final=True)
+
+    portions = wire.portions(_raw(bare, _result("כן", 0, final=False)), SENT)
+
+    assert [portion.end for portion in portions] == [SENT, SENT]
 
 
 @pytest.mark.parametrize("event", [1, 2, 3])
 def test_a_response_that_is_only_an_event_has_no_portions(event: int) -> None:
-    assert wire.portions(Response.pb(Response(speech_event_type=event))) == []
+    assert wire.portions(Response.pb(Response(speech_event_type=event)), SENT) == []
 
 
-@given(st.integers(0, 305_000_000))
+@given(st.integers(1000, 305_000_000))
 def test_times_are_read_to_the_sample(microseconds: int) -> None:
-    (portion,) = wire.portions(_raw(_result("x", 0, final=False)))
-    assert portion.end == 0
     result = _result("x", 0, final=False)
     result.result_end_time = timedelta(microseconds=microseconds)
 
-    (portion,) = wire.portions(_raw(result))
+    (portion,) = wire.portions(_raw(result), SENT)
 
     assert portion.end == microseconds * 8 // 1000
 

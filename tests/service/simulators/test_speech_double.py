@@ -91,14 +91,46 @@ async def test_interims_and_word_offsets_come_only_when_asked_for() -> None:
     assert plain.interims == []
     assert not any(final.alternatives[0].words for final in plain.finals)
     assert not any(interim.alternatives[0].words for interim in offsets.interims)
-    timed = [word for final in offsets.finals for word in final.alternatives[0].words]
+    timed = [word for final in offsets.finals for word in list(final.alternatives[0].words)]
     assert [word.word for word in timed] == [word.text for word in HELLO.words]
     for word, said in zip(timed, HELLO.words, strict=True):
         start, end = seconds(word.start_time), seconds(word.end_time)
         assert start < end
-        assert abs(start - said.start / 8000) <= 0.051
         assert abs(end - said.end / 8000) <= 0.051
         assert round(start * 10) == pytest.approx(start * 10)
+
+
+async def test_inside_a_final_a_word_starts_where_the_one_before_it_ended_however_long_the_pause() -> None:
+    paused = script([["שלום", "תודה"], ["מתי"]], gap_ms=800)
+    async with speech_client(fast(silence_ms=2000)) as client:
+        talk = await client.stream([opening(enable_word_time_offsets=True), *spoken(paused.mulaw)])
+
+    (final,) = talk.finals
+    words = list(final.alternatives[0].words)
+    first = seconds(words[0].start_time)
+    assert abs(first - paused.words[0].start / 8000) <= 0.051
+    assert [seconds(word.start_time) for word in words[1:]] == [seconds(word.end_time) for word in words[:-1]]
+    assert seconds(words[2].end_time) - seconds(words[2].start_time) > 1.3
+
+
+async def test_a_first_word_takes_the_pause_before_it_only_where_that_is_asked_for() -> None:
+    paused = script([["שלום", "תודה"], ["מתי"]], gap_ms=800)
+    async with speech_client(fast(first_word_takes_pause=True)) as client:
+        talk = await client.stream([opening(enable_word_time_offsets=True), *spoken(paused.mulaw)])
+
+    before, behind = (list(final.alternatives[0].words) for final in talk.finals)
+    assert seconds(before[0].start_time) == 0
+    assert behind[0].start_time == before[-1].end_time
+
+
+async def test_a_short_word_in_the_midst_of_others_has_no_length_but_never_two_in_a_row() -> None:
+    short = script([["מחר", "ערב", "רופא", "מתי"]])
+    async with speech_client() as client:
+        talk = await client.stream([opening(enable_word_time_offsets=True), *spoken(short.mulaw)])
+
+    (final,) = talk.finals
+    lengths = [word.end_time - word.start_time for word in list(final.alternatives[0].words)]
+    assert [seconds(length) == 0 for length in lengths] == [False, True, False, False]
 
 
 async def test_a_final_settles_its_words_and_no_part_of_the_next() -> None:

@@ -117,6 +117,15 @@ async def test_a_final_can_span_two_utterances() -> None:
     assert [final.alternatives[0].transcript for final in merged.finals] == [TWO.text]
 
 
+async def test_finals_can_come_without_their_end() -> None:
+    async with speech_client() as client:
+        client.double.inject(Fault(kind=Kind.UNDATED_FINALS))
+        undated = await talk(client)
+
+    assert undated.text == TWO.text
+    assert not any("result_end_time" in final for final in undated.finals)
+
+
 async def test_finals_can_be_held_until_the_half_close() -> None:
     async with speech_client() as client:
         client.double.inject(Fault(kind=Kind.HELD_FINALS))

@@ -1,3 +1,7 @@
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,8 +46,8 @@ BOTH = [FIRST, SECOND_ONE]
 
 def test_the_border_is_half_way_through_the_silence() -> None:
     """From 3 s to 5 s nobody speaks: 4 s is where the second one's words begin."""
-    (before,) = divide(final(0, 6, ("כן", 3.8, 4.19)), BOTH)
-    (behind,) = divide(final(0, 6, ("כן", 3.8, 4.21)), BOTH)
+    (before,) = divide(final(0, 6, ("כן", 3.85, 4.14)), BOTH)
+    (behind,) = divide(final(0, 6, ("כן", 3.86, 4.16)), BOTH)
 
     assert before.utterance is FIRST
     assert behind.utterance is SECOND_ONE
@@ -134,6 +138,55 @@ def test_a_final_without_a_word_still_says_how_far_it_is_settled() -> None:
     assert divide(heard, [FIRST]) == [Share(FIRST, "", SECOND, 3 * SECOND)]
 
 
+def test_a_short_word_after_a_pause_belongs_to_the_sentence_that_it_begins() -> None:
+    """It starts where the word before it ended, and its middle lies in the first half of the silence."""
+    heard = final(0, 6, ("אחת", 1, 3), ("לא", 3, 5.2))
+
+    assert texts(divide(heard, BOTH)) == [(FIRST, "אחת"), (SECOND_ONE, "לא")]
+
+
+def test_what_the_vad_did_not_see_begins_no_more_than_a_second_before_its_first_word_ends() -> None:
+    """However long the pause that the word's time includes."""
+    (share,) = divide(final(0, 20, ("אחת", 3, 9.5)), [FIRST])
+
+    assert share == Share(None, "אחת", int(8.5 * SECOND), int(9.5 * SECOND))
+
+
+def test_a_result_without_text_is_told_to_every_utterance_it_reaches() -> None:
+    nothing = Heard("", 0, 6 * SECOND, final=True)
+
+    assert divide(nothing, BOTH) == [
+        Share(FIRST, "", 0, 3 * SECOND),
+        Share(SECOND_ONE, "", 0, 6 * SECOND),
+    ]
+
+
+class Looked(list[Utterance]):
+    """Counts how often one of its utterances is looked at."""
+
+    looks = 0
+
+    def __getitem__(self, at: Any) -> Any:
+        self.looks += 1
+        return super().__getitem__(at)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        for utterance in super().__iter__():
+            self.looks += 1
+            yield utterance
+
+
+@pytest.mark.parametrize("count", [10, 10_000])
+def test_each_utterance_is_looked_at_once_however_many_words_there_are(count: int) -> None:
+    known = Looked(uttered(2 * number + 1, 2 * number + 2) for number in range(8))
+    words = [(f"w{number}", at := number * 16 / count, at) for number in range(count)]
+
+    shares = divide(final(0, 17, *words), known)
+
+    assert " ".join(share.text for share in shares).split() == [text for text, _, _ in words]
+    assert known.looks == len(known)
+
+
 silences = st.integers(4800, 40_000)
 lengths = st.integers(800, 40_000)
 names = st.integers(0, 5)
@@ -182,7 +235,7 @@ def test_every_word_goes_to_exactly_one_share_in_order(heard: Heard, known: list
 def test_a_timed_word_belongs_where_it_was_spoken(heard: Heard, known: list[Utterance]) -> None:
     """Inside an utterance's speech it is that one's, whatever else is there."""
     for word in heard.words:
-        middle = (word.start + word.end) // 2
+        middle = word.place
         (share,) = divide(Heard(word.text, word.start, word.end, final=True, words=(word,)), known)
         for utterance in known:
             if utterance.speech_at <= middle and (utterance.end is None or middle <= utterance.end):

@@ -112,7 +112,7 @@ def test_a_final_whose_words_are_all_known_still_moves_the_watermark() -> None:
     longer = spoken(1, 3, base=SLOT)
     heard = timeline.hear(again, [Portion(longer.text, longer.end + 400, final=True, words=longer.words)])
 
-    assert heard == [Heard("", 3 * SLOT, 3 * SLOT + 400, final=True)]
+    assert heard == [Heard("", 3 * SLOT, 3 * SLOT + 400, final=True, rpc=1)]
     assert timeline.watermark == 3 * SLOT + 400
 
 
@@ -178,6 +178,153 @@ def test_an_empty_response_says_nothing() -> None:
     timeline, rpc = following()
 
     assert timeline.hear(rpc, []) == []
+
+
+# -- what a recognizer takes back ----------------------------------------------------------------------------------
+
+
+def test_a_final_without_text_moves_the_watermark_and_says_which_rpc_it_is_of() -> None:
+    timeline = Timeline()
+    timeline.finish(timeline.follow(0))
+    rpc = timeline.follow(SLOT)
+
+    assert timeline.hear(rpc, [Portion(text="", end=SLOT, final=True)]) == [
+        Heard("", SLOT, 2 * SLOT, final=True, rpc=1)
+    ]
+    assert timeline.watermark == 2 * SLOT
+    assert timeline.hear(rpc, [Portion(text="", end=SLOT, final=True)]) == []
+    assert timeline.repeats == 1
+
+
+def test_an_interim_without_text_is_told_once_if_there_was_one_with_text() -> None:
+    timeline, rpc = following()
+    nothing = Portion(text=" ", end=SLOT, final=False)
+
+    assert timeline.hear(rpc, [nothing]) == []
+    timeline.hear(rpc, [Portion(text="אחת", end=SLOT, final=False)])
+    assert timeline.hear(rpc, [nothing]) == [Heard("", 0, SLOT, final=False)]
+    assert timeline.hear(rpc, [nothing]) == []
+
+
+def test_a_final_without_text_commits_no_word_so_a_later_one_of_its_rpc_keeps_all_of_its_own() -> None:
+    """Where it has no end of its own it reaches as far as the audio sent, perhaps into words that are to come."""
+    timeline, rpc = following()
+    timeline.hear(rpc, [Portion(text="", end=3 * SLOT, final=True)])
+
+    (final,) = timeline.hear(rpc, [spoken(0, 2, base=0)])
+    assert (final.text, final.start, final.end) == ("w0 w1", 0, 2 * SLOT)
+    (final,) = timeline.hear(rpc, [spoken(2, 4, base=0)])
+    assert (final.text, final.start, final.end) == ("w2 w3", 2 * SLOT, 4 * SLOT)
+
+
+def test_a_final_without_text_does_not_uncover_what_an_earlier_rpc_has_told() -> None:
+    timeline, again = after_three_words()
+    timeline.hear(again, [Portion(text="", end=3 * SLOT, final=True)])
+
+    (final,) = timeline.hear(again, [spoken(1, 6, base=SLOT)])
+    assert final.text == "w3 w4 w5"
+
+
+def test_a_final_without_text_says_nothing_of_what_the_successor_hears() -> None:
+    timeline, old = following()
+    new = timeline.follow(SLOT)
+    timeline.leave(old, 2 * SLOT)
+
+    assert timeline.hear(old, [Portion(text="", end=4 * SLOT, final=True)]) == [Heard("", 0, 2 * SLOT, final=True)]
+    timeline.finish(old)
+    assert [h.text for h in timeline.hear(new, [spoken(1, 4, base=SLOT)])] == ["w2 w3"]
+
+
+# -- words whose times include the pause before them ---------------------------------------------------------------
+
+
+def absorbing(*ends: tuple[str, int], start: int, base: int = 0) -> Portion:
+    """A final whose words start where the ones before them ended, the first one at `start`."""
+    words = []
+    for text, end in ends:
+        words.append(Word(text, start - base, end - base))
+        start = end
+    return Portion(" ".join(word.text for word in words), words[-1].end, final=True, words=tuple(words))
+
+
+def test_a_first_word_that_includes_the_pause_before_it_is_not_taken_for_a_repeat() -> None:
+    """The watermark is at 2.9 s, and the word at 2.0 to 3.2 s, most of which is silence."""
+    timeline, old = following()
+    timeline.hear(old, [Portion("אחת", 23_200, final=True, words=(Word("אחת", 8000, 16_000),))])
+    timeline.finish(old)
+    new = timeline.follow(16_000)
+
+    (final,) = timeline.hear(new, [absorbing(("לא", 25_600), start=16_000, base=16_000)])
+    assert final.text == "לא"
+
+
+def test_the_finals_of_one_rpc_keep_a_first_word_that_includes_a_long_pause() -> None:
+    timeline, rpc = following()
+    timeline.hear(rpc, [Portion("אחת", 12_000, final=True, words=(Word("אחת", 4000, 8000),))])
+
+    (final,) = timeline.hear(rpc, [absorbing(("לא", 40_000), ("כן", 42_000), start=8000)])
+    assert final.text == "לא כן"
+
+
+def test_a_word_behind_a_pause_across_the_seam_is_the_successors_and_told_once() -> None:
+    """The old RPC hears it, too: there it starts before the seam, and ends behind it."""
+    timeline, old = following()
+    new = timeline.follow(12_000)
+    timeline.leave(old, 16_000)
+
+    (before,) = timeline.hear(old, [absorbing(("אחת", 8000), ("לא", 26_000), start=4000)])
+    timeline.finish(old)
+    (behind,) = timeline.hear(new, [absorbing(("לא", 26_400), ("כן", 30_000), start=12_000, base=12_000)])
+    assert (before.text, behind.text) == ("אחת", "לא כן")
+    assert before.end == behind.start
+
+
+def test_a_word_without_length_at_the_seam_is_told_once() -> None:
+    """For the old RPC it lies where the word before it ended, for the new one 100 ms earlier: before the seam."""
+    timeline, old = following()
+    timeline.hear(old, [absorbing(("אחת", 4000), ("שתיים", 8000), start=1000)])
+    timeline.finish(old)
+    new = timeline.follow(2000)
+
+    told = absorbing(("שתיים", 7200), ("לא", 7200), ("כן", 12_000), start=4000, base=2000)
+    assert timeline.hear(new, [told])[0].text == "לא כן"
+
+
+def test_a_repeat_whose_text_is_new_is_known_by_its_time() -> None:
+    timeline, old = following()
+    timeline.hear(old, [absorbing(("אחת", 4000), ("שתיים", 8000), start=1000)])
+    timeline.finish(old)
+    new = timeline.follow(2000)
+
+    told = absorbing(("שניים", 8400), ("כן", 12_000), start=4000, base=2000)
+    assert timeline.hear(new, [told])[0].text == "כן"
+
+
+absorbed = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4)), min_size=2, max_size=16)
+
+
+@given(absorbed, st.integers(1, 15), st.sampled_from([-800, 0, 800]), st.booleans())
+def test_words_that_include_pauses_are_told_once_wherever_the_seam_lies(
+    said: list[tuple[int, int]], seam: int, off: int, first: bool
+) -> None:
+    """Pauses of up to 1.2 s, words of 200 ms and more. The seam lies in a word, or in the pause before it."""
+    at, words = 0, []
+    for number, (pause, length) in enumerate(said):
+        at += pause * 3200 + length * 1600
+        words.append((f"w{number}", at))
+    cut = min(seam, len(words) - 1)
+    limit = words[cut][1] - 800
+    base = words[cut - 1][1] - said[cut - 1][1] * 1600 - 400
+    timeline, old = following()
+    new = timeline.follow(max(0, base))
+    timeline.leave(old, limit)
+
+    heard = timeline.hear(old, [absorbing(*words[: cut + 1], start=0)]) + timeline.finish(old)
+    again = [(text, end + off) for text, end in words[cut - 1 :]]
+    start = max(0, base) if first else max(0, base, again[0][1] - said[cut - 1][1] * 1600)
+    heard += timeline.hear(new, [absorbing(*again, start=min(start, again[0][1]), base=max(0, base))])
+
+    assert " ".join(final.text for final in heard).split() == [text for text, _ in words]
 
 
 # -- one RPC hands over to the next ------------------------------------------------------------------------------

@@ -2,19 +2,10 @@
 
 import pytest
 
+from batkol.speech.outcomes import Final, Missed, Partial, Revised, Unconfirmed
 from batkol.speech.results import Heard
 from batkol.speech.utterance import Mode, Source, State, Utterance
-from batkol.speech.utterances import (
-    KEPT,
-    LONGEST,
-    Final,
-    Missed,
-    Partial,
-    Patience,
-    Revised,
-    Unconfirmed,
-    Utterances,
-)
+from batkol.speech.utterances import KEPT, LONGEST, Patience, Utterances
 from support.dispatch import PRE_ROLL, SECOND, begin, fall_silent, final, interim, spoken
 
 
@@ -271,7 +262,7 @@ def test_while_the_stream_goes_on_answering_its_final_is_only_late() -> None:
         due = utterances.deadline
         assert due is not None
         assert utterances.tick(due) == []
-        assert utterance.is_unconfirmed
+        assert utterance.awaits_final
     due = utterances.deadline
     assert due is not None
     assert utterances.tick(due) == [Unconfirmed(utterance)]
@@ -281,7 +272,7 @@ def test_a_final_confirms_what_was_promoted() -> None:
     utterances, utterance = promoted()
 
     assert utterances.hear(final("שלום עולמ", 1, 3)) == []
-    assert not utterance.is_unconfirmed
+    assert not utterance.awaits_final
     assert utterances.stream_ended() == []
 
 

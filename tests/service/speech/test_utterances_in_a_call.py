@@ -6,9 +6,10 @@ from heapq import heappop, heappush
 
 from hypothesis import given, settings
 
+from batkol.speech.outcomes import Final, Missed, Outcome, Partial, Revised, Unplaced
 from batkol.speech.results import Heard
 from batkol.speech.utterance import REACHES, Mode, Source, State, Utterance
-from batkol.speech.utterances import Final, Missed, Outcome, Partial, Patience, Revised, Unplaced, Utterances
+from batkol.speech.utterances import Patience, Utterances
 from support.conversation import SECOND, Begins, Conversation, FallsSilent, Sentence, conversations
 
 PATIENCE = Patience()

@@ -1,7 +1,8 @@
 """Late results and results that span: whose words they are, in plain examples."""
 
+from batkol.speech.outcomes import Final, Missed, Partial, Revised, Unplaced
 from batkol.speech.utterance import Source, State
-from batkol.speech.utterances import Final, Missed, Partial, Patience, Revised, Unplaced, Utterances
+from batkol.speech.utterances import Patience, Utterances
 from support.dispatch import SECOND, begin, fall_silent, final, interim, spoken
 
 

@@ -46,6 +46,18 @@ async def the_call(where: Address) -> dict[str, Any]:
     return row
 
 
+async def test_the_marks_of_an_utterance_are_kept_and_lifted_by_what_comes_later(where: Address) -> None:
+    await write(where, [began(), heard(0, unvoiced=True), heard(1, unconfirmed=True), revised(0, unconfirmed=True)])
+    marks = "SELECT unvoiced, unconfirmed, revised_unconfirmed FROM utterances ORDER BY index"
+    assert [tuple(row.values()) for row in await sql(where, marks)] == [(True, False, True), (False, True, None)]
+
+    await write(where, [revised(0, seq=50, text=""), revised(1, seq=51)])
+
+    first, second = await sql(where, "SELECT revised_text, unconfirmed, revised_unconfirmed FROM utterances")
+    assert tuple(first.values()) == ("", False, False)
+    assert tuple(second.values()) == ("משפט מתוקן 1", True, False)
+
+
 def at(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 

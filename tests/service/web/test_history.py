@@ -86,7 +86,7 @@ async def test_a_call_from_a_number_to_itself_is_listed_once(kept: Kept) -> None
 async def test_one_call_is_shown_with_what_was_said_stream_after_stream(kept: Kept) -> None:
     first, second = who(1, 9), who(1, 1)
     later = second.started_at + 100
-    kept.say([began(first), heard(1, first), heard(0, first), revised(1, first)])
+    kept.say([began(first), heard(1, first, unconfirmed=True), heard(0, first, unvoiced=True), revised(1, first)])
     kept.say([heard(0, who(1, 1, started_at=later), text="כן")])
     await kept.written()
     async with past(kept) as house:
@@ -102,6 +102,8 @@ async def test_one_call_is_shown_with_what_was_said_stream_after_stream(kept: Ke
         (first.stream_sid, 1, "משפט 1", "משפט מתוקן 1"),
         (second.stream_sid, 0, "כן", None),
     ]
+    marks = [(u["unvoiced"], u["unconfirmed"]) for u in shown["utterances"]]
+    assert marks == [(True, False), (False, False), (False, False)], "its revision is confirmed"
     assert nobody.status_code == 404
     assert nobody.json()["detail"].startswith("There is no call with this SID")
 

@@ -1,0 +1,75 @@
+"""What a late result, or another recognizer's answer, changes in the record of an utterance that has had its final."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from batkol.speech.outcomes import Revised
+from batkol.speech.results import Heard
+from batkol.speech.utterance import COVERS, Mode, Source, State, Utterance
+
+_BY_STREAM: Final = frozenset({Source.INTERIM, Source.FINAL, Source.NONE})
+"""Other sources heard all of the utterance at once."""
+
+
+def counts_for(utterance: Utterance, heard: Heard) -> bool:
+    """Whether a final without a word for the utterance says something of it: not if another RPC made out words."""
+    return utterance.interim_rpc in {None, heard.rpc}
+
+
+def outdate(utterance: Utterance, heard: Heard) -> Iterator[Revised]:
+    """Drop an interim that lies before the end of a final in which the utterance has no word.
+
+    It said what turned out to be another utterance's words, or nothing. The final of the same RPC has then taken the
+    words back, if it settles all of the utterance.
+    """
+    if utterance.state is State.SPEAKING or not utterance.interim or utterance.interim_end > heard.end:
+        return
+    same = utterance.interim_rpc == heard.rpc
+    if not heard.text and not same:
+        return
+    end = utterance.end or 0
+    whole = heard.start <= max(utterance.covered, utterance.speech_at) and heard.end >= end - COVERS
+    if heard.words and whole and same:
+        utterance.covered, utterance.taken_back = max(utterance.covered, end), True
+    utterance.interim = ""
+    if utterance.state is State.DONE:
+        yield from revise(utterance)
+
+
+def revise(utterance: Utterance) -> Iterator[Revised]:
+    """Put the record right by what finals have settled, or by what they have taken back."""
+    if utterance.reaches_final:
+        utterance.give_up = None
+    if utterance.mode is not Mode.STREAMING:
+        return  # it left the stream, which has a hole there: finals around it are not all of it
+    if utterance.source not in _BY_STREAM:
+        return
+    text = utterance.committed
+    if text:
+        changes = utterance.is_covered and (text != utterance.text or utterance.unconfirmed)
+    else:
+        promoted = utterance.source is Source.INTERIM and not utterance.checked
+        changes = promoted and utterance.taken_back and utterance.reaches_final and bool(utterance.text)
+    if changes:
+        utterance.text, utterance.unconfirmed = text, False
+        yield Revised(utterance, text)
+
+
+def check(utterance: Utterance, text: str) -> Iterator[Revised]:
+    """Compare the record with what another recognizer made out of all the audio.
+
+    No words are no proof that there were none: the text stays, and is marked. What finals of the stream have settled
+    stands, unless they settled nothing.
+    """
+    if utterance.source not in {Source.INTERIM, Source.NONE} or (utterance.reaches_final and utterance.text):
+        return
+    if text:
+        changes = text != utterance.text or utterance.unconfirmed
+        utterance.text, utterance.unconfirmed, utterance.checked = text, False, True
+    else:
+        changes = bool(utterance.text) and not utterance.unconfirmed and not utterance.checked
+        utterance.unconfirmed = utterance.unconfirmed or changes
+    if changes:
+        yield Revised(utterance, utterance.text)

@@ -1,0 +1,50 @@
+"""What is to be done when speech or a result came, or time passed: partials, finals, corrections, questions."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from batkol.speech.utterance import Utterance
+
+
+class Partial(NamedTuple):
+    """Newest text of an utterance that is not final yet."""
+
+    utterance: Utterance
+    text: str
+    end: int
+    stability: float
+
+
+class Final(NamedTuple):
+    """The one final of an utterance; `utterance.text` and `utterance.source` are set."""
+
+    utterance: Utterance
+
+
+class Revised(NamedTuple):
+    """A late final says something else, or more, than what went out; or the text is the same and its mark is not."""
+
+    utterance: Utterance
+    text: str
+
+
+class Missed(NamedTuple):
+    """The stream has not delivered this utterance in time: ask somebody else, with the audio in hand."""
+
+    utterance: Utterance
+
+
+class Unconfirmed(NamedTuple):
+    """An interim was promoted and no final ever came: have somebody else hear it, for the record."""
+
+    utterance: Utterance
+
+
+class Unplaced(NamedTuple):
+    """A final for speech that the VAD did not see; its utterance begins and ends with it."""
+
+    utterance: Utterance
+
+
+Outcome = Partial | Final | Revised | Missed | Unconfirmed | Unplaced

@@ -1,0 +1,172 @@
+"""A sentence from 1 s to 3 s, answered from its interim at 3.7 s: what becomes of it in the record."""
+
+import pytest
+
+from batkol.speech.outcomes import Final, Missed, Outcome, Revised, Unconfirmed
+from batkol.speech.utterance import Source, Utterance
+from batkol.speech.utterances import Utterances
+from support.dispatch import begin, fall_silent, final, interim, spoken
+
+EARLIER, LATER = 0, 1
+"""Two RPCs of a session."""
+
+
+def promoted(*, rpc: int = EARLIER) -> tuple[Utterances, Utterance]:
+    utterances, utterance = spoken(interim("אחת", 1, 3, rpc=rpc))
+    assert utterances.tick(3.7) == [Final(utterance)]
+    return utterances, utterance
+
+
+def asked(utterances: Utterances) -> list[Outcome]:
+    """Let the time pass in which the stream still may confirm a promoted interim."""
+    due = utterances.deadline
+    assert due is not None
+    return utterances.tick(due)
+
+
+# -- what the recognizer takes back ------------------------------------------------------------------------------
+
+
+def test_a_final_without_text_takes_back_the_promoted_interim_of_its_rpc() -> None:
+    utterances, utterance = promoted()
+
+    assert utterances.hear(final("", 0, 3)) == [Revised(utterance, "")]
+    assert (utterance.text, utterance.awaits_final) == ("", False)
+    assert utterances.hear(final("", 0, 3)) == []
+
+
+def test_it_does_so_however_late_it_comes() -> None:
+    utterances, utterance = promoted()
+    assert asked(utterances) == [Unconfirmed(utterance)]
+    assert utterances.settle(utterance, "", Source.NONE) == [Revised(utterance, "אחת")]
+    begin(utterances, 9)
+    utterances.hear(interim("מה נשמע", 9, 10))
+
+    assert utterances.hear(final("", 0, 3)) == [Revised(utterance, "")]
+    assert not utterance.unconfirmed
+
+
+def test_an_interim_that_is_taken_back_before_it_was_promoted_is_forgotten() -> None:
+    """By a final or by another interim. Somebody else hears the audio, which is in hand."""
+    for nothing in (final("", 0, 3), interim("", 0, 3)):
+        utterances, utterance = spoken(interim("אחת", 1, 3))
+
+        assert utterances.hear(nothing) == []
+        assert utterances.tick(3.7) == []
+        assert utterances.tick(4.5) == [Missed(utterance)]
+
+
+def test_another_rpc_cannot_take_it_back() -> None:
+    """It began later, perhaps in the middle of the word; the single request decides."""
+    utterances, utterance = promoted(rpc=EARLIER)
+
+    assert utterances.hear(final("", 0, 3, rpc=LATER)) == []
+    assert utterance.text == "אחת"
+    assert asked(utterances) == [Unconfirmed(utterance)]
+
+
+def test_an_rpc_of_another_session_cannot_take_it_back() -> None:
+    utterances, utterance = promoted()
+    utterances.session_opened()
+
+    assert utterances.hear(final("", 0, 3)) == []
+    assert utterance.text == "אחת"
+
+
+def test_a_final_that_ends_before_the_utterance_does_takes_back_nothing_yet() -> None:
+    utterances, utterance = promoted()
+
+    assert utterances.hear(final("", 0, 2)) == []
+    assert utterances.hear(final("", 2, 3)) == [Revised(utterance, "")]
+
+
+def test_a_final_without_text_takes_back_the_end_of_a_sentence_whose_beginning_is_final() -> None:
+    utterances, utterance = spoken(final("אחת", 1, 2), interim("שתיים", 2, 3))
+    assert utterances.tick(3.7) == [Final(utterance)]
+    assert utterance.text == "אחת שתיים"
+
+    assert utterances.hear(final("", 2, 3)) == [Revised(utterance, "אחת")]
+
+
+def test_a_final_without_text_across_several_utterances_takes_back_all_of_them() -> None:
+    utterances, first = promoted()
+    second = begin(utterances, 5)
+    utterances.hear(interim("אחת שתיים", 0, 6))
+    fall_silent(utterances, 6)
+    assert utterances.tick(6.7) == [Final(second)]
+
+    assert utterances.hear(final("", 0, 6)) == [Revised(first, ""), Revised(second, "")]
+
+
+def test_a_final_with_words_for_the_next_utterance_alone_takes_back_the_first_ones() -> None:
+    """Its word times say that nothing was said in the first: the words were the second one's, or nobody's."""
+    utterances, first = promoted()
+    second = begin(utterances, 5)
+    utterances.hear(interim("אחת שתיים", 0, 6))
+    fall_silent(utterances, 6)
+    assert utterances.tick(6.7) == [Final(second)]
+
+    outcomes = utterances.hear(final("אחת שתיים", 0, 6, at=(5.1, 5.5)))
+
+    assert outcomes == [Revised(second, "אחת שתיים"), Revised(first, "")]
+
+
+def test_what_another_recognizer_made_out_is_not_taken_back() -> None:
+    for answer in ("אחת", "אחת ועוד"):
+        utterances, utterance = promoted()
+        assert asked(utterances) == [Unconfirmed(utterance)]
+        utterances.settle(utterance, answer, Source.SINGLE)
+
+        assert utterances.hear(final("", 0, 3)) == []
+        assert utterance.text == answer
+
+
+def test_words_that_another_recognizer_makes_out_stand_where_the_stream_took_its_own_back() -> None:
+    utterances, utterance = promoted()
+    assert asked(utterances) == [Unconfirmed(utterance)]
+    assert utterances.hear(final("", 0, 3)) == [Revised(utterance, "")]
+
+    assert utterances.settle(utterance, "שתיים", Source.SINGLE) == [Revised(utterance, "שתיים")]
+
+
+# -- what another recognizer does not make out ---------------------------------------------------------------------
+
+
+def test_a_check_that_makes_out_nothing_only_marks_the_text() -> None:
+    utterances, utterance = promoted()
+    assert asked(utterances) == [Unconfirmed(utterance)]
+
+    assert utterances.settle(utterance, "", Source.NONE) == [Revised(utterance, "אחת")]
+    assert (utterance.text, utterance.unconfirmed) == ("אחת", True)
+    assert utterances.settle(utterance, "", Source.NONE) == []
+
+
+@pytest.mark.parametrize("said", ["אחת", "אחת שתיים"])
+def test_a_final_lifts_the_mark_whether_its_words_are_the_same_or_not(said: str) -> None:
+    utterances, utterance = promoted()
+    asked(utterances)
+    utterances.settle(utterance, "", Source.NONE)
+
+    assert utterances.hear(final(said, 1, 3)) == [Revised(utterance, said)]
+    assert not utterance.unconfirmed
+
+
+def test_an_interim_that_stopped_short_and_that_a_check_did_not_make_out_goes_out_with_the_mark() -> None:
+    for checked in (True, False):
+        utterances, utterance = spoken(interim("אחת", 1, 2))
+        assert utterances.tick(4.5) == [Missed(utterance)]
+
+        assert utterances.fall_back(utterance, checked=checked) == [Final(utterance)]
+        assert (utterance.text, utterance.source, utterance.unconfirmed) == ("אחת", Source.INTERIM, checked)
+
+
+# -- text without speech ---------------------------------------------------------------------------------------------
+
+
+def test_text_for_audio_without_speech_is_an_utterance_without_a_voice() -> None:
+    utterances, utterance = promoted()
+    outcomes = utterances.hear(final("הד", 3, 20, at=(10.0,)))
+
+    unvoiced = outcomes[0].utterance
+    assert (unvoiced.text, unvoiced.voiced) == ("הד", False)
+    assert utterance.voiced
