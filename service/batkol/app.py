@@ -25,6 +25,7 @@ from batkol.google.recognizer import SingleRecognizer
 from batkol.google.speech import Speech
 from batkol.google.wire import recognition
 from batkol.health import CHECK_TIMEOUT, Health
+from batkol.http_listeners import http_listeners
 from batkol.live.live import Live
 from batkol.live.naming import source_named
 from batkol.live.tuning import Tuning
@@ -53,8 +54,11 @@ async def running(settings: Settings, exporters: Sequence[SpanExporter] = ()) ->
     _say(settings)
     async with AsyncExitStack() as stack:
         service = await _service(settings, exporters, stack)
-        public = listening(surfaces.public(service), settings.host, settings.port)
-        internal = listening(surfaces.internal(service), settings.internal_host, settings.internal_port)
+        limited = http_listeners(service)
+        public = listening(surfaces.public(service), settings.host, settings.port, limited.public)
+        internal = listening(
+            surfaces.internal(service), settings.internal_host, settings.internal_port, limited.internal
+        )
         service.port = await stack.enter_async_context(public)
         service.internal_port = await stack.enter_async_context(internal)
         stack.callback(service.bus.close)  # after the last event, and before the listeners: what waits is delivered

@@ -8,12 +8,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
 
 from batkol.errors import ConfigurationError
+from batkol.web import limits
+from batkol.web.connections import Connections
+from batkol.web.http_protocol import HttpProtocol
 from batkol.web.protocol import MediaProtocol
 
 LARGEST_MESSAGE: Final = 4 << 20
@@ -52,25 +56,16 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def listening(app: FastAPI, host: str, port: int) -> AsyncIterator[int]:
+async def listening(app: FastAPI, host: str, port: int, connections: Connections | None = None) -> AsyncIterator[int]:
     """Serve `app` and yield the port it is bound to (`port` 0 takes a free one).
 
+    `connections` has the listener's limits, by default those of the public one.
     Raises `ConfigurationError` if the address cannot be had. Leaving it closes the connections.
     """
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        ws=MediaProtocol,
-        ws_max_size=LARGEST_MESSAGE,
-        ws_per_message_deflate=False,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        timeout_graceful_shutdown=5,
-        server_header=False,
-    )
-    server = _Server(config)
+    if connections is None:
+        connections = Connections("public", limits.public())
+    server = _Server(_config(app, host, port, connections))
+    connections.open = server.server_state.connections
     serving = asyncio.create_task(_serve(server, host, port), name=f"http.{port}")
     try:
         while not server.started:
@@ -82,6 +77,24 @@ async def listening(app: FastAPI, host: str, port: int) -> AsyncIterator[int]:
     finally:
         server.leave()
         await serving
+
+
+def _config(app: FastAPI, host: str, port: int, connections: Connections) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=partial(HttpProtocol, connections=connections),  # type: ignore[arg-type]  # it is only called
+        ws=MediaProtocol,
+        ws_max_size=LARGEST_MESSAGE,
+        ws_per_message_deflate=False,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_keep_alive=connections.limits.keep_alive_s,  # type: ignore[arg-type]  # any number of seconds
+        timeout_graceful_shutdown=5,
+        server_header=False,
+    )
 
 
 async def _serve(server: _Server, host: str, port: int) -> None:
