@@ -128,9 +128,10 @@ async def test_a_body_without_end_is_refused_at_its_limit(kind: str) -> None:
 async def test_what_has_no_end_costs_no_memory(kind: str, one_request: bool) -> None:
     """Of the real limits: 16 MB of it, as fast as they go, in pieces as large as the kernel likes."""
     begin, more = {**ENDLESS, **ENDLESS_BODIES}[kind]
-    async with hall(
-        head_bytes=32 << 10, body_bytes=64 << 10, linger_s=1.0, one_request=one_request
-    ) as house, speaking(house.port) as raw:
+    async with (
+        hall(head_bytes=32 << 10, body_bytes=64 << 10, linger_s=1.0, one_request=one_request) as house,
+        speaking(house.port) as raw,
+    ):
         piece = more * (262_144 // len(more))
         tracemalloc.start()
         try:
