@@ -193,6 +193,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._body > self._most:
             raise _RefusedError(Reason.BODY_LONG)
         super().on_body(body)
+        self.flow.resume_reading()  # uvicorn pauses at 64 KiB until the application has read, which is not asked yet
 
     def on_message_complete(self) -> None:
         """Have the request answered; a handshake is not answered here."""

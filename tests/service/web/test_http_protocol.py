@@ -183,6 +183,12 @@ async def test_a_client_that_is_trusted_may_send_more() -> None:
                 assert (await raw.answer()).status == status
 
 
+async def test_a_body_that_uvicorn_would_pause_at_is_read_to_its_end() -> None:
+    async with hall(body_bytes=512 << 10) as house, speaking(house.port) as raw:
+        await raw.send(post(b"x" * (512 << 10)))
+        assert (await raw.answer()).body == b"524288 bytes"
+
+
 async def test_a_trailer_does_not_pass_for_a_header() -> None:
     async with hall() as house, speaking(house.port) as raw:
         chunked = head("/", "Transfer-Encoding: chunked")

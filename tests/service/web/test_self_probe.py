@@ -104,21 +104,24 @@ async def test_a_listener_full_of_half_requests_is_reached() -> None:
         assert await SelfProbe("127.0.0.1", lambda: port).why_not() is None
 
 
-async def _silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):
-        await reader.read()
-    writer.close()
-
-
 async def test_a_listener_that_accepts_and_says_nothing_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(self_probe, "PATIENCE_S", 0.05)
-    server = await asyncio.start_server(_silent, "127.0.0.1", 0)
+    over = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+        over.set()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
         assert await SelfProbe("127.0.0.1", lambda: port).why_not() == (
             "the public listener does not answer within 0.05 s"
         )
     finally:
+        await asyncio.wait_for(over.wait(), 10)
         server.close()
 
 

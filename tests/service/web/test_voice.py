@@ -330,7 +330,7 @@ async def _through_a_proxy(port: int, requests: int, pause_s: float) -> list[int
     async with AsyncExitStack() as open_ones:
         kept: RawHttp | None = None
         for _ in range(requests):
-            connection = kept or await open_ones.enter_async_context(speaking(port))
+            connection = await open_ones.enter_async_context(speaking(port)) if kept is None else kept
             try:
                 await connection.send(signed_webhook())
                 answer = await connection.answer()
