@@ -21,7 +21,7 @@ from support.waiting import until
 
 HEAD, BODY = 2048, 4096
 SMALL = {"connections": 20, "head_bytes": HEAD, "body_bytes": BODY, "linger_s": 0.05, "answer_s": 0.1}
-HASTY = {**SMALL, "head_s": 0.05, "body_s": 0.05}
+HASTY = {**SMALL, "head_s": 0.1, "body_s": 0.1}
 
 
 @dataclass
@@ -247,7 +247,7 @@ async def test_bytes_that_drip_do_not_stop_the_clock() -> None:
 
 async def test_the_clocks_end_at_the_101() -> None:
     async with hall(**HASTY) as house, connected(house.port) as raw:
-        await asyncio.sleep(0.2)  # four times what either clock has
+        await asyncio.sleep(0.3)  # three times what either clock has
         await raw.send(text("still here"))
 
         assert (house.sockets, len(house.connections)) == (1, 1)
@@ -257,7 +257,7 @@ async def test_the_clocks_end_with_the_request_and_not_with_its_answer() -> None
     async with hall(**HASTY, one_request=False) as house, speaking(house.port) as raw:
         house.hold.clear()
         await raw.send(get("/held"))
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.3)
         house.hold.set()
         assert (await raw.answer()).status == 200
 
@@ -266,7 +266,7 @@ async def test_the_next_request_of_a_connection_has_a_clock_of_its_own() -> None
     async with hall(**HASTY, one_request=False) as house, speaking(house.port) as raw:
         await raw.send(get())
         await raw.answer()
-        await asyncio.sleep(0.1)  # idle for longer than a head may take
+        await asyncio.sleep(0.2)  # idle for longer than a head may take
         await raw.send(get())
         assert (await raw.answer()).status == 200
         await raw.send(get()[:-2])
@@ -566,7 +566,7 @@ async def test_whatever_comes_the_connection_ends_and_nothing_is_raised(one_requ
             raw.finish()
             await raw.rest()
 
-    limits = {**HASTY, "connections": 1000, "one_request": one_request, "keep_alive_s": 0.02}
+    limits: dict[str, Any] = {"connections": 1000, "one_request": one_request, "keep_alive_s": 0.02}
     async with hall(**limits) as house:
         await asyncio.gather(*(talk(chance.choices(PIECES, k=chance.randrange(1, 9))) for _ in range(300)))
         await until(lambda: not len(house.connections))
