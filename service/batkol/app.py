@@ -25,6 +25,7 @@ from batkol.google.recognizer import SingleRecognizer
 from batkol.google.speech import Speech
 from batkol.google.wire import recognition
 from batkol.health import CHECK_TIMEOUT, Health
+from batkol.http_listeners import http_listeners
 from batkol.live.live import Live
 from batkol.live.naming import source_named
 from batkol.live.tuning import Tuning
@@ -59,13 +60,10 @@ async def running(
         tasks.watch_the_rest(stack)
         service = await _service(settings, exporters, stack, tasks)
         await _watch_threads(service, logs, stack)
-        public = listening(surfaces.public(service), settings.host, settings.port, tasks=tasks, name="http.public")
+        limited = http_listeners(service)
+        public = listening(surfaces.public(service), settings.host, settings.port, limited.public, tasks=tasks)
         internal = listening(
-            surfaces.internal(service),
-            settings.internal_host,
-            settings.internal_port,
-            tasks=tasks,
-            name="http.internal",
+            surfaces.internal(service), settings.internal_host, settings.internal_port, limited.internal, tasks=tasks
         )
         service.port = await stack.enter_async_context(public)
         service.internal_port = await stack.enter_async_context(internal)

@@ -9,12 +9,15 @@ from starlette.routing import WebSocketRoute
 
 from batkol import __version__, gauges
 from batkol.calls.services import Services
+from batkol.http_listeners import INTERNAL, PUBLIC, counting
 from batkol.service import Service
 from batkol.twilio.twiml import stream_url
 from batkol.web import history, voice
 from batkol.web import internal as ops
+from batkol.web.disconnects import expect_disconnects
 from batkol.web.media import Gate, MediaSocket
 from batkol.web.probes import exposition, probes
+from batkol.web.self_probe import SelfProbe
 
 
 def public(service: Service) -> FastAPI:
@@ -51,6 +54,7 @@ def public(service: Service) -> FastAPI:
     app.include_router(voice.routes(webhooks, calls, metrics))
     media = MediaSocket(gate=gate, calls=calls, services=services)
     app.router.routes.append(WebSocketRoute("/twilio/media", endpoint=media))
+    expect_disconnects(app, counting(service, PUBLIC))
     service.tracing.instrument(app)
     return app
 
@@ -65,11 +69,16 @@ def internal(service: Service) -> FastAPI:
     service.store.expose(metrics)
     service.tasks.expose(metrics)
     app = FastAPI(title="Batkol, internal", version=__version__)
-    app.include_router(probes(service.why_not_ready, service.health.degraded, service.why_not_alive))
+    through = SelfProbe(service.settings.host, lambda: service.port)
+    service_probes = probes(
+        service.why_not_ready, service.health.degraded, service.why_not_alive, unreachable=through.why_not
+    )
+    app.include_router(service_probes)
     app.include_router(exposition(metrics))
     token = service.settings.api_token
     app.include_router(
         ops.routes(calls=calls, bus=service.bus, status=service.status, drain=service.drain.run, api_token=token)
     )
     app.include_router(history.routes(store=service.store, api_token=token))
+    expect_disconnects(app, counting(service, INTERNAL))
     return app

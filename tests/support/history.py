@@ -14,7 +14,9 @@ from batkol.store.address import Address
 from batkol.store.database import Database, Patience
 from batkol.store.records import AnyRecord
 from batkol.store.store import NoStore, Store
-from batkol.web import history
+from batkol.web import history, limits
+from batkol.web.connections import Connections
+from batkol.web.internal import trusted
 from batkol.web.server import listening
 from support.keeping import Kept
 from support.postgres import sql
@@ -65,7 +67,8 @@ async def past(
 async def serving(store: Store | NoStore, token: str = TOKEN) -> AsyncIterator[tuple[httpx.AsyncClient, int]]:
     app = FastAPI(title="Batkol, internal")
     app.include_router(history.routes(store=store, api_token=token))
-    async with listening(app, "127.0.0.1", 0) as port:
+    connections = Connections("internal", limits.internal(), trusted=trusted(token))
+    async with listening(app, "127.0.0.1", 0, connections) as port:
         base = f"http://127.0.0.1:{port}"
         async with httpx.AsyncClient(base_url=base, timeout=30, verify=False, headers=AUTHORIZED) as http:
             yield http, port

@@ -49,7 +49,7 @@ class PodProcesses:
                 sys.executable, "-c", _SERVE, stderr=log, stdout=log, env=environment
             )
         self.addresses[name] = address
-        await self._ready(name, f"http://{address}:8080/readyz")
+        await self._ready(name, f"http://{address}:8081/readyz")
 
     async def stopped(self, pod: Pod) -> None:
         """SIGTERM, and wait until it has drained."""

@@ -24,6 +24,9 @@ _STALLING: Final = (
 )  # a signal's handler runs on the loop's own thread, wherever it is
 
 
+_FEW: Final = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({descriptors}, {descriptors})); "
+
+
 @dataclass
 class Served:
     """A running process, its ports, and what a subscriber of its own hears."""
@@ -89,14 +92,22 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, double_port: int, *, stall_s: float = 0.0, subscribe: bool = True, **environment: str
+    folder: Path,
+    double_port: int,
+    *,
+    stall_s: float = 0.0,
+    subscribe: bool = True,
+    descriptors: int = 0,
+    **environment: str,
 ) -> AsyncIterator[Served]:
-    """Run it; with `stall_s`, SIGUSR1 makes its event loop stand still for so long."""
+    """Run it; with `stall_s`, SIGUSR1 makes its loop stand still for so long. `descriptors`: `ulimit -n`."""
     live = folder / "live"
     live.mkdir(exist_ok=True)
     write_flag(live, on=True)
     log = folder / "serve.log"
     code = _STALLING.format(stall_s=stall_s) if stall_s else _SERVE
+    if descriptors:
+        code = _FEW.format(descriptors=descriptors) + code
     with log.open("wb") as out:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", code, stderr=out, env={**os.environ, **_settings(live, double_port), **environment}

@@ -29,7 +29,11 @@ def progress_deadline(calls: Calls) -> int:
 
 
 def lifetime() -> Manifest:
-    """Return probes and `preStop` of the container. A restart cuts a hundred calls: liveness is slow to say so."""
+    """Return probes and `preStop` of the container. A restart cuts a hundred calls: liveness is slow to say so.
+
+    The internal port is asked: what strangers do to the public one must not get the pod killed. Whether the public one
+    takes connections is a part of what `/readyz` answers there.
+    """
     return {
         "startupProbe": _probe("/healthz", period_s=2, failures=60),
         "readinessProbe": _probe("/readyz", period_s=5, failures=2),
@@ -40,7 +44,7 @@ def lifetime() -> Manifest:
 
 def _probe(path: str, *, period_s: int, failures: int) -> Manifest:
     return {
-        "httpGet": {"path": path, "port": names.PUBLIC, "scheme": "HTTP"},
+        "httpGet": {"path": path, "port": names.INTERNAL, "scheme": "HTTP"},
         "periodSeconds": period_s,
         "timeoutSeconds": 3,
         "failureThreshold": failures,

@@ -71,6 +71,11 @@ class Metrics:
     def _count_calls(self) -> None:
         self.calls = self._counts("batkol.calls.ended", "{call}", "Calls, by how they ended.")
         self.refused = self._counts("batkol.calls.refused", "{call}", "Calls turned away, by reason.")
+        self.http_closed = self._counts(
+            "batkol.http.closed",
+            "{connection}",
+            "HTTP connections closed before their request was answered, by listener and reason.",
+        )
         self.partials = self._counts("batkol.partials", "{partial}", "Partials sent out.")
         self.finals = self._counts("batkol.finals", "{utterance}", "Finals, by source.")
         self.revised = self._counts("batkol.finals.revised", "{utterance}", "Finals that came after their promotion.")

@@ -17,6 +17,7 @@ from fastapi.responses import StreamingResponse
 from batkol.calls.bus import Bus
 from batkol.calls.call import Call
 from batkol.calls.registry import Calls
+from batkol.web.connections import Headers
 from batkol.web.event_stream import EventStream
 
 Status = Callable[[], dict[str, Any]]
@@ -28,10 +29,23 @@ def guard(api_token: str) -> Callable[..., None]:
     """Return the dependency that asks for the bearer token, if there is one."""
 
     def check(authorization: Annotated[str, Header()] = "") -> None:
-        if api_token and not hmac.compare_digest(authorization.encode(), f"Bearer {api_token}".encode()):
+        if not _is_token(authorization.encode(), api_token):
             raise HTTPException(401, "The internal API wants `Authorization: Bearer API_TOKEN`.")
 
     return check
+
+
+def trusted(api_token: str) -> Callable[[Headers], bool]:
+    """Return what says of a request's headers whether they carry the token: before any of its body is read."""
+
+    def check(headers: Headers) -> bool:
+        return _is_token(next((value for name, value in headers if name == b"authorization"), b""), api_token)
+
+    return check
+
+
+def _is_token(authorization: bytes, api_token: str) -> bool:
+    return not api_token or hmac.compare_digest(authorization, f"Bearer {api_token}".encode())
 
 
 def routes(

@@ -21,6 +21,7 @@ from batkol.twilio.messages import Connected, Dtmf, MalformedMessage, Mark, Medi
 from batkol.twilio.signature import is_valid
 from batkol.twilio.stream import MediaStream
 from batkol.twilio.token import TokenError
+from batkol.web.log_limit import LogLimit
 from batkol.web.protocol import EXTENSION
 
 START_TIMEOUT: Final = 10.0
@@ -60,13 +61,13 @@ class MediaSocket:
         self._gate = gate
         self._calls = calls
         self._services = services
+        self._lines = LogLimit()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; returns when the call has ended and its last utterance is delivered."""
         await receive()  # websocket.connect
         if not self._is_signed(scope):
-            log.warning("[TWILIO] handshake refused: the signature does not fit", remedy="check PUBLIC_BASE_URL")
-            self._services.metrics.refused.add(1, {"reason": "signature"})
+            self._say_unsigned()
             await send({"type": "websocket.close", "code": 1008})  # before the accept: HTTP 403
             return
         await send({"type": "websocket.accept"})
@@ -79,6 +80,17 @@ class MediaSocket:
             log.warning("[TWILIO] stream closed", err=str(error))
             self._services.metrics.refused.add(1, {"reason": "token" if isinstance(error, TokenError) else "protocol"})
             await socket.close(error.close_code)
+
+    def _say_unsigned(self) -> None:
+        """Count it, and log one line a second at most: anybody can cause it."""
+        self._services.metrics.refused.add(1, {"reason": "signature"})
+        left_out = self._lines.admit("signature", time.monotonic())
+        if left_out is not None:
+            log.warning(
+                "[TWILIO] handshake refused: the signature does not fit",
+                remedy="check PUBLIC_BASE_URL",
+                lines_left_out=left_out,
+            )
 
     def _is_signed(self, scope: Scope) -> bool:
         if not self._gate.auth_tokens:

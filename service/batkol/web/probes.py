@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
@@ -10,12 +11,26 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
 from batkol.telemetry.metrics import Metrics
 
 Reason = Callable[[], str | None]
+Asked = Callable[[], Awaitable[str | None]]
+
+PATHS: Final = frozenset({"/healthz", "/readyz"})
 
 
-def probes(why_not_ready: Reason, degraded: Reason = lambda: None, why_not_alive: Reason = lambda: None) -> APIRouter:
+async def _nothing_to_ask() -> None:
+    return None
+
+
+def probes(
+    why_not_ready: Reason,
+    degraded: Reason = lambda: None,
+    why_not_alive: Reason = lambda: None,
+    *,
+    unreachable: Asked = _nothing_to_ask,
+) -> APIRouter:
     """Return the two probes.
 
     `why_not_ready` and `why_not_alive` give the reason, or None; `degraded` what a ready pod does without.
+    `unreachable` asks whether callers get through to this pod, and gives the reason why not, or None.
     """
     router = APIRouter()
 
@@ -28,7 +43,7 @@ def probes(why_not_ready: Reason, degraded: Reason = lambda: None, why_not_alive
 
     @router.get("/readyz")
     async def readyz(response: Response) -> dict[str, str]:
-        why_not = why_not_ready()
+        why_not = why_not_ready() or await unreachable()
         if why_not is None:
             lacking = degraded()
             return {"status": "ready"} if lacking is None else {"status": "ready", "degraded": lacking}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 import uvicorn
@@ -15,6 +16,9 @@ from fastapi import FastAPI
 
 from batkol.background import Tasks
 from batkol.errors import ConfigurationError
+from batkol.web import limits
+from batkol.web.connections import Connections
+from batkol.web.http_protocol import HttpProtocol
 from batkol.web.protocol import MediaProtocol
 
 LARGEST_MESSAGE: Final = 4 << 20
@@ -50,32 +54,40 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def listening(
-    app: FastAPI, host: str, port: int, *, tasks: Tasks | None = None, name: str = "http"
+    app: FastAPI, host: str, port: int, connections: Connections | None = None, *, tasks: Tasks | None = None
 ) -> AsyncIterator[int]:
     """Serve `app` and yield the port it is bound to (`port` 0 takes a free one).
 
-    `name` is that of its task, one of `tasks`. Raises `ConfigurationError` if the address cannot be had. Leaving it
-    closes the connections.
+    `connections` has the listener's name and limits, by default those of the public one; the listener's task is one of
+    `tasks`. Raises `ConfigurationError` if the address cannot be had. Leaving it closes the connections.
     """
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        ws=MediaProtocol,
-        ws_max_size=LARGEST_MESSAGE,
-        ws_per_message_deflate=False,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        timeout_graceful_shutdown=5,
-        server_header=False,
-    )
-    server = _Server(config)
+    if connections is None:
+        connections = Connections("public", limits.public())
+    server = _Server(_config(app, host, port, connections))
+    connections.open = server.server_state.connections
     await server.begin()
-    clock = (tasks or Tasks()).add(server.main_loop, name)
+    clock = (tasks or Tasks()).add(server.main_loop, f"http.{connections.listener}")
     clock.start()
     try:
         yield server.bound_port
     finally:
         await clock.stop()
         await server.shutdown()
+
+
+def _config(app: FastAPI, host: str, port: int, connections: Connections) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=partial(HttpProtocol, connections=connections),  # type: ignore[arg-type]  # it is only called
+        ws=MediaProtocol,
+        ws_max_size=LARGEST_MESSAGE,
+        ws_per_message_deflate=False,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_keep_alive=connections.limits.keep_alive_s,  # type: ignore[arg-type]  # any number of seconds
+        timeout_graceful_shutdown=5,
+        server_header=False,
+    )

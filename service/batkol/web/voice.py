@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
 import structlog
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -14,7 +14,8 @@ from batkol.calls.registry import Calls, Refusal
 from batkol.telemetry import propagation
 from batkol.telemetry.metrics import Metrics
 from batkol.twilio import rounds, token, twiml
-from batkol.twilio.signature import LONGEST_FORM, MalformedForm, is_valid, parse_form
+from batkol.twilio.signature import FORM_TYPE, LONGEST_FORM, MalformedForm, is_valid, looks_signed, parse_form
+from batkol.web.log_limit import LogLimit
 
 APOLOGIES: Final = {
     "he": "כל הקווים תפוסים כרגע. אנא התקשרו שוב בעוד כמה דקות.",
@@ -50,6 +51,7 @@ class Webhooks:
         self._settings = settings
         self._calls = calls
         self._metrics = metrics
+        self._lines = LogLimit()
 
     async def voice(self, request: Request) -> Response:
         """Answer a call: connect it to the media stream, send it to another pod, or say that no line is free."""
@@ -68,18 +70,16 @@ class Webhooks:
             then = twiml.hand_over(again, after_s=taken)  # at once the first time: the caller may be speaking
         return _xml(self._connect(form, call_sid, account_sid, _base(self._settings, request), then))
 
-    async def status(self, request: Request, response: Response) -> None:
+    async def status(self, request: Request) -> None:
         """A call ended: a place that its stream never took is free again."""
         form = await self._form(request)
-        self._see_off(response)
         propagation.about(form.get("CallSid", ""))
         if form.get("CallStatus") in _ENDED:
             self._calls.forget(form.get("CallSid", ""))
 
-    async def stream_status(self, request: Request, response: Response) -> None:
+    async def stream_status(self, request: Request) -> None:
         """The only place where the reason of a failed handshake reaches us."""
         form = await self._form(request)
-        self._see_off(response)
         propagation.about(form.get("CallSid", ""))
         if form.get("StreamEvent") == "stream-error":
             self._calls.forget(form.get("CallSid", ""))
@@ -105,18 +105,10 @@ class Webhooks:
         self._metrics.refused.add(1, {"reason": reason.value})
         log.warning(TURNED_AWAY[reason], call_sid=call_sid, limit=self._calls.limit, round=taken)
         if self._settings.overflow_url:
-            answer = _xml(twiml.redirect(self._settings.overflow_url))
-        elif draining and again is not None:
-            answer = _xml(twiml.redirect(again, after_s=taken + 1))
-        else:
-            answer = _xml(twiml.apology(self._settings.language, _sorry(self._settings)))
-        self._see_off(answer)
-        return answer
-
-    def _see_off(self, answer: Response) -> None:
-        """A proxy that kept its connection to a draining pod would bring the call's next request here again."""
-        if self._calls.draining:
-            answer.headers["Connection"] = "close"
+            return _xml(twiml.redirect(self._settings.overflow_url))
+        if draining and again is not None:
+            return _xml(twiml.redirect(again, after_s=taken + 1))
+        return _xml(twiml.apology(self._settings.language, _sorry(self._settings)))
 
     def _connect(self, form: dict[str, str], call_sid: str, account_sid: str, base: str, then: str) -> str:
         settings = self._settings
@@ -135,24 +127,38 @@ class Webhooks:
         )
 
     async def _form(self, request: Request) -> dict[str, str]:
-        """Read and check a request of Twilio's. Raises `HTTPException`: 400, 403 or 413."""
-        body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > LONGEST_FORM:
-                raise HTTPException(413, "This form is longer than Twilio's are.")
+        """Read and check a request of Twilio's. Raises `HTTPException`: 400, 403, 413 or 415.
+
+        What costs nothing is looked at first: anybody can send a form, and only Twilio can sign one.
+        """
+        given = request.headers.get("x-twilio-signature", "")
+        if self._settings.auth_tokens and not looks_signed(given):
+            self._refuse(request)
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM_TYPE:
+            raise HTTPException(415, f"Twilio's requests are {FORM_TYPE}; set the webhook's method to POST.")
+        body = await request.body()
+        if len(body) > LONGEST_FORM:
+            raise HTTPException(413, "This form is longer than Twilio's are.")
         try:
-            fields = parse_form(bytes(body))
+            fields = parse_form(body)
         except MalformedForm as error:
             raise HTTPException(400, str(error)) from None
         tokens = self._settings.auth_tokens
         query = _query(request)
         url = f"{_base(self._settings, request)}{_path(request)}" + (f"?{query}" if query else "")
-        if tokens and not is_valid(tokens, url, fields, request.headers.get("x-twilio-signature", "")):
-            self._metrics.refused.add(1, {"reason": "signature"})
-            log.warning("[TWILIO] request refused: the signature does not fit", path=request.url.path)
-            raise HTTPException(403, "The X-Twilio-Signature does not fit; check PUBLIC_BASE_URL and the auth token.")
+        if tokens and not is_valid(tokens, url, fields, given):
+            self._refuse(request)
         return dict(fields)
+
+    def _refuse(self, request: Request) -> NoReturn:
+        """Refuse what Twilio did not sign. One log line a second: anybody can cause it."""
+        self._metrics.refused.add(1, {"reason": "signature"})
+        left_out = self._lines.admit("signature", time.monotonic())
+        if left_out is not None:
+            log.warning(
+                "[TWILIO] request refused: the signature does not fit", path=request.url.path, lines_left_out=left_out
+            )
+        raise HTTPException(403, "The X-Twilio-Signature does not fit; check PUBLIC_BASE_URL and the auth token.")
 
 
 def routes(settings: VoiceSettings, calls: Calls, metrics: Metrics) -> APIRouter:

@@ -133,14 +133,14 @@ def test_no_pod_goes_before_another_is_ready() -> None:
     assert spec["minReadySeconds"] == 5
 
 
-def test_probes_ask_the_public_port() -> None:
+def test_probes_ask_the_port_that_strangers_do_not_reach() -> None:
     only = container(plan(agent(), AROUND))
     paths = {name: only[f"{name}Probe"]["httpGet"] for name in ("startup", "readiness", "liveness")}
 
     assert {name: (get["path"], get["port"]) for name, get in paths.items()} == {
-        "startup": ("/healthz", "public"),
-        "readiness": ("/readyz", "public"),
-        "liveness": ("/healthz", "public"),
+        "startup": ("/healthz", "internal"),
+        "readiness": ("/readyz", "internal"),
+        "liveness": ("/healthz", "internal"),
     }
     assert [(port["name"], port["containerPort"]) for port in only["ports"]] == [("public", 8080), ("internal", 8081)]
 

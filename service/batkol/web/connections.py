@@ -1,0 +1,151 @@
+"""The connections of one listener: how many there may be, and which one is closed to make room for the next.
+
+A connection may be closed while it waits for its client: with an answer that is not taken, idle between two requests,
+or with a request that is not whole. One whose request is being answered, and one that has become a WebSocket, is not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence, Sized
+from enum import StrEnum
+from itertools import chain
+from typing import Final, NamedTuple, Protocol
+
+import structlog
+
+from batkol.web.limits import Limits
+from batkol.web.log_limit import LogLimit
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""Names in lower case."""
+
+log = structlog.get_logger()
+
+
+def _nobody(_: Headers) -> bool:
+    return False
+
+
+class Reason(StrEnum):
+    """Why a connection was closed before its request was answered."""
+
+    HEAD_LATE = "head_late"
+    HEAD_LONG = "head_long"
+    BODY_LATE = "body_late"
+    BODY_LONG = "body_long"
+    MALFORMED = "malformed"
+    CROWDED = "crowded"
+    FULL = "full"
+    UNREAD = "unread"
+    LEFT = "left"
+
+
+class Refusal(NamedTuple):
+    """What the client is told."""
+
+    status: int
+    sentence: str
+
+
+REFUSALS: Final = {
+    Reason.HEAD_LATE: Refusal(408, "The headers of this request were not complete in time."),
+    Reason.HEAD_LONG: Refusal(431, "The request line and the headers are too long, or there are too many headers."),
+    Reason.BODY_LATE: Refusal(408, "The body of this request was not complete in time."),
+    Reason.BODY_LONG: Refusal(413, "The body of this request is larger than this service takes."),
+    Reason.MALFORMED: Refusal(400, "This is not a valid HTTP/1.1 request."),
+    Reason.CROWDED: Refusal(503, "There are too many connections, and this one was the oldest without a request."),
+    Reason.FULL: Refusal(503, "There are too many connections."),
+}
+"""`UNREAD` and `LEFT` have nobody to tell."""
+
+
+class Connection(Protocol):
+    """A connection that can be told to make room."""
+
+    def make_room(self) -> None:
+        """Close, and give the descriptor back within this turn of the event loop."""
+
+
+class Connections:
+    """One per listener. Everything here is done in a few dictionary operations, whatever the number."""
+
+    def __init__(
+        self,
+        listener: str,
+        limits: Limits,
+        *,
+        trusted: Callable[[Headers], bool] = _nobody,
+        on_closed: Callable[[Reason], None] = lambda _: None,
+    ) -> None:
+        """`trusted` says whether a request may have the larger body; `on_closed` counts."""
+        self.listener = listener
+        self.limits = limits
+        self._trusted = trusted
+        self._on_closed = on_closed
+        self._lines = LogLimit()
+        self.open: Sized = ()
+        """All open connections, WebSockets included; the server's own set, from its start on."""
+        self._unread: dict[Connection, None] = {}  # each of these in the order of its becoming so
+        self._idle: dict[Connection, None] = {}
+        self._incomplete: dict[Connection, None] = {}
+
+    def __len__(self) -> int:
+        return len(self.open)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there are more than the limit, so that only the probes are answered."""
+        return len(self.open) > self.limits.connections
+
+    def body_bytes(self, headers: Headers) -> int:
+        """Return how long the body of a request with these headers may be."""
+        return self.limits.trusted_body_bytes if self._trusted(headers) else self.limits.body_bytes
+
+    def admit(self, newcomer: Connection) -> bool:
+        """Take a connection that has just been accepted, and close another for it if need be; false if none can be."""
+        oldest = next(self._closable(), None) if self.crowded else None
+        if oldest is not None:
+            self.gone(oldest)
+            oldest.make_room()
+        self._incomplete[newcomer] = None
+        return oldest is not None or len(self.open) <= self.limits.connections + self.limits.spare
+
+    def waiting(self, connection: Connection) -> None:
+        """A request has begun on it, and is not whole."""
+        self.gone(connection)
+        self._incomplete[connection] = None
+
+    def idle(self, connection: Connection) -> None:
+        """It has been answered, and waits for its next request."""
+        self.gone(connection)
+        self._idle[connection] = None
+
+    def unread(self, connection: Connection) -> None:
+        """It is over, but for what its client has not taken yet."""
+        self.gone(connection)
+        self._unread[connection] = None
+
+    def gone(self, connection: Connection) -> None:
+        """It is closed, or its request is whole: nothing here concerns it any more."""
+        for some in (self._unread, self._idle, self._incomplete):
+            some.pop(connection, None)
+
+    def closed(self, reason: Reason) -> None:
+        """Count a connection that was closed before its request was answered, and say so, once a second at most."""
+        self._on_closed(reason)
+        if reason is Reason.LEFT:  # every load balancer's check does
+            return
+        left_out = self._lines.admit(reason, time.monotonic())
+        if left_out is not None:
+            refusal = REFUSALS.get(reason)
+            log.warning(
+                "[HTTP] connection closed before its request was answered",
+                listener=self.listener,
+                reason=str(reason),
+                status=refusal.status if refusal else None,
+                lines_left_out=left_out,
+            )
+
+    def _closable(self) -> Iterator[Connection]:
+        return chain(self._unread, self._idle, self._incomplete)

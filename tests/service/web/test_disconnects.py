@@ -1,0 +1,41 @@
+import asyncio
+from collections import Counter
+
+import pytest
+from fastapi import FastAPI, Request
+
+from batkol.web.disconnects import expect_disconnects
+from batkol.web.server import listening
+from support.raw_http import get, post, speaking
+from support.waiting import until
+
+
+async def test_a_client_that_is_gone_before_its_request_is_read_is_counted_and_no_fault(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app, left = FastAPI(), Counter[str]()
+    expect_disconnects(app, lambda reason: left.update([str(reason)]))
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    @app.post("/")
+    async def slow(request: Request) -> int:
+        asked.set()
+        await go_on.wait()
+        return len(await request.body())
+
+    async with listening(app, "127.0.0.1", 0) as port:
+        async with speaking(port) as raw:
+            await raw.send(post(b"a body"))
+            await asked.wait()
+            raw.vanish()
+            await asyncio.sleep(0.05)  # the reset is on its way
+        go_on.set()
+        await until(lambda: left == {"left": 1})
+        async with speaking(port) as raw:
+            await raw.send(post(b"a body"))
+            assert (await raw.answer()).body == b"6"
+        async with speaking(port) as raw:
+            await raw.send(get("/nothing"))
+            assert (await raw.answer()).status == 404
+
+    assert not caplog.records
