@@ -8,8 +8,8 @@ from typer.main import get_command
 from batkol.calls.drain import ENDING_S, PAUSE_S
 from batkol.main import app
 from batkol.store import store as records
-from batkol.store.dead_letters import MOST_BYTES
-from batkol.store.journal import UNWRITTEN_BYTES
+from batkol.store.journal.dead_letters import MOST_BYTES
+from batkol.store.journal.journal import UNWRITTEN_BYTES
 from batkol.telemetry import metrics
 from batkol.telemetry import tracing as traces
 from batkol_operator.model.agent import VoiceAgent
