@@ -33,11 +33,9 @@ DELETED_ROWS: Final = 1000
 _EMPTY_PAGES: Final = 4  # the header, the map of pages, and a root for each table
 _ROW_BYTES: Final = 24  # of a row beside its record, at most
 
+_LOCK: Final = "locking_mode = EXCLUSIVE"  # before WAL: a second process is refused, and there is no shared memory
+_PRAGMAS_OF_A_NEW_FILE: Final = (f"page_size = {PAGE_BYTES}", "auto_vacuum = INCREMENTAL", "journal_mode = WAL")
 _PRAGMAS: Final = (
-    "locking_mode = EXCLUSIVE",  # before WAL: a second process is refused, and there is no shared memory to lose
-    f"page_size = {PAGE_BYTES}",
-    "auto_vacuum = INCREMENTAL",
-    "journal_mode = WAL",
     "synchronous = FULL",
     "secure_delete = ON",
     "wal_autocheckpoint = 0",
@@ -45,8 +43,8 @@ _PRAGMAS: Final = (
     "cache_size = -2000",
 )
 _TABLES: Final = (
-    "CREATE TABLE IF NOT EXISTS records (number INTEGER PRIMARY KEY, seq INTEGER NOT NULL, frame BLOB NOT NULL)",
-    """CREATE TABLE IF NOT EXISTS position (id INTEGER PRIMARY KEY CHECK (id = 0), released INTEGER NOT NULL,
+    "CREATE TABLE records (number INTEGER PRIMARY KEY, seq INTEGER NOT NULL, frame BLOB NOT NULL)",
+    """CREATE TABLE position (id INTEGER PRIMARY KEY CHECK (id = 0), released INTEGER NOT NULL,
     deleted INTEGER NOT NULL, last INTEGER NOT NULL, number INTEGER NOT NULL,
     checksum INTEGER NOT NULL)""",
 )
@@ -90,7 +88,8 @@ class JournalFile:
     def __init__(self, path: Path) -> None:
         """Open or make it. Raises `DiskError`, `Damaged`."""
         self.path = path
-        if not _size_of(path) and _size_of(wal_of(path)):
+        is_new = not _size_of(path)
+        if is_new and _size_of(wal_of(path)):
             raise Damaged("the file is gone and its log is there, which SQLite would delete")
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite would let others read it
         self.position = Position()
@@ -104,18 +103,21 @@ class JournalFile:
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=0.0)
             self._connection.text_factory = bytes  # there is no text, except where a page is damaged
             try:
-                self._prepare()
+                self._prepare(is_new=is_new)
             except BaseException:
                 self._connection.close()
                 raise
         self._identity = self._found()
 
-    def _prepare(self) -> None:
-        for pragma in _PRAGMAS:
+    def _prepare(self, *, is_new: bool) -> None:
+        """Make the tables in a new file. One that is not new is not written to before it has been verified."""
+        for pragma in (_LOCK, *(_PRAGMAS_OF_A_NEW_FILE if is_new else ()), *_PRAGMAS):
             self._connection.execute(f"PRAGMA {pragma}").fetchall()
-        with self._transaction():
-            for statement in _TABLES:
-                self._connection.execute(statement)
+        if is_new:
+            with self._transaction():
+                for statement in _TABLES:
+                    self._connection.execute(statement)
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         row = self._connection.execute("SELECT released, deleted, last, number, checksum FROM position").fetchone()
         if row is not None:
             if not is_sound(row):

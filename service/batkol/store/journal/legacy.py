@@ -84,17 +84,13 @@ def _records(data: bytes, last: int | None) -> Iterator[tuple[int, bytes]]:
         elif last is None:
             at += 1
         else:
-            at, last = _next(data, at, last)
+            at = _next(data, at, last)
 
 
-def _next(data: bytes, at: int, last: int) -> tuple[int, int | None]:
+def _next(data: bytes, at: int, last: int) -> int:
     """Return where a record with one of the numbers behind `last` may begin; -1 if there is none."""
-    found = [
-        (place - _HEADER.size + _NUMBER.size, number - 1)
-        for number in range(last + 1, last + _LOOKED_FOR)
-        if (place := data.find(_NUMBER.pack(number), at + _HEADER.size)) >= 0
-    ]
-    return min(found, default=(-1, None))
+    found = [data.find(_NUMBER.pack(number), at + _HEADER.size) for number in range(last + 1, last + _LOOKED_FOR)]
+    return min((place for place in found if place >= 0), default=_NUMBER.size - 1) - _NUMBER.size
 
 
 def _released(data: bytes) -> int:

@@ -30,6 +30,7 @@ MOVED_BYTES: Final = 256 << 10
 """Bytes that may be moved to the front of the file, on the event loop, so that the rest can be dropped."""
 
 NAME: Final = "newest"
+_ID_FILE: Final = "front-id"
 _ID: Final = re.compile(r"[0-9a-f]{16}")
 
 log = structlog.get_logger()
@@ -168,13 +169,18 @@ def opened_memory(folders: Sequence[Path], calls: FileCalls | None = None) -> Me
     return MemoryFile(folders[-1], calls)
 
 
-def _identity(folder: Path) -> str:
-    """Return the journal's random name; one that a crash left half written is made anew."""
-    name = folder / "front-id"
+def identity_of(folder: Path) -> str:
+    """Return the journal's random name; empty if it has none, or one that a crash left half written."""
     with suppress(FileNotFoundError):
-        if _ID.fullmatch(found := name.read_text(errors="replace").strip()):
-            return found
-    made, fresh = os.urandom(8).hex(), name.with_suffix(".new")
+        found = (folder / _ID_FILE).read_text(errors="replace").strip()
+        return found if _ID.fullmatch(found) else ""
+    return ""
+
+
+def _identity(folder: Path) -> str:
+    if found := identity_of(folder):
+        return found
+    made, fresh = os.urandom(8).hex(), (folder / _ID_FILE).with_suffix(".new")
     fresh.write_text(made)
-    fresh.replace(name)
+    fresh.replace(folder / _ID_FILE)
     return made
