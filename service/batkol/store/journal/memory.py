@@ -26,7 +26,7 @@ SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108  where Linux mounts its tm
 DROPPED_AT: Final = 64 << 10
 """Bytes from which what is safe elsewhere is dropped."""
 
-MOVED_BYTES: Final = 256 << 10
+MOVED_BYTES: Final = 1 << 20
 """Bytes that may be moved to the front of the file, on the event loop, so that the rest can be dropped."""
 
 NAME: Final = "newest"
