@@ -238,7 +238,7 @@ async def test_a_file_that_is_removed_while_it_is_in_use_is_noticed_and_made_ane
     (file,) = memory.glob(f"*/{NAME}")
     file.unlink()
     file.parent.rmdir()
-    kept._commit = lambda: None  # type: ignore[method-assign]  the disk gets nothing for now
+    kept._commit = lambda: None  # type: ignore[method-assign]
     with capture_logs() as lines:
         kept.append(b"a")
         kept._newest.check()
