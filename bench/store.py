@@ -58,11 +58,11 @@ def settings(where: Address, folder: Path) -> StoreSettings:
     )  # fmt: skip
 
 
-async def lateness(seconds: float) -> list[float]:
-    """How late the loop runs a timer of 5 ms, in ms."""
+async def lateness(seconds: float, is_over: asyncio.Event | None = None) -> list[float]:
+    """How late the loop runs a timer of 5 ms, in ms; for so long, or until it is over."""
     late, loop = [], asyncio.get_running_loop()
     end = loop.time() + seconds
-    while loop.time() < end:
+    while loop.time() < end and not (is_over and is_over.is_set()):
         due = loop.time() + 0.005
         await asyncio.sleep(0.005)
         late.append((loop.time() - due) * 1000)
@@ -122,12 +122,15 @@ async def replayed(where: Address, folder: Path, finals: int) -> None:
         print(f"{finals} finals journalled in {loop.time() - begun:.1f} s, {store.journal.size / 1e6:.1f} MB")
     begun = loop.time()
     async with keeping(replace(away, address=where)) as store:
-        measuring = asyncio.create_task(lateness(3600))
         opened = loop.time() - begun
+        is_over = asyncio.Event()
+        measuring = asyncio.create_task(lateness(3600, is_over))
         await store.writer.flush(600)
         took = loop.time() - begun
-        measuring.cancel()
+        is_over.set()
+        late = await measuring
         counts = await store.counts()
+    print(f"loop during the replay: late {shown(late)}")
     print(
         f"replayed in {took:.1f} s ({finals / took:.0f} finals/s), {opened:.1f} s of it to read the journal; {counts}"
     )

@@ -1,4 +1,4 @@
-"""The command line: `batkol serve | demo | call | gonogo | speech-double | migrate | erase`.
+"""The command line: `batkol serve | demo | call | gonogo | speech-double | migrate | erase | journal`.
 
 Each command imports what it needs when it runs: the service never loads a simulator, and a simulator's command does
 not wait for the service's libraries.
@@ -19,6 +19,7 @@ import typer
 import uvloop
 
 from batkol.commands.gonogo import gonogo
+from batkol.commands.journal import journal
 from batkol.commands.shared import (
     ApiToken,
     AuthToken,
@@ -103,6 +104,7 @@ def demo(
 app.command()(gonogo)
 app.command()(migrate)
 app.command()(erase)
+app.add_typer(journal, name="journal")
 
 
 @app.command()

@@ -9,8 +9,8 @@ from typing import Any
 
 from batkol.store.address import Address
 from batkol.store.database import Database, Patience
-from batkol.store.dead_letters import DeadLetters
 from batkol.store.journal import Journal
+from batkol.store.journal.dead_letters import DeadLetters
 from batkol.store.records import AnyRecord, encode
 from batkol.store.writer import Writer
 

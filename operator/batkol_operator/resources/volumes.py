@@ -22,8 +22,9 @@ still. What is used of it counts as the container's memory.
 """
 
 BESIDE_THE_JOURNAL_MEBIBYTES: Final = 64
-"""For what lies beside it: 16 MiB of dead letters, and as much again while some of them are taken out. A pod whose
-volume outgrows its limit is evicted, so the journal has to be full first.
+"""For what lies beside it: 16 MiB of dead letters, and as much again while some of them are taken out; 16 MiB of a
+damaged journal that was set aside; 4 MiB kept free for deleting, and the log. A pod whose volume outgrows its limit is
+evicted, so the journal has to be full first.
 """
 
 

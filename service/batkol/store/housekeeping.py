@@ -11,13 +11,18 @@ import structlog
 from sqlalchemy import select
 
 from batkol.store.database import FAULTS, Database, named
-from batkol.store.dead_letters import DeadLetters
+from batkol.store.journal.dead_letters import DeadLetters
+from batkol.store.journal.disk import FILE
+from batkol.store.journal.repair import remove_aside
 from batkol.store.numbers import digest
 from batkol.store.records import AnyRecord
 from batkol.store.retention import retain
 from batkol.store.schema import erasures
 
 EVERY_S: Final = 3600.0
+DAMAGED_DAYS: Final = 7
+"""Days for which a damaged journal file is kept at most."""
+
 _DAY_S: Final = 86400.0
 
 log = structlog.get_logger()
@@ -47,5 +52,9 @@ async def tidy(database: Database, dead_letters: DeadLetters, days: int) -> None
         return record.at < before or record.who.started_at <= erased.get(digest(record.who.party), 0.0)
 
     swept = await asyncio.to_thread(dead_letters.sweep, is_to_go)
+    # of what cannot be read in a damaged journal file, no one can say whose it is: an erasure takes all of it
+    file_before = max(before, time.time() - DAMAGED_DAYS * _DAY_S, *erased.values())
+    if await asyncio.to_thread(remove_aside, dead_letters.path.with_name(FILE), file_before):
+        log.info("[STORE] a damaged journal file was deleted: too old, or a number was erased since")
     if swept or any(gone.values()):
         log.info("[STORE] too old, or erased: deleted", retention_days=days, set_aside=swept, **gone)

@@ -13,7 +13,7 @@ from batkol.store.address import Address, address
 from batkol.store.database import Patience
 from batkol.store.embedded import home
 from batkol.store.folders import state_folder
-from batkol.store.front import SHARED_MEMORY
+from batkol.store.journal.memory import SHARED_MEMORY
 from batkol.store.store import StoreSettings
 
 

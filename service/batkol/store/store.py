@@ -18,12 +18,12 @@ from batkol.calls.recorder import NoRecorder, Recorder
 from batkol.store import migrate
 from batkol.store.address import Address
 from batkol.store.database import FAULTS, Database, Patience
-from batkol.store.dead_letters import DeadLetters
 from batkol.store.embedded import embedded
 from batkol.store.erase import Erased, erase
-from batkol.store.front import SHARED_MEMORY
 from batkol.store.housekeeping import keep_house
 from batkol.store.journal import Journal
+from batkol.store.journal.dead_letters import DeadLetters
+from batkol.store.journal.memory import SHARED_MEMORY
 from batkol.store.recorder import JournalRecorder
 from batkol.store.schema import calls, leads, utterances
 from batkol.store.writer import Writer
@@ -100,6 +100,9 @@ class Store:
                 "max_bytes": journal.max_bytes,
                 "refused": journal.refused,
                 "unsafe": journal.unsafe,
+                "failing": journal.failing or None,
+                "damaged": journal.damaged,
+                "lost": journal.lost,
                 "slowest_sync_ms": round(journal.sync_ms, 1),
             },
             "written": writer.written,
@@ -117,6 +120,18 @@ class Store:
         metrics.counter("batkol.store.written", "{record}", "Records in the database.", lambda: writer.written)
         metrics.counter("batkol.store.retries", "{batch}", "Batches written again.", lambda: writer.retries)
         metrics.counter("batkol.store.refused", "{record}", "Lost: the journal was full.", lambda: journal.refused)
+        metrics.gauge(
+            "batkol.store.journal.failing", "1 while its disk takes nothing.", lambda: int(bool(journal.failing))
+        )
+        metrics.counter(
+            "batkol.store.journal.damaged",
+            "{file}",
+            "Journal files found damaged or removed.",
+            lambda: journal.damaged,
+        )
+        metrics.counter(
+            "batkol.store.journal.lost", "{record}", "Lost: the journal's file was damaged.", lambda: journal.lost
+        )
         metrics.counter(
             "batkol.store.set_aside", "{record}", "Refused by the database.", lambda: self.dead_letters.count
         )

@@ -13,9 +13,9 @@ import structlog
 
 from batkol.store.batch import Batch, batch_of, save
 from batkol.store.database import FAULTS, Database, backoff_s, lies_in_the_data, named
-from batkol.store.dead_letters import DeadLetters
-from batkol.store.framing import Frame
 from batkol.store.journal import Journal
+from batkol.store.journal.dead_letters import DeadLetters
+from batkol.store.journal.framing import Frame
 from batkol.store.records import AnyRecord, decode
 
 MOST: Final = 500

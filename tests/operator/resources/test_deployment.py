@@ -8,8 +8,11 @@ from typer.main import get_command
 from batkol.calls.drain import ENDING_S, PAUSE_S
 from batkol.main import app
 from batkol.store import store as records
-from batkol.store.dead_letters import MOST_BYTES
-from batkol.store.journal import UNWRITTEN_BYTES
+from batkol.store.journal.dead_letters import MOST_BYTES
+from batkol.store.journal.file import WAL_BYTES
+from batkol.store.journal.newest import UNWRITTEN_BYTES
+from batkol.store.journal.repair import KEPT_BYTES
+from batkol.store.journal.reserve import RESERVE_BYTES
 from batkol.telemetry import metrics
 from batkol.telemetry import tracing as traces
 from batkol_operator.model.agent import VoiceAgent
@@ -67,7 +70,7 @@ def test_the_journal_is_full_before_its_volume_is(size: int) -> None:
     """A pod whose volume outgrows its limit is evicted, and its journal goes with it."""
     spec = pod(database={**KEEPING, "journal": {"sizeLimitMebibytes": size}})["spec"]
 
-    beside = 2 * (MOST_BYTES >> 20)
+    beside = (2 * MOST_BYTES + RESERVE_BYTES + KEPT_BYTES + 4 * WAL_BYTES) >> 20
     (state,) = [volume["emptyDir"] for volume in spec["volumes"] if volume["name"] == "state"]
     assert int(state["sizeLimit"].removesuffix("Mi")) >= size + beside
     assert {"name": "state", "mountPath": "/var/lib/batkol"} in spec["containers"][0]["volumeMounts"]

@@ -7,8 +7,8 @@ from batkol.calls.events import FinalText
 from batkol.calls.recorder import NoRecorder
 from batkol.calls.reporter import Reporter
 from batkol.speech.utterance import Mode, Source, State, Utterance
-from batkol.store.framing import frames
 from batkol.store.journal import Journal
+from batkol.store.journal.framing import frames
 from batkol.store.recorder import JournalRecorder
 from batkol.store.records import AnyRecord, CallOver, Heard, Revised, decode
 from batkol.telemetry.metrics import Metrics
@@ -72,7 +72,7 @@ async def test_when_a_subscriber_hears_a_final_it_is_already_safe(tmp_path: Path
     offer = subscription.offer
 
     def look(event: object) -> None:
-        left = [frame for path in memory.rglob("front") for frame in frames(path.read_bytes())]
+        left = [frame for path in memory.rglob("newest") for frame in frames(path.read_bytes())]
         safe.append(decode(left[-1].payload))
         offer(event)  # type: ignore[arg-type]
 

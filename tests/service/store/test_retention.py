@@ -1,3 +1,4 @@
+import os
 import time
 from pathlib import Path
 
@@ -87,3 +88,15 @@ async def test_what_was_set_aside_goes_when_it_is_old_or_erased(kept: Kept, tmp_
 
     lines = kept.dead_letters.path.read_text().splitlines()
     assert [f'"number":{number},' in line for number, line in zip((2, 4), lines, strict=True)] == [True, True]
+
+
+async def test_a_damaged_journal_file_goes_when_it_is_old_or_a_number_was_erased_since(kept: Kept) -> None:
+    """Of what cannot be read in it, no one can say whose it is."""
+    aside = kept.dead_letters.path.with_name("journal.sqlite.damaged")
+    for age, erased, stays in ((1.0, False, True), (8 * DAY, False, False), (60.0, True, False)):
+        aside.write_bytes("סוד".encode())
+        os.utime(aside, (time.time() - age,) * 2)
+        if erased:
+            await sql(kept.where, "INSERT INTO erasures VALUES ($1, now())", digest("+1"))
+        await tidy(kept.database, kept.dead_letters, 0)
+        assert aside.exists() is stays

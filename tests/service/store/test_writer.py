@@ -1,6 +1,7 @@
 """Every record is in the database once, whatever happens to the database."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -314,15 +315,15 @@ async def test_a_restart_writes_what_was_left_and_nothing_twice(server: Server, 
 async def test_what_was_written_and_not_released_changes_nothing_when_it_is_written_again(
     where: Address, tmp_path: Path
 ) -> None:
-    """The process died between the database's commit and the journal's mark."""
+    """The process died between the database's commit and the journal's."""
     first = Kept(where, tmp_path)
     await first.open()
     first.say(talk(0))
+    left = shutil.copytree(tmp_path, tmp_path.with_name(tmp_path.name + "-left"))
     await first.written()
     before = await everything(where)
     await first.close()
-    (tmp_path / "journal" / "released").unlink()
-    again = Kept(where, tmp_path)
+    again = Kept(where, left)
     await again.open()
     assert again.journal.waiting == 8
     await again.written()
@@ -331,18 +332,24 @@ async def test_what_was_written_and_not_released_changes_nothing_when_it_is_writ
     assert await everything(where) == before
 
 
-async def test_damaged_records_do_not_hold_up_those_behind_them(kept: Kept) -> None:
-    kept.say(talk(0))
-    await until(lambda: kept.journal.written == kept.journal.last)
-    (file,) = (kept.journal._folder).glob("*.journal")
-    file.write_bytes(bytes(file.stat().st_size))
+async def test_damaged_records_do_not_hold_up_those_behind_them(where: Address, tmp_path: Path) -> None:
+    first = Kept(where, tmp_path)
+    await first.open()
+    first.say(talk(0))
+    await until(lambda: first.journal.committed == first.journal.last)
+    left = shutil.copytree(tmp_path / "journal", tmp_path / "left" / "journal").parent
+    await first.close()
+    log = left / "journal" / "journal.sqlite-wal"
+    log.write_bytes(bytes(log.stat().st_size))
     with capture_logs():
-        await kept.written()
-    await kept.journal.settle()
-    kept.say(talk(1))
-    await kept.written()
+        again = Kept(where, left)
+        await again.open()
+    again.say(talk(1))
+    await again.written()
 
-    assert await texts(kept.where) == finals_of([1])
+    assert await texts(where) == finals_of([1])
+    assert (again.journal.lost, again.journal.damaged) == (8, 1)
+    await again.close()
 
 
 async def test_nothing_of_what_was_said_is_in_a_log_line(kept: Kept) -> None:

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from batkol.store import dead_letters
-from batkol.store.dead_letters import DeadLetters
+from batkol.store.journal import dead_letters
+from batkol.store.journal.dead_letters import DeadLetters
 from batkol.store.records import encode
 from support.said import heard
 

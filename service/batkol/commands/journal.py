@@ -1,0 +1,50 @@
+"""`batkol journal status` and `batkol journal drain`."""
+
+# ruff: noqa: PLC0415 - each command imports what it needs when it runs
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from batkol.commands.shared import exit_with
+from batkol.commands.store import DatabaseUrl
+
+JournalDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--journal-dir", envvar="JOURNAL_DIR", help="The journal's folder; without it, the service's default."
+    ),
+]
+MemoryDir = Annotated[
+    Path, typer.Option("--memory-dir", envvar="JOURNAL_MEMORY_DIR", help="Where its newest records are.")
+]
+
+journal = typer.Typer(help="Look at the journal of a service that does not run, or deliver what it holds.")
+
+
+@journal.command()
+def status(*, journal_dir: JournalDir = None, memory_dir: MemoryDir = Path("/dev/shm")) -> None:  # noqa: S108
+    """Say what a journal holds, and change nothing."""
+    from batkol.store.journal_commands import carry_out_status
+    from batkol.store.settings import journal_home
+
+    raise typer.Exit(carry_out_status(journal_dir or journal_home(), memory_dir, say=typer.echo))
+
+
+@journal.command()
+def drain(
+    *,
+    journal_dir: JournalDir = None,
+    memory_dir: MemoryDir = Path("/dev/shm"),  # noqa: S108
+    within: Annotated[float, typer.Option("--within", help="Seconds to try for.")] = 60.0,
+    database_url: DatabaseUrl = "",
+) -> None:
+    """Deliver what a journal holds to the database: exit code 0 if nothing is left, and nothing was lost."""
+    from batkol.store.journal_commands import carry_out_drain
+    from batkol.store.settings import journal_home
+
+    folder = journal_dir or journal_home()
+    exit_with(carry_out_drain(database_url, folder, memory_dir, within=within, say=typer.echo))

@@ -1,0 +1,266 @@
+"""The journal: what the database is to be told, kept here until it has been.
+
+Every record takes the same way. The event loop copies it to memory that outlives the process (`memory`), which waits
+for no device; the writer takes it from there to Postgres. What Postgres has not got within 100 ms is committed to a
+file (`disk`) by one thread, and is read from there. When the journal is full, new records are refused and the oldest
+kept.
+
+All state here belongs to the event loop. The thread is given what it needs, and says what it has done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+import structlog
+
+from batkol.errors import ConfigurationError
+from batkol.store.journal.disk import Disk
+from batkol.store.journal.framing import Frame, frame
+from batkol.store.journal.memory import FileCalls
+from batkol.store.journal.newest import UNWRITTEN_BYTES, is_power_of_two
+from batkol.store.journal.opening import opened
+
+SYNC_S: Final = 0.1
+"""Seconds between two commits at least: what a loss of power may cost, and nothing else can."""
+
+AGAIN_S: Final = 1.0
+"""Seconds after which a disk that refused is asked again."""
+
+WATCH_S: Final = 5.0
+"""Seconds after which it is looked at whether the files are still where the next process looks for them."""
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+
+class Journal:
+    """One per process, and one process per folder. `append` never waits; the rest is for one writer."""
+
+    def __init__(
+        self, folder: Path, *, max_bytes: int, memory: Path | None = None, calls: FileCalls | None = None
+    ) -> None:
+        self._folder = folder
+        self._memory_folder = memory
+        self._calls = calls
+        self._disk = Disk(folder)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batkol-journal")
+        self._more = asyncio.Event()
+        self._due: asyncio.TimerHandle | None = None  # the next commit
+        self._committing: asyncio.Future[None] | None = None
+        self.max_bytes = max_bytes
+        self.last = 0
+        """The number of the newest record."""
+        self.released = 0
+        """The number up to which the database has them."""
+        self.refused = 0
+        """Records that found no room, since the start."""
+        self.failing = ""
+        """What the disk said last, if it takes nothing."""
+
+    async def open(self) -> None:
+        """Read what an earlier process left. Raises `ConfigurationError`: no such folder, or another process has it."""
+        self._loop = asyncio.get_running_loop()
+        try:
+            left = await self._in_thread(lambda: opened(self._disk, self._folder, self._memory_folder, self._calls))
+        except OSError as error:
+            self._thread.shutdown()
+            raise ConfigurationError(
+                f"the journal cannot be kept in JOURNAL_DIR={self._folder} ({error.strerror or error}); "
+                "name a folder that this process alone may write to"
+            ) from None
+        self._newest, self.released, self.last = left.newest, left.released, left.last
+        self._report(left.fault)
+        self._watching = self._loop.call_later(WATCH_S, self._watch)
+        if self._has_work():
+            self._arm()
+
+    # -- the event loop's side -----------------------------------------------------------------------------------
+
+    def append(self, payload: bytes) -> bool:
+        """Keep a record; false if there is no room for it. Waits for no disk and no lock."""
+        data = frame(self.last + 1, payload)
+        if self.size + len(data) > self.max_bytes:
+            return self._refuse("it is full; the database must come back, or JOURNAL_MAX_MB grow")
+        if self._newest.size + len(data) > UNWRITTEN_BYTES:
+            return self._refuse("its disk takes nothing")
+        self.last += 1
+        self._newest.add(self.last, data)
+        self._more.set()
+        if self._due is None:
+            self._arm()
+        return True
+
+    def _refuse(self, why: str) -> bool:
+        self.refused += 1
+        if is_power_of_two(self.refused):
+            log.error(f"[STORE] the journal takes no new record: {why}. It is LOST", refused=self.refused)
+        return False
+
+    @property
+    def written(self) -> int:
+        """The number up to which records can be read: all can, from the moment they are appended."""
+        return self.last
+
+    @property
+    def committed(self) -> int:
+        """The number up to which records are on the disk, or were."""
+        return self._disk.committed
+
+    @property
+    def size(self) -> int:
+        """Bytes on the disk and on their way there."""
+        return self._disk.size + self._newest.size
+
+    @property
+    def waiting(self) -> int:
+        """Records that the database has not got, or more where some were lost."""
+        return self.last - self.released
+
+    @property
+    def unsafe(self) -> int:
+        """Records that memory had no room for, so that a kill could have lost them for a moment."""
+        return self._newest.unsafe
+
+    @property
+    def lost(self) -> int:
+        """Records that were on the disk and cannot be read any more, since the start."""
+        return self._disk.lost
+
+    @property
+    def damaged(self) -> int:
+        """How often the journal's file was found damaged or removed, since the start."""
+        return self._disk.damaged
+
+    @property
+    def sync_ms(self) -> float:
+        """How long the slowest commit took."""
+        return self._disk.sync_ms
+
+    async def more(self, patience: float) -> bool:
+        """Wait until there is a record to read; false if none came for so many seconds. Cancelling it loses nothing."""
+        try:
+            async with asyncio.timeout(patience):
+                while self.last <= self.released:
+                    self._more.clear()
+                    await self._more.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    # -- commits -------------------------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        self._due = self._loop.call_later(AGAIN_S if self.failing else SYNC_S, self._commit)
+
+    def _has_work(self) -> bool:
+        """Whether the disk lacks a record, or has one that it need not have any more."""
+        disk = self._disk
+        return bool(self._newest) or (disk.rows > 0 and (self.released > disk.released or disk.has_more))
+
+    def _commit(self) -> None:
+        """Give the thread what Postgres has not got yet."""
+        self._due = None
+        self._newest.check()
+        if self._has_work():
+            batch, released = self._newest.items(), self.released
+            self._submit(lambda: self._disk.commit(batch, released))
+
+    def _watch(self) -> None:
+        """Look at whether both tiers are still there, though no record comes."""
+        self._watching = self._loop.call_later(WATCH_S, self._watch)
+        self._newest.check()
+        if self._disk.rows:
+            released = self.released
+            self._submit(lambda: self._disk.watch(released))
+
+    def _submit(self, work: Callable[[], None]) -> None:
+        """Have the thread do it; one is under way at a time, and what it leaves is done after it."""
+        if self._committing is None:
+            self._committing = self._loop.run_in_executor(self._thread, work)
+            self._committing.add_done_callback(self._on_done)
+
+    def _on_done(self, done: asyncio.Future[None]) -> None:
+        self._committing = None
+        self._report(done.exception())
+        self._newest.forget(self._disk.committed)
+        if self._due is None and self._has_work():
+            self._arm()
+
+    def _report(self, error: BaseException | None) -> None:
+        """Say once that the disk takes nothing, and once that it takes records again."""
+        if error is None:
+            if self.failing:
+                log.info("[STORE] the journal's disk takes records again")
+            self.failing = ""
+            return
+        if not self.failing:
+            ours = None if isinstance(error, OSError) else error
+            log.error("[STORE] the journal's disk takes nothing; records wait in memory", err=str(error), exc_info=ours)
+        self.failing = str(error) or type(error).__name__
+
+    # -- the writer's side ---------------------------------------------------------------------------------------
+
+    async def read(self, most: int) -> list[Frame]:
+        """Return up to `most` records behind the last released, in order. Raises `OSError`."""
+        after, up_to = self.released, self._disk.committed
+        newest = self._newest.records(max(after, up_to), most)
+        if after >= up_to:
+            return newest
+        found = await self._in_thread(lambda: self._disk.read(after, up_to, most))
+        return found + newest[: most - len(found)]
+
+    async def release(self, number: int) -> None:
+        """The database has everything up to there. It is known at once; the disk is told with the next commit."""
+        self.released = max(self.released, number)
+        self._newest.forget(self.released)
+        if self._due is None and self._has_work():
+            self._arm()
+
+    async def settle(self) -> None:
+        """Nothing waits: leave nothing of what was said on this disk, or in memory. Says what fails; raises nothing."""
+        if self.last != self.released:
+            return
+        if self._newest.memory_size:
+            self._newest.drop()
+        if not self._disk.is_clean:
+            released = self.released
+            try:
+                await self._in_thread(lambda: self._disk.tidy(released))
+            except OSError as error:
+                self._report(error)
+            else:
+                self._report(None)
+
+    async def close(self) -> None:
+        """Have everything on the disk and let go of the folder. What waits is there at the next start."""
+        for timer in (self._due, self._watching):
+            if timer is not None:
+                timer.cancel()
+        batch, released = self._newest.items(), self.released
+        try:
+            await self._in_thread(lambda: self._finish(batch, released))
+            self._newest.forget(self.last)
+            self._newest.drop()
+        except OSError as error:
+            log.error("[STORE] the journal's disk takes nothing; the newest records stay in memory", err=str(error))
+        finally:
+            self._newest.close()
+            self._thread.shutdown(wait=False)
+
+    def _finish(self, batch: Sequence[tuple[int, bytes]], released: int) -> None:
+        try:
+            if batch:
+                self._disk.commit(batch, released)
+            if not self._disk.is_clean and released >= self._disk.committed:
+                self._disk.tidy(released)
+        finally:
+            self._disk.close()
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.shield(self._loop.run_in_executor(self._thread, work))

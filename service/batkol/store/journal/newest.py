@@ -1,0 +1,106 @@
+"""The records that are neither in the file nor in Postgres: for the writer, for the next commit, and in tier 1.
+
+They belong to the event loop. A tier 1 that fails loses nothing while the process lives; it is said, counted, and tried
+again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+from typing import Final
+
+import structlog
+
+from batkol.store.journal.framing import HEADER_BYTES, Frame
+from batkol.store.journal.memory import DROPPED_AT, MemoryFile
+
+UNWRITTEN_BYTES: Final = 16 << 20
+"""Bytes that may wait for a disk that takes nothing, while Postgres takes nothing either."""
+
+log = structlog.get_logger()
+
+
+class Newest:
+    """Frames by number, the oldest first, and the file that has them for the next process."""
+
+    def __init__(self, memory: MemoryFile, left: Mapping[int, bytes]) -> None:
+        self._memory = memory
+        self._frames = dict(left)
+        self._fault = ""
+        self.size = sum(len(data) for data in self._frames.values())
+        """Bytes of the frames."""
+        self.unsafe = 0
+        """Records that memory had no room for, so that a kill could have lost them for a moment."""
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    @property
+    def memory_size(self) -> int:
+        """Bytes in tier 1: these, and some that are safe elsewhere."""
+        return self._memory.size
+
+    def add(self, number: int, data: bytes) -> None:
+        """Add a frame, where `kill -9` does not reach it. Waits for no disk."""
+        self._frames[number] = data
+        self.size += len(data)
+        try:
+            self._memory.append(data)
+        except OSError as error:
+            self.unsafe += 1
+            if is_power_of_two(self.unsafe):
+                log.error("[STORE] no room in memory: a record is safe only when the disk has it", err=str(error))
+
+    def items(self) -> list[tuple[int, bytes]]:
+        """Return the numbers and the frames."""
+        return list(self._frames.items())
+
+    def records(self, after: int, most: int) -> list[Frame]:
+        """Return up to `most` records with a number above `after`."""
+        wanted = (Frame(number, data[HEADER_BYTES:]) for number, data in self._frames.items() if number > after)
+        return list(islice(wanted, most))
+
+    def forget(self, up_to: int) -> None:
+        """These are in the file, or in Postgres."""
+        done = []
+        for number in self._frames:
+            if number > up_to:
+                break
+            done.append(number)
+        for number in done:
+            self.size -= len(self._frames.pop(number))
+        if self._memory.size >= DROPPED_AT:
+            self.drop()
+
+    def drop(self) -> None:
+        """Leave in tier 1 only what is needed, if that can be done."""
+        try:
+            self._memory.drop(list(self._frames.values()))
+        except OSError as error:
+            self._say(f"what is safe on the disk cannot be dropped from memory: {error}")
+        else:
+            self._fault = ""
+
+    def check(self) -> None:
+        """Have the records in a file that the next process finds."""
+        try:
+            if not self._memory.is_there():
+                log.error("[STORE] the file of the newest records was removed while it is in use; it is made anew")
+                self._memory.replace(list(self._frames.values()))
+        except OSError as error:
+            self._say(f"the file of the newest records cannot be made anew: {error}")
+
+    def _say(self, fault: str) -> None:
+        if fault != self._fault:
+            log.error(f"[STORE] {fault}")
+        self._fault = fault
+
+    def close(self) -> None:
+        """Let go of tier 1; what is in it stays there."""
+        self._memory.close()
+
+
+def is_power_of_two(count: int) -> bool:
+    """Whether it is the 1st, 2nd, 4th, 8th …: loud, and not a flood."""
+    return count & (count - 1) == 0

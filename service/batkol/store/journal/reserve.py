@@ -1,0 +1,47 @@
+"""Room on the disk that is ours: SQLite needs some even to delete, and a full disk must not keep what was delivered."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+RESERVE_BYTES: Final = 4 << 20
+"""The write-ahead log (1 MiB, and one transaction), and as much growth of the file when it is moved there."""
+
+log = structlog.get_logger()
+
+
+class Reserve:
+    """One file of zeros, opened once."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it, and take the room if there is any. Raises `OSError`: it cannot be opened."""
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.is_held = False
+        self.take()
+        if not self.is_held:
+            log.warning("[STORE] the journal's disk is full; there is no room to reserve", bytes=RESERVE_BYTES)
+
+    def take(self) -> None:
+        """Take the room, or leave it to others until there is some."""
+        if self.is_held:
+            return
+        try:
+            os.posix_fallocate(self._file, 0, RESERVE_BYTES)
+        except OSError:
+            os.ftruncate(self._file, 0)
+        else:
+            self.is_held = True
+
+    def give(self) -> bool:
+        """Free the room for what must be written now; false if there was none."""
+        was_held = self.is_held
+        os.ftruncate(self._file, 0)
+        self.is_held = False
+        return was_held
+
+    def close(self) -> None:
+        os.close(self._file)

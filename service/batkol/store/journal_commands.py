@@ -1,0 +1,151 @@
+"""`batkol journal status` and `batkol journal drain`: the journal of a pod that is no more, or does not run."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from batkol.errors import ConfigurationError
+from batkol.store.address import address
+from batkol.store.database import Database
+from batkol.store.journal import Journal, legacy
+from batkol.store.journal.dead_letters import DeadLetters
+from batkol.store.journal.disk import FILE, LOCK, MARK
+from batkol.store.journal.file import wal_of
+from batkol.store.journal.framing import places
+from batkol.store.journal.mark import Position, read
+from batkol.store.journal.memory import NAME, identity_of
+from batkol.store.journal.repair import aside_of, spots
+from batkol.store.writer import Writer
+
+Say = Callable[[str], None]
+
+
+class Found(NamedTuple):
+    """What a journal that is not in use holds."""
+
+    records: int
+    unreadable: int
+    dead_letters: int
+    aside: Path | None
+
+
+def carry_out_status(folder: Path, memory: Path, *, say: Say) -> int:
+    """Say what a journal holds, and change nothing; returns the exit code: 1 if it is in use, or is not there."""
+    lock = _taken(folder, say)
+    if lock is None:
+        return 1
+    try:
+        found = _found(folder, memory)
+    finally:
+        os.close(lock)
+    say(f"{found.records} records in {folder} wait for the database; `batkol journal drain` delivers them")
+    if found.unreadable:
+        say(f"{found.unreadable} more records must be there, and cannot be read without repairing the file")
+    if found.dead_letters:
+        say(f"{found.dead_letters} records are in dead-letters.jsonl; the database refused them for what is in them")
+    if found.aside:
+        say(f"{found.aside.name} is a damaged file that was set aside; what could be read from it was delivered")
+    return 0
+
+
+async def carry_out_drain(url: str, folder: Path, memory: Path, *, within: float, say: Say) -> int:
+    """Deliver what a journal holds to the database; returns the exit code, 0 if nothing is left and nothing is lost.
+
+    Raises `ConfigurationError`: no such database, or the folder cannot be had.
+    """
+    if not url:
+        raise ConfigurationError("there is no DATABASE_URL; set it to the database that is to have the records")
+    where = address(url)
+    lock = _taken(folder, say)
+    if lock is None:
+        return 1
+    os.close(lock)
+    journal, database, letters = (
+        Journal(folder, max_bytes=sys.maxsize, memory=memory),
+        Database(where),
+        DeadLetters(folder),
+    )
+    await journal.open()
+    writer = Writer(journal, database, letters)
+    writing = asyncio.create_task(writer.run())
+    try:
+        await _flushed(writer, writing, within)
+        if not journal.waiting:
+            await journal.settle()
+    finally:
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+        await journal.close()
+        await database.close()
+    return _concluded(journal, writer, letters, where.shown, say)
+
+
+async def _flushed(writer: Writer, writing: asyncio.Task[None], within: float) -> None:
+    """Wait until the database has everything, for so many seconds at most. Raises what ended the writer."""
+    flushing = asyncio.create_task(writer.flush(within))
+    await asyncio.wait((flushing, writing), return_when=asyncio.FIRST_COMPLETED)
+    flushing.cancel()
+    if writing.done():
+        writing.result()
+
+
+def _concluded(journal: Journal, writer: Writer, letters: DeadLetters, shown: str, say: Say) -> int:
+    say(f"{writer.written} records were delivered to {shown}")
+    if journal.waiting:
+        why = writer.fault or journal.failing or "it took too long"
+        say(f"{journal.waiting} records are left in the journal: {why}")
+    if letters.count:
+        say(f"{letters.count} records were refused by the database and are in {letters.path}")
+    if journal.lost:
+        say(f"{journal.lost} records were lost: the journal's file was damaged")
+    return 1 if journal.waiting or letters.count or journal.lost else 0
+
+
+def _taken(folder: Path, say: Say) -> int | None:
+    """Have the journal alone, and return its lock; None where that cannot be, which is said."""
+    if not folder.is_dir():
+        say(f"there is no journal in {folder}; JOURNAL_DIR or --journal-dir names its folder")
+        return None
+    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        say(f"the journal in {folder} is in use by a running service; GET /v1/status of that service has its figures")
+        return None
+    return lock
+
+
+def _found(folder: Path, memory: Path) -> Found:
+    """Read the bytes, and not by SQLite, which would change the file."""
+    folders = [folder / "front"]
+    if identity := identity_of(folder):
+        folders.append(memory / f"batkol-{identity}")
+    position = _position(folder)
+    numbers = {number for path in (folder / FILE, wal_of(folder / FILE)) for number, _ in spots(path)}
+    stored = {number for number in numbers if number > position.released}
+    newest = {
+        place.number for each in folders if (path := each / NAME).is_file() for place in places(path.read_bytes())
+    }
+    unreadable = max(0, position.waiting(position.released) - len(stored | newest))
+    older = legacy.read(folder, folders)
+    letters = DeadLetters(folder).path
+    return Found(
+        records=len(stored | {number for number in newest if number > position.released}) + len(older.payloads),
+        unreadable=unreadable + older.lost,
+        dead_letters=letters.read_bytes().count(b"\n") if letters.exists() else 0,
+        aside=aside if (aside := aside_of(folder / FILE)).exists() else None,
+    )
+
+
+def _position(folder: Path) -> Position:
+    if not (folder / MARK).exists():
+        return Position()
+    with (folder / MARK).open("rb") as file:
+        return read(file.fileno()) or Position()

@@ -1,0 +1,133 @@
+import asyncio
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from batkol.errors import ConfigurationError
+from batkol.store.address import Address
+from batkol.store.journal import Journal
+from batkol.store.journal_commands import carry_out_drain, carry_out_status
+from support.keeping import Kept
+from support.postgres import free_port, texts
+from support.said import began, heard
+from support.waiting import until
+
+
+async def left(where: Address, folder: Path, *, finals: int = 20) -> Path:
+    """The journal of a pod that was killed: most on the disk, the last in memory."""
+    pod = Kept(where, folder / "pod")
+    await pod.open()
+    pod.say([began(), *(heard(index) for index in range(finals))])
+    await until(lambda: pod.journal.committed == pod.journal.last)
+    pod.say([heard(finals)])
+    copy = folder / "dead"
+    await asyncio.to_thread(shutil.copytree, folder / "pod", copy)
+    await pod.close()
+    return copy
+
+
+@pytest.fixture
+def pod(tmp_path: Path) -> Path:
+    (tmp_path / "pod").mkdir()
+    return tmp_path
+
+
+def status(folder: Path) -> tuple[int, list[str]]:
+    said: list[str] = []
+    return carry_out_status(folder / "journal", folder / "memory", say=said.append), said
+
+
+async def drain(url: str, folder: Path, within: float = 20.0) -> tuple[int, list[str]]:
+    said: list[str] = []
+    code = await carry_out_drain(url, folder / "journal", folder / "memory", within=within, say=said.append)
+    return code, said
+
+
+async def test_status_says_what_waits_and_changes_nothing(where: Address, pod: Path) -> None:
+    dead = await left(where, pod)
+    before = {path: path.read_bytes() for path in dead.rglob("*") if path.is_file()}
+    code, said = status(dead)
+
+    assert (code, said) == (
+        0, [f"22 records in {dead / 'journal'} wait for the database; `batkol journal drain` delivers them"]
+    )  # fmt: skip
+    assert {path: path.read_bytes() for path in dead.rglob("*") if path.is_file()} == before
+
+
+async def test_draining_delivers_everything_once_and_leaves_nothing(where: Address, pod: Path) -> None:
+    dead = await left(where, pod)
+    code, said = await drain(where.dsn, dead)
+
+    assert (code, said) == (0, [f"22 records were delivered to {where.shown}"])
+    assert len(await texts(where)) == 21
+    assert status(dead)[1][0].startswith("0 records")
+    assert (await drain(where.dsn, dead))[0] == 0
+
+
+async def test_a_database_that_is_away_leaves_everything_and_says_why(where: Address, pod: Path) -> None:
+    dead = await left(where, pod)
+    with capture_logs():
+        code, said = await drain(f"postgresql://batkol:s3cr3t@127.0.0.1:{free_port()}/calls", dead, within=0.3)
+
+    assert code == 1
+    assert "22 records are left in the journal: " in said[1]
+    assert "s3cr3t" not in str(said)
+    assert (await drain(where.dsn, dead))[0] == 0
+    assert len(await texts(where)) == 21
+
+
+async def test_what_is_lost_is_no_success(where: Address, pod: Path) -> None:
+    dead = await left(where, pod)
+    shutil.rmtree(dead / "memory")
+    log = dead / "journal" / "journal.sqlite-wal"
+    log.write_bytes(log.read_bytes().replace("משפט 7".encode(), "משפט 8".encode()))
+    assert status(dead)[1][1] == "1 more records must be there, and cannot be read without repairing the file"
+    with capture_logs():
+        code, said = await drain(where.dsn, dead)
+
+    assert (code, said[1]) == (1, "1 records were lost: the journal's file was damaged")
+    assert len(await texts(where)) == 19
+    assert status(dead)[1][-1].startswith("journal.sqlite.damaged is a damaged file")
+
+
+async def test_one_in_use_is_left_alone(tmp_path: Path) -> None:
+    kept = Journal(tmp_path / "journal", max_bytes=1 << 30)
+    await kept.open()
+    (code, said), (drained, why) = status(tmp_path), await drain("postgresql://x@127.0.0.1/x", tmp_path)
+
+    assert (code, drained) == (1, 1)
+    assert said == why
+    assert "is in use by a running service; GET /v1/status" in said[0]
+    await kept.close()
+
+
+async def test_what_is_not_there_is_said_with_what_to_set(tmp_path: Path) -> None:
+    assert "JOURNAL_DIR or --journal-dir" in status(tmp_path)[1][0]
+    assert (await drain("postgresql://x@127.0.0.1/x", tmp_path))[0] == 1
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ConfigurationError, match="there is no DATABASE_URL"):
+        await drain("", tmp_path)
+
+
+async def test_from_the_shell(where: Address, pod: Path) -> None:
+    dead = await left(where, pod)
+
+    async def batkol(*words: str) -> tuple[int | None, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "batkol", "journal", *words,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+            env={
+                **os.environ, "DATABASE_URL": where.dsn, "JOURNAL_DIR": str(dead / "journal"),
+                "JOURNAL_MEMORY_DIR": str(dead / "memory"),
+            },
+        )  # fmt: skip
+        said, _ = await process.communicate()
+        return process.returncode, said.decode()
+
+    assert "22 records" in (await batkol("status"))[1]
+    code, said = await batkol("drain", "--within", "30")
+    assert (code, said.splitlines()[-1]) == (0, f"22 records were delivered to {where.shown}")
