@@ -10,8 +10,9 @@ from typing import Final
 import structlog
 from sqlalchemy import select
 
-from batkol.store.database import FAULTS, Database, named
+from batkol.store.database import Database
 from batkol.store.dead_letters import DeadLetters
+from batkol.store.faults import named
 from batkol.store.numbers import digest
 from batkol.store.records import AnyRecord
 from batkol.store.retention import retain
@@ -29,7 +30,7 @@ async def keep_house(database: Database, dead_letters: DeadLetters, days: int) -
     while True:
         try:
             await tidy(database, dead_letters, days)
-        except FAULTS as error:
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the next hour is another one
             log.warning("[STORE] old calls could not be deleted; again in an hour", fault=named(error))
         await asyncio.sleep(EVERY_S)
 

@@ -22,6 +22,7 @@ from typing import Final, TypeVar
 import structlog
 
 from batkol.errors import ConfigurationError
+from batkol.store.ages import Ages
 from batkol.store.framing import Frame, frame
 from batkol.store.front import DROPPED_AT, Front, front_of
 from batkol.store.segments import SEGMENT_BYTES, Segments
@@ -65,6 +66,7 @@ class Journal:
         self._written_bytes = 0  # of them, by the thread
         self._more = asyncio.Event()
         self._due: asyncio.TimerHandle | None = None  # the next flush, or the next attempt
+        self._ages = Ages()
         self.max_bytes = max_bytes
         self.last = 0
         """The number of the newest record."""
@@ -110,6 +112,8 @@ class Journal:
         self.last = max(self.released, self._segments.last)
         self._take_over(self._front.left())
         self.written = self.last
+        if self.waiting:
+            self._ages.note(self.released + 1)  # how old it is, only the record says
 
     def _take_over(self, left: list[Frame]) -> None:
         """Move what stood in memory to the disk; some of it may be there already."""
@@ -133,6 +137,7 @@ class Journal:
             return self._refuse("its disk takes nothing")
         self._stand(data)
         self.last += 1
+        self._ages.note(self.last)
         self._unwritten.append((self.last, data))
         self._taken_bytes += len(data)
         if self._handing_over is None:
@@ -168,6 +173,11 @@ class Journal:
         """Records that the database has not got."""
         return self.last - self.released
 
+    @property
+    def oldest_s(self) -> float:
+        """How long the oldest record that waits has waited here, in seconds; 0 if none waits."""
+        return self._ages.age_s(self.released + 1) if self.waiting else 0.0
+
     async def more(self, patience: float) -> bool:
         """Wait until there is a record to read; false if none came for so many seconds. Cancelling it loses nothing."""
         try:
@@ -199,6 +209,7 @@ class Journal:
     async def release(self, number: int) -> None:
         """The database has everything up to there. A cancelled release is carried out all the same."""
         self.released = max(self.released, number)
+        self._ages.forget(self.released)
         await self._in_thread(self._release)
 
     async def settle(self) -> None:
