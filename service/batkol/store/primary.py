@@ -23,6 +23,7 @@ CHECKED_S: Final = 5.0
 
 _MADE: Final = "batkol.made_at"
 _CHECKED: Final = "batkol.checked_at"
+_FRESH: Final = "batkol.fresh"
 
 
 class PrimaryCheck:
@@ -42,9 +43,12 @@ class PrimaryCheck:
 
     def _on_connect(self, _: Any, record: Any) -> None:
         record.info[_MADE] = record.info[_CHECKED] = time.monotonic()
+        record.info[_FRESH] = True
 
     def _on_checkout(self, connection: Any, record: Any, _: Any) -> None:
         """Raise `DisconnectionError` where the pool is to make another one, which it then does."""
+        if record.info.pop(_FRESH, False):
+            return  # there is no better one to be had now
         if record.info[_MADE] <= self._left_at:
             raise DisconnectionError("the server was left")
         now = time.monotonic()

@@ -214,6 +214,8 @@ class Writer:
             if self._unreleased:
                 await self._journal.release(self._journal.released)
             await self._journal.settle()
+            if not self._journal.waiting:
+                self._is_back()
         except Exception as error:  # noqa: BLE001 -- as above
             self._not_released(_of_the_journal(error))
         else:
