@@ -29,6 +29,5 @@ async def main(url: str, folder: Path) -> None:
 
 if __name__ == "__main__":
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stdout))
-    writer.backoff_s = lambda _: 0.01
-    writer.MOST = 4  # many batches, and so many connections
+    vars(writer).update(backoff_s=lambda _: 0.01, MOST=4)  # many batches, and so many connections
     asyncio.run(main(sys.argv[1], Path(sys.argv[2])))

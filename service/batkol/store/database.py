@@ -6,6 +6,7 @@ import asyncio
 import random
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import parse_qs, urlparse
 
 import asyncpg
 import msgspec
@@ -94,14 +95,27 @@ async def connected(where: Address, patience: Patience, *, statements_end: bool 
     told = {"application_name": "batkol", "timezone": "UTC"}
     if statements_end:
         told["statement_timeout"] = str(int(patience.statement_s * 1000))
+    how: dict[str, Any] = {
+        "ssl": where.tls,
+        "timeout": patience.connect_s,
+        "command_timeout": patience.command_s if statements_end else None,
+        "server_settings": told,
+    }
     with driver_faults():
-        return await asyncpg.connect(
-            where.dsn,
-            ssl=where.tls,
-            timeout=patience.connect_s,
-            command_timeout=patience.command_s if statements_end else None,
-            server_settings=told,
-        )
+        if _is_to_choose(where.dsn):
+            try:
+                return await asyncpg.connect(where.dsn, target_session_attrs="read-write", **how)
+            except (asyncpg.TargetServerAttributeNotMatched, OSError) as error:
+                log.debug("[STORE] none of the hosts takes writes; one that only reads will do", fault=named(error))
+        return await asyncpg.connect(where.dsn, **how)
+
+
+def _is_to_choose(dsn: str) -> bool:
+    """Whether a URL names several hosts, and leaves to us which: libpq's `any` would be the first one for ever."""
+    parsed = urlparse(dsn)
+    query = parse_qs(parsed.query)
+    hosts = query.get("host", [parsed.netloc.rpartition("@")[2]])[-1]
+    return "," in hosts and "target_session_attrs" not in query
 
 
 def patient_engine(where: Address, patience: Patience | None = None) -> AsyncEngine:

@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from batkol.store import primary
 from batkol.store.address import Address
 from support.history import Past, past, whole
 from support.keeping import Kept
-from support.postgres import Server, connection, make_template, running_server, sql, texts
+from support.postgres import Server, connection, free_port, make_template, running_server, sql, texts
 from support.relay import Relay, relaying
 from support.said import sid
 from support.waiting import until
@@ -130,6 +131,42 @@ async def test_while_the_name_still_leads_to_the_old_one_it_is_read_there_and_le
         await kept.written()
 
         assert (await house.read("/v1/leads"))["leads"][0]["calls"] == 2
+
+
+@pytest.mark.parametrize("old_first", [True, False])
+async def test_of_several_hosts_the_one_that_takes_writes_is_chosen_and_followed(
+    old: Server, server: Server, where: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, old_first: bool
+) -> None:
+    monkeypatch.setattr(primary, "CHECKED_S", 0.0)
+    async with failing_over(old, server, where, tmp_path) as (_, _, _, there):
+        await set_read_only(there, on=True)
+        hosts = [f"127.0.0.1:{each.port}" for each in ((old, server) if old_first else (server, old))]
+        name = where.dsn.partition("?")[0].rpartition("/")[2]
+        both = msgspec.structs.replace(where, dsn=f"postgresql://postgres@{','.join(hosts)}/{name}")
+        (tmp_path / "both").mkdir()
+        kept = Kept(both, tmp_path / "both")
+        await kept.open()
+        kept.say(whole(1))
+        await kept.written()
+        async with past(kept) as house:
+            shown = (await house.read("/v1/history/calls"))["calls"]
+        await kept.close()
+
+        assert kept.writer.retries == 0
+        assert [call["call_sid"] for call in shown] == [sid(1), sid(0)]
+        assert {call for call, _, _ in await texts(where)} == {sid(0), sid(1)}
+
+
+async def test_several_hosts_that_only_read_are_read_from(
+    old: Server, server: Server, where: Address, tmp_path: Path
+) -> None:
+    async with failing_over(old, server, where, tmp_path) as (kept, _, _, there):
+        await set_read_only(there, on=True)
+        name = where.dsn.partition("?")[0].rpartition("/")[2]
+        hosts = f"127.0.0.1:{free_port()},127.0.0.1:{old.port}"
+        away = msgspec.structs.replace(where, dsn=f"postgresql://postgres@{hosts}/{name}")
+        async with past(kept, away) as house:
+            assert len((await house.read("/v1/leads"))["leads"]) == 1
 
 
 async def test_a_connection_that_broke_at_rest_is_replaced_and_nobody_is_told(

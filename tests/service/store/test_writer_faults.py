@@ -2,8 +2,9 @@
 
 import asyncio
 import errno
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -21,6 +22,7 @@ from support.postgres import connection, everything, sql, texts
 from support.said import began, heard, over, revised, sid, who
 from support.waiting import eventually, until
 
+T = TypeVar("T")
 DISK = OSError(errno.EIO, "Input/output error")
 
 
@@ -50,7 +52,7 @@ class Troubled(Journal):
     async def settle(self) -> None:
         await self._unless_troubled("settle", super().settle())
 
-    async def _unless_troubled(self, name: str, work: Any) -> Any:
+    async def _unless_troubled(self, name: str, work: Coroutine[Any, Any, T]) -> T:
         if name != self.at or not self.times:
             return await work
         self.times -= 1
