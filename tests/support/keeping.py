@@ -20,12 +20,21 @@ QUICK = Patience(connect_s=2.0, statement_s=1.0, command_s=2.0)
 class Kept:
     """A journal in `folder` (its front too), a database, a writer that runs once it is told to."""
 
-    def __init__(self, where: Address, folder: Path, *, max_bytes: int = 1 << 30, **journal: Any) -> None:
+    def __init__(
+        self,
+        where: Address,
+        folder: Path,
+        *,
+        max_bytes: int = 1 << 30,
+        patience: Patience = QUICK,
+        kind: type[Journal] = Journal,
+        **journal: Any,
+    ) -> None:
         self.where = where
         memory = folder / "memory"
         memory.mkdir(exist_ok=True)
-        self.journal = Journal(folder / "journal", max_bytes=max_bytes, memory=memory, **journal)
-        self.database = Database(where, pool_size=2, patience=QUICK)
+        self.journal = kind(folder / "journal", max_bytes=max_bytes, memory=memory, **journal)
+        self.database = Database(where, pool_size=2, patience=patience)
         self.dead_letters = DeadLetters(folder / "journal")
         self.writer = Writer(self.journal, self.database, self.dead_letters)
         self._writing: asyncio.Task[None] | None = None

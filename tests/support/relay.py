@@ -76,6 +76,10 @@ class Relay:
         """Forward everything that comes from now on so much later, each way."""
         self._delay_s = seconds
 
+    def lead(self, to_port: int) -> None:
+        """Lead new connections to another port; open ones stay where they are: a name that means another server now."""
+        self._to = self._to[0], to_port
+
     def refuse(self) -> None:
         """Reset new connections as soon as they are there; open ones go on."""
         self._refusing = True

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -12,6 +14,13 @@ from batkol.store import statements
 from batkol.store.numbers import digest
 from batkol.store.records import AnyRecord, Heard, Revised
 from batkol.store.rows import Row, Rows, as_json, rows_of
+
+
+class UnfitError(Exception):
+    """No rows can be made of these records: the fault is in one of them, or in this code. What was raised is the cause.
+
+    It says nothing against the connection, and another connection does not help.
+    """
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -26,36 +35,73 @@ class Batch(msgspec.Struct, frozen=True):
     calls: str
 
 
+@contextmanager
+def _ours() -> Iterator[None]:
+    """Around what only computes: what fails there is `UnfitError`, and lies neither in the driver nor in the server."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise UnfitError from error
+
+
 def batch_of(records: Sequence[AnyRecord]) -> Batch:
-    """Make a batch of records; for a thread, since it takes some milliseconds for hundreds."""
-    rows = rows_of(records)
-    return Batch(
-        records=records,
-        rows=rows,
-        digests={party: digest(party) for party in {record.who.party for record in records}},
-        finals=as_json(rows.finals.values()),
-        revisions=as_json(rows.revisions.values()),
-        events=as_json(rows.events.values()),
-        calls=as_json(rows.calls.values()),
-    )
+    """Make a batch of records; for a thread, since it takes some milliseconds for hundreds. Raises `UnfitError`."""
+    with _ours():
+        rows = rows_of(records)
+        return Batch(
+            records=records,
+            rows=rows,
+            digests={party: digest(party) for party in {record.who.party for record in records}},
+            finals=as_json(rows.finals.values()),
+            revisions=as_json(rows.revisions.values()),
+            events=as_json(rows.events.values()),
+            calls=as_json(rows.calls.values()),
+        )
 
 
-async def save(connection: AsyncConnection, batch: Batch) -> None:
-    """Write a batch, in the transaction that is open. Raises what the database does. Repeating it changes nothing."""
-    await connection.execute(statements.HOLD)
-    scrubbed = _scrubbed(batch, await _erased(connection, batch))
+async def save(connection: AsyncConnection, batch: Batch) -> float:
+    """Write a batch, in the transaction that is open; returns what its slowest statement took, in seconds.
+
+    Raises what the database does, or `UnfitError`. Repeating it changes nothing.
+    """
+    clock = _Slowest()
+    with clock:
+        await connection.execute(statements.HOLD)
+    with clock:
+        erased = await _erased(connection, batch)
+    with _ours():
+        scrubbed = _scrubbed(batch, erased)
     if scrubbed is not None:
         batch = batch_of(scrubbed)
-    changed = (await connection.execute(statements.SAVE_CALLS, {statements.ROWS: batch.calls})).all()
-    leads = _leads(batch.rows, [(row.call_sid, row.started_at.timestamp()) for row in changed if row.is_new])
+    with clock:
+        changed = (await connection.execute(statements.SAVE_CALLS, {statements.ROWS: batch.calls})).all()
+    with _ours():
+        leads = _leads(batch.rows, [(row.call_sid, row.started_at.timestamp()) for row in changed if row.is_new])
+        leads_json = as_json(leads) if leads else ""
     for statement, rows in (
-        (statements.SAVE_LEADS, as_json(leads) if leads else ""),
+        (statements.SAVE_LEADS, leads_json),
         (statements.SAVE_FINALS, batch.finals),
         (statements.SAVE_REVISIONS, batch.revisions),
         (statements.SAVE_EVENTS, batch.events),
     ):
         if len(rows) > len("[]"):
-            await connection.execute(statement, {statements.ROWS: rows})
+            with clock:
+                await connection.execute(statement, {statements.ROWS: rows})
+    return clock.slowest_s
+
+
+class _Slowest:
+    """The longest of several stretches of time."""
+
+    slowest_s = 0.0
+
+    def __enter__(self) -> None:
+        self._begun = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.slowest_s = max(self.slowest_s, time.perf_counter() - self._begun)
 
 
 def _leads(rows: Rows, new: Sequence[tuple[str, float]]) -> list[Row]:
@@ -76,17 +122,21 @@ def _leads(rows: Rows, new: Sequence[tuple[str, float]]) -> list[Row]:
     return list(found.values())
 
 
-async def _erased(connection: AsyncConnection, batch: Batch) -> tuple[dict[bytes, float], set[str]]:
+_Erased = tuple[Sequence[Any], Sequence[Any]]
+
+
+async def _erased(connection: AsyncConnection, batch: Batch) -> _Erased:
     """Return the erasures that may concern the batch: by number and when, and by call."""
     digests: dict[str, Any] = {"digests": list(batch.digests.values())}
     by_number = (await connection.execute(statements.ERASED, digests)).all()
-    call_sids = (await connection.execute(statements.ERASED_CALLS, {"call_sids": list(batch.rows.calls)})).scalars()
-    return {row.digest: row.erased_at.timestamp() for row in by_number}, set(call_sids)
+    by_call = (await connection.execute(statements.ERASED_CALLS, {"call_sids": list(batch.rows.calls)})).all()
+    return by_number, by_call
 
 
-def _scrubbed(batch: Batch, erased: tuple[dict[bytes, float], set[str]]) -> list[AnyRecord] | None:
+def _scrubbed(batch: Batch, erased: _Erased) -> list[AnyRecord] | None:
     """Return the records without what was erased, or None if nothing of them was."""
-    by_number, by_call = erased
+    by_number = {row.digest: row.erased_at.timestamp() for row in erased[0]}
+    by_call = {row.call_sid for row in erased[1]}
     if not by_number and not by_call:
         return None
     return [

@@ -10,8 +10,9 @@ from alembic.util import CommandError
 from batkol.errors import ConfigurationError
 from batkol.store import migrate
 from batkol.store.address import Address, address
-from batkol.store.database import FAULTS, Database, is_away, named
+from batkol.store.database import Database
 from batkol.store.erase import erase
+from batkol.store.faults import FAULTS, is_away, named
 
 Say = Callable[[str], None]
 

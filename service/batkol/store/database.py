@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import parse_qs, urlparse
 
 import asyncpg
 import msgspec
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from batkol.store.address import Address
+from batkol.store.faults import driver_faults, named
+from batkol.store.primary import PrimaryCheck
 
 RECYCLE_S: Final = 1800.0
 """Age at which a connection is replaced: after a failover, a name may mean another server."""
 
-FAULTS: Final = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
-"""What a database that is away, slow, full or refusing raises (`TimeoutError` is an `OSError`)."""
+CLOSING_S: Final = 3.0
+"""Seconds in which a connection is closed in good order; then it is dropped."""
 
-# SQLSTATE classes of what lies in the data, and would be refused again: cardinality, data exception, integrity, limits.
-_OF_THE_DATA: Final = ("21", "22", "23", "54")
+_STATEMENTS: Final = 10  # of a batch, its beginning and its end among them
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +37,26 @@ class Patience:
     statement_s: float = 10.0  # the server's own limit
     command_s: float = 15.0  # ours, for a server that does not answer at all
 
+    @property
+    def transaction_s(self) -> float:
+        """What a whole batch may take, whatever a network does to the driver: the sum of what its parts may."""
+        return self.connect_s + _STATEMENTS * self.command_s
+
 
 class Database:
     """One per process."""
 
     def __init__(self, where: Address, *, pool_size: int = 5, patience: Patience | None = None) -> None:
         self.where = where
-        self._patience = patience or Patience()
+        self.patience = patience or Patience()
         self.writing: AsyncEngine = self._engine(pool_size=1)
         """The writer's own connection, so that no reader can take it."""
         self.reading: AsyncEngine = self._engine(pool_size=pool_size)
         """For the API, and what goes on in the background."""
+        self._check = PrimaryCheck(self.reading, self.patience.connect_s)
 
     def _engine(self, pool_size: int) -> AsyncEngine:
-        patience = self._patience
+        patience = self.patience
 
         async def connect() -> asyncpg.Connection[Any]:
             return await connected(self.where, patience)
@@ -60,6 +71,19 @@ class Database:
             json_serializer=lambda value: msgspec.json.encode(value).decode(),
         )
 
+    async def renew_writing(self) -> None:
+        """Drop the writer's connection: the next attempt makes another, wherever the database's name leads then."""
+        try:
+            async with asyncio.timeout(CLOSING_S):
+                await self.writing.dispose()
+        except Exception as error:  # noqa: BLE001 -- whatever the driver raises: the connection goes all the same
+            await self.writing.dispose(close=False)  # a pool that was stopped in the middle counts what it has not
+            log.warning("[STORE] a connection could not be closed in good order, and was dropped", fault=named(error))
+
+    def leave(self) -> None:
+        """The server is gone, or another one is the primary: the pool for reading makes its connections anew, too."""
+        self._check.leave()
+
     async def close(self) -> None:
         """Close every connection that is at rest."""
         await self.writing.dispose()
@@ -67,17 +91,31 @@ class Database:
 
 
 async def connected(where: Address, patience: Patience, *, statements_end: bool = True) -> asyncpg.Connection[Any]:
-    """Connect. Without `statements_end` a statement may take its time, as a migration's does."""
+    """Connect; raises what is in `FAULTS`. Without `statements_end` a statement may take its time (a migration's)."""
     told = {"application_name": where.application_name, "timezone": "UTC"}
     if statements_end:
         told["statement_timeout"] = str(int(patience.statement_s * 1000))
-    return await asyncpg.connect(
-        where.dsn,
-        ssl=where.tls,
-        timeout=where.connect_s or patience.connect_s,
-        command_timeout=patience.command_s if statements_end else None,
-        server_settings=told,
-    )
+    how: dict[str, Any] = {
+        "ssl": where.tls,
+        "timeout": where.connect_s or patience.connect_s,
+        "command_timeout": patience.command_s if statements_end else None,
+        "server_settings": told,
+    }
+    with driver_faults():
+        if _is_to_choose(where.dsn):
+            try:
+                return await asyncpg.connect(where.dsn, target_session_attrs="read-write", **how)
+            except (asyncpg.TargetServerAttributeNotMatched, OSError) as error:
+                log.debug("[STORE] none of the hosts takes writes; one that only reads will do", fault=named(error))
+        return await asyncpg.connect(where.dsn, **how)
+
+
+def _is_to_choose(dsn: str) -> bool:
+    """Whether a URL names several hosts, and leaves to us which: libpq's `any` would be the first one for ever."""
+    parsed = urlparse(dsn)
+    query = parse_qs(parsed.query)
+    hosts = query.get("host", [parsed.netloc.rpartition("@")[2]])[-1]
+    return "," in hosts and "target_session_attrs" not in query
 
 
 def patient_engine(where: Address, patience: Patience | None = None) -> AsyncEngine:
@@ -87,35 +125,6 @@ def patient_engine(where: Address, patience: Patience | None = None) -> AsyncEng
         return await connected(where, patience or Patience(), statements_end=False)
 
     return create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
-
-
-def lies_in_the_data(error: BaseException) -> bool:
-    """Whether the same statement with the same data would fail again, on any server."""
-    return isinstance(error, DBAPIError) and (sqlstate(error) or "").startswith(_OF_THE_DATA)
-
-
-def sqlstate(error: BaseException) -> str | None:
-    """Return Postgres's code of an error, where it has one."""
-    origin = error.orig if isinstance(error, DBAPIError) else error
-    found = getattr(origin, "sqlstate", None)
-    return found if isinstance(found, str) else None
-
-
-def named(error: BaseException) -> str:
-    """Name an error without its text, which may quote what was being written."""
-    origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    cause = origin.__cause__ or origin
-    code = sqlstate(error)
-    return f"{type(cause).__name__} (SQLSTATE {code})" if code else type(cause).__name__
-
-
-def is_away(error: BaseException) -> bool:
-    """Whether a fault is that the database cannot be reached now: no answer, or one that says that it is not up."""
-    code = sqlstate(error)
-    if code:
-        return code.startswith(("08", "57P", "53300"))  # connection exceptions, going down or coming up, no place left
-    origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    return isinstance(origin.__cause__ or origin, OSError)
 
 
 def backoff_s(attempt: int) -> float:

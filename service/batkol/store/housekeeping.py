@@ -10,7 +10,8 @@ from typing import Final
 import structlog
 from sqlalchemy import select
 
-from batkol.store.database import FAULTS, Database, named
+from batkol.store.database import Database
+from batkol.store.faults import named
 from batkol.store.journal.dead_letters import DeadLetters
 from batkol.store.journal.disk import FILE
 from batkol.store.journal.repair import remove_aside
@@ -34,7 +35,7 @@ async def keep_house(database: Database, dead_letters: DeadLetters, days: int) -
     while True:
         try:
             await tidy(database, dead_letters, days)
-        except FAULTS as error:
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the next hour is another one
             log.warning("[STORE] old calls could not be deleted; again in an hour", fault=named(error))
         await asyncio.sleep(EVERY_S)
 

@@ -10,6 +10,7 @@ from sqlalchemy import Executable, RowMapping, Select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from batkol.store.faults import driver_faults
 from batkol.store.queries import IN_ORDER
 
 CHUNK: Final = 100
@@ -19,8 +20,9 @@ CHUNK: Final = 100
 async def rows(engine: AsyncEngine, statement: Executable) -> Sequence[RowMapping]:
     """Carry out a statement in a transaction of its own, and return its rows. Raises what the database does.
 
-    A connection that a restarted database had already closed is no reason to fail: it is done once more, so the
-    statement must bear that. Cancelling it undoes what is not committed.
+    A connection that a restarted database had already closed, or that leads to a server that only reads, is no reason
+    to fail: it is done once more over another one, so the statement must bear that. Cancelling it undoes what is not
+    committed.
     """
     try:
         return await _once(engine, statement)
@@ -31,8 +33,9 @@ async def rows(engine: AsyncEngine, statement: Executable) -> Sequence[RowMappin
 
 
 async def _once(engine: AsyncEngine, statement: Executable) -> Sequence[RowMapping]:
-    async with engine.begin() as connection:
-        return (await connection.execute(statement)).mappings().all()
+    with driver_faults():
+        async with engine.begin() as connection:
+            return (await connection.execute(statement)).mappings().all()
 
 
 @asynccontextmanager

@@ -17,9 +17,10 @@ from batkol.background import Tasks
 from batkol.calls.recorder import NoRecorder, Recorder
 from batkol.store import migrate
 from batkol.store.address import Address
-from batkol.store.database import FAULTS, Database, Patience
+from batkol.store.database import Database, Patience
 from batkol.store.embedded import embedded
 from batkol.store.erase import Erased, erase
+from batkol.store.faults import FAULTS, driver_faults
 from batkol.store.housekeeping import keep_house
 from batkol.store.journal import Journal
 from batkol.store.journal.dead_letters import DeadLetters
@@ -179,7 +180,8 @@ async def _server_of_our_own(folder: Path, stack: AsyncExitStack) -> Address:
 async def _say_whether_it_fits(where: Address) -> None:
     """A database without our tables takes nothing: say so once, whoever forgot `batkol migrate`."""
     with suppress(*FAULTS):
-        found = await migrate.current(where)
+        with driver_faults():
+            found = await migrate.current(where)
         if found != (wanted := await asyncio.to_thread(migrate.head)):
             log.error("[STORE] the tables are not this version's; run `batkol migrate`", found=found, wanted=wanted)
         else:

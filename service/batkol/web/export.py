@@ -22,7 +22,7 @@ from sqlalchemy import RowMapping, Select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Send
 
-from batkol.store.database import FAULTS, named
+from batkol.store.faults import FAULTS, named
 from batkol.store.reading import chunks
 from batkol.web.refusals import RETRY_AFTER_S, refusal
 

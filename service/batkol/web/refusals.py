@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from batkol.store.database import FAULTS, lies_in_the_data, named, sqlstate
+from batkol.store.faults import FAULTS, lies_in_the_data, named, sqlstate
 
 RETRY_AFTER_S: Final = 5
 """What `Retry-After` says: within it a restarted Postgres is back, as a rule."""

@@ -288,9 +288,9 @@ async def test_a_record_that_the_database_refuses_is_set_aside_and_the_others_ar
     assert await texts(kept.where) == finals_of([0], 3) + finals_of([1, 2])
     assert (kept.dead_letters.count, kept.writer.retries) == (2, 0)
     aside = [msgspec.json.decode(line) for line in kept.dead_letters.path.read_bytes().splitlines()]
-    assert [each["number"] for each in aside] == [len(records) + 1, 1 + records.index(poison)]
-    assert aside[0]["why"] == "DecodeError"
-    assert "22P05" in aside[1]["why"]
+    assert [each["number"] for each in aside] == [1 + records.index(poison), len(records) + 1]
+    assert "22P05" in aside[0]["why"]
+    assert aside[1]["why"] == "DecodeError"
     assert [line["log_level"] for line in lines if "set aside" in line["event"]] == ["error", "error"]
     assert "סוד" not in str(lines)
 

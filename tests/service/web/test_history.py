@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -297,6 +298,16 @@ async def test_a_database_that_was_restarted_meanwhile_is_not_noticed(server: Se
 async def test_a_database_that_was_never_there_is_503(server: Server, kept: Kept) -> None:
     async with past(kept, server.over_tcp(kept.where, free_port())) as house:
         assert (await house.http.get("/v1/leads")).status_code == 503
+
+
+async def test_an_address_that_the_driver_chokes_on_is_503(kept: Kept) -> None:
+    nowhere = msgspec.structs.replace(kept.where, dsn="postgresql://postgres@127.0.0.1:70000/none")
+    async with past(kept, nowhere) as house:
+        for path in ("/v1/leads", "/v1/leads.csv"):
+            answer = await house.http.get(path)
+
+            assert answer.status_code == 503
+            assert "OverflowError in the driver" in answer.json()["detail"]
 
 
 async def test_a_query_that_hangs_is_ended_by_the_database_and_says_so(kept: Kept) -> None:

@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 import structlog
 
 from batkol.errors import ConfigurationError
+from batkol.store.journal.ages import Ages
 from batkol.store.journal.disk import Disk
 from batkol.store.journal.framing import Frame, frame
 from batkol.store.journal.memory import FileCalls
@@ -53,6 +54,7 @@ class Journal:
         self._more = asyncio.Event()
         self._due: asyncio.TimerHandle | None = None  # the next commit
         self._committing: asyncio.Future[None] | None = None
+        self._ages = Ages()
         self.max_bytes = max_bytes
         self.last = 0
         """The number of the newest record."""
@@ -76,6 +78,8 @@ class Journal:
             ) from None
         self._newest, self.released, self.last = left.newest, left.released, left.last
         self._report(left.fault)
+        if self.waiting:
+            self._ages.note(self.released + 1)  # how old it is, only the record says
         self._watching = self._loop.call_later(WATCH_S, self._watch)
         if self._has_work():
             self._arm()
@@ -91,6 +95,7 @@ class Journal:
             return self._refuse("its disk takes nothing")
         self.last += 1
         self._newest.add(self.last, data)
+        self._ages.note(self.last)
         self._more.set()
         if self._due is None:
             self._arm()
@@ -121,6 +126,11 @@ class Journal:
     def waiting(self) -> int:
         """Records that the database has not got, or more where some were lost."""
         return self.last - self.released
+
+    @property
+    def oldest_s(self) -> float:
+        """How long the oldest record that waits has waited here, in seconds; 0 if none waits."""
+        return self._ages.age_s(self.released + 1) if self.waiting else 0.0
 
     @property
     def unsafe(self) -> int:
@@ -219,6 +229,7 @@ class Journal:
         """The database has everything up to there. It is known at once; the disk is told with the next commit."""
         self.released = max(self.released, number)
         self._newest.forget(self.released)
+        self._ages.forget(self.released)
         if self._due is None and self._has_work():
             self._arm()
 

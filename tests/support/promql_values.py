@@ -1,0 +1,123 @@
+"""What a PromQL query gives for one pod's series: as much of the language as the alerts of the store need.
+
+One label set, so a vector is a number, or None where Prometheus has no result. `increase` is what was counted, without
+Prometheus's extrapolation to the ends of its range: zero is zero in both.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from statistics import linear_regression
+
+Series = Sequence[tuple[float, float]]
+"""Samples: seconds and value, in order."""
+
+_TOKEN = re.compile(r"\s*([a-zA-Z_:][\w:]*|\d+(?:\.\d+)?(?![\w.])|\[\d+[smh]\]|==|!=|>=|<=|[-+*/()<>])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+_ARITHMETIC: dict[str, Callable[[float, float], float]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": lambda a, b: a / b if b else float("inf"),
+}
+_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    "==": operator.eq, "!=": operator.ne, ">=": operator.ge, "<=": operator.le, "<": operator.lt, ">": operator.gt,
+}  # fmt: skip
+_LEVELS = (("and", "unless"), tuple(_COMPARISONS), ("+", "-"), ("*", "/"))  # the loosest first
+
+
+def value(query: str, series: Mapping[str, Series], now: float) -> float | None:
+    """Evaluate a query at a time. Raises `ValueError` for what it cannot read, `KeyError` for an unknown metric."""
+    reader = _Reader(query, series, now)
+    found = reader.level(0)
+    if reader.tokens:
+        raise ValueError(f"what is {reader.tokens[0]!r} in {query}?")
+    return found
+
+
+def seconds(duration: str) -> float:
+    """Read a duration, such as 5m."""
+    return float(duration[:-1]) * _SECONDS[duration[-1]]
+
+
+class _Reader:
+    def __init__(self, query: str, series: Mapping[str, Series], now: float) -> None:
+        self.tokens = _tokens(query)
+        self._series = series
+        self._now = now
+
+    def level(self, level: int) -> float | None:
+        """Operators of one precedence, from left to right."""
+        if level == len(_LEVELS):
+            return self._one()
+        left = self.level(level + 1)
+        while self.tokens and self.tokens[0] in _LEVELS[level]:
+            left = _joined(self.tokens.pop(0), left, self.level(level + 1))
+        return left
+
+    def _one(self) -> float | None:
+        token = self.tokens.pop(0)
+        if token == "(":
+            found = self.level(0)
+            assert self.tokens.pop(0) == ")"
+            return found
+        if token[0].isdigit():
+            return float(token)
+        if self.tokens and self.tokens[0] == "(":
+            metric, window, closing = self.tokens[1:4]
+            del self.tokens[:4]
+            assert closing == ")"
+            begin = self._now - seconds(window[1:-1])
+            return _FUNCTIONS[token]([each for each in self._series[metric] if begin < each[0] <= self._now])
+        past = [sample for at, sample in self._series[token] if at <= self._now]
+        return past[-1] if past else None
+
+
+def _tokens(query: str) -> list[str]:
+    found, at = [], 0
+    query = query.rstrip()
+    while at < len(query):
+        match = _TOKEN.match(query, at)
+        if match is None:
+            raise ValueError(f"cannot read {query[at:]!r}")
+        found.append(match[1])
+        at = match.end()
+    return found
+
+
+def _joined(sign: str, left: float | None, right: float | None) -> float | None:
+    if sign == "unless":
+        return left if right is None else None
+    if left is None or right is None:
+        return None
+    if sign in _COMPARISONS:
+        return left if _COMPARISONS[sign](left, right) else None
+    return left if sign == "and" else _ARITHMETIC[sign](left, right)
+
+
+def _increase(samples: Series) -> float | None:
+    if len(samples) < 2:
+        return None
+    values = [sample for _, sample in samples]
+    return sum(b - a if b >= a else b for a, b in pairwise(values))
+
+
+def _deriv(samples: Series) -> float | None:
+    if len(samples) < 2:
+        return None
+    slope, _ = linear_regression([at for at, _ in samples], [sample for _, sample in samples])
+    return slope
+
+
+def _minimum(samples: Series) -> float | None:
+    return min((sample for _, sample in samples), default=None)
+
+
+_FUNCTIONS: dict[str, Callable[[Series], float | None]] = {
+    "increase": _increase,
+    "deriv": _deriv,
+    "min_over_time": _minimum,
+}
