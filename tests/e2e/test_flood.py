@@ -40,7 +40,8 @@ async def test_a_flood_of_half_requests_harms_no_call_and_no_probe(tmp_path: Pat
         report = await live
 
     await google.stop()
-    assert (report.clean, late.clean) == (True, True)
+    assert report.clean, report
+    assert late.clean, late
     assert served.texts == words_of(TALK)
     assert open_ones <= DESCRIPTORS // 2
     assert served.faults == []

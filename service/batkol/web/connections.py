@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence, Sized
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from itertools import chain
 from typing import Final, NamedTuple, Protocol
 
@@ -60,6 +60,14 @@ REFUSALS: Final = {
 """`UNREAD` and `LEFT` have nobody to tell."""
 
 
+class Place(Enum):
+    """What a new connection gets."""
+
+    OWN = auto()
+    SPARE = auto()  # above the limit: on it only the probes are answered
+    NONE = auto()
+
+
 class Connection(Protocol):
     """A connection that can be told to make room."""
 
@@ -95,21 +103,23 @@ class Connections:
 
     @property
     def crowded(self) -> bool:
-        """Whether there are more than the limit, so that only the probes are answered."""
+        """Whether more are open than the limit."""
         return len(self.open) > self.limits.connections
 
     def body_bytes(self, headers: Headers) -> int:
         """Return how long the body of a request with these headers may be."""
         return self.limits.trusted_body_bytes if self._trusted(headers) else self.limits.body_bytes
 
-    def admit(self, newcomer: Connection) -> bool:
-        """Take a connection that has just been accepted, and close another for it if need be; false if none can be."""
+    def admit(self, newcomer: Connection) -> Place:
+        """Take a connection that has just been accepted, and close another for it if need be."""
         oldest = next(self._closable(), None) if self.crowded else None
         if oldest is not None:
             self.gone(oldest)
             oldest.make_room()
         self._incomplete[newcomer] = None
-        return oldest is not None or len(self.open) <= self.limits.connections + self.limits.spare
+        if oldest is not None or not self.crowded:  # one that makes room counts as open until its end is reported
+            return Place.OWN
+        return Place.SPARE if len(self.open) <= self.limits.connections + self.limits.spare else Place.NONE
 
     def waiting(self, connection: Connection) -> None:
         """A request has begun on it, and is not whole."""

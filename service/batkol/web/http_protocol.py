@@ -18,7 +18,7 @@ from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from batkol.web.connections import REFUSALS, Connections, Reason
+from batkol.web.connections import REFUSALS, Connections, Place, Reason
 from batkol.web.probes import PATHS as PROBES
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -55,6 +55,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._phase = _Phase.HEAD
         self._clock: asyncio.TimerHandle | None = None
         self._app: Any = None  # what answers the request as soon as it is whole
+        self._place = Place.OWN
         self._unread = False  # a moment has passed since the end, and the client has not taken it all
         self._taken = self._fields = self._body = self._most = self._surplus = 0
 
@@ -63,7 +64,8 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
         self._set_clock(self._limits.head_s)
-        if not self._connections.admit(self):
+        self._place = self._connections.admit(self)
+        if self._place is Place.NONE:
             self._refuse(Reason.FULL, told=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -204,7 +206,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._connections.gone(self)
         self._phase = _Phase.ANSWERING
         app, self._app = self._app, None
-        if self._connections.crowded and self.cycle.scope["path"] not in PROBES:
+        if self._place is Place.SPARE and self._connections.crowded and self.cycle.scope["path"] not in PROBES:
             app = service_unavailable
             self._connections.closed(Reason.FULL)
         super()._start_asgi_task(self.cycle, app)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import socket
 import tracemalloc
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -418,6 +419,20 @@ async def test_at_the_limit_the_oldest_request_that_is_not_whole_makes_room() ->
             assert (await each.answer()).status == 200
 
         assert house.closed == {"crowded": 1}
+
+
+async def test_a_request_that_is_here_before_the_other_one_is_gone_is_answered() -> None:
+    """It comes in one turn of the loop with its connection, for which another one makes room in that turn."""
+    async with hall(connections=10) as house, several(house.port, 10):
+        await until(lambda: len(house.connections) == 10)
+        clients = [socket.create_connection(("127.0.0.1", house.port)) for _ in range(10)]
+        for client in clients:
+            client.sendall(get())
+        answers = await asyncio.gather(*(asyncio.to_thread(client.recv, 1000) for client in clients))
+        for client in clients:
+            client.close()
+
+        assert {answer[:12] for answer in answers} == {b"HTTP/1.1 200"}
 
 
 async def test_an_idle_connection_makes_room_first() -> None:

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from batkol.web import self_probe
-from batkol.web.connections import Connections
+from batkol.web.connections import Connections, Place
 from batkol.web.limits import Limits
 from batkol.web.probes import probes
 from batkol.web.self_probe import SelfProbe
@@ -55,7 +55,7 @@ async def test_a_listener_that_answers_is_reached_and_asked_once_a_second_at_mos
     opened = 0
 
     class Counted(Connections):
-        def admit(self, newcomer: object) -> bool:
+        def admit(self, newcomer: object) -> Place:
             nonlocal opened
             opened += 1
             return super().admit(newcomer)  # type: ignore[arg-type]  # what it is given
