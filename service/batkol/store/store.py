@@ -109,6 +109,7 @@ class Store:
             "written": writer.written,
             "retries": writer.retries,
             "set_aside": self.dead_letters.count,
+            "not_set_aside": self.dead_letters.lost,
         }
 
     def expose(self, metrics: Metrics) -> None:
@@ -120,7 +121,12 @@ class Store:
         metrics.gauge("batkol.store.journal.limit_bytes", "Size it may have.", lambda: journal.max_bytes)
         metrics.counter("batkol.store.written", "{record}", "Records in the database.", lambda: writer.written)
         metrics.counter("batkol.store.retries", "{batch}", "Batches written again.", lambda: writer.retries)
-        metrics.counter("batkol.store.refused", "{record}", "Lost: the journal was full.", lambda: journal.refused)
+        metrics.counter(
+            "batkol.store.refused",
+            "{record}",
+            "Lost: the journal, or the file of refused records, had no room.",
+            lambda: journal.refused + self.dead_letters.lost,
+        )
         metrics.gauge(
             "batkol.store.journal.failing", "1 while its disk takes nothing.", lambda: int(bool(journal.failing))
         )

@@ -41,6 +41,9 @@ CERTAIN_AFTER: Final = 3
 """Times that one record is refused, over as many connections, before it is set aside: a network that damages what
 passes it makes a good record look bad, and seldom the same one again."""
 
+ASIDE_ATTEMPTS: Final = 10
+"""Times that the disk is asked to take a refused record; with the pauses between them about half a minute."""
+
 log = structlog.get_logger()
 
 
@@ -192,9 +195,19 @@ class Writer:
         await self._release(frame.number)
 
     async def _set_aside(self, frame: Frame, why: str) -> None:
-        if frame.number > self._aside:
-            await asyncio.to_thread(self._dead_letters.add, frame.number, frame.payload, why)
-            self._aside = frame.number
+        """Set a record aside. A disk that does not take it is asked again, for some time: then the others go on."""
+        if frame.number <= self._aside:
+            return
+        for attempt in range(ASIDE_ATTEMPTS):
+            try:
+                await asyncio.to_thread(self._dead_letters.add, frame.number, frame.payload, why)
+                break
+            except OSError as error:
+                self.state, self._fault = WriterState.WAITING, f"a refused record cannot be set aside: {error.strerror}"
+                await asyncio.sleep(backoff_s(attempt))
+        else:
+            self._dead_letters.lose(frame.number, self._fault)
+        self._aside = frame.number
 
     async def _release(self, number: int) -> None:
         """The database has it; a journal that cannot let go of it holds up nothing behind it."""

@@ -216,6 +216,34 @@ async def test_a_record_that_our_own_code_chokes_on_is_set_aside_alone(
     assert "סוד" not in str(lines)
 
 
+async def test_a_record_that_cannot_be_set_aside_yet_holds_on_until_it_can(kept: Kept) -> None:
+    in_the_way = kept.dead_letters.path
+    in_the_way.mkdir()
+    kept.say(talk(0))
+    assert kept.journal.append(b"no record")
+    kept.say(talk(1))
+    kept.write()
+    await until(lambda: "cannot be set aside" in kept.writer.fault)
+    in_the_way.rmdir()
+    await kept.written()
+
+    assert (kept.dead_letters.count, kept.dead_letters.lost) == (1, 0)
+    assert await texts(kept.where) == finals_of(0, 1)
+
+
+async def test_a_record_that_can_never_be_set_aside_is_counted_as_lost_and_the_others_go_on(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "ASIDE_ATTEMPTS", 2)
+    kept.dead_letters.path.mkdir()
+    kept.journal.append(b"no record")
+    kept.say(talk(0))
+    await kept.written()
+
+    assert (kept.dead_letters.count, kept.dead_letters.lost) == (0, 1)
+    assert await texts(kept.where) == finals_of(0)
+
+
 REFUSES_TWICE = """
 CREATE SEQUENCE tries;
 CREATE FUNCTION refuse_twice() RETURNS trigger AS $$ BEGIN

@@ -31,9 +31,20 @@ class DeadLetters:
         self._alone = threading.Lock()
         self.count = 0
         """Records set aside since the start."""
+        self.lost = 0
+        """Records that were to be set aside since the start, and could not be."""
 
     def add(self, number: int, payload: bytes, why: str) -> None:
-        """Set a record aside. Raises nothing: the log has at least that there was one."""
+        """Set a record aside. Raises `OSError`: it is not kept, and another attempt may keep it.
+
+        Where the file is full no attempt would, so the record is lost, counted and logged.
+        """
+        line = msgspec.json.encode({"number": number, "why": why, "record": base64.b64encode(payload).decode()})
+        with self._alone:
+            if self.path.exists() and self.path.stat().st_size + len(line) > MOST_BYTES:
+                self.lose(number, f"{self.path} is full")
+                return
+            self._append(line)
         self.count += 1
         log.error(
             "[STORE] a record that the database refuses is set aside; the rest goes on",
@@ -41,17 +52,15 @@ class DeadLetters:
             why=why,
             file=str(self.path),
         )
-        line = msgspec.json.encode({"number": number, "why": why, "record": base64.b64encode(payload).decode()})
-        try:
-            with self._alone:
-                self._append(line, number)
-        except OSError as error:
-            log.error("[STORE] a refused record could not be set aside, and is lost", record=number, err=str(error))
 
-    def _append(self, line: bytes, number: int) -> None:
-        if self.path.exists() and self.path.stat().st_size + len(line) > MOST_BYTES:
-            log.error("[STORE] the file of refused records is full; this one is lost", record=number)
-            return
+    def lose(self, number: int, why: str) -> None:
+        """Count and log a record that cannot be set aside, so that those behind it go on."""
+        self.lost += 1
+        log.error(
+            "[STORE] a record that the database refuses could not be set aside, and is LOST", record=number, err=why
+        )
+
+    def _append(self, line: bytes) -> None:
         with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
             file.write(line + b"\n")
 

@@ -38,7 +38,7 @@ def test_those_that_are_to_go_go_and_the_others_are_still_read(tmp_path: Path) -
     assert letters.path.read_bytes() == b""
 
 
-def test_where_there_is_no_room_the_log_has_it_and_nothing_is_raised(
+def test_where_there_is_no_room_the_record_is_counted_as_lost_and_nothing_is_raised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     letters = DeadLetters(tmp_path)
@@ -46,11 +46,23 @@ def test_where_there_is_no_room_the_log_has_it_and_nothing_is_raised(
     with capture_logs() as lines:
         for number in range(5):
             letters.add(number, encode(heard()), "why")
-        DeadLetters(tmp_path / "no such folder").add(1, b"", "why")
 
     assert letters.path.stat().st_size <= 1000
-    assert letters.count == 5
-    assert [line["event"] for line in lines if "is lost" in line["event"]] != []
+    assert letters.count > 0
+    assert letters.lost > 0
+    assert letters.count + letters.lost == 5
+    assert sum("LOST" in line["event"] for line in lines) == letters.lost
+
+
+def test_a_record_that_the_disk_does_not_take_is_not_lost_but_raised(tmp_path: Path) -> None:
+    letters = DeadLetters(tmp_path / "later")
+    with pytest.raises(FileNotFoundError):
+        letters.add(1, b"", "why")
+    (tmp_path / "later").mkdir()
+    with capture_logs():
+        letters.add(1, b"", "why")
+
+    assert (letters.count, letters.lost) == (1, 0)
 
 
 def test_nothing_set_aside_is_nothing_to_sweep(tmp_path: Path) -> None:
