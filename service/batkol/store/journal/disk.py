@@ -17,7 +17,8 @@ from typing import Final, TypeVar
 
 import structlog
 
-from batkol.store.journal.file import WAL_BYTES, Damaged, DiskError, JournalFile
+from batkol.store.journal.faults import Damaged, DiskError
+from batkol.store.journal.file import WAL_BYTES, JournalFile
 from batkol.store.journal.framing import Frame
 from batkol.store.journal.mark import Mark, Position
 from batkol.store.journal.repair import build, chunks, finish, swap

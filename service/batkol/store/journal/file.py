@@ -3,8 +3,7 @@
 What SQLite does not see is seen here: a row has a count without a gap (`seq`), and its record proves itself
 (`framing`). SQLite drops the end of a write-ahead log from the first damaged byte on, and says that all is well.
 
-Everything here blocks. Faults of the disk are `DiskError`, an `OSError`; rows that are missing or changed are
-`Damaged`, another one.
+Everything here blocks, and raises the errors of `faults`.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from typing import Final
 
 import structlog
 
+from batkol.store.journal.faults import Damaged, DiskError, translated
 from batkol.store.journal.framing import Frame, unframed
 from batkol.store.journal.mark import Position, is_sound
 
@@ -49,32 +49,8 @@ _TABLES: Final = (
     checksum INTEGER NOT NULL)""",
 )
 _UPDATE: Final = "INSERT OR REPLACE INTO position VALUES (0, ?, ?, ?, ?, ?)"
-_CORRUPT: Final = frozenset({
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_NOTADB,
-    sqlite3.SQLITE_ERROR,  # a table or a column that we made is not there
-    sqlite3.SQLITE_CONSTRAINT,
-    sqlite3.SQLITE_MISMATCH,
-    sqlite3.SQLITE_TOOBIG,
-})  # fmt: skip
-
 
 log = structlog.get_logger()
-
-
-class DiskError(OSError):
-    """The disk refused: `code` is SQLite's. Nothing was changed."""
-
-    def __init__(self, message: str, code: int = sqlite3.SQLITE_BUSY) -> None:
-        super().__init__(message)
-        self.is_full = code == sqlite3.SQLITE_FULL
-        """There is no room."""
-        self.is_broken = code == sqlite3.SQLITE_IOERR
-        """The device or the file system failed."""
-
-
-class Damaged(OSError):  # noqa: N818  the file is, which is dealt with, and no error of a caller
-    """The file lacks rows that it must have, or has others. The text says what was found."""
 
 
 def wal_of(path: Path) -> Path:
@@ -99,7 +75,7 @@ class JournalFile:
         self._used_bytes = 0
         self._record_bytes = 0
         self._place = (0, 0)  # number and seq of the row that was read last
-        with _translated():
+        with translated():
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=0.0)
             self._connection.text_factory = bytes  # there is no text, except where a page is damaged
             try:
@@ -139,7 +115,7 @@ class JournalFile:
         """Read every row, and compare with what there must be. Raises `Damaged`, `DiskError`."""
         if expected.last > self.position.last:
             raise Damaged(f"{expected.last - self.position.last} rows that were committed are gone from its end")
-        with _translated():
+        with translated():
             self._record_bytes = 0
             seq = self.position.deleted
             for number, found, data in self._connection.execute("SELECT number, seq, frame FROM records ORDER BY 1"):
@@ -153,7 +129,7 @@ class JournalFile:
         """Commit these frames, behind all others; delete some of what was released. Raises `DiskError`, `Damaged`."""
         before = self.position
         rows = [(number, seq, data) for seq, (number, data) in enumerate(frames, before.last + 1)]
-        with _translated(), self._transaction():
+        with translated(), self._transaction():
             self._connection.executemany("INSERT INTO records VALUES (?, ?, ?)", rows)
             count, deleted, deleted_bytes = self._delete(released)
             position = Position(
@@ -183,14 +159,14 @@ class JournalFile:
         """Return whether there are rows that may be deleted. Raises `DiskError`, `Damaged`."""
         if not self.rows:
             return False
-        with _translated():
+        with translated():
             query = "SELECT EXISTS (SELECT 1 FROM records WHERE number <= ?)"
             return bool(self._connection.execute(query, (released,)).fetchone()[0])
 
     def read(self, after: int, up_to: int, most: int) -> list[Frame]:
         """Return up to `most` records of these numbers, in order. Raises `DiskError`, `Damaged`."""
         query = "SELECT number, seq, frame FROM records WHERE number > ? AND number <= ? ORDER BY number LIMIT ?"
-        with _translated():
+        with translated():
             rows = self._connection.execute(query, (after, up_to, most)).fetchall()
         seq = self._place[1] + 1 if self._place[0] == after else None
         found = []
@@ -223,7 +199,7 @@ class JournalFile:
 
     def checkpoint(self, *, vacuum: bool = False) -> None:
         """Move the log into the file, and leave nothing in it; with `vacuum`, give free pages back to the disk."""
-        with _translated():
+        with translated():
             if vacuum:
                 self._connection.executescript("PRAGMA incremental_vacuum")  # `execute` frees one page and stops
             busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -248,7 +224,7 @@ class JournalFile:
             log.warning("[STORE] the journal's log stays beside it; it is read at the next start", file=self.path.name)
 
     def _measure(self) -> None:
-        with _translated():
+        with translated():
             (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
             (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
         self._used_bytes = max(0, pages - free - _EMPTY_PAGES) * PAGE_BYTES
@@ -290,15 +266,3 @@ def _file_of(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _CORRUPT:
-            raise Damaged(str(error)) from None
-        name = getattr(error, "sqlite_errorname", type(error).__name__)
-        raise DiskError(f"{error} ({name})", code) from None
