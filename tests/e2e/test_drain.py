@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.calls import drain
-from batkol.calls.events import CallEnded, FinalText, UtteranceStarted
+from batkol.calls.events import CallEnded, CallStarted, FinalText, UtteranceStarted
 from batkol.calls.playout import LONGEST
 from batkol.simulators.caller import CallPlan, place_call
 from batkol.simulators.faults import Fault, Kind, Moment, Surface
@@ -105,6 +105,27 @@ async def test_when_the_time_is_up_the_call_goes_on_at_another_pod(tmp_path: Pat
         ended = old.ended(sid)
         assert (ended.reason, ended.close_code) == ("drained", 1001)
         assert [type(event) for event in old.heard.events[sid]][-2:] == [FinalText, CallEnded]
+
+
+async def test_another_pod_hears_the_caller_while_this_one_waits_for_the_last_final(tmp_path: Path) -> None:
+    """The stream is closed first: else the caller talks to nobody for as long as Google takes."""
+    async with (
+        stack(tmp_path / "old", drain_timeout_s=0, stt_final_timeout_ms=5000) as old,
+        stack(tmp_path / "new") as new,
+        balancing(old.service.port) as balancer,
+    ):
+        old.double.inject(Fault(kind=Kind.SLOW_FINALS, latency_s=3.0))
+        live = asyncio.create_task(place_call(through(balancer.url, TALK.mulaw)))
+        await speaking(old)
+        balancer.pod = new.service.port
+
+        await old.service.leave()
+
+        sid = (await live).call_sid
+        await new.heard.until(lambda: new.heard.of(sid, CallEnded))
+        (final,) = old.heard.of(sid, FinalText)
+        assert new.heard.of(sid, CallStarted)[0].at < final.at
+        assert (old.heard.texts(sid), new.heard.texts(sid)) == (words_of(TALK)[:1], words_of(TALK)[1:])
 
 
 async def test_recognizers_that_hang_are_given_up_and_the_call_is_cut_off(

@@ -12,6 +12,7 @@ from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.audio.ring import Ring
 from batkol.audio.segmenter import SegmenterSettings, SpeechEvent, SpeechStarted
 from batkol.calls.audiences import Audiences
+from batkol.calls.deadline import Deadline
 from batkol.calls.identity import Identity
 from batkol.calls.playout import Playout
 from batkol.calls.reporter import Reporter
@@ -21,7 +22,6 @@ from batkol.errors import PeerError
 from batkol.flags.flags import Decision
 from batkol.live.tuning import Tuning
 from batkol.speech.utterances import LONGEST
-from batkol.telemetry.call_trace import CallTrace
 from batkol.telemetry.propagation import Caller
 from batkol.transcription import Transcription
 from batkol.twilio.messages import Connected, Dtmf, Inbound, MalformedMessage, Mark, Media, Start, Stop, parse
@@ -29,6 +29,9 @@ from batkol.twilio.stream import MediaStream
 
 HELD: Final = LONGEST + 10 * SAMPLE_RATE
 """Samples the ring can hold: the longest utterance, and what surrounds it."""
+
+_MOVED: Final = frozenset({"replaced", "drained"})
+"""Ends after which another stream hears the caller: the socket is closed before the last finals are there."""
 
 HOLD_S: Final = 3.0
 """Seconds without media after which silence goes on in its place, by the wall clock.
@@ -53,8 +56,7 @@ class Call:
         self._heard = False
         self._gone = False  # nothing can be asked any more
         self._over = asyncio.Event()
-        self._patience: asyncio.Timeout | None = None  # while `run` delivers
-        self._due: float | None = None  # when `run` is to give up, by the loop's clock
+        self._deadline = Deadline()  # of `run`
         self._closed = False  # we have said so to the peer
         self.ended_by = ""
         self.on_over: Callable[[Call], None] = lambda _: None
@@ -62,7 +64,7 @@ class Call:
         self._close_code = 1011
         self._ring = Ring(capacity=HELD)
         self.playout = Playout(identity.stream_sid)
-        self.trace = self._traced(caller)
+        self.trace = services.traced(identity, self._since, caller)
         self.log = structlog.get_logger().bind(call_sid=identity.call_sid, **self.trace.ids)
         self.reporter = Reporter(
             identity,
@@ -86,16 +88,6 @@ class Call:
         )
         self._tuning = services.live.tuning
         self._ear = services.listener.open(self._ring, self._on_speech, _endpointing(self._tuning))
-
-    def _traced(self, caller: Caller | None) -> CallTrace:
-        services = self._services
-        return services.tracing.call(
-            self.identity,
-            since=self._since,
-            tuning=lambda: services.live.tuning,
-            model=lambda: services.recognizers.speech.config.model,
-            caller=caller,
-        )
 
     # -- media in ------------------------------------------------------------------------------------------------
 
@@ -208,10 +200,7 @@ class Call:
 
         What is not delivered then is given up, and `run` returns.
         """
-        due = self._loop.time() + within
-        self._due = due if self._due is None else min(due, self._due)
-        if self._patience is not None:
-            self._patience.reschedule(self._due)
+        self._deadline.set(within)
 
     def discard(self) -> None:
         """There is no place for this call: it never was."""
@@ -228,13 +217,12 @@ class Call:
         self.log.info("[CALL] started", stream_sid=self.identity.stream_sid, agent=self.identity.agent)
         self.reporter.call_started(streaming=self._decide().enabled)
         try:
-            async with asyncio.timeout_at(self._due) as self._patience:
+            async with self._deadline.kept():
                 await self._converse(socket, direct)
         except TimeoutError:
             self.log.error("[CALL] cut off: its last utterance was not answered in time", ended_by=self.ended_by)
             self.transcription.abandon()
         finally:
-            self._patience = None
             self._gone = True
             self._ear.close()
             self._report_end()
@@ -263,7 +251,7 @@ class Call:
                     inlet.release()
             for task in wire:
                 task.cancel()
-            if self.ended_by == "replaced":  # nobody reads this socket any more, and Twilio may go on sending
+            if self.ended_by in _MOVED:
                 tasks.create_task(self._close(socket), name="call.close")
             await self._ear.finish()
             await self.transcription.finish()

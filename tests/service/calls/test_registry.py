@@ -204,7 +204,8 @@ async def test_a_peer_that_opens_stream_after_stream_of_one_call_cannot_pile_the
     call_sid = sid()
     streams = [house.admitted(call_sid) for _ in range(6)]
     now = asyncio.get_running_loop().time()
-    left = [stream._due - now for stream in streams if stream._due is not None]
+    due = [stream._deadline.due for stream in streams]
+    left = [each - now for each in due if each is not None]
 
     assert [round(seconds) for seconds in left] == [0, 0, 20, 20, 20]
     assert (house.calls.active, house.calls._taken()) == (1, 3), "five are ending, and three may without a place"

@@ -2,6 +2,7 @@ import asyncio
 import json
 import os
 import random
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -301,7 +302,8 @@ print(json.dumps({"held": held, "full": full, "free": free, "kept": kept, "got":
 def test_a_full_disk_at_release_blocks_nothing(tmp_path: Path) -> None:
     """A file system of 16 MB, with not a block left: what was delivered is deleted, and there is room again."""
     tests = Path(__file__).parents[3]
-    inner = f'mount -t tmpfs -o size=16m none {tmp_path} && exec {sys.executable} -c "$SCRIPT" {tmp_path} {tests}'
+    folder, python = shlex.quote(str(tmp_path)), shlex.quote(sys.executable)
+    inner = f'mount -t tmpfs -o size=16m none {folder} && exec {python} -c "$SCRIPT" {folder} {shlex.quote(str(tests))}'
     ran = subprocess.run(
         ["unshare", "-rm", "sh", "-c", inner], env={**os.environ, "SCRIPT": ON_A_SMALL_DISK},
         capture_output=True, text=True, check=False, timeout=50,
