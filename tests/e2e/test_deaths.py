@@ -154,7 +154,7 @@ async def test_a_writer_that_keeps_dying_touches_neither_readiness_nor_liveness_
 
     async with keeping_calls(server, tmp_path) as (up, http, where):
         with monkeypatch.context() as broken:
-            broken.setattr(Writer, "_write_some", dies)
+            broken.setattr(Writer, "_turn_whatever_comes", dies)
             report = await up.call(SHORT.mulaw)
             await until(lambda: up.service.tasks.status()["store.writer"]["deaths"] >= 5)
             assert (await http.get("/readyz")).status_code == (await http.get("/healthz")).status_code == 200

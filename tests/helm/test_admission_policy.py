@@ -155,6 +155,8 @@ HOSTILE: dict[str, tuple[str, Callable[[Object], Object]]] = {
     "a way for everything else": ("Ingress", set_at("spec.defaultBackend", {"service": {"name": "theirs"}})),
     "a route to another service": ("HTTPRoute", set_at("spec.rules.0.backendRefs.0.name", "theirs")),
     "a route to another namespace": ("HTTPRoute", set_at("spec.rules.0.backendRefs.0.namespace", "theirs")),
+    "a route to another kind": ("HTTPRoute", set_at("spec.rules.0.backendRefs.0.group", "example.com")),
+    "a backend with a mirror": ("HTTPRoute", set_at("spec.rules.0.backendRefs.0.filters", [{"type": "RequestMirror"}])),
     "a route with a mirror": ("HTTPRoute", set_at("spec.rules.0.filters", [{"type": "RequestMirror"}])),
 }
 

@@ -20,7 +20,7 @@ class Deadline:
         """Allow `within` seconds from now, or what is left of what was allowed before."""
         due = self._loop.time() + within
         self.due = due if self.due is None else min(due, self.due)
-        if self._timeout is not None:
+        if self._timeout is not None and not self._timeout.expired():  # then it is given up already
             self._timeout.reschedule(self.due)
 
     @asynccontextmanager

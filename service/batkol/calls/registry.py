@@ -53,7 +53,7 @@ class Calls:
         self._metrics = metrics
         self._live: dict[str, Call] = {}  # by call SID: the newest stream of each call that has a place
         self._ending = EndingCalls()
-        self._carried: dict[str, float] = {}  # call SID -> when its last stream with audio ended, in unix seconds
+        self._carried: dict[str, tuple[float, float]] = {}  # SID -> when its last stream with audio began and ended
         self._reserved: dict[str, float] = {}  # call SID -> when the place is given up
         self._empty = asyncio.Event()
         self._empty.set()
@@ -147,13 +147,14 @@ class Calls:
         self._ending.add(call, self._loop.time())
         if call.carried_audio:
             now = time.time()
-            for old in [sid for sid, at in self._carried.items() if now - at > REMEMBERED_S]:
+            for old in [sid for sid, (_, ended) in self._carried.items() if now - ended > REMEMBERED_S]:
                 del self._carried[old]
-            self._carried[sid] = now
+            self._carried[sid] = _begun(call), now
 
     def carried_audio(self, call_sid: str, since: float) -> bool:
-        """Whether a stream of this call carried audio here and lived at `since` (unix seconds) or later."""
-        return self._carried.get(call_sid, -1.0) >= since or any(call.carried_audio for call in self._streams(call_sid))
+        """Whether a stream of this call that began at `since` (unix seconds) or later carried audio here."""
+        begun = [_begun(call) for call in self._streams(call_sid) if call.carried_audio]
+        return max(begun, default=self._carried.get(call_sid, (-1.0, 0.0))[0]) >= since
 
     def _streams(self, call_sid: str) -> list[Call]:
         """Return the streams of one call, the newest last."""
@@ -269,3 +270,8 @@ class Calls:
                 stalls=stalls,
                 active_calls=self.active,
             )
+
+
+def _begun(call: Call) -> float:
+    """When a call's stream began, in unix seconds."""
+    return time.time() - call.age

@@ -139,8 +139,10 @@ class Caller:
         page: str | None = self.plan.public_base + self.plan.voice_path
         status, pages = "ringing", 0
         try:
-            while pages < MOST_PAGES:
-                if page is None:
+            while page is not None:
+                if pages == MOST_PAGES:
+                    self.report.complain(11200, f"more than {MOST_PAGES} pages of TwiML in one call")
+                    self.report.outcome = Outcome.WEBHOOK_FAILED
                     return
                 verbs = await webhook.ask(page, call_status=status)
                 page, status, pages = await self._do(deque(verbs), webhook, tasks), "in-progress", pages + 1
@@ -151,9 +153,6 @@ class Caller:
             self.report.outcome = Outcome.WEBHOOK_FAILED
         except HandshakeFailed:
             self.report.outcome = Outcome.HANDSHAKE_FAILED
-        else:
-            self.report.complain(11200, f"more than {MOST_PAGES} pages of TwiML in one call")
-            self.report.outcome = Outcome.WEBHOOK_FAILED
 
     async def _do(self, verbs: deque[Verb], webhook: Webhook, tasks: asyncio.TaskGroup) -> str | None:
         """Do one page; return the next one's URL, or None where the call ends."""

@@ -212,8 +212,9 @@ async def test_a_peer_that_opens_stream_after_stream_of_one_call_cannot_pile_the
 
 
 async def test_it_is_known_whether_a_calls_stream_carried_audio_since_a_time(house: House) -> None:
+    before = time.time()
     call = house.admitted()
-    call_sid, before = call.identity.call_sid, time.time()
+    call_sid = call.identity.call_sid
     assert not house.calls.carried_audio(call_sid, before)
     call._stream.counters.frames = 1
     assert house.calls.carried_audio(call_sid, before)
