@@ -12,9 +12,9 @@ from sqlalchemy import select
 
 from batkol.store.database import Database
 from batkol.store.faults import named
+from batkol.store.journal.aside import remove_aside
 from batkol.store.journal.dead_letters import DeadLetters
 from batkol.store.journal.disk import FILE
-from batkol.store.journal.repair import remove_aside
 from batkol.store.numbers import digest
 from batkol.store.records import AnyRecord
 from batkol.store.retention import retain

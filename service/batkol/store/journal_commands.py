@@ -14,13 +14,15 @@ from batkol.errors import ConfigurationError
 from batkol.store.address import address
 from batkol.store.database import Database
 from batkol.store.journal import Journal, legacy
+from batkol.store.journal.aside import asides
 from batkol.store.journal.dead_letters import DeadLetters
+from batkol.store.journal.device import Device
 from batkol.store.journal.disk import FILE, LOCK, MARK
 from batkol.store.journal.file import wal_of
 from batkol.store.journal.framing import places
 from batkol.store.journal.mark import Position, read
 from batkol.store.journal.memory import NAME, identity_of
-from batkol.store.journal.repair import aside_of, spots
+from batkol.store.journal.repair import spots
 from batkol.store.writer import Writer
 
 Say = Callable[[str], None]
@@ -32,7 +34,7 @@ class Found(NamedTuple):
     records: int
     unreadable: int
     dead_letters: int
-    aside: Path | None
+    asides: list[Path]
 
 
 def carry_out_status(folder: Path, memory: Path, *, say: Say) -> int:
@@ -49,8 +51,8 @@ def carry_out_status(folder: Path, memory: Path, *, say: Say) -> int:
         say(f"{found.unreadable} more records must be there, and cannot be read without repairing the file")
     if found.dead_letters:
         say(f"{found.dead_letters} records are in dead-letters.jsonl; the database refused them for what is in them")
-    if found.aside:
-        say(f"{found.aside.name} is a damaged file that was set aside; what could be read from it was delivered")
+    for aside in found.asides:
+        say(f"{aside.name} is a damaged file that was set aside; what could be read from it was delivered")
     return 0
 
 
@@ -128,7 +130,9 @@ def _found(folder: Path, memory: Path) -> Found:
     if identity := identity_of(folder):
         folders.append(memory / f"batkol-{identity}")
     position = _position(folder)
-    numbers = {number for path in (folder / FILE, wal_of(folder / FILE)) for number, _ in spots(path)}
+    device = Device(folder)
+    device.is_filling = True  # what cannot be read is counted as such
+    numbers = {number for path in (folder / FILE, wal_of(folder / FILE)) for number, _ in spots(path, device)}
     stored = {number for number in numbers if number > position.released}
     newest = {
         place.number for each in folders if (path := each / NAME).is_file() for place in places(path.read_bytes())
@@ -140,7 +144,7 @@ def _found(folder: Path, memory: Path) -> Found:
         records=len(stored | {number for number in newest if number > position.released}) + len(older.payloads),
         unreadable=unreadable + older.lost,
         dead_letters=letters.read_bytes().count(b"\n") if letters.exists() else 0,
-        aside=aside if (aside := aside_of(folder / FILE)).exists() else None,
+        asides=asides(folder / FILE),
     )
 
 

@@ -17,8 +17,10 @@ from typing import Final, TypeVar
 
 import structlog
 
+from batkol.store.journal.aside import place_of_unread
+from batkol.store.journal.device import Device, ReadAt
 from batkol.store.journal.faults import Damaged, DiskError
-from batkol.store.journal.file import WAL_BYTES, JournalFile
+from batkol.store.journal.file import WAL_BYTES, JournalFile, wal_of
 from batkol.store.journal.framing import Frame
 from batkol.store.journal.mark import Mark, Position
 from batkol.store.journal.repair import build, chunks, finish, swap
@@ -43,11 +45,13 @@ T = TypeVar("T")
 class Disk:
     """One per journal. The attributes are read by the event loop too."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, read: ReadAt = os.pread) -> None:
         self._folder = folder
         self._path = folder / FILE
+        self._device = Device(folder, read)
         self._held = ExitStack()
         self._file: JournalFile | None = None
+        self._is_verified = False
         self._position = Position()  # of the file, at the last look
         self._failed = 0  # commits in a row
         self._failed_reads = 0
@@ -95,10 +99,12 @@ class Disk:
         try:
             self._file = JournalFile(self._path)
             self._file.verify(expected)
+            self._is_verified = True
         except (Damaged, DiskError) as error:
             if isinstance(error, DiskError) and not error.is_broken:
                 raise
-            self._repair(str(error), expected, newest)
+            self._mend(str(error), expected, newest)
+        self._device.works()
         self.committed = self._opened().position.number
         self._look()
         return max(expected.released, self.released)
@@ -118,7 +124,7 @@ class Disk:
         self._failed = 0
 
     def _commit(self, frames: Sequence[tuple[int, bytes]], released: int) -> None:
-        self._notice_removal(released)
+        self._retried(lambda _: self._notice_removal(released), released)
         behind = [each for each in frames if each[0] > self.committed]
         for chunk in list(chunks(behind)) or [[]]:
             self._retried(partial(self._add, frames=chunk, released=released), released)
@@ -166,11 +172,12 @@ class Disk:
             self._failed_reads += 1
             if self._failed_reads < TRIES:
                 raise
-            self._repair(str(error), self._position, {}, after)
+            self._mend(str(error), self._position, {}, after)
             found = self._opened().read(after, up_to, most)
         finally:
             self._look()
         self._failed_reads = 0
+        self._device.works()
         return found
 
     def tidy(self, released: int) -> None:
@@ -191,25 +198,42 @@ class Disk:
         try:
             return work(self._opened())
         except Damaged as error:
-            self._repair(str(error), self._position, {}, released)
+            self._mend(str(error), self._position, {}, released)
             return work(self._opened())
 
     def _notice_removal(self, released: int) -> None:
         file = self._opened()
         if file.is_there():
             return
-        rows = build(self._path, file, released, {}, is_damaged=False)
+        rows = build(self._path, file, released, {}, None)
         lost = max(0, file.position.waiting(released) - rows)
         self.count(lost)
         log.error("[STORE] the journal's file was removed while it is in use; it is made anew", rows=rows, lost=lost)
         self._replace(is_damaged=False)
 
-    def _repair(self, why: str, expected: Position, others: Mapping[int, bytes], released: int = 0) -> None:
+    def _mend(self, why: str, expected: Position, others: Mapping[int, bytes], released: int = 0) -> None:
+        """Repair the file if it is damaged. Raises `OSError`: the device does not give its bytes, so nobody knows."""
+        self._device.check((self._path, wal_of(self._path)))
+        if self._device.is_filling:
+            place_of_unread(self._path)
+        elif self._is_whole(expected):
+            return
+        self._repair(why, expected, others, released)
+
+    def _is_whole(self, expected: Position) -> bool:
+        """Whether it was the device for a moment, and the file is what was written."""
+        try:
+            self._opened().verify(expected)
+        except OSError:
+            return False
+        return True
+
+    def _repair(self, why: str, expected: Position, others: Mapping[int, bytes], released: int) -> None:
         """Put a new file in place of the damaged one, and count what could not be read. Raises `OSError`."""
         old = self._file
         position = max(expected, old.position, key=lambda each: each.last) if old else expected
         released = max(released, position.released)
-        rows = build(self._path, old, released, others, is_damaged=True)
+        rows = build(self._path, old, released, others, self._device)
         lost = max(0, position.waiting(released) - rows)
         self.count(lost)
         log.error(
@@ -234,18 +258,20 @@ class Disk:
         if aside is not None:
             log.warning("[STORE] the damaged journal file is kept for 7 days", file=str(aside))
         self._opened()
+        self._device.works()
+        self._look()  # what was lost is counted once
 
     def _opened(self) -> JournalFile:
-        """Return the file; open it, and finish what was begun, where an error has left it closed."""
+        """Return the file; open it, and finish what was begun, where an error has left it closed.
+
+        One that is not whole stays open until it is repaired: by closing it SQLite would delete its log.
+        """
         if self._file is None:
             finish(self._path)
-            file = JournalFile(self._path)
-            try:
-                file.verify(Position())
-            except OSError:
-                file.close()
-                raise
-            self._file = file
+            self._file, self._is_verified = JournalFile(self._path), False
+        if not self._is_verified:
+            self._file.verify(Position())
+            self._is_verified = True
         return self._file
 
     def _look(self) -> None:

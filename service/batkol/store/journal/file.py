@@ -116,6 +116,7 @@ class JournalFile:
         if expected.last > self.position.last:
             raise Damaged(f"{expected.last - self.position.last} rows that were committed are gone from its end")
         with translated():
+            self._connection.execute("PRAGMA shrink_memory").fetchall()  # what the disk has, not what was read before
             self._record_bytes = 0
             seq = self.position.deleted
             for number, found, data in self._connection.execute("SELECT number, seq, frame FROM records ORDER BY 1"):

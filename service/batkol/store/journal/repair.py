@@ -7,16 +7,16 @@ proves itself. The new file takes the old one's place by one rename, so a crash 
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from batkol.store.journal.file import PAGE_BYTES, WAL_BYTES, JournalFile, wal_of
+from batkol.store.journal.aside import remove, set_aside
+from batkol.store.journal.device import Device
+from batkol.store.journal.faults import DiskError
+from batkol.store.journal.file import WAL_BYTES, JournalFile, wal_of
 from batkol.store.journal.framing import HEADER_BYTES, LONGEST, places, unframed
-
-KEPT_BYTES: Final = 16 << 20
-"""Size up to which a damaged file is set aside; a larger one goes, so that the disk has room for the journal."""
 
 _WINDOW: Final = 1 << 20
 _OVERLAP: Final = HEADER_BYTES + LONGEST
@@ -30,34 +30,25 @@ class Spot(NamedTuple):
     end: int
 
 
-def spots(path: Path) -> Iterator[tuple[int, Spot]]:
-    """Yield the numbers and the places of all frames in the bytes of a file, the newest version of one last."""
+def spots(path: Path, device: Device) -> Iterator[tuple[int, Spot]]:
+    """Yield the numbers and the places of all frames in the bytes of a file, the newest version of one last.
+
+    Raises `DiskError`: they cannot be read, and the device is not filling.
+    """
     if not path.exists():
         return
     with path.open("rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         for offset in range(0, size, _WINDOW):
-            for each in places(_bytes_at(file.fileno(), offset, min(_WINDOW + _OVERLAP, size - offset))):
+            for each in places(device.bytes_at(file.fileno(), offset, min(_WINDOW + _OVERLAP, size - offset))):
                 if each.start < _WINDOW:
                     yield each.number, Spot(path, offset + each.start, offset + each.end)
 
 
-def _bytes_at(file: int, offset: int, count: int) -> bytes:
-    """Read; what the disk cannot give is zeros."""
-    with suppress(OSError):
-        return os.pread(file, count, offset)
-    found = bytearray(count)
-    for at in range(0, count, PAGE_BYTES):
-        with suppress(OSError):
-            part = os.pread(file, min(PAGE_BYTES, count - at), offset + at)
-            found[at : at + len(part)] = part
-    return bytes(found)
-
-
-def frame_at(spot: Spot) -> bytes:
-    """Read one frame's bytes."""
+def frame_at(spot: Spot, device: Device) -> bytes:
+    """Read one frame's bytes. Raises `DiskError`, as `spots` does."""
     with spot.path.open("rb", buffering=0) as file:
-        return os.pread(file.fileno(), spot.end - spot.start, spot.start)
+        return device.bytes_at(file.fileno(), spot.start, spot.end - spot.start)
 
 
 def finish(path: Path) -> None:
@@ -66,32 +57,38 @@ def finish(path: Path) -> None:
     for each in (half, wal_of(half)):
         each.unlink(missing_ok=True)
     if whole.exists():
-        _set_aside(path)
+        set_aside(path)
         whole.replace(path)
         _sync_folder(path.parent)
 
 
-def build(path: Path, old: JournalFile | None, released: int, others: Mapping[int, bytes], *, is_damaged: bool) -> int:
+def build(
+    path: Path, old: JournalFile | None, released: int, others: Mapping[int, bytes], device: Device | None
+) -> int:
     """Make a new file of every record above `released` that can be read; returns how many there are.
 
-    `old` is the open file at `path`; `others` are frames from elsewhere. Raises `OSError`; nothing is changed then.
+    `old` is the open file at `path`; `others` are frames from elsewhere; `device` gives the bytes of a file that is
+    damaged. Raises `OSError`; nothing is changed then.
     """
     by_tree = set() if old is None else {number for number in old.readable() if number > released}
     by_bytes: dict[int, Spot] = {}
-    if is_damaged:
+    if device is not None:
         for each in (path, wal_of(path)):
-            by_bytes.update({number: spot for number, spot in spots(each) if number > released})
+            by_bytes.update({number: spot for number, spot in spots(each, device) if number > released})
     numbers = sorted(by_tree | by_bytes.keys() | {number for number in others if number > released})
 
-    def found() -> Iterator[tuple[int, bytes]]:
-        for number in numbers:
-            data = old.frame_of(number) if old is not None and number in by_tree else None
-            if data is None:
-                data = frame_at(by_bytes[number]) if number in by_bytes else others.get(number, b"")
-            if unframed(data, number) is not None:
-                yield number, data
+    def frame_of(number: int) -> bytes:
+        if old is not None and number in by_tree and (data := old.frame_of(number)) is not None:
+            return data
+        if device is not None and number in by_bytes:
+            return frame_at(by_bytes[number], device)
+        if number in by_tree and number not in others and not (device is not None and device.is_filling):
+            raise DiskError("a record that could be read a moment ago cannot be read", sqlite3.SQLITE_IOERR)
+        return others.get(number, b"")
 
-    rows = _built(_half(path), found(), released)
+    framed = ((number, frame_of(number)) for number in numbers)
+    found = ((number, data) for number, data in framed if unframed(data, number) is not None)
+    rows = _built(_half(path), found, released)
     _half(path).replace(_whole(path))
     return rows
 
@@ -103,9 +100,9 @@ def swap(path: Path, *, is_damaged: bool) -> Path | None:
     """
     aside = None
     if is_damaged:
-        aside = _set_aside(path)
+        aside = set_aside(path)
     else:
-        _remove(path)
+        remove(path)
     _whole(path).replace(path)
     _sync_folder(path.parent)
     return aside
@@ -141,38 +138,6 @@ def chunks(frames: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, byte
         size += len(each[1])
     if chunk:
         yield chunk
-
-
-def _set_aside(path: Path) -> Path | None:
-    """Move the file and its log out of the way, over those set aside before. What is too large is removed."""
-    aside = aside_of(path)
-    if sum(each.stat().st_size for each in (path, wal_of(path)) if each.exists()) > KEPT_BYTES:
-        _remove(path)
-        return None
-    for old, new in ((wal_of(path), wal_of(aside)), (path, aside)):
-        with suppress(FileNotFoundError):
-            old.replace(new)
-    return aside if aside.exists() else None
-
-
-def aside_of(path: Path) -> Path:
-    """Return where a damaged journal file is set aside."""
-    return path.with_name(path.name + ".damaged")
-
-
-def remove_aside(path: Path, before: float) -> bool:
-    """Remove the damaged file if it was written before that time (Unix seconds): retention, or an erasure."""
-    files = [each for each in (aside_of(path), wal_of(aside_of(path))) if each.exists()]
-    if not files or min(each.stat().st_mtime for each in files) >= before:
-        return False
-    for each in files:
-        each.unlink(missing_ok=True)
-    return True
-
-
-def _remove(path: Path) -> None:
-    for each in (wal_of(path), path):
-        each.unlink(missing_ok=True)
 
 
 def _half(path: Path) -> Path:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from batkol.store.journal.aside import aside_of
 from batkol.store.journal.disk import FILE, Disk
 from batkol.store.journal.file import JournalFile, wal_of
 from batkol.store.journal.opening import opened as both_tiers
-from batkol.store.journal.repair import aside_of
 from support.files import holding
 from support.journals import framed, killed, numbers, opened, payload
 
