@@ -89,7 +89,7 @@ class Journal:
     def append(self, payload: bytes) -> bool:
         """Keep a record; false if there is no room for it. Waits for no disk and no lock."""
         data = frame(self.last + 1, payload)
-        if self.size + len(data) > self.max_bytes:
+        if self._waiting_bytes + len(data) > self.max_bytes:
             return self._refuse("it is full; the database must come back, or JOURNAL_MAX_MB grow")
         if self._newest.size + len(data) > UNWRITTEN_BYTES:
             return self._refuse("its disk takes nothing")
@@ -121,6 +121,18 @@ class Journal:
     def size(self) -> int:
         """Bytes on the disk and on their way there."""
         return self._disk.size + self._newest.size
+
+    @property
+    def _waiting_bytes(self) -> int:
+        """Bytes that the database has not got: a disk that refuses to delete what it has makes no journal full.
+
+        Of the disk's rows it is what they have on average.
+        """
+        disk = self._disk
+        rows, waiting = disk.rows, max(0, disk.committed - self.released)
+        if waiting < rows:
+            return self._newest.size + disk.size * waiting // rows
+        return self._newest.size + (disk.size if waiting else 0)
 
     @property
     def waiting(self) -> int:

@@ -308,3 +308,28 @@ async def test_a_fault_that_is_ours_is_seen_and_tried_again_too(tmp_path: Path) 
     assert await payloads(kept) == [b"a"]
     await until(lambda: not kept.failing)
     await kept.close()
+
+
+async def test_a_full_journal_whose_disk_refuses_takes_new_records_once_postgres_is_back(tmp_path: Path) -> None:
+    """What the file cannot delete is in Postgres all the same, so it takes no room from what is said next."""
+    kept = journal(tmp_path, max_bytes=100 * (HEADER_BYTES + 1000))
+    await kept.open()
+    while kept.append(bytes(1000)):
+        pass
+    await on_disk(kept)
+    await kept._in_thread(lambda: kept._disk._opened()._connection.execute("PRAGMA query_only = ON"))
+    with capture_logs():
+        assert not kept.append(b"full")
+        while kept.waiting:
+            await kept.release((await kept.read(30))[-1].number)
+        kept.append(b"first")
+        await until(lambda: kept.failing)
+
+        assert kept.size > kept.max_bytes - 2000, "the file deletes nothing"
+        assert [kept.append(bytes(1000)) for _ in range(90)] == [True] * 90
+        while kept.append(bytes(1000)):
+            pass
+        assert 95 < kept.waiting < 105, "what waits is bounded as before"
+        await kept._in_thread(lambda: kept._disk._opened()._connection.execute("PRAGMA query_only = OFF"))
+        await on_disk(kept)
+    await kept.close()
