@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -54,6 +55,7 @@ class Journal:
         self._more = asyncio.Event()
         self._due: asyncio.TimerHandle | None = None  # the next commit
         self._committing: asyncio.Future[None] | None = None
+        self._is_look_failing = False  # and no commit since
         self._ages = Ages()
         self.max_bytes = max_bytes
         self.last = 0
@@ -199,23 +201,26 @@ class Journal:
         self._newest.check()
         if self._disk.rows:
             released = self.released
-            self._submit(lambda: self._disk.watch(released))
+            self._submit(lambda: self._disk.watch(released), writes=False)
 
-    def _submit(self, work: Callable[[], None]) -> None:
+    def _submit(self, work: Callable[[], None], *, writes: bool = True) -> None:
         """Have the thread do it; one is under way at a time, and what it leaves is done after it."""
         if self._committing is None:
             self._committing = self._loop.run_in_executor(self._thread, work)
-            self._committing.add_done_callback(self._on_done)
+            self._committing.add_done_callback(partial(self._on_done, writes=writes))
 
-    def _on_done(self, done: asyncio.Future[None]) -> None:
+    def _on_done(self, done: asyncio.Future[None], *, writes: bool) -> None:
         self._committing = None
-        self._report(done.exception())
+        self._report(done.exception(), writes=writes)
         self._newest.forget(self._disk.committed)
         if self._due is None and self._has_work():
             self._arm()
 
-    def _report(self, error: BaseException | None) -> None:
-        """Say once that the disk takes nothing, and once that it takes records again."""
+    def _report(self, error: BaseException | None, *, writes: bool = True) -> None:
+        """Say once that the disk takes nothing, and once that it takes records again: a commit says so, not a look."""
+        if not writes and self.failing and not self._is_look_failing:
+            return
+        self._is_look_failing = error is not None and not writes
         if error is None:
             if self.failing:
                 log.info("[STORE] the journal's disk takes records again")
@@ -251,7 +256,7 @@ class Journal:
             return
         if self._newest.memory_size:
             self._newest.drop()
-        if not self._disk.is_clean:
+        if not self._disk.is_clean or self.failing:
             released = self.released
             try:
                 await self._in_thread(lambda: self._disk.tidy(released))

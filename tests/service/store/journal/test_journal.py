@@ -333,3 +333,68 @@ async def test_a_full_journal_whose_disk_refuses_takes_new_records_once_postgres
         await kept._in_thread(lambda: kept._disk._opened()._connection.execute("PRAGMA query_only = OFF"))
         await on_disk(kept)
     await kept.close()
+
+
+async def test_a_look_at_the_file_does_not_say_that_the_disk_takes_records_again(tmp_path: Path) -> None:
+    kept = journal(tmp_path)
+    await kept.open()
+    kept.append(b"a")
+    await on_disk(kept)
+    await kept._in_thread(lambda: kept._disk._opened()._connection.execute("PRAGMA query_only = ON"))
+    with capture_logs() as lines:
+        kept.append(b"b")
+        await until(lambda: kept.failing)
+        elsewhere = tmp_path / "elsewhere"
+        for is_away in (False, True, False):  # the look succeeds, fails, and succeeds
+            await until(lambda: kept._committing is None)
+            if is_away:
+                (tmp_path / "journal").rename(elsewhere)
+            kept._watching.cancel()
+            kept._watch()
+            assert kept._committing is not None
+            await asyncio.wait([kept._committing])
+            await asyncio.sleep(0)
+            assert kept.failing
+            if is_away:
+                elsewhere.rename(tmp_path / "journal")
+        assert len(lines) == 1, "it is said once"
+        await kept._in_thread(lambda: kept._disk._opened()._connection.execute("PRAGMA query_only = OFF"))
+        await on_disk(kept)
+        await until(lambda: not kept.failing)
+    await kept.close()
+
+
+async def test_a_look_that_failed_is_over_with_the_next_one(tmp_path: Path) -> None:
+    """With nothing to commit there is no other sign."""
+    kept = journal(tmp_path)
+    await kept.open()
+    kept.append(b"a")
+    await on_disk(kept)
+    await until(lambda: kept._committing is None)
+    elsewhere = (tmp_path / "journal").rename(tmp_path / "elsewhere")
+    for is_there in (False, True):
+        if is_there:
+            elsewhere.rename(tmp_path / "journal")
+        with capture_logs():
+            kept._watching.cancel()
+            kept._watch()
+            await until(lambda: kept._committing is None)
+            assert bool(kept.failing) is not is_there
+    await kept.close()
+
+
+async def test_a_disk_with_nothing_left_to_take_is_asked_whether_it_would(tmp_path: Path) -> None:
+    """Postgres had everything before the disk was well again."""
+    kept = journal(tmp_path)
+    await kept.open()
+    await kept._in_thread(lambda: kept._disk._opened()._connection.execute("PRAGMA query_only = ON"))
+    with capture_logs():
+        kept.append(b"a")
+        await until(lambda: kept.failing)
+        await kept.release(1)
+        await kept.settle()
+        assert kept.failing
+        await kept._in_thread(lambda: kept._disk._opened()._connection.execute("PRAGMA query_only = OFF"))
+        await kept.settle()
+    assert not kept.failing
+    await kept.close()
