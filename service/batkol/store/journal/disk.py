@@ -52,6 +52,7 @@ class Disk:
         self._held = ExitStack()
         self._file: JournalFile | None = None
         self._is_verified = False
+        self._is_closed = False
         self._position = Position()  # of the file, at the last look
         self._failed = 0  # commits in a row
         self._failed_reads = 0
@@ -266,6 +267,8 @@ class Disk:
 
         One that is not whole stays open until it is repaired: by closing it SQLite would delete its log.
         """
+        if self._is_closed:
+            raise OSError("the journal is closed")
         if self._file is None:
             finish(self._path)
             self._file, self._is_verified = JournalFile(self._path), False
@@ -288,7 +291,8 @@ class Disk:
             log.error("[STORE] the journal's mark cannot be written; a loss might not be noticed", err=str(error))
 
     def close(self) -> None:
-        """Let go of everything. Raises nothing."""
+        """Let go of everything; what comes then is refused. Raises nothing."""
+        self._is_closed = True
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -55,6 +55,8 @@ class Journal:
         self._more = asyncio.Event()
         self._due: asyncio.TimerHandle | None = None  # the next commit
         self._committing: asyncio.Future[None] | None = None
+        self._is_closing = False
+        self._is_closed = False
         self._is_look_failing = False  # and no commit since
         self._ages = Ages()
         self.max_bytes = max_bytes
@@ -89,7 +91,9 @@ class Journal:
     # -- the event loop's side -----------------------------------------------------------------------------------
 
     def append(self, payload: bytes) -> bool:
-        """Keep a record; false if there is no room for it. Waits for no disk and no lock."""
+        """Keep a record; false if there is no room for it, or if it is closed. Waits for no disk and no lock."""
+        if self._is_closed:
+            return self._refuse("it is closed")
         data = frame(self.last + 1, payload)
         if self._waiting_bytes + len(data) > self.max_bytes:
             return self._refuse("it is full; the database must come back, or JOURNAL_MAX_MB grow")
@@ -180,6 +184,8 @@ class Journal:
     # -- commits -------------------------------------------------------------------------------------------------
 
     def _arm(self) -> None:
+        if self._is_closing:
+            return
         self._due = self._loop.call_later(AGAIN_S if self.failing else SYNC_S, self._commit)
 
     def _has_work(self) -> bool:
@@ -205,7 +211,7 @@ class Journal:
 
     def _submit(self, work: Callable[[], None], *, writes: bool = True) -> None:
         """Have the thread do it; one is under way at a time, and what it leaves is done after it."""
-        if self._committing is None:
+        if self._committing is None and not self._is_closing:
             self._committing = self._loop.run_in_executor(self._thread, work)
             self._committing.add_done_callback(partial(self._on_done, writes=writes))
 
@@ -266,18 +272,23 @@ class Journal:
                 self._report(None)
 
     async def close(self) -> None:
-        """Have everything on the disk and let go of the folder. What waits is there at the next start."""
+        """Have everything on the disk and let go of the folder. What waits is there at the next start.
+
+        No commit begins any more. A record that comes meanwhile stays in memory, for the next start.
+        """
+        self._is_closing = True
         for timer in (self._due, self._watching):
             if timer is not None:
                 timer.cancel()
-        batch, released = self._newest.items(), self.released
+        batch, released, last = self._newest.items(), self.released, self.last
         try:
             await self._in_thread(lambda: self._finish(batch, released))
-            self._newest.forget(self.last)
+            self._newest.forget(last)
             self._newest.drop()
         except OSError as error:
             log.error("[STORE] the journal's disk takes nothing; the newest records stay in memory", err=str(error))
         finally:
+            self._is_closed = True
             self._newest.close()
             self._thread.shutdown(wait=False)
 

@@ -64,6 +64,7 @@ class Mark:
 
     def close(self) -> None:
         os.close(self._file)
+        self._file = -1  # the number may be another file's at once
 
 
 def read(file: int) -> Position | None:

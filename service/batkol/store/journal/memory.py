@@ -143,6 +143,7 @@ class MemoryFile:
         if not self.size:
             self.path.unlink(missing_ok=True)
         os.close(self._file)
+        self._file = -1  # the number may be another file's at once
         if not self.size:
             with suppress(OSError):  # another file lies beside it
                 self.path.parent.rmdir()

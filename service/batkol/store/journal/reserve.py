@@ -45,3 +45,4 @@ class Reserve:
 
     def close(self) -> None:
         os.close(self._file)
+        self._file = -1  # the number may be another file's at once

@@ -10,9 +10,11 @@ from structlog.testing import capture_logs
 from batkol.errors import ConfigurationError
 from batkol.store.journal import Journal
 from batkol.store.journal.framing import HEADER_BYTES
+from batkol.store.journal.mark import Position
 from batkol.store.journal.memory import FileCalls
 from batkol.store.journal.newest import UNWRITTEN_BYTES
 from support.files import holding
+from support.journals import framed
 from support.waiting import until
 
 NO_SPACE = "[Errno 28] No space left on device"
@@ -398,3 +400,55 @@ async def test_a_disk_with_nothing_left_to_take_is_asked_whether_it_would(tmp_pa
         await kept.settle()
     assert not kept.failing
     await kept.close()
+
+
+async def test_no_commit_runs_once_it_is_closed_though_one_was_under_way(tmp_path: Path) -> None:
+    kept = journal(tmp_path)
+    await kept.open()
+    goes_on = threading.Event()
+    kept._thread.submit(goes_on.wait)
+    kept.append(b"a")
+    await until(lambda: kept._committing is not None)
+    kept.append(b"b")
+    closing = asyncio.create_task(kept.close())
+    await asyncio.sleep(0)
+    kept._watch()
+    assert kept.append(b"c"), "it is kept in memory meanwhile"
+    goes_on.set()
+    await closing
+    with capture_logs():
+        assert not kept.append(b"d"), "and refused then"
+    await asyncio.sleep(0)
+    assert (kept._committing, kept._due is None or kept._due.cancelled()) == (None, True)
+    kept._watching.cancel()
+
+    again = journal(tmp_path)
+    await again.open()
+    assert await payloads(again) == [b"a", b"b", b"c"]
+    await again.close()
+
+
+async def test_what_is_closed_writes_to_no_file_that_has_its_number(tmp_path: Path) -> None:
+    kept = journal(tmp_path)
+    await kept.open()
+    disk, mark, memory = kept._disk, kept._disk._mark, kept._newest._memory
+    await kept.close()
+    other = tmp_path / "other"
+    other.write_bytes(b"other")
+    held = [other.open("r+b", buffering=0) for _ in range(8)]
+    for write in (
+        lambda: disk.commit(framed([1]), 0),
+        lambda: disk.read(0, 1, 1),
+        lambda: disk.tidy(0),
+        lambda: disk.watch(0),
+        lambda: mark.write(Position()),
+        lambda: memory.append(b"frame"),
+        disk._reserve.give,
+    ):
+        with pytest.raises(OSError, match=r"closed|Bad file descriptor|Invalid"):
+            write()
+
+    assert other.read_bytes() == b"other"
+    assert not (tmp_path / "journal" / "journal.sqlite-wal").exists(), "it is not opened again, without the lock"
+    for each in held:
+        each.close()
