@@ -67,6 +67,14 @@ def remove_aside(path: Path, before: float) -> bool:
     return bool(old)
 
 
+def remove_read(path: Path) -> bool:
+    """Remove the one of which all bytes were read, for the room that it takes; false if there is none."""
+    aside = aside_of(path)
+    is_there = aside.exists()
+    remove(aside)
+    return is_there
+
+
 def _written_at(path: Path) -> float:
     return min(each.stat().st_mtime for each in (path, wal_of(path)) if each.exists())
 

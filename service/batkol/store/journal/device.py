@@ -6,6 +6,7 @@ first one came, so that the wait goes on over restarts. Only parts that could no
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import time
@@ -115,3 +116,17 @@ class Device:
         if isinstance(error, DiskError):
             return error
         return DiskError(f"the journal's file cannot be read from the disk: {error}", sqlite3.SQLITE_IOERR)
+
+
+def locked(path: Path) -> int:
+    """Open a lock file and have it alone. Raises `OSError`: another process has it, or it cannot be made."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise OSError("another process has it") from None
+    except OSError:
+        os.close(lock)
+        raise
+    return lock

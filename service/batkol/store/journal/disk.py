@@ -6,7 +6,6 @@ was removed. Faults of the disk are `OSError`; records that cannot be read are c
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,8 +16,8 @@ from typing import Final, TypeVar
 
 import structlog
 
-from batkol.store.journal.aside import place_of_unread
-from batkol.store.journal.device import Device, ReadAt
+from batkol.store.journal.aside import place_of_unread, remove_read
+from batkol.store.journal.device import Device, ReadAt, locked
 from batkol.store.journal.faults import Damaged, DiskError
 from batkol.store.journal.file import WAL_BYTES, JournalFile, wal_of
 from batkol.store.journal.framing import Frame
@@ -79,12 +78,7 @@ class Disk:
     def lock(self) -> None:
         """Have the folder alone. Raises `OSError`: another process has it, or it cannot be made."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(self._folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._held.callback(os.close, lock)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OSError("another process has it") from None
+        self._held.callback(os.close, locked(self._folder / LOCK))
 
     def open(self, newest: Mapping[int, bytes]) -> int:
         """Open the file, and repair it where that is needed; `newest` are the frames of tier 1.
@@ -206,7 +200,7 @@ class Disk:
         file = self._opened()
         if file.is_there():
             return
-        rows = build(self._path, file, released, {}, None)
+        rows = self._reserve.lend(partial(build, self._path, file, released, {}, None))
         lost = max(0, file.position.waiting(released) - rows)
         self.count(lost)
         log.error("[STORE] the journal's file was removed while it is in use; it is made anew", rows=rows, lost=lost)
@@ -234,7 +228,7 @@ class Disk:
         old = self._file
         position = max(expected, old.position, key=lambda each: each.last) if old else expected
         released = max(released, position.released)
-        rows = build(self._path, old, released, others, self._device)
+        rows = self._reserve.lend(partial(build, self._path, old, released, others, self._device))
         lost = max(0, position.waiting(released) - rows)
         self.count(lost)
         log.error(
@@ -256,7 +250,11 @@ class Disk:
             if self._file is not None:
                 self._file.close()
                 self._file = None
-        if aside is not None:
+        self._reserve.take()
+        if aside is not None and not self._reserve.is_held and remove_read(self._path):
+            log.warning("[STORE] the damaged journal file is removed: the disk is full")
+            self._reserve.take()
+        elif aside is not None:
             log.warning("[STORE] the damaged journal file is kept for 7 days", file=str(aside))
         self._opened()
         self._device.works()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,20 @@ class DiskError(OSError):
 
 class Damaged(OSError):  # noqa: N818  the file is, which is dealt with, and no error of a caller
     """The file lacks rows that it must have, or has others. The text says what was found."""
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the disk has no room: SQLite says so, or the system."""
+    return error.is_full if isinstance(error, DiskError) else error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def advice(error: OSError) -> str:
+    """Say what to do about a journal that cannot be opened."""
+    if is_full(error):
+        return "make room on its disk"
+    if (isinstance(error, DiskError) and error.is_broken) or error.errno == errno.EIO:
+        return "the device or its file system fails; start again when it can be read, or move to another disk"
+    return "name a folder that this process alone may write to"
 
 
 @contextmanager

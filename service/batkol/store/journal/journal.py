@@ -22,6 +22,7 @@ import structlog
 from batkol.errors import ConfigurationError
 from batkol.store.journal.ages import Ages
 from batkol.store.journal.disk import Disk
+from batkol.store.journal.faults import advice
 from batkol.store.journal.framing import Frame, frame
 from batkol.store.journal.memory import FileCalls
 from batkol.store.journal.newest import UNWRITTEN_BYTES, is_power_of_two
@@ -77,8 +78,7 @@ class Journal:
         except OSError as error:
             self._thread.shutdown()
             raise ConfigurationError(
-                f"the journal cannot be kept in JOURNAL_DIR={self._folder} ({error.strerror or error}); "
-                "name a folder that this process alone may write to"
+                f"the journal cannot be kept in JOURNAL_DIR={self._folder} ({error.strerror or error}); {advice(error)}"
             ) from None
         self._newest, self.released, self.last = left.newest, left.released, left.last
         self._report(left.fault)

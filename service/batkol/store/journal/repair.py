@@ -110,19 +110,27 @@ def swap(path: Path, *, is_damaged: bool) -> Path | None:
 
 def _built(path: Path, frames: Iterator[tuple[int, bytes]], released: int) -> int:
     """Make a file of these frames, and have it on the disk; returns how many there were."""
-    for each in (path, wal_of(path)):
-        each.unlink(missing_ok=True)
-    fresh = JournalFile(path)
-    rows = 0
+    remove(path)
     try:
-        for chunk in chunks(frames):
-            fresh.add(chunk, released)
-            fresh.checkpoint()
-            rows += len(chunk)
-        fresh.add((), released)
+        fresh = JournalFile(path)
+        try:
+            rows = _filled(fresh, frames, released)
+        finally:
+            fresh.close()
+    except OSError:
+        remove(path)  # for the room that it takes
+        raise
+    return rows
+
+
+def _filled(fresh: JournalFile, frames: Iterator[tuple[int, bytes]], released: int) -> int:
+    rows = 0
+    for chunk in chunks(frames):
+        fresh.add(chunk, released)
         fresh.checkpoint()
-    finally:
-        fresh.close()
+        rows += len(chunk)
+    fresh.add((), released)
+    fresh.checkpoint()
     return rows
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
+
+from batkol.store.journal.faults import is_full
 
 RESERVE_BYTES: Final = 4 << 20
 """The write-ahead log (1 MiB, and one transaction), and as much growth of the file when it is moved there."""
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 
 class Reserve:
@@ -42,6 +47,22 @@ class Reserve:
         os.ftruncate(self._file, 0)
         self.is_held = False
         return was_held
+
+    def lend(self, work: Callable[[], T]) -> T:
+        """Do it, and once more in this room where the disk is full. Raises what the work raises.
+
+        The room stays free where that was done: `take` it when it can be had.
+        """
+        try:
+            return work()
+        except OSError as error:
+            if not is_full(error) or not self.give():
+                raise
+        try:
+            return work()
+        except OSError:
+            self.take()
+            raise
 
     def close(self) -> None:
         os.close(self._file)

@@ -16,6 +16,7 @@ from batkol.store.journal.aside import aside_of
 from batkol.store.journal.disk import FILE, Disk
 from batkol.store.journal.file import JournalFile, wal_of
 from batkol.store.journal.opening import opened as both_tiers
+from batkol.store.journal.reserve import RESERVE_BYTES
 from support.files import holding
 from support.journals import framed, killed, numbers, opened, payload
 
@@ -299,24 +300,91 @@ print(json.dumps({"held": held, "full": full, "free": free, "kept": kept, "got":
 """
 
 
-def test_a_full_disk_at_release_blocks_nothing(tmp_path: Path) -> None:
-    """A file system of 16 MB, with not a block left: what was delivered is deleted, and there is room again."""
+def on_a_small_disk(tmp_path: Path, script: str, *, megabytes: int = 16) -> dict[str, object]:
+    """Run the script on a file system of its own; returns what it says in JSON."""
     tests = Path(__file__).parents[3]
     folder, python = shlex.quote(str(tmp_path)), shlex.quote(sys.executable)
-    inner = f'mount -t tmpfs -o size=16m none {folder} && exec {python} -c "$SCRIPT" {folder} {shlex.quote(str(tests))}'
+    mount = f"mount -t tmpfs -o size={megabytes}m none {folder}"
+    inner = f'{mount} && exec {python} -c "$SCRIPT" {folder} {shlex.quote(str(tests))}'
     ran = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", inner], env={**os.environ, "SCRIPT": ON_A_SMALL_DISK},
+        ["unshare", "-rm", "sh", "-c", inner], env={**os.environ, "SCRIPT": script},
         capture_output=True, text=True, check=False, timeout=50,
     )  # fmt: skip
     if "unshare failed" in ran.stderr or "mount:" in ran.stderr:
         pytest.skip("this machine lets no user mount a small file system")
     assert ran.returncode == 0, ran.stderr
-    said = json.loads(ran.stdout.splitlines()[-1])
-    assert "SQLITE_FULL" in said["full"]
-    assert said["kept"] > 10_000
+    said: dict[str, object] = json.loads(ran.stdout.splitlines()[-1])
+    return said
+
+
+def test_a_full_disk_at_release_blocks_nothing(tmp_path: Path) -> None:
+    """A file system of 16 MB, with not a block left: what was delivered is deleted, and there is room again."""
+    said = on_a_small_disk(tmp_path, ON_A_SMALL_DISK)
+
+    assert "SQLITE_FULL" in str(said["full"])
+    assert said["kept"] > 10_000  # type: ignore[operator]
     assert {name: said[name] for name in ("held", "free", "got", "deleted", "after", "clean", "lost")} == {
         "held": True, "free": 0, "got": True, "deleted": 10, "after": True, "clean": True, "lost": 0,
     }  # fmt: skip
+
+
+DAMAGED_ON_A_FULL_DISK = """
+import asyncio, json, os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from batkol.errors import ConfigurationError
+from batkol.store.journal import Journal
+from support.journals import framed, numbers, opened
+root, records = Path(sys.argv[1]), RECORDS
+folder = root / "journal"
+async def before():
+    kept = Journal(folder, max_bytes=1 << 30, memory=root)
+    await kept.open()
+    await kept.close()
+asyncio.run(before())
+disk = opened(folder)
+disk.commit(framed(range(1, records + 1)), 0)
+disk.close()
+file = folder / "journal.sqlite"
+data = bytearray(file.read_bytes())
+data[data.find(b"record 1017 ") + 3] ^= 4
+file.write_bytes(data)
+try:
+    with (root / "other").open("ab", buffering=0) as other:
+        while other.write(bytes(4096)): pass
+except OSError: pass
+free = os.statvfs(root).f_bavail
+
+async def main():
+    kept = Journal(folder, max_bytes=1 << 30, memory=root)
+    try:
+        await kept.open()
+    except ConfigurationError as error:
+        return {"refused": str(error), "half": sorted(each.name for each in folder.glob("*.half*")),
+            "reserve": (folder / "reserve").stat().st_blocks * 512}
+    said = {"waiting": kept.waiting, "lost": kept.lost, "held": kept._disk._reserve.is_held}
+    said["got"] = len(await kept.read(10_000))
+    kept.append(b"new")
+    await kept.release(kept.last - 1)
+    while kept.committed < kept.last: await asyncio.sleep(0.01)
+    await kept.close()
+    return said
+
+print(json.dumps({"free": free, **asyncio.run(main())}))
+"""
+
+
+def test_a_damaged_file_on_a_full_disk_is_repaired_in_the_room_that_is_kept(tmp_path: Path) -> None:
+    said = on_a_small_disk(tmp_path, DAMAGED_ON_A_FULL_DISK.replace("RECORDS", "4000"))
+
+    assert said == {"free": 0, "waiting": 4000, "lost": 1, "held": True, "got": 3999}
+
+
+def test_a_damaged_file_for_which_there_is_no_room_says_so_and_stays(tmp_path: Path) -> None:
+    said = on_a_small_disk(tmp_path, DAMAGED_ON_A_FULL_DISK.replace("RECORDS", "9000"))
+
+    assert "make room on its disk" in str(said.pop("refused")), said
+    assert said == {"free": 0, "half": [], "reserve": RESERVE_BYTES}, "and the room is kept for the next start"
 
 
 WITHOUT_DESCRIPTORS = """
