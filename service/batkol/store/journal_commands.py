@@ -100,7 +100,7 @@ async def _flushed(writer: Writer, writing: asyncio.Task[None], within: float) -
 def _concluded(journal: Journal, writer: Writer, letters: DeadLetters, shown: str, say: Say) -> int:
     say(f"{writer.written} records were delivered to {shown}")
     if journal.waiting:
-        why = writer.fault or journal.failing or "it took too long"
+        why = writer.fault or (journal.failing and f"the journal's disk: {journal.failing}") or "it took too long"
         say(f"{journal.waiting} records are left in the journal: {why}")
     if letters.count:
         say(f"{letters.count} records were refused by the database and are in {letters.path}")

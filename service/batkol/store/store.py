@@ -94,7 +94,7 @@ class Store:
             "kind": "postgres",
             "database": self.database.where.shown,
             "state": writer.state.value,
-            "fault": writer.fault or journal.failing or None,
+            "fault": writer.fault or (f"the journal's disk: {journal.failing}" if journal.failing else None),
             "backlog": {"records": journal.waiting, "oldest_s": round(writer.age_s, 1)},
             "journal": {
                 "bytes": journal.size,

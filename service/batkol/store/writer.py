@@ -44,6 +44,12 @@ passes it makes a good record look bad, and seldom the same one again."""
 ASIDE_ATTEMPTS: Final = 10
 """Times that the disk is asked to take a refused record; with the pauses between them about half a minute."""
 
+THE_DATABASE: Final = "the database does not take what was said, which waits in the journal"
+THE_JOURNAL: Final = "the journal does not give what was said to the database, or does not let go of it"
+THE_WRITER: Final = (
+    "the writer to the database failed, by a fault of Batkol's; what was said waits in the journal"
+)
+
 log = structlog.get_logger()
 
 
@@ -118,13 +124,13 @@ class Writer:
         try:
             await self._turn()
         except Exception as error:  # noqa: BLE001 -- whatever it is, what waits is still in the journal
-            await self._hold_on(f"the writer: {_located(error)}")
+            await self._hold_on(f"the writer: {_located(error)}", THE_WRITER)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
             # Nobody cancels us: a future that the driver or the executor gave up.
-            await self._hold_on(f"the writer: {_located(error)}")
+            await self._hold_on(f"the writer: {_located(error)}", THE_WRITER)
 
     async def _turn(self) -> None:
         """Bring the next batch to its end, or a little nearer to it."""
@@ -137,7 +143,7 @@ class Writer:
             there = self._journal.written
             frames = await self._journal.read(self._size.records)
         except Exception as error:  # noqa: BLE001 -- as above
-            await self._hold_on(_of_the_journal(error))
+            await self._hold_on(_of_the_journal(error), THE_JOURNAL)
             return
         if frames:
             await self._deliver(frames)
@@ -216,7 +222,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001 -- as above
             self._not_released(_of_the_journal(error))
             if self._journal.released < number:  # it would be read again at once
-                await self._hold_on(self._unreleased)
+                await self._hold_on(self._unreleased, THE_JOURNAL)
                 return
         else:
             self._unreleased = ""
@@ -239,15 +245,11 @@ class Writer:
             log.error("[STORE] the journal keeps what the database has already; it is tried again", fault=fault)
         self._unreleased = fault
 
-    async def _hold_on(self, fault: str) -> None:
+    async def _hold_on(self, fault: str, whose: str = THE_DATABASE) -> None:
         """Wait before the next attempt; each fault is said once in an outage."""
         if fault not in self._said:
             self._said.add(fault)
-            log.warning(
-                "[STORE] the database does not take what was said; it waits in the journal, and is written again",
-                fault=fault,
-                waiting=self._journal.waiting,
-            )
+            log.warning(f"[STORE] {whose}; it is tried again", fault=fault, waiting=self._journal.waiting)
         self.state, self._fault = WriterState.WAITING, fault
         self.retries += 1
         attempt, self._attempt = self._attempt, self._attempt + 1
@@ -257,7 +259,7 @@ class Writer:
     def _is_back(self) -> None:
         self._attempt = 0
         if self._fault:
-            log.info("[STORE] the database takes what was said again", waiting=self._journal.waiting)
+            log.info("[STORE] what was said is written to the database again", waiting=self._journal.waiting)
             self._fault = ""
             self._said.clear()
 

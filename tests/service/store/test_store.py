@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from batkol.store import store as under_test
 from batkol.store.address import Address
 from batkol.store.database import Patience
+from batkol.store.journal.framing import frame
 from batkol.store.store import NoStore, Store, StoreSettings, keeping
 from batkol.telemetry.metrics import Metrics
 from support.postgres import Server, database, free_port, sql, texts
@@ -84,6 +85,19 @@ async def test_the_status_says_how_it_does_and_nothing_of_what_was_said(where: A
     assert (status["journal"]["max_bytes"], status["journal"]["refused"]) == (1 << 20, 0)
     assert status["database"] == where.shown
     assert "משפט" not in str(status)
+
+
+async def test_the_fault_names_the_journal_when_only_its_disk_refuses(where: Address, tmp_path: Path) -> None:
+    async with store(where, tmp_path) as made:
+        disk = made.journal._disk
+        await made.journal._in_thread(lambda: disk._opened()._connection.execute("PRAGMA max_page_count = 4"))
+        with capture_logs():
+            made.journal._submit(lambda: disk.commit([(1, frame(1, bytes(30_000)))], 0))
+            await until(lambda: made.journal.failing)
+            status = made.status()
+
+    assert status["fault"] == "the journal's disk: database or disk is full (SQLITE_FULL)"
+    assert status["journal"]["failing"] == "database or disk is full (SQLITE_FULL)"
 
 
 async def test_backlog_age_and_losses_are_metrics(
