@@ -46,9 +46,7 @@ ASIDE_ATTEMPTS: Final = 10
 
 THE_DATABASE: Final = "the database does not take what was said, which waits in the journal"
 THE_JOURNAL: Final = "the journal does not give what was said to the database, or does not let go of it"
-THE_WRITER: Final = (
-    "the writer to the database failed, by a fault of Batkol's; what was said waits in the journal"
-)
+THE_WRITER: Final = "the writer to the database failed, by a fault of Batkol's; what was said waits in the journal"
 
 log = structlog.get_logger()
 

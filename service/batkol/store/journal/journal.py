@@ -37,6 +37,9 @@ AGAIN_S: Final = 1.0
 WATCH_S: Final = 5.0
 """Seconds after which it is looked at whether the files are still where the next process looks for them."""
 
+COMMITTED: Final = 2000
+"""Records that one commit is given: the event loop counts them out, which takes less than 1 ms then."""
+
 log = structlog.get_logger()
 
 T = TypeVar("T")
@@ -130,15 +133,10 @@ class Journal:
 
     @property
     def _waiting_bytes(self) -> int:
-        """Bytes that the database has not got: a disk that refuses to delete what it has makes no journal full.
-
-        Of the disk's rows it is what they have on average.
-        """
-        disk = self._disk
-        rows, waiting = disk.rows, max(0, disk.committed - self.released)
-        if waiting < rows:
-            return self._newest.size + disk.size * waiting // rows
-        return self._newest.size + (disk.size if waiting else 0)
+        """Bytes that the database has not got; of the disk's rows, by their average. It need not delete the others."""
+        rows, waiting = self._disk.rows, max(0, self._disk.committed - self.released)
+        share = waiting / rows if waiting < rows else bool(waiting)
+        return self._newest.size + int(self._disk.size * share)
 
     @property
     def waiting(self) -> int:
@@ -184,9 +182,9 @@ class Journal:
     # -- commits -------------------------------------------------------------------------------------------------
 
     def _arm(self) -> None:
-        if self._is_closing:
-            return
-        self._due = self._loop.call_later(AGAIN_S if self.failing else SYNC_S, self._commit)
+        if not self._is_closing:
+            soon = 0.0 if len(self._newest) >= COMMITTED else SYNC_S
+            self._due = self._loop.call_later(AGAIN_S if self.failing else soon, self._commit)
 
     def _has_work(self) -> bool:
         """Whether the disk lacks a record, or has one that it need not have any more."""
@@ -198,7 +196,7 @@ class Journal:
         self._due = None
         self._newest.check()
         if self._has_work():
-            batch, released = self._newest.items(), self.released
+            batch, released = self._newest.items(COMMITTED), self.released
             self._submit(lambda: self._disk.commit(batch, released))
 
     def _watch(self) -> None:
@@ -264,18 +262,15 @@ class Journal:
             self._newest.drop()
         if not self._disk.is_clean or self.failing:
             released = self.released
+            fault = None
             try:
                 await self._in_thread(lambda: self._disk.tidy(released))
             except OSError as error:
-                self._report(error)
-            else:
-                self._report(None)
+                fault = error
+            self._report(fault)
 
     async def close(self) -> None:
-        """Have everything on the disk and let go of the folder. What waits is there at the next start.
-
-        No commit begins any more. A record that comes meanwhile stays in memory, for the next start.
-        """
+        """Have everything on the disk and let go of the folder. What waits or comes now is there at the next start."""
         self._is_closing = True
         for timer in (self._due, self._watching):
             if timer is not None:

@@ -112,13 +112,16 @@ class MemoryFile:
 
         They are copied over records that are safe elsewhere before the end is cut off: at no moment is one missing.
         """
-        kept = b"".join(needed)
-        if not self.size or (kept and (2 * len(kept) > self.size or len(kept) > MOVED_BYTES)):
+        if not self.can_drop(sum(map(len, needed))):
             return
-        if kept:
+        if kept := b"".join(needed):
             self._write(self._file, kept, 0)
         self._calls.truncate(self._file, len(kept))
         self.size = len(kept)
+
+    def can_drop(self, needed_bytes: int) -> bool:
+        """Whether `drop` drops anything while so many bytes are needed."""
+        return self.size > 0 and 2 * needed_bytes <= self.size and needed_bytes <= MOVED_BYTES
 
     def is_there(self) -> bool:
         """Return whether the next process would find this file."""

@@ -52,9 +52,9 @@ class Newest:
             if is_power_of_two(self.unsafe):
                 log.error("[STORE] no room in memory: a record is safe only when the disk has it", err=str(error))
 
-    def items(self) -> list[tuple[int, bytes]]:
-        """Return the numbers and the frames."""
-        return list(self._frames.items())
+    def items(self, most: int | None = None) -> list[tuple[int, bytes]]:
+        """Return the numbers and the frames of the oldest so many; of all by default."""
+        return list(islice(self._frames.items(), most))
 
     def records(self, after: int, most: int) -> list[Frame]:
         """Return up to `most` records with a number above `after`."""
@@ -74,7 +74,9 @@ class Newest:
             self.drop()
 
     def drop(self) -> None:
-        """Leave in tier 1 only what is needed, if that can be done."""
+        """Leave in tier 1 only what is needed, if that can be done; else it takes no time."""
+        if not self._memory.can_drop(self.size):
+            return
         try:
             self._memory.drop(list(self._frames.values()))
         except OSError as error:

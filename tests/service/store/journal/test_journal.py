@@ -2,7 +2,9 @@ import asyncio
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from structlog.testing import capture_logs
@@ -10,6 +12,7 @@ from structlog.testing import capture_logs
 from batkol.errors import ConfigurationError
 from batkol.store.journal import Journal
 from batkol.store.journal.framing import HEADER_BYTES
+from batkol.store.journal.journal import COMMITTED
 from batkol.store.journal.mark import Position
 from batkol.store.journal.memory import FileCalls
 from batkol.store.journal.newest import UNWRITTEN_BYTES
@@ -452,3 +455,44 @@ async def test_what_is_closed_writes_to_no_file_that_has_its_number(tmp_path: Pa
     assert not (tmp_path / "journal" / "journal.sqlite-wal").exists(), "it is not opened again, without the lock"
     for each in held:
         each.close()
+
+
+class Untouched(dict[int, bytes]):
+    """Frames that are counted out to nobody at once."""
+
+    def values(self) -> NoReturn:  # type: ignore[override]
+        raise AssertionError("all of them are copied")
+
+
+async def test_a_release_copies_nothing_while_too_much_is_needed_to_be_moved(tmp_path: Path) -> None:
+    kept = journal(tmp_path)
+    await kept.open()
+    stands_still = threading.Event()
+    kept._thread.submit(stands_still.wait)
+    for _ in range(3000):
+        assert kept.append(bytes(1000))
+    kept._newest._frames = Untouched(kept._newest._frames)
+    for number in range(100, 1400, 100):
+        await kept.release(number)
+    kept._newest._frames = dict(kept._newest._frames)
+    stands_still.set()
+    await kept.close()
+
+
+async def test_a_commit_is_given_a_bounded_part_and_the_next_one_follows_at_once(tmp_path: Path) -> None:
+    kept = journal(tmp_path)
+    await kept.open()
+    given: list[int] = []
+    commit = kept._disk.commit
+
+    def counted(frames: Sequence[tuple[int, bytes]], released: int) -> None:
+        given.append(len(frames))
+        commit(frames, released)
+
+    kept._disk.commit = counted  # type: ignore[method-assign]
+    for _ in range(2 * COMMITTED + 10):
+        kept.append(b"a")
+    await on_disk(kept)
+    assert given == [COMMITTED, COMMITTED, 10]
+    assert len(await kept.read(10_000)) == 2 * COMMITTED + 10
+    await kept.close()
