@@ -22,7 +22,7 @@ RECYCLE_S: Final = 1800.0
 """Age at which a connection is replaced: after a failover, a name may mean another server."""
 
 CLOSING_S: Final = 3.0
-"""Seconds in which a connection is closed in good order; then it is dropped."""
+"""Seconds in which connections are closed in good order, all together; then they are dropped."""
 
 _STATEMENTS: Final = 10  # of a batch, its beginning and its end among them
 
@@ -73,21 +73,27 @@ class Database:
 
     async def renew_writing(self) -> None:
         """Drop the writer's connection: the next attempt makes another, wherever the database's name leads then."""
-        try:
-            async with asyncio.timeout(CLOSING_S):
-                await self.writing.dispose()
-        except Exception as error:  # noqa: BLE001 -- whatever the driver raises: the connection goes all the same
-            await self.writing.dispose(close=False)  # a pool that was stopped in the middle counts what it has not
-            log.warning("[STORE] a connection could not be closed in good order, and was dropped", fault=named(error))
+        await _close(self.writing)
 
     def leave(self) -> None:
         """The server is gone, or another one is the primary: the pool for reading makes its connections anew, too."""
         self._check.leave()
 
     async def close(self) -> None:
-        """Close every connection that is at rest."""
-        await self.writing.dispose()
-        await self.reading.dispose()
+        """Close every connection that is at rest, within `CLOSING_S` together; then drop them."""
+        await _close(self.writing, self.reading)
+
+
+async def _close(*engines: AsyncEngine) -> None:
+    """Close the connections at rest. A server that does not answer is not waited for longer than `CLOSING_S`."""
+    try:
+        async with asyncio.timeout(CLOSING_S):
+            for engine in engines:
+                await engine.dispose()
+    except Exception as error:  # noqa: BLE001 -- whatever the driver raises: the connections go all the same
+        for engine in engines:
+            await engine.dispose(close=False)  # a pool that was stopped in the middle counts what it has not
+        log.warning("[STORE] a connection could not be closed in good order, and was dropped", fault=named(error))
 
 
 async def connected(where: Address, patience: Patience, *, statements_end: bool = True) -> asyncpg.Connection[Any]:
