@@ -209,7 +209,9 @@ class HttpProtocol(HttpToolsProtocol):
         if self._place is Place.SPARE and self._connections.crowded and self.cycle.scope["path"] not in PROBES:
             app = service_unavailable
             self._connections.closed(Reason.FULL)
-        super()._start_asgi_task(self.cycle, app)
+        task = self.loop.create_task(self._have_answered(self.cycle, app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """uvicorn would start it now, with the headers: keep it until the request is whole."""
@@ -219,6 +221,12 @@ class HttpProtocol(HttpToolsProtocol):
             cycle.waiting_for_100_continue = False
 
     # -- the end -------------------------------------------------------------------------------------------------
+
+    async def _have_answered(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Run the application. uvicorn reports no answer that ends before its end; it only closes the transport."""
+        await cycle.run_asgi(app)
+        if self._phase is _Phase.ANSWERING and self.transport.is_closing():
+            self._leave()
 
     def on_response_complete(self) -> None:
         """Wait for the next request, or until the client has taken the answer."""

@@ -44,6 +44,9 @@ class Hall:
         self.asked.append((scope["path"], body, scope["headers"]))
         if scope["path"] == "/held":
             await self.hold.wait()
+        if scope["path"] == "/cut-off":
+            await _cut_off(send)
+            return
         answer = b"x" * 8_000_000 if scope["path"] == "/huge" else b"%d bytes" % len(body)
         length = (b"content-length", b"%d" % len(answer))
         await send({"type": "http.response.start", "status": 200, "headers": [length]})
@@ -56,6 +59,15 @@ class Hall:
         while (await receive())["type"] != "websocket.disconnect":
             pass
         self.sockets -= 1
+
+
+async def _cut_off(send: Any) -> None:
+    """Answer without end, and return when the client takes nothing any more."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    with suppress(TimeoutError):
+        while True:
+            async with asyncio.timeout(0.05):
+                await send({"type": "http.response.body", "body": b"x" * 1_000_000, "more_body": True})
 
 
 @asynccontextmanager
@@ -310,6 +322,27 @@ async def test_an_idle_connection_whose_answer_is_not_taken_is_given_up_too() ->
         await until(lambda: not len(house.connections))
 
         assert house.closed == {"unread": 1}
+
+
+@pytest.mark.parametrize("one_request", [True, False])
+async def test_a_client_that_the_application_cuts_off_loses_its_connection(one_request: bool) -> None:
+    async with hall(one_request=one_request) as house, speaking(house.port) as raw:
+        raw.pause_reading()
+        await raw.send(get("/cut-off"))
+        await until(lambda: not len(house.connections))
+
+        assert house.closed == {"unread": 1}
+
+
+async def test_a_client_that_was_cut_off_makes_room_for_the_next() -> None:
+    async with hall(connections=1, linger_s=0.0, answer_s=60.0) as house, speaking(house.port) as raw:
+        raw.pause_reading()
+        await raw.send(get("/cut-off"))
+        await until(lambda: house.connections._unread)
+        async with speaking(house.port) as other:
+            await other.send(get())
+
+            assert (await other.answer()).status == 200
 
 
 # -- one request at a time ---------------------------------------------------------------------------------------
