@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from batkol.errors import ConfigurationError
@@ -145,8 +145,8 @@ class Settings(StoreFields):
 
     @field_validator("whisper_url", "public_base_url", "overflow_url")
     @classmethod
-    def _read_in_one_way(cls, value: str, info: ValidationInfo) -> str:
-        if value and (info.field_name != "overflow_url" or "://" in value):  # Twilio takes a path alone, too
+    def _read_in_one_way(cls, value: str) -> str:
+        if value:
             check_http(value)
         return value
 
@@ -162,6 +162,8 @@ class Settings(StoreFields):
     def _base_url(cls, value: str) -> str:
         if "?" in value or "#" in value:
             raise ValueError("must have neither a query nor a fragment: Twilio drops them from a stream's URL")
+        if "@" in value:
+            raise ValueError("must have no user and no password: a stream's URL cannot have them")
         return value.rstrip("/")
 
     @model_validator(mode="after")

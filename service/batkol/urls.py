@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import IPv6Address
 from typing import Final
 from urllib.parse import unquote
 
@@ -52,8 +53,15 @@ def check_http(url: str) -> None:
             "@ is %40, a space %20)"
         )
     host = _AUTHORITY.fullmatch(authority.rpartition("@")[2])
-    if host is None or int((host.group(2) or ":0")[1:]) > 65535:
+    if host is None or int((host.group(2) or ":0")[1:]) > 65535 or not _is_host(host.group(1)):
         raise ValueError("has no host, or no port from 0 to 65535, where one should be")
+
+
+def _is_host(text: str) -> bool:
+    try:
+        return not text.startswith("[") or bool(IPv6Address(text[1:-1]))
+    except ValueError:
+        return False
 
 
 def without_login(url: str) -> tuple[str, tuple[str, str] | None]:

@@ -260,11 +260,35 @@ def test_no_setting_shows_what_is_secret_in_a_url(monkeypatch: pytest.MonkeyPatc
 def test_a_url_that_can_be_read_in_two_ways_is_refused_and_not_quoted(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    if name == "OVERFLOW_URL" and "://" not in value:
-        value = f"https://{value}:x"
     sentence = refusal(monkeypatch, **{name: value})
 
     assert name in sentence
+    assert "Zq7" not in sentence
+
+
+@pytest.mark.parametrize("name", ["WHISPER_URL", "OVERFLOW_URL", "PUBLIC_BASE_URL"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "/busy?token=Zq7",
+        "mailto:Zq7",
+        "//u:Zq7@host/x",
+        "host.example/Zq7",
+        "https:u:Zq7@host/x",
+        "https://[:::::]/Zq7",
+    ],
+)
+def test_a_url_is_absolute_and_has_a_host(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    sentence = refusal(monkeypatch, **{name: value})
+
+    assert f"{name}: " in sentence
+    assert "Zq7" not in sentence
+
+
+def test_a_base_url_has_no_login_because_a_stream_can_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    sentence = refusal(monkeypatch, PUBLIC_BASE_URL="https://user:Zq7@voice.example.com")
+
+    assert "PUBLIC_BASE_URL: must have no user and no password" in sentence
     assert "Zq7" not in sentence
 
 

@@ -120,7 +120,9 @@ def _media_url(url: str) -> str:
     default = _DEFAULT_PORTS.get(parts.scheme)
     if default is None:
         raise ConfigurationError("A media stream's URL must begin with wss:// (ws:// in development).")
-    if "?" in url or "#" in url or not parts.hostname or "@" in parts.netloc:
+    if "@" in parts.netloc:
+        raise ConfigurationError("A media stream's URL can have no user and no password: take them out.")
+    if "?" in url or "#" in url or not parts.hostname:
         raise ConfigurationError(
             "A media stream's URL must be a host and a path: with a query string Twilio cannot connect."
         )
