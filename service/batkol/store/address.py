@@ -143,18 +143,34 @@ def _parts(authority: str, path: str, given: Mapping[str, str]) -> _Parts:
 def _hosts(where: str, given: Mapping[str, str]) -> Sequence[tuple[str, int]]:
     if where and "port" in given:
         raise ConfigurationError("DATABASE_URL has `port` behind its '?'; write it behind the host: host:5432")
-    named = _unescaped(where) if where else given.get("host", "")
+    named, ports = _unescaped(where) if where else given.get("host", ""), given.get("port", "")
+    if not named:  # the driver looks there, too
+        named, ports = os.environ.get("PGHOST", ""), ports or os.environ.get("PGPORT", "")
     if not named:
+        if given.get("port"):
+            raise ConfigurationError("DATABASE_URL has `port` and no host; name the host, or a socket as host=/folder")
         return ()
     if named.startswith("/"):
-        return ((named, _port(given.get("port", ""))),)
+        return ((_socket(named, where), _port(ports)),)
     hosts = [_host(one if where or one.count(":") < 2 else f"[{one.strip('[]')}]") for one in named.split(",")]
-    if "port" in given:
-        ports = given["port"].split(",")
-        if len(ports) not in (1, len(hosts)):
+    if ports:
+        each = ports.split(",")
+        if len(each) not in (1, len(hosts)):
             raise ConfigurationError("DATABASE_URL has another number of ports than of hosts")
-        hosts = [(host, _port(ports[index % len(ports)])) for index, (host, _) in enumerate(hosts)]
+        hosts = [(host, _port(each[index % len(each)])) for index, (host, _) in enumerate(hosts)]
     return tuple(hosts)
+
+
+def _socket(folder: str, where: str) -> str:
+    """Check a socket's folder: the driver takes a comma for the end of a host, wherever that stands."""
+    if "," in folder:
+        raise ConfigurationError("DATABASE_URL has a ',' in a socket; name one socket, or hosts without a '/'")
+    if ":" in where:
+        raise ConfigurationError(
+            "DATABASE_URL has a ':' in a socket before its '?'; write host=/folder&port=5432 behind the '?', or %3A "
+            "for a ':' of the folder's name"
+        )
+    return folder
 
 
 def _host(text: str) -> tuple[str, int]:

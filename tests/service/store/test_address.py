@@ -312,3 +312,53 @@ def test_the_password_is_in_nothing_that_is_shown() -> None:
         with pytest.raises(ConfigurationError) as raised:
             address(wrong)
         assert "s3cr3t" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("postgresql://u:p@/calls?host=/a,remote.example", "',' in a socket"),
+        ("postgresql://u:p@/calls?host=/a,/b", "',' in a socket"),
+        ("postgresql://u:p@%2Fa%2Cremote.example/calls", "',' in a socket"),
+        ("postgresql://u:p@%2Fa,remote.example/calls", "',' in a socket"),
+        ("postgresql://u:p@%2Fvar%2Frun:5433/calls", "':' in a socket"),
+        ("postgresql://u:p@/calls?port=5433", "`port` and no host"),
+    ],
+)
+def test_a_socket_is_one_folder_and_nothing_else(monkeypatch: pytest.MonkeyPatch, url: str, sentence: str) -> None:
+    monkeypatch.delenv("PGHOST", raising=False)
+
+    assert sentence in refusal(url)
+
+
+def test_an_escaped_colon_is_of_the_name_of_a_sockets_folder() -> None:
+    assert reached("postgresql://u@%2Fcloudsql%2Fp%3Aeu%3Ai/calls") == ["/cloudsql/p:eu:i/.s.PGSQL.5432"]
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "reaches", "tls"),
+    [
+        ("db.example", None, ("db.example", 5432), "require"),
+        ("db.example", "6000", ("db.example", 6000), "require"),
+        ("localhost", "6000", ("localhost", 6000), "disable"),
+        ("/run/pg", "6000", "/run/pg/.s.PGSQL.6000", "disable"),
+    ],
+)
+def test_a_host_that_only_the_environment_names_is_spoken_to_like_any_other(
+    monkeypatch: pytest.MonkeyPatch, host: str, port: str | None, reaches: object, tls: str
+) -> None:
+    monkeypatch.setenv("PGHOST", host)
+    if port is not None:
+        monkeypatch.setenv("PGPORT", port)
+    where = address("postgresql://u:p@/calls")
+
+    assert reached("postgresql://u:p@/calls") == [reaches]
+    assert where.tls == tls
+    assert host in where.shown
+
+
+def test_the_port_in_the_environment_is_that_of_no_host_that_the_url_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGHOST", "other.example")
+    monkeypatch.setenv("PGPORT", "6000")
+
+    assert reached("postgresql://u:p@db.example/calls") == [("db.example", 5432)]
