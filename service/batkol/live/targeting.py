@@ -13,6 +13,7 @@ No sentence quotes a value from a rule: those are callers' numbers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -37,6 +38,7 @@ DEEPEST = 64  # levels; a real rule has a handful, and a $ref that leads to itse
 _FLAG_UNITS = 128  # eight steps
 _KNOWN = CHOOSING | EAGER.keys()
 _TOO_MUCH = f"takes more than the {STEPS} steps that it may"
+_OPERATOR = re.compile(r"[A-Za-z_-]{1,40}|[!=<>?:%*/+-]{1,3}")  # no digits: a value in its place may be a number
 # About the length of what a call has, for the trial that finds what only evaluation can count.
 _TRIAL = EvaluationContext(
     "CA" + "0" * 32,
@@ -165,7 +167,8 @@ def _check_operators(rule: Json) -> None:
                 f"its targeting uses the operator {operator!r}, which runs a rule over a list and is not taken here"
             )
         if operator not in _KNOWN:
-            raise ConfigurationError(f"its targeting uses the operator {operator[:40]!r}, which cannot be used here")
+            named = f"the operator {operator!r}, which" if _OPERATOR.fullmatch(operator) else "an operator that"
+            raise ConfigurationError(f"its targeting uses {named} cannot be used here")
         if operator == "fractional":
             _check_buckets(arguments)
         _check_operators(arguments)

@@ -84,6 +84,7 @@ WRONG: list[tuple[Any, str]] = [
     ({**GOOD, "targeting": "on"}, "targeting is not a JSON object"),
     ({**GOOD, "targeting": ["on"]}, "targeting is not a JSON object"),
     ({**GOOD, "targeting": {"iff": []}}, "operator 'iff'"),
+    ({**GOOD, "targeting": {"=>": []}}, "operator '=>'"),
     ({**GOOD, "targeting": {"if": [{"log": {"var": "from"}}, "on"]}}, "operator 'log'"),
     (
         {**GOOD, "targeting": {"if": [{"map": [[1], {"var": ""}]}, "on"]}},
@@ -103,6 +104,16 @@ WRONG: list[tuple[Any, str]] = [
     ({**GOOD, "targeting": {"fractional": [["on", 5], "off"]}}, 'not ["variant", weight]'),
     ({**GOOD, "targeting": {"if": [{"$ref": "nobody"}, "off"]}}, "$ref to a rule that $evaluators does not define"),
 ]
+
+
+@pytest.mark.parametrize("misplaced", ["+972541234567", "972541234567", "sip:+972541234567@x", "caller_972541234567"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_number_in_the_place_of_an_operator_is_not_quoted(misplaced: str, nested: bool) -> None:
+    rule: Any = {misplaced: "off"}
+    _, (refusal,) = parse({"streaming-stt": {**GOOD, "targeting": {"if": [rule, "off"]} if nested else rule}})
+
+    assert "its targeting uses an operator that cannot be used here" in refusal.why
+    assert "972541234567" not in str(refusal)
 
 
 @pytest.mark.parametrize(("wrong", "says"), WRONG)
