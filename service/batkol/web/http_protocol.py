@@ -216,9 +216,9 @@ class HttpProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """uvicorn would start it now, with the headers: keep it until the request is whole."""
         self._app = app
-        if cycle.waiting_for_100_continue:
+        if cycle.waiting_for_100_continue and cycle.scope["http_version"] != "1.0":  # RFC 9110, 10.1.1
             self.transport.write(_CONTINUE)
-            cycle.waiting_for_100_continue = False
+        cycle.waiting_for_100_continue = False  # else uvicorn would say it
 
     # -- the end -------------------------------------------------------------------------------------------------
 

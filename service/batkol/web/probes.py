@@ -34,6 +34,7 @@ def probes(
     """
     router = APIRouter()
 
+    @router.head("/healthz", include_in_schema=False)  # some load balancers ask so
     @router.get("/healthz")
     async def healthz(response: Response) -> dict[str, str]:
         why_not = why_not_alive()
@@ -41,6 +42,7 @@ def probes(
             response.status_code = 503
         return {"status": why_not or "alive"}
 
+    @router.head("/readyz", include_in_schema=False)  # some load balancers ask so
     @router.get("/readyz")
     async def readyz(response: Response) -> dict[str, str]:
         why_not = why_not_ready() or await unreachable()
@@ -57,6 +59,7 @@ def exposition(metrics: Metrics) -> APIRouter:
     """Return Prometheus's page."""
     router = APIRouter()
 
+    @router.head("/metrics", include_in_schema=False)  # some load balancers ask so
     @router.get("/metrics")
     async def read_metrics(request: Request) -> Response:
         if "application/openmetrics-text" in request.headers.get("accept", ""):  # as Prometheus asks; has exemplars

@@ -306,6 +306,14 @@ async def test_a_client_that_wants_to_be_asked_for_its_body_is_asked() -> None:
         assert (await raw.answer()).body == b"5 bytes"
 
 
+async def test_a_client_of_http_1_0_is_not_asked_for_its_body() -> None:
+    async with hall() as house, speaking(house.port) as raw:
+        request = head("/", "Content-Length: 5", "Expect: 100-continue").replace(b"HTTP/1.1", b"HTTP/1.0")
+        await raw.send(request, b"12345")
+
+        assert (await raw.rest()).startswith(b"HTTP/1.1 200 ")
+
+
 async def test_an_answer_that_is_not_taken_is_given_up() -> None:
     async with hall(one_request=True) as house, speaking(house.port) as raw:
         raw.pause_reading()

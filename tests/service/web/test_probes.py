@@ -44,6 +44,13 @@ async def test_a_draining_process_is_alive_and_not_ready_and_says_why() -> None:
     assert (ready.status_code, ready.json()) == (503, {"status": "draining"})
 
 
+async def test_a_load_balancer_may_ask_with_head() -> None:
+    async with asking(lambda: "draining") as (client, _):
+        answers = [await client.head(path) for path in ("/healthz", "/readyz", "/metrics")]
+
+    assert [(answer.status_code, answer.content) for answer in answers] == [(200, b""), (503, b""), (200, b"")]
+
+
 async def test_a_ready_process_says_what_it_does_without() -> None:
     async with asking(degraded=lambda: "single: unauthenticated") as (client, _):
         ready = await client.get("/readyz")
