@@ -138,8 +138,9 @@ class Timeline:
         start = passage.floor if end <= self.watermark or (kept and kept[0].place < self.watermark) else self.watermark
         start = max(start, base)
         if words and limit is not None:
-            kept, end = _before(limit, kept, end)
+            kept, end, cut = _before(limit, kept, end)
             end = max(end, start)
+            passage.limit = end if cut else limit
         elif limit is not None and end > limit + SEAM and start >= limit - SEAM:
             return None  # without word times, and nearly all of it is the successor's
         text = portion.text if len(kept) == len(words) else " ".join(w.text for w in kept)
@@ -231,14 +232,15 @@ def _are_one(word: Word, other: Word) -> bool:
     return word.text == other.text and abs(word.place - other.place) <= (SEAM if sure else 2 * SEAM)
 
 
-def _before(limit: int, words: tuple[Word, ...], end: int) -> tuple[tuple[Word, ...], int]:
-    """Return the words that lie before the seam, and where exactly it is: between two words, not in one.
+def _before(limit: int, words: tuple[Word, ...], end: int) -> tuple[tuple[Word, ...], int, bool]:
+    """Return the words that lie before the seam, where exactly it is, and whether there are words behind it.
 
-    It is half-way between their places, not their times: those lie end to end, with a pause in one of them.
+    It is between two words, not in one: half-way between their places, not their times, which lie end to end, with a
+    pause in one of them.
     """
     count = next((number for number, word in enumerate(words) if word.place >= limit), len(words))
     kept = words[:count]
     if count == len(words):
-        return kept, max(min(end, limit), kept[-1].end if kept else 0)
+        return kept, max(min(end, limit), kept[-1].end if kept else 0), False
     first = words[count]
-    return kept, (kept[-1].place + first.place) // 2 if kept else min(limit, first.onset)
+    return kept, (kept[-1].place + first.place) // 2 if kept else min(limit, first.onset), True

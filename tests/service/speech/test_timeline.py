@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -398,6 +399,26 @@ def test_what_the_earlier_rpc_hears_beyond_the_seam_is_not_believed() -> None:
     assert [h.text for h in timeline.hear(old, [told])] == ["w0 w1"]
     timeline.finish(old)
     assert [h.text for h in timeline.hear(new, [spoken(1, 4, base=SLOT)])] == ["w2 w3"]
+
+
+@pytest.mark.parametrize("more", [None, (("שמונה", 48_800),), ()])
+def test_once_the_seam_lies_between_two_words_nothing_the_earlier_rpc_still_says_moves_it(
+    more: tuple[tuple[str, int], ...] | None,
+) -> None:
+    """It says another word beyond the seam, or has no words for what it heard there. The later one is 100 ms off."""
+    timeline, old = following()
+    new = timeline.follow(32_000)
+    timeline.leave(old, 40_720)
+    straddling = absorbing(("חמש", 37_600), ("שש", 42_400), ("שבע", 47_200), start=32_000)
+
+    heard = timeline.hear(old, [straddling])
+    if more is not None:
+        heard += timeline.hear(old, [absorbing(*more, start=47_200) if more else Portion("", 48_800, final=True)])
+    assert timeline.finish(old) == []
+    again = absorbing(("חמש", 37_200), ("שש", 41_600), ("שבע", 46_800), start=32_000, base=32_000)
+    heard += timeline.hear(new, [again])
+
+    assert [(final.text, final.start) for final in heard] == [("חמש", 0), ("שש שבע", 38_800)]
 
 
 def test_an_rpc_that_has_told_all_up_to_the_seam_holds_nobody_up() -> None:
