@@ -79,7 +79,7 @@ class Utterance:
     parts: list[str] = field(default_factory=list)  # of the finals so far
     interim: str = ""  # what the stream makes of the rest
     interim_end: int = 0
-    interim_rpc: int | None = None  # the RPC that gave it; no other one can take it back
+    interim_rpc: int | None = None  # the RPC that gave it, or the one that was promoted; no other one can take it back
     taken_back: bool = False  # a final of that RPC settled the same audio without a word
     checked: bool = False  # another recognizer made out words, and they are its text
     unconfirmed: bool = False  # another recognizer made out nothing: no more than an interim speaks for its text
@@ -99,7 +99,19 @@ class Utterance:
         self.taken_back = not text and self.interim_rpc is not None
         if text:
             self.parts.append(text)
+        if text and not self.was_promoted:
             self.interim_rpc = None
+
+    def hear(self, interim: str, end: int, rpc: int) -> None:
+        """Take an interim for it, up to sample `end`, from that RPC."""
+        self.interim, self.interim_end, self.taken_back = interim, end, False
+        if not self.was_promoted:
+            self.interim_rpc = rpc
+
+    @property
+    def was_promoted(self) -> bool:
+        """Whether an interim was its answer: what other RPCs say later does not change which one gave that."""
+        return self.state is State.DONE and self.source is Source.INTERIM
 
     @property
     def is_covered(self) -> bool:

@@ -192,8 +192,7 @@ class Utterances:
                 return
             utterance.settle(share.text, share.end)
         else:
-            utterance.interim, utterance.interim_end = share.text, share.end
-            utterance.interim_rpc, utterance.taken_back = heard.rpc, False
+            utterance.hear(share.text, share.end, heard.rpc)
         if utterance.state is State.DONE:
             yield from revise(utterance)
         elif utterance.mode is Mode.STREAMING:

@@ -3,6 +3,7 @@
 import pytest
 
 from batkol.speech.outcomes import Final, Missed, Outcome, Revised, Unconfirmed
+from batkol.speech.results import Heard
 from batkol.speech.utterance import Source, Utterance
 from batkol.speech.utterances import Utterances
 from support.dispatch import begin, fall_silent, final, interim, spoken
@@ -62,6 +63,32 @@ def test_another_rpc_cannot_take_it_back() -> None:
 
     assert utterances.hear(final("", 0, 3, rpc=LATER)) == []
     assert utterance.text == "אחת"
+    assert asked(utterances) == [Unconfirmed(utterance)]
+
+
+@pytest.mark.parametrize("nothing", [final("כן", 0, 6, at=(5.5,), rpc=LATER), final("", 0, 6, rpc=LATER)])
+def test_another_rpc_cannot_take_it_back_though_its_interim_was_counted_to_it(nothing: Heard) -> None:
+    """After a fault the later RPC makes out the next sentence alone: its interim's first word goes to the first one."""
+    utterances, utterance = promoted(rpc=EARLIER)
+    begin(utterances, 5)
+    utterances.hear(interim("כן", 1, 6, rpc=LATER))
+    assert utterance.interim == "כן"
+
+    outcomes = utterances.hear(nothing)
+
+    assert not any(isinstance(outcome, Revised) for outcome in outcomes)
+    assert utterance.text == "אחת"
+    assert asked(utterances) == [], "the stream lives: the final may only be late"
+    assert Unconfirmed(utterance) in asked(utterances)
+
+
+def test_another_rpc_cannot_take_back_the_rest_of_what_a_final_has_confirmed_in_part() -> None:
+    utterances, utterance = spoken(interim("אחת שתיים", 1, 3, rpc=EARLIER))
+    assert utterances.tick(3.7) == [Final(utterance)]
+    utterances.hear(final("אחת", 1, 2, rpc=EARLIER))
+
+    assert utterances.hear(final("", 2, 3, rpc=LATER)) == []
+    assert utterance.text == "אחת שתיים"
     assert asked(utterances) == [Unconfirmed(utterance)]
 
 
