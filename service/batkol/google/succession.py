@@ -206,7 +206,7 @@ class Succession:
         if self._rotation is None:
             return None
         timeline = self.timeline
-        standing = Standing(self._until, timeline.watermark, self._quiet_since, committed, timeline.timed)
+        standing = Standing(self._until, timeline.sure, self._quiet_since, committed, timeline.timed)
         return self._rotation.cut(self._loop.time(), standing)
 
     async def _rotate(self, old: Stream, cut: Cut) -> Stream:
@@ -292,7 +292,7 @@ class Succession:
     def _deliver(self, results: list[Heard]) -> None:
         for heard in results:
             self._tell(heard)
-            if heard.final:
+            if heard.final and heard.end <= self.timeline.sure:  # a guessed end is no place to hand over at
                 self._committed = True
                 if self._rotation is not None and self._rotation.may(self._loop.time()):
                     self._turn.set()

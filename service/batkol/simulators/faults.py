@@ -27,7 +27,7 @@ class Kind(StrEnum):
     REPEATED_FINALS = "repeated_finals"  # every final comes `repeats` times more
     MERGED_FINALS = "merged_finals"  # a final spans `utterances` of them
     HELD_FINALS = "held_finals"  # interims go on, but nothing except a half-close brings a final
-    UNDATED_FINALS = "undated_finals"  # finals come without `result_end_time`
+    UNDATED_FINALS = "undated_finals"  # finals come without `result_end_time`, and if `bare` without word times
     STATUS = "status"  # `code` and `text` come inside a response, as its `error`, and the stream then ends with OK
 
 
@@ -91,6 +91,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     latency_s: float = 0.0
     repeats: int = 1
     utterances: int = 2
+    bare: bool = False
+    """Whether undated finals have no word times either."""
 
     def __post_init__(self) -> None:
         if self.code not in grpc.StatusCode.__members__ or self.code == "OK":

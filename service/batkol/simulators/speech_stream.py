@@ -72,7 +72,7 @@ class Listener:
         self._interim_at = -_FOREVER
         self._settled_until = 0
         self._spoken_until = 0  # the end of the last final's last word, by its times
-        self._undated = False
+        self._undated = self._bare = False
         self._finals = 0
         self._half_closed = False
         self.samples = 0
@@ -187,7 +187,7 @@ class Listener:
             case Kind.MERGED_FINALS:
                 self._portions.merge(fault.utterances)
             case Kind.UNDATED_FINALS:
-                self._undated = True
+                self._undated, self._bare = True, fault.bare
             case Kind.HELD_FINALS:
                 self._portions.merge(math.inf)
             case Kind.STATUS:
@@ -261,7 +261,7 @@ class Listener:
         return copies
 
     def _times(self, portion: Portion) -> list[SpokenWord]:
-        if not self._offsets:
+        if not self._offsets or self._bare:
             return []
         times = word_times(portion.words, self._spoken_until if self._settings.first_word_takes_pause else None)
         self._spoken_until = times[-1].end

@@ -42,6 +42,8 @@ class Portion(msgspec.Struct, frozen=True):
     """A consecutive stretch of one RPC's audio and its text; `end` in samples since the RPC's first one.
 
     Without text a final has taken back what interims said of its audio, and an interim says that there is nothing.
+    `dated` says whether the recognizer told the end. If not, it is that of the last word, or without words a guess: as
+    far as audio was sent.
     """
 
     text: str
@@ -49,6 +51,12 @@ class Portion(msgspec.Struct, frozen=True):
     final: bool
     stability: float = 0.0
     words: tuple[Word, ...] = ()
+    dated: bool = True
+
+    @property
+    def guessed(self) -> bool:
+        """Whether its end is a guess."""
+        return not self.dated and not self.words
 
 
 class Heard(msgspec.Struct, frozen=True):

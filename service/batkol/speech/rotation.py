@@ -61,7 +61,7 @@ class Standing(NamedTuple):
     """Where the call stands. `end` and `watermark` in absolute samples."""
 
     end: int  # audio there is
-    watermark: int  # the end of the last committed final
+    watermark: int  # the end of the last committed final that told it
     quiet_since: float | None  # when silence was told; None while the caller speaks
     committed: bool  # a final has just been committed
     timed: bool  # finals come with word times

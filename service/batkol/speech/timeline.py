@@ -6,8 +6,12 @@ the transcript and corresponding audio" (cloud_speech.proto, `is_final`). A fina
 repeat; one that straddles it (an RPC that was fed some audio again) keeps only its words beyond it. The finals of one
 RPC never straddle each other, though the time of a word at their seam may: they keep all their words.
 
+Where a final tells no end and has no words, its end is a guess: the true one may lie far before it. The watermark moves
+there, so that nobody hears that audio again without need, but nothing is dropped for it and no seam is put there:
+that is what `sure` is for, the same mark without guesses.
+
 A final without text takes back what interims of its RPC said of its audio, and moves the watermark. It commits no word,
-so a later final of the same RPC may still have words there.
+so a later final of the same RPC may still have words there. If its end is a guess, it moves nothing.
 
 Where one RPC follows another, the earlier one is heard to its end first: what the later one says meanwhile is held.
 """
@@ -31,7 +35,7 @@ _ECHO: Final = 8  # words at the watermark that an RPC which began earlier may s
 class Passage:
     """The stretch of a call that one RPC hears: from `base`, and for good up to `limit` once it has a successor."""
 
-    __slots__ = ("base", "floor", "held", "limit", "number", "over", "tentative")
+    __slots__ = ("base", "floor", "held", "limit", "newest", "number", "over", "tentative")
 
     def __init__(self, base: int, number: int = 0) -> None:
         self.base = base
@@ -42,6 +46,8 @@ class Passage:
         """Where words are committed to: by RPCs before it, or by its own finals."""
         self.tentative = False
         """Whether its newest interim has text."""
+        self.newest: Portion | None = None
+        """Its newest final with text."""
         self.held: list[Sequence[Portion]] = []
 
     def hold(self, portions: Sequence[Portion]) -> None:
@@ -54,10 +60,12 @@ class Passage:
 class Timeline:
     """One per streaming session, however many RPCs that takes."""
 
-    __slots__ = ("_committed_by", "_count", "_echo", "_last", "_passages", "repeats", "timed", "watermark")
+    __slots__ = ("_committed_by", "_count", "_echo", "_last", "_passages", "repeats", "sure", "timed", "watermark")
 
     def __init__(self, *, start: int = 0) -> None:
         self.watermark = start
+        self.sure = start
+        """Where the watermark is without guesses."""
         self._committed_by: Passage | None = None
         self._passages: deque[Passage] = deque()
         self._count = 0
@@ -83,7 +91,7 @@ class Timeline:
     def leave(self, passage: Passage, limit: int) -> list[Heard]:
         """From `limit` on the successor speaks. Returns what it has said, if there is nothing left to wait for."""
         passage.limit = limit
-        return self.finish(passage) if self.watermark >= limit else []
+        return self.finish(passage) if self.sure >= limit else []
 
     def finish(self, passage: Passage) -> list[Heard]:
         """The RPC was read to its end. Returns what its successor has said meanwhile."""
@@ -124,12 +132,12 @@ class Timeline:
 
     def _commit(self, passage: Passage, portion: Portion) -> Heard | None:
         if self._committed_by is not passage:
-            passage.floor = max(self.watermark, passage.base)
+            passage.floor = max(self.sure, passage.base)
         if not portion.text.strip() and not portion.words:
             return self._take_back(passage, portion)
         base, limit = passage.base, passage.limit
-        end = base + portion.end
-        if (end if limit is None else min(end, limit)) <= self._floor(passage):
+        end = self._end(passage, portion)
+        if self._is_repeat(passage, portion):
             self.repeats += 1
             return None
         words = tuple(Word(w.text, base + w.start, base + w.end) for w in portion.words)
@@ -146,34 +154,59 @@ class Timeline:
         text = portion.text if len(kept) == len(words) else " ".join(w.text for w in kept)
         if again and not words:
             text = self._without_echo(text)
-        self._remember(passage, text, end, kept, timed=bool(words))
+        self._remember(passage, portion, text, end, kept)
         return Heard(text=text.strip(), start=start, end=end, final=True, words=kept, rpc=passage.number)
+
+    def _end(self, passage: Passage, portion: Portion) -> int:
+        """Return where it ends in the call. A guess goes no further than the RPC speaks for."""
+        end = passage.base + portion.end
+        return min(end, passage.limit) if portion.guessed and passage.limit is not None else end
+
+    def _is_repeat(self, passage: Passage, portion: Portion) -> bool:
+        """Whether its audio was committed before. An end that was not told does not say so of another final's audio."""
+        floor, end = self._floor(passage), passage.base + portion.end
+        if passage.limit is not None and passage.limit <= floor:
+            return True
+        if portion.dated or (portion.words and (end < floor or self._committed_by is not passage)):
+            return end <= floor
+        return portion == passage.newest
 
     def _take_back(self, passage: Passage, portion: Portion) -> Heard | None:
         """A final without text. Where a successor hears on, it says nothing of the audio behind the seam."""
         end = passage.base + portion.end
         if passage.limit is not None:
             end = min(end, passage.limit)
-        if end <= self.watermark:
+        if end <= self.sure:
             self.repeats += 1
             return None
-        start = max(self.watermark, passage.base)
-        self.watermark, self._committed_by = end, passage
+        start = max(self._start(end), passage.base)
+        if not portion.guessed:
+            self.watermark = self.sure = end
+            self._committed_by = passage
         return Heard(text="", start=start, end=end, final=True, rpc=passage.number)
 
-    def _remember(self, passage: Passage, text: str, end: int, kept: Sequence[Word], *, timed: bool) -> None:
-        self.watermark, self._committed_by = max(end, self.watermark), passage
-        passage.floor = max(end, passage.floor)
+    def _remember(self, passage: Passage, portion: Portion, text: str, end: int, kept: Sequence[Word]) -> None:
+        passage.newest = portion
+        if portion.guessed:
+            self.watermark = max(end, self.watermark)
+        else:  # and what was guessed before is outdated
+            self.watermark = self.sure = max(end, self.sure)
+            passage.floor = max(end, passage.floor)
+        self._committed_by = passage
         if text:
-            self.timed = timed
+            self.timed = bool(portion.words)
             self._echo = [*self._echo, *text.split()[-_ECHO:]][-_ECHO:]
             self._last = kept[-1] if kept else None
 
+    def _start(self, end: int) -> int:
+        """Return where what ends there begins: at the watermark, or somewhere behind `sure` if that was guessed."""
+        return self.watermark if self.watermark < end else self.sure
+
     def _floor(self, passage: Passage) -> int:
-        return passage.floor if self._committed_by is passage else self.watermark
+        return passage.floor if self._committed_by is passage else self.sure
 
     def _was_fed_again(self, passage: Passage, words: Sequence[Word]) -> bool:
-        floor = self._floor(passage)
+        floor = self._floor(passage) if self._committed_by is passage else self.watermark
         if passage.base >= floor:
             return False
         return passage is not self._committed_by or bool(words and words[0].place < floor - SEAM)
@@ -190,13 +223,15 @@ class Timeline:
             if again:
                 nearest = min(again, key=lambda number: abs(words[number].place - last.place))
                 return tuple(words[nearest + 1 :])
-        return tuple(word for word in words if word.place > floor)
+        beyond = tuple(word for word in words if word.place > floor)
+        said_again = self._echoed([word.text for word in beyond]) if self.watermark > self.sure else 0
+        return beyond[said_again:]
 
     def _beyond(self, passage: Passage, tail: Sequence[Portion]) -> Heard | None:
         base, limit = passage.base, passage.limit
-        fresh = [p for p in tail if base + p.end > self.watermark]
+        fresh = [p for p in tail if base + p.end > self.sure]
         text = "".join(p.text for p in fresh).strip()
-        if limit is not None and self.watermark >= limit - SEAM:
+        if limit is not None and self.sure >= limit - SEAM:
             return None
         taken_back = bool(fresh) and not text and passage.tentative
         if not text and not taken_back:
@@ -204,10 +239,11 @@ class Timeline:
         passage.tentative = bool(text)
         if base < self.watermark and passage is not self._committed_by:
             text = self._without_echo(text)
+        end = base + fresh[-1].end
         return Heard(
             text=text,
-            start=max(self.watermark, base),
-            end=base + fresh[-1].end,
+            start=max(self._start(end), base),
+            end=end,
             final=False,
             stability=min(p.stability for p in fresh),
             rpc=passage.number,
@@ -219,11 +255,16 @@ class Timeline:
         The RPC began in mid-word, perhaps, so its very first word may be half of one.
         """
         words = text.split()
+        said_again = self._echoed(words)
+        return " ".join(words[said_again:]) if said_again else text
+
+    def _echoed(self, words: Sequence[str]) -> int:
+        """Return how many words at the beginning were committed already."""
         for half in (0, 1):
             for count in range(min(len(self._echo), len(words) - half), 0, -1):
-                if words[half : half + count] == self._echo[-count:]:
-                    return " ".join(words[half + count :])
-        return text
+                if list(words[half : half + count]) == self._echo[-count:]:
+                    return half + count
+        return 0
 
 
 def _are_one(word: Word, other: Word) -> bool:

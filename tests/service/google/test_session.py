@@ -789,6 +789,22 @@ async def test_a_caller_who_speaks_is_handed_over_behind_a_final() -> None:
         assert covered(rig, said)
 
 
+@pytest.mark.parametrize("text", ["", "אחת"])
+async def test_a_final_whose_end_is_a_guess_is_no_place_to_hand_over_in_mid_speech(text: str) -> None:
+    """It seems to end at the newest audio sent, wherever the caller stands."""
+    script = one_after_another(says(text, 0, after=4800), until_the_end)
+    async with rigged(script, rotate=(0.2, 1.2)) as rig:
+        running = rig.run()
+        rig.session.quiet(quiet=False)
+        said = await talk_on(rig, 2)
+        await rig.session.close()
+        await running
+
+        assert [heard.text for heard in rig.heard] == [text]
+        assert rig.watched.cuts[0].why is Why.FORCED
+        assert covered(rig, said)
+
+
 async def test_a_caller_who_never_pauses_is_handed_over_at_the_last_moment() -> None:
     async with rigged(rotate=(0.2, 0.8)) as rig:
         running = rig.run()

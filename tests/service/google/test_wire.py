@@ -116,7 +116,7 @@ def test_a_final_without_its_end_reaches_to_the_end_of_its_last_word() -> None:
 
     (portion,) = wire.portions(_raw(final), SENT)
 
-    assert portion.end == 8800
+    assert (portion.end, portion.dated, portion.guessed) == (8800, False, False)
 
 
 def test_a_result_without_its_end_and_without_words_reaches_as_far_as_the_audio_sent() -> None:
@@ -125,6 +125,7 @@ def test_a_result_without_its_end_and_without_words_reaches_as_far_as_the_audio_
     portions = wire.portions(_raw(bare, _result("כן", 0, final=False)), SENT)
 
     assert [portion.end for portion in portions] == [SENT, SENT]
+    assert all(portion.guessed for portion in portions)
 
 
 @pytest.mark.parametrize("event", [1, 2, 3])

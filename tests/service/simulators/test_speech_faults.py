@@ -126,6 +126,16 @@ async def test_finals_can_come_without_their_end() -> None:
     assert not any("result_end_time" in final for final in undated.finals)
 
 
+async def test_finals_can_come_without_their_end_and_without_word_times() -> None:
+    """Nothing then tells where they lie."""
+    async with speech_client() as client:
+        client.double.inject(Fault(kind=Kind.UNDATED_FINALS, bare=True))
+        bare = await talk(client)
+
+    assert bare.text == TWO.text
+    assert not any("result_end_time" in final or final.alternatives[0].words for final in bare.finals)
+
+
 async def test_finals_can_be_held_until_the_half_close() -> None:
     async with speech_client() as client:
         client.double.inject(Fault(kind=Kind.HELD_FINALS))

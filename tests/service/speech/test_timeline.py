@@ -236,6 +236,93 @@ def test_a_final_without_text_says_nothing_of_what_the_successor_hears() -> None
     assert [h.text for h in timeline.hear(new, [spoken(1, 4, base=SLOT)])] == ["w2 w3"]
 
 
+# -- finals that do not tell their end -----------------------------------------------------------------------------
+
+
+def undated(text: str, end: int, *words: Word) -> Portion:
+    """Its end is that of its last word, or a guess: as far as audio was sent."""
+    return Portion(text, end, final=True, words=words, dated=False)
+
+
+@pytest.mark.parametrize("second", [undated("שתיים", 80_000), Portion("שתיים", 64_000, final=True)])
+def test_nothing_is_dropped_for_a_guessed_end(second: Portion) -> None:
+    """After the half-close no more audio is sent, so that all guesses are the same; a true end may lie before them."""
+    timeline, rpc = following()
+    (first,) = timeline.hear(rpc, [undated("אחת", 80_000)])
+    (later,) = timeline.hear(rpc, [second])
+
+    assert (first.text, later.text) == ("אחת", "שתיים")
+    assert later.start < later.end
+    assert timeline.repeats == 0
+
+
+def test_an_interim_that_ends_before_a_guessed_end_is_told() -> None:
+    timeline, rpc = following()
+    timeline.hear(rpc, [undated("אחת", 80_000)])
+
+    assert timeline.hear(rpc, [Portion("שתיים", 72_000, final=False)]) == [Heard("שתיים", 0, 72_000, final=False)]
+
+
+def test_the_same_final_told_twice_without_its_end_is_dropped() -> None:
+    timeline, rpc = following()
+    timeline.hear(rpc, [undated("אחת", 80_000)])
+
+    assert timeline.hear(rpc, [undated("אחת", 80_000)]) == []
+    assert timeline.repeats == 1
+
+
+def test_a_guessed_end_is_no_sure_one_and_a_true_one_puts_it_right() -> None:
+    timeline, rpc = following()
+    timeline.hear(rpc, [undated("אחת", 80_000)])
+    assert (timeline.watermark, timeline.sure) == (80_000, 0)
+
+    timeline.hear(rpc, [Portion("שתיים", 64_000, final=True)])
+    assert (timeline.watermark, timeline.sure) == (64_000, 64_000)
+
+
+def test_a_final_without_text_and_without_its_end_moves_nothing() -> None:
+    """It comes in mid-speech, perhaps: the words that are being said are not settled."""
+    timeline, rpc = following()
+    timeline.hear(rpc, [spoken(0, 2, base=0)])
+
+    assert timeline.hear(rpc, [undated("", 6 * SLOT)]) == [Heard("", 2 * SLOT, 6 * SLOT, final=True)]
+    assert timeline.watermark == timeline.sure == 2 * SLOT
+    assert [h.text for h in timeline.hear(rpc, [spoken(2, 5, base=0)])] == ["w2 w3 w4"]
+
+
+def test_a_guessed_end_beyond_the_seam_does_not_end_what_the_earlier_rpc_says() -> None:
+    timeline, old = following()
+    timeline.follow(8 * SLOT)
+    timeline.hear(old, [undated("אחת", 9 * SLOT)])
+    assert timeline.leave(old, 8 * SLOT) == []
+
+    (second,) = timeline.hear(old, [undated("שתיים", 10 * SLOT)])
+    (third,) = timeline.hear(old, [undated("שלוש", 10 * SLOT)])
+    assert (second.text, third.text) == ("שתיים", "שלוש")
+    assert third.end == 8 * SLOT
+
+
+@pytest.mark.parametrize("times", [(), (Word("שתיים", 4000, 8000), Word("שלוש", 8000, 12_000))])
+def test_what_a_later_rpc_says_again_before_a_guessed_end_is_known_by_its_words(times: tuple[Word, ...]) -> None:
+    timeline, old = following()
+    timeline.hear(old, [undated("אחת שתיים", 40_000)])
+    timeline.finish(old)
+    new = timeline.follow(8000)
+
+    assert [h.text for h in timeline.hear(new, [undated("שתיים שלוש", 40_000, *times)])] == ["שלוש"]
+
+
+def test_a_word_without_length_that_alone_tells_a_finals_end_is_not_taken_for_a_repeat() -> None:
+    timeline, rpc = following()
+    first = Word("אחת", 12_000, 16_000)
+    told = undated("אחת", 16_000, first)
+    timeline.hear(rpc, [told])
+
+    assert timeline.hear(rpc, [told]) == []
+    (second,) = timeline.hear(rpc, [undated("לא", 16_000, Word("לא", 16_000, 16_000))])
+    assert second.text == "לא"
+
+
 # -- words whose times include the pause before them ---------------------------------------------------------------
 
 
