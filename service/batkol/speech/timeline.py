@@ -29,6 +29,9 @@ from batkol.speech.rotation import OVERLAP
 SEAM: Final = SAMPLE_RATE // 4
 """Within 250 ms of the watermark a word's time does not tell a repeat: recognizers give it in steps of 100 ms."""
 
+_STEP: Final = SAMPLE_RATE // 10
+"""A final's end is good to 100 ms, so it may lie in the next word; the end of its last word does not."""
+
 _ECHO: Final = 8  # words at the watermark that an RPC which began earlier may say again
 
 
@@ -223,7 +226,8 @@ class Timeline:
             if again:
                 nearest = min(again, key=lambda number: abs(words[number].place - last.place))
                 return tuple(words[nearest + 1 :])
-        beyond = tuple(word for word in words if word.place > floor)
+        edge = floor if last is None else min(floor, max(last.end, floor - _STEP))
+        beyond = tuple(word for word in words if word.place > edge)
         said_again = self._echoed([word.text for word in beyond]) if self.watermark > self.sure else 0
         return beyond[said_again:]
 

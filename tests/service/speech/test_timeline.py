@@ -388,6 +388,17 @@ def test_a_repeat_whose_text_is_new_is_known_by_its_time() -> None:
     assert timeline.hear(new, [told])[0].text == "כן"
 
 
+def test_a_short_word_in_which_the_last_final_seems_to_end_is_told_by_the_later_rpc() -> None:
+    """The watermark is good to 100 ms: here it lies in the word after the last one, behind its middle."""
+    timeline, old = following()
+    timeline.hear(old, [Portion("אחת", 42_800, final=True, words=(Word("אחת", 38_400, 41_600),))])
+    timeline.finish(old)
+    new = timeline.follow(41_900)
+
+    (final,) = timeline.hear(new, [absorbing(("לא", 43_200), ("כן", 47_000), start=41_900, base=41_900)])
+    assert final.text == "לא כן"
+
+
 absorbed = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4)), min_size=2, max_size=16)
 
 
