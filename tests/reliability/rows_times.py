@@ -141,14 +141,5 @@ ROWS: Final = (
         seen=Seen(quiet=True, streams=(2, 2), unary=(0, 0)),
         tested=False,
     ),
-    times(
-        name="bare-finals-limit",
-        what="The same across two limits",
-        talks=rows_limit.PAUSING,
-        double=rows_limit.LIMIT,
-        settings=rows_limit.ROTATING,
-        faults=(Fault(kind=Kind.UNDATED_FINALS, bare=True),),
-        tested=False,
-    ),
     *(with_pauses(row) for row in _PAGES if row.name in CROSSED),
 )
