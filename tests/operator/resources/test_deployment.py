@@ -8,10 +8,10 @@ from typer.main import get_command
 from batkol.calls.drain import ENDING_S, PAUSE_S
 from batkol.main import app
 from batkol.store import store as records
+from batkol.store.journal.aside import KEPT_BYTES
 from batkol.store.journal.dead_letters import MOST_BYTES
 from batkol.store.journal.file import WAL_BYTES
 from batkol.store.journal.newest import UNWRITTEN_BYTES
-from batkol.store.journal.repair import KEPT_BYTES
 from batkol.store.journal.reserve import RESERVE_BYTES
 from batkol.telemetry import metrics
 from batkol.telemetry import tracing as traces

@@ -460,7 +460,7 @@ async def test_what_is_closed_writes_to_no_file_that_has_its_number(tmp_path: Pa
 class Untouched(dict[int, bytes]):
     """Frames that are counted out to nobody at once."""
 
-    def values(self) -> NoReturn:  # type: ignore[override]
+    def values(self) -> NoReturn:
         raise AssertionError("all of them are copied")
 
 
