@@ -113,6 +113,7 @@ async def test_a_loop_that_dies_is_started_again_and_counted(api: KubeApi, key_f
 
         api.store.delete(DEPLOYMENT)
         await until(lambda: DEPLOYMENT in api.store.objects)
+        assert read("batkol_operator_errors_total", {"kind": "loop"}) == 1
 
 
 async def test_one_of_two_operators_works_and_the_other_takes_over(api: KubeApi, key_file: Path) -> None:

@@ -82,9 +82,6 @@ async def test_a_cancellation_that_did_not_come_from_the_end_of_the_service_is_a
 
 
 async def test_work_that_cannot_even_begin_is_a_death() -> None:
-    async def never() -> None:
-        raise AssertionError
-
     def broken() -> object:
         if tasks.status()["work"]["deaths"] < 2:
             raise TypeError("no coroutine")
@@ -94,6 +91,7 @@ async def test_work_that_cannot_even_begin_is_a_death() -> None:
     async with AsyncExitStack() as stack:
         await tasks.own(stack, broken, "work")  # type: ignore[arg-type]
         await until(lambda: tasks.status()["work"]["deaths"] == 2)
+        assert "TypeError" in str(tasks.status()["work"]["last_fault"])
         await until(lambda: tasks.status()["work"]["state"] == "running")
 
 

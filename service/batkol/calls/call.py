@@ -257,13 +257,9 @@ class Call:
             await self.transcription.finish()
 
     def _report_end(self) -> None:
-        self.reporter.call_ended(
-            reason=self.ended_by or "error",
-            duration_s=self.age,
-            gap_ms=self.gap_ms,
-            close_code=self._close_code,
-        )
-        self.trace.close(reason=self.ended_by or "error", close_code=self._close_code, gap_ms=self.gap_ms)
+        reason, code, gap = self.ended_by or "error", self._close_code, self.gap_ms
+        self.reporter.call_ended(reason=reason, duration_s=self.age, gap_ms=gap, close_code=code)
+        self.trace.close(reason=reason, close_code=code, gap_ms=gap)
 
     async def _read(self, socket: Socket) -> None:
         while not self._over.is_set():

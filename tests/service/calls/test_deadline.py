@@ -6,8 +6,11 @@ from batkol.calls.deadline import Deadline
 
 
 async def test_without_a_limit_work_goes_on() -> None:
-    async with Deadline().kept():
+    deadline = Deadline()
+    async with deadline.kept():
         await asyncio.sleep(0)
+
+    assert deadline.due is None
 
 
 async def test_a_limit_that_was_set_before_the_work_holds() -> None:

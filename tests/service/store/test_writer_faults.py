@@ -190,6 +190,7 @@ async def test_what_an_earlier_run_left_grows_old_too(where: Address, tmp_path: 
     again = Kept(where, tmp_path)
     await again.open()
     await until(lambda: again.writer.age_s > 0)
+    assert again.writer.state is WriterState.STOPPED
     await again.close()
 
 

@@ -421,6 +421,8 @@ async def test_who_floods_during_an_answer_is_cut_off() -> None:
         await until(lambda: not len(house.connections))
         house.hold.set()
 
+        assert [path for path, *_ in house.asked] == ["/held"]
+
 
 async def test_elsewhere_a_connection_has_many_requests_and_is_closed_when_it_has_been_idle() -> None:
     async with hall(one_request=False, keep_alive_s=0.05) as house, speaking(house.port) as raw:
@@ -518,6 +520,7 @@ async def test_a_flood_leaves_no_more_connections_open_than_the_limit() -> None:
     async with hall(connections=5) as house, several(house.port, 60):
         await until(lambda: house.closed["crowded"] == 55)
         await until(lambda: len(house.connections) == 5)
+        assert house.closed == {"crowded": 55}
 
 
 async def test_with_room_to_spare_the_probes_are_answered_and_nothing_else() -> None:
