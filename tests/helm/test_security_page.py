@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]  # has no types
 
 from batkol.settings import Settings
 from batkol_operator.model.agent import VoiceAgent

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
+import yaml  # type: ignore[import-untyped]  # has no types
 
 from support.control_plane import ControlPlane
 from support.operating import Installation, agent, installed
