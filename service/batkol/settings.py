@@ -16,6 +16,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from batkol.errors import ConfigurationError
 from batkol.flags.flags import FlagsProvider
+from batkol.host_names import host_name
 from batkol.store.settings import StoreFields
 from batkol.urls import check_http, masked
 
@@ -105,6 +106,9 @@ class Settings(StoreFields):
     port: int = Field(8080, ge=0, le=65535)
     internal_host: str = Field("127.0.0.1", description="Internal listener: status, events, metrics.")
     internal_port: int = Field(8081, ge=0, le=65535)
+    internal_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Without API_TOKEN: host names that the internal API answers to, beside localhost."
+    )
     api_token: str = Field("", description="Bearer token of the internal API.", repr=False)
 
     # Operations
@@ -114,12 +118,22 @@ class Settings(StoreFields):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: LogFormat = LogFormat.AUTO
 
-    @field_validator("twilio_auth_token", mode="before")
+    @field_validator("twilio_auth_token", "internal_hosts", mode="before")
     @classmethod
     def _several(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(token.strip() for token in value.split(",") if token.strip())
         return value
+
+    @field_validator("internal_hosts")
+    @classmethod
+    def _host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(map(host_name, value))
+        except ValueError:
+            raise ValueError(
+                "must be host names, separated by commas, without scheme and port; IP addresses are always answered"
+            ) from None
 
     @field_validator("stt_phrases", mode="before")
     @classmethod

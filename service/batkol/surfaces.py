@@ -17,6 +17,7 @@ from batkol.web import internal as ops
 from batkol.web.disconnects import expect_disconnects
 from batkol.web.media import Gate, MediaSocket
 from batkol.web.probes import exposition, probes
+from batkol.web.same_origin import SameOrigin
 from batkol.web.self_probe import SelfProbe
 
 
@@ -50,7 +51,7 @@ def public(service: Service) -> FastAPI:
     )
     gate = Gate(url=stream_url(base) if base else "", auth_tokens=signed, token_keys=keys)
     app = FastAPI(title="Batkol, public", version=__version__, openapi_url=None)
-    app.include_router(probes(service.why_not_ready, service.health.degraded, service.why_not_alive))
+    app.include_router(probes(service.why_not_ready, why_not_alive=service.why_not_alive, explained=False))
     app.include_router(voice.routes(webhooks, calls, metrics))
     media = MediaSocket(gate=gate, calls=calls, services=services)
     app.router.routes.append(WebSocketRoute("/twilio/media", endpoint=media))
@@ -68,14 +69,16 @@ def internal(service: Service) -> FastAPI:
     service.health.expose(metrics, service.channels)
     service.store.expose(metrics)
     service.tasks.expose(metrics)
-    app = FastAPI(title="Batkol, internal", version=__version__)
+    token = service.settings.api_token
+    app = FastAPI(title="Batkol, internal", version=__version__, openapi_url=None)
+    app.add_middleware(SameOrigin, hosts=None if token else service.settings.internal_hosts)
     through = SelfProbe(service.settings.host, lambda: service.port)
     service_probes = probes(
         service.why_not_ready, service.health.degraded, service.why_not_alive, unreachable=through.why_not
     )
     app.include_router(service_probes)
     app.include_router(exposition(metrics))
-    token = service.settings.api_token
+    app.include_router(ops.reference(app, api_token=token))
     app.include_router(
         ops.routes(calls=calls, bus=service.bus, status=service.status, drain=service.drain.run, api_token=token)
     )

@@ -37,7 +37,7 @@ async def whisper(text: str) -> AsyncIterator[str]:
 
 async def ready(up: Stack) -> tuple[int, dict[str, Any]]:
     async with httpx.AsyncClient(trust_env=False) as http:
-        answer = await http.get(f"{up.url}/readyz")
+        answer = await http.get(f"{up.internal}/readyz")
     return answer.status_code, answer.json()
 
 

@@ -43,7 +43,7 @@ def test_the_defaults_are_those_of_the_documentation(monkeypatch: pytest.MonkeyP
     assert settings.log_transcripts is False
     assert settings.twilio_validate_signatures is True
     assert (settings.host, settings.port) == ("0.0.0.0", 8080)
-    assert (settings.internal_host, settings.internal_port) == ("127.0.0.1", 8081)
+    assert (settings.internal_host, settings.internal_port, settings.internal_hosts) == ("127.0.0.1", 8081, ())
 
 
 def test_nothing_at_all_in_the_environment_is_refused_with_what_to_set() -> None:
@@ -116,6 +116,19 @@ def test_with_a_password_it_may_be_opened(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_on_loopback_it_needs_none(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     assert reading(monkeypatch, INTERNAL_HOST=host).api_token == ""
+
+
+def test_names_of_the_internal_api_are_read_as_dns_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = reading(monkeypatch, INTERNAL_HOSTS=" Batkol.Internal , host.docker.internal., ,my_box")
+
+    assert settings.internal_hosts == ("batkol.internal", "host.docker.internal", "my_box")
+
+
+@pytest.mark.parametrize(
+    "hosts", ["*", "http://box", "box:8081", "a b", "127.0.0.1", "[::1]", "0x7f000001", "good,-bad"]
+)
+def test_what_is_no_host_name_is_refused(monkeypatch: pytest.MonkeyPatch, hosts: str) -> None:
+    assert "INTERNAL_HOSTS: must be host names, separated by commas" in refusal(monkeypatch, INTERNAL_HOSTS=hosts)
 
 
 def test_a_live_source_says_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

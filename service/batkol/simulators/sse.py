@@ -151,6 +151,10 @@ class _Address:
         match response.status_code:
             case 401:
                 why = "It wants its API_TOKEN; give it with --api-token."
+            case 403:
+                why = (
+                    "Without API_TOKEN it answers to IP addresses and localhost: name it so, or set its INTERNAL_HOSTS."
+                )
             case 404:
                 why = "Such a call is not live, or this is not Batkol's internal API (the public port, perhaps)."
             case _:

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 
 import msgspec
 import structlog
-from fastapi import APIRouter, Depends, Header, HTTPException, Response
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Response
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
 from batkol.calls.bus import Bus
 from batkol.calls.call import Call
@@ -80,6 +81,28 @@ def routes(
     async def empty() -> Response:
         await drain()
         return _json({"draining": True, "active_calls": calls.active})
+
+    return router
+
+
+def reference(app: FastAPI, *, api_token: str) -> APIRouter:
+    """Return the description of `app`'s API: for programs, and as the two pages that a browser shows.
+
+    They want the token like everything else, so a browser shows them only where there is none, as in development.
+    """
+    router = APIRouter(dependencies=[Depends(guard(api_token))], include_in_schema=False)
+
+    @router.get("/openapi.json")
+    async def read_description() -> JSONResponse:
+        return JSONResponse(app.openapi())
+
+    @router.get("/docs")
+    async def read_docs() -> HTMLResponse:
+        return get_swagger_ui_html(openapi_url="openapi.json", title=app.title)
+
+    @router.get("/redoc")
+    async def read_redoc() -> HTMLResponse:
+        return get_redoc_html(openapi_url="openapi.json", title=app.title)
 
     return router
 

@@ -26,11 +26,13 @@ def probes(
     why_not_alive: Reason = lambda: None,
     *,
     unreachable: Asked = _nothing_to_ask,
+    explained: bool = True,
 ) -> APIRouter:
     """Return the two probes.
 
     `why_not_ready` and `why_not_alive` give the reason, or None; `degraded` what a ready pod does without.
-    `unreachable` asks whether callers get through to this pod, and gives the reason why not, or None.
+    `unreachable` asks whether callers get through to this pod, and gives the reason why not, or None. Without
+    `explained`, as for strangers, the answers are yes or no.
     """
     router = APIRouter()
 
@@ -40,17 +42,18 @@ def probes(
         why_not = why_not_alive()
         if why_not is not None:
             response.status_code = 503
-        return {"status": why_not or "alive"}
+            return {"status": why_not if explained else "not alive"}
+        return {"status": "alive"}
 
     @router.head("/readyz", include_in_schema=False)  # some load balancers ask so
     @router.get("/readyz")
     async def readyz(response: Response) -> dict[str, str]:
         why_not = why_not_ready() or await unreachable()
         if why_not is None:
-            lacking = degraded()
+            lacking = degraded() if explained else None
             return {"status": "ready"} if lacking is None else {"status": "ready", "degraded": lacking}
         response.status_code = 503
-        return {"status": why_not}
+        return {"status": why_not if explained else "not ready"}
 
     return router
 

@@ -88,6 +88,8 @@ async def test_nobody_but_the_operator_is_looked_at(
             return "labeled" in await kubectl(*label, check=False)
 
         await eventually(labelled)
+        labels = (await here.get("configmap", "theirs"))["metadata"]["labels"]
+        assert labels == {"a": "b", "c": "d"}, "what each of the two has written stands"
     await admin.delete(Namespace, elsewhere)
 
 

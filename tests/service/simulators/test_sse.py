@@ -107,7 +107,9 @@ async def test_a_stream_that_breaks_off_is_told_apart_from_one_that_ends() -> No
             [event async for event in follow(url)]
 
 
-@pytest.mark.parametrize(("code", "hint"), [(b"401", "--api-token"), (b"404", "not live"), (b"500", "log")])
+@pytest.mark.parametrize(
+    ("code", "hint"), [(b"401", "--api-token"), (b"403", "INTERNAL_HOSTS"), (b"404", "not live"), (b"500", "log")]
+)
 async def test_a_refusal_says_what_to_do(code: bytes, hint: str) -> None:
     refusal = b"HTTP/1.1 " + code + b" No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 

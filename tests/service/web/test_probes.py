@@ -78,3 +78,23 @@ async def test_a_process_that_should_be_replaced_says_why() -> None:
         alive = await client.get("/healthz")
 
     assert (alive.status_code, alive.json()) == (503, {"status": "keeps dying: listener"})
+
+
+async def test_strangers_are_told_yes_or_no() -> None:
+    faults: list[str | None] = [None]
+    app = FastAPI()
+    app.include_router(probes(lambda: faults[0], lambda: "single: unauthenticated", lambda: faults[0], explained=False))
+    async with (
+        listening(app, "127.0.0.1", 0) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=False) as client,
+    ):
+        well = [await client.get("/readyz"), await client.get("/healthz")]
+        faults[0] = "keeps dying: listener"
+        ill = [await client.get("/readyz"), await client.get("/healthz")]
+
+    assert [(answer.status_code, answer.json()) for answer in (*well, *ill)] == [
+        (200, {"status": "ready"}),
+        (200, {"status": "alive"}),
+        (503, {"status": "not ready"}),
+        (503, {"status": "not alive"}),
+    ]
