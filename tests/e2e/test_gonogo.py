@@ -25,7 +25,7 @@ from batkol.simulators.caller_plan import new_sid
 from batkol.simulators.conversation import Conversation, Internal, observe
 
 PUBLIC = "https://voice.example.test/prefix"
-TOKEN = "a made-up auth token"
+TOKEN = "a-made-up-auth-token"
 FLAGS = """{ "flags": {"streaming-stt": {"state": "ENABLED",
     "variants": {"on": true, "off": false}, "defaultVariant": "on"}}}"""
 PATIENCE_S = 60.0  # only so that nothing hangs
