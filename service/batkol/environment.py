@@ -45,9 +45,7 @@ def check_line(text: str, *, spaces: bool = False) -> None:
     Raises `ValueError`, a sentence that quotes nothing.
     """
     if len(text) > 1 and text[0] in _QUOTES and text[-1] in _QUOTES:
-        raise ValueError(
-            "has quotation marks around it, which a shell takes off, and a Secret or an env_file does not; take them out"
-        )
+        raise ValueError("has quotation marks around it, which a shell takes off, and a Secret does not; take them out")
     for place, character in enumerate(text, 1):
         if _is_unseen(character) and not (spaces and character == " "):
             raise ValueError(

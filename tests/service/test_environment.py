@@ -35,7 +35,9 @@ def test_inside_a_value_it_is_refused_with_its_place_and_without_the_value(unsee
     assert "Xw3" not in str(raised.value)
 
 
-@pytest.mark.parametrize(("unseen", "named"), [("\n", "a line break"), (" ", "a space"), ("\u200b", "ZERO WIDTH SPACE")])
+@pytest.mark.parametrize(
+    ("unseen", "named"), [("\n", "a line break"), (" ", "a space"), ("\u200b", "ZERO WIDTH SPACE")]
+)
 def test_what_is_refused_is_named(unseen: str, named: str) -> None:
     with pytest.raises(ValueError, match=named):
         check_line(f"a{unseen}b")

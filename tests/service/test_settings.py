@@ -272,88 +272,75 @@ def value_of(name: str) -> str:
     return VALUES.get(name) or (str(default).lower() if isinstance(default, bool) else str(default) or "some")
 
 
-@pytest.mark.parametrize("unseen", ["\n", "\r\n", " ", "\t", "\u00a0", "\ufeff", "\u200b", "\u200f"])
+NAMES = sorted(name.upper() for name in Settings.model_fields)
+LINES = [name for name in NAMES if name != "STT_PHRASES"]
+
+
+@pytest.mark.parametrize("unseen", ["\r\n", "\u00a0", "\ufeff"])
 def test_what_echo_or_a_copied_line_leaves_around_a_value_is_taken_off_every_setting(
     monkeypatch: pytest.MonkeyPatch, unseen: str
 ) -> None:
-    names = [name.upper() for name in Settings.model_fields]
-    clean = reading(monkeypatch, **{name: value_of(name) for name in names})
+    clean = reading(monkeypatch, **{name: value_of(name) for name in NAMES})
 
-    assert reading(monkeypatch, **{name: f"{unseen}{value_of(name)}{unseen}" for name in names}) == clean
+    assert reading(monkeypatch, **{name: f"{unseen}{value_of(name)}{unseen}" for name in NAMES}) == clean
 
 
-@pytest.mark.parametrize("name", sorted(name.upper() for name in Settings.model_fields if name != "stt_phrases"))
 @pytest.mark.parametrize("unseen", ["\n", "\u00a0", "\u200b"])
-def test_what_cannot_be_seen_inside_a_value_is_refused_by_the_settings_name(
-    monkeypatch: pytest.MonkeyPatch, name: str, unseen: str
+def test_what_cannot_be_seen_inside_a_value_is_refused_by_the_name_of_every_setting(
+    monkeypatch: pytest.MonkeyPatch, unseen: str
 ) -> None:
-    right = value_of(name)
-    sentence = refusal(monkeypatch, **{name: f"{right[:1]}{unseen}{right[1:]}z"})
+    lines = refusal(monkeypatch, **dict.fromkeys(LINES, f"Z{unseen}q7")).splitlines()[1:]
 
-    assert f"  {name}: has " in sentence
-    assert "inside, at character 2" in sentence
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["API_TOKEN", "TWILIO_AUTH_TOKEN", "WHISPER_API_KEY", "PUBLIC_BASE_URL", "WHISPER_URL", "OVERFLOW_URL", "HOST"]
-    + ["DATABASE_URL", "INTERNAL_HOST", "GCP_STT_ENDPOINT", "GCP_STT_LANGUAGE", "PORT", "POD_NAME", "POD_NAMESPACE"],
-)
-def test_a_space_inside_is_refused_and_nothing_quoted(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    sentence = refusal(monkeypatch, **{name: "Zq7 Xw3"})
-
-    assert f"  {name}: has a space inside, at character 4; take it out" in sentence
-    assert "Zq7" not in sentence
+    assert sorted(line.strip().partition(":")[0] for line in lines) == LINES
+    assert [line for line in lines if ": has a" not in line or "inside, at character 2" not in line] == []
+    assert "q7" not in "".join(lines)
 
 
-@pytest.mark.parametrize("name", sorted(name.upper() for name in Settings.model_fields if name != "stt_phrases"))
-def test_quotation_marks_around_a_value_are_refused_for_every_setting(
-    monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    given = "x" if name == "TWILIO_AUTH_TOKEN" else value_of(name)
+def test_a_space_inside_is_refused_but_in_paths_and_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = refusal(monkeypatch, **dict.fromkeys(LINES, "Zq7 Xw3")).splitlines()[1:]
 
-    assert f"  {name}: has quotation marks around it" in refusal(monkeypatch, **{name: f'"{given}"'})
+    spaced = {line.strip().partition(":")[0] for line in lines if "has a space inside, at character 4" in line}
+    may_have_one = {name.upper() for name in Settings.with_spaces}
+    assert spaced == {*LINES} - may_have_one
+    assert {"API_TOKEN", "TWILIO_AUTH_TOKEN", "PUBLIC_BASE_URL", "DATABASE_URL", "HOST", "PORT"} <= spaced
+    assert "Zq7" not in "".join(lines)
 
 
-@pytest.mark.parametrize("name", ["HOST", "DATABASE_DIR", "JOURNAL_DIR", "GCP_STT_LANGUAGE", "MAX_CALLS", "LOG_LEVEL"])
+def test_quotation_marks_around_a_value_are_refused_for_every_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = refusal(monkeypatch, **dict.fromkeys(LINES, '"Zq7"')).splitlines()[1:]
+
+    assert sorted(line.strip().partition(":")[0] for line in lines if "has quotation marks around it" in line) == LINES
+    assert "Zq7" not in "".join(lines)
+
+
 @pytest.mark.parametrize("empty", ["", "\n"])
-def test_a_value_that_must_be_there_is_not_empty(monkeypatch: pytest.MonkeyPatch, name: str, empty: str) -> None:
-    assert f"  {name}: is empty; give it a value" in refusal(monkeypatch, **{name: empty})
+def test_a_value_that_must_be_there_is_not_empty(monkeypatch: pytest.MonkeyPatch, empty: str) -> None:
+    needed = ("HOST", "DATABASE_DIR", "JOURNAL_DIR", "GCP_STT_LANGUAGE", "MAX_CALLS", "LOG_LEVEL", "LOG_TRANSCRIPTS")
+    sentence = refusal(monkeypatch, **dict.fromkeys(needed, empty))
+
+    assert sentence.count(": is empty; give it a value, or take the variable out for the default") == len(needed)
 
 
 def test_a_token_of_one_line_break_is_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "without a password" in refusal(monkeypatch, INTERNAL_HOST="0.0.0.0", API_TOKEN="\n")
 
 
-@pytest.mark.parametrize("name", ["API_TOKEN", "WHISPER_API_KEY", "TWILIO_AUTH_TOKEN"])
-def test_a_token_that_no_header_can_carry_is_refused_and_not_quoted(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    sentence = refusal(monkeypatch, **{name: "Zq7-תור"})
+def test_a_token_that_no_header_can_carry_is_refused_and_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = ("API_TOKEN", "WHISPER_API_KEY", "TWILIO_AUTH_TOKEN")
+    sentence = refusal(monkeypatch, **dict.fromkeys(tokens, "Zq7-תור"))
 
-    assert f"  {name}: has a character that is not ASCII, at character 5" in sentence
+    for name in tokens:
+        assert f"  {name}: has a character that is not ASCII, at character 5" in sentence
     assert "Zq7" not in sentence
 
 
-@pytest.mark.parametrize("own", ["voice", "status", "stream-status", "media", "Voice"])
-@pytest.mark.parametrize("end", ["", "/", "//", "\n"])
-@pytest.mark.parametrize("base", ["https://voice.example.com", "https://voice.example.com:8443/agents/one"])
-def test_a_base_url_with_our_own_path_is_refused_with_the_one_to_set(
-    monkeypatch: pytest.MonkeyPatch, own: str, end: str, base: str
-) -> None:
-    sentence = refusal(monkeypatch, PUBLIC_BASE_URL=f"{base}/twilio/{own}{end}")
+def test_a_base_url_with_our_own_path_is_refused_with_the_one_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    sentence = refusal(monkeypatch, PUBLIC_BASE_URL="https://voice.example.com/agents/twilio/voice/\n")
 
-    assert f"which the service adds itself; set it to {base}\n" in f"{sentence}\n"
+    assert sentence.endswith("which the service adds itself; set it to https://voice.example.com/agents")
 
 
-def test_a_prefix_that_only_resembles_our_path_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    for url in ("https://voice.example.com/twilio", "https://voice.example.com/mytwilio/voices"):
-        assert reading(monkeypatch, PUBLIC_BASE_URL=url).public_base_url == url
-
-
-def test_a_base_url_is_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "PUBLIC_BASE_URL: must be ASCII" in refusal(monkeypatch, PUBLIC_BASE_URL="https://voice.example.com/מרפאה")
-
-
-@pytest.mark.parametrize("written", ["yes", "on", "1", "TRUE", "True\n"])
+@pytest.mark.parametrize("written", ["yes", "on", "True\n"])
 def test_a_yes_is_written_in_many_ways(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
     assert reading(monkeypatch, LOG_TRANSCRIPTS=written).log_transcripts is True
 

@@ -16,7 +16,6 @@ from batkol.errors import BatkolError
 from batkol.urls import base_url
 
 
-
 def _token(value: str) -> str:
     return _checked(value, check_token)
 
@@ -42,7 +41,9 @@ def _checked(value: str, check: Callable[[str], object]) -> str:
 Url = Annotated[str, typer.Argument(help="Where the service is reached, as https://host/prefix.")]
 PublicUrl = Annotated[
     str | None,
-    typer.Option("--public-url", envvar="PUBLIC_BASE_URL", callback=_base, help="Its PUBLIC_BASE_URL, where that is not URL."),
+    typer.Option(
+        "--public-url", envvar="PUBLIC_BASE_URL", callback=_base, help="Its PUBLIC_BASE_URL, where that is not URL."
+    ),
 ]
 AuthToken = Annotated[
     str,
