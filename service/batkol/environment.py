@@ -69,8 +69,9 @@ def _is_unseen(character: str) -> bool:
 
 
 def _named(character: str) -> str:
-    name = _NAMES.get(character) or unicodedata.name(character, f"U+{ord(character):04X}")
-    return name if character in _NAMES else f"an invisible character ({name})"
+    if character in _NAMES:
+        return _NAMES[character]
+    return f"an invisible character ({unicodedata.name(character, f'U+{ord(character):04X}')})"
 
 
 class EnvironmentSettings(BaseSettings):

@@ -69,8 +69,10 @@ def _value(found: re.Match[str]) -> str:
 
 
 def _hex(byte: int, case: int = 0x100) -> str:
-    first, second = f"{byte:02X}"
-    return f"%{first.lower() if case >= _CASES[2] else first}{second.lower() if case in _CASES[1::2] else second}"
+    digits = f"{byte:02X}"
+    first = digits[0].lower() if case in _CASES[2:] else digits[0]
+    second = digits[1].lower() if case in _CASES[1::2] else digits[1]
+    return f"%{first}{second}"
 
 
 def _anew(bare: bytes, space: str, *, beyond: bool = False) -> _Table:
