@@ -181,6 +181,15 @@ class Settings(StoreFields):
             check_http(value)
         return value
 
+    @field_validator("whisper_url")
+    @classmethod
+    def _whisper_base(cls, value: str) -> str:
+        if value.partition("?")[0].rstrip("/").endswith(("/v1", "/v1/audio/transcriptions")):
+            raise ValueError(
+                "must end before /v1/audio/transcriptions, which the service adds itself; leave out /v1 too"
+            )
+        return value
+
     @field_validator("gcp_stt_endpoint")
     @classmethod
     def _endpoint(cls, value: str) -> str:

@@ -172,7 +172,7 @@ def test_a_rehearsal_that_is_interrupted_puts_the_flag_back(rig: Rig, told: sign
 @pytest.mark.timeout(120)
 def test_what_could_not_be_carried_out_is_a_two_and_a_sentence(rig: Rig) -> None:
     nobody = rig.gonogo(internal="http://127.0.0.1:1")
-    unsigned = rig.gonogo(auth_token="another token")
+    unsigned = rig.gonogo(auth_token="another-token")
 
     assert (nobody.returncode, unsigned.returncode) == (2, 2)
     assert "cannot be reached" in nobody.stderr

@@ -340,6 +340,14 @@ def test_a_base_url_with_our_own_path_is_refused_with_the_one_to_set(monkeypatch
     assert sentence.endswith("which the service adds itself; set it to https://voice.example.com/agents")
 
 
+@pytest.mark.parametrize("end", ["/v1", "/v1/", "/v1/audio/transcriptions"])
+def test_a_whisper_url_with_the_path_that_we_add_is_refused(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    sentence = refusal(monkeypatch, WHISPER_URL=f"https://u:Zq7@whisper:8000{end}")
+
+    assert "WHISPER_URL: must end before /v1/audio/transcriptions" in sentence
+    assert "Zq7" not in sentence
+
+
 @pytest.mark.parametrize("written", ["yes", "on", "True\n"])
 def test_a_yes_is_written_in_many_ways(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
     assert reading(monkeypatch, LOG_TRANSCRIPTS=written).log_transcripts is True
