@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from batkol.environment import check_token, stripped
+from batkol.environment import check_line, check_token, stripped
 from batkol.errors import ConfigurationError
 from batkol.flags.flags import FlagsProvider
 from batkol.host_names import host_name
@@ -132,7 +132,9 @@ class Settings(StoreFields):
     @classmethod
     def _several(cls, value: object) -> object:
         if isinstance(value, str):
-            return tuple(token for part in value.split(",") if (token := stripped(part)))
+            value = tuple(one for part in value.split(",") if (one := stripped(part)))
+            for one in value:
+                check_line(one)
         return value
 
     @field_validator("twilio_auth_token")
