@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import typer
 
+from batkol_operator.environment import tidy
 from batkol_operator.errors import OperatorError
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
 @app.callback()
 def operator() -> None:
     """Keeps VoiceAgents as they should be: the operator of Batkol."""
+    tidy()
 
 
 @app.command()

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from batkol_operator.environment import EnvironmentSettings, stripped
 from batkol_operator.errors import ConfigurationError
 
 SHORTEST_KEY: Final = 16
@@ -21,10 +22,10 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
-class Settings(BaseSettings):
+class Settings(EnvironmentSettings):
     """Environment variables are the upper-case field names. OTEL_* are read by OpenTelemetry's own rules."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
 
     service_image: str = Field(description="Image of the service for agents that name none.")
     operator_key_file: Path = Field(description="File with the key that the pods' API tokens are derived from.")
@@ -48,7 +49,12 @@ class Settings(BaseSettings):
     @field_validator("watch_namespaces", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        parts = tuple(part for each in value.split(",") if (part := stripped(each)))
+        if any(" " in part or not part.isprintable() for part in parts):
+            raise ValueError("must be names of namespaces, separated by commas")
+        return parts
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -69,7 +75,10 @@ class Settings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+            wrong = "; ".join(
+                f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg'].removeprefix('Value error, ')}"
+                for e in error.errors()
+            )
             raise ConfigurationError(
                 f"The operator's environment is not right: {wrong}. Set it so, then start it again."
             ) from None

@@ -34,6 +34,7 @@ from batkol.commands.shared import (
     refuse,
 )  # fmt: skip
 from batkol.commands.store import erase, migrate
+from batkol.environment import tidy
 from batkol.errors import BatkolError
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ app = typer.Typer(
 @app.callback()
 def batkol() -> None:
     """Phone calls become text: a media and speech-to-text service for Twilio calls, Hebrew first."""
+    tidy()
 
 
 @app.command()

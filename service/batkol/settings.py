@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from batkol.environment import check_line, check_token, stripped
 from batkol.errors import ConfigurationError
 from batkol.flags.flags import FlagsProvider
 from batkol.host_names import host_name
 from batkol.store.settings import StoreFields
-from batkol.urls import check_http, masked
+from batkol.urls import base_url, check_http, masked
 
 GOOGLE_LIMIT_S = 305.0
 """How long Google lets a stream live, in seconds."""
@@ -41,6 +42,15 @@ class Settings(StoreFields):
 
     # A value in an error might be a secret, in whatever way the error comes to be printed.
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=False, hide_input_in_errors=True)
+
+    free_texts: ClassVar[frozenset[str]] = frozenset({"stt_phrases"})
+    with_spaces: ClassVar[frozenset[str]] = StoreFields.with_spaces | {
+        "whisper_model",  # may be a folder
+        "live_source",
+        "live_start_from",
+        "voice_agent",
+    }
+    tokens: ClassVar[frozenset[str]] = frozenset({"api_token", "whisper_api_key"})
 
     # Recognition
     enable_streaming_stt: bool = Field(False, description="Fallback value of the flag `streaming-stt`.")
@@ -122,7 +132,16 @@ class Settings(StoreFields):
     @classmethod
     def _several(cls, value: object) -> object:
         if isinstance(value, str):
-            return tuple(token.strip() for token in value.split(",") if token.strip())
+            value = tuple(one for part in value.split(",") if (one := stripped(part)))
+            for one in value:
+                check_line(one)
+        return value
+
+    @field_validator("twilio_auth_token")
+    @classmethod
+    def _each_token(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for token in value:
+            check_token(token)
         return value
 
     @field_validator("internal_hosts")
@@ -157,11 +176,20 @@ class Settings(StoreFields):
                 raise ValueError(f"phrase {number} must have 1 to {LONGEST_PHRASE} characters, which is Google's limit")
         return value
 
-    @field_validator("whisper_url", "public_base_url", "overflow_url")
+    @field_validator("whisper_url", "overflow_url")
     @classmethod
     def _read_in_one_way(cls, value: str) -> str:
         if value:
             check_http(value)
+        return value
+
+    @field_validator("whisper_url")
+    @classmethod
+    def _whisper_base(cls, value: str) -> str:
+        if value.partition("?")[0].rstrip("/").endswith(("/v1", "/v1/audio/transcriptions")):
+            raise ValueError(
+                "must end before /v1/audio/transcriptions, which the service adds itself; leave out /v1 too"
+            )
         return value
 
     @field_validator("gcp_stt_endpoint")
@@ -174,11 +202,7 @@ class Settings(StoreFields):
     @field_validator("public_base_url")
     @classmethod
     def _base_url(cls, value: str) -> str:
-        if "?" in value or "#" in value:
-            raise ValueError("must have neither a query nor a fragment: Twilio drops them from a stream's URL")
-        if "@" in value:
-            raise ValueError("must have no user and no password: a stream's URL cannot have them")
-        return value.rstrip("/")
+        return base_url(value) if value else value
 
     @model_validator(mode="after")
     def _rotation(self) -> Self:

@@ -11,11 +11,12 @@ from batkol import __version__, gauges
 from batkol.calls.services import Services
 from batkol.http_listeners import INTERNAL, PUBLIC, counting
 from batkol.service import Service
-from batkol.twilio.twiml import stream_url
+from batkol.twilio.twiml import MEDIA_PATH, stream_url
 from batkol.web import history, voice
 from batkol.web import internal as ops
 from batkol.web.disconnects import expect_disconnects
 from batkol.web.media import Gate, MediaSocket
+from batkol.web.misdirected import answer_misdirected
 from batkol.web.probes import exposition, probes
 from batkol.web.same_origin import SameOrigin
 from batkol.web.self_probe import SelfProbe
@@ -50,11 +51,13 @@ def public(service: Service) -> FastAPI:
         recorder=service.store.recorder,
     )
     gate = Gate(url=stream_url(base) if base else "", auth_tokens=signed, token_keys=keys)
-    app = FastAPI(title="Batkol, public", version=__version__, openapi_url=None)
+    app = FastAPI(title="Batkol, public", version=__version__, openapi_url=None, redirect_slashes=False)
     app.include_router(probes(service.why_not_ready, why_not_alive=service.why_not_alive, explained=False))
     app.include_router(voice.routes(webhooks, calls, metrics))
     media = MediaSocket(gate=gate, calls=calls, services=services)
-    app.router.routes.append(WebSocketRoute("/twilio/media", endpoint=media))
+    for path in (MEDIA_PATH, f"{MEDIA_PATH}/"):
+        app.router.routes.append(WebSocketRoute(path, endpoint=media))
+    answer_misdirected(app, base)
     expect_disconnects(app, counting(service, PUBLIC))
     service.tracing.instrument(app)
     return app
@@ -70,7 +73,7 @@ def internal(service: Service) -> FastAPI:
     service.store.expose(metrics)
     service.tasks.expose(metrics)
     token = service.settings.api_token
-    app = FastAPI(title="Batkol, internal", version=__version__, openapi_url=None)
+    app = FastAPI(title="Batkol, internal", version=__version__, openapi_url=None, redirect_slashes=False)
     app.add_middleware(SameOrigin, hosts=None if token else service.settings.internal_hosts)
     through = SelfProbe(service.settings.host, lambda: service.port)
     service_probes = probes(

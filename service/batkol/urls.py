@@ -8,6 +8,8 @@ from typing import Final
 from urllib.parse import unquote
 
 MASK: Final = "***"
+OWN_PATHS: Final = ("/twilio/voice", "/twilio/status", "/twilio/stream-status", "/twilio/media")
+"""What the service itself puts behind PUBLIC_BASE_URL."""
 _WORD: Final = re.compile(r"[^\s\"'<>\\]+")
 _AUTHORITY: Final = re.compile(r"([A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
@@ -55,6 +57,26 @@ def check_http(url: str) -> None:
     host = _AUTHORITY.fullmatch(authority.rpartition("@")[2])
     if host is None or int((host.group(2) or ":0")[1:]) > 65535 or not _is_host(host.group(1)):
         raise ValueError("has no host, or no port from 0 to 65535, where one should be")
+
+
+def base_url(url: str) -> str:
+    """Return a PUBLIC_BASE_URL as it is used: without a slash at its end. Raises `ValueError`, a sentence.
+
+    One that ends in a path of our own is quoted, less that path: by then it is known to hold no secret.
+    """
+    check_http(url)
+    if "?" in url or "#" in url:
+        raise ValueError("must have neither a query nor a fragment: Twilio drops them from a stream's URL")
+    if "@" in url:
+        raise ValueError("must have no user and no password: a stream's URL cannot have them")
+    if not url.isascii():
+        raise ValueError("must be ASCII, as Twilio requests it: percent-encode its path")
+    url = url.rstrip("/")
+    for own in OWN_PATHS:
+        if url.lower().endswith(own):
+            right = url[: -len(own)].rstrip("/")
+            raise ValueError(f"must end before {own}, which the service adds itself; set it to {right}")
+    return url
 
 
 def _is_host(text: str) -> bool:

@@ -25,7 +25,7 @@ from batkol.simulators.caller_plan import new_sid
 from batkol.simulators.conversation import Conversation, Internal, observe
 
 PUBLIC = "https://voice.example.test/prefix"
-TOKEN = "a made-up auth token"
+TOKEN = "a-made-up-auth-token"
 FLAGS = """{ "flags": {"streaming-stt": {"state": "ENABLED",
     "variants": {"on": true, "off": false}, "defaultVariant": "on"}}}"""
 PATIENCE_S = 60.0  # only so that nothing hangs
@@ -172,7 +172,7 @@ def test_a_rehearsal_that_is_interrupted_puts_the_flag_back(rig: Rig, told: sign
 @pytest.mark.timeout(120)
 def test_what_could_not_be_carried_out_is_a_two_and_a_sentence(rig: Rig) -> None:
     nobody = rig.gonogo(internal="http://127.0.0.1:1")
-    unsigned = rig.gonogo(auth_token="another token")
+    unsigned = rig.gonogo(auth_token="another-token")
 
     assert (nobody.returncode, unsigned.returncode) == (2, 2)
     assert "cannot be reached" in nobody.stderr

@@ -51,6 +51,60 @@ def test_what_is_missing_or_wrong_is_named(monkeypatch: pytest.MonkeyPatch) -> N
         Settings.read()
 
 
+@pytest.mark.parametrize("unseen", ["\n", "\r\n", "\u00a0", "\ufeff", "\u200b"])
+def test_what_echo_or_a_copied_line_leaves_around_a_value_is_taken_off(
+    monkeypatch: pytest.MonkeyPatch, key_file: Path, unseen: str
+) -> None:
+    values = {"WATCH_NAMESPACES": "one,two", "LOG_LEVEL": "debug", "LOG_FORMAT": "json", "RESYNC_S": "30"}
+    values |= {"SERVICE_IMAGE": "registry.example.com/batkol:1", "OPERATOR_KEY_FILE": str(key_file)}
+    values |= {"PEERING_NAME": "none", "METRICS_PORT": "9", "POD_NAMESPACE": "calls"}
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    clean = Settings.read()
+    for name, value in values.items():
+        monkeypatch.setenv(name, f"{unseen}{value}{unseen}")
+
+    assert Settings.read() == clean
+    assert clean.peering is None
+
+
+def test_a_value_of_nothing_but_a_line_break_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESYNC_S", "\n")
+    monkeypatch.setenv("SERVICE_IMAGE", "\n")
+
+    with pytest.raises(ConfigurationError, match="SERVICE_IMAGE: Field required") as raised:
+        Settings.read()
+    assert "RESYNC_S" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("a\nb", "invisible character inside, at character 2"),
+        ("a\u200bb", "invisible character inside, at character 2"),
+        ("a b", "white space or an invisible character inside, at character 2"),
+        ('"b"', "has quotation marks around it"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch, value: str, says: str) -> None:
+    names = ("SERVICE_IMAGE", "POD_NAME", "POD_NAMESPACE", "PEERING_NAME", "METRICS_PORT", "RESYNC_S", "LOG_FORMAT")
+    for name in names:
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(ConfigurationError) as raised:
+        Settings.read()
+    for name in names:
+        assert f"{name}: has " in str(raised.value)
+    assert str(raised.value).count(says) == len(names)
+
+
+def test_a_namespace_is_one_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCH_NAMESPACES", "one two")
+
+    with pytest.raises(ConfigurationError, match="WATCH_NAMESPACES: must be names of namespaces"):
+        Settings.read()
+
+
 def test_peering_can_be_gone_without(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings.read().peering == "batkol-operator"
     monkeypatch.setenv("PEERING_NAME", "none")

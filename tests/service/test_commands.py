@@ -22,3 +22,29 @@ def test_every_command_is_listed() -> None:
     listed = CliRunner().invoke(app, ["--help"]).stdout
 
     assert [name for name in COMMANDS if name not in listed] == []
+
+
+CALL = ["call", "http://127.0.0.1:9", "--words", "nothing"]
+
+
+@pytest.mark.parametrize("name", ["API_TOKEN", "TWILIO_AUTH_TOKEN"])
+@pytest.mark.parametrize("value", ["Zq7 Xw3", "Zq7é", '"Zq7"'])
+def test_a_token_that_no_header_carries_is_refused_without_quoting_it(name: str, value: str) -> None:
+    done = CliRunner().invoke(app, CALL, env={name: value, "COLUMNS": "200"})
+
+    assert (done.exit_code, " has " in done.output) == (2, True)
+    assert "Zq7" not in done.output
+
+
+def test_a_public_url_that_ends_in_our_own_path_is_refused_with_the_right_one() -> None:
+    done = CliRunner().invoke(app, CALL, env={"PUBLIC_BASE_URL": "https://h.example/twilio/voice", "COLUMNS": "200"})
+
+    assert done.exit_code == 2
+    assert "set it to https://h.example " in done.output
+
+
+def test_what_echo_leaves_behind_a_variable_is_taken_off_before_an_option_is_read() -> None:
+    done = CliRunner().invoke(app, ["erase", "+972500000000"], env={"DATABASE_URL": "\r\n"})
+
+    assert done.exit_code == 2
+    assert "there is no DATABASE_URL" in done.output

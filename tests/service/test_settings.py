@@ -124,9 +124,7 @@ def test_names_of_the_internal_api_are_read_as_dns_has_them(monkeypatch: pytest.
     assert settings.internal_hosts == ("batkol.internal", "host.docker.internal", "my_box")
 
 
-@pytest.mark.parametrize(
-    "hosts", ["*", "http://box", "box:8081", "a b", "127.0.0.1", "[::1]", "0x7f000001", "good,-bad"]
-)
+@pytest.mark.parametrize("hosts", ["*", "http://box", "box:8081", "127.0.0.1", "[::1]", "0x7f000001", "good,-bad"])
 def test_what_is_no_host_name_is_refused(monkeypatch: pytest.MonkeyPatch, hosts: str) -> None:
     assert "INTERNAL_HOSTS: must be host names, separated by commas" in refusal(monkeypatch, INTERNAL_HOSTS=hosts)
 
@@ -245,6 +243,113 @@ def test_what_is_not_ours_in_the_environment_is_left_alone(monkeypatch: pytest.M
 
     assert reading(monkeypatch).max_calls == 100
     assert os.environ["SOMETHING_ELSE"] == "1"
+
+
+VALUES = {  # one that works, for every field
+    "ENABLE_STREAMING_STT": "yes",
+    "VAD": "webrtc",
+    "STORE": "none",
+    "FLAGS_PROVIDER": "env",
+    "LOG_LEVEL": "DEBUG",
+    "LOG_FORMAT": "json",
+    "LIVE_SOURCE": "kubernetes:live",
+    "STT_PHRASES": '["מרפאה"]',
+    "WHISPER_URL": "http://whisper:8000",
+    "OVERFLOW_URL": "https://other.example.com/twiml",
+    "PUBLIC_BASE_URL": "https://voice.example.com",
+    "DATABASE_URL": "postgresql://user:password@db/calls?sslmode=disable",
+    "STT_ROTATE_BY_S": "290",
+    "INTERNAL_HOST": "10.0.0.7",
+    "API_TOKEN": "token",
+    "TWILIO_AUTH_TOKEN": "one,two",
+    "INTERNAL_HOSTS": "one.example,two.example",
+}
+
+
+def value_of(name: str) -> str:
+    default = Settings.model_fields[name.lower()].get_default(call_default_factory=True)
+    return VALUES.get(name) or (str(default).lower() if isinstance(default, bool) else str(default) or "some")
+
+
+NAMES = sorted(name.upper() for name in Settings.model_fields)
+LINES = [name for name in NAMES if name != "STT_PHRASES"]
+
+
+@pytest.mark.parametrize("unseen", ["\r\n", "\u00a0", "\ufeff"])
+def test_what_echo_or_a_copied_line_leaves_around_a_value_is_taken_off_every_setting(
+    monkeypatch: pytest.MonkeyPatch, unseen: str
+) -> None:
+    clean = reading(monkeypatch, **{name: value_of(name) for name in NAMES})
+
+    assert reading(monkeypatch, **{name: f"{unseen}{value_of(name)}{unseen}" for name in NAMES}) == clean
+
+
+@pytest.mark.parametrize("unseen", ["\n", "\u00a0", "\u200b"])
+def test_what_cannot_be_seen_inside_a_value_is_refused_by_the_name_of_every_setting(
+    monkeypatch: pytest.MonkeyPatch, unseen: str
+) -> None:
+    lines = refusal(monkeypatch, **dict.fromkeys(LINES, f"Z{unseen}q7")).splitlines()[1:]
+
+    assert sorted(line.strip().partition(":")[0] for line in lines) == LINES
+    assert [line for line in lines if ": has a" not in line or "inside, at character 2" not in line] == []
+    assert "q7" not in "".join(lines)
+
+
+def test_a_space_inside_is_refused_but_in_paths_and_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = refusal(monkeypatch, **dict.fromkeys(LINES, "Zq7 Xw3")).splitlines()[1:]
+
+    spaced = {line.strip().partition(":")[0] for line in lines if "has a space inside, at character 4" in line}
+    may_have_one = {name.upper() for name in Settings.with_spaces}
+    assert spaced == {*LINES} - may_have_one
+    assert {"API_TOKEN", "TWILIO_AUTH_TOKEN", "PUBLIC_BASE_URL", "DATABASE_URL", "HOST", "PORT"} <= spaced
+    assert "Zq7" not in "".join(lines)
+
+
+def test_quotation_marks_around_a_value_are_refused_for_every_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = refusal(monkeypatch, **dict.fromkeys(LINES, '"Zq7"')).splitlines()[1:]
+
+    assert sorted(line.strip().partition(":")[0] for line in lines if "has quotation marks around it" in line) == LINES
+    assert "Zq7" not in "".join(lines)
+
+
+@pytest.mark.parametrize("empty", ["", "\n"])
+def test_a_value_that_must_be_there_is_not_empty(monkeypatch: pytest.MonkeyPatch, empty: str) -> None:
+    needed = ("HOST", "DATABASE_DIR", "JOURNAL_DIR", "GCP_STT_LANGUAGE", "MAX_CALLS", "LOG_LEVEL", "LOG_TRANSCRIPTS")
+    sentence = refusal(monkeypatch, **dict.fromkeys(needed, empty))
+
+    assert sentence.count(": is empty; give it a value, or take the variable out for the default") == len(needed)
+
+
+def test_a_token_of_one_line_break_is_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "without a password" in refusal(monkeypatch, INTERNAL_HOST="0.0.0.0", API_TOKEN="\n")
+
+
+def test_a_token_that_no_header_can_carry_is_refused_and_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = ("API_TOKEN", "WHISPER_API_KEY", "TWILIO_AUTH_TOKEN")
+    sentence = refusal(monkeypatch, **dict.fromkeys(tokens, "Zq7-תור"))
+
+    for name in tokens:
+        assert f"  {name}: has a character that is not ASCII, at character 5" in sentence
+    assert "Zq7" not in sentence
+
+
+def test_a_base_url_with_our_own_path_is_refused_with_the_one_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    sentence = refusal(monkeypatch, PUBLIC_BASE_URL="https://voice.example.com/agents/twilio/voice/\n")
+
+    assert sentence.endswith("which the service adds itself; set it to https://voice.example.com/agents")
+
+
+@pytest.mark.parametrize("end", ["/v1", "/v1/", "/v1/audio/transcriptions"])
+def test_a_whisper_url_with_the_path_that_we_add_is_refused(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    sentence = refusal(monkeypatch, WHISPER_URL=f"https://u:Zq7@whisper:8000{end}")
+
+    assert "WHISPER_URL: must end before /v1/audio/transcriptions" in sentence
+    assert "Zq7" not in sentence
+
+
+@pytest.mark.parametrize("written", ["yes", "on", "True\n"])
+def test_a_yes_is_written_in_many_ways(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    assert reading(monkeypatch, LOG_TRANSCRIPTS=written).log_transcripts is True
 
 
 TEXTS = sorted(name for name, field in Settings.model_fields.items() if field.annotation is str)

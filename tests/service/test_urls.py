@@ -2,7 +2,7 @@
 
 import pytest
 
-from batkol.urls import check_http, masked, masked_in, without_login
+from batkol.urls import OWN_PATHS, base_url, check_http, masked, masked_in, without_login
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,22 @@ def test_a_url_that_can_be_read_is_taken(url: str) -> None:
 def test_a_url_that_cannot_is_not(url: str) -> None:
     with pytest.raises(ValueError, match=r"must be|percent-encode|no host"):
         check_http(url)
+
+
+@pytest.mark.parametrize("own", [*OWN_PATHS, "/Twilio/Voice"])
+@pytest.mark.parametrize("end", ["", "/", "//"])
+@pytest.mark.parametrize("base", ["https://voice.example.com", "https://voice.example.com:8443/agents/one"])
+def test_a_base_url_that_ends_in_our_own_path_is_refused_with_the_right_one(own: str, end: str, base: str) -> None:
+    with pytest.raises(ValueError, match="must end before") as raised:
+        base_url(f"{base}{own}{end}")
+    assert str(raised.value).endswith(f"set it to {base}")
+
+
+@pytest.mark.parametrize("url", ["https://voice.example.com/twilio", "https://voice.example.com/mytwilio/voices"])
+def test_a_base_url_whose_path_only_resembles_ours_is_taken(url: str) -> None:
+    assert base_url(f"{url}/") == url
+
+
+def test_a_base_url_is_ascii() -> None:
+    with pytest.raises(ValueError, match="must be ASCII"):
+        base_url("https://voice.example.com/מרפאה")

@@ -15,7 +15,7 @@ from support.control_plane import ControlPlane
 from support.installed import Kubectl, OperatorProcess, install
 from support.waiting import eventually
 
-TOKEN: Final = "a made-up auth token"
+TOKEN: Final = "a-made-up-auth-token"
 PUBLIC: Final = "https://voice.example.test/prefix"
 
 

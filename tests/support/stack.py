@@ -23,7 +23,7 @@ from batkol.simulators.speech_double import SpeechDouble
 from batkol.simulators.speech_settings import DoubleSettings
 from batkol.simulators.voice import Spoken
 
-TOKEN = "a made-up auth token"
+TOKEN = "a-made-up-auth-token"
 PUBLIC = "https://voice.example.test/prefix"
 
 E = TypeVar("E", bound=Event)

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from batkol_operator.model.part import Part, Rule
 
-_BASE_URL: Final = "^https?://[^/?# ]+(/[^?# ]*)?$"
+_BASE_URL: Final = "^https?://[!$-.0->A-~]+(/[!$->A-~]*)?$"  # of ASCII what can be seen, but " # ? and @
+_OWN_PATH: Final = "(?i)/twilio/(voice|status|stream-status|media)/*$"
 
 
 class SecretKey(Part):
@@ -35,9 +36,15 @@ class Twilio(Part):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel=f"self.publicBaseUrl.matches('{_BASE_URL}')",
-            holds=lambda part: re.search(_BASE_URL, part.public_base_url) is not None,
+            holds=lambda part: re.fullmatch(_BASE_URL, part.public_base_url) is not None,
             message="must be https://host[/path] (http:// in development), without a query or a fragment: "
-            "Twilio drops those from a stream's URL",
+            "Twilio drops those from a stream's URL; and without a user, white space and what is not ASCII",
+            field=".publicBaseUrl",
+        ),
+        Rule(
+            cel=f"!self.publicBaseUrl.matches('{_OWN_PATH}')",
+            holds=lambda part: re.search(_OWN_PATH, part.public_base_url) is None,
+            message="must end before `/twilio/voice`, or another path of the service's own, which it adds itself",
             field=".publicBaseUrl",
         ),
         Rule(

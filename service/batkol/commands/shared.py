@@ -5,24 +5,59 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, NoReturn
 
 import typer
 import uvloop
 
+from batkol.environment import check_token, stripped
 from batkol.errors import BatkolError
+from batkol.urls import base_url
+
+
+def _token(value: str) -> str:
+    return _checked(value, check_token)
+
+
+def _auth_tokens(value: str) -> str:
+    for token in value.split(","):
+        _checked(stripped(token), check_token)
+    return value
+
+
+def _base(value: str | None) -> str | None:
+    return _checked(value, base_url) if value else value
+
+
+def _checked(value: str, check: Callable[[str], object]) -> str:
+    try:
+        check(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return value
+
 
 Url = Annotated[str, typer.Argument(help="Where the service is reached, as https://host/prefix.")]
 PublicUrl = Annotated[
     str | None,
-    typer.Option("--public-url", envvar="PUBLIC_BASE_URL", help="Its PUBLIC_BASE_URL, where that is not URL."),
+    typer.Option(
+        "--public-url", envvar="PUBLIC_BASE_URL", callback=_base, help="Its PUBLIC_BASE_URL, where that is not URL."
+    ),
 ]
 AuthToken = Annotated[
     str,
-    typer.Option("--auth-token", envvar="TWILIO_AUTH_TOKEN", help="Signs as Twilio does; without it, nothing does."),
+    typer.Option(
+        "--auth-token",
+        envvar="TWILIO_AUTH_TOKEN",
+        callback=_auth_tokens,
+        help="Signs as Twilio does; without it, nothing does.",
+    ),
 ]
-ApiToken = Annotated[str, typer.Option("--api-token", envvar="API_TOKEN", help="Bearer token of the internal API.")]
+ApiToken = Annotated[
+    str,
+    typer.Option("--api-token", envvar="API_TOKEN", callback=_token, help="Bearer token of the internal API."),
+]
 From = Annotated[str, typer.Option("--from", help="The caller's number.")]
 To = Annotated[str, typer.Option("--to", help="The number called.")]
 NoColor = Annotated[bool, typer.Option("--no-color", envvar="NO_COLOR", help="Print no colours.")]

@@ -22,8 +22,8 @@ from batkol.audio.mulaw import silence
 from batkol.simulators.caller_checks import Cleared, MarkAsked, Playout, Sound, Violation, inspect
 from batkol.simulators.caller_handset import FRAME, Handset
 from batkol.simulators.caller_plan import CallPlan, CallReport, Ending, new_sid
+from batkol.simulators.caller_signature import sign
 from batkol.simulators.caller_wire import CONNECTED, TwilioWire
-from batkol.twilio.signature import signature
 
 _SILENCE: Final = silence(FRAME)
 _GRID: Final = 0.002  # seconds; calls begin on it, so that a process with a hundred wakes up for ten at a time
@@ -76,7 +76,7 @@ class CallerStream:
         url = self._dialled(url)
         headers = {}
         if self._plan.auth_token is not None:
-            headers["x-twilio-signature"] = signature(self._plan.auth_token, url, [])
+            headers["x-twilio-signature"] = sign(self._plan.auth_token, url)
         try:
             return await _Dial(
                 self._plan.route(url),

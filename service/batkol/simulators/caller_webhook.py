@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 import httpx
 
 from batkol.simulators.caller_plan import CallPlan, CallReport
-from batkol.twilio.signature import signature
+from batkol.simulators.caller_signature import Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,7 @@ class Webhook:
         self._http = http
         self._plan = plan
         self._report = report
+        self._signer = None if plan.auth_token is None else Signer(plan.auth_token, plan.call_sid)
 
     async def ask(self, url: str, *, call_status: str = "ringing") -> list[Verb]:
         """Request TwiML. Raises `WebhookFailed` where Twilio would end the call."""
@@ -107,8 +108,8 @@ class Webhook:
 
     async def _post(self, url: str, fields: Mapping[str, str]) -> httpx.Response:
         headers = {"content-type": "application/x-www-form-urlencoded; charset=UTF-8"}
-        if self._plan.auth_token is not None:
-            headers["x-twilio-signature"] = signature(self._plan.auth_token, url, list(fields.items()))
+        if self._signer is not None:
+            headers["x-twilio-signature"] = self._signer.sign(url, fields)
         return await self._http.post(self._plan.route(url), content=urlencode(fields), headers=headers)
 
     def _failed(self, code: int, text: str) -> WebhookFailed:

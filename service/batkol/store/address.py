@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+from batkol.environment import stripped
 from batkol.errors import ConfigurationError
 from batkol.store.parameters import Spoken, pairs, spoken
 
@@ -63,7 +64,7 @@ def address(url: str) -> Address:
 
 def _split(url: str) -> tuple[str, str, str, str]:
     """Scheme, authority, path and query; what could end the authority anywhere else than it does is refused."""
-    url = url.strip()  # a Secret made by `echo` ends in a line break
+    url = stripped(url)  # a Secret made by `echo` ends in a line break
     if not url.isprintable() or " " in url:
         raise _unreadable("a space or a character that cannot be seen")
     scheme, found, rest = url.partition("://")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings
 
+from batkol.environment import EnvironmentSettings
 from batkol.errors import ConfigurationError
 from batkol.store.address import Address, address
 from batkol.store.database import Patience
@@ -22,8 +22,10 @@ def journal_home() -> Path:
     return state_folder() / "journal"
 
 
-class StoreFields(BaseSettings):
+class StoreFields(EnvironmentSettings):
     """Environment variables are the upper-case field names."""
+
+    with_spaces: ClassVar[frozenset[str]] = frozenset({"database_dir", "journal_dir", "journal_memory_dir"})
 
     store: Literal["", "postgres", "none"] = Field(
         "", description="`postgres` keeps calls, `none` does not; empty: `postgres`, which needs DATABASE_URL."

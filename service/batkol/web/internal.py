@@ -30,7 +30,7 @@ def guard(api_token: str) -> Callable[..., None]:
     """Return the dependency that asks for the bearer token, if there is one."""
 
     def check(authorization: Annotated[str, Header()] = "") -> None:
-        if not _is_token(authorization.encode(), api_token):
+        if not _is_token(authorization.encode("latin-1"), api_token):
             raise HTTPException(401, "The internal API wants `Authorization: Bearer API_TOKEN`.")
 
     return check
@@ -46,7 +46,9 @@ def trusted(api_token: str) -> Callable[[Headers], bool]:
 
 
 def _is_token(authorization: bytes, api_token: str) -> bool:
-    return not api_token or hmac.compare_digest(authorization, f"Bearer {api_token}".encode())
+    scheme, _, given = authorization.partition(b" ")  # RFC 9110, 11.1 and 11.4: any case, and one space or more
+    fits = hmac.compare_digest(given.strip(b" "), api_token.encode())
+    return not api_token or (fits and scheme.lower() == b"bearer")
 
 
 def routes(

@@ -25,6 +25,10 @@ TURNED_AWAY: Final = {
     Refusal.FULL: "[CALL] turned away: every place is taken; raise MAX_CALLS, or run more pods",
     Refusal.DRAINING: "[CALL] turned away: this pod is draining; the call is sent to another pod",
 }
+VOICE: Final = "/twilio/voice"
+STATUS: Final = "/twilio/status"
+STREAM_STATUS: Final = "/twilio/stream-status"
+
 _LONGEST_PARAMETER: Final = 480  # Twilio takes fewer than 500 characters of name and value together
 _ENDED: Final = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 
@@ -115,7 +119,7 @@ class Webhooks:
         return twiml.connect_stream(
             url=twiml.stream_url(base),
             token=token.issue(settings.token_keys, call_sid, account_sid, time.time(), settings.token_ttl_s),
-            status_callback=f"{base}/twilio/stream-status",
+            status_callback=f"{base}{STREAM_STATUS}",
             parameters={
                 "agent": settings.agent,
                 "from": _fitting(form.get("From", "")),
@@ -144,9 +148,7 @@ class Webhooks:
         except MalformedForm as error:
             raise HTTPException(400, str(error)) from None
         tokens = self._settings.auth_tokens
-        query = _query(request)
-        url = f"{_base(self._settings, request)}{_path(request)}" + (f"?{query}" if query else "")
-        if tokens and not is_valid(tokens, url, fields, given):
+        if tokens and not is_valid(tokens, _requested(self._settings, request), fields, given):
             self._refuse(request)
         return dict(fields)
 
@@ -156,7 +158,10 @@ class Webhooks:
         left_out = self._lines.admit("signature", time.monotonic())
         if left_out is not None:
             log.warning(
-                "[TWILIO] request refused: the signature does not fit", path=request.url.path, lines_left_out=left_out
+                "[TWILIO] request refused: the signature does not fit",
+                path=request.scope["path"],  # `request.url` would put the Host header into the log
+                remedy="check PUBLIC_BASE_URL and TWILIO_AUTH_TOKEN",
+                lines_left_out=left_out,
             )
         raise HTTPException(403, "The X-Twilio-Signature does not fit; check PUBLIC_BASE_URL and the auth token.")
 
@@ -165,9 +170,10 @@ def routes(settings: VoiceSettings, calls: Calls, metrics: Metrics) -> APIRouter
     """Return the routes that Twilio requests."""
     webhooks = Webhooks(settings, calls, metrics)
     router = APIRouter()
-    router.add_api_route("/twilio/voice", webhooks.voice, methods=["POST"])
-    router.add_api_route("/twilio/status", webhooks.status, methods=["POST"], status_code=204)
-    router.add_api_route("/twilio/stream-status", webhooks.stream_status, methods=["POST"], status_code=204)
+    for end in ("", "/"):  # the same: what is signed is the URL as Twilio was given it, and a redirect loses the form
+        router.add_api_route(f"{VOICE}{end}", webhooks.voice, methods=["POST"])
+        router.add_api_route(f"{STATUS}{end}", webhooks.status, methods=["POST"], status_code=204)
+        router.add_api_route(f"{STREAM_STATUS}{end}", webhooks.stream_status, methods=["POST"], status_code=204)
     return router
 
 
@@ -175,15 +181,21 @@ def _base(settings: VoiceSettings, request: Request) -> str:
     return settings.public_base_url or f"http://{request.headers.get('host', 'localhost')}"
 
 
+def _requested(settings: VoiceSettings, request: Request) -> bytes:
+    """Return the URL byte for byte: Twilio signs what it was given, and `request.url` believes the Host header."""
+    query: bytes = request.scope["query_string"]
+    path: bytes = request.scope["raw_path"]
+    return _base(settings, request).encode() + path + (b"?" + query if query else b"")
+
+
 def _path(request: Request) -> str:
-    """Return the path byte for byte: Twilio signs what it was given, and `request.url` believes the Host header."""
     raw: bytes = request.scope["raw_path"]
     return raw.decode("latin-1")
 
 
 def _query(request: Request) -> str:
     raw: bytes = request.scope["query_string"]
-    return raw.decode("latin-1")
+    return raw.decode("latin-1")  # the parser lets nothing but ASCII through
 
 
 def _fitting(value: str) -> str:

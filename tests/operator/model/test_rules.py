@@ -37,6 +37,7 @@ PLAIN = "spec.recognition.insecure: may be true only when `endpoint`"
 SHARE = "spec.streaming.rolloutPercent: must be specified when `mode` is Rollout"
 NO_SHARE = "spec.streaming.rolloutPercent: may not be specified when `mode` is not"
 URL = "spec.twilio.publicBaseUrl: must be https://host[/path]"
+OWN = "spec.twilio.publicBaseUrl: must end before `/twilio/voice`"
 TAG = "spec.image.tag: may not be specified when `digest`"
 REPOSITORY = "spec.image.repository: must be specified together with"
 NOT_MOST = "spec.scaling.replicas: may not be specified when `maxReplicas`"
@@ -85,6 +86,14 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("a", twilio("https://voice.example.com/?a=b"), URL),
     ("a", twilio("https://voice.example.com#top"), URL),
     ("a", twilio("https://"), URL),
+    ("a", twilio(f"{PUBLIC}\n"), URL),
+    ("a", twilio(f"{PUBLIC}/\u200b"), URL),
+    ("a", twilio(f"{PUBLIC}/a b"), URL),
+    ("a", twilio("https://u:p@voice.example.com"), URL),
+    ("a", twilio(f"{PUBLIC}/twilio/voice"), OWN),
+    ("a", twilio(f"{PUBLIC}/agents/Twilio/status/"), OWN),
+    ("a", twilio(f"{PUBLIC}/twilio/stream-status"), OWN),
+    ("a", twilio(f"{PUBLIC}/twilio/media//"), OWN),
     (
         "a",
         {"twilio": {"publicBaseUrl": PUBLIC}},
@@ -133,6 +142,8 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
 TAKEN: tuple[tuple[str, dict[str, Any]], ...] = (
     ("a", {}),
     ("a" * 53, {}),
+    ("a", twilio(f"{PUBLIC}:8443/twilio")),
+    ("a", twilio(f"{PUBLIC}/my-twilio/voices/~a'%D7$&=;,!*()")),
     ("a-9", {"recognition": {"model": "command_and_search"}}),
     ("a", {"recognition": {"language": "en-US", "model": "telephony"}}),
     ("a", {"recognition": {"language": "hen", "model": "telephony"}}),

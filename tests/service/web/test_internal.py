@@ -117,7 +117,9 @@ def end(call: Call) -> None:
 PATHS = ["/v1/status", "/v1/calls", "/v1/calls/CA0", "/v1/calls/CA0/events", "/v1/events"]
 
 
-@pytest.mark.parametrize("given", ["", "Bearer wrong", TOKEN, f"Basic {TOKEN}", f"bearer{TOKEN}"])
+@pytest.mark.parametrize(
+    "given", ["", "Bearer", "Bearer wrong", TOKEN, f"Basic {TOKEN}", f"bearer{TOKEN}", f"Bearer {TOKEN} x"]
+)
 async def test_without_the_token_nothing_is_shown(given: str) -> None:
     async with inside(api_token=TOKEN) as house:
         for path in PATHS:
@@ -133,11 +135,14 @@ async def test_without_the_token_nothing_is_drained() -> None:
         assert not house.calls.draining
 
 
-async def test_with_the_token_it_answers() -> None:
+@pytest.mark.parametrize("given", [f"Bearer {TOKEN}", f"bearer {TOKEN}", f"BEARER {TOKEN}", f"Bearer  {TOKEN}"])
+async def test_with_the_token_it_answers(given: str) -> None:
+    """The scheme is of any case, and a client may put two spaces (RFC 9110, 11.1 and 11.4)."""
     async with inside(api_token=TOKEN) as house:
-        answer = await house.http.get("/v1/status", headers={"Authorization": f"Bearer {TOKEN}"})
+        answer = await house.http.get("/v1/status", headers={"Authorization": given})
 
         assert (answer.status_code, answer.json()) == (200, {"version": "x"})
+        assert internal.trusted(TOKEN)([(b"authorization", given.encode())])
 
 
 async def test_a_call_that_is_not_live_is_not_found_and_the_answer_says_so() -> None:

@@ -23,7 +23,7 @@ from batkol.web.connections import Connections
 from batkol.web.server import listening
 from batkol.web.voice import APOLOGIES, VoiceSettings, routes
 from support.calls import new_call, services
-from support.raw_http import RawHttp, post, speaking
+from support.raw_http import Answer, RawHttp, post, speaking
 
 OLD, NEW = "old-auth-token", "new-auth-token"
 BASE = "https://voice.example.com/prefix"
@@ -70,7 +70,7 @@ async def twilio(*, limit: int = 5, keep_alive_s: float = 75.0, **changes: Any) 
     }
     async with services() as shared:
         calls = Calls(limit=limit, metrics=shared.metrics)
-        app = FastAPI()
+        app = FastAPI(redirect_slashes=False)
         left = Counter[str]()
         listener = replace(limits.public(), keep_alive_s=keep_alive_s)
         connections = Connections("public", listener, on_closed=lambda reason: left.update([str(reason)]))
@@ -462,6 +462,58 @@ async def test_a_query_string_is_signed_too() -> None:
         twiml(await caller.post(query="?tenant=a%20b&x="))
         answer = await caller.post(query="?tenant=1", signed_url=f"{BASE}/twilio/voice?tenant=2")
         assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("sent", "signed"),
+    [
+        (b"?n=%27%40%3A", "?n='@:"),
+        (b"?n='@:", "?n=%27%40%3A"),
+        (b"?n=%D7%93", "?n=%d7%93"),
+        (b"?n=%D7%93", "?n=ד"),
+        (b"?n=a+b&m&o=", "?n=a%20b&m&o="),
+        (b"?a=1&b=2&a=3", "?a=1&b=2&a=3"),
+        (b"?", "?"),
+        (b"?", ""),
+        (b"", "?"),
+    ],
+)
+async def test_a_query_counts_as_sent_and_in_the_other_spellings_of_the_same(sent: bytes, signed: str) -> None:
+    async with twilio() as caller:
+        answer = await asked_with(caller, sent, signed)
+
+    assert answer.status == 200, answer
+    again = redirected(ET.fromstring(answer.body)).partition("again=")[0].rstrip("?&")
+    assert again == "/twilio/voice" + sent.decode().rstrip("?")
+
+
+async def test_a_query_of_bytes_that_no_url_has_is_refused_before_its_signature_is_read() -> None:
+    """Hebrew stands in a URL as `%D7…` (RFC 3986); the parser takes nothing else."""
+    async with twilio() as caller:
+        assert (await asked_with(caller, "?n=ד".encode(), "?n=ד")).status == 400
+
+
+async def asked_with(caller: Twilio, sent: bytes, signed: str) -> Answer:
+    """Ask with these bytes behind the path, and a signature over another spelling of them."""
+    port = caller.http.base_url.port
+    assert port is not None
+    given = signature(NEW, f"{BASE}/twilio/voice{signed}", list(FORM.items()))
+    fields = (f"Content-Type: {FORM_TYPE}", f"X-Twilio-Signature: {given}")
+    request = post(urlencode(FORM).encode(), "/twilio/voice", *fields)
+    async with speaking(port) as raw:
+        await raw.send(request.replace(b"/twilio/voice", b"/twilio/voice" + sent, 1))
+        return await raw.answer()
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_slash_at_the_end_changes_nothing_but_what_is_signed(path: str) -> None:
+    """Twilio signs the URL as it was given; a redirect would lose the form, and name `http://`."""
+    async with twilio() as caller:
+        answer = await caller.post(f"{path}/")
+        assert answer.status_code in {200, 204}
+        if answer.content:
+            assert redirected(twiml(answer)).startswith("/twilio/voice/?again=1")
+        assert (await caller.post(f"{path}/", signed_url=f"{BASE}{path}")).status_code == 403
 
 
 async def test_the_url_is_the_configured_one_and_not_the_proxys() -> None:

@@ -1,0 +1,108 @@
+"""The text of an environment variable: what is taken off its ends, and what no value may have inside.
+
+A Secret that `echo` made ends in a line break, a line that was copied from a page may begin with a character that
+nobody sees, and `env_file` keeps quotation marks. Such a value looks right and never fits. What can only be an accident
+is taken off; what could be meant is refused at the start, with its place and without the value.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Mapping, MutableMapping
+from typing import Any, ClassVar, Final
+
+from pydantic import ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings
+
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
+"""Unicode's categories of control, format and surrogate characters (a byte that is no UTF-8), and of white space."""
+
+_NAMES: Final = {"\n": "a line break", "\r": "a carriage return", "\t": "a tab", " ": "a space"}
+_QUOTES: Final = frozenset("\"'`\u2018\u2019\u201c\u201d\u201e")
+
+
+def stripped(text: str) -> str:
+    """Return the text without white space and characters that cannot be seen (BOM, zero width, RLM) at its ends."""
+    begin, end = 0, len(text)
+    while begin < end and _is_unseen(text[begin]):
+        begin += 1
+    while begin < end and _is_unseen(text[end - 1]):
+        end -= 1
+    return text[begin:end]
+
+
+def tidy(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Strip every variable, for what libraries and options read of them. Call it once, before anything is read."""
+    for name, value in list(environ.items()):
+        if value != stripped(value):
+            environ[name] = stripped(value)
+
+
+def check_line(text: str, *, spaces: bool = False) -> None:
+    """Refuse quotation marks around a value, and inside it what cannot be seen; plain spaces only without `spaces`.
+
+    Raises `ValueError`, a sentence that quotes nothing.
+    """
+    if len(text) > 1 and text[0] in _QUOTES and text[-1] in _QUOTES:
+        raise ValueError("has quotation marks around it, which a shell takes off, and a Secret does not; take them out")
+    for place, character in enumerate(text, 1):
+        if _is_unseen(character) and not (spaces and character == " "):
+            raise ValueError(
+                f"has {_named(character)} inside, at character {place}; take it out (in a URL, a space is %20)"
+            )
+
+
+def check_token(text: str) -> None:
+    """Refuse what no `Authorization` header can carry to us. Raises `ValueError`, which quotes nothing."""
+    check_line(text)
+    for place, character in enumerate(text, 1):
+        if not character.isascii():
+            raise ValueError(
+                f"has a character that is not ASCII, at character {place}, which HTTP clients cannot send in a header; "
+                "copy it anew, or make one of letters and digits"
+            )
+
+
+def _is_unseen(character: str) -> bool:
+    return unicodedata.category(character) in _UNSEEN
+
+
+def _named(character: str) -> str:
+    if character in _NAMES:
+        return _NAMES[character]
+    return f"an invisible character ({unicodedata.name(character, f'U+{ord(character):04X}')})"
+
+
+class EnvironmentSettings(BaseSettings):
+    """Settings whose texts are stripped, and checked as above. Subclasses name the fields that are otherwise."""
+
+    free_texts: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are no single line, such as JSON; they have a check of their own."""
+
+    with_spaces: ClassVar[frozenset[str]] = frozenset()
+    """Fields in which a plain space may stand, such as paths."""
+
+    tokens: ClassVar[frozenset[str]] = frozenset()
+    """Fields that travel in an HTTP header."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _strip(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        return {name: stripped(value) if isinstance(value, str) else value for name, value in values.items()}
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _one_line(cls, value: object, info: ValidationInfo) -> object:
+        name = info.field_name or ""
+        if not isinstance(value, str) or name in cls.free_texts:
+            return value
+        if not value and cls.model_fields[name].get_default(call_default_factory=True) not in ("", ()):
+            raise ValueError("is empty; give it a value, or take the variable out for the default")
+        if name in cls.tokens:
+            check_token(value)
+        else:
+            check_line(value, spaces=name in cls.with_spaces)
+        return value
