@@ -26,7 +26,6 @@ from batkol.telemetry.process import expose as expose_process
 from batkol.telemetry.tracing import Tracing
 from batkol.twilio.messages import Malformation
 
-
 ENDINGS: Final = ("stop", "closed", "dropped", "replaced", "drained", "refused", "error")
 """How a call ends, but for what our server gives a peer up for."""
 

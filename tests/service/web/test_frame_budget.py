@@ -135,5 +135,3 @@ def test_what_was_not_used_does_not_add_up() -> None:
     assert budget.spend(0, 3_600.0) == TURN
     assert budget.spend(AT_ONCE, 3_600.0) == TURN
     assert budget.spend(1, 3_600.0) == 0
-
-
