@@ -1,8 +1,8 @@
 """Structured logs: JSON in production, readable in a terminal, and never a disk in the way of the audio.
 
 Where something happens a line costs one append. A thread of its own renders and writes what has come, ten times a
-second, so a slow reader of stderr costs log lines, which are counted and said, and never a call. What callers say is in a line
-only with LOG_TRANSCRIPTS.
+second, so a slow reader of stderr costs log lines, which are counted and said, and never a call. What callers say is in
+a line only with LOG_TRANSCRIPTS.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A stderr that nobody reads, done to processes: a write to it waits nowhere, and the last lines come out if it is read."""
+"""A stderr that nobody reads, done to processes: no write to it waits, and if it is read, the last lines come out."""
 
 import os
 import socket
@@ -102,7 +102,7 @@ for _ in range(2000): structlog.get_logger().info(FULL)
 time.sleep(0.3)
 logs.close()
 import logging
-for _ in range(1000): logging.getLogger("late").error(FULL)  # a library that speaks after the end, as OpenTelemetry does
+for _ in range(1000): logging.getLogger("late").error(FULL)  # as a library does after the end
 report(done=True)
 """
     with running(code, pipe[1]) as process:
