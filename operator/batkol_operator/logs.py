@@ -73,8 +73,8 @@ class Logs:
 
 def _lost(*, json: bool) -> Lost:
     """Return what makes the line that says how many lines were lost; it is made on the thread that writes."""
-    render = _rendering(json=json)
     stamp = structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp")
+    processors: list[Processor] = [stamp, *_rendering(json=json)]
 
     def line(count: int) -> str:
         event: Any = {
@@ -82,7 +82,7 @@ def _lost(*, json: bool) -> Lost:
             "level": "warning",
             "lines_lost": count,
         }
-        for processor in (stamp, *render):
+        for processor in processors:
             event = processor(None, "warning", event)
         return str(event)
 

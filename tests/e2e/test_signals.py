@@ -116,8 +116,15 @@ async def test_a_stderr_that_nobody_reads_costs_lines_and_neither_a_call_nor_the
     tmp_path: Path, double: SpeechDouble
 ) -> None:
     """Our own lines, and what gRPC's core writes on its threads and on the event loop's."""
-    chatty = {"LOG_LEVEL": "DEBUG", "GRPC_VERBOSITY": "DEBUG", "GRPC_TRACE": "http,http_keepalive,connectivity_state"}
-    async with serving(tmp_path, await double.start(), unread=True, **chatty) as served:
+    traced = "http,http_keepalive,connectivity_state"
+    async with serving(
+        tmp_path,
+        await double.start(),
+        unread=True,
+        LOG_LEVEL="DEBUG",
+        GRPC_VERBOSITY="DEBUG",
+        GRPC_TRACE=traced,
+    ) as served:
         live = asyncio.create_task(place_call(served.plan(TALK.mulaw)))
         served.tell(signal.SIGUSR2)
         await served.speaking()

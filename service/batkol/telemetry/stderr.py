@@ -19,7 +19,7 @@ import socket
 import stat
 import sys
 from collections.abc import Callable
-from typing import Final, TextIO
+from typing import Final, TextIO, cast
 
 PATIENCE_S: Final = 1.0
 """Seconds that a write waits where no event loop runs: a traceback at the end is worth it. Once, until one succeeds."""
@@ -42,7 +42,7 @@ class Stderr:
         kept = os.dup(_STDERR)
         way = _NeverWaits(_dropping(kept))
         sys.stderr = io.TextIOWrapper(way, "utf-8", "backslashreplace", line_buffering=True, write_through=True)
-        self.out = _Waits(kept)
+        self.out = cast("TextIO", _Waits(kept))
         self._ways.append(way)
 
     @property

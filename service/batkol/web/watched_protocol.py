@@ -6,7 +6,7 @@ connection. Here any frame is a sign of life, and the `websocket.disconnect` say
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -68,7 +68,8 @@ class WatchedProtocol(WebSocketsSansIOProtocol):
             while not self.queue.empty():
                 self.queue.get_nowait()
         code = fault.close_code
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason, FAULT: fault})  # type: ignore[typeddict-unknown-key]  # ours
+        told: Any = {"type": "websocket.disconnect", "code": code, "reason": reason, FAULT: fault}
+        self.queue.put_nowait(told)
         if not self.close_sent:
             self.conn.fail(code, reason)
             self.close_sent = True
