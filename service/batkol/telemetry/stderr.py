@@ -37,7 +37,7 @@ class Stderr:
         self.out: TextIO = sys.stderr
         """For the thread that writes the log: it waits for the reader."""
         self._ways: list[_NeverWaits] = []
-        if not _may_stop_being_read(_STDERR):
+        if sys.stderr is not sys.__stderr__ or not _may_stop_being_read(_STDERR):  # another's, or one that is read
             return
         kept = os.dup(_STDERR)
         way = _NeverWaits(_dropping(kept))
