@@ -13,6 +13,7 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
+from batkol_operator.log_thread import Lost, ThreadedHandler
 from batkol_operator.settings import LogFormat
 
 _QUIET: Final[Mapping[str, int]] = {
@@ -37,7 +38,7 @@ class Logs:
             structlog.stdlib.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
         ]
-        handler = logging.StreamHandler(out)
+        self.handler = handler = ThreadedHandler(stream, _lost(json=json))
         handler.setFormatter(
             structlog.stdlib.ProcessorFormatter(
                 foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, _of_kopf],
@@ -57,15 +58,35 @@ class Logs:
             wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
             cache_logger_on_first_use=False,
         )
+        handler.start()
 
     def close(self) -> None:
-        """Put the logging back as it was."""
+        """Write what waits, for a few seconds at most, and put the logging back as it was."""
+        self.handler.close()
         root = logging.getLogger()
         root.handlers[:], level = self._before
         root.setLevel(level)
         for name, before in self._levels.items():
             logging.getLogger(name).setLevel(before)
         structlog.reset_defaults()
+
+
+def _lost(*, json: bool) -> Lost:
+    """Return what makes the line that says how many lines were lost; it is made on the thread that writes."""
+    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp")
+    processors: list[Processor] = [stamp, *_rendering(json=json)]
+
+    def line(count: int) -> str:
+        event: Any = {
+            "event": "lines were lost: stderr was not read, or its disk or pipe took nothing",
+            "level": "warning",
+            "lines_lost": count,
+        }
+        for processor in processors:
+            event = processor(None, "warning", event)
+        return str(event)
+
+    return line
 
 
 def _of_kopf(_logger: Any, _method: str, event: EventDict) -> EventDict:

@@ -35,6 +35,7 @@ from batkol.settings import Settings, shown
 from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Source
 from batkol.store.store import NoStore, Store, keeping
+from batkol.telemetry.logs import LogWriter
 from batkol.telemetry.metrics import Metrics
 from batkol.telemetry.tracing import Tracing, TracingSettings
 from batkol.threads import Revivable, watch
@@ -47,7 +48,7 @@ log = structlog.get_logger()
 
 @asynccontextmanager
 async def running(
-    settings: Settings, exporters: Sequence[SpanExporter] = (), logs: Revivable | None = None
+    settings: Settings, exporters: Sequence[SpanExporter] = (), logs: LogWriter | None = None
 ) -> AsyncIterator[Service]:
     """Start everything and serve; leaving it ends what is left at once (call `Service.leave` before).
 
@@ -59,7 +60,8 @@ async def running(
         tasks = Tasks()
         tasks.watch_the_rest(stack)
         service = await _service(settings, exporters, stack, tasks)
-        await _watch_threads(service, logs, stack)
+        service.logs = logs
+        await _watch_threads(service, stack)
         limited = http_listeners(service)
         public = listening(surfaces.public(service), settings.host, settings.port, limited.public, tasks=tasks)
         internal = listening(
@@ -116,11 +118,12 @@ async def _service(
     )
 
 
-async def _watch_threads(service: Service, logs: Revivable | None, stack: AsyncExitStack) -> None:
+async def _watch_threads(service: Service, stack: AsyncExitStack) -> None:
     """Have the threads that outlive a call started again when they die, as tasks are."""
     tasks = service.tasks
     await tasks.own(stack, partial(watch, service.listener.thread), "thread.vad", needed_to_hear=True)
-    others = {"thread.logs": logs, "thread.spans": service.tracing.thread, "thread.flagd": service.flags.thread}
+    others: dict[str, Revivable | None]
+    others = {"thread.logs": service.logs, "thread.spans": service.tracing.thread, "thread.flagd": service.flags.thread}
     for number, sender in enumerate(service.metrics.threads, 1):
         others[f"thread.metrics.{number}"] = sender
     for name, owner in others.items():

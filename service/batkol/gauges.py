@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from typing import Final
 
 from batkol.calls.bus import Bus
 from batkol.calls.drain import Drain
 from batkol.calls.registry import Calls, Refusal
+from batkol.calls.socket import PeerFault
 from batkol.google.backoff import STALLED
 from batkol.google.errors import TABLE
 from batkol.google.stream import NOT_ENDED
@@ -23,6 +25,9 @@ from batkol.telemetry.metrics import Metrics
 from batkol.telemetry.process import expose as expose_process
 from batkol.telemetry.tracing import Tracing
 from batkol.twilio.messages import Malformation
+
+ENDINGS: Final = ("stop", "closed", "dropped", "replaced", "drained", "refused", "error")
+"""How a call ends, but for what our server gives a peer up for."""
 
 
 def expose(metrics: Metrics, *, calls: Calls, drain: Drain, bus: Bus, live: Live, tracing: Tracing) -> None:
@@ -43,8 +48,8 @@ def _begin_at_zero(metrics: Metrics) -> None:
     """Show what has not happened yet: a series that appears at 1 was never seen to grow, and raises no alert."""
     faults = dict.fromkeys((*(row.reason for row in TABLE), STALLED, NOT_ENDED))
     by_label: tuple[tuple[Counts, str, Iterable[str]], ...] = (
-        (metrics.calls, "reason", ("stop", "closed", "dropped", "replaced", "drained", "refused", "error")),
-        (metrics.refused, "reason", (*Refusal, "signature", "token", "protocol")),
+        (metrics.calls, "reason", (*ENDINGS, *PeerFault)),
+        (metrics.refused, "reason", (*Refusal, "signature", "token", "protocol", *PeerFault)),
         (metrics.malformed, "kind", Malformation),
         (metrics.finals, "source", Source),
         (metrics.rotations, "why", Why),

@@ -39,7 +39,7 @@ from batkol.errors import BatkolError
 
 if TYPE_CHECKING:
     from batkol.settings import Settings
-    from batkol.threads import Revivable
+    from batkol.telemetry.logs import LogWriter
 
 app = typer.Typer(
     help="Phone calls become text: a media and speech-to-text service for Twilio calls, Hebrew first.",
@@ -59,9 +59,11 @@ def batkol() -> None:
 def serve() -> None:
     """Run the service. Everything is set by environment variables; see docs/configuration.md."""
     from batkol.telemetry.logs import Logs
+    from batkol.telemetry.stderr import Stderr
 
+    stderr = Stderr()
     settings = _settings()
-    logs = Logs(level=settings.log_level, json=_json(settings))
+    logs = Logs(level=settings.log_level, json=_json(settings), stream=stderr.out, lost_elsewhere=lambda: stderr.lost)
     try:
         uvloop.run(_serve(settings, logs.writer))
     except BatkolError as error:
@@ -70,7 +72,7 @@ def serve() -> None:
         logs.close()
 
 
-async def _serve(settings: Settings, logs: Revivable) -> None:
+async def _serve(settings: Settings, logs: LogWriter) -> None:
     from batkol.app import running
 
     told = asyncio.Event()

@@ -21,6 +21,7 @@ from batkol.live.live import Live
 from batkol.recognition import Recognizers
 from batkol.settings import Settings
 from batkol.store.store import NoStore, Store
+from batkol.telemetry.logs import LogWriter
 from batkol.telemetry.metrics import Metrics
 from batkol.telemetry.process import process
 from batkol.telemetry.tracing import Tracing
@@ -43,6 +44,8 @@ class Service:
     tracing: Tracing
     store: Store | NoStore
     tasks: Tasks
+    logs: LogWriter | None = None
+    """None: the process's logging is not ours."""
     port: int = 0
     internal_port: int = 0
     started_at: float = 0.0
@@ -51,6 +54,11 @@ class Service:
     def channels(self) -> Channels:
         """The connections to Google."""
         return self.recognizers.speech.channels
+
+    @property
+    def lines_lost(self) -> int:
+        """Log lines that stderr did not take, since the start."""
+        return 0 if self.logs is None else self.logs.dropped
 
     def status(self) -> dict[str, Any]:
         """What `GET /v1/status` answers."""
@@ -86,6 +94,7 @@ class Service:
             "process": process(),
             "vad": asdict(self.listener.status()),
             "event_loop": {"lag_ms_max_60s": round(self.calls.loop_lag() * 1000)},
+            "logs": {"lines_lost": self.lines_lost},
             "subscribers": self.bus.subscribers,
             "events": {"partials_dropped": self.bus.dropped, "subscribers_let_go": self.bus.let_go},
         }

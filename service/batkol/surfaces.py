@@ -72,6 +72,9 @@ def internal(service: Service) -> FastAPI:
     service.health.expose(metrics, service.channels)
     service.store.expose(metrics)
     service.tasks.expose(metrics)
+    metrics.counter(
+        "batkol.log.lines_lost", "{line}", "Log lines that stderr did not take.", lambda: service.lines_lost
+    )
     token = service.settings.api_token
     app = FastAPI(title="Batkol, internal", version=__version__, openapi_url=None, redirect_slashes=False)
     app.add_middleware(SameOrigin, hosts=None if token else service.settings.internal_hosts)

@@ -110,3 +110,31 @@ async def test_a_kill_loses_no_more_than_the_utterances_in_flight(tmp_path: Path
             assert list(finals.values()) == words_of(TALK)[: len(finals)]
             assert len(begun) - len(finals) <= 1
             assert [event.seq for event in heard] == list(range(1, len(heard) + 1))
+
+
+async def test_a_stderr_that_nobody_reads_costs_lines_and_neither_a_call_nor_the_end(
+    tmp_path: Path, double: SpeechDouble
+) -> None:
+    """Our own lines, and what gRPC's core writes on its threads and on the event loop's."""
+    traced = "http,http_keepalive,connectivity_state"
+    async with serving(
+        tmp_path,
+        await double.start(),
+        unread=True,
+        LOG_LEVEL="DEBUG",
+        GRPC_VERBOSITY="DEBUG",
+        GRPC_TRACE=traced,
+    ) as served:
+        live = asyncio.create_task(place_call(served.plan(TALK.mulaw)))
+        served.tell(signal.SIGUSR2)
+        await served.speaking()
+        async with asyncio.timeout(30), httpx.AsyncClient(base_url=served.internal, trust_env=False) as http:
+            while (await http.get("/v1/status")).json()["logs"]["lines_lost"] == 0:
+                await asyncio.sleep(0.1)
+        served.tell(signal.SIGTERM)
+        report = await live
+        assert await served.exited() == 0
+        assert report.clean
+        assert (report.closed_by, served.ended.reason) == ("caller", "stop")
+        assert served.texts == words_of(TALK)
+        assert served.subscription_ended

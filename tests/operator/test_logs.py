@@ -5,6 +5,11 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
+import threading
+import time
 
 import pytest
 import structlog
@@ -45,3 +50,66 @@ def test_a_surprise_is_told_by_its_place_and_not_by_its_text() -> None:
 
     assert "ValueError in test_a_surprise_is_told_by_its_place_and_not_by_its_text (test_logs.py:" in said
     assert "+972" not in said
+
+
+ON_THE_LOOP = """
+import asyncio, json, logging, structlog
+from batkol_operator import log_thread
+from batkol_operator.logs import Logs
+from batkol_operator.settings import LogFormat
+log_thread.PATIENCE_S = 0.2
+async def main():
+    for number in range(log_thread.QUEUE + 5_000):
+        structlog.get_logger().info("agent changed", agent="x" * 80, number=number)
+        if not number % 1_000: await asyncio.sleep(0)
+    logging.getLogger("kopf.reactor").warning("watch out")
+logs = Logs(level="INFO", format_=LogFormat.JSON)
+asyncio.run(main())
+logs.close()
+print(json.dumps({"lost": logs.handler.lost > 1_000}), flush=True)
+"""
+
+
+def test_a_stderr_that_nobody_reads_stops_neither_the_loop_nor_the_end() -> None:
+    unread, stderr = os.pipe()
+    process = subprocess.Popen([sys.executable, "-c", ON_THE_LOOP], stderr=stderr, stdout=subprocess.PIPE)
+    try:
+        out, _ = process.communicate(timeout=15)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(stderr)
+        os.close(unread)
+
+    assert (process.returncode, out) == (0, b'{"lost": true}\n')
+
+
+class Full(io.StringIO):
+    """A disk without room, for a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tried = threading.Event()
+        self.full = True
+
+    def write(self, text: str) -> int:
+        self.tried.set()
+        if self.full:
+            raise OSError(28, "No space left on device")
+        return super().write(text)
+
+
+def test_lines_that_were_lost_are_said_when_the_output_takes_lines_again() -> None:
+    out = Full()
+    logs = Logs(level="INFO", format_=LogFormat.JSON, stream=out)
+    structlog.get_logger().info("lost")
+    assert out.tried.wait(10)
+    while logs.handler.lost == 0:
+        time.sleep(0.01)
+    out.full = False
+    structlog.get_logger().info("kept")
+    logs.close()
+
+    kept, said = (json.loads(line) for line in out.getvalue().splitlines())
+    assert kept["event"] == "kept"
+    assert (said["level"], said["lines_lost"]) == ("warning", 1)

@@ -13,6 +13,8 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
 from batkol.twilio.signature import signature
+from support.raw_websocket import RawWebSocket, handshake
+from support.raw_websocket import connected as raw_connected
 from support.stack import PUBLIC, TOKEN, Stack
 
 ACCOUNT = "AC" + "0" * 32
@@ -41,6 +43,16 @@ async def socket(up: Stack, *, sign: bool = True) -> AsyncIterator[ClientConnect
     url = f"ws://127.0.0.1:{up.service.port}/twilio/media"
     async with connect(url, additional_headers=headers, compression=None, max_size=None) as ws:
         yield ws
+
+
+@asynccontextmanager
+async def raw_socket(up: Stack) -> AsyncIterator[RawWebSocket]:
+    """A socket that answers no ping, and sends what frames a test likes."""
+    signed = signature(TOKEN, WSS, ())
+    async with raw_connected(up.service.port, shake=False) as raw:
+        await raw.send(handshake("/twilio/media", f"x-twilio-signature: {signed}"))
+        assert b" 101 " in await raw.upgraded()
+        yield raw
 
 
 def connected() -> str:

@@ -24,6 +24,16 @@ _STALLING: Final = (
 )  # a signal's handler runs on the loop's own thread, wherever it is
 
 
+_CHATTY: Final = """
+import signal, threading, structlog
+told = threading.Event()
+signal.signal(signal.SIGUSR2, lambda *_: told.set())
+def chat():
+    told.wait()
+    log = structlog.get_logger()
+    for number in range(20_000): log.info("x" * 500, number=number)
+threading.Thread(target=chat, daemon=True).start()
+"""
 _FEW: Final = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({descriptors}, {descriptors})); "
 
 
@@ -98,9 +108,13 @@ async def serving(
     stall_s: float = 0.0,
     subscribe: bool = True,
     descriptors: int = 0,
+    unread: bool = False,
     **environment: str,
 ) -> AsyncIterator[Served]:
-    """Run it; with `stall_s`, SIGUSR1 makes its loop stand still for so long. `descriptors`: `ulimit -n`."""
+    """Run it; with `stall_s`, SIGUSR1 makes its loop stand still for so long. `descriptors`: `ulimit -n`.
+
+    `unread`: its stderr is a pipe that nobody reads any more once it listens, and SIGUSR2 makes it log 20,000 lines.
+    """
     live = folder / "live"
     live.mkdir(exist_ok=True)
     write_flag(live, on=True)
@@ -108,13 +122,18 @@ async def serving(
     code = _STALLING.format(stall_s=stall_s) if stall_s else _SERVE
     if descriptors:
         code = _FEW.format(descriptors=descriptors) + code
-    with log.open("wb") as out:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", code, stderr=out, env={**os.environ, **_settings(live, double_port), **environment}
-        )
+    if unread:
+        code = _CHATTY + code
+    reading, out = os.pipe() if unread else (-1, os.open(log, os.O_WRONLY | os.O_CREAT))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stderr=out, env={**os.environ, **_settings(live, double_port), **environment}
+    )
+    os.close(out)
     served = Served(process, log)
     following_task: asyncio.Task[None] | None = None
     try:
+        if unread:
+            await asyncio.to_thread(_copy_until_it_listens, reading, log)
         await _listening(served)
         if subscribe:
             listening = asyncio.Event()
@@ -125,8 +144,20 @@ async def serving(
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+        if unread:
+            os.close(reading)
         if following_task is not None:
             await asyncio.wait_for(following_task, 10)
+
+
+def _copy_until_it_listens(reading: int, log: Path) -> None:
+    """Copy the lines of the log; what comes after these stays in the pipe."""
+    got = b""
+    while b"[CFG] listening" not in got or not got.endswith(b"\n"):
+        part = os.read(reading, 4096)
+        assert part, got.decode()
+        got += part
+    log.write_bytes(b"".join(line for line in got.splitlines(keepends=True) if line.startswith(b"{")))
 
 
 async def _listening(served: Served) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import uvicorn
 
-from batkol.calls.socket import Inlet
+from batkol.calls.socket import Inlet, PeerFault, ending
 from batkol.web.protocol import EXTENSION, MediaProtocol
 from support.raw_websocket import RawWebSocket, connected
 
@@ -27,6 +27,7 @@ class Listener:
         self.texts: list[bytes] = []
         self.binaries: list[bytes] = []
         self.codes: list[int] = []
+        self.faults: list[PeerFault | None] = []
         self.go_on = asyncio.Event()
         self.reading = asyncio.Event()
         self.reading.set()
@@ -53,6 +54,7 @@ class Listener:
     def _take(self, message: dict[str, Any]) -> bool:
         if message["type"] == "websocket.disconnect":
             self.codes.append(message["code"])
+            self.faults.append(ending(message).fault)
             return False
         if message.get("text") is not None:
             self.texts.append(message["text"].encode())
@@ -76,7 +78,10 @@ class Hall:
 
 
 @asynccontextmanager
-async def serving(app: Any, protocol: type[asyncio.Protocol] = MediaProtocol) -> AsyncIterator[int]:
+async def serving(
+    app: Any, protocol: type[asyncio.Protocol] = MediaProtocol, *, pings: tuple[float, float] = (20.0, 20.0)
+) -> AsyncIterator[int]:
+    """Serve `app`; `pings` are the seconds without a frame before a ping, and those after it."""
     config = uvicorn.Config(
         app,
         host="127.0.0.1",
@@ -87,6 +92,8 @@ async def serving(app: Any, protocol: type[asyncio.Protocol] = MediaProtocol) ->
         log_config=None,
         lifespan="off",
         access_log=False,
+        ws_ping_interval=pings[0],
+        ws_ping_timeout=pings[1],
     )
     config.load()
     server = uvicorn.Server(config)

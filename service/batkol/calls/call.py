@@ -17,7 +17,7 @@ from batkol.calls.identity import Identity
 from batkol.calls.playout import Playout
 from batkol.calls.reporter import Reporter
 from batkol.calls.services import Services
-from batkol.calls.socket import CLEAN_CLOSE, Direct, Socket
+from batkol.calls.socket import Direct, Socket, ending
 from batkol.errors import PeerError
 from batkol.flags.flags import Decision
 from batkol.live.tuning import Tuning
@@ -265,8 +265,10 @@ class Call:
         while not self._over.is_set():
             message = await socket.receive()
             if message["type"] == "websocket.disconnect":
-                code = message.get("code", 1006)
-                self.end("closed" if code in CLEAN_CLOSE else "dropped", close_code=code)
+                reason, code, fault = ending(message)
+                if fault is not None and not self._over.is_set():
+                    self.log.warning(f"[CALL] stream closed: {fault.sentence}", reason=reason, close_code=code)
+                self.end(reason, close_code=code)
                 return
             text = message.get("text")
             self.receive(message.get("bytes") or b"" if text is None else text)

@@ -3,9 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, Protocol
+from enum import StrEnum
+from typing import Any, Final, NamedTuple, Protocol
 
 CLEAN_CLOSE: Final = frozenset({1000, 1001, 1005})
+
+FAULT: Final = "batkol.fault"
+"""Where a `websocket.disconnect` has the `PeerFault` for which our own server closed the socket."""
+
+
+class PeerFault(StrEnum):
+    """Why our server gave the peer up. Also the reason with which the call ends."""
+
+    TIMEOUT = "peer_timeout"
+    FLOOD = "flooded"
+
+    @property
+    def close_code(self) -> int:
+        """RFC 6455, 7.4.1: 1011 is what WebSocket servers send after a ping without a pong."""
+        return 1011 if self is PeerFault.TIMEOUT else 1008
+
+    @property
+    def sentence(self) -> str:
+        """What happened, whose fault it is, and what happens next."""
+        return _SENTENCES[self]
+
+
+_SENTENCES: Final = {
+    PeerFault.TIMEOUT: "Twilio sent no frame and no pong until the time was up: the network to Twilio is broken, or "
+    "Twilio is gone; what was heard is delivered, and Twilio goes on with the TwiML's next verb",
+    PeerFault.FLOOD: "the peer sent more frames than a phone call has: this is not Twilio, or a client in a loop; "
+    "what was heard is delivered, and nothing more is read",
+}
+
+
+class Ending(NamedTuple):
+    """How a connection ended."""
+
+    reason: str  # as `CallEnded` has it
+    code: int
+    fault: PeerFault | None
+
+
+def ending(message: Mapping[str, Any]) -> Ending:
+    """Read a `websocket.disconnect`: the peer closed the connection, or lost it, or our server gave the peer up."""
+    code: int = message.get("code", 1006)
+    fault: PeerFault | None = message.get(FAULT)
+    return Ending(fault or ("closed" if code in CLEAN_CLOSE else "dropped"), code, fault)
 
 
 class Socket(Protocol):

@@ -1,8 +1,8 @@
 """Structured logs: JSON in production, readable in a terminal, and never a disk in the way of the audio.
 
 Where something happens a line costs one append. A thread of its own renders and writes what has come, ten times a
-second, so a slow reader of stdout costs log lines, which are counted, and never a call. What callers say is in a line
-only with LOG_TRANSCRIPTS.
+second, so a slow reader of stderr costs log lines, which are counted and said, and never a call. What callers say is in
+a line only with LOG_TRANSCRIPTS.
 """
 
 from __future__ import annotations
@@ -45,8 +45,11 @@ class LogWriter:
     to say so. What ends it all the same is seen by whoever watches it (`batkol.threads.watch`).
     """
 
-    def __init__(self, out: TextIO, rendering: Rendering) -> None:
+    def __init__(self, out: TextIO, rendering: Rendering, lost_elsewhere: Callable[[], int] = lambda: 0) -> None:
+        """`lost_elsewhere`: lines that were written past this, and that the output did not take."""
         self._thread = Thread(self._run, "logs")
+        self._lost_elsewhere = lost_elsewhere
+        self._said = 0  # of the lines that were lost
         self._out = out
         self._rendering = rendering
         self._waiting: deque[EventDict] = deque()
@@ -57,7 +60,7 @@ class LogWriter:
     @property
     def dropped(self) -> int:
         """Lines there was no room for, and lines that the output did not take."""
-        return self._refused + self._unwritten
+        return self._refused + self._unwritten + self._lost_elsewhere()
 
     def take(self, event: EventDict) -> None:
         """Queue a line, or count it if there is no room. Never waits."""
@@ -101,14 +104,19 @@ class LogWriter:
 
     def _write(self) -> None:
         events = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        count, lost = len(events), self.dropped
+        if lost > self._said:
+            events.append(_lost(lost - self._said))
         if not events:
             return
         written = False
         try:
             written = self._written(events)
         finally:
-            if not written:
-                self._unwritten += len(events)
+            if written:
+                self._said = lost
+            else:
+                self._unwritten += count
 
     def _written(self, events: Sequence[EventDict]) -> bool:
         """Write lines; false if the output takes none."""
@@ -133,6 +141,15 @@ class LogWriter:
             return self._rendering([{**told, "event": ascii(event.get("event")), "unreadable": type(error).__name__}])
 
 
+def _lost(lines: int) -> EventDict:
+    return {
+        "event": "[LOG] lines were lost: stderr was not read, or its disk or pipe took nothing",
+        "level": "warning",
+        "timestamp": time.time(),
+        "lines_lost": lines,
+    }
+
+
 class _Foreign(logging.Handler):
     """Brings the standard library's records to the same writer."""
 
@@ -155,8 +172,10 @@ class _Foreign(logging.Handler):
 class Logs:
     """The logging of one process; `close` writes what waits."""
 
-    def __init__(self, *, level: str, json: bool, stream: TextIO | None = None) -> None:
-        self.writer = writer = LogWriter(stream or sys.stderr, _rendering(json=json))
+    def __init__(
+        self, *, level: str, json: bool, stream: TextIO | None = None, lost_elsewhere: Callable[[], int] = lambda: 0
+    ) -> None:
+        self.writer = writer = LogWriter(stream or sys.stderr, _rendering(json=json), lost_elsewhere)
         root = logging.getLogger()
         self._before = (root.handlers[:], root.level)
         root.handlers[:] = [_Foreign(writer)]

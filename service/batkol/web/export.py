@@ -29,6 +29,10 @@ from batkol.web.refusals import RETRY_AFTER_S, refusal
 TAKING_S: Final = 30.0
 """What a reader has to take a chunk; one that takes nothing holds a connection of the pool, and is cut off then."""
 
+LEAST_A_SECOND: Final = 64 << 10
+"""Bytes that a reader must take, on average over the export, once it has used up `TAKING_S`. A reader that takes a
+little now and then holds a turn and a connection of the pool as well."""
+
 AT_ONCE: Final = 2
 """Exports that may go on at once: the pages of the API need connections, too."""
 
@@ -72,6 +76,32 @@ class Turns:
         self._left += 1
 
 
+class _SlowReaderError(Exception):
+    """The reader takes nothing, or too little."""
+
+
+class _Given:
+    """What one reader was given, and how long that waited for it. The database's time is not counted."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._loop = asyncio.get_running_loop()
+        self.bytes = 0
+        self._waited = 0.0  # seconds
+
+    async def give(self, body: bytes) -> None:
+        """Write a part of the body. Raises `_SlowReaderError` when the reader has had time enough."""
+        begun = self._loop.time()
+        left = TAKING_S + self.bytes / LEAST_A_SECOND - self._waited
+        try:
+            async with asyncio.timeout(min(TAKING_S, left)):
+                await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        except TimeoutError:
+            raise _SlowReaderError from None
+        self._waited += self._loop.time() - begun
+        self.bytes += len(body)
+
+
 class Export(StreamingResponse):
     """The rows of a statement. The status waits for the first of them, so a database that is away is a 503.
 
@@ -96,29 +126,31 @@ class Export(StreamingResponse):
             if not turn:
                 await _answer(send, _busy())
                 return
+            given = _Given(send)
             try:
-                await self._write(send)
+                await self._write(send, given)
+            except _SlowReaderError:
+                log.warning(
+                    "[API] an export was cut off: its client takes too little, and others wait for its turn",
+                    taken_bytes=given.bytes,
+                    remedy="read it faster, or ask for less with `since`, `agent` or `number`",
+                )
             except FAULTS as error:
                 if not self._begun:
                     await _answer(send, refusal(error))
                     return
                 log.warning("[API] an export ended before its end; its connection is closed", fault=named(error))
 
-    async def _write(self, send: Send) -> None:
+    async def _write(self, send: Send, given: _Given) -> None:
         async with chunks(self._engine, self._statement) as read:
             none: list[RowMapping] = []  # and no tuple: CPython 3.11 takes one for the arguments of StopIteration
             first = await anext(read, none)
             self._begun = True
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await _give(send, self._head + self._encode(first))
+            await given.give(self._head + self._encode(first))
             async for rows in read:
-                await _give(send, self._encode(rows))
+                await given.give(self._encode(rows))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _give(send: Send, body: bytes) -> None:
-    async with asyncio.timeout(TAKING_S):
-        await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
 async def _answer(send: Send, answer: JSONResponse) -> None:

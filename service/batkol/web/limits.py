@@ -55,6 +55,12 @@ class Limits:
     surplus_bytes: int = 64 << 10
     """What is dropped at most, after a request that has no answer yet."""
 
+    ping_after_s: float = 20.0
+    """A WebSocket on which no frame has come for so long is pinged."""
+
+    pong_s: float = 20.0
+    """So long after the ping, without a frame and without a pong, it is closed."""
+
 
 def public(descriptors: int | None = None) -> Limits:
     """Return the limits of what Twilio reaches: half of the process's descriptors at most."""

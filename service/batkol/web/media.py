@@ -14,6 +14,7 @@ from batkol.calls.call import Call
 from batkol.calls.identity import Identity
 from batkol.calls.registry import Calls, Refusal
 from batkol.calls.services import Services
+from batkol.calls.socket import PeerFault, ending
 from batkol.errors import PeerError
 from batkol.telemetry import propagation
 from batkol.twilio import token
@@ -54,6 +55,24 @@ class Gate:
     token_keys: Sequence[str]
 
 
+class GivenUpError(PeerError):
+    """Our server closed the connection before `start`."""
+
+    def __init__(self, fault: PeerFault) -> None:
+        super().__init__(fault.sentence, close_code=fault.close_code)
+        self.fault = fault
+
+
+def _reason(error: PeerError) -> str:
+    """Return the label under which `batkol_calls_refused_total` counts it."""
+    match error:
+        case TokenError():
+            return "token"
+        case GivenUpError():
+            return error.fault.value
+    return "protocol"
+
+
 class MediaSocket:
     """An ASGI application for one path."""
 
@@ -78,7 +97,7 @@ class MediaSocket:
                 await self._call(stream, socket, scope)
         except PeerError as error:
             log.warning("[TWILIO] stream closed", err=str(error))
-            self._services.metrics.refused.add(1, {"reason": "token" if isinstance(error, TokenError) else "protocol"})
+            self._services.metrics.refused.add(1, {"reason": _reason(error)})
             await socket.close(error.close_code)
 
     def _say_unsigned(self) -> None:
@@ -105,7 +124,11 @@ class MediaSocket:
             async with asyncio.timeout(START_TIMEOUT):
                 while not stream.started:
                     message = await socket.receive()
-                    if message["type"] == "websocket.disconnect" or self._greet(stream, message):
+                    if message["type"] == "websocket.disconnect":
+                        if (fault := ending(message).fault) is not None:
+                            raise GivenUpError(fault)
+                        return None
+                    if self._greet(stream, message):
                         return None
         except TimeoutError:
             raise PeerError("no `start` came in time; the socket is closed", close_code=1008) from None
@@ -183,7 +206,11 @@ class _AsgiSocket:
         self._send = send
 
     async def send_text(self, text: str) -> None:
-        await self._send({"type": "websocket.send", "text": text})
+        """Write a message; a peer that is gone gets none, and `receive` tells of that end."""
+        try:
+            await self._send({"type": "websocket.send", "text": text})
+        except (OSError, RuntimeError) as error:  # uvicorn's ClientDisconnected, and its "already closed"
+            log.debug("[TWILIO] the socket was closed before this message", err=type(error).__name__)
 
     async def close(self, code: int) -> None:
         """Close with a code; a peer that is gone already needs none, and one that reads nothing gets none.

@@ -5,6 +5,8 @@ messages a second a call, that costs more than reading the audio does. A call ca
 ASGI extension `batkol.direct`) and is then given each text message where it is parsed. Handshake, fragments, control
 frames, limits and errors stay uvicorn's and websockets': only whole, unfragmented, masked text frames, which is all
 that Twilio sends, take the short way. Such a call also says how many messages it can wait for: see `intake`.
+
+A peer cannot keep the loop busy, and it cannot vanish unnoticed: see `frame_budget` and `watched_protocol`.
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
 
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import OPEN
 
+from batkol.calls.socket import PeerFault
+from batkol.web.frame_budget import ODD_FRAME, TURN, FrameBudget
 from batkol.web.intake import Intake
+from batkol.web.watched_protocol import WatchedProtocol
 
 try:
     from websockets.speedups import apply_mask
@@ -40,8 +44,11 @@ _MEDIUM_HEADER: Final = 8  # of which the last four are the mask
 _LONGER: Final = -1
 _END_OF_HEADERS: Final = b"\r\n\r\n"
 
+_PIECE: Final = 2_048
+"""Bytes that are parsed the long way before their frames are counted."""
 
-class MediaProtocol(WebSocketsSansIOProtocol):
+
+class MediaProtocol(WatchedProtocol):
     """Gives text messages to a sink, once there is one, without a queue or a task."""
 
     _sink: Sink | None = None
@@ -49,8 +56,12 @@ class MediaProtocol(WebSocketsSansIOProtocol):
     _intake: Intake | None = None
     _rest = b""  # the beginning of a frame whose end has not come
     _long = False  # where a frame begins is not known here: everything goes the long way
+    _budget: FrameBudget
+    _left = TURN  # what may still be taken before `_budget` is asked
+    _next_turn = False  # `_rest` goes on in the next turn of the loop
 
     def handle_connect(self, event: Any) -> None:
+        self._budget = FrameBudget(self.loop.time())
         super().handle_connect(event)
         if self.handshake_initiated and self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
             self.scope["extensions"][EXTENSION] = self._direct  # type: ignore[assignment]  # uvicorn's type has values of one kind only
@@ -78,7 +89,7 @@ class MediaProtocol(WebSocketsSansIOProtocol):
 
     def pull(self) -> None:
         """Hand on what was held back."""
-        if self._intake is not None and not self.read_paused:
+        if self._intake is not None and not (self.read_paused or self._next_turn or self.given_up):
             self._intake.pull()
 
     def release(self) -> None:
@@ -96,19 +107,41 @@ class MediaProtocol(WebSocketsSansIOProtocol):
         intake.wait_for(wanted * size - size // 2 - len(self._rest) if wanted > 1 else 1)
 
     def data_received(self, data: bytes) -> None:
-        if self._long or not self.handshake_complete:
-            self._long = self._long or self.handshake_initiated  # frames before our answer to the handshake
-            self.release()
-            super().data_received(data)
-            if self.handshake_initiated and not data.endswith(_END_OF_HEADERS):
-                self._long = True  # or in one packet with it
+        if self.given_up:
             return
-        if self._is_one_frame(data) and self._sink is not None:
+        if self._next_turn:
+            self._rest += data
+        elif self._long or not self.handshake_complete:
+            self._take_long(data)
+        elif self._is_one_frame(data) and self._sink is not None:
+            self.heard_at = self.loop.time()
+            self._left -= 1 + (len(data) >> 10)
             self._sink(apply_mask(data[8:], data[4:8]))
             if self._intake is not None:
                 self._wait(self._intake, len(data))
+            if self._left <= 0:
+                self._end_turn()
         else:
             self._take(self._rest + data if self._rest else data)
+
+    def _take_long(self, data: bytes) -> None:
+        """Have uvicorn parse `data`: where its frames begin is not known here."""
+        self.release()
+        if not self.handshake_initiated:
+            super().data_received(data)
+            self._long = self.handshake_initiated and not data.endswith(_END_OF_HEADERS)  # frames in one packet with it
+            return
+        self._long = True  # frames before our answer to the handshake
+        for start in range(0, len(data), _PIECE):
+            piece = data[start : start + _PIECE]
+            self._left -= len(piece) >> 10
+            super().data_received(piece)
+            if self.transport.is_closing():
+                return
+            if self._left <= 0:
+                self._rest = data[start + _PIECE :]
+                self._end_turn()
+                return
 
     def _is_one_frame(self, data: bytes) -> bool:
         """Whether this is exactly one masked text frame of 126 to 65,535 bytes: nearly all that Twilio sends."""
@@ -123,16 +156,17 @@ class MediaProtocol(WebSocketsSansIOProtocol):
     def _take(self, data: bytes) -> None:
         """Cut `data` into frames, deliver the whole text frames, and hand the others on, each whole."""
         start, available, size = 0, len(data), 0
-        while available - start >= 2:
+        while available - start >= 2 and self._left > 0:
             body, end = _frame(data, start)
             if end == _LONGER:
-                self._long, self._rest = True, b""
-                self.release()
-                super().data_received(data[start:])
+                self._rest = b""
+                self._take_long(data[start:])
                 return
             if end > available:
                 break
+            self._left -= (end - start) >> 10
             if data[start] == _WHOLE_TEXT and body - start >= _MASK_ENDS and self._sink and not self.frames:
+                self._left -= 1
                 if not self.close_sent:
                     self._sink(apply_mask(data[body:end], data[body - 4 : body]))
             else:
@@ -142,8 +176,51 @@ class MediaProtocol(WebSocketsSansIOProtocol):
                     return
             size, start = end - start, end
         self._rest = data[start:]
-        if size and self._intake is not None:
-            self._wait(self._intake, size)
+        if size:
+            self.heard_at = self.loop.time()
+            if self._intake is not None:
+                self._wait(self._intake, size)
+        if self._left <= 0:
+            self._end_turn()
+
+    def handle_events(self) -> None:
+        """Count the frames that came the long way."""
+        if self.conn.events:
+            self._left -= ODD_FRAME * len(self.conn.events)
+            self.heard_at = self.loop.time()
+        super().handle_events()
+
+    # -- a peer that keeps the loop busy -----------------------------------------------------------------------------
+
+    def _end_turn(self) -> None:
+        """Let the others have their turn before this peer's next frames, or give it up."""
+        if self.transport.is_closing():
+            return
+        self._left = self._budget.spend(TURN - self._left, self.loop.time())
+        if self._left <= 0:
+            self.give_up(PeerFault.FLOOD, "more frames than a phone call has")
+            return
+        self._next_turn = True
+        self.transport.pause_reading()
+        self.loop.call_soon(self._take_rest)
+
+    def _take_rest(self) -> None:
+        self._next_turn = False
+        if self.given_up or self.transport.is_closing():
+            return
+        if not self.read_paused:
+            self.transport.resume_reading()
+        data, self._rest = self._rest, b""
+        if data:
+            self.data_received(data)
+
+    def give_up(self, fault: PeerFault, reason: str) -> None:
+        """Forget what has not been taken, too."""
+        self.release()
+        self._rest = b""
+        super().give_up(fault, reason)
+
+    # -- the end -----------------------------------------------------------------------------------------------------
 
     def send_receive_event_to_app(self) -> None:
         if self._sink is None or self.curr_msg_data_type != "text" or self.close_sent:

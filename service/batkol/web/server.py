@@ -84,6 +84,8 @@ def _config(app: FastAPI, host: str, port: int, connections: Connections) -> uvi
         ws=MediaProtocol,
         ws_max_size=LARGEST_MESSAGE,
         ws_per_message_deflate=False,
+        ws_ping_interval=connections.limits.ping_after_s,
+        ws_ping_timeout=connections.limits.pong_s,
         log_config=None,
         access_log=False,
         lifespan="off",

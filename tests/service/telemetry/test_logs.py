@@ -179,7 +179,9 @@ def test_an_output_that_fails_costs_its_lines_and_is_tried_again() -> None:
         out.full = False
         structlog.get_logger().info("kept")
 
-    assert [line["event"] for line in lines(out)] == ["kept"]
+    kept, said = lines(out)
+    assert kept["event"] == "kept"
+    assert (said["level"], said["lines_lost"]) == ("warning", 1)
     assert logs.dropped == 1
 
 
@@ -210,6 +212,8 @@ def test_a_blocked_output_does_not_block_who_logs_and_what_is_lost_is_counted() 
         assert logs.dropped == 25
 
     written = lines(out)
+    said = written.pop()
+    assert (said["level"], said["lines_lost"]) == ("warning", 25)
     assert len(written) == 1 + QUEUE
     assert [line.get("number") for line in written[1:]] == list(range(QUEUE))
 

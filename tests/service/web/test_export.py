@@ -4,6 +4,7 @@ import io
 import json
 import re
 import socket
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -137,9 +138,42 @@ async def test_a_reader_who_takes_nothing_is_cut_off(
     async with past(kept, pool_size=1) as house:
         with socket.socket() as deaf, capture_logs() as lines:
             await ask_through(deaf, house.port, "/v1/history/utterances.jsonl")
-            await until(lambda: any("ended before its end" in line["event"] for line in lines))
+            await until(lambda: any("takes too little" in line["event"] for line in lines))
 
         assert (await house.http.get("/v1/leads")).status_code == 200
+
+
+async def test_readers_who_take_a_little_now_and_then_are_cut_off_and_another_one_gets_the_turn(
+    where: Address, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of their chunks is taken in time, and yet nobody else could export, for hours."""
+    monkeypatch.setattr(export, "TAKING_S", 0.5)
+    monkeypatch.setattr(export, "LEAST_A_SECOND", 1 << 30)
+    await fill(where, 5000, 5)
+    async with past(kept, pool_size=AT_ONCE) as house:
+        with capture_logs() as lines:
+            cut_off = asyncio.Event()
+            dawdlers = [asyncio.create_task(_dawdle(house.port, cut_off)) for _ in range(AT_ONCE)]
+            await until(lambda: sum("takes too little" in line["event"] for line in lines) == AT_ONCE)
+            cut_off.set()
+            third = await read_jsonl(house, "history/calls")
+            got = await asyncio.gather(*dawdlers)
+
+    assert len(third) == 5000
+    assert not any(whole.endswith(b"0\r\n\r\n") for whole in got), "nobody takes a part for the whole"
+
+
+async def _dawdle(port: int, cut_off: asyncio.Event) -> bytes:
+    """Read 1 MB a second, so that no chunk waits for long, and fast what is left after the cut."""
+    got, loop = b"", asyncio.get_running_loop()
+    with socket.socket() as slow:
+        await ask_through(slow, port, "/v1/history/utterances.jsonl")
+        with suppress(ConnectionError):
+            while part := await loop.sock_recv(slow, 16_384):
+                got += part
+                if not cut_off.is_set():
+                    await asyncio.sleep(0.016)
+    return got
 
 
 async def test_no_more_than_some_export_at_once_and_pages_are_still_read(where: Address, kept: Kept) -> None:

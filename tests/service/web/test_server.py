@@ -100,4 +100,4 @@ async def test_a_compressed_stream_is_not_negotiated() -> None:
 
 
 def test_the_protocol_is_ours() -> None:
-    assert MediaProtocol.__mro__[1].__name__ == "WebSocketsSansIOProtocol"
+    assert [each.__name__ for each in MediaProtocol.__mro__[1:3]] == ["WatchedProtocol", "WebSocketsSansIOProtocol"]
