@@ -19,7 +19,7 @@ import msgspec
 from lightkube.core.exceptions import ConfigError
 
 from batkol.live.cluster import ANSWER_S, CONNECT_S, ClusterError, Named, refused
-from batkol.live.source import NAMES, Snapshot
+from batkol.live.source import EMPTY, NAMES, Snapshot
 
 SILENCE_S: Final = 75.0
 """Without a line for so long, a watch is taken for dead: a bookmark comes every minute (apiserver, cacher.go)."""
@@ -29,8 +29,6 @@ WATCH_S: Final = (240, 360)
 _STAYS: Final = "What is in force stays, and the API server is asked again"
 
 _FAILURES: Final = (httpx2.HTTPError, ConfigError, OSError, ValueError, KeyError)  # the latter of a kubeconfig's `exec`
-
-EMPTY: Final[Snapshot] = dict.fromkeys(NAMES)
 
 
 class WatchError(ClusterError):

@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 import structlog
 
 from batkol.live.cluster import ClusterError, Named, connected
-from batkol.live.config_map import EMPTY, SILENCE_S, ConfigMap, GoneError, WatchError
-from batkol.live.source import NAMES, Snapshot, SourceState, SourceStatus
+from batkol.live.config_map import SILENCE_S, ConfigMap, GoneError, WatchError
+from batkol.live.source import EMPTY, NAMES, Snapshot, SourceState, SourceStatus
 
 log = structlog.get_logger()
 
