@@ -26,6 +26,11 @@ class BlockingCalls:
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether the thread is there; closed, whether a call hangs."""
+        return self._thread is not None and self._thread.is_alive()
+
     def submit(self, call: Callable[[], Answer]) -> asyncio.Future[Answer]:
         """Make the call after those before it. Cancelling the future gives up the answer; the call goes on."""
         loop = asyncio.get_running_loop()
