@@ -28,8 +28,8 @@ from lightkube.config.kubeconfig import DEFAULT_KUBECONFIG, SERVICE_ACCOUNT, Kub
 from lightkube.config.models import User
 from lightkube.core.exceptions import ConfigError
 
+from batkol.blocking import BlockingCalls
 from batkol.errors import BatkolError, ConfigurationError
-from batkol.live.blocking import BlockingCalls
 
 CONNECT_S: Final = 5.0
 ANSWER_S: Final = 10.0  # to an ordinary request, all of it

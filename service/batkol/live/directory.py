@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from batkol.live.blocking import BlockingCalls
+from batkol.blocking import BlockingCalls
 from batkol.live.regular_file import NotRegularError, read_regular
 from batkol.live.source import LARGEST, NAMES, Snapshot, SourceState, SourceStatus
 

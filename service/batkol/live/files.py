@@ -14,7 +14,7 @@ What people and programs do to such a directory, and why none of it is missed:
 What has been half written, or removed to be written again, is given SETTLE_S to become whole before it is
 handed on.
 
-All that touches the directory runs on daemon threads (`batkol.live.blocking`): on a file system that does not answer,
+All that touches the directory runs on daemon threads (`batkol.blocking`): on a file system that does not answer,
 a network's for one, it hangs, and neither the loop nor the end of the process may hang with it.
 
 Not seen, because the kernel shows nobody: a ConfigMap mounted by `subPath` never changes.
@@ -33,8 +33,8 @@ import msgspec
 import structlog
 from watchfiles import watch
 
+from batkol.blocking import BlockingCalls
 from batkol.errors import ConfigurationError
-from batkol.live.blocking import BlockingCalls
 from batkol.live.directory import READ_S, DirectoryReads
 from batkol.live.source import EMPTY, LARGEST, NAMES, Snapshot, SourceStatus
 
