@@ -62,8 +62,8 @@ async def inflated() -> AsyncIterator[bytes]:
     yield _OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(small) + small
 
 
-async def document(raw: bytes, code: int = 200) -> AsyncIterator[bytes]:
-    yield b"HTTP/1.1 %d Whatever\r\nContent-Length: %d\r\n\r\n" % (code, len(raw)) + raw
+async def document(raw: bytes, code: int = 200, headers: bytes = b"") -> AsyncIterator[bytes]:
+    yield b"HTTP/1.1 %d Whatever\r\n%sContent-Length: %d\r\n\r\n" % (code, headers, len(raw)) + raw
 
 
 async def line(raw: bytes) -> AsyncIterator[bytes]:

@@ -160,7 +160,7 @@ def test_a_rule_that_answers_true_or_false_needs_variants_of_that_name(shorthand
 )
 def test_a_condition_before_the_answer_counts_only_where_it_can_be_the_answer(rule: Any) -> None:
     flag = {"state": "ENABLED", "variants": {"on": True, "false": False}, "defaultVariant": "on", "targeting": rule}
-    definitions, refusals = parse({"flag": {**flag, "variants": {**flag["variants"], "off": False}}})  # type: ignore[dict-item]
+    definitions, refusals = parse({"flag": {**flag, "variants": {**flag["variants"], "off": False}}})
 
     assert refusals == ()
     assert definitions is not None

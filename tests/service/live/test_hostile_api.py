@@ -39,6 +39,7 @@ TO_A_LIST: dict[str, tuple[Callable[[], AsyncIterator[bytes]], str]] = {
     "a long version": (lambda: send.document(send.listed(resourceVersion="7" * 1000)), "a resource version that is"),
     "a long refusal": (lambda: send.flood(WRITTEN, CHUNKED.replace(b"200", b"403")), "give the service account get"),
     "a refusal that drips": (lambda: send.drip(CHUNKED.replace(b"200", b"500")), "took longer over an answer"),
+    "an odd Retry-After": (lambda: send.document(b"{}", 503, b"Retry-After: \xb2\r\n"), "answered 503"),
     "a refusal in deep JSON": (lambda: send.document(DEEP, 500), "answered 500"),
     "a refusal that is no text": (lambda: send.document(b'{"message": [[[1]]]}', 500), "answered 500 (Whatever)"),
 }  # fmt: skip
