@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -30,7 +31,7 @@ hang(Path({directory!r}), Path({fifo!r}))
 async def test_it_starts_says_so_and_ends_when_it_is_told_to(tmp_path: Path, what: str, says: str) -> None:
     directory, fifo = tmp_path / "mount", tmp_path / "fifo"
     directory.mkdir()
-    environment = {"LIVE_SOURCE": f"file:{directory}"}
+    environment: dict[str, Any] = {"LIVE_SOURCE": f"file:{directory}"}
     if what == "a FIFO as the file":
         os.mkfifo(directory / "flags.json")
     else:

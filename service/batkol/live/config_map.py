@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Final
 
@@ -20,7 +20,7 @@ from lightkube.core.exceptions import ConfigError
 
 from batkol.live.answers import LARGEST_ANSWER, LARGEST_REFUSAL, LINE_S, AnswerError, body, lines
 from batkol.live.cluster import ANSWER_S, CONNECT_S, ClusterError, Named, said_in
-from batkol.live.source import EMPTY, NAMES, Snapshot
+from batkol.live.source import EMPTY, FLAGS, TUNING, Snapshot
 
 SILENCE_S: Final = 75.0
 """Without a line for so long, a watch is taken for dead: a bookmark comes every minute (apiserver, cacher.go)."""
@@ -59,19 +59,39 @@ class _Metadata(msgspec.Struct, frozen=True, rename="camel"):
     resource_version: str = ""
 
 
+class _Texts(msgspec.Struct, frozen=True):
+    """What is wanted of `data`; all else is skipped, however much it is."""
+
+    tuning: str | None = msgspec.field(default=None, name=TUNING)
+    flags: str | None = msgspec.field(default=None, name=FLAGS)
+
+
+class _Bytes(msgspec.Struct, frozen=True):
+    """What is wanted of `binaryData`."""
+
+    tuning: bytes | None = msgspec.field(default=None, name=TUNING)
+    flags: bytes | None = msgspec.field(default=None, name=FLAGS)
+
+
 class _Object(msgspec.Struct, frozen=True, rename="camel"):
     """A ConfigMap, or the bookmark that has only its version, or a `Status`."""
 
     metadata: _Metadata = _Metadata()
-    data: Mapping[str, str] | None = None
-    binary_data: Mapping[str, bytes] | None = None
+    data: _Texts | None = None
+    binary_data: _Bytes | None = None
     code: int = 0
     message: str = ""
 
 
+class _Items(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One ConfigMap at most, as the list is narrowed to its name: a million would be seconds of the loop's time."""
+
+    only: _Object | None = None
+
+
 class _List(msgspec.Struct, frozen=True):
     metadata: _Metadata
-    items: tuple[_Object, ...] | None = None
+    items: _Items | None = None
 
 
 class _Event(msgspec.Struct, frozen=True):
@@ -129,8 +149,9 @@ class ConfigMap:
             listed = _LIST.decode(raw)
         except _UNDECODABLE as error:
             raise self._unreadable(error) from error
-        ours = [each for each in listed.items or () if each.metadata.name == self._where.name]
-        return _contents(ours[0]) if ours else EMPTY, self._version(listed.metadata)
+        found = listed.items.only if listed.items else None
+        ours = found is not None and found.metadata.name == self._where.name
+        return _contents(found) if found and ours else EMPTY, self._version(listed.metadata)
 
     @asynccontextmanager
     async def watching(self, version: str) -> AsyncIterator[AsyncGenerator[Seen, None]]:
@@ -253,8 +274,11 @@ class ConfigMap:
 
 
 def _contents(found: _Object) -> Snapshot:
-    texts, binaries = found.data or {}, found.binary_data or {}
-    return {name: texts[name].encode() if name in texts else binaries.get(name) for name in NAMES}
+    texts, binaries = found.data or _Texts(), found.binary_data or _Bytes()
+    return {
+        TUNING: binaries.tuning if texts.tuning is None else texts.tuning.encode(),
+        FLAGS: binaries.flags if texts.flags is None else texts.flags.encode(),
+    }
 
 
 def _retry_after(response: httpx2.Response) -> float:

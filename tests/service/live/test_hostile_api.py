@@ -35,6 +35,10 @@ TO_A_LIST: dict[str, tuple[Callable[[], AsyncIterator[bytes]], str]] = {
     "deep JSON aside": (lambda: send.document(b'{"x": ' + DEEP), "sent what cannot be read"),
     "a huge number": (lambda: send.document(b'{"metadata": ' + b"9" * 5000 + b"}"), "sent what cannot be read"),
     "wrong types": (lambda: send.document(b'{"metadata": {"resourceVersion": 7}, "items": {}}'), "cannot be read"),
+    "a list that was not narrowed": (
+        lambda: send.document(b'{"metadata": {}, "items": [' + b"{}," * 1_000_000 + b"{}]}"),
+        "sent what cannot be read",
+    ),
     "no JSON": (lambda: send.document(b"<html>"), "is that URL an API server's?"),
     "a long version": (lambda: send.document(send.listed(resourceVersion="7" * 1000)), "a resource version that is"),
     "a long refusal": (lambda: send.flood(WRITTEN, CHUNKED.replace(b"200", b"403")), "give the service account get"),
