@@ -32,17 +32,19 @@ class DirectoryReads:
         self._hangs = ""
         self._unreadable: Mapping[str, str] = {}  # by file: why it is not read
         self._since: str | None = None  # when what is in the way began to be
-        self._returned: float | None = None  # when a read last did, monotonic seconds
+        self._begun: float | None = None  # when the first read was, monotonic seconds
+        self._returned: float | None = None  # when a read last did
 
     def status(self) -> SourceStatus:
-        """See `LiveSource.status`."""
+        """See `LiveSource.status`. Where no read has returned yet, it has been silent since the first was begun."""
         why = self._hangs or " ".join(self._unreadable.values()) or None
         state = SourceState.STARTING if self._returned is None else SourceState.WATCHING
+        heard = self._begun if self._returned is None else self._returned
         return SourceStatus(
             state=SourceState.RETRYING if self._hangs else state,
             since=self._since if why else None,
             why=why,
-            heard_s=None if self._returned is None else time.monotonic() - self._returned,
+            heard_s=None if heard is None else time.monotonic() - heard,
         )
 
     async def look(self) -> Snapshot | None:
@@ -50,6 +52,8 @@ class DirectoryReads:
 
         Cancelling it loses nothing.
         """
+        if self._begun is None:
+            self._begun = time.monotonic()
         if self._reading is None:
             self._calls = self._calls or BlockingCalls("live.read")
             self._reading = self._calls.submit(self._read)
