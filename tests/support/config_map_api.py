@@ -23,6 +23,7 @@ CONFIG_MAP = f"/api/v1/namespaces/{NAMESPACE}/configmaps/{NAME}"
 AGENT = f"/apis/batkol.dev/v1alpha1/namespaces/{NAMESPACE}/voiceagents/front-desk"
 Object = dict[str, Any]
 Contents = Mapping[str, str | bytes]
+Hostile = AsyncIterator[bytes]
 
 
 @dataclass(eq=False)
@@ -44,6 +45,8 @@ class ConfigMapApi:
     silent: bool = False
     """Watches are told nothing at all any more, as over a network that has gone."""
     refuse: Callable[[Request], tuple[int, str] | None] = lambda _: None
+    hostile: Callable[[Request], Hostile | None] = lambda _: None
+    """What it writes instead of an answer, such as it is; None: it answers. Asked at each request."""
     on_patch: Callable[[str], None] = lambda _: None
     objects: dict[str, Object] = field(default_factory=dict)
     version: int = 100
@@ -167,7 +170,12 @@ class ConfigMapApi:
         self.requests.append(request)
         if self.slow_s:
             await asyncio.sleep(self.slow_s)
-        if (answer := self._refusal(request)) is not None:
+        if (pieces := self.hostile(request)) is not None:
+            async for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+            writer.close()
+        elif (answer := self._refusal(request)) is not None:
             code, message = answer
             write_json(writer, code, {"kind": "Status", "apiVersion": "v1", "code": code, "message": message})
         elif request.watches:

@@ -16,7 +16,8 @@ from typing import Protocol
 from batkol.errors import BatkolError
 from batkol.gonogo.flipping import flipped
 from batkol.live.definitions import STREAMING_FLAG
-from batkol.live.source import FLAGS
+from batkol.live.regular_file import read_regular
+from batkol.live.source import FLAGS, LARGEST
 from batkol.live.tuning import content_revision
 
 
@@ -93,7 +94,7 @@ class LiveDirectory:
 
     def _read(self) -> tuple[bytes, int]:
         try:
-            return self._file.read_bytes(), self._file.stat().st_mode & 0o777
+            return read_regular(self._file, LARGEST + 1), self._file.stat().st_mode & 0o777
         except OSError as error:
             raise FlagStoreError(
                 f"{self._file} cannot be read ({type(error).__name__}). Give the directory that the service's "

@@ -36,7 +36,11 @@ def _flag(raw: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     except ValueError as error:
         raise FlagCannotBe(f"{FLAGS} is not JSON, so the service goes by what it read last.") from error
     flags = document.get("flags") if isinstance(document, dict) else None
-    flag = flags.get(STREAMING_FLAG) if isinstance(flags, dict) else None
+    if isinstance(flags, list):  # each with its key in it
+        found = [flag for flag in flags if isinstance(flag, dict) and flag.get("key") == STREAMING_FLAG]
+        flag = found[0] if len(found) == 1 else None
+    else:
+        flag = flags.get(STREAMING_FLAG) if isinstance(flags, dict) else None
     if not isinstance(flag, dict):
         raise FlagCannotBe(f"{FLAGS} has no flag {STREAMING_FLAG}.")
     return document, flag

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import google.auth
@@ -20,6 +21,7 @@ import grpc
 from google.cloud.speech_v1p1beta1.services.speech import SpeechAsyncClient
 from google.cloud.speech_v1p1beta1.services.speech.transports import SpeechGrpcAsyncIOTransport
 
+from batkol.blocking import BlockingCalls
 from batkol.errors import ConfigurationError
 from batkol.google.errors import NO_STREAM_FREE, Next, SpeechError
 
@@ -29,6 +31,9 @@ STREAMS_A_CHANNEL: Final = 80
 
 SHUNNED: Final = 45.0
 """Seconds in which a connection that went dead has met its keepalive's time-out, and was made anew."""
+
+CREDENTIALS_S: Final = 30.0
+"""How long a start waits for credentials: reading a file takes no time, a metadata server is asked three times."""
 
 _SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
 
@@ -81,17 +86,27 @@ class Channels:
     async def start(self) -> None:
         """Find the credentials, off the event loop (it reads files, and may ask a metadata server).
 
-        Raises `ConfigurationError` if there are none. Cancelling it loses nothing.
+        Raises `ConfigurationError` if there are none, or if they do not come. Cancelling it loses nothing.
         """
         if self._insecure:
             return
+        calls = BlockingCalls("google.credentials")
         try:
-            self._credentials, _ = await asyncio.to_thread(google.auth.default, scopes=list(_SCOPES))
+            async with asyncio.timeout(CREDENTIALS_S):
+                self._credentials, _ = await calls.submit(partial(google.auth.default, scopes=list(_SCOPES)))
+        except TimeoutError as error:
+            raise ConfigurationError(
+                f"Google credentials have not come within {CREDENTIALS_S:g} s; look whether "
+                "GOOGLE_APPLICATION_CREDENTIALS names a regular file, on a file system that answers, and whether the "
+                "metadata server answers"
+            ) from error
         except google.auth.exceptions.DefaultCredentialsError as error:
             raise ConfigurationError(
                 "Google credentials were not found; set GOOGLE_APPLICATION_CREDENTIALS, run with a workload "
                 "identity, or point GCP_STT_ENDPOINT at the speech double with GCP_STT_INSECURE=true"
             ) from error
+        finally:
+            await calls.close()
 
     @contextmanager
     def lease(self) -> Iterator[SpeechAsyncClient]:

@@ -28,10 +28,12 @@ from lightkube.config.kubeconfig import DEFAULT_KUBECONFIG, SERVICE_ACCOUNT, Kub
 from lightkube.config.models import User
 from lightkube.core.exceptions import ConfigError
 
+from batkol.blocking import BlockingCalls
 from batkol.errors import BatkolError, ConfigurationError
 
 CONNECT_S: Final = 5.0
-ANSWER_S: Final = 10.0  # to an ordinary request
+ANSWER_S: Final = 10.0  # to an ordinary request, all of it
+FILES_S: Final = 5.0  # for what is read before the first request
 # A peer that has gone without a word, its node or a firewall, is found out within 10 + 3 × 5 s.
 _KEEPALIVE: Final = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -45,6 +47,8 @@ _NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _UNREADABLE: Final = (
     ConfigError, KeyError, TypeError, ValueError, OSError, msgspec.MsgspecError, yaml.YAMLError, httpx2.InvalidURL,
 )  # fmt: skip
+
+_hanging: Final[set[BlockingCalls]] = set()
 
 
 class ClusterError(BatkolError):
@@ -127,6 +131,7 @@ def _client() -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
         base_url=base,
         auth=auth,
+        headers={"Accept-Encoding": "identity"},  # so that what is read is what was sent
         # One's own transport takes no proxy from the environment: HTTPS_PROXY is there for Google, not for the cluster.
         transport=httpx2.AsyncHTTPTransport(verify=verify, socket_options=_KEEPALIVE),
         timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
@@ -136,15 +141,38 @@ def _client() -> httpx2.AsyncClient:
 @asynccontextmanager
 async def connected() -> AsyncIterator[httpx2.AsyncClient]:
     """Make a client from what files and environment say now. Raises `ClusterError`; nothing is connected yet."""
-    client = await asyncio.to_thread(_client)
+    files = BlockingCalls("cluster.files")
+    _hanging.difference_update([each for each in _hanging if not each.busy])
+    if _hanging:  # one thread that waits is enough
+        raise _hangs()
+    try:
+        async with asyncio.timeout(FILES_S):
+            client = await files.submit(_client)
+    except TimeoutError as error:
+        _hanging.add(files)
+        raise _hangs() from error
+    finally:
+        await files.close()
     async with client:
         yield client
 
 
+def _hangs() -> ClusterError:
+    return ClusterError(
+        f"Reading the kubeconfig, the certificates or the pod's token has not returned for {FILES_S:g} s: their "
+        "file system does not answer. Look at the mount and its file server."
+    )
+
+
 def refused(response: httpx2.Response) -> str:
-    """Return what the API server said with its refusal (a `Status`, whose message is for people), cut to size."""
+    """Return what the API server said with its refusal, which has been read; see `said_in`."""
+    return said_in(response.content, response.reason_phrase)
+
+
+def said_in(raw: bytes, otherwise: str) -> str:
+    """Return the message of a `Status`, which is for people, cut to size."""
     try:
-        said = msgspec.json.decode(response.content, type=dict[str, object])
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        said = {}
-    return str(said.get("message") or response.reason_phrase)[:300]
+        message = msgspec.json.decode(raw, type=dict[str, object]).get("message")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        message = None
+    return (message if message and isinstance(message, str) else otherwise)[:300]

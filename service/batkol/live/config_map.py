@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Final
 
@@ -18,27 +18,36 @@ import httpx2
 import msgspec
 from lightkube.core.exceptions import ConfigError
 
-from batkol.live.cluster import ANSWER_S, CONNECT_S, ClusterError, Named, refused
-from batkol.live.source import NAMES, Snapshot
+from batkol.live.answers import LARGEST_ANSWER, LARGEST_REFUSAL, LINE_S, AnswerError, body, lines
+from batkol.live.cluster import ANSWER_S, CONNECT_S, ClusterError, Named, said_in
+from batkol.live.source import EMPTY, FLAGS, TUNING, Snapshot
 
 SILENCE_S: Final = 75.0
 """Without a line for so long, a watch is taken for dead: a bookmark comes every minute (apiserver, cacher.go)."""
 WATCH_S: Final = (240, 360)
 """How long a watch is asked for, drawn from between these, so that the pods do not all come again at once."""
 
+OVERTIME_S: Final = 60.0
+"""How much longer than it was asked for a watch may last before it is ended here."""
+
+_LONGEST_VERSION: Final = 256  # characters of a resource version, which is sent back with the next request
+
 _STAYS: Final = "What is in force stays, and the API server is asked again"
 
+_UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _FAILURES: Final = (httpx2.HTTPError, ConfigError, OSError, ValueError, KeyError)  # the latter of a kubeconfig's `exec`
-
-EMPTY: Final[Snapshot] = dict.fromkeys(NAMES)
 
 
 class WatchError(ClusterError):
-    """The ConfigMap cannot be followed just now. `wait_s`: the API server asked not to be asked before."""
+    """The ConfigMap cannot be followed just now. `wait_s`: the API server asked not to be asked before.
 
-    def __init__(self, message: str, *, wait_s: float = 0.0) -> None:
+    `garbled`: it was not the connection that failed, but what came over it.
+    """
+
+    def __init__(self, message: str, *, wait_s: float = 0.0, garbled: bool = False) -> None:
         super().__init__(message)
         self.wait_s = wait_s
+        self.garbled = garbled
 
 
 class GoneError(WatchError):
@@ -50,19 +59,39 @@ class _Metadata(msgspec.Struct, frozen=True, rename="camel"):
     resource_version: str = ""
 
 
+class _Texts(msgspec.Struct, frozen=True):
+    """What is wanted of `data`; all else is skipped, however much it is."""
+
+    tuning: str | None = msgspec.field(default=None, name=TUNING)
+    flags: str | None = msgspec.field(default=None, name=FLAGS)
+
+
+class _Bytes(msgspec.Struct, frozen=True):
+    """What is wanted of `binaryData`."""
+
+    tuning: bytes | None = msgspec.field(default=None, name=TUNING)
+    flags: bytes | None = msgspec.field(default=None, name=FLAGS)
+
+
 class _Object(msgspec.Struct, frozen=True, rename="camel"):
     """A ConfigMap, or the bookmark that has only its version, or a `Status`."""
 
     metadata: _Metadata = _Metadata()
-    data: Mapping[str, str] | None = None
-    binary_data: Mapping[str, bytes] | None = None
+    data: _Texts | None = None
+    binary_data: _Bytes | None = None
     code: int = 0
     message: str = ""
 
 
+class _Items(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One ConfigMap at most, as the list is narrowed to its name: a million would be seconds of the loop's time."""
+
+    only: _Object | None = None
+
+
 class _List(msgspec.Struct, frozen=True):
     metadata: _Metadata
-    items: tuple[_Object, ...] | None = None
+    items: _Items | None = None
 
 
 class _Event(msgspec.Struct, frozen=True):
@@ -84,10 +113,20 @@ _EVENT: Final = msgspec.json.Decoder(_Event)
 class ConfigMap:
     """Asks for one ConfigMap over a client of `batkol.live.cluster.connected`."""
 
-    def __init__(self, client: httpx2.AsyncClient, where: Named, *, silence_s: float = SILENCE_S) -> None:
+    def __init__(
+        self,
+        client: httpx2.AsyncClient,
+        where: Named,
+        *,
+        silence_s: float = SILENCE_S,
+        answer_s: float = ANSWER_S,
+        line_s: float = LINE_S,
+    ) -> None:
         self._client = client
         self._where = where
         self._silence_s = silence_s
+        self._answer_s = answer_s
+        self._line_s = line_s
         self._path = f"api/v1/namespaces/{where.namespace}/configmaps"
         self._selected = {"fieldSelector": f"metadata.name={where.name}"}
 
@@ -97,17 +136,22 @@ class ConfigMap:
         Raises `WatchError`.
         """
         try:
-            # Without a resourceVersion: the newest there is, not what some API server has in its cache.
-            response = await self._client.get(self._path, params=self._selected)
+            async with asyncio.timeout(self._answer_s):
+                # Without a resourceVersion: the newest there is, not what some API server has in its cache.
+                async with self._client.stream("GET", self._path, params=self._selected) as response:
+                    await self._check(response)
+                    raw = await body(response, LARGEST_ANSWER)
+        except AnswerError as error:
+            raise self._unreadable(error) from error
         except _FAILURES as error:
             raise self._unreachable(error) from error
-        self._check(response)
         try:
-            listed = _LIST.decode(response.content)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            listed = _LIST.decode(raw)
+        except _UNDECODABLE as error:
             raise self._unreadable(error) from error
-        ours = [each for each in listed.items or () if each.metadata.name == self._where.name]
-        return _contents(ours[0]) if ours else EMPTY, listed.metadata.resource_version
+        found = listed.items.only if listed.items else None
+        ours = found is not None and found.metadata.name == self._where.name
+        return _contents(found) if found and ours else EMPTY, self._version(listed.metadata)
 
     @asynccontextmanager
     async def watching(self, version: str) -> AsyncIterator[AsyncGenerator[Seen, None]]:
@@ -127,33 +171,37 @@ class ConfigMap:
         request = self._client.build_request("GET", self._path, params=asked, timeout=patience)
         try:
             async with aclosing(await self._send(request)) as response:
-                if response.status_code != 200:
-                    await response.aread()
-                    self._check(response)
-                yield self._events(response)
+                async with asyncio.timeout(self._answer_s):
+                    await self._check(response)
+                yield self._events(response, int(asked["timeoutSeconds"]) + OVERTIME_S)
+        except AnswerError as error:
+            raise self._unreadable(error) from error
         except _FAILURES as error:
             raise self._unreachable(error) from error
 
     async def _send(self, request: httpx2.Request) -> httpx2.Response:
         try:
-            async with asyncio.timeout(ANSWER_S):  # the head comes at once, events when there are any
+            async with asyncio.timeout(self._answer_s):  # the head comes at once, events when there are any
                 return await self._client.send(request, stream=True)
         except TimeoutError as error:
             raise httpx2.ReadTimeout("no answer", request=request) from error
 
-    async def _events(self, response: httpx2.Response) -> AsyncGenerator[Seen, None]:
-        async with aclosing(_lines(response)) as lines:
-            async for line in lines:
+    async def _events(self, response: httpx2.Response, longest_s: float) -> AsyncGenerator[Seen, None]:
+        ends = asyncio.get_running_loop().time() + longest_s
+        async with aclosing(lines(response, silence_s=self._silence_s, line_s=self._line_s)) as told:
+            async for line in told:
                 seen = self._seen(line)
                 if seen is not None:
                     yield seen
+                if asyncio.get_running_loop().time() > ends:
+                    return
 
     def _seen(self, line: bytes) -> Seen | None:
         try:
             event = _EVENT.decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except _UNDECODABLE as error:
             raise self._unreadable(error) from error
-        version = event.object.metadata.resource_version
+        version = self._version(event.object.metadata)
         match event.type:
             case "ERROR":
                 raise self._ended(event.object)
@@ -166,11 +214,21 @@ class ConfigMap:
             case _:  # ADDED, MODIFIED
                 return Seen(_contents(event.object), version)
 
-    def _check(self, response: httpx2.Response) -> None:
-        code, said = response.status_code, refused(response) if response.status_code != 200 else ""
+    def _version(self, metadata: _Metadata) -> str:
+        if len(metadata.resource_version) > _LONGEST_VERSION:
+            raise self._unreadable(AnswerError("a resource version that is a text of its own"))
+        return metadata.resource_version
+
+    async def _check(self, response: httpx2.Response) -> None:
+        """Read a refusal; leave an answer to be read."""
+        if response.status_code == 200:
+            return
+        try:
+            said = said_in(await body(response, LARGEST_REFUSAL), response.reason_phrase)
+        except AnswerError:
+            said = response.reason_phrase  # the status alone says what to do
+        code = response.status_code
         match code:
-            case 200:
-                return
             case 410:
                 raise GoneError(f"The API server no longer knows that version (410: {said}).")
             case 401:
@@ -197,8 +255,8 @@ class ConfigMap:
 
     def _unreachable(self, error: Exception) -> WatchError:
         match error:
-            case httpx2.ReadTimeout():
-                what = "said nothing for longer than it should"
+            case httpx2.ReadTimeout() | TimeoutError():
+                what = "said nothing for longer than it should, or took longer over an answer"
             case httpx2.ConnectError() | httpx2.ConnectTimeout():
                 what = (
                     f"at {self._client.base_url} cannot be reached ({_reason(error)}). Look whether it is up, at the "
@@ -211,27 +269,21 @@ class ConfigMap:
         return self._refusal(what)
 
     def _unreadable(self, error: Exception) -> WatchError:
-        return self._refusal(f"sent what cannot be read ({error}); is that URL an API server's?")
-
-
-async def _lines(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
-    """Yield lines without their ends. httpx2's own also ends them at U+0085, which JSON may have inside a text."""
-    rest = b""
-    async for piece in response.aiter_bytes():
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            if line:
-                yield line
+        what = f"sent {error}" if isinstance(error, AnswerError) else f"sent what cannot be read ({str(error)[:200]})"
+        return WatchError(f"The API server {what}; is that URL an API server's? {_STAYS}.", garbled=True)
 
 
 def _contents(found: _Object) -> Snapshot:
-    texts, binaries = found.data or {}, found.binary_data or {}
-    return {name: texts[name].encode() if name in texts else binaries.get(name) for name in NAMES}
+    texts, binaries = found.data or _Texts(), found.binary_data or _Bytes()
+    return {
+        TUNING: binaries.tuning if texts.tuning is None else texts.tuning.encode(),
+        FLAGS: binaries.flags if texts.flags is None else texts.flags.encode(),
+    }
 
 
 def _retry_after(response: httpx2.Response) -> float:
     said = response.headers.get("retry-after", "")
-    return min(60.0, float(said)) if said.isdigit() else 0.0
+    return min(60.0, float(said)) if said.isascii() and said.isdecimal() else 0.0
 
 
 def _reason(error: BaseException) -> str:

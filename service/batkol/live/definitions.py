@@ -3,19 +3,24 @@
 https://flagd.dev/reference/flag-definitions/. flagd's evaluation core refuses the whole set for one bad flag,
 or for one key it does not know. Here a bad flag keeps its own last good definition, the others apply, and a
 sentence says what was refused; keys that flagd does not define (`$comment`) are left out. A file that is not
-a JSON object is refused whole.
+a JSON object is refused whole. `flags` may be an object, or a list of flags that have a `key` each
+(https://flagd.dev/schema/v0/flags.json#flagdImport). What stands twice is refused: which of them was meant, the file
+does not say.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from batkol.errors import ConfigurationError
+from batkol.live import strict_json
 from batkol.live.rules import OutOfStepsError, Rule, Steps
 from batkol.live.source import FLAGS, LARGEST
+from batkol.live.strict_json import Doubled
 from batkol.live.targeting import Reading, checked_targeting
 from batkol.live.tuning import content_revision
 
@@ -23,6 +28,8 @@ STREAMING_FLAG = "streaming-stt"
 FILE_STEPS = 6000  # of all its flags together: some six hundred small ones, or a dozen of the largest
 SHOWN_REFUSALS = 50  # of one file; the others are counted in one sentence
 _STATES = ("ENABLED", "DISABLED")
+_PARTS: Final = ("state", "variants", "defaultVariant", "targeting", "metadata")
+_LARGEST_WHOLE: Final = 2**53 - 1  # that flagd, which keeps numbers in floating point, gives back as it is written
 _TOO_MUCH = f"the flags of the file take more than {FILE_STEPS} steps together"
 
 
@@ -61,7 +68,7 @@ def parse_definitions(
         return last_good, (Refusal(FLAGS, None, why),)
     before = last_good.flags if last_good else {}
     flags, refusals = _flags(document, before)
-    metadata = document["metadata"]
+    metadata = document.metadata
     if not _is_metadata(metadata):
         refusals.append(Refusal(FLAGS, None, f"{FLAGS}: metadata may hold only texts, numbers and booleans. Left out."))
         metadata = {}
@@ -69,22 +76,40 @@ def parse_definitions(
     return FlagDefinitions(flags, metadata, content_revision(raw), rules), _shown(refusals)
 
 
+class _Document(NamedTuple):
+    """The parts of a file that matter, each of its right type, but not yet checked."""
+
+    flags: Mapping[str, Any]
+    twice: frozenset[str]  # keys that more than one flag has
+    nameless: int  # members of a list of flags that have no key
+    evaluators: Mapping[str, Any]
+    metadata: Any
+
+
 def _flags(
-    document: Mapping[str, Any], before: Mapping[str, Mapping[str, Any]]
+    document: _Document, before: Mapping[str, Mapping[str, Any]]
 ) -> tuple[dict[str, Mapping[str, Any]], list[Refusal]]:
     """Check flag by flag; `STREAMING_FLAG` first, so that what the others cost cannot be its end."""
-    given = document["flags"]
-    reading = Reading(document["$evaluators"], Steps(FILE_STEPS))
+    given = document.flags
+    reading = Reading(document.evaluators, Steps(FILE_STEPS))
     taken: dict[str, Mapping[str, Any]] = {}
     refusals: list[Refusal] = []
     for key in sorted(given, key=lambda key: key != STREAMING_FLAG):
         try:
+            if key in document.twice:
+                raise ConfigurationError("it is defined twice")  # noqa: TRY301 - one answer to all that is wrong
             taken[key] = _checked(key, given[key], reading)
         except (ConfigurationError, OutOfStepsError) as error:
             why = str(error) if isinstance(error, ConfigurationError) else _TOO_MUCH
-            refusals.append(Refusal(FLAGS, key, f"Flag {key[:60]!r} was refused: {why}. {_consequence(key, before)}"))
+            said = f"Flag {key[:60]!r} was refused: {why}. {_consequence(key, before)}"
+            refusals.append(Refusal(FLAGS, key.encode(errors="backslashreplace").decode(), said))
             if key in before:
                 taken[key] = before[key]
+    if document.nameless:
+        why = (
+            f"{FLAGS}: {document.nameless} in the list of flags are no objects with a key. Left out; the others apply."
+        )
+        refusals.append(Refusal(FLAGS, None, why))
     return {key: taken[key] for key in given if key in taken}, refusals
 
 
@@ -99,47 +124,79 @@ def _shown(refusals: list[Refusal]) -> tuple[Refusal, ...]:
     return (*refusals[:SHOWN_REFUSALS], Refusal(FLAGS, None, f"{FLAGS}: {more} more refusals, for lack of room."))
 
 
-def _document(raw: bytes) -> dict[str, Any]:
-    """Return the parts of the file that matter, each of its right type. Raises `ConfigurationError`."""
+def _document(raw: bytes) -> _Document:
+    """Read the file. Raises `ConfigurationError`."""
     if len(raw) > LARGEST:
         raise ConfigurationError(f"{FLAGS} is larger than {LARGEST >> 20} MiB")
     try:
-        document = msgspec.json.decode(raw.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        document = strict_json.read(raw)
+    except strict_json.NotJsonError as error:
         raise ConfigurationError(f"{FLAGS} is not JSON ({error})") from error
     if not isinstance(document, dict):
         raise ConfigurationError(f"{FLAGS} is JSON, but not an object")
-    if not isinstance(document.get("flags"), dict):
-        raise ConfigurationError(f"{FLAGS} has no object named flags")
-    evaluators = document.get("$evaluators") or {}
+    twice = _doubled(document)
+    for part in ("flags", "$evaluators"):
+        if part in twice:
+            raise ConfigurationError(f"{FLAGS} has {part} twice")
+    flags = document.get("flags")
+    if not isinstance(flags, dict | list):
+        raise ConfigurationError(f"{FLAGS} has no object or list named flags")
+    evaluators = _or_empty(document.get("$evaluators"))
     if not isinstance(evaluators, dict):
         raise ConfigurationError(f"{FLAGS}: $evaluators is not an object")
-    return {"flags": document["flags"], "$evaluators": evaluators, "metadata": document.get("metadata") or {}}
+    metadata = document if "metadata" in twice else _or_empty(document.get("metadata"))
+    if isinstance(flags, dict):
+        return _Document(flags, _doubled(flags), 0, evaluators, metadata)
+    keyed = [flag for flag in flags if isinstance(flag, dict) and _key(flag)]
+    counts = Counter(map(_key, keyed))
+    repeated = frozenset(key for key, count in counts.items() if count > 1)
+    return _Document({_key(flag): flag for flag in keyed}, repeated, len(flags) - len(keyed), evaluators, metadata)
+
+
+def _key(flag: Mapping[str, Any]) -> str:
+    """Return the key of a flag in a list, "" for none or for more than one."""
+    key = flag.get("key")
+    return key if isinstance(key, str) and "key" not in _doubled(flag) else ""
+
+
+def _doubled(members: Mapping[str, Any]) -> frozenset[str]:
+    return members.doubled if isinstance(members, Doubled) else frozenset()
+
+
+def _or_empty(value: Any) -> Any:
+    return {} if value is None else value
 
 
 def _checked(key: str, flag: Any, reading: Reading) -> dict[str, Any]:
     """Raises `ConfigurationError`, or `OutOfStepsError` when the file has been too much by now."""
     reading.take_flag()
+    if not key:
+        raise ConfigurationError("its key is empty")
     if not isinstance(flag, dict):
         raise ConfigurationError("it is not a JSON object")
+    if twice := [part for part in _PARTS if part in _doubled(flag)]:
+        raise ConfigurationError(f"its {twice[0]} stands twice in it")
     if flag.get("state") not in _STATES:
         raise ConfigurationError("its state must be ENABLED or DISABLED")
     reading.take_values([flag.get("variants"), flag.get("metadata")])
     variants = _checked_variants(key, flag.get("variants"))
-    default = flag.get("defaultVariant")
+    default = flag.get("defaultVariant") or None  # flagd itself sends "" for a flag that has none
     name = str(default).lower() if isinstance(default, bool) else default
     if name is not None and (not isinstance(name, str) or name not in variants):
         raise ConfigurationError("its defaultVariant is not one of its variants")
-    metadata = flag.get("metadata") or {}
+    metadata = _or_empty(flag.get("metadata"))
     if not _is_metadata(metadata):
         raise ConfigurationError("its metadata may hold only texts, numbers and booleans")
-    return {
+    checked = {
         "state": flag["state"],
         "variants": variants,
         "defaultVariant": name,
         "targeting": checked_targeting(flag.get("targeting"), reading=reading, variants=variants),
         "metadata": metadata,
     }
+    if not _is_text([key, checked]):
+        raise ConfigurationError("a text in it has half of a character, such as \\ud800 alone")
+    return checked
 
 
 def _checked_variants(key: str, variants: Any) -> dict[str, Any]:
@@ -147,6 +204,10 @@ def _checked_variants(key: str, variants: Any) -> dict[str, Any]:
         raise ConfigurationError("it needs variants, at least one")
     if len({_kind(value) for value in variants.values()}) > 1:
         raise ConfigurationError("its variants are not all of one type")
+    if "" in variants:
+        raise ConfigurationError("one of its variants has an empty name")
+    if any(isinstance(value, int) and abs(value) > _LARGEST_WHOLE for value in variants.values()):
+        raise ConfigurationError(f"one of its variants is a whole number beyond {_LARGEST_WHOLE}")
     if key == STREAMING_FLAG and not all(isinstance(value, bool) for value in variants.values()):
         raise ConfigurationError("its variants must be true or false, without quotes")
     return variants
@@ -167,9 +228,21 @@ def _kind(value: Any) -> str:
 
 
 def _is_metadata(metadata: Any) -> bool:
-    return isinstance(metadata, dict) and all(
-        key and isinstance(value, bool | int | float | str) for key, value in metadata.items()
+    return (
+        isinstance(metadata, dict)
+        and not _doubled(metadata)
+        and all(key and isinstance(value, bool | int | float | str) for key, value in metadata.items())
+        and _is_text(metadata)
     )
+
+
+def _is_text(value: Any) -> bool:
+    """Tell whether it can be written down again: JSON has escapes for halves of characters."""
+    try:
+        msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _consequence(key: str, before: Mapping[str, Any]) -> str:

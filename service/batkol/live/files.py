@@ -14,23 +14,29 @@ What people and programs do to such a directory, and why none of it is missed:
 What has been half written, or removed to be written again, is given SETTLE_S to become whole before it is
 handed on.
 
+All that touches the directory runs on daemon threads (`batkol.blocking`): on a file system that does not answer,
+a network's for one, it hangs, and neither the loop nor the end of the process may hang with it.
+
 Not seen, because the kernel shows nobody: a ConfigMap mounted by `subPath` never changes.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator, Collection
-from contextlib import aclosing, suppress
+import threading
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import structlog
-from watchfiles import awatch
+from watchfiles import watch
 
+from batkol.blocking import BlockingCalls
 from batkol.errors import ConfigurationError
-from batkol.live.source import LARGEST, NAMES, Snapshot, SourceState, SourceStatus
+from batkol.live.directory import READ_S, DirectoryReads
+from batkol.live.source import EMPTY, LARGEST, NAMES, Snapshot, SourceStatus
 
 TICK_S = 1.0  # the longest a change can stay unseen, whatever the file system
 EAGER_S = 0.25  # how often to read while something is happening, or nothing can be watched
@@ -43,7 +49,7 @@ log = structlog.get_logger()
 class FileSource:
     """Watches one directory for `tuning.json` and `flags.json`; `path` is the directory or one of the two."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, read_s: float = READ_S) -> None:
         path = Path(path)
         if path.name in NAMES:
             path = path.parent
@@ -53,8 +59,8 @@ class FileSource:
                 "Name the directory that holds them, or one of them."
             )
         self.directory = path
+        self._reads = DirectoryReads(path, read_s)
         self._problem = ""
-        self._looked: float | None = None  # when, monotonic seconds
 
     @property
     def name(self) -> str:
@@ -63,12 +69,10 @@ class FileSource:
 
     def status(self) -> SourceStatus:
         """See `LiveSource.status`. A directory that is not there is watched for, too."""
-        if self._looked is None:
-            return SourceStatus(state=SourceState.STARTING)
-        return SourceStatus(state=SourceState.WATCHING, heard_s=time.monotonic() - self._looked)
+        return self._reads.status()
 
     async def watch(self) -> AsyncGenerator[Snapshot, None]:
-        """See `LiveSource.watch`."""
+        """See `LiveSource.watch`. Where the first read hangs, it begins as if there were no files."""
         last: Snapshot | None = None
         noticed = asyncio.Event()
         noticing = asyncio.create_task(self._notice(noticed), name="live.notice")
@@ -81,10 +85,12 @@ class FileSource:
                 if noticed.is_set():
                     noticed.clear()
                     eager_until = clock() + EAGER_FOR_S
-                snapshot = await asyncio.to_thread(self._read)
-                if snapshot != last and _unfinished(snapshot, last):
+                snapshot = await self._reads.look()
+                if snapshot is not None and snapshot != last and _unfinished(snapshot, last):
                     await asyncio.sleep(SETTLE_S)
-                    snapshot = await asyncio.to_thread(self._read)
+                    snapshot = await self._reads.look()
+                if snapshot is None:
+                    snapshot = EMPTY if last is None else last
                 if snapshot != last:
                     last = snapshot
                     yield snapshot
@@ -94,31 +100,34 @@ class FileSource:
         finally:
             noticing.cancel()
             # Nothing of it may come out here: it would take the place of the cancellation that got us here.
-            await asyncio.gather(noticing, return_exceptions=True)
+            await asyncio.gather(noticing, self._reads.close(), return_exceptions=True)
 
     async def _notice(self, noticed: asyncio.Event) -> None:
         """Set `noticed` when inotify tells of something, and while it cannot."""
-        while True:
-            identity = await asyncio.to_thread(self._identity)
-            noticed.set()  # what was written before the watch began is found by the eager reads
-            if identity is None:
-                await asyncio.sleep(EAGER_S)
-                continue
-            try:
-                async with aclosing(self._events()) as events:
-                    async for changes in events:
-                        if changes:  # and not a time-out
-                            noticed.set()
-                        if await asyncio.to_thread(self._identity) != identity:
-                            break
-            except (OSError, RuntimeError) as error:  # watchfiles' own errors are RuntimeErrors
-                self._complain(f"the directory cannot be watched ({type(error).__name__}); it is polled instead")
-                await asyncio.sleep(EAGER_S)
+        calls, stop = BlockingCalls("live.notice"), threading.Event()
+        try:
+            while True:
+                identity = await calls.submit(self._identity)
+                noticed.set()  # what was written before the watch began is found by the eager reads
+                if identity is None:
+                    await asyncio.sleep(EAGER_S)
+                    continue
+                try:
+                    await self._follow(identity, noticed, calls, stop)
+                except (OSError, RuntimeError) as error:  # watchfiles' own errors are RuntimeErrors
+                    self._complain(f"the directory cannot be watched ({type(error).__name__}); it is polled instead")
+                    await asyncio.sleep(EAGER_S)
+        finally:
+            stop.set()
+            await calls.close()
 
-    def _events(self) -> AsyncGenerator[Collection[object], None]:
+    async def _follow(
+        self, identity: tuple[int, int], noticed: asyncio.Event, calls: BlockingCalls, stop: threading.Event
+    ) -> None:
+        """Set `noticed` at each change in this directory, until the path leads to another one."""
         # watchfiles wakes once in a `step` to look, which is most of what watching costs; `debounce` bounds how
         # long a busy directory can hold a change back; the time-out is for the directory's identity.
-        return awatch(
+        events = watch(
             self.directory,
             recursive=False,
             watch_filter=None,
@@ -126,7 +135,15 @@ class FileSource:
             debounce=200,
             rust_timeout=5000,
             yield_on_timeout=True,
+            stop_event=stop,
+            raise_interrupt=False,
         )
+        while (changes := await calls.submit(partial(next, events, None))) is not None:
+            if changes:  # and not a time-out
+                noticed.set()
+            if await calls.submit(self._identity) != identity:
+                break
+        await calls.submit(events.close)
 
     def _identity(self) -> tuple[int, int] | None:
         """Which directory the path leads to now, or None."""
@@ -135,20 +152,6 @@ class FileSource:
         except OSError:
             return None
         return stat.st_dev, stat.st_ino
-
-    def _read(self) -> Snapshot:
-        self._looked = time.monotonic()
-        return {name: self._read_one(name) for name in NAMES}
-
-    def _read_one(self, name: str) -> bytes | None:
-        try:
-            with (self.directory / name).open("rb") as file:
-                return file.read(LARGEST + 1)  # one more than is taken, so that it is refused
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            self._complain(f"{name} cannot be read ({type(error).__name__})")
-            return None
 
     def _complain(self, problem: str) -> None:
         if problem != self._problem:  # once, not twice a second

@@ -17,9 +17,10 @@ from datetime import UTC, datetime
 
 import structlog
 
-from batkol.live.cluster import ClusterError, Named, connected
-from batkol.live.config_map import EMPTY, SILENCE_S, ConfigMap, GoneError, WatchError
-from batkol.live.source import NAMES, Snapshot, SourceState, SourceStatus
+from batkol.live.answers import LINE_S
+from batkol.live.cluster import ANSWER_S, ClusterError, Named, connected
+from batkol.live.config_map import SILENCE_S, ConfigMap, GoneError, WatchError
+from batkol.live.source import EMPTY, NAMES, Snapshot, SourceState, SourceStatus
 
 log = structlog.get_logger()
 
@@ -32,6 +33,8 @@ class Pace:
     longest_wait: float = 10.0
     healthy: float = 1.0  # a watch that was open for so long has worked: its end is no failure in a row
     silence: float = SILENCE_S  # without a line, after which a watch is taken for dead
+    answer: float = ANSWER_S  # for an answer that is no watch
+    line: float = LINE_S  # for a line of a watch, from its first byte to its last
 
 
 class KubernetesSource:
@@ -47,6 +50,7 @@ class KubernetesSource:
         self._why: str | None = None
         self._warned = ""
         self._failures = 0  # in a row
+        self._doubted = False  # what it sent could not be read, and nothing that can be has come since
         self._reconnects = 0
         self._opened: float | None = None  # when the present watch was, monotonic seconds
         self._heard = time.monotonic()
@@ -92,7 +96,8 @@ class KubernetesSource:
     async def _until_it_fails(self) -> AsyncGenerator[Snapshot, None]:
         """List, and watch from there again and again; returns never. Raises `ClusterError`."""
         async with connected() as client:
-            config_map = ConfigMap(client, self.where, silence_s=self._pace.silence)
+            pace = self._pace
+            config_map = ConfigMap(client, self.where, silence_s=pace.silence, answer_s=pace.answer, line_s=pace.line)
             contents, version = await config_map.read()
             self._hear(contents, version)
             self.tried.set()
@@ -102,6 +107,8 @@ class KubernetesSource:
                     self._open()
                     async for seen in events:
                         self._hear(seen.contents, seen.version)
+                        self._doubted = False
+                        self._watching()
                         if seen.contents is not None:
                             yield seen.contents
                 if not self._closed():
@@ -123,7 +130,10 @@ class KubernetesSource:
 
     def _open(self) -> None:
         self._opened = self._heard = time.monotonic()
-        if self._state is SourceState.WATCHING:
+        self._watching()
+
+    def _watching(self) -> None:
+        if self._doubted or self._state is SourceState.WATCHING:
             return
         if self._warned:
             log.info("[CFG] Live source is watched again", source=self.name, since=self._since)
@@ -138,7 +148,9 @@ class KubernetesSource:
         return False
 
     def _complain(self, error: ClusterError) -> None:
-        healthy = self._closed()
+        failures, healthy = self._failures, self._closed()
+        if isinstance(error, WatchError) and error.garbled:
+            self._doubted, self._failures, healthy = True, failures, False
         if self._state is not SourceState.RETRYING:
             self._state, self._since = SourceState.RETRYING, _now()
         self._reconnects += 1

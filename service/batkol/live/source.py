@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -20,6 +20,7 @@ LARGEST = 1 << 20  # bytes of a file that is read: what a ConfigMap can hold
 
 # The raw contents, by file name; None where there is no such file (or none that can be read).
 Snapshot: TypeAlias = Mapping[str, bytes | None]
+EMPTY: Final[Snapshot] = dict.fromkeys(NAMES)
 
 
 class SourceState(StrEnum):
@@ -33,7 +34,7 @@ class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     state: SourceState
     since: str | None = None  # wall clock, UTC, ISO 8601: when the state began
-    why: str | None = None  # while retrying: whose fault, what happens next, what to do
+    why: str | None = None  # what is in the way: whose fault, what happens next, what to do
     heard_s: float | None = None  # seconds since its last sign of life; None: never
     resource_version: str | None = None  # of what was handed over last, or later, as the API server counts
     reconnects: int = 0  # since the start: how often it had to begin anew after a fault

@@ -15,9 +15,8 @@ from typing import Final
 import msgspec
 import structlog
 
-from batkol.live.config_map import EMPTY
 from batkol.live.kubernetes import KubernetesSource
-from batkol.live.source import LiveSource, Snapshot, SourceStatus
+from batkol.live.source import EMPTY, LiveSource, Snapshot, SourceStatus
 
 START_S: Final = 2.0
 """How long a start waits for the API server's first answer."""

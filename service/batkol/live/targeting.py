@@ -14,7 +14,7 @@ No sentence quotes a value from a rule: those are callers' numbers.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from openfeature.evaluation_context import EvaluationContext
@@ -33,10 +33,15 @@ from batkol.live.rules import (
     is_plain,
     looked_at,
 )
+from batkol.live.strict_json import Doubled, TooLarge
 
 DEEPEST = 64  # levels; a real rule has a handful, and a $ref that leads to itself has no end
 _FLAG_UNITS = 128  # eight steps
 _KNOWN = CHOOSING | EAGER.keys()
+_TRUE_OR_FALSE = frozenset(
+    {"==", "===", "!=", "!==", "!", "!!", "<", "<=", ">", ">=", "in", "starts_with", "ends_with", "sem_ver"}
+)
+_LISTING = frozenset({"merge", "missing", "missing_some"})
 _TOO_MUCH = f"takes more than the {STEPS} steps that it may"
 _OPERATOR = re.compile(r"[A-Za-z_-]{1,40}|[!=<>?:%*/+-]{1,3}")  # no digits: a value in its place may be a number
 # About the length of what a call has, for the trial that finds what only evaluation can count.
@@ -117,6 +122,10 @@ class _Writing:
         """Take a unit for each value in it before looking at any: a $ref may lead to the same large list often."""
         if depth > DEEPEST:
             raise ConfigurationError(f"{self.what} is nested deeper than {DEEPEST} levels (or a $ref leads to itself)")
+        if isinstance(value, TooLarge):
+            raise ConfigurationError(f"{self.what} has a number that is too large")
+        if isinstance(value, Doubled):
+            raise ConfigurationError(f"{self.what} has an object in which a key stands twice")
         if isinstance(value, list | dict):
             self._take(1 + len(value))
             if isinstance(value, dict):
@@ -125,7 +134,7 @@ class _Writing:
             self._take(looked_at(value))
 
     def _is_plain(self, values: list[Json]) -> bool:
-        if not is_plain(values):
+        if not is_plain(values) or any(isinstance(value, TooLarge) for value in values):
             return False
         self._take(sum(map(looked_at, values)) - len(values))  # one each was taken on entering
         return True
@@ -133,6 +142,8 @@ class _Writing:
     def _referred(self, name: Json) -> Json:
         if not isinstance(name, str) or name not in self.reading.evaluators:
             raise ConfigurationError("its targeting has a $ref to a rule that $evaluators does not define")
+        if isinstance(self.reading.evaluators, Doubled) and name in self.reading.evaluators.doubled:
+            raise ConfigurationError("its targeting has a $ref to a rule that $evaluators defines twice")
         return self.reading.evaluators[name]
 
     def _take(self, units: int) -> None:
@@ -195,19 +206,51 @@ def _check_buckets(arguments: Json) -> None:
 
 
 def _check_results(rule: Json, variants: Collection[str]) -> None:
-    """Follow the rule to what it can answer, as far as that is written down, and see that the flag has it."""
-    if isinstance(rule, dict):
-        operator, arguments = next(iter(rule.items()))
-        listed = arguments if isinstance(arguments, list) else [arguments]
-        if operator in ("if", "?:"):
-            answers = listed[1::2] + (listed[-1:] if len(listed) % 2 else [])
-        elif operator == "fractional":
-            answers = [bucket[0] for bucket in listed if isinstance(bucket, list)]
-        else:
-            return  # computed: only an evaluation can tell
-        for answer in answers:
-            _check_results(answer, variants)
-    elif rule is not None:  # null is "no match": the default variant
-        name = str(rule).lower() if isinstance(rule, bool) else str(rule)
-        if name not in variants:
-            raise ConfigurationError("its targeting answers with a variant that the flag does not have")
+    """See that the flag has what the rule can answer, as far as that is written down."""
+    for answer in _answers(rule):
+        if answer is None:  # "no match": the default variant
+            continue
+        name = str(answer).lower() if isinstance(answer, bool) else str(answer)
+        if name in variants:
+            continue
+        if isinstance(answer, bool):
+            raise ConfigurationError(
+                "its targeting can answer true or false, and the flag has no variant of that name; choose one of its "
+                'variants with {"if": [condition, "VARIANT", "VARIANT"]}, or name the variants "true" and "false"'
+            )
+        raise ConfigurationError("its targeting answers with a variant that the flag does not have")
+
+
+def _answers(rule: Json) -> Iterator[Json]:
+    """Yield what the rule can answer; nothing for what only an evaluation can tell."""
+    if not isinstance(rule, dict):
+        yield rule
+        return
+    operator, arguments = next(iter(rule.items()))
+    listed = arguments if isinstance(arguments, list) else [arguments]
+    if operator in _TRUE_OR_FALSE:
+        yield from (True, False)
+    elif operator in _LISTING:
+        yield []
+    elif operator in ("and", "or"):
+        yield from _answers_of_first(listed, so=operator == "or")
+    else:
+        for chosen in _chosen(operator, listed):
+            yield from _answers(chosen)
+
+
+def _answers_of_first(arguments: Sequence[Json], *, so: bool) -> Iterator[Json]:
+    """Yield what can come of the first argument that is true (or false) enough, else of the last."""
+    for argument in arguments[:-1]:
+        yield from (answer for answer in _answers(argument) if bool(answer) is so)
+    for argument in arguments[-1:]:
+        yield from _answers(argument)
+
+
+def _chosen(operator: str, arguments: Sequence[Json]) -> Sequence[Json]:
+    """Return the arguments of which one is the answer, in case of an operator that chooses one."""
+    if operator in ("if", "?:"):
+        return [*arguments[1::2], *(arguments[-1:] if len(arguments) % 2 else [])]
+    if operator == "fractional":
+        return [bucket[0] for bucket in arguments if isinstance(bucket, list)]
+    return []

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from batkol.errors import ConfigurationError
+from batkol.live import strict_json
 from batkol.live.source import TUNING
 
 # Milliseconds, both ends included; the same in the custom resource's schema.
@@ -88,10 +89,12 @@ def content_revision(raw: bytes) -> str:
 def parse_tuning(raw: bytes, defaults: Tuning) -> Tuning:
     """Read `tuning.json`. Raises `ConfigurationError`, a sentence, if anything in it is wrong."""
     try:
-        document = _DECODER.decode(raw.removeprefix(b"\xef\xbb\xbf"))
+        if doubled := next(strict_json.doubled_keys(strict_json.read(raw)), None):
+            raise ConfigurationError(f"{TUNING}: {doubled[:60]} stands twice in it. {_STAYS}")
+        document = _DECODER.decode(raw.removeprefix(strict_json.BOM))
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{TUNING}: {_complaint(str(error))}. {_STAYS}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (strict_json.NotJsonError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"{TUNING} is not JSON ({error}). {_STAYS}") from error
     return document.merged(defaults, revision=content_revision(raw))
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ ODD = """{"flags": {"streaming-stt": {"state": "ENABLED",
    "variants": {"on": true, "off": false}, "defaultVariant": "off", "metadata": {"a": "\\u05d0"},
    "targeting": {"if": [{"===": [{"var": "agent"}, "vip"]}, "on"]}},
   "other": {"state": "ENABLED", "variants": {"a": 1}, "defaultVariant": "a"}}}"""
+LISTED = json.dumps({"flags": [{"key": key, **flag} for key, flag in json.loads(ODD)["flags"].items()]})
 OURS = "CA0123"
 
 
@@ -42,8 +44,11 @@ async def decided(directory: Path, revision: str, *calls: tuple[str, str]) -> li
 
 
 @pytest.mark.parametrize("streaming", [True, False])
-async def test_our_calls_get_what_is_set_and_everybody_else_what_they_had(tmp_path: Path, streaming: bool) -> None:
-    (tmp_path / "flags.json").write_text(ODD)
+@pytest.mark.parametrize("content", [ODD, LISTED], ids=["an object of flags", "a list of flags"])
+async def test_our_calls_get_what_is_set_and_everybody_else_what_they_had(
+    tmp_path: Path, content: str, streaming: bool
+) -> None:
+    (tmp_path / "flags.json").write_text(content)
     store = LiveDirectory(tmp_path, only_calls=[OURS])
 
     revision = await store.set(streaming=streaming)
@@ -123,6 +128,8 @@ async def test_restoring_what_was_never_set_does_nothing(tmp_path: Path) -> None
         "{",
         "[]",
         '{"flags": {}}',
+        '{"flags": []}',
+        LISTED.replace('"other"', '"streaming-stt"'),
         ODD.replace("true", "false"),
         ODD.replace('"variants": {"on": true, "off": false}', '"variants": {"on": 1}'),
     ],
@@ -140,3 +147,10 @@ async def test_a_flag_that_cannot_be_on_is_a_finding(tmp_path: Path, content: st
 async def test_a_place_that_cannot_be_read_or_written_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(FlagStoreError, match="--live-dir"):
         await LiveDirectory(tmp_path / "nowhere", only_calls=None).set(streaming=True)
+
+
+async def test_a_fifo_in_the_place_of_the_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "flags.json")
+
+    with pytest.raises(FlagStoreError, match="cannot be read"):
+        await LiveDirectory(tmp_path, only_calls=[OURS]).set(streaming=True)

@@ -171,6 +171,20 @@ async def test_without_credentials_the_service_says_what_to_do(
         await Channels(endpoint="", insecure=False).start()
 
 
+async def test_credentials_that_never_come_end_the_start_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A FIFO in their place, as a file on a file system that does not answer."""
+    os.mkfifo(tmp_path / "credentials.json")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "credentials.json"))
+    monkeypatch.setattr("batkol.google.channels.CREDENTIALS_S", 0.1)
+
+    with pytest.raises(ConfigurationError, match="GOOGLE_APPLICATION_CREDENTIALS names a regular file"):
+        await Channels(endpoint="", insecure=False).start()
+    with (tmp_path / "credentials.json").open("w"):  # for the thread that waits
+        pass
+
+
 async def test_a_pool_for_the_double_needs_no_credentials() -> None:
     pool = Channels(endpoint="127.0.0.1:9", insecure=True)
 

@@ -1,8 +1,10 @@
 """`flags.json`, flag by flag: what is put in force and what is refused."""
 
 import json
+import re
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,7 +49,12 @@ def evaluate(definitions: FlagDefinitions, flag: str = "streaming-stt", **attrib
         b"7",
         b"null",
         b"{}",
-        b'{"flags": []}',
+        b'{"flags": 7}',
+        b'{"flags": {}, "flags": {}}',
+        b'{"flags": {}, "$evaluators": {}, "$evaluators": {}}',
+        b'{"flags": {"a": NaN}}',
+        b'// mine\n{"flags": {}}',
+        '{"flags": {}}'.encode("utf-16"),
         b'{"flags": {}, "$evaluators": [1]}',
         b"\xff",
         b"[" * 100_000,
@@ -78,7 +85,13 @@ WRONG: list[tuple[Any, str]] = [
     ({**GOOD, "variants": {"on": True, "off": "false"}}, "not all of one type"),
     ({**GOOD, "variants": {"on": "true", "off": "false"}}, "true or false, without quotes"),
     ({**GOOD, "defaultVariant": "maybe"}, "defaultVariant is not one of"),
-    ({**GOOD, "defaultVariant": ""}, "defaultVariant is not one of"),
+    ({**GOOD, "defaultVariant": "ON"}, "defaultVariant is not one of"),
+    ({**GOOD, "defaultVariant": True}, "defaultVariant is not one of"),
+    ({**GOOD, "state": "Enabled"}, "state must be ENABLED or DISABLED"),
+    ({**GOOD, "variants": {"on": True, "off": False, "": False}}, "variants has an empty name"),
+    ({**GREETING, "variants": {"a": 2**53}, "defaultVariant": "a"}, "whole number beyond 9007199254740991"),
+    ({**GOOD, "targeting": {"if": [{"==": [{"var": "agent"}, "\ud83d"]}, "off"]}}, "half of a character"),
+    ({**GOOD, "targeting": {"==": [{"var": "agent"}, "\ud83d"]}}, "can answer true or false"),
     ({**GOOD, "defaultVariant": 1}, "defaultVariant is not one of"),
     ({**GOOD, "metadata": {"owner": []}}, "metadata may hold only"),
     ({**GOOD, "targeting": "on"}, "targeting is not a JSON object"),
@@ -104,6 +117,162 @@ WRONG: list[tuple[Any, str]] = [
     ({**GOOD, "targeting": {"fractional": [["on", 5], "off"]}}, 'not ["variant", weight]'),
     ({**GOOD, "targeting": {"if": [{"$ref": "nobody"}, "off"]}}, "$ref to a rule that $evaluators does not define"),
 ]
+
+
+SHORTHANDS: list[Any] = [
+    {"==": [{"var": "agent"}, "night"]},
+    {"!": [{"var": "agent"}]},
+    {"in": [{"var": "from"}, ["+972541234567"]]},
+    {"starts_with": [{"var": "from"}, "+972"]},
+    {"sem_ver": [{"var": "release"}, ">", "1.0.0"]},
+    {"if": [{"==": [{"var": "agent"}, "night"]}]},
+    {"if": [{"==": [{"var": "agent"}, "night"]}, {"in": ["x", {"var": "to"}]}, "off"]},
+    {"and": [{"==": [{"var": "agent"}, "night"]}, "off"]},
+    {"or": [{"==": [{"var": "agent"}, "night"]}, "off"]},
+    {"or": [{"and": [{"==": [{"var": "agent"}, "night"]}, {"!": [{"var": "to"}]}]}, "off"]},
+    {"fractional": [[{"==": [1, 1]}, 50], ["off", 50]]},
+    True,
+]
+
+
+@pytest.mark.parametrize("shorthand", SHORTHANDS[:-1])
+def test_a_rule_that_answers_true_or_false_needs_variants_of_that_name(shorthand: Any) -> None:
+    """flagd takes it, and fails at each call: the name of the variant is "true", and there are "on" and "off"."""
+    _, (refusal,) = parse({"streaming-stt": {**GOOD, "targeting": shorthand}})
+
+    assert "can answer true or false, and the flag has no variant of that name" in refusal.why
+    assert '{"if": [condition, "VARIANT", "VARIANT"]}' in refusal.why
+
+    named = {"true": True, "false": False, "off": False}
+    flag = {"state": "ENABLED", "variants": named, "defaultVariant": "false", "targeting": shorthand}
+    definitions = parsed({"streaming-stt": flag})
+    for agent in ("night", "day"):
+        assert evaluate(definitions, agent=agent) in (True, False)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"and": [{"==": [1, 1]}, {"if": [True, "on"]}]},
+        {"or": ["", {"var": "agent"}]},
+        {"or": [{"if": [{"==": [1, 2]}, "on"]}, "off"]},
+    ],
+)
+def test_a_condition_before_the_answer_counts_only_where_it_can_be_the_answer(rule: Any) -> None:
+    flag = {"state": "ENABLED", "variants": {"on": True, "false": False}, "defaultVariant": "on", "targeting": rule}
+    definitions, refusals = parse({"flag": {**flag, "variants": {**flag["variants"], "off": False}}})
+
+    assert refusals == ()
+    assert definitions is not None
+
+
+def test_a_rule_that_answers_with_a_list_names_no_variant() -> None:
+    _, (refusal,) = parse({"streaming-stt": {**GOOD, "targeting": {"missing": ["agent"]}}})
+
+    assert "answers with a variant that the flag does not have" in refusal.why
+
+
+DEFINITION = '{"state": "ENABLED", "variants": {"on": true, "off": false}, "defaultVariant": "on"%s}'
+TWICE = [
+    ('"x": DEF, "x": DEF', "it is defined twice"),
+    ('"x": {"state": "ENABLED", "state": "ENABLED", "variants": {"a": 1}}', "its state stands twice in it"),
+    ('"x": {"state": "ENABLED", "variants": {"a": 1}, "variants": {"a": 1}}', "its variants stands twice in it"),
+    ('"x": {"state": "ENABLED", "variants": {"a": 1, "a": 2}}', "in which a key stands twice"),
+    ('"x": {"state": "ENABLED", "variants": {"a": {"b": [{"c": 1, "c": 1}]}}}', "in which a key stands twice"),
+    ('"x": {"state": "ENABLED", "variants": {"a": 1}, "metadata": {"a": 1, "a": 1}}', "in which a key stands twice"),
+    ('"x": DEF+{"if": [true, "on"], "if": [true, "off"]}', "its targeting has an object in which a key stands twice"),
+    ('"x": DEF+{"if": [{"$ref": "two"}, "on"]}', "a $ref to a rule that $evaluators defines twice"),
+    ('"x": DEF+{"if": [{"$ref": "inner"}, "on"]}', "its targeting has an object in which a key stands twice"),
+    ('"x": {"state": "ENABLED", "variants": {"a": 1e999}}', "a number that is too large"),
+    ('"x": {"state": "ENABLED", "variants": {"a": %s}}' % ("9" * 5000), "a number that is too large"),
+    ('"x": DEF+{"if": [{"in": [1, [-1e999]]}, "on"]}', "its targeting has a number that is too large"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("flag", "says"), TWICE)
+def test_what_a_reader_would_have_to_guess_is_refused_with_its_flag_alone(flag: str, says: str) -> None:
+    """A key that stands twice, the last of which counted; a number that became infinite."""
+    flag = re.sub(r"DEF\+(.*)$", lambda found: DEFINITION % f', "targeting": {found[1]}', flag)
+    flag = flag.replace("DEF", DEFINITION % "")
+    evaluators = '{"two": {"==": [1, 1]}, "two": {"==": [1, 2]}, "inner": {"==": [1, 1], "==": [1, 2]}}'
+    before = parsed({"x": GREETING})
+    text = (
+        f'{{"$comment": 1, "$comment": 2, "flags": {{{flag}, "good": {DEFINITION % ""}}}, "$evaluators": {evaluators}}}'
+    )
+
+    after, (refusal,) = parse_definitions(text.encode(), before)
+
+    assert after is not None
+    assert set(after.flags) == {"x", "good"}
+    assert after.flags["x"] == before.flags["x"]
+    assert refusal.flag == "x"
+    assert says in refusal.why
+
+
+@pytest.mark.parametrize("metadata", ['"metadata": {"a": 1, "a": 2}', '"metadata": {}, "metadata": {}'])
+def test_metadata_that_stands_twice_is_left_out_and_reported(metadata: str) -> None:
+    definitions, (refusal,) = parse_definitions(f'{{"flags": {{}}, {metadata}}}'.encode())
+
+    assert definitions is not None
+    assert definitions.metadata == {}
+    assert "metadata may hold only" in refusal.why
+
+
+def test_comments_may_stand_twice() -> None:
+    comments = '"$comment": 1, "$comment": 2'
+    text = f'{{{comments}, "flags": {{"x": {{{comments}, {DEFINITION[1:]}}}}}' % f', "targeting": {{{comments}}}'
+
+    definitions, refusals = parse_definitions(text.encode())
+
+    assert refusals == ()
+    assert definitions is not None
+    assert set(definitions.flags) == {"x"}
+
+
+def test_flags_may_be_a_list_with_a_key_each() -> None:
+    """As flagd itself reads it: https://flagd.dev/schema/v0/flags.json#flagdImport."""
+    evaluators = {"night": {"==": [{"var": "agent"}, "night"]}}
+    rule = {"if": [{"$ref": "night"}, "off"]}
+    listed: Any = [{"key": "greeting", **GREETING}, {"key": "streaming-stt", **GOOD, "targeting": rule}]
+
+    definitions = parsed(listed, **{"$evaluators": evaluators})
+
+    assert list(definitions.flags) == ["greeting", "streaming-stt"]
+    assert evaluate(definitions, "greeting") == "שלום רב"
+    assert evaluate(definitions, agent="night") is False
+    assert evaluate(definitions, agent="day") is True
+
+
+def test_in_a_list_of_flags_too_the_bad_ones_are_refused_alone() -> None:
+    """Two flags of one key: flagd tells them apart by flag sets, of which there are none here."""
+    before = parsed({"twice": GREETING})
+    listed: Any = [
+        {"key": "twice", **GOOD},
+        {"key": "good", **GOOD},
+        {"key": "twice", **GREETING, "metadata": {"flagSetId": "other"}},
+        {"key": "bad", **GOOD, "state": "enabled"},
+        {"key": "", **GOOD},
+        {"key": 7, **GOOD},
+        GOOD,
+        "streaming-stt",
+    ]
+
+    after, refusals = parse(listed, before)
+
+    assert after is not None
+    assert set(after.flags) == {"twice", "good"}
+    assert after.flags["twice"] == before.flags["twice"]
+    assert {refusal.flag: refusal.why for refusal in refusals}.keys() == {"twice", "bad", None}
+    assert "it is defined twice" in refusals[0].why
+    assert "4 in the list of flags are no objects with a key" in refusals[-1].why
+
+
+def test_a_flag_whose_key_is_half_a_character_is_refused_in_words_that_can_be_written_down() -> None:
+    """The status is JSON in UTF-8, which has no such character."""
+    _, refusals = parse({"\ud83d": GOOD, "": GOOD, "good": GOOD})
+
+    assert [refusal.flag for refusal in refusals] == ["\\ud83d", ""]
+    assert msgspec.json.encode(refusals)
 
 
 @pytest.mark.parametrize("misplaced", ["+972541234567", "972541234567", "sip:+972541234567@x", "caller_972541234567"])
@@ -210,10 +379,11 @@ def test_a_rule_that_refers_to_itself_is_refused() -> None:
 
 
 def test_a_flag_may_do_without_a_default_variant() -> None:
-    """flagd then answers with the code's default: ENABLE_STREAMING_STT."""
-    definitions = parsed({"streaming-stt": {**GOOD, "defaultVariant": None}})
+    """flagd then answers with the code's default: ENABLE_STREAMING_STT. It sends such a flag with an empty one."""
+    for default in ({"defaultVariant": None}, {"defaultVariant": ""}, {}):
+        flag = {"state": "ENABLED", "variants": GOOD["variants"], **default}
 
-    assert evaluate(definitions) is False
+        assert evaluate(parsed({"streaming-stt": flag})) is False
 
 
 def test_a_boolean_default_variant_is_the_variant_of_that_name() -> None:

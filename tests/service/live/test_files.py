@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import Generator
 from contextlib import aclosing
 from pathlib import Path
 
@@ -109,10 +109,10 @@ async def test_a_link_to_the_directory_may_be_retargeted(tmp_path: Path) -> None
 
 
 async def test_without_inotify_the_directory_is_polled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def exhausted(*_: object, **__: object) -> AsyncGenerator[None, None]:
+    def exhausted(*_: object, **__: object) -> Generator[None, None, None]:
         raise OSError("no space left on device")  # what a node without inotify watches left says
 
-    monkeypatch.setattr(files, "awatch", exhausted)
+    monkeypatch.setattr(files, "watch", exhausted)
     with capture_logs() as logs:
         async with following(tmp_path) as live:
             (tmp_path / "tuning.json").write_text(tuning(210))
@@ -126,11 +126,11 @@ async def test_without_inotify_the_directory_is_polled(tmp_path: Path, monkeypat
 async def test_on_a_file_system_that_never_notifies_the_directory_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def silent(*_: object, **__: object) -> AsyncGenerator[None, None]:
-        await asyncio.Event().wait()
+    def silent(*_: object, stop_event: threading.Event, **__: object) -> Generator[None, None, None]:
+        stop_event.wait()
         yield
 
-    monkeypatch.setattr(files, "awatch", silent)
+    monkeypatch.setattr(files, "watch", silent)
     monkeypatch.setattr(files, "EAGER_FOR_S", 0.0)
     async with following(tmp_path) as live:
         assert live.tuning.revision == "defaults"
@@ -197,10 +197,10 @@ async def test_nothing_is_handed_over_twice(tmp_path: Path) -> None:
 async def test_what_nobody_expected_comes_out_and_a_cancellation_is_still_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object, **__: object) -> AsyncGenerator[None, None]:
+    def broken(*_: object, **__: object) -> Generator[None, None, None]:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(files, "awatch", broken)
+    monkeypatch.setattr(files, "watch", broken)
     async with aclosing(FileSource(tmp_path).watch()) as snapshots:
         await anext(snapshots)
         with pytest.raises(ZeroDivisionError):

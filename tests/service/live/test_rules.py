@@ -69,7 +69,9 @@ def test_every_operator_of_flagd_is_one_of_ours_or_refused_by_name() -> None:
 
 
 def read(rule: Any, **evaluators: Any) -> dict[str, Any]:
-    return checked_targeting(rule, reading=Reading(evaluators, Steps(1_000_000)), variants={"on", "off"})
+    return checked_targeting(
+        rule, reading=Reading(evaluators, Steps(1_000_000)), variants={"on", "off", "true", "false"}
+    )
 
 
 def chosen(condition: Any) -> dict[str, Any]:

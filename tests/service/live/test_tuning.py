@@ -93,3 +93,28 @@ def test_any_bytes_are_a_tuning_or_a_refusal(raw: bytes) -> None:
     except ConfigurationError:
         return
     assert tuning.batch_ms == DEFAULTS.batch_ms
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"revision": "1", "revision": "2"}', "tuning.json: revision stands twice in it."),
+        (
+            '{"recognition": {"batchMilliseconds": 100, "batchMilliseconds": 200}}',
+            "tuning.json: recognition.batchMilliseconds stands twice in it.",
+        ),
+        ('{"recognition": {}, "recognition": {"batchMilliseconds": 200}}', "tuning.json: recognition stands twice"),
+        ('{"recognition": {"batchMilliseconds": NaN}}', "NaN is no JSON"),
+        ('{"recognition": {"batchMilliseconds": 1e999}}', "must be a whole number of milliseconds from 20 to 1000"),
+        ("[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_what_a_reader_would_have_to_guess_is_refused(text: str, says: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        parse_tuning(text.encode(), DEFAULTS)
+    assert says in str(refused.value)
+
+
+def test_a_file_in_another_encoding_is_told_so() -> None:
+    with pytest.raises(ConfigurationError, match="it is UTF-16; save it as UTF-8"):
+        parse_tuning('{"revision": "1"}'.encode("utf-16"), DEFAULTS)

@@ -1,0 +1,86 @@
+"""What an HTTP server sends, read within bounds of size and time, whoever answers in its name.
+
+A server that floods, drips or compresses costs one request, and no call its memory or its time on the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Final
+
+import httpx2
+
+LARGEST_ANSWER: Final = 4 << 20
+"""Bytes of an answer, or of one line of it. A ConfigMap holds 1 MiB, and JSON writes quotes and line ends as two."""
+
+LARGEST_REFUSAL: Final = 64 << 10
+
+LINE_S: Final = 10.0
+"""How long a line may take from its first byte to its last."""
+
+
+class AnswerError(Exception):
+    """An answer is not read to its end; the text completes the sentence: the server sent …."""
+
+
+async def body(response: httpx2.Response, most: int) -> bytes:
+    """Read an answer as it was sent. Raises `AnswerError`. It has no time limit: the caller gives it one."""
+    _check_encoding(response)
+    content = bytearray()
+    async with aclosing(_pieces(response)) as pieces:
+        async for piece in pieces:
+            content += piece
+            _check_size(len(content), most)
+    return bytes(content)
+
+
+async def lines(response: httpx2.Response, *, silence_s: float, line_s: float = LINE_S) -> AsyncGenerator[bytes, None]:
+    """Yield lines without their ends, empty ones left out.
+
+    httpx2's own also ends lines at U+0085, which JSON may have inside a text. Raises `AnswerError`, and `TimeoutError`
+    when no line has come for `silence_s`.
+    """
+    _check_encoding(response)
+    now = asyncio.get_running_loop().time
+    rest, silent_since, begun = bytearray(), now(), 0.0
+    async with aclosing(_pieces(response)) as pieces:
+        while True:
+            try:
+                async with asyncio.timeout_at(begun + line_s if rest else silent_since + silence_s):
+                    piece = await anext(pieces, None)
+            except TimeoutError:
+                if rest:
+                    raise AnswerError(f"a line that had no end after {line_s:g} s") from None
+                raise
+            if piece is None:
+                return
+            begun = begun if rest else now()
+            *ends, last = piece.split(b"\n")
+            for end in ends:
+                rest += end
+                _check_size(len(rest), LARGEST_ANSWER)
+                line = bytes(rest)
+                rest.clear()
+                begun = now()
+                if line:
+                    yield line
+                    silent_since = now()
+            rest += last
+            _check_size(len(rest), LARGEST_ANSWER)
+
+
+async def _pieces(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
+    async for piece in response.aiter_raw():
+        yield piece
+
+
+def _check_encoding(response: httpx2.Response) -> None:
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise AnswerError("a compressed answer, which it was asked not to send")
+
+
+def _check_size(size: int, most: int) -> None:
+    if size > most:
+        raise AnswerError(f"more than {most >> 10} KiB at once")

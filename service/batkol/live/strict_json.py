@@ -1,0 +1,90 @@
+"""JSON as people write it, read so that nothing in it is decided silently.
+
+RFC 8259 leaves to the reader which value counts where a key stands twice, and how large a number may be. Python takes
+the last value and calls a large number infinite. Here what cannot be decided is kept as what it is, so that whoever
+reads on can refuse the part that holds it and keep the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NoReturn, TypeAlias
+
+Json: TypeAlias = Any  # what a JSON decoder returns
+BOM = b"\xef\xbb\xbf"
+_WIDE = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
+_DIGITS = 400  # of a whole number; the largest floating-point number has 309
+COMMENT = "$comment"
+
+
+class NotJsonError(ValueError):
+    """The text is no JSON; the message says where, and quotes none of it."""
+
+
+class Doubled(dict[str, Json]):
+    """An object in which a key stands twice, with the last value of each."""
+
+    doubled: frozenset[str] = frozenset()
+
+
+class TooLarge:
+    """A number that no program would read as it is written."""
+
+
+def read(raw: bytes) -> Json:
+    """Decode UTF-8, with or without a byte order mark. Raises `NotJsonError`."""
+    for mark, name in _WIDE:
+        if raw.startswith(mark):
+            raise NotJsonError(f"it is {name}; save it as UTF-8")
+    try:
+        return json.loads(
+            raw.removeprefix(BOM).decode(),
+            object_pairs_hook=_object,
+            parse_int=_whole,
+            parse_float=_fraction,
+            parse_constant=_refuse,
+        )
+    except UnicodeDecodeError as error:
+        raise NotJsonError(f"it is not UTF-8 from byte {error.start} on") from error
+    except json.JSONDecodeError as error:
+        raise NotJsonError(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
+    except RecursionError as error:
+        raise NotJsonError("it is nested too deeply") from error
+
+
+def doubled_keys(value: Json, path: str = "") -> Iterator[str]:
+    """Yield where in a document a key stands twice, as `recognition.batchMilliseconds`."""
+    if isinstance(value, Doubled):
+        yield from (f"{path}{key}" for key in sorted(value.doubled))
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from doubled_keys(inner, f"{path}{key}.")
+    elif isinstance(value, list):
+        for inner in value:
+            yield from doubled_keys(inner, path)
+
+
+def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    members = dict(pairs)
+    if len(members) == len(pairs):
+        return members
+    marked = Doubled(members)
+    counts = Counter(key for key, _ in pairs)
+    marked.doubled = frozenset(key for key, count in counts.items() if count > 1 and key != COMMENT)
+    return marked if marked.doubled else members
+
+
+def _whole(digits: str) -> Json:
+    return int(digits) if len(digits) <= _DIGITS else TooLarge()
+
+
+def _fraction(digits: str) -> Json:
+    number = float(digits)
+    return number if math.isfinite(number) else TooLarge()
+
+
+def _refuse(name: str) -> NoReturn:
+    raise NotJsonError(f"{name} is no JSON")
