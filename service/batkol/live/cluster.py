@@ -17,6 +17,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -28,10 +29,13 @@ from lightkube.config.kubeconfig import DEFAULT_KUBECONFIG, SERVICE_ACCOUNT, Kub
 from lightkube.config.models import User
 from lightkube.core.exceptions import ConfigError
 
+from batkol.answers import PLAIN, UNREADABLE, AnswerError, check_plain, no_cookies
 from batkol.errors import BatkolError, ConfigurationError
 
 CONNECT_S: Final = 5.0
 ANSWER_S: Final = 10.0  # to an ordinary request
+LARGEST: Final = 8 * 1024 * 1024
+"""Bytes of one object; etcd takes 1.5 MiB by default, and an API server 3 MiB with what it adds."""
 # A peer that has gone without a word, its node or a firewall, is found out within 10 + 3 × 5 s.
 _KEEPALIVE: Final = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -130,7 +134,40 @@ def _client() -> httpx2.AsyncClient:
         # One's own transport takes no proxy from the environment: HTTPS_PROXY is there for Google, not for the cluster.
         transport=httpx2.AsyncHTTPTransport(verify=verify, socket_options=_KEEPALIVE),
         timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
+        headers=PLAIN,
+        cookies=no_cookies(),
+        event_hooks={"response": [_limit]},
     )
+
+
+async def _limit(response: httpx2.Response) -> None:
+    """Refuse a compressed answer by its head, and any but a watch once it is longer than `LARGEST`.
+
+    httpx2 would inflate and collect what comes, also for itself: a 401, before it asks again with another token.
+    """
+    try:
+        check_plain(response)
+    except AnswerError as error:
+        raise httpx2.DecodingError(str(error), request=response.request) from error
+    endless = response.status_code == HTTPStatus.OK and response.request.url.params.get("watch") == "true"
+    if not endless and isinstance(response.stream, httpx2.AsyncByteStream):
+        response.stream = _Limited(response.stream)
+
+
+class _Limited(httpx2.AsyncByteStream):
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        taken = 0
+        async for piece in self._stream:
+            taken += len(piece)
+            if taken > LARGEST:
+                raise httpx2.ReadError(f"the answer is longer than {LARGEST} bytes")
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 @asynccontextmanager
@@ -143,8 +180,13 @@ async def connected() -> AsyncIterator[httpx2.AsyncClient]:
 
 def refused(response: httpx2.Response) -> str:
     """Return what the API server said with its refusal (a `Status`, whose message is for people), cut to size."""
+    return said_in(response.content) or response.reason_phrase[:300]
+
+
+def said_in(body: bytes) -> str:
+    """Return the message of a `Status`, cut to size; "" for what is none."""
     try:
-        said = msgspec.json.decode(response.content, type=dict[str, object])
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        said = {}
-    return str(said.get("message") or response.reason_phrase)[:300]
+        said = msgspec.json.decode(body, type=dict[str, object])
+    except UNREADABLE:
+        return ""
+    return str(said.get("message") or "")[:300]

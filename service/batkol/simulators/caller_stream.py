@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.protocol import State
 
 from batkol.audio.mulaw import silence
-from batkol.simulators.caller_checks import Cleared, MarkAsked, Playout, Sound, Violation, inspect
+from batkol.simulators.caller_checks import MOST_MARKS, Cleared, MarkAsked, Playout, Sound, Violation, inspect
 from batkol.simulators.caller_handset import FRAME, Handset
 from batkol.simulators.caller_plan import CallPlan, CallReport, Ending, new_sid
 from batkol.simulators.caller_signature import sign
@@ -231,7 +231,8 @@ class CallerStream:
                 else:
                     report.complain(31931, "more than ten minutes of sound are buffered; the rest is thrown away")
             case MarkAsked(name):
-                playout.mark(name, now)
+                if not playout.mark(name, now):
+                    report.complain(31931, f"more than {MOST_MARKS} marks are waiting; the rest is dropped")
             case Cleared():
                 playout.clear(now)
                 report.clears += 1
