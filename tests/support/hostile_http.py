@@ -106,6 +106,11 @@ class HostileServer:
     async def cut_off(self, writer: asyncio.StreamWriter) -> None:
         await self._write(writer, self._head + b'Content-Length: 100\r\n\r\n{"me')
 
+    async def no_line(self, writer: asyncio.StreamWriter) -> None:
+        """One line without an end."""
+        while self.taken < _FLOOD:
+            await self._write(writer, b"HTTP/1.1" * 1000)
+
     async def no_http(self, writer: asyncio.StreamWriter) -> None:
         await self._write(writer, bytes(range(256)) * 4)
 
