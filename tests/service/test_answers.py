@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from batkol.answers import Answer, AnswerError, exchange, no_cookies
 from batkol.errors import BatkolError
 from batkol.gonogo.cluster_object import ClusterObject
+from batkol.gonogo.flagstore import FlagStoreError
 from batkol.live.cluster import Named, connected
 from batkol.simulators.caller import CallPlan, Outcome, place_call
 from batkol.simulators.sse import following, status
@@ -100,6 +102,68 @@ async def test_a_simulated_call_survives_a_hostile_webhook(way: str) -> None:
 
     assert report.outcome is Outcome.WEBHOOK_FAILED
     assert [violation.code for violation in report.violations]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_simulated_call_survives_a_hostile_media_stream(way: str) -> None:
+    slow = way in {"no answer", "drip", "dripping head", "preliminary answers"}
+    async with hostile_http(way) as server:
+        stream = server.url.replace("http", "ws")
+        twiml = f'<Response><Connect><Stream url="{stream}/media"/></Connect></Response>'.encode()
+        async with answering(http("200 OK", twiml, "Content-Type: text/xml")) as (url, _), asyncio.timeout(30):
+            report = await place_call(CallPlan(base_url=url, open_timeout=0.5 if slow else 20.0))
+
+        assert server.taken < 24 << 20
+    assert report.outcome is Outcome.HANDSHAKE_FAILED
+    assert len(report.violations) == 1
+
+
+@pytest.mark.parametrize(
+    "twiml",
+    [
+        b'<?xml version="1.0" encoding="none-such"?><Response/>',
+        b'<?xml version="1.0" encoding="utf-7"?><Response/>',
+        b"\xff\xfe\xff",
+        b"<Response><Redirect>http://[</Redirect></Response>",
+        b'<Response><Connect><Stream url="/a" statusCallback="http://["/></Connect></Response>',
+        b'<!DOCTYPE a [<!ENTITY b "bbbbbbbbbb">'
+        + b"".join(b'<!ENTITY b%d "%s">' % (n, b"&b%d;" % (n - 1) * 10 if n else b"&b;" * 10) for n in range(9))
+        + b"]><Response><Say>&b8;</Say></Response>",
+        b"<a>" * 9000,
+    ],
+    ids=lambda twiml: repr(twiml[:50]),
+)
+async def test_twiml_that_cannot_be_read_is_what_twilio_calls_it(twiml: bytes) -> None:
+    async with answering(http("200 OK", twiml, "Content-Type: text/xml")) as (url, _):
+        report = await place_call(CallPlan(base_url=url))
+
+    assert report.outcome is Outcome.WEBHOOK_FAILED
+    assert [violation.code for violation in report.violations] == [12100]
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "1e9", "14401", "-1", "NaN"])
+async def test_a_pause_that_no_call_could_last_is_refused(length: str) -> None:
+    twiml = f'<Response><Pause length="{length}"/></Response>'.encode()
+    async with answering(http("200 OK", twiml, "Content-Type: text/xml")) as (url, _), asyncio.timeout(30):
+        report = await place_call(CallPlan(base_url=url))
+
+    assert 12200 in [violation.code for violation in report.violations]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"data": []}, {"data": {"flags.json": 1}}, {"binaryData": {"flags.json": "no base64"}}, {"spec": 1},
+        {"spec": {"streaming": []}}, {"spec": {"streaming": {"callers": [1]}}}, {"spec": {"flags": 1}}, {"status": []},
+        {"status": {"observedGeneration": "1"}}, {"metadata": {"resourceVersion": "1", "ownerReferences": [1]}},
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_an_object_of_another_shape_is_an_error_of_ours(part: dict[str, object], tmp_path: Path) -> None:
+    body = json.dumps({"metadata": {"resourceVersion": "1"}} | part).encode()
+    async with answering_with(body) as url:
+        with pytest.raises(FlagStoreError, match=r"cannot be used.*KUBECONFIG"):
+            await ask_object(url, tmp_path, 20.0)
 
 
 @pytest.mark.parametrize("way", ["flood", "flood of an error", "flood of an unknown token"])

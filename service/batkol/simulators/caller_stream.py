@@ -44,6 +44,14 @@ class _Dial(connect):
         return exc
 
 
+class _Connection(ClientConnection):
+    def data_received(self, data: bytes) -> None:
+        """Hang up on an answer to the handshake that is none; websockets would read on until the server has ended."""
+        super().data_received(data)
+        if self.protocol.handshake_exc is not None:
+            self.transport.abort()
+
+
 class CallerStream:
     """`run` returns when the stream is over. Cancelling it aborts the connection."""
 
@@ -87,6 +95,7 @@ class CallerStream:
                 ping_interval=None,
                 open_timeout=self._plan.open_timeout,
                 max_size=_LONGEST_MESSAGE,
+                create_connection=_Connection,
             )
         except (OSError, InvalidHandshake, InvalidURI) as error:
             if isinstance(error, InvalidStatus):
