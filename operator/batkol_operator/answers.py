@@ -37,7 +37,7 @@ def limit(http: httpx2.AsyncClient, largest: int) -> None:
             response.stream = _Limited(response.stream, largest)
 
     http.headers["Accept-Encoding"] = "identity"
-    http.cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))  # type: ignore[assignment]  # as httpx2 takes it
+    http.cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
     http.event_hooks = {"response": [check]}
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import httpx2
@@ -15,7 +16,7 @@ from batkol.answers import Answer, AnswerError, exchange, no_cookies
 from batkol.errors import BatkolError
 from batkol.gonogo.cluster_object import ClusterObject
 from batkol.gonogo.flagstore import FlagStoreError
-from batkol.live.cluster import Named, connected
+from batkol.live.cluster import LARGEST, Named, connected
 from batkol.simulators.caller import CallPlan, Outcome, place_call
 from batkol.simulators.sse import following, status
 from batkol.whisper.http import WhisperServer
@@ -178,6 +179,24 @@ async def test_a_live_source_does_not_collect_what_an_api_server_sends_without_e
         server.check()
 
 
+async def test_a_watch_may_go_on_and_a_line_of_it_may_not(tmp_path: Path) -> None:
+    async def watch(url: str) -> int:
+        taken = 0
+        with reaching(url, tmp_path):
+            async with connected() as client, client.stream("GET", "/", params={"watch": "true"}) as response:
+                async for piece in response.aiter_bytes():
+                    taken += len(piece)
+        return taken
+
+    lines = b"x" * 1023 + b"\n"
+    async with answering(http("200 OK", lines * (LARGEST // 512))) as (url, _):
+        assert await watch(url) == 2 * LARGEST
+    async with hostile_http("flood") as server:
+        with pytest.raises(httpx2.ReadError, match="a line of the watch is longer than"):
+            await watch(server.url)
+        server.check()
+
+
 async def test_a_live_source_does_not_inflate_what_an_api_server_sends(tmp_path: Path) -> None:
     """httpx2 would, a list and each line of a watch, whatever their size."""
     async with hostile_http("bomb") as server:
@@ -188,9 +207,9 @@ async def test_a_live_source_does_not_inflate_what_an_api_server_sends(tmp_path:
         server.check()
 
 
-@pytest.mark.parametrize("library", [httpx, httpx2])
-async def test_an_answer_may_be_as_long_as_its_limit_and_no_longer(library: type[httpx]) -> None:
-    async with answering(http("200 OK", b"x" * 1000, "A: b")) as (url, _), library.AsyncClient() as client:
+@pytest.mark.parametrize("library", [httpx.AsyncClient, httpx2.AsyncClient])
+async def test_an_answer_may_be_as_long_as_its_limit_and_no_longer(library: Callable[[], Any]) -> None:
+    async with answering(http("200 OK", b"x" * 1000, "A: b")) as (url, _), library() as client:
         whole = await exchange(client, "GET", url, within_s=20, largest=1000)
         with pytest.raises(AnswerError, match="longer than 999 bytes") as raised:
             await exchange(client, "GET", url, within_s=20, largest=999)

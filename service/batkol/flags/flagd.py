@@ -92,10 +92,10 @@ class InProcessFlagd(FlagdProvider):
         changed = self._core.load(definitions)
         self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=changed))
 
-    def _stream_ended(self, error: grpc.RpcError) -> bool:
-        if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in error.details():
+    def _stream_ended(self, e: grpc.RpcError) -> bool:
+        if e.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in e.details():
             self.definitions.refuse(_TOO_LARGE)
-        return self._on_end(error)
+        return self._on_end(e)
 
     @property
     def fault(self) -> str:

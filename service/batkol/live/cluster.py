@@ -141,7 +141,7 @@ def _client() -> httpx2.AsyncClient:
 
 
 async def _limit(response: httpx2.Response) -> None:
-    """Refuse a compressed answer by its head, and any but a watch once it is longer than `LARGEST`.
+    """Refuse a compressed answer by its head, and any once it is longer than `LARGEST`; of a watch, a line.
 
     httpx2 would inflate and collect what comes, also for itself: a 401, before it asks again with another token.
     """
@@ -149,21 +149,24 @@ async def _limit(response: httpx2.Response) -> None:
         check_plain(response)
     except AnswerError as error:
         raise httpx2.DecodingError(str(error), request=response.request) from error
-    endless = response.status_code == HTTPStatus.OK and response.request.url.params.get("watch") == "true"
-    if not endless and isinstance(response.stream, httpx2.AsyncByteStream):
-        response.stream = _Limited(response.stream)
+    is_watch = response.status_code == HTTPStatus.OK and response.request.url.params.get("watch") == "true"
+    if isinstance(response.stream, httpx2.AsyncByteStream):
+        response.stream = _Limited(response.stream, by_line=is_watch)
 
 
 class _Limited(httpx2.AsyncByteStream):
-    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+    def __init__(self, stream: httpx2.AsyncByteStream, *, by_line: bool) -> None:
         self._stream = stream
+        self._by_line = by_line
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         taken = 0
         async for piece in self._stream:
-            taken += len(piece)
+            last = piece.rfind(b"\n") if self._by_line else -1
+            taken = len(piece) + (taken if last < 0 else -last - 1)
             if taken > LARGEST:
-                raise httpx2.ReadError(f"the answer is longer than {LARGEST} bytes")
+                what = "a line of the watch" if self._by_line else "the answer"
+                raise httpx2.ReadError(f"{what} is longer than {LARGEST} bytes")
             yield piece
 
     async def aclose(self) -> None:
