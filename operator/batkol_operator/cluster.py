@@ -18,11 +18,12 @@ import httpx2
 from lightkube.config.client_adapter import AsyncClient, ConnectionParams
 from lightkube.config.kubeconfig import SingleConfig
 
+from batkol_operator.answers import LARGEST, AnswerError, limit, member, objects, read_object, said
 from batkol_operator.errors import RefusedError, UnreachableError
 from batkol_operator.names import API_VERSION, FIELD_MANAGER, KIND, PLURAL, Manifest
 
 TIMEOUT_S: Final = 10.0
-"""Of one request, the wait for a connection included."""
+"""All of one request and its answer, the wait for a connection included."""
 
 _APPLY: Final = {"Content-Type": "application/apply-patch+yaml"}
 _MERGE: Final = {"Content-Type": "application/merge-patch+json"}
@@ -47,8 +48,11 @@ class Cluster:
         *,
         at_once: int = 16,
         count: Callable[[str], object] = lambda _verb: None,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
-        self._http = AsyncClient(access, ConnectionParams(timeout=httpx2.Timeout(TIMEOUT_S)))
+        self._http = AsyncClient(access, ConnectionParams(timeout=httpx2.Timeout(timeout_s)))
+        limit(self._http, LARGEST)
+        self._timeout_s = timeout_s
         self._plurals = {("v1", "Pod"): "pods", **{(version, kind): plural for version, kind, plural in kinds}}
         self._places = asyncio.Semaphore(at_once)
         self._count = count
@@ -66,7 +70,9 @@ class Cluster:
         version, kind, metadata = str(wanted["apiVersion"]), str(wanted["kind"]), wanted["metadata"]
         url = self._path(version, kind, metadata["namespace"], metadata["name"])
         async with self._asking("apply", f"{kind} {metadata['name']}"):
-            return _object(await self._http.patch(url, content=json.dumps(wanted), params=_BY_FORCE, headers=_APPLY))
+            return read_object(
+                await self._http.patch(url, content=json.dumps(wanted), params=_BY_FORCE, headers=_APPLY)
+            )
 
     async def replace(self, wanted: Manifest) -> Manifest:
         """Replace an object of ours whole, or create it; return it as it stands then.
@@ -80,10 +86,10 @@ class Cluster:
         what = f"{kind} {metadata['name']}"
         try:
             async with self._asking("replace", what):
-                return _object(await self._http.put(f"{folder}/{metadata['name']}", json=wanted, params=params))
+                return read_object(await self._http.put(f"{folder}/{metadata['name']}", json=wanted, params=params))
         except _MissingError:
             async with self._asking("create", what):
-                return _object(await self._http.post(folder, json=wanted, params=params))
+                return read_object(await self._http.post(folder, json=wanted, params=params))
 
     async def apply_status(self, namespace: str, name: str, status: Mapping[str, Any]) -> Manifest:
         """Apply the status of an agent; return the agent as it stands then."""
@@ -91,7 +97,7 @@ class Cluster:
         body = json.dumps({"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "status": status})
         url = f"{_path(API_VERSION, PLURAL, namespace, name)}/status"
         async with self._asking("status", f"{KIND} {name}"):
-            return _object(await self._http.patch(url, content=body, params=_BY_FORCE, headers=_APPLY))
+            return read_object(await self._http.patch(url, content=body, params=_BY_FORCE, headers=_APPLY))
 
     async def hand_over_replicas(self, namespace: str, name: str) -> None:
         """Let another manager say how many pods a Deployment has, as many as it has now, if so far we do.
@@ -102,16 +108,17 @@ class Cluster:
         url = self._path("apps/v1", "Deployment", namespace, name)
         try:
             async with self._asking("get", f"Deployment {name}"):
-                live = _object(await self._http.get(url))
+                live = read_object(await self._http.get(url))
+                owned, replicas = _owns_replicas(live), member(live, "spec").get("replicas")
         except _MissingError:
             return
-        if not _owns_replicas(live):
+        if not owned:
             return
         metadata = {"name": name, "namespace": namespace}
         kept = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}
-        body = json.dumps({**kept, "spec": {"replicas": live["spec"]["replicas"]}})
+        body = json.dumps({**kept, "spec": {"replicas": replicas}})
         async with self._asking("apply", f"Deployment {name}"):
-            _object(await self._http.patch(url, content=body, params=_HANDING_OVER, headers=_APPLY))
+            read_object(await self._http.patch(url, content=body, params=_HANDING_OVER, headers=_APPLY))
 
     async def labelled(self, api_version: str, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
         """List the objects of a kind with these labels; none, where the cluster does not know the kind."""
@@ -119,16 +126,16 @@ class Cluster:
         url = self._path(api_version, kind, namespace)
         try:
             async with self._asking("list", kind):
-                found = _object(await self._http.get(url, params={"labelSelector": selector}))
+                found = objects(read_object(await self._http.get(url, params={"labelSelector": selector})), "items")
         except _MissingError:
             return []
-        return [{**each, "apiVersion": api_version, "kind": kind} for each in found.get("items") or ()]
+        return [{**each, "apiVersion": api_version, "kind": kind} for each in found]
 
     async def delete(self, api_version: str, kind: str, namespace: str, name: str) -> None:
         """Delete an object; one that is gone already is fine."""
         try:
             async with self._asking("delete", f"{kind} {name}"):
-                _object(await self._http.delete(self._path(api_version, kind, namespace, name)))
+                read_object(await self._http.delete(self._path(api_version, kind, namespace, name)))
         except _MissingError:
             return
 
@@ -138,7 +145,7 @@ class Cluster:
         url = self._path("v1", "Pod", namespace, name)
         try:
             async with self._asking("annotate", f"Pod {name}"):
-                _object(await self._http.patch(url, content=body, headers=_MERGE))
+                read_object(await self._http.patch(url, content=body, headers=_MERGE))
         except _MissingError:
             return
 
@@ -146,13 +153,13 @@ class Cluster:
         """Create an Event of the core API."""
         url = _path("v1", "events", event["metadata"]["namespace"])
         async with self._asking("event", "Event"):
-            _object(await self._http.post(url, json=event))
+            read_object(await self._http.post(url, json=event))
 
     async def has(self, api_version: str, plural: str, name: str, namespace: str = "") -> bool:
         """Whether an object of somebody else's exists. One that the operator may not read does not, for it."""
         try:
             async with self._asking("get", f"{plural} {name}"):
-                _object(await self._http.get(_path(api_version, plural, namespace, name)))
+                read_object(await self._http.get(_path(api_version, plural, namespace, name)))
         except RefusedError:
             return False
         return True
@@ -166,10 +173,10 @@ class Cluster:
     async def _served(self, api_version: str) -> Collection[str]:
         try:
             async with self._asking("discover", api_version):
-                found = _object(await self._http.get(_root(api_version)))
+                found = objects(read_object(await self._http.get(_root(api_version))), "resources")
         except _MissingError:
             return ()
-        return {str(each["kind"]) for each in found.get("resources") or ()}
+        return {str(each.get("kind")) for each in found}
 
     def _path(self, api_version: str, kind: str, namespace: str, name: str = "") -> str:
         return _path(api_version, self._plurals[api_version, kind], namespace, name)
@@ -179,10 +186,17 @@ class Cluster:
         async with self._places:
             self._count(verb)
             try:
-                yield
+                async with asyncio.timeout(self._timeout_s):
+                    yield
             except httpx2.HTTPStatusError as error:
                 _translate(error, what)
-            except httpx2.TransportError as error:
+            except AnswerError as error:
+                raise UnreachableError(
+                    f"The API server's answer about {what} cannot be used: {error}. Look whether the operator's "
+                    "kubeconfig or service account leads to an API server, or to a proxy; tried again by itself.",
+                    kind="answer",
+                ) from error
+            except (httpx2.TransportError, TimeoutError) as error:
                 raise UnreachableError(
                     f"The API server does not answer ({type(error).__name__}); tried again by itself.",
                     kind="connection",
@@ -191,8 +205,8 @@ class Cluster:
 
 def _owns_replicas(body: Manifest) -> bool:
     return any(
-        "f:replicas" in (entry.get("fieldsV1") or {}).get("f:spec", {})
-        for entry in body["metadata"].get("managedFields") or ()
+        "f:replicas" in member(member(entry, "fieldsV1"), "f:spec")
+        for entry in objects(member(body, "metadata"), "managedFields")
         if entry.get("manager") == FIELD_MANAGER and not entry.get("subresource")
     )
 
@@ -202,27 +216,19 @@ class _MissingError(RefusedError):
 
 
 def _translate(error: httpx2.HTTPStatusError, what: str) -> NoReturn:
-    code, said = error.response.status_code, _said(error.response)
+    code, words = error.response.status_code, said(error.response)
     if code == 404:
-        sentence = f"The API server knows no such thing as {what}: {said or 'not found'}."
+        sentence = f"The API server knows no such thing as {what}: {words or 'not found'}."
         raise _MissingError(sentence, reason="Refused") from error
     if code >= 500 or code in _TRANSIENT:
-        why = f"HTTP {code}: {said}" if said else f"HTTP {code}"
+        why = f"HTTP {code}: {words}" if words else f"HTTP {code}"
         sentence = f"The API server could not take {what} now ({why}); tried again by itself."
         raise UnreachableError(sentence, kind=_TRANSIENT.get(code, "server")) from error
     # Both are 403: a right that the operator has not, and an object that a quota or an admission webhook refuses.
-    if code == 403 and 'User "' in said and " cannot " in said:
-        sentence = f"The operator may not do this to {what}: {said}. Its role has to allow it."
+    if code == 403 and 'User "' in words and " cannot " in words:
+        sentence = f"The operator may not do this to {what}: {words}. Its role has to allow it."
         raise RefusedError(sentence, reason="Forbidden") from error
-    raise RefusedError(f"{what} was refused: {said or f'HTTP {code}'}.", reason="Refused") from error
-
-
-def _said(response: httpx2.Response) -> str:
-    try:
-        status = response.json()
-    except ValueError:
-        return ""
-    return str(status.get("message") or "").rstrip(".") if isinstance(status, dict) else ""
+    raise RefusedError(f"{what} was refused: {words or f'HTTP {code}'}.", reason="Refused") from error
 
 
 def qualified(api_version: str, kind: str) -> str:
@@ -237,9 +243,3 @@ def _root(api_version: str) -> str:
 def _path(api_version: str, plural: str, namespace: str, name: str = "") -> str:
     within = f"/namespaces/{namespace}" if namespace else ""
     return f"{_root(api_version)}{within}/{plural}{'/' + name if name else ''}"
-
-
-def _object(response: httpx2.Response) -> Manifest:
-    response.raise_for_status()
-    read: Manifest = response.json()
-    return read

@@ -24,7 +24,7 @@ class UnreachableError(OperatorError):
 
     def __init__(self, sentence: str, *, kind: str) -> None:
         super().__init__(sentence)
-        self.kind = kind  # for the metric: `conflict`, `throttled`, `server`, `unauthorized`, `connection`
+        self.kind = kind  # for the metric: `conflict`, `throttled`, `server`, `unauthorized`, `connection`, `answer`
 
 
 class LoopDiedError(OperatorError):

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+from lightkube.config.kubeconfig import KubeConfig, SingleConfig
+from lightkube.config.models import Cluster as Server
+from lightkube.config.models import User
 
+from batkol_operator.answers import LARGEST
 from batkol_operator.cluster import Cluster
 from batkol_operator.errors import RefusedError, UnreachableError
 from batkol_operator.names import FIELD_MANAGER, Manifest
 from batkol_operator.observed import owned_fields
 from batkol_operator.plan import OPTIONAL_KINDS, OWNED_KINDS
+from support.hostile_http import BODIES, WAYS, answering_with, hostile_http
 from support.kube_api import KubeApi, writes
 from support.kube_store import Key, merge
 
@@ -175,3 +183,52 @@ async def test_no_api_server_at_all_is_for_trying_again(api: KubeApi) -> None:
             await cluster.apply(config_map())
 
     assert caught.value.kind == "connection"
+
+
+def at(url: str) -> SingleConfig:
+    config = KubeConfig.from_one(cluster=Server(server=url), user=User()).get()
+    assert config is not None
+    return config
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_hostile_server_costs_one_error_and_little_else(way: str) -> None:
+    slow = way in {"no answer", "drip", "dripping head", "preliminary answers"}
+    async with hostile_http(way) as server:
+        async with Cluster(at(server.url), OWNED_KINDS, timeout_s=0.25 if slow else 20.0) as cluster:
+            with pytest.raises((UnreachableError, RefusedError)):
+                async with asyncio.timeout(30):
+                    await cluster.apply(config_map())
+        server.check(largest=LARGEST)
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: repr(body[:20]))
+async def test_an_answer_of_another_shape_says_so_and_is_tried_again(body: bytes) -> None:
+    """A list of objects none of them is; some are objects, without any list."""
+    async with answering_with(body) as url, Cluster(at(url), OWNED_KINDS) as cluster:
+        if body.startswith((b'{"metadata": [', b'{"metadata": {')):
+            assert await cluster.labelled("v1", "ConfigMap", "voices", {}) == []
+            return
+        with pytest.raises(UnreachableError, match="cannot be used") as caught:
+            await cluster.labelled("v1", "ConfigMap", "voices", {})
+
+    assert caught.value.kind == "answer"
+
+
+@pytest.mark.parametrize("field", ["metadata", "spec"])
+async def test_replicas_of_an_answer_of_another_shape_are_not_handed_over(field: str) -> None:
+    body = json.dumps({"metadata": {}, "spec": {}} | {field: [1]}).encode()
+    async with answering_with(body) as url, Cluster(at(url), OWNED_KINDS) as cluster:
+        with pytest.raises(UnreachableError, match="cannot be used"):
+            await cluster.hand_over_replicas("voices", "clinic")
+
+
+async def test_a_flood_behind_an_unknown_token_is_not_collected(tmp_path: Path) -> None:
+    """The library reads a 401 to its end before it asks again with the token that the file has now."""
+    (tmp_path / "token").write_text("t")
+    async with hostile_http("flood of an unknown token") as server:
+        access = at(server.url)._replace(user=User(token_file=str(tmp_path / "token")))
+        async with Cluster(access, OWNED_KINDS) as cluster:
+            with pytest.raises(UnreachableError, match="longer than"):
+                await cluster.apply(config_map())
+        server.check(largest=LARGEST)

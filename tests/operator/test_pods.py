@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 
+import pytest
+
 from batkol_operator.observed import Pod
 from batkol_operator.pods import LARGEST, Answer, PodQuestions, Silence
 from support.answering_pods import AnsweringPod, answering
+from support.hostile_http import WAYS, hostile_http
 
 NO_STATUS = (
     b"[]",
@@ -99,3 +102,15 @@ async def test_whoever_answers_something_else_or_without_end_is_not_ours() -> No
         for body["/v1/status"] in NO_STATUS:
             reports = await questions.ask([pod("a", "127.0.0.2")], "t")
             assert reports["a"] == Silence("answered something that is not its status")
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_hostile_pod_is_silent_and_little_is_taken_from_it(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = way in {"no answer", "drip", "dripping head", "preliminary answers"}
+    monkeypatch.setattr("batkol_operator.pods.ANSWER_S", 0.25 if slow else 20.0)
+    async with hostile_http(way) as server, PodQuestions(int(server.url.rpartition(":")[2])) as questions:
+        async with asyncio.timeout(30):
+            reports = await questions.ask([pod("a", "127.0.0.1")], "t")
+        server.check()
+
+    assert isinstance(reports["a"], Silence)

@@ -6,6 +6,7 @@ A row waits most of its time, so four of them run side by side; each has a servi
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -55,3 +56,12 @@ def test_every_row_has_a_name_of_its_own_and_a_place_in_the_table() -> None:
     assert len({row.name for row in SCENARIOS}) == len(SCENARIOS)
     assert {row.group for row in SCENARIOS} == set(table.GROUPS)
     assert {row.name for row in SCENARIOS} >= WITH_THE_TESTS
+
+
+def test_the_table_has_every_row_and_no_other() -> None:
+    """Someone may have added a row: `make faults ARGS=--write` measures them all and writes the table."""
+    _, _, rest = DOCUMENT.read_text().partition(table.BEGIN)
+    measured = re.findall(r"^\| `([^`]+)` \|", rest.partition(table.END)[0], re.MULTILINE)
+
+    assert sorted(measured) == sorted(row.name for row in SCENARIOS)
+    assert f" of {len(measured)} rows as they must be" in rest

@@ -102,7 +102,7 @@ class StatusWatch:
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    if name.startswith(_OWN_AFFAIR):
+    if name.startswith(_OWN_AFFAIR) or (name.startswith("tasks.") and value == "running"):  # it begins with a call
         return
     if isinstance(value, dict):
         for key, inner in value.items():

@@ -33,7 +33,8 @@ async def answering(answer: Answer) -> AsyncIterator[tuple[str, list[bytes]]]:
         serving.add(asyncio.current_task())
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             head = await reader.readuntil(b"\r\n\r\n")
-            length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+            lengths = (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+            length = next(lengths, 0)
             asked.append(head + await reader.readexactly(length))
             await answer(writer)
             await writer.drain()

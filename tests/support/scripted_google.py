@@ -131,10 +131,11 @@ async def scripted_google(
     single: SingleScript = nothing,
     *,
     options: Sequence[tuple[str, Any]] = (),
+    compression: grpc.Compression = grpc.Compression.NoCompression,
 ) -> AsyncIterator[ScriptedGoogle]:
     """Serve on a free port of the loopback."""
     google = ScriptedGoogle(stream, single)
-    server = grpc.aio.server(options=list(options))
+    server = grpc.aio.server(options=list(options), compression=compression)
     handlers = {
         "StreamingRecognize": grpc.stream_stream_rpc_method_handler(
             google.serve_stream,

@@ -18,6 +18,7 @@ What is set or replaced here, against openfeature-provider-flagd 0.6:
   watched, and started again;
 - the older GetMetadata call kills the thread where a server leaves it empty: not made; flagd now sends its
   static context along with the flags;
+- definitions of more than gRPC's 4 MiB, inflated or not, are refused without a word, again every second: said once;
 - `shutdown` leaves a timer and a thread behind: stopped and joined.
 
 Each of flagd's variables still overrules the default here, except a keepalive below 30 s.
@@ -31,6 +32,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+import grpc
 import structlog
 from openfeature.contrib.provider.flagd import FlagdProvider
 from openfeature.contrib.provider.flagd.config import ResolverType
@@ -42,9 +44,16 @@ from openfeature.provider import Metadata
 from batkol.errors import ConfigurationError
 from batkol.flags.core import BoundedCore
 from batkol.live.definitions import FlagDefinitions, Refusal, parse_definitions
+from batkol.live.source import FLAGS
 
 LEAST_KEEPALIVE_MS = 30_000  # flagd's enforcement policy: faster pings are answered with GOAWAY
 _JOIN_S = 2.0
+_TOO_LARGE = Refusal(
+    FLAGS,
+    None,
+    "flagd's definitions are larger than 4 MiB, which gRPC does not take. The flags in force stay; make the "
+    "definitions smaller, or choose a part of them with FLAGD_SOURCE_SELECTOR.",
+)
 
 log = structlog.get_logger()
 
@@ -70,6 +79,8 @@ class InProcessFlagd(FlagdProvider):
         self._core, self._connector = BoundedCore(), self.resolver.connector
         self.resolver.evaluator = self._core  # type: ignore[assignment]  # it calls only resolve_…_value()
         self.definitions = _CheckedDefinitions(self)
+        self._on_end = self._connector._handle_rpc_error  # noqa: SLF001  # the only place that learns of an end
+        self._connector._handle_rpc_error = self._stream_ended  # type: ignore[method-assign]  # noqa: SLF001
         self._connector.flag_store = self.definitions  # type: ignore[assignment]  # it calls only update()
 
     def get_metadata(self) -> Metadata:
@@ -80,6 +91,11 @@ class InProcessFlagd(FlagdProvider):
         """Put checked definitions in force and say which flags changed."""
         changed = self._core.load(definitions)
         self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=changed))
+
+    def _stream_ended(self, e: grpc.RpcError) -> bool:
+        if e.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in e.details():
+            self.definitions.refuse(_TOO_LARGE)
+        return self._on_end(e)
 
     @property
     def fault(self) -> str:
@@ -124,13 +140,17 @@ class _CheckedDefinitions:
         except RecursionError:
             text = ""  # what is refused, as a file would be that is nested as deep
         definitions, refusals = parse_definitions(text.encode(), self._last_good)
+        self.refuse(*refusals)
+        if definitions is not None and definitions is not self._last_good:
+            self._last_good = definitions
+            self._provider.load(definitions)
+
+    def refuse(self, *refusals: Refusal) -> None:
+        """Say what is refused now, each once."""
         for refusal in refusals:
             if refusal not in self.refusals:
                 log.warning("[CFG] flagd sent a change that was refused", flag=refusal.flag, why=refusal.why)
         self.refusals = refusals
-        if definitions is not None and definitions is not self._last_good:
-            self._last_good = definitions
-            self._provider.load(definitions)
 
 
 def _check_mode(environ: Mapping[str, str]) -> None:

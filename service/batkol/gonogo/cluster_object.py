@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import httpx2
 import msgspec
 from lightkube.core.exceptions import ConfigError
 
+from batkol.answers import UNREADABLE, Answer, AnswerError, exchange
 from batkol.gonogo.flagstore import FlagStoreError
-from batkol.live.cluster import ClusterError, Named, connected, refused
+from batkol.live.cluster import ANSWER_S, LARGEST, ClusterError, Named, connected, said_in
 
 Object = dict[str, Any]
 
@@ -20,11 +21,45 @@ _FIRST_WAIT_S: Final = 0.2
 _MANAGER: Final = "batkol-gonogo"
 
 
-class ClusterObject:
-    """`kind` is for people, `resource` is how the API server calls it: `api/v1` and `configmaps`, say."""
+class _Metadata(msgspec.Struct, rename="camel"):
+    resource_version: str
+    generation: int = 0
+    owner_references: list[dict[str, Any]] | None = None
 
-    def __init__(self, kind: str, where: Named, *, api: str, plural: str) -> None:
+
+class _Streaming(msgspec.Struct):
+    callers: list[dict[str, Any]] | None = None
+
+
+class _Spec(msgspec.Struct):
+    streaming: _Streaming | None = None
+    flags: dict[str, Any] | None = None
+
+
+class _Status(msgspec.Struct, rename="camel"):
+    observed_generation: int = 0
+    flags_revision: str | None = None
+
+
+class _Read(msgspec.Struct, rename="camel"):
+    """What is read of a ConfigMap or a VoiceAgent, and of which type it has to be."""
+
+    metadata: _Metadata
+    data: dict[str, str] | None = None
+    binary_data: dict[str, bytes] | None = None
+    spec: _Spec | None = None
+    status: _Status | None = None
+
+
+class ClusterObject:
+    """`kind` is for people; `api` and `plural` are how the API server calls it: `api/v1` and `configmaps`, say.
+
+    `answer_s` is for all of one answer, in seconds.
+    """
+
+    def __init__(self, kind: str, where: Named, *, api: str, plural: str, answer_s: float = ANSWER_S) -> None:
         self.name = f"{kind} {where}"
+        self._answer_s = answer_s
         self._path = f"{api}/namespaces/{where.namespace}/{plural}/{where.name}"
 
     async def read(self) -> Object:
@@ -51,16 +86,34 @@ class ClusterObject:
         raise FlagStoreError(f"{self.name} is changed by others faster than the rehearsal can; try again later.")
 
     async def _ask(self, method: str, patch: Object | None) -> Object:
-        headers = {"content-type": "application/merge-patch+json"} if patch else {}
-        query = {"fieldManager": _MANAGER} if patch else {}
-        content = msgspec.json.encode(patch) if patch else None
+        asked: dict[str, Any] = {}
+        if patch:
+            asked = {
+                "headers": {"content-type": "application/merge-patch+json"},
+                "params": {"fieldManager": _MANAGER},
+                "content": msgspec.json.encode(patch),
+            }
+        answer = await self._exchange(method, asked)
+        if answer.status != 200:
+            raise self._refusal(answer)
+        try:
+            msgspec.json.decode(answer.body, type=_Read)
+            return msgspec.json.decode(answer.body, type=Object)
+        except UNREADABLE as error:
+            raise self._unusable(f"it is no such object ({type(error).__name__}: {error})"[:300]) from error
+
+    async def _exchange(self, method: str, asked: Mapping[str, Any]) -> Answer:
         try:
             async with connected() as client:
-                response = await client.request(method, self._path, params=query, headers=headers, content=content)
-            if response.status_code != 200:
-                raise self._refusal(response)
-            return msgspec.json.decode(response.content, type=Object)
-        except (httpx2.HTTPError, ConfigError, OSError, ValueError, KeyError, msgspec.MsgspecError) as error:
+                return await exchange(client, method, self._path, within_s=self._answer_s, largest=LARGEST, **asked)
+        except AnswerError as error:
+            raise self._unusable(str(error)) from error
+        except (TimeoutError, httpx2.TimeoutException) as error:
+            raise FlagStoreError(
+                f"The API server did not answer in time when it was asked about {self.name}. Does kubectl reach it "
+                "from here, with the same KUBECONFIG?"
+            ) from error
+        except (httpx2.HTTPError, ConfigError, OSError, ValueError, KeyError) as error:
             raise FlagStoreError(
                 f"The API server cannot be asked about {self.name} ({type(error).__name__}: {error}). Does kubectl "
                 "reach it from here, with the same KUBECONFIG?"
@@ -68,14 +121,19 @@ class ClusterObject:
         except ClusterError as error:
             raise FlagStoreError(str(error)) from error
 
-    def _refusal(self, response: httpx2.Response) -> FlagStoreError:
-        said = refused(response)
-        match response.status_code:
+    def _unusable(self, why: str) -> FlagStoreError:
+        return FlagStoreError(
+            f"The answer about {self.name} cannot be used: {why}. Is the server that KUBECONFIG names an API server?"
+        )
+
+    def _refusal(self, answer: Answer) -> FlagStoreError:
+        said = said_in(answer.body, "it did not say why")
+        match answer.status:
             case 404:
                 return FlagStoreError(f"There is no {self.name}: {said}. Look at name and namespace, or KUBECONFIG.")
             case 401 | 403:
                 return FlagStoreError(
-                    f"{self.name} may not be read and changed with these credentials ({response.status_code}: {said}). "
+                    f"{self.name} may not be read and changed with these credentials ({answer.status}: {said}). "
                     "The rehearsal needs get and patch on it."
                 )
             case 409:

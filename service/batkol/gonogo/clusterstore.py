@@ -105,7 +105,7 @@ class VoiceAgentStore:
         self._patience_s = patience_s
         self._touched = False
         self._original: Object | None = None
-        self._written: list[Object] = []  # as it was sent, and as the API server has it, with its defaults
+        self._written: list[Object | None] = []  # as it was sent, and as the API server has it, with its defaults
 
     @property
     def where(self) -> str:
@@ -130,7 +130,7 @@ class VoiceAgentStore:
             return {"spec": {"streaming": _instead(spec.get("streaming"), wanted)}}
 
         changed = await self._object.change(edit)
-        self._written.append(changed["spec"]["streaming"])
+        self._written.append((changed.get("spec") or {}).get("streaming"))
         return await self._taken(changed["metadata"].get("generation", 0))
 
     async def restore(self) -> None:

@@ -33,7 +33,7 @@ def flipped(raw: bytes, *, streaming: bool, only_calls: Sequence[str] | None) ->
 def _flag(raw: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         document = json.loads(raw.removeprefix(b"\xef\xbb\xbf"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FlagCannotBe(f"{FLAGS} is not JSON, so the service goes by what it read last.") from error
     flags = document.get("flags") if isinstance(document, dict) else None
     if isinstance(flags, list):  # each with its key in it

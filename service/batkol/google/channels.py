@@ -37,7 +37,11 @@ CREDENTIALS_S: Final = 30.0
 
 _SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
 
+LARGEST: Final = 1 << 20
+"""Bytes of a message from Google, also after inflating it; a minute of words with their times is some 20 kB."""
+
 OPTIONS: Final = (
+    ("grpc.max_receive_message_length", LARGEST),
     ("grpc.use_local_subchannel_pool", 1),  # else two channels to one target share a connection
     # A dead network, docs/adr/0007. Keepalive also sets TCP_USER_TIMEOUT to its time-out (gRPC proposal A18), so while
     # audio is sent a path that is gone shows after 8 s without any ping. The ping is for what still acknowledges but

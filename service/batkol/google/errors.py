@@ -54,6 +54,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(_C.INTERNAL, "", "internal", Next.REPLAY),
     Row(_C.UNKNOWN, "", "unknown", Next.REPLAY),
     Row(_C.DEADLINE_EXCEEDED, "", "deadline", Next.REPLAY),
+    Row(_C.RESOURCE_EXHAUSTED, "message larger than max", "too_large", Next.REPLAY),  # said by our own gRPC
     Row(_C.RESOURCE_EXHAUSTED, "", "quota", Next.BACK_OFF),
     Row(_C.INVALID_ARGUMENT, "not supported for language", "model", Next.REMODEL),
     Row(_C.INVALID_ARGUMENT, "", "invalid_argument", Next.MISCONFIGURED),

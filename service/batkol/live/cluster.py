@@ -17,6 +17,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -28,12 +29,15 @@ from lightkube.config.kubeconfig import DEFAULT_KUBECONFIG, SERVICE_ACCOUNT, Kub
 from lightkube.config.models import User
 from lightkube.core.exceptions import ConfigError
 
+from batkol.answers import PLAIN, UNREADABLE, AnswerError, check_plain, no_cookies
 from batkol.blocking import BlockingCalls
 from batkol.errors import BatkolError, ConfigurationError
 
 CONNECT_S: Final = 5.0
 ANSWER_S: Final = 10.0  # to an ordinary request, all of it
 FILES_S: Final = 5.0  # for what is read before the first request
+LARGEST: Final = 8 * 1024 * 1024
+"""Bytes of one object; etcd takes 1.5 MiB by default, and an API server 3 MiB with what it adds."""
 # A peer that has gone without a word, its node or a firewall, is found out within 10 + 3 × 5 s.
 _KEEPALIVE: Final = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -135,7 +139,43 @@ def _client() -> httpx2.AsyncClient:
         # One's own transport takes no proxy from the environment: HTTPS_PROXY is there for Google, not for the cluster.
         transport=httpx2.AsyncHTTPTransport(verify=verify, socket_options=_KEEPALIVE),
         timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
+        headers=PLAIN,
+        cookies=no_cookies(),
+        event_hooks={"response": [_limit]},
     )
+
+
+async def _limit(response: httpx2.Response) -> None:
+    """Refuse a compressed answer by its head, and any once it is longer than `LARGEST`; of a watch, a line.
+
+    httpx2 would inflate and collect what comes, also for itself: a 401, before it asks again with another token.
+    """
+    try:
+        check_plain(response)
+    except AnswerError as error:
+        raise httpx2.DecodingError(str(error), request=response.request) from error
+    is_watch = response.status_code == HTTPStatus.OK and response.request.url.params.get("watch") == "true"
+    if isinstance(response.stream, httpx2.AsyncByteStream):
+        response.stream = _Limited(response.stream, by_line=is_watch)
+
+
+class _Limited(httpx2.AsyncByteStream):
+    def __init__(self, stream: httpx2.AsyncByteStream, *, by_line: bool) -> None:
+        self._stream = stream
+        self._by_line = by_line
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        taken = 0
+        async for piece in self._stream:
+            last = piece.rfind(b"\n") if self._by_line else -1
+            taken = len(piece) + (taken if last < 0 else -last - 1)
+            if taken > LARGEST:
+                what = "a line of the watch" if self._by_line else "the answer"
+                raise httpx2.ReadError(f"{what} is longer than {LARGEST} bytes")
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 @asynccontextmanager
@@ -173,6 +213,6 @@ def said_in(raw: bytes, otherwise: str) -> str:
     """Return the message of a `Status`, which is for people, cut to size."""
     try:
         message = msgspec.json.decode(raw, type=dict[str, object]).get("message")
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         message = None
     return (message if message and isinstance(message, str) else otherwise)[:300]

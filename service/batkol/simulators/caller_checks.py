@@ -18,6 +18,10 @@ from typing import Final
 
 LONGEST_BUFFER: Final = 600.0
 """Seconds of sound that Twilio keeps to be played; what comes on top is thrown away (31931)."""
+MOST_MARKS: Final = 10_000
+"""Marks that are kept until they are due: a service that floods costs the caller no memory."""
+LONGEST_NAME: Final = 1024
+"""Characters of a mark's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,16 @@ def _command(event: str, content: Mapping[str, object]) -> Command | Violation:
     if not isinstance(inner, dict) or inner.keys() != {name} or not isinstance(inner[name], str):
         return Violation(31951, f"`{event}` holds something else than the text `{name}`")
     value: str = inner[name]
-    if event == "mark":
-        return MarkAsked(value) if value else Violation(31951, "`mark` without a name")
+    return _mark(value) if event == "mark" else _sound(value)
+
+
+def _mark(name: str) -> Command | Violation:
+    if not 0 < len(name) <= LONGEST_NAME:
+        return Violation(31951, f"`mark` with a name of {len(name)} characters; give it 1 to {LONGEST_NAME}")
+    return MarkAsked(name)
+
+
+def _sound(value: str) -> Command | Violation:
     try:
         mulaw = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
@@ -126,9 +138,15 @@ class Playout:
         self._ends_at = ends_at
         return True
 
-    def mark(self, name: str, now: float) -> None:
-        """Remember a mark; it is due when all sound before it has been played, at once if there is none."""
+    def mark(self, name: str, now: float) -> bool:
+        """Remember a mark; it is due when all sound before it has been played, at once if there is none.
+
+        False where it is dropped, because `MOST_MARKS` are waiting already.
+        """
+        if len(self._marks) >= MOST_MARKS:
+            return False
         self._marks.append((max(now, self._ends_at), name))
+        return True
 
     def clear(self, now: float) -> None:
         """Throw the sound away; every pending mark is due now, as Twilio does it."""

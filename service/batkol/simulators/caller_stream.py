@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.protocol import State
 
 from batkol.audio.mulaw import silence
-from batkol.simulators.caller_checks import Cleared, MarkAsked, Playout, Sound, Violation, inspect
+from batkol.simulators.caller_checks import MOST_MARKS, Cleared, MarkAsked, Playout, Sound, Violation, inspect
 from batkol.simulators.caller_handset import FRAME, Handset
 from batkol.simulators.caller_plan import CallPlan, CallReport, Ending, new_sid
 from batkol.simulators.caller_signature import sign
@@ -42,6 +42,14 @@ class _Dial(connect):
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
+
+
+class _Connection(ClientConnection):
+    def data_received(self, data: bytes) -> None:
+        """Hang up on an answer to the handshake that is none; websockets would read on until the server has ended."""
+        super().data_received(data)
+        if self.protocol.handshake_exc is not None:
+            self.transport.abort()
 
 
 class CallerStream:
@@ -87,6 +95,7 @@ class CallerStream:
                 ping_interval=None,
                 open_timeout=self._plan.open_timeout,
                 max_size=_LONGEST_MESSAGE,
+                create_connection=_Connection,
             )
         except (OSError, InvalidHandshake, InvalidURI) as error:
             if isinstance(error, InvalidStatus):
@@ -231,7 +240,8 @@ class CallerStream:
                 else:
                     report.complain(31931, "more than ten minutes of sound are buffered; the rest is thrown away")
             case MarkAsked(name):
-                playout.mark(name, now)
+                if not playout.mark(name, now):
+                    report.complain(31931, f"more than {MOST_MARKS} marks are waiting; the rest is dropped")
             case Cleared():
                 playout.clear(now)
                 report.clears += 1

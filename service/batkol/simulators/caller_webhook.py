@@ -15,8 +15,14 @@ from xml.etree import ElementTree as ET
 
 import httpx
 
+from batkol.answers import Answer, AnswerError, exchange
 from batkol.simulators.caller_plan import CallPlan, CallReport
 from batkol.simulators.caller_signature import Signer
+
+LARGEST: Final = 64 * 1024
+"""Bytes of TwiML that Twilio takes (11750)."""
+LONGEST_PAUSE_S: Final = 4 * 3600
+"""Seconds; no call of Twilio's is longer, unless it is set up so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,8 @@ class ConnectStream:
 
 Verb = Say | Hangup | Redirect | Pause | ConnectStream
 
+_NO_ANSWER: Final = (httpx.HTTPError, httpx.InvalidURL, TimeoutError)
+
 _ATTRIBUTES: Final[Mapping[str, frozenset[str]]] = {
     "Response": frozenset(),
     "Connect": frozenset(("action", "method")),
@@ -78,21 +86,26 @@ class Webhook:
         """Request TwiML. Raises `WebhookFailed` where Twilio would end the call."""
         try:
             response = await self._post(url, {**voice_form(self._plan), "CallStatus": call_status})
-        except httpx.TransportError as error:
+        except AnswerError as error:
+            self._report.http_status = error.status
+            raise self._failed(11750, f"the webhook's answer cannot be taken: {error}") from error
+        except _NO_ANSWER as error:
             raise self._failed(11205, f"no answer to the webhook ({type(error).__name__})") from error
-        self._report.http_status = response.status_code
-        if response.status_code != 200:
-            raise self._failed(11200, f"the webhook answered {response.status_code}")
+        self._report.http_status = response.status
+        if response.status != 200:
+            raise self._failed(11200, f"the webhook answered {response.status}")
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in ("text/xml", "application/xml"):
             raise self._failed(12300, f"the webhook's content type is {kind or 'missing'}, not text/xml")
         if "content-length" not in response.headers:
             self._report.complain(12100, "the TwiML has no Content-Length: Twilio may cut it short")
         try:
-            root = ET.fromstring(response.content)  # noqa: S314 - the service under test, not the world
-        except ET.ParseError as error:
+            root = ET.fromstring(response.body)  # noqa: S314 - 64 kB, and expat itself ends entities that multiply
+            return self._verbs(root, url)
+        except (ET.ParseError, LookupError) as error:  # the latter of an encoding that there is not
             raise self._failed(12100, f"the TwiML is not XML ({error})") from error
-        return self._verbs(root, url)
+        except ValueError as error:
+            raise self._failed(12100, f"the TwiML has an encoding or a URL that cannot be read ({error})") from error
 
     async def tell(self, url: str, fields: Mapping[str, str]) -> None:
         """Send a status callback. One that fails is a line in the report and nothing more, as at Twilio."""
@@ -100,17 +113,28 @@ class Webhook:
         about |= fields
         try:
             response = await self._post(url, about)
-        except httpx.TransportError as error:
+        except AnswerError as error:
+            self._report.complain(11200, f"the answer to a status callback cannot be taken: {error}")
+        except _NO_ANSWER as error:
             self._report.complain(11205, f"no answer to a status callback ({type(error).__name__})")
         else:
-            if not response.is_success:
-                self._report.complain(11200, f"a status callback was answered {response.status_code}")
+            if not 200 <= response.status < 300:
+                self._report.complain(11200, f"a status callback was answered {response.status}")
 
-    async def _post(self, url: str, fields: Mapping[str, str]) -> httpx.Response:
+    async def _post(self, url: str, fields: Mapping[str, str]) -> Answer:
+        """Post a form. Redirects are not followed. Raises `AnswerError`, and what is in `_NO_ANSWER`."""
         headers = {"content-type": "application/x-www-form-urlencoded; charset=UTF-8"}
         if self._signer is not None:
             headers["x-twilio-signature"] = self._signer.sign(url, fields)
-        return await self._http.post(self._plan.route(url), content=urlencode(fields), headers=headers)
+        return await exchange(
+            self._http,
+            "POST",
+            self._plan.route(url),
+            within_s=self._plan.open_timeout,
+            largest=LARGEST,
+            content=urlencode(fields),
+            headers=headers,
+        )
 
     def _failed(self, code: int, text: str) -> WebhookFailed:
         self._report.complain(code, text)
@@ -133,8 +157,8 @@ class Webhook:
                 return Hangup()
             case "Redirect":
                 return Redirect(urljoin(page, text))
-            case "Pause" if (length := element.get("length", "1")).isdecimal() and int(length):
-                return Pause(int(length))
+            case "Pause" if length := _pause_s(element):
+                return Pause(length)
             case "Connect" if [child.tag for child in element] == ["Stream"]:
                 return self._stream(element[0], element.get("action"), page)
         self._report.complain(12200, f"<{element.tag}> cannot stand there, or not with what is in it")
@@ -164,6 +188,12 @@ class Webhook:
         known = _ATTRIBUTES.get(element.tag)
         if known is not None and not known.issuperset(element.keys()):
             self._report.complain(12200, f"<{element.tag}> has an attribute that Twilio does not know")
+
+
+def _pause_s(pause: ET.Element) -> int:
+    """Return the seconds of a `<Pause>`, 0 for what is no number of seconds that a call could last."""
+    text = pause.get("length", "1")
+    return int(text) if text.isdecimal() and len(text) < 10 and int(text) <= LONGEST_PAUSE_S else 0
 
 
 def voice_form(plan: CallPlan) -> dict[str, str]:

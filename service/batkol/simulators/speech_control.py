@@ -10,9 +10,11 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from batkol.answers import UNREADABLE
 from batkol.simulators.faults import Fault
 
 _LONGEST_BODY: Final = 1_000_000
+_MOST_DIGITS: Final = 18
 _PATIENCE_S: Final = 10.0
 _REASONS: Final = {200: "OK", 400: "Bad Request", 404: "Not Found", 413: "Content Too Large"}
 
@@ -51,7 +53,7 @@ async def _exchange(reader: asyncio.StreamReader, controlled: Controlled) -> tup
     method, _, rest = head[0].partition(" ")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
     length = headers.get("content-length", "0")
-    if not length.isdecimal():
+    if not length.isdecimal() or len(length) > _MOST_DIGITS:
         return 400, {"error": "Content-Length is not a number; send the body's size in bytes."}
     if int(length) > _LONGEST_BODY:
         return 413, {"error": "The body is too long; send fewer faults at a time."}
@@ -79,7 +81,7 @@ def _route(request: str, body: bytes, controlled: Controlled) -> tuple[int, Any]
 def _inject(body: bytes, controlled: Controlled) -> tuple[int, Any]:
     try:
         faults = msgspec.json.decode(body, type=Fault | list[Fault])
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except UNREADABLE as error:
         return 400, {"error": f"This is no fault: {error}. Send one such as " + '{"kind": "stall"}, or a list.'}
     controlled.inject(*([faults] if isinstance(faults, Fault) else faults))
     return 200, controlled.faults()

@@ -48,6 +48,8 @@ class SelfProbe:
                 line = await _first_line(self._host, self._port())
         except TimeoutError:
             return f"the public listener does not answer within {PATIENCE_S:g} s"
+        except ValueError:  # a line longer than asyncio's reader was told to take
+            return "the public listener does not answer as Batkol does; another program has its port"
         except OSError as error:
             return f"the public listener cannot be reached: {_named(error)}"
         if line.split(b" ")[1:2] == [b"%d" % HTTPStatus.OK]:

@@ -6,10 +6,10 @@ uvicorn closes WebSockets as soon as it sees SIGTERM. Here the signals are the s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
@@ -24,6 +24,10 @@ from batkol.web.protocol import MediaProtocol
 LARGEST_MESSAGE: Final = 4 << 20
 """Bytes of one WebSocket message; Twilio's are about 400."""
 
+LEAVING_S: Final = 5
+"""Seconds for the answers under way when the listener is closed; the drain is over by then."""
+
+_LOOKS: Final = 4  # at a connection within `Limits.linger_s`, before it is taken for stalled
 _TICKS_A_SECOND: Final = 10  # as `on_tick` counts
 
 
@@ -46,10 +50,47 @@ class _Server(uvicorn.Server):
             tick += _TICKS_A_SECOND
             await asyncio.sleep(1)
 
+    async def leave(self, stalled_s: float) -> None:
+        """Close the listener, and each connection with its answer, within `LEAVING_S`; the rest is aborted.
+
+        A client that takes nothing of its answer for `stalled_s` seconds is not waited for: it has gone without a word,
+        as when its network was cut, and TCP finds that out much later.
+        """
+        connections = self.server_state.connections
+        watching = asyncio.create_task(_abort_stalled(connections, stalled_s), name="http.leave")
+        try:
+            await self.shutdown()
+        finally:
+            watching.cancel()
+            for connection in tuple(connections):
+                connection.transport.abort()
+            await asyncio.wait([watching])
+        if not watching.cancelled():
+            watching.result()  # it ends of itself by an error only
+
     @property
     def bound_port(self) -> int:
         port: int = self.servers[0].sockets[0].getsockname()[1]
         return port
+
+
+async def _abort_stalled(connections: Collection[Any], stalled_s: float) -> None:
+    """Abort each connection whose unsent bytes stay the same for `stalled_s` seconds, until cancelled.
+
+    An answer that goes on being written, to a client that goes on reading, has another number at some look.
+    """
+    looks: dict[Any, list[int]] = {}
+    while True:
+        looks = {each: [*looks.get(each, ()), _unsent(each)][-1 - _LOOKS :] for each in connections}
+        for connection, unsent in looks.items():
+            if len(unsent) > _LOOKS and len(set(unsent)) == 1 and unsent[0]:
+                connection.transport.abort()
+        await asyncio.sleep(stalled_s / _LOOKS)
+
+
+def _unsent(connection: Any) -> int:
+    size: int = connection.transport.get_write_buffer_size()
+    return size
 
 
 @asynccontextmanager
@@ -72,7 +113,7 @@ async def listening(
         yield server.bound_port
     finally:
         await clock.stop()
-        await server.shutdown()
+        await server.leave(connections.limits.linger_s)
 
 
 def _config(app: FastAPI, host: str, port: int, connections: Connections) -> uvicorn.Config:
@@ -90,6 +131,6 @@ def _config(app: FastAPI, host: str, port: int, connections: Connections) -> uvi
         access_log=False,
         lifespan="off",
         timeout_keep_alive=connections.limits.keep_alive_s,  # type: ignore[arg-type]  # any number of seconds
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=LEAVING_S,
         server_header=False,
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 import httpx
 import msgspec
 
+from batkol.answers import UNREADABLE, AnswerError, exchange, no_cookies
 from batkol.errors import UpstreamError
 from batkol.urls import without_login
 from batkol.whisper.wav import wav
@@ -34,9 +34,11 @@ class WhisperServer:
     """
 
     def __init__(self, *, url: str, model: str, language: str, api_key: str, timeout: float) -> None:
-        headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {api_key}"} if api_key else {})
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         base, login = without_login(url)
-        self._client = httpx.AsyncClient(base_url=base, auth=login, headers=headers, timeout=timeout)
+        self._client = httpx.AsyncClient(
+            base_url=base, auth=login, headers=headers, timeout=timeout, cookies=no_cookies()
+        )
         self._timeout = timeout
         self._form = {"model": model, "language": language, "response_format": "json"}
 
@@ -47,16 +49,24 @@ class WhisperServer:
         """
         files = {"file": ("utterance.wav", wav(audio), "audio/wav")}
         try:
-            async with (
-                asyncio.timeout(self._timeout),
-                self._client.stream("POST", "/v1/audio/transcriptions", data=self._form, files=files) as answer,
-            ):
-                _check_status(answer.status_code)
-                return _text(await _body(answer))
+            answer = await exchange(
+                self._client,
+                "POST",
+                "/v1/audio/transcriptions",
+                within_s=self._timeout,
+                largest=LARGEST,
+                data=self._form,
+                files=files,
+            )
+        except AnswerError as error:
+            _check_status(error.status)
+            raise _malformed(str(error)) from None
         except (httpx.TimeoutException, TimeoutError) as error:
             raise UpstreamError("Whisper did not answer in time", reason="deadline", retryable=True) from error
         except httpx.TransportError as error:
             raise UpstreamError("Whisper cannot be reached", reason="unavailable", retryable=True) from error
+        _check_status(answer.status)
+        return _text(answer.body)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -69,22 +79,10 @@ def _check_status(status: int) -> None:
         raise UpstreamError(f"Whisper answered HTTP {status}", reason="http_error", retryable=retryable)
 
 
-async def _body(answer: httpx.Response) -> bytes:
-    """Read an answer as it was sent, up to `LARGEST`. Cancelling it closes the connection."""
-    if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise _malformed("it is compressed, which it was asked not to be")
-    body = bytearray()
-    async for piece in answer.aiter_raw():
-        body += piece
-        if len(body) > LARGEST:
-            raise _malformed(f"it is longer than {LARGEST} bytes")
-    return bytes(body)
-
-
 def _text(body: bytes) -> str:
     try:
         return _DECODER.decode(body).text.strip()
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         raise _malformed() from None
 
 

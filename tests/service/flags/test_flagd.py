@@ -26,10 +26,12 @@ CALL = CallContext(call_sid="CA1", from_="+972541234567")
 class SyncServer(sync_pb2_grpc.FlagSyncServiceServicer):
     """flagd's side of the stream: sends what is pushed to every client, and the latest to a new one."""
 
-    def __init__(self, flags: str, port: int = 0) -> None:
+    def __init__(self, flags: str, port: int = 0, compression: grpc.Compression | None = None) -> None:
         self._latest = flags
         self._streams: list[queue.Queue[str | None]] = []
-        self._server = grpc.server(ThreadPoolExecutor(4))
+        self._server = grpc.server(
+            ThreadPoolExecutor(4), options=[("grpc.max_send_message_length", -1)], compression=compression
+        )
         sync_pb2_grpc.add_FlagSyncServiceServicer_to_server(self, self._server)
         self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
         self._server.start()
@@ -163,6 +165,31 @@ async def test_text_that_is_no_json_costs_a_reconnection_and_nothing_else(flagd:
     await until(lambda: flags.status().state == "READY", 40)
     await flags.close()
     assert threads_of_the_provider() == []
+
+
+@pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
+async def test_definitions_of_many_megabytes_are_refused_in_so_many_words(
+    compression: grpc.Compression, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those that become so when they are inflated. The official provider alone says nothing."""
+    flagd = SyncServer(streaming("on"), compression=compression)
+    monkeypatch.setenv("FLAGD_HOST", "127.0.0.1")
+    monkeypatch.setenv("FLAGD_SYNC_PORT", str(flagd.port))
+    flags = await Flags.start(provider="flagd", fallback=False)
+    assert isinstance(flags._implementation, InProcessFlagd)
+    definitions = flags._implementation.definitions
+
+    flagd.push(streaming("off", **{"$comment": "x" * (5 << 20)}))
+    await until(lambda: definitions.refusals)
+    assert "larger than 4 MiB" in definitions.refusals[0].why
+    assert flags.streaming(CALL) == Decision(True, "on", "STATIC", DecisionSource.FLAG)
+
+    flagd._latest = streaming("off")
+    flagd.push(streaming("off"))
+    await until(lambda: not flags.streaming(CALL).enabled, 40)
+    assert definitions.refusals == ()
+    await flags.close()
+    flagd.stop()
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,13 @@ ENDS = [
     (CODE.INTERNAL, "Received RST_STREAM with error code 2", "internal", Next.REPLAY),
     (CODE.UNKNOWN, "Stream removed", "unknown", Next.REPLAY),
     (CODE.DEADLINE_EXCEEDED, "Deadline Exceeded", "deadline", Next.REPLAY),
+    (
+        CODE.RESOURCE_EXHAUSTED,
+        "Stream removed (CLIENT: Received message larger than max (100000000 vs. 1048576))",
+        "too_large",
+        Next.REPLAY,
+    ),
+    (CODE.RESOURCE_EXHAUSTED, "Decompressed message larger than max", "too_large", Next.REPLAY),
     (CODE.RESOURCE_EXHAUSTED, "Quota exceeded for quota metric", "quota", Next.BACK_OFF),
     (
         CODE.INVALID_ARGUMENT,

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.audio import mulaw
-from batkol.google.channels import Channels
+from batkol.google.channels import LARGEST, Channels
 from batkol.google.errors import Next, SpeechError
 from batkol.google.recognizer import SingleRecognizer
 from batkol.google.wire import recognition
@@ -20,9 +20,9 @@ SPEECH = bytes(range(256)) * 10
 
 @asynccontextmanager
 async def recognizing(
-    single: SingleScript, deadline: float = 20
+    single: SingleScript, deadline: float = 20, compression: grpc.Compression = grpc.Compression.NoCompression
 ) -> AsyncIterator[tuple[SingleRecognizer, ScriptedGoogle, Channels]]:
-    async with scripted_google(single=single) as google:
+    async with scripted_google(single=single, compression=compression) as google:
         channels = Channels(endpoint=google.address, insecure=True)
         try:
             yield SingleRecognizer(channels, recognition("he-IL", "default"), deadline=deadline), google, channels
@@ -160,3 +160,17 @@ async def test_a_language_that_lacks_the_default_model_too_is_no_loop() -> None:
         await channels.close()
 
     assert [request.config.model for request in google.requests] == ["latest_long", "default", "default"]
+
+
+@pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
+async def test_an_answer_of_megabytes_is_refused_and_is_no_quota(compression: grpc.Compression) -> None:
+    """Also one that would be megabytes: gRPC inflates up to the limit."""
+
+    async def answer(request: Any, context: Any) -> str:
+        return "x" * (2 * LARGEST)
+
+    async with recognizing(answer, compression=compression) as (recognizer, _, _):
+        with pytest.raises(SpeechError) as told:
+            await recognizer.recognize(SPEECH)
+
+    assert (told.value.reason, told.value.retryable) == ("too_large", True)

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batkol.simulators.caller_checks import Cleared, MarkAsked, Playout, Sound, Violation, inspect
+from batkol.simulators.caller_checks import (
+    LONGEST_NAME,
+    MOST_MARKS,
+    Cleared,
+    MarkAsked,
+    Playout,
+    Sound,
+    Violation,
+    inspect,
+)
 from batkol.twilio.messages import encode_clear, encode_mark, encode_media
 
 SID = "MZ1"
@@ -78,6 +87,24 @@ def test_a_mark_is_due_when_what_came_before_it_has_been_played() -> None:
     assert playout.due(11.5) == ["end"]
     assert playout.due(11.5) == []
     assert not playout.playing(11.5)
+
+
+def test_marks_without_end_are_not_kept() -> None:
+    playout = Playout()
+    assert playout.hear(8000, 0.0)
+
+    assert all(playout.mark("m", 0.0) for _ in range(MOST_MARKS))
+    assert not playout.mark("m", 0.0)
+    assert len(playout.due(2.0)) == MOST_MARKS
+    assert playout.mark("m", 2.0)
+
+
+@pytest.mark.parametrize("name", ["", "x" * (LONGEST_NAME + 1)])
+def test_a_mark_has_a_name_and_no_book(name: str) -> None:
+    found = inspect(json.dumps({"event": "mark", "streamSid": SID, "mark": {"name": name}}), SID)
+
+    assert isinstance(found, Violation)
+    assert f"{len(name)} characters" in found.text
 
 
 def test_clear_makes_every_mark_due() -> None:

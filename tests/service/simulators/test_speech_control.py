@@ -51,8 +51,12 @@ async def test_statistics_are_told_and_reset() -> None:
         assert (await http.get("/healthz")).status_code == 200
 
 
-@pytest.mark.parametrize("body", ["", "{", "[]x", '{"kind": "explode"}', '{"kind": "end", "code": "TEAPOT"}'])
-async def test_what_is_no_fault_is_explained(body: str) -> None:
+@pytest.mark.parametrize(
+    "body",
+    ["", "{", "[]x", '{"kind": "explode"}', '{"kind": "end", "code": "TEAPOT"}', "[" * 200_000, b"\xff"],
+    ids=lambda body: repr(body[:20]),
+)
+async def test_what_is_no_fault_is_explained(body: str | bytes) -> None:
     async with controlled() as (double, http):
         answer = await http.post("/faults", content=body)
 
@@ -65,7 +69,8 @@ async def test_other_paths_are_not_found_and_bad_requests_do_no_harm() -> None:
     async with controlled() as (_, http):
         assert (await http.get("/elsewhere")).status_code == 404
         port = http.base_url.port
-        for rubbish in (b"\r\n\r\n", b"POST /faults HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"GET"):
+        length = b"POST /faults HTTP/1.1\r\nContent-Length: %s\r\n\r\n"
+        for rubbish in (b"\r\n\r\n", length % b"x", b"GET", length % (b"9" * 5000)):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(rubbish)
             await writer.drain()

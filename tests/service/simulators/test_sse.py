@@ -100,7 +100,7 @@ async def test_an_event_that_cannot_be_read_is_told_and_not_passed_over() -> Non
 
 
 async def test_a_stream_that_breaks_off_is_told_apart_from_one_that_ends() -> None:
-    broken = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n: half"
+    broken = HEAD.replace(b"Connection: close", b"Transfer-Encoding: chunked") + b"ff\r\n: half"
 
     async with answering(broken) as url:
         with pytest.raises(InternalApiError, match="broke off"):

@@ -15,6 +15,7 @@ from batkol.web.limits import Limits
 from batkol.web.probes import probes
 from batkol.web.self_probe import SelfProbe
 from batkol.web.server import listening
+from support.hostile_http import hostile_http
 from support.raw_http import get, speaking
 from support.waiting import until
 
@@ -136,3 +137,15 @@ async def test_readiness_on_one_port_says_that_the_other_takes_nothing() -> None
 
     assert (ready.status_code, alive.status_code) == (503, 200)
     assert ready.json() == {"status": "the public listener cannot be reached: Connection refused"}
+
+
+@pytest.mark.parametrize(
+    ("way", "found"), [("no http", "takes no"), ("no line", "as Batkol does"), ("flood of an error", "takes no")]
+)
+async def test_another_program_on_the_port_is_found_out(way: str, found: str) -> None:
+    async with hostile_http(way) as server:
+        why = await SelfProbe("127.0.0.1", lambda: int(server.url.rpartition(":")[2])).why_not()
+
+        assert why is not None
+        assert found in why
+        assert server.taken < 16 << 20

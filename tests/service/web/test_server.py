@@ -1,5 +1,9 @@
 import asyncio
+import logging
 import socket
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -7,8 +11,11 @@ import pytest
 from fastapi import FastAPI
 
 from batkol.errors import ConfigurationError
+from batkol.web import limits
+from batkol.web.connections import Connections
 from batkol.web.protocol import MediaProtocol
 from batkol.web.server import LARGEST_MESSAGE, listening
+from support.raw_http import get, speaking
 from support.raw_websocket import close, connected, frame, handshake, text
 from support.waiting import until
 
@@ -101,3 +108,81 @@ async def test_a_compressed_stream_is_not_negotiated() -> None:
 
 def test_the_protocol_is_ours() -> None:
     assert [each.__name__ for each in MediaProtocol.__mro__[1:3]] == ["WatchedProtocol", "WebSocketsSansIOProtocol"]
+
+
+class Uvicorn(logging.Handler):
+    """What uvicorn complains of when it leaves."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+
+
+@pytest.fixture
+def complaints() -> Iterator[list[str]]:
+    handler = Uvicorn()
+    logger = logging.getLogger("uvicorn.error")
+    logger.addHandler(handler)
+    yield handler.said
+    logger.removeHandler(handler)
+
+
+def leaving(**more: Any) -> Connections:
+    return Connections("public", replace(limits.public(), linger_s=0.2, **more))
+
+
+class Streaming:
+    """An application that answers with some bytes, in pieces."""
+
+    def __init__(self, size: int, pieces: int) -> None:
+        self.body = bytes(size // pieces)
+        self.pieces = pieces
+        self.begun = asyncio.Event()
+        self.ended = ""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        self.begun.set()
+        try:
+            for left in reversed(range(self.pieces)):
+                await send({"type": "http.response.body", "body": self.body, "more_body": left > 0})
+            self.ended = "over"
+        except asyncio.CancelledError:
+            self.ended = "cancelled"
+            raise
+
+
+@pytest.mark.parametrize("pieces", [1, 1000], ids=["answered", "answering"])
+async def test_a_client_that_was_cut_off_does_not_hold_the_end(pieces: int, complaints: list[str]) -> None:
+    """Whether its answer waits in the buffer or is still being written: it is aborted, and the application is neither
+    waited for until uvicorn's patience ends, nor cancelled then.
+    """
+    app: Any = Streaming(32 << 20, pieces)
+    connections = leaving(one_request=False)
+    async with AsyncExitStack() as stack:
+        async with listening(app, "127.0.0.1", 0, connections) as port:
+            raw = await stack.enter_async_context(speaking(port))
+            raw.pause_reading()
+            await raw.send(get())
+            await until(lambda: app.ended == "over" if pieces == 1 else app.begun.is_set())
+            assert len(connections) == 1
+
+        assert len(connections) == 0
+    assert (app.ended, complaints) == ("over", [])
+
+
+async def test_an_answer_that_is_being_taken_is_whole_at_the_end(complaints: list[str]) -> None:
+    app: Any = Streaming(16 << 20, 256)
+    async with AsyncExitStack() as stack:
+        async with listening(app, "127.0.0.1", 0, leaving()) as port:
+            raw = await stack.enter_async_context(speaking(port))
+            await raw.send(get())
+            await app.begun.wait()
+            taking = asyncio.create_task(raw.rest())
+
+        whole = await taking
+    assert whole.count(b"\0") == 16 << 20
+    assert (app.ended, complaints) == ("over", [])

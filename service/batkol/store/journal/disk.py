@@ -7,6 +7,7 @@ was removed. Faults of the disk are `OSError`; records that cannot be read are c
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -16,7 +17,7 @@ from typing import Final, TypeVar
 
 import structlog
 
-from batkol.store.journal.aside import place_of_unread, remove_read
+from batkol.store.journal.aside import keep_within, remove_read
 from batkol.store.journal.device import Device, ReadAt, locked
 from batkol.store.journal.faults import Damaged, DiskError
 from batkol.store.journal.file import WAL_BYTES, JournalFile, wal_of
@@ -42,11 +43,12 @@ T = TypeVar("T")
 
 
 class Disk:
-    """One per journal. The attributes are read by the event loop too."""
+    """One per journal, of which `most_bytes` wait at most. The attributes are read by the event loop too."""
 
-    def __init__(self, folder: Path, read: ReadAt = os.pread) -> None:
+    def __init__(self, folder: Path, read: ReadAt = os.pread, *, most_bytes: int = sys.maxsize) -> None:
         self._folder = folder
         self._path = folder / FILE
+        self._most_bytes = most_bytes
         self._device = Device(folder, read)
         self._held = ExitStack()
         self._file: JournalFile | None = None
@@ -209,9 +211,7 @@ class Disk:
     def _mend(self, why: str, expected: Position, others: Mapping[int, bytes], released: int = 0) -> None:
         """Repair the file if it is damaged. Raises `OSError`: the device does not give its bytes, so nobody knows."""
         self._device.check((self._path, wal_of(self._path)))
-        if self._device.is_filling:
-            place_of_unread(self._path)
-        elif self._is_whole(expected):
+        if not self._device.is_filling and self._is_whole(expected):
             return
         self._repair(why, expected, others, released)
 
@@ -283,6 +283,7 @@ class Disk:
         self._position, self.released, self.rows = file.position, file.position.released, file.rows
         self.size, self.has_more = file.size, file.has_more
         self.is_clean = not file.rows and not file.wal_bytes
+        keep_within(self._path, self._most_bytes)
         try:
             self._mark.write(file.position)
         except OSError as error:

@@ -54,7 +54,7 @@ class Journal:
         self._folder = folder
         self._memory_folder = memory
         self._calls = calls
-        self._disk = Disk(folder)
+        self._disk = Disk(folder, most_bytes=max_bytes)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batkol-journal")
         self._more = asyncio.Event()
         self._due: asyncio.TimerHandle | None = None  # the next commit

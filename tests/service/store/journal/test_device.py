@@ -132,31 +132,62 @@ def test_a_device_that_gives_nothing_at_all_is_waited_for_however_long_it_takes(
     made.disk.close()
 
 
-def test_a_file_that_could_not_be_read_is_never_removed_for_its_size_nor_by_another(made: Made) -> None:
+def lose(made: Made) -> list[str]:
+    """Have the file found damaged, and a part of it unreadable for long; returns what was said of it."""
+    made.device.is_away = True
+    made.device.bad_from, made.device.bad_to = made.at, made.at + 1
+    with pytest.raises(OSError, match="cannot be read from the disk"):
+        made.disk._mend("a row is not what was written", made.disk._position, {})
+    made.lasts()
+    with capture_logs() as lines:
+        made.disk._mend("a row is not what was written", made.disk._position, {})
+    made.device.is_away = False
+    return [str(line["file"]) for line in lines if "cannot be had from it any more" in line["event"]]
+
+
+def test_a_file_that_could_not_be_read_is_kept_whatever_its_size_until_it_is_the_oldest_of_too_many(made: Made) -> None:
     with made.file.open("r+b") as file:
         file.truncate(KEPT_BYTES + 1)
     original = made.file.read_bytes()
     for count in range(1, MOST_UNREAD + 1):
-        made.device.is_away = True
-        made.device.bad_from, made.device.bad_to = made.at, made.at + 1
-        with pytest.raises(OSError, match="cannot be read from the disk"):
-            made.disk._mend("a row is not what was written", made.disk._position, {})
-        made.lasts()
-        with capture_logs():
-            made.disk._mend("a row is not what was written", made.disk._position, {})
+        assert lose(made) == []
         assert len(asides(made.file)) == count
+        os.utime(asides(made.file)[-1], (count * 1000.0,) * 2)
+    first = asides(made.file)[0]
     lost = made.disk.lost
-    with pytest.raises(OSError, match="cannot be read from the disk"):
-        made.disk._mend("a row is not what was written", made.disk._position, {})
-    made.lasts()
-    with pytest.raises(OSError, match="are kept already"):
-        made.disk._mend("a row is not what was written", made.disk._position, {})
+    assert first.read_bytes() == original
 
-    assert asides(made.file)[0].read_bytes() == original
+    assert lose(made) == [str(first)]
+    assert len(asides(made.file)) == MOST_UNREAD
+    assert first.read_bytes() != original
     assert made.disk.lost == lost < 40, "a record is lost once"
     made.disk.close()
     assert remove_aside(made.file, time.time() + 60)
     assert asides(made.file) == []
+
+
+def test_files_that_could_not_be_read_go_when_the_journal_needs_their_room_the_oldest_first(made: Made) -> None:
+    """A pod whose volume outgrows its limit is evicted, and takes the journal with it."""
+    for count in (1, 2):
+        assert lose(made) == []
+        os.utime(asides(made.file)[-1], (count * 1000.0,) * 2)
+    first, second = asides(made.file)
+    made.disk._most_bytes = sum(each.stat().st_size for each in (made.file, first, second))
+    with capture_logs() as nothing:
+        made.disk._look()
+    assert (asides(made.file), nothing) == ([first, second], [])
+
+    with capture_logs() as lines:
+        made.disk.commit(framed(range(3000, 3500)), 0)
+        assert asides(made.file) == [second]
+        made.disk._most_bytes = 0
+        made.disk._look()
+        made.disk._look()
+
+    assert asides(made.file) == []
+    assert [line["file"] for line in lines] == [str(first), str(second)]
+    assert all("JOURNAL_MAX_MB" in line["why"] for line in lines)
+    made.disk.close()
 
 
 def test_a_record_is_lost_once_though_the_new_file_is_damaged_at_once(made: Made) -> None:
