@@ -135,7 +135,6 @@ def _client() -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
         base_url=base,
         auth=auth,
-        headers={"Accept-Encoding": "identity"},  # so that what is read is what was sent
         # One's own transport takes no proxy from the environment: HTTPS_PROXY is there for Google, not for the cluster.
         transport=httpx2.AsyncHTTPTransport(verify=verify, socket_options=_KEEPALIVE),
         timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),

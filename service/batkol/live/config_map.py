@@ -18,7 +18,7 @@ import httpx2
 import msgspec
 from lightkube.core.exceptions import ConfigError
 
-from batkol.live.answers import LARGEST_ANSWER, LARGEST_REFUSAL, LINE_S, AnswerError, body, lines
+from batkol.live.answers import LARGEST_ANSWER, LARGEST_REFUSAL, LINE_S, BrokenAnswerError, body, lines
 from batkol.live.cluster import ANSWER_S, CONNECT_S, ClusterError, Named, said_in
 from batkol.live.source import EMPTY, FLAGS, TUNING, Snapshot
 
@@ -141,7 +141,7 @@ class ConfigMap:
                 async with self._client.stream("GET", self._path, params=self._selected) as response:
                     await self._check(response)
                     raw = await body(response, LARGEST_ANSWER)
-        except AnswerError as error:
+        except BrokenAnswerError as error:
             raise self._unreadable(error) from error
         except _FAILURES as error:
             raise self._unreachable(error) from error
@@ -174,7 +174,7 @@ class ConfigMap:
                 async with asyncio.timeout(self._answer_s):
                     await self._check(response)
                 yield self._events(response, int(asked["timeoutSeconds"]) + OVERTIME_S)
-        except AnswerError as error:
+        except BrokenAnswerError as error:
             raise self._unreadable(error) from error
         except _FAILURES as error:
             raise self._unreachable(error) from error
@@ -216,7 +216,7 @@ class ConfigMap:
 
     def _version(self, metadata: _Metadata) -> str:
         if len(metadata.resource_version) > _LONGEST_VERSION:
-            raise self._unreadable(AnswerError("a resource version that is a text of its own"))
+            raise self._unreadable(BrokenAnswerError("a resource version that is a text of its own"))
         return metadata.resource_version
 
     async def _check(self, response: httpx2.Response) -> None:
@@ -225,7 +225,7 @@ class ConfigMap:
             return
         try:
             said = said_in(await body(response, LARGEST_REFUSAL), response.reason_phrase)
-        except AnswerError:
+        except BrokenAnswerError:
             said = response.reason_phrase  # the status alone says what to do
         code = response.status_code
         match code:
@@ -262,6 +262,8 @@ class ConfigMap:
                     f"at {self._client.base_url} cannot be reached ({_reason(error)}). Look whether it is up, at the "
                     "pod's NetworkPolicy, or at the cluster that KUBECONFIG names"
                 )
+            case httpx2.DecodingError():  # refused by its head, in `batkol.live.cluster`
+                return self._unreadable(BrokenAnswerError("a compressed answer, which it was asked not to send"))
             case ConfigError():
                 what = f"cannot be asked, for want of credentials ({error})"
             case _:
@@ -269,7 +271,8 @@ class ConfigMap:
         return self._refusal(what)
 
     def _unreadable(self, error: Exception) -> WatchError:
-        what = f"sent {error}" if isinstance(error, AnswerError) else f"sent what cannot be read ({str(error)[:200]})"
+        broken = isinstance(error, BrokenAnswerError)
+        what = f"sent {error}" if broken else f"sent what cannot be read ({str(error)[:200]})"
         return WatchError(f"The API server {what}; is that URL an API server's? {_STAYS}.", garbled=True)
 
 
