@@ -93,8 +93,8 @@ def mend(environ: MutableMapping[str, str] = os.environ) -> dict[str, str]:
     _mend_compression(environ, complaints)
     _mend_batch(environ)
     _drop_certificates(environ)
-    # Whatever it names, nothing here takes a context from a header or sends one; an unknown name would end the import.
-    environ["OTEL_PROPAGATORS"] = "none"
+    # Nothing here takes a context from a header or sends one. An unknown name ends an import, and `none` each request.
+    environ.pop("OTEL_PROPAGATORS", None)
     return complaints
 
 

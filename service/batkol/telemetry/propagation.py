@@ -12,6 +12,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from opentelemetry.context import Context
+from opentelemetry.propagators.textmap import (
+    CarrierT,
+    Getter,
+    Setter,
+    TextMapPropagator,
+    default_getter,
+    default_setter,
+)
 from opentelemetry.trace import NonRecordingSpan, SpanContext, get_current_span, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -32,6 +40,32 @@ class Caller:
 
     parent: Context = field(default_factory=Context)
     links: Sequence[SpanContext] = ()
+
+
+class NoPropagator(TextMapPropagator):
+    """Takes no context from a request and puts none into one.
+
+    The SDK's own, `none`, gives the instrumentation None for a context, at which each request raises.
+    """
+
+    def extract(
+        self,
+        carrier: CarrierT,  # noqa: ARG002  it is what is not read
+        context: Context | None = None,
+        getter: Getter[CarrierT] = default_getter,  # noqa: ARG002
+    ) -> Context:
+        """Return the context as it is."""
+        return Context() if context is None else context
+
+    def inject(
+        self, carrier: CarrierT, context: Context | None = None, setter: Setter[CarrierT] = default_setter
+    ) -> None:
+        """Put nothing."""
+
+    @property
+    def fields(self) -> set[str]:
+        """None."""
+        return set()
 
 
 def carried(seal: Callable[[str], str]) -> dict[str, str]:

@@ -19,7 +19,6 @@ from fastapi import FastAPI
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.propagate import set_global_textmap
-from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -33,7 +32,7 @@ from batkol.telemetry.call_facts import CallFacts
 from batkol.telemetry.call_trace import CallTrace
 from batkol.telemetry.encoding import GrpcSpanExporter, HttpSpanExporter
 from batkol.telemetry.outbox import Limits, Outbox
-from batkol.telemetry.propagation import Caller
+from batkol.telemetry.propagation import Caller, NoPropagator
 from batkol.telemetry.resource import resource
 from batkol.telemetry.standing import Standing
 from batkol.telemetry.writer import SpanWriter
@@ -157,7 +156,7 @@ class Tracing:
             self._failed["requests"] = f"requests have no spans: their instrumentation failed ({type(error).__name__})"
 
     def _instrument(self, app: FastAPI) -> None:
-        set_global_textmap(CompositePropagator([]))  # the instrumentation has no other way to be told
+        set_global_textmap(NoPropagator())  # the instrumentation has no other way to be told
         os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")  # the stable names of HTTP attributes
         asked = os.environ.get("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", "")
         FastAPIInstrumentor.instrument_app(

@@ -86,7 +86,7 @@ def test_what_cannot_be_read_is_as_if_it_were_unset_and_said_by_name(
     environ = dict(given)
     complaints = mend(environ)
 
-    assert environ == {**taken, "OTEL_PROPAGATORS": "none"}
+    assert environ == taken
     assert list(complaints) == list(given)[-1:]
     assert mend(environ) == {}
 
@@ -118,7 +118,7 @@ def test_what_can_be_read_is_taken_without_a_word(given: dict[str, str], taken: 
     environ = dict(given)
 
     assert mend(environ) == {}
-    assert environ == {**taken, "OTEL_PROPAGATORS": "none"}
+    assert environ == taken
 
 
 @pytest.mark.parametrize(
@@ -186,13 +186,12 @@ def test_what_turns_a_signal_off_raises_nothing_either(poison: str, signal: Sign
         assert "zq7" not in str(list(found.failed.values()))
 
 
-@pytest.mark.parametrize("poison", ["(zq7", "9" * 40])
-def test_no_import_raises_for_a_variable(poison: str) -> None:
+def test_no_import_raises_for_a_variable() -> None:
     """FastAPI reads OTEL_PROPAGATORS when it is imported, and the SDK its limits: in a process of their own."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     done = subprocess.run(
         [sys.executable, "-c", _IMPORTS],
-        env={**environ, **dict.fromkeys(KNOWN, poison)},
+        env={**environ, **dict.fromkeys(KNOWN, "(zq7")},
         capture_output=True,
         check=False,
     )
