@@ -49,6 +49,8 @@ class HttpReceiver:
     def __init__(self, take: Take) -> None:
         self.posts: list[Post] = []
         self.port = 0
+        self.instead: HTTPStatus | None = None
+        """What it answers to everything, of which it keeps nothing then."""
         self._take = take
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.StreamWriter] = set()
@@ -82,6 +84,8 @@ class HttpReceiver:
             writer.close()
 
     async def _answer(self, post: Post) -> tuple[HTTPStatus, bytes]:
+        if self.instead is not None:
+            return self.instead, b""
         message = _REQUESTS.get(post.path)
         if message is None:
             return HTTPStatus.NOT_FOUND, b""
