@@ -62,7 +62,7 @@ async def test_a_stream_whose_parameter_is_not_the_webhooks_is_no_child_of_it(tm
     form = {"CallSid": "CA" + "1" * 32, "AccountSid": "AC" + "2" * 32, "From": "+1", "To": "+2"}
     async with traced(tmp_path) as here:
         async with httpx.AsyncClient(base_url=here.up.url, trust_env=False) as http:
-            signed = {"X-Twilio-Signature": signature(TOKEN, f"{PUBLIC}/twilio/voice", form.items())}
+            signed = {"X-Twilio-Signature": signature(TOKEN, f"{PUBLIC}/twilio/voice", tuple(form.items()))}
             twiml = (await http.post("/twilio/voice", data=form, headers=signed)).text
         (token,) = re.findall(r'name="token" value="([^"]+)"', twiml)
         (carried,) = re.findall(r'name="traceparent" value="([^"]+)"', twiml)

@@ -23,7 +23,7 @@ OFTEN = {"OTEL_BSP_SCHEDULE_DELAY": "50", "OTEL_METRIC_EXPORT_INTERVAL": "100"}
 QUICK = {"OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
 
 
-async def served_call(folder: Path, variables: Mapping[str, str]) -> tuple[Served, dict[str, Any]]:
+async def served_call(folder: Path, variables: Mapping[str, Any]) -> tuple[Served, dict[str, Any]]:
     """Have the process take one call and leave; return it and what its status said after the call."""
     async with SpeechDouble() as double:
         port = await double.start()
