@@ -13,6 +13,7 @@ import typer
 
 from batkol_operator.environment import tidy
 from batkol_operator.errors import OperatorError
+from batkol_otel.environment import mend
 
 app = typer.Typer(
     help="Keeps VoiceAgents as they should be: the operator of Batkol.",
@@ -31,6 +32,7 @@ def operator() -> None:
 @app.command()
 def run() -> None:
     """Run the operator. Everything is set by environment variables; see docs/kubernetes.md."""
+    ignored = mend()  # before anything of OpenTelemetry's is imported
     from batkol_operator.logs import Logs
     from batkol_operator.running import Choices, operate
     from batkol_operator.settings import Settings
@@ -41,7 +43,7 @@ def run() -> None:
         if settings.pod_name:
             os.environ.setdefault("POD_ID", settings.pod_name)  # what kopf calls itself among its peers
         try:
-            asyncio.run(operate(settings, Choices()))
+            asyncio.run(operate(settings, Choices(otel_ignored=ignored)))
         finally:
             logs.close()
     except OperatorError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ from batkol_operator.reconciler import Means
 from batkol_operator.seen import POD, Seen
 from batkol_operator.settings import Settings
 from batkol_operator.tracing import tracer_provider
+from batkol_otel.environment import mend
 
 log = structlog.get_logger()
 
@@ -44,6 +45,7 @@ class Choices:
     metrics: Metrics = field(default_factory=Metrics)
     progress: Progress = field(default_factory=Progress)
     ready: asyncio.Event | None = None  # set when the handlers are about to be served
+    otel_ignored: Mapping[str, str] = field(default_factory=dict)  # what `mend` said before the imports
 
 
 async def operate(settings: Settings, choices: Choices, stop: asyncio.Event | None = None) -> None:
@@ -76,7 +78,7 @@ async def operate(settings: Settings, choices: Choices, stop: asyncio.Event | No
 async def _means(settings: Settings, choices: Choices, stack: AsyncExitStack) -> tuple[Means, OwnedKinds]:
     """Make what every reconciler works with, and say which kinds of children there are to watch; `stack` ends it."""
     key, metrics = settings.key(), choices.metrics
-    provider = tracer_provider(settings.pod_name)
+    provider = tracer_provider(settings.pod_name, {**choices.otel_ignored, **mend()})
     stack.callback(provider.shutdown)
     made = Cluster(
         choices.access(),

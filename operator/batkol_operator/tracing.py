@@ -1,63 +1,97 @@
 """Traces of the passes that did something. Exporters by OpenTelemetry's own variables, none without them.
 
-A pass that only looked leaves no span: a thousand agents are looked at every few seconds.
+What cannot work costs the traces alone: the operator starts, and says so in one line. A pass that only looked leaves no
+span: a thousand agents are looked at every few seconds.
 """
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
+import structlog
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import Tracer, set_span_in_context
 from opentelemetry.trace.status import Status, StatusCode
 
-from batkol_operator.errors import ConfigurationError
+from batkol_otel.exporters import exporters
 
-_PROTOCOLS: Final = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
+log = structlog.get_logger()
 
 Attributes: TypeAlias = dict[str, str | int]
 
 
-def tracer_provider(pod: str) -> TracerProvider:
-    """Make the provider that the environment asks for; shut it down at the end. Raises `ConfigurationError`."""
+def tracer_provider(pod: str, ignored: Mapping[str, str]) -> TracerProvider:
+    """Make the provider that the environment asks for; shut it down at the end.
+
+    `ignored`: what `batkol_otel.environment.mend` said. It is logged, with what else does not work, in one error line.
+    """
+    named = exporters("traces")
+    failed = dict(named.failed)
+    try:
+        provider = _provider(pod, list(named.made.values()))
+    except Exception as error:  # noqa: BLE001  the rim: whatever the SDK makes of the variables
+        failed["sdk"] = f"the SDK cannot trace with these OTEL_* variables ({type(error).__name__})"
+        provider = TracerProvider(ALWAYS_OFF, Resource.get_empty(), shutdown_on_exit=False)
+    if failed or ignored:
+        log.error(
+            "[OTEL] telemetry does not work as the OTEL_* variables ask; the operator goes on",
+            **({"traces": failed} if failed else {}),
+            **({"ignored": dict(ignored)} if ignored else {}),
+            remedy="correct these variables and restart; docs/observability.md has what each may be",
+        )
+    return provider
+
+
+def _provider(pod: str, made: Sequence[SpanExporter]) -> TracerProvider:
     ours: dict[str, Any] = {"service.name": "batkol-operator"}
     if pod:
         ours |= {"service.instance.id": pod, "k8s.pod.name": pod}
     given = OTELResourceDetector().detect().attributes
     provider = TracerProvider(resource=Resource.create({**ours, **given}), shutdown_on_exit=False)
-    for exporter in _exporters():
-        provider.add_span_processor(BatchSpanProcessor(exporter))
+    for exporter in made:
+        provider.add_span_processor(BatchSpanProcessor(Outgoing(exporter)))
     return provider
 
 
-def _exporters() -> list[Any]:
-    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return []
-    endpoint = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    named = os.environ.get("OTEL_TRACES_EXPORTER", "").strip() or ("otlp" if endpoint else "none")
-    return [_exporter(name) for name in (part.strip() for part in named.split(",")) if name not in ("", "none")]
+class Outgoing(SpanExporter):
+    """Hands spans to `exporter`; says once that the collector does not take them, and once that it does again."""
 
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+        self._delivering = True
 
-def _exporter(name: str) -> Any:
-    entry = name
-    if name == "otlp":
-        protocol = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
-        entry = _PROTOCOLS.get((protocol or "grpc").strip(), "")
-    found = next(iter(entry_points(group="opentelemetry_traces_exporter", name=entry)), None)
-    if found is None:
-        raise ConfigurationError(
-            f"The trace exporter {entry or name!r} is not installed; for OTLP set OTEL_EXPORTER_OTLP_PROTOCOL=grpc. "
-            "OTEL_TRACES_EXPORTER=none goes without."
-        )
-    return found.load()()
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send spans, on the processor's thread; blocks for at most the exporter's time-out."""
+        raised = ""
+        try:
+            result = self._exporter.export(spans)
+        except Exception as error:  # noqa: BLE001  the rim: the SDK would print it, and it may quote a header
+            result, raised = SpanExportResult.FAILURE, type(error).__name__
+        taken = result is SpanExportResult.SUCCESS
+        if taken and not self._delivering:
+            log.info("[OTEL] the collector takes spans again")
+        elif not taken and self._delivering:
+            log.warning(
+                "[OTEL] the collector does not take spans; they are dropped, and the operator goes on",
+                err=raised,
+                remedy="check OTEL_EXPORTER_OTLP_ENDPOINT and _PROTOCOL; 4317 is usually grpc, 4318 http/protobuf",
+            )
+        self._delivering = taken
+        return result
+
+    def shutdown(self) -> None:
+        """End an export that is under way."""
+        try:
+            self._exporter.shutdown()
+        except Exception as error:  # noqa: BLE001  the rim: an exporter may be anybody's
+            log.warning("[OTEL] an exporter of spans did not shut down", err=type(error).__name__)
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -35,6 +35,7 @@ from batkol.settings import Settings, shown
 from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Source
 from batkol.store.store import NoStore, Store, keeping
+from batkol.telemetry import standing
 from batkol.telemetry.logs import LogWriter
 from batkol.telemetry.metrics import Metrics
 from batkol.telemetry.tracing import Tracing, TracingSettings
@@ -42,31 +43,39 @@ from batkol.threads import Revivable, watch
 from batkol.web.server import listening
 from batkol.whisper.http import WhisperServer
 from batkol.whisper.local import LocalWhisper
+from batkol_otel.environment import mend
 
 log = structlog.get_logger()
 
 
 @asynccontextmanager
 async def running(
-    settings: Settings, exporters: Sequence[SpanExporter] = (), logs: LogWriter | None = None
+    settings: Settings,
+    exporters: Sequence[SpanExporter] = (),
+    logs: LogWriter | None = None,
+    otel_ignored: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Service]:
     """Start everything and serve; leaving it ends what is left at once (call `Service.leave` before).
 
-    `exporters` get every span, beside those that the environment names; the thread of `logs` is watched. Raises
-    `ConfigurationError` for what cannot work. Must be entered on the loop that runs the calls.
+    `exporters` get every span, beside those that the environment names; the thread of `logs` is watched.
+    `otel_ignored`: what `mend` said of the environment before this module was imported. Raises `ConfigurationError` for
+    what cannot work, telemetry excepted. Must be entered on the loop that runs the calls.
     """
     _say(settings)
+    ignored = {**(otel_ignored or {}), **mend()}
     async with AsyncExitStack() as stack:
         tasks = Tasks()
         tasks.watch_the_rest(stack)
         service = await _service(settings, exporters, stack, tasks)
         service.logs = logs
+        service.otel_ignored = ignored
         await _watch_threads(service, stack)
         limited = http_listeners(service)
         public = listening(surfaces.public(service), settings.host, settings.port, limited.public, tasks=tasks)
         internal = listening(
             surfaces.internal(service), settings.internal_host, settings.internal_port, limited.internal, tasks=tasks
         )
+        standing.say(traces=service.tracing.standing, metrics=service.metrics.standing, ignored=ignored)
         service.port = await stack.enter_async_context(public)
         service.internal_port = await stack.enter_async_context(internal)
         stack.callback(service.bus.close)  # after the last event, and before the listeners: what waits is delivered

@@ -36,8 +36,11 @@ from batkol.commands.shared import (
 from batkol.commands.store import erase, migrate
 from batkol.environment import tidy
 from batkol.errors import BatkolError
+from batkol_otel.environment import mend
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from batkol.settings import Settings
     from batkol.telemetry.logs import LogWriter
 
@@ -50,13 +53,14 @@ app = typer.Typer(
 
 
 @app.callback()
-def batkol() -> None:
+def batkol(context: typer.Context) -> None:
     """Phone calls become text: a media and speech-to-text service for Twilio calls, Hebrew first."""
     tidy()
+    context.obj = mend()  # before anything of OpenTelemetry's is imported, which FastAPI and the store do as well
 
 
 @app.command()
-def serve() -> None:
+def serve(context: typer.Context) -> None:
     """Run the service. Everything is set by environment variables; see docs/configuration.md."""
     from batkol.telemetry.logs import Logs
     from batkol.telemetry.stderr import Stderr
@@ -65,21 +69,21 @@ def serve() -> None:
     settings = _settings()
     logs = Logs(level=settings.log_level, json=_json(settings), stream=stderr.out, lost_elsewhere=lambda: stderr.lost)
     try:
-        uvloop.run(_serve(settings, logs.writer))
+        uvloop.run(_serve(settings, logs.writer, context.obj))
     except BatkolError as error:
         refuse(error)
     finally:
         logs.close()
 
 
-async def _serve(settings: Settings, logs: LogWriter) -> None:
+async def _serve(settings: Settings, logs: LogWriter, otel_ignored: Mapping[str, str]) -> None:
     from batkol.app import running
 
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, told.set)  # a second one changes nothing: the drain goes on
-    async with running(settings, logs=logs) as service:
+    async with running(settings, logs=logs, otel_ignored=otel_ignored) as service:
         spare_the_collector()
         await told.wait()
         await service.leave()

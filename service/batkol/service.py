@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import msgspec
@@ -49,6 +50,8 @@ class Service:
     port: int = 0
     internal_port: int = 0
     started_at: float = 0.0
+    otel_ignored: Mapping[str, str] = field(default_factory=dict)
+    """OTEL_* variables that are not taken as they are given, and why."""
 
     @property
     def channels(self) -> Channels:
@@ -91,6 +94,11 @@ class Service:
             },
             "store": self.store.status(),
             "tasks": self.tasks.status(),
+            "telemetry": {
+                "traces": self.tracing.standing.status(),
+                "metrics": self.metrics.standing.status(),
+                "ignored": dict(self.otel_ignored),
+            },
             "process": process(),
             "vad": asdict(self.listener.status()),
             "event_loop": {"lag_ms_max_60s": round(self.calls.loop_lag() * 1000)},

@@ -5,6 +5,7 @@ things.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ import aiohttp
 import pytest
 import yaml  # type: ignore[import-untyped]  # has no types
 
+from batkol.simulators.collector import Collector
 from batkol_operator.liveness import OVERDUE_S
 from batkol_operator.names import FINALIZER, PAUSED
 from support.kube_api import KubeApi
@@ -215,3 +217,37 @@ async def test_killed_in_the_middle_and_replaced_it_finishes_and_leaves_at_a_sig
     assert second.returncode == 0
     assert b"+97250" not in log
     assert log.decode().startswith("{"), "JSON, for no terminal reads it"
+
+
+@pytest.mark.parametrize("works", [True, False])
+async def test_otel_variables_cost_the_traces_at_most(
+    api: KubeApi, environment: dict[str, str], works: bool, tmp_path: Path
+) -> None:
+    """The agent is looked after, one error line says what is off, and no line has the header."""
+    api.store.create(AGENT, voice_agent())
+    async with Collector() as collector:
+        given = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.http_endpoint if works else "https://127.0.0.1:9",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_EXPORTER_OTLP_CERTIFICATE": str(tmp_path / "none.pem"),
+            "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Zq7,broken Zq7",
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "10s",
+            "OTEL_BSP_MAX_QUEUE_SIZE": "100",
+            "OTEL_BSP_SCHEDULE_DELAY": "50",
+            "OTEL_SPAN_EVENT_COUNT_LIMIT": "many",
+            "OTEL_PROPAGATORS": "b3",
+        }
+        with started({**environment, **given}) as process:
+            await until(lambda: "status" in api.store.get(AGENT))
+            await eventually(lambda: applied(f"http://127.0.0.1:{environment['METRICS_PORT']}/metrics"))
+            process.send_signal(signal.SIGTERM)
+            _, log = await asyncio.to_thread(process.communicate, timeout=30)
+
+    lines = [json.loads(line) for line in log.decode().splitlines()]
+    (line,) = [line for line in lines if line["level"] == "error"]
+    ignored = {"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_SPAN_EVENT_COUNT_LIMIT"}
+    assert process.returncode == 0
+    assert set(line["ignored"]) == ignored
+    assert ("cannot be read" in str(line.get("traces"))) != works
+    assert bool(collector.named("reconcile")) == works
+    assert b"Zq7" not in log

@@ -21,6 +21,7 @@ from batkol.telemetry.logs import Logs
 from batkol.telemetry.metrics import Metrics
 from batkol.telemetry.outbox import Limits, Outbox
 from batkol.threads import Revivable, Thread, ThreadDiedError, watch
+from batkol_otel.exporters import Exporters
 from support.killing import kill_thread
 from support.waiting import until
 
@@ -147,7 +148,7 @@ class Collecting(MetricExporter):
 async def test_metrics_are_sent_after_their_thread_died(monkeypatch: pytest.MonkeyPatch) -> None:
     collecting = Collecting()
     monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "50")
-    monkeypatch.setattr("batkol.telemetry.push.exporters", lambda _: [collecting])
+    monkeypatch.setattr("batkol.telemetry.metrics.exporters", lambda _: Exporters({"collecting": collecting}))
     metrics = Metrics()
     metrics.partials.add(1)  # nothing is sent of nothing
     (sender,) = metrics.threads

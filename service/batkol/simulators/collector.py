@@ -1,4 +1,4 @@
-"""An OTLP/gRPC collector: the official services for traces and metrics on a port of this machine.
+"""An OTLP collector: the official gRPC services for traces and metrics on a port of this machine, OTLP/HTTP on another.
 
 It keeps what it gets. It can also do what collectors do to those who send: answer late, refuse, or be gone.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from http import HTTPStatus
 from typing import Any, NamedTuple, Self
 
 import grpc
@@ -16,6 +17,14 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Exemplar, Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
+
+from batkol.simulators.collector_http import HttpReceiver
+
+_STATUS = {
+    grpc.StatusCode.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    grpc.StatusCode.UNIMPLEMENTED: HTTPStatus.NOT_FOUND,
+}
+"""What a collector that speaks HTTP says for what another says by gRPC."""
 
 
 class Happening(NamedTuple):
@@ -65,12 +74,18 @@ class Collector:
         self.delay_s = 0.0
         self.refuse: grpc.StatusCode | None = None
         self.port = 0
+        self.http = HttpReceiver(self._take_post)
         self._server: Any = None
 
     @property
     def endpoint(self) -> str:
         """What OTEL_EXPORTER_OTLP_ENDPOINT is to be."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def http_endpoint(self) -> str:
+        """What it is to be for `http/protobuf`."""
+        return f"http://127.0.0.1:{self.http.port}"
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -88,10 +103,12 @@ class Collector:
         add(_Metrics(self), self._server)
         self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
         await self._server.start()
+        await self.http.start()
 
     async def stop(self) -> None:
         """Be gone; requests under way are cut off."""
         await self._server.stop(None)
+        await self.http.stop()
 
     def named(self, name: str, trace_id: str | None = None) -> list[SpanReceived]:
         """Return the spans whose name begins so, of one trace or of all, in order of time."""
@@ -106,17 +123,33 @@ class Collector:
         """Serve one export."""
         self.requests += 1
         await self._trouble(context)
-        self.spans.extend(_received(request))
+        self._keep(request)
         return trace_service_pb2.ExportTraceServiceResponse()
 
     async def take_metrics(self, request: Any, context: Any) -> Any:
         """Serve one export of metrics."""
         await self._trouble(context)
+        self._keep(request)
+        return metrics_service_pb2.ExportMetricsServiceResponse()
+
+    async def _take_post(self, request: Any) -> tuple[HTTPStatus, bytes]:
+        """Serve one export that came by HTTP. The answers to both kinds are empty messages."""
+        self.requests += 1
+        if self.delay_s:
+            await asyncio.sleep(self.delay_s)
+        if self.refuse is not None:
+            return _STATUS.get(self.refuse, HTTPStatus.BAD_REQUEST), b""
+        self._keep(request)
+        return HTTPStatus.OK, b""
+
+    def _keep(self, request: Any) -> None:
+        if isinstance(request, trace_service_pb2.ExportTraceServiceRequest):
+            self.spans.extend(_received(request))
+            return
         for resource in request.resource_metrics:
             for scope in resource.scope_metrics:
                 self.metrics.update({metric.name: metric for metric in scope.metrics})
                 self.exemplars.extend(_exemplars(scope.metrics))
-        return metrics_service_pb2.ExportMetricsServiceResponse()
 
     async def _trouble(self, context: Any) -> None:
         if self.delay_s:

@@ -11,19 +11,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as over_grpc
+from opentelemetry.exporter.otlp.proto.http import trace_exporter as over_http
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
 
 from batkol.telemetry import wire
 
 
-class SpanExporter(OTLPSpanExporter):
+class GrpcSpanExporter(over_grpc.OTLPSpanExporter):
     """OTLP over gRPC, as the OTEL_EXPORTER_OTLP_* variables say."""
 
     def _translate_data(self, data: Sequence[ReadableSpan]) -> ExportTraceServiceRequest:
         return encoded(data)
+
+
+class HttpSpanExporter(over_http.OTLPSpanExporter):
+    """OTLP over HTTP: the same bytes in a POST, as the same variables say."""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send spans, and repeat what may be repeated; blocks for OTEL_EXPORTER_OTLP_TIMEOUT between two bytes."""
+        if self._shutdown:
+            return SpanExportResult.FAILURE
+        answer = self._client.export(encoded(spans).SerializeToString())
+        # The library takes a redirect, which it does not follow, for success: nobody has the spans then.
+        taken = answer.success and answer.status_code is not None and answer.status_code < 300
+        return SpanExportResult.SUCCESS if taken else SpanExportResult.FAILURE
 
 
 def encoded(spans: Sequence[ReadableSpan]) -> ExportTraceServiceRequest:

@@ -10,18 +10,22 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
+import structlog
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.environment_variables import OTEL_METRICS_EXEMPLAR_FILTER
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from batkol.telemetry.buckets import Buckets
 from batkol.telemetry.counts import Counts
-from batkol.telemetry.push import readers
+from batkol.telemetry.push import Outgoing, Reader
 from batkol.telemetry.resource import resource
+from batkol.telemetry.standing import Standing
 from batkol.threads import Revivable
+from batkol_otel.exporters import exporters
 
 _LATENCY_S: Final = (
     0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0,
@@ -33,22 +37,43 @@ _CALL_S: Final = (5.0, 10.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 900.0, 1800
 FLUSH_S: Final = 3.0
 """Seconds that the last metrics may take at shutdown."""
 
+log = structlog.get_logger()
+
 
 class Metrics:
     """One per process. Recording costs microseconds and touches no network."""
 
     def __init__(self, pod: str = "") -> None:
-        """Raises `ConfigurationError` for an exporter in the environment that is not there."""
+        """Send them where the environment says; what cannot be sent there is in `standing`, and on /metrics."""
         self._registry = CollectorRegistry()
         buckets = self._measure()
         for each in buckets:
             self._registry.register(each)
-        pushing = self._pushing = readers(buckets)
+        self._pushing: dict[str, Reader] = {}
+        self._failed: dict[str, str] = {}
+        self._push(buckets)
         scraped = PrometheusMetricReader(registry=self._registry)
-        self._provider = MeterProvider([scraped, *pushing], resource(pod), shutdown_on_exit=False)
+        readers: list[MetricReader] = [scraped, *self._pushing.values()]
+        self._provider = MeterProvider(readers, resource(pod), shutdown_on_exit=False)
         self._meter = self._provider.get_meter("batkol")
         self._count_calls()
         self._count_streams()
+
+    def _push(self, buckets: Sequence[Buckets]) -> None:
+        """Make the readers that the environment asks for, with `buckets` beside the SDK's instruments."""
+        named = exporters("metrics")
+        self._failed.update(named.failed)
+        for name, exporter in named.made.items():
+            try:
+                self._pushing[name] = Reader(Outgoing(exporter, buckets))
+            except Exception as error:  # noqa: BLE001  the rim: an exporter may be anybody's
+                self._failed[name] = f"the SDK cannot use its exporter ({type(error).__name__})"
+
+    @property
+    def standing(self) -> Standing:
+        """Where the metrics go, and how that goes."""
+        delivering = all(reader.outgoing.delivering for reader in self._pushing.values())
+        return Standing(tuple(self._pushing), self._failed, delivering)
 
     def _measure(self) -> Sequence[Buckets]:
         exemplars = os.environ.get(OTEL_METRICS_EXEMPLAR_FILTER) != "always_off"
@@ -157,12 +182,15 @@ class Metrics:
 
     def close(self) -> None:
         """Flush and stop the readers; blocks for at most `FLUSH_S` if there is a collector."""
-        self._provider.shutdown(timeout_millis=1000 * FLUSH_S)
+        try:
+            self._provider.shutdown(timeout_millis=1000 * FLUSH_S)
+        except Exception as error:  # noqa: BLE001  the SDK's word for a reader that was not done in time, and the like
+            log.warning("[OTEL] the last metrics were not sent", err=type(error).__name__)
 
     @property
     def threads(self) -> Sequence[Revivable]:
         """What sends the metrics, if there is anywhere to send them."""
-        return self._pushing
+        return tuple(self._pushing.values())
 
     async def aclose(self) -> None:
         """Do so beside the loop. Cancelled, a thread finishes it all the same."""

@@ -7,7 +7,6 @@ what a collector did not take; that the collector is away is said once, and so i
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -26,6 +25,10 @@ from batkol.threads import Thread
 
 GRACE_S: Final = 1.0
 """What closing waits, beyond its time, for an export that is being given up."""
+
+REMEDY: Final = (
+    "check OTEL_EXPORTER_OTLP_ENDPOINT and _PROTOCOL; 4317 is usually the port of grpc, 4318 of http/protobuf"
+)
 
 log = structlog.get_logger()
 
@@ -52,17 +55,16 @@ class Outbox(SpanProcessor):
     """Takes ended spans on any thread, never waits, and hands them to the exporters on its own."""
 
     def __init__(self, exporters: Sequence[SpanExporter], limits: Limits) -> None:
-        # Ours says it once, and in words of ours.
-        logging.getLogger("opentelemetry.exporter.otlp").setLevel(logging.CRITICAL)
         self._exporters = exporters
         self._limits = limits
         self._queue: deque[ReadableSpan] = deque()
         self._wake = threading.Event()
         self._closing = False
-        self._delivered = True
+        self._failing: set[SpanExporter] = set()
         self._underway = 0
         self.dropped = 0
         """Spans that nobody got."""
+        self._raised = ""
         self._thread = Thread(self._run, "spans")
         self._thread.start()
 
@@ -92,6 +94,11 @@ class Outbox(SpanProcessor):
         return True
 
     @property
+    def delivering(self) -> bool:
+        """Whether every exporter got rid of its last batch; true before the first."""
+        return not self._failing
+
+    @property
     def fault(self) -> str:
         """See `batkol.threads.Revivable`."""
         return self._thread.fault
@@ -118,7 +125,7 @@ class Outbox(SpanProcessor):
         if self._thread.alive:
             self._give_up()
         for exporter in self._exporters:
-            exporter.shutdown()  # ends an export that hangs
+            _shut_down(exporter)  # ends an export that hangs
         self._thread.join(GRACE_S)
         if self._thread.alive:
             self.dropped += self._underway
@@ -150,7 +157,7 @@ class Outbox(SpanProcessor):
             if not batch:
                 return
             for exporter in self._exporters:
-                self._account(self._export(exporter, batch), count)
+                self._account(exporter, self._export(exporter, batch), count)
             self._underway = 0
 
     def _take(self) -> list[ReadableSpan]:
@@ -161,23 +168,33 @@ class Outbox(SpanProcessor):
         return batch
 
     def _export(self, exporter: SpanExporter, batch: Sequence[ReadableSpan]) -> bool:
+        self._raised = ""
         try:
             return exporter.export(batch) is SpanExportResult.SUCCESS
-        except Exception:  # the rim: an exporter may be anybody's
-            log.exception("[OTEL] an exporter raised; its spans are lost and the calls go on")
+        except Exception as error:  # noqa: BLE001  the rim: an exporter may be anybody's
+            self._raised = type(error).__name__  # what it says may quote a header
             return False
 
-    def _account(self, taken: bool, count: int) -> None:
+    def _account(self, exporter: SpanExporter, taken: bool, count: int) -> None:
         if not taken:
             self.dropped += count
-        if taken and not self._delivered:
+        if taken and exporter in self._failing:
+            self._failing.discard(exporter)
             log.info("[OTEL] the collector takes spans again", dropped=self.dropped)
-        elif not taken and self._delivered:
+        elif not taken and exporter not in self._failing:
+            self._failing.add(exporter)
             log.warning(
                 "[OTEL] the collector does not take spans; they are dropped and counted, and the calls go on",
-                remedy="check OTEL_EXPORTER_OTLP_ENDPOINT",
+                err=self._raised,
+                remedy=REMEDY,
             )
-        self._delivered = taken
+
+
+def _shut_down(exporter: SpanExporter) -> None:
+    try:
+        exporter.shutdown()
+    except Exception as error:  # noqa: BLE001  the rim: an exporter may be anybody's
+        log.warning("[OTEL] an exporter of spans did not shut down", err=type(error).__name__)
 
 
 def _number(name: str, default: int) -> int:

@@ -7,11 +7,10 @@ failure.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from opentelemetry.sdk.metrics import Exemplar
@@ -27,17 +26,9 @@ from opentelemetry.sdk.metrics.export import (
 )
 
 from batkol.telemetry.buckets import Buckets, Example
-from batkol.telemetry.exporters import exporters
+from batkol.telemetry.outbox import REMEDY
 
 log = structlog.get_logger()
-
-
-def readers(buckets: Sequence[Buckets]) -> list[Reader]:
-    """Make the readers that the environment asks for, with `buckets` beside the SDK's instruments.
-
-    Raises `ConfigurationError` for an exporter that does not exist or is not installed.
-    """
-    return [Reader(Outgoing(exporter, buckets)) for exporter in exporters("metrics")]
 
 
 class Reader(PeriodicExportingMetricReader):
@@ -45,6 +36,10 @@ class Reader(PeriodicExportingMetricReader):
 
     See `batkol.threads.Revivable`. Whoever collects anew begins where the dead thread ended: counts are cumulative.
     """
+
+    def __init__(self, outgoing: Outgoing) -> None:
+        super().__init__(outgoing)
+        self.outgoing: Final = outgoing
 
     fault = ""
     """The thread is the SDK's, and has left for stderr what it was."""
@@ -67,17 +62,20 @@ class Outgoing(MetricExporter):
             preferred_temporality=exporter._preferred_temporality,  # noqa: SLF001  as the SDK's reader reads it
             preferred_aggregation=exporter._preferred_aggregation,  # noqa: SLF001
         )
-        # Ours says it once, and in words of ours.
-        logging.getLogger("opentelemetry.exporter.otlp").setLevel(logging.CRITICAL)
         self._exporter = exporter
         self._buckets = buckets
         self._began = self._told = time.time_ns()
-        self._delivered = True
+        self.delivering = True
+        """Whether the collector took the last collection; true before the first."""
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
         """Send one collection; blocks for at most OTEL_EXPORTER_OTLP_TIMEOUT."""
-        result = self._exporter.export(self._completed(metrics_data), timeout_millis, **kwargs)
-        self._account(result is MetricExportResult.SUCCESS)
+        raised = ""
+        try:
+            result = self._exporter.export(self._completed(metrics_data), timeout_millis, **kwargs)
+        except Exception as error:  # noqa: BLE001  the rim: the SDK would print it, and it may quote a header
+            result, raised = MetricExportResult.FAILURE, type(error).__name__
+        self._account(result is MetricExportResult.SUCCESS, raised)
         return result
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
@@ -119,15 +117,16 @@ class Outgoing(MetricExporter):
             data=Histogram([point], AggregationTemporality.CUMULATIVE),
         )
 
-    def _account(self, taken: bool) -> None:
-        if taken and not self._delivered:
+    def _account(self, taken: bool, raised: str) -> None:
+        if taken and not self.delivering:
             log.info("[OTEL] the collector takes metrics again")
-        elif not taken and self._delivered:
+        elif not taken and self.delivering:
             log.warning(
                 "[OTEL] the collector does not take metrics; /metrics has them, and the calls go on",
-                remedy="check OTEL_EXPORTER_OTLP_ENDPOINT; OTEL_METRICS_EXPORTER=none if it is for traces only",
+                err=raised,
+                remedy=f"{REMEDY}; OTEL_METRICS_EXPORTER=none if the collector is for traces only",
             )
-        self._delivered = taken
+        self.delivering = taken
 
 
 def _exemplar(example: Example) -> Exemplar:

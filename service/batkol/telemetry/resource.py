@@ -6,10 +6,13 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
+import structlog
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 
 from batkol import __version__
 from batkol.telemetry import conventions as names
+
+log = structlog.get_logger()
 
 _INSTANCE: Final = str(uuid.uuid4())
 """For a process that no pod name tells apart."""
@@ -24,5 +27,11 @@ def resource(pod: str) -> Resource:
     }
     if pod:
         ours[names.POD_NAME] = pod
-    given: Mapping[str, Any] = OTELResourceDetector().detect().attributes
-    return Resource.create({**ours, **given})
+    try:
+        given: Mapping[str, Any] = OTELResourceDetector().detect().attributes
+        return Resource.create({**ours, **given})
+    except Exception as error:  # noqa: BLE001  the rim: a detector may be anybody's
+        log.error(
+            "[OTEL] OTEL_RESOURCE_ATTRIBUTES and detectors are left out: the SDK failed", err=type(error).__name__
+        )
+        return Resource(ours)

@@ -3,7 +3,7 @@
 OTEL_EXPORTER_OTLP_ENDPOINT turns tracing on; without it, and with OTEL_SDK_DISABLED=true or OTEL_TRACES_EXPORTER=none,
 there is no tracer and nothing is said about it. OTEL_EXPORTER_OTLP_* (headers, TLS, compression, time-out),
 OTEL_TRACES_SAMPLER, OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME, OTEL_SPAN_* and OTEL_BSP_* mean what they mean
-everywhere (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
+everywhere; what cannot work costs the traces, and never a call (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import structlog
 from fastapi import FastAPI
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.propagate import set_global_textmap
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -28,13 +30,14 @@ from batkol.live.tuning import Tuning
 from batkol.telemetry import conventions as names
 from batkol.telemetry.call_facts import CallFacts
 from batkol.telemetry.call_trace import CallTrace
-from batkol.telemetry.exporters import disabled
-from batkol.telemetry.exporters import exporters as named_exporters
+from batkol.telemetry.encoding import GrpcSpanExporter, HttpSpanExporter
 from batkol.telemetry.outbox import Limits, Outbox
-from batkol.telemetry.propagation import Caller
+from batkol.telemetry.propagation import Caller, NoPropagator
 from batkol.telemetry.resource import resource
+from batkol.telemetry.standing import Standing
 from batkol.telemetry.writer import SpanWriter
 from batkol.threads import Revivable
+from batkol_otel import exporters as named
 
 FLUSH_S: Final = 5.0
 """Seconds that the last spans may take at shutdown."""
@@ -42,6 +45,9 @@ FLUSH_S: Final = 5.0
 EVENTS: Final = 512
 """Events a span may hold: an utterance of 55 s has 300 partials, and the SDK's 128 would lose its beginning."""
 
+log = structlog.get_logger()
+
+_OURS: Final[Mapping[str, Callable[[], SpanExporter]]] = {named.GRPC: GrpcSpanExporter, named.HTTP: HttpSpanExporter}
 _UNTRACED: Final = "/healthz$,/readyz$,/metrics$"
 _SCOPE: Final = "batkol"
 _REDACTED: Final = "REDACTED"
@@ -63,13 +69,16 @@ class Tracing:
     def __init__(self, settings: TracingSettings | None = None, exporters: Sequence[SpanExporter] = ()) -> None:
         self._settings = settings or TracingSettings()
         self._apps: list[FastAPI] = []
-        self._outbox = Outbox(exporters, Limits.from_environment()) if exporters else None
+        self._outbox: Outbox | None = None
         self._provider: TracerProvider | None = None
         self._writer: SpanWriter | None = None
-        if self._outbox is not None:
+        self._named: Sequence[str] = ()
+        self._failed: dict[str, str] = {}
+        if exporters:
             limits = SpanLimits(max_events=None if "OTEL_SPAN_EVENT_COUNT_LIMIT" in os.environ else EVENTS)
             ours = resource(self._settings.pod)
             self._provider = TracerProvider(resource=ours, shutdown_on_exit=False, span_limits=limits)
+            self._outbox = Outbox(exporters, Limits.from_environment())
             self._provider.add_span_processor(self._outbox)
             scope = InstrumentationScope(_SCOPE, __version__)
             self._writer = SpanWriter(self._outbox, self._provider.sampler, ours, scope, limits)
@@ -78,13 +87,24 @@ class Tracing:
 
     @classmethod
     def start(cls, settings: TracingSettings, exporters: Sequence[SpanExporter] = ()) -> Tracing:
-        """Do what the environment says, with `exporters` beside its own.
-
-        Raises `ConfigurationError` for an exporter that does not exist or is not installed.
-        """
-        if disabled():
+        """Do what the environment says, with `exporters` beside its own; what cannot work is in `standing`."""
+        if named.disabled():
             return cls(settings)
-        return cls(settings, [*exporters, *named_exporters("traces")])
+        found = named.exporters("traces", _OURS)
+        failed = dict(found.failed)
+        try:
+            made = cls(settings, [*exporters, *found.made.values()])
+            made._named = tuple(found.made)
+        except Exception as error:  # noqa: BLE001  the rim: whatever the SDK makes of the variables
+            made = cls(settings)
+            failed["sdk"] = f"the SDK cannot trace with these OTEL_* variables ({type(error).__name__})"
+        made._failed = failed
+        return made
+
+    @property
+    def standing(self) -> Standing:
+        """Where the spans go, and how that goes."""
+        return Standing(self._named, self._failed, self._outbox is None or self._outbox.delivering)
 
     @property
     def enabled(self) -> bool:
@@ -125,10 +145,18 @@ class Tracing:
     def instrument(self, app: FastAPI) -> None:
         """Have each request of `app` make one span, probes excepted; call it before the first request.
 
-        A WebSocket's messages make none: 24,000 in 12 s were counted for 40 calls, had they not been left out.
+        A WebSocket's messages make none: 24,000 in 12 s were counted for 40 calls, had they not been left out. No
+        header of a request is a parent: with one, an outsider chooses what is sampled, and in which trace.
         """
         if self._provider is None:
             return
+        try:
+            self._instrument(app)
+        except Exception as error:  # noqa: BLE001  the rim: whatever the instrumentation makes of the variables
+            self._failed["requests"] = f"requests have no spans: their instrumentation failed ({type(error).__name__})"
+
+    def _instrument(self, app: FastAPI) -> None:
+        set_global_textmap(NoPropagator())  # the instrumentation has no other way to be told
         os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")  # the stable names of HTTP attributes
         asked = os.environ.get("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", "")
         FastAPIInstrumentor.instrument_app(

@@ -24,6 +24,7 @@ LIFETIME: Final = 120.0
 """Seconds from the TwiML to `start`. Twilio dials at once; the rest is for slow networks and clocks apart."""
 
 _PURPOSE: Final = b"batkol stream token v1"
+_TRACE: Final = b"batkol traceparent v1"
 _BYTES: Final = 8 + 32 + 32
 
 
@@ -81,9 +82,27 @@ def verify(tokens: Sequence[str], token: str, call_sid: str, account_sid: str, n
         raise TokenError(TokenFault.EXPIRED)
 
 
-def _seal(auth_token: str, claim: bytes) -> bytes:
-    # A key of its own for this one purpose: the auth token also signs webhooks (HKDF's idea, RFC 5869).
-    key = hmac.digest(auth_token.encode(), _PURPOSE, hashlib.sha256)
+def seal_trace(tokens: Sequence[str], call_sid: str, traceparent: str) -> str:
+    """Return the seal, in hexadecimal, of a trace context that Twilio carries for one call."""
+    return _seal(tokens[0], _trace_claim(call_sid, traceparent), _TRACE).hex()
+
+
+def is_trace_sealed(tokens: Sequence[str], call_sid: str, traceparent: str, seal: str) -> bool:
+    """Whether any auth token made this seal for this call."""
+    claim, given = _trace_claim(call_sid, traceparent), seal.encode("utf-8", "replace")
+    genuine = False
+    for key in tokens:
+        genuine |= hmac.compare_digest(_seal(key, claim, _TRACE).hex().encode(), given)
+    return genuine
+
+
+def _trace_claim(call_sid: str, traceparent: str) -> bytes:
+    return _binding(call_sid, "") + traceparent.encode("utf-8", "replace")
+
+
+def _seal(auth_token: str, claim: bytes, purpose: bytes = _PURPOSE) -> bytes:
+    # A key of its own for each purpose: the auth token also signs webhooks (HKDF's idea, RFC 5869).
+    key = hmac.digest(auth_token.encode(), purpose, hashlib.sha256)
     return hmac.digest(key, claim, hashlib.sha256)
 
 

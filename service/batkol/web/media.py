@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -157,7 +158,8 @@ class MediaSocket:
 
     async def _call(self, stream: MediaStream, socket: _AsgiSocket, scope: Scope) -> None:
         identity = self._identity(stream)
-        caller = propagation.caller(stream.parameters.get(propagation.PARAMETER, ""))
+        is_sealed = partial(token.is_trace_sealed, self._gate.token_keys, identity.call_sid)
+        caller = propagation.caller(stream.parameters.get(propagation.PARAMETER, ""), is_sealed)
         call = Call(identity, stream, self._services, caller)
         propagation.handshake_over(identity.call_sid)
         refusal = self._calls.refusal(call)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NoReturn
 
 import structlog
@@ -125,7 +126,7 @@ class Webhooks:
                 "from": _fitting(form.get("From", "")),
                 "to": _fitting(form.get("To", "")),
                 "direction": _fitting(form.get("Direction", "inbound")),
-                **propagation.carried(),
+                **propagation.carried(partial(token.seal_trace, settings.token_keys, call_sid)),
             },
             then=then,
         )

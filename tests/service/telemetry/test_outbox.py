@@ -96,7 +96,7 @@ def test_what_the_collector_refuses_is_counted_and_said_once_and_so_is_its_retur
 
 
 def test_an_exporter_that_raises_loses_its_batch_and_nothing_else() -> None:
-    faults = [ValueError("broken"), None]
+    faults = [ValueError("authorization: Zq7"), None]
 
     def act() -> SpanExportResult:
         if fault := faults.pop(0):
@@ -110,7 +110,8 @@ def test_an_exporter_that_raises_loses_its_batch_and_nothing_else() -> None:
         assert box.force_flush(10_000)
 
     assert (exporter.taken, box.dropped) == (["kept"], 1)
-    assert any(line.get("exc_info") for line in lines)
+    assert [line.get("err") for line in lines] == ["ValueError", None]
+    assert "Zq7" not in str(lines)
 
 
 def test_closing_does_not_wait_for_a_collector_that_never_answers() -> None:
@@ -152,3 +153,28 @@ def test_a_limit_that_is_no_number_is_said_and_the_default_used(nonsense: str) -
 
     assert (limits.queue, limits.delay_s) == (2048, 0.2)
     assert [line["variable"] for line in lines] == ["OTEL_BSP_MAX_QUEUE_SIZE"]
+
+
+def test_of_two_exporters_the_one_that_fails_is_told_of_once_and_does_not_stop_the_closing() -> None:
+    good, bad = Scripted(), Scripted(lambda: NOT_OK)
+
+    def refuse() -> None:
+        raise ValueError("authorization: Zq7")
+
+    bad.shutdown = refuse  # type: ignore[method-assign]
+    with capture_logs() as lines:
+        box = Outbox([good, bad], Limits(delay_s=0.01, batch=1))
+        provider = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False)
+        provider.add_span_processor(box)
+        for name in ("1", "2", "3"):
+            provider.get_tracer("test").start_span(name).end()
+        assert box.force_flush(10_000)
+        assert not box.delivering
+        box.close(5.0)
+
+    assert good.taken == ["1", "2", "3"]
+    assert [line["event"].partition(";")[0] for line in lines] == [
+        "[OTEL] the collector does not take spans",
+        "[OTEL] an exporter of spans did not shut down",
+    ]
+    assert "Zq7" not in str(lines)

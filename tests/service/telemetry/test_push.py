@@ -7,7 +7,6 @@ import pytest
 from opentelemetry.trace import SpanContext, TraceFlags
 from structlog.testing import capture_logs
 
-from batkol.errors import ConfigurationError
 from batkol.simulators.collector import Collector
 from batkol.telemetry.metrics import Metrics
 from support.traces import environment
@@ -104,9 +103,32 @@ async def test_closing_does_not_wait_for_a_collector_that_never_answers() -> Non
     assert collector.metrics == {}
 
 
-def test_an_exporter_that_is_not_there_is_refused_with_what_to_do() -> None:
-    with (
-        environment(OTEL_METRICS_EXPORTER="carrier-pigeon"),
-        pytest.raises(ConfigurationError, match="METRICS_EXPORTER"),
-    ):
-        Metrics()
+def test_an_exporter_that_is_not_there_costs_what_it_would_have_sent_and_not_the_metrics() -> None:
+    with environment(OTEL_METRICS_EXPORTER="carrier-pigeon"):
+        metrics = Metrics()
+    metrics.finals.add(1, {"source": "final"})
+
+    assert metrics.standing.state == "failed"
+    assert "OTEL_METRICS_EXPORTER" in metrics.standing.failed["carrier-pigeon"]
+    assert b"batkol_finals" in metrics.render()
+
+
+async def test_an_exporter_that_raises_is_told_of_once_without_what_it_says() -> None:
+    with capture_logs() as lines, environment(OTEL_METRICS_EXPORTER="console", OTEL_METRIC_EXPORT_INTERVAL="20"):
+        metrics = Metrics()
+        (reader,) = metrics._pushing.values()
+        seen: list[int] = []
+
+        def refuse(*_: object, **__: object) -> None:
+            seen.append(1)
+            raise ValueError("authorization: Zq7")
+
+        reader.outgoing._exporter.export = refuse  # type: ignore[method-assign, assignment]
+        metrics.finals.add(1, {"source": "final"})
+        await until(lambda: len(seen) > 2)
+        assert not metrics.standing.delivering
+        await metrics.aclose()
+
+    (line,) = lines
+    assert line["err"] == "ValueError"
+    assert "Zq7" not in str(line)

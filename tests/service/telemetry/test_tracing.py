@@ -6,7 +6,6 @@ import pytest
 from opentelemetry.sdk.trace import Span
 
 from batkol.calls.identity import Identity
-from batkol.errors import ConfigurationError
 from batkol.live.tuning import Tuning
 from batkol.simulators.collector import Collector
 from batkol.telemetry.call_trace import CallTrace
@@ -14,7 +13,7 @@ from batkol.telemetry.propagation import Caller, caller
 from batkol.telemetry.tracing import Tracing, TracingSettings
 from support.traces import environment, tracing
 
-FORGED = "00-" + "1" * 32 + "-" + "2" * 16 + "-01"
+CARRIED = "00-" + "1" * 32 + "-" + "2" * 16 + "-01.seal"
 
 
 def call(made: Tracing, origin: Caller | None = None) -> CallTrace:
@@ -34,7 +33,7 @@ def call(made: Tracing, origin: Caller | None = None) -> CallTrace:
 async def test_without_an_exporter_there_is_nothing_not_even_what_a_caller_says(variables: dict[str, str]) -> None:
     with environment(**variables):
         made = Tracing.start(TracingSettings())
-    trace = call(made, caller(FORGED))
+    trace = call(made, caller(CARRIED, lambda *_: True))
     trace.close(reason="stop", close_code=1000, gap_ms=0)
 
     assert not made.enabled
@@ -59,10 +58,28 @@ async def test_the_resource_is_ours_unless_the_environment_says_otherwise() -> N
 
 
 @pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_TRACES_EXPORTER"])
-def test_an_exporter_that_is_not_there_is_refused_with_what_to_do(variable: str) -> None:
+async def test_an_exporter_that_is_not_there_costs_the_traces_and_says_what_to_do(variable: str) -> None:
     variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", variable: "carrier-pigeon"}
-    with environment(**variables), pytest.raises(ConfigurationError, match="OTEL_TRACES_EXPORTER=none"):
-        Tracing.start(TracingSettings())
+    with environment(**variables):
+        made = Tracing.start(TracingSettings())
+
+    (why,) = made.standing.failed.values()
+    assert (made.enabled, made.standing.state) == (False, "failed")
+    assert f"{variable} " in why
+    assert "set it to" in why
+    await made.close()
+
+
+async def test_an_exporter_that_works_does_not_suffer_from_one_that_does_not() -> None:
+    async with Collector() as collector:
+        with environment(OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint, OTEL_TRACES_EXPORTER="otlp,zipkin"):
+            made = Tracing.start(TracingSettings())
+        call(made).close(reason="stop", close_code=1000, gap_ms=0)
+        await made.close()
+
+    assert made.standing.state == "on"
+    assert list(made.standing.failed) == ["zipkin"]
+    assert collector.named("call")
 
 
 async def test_a_span_holds_the_partials_of_the_longest_utterance_unless_told_otherwise() -> None:
@@ -82,7 +99,7 @@ async def test_a_span_holds_the_partials_of_the_longest_utterance_unless_told_ot
 
 async def test_a_parent_that_comes_back_is_taken_and_calls_that_are_refused_end_too() -> None:
     async with Collector() as collector, tracing(collector) as made:
-        call(made, caller(FORGED)).close(reason="refused", close_code=None, gap_ms=0)
+        call(made, caller(CARRIED, lambda *_: True)).close(reason="refused", close_code=None, gap_ms=0)
         assert await made.flush()
 
         (span,) = collector.spans

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batkol.errors import ConfigurationError, PeerError
-from batkol.twilio.token import LIFETIME, TokenError, TokenFault, issue, verify
+from batkol.twilio.token import LIFETIME, TokenError, TokenFault, is_trace_sealed, issue, seal_trace, verify
 
 CALL, ACCOUNT, NOW = "CA" + "1" * 32, "AC" + "2" * 32, 1_800_000_000.5
 
@@ -84,3 +84,15 @@ def test_a_changed_character_makes_it_forged(at: int, character: str) -> None:
     changed = token[:at] + character + token[at + 1 :]
     if changed != token:
         assert refused(["secret"], changed) is TokenFault.FORGED
+
+
+def test_the_seal_of_a_trace_is_of_one_call_one_trace_and_any_of_our_keys() -> None:
+    trace, other = "00-" + "1" * 32 + "-" + "2" * 16 + "-01", "00-" + "1" * 32 + "-" + "2" * 16 + "-00"
+    seal = seal_trace(["old", "new"], "CA1", trace)
+
+    assert is_trace_sealed(["new", "old"], "CA1", trace, seal)
+    assert not is_trace_sealed(["new"], "CA1", trace, seal)
+    assert not is_trace_sealed(["old"], "CA2", trace, seal)
+    assert not is_trace_sealed(["old"], "CA1", other, seal)
+    assert not is_trace_sealed(["old"], "CA1", trace, "\ud800")
+    assert not is_trace_sealed([], "CA1", trace, seal)

@@ -1,0 +1,60 @@
+"""How the sending of traces and metrics stands: what `/v1/status` says of it, and the one line at the start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger()
+
+
+class State(StrEnum):
+    OFF = "off"  # nothing was asked for
+    ON = "on"
+    FAILED = "failed"  # it was asked for and cannot work
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One signal: the exporters that send it, and why others do not."""
+
+    exporters: Sequence[str] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
+    delivering: bool = True
+
+    @property
+    def state(self) -> State:
+        """`failed` only if nothing is sent: a fault beside an exporter that works is in `failed` of the status."""
+        if self.exporters:
+            return State.ON
+        return State.FAILED if self.failed else State.OFF
+
+    def status(self) -> dict[str, Any]:
+        """See `GET /v1/status`."""
+        return {
+            "state": self.state.value,
+            "exporters": list(self.exporters),
+            "failed": dict(self.failed),
+            "delivering": bool(self.exporters) and self.delivering,
+        }
+
+
+def say(*, traces: Standing, metrics: Standing, ignored: Mapping[str, str]) -> None:
+    """Log one error line if anything is not as OTEL_* ask for; no line if all is well."""
+    told: dict[str, Any] = {}
+    if traces.failed:
+        told["traces"] = dict(traces.failed)
+    if metrics.failed:
+        told["metrics"] = dict(metrics.failed)
+    if ignored:
+        told["ignored"] = dict(ignored)
+    if told:
+        log.error(
+            "[OTEL] telemetry does not work as the OTEL_* variables ask; the calls go on",
+            **told,
+            remedy="correct these variables and restart; docs/observability.md has what each may be",
+        )
