@@ -59,7 +59,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def batkol(
     *,
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001  its callback has printed it
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version, and do nothing."),
     ] = False,
