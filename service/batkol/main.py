@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 import uvloop
 
+from batkol import __version__
 from batkol.commands.gonogo import gonogo
 from batkol.commands.journal import journal
 from batkol.commands.shared import (
@@ -52,8 +53,21 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"batkol {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def batkol(context: typer.Context) -> None:
+def batkol(
+    context: typer.Context,
+    *,
+    version: Annotated[  # noqa: ARG001  its callback has printed it
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version, and do nothing."),
+    ] = False,
+) -> None:
     """Phone calls become text: a media and speech-to-text service for Twilio calls, Hebrew first."""
     tidy()
     context.obj = mend()  # before anything of OpenTelemetry's is imported, which FastAPI and the store do as well
