@@ -21,11 +21,13 @@ import structlog
 
 from batkol.store.batch import Batch, UnfitError, batch_of, save
 from batkol.store.batch_size import BatchSize
+from batkol.store.confirmed import Confirmed
 from batkol.store.database import Database, backoff_s
 from batkol.store.faults import is_overtime, lies_in_the_data, named, sqlstate
 from batkol.store.journal import Journal
 from batkol.store.journal.dead_letters import DeadLetters
 from batkol.store.journal.framing import Frame
+from batkol.store.order import confirm, look
 from batkol.store.records import AnyRecord, decode
 
 MOST: Final = 500
@@ -61,10 +63,11 @@ class WriterState(StrEnum):
 class Writer:
     """One per process. Everything here is on the event loop, and awaits the journal's thread or the database."""
 
-    def __init__(self, journal: Journal, database: Database, dead_letters: DeadLetters) -> None:
+    def __init__(self, journal: Journal, database: Database, dead_letters: DeadLetters, confirmed: Confirmed) -> None:
         self._journal = journal
         self._database = database
         self._dead_letters = dead_letters
+        self._confirmed = confirmed
         self._size = BatchSize(MOST, database.patience.statement_s)
         self.state = WriterState.STOPPED
         self.written = 0
@@ -73,6 +76,7 @@ class Writer:
         """Batches that had to be written again."""
         self._fault = ""  # why nothing is written
         self._unreleased = ""  # why the journal keeps what the database has
+        self._unanswered = ""  # why the newest erasure is not known
         self._said: set[str] = set()  # the faults of this outage that are in the log
         self._attempt = 0  # in this outage
         self._refused = 0, 0  # a record by its number, and how often in a row it was refused
@@ -99,6 +103,7 @@ class Writer:
         """
         self.state, self._fault = WriterState.IDLE, ""
         try:
+            await self._look()  # before the first call begins, if the database is there
             while True:
                 await self._turn_whatever_comes()
         except BaseException as error:
@@ -170,8 +175,12 @@ class Writer:
         await self._release(frames[-1].number)
 
     async def _save(self, batch: Batch) -> float:
+        known, records = self._confirmed, len(batch.records)
         async with asyncio.timeout(self._database.patience.transaction_s), self._database.writing.begin() as connection:
-            return await save(connection, batch)
+            slowest_s = await save(connection, batch)
+            found = await confirm(connection, known.journal, known.delivered, records)
+        known.learn(found, records)
+        return slowest_s
 
     async def _put_off(self, frames: Sequence[Frame], error: Exception) -> None:
         """The batch is for later, and if it took too long, half of it."""
@@ -226,7 +235,28 @@ class Writer:
             self._unreleased = ""
         self.state, self._oldest_at = WriterState.IDLE, None
 
+    async def _look(self) -> None:
+        """Ask for the newest erasure, while nothing waits. What is not answered is asked again when it is due."""
+        patience = self._database.patience
+        within_s = patience.connect_s + patience.command_s
+        try:
+            async with asyncio.timeout(within_s), self._database.writing.connect() as connection:
+                found = await look(connection, self._confirmed.journal)
+        except Exception as error:  # noqa: BLE001 -- as above
+            fault = named(error)
+            if fault != self._unanswered:
+                log.warning(
+                    "[STORE] the database does not answer; calls that begin now count as older than the next erasure",
+                    fault=fault,
+                )
+            self._unanswered = fault
+            await self._database.renew_writing()
+        else:
+            self._unanswered = ""
+            self._confirmed.learn(found)
+
     async def _settle(self) -> None:
+        await self._look()
         try:
             if self._unreleased:
                 await self._journal.release(self._journal.released)

@@ -7,6 +7,7 @@ from batkol.calls.events import FinalText
 from batkol.calls.recorder import NoRecorder
 from batkol.calls.reporter import Reporter
 from batkol.speech.utterance import Mode, Source, State, Utterance
+from batkol.store.confirmed import Confirmed
 from batkol.store.journal import Journal
 from batkol.store.journal.framing import frames
 from batkol.store.recorder import JournalRecorder
@@ -24,7 +25,7 @@ async def kept_of(tmp_path: Path, journal: Journal) -> list[AnyRecord]:
 async def test_a_call_is_kept_with_who_it_was_and_when_its_stream_began(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal", max_bytes=1 << 20)
     await journal.open()
-    recorder = JournalRecorder(journal, "pod-7")
+    recorder = JournalRecorder(journal, "pod-7", Confirmed(tmp_path))
     for event in (started_event(), final_event(0), revised_event(0), ended_event()):
         recorder.keep(identity(), event, "cd" * 16 if isinstance(event, FinalText) else None)
     records = await kept_of(tmp_path, journal)
@@ -43,7 +44,7 @@ async def test_a_call_is_kept_with_who_it_was_and_when_its_stream_began(tmp_path
 async def test_names_that_are_too_long_or_odd_are_made_to_fit(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal", max_bytes=1 << 20)
     await journal.open()
-    recorder = JournalRecorder(journal, "pod")
+    recorder = JournalRecorder(journal, "pod", Confirmed(tmp_path))
     recorder.keep(identity(agent="x" * 1000, from_="a\x00b", to="\ud800"), started_event())
     (record,) = await kept_of(tmp_path, journal)
 
@@ -65,7 +66,7 @@ async def test_when_a_subscriber_hears_a_final_it_is_already_safe(tmp_path: Path
         log=structlog.get_logger(),
         since=lambda _: 0.1,
         log_transcripts=False,
-        recorder=JournalRecorder(journal, "pod"),
+        recorder=JournalRecorder(journal, "pod", Confirmed(tmp_path)),
     )
     safe: list[AnyRecord] = []
     subscription = bus.subscribe()
