@@ -12,6 +12,7 @@ from batkol.store.confirmed import Confirmed
 from batkol.store.database import Database, Patience
 from batkol.store.journal import Journal
 from batkol.store.journal.dead_letters import DeadLetters
+from batkol.store.order import look
 from batkol.store.records import AnyRecord, encode
 from batkol.store.writer import Writer
 
@@ -72,3 +73,9 @@ class Kept:
         await self.confirmed.close()
         await self.journal.close()
         await self.database.close()
+
+
+async def newest(kept: Kept) -> int:
+    """The number of the newest erasure: what a pod knows that has just asked."""
+    async with kept.database.reading.connect() as connection:
+        return (await look(connection, kept.confirmed.journal)).erasure

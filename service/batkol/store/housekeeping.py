@@ -61,7 +61,7 @@ async def tidy(database: Database, dead_letters: DeadLetters, days: int) -> None
     swept = await asyncio.to_thread(dead_letters.sweep, is_to_go)
     # of what cannot be read in a damaged journal file, no one can say whose it is: an erasure takes all of it
     kept_since = max(before, time.time() - DAMAGED_DAYS * _DAY_S)
-    file_before = max(kept_since, *(row.erased_at.timestamp() + CLOCKS_APART_S for row in found))
+    file_before = max([kept_since, *(row.erased_at.timestamp() + CLOCKS_APART_S for row in found)])
     if await asyncio.to_thread(remove_aside, dead_letters.path.with_name(FILE), file_before):
         log.info("[STORE] a damaged journal file was deleted: too old, or a number was erased since")
     if swept or any(gone.values()):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Text, bindparam, case, cast, delete, exists, func, select, text, update
+from sqlalchemy import BigInteger, ColumnElement, Text, bindparam, case, cast, delete, exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -102,8 +102,12 @@ async def confirm(connection: AsyncConnection, journal: str, known: int, records
     return Confirmation(row.delivered, row.erasure)
 
 
+def _given_sids() -> Any:
+    return bindparam(_SIDS, type_=ARRAY(Text))
+
+
 def _these() -> Any:
-    return func.any(bindparam(_SIDS, type_=ARRAY(Text)))
+    return func.any(_given_sids())
 
 
 _OUTBOUND: Final = calls.c.direction.startswith("outbound")
@@ -119,14 +123,23 @@ _ERASE_CALLS: Final = (
     )
 )
 _ERASE_TEXTS: Final = update(utterances).where(utterances.c.call_sid == _these()).values(text="", revised_text=None)
+
+
+def _calls_of_lead(which: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether there are such calls of a lead's: two questions, each for an index."""
+    same = which & (calls.c.agent == leads.c.agent)
+    return or_(
+        exists().where(same, calls.c.caller_number == leads.c.caller_number, ~_OUTBOUND),
+        exists().where(same, calls.c.called_number == leads.c.caller_number, _OUTBOUND),
+    )
+
+
 _ERASE_LEADS: Final = delete(leads).where(
-    leads.c.last_call_sid == _these(),
-    ~exists().where(calls.c.agent == leads.c.agent, calls.c.caller_number == leads.c.caller_number),
-    ~exists().where(calls.c.agent == leads.c.agent, calls.c.called_number == leads.c.caller_number, _OUTBOUND),
+    _calls_of_lead(calls.c.call_sid == _these()), ~_calls_of_lead(calls.c.call_sid != func.all(_given_sids()))
 )
 
 
 async def erase_calls(connection: AsyncConnection, call_sids: list[str]) -> None:
     """Erase calls whose beginning came after the erasure: what later streams brought, and all that is still to come."""
-    for statement in (_ERASE_CALLS, _ERASE_TEXTS, _ERASE_LEADS):
+    for statement in (_ERASE_LEADS, _ERASE_CALLS, _ERASE_TEXTS):
         await connection.execute(statement, {_SIDS: call_sids})
