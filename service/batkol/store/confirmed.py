@@ -16,7 +16,9 @@ from typing import Final
 
 import structlog
 
-from batkol.store.order import Confirmation
+from batkol.store.database import Database
+from batkol.store.faults import named
+from batkol.store.order import Confirmation, look
 
 FILE: Final = "confirmed"
 
@@ -35,7 +37,8 @@ class Confirmed:
         self._name = os.urandom(16)
         self._writing: asyncio.Future[None] | None = None
         self._is_behind = False  # and what is being written is not the newest
-        self._fault = ""
+        self._fault = ""  # of the disk
+        self._unanswered = ""  # why the database was not heard at the last look
         self.delivered = 0
         """Records that the database has confirmed, at least."""
         self.erasure = 0
@@ -68,6 +71,27 @@ class Confirmed:
             return False
         self._name, self.delivered, self.erasure = name, delivered, erasure
         return True
+
+    async def refresh(self, database: Database) -> None:
+        """Ask the database, while nothing waits to be written. Raises nothing: it is asked again when it is due."""
+        patience = database.patience
+        try:
+            async with (
+                asyncio.timeout(patience.connect_s + patience.command_s),
+                database.writing.connect() as connection,
+            ):
+                found = await look(connection, self.journal)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the writer meets it when there is something to write
+            if not self._unanswered:
+                log.warning(
+                    "[STORE] the database does not answer; calls that begin now count as older than the next erasure",
+                    fault=named(error),
+                )
+            self._unanswered = named(error)
+            await database.renew_writing()
+        else:
+            self._unanswered = ""
+            self.learn(found)
 
     def learn(self, found: Confirmation, records: int = 0) -> None:
         """Take in what the database said, with so many records that it has just taken."""
