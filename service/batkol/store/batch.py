@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any
 
@@ -142,7 +143,7 @@ async def _erased_by_number(connection: AsyncConnection, batch: Batch) -> set[st
     return {record.who.call_sid for record in batch.records if is_erased(record.who)}
 
 
-def _without(batch: Batch, call_sids: Set[str]) -> Batch:
+def _without(batch: Batch, call_sids: AbstractSet[str]) -> Batch:
     """Return the batch without the numbers and texts of these calls. Raises `UnfitError`."""
     if not call_sids:
         return batch

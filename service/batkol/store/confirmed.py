@@ -99,10 +99,10 @@ class Confirmed:
         if before < self.delivered or found.erasure < self.erasure:
             self.went_back += 1
             log.error(
-                "[STORE] the database went back in time: it lacks records that it had confirmed. It was restored from a "
-                "backup, a standby that was behind took over, or DATABASE_URL names another one",
+                "[STORE] the database went back in time: it lacks records that it had confirmed. It was restored from "
+                "a backup, a standby that was behind took over, or DATABASE_URL names another database",
                 missing=max(0, self.delivered - before),
-                remedy="repeat every `batkol erase` since the backup; look at whether the lost calls are in a later one",
+                remedy="repeat every `batkol erase` since the backup; docs/runbooks.md#batkoldatabasewentback",
             )
             self.delivered = before
         new = max(self.delivered, before) + records, found.erasure

@@ -1,6 +1,6 @@
 """What lasts for hours, or goes back a day: a database that is full or only reads, and volumes that were restored.
 
-No hours are waited for: an outage of an hour is some 360 attempts, 10 s apart, and each finds what the one before found.
+No hours are waited for: an outage of an hour is some 360 attempts, 10 s apart, and each finds what the last one found.
 A full disk is a trigger that raises what Postgres raises then; everything else here is done to a real server.
 """
 

@@ -180,12 +180,10 @@ async def test_a_pod_stamps_each_stream_with_the_newest_erasure_that_it_knows(tm
     journal, confirmed = Journal(tmp_path / "journal", max_bytes=1 << 20), Confirmed(tmp_path)
     await journal.open()
     recorder = JournalRecorder(journal, "pod", confirmed)
-    stamps = []
     for call, known in enumerate((0, 7)):
         confirmed.erasure = known
         recorder.keep(identity(call), started_event(call))
-    for frame in await journal.read(10):
-        stamps.append(decode(frame.payload).who.after_erasure)
+    stamps = [decode(frame.payload).who.after_erasure for frame in await journal.read(10)]
     await journal.close()
 
     assert stamps == [0, 7]
