@@ -130,7 +130,9 @@ def _leads(rows: Rows, new: Sequence[tuple[str, float]]) -> list[Row]:
 async def _erased_by_number(connection: AsyncConnection, batch: Batch) -> set[str]:
     """Return the calls with a stream that began before its caller's number was erased, or nobody knows when."""
     digests: dict[str, Any] = {"digests": list(batch.digests.values())}
-    erased = {row.digest: row.number for row in (await connection.execute(order.ERASED, digests)).all()}
+    erased: dict[bytes, int] = {
+        row.digest: row.number for row in (await connection.execute(order.ERASED, digests)).all()
+    }
     if not erased:
         return set()
     newest: int = (await connection.execute(order.NEWEST)).scalar_one()

@@ -39,8 +39,8 @@ async def erase(engine: AsyncEngine, number: str) -> Erased:
     theirs = identities(number)
     async with engine.begin() as connection:
         await connection.execute(select(func.pg_advisory_xact_lock(ERASING)))
-        now, number = await next_erasure(connection)
-        values = {"erased_at": now, "number": number}
+        now, place = await next_erasure(connection)
+        values = {"erased_at": now, "number": place}
         mark = insert(erasures).values([{"digest": digest(each), **values} for each in theirs])
         await connection.execute(mark.on_conflict_do_update(index_elements=[erasures.c.digest], set_=values))
         found = list((await connection.execute(select(calls.c.call_sid).where(_theirs(theirs)))).scalars())

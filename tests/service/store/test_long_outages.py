@@ -6,9 +6,10 @@ A full disk is a trigger that raises what Postgres raises then; everything else 
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -33,7 +34,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "SETTLE_S", 0.02)
 
 
-def talk(call: int = 0, finals: int = 2, **fields: object) -> list[AnyRecord]:
+def talk(call: int = 0, finals: int = 2, **fields: Any) -> list[AnyRecord]:
     of = who(call, **fields)
     return [began(of), *(heard(index, of) for index in range(finals)), revised(0, of), over(of)]
 
@@ -134,7 +135,7 @@ async def erased_by_hand(where: Address, number: str) -> None:
     await by_hand.close()
 
 
-def went_back(lines: list[dict[str, object]]) -> list[object]:
+def went_back(lines: Sequence[Mapping[str, Any]]) -> list[int]:
     return [line["missing"] for line in lines if "went back in time" in str(line["event"])]
 
 
