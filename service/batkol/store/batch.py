@@ -1,18 +1,18 @@
-"""One batch in one transaction: calls, leads, finals, revisions, events, and nothing of a number that was erased."""
+"""One batch in one transaction: calls, leads, finals, revisions, events, ends; nothing of a number that was erased."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from batkol.store import statements
+from batkol.store import ends, statements
 from batkol.store.numbers import digest
-from batkol.store.records import AnyRecord, Heard, Revised
+from batkol.store.records import AnyRecord, CallStatus, Heard, OfStream, Revised
 from batkol.store.rows import Row, Rows, as_json, rows_of
 
 
@@ -33,6 +33,7 @@ class Batch(msgspec.Struct, frozen=True):
     revisions: str
     events: str
     calls: str
+    statuses: str
 
 
 @contextmanager
@@ -53,12 +54,17 @@ def batch_of(records: Sequence[AnyRecord]) -> Batch:
         return Batch(
             records=records,
             rows=rows,
-            digests={party: digest(party) for party in {record.who.party for record in records}},
+            digests={party: digest(party) for party in _parties(records)},
             finals=as_json(rows.finals.values()),
             revisions=as_json(rows.revisions.values()),
             events=as_json(rows.events.values()),
             calls=as_json(rows.calls.values()),
+            statuses=as_json(rows.statuses.values()),
         )
+
+
+def _parties(records: Sequence[AnyRecord]) -> set[str]:
+    return {record.who.party for record in records if not isinstance(record, CallStatus)}
 
 
 async def save(connection: AsyncConnection, batch: Batch) -> float:
@@ -75,6 +81,9 @@ async def save(connection: AsyncConnection, batch: Batch) -> float:
         scrubbed = _scrubbed(batch, erased)
     if scrubbed is not None:
         batch = batch_of(scrubbed)
+    if batch.rows.statuses:
+        with clock:
+            await connection.execute(ends.LOCK, _these([*batch.rows.calls, *batch.rows.statuses]))
     with clock:
         changed = (await connection.execute(statements.SAVE_CALLS, {statements.ROWS: batch.calls})).all()
     with _ours():
@@ -89,7 +98,23 @@ async def save(connection: AsyncConnection, batch: Batch) -> float:
         if len(rows) > len("[]"):
             with clock:
                 await connection.execute(statement, {statements.ROWS: rows})
+    with clock:
+        await _end(connection, batch, changed)
     return clock.slowest_s
+
+
+async def _end(connection: AsyncConnection, batch: Batch, changed: Sequence[Any]) -> None:
+    """Give the calls of this batch the end that others told of them, as far as they have none of their own."""
+    if batch.rows.statuses:
+        await connection.execute(ends.SAVE_STATUSES, {ends.STATUSES: batch.statuses})
+    if touched := {row.call_sid for row in changed} | set(batch.rows.statuses):
+        await connection.execute(ends.APPLY_STATUSES, _these(touched))
+    if lost := [row.call_sid for row in changed if row.end_reason == ends.LOST]:
+        await connection.execute(ends.LENGTHEN_LOST, _these(lost))
+
+
+def _these(call_sids: Iterable[str]) -> dict[str, Any]:
+    return {ends.CALL_SIDS: list(call_sids)}
 
 
 class _Slowest:
@@ -141,14 +166,17 @@ def _scrubbed(batch: Batch, erased: _Erased) -> list[AnyRecord] | None:
         return None
     return [
         scrub(record)
-        if record.who.call_sid in by_call
-        or record.who.started_at <= by_number.get(batch.digests[record.who.party], 0.0)
+        if not isinstance(record, CallStatus)
+        and (
+            record.who.call_sid in by_call
+            or record.who.started_at <= by_number.get(batch.digests[record.who.party], 0.0)
+        )
         else record
         for record in batch.records
     ]
 
 
-def scrub(record: AnyRecord) -> AnyRecord:
+def scrub(record: OfStream) -> OfStream:
     """Return the record without the number of the person, and without what was said."""
     who = record.who
     number = "called" if who.party == who.called and who.direction.startswith("outbound") else "caller"

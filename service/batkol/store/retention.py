@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Table, delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from batkol.store.erase import REMEMBERED_DAYS
-from batkol.store.schema import calls, erasures, leads
+from batkol.store.schema import call_statuses, calls, erasures, leads
 
 DELETING: Final = 0x6261746B6F6C03
 """Advisory lock: of the pod that deletes."""
@@ -22,7 +22,7 @@ PAUSE_S: Final = 0.1
 
 
 async def retain(engine: AsyncEngine, days: int, *, batch: int = BATCH, pause_s: float = PAUSE_S) -> dict[str, int]:
-    """Delete everything older than `days` days (0: nothing but erasures long done); return how much, by table.
+    """Delete everything older than `days` days (0: only what journals can hold no more of); return how much, by table.
 
     Does nothing while another pod does it. Raises what the database does; cancelling it, or losing the database, leaves
     whole batches done.
@@ -48,6 +48,7 @@ def _old(days: int) -> list[tuple[Table, ColumnElement[bool]]]:
     if days:
         found.append((calls, calls.c.started_at < _ago(days)))
         found.append((leads, leads.c.last_call_at < _ago(days)))
+    found.append((call_statuses, call_statuses.c.told_at < _ago(min(days or REMEMBERED_DAYS, REMEMBERED_DAYS))))
     found.append((erasures, erasures.c.erased_at < _ago(REMEMBERED_DAYS)))
     return found
 

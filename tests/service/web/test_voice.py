@@ -74,7 +74,8 @@ async def twilio(*, limit: int = 5, keep_alive_s: float = 75.0, **changes: Any) 
         left = Counter[str]()
         listener = replace(limits.public(), keep_alive_s=keep_alive_s)
         connections = Connections("public", listener, on_closed=lambda reason: left.update([str(reason)]))
-        app.include_router(routes(VoiceSettings(**{**settings, **changes}), calls, shared.metrics))
+        recorder = StatusRecorder()
+        app.include_router(routes(VoiceSettings(**{**settings, **changes}), calls, shared.metrics, recorder))
         async with (
             listening(app, "127.0.0.1", 0, connections) as port,
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=False) as http,
