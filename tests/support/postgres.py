@@ -91,7 +91,9 @@ async def texts(where: Address) -> list[tuple[str, int, str | None]]:
     return [(row["call_sid"], row["index"], row["text"]) for row in rows]
 
 
-async def everything(where: Address, tables: Sequence[str] = ("calls", "utterances", "events", "leads")) -> Any:
+async def everything(
+    where: Address, tables: Sequence[str] = ("calls", "utterances", "events", "leads", "call_statuses")
+) -> Any:
     """All that is kept, but for when it was written and what Postgres numbers itself."""
     found = {}
     for table in tables:
@@ -99,6 +101,7 @@ async def everything(where: Address, tables: Sequence[str] = ("calls", "utteranc
         for row in rows:
             row.pop("updated_at", None)
             row.pop("id", None)
+            row.pop("told_at", None)
         found[table] = sorted(map(repr, rows))
     return found
 

@@ -34,9 +34,19 @@ def test_a_call_that_goes_on_or_has_no_name_has_no_end(change: dict[str, str]) -
 
 @pytest.mark.parametrize(
     "time",
-    ["", "yesterday", "2026-01-31T12:01:30Z", "Sat, 99 Foo 2026 12:01:30", "Sat, 31 Jan 999999 12:01:30 +0000",
-     "Sat, 31 Jan 2026 99:99:99 +99999999999", "1 Jan 1900 00:00:00 +0000", "\x00", "٣١ Jan 2026 12:00:00 +0000", "," * 70],
-)  # fmt: skip
+    [
+        "",
+        "yesterday",
+        "2026-01-31T12:01:30Z",
+        "Sat, 99 Foo 2026 12:01:30",
+        "Sat, 31 Jan 999999 12:01:30 +0000",
+        "Sat, 31 Jan 2026 99:99:99 +99999999999",
+        "1 Jan 1900 00:00:00 +0000",
+        "\x00",
+        "٣١ Jan 2026 12:00:00 +0000",
+        "," * 70,
+    ],
+)
 def test_a_time_that_cannot_be_read_is_none_and_no_fault(time: str) -> None:
     read = final_status({**FORM, "Timestamp": time})
 
