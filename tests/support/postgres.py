@@ -8,6 +8,7 @@ import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,18 @@ async def everything(
             row.pop("told_at", None)
         found[table] = sorted(map(repr, rows))
     return found
+
+
+async def age(where: Address, hours: float) -> None:
+    """Let so much time go by: everything that is kept is so much older."""
+    async with connection(where) as other:
+        for table, columns in (
+            ("calls", ("updated_at", "started_at", "stream_started_at", "ended_at")),
+            ("utterances", ("started_at",)),
+            ("events", ("at",)),
+        ):
+            moved = ", ".join(f"{column} = {column} - $1::interval" for column in columns)
+            await other.execute(f"UPDATE {table} SET {moved}", timedelta(hours=hours))
 
 
 def free_port() -> int:

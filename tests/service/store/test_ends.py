@@ -4,7 +4,6 @@ import asyncio
 import re
 import time
 from collections.abc import Sequence
-from datetime import timedelta
 from itertools import permutations
 from typing import Any
 
@@ -20,7 +19,7 @@ from batkol.store.ends import CLOSE_LOST, LOST
 from batkol.store.open_calls import Closed, close_open
 from batkol.store.records import AnyRecord, Who
 from support.keeping import Kept
-from support.postgres import connection, sql
+from support.postgres import age, connection, sql
 from support.said import AT, began, heard, over, revised, sid, status, who
 from support.waiting import eventually
 
@@ -40,18 +39,6 @@ async def closed(where: Address) -> list[tuple[float | None, str | None]]:
         (None if row["ended"] is None else round(row["ended"] - begun, 3), row["end_reason"])
         for row, begun in zip(rows, since, strict=True)
     ]
-
-
-async def age(where: Address, hours: float) -> None:
-    """Let so much time go by: everything that is kept is so much older."""
-    async with connection(where) as other:
-        for table, columns in (
-            ("calls", ("updated_at", "started_at", "stream_started_at", "ended_at")),
-            ("utterances", ("started_at",)),
-            ("events", ("at",)),
-        ):
-            moved = ", ".join(f"{column} = {column} - $1::interval" for column in columns)
-            await other.execute(f"UPDATE {table} SET {moved}", timedelta(hours=hours))
 
 
 def now_who(call: int = 0, stream: int = 0, *, ago_s: float = 0.0, **fields: Any) -> Who:
