@@ -134,11 +134,12 @@ CLOSE_TOLD: Final = _apply_statuses(
 """Closes `limit` open calls at most whose end Twilio told while another pod was writing their first record."""
 
 CLOSE_LOST: Final = (
-    update(calls)
-    .where(calls.c.call_sid.in_(_some(_is_silent())))
-    .values(ended_at=_last_known(), end_reason=LOST, updated_at=func.now())
+    update(calls).where(calls.c.call_sid.in_(_some(_is_silent()))).values(ended_at=_last_known(), end_reason=LOST)
 )
-"""Closes `limit` open and silent calls at most, at the time when anything was last known of them."""
+"""Closes `limit` open and silent calls at most, at the time when anything was last known of them.
+
+It leaves `updated_at` as it is: nothing was heard of them.
+"""
 
 LENGTHEN_LOST: Final = (
     update(calls)

@@ -81,7 +81,8 @@ async def test_a_call_that_went_on_on_another_pod_is_ended_by_its_last_stream_an
 ) -> None:
     """Twilio's end is known before the journal of a killed pod comes back with streams that nobody knew."""
     later = who(stream=1, pod="pod-2")
-    for order in permutations(([began(), over(reason="drained")], [began(later)], [status()])):
+    told: list[list[AnyRecord]] = [[began(), over(reason="drained")], [began(later)], [status()]]
+    for order in permutations(told):
         for records in order:
             await write(kept, *records)
         assert await closed(kept.where) == [(30.0, "completed")], "the drained stream's end is not the call's"
@@ -261,9 +262,9 @@ async def test_a_run_is_bounded_and_reads_the_open_calls_alone(kept: Kept, where
         await sql(where, statement)
     assert await close_open(kept.database.reading, batch=20, most=50, pause_s=0) == Closed(told=0, lost=50)
 
-    statement = CLOSE_LOST.compile(dialect=dialect(paramstyle="named"))
-    given = {**statement.params, "limit": 20}
-    text = re.sub(r"(?<!:):(\w+)", lambda found: repr(given[found[1]]), str(statement))
+    compiled = CLOSE_LOST.compile(dialect=dialect(paramstyle="named"))  # type: ignore[no-untyped-call]
+    given = {**compiled.params, "limit": 20}
+    text = re.sub(r"(?<!:):(\w+)", lambda found: repr(given[found[1]]), str(compiled))
     plan = "\n".join(str(row["QUERY PLAN"]) for row in await sql(where, f"EXPLAIN {text}"))
     assert "calls_open" in plan
     assert "Seq Scan on calls" not in plan
