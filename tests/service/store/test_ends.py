@@ -60,16 +60,19 @@ async def test_a_call_whose_pod_was_killed_ends_when_twilio_says_so(kept: Kept, 
 
 
 async def test_whatever_comes_first_the_streams_own_end_stays_and_else_twilios(kept: Kept) -> None:
-    """Every order, each by a call of its own; each record in a batch of its own, and all again in one."""
-    for finished in (True, False):
+    """Every order, each by a call of its own; each record in a batch of its own, and then all again in one."""
+    for finished, expected in ((True, (9.0, "stop")), (False, (30.0, "completed"))):
         orders = list(permutations(range(4 if finished else 3)))
+        told: list[list[AnyRecord]] = []
         for number, order in enumerate(orders):
             of = who(number)
-            told: list[AnyRecord] = [began(of), heard(0, of), status(number), over(of)]
-            for index in order:
-                await write(kept, told[index])
-            await write(kept, *(told[index] for index in order))
-        expected = (9.0, "stop") if finished else (30.0, "completed")
+            records: list[AnyRecord] = [began(of), heard(0, of), status(number), over(of)]
+            told.append([records[index] for index in order])
+            for record in told[-1]:
+                await write(kept, record)
+        assert await closed(kept.where) == [expected] * len(orders)
+        for again in told:
+            await write(kept, *again)
         assert await closed(kept.where) == [expected] * len(orders)
         durations = await sql(kept.where, "SELECT DISTINCT duration_s FROM calls")
         assert [row["duration_s"] for row in durations] == [31]
