@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 import uvloop
 
+from batkol import __version__
 from batkol.commands.gonogo import gonogo
 from batkol.commands.journal import journal
 from batkol.commands.shared import (
@@ -49,8 +50,20 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"batkol {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def batkol() -> None:
+def batkol(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version, and do nothing."),
+    ] = False,
+) -> None:
     """Phone calls become text: a media and speech-to-text service for Twilio calls, Hebrew first."""
     tidy()
 

@@ -53,7 +53,7 @@ def public(service: Service) -> FastAPI:
     gate = Gate(url=stream_url(base) if base else "", auth_tokens=signed, token_keys=keys)
     app = FastAPI(title="Batkol, public", version=__version__, openapi_url=None, redirect_slashes=False)
     app.include_router(probes(service.why_not_ready, why_not_alive=service.why_not_alive, explained=False))
-    app.include_router(voice.routes(webhooks, calls, metrics))
+    app.include_router(voice.routes(webhooks, calls, metrics, service.store.recorder))
     media = MediaSocket(gate=gate, calls=calls, services=services)
     for path in (MEDIA_PATH, f"{MEDIA_PATH}/"):
         app.router.routes.append(WebSocketRoute(path, endpoint=media))

@@ -3,6 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
+from batkol import __version__
 from batkol.main import app
 
 COMMANDS = ["serve", "demo", "gonogo", "call", "speech-double"]
@@ -16,6 +17,12 @@ def test_every_command_has_help_that_can_be_printed(command: list[str]) -> None:
     assert done.exception is None
     assert done.exit_code == 0
     assert "Usage" in done.stdout
+
+
+def test_the_version_is_printed_and_nothing_else_is_done() -> None:
+    done = CliRunner().invoke(app, ["--version", "serve"])
+
+    assert (done.exit_code, done.stdout) == (0, f"batkol {__version__}\n")
 
 
 def test_every_command_is_listed() -> None:

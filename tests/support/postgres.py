@@ -8,6 +8,7 @@ import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,9 @@ async def texts(where: Address) -> list[tuple[str, int, str | None]]:
     return [(row["call_sid"], row["index"], row["text"]) for row in rows]
 
 
-async def everything(where: Address, tables: Sequence[str] = ("calls", "utterances", "events", "leads")) -> Any:
+async def everything(
+    where: Address, tables: Sequence[str] = ("calls", "utterances", "events", "leads", "call_statuses")
+) -> Any:
     """All that is kept, but for when it was written and what Postgres numbers itself."""
     found = {}
     for table in tables:
@@ -99,8 +102,21 @@ async def everything(where: Address, tables: Sequence[str] = ("calls", "utteranc
         for row in rows:
             row.pop("updated_at", None)
             row.pop("id", None)
+            row.pop("told_at", None)
         found[table] = sorted(map(repr, rows))
     return found
+
+
+async def age(where: Address, hours: float) -> None:
+    """Let so much time go by: everything that is kept is so much older."""
+    async with connection(where) as other:
+        for table, columns in (
+            ("calls", ("updated_at", "started_at", "stream_started_at", "ended_at")),
+            ("utterances", ("started_at",)),
+            ("events", ("at",)),
+        ):
+            moved = ", ".join(f"{column} = {column} - $1::interval" for column in columns)
+            await other.execute(f"UPDATE {table} SET {moved}", timedelta(hours=hours))
 
 
 def free_port() -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from batkol.calls.events import CallEnded, CallStarted, FinalText, RevisedText
 from batkol.calls.identity import Identity
-from batkol.store.records import CallBegan, CallOver, Heard, Revised, Who
+from batkol.store.records import CallBegan, CallOver, CallStatus, Heard, Revised, Who
 
 CALLER, CALLED = "+972541234567", "+97231234567"
 AT = 1_790_000_000.0
@@ -79,6 +79,20 @@ def over(of: Who | None = None, *, reason: str = "stop", **figures: Any) -> Call
     return CallOver(
         who=of, seq=1000, at=of.started_at + 9.0, reason=reason, figures={"duration_s": 9.0, "words": 4, **figures}
     )
+
+
+def status(call: int = 0, **fields: Any) -> CallStatus:
+    """What Twilio tells of a call that began at `AT`, 30 s later."""
+    of = who(call)
+    given: dict[str, Any] = {
+        "call_sid": of.call_sid,
+        "account_sid": of.account_sid,
+        "status": "completed",
+        "ended_at": of.started_at + 30.0,
+        "duration_s": 31,
+        "at": of.started_at + 30.5,
+    }
+    return CallStatus(**{**given, **fields})
 
 
 def identity(call: int = 0, **fields: Any) -> Identity:

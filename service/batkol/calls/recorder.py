@@ -1,4 +1,4 @@
-"""Who keeps what a call brings forth, if anybody does."""
+"""Who keeps what a call brings forth, and what Twilio says of its end, if anybody does."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Protocol
 
 from batkol.calls.events import Event
 from batkol.calls.identity import Identity
+from batkol.twilio.call_status import FinalStatus
 
 
 class Recorder(Protocol):
@@ -13,9 +14,15 @@ class Recorder(Protocol):
 
     def keep(self, identity: Identity, event: Event, trace_id: str | None = None) -> None: ...
 
+    def keep_status(self, status: FinalStatus, at: float) -> None:
+        """Keep how Twilio says that a call ended, of whichever pod it was; it came at `at`, in Unix seconds."""
+
 
 class NoRecorder:
     """Nobody: `STORE=none`."""
 
     def keep(self, identity: Identity, event: Event, trace_id: str | None = None) -> None:
+        """Forget it."""
+
+    def keep_status(self, status: FinalStatus, at: float) -> None:
         """Forget it."""

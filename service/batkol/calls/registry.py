@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -39,6 +39,13 @@ class Refusal(StrEnum):
     DUPLICATE = "duplicate"  # a stream with this very SID is here already: Twilio never uses one twice
 
 
+class _Reservation(NamedTuple):
+    """A place that waits for a stream."""
+
+    stream_name: str
+    until: float  # by the loop's clock, in seconds: then the place is given up
+
+
 class Calls:
     """Admission, by place: a webhook reserves one, its media stream takes it, the end of its audio frees it.
 
@@ -54,7 +61,7 @@ class Calls:
         self._live: dict[str, Call] = {}  # by call SID: the newest stream of each call that has a place
         self._ending = EndingCalls()
         self._carried: dict[str, tuple[float, float]] = {}  # SID -> when its last stream with audio began and ended
-        self._reserved: dict[str, float] = {}  # call SID -> when the place is given up
+        self._reserved: dict[str, _Reservation] = {}  # by call SID
         self._empty = asyncio.Event()
         self._empty.set()
         self._loop = asyncio.get_running_loop()
@@ -93,16 +100,17 @@ class Calls:
         """The newest stream of the call with this SID; one that is ending, where none is live."""
         return next(reversed(self._streams(call_sid)), None)
 
-    def reserve(self, call_sid: str) -> bool:
+    def reserve(self, call_sid: str, stream_name: str = "") -> bool:
         """Keep a place for a call whose webhook is being answered; false when there is none, or when draining.
 
+        `stream_name` is what the answer calls the stream that will take it.
         A live call keeps the place that it has, should its stream end before the next one begins. A pod that drains
         promises that to no call, so that the next stream opens elsewhere.
         """
         taken = self._taken()
         if call_sid not in self._reserved and (self.draining or (call_sid not in self._live and taken >= self.limit)):
             return False
-        self._reserved[call_sid] = self._loop.time() + RESERVED_S
+        self._reserved[call_sid] = _Reservation(stream_name, until=self._loop.time() + RESERVED_S)
         return True
 
     def refusal(self, call: Call) -> Refusal | None:
@@ -171,9 +179,18 @@ class Calls:
         """The caller hung up before there was a stream: the reserved place is free."""
         self._reserved.pop(call_sid, None)
 
+    def forget_stream(self, call_sid: str, stream_name: str) -> None:
+        """This stream will not come: the place that was reserved for it is free.
+
+        The news of it may be late, and the call's place reserved for its next stream by then, which keeps it.
+        """
+        reserved = self._reserved.get(call_sid)
+        if reserved is not None and reserved.stream_name == stream_name:
+            del self._reserved[call_sid]
+
     def _taken(self) -> int:
         now = self._loop.time()
-        for sid in [sid for sid, until in self._reserved.items() if until <= now]:
+        for sid in [sid for sid, reserved in self._reserved.items() if reserved.until <= now]:
             del self._reserved[sid]
         promised = sum(sid not in self._live for sid in self._reserved)
         return len(self._live) + promised + self._ending.places(now, self.limit)

@@ -181,7 +181,7 @@ class Caller:
 
         async def tell(event: str, error: str = "") -> None:
             if order.status_callback is not None:
-                await webhook.tell(order.status_callback, stream_event(event, stream.sid, error))
+                await webhook.tell(order.status_callback, stream_event(event, stream.sid, order.name, error))
 
         try:
             ws = await stream.dial(order.url)

@@ -43,6 +43,7 @@ class Pause:
 class ConnectStream:
     url: str
     parameters: Mapping[str, str]
+    name: str | None
     status_callback: str | None
     action: str | None
 
@@ -156,6 +157,7 @@ class Webhook:
         return ConnectStream(
             url=_stream_url(page, stream.get("url", "")),
             parameters=parameters,
+            name=stream.get("name"),
             status_callback=None if callback is None else urljoin(page, callback),
             action=None if action is None else urljoin(page, action),
         )
@@ -184,9 +186,12 @@ def voice_form(plan: CallPlan) -> dict[str, str]:
     return form | {"CallerCountry": "IL", "FromCountry": "IL"} | dict(plan.form)
 
 
-def stream_event(event: str, stream_sid: str, error: str = "") -> dict[str, str]:
-    """Return the fields of a stream's status callback: stream-started, stream-stopped or stream-error."""
-    fields = {"StreamSid": stream_sid, "StreamName": stream_sid, "StreamEvent": event}
+def stream_event(event: str, stream_sid: str, name: str | None = None, error: str = "") -> dict[str, str]:
+    """Return the fields of a stream's status callback: stream-started, stream-stopped or stream-error.
+
+    A stream without a `name` is called by its SID.
+    """
+    fields = {"StreamSid": stream_sid, "StreamName": name or stream_sid, "StreamEvent": event}
     if error:
         fields["StreamError"] = error
     return fields | {"Timestamp": datetime.now(UTC).isoformat(timespec="milliseconds")}

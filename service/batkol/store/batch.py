@@ -1,9 +1,9 @@
-"""One batch in one transaction: calls, leads, finals, revisions, events, and nothing of a number that was erased."""
+"""One batch in one transaction: calls, leads, finals, revisions, events, ends; nothing of a number that was erased."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from batkol.store import order, statements
+from batkol.store import ends, order, statements
 from batkol.store.numbers import digest
-from batkol.store.records import AnyRecord, Heard, Revised, Who
+from batkol.store.records import AnyRecord, CallStatus, Heard, OfStream, Revised, Who
 from batkol.store.rows import Row, Rows, as_json, rows_of
 
 
@@ -34,6 +34,7 @@ class Batch(msgspec.Struct, frozen=True):
     revisions: str
     events: str
     calls: str
+    statuses: str
 
 
 @contextmanager
@@ -54,12 +55,17 @@ def batch_of(records: Sequence[AnyRecord]) -> Batch:
         return Batch(
             records=records,
             rows=rows,
-            digests={party: digest(party) for party in {record.who.party for record in records}},
+            digests={party: digest(party) for party in _parties(records)},
             finals=as_json(rows.finals.values()),
             revisions=as_json(rows.revisions.values()),
             events=as_json(rows.events.values()),
             calls=as_json(rows.calls.values()),
+            statuses=as_json(rows.statuses.values()),
         )
+
+
+def _parties(records: Sequence[AnyRecord]) -> set[str]:
+    return {record.who.party for record in records if not isinstance(record, CallStatus)}
 
 
 async def save(connection: AsyncConnection, batch: Batch) -> float:
@@ -73,6 +79,9 @@ async def save(connection: AsyncConnection, batch: Batch) -> float:
     with clock:
         erased = await _erased_by_number(connection, batch)
     batch = _without(batch, erased)
+    if batch.rows.statuses:
+        with clock:
+            await connection.execute(ends.LOCK, _these([*batch.rows.calls, *batch.rows.statuses]))
     with clock:
         changed = (await connection.execute(statements.SAVE_CALLS, {statements.ROWS: batch.calls})).all()
     with clock:  # behind SAVE_CALLS, which waits for another writer of these calls: no mark of its can be missed
@@ -94,7 +103,23 @@ async def save(connection: AsyncConnection, batch: Batch) -> float:
         if len(rows) > len("[]"):
             with clock:
                 await connection.execute(statement, {statements.ROWS: rows})
+    with clock:
+        await _end(connection, batch, changed)
     return clock.slowest_s
+
+
+async def _end(connection: AsyncConnection, batch: Batch, changed: Sequence[Any]) -> None:
+    """Give the calls of this batch the end that others told of them, as far as they have none of their own."""
+    if batch.rows.statuses:
+        await connection.execute(ends.SAVE_STATUSES, {ends.STATUSES: batch.statuses})
+    if touched := {row.call_sid for row in changed} | set(batch.rows.statuses):
+        await connection.execute(ends.APPLY_STATUSES, _these(touched))
+    if lost := [row.call_sid for row in changed if row.end_reason == ends.LOST]:
+        await connection.execute(ends.LENGTHEN_LOST, _these(lost))
+
+
+def _these(call_sids: Iterable[str]) -> dict[str, Any]:
+    return {ends.CALL_SIDS: list(call_sids)}
 
 
 class _Slowest:
@@ -142,7 +167,12 @@ async def _erased_by_number(connection: AsyncConnection, batch: Batch) -> set[st
         known = who.after_erasure if who.after_erasure <= newest else 0
         return known < erased.get(batch.digests[who.party], 0)
 
-    return {record.who.call_sid for record in batch.records if is_erased(record.who)}
+    return {record.who.call_sid for record in _of_streams(batch) if is_erased(record.who)}
+
+
+def _of_streams(batch: Batch) -> list[OfStream]:
+    """Return the records that say whose they are; what Twilio told of a call's end does not."""
+    return [record for record in batch.records if not isinstance(record, CallStatus)]
 
 
 def _without(batch: Batch, call_sids: AbstractSet[str]) -> Batch:
@@ -150,11 +180,14 @@ def _without(batch: Batch, call_sids: AbstractSet[str]) -> Batch:
     if not call_sids:
         return batch
     with _ours():
-        records = [scrub(each) if each.who.call_sid in call_sids else each for each in batch.records]
+        records = [
+            scrub(each) if not isinstance(each, CallStatus) and each.who.call_sid in call_sids else each
+            for each in batch.records
+        ]
     return batch_of(records)
 
 
-def scrub(record: AnyRecord) -> AnyRecord:
+def scrub(record: OfStream) -> OfStream:
     """Return the record without the number of the person, and without what was said."""
     who = record.who
     number = "called" if who.party == who.called and who.direction.startswith("outbound") else "caller"

@@ -1,4 +1,4 @@
-"""Once an hour: what is too old goes, from the database and from what was set aside."""
+"""Once an hour: what is too old goes, from the database and from what was set aside; calls that never ended end."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from batkol.store.journal.aside import remove_aside
 from batkol.store.journal.dead_letters import DeadLetters
 from batkol.store.journal.disk import FILE
 from batkol.store.numbers import digest
+from batkol.store.open_calls import close_open
 from batkol.store.order import ALL_ERASED
-from batkol.store.records import AnyRecord
+from batkol.store.records import AnyRecord, CallStatus
 from batkol.store.retention import retain
 
 EVERY_S: Final = 3600.0
@@ -41,6 +42,10 @@ async def keep_house(database: Database, dead_letters: DeadLetters, days: int) -
             await tidy(database, dead_letters, days)
         except Exception as error:  # noqa: BLE001 -- whatever it is, the next hour is another one
             log.warning("[STORE] old calls could not be deleted; again in an hour", fault=named(error))
+        try:
+            await close_open(database.reading)
+        except Exception as error:  # noqa: BLE001 -- as above
+            log.warning("[STORE] calls without an end could not be closed; again in an hour", fault=named(error))
         await asyncio.sleep(EVERY_S)
 
 
@@ -56,6 +61,8 @@ async def tidy(database: Database, dead_letters: DeadLetters, days: int) -> None
     def is_to_go(record: AnyRecord | None) -> bool:
         if record is None:
             return False
+        if isinstance(record, CallStatus):
+            return record.at < before
         return record.at < before or record.who.after_erasure < erased.get(digest(record.who.party), 0)
 
     swept = await asyncio.to_thread(dead_letters.sweep, is_to_go)

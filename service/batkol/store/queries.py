@@ -62,7 +62,7 @@ _OF_CALLS: Final[Sequence[Column[Any]]] = [
     calls.c[name]
     for name in (
         "call_sid", "stream_sids", "account_sid", "agent", "caller_number", "called_number", "direction", "started_at",
-        "ended_at", "end_reason", "mode", "pod", "slowest_final_ms", "figures", "erased_at",
+        "ended_at", "end_reason", "duration_s", "mode", "pod", "slowest_final_ms", "figures", "erased_at",
     )
 ]  # fmt: skip
 _NO: Final[ColumnElement[bool]] = literal_column("false")

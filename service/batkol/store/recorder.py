@@ -6,7 +6,8 @@ from batkol.calls.events import CallEnded, CallStarted, Event
 from batkol.calls.identity import Identity
 from batkol.store.confirmed import Confirmed
 from batkol.store.journal import Journal
-from batkol.store.records import KEPT, LONGEST_NAME, Who, bounded, encode, record_of
+from batkol.store.records import KEPT, LONGEST_NAME, Who, bounded, encode, record_of, status_record
+from batkol.twilio.call_status import FinalStatus
 
 
 class JournalRecorder:
@@ -32,6 +33,10 @@ class JournalRecorder:
             self._journal.append(encode(record))
         if type(event) is CallEnded:
             self._live.pop(identity.stream_sid, None)
+
+    def keep_status(self, status: FinalStatus, at: float) -> None:
+        """Keep how Twilio says that a call ended: it does not say so twice."""
+        self._journal.append(encode(status_record(status, at)))
 
     def _who(self, identity: Identity, at: float) -> Who:
         def name(value: str) -> str:

@@ -1,7 +1,8 @@
 """What the store is told of: a call that begins, its finals, what revises them, its end.
 
 A record says by itself whose it is, numbers included. So the order in which pods deliver does not matter, and a number
-can be erased from what has not been delivered yet.
+can be erased from what has not been delivered yet. Only `CallStatus` names no more than a call SID: Twilio may tell it
+to a pod that knows nothing else of the call.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from batkol.calls.events import CallEnded, CallStarted, Event, FinalText, RevisedText
+from batkol.twilio.call_status import FinalStatus
 
 LONGEST_TEXT: Final = 20_000
 """Characters kept of one text. An utterance lasts 55 s at most, which is some 1,500."""
@@ -43,7 +45,7 @@ class Who(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """Base of all records. `seq` and `at` are the event's: its number in the stream, Unix seconds."""
+    """Base of what a stream tells. `seq` and `at` are the event's: its number in the stream, Unix seconds."""
 
     who: Who
     seq: int
@@ -84,7 +86,21 @@ class CallOver(Record, frozen=True, tag="call.ended"):
     figures: dict[str, Any]
 
 
-AnyRecord = CallBegan | Heard | Revised | CallOver
+class CallStatus(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="call.status"):
+    """The end of a whole call, as Twilio's status callback told it."""
+
+    call_sid: str
+    account_sid: str
+    status: str  # one of `batkol.twilio.call_status.FINAL`
+    ended_at: float  # Unix seconds, by Twilio's clock; by the pod's where Twilio gave none
+    duration_s: int | None  # as Twilio counts it
+    at: float  # Unix seconds: when it came
+
+
+OfStream = CallBegan | Heard | Revised | CallOver
+"""What a stream of a call tells."""
+
+AnyRecord = OfStream | CallStatus
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(AnyRecord)
@@ -102,7 +118,7 @@ KEPT: Final = frozenset({CallStarted, FinalText, RevisedText, CallEnded})
 """The events that something is kept of."""
 
 
-def record_of(event: Event, who: Who, trace_id: str | None) -> AnyRecord | None:
+def record_of(event: Event, who: Who, trace_id: str | None) -> OfStream | None:
     """Return what is kept of an event, or None."""
     match event:
         case FinalText():
@@ -123,6 +139,18 @@ def record_of(event: Event, who: Who, trace_id: str | None) -> AnyRecord | None:
         case CallEnded():
             return CallOver(who=who, seq=event.seq, at=event.at, reason=event.reason, figures=_figures(event))
     return None
+
+
+def status_record(status: FinalStatus, at: float) -> CallStatus:
+    """Return what is kept of a call's last status callback, which came at `at` (Unix seconds)."""
+    return CallStatus(
+        call_sid=bounded(status.call_sid, LONGEST_NAME),
+        account_sid=bounded(status.account_sid, LONGEST_NAME),
+        status=status.status,
+        ended_at=at if status.ended_at is None else status.ended_at,
+        duration_s=status.duration_s,
+        at=at,
+    )
 
 
 def _heard(event: FinalText, who: Who, trace_id: str | None) -> Heard:

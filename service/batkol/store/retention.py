@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from batkol.store.erase import REMEMBERED_DAYS
 from batkol.store.order import adopt
-from batkol.store.schema import calls, erasures, journals, leads
+from batkol.store.schema import call_statuses, calls, erasures, journals, leads
 from batkol.store.statements import HOLD
 
 FORGOTTEN_DAYS: Final = 400
@@ -27,7 +27,7 @@ PAUSE_S: Final = 0.1
 
 
 async def retain(engine: AsyncEngine, days: int, *, batch: int = BATCH, pause_s: float = PAUSE_S) -> dict[str, int]:
-    """Delete everything older than `days` days (0: nothing but erasures long done); return how much, by table.
+    """Delete everything older than `days` days (0: only what journals can hold no more of); return how much, by table.
 
     Does nothing while another pod does it. Raises what the database does; cancelling it, or losing the database, leaves
     whole batches done.
@@ -62,6 +62,7 @@ def _old(days: int) -> list[tuple[Table, ColumnElement[bool]]]:
         found.append((calls, _is_old(calls.c.started_at, days) & (calls.c.updated_at < _ago(days))))
         last_call = exists().where(calls.c.call_sid == leads.c.last_call_sid)
         found.append((leads, _is_old(leads.c.last_call_at, days) & ~last_call))
+    found.append((call_statuses, call_statuses.c.told_at < _ago(min(days or REMEMBERED_DAYS, REMEMBERED_DAYS))))
     found.append((erasures, erasures.c.erased_at < _ago(REMEMBERED_DAYS)))
     found.append((journals, journals.c.delivered_at < _ago(FORGOTTEN_DAYS)))
     return found

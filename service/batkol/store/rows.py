@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from batkol.store.numbers import is_somebody
-from batkol.store.records import AnyRecord, CallBegan, CallOver, Heard, Revised, Who
+from batkol.store.records import AnyRecord, CallBegan, CallOver, CallStatus, Heard, OfStream, Revised, Who
 
 Row = dict[str, Any]
 _WORD: Final = 2**31 - 1  # of Postgres's integer
@@ -28,12 +28,16 @@ class Rows:
     finals: dict[tuple[str, str, int], Row] = field(default_factory=dict)
     revisions: dict[tuple[str, str, int], Row] = field(default_factory=dict)
     events: dict[tuple[str, str, int], Row] = field(default_factory=dict)
+    statuses: dict[str, Row] = field(default_factory=dict)
 
 
 def rows_of(records: Iterable[AnyRecord]) -> Rows:
     """Return the rows of a batch, in the order of its records."""
     rows = Rows()
     for record in records:
+        if isinstance(record, CallStatus):
+            _status(rows, record)
+            continue
         _call(rows, record)
         match record:
             case Heard():
@@ -53,7 +57,20 @@ def as_json(rows: Iterable[Row]) -> str:
     return msgspec.json.encode(list(rows)).decode()
 
 
-def _call(rows: Rows, record: AnyRecord) -> None:
+def _status(rows: Rows, record: CallStatus) -> None:
+    """Twilio may tell an end twice, and to two pods: the earliest stays."""
+    known = rows.statuses.get(record.call_sid)
+    if known is None or record.ended_at < known["ended_at"]:
+        rows.statuses[record.call_sid] = {
+            "call_sid": record.call_sid,
+            "account_sid": record.account_sid,
+            "status": record.status,
+            "ended_at": record.ended_at,
+            "duration_s": record.duration_s,
+        }
+
+
+def _call(rows: Rows, record: OfStream) -> None:
     """Every record says that there is this call, so that none depends on another having come."""
     who = record.who
     sid = who.call_sid
@@ -96,7 +113,7 @@ def _keep_of_earlier(row: Row, known: Row) -> None:
         row[name] = known[name]
 
 
-def _told(row: Row, record: AnyRecord) -> None:
+def _told(row: Row, record: OfStream) -> None:
     stream_sid = record.who.stream_sid
     if stream_sid not in row["stream_sids"]:
         row["stream_sids"].append(stream_sid)
@@ -161,7 +178,7 @@ def _newer(rows: dict[tuple[str, str, int], Row], record: Heard | Revised, row: 
         rows[key] = row
 
 
-def _event(rows: Rows, record: AnyRecord, detail: Row) -> None:
+def _event(rows: Rows, record: OfStream, detail: Row) -> None:
     who = record.who
     key = who.call_sid, who.stream_sid, _bounded(record.seq)
     rows.events[key] = {

@@ -58,7 +58,8 @@ calls = Table(
     Column("started_at", _TIME, nullable=False, comment="of the first stream"),
     Column("stream_started_at", _TIME, nullable=False, comment="of the newest stream"),
     Column("ended_at", _TIME, comment="of the newest stream; null while it lives"),
-    Column("end_reason", Text),
+    Column("end_reason", Text, comment="the stream's own, or Twilio's status, or lost"),
+    Column("duration_s", Integer, comment="of the whole call, as Twilio counted it; null where Twilio did not say"),
     Column("mode", Text, comment="streaming | single: what the flag said when the call began"),
     Column("pod", Text, nullable=False, comment="of the newest stream"),
     Column("slowest_final_ms", Float, comment="over its utterances"),
@@ -70,6 +71,7 @@ calls = Table(
     Index("calls_by_caller", "caller_number", "started_at", "call_sid"),
     Index("calls_by_called", "called_number", "started_at", "call_sid"),
     Index("calls_by_mode", "mode", "started_at", "call_sid"),
+    Index("calls_open", "updated_at", postgresql_where=text("ended_at IS NULL")),
     Index("calls_slow", "started_at", "call_sid", postgresql_where=text(f"slowest_final_ms >= {SLOW_MS}")),
 )
 
@@ -131,6 +133,19 @@ events = Table(
     Column("kind", Text, nullable=False, comment="call.started | revised | call.ended"),
     Column("pod", Text, nullable=False),
     Column("detail", JSONB, nullable=False, comment="never what was said, and no number"),
+)
+
+call_statuses = Table(
+    "call_statuses",
+    metadata,
+    Column("call_sid", Text, primary_key=True, comment="of a call that may be unknown here, or known later"),
+    Column("account_sid", Text, nullable=False),
+    Column("status", Text, nullable=False, comment="completed | busy | failed | no-answer | canceled"),
+    Column("ended_at", _TIME, nullable=False, comment="by Twilio's clock"),
+    Column("duration_s", Integer, comment="as Twilio counts it"),
+    Column("told_at", _TIME, nullable=False, server_default=func.now()),
+    Index("call_statuses_by_time", "told_at"),
+    comment="The ends of calls as Twilio's status callback told them",
 )
 
 erasures = Table(

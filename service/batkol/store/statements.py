@@ -29,6 +29,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.dialects.postgresql.dml import Insert
 from sqlalchemy.types import TypeEngine
 
+from batkol.store.ends import LOST, TOLD_ELSEWHERE
 from batkol.store.schema import calls, events, leads, utterances
 
 ERASING: Final = 0x6261746B6F6C01
@@ -62,6 +63,7 @@ def _upsert(table: Table, names: tuple[str, ...]) -> Insert:
     return insert(table).from_select(list(names), _values(table, names))
 
 
+_NO: Final[ColumnElement[bool]] = literal_column("false")
 _ALL_STREAMS: Final[ColumnElement[Any]] = literal_column(
     "calls.stream_sids || ARRAY(SELECT unnest(excluded.stream_sids) EXCEPT SELECT unnest(calls.stream_sids))"
 )
@@ -81,8 +83,13 @@ def _save_calls() -> Any:
         return case((newer, new[name]), else_=calls.c[name])
 
     def end(name: str) -> ColumnElement[Any]:
-        """A stream's end is not undone by what is told of it later; a newer stream has its own."""
-        known = func.coalesce(calls.c[name], new[name])
+        """A stream's end is not undone by what is told of it later, only one that was told by another than the stream.
+
+        A newer stream has its own.
+        """
+        known = case(
+            (TOLD_ELSEWHERE, func.coalesce(new[name], calls.c[name])), else_=func.coalesce(calls.c[name], new[name])
+        )
         return case((newer, new[name]), (same, known), else_=calls.c[name])
 
     slowest = func.greatest(calls.c.slowest_final_ms, new.slowest_final_ms)
@@ -91,6 +98,7 @@ def _save_calls() -> Any:
         ~calls.c.figures.contains(new.figures),
         slowest.is_distinct_from(calls.c.slowest_final_ms),
         calls.c.mode.is_(None) & new.mode.is_not(None),
+        func.coalesce(calls.c.end_reason == LOST, _NO),
     )
     return statement.on_conflict_do_update(
         index_elements=[calls.c.call_sid],
@@ -108,7 +116,9 @@ def _save_calls() -> Any:
             "updated_at": func.now(),
         },
         where=changes,
-    ).returning(calls.c.call_sid, calls.c.started_at, literal_column("calls.xmax = 0").label("is_new"))
+    ).returning(
+        calls.c.call_sid, calls.c.started_at, calls.c.end_reason, literal_column("calls.xmax = 0").label("is_new")
+    )
 
 
 def _save_leads() -> Any:
@@ -154,7 +164,7 @@ _OF_FINALS: Final = (
 _OF_EVENTS: Final = ("call_sid", "stream_sid", "seq", "at", "kind", "pod", "detail")
 
 SAVE_CALLS: Final = _save_calls()
-"""Returns the calls that changed: their SIDs, when they began, and whether they are new."""
+"""Returns the calls that changed, or had been given up: SID, when it began, why it ended, and whether it is new."""
 
 SAVE_LEADS: Final = _save_leads()
 """Adds to what is known of each caller: so it may be told of a new call once only."""

@@ -49,6 +49,7 @@ def connect_stream(
     *,
     url: str,
     token: str,
+    name: str | None = None,
     status_callback: str | None = None,
     action: str | None = None,
     parameters: Mapping[str, str] | None = None,
@@ -56,6 +57,7 @@ def connect_stream(
 ) -> str:
     """Return the TwiML that connects the call to our media stream.
 
+    `name` must be unique in the call; it comes back as `StreamName` in what is told to `status_callback`.
     Twilio goes on when we close the WebSocket, and only then: it requests `action` if there is one, and does what
     that answers. Without one it does what is in `then`, one of this module's `hand_over` and `apologize`, or hangs
     up. Twilio would end the call by itself there; it is written out so that the end of a stream is a decision to be
@@ -66,7 +68,7 @@ def connect_stream(
         raise ConfigurationError(
             f"The stream parameter {TOKEN_PARAMETER!r} is taken by the stream token: rename yours."
         )
-    stream = f"<Stream{_attributes(url=_media_url(url), statusCallback=_callback(status_callback))}>"
+    stream = f"<Stream{_attributes(url=_media_url(url), name=name, statusCallback=_callback(status_callback))}>"
     inner = "".join(_parameter(name, value) for name, value in named.items())
     return _response(f"<Connect{_attributes(action=_callback(action))}>{stream}{inner}</Stream></Connect>{then}")
 

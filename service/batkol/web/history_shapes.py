@@ -134,6 +134,7 @@ class CallShown(BaseModel):
                     "started_at": "2026-01-31T12:00:00.125000Z",
                     "ended_at": "2026-01-31T12:01:30Z",
                     "end_reason": "stop",
+                    "duration_s": 91,
                     "mode": "streaming",
                     "pod": "reception-6c9f-x2x",
                     "slowest_final_ms": 612.5,
@@ -152,8 +153,16 @@ class CallShown(BaseModel):
     called_number: str
     direction: str
     started_at: datetime
-    ended_at: datetime | None = Field(description="Null while it goes on, or when its end never came.")
-    end_reason: str | None
+    ended_at: datetime | None = Field(
+        description="Of its newest stream; null while that goes on. A call whose pod was killed ends when Twilio says "
+        "so, or else, after a day of silence, at the last thing known of it."
+    )
+    end_reason: str | None = Field(
+        description="Why its newest stream ended: stop, closed, dropped, replaced, drained, refused, error. Where no "
+        "pod recorded that: Twilio's status of the call (completed, busy, failed, no-answer, canceled), or lost where "
+        "that never came either."
+    )
+    duration_s: int | None = Field(description="Seconds of the whole call, as Twilio counts them; null until it does.")
     mode: str | None
     pod: str = Field(description="Which had it last.")
     slowest_final_ms: float | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +11,12 @@ from typing import Final, NoReturn
 import structlog
 from fastapi import APIRouter, HTTPException, Request, Response
 
+from batkol.calls.recorder import Recorder
 from batkol.calls.registry import Calls, Refusal
 from batkol.telemetry import propagation
 from batkol.telemetry.metrics import Metrics
 from batkol.twilio import rounds, token, twiml
+from batkol.twilio.call_status import final_status
 from batkol.twilio.signature import FORM_TYPE, LONGEST_FORM, MalformedForm, is_valid, looks_signed, parse_form
 from batkol.web.log_limit import LogLimit
 
@@ -30,7 +33,6 @@ STATUS: Final = "/twilio/status"
 STREAM_STATUS: Final = "/twilio/stream-status"
 
 _LONGEST_PARAMETER: Final = 480  # Twilio takes fewer than 500 characters of name and value together
-_ENDED: Final = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 
 log = structlog.get_logger()
 
@@ -51,42 +53,49 @@ class VoiceSettings:
 class Webhooks:
     """The requests of Twilio, checked and answered."""
 
-    def __init__(self, settings: VoiceSettings, calls: Calls, metrics: Metrics) -> None:
+    def __init__(self, settings: VoiceSettings, calls: Calls, metrics: Metrics, recorder: Recorder) -> None:
         self._settings = settings
         self._calls = calls
+        self._recorder = recorder
         self._metrics = metrics
         self._lines = LogLimit()
 
     async def voice(self, request: Request) -> Response:
         """Answer a call: connect it to the media stream, send it to another pod, or say that no line is free."""
         form = await self._form(request)
-        call_sid, account_sid = form.get("CallSid", ""), form.get("AccountSid", "")
+        call_sid = form.get("CallSid", "")
         if not call_sid:
             raise HTTPException(400, "A voice webhook has a CallSid; this request has none.")
         propagation.about(call_sid)
         taken = self._refused_before(request, call_sid)
         again = self._again(request, taken)
-        if not self._calls.reserve(call_sid):
+        stream_name = secrets.token_hex(8)
+        if not self._calls.reserve(call_sid, stream_name):
             return self._turn_away(call_sid, taken, again)
         if again is None:
             then = twiml.apologize(self._settings.language, _sorry(self._settings))
         else:
             then = twiml.hand_over(again, after_s=taken)  # at once the first time: the caller may be speaking
-        return _xml(self._connect(form, call_sid, account_sid, _base(self._settings, request), then))
+        return _xml(self._connect(form, stream_name, _base(self._settings, request), then))
 
     async def status(self, request: Request) -> None:
-        """A call ended: a place that its stream never took is free again."""
+        """A call ended, on whichever pod: keep that, and free a place here that its stream never took.
+
+        Twilio tells it once, to any pod; the call's own may be dead. The journal has it when Twilio gets its answer.
+        """
         form = await self._form(request)
         propagation.about(form.get("CallSid", ""))
-        if form.get("CallStatus") in _ENDED:
-            self._calls.forget(form.get("CallSid", ""))
+        ended = final_status(form)
+        if ended is not None:
+            self._calls.forget(ended.call_sid)
+            self._recorder.keep_status(ended, time.time())
 
     async def stream_status(self, request: Request) -> None:
         """The only place where the reason of a failed handshake reaches us."""
         form = await self._form(request)
         propagation.about(form.get("CallSid", ""))
         if form.get("StreamEvent") == "stream-error":
-            self._calls.forget(form.get("CallSid", ""))
+            self._calls.forget_stream(form.get("CallSid", ""), form.get("StreamName", ""))
             log.error("[TWILIO] stream error", call_sid=form.get("CallSid"), err=form.get("StreamError", ""))
 
     def _refused_before(self, request: Request, call_sid: str) -> int:
@@ -114,11 +123,12 @@ class Webhooks:
             return _xml(twiml.redirect(again, after_s=taken + 1))
         return _xml(twiml.apology(self._settings.language, _sorry(self._settings)))
 
-    def _connect(self, form: dict[str, str], call_sid: str, account_sid: str, base: str, then: str) -> str:
-        settings = self._settings
+    def _connect(self, form: dict[str, str], stream_name: str, base: str, then: str) -> str:
+        settings, call_sid, account_sid = self._settings, form["CallSid"], form.get("AccountSid", "")
         return twiml.connect_stream(
             url=twiml.stream_url(base),
             token=token.issue(settings.token_keys, call_sid, account_sid, time.time(), settings.token_ttl_s),
+            name=stream_name,
             status_callback=f"{base}{STREAM_STATUS}",
             parameters={
                 "agent": settings.agent,
@@ -166,9 +176,9 @@ class Webhooks:
         raise HTTPException(403, "The X-Twilio-Signature does not fit; check PUBLIC_BASE_URL and the auth token.")
 
 
-def routes(settings: VoiceSettings, calls: Calls, metrics: Metrics) -> APIRouter:
+def routes(settings: VoiceSettings, calls: Calls, metrics: Metrics, recorder: Recorder) -> APIRouter:
     """Return the routes that Twilio requests."""
-    webhooks = Webhooks(settings, calls, metrics)
+    webhooks = Webhooks(settings, calls, metrics, recorder)
     router = APIRouter()
     for end in ("", "/"):  # the same: what is signed is the URL as Twilio was given it, and a redirect loses the form
         router.add_api_route(f"{VOICE}{end}", webhooks.voice, methods=["POST"])

@@ -274,6 +274,17 @@ async def test_a_caller_who_hung_up_before_the_stream_frees_the_place(house: Hou
     house.calls.forget("CA-nobody")
 
 
+async def test_a_stream_that_will_not_come_frees_the_place_that_was_kept_for_it_and_no_later_one(house: House) -> None:
+    call_sid = sid()
+    for name in ("first", "second"):
+        assert house.calls.reserve(call_sid, name)
+    house.calls.forget_stream(call_sid, "first")
+    assert house.calls._taken() == 1
+    house.calls.forget_stream(call_sid, "second")
+    assert house.calls._taken() == 0
+    house.calls.forget_stream(call_sid, "second")
+
+
 async def test_a_stream_from_another_pods_webhook_takes_any_free_place(house: House) -> None:
     assert house.calls.admit(house.call())
 

@@ -54,6 +54,7 @@ class Service:
     heard: list[dict[str, Any]] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     lost: bool = False
+    stream_name: str | None = None
 
     async def __aenter__(self) -> Self:
         self._http = await asyncio.start_server(self._request, "127.0.0.1", 0)
@@ -123,6 +124,7 @@ class Service:
         return connect_stream(
             url=self.stream_url,
             token="t0ken",
+            name=self.stream_name,
             status_callback=f"{self.base}/twilio/stream-status",
             action=action,
             parameters={"agent": "דנה"},
@@ -215,7 +217,16 @@ async def test_webhooks_are_signed_forms_with_blank_fields() -> None:
         assert voice["ForwardedFrom"] == ""
         events = [fields["StreamEvent"] for fields in service.posted("/twilio/stream-status")]
         assert events == ["stream-started", "stream-stopped"]
+        names = [(fields["StreamName"], fields["StreamSid"]) for fields in service.posted("/twilio/stream-status")]
+        assert all(name == sid for name, sid in names), "a stream without a name is called by its SID"
         assert [fields["CallStatus"] for fields in service.posted("/twilio/status")] == ["completed"]
+
+
+async def test_a_stream_is_called_by_the_name_that_it_was_given() -> None:
+    async with Service(stream_name="1f") as service:
+        await place_call(plan(service, audio=sound(1)))
+
+        assert {fields["StreamName"] for fields in service.posted("/twilio/stream-status")} == {"1f"}
 
 
 async def test_the_handshake_is_signed_over_the_url_as_written() -> None:

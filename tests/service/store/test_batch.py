@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from itertools import permutations
+from itertools import permutations, product
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ from batkol.store.batch import batch_of, save
 from batkol.store.database import patient_engine
 from batkol.store.records import LONGEST_TEXT, AnyRecord, Who, record_of
 from support.postgres import Server, database, everything, sql, texts
-from support.said import AT, CALLED, CALLER, began, final_event, heard, over, revised, sid, who
+from support.said import AT, CALLED, CALLER, began, final_event, heard, over, revised, sid, status, who
 
 NASTY = [
     "'); DROP TABLE utterances; --",
@@ -105,17 +105,30 @@ HANDED_OVER: list[AnyRecord] = [
 ]
 """A call that went on on another pod, and a second call of the same caller, which is going on."""
 
+TOLD: list[AnyRecord] = [
+    began(),
+    heard(0),
+    over(),
+    status(0),
+    began(who(1)),
+    heard(0, who(1)),
+    status(1),
+    status(1, ended_at=who(1).started_at + 31.0),
+    status(2, status="no-answer", duration_s=None),
+]
+"""What Twilio told of a call that ended, of one whose pod was killed, and of one that had no stream."""
 
-@pytest.mark.parametrize("seed", range(12))
+
+@pytest.mark.parametrize(("records", "seed"), [*product([HANDED_OVER], range(12)), *product([TOLD], range(4))])
 async def test_in_any_order_in_any_batches_and_any_number_of_times_the_record_is_the_same(
-    where: Address, server: Server, seed: int
+    where: Address, server: Server, records: list[AnyRecord], seed: int
 ) -> None:
     """Pods deliver when they can, and again when they are not sure."""
     chance = random.Random(seed)
-    shuffled = HANDED_OVER + chance.sample(HANDED_OVER, 5)
+    shuffled = records + chance.sample(records, 5)
     chance.shuffle(shuffled)
     async with database(server) as ordered:
-        for record in HANDED_OVER:
+        for record in records:
             await write(ordered, [record])
         expected = await everything(ordered)
     while shuffled:

@@ -5,20 +5,27 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from batkol.calls.events import AnyEvent, CallEnded, FinalText, RevisedText
 from batkol.simulators.caller import place_call
+from batkol.simulators.caller_plan import CallPlan, CallReport
+from batkol.simulators.caller_webhook import Webhook, call_completed
 from batkol.simulators.speech_double import SpeechDouble
 from batkol.simulators.sse import InternalApiError, following
 from batkol.simulators.voice import script
 from batkol.store.address import Address
+from batkol.store.database import patient_engine
+from batkol.store.ends import LOST
+from batkol.store.open_calls import Closed, close_open
 from support.keeping import Kept
-from support.postgres import Server, connection, sql, texts
-from support.serving import serving
+from support.postgres import Server, age, connection, sql, texts
+from support.serving import Served, serving
 from support.stack import TOKEN
 from support.waiting import eventually, until
 
@@ -143,3 +150,76 @@ async def test_of_the_whole_service_in_mid_call_and_started_again(
     assert len(await sql(where, "SELECT * FROM calls")) == 4
     (lead,) = await sql(where, "SELECT * FROM leads")
     assert lead["calls"] == 4
+
+
+async def tell_the_end(plan: CallPlan, pod: Served, seconds: float) -> None:
+    """Twilio's last callback of a call, to whichever pod."""
+    to = replace(plan, base_url=f"http://127.0.0.1:{pod.port}")
+    report = CallReport(plan.call_sid, plan.frame_s)
+    async with httpx.AsyncClient(verify=False) as http:
+        await Webhook(http, to, report).tell(f"{plan.public_base}/twilio/status", call_completed(plan, seconds))
+    assert report.clean, report.violations
+
+
+async def ends(where: Address) -> dict[str, str | None]:
+    return {row["call_sid"]: row["end_reason"] for row in await sql(where, "SELECT call_sid, end_reason FROM calls")}
+
+
+@pytest.mark.timeout(240)
+async def test_the_calls_of_a_killed_pod_end_as_twilio_tells_another_or_go_on_there_or_are_given_up(
+    where: Address, tmp_path: Path
+) -> None:
+    double = SpeechDouble()
+    port = await double.start()
+    pods = {name: tmp_path / name for name in ("first", "second")}
+    for folder in pods.values():
+        folder.mkdir()
+    settings = {name: environment(where, folder) for name, folder in pods.items()}
+    try:
+        async with serving(pods["first"], port, **settings["first"]) as pod:
+            told, silent, moved = plans = [pod.plan(TALK.mulaw, status_path=None) for _ in range(3)]
+            placed = [asyncio.create_task(place_call(plan)) for plan in plans]
+            sids = {plan.call_sid for plan in plans}
+            await until(lambda: {call for call, _ in finals(pod.events)} == sids, 30)
+            pod.process.kill()
+            await pod.exited()
+            await asyncio.gather(*placed)
+        assert await ends(where) == dict.fromkeys(sids)
+
+        async with serving(pods["second"], port, **settings["second"]) as pod, connection(where) as other:
+            async with other.transaction():
+                await other.execute("LOCK TABLE call_statuses")
+                await tell_the_end(told, pod, 12.0)
+                pod.process.kill()  # what it told Twilio that it has, it has
+                await pod.exited()
+            assert await ends(where) == dict.fromkeys(sids)
+        async with serving(pods["second"], port, **settings["second"]) as pod:
+
+            async def is_told() -> bool:
+                return (await ends(where))[told.call_sid] == "completed"
+
+            await eventually(is_told)
+            await tell_the_end(told, pod, 12.0)
+            await age(where, 30)
+            going_on = asyncio.create_task(place_call(pod.plan(TALK.mulaw, call_sid=moved.call_sid)))
+            await pod.until(FinalText)
+            engine = patient_engine(where)
+            assert await close_open(engine, pause_s=0) == Closed(told=0, lost=1)
+            await engine.dispose()
+            expected = {told.call_sid: "completed", silent.call_sid: LOST, moved.call_sid: None}
+            assert await ends(where) == expected
+            await going_on
+
+            async def has_ended() -> bool:
+                return await ends(where) == expected | {moved.call_sid: "stop"}
+
+            await eventually(has_ended)
+    finally:
+        await double.stop()
+    (told_row,) = await sql(where, "SELECT duration_s FROM calls WHERE end_reason = 'completed'")
+    assert told_row["duration_s"] == 12
+    (lost_row,) = await sql(
+        where,
+        "SELECT extract(epoch FROM ended_at - stream_started_at)::float AS s FROM calls WHERE end_reason = 'lost'",
+    )
+    assert 0 <= lost_row["s"] < 60, "where it was last heard of, and not where it was given up"

@@ -11,15 +11,43 @@ from batkol.store.confirmed import Confirmed
 from batkol.store.journal import Journal
 from batkol.store.journal.framing import frames
 from batkol.store.recorder import JournalRecorder
-from batkol.store.records import AnyRecord, CallOver, Heard, Revised, decode
+from batkol.store.records import (
+    AnyRecord,
+    CallOver,
+    CallStatus,
+    Heard,
+    OfStream,
+    Revised,
+    decode,
+    status_record,
+)
 from batkol.telemetry.metrics import Metrics
+from batkol.twilio.call_status import FinalStatus
 from support.said import AT, CALLED, CALLER, ended_event, final_event, identity, revised_event, sid, started_event
 from support.waiting import until
 
 
-async def kept_of(tmp_path: Path, journal: Journal) -> list[AnyRecord]:
+async def all_kept(journal: Journal) -> list[AnyRecord]:
     await until(lambda: journal.written == journal.last)
     return [decode(frame.payload) for frame in await journal.read(100)]
+
+
+async def kept_of(journal: Journal) -> list[OfStream]:
+    return [record for record in await all_kept(journal) if not isinstance(record, CallStatus)]
+
+
+async def test_a_status_callback_is_in_the_journal_when_it_is_answered(tmp_path: Path) -> None:
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    journal = Journal(tmp_path / "journal", max_bytes=1 << 20, memory=memory)
+    await journal.open()
+    told = FinalStatus(call_sid=sid(), account_sid="AC1", status="completed", ended_at=AT, duration_s=3)
+    JournalRecorder(journal, "pod-7").keep_status(told, AT + 1)
+    (left,) = [frame for path in memory.rglob("newest") for frame in frames(path.read_bytes())]
+
+    assert decode(left.payload) == status_record(told, AT + 1), "before anything else of the process has run"
+    assert await all_kept(journal) == [status_record(told, AT + 1)]
+    await journal.close()
 
 
 async def test_a_call_is_kept_with_who_it_was_and_when_its_stream_began(tmp_path: Path) -> None:
@@ -28,7 +56,7 @@ async def test_a_call_is_kept_with_who_it_was_and_when_its_stream_began(tmp_path
     recorder = JournalRecorder(journal, "pod-7", Confirmed(tmp_path))
     for event in (started_event(), final_event(0), revised_event(0), ended_event()):
         recorder.keep(identity(), event, "cd" * 16 if isinstance(event, FinalText) else None)
-    records = await kept_of(tmp_path, journal)
+    records = await kept_of(journal)
 
     assert [type(record).__name__ for record in records] == ["CallBegan", "Heard", "Revised", "CallOver"]
     for record in records:
@@ -46,7 +74,7 @@ async def test_names_that_are_too_long_or_odd_are_made_to_fit(tmp_path: Path) ->
     await journal.open()
     recorder = JournalRecorder(journal, "pod", Confirmed(tmp_path))
     recorder.keep(identity(agent="x" * 1000, from_="a\x00b", to="\ud800"), started_event())
-    (record,) = await kept_of(tmp_path, journal)
+    (record,) = await kept_of(journal)
 
     assert (len(record.who.agent), record.who.caller, record.who.called) == (480, "a\ufffdb", "?")
     await journal.close()

@@ -16,10 +16,23 @@ from batkol.store.records import (
     decode,
     encode,
     record_of,
+    status_record,
 )
-from support.said import began, ended_event, final_event, heard, over, revised, revised_event, started_event, who
+from batkol.twilio.call_status import FinalStatus
+from support.said import (
+    began,
+    ended_event,
+    final_event,
+    heard,
+    over,
+    revised,
+    revised_event,
+    started_event,
+    status,
+    who,
+)
 
-EXAMPLES = {type(each): each for each in (began(), heard(), revised(), over())}
+EXAMPLES = {type(each): each for each in (began(), heard(), revised(), over(), status())}
 
 
 def test_every_kind_of_record_is_read_back_as_it_was() -> None:
@@ -50,6 +63,19 @@ def test_the_figures_of_a_call_are_those_of_its_last_event() -> None:
     assert record.reason == "stop"
     assert record.figures["finals"] == {"final": 2}
     assert not {"call_sid", "seq", "at", "reason"} & set(record.figures)
+
+
+def test_of_a_status_callback_no_number_is_kept_and_its_time_is_twilios_where_twilio_gives_one() -> None:
+    told = FinalStatus(call_sid="CA1", account_sid="AC1", status="busy", ended_at=5.0, duration_s=None)
+
+    assert msgspec.to_builtins(status_record(told, 7.0)) == {
+        "kind": "call.status", "call_sid": "CA1", "account_sid": "AC1", "status": "busy", "ended_at": 5.0,
+        "duration_s": None, "at": 7.0,
+    }  # fmt: skip
+    assert status_record(msgspec.structs.replace(told, ended_at=None), 7.0).ended_at == 7.0
+    odd = status_record(msgspec.structs.replace(told, call_sid="C\x00" * 600), 7.0)
+    assert len(odd.call_sid) == 480
+    assert "\x00" not in odd.call_sid
 
 
 def test_of_a_partial_nothing_is_kept() -> None:

@@ -11,7 +11,7 @@ from batkol.store.records import AnyRecord, encode
 from batkol.store.retention import DELETING, retain
 from support.keeping import Kept
 from support.postgres import connection, sql
-from support.said import CALLER, began, heard, over, revised, sid, who
+from support.said import CALLER, began, heard, over, revised, sid, status, who
 
 DAY = 86400.0
 OLD, YOUNG = 40 * DAY, 20 * DAY
@@ -38,12 +38,12 @@ async def test_what_is_too_old_goes_and_everything_else_stays(kept: Kept) -> Non
     await fill(kept)
     gone = await retain(kept.database.reading, 30, batch=2, pause_s=0)
 
-    assert gone == {"calls": 5, "leads": 5, "erasures": 0, "journals": 0}
+    assert gone == {"calls": 5, "leads": 5, "call_statuses": 0, "erasures": 0, "journals": 0}
     assert await left(kept) == {"calls": 5, "utterances": 10, "events": 15, "leads": 5}
     assert [row["call_sid"] for row in await sql(kept.where, "SELECT call_sid FROM calls ORDER BY 1")] == [
         sid(call) for call in range(5, 10)
     ]
-    assert await retain(kept.database.reading, 30, pause_s=0) == {"calls": 0, "leads": 0, "erasures": 0, "journals": 0}
+    assert await retain(kept.database.reading, 30, pause_s=0) == dict.fromkeys(gone, 0)
 
 
 @pytest.mark.parametrize("ahead_s", [-1000 * DAY, 1000 * DAY])
@@ -94,6 +94,19 @@ async def test_erasures_are_forgotten_when_no_journal_can_hold_the_number_any_mo
     assert [row["digest"] for row in await sql(kept.where, "SELECT digest FROM erasures")] == [digest("+2")]
 
 
+@pytest.mark.parametrize(("days", "left_days"), [(0, [89]), (30, []), (120, [89])])
+async def test_what_twilio_told_is_kept_as_long_as_a_journal_may_bring_its_call(
+    kept: Kept, days: int, left_days: list[int]
+) -> None:
+    for age in (89, 91):
+        values = f"('CA{age}', 'AC', 'completed', now(), NULL, now() - interval '{age} days')"
+        await sql(kept.where, f"INSERT INTO call_statuses VALUES {values}")
+    await retain(kept.database.reading, days, pause_s=0)
+
+    rows = await sql(kept.where, "SELECT call_sid FROM call_statuses")
+    assert [row["call_sid"] for row in rows] == [f"CA{age}" for age in left_days]
+
+
 async def test_what_was_set_aside_goes_when_it_is_old_or_erased(kept: Kept, tmp_path: Path) -> None:
     now = time.time()
     ages = {1: OLD, 2: YOUNG, 3: YOUNG}
@@ -101,11 +114,13 @@ async def test_what_was_set_aside_goes_when_it_is_old_or_erased(kept: Kept, tmp_
         of = who(call, caller=CALLER if call == 3 else "+1", started_at=now - age)
         kept.dead_letters.add(call, encode(heard(0, of, at=now - age)), "why")
     kept.dead_letters.add(4, b"no record", "why")
+    kept.dead_letters.add(5, encode(status(at=now - OLD)), "why")
+    kept.dead_letters.add(6, encode(status(at=now - YOUNG)), "why")
     await sql(kept.where, "INSERT INTO erasures VALUES ($1, now())", digest(CALLER))
     await tidy(kept.database, kept.dead_letters, 30)
 
     lines = kept.dead_letters.path.read_text().splitlines()
-    assert [f'"number":{number},' in line for number, line in zip((2, 4), lines, strict=True)] == [True, True]
+    assert [f'"number":{number},' in line for number, line in zip((2, 4, 6), lines, strict=True)] == [True] * 3
 
 
 async def test_a_damaged_journal_file_goes_when_it_is_old_or_a_number_was_erased_since(kept: Kept) -> None:

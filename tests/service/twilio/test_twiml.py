@@ -35,6 +35,7 @@ def test_connects_the_stream_and_then_hangs_up() -> None:
     twiml = connect_stream(
         url=URL,
         token="abc",
+        name='1f"',
         status_callback="https://voice.example.com/twilio/stream-status",
         action="https://voice.example.com/next?a=1&b=2",
         parameters={"agent": 'Dana & "Co" <דנה>\n'},
@@ -42,7 +43,7 @@ def test_connects_the_stream_and_then_hangs_up() -> None:
     assert twiml.startswith('<?xml version="1.0" encoding="UTF-8"?><Response>')
     stream: Shape = (
         "Stream",
-        {"url": URL, "statusCallback": "https://voice.example.com/twilio/stream-status"},
+        {"url": URL, "name": '1f"', "statusCallback": "https://voice.example.com/twilio/stream-status"},
         "",
         [
             ("Parameter", {"name": TOKEN_PARAMETER, "value": "abc"}, "", []),

@@ -10,12 +10,13 @@ from structlog.testing import capture_logs
 from batkol.store import queries
 from batkol.store.address import Address
 from batkol.store.database import Patience
+from batkol.store.open_calls import close_open
 from batkol.store.store import NoStore
 from batkol.web.history import LARGEST_BODY
 from support.history import TOKEN, fill, past, serving, whole
 from support.keeping import Kept
-from support.postgres import Server, connection, free_port, sql
-from support.said import AT, CALLED, CALLER, began, heard, revised, sid, who
+from support.postgres import Server, age, connection, free_port, sql
+from support.said import AT, CALLED, CALLER, began, heard, revised, sid, status, who
 from support.waiting import eventually
 
 PATHS = [
@@ -82,6 +83,22 @@ async def test_a_call_from_a_number_to_itself_is_listed_once(kept: Kept) -> None
         found = await house.pages("/v1/history/calls", "calls", number=CALLED, limit=1)
 
     assert [call["call_sid"] for call in found] == [sid(1), sid(0)]
+
+
+async def test_an_end_that_no_pod_recorded_is_shown_and_exported_with_who_said_so(kept: Kept) -> None:
+    """Twilio told one; of the other, whose pod was killed too, nothing was heard for more than a day."""
+    kept.say([began(), began(who(1)), status()])
+    await kept.written()
+    await age(kept.where, 30)
+    await close_open(kept.database.reading, pause_s=0)
+    async with past(kept) as house:
+        listed = (await house.read("/v1/history/calls"))["calls"]
+        lines = (await house.http.get("/v1/history/calls.csv")).text.splitlines()
+
+    shown = [(call["end_reason"], call["duration_s"], call["ended_at"] is None) for call in listed]
+    assert shown == [("lost", None, False), ("completed", 31, False)]
+    assert ",lost,," in lines[1]
+    assert ",completed,31," in lines[2]
 
 
 async def test_one_call_is_shown_with_what_was_said_stream_after_stream(kept: Kept) -> None:

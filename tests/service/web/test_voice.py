@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,9 +13,11 @@ import pytest
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
+from batkol.calls.recorder import NoRecorder
 from batkol.calls.registry import Calls
 from batkol.calls.services import Services
 from batkol.twilio import token
+from batkol.twilio.call_status import FINAL, FinalStatus
 from batkol.twilio.rounds import MOST
 from batkol.twilio.signature import FORM_TYPE, LONGEST_FORM, MOST_FIELDS, parse_form, signature
 from batkol.web import limits, voice
@@ -32,11 +34,22 @@ FORM = {"CallSid": SID, "AccountSid": ACCOUNT, "From": "+972541234567", "To": "+
 
 
 @dataclass
+class StatusRecorder(NoRecorder):
+    """Keeps what a callback said of a call's end, and when it came."""
+
+    kept: list[tuple[FinalStatus, float]] = field(default_factory=list)
+
+    def keep_status(self, status: FinalStatus, at: float) -> None:
+        self.kept.append((status, at))
+
+
+@dataclass
 class Twilio:
     http: httpx.AsyncClient
     calls: Calls
     services: Services
     left: Counter[str]
+    recorder: StatusRecorder
 
     async def post(
         self,
@@ -74,12 +87,13 @@ async def twilio(*, limit: int = 5, keep_alive_s: float = 75.0, **changes: Any) 
         left = Counter[str]()
         listener = replace(limits.public(), keep_alive_s=keep_alive_s)
         connections = Connections("public", listener, on_closed=lambda reason: left.update([str(reason)]))
-        app.include_router(routes(VoiceSettings(**{**settings, **changes}), calls, shared.metrics))
+        recorder = StatusRecorder()
+        app.include_router(routes(VoiceSettings(**{**settings, **changes}), calls, shared.metrics, recorder))
         async with (
             listening(app, "127.0.0.1", 0, connections) as port,
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=False) as http,
         ):
-            yield Twilio(http, calls, shared, left)
+            yield Twilio(http, calls, shared, left, recorder)
 
 
 def twiml(answer: httpx.Response) -> ET.Element:
@@ -341,12 +355,62 @@ async def test_a_call_that_only_rings_keeps_it() -> None:
         await caller.post()
         await caller.post("/twilio/status", {**FORM, "CallStatus": "ringing"})
         assert not caller.calls.reserve("CA-another")
+        assert caller.recorder.kept == []
+
+
+async def test_the_end_of_a_call_that_was_never_here_is_kept() -> None:
+    """Its own pod may be dead, and Twilio tells it once."""
+    told = {**FORM, "CallStatus": "completed", "CallDuration": "90", "Timestamp": "Sat, 31 Jan 2026 12:01:30 +0000"}
+    before = time.time()
+    async with twilio() as caller:
+        assert (await caller.post("/twilio/status", told)).status_code == 204
+        ((ended, at),) = caller.recorder.kept
+
+    assert ended == FinalStatus(
+        call_sid=SID, account_sid=ACCOUNT, status="completed", ended_at=1_769_860_890.0, duration_s=90
+    )
+    assert before <= at <= time.time()
+
+
+async def test_of_an_end_that_twilio_did_not_sign_nothing_is_kept() -> None:
+    async with twilio() as caller:
+        answer = await caller.post("/twilio/status", {**FORM, "CallStatus": "completed"}, key="another-token")
+
+        assert answer.status_code == 403
+        assert caller.recorder.kept == []
+
+
+@pytest.mark.parametrize("status", sorted(FINAL))
+async def test_every_status_that_ends_a_call_is_kept(status: str) -> None:
+    async with twilio() as caller:
+        await caller.post("/twilio/status", {**FORM, "CallStatus": status, "Timestamp": "?", "CallDuration": "?"})
+
+        assert [(told.status, told.ended_at, told.duration_s) for told, _ in caller.recorder.kept] == [
+            (status, None, None)
+        ]
+
+
+def stream_name(answer: httpx.Response) -> str:
+    stream = twiml(answer).find("Connect/Stream")
+    assert stream is not None
+    return stream.attrib["name"]
+
+
+async def test_late_news_of_a_refused_stream_leaves_the_next_ones_place() -> None:
+    async with twilio(limit=1) as caller:
+        refused, coming = stream_name(await caller.post()), stream_name(await caller.post())
+        form = {**FORM, "StreamSid": "MZ1", "StreamEvent": "stream-error", "StreamError": "31920"}
+        await caller.post("/twilio/stream-status", {**form, "StreamName": refused})
+        assert refused != coming
+        assert not caller.calls.reserve("CA-another"), "the call is about to open its next stream"
+        await caller.post("/twilio/stream-status", {**form, "StreamName": coming})
+        assert caller.calls.reserve("CA-another")
 
 
 async def test_a_stream_that_failed_is_said_and_frees_its_place() -> None:
     async with twilio(limit=1) as caller:
-        await caller.post()
-        form = {**FORM, "StreamEvent": "stream-error", "StreamError": "31920"}
+        name = stream_name(await caller.post())
+        form = {**FORM, "StreamName": name, "StreamEvent": "stream-error", "StreamError": "31920"}
         with capture_logs() as logs:
             assert (await caller.post("/twilio/stream-status", form)).status_code == 204
         assert [(line["log_level"], line["err"]) for line in logs] == [("error", "31920")]
