@@ -42,7 +42,7 @@ async def test_a_status_callback_is_in_the_journal_when_it_is_answered(tmp_path:
     journal = Journal(tmp_path / "journal", max_bytes=1 << 20, memory=memory)
     await journal.open()
     told = FinalStatus(call_sid=sid(), account_sid="AC1", status="completed", ended_at=AT, duration_s=3)
-    JournalRecorder(journal, "pod-7").keep_status(told, AT + 1)
+    JournalRecorder(journal, "pod-7", Confirmed(tmp_path)).keep_status(told, AT + 1)
     (left,) = [frame for path in memory.rglob("newest") for frame in frames(path.read_bytes())]
 
     assert decode(left.payload) == status_record(told, AT + 1), "before anything else of the process has run"
