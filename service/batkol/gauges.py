@@ -82,11 +82,7 @@ def _expose_calls(metrics: Metrics, calls: Calls) -> None:
 
 
 def _expose_drain(metrics: Metrics, calls: Calls, drain: Drain) -> None:
-    def age() -> float:
-        since = calls.draining_since
-        return 0.0 if since is None else max(0.0, time.time() - since)
-
-    metrics.gauge("batkol.drain.age_seconds", "Since the drain began; 0: calls are taken.", age)
+    metrics.gauge("batkol.drain.age_seconds", "Since the drain began; 0: calls are taken.", calls.draining_s)
     metrics.gauge("batkol.drain.limit_seconds", "What a drain may take at most.", lambda: drain.longest_s)
 
 

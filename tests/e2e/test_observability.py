@@ -197,7 +197,7 @@ def test_failures_were_counted_where_they_belong(exposed: Exposed) -> None:
 
 def test_what_the_store_does_is_counted(exposed: Exposed) -> None:
     """Of a service that keeps nothing there is no such metric: this one kept its calls."""
-    assert sum(name.startswith("batkol_store_") for name in exposed.families) == 11
+    assert sum(name.startswith("batkol_store_") for name in exposed.families) == 12
     assert exposed.store["batkol_store_written_total"] > 0
     assert exposed.store["batkol_store_refused_total"] == 0
 

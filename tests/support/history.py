@@ -55,7 +55,7 @@ async def past(
 ) -> AsyncIterator[Past]:
     """The API over what is kept, or over another road to it."""
     database = Database(where or kept.where, pool_size=pool_size, patience=patience)
-    store = Store(database, kept.journal, kept.dead_letters, "pod-1")
+    store = Store(database, kept.journal, kept.dead_letters, kept.confirmed, "pod-1")
     try:
         async with serving(store) as (http, port):
             yield Past(http, database, port)

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from batkol.store.address import Address
+from batkol.store.confirmed import Confirmed
 from batkol.store.database import Database, Patience
 from batkol.store.journal import Journal
 from batkol.store.journal.dead_letters import DeadLetters
+from batkol.store.order import look
 from batkol.store.records import AnyRecord, encode
 from batkol.store.writer import Writer
 
@@ -36,11 +38,13 @@ class Kept:
         self.journal = kind(folder / "journal", max_bytes=max_bytes, memory=memory, **journal)
         self.database = Database(where, pool_size=2, patience=patience)
         self.dead_letters = DeadLetters(folder / "journal")
-        self.writer = Writer(self.journal, self.database, self.dead_letters)
+        self.confirmed = Confirmed(folder / "journal")
+        self.writer = Writer(self.journal, self.database, self.dead_letters, self.confirmed)
         self._writing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         await self.journal.open()
+        await self.confirmed.open()
 
     def say(self, records: Iterable[AnyRecord]) -> None:
         for record in records:
@@ -66,5 +70,12 @@ class Kept:
         if self._writing is not None:
             self._writing.cancel()
             await asyncio.gather(self._writing, return_exceptions=True)
+        await self.confirmed.close()
         await self.journal.close()
         await self.database.close()
+
+
+async def newest(kept: Kept) -> int:
+    """The number of the newest erasure: what a pod knows that has just asked."""
+    async with kept.database.reading.connect() as connection:
+        return (await look(connection, kept.confirmed.journal)).erasure

@@ -68,11 +68,16 @@ class Calls:
         self._lag = LoopLag()
         self.draining_since: float | None = None
         """When the drain began, in unix seconds; None while calls are taken."""
+        self._refusing_from = 0.0  # the same, by the loop's clock
 
     @property
     def draining(self) -> bool:
         """Whether no new call is taken any more."""
         return self.draining_since is not None
+
+    def draining_s(self) -> float:
+        """Return for how many seconds no new call has been taken, whatever becomes of the clock; 0 if calls are."""
+        return self._loop.time() - self._refusing_from if self.draining else 0.0
 
     @property
     def active(self) -> int:
@@ -154,7 +159,7 @@ class Calls:
         del self._live[sid]
         self._ending.add(call, self._loop.time())
         if call.carried_audio:
-            now = time.time()
+            now = self._loop.time()
             for old in [sid for sid, (_, ended) in self._carried.items() if now - ended > REMEMBERED_S]:
                 del self._carried[old]
             self._carried[sid] = _begun(call), now
@@ -197,7 +202,7 @@ class Calls:
     def refuse(self) -> None:
         """From now on take no new call, but those whose webhook has been answered with our stream."""
         if self.draining_since is None:
-            self.draining_since = time.time()
+            self.draining_since, self._refusing_from = time.time(), self._loop.time()
 
     async def drain(self, limit_s: float | None = None) -> bool:
         """Take no new call and wait for the last one to end; false if `limit_s` seconds were not enough.

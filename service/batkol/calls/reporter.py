@@ -83,6 +83,7 @@ class Reporter:
         self._log_transcripts = log_transcripts
         self._traces: Traces = traces or _Untraced()
         self._seq = 0
+        self._epoch = time.time() - time.monotonic()
         self.ended = False
         """Whether the call's last event is out."""
         self.figures = Figures()
@@ -278,10 +279,14 @@ class Reporter:
     def _shown(self, text: str) -> str:
         return text if self._log_transcripts else f"({len(text.split())} words)"
 
+    def _now(self) -> float:
+        """Return Unix seconds, as the clock was when the call began: a clock that jumps makes no word older."""
+        return self._epoch + time.monotonic()
+
     def _publish(self, kind: Callable[..., Event], *, about: Utterance | None = None, **fields: Any) -> None:
         self._seq += 1
         of = self._identity
-        event = kind(call_sid=of.call_sid, stream_sid=of.stream_sid, seq=self._seq, at=time.time(), **fields)
+        event = kind(call_sid=of.call_sid, stream_sid=of.stream_sid, seq=self._seq, at=self._now(), **fields)
         trace_id = self._traces.ids_of(about).get("trace_id") if about is not None else None
         self._recorder.keep(self._identity, event, trace_id)  # first: what a subscriber saw, a kill does not undo
         self._bus.publish(event)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from batkol.store import ends, statements
+from batkol.store import ends, order, statements
 from batkol.store.numbers import digest
-from batkol.store.records import AnyRecord, CallStatus, Heard, OfStream, Revised
+from batkol.store.records import AnyRecord, CallStatus, Heard, OfStream, Revised, Who
 from batkol.store.rows import Row, Rows, as_json, rows_of
 
 
@@ -76,16 +77,20 @@ async def save(connection: AsyncConnection, batch: Batch) -> float:
     with clock:
         await connection.execute(statements.HOLD)
     with clock:
-        erased = await _erased(connection, batch)
-    with _ours():
-        scrubbed = _scrubbed(batch, erased)
-    if scrubbed is not None:
-        batch = batch_of(scrubbed)
+        erased = await _erased_by_number(connection, batch)
+    batch = _without(batch, erased)
     if batch.rows.statuses:
         with clock:
             await connection.execute(ends.LOCK, _these([*batch.rows.calls, *batch.rows.statuses]))
     with clock:
         changed = (await connection.execute(statements.SAVE_CALLS, {statements.ROWS: batch.calls})).all()
+    with clock:  # behind SAVE_CALLS, which waits for another writer of these calls: no mark of its can be missed
+        marked = {"call_sids": list(batch.rows.calls)}
+        erased_before = set((await connection.execute(statements.ERASED_CALLS, marked)).scalars())
+    if new := erased - erased_before:
+        with clock:
+            await order.erase_calls(connection, sorted(new))
+    batch = _without(batch, erased_before - erased)
     with _ours():
         leads = _leads(batch.rows, [(row.call_sid, row.started_at.timestamp()) for row in changed if row.is_new])
         leads_json = as_json(leads) if leads else ""
@@ -147,33 +152,39 @@ def _leads(rows: Rows, new: Sequence[tuple[str, float]]) -> list[Row]:
     return list(found.values())
 
 
-_Erased = tuple[Sequence[Any], Sequence[Any]]
-
-
-async def _erased(connection: AsyncConnection, batch: Batch) -> _Erased:
-    """Return the erasures that may concern the batch: by number and when, and by call."""
+async def _erased_by_number(connection: AsyncConnection, batch: Batch) -> set[str]:
+    """Return the calls with a stream that began before its caller's number was erased, or nobody knows when."""
     digests: dict[str, Any] = {"digests": list(batch.digests.values())}
-    by_number = (await connection.execute(statements.ERASED, digests)).all()
-    by_call = (await connection.execute(statements.ERASED_CALLS, {"call_sids": list(batch.rows.calls)})).all()
-    return by_number, by_call
+    erased: dict[bytes, int] = {
+        row.digest: row.number for row in (await connection.execute(order.ERASED, digests)).all()
+    }
+    if not erased:
+        return set()
+    newest: int = (await connection.execute(order.NEWEST)).scalar_one()
+
+    def is_erased(who: Who) -> bool:
+        """A number that the database has not given yet is of another database, or of one that was there once."""
+        known = who.after_erasure if who.after_erasure <= newest else 0
+        return known < erased.get(batch.digests[who.party], 0)
+
+    return {record.who.call_sid for record in _of_streams(batch) if is_erased(record.who)}
 
 
-def _scrubbed(batch: Batch, erased: _Erased) -> list[AnyRecord] | None:
-    """Return the records without what was erased, or None if nothing of them was."""
-    by_number = {row.digest: row.erased_at.timestamp() for row in erased[0]}
-    by_call = {row.call_sid for row in erased[1]}
-    if not by_number and not by_call:
-        return None
-    return [
-        scrub(record)
-        if not isinstance(record, CallStatus)
-        and (
-            record.who.call_sid in by_call
-            or record.who.started_at <= by_number.get(batch.digests[record.who.party], 0.0)
-        )
-        else record
-        for record in batch.records
-    ]
+def _of_streams(batch: Batch) -> list[OfStream]:
+    """Return the records that say whose they are; what Twilio told of a call's end does not."""
+    return [record for record in batch.records if not isinstance(record, CallStatus)]
+
+
+def _without(batch: Batch, call_sids: AbstractSet[str]) -> Batch:
+    """Return the batch without the numbers and texts of these calls. Raises `UnfitError`."""
+    if not call_sids:
+        return batch
+    with _ours():
+        records = [
+            scrub(each) if not isinstance(each, CallStatus) and each.who.call_sid in call_sids else each
+            for each in batch.records
+        ]
+    return batch_of(records)
 
 
 def scrub(record: OfStream) -> OfStream:

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from batkol.store.numbers import digest, identities
+from batkol.store.order import next_erasure
 from batkol.store.schema import calls, erasures, leads, utterances
 from batkol.store.statements import ERASING
 
@@ -32,16 +33,16 @@ async def erase(engine: AsyncEngine, number: str) -> Erased:
     Raises `ConfigurationError` for what names no one caller.
 
     No writer writes meanwhile. Calls of this number that began before now, and that a journal has not delivered yet,
-    are delivered without text and number. A call that is going on is erased up to its end.
+    are delivered without text and number, whatever the pods' clocks say (`order`). A call that is going on is erased up
+    to its end.
     """
     theirs = identities(number)
     async with engine.begin() as connection:
         await connection.execute(select(func.pg_advisory_xact_lock(ERASING)))
-        now = func.clock_timestamp()
-        mark = insert(erasures).values([{"digest": digest(each), "erased_at": now} for each in theirs])
-        await connection.execute(
-            mark.on_conflict_do_update(index_elements=[erasures.c.digest], set_={"erased_at": now})
-        )
+        now, place = await next_erasure(connection)
+        values = {"erased_at": now, "number": place}
+        mark = insert(erasures).values([{"digest": digest(each), **values} for each in theirs])
+        await connection.execute(mark.on_conflict_do_update(index_elements=[erasures.c.digest], set_=values))
         found = list((await connection.execute(select(calls.c.call_sid).where(_theirs(theirs)))).scalars())
         these = func.any(cast(found, ARRAY(Text)))
         texts = await connection.execute(

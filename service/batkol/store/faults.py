@@ -71,6 +71,21 @@ def named(error: BaseException) -> str:
     return f"{name} (SQLSTATE {code})" if code else name
 
 
+def of_the_journal(error: Exception) -> str:
+    """Name a fault of the journal's. What a disk says has no text of a caller's in it."""
+    return f"the journal's disk: {error}" if isinstance(error, OSError) else f"the journal: {located(error)}"
+
+
+def located(error: BaseException) -> str:
+    """Name an error that should not have come, and where it came from."""
+    error = error.__cause__ or error
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    name = type(error).__name__
+    return f"{name} in {at.tb_frame.f_code.co_qualname}:{at.tb_lineno}" if at is not None else name
+
+
 def is_away(error: BaseException) -> bool:
     """Whether a fault is that the database cannot be reached now: no answer, or one that says that it is not up."""
     code = sqlstate(error)

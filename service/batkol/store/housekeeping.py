@@ -8,7 +8,7 @@ import time
 from typing import Final
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from batkol.store.database import Database
 from batkol.store.faults import named
@@ -17,13 +17,17 @@ from batkol.store.journal.dead_letters import DeadLetters
 from batkol.store.journal.disk import FILE
 from batkol.store.numbers import digest
 from batkol.store.open_calls import close_open
+from batkol.store.order import ALL_ERASED
 from batkol.store.records import AnyRecord, CallStatus
 from batkol.store.retention import retain
-from batkol.store.schema import erasures
 
 EVERY_S: Final = 3600.0
 DAMAGED_DAYS: Final = 7
 """Days for which a damaged journal file is kept at most."""
+
+CLOCKS_APART_S: Final = 86400.0
+"""Seconds by which this pod's clock may be ahead of the database's: an erasure takes damaged files that seem so much
+younger, too."""
 
 _DAY_S: Final = 86400.0
 
@@ -49,19 +53,22 @@ async def tidy(database: Database, dead_letters: DeadLetters, days: int) -> None
     """Do it once. Raises what the database does."""
     gone = await retain(database.reading, days)
     async with database.reading.connect() as connection:
-        erased = {row.digest: row.erased_at.timestamp() for row in (await connection.execute(select(erasures))).all()}
-    before = time.time() - days * _DAY_S if days else 0.0
+        found = (await connection.execute(ALL_ERASED)).all()
+        now: float = (await connection.execute(select(func.now()))).scalar_one().timestamp()
+    erased: dict[bytes, int] = {row.digest: row.number for row in found}
+    before = now - days * _DAY_S if days else 0.0  # by the database's clock: this pod's may have jumped
 
     def is_to_go(record: AnyRecord | None) -> bool:
         if record is None:
             return False
         if isinstance(record, CallStatus):
             return record.at < before
-        return record.at < before or record.who.started_at <= erased.get(digest(record.who.party), 0.0)
+        return record.at < before or record.who.after_erasure < erased.get(digest(record.who.party), 0)
 
     swept = await asyncio.to_thread(dead_letters.sweep, is_to_go)
     # of what cannot be read in a damaged journal file, no one can say whose it is: an erasure takes all of it
-    file_before = max(before, time.time() - DAMAGED_DAYS * _DAY_S, *erased.values())
+    kept_since = max(before, time.time() - DAMAGED_DAYS * _DAY_S)
+    file_before = max([kept_since, *(row.erased_at.timestamp() + CLOCKS_APART_S for row in found)])
     if await asyncio.to_thread(remove_aside, dead_letters.path.with_name(FILE), file_before):
         log.info("[STORE] a damaged journal file was deleted: too old, or a number was erased since")
     if swept or any(gone.values()):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from batkol.errors import ConfigurationError
 from batkol.store.address import address
+from batkol.store.confirmed import Confirmed
 from batkol.store.database import Database
 from batkol.store.journal import Journal, legacy
 from batkol.store.journal.aside import asides
@@ -68,13 +69,15 @@ async def carry_out_drain(url: str, folder: Path, memory: Path, *, within: float
     if lock is None:
         return 1
     os.close(lock)
-    journal, database, letters = (
+    journal, database, letters, confirmed = (
         Journal(folder, max_bytes=sys.maxsize, memory=memory),
         Database(where),
         DeadLetters(folder),
+        Confirmed(folder),
     )
     await journal.open()
-    writer = Writer(journal, database, letters)
+    await confirmed.open()
+    writer = Writer(journal, database, letters, confirmed)
     writing = asyncio.create_task(writer.run())
     try:
         await _flushed(writer, writing, within)
@@ -83,6 +86,7 @@ async def carry_out_drain(url: str, folder: Path, memory: Path, *, within: float
     finally:
         writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)
+        await confirmed.close()
         await journal.close()
         await database.close()
     return _concluded(journal, writer, letters, where.shown, say)

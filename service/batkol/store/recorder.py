@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from batkol.calls.events import CallEnded, CallStarted, Event
 from batkol.calls.identity import Identity
+from batkol.store.confirmed import Confirmed
 from batkol.store.journal import Journal
 from batkol.store.records import KEPT, LONGEST_NAME, Who, bounded, encode, record_of, status_record
 from batkol.twilio.call_status import FinalStatus
@@ -12,8 +13,9 @@ from batkol.twilio.call_status import FinalStatus
 class JournalRecorder:
     """`batkol.calls.recorder.Recorder`, on the event loop: microseconds, and no waiting."""
 
-    def __init__(self, journal: Journal, pod: str) -> None:
+    def __init__(self, journal: Journal, pod: str, confirmed: Confirmed) -> None:
         self._journal = journal
+        self._confirmed = confirmed
         self._pod = pod
         self._live: dict[str, Who] = {}  # by stream SID
 
@@ -50,4 +52,5 @@ class JournalRecorder:
             direction=name(identity.direction),
             pod=name(self._pod),
             started_at=at,
+            after_erasure=self._confirmed.erasure,
         )

@@ -35,6 +35,8 @@ class Who(msgspec.Struct, frozen=True, kw_only=True):
     direction: str
     pod: str
     started_at: float  # Unix seconds: the stream's start
+    after_erasure: int = 0
+    """Number of the newest erasure that the pod knew of at the stream's start; 0: it knew of none."""
 
     @property
     def party(self) -> str:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Table, delete, func, select, text
+from sqlalchemy import ColumnElement, Table, delete, exists, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from batkol.store.erase import REMEMBERED_DAYS
-from batkol.store.schema import call_statuses, calls, erasures, leads
+from batkol.store.order import adopt
+from batkol.store.schema import call_statuses, calls, erasures, journals, leads
+from batkol.store.statements import HOLD
+
+FORGOTTEN_DAYS: Final = 400
+"""How long a journal is known that delivers nothing: far longer than any pod lives without a call."""
 
 DELETING: Final = 0x6261746B6F6C03
 """Advisory lock: of the pod that deletes."""
@@ -33,6 +38,7 @@ async def retain(engine: AsyncEngine, days: int, *, batch: int = BATCH, pause_s:
             return gone
         try:
             await holder.commit()  # no transaction stands open meanwhile: it would hold back the vacuum
+            await _adopt_erasures(engine)
             for table, old in _old(days):
                 gone[table.name] = 0
                 while deleted := await _delete(engine, table, old, batch):
@@ -43,14 +49,32 @@ async def retain(engine: AsyncEngine, days: int, *, batch: int = BATCH, pause_s:
     return gone
 
 
+async def _adopt_erasures(engine: AsyncEngine) -> None:
+    """Before old erasures go: the number of the newest one stays known."""
+    async with engine.begin() as connection:
+        await connection.execute(HOLD)
+        await adopt(connection)
+
+
 def _old(days: int) -> list[tuple[Table, ColumnElement[bool]]]:
     found: list[tuple[Table, ColumnElement[bool]]] = []
     if days:
-        found.append((calls, calls.c.started_at < _ago(days)))
-        found.append((leads, leads.c.last_call_at < _ago(days)))
+        found.append((calls, _is_old(calls.c.started_at, days) & (calls.c.updated_at < _ago(days))))
+        last_call = exists().where(calls.c.call_sid == leads.c.last_call_sid)
+        found.append((leads, _is_old(leads.c.last_call_at, days) & ~last_call))
     found.append((call_statuses, call_statuses.c.told_at < _ago(min(days or REMEMBERED_DAYS, REMEMBERED_DAYS))))
     found.append((erasures, erasures.c.erased_at < _ago(REMEMBERED_DAYS)))
+    found.append((journals, journals.c.delivered_at < _ago(FORGOTTEN_DAYS)))
     return found
+
+
+def _is_old(begun: ColumnElement[Any], days: int) -> ColumnElement[bool]:
+    """Whether it began so long ago, or in a time to come: by the clock of a pod, which is not enough.
+
+    A pod whose clock jumped back a year makes calls that seem a year old. So a call goes only when the database, by its
+    own clock, has heard nothing of it for so long; and one from a time to come goes then, too.
+    """
+    return or_(begun < _ago(days), begun > func.now())
 
 
 def _ago(days: int) -> ColumnElement[Any]:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Sequence,
     Table,
     Text,
     UniqueConstraint,
@@ -152,5 +153,24 @@ erasures = Table(
     metadata,
     Column("digest", LargeBinary, primary_key=True, comment="SHA-256 of the number"),
     Column("erased_at", _TIME, nullable=False),
+    Column(
+        "number",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="its place among all erasures; 0: by its time, which a version without numbers wrote",
+    ),
+    Index("erasures_by_time", "erased_at"),
     comment="Numbers whose records, where a pod's journal still has them, are not to come back",
+)
+
+erasure_numbers = Sequence("erasure_numbers", metadata=metadata, data_type=BigInteger)
+
+journals = Table(
+    "journals",
+    metadata,
+    Column("journal", Text, primary_key=True, comment="the journal's own random name"),
+    Column("delivered", BigInteger, nullable=False, comment="records that it has delivered"),
+    Column("delivered_at", _TIME, nullable=False, server_default=func.now()),
+    comment="What each pod's journal has delivered: less than it knows of is a database that went back in time",
 )

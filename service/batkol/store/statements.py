@@ -30,7 +30,7 @@ from sqlalchemy.dialects.postgresql.dml import Insert
 from sqlalchemy.types import TypeEngine
 
 from batkol.store.ends import LOST, TOLD_ELSEWHERE
-from batkol.store.schema import calls, erasures, events, leads, utterances
+from batkol.store.schema import calls, events, leads, utterances
 
 ERASING: Final = 0x6261746B6F6C01
 """Advisory lock: writers hold it together, who erases holds it alone, so no record passes between the two."""
@@ -177,9 +177,6 @@ SAVE_EVENTS: Final = _upsert(events, _OF_EVENTS).on_conflict_do_nothing()
 
 HOLD: Final = select(func.pg_advisory_xact_lock_shared(ERASING))
 
-ERASED: Final = select(erasures.c.digest, erasures.c.erased_at).where(
-    erasures.c.digest == func.any(bindparam("digests", type_=ARRAY(erasures.c.digest.type)))
-)
 ERASED_CALLS: Final = select(calls.c.call_sid).where(
     calls.c.call_sid == func.any(bindparam("call_sids", type_=ARRAY(Text))), calls.c.erased_at.is_not(None)
 )

@@ -17,6 +17,7 @@ from batkol.background import Tasks
 from batkol.calls.recorder import NoRecorder, Recorder
 from batkol.store import migrate
 from batkol.store.address import Address
+from batkol.store.confirmed import Confirmed
 from batkol.store.database import Database, Patience
 from batkol.store.embedded import embedded
 from batkol.store.erase import Erased, erase
@@ -67,12 +68,15 @@ class NoStore:
 class Store:
     """Made by `keeping`; the database may come and go."""
 
-    def __init__(self, database: Database, journal: Journal, dead_letters: DeadLetters, pod: str) -> None:
+    def __init__(
+        self, database: Database, journal: Journal, dead_letters: DeadLetters, confirmed: Confirmed, pod: str
+    ) -> None:
         self.database = database
         self.journal = journal
         self.dead_letters = dead_letters
-        self.writer = Writer(journal, database, dead_letters)
-        self.recorder: Recorder = JournalRecorder(journal, pod)
+        self.confirmed = confirmed
+        self.writer = Writer(journal, database, dead_letters, confirmed)
+        self.recorder: Recorder = JournalRecorder(journal, pod, confirmed)
 
     async def erase(self, number: str) -> Erased:
         """Forget a number. Raises what the database does."""
@@ -108,6 +112,7 @@ class Store:
             },
             "written": writer.written,
             "retries": writer.retries,
+            "database_went_back": self.confirmed.went_back,
             "set_aside": self.dead_letters.count,
             "not_set_aside": self.dead_letters.lost,
         }
@@ -120,6 +125,12 @@ class Store:
         metrics.gauge("batkol.store.journal.bytes", "Size of the journal.", lambda: journal.size)
         metrics.gauge("batkol.store.journal.limit_bytes", "Size it may have.", lambda: journal.max_bytes)
         metrics.counter("batkol.store.written", "{record}", "Records in the database.", lambda: writer.written)
+        metrics.counter(
+            "batkol.store.database.went_back",
+            "{time}",
+            "Times that the database lacked records that it had confirmed.",
+            lambda: self.confirmed.went_back,
+        )
         metrics.counter("batkol.store.retries", "{batch}", "Batches written again.", lambda: writer.retries)
         metrics.counter(
             "batkol.store.refused",
@@ -160,7 +171,10 @@ async def keeping(settings: StoreSettings, tasks: Tasks | None = None) -> AsyncI
         journal = Journal(settings.journal_dir, max_bytes=settings.journal_max_bytes, memory=settings.memory)
         await journal.open()
         stack.push_async_callback(journal.close)
-        store = Store(database, journal, DeadLetters(settings.journal_dir), settings.pod)
+        confirmed = Confirmed(settings.journal_dir)
+        await confirmed.open()
+        stack.push_async_callback(confirmed.close)
+        store = Store(database, journal, DeadLetters(settings.journal_dir), confirmed, settings.pod)
         tasks = tasks or Tasks()
         await tasks.own(stack, store.writer.run, "store.writer")
         stack.push_async_callback(_flush, store)

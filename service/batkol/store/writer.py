@@ -21,11 +21,13 @@ import structlog
 
 from batkol.store.batch import Batch, UnfitError, batch_of, save
 from batkol.store.batch_size import BatchSize
+from batkol.store.confirmed import Confirmed
 from batkol.store.database import Database, backoff_s
-from batkol.store.faults import is_overtime, lies_in_the_data, named, sqlstate
+from batkol.store.faults import is_overtime, lies_in_the_data, located, named, of_the_journal, sqlstate
 from batkol.store.journal import Journal
 from batkol.store.journal.dead_letters import DeadLetters
 from batkol.store.journal.framing import Frame
+from batkol.store.order import confirm
 from batkol.store.records import AnyRecord, decode
 
 MOST: Final = 500
@@ -61,10 +63,11 @@ class WriterState(StrEnum):
 class Writer:
     """One per process. Everything here is on the event loop, and awaits the journal's thread or the database."""
 
-    def __init__(self, journal: Journal, database: Database, dead_letters: DeadLetters) -> None:
+    def __init__(self, journal: Journal, database: Database, dead_letters: DeadLetters, confirmed: Confirmed) -> None:
         self._journal = journal
         self._database = database
         self._dead_letters = dead_letters
+        self._confirmed = confirmed
         self._size = BatchSize(MOST, database.patience.statement_s)
         self.state = WriterState.STOPPED
         self.written = 0
@@ -77,7 +80,8 @@ class Writer:
         self._attempt = 0  # in this outage
         self._refused = 0, 0  # a record by its number, and how often in a row it was refused
         self._aside = 0  # up to this number, what was to be set aside has been
-        self._oldest_at: float | None = None  # Unix seconds: of the batch in hand
+        self._oldest_at: float | None = None  # by the monotonic clock: of a batch in hand that an earlier run left
+        self._left = -1  # the newest record of an earlier run; -1: not looked at yet
 
     @property
     def fault(self) -> str:
@@ -89,7 +93,7 @@ class Writer:
         """How long the oldest record that waits has waited, in seconds, whatever the writer does; 0 if none waits."""
         if not self._journal.waiting:
             return 0.0
-        in_hand = 0.0 if self._oldest_at is None else time.time() - self._oldest_at
+        in_hand = 0.0 if self._oldest_at is None else time.monotonic() - self._oldest_at
         return max(in_hand, self._journal.oldest_s)
 
     async def run(self) -> None:
@@ -98,7 +102,10 @@ class Writer:
         After an end of whatever kind it may be called again, and goes on.
         """
         self.state, self._fault = WriterState.IDLE, ""
+        if self._left < 0:
+            self._left = self._journal.last
         try:
+            await self._confirmed.refresh(self._database)  # before the first call begins, if the database is there
             while True:
                 await self._turn_whatever_comes()
         except BaseException as error:
@@ -122,13 +129,13 @@ class Writer:
         try:
             await self._turn()
         except Exception as error:  # noqa: BLE001 -- whatever it is, what waits is still in the journal
-            await self._hold_on(f"the writer: {_located(error)}", THE_WRITER)
+            await self._hold_on(f"the writer: {located(error)}", THE_WRITER)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
             # Nobody cancels us: a future that the driver or the executor gave up.
-            await self._hold_on(f"the writer: {_located(error)}", THE_WRITER)
+            await self._hold_on(f"the writer: {located(error)}", THE_WRITER)
 
     async def _turn(self) -> None:
         """Bring the next batch to its end, or a little nearer to it."""
@@ -141,7 +148,7 @@ class Writer:
             there = self._journal.written
             frames = await self._journal.read(self._size.records)
         except Exception as error:  # noqa: BLE001 -- as above
-            await self._hold_on(_of_the_journal(error), THE_JOURNAL)
+            await self._hold_on(of_the_journal(error), THE_JOURNAL)
             return
         if frames:
             await self._deliver(frames)
@@ -153,7 +160,7 @@ class Writer:
         try:
             batch, refused = await asyncio.to_thread(_prepared, frames)
             if batch.records:
-                self.state, self._oldest_at = WriterState.WRITING, batch.records[0].at
+                self.state, self._oldest_at = WriterState.WRITING, self._oldest(frames, batch)
                 slowest_s = await self._save(batch)
                 self._size.written(len(frames), slowest_s)
         except Exception as error:  # noqa: BLE001 -- as above
@@ -169,9 +176,19 @@ class Writer:
             await self._set_aside(frame, why)
         await self._release(frames[-1].number)
 
+    def _oldest(self, frames: Sequence[Frame], batch: Batch) -> float | None:
+        """Return when the oldest record came. Of an earlier run's only the wall clock tells, which is read once."""
+        if frames[0].number > self._left:
+            return None  # the journal knows, by a clock that does not jump
+        return self._oldest_at or time.monotonic() - max(0.0, time.time() - batch.records[0].at)
+
     async def _save(self, batch: Batch) -> float:
+        known, records = self._confirmed, len(batch.records)
         async with asyncio.timeout(self._database.patience.transaction_s), self._database.writing.begin() as connection:
-            return await save(connection, batch)
+            slowest_s = await save(connection, batch)
+            found = await confirm(connection, known.journal, known.delivered, records)
+        known.learn(found, records)
+        return slowest_s
 
     async def _put_off(self, frames: Sequence[Frame], error: Exception) -> None:
         """The batch is for later, and if it took too long, half of it."""
@@ -195,7 +212,7 @@ class Writer:
             await self._database.renew_writing()
             await asyncio.sleep(backoff_s(0))
             return
-        await self._set_aside(frame, _located(error) if isinstance(error, UnfitError) else named(error))
+        await self._set_aside(frame, located(error) if isinstance(error, UnfitError) else named(error))
         await self._release(frame.number)
 
     async def _set_aside(self, frame: Frame, why: str) -> None:
@@ -218,7 +235,7 @@ class Writer:
         try:
             await self._journal.release(number)
         except Exception as error:  # noqa: BLE001 -- as above
-            self._not_released(_of_the_journal(error))
+            self._not_released(of_the_journal(error))
             if self._journal.released < number:  # it would be read again at once
                 await self._hold_on(self._unreleased, THE_JOURNAL)
                 return
@@ -227,6 +244,7 @@ class Writer:
         self.state, self._oldest_at = WriterState.IDLE, None
 
     async def _settle(self) -> None:
+        await self._confirmed.refresh(self._database)
         try:
             if self._unreleased:
                 await self._journal.release(self._journal.released)
@@ -234,7 +252,7 @@ class Writer:
             if not self._journal.waiting:
                 self._is_back()
         except Exception as error:  # noqa: BLE001 -- as above
-            self._not_released(_of_the_journal(error))
+            self._not_released(of_the_journal(error))
         else:
             self._unreleased = ""
 
@@ -274,18 +292,3 @@ def _prepared(frames: Sequence[Frame]) -> tuple[Batch, list[tuple[Frame, str]]]:
         except Exception as error:  # noqa: BLE001 -- whatever is wrong with one of them, the others are written
             refused.append((frame, type(error).__name__))
     return batch_of(records), refused
-
-
-def _of_the_journal(error: Exception) -> str:
-    """Name a fault of the journal's. What a disk says has no text of a caller's in it."""
-    return f"the journal's disk: {error}" if isinstance(error, OSError) else f"the journal: {_located(error)}"
-
-
-def _located(error: BaseException) -> str:
-    """Name an error that should not have come, and where it came from."""
-    error = error.__cause__ or error
-    at = error.__traceback__
-    while at is not None and at.tb_next is not None:
-        at = at.tb_next
-    name = type(error).__name__
-    return f"{name} in {at.tb_frame.f_code.co_qualname}:{at.tb_lineno}" if at is not None else name

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -85,6 +86,17 @@ async def test_a_second_order_waits_for_the_same_end_and_changes_nothing(house: 
     house.calls.leave(call)
     await asyncio.gather(*orders)
     assert house.calls.draining_since == since
+
+
+async def test_a_clock_that_jumps_makes_a_drain_no_longer_and_no_shorter(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert house.calls.draining_s() == 0
+    house.calls.refuse()
+    real = time.time
+    for jump_s in (-86400.0, 86400.0):
+        monkeypatch.setattr(time, "time", lambda jump_s=jump_s: real() + jump_s)
+        await until(lambda: 0 < house.calls.draining_s() < 3600)
 
 
 async def test_who_goes_away_does_not_undo_it(house: House) -> None:

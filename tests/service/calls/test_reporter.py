@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,6 +60,23 @@ def utterance(index: int = 0, **fields: Any) -> Utterance:
 
 def finished(index: int = 0, source: Source = Source.FINAL) -> Utterance:
     return utterance(index, state=State.DONE, end=24_000, source=source, text=SPOKEN)
+
+
+def test_a_clock_that_jumps_during_a_call_does_not_move_its_events_apart(
+    metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told(metrics)
+    told.reporter.call_started(streaming=True)
+    real = time.time
+    for jump_s in (-86400.0, 86400.0):
+        monkeypatch.setattr(time, "time", lambda jump_s=jump_s: real() + jump_s)
+        told.reporter.key_pressed("7")
+    told.reporter.call_ended(reason="stop", duration_s=1.0, gap_ms=0, close_code=1000)
+    times = [event.at for event in told.events]
+
+    assert len(times) == 4
+    assert times == sorted(times)
+    assert times[-1] - times[0] < 3600
 
 
 def whole_call(told: Told) -> None:

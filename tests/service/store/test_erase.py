@@ -7,7 +7,7 @@ from batkol.store.batch import scrub
 from batkol.store.database import Database
 from batkol.store.erase import Erased, erase
 from batkol.store.statements import ERASING
-from support.keeping import Kept
+from support.keeping import Kept, newest
 from support.postgres import connection, everything, sql, texts
 from support.said import CALLED, CALLER, began, heard, over, revised, sid, who
 
@@ -56,7 +56,7 @@ async def test_a_call_that_is_going_on_is_erased_to_its_end(kept: Kept) -> None:
     kept.say([began(), heard(0)])
     await kept.written()
     await erase(kept.database.reading, CALLER)
-    later = who(0, stream=1, started_at=LATER)
+    later = who(0, stream=1, started_at=LATER, after_erasure=await newest(kept))
     kept.say([heard(1), over(), began(later), heard(0, later)])
     await kept.written()
 
@@ -67,7 +67,8 @@ async def test_a_call_that_is_going_on_is_erased_to_its_end(kept: Kept) -> None:
 
 async def test_who_calls_again_later_is_a_caller_as_any_other(kept: Kept) -> None:
     await erase(kept.database.reading, CALLER)
-    kept.say([began(who(5, started_at=LATER)), heard(0, who(5, started_at=LATER))])
+    later = who(5, after_erasure=await newest(kept))
+    kept.say([began(later), heard(0, later)])
     await kept.written()
 
     assert [text for *_, text in await texts(kept.where)] == ["משפט 0"]

@@ -7,6 +7,7 @@ from batkol.calls.events import FinalText
 from batkol.calls.recorder import NoRecorder
 from batkol.calls.reporter import Reporter
 from batkol.speech.utterance import Mode, Source, State, Utterance
+from batkol.store.confirmed import Confirmed
 from batkol.store.journal import Journal
 from batkol.store.journal.framing import frames
 from batkol.store.recorder import JournalRecorder
@@ -41,7 +42,7 @@ async def test_a_status_callback_is_in_the_journal_when_it_is_answered(tmp_path:
     journal = Journal(tmp_path / "journal", max_bytes=1 << 20, memory=memory)
     await journal.open()
     told = FinalStatus(call_sid=sid(), account_sid="AC1", status="completed", ended_at=AT, duration_s=3)
-    JournalRecorder(journal, "pod-7").keep_status(told, AT + 1)
+    JournalRecorder(journal, "pod-7", Confirmed(tmp_path)).keep_status(told, AT + 1)
     (left,) = [frame for path in memory.rglob("newest") for frame in frames(path.read_bytes())]
 
     assert decode(left.payload) == status_record(told, AT + 1), "before anything else of the process has run"
@@ -52,7 +53,7 @@ async def test_a_status_callback_is_in_the_journal_when_it_is_answered(tmp_path:
 async def test_a_call_is_kept_with_who_it_was_and_when_its_stream_began(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal", max_bytes=1 << 20)
     await journal.open()
-    recorder = JournalRecorder(journal, "pod-7")
+    recorder = JournalRecorder(journal, "pod-7", Confirmed(tmp_path))
     for event in (started_event(), final_event(0), revised_event(0), ended_event()):
         recorder.keep(identity(), event, "cd" * 16 if isinstance(event, FinalText) else None)
     records = await kept_of(journal)
@@ -71,7 +72,7 @@ async def test_a_call_is_kept_with_who_it_was_and_when_its_stream_began(tmp_path
 async def test_names_that_are_too_long_or_odd_are_made_to_fit(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal", max_bytes=1 << 20)
     await journal.open()
-    recorder = JournalRecorder(journal, "pod")
+    recorder = JournalRecorder(journal, "pod", Confirmed(tmp_path))
     recorder.keep(identity(agent="x" * 1000, from_="a\x00b", to="\ud800"), started_event())
     (record,) = await kept_of(journal)
 
@@ -93,7 +94,7 @@ async def test_when_a_subscriber_hears_a_final_it_is_already_safe(tmp_path: Path
         log=structlog.get_logger(),
         since=lambda _: 0.1,
         log_transcripts=False,
-        recorder=JournalRecorder(journal, "pod"),
+        recorder=JournalRecorder(journal, "pod", Confirmed(tmp_path)),
     )
     safe: list[AnyRecord] = []
     subscription = bus.subscribe()

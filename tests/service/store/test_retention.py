@@ -26,6 +26,7 @@ async def fill(kept: Kept, *, calls: int = 5) -> None:
         records += [began(of), heard(0, of), heard(1, of), revised(0, of), over(of)]
     async with kept.database.writing.begin() as open_:
         await save(open_, batch_of(records))
+    await sql(kept.where, "UPDATE calls SET updated_at = started_at")  # the database heard of them then, and not today
 
 
 async def left(kept: Kept) -> dict[str, int]:
@@ -37,12 +38,27 @@ async def test_what_is_too_old_goes_and_everything_else_stays(kept: Kept) -> Non
     await fill(kept)
     gone = await retain(kept.database.reading, 30, batch=2, pause_s=0)
 
-    assert gone == {"calls": 5, "leads": 5, "call_statuses": 0, "erasures": 0}
+    assert gone == {"calls": 5, "leads": 5, "call_statuses": 0, "erasures": 0, "journals": 0}
     assert await left(kept) == {"calls": 5, "utterances": 10, "events": 15, "leads": 5}
     assert [row["call_sid"] for row in await sql(kept.where, "SELECT call_sid FROM calls ORDER BY 1")] == [
         sid(call) for call in range(5, 10)
     ]
     assert await retain(kept.database.reading, 30, pause_s=0) == dict.fromkeys(gone, 0)
+
+
+@pytest.mark.parametrize("ahead_s", [-1000 * DAY, 1000 * DAY])
+async def test_a_call_of_a_pod_whose_clock_has_jumped_goes_when_the_database_has_known_it_for_so_long(
+    kept: Kept, ahead_s: float
+) -> None:
+    of = who(0, started_at=time.time() + ahead_s)
+    async with kept.database.writing.begin() as open_:
+        await save(open_, batch_of([began(of), heard(0, of), over(of)]))
+    await retain(kept.database.reading, 30, pause_s=0)
+    assert await left(kept) == {"calls": 1, "utterances": 1, "events": 2, "leads": 1}
+
+    await sql(kept.where, "UPDATE calls SET updated_at = now() - interval '31 days'")
+    await retain(kept.database.reading, 30, pause_s=0)
+    assert await left(kept) == {"calls": 0, "utterances": 0, "events": 0, "leads": 0}
 
 
 async def test_nothing_goes_where_nothing_was_said_about_it(kept: Kept) -> None:

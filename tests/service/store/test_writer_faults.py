@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -192,6 +193,31 @@ async def test_what_an_earlier_run_left_grows_old_too(where: Address, tmp_path: 
     await until(lambda: again.writer.age_s > 0)
     assert again.writer.state is WriterState.STOPPED
     await again.close()
+
+
+async def test_a_clock_that_jumps_makes_nothing_that_waits_older_or_younger(
+    where: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither what this process was told, nor what it found when the clock was still right."""
+    monkeypatch.setattr(writer, "backoff_s", lambda _: 0.001)
+    real, ages = time.time, []
+    first = Kept(where, tmp_path)
+    await first.open()
+    first.say([heard(at=real() - 100.0)])
+    await first.close()
+    kept = Kept(msgspec.structs.replace(where, dsn="postgresql://postgres@127.0.0.1:1/none"), tmp_path)
+    await kept.open()
+    kept.write()
+    await until(lambda: kept.writer.retries >= 2)
+    for jump_s in (-86400.0, 0.0, 86400.0):
+        monkeypatch.setattr(time, "time", lambda jump_s=jump_s: real() + jump_s)
+        kept.writer.retries = 0
+        await until(lambda: kept.writer.retries >= 2)
+        ages.append(kept.writer.age_s)
+    monkeypatch.setattr(time, "time", real)
+    await kept.close()
+
+    assert all(99 < age < 3600 for age in ages), ages
 
 
 async def test_a_record_that_our_own_code_chokes_on_is_set_aside_alone(

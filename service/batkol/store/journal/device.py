@@ -1,7 +1,8 @@
 """The bytes of a journal's files, read without SQLite, which takes a device that gives none for a damaged file.
 
 A read error is waited for, since a volume that reconnects gives everything again. It is noted in the folder when the
-first one came, so that the wait goes on over restarts. Only parts that could not be read for all that time go.
+first one came, so that the wait goes on over restarts of the process: by a clock that nobody sets, since a machine that
+is restored may lose its device for a moment and gain a day. Only parts that could not be read for all that time go.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from typing import Final
 from batkol.store.journal.faults import DiskError
 
 UNREADABLE: Final = "unreadable"
-"""File in the journal's folder that is there while its device gives no bytes; it was written at the first error."""
+"""File in the journal's folder that is there while its device gives no bytes. It says when the first error came: the
+machine's boot, and seconds since then."""
 
 UNREADABLE_S: Final = 300.0
 """Seconds for which a read error is waited for."""
@@ -107,15 +109,35 @@ class Device:
 
     def _has_lasted(self) -> bool:
         self._is_noted = True
+        boot, now = _boot(), time.monotonic()
         with suppress(OSError):  # a device that takes nothing either is waited for
-            os.close(os.open(self._mark, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            return time.time() - self._mark.stat().st_mtime >= UNREADABLE_S
+            noted = self._mark.read_text(errors="replace").partition(" ") if self._mark.exists() else ("", "", "")
+            since = _seconds(noted[2])
+            if noted[0] == boot and since is not None and since <= now:
+                return now - since >= UNREADABLE_S
+            file = os.open(self._mark, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with os.fdopen(file, "w") as mark:
+                mark.write(f"{boot} {now}")
         return False
 
     def _error(self, error: OSError) -> DiskError:
         if isinstance(error, DiskError):
             return error
         return DiskError(f"the journal's file cannot be read from the disk: {error}", sqlite3.SQLITE_IOERR)
+
+
+def _boot() -> str:
+    """Return the name of the machine's present run: `time.monotonic()` counts anew in the next one."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return "unknown"
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def locked(path: Path) -> int:

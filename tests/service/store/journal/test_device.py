@@ -61,7 +61,8 @@ class Made:
     def lasts(self) -> None:
         """The first error was long ago."""
         mark = self.file.parent / UNREADABLE
-        os.utime(mark, (time.time() - UNREADABLE_S,) * 2)
+        boot, _, since = mark.read_text().partition(" ")
+        mark.write_text(f"{boot} {float(since) - UNREADABLE_S}")
 
 
 def fails(disk: Disk) -> None:
@@ -120,6 +121,23 @@ def test_what_a_device_does_not_give_for_long_is_left_out_and_the_file_is_kept(m
     assert again.lost < 40, "one page of records"
     assert [each.name for each in asides(made.file)] == [f"{FILE}.damaged.1"]
     again.close()
+
+
+@pytest.mark.parametrize("noted", ["", "another-boot 0.0", "half"])
+def test_a_clock_that_jumped_does_not_shorten_the_wait_for_a_device(made: Made, noted: str) -> None:
+    """Nor does another run of the machine, or a note that says nothing: the wait begins anew then."""
+    made.device.bad_from, made.device.bad_to = made.at, made.at + 1
+    fails(made.disk)
+    mark = made.file.parent / UNREADABLE
+    if noted:
+        mark.write_text(noted)
+    os.utime(mark, (time.time() - 86400,) * 2)
+    fails(made.disk)
+    made.heal()
+
+    assert numbers(made.disk) == list(range(1, 2001))
+    assert (made.disk.lost, made.disk.damaged) == (0, 0)
+    made.disk.close()
 
 
 def test_a_device_that_gives_nothing_at_all_is_waited_for_however_long_it_takes(made: Made) -> None:
