@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Awaitable
 from typing import Final
 
 import structlog
@@ -38,15 +39,23 @@ async def keep_house(database: Database, dead_letters: DeadLetters, days: int) -
     """Do it until cancelled, the first time within some minutes, so that pods do not all begin at once."""
     await asyncio.sleep(random.uniform(0.01, 0.1) * EVERY_S)  # noqa: S311  jitter
     while True:
-        try:
-            await tidy(database, dead_letters, days)
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the next hour is another one
-            log.warning("[STORE] old calls could not be deleted; again in an hour", fault=named(error))
-        try:
-            await close_open(database.reading)
-        except Exception as error:  # noqa: BLE001 -- as above
-            log.warning("[STORE] calls without an end could not be closed; again in an hour", fault=named(error))
+        await _attempt(tidy(database, dead_letters, days), "old calls could not be deleted")
+        await _attempt(close_open(database.reading), "calls without an end could not be closed")
         await asyncio.sleep(EVERY_S)
+
+
+async def _attempt(work: Awaitable[object], failed: str) -> None:
+    """Do one part of it; a fault of whatever kind ends no other part, and no later hour.
+
+    What the driver raises when it is cancelled may hide the cancellation: that ends the task all the same.
+    """
+    try:
+        await work
+    except Exception as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError from error
+        log.warning(f"[STORE] {failed}; again in an hour", fault=named(error))
 
 
 async def tidy(database: Database, dead_letters: DeadLetters, days: int) -> None:
