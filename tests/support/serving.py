@@ -124,7 +124,7 @@ async def serving(
         code = _FEW.format(descriptors=descriptors) + code
     if unread:
         code = _CHATTY + code
-    reading, out = os.pipe() if unread else (-1, os.open(log, os.O_WRONLY | os.O_CREAT))
+    reading, out = os.pipe() if unread else (-1, os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", code, stderr=out, env={**os.environ, **_settings(live, double_port), **environment}
     )
