@@ -27,11 +27,11 @@ from google.cloud.speech_v1p1beta1.types import cloud_speech as v1
 from google.cloud.speech_v2.types import cloud_speech as v2
 
 from batkol.audio.mulaw import SAMPLE_RATE
-from batkol.simulators import speech_rules, speech_stream
-from batkol.simulators.portions import Portions
-from batkol.simulators.speech_double import SpeechDouble
-from batkol.simulators.speech_settings import DoubleSettings
-from batkol.simulators.voice import SpokenWord
+from batkol.simulators.google import rules, stream
+from batkol.simulators.google.finals import Portions
+from batkol.simulators.google.server import SpeechDouble
+from batkol.simulators.google.settings import DoubleSettings
+from batkol.simulators.voice.voice import SpokenWord
 from speech import Ear, HeardWord
 
 
@@ -59,7 +59,7 @@ _LOG: Final[ContextVar[StreamLog]] = ContextVar("log of the stream this task ser
 
 
 class Hearing:
-    """The ear as the double knows it (`batkol.simulators.hearing.Hearing`)."""
+    """The ear as the double knows it (`batkol.simulators.voice.recognizer.Hearing`)."""
 
     def __init__(self, *, edges: bool = True) -> None:  # noqa: ARG002  the double's
         self._ear = Ear()
@@ -189,8 +189,8 @@ class WireV2(Wire):
 
 
 _V2_REFUSALS: Final = {
-    speech_rules.STREAM_LIMIT: (grpc.StatusCode.ABORTED, "Max duration of 5 minutes reached for stream."),
-    speech_rules.NO_AUDIO: (grpc.StatusCode.ABORTED, "Stream timed out after receiving no more client requests."),
+    rules.STREAM_LIMIT: (grpc.StatusCode.ABORTED, "Max duration of 5 minutes reached for stream."),
+    rules.NO_AUDIO: (grpc.StatusCode.ABORTED, "Stream timed out after receiving no more client requests."),
 }
 """Reported in GoogleCloudPlatform/python-docs-samples 12053 and livekit/agents 852."""
 
@@ -272,10 +272,10 @@ def main() -> None:
     parser.add_argument("--final-every-s", type=float, default=0.0, help="finals inside speech that long")
     given = parser.parse_args()
     if given.ear == "marks":
-        vars(speech_stream)["Hearing"] = Hearing
+        vars(stream)["Hearing"] = Hearing
     if given.final_every_s:
         LongWinded.every_s = given.final_every_s
-        vars(speech_stream)["Portions"] = LongWinded
+        vars(stream)["Portions"] = LongWinded
     uvloop.run(serve(given.port, given.out, msgspec.json.decode(given.settings, type=DoubleSettings)))
 
 

@@ -24,11 +24,11 @@ from websockets.asyncio.client import ClientConnection
 from websockets.protocol import State
 from websockets.speedups import apply_mask
 
-from batkol.simulators.caller_handset import Handset
-from batkol.simulators.caller_plan import CallPlan, CallReport
-from batkol.simulators.caller_stream import CallerStream
-from batkol.simulators.caller_webhook import ConnectStream, Webhook
-from batkol.simulators.caller_wire import CONNECTED, TwilioWire
+from batkol.simulators.twilio.handset import Handset
+from batkol.simulators.twilio.plan import CallPlan, CallReport
+from batkol.simulators.twilio.stream import CallerStream
+from batkol.simulators.twilio.webhook import ConnectStream, Webhook
+from batkol.simulators.twilio.wire import CONNECTED, TwilioWire
 from speech import Script, script
 
 FRAME: Final = 160

@@ -27,8 +27,8 @@ import msgspec
 
 import parties
 import peers
-from batkol.simulators.caller import CallPlan, Outcome, place_call
-from batkol.simulators.hearing import GARBLE
+from batkol.simulators.twilio.caller import CallPlan, Outcome, place_call
+from batkol.simulators.voice.recognizer import GARBLE
 from cases import HERE, Case
 from double import StreamLog
 from findings import compare, plain

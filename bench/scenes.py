@@ -16,8 +16,8 @@ from typing import Final
 import msgspec
 
 from batkol.audio.mulaw import SAMPLE_RATE
-from batkol.simulators import voice
-from batkol.simulators.speech_settings import DoubleSettings
+from batkol.simulators.google.settings import DoubleSettings
+from batkol.simulators.voice import voice
 
 SCALE: Final = 10
 RECONNECT_S: Final = 240 / SCALE

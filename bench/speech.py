@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from batkol.audio import mulaw
-from batkol.simulators import voice
+from batkol.simulators.voice import voice
 
 WORD_PAUSE_MS: Final = 60
 UTTERANCE_PAUSE_MS: Final = 1000

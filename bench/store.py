@@ -23,12 +23,12 @@ from pathlib import Path
 
 import uvloop
 
-from batkol.calls.events import FinalText
-from batkol.calls.identity import Identity
-from batkol.store import migrate
-from batkol.store.address import Address, address
-from batkol.store.database import Patience
-from batkol.store.embedded import passing
+from batkol.events.events import FinalText
+from batkol.events.identity import Identity
+from batkol.store.dev_postgres.server import passing
+from batkol.store.postgres import migrate
+from batkol.store.postgres.address import Address, address
+from batkol.store.postgres.connections import Patience
 from batkol.store.store import Store, StoreSettings, keeping
 
 CALLS = 100

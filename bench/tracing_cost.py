@@ -25,14 +25,14 @@ from typing import Any, Final
 
 import uvloop
 
-from batkol.calls.identity import Identity
+from batkol.events.identity import Identity
 from batkol.flags.flags import Decision, DecisionSource
 from batkol.live.tuning import Tuning
 from batkol.main import spare_the_collector
 from batkol.speech.utterance import Mode, Source, Utterance
-from batkol.telemetry.call_trace import CallTrace
 from batkol.telemetry.metrics import Metrics
-from batkol.telemetry.tracing import Tracing, TracingSettings
+from batkol.tracing.call import CallTrace
+from batkol.tracing.tracing import Tracing, TracingSettings
 from parties import SERVER_CORE, Sink
 
 PERIOD_S: Final = 3.4

@@ -18,9 +18,9 @@ import numpy.typing as npt
 from batkol.audio import mulaw
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEnded, SpeechEvent, SpeechStarted
-from batkol.audio.silero import SileroEngine, model_path, read_model
-from batkol.audio.vad import EngineName, VadEngine, create
-from batkol.simulators import voice
+from batkol.simulators.voice import voice
+from batkol.vad.engine import EngineName, VadEngine, create
+from batkol.vad.silero import SileroEngine, model_path, read_model
 
 Signal = npt.NDArray[np.float64]
 Span = tuple[int, int]

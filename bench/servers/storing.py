@@ -17,11 +17,11 @@ from typing import Final
 
 import uvloop
 
-from batkol.app import running
+from batkol.app.build import running
 from batkol.main import spare_the_collector
 from batkol.settings import read
-from batkol.store import migrate
-from batkol.store.embedded import passing
+from batkol.store.dev_postgres.server import passing
+from batkol.store.postgres import migrate
 from batkol.store.store import Store
 from batkol.telemetry.logs import Logs
 

@@ -33,8 +33,8 @@ def operator() -> None:
 def run() -> None:
     """Run the operator. Everything is set by environment variables; see docs/kubernetes.md."""
     ignored = mend()  # before anything of OpenTelemetry's is imported
+    from batkol_operator.bootstrap import Choices, operate
     from batkol_operator.logs import Logs
-    from batkol_operator.running import Choices, operate
     from batkol_operator.settings import Settings
 
     try:

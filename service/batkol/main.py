@@ -91,7 +91,7 @@ def serve(context: typer.Context) -> None:
 
 
 async def _serve(settings: Settings, logs: LogWriter, otel_ignored: Mapping[str, str]) -> None:
-    from batkol.app import running
+    from batkol.app.build import running
 
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -118,7 +118,7 @@ def demo(
     no_color: NoColor = False,
 ) -> None:
     """Watch one Hebrew call: the Google double, the service and a caller, all in this process."""
-    from batkol.demo import run
+    from batkol.demo.run import run
 
     exit_with(run(console(no_color=no_color), stay=stay, traces=traces))
 
@@ -146,9 +146,9 @@ def call(
     no_color: NoColor = False,
 ) -> None:
     """Place simulated Twilio calls to a service; exit code 1 if one of them did not go as a call should."""
-    from batkol.simulators.caller import CallPlan, Ending
-    from batkol.simulators.calling import Calling, carry_out, sound
-    from batkol.simulators.conversation import Internal
+    from batkol.simulators.call_cli import Calling, carry_out, sound
+    from batkol.simulators.client.conversation import Internal
+    from batkol.simulators.twilio.caller import CallPlan, Ending
 
     try:
         audio, said = sound(wav, words)
@@ -183,7 +183,7 @@ def speech_double(
     ] = None,
 ) -> None:
     """Run the strict double of Google Cloud Speech, which hears the synthetic voice."""
-    from batkol.simulators.doubling import Doubling, carry_out, faults_from, settings_from
+    from batkol.simulators.speech_double_cli import Doubling, carry_out, faults_from, settings_from
 
     try:
         doubling = Doubling(settings_from(settings or ()), host, port, control_port, faults_from(fault or ()))

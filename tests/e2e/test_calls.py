@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from batkol.calls.events import CallStarted, KeyPressed, MarkPlayed
-from batkol.simulators.caller import Caller, Ending, place_call
-from batkol.simulators.voice import script
+from batkol.events.events import CallStarted, KeyPressed, MarkPlayed
+from batkol.simulators.twilio.caller import Caller, Ending, place_call
+from batkol.simulators.voice.voice import script
 from support.stack import stack, words_of, write_tuning
 
 HELLO = script([["שלום", "אני", "רוצה", "לקבוע", "פגישה"], ["מתי", "פגישה", "היום"]], gap_ms=900)

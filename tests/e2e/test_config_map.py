@@ -12,8 +12,8 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from batkol.live.tuning import content_revision
-from batkol.simulators.caller import Caller
-from batkol.simulators.voice import script
+from batkol.simulators.twilio.caller import Caller
+from batkol.simulators.voice.voice import script
 from support.config_map_api import ConfigMapApi, config_map_api
 from support.config_map_source import refusing
 from support.kubeconfig import reaching

@@ -12,15 +12,15 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from batkol.audio.vad import VadEngine
-from batkol.background import UNOWNED
-from batkol.calls.events import UtteranceStarted
-from batkol.calls.listening_round import Part
-from batkol.simulators.caller import Caller
-from batkol.simulators.voice import script
-from batkol.store import migrate
-from batkol.store.address import Address
-from batkol.store.writer import Writer
+from batkol.events.events import UtteranceStarted
+from batkol.simulators.twilio.caller import Caller
+from batkol.simulators.voice.voice import script
+from batkol.store.postgres import migrate
+from batkol.store.postgres.address import Address
+from batkol.store.postgres.writer import Writer
+from batkol.supervision.tasks import UNOWNED
+from batkol.vad.batch import Part
+from batkol.vad.engine import VadEngine
 from support.killing import cancel, kill_thread
 from support.postgres import Server, database, running_server, texts
 from support.stack import Stack, stack, words_of
@@ -130,7 +130,7 @@ async def test_a_detector_that_keeps_dying_keeps_calls_away_and_the_process_goes
 
         async def talk(caller: Caller) -> None:
             with pytest.MonkeyPatch.context() as patched:
-                patched.setattr("batkol.calls.listening.score", broken)
+                patched.setattr("batkol.vad.scheduler.score", broken)
                 await until(lambda: up.service.tasks.status()["listener"]["deaths"] >= 5)
                 ready, alive = await http.get("/readyz"), await http.get("/healthz")
                 assert (ready.status_code, ready.json()["status"]) == (503, "keeps dying: listener")

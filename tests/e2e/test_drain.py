@@ -11,11 +11,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.calls import drain
-from batkol.calls.events import CallEnded, CallStarted, FinalText, UtteranceStarted
 from batkol.calls.playout import LONGEST
-from batkol.simulators.caller import CallPlan, place_call
-from batkol.simulators.faults import Fault, Kind, Moment, Surface
-from batkol.simulators.voice import script
+from batkol.events.events import CallEnded, CallStarted, FinalText, UtteranceStarted
+from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
+from batkol.simulators.twilio.caller import CallPlan, place_call
+from batkol.simulators.voice.voice import script
 from batkol.twilio.signature import signature
 from support import dialing
 from support.balancer import balancing

@@ -15,7 +15,7 @@ STARTS_A_SERVER = """
 import asyncio, sys
 from pathlib import Path
 import asyncpg
-from batkol.store.embedded import Embedded, programs
+from batkol.store.dev_postgres.server import Embedded, programs
 
 async def asked(dsn):
     connection = await asyncpg.connect(dsn, ssl=False)

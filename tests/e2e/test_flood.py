@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from batkol.simulators.caller import place_call
-from batkol.simulators.speech_double import SpeechDouble
-from batkol.simulators.voice import script
+from batkol.simulators.google.server import SpeechDouble
+from batkol.simulators.twilio.caller import place_call
+from batkol.simulators.voice.voice import script
 from support.raw_http import RawHttp, get, post, speaking
 from support.raw_websocket import handshake
 from support.serving import Served, serving

@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from batkol.calls.events import CallEnded, CallStarted
+from batkol.events.events import CallEnded, CallStarted
 from batkol.twilio.signature import signature
 from support.stack import PUBLIC, TOKEN
 from support.traces import traced

@@ -21,8 +21,8 @@ import pytest
 from batkol.gonogo.checks import Limits, Part, flag_on
 from batkol.gonogo.rehearsal import Target
 from batkol.gonogo.report import is_go
-from batkol.simulators.caller_plan import new_sid
-from batkol.simulators.conversation import Conversation, Internal, observe
+from batkol.simulators.client.conversation import Conversation, Internal, observe
+from batkol.simulators.twilio.plan import new_sid
 
 PUBLIC = "https://voice.example.test/prefix"
 TOKEN = "a-made-up-auth-token"

@@ -18,8 +18,8 @@ from batkol.gonogo.checks import Limits
 from batkol.gonogo.command import Options, carry_out
 from batkol.gonogo.rehearsal import Target
 from batkol.live.tuning import content_revision
-from batkol.simulators.conversation import Internal
-from batkol.simulators.speech_settings import DoubleSettings
+from batkol.simulators.client.conversation import Internal
+from batkol.simulators.google.settings import DoubleSettings
 from support.config_map_api import AGENT, CONFIG_MAP, ConfigMapApi, config_map_api
 from support.kubeconfig import reaching
 from support.live_directory import streaming

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from batkol.simulators.speech_double import SpeechDouble
+from batkol.simulators.google.server import SpeechDouble
 from support.serving import serving
 
 TESTS = Path(__file__).parents[1]

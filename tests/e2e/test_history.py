@@ -4,9 +4,9 @@ from pathlib import Path
 
 import httpx
 
-from batkol.simulators.caller import Caller
-from batkol.simulators.voice import script
-from batkol.store import migrate
+from batkol.simulators.twilio.caller import Caller
+from batkol.simulators.voice.voice import script
+from batkol.store.postgres import migrate
 from support.postgres import running_server
 from support.stack import stack
 from support.waiting import eventually

@@ -12,8 +12,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from batkol.calls.events import CallEnded, MarkPlayed
-from batkol.simulators.voice import script
+from batkol.events.events import CallEnded, MarkPlayed
+from batkol.simulators.voice.voice import script
 from support import dialing
 from support.stack import Stack, stack, words_of
 

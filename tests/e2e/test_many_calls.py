@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from batkol.simulators.caller import Caller
-from batkol.simulators.voice import random_utterances, script
+from batkol.simulators.twilio.caller import Caller
+from batkol.simulators.voice.voice import random_utterances, script
 from support.stack import double_of_its_own, stack
 
 SPEED = 0.25

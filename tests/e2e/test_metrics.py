@@ -8,10 +8,10 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from batkol.simulators.caller import Caller
-from batkol.simulators.faults import Fault, Kind
-from batkol.simulators.speech_settings import DoubleSettings
-from batkol.simulators.voice import script
+from batkol.simulators.google.faults import Fault, Kind
+from batkol.simulators.google.settings import DoubleSettings
+from batkol.simulators.twilio.caller import Caller
+from batkol.simulators.voice.voice import script
 from support.stack import Stack, stack, write_tuning
 from support.traces import environment
 from support.waiting import until

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 from structlog.testing import capture_logs
 
-from batkol.calls.events import CallEnded
+from batkol.events.events import CallEnded
 from support.stack import TOKEN, stack
 
 API = "an-api-token"

@@ -15,12 +15,12 @@ import yaml  # type: ignore[import-untyped]  # has no types
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from batkol.simulators.caller import Caller
-from batkol.simulators.faults import Fault, Kind, Moment, Surface
-from batkol.simulators.speech_settings import DoubleSettings
-from batkol.simulators.voice import script
-from batkol.store import migrate
-from batkol.store.address import Address
+from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
+from batkol.simulators.google.settings import DoubleSettings
+from batkol.simulators.twilio.caller import Caller
+from batkol.simulators.voice.voice import script
+from batkol.store.postgres import migrate
+from batkol.store.postgres.address import Address
 from support.postgres import running_server
 from support.promql import named
 from support.traces import traced

@@ -12,11 +12,11 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 
 from batkol.calls.call import HELD, Call
-from batkol.calls.events import CallEnded, FinalText
-from batkol.simulators.caller import place_call
-from batkol.simulators.faults import Fault, Kind, Moment, Surface
-from batkol.simulators.speech_double import SpeechDouble
-from batkol.simulators.voice import script
+from batkol.events.events import CallEnded, FinalText
+from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
+from batkol.simulators.google.server import SpeechDouble
+from batkol.simulators.twilio.caller import place_call
+from batkol.simulators.voice.voice import script
 from support import dialing
 from support.relay import relaying
 from support.serving import serving
@@ -88,7 +88,7 @@ async def test_a_flood_is_bounded_and_the_other_calls_do_not_notice(
     tmp_path: Path, frame_ms: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Minutes of speech at once, to recognizers that take nothing: the ring is all that a call can hold."""
-    monkeypatch.setattr("batkol.app.ENDING_S", 0.5)
+    monkeypatch.setattr("batkol.app.build.ENDING_S", 0.5)
     async with stack(tmp_path) as up, dialing.socket(up) as ws:
         for surface in Surface:
             up.double.inject(

@@ -14,8 +14,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
-from batkol.calls.events import CallEnded
-from batkol.simulators.voice import script
+from batkol.events.events import CallEnded
+from batkol.simulators.voice.voice import script
 from batkol.web import limits
 from support import dialing
 from support.raw_websocket import CONT, TEXT, RawWebSocket, frame, text

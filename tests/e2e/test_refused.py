@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from batkol.simulators.faults import Fault, Kind, Surface
-from batkol.simulators.speech_double import SpeechDouble
-from batkol.simulators.voice import script
+from batkol.simulators.google.faults import Fault, Kind, Surface
+from batkol.simulators.google.server import SpeechDouble
+from batkol.simulators.voice.voice import script
 from batkol.web.server import listening
 from support.stack import Stack, stack, words_of
 from support.waiting import until

@@ -11,11 +11,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.calls import ending
-from batkol.calls.events import CallEnded, CallStarted, FinalText, PartialText, RevisedText
-from batkol.simulators.caller import Caller, CallReport
-from batkol.simulators.faults import Fault, Kind, Moment, Surface
-from batkol.simulators.voice import script
-from batkol.store import migrate
+from batkol.events.events import CallEnded, CallStarted, FinalText, PartialText, RevisedText
+from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
+from batkol.simulators.twilio.caller import Caller, CallReport
+from batkol.simulators.voice.voice import script
+from batkol.store.postgres import migrate
 from support import dialing
 from support.postgres import running_server, sql
 from support.stack import Stack, plain, stack

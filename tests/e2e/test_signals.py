@@ -10,11 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from batkol.calls.events import CallEnded, FinalText, UtteranceStarted
-from batkol.simulators.caller import place_call
-from batkol.simulators.faults import Fault, Kind, Moment
-from batkol.simulators.speech_double import SpeechDouble
-from batkol.simulators.voice import script
+from batkol.events.events import CallEnded, FinalText, UtteranceStarted
+from batkol.simulators.google.faults import Fault, Kind, Moment
+from batkol.simulators.google.server import SpeechDouble
+from batkol.simulators.twilio.caller import place_call
+from batkol.simulators.voice.voice import script
 from support.serving import Served, serving
 from support.stack import words_of
 

@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from batkol.simulators.caller import place_call
-from batkol.simulators.collector import Collector
-from batkol.simulators.speech_double import SpeechDouble
-from batkol.simulators.voice import script
+from batkol.simulators.client.otlp_collector import Collector
+from batkol.simulators.google.server import SpeechDouble
+from batkol.simulators.twilio.caller import place_call
+from batkol.simulators.voice.voice import script
 from support.serving import Served, serving
 from support.stack import words_of
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from batkol.calls.events import FinalText
-from batkol.simulators.caller import Caller, Ending
-from batkol.simulators.faults import Fault, Kind, Moment, Surface
-from batkol.simulators.speech_settings import DoubleSettings
-from batkol.simulators.voice import Spoken, script
+from batkol.events.events import FinalText
+from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
+from batkol.simulators.google.settings import DoubleSettings
+from batkol.simulators.twilio.caller import Caller, Ending
+from batkol.simulators.voice.voice import Spoken, script
 from batkol.telemetry.logs import Logs
 from support.hearing_whisper import hearing_whisper
 from support.stack import stack, words_of

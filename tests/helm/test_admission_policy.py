@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from batkol_operator import names
-from batkol_operator.plan import OWNED_KINDS, plan
+from batkol_operator.kube import names
+from batkol_operator.resources.plan import OWNED_KINDS, plan
 from support.admission_policy import Request, change, pod, refusals, set_at, voice_agent
 from support.agents import AROUND, TWILIO, agent
 from support.chart import Object, snapshot

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from batkol_operator.names import FINALIZER
+from batkol_operator.kube.names import FINALIZER
 from support.chart import CHART
 from support.kube_api import KubeApi, running_kube_api
 from support.kube_store import Key

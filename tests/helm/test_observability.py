@@ -11,7 +11,7 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from batkol_operator.metrics import Metrics
-from batkol_operator.status import PAUSED, READY, READY_WITH_WARNINGS
+from batkol_operator.status.judge import PAUSED, READY, READY_WITH_WARNINGS
 from support.promql import named
 
 ROOT = Path(__file__).parents[2]

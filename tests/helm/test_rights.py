@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batkol_operator.plan import OWNED_KINDS
+from batkol_operator.resources.plan import OWNED_KINDS
 from support.chart import Object, snapshot
 
 CHILD = {"list", "watch", "create", "patch", "delete"}

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from batkol_operator.api_token import api_token
-from batkol_operator.names import DELETION_COST, LIVE_REVISION
+from batkol_operator.kube.names import DELETION_COST, LIVE_REVISION
+from batkol_operator.pods.api_token import api_token
 from support.answering_pods import AnsweringPod, answering
 from support.kube_api import KubeApi
 from support.voice_agents import NAME, NAMESPACE, Desk, desk

@@ -14,8 +14,8 @@ import time
 import pytest
 import structlog
 
-from batkol_operator.agent_loop import where
 from batkol_operator.logs import Logs
+from batkol_operator.reconcile.loop import where
 from batkol_operator.settings import LogFormat
 
 

@@ -9,9 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from batkol.calls.events import UtteranceStarted
-from batkol.simulators.faults import Fault
-from batkol.simulators.speech_double import SpeechDouble
+from batkol.events.events import UtteranceStarted
+from batkol.simulators.google.faults import Fault
+from batkol.simulators.google.server import SpeechDouble
 from reliability.phones import Phone, phone
 from reliability.scenario import Action, Scenario, Step
 from support.hearing_whisper import HearingWhisper, hearing_whisper

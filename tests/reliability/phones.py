@@ -13,8 +13,8 @@ import httpx
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from batkol.simulators.caller import Caller
-from batkol.simulators.caller_plan import CallPlan, new_sid
+from batkol.simulators.twilio.caller import Caller
+from batkol.simulators.twilio.plan import CallPlan, new_sid
 from reliability.scenario import Talk
 from support import dialing
 from support.stack import PUBLIC, TOKEN, Stack

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from batkol.simulators.faults import Fault, Kind, Moment, Surface
-from batkol.simulators.speech_settings import DoubleSettings
+from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
+from batkol.simulators.google.settings import DoubleSettings
 from reliability.rows_ends import MID_S, TALKS, dies
 from reliability.scenario import FIRST, SECOND, THIRD, Scenario, Seen, Talk, sentences
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from batkol.simulators.faults import Moment
+from batkol.simulators.google.faults import Moment
 from reliability import rows_answers, rows_ends, rows_limit, rows_network
 from reliability.ground import flip_off_and_on, leave
 from reliability.scenario import FIRST, SECOND, Action, Scenario, Step, Talk, sentences

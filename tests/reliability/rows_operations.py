@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from batkol.calls.drain import PAUSE_S
-from batkol.simulators.caller_plan import Ending
-from batkol.simulators.faults import Fault, Kind, Moment
-from batkol.simulators.speech_settings import DoubleSettings
+from batkol.simulators.google.faults import Fault, Kind, Moment
+from batkol.simulators.google.settings import DoubleSettings
+from batkol.simulators.twilio.plan import Ending
 from reliability.ground import flip, inject, leave
 from reliability.rows_ends import MID_S, TALKS, dies
 from reliability.rows_limit import LIMIT, ROTATING

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from batkol.simulators.faults import Fault, Kind
-from batkol.simulators.speech_settings import DoubleSettings
+from batkol.simulators.google.faults import Fault, Kind
+from batkol.simulators.google.settings import DoubleSettings
 from reliability import rows_answers, rows_ends, rows_limit, rows_network
 from reliability.rows_ends import TALKS
 from reliability.scenario import SECOND, Scenario, Seen, Talk, sentences

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any, Final
 
-from batkol.simulators.caller_plan import Ending
-from batkol.simulators.faults import Fault
-from batkol.simulators.speech_settings import DoubleSettings
-from batkol.simulators.voice import PAUSE_MS, Spoken, script
+from batkol.simulators.google.faults import Fault
+from batkol.simulators.google.settings import DoubleSettings
+from batkol.simulators.twilio.plan import Ending
+from batkol.simulators.voice.voice import PAUSE_MS, Spoken, script
 from reliability.score import Said
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
-from batkol.simulators.hearing import GARBLE
+from batkol.simulators.voice.recognizer import GARBLE
 
 SLACK_MS: Final = 300
 """A word at the edge of an utterance may be this much nearer to the next one: detectors are good to that."""

@@ -13,9 +13,9 @@ from enum import StrEnum
 from typing import Final
 
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
-from batkol.simulators import voice
-from batkol.simulators.caller_handset import FRAME
-from batkol.simulators.voice import SpokenWord
+from batkol.simulators.twilio.handset import FRAME
+from batkol.simulators.voice import voice
+from batkol.simulators.voice.voice import SpokenWord
 
 _LEAD_MS: Final = 400
 _BREATH: Final = 8  # words of endless speech that are made at a time

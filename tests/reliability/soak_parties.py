@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 import httpx
 import msgspec
 
-from batkol.simulators.speech_stats import StreamRecord
+from batkol.simulators.google.stats import StreamRecord
 
 PUBLIC_URL: Final = "https://voice.example.test"
 _LIVE: Final = Path(__file__).parents[2] / "config" / "live"

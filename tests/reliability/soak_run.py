@@ -16,11 +16,11 @@ from typing import Final
 
 import httpx
 
-from batkol.calls.events import AnyEvent
-from batkol.simulators.caller import CallPlan, CallReport, place_call
-from batkol.simulators.speech_stats import StreamRecord
-from batkol.simulators.sse import following
-from batkol.simulators.watching import CallWatch
+from batkol.events.events import AnyEvent
+from batkol.simulators.client.call_record import CallWatch
+from batkol.simulators.client.internal_api import following
+from batkol.simulators.google.stats import StreamRecord
+from batkol.simulators.twilio.caller import CallPlan, CallReport, place_call
 from reliability.soak_callers import Hold, Part, part
 from reliability.soak_parties import PUBLIC_URL, Double, Served
 from reliability.soak_readings import Meter, Reading

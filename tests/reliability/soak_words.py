@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
-from batkol.simulators.voice import SpokenWord
-from batkol.simulators.watching import CallWatch, words_of
+from batkol.simulators.client.call_record import CallWatch, words_of
+from batkol.simulators.voice.voice import SpokenWord
 
 REACH_MS: Final = 1000
 """A word may lie this far outside its utterance: the detector's edges, and a cut in the middle of speech."""

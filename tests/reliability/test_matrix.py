@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from batkol.google.errors import TABLE
+from batkol.recognizers.google.errors import TABLE
 from reliability import table
 from reliability.matrix import DOCUMENT
 from reliability.rows_crossed import WITH_THE_TESTS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batkol.simulators.hearing import GARBLE
+from batkol.simulators.voice.recognizer import GARBLE
 from reliability.score import Said, Written, score
 
 SAID = [

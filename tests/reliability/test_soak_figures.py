@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batkol.audio.mulaw import SAMPLE_RATE
-from batkol.simulators.caller_handset import FRAME
-from batkol.simulators.speech_stats import HeardWord as DoublesWord
-from batkol.simulators.speech_stats import StreamRecord
-from batkol.simulators.voice import PAUSE_MS, SpokenWord
+from batkol.simulators.google.stats import HeardWord as DoublesWord
+from batkol.simulators.google.stats import StreamRecord
+from batkol.simulators.twilio.handset import FRAME
+from batkol.simulators.voice.voice import PAUSE_MS, SpokenWord
 from reliability.soak_callers import Hold, Manner, part
 from reliability.soak_readings import slope
 from reliability.soak_streams import Spoken, Window, by_call, rotations

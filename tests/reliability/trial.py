@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from batkol.calls.events import CallEnded, FinalText, RevisedText
+from batkol.events.events import CallEnded, FinalText, RevisedText
 from reliability.ground import Ground, ground
 from reliability.scenario import Scenario
 from reliability.score import Score, Written, score

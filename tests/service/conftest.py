@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from batkol.store.address import Address
+from batkol.store.postgres.address import Address
 from support.keeping import Kept
 from support.postgres import Server, database, make_template, running_server
 

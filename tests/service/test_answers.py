@@ -17,9 +17,9 @@ from batkol.errors import BatkolError
 from batkol.gonogo.cluster_object import ClusterObject
 from batkol.gonogo.flagstore import FlagStoreError
 from batkol.live.cluster import LARGEST, Named, connected
-from batkol.simulators.caller import CallPlan, Outcome, place_call
-from batkol.simulators.sse import following, status
-from batkol.whisper.http import WhisperServer
+from batkol.recognizers.whisper.http import WhisperServer
+from batkol.simulators.client.internal_api import following, status
+from batkol.simulators.twilio.caller import CallPlan, Outcome, place_call
 from support.answering import answering, http
 from support.hostile_http import BODIES, WAYS, answering_with, hostile_http
 from support.kubeconfig import reaching

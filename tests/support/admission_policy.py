@@ -16,7 +16,7 @@ from typing import Any, Final
 import celpy
 import celpy.adapter
 
-from batkol_operator import names
+from batkol_operator.kube import names
 from support.chart import Object
 
 OPERATOR: Final = "system:serviceaccount:batkol-system:batkol-operator"

@@ -9,7 +9,7 @@ import yaml  # type: ignore[import-untyped]  # has no types
 from hypothesis import strategies as st
 
 from batkol_operator.model.agent import VoiceAgent
-from batkol_operator.plan import OPTIONAL_KINDS, Surroundings
+from batkol_operator.resources.plan import OPTIONAL_KINDS, Surroundings
 from support.admission import admitted
 
 SAMPLE = Path(__file__).parents[2] / "config" / "voiceagent.yaml"

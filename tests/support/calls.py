@@ -4,23 +4,23 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from batkol.audio import vad
-from batkol.calls.bus import Bus
 from batkol.calls.call import Call
-from batkol.calls.identity import Identity
-from batkol.calls.listening import Listener
 from batkol.calls.services import Services
+from batkol.events.bus import Bus
+from batkol.events.identity import Identity
 from batkol.flags.flags import Flags
-from batkol.google.channels import Channels
-from batkol.google.recognizer import SingleRecognizer
-from batkol.google.speech import Speech
-from batkol.google.wire import recognition
-from batkol.live.live import Live
-from batkol.recognition import Recognizers
+from batkol.live.config import Live
+from batkol.recognizers.google.channels import Channels
+from batkol.recognizers.google.options import Speech
+from batkol.recognizers.google.recognizer import SingleRecognizer
+from batkol.recognizers.google.wire import recognition
 from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Source
 from batkol.telemetry.metrics import Metrics
+from batkol.transcription.recognizers import Recognizers
 from batkol.twilio.stream import MediaStream
+from batkol.vad import engine
+from batkol.vad.scheduler import Listener
 
 NOBODY = "127.0.0.1:9"
 _numbers = itertools.count(1)
@@ -31,7 +31,7 @@ async def services(*, google: str = NOBODY, streaming: bool = False) -> AsyncIte
     metrics = Metrics()
     flags = await Flags.start(provider="env", fallback=streaming)
     channels = Channels(endpoint=google, insecure=True)
-    listener = Listener(vad.create("webrtc"))
+    listener = Listener(engine.create("webrtc"))
     config = recognition("he-IL", "default")
     try:
         yield Services(

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from batkol.simulators.hearing import Hearing
+from batkol.simulators.voice.recognizer import Hearing
 
 _SLOW_S = 0.3
 _HEADER = 44  # bytes of a plain WAV file before its samples

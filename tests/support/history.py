@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from batkol.store.address import Address
-from batkol.store.database import Database, Patience
-from batkol.store.records import AnyRecord
+from batkol.store.journal.records import AnyRecord
+from batkol.store.postgres.address import Address
+from batkol.store.postgres.connections import Database, Patience
 from batkol.store.store import NoStore, Store
 from batkol.web import history, limits
 from batkol.web.connections import Connections

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from batkol.store.address import Address
-from batkol.store.confirmed import Confirmed
-from batkol.store.database import Database, Patience
 from batkol.store.journal import Journal
+from batkol.store.journal.confirmed import Confirmed
 from batkol.store.journal.dead_letters import DeadLetters
-from batkol.store.order import look
-from batkol.store.records import AnyRecord, encode
-from batkol.store.writer import Writer
+from batkol.store.journal.records import AnyRecord, encode
+from batkol.store.postgres.address import Address
+from batkol.store.postgres.connections import Database, Patience
+from batkol.store.postgres.order import look
+from batkol.store.postgres.writer import Writer
 
 QUICK = Patience(connect_s=2.0, statement_s=1.0, command_s=2.0)
 

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from batkol.live.config import Live
 from batkol.live.files import FileSource
-from batkol.live.live import Live
 
 
 async def until(condition: Callable[[], object], seconds: float = 15.0) -> None:

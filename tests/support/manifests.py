@@ -8,7 +8,7 @@ from typing import Any
 import kubernetes_validate  # type: ignore[import-untyped]  # has no types
 import yaml  # type: ignore[import-untyped]  # has no types
 
-from batkol_operator.plan import Plan
+from batkol_operator.resources.plan import Plan
 
 VERSIONS = ("1.30", "1.32", "1.34", "1.37")
 FOREIGN = frozenset({"ScaledObject", "PodMonitor", "HTTPRoute"})

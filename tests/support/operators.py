@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batkol_operator.liveness import Progress
+from batkol_operator.bootstrap import Choices, operate
 from batkol_operator.metrics import Metrics
-from batkol_operator.running import Choices, operate
+from batkol_operator.reconcile.liveness import Progress
 from batkol_operator.settings import Settings
 from support.kube_api import KubeApi
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import asyncpg
 
-from batkol.store.address import Address, address
-from batkol.store.embedded import Embedded
+from batkol.store.dev_postgres.server import Embedded
+from batkol.store.postgres.address import Address, address
 
 FAST = ("fsync=off", "shared_buffers=32MB", "max_connections=40")
 _TEMPLATE = "with_tables"
@@ -64,7 +64,7 @@ async def database(server: Server, *, template: str | None = _TEMPLATE) -> Async
 
 
 async def make_template(server: Server) -> None:
-    from batkol.store import migrate
+    from batkol.store.postgres import migrate
 
     await sql(server.named("postgres"), f"CREATE DATABASE {_TEMPLATE}")
     await migrate.upgrade(server.named(_TEMPLATE))

@@ -14,10 +14,10 @@ import sys
 import structlog
 from fastapi import FastAPI
 
-from batkol.calls.bus import Bus
-from batkol.calls.identity import Identity
 from batkol.calls.registry import Calls
 from batkol.calls.reporter import Reporter
+from batkol.events.bus import Bus
+from batkol.events.identity import Identity
 from batkol.settings import read
 from batkol.speech.utterance import Mode, Source, State, Utterance
 from batkol.store.store import keeping

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from batkol.calls.events import CallEnded, CallStarted, FinalText, RevisedText
-from batkol.calls.identity import Identity
-from batkol.store.records import CallBegan, CallOver, CallStatus, Heard, Revised, Who
+from batkol.events.events import CallEnded, CallStarted, FinalText, RevisedText
+from batkol.events.identity import Identity
+from batkol.store.journal.records import CallBegan, CallOver, CallStatus, Heard, Revised, Who
 
 CALLER, CALLED = "+972541234567", "+97231234567"
 AT = 1_790_000_000.0

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from batkol.calls.events import AnyEvent, CallEnded, FinalText, RevisedText, UtteranceStarted
-from batkol.simulators.caller import CallPlan
-from batkol.simulators.sse import InternalApiError, following
+from batkol.events.events import AnyEvent, CallEnded, FinalText, RevisedText, UtteranceStarted
+from batkol.simulators.client.internal_api import InternalApiError, following
+from batkol.simulators.twilio.caller import CallPlan
 from support.stack import PUBLIC, TOKEN, plain, write_flag
 
 _SERVE: Final = "from batkol.main import app; app(['serve'])"

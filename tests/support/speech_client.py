@@ -14,8 +14,8 @@ from google.cloud import speech_v1p1beta1 as speech
 from google.cloud.speech_v1p1beta1.services.speech.transports import SpeechGrpcAsyncIOTransport
 
 from batkol.audio import mulaw
-from batkol.simulators.speech_double import SpeechDouble
-from batkol.simulators.speech_settings import DoubleSettings
+from batkol.simulators.google.server import SpeechDouble
+from batkol.simulators.google.settings import DoubleSettings
 
 FAST = DoubleSettings(
     pacing_factor=0,

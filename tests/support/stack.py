@@ -14,14 +14,14 @@ from typing import Any, TypeVar
 
 import httpx
 
-from batkol.app import running
-from batkol.calls.events import CallEnded, Event, FinalText, PartialText, RevisedText, UtteranceStarted
-from batkol.service import Service
+from batkol.app.build import running
+from batkol.app.service import Service
+from batkol.events.events import CallEnded, Event, FinalText, PartialText, RevisedText, UtteranceStarted
 from batkol.settings import Settings
-from batkol.simulators.caller import CallPlan, CallReport, Script, place_call
-from batkol.simulators.speech_double import SpeechDouble
-from batkol.simulators.speech_settings import DoubleSettings
-from batkol.simulators.voice import Spoken
+from batkol.simulators.google.server import SpeechDouble
+from batkol.simulators.google.settings import DoubleSettings
+from batkol.simulators.twilio.caller import CallPlan, CallReport, Script, place_call
+from batkol.simulators.voice.voice import Spoken
 
 TOKEN = "a-made-up-auth-token"
 PUBLIC = "https://voice.example.test/prefix"
@@ -71,7 +71,7 @@ def words_of(spoken: Spoken) -> list[str]:
 @asynccontextmanager
 async def double_of_its_own(*arguments: str) -> AsyncIterator[int]:
     """The double in a process of its own, for loads that one interpreter cannot carry; yields its gRPC port."""
-    command = (sys.executable, "-m", "batkol.simulators.speech_double", "--port", "0", "--control-port", "0")
+    command = (sys.executable, "-m", "batkol.simulators.google.server", "--port", "0", "--control-port", "0")
     process = await asyncio.create_subprocess_exec(*command, *arguments, stdout=asyncio.subprocess.PIPE)
     try:
         assert process.stdout is not None

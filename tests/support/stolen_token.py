@@ -16,7 +16,7 @@ import httpx
 import yaml  # type: ignore[import-untyped]  # has no types
 
 from batkol_operator.model.agent import VoiceAgent
-from batkol_operator.plan import OWNED_KINDS, Surroundings, plan
+from batkol_operator.resources.plan import OWNED_KINDS, Surroundings, plan
 from support.control_plane import ControlPlane
 from support.installed import IMAGE, Kubectl, rendered
 from support.operating import agent

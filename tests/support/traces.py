@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
-from batkol.simulators.collector import Collector, SpanReceived
-from batkol.telemetry.tracing import Tracing, TracingSettings
+from batkol.simulators.client.otlp_collector import Collector, SpanReceived
+from batkol.tracing.tracing import Tracing, TracingSettings
 from support.stack import Stack, stack
 
 STREAM = "google.cloud.speech.v1p1beta1.Speech/StreamingRecognize"

@@ -11,16 +11,16 @@ from typing import Any, Final
 
 from opentelemetry.sdk.trace import TracerProvider
 
-from batkol_operator.children import UNREADABLE
-from batkol_operator.cluster import Cluster
-from batkol_operator.handlers import watched_kinds
-from batkol_operator.kinds import OptionalKinds
+from batkol_operator.kopf_handlers import watched_kinds
+from batkol_operator.kube.client import Cluster
+from batkol_operator.kube.discovery import OptionalKinds
+from batkol_operator.kube.names import API_VERSION, FIELD_MANAGER, GROUP, KIND, PLURAL
 from batkol_operator.metrics import Metrics
-from batkol_operator.names import API_VERSION, FIELD_MANAGER, GROUP, KIND, PLURAL
-from batkol_operator.plan import OPTIONAL_KINDS, OWNED_KINDS, plan
-from batkol_operator.pods import PodQuestions
-from batkol_operator.reconciler import Means, Outcome, Reconciler
-from batkol_operator.seen import POD, Seen
+from batkol_operator.pods.client import PodQuestions
+from batkol_operator.reconcile.owned_objects import UNREADABLE
+from batkol_operator.reconcile.reconciler import Means, Outcome, Reconciler
+from batkol_operator.resources.plan import OPTIONAL_KINDS, OWNED_KINDS, plan
+from batkol_operator.watch.cache import POD, Seen
 from support.kube_api import KubeApi
 from support.kube_store import Change, Key, Manifest, merge
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import structlog
 
-from batkol.store import writer
-from batkol.store.address import address
-from batkol.store.database import Patience
+from batkol.store.postgres import writer
+from batkol.store.postgres.address import address
+from batkol.store.postgres.connections import Patience
 from support.keeping import Kept
 
 WITHIN_S = 100.0

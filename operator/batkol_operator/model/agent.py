@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Final, Self
 from pydantic import Field, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 
-from batkol_operator import names
+from batkol_operator.kube import names
 from batkol_operator.model.connections import Database, Google, Twilio
 from batkol_operator.model.exposure import Exposure, NetworkPolicy
 from batkol_operator.model.part import BROKEN, Part, Rule

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from batkol_operator import names
+from batkol_operator.kube import names
 from batkol_operator.model.agent import Spec, VoiceAgent
 from batkol_operator.model.schema import Schema, schema_of
 from batkol_operator.model.status import Status

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from batkol_operator import names
+from batkol_operator.kube import names
+from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.model.part import Part
-from batkol_operator.names import Manifest
 from batkol_operator.resources.environment import environment
 from batkol_operator.resources.lifetime import grace_period, lifetime, progress_deadline
 from batkol_operator.resources.live import revision

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from batkol_operator import names
+from batkol_operator.kube import names
+from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
-from batkol_operator.names import Manifest
 from batkol_operator.resources.objects import child
 
 

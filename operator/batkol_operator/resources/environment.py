@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from batkol_operator import names
+from batkol_operator.kube import names
+from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.model.connections import SecretKey
 from batkol_operator.model.workload import Telemetry
-from batkol_operator.names import Manifest
 from batkol_operator.resources.volumes import GOOGLE_KEY_FILE, JOURNAL_DIR, LIVE_DIR, MEMORY_DIR
 
 _VAD: Final = {"Silero": "silero", "WebRTC": "webrtc"}

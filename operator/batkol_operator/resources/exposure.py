@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from batkol_operator import names
+from batkol_operator.kube import names
+from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.model.exposure import HTTPRoute, Ingress
-from batkol_operator.names import Manifest
 from batkol_operator.resources.objects import child
 
 HTTP_ROUTE: Final = "gateway.networking.k8s.io/HTTPRoute"

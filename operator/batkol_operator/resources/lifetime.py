@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from batkol_operator import names
+from batkol_operator.kube import names
+from batkol_operator.kube.names import Manifest
 from batkol_operator.model.workload import Calls
-from batkol_operator.names import Manifest
 
 PRE_STOP_S: Final = 5
 """Before SIGTERM, while the endpoint is taken out everywhere: requests still come, and are still answered."""

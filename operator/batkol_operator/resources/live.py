@@ -7,10 +7,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from batkol_operator import names
+from batkol_operator.kube import names
+from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import Spec, VoiceAgent
 from batkol_operator.model.recognition import live_numbers
-from batkol_operator.names import Manifest
 from batkol_operator.resources.flags import definitions
 from batkol_operator.resources.objects import child
 

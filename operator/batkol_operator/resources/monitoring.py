@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from batkol_operator import names
+from batkol_operator.kube import names
+from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.model.workload import Presence
-from batkol_operator.names import Manifest
 from batkol_operator.resources.objects import child
 
 POD_MONITOR: Final = "monitoring.coreos.com/PodMonitor"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from batkol_operator import names
+from batkol_operator.kube import names
+from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.model.streaming import Mode
-from batkol_operator.names import Manifest
 from batkol_operator.resources.objects import child
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.model.workload import Autoscaler
-from batkol_operator.names import Manifest
 from batkol_operator.resources.objects import child
 
 SCALED_OBJECT: Final = "keda.sh/ScaledObject"

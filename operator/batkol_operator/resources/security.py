@@ -5,7 +5,7 @@ https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
 
 from __future__ import annotations
 
-from batkol_operator.names import Manifest
+from batkol_operator.kube.names import Manifest
 
 
 def pod_security() -> Manifest:

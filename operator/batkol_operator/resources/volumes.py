@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from batkol_operator import names
+from batkol_operator.kube import names
+from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
-from batkol_operator.names import Manifest
 
 TMP: Final[Manifest] = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 -- an emptyDir of the pod's own
 LIVE_DIR: Final = "/etc/batkol/live"

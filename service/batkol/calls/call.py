@@ -11,19 +11,19 @@ import structlog
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.audio.ring import Ring
 from batkol.audio.segmenter import SegmenterSettings, SpeechEvent, SpeechStarted
-from batkol.calls.audiences import Audiences
 from batkol.calls.deadline import Deadline
-from batkol.calls.identity import Identity
 from batkol.calls.playout import Playout
 from batkol.calls.reporter import Reporter
 from batkol.calls.services import Services
 from batkol.calls.socket import Direct, Socket, ending
 from batkol.errors import PeerError
+from batkol.events.identity import Identity
 from batkol.flags.flags import Decision
 from batkol.live.tuning import Tuning
 from batkol.speech.utterances import LONGEST
-from batkol.telemetry.propagation import Caller
-from batkol.transcription import Transcription
+from batkol.tracing.propagation import Caller
+from batkol.transcription.fan_out import Audiences
+from batkol.transcription.policy import Transcription
 from batkol.twilio.messages import Connected, Dtmf, Inbound, MalformedMessage, Mark, Media, Start, Stop, parse
 from batkol.twilio.stream import MediaStream
 

@@ -14,9 +14,10 @@ from opentelemetry.trace import SpanContext
 from structlog.typing import FilteringBoundLogger
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
-from batkol.calls.awaited import Awaited
-from batkol.calls.bus import Bus
-from batkol.calls.events import (
+from batkol.calls.figures import Figures, Progress
+from batkol.calls.partial_gap import Awaited
+from batkol.events.bus import Bus
+from batkol.events.events import (
     CallEnded,
     CallStarted,
     Event,
@@ -27,11 +28,10 @@ from batkol.calls.events import (
     RevisedText,
     UtteranceStarted,
 )
-from batkol.calls.figures import Figures, Progress
-from batkol.calls.identity import Identity
-from batkol.calls.recorder import NoRecorder, Recorder
+from batkol.events.identity import Identity
+from batkol.events.recorder import NoRecorder, Recorder
 from batkol.flags.flags import Decision
-from batkol.google.stream import Stream
+from batkol.recognizers.google.stream import Stream
 from batkol.speech.rotation import Cut
 from batkol.speech.utterance import Source, Utterance
 from batkol.telemetry.metrics import Metrics
@@ -41,7 +41,7 @@ KEPT: Final = 500
 
 
 class Traces(Protocol):
-    """Whoever knows which span an utterance is (`batkol.telemetry.call_trace`)."""
+    """Whoever knows which span an utterance is (`batkol.tracing.call`)."""
 
     def ids_of(self, utterance: Utterance) -> Mapping[str, str]: ...
     def span_of(self, utterance: Utterance) -> SpanContext | None: ...
@@ -140,7 +140,7 @@ class Reporter:
     def mark_played(self, name: str) -> None:
         self._publish(MarkPlayed, name=name)
 
-    # -- its utterances (batkol.audience.Audience) ------------------------------------------------------------
+    # -- its utterances (batkol.transcription.observer.Audience) ------------------------------------------------------------
 
     def utterance_started(self, utterance: Utterance, decision: Decision | None) -> None:
         self.figures.utterances += 1

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from batkol.calls.bus import Bus
-from batkol.calls.identity import Identity
-from batkol.calls.listening import Listener
-from batkol.calls.recorder import NoRecorder, Recorder
+from batkol.events.bus import Bus
+from batkol.events.identity import Identity
+from batkol.events.recorder import NoRecorder, Recorder
 from batkol.flags.flags import Flags
-from batkol.live.live import Live
-from batkol.recognition import Recognizers
-from batkol.telemetry.call_trace import CallTrace
+from batkol.live.config import Live
 from batkol.telemetry.metrics import Metrics
-from batkol.telemetry.propagation import Caller
-from batkol.telemetry.tracing import Tracing
+from batkol.tracing.call import CallTrace
+from batkol.tracing.propagation import Caller
+from batkol.tracing.tracing import Tracing
+from batkol.transcription.recognizers import Recognizers
+from batkol.vad.scheduler import Listener
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Made once, by `batkol.app`."""
+    """Made once, by `batkol.app.build`."""
 
     bus: Bus
     recognizers: Recognizers

@@ -51,7 +51,7 @@ def gonogo(
     from batkol.gonogo.checks import Limits
     from batkol.gonogo.command import Options, carry_out, internal_beside
     from batkol.gonogo.rehearsal import Target
-    from batkol.simulators.conversation import Internal
+    from batkol.simulators.client.conversation import Internal
 
     target = Target(
         url=url,

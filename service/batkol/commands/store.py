@@ -30,7 +30,7 @@ def migrate(
 ) -> None:
     """Bring the database's tables to this version. Any number of pods may do so at once."""
     from batkol.store.commands import carry_out_migration
-    from batkol.store.migrate import sql as printed
+    from batkol.store.postgres.migrate import sql as printed
 
     if sql:
         typer.echo(printed())

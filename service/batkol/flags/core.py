@@ -16,7 +16,7 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import FlagNotFoundError, GeneralError, OpenFeatureError, TypeMismatchError
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
 
-from batkol.live.definitions import FlagDefinitions
+from batkol.live.flag_definitions import FlagDefinitions
 from batkol.live.rules import STEPS, OutOfStepsError, attributes_of
 
 Value = TypeVar("Value")

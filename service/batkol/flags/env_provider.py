@@ -5,7 +5,7 @@ from __future__ import annotations
 from openfeature.provider import Metadata
 from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
 
-from batkol.live.definitions import STREAMING_FLAG
+from batkol.live.flag_definitions import STREAMING_FLAG
 
 
 class EnvProvider(InMemoryProvider):

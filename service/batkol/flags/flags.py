@@ -31,9 +31,9 @@ from batkol.flags.env_provider import EnvProvider
 from batkol.flags.flagd import InProcessFlagd
 from batkol.flags.hooks import CALLS_REMEMBERED, DecisionHook, EvaluationCounter
 from batkol.flags.live_provider import LiveProvider
-from batkol.live.definitions import STREAMING_FLAG
-from batkol.live.live import Live
-from batkol.threads import Revivable
+from batkol.live.config import Live
+from batkol.live.flag_definitions import STREAMING_FLAG
+from batkol.supervision.threads import Revivable
 
 REPEAT_S = 60.0  # the same trouble, coming and going, is not warned of more often
 

@@ -16,7 +16,7 @@ from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
 from openfeature.provider import AbstractProvider, Metadata
 
 from batkol.flags.core import BoundedCore
-from batkol.live.live import Live, LiveChange
+from batkol.live.config import Live, LiveChange
 
 _NEVER = (
     "There are no good flag definitions yet: flags.json is missing or was refused. "

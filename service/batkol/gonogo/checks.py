@@ -14,8 +14,8 @@ from typing import Final
 
 import msgspec
 
-from batkol.simulators.caller import Outcome
-from batkol.simulators.conversation import Observed
+from batkol.simulators.client.conversation import Observed
+from batkol.simulators.twilio.caller import Outcome
 
 FEWEST_GAPS: Final = 5
 """Gaps between partials that a median needs."""

@@ -19,7 +19,7 @@ from batkol.gonogo.cluster_object import ClusterObject, Object
 from batkol.gonogo.flagstore import FlagStoreError
 from batkol.gonogo.flipping import flipped
 from batkol.live.cluster import Named
-from batkol.live.definitions import STREAMING_FLAG
+from batkol.live.flag_definitions import STREAMING_FLAG
 from batkol.live.source import FLAGS
 from batkol.live.tuning import content_revision
 

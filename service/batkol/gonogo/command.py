@@ -15,7 +15,7 @@ from batkol.gonogo.flagstore import FlagStore, LiveDirectory
 from batkol.gonogo.logfile import LogFile
 from batkol.gonogo.rehearsal import NotCarriedOut, Rehearsal, Target
 from batkol.gonogo.report import is_go, show, table
-from batkol.simulators.sse import ServiceState, status
+from batkol.simulators.client.internal_api import ServiceState, status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from batkol.errors import BatkolError
 from batkol.gonogo.flipping import flipped
-from batkol.live.definitions import STREAMING_FLAG
+from batkol.live.flag_definitions import STREAMING_FLAG
 from batkol.live.regular_file import read_regular
 from batkol.live.source import FLAGS, LARGEST
 from batkol.live.tuning import content_revision

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from batkol.errors import BatkolError
-from batkol.live.definitions import STREAMING_FLAG
+from batkol.live.flag_definitions import STREAMING_FLAG
 from batkol.live.source import FLAGS
 
 

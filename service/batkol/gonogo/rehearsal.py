@@ -16,12 +16,12 @@ from batkol.gonogo.checks import Check, Limits, LogLines, Part
 from batkol.gonogo.flagstore import FlagStore
 from batkol.gonogo.flipping import FlagCannotBe
 from batkol.gonogo.logfile import LogFile
-from batkol.live.definitions import STREAMING_FLAG
+from batkol.live.flag_definitions import STREAMING_FLAG
 from batkol.live.source import FLAGS
-from batkol.simulators.caller import CallPlan, Outcome
-from batkol.simulators.caller_plan import new_sid
-from batkol.simulators.conversation import Conversation, Internal, Observed, observe
-from batkol.simulators.sse import ServiceState, status
+from batkol.simulators.client.conversation import Conversation, Internal, Observed, observe
+from batkol.simulators.client.internal_api import ServiceState, status
+from batkol.simulators.twilio.caller import CallPlan, Outcome
+from batkol.simulators.twilio.plan import new_sid
 from batkol.urls import masked
 
 OFF: Final = (("שלום", "אני", "רוצה", "פגישה"), ("היום", "בוקר", "תודה"))

@@ -18,7 +18,7 @@ import httpx2
 import msgspec
 from lightkube.core.exceptions import ConfigError
 
-from batkol.live.answers import LARGEST_ANSWER, LARGEST_REFUSAL, LINE_S, BrokenAnswerError, body, lines
+from batkol.live.answer_lines import LARGEST_ANSWER, LARGEST_REFUSAL, LINE_S, BrokenAnswerError, body, lines
 from batkol.live.cluster import ANSWER_S, CONNECT_S, ClusterError, Named, said_in
 from batkol.live.source import EMPTY, FLAGS, TUNING, Snapshot
 

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from batkol.live.answers import LINE_S
+from batkol.live.answer_lines import LINE_S
 from batkol.live.cluster import ANSWER_S, ClusterError, Named, connected
 from batkol.live.config_map import SILENCE_S, ConfigMap, GoneError, WatchError
 from batkol.live.source import EMPTY, NAMES, Snapshot, SourceState, SourceStatus

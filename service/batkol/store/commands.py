@@ -8,11 +8,11 @@ from typing import Final
 from alembic.util import CommandError
 
 from batkol.errors import ConfigurationError
-from batkol.store import migrate
-from batkol.store.address import Address, address
-from batkol.store.database import Database
-from batkol.store.erase import erase
-from batkol.store.faults import FAULTS, is_away, named
+from batkol.store.postgres import migrate
+from batkol.store.postgres.address import Address, address
+from batkol.store.postgres.connections import Database
+from batkol.store.postgres.erase import erase
+from batkol.store.postgres.faults import FAULTS, is_away, named
 
 Say = Callable[[str], None]
 

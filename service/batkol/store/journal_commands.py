@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from batkol.errors import ConfigurationError
-from batkol.store.address import address
-from batkol.store.confirmed import Confirmed
-from batkol.store.database import Database
 from batkol.store.journal import Journal, legacy
 from batkol.store.journal.aside import asides
+from batkol.store.journal.confirmed import Confirmed
 from batkol.store.journal.dead_letters import DeadLetters
 from batkol.store.journal.device import Device
 from batkol.store.journal.disk import FILE, LOCK, MARK
 from batkol.store.journal.file import wal_of
 from batkol.store.journal.framing import places
 from batkol.store.journal.mark import Position, read
-from batkol.store.journal.memory import NAME, identity_of
 from batkol.store.journal.repair import spots
-from batkol.store.writer import Writer
+from batkol.store.journal.tmpfs import NAME, identity_of
+from batkol.store.postgres.address import address
+from batkol.store.postgres.connections import Database
+from batkol.store.postgres.writer import Writer
 
 Say = Callable[[str], None]
 

@@ -9,11 +9,11 @@ from pydantic import Field, field_validator
 
 from batkol.environment import EnvironmentSettings
 from batkol.errors import ConfigurationError
-from batkol.store.address import Address, address
-from batkol.store.database import Patience
-from batkol.store.embedded import home
-from batkol.store.folders import state_folder
-from batkol.store.journal.memory import SHARED_MEMORY
+from batkol.store.dev_postgres.folders import state_folder
+from batkol.store.dev_postgres.server import home
+from batkol.store.journal.tmpfs import SHARED_MEMORY
+from batkol.store.postgres.address import Address, address
+from batkol.store.postgres.connections import Patience
 from batkol.store.store import StoreSettings
 
 

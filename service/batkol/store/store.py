@@ -13,22 +13,22 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import func, select
 
-from batkol.background import Tasks
-from batkol.calls.recorder import NoRecorder, Recorder
-from batkol.store import migrate
-from batkol.store.address import Address
-from batkol.store.confirmed import Confirmed
-from batkol.store.database import Database, Patience
-from batkol.store.embedded import embedded
-from batkol.store.erase import Erased, erase
-from batkol.store.faults import FAULTS, driver_faults
-from batkol.store.housekeeping import keep_house
+from batkol.events.recorder import NoRecorder, Recorder
+from batkol.store.dev_postgres.server import embedded
 from batkol.store.journal import Journal
+from batkol.store.journal.confirmed import Confirmed
 from batkol.store.journal.dead_letters import DeadLetters
-from batkol.store.journal.memory import SHARED_MEMORY
-from batkol.store.recorder import JournalRecorder
-from batkol.store.schema import calls, leads, utterances
-from batkol.store.writer import Writer
+from batkol.store.journal.recorder import JournalRecorder
+from batkol.store.journal.tmpfs import SHARED_MEMORY
+from batkol.store.postgres import migrate
+from batkol.store.postgres.address import Address
+from batkol.store.postgres.cleanup import keep_house
+from batkol.store.postgres.connections import Database, Patience
+from batkol.store.postgres.erase import Erased, erase
+from batkol.store.postgres.faults import FAULTS, driver_faults
+from batkol.store.postgres.schema import calls, leads, utterances
+from batkol.store.postgres.writer import Writer
+from batkol.supervision.tasks import Tasks
 from batkol.telemetry.metrics import Metrics
 
 FLUSH_S: Final = 10.0

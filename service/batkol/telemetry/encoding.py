@@ -18,7 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from batkol.telemetry import wire
+from batkol.telemetry import otlp_bytes
 
 
 class GrpcSpanExporter(over_grpc.OTLPSpanExporter):
@@ -48,7 +48,7 @@ def encoded(spans: Sequence[ReadableSpan]) -> ExportTraceServiceRequest:
         maker = (id(span.resource), id(span.instrumentation_scope))  # a resource's hash is that of its JSON
         if maker not in of_makers:
             of_makers[maker] = (span, [])
-        of_makers[maker][1].append(wire.counted(wire.SPANS, wire.span(span)))
+        of_makers[maker][1].append(otlp_bytes.counted(otlp_bytes.SPANS, otlp_bytes.span(span)))
     request = ExportTraceServiceRequest()
     for example, parts in of_makers.values():
         _group(request, example).MergeFromString(b"".join(parts))

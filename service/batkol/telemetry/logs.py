@@ -20,8 +20,8 @@ import msgspec
 import structlog
 from structlog.typing import EventDict
 
+from batkol.supervision.threads import Thread
 from batkol.telemetry.correlation import current_ids
-from batkol.threads import Thread
 from batkol.urls import masked_in
 
 QUEUE: Final = 10_000
@@ -42,7 +42,7 @@ class LogWriter:
     """Renders and writes lines in a thread. An output that stays blocked does not keep the process from ending.
 
     Neither a line that cannot be rendered nor an output that fails ends it: there would be no logs any more, and nobody
-    to say so. What ends it all the same is seen by whoever watches it (`batkol.threads.watch`).
+    to say so. What ends it all the same is seen by whoever watches it (`batkol.supervision.threads.watch`).
     """
 
     def __init__(self, out: TextIO, rendering: Rendering, lost_elsewhere: Callable[[], int] = lambda: 0) -> None:
@@ -76,16 +76,16 @@ class LogWriter:
 
     @property
     def fault(self) -> str:
-        """See `batkol.threads.Revivable`."""
+        """See `batkol.supervision.threads.Revivable`."""
         return self._thread.fault
 
     @property
     def dead(self) -> bool:
-        """See `batkol.threads.Revivable`."""
+        """See `batkol.supervision.threads.Revivable`."""
         return not self._told.is_set() and not self._thread.alive
 
     def revive(self) -> None:
-        """See `batkol.threads.Revivable`."""
+        """See `batkol.supervision.threads.Revivable`."""
         self.start()
 
     def start(self) -> None:

@@ -19,12 +19,12 @@ from opentelemetry.sdk.metrics.export import MetricReader
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
+from batkol.supervision.threads import Revivable
 from batkol.telemetry.buckets import Buckets
 from batkol.telemetry.counts import Counts
 from batkol.telemetry.push import Outgoing, Reader
 from batkol.telemetry.resource import resource
 from batkol.telemetry.standing import Standing
-from batkol.threads import Revivable
 from batkol_otel.exporters import exporters
 
 _LATENCY_S: Final = (
@@ -168,7 +168,7 @@ class Metrics:
         self._meter.create_observable_counter(name, callbacks=[observe], unit=unit, description=description)
 
     def rotation_failed(self, reason: str) -> None:
-        """Count a stream that could not take over (`batkol.google.speech.OnRotationFailed`)."""
+        """Count a stream that could not take over (`batkol.recognizers.google.options.OnRotationFailed`)."""
         self.failed_rotations.add(1, {"reason": reason})
 
     def render(self) -> bytes:

@@ -21,7 +21,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from batkol.threads import Thread
+from batkol.supervision.threads import Thread
 
 GRACE_S: Final = 1.0
 """What closing waits, beyond its time, for an export that is being given up."""
@@ -100,16 +100,16 @@ class Outbox(SpanProcessor):
 
     @property
     def fault(self) -> str:
-        """See `batkol.threads.Revivable`."""
+        """See `batkol.supervision.threads.Revivable`."""
         return self._thread.fault
 
     @property
     def dead(self) -> bool:
-        """See `batkol.threads.Revivable`."""
+        """See `batkol.supervision.threads.Revivable`."""
         return not self._closing and not self._thread.alive
 
     def revive(self) -> None:
-        """See `batkol.threads.Revivable`. What the dead thread had in hand is counted as dropped."""
+        """See `batkol.supervision.threads.Revivable`. What the dead thread had in hand is counted as dropped."""
         self.dropped += self._underway
         self._underway = 0
         self._thread.start()

@@ -34,7 +34,7 @@ log = structlog.get_logger()
 class Reader(PeriodicExportingMetricReader):
     """The SDK's, whose thread ends for good at the first collection that raises anything but a time-out.
 
-    See `batkol.threads.Revivable`. Whoever collects anew begins where the dead thread ended: counts are cumulative.
+    See `batkol.supervision.threads.Revivable`. Whoever collects anew begins where the dead thread ended: counts are cumulative.
     """
 
     def __init__(self, outgoing: Outgoing) -> None:
@@ -46,11 +46,11 @@ class Reader(PeriodicExportingMetricReader):
 
     @property
     def dead(self) -> bool:
-        """See `batkol.threads.Revivable`."""
+        """See `batkol.supervision.threads.Revivable`."""
         return not self._shutdown and self._daemon_thread is not None and not self._daemon_thread.is_alive()
 
     def revive(self) -> None:
-        """See `batkol.threads.Revivable`."""
+        """See `batkol.supervision.threads.Revivable`."""
         self._at_fork_reinit()  # type: ignore[no-untyped-call]  # the SDK's way to a new thread in a child process
 
 

@@ -10,7 +10,7 @@ import structlog
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 
 from batkol import __version__
-from batkol.telemetry import conventions as names
+from batkol.telemetry import names
 
 log = structlog.get_logger()
 

@@ -13,9 +13,9 @@ import structlog
 from fastapi.responses import StreamingResponse
 from starlette.types import Send
 
-from batkol.calls.bus import Bus, Subscription
 from batkol.calls.call import Call
-from batkol.calls.events import CallEnded, Event, encode
+from batkol.events.bus import Bus, Subscription
+from batkol.events.events import CallEnded, Event, encode
 
 KEEPALIVE_S: Final = 15.0
 """A comment goes out on a silent stream this often, so that proxies leave it open."""

@@ -22,9 +22,9 @@ from sqlalchemy import RowMapping, Select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Send
 
-from batkol.store.faults import FAULTS, named
-from batkol.store.reading import chunks
-from batkol.web.refusals import RETRY_AFTER_S, refusal
+from batkol.store.postgres.faults import FAULTS, named
+from batkol.store.postgres.reading import chunks
+from batkol.web.errors import RETRY_AFTER_S, refusal
 
 TAKING_S: Final = 30.0
 """What a reader has to take a chunk; one that takes nothing holds a connection of the pool, and is cut off then."""

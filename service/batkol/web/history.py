@@ -10,12 +10,15 @@ from pydantic import ValidationError
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from batkol.store import queries
-from batkol.store.reading import rows
-from batkol.store.records import LONGEST_NAME, bounded
+from batkol.store.journal.records import LONGEST_NAME, bounded
+from batkol.store.postgres import queries
+from batkol.store.postgres.reading import rows
 from batkol.store.store import NoStore, Store
+from batkol.web.errors import Answering, sentence
 from batkol.web.export import Export, Form, Turns
-from batkol.web.history_shapes import (
+from batkol.web.internal import guard
+from batkol.web.paging import BadCursorError, Key, cursor, place
+from batkol.web.schemas import (
     CallInFull,
     CallsAsked,
     CallShown,
@@ -29,9 +32,6 @@ from batkol.web.history_shapes import (
     Problem,
     UtteranceShown,
 )
-from batkol.web.internal import guard
-from batkol.web.paging import BadCursorError, Key, cursor, place
-from batkol.web.refusals import Answering, sentence
 
 LARGEST_BODY: Final = 512 << 10
 """Bytes of a change: three texts at their longest, each character escaped."""

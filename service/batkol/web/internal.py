@@ -15,9 +15,9 @@ from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Response
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
-from batkol.calls.bus import Bus
 from batkol.calls.call import Call
 from batkol.calls.registry import Calls
+from batkol.events.bus import Bus
 from batkol.web.connections import Headers
 from batkol.web.event_stream import EventStream
 

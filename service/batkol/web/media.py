@@ -12,12 +12,12 @@ from typing import Any, Final
 import structlog
 
 from batkol.calls.call import Call
-from batkol.calls.identity import Identity
 from batkol.calls.registry import Calls, Refusal
 from batkol.calls.services import Services
 from batkol.calls.socket import PeerFault, ending
 from batkol.errors import PeerError
-from batkol.telemetry import propagation
+from batkol.events.identity import Identity
+from batkol.tracing import propagation
 from batkol.twilio import token
 from batkol.twilio.messages import Connected, Dtmf, MalformedMessage, Mark, Media, Start, Stop, parse
 from batkol.twilio.signature import is_valid

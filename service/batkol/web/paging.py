@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from batkol.store.queries import Place
+from batkol.store.postgres.queries import Place
 
 LONGEST: Final = 1000
 """Characters of a cursor."""

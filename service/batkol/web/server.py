@@ -14,8 +14,8 @@ from typing import Any, Final
 import uvicorn
 from fastapi import FastAPI
 
-from batkol.background import Tasks
 from batkol.errors import ConfigurationError
+from batkol.supervision.tasks import Tasks
 from batkol.web import limits
 from batkol.web.connections import Connections
 from batkol.web.http_protocol import HttpProtocol

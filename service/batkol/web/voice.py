@@ -12,11 +12,11 @@ from typing import Final, NoReturn
 import structlog
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from batkol.calls.recorder import Recorder
 from batkol.calls.registry import Calls, Refusal
-from batkol.telemetry import propagation
+from batkol.events.recorder import Recorder
 from batkol.telemetry.metrics import Metrics
-from batkol.twilio import rounds, token, twiml
+from batkol.tracing import propagation
+from batkol.twilio import retry_url, token, twiml
 from batkol.twilio.call_status import final_status
 from batkol.twilio.signature import FORM_TYPE, LONGEST_FORM, MalformedForm, is_valid, looks_signed, parse_form
 from batkol.web.log_limit import LogLimit
@@ -102,15 +102,15 @@ class Webhooks:
     def _refused_before(self, request: Request, call_sid: str) -> int:
         """Return how often in a row this call was refused; a stream that carried audio was no refusal."""
         query = _query(request)
-        taken = rounds.taken(query, time.time())
-        return 0 if taken and self._calls.carried_audio(call_sid, rounds.since(query)) else taken
+        taken = retry_url.taken(query, time.time())
+        return 0 if taken and self._calls.carried_audio(call_sid, retry_url.since(query)) else taken
 
     def _again(self, request: Request, taken: int) -> str | None:
         """Return where this call asks once more, or None when it has done so often enough."""
-        if taken >= rounds.MOST:
+        if taken >= retry_url.MOST:
             return None
         url = f"{_base(self._settings, request)}{_path(request)}"
-        return rounds.ahead(url, _query(request), taken + 1, time.time())
+        return retry_url.ahead(url, _query(request), taken + 1, time.time())
 
     def _turn_away(self, call_sid: str, taken: int, again: str | None) -> Response:
         """There is no place here. A draining pod is one of several: the next request finds another one."""

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]  # has no types
 
-from batkol_operator.names import FINALIZER
+from batkol_operator.kube.names import FINALIZER
 from support.chart import CHART, NAMESPACE
 from support.control_plane import ControlPlane
 from support.tools import installed, tool

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from batkol.simulators.faults import Fault, Kind, Surface
-from batkol.simulators.speech_settings import DoubleSettings
-from batkol.simulators.voice import script
+from batkol.simulators.google.faults import Fault, Kind, Surface
+from batkol.simulators.google.settings import DoubleSettings
+from batkol.simulators.voice.voice import script
 from support.hearing_whisper import hearing_whisper
 from support.jaeger import Jaeger, Shown, jaeger
 from support.stack import Stack, stack, words_of

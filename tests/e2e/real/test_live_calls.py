@@ -14,11 +14,11 @@ import httpx
 import pytest
 from lightkube import AsyncClient
 
-from batkol.calls.events import AnyEvent, FinalText, UtteranceStarted
-from batkol.simulators.caller import CallPlan, CallReport, place_call
-from batkol.simulators.speech_double import SpeechDouble
-from batkol.simulators.sse import following
-from batkol.simulators.voice import Spoken, script
+from batkol.events.events import AnyEvent, FinalText, UtteranceStarted
+from batkol.simulators.client.internal_api import following
+from batkol.simulators.google.server import SpeechDouble
+from batkol.simulators.twilio.caller import CallPlan, CallReport, place_call
+from batkol.simulators.voice.voice import Spoken, script
 from support.control_plane import ControlPlane
 from support.kubelet import Kubelets
 from support.operating import PUBLIC, TOKEN, Installation, installed

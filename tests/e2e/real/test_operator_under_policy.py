@@ -9,10 +9,10 @@ from lightkube import AsyncClient, KubeConfig
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Namespace
 
-from batkol_operator import names
-from batkol_operator.cluster import Cluster
+from batkol_operator.kube import names
+from batkol_operator.kube.client import Cluster
 from batkol_operator.model.agent import VoiceAgent
-from batkol_operator.plan import OWNED_KINDS, Surroundings, plan
+from batkol_operator.resources.plan import OWNED_KINDS, Surroundings, plan
 from support.control_plane import ControlPlane
 from support.installed import IMAGE
 from support.operating import Installation, children_of, installed

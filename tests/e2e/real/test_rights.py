@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from batkol_operator import names
+from batkol_operator.kube import names
 from support.control_plane import ControlPlane
 from support.operating import agent
 from support.stolen_token import (

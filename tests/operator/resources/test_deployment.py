@@ -14,10 +14,10 @@ from batkol.store.journal.file import WAL_BYTES
 from batkol.store.journal.newest import UNWRITTEN_BYTES
 from batkol.store.journal.reserve import RESERVE_BYTES
 from batkol.telemetry import metrics
-from batkol.telemetry import tracing as traces
+from batkol.tracing import tracing as traces
 from batkol_operator.model.agent import VoiceAgent
-from batkol_operator.plan import plan
 from batkol_operator.resources import lifetime
+from batkol_operator.resources.plan import plan
 from support.agents import AROUND, agent, sample
 from support.manifests import container, not_restricted, one
 

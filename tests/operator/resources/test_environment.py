@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from batkol.live.tuning import Tuning
 from batkol.settings import Settings
 from batkol_operator.model.agent import VoiceAgent
-from batkol_operator.plan import plan
+from batkol_operator.resources.plan import plan
 from support.admission import SCHEMA
 from support.agents import AROUND, TWILIO, agent, sample, specs, unadmitted
 from support.manifests import one, variables

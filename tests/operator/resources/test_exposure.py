@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from batkol_operator.plan import plan
+from batkol_operator.resources.plan import plan
 from support.agents import AROUND, TWILIO, agent
 from support.manifests import kinds, one
 

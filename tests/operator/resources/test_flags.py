@@ -10,7 +10,7 @@ from hypothesis import given
 from openfeature.contrib.tools.flagd.core import FlagdCore
 from openfeature.evaluation_context import EvaluationContext
 
-from batkol.live.definitions import parse_definitions
+from batkol.live.flag_definitions import parse_definitions
 from batkol_operator.model.agent import SpecError
 from batkol_operator.resources.flags import summary
 from batkol_operator.resources.live import live_files

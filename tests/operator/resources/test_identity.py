@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import base64
 
-from batkol_operator.plan import plan
+from batkol_operator.resources.plan import plan
 from support.agents import AROUND, agent
 from support.manifests import one
 

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 
 from batkol.live.tuning import Tuning, parse_tuning
-from batkol_operator.plan import plan
 from batkol_operator.resources.live import live_files
+from batkol_operator.resources.plan import plan
 from support.agents import AROUND, agent, specs, unadmitted
 from support.manifests import one
 

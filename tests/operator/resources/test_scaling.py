@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from batkol_operator.plan import plan
+from batkol_operator.resources.plan import plan
 from batkol_operator.resources.scaling import ACTIVE_CALLS
 from support.agents import AROUND, agent
 from support.manifests import kinds, one

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from batkol_operator.plan import plan
+from batkol_operator.resources.plan import plan
 from support.agents import AROUND, agent
 from support.manifests import kinds, one
 

@@ -11,8 +11,8 @@ import pytest
 
 from batkol.audio import mulaw
 from batkol.audio.ring import Ring
-from batkol.calls.listening import CROWD
 from batkol.calls.services import Services
+from batkol.vad.scheduler import CROWD
 from support.calls import new_call, services
 from support.waiting import until
 

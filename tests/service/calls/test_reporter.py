@@ -6,10 +6,10 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from batkol.calls.bus import Bus, Subscription
-from batkol.calls.events import CallEnded, CallStarted, Event, FinalText, PartialText, RevisedText, UtteranceStarted
-from batkol.calls.identity import Identity
 from batkol.calls.reporter import KEPT, Reporter
+from batkol.events.bus import Bus, Subscription
+from batkol.events.events import CallEnded, CallStarted, Event, FinalText, PartialText, RevisedText, UtteranceStarted
+from batkol.events.identity import Identity
 from batkol.flags.flags import Decision, DecisionSource
 from batkol.speech.utterance import Mode, Source, State, Utterance
 from batkol.telemetry.metrics import Metrics

@@ -12,12 +12,12 @@ import grpc
 import pytest
 from openfeature.schemas.protobuf.flagd.sync.v1 import sync_pb2, sync_pb2_grpc
 
-from batkol.background import Tasks
 from batkol.errors import ConfigurationError
 from batkol.flags.context import CallContext
 from batkol.flags.flagd import InProcessFlagd
 from batkol.flags.flags import Decision, DecisionSource, Flags
-from batkol.threads import watch
+from batkol.supervision.tasks import Tasks
+from batkol.supervision.threads import watch
 from support.live_directory import streaming, until
 
 CALL = CallContext(call_sid="CA1", from_="+972541234567")

@@ -13,7 +13,7 @@ from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
 
 from batkol.flags.flags import Flags
-from batkol.live.live import Live
+from batkol.live.config import Live
 from support.live_directory import following, rename_over, streaming, until
 
 FLAGS = {

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from batkol.calls.events import AnyEvent, CallEnded, FinalText, PartialText, UtteranceStarted
+from batkol.events.events import AnyEvent, CallEnded, FinalText, PartialText, UtteranceStarted
 from batkol.gonogo.checks import Check, Limits, LogLines, Part, flag_off, flag_on, flipped, in_effect
 from batkol.gonogo.report import is_go, show
-from batkol.simulators.caller import CallReport, Outcome
-from batkol.simulators.conversation import Observed
-from batkol.simulators.watching import CallWatch, Said
+from batkol.simulators.client.call_record import CallWatch, Said
+from batkol.simulators.client.conversation import Observed
+from batkol.simulators.twilio.caller import CallReport, Outcome
 
 SID = "CA1"
 

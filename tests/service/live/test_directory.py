@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from batkol.live.config import Live
 from batkol.live.files import FileSource
-from batkol.live.live import Live
 from batkol.live.source import EMPTY, SourceState
 from support.hanging_files import hanging
 from support.live_directory import following, rename_over, streaming, tuning, until, until_batch
@@ -144,7 +144,7 @@ SERVICE = """
 import asyncio, signal, sys
 from pathlib import Path
 from batkol.live.files import FileSource
-from batkol.live.live import Live
+from batkol.live.config import Live
 from support.hanging_files import hang
 
 async def main():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from batkol.live.answers import LARGEST_ANSWER
+from batkol.live.answer_lines import LARGEST_ANSWER
 from batkol.live.kubernetes import KubernetesSource, Pace
 from batkol.live.source import SourceState
 from support import hostile_answers as send

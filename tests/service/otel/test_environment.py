@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import pytest
 from opentelemetry.sdk import environment_variables as known_to_the_sdk
 
-from batkol.simulators.collector import Collector
+from batkol.simulators.client.otlp_collector import Collector
 from batkol.telemetry.metrics import Metrics
-from batkol.telemetry.tracing import Tracing, TracingSettings
+from batkol.tracing.tracing import Tracing, TracingSettings
 from batkol_otel.environment import SIGNALS, Signal, mend
 from batkol_otel.exporters import exporters
 from support.traces import environment

@@ -11,8 +11,8 @@ import pytest
 from google.api_core.exceptions import DeadlineExceeded, ServiceUnavailable
 
 from batkol.audio import mulaw
-from batkol.simulators.faults import Fault, FaultBook, Kind, Moment, Surface
-from batkol.simulators.voice import script
+from batkol.simulators.google.faults import Fault, FaultBook, Kind, Moment, Surface
+from batkol.simulators.voice.voice import script
 from support.speech_client import FAST, Client, Conversation, opening, speech_client, spoken
 
 TWO = script([["שלום", "תודה"], ["מחר"]], gap_ms=800)

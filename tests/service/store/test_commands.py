@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from batkol.errors import ConfigurationError
-from batkol.store import migrate
 from batkol.store.commands import carry_out_erasure, carry_out_migration
+from batkol.store.postgres import migrate
 from support.keeping import Kept
 from support.postgres import Server, database, free_port, sql, texts
 from support.said import CALLER, began, heard, who

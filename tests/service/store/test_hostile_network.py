@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from batkol.store.address import Address
+from batkol.store.postgres.address import Address
 from support.hostile import hostile
 from support.keeping import Kept
 from support.postgres import Server, sql, texts

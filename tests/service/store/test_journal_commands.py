@@ -8,9 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.errors import ConfigurationError
-from batkol.store.address import Address
 from batkol.store.journal import Journal
 from batkol.store.journal_commands import carry_out_drain, carry_out_status
+from batkol.store.postgres.address import Address
 from support.keeping import Kept
 from support.postgres import free_port, texts
 from support.said import began, heard

@@ -12,17 +12,17 @@ from typing import Any
 import httpx
 import pytest
 
-from batkol.calls.events import AnyEvent, CallEnded, FinalText, RevisedText
-from batkol.simulators.caller import place_call
-from batkol.simulators.caller_plan import CallPlan, CallReport
-from batkol.simulators.caller_webhook import Webhook, call_completed
-from batkol.simulators.speech_double import SpeechDouble
-from batkol.simulators.sse import InternalApiError, following
-from batkol.simulators.voice import script
-from batkol.store.address import Address
-from batkol.store.database import patient_engine
-from batkol.store.ends import LOST
-from batkol.store.open_calls import Closed, close_open
+from batkol.events.events import AnyEvent, CallEnded, FinalText, RevisedText
+from batkol.simulators.client.internal_api import InternalApiError, following
+from batkol.simulators.google.server import SpeechDouble
+from batkol.simulators.twilio.caller import place_call
+from batkol.simulators.twilio.plan import CallPlan, CallReport
+from batkol.simulators.twilio.webhook import Webhook, call_completed
+from batkol.simulators.voice.voice import script
+from batkol.store.postgres.address import Address
+from batkol.store.postgres.connections import patient_engine
+from batkol.store.postgres.ends import LOST
+from batkol.store.postgres.open_calls import Closed, close_open
 from support.keeping import Kept
 from support.postgres import Server, age, connection, sql, texts
 from support.serving import Served, serving

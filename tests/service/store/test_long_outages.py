@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from batkol.store import migrate, writer
-from batkol.store.address import Address
-from batkol.store.database import Database
-from batkol.store.erase import erase
-from batkol.store.records import AnyRecord
+from batkol.store.journal.records import AnyRecord
+from batkol.store.postgres import migrate, writer
+from batkol.store.postgres.address import Address
+from batkol.store.postgres.connections import Database
+from batkol.store.postgres.erase import erase
 from support.keeping import Kept, newest
 from support.postgres import Server, connection, everything, sql, texts
 from support.said import CALLER, began, heard, over, revised, sid, who

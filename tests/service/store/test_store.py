@@ -9,9 +9,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from batkol.store import store as under_test
-from batkol.store.address import Address
-from batkol.store.database import Patience
 from batkol.store.journal.framing import frame
+from batkol.store.postgres.address import Address
+from batkol.store.postgres.connections import Patience
 from batkol.store.store import NoStore, Store, StoreSettings, keeping
 from batkol.telemetry.metrics import Metrics
 from support.postgres import Server, database, free_port, sql, texts
@@ -126,7 +126,7 @@ async def test_backlog_age_and_losses_are_metrics(
 
 
 async def test_a_database_without_our_tables_is_said_once_and_waited_for(server: Server, tmp_path: Path) -> None:
-    from batkol.store import migrate
+    from batkol.store.postgres import migrate
 
     async with database(server, template=None) as empty:
         with capture_logs() as lines:
@@ -151,7 +151,7 @@ async def test_erasing_and_counting(where: Address, tmp_path: Path) -> None:
 async def test_idle_it_leaves_nothing_on_the_pod(
     where: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from batkol.store import writer
+    from batkol.store.postgres import writer
 
     monkeypatch.setattr(writer, "SETTLE_S", 0.1)
     async with store(where, tmp_path) as made:

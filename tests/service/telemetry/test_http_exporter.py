@@ -7,9 +7,9 @@ from http import HTTPStatus
 import pytest
 from structlog.testing import capture_logs
 
-from batkol.simulators.collector import Collector
+from batkol.simulators.client.otlp_collector import Collector
 from batkol.telemetry.metrics import Metrics
-from batkol.telemetry.tracing import Tracing, TracingSettings
+from batkol.tracing.tracing import Tracing, TracingSettings
 from batkol_otel.environment import mend
 from support.traces import environment
 

@@ -7,7 +7,7 @@ import pytest
 from opentelemetry.trace import SpanContext, TraceFlags
 from structlog.testing import capture_logs
 
-from batkol.simulators.collector import Collector
+from batkol.simulators.client.otlp_collector import Collector
 from batkol.telemetry.metrics import Metrics
 from support.traces import environment
 from support.waiting import until

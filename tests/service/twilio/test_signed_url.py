@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from batkol.simulators.caller_signature import WAYS, sign
+from batkol.simulators.twilio.signature import WAYS, sign
 from batkol.twilio.signature import is_valid
 from batkol.twilio.signed_url import LONGEST, MOST, spellings
 

@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from batkol.store import reading
-from batkol.store.address import Address
+from batkol.store.postgres import reading
+from batkol.store.postgres.address import Address
 from batkol.web import export
 from batkol.web.export import AT_ONCE, _cell
 from support.history import AUTHORIZED, Past, fill, past, whole

@@ -7,10 +7,10 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from batkol.store import queries
-from batkol.store.address import Address
-from batkol.store.database import Patience
-from batkol.store.open_calls import close_open
+from batkol.store.postgres import queries
+from batkol.store.postgres.address import Address
+from batkol.store.postgres.connections import Patience
+from batkol.store.postgres.open_calls import close_open
 from batkol.store.store import NoStore
 from batkol.web.history import LARGEST_BODY
 from support.history import TOKEN, fill, past, serving, whole

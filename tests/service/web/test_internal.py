@@ -11,11 +11,11 @@ import pytest
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
-from batkol.calls.bus import LIMIT
 from batkol.calls.call import Call
 from batkol.calls.drain import Drain
 from batkol.calls.registry import Calls
 from batkol.calls.services import Services
+from batkol.events.bus import LIMIT
 from batkol.flags.flags import Decision, DecisionSource
 from batkol.speech.utterance import Mode, Source, State, Utterance
 from batkol.web import event_stream, internal

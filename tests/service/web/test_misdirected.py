@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from starlette.routing import WebSocketRoute
 from structlog.testing import capture_logs
 
-from batkol.calls.recorder import NoRecorder
 from batkol.calls.registry import Calls
+from batkol.events.recorder import NoRecorder
 from batkol.web.misdirected import answer_misdirected
 from batkol.web.probes import probes
 from batkol.web.server import listening

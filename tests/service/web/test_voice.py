@@ -13,12 +13,12 @@ import pytest
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
-from batkol.calls.recorder import NoRecorder
 from batkol.calls.registry import Calls
 from batkol.calls.services import Services
+from batkol.events.recorder import NoRecorder
 from batkol.twilio import token
 from batkol.twilio.call_status import FINAL, FinalStatus
-from batkol.twilio.rounds import MOST
+from batkol.twilio.retry_url import MOST
 from batkol.twilio.signature import FORM_TYPE, LONGEST_FORM, MOST_FIELDS, parse_form, signature
 from batkol.web import limits, voice
 from batkol.web.connections import Connections

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from batkol.store.records import AnyRecord, decode
+from batkol.store.journal.records import AnyRecord, decode
 
 MOST_BYTES: Final = 16 << 20
 """Size up to which the file grows; what comes then is counted and not kept."""

@@ -24,9 +24,9 @@ from batkol.store.journal.ages import Ages
 from batkol.store.journal.disk import Disk
 from batkol.store.journal.faults import advice
 from batkol.store.journal.framing import Frame, frame
-from batkol.store.journal.memory import FileCalls
 from batkol.store.journal.newest import UNWRITTEN_BYTES, is_power_of_two
 from batkol.store.journal.opening import opened
+from batkol.store.journal.tmpfs import FileCalls
 
 SYNC_S: Final = 0.1
 """Seconds between two commits at least: what a loss of power may cost, and nothing else can."""

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from batkol.store.journal.framing import HEADER_BYTES, Frame
-from batkol.store.journal.memory import DROPPED_AT, MemoryFile
+from batkol.store.journal.tmpfs import DROPPED_AT, MemoryFile
 
 UNWRITTEN_BYTES: Final = 16 << 20
 """Bytes that may wait for a disk that takes nothing, while Postgres takes nothing either."""

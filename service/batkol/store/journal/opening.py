@@ -11,8 +11,8 @@ import structlog
 from batkol.store.journal import legacy
 from batkol.store.journal.disk import Disk
 from batkol.store.journal.framing import frame, frames
-from batkol.store.journal.memory import NAME, FileCalls, MemoryFile, memory_folders, opened_memory
 from batkol.store.journal.newest import Newest
+from batkol.store.journal.tmpfs import NAME, FileCalls, MemoryFile, memory_folders, opened_memory
 
 log = structlog.get_logger()
 

@@ -1,9 +1,9 @@
-"""Alembic's environment: run by `batkol.store.migrate` alone, which hands over a connection, or asks for the SQL."""
+"""Alembic's environment: run by `batkol.store.postgres.migrate` alone, which hands over a connection, or asks for the SQL."""
 
 from alembic import context
 
-from batkol.store.migrate import VERSIONS
-from batkol.store.schema import metadata
+from batkol.store.postgres.migrate import VERSIONS
+from batkol.store.postgres.schema import metadata
 
 connection = context.config.attributes.get("connection")
 if connection is None:

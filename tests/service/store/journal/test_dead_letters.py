@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 
 from batkol.store.journal import dead_letters
 from batkol.store.journal.dead_letters import DeadLetters
-from batkol.store.records import encode
+from batkol.store.journal.records import encode
 from support.said import heard
 
 

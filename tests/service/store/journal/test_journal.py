@@ -14,8 +14,8 @@ from batkol.store.journal import Journal
 from batkol.store.journal.framing import HEADER_BYTES
 from batkol.store.journal.journal import COMMITTED
 from batkol.store.journal.mark import Position
-from batkol.store.journal.memory import FileCalls
 from batkol.store.journal.newest import UNWRITTEN_BYTES
+from batkol.store.journal.tmpfs import FileCalls
 from support.files import holding
 from support.journals import framed
 from support.waiting import until

@@ -1,0 +1,228 @@
+"""The composition root: settings in, a running service out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+import structlog
+from opentelemetry.sdk.trace.export import SpanExporter
+
+from batkol import __version__
+from batkol.app import http
+from batkol.app.listeners import http_listeners
+from batkol.app.service import Service
+from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.calls.drain import ENDING_S, Drain
+from batkol.calls.registry import Calls
+from batkol.events.bus import Bus
+from batkol.flags.flags import Flags
+from batkol.live.config import Live
+from batkol.live.factory import source_named
+from batkol.live.tuning import Tuning
+from batkol.recognizers.google.channels import GOOGLE_HOST, Channels
+from batkol.recognizers.google.options import Speech
+from batkol.recognizers.google.recognizer import SingleRecognizer
+from batkol.recognizers.google.wire import recognition
+from batkol.recognizers.whisper.http import WhisperServer
+from batkol.recognizers.whisper.local import LocalWhisper
+from batkol.settings import Settings, shown
+from batkol.speech.punctuation import punctuate
+from batkol.speech.utterance import Source
+from batkol.store.store import NoStore, Store, keeping
+from batkol.supervision.tasks import Tasks
+from batkol.supervision.threads import Revivable, watch
+from batkol.telemetry import standing
+from batkol.telemetry.logs import LogWriter
+from batkol.telemetry.metrics import Metrics
+from batkol.tracing.tracing import Tracing, TracingSettings
+from batkol.transcription.health import CHECK_TIMEOUT, Health
+from batkol.transcription.recognizers import Recognizer, Recognizers
+from batkol.vad import engine
+from batkol.vad.scheduler import Listener
+from batkol.web.server import listening
+from batkol_otel.environment import mend
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings,
+    exporters: Sequence[SpanExporter] = (),
+    logs: LogWriter | None = None,
+    otel_ignored: Mapping[str, str] | None = None,
+) -> AsyncIterator[Service]:
+    """Start everything and serve; leaving it ends what is left at once (call `Service.leave` before).
+
+    `exporters` get every span, beside those that the environment names; the thread of `logs` is watched.
+    `otel_ignored`: what `mend` said of the environment before this module was imported. Raises `ConfigurationError` for
+    what cannot work, telemetry excepted. Must be entered on the loop that runs the calls.
+    """
+    _say(settings)
+    ignored = {**(otel_ignored or {}), **mend()}
+    async with AsyncExitStack() as stack:
+        tasks = Tasks()
+        tasks.watch_the_rest(stack)
+        service = await _service(settings, exporters, stack, tasks)
+        service.logs = logs
+        service.otel_ignored = ignored
+        await _watch_threads(service, stack)
+        limited = http_listeners(service)
+        public = listening(http.public(service), settings.host, settings.port, limited.public, tasks=tasks)
+        internal = listening(
+            http.internal(service), settings.internal_host, settings.internal_port, limited.internal, tasks=tasks
+        )
+        standing.say(traces=service.tracing.standing, metrics=service.metrics.standing, ignored=ignored)
+        service.port = await stack.enter_async_context(public)
+        service.internal_port = await stack.enter_async_context(internal)
+        stack.callback(service.bus.close)  # after the last event, and before the listeners: what waits is delivered
+        stack.push_async_callback(service.drain.close)
+        stack.push_async_callback(service.calls.end_all, "drained", within=ENDING_S)
+        log.info("[CFG] listening", port=service.port, internal_port=service.internal_port)
+        yield service
+
+
+async def _service(
+    settings: Settings, exporters: Sequence[SpanExporter], stack: AsyncExitStack, tasks: Tasks
+) -> Service:
+    """Make all parts, in the order in which they need each other; `stack` ends them in the other."""
+    metrics = Metrics(settings.pod_name)
+    stack.push_async_callback(metrics.aclose)
+    tracing = _tracing(settings, exporters)
+    stack.push_async_callback(tracing.close)
+    source = source_named(settings.live_source, start_from=settings.live_start_from, namespace=settings.pod_namespace)
+    store = await _store(settings, stack, tasks)
+    live = Live(source, defaults=_tuning(settings))
+    await tasks.own(stack, live.run, "live", may_return=source is None)
+    await live.ready()
+    flags = await Flags.start(
+        provider=settings.flags_provider, fallback=settings.enable_streaming_stt, live=live, counter=metrics
+    )
+    stack.push_async_callback(flags.close)
+    recognizers = _recognizers(settings, await _channels(settings, stack), metrics, stack)
+    health = _health(settings, recognizers)
+    await tasks.own(stack, health.run, "health")
+    listener = Listener(await asyncio.to_thread(engine.create, settings.vad), tasks=tasks)
+    stack.push_async_callback(listener.aclose)
+    calls = Calls(limit=settings.max_calls, metrics=metrics)
+    await tasks.own(stack, calls.run, "calls.heartbeat", needed_to_hear=True)
+    return Service(
+        settings=settings,
+        calls=calls,
+        drain=Drain(calls, timeout_s=settings.drain_timeout_s),
+        bus=Bus(),
+        live=live,
+        flags=flags,
+        listener=listener,
+        recognizers=recognizers,
+        health=health,
+        metrics=metrics,
+        tracing=tracing,
+        store=store,
+        tasks=tasks,
+        started_at=time.monotonic(),
+    )
+
+
+async def _watch_threads(service: Service, stack: AsyncExitStack) -> None:
+    """Have the threads that outlive a call started again when they die, as tasks are."""
+    tasks = service.tasks
+    await tasks.own(stack, partial(watch, service.listener.thread), "thread.vad", needed_to_hear=True)
+    others: dict[str, Revivable | None]
+    others = {"thread.logs": service.logs, "thread.spans": service.tracing.thread, "thread.flagd": service.flags.thread}
+    for number, sender in enumerate(service.metrics.threads, 1):
+        others[f"thread.metrics.{number}"] = sender
+    for name, owner in others.items():
+        if owner is not None:
+            await tasks.own(stack, partial(watch, owner), name)
+
+
+async def _store(settings: Settings, stack: AsyncExitStack, tasks: Tasks) -> Store | NoStore:
+    """Begun early, so that it ends late: after the last call."""
+    if not settings.keeps_calls:
+        return NoStore()
+    return await stack.enter_async_context(keeping(settings.of_store(settings.pod_name), tasks))
+
+
+async def _channels(settings: Settings, stack: AsyncExitStack) -> Channels:
+    channels = Channels(
+        endpoint=settings.gcp_stt_endpoint, insecure=settings.gcp_stt_insecure, limit=settings.stt_max_streams
+    )
+    await channels.start()
+    stack.push_async_callback(channels.close)
+    return channels
+
+
+def _tracing(settings: Settings, exporters: Sequence[SpanExporter]) -> Tracing:
+    told = TracingSettings(
+        google=settings.gcp_stt_endpoint or f"{GOOGLE_HOST}:443",
+        flags_provider=settings.flags_provider.value,
+        pod=settings.pod_name,
+        transcripts=settings.otel_capture_transcripts,
+    )
+    return Tracing.start(told, exporters)
+
+
+def _health(settings: Settings, recognizers: Recognizers) -> Health:
+    speech = recognizers.speech
+    check = SingleRecognizer(speech.channels, speech.config, deadline=CHECK_TIMEOUT)
+    return Health(recognizers, check, check_at_start=settings.stt_check_at_start)
+
+
+def _recognizers(settings: Settings, channels: Channels, metrics: Metrics, stack: AsyncExitStack) -> Recognizers:
+    config = recognition(settings.gcp_stt_language, settings.gcp_stt_model, settings.stt_phrases)
+    fallbacks: list[tuple[Source, Recognizer]] = [(Source.SINGLE, SingleRecognizer(channels, config))]
+    whisper = _whisper(settings)
+    if whisper is not None:
+        stack.push_async_callback(whisper.close)
+        fallbacks.append((Source.WHISPER, whisper))
+    speech = Speech(
+        channels=channels,
+        config=config,
+        on_written=metrics.written.record,
+        on_rotation_failed=metrics.rotation_failed,
+        rotate_after=settings.stt_rotate_after_s,
+        rotate_by=settings.stt_rotate_by_s,
+        replay_limit=int(settings.stt_replay_limit_s * SAMPLE_RATE),
+        replay_rate=settings.stt_replay_rate,
+    )
+    return Recognizers(speech=speech, fallbacks=tuple(fallbacks), punctuate=punctuate)
+
+
+def _whisper(settings: Settings) -> WhisperServer | LocalWhisper | None:
+    language = settings.gcp_stt_language.partition("-")[0].replace("iw", "he")
+    if settings.whisper_url:
+        return WhisperServer(
+            url=settings.whisper_url,
+            model=settings.whisper_model or "whisper-1",
+            language=language,
+            api_key=settings.whisper_api_key,
+            timeout=settings.whisper_timeout_s,
+        )
+    if settings.whisper_model:
+        return LocalWhisper(model=settings.whisper_model, language=language)
+    return None
+
+
+def _tuning(settings: Settings) -> Tuning:
+    return Tuning(
+        batch_ms=settings.stt_batch_ms,
+        partial_debounce_ms=settings.stt_partial_debounce_ms,
+        final_timeout_ms=settings.stt_final_timeout_ms,
+        silence_ms=settings.vad_silence_ms,
+        minimum_speech_ms=settings.vad_minimum_speech_ms,
+        pre_roll_ms=settings.vad_pre_roll_ms,
+    )
+
+
+def _say(settings: Settings) -> None:
+    log.info(f"[CFG] ENABLE_STREAMING_STT={str(settings.enable_streaming_stt).lower()}")
+    told = shown(settings) | {"stt_phrases": len(settings.stt_phrases)}
+    del told["enable_streaming_stt"]
+    log.info("[CFG] settings", version=__version__, **told)
+    if not settings.twilio_validate_signatures:
+        log.warning("[CFG] TWILIO_VALIDATE_SIGNATURES=false: ANYBODY can open a call on this service; development only")

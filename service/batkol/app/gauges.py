@@ -1,0 +1,133 @@
+"""What is read at a scrape, and not recorded: how many calls, how far a drain is, which tuning is in force.
+
+Read on the loop for /metrics, and on a thread for OTLP: so nothing here walks what the loop may change meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from batkol.calls.drain import Drain
+from batkol.calls.registry import Calls, Refusal
+from batkol.calls.socket import PeerFault
+from batkol.events.bus import Bus
+from batkol.live.config import Live, LiveChange
+from batkol.live.source import SourceState, SourceStatus
+from batkol.recognizers.google.backoff import STALLED
+from batkol.recognizers.google.errors import TABLE
+from batkol.recognizers.google.stream import NOT_ENDED
+from batkol.speech.rotation import Why
+from batkol.speech.utterance import Source
+from batkol.telemetry.counts import Counts
+from batkol.telemetry.metrics import Metrics
+from batkol.telemetry.process import expose as expose_process
+from batkol.tracing.tracing import Tracing
+from batkol.twilio.messages import Malformation
+
+ENDINGS: Final = ("stop", "closed", "dropped", "replaced", "drained", "refused", "error")
+"""How a call ends, but for what our server gives a peer up for."""
+
+
+def expose(metrics: Metrics, *, calls: Calls, drain: Drain, bus: Bus, live: Live, tracing: Tracing) -> None:
+    """Have all of it read; once per process, on the running loop."""
+    _begin_at_zero(metrics)
+    _expose_calls(metrics, calls)
+    _expose_drain(metrics, calls, drain)
+    _expose_live(metrics, live)
+    metrics.counter("batkol.events.dropped", "{event}", "Partials that a slow subscriber lost.", lambda: bus.dropped)
+    metrics.counter(
+        "batkol.subscribers.let_go", "{subscriber}", "Subscribers that took too little.", lambda: bus.let_go
+    )
+    metrics.counter("batkol.spans.dropped", "{span}", "Spans that no collector took.", lambda: tracing.dropped)
+    expose_process(metrics)
+
+
+def _begin_at_zero(metrics: Metrics) -> None:
+    """Show what has not happened yet: a series that appears at 1 was never seen to grow, and raises no alert."""
+    faults = dict.fromkeys((*(row.reason for row in TABLE), STALLED, NOT_ENDED))
+    by_label: tuple[tuple[Counts, str, Iterable[str]], ...] = (
+        (metrics.calls, "reason", (*ENDINGS, *PeerFault)),
+        (metrics.refused, "reason", (*Refusal, "signature", "token", "protocol", *PeerFault)),
+        (metrics.malformed, "kind", Malformation),
+        (metrics.finals, "source", Source),
+        (metrics.rotations, "why", Why),
+        (metrics.failed_rotations, "reason", faults),
+        (metrics.reconnects, "reason", faults),
+    )
+    for counter, label, values in by_label:
+        for value in values:
+            counter.add(0, {label: str(value)})
+    for counter in (metrics.revised, metrics.gap_ms, metrics.replayed_ms, metrics.audio_dropped):
+        counter.add(0)
+
+
+def _expose_calls(metrics: Metrics, calls: Calls) -> None:
+    metrics.gauge("batkol.calls.active", "Live calls.", lambda: calls.active)
+    metrics.gauge(
+        "batkol.calls.ending", "Calls whose audio is over, and whose last finals are not.", lambda: calls.ending
+    )
+    metrics.gauge("batkol.calls.limit", "Calls this process takes.", lambda: calls.limit)
+    metrics.gauge(
+        "batkol.calls.speaking",
+        "Callers who are speaking, and whose words are streamed.",
+        lambda: sum(call.reporter.awaited.speaking for call in calls),
+    )
+    metrics.gauge(
+        "batkol.calls.unheard",
+        "Of them, those whose partials have been missing for 3 s.",
+        lambda: sum(call.reporter.awaited.unheard(time.monotonic()) for call in calls),
+    )
+
+
+def _expose_drain(metrics: Metrics, calls: Calls, drain: Drain) -> None:
+    metrics.gauge("batkol.drain.age_seconds", "Since the drain began; 0: calls are taken.", calls.draining_s)
+    metrics.gauge("batkol.drain.limit_seconds", "What a drain may take at most.", lambda: drain.longest_s)
+
+
+def _expose_live(metrics: Metrics, live: Live) -> None:
+    """Revisions are free text, one more at every change, so they are counted; what they set is shown."""
+    settings = [name for name in type(live.tuning).__struct_fields__ if name != "revision"]
+    applied, standing = 0, live.tuning
+
+    def changed(_: LiveChange) -> None:
+        nonlocal applied, standing
+        applied += live.tuning is not standing
+        standing = live.tuning
+
+    live.on_change(changed)
+    metrics.counter("batkol.tuning.applied", "{revision}", "Tunings put in force since the start.", lambda: applied)
+    metrics.gauges(
+        "batkol.tuning.value",
+        "The tuning in force, by setting, in ms.",
+        lambda: {name: getattr(live.tuning, name) for name in settings},
+        by="setting",
+    )
+    metrics.gauge(
+        "batkol.live.refused",
+        "Changes in the live files that stand refused.",
+        lambda: len(live.status().refusals),
+    )
+    metrics.counters(
+        "batkol.live.refusals",
+        "{refusal}",
+        "Changes in the live files that were refused since the start, by file.",
+        lambda: live.status().refused,
+        by="file",
+    )
+    metrics.gauge(
+        "batkol.live.age_seconds",
+        "Since the live source last gave a sign of life; 0: there is none to wait for.",
+        lambda: _connection(live).heard_s or 0.0,
+    )
+    metrics.counter(
+        "batkol.live.reconnects",
+        "{attempt}",
+        "How often the live source had to begin anew after a fault.",
+        lambda: _connection(live).reconnects,
+    )
+
+
+def _connection(live: Live) -> SourceStatus:
+    return live.status().connection or SourceStatus(state=SourceState.STARTING)

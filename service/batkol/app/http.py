@@ -1,0 +1,94 @@
+"""The two surfaces of a service: what Twilio reaches, and what only the cluster reaches."""
+
+from __future__ import annotations
+
+import secrets
+
+from fastapi import FastAPI
+from starlette.routing import WebSocketRoute
+
+from batkol import __version__
+from batkol.app import gauges
+from batkol.app.listeners import INTERNAL, PUBLIC, counting
+from batkol.app.service import Service
+from batkol.calls.services import Services
+from batkol.twilio.twiml import MEDIA_PATH, stream_url
+from batkol.web import history, voice
+from batkol.web import internal as ops
+from batkol.web.disconnects import expect_disconnects
+from batkol.web.media import Gate, MediaSocket
+from batkol.web.misdirected import answer_misdirected
+from batkol.web.probes import exposition, probes
+from batkol.web.same_origin import SameOrigin
+from batkol.web.self_probe import SelfProbe
+
+
+def public(service: Service) -> FastAPI:
+    """What Twilio reaches."""
+    settings, metrics, calls = service.settings, service.metrics, service.calls
+    signed = settings.twilio_auth_token if settings.twilio_validate_signatures else ()
+    keys = settings.twilio_auth_token or (secrets.token_urlsafe(32),)
+    base = settings.public_base_url
+    webhooks = voice.VoiceSettings(
+        public_base_url=base,
+        auth_tokens=signed,
+        token_keys=keys,
+        token_ttl_s=settings.stream_token_ttl_s,
+        agent=settings.voice_agent,
+        language=settings.gcp_stt_language,
+        overflow_url=settings.overflow_url,
+    )
+    services = Services(
+        bus=service.bus,
+        recognizers=service.recognizers,
+        flags=service.flags,
+        live=service.live,
+        listener=service.listener,
+        metrics=metrics,
+        language=settings.gcp_stt_language,
+        pod=settings.pod_name,
+        log_transcripts=settings.log_transcripts,
+        tracing=service.tracing,
+        recorder=service.store.recorder,
+    )
+    gate = Gate(url=stream_url(base) if base else "", auth_tokens=signed, token_keys=keys)
+    app = FastAPI(title="Batkol, public", version=__version__, openapi_url=None, redirect_slashes=False)
+    app.include_router(probes(service.why_not_ready, why_not_alive=service.why_not_alive, explained=False))
+    app.include_router(voice.routes(webhooks, calls, metrics, service.store.recorder))
+    media = MediaSocket(gate=gate, calls=calls, services=services)
+    for path in (MEDIA_PATH, f"{MEDIA_PATH}/"):
+        app.router.routes.append(WebSocketRoute(path, endpoint=media))
+    answer_misdirected(app, base)
+    expect_disconnects(app, counting(service, PUBLIC))
+    service.tracing.instrument(app)
+    return app
+
+
+def internal(service: Service) -> FastAPI:
+    """What only the cluster reaches."""
+    calls, metrics = service.calls, service.metrics
+    gauges.expose(
+        metrics, calls=calls, drain=service.drain, bus=service.bus, live=service.live, tracing=service.tracing
+    )
+    service.health.expose(metrics, service.channels)
+    service.store.expose(metrics)
+    service.tasks.expose(metrics)
+    metrics.counter(
+        "batkol.log.lines_lost", "{line}", "Log lines that stderr did not take.", lambda: service.lines_lost
+    )
+    token = service.settings.api_token
+    app = FastAPI(title="Batkol, internal", version=__version__, openapi_url=None, redirect_slashes=False)
+    app.add_middleware(SameOrigin, hosts=None if token else service.settings.internal_hosts)
+    through = SelfProbe(service.settings.host, lambda: service.port)
+    service_probes = probes(
+        service.why_not_ready, service.health.degraded, service.why_not_alive, unreachable=through.why_not
+    )
+    app.include_router(service_probes)
+    app.include_router(exposition(metrics))
+    app.include_router(ops.reference(app, api_token=token))
+    app.include_router(
+        ops.routes(calls=calls, bus=service.bus, status=service.status, drain=service.drain.run, api_token=token)
+    )
+    app.include_router(history.routes(store=service.store, api_token=token))
+    expect_disconnects(app, counting(service, INTERNAL))
+    return app

@@ -1,0 +1,270 @@
+"""`batkol demo`: the double, the service and one Hebrew call, all in this process, over real sockets.
+
+The service runs as it would for Twilio: signatures on, the flag in a file that it watches. In the middle of the call
+the file is rewritten, as an SRE would, to turn streaming off, and later on again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from rich.console import Console
+
+from batkol.app.build import running
+from batkol.demo import files
+from batkol.demo.screen import Screen, legend, table, totals
+from batkol.demo.traces import draw
+from batkol.errors import ConfigurationError
+from batkol.gonogo.flagstore import LiveDirectory
+from batkol.settings import Settings
+from batkol.simulators.client.conversation import Conversation, Internal, Observed, observe
+from batkol.simulators.client.internal_api import following, status
+from batkol.simulators.client.otlp_collector import Collector
+from batkol.simulators.google.server import SpeechDouble
+from batkol.simulators.twilio.caller import CallPlan
+from batkol.store.dev_postgres.server import passing
+from batkol.store.postgres import migrate
+from batkol.store.store import NoStore, Store
+from batkol.telemetry.logs import Logs
+from batkol.tracing.tracing import Tracing
+
+log = structlog.get_logger()
+
+PUBLIC_URL: Final = "https://demo.batkol.example"
+"""What Twilio would call the service: signed over, and never looked up."""
+
+STREAMING: Final = "streaming"
+SINGLE: Final = "single"
+SCRIPT: Final = (
+    (STREAMING, ("שלום", "אני", "רוצה", "פגישה", "היום")),
+    (STREAMING, ("לא", "בוקר", "ערב", "תודה")),
+    (SINGLE, ("כן", "מספר", "טלפון", "כתובת")),
+    (SINGLE, ("כמה", "חשבון", "תודה")),
+    (STREAMING, ("איפה", "כתובת", "למה", "לא", "היום")),
+    (STREAMING, ("מתי", "פגישה", "בוקר", "היום", "שלום")),
+)
+"""What the caller says, and how each utterance is to be recognized: the flag is set so before it begins."""
+
+_TAKEN_S: Final = 10.0  # for the service to see the rewritten file
+_FINAL_S: Final = 15.0
+_STORED_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Everything that is up."""
+
+    home: Path
+    live: Path
+    log: Path
+    url: str
+    internal: Internal
+    auth_token: str
+    double: str  # host:port
+    tracing: Tracing
+    store: Store | NoStore
+    not_kept: str  # why nothing is stored, as a sentence
+
+
+async def run(console: Console, *, stay: bool, traces: bool) -> int:
+    """Run the demo; returns 0 if every word was right and every flip took effect. Cancelling it ends everything.
+
+    With `traces` the spans go to a collector over OTLP/gRPC, and are drawn from what it got.
+    """
+    home = Path(tempfile.mkdtemp(prefix="batkol-demo-"))
+    passed: bool | None = None
+    console.print("Starting a double of Google's speech service, and Batkol itself …")
+    try:
+        async with _collector(wanted=traces) as collector, _stage(home, collector) as stage:
+            with Screen(console) as screen:
+                screen.note(f"Google double {stage.double} · service {stage.url} · log {stage.log}")
+                observed = await _call(stage, screen)
+            passed = _judge(console, observed)
+            await _say_what_is_kept(console, stage)
+            if collector is not None:
+                await stage.tracing.flush()
+                draw(console, collector)
+            if stay:
+                await _stay(console, stage)
+    except asyncio.CancelledError:
+        passed = True  # Ctrl-C: there is nothing to look into
+        raise
+    finally:
+        if passed:
+            shutil.rmtree(home)
+        else:
+            console.print(f"The service's log is kept: {home / 'service.log'}", soft_wrap=True)
+    return 0 if passed else 1
+
+
+@asynccontextmanager
+async def _collector(*, wanted: bool) -> AsyncIterator[Collector | None]:
+    if not wanted:
+        yield None
+        return
+    async with Collector() as collector:
+        yield collector
+
+
+@asynccontextmanager
+async def _stage(home: Path, collector: Collector | None) -> AsyncIterator[Stage]:
+    live = home / "live"
+    files.write(live)
+    log = home / "service.log"
+    auth_token = secrets.token_hex(16)
+    exporters = [OTLPSpanExporter(endpoint=collector.endpoint, insecure=True)] if collector else []
+    with log.open("w", encoding="utf-8") as written:
+        logs = Logs(level="INFO", json=True, stream=written)
+        try:
+            async with AsyncExitStack() as stack:
+                address = await stack.enter_async_context(_double())
+                kept, not_kept = await _kept(home, stack)
+                settings = Settings(**_settings(address, live, auth_token), **kept)
+                service = await stack.enter_async_context(running(settings, exporters, logs.writer))
+                internal = Internal(f"http://127.0.0.1:{service.internal_port}")
+                url = f"http://127.0.0.1:{service.port}"
+                tracing, store = service.tracing, service.store
+                yield Stage(home, live, log, url, internal, auth_token, address, tracing, store, not_kept)
+                await service.leave()
+        finally:
+            logs.close()
+
+
+@asynccontextmanager
+async def _double() -> AsyncIterator[str]:
+    async with SpeechDouble() as double:
+        yield f"127.0.0.1:{await double.start()}"
+
+
+async def _kept(home: Path, stack: AsyncExitStack) -> tuple[dict[str, Any], str]:
+    """Return the settings of the store, a real Postgres where one can run, and why none can."""
+    try:
+        server = await stack.enter_async_context(passing())
+    except ConfigurationError as error:
+        log.warning("[DEMO] nothing is stored", err=str(error))
+        return {"store": "none"}, str(error)
+    await migrate.upgrade(server.address)
+    return {"store": "postgres", "database_url": server.url, "journal_dir": home / "journal"}, ""
+
+
+async def _say_what_is_kept(console: Console, stage: Stage) -> None:
+    store = stage.store
+    if isinstance(store, NoStore):
+        console.print(f"Nothing is stored: {stage.not_kept}", markup=False, soft_wrap=True)
+        return
+    await store.writer.flush(_STORED_S)
+    counts = await store.counts()
+    console.print("Stored in Postgres: " + " · ".join(_counted(*each) for each in counts.items()))
+
+
+def _counted(name: str, count: int) -> str:
+    return f"{count} {name.removesuffix('s') if count == 1 else name}"
+
+
+def _settings(double: str, live: Path, auth_token: str) -> dict[str, Any]:
+    return {
+        "gcp_stt_endpoint": double,
+        "gcp_stt_insecure": True,
+        "twilio_auth_token": (auth_token,),
+        "twilio_validate_signatures": True,
+        "public_base_url": PUBLIC_URL,
+        "live_source": f"file:{live}",
+        "host": "127.0.0.1",
+        "port": 0,
+        "internal_host": "127.0.0.1",
+        "internal_port": 0,
+        "api_token": "",
+        "voice_agent": "demo",
+        "drain_timeout_s": 5,
+        "log_transcripts": True,  # the voice is made up
+    }
+
+
+async def _call(stage: Stage, screen: Screen) -> Observed:
+    store = LiveDirectory(stage.live, only_calls=None)
+
+    async def talk(conversation: Conversation) -> None:
+        now = STREAMING  # what the file says at first
+        for mode, words in SCRIPT:
+            if mode != now:
+                await _flip(store, stage, screen, mode)
+                now = mode
+            await conversation.say(words)
+
+    plan = CallPlan(base_url=stage.url, public_url=PUBLIC_URL, auth_token=stage.auth_token)
+    return await observe(plan, stage.internal, talk, patience_s=_FINAL_S, on_event=screen.event)
+
+
+async def _flip(store: LiveDirectory, stage: Stage, screen: Screen, mode: str) -> None:
+    """Rewrite flags.json during the call, and wait until the service says that it has it."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    revision = await store.set(streaming=mode == STREAMING)
+    taken = False
+    while not taken and loop.time() - begun < _TAKEN_S:
+        taken = (await status(stage.internal.url)).live.flags_revision == revision
+        await asyncio.sleep(0 if taken else 0.02)
+    word = "on" if mode == STREAMING else "off"
+    effect = f"in effect after {loop.time() - begun:.2f} s" if taken else "NOT taken"
+    screen.note(f"\n⚑  flags.json rewritten during the call: streaming-stt {word}, {effect}")
+
+
+def _judge(console: Console, observed: Observed) -> bool:
+    rows = observed.rows
+    console.print(table(rows))
+    console.print(legend(rows), style="dim", soft_wrap=True)
+    console.print(totals(rows, observed.watch), soft_wrap=True)
+    modes = [seen.mode for row in rows for seen in row.heard]
+    wrong = []
+    if len(rows) != len(SCRIPT) or not all(row.perfect for row in rows):
+        wrong.append("not every word was right")
+    if modes != [mode for mode, _ in SCRIPT]:
+        wrong.append("the flag did not decide as it was set")
+    report = observed.report
+    wrong += [f"Twilio would warn: {violation.code}, {violation.text}" for violation in report.violations]
+    for sentence in wrong:
+        console.print(f"✗ {sentence}", style="bold red", highlight=False, markup=False, soft_wrap=True)
+    return not wrong
+
+
+async def _stay(console: Console, stage: Stage) -> None:
+    """Leave everything up, and show what others do with it, until Ctrl-C."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, told.set)
+    commands = files.to_try(
+        url=stage.url,
+        public_url=PUBLIC_URL,
+        internal=stage.internal.url,
+        auth_token=stage.auth_token,
+        live=stage.live,
+        log=stage.log,
+    )
+    console.print(commands, highlight=False, markup=False, soft_wrap=True)
+    showing = asyncio.create_task(_show(console, stage), name="demo.show")
+    try:
+        await told.wait()
+    finally:
+        showing.cancel()
+        await asyncio.gather(showing, return_exceptions=True)
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(name)
+
+
+async def _show(console: Console, stage: Stage) -> None:
+    with Screen(console) as screen:
+        async with following(stage.internal.url) as events:
+            async for event in events:
+                screen.event(event)

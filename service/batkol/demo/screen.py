@@ -1,0 +1,134 @@
+"""What the demo shows: partials growing in place, finals, and a table. Plain lines where there is no terminal.
+
+Hebrew stands last in its line, behind Latin letters, so that a terminal with bidirectional text and one without show
+the same thing in a readable order; nothing is said to the terminal about directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+from types import TracebackType
+from typing import Final, Self
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from batkol.events.events import AnyEvent, CallEnded, CallStarted, FinalText, PartialText, RevisedText, UtteranceStarted
+from batkol.simulators.client.call_record import CallWatch, Row
+
+_SOURCES: Final = {
+    "final": "the stream's own final.",
+    "interim": "Google's final was not there in time (STT_FINAL_TIMEOUT_MS), so the newest partial became it.",
+    "single": "one request with the whole utterance.",
+    "whisper": "the last fallback.",
+    "none": "nothing was heard.",
+}
+
+
+class Screen:
+    """A context manager; while it is open, everything that is printed goes through it."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        # No refresh thread: it is drawn when something happens, and only where a cursor can go back.
+        self._growing = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+
+    def __enter__(self) -> Self:
+        if self._growing is not None:
+            self._growing.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._growing is not None:
+            self._growing.stop()
+
+    def event(self, event: AnyEvent) -> None:
+        """Show one event of a call."""
+        match event:
+            case CallStarted():
+                self._line(f"☎  {event.call_sid}  streaming {'on' if event.streaming else 'off'}", "bold")
+            case UtteranceStarted():
+                flag = (
+                    f"flag {event.flag_variant} ({event.flag_reason})" if event.flag_reason else "found by the stream"
+                )
+                self._line(f"\n   utterance {event.index + 1} · {event.mode} · {flag}", "dim")
+            case PartialText():
+                self._partial(f"🟡 Partial: {event.text}")
+            case FinalText():
+                self._partial("")
+                self._line(f"🟢 Final: {event.text}", "green")
+            case RevisedText():
+                self._line(f"   revised: {event.text}", "dim green")
+            case CallEnded():
+                self._line(f"\n☎  ended by {event.reason} after {event.duration_s:.1f} s", "bold")
+
+    def note(self, text: str) -> None:
+        """Say something about what is going on."""
+        self._line(text, "cyan")
+
+    def _partial(self, text: str) -> None:
+        if self._growing is not None:
+            self._growing.update(Text(text, "yellow", no_wrap=True, overflow="crop"), refresh=True)
+        elif text:
+            self._line(text, "yellow")
+
+    def _line(self, text: str, style: str) -> None:
+        self.console.print(Text(text, style), soft_wrap=True)
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """One row for each utterance that was said."""
+    sheet = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading, justify in (("#", "right"), ("words", "right"), ("first partial", "right"), ("final", "right")):
+        sheet.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=True)
+    for heading in ("mode", "source", "heard"):
+        sheet.add_column(heading, no_wrap=heading != "heard")
+    for number, row in enumerate(rows, 1):
+        final = row.last_final
+        sheet.add_row(
+            str(number),
+            Text(f"{row.right}/{len(row.said.words)}", "green" if row.perfect else "bold red"),
+            _ms(row.first_partial_ms),
+            _ms(final.latency_ms if final else None),
+            final.mode if final else "–",
+            final.source if final else "–",
+            Text(row.text),
+        )
+    return sheet
+
+
+def totals(rows: Sequence[Row], watch: CallWatch) -> str:
+    """The line under the table."""
+    right, total = sum(row.right for row in rows), sum(len(row.said.words) for row in rows)
+    modes = [final.mode for final in watch.finals]
+    firsts = [row.first_partial_ms for row in rows if row.first_partial_ms is not None]
+    latencies = [final.latency_ms for final in watch.finals]
+    gaps = [gap for seen in watch.utterances.values() for gap in seen.gaps_ms]
+    sessions = watch.ended.sessions if watch.ended else 0
+    parts = [
+        f"{right}/{total} words right",
+        f"{modes.count('streaming')} streaming and {modes.count('single')} single utterances",
+        f"{sessions} streaming sessions",
+        f"{watch.partials} partials{f', one in {median(gaps):.0f} ms' if gaps else ''}",
+    ]
+    if firsts:
+        parts.append(f"first partial after {median(firsts):.0f} ms")
+    if latencies:
+        parts.append(f"final {median(latencies):.0f} ms after speech (medians)")
+    return " · ".join(parts)
+
+
+def legend(rows: Sequence[Row]) -> str:
+    """Explain the sources that are in the table."""
+    sources = {seen.final.source for row in rows for seen in row.heard if seen.final is not None}
+    return "\n".join(f"{source}: {_SOURCES[source]}" for source in _SOURCES if source in sources)
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f} ms"

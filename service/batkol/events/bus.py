@@ -1,0 +1,217 @@
+"""Hands each event to everybody who listens, without ever waiting for anybody.
+
+Every subscriber has a bounded queue of its own. One that is slow loses its own partials, oldest first; finals and
+the other events are kept for it up to a hard limit, and a subscriber that is still not reading then is let go. The
+publisher, which is the media path, only appends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import TracebackType
+from typing import Final, Self
+
+import structlog
+
+from batkol.events.events import CallEnded, CallStarted, Event, PartialText
+
+CAPACITY: Final = 256
+"""Events that wait for one subscriber before its partials are dropped."""
+
+LIMIT: Final = 20 * CAPACITY
+"""Events that wait for one subscriber before it is taken for gone."""
+
+log = structlog.get_logger()
+
+
+class Subscription:
+    """One listener's queue; a context manager and an asynchronous iterator. Closing it ends the iteration."""
+
+    def __init__(self, bus: Bus, call_sid: str | None, capacity: int) -> None:
+        self._bus = bus
+        self._call_sid = call_sid
+        self._capacity = capacity
+        self._events: OrderedDict[int, Event] = OrderedDict()  # by number of arrival
+        self._partials: deque[int] = deque()  # the numbers of those that may be dropped
+        self._arrivals = 0
+        self._more = asyncio.Event()
+        self._closed = False
+        self.on_close: Callable[[], None] | None = None
+        """Called once when nothing more will come, for whoever is not waiting in the iteration."""
+        self.dropped = 0
+        """Partials this subscriber was too slow for."""
+
+    def offer(self, event: Event) -> None:
+        """Queue the event, if it is for this subscriber. Never waits."""
+        if self._call_sid is not None and event.call_sid != self._call_sid:
+            return
+        if len(self._events) >= self._capacity and not self._makes_room_for(event):
+            return
+        self._arrivals += 1
+        self._events[self._arrivals] = event
+        if type(event) is PartialText:
+            self._partials.append(self._arrivals)
+        self._more.set()
+
+    def follows(self, call_sid: str) -> bool:
+        """Whether this subscription is for that call alone."""
+        return self._call_sid == call_sid
+
+    def is_over(self, call_sid: str) -> bool:
+        """Whether this subscription is for that call alone, and no stream of the call is open here or waits to end."""
+        if not self.follows(call_sid) or self._bus.goes_on(call_sid):
+            return False
+        return not any(type(event) is CallEnded for event in self._events.values())
+
+    def _makes_room_for(self, event: Event) -> bool:
+        if self._partials:
+            del self._events[self._partials.popleft()]
+            self._drop()
+            return True
+        if type(event) is PartialText:
+            self._drop()
+            return False
+        if len(self._events) < LIMIT:
+            return True
+        log.warning("[BUS] a subscriber has stopped reading and is let go", waiting=len(self._events))
+        self._bus.let_go += 1
+        self.close()
+        return False
+
+    def _drop(self) -> None:
+        self.dropped += 1
+        self._bus.dropped += 1
+
+    def close(self) -> None:
+        """Stop listening. What waits is still delivered."""
+        if self._closed:
+            return
+        self._closed = True
+        self._more.set()
+        self._bus.forget(self)
+        if self.on_close is not None:
+            self.on_close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more will come; what waits may still be taken."""
+        return self._closed
+
+    def wake(self) -> None:
+        """Let whoever waits in `some` go on, with nothing."""
+        self._more.set()
+
+    async def some(self) -> list[Event]:
+        """Wait, and take everything there is; nothing, if it was woken or closed. Cancelling it loses none."""
+        if not self._events and not self._closed:
+            self._more.clear()
+            await self._more.wait()
+        return self.waiting()
+
+    def waiting(self) -> list[Event]:
+        """Take everything that waits, in order."""
+        events = list(self._events.values())
+        self._events.clear()
+        self._partials.clear()
+        return events
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        """Wait for the next event. Cancelling it loses none."""
+        while not self._events:
+            if self._closed:
+                raise StopAsyncIteration
+            self._more.clear()
+            await self._more.wait()
+        _, event = self._events.popitem(last=False)
+        if type(event) is PartialText:
+            self._partials.popleft()
+        return event
+
+
+class Bus:
+    """All subscribers of the process."""
+
+    def __init__(self) -> None:
+        self._subscriptions: set[Subscription] = set()
+        self._open: dict[str, set[str]] = {}  # call SID -> its streams that have begun and are not done
+        self._closed = False
+        self.dropped = 0
+        """Partials that a subscriber was too slow for, over all of them."""
+        self.let_go = 0
+        """Subscribers that had stopped reading."""
+
+    def subscribe(self, call_sid: str | None = None, *, capacity: int = CAPACITY) -> Subscription:
+        """Listen to one call, or with None to all of them, from now on."""
+        subscription = Subscription(self, call_sid, capacity)
+        self._subscriptions.add(subscription)
+        if self._closed:
+            subscription.close()
+        return subscription
+
+    def close(self) -> None:
+        """The process ends: every subscription ends as soon as what waits for it is taken, and new ones at once."""
+        self._closed = True
+        for subscription in tuple(self._subscriptions):
+            subscription.close()
+
+    def forget(self, subscription: Subscription) -> None:
+        """Called by `Subscription.close`."""
+        self._subscriptions.discard(subscription)
+
+    def publish(self, event: Event) -> None:
+        """Queue the event for everybody it is for."""
+        if type(event) is CallStarted:
+            self._open.setdefault(event.call_sid, set()).add(event.stream_sid)
+        elif type(event) is CallEnded:
+            self._close_stream(event)
+        for subscription in tuple(self._subscriptions):
+            subscription.offer(event)
+
+    def goes_on(self, call_sid: str) -> bool:
+        """Whether a stream of this call has begun and is not done."""
+        return call_sid in self._open
+
+    def _close_stream(self, event: CallEnded) -> None:
+        if (streams := self._open.get(event.call_sid)) is not None:
+            streams.discard(event.stream_sid)
+            if not streams:
+                del self._open[event.call_sid]
+
+    @property
+    def subscribers(self) -> int:
+        return len(self._subscriptions)
+
+
+async def deliver(subscription: Subscription, callback: Callable[[Event], Awaitable[None] | None]) -> None:
+    """Call `callback` with each event until the last stream of its call is done or the subscription is closed.
+
+    For plug-ins. A coroutine function runs in this task, a plain function in a thread, so it may block; one that
+    raises is logged and gets the next event. No call notices either. Cancelling it loses the event under way.
+    """
+    with subscription:
+        async for event in subscription:
+            try:
+                if inspect.iscoroutinefunction(callback):
+                    await callback(event)
+                else:
+                    answer = await asyncio.to_thread(callback, event)
+                    if inspect.isawaitable(answer):  # an object or a lambda that stands for a coroutine function
+                        await answer
+            except Exception:
+                log.exception("[BUS] a subscriber's callback raised; it gets the next event")
+            if isinstance(event, CallEnded) and subscription.is_over(event.call_sid):
+                return

@@ -1,0 +1,28 @@
+"""Who keeps what a call brings forth, and what Twilio says of its end, if anybody does."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from batkol.events.events import Event
+from batkol.events.identity import Identity
+from batkol.twilio.call_status import FinalStatus
+
+
+class Recorder(Protocol):
+    """Called on the event loop before the event's subscribers hear of it; must neither wait nor raise."""
+
+    def keep(self, identity: Identity, event: Event, trace_id: str | None = None) -> None: ...
+
+    def keep_status(self, status: FinalStatus, at: float) -> None:
+        """Keep how Twilio says that a call ended, of whichever pod it was; it came at `at`, in Unix seconds."""
+
+
+class NoRecorder:
+    """Nobody: `STORE=none`."""
+
+    def keep(self, identity: Identity, event: Event, trace_id: str | None = None) -> None:
+        """Forget it."""
+
+    def keep_status(self, status: FinalStatus, at: float) -> None:
+        """Forget it."""

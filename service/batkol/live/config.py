@@ -1,0 +1,206 @@
+"""What is in force now: the tuning and the flag definitions, kept current from a source.
+
+Whoever needs a number reads `live.tuning.batch_ms` when it needs it: one attribute, replaced as a whole, so
+nothing is ever half old. A change that is wrong leaves the last good one in force and is reported, in the log
+once and in `status()` for as long as it lasts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from datetime import UTC, datetime
+
+import msgspec
+import structlog
+
+from batkol.errors import ConfigurationError
+from batkol.live.flag_definitions import FlagDefinitions, Refusal, parse_definitions
+from batkol.live.source import FLAGS, NAMES, TUNING, LiveSource, Snapshot, SourceStatus
+from batkol.live.tuning import Tuning, parse_tuning
+
+log = structlog.get_logger()
+
+
+class LiveChange(msgspec.Struct, frozen=True):
+    """What subscribers are told: which of the two files said something new, taken or refused."""
+
+    tuning: bool
+    flags: bool
+
+
+class LiveStatus(msgspec.Struct, frozen=True):
+    """For the status page. Times of applying are wall clock, UTC, ISO 8601; None: still the defaults."""
+
+    source: str | None
+    state: str | None  # of the source, for people: `watching`, or `retrying since …: why`
+    connection: SourceStatus | None  # the same, in its parts
+    revision: str  # of the tuning
+    applied_at: str | None  # when the tuning last changed
+    flags_revision: str | None
+    flags_applied_at: str | None
+    refusals: tuple[Refusal, ...]  # standing now; empty once the files are right again
+    refused: Mapping[str, int]  # by file: refusals since the start, those that have passed included
+    last_error: str | None  # the latest refusal or source failure, kept after it has passed
+    reads: int  # different contents seen since the start
+    age_s: float | None  # seconds since contents were last seen to differ
+
+
+class Live:
+    """The live configuration of one process. Read and subscribed to on the event loop that runs `run`."""
+
+    def __init__(self, source: LiveSource | None = None, *, defaults: Tuning | None = None) -> None:
+        self.source = source
+        self.tuning: Tuning = defaults or Tuning()
+        self.definitions: FlagDefinitions | None = None  # None: there has never been a good one
+        # Whether `definitions` is what the source holds now, and not what it held when it was last good.
+        self.flags_current = False
+        self._defaults = self.tuning
+        self._seen: dict[str, bytes | None] = {}
+        self._refusals: dict[str, tuple[Refusal, ...]] = {}
+        self._refused = dict.fromkeys(NAMES, 0)
+        self._applied_at: dict[str, str] = {}
+        self._last_error: str | None = None
+        self._reads = 0
+        self._read_at: float | None = None
+        self._callbacks: list[Callable[[LiveChange], None]] = []
+        self._ready = asyncio.Event()
+
+    async def run(self) -> None:
+        """Follow the source until cancelled, which loses nothing: all stays in force. No source: return.
+
+        Raises what a source that breaks its word does. Run again it opens the source again, and takes up what has
+        changed; nothing that was in force is forgotten.
+        """
+        if self.source is None:
+            self._ready.set()
+            return
+        try:
+            async with aclosing(self.source.watch()) as snapshots:
+                async for snapshot in snapshots:
+                    await self._take(snapshot)
+        except Exception as error:
+            self._last_error = f"the live source failed ({type(error).__name__}) and is opened again"
+            raise
+
+    async def ready(self) -> None:
+        """Wait until the source's first contents were taken or refused. Cancelling loses nothing."""
+        await self._ready.wait()
+
+    def on_change(self, callback: Callable[[LiveChange], None]) -> Callable[[], None]:
+        """Call `callback`, on the event loop, after every change; returns what ends the subscription.
+
+        The new values are in force when it is called. A callback that raises is logged and stops nobody.
+        """
+        self._callbacks.append(callback)
+
+        def unsubscribe() -> None:
+            if callback in self._callbacks:
+                self._callbacks.remove(callback)
+
+        return unsubscribe
+
+    def status(self) -> LiveStatus:
+        """Take a snapshot for the status page."""
+        connection = self.source.status() if self.source else None
+        return LiveStatus(
+            source=self.source.name if self.source else None,
+            state=_in_words(connection) if connection else None,
+            connection=connection,
+            revision=self.tuning.revision,
+            applied_at=self._applied_at.get(TUNING),
+            flags_revision=self.definitions.revision if self.definitions else None,
+            flags_applied_at=self._applied_at.get(FLAGS),
+            refusals=tuple(refusal for refusals in self._refusals.values() for refusal in refusals),
+            refused=dict(self._refused),
+            last_error=self._last_error,
+            reads=self._reads,
+            age_s=None if self._read_at is None else time.monotonic() - self._read_at,
+        )
+
+    async def _take(self, snapshot: Snapshot) -> None:
+        self._reads += 1
+        self._read_at = time.monotonic()
+        change = LiveChange(tuning=self._differs(TUNING, snapshot), flags=self._differs(FLAGS, snapshot))
+        if change.tuning:
+            self._take_tuning(snapshot.get(TUNING))
+        if change.flags:
+            await self._take_flags(snapshot.get(FLAGS))
+        self._seen = dict(snapshot)  # now, and no sooner: what was not taken is tried again
+        self._ready.set()
+        if change.tuning or change.flags:
+            for callback in tuple(self._callbacks):
+                self._tell(callback, change)
+
+    def _differs(self, name: str, snapshot: Snapshot) -> bool:
+        return self._seen.get(name) != snapshot.get(name)
+
+    def _take_tuning(self, raw: bytes | None) -> None:
+        if raw is None:
+            self._report(TUNING, (_gone(TUNING),))
+            return
+        try:
+            tuning = parse_tuning(raw, self._defaults)
+        except ConfigurationError as error:
+            self._report(TUNING, (Refusal(TUNING, None, str(error)),))
+            return
+        self._report(TUNING, ())
+        if tuning != self.tuning or TUNING not in self._applied_at:
+            self.tuning = tuning
+            self._applied_at[TUNING] = _now()
+            log.info("[CFG] Live tuning applied", **msgspec.structs.asdict(tuning))
+
+    async def _take_flags(self, raw: bytes | None) -> None:
+        if raw is None:
+            self.flags_current = False
+            self._report(FLAGS, (_gone(FLAGS),))
+            return
+        # In a thread: a large file takes longer to check than the audio of a call can wait.
+        definitions, refusals = await asyncio.to_thread(parse_definitions, raw, self.definitions)
+        self._report(FLAGS, refusals)
+        self.flags_current = definitions is not None and definitions is not self.definitions
+        if definitions is not None and self.flags_current:
+            self.definitions = definitions
+            self._applied_at[FLAGS] = _now()
+            names = sorted(definitions.flags)
+            log.info("[CFG] Live flags applied", revision=definitions.revision, flags=names)
+
+    def _report(self, name: str, refusals: tuple[Refusal, ...]) -> None:
+        standing = frozenset(self._refusals.get(name, ()))
+        self._refusals[name] = refusals
+        for refusal in refusals:
+            self._last_error = refusal.why
+            if refusal not in standing:
+                self._refused[name] += 1
+                log.warning("[CFG] Live change refused", file=name, flag=refusal.flag, why=refusal.why)
+        if standing and not refusals:
+            log.info("[CFG] Live file is right again", file=name)
+
+    def _tell(self, callback: Callable[[LiveChange], None], change: LiveChange) -> None:
+        try:
+            callback(change)
+        except Exception:  # the rim: one subscriber's fault is not the others'
+            log.exception("[CFG] A subscriber to live configuration failed", subscriber=_name_of(callback))
+
+
+def _gone(name: str) -> Refusal:
+    return Refusal(name, None, f"{name} has gone or cannot be read; its last good contents stay in force.")
+
+
+def _in_words(status: SourceStatus) -> str:
+    said = status.state.value
+    if status.why:
+        said += f" since {status.since}: {status.why}"
+    if status.meanwhile:
+        said += f" Meanwhile {status.meanwhile} is followed."
+    return said
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _name_of(callback: Callable[..., object]) -> str:
+    return getattr(callback, "__qualname__", type(callback).__name__)

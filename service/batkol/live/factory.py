@@ -1,0 +1,42 @@
+"""What LIVE_SOURCE names."""
+
+from __future__ import annotations
+
+from batkol.errors import ConfigurationError
+from batkol.live.files import FileSource
+from batkol.live.source import LiveSource
+
+
+def source_named(setting: str, *, start_from: str = "", namespace: str = "") -> LiveSource | None:
+    """Open `file:PATH`, `kubernetes:NAME` or `kubernetes:NAMESPACE/NAME`, or nothing.
+
+    `start_from` is LIVE_START_FROM; `namespace` where a ConfigMap without one is, by default the pod's own. Raises
+    `ConfigurationError` for all else. Touches neither files nor network, except to find that namespace.
+    """
+    kind, colon, rest = setting.strip().partition(":")
+    match kind:
+        case "" if not colon:
+            return None
+        case "file" if rest:
+            return FileSource(rest)
+        case "kubernetes" if rest:
+            return _config_map(rest, start_from, namespace)
+        case _:
+            raise ConfigurationError(
+                "LIVE_SOURCE must be file:PATH, PATH being the directory with the live files, or kubernetes:NAME, the "
+                "ConfigMap that has them (kubernetes:NAMESPACE/NAME in another namespace)."
+            )
+
+
+def _config_map(name: str, start_from: str, namespace: str) -> LiveSource:
+    # Not at the top: lightkube is loaded for those alone who watch a ConfigMap.
+    from batkol.live.cluster import Named, pod_namespace  # noqa: PLC0415
+    from batkol.live.fallback import StandingIn  # noqa: PLC0415
+    from batkol.live.kubernetes import KubernetesSource  # noqa: PLC0415
+
+    try:
+        where = Named.parse(name, namespace=namespace or pod_namespace())
+    except ConfigurationError as error:
+        raise ConfigurationError(f"LIVE_SOURCE=kubernetes:{name} cannot be: {error}") from error
+    files = FileSource(start_from) if start_from else None
+    return StandingIn(KubernetesSource(where), files)

@@ -1,0 +1,80 @@
+"""What has to happen between a stream that ended and the next one: nothing, a wait, news, or giving up.
+
+Which of these is the business of the table in `batkol.recognizers.google.errors`; how long, of this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from batkol.recognizers.google.delegate import Watcher
+from batkol.recognizers.google.errors import Next, SpeechError
+from batkol.recognizers.google.languages import DEFAULT_MODEL
+from batkol.recognizers.google.options import Speech
+
+STALLED: Final = "stalled"
+"""The reason of a stream that was given up because it answered nothing."""
+
+_FORGIVEN: Final = 10.0  # seconds a stream has lived after which its end is the first of its kind again
+_LONGEST_WAIT: Final = 2.0  # seconds between two attempts
+
+
+class BackOff:
+    """One per session. `closing` ends every wait; `next_audio` waits for audio that has not been heard yet."""
+
+    def __init__(
+        self,
+        speech: Speech,
+        watcher: Watcher,
+        *,
+        closing: asyncio.Event,
+        next_audio: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._speech = speech
+        self._watcher = watcher
+        self._closing = closing
+        self._next_audio = next_audio
+        self._failures = 0  # streams in a row that came to nothing
+
+    def answered(self) -> None:
+        """A stream works: what was is forgiven."""
+        self._failures = 0
+
+    async def after(self, error: SpeechError, *, model: str, lived: float) -> None:
+        """Wait as long as this end calls for, after a stream with that model that lived so many seconds.
+
+        Raises the error where another stream would not help, or is not wanted any more. Cancelling loses nothing.
+        """
+        if self._closing.is_set():
+            raise error
+        if lived > _FORGIVEN:
+            self._failures = 0
+        match error.next:
+            case Next.ROTATE | Next.REOPEN if lived > _FORGIVEN or self._failures == 0:
+                self._failures += 1  # a stream that reaches its limit at once, again and again, is no limit
+                if error.next is Next.REOPEN:
+                    await self._next_audio()
+            case Next.REMODEL if model != DEFAULT_MODEL:
+                self._speech.config.lacks(model, str(error))
+            case Next.ROTATE | Next.REOPEN | Next.REPLAY:
+                await self._try_again(error)
+            case _:
+                self._watcher.failed(error)
+                raise error
+
+    async def _try_again(self, error: SpeechError) -> None:
+        self._watcher.failed(error)
+        self._failures += 1
+        most = 1 if error.reason == STALLED else self._speech.attempts
+        if self._failures > most or not self._watcher.may_try():
+            raise error
+        wait = min(self._speech.first_retry * 2 ** (self._failures - 1), _LONGEST_WAIT)
+        try:
+            async with asyncio.timeout(wait * random.uniform(0.5, 1.5)):  # noqa: S311  it spreads the calls, no more
+                await self._closing.wait()
+        except TimeoutError:
+            return
+        raise error

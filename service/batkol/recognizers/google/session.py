@@ -1,0 +1,105 @@
+"""One call's streaming recognition: audio in by absolute sample, partials and finals out, while it lasts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from structlog.typing import FilteringBoundLogger
+
+from batkol.audio.batch import Batcher
+from batkol.audio.ring import Ring
+from batkol.recognizers.google.delegate import Watcher
+from batkol.recognizers.google.options import Speech
+from batkol.recognizers.google.stream_chain import Succession
+from batkol.speech.results import Heard
+
+OnHeard = Callable[[Heard], None]
+
+
+class StreamingSTTSession:
+    """Opened once at the first media of a call, closed once at its end; the streams under it come and go.
+
+    `on_partial` and `on_final` run on the event loop and get absolute times; one that raises is logged and loses
+    its own result only.
+    """
+
+    def __init__(
+        self,
+        on_partial: OnHeard,
+        on_final: OnHeard,
+        *,
+        speech: Speech,
+        ring: Ring,
+        start: int,
+        batch_ms: int,
+        watcher: Watcher,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._on_partial = on_partial
+        self._on_final = on_final
+        self._log = log
+        self._batcher = Batcher(start=start, batch_ms=batch_ms)
+        self._streams = Succession(self._tell, speech=speech, ring=ring, start=start, watcher=watcher, log=log)
+        self._ended = asyncio.Event()
+
+    @property
+    def heard_to(self) -> int:
+        """The end of the last committed final, in absolute samples."""
+        return self._streams.timeline.watermark
+
+    @property
+    def skipped(self) -> int:
+        """Samples that the ring had let go before a stream took them, as far as streams that have ended know."""
+        return self._streams.skipped
+
+    @property
+    def due(self) -> int:
+        """The sample at which `push_audio` has something to do next."""
+        return self._batcher.due
+
+    def tune(self, batch_ms: int) -> None:
+        """Change the batch length of a session in progress."""
+        self._batcher.tune(batch_ms)
+
+    def push_audio(self, until: int, *, flush: bool = False) -> None:
+        """The ring holds audio up to sample `until`: send the whole batches, or with `flush` all of it.
+
+        Costs two comparisons when no batch is due. Never waits.
+        """
+        spans = self._batcher.flush(until) if flush else self._batcher.hear(until)
+        if spans:
+            self._streams.offer(spans[-1][1])
+
+    def quiet(self, *, quiet: bool) -> None:
+        """The caller fell silent, or speaks: silence is the time to change streams, speech the time to watch them."""
+        self._streams.quiet(quiet=quiet)
+
+    def doubt(self) -> None:
+        """Others made out words of which the stream has told nothing: replace it."""
+        self._streams.doubt()
+
+    async def run(self) -> None:
+        """Keep a stream to Google until `close`.
+
+        Returns after a clean close; raises `SpeechError` if no stream could be had any more. Cancelling it cancels
+        the streams: results under way are lost.
+        """
+        try:
+            await self._streams.run()
+        finally:
+            self._ended.set()
+
+    async def close(self) -> None:
+        """Send what is left, half-close, and wait (bounded) until `run` has read the last final.
+
+        Cancelling it leaves the close under way.
+        """
+        self._streams.close()
+        await self._ended.wait()
+
+    def _tell(self, heard: Heard) -> None:
+        try:
+            (self._on_final if heard.final else self._on_partial)(heard)
+        except Exception:  # noqa: BLE001  somebody else's callback
+            self._log.exception("[STT] a subscriber's callback raised; the call goes on")

@@ -1,0 +1,298 @@
+"""One stream after another under one session: opened, replaced by plan or after a fault, and read to its end.
+
+By plan the next stream is open before the old one is half-closed, and the old one is read to its end while the next
+one already hears (`speech.rotation` says when and where). After a fault the next one begins at the last committed word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from structlog.typing import FilteringBoundLogger
+
+from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
+from batkol.audio.quiet import quiet_spot
+from batkol.audio.ring import Ring
+from batkol.recognizers.google import wire
+from batkol.recognizers.google.backoff import STALLED, BackOff
+from batkol.recognizers.google.delegate import Watcher
+from batkol.recognizers.google.errors import NO_STREAM_FREE, Next, SpeechError
+from batkol.recognizers.google.options import Speech
+from batkol.recognizers.google.stream import NOT_ENDED, Stream
+from batkol.speech.results import Heard
+from batkol.speech.rotation import Cut, Rotation, Standing
+from batkol.speech.timeline import Timeline
+
+_LEAD: Final = SAMPLE_RATE // 2
+"""Samples of speech that no detector may have told of yet."""
+
+
+class Succession:
+    """The streams of one session, the first of which hears from `start` on; `tell` gets their results in order."""
+
+    def __init__(
+        self,
+        tell: Callable[[Heard], None],
+        *,
+        speech: Speech,
+        ring: Ring,
+        start: int,
+        watcher: Watcher,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._tell = tell
+        self._speech = speech
+        self._ring = ring
+        self._start = start
+        self._watcher = watcher
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self.timeline = Timeline(start=start)
+        self._until = start  # audio on offer
+        self._stream: Stream | None = None  # the one that it goes to
+        self._rotation: Rotation | None = None
+        self._answered_by: Stream | None = None
+        self._committed = False  # a final came since the last look
+        self._tasks: asyncio.TaskGroup
+        self._running: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Event()  # there is something to decide
+        self._closing = asyncio.Event()
+        self._back_off = BackOff(speech, watcher, closing=self._closing, next_audio=self._next_audio)
+        self._quiet_since: float | None = self._loop.time()
+        self._spoken_since = 0.0
+        self._sent = 0
+        self.skipped = 0
+        """Samples that the ring had let go before a stream took them."""
+
+    # -- what it is told: nothing here waits -------------------------------------------------------------------
+
+    def offer(self, until: int) -> None:
+        """The ring holds audio up to sample `until`: have it sent."""
+        self._until = until
+        stream = self._stream
+        if stream is None:
+            self._turn.set()  # one may be waiting for just this
+            return
+        stream.offer(until)
+        if self._quiet_since is None and stream.silent_for(self._spoken_since) > self._speech.stall:
+            self.doubt()
+
+    def quiet(self, *, quiet: bool) -> None:
+        """The caller fell silent, or speaks: silence is the time to change streams, speech the time to watch them."""
+        now = self._loop.time()
+        if quiet:
+            self._quiet_since = now
+            self._turn.set()
+        elif self._quiet_since is not None:
+            self._quiet_since = None
+            self._spoken_since = now
+
+    def doubt(self) -> None:
+        """The stream should have answered and did not: give it up."""
+        if self._stream is not None:
+            text = "the stream answers nothing while the caller speaks"
+            self._stream.fail(SpeechError(text, reason=STALLED, next_step=Next.REPLAY))
+
+    def close(self) -> None:
+        """Have `run` send what is left, read the last final and return."""
+        self._closing.set()
+        self._turn.set()
+
+    # -- one stream after another --------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Keep a stream until `close`; raises `SpeechError` if none could be had. Cancelling it cancels the streams."""
+        failure: SpeechError | None = None
+        async with asyncio.TaskGroup() as self._tasks:
+            try:
+                await self._live()
+            except SpeechError as error:
+                failure = error
+                for task in self._running:
+                    task.cancel()
+        if failure is not None:
+            raise failure
+
+    async def _live(self) -> None:
+        stream = await self._open(self._start)
+        if stream.error is not None:
+            stream = await self._replace(stream, stream.error, base=self._start)
+        self._log.info("[STT] Streaming session started", model=self._speech.config.model)
+        try:
+            while not (stream.over and self._closing.is_set()):
+                stream = await self._attend(stream)
+            if stream.error is not None and stream.error.reason != NOT_ENDED:
+                raise stream.error
+        finally:
+            sent = self._sent + (self._stream.sent if self._stream is not None else 0)
+            self._log.info("[STT] Streaming session closed", audio_s=round(sent / SAMPLE_RATE, 2), skipped=self.skipped)
+
+    async def _attend(self, stream: Stream) -> Stream:
+        """Decide what is to be decided, or wait for it; return the stream that audio goes to from now on."""
+        if stream.error is not None:
+            return await self._replace(stream, stream.error)
+        if self._closing.is_set():
+            stream.finish()
+        elif (cut := self._due_cut()) is not None:
+            return await self._rotate(stream, cut)
+        await self._wait()
+        return stream
+
+    async def _wait(self) -> None:
+        due = None
+        if self._rotation is not None and not self._closing.is_set():
+            due = self._rotation.deadline(self._loop.time(), self._quiet_since)
+        try:
+            async with asyncio.timeout_at(due):
+                await self._turn.wait()
+        except TimeoutError:
+            return
+        self._turn.clear()
+
+    async def _next_audio(self) -> None:
+        heard = self._until
+        while self._until == heard and not self._closing.is_set():
+            await self._wait()
+
+    async def _open(self, base: int) -> Stream:
+        """Return a stream that hears from `base` on, open or with its error."""
+        stream = Stream(
+            self.timeline.follow(base),
+            speech=self._speech,
+            ring=self._ring,
+            on_response=self._hear,
+            on_over=self._over,
+            log=self._log,
+        )
+        if self._stream is None:
+            self._stream = stream  # nobody else hears the caller meanwhile
+        stream.offer(self._until)
+        self._watcher.opening(stream)
+        task = self._tasks.create_task(stream.run(), name="stt.stream")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        await stream.opened.wait()
+        if stream.error is None:
+            now = self._loop.time()
+            self._rotation = Rotation(opened_at=now, after=self._speech.rotate_after, by=self._speech.rotate_by)
+        return stream
+
+    def _over(self, stream: Stream) -> None:
+        """A stream has ended, by plan or not."""
+        self._sent += stream.sent
+        self._watcher.ended(stream)
+        if stream.skipped:
+            self.skipped += stream.skipped
+            self._watcher.dropped(stream.skipped)
+        if stream is self._stream:
+            self._stream = None
+        else:
+            self._see_off(stream)
+        self._deliver(self.timeline.finish(stream.passage))  # what its successor said meanwhile
+        self._turn.set()
+
+    def _see_off(self, stream: Stream) -> None:
+        """A stream that was replaced has ended; if it was not read to its end, its last words are missing."""
+        limit, heard_to = stream.passage.limit, self.timeline.watermark
+        if stream.error is not None and limit is not None and heard_to < limit:
+            self._watcher.lost(heard_to, limit)
+
+    # -- by plan -------------------------------------------------------------------------------------------------
+
+    def _due_cut(self) -> Cut | None:
+        committed, self._committed = self._committed, False
+        if self._rotation is None:
+            return None
+        timeline = self.timeline
+        standing = Standing(self._until, timeline.sure, self._quiet_since, committed, timeline.timed)
+        return self._rotation.cut(self._loop.time(), standing)
+
+    async def _rotate(self, old: Stream, cut: Cut) -> Stream:
+        """Make before break: the old stream goes on hearing until the new one is open."""
+        rotation = self._rotation
+        cut = cut._replace(base=quiet_spot(self._ring, cut.base, cut.slack))
+        new = await self._open(cut.base)
+        if new.error is not None and new.error.reason == NO_STREAM_FREE:
+            return await self._change_places(old, cut)
+        if new.error is not None:
+            self._log.warning("[STT] the next stream cannot be opened; the old one goes on", err=str(new.error))
+            self._watcher.failed(new.error)
+            self._speech.on_rotation_failed(new.error.reason)
+            if rotation is not None:
+                rotation.failed(self._loop.time())
+            return old
+        self._stream = new
+        self._hand_over(old, cut)
+        new.offer(self._until)
+        self._rotated(cut)
+        return new
+
+    async def _change_places(self, old: Stream, cut: Cut) -> Stream:
+        """Break before make, where every stream is taken: the ring keeps what is said in between."""
+        self._stream = None
+        self._hand_over(old, cut)
+        while not old.over:
+            await self._wait()
+        new = await self._open(cut.base)
+        if new.error is not None:
+            new = await self._replace(new, new.error, base=cut.base)
+        self._rotated(cut)
+        return new
+
+    def _hand_over(self, old: Stream, cut: Cut) -> None:
+        self._deliver(self.timeline.leave(old.passage, cut.limit))
+        if old.over:
+            self._see_off(old)
+        else:
+            old.finish()
+
+    def _rotated(self, cut: Cut) -> None:
+        self._log.info("[STT] Stream rotated", why=cut.why.value, overlap_ms=(cut.limit - cut.base) // SAMPLES_PER_MS)
+        self._watcher.rotated(cut)
+
+    # -- after a fault -------------------------------------------------------------------------------------------
+
+    async def _replace(self, broken: Stream, error: SpeechError, *, base: int | None = None) -> Stream:
+        """Go on with another stream, from `base` or the last committed word; raises what makes that useless."""
+        first, model, lived = error, broken.model, self._loop.time() - broken.opened_at
+        while True:
+            await self._back_off.after(error, model=model, lived=lived)
+            start = self._resume(base)
+            stream = await self._open(start)
+            if stream.error is None:
+                break
+            error, model, lived = stream.error, stream.model, 0.0
+        replayed = max(0, self._ring.end - start)
+        say = self._log.info if first.next in {Next.ROTATE, Next.REOPEN} else self._log.warning
+        text = "[STT] a stream failed; another one takes its place from the last final on"
+        say(text, err=str(first), reason=first.reason, replayed_ms=replayed // SAMPLES_PER_MS)
+        self._watcher.reconnected(first.reason, replayed)
+        return stream
+
+    def _resume(self, base: int | None) -> int:
+        """Where the next stream begins: nothing an utterance waits for is left out, unless it is too much."""
+        needed = min(self._watcher.needed(), self._ring.end - _LEAD)
+        wanted = max(self.timeline.watermark if base is None else base, needed)
+        start = max(wanted, self._ring.end - self._speech.replay_limit, self._ring.start)
+        if start > wanted:
+            self._watcher.lost(wanted, start)
+        return quiet_spot(self._ring, start, self.timeline.slack)
+
+    # -- results -------------------------------------------------------------------------------------------------
+
+    def _hear(self, stream: Stream, response: Any) -> None:
+        if stream is not self._answered_by:
+            self._answered_by = stream
+            self._back_off.answered()
+            self._watcher.delivered()
+        self._deliver(self.timeline.hear(stream.passage, wire.portions(response, stream.sent)))
+
+    def _deliver(self, results: list[Heard]) -> None:
+        for heard in results:
+            self._tell(heard)
+            if heard.final and heard.end <= self.timeline.sure:  # a guessed end is no place to hand over at
+                self._committed = True
+                if self._rotation is not None and self._rotation.may(self._loop.time()):
+                    self._turn.set()

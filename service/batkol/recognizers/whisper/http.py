@@ -1,0 +1,92 @@
+"""Whisper behind a URL: any server with OpenAI's `POST /v1/audio/transcriptions`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import httpx
+import msgspec
+
+from batkol.answers import UNREADABLE, AnswerError, exchange, no_cookies
+from batkol.errors import UpstreamError
+from batkol.recognizers.whisper.wav import wav
+from batkol.urls import without_login
+
+LARGEST: Final = 256 * 1024
+"""Bytes of an answer; a minute of speech is some 2 kB of text."""
+
+_TOO_MANY: Final = 429
+
+
+class _Answer(msgspec.Struct):
+    text: str
+
+
+_DECODER: Final = msgspec.json.Decoder(_Answer)
+
+
+class WhisperServer:
+    """`url` is the server's base (`http://whisper:8000`); `language` is ISO 639-1, as Whisper wants it.
+
+    `timeout` is for all of an answer, in seconds. An answer is neither compressed nor longer than `LARGEST`: a server
+    that drips, floods or inflates costs one utterance, and no call its memory. A user and password in the URL go into
+    the Authorization header, in the place of `api_key`.
+    """
+
+    def __init__(self, *, url: str, model: str, language: str, api_key: str, timeout: float) -> None:
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        base, login = without_login(url)
+        self._client = httpx.AsyncClient(
+            base_url=base, auth=login, headers=headers, timeout=timeout, cookies=no_cookies()
+        )
+        self._timeout = timeout
+        self._form = {"model": model, "language": language, "response_format": "json"}
+
+    async def recognize(self, audio: bytes) -> str:
+        """Return what was said in these mu-law samples, "" for nothing.
+
+        Raises `UpstreamError`. Cancelling it gives the request up; the audio stays the caller's.
+        """
+        files = {"file": ("utterance.wav", wav(audio), "audio/wav")}
+        try:
+            answer = await exchange(
+                self._client,
+                "POST",
+                "/v1/audio/transcriptions",
+                within_s=self._timeout,
+                largest=LARGEST,
+                data=self._form,
+                files=files,
+            )
+        except AnswerError as error:
+            _check_status(error.status)
+            raise _malformed(str(error)) from None
+        except (httpx.TimeoutException, TimeoutError) as error:
+            raise UpstreamError("Whisper did not answer in time", reason="deadline", retryable=True) from error
+        except httpx.TransportError as error:
+            raise UpstreamError("Whisper cannot be reached", reason="unavailable", retryable=True) from error
+        _check_status(answer.status)
+        return _text(answer.body)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+def _check_status(status: int) -> None:
+    if not 200 <= status < 300:
+        retryable = status >= 500 or status == _TOO_MANY
+        raise UpstreamError(f"Whisper answered HTTP {status}", reason="http_error", retryable=retryable)
+
+
+def _text(body: bytes) -> str:
+    try:
+        return _DECODER.decode(body).text.strip()
+    except UNREADABLE:
+        raise _malformed() from None
+
+
+def _malformed(why: str = "") -> UpstreamError:
+    """Raise it `from None`: the cause may quote the body, and with it the transcript."""
+    what = "Whisper answered something that is not its JSON" + (f": {why}" if why else "")
+    return UpstreamError(what, reason="malformed", retryable=False)

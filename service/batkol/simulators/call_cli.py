@@ -1,0 +1,116 @@
+"""`batkol call`: one or several simulated calls to any service, and what came of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.text import Text
+
+from batkol.errors import BatkolError
+from batkol.events.events import AnyEvent, FinalText, PartialText, RevisedText
+from batkol.simulators.client.call_record import CallWatch
+from batkol.simulators.client.conversation import Internal
+from batkol.simulators.client.internal_api import following
+from batkol.simulators.twilio.caller import CallPlan, CallReport, Outcome, place_call, read_wav
+from batkol.simulators.twilio.plan import new_sid
+from batkol.simulators.voice import voice
+
+SCRIPT: Final = (("שלום", "אני", "רוצה", "פגישה"), ("היום", "בוקר", "תודה"), ("כן", "תודה"))
+_LAST_EVENT_S: Final = 15.0
+
+
+class NothingToSay(BatkolError):  # noqa: N818 - completes a sentence
+    """The WAV file or the words cannot be said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calling:
+    """What was asked for on the command line. The plan's call SID serves the first call."""
+
+    plan: CallPlan
+    calls: int
+    internal: Internal | None
+    said: tuple[str, ...] = field(default=())  # what the voice says; empty for a WAV file
+
+
+def sound(wav: Path | None, words: str | None) -> tuple[bytes, tuple[str, ...]]:
+    """Return mu-law and its words, if they are known. Raises `NothingToSay`."""
+    if wav is not None:
+        try:
+            return read_wav(wav), ()
+        except (OSError, ValueError) as error:
+            raise NothingToSay(f"The call has nothing to say: {error}") from error
+    utterances = SCRIPT if words is None else tuple(tuple(part.split()) for part in words.split(",") if part.split())
+    unknown = sorted({word for utterance in utterances for word in utterance} - set(voice.WORDS))
+    if unknown or not utterances:
+        raise NothingToSay(
+            f"The voice cannot say {' '.join(unknown) or 'nothing'}. Its words (a comma makes a pause): "
+            + " ".join(voice.WORDS)
+        )
+    spoken = voice.script(utterances)
+    return spoken.mulaw, tuple(utterance.text for utterance in spoken.utterances)
+
+
+async def carry_out(calling: Calling, console: Console) -> int:
+    """Place the calls and print what came of them; 0 if all of them went as a call should, else 1.
+
+    Raises `InternalApiError`. Cancelling it drops the connections.
+    """
+    for text in calling.said:
+        console.print(Text(f"🗣  says: {text}"), soft_wrap=True)
+    plans = [calling.plan, *(replace(calling.plan, call_sid=new_sid("CA")) for _ in range(1, calling.calls))]
+    watches = [CallWatch(plan.call_sid, lambda event: _show(console, event, calling.calls)) for plan in plans]
+    async with AsyncExitStack() as stack:
+        following_all: list[asyncio.Task[None]] = []
+        if calling.internal is not None:
+            for watch in watches:
+                events = await stack.enter_async_context(following(calling.internal.url, calling.internal.token))
+                following_all.append(asyncio.create_task(watch.follow(events), name="call.watch"))
+        try:
+            reports = await asyncio.gather(*(place_call(plan) for plan in plans))
+            if any(report.streams for report in reports) and following_all:
+                await asyncio.wait(following_all, timeout=_LAST_EVENT_S)
+        finally:
+            for task in following_all:
+                task.cancel()
+            await asyncio.gather(*following_all, return_exceptions=True)
+    for report, watch in zip(reports, watches, strict=True):
+        _report(console, report, watch)
+    return 0 if all(_went_well(report) for report in reports) else 1
+
+
+def _show(console: Console, event: AnyEvent, calls: int) -> None:
+    whose = f"{event.call_sid[-6:]} " if calls > 1 else ""
+    match event:
+        case PartialText():
+            console.print(Text(f"{whose}🟡 Partial: {event.text}", "yellow"), soft_wrap=True)
+        case FinalText():
+            figures = f"{event.mode}, {event.source}, {event.latency_ms:.0f} ms"
+            console.print(Text(f"{whose}🟢 Final: {event.text}  ({figures})", "green"), soft_wrap=True)
+        case RevisedText():
+            console.print(Text(f"{whose}   revised: {event.text}", "green"), soft_wrap=True)
+
+
+def _report(console: Console, report: CallReport, watch: CallWatch) -> None:
+    parts: Sequence[str] = (
+        report.call_sid,
+        str(report.outcome),
+        f"{report.frames_sent * 0.02:.1f} s sent",
+        f"closed by {report.closed_by or 'nobody'} ({report.close_code})",
+        f"{len(report.heard) / 8000:.1f} s heard",
+        *((f"{watch.ended.utterances} utterances, {watch.ended.sessions} sessions",) if watch.ended else ()),
+        *((f"told: {' / '.join(report.said)}",) if report.said else ()),
+    )
+    console.print(Text("☎  " + " · ".join(parts)), soft_wrap=True)
+    for violation in report.violations:
+        console.print(Text(f"   Twilio {violation.code}: {violation.text}", "red"), soft_wrap=True)
+
+
+def _went_well(report: CallReport) -> bool:
+    return report.outcome is Outcome.COMPLETED and report.clean

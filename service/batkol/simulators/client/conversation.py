@@ -1,0 +1,118 @@
+"""A simulated call that says one utterance after the other, waits to be understood, and writes down what it saw.
+
+    observed = await observe(plan, Internal("http://127.0.0.1:8081"), talk)
+
+where `talk(conversation)` says things: `await conversation.say(("שלום", "תודה"))`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from batkol.audio.mulaw import SAMPLES_PER_MS
+from batkol.errors import BatkolError
+from batkol.simulators.client.call_record import CallWatch, OnEvent, Row, Said, align
+from batkol.simulators.client.internal_api import following
+from batkol.simulators.twilio.caller import Caller, CallPlan, CallReport, place_call
+from batkol.simulators.voice import voice
+
+LEAD_MS: Final = 300
+TAIL_MS: Final = 700
+"""Quiet around an utterance: a pause that any voice detector takes for its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Internal:
+    """Where the internal API is."""
+
+    url: str
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One call: what was said, what the service told of it, and what Twilio would have seen."""
+
+    report: CallReport
+    watch: CallWatch
+    said: tuple[Said, ...]
+
+    @property
+    def rows(self) -> list[Row]:
+        """Each utterance beside what was heard of it."""
+        return align(self.said, self.watch)
+
+
+class Conversation:
+    """What a script holds during the call."""
+
+    def __init__(self, caller: Caller, watch: CallWatch, *, patience_s: float) -> None:
+        self.watch = watch
+        self.said: list[Said] = []
+        self._caller = caller
+        self._patience_s = patience_s
+
+    async def say(self, words: Sequence[str]) -> bool:
+        """Say one utterance in real time and wait for its final; false if none came in time.
+
+        Raises `KeyError` for a word the voice lacks. Cancelled if the call ends first.
+        """
+        spoken = voice.script((words,), lead_ms=LEAD_MS, tail_ms=TAIL_MS)
+        placed = await self._caller.say(spoken.mulaw)
+        whole = spoken.utterances[0]
+        said = Said.at(words, placed.begins + whole.start, placed.begins + whole.end)
+        self.said.append(said)
+        return await self.watch.until(lambda: _answered(self.watch, said), self._patience_s)
+
+    async def pause(self, ms: int) -> None:
+        """Be silent that long, in audio time."""
+        await self._caller.say(voice.script((), lead_ms=ms, tail_ms=0).mulaw[: ms * SAMPLES_PER_MS])
+
+
+def _answered(watch: CallWatch, said: Said) -> bool:
+    reached = any(final.end_ms > said.begin_ms for final in watch.finals)
+    return reached and all(seen.final is not None for seen in watch.utterances.values())
+
+
+Talk = Callable[[Conversation], Awaitable[None]]
+
+
+async def observe(
+    plan: CallPlan, internal: Internal, talk: Talk, *, patience_s: float = 15.0, on_event: OnEvent | None = None
+) -> Observed:
+    """Place the call, with `talk` as what is said in it, and return when its last event is there.
+
+    `patience_s` bounds the wait for each final and for the call's last event; `on_event` is called with every event
+    of this call. Raises what `talk` raises if it is a `BatkolError`, and `InternalApiError`. Cancelling it drops the
+    call's connection.
+    """
+    watch = CallWatch(plan.call_sid, on_event)
+    conversations: list[Conversation] = []
+
+    async def script(caller: Caller) -> None:
+        conversations.append(Conversation(caller, watch, patience_s=patience_s))
+        await talk(conversations[0])
+
+    async with following(internal.url, internal.token) as events:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                listening = tasks.create_task(watch.follow(events), name="watch")
+                report = await place_call(plan, script)
+                if report.streams:
+                    await watch.until(lambda: watch.ended is not None, patience_s)
+                listening.cancel()
+        except BaseExceptionGroup as group:
+            ours = group.subgroup(BatkolError)
+            if ours is None:
+                raise
+            raise _leaf(ours) from group
+    return Observed(report, watch, tuple(conversations[0].said) if conversations else ())
+
+
+def _leaf(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

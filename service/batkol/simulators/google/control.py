@@ -1,0 +1,87 @@
+"""The double's control port, for other processes: a few JSON requests over HTTP/1.1, one a connection.
+
+`POST /faults` (one fault or a list) · `GET /faults` · `DELETE /faults` · `GET /stats` · `POST /reset` · `GET /healthz`
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from batkol.answers import UNREADABLE
+from batkol.simulators.google.faults import Fault
+
+_LONGEST_BODY: Final = 1_000_000
+_MOST_DIGITS: Final = 18
+_PATIENCE_S: Final = 10.0
+_REASONS: Final = {200: "OK", 400: "Bad Request", 404: "Not Found", 413: "Content Too Large"}
+
+
+class Controlled(Protocol):
+    """What is controlled."""
+
+    def inject(self, *faults: Fault) -> None: ...
+    def clear(self) -> None: ...
+    def reset(self) -> None: ...
+    def faults(self) -> list[Fault]: ...
+    def stats(self) -> dict[str, Any]: ...
+
+
+async def serve_control(controlled: Controlled, host: str, port: int) -> asyncio.Server:
+    """Open the control port. The caller closes the server; raises `OSError` if the port is taken."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                status, body = await _exchange(reader, controlled)
+                content = msgspec.json.encode(body)
+                head = f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: application/json\r\n"
+                writer.write(f"{head}Content-Length: {len(content)}\r\nConnection: close\r\n\r\n".encode() + content)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, TimeoutError):
+            pass  # the client left, or never asked: there is nobody to tell
+        finally:
+            writer.close()
+
+    return await asyncio.start_server(answer, host, port)
+
+
+async def _exchange(reader: asyncio.StreamReader, controlled: Controlled) -> tuple[int, Any]:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    method, _, rest = head[0].partition(" ")
+    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or len(length) > _MOST_DIGITS:
+        return 400, {"error": "Content-Length is not a number; send the body's size in bytes."}
+    if int(length) > _LONGEST_BODY:
+        return 413, {"error": "The body is too long; send fewer faults at a time."}
+    body = await reader.readexactly(int(length))
+    return _route(f"{method} {rest.partition(' ')[0].partition('?')[0]}", body, controlled)
+
+
+def _route(request: str, body: bytes, controlled: Controlled) -> tuple[int, Any]:
+    match request:
+        case "POST /faults":
+            return _inject(body, controlled)
+        case "DELETE /faults":
+            controlled.clear()
+        case "POST /reset":
+            controlled.reset()
+        case "GET /stats":
+            return 200, controlled.stats()
+        case "GET /faults" | "GET /healthz":
+            pass
+        case _:
+            return 404, {"error": "Nothing is here; use /faults, /stats, /reset or /healthz."}
+    return 200, controlled.faults()
+
+
+def _inject(body: bytes, controlled: Controlled) -> tuple[int, Any]:
+    try:
+        faults = msgspec.json.decode(body, type=Fault | list[Fault])
+    except UNREADABLE as error:
+        return 400, {"error": f"This is no fault: {error}. Send one such as " + '{"kind": "stall"}, or a list.'}
+    controlled.inject(*([faults] if isinstance(faults, Fault) else faults))
+    return 200, controlled.faults()

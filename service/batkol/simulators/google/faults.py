@@ -1,0 +1,151 @@
+"""What can go wrong with Google, as data: which streams, when, and how.
+
+Fault(kind=Kind.END, when=Moment.AUDIO, seconds=2.5)                      every stream dies 2.5 s into its audio
+Fault(kind=Kind.END, code="RESOURCE_EXHAUSTED", lasts_s=5)                nothing opens for 5 s
+Fault(kind=Kind.STALL, when=Moment.ELAPSED, seconds=3, streams=(2,))      the second stream falls silent
+Fault(kind=Kind.SLOW_FINALS, latency_s=4, call="CA0123")                  one call's finals come late
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import grpc
+import msgspec
+
+from batkol.simulators.google.rules import MODEL_NOT_SUPPORTED, STREAM_LIMIT
+
+
+class Kind(StrEnum):
+    """How it goes wrong."""
+
+    END = "end"  # the request ends with `code` and `text`: refused, reset, over the quota
+    STALL = "stall"  # the socket stays open, and nothing comes any more, not even after a half-close
+    SILENCE = "silence"  # all is well, but nothing is ever recognised
+    SLOW_FINALS = "slow_finals"  # finals (and unary responses) take `latency_s`, the last one after a half-close too
+    REPEATED_FINALS = "repeated_finals"  # every final comes `repeats` times more
+    MERGED_FINALS = "merged_finals"  # a final spans `utterances` of them
+    HELD_FINALS = "held_finals"  # interims go on, but nothing except a half-close brings a final
+    UNDATED_FINALS = "undated_finals"  # finals come without `result_end_time`, and if `bare` without word times
+    STATUS = "status"  # `code` and `text` come inside a response, as its `error`, and the stream then ends with OK
+
+
+class Moment(StrEnum):
+    """When it begins to."""
+
+    OPEN = "open"
+    FIRST_AUDIO = "first_audio"
+    ELAPSED = "elapsed"  # `seconds` after the stream opened
+    AUDIO = "audio"  # once `seconds` of audio have come
+    HALF_CLOSE = "half_close"
+
+
+class Surface(StrEnum):
+    """Which of the two methods it befalls."""
+
+    STREAMING = "streaming"
+    UNARY = "unary"
+
+
+_TEXTS: Final = {
+    "OUT_OF_RANGE": STREAM_LIMIT,
+    "INVALID_ARGUMENT": MODEL_NOT_SUPPORTED,
+    "UNAVAILABLE": "The service is currently unavailable.",
+    "INTERNAL": "Received RST_STREAM with error code 2",
+    "UNKNOWN": "Stream removed",
+    "ABORTED": "Stream timed out after receiving no more client requests.",
+    "CANCELLED": "The operation was cancelled.",
+    "DEADLINE_EXCEEDED": "Deadline Exceeded",
+    "RESOURCE_EXHAUSTED": "Quota exceeded for quota metric 'Requests' and limit 'Requests per minute' "
+    "of service 'speech.googleapis.com'.",
+    "UNAUTHENTICATED": "Request had invalid authentication credentials. Expected OAuth 2 access token, "
+    "login cookie or other valid authentication credential.",
+    "PERMISSION_DENIED": "Cloud Speech-to-Text API has not been used in this project before or it is disabled.",
+}
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that goes wrong, and for whom. Without `streams` and `call` it befalls everybody."""
+
+    kind: Kind
+    surface: Surface = Surface.STREAMING
+    when: Moment = Moment.OPEN
+    seconds: float = 0.0
+    """For `when`: after how many seconds, of time or of audio."""
+
+    streams: tuple[int, ...] = ()
+    """The double's first, second, … stream (or unary request) since its start or last reset."""
+    call: str | None = None
+    """The call named in the request's metadata."""
+    times: int | None = None
+    """How many streams it befalls before it is over."""
+    lasts_s: float | None = None
+    """How long after its injection streams are still befallen."""
+    running: bool = False
+    """Whether streams already open are befallen too; their `seconds` then count from the injection."""
+
+    code: str = "UNAVAILABLE"
+    text: str = ""
+    """Empty: what Google says with that code."""
+    latency_s: float = 0.0
+    repeats: int = 1
+    utterances: int = 2
+    bare: bool = False
+    """Whether undated finals have no word times either."""
+
+    def __post_init__(self) -> None:
+        if self.code not in grpc.StatusCode.__members__ or self.code == "OK":
+            raise ValueError(f"{self.code!r} is no gRPC status to fail with; use one such as UNAVAILABLE")
+
+    @property
+    def status(self) -> grpc.StatusCode:
+        """The status to end with."""
+        return grpc.StatusCode[self.code]
+
+    @property
+    def words(self) -> str:
+        """The text to end with."""
+        return self.text or _TEXTS.get(self.code, "")
+
+
+class _Rule(msgspec.Struct):
+    fault: Fault
+    until: float | None
+    left: int | None
+
+
+class FaultBook:
+    """The faults in force. `now` is any monotonic clock."""
+
+    def __init__(self) -> None:
+        self._rules: list[_Rule] = []
+
+    def inject(self, fault: Fault, now: float) -> None:
+        """Put a fault in force from now on."""
+        until = None if fault.lasts_s is None else now + fault.lasts_s
+        self._rules.append(_Rule(fault, until, fault.times))
+
+    def clear(self) -> None:
+        """Nothing goes wrong any more for streams to come; open ones keep what has befallen them."""
+        self._rules.clear()
+
+    def faults(self, now: float) -> list[Fault]:
+        """Return the faults still in force."""
+        self._rules = [r for r in self._rules if (r.until is None or now < r.until) and r.left != 0]
+        return [rule.fault for rule in self._rules]
+
+    def befall(self, surface: Surface, number: int, call: str | None, now: float) -> tuple[Fault, ...]:
+        """Return the faults for a stream that opens now, and count them as used."""
+        self.faults(now)
+        hit = [rule for rule in self._rules if befalls(rule.fault, surface, number, call)]
+        for rule in hit:
+            rule.left = None if rule.left is None else rule.left - 1
+        return tuple(rule.fault for rule in hit)
+
+
+def befalls(fault: Fault, surface: Surface, number: int, call: str | None) -> bool:
+    """Tell whether the fault is meant for this stream."""
+    if fault.surface is not surface or (fault.streams and number not in fault.streams):
+        return False
+    return fault.call is None or fault.call == call

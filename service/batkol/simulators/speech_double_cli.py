@@ -1,0 +1,84 @@
+"""`batkol speech-double`: the Google double on its own, with limits and faults from the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+from rich.console import Console
+
+from batkol.errors import ConfigurationError
+from batkol.simulators.google.control import serve_control
+from batkol.simulators.google.faults import Fault
+from batkol.simulators.google.server import SpeechDouble
+from batkol.simulators.google.settings import DoubleSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Doubling:
+    """What was asked for on the command line."""
+
+    settings: DoubleSettings
+    host: str
+    port: int
+    control_port: int
+    faults: tuple[Fault, ...]
+
+
+def settings_from(pairs: Sequence[str]) -> DoubleSettings:
+    """Read `name=value` pairs into the double's settings. Raises `ConfigurationError`."""
+    given = dict(pair.partition("=")[::2] for pair in pairs)
+    try:
+        return msgspec.convert({n.replace("-", "_"): v for n, v in given.items()}, StrictSettings, strict=False).plain()
+    except msgspec.ValidationError as error:
+        names = ", ".join(f"{field}={getattr(DoubleSettings(), field)}" for field in DoubleSettings.__struct_fields__)
+        raise ConfigurationError(f"--set cannot be used: {error}. The settings and their defaults: {names}") from error
+
+
+class StrictSettings(DoubleSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The same settings, but a name that does not exist is refused."""
+
+    def plain(self) -> DoubleSettings:
+        """Return them as the double takes them."""
+        return DoubleSettings(**msgspec.structs.asdict(self))
+
+
+def faults_from(texts: Sequence[str]) -> tuple[Fault, ...]:
+    """Read faults as JSON. Raises `ConfigurationError`."""
+    try:
+        return tuple(msgspec.json.decode(text, type=Fault) for text in texts)
+    except msgspec.DecodeError as error:
+        example = '{"kind": "end", "when": "audio", "seconds": 2.5, "code": "UNAVAILABLE"}'
+        raise ConfigurationError(f"--fault is not a fault: {error}. One looks like {example}") from error
+
+
+async def carry_out(doubling: Doubling, console: Console) -> int:
+    """Serve until SIGTERM or Ctrl-C. Raises `ConfigurationError` if a port is taken."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, told.set)
+    async with SpeechDouble(doubling.settings) as double:
+        double.inject(*doubling.faults)
+        try:
+            port = await double.start(doubling.host, doubling.port)
+            control = await serve_control(double, doubling.host, doubling.control_port)
+        except (OSError, RuntimeError) as error:
+            raise ConfigurationError(
+                f"Port {doubling.port} or {doubling.control_port} of {doubling.host} cannot be listened on; is "
+                "another double there already? Take others with --port and --control-port."
+            ) from error
+        async with control:
+            at = control.sockets[0].getsockname()[1]
+            address = f"{doubling.host}:{port}"
+            lines = (
+                f"speech double: gRPC on {address}, control on http://{doubling.host}:{at}",
+                f"serve against it: GCP_STT_ENDPOINT={address} GCP_STT_INSECURE=true batkol serve",
+            )
+            for line in lines:
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
+            await told.wait()
+    return 0

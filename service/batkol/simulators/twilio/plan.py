@@ -1,0 +1,129 @@
+"""What a simulated call shall do, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from batkol.simulators.twilio.checks import Violation
+from batkol.simulators.twilio.handset import FRAME
+
+MOST_VIOLATIONS: Final = 1000  # kept in a report; whoever breaks the protocol breaks it at every message
+
+
+class Ending(StrEnum):
+    """How the call ends once all has been said."""
+
+    HANG_UP = "hang_up"  # `stop`, then the WebSocket is closed
+    ABRUPT = "abrupt"  # the connection is gone without a word
+    SERVER = "server"  # the caller waits, silent, until the service ends the stream
+
+
+class Outcome(StrEnum):
+    """What became of the call."""
+
+    COMPLETED = "completed"  # a stream was opened, and has ended
+    APOLOGY = "apology"  # the TwiML said something and opened no stream
+    HUNG_UP = "hung_up"  # the TwiML neither spoke nor opened a stream
+    WEBHOOK_FAILED = "webhook_failed"
+    HANDSHAKE_FAILED = "handshake_failed"
+
+
+def new_sid(prefix: str) -> str:
+    """Return a SID as Twilio makes them: two letters and 32 hexadecimal digits."""
+    return prefix + secrets.token_hex(16)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallPlan:
+    """One call. Times in ms are audio time: they count from the stream's first sample, and `speed` bends
+    them.
+    """
+
+    base_url: str  # where the service is reached: http(s)://host[:port][/prefix]
+    public_url: str | None = None  # what the service is told it is called (PUBLIC_BASE_URL), if not `base_url`
+    auth_token: str | None = None  # signs webhooks and handshake; None: no signature at all
+    audio: bytes = b""  # mu-law at 8000 Hz; more can be said during the call
+    ending: Ending = Ending.HANG_UP
+    tail_ms: int = 0  # silence between the last sample and the end
+    hangup: asyncio.Event | None = None  # ends the call, as `ending` says, as soon as it is set
+    speed: float = 1.0  # 2.0: a call of a minute takes half a minute
+    jitter_ms: float = 0.0  # each message is up to this much late; never out of order
+    gaps: tuple[tuple[int, int], ...] = ()  # (at, length): messages lost on the way, with the sound in them
+    holds: tuple[tuple[int, int], ...] = ()  # (at, length): no messages at all; what is to be said waits
+    dtmf: tuple[tuple[int, str], ...] = ()  # (at, digit)
+    call_sid: str = field(default_factory=lambda: new_sid("CA"))
+    account_sid: str = "AC" + "0" * 32
+    caller: str = "+972500000001"
+    called: str = "+972300000001"
+    form: Mapping[str, str] = field(default_factory=dict)  # further fields of the webhook, or other values for them
+    voice_path: str = "/twilio/voice"
+    status_path: str | None = "/twilio/status"  # told when the call is over; None: nobody is
+    open_timeout: float = 15.0  # seconds for a webhook or a handshake, as Twilio has it
+    seed: int = 0  # of the jitter
+
+    @property
+    def public_base(self) -> str:
+        return (self.public_url or self.base_url).rstrip("/")
+
+    @property
+    def frame_s(self) -> float:
+        """Seconds from one media message to the next."""
+        return 0.020 / self.speed
+
+    def route(self, url: str) -> str:
+        """Return where `url` is to be reached: the public base, http or ws, is replaced by the given one."""
+        public, base = self.public_base, self.base_url.rstrip("/")
+        for old, new in ((public, base), (_as_ws(public), _as_ws(base))):
+            if url == old or url.startswith(f"{old}/"):
+                return new + url[len(old) :]
+        return url
+
+
+def _as_ws(url: str) -> str:
+    return url.replace("http", "ws", 1)
+
+
+@dataclass(slots=True)
+class CallReport:
+    """What happened, with Twilio's own numbers for what it would have complained of. Times are monotonic
+    seconds.
+    """
+
+    call_sid: str
+    frame_s: float
+    outcome: Outcome = Outcome.HUNG_UP
+    stream_sid: str = ""  # the latest stream's; each of a call has its own
+    streams: int = 0
+    http_status: int = 0  # of the last webhook
+    handshake_status: int = 0  # the HTTP status where the WebSocket was refused
+    said: list[str] = field(default_factory=list)  # what the TwiML said to the caller
+    frames_sent: int = 0
+    media_start: float = 0.0  # when the first frame of the latest stream was due
+    latest: float = 0.0  # seconds by which a frame went out late, at worst: how busy this machine was
+    closed_by: str = ""  # "caller" or "server"
+    close_code: int | None = None  # 1006: the connection was lost without a close frame
+    close_reason: str = ""
+    left_codes: list[int | None] = field(default_factory=list)  # how streams were closed that the call had left before
+    marks: list[str] = field(default_factory=list)  # echoed, in their order
+    clears: int = 0
+    heard: bytearray = field(default_factory=bytearray)  # mu-law from the service
+    replies_at: list[float] = field(default_factory=list)  # when sound began to come while none was playing
+    violations: list[Violation] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        """Whether Twilio would have logged nothing."""
+        return not self.violations
+
+    def complain(self, code: int, text: str) -> None:
+        if len(self.violations) < MOST_VIOLATIONS:
+            self.violations.append(Violation(code, text))
+
+    def sent_at(self, sample: int) -> float:
+        """Return when the message with this sample of the latest stream was due to go out."""
+        return self.media_start + sample // FRAME * self.frame_s

@@ -1,0 +1,288 @@
+"""One media stream of a simulated call: dials as Twilio does, speaks in real time, listens and plays.
+
+One task speaks and one listens. Pacing is by the monotonic clock from the first frame, so a late frame does
+not make the next ones late, and a machine that was busy catches up as a network does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import ssl
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.protocol import State
+
+from batkol.audio.mulaw import silence
+from batkol.simulators.twilio.checks import MOST_MARKS, Cleared, MarkAsked, Playout, Sound, Violation, inspect
+from batkol.simulators.twilio.handset import FRAME, Handset
+from batkol.simulators.twilio.plan import CallPlan, CallReport, Ending, new_sid
+from batkol.simulators.twilio.signature import sign
+from batkol.simulators.twilio.wire import CONNECTED, TwilioWire
+
+_SILENCE: Final = silence(FRAME)
+_GRID: Final = 0.002  # seconds; calls begin on it, so that a process with a hundred wakes up for ten at a time
+_CATCH_UP: Final = 10  # frames sent without letting the others run
+_BACKLOG: Final = 32 << 10  # bytes; a service that reads so slowly (31930) is waited for
+_BREATH: Final = 0.020  # seconds of that
+_LONGEST_MESSAGE: Final = 16 << 20  # bytes; ten minutes of sound are 6.4 MB in base64
+
+
+class HandshakeFailed(Exception):  # noqa: N818 - what Twilio calls it
+    """No stream came about; why is in the report."""
+
+
+class _Dial(connect):
+    """Twilio takes nothing but 101 for an answer: a redirect is a failure (31920)."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+class _Connection(ClientConnection):
+    def data_received(self, data: bytes) -> None:
+        """Hang up on an answer to the handshake that is none; websockets would read on until the server has ended."""
+        super().data_received(data)
+        if self.protocol.handshake_exc is not None:
+            self.transport.abort()
+
+
+class CallerStream:
+    """`run` returns when the stream is over. Cancelling it aborts the connection."""
+
+    def __init__(self, plan: CallPlan, handset: Handset, report: CallReport, started: asyncio.Event) -> None:
+        self.sid = new_sid("MZ")
+        self._plan = plan
+        self._handset = handset
+        self._report = report
+        self._started = started  # set with the first frame, for whoever wants to say something then
+        self._wire = TwilioWire(stream_sid=self.sid, call_sid=plan.call_sid, account_sid=plan.account_sid)
+        self._playout = Playout(speed=plan.speed)
+        self._random = random.Random(plan.seed)
+        self._keys = sorted(plan.dtmf, reverse=True)  # the next one last
+        self._frame_s = plan.frame_s
+        self._jitter_s = plan.jitter_ms / 1000
+        self._number = 0  # of the next frame
+        self._due = 0.0  # when it is to be sent, monotonic seconds
+        self._quiet = 0  # frames since the last one with something said
+        self._begun = 0.0  # when the first one was due
+        self._line = handset.line
+        self.lingers = False
+        """Whether it goes on, in silence, when the call has moved on: no `stop` is sent until the call ends."""
+        self._timer: asyncio.TimerHandle
+        self._finished: asyncio.Future[None]
+        self._leaving = False
+        self._over = False
+
+    async def dial(self, url: str) -> ClientConnection:
+        """Open the WebSocket. Raises `HandshakeFailed`, with Twilio's number for the reason in the report."""
+        url = self._dialled(url)
+        headers = {}
+        if self._plan.auth_token is not None:
+            headers["x-twilio-signature"] = sign(self._plan.auth_token, url)
+        try:
+            return await _Dial(
+                self._plan.route(url),
+                additional_headers=headers,
+                user_agent_header="Twilio.TmeWs/1.0",
+                compression=None,
+                proxy=None,
+                ping_interval=None,
+                open_timeout=self._plan.open_timeout,
+                max_size=_LONGEST_MESSAGE,
+                create_connection=_Connection,
+            )
+        except (OSError, InvalidHandshake, InvalidURI) as error:
+            if isinstance(error, InvalidStatus):
+                self._report.handshake_status = error.response.status_code
+            raise self._failed(_handshake_code(error), f"no stream ({type(error).__name__})") from error
+
+    @property
+    def left(self) -> bool:
+        """Whether the call has moved on to another stream."""
+        return self._line != self._handset.line
+
+    async def run(self, ws: ClientConnection, parameters: Mapping[str, str]) -> None:
+        """Hold the conversation until either side ends it."""
+        self._report.streams += 1
+        self._report.stream_sid = self.sid
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._listen(ws), name="caller.listen")
+                await self._speak(ws, parameters)
+        finally:
+            if ws.state is not State.CLOSED:  # we were cancelled
+                ws.transport.abort()
+
+    def _dialled(self, url: str) -> str:
+        scheme, _, _ = url.partition("://")
+        if scheme != "wss" and not (scheme == "ws" and self._plan.public_base.startswith("http://")):
+            raise self._failed(31922, f"a stream's URL must be wss://, not {scheme}://")
+        path, question, _ = url.partition("?")
+        if question:
+            self._report.complain(31920, "the stream's URL has a query string, which Twilio drops")
+        return path
+
+    def _failed(self, code: int, text: str) -> HandshakeFailed:
+        self._report.complain(code, text)
+        return HandshakeFailed(text)
+
+    async def _speak(self, ws: ClientConnection, parameters: Mapping[str, str]) -> None:
+        try:
+            await ws.send(CONNECTED)
+            await ws.send(self._wire.start(parameters))
+            await self._send_frames(ws)
+            if self._over:
+                return
+            self._leaving = True
+            if self._plan.ending is Ending.ABRUPT and not self.left:
+                ws.transport.abort()
+            else:
+                await ws.send(self._wire.stop())
+                await ws.close()
+        except ConnectionClosed:
+            return  # the listening task has seen it too, and reports who closed
+
+    async def _send_frames(self, ws: ClientConnection) -> None:
+        """Send until the call ends. A timer per frame and no task: a hundred calls are five thousand a second."""
+        begun = math.ceil(time.monotonic() / _GRID) * _GRID
+        self._begun = self._report.media_start = self._due = begun
+        self._started.set()
+        self._finished = asyncio.get_running_loop().create_future()
+        self._arm(ws)
+        try:
+            await self._finished
+        finally:
+            self._timer.cancel()
+
+    def _arm(self, ws: ClientConnection) -> None:
+        behind = ws.transport.get_write_buffer_size() > _BACKLOG
+        delay = _BREATH if behind else max(0.0, self._due - time.monotonic())
+        self._timer = asyncio.get_running_loop().call_later(delay, self._tick, ws)
+
+    def _tick(self, ws: ClientConnection) -> None:
+        try:
+            if self._send_due(ws):
+                self._arm(ws)
+            elif not self._finished.done():
+                self._finished.set_result(None)
+        except Exception as error:  # noqa: BLE001 - the loop would only log it; whoever waits must get it
+            if not self._finished.done():
+                self._finished.set_exception(error)
+
+    def _send_due(self, ws: ClientConnection) -> bool:
+        """Send the frames that are due, a few if this machine was busy; false when the stream is to end."""
+        for _ in range(_CATCH_UP):
+            now = time.monotonic()
+            if now < self._due or ws.transport.get_write_buffer_size() > _BACKLOG:
+                break
+            if self._over or self._ends():
+                return False
+            self._report.latest = max(self._report.latest, now - self._due)
+            self._send_frame(ws, now)
+            self._number += 1
+            self._due = self._begun + self._number * self._frame_s
+            if self._jitter_s:
+                self._due += self._random.random() * self._jitter_s
+        return True
+
+    def _ends(self) -> bool:
+        plan, handset = self._plan, self._handset
+        if handset.hung_up or (self.left and not self.lingers) or (plan.hangup is not None and plan.hangup.is_set()):
+            return True
+        if plan.ending is Ending.SERVER or handset.held or self.left:
+            return False
+        return handset.silent and self._quiet * 20 >= plan.tail_ms
+
+    def _send_frame(self, ws: ClientConnection, now: float) -> None:
+        """Send what belongs to this frame's time: due echoes, keys, and 20 ms of sound."""
+        plan, wire, ms = self._plan, self._wire, self._number * 20
+        for name in self._playout.due(now):
+            self._report.marks.append(name)
+            _write(ws, wire.mark(name))
+        while self._keys and self._keys[-1][0] <= ms:
+            _write(ws, wire.dtmf(self._keys.pop()[1]))
+        while self._handset.keys:
+            _write(ws, wire.dtmf(self._handset.keys.popleft()))
+        if plan.holds and _within(ms, plan.holds):
+            return
+        sound = None if self.left else self._handset.take(self._number * FRAME, now)
+        self._quiet = self._quiet + 1 if sound is None else 0
+        if plan.gaps and _within(ms, plan.gaps):
+            wire.lose()
+            return
+        self._report.frames_sent += 1
+        _write(ws, wire.media(sound or _SILENCE, ms))
+
+    async def _listen(self, ws: ClientConnection) -> None:
+        try:
+            async for message in ws:
+                self._hear(message, time.monotonic())
+        except ConnectionClosed:
+            pass  # without a close frame, or with an error's code: `_settle` says which
+        finally:
+            self._over = True
+        self._settle(ws)
+
+    def _hear(self, message: str | bytes, now: float) -> None:
+        report, playout = self._report, self._playout
+        match inspect(message, self.sid):
+            case Sound(mulaw):
+                if not playout.playing(now):
+                    report.replies_at.append(now)
+                if playout.hear(len(mulaw), now):
+                    report.heard += mulaw
+                else:
+                    report.complain(31931, "more than ten minutes of sound are buffered; the rest is thrown away")
+            case MarkAsked(name):
+                if not playout.mark(name, now):
+                    report.complain(31931, f"more than {MOST_MARKS} marks are waiting; the rest is dropped")
+            case Cleared():
+                playout.clear(now)
+                report.clears += 1
+            case Violation(code, text):
+                report.complain(code, text)
+
+    def _settle(self, ws: ClientConnection) -> None:
+        report, protocol = self._report, ws.protocol
+        if self.left:
+            report.left_codes.append(ws.close_code)
+            return
+        report.closed_by = "caller" if self._leaving else "server"
+        report.close_code = ws.close_code
+        report.close_reason = ws.close_reason or ""
+        if self._leaving:
+            return
+        if protocol.close_rcvd is None and protocol.close_sent is not None:
+            report.complain(31924, f"the service's WebSocket broke the protocol ({protocol.close_sent.code})")
+        elif protocol.close_rcvd is None:
+            report.complain(31903, "the service's connection was lost without a close frame")
+
+
+def _write(ws: ClientConnection, text: str) -> None:
+    """Send a message at once: `ws.send` costs as much again as the frame, fifty times a second per call."""
+    if ws.state is State.OPEN:
+        ws.protocol.send_text(text.encode())
+        ws.send_data()
+
+
+def _within(ms: int, stretches: tuple[tuple[int, int], ...]) -> bool:
+    return any(at <= ms < at + length for at, length in stretches)
+
+
+def _handshake_code(error: Exception) -> int:
+    match error:
+        case InvalidURI():
+            return 31923
+        case InvalidHandshake():
+            return 31920
+        case ssl.SSLError():
+            return 31910
+        case ConnectionRefusedError():
+            return 31902
+    return 31901

@@ -1,0 +1,195 @@
+"""One batch in one transaction: calls, leads, finals, revisions, events, ends; nothing of a number that was erased."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from batkol.store.journal.records import AnyRecord, CallStatus, Heard, OfStream, Revised, Who
+from batkol.store.postgres import ends, order, statements
+from batkol.store.postgres.numbers import digest
+from batkol.store.postgres.rows import Row, Rows, as_json, rows_of
+
+
+class UnfitError(Exception):
+    """No rows can be made of these records: the fault is in one of them, or in this code. What was raised is the cause.
+
+    It says nothing against the connection, and another connection does not help.
+    """
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Records and, so that the event loop need not, what is made of them."""
+
+    records: Sequence[AnyRecord]
+    rows: Rows
+    digests: dict[str, bytes]  # of the numbers in it
+    finals: str
+    revisions: str
+    events: str
+    calls: str
+    statuses: str
+
+
+@contextmanager
+def _ours() -> Iterator[None]:
+    """Around what only computes: what fails there is `UnfitError`, and lies neither in the driver nor in the server."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise UnfitError from error
+
+
+def batch_of(records: Sequence[AnyRecord]) -> Batch:
+    """Make a batch of records; for a thread, since it takes some milliseconds for hundreds. Raises `UnfitError`."""
+    with _ours():
+        rows = rows_of(records)
+        return Batch(
+            records=records,
+            rows=rows,
+            digests={party: digest(party) for party in _parties(records)},
+            finals=as_json(rows.finals.values()),
+            revisions=as_json(rows.revisions.values()),
+            events=as_json(rows.events.values()),
+            calls=as_json(rows.calls.values()),
+            statuses=as_json(rows.statuses.values()),
+        )
+
+
+def _parties(records: Sequence[AnyRecord]) -> set[str]:
+    return {record.who.party for record in records if not isinstance(record, CallStatus)}
+
+
+async def save(connection: AsyncConnection, batch: Batch) -> float:
+    """Write a batch, in the transaction that is open; returns what its slowest statement took, in seconds.
+
+    Raises what the database does, or `UnfitError`. Repeating it changes nothing.
+    """
+    clock = _Slowest()
+    with clock:
+        await connection.execute(statements.HOLD)
+    with clock:
+        erased = await _erased_by_number(connection, batch)
+    batch = _without(batch, erased)
+    if batch.rows.statuses:
+        with clock:
+            await connection.execute(ends.LOCK, _these([*batch.rows.calls, *batch.rows.statuses]))
+    with clock:
+        changed = (await connection.execute(statements.SAVE_CALLS, {statements.ROWS: batch.calls})).all()
+    with clock:  # behind SAVE_CALLS, which waits for another writer of these calls: no mark of its can be missed
+        marked = {"call_sids": list(batch.rows.calls)}
+        erased_before = set((await connection.execute(statements.ERASED_CALLS, marked)).scalars())
+    if new := erased - erased_before:
+        with clock:
+            await order.erase_calls(connection, sorted(new))
+    batch = _without(batch, erased_before - erased)
+    with _ours():
+        leads = _leads(batch.rows, [(row.call_sid, row.started_at.timestamp()) for row in changed if row.is_new])
+        leads_json = as_json(leads) if leads else ""
+    for statement, rows in (
+        (statements.SAVE_LEADS, leads_json),
+        (statements.SAVE_FINALS, batch.finals),
+        (statements.SAVE_REVISIONS, batch.revisions),
+        (statements.SAVE_EVENTS, batch.events),
+    ):
+        if len(rows) > len("[]"):
+            with clock:
+                await connection.execute(statement, {statements.ROWS: rows})
+    with clock:
+        await _end(connection, batch, changed)
+    return clock.slowest_s
+
+
+async def _end(connection: AsyncConnection, batch: Batch, changed: Sequence[Any]) -> None:
+    """Give the calls of this batch the end that others told of them, as far as they have none of their own."""
+    if batch.rows.statuses:
+        await connection.execute(ends.SAVE_STATUSES, {ends.STATUSES: batch.statuses})
+    if touched := {row.call_sid for row in changed} | set(batch.rows.statuses):
+        await connection.execute(ends.APPLY_STATUSES, _these(touched))
+    if lost := [row.call_sid for row in changed if row.end_reason == ends.LOST]:
+        await connection.execute(ends.LENGTHEN_LOST, _these(lost))
+
+
+def _these(call_sids: Iterable[str]) -> dict[str, Any]:
+    return {ends.CALL_SIDS: list(call_sids)}
+
+
+class _Slowest:
+    """The longest of several stretches of time."""
+
+    slowest_s = 0.0
+
+    def __enter__(self) -> None:
+        self._begun = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.slowest_s = max(self.slowest_s, time.perf_counter() - self._begun)
+
+
+def _leads(rows: Rows, new: Sequence[tuple[str, float]]) -> list[Row]:
+    """Return what the new calls add to their callers, one row for each caller."""
+    found: dict[tuple[str, str], Row] = {}
+    for call_sid, started_at in new:
+        caller = rows.leads.get(call_sid)
+        if caller is None:
+            continue
+        key = caller["agent"], caller["caller_number"]
+        lead = found.setdefault(
+            key, {**caller, "first_call_at": started_at, "last_call_at": started_at, "last_call_sid": "", "calls": 0}
+        )
+        lead["calls"] += 1
+        lead["first_call_at"] = min(lead["first_call_at"], started_at)
+        if started_at >= lead["last_call_at"]:
+            lead["last_call_at"], lead["last_call_sid"] = started_at, call_sid
+    return list(found.values())
+
+
+async def _erased_by_number(connection: AsyncConnection, batch: Batch) -> set[str]:
+    """Return the calls with a stream that began before its caller's number was erased, or nobody knows when."""
+    digests: dict[str, Any] = {"digests": list(batch.digests.values())}
+    erased: dict[bytes, int] = {
+        row.digest: row.number for row in (await connection.execute(order.ERASED, digests)).all()
+    }
+    if not erased:
+        return set()
+    newest: int = (await connection.execute(order.NEWEST)).scalar_one()
+
+    def is_erased(who: Who) -> bool:
+        """A number that the database has not given yet is of another database, or of one that was there once."""
+        known = who.after_erasure if who.after_erasure <= newest else 0
+        return known < erased.get(batch.digests[who.party], 0)
+
+    return {record.who.call_sid for record in _of_streams(batch) if is_erased(record.who)}
+
+
+def _of_streams(batch: Batch) -> list[OfStream]:
+    """Return the records that say whose they are; what Twilio told of a call's end does not."""
+    return [record for record in batch.records if not isinstance(record, CallStatus)]
+
+
+def _without(batch: Batch, call_sids: AbstractSet[str]) -> Batch:
+    """Return the batch without the numbers and texts of these calls. Raises `UnfitError`."""
+    if not call_sids:
+        return batch
+    with _ours():
+        records = [
+            scrub(each) if not isinstance(each, CallStatus) and each.who.call_sid in call_sids else each
+            for each in batch.records
+        ]
+    return batch_of(records)
+
+
+def scrub(record: OfStream) -> OfStream:
+    """Return the record without the number of the person, and without what was said."""
+    who = record.who
+    number = "called" if who.party == who.called and who.direction.startswith("outbound") else "caller"
+    record = msgspec.structs.replace(record, who=msgspec.structs.replace(who, **{number: ""}))
+    return msgspec.structs.replace(record, text="") if isinstance(record, (Heard, Revised)) else record

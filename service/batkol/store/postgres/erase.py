@@ -1,0 +1,64 @@
+"""Forget a number: what its callers said, and that it was theirs. What remains are calls of nobody, for the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from sqlalchemy import ColumnElement, Text, and_, cast, delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from batkol.store.postgres.numbers import digest, identities
+from batkol.store.postgres.order import next_erasure
+from batkol.store.postgres.schema import calls, erasures, leads, utterances
+from batkol.store.postgres.statements import ERASING
+
+REMEMBERED_DAYS: Final = 90
+"""How long an erased number's digest is kept, for what journals may still hold."""
+
+
+class Erased(msgspec.Struct, frozen=True):
+    """What was found."""
+
+    calls: int
+    utterances: int
+    leads: int
+
+
+async def erase(engine: AsyncEngine, number: str) -> Erased:
+    """Erase a caller's number or address, in one transaction. Raises what the database does; nothing is changed then.
+
+    Raises `ConfigurationError` for what names no one caller.
+
+    No writer writes meanwhile. Calls of this number that began before now, and that a journal has not delivered yet,
+    are delivered without text and number, whatever the pods' clocks say (`order`). A call that is going on is erased up
+    to its end.
+    """
+    theirs = identities(number)
+    async with engine.begin() as connection:
+        await connection.execute(select(func.pg_advisory_xact_lock(ERASING)))
+        now, place = await next_erasure(connection)
+        values = {"erased_at": now, "number": place}
+        mark = insert(erasures).values([{"digest": digest(each), **values} for each in theirs])
+        await connection.execute(mark.on_conflict_do_update(index_elements=[erasures.c.digest], set_=values))
+        found = list((await connection.execute(select(calls.c.call_sid).where(_theirs(theirs)))).scalars())
+        these = func.any(cast(found, ARRAY(Text)))
+        texts = await connection.execute(
+            update(utterances).where(utterances.c.call_sid == these).values(text="", revised_text=None)
+        )
+        for column in (calls.c.caller_number, calls.c.called_number):
+            await connection.execute(
+                update(calls)
+                .where(calls.c.call_sid == these, column.in_(theirs))
+                .values({column.name: "", "erased_at": now, "updated_at": now})
+            )
+        gone = await connection.execute(delete(leads).where(leads.c.caller_number.in_(theirs)))
+    return Erased(len(found), texts.rowcount, gone.rowcount)
+
+
+def _theirs(numbers: Sequence[str]) -> ColumnElement[bool]:
+    """Their calls: as caller, or as the one who was called by us. The other end of those is a line of our own."""
+    outbound = calls.c.direction.startswith("outbound")
+    return or_(and_(calls.c.caller_number.in_(numbers), ~outbound), and_(calls.c.called_number.in_(numbers), outbound))

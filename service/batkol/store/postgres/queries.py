@@ -1,0 +1,204 @@
+"""What is asked of the store: calls and leads by pages, one call, all of them for an export.
+
+Newest first everywhere, and each in the order of an index, so that a page costs what it shows and not what there is. A
+page is asked for by the place where the one before it ended (keyset), never by how many were shown: what is written
+meanwhile moves nothing. https://use-the-index-luke.com/no-offset
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Select,
+    Update,
+    func,
+    literal,
+    literal_column,
+    select,
+    text,
+    tuple_,
+    union_all,
+    update,
+)
+
+from batkol.store.postgres.schema import SLOW_MS, calls, leads, utterances
+
+MOST_UTTERANCES: Final = 5000
+"""Utterances that are shown of one call: some four hours of talking without a pause."""
+
+Ordered = tuple[ColumnElement[Any], ColumnElement[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calls:
+    """Which calls. None: whichever. `number` is either end's; `since` is included, `before` is not.
+
+    `slow_ms` is at least `SLOW_MS`: the indexes of slow finals begin there.
+    """
+
+    agent: str | None = None
+    number: str | None = None
+    since: datetime | None = None
+    before: datetime | None = None
+    mode: str | None = None
+    slow_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page ended: the last row's time, and what tells it from others of that time."""
+
+    at: datetime
+    key: str | int
+
+
+_OF_CALLS: Final[Sequence[Column[Any]]] = [
+    calls.c[name]
+    for name in (
+        "call_sid", "stream_sids", "account_sid", "agent", "caller_number", "called_number", "direction", "started_at",
+        "ended_at", "end_reason", "duration_s", "mode", "pod", "slowest_final_ms", "figures", "erased_at",
+    )
+]  # fmt: skip
+_NO: Final[ColumnElement[bool]] = literal_column("false")
+_OF_UTTERANCES: Final[Sequence[ColumnElement[Any]]] = [
+    *(
+        utterances.c[name]
+        for name in (
+            "stream_sid", "index", "utterance_id", "started_at", "begin_ms", "end_ms", "text", "revised_text",
+            "source", "mode", "words", "partials", "first_partial_ms", "final_ms", "revised_ms", "trace_id",
+        )
+    ),
+    func.coalesce(utterances.c.unvoiced, _NO).label("unvoiced"),
+    func.coalesce(utterances.c.revised_unconfirmed, utterances.c.unconfirmed, _NO).label("unconfirmed"),
+]  # fmt: skip
+_OF_LEADS: Final[Sequence[Column[Any]]] = [
+    leads.c[name]
+    for name in (
+        "id", "agent", "caller_number", "first_call_at", "last_call_at", "last_call_sid", "calls", "name", "notes",
+        "last_summary", "updated_at",
+    )
+]  # fmt: skip
+
+
+def page_of_calls(wanted: Calls, after: Place | None, limit: int) -> Select[Any]:
+    """Return the calls after a place, `limit` at most."""
+    return _calls(wanted, _OF_CALLS, after=after, limit=limit)
+
+
+def all_calls(wanted: Calls) -> Select[Any]:
+    """Return every call that is meant."""
+    return _calls(wanted, _OF_CALLS)
+
+
+def one_call(call_sid: str) -> Select[Any]:
+    """Return a call, or nothing."""
+    return select(*_OF_CALLS).where(calls.c.call_sid == call_sid)
+
+
+def utterances_of(call_sid: str) -> Select[Any]:
+    """Return a call's utterances, stream after stream, one more than `MOST_UTTERANCES` at most."""
+    stream_began = func.min(utterances.c.started_at).over(partition_by=utterances.c.stream_sid)
+    return (
+        select(*_OF_UTTERANCES)
+        .where(utterances.c.call_sid == call_sid)
+        .order_by(stream_began, utterances.c.stream_sid, utterances.c.index)
+        .limit(MOST_UTTERANCES + 1)
+    )
+
+
+def all_utterances(wanted: Calls) -> Select[Any]:
+    """Return every utterance of the calls that are meant; of these, with `slow_ms`, those that were slow."""
+    chosen = _calls(wanted, [calls.c.call_sid, calls.c.agent, calls.c.started_at]).subquery("chosen")
+    found = (
+        select(chosen.c.call_sid, chosen.c.agent, *_OF_UTTERANCES)
+        .join_from(chosen, utterances, utterances.c.call_sid == chosen.c.call_sid)
+        .order_by(
+            chosen.c.started_at.desc(), chosen.c.call_sid.desc(), utterances.c.stream_sid.desc(), utterances.c.index
+        )
+    )
+    if wanted.slow_ms is None:
+        return found
+    # In words that `utterances_slow` does not have: it is by time, and would be gone through once for every call.
+    return found.where(func.coalesce(utterances.c.final_ms, 0.0) >= wanted.slow_ms)
+
+
+def page_of_leads(agent: str | None, number: str | None, after: Place | None, limit: int) -> Select[Any]:
+    """Return the leads after a place, `limit` at most: who called last comes first."""
+    order = leads.c.last_call_at, leads.c.id
+    return all_leads(agent, number).where(*_after(order, after)).limit(limit)
+
+
+def all_leads(agent: str | None, number: str | None) -> Select[Any]:
+    """Return every lead that is meant."""
+    found = select(*_OF_LEADS).order_by(leads.c.last_call_at.desc(), leads.c.id.desc())
+    return found.where(*_equal((leads.c.agent, agent), (leads.c.caller_number, number)))
+
+
+def one_lead(lead_id: int) -> Select[Any]:
+    """Return a lead, or nothing."""
+    return select(*_OF_LEADS).where(leads.c.id == lead_id)
+
+
+def change_lead(lead_id: int, changes: dict[str, str | None]) -> Any:
+    """Set what an agent sets (name, notes, last_summary), and return the lead, or nothing where there is none."""
+    changed: Update = update(leads).where(leads.c.id == lead_id).values({**changes, "updated_at": func.now()})
+    return changed.returning(*_OF_LEADS)
+
+
+def _calls(
+    wanted: Calls, columns: Sequence[Column[Any]], *, after: Place | None = None, limit: int | None = None
+) -> Select[Any]:
+    """A number is looked for at both ends, each in its own index: one `OR` would sort all that it finds."""
+    branches = [select(*columns).where(*_meant(wanted), *end) for end in _ends(wanted.number)]
+    order = calls.c.started_at, calls.c.call_sid
+    pages = [
+        branch.where(*_after(order, after)).order_by(*(column.desc() for column in order)).limit(limit)
+        for branch in branches
+    ]
+    if len(pages) == 1:
+        return pages[0]
+    both = union_all(*pages).subquery("both_ends")
+    return select(both).order_by(both.c.started_at.desc(), both.c.call_sid.desc()).limit(limit)
+
+
+def _meant(wanted: Calls) -> Iterable[ColumnElement[bool]]:
+    yield from _equal((calls.c.agent, wanted.agent), (calls.c.mode, wanted.mode))
+    if wanted.since is not None:
+        yield calls.c.started_at >= wanted.since
+    if wanted.before is not None:
+        yield calls.c.started_at < wanted.before
+    if wanted.slow_ms is not None:
+        # Said in the index's own words too: a prepared statement does not know how large its parameter will be.
+        yield literal_column(f"calls.slowest_final_ms >= {SLOW_MS}")
+        yield calls.c.slowest_final_ms >= wanted.slow_ms
+
+
+def _ends(number: str | None) -> list[list[ColumnElement[bool]]]:
+    if number is None:
+        return [[]]
+    caller, called = calls.c.caller_number, calls.c.called_number
+    return [[caller == number], [called == number, caller != number]]
+
+
+def _equal(*pairs: tuple[Column[Any], str | None]) -> Iterable[ColumnElement[bool]]:
+    return [column == value for column, value in pairs if value is not None]
+
+
+def _after(order: Ordered, place: Place | None) -> list[ColumnElement[bool]]:
+    if place is None:
+        return []
+    at, key = order
+    return [tuple_(at, key) < tuple_(literal(place.at, at.type), literal(place.key, key.type))]
+
+
+IN_ORDER: Final = text(
+    "SELECT set_config(name, 'off', true) FROM unnest(ARRAY["
+    "'enable_seqscan', 'enable_sort', 'enable_hashjoin', 'enable_mergejoin', 'enable_bitmapscan', 'jit']) AS name"
+)
+"""Before an export, in its transaction: take rows as the index has them, the first at once, and sort no table."""

@@ -1,0 +1,239 @@
+"""Work that goes on for as long as the service does: each task is started again when it dies, and counted.
+
+The event loop itself watches them, by callbacks: there is no task that could die instead of the one it watches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+
+from batkol.faults import fault_of, frames_of
+from batkol.supervision.restarts import LONGEST_HEARING_S, LONGEST_S, STEADY_S, Restarts, TaskState
+from batkol.telemetry.metrics import Metrics
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+"""Makes the coroutine of one life of the task. It must find its way from what an earlier life left."""
+
+CANCELLED: Final = "it was cancelled, and not by the end of the service"
+RETURNED: Final = "it returned, and should have gone on"
+UNOWNED: Final = "unowned"
+"""What stands for callbacks and tasks that nobody owns."""
+
+log = structlog.get_logger()
+
+
+class BackgroundTask:
+    """One task. It runs from `start` to `stop`; a death between them, of whatever cause, is followed by a restart.
+
+    With `may_return` it may also end by itself, and is started again by the next `start`.
+    """
+
+    def __init__(self, work: Work, name: str, *, needed_to_hear: bool = False, may_return: bool = False) -> None:
+        self.name = name
+        self.needed_to_hear = needed_to_hear
+        self.restarts = Restarts(longest_s=LONGEST_HEARING_S if needed_to_hear else LONGEST_S)
+        self._work = work
+        self._may_return = may_return
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[None] | None = None
+        self._next: asyncio.TimerHandle | None = None  # the restart, or the news that it is well again
+        self._stopping = False
+        self._wanted = False
+
+    def start(self) -> None:
+        """Begin, unless it runs or is about to."""
+        if not self._stopping and self.restarts.doing is TaskState.IDLE:
+            self._begin()
+        self._wanted = self._task is not None and self._task.done()  # it has just returned, and `_on_done` comes next
+
+    async def join(self) -> None:
+        """Wait until the task ends by itself, or dies. Cancelling it cancels nothing else."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    async def stop(self) -> None:
+        """End it for good, and wait until it is gone. Cancelling it stops the waiting only."""
+        self._stopping = True
+        self._disarm()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def status(self) -> dict[str, Any]:
+        """What `/v1/status` says of it."""
+        restarts, now = self.restarts, self._loop.time()
+        since = datetime.now(UTC).timestamp() - (now - restarts.since)
+        return {
+            "state": restarts.state(now).value,
+            "since": datetime.fromtimestamp(since, UTC).isoformat(timespec="milliseconds") if restarts.since else None,
+            "deaths": restarts.deaths,
+            "last_fault": restarts.fault or None,
+            "needed_to_hear": self.needed_to_hear,
+        }
+
+    def is_failing(self) -> bool:
+        """Tell whether it dies again and again."""
+        return self.restarts.is_failing(self._loop.time())
+
+    def is_down(self) -> bool:
+        """Tell whether it waits for a restart, or dies again and again."""
+        return self.restarts.doing is TaskState.RESTARTING or self.is_failing()
+
+    def _begin(self) -> None:
+        self._disarm()
+        self._wanted = False
+        self.restarts.begin(self._loop.time())
+        self._task = self._loop.create_task(self._live(), name=self.name)
+        self._task.add_done_callback(self._on_done)
+        if self.restarts.deaths:
+            self._next = self._loop.call_later(STEADY_S, self._on_steady)
+
+    async def _live(self) -> None:
+        await self._work()  # in here, so that a `work` that cannot even begin is a death like any other
+
+    def _on_done(self, done: asyncio.Task[None]) -> None:
+        error = None if done.cancelled() else done.exception()  # taken, so that asyncio does not miss it
+        if self._stopping:
+            return
+        if done.cancelled():
+            self._die(CANCELLED, [])
+        elif error is not None:
+            self._die(fault_of(error), frames_of(error))
+        elif self._may_return:
+            self.restarts.end(self._loop.time())
+            if self._wanted:
+                self._begin()
+        else:
+            self._die(RETURNED, [])
+
+    def _die(self, fault: str, frames: list[str]) -> None:
+        self._disarm()
+        death = self.restarts.die(self._loop.time(), fault)
+        self._next = self._loop.call_later(death.again_in_s, self._begin)
+        if death.new:
+            log.critical(
+                "[TASK] a background task died; it is started again",
+                task=self.name,
+                fault=fault,
+                frames=frames,
+                deaths=self.restarts.deaths,
+                again_in_s=round(death.again_in_s, 2),
+            )
+        if death.fails:
+            log.critical(
+                "[TASK] a background task keeps dying; it is started again for as long as the service runs",
+                task=self.name,
+                fault=fault,
+                consequence="this pod takes no new call" if self.needed_to_hear else "calls go on",
+                remedy="docs/runbooks.md#batkoltaskdown",
+            )
+
+    def _on_steady(self) -> None:
+        self._next = None
+        log.info("[TASK] a background task has run for a minute again", task=self.name, deaths=self.restarts.deaths)
+
+    def _disarm(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+
+
+class Tasks:
+    """All background tasks of one process, by name. Made and used on the event loop."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, BackgroundTask] = {}
+        self._loop = asyncio.get_running_loop()
+        self._unowned = Restarts()
+
+    def add(self, work: Work, name: str, *, needed_to_hear: bool = False, may_return: bool = False) -> BackgroundTask:
+        """Take a task in; whoever asks for it starts and stops it."""
+        if name in self._tasks:
+            raise ValueError(f"there is a background task {name} already")
+        task = BackgroundTask(work, name, needed_to_hear=needed_to_hear, may_return=may_return)
+        self._tasks[name] = task
+        return task
+
+    async def own(
+        self,
+        stack: AsyncExitStack,
+        work: Work,
+        name: str,
+        *,
+        needed_to_hear: bool = False,
+        may_return: bool = False,
+    ) -> None:
+        """Run `work` until the stack is left, again and again if it dies. See `BackgroundTask`."""
+        task = self.add(work, name, needed_to_hear=needed_to_hear, may_return=may_return)
+        task.start()
+        stack.push_async_callback(task.stop)
+
+    def watch_the_rest(self, stack: AsyncExitStack) -> None:
+        """Count what fails without an owner, too: callbacks, timers and tasks of this loop, and threads of anybody."""
+        stack.callback(self._loop.set_exception_handler, self._loop.get_exception_handler())
+        self._loop.set_exception_handler(self._on_unowned)
+        stack.callback(setattr, threading, "excepthook", threading.excepthook)
+        threading.excepthook = self._on_thread
+
+    def status(self) -> dict[str, Any]:
+        """What `/v1/status` says of them."""
+        unowned = {"deaths": self._unowned.deaths, "last_fault": self._unowned.fault or None}
+        return {**{name: task.status() for name, task in self._tasks.items()}, UNOWNED: unowned}
+
+    def why_deaf(self) -> str | None:
+        """The reason why calls cannot be heard: a task that hearing needs keeps dying. Or None."""
+        failing = [task.name for task in self._tasks.values() if task.needed_to_hear and task.is_failing()]
+        return f"keeps dying: {', '.join(failing)}" if failing else None
+
+    def expose(self, metrics: Metrics) -> None:
+        """Have their figures read at each scrape; once per process."""
+        metrics.counters(
+            "batkol.tasks.died",
+            "{death}",
+            "Deaths of background tasks since the start, by task; each was followed by a restart.",
+            self._deaths,
+            by="task",
+        )
+        metrics.gauges(
+            "batkol.tasks.down",
+            "Background tasks that wait for a restart or died five times in a minute, 1 or 0.",
+            lambda: {name: float(task.is_down()) for name, task in list(self._tasks.items())},
+            by="task",
+        )
+
+    def _deaths(self) -> dict[str, float]:
+        owned = {name: task.restarts.deaths for name, task in list(self._tasks.items())}
+        return {**owned, UNOWNED: self._unowned.deaths}
+
+    def _on_unowned(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if error is None or isinstance(error, OSError):  # a peer that went away is nobody's fault here
+            loop.default_exception_handler(context)
+            return
+        task = context.get("future") or context.get("task")
+        self._count_unowned(f"task {task.get_name()}" if isinstance(task, asyncio.Task) else "callback", error)
+
+    def _on_thread(self, died: threading.ExceptHookArgs) -> None:
+        if died.exc_value is not None and not isinstance(died.exc_value, SystemExit):
+            name = "thread" if died.thread is None else f"thread {died.thread.name}"
+            with suppress(RuntimeError):  # the loop is closed, and the service gone
+                self._loop.call_soon_threadsafe(self._count_unowned, name, died.exc_value)
+
+    def _count_unowned(self, work: str, error: BaseException) -> None:
+        fault, now = fault_of(error), self._loop.time()
+        death = self._unowned.die(now, fault)
+        self._unowned.end(now)
+        if death.new:
+            log.critical(
+                "[TASK] work without an owner died; what it was to do is not done",
+                work=work,
+                fault=fault,
+                frames=frames_of(error),
+            )

@@ -1,0 +1,279 @@
+"""The traces of one call: its own span, the streams under it, and one trace for each utterance.
+
+An `Audience` like any other: it is told what happens and keeps it, so nothing here waits. Times come from the call's
+own clock: one anchor of wall time at its start, and the loop's clock from there on, so that a wall clock that is set in
+the middle of a call bends no span. What was spoken is dated back by the audio: `since(sample)` seconds ago.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Final
+
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    Tracer,
+    set_span_in_context,
+    use_span,
+)
+
+from batkol.audio.mulaw import SAMPLES_PER_MS
+from batkol.flags.flags import Decision
+from batkol.recognizers.google.stream import Stream
+from batkol.speech.rotation import Cut
+from batkol.speech.utterance import Mode, Source, Utterance
+from batkol.telemetry import names
+from batkol.telemetry.correlation import ids
+from batkol.telemetry.span_writer import Attributes, SpanWriter
+from batkol.tracing.facts import CallFacts
+from batkol.tracing.propagation import Caller
+from batkol.tracing.stream import StreamTraces
+from batkol.tracing.utterance import ANSWERED, FAILED, OVERTAKEN, Closing, UtteranceTrace, begin_step, end_step
+
+BROKEN: Final = "ended by a fault of ours"
+KEPT: Final = 8
+"""Utterances with a final that late answers and log lines can still name."""
+
+
+class CallTrace:
+    """One per call, made on the event loop. `close` ends whatever is open."""
+
+    def __init__(
+        self,
+        facts: CallFacts,
+        *,
+        tracer: Tracer,
+        writer: SpanWriter | None,
+        since: Callable[[int], float],
+        caller: Caller,
+    ) -> None:
+        self._facts = facts
+        self._tracer = tracer
+        self._writer = writer
+        self._since = since
+        self._loop = asyncio.get_running_loop()
+        self._anchor = time.time_ns() - _ns(self._loop.time())
+        self.span: Span = tracer.start_span(
+            names.CALL,
+            context=caller.parent,
+            kind=SpanKind.SERVER,
+            start_time=self._now(),
+            attributes=facts.call(),
+            links=[Link(context) for context in caller.links],
+        )
+        self._under = set_span_in_context(self.span)
+        self._streams = StreamTraces(tracer, self._under, facts.stream(), self._now)
+        self._open: dict[int, UtteranceTrace] = {}
+        self._closed: OrderedDict[int, SpanContext] = OrderedDict()  # of utterances whose final has gone out
+        self._late: dict[tuple[int, str], Span] = {}  # requests after the final, for the record
+        self._evaluated: list[tuple[int, Decision]] = []
+        self._variant: str | None = None
+        self._count = 0
+
+    # -- for those who write about the call -----------------------------------------------------------------------
+
+    def current(self) -> AbstractContextManager[Span]:
+        """Make the call's span the current one: lines of those who know nothing of calls carry its ids."""
+        return use_span(self.span, end_on_exit=False, record_exception=False, set_status_on_exception=False)
+
+    @property
+    def ids(self) -> Mapping[str, str]:
+        """Trace and span of the call, for its log lines; empty where nothing is traced."""
+        return ids(self.span.get_span_context())
+
+    def ids_of(self, utterance: Utterance) -> Mapping[str, str]:
+        """Trace and span of an utterance, for its log lines: the call's where it has none any more."""
+        if (trace := self._open.get(utterance.index)) is not None:
+            return trace.ids
+        return ids(self._closed[utterance.index]) if utterance.index in self._closed else self.ids
+
+    def span_of(self, utterance: Utterance) -> SpanContext | None:
+        """Return the root of the utterance's trace, for an exemplar; None when it is long over."""
+        if (trace := self._open.get(utterance.index)) is not None:
+            return trace.context
+        return self._closed.get(utterance.index)
+
+    # -- the call --------------------------------------------------------------------------------------------------
+
+    def decided(self, decision: Decision) -> None:
+        """The flag was evaluated for this call."""
+        if self.span.get_span_context().is_valid:
+            self._evaluated.append((self._now(), decision))
+
+    def close(self, *, reason: str, close_code: int | None, gap_ms: int) -> None:
+        """The call is over, by whatever road: everything ends now."""
+        for trace in self._open.values():
+            trace.abandon(self._now())
+        self._open.clear()
+        for span in self._late.values():
+            end_step(span, OVERTAKEN, self._now())
+        self._late.clear()
+        self._streams.close()
+        if not self.span.is_recording():
+            return
+        self._settle_evaluations(None)
+        self.span.set_attributes({names.END_REASON: reason, names.GAP_MS: gap_ms, names.UTTERANCES: self._count})
+        if close_code is not None:
+            self.span.set_attribute(names.CLOSE_CODE, close_code)
+        if reason == "error":
+            self.span.set_status(StatusCode.ERROR, BROKEN)
+        self.span.end(self._now())
+
+    # -- its utterances (batkol.transcription.observer.Audience) ------------------------------------------------------------------
+
+    def utterance_started(self, utterance: Utterance, decision: Decision | None) -> None:
+        self._count += 1
+        trace = UtteranceTrace(
+            self._writer,
+            self._spoken(utterance.speech_at),
+            self._facts.utterance(utterance, decision),
+            self.span.get_span_context(),
+        )
+        trace.streamed = utterance.mode is Mode.STREAMING
+        self._open[utterance.index] = trace
+        self._settle_evaluations(decision, trace)
+
+    def speech_ended(self, utterance: Utterance) -> None:
+        if (trace := self._open.get(utterance.index)) is not None:
+            trace.noticed = self._now()
+
+    def partial(self, utterance: Utterance, text: str, stability: float) -> None:
+        trace = self._open.get(utterance.index)
+        if trace is not None and trace.recording:
+            heard_to = max(utterance.interim_end, utterance.covered)
+            shown = text if self._facts.transcripts else None
+            trace.partial(self._now(), len(text), stability, heard_to, shown)
+
+    def final(self, utterance: Utterance, text: str) -> None:
+        trace = self._open.pop(utterance.index, None)
+        if trace is None:
+            return
+        self._closed[utterance.index] = trace.context
+        while len(self._closed) > KEPT:
+            self._closed.popitem(last=False)
+        if not trace.recording:
+            return
+        now, end = self._now(), utterance.end if utterance.end is not None else utterance.begin
+        if self._facts.transcripts:
+            trace.say(names.TRANSCRIPT, text)
+        closing = Closing(
+            at=now,
+            silent=min(now, self._spoken(end)),
+            text=text,
+            links=self._streams.carrying(utterance.begin, end) if trace.streamed else (),
+            model=self._facts.model(),
+        )
+        trace.close(utterance, closing)
+
+    def revised(self, utterance: Utterance, text: str) -> None:
+        which: Attributes = {names.UTTERANCE_ID: self._facts.id_of(utterance), names.CHARACTERS: len(text)}
+        if self._facts.transcripts:
+            which[names.TRANSCRIPT] = text
+        self.span.add_event(names.REVISED, which, self._now())
+
+    def asked(self, utterance: Utterance, step: Source) -> None:
+        if (trace := self._open.get(utterance.index)) is not None:
+            trace.ask(step, self._now())
+        elif (root := self._closed.get(utterance.index)) is not None:
+            under = set_span_in_context(NonRecordingSpan(root))
+            span = begin_step(self._tracer, step, under, self._now(), self._facts.model())
+            self._late[utterance.index, step] = span
+
+    def answered(self, utterance: Utterance, step: Source) -> None:
+        if (trace := self._open.get(utterance.index)) is not None:
+            trace.answer(step, self._now())
+        self._end_late(utterance, step, ANSWERED)
+
+    def fell_back(self, step: str, reason: str, utterance: Utterance | None) -> None:
+        what: Attributes = {names.STEP: step, names.REASON: reason}
+        if utterance is None:
+            self._tell_all(names.FELL_BACK, what)
+        elif (trace := self._open.get(utterance.index)) is not None:
+            trace.answer(step, self._now(), reason)
+            trace.note(names.FELL_BACK, self._now(), what)
+        else:
+            self._end_late(utterance, step, FAILED, reason)
+            self.span.add_event(names.FELL_BACK, what | {names.UTTERANCE_ID: self._facts.id_of(utterance)}, self._now())
+
+    # -- its streams ------------------------------------------------------------------------------------------------
+
+    def stream_opening(self, stream: Stream) -> None:
+        self._streams.opening(stream)
+
+    def stream_ended(self, stream: Stream) -> None:
+        self._streams.ended(stream)
+
+    def rotated(self, cut: Cut) -> None:
+        overlap_ms = (cut.limit - cut.base) // SAMPLES_PER_MS
+        what: Attributes = {names.WHY: cut.why.value, names.OVERLAP_MS: overlap_ms}
+        self._bridge(names.ROTATED, what, overlap_ms)
+        self._streams.took_over("rotation", names.ROTATED, what)
+
+    def reconnected(self, reason: str, replayed_ms: int) -> None:
+        what: Attributes = {names.REASON: reason, names.BRIDGED_MS: replayed_ms}
+        self._bridge(names.RECONNECTED, what, replayed_ms)
+        self._streams.took_over(reason, names.RECONNECTED, what)
+
+    def audio_dropped(self, ms: int) -> None:
+        self._tell_all(names.AUDIO_DROPPED, {"batkol.audio.dropped_ms": ms})
+
+    def session_opened(self) -> None:
+        self.span.add_event(names.SESSION_OPENED, None, self._now())
+
+    def session_closed(self) -> None:
+        self.span.add_event(names.SESSION_CLOSED, None, self._now())
+
+    # ----------------------------------------------------------------------------------------------------------------
+
+    def _end_late(self, utterance: Utterance, step: str, outcome: str, reason: str = "") -> None:
+        if (span := self._late.pop((utterance.index, step), None)) is not None:
+            end_step(span, outcome, self._now(), reason)
+
+    def _now(self) -> int:
+        return self._anchor + _ns(self._loop.time())
+
+    def _spoken(self, sample: int) -> int:
+        """When the caller spoke that sample."""
+        return self._now() - _ns(self._since(sample))
+
+    def _settle_evaluations(self, decision: Decision | None, trace: UtteranceTrace | None = None) -> None:
+        """Each evaluation belongs to the utterance it decided about, or to the call."""
+        for at, evaluated in self._evaluated:
+            what = self._facts.evaluation(evaluated)
+            if trace is not None and evaluated is decision:
+                trace.note(names.EVALUATED, at, what)
+                self._note_flip(trace, at, evaluated)
+            else:
+                self.span.add_event(names.EVALUATED, what, at)
+        self._evaluated.clear()
+
+    def _note_flip(self, trace: UtteranceTrace, at: int, decision: Decision) -> None:
+        now = decision.variant or str(decision.enabled).lower()
+        if self._variant not in {None, now}:
+            trace.note(names.FLIPPED, at, {names.BEFORE: self._variant or "", names.FLAG_VARIANT: now})
+        self._variant = now
+
+    def _bridge(self, event: str, what: Attributes, ms: int) -> None:
+        for trace in self._open.values():
+            trace.bridged_ms += ms
+        self._tell_all(event, what)
+
+    def _tell_all(self, event: str, what: Attributes) -> None:
+        """What happens to the stream happens to every utterance that has no final yet."""
+        now = self._now()
+        for trace in self._open.values():
+            trace.note(event, now, what)
+        self.span.add_event(event, what, now)
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)

@@ -1,0 +1,116 @@
+"""The spans of the streams to Google under one call: one each, from the request to its end, with how it ended.
+
+An utterance is not a child of a stream: one stream carries many, and at a seam two streams carry one. So utterances
+link to the streams that carried them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanContext, SpanKind, StatusCode, Tracer
+
+from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
+from batkol.recognizers.google.stream import Stream
+from batkol.telemetry import names
+from batkol.telemetry.span_writer import Attributes
+
+KEPT: Final = 16
+"""Streams that an utterance may still have to link to."""
+
+
+@dataclass(slots=True)
+class _Carried:
+    stream: Stream
+    span: Span
+    ended: bool = False
+
+    def carries(self, begin: int, end: int) -> bool:
+        """Whether it heard some of the samples [begin, end)."""
+        passage = self.stream.passage
+        heard_to = passage.base + self.stream.sent
+        if passage.limit is not None:
+            heard_to = min(heard_to, passage.limit)
+        return self.stream.sent > 0 and passage.base < end and heard_to > begin
+
+
+class StreamTraces:
+    """Of one call. `now` gives the wall time in nanoseconds, `under` the call's span."""
+
+    def __init__(self, tracer: Tracer, under: Context, attributes: Attributes, now: Callable[[], int]) -> None:
+        self._tracer = tracer
+        self._under = under
+        self._attributes = attributes
+        self._now = now
+        self._streams: deque[_Carried] = deque()
+        self._count = 0
+
+    def opening(self, stream: Stream) -> None:
+        """A stream is asked for."""
+        self._count += 1
+        span = self._tracer.start_span(
+            names.STREAMING_RECOGNIZE,
+            context=self._under,
+            kind=SpanKind.CLIENT,
+            start_time=self._now(),
+            attributes=self._attributes | {names.RPC_NUMBER: self._count, names.MODEL: stream.model},
+        )
+        self._streams.append(_Carried(stream, span))
+        while len(self._streams) > KEPT and self._streams[0].ended:
+            self._streams.popleft()
+
+    def ended(self, stream: Stream) -> None:
+        """It has ended, by plan or not; `stream.error` says how."""
+        for carried in self._streams:
+            if carried.stream is stream and not carried.ended:
+                self._end(carried)
+
+    def took_over(self, after: str, event: str, attributes: Attributes) -> None:
+        """The newest stream goes on where another one left off."""
+        if self._streams:
+            span = self._streams[-1].span
+            span.set_attribute(names.TOOK_OVER, after)
+            span.add_event(event, attributes, self._now())
+
+    def carrying(self, begin: int, end: int) -> list[SpanContext]:
+        """Return the spans of the streams that heard some of the samples [begin, end)."""
+        return [carried.span.get_span_context() for carried in self._streams if carried.carries(begin, end)]
+
+    def close(self) -> None:
+        """The call is over: whatever is still open was cancelled with it."""
+        for carried in self._streams:
+            if not carried.ended:
+                self._end(carried)
+
+    def _end(self, carried: _Carried) -> None:
+        carried.ended = True
+        stream, span = carried.stream, carried.span
+        if not span.is_recording():
+            return
+        ended_by, status = how_it_ended(stream)
+        span.set_attributes(
+            {
+                names.RPC_ENDED: ended_by,
+                names.RPC_STATUS: status,
+                names.RPC_ANSWERED: stream.answered,
+                names.RPC_AUDIO_S: round(stream.sent / SAMPLE_RATE, 3),
+                names.RPC_SKIPPED_MS: stream.skipped // SAMPLES_PER_MS,
+            }
+        )
+        if stream.error is not None:
+            span.set_attribute(names.ERROR_TYPE, status)
+            span.set_status(StatusCode.ERROR, stream.error.reason)
+        span.end(self._now())
+
+
+def how_it_ended(stream: Stream) -> tuple[str, str]:
+    """Return by what a stream ended, a short word, and its gRPC status."""
+    if stream.error is not None:
+        return stream.error.reason, stream.error.code
+    if not stream.finishing:
+        return "cancelled", "CANCELLED"
+    return ("close" if stream.passage.limit is None else "rotation"), "OK"

@@ -1,0 +1,172 @@
+"""Whether the recognizers can answer: what `/v1/status` and `/readyz` say of them, and who asks when no call does.
+
+The breakers learn from calls. Wrong credentials should show before the first one, and a pod that is not ready for
+them gets no call to find out by that they were put right: so Google is asked here, with a moment of silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+
+from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.errors import UpstreamError
+from batkol.recognizers.google.channels import Channels
+from batkol.speech.breaker import Breaker, State
+from batkol.speech.utterance import Source
+from batkol.telemetry.metrics import Metrics
+from batkol.transcription.recognizers import Recognizer, Recognizers
+
+CHECK_TIMEOUT: Final = 5.0  # seconds; a start-up check that Google does not answer by then says nothing
+ASK_EVERY: Final = 30.0  # seconds between two questions while Google refuses us
+SILENCE: Final = b"\xff" * (SAMPLE_RATE // 10)
+
+STREAMING: Final = "streaming"
+
+_WHO_WE_ARE: Final = frozenset({"unauthenticated", "permission_denied"})
+"""Refusals of the credentials; a request so refused stands for a stream. Any other may be about the request alone."""
+
+log = structlog.get_logger()
+
+
+class Health:
+    """One per process. `check` asks Google for one answer, within `CHECK_TIMEOUT`."""
+
+    def __init__(self, recognizers: Recognizers, check: Recognizer, *, check_at_start: bool) -> None:
+        self._recognizers = recognizers
+        self._check = check
+        self._starting = check_at_start
+        self._refused = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._epoch = time.time() - self._loop.time()
+        self.ask_every = ASK_EVERY
+        for step, breaker in self._breakers():
+            breaker.on_change = self._listener(step)
+
+    async def run(self) -> None:
+        """Ask at start, if so told, and whenever we are refused until we are not.
+
+        Cancelling it loses nothing, and neither does a death: run again it goes on asking where it was.
+        """
+        if self._starting:
+            await self._ask()
+            self._starting = False
+        while True:
+            await self._refused.wait()
+            self._refused.clear()
+            try:
+                await self._ask_until_taken()
+            except BaseException:
+                self._refused.set()  # still to be asked
+                raise
+
+    async def _ask_until_taken(self) -> None:
+        single = self._single
+        if not single.grave:  # streams are refused, and nobody has asked for a single answer yet
+            await self._ask()
+        while single.grave:
+            await asyncio.sleep(self.ask_every)
+            await self._ask()
+
+    def status(self) -> dict[str, Any]:
+        """Each step's breaker, in the order in which they are asked; `since` is when it last changed."""
+        now = self._loop.time()
+        return {
+            step: {
+                "state": breaker.state,
+                "reason": breaker.reason,
+                "since": None if breaker.since is None else _wall(self._epoch + breaker.since),
+                "retry_in_s": None if breaker.retry_at is None else round(max(0.0, breaker.retry_at - now), 1),
+            }
+            for step, breaker in self._breakers()
+        }
+
+    def why_not_ready(self) -> str | None:
+        """The reason why no call should come here, or None: no recognizer can answer, and waiting will not mend it.
+
+        Google is asked again from here; any other step has to be tried by a call, so after its rest it may have one.
+        """
+        if self._starting:
+            return "starting"
+        now = self._loop.time()
+        for step, breaker in self._breakers():
+            due = step not in {STREAMING, Source.SINGLE} and breaker.retry_at is not None and breaker.retry_at <= now
+            if not breaker.grave or due:
+                return None
+        return f"recognizer: {self._single.reason}"
+
+    def degraded(self) -> str | None:
+        """Which steps are held back and why, for a pod that is ready all the same; or None."""
+        held = [f"{step}: {breaker.reason}" for step, breaker in self._breakers() if breaker.state is not State.CLOSED]
+        return ", ".join(held) or None
+
+    def expose(self, metrics: Metrics, channels: Channels) -> None:
+        """Have the breakers and what is under way at Google read at each scrape."""
+        metrics.gauge("batkol.google.streams", "Streams to Google under way.", lambda: channels.streams)
+        metrics.gauge("batkol.google.streams_limit", "Streams to Google at once; 0: no limit.", lambda: channels.limit)
+        metrics.gauge("batkol.google.requests", "Single requests to Google under way.", lambda: channels.requests)
+        metrics.gauges("batkol.breaker.open", "Steps that all calls leave alone, 1 or 0.", self._open, by="step")
+
+    @property
+    def _single(self) -> Breaker:
+        return self._recognizers.breakers[Source.SINGLE]
+
+    def _breakers(self) -> Iterator[tuple[str, Breaker]]:
+        yield STREAMING, self._recognizers.streaming
+        for source, _ in self._recognizers.fallbacks:
+            yield source, self._recognizers.breakers[source]
+
+    def _open(self) -> dict[str, float]:
+        return {step: float(breaker.state is not State.CLOSED) for step, breaker in self._breakers()}
+
+    async def _ask(self) -> None:
+        single, streaming = self._single, self._recognizers.streaming
+        refused = single.grave
+        try:
+            await self._check.recognize(SILENCE)
+        except UpstreamError as error:
+            now = self._loop.time()
+            single.fail(now, error.reason, grave=not error.retryable)
+            if error.reason in _WHO_WE_ARE:
+                streaming.fail(now, error.reason, grave=True)
+            log.info("[STT] Google was asked whether it answers, and does not", reason=error.reason)
+        else:
+            now = self._loop.time()
+            single.succeed(now)
+            if refused and streaming.grave:  # what refused both and takes one again takes both
+                streaming.succeed(now)
+
+    def _listener(self, step: str) -> Callable[[Breaker], None]:
+        def changed(breaker: Breaker) -> None:
+            if breaker.grave and breaker.state is State.OPEN:
+                self._refused.set()
+            _say(step, breaker)
+
+        return changed
+
+
+def _say(step: str, breaker: Breaker) -> None:
+    """Log a transition, once for all calls."""
+    match breaker.state:
+        case State.CLOSED:
+            log.info(f"[STT] {step} answers again; calls use it from now on", step=step)
+        case State.HALF_OPEN:
+            log.info(f"[STT] {step} is tried by one call", step=step, reason=breaker.reason)
+        case State.OPEN if breaker.grave:
+            log.error(
+                f"[STT] {step} is refused and left alone by all calls",
+                step=step,
+                reason=breaker.reason,
+                remedy="put credentials or configuration right; it is tried again by itself",
+            )
+        case State.OPEN:
+            log.warning(f"[STT] {step} keeps failing and is left alone by all calls", step=step, reason=breaker.reason)
+
+
+def _wall(epoch: float) -> str:
+    return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds")

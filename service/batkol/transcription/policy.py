@@ -1,0 +1,290 @@
+"""The policy: streaming, the single request or Whisper, by flag and by failure. Nothing else decides.
+
+At the start of every utterance the flag is asked for this call. On: the streaming session hears it. Off: one request
+with the whole utterance, as if streaming did not exist. When a step fails, the next one gets the same audio out of
+the ring: streaming → single request → Whisper. Each step is logged once and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final
+
+from structlog.typing import FilteringBoundLogger
+
+from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.audio.ring import Ring
+from batkol.flags.flags import Decision
+from batkol.live.tuning import Tuning
+from batkol.speech.excerpt import excerpt
+from batkol.speech.outcomes import Final as Finished
+from batkol.speech.outcomes import Missed, Outcome, Partial, Revised, Unconfirmed, Unplaced
+from batkol.speech.partials import Due, Partials
+from batkol.speech.results import Heard
+from batkol.speech.utterance import Mode, Source, State, Utterance
+from batkol.speech.utterances import LONGEST, Patience, Utterances
+from batkol.transcription.observer import Audience, StepsOf
+from batkol.transcription.recognizers import Recognizers
+from batkol.transcription.streaming import Streaming
+
+_LOOK: Final = SAMPLE_RATE // 10  # without a session, the media path looks up this often
+
+
+class Transcription:
+    """The transcription of one call. Everything but `finish` returns at once."""
+
+    def __init__(
+        self,
+        *,
+        ring: Ring,
+        recognizers: Recognizers,
+        decide: Callable[[], Decision],
+        tuning: Callable[[], Tuning],
+        audience: Audience,
+        log: FilteringBoundLogger,
+        log_of: Callable[[Utterance], FilteringBoundLogger] | None = None,
+    ) -> None:
+        self._ring = ring
+        self._log = log
+        self._log_of = log_of or (lambda _: log)
+        self._recognizers = recognizers
+        self._decide = decide
+        self._tuning_now = tuning
+        self._tuning = tuning()
+        self._audience = audience
+        self._utterances = Utterances(_patience(self._tuning))
+        self._partials = Partials(window=self._tuning.partial_debounce_ms / 1000)
+        self._streaming = Streaming(
+            self, ring=ring, recognizers=recognizers, audience=audience, spawn=self._spawn, log=log
+        )
+        self.due = 0  # the sample at which `hear` has something to do
+        self._wanted = True  # what the flag said last
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._tasks: asyncio.TaskGroup
+        self._pending: set[asyncio.Task[None]] = set()
+
+    @property
+    def session_open(self) -> bool:
+        """Whether a streaming session hears this call."""
+        return self._streaming.session is not None
+
+    def begin(self, tasks: asyncio.TaskGroup) -> None:
+        """The call is up; its sessions and requests live in `tasks`, and none outlives it."""
+        self._tasks = tasks
+
+    def start(self) -> None:
+        """The first media is there: open the session if the flag says so."""
+        self._wanted = self._decide().enabled
+        if self._wanted and self._streaming.allows():
+            self._open(0)
+
+    def hear(self, until: int) -> None:
+        """The ring holds audio up to `until`. This is the media path: one comparison a frame, a few a batch."""
+        if until < self.due:
+            return
+        if self._tuning_now() is not self._tuning:
+            self._retune()
+        session = self._streaming.session
+        if session is None:
+            self.due = until + _LOOK
+        else:
+            session.push_audio(until)
+            self.due = session.due
+        speaking = self._utterances.speaking
+        if speaking is not None and until - speaking.begin >= LONGEST:
+            cut = speaking.begin + LONGEST
+            self.speech_ended(cut)
+            self.speech_started(cut, cut)
+
+    def speech_started(self, begin: int, speech_at: int) -> None:
+        """The caller speaks, since `speech_at`; `begin` is that less the pre-roll."""
+        if self._utterances.speaking is not None:
+            return
+        decision = self._decide()
+        self._wanted = decision.enabled
+        streaming = decision.enabled and self._streaming.allows()
+        if streaming and self._streaming.session is None:
+            self._open(begin)
+        self._streaming.tell_speech(speaking=True)
+        utterance = self._utterances.begin(begin, speech_at, Mode.STREAMING if streaming else Mode.SINGLE)
+        self._audience.utterance_started(utterance, decision)
+        self._retire_session()
+
+    def speech_ended(self, end: int, silent_to: int | None = None) -> None:
+        """The caller fell silent after sample `end`: everything heard is flushed at once.
+
+        Up to `silent_to` it is certain; what was heard after that may be speech again.
+        """
+        utterance = self._utterances.speaking
+        if utterance is None:
+            return
+        utterance.silent_to = silent_to
+        self._streaming.flush()
+        self._streaming.tell_speech(speaking=False)
+        outcomes = self._utterances.fall_silent(end, self._ring.end, self._loop.time())
+        self._audience.speech_ended(utterance)
+        self._act(outcomes)
+        if utterance.mode is Mode.SINGLE:
+            self._ask(utterance)
+
+    async def finish(self) -> None:
+        """The call is over: deliver what is in hand, and return when that is done.
+
+        Bounded by the recognizers' own time-outs. Cancelling it loses the answers still under way.
+        """
+        self.speech_ended(self._ring.end)
+        await self._streaming.finish()
+        self._act(self._utterances.stream_ended())
+        while self._pending:
+            await asyncio.wait(self._pending)
+        self._disarm()
+
+    def abandon(self) -> None:
+        """There is no time left to finish: what was made out so far is all there will be. Its tasks have ended."""
+        self._streaming.session = None
+        for utterance in self._utterances.open:
+            if utterance.state is State.SPEAKING:
+                self._utterances.fall_silent(self._ring.end, self._ring.end, self._loop.time())
+            source = Source.INTERIM if utterance.newest else Source.NONE
+            self._act(self._utterances.settle(utterance, utterance.newest, source))
+        self._disarm()
+
+    # -- what the stream tells (batkol.transcription.streaming.Policy) ------------------------------------------------------------
+
+    def needed(self) -> int:
+        streamed = (u.begin for u in self._utterances.unsettled if u.mode is Mode.STREAMING)
+        return min(streamed, default=self._ring.end)
+
+    def heard(self, heard: Heard) -> None:
+        self._act(self._utterances.hear(heard))
+
+    def lost(self, start: int, end: int | None) -> None:
+        for utterance in self._utterances.overlapping(start, end):
+            if utterance.mode is Mode.STREAMING:
+                asked = utterance.give_up is None  # it was missed before, or is confirmed already
+                self._utterances.leave_stream(utterance)
+                if utterance.state is not State.SPEAKING and not asked:
+                    self._ask(utterance)
+
+    def _retire_session(self) -> None:
+        """The flag is off and no utterance needs the session: end it."""
+        if self._wanted or self._streaming.session is None:
+            return
+        if not any(u.mode is Mode.STREAMING for u in self._utterances.open):
+            self._streaming.retire()
+
+    # -- the other recognizers ---------------------------------------------------------------------------------
+
+    def _open(self, start: int) -> None:
+        self.due = 0
+        self._utterances.session_opened()
+        self._streaming.open(start, self._tuning.batch_ms)
+
+    def _ask(self, utterance: Utterance) -> None:
+        """Have the other recognizers hear it."""
+        audio = excerpt(self._ring, utterance, *self._utterances.surroundings(utterance))
+        self._spawn(self._answer(utterance, audio), "stt.single")
+
+    async def _answer(self, utterance: Utterance, audio: bytes) -> None:
+        steps = StepsOf(utterance, self._audience)
+        text, source = await self._recognizers.answer(audio, steps, self._log_of(utterance))
+        if text and utterance.mode is Mode.STREAMING and not utterance.streamed:
+            self._streaming.doubt()
+        if not text and utterance.newest and utterance.state is not State.DONE:
+            self._act(self._utterances.fall_back(utterance, checked=source is not None))
+        elif source is not None or utterance.state is not State.DONE:
+            self._act(self._utterances.settle(utterance, text, source or Source.NONE))
+        if source is None and not self._recognizers.hopeless:
+            await self._answer_late(utterance, audio, steps)
+
+    async def _answer_late(self, utterance: Utterance, audio: bytes, steps: StepsOf) -> None:
+        """Nobody could be reached and what there was went out. The audio is in hand: put the record right."""
+        for wait in self._recognizers.again:
+            await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311  it spreads the calls, no more
+            text, source = await self._recognizers.answer(audio, steps, self._log_of(utterance))
+            if source is not None:
+                self._act(self._utterances.settle(utterance, text, source))
+                return
+        self._log_of(utterance).error("[STT] nobody could be reached to hear an utterance; its words are lost")
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        try:
+            task = self._tasks.create_task(work, name=name)
+        except RuntimeError:  # the group is being cut off: `abandon` settles what this would have answered
+            work.close()
+            return
+        self._pending.add(task)
+        task.add_done_callback(self._pending.discard)
+
+    def _act(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            match outcome:
+                case Partial(utterance, text, _, stability):
+                    due = self._partials.hear(utterance, text, stability, self._loop.time())
+                    self._send([due] if due else [])
+                case Finished(utterance):
+                    self._partials.forget(utterance)
+                    self._audience.final(utterance, self._recognizers.punctuated(utterance.text, self._log))
+                    self.release()
+                case Revised(utterance, text):
+                    self._audience.revised(utterance, self._recognizers.punctuated(text, self._log))
+                case Missed(utterance):
+                    self._doubt("the stream missed an utterance; a single request gets its audio", "missed", utterance)
+                case Unconfirmed(utterance):
+                    self._doubt("no final confirms what was answered; a request checks it", "unconfirmed", utterance)
+                case Unplaced(utterance):
+                    self._audience.utterance_started(utterance, None)
+        self._retire_session()
+        self._arm()
+
+    def _doubt(self, what: str, reason: str, utterance: Utterance) -> None:
+        self._log_of(utterance).warning(f"[STT] {what}")
+        self._audience.fell_back("streaming", reason, utterance)
+        self._ask(utterance)
+
+    def _send(self, due: Sequence[Due]) -> None:
+        for partial in due:
+            self._audience.partial(*partial)
+
+    def release(self) -> None:
+        """Let the ring forget what no utterance and no cursor will ask for (ten seconds are kept in any case)."""
+        needed = min((u.begin for u in self._utterances.unsettled), default=self._ring.end)
+        self._ring.release(min(needed, self._ring.end - 10 * SAMPLE_RATE))
+
+    # -- time --------------------------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        due = [d for d in (self._utterances.deadline, self._partials.deadline) if d is not None]
+        if self._timer is not None and due and self._timer_at <= min(due):
+            return  # an early tick finds nothing, and arms again: cheaper than a new timer for every partial
+        self._disarm()
+        if due:
+            self._timer_at = min(due)  # uvloop's handles cannot all tell
+            self._timer = self._loop.call_at(self._timer_at, self._tick)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tick(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        self._send(self._partials.tick(now))
+        self._act(self._utterances.tick(now))
+
+    def _retune(self) -> None:
+        self._tuning = self._tuning_now()
+        self._utterances.patience = _patience(self._tuning)
+        self._partials.tune(self._tuning.partial_debounce_ms / 1000)
+        if self._streaming.session is not None:
+            self._streaming.session.tune(self._tuning.batch_ms)
+        self._arm()
+
+
+def _patience(tuning: Tuning) -> Patience:
+    return Patience(final=tuning.final_timeout_ms / 1000)

@@ -1,0 +1,196 @@
+"""The streaming half of one call's recognition: its session, and when there should be none.
+
+A call whose session keeps failing stays away from streaming for a while (`CoolOff`), a process that sees many streams
+fail stops trying for all calls (`Recognizers.streaming`, a breaker).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from structlog.typing import FilteringBoundLogger
+
+from batkol.audio.mulaw import SAMPLES_PER_MS
+from batkol.audio.ring import Ring
+from batkol.recognizers.google.errors import Next, SpeechError
+from batkol.recognizers.google.session import StreamingSTTSession
+from batkol.recognizers.google.stream import Stream
+from batkol.speech.cooloff import CoolOff
+from batkol.speech.results import Heard
+from batkol.speech.rotation import Cut
+from batkol.transcription.observer import Audience
+from batkol.transcription.recognizers import Recognizers
+
+_EXPECTED = frozenset({Next.ROTATE, Next.REOPEN})
+_FOR_GOOD = frozenset({Next.MISCONFIGURED, Next.REMODEL})
+
+
+class Policy(Protocol):
+    """What the session's owner decides and is told."""
+
+    def needed(self) -> int:
+        """Return the first sample that an utterance still waits for from the stream."""
+        ...
+
+    def heard(self, heard: Heard) -> None:
+        """A result, in absolute time."""
+        ...
+
+    def lost(self, start: int, end: int | None) -> None:
+        """No stream will answer for [start, end): its utterances need somebody else. None: nor for what follows."""
+        ...
+
+
+Spawn = Callable[[Coroutine[Any, Any, None], str], None]
+
+
+class Streaming:
+    """One per call. Everything but `finish` returns at once."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        ring: Ring,
+        recognizers: Recognizers,
+        audience: Audience,
+        spawn: Spawn,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._policy = policy
+        self._ring = ring
+        self._recognizers = recognizers
+        self._audience = audience
+        self._spawn = spawn
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self._cool_off = CoolOff()
+        self._speaking = False
+        self._unproven = False  # a stream took over by plan, and has not answered yet
+        self.session: StreamingSTTSession | None = None
+        """The session that hears the call, if one does."""
+
+    def allows(self) -> bool:
+        """Whether an utterance that begins now may be streamed; takes the breaker's probe if that is what it takes."""
+        now = self._loop.time()
+        return self.session is not None or (self._cool_off.allows(now) and self._recognizers.streaming.allows(now))
+
+    def open(self, start: int, batch_ms: int) -> None:
+        """Hear the call from `start` on."""
+        session = StreamingSTTSession(
+            self._hear,
+            self._hear,
+            speech=self._recognizers.speech,
+            ring=self._ring,
+            start=start,
+            batch_ms=batch_ms,
+            watcher=self,
+            log=self._log,
+        )
+        self.session = session
+        session.push_audio(self._ring.end)
+        session.quiet(quiet=not self._speaking)
+        self._spawn(self._run(session), "stt.session")
+
+    def tell_speech(self, *, speaking: bool) -> None:
+        """The detector's news."""
+        self._speaking = speaking
+        if self.session is not None:
+            self.session.quiet(quiet=not speaking)
+
+    def flush(self) -> None:
+        """Send all that was heard, whole batch or not."""
+        if self.session is not None:
+            self.session.push_audio(self._ring.end, flush=True)
+
+    def doubt(self) -> None:
+        """Others made out words of which the stream has told nothing."""
+        if self.session is not None:
+            self.session.doubt()
+
+    def retire(self) -> None:
+        """No utterance needs the session any more: end it."""
+        if self.session is not None:
+            session, self.session = self.session, None
+            self._spawn(session.close(), "stt.close")
+
+    async def finish(self) -> None:
+        """The call is over: send what is left and read the last final (bounded). Cancelling it loses that final."""
+        if self.session is not None:
+            session, self.session = self.session, None
+            session.push_audio(self._ring.end, flush=True)
+            await session.close()
+
+    async def _run(self, session: StreamingSTTSession) -> None:
+        self._audience.session_opened()
+        try:
+            await session.run()
+        except SpeechError as error:
+            self._lose(session, error)
+        finally:
+            if self.session is session:  # it was cancelled: the next utterance gets another one
+                self.session = None
+            self._audience.session_closed()
+
+    def _lose(self, session: StreamingSTTSession, error: SpeechError) -> None:
+        """No stream is to be had: the session's utterances are answered from the audio in hand."""
+        ours = self.session is session
+        if ours:
+            self.session = None
+        elif self._policy.needed() >= self._ring.end:
+            return  # it was to end, and nobody waits for what it had to say
+        if error.next not in _EXPECTED:
+            self._log.warning(f"[STT] streaming failed → fallback to single. err={error}", reason=error.reason)
+            self._cool_off.fail(
+                self._loop.time(), for_good=error.next in _FOR_GOOD, at_once=error.next is Next.BACK_OFF
+            )
+        self._audience.fell_back("streaming", error.reason, None)
+        self._policy.lost(0, None)
+
+    def _hear(self, heard: Heard) -> None:
+        if heard.final:
+            self._cool_off.succeed()
+            self._recognizers.streaming.succeed(self._loop.time())
+        self._policy.heard(heard)
+
+    # -- batkol.recognizers.google.session.Watcher -------------------------------------------------------------------------
+
+    def needed(self) -> int:
+        return self._policy.needed()
+
+    def may_try(self) -> bool:
+        return self._recognizers.streaming.allows(self._loop.time())
+
+    def opening(self, stream: Stream) -> None:
+        self._audience.stream_opening(stream)
+
+    def ended(self, stream: Stream) -> None:
+        self._audience.stream_ended(stream)
+
+    def delivered(self) -> None:
+        self._unproven = False
+        self._recognizers.streaming.succeed(self._loop.time())
+
+    def failed(self, error: SpeechError) -> None:
+        if error.ours:
+            return
+        self._recognizers.streaming.fail(self._loop.time(), error.reason, grave=error.next in _FOR_GOOD)
+
+    def lost(self, start: int, end: int) -> None:
+        self._audience.fell_back("streaming", "lost", None)
+        self._policy.lost(start, end)
+
+    def rotated(self, cut: Cut) -> None:
+        self._unproven = True
+        self._audience.rotated(cut)
+
+    def reconnected(self, reason: str, replayed: int) -> None:
+        if self._unproven:  # Google lets a stream be opened that it refuses: that is a failed rotation, too
+            self._recognizers.speech.on_rotation_failed(reason)
+        self._unproven = False
+        self._audience.reconnected(reason, replayed // SAMPLES_PER_MS)
+
+    def dropped(self, samples: int) -> None:
+        self._audience.audio_dropped(samples // SAMPLES_PER_MS)

@@ -1,0 +1,104 @@
+"""One call's part in voice activity detection: what it has heard, what of it is speech, and who is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import structlog
+
+from batkol.audio.ring import Ring
+from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEvent
+from batkol.vad.batch import Part
+
+log = structlog.get_logger()
+
+OnSpeech = Callable[[SpeechEvent], None]
+
+
+class Hearing(Protocol):
+    """What an ear needs of the listener that hears for it."""
+
+    def hurry(self) -> None: ...
+
+    def count_failure(self) -> None: ...
+
+
+class Ear:
+    """One call's listening. Made by `Listener.open`; lives until `finish` or `close`."""
+
+    __slots__ = ("_listener", "_on_speech", "_segmenter", "closed", "finished", "heard", "refresh", "ring", "slot")
+
+    def __init__(self, listener: Hearing, ring: Ring, on_speech: OnSpeech, settings: SegmenterSettings) -> None:
+        self._listener = listener
+        self._on_speech = on_speech
+        self._segmenter = Segmenter(settings)
+        self.ring = ring
+        self.refresh: Callable[[], None] | None = None
+        """Brings the ring up to date; called before each round."""
+        self.heard = ring.start
+        """Audio time up to which decisions are known, in samples."""
+        self.slot: int | None = None  # the engine's; taken and given back between rounds only
+        self.finished: asyncio.Future[tuple[SpeechEvent, ...]] | None = None
+        self.closed = False
+
+    @property
+    def speaking(self) -> bool:
+        """Whether the caller is speaking, as far as `heard`."""
+        return self._segmenter.speaking
+
+    @property
+    def finishing(self) -> bool:
+        return self.finished is not None and not self.closed
+
+    def tune(self, settings: SegmenterSettings) -> None:
+        """Change the settings of a call in progress; they hold from the next window on."""
+        self._segmenter.settings = settings
+
+    async def finish(self) -> tuple[SpeechEvent, ...]:
+        """The call has ended: score what is left, end what is open, and close.
+
+        Returns the events that this gave; `on_speech` has had each of them already, like all others. Takes
+        one round. A cancelled `finish` still finishes; only its answer is lost. A closed ear answers ().
+        """
+        if self.finished is None:
+            if self.closed:
+                return ()
+            self.finished = asyncio.get_running_loop().create_future()
+            self._listener.hurry()
+        return await asyncio.shield(self.finished)
+
+    def close(self) -> None:
+        """Stop at once: what is left is not scored, and speech that is open ends where it was last heard."""
+        self.end(self.heard)
+
+    def hear(self, scores: Iterable[float], part: Part, window: int) -> tuple[SpeechEvent, ...]:
+        """Take the scores of a part's windows; the call's last window may be cut short."""
+        events: list[SpeechEvent] = []
+        start = part.start
+        for probability in scores:
+            end = min(start + window, part.until)
+            events.extend(self._segmenter.hear(probability, start, end))
+            start = end
+        self.heard = part.until
+        self._tell(events)
+        return tuple(events)
+
+    def end(self, at: int, *, before: tuple[SpeechEvent, ...] = ()) -> None:
+        """Close at sample `at`, and answer who waits in `finish`: the events `before` this and its own."""
+        if self.closed:
+            return
+        self.closed = True
+        events = self._segmenter.flush(at)
+        self._tell(events)
+        if self.finished is not None and not self.finished.done():
+            self.finished.set_result(before + events)
+
+    def _tell(self, events: Iterable[SpeechEvent]) -> None:
+        for event in events:
+            try:
+                self._on_speech(event)
+            except Exception:  # one call's bug must not deafen the others
+                self._listener.count_failure()
+                log.exception("a call could not take a speech event; it goes on without it")

@@ -1,0 +1,63 @@
+"""What the API answers when it cannot do what was asked: a sentence, and a status that says whose fault it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Final
+
+import structlog
+from fastapi import HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+
+from batkol.store.postgres.faults import FAULTS, lies_in_the_data, named, sqlstate
+
+RETRY_AFTER_S: Final = 5
+"""What `Retry-After` says: within it a restarted Postgres is back, as a rule."""
+
+_OVERTIME: Final = "57014"  # query_canceled: the server's statement_timeout
+
+log = structlog.get_logger()
+
+
+class Answering(APIRoute):
+    """A route whose refusals are sentences. What a database does that is away, slow or full becomes 503."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def answered(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except RequestValidationError as error:
+                raise HTTPException(422, sentence(error.errors())) from None
+            except FAULTS as error:
+                return refusal(error)
+
+        return answered
+
+
+def sentence(errors: Iterable[Any]) -> str:
+    """Say what is wrong with what was asked, without repeating it."""
+    return "; ".join(f"{_where(error['loc'])}: {error['msg']}" for error in errors) + "."
+
+
+def _where(location: tuple[str | int, ...]) -> str:
+    shown = ".".join(str(part) for part in location if part not in ("query", "path", "body"))
+    return shown[:100].encode("utf-8", "replace").decode() or "the body"
+
+
+def refusal(error: BaseException) -> JSONResponse:
+    """Return what is answered to a fault of the database's."""
+    if lies_in_the_data(error):
+        return JSONResponse({"detail": "Postgres has no place for one of the values."}, 422)
+    log.warning("[API] the database did not answer a query", fault=named(error))
+    if sqlstate(error) == _OVERTIME:
+        said = "The database took longer over this than a query may; ask for less (an agent, a number, a shorter time)."
+    else:
+        said = (
+            f"The database cannot be read now: {named(error)}. Calls go on, and what is said in them is kept for it; "
+            "ask again."
+        )
+    return JSONResponse({"detail": said}, 503, {"Retry-After": str(RETRY_AFTER_S)})

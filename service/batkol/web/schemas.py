@@ -1,0 +1,245 @@
+"""What the history of calls and the leads look like from outside: what may be asked, and what is answered."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from batkol.store.journal.records import LONGEST_NAME, LONGEST_TEXT, bounded
+from batkol.store.postgres.queries import Calls
+from batkol.store.postgres.schema import SLOW_MS
+
+_CALL_SID: Final = "CA5f0e8d3c2b1a49788796a5b4c3d2e1f0"
+_STREAM_SID: Final = "MZ0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+_NUMBER: Final = "+972541234567"
+
+
+def _number(given: str) -> str:
+    """A plus that nobody escaped in a query has become a space."""
+    return "+" + given[1:] if given.startswith(" ") else given
+
+
+def _moment(given: object) -> object:
+    """Pydantic takes a bare figure for Unix seconds; nobody who writes a date means that. UTC, as it is stored."""
+    if not isinstance(given, str):
+        return given
+    try:
+        moment = datetime.fromisoformat(given)
+        return moment.astimezone(UTC) if moment.tzinfo else moment
+    except (ValueError, OverflowError):
+        raise ValueError("a time is written as 2026-01-31T12:00:00Z") from None
+
+
+def _kept(given: str) -> str:
+    """What is stored has no NUL, so what is looked for or set has none either."""
+    return bounded(given, len(given))  # cuts nothing: what is too long is refused
+
+
+Word = Annotated[str, BeforeValidator(lambda given: _kept(given) if isinstance(given, str) else given)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
+Number = Annotated[Word, BeforeValidator(lambda given: _number(given) if isinstance(given, str) else given)]
+
+
+class Asked(BaseModel):
+    """Base of what is asked: a name that is not known is refused, for a filter with a slip in it filters nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CallsAsked(Asked):
+    agent: Word | None = Field(None, max_length=LONGEST_NAME, description="Only this agent's.", examples=["reception"])
+    number: Number | None = Field(
+        None, max_length=LONGEST_NAME, description="Only with this number at either end.", examples=[_NUMBER]
+    )
+    since: Moment | None = Field(
+        None, alias="from", description="Begun at this time or later.", examples=["2026-01-31T00:00:00Z"]
+    )
+    before: Moment | None = Field(
+        None, alias="to", description="Begun before this time.", examples=["2026-02-01T00:00:00Z"]
+    )
+    mode: Literal["streaming", "single"] | None = Field(
+        None, description="What the flag said when the call began.", examples=["streaming"]
+    )
+    slow_ms: float | None = Field(
+        None,
+        ge=SLOW_MS,
+        le=1e9,
+        allow_inf_nan=False,
+        description="Only with a final that took so many milliseconds or more.",
+        examples=[1500],
+    )
+
+    def meant(self) -> Calls:
+        """Return it as the store takes it."""
+        return Calls(
+            agent=self.agent,
+            number=self.number,
+            since=self.since,
+            before=self.before,
+            mode=self.mode,
+            slow_ms=self.slow_ms,
+        )
+
+
+class LeadsAsked(Asked):
+    agent: Word | None = Field(None, max_length=LONGEST_NAME, description="Only this agent's.", examples=["reception"])
+    number: Number | None = Field(None, max_length=LONGEST_NAME, description="Only this number.", examples=[_NUMBER])
+
+
+class Paged(BaseModel):
+    limit: int = Field(50, ge=1, le=500, description="Rows of a page, at most.", examples=[50])
+    cursor: str | None = Field(None, max_length=1000, description="`next` of the page before; without it, the first.")
+
+
+class PageOfCalls(CallsAsked, Paged):
+    pass
+
+
+class PageOfLeads(LeadsAsked, Paged):
+    pass
+
+
+class LeadChange(Asked):
+    """What an agent sets. What is not named stays; null clears."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "דנה לוי", "notes": "prefers the morning"}]})
+
+    name: Word | None = Field(None, max_length=LONGEST_NAME)
+    notes: Word | None = Field(None, max_length=LONGEST_TEXT)
+    last_summary: Word | None = Field(None, max_length=LONGEST_TEXT)
+
+
+class Problem(BaseModel):
+    """Whose fault it is, and what to do."""
+
+    detail: str
+
+
+class CallShown(BaseModel):
+    """A call. Times are UTC."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "call_sid": _CALL_SID,
+                    "stream_sids": [_STREAM_SID],
+                    "account_sid": "AC" + "0" * 32,
+                    "agent": "reception",
+                    "caller_number": _NUMBER,
+                    "called_number": "+97231234567",
+                    "direction": "inbound",
+                    "started_at": "2026-01-31T12:00:00.125000Z",
+                    "ended_at": "2026-01-31T12:01:30Z",
+                    "end_reason": "stop",
+                    "duration_s": 91,
+                    "mode": "streaming",
+                    "pod": "reception-6c9f-x2x",
+                    "slowest_final_ms": 612.5,
+                    "figures": {_STREAM_SID: {"duration_s": 89.9, "utterances": 12, "words": 61}},
+                    "erased_at": None,
+                }
+            ]
+        }
+    )
+
+    call_sid: str
+    stream_sids: list[str] = Field(description="One for each pod that had it.")
+    account_sid: str
+    agent: str
+    caller_number: str = Field(description="Empty when erased, or never given.")
+    called_number: str
+    direction: str
+    started_at: datetime
+    ended_at: datetime | None = Field(
+        description="Of its newest stream; null while that goes on. A call whose pod was killed ends when Twilio says "
+        "so, or else, after a day of silence, at the last thing known of it."
+    )
+    end_reason: str | None = Field(
+        description="Why its newest stream ended: stop, closed, dropped, replaced, drained, refused, error. Where no "
+        "pod recorded that: Twilio's status of the call (completed, busy, failed, no-answer, canceled), or lost where "
+        "that never came either."
+    )
+    duration_s: int | None = Field(description="Seconds of the whole call, as Twilio counts them; null until it does.")
+    mode: str | None
+    pod: str = Field(description="Which had it last.")
+    slowest_final_ms: float | None
+    figures: dict[str, Any] = Field(description="What each stream amounted to, by stream SID.")
+    erased_at: datetime | None
+
+
+class UtteranceShown(BaseModel):
+    """What was said. Audio times count from the stream's first sample, latencies from the last sample of speech."""
+
+    stream_sid: str
+    index: int
+    utterance_id: str
+    started_at: datetime
+    begin_ms: int | None
+    end_ms: int | None
+    text: str | None
+    revised_text: str | None = Field(description="What corrects the text. Empty: the recognizer took its words back.")
+    source: str | None
+    mode: str | None
+    words: int | None
+    partials: int | None
+    first_partial_ms: float | None
+    final_ms: float | None
+    revised_ms: float | None
+    trace_id: str | None
+    unvoiced: bool = Field(description="No speech was detected in its audio. Nobody should reply to it.")
+    unconfirmed: bool = Field(description="Its text was an interim, and another recognizer made out no word of it.")
+
+
+class LeadShown(BaseModel):
+    """An agent and a number that called it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": 17,
+                    "agent": "reception",
+                    "caller_number": _NUMBER,
+                    "first_call_at": "2026-01-02T08:00:00Z",
+                    "last_call_at": "2026-01-31T12:00:00.125000Z",
+                    "last_call_sid": _CALL_SID,
+                    "calls": 3,
+                    "name": "דנה לוי",
+                    "notes": "prefers the morning",
+                    "last_summary": None,
+                    "updated_at": "2026-01-31T12:00:01Z",
+                }
+            ]
+        }
+    )
+
+    id: int
+    agent: str
+    caller_number: str
+    first_call_at: datetime
+    last_call_at: datetime
+    last_call_sid: str = Field(description="A call that may have been deleted since.")
+    calls: int
+    name: str | None
+    notes: str | None
+    last_summary: str | None
+    updated_at: datetime
+
+
+class CallsShown(BaseModel):
+    calls: list[CallShown]
+    next: str | None = Field(description="`cursor` of the next page; null where this is the last.")
+
+
+class CallInFull(BaseModel):
+    call: CallShown
+    utterances: list[UtteranceShown] = Field(description="In the order in which they were said, stream after stream.")
+    complete: bool = Field(description="False where a call has more than are shown; the export has all.")
+
+
+class LeadsShown(BaseModel):
+    leads: list[LeadShown]
+    next: str | None = Field(description="`cursor` of the next page; null where this is the last.")

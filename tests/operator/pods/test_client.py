@@ -1,0 +1,116 @@
+"""Asking pods, over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+
+import pytest
+
+from batkol_operator.pods.client import LARGEST, Answer, PodQuestions, Silence
+from batkol_operator.watch.object_state import Pod
+from support.answering_pods import AnsweringPod, answering
+from support.hostile_http import WAYS, hostile_http
+
+NO_STATUS = (
+    b"[]",
+    b"{}",
+    b"hello",
+    b'{"live": 1}',
+    b" " * (LARGEST + 1),
+    b"[" * 100_000,
+    b'{"live": {}, "tuning": {"revision": "a"}, "active_calls": 1e999}',
+    b'{"live": {}, "tuning": {"revision": "a"}, "active_calls": NaN}',
+    b'{"live": {"refusals": [1]}, "tuning": {"revision": "a"}, "active_calls": 1}',
+    b'{"live": {"refusals": 1}, "tuning": {"revision": "a"}, "active_calls": 1}',
+    gzip.compress(b'{"live": {}, "tuning": {"revision": "a"}, "active_calls": 1}'),
+)
+"""What is no status: of another kind, too long, too deep, with numbers that are none, compressed."""
+
+
+def pod(name: str, ip: str) -> Pod:
+    return Pod(
+        name, f"uid-{name}", ip, ready=True, terminating=False, trouble="", coming_since=None, cost="", revision=""
+    )
+
+
+async def test_all_pods_are_asked_with_the_token_and_answer() -> None:
+    one, two = (AnsweringPod(ip, token="t", tuning="abc", flags="def", calls=3) for ip in ("127.0.0.2", "127.0.0.3"))
+    async with answering(one, two) as port, PodQuestions(port) as questions:
+        reports = await questions.ask([pod("a", one.ip), pod("b", two.ip)], "t")
+
+    assert reports == {"a": Answer("abc", "def", 3, ()), "b": Answer("abc", "def", 3, ())}
+
+
+async def test_a_refusal_comes_with_its_sentence() -> None:
+    it = AnsweringPod("127.0.0.2", refusals=["tuning.json: batch_ms must be 20 to 1000."])
+    async with answering(it) as port, PodQuestions(port) as questions:
+        reports = await questions.ask([pod("a", it.ip)], "t")
+
+    assert isinstance(reports["a"], Answer)
+    assert reports["a"].refusals == ("tuning.json: batch_ms must be 20 to 1000.",)
+
+
+async def test_a_wrong_token_is_named_as_such() -> None:
+    it = AnsweringPod("127.0.0.2", token="another")
+    async with answering(it) as port, PodQuestions(port) as questions:
+        reports = await questions.ask([pod("a", it.ip)], "t")
+
+    assert reports["a"] == Silence("refused the operator's token: it was started with another one, restart it")
+
+
+async def test_a_pod_that_is_not_there_keeps_nobody_waiting() -> None:
+    it = AnsweringPod("127.0.0.2")
+    async with answering(it) as port, PodQuestions(port) as questions:
+        reports = await questions.ask([pod("a", it.ip), pod("b", "127.0.0.9")], "t")
+
+    assert isinstance(reports["a"], Answer)
+    assert reports["b"] == Silence("cannot be reached")
+
+
+async def test_a_pod_without_an_address_is_not_asked() -> None:
+    async with PodQuestions(1) as questions:
+        assert await questions.ask([pod("a", "")], "t") == {}
+
+
+async def test_one_that_takes_the_connection_and_says_nothing_is_silent() -> None:
+    gone = asyncio.Event()
+
+    async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await gone.wait()
+        writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.2", 0)
+    async with server, PodQuestions(server.sockets[0].getsockname()[1]) as questions:
+        reports = await questions.ask([pod("a", "127.0.0.2")], "t")
+        gone.set()
+
+    assert reports["a"] == Silence("did not answer in time")
+
+
+async def test_whoever_answers_something_else_or_without_end_is_not_ours() -> None:
+    body = {"/v1/status": b"[]"}
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        text = body["/v1/status"]
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(text) + text)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.2", 0)
+    async with server, PodQuestions(server.sockets[0].getsockname()[1]) as questions:
+        for body["/v1/status"] in NO_STATUS:
+            reports = await questions.ask([pod("a", "127.0.0.2")], "t")
+            assert reports["a"] == Silence("answered something that is not its status")
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_hostile_pod_is_silent_and_little_is_taken_from_it(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = way in {"no answer", "drip", "dripping head", "preliminary answers"}
+    monkeypatch.setattr("batkol_operator.pods.client.ANSWER_S", 0.25 if slow else 20.0)
+    async with hostile_http(way) as server, PodQuestions(int(server.url.rpartition(":")[2])) as questions:
+        async with asyncio.timeout(30):
+            reports = await questions.ask([pod("a", "127.0.0.1")], "t")
+        server.check()
+
+    assert isinstance(reports["a"], Silence)

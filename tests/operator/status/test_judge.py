@@ -1,0 +1,200 @@
+"""From facts to conditions: no API server, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batkol_operator.pods.client import Answer, Report, Silence
+from batkol_operator.status.conditions import Condition, State, named, read_conditions, settle
+from batkol_operator.status.judge import (
+    CREATION_PATIENCE,
+    Facts,
+    Problem,
+    Revisions,
+    active_calls,
+    judge,
+    judge_paused,
+    manifest,
+)
+from batkol_operator.status.transitions import transitions
+from batkol_operator.watch.object_state import Pod, Rollout
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+WANTED = Revisions("aaa", "fff")
+RUNS = Answer("aaa", "fff", 2, ())
+LAGS = Answer("bbb", "fff", 1, ())
+POD = Pod(
+    "clinic-1", "1", "10.0.0.1", ready=True, terminating=False, trouble="", coming_since=None, cost="", revision=""
+)
+ROLLOUT = Rollout(current=True, wanted=3, replicas=3, updated=3, ready=3, available=True, stuck="")
+
+
+def pods(*names: str) -> tuple[Pod, ...]:
+    return tuple(replace(POD, name=name, uid=name) for name in names)
+
+
+def facts(reports: dict[str, Report] | None = None, **changed: object) -> Facts:
+    found: dict[str, Report] = {"a": RUNS, "b": RUNS, "c": RUNS} if reports is None else reports
+    standing = Facts(generation=4, wanted=WANTED, rollout=ROLLOUT, pods=pods("a", "b", "c"), reports=found)
+    return replace(standing, **changed)  # type: ignore[arg-type]  # the fields of Facts, by name
+
+
+def found(type_: str, of: Facts, at: datetime = NOON) -> Condition:
+    condition = named(judge(of, (), at), type_)
+    assert condition is not None
+    return condition
+
+
+def test_all_is_well() -> None:
+    conditions = judge(facts(), (), NOON)
+
+    assert {condition.type: condition.state.value for condition in conditions} == {
+        "Ready": "True",
+        "Available": "True",
+        "TuningApplied": "True",
+        "Stalled": "False",
+    }
+    assert {condition.generation for condition in conditions} == {4}
+    assert {condition.since for condition in conditions} == {"2026-01-01T12:00:00Z"}
+
+
+def test_a_pod_that_lags_is_named_with_what_it_runs() -> None:
+    applied = found("TuningApplied", facts({"a": RUNS, "b": RUNS, "c": LAGS}))
+
+    assert applied.state is State.FALSE
+    assert applied.message == "2 of 3 pods run revision aaa; c lags (revision bbb)."
+    assert found("Ready", facts({"a": RUNS, "b": RUNS, "c": LAGS})).reason == "PodsLag"
+
+
+def test_flags_count_as_well_as_tuning() -> None:
+    applied = found("TuningApplied", facts({"a": RUNS, "b": RUNS, "c": Answer("aaa", "eee", 0, ())}))
+
+    assert applied.message == "2 of 3 pods run revision aaa; c lags (flags eee, wanted fff)."
+
+
+def test_a_pod_that_refused_says_why() -> None:
+    refuses = Answer("bbb", "fff", 0, ("batch_ms must be 20 to 1000.",))
+    applied = found("TuningApplied", facts({"a": RUNS, "b": RUNS, "c": refuses}))
+
+    assert applied.reason == "RefusedByPods"
+    assert "c refused it: batch_ms must be 20 to 1000." in applied.message
+
+
+def test_silence_is_not_agreement() -> None:
+    assert (
+        "c cannot be reached"
+        in found("TuningApplied", facts({"a": RUNS, "b": RUNS, "c": Silence("cannot be reached")})).message
+    )
+    unborn = (*pods("a", "b"), replace(POD, name="c", ip="", ready=False))
+    assert "c has not started yet" in found("TuningApplied", facts({"a": RUNS, "b": RUNS}, pods=unborn)).message
+    assert "c has not been asked yet" in found("TuningApplied", facts({"a": RUNS, "b": RUNS})).message
+
+
+def test_many_that_lag_are_counted() -> None:
+    many = facts({}, pods=pods(*(f"p{i}" for i in range(10))))
+
+    assert found("TuningApplied", many).message.endswith("; 7 more lag.")
+
+
+def test_a_pod_that_only_ends_its_calls_need_not_run_it_but_its_calls_count() -> None:
+    leaving = replace(POD, name="old", ready=False, terminating=True)
+    reports: dict[str, Report] = {"a": RUNS, "b": RUNS, "c": RUNS, "old": LAGS}
+    of = facts(reports, pods=(*pods("a", "b", "c"), leaving))
+
+    assert found("TuningApplied", of).holds
+    assert active_calls(reports) == 7
+    assert manifest(of, (), 7)["inSync"] == "3/3"
+
+
+def test_without_pods_nobody_knows() -> None:
+    assert found("TuningApplied", facts({}, pods=())).state is State.UNKNOWN
+    assert not found("Ready", facts({}, pods=())).holds
+
+
+def test_a_deployment_whose_controller_has_not_looked_is_not_available_yet() -> None:
+    assert found("Available", facts(rollout=replace(ROLLOUT, current=False))).state is State.UNKNOWN
+    assert found("Available", facts(rollout=None)).reason == "NotCreated"
+
+
+def test_a_deployment_with_too_few_pods_says_how_few_and_why() -> None:
+    few = replace(ROLLOUT, ready=1, available=False, stuck="exceeded quota: pods")
+
+    assert (
+        found("Available", facts(rollout=few)).message
+        == "1 of 3 pods are ready; the Deployment says: exceeded quota: pods."
+    )
+
+
+def test_a_problem_stalls_and_is_the_reason_for_not_being_ready() -> None:
+    of = facts(problem=Problem("Refused", "Deployment clinic was refused: no."))
+
+    assert found("Stalled", of).holds
+    assert found("Ready", of).reason == "Refused"
+    assert found("Ready", of).message == "Deployment clinic was refused: no."
+
+
+def test_a_container_that_is_being_created_for_ever_has_a_reason_worth_looking_for() -> None:
+    coming = replace(POD, ready=False, coming_since=NOON)
+    of = facts({}, pods=(coming,))
+
+    assert not found("Stalled", of, NOON + CREATION_PATIENCE).holds
+    assert found("Stalled", of, NOON + CREATION_PATIENCE + timedelta(seconds=1)).reason == "PodCannotStart"
+
+
+def test_what_the_cluster_cannot_give_is_said_and_takes_nothing_away() -> None:
+    ready = found("Ready", facts(warnings=("KEDA is not installed.",)))
+
+    assert (ready.holds, ready.reason, ready.message) == (True, "ReadyWithWarnings", "KEDA is not installed.")
+
+
+def test_paused_is_unknown_and_leaves_the_rest_as_it_was() -> None:
+    before = judge(facts(), (), NOON)
+    paused = judge_paused(5, before, NOON + timedelta(hours=1))
+
+    ready = named(paused, "Ready")
+    assert ready is not None
+    assert (ready.state, ready.reason, ready.generation) == (State.UNKNOWN, "Paused", 5)
+    assert set(paused) - {ready} == {condition for condition in before if condition.type != "Ready"}
+
+
+@given(st.lists(st.sampled_from(State), min_size=1, max_size=20))
+def test_the_time_moves_with_the_state_and_only_with_it(states: list[State]) -> None:
+    standing: tuple[Condition, ...] = ()
+    for i, state in enumerate(states):
+        before = standing
+        standing = settle([Condition("Ready", state, f"R{i}", "m", i)], before, NOON + timedelta(minutes=i))
+        if before and before[0].state is state:
+            assert standing[0].since == before[0].since
+        else:
+            assert standing[0].since == (NOON + timedelta(minutes=i)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_conditions_read_back_as_they_were_written() -> None:
+    conditions = judge(facts(), (), NOON)
+
+    assert read_conditions(manifest(facts(), conditions, 0)) == conditions
+    assert read_conditions({"conditions": [{"type": "Ready", "status": "Perhaps"}, {}]}) == ()
+
+
+def test_only_transitions_are_announced() -> None:
+    ready, lagging = judge(facts(), (), NOON), judge(facts({"a": RUNS, "b": RUNS, "c": LAGS}), (), NOON)
+    stalled = judge(facts(problem=Problem("Refused", "No.")), (), NOON)
+
+    def reasons(before: tuple[Condition, ...], after: tuple[Condition, ...], old: Revisions = WANTED) -> list[str]:
+        return [said.reason for said in transitions(before, after, old, WANTED)]
+
+    assert reasons((), ready) == ["TuningApplied", "Ready"]
+    assert reasons(ready, ready) == []
+    assert reasons(ready, lagging) == ["NotReady"]
+    assert reasons(lagging, ready) == ["TuningApplied", "Ready"]
+    assert reasons(lagging, lagging) == []
+    assert reasons(ready, ready, Revisions("old", "fff")) == ["TuningApplied"], "so quick that no lag was seen"
+    assert reasons(ready, stalled) == ["Refused", "NotReady"]
+    assert reasons(stalled, stalled) == []
+    assert reasons(stalled, ready) == ["NoLongerStalled", "Ready"]
+    assert reasons(ready, judge_paused(4, ready, NOON)) == ["Paused"]
+    assert reasons(judge_paused(4, ready, NOON), ready) == ["Resumed", "Ready"]

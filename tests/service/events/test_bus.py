@@ -1,0 +1,350 @@
+import asyncio
+import functools
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from batkol.events.bus import CAPACITY, LIMIT, Bus, Subscription, deliver
+from batkol.events.events import CallEnded, CallStarted, Event, FinalText, KeyPressed, PartialText
+
+CALL = "CA" + "0" * 32
+OTHER = "CA" + "1" * 32
+
+
+def partial(seq: int, call_sid: str = CALL) -> PartialText:
+    return PartialText(
+        call_sid=call_sid, seq=seq, at=0.0, utterance_id="u", index=0, text=str(seq), stability=0.0, number=seq
+    )
+
+
+def final(seq: int, call_sid: str = CALL) -> FinalText:
+    return FinalText(
+        call_sid=call_sid,
+        seq=seq,
+        at=0.0,
+        utterance_id="u",
+        index=0,
+        text=str(seq),
+        source="final",
+        mode="streaming",
+        begin_ms=0,
+        end_ms=0,
+        words=1,
+        partials=0,
+        first_partial_ms=None,
+        latency_ms=0.0,
+    )
+
+
+def began(seq: int, stream_sid: str) -> CallStarted:
+    return CallStarted(
+        call_sid=CALL, stream_sid=stream_sid, seq=seq, at=0.0, agent="", direction="inbound", streaming=True
+    )
+
+
+def ended(seq: int, call_sid: str = CALL, stream_sid: str = "") -> CallEnded:
+    return CallEnded(
+        call_sid=call_sid,
+        stream_sid=stream_sid,
+        seq=seq,
+        at=0.0,
+        reason="stop",
+        duration_s=0.0,
+        utterances=0,
+        words=0,
+        finals={},
+        fallbacks=0,
+        sessions=0,
+        gap_ms=0,
+        close_code=1000,
+    )
+
+
+async def drained(subscription: Subscription) -> list[Event]:
+    subscription.close()
+    return [event async for event in subscription]
+
+
+async def test_everybody_gets_every_event_in_order() -> None:
+    bus = Bus()
+    first, second = bus.subscribe(), bus.subscribe(CALL)
+    events = [partial(1), final(2), KeyPressed(call_sid=CALL, seq=3, at=0.0, digit="5"), ended(4)]
+    for event in events:
+        bus.publish(event)
+
+    assert await drained(first) == events
+    assert await drained(second) == events
+
+
+async def test_a_subscriber_to_one_call_hears_of_no_other() -> None:
+    bus = Bus()
+    one, everything = bus.subscribe(CALL), bus.subscribe()
+    for event in (partial(1), partial(1, OTHER), final(2, OTHER)):
+        bus.publish(event)
+
+    assert [event.call_sid for event in await drained(one)] == [CALL]
+    assert [event.call_sid for event in await drained(everything)] == [CALL, OTHER, OTHER]
+    assert one.follows(CALL)
+    assert not everything.follows(CALL)
+
+
+async def test_nothing_from_before_the_subscription_is_heard() -> None:
+    bus = Bus()
+    bus.publish(final(1))
+
+    assert await drained(bus.subscribe()) == []
+
+
+async def test_a_slow_subscriber_loses_its_oldest_partials_and_nobody_elses() -> None:
+    bus = Bus()
+    slow, quick = bus.subscribe(capacity=4), bus.subscribe()
+    for seq in range(10):
+        bus.publish(partial(seq))
+    bus.publish(final(10))
+
+    assert [event.seq for event in await drained(slow)] == [7, 8, 9, 10]
+    assert slow.dropped == bus.dropped == 7
+    assert [event.seq for event in await drained(quick)] == list(range(11))
+    assert quick.dropped == 0
+
+
+@given(st.lists(st.booleans(), max_size=200), st.integers(1, 10))
+def test_no_final_is_ever_lost_and_what_is_left_is_in_order(kinds: list[bool], capacity: int) -> None:
+    async def run() -> None:
+        bus = Bus()
+        slow = bus.subscribe(capacity=capacity)
+        events: list[Event] = [final(i) if is_final else partial(i) for i, is_final in enumerate(kinds)]
+        for event in events:
+            bus.publish(event)
+
+        got = await drained(slow)
+
+        assert [e for e in got if isinstance(e, FinalText)] == [e for e in events if isinstance(e, FinalText)]
+        assert [e.seq for e in got] == sorted(e.seq for e in got)
+        partials = sum(isinstance(e, PartialText) for e in got)
+        assert partials + slow.dropped == kinds.count(False)
+        assert partials <= capacity
+
+    asyncio.run(run())
+
+
+async def test_a_subscriber_that_has_stopped_reading_is_let_go_with_all_its_finals() -> None:
+    bus = Bus()
+    gone = bus.subscribe()
+    with capture_logs() as logs:
+        for seq in range(LIMIT + 10):
+            bus.publish(final(seq))
+
+    assert bus.subscribers == 0
+    assert bus.let_go == 1
+    assert [line["log_level"] for line in logs] == ["warning"]
+    assert [event.seq async for event in gone] == list(range(LIMIT))
+
+
+async def test_memory_for_a_subscriber_is_bounded_whatever_is_published() -> None:
+    bus = Bus()
+    gone = bus.subscribe()
+    for seq in range(2 * LIMIT):
+        bus.publish(partial(seq))
+
+    assert len(gone._events) == CAPACITY
+
+
+async def test_leaving_the_context_ends_the_subscription() -> None:
+    bus = Bus()
+    with bus.subscribe() as subscription:
+        assert bus.subscribers == 1
+    assert bus.subscribers == 0
+    bus.publish(final(1))
+    assert await drained(subscription) == []
+
+
+async def test_closing_the_bus_ends_every_subscription_with_what_waits_for_it() -> None:
+    bus = Bus()
+    told: list[str] = []
+    subscription = bus.subscribe()
+    subscription.on_close = lambda: told.append("closed")
+    bus.publish(final(1))
+    bus.close()
+    subscription.close()
+
+    assert [event.seq async for event in subscription] == [1]
+    assert told == ["closed"]
+    assert [event async for event in bus.subscribe()] == []
+    assert bus.subscribers == 0
+
+
+async def test_closing_wakes_who_waits() -> None:
+    bus = Bus()
+    subscription = bus.subscribe()
+    waiting = asyncio.ensure_future(anext(subscription))
+    await asyncio.sleep(0)
+    subscription.close()
+
+    with pytest.raises(StopAsyncIteration):
+        await waiting
+
+
+async def test_a_cancelled_wait_loses_no_event() -> None:
+    bus = Bus()
+    subscription = bus.subscribe()
+    got: list[Event] = []
+    for seq in range(20):
+        waiting = asyncio.ensure_future(anext(subscription))
+        await asyncio.sleep(0)
+        bus.publish(final(seq))
+        waiting.cancel()
+        got += [e for e in await asyncio.gather(waiting, return_exceptions=True) if isinstance(e, Event)]
+
+    assert [event.seq for event in got + await drained(subscription)] == list(range(20))
+
+
+# -- callbacks ---------------------------------------------------------------------------------------------------
+
+
+def _coroutine(seen: list[int]) -> Callable[[Event], Any]:
+    async def callback(event: Event) -> None:
+        seen.append(event.seq)
+
+    return callback
+
+
+def _plain(seen: list[int]) -> Callable[[Event], Any]:
+    return lambda event: seen.append(event.seq)
+
+
+def _partially_applied(seen: list[int]) -> Callable[[Event], Any]:
+    async def callback(where: list[int], event: Event) -> None:
+        where.append(event.seq)
+
+    return functools.partial(callback, seen)
+
+
+def _object(seen: list[int]) -> Callable[[Event], Any]:
+    class Agent:
+        async def __call__(self, event: Event) -> None:
+            seen.append(event.seq)
+
+    return Agent()
+
+
+def _returning_a_coroutine(seen: list[int]) -> Callable[[Event], Any]:
+    answering = _coroutine(seen)
+
+    def callback(event: Event) -> Any:
+        return answering(event)
+
+    return callback
+
+
+@pytest.mark.parametrize("kind", [_coroutine, _plain, _partially_applied, _object, _returning_a_coroutine])
+async def test_every_kind_of_callback_gets_every_event_until_its_call_ends(
+    kind: Callable[[list[int]], Callable[[Event], Any]],
+) -> None:
+    bus = Bus()
+    seen: list[int] = []
+    delivering = asyncio.create_task(deliver(bus.subscribe(CALL), kind(seen)))
+    for event in (partial(1), final(2), ended(3), final(4)):
+        bus.publish(event)
+    async with asyncio.timeout(20):
+        await delivering
+
+    assert seen == [1, 2, 3]
+    assert bus.subscribers == 0
+
+
+async def test_a_callback_for_one_call_hears_all_its_streams_to_their_ends() -> None:
+    bus = Bus()
+    seen: list[int] = []
+    subscription = bus.subscribe(CALL)
+    events = (began(1, "MZ1"), began(2, "MZ2"), ended(3, stream_sid="MZ1"), final(4), ended(5, stream_sid="MZ2"))
+    for event in events:
+        bus.publish(event)
+    assert not bus.goes_on(CALL)
+    await deliver(subscription, _coroutine(seen))
+
+    assert seen == [1, 2, 3, 4, 5]
+
+
+async def test_a_subscriber_to_all_calls_goes_on_after_one_has_ended() -> None:
+    bus = Bus()
+    seen: list[int] = []
+    subscription = bus.subscribe()
+    for event in (ended(1), final(2, OTHER)):
+        bus.publish(event)
+    subscription.close()
+    await deliver(subscription, _coroutine(seen))
+
+    assert seen == [1, 2]
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_a_callback_that_raises_gets_the_next_event(plain: bool) -> None:
+    bus = Bus()
+    seen: list[int] = []
+
+    def touchy(event: Event) -> None:
+        seen.append(event.seq)
+        raise ValueError("no")
+
+    async def touchy_coroutine(event: Event) -> None:
+        touchy(event)
+
+    subscription = bus.subscribe(CALL)
+    for event in (final(1), final(2), ended(3)):
+        bus.publish(event)
+    with capture_logs() as logs:
+        await deliver(subscription, touchy if plain else touchy_coroutine)
+
+    assert seen == [1, 2, 3]
+    assert [line["log_level"] for line in logs] == ["error"] * 3
+
+
+async def test_a_plain_callback_that_blocks_holds_up_nobody_else() -> None:
+    bus = Bus()
+    go_on = threading.Event()
+    seen: list[int] = []
+    quick: list[int] = []
+
+    def wait(event: Event) -> None:
+        assert go_on.wait(20)
+        seen.append(event.seq)
+
+    blocked = asyncio.create_task(deliver(bus.subscribe(CALL), wait))
+    other = asyncio.create_task(deliver(bus.subscribe(CALL), _coroutine(quick)))
+    for event in (final(1), ended(2)):
+        bus.publish(event)
+    await other
+
+    assert (seen, quick) == ([], [1, 2])
+    go_on.set()
+    await blocked
+    assert seen == [1, 2]
+
+
+async def test_a_plain_callback_that_sleeps_does_not_stop_the_event_loop() -> None:
+    bus = Bus()
+    sleeping = asyncio.create_task(deliver(bus.subscribe(CALL), lambda _: time.sleep(0.3)))
+    bus.publish(ended(1))
+    turns = 0
+    while not sleeping.done():
+        turns += 1
+        await asyncio.sleep(0.01)
+
+    assert turns > 3
+
+
+async def test_a_callback_that_vanishes_leaves_no_subscription() -> None:
+    bus = Bus()
+    delivering = asyncio.create_task(deliver(bus.subscribe(), _coroutine([])))
+    await asyncio.sleep(0)
+    delivering.cancel()
+    await asyncio.gather(delivering, return_exceptions=True)
+
+    assert bus.subscribers == 0

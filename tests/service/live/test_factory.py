@@ -1,0 +1,66 @@
+"""What LIVE_SOURCE may name."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from batkol.errors import ConfigurationError
+from batkol.live.factory import source_named
+from batkol.live.files import FileSource
+from batkol.live.source import SourceState
+
+
+def test_a_live_source_is_a_directory_or_nothing(tmp_path: Path) -> None:
+    assert source_named("") is None
+    assert isinstance(source_named(f"file:{tmp_path}"), FileSource)
+
+
+@pytest.mark.parametrize(
+    ("setting", "name"),
+    [
+        ("kubernetes:front-desk-live", "kubernetes:calls/front-desk-live"),
+        ("kubernetes:other/front.desk", "kubernetes:other/front.desk"),
+    ],
+)
+def test_or_a_config_map_by_its_name(setting: str, name: str) -> None:
+    source = source_named(setting, namespace="calls", start_from="/etc/batkol/live")
+
+    assert source is not None
+    assert source.name == name
+    assert source.status().state is SourceState.STARTING
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("kubernetes:", "kubernetes:NAME"),
+        ("file:", "file:PATH"),
+        ("/etc/batkol", "file:PATH"),
+        ("http://x", "file:PATH"),
+        ("kubernetes:a/b/c", "no name that Kubernetes would give"),
+        ("kubernetes:Front_Desk", "no name that Kubernetes would give"),
+        ("kubernetes:/x", "no name that Kubernetes would give"),
+    ],
+)
+def test_any_other_is_refused_with_a_sentence(setting: str, says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        source_named(setting, namespace="calls")
+
+
+def test_outside_a_cluster_a_name_needs_its_namespace() -> None:
+    with pytest.raises(ConfigurationError, match="does not say in which namespace"):
+        source_named("kubernetes:front-desk-live")
+
+
+def test_lightkube_is_loaded_for_those_alone_who_watch_a_config_map() -> None:
+    code = (
+        "import sys, batkol.app.build\n"
+        "from batkol.live.factory import source_named\n"
+        "source_named('file:/x'); print('lightkube' in sys.modules)\n"
+        "source_named('kubernetes:a/b'); print('lightkube' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+
+    assert done.stdout.split() == ["False", "True"]

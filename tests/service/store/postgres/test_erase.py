@@ -1,0 +1,142 @@
+import asyncio
+
+import pytest
+
+from batkol.store.postgres.address import Address
+from batkol.store.postgres.batch import scrub
+from batkol.store.postgres.connections import Database
+from batkol.store.postgres.erase import Erased, erase
+from batkol.store.postgres.statements import ERASING
+from support.keeping import Kept, newest
+from support.postgres import connection, everything, sql, texts
+from support.said import CALLED, CALLER, began, heard, over, revised, sid, who
+
+OTHER = "+972509999999"
+LATER = 4_000_000_000.0
+"""Unix seconds, in a time to come."""
+
+
+async def words(where: Address) -> str:
+    """Everything that is kept, as text."""
+    return str(await everything(where, ("calls", "utterances", "events", "leads", "erasures")))
+
+
+async def test_nothing_that_was_said_and_no_number_is_left(kept: Kept) -> None:
+    theirs, others = who(0), who(1, caller=OTHER)
+    for of in (theirs, others):
+        kept.say([began(of), heard(0, of), revised(0, of), over(of)])
+    await kept.written()
+    before = await sql(kept.where, "SELECT * FROM utterances WHERE call_sid = $1", sid(1))
+
+    assert await erase(kept.database.reading, f" {CALLER} ") == Erased(calls=1, utterances=1, leads=1)
+    assert CALLER not in await words(kept.where)
+    assert [(text, number) for text, number in [(row[2], row[0]) for row in await texts(kept.where)]] == [
+        ("", sid(0)), ("משפט 0", sid(1))
+    ]  # fmt: skip
+    assert await sql(kept.where, "SELECT * FROM utterances WHERE call_sid = $1", sid(1)) == before
+    calls = await sql(kept.where, "SELECT * FROM calls ORDER BY call_sid")
+    assert [call["erased_at"] is not None for call in calls] == [True, False]
+    assert [call["called_number"] for call in calls] == [CALLED, CALLED]
+    assert calls[0]["figures"] == calls[1]["figures"].replace(others.stream_sid, theirs.stream_sid)
+    assert [lead["caller_number"] for lead in await sql(kept.where, "SELECT * FROM leads")] == [OTHER]
+
+
+async def test_what_the_journal_still_has_comes_without_text_and_number(kept: Kept) -> None:
+    kept.say([began(), heard(0), revised(0), over(), began(who(1, caller=OTHER)), heard(0, who(1, caller=OTHER))])
+    await erase(kept.database.reading, CALLER)
+    await kept.written()
+
+    assert CALLER not in await words(kept.where)
+    assert [text for *_, text in await texts(kept.where)] == ["", "משפט 0"]
+    assert [lead["caller_number"] for lead in await sql(kept.where, "SELECT * FROM leads")] == [OTHER]
+
+
+async def test_a_call_that_is_going_on_is_erased_to_its_end(kept: Kept) -> None:
+    """Its first stream has been written; another pod takes it over after the erasure."""
+    kept.say([began(), heard(0)])
+    await kept.written()
+    await erase(kept.database.reading, CALLER)
+    later = who(0, stream=1, started_at=LATER, after_erasure=await newest(kept))
+    kept.say([heard(1), over(), began(later), heard(0, later)])
+    await kept.written()
+
+    assert CALLER not in await words(kept.where)
+    assert [text for *_, text in await texts(kept.where)] == ["", "", ""]
+    assert await sql(kept.where, "SELECT * FROM leads") == []
+
+
+async def test_who_calls_again_later_is_a_caller_as_any_other(kept: Kept) -> None:
+    await erase(kept.database.reading, CALLER)
+    later = who(5, after_erasure=await newest(kept))
+    kept.say([began(later), heard(0, later)])
+    await kept.written()
+
+    assert [text for *_, text in await texts(kept.where)] == ["משפט 0"]
+    assert [lead["caller_number"] for lead in await sql(kept.where, "SELECT * FROM leads")] == [CALLER]
+
+
+async def test_a_line_of_our_own_is_not_a_person(kept: Kept) -> None:
+    """Every caller has called it: to erase it would be to erase them all."""
+    kept.say([began(), heard(0)])
+    await kept.written()
+
+    assert await erase(kept.database.reading, CALLED) == Erased(calls=0, utterances=0, leads=0)
+    assert [text for *_, text in await texts(kept.where)] == ["משפט 0"]
+
+
+async def test_who_was_called_by_us_is_one(kept: Kept) -> None:
+    outbound = who(direction="outbound-api", caller=CALLED, called=CALLER)
+    kept.say([began(outbound), heard(0, outbound)])
+    await kept.written()
+
+    assert await erase(kept.database.reading, CALLER) == Erased(calls=1, utterances=1, leads=1)
+    assert CALLER not in await words(kept.where)
+    assert [call["caller_number"] for call in await sql(kept.where, "SELECT * FROM calls")] == [CALLED]
+
+
+async def test_no_writer_passes_an_erasure_that_is_under_way(kept: Kept) -> None:
+    async with connection(kept.where) as other:
+        await other.execute("SELECT pg_advisory_lock($1)", ERASING)
+        kept.say([began(), heard(0)])
+        kept.write()
+        while not await other.fetch("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+            await asyncio.sleep(0.01)
+        assert await texts(kept.where) == []
+        await other.execute("SELECT pg_advisory_unlock($1)", ERASING)
+    await kept.written()
+
+    assert len(await texts(kept.where)) == 1
+
+
+async def test_an_injection_is_a_number_that_nobody_has(where: Address) -> None:
+    database = Database(where)
+
+    assert await erase(database.reading, "' OR 1=1; --") == Erased(0, 0, 0)
+    await database.close()
+
+
+@pytest.mark.parametrize("stored", ["sip:dana@example.com", "client:Dana", "*7788", "972541234567", "+972541234567"])
+async def test_every_identity_that_is_stored_can_be_erased(kept: Kept, stored: str) -> None:
+    kept.say([began(who(0, caller=stored)), heard(0, who(0, caller=stored)), began(who(1, caller=OTHER))])
+    await kept.written()
+
+    assert await erase(kept.database.reading, stored) == Erased(calls=1, utterances=1, leads=1)
+    assert stored not in await words(kept.where)
+
+
+@pytest.mark.parametrize("typed", ["972541234567", "00972541234567", "+972 54-123-4567", "+(972) 54.123.4567"])
+async def test_a_number_is_found_however_it_is_written(kept: Kept, typed: str) -> None:
+    kept.say([began(), heard(0)])
+    await kept.written()
+
+    assert await erase(kept.database.reading, typed) == Erased(calls=1, utterances=1, leads=1)
+
+
+@pytest.mark.parametrize("record", [began(), heard(0), revised(0), over()])
+def test_a_scrubbed_record_has_neither_number_nor_text(record: object) -> None:
+    assert isinstance(record, type(began()) | type(heard()) | type(revised()) | type(over()))
+
+    shown = repr(scrub(record))
+    assert CALLER not in shown
+    assert "משפט" not in shown
+    assert sid() in shown

@@ -1,0 +1,148 @@
+"""Each query of the API takes its index, on tables that are large.
+
+200,000 utterances as a rule; `BATKOL_UTTERANCES=1000000` for the full million. Postgres chooses a plan by what it knows
+of the table, and knows a parameter's value only at first: both its kinds of plan are looked at.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy.dialects.postgresql.asyncpg import dialect
+
+from batkol.store.postgres import queries
+from batkol.store.postgres.queries import Calls, Place
+from support.history import fill
+from support.postgres import Server, connection, database
+from support.said import sid
+
+UTTERANCES = int(os.environ.get("BATKOL_UTTERANCES", "200000"))
+EACH = 10
+CALLS = UTTERANCES // EACH
+LIMIT = 51
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+MIDDLE = Place(BEGAN + timedelta(seconds=7 * CALLS // 2), sid(CALLS // 2))
+LEADS = min(CALLS, 30_000)  # that many numbers call, in turn
+MIDDLE_LEAD = Place(BEGAN + timedelta(seconds=7 * (CALLS - LEADS // 2)), LEADS // 2)
+AGENT, NUMBER, OURS = "agent-7", "+972500000007", "+97230000007"
+DAY = Calls(since=MIDDLE.at, before=MIDDLE.at + timedelta(days=1))
+
+PAGES = {
+    "all": (Calls(), {"calls_by_time"}),
+    "an agent's": (Calls(agent=AGENT), {"calls_by_agent"}),
+    "a caller's": (Calls(number=NUMBER), {"calls_by_caller", "calls_by_called"}),
+    "a line's": (Calls(number=OURS), {"calls_by_caller", "calls_by_called"}),
+    "a day's": (DAY, {"calls_by_time"}),
+    "an agent's day": (replace(DAY, agent=AGENT), {"calls_by_agent"}),
+    "by mode": (Calls(mode="single"), {"calls_by_mode", "calls_by_time"}),
+    "slow": (Calls(slow_ms=1200), {"calls_slow"}),
+    "an agent's slow": (Calls(agent=AGENT, slow_ms=1000), {"calls_slow", "calls_by_agent"}),
+    "all at once": (replace(DAY, agent=AGENT, number=NUMBER, mode="single", slow_ms=1000), None),
+}
+EXPORTS = {
+    "calls": (queries.all_calls(Calls()), {"calls_by_time"}),
+    "a line's calls": (queries.all_calls(Calls(number=OURS)), {"calls_by_caller", "calls_by_called"}),
+    "slow calls": (queries.all_calls(Calls(slow_ms=1000)), {"calls_slow"}),
+    "utterances": (queries.all_utterances(Calls()), {"calls_by_time", "utterances_pkey"}),
+    "an agent's utterances": (queries.all_utterances(Calls(agent=AGENT)), {"calls_by_agent", "utterances_pkey"}),
+    "a day's utterances": (queries.all_utterances(DAY), {"calls_by_time", "utterances_pkey"}),
+    "a line's utterances": (
+        queries.all_utterances(Calls(number=OURS)), {"calls_by_caller", "calls_by_called", "utterances_pkey"},
+    ),
+    "slow utterances": (queries.all_utterances(Calls(slow_ms=1000)), {"calls_slow", "utterances_pkey"}),
+    "leads": (queries.all_leads(None, None), {"leads_by_time"}),
+    "an agent's leads": (queries.all_leads(AGENT, None), {"leads_by_agent"}),
+}  # fmt: skip
+
+
+def _looked_at(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from _looked_at(below)
+
+
+async def plans(on: asyncpg.Connection, statement: Any, *, run: bool) -> Iterable[list[dict[str, Any]]]:
+    """The nodes of its plan, with the values of its parameters and without them."""
+    compiled = statement.compile(dialect=dialect())  # type: ignore[no-untyped-call]
+    values = [compiled.params[name] for name in compiled.positiontup or ()]
+    given = ", ".join("'" + str(value).replace("'", "''") + "'" for value in values)
+    found = []
+    for kind in ("custom", "generic"):
+        await on.execute(f"SET LOCAL plan_cache_mode = force_{kind}_plan")
+        await on.execute(f"PREPARE asked AS {compiled}")
+        how = "ANALYZE, TIMING OFF, " if run else ""
+        execute = f"EXECUTE asked({given})" if given else "EXECUTE asked"
+        (explained,) = json.loads(await on.fetchval(f"EXPLAIN ({how}FORMAT JSON) {execute}"))
+        found.append(list(_looked_at(explained["Plan"])))
+        await on.execute("DEALLOCATE asked")
+    return found
+
+
+def indexes(nodes: list[dict[str, Any]]) -> set[str]:
+    return {node["Index Name"] for node in nodes if "Index Name" in node}
+
+
+def scanned(nodes: list[dict[str, Any]]) -> float:
+    """Rows that were looked at in tables; what is combined of two indexes before is no row yet."""
+    scans = [node for node in nodes if "Relation Name" in node and node["Node Type"] != "ModifyTable"]
+    found: float = sum(
+        node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) for node in scans
+    )
+    return found
+
+
+@pytest.mark.timeout(600)
+async def test_every_query_takes_its_index(server: Server) -> None:
+    """One test, for the tables take long to fill."""
+    async with database(server) as large:
+        await fill(large, CALLS, EACH)
+        async with connection(large) as on, on.transaction():
+            assert await on.fetchval("SELECT count(*) FROM utterances") == CALLS * EACH
+            await _every_page_costs_what_it_shows(on)
+            await _so_do_one_call_its_utterances_and_the_leads(on)
+            await _an_export_takes_rows_as_its_index_has_them_and_sorts_no_table(on)
+
+
+async def _every_page_costs_what_it_shows(on: asyncpg.Connection) -> None:
+    for name, (wanted, expected) in PAGES.items():
+        for after in (None, MIDDLE):
+            for nodes in await plans(on, queries.page_of_calls(wanted, after, LIMIT), run=True):
+                assert not [node for node in nodes if node["Node Type"] == "Seq Scan"], name
+                assert scanned(nodes) < 100 * LIMIT, name
+                if expected is not None:
+                    assert indexes(nodes) <= expected, name
+                    assert indexes(nodes), name
+
+
+async def _so_do_one_call_its_utterances_and_the_leads(on: asyncpg.Connection) -> None:
+    cases = [
+        (queries.one_call(sid(CALLS // 2)), "calls_pkey"),
+        (queries.utterances_of(sid(CALLS // 2)), "utterances_pkey"),
+        (queries.page_of_leads(None, None, MIDDLE_LEAD, LIMIT), "leads_by_time"),
+        (queries.page_of_leads(AGENT, None, None, LIMIT), "leads_by_agent"),
+        (queries.page_of_leads(AGENT, None, MIDDLE_LEAD, LIMIT), "leads_by_agent"),
+        (queries.page_of_leads(None, NUMBER, MIDDLE_LEAD, LIMIT), "leads_by_caller"),
+        (queries.page_of_leads(AGENT, NUMBER, MIDDLE_LEAD, LIMIT), "leads_by_caller leads_by_number"),
+        (queries.one_lead(5), "leads_pkey"),
+        (queries.change_lead(5, {"name": "x"}), "leads_pkey"),
+    ]
+    for statement, expected in cases:
+        for nodes in await plans(on, statement, run=True):
+            assert indexes(nodes)
+            assert indexes(nodes) <= set(expected.split())
+            assert not [node for node in nodes if node["Node Type"] == "Seq Scan"]
+            assert scanned(nodes) < 10 * LIMIT
+
+
+async def _an_export_takes_rows_as_its_index_has_them_and_sorts_no_table(on: asyncpg.Connection) -> None:
+    await on.execute(str(queries.IN_ORDER))
+    for name, (statement, expected) in EXPORTS.items():
+        for nodes in await plans(on, statement, run=False):
+            kinds = {node["Node Type"] for node in nodes}
+            assert not kinds & {"Seq Scan", "Sort", "Hash", "Bitmap Heap Scan", "Materialize"}, (name, kinds)
+            assert indexes(nodes) == expected, name

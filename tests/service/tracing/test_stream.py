@@ -1,0 +1,86 @@
+"""Which streams carried an utterance, and how each of them ended."""
+
+from __future__ import annotations
+
+import structlog
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import TracerProvider
+
+from batkol.audio.ring import Ring
+from batkol.recognizers.google.channels import Channels
+from batkol.recognizers.google.errors import Next, SpeechError
+from batkol.recognizers.google.options import Speech
+from batkol.recognizers.google.stream import Stream
+from batkol.recognizers.google.wire import recognition
+from batkol.speech.timeline import Passage
+from batkol.tracing.stream import KEPT, StreamTraces, how_it_ended
+
+SECOND = 8000
+
+
+def stream(base: int, sent: int, limit: int | None = None) -> Stream:
+    """One that heard so many seconds from `base` on."""
+    passage = Passage(base * SECOND)
+    passage.limit = None if limit is None else limit * SECOND
+    speech = Speech(
+        channels=Channels(endpoint="127.0.0.1:9", insecure=True),
+        config=recognition("he-IL", "default"),
+        on_written=lambda _: None,
+    )
+    made = Stream(
+        passage,
+        speech=speech,
+        ring=Ring(capacity=SECOND),
+        on_response=lambda *_: None,
+        on_over=lambda _: None,
+        log=structlog.get_logger(),
+    )
+    made._cursor += sent * SECOND
+    return made
+
+
+def traces() -> StreamTraces:
+    return StreamTraces(TracerProvider(shutdown_on_exit=False).get_tracer("test"), Context(), {}, lambda: 1)
+
+
+async def test_an_utterance_was_carried_by_the_streams_that_heard_some_of_it() -> None:
+    """What a stream heard beyond its limit was the next one's business; one that never opened heard nothing."""
+    told = traces()
+    for each in (stream(0, 10, limit=8), stream(8, 0), stream(7, 10)):
+        told.opening(each)
+
+    def carried(begin: int, end: int) -> list[int]:
+        spans = [carried.span.get_span_context() for carried in told._streams]
+        return [spans.index(span) for span in told.carrying(begin * SECOND, end * SECOND)]
+
+    assert carried(1, 3) == [0]
+    assert carried(6, 9) == [0, 2]
+    assert carried(8, 10) == [2]
+    assert carried(20, 25) == []
+
+
+async def test_streams_are_forgotten_when_they_are_long_over_and_never_before() -> None:
+    told = traces()
+    streams = [stream(at, 1) for at in range(KEPT + 5)]
+    for each in streams:
+        told.opening(each)
+    assert len(told._streams) == KEPT + 5
+    for each in streams:
+        told.ended(each)
+    told.opening(stream(99, 1))
+
+    assert len(told._streams) == KEPT
+    told.close()
+    assert all(carried.ended for carried in told._streams)
+
+
+async def test_every_end_has_a_word_and_a_status() -> None:
+    closed, rotated, cancelled, failed = stream(0, 1), stream(0, 1, limit=1), stream(0, 1), stream(0, 1)
+    closed.finish()
+    rotated.finish()
+    failed.error = SpeechError("too much", reason="quota", next_step=Next.BACK_OFF, code="RESOURCE_EXHAUSTED")
+
+    assert how_it_ended(closed) == ("close", "OK")
+    assert how_it_ended(rotated) == ("rotation", "OK")
+    assert how_it_ended(cancelled) == ("cancelled", "CANCELLED")
+    assert how_it_ended(failed) == ("quota", "RESOURCE_EXHAUSTED")

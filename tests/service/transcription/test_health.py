@@ -1,0 +1,249 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+from structlog.testing import capture_logs
+
+from batkol.errors import UpstreamError
+from batkol.recognizers.google.channels import Channels
+from batkol.recognizers.google.options import Speech
+from batkol.recognizers.google.wire import recognition
+from batkol.speech.breaker import Breaker, State
+from batkol.speech.punctuation import punctuate
+from batkol.speech.utterance import Source
+from batkol.telemetry.metrics import Metrics
+from batkol.transcription.health import Health
+from batkol.transcription.recognizers import Recognizers
+from support.waiting import until
+
+REFUSED = UpstreamError("who are you", reason="unauthenticated", retryable=False)
+WRONG = UpstreamError("no such language", reason="invalid_argument", retryable=False)
+AWAY = UpstreamError("try later", reason="unavailable", retryable=True)
+
+
+@dataclass
+class Google:
+    """Answers a check as it is told to."""
+
+    error: UpstreamError | None = None
+    asked: int = 0
+    answering: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def recognize(self, audio: bytes) -> str:
+        self.asked += 1
+        await self.answering.wait()
+        if self.error is not None:
+            raise self.error
+        return ""
+
+
+@dataclass
+class Clinic:
+    health: Health
+    recognizers: Recognizers
+    google: Google
+
+    @property
+    def streaming(self) -> Breaker:
+        return self.recognizers.streaming
+
+    def of(self, source: Source) -> Breaker:
+        return self.recognizers.breakers[source]
+
+    @property
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+@asynccontextmanager
+async def clinic(
+    error: UpstreamError | None = None, *, whisper: bool = False, at_start: bool = False, answering: bool = True
+) -> AsyncIterator[Clinic]:
+    google = Google(error)
+    if answering:
+        google.answering.set()
+    speech = Speech(
+        channels=Channels(endpoint="127.0.0.1:9", insecure=True, limit=7),
+        config=recognition("he-IL", "default"),
+        on_written=lambda _: None,
+    )
+    sources = (Source.SINGLE, Source.WHISPER) if whisper else (Source.SINGLE,)
+    recognizers = Recognizers(speech=speech, fallbacks=tuple((s, google) for s in sources), punctuate=punctuate)
+    health = Health(recognizers, google, check_at_start=at_start)
+    health.ask_every = 0.01
+    task = asyncio.create_task(health.run())
+    try:
+        yield Clinic(health, recognizers, google)
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_while_google_has_not_answered_the_check_the_pod_is_starting() -> None:
+    async with clinic(at_start=True, answering=False) as up:
+        await until(lambda: up.google.asked)
+        assert up.health.why_not_ready() == "starting"
+
+        up.google.answering.set()
+
+        await until(lambda: up.health.why_not_ready() is None)
+        assert (up.google.asked, up.health.degraded()) == (1, None)
+
+
+async def test_wrong_credentials_show_before_the_first_call_and_so_does_their_mending() -> None:
+    async with clinic(REFUSED, at_start=True) as up:
+        await until(lambda: up.google.asked >= 3)
+        assert up.health.why_not_ready() == "recognizer: unauthenticated"
+        assert up.health.degraded() == "streaming: unauthenticated, single: unauthenticated"
+
+        up.google.error = None
+
+        await until(lambda: up.health.why_not_ready() is None)
+        assert up.streaming.state is up.of(Source.SINGLE).state is State.CLOSED
+        asked = up.google.asked
+        await asyncio.sleep(0.05)
+        assert up.google.asked == asked
+
+
+async def test_where_whisper_can_answer_the_pod_is_ready_without_google() -> None:
+    async with clinic(REFUSED, at_start=True, whisper=True) as up:
+        await until(lambda: up.health.why_not_ready() is None)
+
+        assert up.health.degraded() == "streaming: unauthenticated, single: unauthenticated"
+
+
+async def test_where_whisper_refuses_us_too_it_may_be_tried_by_a_call_after_its_rest() -> None:
+    async with clinic(REFUSED, at_start=True, whisper=True) as up:
+        up.of(Source.WHISPER).fail(up.now, "http_error", grave=True)
+        await until(lambda: up.health.why_not_ready() == "recognizer: unauthenticated")
+
+        up.of(Source.WHISPER).succeed(up.now)
+        up.of(Source.WHISPER).fail(up.now - 11, "http_error", grave=True)
+
+        assert up.health.why_not_ready() is None
+
+
+async def test_a_google_that_is_away_at_start_keeps_nobody_waiting() -> None:
+    async with clinic(AWAY, at_start=True) as up:
+        await until(lambda: up.google.asked)
+        await until(lambda: up.health.why_not_ready() is None)
+
+        assert up.health.degraded() is None
+
+
+async def test_a_request_refused_for_what_it_asks_says_nothing_of_streams() -> None:
+    async with clinic(WRONG, at_start=True) as up:
+        await until(lambda: up.of(Source.SINGLE).state is State.OPEN)
+
+        assert up.health.why_not_ready() is None
+        assert up.health.degraded() == "single: invalid_argument"
+        up.streaming.fail(up.now, "invalid_argument", grave=True)
+        assert up.health.why_not_ready() == "recognizer: invalid_argument"
+
+
+async def test_what_calls_are_refused_is_asked_for_until_it_is_not() -> None:
+    async with clinic(REFUSED) as up:
+        for breaker in (up.streaming, up.of(Source.SINGLE)):
+            breaker.fail(up.now, "unauthenticated", grave=True)
+        assert up.health.why_not_ready() == "recognizer: unauthenticated"
+        await until(lambda: up.google.asked >= 2)
+
+        up.google.error = None
+
+        await until(lambda: up.health.why_not_ready() is None)
+
+
+async def test_streams_alone_refused_are_left_to_the_next_call() -> None:
+    """A request is asked once, to know whether it is us; its answer says nothing of streams."""
+    async with clinic() as up:
+        up.streaming.fail(up.now, "invalid_argument", grave=True)
+        await until(lambda: up.google.asked)
+        await asyncio.sleep(0.05)
+
+        assert up.google.asked == 1
+        assert up.streaming.state is State.OPEN
+        assert up.health.why_not_ready() is None
+
+
+async def test_what_only_keeps_failing_is_not_asked_for() -> None:
+    async with clinic(AWAY) as up:
+        for _ in range(5):
+            up.streaming.fail(up.now, "unavailable")
+            up.of(Source.SINGLE).fail(up.now, "unavailable")
+        await asyncio.sleep(0.05)
+
+        assert up.google.asked == 0
+        assert up.health.why_not_ready() is None
+        assert up.health.degraded() == "streaming: unavailable, single: unavailable"
+
+
+async def test_the_status_has_each_step_in_the_order_of_asking() -> None:
+    async with clinic(whisper=True) as up:
+        before = datetime.now(UTC)
+        for _ in range(5):
+            up.of(Source.WHISPER).fail(up.now, "deadline")
+        status = up.health.status()
+
+    assert list(status) == ["streaming", "single", "whisper"]
+    assert status["single"] == {"state": "closed", "reason": "", "since": None, "retry_in_s": None}
+    whisper = status["whisper"]
+    assert (whisper["state"], whisper["reason"]) == ("open", "deadline")
+    assert 9 < whisper["retry_in_s"] <= 10
+    assert abs((datetime.fromisoformat(whisper["since"]) - before).total_seconds()) < 5
+
+
+async def test_each_transition_is_one_line_in_the_log() -> None:
+    async with clinic() as up:
+        with capture_logs() as lines:
+            single = up.of(Source.SINGLE)
+            for _ in range(9):
+                single.fail(up.now, "unavailable")
+            assert single.allows(up.now + 11)
+            single.succeed(up.now)
+            up.streaming.fail(up.now, "permission_denied", grave=True)
+            up.google.error = REFUSED
+
+    assert [(line["log_level"], line["step"]) for line in lines] == [
+        ("warning", "single"),
+        ("info", "single"),
+        ("info", "single"),
+        ("error", "streaming"),
+    ]
+    assert lines[0]["reason"] == "unavailable"
+    assert "put credentials or configuration right" in lines[-1]["remedy"]
+
+
+@pytest.mark.parametrize("held", [True, False])
+async def test_the_gauges_say_what_is_held_back_and_what_is_under_way(held: bool) -> None:
+    async with clinic() as up:
+        metrics = Metrics()
+        up.health.expose(metrics, up.recognizers.speech.channels)
+        if held:
+            up.of(Source.SINGLE).fail(up.now, "unauthenticated", grave=True)
+        with up.recognizers.speech.channels.lease(), up.recognizers.speech.channels.borrow():
+            page = metrics.render().decode()
+        await up.recognizers.speech.channels.close()
+        metrics.close()
+
+    assert f'step="single"}} {float(held)}' in page
+    assert 'step="streaming"} 0.0' in page
+    lines = {line.split("{")[0].split()[0]: line.split()[-1] for line in page.splitlines()}
+    assert lines["batkol_google_streams"] == "1.0"
+    assert lines["batkol_google_requests"] == "1.0"
+    assert lines["batkol_google_streams_limit"] == "7.0"
+
+
+async def test_a_death_in_the_middle_of_asking_does_not_end_the_asking() -> None:
+    async with clinic(REFUSED, at_start=True) as up:
+        await until(lambda: up.google.asked >= 2)
+    assert up.health.why_not_ready() == "recognizer: unauthenticated"
+
+    up.google.error = None
+    again = asyncio.create_task(up.health.run())
+    await until(lambda: up.health.why_not_ready() is None)
+    again.cancel()
+    await asyncio.gather(again, return_exceptions=True)

@@ -1,0 +1,179 @@
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import structlog
+
+from batkol.errors import UpstreamError
+from batkol.recognizers.google.channels import Channels
+from batkol.recognizers.google.options import Speech
+from batkol.recognizers.google.wire import recognition
+from batkol.speech.breaker import Breaker, State
+from batkol.speech.punctuation import punctuate
+from batkol.speech.utterance import Source
+from batkol.transcription.recognizers import Recognizers
+
+AUDIO = b"\xff" * 160
+BROKEN = UpstreamError("it is broken", reason="unavailable", retryable=True)
+REFUSED = UpstreamError("who are you", reason="unauthenticated", retryable=False)
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Scripted:
+    """Answers what it is told to, and counts."""
+
+    answer: str | UpstreamError = "שלום"
+    asked: int = 0
+
+    async def recognize(self, audio: bytes) -> str:
+        self.asked += 1
+        if isinstance(self.answer, UpstreamError):
+            raise self.answer
+        return self.answer
+
+
+@dataclass
+class Told:
+    """Writes down what becomes of the steps."""
+
+    fell_back_by: list[tuple[str, str]] = field(default_factory=list)
+    steps: list[tuple[str, Source]] = field(default_factory=list)
+
+    def asked(self, step: Source) -> None:
+        self.steps.append(("asked", step))
+
+    def answered(self, step: Source) -> None:
+        self.steps.append(("answered", step))
+
+    def fell_back(self, step: str, reason: str) -> None:
+        self.fell_back_by.append((step, reason))
+
+
+@dataclass
+class Chain:
+    """Google's single request, then Whisper."""
+
+    single: Scripted = field(default_factory=Scripted)
+    whisper: Scripted | None = field(default_factory=Scripted)
+    rest: float = 1000.0
+    told: Told = field(default_factory=Told)
+
+    @property
+    def fell_back(self) -> list[tuple[str, str]]:
+        return self.told.fell_back_by
+
+    def __post_init__(self) -> None:
+        config = recognition("he-IL", "default")
+        channels = Channels(endpoint="127.0.0.1:9", insecure=True)
+        fallbacks = [(Source.SINGLE, self.single), (Source.WHISPER, self.whisper)]
+        self.recognizers = Recognizers(
+            speech=Speech(channels=channels, config=config, on_written=lambda _: None),
+            fallbacks=tuple((source, each) for source, each in fallbacks if each is not None),
+            punctuate=punctuate,
+            breakers=defaultdict(lambda: Breaker(rest=self.rest)),
+        )
+
+    async def ask(self, audio: bytes = AUDIO) -> tuple[str, Source | None]:
+        return await self.recognizers.answer(audio, self.told, log)
+
+    def state(self, source: Source) -> State:
+        return self.recognizers.breakers[source].state
+
+
+async def test_the_first_answer_is_taken() -> None:
+    chain = Chain()
+
+    assert await chain.ask() == ("שלום", Source.SINGLE)
+    assert chain.whisper is not None
+    assert (chain.single.asked, chain.whisper.asked) == (1, 0)
+
+
+async def test_what_fails_five_times_is_passed_over_for_all_calls_and_counted_each_time() -> None:
+    chain = Chain(single=Scripted(BROKEN))
+    for _ in range(7):
+        assert await chain.ask() == ("שלום", Source.WHISPER)
+
+    assert chain.single.asked == 5
+    assert chain.fell_back == [("single", "unavailable")] * 5 + [("single", "breaker")] * 2
+
+
+async def test_a_refusal_that_no_retry_mends_is_met_once() -> None:
+    chain = Chain(single=Scripted(REFUSED))
+    for _ in range(3):
+        await chain.ask()
+
+    assert chain.single.asked == 1
+    assert chain.recognizers.breakers[Source.SINGLE].grave
+
+
+async def test_the_last_one_is_asked_all_the_same_if_nobody_else_was() -> None:
+    chain = Chain(single=Scripted(BROKEN), whisper=Scripted(BROKEN))
+    assert chain.whisper is not None
+    for _ in range(8):
+        assert await chain.ask() == ("", None)
+
+    assert (chain.single.asked, chain.whisper.asked) == (5, 8)
+    chain.whisper.answer = "כן"
+    assert await chain.ask() == ("כן", Source.WHISPER)
+    assert chain.state(Source.WHISPER) is State.CLOSED
+
+
+async def test_the_last_one_is_left_alone_where_another_was_asked() -> None:
+    chain = Chain(whisper=Scripted(REFUSED))
+    chain.single.answer = BROKEN
+    assert chain.whisper is not None
+    for _ in range(3):
+        assert await chain.ask() == ("", None)
+
+    assert (chain.single.asked, chain.whisper.asked) == (3, 1)
+
+
+async def test_alone_it_is_asked_once_an_utterance_however_often_it_refuses() -> None:
+    chain = Chain(single=Scripted(REFUSED), whisper=None)
+    for _ in range(4):
+        assert await chain.ask() == ("", None)
+
+    assert chain.single.asked == 4
+    assert chain.fell_back == [("single", "unauthenticated")] * 4
+
+
+async def test_after_its_rest_one_call_asks_for_all() -> None:
+    chain = Chain(single=Scripted(REFUSED), rest=0.01)
+    await chain.ask()
+    chain.single.answer = "תודה"
+    await asyncio.sleep(0.02)
+
+    assert await chain.ask() == ("תודה", Source.SINGLE)
+    assert chain.state(Source.SINGLE) is State.CLOSED
+
+
+async def test_an_empty_answer_is_a_success() -> None:
+    chain = Chain(single=Scripted(""))
+
+    assert await chain.ask() == ("", Source.NONE)
+    assert chain.state(Source.SINGLE) is State.CLOSED
+
+
+async def test_no_audio_is_asked_of_nobody() -> None:
+    chain = Chain()
+
+    assert await chain.ask(b"") == ("", Source.NONE)
+    assert chain.single.asked == 0
+
+
+async def test_cancelling_is_no_verdict() -> None:
+    class Slow:
+        async def recognize(self, audio: bytes) -> str:
+            await asyncio.Event().wait()
+            return ""
+
+    chain = Chain()
+    slow = Recognizers(speech=chain.recognizers.speech, fallbacks=((Source.SINGLE, Slow()),), punctuate=punctuate)
+    task = asyncio.create_task(slow.answer(AUDIO, Told(), log))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert slow.breakers[Source.SINGLE].since is None
