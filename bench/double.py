@@ -28,7 +28,7 @@ from google.cloud.speech_v2.types import cloud_speech as v2
 
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.simulators.google import rules, stream
-from batkol.simulators.google.finals import Portions
+from batkol.simulators.google.finals import FinalPortions
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.voice.voice import SpokenWord
@@ -86,17 +86,17 @@ class Hearing:
         return None if begun is None else SpokenWord(begun[0], begun[1], self._ear.received)
 
 
-class LongWinded(Portions):
+class LongWinded(FinalPortions):
     """Portions that do not wait for silence: speech of `every_s` seconds on end is settled up to its last word."""
 
     every_s = 0.0
 
-    def hear(self, words: Sequence[SpokenWord], quiet_until: int, now: float) -> None:
+    def append_words(self, words: Sequence[SpokenWord], quiet_until: int, now: float) -> None:
         for word in words:
-            super().hear((word,), word.end, now)
+            super().append_words((word,), word.end, now)
             if word.end - self._open[0].start >= self.every_s * SAMPLE_RATE:
                 self._close(word.end, now + self._latency())
-        super().hear((), quiet_until, now)
+        super().append_words((), quiet_until, now)
 
 
 class Wire:

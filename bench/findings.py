@@ -225,5 +225,5 @@ def _expected(log: StreamLog) -> int:
         if sent.final:
             debounce = Debouncer(window=DEBOUNCE_S)
         else:
-            count += debounce.hear(sent.text, sent.at) is not None
+            count += debounce.offer(sent.text, sent.at) is not None
     return count

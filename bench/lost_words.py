@@ -27,7 +27,7 @@ import msgspec
 
 import parties
 import peers
-from batkol.simulators.twilio.caller import CallPlan, Outcome, place_call
+from batkol.simulators.twilio.caller import CallOutcome, CallPlan, place_call
 from batkol.simulators.voice.recognizer import GARBLE
 from cases import HERE, Case
 from double import StreamLog
@@ -151,7 +151,7 @@ class Cell:
         report = await place_call(CallPlan(base_url=self._server.url, audio=self._scene.audio, status_path=None))
         self._silent_at = report.media_start + self._scene.seconds - _LAST_S
         self._late_s = report.latest
-        if report.outcome is not Outcome.COMPLETED:
+        if report.outcome is not CallOutcome.COMPLETED:
             raise SystemExit(f"{self._contender.name} did not take the call: {report.outcome}")
         await asyncio.sleep(_AFTER_S)
         if following is not None:

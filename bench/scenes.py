@@ -59,7 +59,7 @@ def _deck(seed: int) -> Iterator[str]:
         yield from words
 
 
-def _talk(deck: Iterator[str], seconds: float, gap_ms: int, tail_ms: int) -> voice.Spoken:
+def _talk(deck: Iterator[str], seconds: float, gap_ms: int, tail_ms: int) -> voice.SpokenAudio:
     """Say phrases, for so long at most."""
     phrases: list[list[str]] = []
     spent = 0.0
@@ -69,18 +69,18 @@ def _talk(deck: Iterator[str], seconds: float, gap_ms: int, tail_ms: int) -> voi
     return voice.script(phrases[:-1], gap_ms=gap_ms, tail_ms=tail_ms)
 
 
-def _words(spoken: voice.Spoken) -> tuple[str, ...]:
+def _words(spoken: voice.SpokenAudio) -> tuple[str, ...]:
     return tuple(word.text for word in spoken.words)
 
 
-def _silent_across_the_limit() -> voice.Spoken:
+def _silent_across_the_limit() -> voice.SpokenAudio:
     """Talk until shortly before a stream may be replaced, and be silent until after Google has ended it."""
     deck = _deck(3)
     before = _talk(deck, RECONNECT_S - 2.5, _PAUSE_MS, 0)
     silent_ms = round(1000 * (LIMIT_S + 3 - len(before.mulaw) / SAMPLE_RATE))
     quiet = voice.script((), lead_ms=0, tail_ms=silent_ms)
     after = _talk(deck, 20, _PAUSE_MS, _TAIL_MS)
-    return voice.Spoken(before.mulaw + quiet.mulaw + after.mulaw, before.words + after.words, ())
+    return voice.SpokenAudio(before.mulaw + quiet.mulaw + after.mulaw, before.words + after.words, ())
 
 
 def scenes() -> Sequence[Scene]:

@@ -28,7 +28,7 @@ from batkol.events.identity import Identity
 from batkol.store.dev_postgres.server import passing
 from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address, address
-from batkol.store.postgres.connections import Patience
+from batkol.store.postgres.connections import DatabaseTimeouts
 from batkol.store.store import Store, StoreSettings, keeping
 
 CALLS = 100
@@ -53,7 +53,7 @@ def final(of: Identity, index: int) -> FinalText:
 
 def settings(where: Address, folder: Path) -> StoreSettings:
     return StoreSettings(
-        address=where, database_dir=folder, pool_size=2, patience=Patience(), journal_dir=folder / "journal",
+        address=where, database_dir=folder, pool_size=2, patience=DatabaseTimeouts(), journal_dir=folder / "journal",
         journal_max_bytes=1 << 30, retention_days=0, pod="bench",
     )  # fmt: skip
 

@@ -28,7 +28,7 @@ import uvloop
 from batkol.events.identity import Identity
 from batkol.flags.flags import Decision, DecisionSource
 from batkol.live.tuning import Tuning
-from batkol.main import spare_the_collector
+from batkol.main import freeze_startup_objects
 from batkol.speech.utterance import Mode, Source, Utterance
 from batkol.telemetry.metrics import Metrics
 from batkol.tracing.call import CallTrace
@@ -109,7 +109,7 @@ async def loaded(calls: int, seconds: float) -> dict[str, Any]:
     """Watch that many calls, or not, as the environment says; return the CPU it took, in seconds."""
     tracing = Tracing.start(TracingSettings(google="speech.googleapis.com:443"))
     metrics = Metrics() if tracing.enabled else None
-    spare_the_collector()  # as `batkol serve` does
+    freeze_startup_objects()  # as `batkol serve` does
     before = time.process_time()
     async with asyncio.TaskGroup() as group:
         for number in range(calls):

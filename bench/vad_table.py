@@ -113,7 +113,7 @@ def heard(engine: VadEngine, sound: bytes, settings: SegmenterSettings) -> list[
     events: list[SpeechEvent] = []
     for at in range(0, len(sound) - engine.window + 1, engine.window):
         [[probability]] = engine.score([slot], [sound[at : at + engine.window]])
-        events += segmenter.hear(probability, at, at + engine.window)
+        events += segmenter.append_score(probability, at, at + engine.window)
     events += segmenter.flush(len(sound))
     engine.close(slot)
     starts = [event.speech_at for event in events if isinstance(event, SpeechStarted)]

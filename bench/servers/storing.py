@@ -18,7 +18,7 @@ from typing import Final
 import uvloop
 
 from batkol.app.build import running
-from batkol.main import spare_the_collector
+from batkol.main import freeze_startup_objects
 from batkol.settings import read
 from batkol.store.dev_postgres.server import passing
 from batkol.store.postgres import migrate
@@ -56,11 +56,11 @@ async def serve() -> None:
         async with running(read()) as service:
             if not isinstance(service.store, Store):
                 raise SystemExit("this server is to store what it hears; set STORE=postgres")
-            spare_the_collector()
+            freeze_startup_objects()
             saying = asyncio.create_task(say(service.store))
             await told.wait()
             saying.cancel()
-            await service.leave()
+            await service.drain_calls()
             print(f"store: {service.store.status()}", file=sys.stderr)
 
 

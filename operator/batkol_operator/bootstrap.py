@@ -18,16 +18,16 @@ from batkol_operator.kopf_handlers import kopf_settings, registry, watched_kinds
 from batkol_operator.kube.access import read_access
 from batkol_operator.kube.client import Cluster, OwnedKinds
 from batkol_operator.kube.discovery import OptionalKinds
-from batkol_operator.metrics import Metrics
+from batkol_operator.metrics import OperatorMetrics
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.pods.client import PodQuestions
-from batkol_operator.reconcile.liveness import Progress
+from batkol_operator.reconcile.liveness import LoopWatchdog
 from batkol_operator.reconcile.owned_objects import UNREADABLE
 from batkol_operator.reconcile.reconciler import Means
 from batkol_operator.resources.plan import OPTIONAL_KINDS, OWNED_KINDS, Plan, Surroundings, plan
-from batkol_operator.settings import Settings
+from batkol_operator.settings import OperatorSettings
 from batkol_operator.tracing import tracer_provider
-from batkol_operator.watch.cache import POD, Seen
+from batkol_operator.watch.cache import POD, ObjectCache
 from batkol_otel.environment import mend
 
 log = structlog.get_logger()
@@ -42,13 +42,13 @@ class Choices:
     access: Callable[[], SingleConfig] = read_access
     plan: Callable[[VoiceAgent, Surroundings], Plan] = plan
     owned: OwnedKinds = OWNED_KINDS
-    metrics: Metrics = field(default_factory=Metrics)
-    progress: Progress = field(default_factory=Progress)
+    metrics: OperatorMetrics = field(default_factory=OperatorMetrics)
+    progress: LoopWatchdog = field(default_factory=LoopWatchdog)
     ready: asyncio.Event | None = None  # set when the handlers are about to be served
     otel_ignored: Mapping[str, str] = field(default_factory=dict)  # what `mend` said before the imports
 
 
-async def operate(settings: Settings, choices: Choices, stop: asyncio.Event | None = None) -> None:
+async def operate(settings: OperatorSettings, choices: Choices, stop: asyncio.Event | None = None) -> None:
     """Run an operator until `stop`, or a signal where this is the main thread. Raises `OperatorError` if it cannot
     start.
     """
@@ -63,7 +63,7 @@ async def operate(settings: Settings, choices: Choices, stop: asyncio.Event | No
             priority=time.time_ns() // 1000,  # the newest wins: a rollout hands over at once
         )
         tuned.scanning.disabled = bool(settings.watch_namespaces)
-        log.info("operator starts", namespaces=settings.watch_namespaces or "all", pod=settings.pod_name)
+        log.info("[OPERATOR] operator started", namespaces=settings.watch_namespaces or "all", pod=settings.pod_name)
         await kopf.operator(
             registry=registry(choices.access, means, choices.progress, watched),
             settings=tuned,
@@ -75,7 +75,7 @@ async def operate(settings: Settings, choices: Choices, stop: asyncio.Event | No
         )
 
 
-async def _means(settings: Settings, choices: Choices, stack: AsyncExitStack) -> tuple[Means, OwnedKinds]:
+async def _means(settings: OperatorSettings, choices: Choices, stack: AsyncExitStack) -> tuple[Means, OwnedKinds]:
     """Make what every reconciler works with, and say which kinds of children there are to watch; `stack` ends it."""
     key, metrics = settings.key(), choices.metrics
     provider = tracer_provider(settings.pod_name, {**choices.otel_ignored, **mend()})
@@ -91,7 +91,7 @@ async def _means(settings: Settings, choices: Choices, stack: AsyncExitStack) ->
     watched = watched_kinds(choices.owned, UNREADABLE, await kinds.absent())
     means = Means(
         cluster=cluster,
-        seen=Seen([POD, *((version, kind) for version, kind, _ in watched)]),
+        seen=ObjectCache([POD, *((version, kind) for version, kind, _ in watched)]),
         questions=await stack.enter_async_context(PodQuestions(settings.pod_port)),
         plan=choices.plan,
         owned=choices.owned,
@@ -108,7 +108,7 @@ async def _means(settings: Settings, choices: Choices, stack: AsyncExitStack) ->
     return means, watched
 
 
-async def _peering_stands(cluster: Cluster, settings: Settings) -> bool:
+async def _peering_stands(cluster: Cluster, settings: OperatorSettings) -> bool:
     """Whether the chart's peering objects are there. Only then may they be mandatory: kopf would wait for them for
     ever.
     """
@@ -123,6 +123,8 @@ async def _peering_stands(cluster: Cluster, settings: Settings) -> bool:
         found = [await cluster.has(PEERING, "clusterkopfpeerings", settings.peering)]
     if not all(found):
         log.warning(
-            "no peering", name=settings.peering, consequence="run one replica only; the chart makes the peering"
+            "[OPERATOR] peering is off",
+            name=settings.peering,
+            consequence="run one replica only; the chart makes the peering",
         )
     return all(found)

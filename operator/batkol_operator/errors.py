@@ -1,4 +1,4 @@
-"""What can go wrong between the operator and the cluster, and whose turn it is then."""
+"""Errors between the operator and the cluster, and who has to act on each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ class OperatorError(Exception):
     """The base of all that the operator raises. The text is a sentence for a human."""
 
 
-class ConfigurationError(OperatorError):
+class OperatorConfigurationError(OperatorError):
     """The operator cannot start as it is set up: whoever installed it has to change that."""
 
 

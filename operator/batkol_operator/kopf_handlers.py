@@ -1,4 +1,4 @@
-"""What kopf calls. Handlers only wake: an error in one of them is swallowed and not retried, the loops retry.
+"""The handlers that kopf calls. They only wake: kopf swallows an error in one of them and does not retry; the loops do.
 
 All return None (a result would be written into the status and pruned by its schema) and have an `id` (kopf would take
 the qualified name of a nested function, which is no name).
@@ -18,10 +18,10 @@ from batkol_operator.errors import LoopDiedError
 from batkol_operator.kube.access import connection
 from batkol_operator.kube.client import OwnedKinds
 from batkol_operator.kube.names import AGENT, GROUP, PLURAL, VERSION
-from batkol_operator.reconcile.liveness import Progress
+from batkol_operator.reconcile.liveness import LoopWatchdog
 from batkol_operator.reconcile.loop import AgentLoop, where
 from batkol_operator.reconcile.reconciler import Means
-from batkol_operator.watch.cache import Seen
+from batkol_operator.watch.cache import ObjectCache
 
 log = structlog.get_logger()
 
@@ -35,7 +35,7 @@ LEAVE_S: Final = 5.0
 
 
 def registry(
-    access: Callable[[], SingleConfig], means: Means, progress: Progress, watched: OwnedKinds
+    access: Callable[[], SingleConfig], means: Means, progress: LoopWatchdog, watched: OwnedKinds
 ) -> kopf.OperatorRegistry:
     """Return all handlers of one operator. `watched`: the kinds of children to be told about, pods beside them."""
     handlers = kopf.OperatorRegistry()
@@ -54,7 +54,7 @@ def registry(
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers, id="agent-changed")
     async def agent_changed(event: kopf.RawEvent, **_: Any) -> None:
-        means.seen.take_agent(event["object"], deleted=event["type"] == "DELETED")
+        means.seen.observe_agent(event["object"], deleted=event["type"] == "DELETED")
 
     @kopf.daemon(GROUP, VERSION, PLURAL, registry=handlers, id="agent", cancellation_timeout=LEAVE_S)
     async def tend(body: kopf.Body, namespace: str | None, name: str, stopped: kopf.DaemonStopped, **_: Any) -> None:
@@ -65,7 +65,10 @@ def registry(
             # kopf starts a daemon again that raises, and leaves one alone that returns: one agent would be forgotten.
             means.metrics.errors.labels("loop").inc()
             log.error(
-                "the loop of an agent died; it is started again", namespace=namespace, agent=name, why=where(error)
+                "[OPERATOR] agent loop died; the operator restarts it",
+                namespace=namespace,
+                agent=name,
+                why=where(error),
             )
             raise kopf.TemporaryError("the loop of this agent died", delay=AGAIN_S) from None
 
@@ -76,7 +79,7 @@ def registry(
 
 async def _until(stopped: kopf.DaemonStopped, loop: AgentLoop) -> None:
     running = asyncio.create_task(loop.run(), name="agent")
-    told = asyncio.create_task(_told(stopped), name="agent told to stop")
+    told = asyncio.create_task(_wait_for_stop(stopped), name="agent told to stop")
     try:
         await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
         ended = running.done()
@@ -91,18 +94,18 @@ async def _until(stopped: kopf.DaemonStopped, loop: AgentLoop) -> None:
     running.result()  # it never returns: this raises what it died of
 
 
-async def _told(stopped: kopf.DaemonStopped) -> None:
+async def _wait_for_stop(stopped: kopf.DaemonStopped) -> None:
     await stopped.wait()
 
 
-def _watch(handlers: kopf.OperatorRegistry, seen: Seen, version: str, kind: str, plural: str) -> None:
+def _watch(handlers: kopf.OperatorRegistry, seen: ObjectCache, version: str, kind: str, plural: str) -> None:
     group, _, of = version.rpartition("/")
 
     @kopf.on.event(group, of, plural, registry=handlers, id=f"{plural}-changed")
     async def changed(event: kopf.RawEvent, **_: Any) -> None:
         # The items of a listing do not say what they are.
         body = {**event["object"], "apiVersion": version, "kind": kind}
-        seen.take(body, deleted=event["type"] == "DELETED")
+        seen.observe(body, deleted=event["type"] == "DELETED")
 
 
 def select_ours(settings: kopf.OperatorSettings, watched: OwnedKinds) -> None:

@@ -14,7 +14,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from batkol_operator.log_thread import Lost, ThreadedHandler
-from batkol_operator.settings import LogFormat
+from batkol_operator.settings import OperatorLogFormat
 
 _QUIET: Final[Mapping[str, int]] = {
     "httpx": logging.WARNING,  # a line per request
@@ -28,12 +28,12 @@ _QUIET: Final[Mapping[str, int]] = {
 }
 
 
-class Logs:
+class OperatorLogs:
     """The logging of one process; `close` puts it back as it was."""
 
-    def __init__(self, *, level: str, format_: LogFormat, stream: TextIO | None = None) -> None:
+    def __init__(self, *, level: str, format_: OperatorLogFormat, stream: TextIO | None = None) -> None:
         out = stream or sys.stderr
-        json = format_ is LogFormat.JSON or (format_ is LogFormat.AUTO and not out.isatty())
+        json = format_ is OperatorLogFormat.JSON or (format_ is OperatorLogFormat.AUTO and not out.isatty())
         shared: list[Processor] = [
             structlog.stdlib.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),

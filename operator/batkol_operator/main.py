@@ -34,12 +34,12 @@ def run() -> None:
     """Run the operator. Everything is set by environment variables; see docs/kubernetes.md."""
     ignored = mend()  # before anything of OpenTelemetry's is imported
     from batkol_operator.bootstrap import Choices, operate
-    from batkol_operator.logs import Logs
-    from batkol_operator.settings import Settings
+    from batkol_operator.logs import OperatorLogs
+    from batkol_operator.settings import OperatorSettings
 
     try:
-        settings = Settings.read()
-        logs = Logs(level=settings.log_level, format_=settings.log_format)
+        settings = OperatorSettings.read()
+        logs = OperatorLogs(level=settings.log_level, format_=settings.log_format)
         if settings.pod_name:
             os.environ.setdefault("POD_ID", settings.pod_name)  # what kopf calls itself among its peers
         try:

@@ -17,7 +17,7 @@ CONVERGED_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.
 PASS_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0)
 
 
-class Metrics:
+class OperatorMetrics:
     """Every metric of one operator."""
 
     def __init__(self) -> None:
@@ -49,11 +49,11 @@ class Metrics:
 
     def agent(self, agent: AgentKey, *, reason: str, pods: int, in_sync: int, calls: int) -> None:
         """Say how an agent stands."""
-        self.agent_left(agent)
+        self.agent_removed(agent)
         self._known[agent] = (reason, pods, in_sync, calls)
         self._add(self._known[agent], 1)
 
-    def agent_left(self, agent: AgentKey) -> None:
+    def agent_removed(self, agent: AgentKey) -> None:
         """Say that it is gone, or no longer ours to look after."""
         known = self._known.pop(agent, None)
         if known is not None:

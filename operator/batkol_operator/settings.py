@@ -10,19 +10,19 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from batkol_operator.environment import EnvironmentSettings, stripped
-from batkol_operator.errors import ConfigurationError
+from batkol_operator.errors import OperatorConfigurationError
 
 SHORTEST_KEY: Final = 16
 """Bytes; 32 random ones are as many as HMAC-SHA256 can use."""
 
 
-class LogFormat(StrEnum):
+class OperatorLogFormat(StrEnum):
     AUTO = "auto"  # console on a terminal, JSON elsewhere
     JSON = "json"
     CONSOLE = "console"
 
 
-class Settings(EnvironmentSettings):
+class OperatorSettings(EnvironmentSettings):
     """Environment variables are the upper-case field names. OTEL_* are read by OpenTelemetry's own rules."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
@@ -44,7 +44,7 @@ class Settings(EnvironmentSettings):
     pod_port: int = Field(8081, ge=1, le=65535, description="The pods' internal port.")
     api_concurrency: int = Field(16, ge=1, le=256, description="Requests to the API server at once.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
-    log_format: LogFormat = Field(LogFormat.AUTO, description="auto, json or console.")
+    log_format: OperatorLogFormat = Field(OperatorLogFormat.AUTO, description="auto, json or console.")
 
     @field_validator("watch_namespaces", mode="before")
     @classmethod
@@ -71,7 +71,7 @@ class Settings(EnvironmentSettings):
 
     @classmethod
     def read(cls) -> Self:
-        """Read the environment. Raises `ConfigurationError`."""
+        """Read the environment. Raises `OperatorConfigurationError`."""
         try:
             return cls()
         except ValidationError as error:
@@ -79,17 +79,19 @@ class Settings(EnvironmentSettings):
                 f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg'].removeprefix('Value error, ')}"
                 for e in error.errors()
             )
-            raise ConfigurationError(
+            raise OperatorConfigurationError(
                 f"The operator's environment is not right: {wrong}. Set it so, then start it again."
             ) from None
 
     def key(self) -> bytes:
-        """Read the key that the pods' API tokens are derived from. Raises `ConfigurationError`."""
+        """Read the key that the pods' API tokens are derived from. Raises `OperatorConfigurationError`."""
         make = f"`head -c 32 /dev/urandom > {self.operator_key_file}` makes one. Keep it: a new key means new tokens."
         try:
             key = self.operator_key_file.read_bytes()
         except OSError as error:
-            raise ConfigurationError(f"OPERATOR_KEY_FILE cannot be read: {error.strerror}. {make}") from None
+            raise OperatorConfigurationError(f"OPERATOR_KEY_FILE cannot be read: {error.strerror}. {make}") from None
         if len(key) < SHORTEST_KEY:
-            raise ConfigurationError(f"The key in OPERATOR_KEY_FILE is shorter than {SHORTEST_KEY} bytes. {make}")
+            raise OperatorConfigurationError(
+                f"The key in OPERATOR_KEY_FILE is shorter than {SHORTEST_KEY} bytes. {make}"
+            )
         return key

@@ -76,7 +76,7 @@ class Outgoing(SpanExporter):
             result, raised = SpanExportResult.FAILURE, type(error).__name__
         taken = result is SpanExportResult.SUCCESS
         if taken and not self._delivering:
-            log.info("[OTEL] the collector takes spans again")
+            log.info("[OTEL] collector takes spans again")
         elif not taken and self._delivering:
             log.warning(
                 "[OTEL] the collector does not take spans; they are dropped, and the operator goes on",

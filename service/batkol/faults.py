@@ -1,4 +1,4 @@
-"""What went wrong and where, for logs and status pages: without the text of errors that others wrote.
+"""Names of errors for logs and status pages, without the text of errors that others wrote.
 
 Such a text may quote a statement, a URL with its password, or what a caller said. The texts of our own errors never do.
 """

@@ -98,12 +98,12 @@ async def _serve(settings: Settings, logs: LogWriter, otel_ignored: Mapping[str,
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, told.set)  # a second one changes nothing: the drain goes on
     async with running(settings, logs=logs, otel_ignored=otel_ignored) as service:
-        spare_the_collector()
+        freeze_startup_objects()
         await told.wait()
-        await service.leave()
+        await service.drain_calls()
 
 
-def spare_the_collector() -> None:
+def freeze_startup_objects() -> None:
     """What is there at start stays: looking through it again and again for garbage is time taken from the calls."""
     gc.collect()
     gc.freeze()
@@ -148,7 +148,7 @@ def call(
     """Place simulated Twilio calls to a service; exit code 1 if one of them did not go as a call should."""
     from batkol.simulators.call_cli import Calling, carry_out, sound
     from batkol.simulators.client.conversation import Internal
-    from batkol.simulators.twilio.caller import CallPlan, Ending
+    from batkol.simulators.twilio.caller import CallEnding, CallPlan
 
     try:
         audio, said = sound(wav, words)
@@ -160,7 +160,7 @@ def call(
         auth_token=newest(auth_token),
         audio=audio,
         tail_ms=1000,
-        ending=Ending.ABRUPT if abrupt else Ending.HANG_UP,
+        ending=CallEnding.ABRUPT if abrupt else CallEnding.HANG_UP,
         caller=caller,
         called=called,
     )

@@ -168,7 +168,7 @@ class Settings(StoreFields):
 
     @field_validator("stt_phrases")
     @classmethod
-    def _phrases_that_google_takes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _phrases_within_limits(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(value) > MOST_PHRASES:
             raise ValueError(f"has {len(value)} phrases; give the {MOST_PHRASES} that matter most")
         for number, phrase in enumerate(value, 1):

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from batkol.events.events import CallStarted, KeyPressed, MarkPlayed
-from batkol.simulators.twilio.caller import Caller, Ending, place_call
+from batkol.simulators.twilio.caller import CallEnding, Caller, place_call
 from batkol.simulators.voice.voice import script
 from support.stack import stack, words_of, write_tuning
 
@@ -80,7 +80,7 @@ async def test_an_abrupt_drop_still_finishes_the_utterance_in_hand(tmp_path: Pat
     talk = script([["שלום", "תודה", "בבקשה"]], tail_ms=40)
 
     async with stack(tmp_path) as up:
-        report = await up.call(talk.mulaw, ending=Ending.ABRUPT)
+        report = await up.call(talk.mulaw, ending=CallEnding.ABRUPT)
 
         assert up.heard.texts(report.call_sid) == words_of(talk)
         assert up.ended(report.call_sid).reason == "dropped"

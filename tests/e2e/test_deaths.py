@@ -19,7 +19,7 @@ from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.writer import Writer
 from batkol.supervision.tasks import UNOWNED
-from batkol.vad.batch import Part
+from batkol.vad.batch import BatchPart
 from batkol.vad.engine import VadEngine
 from support.killing import cancel, kill_thread
 from support.postgres import Server, database, running_server, texts
@@ -123,7 +123,7 @@ async def test_the_detectors_thread_is_killed_while_a_caller_speaks_and_no_word_
 async def test_a_detector_that_keeps_dying_keeps_calls_away_and_the_process_goes_when_none_is_left(
     tmp_path: Path,
 ) -> None:
-    def broken(engine: VadEngine, parts: list[Part]) -> list[list[float]]:
+    def broken(engine: VadEngine, parts: list[BatchPart]) -> list[list[float]]:
         raise MemoryError
 
     async with stack(tmp_path) as up, httpx.AsyncClient(base_url=up.internal, verify=False) as http:

@@ -43,7 +43,7 @@ async def test_a_drain_lets_the_live_call_finish_and_the_next_one_reaches_anothe
     ):
         live = asyncio.create_task(old.call(TALK.mulaw))
         await speaking(old)
-        leaving = asyncio.create_task(old.service.leave())
+        leaving = asyncio.create_task(old.service.drain_calls())
         await asyncio.sleep(0)
         balancer.then = [new.service.port]  # it has not heard of the drain yet: the next request still goes there
 
@@ -71,7 +71,7 @@ async def test_a_stream_that_reaches_a_draining_pod_is_sent_on_to_another(tmp_pa
         stack(tmp_path / "new") as new,
         balancing(new.service.port) as balancer,
     ):
-        await old.service.leave()
+        await old.service.drain_calls()
         balancer.then = [old.service.port, new.service.port]
 
         report = await place_call(through(balancer.url, SHORT.mulaw))
@@ -94,7 +94,7 @@ async def test_when_the_time_is_up_the_call_goes_on_at_another_pod(tmp_path: Pat
         await speaking(old)
         balancer.pod = new.service.port
 
-        await old.service.leave()
+        await old.service.drain_calls()
 
         report = await live
         sid = report.call_sid
@@ -119,7 +119,7 @@ async def test_another_pod_hears_the_caller_while_this_one_waits_for_the_last_fi
         await speaking(old)
         balancer.pod = new.service.port
 
-        await old.service.leave()
+        await old.service.drain_calls()
 
         sid = (await live).call_sid
         await new.heard.until(lambda: new.heard.of(sid, CallEnded))
@@ -137,9 +137,9 @@ async def test_recognizers_that_hang_are_given_up_and_the_call_is_cut_off(
         live = asyncio.create_task(place_call(up.plan(SHORT.mulaw + b"\xff" * 80_000, voice_path="/twilio/voice")))
         await speaking(up)
         with capture_logs() as logs:
-            await asyncio.wait_for(up.service.leave(), 20)
+            await asyncio.wait_for(up.service.drain_calls(), 20)
 
-        (line,) = [line for line in logs if line["event"].startswith("[CALL] cut off")]
+        (line,) = [line for line in logs if line["event"].startswith("[CALL] call cut off")]
         assert (line["log_level"], line["ended_by"]) == ("error", "drained")
         assert line["call_sid"] in up.heard.events
         live.cancel()
@@ -171,7 +171,7 @@ async def test_a_peer_that_does_not_answer_the_close_does_not_hold_the_drain(
                 behaves(up)
                 await asyncio.sleep(0.1)
 
-            await asyncio.wait_for(up.service.leave(), 15)
+            await asyncio.wait_for(up.service.drain_calls(), 15)
 
             assert len(up.service.calls) == 0
             assert up.ended("CA1").reason == "drained"

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from batkol.gonogo.checks import Limits, Part, flag_on
+from batkol.gonogo.checks import RehearsalLimits, RehearsedCall, flag_on
 from batkol.gonogo.rehearsal import Target
 from batkol.gonogo.report import is_go
 from batkol.simulators.client.conversation import Conversation, Internal, observe
@@ -146,7 +146,7 @@ async def test_a_recognizer_that_refuses_every_stream_is_found_out(rig: Rig) -> 
         finally:
             await control.delete("/faults")
 
-    checks = flag_on(Part("flag on", observed, ("streaming",), Limits()))
+    checks = flag_on(RehearsedCall("flag on", observed, ("streaming",), RehearsalLimits()))
     failed = {check.name for check in checks if not check.passed}
     assert {"partials while speaking", "nothing fell back"} <= failed
     assert "words as they were said" not in failed

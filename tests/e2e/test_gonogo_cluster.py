@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from batkol.errors import BatkolError
-from batkol.gonogo.checks import Limits
+from batkol.gonogo.checks import RehearsalLimits
 from batkol.gonogo.command import Options, carry_out
 from batkol.gonogo.rehearsal import Target
 from batkol.live.tuning import content_revision
@@ -42,7 +42,7 @@ async def rig(folder: Path) -> AsyncIterator[tuple[ConfigMapApi, Stack]]:
 
 def rehearsal(up: Stack, **where: Any) -> tuple[asyncio.Task[int], io.StringIO]:
     target = Target(url=up.url, internal=Internal(up.internal), public_url=PUBLIC, auth_token=TOKEN)
-    options = Options(target=target, limits=Limits(cadence_ms=(50, 5000)), deadline_s=30, **where)
+    options = Options(target=target, limits=RehearsalLimits(cadence_ms=(50, 5000)), deadline_s=30, **where)
     page = io.StringIO()
     return asyncio.create_task(carry_out(options, Console(file=page, width=140))), page
 

@@ -47,7 +47,7 @@ async def test_it_starts_says_so_and_ends_when_it_is_told_to(tmp_path: Path, wha
             served.tell(signal.SIGTERM)
 
             assert await served.exited() == 0
-            assert len(served.said("[CFG] Live source in difficulty")) == 1
+            assert len(served.said("[CFG] live source failed")) == 1
             assert served.faults == []
     finally:
         await google.stop()

@@ -66,6 +66,6 @@ async def test_a_drain_has_an_age_and_a_limit_and_tunings_are_counted(tmp_path: 
             await until(lambda: value(up, "batkol_live_refused") == 1)
             assert value(up, "batkol_tuning_applied_total") == 1
 
-            await up.service.leave()
+            await up.service.drain_calls()
 
             await until(lambda: value(up, "batkol_drain_age_seconds") > 0)

@@ -69,7 +69,7 @@ async def test_the_next_stream_is_heard_at_once_and_both_streams_keep_their_word
         assert record(up, sid, second) == [SECOND.text]
         began = next(i for i, e in enumerate(up.heard.events[sid]) if isinstance(e, CallStarted) and e.seq == 1 and i)
         assert not any(isinstance(event, CallEnded) for event in up.heard.events[sid][:began]), "it did not wait"
-        assert not [line for line in logs if "refused" in line["event"] or "turned away" in line["event"]]
+        assert not [line for line in logs if "refused" in line["event"] or "call refused" in line["event"]]
         assert len(up.service.calls) == 0
 
 
@@ -149,7 +149,7 @@ async def test_a_stream_that_was_replaced_is_cut_off_when_its_time_is_over(
             report = await up.call(script=talk)
             await done(up, report)
 
-        (line,) = [line for line in logs if line["event"].startswith("[CALL] cut off")]
+        (line,) = [line for line in logs if line["event"].startswith("[CALL] call cut off")]
         assert line["ended_by"] == "replaced"
 
 
@@ -166,7 +166,7 @@ async def test_a_start_that_is_replayed_is_refused_by_its_own_reason_and_the_cal
 
         assert replaying.close_code == 1008
         assert [line["event"] for line in logs if "refused" in line["event"]] == [
-            "[CALL] stream refused: a stream with this SID is open; Twilio repeats none: this is a replay"
+            "[CALL] stream refused: a stream with this SID is open, and Twilio never repeats one; this is a replay"
         ]
         call = up.service.calls.get("CA1")
         assert call is not None

@@ -33,7 +33,7 @@ def is_in_good_order(served: Served) -> None:
     """It said good-bye to everybody, and its log has nothing to look into."""
     assert served.subscription_ended
     assert served.faults == []
-    assert len(served.said("[DRAIN] done")) == 1
+    assert len(served.said("[DRAIN] drain finished")) == 1
 
 
 async def test_told_to_go_in_mid_utterance_and_told_again_it_lets_the_call_end_and_then_ends_itself(

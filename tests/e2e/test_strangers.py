@@ -103,7 +103,7 @@ async def test_the_public_probes_say_yes_or_no_and_the_internal_ones_why(tmp_pat
         up.service.recognizers.streaming.fail(0.0, "unauthenticated", grave=True)
         assert (await public.get("/readyz")).json() == {"status": "ready"}
         assert "unauthenticated" in (await internal.get("/readyz")).json()["degraded"]
-        await up.service.leave()
+        await up.service.drain_calls()
         told = [await http.get(path) for http in (public, internal) for path in ("/readyz", "/healthz")]
 
     assert [(answer.status_code, answer.json()) for answer in told] == [

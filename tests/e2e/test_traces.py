@@ -15,8 +15,8 @@ import pytest
 from batkol.events.events import FinalText
 from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.google.settings import DoubleSettings
-from batkol.simulators.twilio.caller import Caller, Ending
-from batkol.simulators.voice.voice import Spoken, script
+from batkol.simulators.twilio.caller import CallEnding, Caller
+from batkol.simulators.voice.voice import SpokenAudio, script
 from batkol.telemetry.logs import Logs
 from support.hearing_whisper import hearing_whisper
 from support.stack import stack, words_of
@@ -99,7 +99,7 @@ def _attributes_are_those_of(root: object, final: FinalText, partials: int) -> N
     assert abs(attributes["batkol.stt.first_partial_ms"] - (final.first_partial_ms or 0)) < 20
 
 
-def _began_when_it_was_said(spoken: Spoken, begun_s: list[float]) -> None:
+def _began_when_it_was_said(spoken: SpokenAudio, begun_s: list[float]) -> None:
     """Seconds into the call."""
     for utterance, begun in zip(spoken.utterances, begun_s, strict=True):
         assert abs(begun - utterance.start / 8000) < NEAR_S
@@ -249,8 +249,8 @@ async def test_every_step_of_a_fallback_is_there_with_its_reason(tmp_path: Path)
     )
 
 
-@pytest.mark.parametrize("ending", [Ending.HANG_UP, Ending.ABRUPT])
-async def test_nothing_is_left_open_when_the_caller_is_gone_in_mid_sentence(tmp_path: Path, ending: Ending) -> None:
+@pytest.mark.parametrize("ending", [CallEnding.HANG_UP, CallEnding.ABRUPT])
+async def test_nothing_is_left_open_when_the_caller_is_gone_in_mid_sentence(tmp_path: Path, ending: CallEnding) -> None:
     talk = script([["שלום", "תודה", "בבקשה"]], tail_ms=0)
     async with traced(tmp_path, double=PROMPT) as here:
         report = await here.up.call(talk.mulaw, ending=ending)
@@ -259,7 +259,7 @@ async def test_nothing_is_left_open_when_the_caller_is_gone_in_mid_sentence(tmp_
     call, (stream,) = here.call(report.call_sid), here.streams(report.call_sid)
     assert root.ended <= call.ended
     assert stream.ended <= call.ended
-    assert call.attributes["batkol.call.end_reason"] == ("dropped" if ending is Ending.ABRUPT else "stop")
+    assert call.attributes["batkol.call.end_reason"] == ("dropped" if ending is CallEnding.ABRUPT else "stop")
     assert call.attributes["batkol.call.utterances"] == 1
     assert not call.failed
 
@@ -292,9 +292,13 @@ async def test_lines_of_an_utterance_carry_its_trace_and_the_others_that_of_the_
     assert len(of_utterance) >= 3
     assert {(line["trace_id"], line["span_id"]) for line in of_utterance} == {(root.trace_id, root.span_id)}
     others = [line for line in of_call if "utterance" not in line]
-    assert {line["event"] for line in others} >= {"[CALL] started", "[CALL] ended", "[STT] Streaming session started"}
+    assert {line["event"] for line in others} >= {
+        "[CALL] call started",
+        "[CALL] call ended",
+        "[STT] Streaming session started",
+    }
     assert {(line["trace_id"], line["span_id"]) for line in others} == {(call.trace_id, call.span_id)}
-    (flag,) = (line for line in lines if line["event"] == "[CFG] Flag decides")
+    (flag,) = (line for line in lines if line["event"] == "[CFG] flag decision changed")
     assert flag["trace_id"] == call.trace_id, "a line of those who know nothing of calls"
 
 

@@ -10,7 +10,7 @@ import yaml  # type: ignore[import-untyped]  # has no types
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from batkol_operator.metrics import Metrics
+from batkol_operator.metrics import OperatorMetrics
 from batkol_operator.status.judge import PAUSED, READY, READY_WITH_WARNINGS
 from support.promql import named
 
@@ -22,7 +22,7 @@ OF_PROMETHEUS = {"instance", "job", "le"}
 
 def exposed() -> dict[str, set[str]]:
     """Return the samples of an operator that has done something, with their labels."""
-    metrics = Metrics()
+    metrics = OperatorMetrics()
     metrics.agent(("voice", "reception"), reason="Ready", pods=2, in_sync=1, calls=3)
     metrics.reconciles.labels("settled").inc()
     metrics.errors.labels("conflict").inc()

@@ -14,14 +14,14 @@ import time
 import pytest
 import structlog
 
-from batkol_operator.logs import Logs
+from batkol_operator.logs import OperatorLogs
 from batkol_operator.reconcile.loop import where
-from batkol_operator.settings import LogFormat
+from batkol_operator.settings import OperatorLogFormat
 
 
-def written(level: str = "INFO") -> tuple[io.StringIO, Logs]:
+def written(level: str = "INFO") -> tuple[io.StringIO, OperatorLogs]:
     out = io.StringIO()
-    return out, Logs(level=level, format_=LogFormat.AUTO, stream=out)
+    return out, OperatorLogs(level=level, format_=OperatorLogFormat.AUTO, stream=out)
 
 
 def test_where_no_terminal_reads_lines_are_json() -> None:
@@ -101,7 +101,7 @@ class Full(io.StringIO):
 
 def test_lines_that_were_lost_are_said_when_the_output_takes_lines_again() -> None:
     out = Full()
-    logs = Logs(level="INFO", format_=LogFormat.JSON, stream=out)
+    logs = OperatorLogs(level="INFO", format_=OperatorLogFormat.JSON, stream=out)
     structlog.get_logger().info("lost")
     assert out.tried.wait(10)
     while logs.handler.lost == 0:

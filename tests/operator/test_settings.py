@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from batkol_operator.errors import ConfigurationError
-from batkol_operator.settings import Settings
+from batkol_operator.errors import OperatorConfigurationError
+from batkol_operator.settings import OperatorSettings
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, key_file: Path) -> None:
 
 
 def test_the_least_is_enough() -> None:
-    settings = Settings.read()
+    settings = OperatorSettings.read()
 
     assert settings.watch_namespaces == ()
     assert (settings.metrics_port, settings.liveness_port, settings.pod_port) == (8082, 8083, 8081)
@@ -32,7 +32,7 @@ def test_the_least_is_enough() -> None:
 def test_namespaces_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WATCH_NAMESPACES", "one, two,")
 
-    assert Settings.read().watch_namespaces == ("one", "two")
+    assert OperatorSettings.read().watch_namespaces == ("one", "two")
 
 
 def test_a_variable_that_is_empty_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,15 +40,15 @@ def test_a_variable_that_is_empty_is_one_that_is_not_set(monkeypatch: pytest.Mon
     for name in ("WATCH_NAMESPACES", "RESYNC_S", "LOG_LEVEL"):
         monkeypatch.setenv(name, "")
 
-    assert Settings.read().resync_s == 60
+    assert OperatorSettings.read().resync_s == 60
 
 
 def test_what_is_missing_or_wrong_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SERVICE_IMAGE")
     monkeypatch.setenv("LOG_LEVEL", "loud")
 
-    with pytest.raises(ConfigurationError, match=r"SERVICE_IMAGE: .*LOG_LEVEL: .*DEBUG, INFO"):
-        Settings.read()
+    with pytest.raises(OperatorConfigurationError, match=r"SERVICE_IMAGE: .*LOG_LEVEL: .*DEBUG, INFO"):
+        OperatorSettings.read()
 
 
 @pytest.mark.parametrize("unseen", ["\n", "\r\n", "\u00a0", "\ufeff", "\u200b"])
@@ -60,11 +60,11 @@ def test_what_echo_or_a_copied_line_leaves_around_a_value_is_taken_off(
     values |= {"PEERING_NAME": "none", "METRICS_PORT": "9", "POD_NAMESPACE": "calls"}
     for name, value in values.items():
         monkeypatch.setenv(name, value)
-    clean = Settings.read()
+    clean = OperatorSettings.read()
     for name, value in values.items():
         monkeypatch.setenv(name, f"{unseen}{value}{unseen}")
 
-    assert Settings.read() == clean
+    assert OperatorSettings.read() == clean
     assert clean.peering is None
 
 
@@ -72,8 +72,8 @@ def test_a_value_of_nothing_but_a_line_break_is_not_set(monkeypatch: pytest.Monk
     monkeypatch.setenv("RESYNC_S", "\n")
     monkeypatch.setenv("SERVICE_IMAGE", "\n")
 
-    with pytest.raises(ConfigurationError, match="SERVICE_IMAGE: Field required") as raised:
-        Settings.read()
+    with pytest.raises(OperatorConfigurationError, match="SERVICE_IMAGE: Field required") as raised:
+        OperatorSettings.read()
     assert "RESYNC_S" not in str(raised.value)
 
 
@@ -91,8 +91,8 @@ def test_what_cannot_be_meant_is_refused_by_its_name(monkeypatch: pytest.MonkeyP
     for name in names:
         monkeypatch.setenv(name, value)
 
-    with pytest.raises(ConfigurationError) as raised:
-        Settings.read()
+    with pytest.raises(OperatorConfigurationError) as raised:
+        OperatorSettings.read()
     for name in names:
         assert f"{name}: has " in str(raised.value)
     assert str(raised.value).count(says) == len(names)
@@ -101,22 +101,22 @@ def test_what_cannot_be_meant_is_refused_by_its_name(monkeypatch: pytest.MonkeyP
 def test_a_namespace_is_one_word(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WATCH_NAMESPACES", "one two")
 
-    with pytest.raises(ConfigurationError, match="WATCH_NAMESPACES: must be names of namespaces"):
-        Settings.read()
+    with pytest.raises(OperatorConfigurationError, match="WATCH_NAMESPACES: must be names of namespaces"):
+        OperatorSettings.read()
 
 
 def test_peering_can_be_gone_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Settings.read().peering == "batkol-operator"
+    assert OperatorSettings.read().peering == "batkol-operator"
     monkeypatch.setenv("PEERING_NAME", "none")
-    assert Settings.read().peering is None
+    assert OperatorSettings.read().peering is None
 
 
 def test_a_key_that_is_not_there_or_too_short_says_how_to_make_one(key_file: Path) -> None:
-    settings = Settings.read()
+    settings = OperatorSettings.read()
 
     key_file.write_bytes(b"short")
-    with pytest.raises(ConfigurationError, match="head -c 32"):
+    with pytest.raises(OperatorConfigurationError, match="head -c 32"):
         settings.key()
     key_file.unlink()
-    with pytest.raises(ConfigurationError, match="cannot be read"):
+    with pytest.raises(OperatorConfigurationError, match="cannot be read"):
         settings.key()

@@ -37,7 +37,7 @@ def test_a_collector_that_is_away_is_said_once_and_so_is_its_return_without_what
     assert results == [no, no, no, yes, yes]
     assert [line["event"].partition(";")[0] for line in lines] == [
         "[OTEL] the collector does not take spans",
-        "[OTEL] the collector takes spans again",
+        "[OTEL] collector takes spans again",
         "[OTEL] an exporter of spans did not shut down",
     ]
     assert "Zq7" not in str(lines)

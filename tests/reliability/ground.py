@@ -148,7 +148,7 @@ async def leave(at: Ground) -> None:
     """What SIGTERM does: drain. It goes on while the calls do; on a slow machine it waits for them to have begun."""
     for phone_ in at.phones:
         await phone_.started.wait()
-    at.leaving = asyncio.create_task(at.up.service.leave())
+    at.leaving = asyncio.create_task(at.up.service.drain_calls())
 
 
 def hang_up(number: int = 0) -> Action:

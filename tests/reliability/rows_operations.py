@@ -8,7 +8,7 @@ from typing import Any, Final
 from batkol.calls.drain import PAUSE_S
 from batkol.simulators.google.faults import Fault, Kind, Moment
 from batkol.simulators.google.settings import DoubleSettings
-from batkol.simulators.twilio.plan import Ending
+from batkol.simulators.twilio.plan import CallEnding
 from reliability.ground import flip, inject, leave
 from reliability.rows_ends import MID_S, TALKS, dies
 from reliability.rows_limit import LIMIT, ROTATING
@@ -148,7 +148,7 @@ ROWS: Final = (
     rotating(
         name="hang-up-rotation",
         what="The caller is gone in mid-word, without a word, while a stream is being replaced",
-        talks=tuple(replace(talk, cut_ms=4720, ending=Ending.ABRUPT) for talk in UNPAUSING),
+        talks=tuple(replace(talk, cut_ms=4720, ending=CallEnding.ABRUPT) for talk in UNPAUSING),
         seen=Seen(reason="dropped"),
     ),
     operated(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from batkol.simulators.google.faults import Fault
 from batkol.simulators.google.settings import DoubleSettings
-from batkol.simulators.twilio.plan import Ending
-from batkol.simulators.voice.voice import PAUSE_MS, Spoken, script
+from batkol.simulators.twilio.plan import CallEnding
+from batkol.simulators.voice.voice import PAUSE_MS, SpokenAudio, script
 from reliability.score import Said
 
 if TYPE_CHECKING:
@@ -52,11 +52,11 @@ class Talk:
     jumps: Spans = ()  # (at, by): from here on media timestamps are off by so much
     skips: Spans = ()  # (at, count): sequence numbers that nobody used
     jitter_ms: float = 0.0
-    ending: Ending = Ending.HANG_UP
+    ending: CallEnding = CallEnding.HANG_UP
     cut_ms: int | None = None  # the caller is gone at this moment, whatever was to be said
 
     @property
-    def spoken(self) -> Spoken:
+    def spoken(self) -> SpokenAudio:
         return script(
             self.utterances, gap_ms=self.gap_ms, lead_ms=self.lead_ms, tail_ms=self.tail_ms, pause_ms=self.pause_ms
         )

@@ -140,7 +140,7 @@ async def _watching(internal: str) -> AsyncIterator[dict[str, CallWatch]]:
 
     async def listen(events: AsyncIterator[AnyEvent]) -> None:
         async for event in events:
-            watches.setdefault(event.call_sid, CallWatch(event.call_sid)).hear(event)
+            watches.setdefault(event.call_sid, CallWatch(event.call_sid)).observe(event)
 
     async with following(internal) as events:
         listening = asyncio.create_task(listen(events), name="soak.listen")

@@ -19,7 +19,7 @@ from batkol.gonogo.flagstore import FlagStoreError
 from batkol.live.cluster import LARGEST, Named, connected
 from batkol.recognizers.whisper.http import WhisperServer
 from batkol.simulators.client.internal_api import following, status
-from batkol.simulators.twilio.caller import CallPlan, Outcome, place_call
+from batkol.simulators.twilio.caller import CallOutcome, CallPlan, place_call
 from support.answering import answering, http
 from support.hostile_http import BODIES, WAYS, answering_with, hostile_http
 from support.kubeconfig import reaching
@@ -101,7 +101,7 @@ async def test_a_simulated_call_survives_a_hostile_webhook(way: str) -> None:
             report = await place_call(CallPlan(base_url=server.url, open_timeout=PATIENCE_S if slow else 20.0))
         server.check()
 
-    assert report.outcome is Outcome.WEBHOOK_FAILED
+    assert report.outcome is CallOutcome.WEBHOOK_FAILED
     assert [violation.code for violation in report.violations]
 
 
@@ -115,7 +115,7 @@ async def test_a_simulated_call_survives_a_hostile_media_stream(way: str) -> Non
             report = await place_call(CallPlan(base_url=url, open_timeout=0.5 if slow else 20.0))
 
         assert server.taken < 24 << 20
-    assert report.outcome is Outcome.HANDSHAKE_FAILED
+    assert report.outcome is CallOutcome.HANDSHAKE_FAILED
     assert len(report.violations) == 1
 
 
@@ -138,7 +138,7 @@ async def test_twiml_that_cannot_be_read_is_what_twilio_calls_it(twiml: bytes) -
     async with answering(http("200 OK", twiml, "Content-Type: text/xml")) as (url, _):
         report = await place_call(CallPlan(base_url=url))
 
-    assert report.outcome is Outcome.WEBHOOK_FAILED
+    assert report.outcome is CallOutcome.WEBHOOK_FAILED
     assert [violation.code for violation in report.violations] == [12100]
 
 

@@ -45,7 +45,7 @@ async def test_no_piece_of_a_secret_is_in_the_log_the_status_or_the_metrics(tmp_
         async with httpx.AsyncClient(base_url=served.internal) as client:
             answers = [await client.get(path) for path in ("/v1/status", "/readyz", "/livez", "/metrics")]
             for _ in range(100):
-                if served.said("[STORE] the database is not there yet"):
+                if served.said("[STORE] database not reachable yet"):
                     break
                 await asyncio.sleep(0.05)
         served.tell(signal.SIGTERM)

@@ -11,7 +11,7 @@ from batkol.events.identity import Identity
 from batkol.flags.flags import Flags
 from batkol.live.config import Live
 from batkol.recognizers.google.channels import Channels
-from batkol.recognizers.google.options import Speech
+from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.recognizer import SingleRecognizer
 from batkol.recognizers.google.wire import recognition
 from batkol.speech.punctuation import punctuate
@@ -20,7 +20,7 @@ from batkol.telemetry.metrics import Metrics
 from batkol.transcription.recognizers import Recognizers
 from batkol.twilio.stream import MediaStream
 from batkol.vad import engine
-from batkol.vad.scheduler import Listener
+from batkol.vad.scheduler import VadScheduler
 
 NOBODY = "127.0.0.1:9"
 _numbers = itertools.count(1)
@@ -31,13 +31,13 @@ async def services(*, google: str = NOBODY, streaming: bool = False) -> AsyncIte
     metrics = Metrics()
     flags = await Flags.start(provider="env", fallback=streaming)
     channels = Channels(endpoint=google, insecure=True)
-    listener = Listener(engine.create("webrtc"))
+    listener = VadScheduler(engine.create("webrtc"))
     config = recognition("he-IL", "default")
     try:
         yield Services(
             bus=Bus(),
             recognizers=Recognizers(
-                speech=Speech(channels=channels, config=config, on_written=metrics.written.record),
+                speech=StreamingOptions(channels=channels, config=config, on_written=metrics.written.record),
                 fallbacks=((Source.SINGLE, SingleRecognizer(channels, config)),),
                 punctuate=punctuate,
             ),

@@ -8,7 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 from batkol.live.cluster import Named
-from batkol.live.kubernetes import KubernetesSource, Pace
+from batkol.live.kubernetes import KubernetesSource, WatchTimings
 from batkol.live.source import Snapshot, SourceState
 from support.config_map_api import NAME, NAMESPACE, ConfigMapApi
 from support.kubeconfig import reaching
@@ -16,7 +16,7 @@ from support.plain_http import Request
 from support.waiting import until
 
 WHERE = Named(NAMESPACE, NAME)
-QUICK = Pace(first_wait=0.005, longest_wait=0.02, healthy=0.0, silence=30.0)
+QUICK = WatchTimings(first_wait=0.005, longest_wait=0.02, healthy=0.0, silence=30.0)
 ONE, TWO = {"tuning.json": "{}", "flags.json": '{"flags": {}}'}, {"tuning.json": '{"revision": "2"}'}
 NOTHING = {"tuning.json": None, "flags.json": None}
 
@@ -49,7 +49,7 @@ def raw(contents: dict[str, str]) -> Snapshot:
 
 
 @asynccontextmanager
-async def followed(api: ConfigMapApi, folder: Path, pace: Pace = QUICK, **user: str) -> AsyncIterator[Followed]:
+async def followed(api: ConfigMapApi, folder: Path, pace: WatchTimings = QUICK, **user: str) -> AsyncIterator[Followed]:
     with reaching(api.url, folder, **user):
         here = Followed(KubernetesSource(WHERE, pace=pace))
         task = asyncio.create_task(here.run())

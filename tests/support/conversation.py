@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from batkol.speech.results import Heard, Word
+from batkol.speech.results import Transcript, Word
 from batkol.speech.utterance import Mode
 
 MS = 8  # samples
@@ -53,7 +53,7 @@ class At(NamedTuple):
     """`event` reaches the service at `now`, in seconds."""
 
     now: float
-    event: Begins | FallsSilent | Heard
+    event: Begins | FallsSilent | Transcript
 
 
 @dataclass(frozen=True)
@@ -135,11 +135,11 @@ def _results(draw: st.DrawFn, sentences: list[Sentence], *, timed: bool) -> list
     return results
 
 
-def _heard(draw: st.DrawFn, words: list[Word], span: tuple[int, int], *, final: bool, timed: bool) -> Heard:
+def _heard(draw: st.DrawFn, words: list[Word], span: tuple[int, int], *, final: bool, timed: bool) -> Transcript:
     """A final is right, its word times within 60 ms; an interim may not know its last word yet."""
     known = words if final or not timed or draw(st.booleans()) else words[:-1] or words
     times = _times(draw, known, span[0]) if final and timed else ()
-    return Heard(" ".join(word.text for word in known), *span, final=final, words=times)
+    return Transcript(" ".join(word.text for word in known), *span, final=final, words=times)
 
 
 def _times(draw: st.DrawFn, words: list[Word], settled: int) -> tuple[Word, ...]:

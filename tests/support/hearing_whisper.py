@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from batkol.simulators.voice.recognizer import Hearing
+from batkol.simulators.voice.recognizer import WordRecognizer
 
 _SLOW_S = 0.3
 _HEADER = 44  # bytes of a plain WAV file before its samples
@@ -40,7 +40,7 @@ def transcribed(form: bytes) -> str:
     """Read the WAV file out of the multipart form and say what was said in it."""
     file = form[form.index(b"RIFF") :]
     size = int.from_bytes(file[40:44], "little")
-    hearing = Hearing()
+    hearing = WordRecognizer()
     words = hearing.feed(file[_HEADER : _HEADER + size]) + hearing.finish()
     return " ".join(word.text for word in words)
 

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from batkol.store.journal.records import AnyRecord
 from batkol.store.postgres.address import Address
-from batkol.store.postgres.connections import Database, Patience
+from batkol.store.postgres.connections import Database, DatabaseTimeouts
 from batkol.store.store import NoStore, Store
 from batkol.web import history, limits
 from batkol.web.connections import Connections
@@ -24,7 +24,7 @@ from support.said import began, heard, over, who
 
 TOKEN = "a-made-up-token"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
-PATIENCE = Patience(connect_s=5.0, statement_s=10.0, command_s=15.0)
+PATIENCE = DatabaseTimeouts(connect_s=5.0, statement_s=10.0, command_s=15.0)
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Past:
 
 @asynccontextmanager
 async def past(
-    kept: Kept, where: Address | None = None, *, patience: Patience = PATIENCE, pool_size: int = 3
+    kept: Kept, where: Address | None = None, *, patience: DatabaseTimeouts = PATIENCE, pool_size: int = 3
 ) -> AsyncIterator[Past]:
     """The API over what is kept, or over another road to it."""
     database = Database(where or kept.where, pool_size=pool_size, patience=patience)

@@ -12,11 +12,11 @@ from batkol.store.journal.confirmed import Confirmed
 from batkol.store.journal.dead_letters import DeadLetters
 from batkol.store.journal.records import AnyRecord, encode
 from batkol.store.postgres.address import Address
-from batkol.store.postgres.connections import Database, Patience
+from batkol.store.postgres.connections import Database, DatabaseTimeouts
 from batkol.store.postgres.order import look
 from batkol.store.postgres.writer import Writer
 
-QUICK = Patience(connect_s=2.0, statement_s=1.0, command_s=2.0)
+QUICK = DatabaseTimeouts(connect_s=2.0, statement_s=1.0, command_s=2.0)
 
 
 class Kept:
@@ -28,7 +28,7 @@ class Kept:
         folder: Path,
         *,
         max_bytes: int = 1 << 30,
-        patience: Patience = QUICK,
+        patience: DatabaseTimeouts = QUICK,
         kind: type[Journal] = Journal,
         **journal: Any,
     ) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from batkol_operator.bootstrap import Choices, operate
-from batkol_operator.metrics import Metrics
-from batkol_operator.reconcile.liveness import Progress
-from batkol_operator.settings import Settings
+from batkol_operator.metrics import OperatorMetrics
+from batkol_operator.reconcile.liveness import LoopWatchdog
+from batkol_operator.settings import OperatorSettings
 from support.kube_api import KubeApi
 
 
@@ -21,8 +21,8 @@ from support.kube_api import KubeApi
 class RunningOperator:
     """What a test may look at, and how it ends."""
 
-    metrics: Metrics
-    progress: Progress
+    metrics: OperatorMetrics
+    progress: LoopWatchdog
     stop: Callable[[], None]
     loop: asyncio.AbstractEventLoop
 
@@ -46,8 +46,8 @@ def running_operator(api: KubeApi, key_file: Path, **settings: Any) -> Iterator[
         "operator_key_file": key_file,
         "metrics_port": 0,
     }
-    chosen = Settings(**{**ours, **settings})
-    metrics, progress = Metrics(), Progress()
+    chosen = OperatorSettings(**{**ours, **settings})
+    metrics, progress = OperatorMetrics(), LoopWatchdog()
     loop = asyncio.new_event_loop()
     stop, ready, ended = asyncio.Event(), threading.Event(), []
 

@@ -14,12 +14,12 @@ import sys
 import structlog
 from fastapi import FastAPI
 
-from batkol.calls.registry import Calls
+from batkol.calls.registry import CallRegistry
 from batkol.calls.reporter import Reporter
 from batkol.events.bus import Bus
 from batkol.events.identity import Identity
 from batkol.settings import read
-from batkol.speech.utterance import Mode, Source, State, Utterance
+from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
 from batkol.store.store import keeping
 from batkol.telemetry.metrics import Metrics
 from batkol.web import internal
@@ -51,7 +51,7 @@ def reporters(count: int, bus: Bus, metrics: Metrics, recorder: object) -> list[
 def utterance(index: int) -> Utterance:
     return Utterance(
         index=index, begin=8000 * index, speech_at=8000 * index, mode=Mode.STREAMING, end=8000 * index + 4000,
-        state=State.DONE, source=Source.FINAL,
+        state=UtteranceState.DONE, source=Source.FINAL,
     )  # fmt: skip
 
 
@@ -61,7 +61,7 @@ async def main(finals: int, calls: int) -> None:
     async with keeping(settings.of_store("pod-1")) as store:
         app.include_router(
             internal.routes(
-                calls=Calls(limit=1, metrics=metrics), bus=bus, status=store.status, drain=asyncio.Event().wait,
+                calls=CallRegistry(limit=1, metrics=metrics), bus=bus, status=store.status, drain=asyncio.Event().wait,
                 api_token="",
             )
         )  # fmt: skip

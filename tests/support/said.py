@@ -6,7 +6,7 @@ from typing import Any
 
 from batkol.events.events import CallEnded, CallStarted, FinalText, RevisedText
 from batkol.events.identity import Identity
-from batkol.store.journal.records import CallBegan, CallOver, CallStatus, Heard, Revised, Who
+from batkol.store.journal.records import CallBegan, CallOver, CallStatus, FinalRecord, RevisionRecord, Who
 
 CALLER, CALLED = "+972541234567", "+97231234567"
 AT = 1_790_000_000.0
@@ -55,12 +55,12 @@ def _what(index: int, of: Who) -> dict[str, Any]:
     }
 
 
-def heard(index: int = 0, of: Who | None = None, **fields: Any) -> Heard:
+def heard(index: int = 0, of: Who | None = None, **fields: Any) -> FinalRecord:
     of = of or who()
-    return Heard(**{**_what(index, of), "who": of, "final_ms": 420.25, "trace_id": "ab" * 16, **fields})
+    return FinalRecord(**{**_what(index, of), "who": of, "final_ms": 420.25, "trace_id": "ab" * 16, **fields})
 
 
-def revised(index: int = 0, of: Who | None = None, **fields: Any) -> Revised:
+def revised(index: int = 0, of: Who | None = None, **fields: Any) -> RevisionRecord:
     of = of or who()
     given: dict[str, Any] = {
         "who": of,
@@ -71,7 +71,7 @@ def revised(index: int = 0, of: Who | None = None, **fields: Any) -> Revised:
         "text": f"משפט מתוקן {index}",
         "revised_ms": 900.0,
     }
-    return Revised(**{**given, **fields})
+    return RevisionRecord(**{**given, **fields})
 
 
 def over(of: Who | None = None, *, reason: str = "stop", **figures: Any) -> CallOver:

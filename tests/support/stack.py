@@ -21,7 +21,7 @@ from batkol.settings import Settings
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.twilio.caller import CallPlan, CallReport, Script, place_call
-from batkol.simulators.voice.voice import Spoken
+from batkol.simulators.voice.voice import SpokenAudio
 
 TOKEN = "a-made-up-auth-token"
 PUBLIC = "https://voice.example.test/prefix"
@@ -64,7 +64,7 @@ def plain(text: str) -> str:
     return text.rstrip(".?")
 
 
-def words_of(spoken: Spoken) -> list[str]:
+def words_of(spoken: SpokenAudio) -> list[str]:
     return [utterance.text for utterance in spoken.utterances]
 
 

@@ -15,12 +15,12 @@ from batkol_operator.kopf_handlers import watched_kinds
 from batkol_operator.kube.client import Cluster
 from batkol_operator.kube.discovery import OptionalKinds
 from batkol_operator.kube.names import API_VERSION, FIELD_MANAGER, GROUP, KIND, PLURAL
-from batkol_operator.metrics import Metrics
+from batkol_operator.metrics import OperatorMetrics
 from batkol_operator.pods.client import PodQuestions
 from batkol_operator.reconcile.owned_objects import UNREADABLE
-from batkol_operator.reconcile.reconciler import Means, Outcome, Reconciler
+from batkol_operator.reconcile.reconciler import Means, PassOutcome, Reconciler
 from batkol_operator.resources.plan import OPTIONAL_KINDS, OWNED_KINDS, plan
-from batkol_operator.watch.cache import POD, Seen
+from batkol_operator.watch.cache import POD, ObjectCache
 from support.kube_api import KubeApi
 from support.kube_store import Change, Key, Manifest, merge
 
@@ -64,7 +64,7 @@ class Desk:
         """Merge something into an object, as `kubectl patch` does."""
         return self.api.store.change(key, subresource, lambda old: merge(old, what))
 
-    async def reconcile(self) -> Outcome:
+    async def reconcile(self) -> PassOutcome:
         """Make one pass, a second after the one before."""
         self.at += timedelta(seconds=1)
         await asyncio.sleep(0)  # what the watches have brought is taken in first
@@ -119,14 +119,14 @@ async def desk(
     api: KubeApi, *, pod_port: int = 1, resync_s: float = 60.0, key: bytes = b"k" * 32
 ) -> AsyncIterator[Desk]:
     """Set up a reconciler. Its wall clock stands still but for a second with each pass."""
-    metrics, loop = Metrics(), asyncio.get_running_loop()
+    metrics, loop = OperatorMetrics(), asyncio.get_running_loop()
     async with (
         Cluster(api.access, OWNED_KINDS, count=lambda verb: metrics.requests.labels(verb).inc()) as cluster,
         PodQuestions(pod_port) as questions,
     ):
         kinds = OptionalKinds(cluster, OPTIONAL_KINDS)
         watched = watched_kinds(OWNED_KINDS, UNREADABLE, await kinds.absent())
-        seen = Seen([POD, *((version, kind) for version, kind, _ in watched)])
+        seen = ObjectCache([POD, *((version, kind) for version, kind, _ in watched)])
         means = Means(
             cluster=cluster,
             seen=seen,
@@ -149,7 +149,7 @@ async def desk(
             if change.key.plural in plurals:
                 version, kind = plurals[change.key.plural]
                 body = {**change.object, "apiVersion": version, "kind": kind}
-                seen.take(body, deleted=change.type == "DELETED")
+                seen.observe(body, deleted=change.type == "DELETED")
 
         def follow(change: Change) -> None:
             loop.call_soon_threadsafe(bring, change)

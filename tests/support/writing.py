@@ -14,14 +14,14 @@ import structlog
 
 from batkol.store.postgres import writer
 from batkol.store.postgres.address import address
-from batkol.store.postgres.connections import Patience
+from batkol.store.postgres.connections import DatabaseTimeouts
 from support.keeping import Kept
 
 WITHIN_S = 100.0
 
 
 async def main(url: str, folder: Path) -> None:
-    kept = Kept(address(url), folder, patience=Patience(connect_s=1.0, statement_s=1.0, command_s=1.0))
+    kept = Kept(address(url), folder, patience=DatabaseTimeouts(connect_s=1.0, statement_s=1.0, command_s=1.0))
     await kept.open()
     await kept.written(WITHIN_S)
     await kept.close()

@@ -1,4 +1,4 @@
-"""How the API server is reached: the same way for kopf and for lightkube.
+"""Access to the API server, the same for kopf and for lightkube.
 
 KUBECONFIG where it is set (a laptop), the pod's service account elsewhere, ~/.kube/config at last.
 """
@@ -16,22 +16,22 @@ from lightkube.config.kubeconfig import KubeConfig, SingleConfig
 from lightkube.config.models import User
 from lightkube.core.exceptions import ConfigError
 
-from batkol_operator.errors import ConfigurationError
+from batkol_operator.errors import OperatorConfigurationError
 
 _PLUGIN_S: Final = 30.0
 
 
 def read_access() -> SingleConfig:
-    """Find out how to reach the API server. Raises `ConfigurationError`."""
+    """Find out how to reach the API server. Raises `OperatorConfigurationError`."""
     try:
         named = os.environ.get("KUBECONFIG")
         config = (KubeConfig.from_file(named) if named else KubeConfig.from_env()).get()
     except (ConfigError, OSError, KeyError, ValueError) as error:
-        raise ConfigurationError(
+        raise OperatorConfigurationError(
             f"No way to an API server: {error}. In a pod, give it a service account; elsewhere set KUBECONFIG."
         ) from None
     if config is None:
-        raise ConfigurationError(
+        raise OperatorConfigurationError(
             "The kubeconfig names no current context. Choose one with `kubectl config use-context`."
         )
     # lightkube wants a user even where none is needed, as behind `kubectl proxy`.

@@ -1,4 +1,4 @@
-"""Which optional kinds this cluster has: asked once, and again from time to time, for an operator may be installed
+"""Discovery of the optional kinds of this cluster: at the start, and again from time to time, for an operator may be installed
 after ours.
 """
 

@@ -10,13 +10,13 @@ from pydantic import Field, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 
 from batkol_operator.kube import names
-from batkol_operator.model.connections import Database, Google, Twilio
+from batkol_operator.model.connections import DatabaseSpec, Google, Twilio
 from batkol_operator.model.exposure import Exposure, NetworkPolicy
-from batkol_operator.model.part import BROKEN, Part, Rule
-from batkol_operator.model.pod import Pod
+from batkol_operator.model.part import BROKEN, ResourcePart, ResourceRule
+from batkol_operator.model.pod import PodSpec
 from batkol_operator.model.recognition import Endpointing, Recognition
-from batkol_operator.model.streaming import STREAMING_FLAG, Flag, Streaming
-from batkol_operator.model.workload import Calls, Image, Scaling, Telemetry
+from batkol_operator.model.streaming import STREAMING_FLAG, Flag, StreamingSpec
+from batkol_operator.model.workload import CallsSpec, Image, Scaling, Telemetry
 
 _NAME: Final = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
 _BARE_URL: Final = "^https?://[^/]+/?$"
@@ -30,18 +30,18 @@ class SpecError(ValueError):
     """A `VoiceAgent` that cannot be read; the text is sentences for its owner, and quotes none of its values."""
 
 
-class Spec(Part):
+class Spec(ResourcePart):
     """What is wanted."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[ResourceRule, ...]] = (
+        ResourceRule(
             cel=f"!has(self.streaming) || !has(self.flags) || !('{STREAMING_FLAG}' in self.flags)",
             holds=lambda part: part.streaming is None or STREAMING_FLAG not in part.flags,
             message=f"may not hold `{STREAMING_FLAG}` when `streaming` is specified: both are the same flag",
             field=".flags",
             reason="FieldValueForbidden",
         ),
-        Rule(
+        ResourceRule(
             cel="!has(self.scaling) || !has(self.scaling.callsPerPod) || !has(self.calls) || "
             "!has(self.calls.maxPerPod) || self.scaling.callsPerPod <= self.calls.maxPerPod",
             holds=lambda part: (
@@ -50,7 +50,7 @@ class Spec(Part):
             message="must be less than or equal to `calls.maxPerPod`: a full pod would not yet call for another",
             field=".scaling.callsPerPod",
         ),
-        Rule(
+        ResourceRule(
             cel="!has(self.exposure) || !has(self.exposure.ingress) || "
             f"self.twilio.publicBaseUrl.matches('{_BARE_URL}')",
             holds=lambda part: (
@@ -68,7 +68,7 @@ class Spec(Part):
     image: Image = Field(default_factory=Image, description="Which image runs; by default the operator's own release.")
     recognition: Recognition = Field(default_factory=Recognition, description="How speech is recognized.")
     endpointing: Endpointing = Field(default_factory=Endpointing, description="When an utterance is over.")
-    streaming: Streaming | None = Field(
+    streaming: StreamingSpec | None = Field(
         None,
         description=f"Live. Whose speech is recognized while they speak: the flag `{STREAMING_FLAG}`. "
         f"Absent: nobody's, unless `flags` holds `{STREAMING_FLAG}`.",
@@ -76,10 +76,12 @@ class Spec(Part):
     flags: dict[FlagName, Flag] = Field(
         {}, max_length=64, description="Live. Raw flag definitions, in flagd's format, by name."
     )
-    calls: Calls = Field(default_factory=Calls, description="How many calls a pod takes, and how it lets them go.")
+    calls: CallsSpec = Field(
+        default_factory=CallsSpec, description="How many calls a pod takes, and how it lets them go."
+    )
     twilio: Twilio = Field(description="The account whose calls are answered.")
     google: Google = Field(default_factory=Google, description="Credentials for Google Cloud Speech-to-Text.")
-    database: Database | None = Field(None, description="Keeps calls and transcripts; absent: nothing is kept.")
+    database: DatabaseSpec | None = Field(None, description="Keeps calls and transcripts; absent: nothing is kept.")
     telemetry: Telemetry = Field(default_factory=Telemetry, description="Traces, metrics and logs.")
     scaling: Scaling = Field(default_factory=Scaling, description="How many pods there are.")
     exposure: Exposure | None = Field(
@@ -88,10 +90,10 @@ class Spec(Part):
     network_policy: NetworkPolicy = Field(
         default_factory=NetworkPolicy, description="Who may open connections to the pods."
     )
-    pod: Pod = Field(default_factory=Pod, description="Resources, placing and labels of the pods.")
+    pod: PodSpec = Field(default_factory=PodSpec, description="Resources, placing and labels of the pods.")
 
 
-class Metadata(Part):
+class Metadata(ResourcePart):
     """What the API server keeps beside the spec, as far as it matters here."""
 
     name: str
@@ -103,11 +105,11 @@ class Metadata(Part):
     deletion_timestamp: str | None = None
 
 
-class VoiceAgent(Part):
+class VoiceAgent(ResourcePart):
     """A media and speech-to-text service for Twilio calls."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[ResourceRule, ...]] = (
+        ResourceRule(
             cel=f"size(self.metadata.name) <= {names.LONGEST_NAME} && self.metadata.name.matches('{_NAME}')",
             holds=lambda part: (
                 len(part.metadata.name) <= names.LONGEST_NAME and re.search(_NAME, part.metadata.name) is not None

@@ -1,4 +1,4 @@
-"""What an agent is connected to: Twilio, Google, a database. Secrets are named here and never written."""
+"""Connections of an agent: Twilio, Google, a database. Secrets are named here and never written."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
-from batkol_operator.model.part import Part, Rule
+from batkol_operator.model.part import ResourcePart, ResourceRule
 
 _BASE_URL: Final = "^https?://[!$-.0->A-~]+(/[!$->A-~]*)?$"  # of ASCII what can be seen, but " # ? and @
 _OWN_PATH: Final = "(?i)/twilio/(voice|status|stream-status|media)/*$"
 
 
-class SecretKey(Part):
+class SecretKey(ResourcePart):
     """One key of a Secret in the agent's namespace."""
 
     name: str = Field(
@@ -30,24 +30,24 @@ class SecretKey(Part):
     )
 
 
-class Twilio(Part):
+class Twilio(ResourcePart):
     """The account whose calls are answered."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[ResourceRule, ...]] = (
+        ResourceRule(
             cel=f"self.publicBaseUrl.matches('{_BASE_URL}')",
             holds=lambda part: re.fullmatch(_BASE_URL, part.public_base_url) is not None,
             message="must be https://host[/path] (http:// in development), without a query or a fragment: "
             "Twilio drops those from a stream's URL; and without a user, white space and what is not ASCII",
             field=".publicBaseUrl",
         ),
-        Rule(
+        ResourceRule(
             cel=f"!self.publicBaseUrl.matches('{_OWN_PATH}')",
             holds=lambda part: re.search(_OWN_PATH, part.public_base_url) is None,
             message="must end before `/twilio/voice`, or another path of the service's own, which it adds itself",
             field=".publicBaseUrl",
         ),
-        Rule(
+        ResourceRule(
             cel="has(self.authTokenSecretRef) || (has(self.validateSignatures) && !self.validateSignatures)",
             holds=lambda part: part.auth_token_secret_ref is not None or not part.validate_signatures,
             message="must be specified unless `validateSignatures` is false: "
@@ -73,7 +73,7 @@ class Twilio(Part):
     )
 
 
-class Google(Part):
+class Google(ResourcePart):
     """Credentials for Google Cloud Speech-to-Text."""
 
     credentials_secret_ref: SecretKey | None = Field(
@@ -83,7 +83,7 @@ class Google(Part):
     )
 
 
-class Journal(Part):
+class JournalSpec(ResourcePart):
     """What a pod holds until the database has it: on its node's disk, for as long as there is the pod."""
 
     size_limit_mebibytes: int = Field(
@@ -95,7 +95,7 @@ class Journal(Part):
     )
 
 
-class Database(Part):
+class DatabaseSpec(ResourcePart):
     """The Postgres database that keeps calls and their transcripts. Its tables are made before a pod starts."""
 
     url_secret_ref: SecretKey = Field(
@@ -117,6 +117,6 @@ class Database(Part):
         description="Age in days at which calls, with what was said, and leads are deleted; 0: never. A change rolls "
         "the pods.",
     )
-    journal: Journal = Field(
-        default_factory=Journal, description="What a pod holds until the database has it; it goes with the pod."
+    journal: JournalSpec = Field(
+        default_factory=JournalSpec, description="What a pod holds until the database has it; it goes with the pod."
     )

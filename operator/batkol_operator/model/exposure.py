@@ -6,15 +6,15 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
 
-from batkol_operator.model.part import Part, Rule, listed
-from batkol_operator.model.streaming import Mode
+from batkol_operator.model.part import ResourcePart, ResourceRule, listed
+from batkol_operator.model.streaming import CallerMode
 
 HOST = r"^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 AnnotationValue = Annotated[str, StringConstraints(max_length=4096)]
 Namespace = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 
 
-class Ingress(Part):
+class Ingress(ResourcePart):
     """An Ingress for `/twilio`; its time-outs are set for calls that last hours."""
 
     class_name: str | None = Field(
@@ -31,7 +31,7 @@ class Ingress(Part):
     )
 
 
-class ParentRef(Part):
+class ParentRef(ResourcePart):
     """A Gateway, or one listener of it."""
 
     name: str = Field(min_length=1, max_length=253, description="Name of the Gateway.")
@@ -43,7 +43,7 @@ class ParentRef(Part):
     )
 
 
-class HTTPRoute(Part):
+class HTTPRoute(ResourcePart):
     """An HTTPRoute of the Gateway API for `/twilio`, without a time-out."""
 
     parent_refs: tuple[ParentRef, ...] = Field(
@@ -57,11 +57,11 @@ class HTTPRoute(Part):
     )
 
 
-class Exposure(Part):
+class Exposure(ResourcePart):
     """How Twilio's requests come in; absent, something of your own leads to the Service's port `public`."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[ResourceRule, ...]] = (
+        ResourceRule(
             cel="!(has(self.ingress) && has(self.httpRoute))",
             holds=lambda part: part.ingress is None or part.http_route is None,
             message="may not be specified when `httpRoute` is: one way in is enough",
@@ -74,10 +74,10 @@ class Exposure(Part):
     http_route: HTTPRoute | None = Field(None, alias="httpRoute", description="By an HTTPRoute of the Gateway API.")
 
 
-class NetworkPolicy(Part):
+class NetworkPolicy(ResourcePart):
     """Who may open connections to the pods. What they may reach is left open: Google has no fixed addresses."""
 
-    mode: Mode = Field(Mode.ENABLED, description="Whether a NetworkPolicy is made.")
+    mode: CallerMode = Field(CallerMode.ENABLED, description="Whether a NetworkPolicy is made.")
     ingress_namespaces: tuple[Namespace, ...] = Field(
         (),
         max_length=32,

@@ -1,4 +1,4 @@
-"""What every part of a `VoiceAgent` is made of: a frozen model, and rules that the API server checks too.
+"""The base of every part of a `VoiceAgent`: a frozen model, and rules that the API server checks too.
 
 A rule is written twice on one line, as CEL for the API server and as Python for this process, with one message.
 A test holds the two to the same answers.
@@ -21,7 +21,7 @@ Reason = Literal["FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ResourceRule:
     """Something that no single field can say, in CEL and in Python, which must agree.
 
     A field that CEL reads is asked for by `has` first: the API server also tries rules on `default: {}`, as it stands.
@@ -39,12 +39,12 @@ class Rule:
         return {**entry, "fieldPath": self.field} if self.field else entry
 
 
-class Part(BaseModel):
+class ResourcePart(BaseModel):
     """A part of the resource: camelCase in YAML, unknown fields left to newer versions."""
 
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, extra="ignore")
 
-    rules: ClassVar[tuple[Rule, ...]] = ()
+    rules: ClassVar[tuple[ResourceRule, ...]] = ()
 
     @model_validator(mode="after")
     def _obeys_its_rules(self) -> Self:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from batkol_operator.model.exposure import AnnotationValue
-from batkol_operator.model.part import Part, Rule, listed
+from batkol_operator.model.part import ResourcePart, ResourceRule, listed
 from batkol_operator.model.scheduling import Affinity, LabelValue, Toleration
 
 _QUANTITY: Final = r"^[0-9]+(\.[0-9]{1,3})?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
@@ -38,7 +38,7 @@ Quantity = Annotated[
 ]
 
 
-class Resources(Part):
+class Resources(ResourcePart):
     """What a pod asks for, and what it may take. No limit on CPU: a throttled pod makes every call stutter."""
 
     requests: dict[str, Quantity] = Field(
@@ -47,11 +47,11 @@ class Resources(Part):
     limits: dict[str, Quantity] = Field({"memory": "1Gi"}, max_length=16, description="What a pod may take at most.")
 
 
-class Pod(Part):
+class PodSpec(ResourcePart):
     """The pods' resources, placing and labels. Any change rolls them."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[ResourceRule, ...]] = (
+        ResourceRule(
             cel=f"!has(self.labels) || !self.labels.exists(key, key.startsWith('batkol.dev/') || key in {list(_OURS)})",
             holds=lambda part: not any(key.startswith("batkol.dev/") or key in _OURS for key in part.labels),
             message="must not hold labels that the operator sets: `batkol.dev/…` and `app.kubernetes.io/name`, "

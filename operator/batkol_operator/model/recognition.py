@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import Field, StringConstraints
 
 from batkol_operator.model.connections import SecretKey
-from batkol_operator.model.part import Part, Rule, listed
+from batkol_operator.model.part import ResourcePart, ResourceRule, listed
 
 _HEBREW: Final = "(?i)^(he|iw)(-il)?$"
 _MODELS: Final = ("default", "command_and_search")
@@ -20,7 +20,7 @@ _MODELS: Final = ("default", "command_and_search")
 Phrase = Annotated[str, StringConstraints(min_length=1, max_length=100)]  # Google's limit for a phrase
 
 
-class Whisper(Part):
+class Whisper(ResourcePart):
     """A server with OpenAI's `/v1/audio/transcriptions`, asked when Google gives no answer."""
 
     url: str = Field(
@@ -35,11 +35,11 @@ class Whisper(Part):
     timeout_seconds: int = Field(15, ge=1, le=120, description="Time-out of one request, in seconds.")
 
 
-class Recognition(Part):
+class Recognition(ResourcePart):
     """Speech recognition by Google Cloud Speech-to-Text v1, and Whisper after it."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[ResourceRule, ...]] = (
+        ResourceRule(
             cel="!has(self.language) || !has(self.model) || "
             f"!self.language.matches('{_HEBREW}') || self.model in ['default', 'command_and_search']",
             holds=lambda part: not re.search(_HEBREW, part.language) or part.model in _MODELS,
@@ -47,7 +47,7 @@ class Recognition(Part):
             "Google has no other model for it",
             field=".model",
         ),
-        Rule(
+        ResourceRule(
             cel="!has(self.insecure) || !self.insecure || "
             "(has(self.endpoint) && size(self.endpoint) > 0 && !self.endpoint.contains('googleapis.com'))",
             holds=lambda part: not part.insecure or (part.endpoint != "" and "googleapis.com" not in part.endpoint),
@@ -119,7 +119,7 @@ class Detector(StrEnum):
     WEBRTC = "WebRTC"
 
 
-class Endpointing(Part):
+class Endpointing(ResourcePart):
     """Deciding when the caller speaks, and when an utterance is over."""
 
     detector: Detector = Field(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from batkol_operator.model.part import Part, listed, sized
+from batkol_operator.model.part import ResourcePart, listed, sized
 
 LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=317)]
 LabelValue = Annotated[str, StringConstraints(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]
@@ -49,7 +49,7 @@ class TaintEffect(StrEnum):
     NO_EXECUTE = "NoExecute"
 
 
-class Toleration(Part):
+class Toleration(ResourcePart):
     """A taint that the pods put up with."""
 
     key: str | None = Field(None, min_length=1, max_length=317, description="Key of the taint; absent: any.")
@@ -65,7 +65,7 @@ class Toleration(Part):
     )
 
 
-class NodeRequirement(Part):
+class NodeRequirement(ResourcePart):
     """One condition on a node."""
 
     key: LabelKey = Field(description="Label, or field, of the node.")
@@ -75,7 +75,7 @@ class NodeRequirement(Part):
     )
 
 
-class NodeTerm(Part):
+class NodeTerm(ResourcePart):
     """Conditions on a node, all of which hold."""
 
     match_expressions: tuple[NodeRequirement, ...] = Field(
@@ -86,7 +86,7 @@ class NodeTerm(Part):
     )
 
 
-class NodeSelector(Part):
+class NodeSelector(ResourcePart):
     """Terms, any of which is enough."""
 
     node_selector_terms: tuple[NodeTerm, ...] = Field(
@@ -94,14 +94,14 @@ class NodeSelector(Part):
     )
 
 
-class PreferredNode(Part):
+class PreferredNode(ResourcePart):
     """A term with a weight."""
 
     weight: int = Field(ge=1, le=100, description="How much it counts.")
     preference: NodeTerm = Field(description="The term.")
 
 
-class NodeAffinity(Part):
+class NodeAffinity(ResourcePart):
     """Which nodes are fit, and which are better."""
 
     required_during_scheduling_ignored_during_execution: NodeSelector | None = Field(
@@ -112,7 +112,7 @@ class NodeAffinity(Part):
     )
 
 
-class LabelRequirement(Part):
+class LabelRequirement(ResourcePart):
     """One condition on labels."""
 
     key: LabelKey = Field(description="The label.")
@@ -122,7 +122,7 @@ class LabelRequirement(Part):
     )
 
 
-class LabelSelector(Part):
+class LabelSelector(ResourcePart):
     """Conditions on labels, all of which hold."""
 
     match_labels: dict[str, LabelValue] = Field({}, max_length=32, description="Labels with their values.")
@@ -131,7 +131,7 @@ class LabelSelector(Part):
     )
 
 
-class PodTerm(Part):
+class PodTerm(ResourcePart):
     """Pods to be near to, or far from."""
 
     topology_key: LabelKey = Field(description="Label of nodes that says what near means.")
@@ -142,14 +142,14 @@ class PodTerm(Part):
     )
 
 
-class PreferredPods(Part):
+class PreferredPods(ResourcePart):
     """Pods with a weight."""
 
     weight: int = Field(ge=1, le=100, description="How much it counts.")
     pod_affinity_term: PodTerm = Field(description="The pods.")
 
 
-class PodAffinity(Part):
+class PodAffinity(ResourcePart):
     """Other pods that decide where these go."""
 
     required_during_scheduling_ignored_during_execution: tuple[PodTerm, ...] = Field(
@@ -160,7 +160,7 @@ class PodAffinity(Part):
     )
 
 
-class Affinity(Part):
+class Affinity(ResourcePart):
     """Where the pods are placed."""
 
     node_affinity: NodeAffinity | None = Field(None, description="By the nodes.")

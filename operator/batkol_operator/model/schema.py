@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from batkol_operator.model.part import Part
+from batkol_operator.model.part import ResourcePart
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -44,13 +44,13 @@ _NULL: Final = {"type": "null"}
 _NOTHING: Final[tuple[Any, ...]] = (None, "", [], {}, ())
 
 
-def schema_of(part: type[Part]) -> Schema:
+def schema_of(part: type[ResourcePart]) -> Schema:
     """Return the schema of a part and of all that is below it. Raises `TypeError` for what cannot be said in it."""
     written = part.model_json_schema()
     return _part(part, written, written.get("$defs", {}))
 
 
-def parts_of(part: type[Part]) -> Iterator[type[Part]]:
+def parts_of(part: type[ResourcePart]) -> Iterator[type[ResourcePart]]:
     """Yield a part and all that are below it, each as often as it occurs."""
     yield part
     for field in part.model_fields.values():
@@ -58,7 +58,7 @@ def parts_of(part: type[Part]) -> Iterator[type[Part]]:
             yield from parts_of(inner)
 
 
-def _part(part: type[Part], written: Schema, definitions: Mapping[str, Schema]) -> Schema:
+def _part(part: type[ResourcePart], written: Schema, definitions: Mapping[str, Schema]) -> Schema:
     """Write a model; its rules go last, for they are the last to be read."""
     fields = {field.alias or name: field for name, field in part.model_fields.items()}
     properties = {alias: _field(field, written["properties"][alias], definitions) for alias, field in fields.items()}
@@ -117,10 +117,10 @@ def _without_null(written: Schema) -> Schema:
     return {**choices[0], **{key: value for key, value in written.items() if key != "anyOf"}}
 
 
-def _model_in(annotation: Any) -> type[Part] | None:
-    """Find the one model in `Part`, `Part | None`, `tuple[Part, ...]`, `dict[str, Part]`."""
+def _model_in(annotation: Any) -> type[ResourcePart] | None:
+    """Find the one model in `ResourcePart`, `Part | None`, `tuple[Part, ...]`, `dict[str, Part]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation if issubclass(annotation, Part) else None
+        return annotation if issubclass(annotation, ResourcePart) else None
     found = {model for inner in get_args(annotation) if (model := _model_in(inner))}
     if len(found) > 1:
         raise TypeError(f"a field holds parts of more than one kind: {found}")

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from batkol_operator.model.part import Part, listed_by, sized
+from batkol_operator.model.part import ResourcePart, listed_by, sized
 
 
-class Condition(Part):
+class Condition(ResourcePart):
     """One statement about the agent, as `metav1.Condition`."""
 
     type: Literal["Ready", "Available", "TuningApplied", "Stalled"] = Field(
@@ -30,7 +30,7 @@ class Condition(Part):
     message: str = Field(max_length=32_768, description="Why, in a sentence.")
 
 
-class Status(Part):
+class Status(ResourcePart):
     """What has been seen of the agent; `model_dump(by_alias=True, exclude_none=True)` writes it."""
 
     observed_generation: int | None = Field(

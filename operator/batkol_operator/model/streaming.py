@@ -7,12 +7,12 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from batkol_operator.model.part import Part, Rule, listed_by
+from batkol_operator.model.part import ResourcePart, ResourceRule, listed_by
 
 STREAMING_FLAG: Final = "streaming-stt"
 
 
-class Mode(StrEnum):
+class CallerMode(StrEnum):
     """On or off."""
 
     ENABLED = "Enabled"
@@ -27,7 +27,7 @@ class StreamingMode(StrEnum):
     ROLLOUT = "Rollout"
 
 
-class Caller(Part):
+class CallerOverride(ResourcePart):
     """One number with an answer of its own."""
 
     number: str = Field(
@@ -36,21 +36,21 @@ class Caller(Part):
         pattern=r"^\+[1-9][0-9]{1,14}$",
         description="The caller's number in E.164, as Twilio sends it: `+97250…`.",
     )
-    mode: Mode = Field(description="Whether this caller's speech is streamed.")
+    mode: CallerMode = Field(description="Whether this caller's speech is streamed.")
 
 
-class Streaming(Part):
+class StreamingSpec(ResourcePart):
     """The friendly form of the flag `streaming-stt`."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[ResourceRule, ...]] = (
+        ResourceRule(
             cel="!has(self.mode) || self.mode != 'Rollout' || has(self.rolloutPercent)",
             holds=lambda part: part.mode is not StreamingMode.ROLLOUT or part.rollout_percent is not None,
             message="must be specified when `mode` is Rollout",
             field=".rolloutPercent",
             reason="FieldValueRequired",
         ),
-        Rule(
+        ResourceRule(
             cel="!has(self.rolloutPercent) || (has(self.mode) && self.mode == 'Rollout')",
             holds=lambda part: part.rollout_percent is None or part.mode is StreamingMode.ROLLOUT,
             message="may not be specified when `mode` is not Rollout",
@@ -70,7 +70,7 @@ class Streaming(Part):
         description="Live. Share of calls that stream, in percent, taken by call SID: a call keeps its answer, and "
         "raising the share keeps the calls that had it.",
     )
-    callers: tuple[Caller, ...] = Field(
+    callers: tuple[CallerOverride, ...] = Field(
         (),
         max_length=500,
         json_schema_extra=listed_by("number"),
@@ -83,7 +83,7 @@ def _open(**bounds: int) -> WithJsonSchema:
     return WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True, **bounds})
 
 
-class Flag(Part):
+class Flag(ResourcePart):
     """A flag in flagd's format, https://flagd.dev/reference/flag-definitions/; the service checks its targeting."""
 
     state: Literal["ENABLED", "DISABLED"] = Field(

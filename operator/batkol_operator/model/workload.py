@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from batkol_operator.model.part import Part, Rule, listed_by
+from batkol_operator.model.part import ResourcePart, ResourceRule, listed_by
 
 
 class PullPolicy(StrEnum):
@@ -18,24 +18,24 @@ class PullPolicy(StrEnum):
     NEVER = "Never"
 
 
-class PullSecret(Part):
+class PullSecret(ResourcePart):
     """A Secret with credentials for the image's registry."""
 
     name: str = Field(min_length=1, max_length=253, description="Name of a Secret in the same namespace.")
 
 
-class Image(Part):
+class Image(ResourcePart):
     """Which image of the service runs; by default the operator's own release."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[ResourceRule, ...]] = (
+        ResourceRule(
             cel="!(has(self.tag) && has(self.digest))",
             holds=lambda part: part.tag is None or part.digest is None,
             message="may not be specified when `digest` is: the digest alone says which image it is",
             field=".tag",
             reason="FieldValueForbidden",
         ),
-        Rule(
+        ResourceRule(
             cel="has(self.repository) == (has(self.tag) || has(self.digest))",
             holds=lambda part: (part.repository is not None) == (part.tag is not None or part.digest is not None),
             message="must be specified together with `tag` or `digest`, and they with it",
@@ -77,7 +77,7 @@ class Image(Part):
         return f"{self.repository}@{self.digest}" if self.digest else f"{self.repository}:{self.tag}"
 
 
-class Calls(Part):
+class CallsSpec(ResourcePart):
     """How many calls a pod takes, and what becomes of them when it leaves."""
 
     max_per_pod: int = Field(
@@ -119,7 +119,7 @@ class Presence(StrEnum):
     AUTO = "Auto"
 
 
-class Telemetry(Part):
+class Telemetry(ResourcePart):
     """Traces, metrics and logs."""
 
     otlp_endpoint: str | None = Field(
@@ -152,8 +152,8 @@ class Autoscaler(StrEnum):
     SCALED_OBJECT = "ScaledObject"
 
 
-def _exclusive(field: str, given: str) -> Rule:
-    return Rule(
+def _exclusive(field: str, given: str) -> ResourceRule:
+    return ResourceRule(
         cel=f"!(has(self.replicas) && has(self.{field}))",
         holds=lambda part: part.replicas is None or getattr(part, given) is None,
         message=f"may not be specified when `{field}` is: the autoscaler decides",
@@ -162,20 +162,20 @@ def _exclusive(field: str, given: str) -> Rule:
     )
 
 
-class Scaling(Part):
+class Scaling(ResourcePart):
     """How many pods: a fixed number, or between two by calls. Nothing said is two pods."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (
+    rules: ClassVar[tuple[ResourceRule, ...]] = (
         _exclusive("minReplicas", "min_replicas"),
         _exclusive("maxReplicas", "max_replicas"),
-        Rule(
+        ResourceRule(
             cel="!has(self.minReplicas) || has(self.maxReplicas)",
             holds=lambda part: part.min_replicas is None or part.max_replicas is not None,
             message="must be specified when `minReplicas` is",
             field=".maxReplicas",
             reason="FieldValueRequired",
         ),
-        Rule(
+        ResourceRule(
             cel="!has(self.minReplicas) || !has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",
             holds=lambda part: (
                 part.min_replicas is None or part.max_replicas is None or part.min_replicas <= part.max_replicas
@@ -183,7 +183,7 @@ class Scaling(Part):
             message="must be less than or equal to `maxReplicas`",
             field=".minReplicas",
         ),
-        Rule(
+        ResourceRule(
             cel="!has(self.autoscaler) || self.autoscaler != 'ScaledObject' || has(self.prometheusUrl)",
             holds=lambda part: part.autoscaler is not Autoscaler.SCALED_OBJECT or part.prometheus_url is not None,
             message="must be specified when `autoscaler` is ScaledObject: KEDA asks Prometheus for the calls",

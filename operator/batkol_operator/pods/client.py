@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 
 import aiohttp
 
-from batkol_operator.watch.object_state import Pod
+from batkol_operator.watch.object_state import PodState
 
 AT_ONCE: Final = 64
 """Questions under way, over all agents."""
@@ -25,7 +25,7 @@ LARGEST: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PodReport:
     """What a pod says of itself."""
 
     tuning_revision: str
@@ -41,7 +41,7 @@ class Silence:
     why: str  # continues "it …"
 
 
-Report = Answer | Silence
+Report = PodReport | Silence
 
 
 class PodQuestions:
@@ -66,7 +66,7 @@ class PodQuestions:
         if self._session is not None:
             await self._session.close()
 
-    async def ask(self, pods: Collection[Pod], token: str) -> dict[str, Report]:
+    async def ask(self, pods: Collection[PodState], token: str) -> dict[str, Report]:
         """Ask these pods at once; one report for each that has an address. Cancelling loses the answers, nothing
         else.
         """
@@ -74,7 +74,7 @@ class PodQuestions:
         reports = await asyncio.gather(*(self._ask(pod, token) for pod in asked))
         return {pod.name: report for pod, report in zip(asked, reports, strict=True)}
 
-    async def _ask(self, pod: Pod, token: str) -> Report:
+    async def _ask(self, pod: PodState, token: str) -> Report:
         if self._session is None:
             raise RuntimeError("PodQuestions is used outside its context.")
         host = f"[{pod.ip}]" if ":" in pod.ip else pod.ip
@@ -111,7 +111,7 @@ def _read(body: bytes) -> Report:
     try:
         status: Any = json.loads(body)
         live = status["live"]
-        return Answer(
+        return PodReport(
             tuning_revision=str(status["tuning"]["revision"]),
             flags_revision=str(live.get("flags_revision") or ""),
             active_calls=int(status["active_calls"]),

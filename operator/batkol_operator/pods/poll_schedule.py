@@ -1,4 +1,4 @@
-"""When to ask the pods which configuration they run: quickly after a change, rarely otherwise."""
+"""The schedule of questions to the pods about their configuration: quick after a change, rare otherwise."""
 
 from __future__ import annotations
 

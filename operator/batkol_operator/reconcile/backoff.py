@@ -1,4 +1,4 @@
-"""How long to wait after a failure: 0.2 s, doubled each time up to 30 s, less up to a quarter by lot."""
+"""Backoff after a failure: 0.2 s, doubled each time up to 30 s, minus up to 25 % random jitter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the operator gets anywhere: what its liveness probe answers.
+"""Liveness of the operator: its loops make progress, or the liveness probe fails.
 
 Two ways of getting nowhere. A pass hangs, or its loop has died: then it does not come back by the time it named. Or
 nothing has worked for long, for every agent, as with credentials that went stale: then a restart is the one thing left
@@ -27,7 +27,7 @@ class _Loop:
     failing: bool = False
 
 
-class Progress:
+class LoopWatchdog:
     """Keeps the loops' promises. `now` is the event loop's clock, in seconds."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Progress:
         if worked or self._worked_at is None:
             self._worked_at = now
 
-    def leaves(self, agent: AgentKey) -> None:
+    def stopped(self, agent: AgentKey) -> None:
         """The loop is over, as asked."""
         self._loops.pop(agent, None)
 

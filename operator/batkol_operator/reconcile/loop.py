@@ -16,8 +16,8 @@ import structlog
 
 from batkol_operator.errors import RefusedError, UnreachableError
 from batkol_operator.reconcile.backoff import FIRST_S, Backoff
-from batkol_operator.reconcile.liveness import Progress
-from batkol_operator.reconcile.reconciler import Means, Outcome, Reconciler
+from batkol_operator.reconcile.liveness import LoopWatchdog
+from batkol_operator.reconcile.reconciler import Means, PassOutcome, Reconciler
 from batkol_operator.watch.cache import AgentKey
 from batkol_operator.watch.object_state import Body
 
@@ -30,7 +30,7 @@ QUIETEST: Final = 3
 class AgentLoop:
     """Keeps one agent as it should be, for as long as `run` runs. `body` returns the agent as it stands."""
 
-    def __init__(self, agent: AgentKey, body: Callable[[], Body], means: Means, progress: Progress) -> None:
+    def __init__(self, agent: AgentKey, body: Callable[[], Body], means: Means, progress: LoopWatchdog) -> None:
         self._agent = agent
         self._body = body
         self._means = means
@@ -54,8 +54,8 @@ class AgentLoop:
                     wait = max(0.0, wait - FIRST_S)
                 await _wait(wake, wait)
         finally:
-            self._progress.leaves(self._agent)
-            self._means.metrics.agent_left(self._agent)
+            self._progress.stopped(self._agent)
+            self._means.metrics.agent_removed(self._agent)
             self._means.seen.forget(self._agent)
 
     async def _attempt(self) -> tuple[float, bool]:
@@ -76,7 +76,7 @@ class AgentLoop:
         metrics.reconciles.labels(outcome.result).inc()
         return self._settle(outcome), True
 
-    def _settle(self, outcome: Outcome) -> float:
+    def _settle(self, outcome: PassOutcome) -> float:
         if not outcome.again:
             self._backoff.reset()
             return outcome.next_in

@@ -17,9 +17,9 @@ from batkol_operator.errors import RefusedError
 from batkol_operator.kube import names
 from batkol_operator.kube.client import Cluster, OwnedKinds, qualified
 from batkol_operator.kube.names import Manifest
-from batkol_operator.status.judge import Problem
+from batkol_operator.status.judge import AgentProblem
 from batkol_operator.tracing import PassTrace
-from batkol_operator.watch.cache import POD, AgentKey, ChildKey, Seen
+from batkol_operator.watch.cache import POD, AgentKey, ChildKey, ObjectCache
 from batkol_operator.watch.object_state import owned_fields
 
 UNREADABLE: Final = frozenset({("v1", "Secret")})
@@ -48,7 +48,9 @@ class _Applied:
 class Children:
     """One agent's objects."""
 
-    def __init__(self, agent: AgentKey, cluster: Cluster, seen: Seen, kinds: OwnedKinds, resync_s: float) -> None:
+    def __init__(
+        self, agent: AgentKey, cluster: Cluster, seen: ObjectCache, kinds: OwnedKinds, resync_s: float
+    ) -> None:
         self._agent = agent
         self._cluster = cluster
         self._seen = seen
@@ -56,11 +58,11 @@ class Children:
         self._resync_s = resync_s
         self._applied: dict[ChildKey, _Applied] = {}
 
-    def doubt(self) -> None:
+    def invalidate(self) -> None:
         """Take nothing for granted: apply everything in the next pass."""
         self._applied.clear()
 
-    async def apply(self, wanted: Wanted, trace: PassTrace, now: float) -> Problem | None:
+    async def apply(self, wanted: Wanted, trace: PassTrace, now: float) -> AgentProblem | None:
         """Apply what does not stand. One that is refused keeps none of the others back; the first is returned."""
         problem = None
         for key, body in wanted.objects.items():
@@ -72,7 +74,7 @@ class Children:
                 with trace.step("apply", kind=key[1], name=key[2]):
                     live = await self._send(json.loads(body))
             except RefusedError as error:
-                problem = problem or Problem(error.reason, str(error))
+                problem = problem or AgentProblem(error.reason, str(error))
                 continue
             self._seen.note(live)
             self._applied[key] = _Applied(hashed, owned_fields(live), now)
@@ -114,7 +116,7 @@ class Children:
             if (version, kind) not in UNREADABLE and qualified(version, kind) not in absent:
                 await self._list((version, kind), trace)
         await self.look_at_pods(trace)
-        self.doubt()
+        self.invalidate()
 
     async def look_at_pods(self, trace: PassTrace) -> None:
         """List the agent's pods, and believe only that."""

@@ -1,4 +1,4 @@
-"""What the operator writes on pods, never on their template: how much they would be missed, and that there is news.
+"""Annotations on pods, never on their template: the cost of deleting the pod, and that there is news.
 
 `pod-deletion-cost` lets a scale-down take idle pods first. Kubernetes warns against writing it often ("Pod deletion
 cost", ReplicaSet page), so it is written when the figure has become another one, not at every call. `live-revision`
@@ -13,10 +13,10 @@ from typing import Final
 
 from batkol_operator.kube.client import Cluster
 from batkol_operator.kube.names import DELETION_COST, LIVE_REVISION
-from batkol_operator.pods.client import Answer, Report
+from batkol_operator.pods.client import PodReport, Report
 from batkol_operator.status.judge import Revisions, counted_pods
 from batkol_operator.tracing import PassTrace
-from batkol_operator.watch.object_state import Pod
+from batkol_operator.watch.object_state import PodState
 
 EVERY_S: Final = 15.0
 WORTH: Final = 0.25
@@ -33,7 +33,7 @@ class Marking:
         self._costs_due = 0.0
 
     async def mark(
-        self, pods: Iterable[Pod], reports: Mapping[str, Report], wanted: Revisions, trace: PassTrace, now: float
+        self, pods: Iterable[PodState], reports: Mapping[str, Report], wanted: Revisions, trace: PassTrace, now: float
     ) -> None:
         """Write what has changed; one request for each pod that it has changed for."""
         pods = tuple(pods)
@@ -43,7 +43,7 @@ class Marking:
         costs_due = now >= self._costs_due
         for pod in pods:
             report = reports.get(pod.name)
-            if not isinstance(report, Answer):
+            if not isinstance(report, PodReport):
                 continue
             news = self._cost(pod, report) if costs_due else {}
             if news:
@@ -55,18 +55,18 @@ class Marking:
                     await self._cluster.annotate_pod(self._namespace, pod.name, news)
                 self._written.setdefault(pod.uid, {}).update(news)
 
-    def _cost(self, pod: Pod, report: Answer) -> dict[str, str]:
+    def _cost(self, pod: PodState, report: PodReport) -> dict[str, str]:
         if worth_writing(self._stands(pod, DELETION_COST, pod.cost), report.active_calls):
             return {DELETION_COST: str(report.active_calls)}
         return {}
 
-    def _touch(self, pod: Pod, report: Answer, wanted: Revisions) -> dict[str, str]:
+    def _touch(self, pod: PodState, report: PodReport, wanted: Revisions) -> dict[str, str]:
         behind = (report.tuning_revision, report.flags_revision) != (wanted.tuning, wanted.flags)
         if behind and self._stands(pod, LIVE_REVISION, pod.revision) != text(wanted):
             return {LIVE_REVISION: text(wanted)}
         return {}
 
-    def _stands(self, pod: Pod, annotation: str, seen: str) -> str:
+    def _stands(self, pod: PodState, annotation: str, seen: str) -> str:
         return self._written.get(pod.uid, {}).get(annotation, seen)
 
 

@@ -19,7 +19,7 @@ from batkol_operator.errors import RefusedError, UnreachableError
 from batkol_operator.kube import names
 from batkol_operator.kube.client import Cluster, OwnedKinds
 from batkol_operator.kube.discovery import OptionalKinds
-from batkol_operator.metrics import Metrics
+from batkol_operator.metrics import OperatorMetrics
 from batkol_operator.model.agent import SpecError, VoiceAgent
 from batkol_operator.pods.api_token import api_token
 from batkol_operator.pods.client import PodQuestions, Report, Silence
@@ -28,11 +28,11 @@ from batkol_operator.reconcile.owned_objects import Children, Wanted
 from batkol_operator.reconcile.pod_annotations import Marking
 from batkol_operator.resources.flags import summary
 from batkol_operator.resources.plan import Plan, Surroundings
-from batkol_operator.status.judge import Facts, Problem, Revisions, counted_pods, pods_in_sync
+from batkol_operator.status.judge import AgentProblem, Facts, Revisions, counted_pods, pods_in_sync
 from batkol_operator.status.writer import Reporting
 from batkol_operator.tracing import PassTrace
-from batkol_operator.watch.cache import AgentKey, Seen
-from batkol_operator.watch.object_state import Body, Pod, digest
+from batkol_operator.watch.cache import AgentKey, ObjectCache
+from batkol_operator.watch.object_state import Body, PodState, digest
 
 PATIENCE: Final = 5
 """Passes in a row that the server may fail with a 5xx before the agent says so: by then it is no hiccup."""
@@ -48,12 +48,12 @@ class Means:
     """What all reconcilers of a process share."""
 
     cluster: Cluster
-    seen: Seen
+    seen: ObjectCache
     questions: PodQuestions
     plan: Callable[[VoiceAgent, Surroundings], Plan]
     owned: OwnedKinds
     kinds: OptionalKinds
-    metrics: Metrics
+    metrics: OperatorMetrics
     tracer: Tracer
     key: bytes
     image: str
@@ -64,7 +64,7 @@ class Means:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PassOutcome:
     """How a pass ended."""
 
     result: str  # `applied`, `unchanged`, `paused` or `stalled`
@@ -102,7 +102,7 @@ class Reconciler:
         self._pods_looked_at = 0.0
         self._unable = 0
 
-    async def reconcile(self, body: Body) -> Outcome:
+    async def reconcile(self, body: Body) -> PassOutcome:
         """Make one pass over the agent as it stands. Raises `UnreachableError`. Cancelling it loses nothing that
         counts.
         """
@@ -115,19 +115,19 @@ class Reconciler:
         finally:
             trace.write(result)
 
-    async def _pass(self, body: Body, trace: PassTrace, now: float) -> Outcome:
+    async def _pass(self, body: Body, trace: PassTrace, now: float) -> PassOutcome:
         if (body["metadata"].get("annotations") or {}).get(names.PAUSED) == "true":
             await self._reporting.report_paused(body, trace)
-            return Outcome("paused", self._means.resync_s)
+            return PassOutcome("paused", self._means.resync_s)
         generation = int(body["metadata"].get("generation", 0))
         try:
             desired = await self._plan(body)
         except SpecError as error:
-            unusable = Problem(
+            unusable = AgentProblem(
                 "InvalidSpec", f"The spec cannot be used: {error} Nothing changes until it is put right."
             )
             await self._reporting.report(body, self._facts(generation, None, unusable), trace, now)
-            return Outcome("stalled", self._means.resync_s)
+            return PassOutcome("stalled", self._means.resync_s)
         self._reporting.begin(body, generation, desired.revisions, now)
         problem = await self._bring(desired, trace, now)
         await self._ask(desired, trace, now)
@@ -135,10 +135,10 @@ class Reconciler:
         await self._marking.mark(facts.pods, self._reports, desired.revisions, trace, now)
         await self._reporting.report(body, facts, trace, now)
         if problem is not None:
-            return Outcome("stalled", self._means.resync_s, again=True)
+            return PassOutcome("stalled", self._means.resync_s, again=True)
         due = min(self._asking.deadline, self._reporting.deadline or self._asking.deadline)
         next_in = min(self._means.resync_s, max(0.0, due - now))
-        return Outcome("unchanged" if trace.idle else "applied", next_in)
+        return PassOutcome("unchanged" if trace.idle else "applied", next_in)
 
     async def _plan(self, body: Body) -> _Desired:
         metadata, kinds = body["metadata"], await self._means.kinds.present()
@@ -161,7 +161,7 @@ class Reconciler:
             )
         return self._desired
 
-    async def _bring(self, desired: _Desired, trace: PassTrace, now: float) -> Problem | None:
+    async def _bring(self, desired: _Desired, trace: PassTrace, now: float) -> AgentProblem | None:
         try:
             if now >= self._look_at:
                 await self._children.look(await self._means.kinds.absent(), trace)
@@ -169,12 +169,12 @@ class Reconciler:
             problem = await self._children.apply(desired.wanted, trace, now)
             await self._children.prune(desired.wanted, desired.uid, trace)
         except RefusedError as error:
-            return Problem(error.reason, str(error))
+            return AgentProblem(error.reason, str(error))
         except UnreachableError as error:
             self._unable += error.kind == "server"
             if error.kind != "server" or self._unable < PATIENCE:
                 raise
-            return Problem("ServerError", str(error))
+            return AgentProblem("ServerError", str(error))
         self._unable = 0
         return problem
 
@@ -197,10 +197,10 @@ class Reconciler:
         answering = sum(bool(pod.ip) for pod in counted_pods(facts.pods))
         self._asking.asked(all_in_sync=len(pods_in_sync(facts)) >= answering, now=now)
 
-    def _pods(self) -> tuple[Pod, ...]:
+    def _pods(self) -> tuple[PodState, ...]:
         return tuple(self._means.seen.of(self.agent).pods.values())
 
-    def _facts(self, generation: int, desired: _Desired | None, problem: Problem | None) -> Facts:
+    def _facts(self, generation: int, desired: _Desired | None, problem: AgentProblem | None) -> Facts:
         return Facts(
             generation=generation,
             wanted=desired.revisions if desired else Revisions(),

@@ -10,7 +10,7 @@ from typing import Final
 from batkol_operator.kube import names
 from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
-from batkol_operator.model.part import Part
+from batkol_operator.model.part import ResourcePart
 from batkol_operator.resources.environment import environment
 from batkol_operator.resources.lifetime import grace_period, lifetime, progress_deadline
 from batkol_operator.resources.live import revision
@@ -131,7 +131,7 @@ def _placing(agent: VoiceAgent) -> Manifest:
     return placing
 
 
-def _written(part: Part) -> Manifest:
+def _written(part: ResourcePart) -> Manifest:
     """Leave out what nobody said: an empty selector means another thing than none."""
     return part.model_dump(mode="json", by_alias=True, exclude_unset=True)
 

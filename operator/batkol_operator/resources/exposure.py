@@ -1,4 +1,4 @@
-"""How Twilio's requests come in: only `/twilio`, and for as long as a call may last.
+"""Exposure of an agent: only `/twilio`, and for as long as a call may last.
 
 A call is one WebSocket, and while nobody answers the caller nothing goes out on it: proxies take it for dead after a
 minute unless they are told otherwise. Twilio ends a call after 24 hours at the latest.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from batkol_operator.model.agent import Spec
-from batkol_operator.model.streaming import STREAMING_FLAG, Caller, Mode, Streaming, StreamingMode
+from batkol_operator.model.streaming import STREAMING_FLAG, CallerMode, CallerOverride, StreamingMode, StreamingSpec
 
 Json = dict[str, Any]
 
@@ -14,19 +14,19 @@ Json = dict[str, Any]
 def definitions(spec: Spec) -> Json:
     """Return the whole set. A raw `streaming-stt` decides alone; the model refuses it beside `spec.streaming`."""
     raw = {name: flag.to_flagd() for name, flag in spec.flags.items()}
-    return {"flags": {STREAMING_FLAG: _flag(spec.streaming or Streaming()), **raw}}
+    return {"flags": {STREAMING_FLAG: _flag(spec.streaming or StreamingSpec()), **raw}}
 
 
 def summary(spec: Spec) -> str:
     """Say in a word or two whose speech is streamed, for `status.streaming`."""
     if STREAMING_FLAG in spec.flags:
         return "Custom"
-    streaming = spec.streaming or Streaming()
+    streaming = spec.streaming or StreamingSpec()
     share = f" {streaming.rollout_percent}%" if streaming.mode is StreamingMode.ROLLOUT else ""
     return f"{streaming.mode}{share}"
 
 
-def _flag(streaming: Streaming) -> Json:
+def _flag(streaming: StreamingSpec) -> Json:
     """Never `DISABLED` for off: in flagd's language that is "no such flag", and the service's own default decides."""
     flag: Json = {
         "state": "ENABLED",
@@ -38,10 +38,10 @@ def _flag(streaming: Streaming) -> Json:
     return flag
 
 
-def _targeting(streaming: Streaming) -> Json | None:
+def _targeting(streaming: StreamingSpec) -> Json | None:
     """Ask for the caller first, then share out by call SID; None where the default variant answers alone."""
     branches: list[Any] = []
-    for mode, variant in ((Mode.ENABLED, "on"), (Mode.DISABLED, "off")):
+    for mode, variant in ((CallerMode.ENABLED, "on"), (CallerMode.DISABLED, "off")):
         if numbers := _numbers(streaming.callers, mode):
             branches += [{"in": [{"var": "from"}, numbers]}, variant]
     share: Json | None = None
@@ -53,5 +53,5 @@ def _targeting(streaming: Streaming) -> Json | None:
     return {"if": [*branches, share] if share else branches}
 
 
-def _numbers(callers: Sequence[Caller], mode: Mode) -> list[str]:
+def _numbers(callers: Sequence[CallerOverride], mode: CallerMode) -> list[str]:
     return sorted(caller.number for caller in callers if caller.mode is mode)

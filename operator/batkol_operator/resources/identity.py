@@ -1,4 +1,4 @@
-"""Who the pods are: a ServiceAccount that may read one ConfigMap, and nothing else."""
+"""The identity of the pods: a ServiceAccount that may read one ConfigMap, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a pod begins and ends: probes, and the time that its calls are given."""
+"""The lifetime of a pod: probes, and the time that its calls are given."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 from batkol_operator.kube import names
 from batkol_operator.kube.names import Manifest
-from batkol_operator.model.workload import Calls
+from batkol_operator.model.workload import CallsSpec
 
 PRE_STOP_S: Final = 5
 """Before SIGTERM, while the endpoint is taken out everywhere: requests still come, and are still answered."""
@@ -18,12 +18,12 @@ MARGIN_S: Final = 20
 """To hand on the last records (10 s at most), traces (5 s) and metrics (3 s), and to close connections."""
 
 
-def grace_period(calls: Calls) -> int:
+def grace_period(calls: CallsSpec) -> int:
     """Return the seconds from the order to stop until the kubelet kills; `preStop` counts, too."""
     return PRE_STOP_S + calls.drain_timeout_seconds + ENDING_S + MARGIN_S
 
 
-def progress_deadline(calls: Calls) -> int:
+def progress_deadline(calls: CallsSpec) -> int:
     """Return how long a rollout may stand still; it may have to wait for room that a draining pod holds."""
     return grace_period(calls) + 600
 

@@ -11,14 +11,14 @@ from collections.abc import Iterable
 from batkol_operator.kube import names
 from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
-from batkol_operator.model.streaming import Mode
+from batkol_operator.model.streaming import CallerMode
 from batkol_operator.resources.objects import child
 
 
 def network_policy(agent: VoiceAgent, *, operator_namespace: str, monitored: bool) -> Manifest | None:
     """Return the policy, or None where it is not wanted. Probes come from the node, which is always let in."""
     wanted = agent.spec.network_policy
-    if wanted.mode is Mode.DISABLED:
+    if wanted.mode is CallerMode.DISABLED:
         return None
     asking = {operator_namespace, *wanted.internal_namespaces, *(wanted.monitoring_namespaces if monitored else ())}
     return child(

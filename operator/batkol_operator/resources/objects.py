@@ -1,4 +1,4 @@
-"""What every object of an agent has in common: its name, its labels, its owner."""
+"""Metadata that every object of an agent has: name, labels, owner."""
 
 from __future__ import annotations
 

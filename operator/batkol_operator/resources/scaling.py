@@ -1,4 +1,4 @@
-"""How many pods: fixed, or by calls. Scaling up is quick; scaling down is slow, for every pod drains first."""
+"""The number of pods: fixed, or by calls. Scaling up is quick; scaling down is slow, for every pod drains first."""
 
 from __future__ import annotations
 

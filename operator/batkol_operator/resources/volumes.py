@@ -1,4 +1,4 @@
-"""What a pod mounts. Its root is read-only; what it writes, it writes here."""
+"""Volumes of a pod. Its root is read-only; it writes only here."""
 
 from __future__ import annotations
 

@@ -16,22 +16,22 @@ LONGEST_MESSAGE: Final = 1024
 """Characters; the API allows 32768, a terminal does not."""
 
 
-class State(StrEnum):
+class ConditionState(StrEnum):
     TRUE = "True"
     FALSE = "False"
     UNKNOWN = "Unknown"
 
     @classmethod
-    def of(cls, holds: bool) -> State:
+    def of(cls, holds: bool) -> ConditionState:
         return cls.TRUE if holds else cls.FALSE
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class ConditionDraft:
     """One condition; `since` is empty until it is settled against what stood before."""
 
     type: str
-    state: State
+    state: ConditionState
     reason: str  # CamelCase
     message: str
     generation: int
@@ -39,7 +39,7 @@ class Condition:
 
     @property
     def holds(self) -> bool:
-        return self.state is State.TRUE
+        return self.state is ConditionState.TRUE
 
     def manifest(self) -> dict[str, Any]:
         """Write it as it stands in the object's status."""
@@ -53,13 +53,15 @@ class Condition:
         }
 
 
-def settle(found: Iterable[Condition], before: Iterable[Condition], at: datetime) -> tuple[Condition, ...]:
+def settle(
+    found: Iterable[ConditionDraft], before: Iterable[ConditionDraft], at: datetime
+) -> tuple[ConditionDraft, ...]:
     """Date what was found: `at`, or the earlier time where the status has not changed since."""
     earlier = {condition.type: condition for condition in before}
     return tuple(_dated(condition, earlier.get(condition.type), at) for condition in found)
 
 
-def _dated(condition: Condition, earlier: Condition | None, at: datetime) -> Condition:
+def _dated(condition: ConditionDraft, earlier: ConditionDraft | None, at: datetime) -> ConditionDraft:
     message = condition.message
     if len(message) > LONGEST_MESSAGE:
         message = message[: LONGEST_MESSAGE - 1] + "…"
@@ -73,22 +75,22 @@ def timestamp(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def read_conditions(status: Mapping[str, Any]) -> tuple[Condition, ...]:
+def read_conditions(status: Mapping[str, Any]) -> tuple[ConditionDraft, ...]:
     """Read what a status says; what is not a condition of the known shape is left out."""
     return tuple(
-        Condition(
+        ConditionDraft(
             type=str(each["type"]),
-            state=State(each["status"]),
+            state=ConditionState(each["status"]),
             reason=str(each.get("reason", "")),
             message=str(each.get("message", "")),
             generation=int(each.get("observedGeneration", 0)),
             since=str(each.get("lastTransitionTime", "")),
         )
         for each in status.get("conditions") or ()
-        if each.get("type") and each.get("status") in set(State)
+        if each.get("type") and each.get("status") in set(ConditionState)
     )
 
 
-def named(conditions: Sequence[Condition], type_: str) -> Condition | None:
+def named(conditions: Sequence[ConditionDraft], type_: str) -> ConditionDraft | None:
     """Find one by its type."""
     return next((condition for condition in conditions if condition.type == type_), None)

@@ -1,4 +1,4 @@
-"""What is worth a Kubernetes Event: that something has changed, never that it still is so."""
+"""Transitions that deserve a Kubernetes Event: something has changed, never that it still is so."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from batkol_operator.status.conditions import Condition, named
+from batkol_operator.status.conditions import ConditionDraft, named
 from batkol_operator.status.judge import PAUSED, READY, READY_WITH_WARNINGS, STALLED, TUNING_APPLIED, Revisions
 
 
@@ -20,7 +20,7 @@ class Announcement:
 
 
 def transitions(
-    before: Sequence[Condition], after: Sequence[Condition], old: Revisions, new: Revisions
+    before: Sequence[ConditionDraft], after: Sequence[ConditionDraft], old: Revisions, new: Revisions
 ) -> tuple[Announcement, ...]:
     """Return what has changed from one settled status to the next. `old` and `new` are the revisions wanted then
     and now.
@@ -34,14 +34,14 @@ def transitions(
     return tuple(each for each in told if each is not None)
 
 
-def _of_pausing(before: Condition | None, after: Condition | None) -> Announcement | None:
+def _of_pausing(before: ConditionDraft | None, after: ConditionDraft | None) -> Announcement | None:
     was, is_ = _paused(before), _paused(after)
     if after is None or was == is_:
         return None
     return Announcement("Normal", "Paused" if is_ else "Resumed", after.message if is_ else "Reconciling goes on.")
 
 
-def _of_stalling(before: Condition | None, after: Condition | None) -> Announcement | None:
+def _of_stalling(before: ConditionDraft | None, after: ConditionDraft | None) -> Announcement | None:
     stalled = before is not None and before.holds
     if after is not None and after.holds and not (stalled and before and before.reason == after.reason):
         return Announcement("Warning", after.reason, after.message)
@@ -50,7 +50,7 @@ def _of_stalling(before: Condition | None, after: Condition | None) -> Announcem
     return None
 
 
-def _of_tuning(before: Condition | None, after: Condition | None, *, changed: bool) -> Announcement | None:
+def _of_tuning(before: ConditionDraft | None, after: ConditionDraft | None, *, changed: bool) -> Announcement | None:
     if after is None or not after.holds:
         return None
     if before is not None and before.holds and not changed:
@@ -58,7 +58,7 @@ def _of_tuning(before: Condition | None, after: Condition | None, *, changed: bo
     return Announcement("Normal", "TuningApplied", after.message)
 
 
-def _of_readiness(before: Condition | None, after: Condition | None) -> Announcement | None:
+def _of_readiness(before: ConditionDraft | None, after: ConditionDraft | None) -> Announcement | None:
     if after is None or _paused(after):
         return None
     if after.holds and after.reason == READY_WITH_WARNINGS and (before is None or before.message != after.message):
@@ -71,5 +71,5 @@ def _of_readiness(before: Condition | None, after: Condition | None) -> Announce
     return None
 
 
-def _paused(ready: Condition | None) -> bool:
+def _paused(ready: ConditionDraft | None) -> bool:
     return ready is not None and ready.reason == PAUSED

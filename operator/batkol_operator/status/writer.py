@@ -13,8 +13,8 @@ import structlog
 
 from batkol_operator.errors import OperatorError
 from batkol_operator.kube.client import Cluster
-from batkol_operator.metrics import Metrics
-from batkol_operator.status.conditions import Condition, named, read_conditions
+from batkol_operator.metrics import OperatorMetrics
+from batkol_operator.status.conditions import ConditionDraft, named, read_conditions
 from batkol_operator.status.events import event
 from batkol_operator.status.judge import (
     FIELDS,
@@ -47,7 +47,7 @@ class Reporting:
     """What is told of one agent."""
 
     def __init__(
-        self, agent: AgentKey, cluster: Cluster, metrics: Metrics, reporter: str, wall: Callable[[], datetime]
+        self, agent: AgentKey, cluster: Cluster, metrics: OperatorMetrics, reporter: str, wall: Callable[[], datetime]
     ) -> None:
         self._agent = agent
         self._cluster = cluster
@@ -107,7 +107,7 @@ class Reporting:
         return {key: live.get(key) for key in FIELDS} == {key: status.get(key) for key in FIELDS}
 
     async def _write(
-        self, body: Body, status: Mapping[str, Any], conditions: tuple[Condition, ...], trace: PassTrace
+        self, body: Body, status: Mapping[str, Any], conditions: tuple[ConditionDraft, ...], trace: PassTrace
     ) -> None:
         before, now = self._before(body), asyncio.get_running_loop().time()
         self.deadline = None
@@ -126,15 +126,17 @@ class Reporting:
 
     async def _announce(self, body: Body, said: Announcement, trace: PassTrace) -> None:
         namespace, name = self._agent
-        log.info("agent changed", namespace=namespace, agent=name, reason=said.reason, type=said.type)
+        log.info("[OPERATOR] agent changed", namespace=namespace, agent=name, reason=said.reason, type=said.type)
         try:
             with trace.step("event", reason=said.reason):
                 await self._cluster.create_event(event(body["metadata"], said, self._reporter, self._wall()))
         except OperatorError as error:  # an Event is a courtesy: the status has it all
             self._metrics.errors.labels("event").inc()
-            log.warning("event not written", namespace=namespace, agent=name, reason=said.reason, error=str(error))
+            log.warning(
+                "[OPERATOR] event not written", namespace=namespace, agent=name, reason=said.reason, error=str(error)
+            )
 
-    def _count(self, facts: Facts, conditions: tuple[Condition, ...]) -> None:
+    def _count(self, facts: Facts, conditions: tuple[ConditionDraft, ...]) -> None:
         ready, applied = named(conditions, READY), named(conditions, TUNING_APPLIED)
         self._metrics.agent(
             self._agent,

@@ -1,4 +1,4 @@
-"""What the watches have shown, per agent, and the event that wakes the agent's loop when it matters.
+"""The cache of the watched objects, per agent, and the event that wakes the agent's loop when one matters.
 
 The handlers feed it, the loops read it: so a look at an agent costs the API server nothing. The order of resource
 versions is used only to let an answer to our own request stand against an older event that comes after it.
@@ -12,7 +12,16 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from batkol_operator.kube.names import AGENT
-from batkol_operator.watch.object_state import Body, Child, Pod, Rollout, digest, read_child, read_pod, read_rollout
+from batkol_operator.watch.object_state import (
+    Body,
+    Child,
+    PodState,
+    Rollout,
+    digest,
+    read_child,
+    read_pod,
+    read_rollout,
+)
 
 AgentKey: TypeAlias = tuple[str, str]
 """Namespace and name."""
@@ -30,12 +39,12 @@ class Sight:
 
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     children: dict[ChildKey, Child] = field(default_factory=dict)
-    pods: dict[str, Pod] = field(default_factory=dict)
+    pods: dict[str, PodState] = field(default_factory=dict)
     rollout: Rollout | None = None
     asked_for: str = ""  # digest of the agent, without its status
 
 
-class Seen:
+class ObjectCache:
     """What is known of all agents' objects. `watched`: the kinds, as (API version, kind), that events come for."""
 
     def __init__(self, watched: Collection[tuple[str, str]] = ()) -> None:
@@ -54,7 +63,7 @@ class Seen:
         """Have the agent's loop look again."""
         self.of(agent).wake.set()
 
-    def take(self, body: Body, *, deleted: bool = False) -> None:
+    def observe(self, body: Body, *, deleted: bool = False) -> None:
         """Take in an event, and wake the agent whose object it is if it changes anything."""
         agent = _agent(body)
         if agent is None or (deleted and agent not in self._sights):
@@ -64,7 +73,7 @@ class Seen:
         if changed(sight, body, deleted=deleted):
             sight.wake.set()
 
-    def take_agent(self, body: Body, *, deleted: bool = False) -> None:
+    def observe_agent(self, body: Body, *, deleted: bool = False) -> None:
         """Take in an event of an agent itself, and wake its loop if its owner has changed it. Our own writes of the
         status do not.
         """

@@ -1,4 +1,4 @@
-"""What is kept of the objects that are watched: only what a decision needs, for there may be thousands of them."""
+"""The state kept of each watched object: only what a decision needs, for there may be thousands of them."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
-class Pod:
+class PodState:
     """A pod's state."""
 
     name: str
@@ -135,7 +135,7 @@ def read_rollout(body: Body) -> Rollout:
     )
 
 
-def read_pod(body: Body) -> Pod | None:
+def read_pod(body: Body) -> PodState | None:
     """Read a pod; None for one that has ended for good, as an evicted one."""
     metadata, status = body["metadata"], body.get("status") or {}
     if status.get("phase") in ("Succeeded", "Failed"):
@@ -147,7 +147,7 @@ def read_pod(body: Body) -> Pod | None:
         "running" in (container.get("state") or {}) for container in first
     )
     annotations = metadata.get("annotations") or {}
-    return Pod(
+    return PodState(
         name=str(metadata["name"]),
         uid=str(metadata.get("uid", "")),
         ip=str(status.get("podIP", "")),

@@ -17,14 +17,14 @@ from batkol.app.listeners import http_listeners
 from batkol.app.service import Service
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.calls.drain import ENDING_S, Drain
-from batkol.calls.registry import Calls
+from batkol.calls.registry import CallRegistry
 from batkol.events.bus import Bus
 from batkol.flags.flags import Flags
 from batkol.live.config import Live
-from batkol.live.factory import source_named
+from batkol.live.factory import open_source
 from batkol.live.tuning import Tuning
 from batkol.recognizers.google.channels import GOOGLE_HOST, Channels
-from batkol.recognizers.google.options import Speech
+from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.recognizer import SingleRecognizer
 from batkol.recognizers.google.wire import recognition
 from batkol.recognizers.whisper.http import WhisperServer
@@ -42,7 +42,7 @@ from batkol.tracing.tracing import Tracing, TracingSettings
 from batkol.transcription.health import CHECK_TIMEOUT, Health
 from batkol.transcription.recognizers import Recognizer, Recognizers
 from batkol.vad import engine
-from batkol.vad.scheduler import Listener
+from batkol.vad.scheduler import VadScheduler
 from batkol.web.server import listening
 from batkol_otel.environment import mend
 
@@ -62,7 +62,7 @@ async def running(
     `otel_ignored`: what `mend` said of the environment before this module was imported. Raises `ConfigurationError` for
     what cannot work, telemetry excepted. Must be entered on the loop that runs the calls.
     """
-    _say(settings)
+    _log_settings(settings)
     ignored = {**(otel_ignored or {}), **mend()}
     async with AsyncExitStack() as stack:
         tasks = Tasks()
@@ -94,7 +94,7 @@ async def _service(
     stack.push_async_callback(metrics.aclose)
     tracing = _tracing(settings, exporters)
     stack.push_async_callback(tracing.close)
-    source = source_named(settings.live_source, start_from=settings.live_start_from, namespace=settings.pod_namespace)
+    source = open_source(settings.live_source, start_from=settings.live_start_from, namespace=settings.pod_namespace)
     store = await _store(settings, stack, tasks)
     live = Live(source, defaults=_tuning(settings))
     await tasks.own(stack, live.run, "live", may_return=source is None)
@@ -106,9 +106,9 @@ async def _service(
     recognizers = _recognizers(settings, await _channels(settings, stack), metrics, stack)
     health = _health(settings, recognizers)
     await tasks.own(stack, health.run, "health")
-    listener = Listener(await asyncio.to_thread(engine.create, settings.vad), tasks=tasks)
+    listener = VadScheduler(await asyncio.to_thread(engine.create, settings.vad), tasks=tasks)
     stack.push_async_callback(listener.aclose)
-    calls = Calls(limit=settings.max_calls, metrics=metrics)
+    calls = CallRegistry(limit=settings.max_calls, metrics=metrics)
     await tasks.own(stack, calls.run, "calls.heartbeat", needed_to_hear=True)
     return Service(
         settings=settings,
@@ -180,7 +180,7 @@ def _recognizers(settings: Settings, channels: Channels, metrics: Metrics, stack
     if whisper is not None:
         stack.push_async_callback(whisper.close)
         fallbacks.append((Source.WHISPER, whisper))
-    speech = Speech(
+    speech = StreamingOptions(
         channels=channels,
         config=config,
         on_written=metrics.written.record,
@@ -219,10 +219,12 @@ def _tuning(settings: Settings) -> Tuning:
     )
 
 
-def _say(settings: Settings) -> None:
+def _log_settings(settings: Settings) -> None:
     log.info(f"[CFG] ENABLE_STREAMING_STT={str(settings.enable_streaming_stt).lower()}")
     told = shown(settings) | {"stt_phrases": len(settings.stt_phrases)}
     del told["enable_streaming_stt"]
     log.info("[CFG] settings", version=__version__, **told)
     if not settings.twilio_validate_signatures:
-        log.warning("[CFG] TWILIO_VALIDATE_SIGNATURES=false: ANYBODY can open a call on this service; development only")
+        log.warning(
+            "[CFG] TWILIO_VALIDATE_SIGNATURES=false: any client can open a call on this service; use it for development only"
+        )

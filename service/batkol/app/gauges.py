@@ -1,4 +1,4 @@
-"""What is read at a scrape, and not recorded: how many calls, how far a drain is, which tuning is in force.
+"""Gauges that are read at a scrape and not recorded: live calls, the drain's progress, the tuning in force.
 
 Read on the loop for /metrics, and on a thread for OTLP: so nothing here walks what the loop may change meanwhile.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from batkol.calls.drain import Drain
-from batkol.calls.registry import Calls, Refusal
+from batkol.calls.registry import AdmissionRefusal, CallRegistry
 from batkol.calls.socket import PeerFault
 from batkol.events.bus import Bus
 from batkol.live.config import Live, LiveChange
@@ -30,7 +30,7 @@ ENDINGS: Final = ("stop", "closed", "dropped", "replaced", "drained", "refused",
 """How a call ends, but for what our server gives a peer up for."""
 
 
-def expose(metrics: Metrics, *, calls: Calls, drain: Drain, bus: Bus, live: Live, tracing: Tracing) -> None:
+def expose(metrics: Metrics, *, calls: CallRegistry, drain: Drain, bus: Bus, live: Live, tracing: Tracing) -> None:
     """Have all of it read; once per process, on the running loop."""
     _begin_at_zero(metrics)
     _expose_calls(metrics, calls)
@@ -49,7 +49,7 @@ def _begin_at_zero(metrics: Metrics) -> None:
     faults = dict.fromkeys((*(row.reason for row in TABLE), STALLED, NOT_ENDED))
     by_label: tuple[tuple[Counts, str, Iterable[str]], ...] = (
         (metrics.calls, "reason", (*ENDINGS, *PeerFault)),
-        (metrics.refused, "reason", (*Refusal, "signature", "token", "protocol", *PeerFault)),
+        (metrics.refused, "reason", (*AdmissionRefusal, "signature", "token", "protocol", *PeerFault)),
         (metrics.malformed, "kind", Malformation),
         (metrics.finals, "source", Source),
         (metrics.rotations, "why", Why),
@@ -63,7 +63,7 @@ def _begin_at_zero(metrics: Metrics) -> None:
         counter.add(0)
 
 
-def _expose_calls(metrics: Metrics, calls: Calls) -> None:
+def _expose_calls(metrics: Metrics, calls: CallRegistry) -> None:
     metrics.gauge("batkol.calls.active", "Live calls.", lambda: calls.active)
     metrics.gauge(
         "batkol.calls.ending", "Calls whose audio is over, and whose last finals are not.", lambda: calls.ending
@@ -81,7 +81,7 @@ def _expose_calls(metrics: Metrics, calls: Calls) -> None:
     )
 
 
-def _expose_drain(metrics: Metrics, calls: Calls, drain: Drain) -> None:
+def _expose_drain(metrics: Metrics, calls: CallRegistry, drain: Drain) -> None:
     metrics.gauge("batkol.drain.age_seconds", "Since the drain began; 0: calls are taken.", calls.draining_s)
     metrics.gauge("batkol.drain.limit_seconds", "What a drain may take at most.", lambda: drain.longest_s)
 

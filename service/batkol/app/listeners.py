@@ -66,7 +66,7 @@ def _warn(calls: int, connections: int) -> None:
     """Each call has a connection for as long as it lasts, and another one for a moment before that."""
     if calls >= connections:
         log.warning(
-            "[CFG] the process has too few file descriptors for MAX_CALLS; callers above the limit get no answer",
+            "[CFG] too few file descriptors for MAX_CALLS; callers above the limit get no answer",
             max_calls=calls,
             connections_limit=connections,
             remedy=f"raise the limit of open files (ulimit -n) above {4 * calls}, or lower MAX_CALLS",

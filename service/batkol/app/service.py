@@ -11,7 +11,7 @@ import msgspec
 
 from batkol import __version__
 from batkol.calls.drain import Drain
-from batkol.calls.registry import Calls
+from batkol.calls.registry import CallRegistry
 from batkol.events.bus import Bus
 from batkol.flags.flags import Flags
 from batkol.live.config import Live
@@ -25,7 +25,7 @@ from batkol.telemetry.process import process
 from batkol.tracing.tracing import Tracing
 from batkol.transcription.health import Health
 from batkol.transcription.recognizers import Recognizers
-from batkol.vad.scheduler import Listener
+from batkol.vad.scheduler import VadScheduler
 
 
 @dataclass(slots=True)
@@ -33,12 +33,12 @@ class Service:
     """A running service: the ports it is bound to, and what is inside."""
 
     settings: Settings
-    calls: Calls
+    calls: CallRegistry
     drain: Drain
     bus: Bus
     live: Live
     flags: Flags
-    listener: Listener
+    listener: VadScheduler
     recognizers: Recognizers
     health: Health
     metrics: Metrics
@@ -119,6 +119,6 @@ class Service:
         """
         return None if len(self.calls) else self.tasks.why_deaf()
 
-    async def leave(self) -> None:
+    async def drain_calls(self) -> None:
         """Drain: no new call, the live ones to their end or the time limit, each last utterance delivered."""
         await self.drain.run()

@@ -30,7 +30,7 @@ class Batcher:
         """Change the batch length; it holds from the next batch on."""
         self._size = _samples(batch_ms)
 
-    def hear(self, end: int) -> list[Span]:
+    def advance(self, end: int) -> list[Span]:
         """Return the whole batches that audio up to `end` completes: usually none, sometimes one."""
         spans = []
         while end - self.cursor >= self._size:
@@ -40,7 +40,7 @@ class Batcher:
 
     def flush(self, end: int) -> list[Span]:
         """Return all that is left up to `end`, the last batch being as short as it is."""
-        spans = self.hear(end)
+        spans = self.advance(end)
         if end > self.cursor:
             spans.append((self.cursor, end))
             self.cursor = end

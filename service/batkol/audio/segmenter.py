@@ -86,7 +86,7 @@ class Segmenter:
         """Whether a segment is open."""
         return self._open
 
-    def hear(self, probability: float, start: int, end: int) -> tuple[SpeechEvent, ...]:
+    def append_score(self, probability: float, start: int, end: int) -> tuple[SpeechEvent, ...]:
         """Take the decision on the window [start, end); a boolean is a probability too.
 
         Windows come in order and do not overlap. One that was left out counts as silence.

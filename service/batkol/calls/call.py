@@ -21,8 +21,8 @@ from batkol.events.identity import Identity
 from batkol.flags.flags import Decision
 from batkol.live.tuning import Tuning
 from batkol.speech.utterances import LONGEST
-from batkol.tracing.propagation import Caller
-from batkol.transcription.fan_out import Audiences
+from batkol.tracing.propagation import RemoteParent
+from batkol.transcription.fan_out import FanOut
 from batkol.transcription.policy import Transcription
 from batkol.twilio.messages import Connected, Dtmf, Inbound, MalformedMessage, Mark, Media, Start, Stop, parse
 from batkol.twilio.stream import MediaStream
@@ -45,7 +45,7 @@ class Call:
     """One call, from Twilio's `start` to the end of its last utterance. `receive` never waits; `run` owns the rest."""
 
     def __init__(
-        self, identity: Identity, stream: MediaStream, services: Services, caller: Caller | None = None
+        self, identity: Identity, stream: MediaStream, services: Services, caller: RemoteParent | None = None
     ) -> None:
         self.identity = identity
         self._services = services
@@ -82,7 +82,7 @@ class Call:
             recognizers=services.recognizers,
             decide=self._decide,
             tuning=lambda: services.live.tuning,
-            audience=Audiences(self.reporter, self.trace),  # in this order: a final's line still knows its trace
+            audience=FanOut(self.reporter, self.trace),  # in this order: a final's line still knows its trace
             log=self.log,
             log_of=lambda utterance: self.log.bind(**self.trace.ids_of(utterance)),
         )
@@ -97,12 +97,12 @@ class Call:
         A message that makes no sense is counted and survived; what cannot be Twilio ends the call.
         """
         try:
-            self._take(text)
+            self._parse_and_dispatch(text)
         except PeerError as error:
-            self.log.warning("[CALL] closed: this is not a Twilio stream", err=str(error))
+            self.log.warning("[CALL] stream closed: the peer does not speak Twilio's protocol", err=str(error))
             self.end("refused", close_code=error.close_code)
 
-    def _take(self, text: str | bytes) -> None:
+    def _parse_and_dispatch(self, text: str | bytes) -> None:
         try:
             message = parse(text)
         except MalformedMessage as error:
@@ -110,7 +110,7 @@ class Call:
             self._stream.violation()
             return
         if type(message) is Media:
-            if audio := self._stream.hear(message):
+            if audio := self._stream.append(message):
                 self._append(audio)
         else:
             self._obey(message)
@@ -140,7 +140,7 @@ class Call:
         if not self._heard:
             self._heard = True
             self.transcription.start()
-        self.transcription.hear(self._ring.end)
+        self.transcription.append(self._ring.end)
 
     def _wanted(self) -> int:
         """How many more messages of sound there must be before one of them gives the recognizer something."""
@@ -195,7 +195,7 @@ class Call:
             self._over.set()
             self.on_over(self)
 
-    def hurry(self, within: float) -> None:
+    def limit_to(self, within: float) -> None:
         """Give `run` so many seconds from now, or what is left of those it was given before.
 
         What is not delivered then is given up, and `run` returns.
@@ -214,13 +214,13 @@ class Call:
         `direct` asks the server to hand messages to `receive` where it parses them; without it they are read from
         the socket. Cancelling it drops what is under way; use `end` to finish it.
         """
-        self.log.info("[CALL] started", stream_sid=self.identity.stream_sid, agent=self.identity.agent)
+        self.log.info("[CALL] call started", stream_sid=self.identity.stream_sid, agent=self.identity.agent)
         self.reporter.call_started(streaming=self._decide().enabled)
         try:
             async with self._deadline.kept():
                 await self._converse(socket, direct)
         except TimeoutError:
-            self.log.error("[CALL] cut off: its last utterance was not answered in time", ended_by=self.ended_by)
+            self.log.error("[CALL] call cut off: its last final did not come in time", ended_by=self.ended_by)
             self.transcription.abandon()
         finally:
             self._gone = True

@@ -1,4 +1,4 @@
-"""When work is to be given up: never, until a limit is set, and then never later than the earliest limit."""
+"""The deadline of one piece of work: none until a limit is set, then the earliest limit."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import structlog
 
-from batkol.calls.registry import Calls
+from batkol.calls.registry import CallRegistry
 
 ENDING_S: Final = 10.0
 """Seconds that calls have, when the time is up, to deliver the utterance in hand: what a single request takes."""
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 class Drain:
     """Begun once, by whoever says so first; all who wait for it see the same end, and none of them can undo it."""
 
-    def __init__(self, calls: Calls, *, timeout_s: float) -> None:
+    def __init__(self, calls: CallRegistry, *, timeout_s: float) -> None:
         self._calls = calls
         self._timeout_s = timeout_s
         self._task: asyncio.Task[None] | None = None
@@ -61,11 +61,13 @@ class Drain:
 
     async def _empty(self) -> None:
         calls = self._calls
-        log.info("[DRAIN] no new calls", active_calls=len(calls), timeout_s=self._timeout_s)
+        log.info(
+            "[DRAIN] drain started: the pod takes no new calls", active_calls=len(calls), timeout_s=self._timeout_s
+        )
         if not await calls.drain(self._timeout_s):
-            log.warning("[DRAIN] time is up; the remaining calls are ended", active_calls=len(calls))
+            log.warning("[DRAIN] time limit reached; the service ends the remaining calls", active_calls=len(calls))
             await calls.end_all("drained", within=ENDING_S, pause_s=PAUSE_S)
-        log.info("[DRAIN] done")
+        log.info("[DRAIN] drain finished")
 
 
 def _failed(task: asyncio.Task[None]) -> bool:

@@ -45,9 +45,9 @@ class EndingCalls:
         older = [call for call in self._since if call.identity.call_sid == call_sid]
         for call in older:
             self._replaced.add(call)
-            call.hurry(max(0.0, self._since[call] + ENDING_S - now))
+            call.limit_to(max(0.0, self._since[call] + ENDING_S - now))
         for call in older[:-MOST_REPLACED]:
-            call.hurry(0.0)
+            call.limit_to(0.0)
 
     def places(self, now: float, limit: int) -> int:
         """Return how many count as live ones: those beyond `limit`, or those whose time without a place is over."""

@@ -1,4 +1,4 @@
-"""What a call amounted to, counted as it happens: for its canonical log line, its last event, and the internal API."""
+"""Figures of one call, counted as they happen: for its canonical log line, its last event and the internal API."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Figures:
 
 
 @dataclass(slots=True)
-class Progress:
+class UtteranceProgress:
     """One utterance as its subscribers saw it. Times in ms: of audio, and of waiting."""
 
     begin_ms: int

@@ -1,4 +1,4 @@
-"""How late the event loop ran: the worst of the last minute, and when a stall is worth a line in the log."""
+"""Lateness of the event loop: the worst of the last minute, and the stalls that deserve a log line."""
 
 from __future__ import annotations
 

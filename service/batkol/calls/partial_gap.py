@@ -1,16 +1,16 @@
-"""Whether a caller who speaks sees text come of it. Times in seconds, of any clock that only goes forward."""
+"""Detection of a speaking caller who gets no partials. Times in seconds, of any clock that only goes forward."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from batkol.speech.utterance import Mode, State, Utterance
+from batkol.speech.utterance import Mode, Utterance, UtteranceState
 
 UNHEARD_S: Final = 3.0
 """Speech without a partial that is too much: first partials take one second, the pauses between others less."""
 
 
-class Awaited:
+class PartialGapMonitor:
     """The utterance of one call that is being spoken and streamed, if any. Costs a comparison a partial."""
 
     __slots__ = ("_index", "_latest", "_since")
@@ -31,7 +31,7 @@ class Awaited:
 
     def begin(self, utterance: Utterance, now: float) -> None:
         """An utterance begins; one that is not streamed has no partials, and one that is over none to come."""
-        if utterance.mode is Mode.STREAMING and utterance.state is State.SPEAKING:
+        if utterance.mode is Mode.STREAMING and utterance.state is UtteranceState.SPEAKING:
             self._index, self._since, self._latest = utterance.index, now, None
 
     def partial(self, utterance: Utterance, now: float) -> float | None:

@@ -31,7 +31,7 @@ CLOSING_S: Final = 5.0
 log = structlog.get_logger()
 
 
-class Refusal(StrEnum):
+class AdmissionRefusal(StrEnum):
     """Why a stream is not admitted; short and stable, for metrics."""
 
     FULL = "full"
@@ -46,7 +46,7 @@ class _Reservation(NamedTuple):
     until: float  # by the loop's clock, in seconds: then the place is given up
 
 
-class Calls:
+class CallRegistry:
     """Admission, by place: a webhook reserves one, its media stream takes it, the end of its audio frees it.
 
     A call has one place, which its newest stream holds: a new stream of a live call takes it over. A call whose audio
@@ -107,22 +107,22 @@ class Calls:
         A live call keeps the place that it has, should its stream end before the next one begins. A pod that drains
         promises that to no call, so that the next stream opens elsewhere.
         """
-        taken = self._taken()
+        taken = self._occupied()
         if call_sid not in self._reserved and (self.draining or (call_sid not in self._live and taken >= self.limit)):
             return False
         self._reserved[call_sid] = _Reservation(stream_name, until=self._loop.time() + RESERVED_S)
         return True
 
-    def refusal(self, call: Call) -> Refusal | None:
+    def refusal(self, call: Call) -> AdmissionRefusal | None:
         """Return why `admit` would refuse this stream, or None where it would not."""
         sid = call.identity.call_sid
         if any(other.identity.stream_sid == call.identity.stream_sid for other in self._streams(sid)):
-            return Refusal.DUPLICATE
+            return AdmissionRefusal.DUPLICATE
         if sid in self._reserved:
             return None
         if self.draining:
-            return Refusal.DRAINING
-        return Refusal.FULL if sid not in self._live and self._taken() >= self.limit else None
+            return AdmissionRefusal.DRAINING
+        return AdmissionRefusal.FULL if sid not in self._live and self._occupied() >= self.limit else None
 
     def admit(self, call: Call) -> bool:
         """Take the place that the webhook reserved (perhaps on another pod: then any free one), or the call's own.
@@ -136,7 +136,9 @@ class Calls:
         before = self._live.get(sid)
         if before is not None:
             newer = call.identity.stream_sid
-            before.log.info("[CALL] a newer stream of this call takes over; this one delivers its finals", newer=newer)
+            before.log.info(
+                "[CALL] newer stream of this call takes over; the older one delivers its last finals", newer=newer
+            )
             before.end("replaced")
         self._ending.replace(sid, self._loop.time())
         self._live[sid] = call
@@ -144,7 +146,7 @@ class Calls:
         self._empty.clear()
         return True
 
-    def leave(self, call: Call) -> None:
+    def release(self, call: Call) -> None:
         """Everything of the call is delivered: free its place, if it still has one."""
         self._vacate(call)
         self._ending.remove(call)
@@ -188,7 +190,7 @@ class Calls:
         if reserved is not None and reserved.stream_name == stream_name:
             del self._reserved[call_sid]
 
-    def _taken(self) -> int:
+    def _occupied(self) -> int:
         now = self._loop.time()
         for sid in [sid for sid, reserved in self._reserved.items() if reserved.until <= now]:
             del self._reserved[sid]
@@ -219,7 +221,7 @@ class Calls:
 
     async def _emptied(self) -> None:
         patience = self._loop.time() + PROMISED_S
-        while len(self) or (self._taken() and self._loop.time() < patience):
+        while len(self) or (self._occupied() and self._loop.time() < patience):
             if len(self):
                 await self._empty.wait()
             else:  # somebody has our TwiML and is about to dial
@@ -244,7 +246,7 @@ class Calls:
                 await self._empty.wait()
         except TimeoutError:
             left = list(dict.fromkeys(call.identity.call_sid for call in self))
-            log.error("[DRAIN] calls that do not end are left behind", call_sids=left)
+            log.error("[DRAIN] calls did not end in time; the service exits without them", call_sids=left)
 
     def _end_the_silent(self, reason: str, within: float, *, at_any_rate: bool) -> int:
         """End the calls whose caller is not speaking; return how many are left to end."""
@@ -252,7 +254,7 @@ class Calls:
         for call in self:
             if call.ended_by or at_any_rate or not call.speaking:
                 call.end(reason, close_code=1001)
-                call.hurry(within)
+                call.limit_to(within)
             else:
                 left += 1
         return left
@@ -280,14 +282,14 @@ class Calls:
             try:
                 call.heartbeat(now)
             except Exception:  # one call's fault must not stop the hearts of the others
-                call.log.exception("[CALL] ended by a fault of ours")
+                call.log.exception("[CALL] call ended by an internal error")
                 call.end("error", close_code=1011)
 
     def _measure(self, late: float, now: float) -> None:
         self._metrics.loop_lag.record(late)
         if stalls := self._lag.record(late, now):
             log.warning(
-                "[LOOP] the event loop stood still: every call was held up",
+                "[LOOP] event loop stalled; every call was late",
                 lag_ms=round(late * 1000),
                 stalls=stalls,
                 active_calls=self.active,

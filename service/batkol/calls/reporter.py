@@ -14,8 +14,8 @@ from opentelemetry.trace import SpanContext
 from structlog.typing import FilteringBoundLogger
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
-from batkol.calls.figures import Figures, Progress
-from batkol.calls.partial_gap import Awaited
+from batkol.calls.figures import Figures, UtteranceProgress
+from batkol.calls.partial_gap import PartialGapMonitor
 from batkol.events.bus import Bus
 from batkol.events.events import (
     CallEnded,
@@ -87,8 +87,8 @@ class Reporter:
         self.ended = False
         """Whether the call's last event is out."""
         self.figures = Figures()
-        self.awaited = Awaited()
-        self.utterances: OrderedDict[int, Progress] = OrderedDict()
+        self.awaited = PartialGapMonitor()
+        self.utterances: OrderedDict[int, UtteranceProgress] = OrderedDict()
 
     # -- the call ----------------------------------------------------------------------------------------------
 
@@ -124,7 +124,7 @@ class Reporter:
         self._metrics.duration.record(duration_s)
         self._metrics.gap_ms.add(gap_ms)
         self._log.info(
-            "[CALL] ended",
+            "[CALL] call ended",
             **summary,
             partials=figures.partials,
             revised=figures.revised,
@@ -140,12 +140,12 @@ class Reporter:
     def mark_played(self, name: str) -> None:
         self._publish(MarkPlayed, name=name)
 
-    # -- its utterances (batkol.transcription.observer.Audience) ------------------------------------------------------------
+    # -- its utterances (batkol.transcription.observer.Audience) -----------------------------------------------
 
     def utterance_started(self, utterance: Utterance, decision: Decision | None) -> None:
         self.figures.utterances += 1
         self.awaited.begin(utterance, time.monotonic())
-        progress = Progress(begin_ms=_ms(utterance.begin), mode=utterance.mode)
+        progress = UtteranceProgress(begin_ms=_ms(utterance.begin), mode=utterance.mode)
         self.utterances[utterance.index] = progress
         if len(self.utterances) > KEPT:
             self.utterances.popitem(last=False)
@@ -270,8 +270,8 @@ class Reporter:
 
     # ------------------------------------------------------------------------------------------------------------
 
-    def _progress(self, utterance: Utterance) -> Progress:
-        return self.utterances.setdefault(utterance.index, Progress(begin_ms=_ms(utterance.begin)))
+    def _progress(self, utterance: Utterance) -> UtteranceProgress:
+        return self.utterances.setdefault(utterance.index, UtteranceProgress(begin_ms=_ms(utterance.begin)))
 
     def _which(self, utterance: Utterance) -> dict[str, Any]:
         return {"utterance_id": f"{self._identity.call_sid}-{utterance.index}", "index": utterance.index}

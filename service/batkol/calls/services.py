@@ -1,4 +1,4 @@
-"""What all calls of the process share."""
+"""The parts of the process that all its calls share."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from batkol.flags.flags import Flags
 from batkol.live.config import Live
 from batkol.telemetry.metrics import Metrics
 from batkol.tracing.call import CallTrace
-from batkol.tracing.propagation import Caller
+from batkol.tracing.propagation import RemoteParent
 from batkol.tracing.tracing import Tracing
 from batkol.transcription.recognizers import Recognizers
-from batkol.vad.scheduler import Listener
+from batkol.vad.scheduler import VadScheduler
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Services:
     recognizers: Recognizers
     flags: Flags
     live: Live
-    listener: Listener
+    listener: VadScheduler
     metrics: Metrics
     language: str
     pod: str
@@ -34,7 +34,7 @@ class Services:
     tracing: Tracing = field(default_factory=Tracing)
     recorder: Recorder = field(default_factory=NoRecorder)
 
-    def traced(self, identity: Identity, since: Callable[[int], float], caller: Caller | None) -> CallTrace:
+    def traced(self, identity: Identity, since: Callable[[int], float], caller: RemoteParent | None) -> CallTrace:
         """Begin the traces of a call. `since(sample)`: how many seconds ago it was spoken."""
         return self.tracing.call(
             identity,

@@ -1,4 +1,4 @@
-"""What a call asks of the WebSocket under it."""
+"""The WebSocket under a call, as the call uses it."""
 
 from __future__ import annotations
 

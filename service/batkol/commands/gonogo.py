@@ -48,7 +48,7 @@ def gonogo(
     no_color: NoColor = False,
 ) -> None:
     """The rollout checklist: exit code 0 for GO, 1 for NO-GO, 2 where it could not be carried out."""
-    from batkol.gonogo.checks import Limits
+    from batkol.gonogo.checks import RehearsalLimits
     from batkol.gonogo.command import Options, carry_out, internal_beside
     from batkol.gonogo.rehearsal import Target
     from batkol.simulators.client.conversation import Internal
@@ -61,7 +61,7 @@ def gonogo(
         caller=caller,
         called=called,
     )
-    limits = Limits(cadence_ms=_pair(cadence_ms), expect_words=expect_words)
+    limits = RehearsalLimits(cadence_ms=_pair(cadence_ms), expect_words=expect_words)
     asked = Options(
         target=target,
         live_dir=live_dir,

@@ -1,4 +1,4 @@
-"""What the commands have in common: options, and how they end."""
+"""Options and exit codes that the commands share."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ NoColor = Annotated[bool, typer.Option("--no-color", envvar="NO_COLOR", help="Pr
 def exit_with(work: Coroutine[Any, Any, int]) -> NoReturn:
     """Run a command to its exit code; Ctrl-C and SIGTERM cancel it, so that it puts back what it changed."""
     try:
-        code = uvloop.run(_until_told(work))
+        code = uvloop.run(_until_signal(work))
     except BatkolError as error:
         refuse(error)
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -74,7 +74,7 @@ def exit_with(work: Coroutine[Any, Any, int]) -> NoReturn:
     raise typer.Exit(code)
 
 
-async def _until_told(work: Coroutine[Any, Any, int]) -> int:
+async def _until_signal(work: Coroutine[Any, Any, int]) -> int:
     task = asyncio.current_task()
     if task is not None:
         for told in (signal.SIGTERM, signal.SIGINT):  # a second one does not break off what is being put back

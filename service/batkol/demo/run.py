@@ -91,7 +91,7 @@ async def run(console: Console, *, stay: bool, traces: bool) -> int:
                 screen.note(f"Google double {stage.double} · service {stage.url} · log {stage.log}")
                 observed = await _call(stage, screen)
             passed = _judge(console, observed)
-            await _say_what_is_kept(console, stage)
+            await _print_stored(console, stage)
             if collector is not None:
                 await stage.tracing.flush()
                 draw(console, collector)
@@ -136,7 +136,7 @@ async def _stage(home: Path, collector: Collector | None) -> AsyncIterator[Stage
                 url = f"http://127.0.0.1:{service.port}"
                 tracing, store = service.tracing, service.store
                 yield Stage(home, live, log, url, internal, auth_token, address, tracing, store, not_kept)
-                await service.leave()
+                await service.drain_calls()
         finally:
             logs.close()
 
@@ -152,13 +152,13 @@ async def _kept(home: Path, stack: AsyncExitStack) -> tuple[dict[str, Any], str]
     try:
         server = await stack.enter_async_context(passing())
     except ConfigurationError as error:
-        log.warning("[DEMO] nothing is stored", err=str(error))
+        log.warning("[DEMO] calls are not stored", err=str(error))
         return {"store": "none"}, str(error)
     await migrate.upgrade(server.address)
     return {"store": "postgres", "database_url": server.url, "journal_dir": home / "journal"}, ""
 
 
-async def _say_what_is_kept(console: Console, stage: Stage) -> None:
+async def _print_stored(console: Console, stage: Stage) -> None:
     store = stage.store
     if isinstance(store, NoStore):
         console.print(f"Nothing is stored: {stage.not_kept}", markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What the demo shows: partials growing in place, finals, and a table. Plain lines where there is no terminal.
+"""The demo's screen: partials growing in place, finals, and a table. Plain lines where there is no terminal.
 
 Hebrew stands last in its line, behind Latin letters, so that a terminal with bidirectional text and one without show
 the same thing in a readable order; nothing is said to the terminal about directions.
@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from batkol.events.events import AnyEvent, CallEnded, CallStarted, FinalText, PartialText, RevisedText, UtteranceStarted
-from batkol.simulators.client.call_record import CallWatch, Row
+from batkol.simulators.client.call_record import CallRecordRow, CallWatch
 
 _SOURCES: Final = {
     "final": "the stream's own final.",
@@ -82,7 +82,7 @@ class Screen:
         self.console.print(Text(text, style), soft_wrap=True)
 
 
-def table(rows: Sequence[Row]) -> Table:
+def table(rows: Sequence[CallRecordRow]) -> Table:
     """One row for each utterance that was said."""
     sheet = Table(box=SIMPLE_HEAD, pad_edge=False)
     for heading, justify in (("#", "right"), ("words", "right"), ("first partial", "right"), ("final", "right")):
@@ -103,7 +103,7 @@ def table(rows: Sequence[Row]) -> Table:
     return sheet
 
 
-def totals(rows: Sequence[Row], watch: CallWatch) -> str:
+def totals(rows: Sequence[CallRecordRow], watch: CallWatch) -> str:
     """The line under the table."""
     right, total = sum(row.right for row in rows), sum(len(row.said.words) for row in rows)
     modes = [final.mode for final in watch.finals]
@@ -124,7 +124,7 @@ def totals(rows: Sequence[Row], watch: CallWatch) -> str:
     return " · ".join(parts)
 
 
-def legend(rows: Sequence[Row]) -> str:
+def legend(rows: Sequence[CallRecordRow]) -> str:
     """Explain the sources that are in the table."""
     sources = {seen.final.source for row in rows for seen in row.heard if seen.final is not None}
     return "\n".join(f"{source}: {_SOURCES[source]}" for source in _SOURCES if source in sources)

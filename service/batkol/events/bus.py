@@ -76,7 +76,7 @@ class Subscription:
             return False
         if len(self._events) < LIMIT:
             return True
-        log.warning("[BUS] a subscriber has stopped reading and is let go", waiting=len(self._events))
+        log.warning("[BUS] subscriber stopped reading; the service disconnects it", waiting=len(self._events))
         self._bus.let_go += 1
         self.close()
         return False
@@ -212,6 +212,6 @@ async def deliver(subscription: Subscription, callback: Callable[[Event], Awaita
                     if inspect.isawaitable(answer):  # an object or a lambda that stands for a coroutine function
                         await answer
             except Exception:
-                log.exception("[BUS] a subscriber's callback raised; it gets the next event")
+                log.exception("[BUS] subscriber's callback raised; the subscriber gets the next event")
             if isinstance(event, CallEnded) and subscription.is_over(event.call_sid):
                 return

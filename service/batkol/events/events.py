@@ -1,4 +1,4 @@
-"""What happens in a call, as its subscribers and the internal API see it.
+"""Events of a call, as its subscribers and the internal API see them.
 
 Every event carries the SIDs of its call and its stream, a sequence number that counts the stream's events from 1, and
 the wall-clock time it was made. A call may have several streams, one after another: an older one's last finals may come

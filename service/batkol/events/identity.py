@@ -1,4 +1,4 @@
-"""Who is calling whom: what the flag may be targeted by."""
+"""The identity of a call: its SIDs, its two ends and its agent. The flag may be targeted by them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who keeps what a call brings forth, and what Twilio says of its end, if anybody does."""
+"""The recorder of a call's events, and the one that records nothing."""
 
 from __future__ import annotations
 

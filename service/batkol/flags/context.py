@@ -1,4 +1,4 @@
-"""What a flag may look at: who is calling whom, and where."""
+"""The evaluation context of the flag: the call's two ends, its agent and its pod."""
 
 from __future__ import annotations
 

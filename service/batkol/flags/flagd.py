@@ -43,12 +43,12 @@ from openfeature.provider import Metadata
 
 from batkol.errors import ConfigurationError
 from batkol.flags.core import BoundedCore
-from batkol.live.flag_definitions import FlagDefinitions, Refusal, parse_definitions
+from batkol.live.flag_definitions import FlagDefinitions, RefusedDefinition, parse_definitions
 from batkol.live.source import FLAGS
 
 LEAST_KEEPALIVE_MS = 30_000  # flagd's enforcement policy: faster pings are answered with GOAWAY
 _JOIN_S = 2.0
-_TOO_LARGE = Refusal(
+_TOO_LARGE = RefusedDefinition(
     FLAGS,
     None,
     "flagd's definitions are larger than 4 MiB, which gRPC does not take. The flags in force stay; make the "
@@ -131,7 +131,7 @@ class _CheckedDefinitions:
     def __init__(self, provider: InProcessFlagd) -> None:
         self._provider = provider
         self._last_good: FlagDefinitions | None = None
-        self.refusals: tuple[Refusal, ...] = ()
+        self.refusals: tuple[RefusedDefinition, ...] = ()
 
     def update(self, flags_data: Any) -> None:
         """Take what flagd sent, whatever it is; refuse what is wrong in it, and never raise."""
@@ -145,11 +145,11 @@ class _CheckedDefinitions:
             self._last_good = definitions
             self._provider.load(definitions)
 
-    def refuse(self, *refusals: Refusal) -> None:
+    def refuse(self, *refusals: RefusedDefinition) -> None:
         """Say what is refused now, each once."""
         for refusal in refusals:
             if refusal not in self.refusals:
-                log.warning("[CFG] flagd sent a change that was refused", flag=refusal.flag, why=refusal.why)
+                log.warning("[CFG] change from flagd refused", flag=refusal.flag, why=refusal.why)
         self.refusals = refusals
 
 

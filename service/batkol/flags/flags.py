@@ -140,7 +140,7 @@ class Flags:
         try:
             details = self.client.get_boolean_details(STREAMING_FLAG, self.fallback, context.evaluation)
         except Exception:  # the rim: a hook or provider of somebody else's, and a caller waiting
-            log.exception("[CFG] Flag evaluation failed", flag=STREAMING_FLAG)
+            log.exception("[CFG] flag evaluation failed", flag=STREAMING_FLAG)
             return self._recalled(context, str(ErrorCode.GENERAL), "")
         if details.error_code is None:
             return self._decided(context, details)
@@ -184,7 +184,7 @@ class Flags:
     def _decided(self, context: CallContext, details: FlagEvaluationDetails[bool]) -> Decision:
         if self._trouble:
             self._trouble = ""
-            log.info("[CFG] Flag is evaluated again", flag=STREAMING_FLAG, provider=self.provider)
+            log.info("[CFG] flag evaluation recovered", flag=STREAMING_FLAG, provider=self.provider)
         self._remember(context, details.value)
         source = DecisionSource.FLAG if details.variant is not None else DecisionSource.FALLBACK
         return Decision(details.value, details.variant, str(details.reason), source)
@@ -215,7 +215,7 @@ class Flags:
             return
         self._warned[code] = now
         log.warning(
-            "[CFG] Flag cannot be evaluated; the last known value decides, else ENABLE_STREAMING_STT",
+            "[CFG] flag provider not ready; the last known value decides, or ENABLE_STREAMING_STT if there is none",
             flag=STREAMING_FLAG,
             provider=self.provider,
             fallback=self.fallback,

@@ -1,4 +1,4 @@
-"""What is noticed at every evaluation: a count, and a log line when something is different from before.
+"""Hooks of every flag evaluation: a count, and a log line when the decision differs from the one before.
 
 The context (phone numbers) is never logged; the call SID is on the log line already, where a call is being
 served.
@@ -51,7 +51,9 @@ class DecisionHook(Hook):
         if self.counter is not None:
             self.counter.count(flag=flag, variant=variant, reason=reason)
         if flipped or not met_before:
-            log.info("[CFG] Flag decides", flag=flag, variant=variant or None, reason=reason, during_call=flipped)
+            log.info(
+                "[CFG] flag decision changed", flag=flag, variant=variant or None, reason=reason, during_call=flipped
+            )
 
     def by_reason(self) -> dict[str, int]:
         """Sum the evaluations over flags and variants."""

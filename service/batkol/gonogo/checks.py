@@ -1,4 +1,4 @@
-"""What a rehearsal's calls must have been like. Each check has its figure; together they are GO or NO-GO.
+"""Checks of a rehearsal's calls. Each check has its figure; together they are GO or NO-GO.
 
 Pure: observations in, checks out. Limits on clocks are generous, because the caller shares its machine with whatever
 else runs there; what the design aims at is printed beside them.
@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from batkol.simulators.client.conversation import Observed
-from batkol.simulators.twilio.caller import Outcome
+from batkol.simulators.twilio.caller import CallOutcome
 
 FEWEST_GAPS: Final = 5
 """Gaps between partials that a median needs."""
@@ -35,7 +35,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class RehearsalLimits:
     """What to hold the service to."""
 
     cadence_ms: tuple[float, float] = (150.0, 400.0)
@@ -51,13 +51,13 @@ class LogLines:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class RehearsedCall:
     """One call of the rehearsal, with what was planned for it."""
 
     name: str
     observed: Observed
     modes: tuple[str, ...]  # wanted, utterance by utterance
-    limits: Limits
+    limits: RehearsalLimits
     lines: LogLines | None = None  # None: there is no log to look at
     streams_left: int | None = None  # at the recognizer, after the call; None: others are calling
 
@@ -72,7 +72,7 @@ def in_effect(part: str, *, streaming: bool, seconds: float | None, detail: str 
     return Check(part, f"flag {word} takes effect", seconds is not None, figure, "design: ≤ 1 s", detail)
 
 
-def flag_off(part: Part) -> list[Check]:
+def flag_off(part: RehearsedCall) -> list[Check]:
     """Single requests, exactly as if streaming did not exist."""
     watch = part.observed.watch
     return [
@@ -83,19 +83,19 @@ def flag_off(part: Part) -> list[Check]:
     ]
 
 
-def flag_on(part: Part) -> list[Check]:
+def flag_on(part: RehearsedCall) -> list[Check]:
     """One session for the whole call, with partials while the caller speaks."""
     return [*_call(part), _sessions(part, 1), _cadence(part), *_utterances(part), _closed(part)]
 
 
-def flipped(part: Part) -> list[Check]:
+def flipped(part: RehearsedCall) -> list[Check]:
     """The flag went off between two utterances."""
     return [*_call(part), _sessions(part, 1), *_utterances(part), _closed(part)]
 
 
-def _call(part: Part) -> Iterable[Check]:
+def _call(part: RehearsedCall) -> Iterable[Check]:
     report, ended = part.observed.report, part.observed.watch.ended
-    whole = report.outcome is Outcome.COMPLETED and len(part.observed.said) == len(part.modes)
+    whole = report.outcome is CallOutcome.COMPLETED and len(part.observed.said) == len(part.modes)
     how = f"by {report.closed_by}, {report.close_code}" if report.closed_by else str(report.outcome)
     seconds = f"{ended.duration_s:.1f} s" if ended else "no call.ended"
     yield part.check(
@@ -112,7 +112,7 @@ def _call(part: Part) -> Iterable[Check]:
     yield part.check("nothing Twilio would warn of", report.clean, listed or "0 warnings", "0 warnings", warnings)
 
 
-def _sessions(part: Part, wanted: int) -> Check:
+def _sessions(part: RehearsedCall, wanted: int) -> Check:
     ended = part.observed.watch.ended
     opened = ended.sessions if ended else 0
     right = ended is not None and opened == wanted
@@ -124,7 +124,7 @@ def _sessions(part: Part, wanted: int) -> Check:
     return part.check(times[wanted], right, figure, str(wanted))
 
 
-def _closed(part: Part) -> Check:
+def _closed(part: RehearsedCall) -> Check:
     """`call.ended` comes only after the session has closed; the log and the status say it in so many words."""
     right = part.observed.watch.ended is not None
     said = ["call ended" if right else "call did not end"]
@@ -137,7 +137,7 @@ def _closed(part: Part) -> Check:
     return part.check("streaming session closed once", right, ", ".join(said), "1, none left")
 
 
-def _cadence(part: Part) -> Check:
+def _cadence(part: RehearsedCall) -> Check:
     gaps = [gap for seen in part.observed.watch.utterances.values() for gap in seen.gaps_ms]
     low, high = part.limits.cadence_ms
     wanted = f"{low:.0f}–{high:.0f} ms (design: 180–250)"
@@ -148,7 +148,7 @@ def _cadence(part: Part) -> Check:
     return part.check("partials while speaking", low <= middle <= high, figure, wanted)
 
 
-def _utterances(part: Part) -> Iterable[Check]:
+def _utterances(part: RehearsedCall) -> Iterable[Check]:
     rows = part.observed.rows
     finals = part.observed.watch.finals
     modes = tuple(seen.mode for row in rows for seen in row.heard)
@@ -166,7 +166,7 @@ def _fits(source: str, mode: str) -> bool:
     return source in STREAMED if mode == "streaming" else source == "single"
 
 
-def _words(part: Part) -> Check:
+def _words(part: RehearsedCall) -> Check:
     rows = part.observed.rows
     total = sum(len(row.said.words) for row in rows)
     if not part.limits.expect_words:

@@ -131,7 +131,7 @@ class VoiceAgentStore:
 
         changed = await self._object.change(edit)
         self._written.append((changed.get("spec") or {}).get("streaming"))
-        return await self._taken(changed["metadata"].get("generation", 0))
+        return await self._observed_revision(changed["metadata"].get("generation", 0))
 
     async def restore(self) -> None:
         """See `FlagStore.restore`."""
@@ -158,7 +158,7 @@ class VoiceAgentStore:
         others = [each for each in before.get("callers") or () if each.get("number") != self._caller]
         return {**before, "callers": [*others, {"number": self._caller, "mode": mode}]}
 
-    async def _taken(self, generation: int) -> str:
+    async def _observed_revision(self, generation: int) -> str:
         try:
             async with asyncio.timeout(self._patience_s):
                 while True:

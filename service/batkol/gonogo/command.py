@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 
 from batkol.errors import BatkolError
-from batkol.gonogo.checks import Limits
+from batkol.gonogo.checks import RehearsalLimits
 from batkol.gonogo.flagstore import FlagStore, LiveDirectory
 from batkol.gonogo.logfile import LogFile
 from batkol.gonogo.rehearsal import NotCarriedOut, Rehearsal, Target
@@ -27,7 +27,7 @@ class Options:
     config_map: str = ""  # [NAMESPACE/]NAME
     voice_agent: str = ""  # [NAMESPACE/]NAME; with none of the three, where the service says it reads
     all_calls: bool = False
-    limits: Limits
+    limits: RehearsalLimits
     deadline_s: float
     log_file: Path | None = None
 

@@ -1,4 +1,4 @@
-"""Where the flag lives, and how it is set for a rehearsal and put back afterwards.
+"""The place of the flag's definition: set for a rehearsal, and put back afterwards.
 
 A rehearsal on a service with callers must not touch them, so the flag is set for the rehearsal's own calls, by their
 SIDs, in front of whatever the flag says already; for everybody only where that is asked for.

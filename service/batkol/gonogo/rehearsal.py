@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from batkol.errors import BatkolError
 from batkol.gonogo import checks
-from batkol.gonogo.checks import Check, Limits, LogLines, Part
+from batkol.gonogo.checks import Check, LogLines, RehearsalLimits, RehearsedCall
 from batkol.gonogo.flagstore import FlagStore
 from batkol.gonogo.flipping import FlagCannotBe
 from batkol.gonogo.logfile import LogFile
@@ -20,7 +20,7 @@ from batkol.live.flag_definitions import STREAMING_FLAG
 from batkol.live.source import FLAGS
 from batkol.simulators.client.conversation import Conversation, Internal, Observed, observe
 from batkol.simulators.client.internal_api import ServiceState, status
-from batkol.simulators.twilio.caller import CallPlan, Outcome
+from batkol.simulators.twilio.caller import CallOutcome, CallPlan
 from batkol.simulators.twilio.plan import new_sid
 from batkol.urls import masked
 
@@ -67,7 +67,7 @@ class Rehearsal:
         self,
         target: Target,
         *,
-        limits: Limits,
+        limits: RehearsalLimits,
         deadline_s: float,
         log_file: LogFile | None = None,
         tell: Callable[[str], None] = lambda _: None,
@@ -130,14 +130,14 @@ class Rehearsal:
         _see_that_it_was_a_call(observed, self._target)
         return observed
 
-    async def _part(self, name: str, observed: Observed, modes: tuple[str, ...]) -> Part:
-        return Part(
+    async def _part(self, name: str, observed: Observed, modes: tuple[str, ...]) -> RehearsedCall:
+        return RehearsedCall(
             name=name,
             observed=observed,
             modes=modes,
             limits=self._limits,
             lines=await self._lines(observed),
-            streams_left=await self._streams_left(),
+            streams_left=await self._open_streams(),
         )
 
     async def _lines(self, observed: Observed) -> LogLines | None:
@@ -147,7 +147,7 @@ class Rehearsal:
         sessions = ended.sessions if ended else 0
         return await self._log_file.lines(observed.report.call_sid, sessions=sessions, patience_s=self._deadline_s)
 
-    async def _streams_left(self) -> int | None:
+    async def _open_streams(self) -> int | None:
         state = await self._status()
         return None if state.active_calls else state.recognizer.streams
 
@@ -206,20 +206,20 @@ def _see_that_it_was_a_call(observed: Observed, target: Target) -> None:
     """Raise `NotCarriedOut` where the fault lies in how the rehearsal was started, or the service is full."""
     report = observed.report
     match report.outcome:
-        case Outcome.WEBHOOK_FAILED if report.http_status == 0:
+        case CallOutcome.WEBHOOK_FAILED if report.http_status == 0:
             raise NotCarriedOut(
                 f"The service cannot be reached at {masked(target.url)}: no answer to the voice webhook."
             )
-        case Outcome.WEBHOOK_FAILED if report.http_status == 403:
+        case CallOutcome.WEBHOOK_FAILED if report.http_status == 403:
             raise NotCarriedOut(
                 "The service refuses our signature (403). Give its TWILIO_AUTH_TOKEN with --auth-token, and with "
                 "--public-url what its PUBLIC_BASE_URL says."
             )
-        case Outcome.WEBHOOK_FAILED:
+        case CallOutcome.WEBHOOK_FAILED:
             raise NotCarriedOut(
                 f"The voice webhook at {masked(target.url)} answered {report.http_status}; is the URL right?"
             )
-        case Outcome.HANDSHAKE_FAILED if report.handshake_status == 403:
+        case CallOutcome.HANDSHAKE_FAILED if report.handshake_status == 403:
             raise NotCarriedOut("The service took the webhook but refuses the media stream (403): see --public-url.")
-        case Outcome.APOLOGY:
+        case CallOutcome.APOLOGY:
             raise NotCarriedOut("The service has no free line: it answered with an apology. Try again later.")

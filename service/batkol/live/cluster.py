@@ -1,4 +1,4 @@
-"""Where the Kubernetes API server is, and who we are to it: a pod's service account, or a person's kubeconfig.
+"""Access to the Kubernetes API server: by a pod's service account, or a person's kubeconfig.
 
 lightkube reads both and authenticates; it reads a service account's token again when the API server no longer knows
 the one it has (tokens of pods expire after an hour, and the kubelet writes a new one in time:

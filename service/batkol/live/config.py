@@ -1,4 +1,4 @@
-"""What is in force now: the tuning and the flag definitions, kept current from a source.
+"""The live configuration in force: the tuning and the flag definitions, kept current from a source.
 
 Whoever needs a number reads `live.tuning.batch_ms` when it needs it: one attribute, replaced as a whole, so
 nothing is ever half old. A change that is wrong leaves the last good one in force and is reported, in the log
@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from batkol.errors import ConfigurationError
-from batkol.live.flag_definitions import FlagDefinitions, Refusal, parse_definitions
+from batkol.live.flag_definitions import FlagDefinitions, RefusedDefinition, parse_definitions
 from batkol.live.source import FLAGS, NAMES, TUNING, LiveSource, Snapshot, SourceStatus
 from batkol.live.tuning import Tuning, parse_tuning
 
@@ -41,7 +41,7 @@ class LiveStatus(msgspec.Struct, frozen=True):
     applied_at: str | None  # when the tuning last changed
     flags_revision: str | None
     flags_applied_at: str | None
-    refusals: tuple[Refusal, ...]  # standing now; empty once the files are right again
+    refusals: tuple[RefusedDefinition, ...]  # standing now; empty once the files are right again
     refused: Mapping[str, int]  # by file: refusals since the start, those that have passed included
     last_error: str | None  # the latest refusal or source failure, kept after it has passed
     reads: int  # different contents seen since the start
@@ -59,7 +59,7 @@ class Live:
         self.flags_current = False
         self._defaults = self.tuning
         self._seen: dict[str, bytes | None] = {}
-        self._refusals: dict[str, tuple[Refusal, ...]] = {}
+        self._refusals: dict[str, tuple[RefusedDefinition, ...]] = {}
         self._refused = dict.fromkeys(NAMES, 0)
         self._applied_at: dict[str, str] = {}
         self._last_error: str | None = None
@@ -80,7 +80,7 @@ class Live:
         try:
             async with aclosing(self.source.watch()) as snapshots:
                 async for snapshot in snapshots:
-                    await self._take(snapshot)
+                    await self._apply(snapshot)
         except Exception as error:
             self._last_error = f"the live source failed ({type(error).__name__}) and is opened again"
             raise
@@ -120,39 +120,39 @@ class Live:
             age_s=None if self._read_at is None else time.monotonic() - self._read_at,
         )
 
-    async def _take(self, snapshot: Snapshot) -> None:
+    async def _apply(self, snapshot: Snapshot) -> None:
         self._reads += 1
         self._read_at = time.monotonic()
         change = LiveChange(tuning=self._differs(TUNING, snapshot), flags=self._differs(FLAGS, snapshot))
         if change.tuning:
-            self._take_tuning(snapshot.get(TUNING))
+            self._apply_tuning(snapshot.get(TUNING))
         if change.flags:
-            await self._take_flags(snapshot.get(FLAGS))
+            await self._apply_flags(snapshot.get(FLAGS))
         self._seen = dict(snapshot)  # now, and no sooner: what was not taken is tried again
         self._ready.set()
         if change.tuning or change.flags:
             for callback in tuple(self._callbacks):
-                self._tell(callback, change)
+                self._notify(callback, change)
 
     def _differs(self, name: str, snapshot: Snapshot) -> bool:
         return self._seen.get(name) != snapshot.get(name)
 
-    def _take_tuning(self, raw: bytes | None) -> None:
+    def _apply_tuning(self, raw: bytes | None) -> None:
         if raw is None:
             self._report(TUNING, (_gone(TUNING),))
             return
         try:
             tuning = parse_tuning(raw, self._defaults)
         except ConfigurationError as error:
-            self._report(TUNING, (Refusal(TUNING, None, str(error)),))
+            self._report(TUNING, (RefusedDefinition(TUNING, None, str(error)),))
             return
         self._report(TUNING, ())
         if tuning != self.tuning or TUNING not in self._applied_at:
             self.tuning = tuning
             self._applied_at[TUNING] = _now()
-            log.info("[CFG] Live tuning applied", **msgspec.structs.asdict(tuning))
+            log.info("[CFG] live tuning applied", **msgspec.structs.asdict(tuning))
 
-    async def _take_flags(self, raw: bytes | None) -> None:
+    async def _apply_flags(self, raw: bytes | None) -> None:
         if raw is None:
             self.flags_current = False
             self._report(FLAGS, (_gone(FLAGS),))
@@ -165,28 +165,28 @@ class Live:
             self.definitions = definitions
             self._applied_at[FLAGS] = _now()
             names = sorted(definitions.flags)
-            log.info("[CFG] Live flags applied", revision=definitions.revision, flags=names)
+            log.info("[CFG] live flags applied", revision=definitions.revision, flags=names)
 
-    def _report(self, name: str, refusals: tuple[Refusal, ...]) -> None:
+    def _report(self, name: str, refusals: tuple[RefusedDefinition, ...]) -> None:
         standing = frozenset(self._refusals.get(name, ()))
         self._refusals[name] = refusals
         for refusal in refusals:
             self._last_error = refusal.why
             if refusal not in standing:
                 self._refused[name] += 1
-                log.warning("[CFG] Live change refused", file=name, flag=refusal.flag, why=refusal.why)
+                log.warning("[CFG] live change refused", file=name, flag=refusal.flag, why=refusal.why)
         if standing and not refusals:
-            log.info("[CFG] Live file is right again", file=name)
+            log.info("[CFG] live file is valid again", file=name)
 
-    def _tell(self, callback: Callable[[LiveChange], None], change: LiveChange) -> None:
+    def _notify(self, callback: Callable[[LiveChange], None], change: LiveChange) -> None:
         try:
             callback(change)
         except Exception:  # the rim: one subscriber's fault is not the others'
-            log.exception("[CFG] A subscriber to live configuration failed", subscriber=_name_of(callback))
+            log.exception("[CFG] subscriber to live configuration failed", subscriber=_name_of(callback))
 
 
-def _gone(name: str) -> Refusal:
-    return Refusal(name, None, f"{name} has gone or cannot be read; its last good contents stay in force.")
+def _gone(name: str) -> RefusedDefinition:
+    return RefusedDefinition(name, None, f"{name} has gone or cannot be read; its last good contents stay in force.")
 
 
 def _in_words(status: SourceStatus) -> str:

@@ -99,7 +99,7 @@ class _Event(msgspec.Struct, frozen=True):
     object: _Object
 
 
-class Seen(msgspec.Struct, frozen=True):
+class ConfigMapState(msgspec.Struct, frozen=True):
     """What the API server told: the contents (None in a bookmark: as they were), and how far that reaches."""
 
     contents: Snapshot | None
@@ -154,7 +154,7 @@ class ConfigMap:
         return _contents(found) if found and ours else EMPTY, self._version(listed.metadata)
 
     @asynccontextmanager
-    async def watching(self, version: str) -> AsyncIterator[AsyncGenerator[Seen, None]]:
+    async def watching(self, version: str) -> AsyncIterator[AsyncGenerator[ConfigMapState, None]]:
         """Open a watch from a version; in the block it is open. It ends when the API server's time for it is up.
 
         Raises `GoneError`, `WatchError`; so does the iteration. Cancelling loses nothing that the next `read` does not
@@ -186,7 +186,7 @@ class ConfigMap:
         except TimeoutError as error:
             raise httpx2.ReadTimeout("no answer", request=request) from error
 
-    async def _events(self, response: httpx2.Response, longest_s: float) -> AsyncGenerator[Seen, None]:
+    async def _events(self, response: httpx2.Response, longest_s: float) -> AsyncGenerator[ConfigMapState, None]:
         ends = asyncio.get_running_loop().time() + longest_s
         async with aclosing(lines(response, silence_s=self._silence_s, line_s=self._line_s)) as told:
             async for line in told:
@@ -196,7 +196,7 @@ class ConfigMap:
                 if asyncio.get_running_loop().time() > ends:
                     return
 
-    def _seen(self, line: bytes) -> Seen | None:
+    def _seen(self, line: bytes) -> ConfigMapState | None:
         try:
             event = _EVENT.decode(line)
         except _UNDECODABLE as error:
@@ -206,13 +206,13 @@ class ConfigMap:
             case "ERROR":
                 raise self._ended(event.object)
             case "BOOKMARK":
-                return Seen(None, version)
+                return ConfigMapState(None, version)
             case _ if event.object.metadata.name != self._where.name:
                 return None  # of a server that does not know field selectors
             case "DELETED":
-                return Seen(EMPTY, version)
+                return ConfigMapState(EMPTY, version)
             case _:  # ADDED, MODIFIED
-                return Seen(_contents(event.object), version)
+                return ConfigMapState(_contents(event.object), version)
 
     def _version(self, metadata: _Metadata) -> str:
         if len(metadata.resource_version) > _LONGEST_VERSION:

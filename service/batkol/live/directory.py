@@ -83,14 +83,14 @@ class DirectoryReads:
             "What is in force stays, and changes are not seen until the read returns. Look at the mount and its file "
             "server."
         )
-        log.warning("[CFG] Live source in difficulty", source=f"file:{self._directory}", problem=self._hangs)
+        log.warning("[CFG] live source failed", source=f"file:{self._directory}", problem=self._hangs)
 
     def _take_note(self, read: _Read) -> None:
         if self._hangs:
-            log.info("[CFG] Live source is watched again", source=f"file:{self._directory}", since=self._since)
+            log.info("[CFG] live source recovered", source=f"file:{self._directory}", since=self._since)
         for name, why in read.unreadable.items():
             if self._unreadable.get(name) != why:  # once, not twice a second
-                log.warning("[CFG] Live source in difficulty", source=f"file:{self._directory}", problem=why)
+                log.warning("[CFG] live source failed", source=f"file:{self._directory}", problem=why)
         if self._hangs or not self._unreadable:
             self._since = _now()
         self._hangs, self._unreadable = "", read.unreadable

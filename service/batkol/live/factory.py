@@ -1,4 +1,4 @@
-"""What LIVE_SOURCE names."""
+"""The source that LIVE_SOURCE names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from batkol.live.files import FileSource
 from batkol.live.source import LiveSource
 
 
-def source_named(setting: str, *, start_from: str = "", namespace: str = "") -> LiveSource | None:
+def open_source(setting: str, *, start_from: str = "", namespace: str = "") -> LiveSource | None:
     """Open `file:PATH`, `kubernetes:NAME` or `kubernetes:NAMESPACE/NAME`, or nothing.
 
     `start_from` is LIVE_START_FROM; `namespace` where a ConfigMap without one is, by default the pod's own. Raises
@@ -31,7 +31,7 @@ def source_named(setting: str, *, start_from: str = "", namespace: str = "") -> 
 def _config_map(name: str, start_from: str, namespace: str) -> LiveSource:
     # Not at the top: lightkube is loaded for those alone who watch a ConfigMap.
     from batkol.live.cluster import Named, pod_namespace  # noqa: PLC0415
-    from batkol.live.fallback import StandingIn  # noqa: PLC0415
+    from batkol.live.fallback import FallbackSource  # noqa: PLC0415
     from batkol.live.kubernetes import KubernetesSource  # noqa: PLC0415
 
     try:
@@ -39,4 +39,4 @@ def _config_map(name: str, start_from: str, namespace: str) -> LiveSource:
     except ConfigurationError as error:
         raise ConfigurationError(f"LIVE_SOURCE=kubernetes:{name} cannot be: {error}") from error
     files = FileSource(start_from) if start_from else None
-    return StandingIn(KubernetesSource(where), files)
+    return FallbackSource(KubernetesSource(where), files)

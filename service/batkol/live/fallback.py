@@ -24,7 +24,7 @@ START_S: Final = 2.0
 log = structlog.get_logger()
 
 
-class StandingIn:
+class FallbackSource:
     """The ConfigMap, and until it could be read for the first time, the files; without files, the defaults."""
 
     def __init__(self, source: KubernetesSource, files: LiveSource | None, *, start_s: float = START_S) -> None:
@@ -75,10 +75,14 @@ class StandingIn:
         """Yield what the files say, until the API server has spoken."""
         why = self._source.status().why or f"The API server has not answered within {self._start_s:g} s."
         if self._files is None:
-            log.warning("[CFG] Starting from the settings alone: set LIVE_START_FROM", source=self.name, why=why)
+            log.warning(
+                "[CFG] live source starts from the settings alone; set LIVE_START_FROM", source=self.name, why=why
+            )
             yield EMPTY
             return
-        log.warning("[CFG] Starting from the mounted files", source=self.name, files=self._files.name, why=why)
+        log.warning(
+            "[CFG] live source starts from the mounted files", source=self.name, files=self._files.name, why=why
+        )
         self._stands_in = True
         try:
             async with aclosing(self._files.watch()) as snapshots:

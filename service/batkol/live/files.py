@@ -156,7 +156,7 @@ class FileSource:
     def _complain(self, problem: str) -> None:
         if problem != self._problem:  # once, not twice a second
             self._problem = problem
-            log.warning("[CFG] Live source in difficulty", source=self.name, problem=problem)
+            log.warning("[CFG] live source failed", source=self.name, problem=problem)
 
 
 def _unfinished(snapshot: Snapshot, last: Snapshot | None) -> bool:

@@ -18,7 +18,7 @@ import msgspec
 
 from batkol.errors import ConfigurationError
 from batkol.live import strict_json
-from batkol.live.rules import OutOfStepsError, Rule, Steps
+from batkol.live.rules import OutOfStepsError, StepBudget, TargetingRule
 from batkol.live.source import FLAGS, LARGEST
 from batkol.live.strict_json import Doubled
 from batkol.live.targeting import Reading, checked_targeting
@@ -33,7 +33,7 @@ _LARGEST_WHOLE: Final = 2**53 - 1  # that flagd, which keeps numbers in floating
 _TOO_MUCH = f"the flags of the file take more than {FILE_STEPS} steps together"
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class RefusedDefinition(msgspec.Struct, frozen=True):
     """Something that was not put in force; `flag` is None for the file, or a part that is no flag."""
 
     file: str
@@ -47,7 +47,7 @@ class FlagDefinitions(msgspec.Struct, frozen=True):
     flags: Mapping[str, Mapping[str, Any]]
     metadata: Mapping[str, bool | int | float | str]
     revision: str  # of the file: see `content_revision`
-    rules: Mapping[str, Rule] = {}  # the targeting of those that have one and are enabled, ready to evaluate
+    rules: Mapping[str, TargetingRule] = {}  # the targeting of those that have one and are enabled, ready to evaluate
 
     def to_flagd(self) -> str:
         """Serialize for flagd's evaluation core (which changes the objects it is given, so it gets text)."""
@@ -56,7 +56,7 @@ class FlagDefinitions(msgspec.Struct, frozen=True):
 
 def parse_definitions(
     raw: bytes, last_good: FlagDefinitions | None = None
-) -> tuple[FlagDefinitions | None, tuple[Refusal, ...]]:
+) -> tuple[FlagDefinitions | None, tuple[RefusedDefinition, ...]]:
     """Read `flags.json` over the last good definitions; raises nothing, whatever the bytes are.
 
     Returns what is to be in force and what was refused. Refused whole: `last_good` itself comes back.
@@ -65,14 +65,16 @@ def parse_definitions(
         document = _document(raw)
     except ConfigurationError as error:
         why = f"{error}. Nothing of it was applied and the last good flags stay; correct the file to try again."
-        return last_good, (Refusal(FLAGS, None, why),)
+        return last_good, (RefusedDefinition(FLAGS, None, why),)
     before = last_good.flags if last_good else {}
     flags, refusals = _flags(document, before)
     metadata = document.metadata
     if not _is_metadata(metadata):
-        refusals.append(Refusal(FLAGS, None, f"{FLAGS}: metadata may hold only texts, numbers and booleans. Left out."))
+        refusals.append(
+            RefusedDefinition(FLAGS, None, f"{FLAGS}: metadata may hold only texts, numbers and booleans. Left out.")
+        )
         metadata = {}
-    rules = {key: Rule(flag["targeting"]) for key, flag in flags.items() if _has_rule(flag)}
+    rules = {key: TargetingRule(flag["targeting"]) for key, flag in flags.items() if _has_rule(flag)}
     return FlagDefinitions(flags, metadata, content_revision(raw), rules), _shown(refusals)
 
 
@@ -88,12 +90,12 @@ class _Document(NamedTuple):
 
 def _flags(
     document: _Document, before: Mapping[str, Mapping[str, Any]]
-) -> tuple[dict[str, Mapping[str, Any]], list[Refusal]]:
+) -> tuple[dict[str, Mapping[str, Any]], list[RefusedDefinition]]:
     """Check flag by flag; `STREAMING_FLAG` first, so that what the others cost cannot be its end."""
     given = document.flags
-    reading = Reading(document.evaluators, Steps(FILE_STEPS))
+    reading = Reading(document.evaluators, StepBudget(FILE_STEPS))
     taken: dict[str, Mapping[str, Any]] = {}
-    refusals: list[Refusal] = []
+    refusals: list[RefusedDefinition] = []
     for key in sorted(given, key=lambda key: key != STREAMING_FLAG):
         try:
             if key in document.twice:
@@ -102,14 +104,14 @@ def _flags(
         except (ConfigurationError, OutOfStepsError) as error:
             why = str(error) if isinstance(error, ConfigurationError) else _TOO_MUCH
             said = f"Flag {key[:60]!r} was refused: {why}. {_consequence(key, before)}"
-            refusals.append(Refusal(FLAGS, key.encode(errors="backslashreplace").decode(), said))
+            refusals.append(RefusedDefinition(FLAGS, key.encode(errors="backslashreplace").decode(), said))
             if key in before:
                 taken[key] = before[key]
     if document.nameless:
         why = (
             f"{FLAGS}: {document.nameless} in the list of flags are no objects with a key. Left out; the others apply."
         )
-        refusals.append(Refusal(FLAGS, None, why))
+        refusals.append(RefusedDefinition(FLAGS, None, why))
     return {key: taken[key] for key in given if key in taken}, refusals
 
 
@@ -117,11 +119,14 @@ def _has_rule(flag: Mapping[str, Any]) -> bool:
     return flag["state"] == "ENABLED" and bool(flag["targeting"])
 
 
-def _shown(refusals: list[Refusal]) -> tuple[Refusal, ...]:
+def _shown(refusals: list[RefusedDefinition]) -> tuple[RefusedDefinition, ...]:
     more = len(refusals) - SHOWN_REFUSALS
     if more <= 0:
         return tuple(refusals)
-    return (*refusals[:SHOWN_REFUSALS], Refusal(FLAGS, None, f"{FLAGS}: {more} more refusals, for lack of room."))
+    return (
+        *refusals[:SHOWN_REFUSALS],
+        RefusedDefinition(FLAGS, None, f"{FLAGS}: {more} more refusals, for lack of room."),
+    )
 
 
 def _document(raw: bytes) -> _Document:
@@ -169,7 +174,7 @@ def _or_empty(value: Any) -> Any:
 
 def _checked(key: str, flag: Any, reading: Reading) -> dict[str, Any]:
     """Raises `ConfigurationError`, or `OutOfStepsError` when the file has been too much by now."""
-    reading.take_flag()
+    reading.spend_flag()
     if not key:
         raise ConfigurationError("its key is empty")
     if not isinstance(flag, dict):
@@ -178,7 +183,7 @@ def _checked(key: str, flag: Any, reading: Reading) -> dict[str, Any]:
         raise ConfigurationError(f"its {twice[0]} stands twice in it")
     if flag.get("state") not in _STATES:
         raise ConfigurationError("its state must be ENABLED or DISABLED")
-    reading.take_values([flag.get("variants"), flag.get("metadata")])
+    reading.spend_values([flag.get("variants"), flag.get("metadata")])
     variants = _checked_variants(key, flag.get("variants"))
     default = flag.get("defaultVariant") or None  # flagd itself sends "" for a flag that has none
     name = str(default).lower() if isinstance(default, bool) else default

@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class WatchTimings:
     """How patient to be, in seconds."""
 
     first_wait: float = 0.2  # after a failure; doubled after each further one
@@ -40,7 +40,7 @@ class Pace:
 class KubernetesSource:
     """Watches `tuning.json` and `flags.json` in one ConfigMap, and nothing else."""
 
-    def __init__(self, where: Named, *, pace: Pace = Pace()) -> None:
+    def __init__(self, where: Named, *, pace: WatchTimings = WatchTimings()) -> None:
         self.where = where
         self.tried = asyncio.Event()
         """Set once the first attempt has come to something, or to nothing."""
@@ -86,7 +86,9 @@ class KubernetesSource:
                             yield snapshot
             except GoneError:
                 self._closed()
-                log.info("[CFG] Live source lists anew: the API server's memory does not reach back", source=self.name)
+                log.info(
+                    "[CFG] live source lists again: the API server no longer has the older versions", source=self.name
+                )
             except ClusterError as error:
                 self._complain(error)
                 wait_s = error.wait_s if isinstance(error, WatchError) else 0.0
@@ -99,14 +101,14 @@ class KubernetesSource:
             pace = self._pace
             config_map = ConfigMap(client, self.where, silence_s=pace.silence, answer_s=pace.answer, line_s=pace.line)
             contents, version = await config_map.read()
-            self._hear(contents, version)
+            self._receive(contents, version)
             self.tried.set()
             yield contents
             while True:
                 async with config_map.watching(self._version or "") as events, aclosing(events):
                     self._open()
                     async for seen in events:
-                        self._hear(seen.contents, seen.version)
+                        self._receive(seen.contents, seen.version)
                         self._doubted = False
                         self._watching()
                         if seen.contents is not None:
@@ -114,13 +116,13 @@ class KubernetesSource:
                 if not self._closed():
                     raise WatchError("The API server ends every watch at once. What is in force stays; it is asked on.")
 
-    def _hear(self, contents: Snapshot | None, version: str) -> None:
+    def _receive(self, contents: Snapshot | None, version: str) -> None:
         self._heard = time.monotonic()
         self._version = version
         if contents is not None:
             was, self._empty = self._empty, contents == EMPTY
             if self._empty and not was:
-                log.warning("[CFG] Live source is empty", source=self.name, problem=self._nothing())
+                log.warning("[CFG] live source is empty", source=self.name, problem=self._nothing())
 
     def _nothing(self) -> str:
         return (
@@ -136,7 +138,7 @@ class KubernetesSource:
         if self._doubted or self._state is SourceState.WATCHING:
             return
         if self._warned:
-            log.info("[CFG] Live source is watched again", source=self.name, since=self._since)
+            log.info("[CFG] live source recovered", source=self.name, since=self._since)
         self._state, self._since, self._why, self._warned = SourceState.WATCHING, _now(), None, ""
 
     def _closed(self) -> bool:
@@ -156,10 +158,10 @@ class KubernetesSource:
         self._reconnects += 1
         self._why = str(error)
         if healthy:  # connections end; it is worth a warning only if the next attempt fails, too
-            log.info("[CFG] Live source is connected anew", source=self.name, why=self._why)
+            log.info("[CFG] live source reconnected", source=self.name, why=self._why)
         elif self._why != self._warned:
             self._warned = self._why
-            log.warning("[CFG] Live source in difficulty", source=self.name, problem=self._why)
+            log.warning("[CFG] live source failed", source=self.name, problem=self._why)
 
     def _backoff(self) -> float:
         """Return how long to wait before the next attempt: somewhere in the upper half of the step."""

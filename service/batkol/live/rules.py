@@ -20,7 +20,7 @@ from openfeature.contrib.tools.flagd.core.targeting.targeting import OPERATORS
 from openfeature.evaluation_context import EvaluationContext
 
 Json: TypeAlias = Any  # what a JSON decoder returns
-Work: TypeAlias = "Callable[[Json, Steps], Json]"  # of the call's attributes
+Work: TypeAlias = "Callable[[Json, StepBudget], Json]"  # of the call's attributes
 
 STEPS = 500  # of one evaluation, and of one rule when it is read
 _UNIT = 16  # units in a step: what one plain value costs, walked over in C
@@ -48,7 +48,7 @@ class OutOfStepsError(Exception):
     """The evaluation, or the reading, took more steps than it may."""
 
 
-class Steps:
+class StepBudget:
     """What is left to take; counted in units, so that a plain value is not dear."""
 
     __slots__ = ("_left",)
@@ -56,14 +56,14 @@ class Steps:
     def __init__(self, steps: int = STEPS) -> None:
         self._left = steps * _UNIT
 
-    def take(self, units: int) -> None:
+    def spend(self, units: int) -> None:
         """Take before the work is done. Raises `OutOfStepsError`."""
         self._left -= units
         if self._left < 0:
             raise OutOfStepsError
 
 
-class Rule:
+class TargetingRule:
     """One flag's targeting, checked and written out (see `checked_targeting`)."""
 
     __slots__ = ("_work",)
@@ -71,12 +71,12 @@ class Rule:
     def __init__(self, targeting: Json) -> None:
         """Raises `OutOfStepsError` for a rule whose operators, all its branches together, take too many steps."""
         part = _part(targeting)
-        Steps().take(part.units)
+        StepBudget().spend(part.units)
         self._work = part.work
 
     def evaluate(self, attributes: Json) -> Json:
         """Return what flagd's core would. Raises `OutOfStepsError`, and what Python does for a rule that fails."""
-        return self._work(attributes, Steps())
+        return self._work(attributes, StepBudget())
 
 
 def attributes_of(flag_key: str, context: EvaluationContext | None) -> dict[str, Json]:
@@ -106,8 +106,8 @@ def _part(rule: Json) -> _Part:
 
 
 def _constant(value: Json, units: int, handled: int) -> _Part:
-    def work(_attributes: Json, steps: Steps) -> Json:
-        steps.take(units)
+    def work(_attributes: Json, steps: StepBudget) -> Json:
+        steps.spend(units)
         return value
 
     return _Part(work, units, handled)
@@ -127,8 +127,8 @@ def _list(rule: list[Json], parts: Sequence[_Part]) -> _Part:
     works = [part.work for part in parts]
     own = _HANDLED * len(parts)
 
-    def work(attributes: Json, steps: Steps) -> Json:
-        steps.take(own)
+    def work(attributes: Json, steps: StepBudget) -> Json:
+        steps.spend(own)
         return [item(attributes, steps) for item in works]
 
     return _Part(work, own + units, None)
@@ -143,8 +143,8 @@ def _choice(name: str, parts: Sequence[_Part]) -> _Part:
     branches = list(zip(works[:-1:2], works[1::2], strict=True)) if len(works) > 1 else []
     otherwise = works[-1] if len(works) % 2 else None
 
-    def work(attributes: Json, steps: Steps) -> Json:
-        steps.take(own)
+    def work(attributes: Json, steps: StepBudget) -> Json:
+        steps.spend(own)
         for condition, answer in branches:
             if _truth(None, condition(attributes, steps)):
                 return answer(attributes, steps)
@@ -154,8 +154,8 @@ def _choice(name: str, parts: Sequence[_Part]) -> _Part:
 
 
 def _until(works: Sequence[Work], own: int, *, stops_at: bool) -> Work:
-    def work(attributes: Json, steps: Steps) -> Json:
-        steps.take(own)
+    def work(attributes: Json, steps: StepBudget) -> Json:
+        steps.spend(own)
         value = None
         for item in works:
             value = item(attributes, steps)
@@ -174,13 +174,13 @@ def _operation(name: str, parts: Sequence[_Part]) -> _Part:
     own = _UNIT + _HANDLED * len(parts) + _DEAR.get(name, 0) + written
     computed = [index for index, part in enumerate(parts) if part.handled is None]
 
-    def work(attributes: Json, steps: Steps) -> Json:
-        steps.take(own)
+    def work(attributes: Json, steps: StepBudget) -> Json:
+        steps.spend(own)
         values = [argument(attributes, steps) for argument in works]
         for index in computed:
-            steps.take(_size(values[index]))
+            steps.spend(_size(values[index]))
         if more is not None:
-            steps.take(more(values))
+            steps.spend(more(values))
         return function(attributes, *values)
 
     return _Part(work, own + sum(part.units for part in parts), None)

@@ -1,4 +1,4 @@
-"""Where live configuration comes from: anything that can hand over two files, again whenever they change.
+"""Sources of live configuration: anything that hands over two files, again whenever they change.
 
 A source moves bytes and knows nothing of what is in them: parsing, refusing and keeping the last good version
 is `Live`'s. That is what lets a mounted directory and a watch through the Kubernetes API server be the same

@@ -27,8 +27,8 @@ from batkol.live.rules import (
     STEPS,
     Json,
     OutOfStepsError,
-    Rule,
-    Steps,
+    StepBudget,
+    TargetingRule,
     attributes_of,
     is_plain,
     looked_at,
@@ -64,15 +64,15 @@ class Reading:
     """One file being read: its shared rules, and the steps that all its flags may take together."""
 
     evaluators: Mapping[str, Json]
-    steps: Steps
+    steps: StepBudget
 
-    def take_flag(self) -> None:
+    def spend_flag(self) -> None:
         """Take what a flag costs, however small it is. Raises `OutOfStepsError`, as all that takes steps."""
-        self.steps.take(_FLAG_UNITS)
+        self.steps.spend(_FLAG_UNITS)
 
-    def take_values(self, value: Json) -> None:
+    def spend_values(self, value: Json) -> None:
         """Take what a value costs that is kept as it is. Raises `ConfigurationError` if that alone is too much."""
-        _Writing(self, Steps(), "its variants or metadata").take_all(value)
+        _Writing(self, StepBudget(), "its variants or metadata").spend_all(value)
 
 
 def checked_targeting(rule: Json, *, reading: Reading, variants: Collection[str]) -> dict[str, Json]:
@@ -82,7 +82,7 @@ def checked_targeting(rule: Json, *, reading: Reading, variants: Collection[str]
     variant the flag does not have, a `$ref` to nothing, weights that are no weights, more than `STEPS` steps;
     and `OutOfStepsError` when `reading` has come to its end.
     """
-    written_out = _Writing(reading, Steps(), "its targeting").out(rule)
+    written_out = _Writing(reading, StepBudget(), "its targeting").out(rule)
     if written_out is None:
         return {}
     if not isinstance(written_out, dict):
@@ -99,7 +99,7 @@ class _Writing:
     """Writes one rule out, or goes through one value, in steps."""
 
     reading: Reading
-    steps: Steps  # of this one
+    steps: StepBudget  # of this one
     what: str  # as the subject of a sentence
 
     def out(self, rule: Json, depth: int = 0) -> Json:
@@ -112,11 +112,11 @@ class _Writing:
             return self.out(self._referred(rule["$ref"]), depth + 1)
         return {key: self.out(value, depth + 1) for key, value in rule.items() if key != "$comment"}
 
-    def take_all(self, value: Json, depth: int = 0) -> None:
+    def spend_all(self, value: Json, depth: int = 0) -> None:
         self._enter(value, depth)
         if isinstance(value, dict) or (isinstance(value, list) and not self._is_plain(value)):
             for item in value.values() if isinstance(value, dict) else value:
-                self.take_all(item, depth + 1)
+                self.spend_all(item, depth + 1)
 
     def _enter(self, value: Json, depth: int) -> None:
         """Take a unit for each value in it before looking at any: a $ref may lead to the same large list often."""
@@ -127,16 +127,16 @@ class _Writing:
         if isinstance(value, Doubled):
             raise ConfigurationError(f"{self.what} has an object in which a key stands twice")
         if isinstance(value, list | dict):
-            self._take(1 + len(value))
+            self._spend(1 + len(value))
             if isinstance(value, dict):
-                self._take(sum(map(looked_at, value)))
+                self._spend(sum(map(looked_at, value)))
         else:
-            self._take(looked_at(value))
+            self._spend(looked_at(value))
 
     def _is_plain(self, values: list[Json]) -> bool:
         if not is_plain(values) or any(isinstance(value, TooLarge) for value in values):
             return False
-        self._take(sum(map(looked_at, values)) - len(values))  # one each was taken on entering
+        self._spend(sum(map(looked_at, values)) - len(values))  # one each was taken on entering
         return True
 
     def _referred(self, name: Json) -> Json:
@@ -146,18 +146,18 @@ class _Writing:
             raise ConfigurationError("its targeting has a $ref to a rule that $evaluators defines twice")
         return self.reading.evaluators[name]
 
-    def _take(self, units: int) -> None:
+    def _spend(self, units: int) -> None:
         try:
-            self.steps.take(units)
+            self.steps.spend(units)
         except OutOfStepsError:
             raise ConfigurationError(f"{self.what}, written out, {_TOO_MUCH}") from None
-        self.reading.steps.take(units)
+        self.reading.steps.spend(units)
 
 
 def _try(rule: Json) -> None:
     """Evaluate it once, as for a call: some steps depend on values that come up on the way."""
     try:
-        Rule(rule).evaluate(attributes_of("trial", _TRIAL))
+        TargetingRule(rule).evaluate(attributes_of("trial", _TRIAL))
     except OutOfStepsError:
         raise ConfigurationError(f"its targeting, with every $ref written out, {_TOO_MUCH}") from None
     except Exception:  # noqa: BLE001 - this call is none: what fails for it may do for another

@@ -17,7 +17,7 @@ from batkol.events.events import AnyEvent, FinalText, PartialText, RevisedText
 from batkol.simulators.client.call_record import CallWatch
 from batkol.simulators.client.conversation import Internal
 from batkol.simulators.client.internal_api import following
-from batkol.simulators.twilio.caller import CallPlan, CallReport, Outcome, place_call, read_wav
+from batkol.simulators.twilio.caller import CallOutcome, CallPlan, CallReport, place_call, read_wav
 from batkol.simulators.twilio.plan import new_sid
 from batkol.simulators.voice import voice
 
@@ -113,4 +113,4 @@ def _report(console: Console, report: CallReport, watch: CallWatch) -> None:
 
 
 def _went_well(report: CallReport) -> bool:
-    return report.outcome is Outcome.COMPLETED and report.clean
+    return report.outcome is CallOutcome.COMPLETED and report.clean

@@ -1,4 +1,4 @@
-"""Whose words are these? Divides what was heard among the utterances, by audio time.
+"""Attribution of words to utterances, by audio time.
 
 The call's time line is cut half-way through each silence between two utterances, so that every sample has exactly
 one owner and a late final never lands in the next sentence. A final with word times is divided by them, by the end
@@ -16,7 +16,7 @@ from itertools import groupby
 from typing import Final, NamedTuple
 
 from batkol.audio.mulaw import SAMPLE_RATE
-from batkol.speech.results import Heard, Word
+from batkol.speech.results import Transcript, Word
 from batkol.speech.utterance import Utterance
 
 REACH: Final = 3 * SAMPLE_RATE // 2
@@ -28,7 +28,7 @@ LONGEST_WORD: Final = SAMPLE_RATE
 
 
 class Share(NamedTuple):
-    """The part of a `Heard` that is one utterance's; `utterance` is None where the VAD saw none."""
+    """The part of a `Transcript` that is one utterance's; `utterance` is None where the VAD saw none."""
 
     utterance: Utterance | None
     text: str
@@ -36,7 +36,7 @@ class Share(NamedTuple):
     end: int
 
 
-def divide(heard: Heard, utterances: Sequence[Utterance]) -> list[Share]:
+def divide(heard: Transcript, utterances: Sequence[Utterance]) -> list[Share]:
     """Share out one result. `utterances` are the latest ones in order of time; every word goes to one share."""
     if heard.final and heard.words:
         return _by_word_times(heard, utterances)
@@ -66,7 +66,7 @@ def _owners(utterances: Sequence[Utterance]) -> Callable[[int], Utterance | None
     return owner
 
 
-def _by_word_times(heard: Heard, utterances: Sequence[Utterance]) -> list[Share]:
+def _by_word_times(heard: Transcript, utterances: Sequence[Utterance]) -> list[Share]:
     owner = _owners(utterances)
     runs = groupby(((owner(word.place), word) for word in heard.words), key=lambda owned: id(owned[0]))
     shares = [_share(list(run)) for _, run in runs]
@@ -85,7 +85,7 @@ def _to_end_of_speech(share: Share) -> Share:
     return share._replace(end=max(share.end, end or 0))
 
 
-def _by_count(heard: Heard, utterances: Sequence[Utterance]) -> list[Share]:
+def _by_count(heard: Transcript, utterances: Sequence[Utterance]) -> list[Share]:
     touched = [u for u in utterances if _overlaps(u, heard)]
     if not touched:
         owner = _owners(utterances)
@@ -111,7 +111,7 @@ def _by_count(heard: Heard, utterances: Sequence[Utterance]) -> list[Share]:
     return shares
 
 
-def _overlaps(utterance: Utterance, heard: Heard) -> bool:
+def _overlaps(utterance: Utterance, heard: Transcript) -> bool:
     if utterance.speech_at >= heard.end or (utterance.is_covered and not utterance.interim):
         return False
     return utterance.end is None or utterance.end > heard.start

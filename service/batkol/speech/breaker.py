@@ -1,4 +1,4 @@
-"""When a process that sees a recognizer fail stops asking it, and how it finds out that it may ask again.
+"""The breaker of a recognizer: it stops the process from asking one that fails, and probes when it may ask again.
 
 One breaker for each step of the failure order, shared by all calls: what the tenth call has learned, the eleventh need
 not pay for. Closed: everybody may ask. Open: nobody, until the rest is over. Half open: one asks for all, and what it
@@ -15,7 +15,7 @@ from typing import Final
 _NEVER: Final = float("-inf")
 
 
-class State(StrEnum):
+class BreakerState(StrEnum):
     """Whether the step is asked."""
 
     CLOSED = "closed"
@@ -64,7 +64,7 @@ class Breaker:
         self._longest = longest
         self._patience = patience
         self._failed: deque[float] = deque(maxlen=failures)
-        self._state = State.CLOSED
+        self._state = BreakerState.CLOSED
         self._reason = ""
         self._grave = False
         self._since: float | None = None
@@ -73,7 +73,7 @@ class Breaker:
         """Told after each transition, and when an open breaker turns out to be so for a grave reason."""
 
     @property
-    def state(self) -> State:
+    def state(self) -> BreakerState:
         """An open breaker stays OPEN until somebody asks after its rest."""
         return self._state
 
@@ -95,19 +95,19 @@ class Breaker:
     @property
     def retry_at(self) -> float | None:
         """`now` from which the next asker gets a probe; None while closed."""
-        if self._state is State.CLOSED or self._since is None:
+        if self._state is BreakerState.CLOSED or self._since is None:
             return None
-        return self._since + self._rest if self._state is State.OPEN else self._probe_at + self._patience
+        return self._since + self._rest if self._state is BreakerState.OPEN else self._probe_at + self._patience
 
     def allows(self, now: float) -> bool:
         """Whether the step may be asked now. A True that is not from CLOSED is the probe: report how it went."""
-        if self._state is State.CLOSED:
+        if self._state is BreakerState.CLOSED:
             return True
         if self.retry_at is None or now < self.retry_at:
             return False
         self._probe_at = now
-        if self._state is State.OPEN:
-            self._become(State.HALF_OPEN, now)
+        if self._state is BreakerState.OPEN:
+            self._become(BreakerState.HALF_OPEN, now)
         return True
 
     def succeed(self, now: float) -> None:
@@ -115,19 +115,19 @@ class Breaker:
         self._failed.clear()
         self._rest = self._shortest
         self._reason, self._grave = "", False
-        if self._state is not State.CLOSED:
-            self._become(State.CLOSED, now)
+        if self._state is not BreakerState.CLOSED:
+            self._become(BreakerState.CLOSED, now)
 
     def fail(self, now: float, reason: str, *, grave: bool = False) -> None:
         """The step failed: `reason` in a short stable word, `grave` where asking again cannot help."""
         match self._state:
-            case State.HALF_OPEN:
+            case BreakerState.HALF_OPEN:
                 self._rest = min(2 * self._rest, self._longest)
                 self._open(now, reason, grave=grave)
-            case State.OPEN:  # asked before it opened; only news may change anything, or rest would never end
+            case BreakerState.OPEN:  # asked before it opened; only news may change anything, or rest would never end
                 if grave and not self._grave:
                     self._open(now, reason, grave=True)
-            case State.CLOSED:
+            case BreakerState.CLOSED:
                 self._failed.append(now)
                 if grave or (len(self._failed) == self._failures and now - self._failed[0] <= self._within):
                     self._open(now, reason, grave=grave)
@@ -135,9 +135,9 @@ class Breaker:
     def _open(self, now: float, reason: str, *, grave: bool) -> None:
         self._failed.clear()
         self._reason, self._grave = reason, grave
-        self._become(State.OPEN, now)
+        self._become(BreakerState.OPEN, now)
 
-    def _become(self, state: State, now: float) -> None:
+    def _become(self, state: BreakerState, now: float) -> None:
         self._state, self._since = state, now
         if self.on_change is not None:
             self.on_change(self)

@@ -1,4 +1,4 @@
-"""When a call whose streaming keeps failing may try it again."""
+"""The pause after which a call whose streaming keeps failing may try it again."""
 
 from __future__ import annotations
 

@@ -1,30 +1,30 @@
-"""What a late result, or another recognizer's answer, changes in the record of an utterance that has had its final."""
+"""Corrections to the record of an utterance that has had its final, from a late result or another recognizer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
 
-from batkol.speech.outcomes import Revised
-from batkol.speech.results import Heard
-from batkol.speech.utterance import COVERS, Mode, Source, State, Utterance
+from batkol.speech.outcomes import Revision
+from batkol.speech.results import Transcript
+from batkol.speech.utterance import COVERS, Mode, Source, Utterance, UtteranceState
 
 _BY_STREAM: Final = frozenset({Source.INTERIM, Source.FINAL, Source.NONE})
 """Other sources heard all of the utterance at once."""
 
 
-def counts_for(utterance: Utterance, heard: Heard) -> bool:
+def counts_for(utterance: Utterance, heard: Transcript) -> bool:
     """Whether a final without a word for the utterance says something of it: not if another RPC made out words."""
     return utterance.interim_rpc in {None, heard.rpc}
 
 
-def outdate(utterance: Utterance, heard: Heard) -> Iterator[Revised]:
+def outdate(utterance: Utterance, heard: Transcript) -> Iterator[Revision]:
     """Drop an interim that lies before the end of a final in which the utterance has no word.
 
     It said what turned out to be another utterance's words, or nothing. The final of the same RPC has then taken the
     words back, if it settles all of the utterance.
     """
-    if utterance.state is State.SPEAKING or not utterance.interim or utterance.interim_end > heard.end:
+    if utterance.state is UtteranceState.SPEAKING or not utterance.interim or utterance.interim_end > heard.end:
         return
     same = utterance.interim_rpc == heard.rpc
     if not heard.text and not same:
@@ -34,11 +34,11 @@ def outdate(utterance: Utterance, heard: Heard) -> Iterator[Revised]:
     if heard.words and whole and same:
         utterance.covered, utterance.taken_back = max(utterance.covered, end), True
     utterance.interim = ""
-    if utterance.state is State.DONE:
+    if utterance.state is UtteranceState.DONE:
         yield from revise(utterance)
 
 
-def revise(utterance: Utterance) -> Iterator[Revised]:
+def revise(utterance: Utterance) -> Iterator[Revision]:
     """Put the record right by what finals have settled, or by what they have taken back."""
     if utterance.reaches_final:
         utterance.give_up = None
@@ -54,10 +54,10 @@ def revise(utterance: Utterance) -> Iterator[Revised]:
         changes = promoted and utterance.taken_back and utterance.reaches_final and bool(utterance.text)
     if changes:
         utterance.text, utterance.unconfirmed = text, False
-        yield Revised(utterance, text)
+        yield Revision(utterance, text)
 
 
-def check(utterance: Utterance, text: str) -> Iterator[Revised]:
+def check(utterance: Utterance, text: str) -> Iterator[Revision]:
     """Compare the record with what another recognizer made out of all the audio.
 
     No words are no proof that there were none: the text stays, and is marked. What finals of the stream have settled
@@ -72,4 +72,4 @@ def check(utterance: Utterance, text: str) -> Iterator[Revised]:
         changes = bool(utterance.text) and not utterance.unconfirmed and not utterance.checked
         utterance.unconfirmed = utterance.unconfirmed or changes
     if changes:
-        yield Revised(utterance, utterance.text)
+        yield Revision(utterance, utterance.text)

@@ -24,7 +24,7 @@ class Debouncer:
         """When `tick` has something to send, or None."""
         return None if self._waiting is None else self._last_sent + self.window
 
-    def hear(self, text: str, now: float) -> str | None:
+    def offer(self, text: str, now: float) -> str | None:
         """Take the newest partial; return it if it may go out at once."""
         self._waiting = None if text == self._sent else text
         return self.tick(now)

@@ -1,4 +1,4 @@
-"""What a single request hears of an utterance: all of it, what surrounds it, and none of its neighbours' speech."""
+"""The audio of one utterance for a single request: all of it, what surrounds it, and none of its neighbours' speech."""
 
 from __future__ import annotations
 

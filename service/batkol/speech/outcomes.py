@@ -1,4 +1,4 @@
-"""What is to be done when speech or a result came, or time passed: partials, finals, corrections, questions."""
+"""Outcomes of speech, a result or the passing of time: partials, finals, corrections, questions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Final(NamedTuple):
     utterance: Utterance
 
 
-class Revised(NamedTuple):
+class Revision(NamedTuple):
     """A late final says something else, or more, than what went out; or the text is the same and its mark is not."""
 
     utterance: Utterance
@@ -47,4 +47,4 @@ class Unplaced(NamedTuple):
     utterance: Utterance
 
 
-Outcome = Partial | Final | Revised | Missed | Unconfirmed | Unplaced
+Outcome = Partial | Final | Revision | Missed | Unconfirmed | Unplaced

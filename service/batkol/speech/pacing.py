@@ -1,4 +1,4 @@
-"""How fast audio may be sent again: near real time, or Google takes it for a flood.
+"""The pace at which audio may be sent again: near real time, or Google takes it for a flood.
 
 "Audio must be sent at a rate that approximates real time" (Google's quota page); replaying a call's last seconds in
 one burst has earned RESOURCE_EXHAUSTED. A caller who speaks never notices this: he is slower than any rate above 1.

@@ -36,12 +36,12 @@ class Partials:
         """When `tick` has something to send, or None."""
         return min((d for _, held, _ in self._held.values() if (d := held.deadline) is not None), default=None)
 
-    def hear(self, utterance: Utterance, text: str, stability: float, now: float) -> Due | None:
+    def offer(self, utterance: Utterance, text: str, stability: float, now: float) -> Due | None:
         """Take the newest text of an utterance; return it if it may go out at once."""
         held = self._held.get(utterance.index)
         debouncer = Debouncer(window=self._window) if held is None else held[1]
         self._held[utterance.index] = (utterance, debouncer, stability)
-        sent = debouncer.hear(text, now)
+        sent = debouncer.offer(text, now)
         return None if sent is None else Due(utterance, sent, stability)
 
     def tick(self, now: float) -> list[Due]:

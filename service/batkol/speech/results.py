@@ -1,7 +1,7 @@
-"""What a recognizer says, before and after it has a place in the call.
+"""Results of a recognizer, before and after they have a place in the call.
 
 `Portion` is one entry of `StreamingRecognizeResponse.results` (google/cloud/speech/v1p1beta1/cloud_speech.proto):
-its times count from the start of one RPC. `Heard` is the same thing placed on the call's own time line.
+its times count from the start of one RPC. `Transcript` is the same thing placed on the call's own time line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TAIL: Final = 3 * SAMPLE_RATE // 10
 
 
 class Word(msgspec.Struct, frozen=True):
-    """A word of a final, with its times in samples: of the RPC in a `Portion`, of the call in a `Heard`.
+    """A word of a final, with its times in samples: of the RPC in a `Portion`, of the call in a `Transcript`.
 
     Google's words start where the ones before them ended (in 2,938 of 2,938 pairs of a published answer): a word's
     time includes the pause before it, and only its end tells where it was spoken.
@@ -59,7 +59,7 @@ class Portion(msgspec.Struct, frozen=True):
         return not self.dated and not self.words
 
 
-class Heard(msgspec.Struct, frozen=True):
+class Transcript(msgspec.Struct, frozen=True):
     """Text for the call's samples [start, end). Times are the recognizer's, good to about 100 ms.
 
     `rpc` tells apart the RPCs of one session: only the one that gave an interim can take it back.

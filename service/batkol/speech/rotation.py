@@ -1,4 +1,4 @@
-"""When one RPC hands a call over to the next, and at which sample.
+"""The moment and the sample at which one RPC hands a call over to the next.
 
 Google ends every stream at 305 s, whoever is speaking. So from `after` seconds on the RPC is replaced at the first
 opportunity: in silence, or right behind a final; at `by` seconds it is replaced wherever the caller stands. The clock

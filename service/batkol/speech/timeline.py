@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from batkol.audio.mulaw import SAMPLE_RATE
-from batkol.speech.results import Heard, Portion, Word
+from batkol.speech.results import Portion, Transcript, Word
 from batkol.speech.rotation import OVERLAP
 
 SEAM: Final = SAMPLE_RATE // 4
@@ -91,15 +91,15 @@ class Timeline:
         self._passages.append(passage)
         return passage
 
-    def leave(self, passage: Passage, limit: int) -> list[Heard]:
+    def bound(self, passage: Passage, limit: int) -> list[Transcript]:
         """From `limit` on the successor speaks. Returns what it has said, if there is nothing left to wait for."""
         passage.limit = limit
         return self.finish(passage) if self.sure >= limit else []
 
-    def finish(self, passage: Passage) -> list[Heard]:
+    def finish(self, passage: Passage) -> list[Transcript]:
         """The RPC was read to its end. Returns what its successor has said meanwhile."""
         passage.over = True
-        heard: list[Heard] = []
+        heard: list[Transcript] = []
         while self._passages and self._passages[0].over:
             self._passages.popleft()
             if self._passages:
@@ -108,7 +108,7 @@ class Timeline:
                 heard += [result for portions in held for result in self._place(first, portions)]
         return heard
 
-    def hear(self, passage: Passage, portions: Sequence[Portion]) -> list[Heard]:
+    def place(self, passage: Passage, portions: Sequence[Portion]) -> list[Transcript]:
         """Place one response.
 
         Returns at most one final and then at most one interim: the interims of a response are consecutive
@@ -121,7 +121,7 @@ class Timeline:
             return []
         return self._place(passage, portions)
 
-    def _place(self, passage: Passage, portions: Sequence[Portion]) -> list[Heard]:
+    def _place(self, passage: Passage, portions: Sequence[Portion]) -> list[Transcript]:
         placed = []
         tail: list[Portion] = []
         for portion in portions:
@@ -133,11 +133,11 @@ class Timeline:
             placed.append(interim)
         return placed
 
-    def _commit(self, passage: Passage, portion: Portion) -> Heard | None:
+    def _commit(self, passage: Passage, portion: Portion) -> Transcript | None:
         if self._committed_by is not passage:
             passage.floor = max(self.sure, passage.base)
         if not portion.text.strip() and not portion.words:
-            return self._take_back(passage, portion)
+            return self._withdraw(passage, portion)
         base, limit = passage.base, passage.limit
         end = self._end(passage, portion)
         if self._is_repeat(passage, portion):
@@ -158,7 +158,7 @@ class Timeline:
         if again and not words:
             text = self._without_echo(text)
         self._remember(passage, portion, text, end, kept)
-        return Heard(text=text.strip(), start=start, end=end, final=True, words=kept, rpc=passage.number)
+        return Transcript(text=text.strip(), start=start, end=end, final=True, words=kept, rpc=passage.number)
 
     def _end(self, passage: Passage, portion: Portion) -> int:
         """Return where it ends in the call. A guess goes no further than the RPC speaks for."""
@@ -174,7 +174,7 @@ class Timeline:
             return end <= floor
         return portion == passage.newest
 
-    def _take_back(self, passage: Passage, portion: Portion) -> Heard | None:
+    def _withdraw(self, passage: Passage, portion: Portion) -> Transcript | None:
         """A final without text. Where a successor hears on, it says nothing of the audio behind the seam."""
         end = passage.base + portion.end
         if passage.limit is not None:
@@ -186,7 +186,7 @@ class Timeline:
         if not portion.guessed:
             self.watermark = self.sure = end
             self._committed_by = passage
-        return Heard(text="", start=start, end=end, final=True, rpc=passage.number)
+        return Transcript(text="", start=start, end=end, final=True, rpc=passage.number)
 
     def _remember(self, passage: Passage, portion: Portion, text: str, end: int, kept: Sequence[Word]) -> None:
         passage.newest = portion
@@ -231,7 +231,7 @@ class Timeline:
         said_again = self._echoed([word.text for word in beyond]) if self.watermark > self.sure else 0
         return beyond[said_again:]
 
-    def _beyond(self, passage: Passage, tail: Sequence[Portion]) -> Heard | None:
+    def _beyond(self, passage: Passage, tail: Sequence[Portion]) -> Transcript | None:
         base, limit = passage.base, passage.limit
         fresh = [p for p in tail if base + p.end > self.sure]
         text = "".join(p.text for p in fresh).strip()
@@ -244,7 +244,7 @@ class Timeline:
         if base < self.watermark and passage is not self._committed_by:
             text = self._without_echo(text)
         end = base + fresh[-1].end
-        return Heard(
+        return Transcript(
             text=text,
             start=max(self._start(end), base),
             end=end,

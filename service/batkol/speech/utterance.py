@@ -19,7 +19,7 @@ REACHES: Final = 2 * SAMPLE_RATE // 5
 """Text that ends within 400 ms of the end of speech may be promoted; shorter text would lose words."""
 
 
-class State(StrEnum):
+class UtteranceState(StrEnum):
     """Where an utterance stands."""
 
     SPEAKING = "speaking"  # the VAD hears the caller
@@ -34,10 +34,10 @@ class Step(StrEnum):
     SETTLED = "settled"
 
 
-MOVES: Final[dict[State, dict[Step, State]]] = {
-    State.SPEAKING: {Step.FELL_SILENT: State.CLOSING},
-    State.CLOSING: {Step.SETTLED: State.DONE},
-    State.DONE: {},
+MOVES: Final[dict[UtteranceState, dict[Step, UtteranceState]]] = {
+    UtteranceState.SPEAKING: {Step.FELL_SILENT: UtteranceState.CLOSING},
+    UtteranceState.CLOSING: {Step.SETTLED: UtteranceState.DONE},
+    UtteranceState.DONE: {},
 }
 
 
@@ -66,7 +66,7 @@ class Utterance:
     begin: int
     speech_at: int
     mode: Mode
-    state: State = State.SPEAKING
+    state: UtteranceState = UtteranceState.SPEAKING
     end: int | None = None
     source: Source | None = None
     deadline: float | None = None  # seconds: when the newest interim is promoted
@@ -102,7 +102,7 @@ class Utterance:
         if text and not self.was_promoted:
             self.interim_rpc = None
 
-    def hear(self, interim: str, end: int, rpc: int) -> None:
+    def update_interim(self, interim: str, end: int, rpc: int) -> None:
         """Take an interim for it, up to sample `end`, from that RPC."""
         self.interim, self.interim_end, self.taken_back = interim, end, False
         if not self.was_promoted:
@@ -111,7 +111,7 @@ class Utterance:
     @property
     def was_promoted(self) -> bool:
         """Whether an interim was its answer: what other RPCs say later does not change which one gave that."""
-        return self.state is State.DONE and self.source is Source.INTERIM
+        return self.state is UtteranceState.DONE and self.source is Source.INTERIM
 
     @property
     def is_covered(self) -> bool:
@@ -136,7 +136,7 @@ class Utterance:
     @property
     def awaits_final(self) -> bool:
         """Whether it was answered from an interim, and the stream still owes the final that confirms it."""
-        return self.state is State.DONE and self.give_up is not None
+        return self.state is UtteranceState.DONE and self.give_up is not None
 
     @property
     def committed(self) -> str:

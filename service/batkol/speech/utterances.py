@@ -22,8 +22,8 @@ from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.speech.attribution import Share, divide
 from batkol.speech.corrections import check, counts_for, outdate, revise
 from batkol.speech.outcomes import Final, Missed, Outcome, Partial, Unconfirmed, Unplaced
-from batkol.speech.results import Heard
-from batkol.speech.utterance import Mode, Source, State, Step, Utterance
+from batkol.speech.results import Transcript
+from batkol.speech.utterance import Mode, Source, Step, Utterance, UtteranceState
 
 LONGEST: Constant = 55 * SAMPLE_RATE
 """An utterance is cut here: a single request takes at most 60 s of audio (Google's quota page)."""
@@ -38,7 +38,7 @@ _OF_ANOTHER_SESSION: Constant = -1
 
 
 @dataclass(slots=True)
-class Patience:
+class UtteranceTimeouts:
     """How long an utterance waits, in seconds from the end of speech."""
 
     final: float = 0.7  # then the newest interim is promoted (STT_FINAL_TIMEOUT_MS)
@@ -52,7 +52,7 @@ class Utterances:
 
     __slots__ = ("_count", "_heard_to", "_recent", "patience")
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: UtteranceTimeouts) -> None:
         self.patience = patience
         self._recent: deque[Utterance] = deque()
         self._count = 0
@@ -61,17 +61,17 @@ class Utterances:
     @property
     def speaking(self) -> Utterance | None:
         """The utterance the caller is in the middle of."""
-        return next((u for u in reversed(self._recent) if u.state is State.SPEAKING), None)
+        return next((u for u in reversed(self._recent) if u.state is UtteranceState.SPEAKING), None)
 
     @property
     def open(self) -> list[Utterance]:
         """The utterances whose final has not gone out."""
-        return [u for u in self._recent if u.state is not State.DONE]
+        return [u for u in self._recent if u.state is not UtteranceState.DONE]
 
     @property
     def unsettled(self) -> list[Utterance]:
         """Those, and the ones whose final went out from an interim that nothing has confirmed."""
-        return [u for u in self._recent if u.state is not State.DONE or u.awaits_final]
+        return [u for u in self._recent if u.state is not UtteranceState.DONE or u.awaits_final]
 
     def overlapping(self, start: int, end: int | None) -> list[Utterance]:
         """Those with speech in [start, end), or anywhere after `start`."""
@@ -102,11 +102,11 @@ class Utterances:
         utterance.give_up = max(ended + self.patience.give_up, utterance.deadline)
         return list(self._close_if_covered(utterance))
 
-    def hear(self, heard: Heard) -> list[Outcome]:
+    def dispatch(self, heard: Transcript) -> list[Outcome]:
         """Take a result of the streaming session."""
         self._heard_to = max(self._heard_to, heard.end)
         shares = divide(heard, self._recent)
-        outcomes = [outcome for share in shares for outcome in self._take(share, heard)]
+        outcomes = [outcome for share in shares for outcome in self._assign(share, heard)]
         if heard.final:
             told = {id(share.utterance) for share in shares}
             passed_over = [utterance for utterance in self._recent if id(utterance) not in told]
@@ -115,7 +115,7 @@ class Utterances:
 
     def settle(self, utterance: Utterance, text: str, source: Source) -> list[Outcome]:
         """Close an utterance with an answer from elsewhere. One that is done may still be corrected by it."""
-        if utterance.state is not State.DONE:
+        if utterance.state is not UtteranceState.DONE:
             return [_done(utterance, text, source)]
         return list(check(utterance, text))
 
@@ -141,10 +141,10 @@ class Utterances:
             if utterance.awaits_final:
                 utterance.give_up = None
                 outcomes.append(Unconfirmed(utterance))
-            elif utterance.mode is Mode.STREAMING and utterance.state is State.CLOSING:
+            elif utterance.mode is Mode.STREAMING and utterance.state is UtteranceState.CLOSING:
                 asked = utterance.give_up is None  # it was missed before, and its answer is on the way
                 closed = list(self._promote(utterance))
-                self.leave_stream(utterance)
+                self.drop_stream(utterance)
                 outcomes += closed or ([] if asked else [Missed(utterance)])
         return outcomes
 
@@ -155,7 +155,7 @@ class Utterances:
         before = max((other.end or 0 for other in known[:place]), default=0)
         return before, known[place + 1].begin if place + 1 < len(known) else None
 
-    def leave_stream(self, utterance: Utterance) -> None:
+    def drop_stream(self, utterance: Utterance) -> None:
         """The stream will not finish this utterance: it is a single request's from now on."""
         utterance.mode = Mode.SINGLE
         utterance.deadline = utterance.give_up = None
@@ -166,7 +166,7 @@ class Utterances:
             yield from self._promote(utterance)
         if utterance.give_up is not None and now >= utterance.give_up:
             utterance.give_up = None  # a stream that wakes up may still win the race
-            if utterance.state is not State.DONE:
+            if utterance.state is not UtteranceState.DONE:
                 yield Missed(utterance)
             elif self._heard_to > utterance.heard_beyond:  # the stream lives: its final is only late
                 utterance.heard_beyond, utterance.give_up = self._heard_to, now + self.patience.confirm
@@ -180,7 +180,7 @@ class Utterances:
             if utterance.interim and due is not None:
                 utterance.heard_beyond, utterance.give_up = self._heard_to, due + self.patience.confirm
 
-    def _take(self, share: Share, heard: Heard) -> Iterator[Outcome]:
+    def _assign(self, share: Share, heard: Transcript) -> Iterator[Outcome]:
         utterance = share.utterance
         if utterance is None:
             if heard.final and share.text:
@@ -192,15 +192,15 @@ class Utterances:
                 return
             utterance.settle(share.text, share.end)
         else:
-            utterance.hear(share.text, share.end, heard.rpc)
-        if utterance.state is State.DONE:
+            utterance.update_interim(share.text, share.end, heard.rpc)
+        if utterance.state is UtteranceState.DONE:
             yield from revise(utterance)
         elif utterance.mode is Mode.STREAMING:
             yield from self._grow(utterance, heard)
 
-    def _grow(self, utterance: Utterance, heard: Heard) -> Iterator[Outcome]:
+    def _grow(self, utterance: Utterance, heard: Transcript) -> Iterator[Outcome]:
         closed = list(self._close_if_covered(utterance)) if heard.final else []
-        if not closed and utterance.state is State.CLOSING and utterance.deadline is None:
+        if not closed and utterance.state is UtteranceState.CLOSING and utterance.deadline is None:
             closed = list(self._promote(utterance))
         if closed:
             yield from closed
@@ -232,7 +232,7 @@ class Utterances:
 
     def _may_go(self, oldest: Utterance) -> bool:
         owed = oldest.streamed and not oldest.is_covered and len(self._recent) <= OWED
-        return oldest.state is State.DONE and not owed
+        return oldest.state is UtteranceState.DONE and not owed
 
 
 def _done(utterance: Utterance, text: str, source: Source) -> Final:

@@ -40,7 +40,7 @@ class Found(NamedTuple):
 
 def carry_out_status(folder: Path, memory: Path, *, say: Say) -> int:
     """Say what a journal holds, and change nothing; returns the exit code: 1 if it is in use, or is not there."""
-    lock = _taken(folder, say)
+    lock = _locked(folder, say)
     if lock is None:
         return 1
     try:
@@ -65,7 +65,7 @@ async def carry_out_drain(url: str, folder: Path, memory: Path, *, within: float
     if not url:
         raise ConfigurationError("there is no DATABASE_URL; set it to the database that is to have the records")
     where = address(url)
-    lock = _taken(folder, say)
+    lock = _locked(folder, say)
     if lock is None:
         return 1
     os.close(lock)
@@ -113,7 +113,7 @@ def _concluded(journal: Journal, writer: Writer, letters: DeadLetters, shown: st
     return 1 if journal.waiting or letters.count or journal.lost else 0
 
 
-def _taken(folder: Path, say: Say) -> int | None:
+def _locked(folder: Path, say: Say) -> int | None:
     """Have the journal alone, and return its lock; None where that cannot be, which is said."""
     if not folder.is_dir():
         say(f"there is no journal in {folder}; JOURNAL_DIR or --journal-dir names its folder")

@@ -13,7 +13,7 @@ from batkol.store.dev_postgres.folders import state_folder
 from batkol.store.dev_postgres.server import home
 from batkol.store.journal.tmpfs import SHARED_MEMORY
 from batkol.store.postgres.address import Address, address
-from batkol.store.postgres.connections import Patience
+from batkol.store.postgres.connections import DatabaseTimeouts
 from batkol.store.store import StoreSettings
 
 
@@ -63,7 +63,7 @@ class StoreFields(EnvironmentSettings):
 
     def of_store(self, pod: str) -> StoreSettings:
         """Return what the store needs."""
-        patience = Patience(
+        patience = DatabaseTimeouts(
             self.database_connect_timeout_s, self.database_statement_timeout_s, self.database_command_timeout_s
         )
         return StoreSettings(

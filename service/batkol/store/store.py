@@ -23,7 +23,7 @@ from batkol.store.journal.tmpfs import SHARED_MEMORY
 from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.cleanup import keep_house
-from batkol.store.postgres.connections import Database, Patience
+from batkol.store.postgres.connections import Database, DatabaseTimeouts
 from batkol.store.postgres.erase import Erased, erase
 from batkol.store.postgres.faults import FAULTS, driver_faults
 from batkol.store.postgres.schema import calls, leads, utterances
@@ -44,7 +44,7 @@ class StoreSettings:
     address: Address | None
     database_dir: Path
     pool_size: int
-    patience: Patience
+    patience: DatabaseTimeouts
     journal_dir: Path
     journal_max_bytes: int
     retention_days: int
@@ -180,31 +180,37 @@ async def keeping(settings: StoreSettings, tasks: Tasks | None = None) -> AsyncI
         stack.push_async_callback(_flush, store)
         house = partial(keep_house, store.database, store.dead_letters, settings.retention_days)
         await tasks.own(stack, house, "store.housekeeping")
-        await tasks.own(stack, partial(_say_whether_it_fits, where), "store.version", may_return=True)
+        await tasks.own(stack, partial(_log_schema_fit, where), "store.version", may_return=True)
         yield store
 
 
 async def _flush(store: Store) -> None:
     if not await store.writer.flush(FLUSH_S):
-        log.warning("[STORE] records are left in the journal, for the next start", records=store.journal.waiting)
+        log.warning("[STORE] records stay in the journal for the next start", records=store.journal.waiting)
 
 
 async def _server_of_our_own(folder: Path, stack: AsyncExitStack) -> Address:
     """For development: start it, and make the tables."""
     server = await stack.enter_async_context(embedded(folder))
     await migrate.upgrade(server.address)
-    log.info("[STORE] no DATABASE_URL: a Postgres of our own, for development", url=server.url, folder=str(folder))
+    log.info(
+        "[STORE] no DATABASE_URL: the service starts its own Postgres, for development",
+        url=server.url,
+        folder=str(folder),
+    )
     return server.address
 
 
-async def _say_whether_it_fits(where: Address) -> None:
+async def _log_schema_fit(where: Address) -> None:
     """A database without our tables takes nothing: say so once, whoever forgot `batkol migrate`."""
     with suppress(*FAULTS):
         with driver_faults():
             found = await migrate.current(where)
         if found != (wanted := await asyncio.to_thread(migrate.head)):
-            log.error("[STORE] the tables are not this version's; run `batkol migrate`", found=found, wanted=wanted)
+            log.error(
+                "[STORE] database tables are of another version; run `batkol migrate`", found=found, wanted=wanted
+            )
         else:
-            log.info("[STORE] keeping calls", database=where.shown, version=found)
+            log.info("[STORE] store started", database=where.shown, version=found)
         return
-    log.warning("[STORE] the database is not there yet; calls are kept in the journal", database=where.shown)
+    log.warning("[STORE] database not reachable yet; the journal keeps calls", database=where.shown)

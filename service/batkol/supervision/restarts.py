@@ -1,4 +1,4 @@
-"""When a task that died runs again, and whether it can still be relied on. Pure: it is told the time, in seconds."""
+"""Restarts of a task that died: the waits, and whether the task is failing. Pure: the caller gives the time, in seconds."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ class BackgroundTask:
         self._next = self._loop.call_later(death.again_in_s, self._begin)
         if death.new:
             log.critical(
-                "[TASK] a background task died; it is started again",
+                "[TASK] background task died; the service restarts it",
                 task=self.name,
                 fault=fault,
                 frames=frames,
@@ -128,7 +128,7 @@ class BackgroundTask:
             )
         if death.fails:
             log.critical(
-                "[TASK] a background task keeps dying; it is started again for as long as the service runs",
+                "[TASK] background task keeps dying; the service goes on restarting it",
                 task=self.name,
                 fault=fault,
                 consequence="this pod takes no new call" if self.needed_to_hear else "calls go on",
@@ -137,7 +137,9 @@ class BackgroundTask:
 
     def _on_steady(self) -> None:
         self._next = None
-        log.info("[TASK] a background task has run for a minute again", task=self.name, deaths=self.restarts.deaths)
+        log.info(
+            "[TASK] background task recovered: it has run for a minute", task=self.name, deaths=self.restarts.deaths
+        )
 
     def _disarm(self) -> None:
         if self._next is not None:
@@ -232,7 +234,7 @@ class Tasks:
         self._unowned.end(now)
         if death.new:
             log.critical(
-                "[TASK] work without an owner died; what it was to do is not done",
+                "[TASK] unowned work died; its result is lost",
                 work=work,
                 fault=fault,
                 frames=frames_of(error),

@@ -1,4 +1,4 @@
-"""What a log line and a trace have in common: the ids of a span, as OpenTelemetry writes them."""
+"""The ids that a log line and a trace share, as OpenTelemetry writes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is exported: spans as OTLP's protobuf, by a shorter way than the library's.
+"""The encoder of exported spans: OTLP's protobuf, by a shorter way than the library's.
 
 The exporter's own encoder makes a message for each value, each attribute and each event, and copies each into the one
 around it; with the partials of an utterance that was more than half of what tracing cost. Here spans are written as

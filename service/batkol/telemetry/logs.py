@@ -62,7 +62,7 @@ class LogWriter:
         """Lines there was no room for, and lines that the output did not take."""
         return self._refused + self._unwritten + self._lost_elsewhere()
 
-    def take(self, event: EventDict) -> None:
+    def offer(self, event: EventDict) -> None:
         """Queue a line, or count it if there is no room. Never waits."""
         if len(self._waiting) < QUEUE:
             self._waiting.append(event)
@@ -166,7 +166,7 @@ class _Foreign(logging.Handler):
         }
         if record.exc_info:
             event["exc_info"] = record.exc_info
-        self._writer.take(event)
+        self._writer.offer(event)
 
 
 class Logs:
@@ -194,7 +194,7 @@ class Logs:
                 event.update(current_ids())
             if event.get("exc_info") is True:
                 event["exc_info"] = sys.exc_info()  # the thread that writes has none
-            writer.take(event)
+            writer.offer(event)
             raise structlog.DropEvent
 
         structlog.configure(

@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class OutboxLimits:
     """OTEL_BSP_*. Spans go out every second by default, not every five: smaller batches hold the event loop up less."""
 
     queue: int = 2048  # spans
@@ -42,7 +42,7 @@ class Limits:
     delay_s: float = 1.0
 
     @classmethod
-    def from_environment(cls) -> Limits:
+    def from_environment(cls) -> OutboxLimits:
         """Read OTEL_BSP_MAX_QUEUE_SIZE, _MAX_EXPORT_BATCH_SIZE and _SCHEDULE_DELAY; what is no number is warned of."""
         ours = cls()
         queue = _number("OTEL_BSP_MAX_QUEUE_SIZE", ours.queue)
@@ -54,7 +54,7 @@ class Limits:
 class Outbox(SpanProcessor):
     """Takes ended spans on any thread, never waits, and hands them to the exporters on its own."""
 
-    def __init__(self, exporters: Sequence[SpanExporter], limits: Limits) -> None:
+    def __init__(self, exporters: Sequence[SpanExporter], limits: OutboxLimits) -> None:
         self._exporters = exporters
         self._limits = limits
         self._queue: deque[ReadableSpan] = deque()
@@ -130,7 +130,7 @@ class Outbox(SpanProcessor):
         if self._thread.alive:
             self.dropped += self._underway
         if left := self.dropped - before:
-            log.warning("[OTEL] the collector did not take the last spans in time", spans=left)
+            log.warning("[OTEL] collector did not take the last spans in time", spans=left)
 
     def shutdown(self) -> None:
         """The provider's word for `close`."""
@@ -152,7 +152,7 @@ class Outbox(SpanProcessor):
     def _send(self) -> None:
         while self._queue:
             self._underway = len(self._queue)  # before it is taken, or a flush might see nothing at all
-            batch = self._take()
+            batch = self._next_batch()
             count = self._underway = len(batch)
             if not batch:
                 return
@@ -160,7 +160,7 @@ class Outbox(SpanProcessor):
                 self._account(exporter, self._export(exporter, batch), count)
             self._underway = 0
 
-    def _take(self) -> list[ReadableSpan]:
+    def _next_batch(self) -> list[ReadableSpan]:
         batch: list[ReadableSpan] = []
         with suppress(IndexError):  # `close` may empty the queue meanwhile
             while len(batch) < self._limits.batch:
@@ -180,11 +180,11 @@ class Outbox(SpanProcessor):
             self.dropped += count
         if taken and exporter in self._failing:
             self._failing.discard(exporter)
-            log.info("[OTEL] the collector takes spans again", dropped=self.dropped)
+            log.info("[OTEL] collector takes spans again", dropped=self.dropped)
         elif not taken and exporter not in self._failing:
             self._failing.add(exporter)
             log.warning(
-                "[OTEL] the collector does not take spans; they are dropped and counted, and the calls go on",
+                "[OTEL] collector does not take spans; they are dropped and counted, the calls continue",
                 err=self._raised,
                 remedy=REMEDY,
             )
@@ -203,5 +203,5 @@ def _number(name: str, default: int) -> int:
         return default
     if given.isdecimal() and int(given) > 0:
         return int(given)
-    log.warning("[OTEL] a variable is no positive number; its default is used", variable=name, default=default)
+    log.warning("[OTEL] variable is not a positive number; its default is used", variable=name, default=default)
     return default

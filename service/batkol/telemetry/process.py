@@ -1,4 +1,4 @@
-"""What this process is made of now: figures that must go back to where they were when the calls are over."""
+"""Figures of this process, which must return to where they were when the calls are over."""
 
 from __future__ import annotations
 

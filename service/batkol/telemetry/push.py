@@ -119,10 +119,10 @@ class Outgoing(MetricExporter):
 
     def _account(self, taken: bool, raised: str) -> None:
         if taken and not self.delivering:
-            log.info("[OTEL] the collector takes metrics again")
+            log.info("[OTEL] collector takes metrics again")
         elif not taken and self.delivering:
             log.warning(
-                "[OTEL] the collector does not take metrics; /metrics has them, and the calls go on",
+                "[OTEL] collector does not take metrics; /metrics has them, the calls continue",
                 err=raised,
                 remedy=f"{REMEDY}; OTEL_METRICS_EXPORTER=none if the collector is for traces only",
             )

@@ -1,4 +1,4 @@
-"""Who sends traces and metrics: the same resource for both."""
+"""The OpenTelemetry resource of this process: the same for traces and metrics."""
 
 from __future__ import annotations
 

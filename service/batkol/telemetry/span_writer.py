@@ -27,7 +27,7 @@ _UNSET: Final = Status(StatusCode.UNSET)
 _IDS: Final = RandomIdGenerator()
 
 
-class Noted(NamedTuple):
+class SpanEvent(NamedTuple):
     """Something that happened: an event as exporters read one, without being made into the SDK's first."""
 
     name: str
@@ -40,7 +40,7 @@ class Noted(NamedTuple):
         return 0
 
 
-class Happening(Protocol):
+class SpanEventLike(Protocol):
     """What can be read as an event."""
 
     @property
@@ -53,14 +53,14 @@ class Happening(Protocol):
     def dropped_attributes(self) -> int: ...
 
 
-class Past(NamedTuple):
+class FinishedSpan(NamedTuple):
     """A span that is over. Wall times in nanoseconds; `failed` is the description of its error."""
 
     name: str
     begun: int
     ended: int
     attributes: Attributes
-    events: Sequence[Happening] = ()
+    events: Sequence[SpanEventLike] = ()
     kind: SpanKind = SpanKind.INTERNAL
     failed: str = ""
     links: Sequence[Link] = ()
@@ -84,16 +84,16 @@ class SpanWriter:
         flags = TraceFlags(TraceFlags.SAMPLED if seen else TraceFlags.DEFAULT)
         return SpanContext(trace_id, _IDS.generate_span_id(), False, flags, sampled.trace_state)
 
-    def end(self, past: Past, context: SpanContext) -> None:
+    def end(self, past: FinishedSpan, context: SpanContext) -> None:
         """Hand over the root that was begun with this context."""
         self._hand_over(past, context, None)
 
-    def write(self, past: Past, parent: SpanContext) -> None:
+    def write(self, past: FinishedSpan, parent: SpanContext) -> None:
         """Hand over a span under that parent."""
         span_id = _IDS.generate_span_id()
         self._hand_over(past, SpanContext(parent.trace_id, span_id, False, parent.trace_flags), parent)
 
-    def _hand_over(self, past: Past, context: SpanContext, parent: SpanContext | None) -> None:
+    def _hand_over(self, past: FinishedSpan, context: SpanContext, parent: SpanContext | None) -> None:
         self.processor.on_end(
             ReadableSpan(
                 name=past.name,
@@ -111,11 +111,11 @@ class SpanWriter:
             )
         )
 
-    def _kept(self, events: Sequence[Happening]) -> Sequence[Happening]:
+    def _kept(self, events: Sequence[SpanEventLike]) -> Sequence[SpanEventLike]:
         """As many as OTEL_SPAN_EVENT_COUNT_LIMIT allows, the newest; their values cut as those of the span are."""
         most = self.limits.max_events
         if self.limits.max_attribute_length is not None:
-            events = [Noted(each.name, each.timestamp, self._bounded(each.attributes)) for each in events]
+            events = [SpanEvent(each.name, each.timestamp, self._bounded(each.attributes)) for each in events]
         return events if most is None or len(events) <= most else BoundedList.from_seq(most, events)
 
     def _bounded(self, attributes: Attributes | None) -> Attributes:

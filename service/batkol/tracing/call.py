@@ -35,7 +35,7 @@ from batkol.telemetry import names
 from batkol.telemetry.correlation import ids
 from batkol.telemetry.span_writer import Attributes, SpanWriter
 from batkol.tracing.facts import CallFacts
-from batkol.tracing.propagation import Caller
+from batkol.tracing.propagation import RemoteParent
 from batkol.tracing.stream import StreamTraces
 from batkol.tracing.utterance import ANSWERED, FAILED, OVERTAKEN, Closing, UtteranceTrace, begin_step, end_step
 
@@ -54,7 +54,7 @@ class CallTrace:
         tracer: Tracer,
         writer: SpanWriter | None,
         since: Callable[[int], float],
-        caller: Caller,
+        caller: RemoteParent,
     ) -> None:
         self._facts = facts
         self._tracer = tracer
@@ -128,7 +128,7 @@ class CallTrace:
             self.span.set_status(StatusCode.ERROR, BROKEN)
         self.span.end(self._now())
 
-    # -- its utterances (batkol.transcription.observer.Audience) ------------------------------------------------------------------
+    # -- its utterances (batkol.transcription.observer.Audience) -----------------------------------------------
 
     def utterance_started(self, utterance: Utterance, decision: Decision | None) -> None:
         self._count += 1
@@ -164,7 +164,7 @@ class CallTrace:
             return
         now, end = self._now(), utterance.end if utterance.end is not None else utterance.begin
         if self._facts.transcripts:
-            trace.say(names.TRANSCRIPT, text)
+            trace.set_attribute(names.TRANSCRIPT, text)
         closing = Closing(
             at=now,
             silent=min(now, self._spoken(end)),
@@ -196,7 +196,7 @@ class CallTrace:
     def fell_back(self, step: str, reason: str, utterance: Utterance | None) -> None:
         what: Attributes = {names.STEP: step, names.REASON: reason}
         if utterance is None:
-            self._tell_all(names.FELL_BACK, what)
+            self._record_on_open(names.FELL_BACK, what)
         elif (trace := self._open.get(utterance.index)) is not None:
             trace.answer(step, self._now(), reason)
             trace.note(names.FELL_BACK, self._now(), what)
@@ -224,7 +224,7 @@ class CallTrace:
         self._streams.took_over(reason, names.RECONNECTED, what)
 
     def audio_dropped(self, ms: int) -> None:
-        self._tell_all(names.AUDIO_DROPPED, {"batkol.audio.dropped_ms": ms})
+        self._record_on_open(names.AUDIO_DROPPED, {"batkol.audio.dropped_ms": ms})
 
     def session_opened(self) -> None:
         self.span.add_event(names.SESSION_OPENED, None, self._now())
@@ -265,9 +265,9 @@ class CallTrace:
     def _bridge(self, event: str, what: Attributes, ms: int) -> None:
         for trace in self._open.values():
             trace.bridged_ms += ms
-        self._tell_all(event, what)
+        self._record_on_open(event, what)
 
-    def _tell_all(self, event: str, what: Attributes) -> None:
+    def _record_on_open(self, event: str, what: Attributes) -> None:
         """What happens to the stream happens to every utterance that has no final yet."""
         now = self._now()
         for trace in self._open.values():

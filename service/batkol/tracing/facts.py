@@ -1,4 +1,4 @@
-"""What the spans of a call say about it: the attributes, and nothing of when."""
+"""Span attributes of a call, without any times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the webhook's trace reaches the media stream: as a `<Parameter>` of the TwiML, in W3C's format.
+"""Propagation of the webhook's trace to the media stream: a `<Parameter>` of the TwiML, in W3C's format.
 
 Twilio hands the parameters back in `start`. A context decides what is sampled and where it is seen, so only our own is
 taken: behind the `traceparent` (https://www.w3.org/TR/trace-context/) is a seal that the webhook made for this call.
@@ -35,7 +35,7 @@ _W3C: Final = TraceContextTextMapPropagator()
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class RemoteParent:
     """Where a call comes from: its span is a child of `parent`, or a root if that holds none."""
 
     parent: Context = field(default_factory=Context)
@@ -76,7 +76,7 @@ def carried(seal: Callable[[str], str]) -> dict[str, str]:
     return {PARAMETER: f"{traceparent}{_SEAL}{seal(traceparent)}"} if traceparent else {}
 
 
-def caller(given: str, is_sealed: Callable[[str, str], bool]) -> Caller:
+def caller(given: str, is_sealed: Callable[[str, str], bool]) -> RemoteParent:
     """Read what came back, during the handshake: the webhook is the parent, and the handshake is linked to.
 
     `is_sealed(traceparent, seal)` says whether it is ours. Without a webhook to be found, the handshake's own span is
@@ -88,8 +88,8 @@ def caller(given: str, is_sealed: Callable[[str, str], bool]) -> Caller:
     if len(traceparent) == _LENGTH and is_sealed(traceparent, seal):
         context = _W3C.extract({PARAMETER: traceparent}, Context())
     if get_current_span(context).get_span_context().is_valid:
-        return Caller(context, (handshake,) if handshake.is_valid else ())
-    return Caller(set_span_in_context(NonRecordingSpan(handshake), Context()))
+        return RemoteParent(context, (handshake,) if handshake.is_valid else ())
+    return RemoteParent(set_span_in_context(NonRecordingSpan(handshake), Context()))
 
 
 def about(call_sid: str) -> None:

@@ -1,4 +1,4 @@
-"""Whether and where this process sends traces: OpenTelemetry's own variables decide.
+"""The tracing of this process: OpenTelemetry's own variables decide whether and where spans go.
 
 OTEL_EXPORTER_OTLP_ENDPOINT turns tracing on; without it, and with OTEL_SDK_DISABLED=true or OTEL_TRACES_EXPORTER=none,
 there is no tracer and nothing is said about it. OTEL_EXPORTER_OTLP_* (headers, TLS, compression, time-out),
@@ -30,13 +30,13 @@ from batkol.live.tuning import Tuning
 from batkol.supervision.threads import Revivable
 from batkol.telemetry import names
 from batkol.telemetry.encoding import GrpcSpanExporter, HttpSpanExporter
-from batkol.telemetry.outbox import Limits, Outbox
+from batkol.telemetry.outbox import Outbox, OutboxLimits
 from batkol.telemetry.resource import resource
 from batkol.telemetry.span_writer import SpanWriter
 from batkol.telemetry.standing import Standing
 from batkol.tracing.call import CallTrace
 from batkol.tracing.facts import CallFacts
-from batkol.tracing.propagation import Caller, NoPropagator
+from batkol.tracing.propagation import NoPropagator, RemoteParent
 from batkol_otel import exporters as named
 
 FLUSH_S: Final = 5.0
@@ -78,7 +78,7 @@ class Tracing:
             limits = SpanLimits(max_events=None if "OTEL_SPAN_EVENT_COUNT_LIMIT" in os.environ else EVENTS)
             ours = resource(self._settings.pod)
             self._provider = TracerProvider(resource=ours, shutdown_on_exit=False, span_limits=limits)
-            self._outbox = Outbox(exporters, Limits.from_environment())
+            self._outbox = Outbox(exporters, OutboxLimits.from_environment())
             self._provider.add_span_processor(self._outbox)
             scope = InstrumentationScope(_SCOPE, __version__)
             self._writer = SpanWriter(self._outbox, self._provider.sampler, ours, scope, limits)
@@ -128,7 +128,7 @@ class Tracing:
         since: Callable[[int], float],
         tuning: Callable[[], Tuning],
         model: Callable[[], str],
-        caller: Caller | None = None,
+        caller: RemoteParent | None = None,
     ) -> CallTrace:
         """Begin the traces of a call, on the event loop. `since(sample)`: how many seconds ago it was spoken."""
         facts = CallFacts(
@@ -139,7 +139,7 @@ class Tracing:
             flags_provider=self._settings.flags_provider,
             transcripts=self._settings.transcripts,
         )
-        origin = caller if caller is not None and self.enabled else Caller()
+        origin = caller if caller is not None and self.enabled else RemoteParent()
         return CallTrace(facts, tracer=self.tracer, writer=self._writer, since=since, caller=origin)
 
     def instrument(self, app: FastAPI) -> None:

@@ -22,7 +22,7 @@ from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.speech.utterance import Source, Utterance
 from batkol.telemetry import names
 from batkol.telemetry.correlation import ids
-from batkol.telemetry.span_writer import Attributes, Happening, Noted, Past, SpanWriter
+from batkol.telemetry.span_writer import Attributes, FinishedSpan, SpanEvent, SpanEventLike, SpanWriter
 
 ANSWERED: Final = "answered"
 FAILED: Final = "failed"
@@ -33,7 +33,7 @@ CUT_OFF: Final = "the call ended before there was a final"
 STEPS: Final = {Source.SINGLE: names.SINGLE_REQUEST, Source.WHISPER: names.WHISPER}
 
 
-class Text(NamedTuple):
+class PartialEvent(NamedTuple):
     """A partial that went out, as an event. `audio_to` in samples; `text` only where transcripts may be captured."""
 
     timestamp: int
@@ -68,7 +68,7 @@ class Text(NamedTuple):
 
 
 @dataclass(slots=True)
-class Step:
+class RecognizerAttempt:
     """A recognizer that was asked with the audio in hand. Wall times in nanoseconds."""
 
     source: Source
@@ -117,9 +117,9 @@ class UtteranceTrace:
         """Whether anybody will see this: the sampler decides."""
         self.ids = ids(self.context)
         """For its log lines."""
-        self._partials: list[Text] = []
-        self._noted: list[Noted] = []
-        self._steps: list[Step] = []
+        self._partials: list[PartialEvent] = []
+        self._noted: list[SpanEvent] = []
+        self._steps: list[RecognizerAttempt] = []
         self.bridged_ms = 0
         """Audio that was heard again across seams between streams."""
         self.streamed = True
@@ -127,21 +127,21 @@ class UtteranceTrace:
         self.noticed: int | None = None
         """When the detector told of the silence."""
 
-    def say(self, name: str, value: str) -> None:
+    def set_attribute(self, name: str, value: str) -> None:
         """Set an attribute of the root."""
         self._attributes[name] = value
 
     def note(self, name: str, at: int, attributes: Attributes | None = None) -> None:
         """Keep an event."""
-        self._noted.append(Noted(name, at, attributes))
+        self._noted.append(SpanEvent(name, at, attributes))
 
     def partial(self, at: int, characters: int, stability: float, audio_to: int, text: str | None) -> None:
-        """Keep a partial: see `Text`."""
-        self._partials.append(Text(at, len(self._partials), characters, stability, audio_to, text))
+        """Keep a partial: see `PartialEvent`."""
+        self._partials.append(PartialEvent(at, len(self._partials), characters, stability, audio_to, text))
 
     def ask(self, source: Source, at: int) -> None:
         """A recognizer gets the audio."""
-        self._steps.append(Step(source, at))
+        self._steps.append(RecognizerAttempt(source, at))
 
     def answer(self, source: str, at: int, reason: str = "") -> None:
         """It answered, or failed for a reason."""
@@ -172,11 +172,11 @@ class UtteranceTrace:
             self._end(self._writer, at, self._noted, (), CUT_OFF)
 
     def _end(
-        self, writer: SpanWriter, at: int, events: Sequence[Noted], streams: Sequence[SpanContext], failed: str
+        self, writer: SpanWriter, at: int, events: Sequence[SpanEvent], streams: Sequence[SpanContext], failed: str
     ) -> None:
         linked = (self._call, *streams) if self._call.is_valid else streams
         links = [Link(each) for each in linked]
-        root = Past(names.UTTERANCE, self._begun, at, self._attributes, events, failed=failed, links=links)
+        root = FinishedSpan(names.UTTERANCE, self._begun, at, self._attributes, events, failed=failed, links=links)
         writer.end(root, self.context)
 
     def _summary(self, utterance: Utterance, source: Source, closing: Closing) -> Attributes:
@@ -199,13 +199,13 @@ class UtteranceTrace:
             return self._partials[0].timestamp
         return closing.at if source is Source.FINAL else None
 
-    def _recognition(self, first: int | None, closing: Closing) -> Iterator[Past]:
+    def _recognition(self, first: int | None, closing: Closing) -> Iterator[FinishedSpan]:
         """From the first partial to the final."""
         if first is None:
             return
-        events: list[Happening] = [*self._partials]
+        events: list[SpanEventLike] = [*self._partials]
         events += [noted for noted in self._noted if noted.timestamp >= first]
-        yield Past(
+        yield FinishedSpan(
             name=f"{names.SPEECH_TO_TEXT} {closing.model}",
             begun=first,
             ended=closing.at,
@@ -218,21 +218,21 @@ class UtteranceTrace:
             kind=SpanKind.CLIENT,
         )
 
-    def _endpointing(self, closing: Closing) -> Past:
+    def _endpointing(self, closing: Closing) -> FinishedSpan:
         if self.noticed is None:
-            return Past(names.ENDPOINTING, closing.silent, closing.at, {})
+            return FinishedSpan(names.ENDPOINTING, closing.silent, closing.at, {})
         attributes: Attributes = {names.NOTICED_MS: _ms(self.noticed - closing.silent)}
-        noticed = Noted(names.SILENCE_NOTICED, self.noticed)
-        return Past(names.ENDPOINTING, closing.silent, closing.at, attributes, [noticed])
+        noticed = SpanEvent(names.SILENCE_NOTICED, self.noticed)
+        return FinishedSpan(names.ENDPOINTING, closing.silent, closing.at, attributes, [noticed])
 
-    def _asked(self, closing: Closing) -> Iterator[Past]:
+    def _asked(self, closing: Closing) -> Iterator[FinishedSpan]:
         for step in self._steps:
             overtaken = step.answered is None
             outcome = OVERTAKEN if overtaken else FAILED if step.reason else ANSWERED
             attributes = about_step(step.source, closing.model) | {names.OUTCOME: outcome}
             if step.reason:
                 attributes[names.ERROR_TYPE] = step.reason
-            yield Past(
+            yield FinishedSpan(
                 name=STEPS.get(step.source, step.source.value),
                 begun=step.asked,
                 ended=closing.at if step.answered is None else step.answered,

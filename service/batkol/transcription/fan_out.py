@@ -6,13 +6,13 @@ from batkol.flags.flags import Decision
 from batkol.recognizers.google.stream import Stream
 from batkol.speech.rotation import Cut
 from batkol.speech.utterance import Source, Utterance
-from batkol.transcription.observer import Audience
+from batkol.transcription.observer import TranscriptionObserver
 
 
-class Audiences:
-    """An `Audience` that passes on what it is told."""
+class FanOut:
+    """An `TranscriptionObserver` that passes on what it is told."""
 
-    def __init__(self, *audiences: Audience) -> None:
+    def __init__(self, *audiences: TranscriptionObserver) -> None:
         self._audiences = audiences
 
     def utterance_started(self, utterance: Utterance, decision: Decision | None) -> None:

@@ -1,4 +1,4 @@
-"""Whether the recognizers can answer: what `/v1/status` and `/readyz` say of them, and who asks when no call does.
+"""Health of the recognizers, for `/v1/status` and `/readyz`, and the check that runs when no call asks them.
 
 The breakers learn from calls. Wrong credentials should show before the first one, and a pod that is not ready for
 them gets no call to find out by that they were put right: so Google is asked here, with a moment of silence.
@@ -17,7 +17,7 @@ import structlog
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.errors import UpstreamError
 from batkol.recognizers.google.channels import Channels
-from batkol.speech.breaker import Breaker, State
+from batkol.speech.breaker import Breaker, BreakerState
 from batkol.speech.utterance import Source
 from batkol.telemetry.metrics import Metrics
 from batkol.transcription.recognizers import Recognizer, Recognizers
@@ -60,12 +60,12 @@ class Health:
             await self._refused.wait()
             self._refused.clear()
             try:
-                await self._ask_until_taken()
+                await self._check_until_accepted()
             except BaseException:
                 self._refused.set()  # still to be asked
                 raise
 
-    async def _ask_until_taken(self) -> None:
+    async def _check_until_accepted(self) -> None:
         single = self._single
         if not single.grave:  # streams are refused, and nobody has asked for a single answer yet
             await self._ask()
@@ -102,7 +102,11 @@ class Health:
 
     def degraded(self) -> str | None:
         """Which steps are held back and why, for a pod that is ready all the same; or None."""
-        held = [f"{step}: {breaker.reason}" for step, breaker in self._breakers() if breaker.state is not State.CLOSED]
+        held = [
+            f"{step}: {breaker.reason}"
+            for step, breaker in self._breakers()
+            if breaker.state is not BreakerState.CLOSED
+        ]
         return ", ".join(held) or None
 
     def expose(self, metrics: Metrics, channels: Channels) -> None:
@@ -122,7 +126,7 @@ class Health:
             yield source, self._recognizers.breakers[source]
 
     def _open(self) -> dict[str, float]:
-        return {step: float(breaker.state is not State.CLOSED) for step, breaker in self._breakers()}
+        return {step: float(breaker.state is not BreakerState.CLOSED) for step, breaker in self._breakers()}
 
     async def _ask(self) -> None:
         single, streaming = self._single, self._recognizers.streaming
@@ -134,7 +138,7 @@ class Health:
             single.fail(now, error.reason, grave=not error.retryable)
             if error.reason in _WHO_WE_ARE:
                 streaming.fail(now, error.reason, grave=True)
-            log.info("[STT] Google was asked whether it answers, and does not", reason=error.reason)
+            log.info("[STT] Google health check failed", reason=error.reason)
         else:
             now = self._loop.time()
             single.succeed(now)
@@ -143,29 +147,29 @@ class Health:
 
     def _listener(self, step: str) -> Callable[[Breaker], None]:
         def changed(breaker: Breaker) -> None:
-            if breaker.grave and breaker.state is State.OPEN:
+            if breaker.grave and breaker.state is BreakerState.OPEN:
                 self._refused.set()
-            _say(step, breaker)
+            _log_transition(step, breaker)
 
         return changed
 
 
-def _say(step: str, breaker: Breaker) -> None:
+def _log_transition(step: str, breaker: Breaker) -> None:
     """Log a transition, once for all calls."""
     match breaker.state:
-        case State.CLOSED:
-            log.info(f"[STT] {step} answers again; calls use it from now on", step=step)
-        case State.HALF_OPEN:
-            log.info(f"[STT] {step} is tried by one call", step=step, reason=breaker.reason)
-        case State.OPEN if breaker.grave:
+        case BreakerState.CLOSED:
+            log.info(f"[STT] {step} recovered; calls use it again", step=step)
+        case BreakerState.HALF_OPEN:
+            log.info(f"[STT] {step} is on trial: one call uses it", step=step, reason=breaker.reason)
+        case BreakerState.OPEN if breaker.grave:
             log.error(
-                f"[STT] {step} is refused and left alone by all calls",
+                f"[STT] {step} refused us; calls do not use it",
                 step=step,
                 reason=breaker.reason,
                 remedy="put credentials or configuration right; it is tried again by itself",
             )
-        case State.OPEN:
-            log.warning(f"[STT] {step} keeps failing and is left alone by all calls", step=step, reason=breaker.reason)
+        case BreakerState.OPEN:
+            log.warning(f"[STT] {step} keeps failing; calls do not use it", step=step, reason=breaker.reason)
 
 
 def _wall(epoch: float) -> str:

@@ -1,4 +1,4 @@
-"""Whom a transcription tells what was said."""
+"""The observer of a transcription."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from batkol.speech.rotation import Cut
 from batkol.speech.utterance import Source, Utterance
 
 
-class Audience(Protocol):
+class TranscriptionObserver(Protocol):
     """Whoever wants to know what was said. Called on the event loop; must neither block nor raise."""
 
     def utterance_started(self, utterance: Utterance, decision: Decision | None) -> None: ...
@@ -40,7 +40,7 @@ class StepsOf:
     """Tells an audience which recognizers hear an utterance (`batkol.transcription.recognizers.Steps`)."""
 
     utterance: Utterance
-    audience: Audience
+    audience: TranscriptionObserver
 
     def asked(self, step: Source) -> None:
         self.audience.asked(self.utterance, step)

@@ -20,12 +20,12 @@ from batkol.flags.flags import Decision
 from batkol.live.tuning import Tuning
 from batkol.speech.excerpt import excerpt
 from batkol.speech.outcomes import Final as Finished
-from batkol.speech.outcomes import Missed, Outcome, Partial, Revised, Unconfirmed, Unplaced
+from batkol.speech.outcomes import Missed, Outcome, Partial, Revision, Unconfirmed, Unplaced
 from batkol.speech.partials import Due, Partials
-from batkol.speech.results import Heard
-from batkol.speech.utterance import Mode, Source, State, Utterance
-from batkol.speech.utterances import LONGEST, Patience, Utterances
-from batkol.transcription.observer import Audience, StepsOf
+from batkol.speech.results import Transcript
+from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
+from batkol.speech.utterances import LONGEST, Utterances, UtteranceTimeouts
+from batkol.transcription.observer import StepsOf, TranscriptionObserver
 from batkol.transcription.recognizers import Recognizers
 from batkol.transcription.streaming import Streaming
 
@@ -42,7 +42,7 @@ class Transcription:
         recognizers: Recognizers,
         decide: Callable[[], Decision],
         tuning: Callable[[], Tuning],
-        audience: Audience,
+        audience: TranscriptionObserver,
         log: FilteringBoundLogger,
         log_of: Callable[[Utterance], FilteringBoundLogger] | None = None,
     ) -> None:
@@ -82,7 +82,7 @@ class Transcription:
         if self._wanted and self._streaming.allows():
             self._open(0)
 
-    def hear(self, until: int) -> None:
+    def append(self, until: int) -> None:
         """The ring holds audio up to `until`. This is the media path: one comparison a frame, a few a batch."""
         if until < self.due:
             return
@@ -109,7 +109,7 @@ class Transcription:
         streaming = decision.enabled and self._streaming.allows()
         if streaming and self._streaming.session is None:
             self._open(begin)
-        self._streaming.tell_speech(speaking=True)
+        self._streaming.set_speech(speaking=True)
         utterance = self._utterances.begin(begin, speech_at, Mode.STREAMING if streaming else Mode.SINGLE)
         self._audience.utterance_started(utterance, decision)
         self._retire_session()
@@ -124,7 +124,7 @@ class Transcription:
             return
         utterance.silent_to = silent_to
         self._streaming.flush()
-        self._streaming.tell_speech(speaking=False)
+        self._streaming.set_speech(speaking=False)
         outcomes = self._utterances.fall_silent(end, self._ring.end, self._loop.time())
         self._audience.speech_ended(utterance)
         self._act(outcomes)
@@ -147,27 +147,27 @@ class Transcription:
         """There is no time left to finish: what was made out so far is all there will be. Its tasks have ended."""
         self._streaming.session = None
         for utterance in self._utterances.open:
-            if utterance.state is State.SPEAKING:
+            if utterance.state is UtteranceState.SPEAKING:
                 self._utterances.fall_silent(self._ring.end, self._ring.end, self._loop.time())
             source = Source.INTERIM if utterance.newest else Source.NONE
             self._act(self._utterances.settle(utterance, utterance.newest, source))
         self._disarm()
 
-    # -- what the stream tells (batkol.transcription.streaming.Policy) ------------------------------------------------------------
+    # -- what the stream tells (batkol.transcription.streaming.Policy) -----------------------------------------
 
     def needed(self) -> int:
         streamed = (u.begin for u in self._utterances.unsettled if u.mode is Mode.STREAMING)
         return min(streamed, default=self._ring.end)
 
-    def heard(self, heard: Heard) -> None:
-        self._act(self._utterances.hear(heard))
+    def on_transcript(self, heard: Transcript) -> None:
+        self._act(self._utterances.dispatch(heard))
 
     def lost(self, start: int, end: int | None) -> None:
         for utterance in self._utterances.overlapping(start, end):
             if utterance.mode is Mode.STREAMING:
                 asked = utterance.give_up is None  # it was missed before, or is confirmed already
-                self._utterances.leave_stream(utterance)
-                if utterance.state is not State.SPEAKING and not asked:
+                self._utterances.drop_stream(utterance)
+                if utterance.state is not UtteranceState.SPEAKING and not asked:
                     self._ask(utterance)
 
     def _retire_session(self) -> None:
@@ -193,10 +193,10 @@ class Transcription:
         steps = StepsOf(utterance, self._audience)
         text, source = await self._recognizers.answer(audio, steps, self._log_of(utterance))
         if text and utterance.mode is Mode.STREAMING and not utterance.streamed:
-            self._streaming.doubt()
-        if not text and utterance.newest and utterance.state is not State.DONE:
+            self._streaming.report_stall()
+        if not text and utterance.newest and utterance.state is not UtteranceState.DONE:
             self._act(self._utterances.fall_back(utterance, checked=source is not None))
-        elif source is not None or utterance.state is not State.DONE:
+        elif source is not None or utterance.state is not UtteranceState.DONE:
             self._act(self._utterances.settle(utterance, text, source or Source.NONE))
         if source is None and not self._recognizers.hopeless:
             await self._answer_late(utterance, audio, steps)
@@ -209,7 +209,7 @@ class Transcription:
             if source is not None:
                 self._act(self._utterances.settle(utterance, text, source))
                 return
-        self._log_of(utterance).error("[STT] nobody could be reached to hear an utterance; its words are lost")
+        self._log_of(utterance).error("[STT] no recognizer could be reached for an utterance; its words are lost")
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         try:
@@ -224,13 +224,13 @@ class Transcription:
         for outcome in outcomes:
             match outcome:
                 case Partial(utterance, text, _, stability):
-                    due = self._partials.hear(utterance, text, stability, self._loop.time())
+                    due = self._partials.offer(utterance, text, stability, self._loop.time())
                     self._send([due] if due else [])
                 case Finished(utterance):
                     self._partials.forget(utterance)
                     self._audience.final(utterance, self._recognizers.punctuated(utterance.text, self._log))
                     self.release()
-                case Revised(utterance, text):
+                case Revision(utterance, text):
                     self._audience.revised(utterance, self._recognizers.punctuated(text, self._log))
                 case Missed(utterance):
                     self._doubt("the stream missed an utterance; a single request gets its audio", "missed", utterance)
@@ -286,5 +286,5 @@ class Transcription:
         self._arm()
 
 
-def _patience(tuning: Tuning) -> Patience:
-    return Patience(final=tuning.final_timeout_ms / 1000)
+def _patience(tuning: Tuning) -> UtteranceTimeouts:
+    return UtteranceTimeouts(final=tuning.final_timeout_ms / 1000)

@@ -1,4 +1,4 @@
-"""What the process recognizes with: the stream's settings, and the recognizers that are asked when it is not there.
+"""The recognizers of the process: the stream's options, and the fallbacks in their order.
 
 Each step of the failure order has a breaker: what fails for many calls is left alone for all of them for a while.
 """
@@ -13,13 +13,13 @@ from typing import Protocol
 from structlog.typing import FilteringBoundLogger
 
 from batkol.errors import UpstreamError
-from batkol.recognizers.google.options import Speech
+from batkol.recognizers.google.options import StreamingOptions
 from batkol.speech.breaker import Breaker
 from batkol.speech.punctuation import Punctuate
 from batkol.speech.utterance import Source
 
 
-class Steps(Protocol):
+class StepObserver(Protocol):
     """Told which recognizers hear an utterance. Must neither block nor raise."""
 
     def asked(self, step: Source) -> None: ...
@@ -43,7 +43,7 @@ class Recognizers:
     `streaming` is the stream's breaker, told by whoever opens streams; `breakers` are the fallbacks' own.
     """
 
-    speech: Speech
+    speech: StreamingOptions
     fallbacks: tuple[tuple[Source, Recognizer], ...]
     punctuate: Punctuate
     again: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
@@ -57,7 +57,7 @@ class Recognizers:
         """Whether every fallback is refused for good, until somebody puts the configuration right."""
         return all(self.breakers[source].grave for source, _ in self.fallbacks)
 
-    async def answer(self, audio: bytes, steps: Steps, log: FilteringBoundLogger) -> tuple[str, Source | None]:
+    async def answer(self, audio: bytes, steps: StepObserver, log: FilteringBoundLogger) -> tuple[str, Source | None]:
         """Ask one after another with the same mu-law; return the first answer: its text and who gave it.
 
         `Source.NONE` if there was nothing to make out, None if nobody could be reached: it may be asked again later.
@@ -94,5 +94,5 @@ class Recognizers:
         try:
             return self.punctuate(text)
         except Exception:
-            log.exception("[STT] the punctuation post-process raised; the text goes out as it is")
+            log.exception("[STT] punctuation failed; the text goes out without it")
             return text

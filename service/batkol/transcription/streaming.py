@@ -18,9 +18,9 @@ from batkol.recognizers.google.errors import Next, SpeechError
 from batkol.recognizers.google.session import StreamingSTTSession
 from batkol.recognizers.google.stream import Stream
 from batkol.speech.cooloff import CoolOff
-from batkol.speech.results import Heard
+from batkol.speech.results import Transcript
 from batkol.speech.rotation import Cut
-from batkol.transcription.observer import Audience
+from batkol.transcription.observer import TranscriptionObserver
 from batkol.transcription.recognizers import Recognizers
 
 _EXPECTED = frozenset({Next.ROTATE, Next.REOPEN})
@@ -34,7 +34,7 @@ class Policy(Protocol):
         """Return the first sample that an utterance still waits for from the stream."""
         ...
 
-    def heard(self, heard: Heard) -> None:
+    def on_transcript(self, heard: Transcript) -> None:
         """A result, in absolute time."""
         ...
 
@@ -55,7 +55,7 @@ class Streaming:
         *,
         ring: Ring,
         recognizers: Recognizers,
-        audience: Audience,
+        audience: TranscriptionObserver,
         spawn: Spawn,
         log: FilteringBoundLogger,
     ) -> None:
@@ -80,8 +80,8 @@ class Streaming:
     def open(self, start: int, batch_ms: int) -> None:
         """Hear the call from `start` on."""
         session = StreamingSTTSession(
-            self._hear,
-            self._hear,
+            self._on_transcript,
+            self._on_transcript,
             speech=self._recognizers.speech,
             ring=self._ring,
             start=start,
@@ -91,24 +91,24 @@ class Streaming:
         )
         self.session = session
         session.push_audio(self._ring.end)
-        session.quiet(quiet=not self._speaking)
+        session.set_silent(quiet=not self._speaking)
         self._spawn(self._run(session), "stt.session")
 
-    def tell_speech(self, *, speaking: bool) -> None:
+    def set_speech(self, *, speaking: bool) -> None:
         """The detector's news."""
         self._speaking = speaking
         if self.session is not None:
-            self.session.quiet(quiet=not speaking)
+            self.session.set_silent(quiet=not speaking)
 
     def flush(self) -> None:
         """Send all that was heard, whole batch or not."""
         if self.session is not None:
             self.session.push_audio(self._ring.end, flush=True)
 
-    def doubt(self) -> None:
+    def report_stall(self) -> None:
         """Others made out words of which the stream has told nothing."""
         if self.session is not None:
-            self.session.doubt()
+            self.session.report_stall()
 
     def retire(self) -> None:
         """No utterance needs the session any more: end it."""
@@ -149,13 +149,13 @@ class Streaming:
         self._audience.fell_back("streaming", error.reason, None)
         self._policy.lost(0, None)
 
-    def _hear(self, heard: Heard) -> None:
+    def _on_transcript(self, heard: Transcript) -> None:
         if heard.final:
             self._cool_off.succeed()
             self._recognizers.streaming.succeed(self._loop.time())
-        self._policy.heard(heard)
+        self._policy.on_transcript(heard)
 
-    # -- batkol.recognizers.google.session.Watcher -------------------------------------------------------------------------
+    # -- batkol.recognizers.google.session.Watcher -------------------------------------------------------------
 
     def needed(self) -> int:
         return self._policy.needed()

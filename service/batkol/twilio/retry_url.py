@@ -24,7 +24,7 @@ _COUNT: Final = "again"
 _SINCE: Final = "since"
 
 
-def taken(query: str, now: float) -> int:
+def attempts(query: str, now: float) -> int:
     """Return how often in a row the call was sent round before this request; `now` in unix seconds.
 
     `query` is the request's, as it came. What cannot be read counts as nothing: we did not write it, and what we

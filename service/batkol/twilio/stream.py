@@ -144,7 +144,7 @@ class MediaStream:
         """Samples in the last message that had any; 20 ms before the first."""
         return self._last_length
 
-    def hear(self, message: Media) -> bytes:
+    def append(self, message: Media) -> bytes:
         """Take a piece of sound; return the mu-law to append at `position`: silence for what was lost, and
         the piece.
 
@@ -158,7 +158,7 @@ class MediaStream:
             self.counters.other_track += 1
             return b""
         if media.chunk < self._next_chunk:
-            self._hear_older(media.chunk)
+            self._append_older(media.chunk)
             return b""
         lost = media.chunk - self._next_chunk
         payload = media.payload
@@ -233,7 +233,7 @@ class MediaStream:
             self._next_sequence = sequence + 1
         return True
 
-    def _hear_older(self, chunk: int) -> None:
+    def _append_older(self, chunk: int) -> None:
         """Drop a repeat. Were the numbering ever begun anew, the call would be deaf: follow it then."""
         self.counters.repeated += 1
         self._older_run = self._older_run + 1 if chunk == self._older_chunk + 1 else 1

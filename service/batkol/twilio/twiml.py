@@ -1,4 +1,4 @@
-"""What the voice webhook answers: TwiML, written so that Twilio takes it.
+"""TwiML: the answers of the voice webhook.
 
 https://www.twilio.com/docs/voice/twiml. Twilio parses strictly (12100, 12200) and dials a stream only by
 `wss`, never with a query string (31920, 31922), so what it would refuse in the middle of a call is refused

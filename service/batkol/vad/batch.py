@@ -14,7 +14,7 @@ _BEHIND_MS = 5_000  # further behind than this (a starved thread), old audio is 
 _CATCH_UP_MS = 1_000  # … down to this much: the last second still matters, what came before is history
 
 
-class Part(NamedTuple):
+class BatchPart(NamedTuple):
     """One call's part in a round: the audio [start, until), whole windows unless it is the call's last."""
 
     slot: int
@@ -25,7 +25,7 @@ class Part(NamedTuple):
     windows: int
 
 
-def gather(ring: Ring, heard: int, *, slot: int, window: int, last: bool) -> Part:
+def gather(ring: Ring, heard: int, *, slot: int, window: int, last: bool) -> BatchPart:
     """Return what `ring` has beyond `heard`: whole windows, and the rest too if it is the call's `last` part.
 
     A part that starts later than `heard` gave up the audio between: the engine was more than 5 s behind.
@@ -39,11 +39,11 @@ def gather(ring: Ring, heard: int, *, slot: int, window: int, last: bool) -> Par
         windows = _MOST  # one call that is a frame early would cost all of them another batch
     if last and rest:
         fill = mulaw.silence(window - rest)
-        return Part(slot, ring.read(start, ring.end) + fill, start, ring.end, windows + 1)
+        return BatchPart(slot, ring.read(start, ring.end) + fill, start, ring.end, windows + 1)
     until = start + windows * window
-    return Part(slot, ring.read(start, until), start, until, windows)
+    return BatchPart(slot, ring.read(start, until), start, until, windows)
 
 
-def score(engine: VadEngine, parts: Sequence[Part]) -> list[list[float]]:
+def score(engine: VadEngine, parts: Sequence[BatchPart]) -> list[list[float]]:
     """Return each part's scores, in order. Runs in the worker thread; raises what the engine raises."""
     return engine.score([part.slot for part in parts], [part.audio for part in parts])

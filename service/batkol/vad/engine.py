@@ -1,4 +1,4 @@
-"""What every voice activity detector offers: many calls' windows in, one probability each out.
+"""The interface of a voice activity detector: many calls' windows in, one probability each out.
 
 A phone call needs 31 decisions a second and a neural network is cheapest in batches, so the interface is
 a batch: the next windows of each of `n` calls. What the detector remembers of a call lies in its own arrays, in
@@ -62,7 +62,7 @@ class SlotPool:
         self._free: list[int] = []
         self._next = 0
 
-    def take(self) -> int:
+    def acquire(self) -> int:
         if self._free:
             self._free.sort(reverse=True)
             return self._free.pop()

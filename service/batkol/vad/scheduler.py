@@ -1,7 +1,7 @@
 """Every call's voice activity detection, in one round for all of them.
 
 A detector is cheapest when it hears many calls at once, and dearest when each call runs its own. So there is
-one `Listener` in a process: every 64 ms it gathers the windows that the calls' rings have completed, scores
+one `VadScheduler` in a process: every 64 ms it gathers the windows that the calls' rings have completed, scores
 them in one worker thread, and tells each call what its segmenter made of them. The event loop never waits.
 """
 
@@ -19,9 +19,9 @@ from batkol.audio.ring import Ring
 from batkol.audio.segmenter import SegmenterSettings
 from batkol.supervision.tasks import Tasks
 from batkol.supervision.threads import ThreadDiedError
-from batkol.vad.batch import Part, gather, score
+from batkol.vad.batch import BatchPart, gather, score
 from batkol.vad.engine import EngineName, VadEngine, create
-from batkol.vad.session import Ear, OnSpeech
+from batkol.vad.session import OnSpeech, VadSession
 from batkol.vad.worker import Worker
 
 log = structlog.get_logger()
@@ -37,7 +37,7 @@ def _webrtc() -> VadEngine:
 
 
 @dataclass(frozen=True, slots=True)
-class ListenerStatus:
+class VadStatus:
     """What `/v1/status` says about voice activity detection."""
 
     engine: EngineName
@@ -54,7 +54,7 @@ class ListenerStatus:
     """Rounds in which the engine raised, and events on which a call's `on_speech` raised."""
 
 
-class Listener:
+class VadScheduler:
     """Owns the detector, its thread and the one task that feeds it; the task lives while there are ears.
 
     `fallback` makes the engine that takes over, for all calls and for good, when `engine` raises. When that
@@ -74,22 +74,22 @@ class Listener:
         self._fallback = fallback
         self._fallen_back = False
         self._interval = interval  # seconds
-        self._ears: list[Ear] = []
+        self._ears: list[VadSession] = []
         self.thread = Worker("vad")
         self._scoring = False
         self._task = (tasks or Tasks()).add(self._listen, "listener", needed_to_hear=True, may_return=True)
         self._due = asyncio.Event()
         self._windows = self._batches = self._skipped = self._failures = 0
 
-    def open(self, ring: Ring, on_speech: OnSpeech, settings: SegmenterSettings | None = None) -> Ear:
+    def open(self, ring: Ring, on_speech: OnSpeech, settings: SegmenterSettings | None = None) -> VadSession:
         """Listen to a call from the start of its ring; `on_speech` is called in the event loop, in order."""
-        ear = Ear(self, ring, on_speech, settings or SegmenterSettings())
+        ear = VadSession(self, ring, on_speech, settings or SegmenterSettings())
         self._ears.append(ear)
         self._task.start()
         return ear
 
-    def status(self) -> ListenerStatus:
-        return ListenerStatus(
+    def status(self) -> VadStatus:
+        return VadStatus(
             engine=self._engine.name,
             fallen_back=self._fallen_back,
             ears=sum(not ear.closed for ear in self._ears),
@@ -104,7 +104,7 @@ class Listener:
         """Whether there are so many calls that the event loop hardly ever sleeps: see docs/adr/0012."""
         return len(self._ears) > CROWD
 
-    def hurry(self) -> None:
+    def wake(self) -> None:
         """Begin the next round now."""
         self._due.set()
 
@@ -118,12 +118,12 @@ class Listener:
         """
         for ear in self._ears:
             ear.close()
-        self.hurry()
+        self.wake()
         try:
             async with asyncio.timeout(_PATIENCE):
                 await self._task.join()
         except TimeoutError:
-            log.warning("the voice detector did not answer while closing; its thread is left behind")
+            log.warning("[VAD] engine did not answer while closing; its thread is abandoned")
         finally:
             self.thread.close()
             await self._task.stop()
@@ -138,7 +138,7 @@ class Listener:
             self._settle()
             if not self._ears:
                 return
-            await self._hear()
+            await self._score_round()
             if any(ear.finishing for ear in self._ears):
                 continue
             due = max(due + self._interval, loop.time())
@@ -157,7 +157,7 @@ class Listener:
                 ear.slot = self._engine.open()
         self._ears = [ear for ear in self._ears if not ear.closed]
 
-    async def _hear(self) -> None:
+    async def _score_round(self) -> None:
         for number, ear in enumerate(tuple(self._ears), 1):
             if ear.refresh is not None and not ear.closed:
                 self._refresh(ear)
@@ -175,11 +175,11 @@ class Listener:
         for (ear, part, last), mine in zip(work, scores, strict=True):
             if ear.closed:
                 continue
-            events = ear.hear(mine, part, self._engine.window)
+            events = ear.append_scores(mine, part, self._engine.window)
             if last:
                 ear.end(part.until, before=events)
 
-    async def _scored(self, parts: Sequence[Part]) -> list[list[float]] | None:
+    async def _scored(self, parts: Sequence[BatchPart]) -> list[list[float]] | None:
         """Have the engine score these parts; None if it, or its thread, failed: the next round tries them again."""
         self._scoring = True
         try:
@@ -194,16 +194,16 @@ class Listener:
         self._scoring = False
         return scores
 
-    def _refresh(self, ear: Ear) -> None:
+    def _refresh(self, ear: VadSession) -> None:
         try:
             if ear.refresh is not None:
                 ear.refresh()
         except Exception:  # one call's bug must not deafen the others
             ear.refresh = None
             self.count_failure()
-            log.exception("a call could not bring its sound up to date; it goes on with what comes by itself")
+            log.exception("[VAD] call could not read its socket ahead; it continues with what arrives")
 
-    def _gather(self, ear: Ear) -> Part | None:
+    def _gather(self, ear: VadSession) -> BatchPart | None:
         if ear.slot is None:
             return None
         last = ear.finishing
@@ -220,7 +220,7 @@ class Listener:
         self._failures += 1
         if not self._fallen_back:
             log.error(
-                "voice activity detection failed: every call goes on with the fallback until a restart",
+                "[VAD] engine failed; every call uses the fallback engine until a restart",
                 engine=self._engine.name,
                 error=repr(error),
             )

@@ -10,27 +10,27 @@ import structlog
 
 from batkol.audio.ring import Ring
 from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEvent
-from batkol.vad.batch import Part
+from batkol.vad.batch import BatchPart
 
 log = structlog.get_logger()
 
 OnSpeech = Callable[[SpeechEvent], None]
 
 
-class Hearing(Protocol):
+class VadHost(Protocol):
     """What an ear needs of the listener that hears for it."""
 
-    def hurry(self) -> None: ...
+    def wake(self) -> None: ...
 
     def count_failure(self) -> None: ...
 
 
-class Ear:
+class VadSession:
     """One call's listening. Made by `Listener.open`; lives until `finish` or `close`."""
 
     __slots__ = ("_listener", "_on_speech", "_segmenter", "closed", "finished", "heard", "refresh", "ring", "slot")
 
-    def __init__(self, listener: Hearing, ring: Ring, on_speech: OnSpeech, settings: SegmenterSettings) -> None:
+    def __init__(self, listener: VadHost, ring: Ring, on_speech: OnSpeech, settings: SegmenterSettings) -> None:
         self._listener = listener
         self._on_speech = on_speech
         self._segmenter = Segmenter(settings)
@@ -66,23 +66,23 @@ class Ear:
             if self.closed:
                 return ()
             self.finished = asyncio.get_running_loop().create_future()
-            self._listener.hurry()
+            self._listener.wake()
         return await asyncio.shield(self.finished)
 
     def close(self) -> None:
         """Stop at once: what is left is not scored, and speech that is open ends where it was last heard."""
         self.end(self.heard)
 
-    def hear(self, scores: Iterable[float], part: Part, window: int) -> tuple[SpeechEvent, ...]:
+    def append_scores(self, scores: Iterable[float], part: BatchPart, window: int) -> tuple[SpeechEvent, ...]:
         """Take the scores of a part's windows; the call's last window may be cut short."""
         events: list[SpeechEvent] = []
         start = part.start
         for probability in scores:
             end = min(start + window, part.until)
-            events.extend(self._segmenter.hear(probability, start, end))
+            events.extend(self._segmenter.append_score(probability, start, end))
             start = end
         self.heard = part.until
-        self._tell(events)
+        self._notify(events)
         return tuple(events)
 
     def end(self, at: int, *, before: tuple[SpeechEvent, ...] = ()) -> None:
@@ -91,14 +91,14 @@ class Ear:
             return
         self.closed = True
         events = self._segmenter.flush(at)
-        self._tell(events)
+        self._notify(events)
         if self.finished is not None and not self.finished.done():
             self.finished.set_result(before + events)
 
-    def _tell(self, events: Iterable[SpeechEvent]) -> None:
+    def _notify(self, events: Iterable[SpeechEvent]) -> None:
         for event in events:
             try:
                 self._on_speech(event)
             except Exception:  # one call's bug must not deafen the others
                 self._listener.count_failure()
-                log.exception("a call could not take a speech event; it goes on without it")
+                log.exception("[VAD] call could not take a speech event; it continues without the event")

@@ -131,7 +131,7 @@ class SileroEngine:
         return WINDOW
 
     def open(self) -> int:
-        slot = self._pool.take()
+        slot = self._pool.acquire()
         if slot >= len(self._memory):
             self._memory = np.concatenate([self._memory, np.zeros_like(self._memory)])
         self._memory[slot] = 0
@@ -153,7 +153,7 @@ class SileroEngine:
                 if windows := self._ready(line):
                     together.setdefault(windows, []).append(line)
             for windows, some in together.items():
-                self._hear(some, windows)
+                self._score(some, windows)
         return [line.scores for line in lines]
 
     def _ready(self, line: _Line) -> int:
@@ -181,7 +181,7 @@ class SileroEngine:
         """Tell whether a window is more than silence; its first sample mostly says so."""
         return sound[at] not in self._silent or bool(sound[at : at + WINDOW].strip(self._silent))
 
-    def _hear(self, lines: Sequence[_Line], windows: int) -> None:
+    def _score(self, lines: Sequence[_Line], windows: int) -> None:
         """Take the next windows of each line into the network's memory, and their scores into the line's."""
         samples = CONTEXT + windows * WINDOW
         codes = np.frombuffer(b"".join([line.sound[:samples] for line in lines]), np.uint8)

@@ -45,7 +45,7 @@ class WebRtcEngine:
         return WINDOW
 
     def open(self) -> int:
-        slot = self._pool.take()
+        slot = self._pool.acquire()
         self._calls[slot] = webrtcvad.Vad(self._aggressiveness)
         return slot
 

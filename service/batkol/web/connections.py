@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, Protocol
 
 import structlog
 
-from batkol.web.limits import Limits
+from batkol.web.limits import ListenerLimits
 from batkol.web.log_limit import LogLimit
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -41,7 +41,7 @@ class Reason(StrEnum):
     LEFT = "left"
 
 
-class Refusal(NamedTuple):
+class HttpRefusal(NamedTuple):
     """What the client is told."""
 
     status: int
@@ -49,18 +49,18 @@ class Refusal(NamedTuple):
 
 
 REFUSALS: Final = {
-    Reason.HEAD_LATE: Refusal(408, "The headers of this request were not complete in time."),
-    Reason.HEAD_LONG: Refusal(431, "The request line and the headers are too long, or there are too many headers."),
-    Reason.BODY_LATE: Refusal(408, "The body of this request was not complete in time."),
-    Reason.BODY_LONG: Refusal(413, "The body of this request is larger than this service takes."),
-    Reason.MALFORMED: Refusal(400, "This is not a valid HTTP/1.1 request."),
-    Reason.CROWDED: Refusal(503, "There are too many connections, and this one was the oldest without a request."),
-    Reason.FULL: Refusal(503, "There are too many connections."),
+    Reason.HEAD_LATE: HttpRefusal(408, "The headers of this request were not complete in time."),
+    Reason.HEAD_LONG: HttpRefusal(431, "The request line and the headers are too long, or there are too many headers."),
+    Reason.BODY_LATE: HttpRefusal(408, "The body of this request was not complete in time."),
+    Reason.BODY_LONG: HttpRefusal(413, "The body of this request is larger than this service takes."),
+    Reason.MALFORMED: HttpRefusal(400, "This is not a valid HTTP/1.1 request."),
+    Reason.CROWDED: HttpRefusal(503, "There are too many connections, and this one was the oldest without a request."),
+    Reason.FULL: HttpRefusal(503, "There are too many connections."),
 }
 """`UNREAD` and `LEFT` have nobody to tell."""
 
 
-class Place(Enum):
+class Admission(Enum):
     """What a new connection gets."""
 
     OWN = auto()
@@ -81,7 +81,7 @@ class Connections:
     def __init__(
         self,
         listener: str,
-        limits: Limits,
+        limits: ListenerLimits,
         *,
         trusted: Callable[[Headers], bool] = _nobody,
         on_closed: Callable[[Reason], None] = lambda _: None,
@@ -110,7 +110,7 @@ class Connections:
         """Return how long the body of a request with these headers may be."""
         return self.limits.trusted_body_bytes if self._trusted(headers) else self.limits.body_bytes
 
-    def admit(self, newcomer: Connection) -> Place:
+    def admit(self, newcomer: Connection) -> Admission:
         """Take a connection that has just been accepted, and close another for it if need be."""
         oldest = next(self._closable(), None) if self.crowded else None
         if oldest is not None:
@@ -118,8 +118,8 @@ class Connections:
             oldest.make_room()
         self._incomplete[newcomer] = None
         if oldest is not None or not self.crowded:  # one that makes room counts as open until its end is reported
-            return Place.OWN
-        return Place.SPARE if len(self.open) <= self.limits.connections + self.limits.spare else Place.NONE
+            return Admission.OWN
+        return Admission.SPARE if len(self.open) <= self.limits.connections + self.limits.spare else Admission.NONE
 
     def waiting(self, connection: Connection) -> None:
         """A request has begun on it, and is not whole."""

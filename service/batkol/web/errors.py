@@ -1,4 +1,4 @@
-"""What the API answers when it cannot do what was asked: a sentence, and a status that says whose fault it is."""
+"""Errors of the API: a sentence, and a status that says whose fault it is."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OVERTIME: Final = "57014"  # query_canceled: the server's statement_timeout
 log = structlog.get_logger()
 
 
-class Answering(APIRoute):
+class ErrorMappingRoute(APIRoute):
     """A route whose refusals are sentences. What a database does that is away, slow or full becomes 503."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -52,7 +52,7 @@ def refusal(error: BaseException) -> JSONResponse:
     """Return what is answered to a fault of the database's."""
     if lies_in_the_data(error):
         return JSONResponse({"detail": "Postgres has no place for one of the values."}, 422)
-    log.warning("[API] the database did not answer a query", fault=named(error))
+    log.warning("[API] database did not answer a query", fault=named(error))
     if sqlstate(error) == _OVERTIME:
         said = "The database took longer over this than a query may; ask for less (an agent, a number, a shorter time)."
     else:

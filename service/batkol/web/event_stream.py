@@ -42,14 +42,14 @@ class EventStream(StreamingResponse):
                 async with asyncio.timeout(None) as patience:
                     subscription.on_close = lambda: patience.reschedule(loop.time() + LINGER_S)
                     await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-                    await _tell(send, subscription, self._call)
+                    await _write_events(send, subscription, self._call)
             except TimeoutError:
-                log.warning("[API] a subscriber takes nothing; its connection is closed", dropped=subscription.dropped)
+                log.warning("[API] subscriber stopped reading; its connection is closed", dropped=subscription.dropped)
             finally:
                 subscription.on_close = None
 
 
-async def _tell(send: Send, subscription: Subscription, call: Call | None) -> None:
+async def _write_events(send: Send, subscription: Subscription, call: Call | None) -> None:
     """Write events until the last stream of the call is done or nothing more comes."""
     alive = _Alive(subscription)
     try:

@@ -139,7 +139,7 @@ class Export(StreamingResponse):
                 if not self._begun:
                     await _answer(send, refusal(error))
                     return
-                log.warning("[API] an export ended before its end; its connection is closed", fault=named(error))
+                log.warning("[API] export failed before its end; its connection is closed", fault=named(error))
 
     async def _write(self, send: Send, given: _Given) -> None:
         async with chunks(self._engine, self._statement) as read:

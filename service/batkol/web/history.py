@@ -14,7 +14,7 @@ from batkol.store.journal.records import LONGEST_NAME, bounded
 from batkol.store.postgres import queries
 from batkol.store.postgres.reading import rows
 from batkol.store.store import NoStore, Store
-from batkol.web.errors import Answering, sentence
+from batkol.web.errors import ErrorMappingRoute, sentence
 from batkol.web.export import Export, Form, Turns
 from batkol.web.internal import guard
 from batkol.web.paging import BadCursorError, Key, cursor, place
@@ -71,7 +71,7 @@ def routes(*, store: Store | NoStore, api_token: str) -> APIRouter:
         return store.database.reading
 
     router = APIRouter(
-        prefix="/v1", route_class=Answering, responses=_REFUSALS, dependencies=[Depends(guard(api_token))]
+        prefix="/v1", route_class=ErrorMappingRoute, responses=_REFUSALS, dependencies=[Depends(guard(api_token))]
     )
     _calls(router, engine)
     _leads(router, engine)
@@ -168,7 +168,7 @@ def _page(found: Sequence[RowMapping], limit: int, at: str, key: str) -> tuple[S
     return shown, cursor(shown[-1][at], shown[-1][key]) if len(found) > limit else None
 
 
-def _place(token: str | None, kind: type[Key]) -> queries.Place | None:
+def _place(token: str | None, kind: type[Key]) -> queries.PagePosition | None:
     try:
         return None if token is None else place(token, kind)
     except BadCursorError:

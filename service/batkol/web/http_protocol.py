@@ -18,7 +18,7 @@ from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from batkol.web.connections import REFUSALS, Connections, Place, Reason
+from batkol.web.connections import REFUSALS, Admission, Connections, Reason
 from batkol.web.probes import PATHS as PROBES
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -55,7 +55,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._phase = _Phase.HEAD
         self._clock: asyncio.TimerHandle | None = None
         self._app: Any = None  # what answers the request as soon as it is whole
-        self._place = Place.OWN
+        self._place = Admission.OWN
         self._unread = False  # a moment has passed since the end, and the client has not taken it all
         self._taken = self._fields = self._body = self._most = self._surplus = 0
 
@@ -65,7 +65,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._set_clock(self._limits.head_s)
         self._place = self._connections.admit(self)
-        if self._place is Place.NONE:
+        if self._place is Admission.NONE:
             self._refuse(Reason.FULL, told=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -93,7 +93,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection that is idle, or that has had time enough; it may still have an answer to take."""
-        self._leave()
+        self._close_after_answer()
         self.transport.close()
 
     # -- what comes ----------------------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._connections.gone(self)
         self._phase = _Phase.ANSWERING
         app, self._app = self._app, None
-        if self._place is Place.SPARE and self._connections.crowded and self.cycle.scope["path"] not in PROBES:
+        if self._place is Admission.SPARE and self._connections.crowded and self.cycle.scope["path"] not in PROBES:
             app = service_unavailable
             self._connections.closed(Reason.FULL)
         task = self.loop.create_task(self._have_answered(self.cycle, app))
@@ -226,13 +226,13 @@ class HttpProtocol(HttpToolsProtocol):
         """Run the application. uvicorn reports no answer that ends before its end; it only closes the transport."""
         await cycle.run_asgi(app)
         if self._phase is _Phase.ANSWERING and self.transport.is_closing():
-            self._leave()
+            self._close_after_answer()
 
     def on_response_complete(self) -> None:
         """Wait for the next request, or until the client has taken the answer."""
         super().on_response_complete()
         if self.transport.is_closing():
-            self._leave()
+            self._close_after_answer()
         else:
             self._phase = _Phase.IDLE
             self._connections.idle(self)
@@ -244,7 +244,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._connections.closed(reason)
         if told:
             self._answer(reason)
-        self._leave()
+        self._close_after_answer()
         if reason in _LINGERS:
             self.transport.write_eof()  # closed later: what is under way would meet a reset, and that the answer
         else:
@@ -263,7 +263,7 @@ class HttpProtocol(HttpToolsProtocol):
         ]
         self.transport.write("\r\n".join([*head, "", body]).encode("latin-1"))
 
-    def _leave(self) -> None:
+    def _close_after_answer(self) -> None:
         """Nothing is read any more. The client has a moment to take what there is, and then only if there is room."""
         self._phase = _Phase.LEAVING
         self._connections.gone(self)

@@ -1,4 +1,4 @@
-"""When a call's socket wakes the event loop: when it holds a batch of sound, not at each of its messages.
+"""The intake of a call's socket: it wakes the event loop for a batch of sound, not for each message.
 
 Twilio sends fifty messages a second and call, each at a moment of its own. Nothing comes of most of them before a batch
 is whole, and waking the loop costs more than reading one. So the kernel is told how many bytes to wait for

@@ -16,7 +16,7 @@ from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
 from batkol.calls.call import Call
-from batkol.calls.registry import Calls
+from batkol.calls.registry import CallRegistry
 from batkol.events.bus import Bus
 from batkol.web.connections import Headers
 from batkol.web.event_stream import EventStream
@@ -52,7 +52,7 @@ def _is_token(authorization: bytes, api_token: str) -> bool:
 
 
 def routes(
-    *, calls: Calls, bus: Bus, status: Status, drain: Callable[[], Awaitable[object]], api_token: str
+    *, calls: CallRegistry, bus: Bus, status: Status, drain: Callable[[], Awaitable[object]], api_token: str
 ) -> APIRouter:
     """Return the routes under /v1. `drain` empties the process and is done when it is empty."""
     router = APIRouter(prefix="/v1", dependencies=[Depends(guard(api_token))])
@@ -109,7 +109,7 @@ def reference(app: FastAPI, *, api_token: str) -> APIRouter:
     return router
 
 
-def _live(calls: Calls, call_sid: str) -> Call:
+def _live(calls: CallRegistry, call_sid: str) -> Call:
     call = calls.get(call_sid)
     if call is None:
         raise HTTPException(404, "There is no live call with this SID; ended calls are not kept here.")

@@ -1,4 +1,4 @@
-"""What one listener lets a client take: time, bytes and connections.
+"""Limits of one listener: time, bytes and connections that a client may take.
 
 Nobody has to tune these. Twilio's requests are a few kilobytes and come in one piece; a proxy in front sends them on
 only when it has them, as a rule. A client that needs more than this is not Twilio.
@@ -23,7 +23,7 @@ _UNLIMITED: Final = 1 << 20  # what RLIM_INFINITY stands for here
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ListenerLimits:
     """Of one listener. Times in seconds."""
 
     connections: int
@@ -62,15 +62,15 @@ class Limits:
     """So long after the ping, without a frame and without a pong, it is closed."""
 
 
-def public(descriptors: int | None = None) -> Limits:
+def public(descriptors: int | None = None) -> ListenerLimits:
     """Return the limits of what Twilio reaches: half of the process's descriptors at most."""
-    return Limits(connections=min(MOST_PUBLIC, max(1, _descriptors(descriptors) // 2)))
+    return ListenerLimits(connections=min(MOST_PUBLIC, max(1, _descriptors(descriptors) // 2)))
 
 
-def internal(descriptors: int | None = None) -> Limits:
+def internal(descriptors: int | None = None) -> ListenerLimits:
     """Return those of what the cluster reaches: a quarter. The last one is for Google, the database and the journal."""
     most = min(MOST_INTERNAL, max(1, _descriptors(descriptors) // 4))
-    return Limits(connections=most, spare=SPARE_INTERNAL, one_request=False)
+    return ListenerLimits(connections=most, spare=SPARE_INTERNAL, one_request=False)
 
 
 def _descriptors(given: int | None) -> int:

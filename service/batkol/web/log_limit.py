@@ -1,4 +1,4 @@
-"""How many log lines strangers can cause: one a second for each reason, which says how many were left out before it."""
+"""A limit on log lines that strangers can cause: one a second for each reason, with the count of those left out."""
 
 from __future__ import annotations
 

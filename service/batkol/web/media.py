@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 
 from batkol.calls.call import Call
-from batkol.calls.registry import Calls, Refusal
+from batkol.calls.registry import AdmissionRefusal, CallRegistry
 from batkol.calls.services import Services
 from batkol.calls.socket import PeerFault, ending
 from batkol.errors import PeerError
@@ -33,9 +33,9 @@ CLOSE_TIMEOUT: Final = 2.0
 """Seconds to write a close frame: a peer that reads nothing must not keep the call's place."""
 
 REFUSED: Final = {
-    Refusal.FULL: "[CALL] stream refused: every place is taken; Twilio asks the webhook again",
-    Refusal.DRAINING: "[CALL] stream refused: this pod is draining; Twilio asks the webhook again, at another pod",
-    Refusal.DUPLICATE: "[CALL] stream refused: a stream with this SID is open; Twilio repeats none: this is a replay",
+    AdmissionRefusal.FULL: "[CALL] stream refused: every place is taken; Twilio asks the webhook again",
+    AdmissionRefusal.DRAINING: "[CALL] stream refused: this pod is draining; Twilio asks the webhook again, at another pod",
+    AdmissionRefusal.DUPLICATE: "[CALL] stream refused: a stream with this SID is open, and Twilio never repeats one; this is a replay",
 }
 
 SIGNATURE_HEADER: Final = b"x-twilio-signature"
@@ -77,7 +77,7 @@ def _reason(error: PeerError) -> str:
 class MediaSocket:
     """An ASGI application for one path."""
 
-    def __init__(self, *, gate: Gate, calls: Calls, services: Services) -> None:
+    def __init__(self, *, gate: Gate, calls: CallRegistry, services: Services) -> None:
         self._gate = gate
         self._calls = calls
         self._services = services
@@ -87,7 +87,7 @@ class MediaSocket:
         """Serve one connection; returns when the call has ended and its last utterance is delivered."""
         await receive()  # websocket.connect
         if not self._is_signed(scope):
-            self._say_unsigned()
+            self._log_unsigned()
             await send({"type": "websocket.close", "code": 1008})  # before the accept: HTTP 403
             return
         await send({"type": "websocket.accept"})
@@ -101,13 +101,13 @@ class MediaSocket:
             self._services.metrics.refused.add(1, {"reason": _reason(error)})
             await socket.close(error.close_code)
 
-    def _say_unsigned(self) -> None:
+    def _log_unsigned(self) -> None:
         """Count it, and log one line a second at most: anybody can cause it."""
         self._services.metrics.refused.add(1, {"reason": "signature"})
         left_out = self._lines.admit("signature", time.monotonic())
         if left_out is not None:
             log.warning(
-                "[TWILIO] handshake refused: the signature does not fit",
+                "[TWILIO] handshake refused: the signature does not match",
                 remedy="check PUBLIC_BASE_URL",
                 lines_left_out=left_out,
             )
@@ -146,7 +146,7 @@ class MediaSocket:
                 case Stop():
                     return True
                 case Media() as early:  # the stream counts what comes before its start
-                    stream.hear(early)
+                    stream.append(early)
                 case Mark() as early:
                     stream.echo(early)
                 case Dtmf() as early:
@@ -164,15 +164,15 @@ class MediaSocket:
         propagation.handshake_over(identity.call_sid)
         refusal = self._calls.refusal(call)
         if refusal is not None or not self._calls.admit(call):
-            await self._refuse(call, refusal or Refusal.FULL, socket)
+            await self._refuse(call, refusal or AdmissionRefusal.FULL, socket)
             return
         try:
             with call.trace.current():
                 await call.run(socket, scope.get("extensions", {}).get(EXTENSION))
         finally:
-            self._calls.leave(call)
+            self._calls.release(call)
 
-    async def _refuse(self, call: Call, reason: Refusal, socket: _AsgiSocket) -> None:
+    async def _refuse(self, call: Call, reason: AdmissionRefusal, socket: _AsgiSocket) -> None:
         """Close a stream that has no place here.
 
         Only a stream that was opened is known to be followed by the TwiML's next verb, which sends the caller to the
@@ -181,7 +181,7 @@ class MediaSocket:
         call.discard()
         call.log.warning(REFUSED[reason], stream_sid=call.identity.stream_sid, limit=self._calls.limit)
         self._services.metrics.refused.add(1, {"reason": reason.value})
-        await socket.close(1008 if reason is Refusal.DUPLICATE else 1013)  # policy violation; try again later
+        await socket.close(1008 if reason is AdmissionRefusal.DUPLICATE else 1013)  # policy violation; try again later
 
     def _identity(self, stream: MediaStream) -> Identity:
         details = stream.details
@@ -223,4 +223,4 @@ class _AsgiSocket:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._send({"type": "websocket.close", "code": code})
         except (OSError, RuntimeError) as error:  # uvicorn's ClientDisconnected, and its "already closed"; TimeoutError
-            log.debug("[TWILIO] the socket was closed before we did", err=type(error).__name__)
+            log.debug("[TWILIO] peer closed the socket first", err=type(error).__name__)

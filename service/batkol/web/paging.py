@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from batkol.store.postgres.queries import Place
+from batkol.store.postgres.queries import PagePosition
 
 LONGEST: Final = 1000
 """Characters of a cursor."""
@@ -31,7 +31,7 @@ def cursor(at: datetime, key: str | int) -> str:
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
-def place(token: str, kind: type[Key]) -> Place:
+def place(token: str, kind: type[Key]) -> PagePosition:
     """Read a token whose key is of that kind. Raises `BadCursorError`."""
     try:
         packed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
@@ -41,4 +41,4 @@ def place(token: str, kind: type[Key]) -> Place:
         raise BadCursorError from None
     if "\x00" in str(key) or (isinstance(key, int) and abs(key) > _LARGEST):
         raise BadCursorError
-    return Place(at, key)
+    return PagePosition(at, key)

@@ -122,7 +122,7 @@ class MediaProtocol(WatchedProtocol):
             if self._left <= 0:
                 self._end_turn()
         else:
-            self._take(self._rest + data if self._rest else data)
+            self._deliver_frames(self._rest + data if self._rest else data)
 
     def _take_long(self, data: bytes) -> None:
         """Have uvicorn parse `data`: where its frames begin is not known here."""
@@ -153,7 +153,7 @@ class MediaProtocol(WatchedProtocol):
             and self.conn.state is OPEN
         )
 
-    def _take(self, data: bytes) -> None:
+    def _deliver_frames(self, data: bytes) -> None:
         """Cut `data` into frames, deliver the whole text frames, and hand the others on, each whole."""
         start, available, size = 0, len(data), 0
         while available - start >= 2 and self._left > 0:

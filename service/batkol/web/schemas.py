@@ -1,4 +1,4 @@
-"""What the history of calls and the leads look like from outside: what may be asked, and what is answered."""
+"""Schemas of the history API: its parameters and its answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from batkol.store.journal.records import LONGEST_NAME, LONGEST_TEXT, bounded
-from batkol.store.postgres.queries import Calls
+from batkol.store.postgres.queries import CallFilter
 from batkol.store.postgres.schema import SLOW_MS
 
 _CALL_SID: Final = "CA5f0e8d3c2b1a49788796a5b4c3d2e1f0"
@@ -71,9 +71,9 @@ class CallsAsked(Asked):
         examples=[1500],
     )
 
-    def meant(self) -> Calls:
+    def meant(self) -> CallFilter:
         """Return it as the store takes it."""
-        return Calls(
+        return CallFilter(
             agent=self.agent,
             number=self.number,
             since=self.since,

@@ -1,4 +1,4 @@
-"""Whether callers get through to this pod: the public listener is asked over the network, as they would ask it.
+"""The self-probe: the pod asks its own public listener over the network, as callers do.
 
 The kubelet asks the internal listener, which answers as long as the process can. A public listener that accepts
 nothing (no descriptor is left, its limit is full of calls, its socket is gone) shows only to a client of it.

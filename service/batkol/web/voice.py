@@ -1,4 +1,4 @@
-"""What Twilio calls over HTTP: the voice webhook, and the status callbacks."""
+"""The HTTP endpoints that Twilio calls: the voice webhook, and the status callbacks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 import structlog
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from batkol.calls.registry import Calls, Refusal
+from batkol.calls.registry import AdmissionRefusal, CallRegistry
 from batkol.events.recorder import Recorder
 from batkol.telemetry.metrics import Metrics
 from batkol.tracing import propagation
@@ -26,8 +26,8 @@ APOLOGIES: Final = {
     "": "All lines are busy at the moment. Please call again in a few minutes.",
 }
 TURNED_AWAY: Final = {
-    Refusal.FULL: "[CALL] turned away: every place is taken; raise MAX_CALLS, or run more pods",
-    Refusal.DRAINING: "[CALL] turned away: this pod is draining; the call is sent to another pod",
+    AdmissionRefusal.FULL: "[CALL] call refused: every place is taken; raise MAX_CALLS or run more pods",
+    AdmissionRefusal.DRAINING: "[CALL] call refused: this pod is draining; the call is sent to another pod",
 }
 VOICE: Final = "/twilio/voice"
 STATUS: Final = "/twilio/status"
@@ -54,7 +54,7 @@ class VoiceSettings:
 class Webhooks:
     """The requests of Twilio, checked and answered."""
 
-    def __init__(self, settings: VoiceSettings, calls: Calls, metrics: Metrics, recorder: Recorder) -> None:
+    def __init__(self, settings: VoiceSettings, calls: CallRegistry, metrics: Metrics, recorder: Recorder) -> None:
         self._settings = settings
         self._calls = calls
         self._recorder = recorder
@@ -97,12 +97,12 @@ class Webhooks:
         propagation.about(form.get("CallSid", ""))
         if form.get("StreamEvent") == "stream-error":
             self._calls.forget_stream(form.get("CallSid", ""), form.get("StreamName", ""))
-            log.error("[TWILIO] stream error", call_sid=form.get("CallSid"), err=form.get("StreamError", ""))
+            log.error("[TWILIO] stream error reported", call_sid=form.get("CallSid"), err=form.get("StreamError", ""))
 
     def _refused_before(self, request: Request, call_sid: str) -> int:
         """Return how often in a row this call was refused; a stream that carried audio was no refusal."""
         query = _query(request)
-        taken = retry_url.taken(query, time.time())
+        taken = retry_url.attempts(query, time.time())
         return 0 if taken and self._calls.carried_audio(call_sid, retry_url.since(query)) else taken
 
     def _again(self, request: Request, taken: int) -> str | None:
@@ -115,7 +115,7 @@ class Webhooks:
     def _turn_away(self, call_sid: str, taken: int, again: str | None) -> Response:
         """There is no place here. A draining pod is one of several: the next request finds another one."""
         draining = self._calls.draining
-        reason = Refusal.DRAINING if draining else Refusal.FULL
+        reason = AdmissionRefusal.DRAINING if draining else AdmissionRefusal.FULL
         self._metrics.refused.add(1, {"reason": reason.value})
         log.warning(TURNED_AWAY[reason], call_sid=call_sid, limit=self._calls.limit, round=taken)
         if self._settings.overflow_url:
@@ -169,7 +169,7 @@ class Webhooks:
         left_out = self._lines.admit("signature", time.monotonic())
         if left_out is not None:
             log.warning(
-                "[TWILIO] request refused: the signature does not fit",
+                "[TWILIO] request refused: the signature does not match",
                 path=request.scope["path"],  # `request.url` would put the Host header into the log
                 remedy="check PUBLIC_BASE_URL and TWILIO_AUTH_TOKEN",
                 lines_left_out=left_out,
@@ -177,7 +177,7 @@ class Webhooks:
         raise HTTPException(403, "The X-Twilio-Signature does not fit; check PUBLIC_BASE_URL and the auth token.")
 
 
-def routes(settings: VoiceSettings, calls: Calls, metrics: Metrics, recorder: Recorder) -> APIRouter:
+def routes(settings: VoiceSettings, calls: CallRegistry, metrics: Metrics, recorder: Recorder) -> APIRouter:
     """Return the routes that Twilio requests."""
     webhooks = Webhooks(settings, calls, metrics, recorder)
     router = APIRouter()

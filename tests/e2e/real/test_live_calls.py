@@ -18,7 +18,7 @@ from batkol.events.events import AnyEvent, FinalText, UtteranceStarted
 from batkol.simulators.client.internal_api import following
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.twilio.caller import CallPlan, CallReport, place_call
-from batkol.simulators.voice.voice import Spoken, script
+from batkol.simulators.voice.voice import SpokenAudio, script
 from support.control_plane import ControlPlane
 from support.kubelet import Kubelets
 from support.operating import PUBLIC, TOKEN, Installation, installed
@@ -43,7 +43,7 @@ class Running:
         (address,) = self.pods.addresses.values()
         return address
 
-    def call(self, spoken: Spoken) -> asyncio.Task[CallReport]:
+    def call(self, spoken: SpokenAudio) -> asyncio.Task[CallReport]:
         plan = CallPlan(base_url=f"http://{self.address}:8080", public_url=PUBLIC, auth_token=TOKEN, audio=spoken.mulaw)
         return asyncio.create_task(place_call(plan))
 

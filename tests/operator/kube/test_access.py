@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]  # has no types
 
-from batkol_operator.errors import ConfigurationError
+from batkol_operator.errors import OperatorConfigurationError
 from batkol_operator.kube.access import connection, read_access
 
 
@@ -82,8 +82,8 @@ def test_no_user_is_none_needed(path: Path) -> None:
 
 
 def test_no_way_is_a_sentence(path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="KUBECONFIG"):
+    with pytest.raises(OperatorConfigurationError, match="KUBECONFIG"):
         read_access()
     path.write_text("clusters: []\ncontexts: []\n")
-    with pytest.raises(ConfigurationError, match="current context"):
+    with pytest.raises(OperatorConfigurationError, match="current context"):
         read_access()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batkol_operator.model.agent import SpecError, VoiceAgent
-from batkol_operator.model.part import Part, Rule
+from batkol_operator.model.part import ResourcePart, ResourceRule
 from batkol_operator.model.schema import parts_of
 from support.admission import SCHEMA, broken_rules, complaints, defaulted
 from support.agents import TWILIO, document, specs
@@ -188,7 +188,7 @@ def test_what_is_in_order_passes_every_rule(name: str, spec: dict[str, Any]) -> 
     assert VoiceAgent.read(document(name, **spec)).metadata.name == name
 
 
-def every_rule(part: type[Part]) -> Iterator[Rule]:
+def every_rule(part: type[ResourcePart]) -> Iterator[ResourceRule]:
     for one in parts_of(part):
         yield from one.rules
 
@@ -282,7 +282,7 @@ def test_cel_and_python_agree(spec: dict[str, Any]) -> None:
     assert all(message in said for message in inner), said
 
 
-def _outer_rules() -> Iterator[Rule]:
+def _outer_rules() -> Iterator[ResourceRule]:
     """Pydantic asks these only where everything inside is in order; the API server asks all."""
     yield from VoiceAgent.rules
     yield from VoiceAgent.model_fields["spec"].annotation.rules  # type: ignore[union-attr]  # it is `Spec`

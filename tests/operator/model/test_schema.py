@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 from pydantic import Field
 
-from batkol_operator.model.part import Part, Rule
+from batkol_operator.model.part import ResourcePart, ResourceRule
 from batkol_operator.model.schema import schema_of
 
 
-class Leaf(Part):
+class Leaf(ResourcePart):
     """A leaf."""
 
-    rules = (Rule(cel="self.size > 1", holds=lambda leaf: leaf.size > 1, message="must be two", field=".size"),)
+    rules = (ResourceRule(cel="self.size > 1", holds=lambda leaf: leaf.size > 1, message="must be two", field=".size"),)
 
     size: int = Field(2, ge=1, le=3, description="How big.")
 
 
-class Tree(Part):
+class Tree(ResourcePart):
     """A tree.
 
     What is written here is for those who read the code.
@@ -66,7 +66,7 @@ def test_a_rule_is_checked_here_too() -> None:
 
 
 def test_a_field_without_a_description_is_refused() -> None:
-    class Silent(Part):
+    class Silent(ResourcePart):
         size: int = Field(1, ge=0, le=1)
 
     with pytest.raises(TypeError, match="no description"):
@@ -74,7 +74,7 @@ def test_a_field_without_a_description_is_refused() -> None:
 
 
 def test_two_types_for_one_field_are_refused() -> None:
-    class Torn(Part):
+    class Torn(ResourcePart):
         size: int | str = Field(1, description="Either.")
 
     with pytest.raises(TypeError, match="one type"):
@@ -82,7 +82,7 @@ def test_two_types_for_one_field_are_refused() -> None:
 
 
 def test_what_a_structural_schema_does_not_have_is_refused() -> None:
-    class Odd(Part):
+    class Odd(ResourcePart):
         size: int = Field(1, multiple_of=2, description="Even.")
 
     with pytest.raises(TypeError, match="multipleOf"):

@@ -7,8 +7,8 @@ import gzip
 
 import pytest
 
-from batkol_operator.pods.client import LARGEST, Answer, PodQuestions, Silence
-from batkol_operator.watch.object_state import Pod
+from batkol_operator.pods.client import LARGEST, PodQuestions, PodReport, Silence
+from batkol_operator.watch.object_state import PodState
 from support.answering_pods import AnsweringPod, answering
 from support.hostile_http import WAYS, hostile_http
 
@@ -28,8 +28,8 @@ NO_STATUS = (
 """What is no status: of another kind, too long, too deep, with numbers that are none, compressed."""
 
 
-def pod(name: str, ip: str) -> Pod:
-    return Pod(
+def pod(name: str, ip: str) -> PodState:
+    return PodState(
         name, f"uid-{name}", ip, ready=True, terminating=False, trouble="", coming_since=None, cost="", revision=""
     )
 
@@ -39,7 +39,7 @@ async def test_all_pods_are_asked_with_the_token_and_answer() -> None:
     async with answering(one, two) as port, PodQuestions(port) as questions:
         reports = await questions.ask([pod("a", one.ip), pod("b", two.ip)], "t")
 
-    assert reports == {"a": Answer("abc", "def", 3, ()), "b": Answer("abc", "def", 3, ())}
+    assert reports == {"a": PodReport("abc", "def", 3, ()), "b": PodReport("abc", "def", 3, ())}
 
 
 async def test_a_refusal_comes_with_its_sentence() -> None:
@@ -47,7 +47,7 @@ async def test_a_refusal_comes_with_its_sentence() -> None:
     async with answering(it) as port, PodQuestions(port) as questions:
         reports = await questions.ask([pod("a", it.ip)], "t")
 
-    assert isinstance(reports["a"], Answer)
+    assert isinstance(reports["a"], PodReport)
     assert reports["a"].refusals == ("tuning.json: batch_ms must be 20 to 1000.",)
 
 
@@ -64,7 +64,7 @@ async def test_a_pod_that_is_not_there_keeps_nobody_waiting() -> None:
     async with answering(it) as port, PodQuestions(port) as questions:
         reports = await questions.ask([pod("a", it.ip), pod("b", "127.0.0.9")], "t")
 
-    assert isinstance(reports["a"], Answer)
+    assert isinstance(reports["a"], PodReport)
     assert reports["b"] == Silence("cannot be reached")
 
 

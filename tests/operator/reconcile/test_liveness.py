@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from batkol_operator.reconcile.liveness import BARREN_S, OVERDUE_S, Progress
+from batkol_operator.reconcile.liveness import BARREN_S, OVERDUE_S, LoopWatchdog
 
 ONE, TWO = ("voices", "one"), ("voices", "two")
 
 
 def test_loops_that_come_back_are_progress() -> None:
-    progress = Progress()
+    progress = LoopWatchdog()
     progress.begins(ONE, 0)
     progress.ends(ONE, 1, next_in=60, worked=True)
 
@@ -14,29 +14,29 @@ def test_loops_that_come_back_are_progress() -> None:
 
 
 def test_a_pass_that_hangs_is_not() -> None:
-    progress = Progress()
+    progress = LoopWatchdog()
     progress.begins(ONE, 0)
 
     assert progress.why_stuck(OVERDUE_S + 1) == "1 agents are overdue, the first is voices/one"
 
 
 def test_nor_is_a_loop_that_has_died() -> None:
-    progress = Progress()
+    progress = LoopWatchdog()
     progress.ends(ONE, 0, next_in=60, worked=True)
 
     assert progress.why_stuck(60 + OVERDUE_S + 1) is not None
 
 
 def test_a_loop_that_has_left_owes_nothing() -> None:
-    progress = Progress()
+    progress = LoopWatchdog()
     progress.begins(ONE, 0)
-    progress.leaves(ONE)
+    progress.stopped(ONE)
 
     assert progress.why_stuck(10 * OVERDUE_S) is None
 
 
 def test_one_that_fails_while_others_work_is_no_reason_to_restart() -> None:
-    progress = Progress()
+    progress = LoopWatchdog()
     for now in range(0, int(BARREN_S) * 2, 30):
         progress.ends(ONE, now, next_in=30, worked=False)
         progress.ends(TWO, now, next_in=30, worked=True)
@@ -45,7 +45,7 @@ def test_one_that_fails_while_others_work_is_no_reason_to_restart() -> None:
 
 
 def test_when_nothing_works_for_long_a_restart_is_worth_a_try() -> None:
-    progress = Progress()
+    progress = LoopWatchdog()
     for now in range(0, int(BARREN_S) + 60, 30):
         progress.ends(ONE, now, next_in=30, worked=False)
 

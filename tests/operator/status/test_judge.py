@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batkol_operator.pods.client import Answer, Report, Silence
-from batkol_operator.status.conditions import Condition, State, named, read_conditions, settle
+from batkol_operator.pods.client import PodReport, Report, Silence
+from batkol_operator.status.conditions import ConditionDraft, ConditionState, named, read_conditions, settle
 from batkol_operator.status.judge import (
     CREATION_PATIENCE,
+    AgentProblem,
     Facts,
-    Problem,
     Revisions,
     active_calls,
     judge,
@@ -21,19 +21,19 @@ from batkol_operator.status.judge import (
     manifest,
 )
 from batkol_operator.status.transitions import transitions
-from batkol_operator.watch.object_state import Pod, Rollout
+from batkol_operator.watch.object_state import PodState, Rollout
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WANTED = Revisions("aaa", "fff")
-RUNS = Answer("aaa", "fff", 2, ())
-LAGS = Answer("bbb", "fff", 1, ())
-POD = Pod(
+RUNS = PodReport("aaa", "fff", 2, ())
+LAGS = PodReport("bbb", "fff", 1, ())
+POD = PodState(
     "clinic-1", "1", "10.0.0.1", ready=True, terminating=False, trouble="", coming_since=None, cost="", revision=""
 )
 ROLLOUT = Rollout(current=True, wanted=3, replicas=3, updated=3, ready=3, available=True, stuck="")
 
 
-def pods(*names: str) -> tuple[Pod, ...]:
+def pods(*names: str) -> tuple[PodState, ...]:
     return tuple(replace(POD, name=name, uid=name) for name in names)
 
 
@@ -43,7 +43,7 @@ def facts(reports: dict[str, Report] | None = None, **changed: object) -> Facts:
     return replace(standing, **changed)  # type: ignore[arg-type]  # the fields of Facts, by name
 
 
-def found(type_: str, of: Facts, at: datetime = NOON) -> Condition:
+def found(type_: str, of: Facts, at: datetime = NOON) -> ConditionDraft:
     condition = named(judge(of, (), at), type_)
     assert condition is not None
     return condition
@@ -65,19 +65,19 @@ def test_all_is_well() -> None:
 def test_a_pod_that_lags_is_named_with_what_it_runs() -> None:
     applied = found("TuningApplied", facts({"a": RUNS, "b": RUNS, "c": LAGS}))
 
-    assert applied.state is State.FALSE
+    assert applied.state is ConditionState.FALSE
     assert applied.message == "2 of 3 pods run revision aaa; c lags (revision bbb)."
     assert found("Ready", facts({"a": RUNS, "b": RUNS, "c": LAGS})).reason == "PodsLag"
 
 
 def test_flags_count_as_well_as_tuning() -> None:
-    applied = found("TuningApplied", facts({"a": RUNS, "b": RUNS, "c": Answer("aaa", "eee", 0, ())}))
+    applied = found("TuningApplied", facts({"a": RUNS, "b": RUNS, "c": PodReport("aaa", "eee", 0, ())}))
 
     assert applied.message == "2 of 3 pods run revision aaa; c lags (flags eee, wanted fff)."
 
 
 def test_a_pod_that_refused_says_why() -> None:
-    refuses = Answer("bbb", "fff", 0, ("batch_ms must be 20 to 1000.",))
+    refuses = PodReport("bbb", "fff", 0, ("batch_ms must be 20 to 1000.",))
     applied = found("TuningApplied", facts({"a": RUNS, "b": RUNS, "c": refuses}))
 
     assert applied.reason == "RefusedByPods"
@@ -111,12 +111,12 @@ def test_a_pod_that_only_ends_its_calls_need_not_run_it_but_its_calls_count() ->
 
 
 def test_without_pods_nobody_knows() -> None:
-    assert found("TuningApplied", facts({}, pods=())).state is State.UNKNOWN
+    assert found("TuningApplied", facts({}, pods=())).state is ConditionState.UNKNOWN
     assert not found("Ready", facts({}, pods=())).holds
 
 
 def test_a_deployment_whose_controller_has_not_looked_is_not_available_yet() -> None:
-    assert found("Available", facts(rollout=replace(ROLLOUT, current=False))).state is State.UNKNOWN
+    assert found("Available", facts(rollout=replace(ROLLOUT, current=False))).state is ConditionState.UNKNOWN
     assert found("Available", facts(rollout=None)).reason == "NotCreated"
 
 
@@ -130,7 +130,7 @@ def test_a_deployment_with_too_few_pods_says_how_few_and_why() -> None:
 
 
 def test_a_problem_stalls_and_is_the_reason_for_not_being_ready() -> None:
-    of = facts(problem=Problem("Refused", "Deployment clinic was refused: no."))
+    of = facts(problem=AgentProblem("Refused", "Deployment clinic was refused: no."))
 
     assert found("Stalled", of).holds
     assert found("Ready", of).reason == "Refused"
@@ -157,16 +157,16 @@ def test_paused_is_unknown_and_leaves_the_rest_as_it_was() -> None:
 
     ready = named(paused, "Ready")
     assert ready is not None
-    assert (ready.state, ready.reason, ready.generation) == (State.UNKNOWN, "Paused", 5)
+    assert (ready.state, ready.reason, ready.generation) == (ConditionState.UNKNOWN, "Paused", 5)
     assert set(paused) - {ready} == {condition for condition in before if condition.type != "Ready"}
 
 
-@given(st.lists(st.sampled_from(State), min_size=1, max_size=20))
-def test_the_time_moves_with_the_state_and_only_with_it(states: list[State]) -> None:
-    standing: tuple[Condition, ...] = ()
+@given(st.lists(st.sampled_from(ConditionState), min_size=1, max_size=20))
+def test_the_time_moves_with_the_state_and_only_with_it(states: list[ConditionState]) -> None:
+    standing: tuple[ConditionDraft, ...] = ()
     for i, state in enumerate(states):
         before = standing
-        standing = settle([Condition("Ready", state, f"R{i}", "m", i)], before, NOON + timedelta(minutes=i))
+        standing = settle([ConditionDraft("Ready", state, f"R{i}", "m", i)], before, NOON + timedelta(minutes=i))
         if before and before[0].state is state:
             assert standing[0].since == before[0].since
         else:
@@ -182,9 +182,11 @@ def test_conditions_read_back_as_they_were_written() -> None:
 
 def test_only_transitions_are_announced() -> None:
     ready, lagging = judge(facts(), (), NOON), judge(facts({"a": RUNS, "b": RUNS, "c": LAGS}), (), NOON)
-    stalled = judge(facts(problem=Problem("Refused", "No.")), (), NOON)
+    stalled = judge(facts(problem=AgentProblem("Refused", "No.")), (), NOON)
 
-    def reasons(before: tuple[Condition, ...], after: tuple[Condition, ...], old: Revisions = WANTED) -> list[str]:
+    def reasons(
+        before: tuple[ConditionDraft, ...], after: tuple[ConditionDraft, ...], old: Revisions = WANTED
+    ) -> list[str]:
         return [said.reason for said in transitions(before, after, old, WANTED)]
 
     assert reasons((), ready) == ["TuningApplied", "Ready"]

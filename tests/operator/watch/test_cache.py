@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from batkol_operator.kube.names import AGENT, FIELD_MANAGER
-from batkol_operator.watch.cache import POD, Seen
+from batkol_operator.watch.cache import POD, ObjectCache
 from batkol_operator.watch.object_state import read_pod
 
 CONFIG_MAP = ("v1", "ConfigMap")
@@ -36,7 +36,7 @@ def pod(**status: Any) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": status}
 
 
-def woken(seen: Seen) -> bool:
+def woken(seen: ObjectCache) -> bool:
     wake = seen.of(CLINIC).wake
     was = wake.is_set()
     wake.clear()
@@ -44,41 +44,41 @@ def woken(seen: Seen) -> bool:
 
 
 def test_what_changes_something_wakes_and_what_does_not_does_not() -> None:
-    seen = Seen([CONFIG_MAP])
-    seen.take(config_map(1))
+    seen = ObjectCache([CONFIG_MAP])
+    seen.observe(config_map(1))
     assert woken(seen)
 
-    seen.take(config_map(2))
+    seen.observe(config_map(2))
     assert not woken(seen), "another version, and all of ours stands"
 
-    seen.take(config_map(3, ours="metadata"))
+    seen.observe(config_map(3, ours="metadata"))
     assert woken(seen)
 
-    seen.take(config_map(4), deleted=True)
+    seen.observe(config_map(4), deleted=True)
     assert woken(seen)
     assert KEY not in seen.of(CLINIC).children
 
 
 def test_the_event_of_our_own_request_is_no_news() -> None:
-    seen = Seen([CONFIG_MAP])
+    seen = ObjectCache([CONFIG_MAP])
     seen.note(config_map(5))
-    seen.take(config_map(5))
+    seen.observe(config_map(5))
     assert not woken(seen)
 
 
 def test_an_event_from_before_our_own_request_does_not_undo_it() -> None:
-    seen = Seen([CONFIG_MAP])
+    seen = ObjectCache([CONFIG_MAP])
     seen.note(config_map(5))
-    seen.take(config_map(4, ours="metadata"))
+    seen.observe(config_map(4, ours="metadata"))
 
     assert not woken(seen)
     assert seen.of(CLINIC).children[KEY].version == 5
 
 
 def test_a_listing_is_the_whole_truth() -> None:
-    seen = Seen([CONFIG_MAP, POD])
-    seen.take(config_map(1))
-    seen.take(pod(phase="Running"))
+    seen = ObjectCache([CONFIG_MAP, POD])
+    seen.observe(config_map(1))
+    seen.observe(pod(phase="Running"))
 
     seen.replace(CLINIC, CONFIG_MAP, [])
     seen.replace(CLINIC, POD, [])
@@ -87,16 +87,16 @@ def test_a_listing_is_the_whole_truth() -> None:
 
 
 def test_an_agent_wakes_its_loop_when_its_owner_changes_it_and_not_when_we_do() -> None:
-    seen = Seen()
+    seen = ObjectCache()
     agent: dict[str, Any] = {"metadata": {"name": "clinic", "namespace": "voices", "uid": "3", "generation": 1}}
-    seen.take_agent(agent)
+    seen.observe_agent(agent)
     assert woken(seen)
 
-    seen.take_agent({**agent, "status": {"replicas": 3}})
+    seen.observe_agent({**agent, "status": {"replicas": 3}})
     assert not woken(seen)
 
     agent["metadata"]["annotations"] = {"batkol.dev/paused": "true"}
-    seen.take_agent(agent)
+    seen.observe_agent(agent)
     assert woken(seen)
 
 
@@ -158,7 +158,7 @@ def test_a_migration_that_is_done_or_goes_on_is_no_trouble() -> None:
 
 def test_nothing_but_what_a_decision_needs_is_kept() -> None:
     """There may be thousands."""
-    seen = Seen([CONFIG_MAP])
-    seen.take({**config_map(1), "data": {"flags.json": "+972501234567"}})
+    seen = ObjectCache([CONFIG_MAP])
+    seen.observe({**config_map(1), "data": {"flags.json": "+972501234567"}})
 
     assert "+972" not in json.dumps(repr(seen.of(CLINIC)))

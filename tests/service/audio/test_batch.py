@@ -38,7 +38,7 @@ def test_what_goes_out_is_what_came_in(start: int, first_ms: int, script: list[i
             continue
         heard += step
         flushed = isinstance(step, Flush)
-        fresh = batcher.flush(heard) if flushed else batcher.hear(heard)
+        fresh = batcher.flush(heard) if flushed else batcher.advance(heard)
         whole = fresh[:-1] if flushed else fresh
         assert all(end - begin == size for begin, end in whole)
         assert all(0 < end - begin <= size for begin, end in fresh)
@@ -51,7 +51,7 @@ def test_what_goes_out_is_what_came_in(start: int, first_ms: int, script: list[i
 @given(call=st.binary(min_size=1, max_size=5_000), cuts=st.lists(st.integers(0, 5_000)), batch_ms=st.integers(1, 100))
 def test_the_batches_of_a_call_join_to_the_call(call: bytes, cuts: list[int], batch_ms: int) -> None:
     batcher = Batcher(start=0, batch_ms=batch_ms)
-    spans = [span for cut in sorted(cuts) for span in batcher.hear(min(cut, len(call)))]
+    spans = [span for cut in sorted(cuts) for span in batcher.advance(min(cut, len(call)))]
     spans += batcher.flush(len(call))
 
     assert joined(spans, call) == call
@@ -60,25 +60,25 @@ def test_the_batches_of_a_call_join_to_the_call(call: bytes, cuts: list[int], ba
 def test_a_batch_of_150_ms_is_due_with_its_last_sample_and_not_before() -> None:
     batcher = Batcher(start=0, batch_ms=150)
 
-    assert batcher.hear(1199) == []
-    assert batcher.hear(1200) == [(0, 1200)]
-    assert batcher.hear(1200) == []
+    assert batcher.advance(1199) == []
+    assert batcher.advance(1200) == [(0, 1200)]
+    assert batcher.advance(1200) == []
 
 
 def test_frames_of_20_ms_make_a_batch_every_seven_or_eight_frames() -> None:
     batcher = Batcher(start=0, batch_ms=150)
-    due = [frame for frame in range(1, 31) if batcher.hear(frame * FRAME)]
+    due = [frame for frame in range(1, 31) if batcher.advance(frame * FRAME)]
 
     assert due == [8, 15, 23, 30]
 
 
 def test_the_end_of_an_utterance_flushes_what_is_there_at_once() -> None:
     batcher = Batcher(start=0, batch_ms=150)
-    batcher.hear(1000)
+    batcher.advance(1000)
 
     assert batcher.flush(1000) == [(0, 1000)]
     assert batcher.flush(1000) == []
-    assert batcher.hear(2200) == [(1000, 2200)]
+    assert batcher.advance(2200) == [(1000, 2200)]
 
 
 def test_a_flush_of_much_audio_is_whole_batches_and_one_short_one() -> None:
@@ -87,13 +87,13 @@ def test_a_flush_of_much_audio_is_whole_batches_and_one_short_one() -> None:
 
 def test_a_new_length_holds_from_the_next_batch_on() -> None:
     batcher = Batcher(start=0, batch_ms=150)
-    batcher.hear(1000)
+    batcher.advance(1000)
     batcher.tune(50)
 
-    assert batcher.hear(1000) == [(0, 400), (400, 800)]
+    assert batcher.advance(1000) == [(0, 400), (400, 800)]
     batcher.tune(150)
-    assert batcher.hear(1999) == []
-    assert batcher.hear(2000) == [(800, 2000)]
+    assert batcher.advance(1999) == []
+    assert batcher.advance(2000) == [(800, 2000)]
 
 
 @pytest.mark.parametrize("batch_ms", [0, -20])
@@ -104,7 +104,7 @@ def test_a_batch_is_something(batch_ms: int) -> None:
         batcher.tune(batch_ms)
     with pytest.raises(ValueError, match="at least a millisecond"):
         Batcher(start=0, batch_ms=batch_ms)
-    assert batcher.hear(160) == [(0, 160)], "a refused length changes nothing"
+    assert batcher.advance(160) == [(0, 160)], "a refused length changes nothing"
 
 
 class TimedOutBatcher:
@@ -130,7 +130,7 @@ def test_trap_a_gap_of_50_ms_is_not_the_end_of_the_call(gaps: list[float]) -> No
     for frame, gap in enumerate(gaps, start=1):
         now += gap
         naive.hear(FRAME, now)
-        spans += batcher.hear(frame * FRAME)
+        spans += batcher.advance(frame * FRAME)
     spans += batcher.flush(len(gaps) * FRAME)
 
     assert sum(end - start for start, end in spans) == len(gaps) * FRAME

@@ -19,7 +19,7 @@ def run(segmenter: Segmenter, probabilities: Sequence[float], *, start: int = 0)
     events: list[SpeechEvent] = []
     for index, probability in enumerate(probabilities):
         at = start + index * WINDOW
-        events += segmenter.hear(probability, at, at + WINDOW)
+        events += segmenter.append_score(probability, at, at + WINDOW)
     return events
 
 
@@ -147,7 +147,7 @@ def test_starts_and_ends_alternate_and_time_never_goes_back(
     for index, (probability, skipped) in enumerate(script):
         segmenter.settings = tunings[index % len(tunings)]
         at += skipped
-        events += segmenter.hear(probability, at, at + WINDOW)
+        events += segmenter.append_score(probability, at, at + WINDOW)
         at += WINDOW
     events += segmenter.flush(at)
 
@@ -168,7 +168,7 @@ def test_nothing_waits_past_the_silence(probabilities: list[float], chosen: Segm
     silent = 0
     for index, probability in enumerate(probabilities):
         end = (index + 1) * WINDOW
-        for event in segmenter.hear(probability, end - WINDOW, end):
+        for event in segmenter.append_score(probability, end - WINDOW, end):
             if isinstance(event, SpeechEnded):
                 assert chosen.silence_ms * 8 <= end - event.at < chosen.silence_ms * 8 + WINDOW
         silent = silent + WINDOW if probability < chosen.release_threshold else 0

@@ -75,7 +75,7 @@ async def talking(shared: Services) -> AsyncIterator[Line]:
         line.start()
         yield line
         call.end("stop")
-        call.hurry(0.1)
+        call.limit_to(0.1)
         await running
 
 

@@ -10,7 +10,7 @@ import pytest
 from batkol.calls import drain
 from batkol.calls.call import Call
 from batkol.calls.drain import Drain
-from batkol.calls.registry import Calls
+from batkol.calls.registry import CallRegistry
 from batkol.calls.services import Services
 from support.calls import new_call, services, sid
 from support.killing import cancel
@@ -20,7 +20,7 @@ from support.waiting import until
 @dataclass
 class House:
     services: Services
-    calls: Calls
+    calls: CallRegistry
 
     def admitted(self) -> Call:
         call = new_call(self.services)
@@ -31,11 +31,11 @@ class House:
 @pytest.fixture
 async def house() -> AsyncIterator[House]:
     async with services() as shared:
-        calls = Calls(limit=3, metrics=shared.metrics)
+        calls = CallRegistry(limit=3, metrics=shared.metrics)
         yield House(shared, calls)
         for call in calls:
             call.discard()
-            calls.leave(call)
+            calls.release(call)
 
 
 async def test_the_status_says_since_when_and_how_many_are_left(house: House) -> None:
@@ -49,7 +49,7 @@ async def test_the_status_says_since_when_and_how_many_are_left(house: House) ->
     assert status is not None
     assert (status["calls_left"], status["timeout_s"], status["done"]) == (1, 30, False)
     assert status["since"].startswith("20")
-    house.calls.leave(call)
+    house.calls.release(call)
     await draining
     status = leaving.status()
     assert status is not None
@@ -67,7 +67,7 @@ async def test_a_drain_that_dies_is_begun_again_by_the_next_order(house: House) 
 
     second = asyncio.create_task(leaving.run())
     await until(lambda: any(task.get_name() == "drain" for task in asyncio.all_tasks()))
-    house.calls.leave(call)
+    house.calls.release(call)
     await second
     status = leaving.status()
     assert status is not None
@@ -83,7 +83,7 @@ async def test_a_second_order_waits_for_the_same_end_and_changes_nothing(house: 
     await asyncio.sleep(0.02)
 
     assert not any(order.done() for order in orders)
-    house.calls.leave(call)
+    house.calls.release(call)
     await asyncio.gather(*orders)
     assert house.calls.draining_since == since
 
@@ -108,7 +108,7 @@ async def test_who_goes_away_does_not_undo_it(house: House) -> None:
     await asyncio.gather(impatient, return_exceptions=True)
 
     assert not house.calls.reserve(sid())
-    house.calls.leave(call)
+    house.calls.release(call)
     await leaving.run()
 
 
@@ -121,5 +121,5 @@ async def test_when_the_time_is_up_the_calls_are_ended(house: House, monkeypatch
 
     assert call.ended_by == "drained"
     assert not draining.done()
-    house.calls.leave(call)
+    house.calls.release(call)
     await draining

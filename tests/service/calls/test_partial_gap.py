@@ -1,13 +1,15 @@
-from batkol.calls.partial_gap import UNHEARD_S, Awaited
-from batkol.speech.utterance import Mode, State, Utterance
+from batkol.calls.partial_gap import UNHEARD_S, PartialGapMonitor
+from batkol.speech.utterance import Mode, Utterance, UtteranceState
 
 
-def utterance(index: int = 0, mode: Mode = Mode.STREAMING, state: State = State.SPEAKING) -> Utterance:
+def utterance(
+    index: int = 0, mode: Mode = Mode.STREAMING, state: UtteranceState = UtteranceState.SPEAKING
+) -> Utterance:
     return Utterance(index=index, begin=0, speech_at=0, mode=mode, state=state)
 
 
 def test_the_time_between_partials_counts_while_the_caller_speaks() -> None:
-    awaited, one = Awaited(), utterance()
+    awaited, one = PartialGapMonitor(), utterance()
     awaited.begin(one, 10.0)
 
     assert [awaited.partial(one, at) for at in (10.5, 10.75, 11.25)] == [None, 0.25, 0.5]
@@ -18,7 +20,7 @@ def test_the_time_between_partials_counts_while_the_caller_speaks() -> None:
 
 
 def test_a_caller_without_partials_for_too_long_is_unheard_until_one_comes() -> None:
-    awaited, one = Awaited(), utterance()
+    awaited, one = PartialGapMonitor(), utterance()
     assert not awaited.unheard(100.0)
     awaited.begin(one, 10.0)
 
@@ -33,15 +35,15 @@ def test_a_caller_without_partials_for_too_long_is_unheard_until_one_comes() -> 
 
 
 def test_who_is_not_streamed_has_no_partials_to_wait_for() -> None:
-    awaited = Awaited()
+    awaited = PartialGapMonitor()
     awaited.begin(utterance(mode=Mode.SINGLE), 0.0)
-    awaited.begin(utterance(state=State.DONE), 0.0)
+    awaited.begin(utterance(state=UtteranceState.DONE), 0.0)
 
     assert not awaited.speaking
 
 
 def test_the_end_of_another_utterance_changes_nothing() -> None:
-    awaited = Awaited()
+    awaited = PartialGapMonitor()
     awaited.begin(utterance(1), 0.0)
     awaited.end(utterance(0))
 

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from batkol.calls import ending, registry
 from batkol.calls.call import Call
-from batkol.calls.registry import Calls, Refusal
+from batkol.calls.registry import AdmissionRefusal, CallRegistry
 from batkol.calls.services import Services
 from support.calls import new_call, services, sid
 from support.waiting import until
@@ -18,7 +18,7 @@ from support.waiting import until
 @dataclass
 class House:
     services: Services
-    calls: Calls
+    calls: CallRegistry
 
     def __post_init__(self) -> None:
         self.made: list[Call] = []
@@ -37,7 +37,7 @@ class House:
 @pytest.fixture
 async def house() -> AsyncIterator[House]:
     async with services() as shared:
-        house = House(shared, Calls(limit=3, metrics=shared.metrics))
+        house = House(shared, CallRegistry(limit=3, metrics=shared.metrics))
         yield house
         for call in house.made:
             call.discard()
@@ -50,7 +50,7 @@ async def test_a_place_is_reserved_taken_and_left(house: House) -> None:
     assert house.calls.admit(call)
     assert house.calls.get(call.identity.call_sid) is call
     assert list(house.calls) == [call]
-    house.calls.leave(call)
+    house.calls.release(call)
 
     assert house.calls.get(call.identity.call_sid) is None
     assert len(house.calls) == 0
@@ -82,7 +82,7 @@ async def test_the_limit_holds_whatever_comes_at_once(house: House) -> None:
             return False
         most = max(most, len(house.calls))
         await asyncio.sleep(0.001)
-        house.calls.leave(call)
+        house.calls.release(call)
         return True
 
     served = await asyncio.gather(*(caller() for _ in range(100)))
@@ -90,7 +90,7 @@ async def test_the_limit_holds_whatever_comes_at_once(house: House) -> None:
     assert any(served)
     assert not all(served)
     assert most <= 3
-    assert house.calls._taken() == 0
+    assert house.calls._occupied() == 0
 
 
 async def test_a_webhook_that_comes_twice_takes_one_place(house: House) -> None:
@@ -111,7 +111,7 @@ async def test_a_second_stream_of_a_live_call_takes_over_and_the_first_ends_with
     assert first.ended_by == "replaced"
     assert house.calls.get(first.identity.call_sid) is second
     assert (house.calls.active, house.calls.ending, list(house.calls)) == (1, 1, [second, first])
-    house.calls.leave(first)
+    house.calls.release(first)
     assert house.calls.get(first.identity.call_sid) is second
     assert list(house.calls) == [second]
 
@@ -119,14 +119,14 @@ async def test_a_second_stream_of_a_live_call_takes_over_and_the_first_ends_with
 async def test_a_stop_frees_the_place_at_once_and_the_call_is_shown_until_it_is_done(house: House) -> None:
     house.calls.limit = 1
     first = house.admitted()
-    assert house.calls.refusal(house.call()) is Refusal.FULL
+    assert house.calls.refusal(house.call()) is AdmissionRefusal.FULL
     first.end("stop")
 
     assert house.calls.get(first.identity.call_sid) is first
     second = house.admitted(first.identity.call_sid)
     assert house.calls.get(first.identity.call_sid) is second
     second.end("stop")
-    house.calls.leave(second)
+    house.calls.release(second)
     assert house.calls.get(first.identity.call_sid) is first
     assert house.admitted()
 
@@ -135,10 +135,10 @@ async def test_a_webhook_of_a_live_call_keeps_its_place_when_its_stream_stops_fi
     house.calls.limit = 1
     first = house.admitted()
     assert house.calls.reserve(first.identity.call_sid)
-    assert house.calls._taken() == 1
+    assert house.calls._occupied() == 1
     first.end("stop")
 
-    assert house.calls.refusal(house.call()) is Refusal.FULL
+    assert house.calls.refusal(house.call()) is AdmissionRefusal.FULL
     assert house.admitted(first.identity.call_sid)
 
 
@@ -147,12 +147,14 @@ async def test_a_stream_that_is_replayed_is_refused_by_its_own_reason_and_change
     again = new_call(house.services, first.identity.call_sid, first.identity.stream_sid)
     house.made.append(again)
 
-    assert house.calls.refusal(again) is Refusal.DUPLICATE
+    assert house.calls.refusal(again) is AdmissionRefusal.DUPLICATE
     assert not house.calls.admit(again)
-    house.calls.leave(again)
+    house.calls.release(again)
     assert (first.ended_by, house.calls.get(first.identity.call_sid)) == ("", first)
     first.end("stop")
-    assert house.calls.refusal(again) is Refusal.DUPLICATE, "it would overwrite what the first one still delivers"
+    assert house.calls.refusal(again) is AdmissionRefusal.DUPLICATE, (
+        "it would overwrite what the first one still delivers"
+    )
 
 
 async def test_a_drain_sends_the_next_stream_of_a_live_call_elsewhere(house: House) -> None:
@@ -160,7 +162,7 @@ async def test_a_drain_sends_the_next_stream_of_a_live_call_elsewhere(house: Hou
     house.calls.refuse()
 
     assert not house.calls.reserve(first.identity.call_sid)
-    assert house.calls.refusal(house.call(first.identity.call_sid)) is Refusal.DRAINING
+    assert house.calls.refusal(house.call(first.identity.call_sid)) is AdmissionRefusal.DRAINING
     assert first.ended_by == ""
 
 
@@ -168,10 +170,10 @@ async def test_a_drain_waits_for_calls_that_hold_no_place_any_more(house: House)
     first = house.admitted()
     second = house.admitted(first.identity.call_sid)
     draining = asyncio.create_task(house.calls.drain())
-    house.calls.leave(second)
+    house.calls.release(second)
     await asyncio.sleep(0.01)
     assert not draining.done()
-    house.calls.leave(first)
+    house.calls.release(first)
 
     assert await draining is True
 
@@ -183,8 +185,8 @@ async def test_as_many_calls_as_the_limit_may_end_without_a_place_and_no_more(ho
     assert (house.calls.active, house.calls.ending) == (3, 3)
     live[0].end("stop")
 
-    assert house.calls.refusal(house.call()) is Refusal.FULL, "four are ending: one of them counts"
-    house.calls.leave(live[0])
+    assert house.calls.refusal(house.call()) is AdmissionRefusal.FULL, "four are ending: one of them counts"
+    house.calls.release(live[0])
     assert house.admitted()
 
 
@@ -197,7 +199,7 @@ async def test_a_call_that_hung_up_counts_again_when_it_has_not_ended_for_long(
     assert house.calls.refusal(house.call()) is None
     monkeypatch.setattr(ending, "ENDING_S", 0.0)
 
-    assert house.calls.refusal(house.call()) is Refusal.FULL
+    assert house.calls.refusal(house.call()) is AdmissionRefusal.FULL
 
 
 async def test_a_peer_that_opens_stream_after_stream_of_one_call_cannot_pile_them_up(house: House) -> None:
@@ -208,7 +210,7 @@ async def test_a_peer_that_opens_stream_after_stream_of_one_call_cannot_pile_the
     left = [each - now for each in due if each is not None]
 
     assert [round(seconds) for seconds in left] == [0, 0, 20, 20, 20]
-    assert (house.calls.active, house.calls._taken()) == (1, 3), "five are ending, and three may without a place"
+    assert (house.calls.active, house.calls._occupied()) == (1, 3), "five are ending, and three may without a place"
 
 
 async def test_it_is_known_whether_a_calls_stream_carried_audio_since_a_time(house: House) -> None:
@@ -219,7 +221,7 @@ async def test_it_is_known_whether_a_calls_stream_carried_audio_since_a_time(hou
     call._stream.counters.frames = 1
     assert house.calls.carried_audio(call_sid, before)
     call.end("drained")
-    house.calls.leave(call)
+    house.calls.release(call)
 
     assert house.calls.carried_audio(call_sid, before)
     assert not house.calls.carried_audio(call_sid, time.time() + 1)
@@ -234,7 +236,7 @@ async def test_a_place_whose_stream_never_came_is_free_again(house: House, monke
     assert not house.calls.reserve(sid())
     await until(lambda: house.calls.reserve("CA-later"))
 
-    assert house.calls._taken() == 1
+    assert house.calls._occupied() == 1
 
 
 async def test_a_webhook_that_is_asked_again_keeps_its_place_from_then_on(
@@ -247,7 +249,7 @@ async def test_a_webhook_that_is_asked_again_keeps_its_place_from_then_on(
     assert house.calls.reserve(call_sid)
     await asyncio.sleep(0.1)
 
-    assert house.calls._taken() == 1
+    assert house.calls._occupied() == 1
 
 
 async def test_an_expired_place_is_not_promised_again_when_the_house_is_full(
@@ -279,9 +281,9 @@ async def test_a_stream_that_will_not_come_frees_the_place_that_was_kept_for_it_
     for name in ("first", "second"):
         assert house.calls.reserve(call_sid, name)
     house.calls.forget_stream(call_sid, "first")
-    assert house.calls._taken() == 1
+    assert house.calls._occupied() == 1
     house.calls.forget_stream(call_sid, "second")
-    assert house.calls._taken() == 0
+    assert house.calls._occupied() == 0
     house.calls.forget_stream(call_sid, "second")
 
 
@@ -291,8 +293,8 @@ async def test_a_stream_from_another_pods_webhook_takes_any_free_place(house: Ho
 
 async def test_leaving_twice_is_leaving_once(house: House) -> None:
     call = house.admitted()
-    house.calls.leave(call)
-    house.calls.leave(call)
+    house.calls.release(call)
+    house.calls.release(call)
 
     assert len(house.calls) == 0
 
@@ -307,7 +309,7 @@ async def test_a_drain_takes_no_new_call_but_those_it_has_promised(house: House)
     assert not house.calls.reserve(sid())
     assert not house.calls.admit(house.call())
     assert house.calls.admit(promised)
-    house.calls.leave(promised)
+    house.calls.release(promised)
     assert await draining is True
 
 
@@ -339,7 +341,7 @@ async def test_a_drain_answers_when_the_last_call_has_ended(house: House) -> Non
     for call in calls:
         await asyncio.sleep(0.005)
         assert not draining.done()
-        house.calls.leave(call)
+        house.calls.release(call)
 
     assert await draining is True
 
@@ -349,7 +351,7 @@ async def test_a_drain_that_takes_too_long_says_so_and_goes_on_refusing(house: H
 
     assert await house.calls.drain(0.02) is False
     assert not house.calls.reserve(sid())
-    house.calls.leave(call)
+    house.calls.release(call)
     assert await house.calls.drain(0.02) is True
 
 
@@ -361,7 +363,7 @@ async def test_ending_all_tells_every_call_and_waits_for_the_last(house: House) 
     assert [call.ended_by for call in calls] == ["drained"] * 3
     assert not ending.done()
     for call in calls:
-        house.calls.leave(call)
+        house.calls.release(call)
     await ending
 
 
@@ -388,7 +390,7 @@ async def test_a_caller_who_is_speaking_is_let_finish_but_not_for_ever(
     assert endless.ended_by == ""
     await until(lambda: endless.ended_by)
     for call in (silent, short, endless):
-        house.calls.leave(call)
+        house.calls.release(call)
     await ending
 
 
@@ -403,7 +405,7 @@ async def test_a_call_that_does_not_end_does_not_hold_the_process(
     (line,) = logs
     assert line["log_level"] == "error"
     assert line["call_sids"] == [call.identity.call_sid]
-    house.calls.leave(call)
+    house.calls.release(call)
 
 
 async def test_a_beat_after_a_stall_is_left_out_and_the_next_one_is_not(

@@ -11,7 +11,7 @@ from batkol.events.bus import Bus, Subscription
 from batkol.events.events import CallEnded, CallStarted, Event, FinalText, PartialText, RevisedText, UtteranceStarted
 from batkol.events.identity import Identity
 from batkol.flags.flags import Decision, DecisionSource
-from batkol.speech.utterance import Mode, Source, State, Utterance
+from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
 from batkol.telemetry.metrics import Metrics
 
 CALLER, CALLED = "+972541234567", "+97231234567"
@@ -59,7 +59,7 @@ def utterance(index: int = 0, **fields: Any) -> Utterance:
 
 
 def finished(index: int = 0, source: Source = Source.FINAL) -> Utterance:
-    return utterance(index, state=State.DONE, end=24_000, source=source, text=SPOKEN)
+    return utterance(index, state=UtteranceState.DONE, end=24_000, source=source, text=SPOKEN)
 
 
 def test_a_clock_that_jumps_during_a_call_does_not_move_its_events_apart(
@@ -133,7 +133,7 @@ def test_the_lines_that_people_grep_for_are_exactly_these(metrics: Metrics) -> N
         "🟡 Partial: הסיסמה",
         "🟡 Partial: הסיסמה שלי",
         f"🟢 Final: {SPOKEN}",
-        "[CALL] ended",
+        "[CALL] call ended",
     ]
     assert {line["call_sid"] for line in logs} == {IDENTITY.call_sid}
 
@@ -262,7 +262,7 @@ def test_an_utterance_that_the_flag_was_not_asked_about_says_so(metrics: Metrics
 def test_a_final_nobody_could_make_out_has_no_words_and_no_source_but_none(metrics: Metrics) -> None:
     told = Told(metrics)
     told.reporter.utterance_started(utterance(), DECISION)
-    told.reporter.final(utterance(state=State.DONE, end=24_000, source=Source.NONE), "")
+    told.reporter.final(utterance(state=UtteranceState.DONE, end=24_000, source=Source.NONE), "")
 
     final = told.events[-1]
     assert isinstance(final, FinalText)

@@ -112,9 +112,9 @@ async def test_what_fails_while_it_is_evaluated_is_the_calls_own_last_known_valu
             assert flags.status().last_known is True
             await flags.close()
 
-    events = [entry["event"] for entry in logs if entry["event"].startswith("[CFG] Flag ")]
-    assert len([event for event in events if "cannot be evaluated" in event]) == 1
-    assert len([event for event in events if "evaluated again" in event]) == 1
+    events = [entry["event"] for entry in logs if entry["event"].startswith("[CFG] flag ")]
+    assert len([event for event in events if "flag provider not ready" in event]) == 1
+    assert len([event for event in events if "flag evaluation recovered" in event]) == 1
     assert "+97254" not in repr(logs)
 
 

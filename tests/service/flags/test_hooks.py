@@ -36,7 +36,9 @@ async def test_every_evaluation_is_counted_and_only_what_differs_is_logged(tmp_p
 
     assert counter.counted == [("streaming-stt", "on", "STATIC")] * 5 + [("streaming-stt", "off", "STATIC")] * 4
     assert flags.status().by_reason == {"STATIC": 9}
-    decided = [(entry["variant"], entry["during_call"]) for entry in logs if entry["event"] == "[CFG] Flag decides"]
+    decided = [
+        (entry["variant"], entry["during_call"]) for entry in logs if entry["event"] == "[CFG] flag decision changed"
+    ]
     assert decided == [("on", False), ("off", True), ("off", True)]
     assert "+97254" not in repr(logs)
 

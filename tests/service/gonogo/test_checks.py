@@ -10,37 +10,39 @@ import pytest
 from rich.console import Console
 
 from batkol.events.events import AnyEvent, CallEnded, FinalText, PartialText, UtteranceStarted
-from batkol.gonogo.checks import Check, Limits, LogLines, Part, flag_off, flag_on, flipped, in_effect
+from batkol.gonogo.checks import Check, LogLines, RehearsalLimits, RehearsedCall, flag_off, flag_on, flipped, in_effect
 from batkol.gonogo.report import is_go, show
 from batkol.simulators.client.call_record import CallWatch, Said
 from batkol.simulators.client.conversation import Observed
-from batkol.simulators.twilio.caller import CallReport, Outcome
+from batkol.simulators.twilio.caller import CallOutcome, CallReport
 
 SID = "CA1"
 
 
-def part(modes: tuple[str, ...], **changes: Any) -> Part:
+def part(modes: tuple[str, ...], **changes: Any) -> RehearsedCall:
     """A call in which everything went well, but for `changes`."""
     given: dict[str, Any] = {
         "gap_s": 0.2, "partials": 8, "text": "שלום תודה.", "sources": None, "sessions": int("streaming" in modes),
-        "closed_by": "caller", "close_code": 1000, "ended": True, "lines": None, "streams_left": 0, "limits": Limits(),
+        "closed_by": "caller", "close_code": 1000, "ended": True, "lines": None, "streams_left": 0, "limits": RehearsalLimits(),
         "heard": modes, "violation": False, "fallbacks": 0,
     } | changes  # fmt: skip
-    report = CallReport(SID, 0.02, outcome=Outcome.COMPLETED, streams=1)
+    report = CallReport(SID, 0.02, outcome=CallOutcome.COMPLETED, streams=1)
     report.closed_by, report.close_code = given["closed_by"], given["close_code"]
     if given["violation"]:
         report.complain(31951, "an unknown event")
     watch = CallWatch(SID)
     for index, mode in enumerate(given["heard"]):
         for event in utterance(index, mode, given):
-            watch.hear(event)
+            watch.observe(event)
     if given["ended"]:
-        watch.hear(
+        watch.observe(
             CallEnded(call_sid=SID, seq=9, at=9.0, reason="stop", duration_s=6.0, utterances=2, words=4, finals={},
                       fallbacks=given["fallbacks"], sessions=given["sessions"], gap_ms=0, close_code=1000)
         )  # fmt: skip
     said = tuple(Said(("שלום", "תודה"), 4000 * index + 300, 4000 * index + 2300) for index in range(len(modes)))
-    return Part("a call", Observed(report, watch, said), modes, given["limits"], given["lines"], given["streams_left"])
+    return RehearsedCall(
+        "a call", Observed(report, watch, said), modes, given["limits"], given["lines"], given["streams_left"]
+    )
 
 
 def utterance(index: int, mode: str, given: dict[str, Any]) -> list[AnyEvent]:
@@ -72,7 +74,7 @@ STREAMING, SINGLE, FLIPPED = ("streaming",) * 2, ("single",) * 2, ("streaming", 
 @pytest.mark.parametrize(
     ("judge", "modes"), [(flag_on, STREAMING), (flag_off, SINGLE), (flipped, FLIPPED)], ids=["on", "off", "flipped"]
 )
-def test_a_call_as_it_should_be_passes(judge: Callable[[Part], list[Check]], modes: tuple[str, ...]) -> None:
+def test_a_call_as_it_should_be_passes(judge: Callable[[RehearsedCall], list[Check]], modes: tuple[str, ...]) -> None:
     logged = LogLines(started=int("streaming" in modes), closed=int("streaming" in modes))
 
     assert failed(judge(part(modes))) == []
@@ -121,7 +123,7 @@ def test_a_call_without_its_last_event_has_not_ended() -> None:
 
 
 def test_a_real_recognizer_need_not_hear_the_voice_word_by_word_but_must_hear_something() -> None:
-    lenient = Limits(expect_words=False)
+    lenient = RehearsalLimits(expect_words=False)
 
     assert failed(flag_on(part(STREAMING, text="משהו אחר", limits=lenient))) == []
     assert failed(flag_on(part(STREAMING, text="", limits=lenient))) == ["every final has text"]

@@ -120,10 +120,10 @@ async def test_every_change_and_refusal_is_logged_once(tmp_path: Path) -> None:
             await until_batch(live, 300)
 
     assert [entry["event"] for entry in logs] == [
-        "[CFG] Live tuning applied",
-        "[CFG] Live change refused",
-        "[CFG] Live file is right again",
-        "[CFG] Live tuning applied",
+        "[CFG] live tuning applied",
+        "[CFG] live change refused",
+        "[CFG] live file is valid again",
+        "[CFG] live tuning applied",
     ]
 
 

@@ -60,7 +60,7 @@ async def test_only_a_regular_file_is_read_and_anything_else_is_named(
                 rename_over(tmp_path / "flags.json", streaming("on"))
                 await until(lambda: live.definitions)
                 assert live.status().state == "watching"
-    problems = [entry["problem"] for entry in logs if entry["event"] == "[CFG] Live source in difficulty"]
+    problems = [entry["problem"] for entry in logs if entry["event"] == "[CFG] live source failed"]
     assert problems == [f"flags.json is {kind}, which is not read; put a regular file in its place."]
 
 
@@ -100,7 +100,7 @@ async def test_a_start_does_not_wait_for_a_file_system_that_hangs(tmp_path: Path
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     said = [entry["event"] for entry in logs if entry["event"].startswith("[CFG] Live source")]
-    assert said == ["[CFG] Live source in difficulty", "[CFG] Live source is watched again"]
+    assert said == ["[CFG] live source failed", "[CFG] live source recovered"]
 
 
 async def test_what_is_in_force_stays_while_a_read_hangs_and_one_thread_waits(

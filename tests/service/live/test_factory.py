@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from batkol.errors import ConfigurationError
-from batkol.live.factory import source_named
+from batkol.live.factory import open_source
 from batkol.live.files import FileSource
 from batkol.live.source import SourceState
 
 
 def test_a_live_source_is_a_directory_or_nothing(tmp_path: Path) -> None:
-    assert source_named("") is None
-    assert isinstance(source_named(f"file:{tmp_path}"), FileSource)
+    assert open_source("") is None
+    assert isinstance(open_source(f"file:{tmp_path}"), FileSource)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_a_live_source_is_a_directory_or_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_or_a_config_map_by_its_name(setting: str, name: str) -> None:
-    source = source_named(setting, namespace="calls", start_from="/etc/batkol/live")
+    source = open_source(setting, namespace="calls", start_from="/etc/batkol/live")
 
     assert source is not None
     assert source.name == name
@@ -46,12 +46,12 @@ def test_or_a_config_map_by_its_name(setting: str, name: str) -> None:
 )
 def test_any_other_is_refused_with_a_sentence(setting: str, says: str) -> None:
     with pytest.raises(ConfigurationError, match=says):
-        source_named(setting, namespace="calls")
+        open_source(setting, namespace="calls")
 
 
 def test_outside_a_cluster_a_name_needs_its_namespace() -> None:
     with pytest.raises(ConfigurationError, match="does not say in which namespace"):
-        source_named("kubernetes:front-desk-live")
+        open_source("kubernetes:front-desk-live")
 
 
 def test_lightkube_is_loaded_for_those_alone_who_watch_a_config_map() -> None:

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.live.config import Live
-from batkol.live.fallback import StandingIn
+from batkol.live.fallback import FallbackSource
 from batkol.live.files import FileSource
 from batkol.live.kubernetes import KubernetesSource
 from batkol.live.source import SourceState
@@ -27,11 +27,11 @@ from support.waiting import until
 @asynccontextmanager
 async def started(
     api: ConfigMapApi, folder: Path, *, files: bool = True, start_s: float = 0.5
-) -> AsyncIterator[tuple[Live, StandingIn]]:
+) -> AsyncIterator[tuple[Live, FallbackSource]]:
     """A pod's live configuration, once it is ready; the mounted files are in `folder`."""
     with reaching(api.url, folder):
         watched = KubernetesSource(WHERE, pace=QUICK)
-        source = StandingIn(watched, FileSource(folder) if files else None, start_s=start_s)
+        source = FallbackSource(watched, FileSource(folder) if files else None, start_s=start_s)
         live = Live(source)
         task = asyncio.create_task(live.run())
         try:
@@ -78,7 +78,7 @@ async def test_a_pod_starts_from_the_mounted_files_and_follows_them_meanwhile(tm
                 mount(tmp_path, 220)
                 await until_batch(live, 220)
                 assert source.status().state is not SourceState.WATCHING
-    (said,) = [entry for entry in logs if entry["event"] == "[CFG] Starting from the mounted files"]
+    (said,) = [entry for entry in logs if entry["event"] == "[CFG] live source starts from the mounted files"]
     assert said["why"]
 
 
@@ -89,7 +89,7 @@ async def test_whatever_of_it_dies_the_files_are_followed_and_then_the_api_serve
         api.put({"tuning.json": tuning(230)})
         await api.stop()
         with reaching(api.url, tmp_path):
-            source = StandingIn(KubernetesSource(WHERE, pace=QUICK), FileSource(tmp_path), start_s=0.2)
+            source = FallbackSource(KubernetesSource(WHERE, pace=QUICK), FileSource(tmp_path), start_s=0.2)
             live, tasks = Live(source), Tasks()
             async with AsyncExitStack() as stack:
                 await tasks.own(stack, live.run, "live")
@@ -158,7 +158,7 @@ async def test_without_files_it_starts_with_the_settings_alone(tmp_path: Path) -
                 assert (live.status().state or "").startswith("retrying since 20")
                 await api.start()
                 await until_batch(live, 230)
-    assert "[CFG] Starting from the settings alone: set LIVE_START_FROM" in {entry["event"] for entry in logs}
+    assert "[CFG] live source starts from the settings alone; set LIVE_START_FROM" in {entry["event"] for entry in logs}
 
 
 async def test_a_config_map_that_is_not_there_is_an_answer(tmp_path: Path) -> None:

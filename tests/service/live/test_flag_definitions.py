@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from openfeature.contrib.tools.flagd.core import FlagdCore
 from openfeature.evaluation_context import EvaluationContext
 
-from batkol.live.flag_definitions import FILE_STEPS, SHOWN_REFUSALS, FlagDefinitions, Refusal, parse_definitions
+from batkol.live.flag_definitions import (
+    FILE_STEPS,
+    SHOWN_REFUSALS,
+    FlagDefinitions,
+    RefusedDefinition,
+    parse_definitions,
+)
 from batkol.live.source import LARGEST
 
 GOOD = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "on"}
@@ -20,7 +26,7 @@ GREETING = {"state": "ENABLED", "variants": {"formal": "שלום רב", "short":
 
 def parse(
     flags: dict[str, Any], last_good: FlagDefinitions | None = None, **more: Any
-) -> tuple[FlagDefinitions | None, tuple[Refusal, ...]]:
+) -> tuple[FlagDefinitions | None, tuple[RefusedDefinition, ...]]:
     return parse_definitions(json.dumps({"flags": flags, **more}).encode(), last_good)
 
 

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.live.answer_lines import LARGEST_ANSWER
-from batkol.live.kubernetes import KubernetesSource, Pace
+from batkol.live.kubernetes import KubernetesSource, WatchTimings
 from batkol.live.source import SourceState
 from support import hostile_answers as send
 from support.config_map_api import ConfigMapApi, config_map_api
@@ -21,9 +21,9 @@ from support.kubeconfig import reaching
 from support.plain_http import CHUNKED, Request
 from support.waiting import until
 
-IMPATIENT = Pace(first_wait=0.005, longest_wait=0.02, healthy=0.0, silence=0.3, answer=0.3, line=0.3)
+IMPATIENT = WatchTimings(first_wait=0.005, longest_wait=0.02, healthy=0.0, silence=0.3, answer=0.3, line=0.3)
 DEEP = b"[" * 100_000
-PATIENT = Pace(first_wait=0.005, longest_wait=0.02, healthy=0.0, silence=30.0, answer=30.0, line=30.0)
+PATIENT = WatchTimings(first_wait=0.005, longest_wait=0.02, healthy=0.0, silence=30.0, answer=30.0, line=30.0)
 WRITTEN = Written()
 send.bomb()  # made before it is timed
 
@@ -50,7 +50,7 @@ TO_A_LIST: dict[str, tuple[Callable[[], AsyncIterator[bytes]], str]] = {
 }  # fmt: skip
 
 
-def pace(trap: str) -> Pace:
+def pace(trap: str) -> WatchTimings:
     """In a hurry only with what takes time, so that on a busy machine nothing else is too late."""
     return IMPATIENT if "drip" in trap or trap == "empty lines" else PATIENT
 
@@ -79,8 +79,8 @@ async def test_an_answer_is_bounded_in_size_time_and_shape(tmp_path: Path, trap:
                 assert {request.headers["accept-encoding"] for request in api.requests} == {"identity"}
     if pace(trap) is PATIENT:  # in a hurry, an answer of a busy machine may be too late as well
         assert [entry["event"] for entry in logs] == [
-            "[CFG] Live source in difficulty",
-            "[CFG] Live source is watched again",
+            "[CFG] live source failed",
+            "[CFG] live source recovered",
         ]
     assert WRITTEN.bytes < 3 * (LARGEST_ANSWER + 16 * send.MEBI)  # what sockets hold besides
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import uvloop
 from structlog.testing import capture_logs
 
-from batkol.live.kubernetes import Pace
+from batkol.live.kubernetes import WatchTimings
 from support.config_map_api import config_map_api
 from support.config_map_source import ONE, QUICK, TWO, followed, refusing
 from support.waiting import until
@@ -61,7 +61,7 @@ async def test_a_config_map_that_is_not_there_yet_is_waited_for(tmp_path: Path) 
             await here.watches()
             api.put(ONE)
             await here.shows(ONE)
-    assert [entry["event"] for entry in logs] == ["[CFG] Live source is empty"]
+    assert [entry["event"] for entry in logs] == ["[CFG] live source is empty"]
 
 
 async def test_bookmarks_say_that_it_is_still_watched_and_spare_a_new_list(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ async def test_a_connection_that_is_cut_is_taken_up_again_without_a_warning(tmp_
 
 async def test_a_watch_that_falls_silent_is_given_up(tmp_path: Path) -> None:
     """A network that has gone says nothing at all: no event, no bookmark, no end."""
-    pace = Pace(first_wait=0.005, longest_wait=0.02, healthy=0.0, silence=0.4)
+    pace = WatchTimings(first_wait=0.005, longest_wait=0.02, healthy=0.0, silence=0.4)
     async with config_map_api(bookmark_s=0.05) as api:
         api.put(ONE)
         async with followed(api, tmp_path, pace) as here:

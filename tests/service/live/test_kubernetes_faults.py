@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from batkol.live.kubernetes import KubernetesSource, Pace
+from batkol.live.kubernetes import KubernetesSource, WatchTimings
 from batkol.live.source import SourceState
 from support.config_map_api import ConfigMapApi, config_map_api
 from support.config_map_source import ONE, QUICK, TWO, WHERE, Followed, followed, raw, refusing
@@ -47,8 +47,8 @@ async def test_a_refusal_is_a_sentence_and_is_asked_again(tmp_path: Path, code: 
                 status = here.source.status()
                 assert (status.reconnects, status.why) == (5, None)
     assert [entry["event"] for entry in logs] == [
-        "[CFG] Live source in difficulty",
-        "[CFG] Live source is watched again",
+        "[CFG] live source failed",
+        "[CFG] live source recovered",
     ]
 
 
@@ -119,7 +119,7 @@ async def test_without_any_way_to_a_cluster_it_says_what_is_missing(tmp_path: Pa
 
 
 def test_each_wait_is_twice_the_last_up_to_a_limit_and_no_two_pods_wait_alike() -> None:
-    source = KubernetesSource(WHERE, pace=Pace(first_wait=1, longest_wait=6))
+    source = KubernetesSource(WHERE, pace=WatchTimings(first_wait=1, longest_wait=6))
     waits = [source._backoff() for _ in range(6)]
     for wait, most in zip(waits, (1, 2, 4, 6, 6, 6), strict=True):
         assert most / 2 <= wait <= most
@@ -130,7 +130,7 @@ async def test_what_is_asked_less_and_less_often_is_not_asked_in_a_rush(tmp_path
     """Watches that end as soon as they are open must not become a loop without a pause."""
     async with config_map_api(watch_s=0.0) as api:
         api.put(ONE)
-        async with followed(api, tmp_path, Pace(first_wait=0.05, longest_wait=10)) as here:
+        async with followed(api, tmp_path, WatchTimings(first_wait=0.05, longest_wait=10)) as here:
             await until(lambda: "ends every watch at once" in (here.source.status().why or ""))
             await asyncio.sleep(0.3)
         assert len(api.requests) < 20

@@ -11,7 +11,16 @@ from openfeature.contrib.tools.flagd.core.targeting.targeting import OPERATORS, 
 from openfeature.evaluation_context import EvaluationContext
 
 from batkol.errors import ConfigurationError
-from batkol.live.rules import CHOOSING, EAGER, ITERATING, STEPS, OutOfStepsError, Rule, Steps, attributes_of
+from batkol.live.rules import (
+    CHOOSING,
+    EAGER,
+    ITERATING,
+    STEPS,
+    OutOfStepsError,
+    StepBudget,
+    TargetingRule,
+    attributes_of,
+)
 from batkol.live.targeting import Reading, checked_targeting
 
 CALLER = "+972541234567"
@@ -58,7 +67,7 @@ def outcome(evaluate: Any) -> tuple[str, str]:
 @settings(max_examples=120, deadline=None)
 @given(operations)
 def test_every_rule_is_answered_as_flagds_core_answers_it(rule: dict[str, Any]) -> None:
-    ours = outcome(lambda: Rule(json.loads(json.dumps(rule))).evaluate(attributes_of("flag", CALL)))
+    ours = outcome(lambda: TargetingRule(json.loads(json.dumps(rule))).evaluate(attributes_of("flag", CALL)))
 
     assert ours == outcome(lambda: targeting("flag", json.loads(json.dumps(rule)), CALL))
 
@@ -70,7 +79,7 @@ def test_every_operator_of_flagd_is_one_of_ours_or_refused_by_name() -> None:
 
 def read(rule: Any, **evaluators: Any) -> dict[str, Any]:
     return checked_targeting(
-        rule, reading=Reading(evaluators, Steps(1_000_000)), variants={"on", "off", "true", "false"}
+        rule, reading=Reading(evaluators, StepBudget(1_000_000)), variants={"on", "off", "true", "false"}
     )
 
 
@@ -119,7 +128,7 @@ def doubling(depth: int, leaf: Any, operator: str = "cat") -> dict[str, Any]:
 @pytest.mark.parametrize("leaf", ["x", {"var": "from"}, ["x"], "x" * 10_000])
 @pytest.mark.parametrize("operator", ["cat", "merge", "or", "+"])
 def test_a_reference_that_doubles_at_every_level_is_refused_before_it_is_written_out(leaf: Any, operator: str) -> None:
-    steps = Steps(STEPS + 100)
+    steps = StepBudget(STEPS + 100)
 
     with pytest.raises(ConfigurationError, match=f"more than the {STEPS} steps"):
         checked_targeting(
@@ -169,14 +178,14 @@ USUAL = {
 
 @pytest.mark.parametrize("rule", USUAL.values(), ids=USUAL)
 def test_what_people_write_has_steps_to_spare(rule: dict[str, Any]) -> None:
-    Rule(rule).evaluate(attributes_of("flag", CALL))
+    TargetingRule(rule).evaluate(attributes_of("flag", CALL))
 
     assert read(rule) == rule
 
 
 def test_the_steps_are_counted_again_at_each_call() -> None:
     """The rule is small; what one call has is not."""
-    rule = Rule({"cat": [{"var": "from"}] * 20})
+    rule = TargetingRule({"cat": [{"var": "from"}] * 20})
 
     assert rule.evaluate({"from": CALLER}) == CALLER * 20
     with pytest.raises(OutOfStepsError):
@@ -187,7 +196,7 @@ def test_the_steps_are_counted_again_at_each_call() -> None:
 @pytest.mark.parametrize("large", [["x"] * 5000, [[["x"] * 50] * 50], {"a": ["x"] * 5000}, "x" * 200_000])
 @pytest.mark.parametrize("operator", ["==", "cat", "in", "merge", "missing", "max", "fractional", "sem_ver"])
 def test_whatever_an_operator_is_given_is_counted_before_it_works(operator: str, large: Any) -> None:
-    rule = Rule({operator: [{"var": "large"}, "x", {"var": "large"}]})
+    rule = TargetingRule({operator: [{"var": "large"}, "x", {"var": "large"}]})
 
     with pytest.raises(OutOfStepsError):
         rule.evaluate({"large": large, "targetingKey": "CA1"})
@@ -205,6 +214,6 @@ def test_flagds_operators_write_no_log_at_each_call_and_quote_nobody(
     rule: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        assert Rule(rule).evaluate(attributes_of("flag", CALL)) is None
+        assert TargetingRule(rule).evaluate(attributes_of("flag", CALL)) is None
 
     assert caplog.records == []

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batkol.speech.attribution import REACH, Share, divide
-from batkol.speech.results import Heard, Word
+from batkol.speech.results import Transcript, Word
 from batkol.speech.utterance import Mode, Utterance
 
 SECOND = 8000
@@ -26,14 +26,14 @@ def uttered(begin_s: float, end_s: float | None, *, interim: str = "", interim_e
     return utterance
 
 
-def interim(text: str, start_s: float, end_s: float) -> Heard:
-    return Heard(text, int(start_s * SECOND), int(end_s * SECOND), final=False)
+def interim(text: str, start_s: float, end_s: float) -> Transcript:
+    return Transcript(text, int(start_s * SECOND), int(end_s * SECOND), final=False)
 
 
-def final(start_s: float, end_s: float, *words: tuple[str, float, float]) -> Heard:
+def final(start_s: float, end_s: float, *words: tuple[str, float, float]) -> Transcript:
     timed = tuple(Word(text, int(start * SECOND), int(end * SECOND)) for text, start, end in words)
     text = " ".join(word.text for word in timed)
-    return Heard(text, int(start_s * SECOND), int(end_s * SECOND), final=True, words=timed)
+    return Transcript(text, int(start_s * SECOND), int(end_s * SECOND), final=True, words=timed)
 
 
 def texts(shares: list[Share]) -> list[tuple[Utterance | None, str]]:
@@ -108,7 +108,7 @@ def test_the_share_of_an_utterance_whose_interim_stopped_short_stops_there_too()
 
 
 def test_a_final_without_word_times_is_split_like_an_interim() -> None:
-    heard = Heard("אחת שתיים שלוש", 0, 6 * SECOND, final=True)
+    heard = Transcript("אחת שתיים שלוש", 0, 6 * SECOND, final=True)
 
     assert texts(divide(heard, BOTH)) == [(FIRST, "אחת שתיים"), (SECOND_ONE, "שלוש")]
 
@@ -133,7 +133,7 @@ def test_a_last_word_after_an_early_final_is_still_its_own() -> None:
 
 
 def test_a_final_without_a_word_still_says_how_far_it_is_settled() -> None:
-    heard = Heard("", SECOND, 3 * SECOND, final=True)
+    heard = Transcript("", SECOND, 3 * SECOND, final=True)
 
     assert divide(heard, [FIRST]) == [Share(FIRST, "", SECOND, 3 * SECOND)]
 
@@ -153,7 +153,7 @@ def test_what_the_vad_did_not_see_begins_no_more_than_a_second_before_its_first_
 
 
 def test_a_result_without_text_is_told_to_every_utterance_it_reaches() -> None:
-    nothing = Heard("", 0, 6 * SECOND, final=True)
+    nothing = Transcript("", 0, 6 * SECOND, final=True)
 
     assert divide(nothing, BOTH) == [
         Share(FIRST, "", 0, 3 * SECOND),
@@ -210,7 +210,7 @@ def utterances(draw: st.DrawFn) -> list[Utterance]:
 
 
 @st.composite
-def results(draw: st.DrawFn) -> Heard:
+def results(draw: st.DrawFn) -> Transcript:
     start = at = draw(st.integers(0, 100_000))
     words = []
     for n, (silence, length) in enumerate(draw(st.lists(st.tuples(st.integers(0, 20_000), lengths), max_size=8))):
@@ -218,11 +218,11 @@ def results(draw: st.DrawFn) -> Heard:
         at = words[-1].end
     heard, timed = draw(st.booleans()), draw(st.booleans())
     text = " ".join(word.text for word in words)
-    return Heard(text, start, at + 800, final=heard, words=tuple(words) if heard and timed else ())
+    return Transcript(text, start, at + 800, final=heard, words=tuple(words) if heard and timed else ())
 
 
 @given(results(), utterances())
-def test_every_word_goes_to_exactly_one_share_in_order(heard: Heard, known: list[Utterance]) -> None:
+def test_every_word_goes_to_exactly_one_share_in_order(heard: Transcript, known: list[Utterance]) -> None:
     shares = divide(heard, known)
 
     assert " ".join(share.text for share in shares if share.text) == heard.text
@@ -232,11 +232,11 @@ def test_every_word_goes_to_exactly_one_share_in_order(heard: Heard, known: list
 
 
 @given(results(), utterances())
-def test_a_timed_word_belongs_where_it_was_spoken(heard: Heard, known: list[Utterance]) -> None:
+def test_a_timed_word_belongs_where_it_was_spoken(heard: Transcript, known: list[Utterance]) -> None:
     """Inside an utterance's speech it is that one's, whatever else is there."""
     for word in heard.words:
         middle = word.place
-        (share,) = divide(Heard(word.text, word.start, word.end, final=True, words=(word,)), known)
+        (share,) = divide(Transcript(word.text, word.start, word.end, final=True, words=(word,)), known)
         for utterance in known:
             if utterance.speech_at <= middle and (utterance.end is None or middle <= utterance.end):
                 assert share.utterance is utterance

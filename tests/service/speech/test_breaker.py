@@ -2,7 +2,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from batkol.speech.breaker import Breaker, State
+from batkol.speech.breaker import Breaker, BreakerState
 
 REST, LONGEST, PATIENCE, WITHIN, FAILURES = 10.0, 120.0, 15.0, 30.0, 5
 ACTIONS = ["ask", "succeed", "fail", "fail", "fail", "grave"]
@@ -33,7 +33,7 @@ def test_a_fresh_one_is_closed_and_lets_everybody_ask() -> None:
     breaker = Breaker()
 
     assert all(breaker.allows(now) for now in range(5))
-    assert (breaker.state, breaker.reason, breaker.since, breaker.retry_at) == (State.CLOSED, "", None, None)
+    assert (breaker.state, breaker.reason, breaker.since, breaker.retry_at) == (BreakerState.CLOSED, "", None, None)
 
 
 def test_the_fifth_failure_within_thirty_seconds_opens_it_and_says_why() -> None:
@@ -45,7 +45,7 @@ def test_the_fifth_failure_within_thirty_seconds_opens_it_and_says_why() -> None
     breaker.fail(30, "quota")
 
     assert not breaker.allows(30)
-    assert (breaker.state, breaker.reason, breaker.since, breaker.retry_at) == (State.OPEN, "quota", 30, 40)
+    assert (breaker.state, breaker.reason, breaker.since, breaker.retry_at) == (BreakerState.OPEN, "quota", 30, 40)
     assert not breaker.grave
 
 
@@ -56,7 +56,7 @@ def test_four_old_failures_and_a_new_one_do_not() -> None:
 
     assert breaker.allows(30.1)
     breaker.fail(39, "unavailable")  # 10 … 39
-    assert breaker.state is State.OPEN
+    assert breaker.state is BreakerState.OPEN
 
 
 def test_a_success_between_forgives() -> None:
@@ -67,23 +67,23 @@ def test_a_success_between_forgives() -> None:
     for now in range(5, 9):
         breaker.fail(now, "unavailable")
 
-    assert breaker.state is State.CLOSED
+    assert breaker.state is BreakerState.CLOSED
 
 
 def test_a_grave_failure_opens_it_at_once() -> None:
     breaker = opened(grave=True)
 
-    assert (breaker.state, breaker.grave) == (State.OPEN, True)
+    assert (breaker.state, breaker.grave) == (BreakerState.OPEN, True)
 
 
 def test_after_the_rest_one_asks_for_all_and_its_success_lets_everybody() -> None:
     breaker = opened()
 
     assert [breaker.allows(now) for now in (9.9, 10, 10, 11, 24.9)] == [False, True, False, False, False]
-    assert (breaker.state, breaker.reason) == (State.HALF_OPEN, "unavailable")
+    assert (breaker.state, breaker.reason) == (BreakerState.HALF_OPEN, "unavailable")
     breaker.succeed(24.9)
 
-    assert (breaker.state, breaker.reason, breaker.since) == (State.CLOSED, "", 24.9)
+    assert (breaker.state, breaker.reason, breaker.since) == (BreakerState.CLOSED, "", 24.9)
     assert breaker.allows(24.9)
     assert breaker.allows(24.9)
 
@@ -132,7 +132,7 @@ def test_an_open_one_learns_that_its_reason_is_grave_once() -> None:
 
 def test_each_transition_is_told_once() -> None:
     breaker = Breaker()
-    told: list[tuple[State, str]] = []
+    told: list[tuple[BreakerState, str]] = []
     breaker.on_change = lambda changed: told.append((changed.state, changed.reason))
     for now in range(8):
         breaker.fail(now, "unavailable")
@@ -141,7 +141,11 @@ def test_each_transition_is_told_once() -> None:
     breaker.succeed(16)
     breaker.succeed(17)
 
-    assert told == [(State.OPEN, "unavailable"), (State.HALF_OPEN, "unavailable"), (State.CLOSED, "")]
+    assert told == [
+        (BreakerState.OPEN, "unavailable"),
+        (BreakerState.HALF_OPEN, "unavailable"),
+        (BreakerState.CLOSED, ""),
+    ]
 
 
 @given(STORIES)
@@ -151,13 +155,13 @@ def test_there_is_never_more_than_one_probe_out(story: list[tuple[float, str]]) 
     probe: float | None = None
     for wait, action in story:
         now += wait
-        closed = breaker.state is State.CLOSED
+        closed = breaker.state is BreakerState.CLOSED
         if act(breaker, action, now) and not closed:
             assert probe is None or now - probe >= PATIENCE
             probe = now
         elif action != "ask":
             probe = None
-            assert not breaker.allows(now) or breaker.state is not State.OPEN
+            assert not breaker.allows(now) or breaker.state is not BreakerState.OPEN
 
 
 @given(STORIES)
@@ -180,7 +184,7 @@ def test_a_success_always_closes_it(story: list[tuple[float, str]]) -> None:
         act(breaker, action, now)
     breaker.succeed(now)
 
-    assert (breaker.state, breaker.reason, breaker.grave) == (State.CLOSED, "", False)
+    assert (breaker.state, breaker.reason, breaker.grave) == (BreakerState.CLOSED, "", False)
     assert breaker.allows(now)
     assert breaker.allows(now)
 
@@ -191,11 +195,11 @@ def test_a_grave_failure_never_leaves_it_closed(story: list[tuple[float, str]]) 
     for wait, action in story:
         now += wait
         act(breaker, action, now)
-    was_closed = breaker.state is State.CLOSED
+    was_closed = breaker.state is BreakerState.CLOSED
     breaker.fail(now, "unauthenticated", grave=True)
 
     assert not was_closed or not breaker.allows(now)
-    assert breaker.state is State.OPEN
+    assert breaker.state is BreakerState.OPEN
     assert breaker.grave
 
 
@@ -206,7 +210,7 @@ def test_failures_spread_wider_never_open_it(waits: list[float]) -> None:
         now += wait
         breaker.fail(now, "unavailable")
 
-        assert breaker.state is State.CLOSED
+        assert breaker.state is BreakerState.CLOSED
 
 
 @given(st.lists(st.floats(0, 20), min_size=1, max_size=60))
@@ -216,18 +220,18 @@ def test_it_opens_exactly_when_five_failures_lie_within_thirty_seconds(waits: li
         now += wait
         times.append(now)
         breaker.fail(now, "unavailable")
-        if breaker.state is State.OPEN:
+        if breaker.state is BreakerState.OPEN:
             break
 
     windows = [times[i] - times[i - FAILURES + 1] <= WITHIN for i in range(FAILURES - 1, len(times))]
-    assert (breaker.state is State.OPEN) == any(windows)
+    assert (breaker.state is BreakerState.OPEN) == any(windows)
 
 
 @pytest.mark.parametrize("failures", [1, 2])
 def test_its_numbers_can_be_set(failures: int) -> None:
     breaker = Breaker(failures=failures, within=1, rest=2, longest=3, patience=4)
     for _ in range(failures):
-        assert breaker.state is State.CLOSED
+        assert breaker.state is BreakerState.CLOSED
         breaker.fail(0, "x")
     assert breaker.retry_at == 2
     assert breaker.allows(2)

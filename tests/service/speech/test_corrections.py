@@ -2,8 +2,8 @@
 
 import pytest
 
-from batkol.speech.outcomes import Final, Missed, Outcome, Revised, Unconfirmed
-from batkol.speech.results import Heard
+from batkol.speech.outcomes import Final, Missed, Outcome, Revision, Unconfirmed
+from batkol.speech.results import Transcript
 from batkol.speech.utterance import Source, Utterance
 from batkol.speech.utterances import Utterances
 from support.dispatch import begin, fall_silent, final, interim, spoken
@@ -31,19 +31,19 @@ def asked(utterances: Utterances) -> list[Outcome]:
 def test_a_final_without_text_takes_back_the_promoted_interim_of_its_rpc() -> None:
     utterances, utterance = promoted()
 
-    assert utterances.hear(final("", 0, 3)) == [Revised(utterance, "")]
+    assert utterances.dispatch(final("", 0, 3)) == [Revision(utterance, "")]
     assert (utterance.text, utterance.awaits_final) == ("", False)
-    assert utterances.hear(final("", 0, 3)) == []
+    assert utterances.dispatch(final("", 0, 3)) == []
 
 
 def test_it_does_so_however_late_it_comes() -> None:
     utterances, utterance = promoted()
     assert asked(utterances) == [Unconfirmed(utterance)]
-    assert utterances.settle(utterance, "", Source.NONE) == [Revised(utterance, "אחת")]
+    assert utterances.settle(utterance, "", Source.NONE) == [Revision(utterance, "אחת")]
     begin(utterances, 9)
-    utterances.hear(interim("מה נשמע", 9, 10))
+    utterances.dispatch(interim("מה נשמע", 9, 10))
 
-    assert utterances.hear(final("", 0, 3)) == [Revised(utterance, "")]
+    assert utterances.dispatch(final("", 0, 3)) == [Revision(utterance, "")]
     assert not utterance.unconfirmed
 
 
@@ -52,7 +52,7 @@ def test_an_interim_that_is_taken_back_before_it_was_promoted_is_forgotten() -> 
     for nothing in (final("", 0, 3), interim("", 0, 3)):
         utterances, utterance = spoken(interim("אחת", 1, 3))
 
-        assert utterances.hear(nothing) == []
+        assert utterances.dispatch(nothing) == []
         assert utterances.tick(3.7) == []
         assert utterances.tick(4.5) == [Missed(utterance)]
 
@@ -61,22 +61,22 @@ def test_another_rpc_cannot_take_it_back() -> None:
     """It began later, perhaps in the middle of the word; the single request decides."""
     utterances, utterance = promoted(rpc=EARLIER)
 
-    assert utterances.hear(final("", 0, 3, rpc=LATER)) == []
+    assert utterances.dispatch(final("", 0, 3, rpc=LATER)) == []
     assert utterance.text == "אחת"
     assert asked(utterances) == [Unconfirmed(utterance)]
 
 
 @pytest.mark.parametrize("nothing", [final("כן", 0, 6, at=(5.5,), rpc=LATER), final("", 0, 6, rpc=LATER)])
-def test_another_rpc_cannot_take_it_back_though_its_interim_was_counted_to_it(nothing: Heard) -> None:
+def test_another_rpc_cannot_take_it_back_though_its_interim_was_counted_to_it(nothing: Transcript) -> None:
     """After a fault the later RPC makes out the next sentence alone: its interim's first word goes to the first one."""
     utterances, utterance = promoted(rpc=EARLIER)
     begin(utterances, 5)
-    utterances.hear(interim("כן", 1, 6, rpc=LATER))
+    utterances.dispatch(interim("כן", 1, 6, rpc=LATER))
     assert utterance.interim == "כן"
 
-    outcomes = utterances.hear(nothing)
+    outcomes = utterances.dispatch(nothing)
 
-    assert not any(isinstance(outcome, Revised) for outcome in outcomes)
+    assert not any(isinstance(outcome, Revision) for outcome in outcomes)
     assert utterance.text == "אחת"
     assert asked(utterances) == [], "the stream lives: the final may only be late"
     assert Unconfirmed(utterance) in asked(utterances)
@@ -85,9 +85,9 @@ def test_another_rpc_cannot_take_it_back_though_its_interim_was_counted_to_it(no
 def test_another_rpc_cannot_take_back_the_rest_of_what_a_final_has_confirmed_in_part() -> None:
     utterances, utterance = spoken(interim("אחת שתיים", 1, 3, rpc=EARLIER))
     assert utterances.tick(3.7) == [Final(utterance)]
-    utterances.hear(final("אחת", 1, 2, rpc=EARLIER))
+    utterances.dispatch(final("אחת", 1, 2, rpc=EARLIER))
 
-    assert utterances.hear(final("", 2, 3, rpc=LATER)) == []
+    assert utterances.dispatch(final("", 2, 3, rpc=LATER)) == []
     assert utterance.text == "אחת שתיים"
     assert asked(utterances) == [Unconfirmed(utterance)]
 
@@ -96,15 +96,15 @@ def test_an_rpc_of_another_session_cannot_take_it_back() -> None:
     utterances, utterance = promoted()
     utterances.session_opened()
 
-    assert utterances.hear(final("", 0, 3)) == []
+    assert utterances.dispatch(final("", 0, 3)) == []
     assert utterance.text == "אחת"
 
 
 def test_a_final_that_ends_before_the_utterance_does_takes_back_nothing_yet() -> None:
     utterances, utterance = promoted()
 
-    assert utterances.hear(final("", 0, 2)) == []
-    assert utterances.hear(final("", 2, 3)) == [Revised(utterance, "")]
+    assert utterances.dispatch(final("", 0, 2)) == []
+    assert utterances.dispatch(final("", 2, 3)) == [Revision(utterance, "")]
 
 
 def test_a_final_without_text_takes_back_the_end_of_a_sentence_whose_beginning_is_final() -> None:
@@ -112,30 +112,30 @@ def test_a_final_without_text_takes_back_the_end_of_a_sentence_whose_beginning_i
     assert utterances.tick(3.7) == [Final(utterance)]
     assert utterance.text == "אחת שתיים"
 
-    assert utterances.hear(final("", 2, 3)) == [Revised(utterance, "אחת")]
+    assert utterances.dispatch(final("", 2, 3)) == [Revision(utterance, "אחת")]
 
 
 def test_a_final_without_text_across_several_utterances_takes_back_all_of_them() -> None:
     utterances, first = promoted()
     second = begin(utterances, 5)
-    utterances.hear(interim("אחת שתיים", 0, 6))
+    utterances.dispatch(interim("אחת שתיים", 0, 6))
     fall_silent(utterances, 6)
     assert utterances.tick(6.7) == [Final(second)]
 
-    assert utterances.hear(final("", 0, 6)) == [Revised(first, ""), Revised(second, "")]
+    assert utterances.dispatch(final("", 0, 6)) == [Revision(first, ""), Revision(second, "")]
 
 
 def test_a_final_with_words_for_the_next_utterance_alone_takes_back_the_first_ones() -> None:
     """Its word times say that nothing was said in the first: the words were the second one's, or nobody's."""
     utterances, first = promoted()
     second = begin(utterances, 5)
-    utterances.hear(interim("אחת שתיים", 0, 6))
+    utterances.dispatch(interim("אחת שתיים", 0, 6))
     fall_silent(utterances, 6)
     assert utterances.tick(6.7) == [Final(second)]
 
-    outcomes = utterances.hear(final("אחת שתיים", 0, 6, at=(5.1, 5.5)))
+    outcomes = utterances.dispatch(final("אחת שתיים", 0, 6, at=(5.1, 5.5)))
 
-    assert outcomes == [Revised(second, "אחת שתיים"), Revised(first, "")]
+    assert outcomes == [Revision(second, "אחת שתיים"), Revision(first, "")]
 
 
 def test_what_another_recognizer_made_out_is_not_taken_back() -> None:
@@ -144,16 +144,16 @@ def test_what_another_recognizer_made_out_is_not_taken_back() -> None:
         assert asked(utterances) == [Unconfirmed(utterance)]
         utterances.settle(utterance, answer, Source.SINGLE)
 
-        assert utterances.hear(final("", 0, 3)) == []
+        assert utterances.dispatch(final("", 0, 3)) == []
         assert utterance.text == answer
 
 
 def test_words_that_another_recognizer_makes_out_stand_where_the_stream_took_its_own_back() -> None:
     utterances, utterance = promoted()
     assert asked(utterances) == [Unconfirmed(utterance)]
-    assert utterances.hear(final("", 0, 3)) == [Revised(utterance, "")]
+    assert utterances.dispatch(final("", 0, 3)) == [Revision(utterance, "")]
 
-    assert utterances.settle(utterance, "שתיים", Source.SINGLE) == [Revised(utterance, "שתיים")]
+    assert utterances.settle(utterance, "שתיים", Source.SINGLE) == [Revision(utterance, "שתיים")]
 
 
 # -- what another recognizer does not make out ---------------------------------------------------------------------
@@ -163,7 +163,7 @@ def test_a_check_that_makes_out_nothing_only_marks_the_text() -> None:
     utterances, utterance = promoted()
     assert asked(utterances) == [Unconfirmed(utterance)]
 
-    assert utterances.settle(utterance, "", Source.NONE) == [Revised(utterance, "אחת")]
+    assert utterances.settle(utterance, "", Source.NONE) == [Revision(utterance, "אחת")]
     assert (utterance.text, utterance.unconfirmed) == ("אחת", True)
     assert utterances.settle(utterance, "", Source.NONE) == []
 
@@ -174,7 +174,7 @@ def test_a_final_lifts_the_mark_whether_its_words_are_the_same_or_not(said: str)
     asked(utterances)
     utterances.settle(utterance, "", Source.NONE)
 
-    assert utterances.hear(final(said, 1, 3)) == [Revised(utterance, said)]
+    assert utterances.dispatch(final(said, 1, 3)) == [Revision(utterance, said)]
     assert not utterance.unconfirmed
 
 
@@ -192,7 +192,7 @@ def test_an_interim_that_stopped_short_and_that_a_check_did_not_make_out_goes_ou
 
 def test_text_for_audio_without_speech_is_an_utterance_without_a_voice() -> None:
     utterances, utterance = promoted()
-    outcomes = utterances.hear(final("הד", 3, 20, at=(10.0,)))
+    outcomes = utterances.dispatch(final("הד", 3, 20, at=(10.0,)))
 
     unvoiced = outcomes[0].utterance
     assert (unvoiced.text, unvoiced.voiced) == ("הד", False)

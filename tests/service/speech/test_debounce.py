@@ -20,7 +20,7 @@ class Screen:
 
     def hear(self, text: str, now: float) -> None:
         self.wait_until(now)
-        self._show(self.debouncer.hear(text, now), now)
+        self._show(self.debouncer.offer(text, now), now)
 
     def wait_until(self, now: float) -> None:
         while (deadline := self.debouncer.deadline) is not None and deadline <= now:
@@ -34,16 +34,16 @@ class Screen:
 def test_the_first_partial_goes_out_at_once() -> None:
     debouncer = Debouncer(window=WINDOW)
 
-    assert debouncer.hear("שלום", 100.0) == "שלום"
+    assert debouncer.offer("שלום", 100.0) == "שלום"
     assert debouncer.deadline is None
 
 
 def test_a_partial_inside_the_window_waits_for_its_end_and_the_newest_wins() -> None:
     debouncer = Debouncer(window=WINDOW)
-    debouncer.hear("שלום", 100.0)
+    debouncer.offer("שלום", 100.0)
 
-    assert debouncer.hear("שלום מה", 100.05) is None
-    assert debouncer.hear("שלום מה נשמע", 100.10) is None
+    assert debouncer.offer("שלום מה", 100.05) is None
+    assert debouncer.offer("שלום מה נשמע", 100.10) is None
     assert debouncer.deadline == 100.0 + WINDOW
     assert debouncer.tick(100.17) is None
     assert debouncer.tick(100.0 + WINDOW) == "שלום מה נשמע"
@@ -53,26 +53,26 @@ def test_a_partial_inside_the_window_waits_for_its_end_and_the_newest_wins() -> 
 
 def test_a_repeat_is_silent() -> None:
     debouncer = Debouncer(window=WINDOW)
-    debouncer.hear("שלום", 100.0)
+    debouncer.offer("שלום", 100.0)
 
-    assert debouncer.hear("שלום", 200.0) is None
+    assert debouncer.offer("שלום", 200.0) is None
     assert debouncer.deadline is None
 
 
 def test_going_back_to_what_was_sent_last_forgets_what_waits() -> None:
     """The recognizer changed its mind twice; what the listener sees is right already."""
     debouncer = Debouncer(window=WINDOW)
-    debouncer.hear("שלום", 100.0)
-    debouncer.hear("שלום מה", 100.05)
+    debouncer.offer("שלום", 100.0)
+    debouncer.offer("שלום מה", 100.05)
 
-    assert debouncer.hear("שלום", 100.1) is None
+    assert debouncer.offer("שלום", 100.1) is None
     assert debouncer.deadline is None
 
 
 def test_a_final_cancels_what_waits() -> None:
     debouncer = Debouncer(window=WINDOW)
-    debouncer.hear("שלום", 100.0)
-    debouncer.hear("שלום מה", 100.05)
+    debouncer.offer("שלום", 100.0)
+    debouncer.offer("שלום מה", 100.05)
     debouncer.cancel()
 
     assert debouncer.deadline is None
@@ -81,8 +81,8 @@ def test_a_final_cancels_what_waits() -> None:
 
 def test_a_new_window_counts_at_once() -> None:
     debouncer = Debouncer(window=WINDOW)
-    debouncer.hear("שלום", 100.0)
-    debouncer.hear("שלום מה", 100.05)
+    debouncer.offer("שלום", 100.0)
+    debouncer.offer("שלום מה", 100.05)
     debouncer.window = 1.0
 
     assert debouncer.deadline == 101.0
@@ -138,7 +138,7 @@ def test_nothing_goes_out_that_was_cancelled(script: list[tuple[float, str]], wi
 class ForgetfulDebouncer(Debouncer):
     """The first sketch: `if now - last < window: return`, and nobody comes back for what was swallowed."""
 
-    def hear(self, text: str, now: float) -> str | None:
+    def offer(self, text: str, now: float) -> str | None:
         if now < self._last_sent + self.window:
             return None
         self._last_sent = now

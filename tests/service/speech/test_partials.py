@@ -13,9 +13,9 @@ def utterance(index: int) -> Utterance:
 def test_each_utterance_has_its_own_window() -> None:
     partials, first, second = Partials(window=0.18), utterance(0), utterance(1)
 
-    assert partials.hear(first, "שלום", 0.5, now=1.0) == Due(first, "שלום", 0.5)
-    assert partials.hear(second, "תודה", 0.9, now=1.05) == Due(second, "תודה", 0.9)
-    assert partials.hear(first, "שלום לך", 0.6, now=1.1) is None
+    assert partials.offer(first, "שלום", 0.5, now=1.0) == Due(first, "שלום", 0.5)
+    assert partials.offer(second, "תודה", 0.9, now=1.05) == Due(second, "תודה", 0.9)
+    assert partials.offer(first, "שלום לך", 0.6, now=1.1) is None
     assert partials.deadline == 1.18
     assert partials.tick(1.18) == [Due(first, "שלום לך", 0.6)]
     assert partials.deadline is None
@@ -23,8 +23,8 @@ def test_each_utterance_has_its_own_window() -> None:
 
 def test_a_final_forgets_what_waits() -> None:
     partials, only = Partials(window=0.18), utterance(0)
-    partials.hear(only, "שלום", 0.0, now=1.0)
-    partials.hear(only, "שלום לך", 0.0, now=1.01)
+    partials.offer(only, "שלום", 0.0, now=1.0)
+    partials.offer(only, "שלום לך", 0.0, now=1.01)
 
     partials.forget(only)
 
@@ -34,8 +34,8 @@ def test_a_final_forgets_what_waits() -> None:
 
 def test_a_new_window_holds_for_what_waits_too() -> None:
     partials, only = Partials(window=2.0), utterance(0)
-    partials.hear(only, "שלום", 0.0, now=1.0)
-    partials.hear(only, "שלום לך", 0.0, now=1.01)
+    partials.offer(only, "שלום", 0.0, now=1.0)
+    partials.offer(only, "שלום לך", 0.0, now=1.01)
 
     partials.tune(0.1)
 

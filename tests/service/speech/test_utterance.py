@@ -2,34 +2,34 @@ from dataclasses import asdict
 
 import pytest
 
-from batkol.speech.utterance import COVERS, MOVES, REACHES, Mode, State, Step, Utterance
+from batkol.speech.utterance import COVERS, MOVES, REACHES, Mode, Step, Utterance, UtteranceState
 
 SECOND = 8000
 
 
-def utterance(*, state: State = State.CLOSING, end: int | None = 4 * SECOND) -> Utterance:
+def utterance(*, state: UtteranceState = UtteranceState.CLOSING, end: int | None = 4 * SECOND) -> Utterance:
     return Utterance(index=0, begin=0, speech_at=2400, mode=Mode.STREAMING, state=state, end=end)
 
 
 def test_an_utterance_is_spoken_then_closes_then_is_done() -> None:
-    heard = utterance(state=State.SPEAKING, end=None)
+    heard = utterance(state=UtteranceState.SPEAKING, end=None)
     states = [heard.state]
     for step in (Step.FELL_SILENT, Step.SETTLED):
         heard.move(step)
         states.append(heard.state)
 
-    assert states == [State.SPEAKING, State.CLOSING, State.DONE]
+    assert states == [UtteranceState.SPEAKING, UtteranceState.CLOSING, UtteranceState.DONE]
 
 
 def test_the_table_knows_every_state() -> None:
-    assert set(MOVES) == set(State)
+    assert set(MOVES) == set(UtteranceState)
     assert {step for moves in MOVES.values() for step in moves} == set(Step)
 
 
 @pytest.mark.parametrize(
-    ("state", "step"), [(state, step) for state in State for step in Step if step not in MOVES[state]]
+    ("state", "step"), [(state, step) for state in UtteranceState for step in Step if step not in MOVES[state]]
 )
-def test_an_illegal_step_raises_and_changes_nothing(state: State, step: Step) -> None:
+def test_an_illegal_step_raises_and_changes_nothing(state: UtteranceState, step: Step) -> None:
     heard = utterance(state=state)
     before = asdict(heard)
 
@@ -65,7 +65,7 @@ def test_settled_text_reaches_as_far_as_finals_cover_it() -> None:
 
 
 def test_while_it_is_spoken_nothing_covers_it_or_reaches_its_end() -> None:
-    heard = utterance(state=State.SPEAKING, end=None)
+    heard = utterance(state=UtteranceState.SPEAKING, end=None)
     heard.covered = heard.interim_end = 9 * SECOND
     heard.interim = "כן"
 

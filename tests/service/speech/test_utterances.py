@@ -2,18 +2,18 @@
 
 import pytest
 
-from batkol.speech.outcomes import Final, Missed, Partial, Revised, Unconfirmed
-from batkol.speech.results import Heard
-from batkol.speech.utterance import Mode, Source, State, Utterance
-from batkol.speech.utterances import KEPT, LONGEST, Patience, Utterances
+from batkol.speech.outcomes import Final, Missed, Partial, Revision, Unconfirmed
+from batkol.speech.results import Transcript
+from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
+from batkol.speech.utterances import KEPT, LONGEST, Utterances, UtteranceTimeouts
 from support.dispatch import PRE_ROLL, SECOND, begin, fall_silent, final, interim, spoken
 
 
 def test_an_interim_is_a_partial_of_the_utterance_being_spoken() -> None:
-    utterances = Utterances(Patience())
+    utterances = Utterances(UtteranceTimeouts())
     first = begin(utterances, 1)
 
-    assert utterances.hear(interim("שלום", 0, 2)) == [Partial(first, "שלום", 2 * SECOND, 0.9)]
+    assert utterances.dispatch(interim("שלום", 0, 2)) == [Partial(first, "שלום", 2 * SECOND, 0.9)]
     assert utterances.speaking is first
     assert utterances.deadline is None
 
@@ -21,22 +21,22 @@ def test_an_interim_is_a_partial_of_the_utterance_being_spoken() -> None:
 def test_a_final_of_its_first_half_is_part_of_the_next_partial() -> None:
     utterances, first = spoken(final("שלום", 0, 2))
 
-    assert utterances.hear(interim("לך", 2, 2.5)) == [Partial(first, "שלום לך", int(2.5 * SECOND), 0.9)]
+    assert utterances.dispatch(interim("לך", 2, 2.5)) == [Partial(first, "שלום לך", int(2.5 * SECOND), 0.9)]
 
 
 def test_a_final_that_covers_the_end_closes_it_at_once() -> None:
     utterances, first = spoken()
 
-    assert utterances.hear(final("שלום", 0, 2.75)) == [Final(first)]
-    assert (first.text, first.source, first.state) == ("שלום", Source.FINAL, State.DONE)
+    assert utterances.dispatch(final("שלום", 0, 2.75)) == [Final(first)]
+    assert (first.text, first.source, first.state) == ("שלום", Source.FINAL, UtteranceState.DONE)
     assert utterances.open == []
     assert utterances.deadline is None
 
 
 def test_a_final_that_came_before_the_silence_was_known_closes_it_then() -> None:
-    utterances = Utterances(Patience())
+    utterances = Utterances(UtteranceTimeouts())
     first = begin(utterances, 1)
-    utterances.hear(final("שלום", 0, 3.1))
+    utterances.dispatch(final("שלום", 0, 3.1))
 
     assert fall_silent(utterances, 3) == [Final(first)]
 
@@ -44,14 +44,14 @@ def test_a_final_that_came_before_the_silence_was_known_closes_it_then() -> None
 def test_a_final_without_a_word_closes_what_is_settled_but_for_its_end() -> None:
     utterances, first = spoken(final("שלום", 0, 2))
 
-    assert utterances.hear(Heard("", 2 * SECOND, 3 * SECOND, final=True)) == [Final(first)]
+    assert utterances.dispatch(Transcript("", 2 * SECOND, 3 * SECOND, final=True)) == [Final(first)]
     assert first.text == "שלום"
 
 
 def test_a_final_that_seems_to_cover_it_does_not_close_it_over_an_interim_for_the_rest() -> None:
     utterances, first = spoken(final("אני בא", 0, 2.8), interim("מחר", 2.8, 3.1))
 
-    assert first.state is State.CLOSING
+    assert first.state is UtteranceState.CLOSING
     assert utterances.tick(3.71) == [Final(first)]
     assert first.text == "אני בא מחר"
 
@@ -59,16 +59,16 @@ def test_a_final_that_seems_to_cover_it_does_not_close_it_over_an_interim_for_th
 def test_a_final_that_stops_short_does_not_close_it() -> None:
     utterances, first = spoken()
 
-    assert utterances.hear(final("שלום", 0, 2.74)) == [Partial(first, "שלום", int(2.74 * SECOND), 0.0)]
+    assert utterances.dispatch(final("שלום", 0, 2.74)) == [Partial(first, "שלום", int(2.74 * SECOND), 0.0)]
 
 
 def test_patience_is_counted_from_the_end_of_speech_but_leaves_time_for_what_was_just_sent() -> None:
-    assert Patience() == Patience(final=0.7, settle=0.1, give_up=1.5)
+    assert UtteranceTimeouts() == UtteranceTimeouts(final=0.7, settle=0.1, give_up=1.5)
     utterances, first = spoken()
     assert utterances.deadline == pytest.approx(3.7)
     assert first.give_up == pytest.approx(4.5)
 
-    late = Utterances(Patience(final=0.5))
+    late = Utterances(UtteranceTimeouts(final=0.5))
     begin(late, 1)
     late.fall_silent(3 * SECOND, 4 * SECOND, now=4.0)  # a slow VAD: the deadline is over already
     assert late.deadline == pytest.approx(4.1)
@@ -83,7 +83,7 @@ def test_at_the_deadline_the_newest_interim_is_promoted() -> None:
 
 
 @pytest.mark.parametrize("short", [interim("שלום", 0, 2.59), final("שלום", 0, 2.59)])
-def test_what_stops_short_of_the_end_of_speech_is_not_promoted(short: Heard) -> None:
+def test_what_stops_short_of_the_end_of_speech_is_not_promoted(short: Transcript) -> None:
     """Its last words are still to come: an answer to half a sentence is worse than a late one."""
     utterances, first = spoken(short)
 
@@ -95,7 +95,7 @@ def test_after_the_deadline_the_first_result_that_reaches_the_end_closes_it() ->
     utterances, first = spoken(interim("שלום", 0, 2))
     utterances.tick(3.71)
 
-    assert utterances.hear(interim("שלום לך", 0, 2.9)) == [Final(first)]
+    assert utterances.dispatch(interim("שלום לך", 0, 2.9)) == [Final(first)]
     assert first.text == "שלום לך"
 
 
@@ -114,17 +114,17 @@ def test_a_stream_that_wakes_up_may_still_win_the_race() -> None:
     utterances, first = spoken()
     utterances.tick(4.51)
 
-    assert utterances.hear(final("שלום", 0, 3)) == [Final(first)]
+    assert utterances.dispatch(final("שלום", 0, 3)) == [Final(first)]
     assert utterances.settle(first, "משהו אחר", Source.SINGLE) == []
     assert first.text == "שלום"
 
 
-@pytest.mark.parametrize(("patience", "now"), [(Patience(), 4.6), (Patience(final=2.0), 5.1)])
-def test_a_tick_that_finds_both_limits_passed_promotes_first(patience: Patience, now: float) -> None:
+@pytest.mark.parametrize(("patience", "now"), [(UtteranceTimeouts(), 4.6), (UtteranceTimeouts(final=2.0), 5.1)])
+def test_a_tick_that_finds_both_limits_passed_promotes_first(patience: UtteranceTimeouts, now: float) -> None:
     """The loop was busy, or STT_FINAL_TIMEOUT_MS is longer than the stream is given: the interim is still good."""
     utterances = Utterances(patience)
     first = begin(utterances, 1)
-    utterances.hear(interim("שלום", 0, 3))
+    utterances.dispatch(interim("שלום", 0, 3))
     fall_silent(utterances, 3)
 
     assert utterances.tick(now) == [Final(first)]
@@ -134,7 +134,7 @@ def test_a_tick_that_finds_both_limits_passed_promotes_first(patience: Patience,
 def test_what_is_recognized_by_a_single_request_waits_for_that_alone() -> None:
     utterances, first = spoken(interim("שלום", 0, 2.9), mode=Mode.SINGLE)
 
-    assert utterances.hear(final("שלום", 0, 3.2)) == []
+    assert utterances.dispatch(final("שלום", 0, 3.2)) == []
     assert utterances.deadline is None
     assert utterances.tick(99.0) == []
     assert utterances.stream_ended() == []
@@ -152,7 +152,7 @@ def test_when_the_stream_has_ended_what_it_knew_is_promoted_and_the_rest_asked_e
 
 def test_an_utterance_that_left_the_stream_has_no_deadline() -> None:
     utterances, first = spoken(interim("שלום", 0, 2.9))
-    utterances.leave_stream(first)
+    utterances.drop_stream(first)
 
     assert utterances.deadline is None
     assert utterances.tick(99.0) == []
@@ -160,7 +160,7 @@ def test_an_utterance_that_left_the_stream_has_no_deadline() -> None:
 
 
 def test_two_utterances_cannot_be_spoken_at_once() -> None:
-    utterances = Utterances(Patience())
+    utterances = Utterances(UtteranceTimeouts())
     first = begin(utterances, 1)
 
     with pytest.raises(RuntimeError, match="utterance 0 is still being spoken"):
@@ -171,20 +171,20 @@ def test_two_utterances_cannot_be_spoken_at_once() -> None:
 
 
 def test_what_is_still_being_spoken_cannot_be_settled() -> None:
-    utterances = Utterances(Patience())
+    utterances = Utterances(UtteranceTimeouts())
     first = begin(utterances, 1)
 
     with pytest.raises(RuntimeError, match="speaking: it cannot have settled"):
         utterances.settle(first, "שלום", Source.SINGLE)
-    assert (first.state, first.text, first.source) == (State.SPEAKING, "", None)
+    assert (first.state, first.text, first.source) == (UtteranceState.SPEAKING, "", None)
 
 
 def test_silence_after_silence_is_nothing() -> None:
-    assert fall_silent(Utterances(Patience()), 3) == []
+    assert fall_silent(Utterances(UtteranceTimeouts()), 3) == []
 
 
 def test_late_results_find_the_last_eight_and_no_open_one_is_ever_forgotten() -> None:
-    utterances = Utterances(Patience())
+    utterances = Utterances(UtteranceTimeouts())
     waiting = [begin(utterances, 1)]
     for n in range(1, 30):
         fall_silent(utterances, 4 * n - 1)
@@ -199,11 +199,11 @@ def test_late_results_find_the_last_eight_and_no_open_one_is_ever_forgotten() ->
 def test_a_cut_at_55_seconds_parts_the_words_at_the_cut() -> None:
     """The policy cuts there and begins the next at the same sample; with its tail a request stays under 60 s."""
     assert LONGEST == 55 * SECOND
-    utterances = Utterances(Patience())
+    utterances = Utterances(UtteranceTimeouts())
     first = utterances.begin(0, PRE_ROLL, Mode.STREAMING)
     utterances.fall_silent(LONGEST, LONGEST, now=55.0)
     second = utterances.begin(LONGEST, LONGEST, Mode.STREAMING)
-    utterances.hear(final("לפני אחרי", 50, 56, at=(54.89, 54.91)))
+    utterances.dispatch(final("לפני אחרי", 50, 56, at=(54.89, 54.91)))
 
     assert (first.text, second.newest) == ("לפני", "אחרי")
 
@@ -212,7 +212,7 @@ def test_a_word_in_the_pre_roll_belongs_to_the_utterance_it_leads() -> None:
     """300 ms before the VAD heard speech; but not across the middle of a short silence."""
     utterances, first = spoken()
     second = utterances.begin(int(3.7 * SECOND), 4 * SECOND, Mode.STREAMING)
-    utterances.hear(final("כן אני", 0, 4.1, at=(3.39, 3.62)))
+    utterances.dispatch(final("כן אני", 0, 4.1, at=(3.39, 3.62)))
 
     assert (first.text, second.newest) == ("כן", "אני")
 
@@ -222,19 +222,19 @@ def test_a_word_in_the_pre_roll_belongs_to_the_utterance_it_leads() -> None:
 
 def test_a_final_after_many_utterances_finds_each_of_them() -> None:
     """A caller who hardly pauses: the recognizer settles nothing until he does."""
-    utterances = Utterances(Patience())
+    utterances = Utterances(UtteranceTimeouts())
     said = []
     for number in range(12):
         said.append(begin(utterances, 1 + 2 * number))
-        utterances.hear(interim(f"טעות{number}", 1 + 2 * number, 2 + 2 * number))
+        utterances.dispatch(interim(f"טעות{number}", 1 + 2 * number, 2 + 2 * number))
         fall_silent(utterances, 2 + 2 * number)
         utterances.tick(2.8 + 2 * number)
     assert {u.source for u in said} == {Source.INTERIM}
 
     words = " ".join(f"מילה{number}" for number in range(12))
-    outcomes = utterances.hear(final(words, 0, 24, at=tuple(1.3 + 2 * number for number in range(12))))
+    outcomes = utterances.dispatch(final(words, 0, 24, at=tuple(1.3 + 2 * number for number in range(12))))
 
-    assert outcomes == [Revised(u, f"מילה{number}") for number, u in enumerate(said)]
+    assert outcomes == [Revision(u, f"מילה{number}") for number, u in enumerate(said)]
 
 
 def promoted() -> tuple[Utterances, Utterance]:
@@ -247,18 +247,18 @@ def promoted() -> tuple[Utterances, Utterance]:
 def test_a_promoted_interim_that_nothing_confirms_is_named_once() -> None:
     utterances, utterance = promoted()
     due = utterances.deadline
-    assert due == 1.5 + 3 + Patience().confirm
+    assert due == 1.5 + 3 + UtteranceTimeouts().confirm
 
     assert utterances.tick(due) == [Unconfirmed(utterance)]
     assert utterances.deadline is None
-    assert utterances.settle(utterance, "שלום עולם", Source.SINGLE) == [Revised(utterance, "שלום עולם")]
+    assert utterances.settle(utterance, "שלום עולם", Source.SINGLE) == [Revision(utterance, "שלום עולם")]
 
 
 def test_while_the_stream_goes_on_answering_its_final_is_only_late() -> None:
     utterances, utterance = promoted()
     begin(utterances, 4)
     for now in (5.0, 8.0, 11.0):
-        utterances.hear(interim("מה נשמע", 4, now))
+        utterances.dispatch(interim("מה נשמע", 4, now))
         due = utterances.deadline
         assert due is not None
         assert utterances.tick(due) == []
@@ -271,7 +271,7 @@ def test_while_the_stream_goes_on_answering_its_final_is_only_late() -> None:
 def test_a_final_confirms_what_was_promoted() -> None:
     utterances, utterance = promoted()
 
-    assert utterances.hear(final("שלום עולמ", 1, 3)) == []
+    assert utterances.dispatch(final("שלום עולמ", 1, 3)) == []
     assert not utterance.awaits_final
     assert utterances.stream_ended() == []
 
@@ -290,15 +290,15 @@ def test_words_that_turn_out_to_be_the_next_utterances_leave_the_one_they_were_p
     assert first.text == "שלום עולם מה נשמע"
     begin(utterances, 3.9)
 
-    outcomes = utterances.hear(final("שלום עולם מה נשמע", 1, 4.6, at=(1.2, 2.5, 4.0, 4.3)))
+    outcomes = utterances.dispatch(final("שלום עולם מה נשמע", 1, 4.6, at=(1.2, 2.5, 4.0, 4.3)))
 
-    assert Revised(first, "שלום עולם") in outcomes
+    assert Revision(first, "שלום עולם") in outcomes
 
 
 def test_an_utterance_that_left_a_stream_with_a_hole_is_not_cut_down_to_what_lies_around_it() -> None:
     utterances, first = promoted()
-    utterances.leave_stream(first)
+    utterances.drop_stream(first)
 
-    assert utterances.hear(final("עולמ", 2.5, 3.1)) == []
+    assert utterances.dispatch(final("עולמ", 2.5, 3.1)) == []
     assert first.text == "שלום עולמ"
-    assert utterances.settle(first, "שלום עולם", Source.SINGLE) == [Revised(first, "שלום עולם")]
+    assert utterances.settle(first, "שלום עולם", Source.SINGLE) == [Revision(first, "שלום עולם")]

@@ -6,13 +6,13 @@ from heapq import heappop, heappush
 
 from hypothesis import given, settings
 
-from batkol.speech.outcomes import Final, Missed, Outcome, Partial, Revised, Unplaced
-from batkol.speech.results import Heard
-from batkol.speech.utterance import REACHES, Mode, Source, State, Utterance
-from batkol.speech.utterances import Patience, Utterances
+from batkol.speech.outcomes import Final, Missed, Outcome, Partial, Revision, Unplaced
+from batkol.speech.results import Transcript
+from batkol.speech.utterance import REACHES, Mode, Source, Utterance, UtteranceState
+from batkol.speech.utterances import Utterances, UtteranceTimeouts
 from support.conversation import SECOND, Begins, Conversation, FallsSilent, Sentence, conversations
 
-PATIENCE = Patience()
+PATIENCE = UtteranceTimeouts()
 MICROSECOND = 1e-6  # the float of a sum is not that of its parts in another order
 
 
@@ -36,8 +36,8 @@ class Call:
                     self.sentences[utterance.index] = sentence
                 case FallsSilent(sentence, heard_to):
                     self._fall_silent(sentence, heard_to, now)
-                case Heard():
-                    self._act(self.dispatcher.hear(event), now)
+                case Transcript():
+                    self._act(self.dispatcher.dispatch(event), now)
         end = self.conversation.ends
         if self.conversation.complete:  # otherwise the call ends at once, with all that is still due
             end += 10
@@ -81,7 +81,7 @@ class Call:
                 case Missed(utterance):
                     self._ask(utterance, now)
                 case Partial(utterance):
-                    assert utterance.state is not State.DONE, "no partial after the final"
+                    assert utterance.state is not UtteranceState.DONE, "no partial after the final"
                     assert utterance.mode is Mode.STREAMING
                 case Final(utterance) if utterance.source is Source.INTERIM:
                     assert utterance.end is not None
@@ -151,7 +151,7 @@ def test_a_revision_says_something_new_of_its_own_utterance_after_its_final(conv
         match outcome:
             case Final(utterance):
                 said[utterance.index] = ""
-            case Revised(utterance, text):
+            case Revision(utterance, text):
                 assert said[utterance.index] != text
                 said[utterance.index] = text
                 spoken = call.sentences.get(utterance.index)

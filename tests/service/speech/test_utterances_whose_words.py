@@ -1,8 +1,8 @@
 """Late results and results that span: whose words they are, in plain examples."""
 
-from batkol.speech.outcomes import Final, Missed, Partial, Revised, Unplaced
-from batkol.speech.utterance import Source, State
-from batkol.speech.utterances import Patience, Utterances
+from batkol.speech.outcomes import Final, Missed, Partial, Revision, Unplaced
+from batkol.speech.utterance import Source, UtteranceState
+from batkol.speech.utterances import Utterances, UtteranceTimeouts
 from support.dispatch import SECOND, begin, fall_silent, final, interim, spoken
 
 
@@ -11,7 +11,7 @@ def test_a_late_final_revises_its_own_utterance_and_not_the_next() -> None:
     utterances.tick(3.71)
     second = begin(utterances, 4)
 
-    assert utterances.hear(final("שלום לך", 0, 3.2)) == [Revised(first, "שלום לך")]
+    assert utterances.dispatch(final("שלום לך", 0, 3.2)) == [Revision(first, "שלום לך")]
     assert first.text == "שלום לך"
     assert second.newest == ""
 
@@ -20,13 +20,13 @@ def test_a_late_final_that_says_the_same_says_nothing() -> None:
     utterances, _ = spoken(interim("שלום", 0, 2.9))
     utterances.tick(3.71)
 
-    assert utterances.hear(final("שלום", 0, 3.2)) == []
+    assert utterances.dispatch(final("שלום", 0, 3.2)) == []
 
 
 def test_a_last_word_after_the_final_that_seemed_to_cover_it_is_not_lost() -> None:
     utterances, first = spoken(final("אני בא", 0, 2.8))
 
-    assert utterances.hear(final("מחר", 2.8, 3.1, at=(2.8,))) == [Revised(first, "אני בא מחר")]
+    assert utterances.dispatch(final("מחר", 2.8, 3.1, at=(2.8,))) == [Revision(first, "אני בא מחר")]
 
 
 def test_a_late_final_gives_words_to_an_utterance_nobody_could_make_out() -> None:
@@ -34,14 +34,14 @@ def test_a_late_final_gives_words_to_an_utterance_nobody_could_make_out() -> Non
     utterances.tick(4.51)
     utterances.settle(first, "", Source.NONE)
 
-    assert utterances.hear(final("שלום", 0, 3)) == [Revised(first, "שלום")]
+    assert utterances.dispatch(final("שלום", 0, 3)) == [Revision(first, "שלום")]
 
 
 def test_an_answer_from_elsewhere_is_not_revised_by_the_stream() -> None:
     utterances, first = spoken()
     utterances.settle(first, "שלום לך", Source.SINGLE)
 
-    assert utterances.hear(final("שלום", 0, 3)) == []
+    assert utterances.dispatch(final("שלום", 0, 3)) == []
     assert first.text == "שלום לך"
 
 
@@ -50,7 +50,7 @@ def test_a_final_that_spans_two_utterances_is_split_by_word_times() -> None:
     second = begin(utterances, 4)
     fall_silent(utterances, 6)
 
-    assert utterances.hear(final("שלום אני רוצה", 0, 6.1, at=(1.5, 4.1, 5))) == [Final(first), Final(second)]
+    assert utterances.dispatch(final("שלום אני רוצה", 0, 6.1, at=(1.5, 4.1, 5))) == [Final(first), Final(second)]
     assert (first.text, second.text) == ("שלום", "אני רוצה")
 
 
@@ -58,7 +58,7 @@ def test_an_interim_that_spans_two_is_split_and_closes_the_first_if_that_is_late
     utterances, first = spoken(interim("שלום", 0, 2.9))
     second = begin(utterances, 4)
 
-    assert utterances.hear(interim("שלום אני", 0, 4.5)) == [
+    assert utterances.dispatch(interim("שלום אני", 0, 4.5)) == [
         Partial(first, "שלום", int(4.5 * SECOND), 0.9),
         Partial(second, "אני", int(4.5 * SECOND), 0.9),
     ]
@@ -69,33 +69,33 @@ def test_the_first_is_not_closed_by_a_spanning_interim_if_only_its_start_was_kno
     utterances, first = spoken(interim("שלום", 0, 1.5))
     utterances.tick(3.71)
     begin(utterances, 4)
-    utterances.hear(interim("שלום לך אני", 0, 4.5))
+    utterances.dispatch(interim("שלום לך אני", 0, 4.5))
 
-    assert first.state is State.CLOSING
+    assert first.state is UtteranceState.CLOSING
     assert utterances.tick(4.51) == [Missed(first)]
 
 
 def test_speech_the_vad_did_not_see_becomes_an_utterance_of_its_own() -> None:
-    utterances = Utterances(Patience())
-    assert utterances.hear(interim("שלום", 0, 20)) == []
-    outcomes = utterances.hear(final("שלום", 0, 20, at=(19,)))
+    utterances = Utterances(UtteranceTimeouts())
+    assert utterances.dispatch(interim("שלום", 0, 20)) == []
+    outcomes = utterances.dispatch(final("שלום", 0, 20, at=(19,)))
 
     unseen = outcomes[0].utterance
     assert outcomes == [Unplaced(unseen), Final(unseen)]
     assert (unseen.text, unseen.begin, unseen.end) == ("שלום", 19 * SECOND, int(19.2 * SECOND))
-    assert utterances.hear(final("לך", 20, 21, at=(20.2,))) == [Revised(unseen, "שלום לך")]
+    assert utterances.dispatch(final("לך", 20, 21, at=(20.2,))) == [Revision(unseen, "שלום לך")]
 
 
 def test_speech_the_vad_did_not_see_does_not_land_in_the_sentence_being_spoken() -> None:
     utterances, first = spoken(final("שלום", 0, 3))
     second = begin(utterances, 60)
-    outcomes = utterances.hear(final("הלו אני", 3, 61, at=(30, 60.5)))
+    outcomes = utterances.dispatch(final("הלו אני", 3, 61, at=(30, 60.5)))
 
     unseen = outcomes[0].utterance
     assert outcomes == [Unplaced(unseen), Final(unseen), Partial(second, "אני", 61 * SECOND, 0.0)]
     assert unseen.text == "הלו"
     assert utterances.speaking is second
-    utterances.hear(final("כאן", 61, 62, at=(61.5,)))
+    utterances.dispatch(final("כאן", 61, 62, at=(61.5,)))
     assert fall_silent(utterances, 62) == [Final(second)]
     assert (first.text, second.text) == ("שלום", "אני כאן")
 
@@ -106,7 +106,7 @@ def test_the_neighbours_of_an_utterance_are_those_in_time() -> None:
     second = begin(utterances, 60)
     assert utterances.surroundings(first) == (0, second.begin)
     assert utterances.surroundings(second) == (3 * SECOND, None)
-    utterances.hear(final("הלו", 3, 31, at=(30,)))
+    utterances.dispatch(final("הלו", 3, 31, at=(30,)))
 
     assert utterances.surroundings(first) == (0, 30 * SECOND)
     assert utterances.surroundings(second) == (int(30.2 * SECOND), None)
@@ -135,7 +135,7 @@ def test_trap_one_current_utterance_gets_the_late_final_of_the_sentence_before()
     second = begin(utterances, 4)
     for heard in (final("שלום", 0, 3.1), final("אני", 3.1, 6.1, at=(5,))):
         naive.hear(heard.text)
-        utterances.hear(heard)
+        utterances.dispatch(heard)
     fall_silent(utterances, 6)
 
     assert naive.utterance_end() == "שלום אני", "the answer to the first sentence is in the second"
@@ -147,9 +147,9 @@ def test_trap_reading_the_finals_at_the_end_of_speech_reads_them_before_they_are
     naive = OneCurrentUtterance()
     utterances, first = spoken()
     at_the_end_of_speech = naive.utterance_end()
-    assert first.state is State.CLOSING
+    assert first.state is UtteranceState.CLOSING
     naive.hear("שלום")
 
     assert at_the_end_of_speech == ""
-    assert utterances.hear(final("שלום", 0, 3.1)) == [Final(first)]
+    assert utterances.dispatch(final("שלום", 0, 3.1)) == [Final(first)]
     assert first.text == "שלום"

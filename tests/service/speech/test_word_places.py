@@ -11,7 +11,7 @@ from itertools import product
 from typing import NamedTuple
 
 from batkol.speech.attribution import divide
-from batkol.speech.results import Heard, Word
+from batkol.speech.results import Transcript, Word
 from batkol.speech.utterance import Mode, Utterance
 
 MS = 8
@@ -58,7 +58,7 @@ def wrong(place: Callable[[Word], int]) -> tuple[int, int]:
 
 def _owner(sample: int, case: Case) -> Utterance | None:
     word = Word("מילה", sample, sample)
-    (share,) = divide(Heard("מילה", 0, case.first.end, final=True, words=(word,)), case.sentences)
+    (share,) = divide(Transcript("מילה", 0, case.first.end, final=True, words=(word,)), case.sentences)
     return share.utterance
 
 

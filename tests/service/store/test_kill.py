@@ -157,7 +157,7 @@ async def tell_the_end(plan: CallPlan, pod: Served, seconds: float) -> None:
     to = replace(plan, base_url=f"http://127.0.0.1:{pod.port}")
     report = CallReport(plan.call_sid, plan.frame_s)
     async with httpx.AsyncClient(verify=False) as http:
-        await Webhook(http, to, report).tell(f"{plan.public_base}/twilio/status", call_completed(plan, seconds))
+        await Webhook(http, to, report).post_status(f"{plan.public_base}/twilio/status", call_completed(plan, seconds))
     assert report.clean, report.violations
 
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from batkol.store import store as under_test
 from batkol.store.journal.framing import frame
 from batkol.store.postgres.address import Address
-from batkol.store.postgres.connections import Patience
+from batkol.store.postgres.connections import DatabaseTimeouts
 from batkol.store.store import NoStore, Store, StoreSettings, keeping
 from batkol.telemetry.metrics import Metrics
 from support.postgres import Server, database, free_port, sql, texts
@@ -27,7 +27,7 @@ async def store(where: Address | None, folder: Path, **fields: Any) -> AsyncIter
         "address": where,
         "database_dir": folder / "postgres",
         "pool_size": 2,
-        "patience": Patience(2.0, 2.0, 2.0),
+        "patience": DatabaseTimeouts(2.0, 2.0, 2.0),
         "journal_dir": folder / "journal",
         "journal_max_bytes": 1 << 20,
         "retention_days": 0,
@@ -63,7 +63,7 @@ async def test_what_could_not_be_written_is_written_by_the_next_start(
             say(made)
             await until(lambda: made.writer.retries)
             status = made.status()
-    assert [line["records"] for line in lines if "left in the journal" in line["event"]] == [4]
+    assert [line["records"] for line in lines if "stay in the journal" in line["event"]] == [4]
     assert (status["state"], status["backlog"]["records"]) == ("waiting", 4)
     assert "Refused" in status["fault"]
     async with store(where, tmp_path) as made:

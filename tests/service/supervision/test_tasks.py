@@ -69,7 +69,7 @@ async def test_a_task_that_dies_is_started_again(fault: type[BaseException] | No
         status = tasks.status()["work"]
 
     assert (status["state"], status["deaths"]) == ("running", 1)
-    assert status["last_fault"].startswith(RETURNED if fault is None else "LookupError in run (test_background.py:")
+    assert status["last_fault"].startswith(RETURNED if fault is None else "LookupError in run (test_tasks.py:")
 
 
 async def test_a_cancellation_that_did_not_come_from_the_end_of_the_service_is_a_death_too() -> None:
@@ -145,7 +145,7 @@ async def test_a_fault_is_told_once_without_the_text_of_the_error() -> None:
             status = tasks.status()
 
     assert [(line["log_level"], line["task"], line["deaths"]) for line in logs] == [("critical", "work", 1)]
-    assert logs[0]["frames"][-1].startswith("run (test_background.py:")
+    assert logs[0]["frames"][-1].startswith("run (test_tasks.py:")
     assert "hunter2" not in f"{logs}{status}"
 
 
@@ -160,7 +160,7 @@ async def test_of_an_error_of_the_system_its_code_is_told() -> None:
     async with owned(work := Mortal(1, lambda: OSError(28, "No space left", "/secret/path"))) as tasks:
         await until(lambda: work.lives == 2)
 
-        assert tasks.status()["work"]["last_fault"].startswith("OSError (ENOSPC) in run (test_background.py:")
+        assert tasks.status()["work"]["last_fault"].startswith("OSError (ENOSPC) in run (test_tasks.py:")
 
 
 def test_one_that_hearing_needs_and_that_keeps_dying_makes_deaf_until_it_has_lived_for_a_minute() -> None:

@@ -19,7 +19,7 @@ from batkol.supervision.tasks import Tasks
 from batkol.supervision.threads import Revivable, Thread, ThreadDiedError, watch
 from batkol.telemetry.logs import Logs
 from batkol.telemetry.metrics import Metrics
-from batkol.telemetry.outbox import Limits, Outbox
+from batkol.telemetry.outbox import Outbox, OutboxLimits
 from batkol.vad.worker import Worker
 from batkol_otel.exporters import Exporters
 from support.killing import kill_thread
@@ -102,7 +102,7 @@ async def test_logs_go_on_after_their_thread_died() -> None:
             await until(lambda: not thread.is_alive())
             structlog.get_logger().info("afterwards")
             await until(lambda: "afterwards" in out.getvalue())
-            await until(lambda: "[TASK] a background task died" in out.getvalue())
+            await until(lambda: "[TASK] background task died" in out.getvalue())
     finally:
         logs.close()
 
@@ -112,7 +112,7 @@ async def test_logs_go_on_after_their_thread_died() -> None:
 
 async def test_spans_go_out_after_their_thread_died() -> None:
     got = InMemorySpanExporter()
-    outbox = Outbox([got], Limits(delay_s=0.01))
+    outbox = Outbox([got], OutboxLimits(delay_s=0.01))
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(outbox)
     async with AsyncExitStack() as stack:

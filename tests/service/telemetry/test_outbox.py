@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from opentelemetry.trace import Tracer
 from structlog.testing import capture_logs
 
-from batkol.telemetry.outbox import Limits, Outbox
+from batkol.telemetry.outbox import Outbox, OutboxLimits
 from support.traces import environment
 
 OK, NOT_OK = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
@@ -42,7 +42,7 @@ class Scripted(SpanExporter):
 
 @contextmanager
 def outbox(exporter: Scripted, sampler: Sampler = ALWAYS_ON, **limits: Any) -> Iterator[tuple[Outbox, Tracer]]:
-    box = Outbox([exporter], Limits(**{"delay_s": 0.01, **limits}))
+    box = Outbox([exporter], OutboxLimits(**{"delay_s": 0.01, **limits}))
     provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
     provider.add_span_processor(box)
     try:
@@ -90,8 +90,8 @@ def test_what_the_collector_refuses_is_counted_and_said_once_and_so_is_its_retur
     assert exporter.taken == ["2", "3"]
     assert box.dropped == 2
     assert [line["event"].partition(";")[0] for line in lines] == [
-        "[OTEL] the collector does not take spans",
-        "[OTEL] the collector takes spans again",
+        "[OTEL] collector does not take spans",
+        "[OTEL] collector takes spans again",
     ]
 
 
@@ -124,7 +124,7 @@ def test_closing_does_not_wait_for_a_collector_that_never_answers() -> None:
         box.close(0.1)
 
     assert box.dropped == 6
-    assert lines[-1]["event"] == "[OTEL] the collector did not take the last spans in time"
+    assert lines[-1]["event"] == "[OTEL] collector did not take the last spans in time"
     assert not any(thread.name == "spans" for thread in threading.enumerate())
 
 
@@ -149,7 +149,7 @@ def test_a_span_that_ends_after_the_end_is_counted() -> None:
 @pytest.mark.parametrize("nonsense", ["many", "-1", "0", "1.5"])
 def test_a_limit_that_is_no_number_is_said_and_the_default_used(nonsense: str) -> None:
     with capture_logs() as lines, environment(OTEL_BSP_MAX_QUEUE_SIZE=nonsense, OTEL_BSP_SCHEDULE_DELAY="200"):
-        limits = Limits.from_environment()
+        limits = OutboxLimits.from_environment()
 
     assert (limits.queue, limits.delay_s) == (2048, 0.2)
     assert [line["variable"] for line in lines] == ["OTEL_BSP_MAX_QUEUE_SIZE"]
@@ -163,7 +163,7 @@ def test_of_two_exporters_the_one_that_fails_is_told_of_once_and_does_not_stop_t
 
     bad.shutdown = refuse  # type: ignore[method-assign]
     with capture_logs() as lines:
-        box = Outbox([good, bad], Limits(delay_s=0.01, batch=1))
+        box = Outbox([good, bad], OutboxLimits(delay_s=0.01, batch=1))
         provider = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False)
         provider.add_span_processor(box)
         for name in ("1", "2", "3"):
@@ -174,7 +174,7 @@ def test_of_two_exporters_the_one_that_fails_is_told_of_once_and_does_not_stop_t
 
     assert good.taken == ["1", "2", "3"]
     assert [line["event"].partition(";")[0] for line in lines] == [
-        "[OTEL] the collector does not take spans",
+        "[OTEL] collector does not take spans",
         "[OTEL] an exporter of spans did not shut down",
     ]
     assert "Zq7" not in str(lines)

@@ -84,8 +84,8 @@ async def test_a_collector_that_refuses_is_said_once_and_so_is_its_return() -> N
             await metrics.aclose()
 
     assert [line["event"].partition(";")[0] for line in lines] == [
-        "[OTEL] the collector does not take metrics",
-        "[OTEL] the collector takes metrics again",
+        "[OTEL] collector does not take metrics",
+        "[OTEL] collector takes metrics again",
     ]
 
 

@@ -21,7 +21,7 @@ def is_sealed(_: str, given: str) -> bool:
     return given == SEAL
 
 
-def parent(caller: propagation.Caller) -> tuple[int, int]:
+def parent(caller: propagation.RemoteParent) -> tuple[int, int]:
     span = get_current_span(caller.parent).get_span_context()
     return span.trace_id, span.span_id
 

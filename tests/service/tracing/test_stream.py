@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from batkol.audio.ring import Ring
 from batkol.recognizers.google.channels import Channels
 from batkol.recognizers.google.errors import Next, SpeechError
-from batkol.recognizers.google.options import Speech
+from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.stream import Stream
 from batkol.recognizers.google.wire import recognition
 from batkol.speech.timeline import Passage
@@ -22,7 +22,7 @@ def stream(base: int, sent: int, limit: int | None = None) -> Stream:
     """One that heard so many seconds from `base` on."""
     passage = Passage(base * SECOND)
     passage.limit = None if limit is None else limit * SECOND
-    speech = Speech(
+    speech = StreamingOptions(
         channels=Channels(endpoint="127.0.0.1:9", insecure=True),
         config=recognition("he-IL", "default"),
         on_written=lambda _: None,

@@ -9,14 +9,14 @@ from batkol.events.identity import Identity
 from batkol.live.tuning import Tuning
 from batkol.simulators.client.otlp_collector import Collector
 from batkol.tracing.call import CallTrace
-from batkol.tracing.propagation import Caller, caller
+from batkol.tracing.propagation import RemoteParent, caller
 from batkol.tracing.tracing import Tracing, TracingSettings
 from support.traces import environment, tracing
 
 CARRIED = "00-" + "1" * 32 + "-" + "2" * 16 + "-01.seal"
 
 
-def call(made: Tracing, origin: Caller | None = None) -> CallTrace:
+def call(made: Tracing, origin: RemoteParent | None = None) -> CallTrace:
     identity = Identity(call_sid="CA1", stream_sid="MZ1", account_sid="AC1")
     return made.call(identity, since=lambda _: 0.0, tuning=Tuning, model=lambda: "default", caller=origin)
 

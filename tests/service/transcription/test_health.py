@@ -9,9 +9,9 @@ from structlog.testing import capture_logs
 
 from batkol.errors import UpstreamError
 from batkol.recognizers.google.channels import Channels
-from batkol.recognizers.google.options import Speech
+from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.wire import recognition
-from batkol.speech.breaker import Breaker, State
+from batkol.speech.breaker import Breaker, BreakerState
 from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Source
 from batkol.telemetry.metrics import Metrics
@@ -65,7 +65,7 @@ async def clinic(
     google = Google(error)
     if answering:
         google.answering.set()
-    speech = Speech(
+    speech = StreamingOptions(
         channels=Channels(endpoint="127.0.0.1:9", insecure=True, limit=7),
         config=recognition("he-IL", "default"),
         on_written=lambda _: None,
@@ -103,7 +103,7 @@ async def test_wrong_credentials_show_before_the_first_call_and_so_does_their_me
         up.google.error = None
 
         await until(lambda: up.health.why_not_ready() is None)
-        assert up.streaming.state is up.of(Source.SINGLE).state is State.CLOSED
+        assert up.streaming.state is up.of(Source.SINGLE).state is BreakerState.CLOSED
         asked = up.google.asked
         await asyncio.sleep(0.05)
         assert up.google.asked == asked
@@ -137,7 +137,7 @@ async def test_a_google_that_is_away_at_start_keeps_nobody_waiting() -> None:
 
 async def test_a_request_refused_for_what_it_asks_says_nothing_of_streams() -> None:
     async with clinic(WRONG, at_start=True) as up:
-        await until(lambda: up.of(Source.SINGLE).state is State.OPEN)
+        await until(lambda: up.of(Source.SINGLE).state is BreakerState.OPEN)
 
         assert up.health.why_not_ready() is None
         assert up.health.degraded() == "single: invalid_argument"
@@ -165,7 +165,7 @@ async def test_streams_alone_refused_are_left_to_the_next_call() -> None:
         await asyncio.sleep(0.05)
 
         assert up.google.asked == 1
-        assert up.streaming.state is State.OPEN
+        assert up.streaming.state is BreakerState.OPEN
         assert up.health.why_not_ready() is None
 
 

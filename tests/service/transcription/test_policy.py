@@ -16,7 +16,7 @@ from batkol.audio.ring import Ring
 from batkol.flags.flags import Decision, DecisionSource
 from batkol.live.tuning import Tuning
 from batkol.recognizers.google.channels import Channels
-from batkol.recognizers.google.options import Speech
+from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.recognizer import SingleRecognizer
 from batkol.recognizers.google.stream import Stream
 from batkol.recognizers.google.wire import recognition
@@ -24,7 +24,7 @@ from batkol.recognizers.whisper.http import WhisperServer
 from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.google.settings import DoubleSettings
-from batkol.simulators.voice.voice import WORDS, Spoken, script
+from batkol.simulators.voice.voice import WORDS, SpokenAudio, script
 from batkol.speech.rotation import Cut
 from batkol.speech.utterance import Mode, Source, Utterance
 from batkol.speech.utterances import LONGEST
@@ -124,7 +124,7 @@ class Told:
 class Talk:
     """One call: what is said, and what becomes of it."""
 
-    def __init__(self, spoken: Spoken, double: SpeechDouble, on: bool, tuning: Tuning, with_: Recognizers) -> None:
+    def __init__(self, spoken: SpokenAudio, double: SpeechDouble, on: bool, tuning: Tuning, with_: Recognizers) -> None:
         self.spoken = spoken
         self.double = double
         self.on = on
@@ -144,7 +144,7 @@ class Talk:
         """Frames of 20 ms, faster than anybody speaks."""
         for number, start in enumerate(range(self.ring.end, until, 160)):
             self.ring.append(self.spoken.mulaw[start : min(start + 160, until)])
-            self.transcription.hear(self.ring.end)
+            self.transcription.append(self.ring.end)
             if number % 8 == 0:
                 await asyncio.sleep(0)
 
@@ -188,7 +188,7 @@ def plain(words: str) -> str:
 
 @asynccontextmanager
 async def talking(
-    spoken: Spoken = TWO,
+    spoken: SpokenAudio = TWO,
     *,
     on: bool = True,
     start: bool = True,
@@ -214,7 +214,9 @@ async def talking(
             stack.push_async_callback(server.close)
             fallbacks.append((Source.WHISPER, server))
         recognizers = Recognizers(
-            speech=Speech(channels=channels, config=config, on_written=lambda _: None, attempts=1, first_retry=0.01),
+            speech=StreamingOptions(
+                channels=channels, config=config, on_written=lambda _: None, attempts=1, first_retry=0.01
+            ),
             fallbacks=tuple(fallbacks),
             punctuate=punctuate,
             again=again,
@@ -250,7 +252,7 @@ def dying(seconds: float, **fields: Any) -> Fault:
 REFUSED = Fault(kind=Kind.END, surface=Surface.UNARY)
 BROKEN = (dying(1.0, times=1), Fault(kind=Kind.END, streams=(2,)))
 """The stream dies in mid-utterance, and the one that should go on is refused: that is all the attempts there are."""
-GOES_ON = "[STT] a stream failed; another one takes its place from the last final on"
+GOES_ON = "[STT] stream failed; the next stream starts from the last final"
 
 
 # -- on and off --------------------------------------------------------------------------------------------------
@@ -459,7 +461,7 @@ async def test_when_nobody_can_hear_it_the_final_says_so_and_every_step_is_logge
         FAILED + "UNAVAILABLE: The service is currently unavailable.",
         "[STT] single failed",
         "[STT] whisper failed",
-        "[STT] nobody could be reached to hear an utterance; its words are lost",
+        "[STT] no recognizer could be reached for an utterance; its words are lost",
     ]
     assert not any(word in repr(logs) for word in TWO.text.split())
 
@@ -542,7 +544,7 @@ async def test_an_utterance_that_the_stream_misses_is_asked_for_once() -> None:
     with capture_logs() as logs:
         async with talking(faults=(Fault(kind=Kind.SILENCE),)) as talk:
             talk.tuning = msgspec.structs.replace(PATIENT, final_timeout_ms=100)
-            talk.transcription.hear(talk.ring.end)
+            talk.transcription.append(talk.ring.end)
             talk.transcription._utterances.patience.give_up = 0.2
             await talk.say(0)
 
@@ -559,7 +561,7 @@ async def test_what_happens_while_its_answer_is_on_the_way_does_not_ask_again(th
     slow = Fault(kind=Kind.SLOW_FINALS, surface=Surface.UNARY, latency_s=0.5)
     async with talking(faults=(Fault(kind=Kind.SILENCE), slow)) as talk:
         talk.tuning = msgspec.structs.replace(PATIENT, final_timeout_ms=100)
-        talk.transcription.hear(talk.ring.end)
+        talk.transcription.append(talk.ring.end)
         talk.transcription._utterances.patience.give_up = 0.2
         await talk.say(0, settle=False)
         await until(lambda: talk.unary == 1)
@@ -579,7 +581,7 @@ async def test_a_late_final_is_not_waited_for_the_newest_interim_is_promoted() -
         await talk.begin(0, words=3)
         await until(lambda: talk.told.partials and talk.told.partials[-1][1] == talk.spoken.utterances[0].text)
         talk.tuning = msgspec.structs.replace(PATIENT, final_timeout_ms=100)
-        talk.transcription.hear(talk.ring.end)
+        talk.transcription.append(talk.ring.end)
         talk.transcription._utterances.patience.give_up = 20
         await talk.end(0)
         await until(lambda: 0 in talk.told.texts)
@@ -611,10 +613,10 @@ async def test_a_final_that_comes_after_its_promotion_corrects_the_record(
 
     async with scripted_google(google) as served, talking(google=served.address) as talk:
         talk.tuning = msgspec.structs.replace(PATIENT, final_timeout_ms=100)
-        talk.transcription.hear(0)
+        talk.transcription.append(0)
         talk.transcription.speech_started(0, 0)
         talk.ring.append(bytes([0xFF]) * 8000)
-        talk.transcription.hear(8000)
+        talk.transcription.append(8000)
         talk.transcription.speech_ended(8000)
         await until(lambda: 0 in talk.told.texts)
         assert (talk.told.texts[0], talk.told.sources[0]) == ("שלום עולמ", Source.INTERIM)
@@ -634,7 +636,7 @@ async def test_a_check_that_makes_out_nothing_marks_the_promoted_text_and_leaves
     async with scripted_google(google) as served, talking(google=served.address, tuning=tuning) as talk:
         talk.transcription.speech_started(0, 0)
         talk.ring.append(bytes([0xFF]) * 8000)
-        talk.transcription.hear(8000)
+        talk.transcription.append(8000)
         talk.transcription.speech_ended(8000)
         await until(lambda: 0 in talk.told.texts)
         await talk.transcription.finish()
@@ -721,7 +723,7 @@ async def test_a_promoted_interim_that_no_final_confirms_is_checked_by_a_single_
     """The stream stalled just when the caller ended: the promoted text may lack the end of the last word."""
     async with talking() as talk:
         talk.tuning = msgspec.structs.replace(PATIENT, final_timeout_ms=100)
-        talk.transcription.hear(talk.ring.end)
+        talk.transcription.append(talk.ring.end)
         talk.transcription._utterances.patience.give_up = 0.3
         talk.transcription._utterances.patience.confirm = 0.3
         await talk.begin(0, words=3)
@@ -769,7 +771,7 @@ async def test_a_post_process_that_raises_costs_its_punctuation_only() -> None:
             await talk.say(0)
 
             talk.right(0)
-    assert warnings(logs) == ["[STT] the punctuation post-process raised; the text goes out as it is"]
+    assert warnings(logs) == ["[STT] punctuation failed; the text goes out without it"]
 
 
 async def test_partials_are_spaced_and_the_last_of_a_burst_is_not_forgotten() -> None:
@@ -785,7 +787,7 @@ async def test_partials_are_spaced_and_the_last_of_a_burst_is_not_forgotten() ->
     async with scripted_google(google) as served, talking(google=served.address, tuning=tuning) as talk:
         talk.transcription.speech_started(0, 0)
         talk.ring.append(bytes([0xFF]) * 8000)
-        talk.transcription.hear(8000)
+        talk.transcription.append(8000)
         await until(lambda: talk.told.partials and talk.told.partials[-1][1].count("מילה") == 8)
 
         assert len(talk.told.partials) < 8

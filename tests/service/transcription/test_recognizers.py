@@ -6,9 +6,9 @@ import structlog
 
 from batkol.errors import UpstreamError
 from batkol.recognizers.google.channels import Channels
-from batkol.recognizers.google.options import Speech
+from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.wire import recognition
-from batkol.speech.breaker import Breaker, State
+from batkol.speech.breaker import Breaker, BreakerState
 from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Source
 from batkol.transcription.recognizers import Recognizers
@@ -69,7 +69,7 @@ class Chain:
         channels = Channels(endpoint="127.0.0.1:9", insecure=True)
         fallbacks = [(Source.SINGLE, self.single), (Source.WHISPER, self.whisper)]
         self.recognizers = Recognizers(
-            speech=Speech(channels=channels, config=config, on_written=lambda _: None),
+            speech=StreamingOptions(channels=channels, config=config, on_written=lambda _: None),
             fallbacks=tuple((source, each) for source, each in fallbacks if each is not None),
             punctuate=punctuate,
             breakers=defaultdict(lambda: Breaker(rest=self.rest)),
@@ -78,7 +78,7 @@ class Chain:
     async def ask(self, audio: bytes = AUDIO) -> tuple[str, Source | None]:
         return await self.recognizers.answer(audio, self.told, log)
 
-    def state(self, source: Source) -> State:
+    def state(self, source: Source) -> BreakerState:
         return self.recognizers.breakers[source].state
 
 
@@ -117,7 +117,7 @@ async def test_the_last_one_is_asked_all_the_same_if_nobody_else_was() -> None:
     assert (chain.single.asked, chain.whisper.asked) == (5, 8)
     chain.whisper.answer = "כן"
     assert await chain.ask() == ("כן", Source.WHISPER)
-    assert chain.state(Source.WHISPER) is State.CLOSED
+    assert chain.state(Source.WHISPER) is BreakerState.CLOSED
 
 
 async def test_the_last_one_is_left_alone_where_another_was_asked() -> None:
@@ -146,14 +146,14 @@ async def test_after_its_rest_one_call_asks_for_all() -> None:
     await asyncio.sleep(0.02)
 
     assert await chain.ask() == ("תודה", Source.SINGLE)
-    assert chain.state(Source.SINGLE) is State.CLOSED
+    assert chain.state(Source.SINGLE) is BreakerState.CLOSED
 
 
 async def test_an_empty_answer_is_a_success() -> None:
     chain = Chain(single=Scripted(""))
 
     assert await chain.ask() == ("", Source.NONE)
-    assert chain.state(Source.SINGLE) is State.CLOSED
+    assert chain.state(Source.SINGLE) is BreakerState.CLOSED
 
 
 async def test_no_audio_is_asked_of_nobody() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batkol.twilio.retry_url import LIVED_S, MOST, ahead, taken
+from batkol.twilio.retry_url import LIVED_S, MOST, ahead, attempts
 
 URL = "https://voice.example.com/prefix/twilio/voice"
 NOW = 1_800_000_000.0
@@ -19,15 +19,15 @@ def query(url: str) -> str:
 
 
 def test_a_new_call_has_taken_no_round() -> None:
-    assert taken("", NOW) == 0
-    assert taken("tenant=a", NOW) == 0
+    assert attempts("", NOW) == 0
+    assert attempts("tenant=a", NOW) == 0
 
 
 def test_each_round_counts_one_more() -> None:
     url = URL
     for count in range(1, MOST + 1):
         url = ahead(URL, query(url), count, NOW)
-        assert taken(query(url), NOW + 5) == count
+        assert attempts(query(url), NOW + 5) == count
     assert url == f"{URL}?again={MOST}&since=1800000000"
 
 
@@ -35,8 +35,8 @@ def test_after_a_stream_that_lived_counting_begins_anew() -> None:
     """A call of an hour may be moved at every deploy; one that is refused three times in a row may not go on."""
     sent = query(ahead(URL, "", MOST, NOW))
 
-    assert taken(sent, NOW + LIVED_S) == MOST
-    assert taken(sent, NOW + LIVED_S + 1) == 0
+    assert attempts(sent, NOW + LIVED_S) == MOST
+    assert attempts(sent, NOW + LIVED_S + 1) == 0
 
 
 def test_the_rest_of_the_query_stays_as_twilio_was_given_it() -> None:
@@ -48,15 +48,15 @@ def test_the_rest_of_the_query_stays_as_twilio_was_given_it() -> None:
 
 @pytest.mark.parametrize("given", ["again=x&since=1", "again=", "again", "again=²", "again=-3", "again=" + "9" * 5000])
 def test_what_cannot_be_read_counts_as_nothing(given: str) -> None:
-    assert taken(f"{given}&since={int(NOW)}", NOW) == 0
+    assert attempts(f"{given}&since={int(NOW)}", NOW) == 0
 
 
 @given(st.text(), st.integers(0, MOST))
 def test_any_query_can_be_read_and_sent_on(before: str, count: int) -> None:
-    taken(before, NOW)
+    attempts(before, NOW)
     sent = ahead(URL, before.replace("#", ""), count, NOW)
 
-    assert taken(sent.partition("?")[2], NOW) == count
+    assert attempts(sent.partition("?")[2], NOW) == count
     assert [pair for pair in parse_qsl(sent.partition("?")[2], keep_blank_values=True) if pair[0] == "again"] == [
         ("again", str(count))
     ]

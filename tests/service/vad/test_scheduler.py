@@ -17,7 +17,7 @@ from batkol.simulators.voice import voice
 from batkol.supervision.tasks import Tasks
 from batkol.vad import scheduler
 from batkol.vad.engine import EngineName, SlotPool, VadEngine, create
-from batkol.vad.scheduler import Listener
+from batkol.vad.scheduler import VadScheduler
 from support.killing import cancel
 
 SETTINGS = SegmenterSettings()
@@ -42,7 +42,7 @@ class LevelEngine:
 
     def open(self) -> int:
         self.slots_out += 1
-        return self.pool.take()
+        return self.pool.acquire()
 
     def close(self, slot: int) -> None:
         self.slots_out -= 1
@@ -66,8 +66,8 @@ async def engine() -> AsyncIterator[LevelEngine]:
 
 
 @pytest.fixture
-async def listener(engine: LevelEngine) -> AsyncIterator[Listener]:
-    listener = Listener(engine, interval=SOON)
+async def listener(engine: LevelEngine) -> AsyncIterator[VadScheduler]:
+    listener = VadScheduler(engine, interval=SOON)
     yield listener
     engine.may_go_on.set()
     await listener.aclose()
@@ -92,11 +92,11 @@ def alone(engine: VadEngine, audio: bytes) -> list[SpeechEvent]:
     events: list[SpeechEvent] = []
     for at in range(0, len(padded), engine.window):
         [[probability]] = engine.score([slot], [padded[at : at + engine.window]])
-        events += segmenter.hear(probability, at, min(at + engine.window, len(audio)))
+        events += segmenter.append_score(probability, at, min(at + engine.window, len(audio)))
     return events + list(segmenter.flush(len(audio)))
 
 
-async def test_speech_is_heard_as_it_comes(listener: Listener) -> None:
+async def test_speech_is_heard_as_it_comes(listener: VadScheduler) -> None:
     events: list[SpeechEvent] = []
     audio = ring(QUIET)
     ear = listener.open(audio, events.append)
@@ -122,7 +122,7 @@ async def test_two_hundred_ears_at_once_decide_as_one_alone(name: EngineName) ->
     assert sum(map(len, expected)) >= 70
 
     for order in (range(200), range(199, -1, -1)):
-        listener = Listener(create(name), interval=SOON)
+        listener = VadScheduler(create(name), interval=SOON)
         rings = {index: ring() for index in order}
         heard: dict[int, list[SpeechEvent]] = {index: [] for index in order}
         ears = {index: listener.open(rings[index], heard[index].append) for index in order}
@@ -140,7 +140,7 @@ async def test_two_hundred_ears_at_once_decide_as_one_alone(name: EngineName) ->
 
 
 async def test_the_model_never_runs_on_the_loop_and_the_loop_never_waits(
-    engine: LevelEngine, listener: Listener
+    engine: LevelEngine, listener: VadScheduler
 ) -> None:
     engine.may_go_on.clear()
     ear = listener.open(ring(LOUD), lambda _: None)
@@ -156,7 +156,7 @@ async def test_the_model_never_runs_on_the_loop_and_the_loop_never_waits(
     assert threading.current_thread().name not in engine.threads
 
 
-async def test_a_stalled_engine_gives_up_old_audio_and_counts_it(engine: LevelEngine, listener: Listener) -> None:
+async def test_a_stalled_engine_gives_up_old_audio_and_counts_it(engine: LevelEngine, listener: VadScheduler) -> None:
     engine.may_go_on.clear()
     audio = ring(LOUD)
     events: list[SpeechEvent] = []
@@ -171,7 +171,7 @@ async def test_a_stalled_engine_gives_up_old_audio_and_counts_it(engine: LevelEn
     assert [type(event) for event in events] == [SpeechStarted, SpeechEnded, SpeechStarted]
 
 
-async def test_an_engine_that_is_a_little_behind_gives_up_nothing(engine: LevelEngine, listener: Listener) -> None:
+async def test_an_engine_that_is_a_little_behind_gives_up_nothing(engine: LevelEngine, listener: VadScheduler) -> None:
     engine.may_go_on.clear()
     audio = ring(LOUD)
     ear = listener.open(audio, lambda _: None)
@@ -184,7 +184,7 @@ async def test_an_engine_that_is_a_little_behind_gives_up_nothing(engine: LevelE
     assert listener.status().skipped_ms == 0
 
 
-async def test_when_the_engine_fails_webrtc_goes_on_without_a_gap(engine: LevelEngine, listener: Listener) -> None:
+async def test_when_the_engine_fails_webrtc_goes_on_without_a_gap(engine: LevelEngine, listener: VadScheduler) -> None:
     said = voice.script(voice.random_utterances(3, 2, 1)).mulaw
     assert len(said) < 5 * 8000
     engine.broken = True
@@ -199,7 +199,7 @@ async def test_when_the_engine_fails_webrtc_goes_on_without_a_gap(engine: LevelE
 
 async def test_when_the_fallback_fails_too_a_call_can_still_end(engine: LevelEngine) -> None:
     engine.broken = True
-    listener = Listener(engine, fallback=lambda: engine, interval=SOON)
+    listener = VadScheduler(engine, fallback=lambda: engine, interval=SOON)
     ear = listener.open(ring(LOUD), lambda _: None)
     await until(lambda: listener.status().failures > 2)
 
@@ -208,7 +208,7 @@ async def test_when_the_fallback_fails_too_a_call_can_still_end(engine: LevelEng
     await listener.aclose()
 
 
-async def test_a_call_that_raises_does_not_deafen_the_others(listener: Listener) -> None:
+async def test_a_call_that_raises_does_not_deafen_the_others(listener: VadScheduler) -> None:
     def crash(event: SpeechEvent) -> None:
         raise RuntimeError("a bug in a call")
 
@@ -221,7 +221,7 @@ async def test_a_call_that_raises_does_not_deafen_the_others(listener: Listener)
     assert listener.status().failures == 2
 
 
-async def test_settings_change_during_a_call(listener: Listener) -> None:
+async def test_settings_change_during_a_call(listener: VadScheduler) -> None:
     events: list[SpeechEvent] = []
     audio = ring(LOUD + QUIET[:1600])
     ear = listener.open(audio, events.append, replace(SETTINGS, silence_ms=5000))
@@ -233,7 +233,7 @@ async def test_settings_change_during_a_call(listener: Listener) -> None:
     await until(lambda: len(events) == 2)
 
 
-async def test_finishing_scores_the_last_part_of_a_window_and_ends_what_is_open(listener: Listener) -> None:
+async def test_finishing_scores_the_last_part_of_a_window_and_ends_what_is_open(listener: VadScheduler) -> None:
     """1,000 samples are three windows and 232 samples; all of it is speech."""
     events: list[SpeechEvent] = []
     audio = ring()
@@ -249,11 +249,11 @@ async def test_finishing_scores_the_last_part_of_a_window_and_ends_what_is_open(
     assert await ear.finish() == tuple(events)
 
 
-async def test_finishing_an_ear_that_heard_nothing_is_at_once(listener: Listener) -> None:
+async def test_finishing_an_ear_that_heard_nothing_is_at_once(listener: VadScheduler) -> None:
     assert await listener.open(ring(), lambda _: None).finish() == ()
 
 
-async def test_a_cancelled_finish_still_finishes(engine: LevelEngine, listener: Listener) -> None:
+async def test_a_cancelled_finish_still_finishes(engine: LevelEngine, listener: VadScheduler) -> None:
     engine.may_go_on.clear()
     events: list[SpeechEvent] = []
     ear = listener.open(ring(LOUD), events.append)
@@ -266,7 +266,7 @@ async def test_a_cancelled_finish_still_finishes(engine: LevelEngine, listener: 
     assert len(events) == 2
 
 
-async def test_closing_ends_what_is_open_and_hears_no_more(engine: LevelEngine, listener: Listener) -> None:
+async def test_closing_ends_what_is_open_and_hears_no_more(engine: LevelEngine, listener: VadScheduler) -> None:
     events: list[SpeechEvent] = []
     audio = ring(LOUD)
     ear = listener.open(audio, events.append)
@@ -283,7 +283,9 @@ async def test_closing_ends_what_is_open_and_hears_no_more(engine: LevelEngine, 
     assert await ear.finish() == ()
 
 
-async def test_the_task_and_the_slots_are_gone_when_the_last_ear_is(engine: LevelEngine, listener: Listener) -> None:
+async def test_the_task_and_the_slots_are_gone_when_the_last_ear_is(
+    engine: LevelEngine, listener: VadScheduler
+) -> None:
     before = asyncio.all_tasks()
     ears = [listener.open(ring(LOUD), lambda _: None) for _ in range(5)]
     assert len(asyncio.all_tasks() - before) == 1
@@ -293,7 +295,7 @@ async def test_the_task_and_the_slots_are_gone_when_the_last_ear_is(engine: Leve
     assert engine.slots_out == 0
 
 
-async def test_listening_begins_again_with_the_next_call(listener: Listener) -> None:
+async def test_listening_begins_again_with_the_next_call(listener: VadScheduler) -> None:
     for _ in range(3):
         events: list[SpeechEvent] = []
         await listener.open(ring(LOUD), events.append).finish()
@@ -302,7 +304,7 @@ async def test_listening_begins_again_with_the_next_call(listener: Listener) -> 
 
 async def test_closing_the_listener_closes_its_ears_and_task(engine: LevelEngine) -> None:
     before = asyncio.all_tasks()
-    listener = Listener(engine, interval=60)
+    listener = VadScheduler(engine, interval=60)
     ears = [listener.open(ring(LOUD), lambda _: None) for _ in range(3)]
     await asyncio.sleep(0)
     await listener.aclose()
@@ -318,7 +320,7 @@ async def test_closing_does_not_wait_for_ever_for_a_thread_that_hangs(
     monkeypatch.setattr(scheduler, "_PATIENCE", 0.05)
     before = asyncio.all_tasks()
     engine.may_go_on.clear()
-    listener = Listener(engine, interval=SOON)
+    listener = VadScheduler(engine, interval=SOON)
     listener.open(ring(LOUD), lambda _: None)
     await until(lambda: bool(engine.threads))
 
@@ -326,7 +328,7 @@ async def test_closing_does_not_wait_for_ever_for_a_thread_that_hangs(
     assert asyncio.all_tasks() == before
 
 
-async def test_a_call_whose_sound_cannot_be_fetched_does_not_deafen_the_others(listener: Listener) -> None:
+async def test_a_call_whose_sound_cannot_be_fetched_does_not_deafen_the_others(listener: VadScheduler) -> None:
     def crash() -> None:
         raise RuntimeError("a bug in a call")
 
@@ -342,7 +344,7 @@ async def test_a_call_whose_sound_cannot_be_fetched_does_not_deafen_the_others(l
 async def test_a_listener_that_is_cancelled_goes_on_where_it_was(engine: LevelEngine) -> None:
     """While the engine is at work: its slots may not be touched until it is done."""
     tasks = Tasks()
-    listener = Listener(engine, interval=SOON, tasks=tasks)
+    listener = VadScheduler(engine, interval=SOON, tasks=tasks)
     engine.may_go_on.clear()
     events: list[SpeechEvent] = []
     audio = ring(LOUD)
@@ -364,7 +366,7 @@ async def test_a_listener_that_is_cancelled_goes_on_where_it_was(engine: LevelEn
 
 async def test_a_detector_and_a_fallback_that_both_fail_are_deaths_and_the_words_wait(engine: LevelEngine) -> None:
     tasks = Tasks()
-    listener = Listener(engine, fallback=lambda: engine, interval=SOON, tasks=tasks)
+    listener = VadScheduler(engine, fallback=lambda: engine, interval=SOON, tasks=tasks)
     engine.broken = True
     events: list[SpeechEvent] = []
     ear = listener.open(ring(LOUD), events.append)

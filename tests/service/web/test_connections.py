@@ -1,5 +1,5 @@
-from batkol.web.connections import Connections, Place
-from batkol.web.limits import Limits
+from batkol.web.connections import Admission, Connections
+from batkol.web.limits import ListenerLimits
 
 
 class Waiting:
@@ -12,19 +12,19 @@ class Waiting:
 
 
 def test_a_newcomer_has_a_place_of_its_own_before_the_end_of_the_other_one_is_reported() -> None:
-    connections, open_ones = Connections("public", Limits(connections=2, spare=1)), list[Waiting]()
+    connections, open_ones = Connections("public", ListenerLimits(connections=2, spare=1)), list[Waiting]()
     connections.open = open_ones
     places = []
     for _ in range(5):
         open_ones.append(Waiting())
         places.append(connections.admit(open_ones[-1]))
 
-    assert places == [Place.OWN] * 5
+    assert places == [Admission.OWN] * 5
     assert [each.made_room for each in open_ones] == [True, True, True, False, False]
 
 
 def test_without_one_that_can_be_closed_there_is_what_is_to_spare_and_then_nothing() -> None:
-    connections, open_ones = Connections("internal", Limits(connections=2, spare=1)), list[Waiting]()
+    connections, open_ones = Connections("internal", ListenerLimits(connections=2, spare=1)), list[Waiting]()
     connections.open = open_ones
     places = []
     for _ in range(4):
@@ -32,5 +32,5 @@ def test_without_one_that_can_be_closed_there_is_what_is_to_spare_and_then_nothi
         places.append(connections.admit(open_ones[-1]))
         connections.gone(open_ones[-1])  # its request is whole, and being answered
 
-    assert places == [Place.OWN, Place.OWN, Place.SPARE, Place.NONE]
+    assert places == [Admission.OWN, Admission.OWN, Admission.SPARE, Admission.NONE]
     assert not any(each.made_room for each in open_ones)

@@ -203,7 +203,7 @@ async def test_a_database_that_goes_in_the_middle_cuts_the_answer_short_for_all_
             relay.cut()
             while part := await loop.sock_recv(slow, 1 << 16):
                 got += part
-            await until(lambda: any("ended before its end" in line["event"] for line in lines))
+            await until(lambda: any("export failed before its end" in line["event"] for line in lines))
 
         assert got.startswith(b"HTTP/1.1 200")
         assert not got.endswith(b"0\r\n\r\n")

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from batkol.store.postgres import queries
 from batkol.store.postgres.address import Address
-from batkol.store.postgres.connections import Patience
+from batkol.store.postgres.connections import DatabaseTimeouts
 from batkol.store.postgres.open_calls import close_open
 from batkol.store.store import NoStore
 from batkol.web.history import LARGEST_BODY
@@ -328,7 +328,7 @@ async def test_an_address_that_the_driver_chokes_on_is_503(kept: Kept) -> None:
 
 
 async def test_a_query_that_hangs_is_ended_by_the_database_and_says_so(kept: Kept) -> None:
-    async with connection(kept.where) as other, past(kept, patience=Patience(5.0, 0.2, 10.0)) as house:
+    async with connection(kept.where) as other, past(kept, patience=DatabaseTimeouts(5.0, 0.2, 10.0)) as house:
         async with other.transaction():
             await other.execute("LOCK TABLE calls, leads")
             answers = [await house.http.get(path) for path in PATHS]
@@ -340,7 +340,7 @@ async def test_a_query_that_hangs_is_ended_by_the_database_and_says_so(kept: Kep
 
 
 async def test_a_full_pool_is_503_and_not_a_wait_without_end(kept: Kept) -> None:
-    async with past(kept, patience=Patience(2.0, 5.0, 5.0), pool_size=1) as house:
+    async with past(kept, patience=DatabaseTimeouts(2.0, 5.0, 5.0), pool_size=1) as house:
         async with house.database.reading.connect():
             answer = await house.http.get("/v1/leads")
 

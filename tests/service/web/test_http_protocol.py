@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.web.connections import REFUSALS, Connections, Reason
-from batkol.web.limits import Limits
+from batkol.web.limits import ListenerLimits
 from batkol.web.server import listening
 from support.raw_http import RawHttp, get, head, post, speaking
 from support.raw_websocket import connected, handshake, text
@@ -30,7 +30,7 @@ class Hall:
     """An application that says what it was asked, and the listener in front of it."""
 
     port: int = 0
-    connections: Connections = field(default_factory=lambda: Connections("public", Limits(connections=1)))
+    connections: Connections = field(default_factory=lambda: Connections("public", ListenerLimits(connections=1)))
     asked: list[tuple[str, bytes, list[tuple[bytes, bytes]]]] = field(default_factory=list)
     closed: Counter[str] = field(default_factory=Counter)
     hold: asyncio.Event = field(default_factory=asyncio.Event)
@@ -75,7 +75,7 @@ async def hall(**limits: Any) -> AsyncIterator[Hall]:
     made = Hall()
     made.connections = Connections(
         "public",
-        Limits(**{**SMALL, **limits}),
+        ListenerLimits(**{**SMALL, **limits}),
         trusted=lambda headers: (b"authorization", b"yes") in headers,
         on_closed=lambda reason: made.closed.update([str(reason)]),
     )

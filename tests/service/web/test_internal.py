@@ -13,11 +13,11 @@ from structlog.testing import capture_logs
 
 from batkol.calls.call import Call
 from batkol.calls.drain import Drain
-from batkol.calls.registry import Calls
+from batkol.calls.registry import CallRegistry
 from batkol.calls.services import Services
 from batkol.events.bus import LIMIT
 from batkol.flags.flags import Decision, DecisionSource
-from batkol.speech.utterance import Mode, Source, State, Utterance
+from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
 from batkol.web import event_stream, internal
 from batkol.web.server import listening
 from support.calls import new_call, services
@@ -29,7 +29,7 @@ TOKEN = "a-made-up-token"
 @dataclass
 class Inside:
     http: httpx.AsyncClient
-    calls: Calls
+    calls: CallRegistry
     services: Services
     port: int
 
@@ -87,7 +87,7 @@ class Events:
 @asynccontextmanager
 async def inside(*, api_token: str = "") -> AsyncIterator[Inside]:
     async with services() as shared:
-        calls = Calls(limit=5, metrics=shared.metrics)
+        calls = CallRegistry(limit=5, metrics=shared.metrics)
         app = FastAPI()
         app.include_router(
             internal.routes(
@@ -103,7 +103,7 @@ async def inside(*, api_token: str = "") -> AsyncIterator[Inside]:
                 yield Inside(http, calls, shared, port)
             for call in calls:
                 call.discard()
-                calls.leave(call)
+                calls.release(call)
 
 
 def utterance(**fields: Any) -> Utterance:
@@ -171,7 +171,7 @@ async def test_a_live_call_is_shown_with_its_utterances_so_far() -> None:
         call = house.admitted()
         decision = Decision(True, "on", "STATIC", DecisionSource.FLAG)
         call.reporter.utterance_started(utterance(), decision)
-        call.reporter.final(utterance(state=State.DONE, end=24_000, source=Source.FINAL), "שלום עולם")
+        call.reporter.final(utterance(state=UtteranceState.DONE, end=24_000, source=Source.FINAL), "שלום עולם")
         shown = (await house.http.get(f"/v1/calls/{call.identity.call_sid}")).json()
 
         (only,) = shown["utterances"]
@@ -186,7 +186,7 @@ async def test_a_calls_events_are_streamed_to_its_end() -> None:
             call.reporter.call_started(streaming=True)
             other.reporter.call_started(streaming=True)
             call.reporter.partial(utterance(), "של", 0.5)
-            call.reporter.final(utterance(state=State.DONE, end=24_000, source=Source.FINAL), "שלום\nעולם")
+            call.reporter.final(utterance(state=UtteranceState.DONE, end=24_000, source=Source.FINAL), "שלום\nעולם")
             end(call)
             got = [await events.next() for _ in range(4)]
 
@@ -218,7 +218,7 @@ async def test_a_calls_events_go_on_until_the_last_of_its_streams_is_done(first_
             streams = [older, newer] if first_to_end == "older" else [newer, older]
             for call in streams:
                 end(call)
-                house.calls.leave(call)
+                house.calls.release(call)
                 assert await events.next()
             last = await events.next()
             assert last is not None
@@ -291,7 +291,7 @@ async def test_a_drain_answers_when_the_last_call_has_ended() -> None:
         assert not draining.done()
         assert not house.calls.reserve("CA1")
         call.discard()
-        house.calls.leave(call)
+        house.calls.release(call)
         answer = await draining
 
         assert (answer.status_code, answer.json()) == (200, {"draining": True, "active_calls": 0})
@@ -310,7 +310,7 @@ async def test_who_asked_for_a_drain_and_goes_away_does_not_undo_it() -> None:
         assert not house.calls.reserve("CA1")
         assert not again.done()
         call.discard()
-        house.calls.leave(call)
+        house.calls.release(call)
         assert (await again).json() == {"draining": True, "active_calls": 0}
 
 
@@ -318,7 +318,7 @@ async def test_when_the_process_ends_the_readers_get_what_waits_and_a_proper_end
     async with inside() as house, house.following("/v1/events") as events:
         call = house.admitted()
         for _ in range(500):
-            call.reporter.final(utterance(state=State.DONE, end=24_000, source=Source.FINAL), "שלום")
+            call.reporter.final(utterance(state=UtteranceState.DONE, end=24_000, source=Source.FINAL), "שלום")
         house.services.bus.close()
         got = [event async for event in _all(events)]
 
@@ -352,10 +352,12 @@ async def test_a_reader_that_takes_nothing_is_let_go_and_cut_off_with_bounded_me
                 while bus.subscribers:
                     for _ in range(100):
                         call.reporter.partial(utterance(), "שלום " * 20, 0.9)
-                        call.reporter.final(utterance(state=State.DONE, end=24_000, source=Source.FINAL), "שלום " * 200)
+                        call.reporter.final(
+                            utterance(state=UtteranceState.DONE, end=24_000, source=Source.FINAL), "שלום " * 200
+                        )
                     await asyncio.sleep(0)
                 assert len(subscription._events) == LIMIT
-                await until(lambda: any("takes nothing" in line["event"] for line in logs))
+                await until(lambda: any("stopped reading" in line["event"] for line in logs))
 
         assert bus.let_go == 1
         assert bus.dropped == subscription.dropped > 0

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.routing import WebSocketRoute
 from structlog.testing import capture_logs
 
-from batkol.calls.registry import Calls
+from batkol.calls.registry import CallRegistry
 from batkol.events.recorder import NoRecorder
 from batkol.web.misdirected import answer_misdirected
 from batkol.web.probes import probes
@@ -38,7 +38,9 @@ async def public(base: str = BASE) -> AsyncIterator[httpx.AsyncClient]:
             overflow_url="",
         )
         app.include_router(probes(lambda: None, lambda: None, lambda: None))
-        app.include_router(routes(settings, Calls(limit=5, metrics=shared.metrics), shared.metrics, NoRecorder()))
+        app.include_router(
+            routes(settings, CallRegistry(limit=5, metrics=shared.metrics), shared.metrics, NoRecorder())
+        )
         app.router.routes.append(WebSocketRoute("/twilio/media", endpoint=lambda _: None))
         answer_misdirected(app, base)
         async with (

@@ -10,8 +10,8 @@ import pytest
 from fastapi import FastAPI
 
 from batkol.web import self_probe
-from batkol.web.connections import Connections, Place
-from batkol.web.limits import Limits
+from batkol.web.connections import Admission, Connections
+from batkol.web.limits import ListenerLimits
 from batkol.web.probes import probes
 from batkol.web.self_probe import SelfProbe
 from batkol.web.server import listening
@@ -56,12 +56,12 @@ async def test_a_listener_that_answers_is_reached_and_asked_once_a_second_at_mos
     opened = 0
 
     class Counted(Connections):
-        def admit(self, newcomer: object) -> Place:
+        def admit(self, newcomer: object) -> Admission:
             nonlocal opened
             opened += 1
             return super().admit(newcomer)  # type: ignore[arg-type]  # what it is given
 
-    async with listening(_app(), "127.0.0.1", 0, Counted("public", Limits(connections=5))) as port:
+    async with listening(_app(), "127.0.0.1", 0, Counted("public", ListenerLimits(connections=5))) as port:
         for host in ("127.0.0.1", "0.0.0.0", ""):
             probe = SelfProbe(host, lambda: port)
             assert await asyncio.gather(*(probe.why_not() for _ in range(20))) == [None] * 20
@@ -88,7 +88,7 @@ async def test_without_descriptors_it_cannot_be_reached_and_later_it_can() -> No
 
 
 async def test_a_listener_full_of_what_may_not_be_closed_takes_no_more() -> None:
-    connections, released = Connections("public", Limits(connections=1)), asyncio.Event()
+    connections, released = Connections("public", ListenerLimits(connections=1)), asyncio.Event()
     async with listening(_app(released), "127.0.0.1", 0, connections) as port, speaking(port) as held:
         await held.send(get("/held"))
         await until(lambda: len(connections) == 1)
@@ -98,7 +98,7 @@ async def test_a_listener_full_of_what_may_not_be_closed_takes_no_more() -> None
 
 async def test_a_listener_full_of_half_requests_is_reached() -> None:
     async with (
-        listening(_app(), "127.0.0.1", 0, Connections("public", Limits(connections=2))) as port,
+        listening(_app(), "127.0.0.1", 0, Connections("public", ListenerLimits(connections=2))) as port,
         speaking(port),
         speaking(port),
     ):

@@ -13,7 +13,7 @@ import pytest
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
-from batkol.calls.registry import Calls
+from batkol.calls.registry import CallRegistry
 from batkol.calls.services import Services
 from batkol.events.recorder import NoRecorder
 from batkol.twilio import token
@@ -46,7 +46,7 @@ class StatusRecorder(NoRecorder):
 @dataclass
 class Twilio:
     http: httpx.AsyncClient
-    calls: Calls
+    calls: CallRegistry
     services: Services
     left: Counter[str]
     recorder: StatusRecorder
@@ -82,7 +82,7 @@ async def twilio(*, limit: int = 5, keep_alive_s: float = 75.0, **changes: Any) 
         "overflow_url": "",
     }
     async with services() as shared:
-        calls = Calls(limit=limit, metrics=shared.metrics)
+        calls = CallRegistry(limit=limit, metrics=shared.metrics)
         app = FastAPI(redirect_slashes=False)
         left = Counter[str]()
         listener = replace(limits.public(), keep_alive_s=keep_alive_s)
@@ -259,14 +259,14 @@ async def test_a_stream_that_carried_audio_here_is_no_refusal_and_one_without_au
         call = new_call(caller.services, SID)
         assert caller.calls.admit(call)
         call.end("drained")
-        caller.calls.leave(call)
+        caller.calls.release(call)
         silent = redirected(twiml(await caller.post(query=query)))
         talking = new_call(caller.services, SID)
         talking._stream.counters.frames = 50
         assert caller.calls.admit(talking)
         while_it_lives = redirected(twiml(await caller.post(query=query)))
         talking.end("drained")
-        caller.calls.leave(talking)
+        caller.calls.release(talking)
         afterwards = redirected(twiml(await caller.post(query=query)))
         for made in (call, talking):
             made.discard()
@@ -493,7 +493,7 @@ async def test_a_wrong_signature_or_none_is_refused(key: str | None) -> None:
 
             assert answer.status_code == 403
             assert "check PUBLIC_BASE_URL and the auth token" in answer.text
-            assert caller.calls._taken() == 0
+            assert caller.calls._occupied() == 0
             assert NEW not in answer.text + repr(logs)
             assert "+972" not in repr(logs)
         assert b'reason="signature"' in caller.services.metrics.render()

@@ -1,4 +1,4 @@
-"""What has to happen between a stream that ended and the next one: nothing, a wait, news, or giving up.
+"""The step between a stream that ended and the next one: none, a wait, news, or giving up.
 
 Which of these is the business of the table in `batkol.recognizers.google.errors`; how long, of this.
 """
@@ -10,10 +10,10 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from batkol.recognizers.google.delegate import Watcher
+from batkol.recognizers.google.delegate import SessionDelegate
 from batkol.recognizers.google.errors import Next, SpeechError
 from batkol.recognizers.google.languages import DEFAULT_MODEL
-from batkol.recognizers.google.options import Speech
+from batkol.recognizers.google.options import StreamingOptions
 
 STALLED: Final = "stalled"
 """The reason of a stream that was given up because it answered nothing."""
@@ -27,8 +27,8 @@ class BackOff:
 
     def __init__(
         self,
-        speech: Speech,
-        watcher: Watcher,
+        speech: StreamingOptions,
+        watcher: SessionDelegate,
         *,
         closing: asyncio.Event,
         next_audio: Callable[[], Awaitable[None]],

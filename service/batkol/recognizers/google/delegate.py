@@ -1,4 +1,4 @@
-"""Whoever a streaming session works for, and what it is told of the streams that come and go under it."""
+"""The delegate of a streaming session: it is told of the streams that come and go under the session."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from batkol.recognizers.google.stream import Stream
 from batkol.speech.rotation import Cut
 
 
-class Watcher(Protocol):
+class SessionDelegate(Protocol):
     """Whoever the session works for. Called on the event loop; must neither block nor raise."""
 
     def needed(self) -> int:

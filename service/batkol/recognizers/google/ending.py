@@ -1,4 +1,4 @@
-"""How a stream ended, by the status that Google sent.
+"""The end of a stream, by the status that Google sent.
 
 grpc.aio forgets it when audio is on its way at that moment: the write that fails then overwrites the status with
 INTERNAL, "Internal error from Core" (`set_internal_error`, grpc/aio/_call.py), and a quota or a wrong model looks like
@@ -15,7 +15,7 @@ import grpc
 from batkol.recognizers.google.errors import SpeechError, ended, translate
 
 
-class Ending:
+class StreamEnding:
     """Of one stream; made before the stream is used."""
 
     __slots__ = ("_status",)

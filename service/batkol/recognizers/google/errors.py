@@ -31,7 +31,7 @@ NO_STREAM_FREE: Final = "no_stream_free"
 """The reason when this process holds as many streams as it may."""
 
 
-class Row(NamedTuple):
+class ErrorRow(NamedTuple):
     code: grpc.StatusCode
     text: str  # part of the message, lower case; "" matches any
     reason: str  # a short stable word, for metrics and logs
@@ -39,33 +39,33 @@ class Row(NamedTuple):
 
 
 _C = grpc.StatusCode
-TABLE: Final[tuple[Row, ...]] = (
-    Row(_C.OUT_OF_RANGE, "305 seconds", "stream_limit", Next.ROTATE),
-    Row(_C.OUT_OF_RANGE, "maximum allowed stream duration", "stream_limit", Next.ROTATE),
-    Row(_C.ABORTED, "max duration", "stream_limit", Next.ROTATE),
-    Row(_C.OUT_OF_RANGE, "audio timeout", "no_audio", Next.REOPEN),
-    Row(_C.OUT_OF_RANGE, "without audio", "no_audio", Next.REOPEN),
-    Row(_C.ABORTED, "no more client requests", "no_audio", Next.REOPEN),
-    Row(_C.OUT_OF_RANGE, "too fast", "pacing", Next.BACK_OFF),
-    Row(_C.OUT_OF_RANGE, "", "out_of_range", Next.REPLAY),
-    Row(_C.ABORTED, "", "aborted", Next.REPLAY),
-    Row(_C.UNAVAILABLE, "invalid_grant", "unauthenticated", Next.MISCONFIGURED),  # a key that was revoked
-    Row(_C.UNAVAILABLE, "", "unavailable", Next.REPLAY),
-    Row(_C.INTERNAL, "", "internal", Next.REPLAY),
-    Row(_C.UNKNOWN, "", "unknown", Next.REPLAY),
-    Row(_C.DEADLINE_EXCEEDED, "", "deadline", Next.REPLAY),
-    Row(_C.RESOURCE_EXHAUSTED, "message larger than max", "too_large", Next.REPLAY),  # said by our own gRPC
-    Row(_C.RESOURCE_EXHAUSTED, "", "quota", Next.BACK_OFF),
-    Row(_C.INVALID_ARGUMENT, "not supported for language", "model", Next.REMODEL),
-    Row(_C.INVALID_ARGUMENT, "", "invalid_argument", Next.MISCONFIGURED),
-    Row(_C.FAILED_PRECONDITION, "", "failed_precondition", Next.MISCONFIGURED),
-    Row(_C.PERMISSION_DENIED, "", "permission_denied", Next.MISCONFIGURED),
-    Row(_C.UNAUTHENTICATED, "", "unauthenticated", Next.MISCONFIGURED),
-    Row(_C.NOT_FOUND, "", "not_found", Next.MISCONFIGURED),
-    Row(_C.UNIMPLEMENTED, "", "unimplemented", Next.MISCONFIGURED),
-    Row(_C.CANCELLED, "", "cancelled", Next.REPLAY),
+TABLE: Final[tuple[ErrorRow, ...]] = (
+    ErrorRow(_C.OUT_OF_RANGE, "305 seconds", "stream_limit", Next.ROTATE),
+    ErrorRow(_C.OUT_OF_RANGE, "maximum allowed stream duration", "stream_limit", Next.ROTATE),
+    ErrorRow(_C.ABORTED, "max duration", "stream_limit", Next.ROTATE),
+    ErrorRow(_C.OUT_OF_RANGE, "audio timeout", "no_audio", Next.REOPEN),
+    ErrorRow(_C.OUT_OF_RANGE, "without audio", "no_audio", Next.REOPEN),
+    ErrorRow(_C.ABORTED, "no more client requests", "no_audio", Next.REOPEN),
+    ErrorRow(_C.OUT_OF_RANGE, "too fast", "pacing", Next.BACK_OFF),
+    ErrorRow(_C.OUT_OF_RANGE, "", "out_of_range", Next.REPLAY),
+    ErrorRow(_C.ABORTED, "", "aborted", Next.REPLAY),
+    ErrorRow(_C.UNAVAILABLE, "invalid_grant", "unauthenticated", Next.MISCONFIGURED),  # a key that was revoked
+    ErrorRow(_C.UNAVAILABLE, "", "unavailable", Next.REPLAY),
+    ErrorRow(_C.INTERNAL, "", "internal", Next.REPLAY),
+    ErrorRow(_C.UNKNOWN, "", "unknown", Next.REPLAY),
+    ErrorRow(_C.DEADLINE_EXCEEDED, "", "deadline", Next.REPLAY),
+    ErrorRow(_C.RESOURCE_EXHAUSTED, "message larger than max", "too_large", Next.REPLAY),  # said by our own gRPC
+    ErrorRow(_C.RESOURCE_EXHAUSTED, "", "quota", Next.BACK_OFF),
+    ErrorRow(_C.INVALID_ARGUMENT, "not supported for language", "model", Next.REMODEL),
+    ErrorRow(_C.INVALID_ARGUMENT, "", "invalid_argument", Next.MISCONFIGURED),
+    ErrorRow(_C.FAILED_PRECONDITION, "", "failed_precondition", Next.MISCONFIGURED),
+    ErrorRow(_C.PERMISSION_DENIED, "", "permission_denied", Next.MISCONFIGURED),
+    ErrorRow(_C.UNAUTHENTICATED, "", "unauthenticated", Next.MISCONFIGURED),
+    ErrorRow(_C.NOT_FOUND, "", "not_found", Next.MISCONFIGURED),
+    ErrorRow(_C.UNIMPLEMENTED, "", "unimplemented", Next.MISCONFIGURED),
+    ErrorRow(_C.CANCELLED, "", "cancelled", Next.REPLAY),
 )
-_OTHERWISE: Final = Row(_C.UNKNOWN, "", "unknown", Next.REPLAY)
+_OTHERWISE: Final = ErrorRow(_C.UNKNOWN, "", "unknown", Next.REPLAY)
 
 
 class SpeechError(UpstreamError):
@@ -83,7 +83,7 @@ class SpeechError(UpstreamError):
         return self.reason == NO_STREAM_FREE or self.next is Next.OURS
 
 
-def classify(code: grpc.StatusCode, text: str) -> Row:
+def classify(code: grpc.StatusCode, text: str) -> ErrorRow:
     """Find the row of the table for a status."""
     lowered = text.lower()
     for row in TABLE:

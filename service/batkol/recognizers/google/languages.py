@@ -1,4 +1,4 @@
-"""What Google Cloud Speech v1 knows of a language: its code, and the models it has for it.
+"""Languages of Google Cloud Speech v1: their codes, and the models for each.
 
 Google writes Hebrew `iw-IL`, users write `he-IL`; v1 has only two models for it, and asks for any other one with
 INVALID_ARGUMENT, "The requested model is currently not supported for language : iw-IL." (supported-languages page).
@@ -29,7 +29,7 @@ def supported_model(language: str, model: str) -> str:
     if known is None or model in known or not model:
         return model or DEFAULT_MODEL
     log.error(
-        "[CFG] Google has no such model for this language; calls go on with 'default'",
+        "[CFG] Google has no such model for this language; calls use 'default'",
         model=model,
         language=google_code(language),
         available=sorted(known),

@@ -1,4 +1,4 @@
-"""What every stream of the process shares, and what it is told about the session it serves."""
+"""Options of every stream of the process, and the callbacks of the session that it serves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OnRotationFailed = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Speech:
+class StreamingOptions:
     """`on_written` is told the seconds from offering to writing, `on_rotation_failed` why. Times in seconds."""
 
     channels: Channels

@@ -9,12 +9,12 @@ from structlog.typing import FilteringBoundLogger
 
 from batkol.audio.batch import Batcher
 from batkol.audio.ring import Ring
-from batkol.recognizers.google.delegate import Watcher
-from batkol.recognizers.google.options import Speech
-from batkol.recognizers.google.stream_chain import Succession
-from batkol.speech.results import Heard
+from batkol.recognizers.google.delegate import SessionDelegate
+from batkol.recognizers.google.options import StreamingOptions
+from batkol.recognizers.google.stream_chain import StreamChain
+from batkol.speech.results import Transcript
 
-OnHeard = Callable[[Heard], None]
+OnHeard = Callable[[Transcript], None]
 
 
 class StreamingSTTSession:
@@ -29,22 +29,22 @@ class StreamingSTTSession:
         on_partial: OnHeard,
         on_final: OnHeard,
         *,
-        speech: Speech,
+        speech: StreamingOptions,
         ring: Ring,
         start: int,
         batch_ms: int,
-        watcher: Watcher,
+        watcher: SessionDelegate,
         log: FilteringBoundLogger,
     ) -> None:
         self._on_partial = on_partial
         self._on_final = on_final
         self._log = log
         self._batcher = Batcher(start=start, batch_ms=batch_ms)
-        self._streams = Succession(self._tell, speech=speech, ring=ring, start=start, watcher=watcher, log=log)
+        self._streams = StreamChain(self._deliver, speech=speech, ring=ring, start=start, watcher=watcher, log=log)
         self._ended = asyncio.Event()
 
     @property
-    def heard_to(self) -> int:
+    def committed_to(self) -> int:
         """The end of the last committed final, in absolute samples."""
         return self._streams.timeline.watermark
 
@@ -67,17 +67,17 @@ class StreamingSTTSession:
 
         Costs two comparisons when no batch is due. Never waits.
         """
-        spans = self._batcher.flush(until) if flush else self._batcher.hear(until)
+        spans = self._batcher.flush(until) if flush else self._batcher.advance(until)
         if spans:
             self._streams.offer(spans[-1][1])
 
-    def quiet(self, *, quiet: bool) -> None:
+    def set_silent(self, *, quiet: bool) -> None:
         """The caller fell silent, or speaks: silence is the time to change streams, speech the time to watch them."""
-        self._streams.quiet(quiet=quiet)
+        self._streams.set_silent(quiet=quiet)
 
-    def doubt(self) -> None:
+    def report_stall(self) -> None:
         """Others made out words of which the stream has told nothing: replace it."""
-        self._streams.doubt()
+        self._streams.report_stall()
 
     async def run(self) -> None:
         """Keep a stream to Google until `close`.
@@ -98,8 +98,8 @@ class StreamingSTTSession:
         self._streams.close()
         await self._ended.wait()
 
-    def _tell(self, heard: Heard) -> None:
+    def _deliver(self, heard: Transcript) -> None:
         try:
             (self._on_final if heard.final else self._on_partial)(heard)
         except Exception:  # noqa: BLE001  somebody else's callback
-            self._log.exception("[STT] a subscriber's callback raised; the call goes on")
+            self._log.exception("[STT] subscriber's callback raised; the call continues")

@@ -17,9 +17,9 @@ from structlog.typing import FilteringBoundLogger
 from batkol.audio import mulaw
 from batkol.audio.ring import Ring
 from batkol.recognizers.google import wire
-from batkol.recognizers.google.ending import Ending
+from batkol.recognizers.google.ending import StreamEnding
 from batkol.recognizers.google.errors import Next, SpeechError, ended, translate
-from batkol.recognizers.google.options import Speech
+from batkol.recognizers.google.options import StreamingOptions
 from batkol.speech.pacing import Pace
 from batkol.speech.timeline import Passage
 
@@ -39,7 +39,7 @@ class Stream:
         self,
         passage: Passage,
         *,
-        speech: Speech,
+        speech: StreamingOptions,
         ring: Ring,
         on_response: OnResponse,
         on_over: Callable[[Stream], None],
@@ -126,11 +126,11 @@ class Stream:
             self.opened.set()
             self._on_over(self)
 
-    async def _open(self, client: Any) -> tuple[Any, Ending]:
+    async def _open(self, client: Any) -> tuple[Any, StreamEnding]:
         # Not the client's wrapper: it hands out the stream only when it is connected, so one that was given up while
         # it waited would open later and stay.
         call = wire.streaming_recognize(client.transport.grpc_channel)(timeout=STREAM_TIMEOUT)
-        ending = Ending(call)
+        ending = StreamEnding(call)
         try:
             async with asyncio.timeout(self._speech.open_timeout):
                 await call.wait_for_connection()
@@ -147,7 +147,7 @@ class Stream:
             raise
         return call, ending
 
-    async def _converse(self, call: Any, ending: Ending) -> None:
+    async def _converse(self, call: Any, ending: StreamEnding) -> None:
         sending = asyncio.create_task(self._send(call), name="stt.send")
         reading = asyncio.create_task(self._read(call, ending), name="stt.read")
         try:
@@ -162,7 +162,7 @@ class Stream:
                 close = self._speech.close_timeout
                 await asyncio.wait((reading, self._failing), timeout=close, return_when=asyncio.FIRST_COMPLETED)
             if not reading.done():
-                self._log.warning("[STT] Google did not end a half-closed stream in time; it is cancelled")
+                self._log.warning("[STT] Google did not end a half-closed stream in time; the service cancels it")
                 raise SpeechError("Google did not end the stream", reason=NOT_ENDED, next_step=Next.REPLAY)
             if (fault := reading.exception()) is not None:
                 raise translate(fault) from fault
@@ -180,7 +180,7 @@ class Stream:
                 await self._more.wait()
                 self._more.clear()
                 while self._cursor < self._until:
-                    audio = self._take()
+                    audio = self._next_audio()
                     if wait := self._pace.wait(len(audio) // 2, self._loop.time()):
                         await asyncio.sleep(wait)
                     await call.write(wire.audio(audio))
@@ -193,7 +193,7 @@ class Stream:
         except (grpc.RpcError, asyncio.InvalidStateError):
             await asyncio.Event().wait()  # the stream has ended: `_read` has the reason, and ends this task
 
-    def _take(self) -> bytes:
+    def _next_audio(self) -> bytes:
         """The next message's LINEAR16: a batch, or more of it if the connection was slow."""
         if self._cursor < self._ring.start:
             lost = min(self._ring.start, self._until) - self._cursor
@@ -205,14 +205,14 @@ class Stream:
         self._cursor = end
         return mulaw.decode_to_bytes(taken)
 
-    async def _read(self, call: Any, ending: Ending) -> None:
+    async def _read(self, call: Any, ending: StreamEnding) -> None:
         try:
             while (response := await call.read()) is not grpc.aio.EOF:
-                self._hear(response)
+                self._receive(response)
         except grpc.RpcError as error:
             raise ending.error(error) from error
 
-    def _hear(self, response: Any) -> None:
+    def _receive(self, response: Any) -> None:
         if response.error.code:  # a google.rpc.Status inside a response: the stream is over
             raise ended(_status(response.error.code), response.error.message)
         self.heard_at = self._loop.time()

@@ -17,11 +17,11 @@ from batkol.audio.quiet import quiet_spot
 from batkol.audio.ring import Ring
 from batkol.recognizers.google import wire
 from batkol.recognizers.google.backoff import STALLED, BackOff
-from batkol.recognizers.google.delegate import Watcher
+from batkol.recognizers.google.delegate import SessionDelegate
 from batkol.recognizers.google.errors import NO_STREAM_FREE, Next, SpeechError
-from batkol.recognizers.google.options import Speech
+from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.stream import NOT_ENDED, Stream
-from batkol.speech.results import Heard
+from batkol.speech.results import Transcript
 from batkol.speech.rotation import Cut, Rotation, Standing
 from batkol.speech.timeline import Timeline
 
@@ -29,17 +29,17 @@ _LEAD: Final = SAMPLE_RATE // 2
 """Samples of speech that no detector may have told of yet."""
 
 
-class Succession:
+class StreamChain:
     """The streams of one session, the first of which hears from `start` on; `tell` gets their results in order."""
 
     def __init__(
         self,
-        tell: Callable[[Heard], None],
+        tell: Callable[[Transcript], None],
         *,
-        speech: Speech,
+        speech: StreamingOptions,
         ring: Ring,
         start: int,
-        watcher: Watcher,
+        watcher: SessionDelegate,
         log: FilteringBoundLogger,
     ) -> None:
         self._tell = tell
@@ -77,9 +77,9 @@ class Succession:
             return
         stream.offer(until)
         if self._quiet_since is None and stream.silent_for(self._spoken_since) > self._speech.stall:
-            self.doubt()
+            self.report_stall()
 
-    def quiet(self, *, quiet: bool) -> None:
+    def set_silent(self, *, quiet: bool) -> None:
         """The caller fell silent, or speaks: silence is the time to change streams, speech the time to watch them."""
         now = self._loop.time()
         if quiet:
@@ -89,7 +89,7 @@ class Succession:
             self._quiet_since = None
             self._spoken_since = now
 
-    def doubt(self) -> None:
+    def report_stall(self) -> None:
         """The stream should have answered and did not: give it up."""
         if self._stream is not None:
             text = "the stream answers nothing while the caller speaks"
@@ -162,7 +162,7 @@ class Succession:
             self.timeline.follow(base),
             speech=self._speech,
             ring=self._ring,
-            on_response=self._hear,
+            on_response=self._on_response,
             on_over=self._over,
             log=self._log,
         )
@@ -189,11 +189,11 @@ class Succession:
         if stream is self._stream:
             self._stream = None
         else:
-            self._see_off(stream)
+            self._on_replaced_ended(stream)
         self._deliver(self.timeline.finish(stream.passage))  # what its successor said meanwhile
         self._turn.set()
 
-    def _see_off(self, stream: Stream) -> None:
+    def _on_replaced_ended(self, stream: Stream) -> None:
         """A stream that was replaced has ended; if it was not read to its end, its last words are missing."""
         limit, heard_to = stream.passage.limit, self.timeline.watermark
         if stream.error is not None and limit is not None and heard_to < limit:
@@ -215,9 +215,9 @@ class Succession:
         cut = cut._replace(base=quiet_spot(self._ring, cut.base, cut.slack))
         new = await self._open(cut.base)
         if new.error is not None and new.error.reason == NO_STREAM_FREE:
-            return await self._change_places(old, cut)
+            return await self._break_before_make(old, cut)
         if new.error is not None:
-            self._log.warning("[STT] the next stream cannot be opened; the old one goes on", err=str(new.error))
+            self._log.warning("[STT] next stream cannot be opened; the old stream continues", err=str(new.error))
             self._watcher.failed(new.error)
             self._speech.on_rotation_failed(new.error.reason)
             if rotation is not None:
@@ -229,7 +229,7 @@ class Succession:
         self._rotated(cut)
         return new
 
-    async def _change_places(self, old: Stream, cut: Cut) -> Stream:
+    async def _break_before_make(self, old: Stream, cut: Cut) -> Stream:
         """Break before make, where every stream is taken: the ring keeps what is said in between."""
         self._stream = None
         self._hand_over(old, cut)
@@ -242,9 +242,9 @@ class Succession:
         return new
 
     def _hand_over(self, old: Stream, cut: Cut) -> None:
-        self._deliver(self.timeline.leave(old.passage, cut.limit))
+        self._deliver(self.timeline.bound(old.passage, cut.limit))
         if old.over:
-            self._see_off(old)
+            self._on_replaced_ended(old)
         else:
             old.finish()
 
@@ -266,7 +266,7 @@ class Succession:
             error, model, lived = stream.error, stream.model, 0.0
         replayed = max(0, self._ring.end - start)
         say = self._log.info if first.next in {Next.ROTATE, Next.REOPEN} else self._log.warning
-        text = "[STT] a stream failed; another one takes its place from the last final on"
+        text = "[STT] stream failed; the next stream starts from the last final"
         say(text, err=str(first), reason=first.reason, replayed_ms=replayed // SAMPLES_PER_MS)
         self._watcher.reconnected(first.reason, replayed)
         return stream
@@ -282,14 +282,14 @@ class Succession:
 
     # -- results -------------------------------------------------------------------------------------------------
 
-    def _hear(self, stream: Stream, response: Any) -> None:
+    def _on_response(self, stream: Stream, response: Any) -> None:
         if stream is not self._answered_by:
             self._answered_by = stream
             self._back_off.answered()
             self._watcher.delivered()
-        self._deliver(self.timeline.hear(stream.passage, wire.portions(response, stream.sent)))
+        self._deliver(self.timeline.place(stream.passage, wire.portions(response, stream.sent)))
 
-    def _deliver(self, results: list[Heard]) -> None:
+    def _deliver(self, results: list[Transcript]) -> None:
         for heard in results:
             self._tell(heard)
             if heard.final and heard.end <= self.timeline.sure:  # a guessed end is no place to hand over at

@@ -42,7 +42,7 @@ class RecognitionConfig(msgspec.Struct):
         """Google has no such model for the language: go on with the default one, and say so the first time."""
         if self.model == model:
             log.error(
-                "[STT] Google refuses this model for the language; all calls go on with the default one",
+                "[STT] Google refuses this model for the language; all calls use the default model",
                 model=model,
                 language=self.language,
                 err=why,

@@ -63,7 +63,7 @@ class CallWatch:
     def partials(self) -> int:
         return sum(len(seen.partials) for seen in self.utterances.values())
 
-    def hear(self, event: AnyEvent) -> None:
+    def observe(self, event: AnyEvent) -> None:
         """Take an event."""
         if event.call_sid != self.call_sid:
             return
@@ -87,7 +87,7 @@ class CallWatch:
     async def follow(self, events: AsyncIterator[AnyEvent]) -> None:
         """Take events until the call has ended. Raises what the iterator raises."""
         async for event in events:
-            self.hear(event)
+            self.observe(event)
             if self.ended is not None:
                 return
 
@@ -121,7 +121,7 @@ class Said:
 
 
 @dataclass(slots=True)
-class Row:
+class CallRecordRow:
     """What was said, and what became of it."""
 
     said: Said
@@ -154,9 +154,9 @@ class Row:
         return final.first_partial_ms if final is not None else None
 
 
-def align(said: Sequence[Said], watch: CallWatch) -> list[Row]:
+def align(said: Sequence[Said], watch: CallWatch) -> list[CallRecordRow]:
     """Give each utterance that the service saw to the one of the caller's that it lies nearest to."""
-    rows = [Row(one) for one in said]
+    rows = [CallRecordRow(one) for one in said]
     for _, seen in sorted(watch.utterances.items()):
         if rows and seen.final is not None:
             middle = (seen.final.begin_ms + seen.final.end_ms) / 2

@@ -14,7 +14,7 @@ from typing import Final
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.errors import BatkolError
-from batkol.simulators.client.call_record import CallWatch, OnEvent, Row, Said, align
+from batkol.simulators.client.call_record import CallRecordRow, CallWatch, OnEvent, Said, align
 from batkol.simulators.client.internal_api import following
 from batkol.simulators.twilio.caller import Caller, CallPlan, CallReport, place_call
 from batkol.simulators.voice import voice
@@ -41,7 +41,7 @@ class Observed:
     said: tuple[Said, ...]
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[CallRecordRow]:
         """Each utterance beside what was heard of it."""
         return align(self.said, self.watch)
 

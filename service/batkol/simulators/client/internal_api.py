@@ -44,7 +44,7 @@ class InternalApiError(BatkolError):
     """The internal API cannot be reached, refuses us, or does not speak as it should."""
 
 
-class Message(msgspec.Struct, frozen=True):
+class ServerSentEvent(msgspec.Struct, frozen=True):
     """One server-sent event, as it came."""
 
     event: str
@@ -63,7 +63,7 @@ class Parser:
         self._length = 0  # of the data
         self._id = ""
 
-    def feed(self, piece: bytes) -> Iterator[Message]:
+    def feed(self, piece: bytes) -> Iterator[ServerSentEvent]:
         """Yield what this piece completes. Raises `InternalApiError` for a line or an event without an end."""
         text = self._rest + self._decode(piece)
         # A carriage return at the very end may be half of CRLF: it waits for the next piece.
@@ -79,7 +79,7 @@ class Parser:
             if message is not None:
                 yield message
 
-    def _line(self, line: str) -> Message | None:
+    def _line(self, line: str) -> ServerSentEvent | None:
         if not line:
             return self._dispatch()
         name, _, value = line.partition(":")  # a line that begins with a colon, a comment, has no name
@@ -94,10 +94,10 @@ class Parser:
                 self._id = value
         return None
 
-    def _dispatch(self) -> Message | None:
+    def _dispatch(self) -> ServerSentEvent | None:
         data, event = self._data, self._event
         self._data, self._event, self._length = [], "", 0
-        return Message(event or "message", "\n".join(data), self._id) if data else None
+        return ServerSentEvent(event or "message", "\n".join(data), self._id) if data else None
 
 
 def _endless(what: str) -> InternalApiError:
@@ -268,7 +268,7 @@ async def _events(response: httpx.Response, address: _Address) -> AsyncGenerator
         ) from error
 
 
-def _decoded(message: Message) -> AnyEvent:
+def _decoded(message: ServerSentEvent) -> AnyEvent:
     try:
         return _EVENT.decode(message.data)
     except UNREADABLE as error:

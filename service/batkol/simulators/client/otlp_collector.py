@@ -27,7 +27,7 @@ _STATUS = {
 """What a collector that speaks HTTP says for what another says by gRPC."""
 
 
-class Happening(NamedTuple):
+class CollectedEvent(NamedTuple):
     """An event of a span. Wall time in nanoseconds."""
 
     name: str
@@ -48,7 +48,7 @@ class SpanReceived(NamedTuple):
     failed: bool
     status: str
     attributes: dict[str, Any]
-    events: list[Happening]
+    events: list[CollectedEvent]
     links: list[tuple[str, str]]
     resource: dict[str, Any]
     scope: str
@@ -58,7 +58,7 @@ class SpanReceived(NamedTuple):
         """How long it took."""
         return (self.ended - self.begun) / 1e6
 
-    def named(self, event: str) -> list[Happening]:
+    def named(self, event: str) -> list[CollectedEvent]:
         """Return its events of that name."""
         return [happening for happening in self.events if happening.name == event]
 
@@ -119,14 +119,14 @@ class Collector:
         """Return one trace in order of time, its root first."""
         return sorted((s for s in self.spans if s.trace_id == trace_id), key=lambda s: (s.parent_id != "", s.begun))
 
-    async def take(self, request: Any, context: Any) -> Any:
+    async def receive_spans(self, request: Any, context: Any) -> Any:
         """Serve one export."""
         self.requests += 1
         await self._trouble(context)
         self._keep(request)
         return trace_service_pb2.ExportTraceServiceResponse()
 
-    async def take_metrics(self, request: Any, context: Any) -> Any:
+    async def receive_metrics(self, request: Any, context: Any) -> Any:
         """Serve one export of metrics."""
         await self._trouble(context)
         self._keep(request)
@@ -163,7 +163,7 @@ class _Service(trace_service_pb2_grpc.TraceServiceServicer):
         self._collector = collector
 
     async def Export(self, request: Any, context: Any) -> Any:  # noqa: N802  gRPC's name
-        return await self._collector.take(request, context)
+        return await self._collector.receive_spans(request, context)
 
 
 class _Metrics(metrics_service_pb2_grpc.MetricsServiceServicer):
@@ -171,7 +171,7 @@ class _Metrics(metrics_service_pb2_grpc.MetricsServiceServicer):
         self._collector = collector
 
     async def Export(self, request: Any, context: Any) -> Any:  # noqa: N802  gRPC's name
-        return await self._collector.take_metrics(request, context)
+        return await self._collector.receive_metrics(request, context)
 
 
 def _received(request: Any) -> Iterator[SpanReceived]:
@@ -194,7 +194,7 @@ def _span(span: WireSpan, resource: dict[str, Any], scope: str) -> SpanReceived:
         failed=span.status.code == Status.STATUS_CODE_ERROR,
         status=span.status.message,
         attributes=_values(span.attributes),
-        events=[Happening(event.name, event.time_unix_nano, _values(event.attributes)) for event in span.events],
+        events=[CollectedEvent(event.name, event.time_unix_nano, _values(event.attributes)) for event in span.events],
         links=[(link.trace_id.hex(), link.span_id.hex()) for link in span.links],
         resource=resource,
         scope=scope,

@@ -1,4 +1,4 @@
-"""What can go wrong with Google, as data: which streams, when, and how.
+"""Faults of Google as data: the streams they hit, the moment, and the kind.
 
 Fault(kind=Kind.END, when=Moment.AUDIO, seconds=2.5)                      every stream dies 2.5 s into its audio
 Fault(kind=Kind.END, code="RESOURCE_EXHAUSTED", lasts_s=5)                nothing opens for 5 s

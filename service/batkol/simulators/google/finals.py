@@ -14,7 +14,7 @@ from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.voice.voice import SpokenWord
 
 
-class Portion(NamedTuple):
+class FinalPortion(NamedTuple):
     """Words that one final will settle, the audio up to `end` with them."""
 
     words: tuple[SpokenWord, ...]
@@ -22,7 +22,7 @@ class Portion(NamedTuple):
     due: float
 
 
-class Portions:
+class FinalPortions:
     """One stream's words from heard to settled. `latency` draws the seconds from the end of speech to its final."""
 
     __slots__ = ("_arrivals", "_due", "_latency", "_merge", "_open", "_quiet_after", "_quiets", "_silence")
@@ -31,7 +31,7 @@ class Portions:
         self._silence = settings.silence_ms * SAMPLES_PER_MS
         self._latency = latency
         self._open: list[SpokenWord] = []
-        self._due: deque[Portion] = deque()
+        self._due: deque[FinalPortion] = deque()
         self._arrivals: deque[tuple[int, float]] = deque(maxlen=512)  # samples received by when
         self._merge: float = 1
         self._quiets = 0  # silences inside the open portion
@@ -55,7 +55,7 @@ class Portions:
         """So many samples have arrived in all."""
         self._arrivals.append((samples, now))
 
-    def hear(self, words: Sequence[SpokenWord], quiet_until: int, now: float) -> None:
+    def append_words(self, words: Sequence[SpokenWord], quiet_until: int, now: float) -> None:
         """Take the words heard; enough silence after one, up to `quiet_until`, closes the portion."""
         for word in words:
             self._cut(word.start, now)
@@ -75,7 +75,7 @@ class Portions:
 
     def _close(self, end: int, due: float) -> None:
         last = self._due[-1].due if self._due else due
-        self._due.append(Portion(tuple(self._open), end, max(due, last)))
+        self._due.append(FinalPortion(tuple(self._open), end, max(due, last)))
         self._open.clear()
         self._quiets = 0
 
@@ -85,7 +85,7 @@ class Portions:
         if self._open:
             self._close(min(total, self._open[-1].end + self._silence), due)
 
-    def settle(self, now: float) -> list[Portion]:
+    def settle(self, now: float) -> list[FinalPortion]:
         """Return the portions whose finals are due."""
         settled = []
         while self._due and self._due[0].due <= now:

@@ -30,7 +30,7 @@ from batkol.simulators.google.faults import Fault, FaultBook, Moment, Surface, b
 from batkol.simulators.google.rules import RefusalError
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.google.stats import Stats, StreamRecord
-from batkol.simulators.google.stream import Listener
+from batkol.simulators.google.stream import StreamRecognizer
 from batkol.simulators.google.unary import recognize
 
 _log = structlog.get_logger()
@@ -42,7 +42,7 @@ _ROOM: Final = 12 * 1024 * 1024  # so that the double, not gRPC, refuses what is
 class _Conversation:
     """One stream on the wire: a task that reads, and the handler that answers when something is due."""
 
-    def __init__(self, listener: Listener, record: StreamRecord, settings: DoubleSettings) -> None:
+    def __init__(self, listener: StreamRecognizer, record: StreamRecord, settings: DoubleSettings) -> None:
         self.listener = listener
         self._record = record
         self._keep = settings.record
@@ -91,14 +91,14 @@ class _Conversation:
                 listener.receive(request, now)
                 if listener.samples != before:
                     record.received(now, listener.samples / SAMPLE_RATE, record=self._keep)
-                    record.heard(listener.words, now)
+                    record.record_words(listener.words, now)
                 else:
                     record.configured(request.streaming_config.config)
                 if listener.deadline < self._armed:
                     self._wake.set()
             record.half_closed_at = time.monotonic()
             listener.half_close(record.half_closed_at)
-            record.heard(listener.words, record.half_closed_at)
+            record.record_words(listener.words, record.half_closed_at)
         finally:
             self._wake.set()
 
@@ -198,7 +198,7 @@ class SpeechDouble:
 
     async def _streaming_recognize(self, _requests: Any, context: Any) -> None:
         record, faults, stats = self._begin(context, unary=False)
-        listener = Listener(self.settings, latency=self._latency(record.number), now=record.opened_at)
+        listener = StreamRecognizer(self.settings, latency=self._latency(record.number), now=record.opened_at)
         conversation = _Conversation(listener, record, self.settings)
         self._open[id(record)] = record, conversation
         ending = "CANCELLED"
@@ -256,7 +256,7 @@ async def run(settings: DoubleSettings, host: str, port: int, control_port: int)
             at = control.sockets[0].getsockname()[1]
             print(f"speech double: gRPC on {host}:{bound}, control on http://{host}:{at}", flush=True)  # noqa: T201 - the command's answer
             await stop.wait()
-    _log.info("speech double stopped")
+    _log.info("[DOUBLE] speech double stopped")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What the speech double does when nothing is wrong: Google's limits, and its pace. Every number can be scaled down."""
+"""Settings of the speech double while nothing is wrong: Google's limits and its pace. Every number can be scaled down."""
 
 from __future__ import annotations
 

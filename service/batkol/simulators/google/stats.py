@@ -1,4 +1,4 @@
-"""What the double saw: one record a stream, and totals. Times are `time.monotonic()`, which processes share."""
+"""Statistics of the speech double: one record a stream, and totals. Times are `time.monotonic()`, which processes share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class HeardWord(msgspec.Struct, frozen=True):
     at: float
 
 
-class Answer(msgspec.Struct, frozen=True):
+class SentResponse(msgspec.Struct, frozen=True):
     """A response that was sent: when, whether with a final, up to which second of audio, and what it said."""
 
     at: float
@@ -54,7 +54,7 @@ class StreamRecord(msgspec.Struct):
     words: list[HeardWord] = msgspec.field(default_factory=list)
     audio_times: list[tuple[float, float]] = msgspec.field(default_factory=list)
     """With `record`: arrival of each audio message, and the seconds of audio received by then."""
-    answers: list[Answer] = msgspec.field(default_factory=list)
+    answers: list[SentResponse] = msgspec.field(default_factory=list)
     """With `record`: each response."""
 
     def configured(self, config: Any) -> None:
@@ -71,7 +71,7 @@ class StreamRecord(msgspec.Struct):
         if record and len(self.audio_times) < _MOMENTS:
             self.audio_times.append((now, audio_s))
 
-    def heard(self, words: list[SpokenWord], now: float) -> None:
+    def record_words(self, words: list[SpokenWord], now: float) -> None:
         """Take the stream's words so far; those not seen before were heard now."""
         for word in words[len(self.words) :]:
             self.words.append(HeardWord(word.text, word.start, word.end, now))
@@ -84,7 +84,7 @@ class StreamRecord(msgspec.Struct):
         if record and response.results and len(self.answers) < _MOMENTS:
             end = response.results[-1].result_end_time
             text = "".join(result.alternatives[0].transcript for result in response.results)
-            self.answers.append(Answer(now, final, end.seconds + end.nanos / 1e9, text))
+            self.answers.append(SentResponse(now, final, end.seconds + end.nanos / 1e9, text))
 
 
 class Stats:

@@ -17,10 +17,10 @@ from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.simulators.google import rules
 from batkol.simulators.google.answers import Response, add_final, add_interims, bill, glimpse, status_inside, word_times
 from batkol.simulators.google.faults import Fault, Kind, Moment
-from batkol.simulators.google.finals import Portion, Portions
+from batkol.simulators.google.finals import FinalPortion, FinalPortions
 from batkol.simulators.google.rules import RefusalError
 from batkol.simulators.google.settings import DoubleSettings
-from batkol.simulators.voice.recognizer import Hearing
+from batkol.simulators.voice.recognizer import WordRecognizer
 from batkol.simulators.voice.voice import SpokenWord, word_samples
 
 _FOREVER = math.inf
@@ -40,7 +40,7 @@ class _Glance(NamedTuple):
     position: int
 
 
-class Listener:
+class StreamRecognizer:
     """Listens to one stream. Times are seconds of any monotonic clock."""
 
     def __init__(self, settings: DoubleSettings, *, latency: Callable[[], float], now: float) -> None:
@@ -49,8 +49,8 @@ class Listener:
         self._opened = self._audio_at = now
         self._sample_bytes = 0  # 0 until configured
         self._interims = self._offsets = False
-        self._hearing = Hearing(edges=settings.hears_edges)
-        self._portions = Portions(settings, self._draw)
+        self._hearing = WordRecognizer(edges=settings.hears_edges)
+        self._portions = FinalPortions(settings, self._draw)
         self._armed: list[_Armed] = []
         self._stalled = self._silent = False
         self._slow_s: float | None = None
@@ -113,7 +113,7 @@ class Listener:
         self.samples += len(linear16) // 2
         self._portions.arrived(self.samples, now)
         self._strike(Moment.AUDIO, now)
-        self._hear(self._hearing.feed(linear16), now)
+        self._append_words(self._hearing.feed(linear16), now)
 
     def _pace(self, audio_s: float, now: float) -> None:
         factor = self._settings.pacing_factor
@@ -123,11 +123,11 @@ class Listener:
         if self._backlog_s > self._settings.pacing_burst_s:
             raise RefusalError(grpc.StatusCode[self._settings.pacing_status], rules.TOO_FAST)
 
-    def _hear(self, words: list[SpokenWord], now: float) -> None:
+    def _append_words(self, words: list[SpokenWord], now: float) -> None:
         self.words += words
         if self._silent or self._stalled:
             return
-        self._portions.hear(words, self._hearing.quiet_until, now)
+        self._portions.append_words(words, self._hearing.quiet_until, now)
         if self._interims:
             self._notice(now)
 
@@ -149,7 +149,7 @@ class Listener:
             raise rules.invalid(rules.MALORDERED)
         self._half_closed = True
         self._glances.clear()
-        self._hear(self._hearing.finish(), now)
+        self._append_words(self._hearing.finish(), now)
         wait = self._settings.half_close_latency_s if self._slow_s is None else self._slow_s
         self._portions.finish(self.samples, now + wait)
 
@@ -238,7 +238,7 @@ class Listener:
             responses += [response] if response.results else []
         return responses
 
-    def _final(self, portion: Portion) -> list[Any]:
+    def _final(self, portion: FinalPortion) -> list[Any]:
         response = Response()
         result = response.results.add(is_final=True)
         add_final(result, portion.words, portion.end, first=not self._finals, times=self._times(portion))
@@ -252,7 +252,7 @@ class Listener:
             copy.CopyFrom(response)
         return copies
 
-    def _times(self, portion: Portion) -> list[SpokenWord]:
+    def _times(self, portion: FinalPortion) -> list[SpokenWord]:
         if not self._offsets or self._bare:
             return []
         times = word_times(portion.words, self._spoken_until if self._settings.first_word_takes_pause else None)

@@ -11,11 +11,11 @@ from batkol.audio import mulaw
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.simulators.google.answers import UnaryResponse, add_final, bill, word_times
 from batkol.simulators.google.faults import Fault, Kind
-from batkol.simulators.google.finals import Portions
+from batkol.simulators.google.finals import FinalPortions
 from batkol.simulators.google.rules import RefusalError, check_unary
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.google.stats import StreamRecord
-from batkol.simulators.voice.recognizer import Hearing
+from batkol.simulators.voice.recognizer import WordRecognizer
 
 _TURN: Final = 2 * SAMPLE_RATE  # bytes (1 s) heard before the other streams have their turn
 
@@ -43,16 +43,16 @@ async def recognize(request: Any, faults: Sequence[Fault], record: StreamRecord,
 
 
 async def _transcribe(request: Any, linear16: bytes, record: StreamRecord, settings: DoubleSettings) -> Any:
-    hearing = Hearing(edges=settings.hears_edges)
+    hearing = WordRecognizer(edges=settings.hears_edges)
     words = []
     for start in range(0, len(linear16), _TURN):
         words += hearing.feed(linear16[start : start + _TURN])
         await asyncio.sleep(0)
     words += hearing.finish()
-    record.heard(words, time.monotonic())
+    record.record_words(words, time.monotonic())
     samples = len(linear16) // 2
-    portions = Portions(settings, lambda: 0.0)
-    portions.hear(words, 0, 0.0)
+    portions = FinalPortions(settings, lambda: 0.0)
+    portions.append_words(words, 0, 0.0)
     portions.finish(samples, 0.0)
     response = UnaryResponse()
     offsets = request.config.enable_word_time_offsets

@@ -24,8 +24,8 @@ from typing import Final
 
 import httpx
 
-from batkol.simulators.twilio.handset import Handset, Spoken, read_wav
-from batkol.simulators.twilio.plan import CallPlan, CallReport, Ending, Outcome
+from batkol.simulators.twilio.handset import Handset, SpokenPiece, read_wav
+from batkol.simulators.twilio.plan import CallEnding, CallOutcome, CallPlan, CallReport
 from batkol.simulators.twilio.stream import CallerStream, HandshakeFailed
 from batkol.simulators.twilio.webhook import (
     ConnectStream,
@@ -41,13 +41,13 @@ from batkol.simulators.twilio.webhook import (
 )
 
 __all__ = [
+    "CallEnding",
+    "CallOutcome",
     "CallPlan",
     "CallReport",
     "Caller",
-    "Ending",
-    "Outcome",
     "Script",
-    "Spoken",
+    "SpokenPiece",
     "place_call",
     "read_wav",
 ]
@@ -77,7 +77,7 @@ class Caller:
         self._moved = asyncio.Event()  # the call was updated: the stream that it has is left
         self._stream: CallerStream
 
-    def say(self, mulaw: bytes) -> asyncio.Future[Spoken]:
+    def say(self, mulaw: bytes) -> asyncio.Future[SpokenPiece]:
         """Queue sound (mu-law, 8000 Hz); the future resolves when its last sample has gone out.
 
         It may be left alone. It is cancelled if the call ends first; cancelling it does not take the sound
@@ -123,7 +123,7 @@ class Caller:
                 script.cancel()
                 if self.plan.status_path is not None and self.report.http_status == 200:
                     url = self.plan.public_base + self.plan.status_path
-                    await webhook.tell(url, call_completed(self.plan, time.monotonic() - self._began))
+                    await webhook.post_status(url, call_completed(self.plan, time.monotonic() - self._began))
         finally:
             self._handset.put_down()
         return self.report
@@ -142,7 +142,7 @@ class Caller:
             while page is not None:
                 if pages == MOST_PAGES:
                     self.report.complain(11200, f"more than {MOST_PAGES} pages of TwiML in one call")
-                    self.report.outcome = Outcome.WEBHOOK_FAILED
+                    self.report.outcome = CallOutcome.WEBHOOK_FAILED
                     return
                 verbs = await webhook.ask(page, call_status=status)
                 page, status, pages = await self._do(deque(verbs), webhook, tasks), "in-progress", pages + 1
@@ -150,9 +150,9 @@ class Caller:
                     self._moved.clear()
                     page, pages = self.plan.public_base + self.plan.voice_path, 0
         except WebhookFailed:
-            self.report.outcome = Outcome.WEBHOOK_FAILED
+            self.report.outcome = CallOutcome.WEBHOOK_FAILED
         except HandshakeFailed:
-            self.report.outcome = Outcome.HANDSHAKE_FAILED
+            self.report.outcome = CallOutcome.HANDSHAKE_FAILED
 
     async def _do(self, verbs: deque[Verb], webhook: Webhook, tasks: asyncio.TaskGroup) -> str | None:
         """Do one page; return the next one's URL, or None where the call ends."""
@@ -161,7 +161,7 @@ class Caller:
                 case Say(text):
                     self.report.said.append(text)
                     if not self.report.streams:
-                        self.report.outcome = Outcome.APOLOGY
+                        self.report.outcome = CallOutcome.APOLOGY
                 case Hangup():
                     return None
                 case Redirect(url):
@@ -181,14 +181,14 @@ class Caller:
 
         async def tell(event: str, error: str = "") -> None:
             if order.status_callback is not None:
-                await webhook.tell(order.status_callback, stream_event(event, stream.sid, order.name, error))
+                await webhook.post_status(order.status_callback, stream_event(event, stream.sid, order.name, error))
 
         try:
             ws = await stream.dial(order.url)
         except HandshakeFailed as error:
             await tell("stream-error", str(error))
             raise
-        self.report.outcome = Outcome.COMPLETED
+        self.report.outcome = CallOutcome.COMPLETED
         tasks.create_task(tell("stream-started"), name="caller.tell")
 
         held = tasks.create_task(stream.run(ws, order.parameters), name="caller.stream")
@@ -203,7 +203,7 @@ class Caller:
             await tell("stream-stopped")
 
         ended = tasks.create_task(tell_end(), name="caller.tell")
-        if not stream.left:
+        if not stream.moved_on:
             await asyncio.wait((ended,))
 
 

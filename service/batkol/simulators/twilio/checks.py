@@ -1,4 +1,4 @@
-"""What comes back from the service, looked at as strictly as Twilio does, and played as Twilio would.
+"""Checks of the service's messages, as strict as Twilio's, and the playout that Twilio would make of them.
 
 Warnings 31950 and 31951 (https://www.twilio.com/docs/api/errors) name what Twilio refuses: binary messages,
 texts that are not JSON, unknown events, missing *or extra* fields, another stream's SID. Twilio reports each
@@ -116,7 +116,7 @@ def _listed(fields: Mapping[str, object] | frozenset[str]) -> str:
     return ", ".join(sorted(fields))[:200] or "(none)"
 
 
-class Playout:
+class TwilioBuffer:
     """Twilio's buffer, played at 8000 samples a second: when does a mark come back?"""
 
     __slots__ = ("_ends_at", "_marks", "_rate")
@@ -129,7 +129,7 @@ class Playout:
     def playing(self, now: float) -> bool:
         return self._ends_at > now
 
-    def hear(self, samples: int, now: float) -> bool:
+    def append(self, samples: int, now: float) -> bool:
         """Buffer sound; false where it is thrown away because ten minutes are buffered already (31931)."""
         begins_at = max(now, self._ends_at)
         ends_at = begins_at + samples / self._rate

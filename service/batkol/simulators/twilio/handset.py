@@ -17,7 +17,7 @@ FRAME: Final = 160
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class SpokenPiece:
     """Where a piece of sound went: samples of the stream's audio time, and the times (monotonic seconds)."""
 
     begins: int  # absolute index of its first sample
@@ -29,7 +29,7 @@ class Spoken:
 @dataclass(slots=True)
 class _Sound:
     samples: bytes
-    done: asyncio.Future[Spoken]
+    done: asyncio.Future[SpokenPiece]
     taken: int = 0
     begins: int = -1
     begun_at: float = 0.0
@@ -50,22 +50,22 @@ class Handset:
         """Whether nothing waits to be said."""
         return not self._sounds
 
-    def say(self, samples: bytes) -> asyncio.Future[Spoken]:
+    def say(self, samples: bytes) -> asyncio.Future[SpokenPiece]:
         """Queue mu-law samples behind what is being said; the future resolves when the last one has gone out.
 
         It need not be awaited. Cancelling it does not take the sound back. It is cancelled if the call ends
         first.
         """
-        done: asyncio.Future[Spoken] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[SpokenPiece] = asyncio.get_running_loop().create_future()
         if self.hung_up:
             done.cancel()
         elif samples:
             self._sounds.append(_Sound(samples, done))
         else:
-            done.set_result(Spoken(0, 0, 0.0, 0.0))
+            done.set_result(SpokenPiece(0, 0, 0.0, 0.0))
         return done
 
-    def take(self, position: int, now: float) -> bytes | None:
+    def next_frame(self, position: int, now: float) -> bytes | None:
         """Return the next 20 ms, for the stream's sample `position`; None where all of it is silence."""
         if not self._sounds:
             return None
@@ -81,7 +81,7 @@ class Handset:
             if sound.taken == len(sound.samples):
                 self._sounds.popleft()
                 if not sound.done.done():
-                    sound.done.set_result(Spoken(sound.begins, position + len(frame), sound.begun_at, now))
+                    sound.done.set_result(SpokenPiece(sound.begins, position + len(frame), sound.begun_at, now))
         return frame.ljust(FRAME, bytes([mulaw.SILENCE]))
 
     def put_down(self) -> None:

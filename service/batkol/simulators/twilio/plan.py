@@ -1,4 +1,4 @@
-"""What a simulated call shall do, and what came of it."""
+"""The plan of a simulated call, and the report on it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from batkol.simulators.twilio.handset import FRAME
 MOST_VIOLATIONS: Final = 1000  # kept in a report; whoever breaks the protocol breaks it at every message
 
 
-class Ending(StrEnum):
+class CallEnding(StrEnum):
     """How the call ends once all has been said."""
 
     HANG_UP = "hang_up"  # `stop`, then the WebSocket is closed
@@ -23,7 +23,7 @@ class Ending(StrEnum):
     SERVER = "server"  # the caller waits, silent, until the service ends the stream
 
 
-class Outcome(StrEnum):
+class CallOutcome(StrEnum):
     """What became of the call."""
 
     COMPLETED = "completed"  # a stream was opened, and has ended
@@ -48,7 +48,7 @@ class CallPlan:
     public_url: str | None = None  # what the service is told it is called (PUBLIC_BASE_URL), if not `base_url`
     auth_token: str | None = None  # signs webhooks and handshake; None: no signature at all
     audio: bytes = b""  # mu-law at 8000 Hz; more can be said during the call
-    ending: Ending = Ending.HANG_UP
+    ending: CallEnding = CallEnding.HANG_UP
     tail_ms: int = 0  # silence between the last sample and the end
     hangup: asyncio.Event | None = None  # ends the call, as `ending` says, as soon as it is set
     speed: float = 1.0  # 2.0: a call of a minute takes half a minute
@@ -96,7 +96,7 @@ class CallReport:
 
     call_sid: str
     frame_s: float
-    outcome: Outcome = Outcome.HUNG_UP
+    outcome: CallOutcome = CallOutcome.HUNG_UP
     stream_sid: str = ""  # the latest stream's; each of a call has its own
     streams: int = 0
     http_status: int = 0  # of the last webhook

@@ -19,9 +19,9 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.protocol import State
 
 from batkol.audio.mulaw import silence
-from batkol.simulators.twilio.checks import MOST_MARKS, Cleared, MarkAsked, Playout, Sound, Violation, inspect
+from batkol.simulators.twilio.checks import MOST_MARKS, Cleared, MarkAsked, Sound, TwilioBuffer, Violation, inspect
 from batkol.simulators.twilio.handset import FRAME, Handset
-from batkol.simulators.twilio.plan import CallPlan, CallReport, Ending, new_sid
+from batkol.simulators.twilio.plan import CallEnding, CallPlan, CallReport, new_sid
 from batkol.simulators.twilio.signature import sign
 from batkol.simulators.twilio.wire import CONNECTED, TwilioWire
 
@@ -62,7 +62,7 @@ class CallerStream:
         self._report = report
         self._started = started  # set with the first frame, for whoever wants to say something then
         self._wire = TwilioWire(stream_sid=self.sid, call_sid=plan.call_sid, account_sid=plan.account_sid)
-        self._playout = Playout(speed=plan.speed)
+        self._playout = TwilioBuffer(speed=plan.speed)
         self._random = random.Random(plan.seed)
         self._keys = sorted(plan.dtmf, reverse=True)  # the next one last
         self._frame_s = plan.frame_s
@@ -103,7 +103,7 @@ class CallerStream:
             raise self._failed(_handshake_code(error), f"no stream ({type(error).__name__})") from error
 
     @property
-    def left(self) -> bool:
+    def moved_on(self) -> bool:
         """Whether the call has moved on to another stream."""
         return self._line != self._handset.line
 
@@ -140,7 +140,7 @@ class CallerStream:
             if self._over:
                 return
             self._leaving = True
-            if self._plan.ending is Ending.ABRUPT and not self.left:
+            if self._plan.ending is CallEnding.ABRUPT and not self.moved_on:
                 ws.transport.abort()
             else:
                 await ws.send(self._wire.stop())
@@ -193,9 +193,13 @@ class CallerStream:
 
     def _ends(self) -> bool:
         plan, handset = self._plan, self._handset
-        if handset.hung_up or (self.left and not self.lingers) or (plan.hangup is not None and plan.hangup.is_set()):
+        if (
+            handset.hung_up
+            or (self.moved_on and not self.lingers)
+            or (plan.hangup is not None and plan.hangup.is_set())
+        ):
             return True
-        if plan.ending is Ending.SERVER or handset.held or self.left:
+        if plan.ending is CallEnding.SERVER or handset.held or self.moved_on:
             return False
         return handset.silent and self._quiet * 20 >= plan.tail_ms
 
@@ -211,7 +215,7 @@ class CallerStream:
             _write(ws, wire.dtmf(self._handset.keys.popleft()))
         if plan.holds and _within(ms, plan.holds):
             return
-        sound = None if self.left else self._handset.take(self._number * FRAME, now)
+        sound = None if self.moved_on else self._handset.next_frame(self._number * FRAME, now)
         self._quiet = self._quiet + 1 if sound is None else 0
         if plan.gaps and _within(ms, plan.gaps):
             wire.lose()
@@ -222,20 +226,20 @@ class CallerStream:
     async def _listen(self, ws: ClientConnection) -> None:
         try:
             async for message in ws:
-                self._hear(message, time.monotonic())
+                self._on_message(message, time.monotonic())
         except ConnectionClosed:
             pass  # without a close frame, or with an error's code: `_settle` says which
         finally:
             self._over = True
         self._settle(ws)
 
-    def _hear(self, message: str | bytes, now: float) -> None:
+    def _on_message(self, message: str | bytes, now: float) -> None:
         report, playout = self._report, self._playout
         match inspect(message, self.sid):
             case Sound(mulaw):
                 if not playout.playing(now):
                     report.replies_at.append(now)
-                if playout.hear(len(mulaw), now):
+                if playout.append(len(mulaw), now):
                     report.heard += mulaw
                 else:
                     report.complain(31931, "more than ten minutes of sound are buffered; the rest is thrown away")
@@ -250,7 +254,7 @@ class CallerStream:
 
     def _settle(self, ws: ClientConnection) -> None:
         report, protocol = self._report, ws.protocol
-        if self.left:
+        if self.moved_on:
             report.left_codes.append(ws.close_code)
             return
         report.closed_by = "caller" if self._leaving else "server"

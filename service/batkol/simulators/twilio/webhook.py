@@ -108,7 +108,7 @@ class Webhook:
         except ValueError as error:
             raise self._failed(12100, f"the TwiML has an encoding or a URL that cannot be read ({error})") from error
 
-    async def tell(self, url: str, fields: Mapping[str, str]) -> None:
+    async def post_status(self, url: str, fields: Mapping[str, str]) -> None:
         """Send a status callback. One that fails is a line in the report and nothing more, as at Twilio."""
         about = {"CallSid": self._plan.call_sid, "AccountSid": self._plan.account_sid}
         about |= fields

@@ -1,4 +1,4 @@
-"""What Twilio writes on one media stream, to the letter: every number a string, sequence and chunk counted.
+"""Messages of one media stream, as Twilio writes them: every number a string, sequence and chunk counted.
 
 Written by hand from Twilio's page and not with `batkol.twilio.messages`, so that the two check each other:
 https://www.twilio.com/docs/voice/media-streams/websocket-messages.

@@ -31,7 +31,7 @@ _LAG: Final = CHIRP + 200  # samples after which a chirp that began here has bee
 _OVERDUE: Final = LONGEST + BLOCK + _LAG
 
 
-class Hearing:
+class WordRecognizer:
     """Hears one stream.
 
     `edges=False` forgives fragments at its very beginning and end, as a lenient recognizer might.
@@ -78,7 +78,7 @@ class Hearing:
             return []
         samples = np.frombuffer(self._waiting, dtype="<i2", count=whole * BLOCK).astype(np.float32)
         self._waiting = self._waiting[2 * BLOCK * whole :]
-        return [heard for block in samples.reshape(whole, BLOCK) for heard in self._hear(block)]
+        return [heard for block in samples.reshape(whole, BLOCK) for heard in self._decode(block)]
 
     def finish(self) -> list[SpokenWord]:
         """The stream is over: return what was still being heard. Nothing may be fed afterwards."""
@@ -107,7 +107,7 @@ class Hearing:
         first = self.position - _KEPT
         return self._raw[max(0, start - first) : max(0, end - first)]
 
-    def _hear(self, block: Floats) -> list[SpokenWord]:
+    def _decode(self, block: Floats) -> list[SpokenWord]:
         self._raw[:-BLOCK] = self._raw[BLOCK:]
         self._raw[-BLOCK:] = block
         self.position += BLOCK

@@ -34,7 +34,7 @@ class SpokenWord(NamedTuple):
     end: int
 
 
-class Spoken(msgspec.Struct, frozen=True):
+class SpokenAudio(msgspec.Struct, frozen=True):
     """Audio with its words, and its utterances as words of several words."""
 
     mulaw: bytes
@@ -76,7 +76,7 @@ def word_samples(word: str) -> int:
     return length(symbols(word))
 
 
-def say(words: Sequence[str], *, pause_ms: int = PAUSE_MS) -> Spoken:
+def say(words: Sequence[str], *, pause_ms: int = PAUSE_MS) -> SpokenAudio:
     """Say one utterance, with nothing before and after it. Raises `KeyError` for a word the voice lacks."""
     return script((words,), pause_ms=pause_ms, lead_ms=0, tail_ms=0)
 
@@ -88,7 +88,7 @@ def script(
     lead_ms: int = 500,
     tail_ms: int = 1000,
     pause_ms: int = PAUSE_MS,
-) -> Spoken:
+) -> SpokenAudio:
     """Say utterances with `gap_ms` of quiet between them, `lead_ms` before the first and `tail_ms` after the last.
 
     Raises `KeyError` for a word the voice lacks.
@@ -105,7 +105,7 @@ def script(
         spans.append(SpokenWord(" ".join(utterance), start, at))
         at += gap_ms * SAMPLES_PER_MS
     total = at + (tail_ms - (gap_ms if utterances else 0)) * SAMPLES_PER_MS
-    return Spoken(_render(words, total), tuple(words), tuple(spans))
+    return SpokenAudio(_render(words, total), tuple(words), tuple(spans))
 
 
 def _render(words: Sequence[SpokenWord], total: int) -> bytes:

@@ -117,7 +117,7 @@ class Embedded:
                 )
             time.sleep(_PAUSE_S)
             if self._shell is not None and self._shell.poll() is not None:  # the one before it may still be ending
-                self._leave_shell()
+                self._detach_from_shell()
                 time.sleep(10 * _PAUSE_S)
                 self._launch(where / "postgres")
         for left in self._folder.glob(f"{_SOCKETS}*"):  # by processes that were killed
@@ -126,7 +126,7 @@ class Embedded:
 
     def stop(self) -> None:
         """End it in good order, if it runs."""
-        self._leave_shell()
+        self._detach_from_shell()
         shutil.rmtree(self._sockets, ignore_errors=True)
 
     def _make(self, initdb: Path) -> None:
@@ -161,7 +161,7 @@ class Embedded:
         command = [str(programs() / "pg_isready"), "-q", *where]
         return subprocess.run(command, check=False).returncode == 0  # noqa: S603  our own
 
-    def _leave_shell(self) -> None:
+    def _detach_from_shell(self) -> None:
         if self._shell is None:
             return
         shell, self._shell = self._shell, None

@@ -1,4 +1,4 @@
-"""When records were appended, as far as it takes to say how long the oldest one that waits has waited."""
+"""Ages of the records that wait, as far as the age of the oldest one needs them."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class DeadLetters:
             self._append(line)
         self.count += 1
         log.error(
-            "[STORE] a record that the database refuses is set aside; the rest goes on",
+            "[STORE] database refuses a record; it is kept aside, the others are written",
             record=number,
             why=why,
             file=str(self.path),
@@ -57,7 +57,9 @@ class DeadLetters:
         """Count and log a record that cannot be set aside, so that those behind it go on."""
         self.lost += 1
         log.error(
-            "[STORE] a record that the database refuses could not be set aside, and is LOST", record=number, err=why
+            "[STORE] database refuses a record, and the journal cannot keep it: the record is LOST",
+            record=number,
+            err=why,
         )
 
     def _append(self, line: bytes) -> None:

@@ -22,7 +22,7 @@ from batkol.store.journal.device import Device, ReadAt, locked
 from batkol.store.journal.faults import Damaged, DiskError
 from batkol.store.journal.file import WAL_BYTES, JournalFile, wal_of
 from batkol.store.journal.framing import Frame
-from batkol.store.journal.mark import Mark, Position
+from batkol.store.journal.mark import MarkFile, Position
 from batkol.store.journal.repair import build, chunks, finish, swap
 from batkol.store.journal.reserve import Reserve
 
@@ -87,7 +87,7 @@ class Disk:
 
         Returns the number up to which Postgres has the records. Raises `OSError`.
         """
-        self._mark = Mark(self._folder / MARK)
+        self._mark = MarkFile(self._folder / MARK)
         self._held.callback(self._mark.close)
         self._reserve = Reserve(self._folder / RESERVE)
         self._held.callback(self._reserve.close)
@@ -153,12 +153,12 @@ class Disk:
                 file.add((), released)
                 file.checkpoint(vacuum=True)
         finally:
-            self._reserve.take()
+            self._reserve.claim()
 
     def _empty(self, file: JournalFile, *, vacuum: bool = False) -> None:
         """Leave nothing in the log."""
         file.checkpoint(vacuum=vacuum)
-        self._reserve.take()
+        self._reserve.claim()
         self._emptied_at = time.monotonic()
 
     def read(self, after: int, up_to: int, most: int) -> list[Frame]:
@@ -205,7 +205,7 @@ class Disk:
         rows = self._reserve.lend(partial(build, self._path, file, released, {}, None))
         lost = max(0, file.position.waiting(released) - rows)
         self.count(lost)
-        log.error("[STORE] the journal's file was removed while it is in use; it is made anew", rows=rows, lost=lost)
+        log.error("[STORE] journal file was removed while in use; the service makes a new one", rows=rows, lost=lost)
         self._replace(is_damaged=False)
 
     def _mend(self, why: str, expected: Position, others: Mapping[int, bytes], released: int = 0) -> None:
@@ -232,7 +232,7 @@ class Disk:
         lost = max(0, position.waiting(released) - rows)
         self.count(lost)
         log.error(
-            "[STORE] the journal's file is damaged; the records that can be read are delivered, the others are LOST",
+            "[STORE] journal file is damaged; readable records are delivered, the others are LOST",
             why=why, lost=lost, read=rows,
         )  # fmt: skip
         self._replace(is_damaged=True)
@@ -250,12 +250,12 @@ class Disk:
             if self._file is not None:
                 self._file.close()
                 self._file = None
-        self._reserve.take()
+        self._reserve.claim()
         if aside is not None and not self._reserve.is_held and remove_read(self._path):
-            log.warning("[STORE] the damaged journal file is removed: the disk is full")
-            self._reserve.take()
+            log.warning("[STORE] damaged journal file removed: the disk is full")
+            self._reserve.claim()
         elif aside is not None:
-            log.warning("[STORE] the damaged journal file is kept for 7 days", file=str(aside))
+            log.warning("[STORE] damaged journal file kept for 7 days", file=str(aside))
         self._opened()
         self._device.works()
         self._look()  # what was lost is counted once
@@ -287,7 +287,7 @@ class Disk:
         try:
             self._mark.write(file.position)
         except OSError as error:
-            log.error("[STORE] the journal's mark cannot be written; a loss might not be noticed", err=str(error))
+            log.error("[STORE] journal mark cannot be written; a loss might go unnoticed", err=str(error))
 
     def close(self) -> None:
         """Let go of everything; what comes then is refused. Raises nothing."""

@@ -1,4 +1,4 @@
-"""What a file on a disk can come to: the disk refuses, or the file is not what was written. Both are `OSError`."""
+"""Faults of a file on a disk: the disk refuses, or the file is not what was written. Both are `OSError`."""
 
 from __future__ import annotations
 

@@ -222,7 +222,9 @@ class JournalFile:
         except sqlite3.ProgrammingError:  # a mistake of ours
             raise
         except sqlite3.Error:
-            log.warning("[STORE] the journal's log stays beside it; it is read at the next start", file=self.path.name)
+            log.warning(
+                "[STORE] journal's write-ahead log stays beside it; the next start reads it", file=self.path.name
+            )
 
     def _measure(self) -> None:
         with translated():

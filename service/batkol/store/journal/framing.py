@@ -27,7 +27,7 @@ class Frame(NamedTuple):
     payload: bytes
 
 
-class Place(NamedTuple):
+class FrameSpan(NamedTuple):
     """Where a whole frame lies in some bytes: [start, end)."""
 
     number: int
@@ -42,7 +42,7 @@ def frame(number: int, payload: bytes) -> bytes:
     return _HEADER.pack(_MARK, len(payload), _checksum(number, payload), number) + payload
 
 
-def places(data: bytes) -> Iterator[Place]:
+def places(data: bytes) -> Iterator[FrameSpan]:
     """Yield where whole frames lie, in the order of the bytes, and pass over everything else."""
     at = data.find(_MARK)
     while 0 <= at <= len(data) - HEADER_BYTES:
@@ -50,7 +50,7 @@ def places(data: bytes) -> Iterator[Place]:
         begin = at + HEADER_BYTES
         end = begin + length
         if length <= LONGEST and end <= len(data) and _checksum(number, data[begin:end]) == checksum:
-            yield Place(number, at, end)
+            yield FrameSpan(number, at, end)
             at = data.find(_MARK, end)
         else:
             at = data.find(_MARK, at + 1)

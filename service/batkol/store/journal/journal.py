@@ -113,7 +113,7 @@ class Journal:
     def _refuse(self, why: str) -> bool:
         self.refused += 1
         if is_power_of_two(self.refused):
-            log.error(f"[STORE] the journal takes no new record: {why}. It is LOST", refused=self.refused)
+            log.error(f"[STORE] journal takes no new record: {why}. The record is LOST", refused=self.refused)
         return False
 
     @property
@@ -227,12 +227,12 @@ class Journal:
         self._is_look_failing = error is not None and not writes
         if error is None:
             if self.failing:
-                log.info("[STORE] the journal's disk takes records again")
+                log.info("[STORE] journal's disk writes resumed")
             self.failing = ""
             return
         if not self.failing:
             ours = None if isinstance(error, OSError) else error
-            log.error("[STORE] the journal's disk takes nothing; records wait in memory", err=str(error), exc_info=ours)
+            log.error("[STORE] journal's disk takes no writes; records wait in memory", err=str(error), exc_info=ours)
         self.failing = str(error) or type(error).__name__
 
     # -- the writer's side ---------------------------------------------------------------------------------------
@@ -281,7 +281,7 @@ class Journal:
             self._newest.forget(last)
             self._newest.drop()
         except OSError as error:
-            log.error("[STORE] the journal's disk takes nothing; the newest records stay in memory", err=str(error))
+            log.error("[STORE] journal's disk takes no writes; the newest records stay in memory", err=str(error))
         finally:
             self._is_closed = True
             self._newest.close()

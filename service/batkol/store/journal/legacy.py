@@ -1,4 +1,4 @@
-"""What a journal of 0.1.0 left: read here, and never written. To be deleted with the release after 0.2.0.
+"""Reader of a 0.1.0 journal; nothing here writes one. To be deleted with the release after 0.2.0.
 
 0.1.0 kept numbered records in files named by the number of their first record (`00000000000000000001.journal`), the
 released number in `released`, and the newest records in `front/front` or in `front` in a folder of a tmpfs.
@@ -46,7 +46,7 @@ def read(folder: Path, memory_folders: Sequence[Path]) -> Legacy:
     """Read what has not been released. Raises `OSError`."""
     found = sorted(folder.glob("*.journal"))
     for stray in [path for path in found if not _SEGMENT.fullmatch(path.name)]:
-        log.warning("[STORE] a file in JOURNAL_DIR is not a journal's, and is left alone", file=stray.name)
+        log.warning("[STORE] file in JOURNAL_DIR is not a journal; the service ignores it", file=stray.name)
     segments = [path for path in found if _SEGMENT.fullmatch(path.name) and path.is_file()]
     fronts = [path for path in (each / "front" for each in memory_folders) if path.is_file()]
     mark = folder / "released"

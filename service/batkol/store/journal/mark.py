@@ -1,4 +1,4 @@
-"""What the journal's file must hold, written beside it.
+"""The mark: what the journal's file must hold, written beside it.
 
 A damaged write-ahead log takes back commits, and SQLite's own check finds nothing wrong. This is how the loss is seen
 and counted: the mark says which rows there must be.
@@ -47,7 +47,7 @@ def is_sound(fields: Sequence[object]) -> bool:
     return len(numbers) == len(fields) and Position(*numbers[:-1]).checksum == numbers[-1]
 
 
-class Mark:
+class MarkFile:
     """One small file, opened once and written in place. Its calls raise `OSError`."""
 
     def __init__(self, path: Path) -> None:

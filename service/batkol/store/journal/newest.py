@@ -80,7 +80,7 @@ class Newest:
         try:
             self._memory.drop(list(self._frames.values()))
         except OSError as error:
-            self._say(f"what is safe on the disk cannot be dropped from memory: {error}")
+            self._log(f"what is safe on the disk cannot be dropped from memory: {error}")
         else:
             self._fault = ""
 
@@ -88,12 +88,12 @@ class Newest:
         """Have the records in a file that the next process finds."""
         try:
             if not self._memory.is_there():
-                log.error("[STORE] the file of the newest records was removed while it is in use; it is made anew")
+                log.error("[STORE] file of the newest records was removed while in use; the service makes a new one")
                 self._memory.replace(list(self._frames.values()))
         except OSError as error:
-            self._say(f"the file of the newest records cannot be made anew: {error}")
+            self._log(f"the file of the newest records cannot be made anew: {error}")
 
-    def _say(self, fault: str) -> None:
+    def _log(self, fault: str) -> None:
         if fault != self._fault:
             log.error(f"[STORE] {fault}")
         self._fault = fault

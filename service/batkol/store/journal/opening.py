@@ -1,4 +1,4 @@
-"""What an earlier process left: the records in memory, those on the disk, and a journal of 0.1.0."""
+"""Recovery at the start: the records that an earlier process left in memory and on the disk, and a journal of 0.1.0."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def opened(disk: Disk, folder: Path, memory: Path | None, calls: FileCalls | Non
         folders = memory_folders(folder, memory)
         file = opened_memory(folders, calls)
         try:
-            return _taken_over(disk, file, folder, folders)
+            return _adopted(disk, file, folder, folders)
         except BaseException:
             file.close()
             raise
@@ -42,10 +42,10 @@ def opened(disk: Disk, folder: Path, memory: Path | None, calls: FileCalls | Non
         raise
 
 
-def _taken_over(disk: Disk, file: MemoryFile, folder: Path, folders: Sequence[Path]) -> Left:
+def _adopted(disk: Disk, file: MemoryFile, folder: Path, folders: Sequence[Path]) -> Left:
     """Bring everything to the disk, if it takes it; else it stays where it is, and is brought there later."""
     strays = [path for each in folders if (path := each / NAME).is_file() and path != file.path]
-    records = dict(file.left())
+    records = dict(file.leftover())
     for stray in strays:
         records.update(frames(stray.read_bytes()))
     framed = {number: frame(number, records[number]) for number in sorted(records)}
@@ -77,9 +77,9 @@ def _imported(disk: Disk, folder: Path, folders: Sequence[Path], released: int, 
     if numbered:
         disk.commit(numbered, released)
         last = numbered[-1][0]
-        log.info("[STORE] a journal of 0.1.0 was imported", records=len(numbered))
+        log.info("[STORE] journal of 0.1.0 imported", records=len(numbered))
     if found.lost:
-        log.error("[STORE] a journal of 0.1.0 is damaged; records are LOST", lost=found.lost)
+        log.error("[STORE] journal of 0.1.0 is damaged; records are LOST", lost=found.lost)
         disk.count(found.lost)
     legacy.removed(found.files)
     return last

@@ -1,4 +1,4 @@
-"""What the store is told of: a call that begins, its finals, what revises them, its end.
+"""Records that the store keeps: the beginning of a call, its finals, their revisions, its end.
 
 A record says by itself whose it is, numbers included. So the order in which pods deliver does not matter, and a number
 can be erased from what has not been delivered yet. Only `CallStatus` names no more than a call SID: Twilio may tell it
@@ -56,7 +56,7 @@ class CallBegan(Record, frozen=True, tag="call.started"):
     mode: str  # streaming | single
 
 
-class Heard(Record, frozen=True, tag="final"):
+class FinalRecord(Record, frozen=True, tag="final"):
     utterance_id: str
     index: int
     text: str
@@ -73,7 +73,7 @@ class Heard(Record, frozen=True, tag="final"):
     unconfirmed: bool = False
 
 
-class Revised(Record, frozen=True, tag="revised"):
+class RevisionRecord(Record, frozen=True, tag="revised"):
     utterance_id: str
     index: int
     text: str
@@ -97,7 +97,7 @@ class CallStatus(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     at: float  # Unix seconds: when it came
 
 
-OfStream = CallBegan | Heard | Revised | CallOver
+OfStream = CallBegan | FinalRecord | RevisionRecord | CallOver
 """What a stream of a call tells."""
 
 AnyRecord = OfStream | CallStatus
@@ -122,9 +122,9 @@ def record_of(event: Event, who: Who, trace_id: str | None) -> OfStream | None:
     """Return what is kept of an event, or None."""
     match event:
         case FinalText():
-            return _heard(event, who, trace_id)
+            return _final_record(event, who, trace_id)
         case RevisedText():
-            return Revised(
+            return RevisionRecord(
                 who=who,
                 seq=event.seq,
                 at=event.at,
@@ -153,8 +153,8 @@ def status_record(status: FinalStatus, at: float) -> CallStatus:
     )
 
 
-def _heard(event: FinalText, who: Who, trace_id: str | None) -> Heard:
-    return Heard(
+def _final_record(event: FinalText, who: Who, trace_id: str | None) -> FinalRecord:
+    return FinalRecord(
         who=who,
         seq=event.seq,
         at=event.at,

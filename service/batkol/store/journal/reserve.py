@@ -26,11 +26,11 @@ class Reserve:
         """Open it, and take the room if there is any. Raises `OSError`: it cannot be opened."""
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.is_held = False
-        self.take()
+        self.claim()
         if not self.is_held:
-            log.warning("[STORE] the journal's disk is full; there is no room to reserve", bytes=RESERVE_BYTES)
+            log.warning("[STORE] journal's disk is full; no room can be reserved", bytes=RESERVE_BYTES)
 
-    def take(self) -> None:
+    def claim(self) -> None:
         """Take the room, or leave it to others until there is some."""
         if self.is_held:
             return
@@ -61,7 +61,7 @@ class Reserve:
         try:
             return work()
         except OSError:
-            self.take()
+            self.claim()
             raise
 
     def close(self) -> None:

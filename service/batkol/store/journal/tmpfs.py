@@ -93,7 +93,7 @@ class MemoryFile:
             os.close(file)
             raise
 
-    def left(self) -> list[Frame]:
+    def leftover(self) -> list[Frame]:
         """Return what a process that did not end in good order left here."""
         return list(frames(self._calls.read(self._file, self.size, 0)))
 
@@ -169,7 +169,7 @@ def opened_memory(folders: Sequence[Path], calls: FileCalls | None = None) -> Me
         try:
             return MemoryFile(folder, calls)
         except OSError as error:
-            log.error("[STORE] no room in memory for the newest records; they go to the disk at once", err=str(error))
+            log.error("[STORE] no room in memory for the newest records; they go straight to the disk", err=str(error))
     return MemoryFile(folders[-1], calls)
 
 

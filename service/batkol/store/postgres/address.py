@@ -18,7 +18,7 @@ import msgspec
 
 from batkol.environment import stripped
 from batkol.errors import ConfigurationError
-from batkol.store.postgres.parameters import Spoken, pairs, spoken
+from batkol.store.postgres.parameters import ConnectionParameters, pairs, spoken
 
 PORT: Final = 5432
 _FORM: Final = "postgresql://user:password@host/name"
@@ -209,7 +209,7 @@ def _near(hosts: Sequence[tuple[str, int]]) -> bool:
     return all(host.startswith("/") or host in _HERE for host, _ in hosts)
 
 
-def _dsn(parts: _Parts, how: Spoken) -> str:
+def _dsn(parts: _Parts, how: ConnectionParameters) -> str:
     """Write it for the driver, hosts and all in the query, where nothing needs to be told from anything."""
     who = quote(parts.user, safe="") + ("" if parts.password is None else f":{quote(parts.password, safe='')}")
     query = dict(how.query)
@@ -221,7 +221,7 @@ def _dsn(parts: _Parts, how: Spoken) -> str:
     return f"postgresql://{who}@/{quote(parts.database, safe='')}?{escaped}"
 
 
-def _shown(parts: _Parts, how: Spoken) -> str:
+def _shown(parts: _Parts, how: ConnectionParameters) -> str:
     named = [_bracketed(host) + (f":{port}" if port != PORT else "") for host, port in parts.hosts]
     return f"{','.join(named) or 'the default socket'}/{parts.database} (TLS: {how.tls})"
 

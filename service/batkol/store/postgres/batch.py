@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from batkol.store.journal.records import AnyRecord, CallStatus, Heard, OfStream, Revised, Who
+from batkol.store.journal.records import AnyRecord, CallStatus, FinalRecord, OfStream, RevisionRecord, Who
 from batkol.store.postgres import ends, order, statements
 from batkol.store.postgres.numbers import digest
 from batkol.store.postgres.rows import Row, Rows, as_json, rows_of
@@ -192,4 +192,4 @@ def scrub(record: OfStream) -> OfStream:
     who = record.who
     number = "called" if who.party == who.called and who.direction.startswith("outbound") else "caller"
     record = msgspec.structs.replace(record, who=msgspec.structs.replace(who, **{number: ""}))
-    return msgspec.structs.replace(record, text="") if isinstance(record, (Heard, Revised)) else record
+    return msgspec.structs.replace(record, text="") if isinstance(record, (FinalRecord, RevisionRecord)) else record

@@ -1,4 +1,4 @@
-"""How many records go into one transaction: half as many after a time-out, twice as many once there is room."""
+"""The number of records in one transaction: halved after a time-out, doubled once there is room."""
 
 from __future__ import annotations
 

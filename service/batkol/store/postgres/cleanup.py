@@ -79,6 +79,6 @@ async def tidy(database: Database, dead_letters: DeadLetters, days: int) -> None
     kept_since = max(before, time.time() - DAMAGED_DAYS * _DAY_S)
     file_before = max([kept_since, *(row.erased_at.timestamp() + CLOCKS_APART_S for row in found)])
     if await asyncio.to_thread(remove_aside, dead_letters.path.with_name(FILE), file_before):
-        log.info("[STORE] a damaged journal file was deleted: too old, or a number was erased since")
+        log.info("[STORE] damaged journal file deleted: it is too old, or a number was erased since")
     if swept or any(gone.values()):
-        log.info("[STORE] too old, or erased: deleted", retention_days=days, set_aside=swept, **gone)
+        log.info("[STORE] expired or erased rows deleted", retention_days=days, set_aside=swept, **gone)

@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class DatabaseTimeouts:
     """What the service waits for. All in seconds."""
 
     connect_s: float = 5.0
@@ -46,9 +46,9 @@ class Patience:
 class Database:
     """One per process."""
 
-    def __init__(self, where: Address, *, pool_size: int = 5, patience: Patience | None = None) -> None:
+    def __init__(self, where: Address, *, pool_size: int = 5, patience: DatabaseTimeouts | None = None) -> None:
         self.where = where
-        self.patience = patience or Patience()
+        self.patience = patience or DatabaseTimeouts()
         self.writing: AsyncEngine = self._engine(pool_size=1)
         """The writer's own connection, so that no reader can take it."""
         self.reading: AsyncEngine = self._engine(pool_size=pool_size)
@@ -75,9 +75,9 @@ class Database:
         """Drop the writer's connection: the next attempt makes another, wherever the database's name leads then."""
         await _close(self.writing)
 
-    def leave(self) -> None:
+    def reconnect(self) -> None:
         """The server is gone, or another one is the primary: the pool for reading makes its connections anew, too."""
-        self._check.leave()
+        self._check.invalidate()
 
     async def close(self) -> None:
         """Close every connection that is at rest, within `CLOSING_S` together; then drop them."""
@@ -93,10 +93,12 @@ async def _close(*engines: AsyncEngine) -> None:
     except Exception as error:  # noqa: BLE001 -- whatever the driver raises: the connections go all the same
         for engine in engines:
             await engine.dispose(close=False)  # a pool that was stopped in the middle counts what it has not
-        log.warning("[STORE] a connection could not be closed in good order, and was dropped", fault=named(error))
+        log.warning("[STORE] database connection did not close in order; it was dropped", fault=named(error))
 
 
-async def connected(where: Address, patience: Patience, *, statements_end: bool = True) -> asyncpg.Connection[Any]:
+async def connected(
+    where: Address, patience: DatabaseTimeouts, *, statements_end: bool = True
+) -> asyncpg.Connection[Any]:
     """Connect; raises what is in `FAULTS`. Without `statements_end` a statement may take its time (a migration's)."""
     told = {"application_name": where.application_name, "timezone": "UTC"}
     if statements_end:
@@ -112,7 +114,7 @@ async def connected(where: Address, patience: Patience, *, statements_end: bool 
             try:
                 return await asyncpg.connect(where.dsn, target_session_attrs="read-write", **how)
             except (asyncpg.TargetServerAttributeNotMatched, OSError) as error:
-                log.debug("[STORE] none of the hosts takes writes; one that only reads will do", fault=named(error))
+                log.debug("[STORE] no database host takes writes; reads use a read-only host", fault=named(error))
         return await asyncpg.connect(where.dsn, **how)
 
 
@@ -124,11 +126,11 @@ def _is_to_choose(dsn: str) -> bool:
     return "," in hosts and "target_session_attrs" not in query
 
 
-def patient_engine(where: Address, patience: Patience | None = None) -> AsyncEngine:
+def patient_engine(where: Address, patience: DatabaseTimeouts | None = None) -> AsyncEngine:
     """Return an engine for one connection whose statements may take as long as they do."""
 
     async def connect() -> asyncpg.Connection[Any]:
-        return await connected(where, patience or Patience(), statements_end=False)
+        return await connected(where, patience or DatabaseTimeouts(), statements_end=False)
 
     return create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
 

@@ -1,4 +1,4 @@
-"""What a database and its driver raise, and what it means: whose fault it is, and what its name is in a log line."""
+"""Errors of a database and its driver: whose fault each is, and its name in a log line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may stand behind the `?` of a DATABASE_URL: what libpq knows, as far as the driver can do it.
+"""Parameters behind the `?` of a DATABASE_URL: libpq's, as far as the driver supports them.
 
 https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS. The driver (asyncpg) sends every
 parameter that it does not know to the server, which refuses it at each connection. So what is not listed here is
@@ -83,7 +83,7 @@ _LEAVE_OUT: Final = "leave it out; docs/configuration.md lists what may be there
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class ConnectionParameters:
     """How the server is spoken to."""
 
     tls: str
@@ -112,7 +112,7 @@ def refused(name: str) -> ConfigurationError:
     return ConfigurationError(f"DATABASE_URL has the parameter `{name}`, {why}: {_REMEDIES.get(name, _LEAVE_OUT)}")
 
 
-def spoken(given: Mapping[str, str], *, near: bool) -> Spoken:
+def spoken(given: Mapping[str, str], *, near: bool) -> ConnectionParameters:
     """Translate parameters; `near` servers are on this machine. Raises `ConfigurationError`, without any value."""
     left = dict(given)
     tls = _tls(left, near=near)
@@ -134,7 +134,7 @@ def spoken(given: Mapping[str, str], *, near: bool) -> Spoken:
     _check_files(query, tls)
     if query.get("sslnegotiation") == "direct" and tls == "disable":
         raise ConfigurationError("DATABASE_URL has sslnegotiation=direct, which needs sslmode=require or stricter")
-    return Spoken(tls, query, name, connect_s, warnings)
+    return ConnectionParameters(tls, query, name, connect_s, warnings)
 
 
 def _tls(left: dict[str, str], *, near: bool) -> str:

@@ -37,7 +37,7 @@ class PrimaryCheck:
         event.listen(engine.sync_engine, "checkout", self._on_checkout)
         event.listen(engine.sync_engine, "handle_error", self._on_error)
 
-    def leave(self) -> None:
+    def invalidate(self) -> None:
         """Have every connection that there is now replaced when it is next taken. What is under way goes on."""
         self._left_at = time.monotonic()
 
@@ -55,7 +55,7 @@ class PrimaryCheck:
         if now - record.info[_CHECKED] < CHECKED_S:
             return
         if self._only_reads(connection):
-            self.leave()  # the others lead there as well
+            self.invalidate()  # the others lead there as well
             raise DisconnectionError("the server only reads")
         record.info[_CHECKED] = now
 
@@ -77,7 +77,7 @@ class PrimaryCheck:
         if context.connection is None or not isinstance(error, Exception) or lies_in_the_data(error):
             return
         if is_read_only(error):
-            self.leave()
+            self.invalidate()
             context.is_disconnect = True
         elif sqlstate(error) is None:
             context.is_disconnect = True

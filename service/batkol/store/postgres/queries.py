@@ -1,4 +1,4 @@
-"""What is asked of the store: calls and leads by pages, one call, all of them for an export.
+"""Queries of the store: calls and leads by pages, one call, all calls for an export.
 
 Newest first everywhere, and each in the order of an index, so that a page costs what it shows and not what there is. A
 page is asked for by the place where the one before it ended (keyset), never by how many were shown: what is written
@@ -36,7 +36,7 @@ Ordered = tuple[ColumnElement[Any], ColumnElement[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Calls:
+class CallFilter:
     """Which calls. None: whichever. `number` is either end's; `since` is included, `before` is not.
 
     `slow_ms` is at least `SLOW_MS`: the indexes of slow finals begin there.
@@ -51,7 +51,7 @@ class Calls:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PagePosition:
     """Where a page ended: the last row's time, and what tells it from others of that time."""
 
     at: datetime
@@ -86,12 +86,12 @@ _OF_LEADS: Final[Sequence[Column[Any]]] = [
 ]  # fmt: skip
 
 
-def page_of_calls(wanted: Calls, after: Place | None, limit: int) -> Select[Any]:
+def page_of_calls(wanted: CallFilter, after: PagePosition | None, limit: int) -> Select[Any]:
     """Return the calls after a place, `limit` at most."""
     return _calls(wanted, _OF_CALLS, after=after, limit=limit)
 
 
-def all_calls(wanted: Calls) -> Select[Any]:
+def all_calls(wanted: CallFilter) -> Select[Any]:
     """Return every call that is meant."""
     return _calls(wanted, _OF_CALLS)
 
@@ -112,7 +112,7 @@ def utterances_of(call_sid: str) -> Select[Any]:
     )
 
 
-def all_utterances(wanted: Calls) -> Select[Any]:
+def all_utterances(wanted: CallFilter) -> Select[Any]:
     """Return every utterance of the calls that are meant; of these, with `slow_ms`, those that were slow."""
     chosen = _calls(wanted, [calls.c.call_sid, calls.c.agent, calls.c.started_at]).subquery("chosen")
     found = (
@@ -128,7 +128,7 @@ def all_utterances(wanted: Calls) -> Select[Any]:
     return found.where(func.coalesce(utterances.c.final_ms, 0.0) >= wanted.slow_ms)
 
 
-def page_of_leads(agent: str | None, number: str | None, after: Place | None, limit: int) -> Select[Any]:
+def page_of_leads(agent: str | None, number: str | None, after: PagePosition | None, limit: int) -> Select[Any]:
     """Return the leads after a place, `limit` at most: who called last comes first."""
     order = leads.c.last_call_at, leads.c.id
     return all_leads(agent, number).where(*_after(order, after)).limit(limit)
@@ -152,7 +152,7 @@ def change_lead(lead_id: int, changes: dict[str, str | None]) -> Any:
 
 
 def _calls(
-    wanted: Calls, columns: Sequence[Column[Any]], *, after: Place | None = None, limit: int | None = None
+    wanted: CallFilter, columns: Sequence[Column[Any]], *, after: PagePosition | None = None, limit: int | None = None
 ) -> Select[Any]:
     """A number is looked for at both ends, each in its own index: one `OR` would sort all that it finds."""
     branches = [select(*columns).where(*_meant(wanted), *end) for end in _ends(wanted.number)]
@@ -167,7 +167,7 @@ def _calls(
     return select(both).order_by(both.c.started_at.desc(), both.c.call_sid.desc()).limit(limit)
 
 
-def _meant(wanted: Calls) -> Iterable[ColumnElement[bool]]:
+def _meant(wanted: CallFilter) -> Iterable[ColumnElement[bool]]:
     yield from _equal((calls.c.agent, wanted.agent), (calls.c.mode, wanted.mode))
     if wanted.since is not None:
         yield calls.c.started_at >= wanted.since
@@ -190,7 +190,7 @@ def _equal(*pairs: tuple[Column[Any], str | None]) -> Iterable[ColumnElement[boo
     return [column == value for column, value in pairs if value is not None]
 
 
-def _after(order: Ordered, place: Place | None) -> list[ColumnElement[bool]]:
+def _after(order: Ordered, place: PagePosition | None) -> list[ColumnElement[bool]]:
     if place is None:
         return []
     at, key = order

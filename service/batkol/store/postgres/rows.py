@@ -12,7 +12,16 @@ from typing import Any, Final
 
 import msgspec
 
-from batkol.store.journal.records import AnyRecord, CallBegan, CallOver, CallStatus, Heard, OfStream, Revised, Who
+from batkol.store.journal.records import (
+    AnyRecord,
+    CallBegan,
+    CallOver,
+    CallStatus,
+    FinalRecord,
+    OfStream,
+    RevisionRecord,
+    Who,
+)
 from batkol.store.postgres.numbers import is_somebody
 
 Row = dict[str, Any]
@@ -40,9 +49,9 @@ def rows_of(records: Iterable[AnyRecord]) -> Rows:
             continue
         _call(rows, record)
         match record:
-            case Heard():
+            case FinalRecord():
                 _newer(rows.finals, record, _final(record))
-            case Revised():
+            case RevisionRecord():
                 _newer(rows.revisions, record, _revision(record))
                 _event(rows, record, {"index": record.index, "revised_ms": record.revised_ms})
             case CallBegan():
@@ -81,7 +90,7 @@ def _call(rows: Rows, record: OfStream) -> None:
             _keep_of_earlier(row, known)
     else:
         row = known
-    _told(row, record)
+    _merge(row, record)
     if sid not in rows.leads and is_somebody(who.party):
         rows.leads[sid] = {"call_sid": sid, "agent": who.agent, "caller_number": who.party}
 
@@ -113,7 +122,7 @@ def _keep_of_earlier(row: Row, known: Row) -> None:
         row[name] = known[name]
 
 
-def _told(row: Row, record: OfStream) -> None:
+def _merge(row: Row, record: OfStream) -> None:
     stream_sid = record.who.stream_sid
     if stream_sid not in row["stream_sids"]:
         row["stream_sids"].append(stream_sid)
@@ -121,7 +130,7 @@ def _told(row: Row, record: OfStream) -> None:
     match record:
         case CallBegan():
             row["mode"] = row["mode"] or record.mode
-        case Heard():
+        case FinalRecord():
             row["slowest_final_ms"] = max(row["slowest_final_ms"] or 0.0, record.final_ms)
         case CallOver():
             row["figures"][stream_sid] = record.figures
@@ -129,7 +138,7 @@ def _told(row: Row, record: OfStream) -> None:
                 row["ended_at"], row["end_reason"] = record.at, record.reason
 
 
-def _key(record: Heard | Revised) -> Row:
+def _key(record: FinalRecord | RevisionRecord) -> Row:
     who = record.who
     return {
         "call_sid": who.call_sid,
@@ -139,7 +148,7 @@ def _key(record: Heard | Revised) -> Row:
     }
 
 
-def _final(record: Heard) -> Row:
+def _final(record: FinalRecord) -> Row:
     spoken_s = (record.final_ms + record.end_ms - record.begin_ms) / 1000  # ago, when the final came
     return {
         **_key(record),
@@ -160,7 +169,7 @@ def _final(record: Heard) -> Row:
     }
 
 
-def _revision(record: Revised) -> Row:
+def _revision(record: RevisionRecord) -> Row:
     return {
         **_key(record),
         "started_at": record.at,
@@ -171,9 +180,9 @@ def _revision(record: Revised) -> Row:
     }
 
 
-def _newer(rows: dict[tuple[str, str, int], Row], record: Heard | Revised, row: Row) -> None:
+def _newer(rows: dict[tuple[str, str, int], Row], record: FinalRecord | RevisionRecord, row: Row) -> None:
     key = row["call_sid"], row["stream_sid"], row["index"]
-    name = "seq" if isinstance(record, Heard) else "revised_seq"
+    name = "seq" if isinstance(record, FinalRecord) else "revised_seq"
     if key not in rows or rows[key][name] <= row[name]:
         rows[key] = row
 

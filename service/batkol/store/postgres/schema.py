@@ -1,4 +1,4 @@
-"""What is kept, as tables. Times are UTC (`timestamptz`); what was measured in audio is in ms of audio.
+"""The tables. Times are UTC (`timestamptz`); what was measured in audio is in ms of audio.
 
 A call has one row however often its stream is handed to another pod; each of its streams (one WebSocket each) numbers
 its utterances from 0, so an utterance is known by call, stream and index. `seq` is the number of the event that a value

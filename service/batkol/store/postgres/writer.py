@@ -197,7 +197,7 @@ class Writer:
             if len(frames) > 1:
                 self._attempt = 0  # the server was given its time already
         if sqlstate(error) is None or not is_overtime(error):
-            self._database.leave()
+            self._database.reconnect()
         await self._hold_on(named(error))
 
     async def _suspect(self, frames: Sequence[Frame], error: Exception) -> None:
@@ -258,14 +258,16 @@ class Writer:
 
     def _not_released(self, fault: str) -> None:
         if not self._unreleased:
-            log.error("[STORE] the journal keeps what the database has already; it is tried again", fault=fault)
+            log.error(
+                "[STORE] delivered records could not be released from the journal; the service tries again", fault=fault
+            )
         self._unreleased = fault
 
     async def _hold_on(self, fault: str, whose: str = THE_DATABASE) -> None:
         """Wait before the next attempt; each fault is said once in an outage."""
         if fault not in self._said:
             self._said.add(fault)
-            log.warning(f"[STORE] {whose}; it is tried again", fault=fault, waiting=self._journal.waiting)
+            log.warning(f"[STORE] {whose}; the service tries again", fault=fault, waiting=self._journal.waiting)
         self.state, self._fault = WriterState.WAITING, fault
         self.retries += 1
         attempt, self._attempt = self._attempt, self._attempt + 1
@@ -275,7 +277,7 @@ class Writer:
     def _is_back(self) -> None:
         self._attempt = 0
         if self._fault:
-            log.info("[STORE] what was said is written to the database again", waiting=self._journal.waiting)
+            log.info("[STORE] database writes resumed", waiting=self._journal.waiting)
             self._fault = ""
             self._said.clear()
 

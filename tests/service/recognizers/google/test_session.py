@@ -13,11 +13,11 @@ from batkol.audio import mulaw
 from batkol.audio.ring import Ring
 from batkol.recognizers.google.channels import Channels
 from batkol.recognizers.google.errors import Next, SpeechError
-from batkol.recognizers.google.options import Speech
+from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.session import StreamingSTTSession
 from batkol.recognizers.google.stream import Stream
 from batkol.recognizers.google.wire import MESSAGE_BYTES, recognition
-from batkol.speech.results import Heard
+from batkol.speech.results import Transcript
 from batkol.speech.rotation import Cut, Why
 from support.scripted_google import (
     ScriptedGoogle,
@@ -90,11 +90,11 @@ class Rig:
 
     google: ScriptedGoogle
     channels: Channels
-    speech: Speech
+    speech: StreamingOptions
     ring: Ring
     session: StreamingSTTSession
     written: list[float]
-    heard: list[Heard] = field(default_factory=list)
+    heard: list[Transcript] = field(default_factory=list)
     watched: Watched = field(default_factory=Watched)
 
     def speak(self, samples: int, *, flush: bool = False) -> bytes:
@@ -146,7 +146,7 @@ async def rigged(
     async with asyncio.timeout(15), scripted_google(script, options=options) as google:
         channels = Channels(endpoint=google.address, insecure=True)
         written: list[float] = []
-        speech = Speech(
+        speech = StreamingOptions(
             channels=channels,
             config=recognition("he-IL", "default"),
             on_written=written.append,
@@ -380,7 +380,7 @@ async def test_results_are_placed_on_the_calls_own_time_line() -> None:
             ("שלום", 8000, 9120, True),
             ("מה", 9120, 9200, False),
         ]
-        assert rig.session.heard_to == 9120
+        assert rig.session.committed_to == 9120
 
 
 async def test_the_last_final_is_read_after_the_half_close() -> None:
@@ -426,7 +426,7 @@ async def test_a_callback_that_raises_loses_its_own_result_only() -> None:
     async with rigged(talk) as rig:
         seen: list[str] = []
 
-        def touchy(heard: Heard) -> None:
+        def touchy(heard: Transcript) -> None:
             seen.append(heard.text)
             raise ValueError(heard.text)
 
@@ -779,7 +779,7 @@ async def test_a_caller_who_speaks_is_handed_over_behind_a_final() -> None:
     script = one_after_another(says("אחת", 1000, after=9600), until_the_end)
     async with rigged(script, rotate=(0.5, 100)) as rig:
         running = rig.run()
-        rig.session.quiet(quiet=False)
+        rig.session.set_silent(quiet=False)
         said = await talk_on(rig, 2)
         await rig.session.close()
         await running
@@ -795,7 +795,7 @@ async def test_a_final_whose_end_is_a_guess_is_no_place_to_hand_over_in_mid_spee
     script = one_after_another(says(text, 0, after=4800), until_the_end)
     async with rigged(script, rotate=(0.2, 1.2)) as rig:
         running = rig.run()
-        rig.session.quiet(quiet=False)
+        rig.session.set_silent(quiet=False)
         said = await talk_on(rig, 2)
         await rig.session.close()
         await running
@@ -808,7 +808,7 @@ async def test_a_final_whose_end_is_a_guess_is_no_place_to_hand_over_in_mid_spee
 async def test_a_caller_who_never_pauses_is_handed_over_at_the_last_moment() -> None:
     async with rigged(rotate=(0.2, 0.8)) as rig:
         running = rig.run()
-        rig.session.quiet(quiet=False)
+        rig.session.set_silent(quiet=False)
         said = await talk_on(rig, 2)
         await rig.session.close()
         await running
@@ -895,7 +895,7 @@ async def test_a_stream_that_answers_nothing_while_the_caller_speaks_is_replaced
     async with rigged(stall=0.3) as rig:
         rig.watched.waits_from = 0
         running = rig.run()
-        rig.session.quiet(quiet=False)
+        rig.session.set_silent(quiet=False)
         await talk_on(rig, 2)
         while not running.done():
             rig.speak(160)

@@ -44,7 +44,7 @@ def test_a_lost_a_doubled_and_a_swapped_word_each_cost_one() -> None:
 def test_each_final_goes_to_the_utterance_it_lies_in_even_if_it_was_cut_in_two() -> None:
     watch = CallWatch("CA1")
     for index, (begin, end, text) in enumerate([(0, 900, "a"), (1000, 1900, "b."), (4000, 5000, "c?")]):
-        watch.hear(event(FinalText, index=index, begin_ms=begin, end_ms=end, text=text))
+        watch.observe(event(FinalText, index=index, begin_ms=begin, end_ms=end, text=text))
 
     rows = align([Said(("a", "b"), 300, 1800), Said(("c",), 4200, 4900), Said(("d",), 8000, 9000)], watch)
 
@@ -55,7 +55,7 @@ def test_each_final_goes_to_the_utterance_it_lies_in_even_if_it_was_cut_in_two()
 
 def test_a_word_too_many_is_not_perfect_though_all_are_right() -> None:
     watch = CallWatch("CA1")
-    watch.hear(event(FinalText, text="a b b", end_ms=500))
+    watch.observe(event(FinalText, text="a b b", end_ms=500))
 
     (row,) = align([Said(("a", "b"), 0, 500)], watch)
 
@@ -65,7 +65,7 @@ def test_a_word_too_many_is_not_perfect_though_all_are_right() -> None:
 def test_gaps_are_between_the_partials_of_one_utterance() -> None:
     watch = CallWatch("CA1")
     for index, at in ((0, 1.0), (0, 1.2), (1, 5.0), (1, 5.25)):
-        watch.hear(event(PartialText, index=index, at=at))
+        watch.observe(event(PartialText, index=index, at=at))
 
     gaps = [round(gap) for seen in watch.utterances.values() for gap in seen.gaps_ms]
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batkol.events.events import AnyEvent, KeyPressed, PartialText, encode
-from batkol.simulators.client.internal_api import InternalApiError, Message, Parser, follow, following, status
+from batkol.simulators.client.internal_api import InternalApiError, Parser, ServerSentEvent, follow, following, status
 
 PARTIAL = PartialText(
     call_sid="CA1", seq=2, at=1.5, utterance_id="CA1-0", index=0, text="שלום\nתודה", stability=0.5, number=1
@@ -27,7 +27,7 @@ def written(event: AnyEvent, kind: str) -> bytes:
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, kind.encode(), encode(event))
 
 
-def parsed(pieces: list[bytes]) -> list[Message]:
+def parsed(pieces: list[bytes]) -> list[ServerSentEvent]:
     parser = Parser()
     return [message for piece in pieces for message in parser.feed(piece)]
 
@@ -72,11 +72,11 @@ def test_pieces_of_any_size_say_the_same_as_the_whole(lines: list[str], ending: 
 def test_data_lines_are_joined_and_comments_and_empty_messages_say_nothing() -> None:
     text = b"\xef\xbb\xbf: listening\n\nevent: partial\nid: 4\ndata: a\ndata:  b\n\nevent: final\n\ndata: c\n\n"
 
-    assert parsed([text]) == [Message("partial", "a\n b", "4"), Message("message", "c", "4")]
+    assert parsed([text]) == [ServerSentEvent("partial", "a\n b", "4"), ServerSentEvent("message", "c", "4")]
 
 
 def test_a_carriage_return_alone_ends_a_line_too() -> None:
-    assert parsed([b"data: a\rdata: b\r\rdata"]) == [Message("message", "a\nb", "")]
+    assert parsed([b"data: a\rdata: b\r\rdata"]) == [ServerSentEvent("message", "a\nb", "")]
 
 
 def test_a_line_without_an_end_is_refused() -> None:

@@ -20,7 +20,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from batkol.simulators.twilio.caller import Caller, CallPlan, CallReport, Ending, Outcome, place_call
+from batkol.simulators.twilio.caller import CallEnding, Caller, CallOutcome, CallPlan, CallReport, place_call
 from batkol.twilio.messages import Connected, Dtmf, Media, Start, Stop, parse
 from batkol.twilio.signature import is_valid
 from batkol.twilio.twiml import apology, connect_stream, redirect
@@ -154,7 +154,7 @@ async def test_a_call_from_webhook_to_completion() -> None:
         order = plan(service, audio=sound(25), dtmf=((100, "7"),), tail_ms=100)
         report = await place_call(order)
 
-        assert (report.outcome, report.violations, report.streams) == (Outcome.COMPLETED, [], 1)
+        assert (report.outcome, report.violations, report.streams) == (CallOutcome.COMPLETED, [], 1)
         assert (report.closed_by, report.close_code) == ("caller", 1000)
         assert report.frames_sent == 30
         events = [message["event"] for message in service.heard]
@@ -253,7 +253,7 @@ async def test_a_public_name_is_signed_and_the_given_address_is_dialled() -> Non
         assert order.route(f"{public}/x") == f"{service.base}/x"
         report = await place_call(order)
         # HTTP and WebSocket have ports of their own here, so the handshake meets the HTTP server and fails.
-        assert report.outcome is Outcome.HANDSHAKE_FAILED
+        assert report.outcome is CallOutcome.HANDSHAKE_FAILED
         _, headers, fields = service.requests[0]
         assert is_valid([TOKEN], f"{public}/twilio/voice", fields, headers["x-twilio-signature"])
 
@@ -296,7 +296,7 @@ async def test_frames_are_paced_and_the_report_says_when() -> None:
 
 async def test_an_abrupt_end_sends_no_stop() -> None:
     async with Service() as service:
-        report = await place_call(plan(service, audio=sound(5), ending=Ending.ABRUPT))
+        report = await place_call(plan(service, audio=sound(5), ending=CallEnding.ABRUPT))
         assert (report.closed_by, report.close_code) == ("caller", 1006)
         assert service.of("stop") == []
         assert service.lost
@@ -310,7 +310,7 @@ async def test_the_service_may_close_and_the_next_verb_follows() -> None:
         await ws.close(1000, "bye")
 
     async with Service(on_stream=close) as service:
-        report = await place_call(plan(service, audio=sound(500), ending=Ending.SERVER))
+        report = await place_call(plan(service, audio=sound(500), ending=CallEnding.SERVER))
         assert (report.closed_by, report.close_code, report.close_reason) == ("server", 1000, "bye")
         assert report.clean
 
@@ -331,10 +331,10 @@ async def test_after_a_stream_with_an_action_its_twiml_is_done() -> None:
             "/twiml/3": lambda: apology("he-IL", "שלום"),
         }
         service.answer = lambda path: (200, (XML,), pages[path]())
-        report = await place_call(plan(service, ending=Ending.SERVER))
+        report = await place_call(plan(service, ending=CallEnding.SERVER))
         assert len(set(streams)) == report.streams == 2
         assert report.said == ["שלום"]
-        assert report.outcome is Outcome.COMPLETED
+        assert report.outcome is CallOutcome.COMPLETED
         statuses = [service.posted(path)[0]["CallStatus"] for path in pages]
         assert statuses == ["ringing", "in-progress", "in-progress"]
 
@@ -345,7 +345,7 @@ async def test_a_connection_that_dies_is_31903() -> None:
         ws.transport.abort()
 
     async with Service(on_stream=die) as service:
-        report = await place_call(plan(service, ending=Ending.SERVER))
+        report = await place_call(plan(service, ending=CallEnding.SERVER))
         assert (report.closed_by, report.close_code, codes(report)) == ("server", 1006, [31903])
 
 
@@ -356,7 +356,7 @@ async def test_a_frame_that_breaks_rfc_6455_is_31924() -> None:
         await listen(ws, service)
 
     async with Service(on_stream=garble) as service:
-        report = await place_call(plan(service, ending=Ending.SERVER))
+        report = await place_call(plan(service, ending=CallEnding.SERVER))
         assert codes(report) == [31924]
 
 
@@ -364,7 +364,7 @@ async def test_an_apology_is_heard_and_opens_no_stream() -> None:
     async with Service() as service:
         service.answer = twiml(apology("he-IL", "כל הקווים תפוסים"))
         report = await place_call(plan(service))
-        assert (report.outcome, report.said, report.streams) == (Outcome.APOLOGY, ["כל הקווים תפוסים"], 0)
+        assert (report.outcome, report.said, report.streams) == (CallOutcome.APOLOGY, ["כל הקווים תפוסים"], 0)
         assert service.handshakes == []
         assert report.clean
 
@@ -374,11 +374,11 @@ async def test_a_redirect_is_followed_but_not_for_ever() -> None:
         there = redirect(f"{service.base}/twiml/elsewhere")
         service.answer = lambda path: (200, (XML,), there if path == "/twilio/voice" else apology("en", "Busy"))
         report = await place_call(plan(service))
-        assert (report.outcome, report.said) == (Outcome.APOLOGY, ["Busy"])
+        assert (report.outcome, report.said) == (CallOutcome.APOLOGY, ["Busy"])
 
         service.answer = twiml(there)
         report = await place_call(plan(service))
-        assert (report.outcome, codes(report)) == (Outcome.WEBHOOK_FAILED, [11200])
+        assert (report.outcome, codes(report)) == (CallOutcome.WEBHOOK_FAILED, [11200])
 
 
 async def test_a_pause_is_waited_out_before_what_follows_it() -> None:
@@ -415,7 +415,7 @@ async def test_a_webhook_that_twilio_could_not_use(
     async with Service() as service:
         service.answer = lambda _path: answer
         report = await place_call(plan(service))
-        assert (report.outcome, codes(report)) == (Outcome.WEBHOOK_FAILED, [code])
+        assert (report.outcome, codes(report)) == (CallOutcome.WEBHOOK_FAILED, [code])
         assert report.http_status == answer[0]
 
 
@@ -448,7 +448,7 @@ async def test_a_stream_with_a_mistake_in_its_twiml(attributes: str, inner: str,
         stream = f'<Stream url="{service.stream_url}" {attributes}>{inner}</Stream>'
         service.answer = twiml(f"{HEAD}<Response><Connect>{stream}</Connect></Response>")
         report = await place_call(plan(service, audio=sound(1)))
-        assert (codes(report), report.outcome) == (expected, Outcome.COMPLETED)
+        assert (codes(report), report.outcome) == (expected, CallOutcome.COMPLETED)
 
 
 async def test_a_query_string_is_dropped_and_reported() -> None:
@@ -472,7 +472,7 @@ async def test_chunked_twiml_is_reported() -> None:
 async def test_a_refused_handshake_is_31920_with_its_status() -> None:
     async with Service(refuse=HTTPStatus.FORBIDDEN) as service:
         report = await place_call(plan(service))
-        assert (report.outcome, report.handshake_status) == (Outcome.HANDSHAKE_FAILED, 403)
+        assert (report.outcome, report.handshake_status) == (CallOutcome.HANDSHAKE_FAILED, 403)
         assert codes(report) == [31920]
         assert [fields["StreamEvent"] for fields in service.posted("/twilio/stream-status")] == ["stream-error"]
 
@@ -497,9 +497,9 @@ async def test_a_closed_port_is_31902_and_http_is_31922() -> None:
                 stream = f'<Stream url="{url}"/>'
                 service.answer = twiml(f"{HEAD}<Response><Connect>{stream}</Connect></Response>")
                 report = await place_call(plan(service))
-                assert (report.outcome, codes(report)) == (Outcome.HANDSHAKE_FAILED, [code])
+                assert (report.outcome, codes(report)) == (CallOutcome.HANDSHAKE_FAILED, [code])
         report = await place_call(CallPlan(base_url=f"http://{address}"))
-        assert (report.outcome, codes(report)) == (Outcome.WEBHOOK_FAILED, [11205])
+        assert (report.outcome, codes(report)) == (CallOutcome.WEBHOOK_FAILED, [11205])
 
 
 async def test_what_the_service_sends_is_played_and_marks_come_back() -> None:
@@ -626,7 +626,7 @@ async def test_cancelling_a_call_drops_the_connection() -> None:
         gone.set()
 
     async with Service(on_stream=wait) as service:
-        call = asyncio.create_task(place_call(plan(service, ending=Ending.SERVER)))
+        call = asyncio.create_task(place_call(plan(service, ending=CallEnding.SERVER)))
         await asyncio.wait_for(begun.wait(), 20)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):

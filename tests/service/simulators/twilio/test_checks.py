@@ -15,8 +15,8 @@ from batkol.simulators.twilio.checks import (
     MOST_MARKS,
     Cleared,
     MarkAsked,
-    Playout,
     Sound,
+    TwilioBuffer,
     Violation,
     inspect,
 )
@@ -76,11 +76,11 @@ def test_anything_at_all_can_be_inspected(message: str | bytes) -> None:
 
 
 def test_a_mark_is_due_when_what_came_before_it_has_been_played() -> None:
-    playout = Playout()
+    playout = TwilioBuffer()
     playout.mark("nothing before", 10.0)
     assert playout.due(10.0) == ["nothing before"]
-    assert playout.hear(8000, 10.0)
-    assert playout.hear(4000, 10.5)
+    assert playout.append(8000, 10.0)
+    assert playout.append(4000, 10.5)
     playout.mark("end", 10.5)
     assert playout.playing(11.4)
     assert playout.due(11.4) == []
@@ -90,8 +90,8 @@ def test_a_mark_is_due_when_what_came_before_it_has_been_played() -> None:
 
 
 def test_marks_without_end_are_not_kept() -> None:
-    playout = Playout()
-    assert playout.hear(8000, 0.0)
+    playout = TwilioBuffer()
+    assert playout.append(8000, 0.0)
 
     assert all(playout.mark("m", 0.0) for _ in range(MOST_MARKS))
     assert not playout.mark("m", 0.0)
@@ -108,8 +108,8 @@ def test_a_mark_has_a_name_and_no_book(name: str) -> None:
 
 
 def test_clear_makes_every_mark_due() -> None:
-    playout = Playout()
-    playout.hear(80_000, 0.0)
+    playout = TwilioBuffer()
+    playout.append(80_000, 0.0)
     playout.mark("a", 0.0)
     playout.mark("b", 0.0)
     playout.clear(1.0)
@@ -118,7 +118,7 @@ def test_clear_makes_every_mark_due() -> None:
 
 
 def test_more_than_ten_minutes_are_thrown_away() -> None:
-    playout = Playout(speed=2.0)
-    assert playout.hear(599 * 8000, 0.0)
-    assert not playout.hear(2 * 8000, 0.0)
-    assert playout.hear(2 * 8000, 1.0)
+    playout = TwilioBuffer(speed=2.0)
+    assert playout.append(599 * 8000, 0.0)
+    assert not playout.append(2 * 8000, 0.0)
+    assert playout.append(2 * 8000, 1.0)

@@ -18,10 +18,10 @@ async def test_sounds_follow_one_another_without_a_break() -> None:
     handset = Handset()
     first, second = handset.say(b"a" * 200), handset.say(b"b" * 50)
 
-    assert handset.take(0, 1.0) == b"a" * 160
+    assert handset.next_frame(0, 1.0) == b"a" * 160
     assert not first.done()
-    assert handset.take(160, 1.02) == b"a" * 40 + b"b" * 50 + b"\xff" * 70
-    assert handset.take(320, 1.04) is None
+    assert handset.next_frame(160, 1.02) == b"a" * 40 + b"b" * 50 + b"\xff" * 70
+    assert handset.next_frame(320, 1.04) is None
     assert handset.silent
     assert (first.result().begins, first.result().ends) == (0, 200)
     assert (second.result().begins, second.result().ends) == (200, 250)
@@ -34,13 +34,13 @@ async def test_hanging_up_gives_up_what_was_not_said() -> None:
     handset.put_down()
     assert said.cancelled()
     assert handset.say(b"b").cancelled()
-    assert handset.take(0, 0.0) is None
+    assert handset.next_frame(0, 0.0) is None
 
 
 async def test_a_cancelled_future_does_not_take_the_sound_back() -> None:
     handset = Handset()
     handset.say(b"a" * 100).cancel()
-    assert handset.take(0, 0.0) == b"a" * 100 + b"\xff" * 60
+    assert handset.next_frame(0, 0.0) == b"a" * 100 + b"\xff" * 60
 
 
 async def test_saying_nothing_is_done_at_once() -> None:
@@ -53,7 +53,7 @@ async def test_what_goes_out_is_what_was_said(lengths: list[int]) -> None:
     sounds = [bytes([number]) * length for number, length in enumerate(lengths)]
     done = [handset.say(sound) for sound in sounds]
     out = bytearray()
-    while (frame := handset.take(len(out), 0.0)) is not None:
+    while (frame := handset.next_frame(len(out), 0.0)) is not None:
         assert len(frame) == FRAME
         out += frame
     assert out.rstrip(b"\xff") == b"".join(sounds)

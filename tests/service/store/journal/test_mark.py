@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from batkol.store.journal.mark import Mark, Position, is_sound
+from batkol.store.journal.mark import MarkFile, Position, is_sound
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    mark = Mark(tmp_path / "mark")
+    mark = MarkFile(tmp_path / "mark")
     assert mark.read() is None
     mark.write(Position(1, 2, 3, 4))
     mark.write(Position(5, 6, 7, 8))
@@ -18,7 +18,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("at", range(0, 40, 3))
 def test_a_mark_that_was_changed_is_none(tmp_path: Path, at: int) -> None:
     path = tmp_path / "mark"
-    mark = Mark(path)
+    mark = MarkFile(path)
     mark.write(Position(1, 2, 3, 4))
     data = bytearray(path.read_bytes())
     data[at] ^= 4

@@ -6,7 +6,7 @@ from batkol.calls.reporter import Reporter
 from batkol.events.bus import Bus
 from batkol.events.events import FinalText
 from batkol.events.recorder import NoRecorder
-from batkol.speech.utterance import Mode, Source, State, Utterance
+from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
 from batkol.store.journal import Journal
 from batkol.store.journal.confirmed import Confirmed
 from batkol.store.journal.framing import frames
@@ -15,9 +15,9 @@ from batkol.store.journal.records import (
     AnyRecord,
     CallOver,
     CallStatus,
-    Heard,
+    FinalRecord,
     OfStream,
-    Revised,
+    RevisionRecord,
     decode,
     status_record,
 )
@@ -58,12 +58,12 @@ async def test_a_call_is_kept_with_who_it_was_and_when_its_stream_began(tmp_path
         recorder.keep(identity(), event, "cd" * 16 if isinstance(event, FinalText) else None)
     records = await kept_of(journal)
 
-    assert [type(record).__name__ for record in records] == ["CallBegan", "Heard", "Revised", "CallOver"]
+    assert [type(record).__name__ for record in records] == ["CallBegan", "FinalRecord", "RevisionRecord", "CallOver"]
     for record in records:
         who = record.who
         assert (who.call_sid, who.caller, who.called, who.pod) == (sid(), CALLER, CALLED, "pod-7")
         assert who.started_at == AT
-    assert isinstance(records[1], Heard)
+    assert isinstance(records[1], FinalRecord)
     assert records[1].trace_id == "cd" * 16
     assert recorder._live == {}
     await journal.close()
@@ -107,14 +107,14 @@ async def test_when_a_subscriber_hears_a_final_it_is_already_safe(tmp_path: Path
 
     subscription.offer = look  # type: ignore[method-assign]
     spoken = Utterance(
-        index=0, begin=0, speech_at=0, mode=Mode.STREAMING, end=8000, state=State.DONE, source=Source.FINAL
+        index=0, begin=0, speech_at=0, mode=Mode.STREAMING, end=8000, state=UtteranceState.DONE, source=Source.FINAL
     )
     reporter.final(spoken, "שלום")
     reporter.revised(spoken, "שלום לך")
     reporter.call_ended(reason="stop", duration_s=1.0, gap_ms=0, close_code=1000)
 
-    assert [type(record) for record in safe] == [Heard, Revised, CallOver]
-    assert isinstance(safe[0], Heard)
+    assert [type(record) for record in safe] == [FinalRecord, RevisionRecord, CallOver]
+    assert isinstance(safe[0], FinalRecord)
     assert safe[0].text == "שלום"
     metrics.close()
     await journal.close()

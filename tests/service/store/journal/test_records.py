@@ -10,8 +10,8 @@ from batkol.store.journal.records import (
     LONGEST_TEXT,
     AnyRecord,
     CallOver,
-    Heard,
-    Revised,
+    FinalRecord,
+    RevisionRecord,
     bounded,
     decode,
     encode,
@@ -92,11 +92,11 @@ def test_a_text_that_is_too_long_is_cut_and_says_so(make: object) -> None:
     assert callable(make)
     record = record_of(make(text="א" * (LONGEST_TEXT + 1)), who(), None)
 
-    assert isinstance(record, Heard | Revised)
+    assert isinstance(record, FinalRecord | RevisionRecord)
     assert len(record.text) == LONGEST_TEXT
     assert record.text.endswith("א" + CUT)
     kept = record_of(make(text="א" * LONGEST_TEXT), who(), None)
-    assert isinstance(kept, Heard | Revised)
+    assert isinstance(kept, FinalRecord | RevisionRecord)
     assert kept.text == "א" * LONGEST_TEXT
 
 

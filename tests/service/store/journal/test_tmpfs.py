@@ -13,7 +13,7 @@ from support.waiting import until
 
 
 def numbers(of: MemoryFile) -> list[int]:
-    return [each.number for each in of.left()]
+    return [each.number for each in of.leftover()]
 
 
 def test_what_stands_in_it_is_there_for_the_next_process(tmp_path: Path) -> None:
@@ -23,9 +23,9 @@ def test_what_stands_in_it_is_there_for_the_next_process(tmp_path: Path) -> None
     memory.close()
 
     again = MemoryFile(tmp_path / "memory")
-    assert again.left() == [Frame(1, b"one"), Frame(2, b"two")]
+    assert again.leftover() == [Frame(1, b"one"), Frame(2, b"two")]
     again.drop(())
-    assert again.left() == []
+    assert again.leftover() == []
     again.append(frame(3, b"three"))
     assert numbers(again) == [3]
     again.close()

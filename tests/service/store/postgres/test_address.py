@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from batkol.errors import ConfigurationError
 from batkol.store.postgres.address import Address, address
-from batkol.store.postgres.connections import Patience, connected
+from batkol.store.postgres.connections import DatabaseTimeouts, connected
 from support.postgres import Server
 
 NOTHING = dict.fromkeys(
@@ -281,7 +281,7 @@ async def test_a_real_server_takes_what_was_translated(server: Server, where: Ad
     parameters = "application_name=desk&connect_timeout=5&options=-c%20search_path%3Ddesk%20--work_mem%3D5MB"
     named = f"{server.over_tcp(where).dsn}&{parameters}&target_session_attrs=read-write&gssencmode=prefer"
 
-    connection = await connected(address(named), Patience())
+    connection = await connected(address(named), DatabaseTimeouts())
     try:
         told = {
             name: await connection.fetchval(f"SHOW {name}") for name in ("application_name", "search_path", "work_mem")

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
 from batkol.store.postgres import queries
-from batkol.store.postgres.queries import Calls, Place
+from batkol.store.postgres.queries import CallFilter, PagePosition
 from support.history import fill
 from support.postgres import Server, connection, database
 from support.said import sid
@@ -26,35 +26,35 @@ EACH = 10
 CALLS = UTTERANCES // EACH
 LIMIT = 51
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-MIDDLE = Place(BEGAN + timedelta(seconds=7 * CALLS // 2), sid(CALLS // 2))
+MIDDLE = PagePosition(BEGAN + timedelta(seconds=7 * CALLS // 2), sid(CALLS // 2))
 LEADS = min(CALLS, 30_000)  # that many numbers call, in turn
-MIDDLE_LEAD = Place(BEGAN + timedelta(seconds=7 * (CALLS - LEADS // 2)), LEADS // 2)
+MIDDLE_LEAD = PagePosition(BEGAN + timedelta(seconds=7 * (CALLS - LEADS // 2)), LEADS // 2)
 AGENT, NUMBER, OURS = "agent-7", "+972500000007", "+97230000007"
-DAY = Calls(since=MIDDLE.at, before=MIDDLE.at + timedelta(days=1))
+DAY = CallFilter(since=MIDDLE.at, before=MIDDLE.at + timedelta(days=1))
 
 PAGES = {
-    "all": (Calls(), {"calls_by_time"}),
-    "an agent's": (Calls(agent=AGENT), {"calls_by_agent"}),
-    "a caller's": (Calls(number=NUMBER), {"calls_by_caller", "calls_by_called"}),
-    "a line's": (Calls(number=OURS), {"calls_by_caller", "calls_by_called"}),
+    "all": (CallFilter(), {"calls_by_time"}),
+    "an agent's": (CallFilter(agent=AGENT), {"calls_by_agent"}),
+    "a caller's": (CallFilter(number=NUMBER), {"calls_by_caller", "calls_by_called"}),
+    "a line's": (CallFilter(number=OURS), {"calls_by_caller", "calls_by_called"}),
     "a day's": (DAY, {"calls_by_time"}),
     "an agent's day": (replace(DAY, agent=AGENT), {"calls_by_agent"}),
-    "by mode": (Calls(mode="single"), {"calls_by_mode", "calls_by_time"}),
-    "slow": (Calls(slow_ms=1200), {"calls_slow"}),
-    "an agent's slow": (Calls(agent=AGENT, slow_ms=1000), {"calls_slow", "calls_by_agent"}),
+    "by mode": (CallFilter(mode="single"), {"calls_by_mode", "calls_by_time"}),
+    "slow": (CallFilter(slow_ms=1200), {"calls_slow"}),
+    "an agent's slow": (CallFilter(agent=AGENT, slow_ms=1000), {"calls_slow", "calls_by_agent"}),
     "all at once": (replace(DAY, agent=AGENT, number=NUMBER, mode="single", slow_ms=1000), None),
 }
 EXPORTS = {
-    "calls": (queries.all_calls(Calls()), {"calls_by_time"}),
-    "a line's calls": (queries.all_calls(Calls(number=OURS)), {"calls_by_caller", "calls_by_called"}),
-    "slow calls": (queries.all_calls(Calls(slow_ms=1000)), {"calls_slow"}),
-    "utterances": (queries.all_utterances(Calls()), {"calls_by_time", "utterances_pkey"}),
-    "an agent's utterances": (queries.all_utterances(Calls(agent=AGENT)), {"calls_by_agent", "utterances_pkey"}),
+    "calls": (queries.all_calls(CallFilter()), {"calls_by_time"}),
+    "a line's calls": (queries.all_calls(CallFilter(number=OURS)), {"calls_by_caller", "calls_by_called"}),
+    "slow calls": (queries.all_calls(CallFilter(slow_ms=1000)), {"calls_slow"}),
+    "utterances": (queries.all_utterances(CallFilter()), {"calls_by_time", "utterances_pkey"}),
+    "an agent's utterances": (queries.all_utterances(CallFilter(agent=AGENT)), {"calls_by_agent", "utterances_pkey"}),
     "a day's utterances": (queries.all_utterances(DAY), {"calls_by_time", "utterances_pkey"}),
     "a line's utterances": (
-        queries.all_utterances(Calls(number=OURS)), {"calls_by_caller", "calls_by_called", "utterances_pkey"},
+        queries.all_utterances(CallFilter(number=OURS)), {"calls_by_caller", "calls_by_called", "utterances_pkey"},
     ),
-    "slow utterances": (queries.all_utterances(Calls(slow_ms=1000)), {"calls_slow", "utterances_pkey"}),
+    "slow utterances": (queries.all_utterances(CallFilter(slow_ms=1000)), {"calls_slow", "utterances_pkey"}),
     "leads": (queries.all_leads(None, None), {"leads_by_time"}),
     "an agent's leads": (queries.all_leads(AGENT, None), {"leads_by_agent"}),
 }  # fmt: skip

@@ -291,7 +291,7 @@ async def test_a_record_that_the_database_refuses_is_set_aside_and_the_others_ar
     assert [each["number"] for each in aside] == [1 + records.index(poison), len(records) + 1]
     assert "22P05" in aside[0]["why"]
     assert aside[1]["why"] == "DecodeError"
-    assert [line["log_level"] for line in lines if "set aside" in line["event"]] == ["error", "error"]
+    assert [line["log_level"] for line in lines if "kept aside" in line["event"]] == ["error", "error"]
     assert "סוד" not in str(lines)
 
 

@@ -13,10 +13,10 @@ from structlog.testing import capture_logs
 
 from batkol.store.journal import Journal
 from batkol.store.journal.framing import Frame
-from batkol.store.journal.records import AnyRecord, Heard
+from batkol.store.journal.records import AnyRecord, FinalRecord
 from batkol.store.postgres import rows, writer
 from batkol.store.postgres.address import Address
-from batkol.store.postgres.connections import Patience
+from batkol.store.postgres.connections import DatabaseTimeouts
 from batkol.store.postgres.writer import MOST, WriterState
 from support.keeping import Kept
 from support.postgres import connection, everything, sql, texts
@@ -225,7 +225,7 @@ async def test_a_record_that_our_own_code_chokes_on_is_set_aside_alone(
 ) -> None:
     good = rows._final
 
-    def chokes(record: Heard) -> rows.Row:
+    def chokes(record: FinalRecord) -> rows.Row:
         if record.text == "סוד":
             raise TypeError(f"cannot count in {record.text}")
         return good(record)
@@ -306,7 +306,7 @@ async def test_a_database_too_slow_for_a_whole_batch_gets_what_it_can_take_and_w
     """At most 250 rows a second under a limit of 0.4 s, and 150 records wait: 100 of them are too many at once."""
     async with connection(where) as other:
         await other.execute(SLOW)
-    kept = Kept(where, tmp_path, patience=Patience(connect_s=5.0, statement_s=0.4, command_s=5.0))
+    kept = Kept(where, tmp_path, patience=DatabaseTimeouts(connect_s=5.0, statement_s=0.4, command_s=5.0))
     await kept.open()
     kept.say(heard(index) for index in range(150))
     with capture_logs():
