@@ -33,6 +33,7 @@ from batkol.speech.utterance import Mode, Source, Utterance
 from batkol.telemetry.metrics import Metrics
 from batkol.tracing.call import CallTrace
 from batkol.tracing.tracing import Tracing, TracingSettings
+from batkol.transcription.events import FinalReady, PartialReady, SpeechStopped, UtteranceOpened
 from parties import SERVER_CORE, Sink
 
 PERIOD_S: Final = 3.4
@@ -52,12 +53,12 @@ class Watched:
 
     def began(self, spoken: Utterance) -> None:
         self.trace.decided(_DECISION)
-        self.trace.utterance_started(spoken, _DECISION)
+        self.trace.observe(UtteranceOpened(spoken, _DECISION))
         if self.metrics:
             self.metrics.count(flag="streaming-stt", variant="on", reason="STATIC")
 
     def partial(self, spoken: Utterance, number: int) -> None:
-        self.trace.partial(spoken, WORDS[: 3 * number + 3], 0.9)
+        self.trace.observe(PartialReady(spoken, WORDS[: 3 * number + 3], 0.9))
         if self.metrics:
             self.metrics.partials.add(1)
             self.metrics.partial_interval.record(PARTIAL_S)
@@ -66,8 +67,8 @@ class Watched:
                 self.metrics.first_partial.record(0.25, self.trace.span_of(spoken))
 
     def ended(self, spoken: Utterance) -> None:
-        self.trace.speech_ended(spoken)
-        self.trace.final(spoken, WORDS)
+        self.trace.observe(SpeechStopped(spoken))
+        self.trace.observe(FinalReady(spoken, WORDS))
         if self.metrics:
             self.metrics.finals.add(1, {"source": Source.INTERIM})
             self.metrics.final.record(0.78, self.trace.span_of(spoken))

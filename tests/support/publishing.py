@@ -22,6 +22,7 @@ from batkol.settings import read
 from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
 from batkol.store.store import keeping
 from batkol.telemetry.metrics import Metrics
+from batkol.transcription.events import FinalReady
 from batkol.web import internal
 from batkol.web.server import listening
 
@@ -74,7 +75,7 @@ async def main(finals: int, calls: int) -> None:
                 each.call_started(streaming=True)
             for index in range(finals // calls):
                 for each in speaking:
-                    each.final(utterance(index), f"משפט {index}")
+                    each.observe(FinalReady(utterance(index), f"משפט {index}"))
                 await asyncio.sleep(0)
             await asyncio.Event().wait()
 

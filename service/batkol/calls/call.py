@@ -22,7 +22,7 @@ from batkol.flags.flags import Decision
 from batkol.live.tuning import Tuning
 from batkol.speech.utterances import LONGEST
 from batkol.tracing.propagation import RemoteParent
-from batkol.transcription.fan_out import FanOut
+from batkol.transcription.events import TranscriptionEvent
 from batkol.transcription.policy import Transcription
 from batkol.twilio.messages import Connected, Dtmf, Inbound, MalformedMessage, Mark, Media, Start, Stop, parse
 from batkol.twilio.stream import MediaStream
@@ -81,8 +81,8 @@ class Call:
             ring=self._ring,
             recognizers=services.recognizers,
             decide=self._decide,
-            tuning=lambda: services.live.tuning,
-            audience=FanOut(self.reporter, self.trace),  # in this order: a final's line still knows its trace
+            tuning=services.live.tuning,
+            observe=self._observe,
             log=self.log,
             log_of=lambda utterance: self.log.bind(**self.trace.ids_of(utterance)),
         )
@@ -158,6 +158,7 @@ class Call:
         if self._services.live.tuning is not self._tuning:
             self._tuning = self._services.live.tuning
             self._ear.tune(_endpointing(self._tuning))
+            self.transcription.tune(self._tuning)
         self.transcription.release()
 
     @property
@@ -184,6 +185,10 @@ class Call:
     def gap_ms(self) -> int:
         """Silence put in for audio that never came."""
         return self._stream.counters.gap_ms
+
+    def _observe(self, event: TranscriptionEvent) -> None:
+        self.reporter.observe(event)  # first: a final's log line still knows its trace
+        self.trace.observe(event)
 
     # -- its life --------------------------------------------------------------------------------------------------
 

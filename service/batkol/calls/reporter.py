@@ -8,8 +8,9 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypedDict
 
+import msgspec
 from opentelemetry.trace import SpanContext
 from structlog.typing import FilteringBoundLogger
 
@@ -31,10 +32,20 @@ from batkol.events.events import (
 from batkol.events.identity import Identity
 from batkol.events.recorder import NoRecorder, Recorder
 from batkol.flags.flags import Decision
-from batkol.recognizers.google.stream import Stream
-from batkol.speech.rotation import Cut
+from batkol.recognizers.google.events import AudioDropped, StreamReplaced, StreamRotated
 from batkol.speech.utterance import Source, Utterance
 from batkol.telemetry.metrics import Metrics
+from batkol.transcription.events import (
+    FinalReady,
+    PartialReady,
+    RevisionReady,
+    SessionClosed,
+    SessionOpened,
+    SpeechStopped,
+    StepFailed,
+    TranscriptionEvent,
+    UtteranceOpened,
+)
 
 KEPT: Final = 500
 """Utterances of a call that the internal API can show."""
@@ -45,6 +56,22 @@ class Traces(Protocol):
 
     def ids_of(self, utterance: Utterance) -> Mapping[str, str]: ...
     def span_of(self, utterance: Utterance) -> SpanContext | None: ...
+
+
+class Header(TypedDict):
+    """The fields that every event of a call has."""
+
+    call_sid: str
+    stream_sid: str
+    seq: int
+    at: float
+
+
+class UtteranceHeader(Header):
+    """The fields that every event of an utterance has."""
+
+    utterance_id: str
+    index: int
 
 
 class _Untraced:
@@ -95,37 +122,35 @@ class Reporter:
     def call_started(self, *, streaming: bool) -> None:
         identity = self._identity
         self._publish(
-            CallStarted,
-            agent=identity.agent,
-            direction=identity.direction,
-            streaming=streaming,
+            CallStarted(**self._header(), agent=identity.agent, direction=identity.direction, streaming=streaming)
         )
 
     def call_ended(self, *, reason: str, duration_s: float, gap_ms: int, close_code: int | None) -> None:
         """Publish the last event and write the canonical line."""
         figures = self.figures
-        summary: dict[str, Any] = {
-            "reason": reason,
-            "duration_s": round(duration_s, 3),
-            "utterances": figures.utterances,
-            "words": figures.words,
-            "finals": dict(figures.finals),
-            "fallbacks": figures.fallbacks.total(),
-            "sessions": figures.sessions,
-            "rotations": figures.rotations,
-            "reconnects": figures.reconnects,
-            "gap_ms": gap_ms,
-            "audio_dropped_ms": figures.audio_dropped_ms,
-            "close_code": close_code,
-        }
-        self._publish(CallEnded, **summary)
+        ended = CallEnded(
+            **self._header(),
+            reason=reason,
+            duration_s=round(duration_s, 3),
+            utterances=figures.utterances,
+            words=figures.words,
+            finals=dict(figures.finals),
+            fallbacks=figures.fallbacks.total(),
+            sessions=figures.sessions,
+            rotations=figures.rotations,
+            reconnects=figures.reconnects,
+            gap_ms=gap_ms,
+            audio_dropped_ms=figures.audio_dropped_ms,
+            close_code=close_code,
+        )
+        self._publish(ended)
         self.ended = True
         self._metrics.calls.add(1, {"reason": reason})
         self._metrics.duration.record(duration_s)
         self._metrics.gap_ms.add(gap_ms)
         self._log.info(
             "[CALL] call ended",
-            **summary,
+            **_summary(ended),
             partials=figures.partials,
             revised=figures.revised,
             fell_back=dict(figures.fallbacks),
@@ -135,14 +160,46 @@ class Reporter:
         )
 
     def key_pressed(self, digit: str) -> None:
-        self._publish(KeyPressed, digit=digit)
+        self._publish(KeyPressed(**self._header(), digit=digit))
 
     def mark_played(self, name: str) -> None:
-        self._publish(MarkPlayed, name=name)
+        self._publish(MarkPlayed(**self._header(), name=name))
 
-    # -- its utterances (batkol.transcription.observer.Audience) -----------------------------------------------
+    # -- its recognition ---------------------------------------------------------------------------------------
 
-    def utterance_started(self, utterance: Utterance, decision: Decision | None) -> None:
+    def observe(self, event: TranscriptionEvent) -> None:  # noqa: C901  one line an event
+        """Report one event of the call's recognition; never blocks."""
+        match event:
+            case PartialReady(utterance, text, stability):
+                self._partial(utterance, text, stability)
+            case FinalReady(utterance, text):
+                self._final(utterance, text)
+            case UtteranceOpened(utterance, decision):
+                self._utterance_opened(utterance, decision)
+            case SpeechStopped(utterance):
+                self.awaited.end(utterance)
+            case RevisionReady(utterance, text):
+                self._revised(utterance, text)
+            case StepFailed(_, step, reason):
+                self.figures.fallbacks[step] += 1
+                self._metrics.fallbacks.add(1, {"step": step, "reason": reason})
+            case StreamRotated(cut):
+                self.figures.rotations += 1
+                self._metrics.rotations.add(1, {"why": cut.why.value})
+            case StreamReplaced(reason, replayed_ms):
+                self._replaced(reason, replayed_ms)
+            case AudioDropped(ms):
+                self.figures.audio_dropped_ms += ms
+                self._metrics.audio_dropped.add(ms)
+            case SessionOpened():
+                self.figures.sessions += 1
+                self.figures.sessions_open += 1
+            case SessionClosed():
+                self.figures.sessions_open -= 1
+            case _:
+                """The others are for traces."""
+
+    def _utterance_opened(self, utterance: Utterance, decision: Decision | None) -> None:
         self.figures.utterances += 1
         self.awaited.begin(utterance, time.monotonic())
         progress = UtteranceProgress(begin_ms=_ms(utterance.begin), mode=utterance.mode)
@@ -150,16 +207,17 @@ class Reporter:
         if len(self.utterances) > KEPT:
             self.utterances.popitem(last=False)
         self._publish(
-            UtteranceStarted,
-            **self._which(utterance),
-            begin_ms=progress.begin_ms,
-            speech_ms=_ms(utterance.speech_at),
-            mode=utterance.mode,
-            flag_variant=decision.variant if decision else None,
-            flag_reason=decision.reason if decision else None,
+            UtteranceStarted(
+                **self._utterance_header(utterance),
+                begin_ms=progress.begin_ms,
+                speech_ms=_ms(utterance.speech_at),
+                mode=utterance.mode,
+                flag_variant=decision.variant if decision else None,
+                flag_reason=decision.reason if decision else None,
+            )
         )
 
-    def partial(self, utterance: Utterance, text: str, stability: float) -> None:
+    def _partial(self, utterance: Utterance, text: str, stability: float) -> None:
         progress = self._progress(utterance)
         progress.partials += 1
         progress.text = text
@@ -172,10 +230,11 @@ class Reporter:
         self._metrics.partials.add(1)
         if (interval := self.awaited.partial(utterance, time.monotonic())) is not None:
             self._metrics.partial_interval.record(interval)
-        self._publish(PartialText, **self._which(utterance), text=text, stability=stability, number=progress.partials)
+        header = self._utterance_header(utterance)
+        self._publish(PartialText(**header, text=text, stability=stability, number=progress.partials))
         self._log.info(f"🟡 Partial: {self._shown(text)}", utterance=utterance.index, **self._traces.ids_of(utterance))
 
-    def final(self, utterance: Utterance, text: str) -> None:
+    def _final(self, utterance: Utterance, text: str) -> None:
         progress = self._progress(utterance)
         end = utterance.end if utterance.end is not None else utterance.begin
         waited = max(0.0, self._since(end))
@@ -188,10 +247,8 @@ class Reporter:
         self.figures.slowest_final_ms = max(self.figures.slowest_final_ms, waited * 1000)
         self._metrics.finals.add(1, {"source": source})
         self._metrics.final.record(waited, self._traces.span_of(utterance))
-        self._publish(
-            FinalText,
-            about=utterance,
-            **self._which(utterance),
+        published = FinalText(
+            **self._utterance_header(utterance),
             text=text,
             source=source,
             mode=utterance.mode,
@@ -204,6 +261,7 @@ class Reporter:
             unvoiced=not utterance.voiced,
             unconfirmed=utterance.unconfirmed,
         )
+        self._publish(published, trace_id=self._traces.ids_of(utterance).get("trace_id"))
         self._log.info(
             f"🟢 Final: {self._shown(text)}",
             utterance=utterance.index,
@@ -212,69 +270,35 @@ class Reporter:
             **self._traces.ids_of(utterance),
         )
 
-    def revised(self, utterance: Utterance, text: str) -> None:
+    def _revised(self, utterance: Utterance, text: str) -> None:
         end = utterance.end if utterance.end is not None else utterance.begin
         latency = round(max(0.0, self._since(end)) * 1000, 1)
         if not utterance.unconfirmed:
             self._progress(utterance).revised = text
             self.figures.revised += 1
             self._metrics.revised.add(1)
-        self._publish(
-            RevisedText,
-            **self._which(utterance),
-            text=text,
-            latency_ms=latency,
-            unconfirmed=utterance.unconfirmed,
-        )
+        header = self._utterance_header(utterance)
+        self._publish(RevisedText(**header, text=text, latency_ms=latency, unconfirmed=utterance.unconfirmed))
 
-    def speech_ended(self, utterance: Utterance) -> None:
-        self.awaited.end(utterance)
-
-    def asked(self, utterance: Utterance, step: Source) -> None:
-        """Nothing to report: what comes of it is."""
-
-    def answered(self, utterance: Utterance, step: Source) -> None:
-        """Nothing to report: the final says who answered."""
-
-    def stream_opening(self, stream: Stream) -> None:
-        """Nothing to report but what becomes of the session."""
-
-    def stream_ended(self, stream: Stream) -> None:
-        """Nothing to report but what becomes of the session."""
-
-    def fell_back(self, step: str, reason: str, utterance: Utterance | None = None) -> None:  # noqa: ARG002  it is a count
-        self.figures.fallbacks[step] += 1
-        self._metrics.fallbacks.add(1, {"step": step, "reason": reason})
-
-    def rotated(self, cut: Cut) -> None:
-        self.figures.rotations += 1
-        self._metrics.rotations.add(1, {"why": cut.why.value})
-
-    def reconnected(self, reason: str, replayed_ms: int) -> None:
+    def _replaced(self, reason: str, replayed_ms: int) -> None:
         self.figures.reconnects += 1
         self._metrics.reconnects.add(1, {"reason": reason})
         self.figures.replayed_ms += replayed_ms
         self._metrics.replayed_ms.add(replayed_ms)
-
-    def audio_dropped(self, ms: int) -> None:
-        """A recognizer was stalled for so long that the ring had let go what it had not taken."""
-        self.figures.audio_dropped_ms += ms
-        self._metrics.audio_dropped.add(ms)
-
-    def session_opened(self) -> None:
-        self.figures.sessions += 1
-        self.figures.sessions_open += 1
-
-    def session_closed(self) -> None:
-        self.figures.sessions_open -= 1
 
     # ------------------------------------------------------------------------------------------------------------
 
     def _progress(self, utterance: Utterance) -> UtteranceProgress:
         return self.utterances.setdefault(utterance.index, UtteranceProgress(begin_ms=_ms(utterance.begin)))
 
-    def _which(self, utterance: Utterance) -> dict[str, Any]:
-        return {"utterance_id": f"{self._identity.call_sid}-{utterance.index}", "index": utterance.index}
+    def _header(self) -> Header:
+        self._seq += 1
+        of = self._identity
+        return {"call_sid": of.call_sid, "stream_sid": of.stream_sid, "seq": self._seq, "at": self._now()}
+
+    def _utterance_header(self, utterance: Utterance) -> UtteranceHeader:
+        number = utterance.index
+        return {**self._header(), "utterance_id": f"{self._identity.call_sid}-{number}", "index": number}
 
     def _shown(self, text: str) -> str:
         return text if self._log_transcripts else f"({len(text.split())} words)"
@@ -283,13 +307,14 @@ class Reporter:
         """Return Unix seconds, as the clock was when the call began: a clock that jumps makes no word older."""
         return self._epoch + time.monotonic()
 
-    def _publish(self, kind: Callable[..., Event], *, about: Utterance | None = None, **fields: Any) -> None:
-        self._seq += 1
-        of = self._identity
-        event = kind(call_sid=of.call_sid, stream_sid=of.stream_sid, seq=self._seq, at=self._now(), **fields)
-        trace_id = self._traces.ids_of(about).get("trace_id") if about is not None else None
+    def _publish(self, event: Event, *, trace_id: str | None = None) -> None:
         self._recorder.keep(self._identity, event, trace_id)  # first: what a subscriber saw, a kill does not undo
         self._bus.publish(event)
+
+
+def _summary(ended: CallEnded) -> dict[str, Any]:
+    """What the canonical line and the last event share."""
+    return {name: value for name, value in msgspec.structs.asdict(ended).items() if name not in Header.__annotations__}
 
 
 def _ms(sample: int) -> int:

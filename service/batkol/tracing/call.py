@@ -1,6 +1,6 @@
 """The traces of one call: its own span, the streams under it, and one trace for each utterance.
 
-An `Audience` like any other: it is told what happens and keeps it, so nothing here waits. Times come from the call's
+An observer of the call's recognition that keeps what happens; nothing here waits. Times come from the call's
 own clock: one anchor of wall time at its start, and the loop's clock from there on, so that a wall clock that is set in
 the middle of a call bends no span. What was spoken is dated back by the audio: `since(sample)` seconds ago.
 """
@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Final
+from typing import Final, assert_never
 
 from opentelemetry.trace import (
     Link,
@@ -28,7 +28,7 @@ from opentelemetry.trace import (
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.flags.flags import Decision
-from batkol.recognizers.google.stream import Stream
+from batkol.recognizers.google.events import AudioDropped, StreamEnded, StreamOpening, StreamReplaced, StreamRotated
 from batkol.speech.rotation import Cut
 from batkol.speech.utterance import Mode, Source, Utterance
 from batkol.telemetry import names
@@ -38,6 +38,19 @@ from batkol.tracing.facts import CallFacts
 from batkol.tracing.propagation import RemoteParent
 from batkol.tracing.stream import StreamTraces
 from batkol.tracing.utterance import ANSWERED, FAILED, OVERTAKEN, Closing, UtteranceTrace, begin_step, end_step
+from batkol.transcription.events import (
+    FinalReady,
+    PartialReady,
+    RevisionReady,
+    SessionClosed,
+    SessionOpened,
+    SpeechStopped,
+    StepAnswered,
+    StepAsked,
+    StepFailed,
+    TranscriptionEvent,
+    UtteranceOpened,
+)
 
 BROKEN: Final = "ended by a fault of ours"
 KEPT: Final = 8
@@ -128,9 +141,46 @@ class CallTrace:
             self.span.set_status(StatusCode.ERROR, BROKEN)
         self.span.end(self._now())
 
-    # -- its utterances (batkol.transcription.observer.Audience) -----------------------------------------------
+    # -- its recognition -----------------------------------------------------------------------------------------
 
-    def utterance_started(self, utterance: Utterance, decision: Decision | None) -> None:
+    def observe(self, event: TranscriptionEvent) -> None:  # noqa: C901, PLR0912  one line an event
+        """Keep one event of the call's recognition; never blocks."""
+        match event:
+            case PartialReady(utterance, text, stability):
+                self._partial(utterance, text, stability)
+            case FinalReady(utterance, text):
+                self._final(utterance, text)
+            case UtteranceOpened(utterance, decision):
+                self._utterance_opened(utterance, decision)
+            case SpeechStopped(utterance):
+                if (trace := self._open.get(utterance.index)) is not None:
+                    trace.noticed = self._now()
+            case RevisionReady(utterance, text):
+                self._revised(utterance, text)
+            case StepAsked(utterance, step):
+                self._step_asked(utterance, step)
+            case StepAnswered(utterance, step):
+                self._step_answered(utterance, step)
+            case StepFailed(maybe, step, reason):
+                self._step_failed(maybe, step, reason)
+            case StreamOpening(stream):
+                self._streams.opening(stream)
+            case StreamEnded(stream):
+                self._streams.ended(stream)
+            case StreamRotated(cut):
+                self._rotated(cut)
+            case StreamReplaced(reason, replayed_ms):
+                self._replaced(reason, replayed_ms)
+            case AudioDropped(ms):
+                self._record_on_open(names.AUDIO_DROPPED, {"batkol.audio.dropped_ms": ms})
+            case SessionOpened():
+                self.span.add_event(names.SESSION_OPENED, None, self._now())
+            case SessionClosed():
+                self.span.add_event(names.SESSION_CLOSED, None, self._now())
+            case _:
+                assert_never(event)
+
+    def _utterance_opened(self, utterance: Utterance, decision: Decision | None) -> None:
         self._count += 1
         trace = UtteranceTrace(
             self._writer,
@@ -142,18 +192,14 @@ class CallTrace:
         self._open[utterance.index] = trace
         self._settle_evaluations(decision, trace)
 
-    def speech_ended(self, utterance: Utterance) -> None:
-        if (trace := self._open.get(utterance.index)) is not None:
-            trace.noticed = self._now()
-
-    def partial(self, utterance: Utterance, text: str, stability: float) -> None:
+    def _partial(self, utterance: Utterance, text: str, stability: float) -> None:
         trace = self._open.get(utterance.index)
         if trace is not None and trace.recording:
             heard_to = max(utterance.interim_end, utterance.covered)
             shown = text if self._facts.transcripts else None
             trace.partial(self._now(), len(text), stability, heard_to, shown)
 
-    def final(self, utterance: Utterance, text: str) -> None:
+    def _final(self, utterance: Utterance, text: str) -> None:
         trace = self._open.pop(utterance.index, None)
         if trace is None:
             return
@@ -174,13 +220,13 @@ class CallTrace:
         )
         trace.close(utterance, closing)
 
-    def revised(self, utterance: Utterance, text: str) -> None:
+    def _revised(self, utterance: Utterance, text: str) -> None:
         which: Attributes = {names.UTTERANCE_ID: self._facts.id_of(utterance), names.CHARACTERS: len(text)}
         if self._facts.transcripts:
             which[names.TRANSCRIPT] = text
         self.span.add_event(names.REVISED, which, self._now())
 
-    def asked(self, utterance: Utterance, step: Source) -> None:
+    def _step_asked(self, utterance: Utterance, step: Source) -> None:
         if (trace := self._open.get(utterance.index)) is not None:
             trace.ask(step, self._now())
         elif (root := self._closed.get(utterance.index)) is not None:
@@ -188,12 +234,12 @@ class CallTrace:
             span = begin_step(self._tracer, step, under, self._now(), self._facts.model())
             self._late[utterance.index, step] = span
 
-    def answered(self, utterance: Utterance, step: Source) -> None:
+    def _step_answered(self, utterance: Utterance, step: Source) -> None:
         if (trace := self._open.get(utterance.index)) is not None:
             trace.answer(step, self._now())
         self._end_late(utterance, step, ANSWERED)
 
-    def fell_back(self, step: str, reason: str, utterance: Utterance | None) -> None:
+    def _step_failed(self, utterance: Utterance | None, step: str, reason: str) -> None:
         what: Attributes = {names.STEP: step, names.REASON: reason}
         if utterance is None:
             self._record_on_open(names.FELL_BACK, what)
@@ -204,33 +250,16 @@ class CallTrace:
             self._end_late(utterance, step, FAILED, reason)
             self.span.add_event(names.FELL_BACK, what | {names.UTTERANCE_ID: self._facts.id_of(utterance)}, self._now())
 
-    # -- its streams ------------------------------------------------------------------------------------------------
-
-    def stream_opening(self, stream: Stream) -> None:
-        self._streams.opening(stream)
-
-    def stream_ended(self, stream: Stream) -> None:
-        self._streams.ended(stream)
-
-    def rotated(self, cut: Cut) -> None:
+    def _rotated(self, cut: Cut) -> None:
         overlap_ms = (cut.limit - cut.base) // SAMPLES_PER_MS
         what: Attributes = {names.WHY: cut.why.value, names.OVERLAP_MS: overlap_ms}
         self._bridge(names.ROTATED, what, overlap_ms)
         self._streams.took_over("rotation", names.ROTATED, what)
 
-    def reconnected(self, reason: str, replayed_ms: int) -> None:
+    def _replaced(self, reason: str, replayed_ms: int) -> None:
         what: Attributes = {names.REASON: reason, names.BRIDGED_MS: replayed_ms}
         self._bridge(names.RECONNECTED, what, replayed_ms)
         self._streams.took_over(reason, names.RECONNECTED, what)
-
-    def audio_dropped(self, ms: int) -> None:
-        self._record_on_open(names.AUDIO_DROPPED, {"batkol.audio.dropped_ms": ms})
-
-    def session_opened(self) -> None:
-        self.span.add_event(names.SESSION_OPENED, None, self._now())
-
-    def session_closed(self) -> None:
-        self.span.add_event(names.SESSION_CLOSED, None, self._now())
 
     # ----------------------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,15 @@ from batkol.speech.partials import Due, Partials
 from batkol.speech.results import Transcript
 from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
 from batkol.speech.utterances import LONGEST, Utterances, UtteranceTimeouts
-from batkol.transcription.observer import StepsOf, TranscriptionObserver
+from batkol.transcription.events import (
+    FinalReady,
+    Observe,
+    PartialReady,
+    RevisionReady,
+    SpeechStopped,
+    StepFailed,
+    UtteranceOpened,
+)
 from batkol.transcription.recognizers import Recognizers
 from batkol.transcription.streaming import Streaming
 
@@ -41,8 +49,8 @@ class Transcription:
         ring: Ring,
         recognizers: Recognizers,
         decide: Callable[[], Decision],
-        tuning: Callable[[], Tuning],
-        audience: TranscriptionObserver,
+        tuning: Tuning,
+        observe: Observe,
         log: FilteringBoundLogger,
         log_of: Callable[[Utterance], FilteringBoundLogger] | None = None,
     ) -> None:
@@ -51,13 +59,12 @@ class Transcription:
         self._log_of = log_of or (lambda _: log)
         self._recognizers = recognizers
         self._decide = decide
-        self._tuning_now = tuning
-        self._tuning = tuning()
-        self._audience = audience
+        self._tuning = tuning
+        self._observe = observe
         self._utterances = Utterances(_patience(self._tuning))
         self._partials = Partials(window=self._tuning.partial_debounce_ms / 1000)
         self._streaming = Streaming(
-            self, ring=ring, recognizers=recognizers, audience=audience, spawn=self._spawn, log=log
+            self, ring=ring, recognizers=recognizers, observe=observe, spawn=self._spawn, log=log
         )
         self.due = 0  # the sample at which `hear` has something to do
         self._wanted = True  # what the flag said last
@@ -70,7 +77,7 @@ class Transcription:
     @property
     def session_open(self) -> bool:
         """Whether a streaming session hears this call."""
-        return self._streaming.session is not None
+        return self._streaming.is_open
 
     def begin(self, tasks: asyncio.TaskGroup) -> None:
         """The call is up; its sessions and requests live in `tasks`, and none outlives it."""
@@ -86,19 +93,22 @@ class Transcription:
         """The ring holds audio up to `until`. This is the media path: one comparison a frame, a few a batch."""
         if until < self.due:
             return
-        if self._tuning_now() is not self._tuning:
-            self._retune()
-        session = self._streaming.session
-        if session is None:
-            self.due = until + _LOOK
-        else:
-            session.push_audio(until)
-            self.due = session.due
+        due = self._streaming.push(until)
+        self.due = until + _LOOK if due is None else due
         speaking = self._utterances.speaking
         if speaking is not None and until - speaking.begin >= LONGEST:
             cut = speaking.begin + LONGEST
             self.speech_ended(cut)
             self.speech_started(cut, cut)
+
+    def tune(self, tuning: Tuning) -> None:
+        """Change the tuning of a call in progress: what waits is timed anew."""
+        self._tuning = tuning
+        self._utterances.patience = _patience(tuning)
+        self._partials.tune(tuning.partial_debounce_ms / 1000)
+        self._streaming.tune(tuning.batch_ms)
+        self.due = 0  # the next batch may be due sooner than it was
+        self._arm()
 
     def speech_started(self, begin: int, speech_at: int) -> None:
         """The caller speaks, since `speech_at`; `begin` is that less the pre-roll."""
@@ -107,11 +117,11 @@ class Transcription:
         decision = self._decide()
         self._wanted = decision.enabled
         streaming = decision.enabled and self._streaming.allows()
-        if streaming and self._streaming.session is None:
+        if streaming and not self._streaming.is_open:
             self._open(begin)
         self._streaming.set_speech(speaking=True)
         utterance = self._utterances.begin(begin, speech_at, Mode.STREAMING if streaming else Mode.SINGLE)
-        self._audience.utterance_started(utterance, decision)
+        self._observe(UtteranceOpened(utterance, decision))
         self._retire_session()
 
     def speech_ended(self, end: int, silent_to: int | None = None) -> None:
@@ -126,7 +136,7 @@ class Transcription:
         self._streaming.flush()
         self._streaming.set_speech(speaking=False)
         outcomes = self._utterances.fall_silent(end, self._ring.end, self._loop.time())
-        self._audience.speech_ended(utterance)
+        self._observe(SpeechStopped(utterance))
         self._act(outcomes)
         if utterance.mode is Mode.SINGLE:
             self._ask(utterance)
@@ -145,7 +155,7 @@ class Transcription:
 
     def abandon(self) -> None:
         """There is no time left to finish: what was made out so far is all there will be. Its tasks have ended."""
-        self._streaming.session = None
+        self._streaming.abandon()
         for utterance in self._utterances.open:
             if utterance.state is UtteranceState.SPEAKING:
                 self._utterances.fall_silent(self._ring.end, self._ring.end, self._loop.time())
@@ -172,7 +182,7 @@ class Transcription:
 
     def _retire_session(self) -> None:
         """The flag is off and no utterance needs the session: end it."""
-        if self._wanted or self._streaming.session is None:
+        if self._wanted or not self._streaming.is_open:
             return
         if not any(u.mode is Mode.STREAMING for u in self._utterances.open):
             self._streaming.retire()
@@ -190,8 +200,7 @@ class Transcription:
         self._spawn(self._answer(utterance, audio), "stt.single")
 
     async def _answer(self, utterance: Utterance, audio: bytes) -> None:
-        steps = StepsOf(utterance, self._audience)
-        text, source = await self._recognizers.answer(audio, steps, self._log_of(utterance))
+        text, source = await self._recognizers.answer(utterance, audio, self._observe, self._log_of(utterance))
         if text and utterance.mode is Mode.STREAMING and not utterance.streamed:
             self._streaming.report_stall()
         if not text and utterance.newest and utterance.state is not UtteranceState.DONE:
@@ -199,13 +208,13 @@ class Transcription:
         elif source is not None or utterance.state is not UtteranceState.DONE:
             self._act(self._utterances.settle(utterance, text, source or Source.NONE))
         if source is None and not self._recognizers.hopeless:
-            await self._answer_late(utterance, audio, steps)
+            await self._answer_late(utterance, audio)
 
-    async def _answer_late(self, utterance: Utterance, audio: bytes, steps: StepsOf) -> None:
+    async def _answer_late(self, utterance: Utterance, audio: bytes) -> None:
         """Nobody could be reached and what there was went out. The audio is in hand: put the record right."""
         for wait in self._recognizers.again:
             await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311  it spreads the calls, no more
-            text, source = await self._recognizers.answer(audio, steps, self._log_of(utterance))
+            text, source = await self._recognizers.answer(utterance, audio, self._observe, self._log_of(utterance))
             if source is not None:
                 self._act(self._utterances.settle(utterance, text, source))
                 return
@@ -228,27 +237,27 @@ class Transcription:
                     self._send([due] if due else [])
                 case Finished(utterance):
                     self._partials.forget(utterance)
-                    self._audience.final(utterance, self._recognizers.punctuated(utterance.text, self._log))
+                    self._observe(FinalReady(utterance, self._recognizers.punctuated(utterance.text, self._log)))
                     self.release()
                 case Revision(utterance, text):
-                    self._audience.revised(utterance, self._recognizers.punctuated(text, self._log))
+                    self._observe(RevisionReady(utterance, self._recognizers.punctuated(text, self._log)))
                 case Missed(utterance):
                     self._doubt("the stream missed an utterance; a single request gets its audio", "missed", utterance)
                 case Unconfirmed(utterance):
                     self._doubt("no final confirms what was answered; a request checks it", "unconfirmed", utterance)
                 case Unplaced(utterance):
-                    self._audience.utterance_started(utterance, None)
+                    self._observe(UtteranceOpened(utterance, None))
         self._retire_session()
         self._arm()
 
     def _doubt(self, what: str, reason: str, utterance: Utterance) -> None:
         self._log_of(utterance).warning(f"[STT] {what}")
-        self._audience.fell_back("streaming", reason, utterance)
+        self._observe(StepFailed(utterance, "streaming", reason))
         self._ask(utterance)
 
     def _send(self, due: Sequence[Due]) -> None:
         for partial in due:
-            self._audience.partial(*partial)
+            self._observe(PartialReady(*partial))
 
     def release(self) -> None:
         """Let the ring forget what no utterance and no cursor will ask for (ten seconds are kept in any case)."""
@@ -276,14 +285,6 @@ class Transcription:
         now = self._loop.time()
         self._send(self._partials.tick(now))
         self._act(self._utterances.tick(now))
-
-    def _retune(self) -> None:
-        self._tuning = self._tuning_now()
-        self._utterances.patience = _patience(self._tuning)
-        self._partials.tune(self._tuning.partial_debounce_ms / 1000)
-        if self._streaming.session is not None:
-            self._streaming.session.tune(self._tuning.batch_ms)
-        self._arm()
 
 
 def _patience(tuning: Tuning) -> UtteranceTimeouts:

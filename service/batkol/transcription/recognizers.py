@@ -12,22 +12,45 @@ from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
 
+from batkol.audio.ring import Ring
 from batkol.errors import UpstreamError
+from batkol.recognizers.google.delegate import SessionDelegate
 from batkol.recognizers.google.options import StreamingOptions
+from batkol.recognizers.google.session import OnTranscript, StreamingSTTSession
 from batkol.speech.breaker import Breaker
 from batkol.speech.punctuation import Punctuate
-from batkol.speech.utterance import Source
+from batkol.speech.utterance import Source, Utterance
+from batkol.transcription.events import Observe, StepAnswered, StepAsked, StepFailed
 
 
-class StepObserver(Protocol):
-    """Told which recognizers hear an utterance. Must neither block nor raise."""
+class Session(Protocol):
+    """One call's streaming recognition, as its owner uses it. See `StreamingSTTSession`."""
 
-    def asked(self, step: Source) -> None: ...
-    def answered(self, step: Source) -> None: ...
+    @property
+    def due(self) -> int: ...
+    def tune(self, batch_ms: int) -> None: ...
+    def push_audio(self, until: int, *, flush: bool = False) -> None: ...
+    def set_silent(self, *, quiet: bool) -> None: ...
+    def report_stall(self) -> None: ...
+    async def run(self) -> None: ...
+    async def close(self) -> None: ...
 
-    def fell_back(self, step: str, reason: str) -> None:
-        """It failed, or was passed over: the reason is a short word."""
-        ...
+
+class SessionFactory(Protocol):
+    """Makes a session. `StreamingSTTSession` is one: another vendor's streaming goes here."""
+
+    def __call__(
+        self,
+        on_partial: OnTranscript,
+        on_final: OnTranscript,
+        *,
+        speech: StreamingOptions,
+        ring: Ring,
+        start: int,
+        batch_ms: int,
+        delegate: SessionDelegate,
+        log: FilteringBoundLogger,
+    ) -> Session: ...
 
 
 class Recognizer(Protocol):
@@ -50,6 +73,7 @@ class Recognizers:
     """Seconds between attempts to have an utterance heard after all, when nobody could be reached."""
 
     streaming: Breaker = field(default_factory=Breaker)
+    open_session: SessionFactory = StreamingSTTSession
     breakers: defaultdict[Source, Breaker] = field(default_factory=lambda: defaultdict(Breaker))
 
     @property
@@ -57,13 +81,15 @@ class Recognizers:
         """Whether every fallback is refused for good, until somebody puts the configuration right."""
         return all(self.breakers[source].grave for source, _ in self.fallbacks)
 
-    async def answer(self, audio: bytes, steps: StepObserver, log: FilteringBoundLogger) -> tuple[str, Source | None]:
-        """Ask one after another with the same mu-law; return the first answer: its text and who gave it.
+    async def answer(
+        self, utterance: Utterance, audio: bytes, observe: Observe, log: FilteringBoundLogger
+    ) -> tuple[str, Source | None]:
+        """Ask one after another with the utterance's mu-law; return the first answer: its text and who gave it.
 
         `Source.NONE` if there was nothing to make out, None if nobody could be reached: it may be asked again later.
-        A step that its breaker holds back is told to `steps` and passed over, but for the last one where nobody
-        else was asked: a request that will probably fail is more than none. Never raises an `UpstreamError`: each
-        failure is logged once and told to `steps`. Cancelling it gives the request under way up.
+        A step that its breaker holds back is observed as failed and passed over, but for the last one where no other
+        was asked: a request that will probably fail is more than none. Never raises an `UpstreamError`: each
+        failure is logged once and observed. Cancelling it gives up the request under way.
         """
         if not audio:
             return "", Source.NONE  # Google calls it an INVALID_ARGUMENT, which would be held against all calls
@@ -73,19 +99,19 @@ class Recognizers:
             breaker = self.breakers[source]
             only_one = source is self.fallbacks[-1][0] and not asked
             if not breaker.allows(clock()) and not only_one:
-                steps.fell_back(source, "breaker")
+                observe(StepFailed(utterance, source, "breaker"))
                 continue
             asked = True
-            steps.asked(source)
+            observe(StepAsked(utterance, source))
             try:
                 text = await recognizer.recognize(audio)
             except UpstreamError as error:
                 log.warning(f"[STT] {source} failed", err=str(error), reason=error.reason)
                 breaker.fail(clock(), error.reason, grave=not error.retryable)
-                steps.fell_back(source, error.reason)
+                observe(StepFailed(utterance, source, error.reason))
             else:
                 breaker.succeed(clock())
-                steps.answered(source)
+                observe(StepAnswered(utterance, source))
                 return text, source if text else Source.NONE
         return "", None
 

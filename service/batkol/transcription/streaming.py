@@ -8,23 +8,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, assert_never
 
 from structlog.typing import FilteringBoundLogger
 
-from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.audio.ring import Ring
 from batkol.recognizers.google.errors import Next, SpeechError
-from batkol.recognizers.google.session import StreamingSTTSession
-from batkol.recognizers.google.stream import Stream
+from batkol.recognizers.google.events import (
+    AudioDropped,
+    AudioLost,
+    StreamAnswered,
+    StreamEnded,
+    StreamEvent,
+    StreamFailed,
+    StreamOpening,
+    StreamReplaced,
+    StreamRotated,
+)
 from batkol.speech.cooloff import CoolOff
 from batkol.speech.results import Transcript
-from batkol.speech.rotation import Cut
-from batkol.transcription.observer import TranscriptionObserver
-from batkol.transcription.recognizers import Recognizers
+from batkol.transcription.events import Observe, SessionClosed, SessionOpened, StepFailed
+from batkol.transcription.recognizers import Recognizers, Session
 
-_EXPECTED = frozenset({Next.ROTATE, Next.REOPEN})
-_FOR_GOOD = frozenset({Next.MISCONFIGURED, Next.REMODEL})
+_EXPECTED: Final = frozenset({Next.ROTATE, Next.REOPEN})
+_FOR_GOOD: Final = frozenset({Next.MISCONFIGURED, Next.REMODEL})
 
 
 class Policy(Protocol):
@@ -55,41 +62,64 @@ class Streaming:
         *,
         ring: Ring,
         recognizers: Recognizers,
-        audience: TranscriptionObserver,
+        observe: Observe,
         spawn: Spawn,
         log: FilteringBoundLogger,
     ) -> None:
         self._policy = policy
         self._ring = ring
         self._recognizers = recognizers
-        self._audience = audience
+        self._observe = observe
         self._spawn = spawn
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._cool_off = CoolOff()
         self._speaking = False
         self._unproven = False  # a stream took over by plan, and has not answered yet
-        self.session: StreamingSTTSession | None = None
-        """The session that hears the call, if one does."""
+        self._session: Session | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a session hears the call."""
+        return self._session is not None
+
+    def push(self, until: int) -> int | None:
+        """The ring holds audio up to `until`: return the sample at which the next push is due; None without a session.
+
+        The media path: two comparisons when no batch is due.
+        """
+        if self._session is None:
+            return None
+        self._session.push_audio(until)
+        return self._session.due
+
+    def tune(self, batch_ms: int) -> None:
+        """Change the batch length of a session in progress."""
+        if self._session is not None:
+            self._session.tune(batch_ms)
+
+    def abandon(self) -> None:
+        """Forget the session; its tasks have ended."""
+        self._session = None
 
     def allows(self) -> bool:
         """Whether an utterance that begins now may be streamed; takes the breaker's probe if that is what it takes."""
         now = self._loop.time()
-        return self.session is not None or (self._cool_off.allows(now) and self._recognizers.streaming.allows(now))
+        return self._session is not None or (self._cool_off.allows(now) and self._recognizers.streaming.allows(now))
 
     def open(self, start: int, batch_ms: int) -> None:
         """Hear the call from `start` on."""
-        session = StreamingSTTSession(
+        session = self._recognizers.open_session(
             self._on_transcript,
             self._on_transcript,
             speech=self._recognizers.speech,
             ring=self._ring,
             start=start,
             batch_ms=batch_ms,
-            watcher=self,
+            delegate=self,
             log=self._log,
         )
-        self.session = session
+        self._session = session
         session.push_audio(self._ring.end)
         session.set_silent(quiet=not self._speaking)
         self._spawn(self._run(session), "stt.session")
@@ -97,48 +127,48 @@ class Streaming:
     def set_speech(self, *, speaking: bool) -> None:
         """The detector's news."""
         self._speaking = speaking
-        if self.session is not None:
-            self.session.set_silent(quiet=not speaking)
+        if self._session is not None:
+            self._session.set_silent(quiet=not speaking)
 
     def flush(self) -> None:
         """Send all that was heard, whole batch or not."""
-        if self.session is not None:
-            self.session.push_audio(self._ring.end, flush=True)
+        if self._session is not None:
+            self._session.push_audio(self._ring.end, flush=True)
 
     def report_stall(self) -> None:
         """Others made out words of which the stream has told nothing."""
-        if self.session is not None:
-            self.session.report_stall()
+        if self._session is not None:
+            self._session.report_stall()
 
     def retire(self) -> None:
         """No utterance needs the session any more: end it."""
-        if self.session is not None:
-            session, self.session = self.session, None
+        if self._session is not None:
+            session, self._session = self._session, None
             self._spawn(session.close(), "stt.close")
 
     async def finish(self) -> None:
         """The call is over: send what is left and read the last final (bounded). Cancelling it loses that final."""
-        if self.session is not None:
-            session, self.session = self.session, None
+        if self._session is not None:
+            session, self._session = self._session, None
             session.push_audio(self._ring.end, flush=True)
             await session.close()
 
-    async def _run(self, session: StreamingSTTSession) -> None:
-        self._audience.session_opened()
+    async def _run(self, session: Session) -> None:
+        self._observe(SessionOpened())
         try:
             await session.run()
         except SpeechError as error:
             self._lose(session, error)
         finally:
-            if self.session is session:  # it was cancelled: the next utterance gets another one
-                self.session = None
-            self._audience.session_closed()
+            if self._session is session:  # it was cancelled: the next utterance gets another one
+                self._session = None
+            self._observe(SessionClosed())
 
-    def _lose(self, session: StreamingSTTSession, error: SpeechError) -> None:
+    def _lose(self, session: Session, error: SpeechError) -> None:
         """No stream is to be had: the session's utterances are answered from the audio in hand."""
-        ours = self.session is session
+        ours = self._session is session
         if ours:
-            self.session = None
+            self._session = None
         elif self._policy.needed() >= self._ring.end:
             return  # it was to end, and nobody waits for what it had to say
         if error.next not in _EXPECTED:
@@ -146,7 +176,7 @@ class Streaming:
             self._cool_off.fail(
                 self._loop.time(), for_good=error.next in _FOR_GOOD, at_once=error.next is Next.BACK_OFF
             )
-        self._audience.fell_back("streaming", error.reason, None)
+        self._observe(StepFailed(None, "streaming", error.reason))
         self._policy.lost(0, None)
 
     def _on_transcript(self, heard: Transcript) -> None:
@@ -155,7 +185,7 @@ class Streaming:
             self._recognizers.streaming.succeed(self._loop.time())
         self._policy.on_transcript(heard)
 
-    # -- batkol.recognizers.google.session.Watcher -------------------------------------------------------------
+    # -- the delegate of the session (batkol.recognizers.google.delegate) ------------------------------------------
 
     def needed(self) -> int:
         return self._policy.needed()
@@ -163,34 +193,26 @@ class Streaming:
     def may_try(self) -> bool:
         return self._recognizers.streaming.allows(self._loop.time())
 
-    def opening(self, stream: Stream) -> None:
-        self._audience.stream_opening(stream)
-
-    def ended(self, stream: Stream) -> None:
-        self._audience.stream_ended(stream)
-
-    def delivered(self) -> None:
-        self._unproven = False
-        self._recognizers.streaming.succeed(self._loop.time())
-
-    def failed(self, error: SpeechError) -> None:
-        if error.ours:
-            return
-        self._recognizers.streaming.fail(self._loop.time(), error.reason, grave=error.next in _FOR_GOOD)
-
-    def lost(self, start: int, end: int) -> None:
-        self._audience.fell_back("streaming", "lost", None)
-        self._policy.lost(start, end)
-
-    def rotated(self, cut: Cut) -> None:
-        self._unproven = True
-        self._audience.rotated(cut)
-
-    def reconnected(self, reason: str, replayed: int) -> None:
-        if self._unproven:  # Google lets a stream be opened that it refuses: that is a failed rotation, too
-            self._recognizers.speech.on_rotation_failed(reason)
-        self._unproven = False
-        self._audience.reconnected(reason, replayed // SAMPLES_PER_MS)
-
-    def dropped(self, samples: int) -> None:
-        self._audience.audio_dropped(samples // SAMPLES_PER_MS)
+    def observe(self, event: StreamEvent) -> None:
+        match event:
+            case StreamAnswered():
+                self._unproven = False
+                self._recognizers.streaming.succeed(self._loop.time())
+            case StreamFailed(error):
+                if not error.ours:
+                    self._recognizers.streaming.fail(self._loop.time(), error.reason, grave=error.next in _FOR_GOOD)
+            case AudioLost(start, end):
+                self._observe(StepFailed(None, "streaming", "lost"))
+                self._policy.lost(start, end)
+            case StreamRotated():
+                self._unproven = True
+                self._observe(event)
+            case StreamReplaced(reason):
+                if self._unproven:  # Google lets a stream be opened that it refuses: that is a failed rotation, too
+                    self._recognizers.speech.on_rotation_failed(reason)
+                self._unproven = False
+                self._observe(event)
+            case StreamOpening() | StreamEnded() | AudioDropped():
+                self._observe(event)
+            case _:
+                assert_never(event)

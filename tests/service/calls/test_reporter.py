@@ -11,8 +11,18 @@ from batkol.events.bus import Bus, Subscription
 from batkol.events.events import CallEnded, CallStarted, Event, FinalText, PartialText, RevisedText, UtteranceStarted
 from batkol.events.identity import Identity
 from batkol.flags.flags import Decision, DecisionSource
+from batkol.recognizers.google.events import AudioDropped
 from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
 from batkol.telemetry.metrics import Metrics
+from batkol.transcription.events import (
+    FinalReady,
+    PartialReady,
+    RevisionReady,
+    SessionClosed,
+    SessionOpened,
+    StepFailed,
+    UtteranceOpened,
+)
 
 CALLER, CALLED = "+972541234567", "+97231234567"
 SPOKEN = "הסיסמה שלי היא שלוש"
@@ -82,14 +92,14 @@ def test_a_clock_that_jumps_during_a_call_does_not_move_its_events_apart(
 def whole_call(told: Told) -> None:
     reporter = told.reporter
     reporter.call_started(streaming=True)
-    reporter.utterance_started(utterance(), DECISION)
-    reporter.partial(utterance(), "הסיסמה", 0.9)
-    reporter.partial(utterance(), "הסיסמה שלי", 0.9)
-    reporter.final(finished(source=Source.INTERIM), SPOKEN)
-    reporter.revised(finished(), SPOKEN + " ארבע")
-    reporter.fell_back("streaming", "unavailable")
-    reporter.session_opened()
-    reporter.session_closed()
+    reporter.observe(UtteranceOpened(utterance(), DECISION))
+    reporter.observe(PartialReady(utterance(), "הסיסמה", 0.9))
+    reporter.observe(PartialReady(utterance(), "הסיסמה שלי", 0.9))
+    reporter.observe(FinalReady(finished(source=Source.INTERIM), SPOKEN))
+    reporter.observe(RevisionReady(finished(), SPOKEN + " ארבע"))
+    reporter.observe(StepFailed(None, "streaming", "unavailable"))
+    reporter.observe(SessionOpened())
+    reporter.observe(SessionClosed())
     reporter.key_pressed("7")
     reporter.mark_played("one")
     reporter.call_ended(reason="stop", duration_s=12.3456, gap_ms=40, close_code=1000)
@@ -203,8 +213,8 @@ def test_audio_that_a_stalled_recognizer_did_not_take_is_counted_for_the_call_an
     metrics: Metrics,
 ) -> None:
     told = Told(metrics)
-    told.reporter.audio_dropped(1500)
-    told.reporter.audio_dropped(250)
+    told.reporter.observe(AudioDropped(1500))
+    told.reporter.observe(AudioDropped(250))
     whole_call(told)
 
     ended = told.events[-1]
@@ -217,9 +227,9 @@ def test_audio_that_a_stalled_recognizer_did_not_take_is_counted_for_the_call_an
 
 def test_text_without_speech_and_text_that_nobody_confirms_are_marked(metrics: Metrics) -> None:
     told = Told(metrics)
-    told.reporter.final(utterance(end=24_000, source=Source.FINAL, voiced=False), SPOKEN)
-    told.reporter.final(utterance(1, end=24_000, source=Source.INTERIM, unconfirmed=True), SPOKEN)
-    told.reporter.final(finished(2), SPOKEN)
+    told.reporter.observe(FinalReady(utterance(end=24_000, source=Source.FINAL, voiced=False), SPOKEN))
+    told.reporter.observe(FinalReady(utterance(1, end=24_000, source=Source.INTERIM, unconfirmed=True), SPOKEN))
+    told.reporter.observe(FinalReady(finished(2), SPOKEN))
 
     finals = [event for event in told.events if isinstance(event, FinalText)]
     assert [(final.unvoiced, final.unconfirmed) for final in finals] == [(True, False), (False, True), (False, False)]
@@ -228,9 +238,9 @@ def test_text_without_speech_and_text_that_nobody_confirms_are_marked(metrics: M
 def test_a_mark_is_told_as_a_revision_to_the_same_text_and_counted_as_none(metrics: Metrics) -> None:
     told = Told(metrics)
     doubtful = utterance(end=24_000, source=Source.INTERIM, unconfirmed=True)
-    told.reporter.revised(doubtful, SPOKEN)
+    told.reporter.observe(RevisionReady(doubtful, SPOKEN))
     doubtful.unconfirmed = False
-    told.reporter.revised(doubtful, "")
+    told.reporter.observe(RevisionReady(doubtful, ""))
 
     marked, corrected = told.events
     assert isinstance(marked, RevisedText)
@@ -244,7 +254,7 @@ def test_a_mark_is_told_as_a_revision_to_the_same_text_and_counted_as_none(metri
 def test_what_the_internal_api_shows_is_bounded(metrics: Metrics) -> None:
     told = Told(metrics)
     for index in range(KEPT + 50):
-        told.reporter.utterance_started(utterance(index), DECISION)
+        told.reporter.observe(UtteranceOpened(utterance(index), DECISION))
 
     assert len(told.reporter.utterances) == KEPT
     assert told.reporter.figures.utterances == KEPT + 50
@@ -252,7 +262,7 @@ def test_what_the_internal_api_shows_is_bounded(metrics: Metrics) -> None:
 
 def test_an_utterance_that_the_flag_was_not_asked_about_says_so(metrics: Metrics) -> None:
     told = Told(metrics)
-    told.reporter.utterance_started(utterance(), None)
+    told.reporter.observe(UtteranceOpened(utterance(), None))
 
     (event,) = told.events
     assert isinstance(event, UtteranceStarted)
@@ -261,8 +271,8 @@ def test_an_utterance_that_the_flag_was_not_asked_about_says_so(metrics: Metrics
 
 def test_a_final_nobody_could_make_out_has_no_words_and_no_source_but_none(metrics: Metrics) -> None:
     told = Told(metrics)
-    told.reporter.utterance_started(utterance(), DECISION)
-    told.reporter.final(utterance(state=UtteranceState.DONE, end=24_000, source=Source.NONE), "")
+    told.reporter.observe(UtteranceOpened(utterance(), DECISION))
+    told.reporter.observe(FinalReady(utterance(state=UtteranceState.DONE, end=24_000, source=Source.NONE), ""))
 
     final = told.events[-1]
     assert isinstance(final, FinalText)

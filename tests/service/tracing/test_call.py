@@ -11,11 +11,22 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from batkol.events.identity import Identity
 from batkol.flags.flags import Decision, DecisionSource
 from batkol.live.tuning import Tuning
+from batkol.recognizers.google.events import AudioDropped, StreamReplaced, StreamRotated
 from batkol.simulators.client.otlp_collector import Collector
 from batkol.speech.rotation import Cut, Why
 from batkol.speech.utterance import Mode, Source, Utterance
 from batkol.tracing.call import CallTrace
 from batkol.tracing.tracing import Tracing
+from batkol.transcription.events import (
+    FinalReady,
+    PartialReady,
+    RevisionReady,
+    SpeechStopped,
+    StepAnswered,
+    StepAsked,
+    StepFailed,
+    UtteranceOpened,
+)
 from support.traces import environment, tracing
 
 ON = Decision(True, "on", "STATIC", DecisionSource.FLAG)
@@ -41,13 +52,13 @@ class Told:
     def begin(self, index: int = 0, mode: Mode = Mode.STREAMING) -> Utterance:
         utterance = Utterance(index=index, begin=5 * SECOND, speech_at=6 * SECOND, mode=mode)
         self.trace.decided(ON)
-        self.trace.utterance_started(utterance, ON)
+        self.trace.observe(UtteranceOpened(utterance, ON))
         return utterance
 
     def finish(self, utterance: Utterance, source: Source = Source.FINAL, text: str = "שלום תודה") -> None:
         utterance.end, utterance.source, utterance.text = 9 * SECOND, source, text
-        self.trace.speech_ended(utterance)
-        self.trace.final(utterance, text)
+        self.trace.observe(SpeechStopped(utterance))
+        self.trace.observe(FinalReady(utterance, text))
 
     def end(self, reason: str = "stop") -> None:
         self.trace.close(reason=reason, close_code=1000, gap_ms=0)
@@ -61,7 +72,7 @@ async def test_what_was_spoken_is_dated_back_by_the_audio_even_if_somebody_sets_
         before = time.time_ns()
         monkeypatch.setattr(time, "time_ns", lambda: before + 3600 * 10**9)
         utterance = told.begin()
-        told.trace.partial(utterance, "שלום", 0.9)
+        told.trace.observe(PartialReady(utterance, "שלום", 0.9))
         told.finish(utterance)
         told.end()
         assert await made.flush()
@@ -79,9 +90,9 @@ async def test_two_hundred_calls_end_however_they_end_and_leave_nothing_behind()
         for number in range(200):
             told = Told(made, sid=f"CA{number}")
             first, second = told.begin(0), told.begin(1, Mode.SINGLE)
-            told.trace.partial(first, "שלום", 0.5)
+            told.trace.observe(PartialReady(first, "שלום", 0.5))
             told.finish(first)
-            told.trace.asked(second, Source.SINGLE)
+            told.trace.observe(StepAsked(second, Source.SINGLE))
             told.end("error" if number % 2 else "dropped")
         assert await made.flush()
         assert made.dropped == 0
@@ -104,10 +115,10 @@ async def test_a_request_that_the_stream_overtook_ends_with_the_final_and_says_s
     async with Collector() as collector, tracing(collector) as made:
         told = Told(made)
         utterance = told.begin()
-        told.trace.fell_back("streaming", "missed", utterance)
-        told.trace.asked(utterance, Source.SINGLE)
+        told.trace.observe(StepFailed(utterance, "streaming", "missed"))
+        told.trace.observe(StepAsked(utterance, Source.SINGLE))
         told.finish(utterance)
-        told.trace.answered(utterance, Source.SINGLE)
+        told.trace.observe(StepAnswered(utterance, Source.SINGLE))
         told.end()
         assert await made.flush()
 
@@ -122,13 +133,13 @@ async def test_a_request_for_the_record_comes_after_the_end_and_is_in_the_same_t
     async with Collector() as collector, tracing(collector) as made:
         told = Told(made)
         utterance = told.begin()
-        told.trace.partial(utterance, "שלום", 0.5)
+        told.trace.observe(PartialReady(utterance, "שלום", 0.5))
         told.finish(utterance, Source.INTERIM)
-        told.trace.fell_back("streaming", "unconfirmed", utterance)
-        told.trace.asked(utterance, Source.SINGLE)
-        told.trace.answered(utterance, Source.SINGLE)
-        told.trace.revised(utterance, "שלום רב")
-        told.trace.asked(utterance, Source.SINGLE)
+        told.trace.observe(StepFailed(utterance, "streaming", "unconfirmed"))
+        told.trace.observe(StepAsked(utterance, Source.SINGLE))
+        told.trace.observe(StepAnswered(utterance, Source.SINGLE))
+        told.trace.observe(RevisionReady(utterance, "שלום רב"))
+        told.trace.observe(StepAsked(utterance, Source.SINGLE))
         told.end()
         assert await made.flush()
 
@@ -148,11 +159,11 @@ async def test_nobody_who_answers_is_an_error_and_nothing_to_answer_is_none() ->
     async with Collector() as collector, tracing(collector) as made:
         told = Told(made)
         noise, lost = told.begin(0, Mode.SINGLE), told.begin(1, Mode.SINGLE)
-        told.trace.asked(noise, Source.SINGLE)
-        told.trace.answered(noise, Source.SINGLE)
+        told.trace.observe(StepAsked(noise, Source.SINGLE))
+        told.trace.observe(StepAnswered(noise, Source.SINGLE))
         told.finish(noise, Source.NONE, "")
-        told.trace.asked(lost, Source.SINGLE)
-        told.trace.fell_back("single", "unavailable", lost)
+        told.trace.observe(StepAsked(lost, Source.SINGLE))
+        told.trace.observe(StepFailed(lost, "single", "unavailable"))
         told.finish(lost, Source.NONE, "")
         told.end()
         assert await made.flush()
@@ -168,9 +179,9 @@ async def test_a_seam_is_counted_on_every_utterance_that_lies_over_it() -> None:
         told = Told(made)
         done, speaking = told.begin(0), told.begin(1)
         told.finish(done)
-        told.trace.rotated(Cut(Why.FORCED, 8 * SECOND, 7 * SECOND, 0))
-        told.trace.reconnected("unavailable", 1500)
-        told.trace.audio_dropped(20)
+        told.trace.observe(StreamRotated(Cut(Why.FORCED, 8 * SECOND, 7 * SECOND, 0)))
+        told.trace.observe(StreamReplaced("unavailable", 1500))
+        told.trace.observe(AudioDropped(20))
         told.finish(speaking)
         told.end()
         assert await made.flush()
@@ -193,7 +204,7 @@ async def test_the_sampling_ratio_counts_utterances(ratio: str, least: int, most
             told = Told(made)
             for index in range(200):
                 utterance = told.begin(index)
-                told.trace.partial(utterance, "שלום", 0.5)
+                told.trace.observe(PartialReady(utterance, "שלום", 0.5))
                 assert set(told.trace.ids_of(utterance)) == {"trace_id", "span_id"}
                 told.finish(utterance)
             told.end()

@@ -16,22 +16,35 @@ from batkol.audio.ring import Ring
 from batkol.flags.flags import Decision, DecisionSource
 from batkol.live.tuning import Tuning
 from batkol.recognizers.google.channels import Channels
+from batkol.recognizers.google.events import StreamEnded, StreamReplaced
 from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.recognizer import SingleRecognizer
-from batkol.recognizers.google.stream import Stream
 from batkol.recognizers.google.wire import recognition
 from batkol.recognizers.whisper.http import WhisperServer
 from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.voice.voice import WORDS, SpokenAudio, script
-from batkol.speech.rotation import Cut
-from batkol.speech.utterance import Mode, Source, Utterance
+from batkol.speech.utterance import Mode, Source
 from batkol.speech.utterances import LONGEST
+from batkol.transcription.events import (
+    FinalReady,
+    PartialReady,
+    RevisionReady,
+    SessionClosed,
+    SessionOpened,
+    SpeechStopped,
+    StepAnswered,
+    StepAsked,
+    StepFailed,
+    TranscriptionEvent,
+    UtteranceOpened,
+)
 from batkol.transcription.policy import Transcription
 from batkol.transcription.recognizers import Recognizer, Recognizers
 from support.answering import answering, http, text
 from support.killing import cancel
+from support.observing import Observed
 from support.scripted_google import ServedStream, result, scripted_google
 from support.speech_client import FAST
 from support.waiting import until
@@ -47,8 +60,8 @@ FAILED = "[STT] streaming failed → fallback to single. err="
 
 
 @dataclass
-class Told:
-    """An audience that writes down what it is told, in order."""
+class Told(Observed):
+    """An observer that sorts what a call's recognition tells."""
 
     story: list[tuple[str, Any]] = field(default_factory=list)
     texts: dict[int, str] = field(default_factory=dict)
@@ -59,66 +72,47 @@ class Told:
     unconfirmed: list[int] = field(default_factory=list)
     steps: list[tuple[str, str]] = field(default_factory=list)
     answers: list[tuple[int, Source, str]] = field(default_factory=list)
-    streams: list[Stream] = field(default_factory=list)
-    ended: list[Stream] = field(default_factory=list)
-    cuts: list[Cut] = field(default_factory=list)
-    reconnects: list[str] = field(default_factory=list)
-    opened: int = 0
-    closed: int = 0
-    dropped_ms: int = 0
 
-    def utterance_started(self, utterance: Utterance, decision: Decision | None) -> None:
-        self.story.append(("started", utterance.index))
-        self.modes.append(utterance.mode)
+    def observe(self, event: TranscriptionEvent) -> None:
+        match event:
+            case UtteranceOpened(utterance):
+                self.story.append(("started", utterance.index))
+                self.modes.append(utterance.mode)
+            case PartialReady(utterance, text):
+                self.story.append(("partial", utterance.index))
+                self.partials.append((utterance.index, text))
+            case FinalReady(utterance, text):
+                assert utterance.index not in self.texts, "an utterance has one final"
+                self.story.append(("final", utterance.index))
+                self.texts[utterance.index] = text
+                self.sources[utterance.index] = utterance.source
+            case RevisionReady(utterance, text):
+                self.revisions.append((utterance.index, text))
+                self.unconfirmed += [utterance.index] if utterance.unconfirmed else []
+            case SpeechStopped(utterance):
+                assert utterance.end is not None
+                self.story.append(("silent", utterance.index))
+            case StepAsked(utterance, step):
+                self.answers.append((utterance.index, step, "asked"))
+            case StepAnswered(utterance, step):
+                self.answers.append((utterance.index, step, "answered"))
+            case StepFailed(_, step, reason):
+                self.steps.append((step, reason))
+            case StreamEnded(stream):
+                assert stream.over
+        super().observe(event)
 
-    def partial(self, utterance: Utterance, text: str, stability: float) -> None:
-        self.story.append(("partial", utterance.index))
-        self.partials.append((utterance.index, text))
+    @property
+    def opened(self) -> int:
+        return len(self.of(SessionOpened))
 
-    def final(self, utterance: Utterance, text: str) -> None:
-        assert utterance.index not in self.texts, "an utterance has one final"
-        self.story.append(("final", utterance.index))
-        self.texts[utterance.index] = text
-        self.sources[utterance.index] = utterance.source
+    @property
+    def closed(self) -> int:
+        return len(self.of(SessionClosed))
 
-    def revised(self, utterance: Utterance, text: str) -> None:
-        self.revisions.append((utterance.index, text))
-        self.unconfirmed += [utterance.index] if utterance.unconfirmed else []
-
-    def speech_ended(self, utterance: Utterance) -> None:
-        assert utterance.end is not None
-        self.story.append(("silent", utterance.index))
-
-    def asked(self, utterance: Utterance, step: Source) -> None:
-        self.answers.append((utterance.index, step, "asked"))
-
-    def answered(self, utterance: Utterance, step: Source) -> None:
-        self.answers.append((utterance.index, step, "answered"))
-
-    def stream_opening(self, stream: Stream) -> None:
-        self.streams.append(stream)
-
-    def stream_ended(self, stream: Stream) -> None:
-        assert stream.over
-        self.ended.append(stream)
-
-    def fell_back(self, step: str, reason: str, utterance: Utterance | None) -> None:
-        self.steps.append((step, reason))
-
-    def rotated(self, cut: Cut) -> None:
-        self.cuts.append(cut)
-
-    def reconnected(self, reason: str, replayed_ms: int) -> None:
-        self.reconnects.append(reason)
-
-    def audio_dropped(self, ms: int) -> None:
-        self.dropped_ms += ms
-
-    def session_opened(self) -> None:
-        self.opened += 1
-
-    def session_closed(self) -> None:
-        self.closed += 1
+    @property
+    def reconnects(self) -> list[str]:
+        return [event.reason for event in self.of(StreamReplaced)]
 
 
 class Talk:
@@ -128,15 +122,14 @@ class Talk:
         self.spoken = spoken
         self.double = double
         self.on = on
-        self.tuning = tuning
         self.ring = Ring(capacity=LONGEST + 80_000)
         self.told = Told()
         self.transcription = Transcription(
             ring=self.ring,
             recognizers=with_,
             decide=lambda: Decision(self.on, "on" if self.on else "off", "STATIC", DecisionSource.FLAG),
-            tuning=lambda: self.tuning,
-            audience=self.told,
+            tuning=tuning,
+            observe=self.told.observe,
             log=structlog.get_logger(),
         )
 
@@ -543,7 +536,7 @@ async def test_googles_time_limit_is_no_failure() -> None:
 async def test_an_utterance_that_the_stream_misses_is_asked_for_once() -> None:
     with capture_logs() as logs:
         async with talking(faults=(Fault(kind=Kind.SILENCE),)) as talk:
-            talk.tuning = msgspec.structs.replace(PATIENT, final_timeout_ms=100)
+            talk.transcription.tune(msgspec.structs.replace(PATIENT, final_timeout_ms=100))
             talk.transcription.append(talk.ring.end)
             talk.transcription._utterances.patience.give_up = 0.2
             await talk.say(0)
@@ -560,7 +553,7 @@ async def test_an_utterance_that_the_stream_misses_is_asked_for_once() -> None:
 async def test_what_happens_while_its_answer_is_on_the_way_does_not_ask_again(then: str) -> None:
     slow = Fault(kind=Kind.SLOW_FINALS, surface=Surface.UNARY, latency_s=0.5)
     async with talking(faults=(Fault(kind=Kind.SILENCE), slow)) as talk:
-        talk.tuning = msgspec.structs.replace(PATIENT, final_timeout_ms=100)
+        talk.transcription.tune(msgspec.structs.replace(PATIENT, final_timeout_ms=100))
         talk.transcription.append(talk.ring.end)
         talk.transcription._utterances.patience.give_up = 0.2
         await talk.say(0, settle=False)
@@ -580,7 +573,7 @@ async def test_a_late_final_is_not_waited_for_the_newest_interim_is_promoted() -
         talk.transcription._utterances.patience.give_up = 20
         await talk.begin(0, words=3)
         await until(lambda: talk.told.partials and talk.told.partials[-1][1] == talk.spoken.utterances[0].text)
-        talk.tuning = msgspec.structs.replace(PATIENT, final_timeout_ms=100)
+        talk.transcription.tune(msgspec.structs.replace(PATIENT, final_timeout_ms=100))
         talk.transcription.append(talk.ring.end)
         talk.transcription._utterances.patience.give_up = 20
         await talk.end(0)
@@ -612,7 +605,7 @@ async def test_a_final_that_comes_after_its_promotion_corrects_the_record(
         await stream.read_to_end()
 
     async with scripted_google(google) as served, talking(google=served.address) as talk:
-        talk.tuning = msgspec.structs.replace(PATIENT, final_timeout_ms=100)
+        talk.transcription.tune(msgspec.structs.replace(PATIENT, final_timeout_ms=100))
         talk.transcription.append(0)
         talk.transcription.speech_started(0, 0)
         talk.ring.append(bytes([0xFF]) * 8000)
@@ -672,7 +665,7 @@ async def test_an_utterance_is_cut_at_fifty_five_seconds_and_no_word_is_lost_or_
 async def test_a_new_tuning_holds_for_the_call_in_progress() -> None:
     async with talking() as talk:
         await talk.feed(8000)
-        talk.tuning = Tuning(batch_ms=500, final_timeout_ms=4000, partial_debounce_ms=0)
+        talk.transcription.tune(Tuning(batch_ms=500, final_timeout_ms=4000, partial_debounce_ms=0))
         await talk.say(0, settle=False)
         await talk.say(1, settle=False)
         await talk.transcription.finish()
@@ -722,7 +715,7 @@ async def test_what_comes_while_a_call_is_cut_off_starts_nothing() -> None:
 async def test_a_promoted_interim_that_no_final_confirms_is_checked_by_a_single_request() -> None:
     """The stream stalled just when the caller ended: the promoted text may lack the end of the last word."""
     async with talking() as talk:
-        talk.tuning = msgspec.structs.replace(PATIENT, final_timeout_ms=100)
+        talk.transcription.tune(msgspec.structs.replace(PATIENT, final_timeout_ms=100))
         talk.transcription.append(talk.ring.end)
         talk.transcription._utterances.patience.give_up = 0.3
         talk.transcription._utterances.patience.confirm = 0.3

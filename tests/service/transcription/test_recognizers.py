@@ -10,9 +10,12 @@ from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.wire import recognition
 from batkol.speech.breaker import Breaker, BreakerState
 from batkol.speech.punctuation import punctuate
-from batkol.speech.utterance import Source
+from batkol.speech.utterance import Mode, Source, Utterance
+from batkol.transcription.events import StepFailed
 from batkol.transcription.recognizers import Recognizers
+from support.observing import Observed
 
+UTTERANCE = Utterance(index=0, begin=0, speech_at=0, mode=Mode.SINGLE)
 AUDIO = b"\xff" * 160
 BROKEN = UpstreamError("it is broken", reason="unavailable", retryable=True)
 REFUSED = UpstreamError("who are you", reason="unauthenticated", retryable=False)
@@ -35,34 +38,17 @@ class Scripted:
 
 
 @dataclass
-class Told:
-    """Writes down what becomes of the steps."""
-
-    fell_back_by: list[tuple[str, str]] = field(default_factory=list)
-    steps: list[tuple[str, Source]] = field(default_factory=list)
-
-    def asked(self, step: Source) -> None:
-        self.steps.append(("asked", step))
-
-    def answered(self, step: Source) -> None:
-        self.steps.append(("answered", step))
-
-    def fell_back(self, step: str, reason: str) -> None:
-        self.fell_back_by.append((step, reason))
-
-
-@dataclass
 class Chain:
     """Google's single request, then Whisper."""
 
     single: Scripted = field(default_factory=Scripted)
     whisper: Scripted | None = field(default_factory=Scripted)
     rest: float = 1000.0
-    told: Told = field(default_factory=Told)
+    told: Observed = field(default_factory=Observed)
 
     @property
     def fell_back(self) -> list[tuple[str, str]]:
-        return self.told.fell_back_by
+        return [(event.step, event.reason) for event in self.told.of(StepFailed)]
 
     def __post_init__(self) -> None:
         config = recognition("he-IL", "default")
@@ -76,7 +62,7 @@ class Chain:
         )
 
     async def ask(self, audio: bytes = AUDIO) -> tuple[str, Source | None]:
-        return await self.recognizers.answer(audio, self.told, log)
+        return await self.recognizers.answer(UTTERANCE, audio, self.told.observe, log)
 
     def state(self, source: Source) -> BreakerState:
         return self.recognizers.breakers[source].state
@@ -171,7 +157,7 @@ async def test_cancelling_is_no_verdict() -> None:
 
     chain = Chain()
     slow = Recognizers(speech=chain.recognizers.speech, fallbacks=((Source.SINGLE, Slow()),), punctuate=punctuate)
-    task = asyncio.create_task(slow.answer(AUDIO, Told(), log))
+    task = asyncio.create_task(slow.answer(UTTERANCE, AUDIO, Observed().observe, log))
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -18,6 +18,7 @@ from batkol.calls.services import Services
 from batkol.events.bus import LIMIT
 from batkol.flags.flags import Decision, DecisionSource
 from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
+from batkol.transcription.events import FinalReady, PartialReady, UtteranceOpened
 from batkol.web import event_stream, internal
 from batkol.web.server import listening
 from support.calls import new_call, services
@@ -170,8 +171,10 @@ async def test_a_live_call_is_shown_with_its_utterances_so_far() -> None:
     async with inside() as house:
         call = house.admitted()
         decision = Decision(True, "on", "STATIC", DecisionSource.FLAG)
-        call.reporter.utterance_started(utterance(), decision)
-        call.reporter.final(utterance(state=UtteranceState.DONE, end=24_000, source=Source.FINAL), "שלום עולם")
+        call.reporter.observe(UtteranceOpened(utterance(), decision))
+        call.reporter.observe(
+            FinalReady(utterance(state=UtteranceState.DONE, end=24_000, source=Source.FINAL), "שלום עולם")
+        )
         shown = (await house.http.get(f"/v1/calls/{call.identity.call_sid}")).json()
 
         (only,) = shown["utterances"]
@@ -185,8 +188,10 @@ async def test_a_calls_events_are_streamed_to_its_end() -> None:
         async with house.following(f"/v1/calls/{call.identity.call_sid}/events") as events:
             call.reporter.call_started(streaming=True)
             other.reporter.call_started(streaming=True)
-            call.reporter.partial(utterance(), "של", 0.5)
-            call.reporter.final(utterance(state=UtteranceState.DONE, end=24_000, source=Source.FINAL), "שלום\nעולם")
+            call.reporter.observe(PartialReady(utterance(), "של", 0.5))
+            call.reporter.observe(
+                FinalReady(utterance(state=UtteranceState.DONE, end=24_000, source=Source.FINAL), "שלום\nעולם")
+            )
             end(call)
             got = [await events.next() for _ in range(4)]
 
@@ -318,7 +323,9 @@ async def test_when_the_process_ends_the_readers_get_what_waits_and_a_proper_end
     async with inside() as house, house.following("/v1/events") as events:
         call = house.admitted()
         for _ in range(500):
-            call.reporter.final(utterance(state=UtteranceState.DONE, end=24_000, source=Source.FINAL), "שלום")
+            call.reporter.observe(
+                FinalReady(utterance(state=UtteranceState.DONE, end=24_000, source=Source.FINAL), "שלום")
+            )
         house.services.bus.close()
         got = [event async for event in _all(events)]
 
@@ -351,9 +358,11 @@ async def test_a_reader_that_takes_nothing_is_let_go_and_cut_off_with_bounded_me
             with capture_logs() as logs:
                 while bus.subscribers:
                     for _ in range(100):
-                        call.reporter.partial(utterance(), "שלום " * 20, 0.9)
-                        call.reporter.final(
-                            utterance(state=UtteranceState.DONE, end=24_000, source=Source.FINAL), "שלום " * 200
+                        call.reporter.observe(PartialReady(utterance(), "שלום " * 20, 0.9))
+                        call.reporter.observe(
+                            FinalReady(
+                                utterance(state=UtteranceState.DONE, end=24_000, source=Source.FINAL), "שלום " * 200
+                            )
                         )
                     await asyncio.sleep(0)
                 assert len(subscription._events) == LIMIT

@@ -12,6 +12,7 @@ from typing import Final
 
 from batkol.recognizers.google.delegate import SessionDelegate
 from batkol.recognizers.google.errors import Next, SpeechError
+from batkol.recognizers.google.events import StreamFailed
 from batkol.recognizers.google.languages import DEFAULT_MODEL
 from batkol.recognizers.google.options import StreamingOptions
 
@@ -28,13 +29,13 @@ class BackOff:
     def __init__(
         self,
         speech: StreamingOptions,
-        watcher: SessionDelegate,
+        delegate: SessionDelegate,
         *,
         closing: asyncio.Event,
         next_audio: Callable[[], Awaitable[None]],
     ) -> None:
         self._speech = speech
-        self._watcher = watcher
+        self._delegate = delegate
         self._closing = closing
         self._next_audio = next_audio
         self._failures = 0  # streams in a row that came to nothing
@@ -62,14 +63,14 @@ class BackOff:
             case Next.ROTATE | Next.REOPEN | Next.REPLAY:
                 await self._try_again(error)
             case _:
-                self._watcher.failed(error)
+                self._delegate.observe(StreamFailed(error))
                 raise error
 
     async def _try_again(self, error: SpeechError) -> None:
-        self._watcher.failed(error)
+        self._delegate.observe(StreamFailed(error))
         self._failures += 1
         most = 1 if error.reason == STALLED else self._speech.attempts
-        if self._failures > most or not self._watcher.may_try():
+        if self._failures > most or not self._delegate.may_try():
             raise error
         wait = min(self._speech.first_retry * 2 ** (self._failures - 1), _LONGEST_WAIT)
         try:

@@ -14,7 +14,7 @@ from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.stream_chain import StreamChain
 from batkol.speech.results import Transcript
 
-OnHeard = Callable[[Transcript], None]
+OnTranscript = Callable[[Transcript], None]
 
 
 class StreamingSTTSession:
@@ -26,21 +26,21 @@ class StreamingSTTSession:
 
     def __init__(
         self,
-        on_partial: OnHeard,
-        on_final: OnHeard,
+        on_partial: OnTranscript,
+        on_final: OnTranscript,
         *,
         speech: StreamingOptions,
         ring: Ring,
         start: int,
         batch_ms: int,
-        watcher: SessionDelegate,
+        delegate: SessionDelegate,
         log: FilteringBoundLogger,
     ) -> None:
         self._on_partial = on_partial
         self._on_final = on_final
         self._log = log
         self._batcher = Batcher(start=start, batch_ms=batch_ms)
-        self._streams = StreamChain(self._deliver, speech=speech, ring=ring, start=start, watcher=watcher, log=log)
+        self._streams = StreamChain(self._deliver, speech=speech, ring=ring, start=start, delegate=delegate, log=log)
         self._ended = asyncio.Event()
 
     @property

@@ -19,6 +19,16 @@ from batkol.recognizers.google import wire
 from batkol.recognizers.google.backoff import STALLED, BackOff
 from batkol.recognizers.google.delegate import SessionDelegate
 from batkol.recognizers.google.errors import NO_STREAM_FREE, Next, SpeechError
+from batkol.recognizers.google.events import (
+    AudioDropped,
+    AudioLost,
+    StreamAnswered,
+    StreamEnded,
+    StreamFailed,
+    StreamOpening,
+    StreamReplaced,
+    StreamRotated,
+)
 from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.stream import NOT_ENDED, Stream
 from batkol.speech.results import Transcript
@@ -39,14 +49,14 @@ class StreamChain:
         speech: StreamingOptions,
         ring: Ring,
         start: int,
-        watcher: SessionDelegate,
+        delegate: SessionDelegate,
         log: FilteringBoundLogger,
     ) -> None:
         self._tell = tell
         self._speech = speech
         self._ring = ring
         self._start = start
-        self._watcher = watcher
+        self._delegate = delegate
         self._log = log
         self._loop = asyncio.get_running_loop()
         self.timeline = Timeline(start=start)
@@ -59,7 +69,7 @@ class StreamChain:
         self._running: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Event()  # there is something to decide
         self._closing = asyncio.Event()
-        self._back_off = BackOff(speech, watcher, closing=self._closing, next_audio=self._next_audio)
+        self._back_off = BackOff(speech, delegate, closing=self._closing, next_audio=self._next_audio)
         self._quiet_since: float | None = self._loop.time()
         self._spoken_since = 0.0
         self._sent = 0
@@ -169,7 +179,7 @@ class StreamChain:
         if self._stream is None:
             self._stream = stream  # nobody else hears the caller meanwhile
         stream.offer(self._until)
-        self._watcher.opening(stream)
+        self._delegate.observe(StreamOpening(stream))
         task = self._tasks.create_task(stream.run(), name="stt.stream")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -182,10 +192,10 @@ class StreamChain:
     def _over(self, stream: Stream) -> None:
         """A stream has ended, by plan or not."""
         self._sent += stream.sent
-        self._watcher.ended(stream)
+        self._delegate.observe(StreamEnded(stream))
         if stream.skipped:
             self.skipped += stream.skipped
-            self._watcher.dropped(stream.skipped)
+            self._delegate.observe(AudioDropped(stream.skipped // SAMPLES_PER_MS))
         if stream is self._stream:
             self._stream = None
         else:
@@ -197,7 +207,7 @@ class StreamChain:
         """A stream that was replaced has ended; if it was not read to its end, its last words are missing."""
         limit, heard_to = stream.passage.limit, self.timeline.watermark
         if stream.error is not None and limit is not None and heard_to < limit:
-            self._watcher.lost(heard_to, limit)
+            self._delegate.observe(AudioLost(heard_to, limit))
 
     # -- by plan -------------------------------------------------------------------------------------------------
 
@@ -218,7 +228,7 @@ class StreamChain:
             return await self._break_before_make(old, cut)
         if new.error is not None:
             self._log.warning("[STT] next stream cannot be opened; the old stream continues", err=str(new.error))
-            self._watcher.failed(new.error)
+            self._delegate.observe(StreamFailed(new.error))
             self._speech.on_rotation_failed(new.error.reason)
             if rotation is not None:
                 rotation.failed(self._loop.time())
@@ -250,7 +260,7 @@ class StreamChain:
 
     def _rotated(self, cut: Cut) -> None:
         self._log.info("[STT] Stream rotated", why=cut.why.value, overlap_ms=(cut.limit - cut.base) // SAMPLES_PER_MS)
-        self._watcher.rotated(cut)
+        self._delegate.observe(StreamRotated(cut))
 
     # -- after a fault -------------------------------------------------------------------------------------------
 
@@ -264,20 +274,20 @@ class StreamChain:
             if stream.error is None:
                 break
             error, model, lived = stream.error, stream.model, 0.0
-        replayed = max(0, self._ring.end - start)
+        replayed_ms = max(0, self._ring.end - start) // SAMPLES_PER_MS
         say = self._log.info if first.next in {Next.ROTATE, Next.REOPEN} else self._log.warning
         text = "[STT] stream failed; the next stream starts from the last final"
-        say(text, err=str(first), reason=first.reason, replayed_ms=replayed // SAMPLES_PER_MS)
-        self._watcher.reconnected(first.reason, replayed)
+        say(text, err=str(first), reason=first.reason, replayed_ms=replayed_ms)
+        self._delegate.observe(StreamReplaced(first.reason, replayed_ms))
         return stream
 
     def _resume(self, base: int | None) -> int:
         """Where the next stream begins: nothing an utterance waits for is left out, unless it is too much."""
-        needed = min(self._watcher.needed(), self._ring.end - _LEAD)
+        needed = min(self._delegate.needed(), self._ring.end - _LEAD)
         wanted = max(self.timeline.watermark if base is None else base, needed)
         start = max(wanted, self._ring.end - self._speech.replay_limit, self._ring.start)
         if start > wanted:
-            self._watcher.lost(wanted, start)
+            self._delegate.observe(AudioLost(wanted, start))
         return quiet_spot(self._ring, start, self.timeline.slack)
 
     # -- results -------------------------------------------------------------------------------------------------
@@ -286,7 +296,7 @@ class StreamChain:
         if stream is not self._answered_by:
             self._answered_by = stream
             self._back_off.answered()
-            self._watcher.delivered()
+            self._delegate.observe(StreamAnswered())
         self._deliver(self.timeline.place(stream.passage, wire.portions(response, stream.sent)))
 
     def _deliver(self, results: list[Transcript]) -> None:

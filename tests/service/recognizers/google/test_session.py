@@ -13,12 +13,13 @@ from batkol.audio import mulaw
 from batkol.audio.ring import Ring
 from batkol.recognizers.google.channels import Channels
 from batkol.recognizers.google.errors import Next, SpeechError
+from batkol.recognizers.google.events import AudioLost, StreamFailed, StreamReplaced, StreamRotated
 from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.session import StreamingSTTSession
-from batkol.recognizers.google.stream import Stream
 from batkol.recognizers.google.wire import MESSAGE_BYTES, recognition
 from batkol.speech.results import Transcript
 from batkol.speech.rotation import Cut, Why
+from support.observing import Observed
 from support.scripted_google import (
     ScriptedGoogle,
     ServedStream,
@@ -38,19 +39,11 @@ SMALL_WINDOW = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65_5
 
 
 @dataclass
-class Watched:
-    """A watcher that writes down what it is told."""
+class Owner(Observed):
+    """The session's delegate: its answers are scripted, and it keeps every event."""
 
     waits_from: int | None = None
     trying: bool = True
-    failures: list[str] = field(default_factory=list)
-    holes: list[tuple[int, int]] = field(default_factory=list)
-    cuts: list[Cut] = field(default_factory=list)
-    reconnects: list[tuple[str, int]] = field(default_factory=list)
-    streams: list[Stream] = field(default_factory=list)
-    over: list[Stream] = field(default_factory=list)
-    answers: int = 0
-    lost_samples: int = 0
 
     def needed(self) -> int:
         return 10**9 if self.waits_from is None else self.waits_from
@@ -58,30 +51,21 @@ class Watched:
     def may_try(self) -> bool:
         return self.trying
 
-    def opening(self, stream: Stream) -> None:
-        self.streams.append(stream)
+    @property
+    def failures(self) -> list[str]:
+        return [event.error.reason for event in self.of(StreamFailed)]
 
-    def ended(self, stream: Stream) -> None:
-        assert stream.over
-        self.over.append(stream)
+    @property
+    def holes(self) -> list[tuple[int, int]]:
+        return [(event.start, event.end) for event in self.of(AudioLost)]
 
-    def delivered(self) -> None:
-        self.answers += 1
+    @property
+    def cuts(self) -> list[Cut]:
+        return [event.cut for event in self.of(StreamRotated)]
 
-    def failed(self, error: SpeechError) -> None:
-        self.failures.append(error.reason)
-
-    def lost(self, start: int, end: int) -> None:
-        self.holes.append((start, end))
-
-    def rotated(self, cut: Cut) -> None:
-        self.cuts.append(cut)
-
-    def reconnected(self, reason: str, replayed: int) -> None:
-        self.reconnects.append((reason, replayed))
-
-    def dropped(self, samples: int) -> None:
-        self.lost_samples += samples
+    @property
+    def replaced(self) -> list[str]:
+        return [event.reason for event in self.of(StreamReplaced)]
 
 
 @dataclass
@@ -95,7 +79,7 @@ class Rig:
     session: StreamingSTTSession
     written: list[float]
     heard: list[Transcript] = field(default_factory=list)
-    watched: Watched = field(default_factory=Watched)
+    owner: Owner = field(default_factory=Owner)
 
     def speak(self, samples: int, *, flush: bool = False) -> bytes:
         """The caller's next samples, no two stretches of them alike."""
@@ -123,7 +107,7 @@ def _session(rig: Rig, start: int) -> StreamingSTTSession:
         ring=rig.ring,
         start=start,
         batch_ms=BATCH_MS,
-        watcher=rig.watched,
+        delegate=rig.owner,
         log=structlog.get_logger(),
     )
 
@@ -496,7 +480,7 @@ async def test_an_end_that_no_other_stream_would_help_is_raised(
 
         assert raised.value.next is next_step
         assert len(rig.google.streams) == 1
-        assert rig.watched.failures == [raised.value.reason]
+        assert rig.owner.failures == [raised.value.reason]
         await rig.session.close()  # has nothing to wait for
 
 
@@ -571,7 +555,7 @@ async def test_another_stream_goes_on_from_the_last_final(code: grpc.StatusCode,
     first = says("אחת", 150, after=2 * BATCH, then=ends(code, text))
     script = one_after_another(first, says("שתיים", 300, after=3 * BATCH))
     async with rigged(script) as rig:
-        rig.watched.waits_from = 0
+        rig.owner.waits_from = 0
         running = rig.run()
         said = rig.speak(2 * BATCH)
         await until(lambda: rig.heard)
@@ -585,8 +569,8 @@ async def test_another_stream_goes_on_from_the_last_final(code: grpc.StatusCode,
 
         assert rig.google.streams[1].linear16 == mulaw.decode_to_bytes(said[BATCH : len(said) // BATCH * BATCH])
         assert [(h.text, h.start, h.end) for h in rig.heard] == [("אחת", 0, BATCH), ("שתיים", BATCH, BATCH + 2400)]
-        assert [reason for reason, _ in rig.watched.reconnects] != []
-        assert rig.watched.holes == []
+        assert rig.owner.replaced != []
+        assert rig.owner.holes == []
 
 
 async def test_a_stream_that_keeps_failing_is_given_up_after_a_few_attempts() -> None:
@@ -596,7 +580,7 @@ async def test_a_stream_that_keeps_failing_is_given_up_after_a_few_attempts() ->
 
         assert raised.value.reason == "unavailable"
         assert len(rig.google.streams) == 4
-        assert rig.watched.failures == ["unavailable"] * 4
+        assert rig.owner.failures == ["unavailable"] * 4
 
 
 async def test_a_limit_that_is_reached_at_once_is_no_limit_but_a_loop() -> None:
@@ -611,7 +595,7 @@ async def test_a_limit_that_is_reached_at_once_is_no_limit_but_a_loop() -> None:
 
 async def test_where_the_process_has_had_enough_no_other_stream_is_tried() -> None:
     async with rigged(ends(CODE.UNAVAILABLE)) as rig:
-        rig.watched.trying = False
+        rig.owner.trying = False
         with pytest.raises(SpeechError):
             await rig.session.run()
 
@@ -626,7 +610,7 @@ async def test_a_stream_that_answers_makes_up_for_those_that_failed() -> None:
             rig.speak(BATCH)
             await asyncio.sleep(0.01)
         assert not running.done(), "eight streams died, more than a session bears in a row, but each had answered"
-        assert len(rig.watched.failures) >= 7 > rig.speech.attempts
+        assert len(rig.owner.failures) >= 7 > rig.speech.attempts
         rig.google.stream = until_the_end
         await rig.session.close()
         with suppress(SpeechError):  # the last one may die on the way out
@@ -637,7 +621,7 @@ async def test_closing_ends_the_wait_for_another_stream() -> None:
     async with rigged(ends(CODE.UNAVAILABLE)) as rig:
         object.__setattr__(rig.speech, "first_retry", 60.0)
         running = rig.run()
-        await until(lambda: rig.watched.failures)
+        await until(lambda: rig.owner.failures)
         await rig.session.close()
         with pytest.raises(SpeechError):
             await running
@@ -647,7 +631,7 @@ async def test_more_than_the_limit_is_not_sent_again_and_is_told_as_lost() -> No
     first = ends(CODE.UNAVAILABLE, after=20 * BATCH)
     async with rigged(one_after_another(first, until_the_end)) as rig:
         object.__setattr__(rig.speech, "replay_limit", 5 * BATCH)
-        rig.watched.waits_from = 0
+        rig.owner.waits_from = 0
         running = rig.run()
         said = rig.speak(20 * BATCH)
         await rig.google.opened(2)
@@ -655,7 +639,7 @@ async def test_more_than_the_limit_is_not_sent_again_and_is_told_as_lost() -> No
         await running
 
         assert rig.google.streams[1].linear16 == mulaw.decode_to_bytes(said[15 * BATCH :])
-        assert rig.watched.holes == [(0, 15 * BATCH)]
+        assert rig.owner.holes == [(0, 15 * BATCH)]
 
 
 async def test_a_model_that_the_language_lacks_is_told_once_and_default_takes_its_place() -> None:
@@ -692,7 +676,7 @@ async def test_a_google_that_ends_the_stream_without_an_error_has_still_ended_it
         await stream.read_samples(BATCH)
 
     async with rigged(leave) as rig:
-        rig.watched.waits_from = 0
+        rig.owner.waits_from = 0
         running = rig.run()
         rig.speak(BATCH)
         with pytest.raises(SpeechError) as raised:
@@ -708,7 +692,7 @@ async def test_a_status_inside_a_response_ends_the_stream() -> None:
         await stream.read_to_end()
 
     async with rigged(one_after_another(complain, until_the_end)) as rig:
-        rig.watched.waits_from = 0
+        rig.owner.waits_from = 0
         running = rig.run()
         said = rig.speak(BATCH)
         await rig.google.opened(2)
@@ -771,8 +755,8 @@ async def test_a_silent_caller_is_handed_over_when_the_time_has_come() -> None:
 
         assert min(half_closed_with[:2]) >= 2
         assert covered(rig, said)
-        assert {cut.why for cut in rig.watched.cuts} == {Why.SILENCE}
-        assert rig.watched.holes == []
+        assert {cut.why for cut in rig.owner.cuts} == {Why.SILENCE}
+        assert rig.owner.holes == []
 
 
 async def test_a_caller_who_speaks_is_handed_over_behind_a_final() -> None:
@@ -784,7 +768,7 @@ async def test_a_caller_who_speaks_is_handed_over_behind_a_final() -> None:
         await rig.session.close()
         await running
 
-        cut = rig.watched.cuts[0]
+        cut = rig.owner.cuts[0]
         assert (cut.why, cut.limit) == (Why.FINAL, SECOND)
         assert covered(rig, said)
 
@@ -801,7 +785,7 @@ async def test_a_final_whose_end_is_a_guess_is_no_place_to_hand_over_in_mid_spee
         await running
 
         assert [heard.text for heard in rig.heard] == [text]
-        assert rig.watched.cuts[0].why is Why.FORCED
+        assert rig.owner.cuts[0].why is Why.FORCED
         assert covered(rig, said)
 
 
@@ -813,7 +797,7 @@ async def test_a_caller_who_never_pauses_is_handed_over_at_the_last_moment() -> 
         await rig.session.close()
         await running
 
-        (cut, *_) = rig.watched.cuts
+        (cut, *_) = rig.owner.cuts
         assert cut.why is Why.FORCED
         assert covered(rig, said)
 
@@ -848,11 +832,11 @@ async def test_what_an_old_stream_that_is_not_read_to_its_end_owes_is_told_as_lo
     async with rigged(one_after_another(never, until_the_end), rotate=(1.0, 100), close_timeout=0.2) as rig:
         running = rig.run()
         await talk_on(rig, 2)
-        await until(lambda: rig.watched.holes)
+        await until(lambda: rig.owner.holes)
         await rig.session.close()
         await running
 
-        assert rig.watched.holes == [(0, rig.watched.cuts[0].limit)]
+        assert rig.owner.holes == [(0, rig.owner.cuts[0].limit)]
 
 
 async def test_while_the_next_stream_cannot_be_opened_the_old_one_goes_on() -> None:
@@ -868,7 +852,7 @@ async def test_while_the_next_stream_cannot_be_opened_the_old_one_goes_on() -> N
         first, _, third = rig.google.streams[:3]
         assert mulaw.decode_to_bytes(said).find(third.linear16) <= len(first.linear16)
         assert [line["log_level"] for line in logs].count("warning") == 1
-        assert rig.watched.failures == ["unavailable"]
+        assert rig.owner.failures == ["unavailable"]
 
 
 async def test_where_every_stream_is_taken_the_old_one_makes_room_for_the_new_one() -> None:
@@ -888,12 +872,12 @@ async def test_where_every_stream_is_taken_the_old_one_makes_room_for_the_new_on
 
         assert most == 1
         assert covered(rig, said)
-        assert len(rig.watched.cuts) >= 2
+        assert len(rig.owner.cuts) >= 2
 
 
 async def test_a_stream_that_answers_nothing_while_the_caller_speaks_is_replaced_once() -> None:
     async with rigged(stall=0.3) as rig:
-        rig.watched.waits_from = 0
+        rig.owner.waits_from = 0
         running = rig.run()
         rig.session.set_silent(quiet=False)
         await talk_on(rig, 2)
@@ -939,7 +923,7 @@ async def test_an_open_that_hangs_is_given_up_for_good_and_tried_on_another_conn
         await late.session.close()
         await running
 
-        assert late.watched.failures[0] == "deadline"
+        assert late.owner.failures[0] == "deadline"
         assert rig.channels.connections == 2
         heard = [stream for stream in rig.google.streams if stream.config is not None]
         assert len(heard) == 2

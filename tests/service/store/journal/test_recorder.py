@@ -22,6 +22,7 @@ from batkol.store.journal.records import (
     status_record,
 )
 from batkol.telemetry.metrics import Metrics
+from batkol.transcription.events import FinalReady, RevisionReady
 from batkol.twilio.call_status import FinalStatus
 from support.said import AT, CALLED, CALLER, ended_event, final_event, identity, revised_event, sid, started_event
 from support.waiting import until
@@ -109,8 +110,8 @@ async def test_when_a_subscriber_hears_a_final_it_is_already_safe(tmp_path: Path
     spoken = Utterance(
         index=0, begin=0, speech_at=0, mode=Mode.STREAMING, end=8000, state=UtteranceState.DONE, source=Source.FINAL
     )
-    reporter.final(spoken, "שלום")
-    reporter.revised(spoken, "שלום לך")
+    reporter.observe(FinalReady(spoken, "שלום"))
+    reporter.observe(RevisionReady(spoken, "שלום לך"))
     reporter.call_ended(reason="stop", duration_s=1.0, gap_ms=0, close_code=1000)
 
     assert [type(record) for record in safe] == [FinalRecord, RevisionRecord, CallOver]

@@ -1,0 +1,103 @@
+"""Events of one call's recognition, as data, and the observer that gets them.
+
+A new event is defined here (or in `batkol.recognizers.google.events`), emitted where it happens, and matched by the
+observers that need it; the others need no change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import msgspec
+
+from batkol.flags.flags import Decision
+from batkol.recognizers.google.events import AudioDropped, StreamEnded, StreamOpening, StreamReplaced, StreamRotated
+from batkol.speech.utterance import Source, Utterance
+
+
+class UtteranceOpened(msgspec.Struct, frozen=True):
+    """An utterance has begun, by that decision of the flag; without one, it was found in what a stream heard."""
+
+    utterance: Utterance
+    decision: Decision | None
+
+
+class SpeechStopped(msgspec.Struct, frozen=True):
+    """The caller fell silent: the utterance has its end, and waits for its final."""
+
+    utterance: Utterance
+
+
+class PartialReady(msgspec.Struct, frozen=True):
+    """The newest text of an utterance that has no final yet."""
+
+    utterance: Utterance
+    text: str
+    stability: float
+
+
+class FinalReady(msgspec.Struct, frozen=True):
+    """The final of an utterance; there is exactly one."""
+
+    utterance: Utterance
+    text: str
+
+
+class RevisionReady(msgspec.Struct, frozen=True):
+    """A correction of a final that went out, or the mark that nothing confirms it (`utterance.unconfirmed`)."""
+
+    utterance: Utterance
+    text: str
+
+
+class StepAsked(msgspec.Struct, frozen=True):
+    """A fallback recognizer was given the audio of an utterance."""
+
+    utterance: Utterance
+    step: Source
+
+
+class StepAnswered(msgspec.Struct, frozen=True):
+    """A fallback recognizer answered for an utterance."""
+
+    utterance: Utterance
+    step: Source
+
+
+class StepFailed(msgspec.Struct, frozen=True):
+    """A step failed one utterance, or, without one, every utterance that waits for it. `reason` is a short word."""
+
+    utterance: Utterance | None
+    step: str
+    reason: str
+
+
+class SessionOpened(msgspec.Struct, frozen=True):
+    """A streaming session has begun."""
+
+
+class SessionClosed(msgspec.Struct, frozen=True):
+    """A streaming session is over."""
+
+
+TranscriptionEvent: TypeAlias = (
+    UtteranceOpened
+    | SpeechStopped
+    | PartialReady
+    | FinalReady
+    | RevisionReady
+    | StepAsked
+    | StepAnswered
+    | StepFailed
+    | SessionOpened
+    | SessionClosed
+    | StreamOpening
+    | StreamEnded
+    | StreamRotated
+    | StreamReplaced
+    | AudioDropped
+)
+
+Observe: TypeAlias = Callable[[TranscriptionEvent], None]
+"""An observer. Called on the event loop, in the order things happen; must neither block nor raise."""
