@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol, TypedDict
+from typing import Any, Final, Protocol
 
 import msgspec
 from opentelemetry.trace import SpanContext
@@ -17,11 +17,11 @@ from structlog.typing import FilteringBoundLogger
 from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.calls.figures import Figures, UtteranceProgress
 from batkol.calls.partial_gap import PartialGapMonitor
+from batkol.calls.publisher import Header, Publisher
 from batkol.events.bus import Bus
 from batkol.events.events import (
     CallEnded,
     CallStarted,
-    Event,
     FinalText,
     KeyPressed,
     MarkPlayed,
@@ -30,7 +30,7 @@ from batkol.events.events import (
     UtteranceStarted,
 )
 from batkol.events.identity import Identity
-from batkol.events.recorder import NoRecorder, Recorder
+from batkol.events.recorder import Recorder
 from batkol.flags.flags import Decision
 from batkol.recognizers.google.events import AudioDropped, StreamReplaced, StreamRotated
 from batkol.speech.utterance import Source, Utterance
@@ -56,22 +56,6 @@ class Traces(Protocol):
 
     def ids_of(self, utterance: Utterance) -> Mapping[str, str]: ...
     def span_of(self, utterance: Utterance) -> SpanContext | None: ...
-
-
-class Header(TypedDict):
-    """The fields that every event of a call has."""
-
-    call_sid: str
-    stream_sid: str
-    seq: int
-    at: float
-
-
-class UtteranceHeader(Header):
-    """The fields that every event of an utterance has."""
-
-    utterance_id: str
-    index: int
 
 
 class _Untraced:
@@ -101,16 +85,12 @@ class Reporter:
         traces: Traces | None = None,
         recorder: Recorder | None = None,
     ) -> None:
-        self._identity = identity
-        self._recorder: Recorder = recorder or NoRecorder()
-        self._bus = bus
+        self._publisher = Publisher(identity, bus, recorder)
         self._metrics = metrics
         self._log = log
         self._since = since
         self._log_transcripts = log_transcripts
         self._traces: Traces = traces or _Untraced()
-        self._seq = 0
-        self._epoch = time.time() - time.monotonic()
         self.ended = False
         """Whether the call's last event is out."""
         self.figures = Figures()
@@ -120,16 +100,18 @@ class Reporter:
     # -- the call ----------------------------------------------------------------------------------------------
 
     def call_started(self, *, streaming: bool) -> None:
-        identity = self._identity
-        self._publish(
-            CallStarted(**self._header(), agent=identity.agent, direction=identity.direction, streaming=streaming)
+        identity = self._publisher.identity
+        self._publisher.publish(
+            CallStarted(
+                **self._publisher.header(), agent=identity.agent, direction=identity.direction, streaming=streaming
+            )
         )
 
     def call_ended(self, *, reason: str, duration_s: float, gap_ms: int, close_code: int | None) -> None:
         """Publish the last event and write the canonical line."""
         figures = self.figures
         ended = CallEnded(
-            **self._header(),
+            **self._publisher.header(),
             reason=reason,
             duration_s=round(duration_s, 3),
             utterances=figures.utterances,
@@ -143,7 +125,7 @@ class Reporter:
             audio_dropped_ms=figures.audio_dropped_ms,
             close_code=close_code,
         )
-        self._publish(ended)
+        self._publisher.publish(ended)
         self.ended = True
         self._metrics.calls.add(1, {"reason": reason})
         self._metrics.duration.record(duration_s)
@@ -160,10 +142,10 @@ class Reporter:
         )
 
     def key_pressed(self, digit: str) -> None:
-        self._publish(KeyPressed(**self._header(), digit=digit))
+        self._publisher.publish(KeyPressed(**self._publisher.header(), digit=digit))
 
     def mark_played(self, name: str) -> None:
-        self._publish(MarkPlayed(**self._header(), name=name))
+        self._publisher.publish(MarkPlayed(**self._publisher.header(), name=name))
 
     # -- its recognition ---------------------------------------------------------------------------------------
 
@@ -206,9 +188,9 @@ class Reporter:
         self.utterances[utterance.index] = progress
         if len(self.utterances) > KEPT:
             self.utterances.popitem(last=False)
-        self._publish(
+        self._publisher.publish(
             UtteranceStarted(
-                **self._utterance_header(utterance),
+                **self._publisher.utterance_header(utterance),
                 begin_ms=progress.begin_ms,
                 speech_ms=_ms(utterance.speech_at),
                 mode=utterance.mode,
@@ -230,8 +212,8 @@ class Reporter:
         self._metrics.partials.add(1)
         if (interval := self.awaited.partial(utterance, time.monotonic())) is not None:
             self._metrics.partial_interval.record(interval)
-        header = self._utterance_header(utterance)
-        self._publish(PartialText(**header, text=text, stability=stability, number=progress.partials))
+        header = self._publisher.utterance_header(utterance)
+        self._publisher.publish(PartialText(**header, text=text, stability=stability, number=progress.partials))
         self._log.info(f"🟡 Partial: {self._shown(text)}", utterance=utterance.index, **self._traces.ids_of(utterance))
 
     def _final(self, utterance: Utterance, text: str) -> None:
@@ -248,7 +230,7 @@ class Reporter:
         self._metrics.finals.add(1, {"source": source})
         self._metrics.final.record(waited, self._traces.span_of(utterance))
         published = FinalText(
-            **self._utterance_header(utterance),
+            **self._publisher.utterance_header(utterance),
             text=text,
             source=source,
             mode=utterance.mode,
@@ -261,7 +243,7 @@ class Reporter:
             unvoiced=not utterance.voiced,
             unconfirmed=utterance.unconfirmed,
         )
-        self._publish(published, trace_id=self._traces.ids_of(utterance).get("trace_id"))
+        self._publisher.publish(published, trace_id=self._traces.ids_of(utterance).get("trace_id"))
         self._log.info(
             f"🟢 Final: {self._shown(text)}",
             utterance=utterance.index,
@@ -277,8 +259,8 @@ class Reporter:
             self._progress(utterance).revised = text
             self.figures.revised += 1
             self._metrics.revised.add(1)
-        header = self._utterance_header(utterance)
-        self._publish(RevisedText(**header, text=text, latency_ms=latency, unconfirmed=utterance.unconfirmed))
+        header = self._publisher.utterance_header(utterance)
+        self._publisher.publish(RevisedText(**header, text=text, latency_ms=latency, unconfirmed=utterance.unconfirmed))
 
     def _replaced(self, reason: str, replayed_ms: int) -> None:
         self.figures.reconnects += 1
@@ -291,25 +273,8 @@ class Reporter:
     def _progress(self, utterance: Utterance) -> UtteranceProgress:
         return self.utterances.setdefault(utterance.index, UtteranceProgress(begin_ms=_ms(utterance.begin)))
 
-    def _header(self) -> Header:
-        self._seq += 1
-        of = self._identity
-        return {"call_sid": of.call_sid, "stream_sid": of.stream_sid, "seq": self._seq, "at": self._now()}
-
-    def _utterance_header(self, utterance: Utterance) -> UtteranceHeader:
-        number = utterance.index
-        return {**self._header(), "utterance_id": f"{self._identity.call_sid}-{number}", "index": number}
-
     def _shown(self, text: str) -> str:
         return text if self._log_transcripts else f"({len(text.split())} words)"
-
-    def _now(self) -> float:
-        """Return Unix seconds, as the clock was when the call began: a clock that jumps makes no word older."""
-        return self._epoch + time.monotonic()
-
-    def _publish(self, event: Event, *, trace_id: str | None = None) -> None:
-        self._recorder.keep(self._identity, event, trace_id)  # first: what a subscriber saw, a kill does not undo
-        self._bus.publish(event)
 
 
 def _summary(ended: CallEnded) -> dict[str, Any]:

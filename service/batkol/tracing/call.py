@@ -34,6 +34,7 @@ from batkol.speech.utterance import Mode, Source, Utterance
 from batkol.telemetry import names
 from batkol.telemetry.correlation import ids
 from batkol.telemetry.span_writer import Attributes, SpanWriter
+from batkol.tracing.evaluations import FlagEvaluations
 from batkol.tracing.facts import CallFacts
 from batkol.tracing.propagation import RemoteParent
 from batkol.tracing.stream import StreamTraces
@@ -88,8 +89,7 @@ class CallTrace:
         self._open: dict[int, UtteranceTrace] = {}
         self._closed: OrderedDict[int, SpanContext] = OrderedDict()  # of utterances whose final has gone out
         self._late: dict[tuple[int, str], Span] = {}  # requests after the final, for the record
-        self._evaluated: list[tuple[int, Decision]] = []
-        self._variant: str | None = None
+        self._evaluations = FlagEvaluations(facts)
         self._count = 0
 
     # -- for those who write about the call -----------------------------------------------------------------------
@@ -120,7 +120,7 @@ class CallTrace:
     def decided(self, decision: Decision) -> None:
         """The flag was evaluated for this call."""
         if self.span.get_span_context().is_valid:
-            self._evaluated.append((self._now(), decision))
+            self._evaluations.add(self._now(), decision)
 
     def close(self, *, reason: str, close_code: int | None, gap_ms: int) -> None:
         """The call is over, by whatever road: everything ends now."""
@@ -133,7 +133,7 @@ class CallTrace:
         self._streams.close()
         if not self.span.is_recording():
             return
-        self._settle_evaluations(None)
+        self._evaluations.settle(self.span)
         self.span.set_attributes({names.END_REASON: reason, names.GAP_MS: gap_ms, names.UTTERANCES: self._count})
         if close_code is not None:
             self.span.set_attribute(names.CLOSE_CODE, close_code)
@@ -190,7 +190,7 @@ class CallTrace:
         )
         trace.streamed = utterance.mode is Mode.STREAMING
         self._open[utterance.index] = trace
-        self._settle_evaluations(decision, trace)
+        self._evaluations.settle(self.span, decision, trace)
 
     def _partial(self, utterance: Utterance, text: str, stability: float) -> None:
         trace = self._open.get(utterance.index)
@@ -273,23 +273,6 @@ class CallTrace:
     def _spoken(self, sample: int) -> int:
         """When the caller spoke that sample."""
         return self._now() - _ns(self._since(sample))
-
-    def _settle_evaluations(self, decision: Decision | None, trace: UtteranceTrace | None = None) -> None:
-        """Each evaluation belongs to the utterance it decided about, or to the call."""
-        for at, evaluated in self._evaluated:
-            what = self._facts.evaluation(evaluated)
-            if trace is not None and evaluated is decision:
-                trace.note(names.EVALUATED, at, what)
-                self._note_flip(trace, at, evaluated)
-            else:
-                self.span.add_event(names.EVALUATED, what, at)
-        self._evaluated.clear()
-
-    def _note_flip(self, trace: UtteranceTrace, at: int, decision: Decision) -> None:
-        now = decision.variant or str(decision.enabled).lower()
-        if self._variant not in {None, now}:
-            trace.note(names.FLIPPED, at, {names.BEFORE: self._variant or "", names.FLAG_VARIANT: now})
-        self._variant = now
 
     def _bridge(self, event: str, what: Attributes, ms: int) -> None:
         for trace in self._open.values():

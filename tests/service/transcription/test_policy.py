@@ -37,7 +37,6 @@ from batkol.transcription.events import (
     StepAnswered,
     StepAsked,
     StepFailed,
-    TranscriptionEvent,
     UtteranceOpened,
 )
 from batkol.transcription.policy import Transcription
@@ -73,7 +72,7 @@ class Told(Observed):
     steps: list[tuple[str, str]] = field(default_factory=list)
     answers: list[tuple[int, Source, str]] = field(default_factory=list)
 
-    def observe(self, event: TranscriptionEvent) -> None:
+    def observe(self, event: object) -> None:
         match event:
             case UtteranceOpened(utterance):
                 self.story.append(("started", utterance.index))
