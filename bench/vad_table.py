@@ -19,7 +19,8 @@ from batkol.audio import mulaw
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEnded, SpeechEvent, SpeechStarted
 from batkol.simulators.voice import voice
-from batkol.vad.engine import EngineName, VadEngine, create
+from batkol.vad.engine import EngineName, VadEngine
+from batkol.vad.factory import create
 from batkol.vad.silero import SileroEngine, model_path, read_model
 
 Signal = npt.NDArray[np.float64]

@@ -19,7 +19,7 @@ from batkol.speech.utterance import Source
 from batkol.telemetry.metrics import Metrics
 from batkol.transcription.recognizers import Recognizers
 from batkol.twilio.stream import MediaStream
-from batkol.vad import engine
+from batkol.vad.factory import create
 from batkol.vad.scheduler import VadScheduler
 
 NOBODY = "127.0.0.1:9"
@@ -31,7 +31,7 @@ async def services(*, google: str = NOBODY, streaming: bool = False) -> AsyncIte
     metrics = Metrics()
     flags = await Flags.start(provider="env", fallback=streaming)
     channels = Channels(endpoint=google, insecure=True)
-    listener = VadScheduler(engine.create("webrtc"))
+    listener = VadScheduler(create("webrtc"))
     config = recognition("he-IL", "default")
     try:
         yield Services(

@@ -41,7 +41,7 @@ from batkol.telemetry.metrics import Metrics
 from batkol.tracing.tracing import Tracing, TracingSettings
 from batkol.transcription.health import CHECK_TIMEOUT, Health
 from batkol.transcription.recognizers import Recognizer, Recognizers
-from batkol.vad import engine
+from batkol.vad.factory import create
 from batkol.vad.scheduler import VadScheduler
 from batkol.web.server import listening
 from batkol_otel.environment import mend
@@ -106,7 +106,7 @@ async def _service(
     recognizers = _recognizers(settings, await _channels(settings, stack), metrics, stack)
     health = _health(settings, recognizers)
     await tasks.own(stack, health.run, "health")
-    listener = VadScheduler(await asyncio.to_thread(engine.create, settings.vad), tasks=tasks)
+    listener = VadScheduler(await asyncio.to_thread(create, settings.vad), tasks=tasks)
     stack.push_async_callback(listener.aclose)
     calls = CallRegistry(limit=settings.max_calls, metrics=metrics)
     await tasks.own(stack, calls.run, "calls.heartbeat", needed_to_hear=True)

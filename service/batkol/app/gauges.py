@@ -20,6 +20,7 @@ from batkol.recognizers.google.errors import TABLE
 from batkol.recognizers.google.stream import NOT_ENDED
 from batkol.speech.rotation import Why
 from batkol.speech.utterance import Source
+from batkol.supervision.tasks import Tasks
 from batkol.telemetry.counts import Counts
 from batkol.telemetry.metrics import Metrics
 from batkol.telemetry.process import expose as expose_process
@@ -42,6 +43,23 @@ def expose(metrics: Metrics, *, calls: CallRegistry, drain: Drain, bus: Bus, liv
     )
     metrics.counter("batkol.spans.dropped", "{span}", "Spans that no collector took.", lambda: tracing.dropped)
     expose_process(metrics)
+
+
+def expose_tasks(metrics: Metrics, tasks: Tasks) -> None:
+    """Have the figures of the background tasks read at each scrape; once per process."""
+    metrics.counters(
+        "batkol.tasks.died",
+        "{death}",
+        "Deaths of background tasks since the start, by task; each was followed by a restart.",
+        tasks.deaths,
+        by="task",
+    )
+    metrics.gauges(
+        "batkol.tasks.down",
+        "Background tasks that wait for a restart or died five times in a minute, 1 or 0.",
+        tasks.down,
+        by="task",
+    )
 
 
 def _begin_at_zero(metrics: Metrics) -> None:

@@ -72,7 +72,7 @@ def internal(service: Service) -> FastAPI:
     )
     service.health.expose(metrics, service.channels)
     service.store.expose(metrics)
-    service.tasks.expose(metrics)
+    gauges.expose_tasks(metrics, service.tasks)
     metrics.counter(
         "batkol.log.lines_lost", "{line}", "Log lines that stderr did not take.", lambda: service.lines_lost
     )

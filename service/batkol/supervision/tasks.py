@@ -16,7 +16,6 @@ import structlog
 
 from batkol.faults import fault_of, frames_of
 from batkol.supervision.restarts import LONGEST_HEARING_S, LONGEST_S, STEADY_S, Restarts, TaskState
-from batkol.telemetry.metrics import Metrics
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 """Makes the coroutine of one life of the task. It must find its way from what an earlier life left."""
@@ -194,23 +193,12 @@ class Tasks:
         failing = [task.name for task in self._tasks.values() if task.needed_to_hear and task.is_failing()]
         return f"keeps dying: {', '.join(failing)}" if failing else None
 
-    def expose(self, metrics: Metrics) -> None:
-        """Have their figures read at each scrape; once per process."""
-        metrics.counters(
-            "batkol.tasks.died",
-            "{death}",
-            "Deaths of background tasks since the start, by task; each was followed by a restart.",
-            self._deaths,
-            by="task",
-        )
-        metrics.gauges(
-            "batkol.tasks.down",
-            "Background tasks that wait for a restart or died five times in a minute, 1 or 0.",
-            lambda: {name: float(task.is_down()) for name, task in list(self._tasks.items())},
-            by="task",
-        )
+    def down(self) -> dict[str, float]:
+        """Tasks that wait for a restart or died five times in a minute, 1 or 0."""
+        return {name: float(task.is_down()) for name, task in list(self._tasks.items())}
 
-    def _deaths(self) -> dict[str, float]:
+    def deaths(self) -> dict[str, float]:
+        """Deaths since the start, by task; read on any thread."""
         owned = {name: task.restarts.deaths for name, task in list(self._tasks.items())}
         return {**owned, UNOWNED: self._unowned.deaths}
 

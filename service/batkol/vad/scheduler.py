@@ -20,7 +20,8 @@ from batkol.audio.segmenter import SegmenterSettings
 from batkol.supervision.tasks import Tasks
 from batkol.supervision.threads import ThreadDiedError
 from batkol.vad.batch import BatchPart, gather, score
-from batkol.vad.engine import EngineName, VadEngine, create
+from batkol.vad.engine import EngineName, VadEngine
+from batkol.vad.factory import create
 from batkol.vad.session import OnSpeech, VadSession
 from batkol.vad.worker import Worker
 

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
+from batkol.app.gauges import expose_tasks
 from batkol.errors import ConfigurationError
 from batkol.supervision.restarts import LONGEST_HEARING_S, STEADY_S
 from batkol.supervision.tasks import CANCELLED, RETURNED, Tasks
@@ -203,7 +204,7 @@ def test_one_that_hearing_does_not_need_makes_nobody_deaf_and_is_tried_every_hal
 async def test_deaths_and_what_is_down_are_exposed_from_zero() -> None:
     metrics = Metrics()
     async with owned(work := Mortal(5), needed_to_hear=True) as tasks:
-        tasks.expose(metrics)
+        expose_tasks(metrics, tasks)
         assert read(metrics) == {"died:work": 0, "died:unowned": 0, "down:work": 0}
         await until(lambda: work.lives == 6)
         assert read(metrics) == {"died:work": 5, "died:unowned": 0, "down:work": 1}

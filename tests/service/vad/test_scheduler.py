@@ -16,7 +16,8 @@ from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEnded, Sp
 from batkol.simulators.voice import voice
 from batkol.supervision.tasks import Tasks
 from batkol.vad import scheduler
-from batkol.vad.engine import EngineName, SlotPool, VadEngine, create
+from batkol.vad.engine import EngineName, SlotPool, VadEngine
+from batkol.vad.factory import create
 from batkol.vad.scheduler import VadScheduler
 from support.killing import cancel
 

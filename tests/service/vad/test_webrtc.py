@@ -7,7 +7,8 @@ import pytest
 
 from batkol.audio import mulaw
 from batkol.simulators.voice import voice
-from batkol.vad.engine import EngineName, create
+from batkol.vad.engine import EngineName
+from batkol.vad.factory import create
 from batkol.vad.webrtc import WINDOW, WebRtcEngine
 
 

@@ -1,0 +1,89 @@
+"""The house rules of words (docs/glossary.md): one meaning a class name, a known prefix a log line, a noun a docstring."""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("service/batkol", "operator/batkol_operator")
+GLOSSARY = ROOT / "docs" / "glossary.md"
+LEVELS = {"debug", "info", "warning", "error", "critical", "exception"}
+QUESTION = re.compile(
+    r"(What|How|When|Which|Who|Whom|Whose|Where|Why|Whether|Whoever|Whatever|Does|Is|Are|Can)\b",
+)
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    found = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    return {str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8")) for path in found}
+
+
+def log_lines(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """The literal beginnings of what is logged; a line that is looked up in a table is told of by its name."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or not node.args:
+            continue
+        if node.func.attr in LEVELS and "log" in ast.unparse(node.func.value).lower():
+            match node.args[0]:
+                case ast.Constant(str(text)):
+                    yield node.lineno, text
+                case ast.JoinedStr([ast.Constant(str(text)), *_]):
+                    yield node.lineno, text
+                case other:
+                    yield node.lineno, ast.unparse(other)
+
+
+def tables(tree: ast.Module) -> dict[str, list[str]]:
+    """Module-level dictionaries of texts, by name: `REFUSED[reason]` is one of their values."""
+    found = {}
+    for node in tree.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and isinstance(node.value, ast.Dict):
+            texts = [value.value for value in node.value.values if isinstance(value, ast.Constant)]
+            found[node.target.id] = [text for text in texts if isinstance(text, str)]
+    return found
+
+
+@cache
+def prefixes() -> tuple[str, ...]:
+    section = GLOSSARY.read_text(encoding="utf-8").partition("## Log prefixes")[2]
+    return tuple(re.findall(r"`(\[[A-Z]+\]|🟡 Partial:|🟢 Final:)`", section))
+
+
+def test_every_public_class_name_means_one_thing() -> None:
+    places = defaultdict(list)
+    for name, tree in modules().items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(name)
+
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_log_line_begins_with_a_prefix_of_the_glossary(package: str) -> None:
+    unknown = []
+    for name, tree in modules().items():
+        for line, text in log_lines(tree) if name.startswith(package) else ():
+            texts = tables(tree).get(text.partition("[")[0], [text])
+            unknown += [f"{name}:{line} {each}" for each in texts if not each.startswith(prefixes())]
+
+    assert unknown == []
+
+
+def test_no_module_docstring_begins_with_a_question_word() -> None:
+    docstrings = {name: ast.get_docstring(tree) or "" for name, tree in modules().items()}
+
+    assert [name for name, text in docstrings.items() if QUESTION.match(text)] == []
+
+
+def test_the_glossary_explains_each_term_once() -> None:
+    terms = re.findall(r"^\| \*\*([^*]+)\*\*", GLOSSARY.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert len(terms) > 50
+    assert len(terms) == len(set(terms))
