@@ -1,4 +1,4 @@
-"""The house rules of words (docs/glossary.md): one meaning a class name, a known prefix a log line, a noun a docstring."""
+"""The rules of words (docs/glossary.md): one meaning a class name, a known prefix a log line, a noun a docstring."""
 
 import ast
 import re
@@ -35,8 +35,17 @@ def log_lines(tree: ast.Module) -> Iterator[tuple[int, str]]:
                     yield node.lineno, text
                 case ast.JoinedStr([ast.Constant(str(text)), *_]):
                     yield node.lineno, text
+                case ast.Name():
+                    pass  # a parameter: what is handed over is told of by `prefixed`
                 case other:
                     yield node.lineno, ast.unparse(other)
+
+
+def prefixed(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Every text that begins like a log line, wherever it stands."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.match(r"\[[A-Z]+\] ", node.value):
+            yield node.lineno, node.value
 
 
 def tables(tree: ast.Module) -> dict[str, list[str]]:
@@ -69,7 +78,7 @@ def test_every_public_class_name_means_one_thing() -> None:
 def test_every_log_line_begins_with_a_prefix_of_the_glossary(package: str) -> None:
     unknown = []
     for name, tree in modules().items():
-        for line, text in log_lines(tree) if name.startswith(package) else ():
+        for line, text in (*log_lines(tree), *prefixed(tree)) if name.startswith(package) else ():
             texts = tables(tree).get(text.partition("[")[0], [text])
             unknown += [f"{name}:{line} {each}" for each in texts if not each.startswith(prefixes())]
 

@@ -36,7 +36,7 @@ def _is_unseen(character: str) -> bool:
     return unicodedata.category(character) in _UNSEEN
 
 
-class EnvironmentSettings(BaseSettings):
+class OperatorEnvironmentSettings(BaseSettings):
     """Settings whose texts are stripped. Nothing that cannot be seen may stand inside, but a space in a path."""
 
     @model_validator(mode="before")

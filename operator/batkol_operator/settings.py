@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from batkol_operator.environment import EnvironmentSettings, stripped
+from batkol_operator.environment import OperatorEnvironmentSettings, stripped
 from batkol_operator.errors import OperatorConfigurationError
 
 SHORTEST_KEY: Final = 16
@@ -22,7 +22,7 @@ class OperatorLogFormat(StrEnum):
     CONSOLE = "console"
 
 
-class OperatorSettings(EnvironmentSettings):
+class OperatorSettings(OperatorEnvironmentSettings):
     """Environment variables are the upper-case field names. OTEL_* are read by OpenTelemetry's own rules."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)

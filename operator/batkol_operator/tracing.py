@@ -56,11 +56,11 @@ def _provider(pod: str, made: Sequence[SpanExporter]) -> TracerProvider:
     given = OTELResourceDetector().detect().attributes
     provider = TracerProvider(resource=Resource.create({**ours, **given}), shutdown_on_exit=False)
     for exporter in made:
-        provider.add_span_processor(BatchSpanProcessor(Outgoing(exporter)))
+        provider.add_span_processor(BatchSpanProcessor(QuietExporter(exporter)))
     return provider
 
 
-class Outgoing(SpanExporter):
+class QuietExporter(SpanExporter):
     """Hands spans to `exporter`; says once that the collector does not take them, and once that it does again."""
 
     def __init__(self, exporter: SpanExporter) -> None:

@@ -1,4 +1,4 @@
-"""What another party's HTTP server answers, read within limits: its time, its size, and no compression.
+"""Answers of other parties' HTTP servers, read within limits of time and size, and never compressed.
 
 A client library has a time-out for each read, collects an answer of any length, and inflates what it was not told to
 refuse: a server that drips, floods or sends a gzip bomb then costs the asking process its time or its memory. Works for

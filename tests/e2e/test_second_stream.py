@@ -166,7 +166,7 @@ async def test_a_start_that_is_replayed_is_refused_by_its_own_reason_and_the_cal
 
         assert replaying.close_code == 1008
         assert [line["event"] for line in logs if "refused" in line["event"]] == [
-            "[CALL] stream refused: a stream with this SID is open, and Twilio never repeats one; this is a replay"
+            "[CALL] stream refused: this stream SID is open already; this is a replay"
         ]
         call = up.service.calls.get("CA1")
         assert call is not None

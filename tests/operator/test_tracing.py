@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from structlog.testing import capture_logs
 
-from batkol_operator.tracing import Outgoing
+from batkol_operator.tracing import QuietExporter
 
 
 class Scripted(SpanExporter):
@@ -29,14 +29,14 @@ class Scripted(SpanExporter):
 
 def test_a_collector_that_is_away_is_said_once_and_so_is_its_return_without_what_was_raised() -> None:
     no, yes = SpanExportResult.FAILURE, SpanExportResult.SUCCESS
-    outgoing = Outgoing(Scripted(None, no, None, yes, yes))
+    outgoing = QuietExporter(Scripted(None, no, None, yes, yes))
     with capture_logs() as lines:
         results = [outgoing.export(()) for _ in range(5)]
         outgoing.shutdown()
 
     assert results == [no, no, no, yes, yes]
     assert [line["event"].partition(";")[0] for line in lines] == [
-        "[OTEL] the collector does not take spans",
+        "[OTEL] collector does not take spans",
         "[OTEL] collector takes spans again",
         "[OTEL] an exporter of spans did not shut down",
     ]

@@ -1,4 +1,4 @@
-"""What the API server answers, read within limits: its size, no compression, and JSON of the shape that was asked for.
+"""Answers of the API server, read within limits of size, never compressed, and as JSON of the shape that was asked for.
 
 httpx2 collects an answer of any length and inflates one of any size. The address in a kubeconfig may be a proxy's, and
 behind an API server stand others (aggregated APIs, webhooks) whose words it hands on.
@@ -19,20 +19,20 @@ LARGEST: Final = 32 * 1024 * 1024
 """Bytes of an answer; a thousand pods are some 20 MB."""
 
 
-class AnswerError(Exception):
+class ClusterAnswerError(Exception):
     """The text is a clause about the answer ("it is …")."""
 
 
 def limit(http: httpx2.AsyncClient, largest: int) -> None:
     """Have a client take no compressed answer, none longer than `largest` bytes, and no cookies.
 
-    What breaks a limit raises `AnswerError` while it is read, also where the library reads it for itself: a 401, before
-    it asks again with another token.
+    What breaks a limit raises `ClusterAnswerError` while it is read, also where the library reads it for itself: a
+    401, before it asks again with another token.
     """
 
     async def check(response: httpx2.Response) -> None:
         if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"identity", ""}:
-            raise AnswerError("it is compressed, which it was asked not to be")
+            raise ClusterAnswerError("it is compressed, which it was asked not to be")
         if isinstance(response.stream, httpx2.AsyncByteStream):
             response.stream = _Limited(response.stream, largest)
 
@@ -51,7 +51,7 @@ class _Limited(httpx2.AsyncByteStream):
         async for piece in self._stream:
             taken += len(piece)
             if taken > self._largest:
-                raise AnswerError(f"it is longer than {self._largest} bytes")
+                raise ClusterAnswerError(f"it is longer than {self._largest} bytes")
             yield piece
 
     async def aclose(self) -> None:
@@ -59,30 +59,30 @@ class _Limited(httpx2.AsyncByteStream):
 
 
 def read_object(response: httpx2.Response) -> Manifest:
-    """Read an object. Raises `httpx2.HTTPStatusError`, `AnswerError`."""
+    """Read an object. Raises `httpx2.HTTPStatusError`, `ClusterAnswerError`."""
     response.raise_for_status()
     try:
         read = json.loads(response.content, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise AnswerError(f"it is no JSON ({type(error).__name__})") from error
+        raise ClusterAnswerError(f"it is no JSON ({type(error).__name__})") from error
     if not isinstance(read, dict):
-        raise AnswerError("it is JSON, but no object")
+        raise ClusterAnswerError("it is JSON, but no object")
     return read
 
 
 def objects(read: Manifest, name: str) -> list[Manifest]:
-    """Return a list of objects in an object; none, where it is missing or null. Raises `AnswerError`."""
+    """Return a list of objects in an object; none, where it is missing or null. Raises `ClusterAnswerError`."""
     found: Any = read.get(name) or []
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise AnswerError(f"its {name} are no list of objects")
+        raise ClusterAnswerError(f"its {name} are no list of objects")
     return found
 
 
 def member(read: Manifest, name: str) -> Manifest:
-    """Return an object in an object; an empty one, where it is missing or null. Raises `AnswerError`."""
+    """Return an object in an object; an empty one, where it is missing or null. Raises `ClusterAnswerError`."""
     found = read.get(name) or {}
     if not isinstance(found, dict):
-        raise AnswerError(f"its {name} is no object")
+        raise ClusterAnswerError(f"its {name} is no object")
     return found
 
 

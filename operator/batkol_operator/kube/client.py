@@ -19,7 +19,7 @@ from lightkube.config.client_adapter import AsyncClient, ConnectionParams
 from lightkube.config.kubeconfig import SingleConfig
 
 from batkol_operator.errors import RefusedError, UnreachableError
-from batkol_operator.kube.answers import LARGEST, AnswerError, limit, member, objects, read_object, said
+from batkol_operator.kube.answers import LARGEST, ClusterAnswerError, limit, member, objects, read_object, said
 from batkol_operator.kube.names import API_VERSION, FIELD_MANAGER, KIND, PLURAL, Manifest
 
 TIMEOUT_S: Final = 10.0
@@ -190,7 +190,7 @@ class Cluster:
                     yield
             except httpx2.HTTPStatusError as error:
                 _translate(error, what)
-            except AnswerError as error:
+            except ClusterAnswerError as error:
                 raise UnreachableError(
                     f"The API server's answer about {what} cannot be used: {error}. Look whether the operator's "
                     "kubeconfig or service account leads to an API server, or to a proxy; tried again by itself.",

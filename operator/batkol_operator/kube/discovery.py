@@ -1,4 +1,4 @@
-"""Discovery of the optional kinds of this cluster: at the start, and again from time to time, for an operator may be installed
+"""Discovery of the optional kinds of this cluster: at the start, and again later, for an operator may be installed
 after ours.
 """
 

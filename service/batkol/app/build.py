@@ -225,6 +225,4 @@ def _log_settings(settings: Settings) -> None:
     del told["enable_streaming_stt"]
     log.info("[CFG] settings", version=__version__, **told)
     if not settings.twilio_validate_signatures:
-        log.warning(
-            "[CFG] TWILIO_VALIDATE_SIGNATURES=false: any client can open a call on this service; use it for development only"
-        )
+        log.warning("[CFG] TWILIO_VALIDATE_SIGNATURES=false: any client can open a call; use it for development only")

@@ -99,17 +99,17 @@ class InProcessFlagd(FlagdProvider):
 
     @property
     def fault(self) -> str:
-        """See `batkol.supervision.threads.Revivable`. The thread is not ours, and has left for stderr what it died of."""
+        """See `Revivable`. The thread is not ours, and has left for stderr what it died of."""
         return ""
 
     @property
     def dead(self) -> bool:
-        """See `batkol.supervision.threads.Revivable`. A stream that flagd ended for good (a fatal status) is not begun again."""
+        """See `Revivable`. A stream that flagd ended for good (a fatal status) is not begun again."""
         connector = self._connector
         return connector.thread is not None and connector.active and not connector.thread.is_alive()
 
     def revive(self) -> None:
-        """See `batkol.supervision.threads.Revivable`. The last good definitions stay in force until flagd has sent others."""
+        """See `Revivable`. The last good definitions stay in force until flagd has sent others."""
         name = "FlagdGrpcSyncWorkerThread"  # as the official provider calls it
         self._connector.thread = threading.Thread(target=self._connector.listen, daemon=True, name=name)
         self._connector.thread.start()

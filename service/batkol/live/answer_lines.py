@@ -1,4 +1,4 @@
-"""What an HTTP server sends, read within bounds of size and time, whoever answers in its name.
+"""Answers of the API server, and the lines of its watch, read within limits of size and time.
 
 A server that floods or drips costs one request, and no call its memory or its time on the loop.
 """

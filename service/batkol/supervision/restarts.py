@@ -1,4 +1,4 @@
-"""Restarts of a task that died: the waits, and whether the task is failing. Pure: the caller gives the time, in seconds."""
+"""Restarts of a task that died: the waits, and whether it keeps failing. Pure: the caller gives the time, in s."""
 
 from __future__ import annotations
 

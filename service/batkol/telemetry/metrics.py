@@ -22,9 +22,9 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from batkol.supervision.threads import Revivable
 from batkol.telemetry.buckets import Buckets
 from batkol.telemetry.counts import Counts
-from batkol.telemetry.push import Outgoing, Reader
+from batkol.telemetry.push import MetricExporterWithBuckets, Reader
 from batkol.telemetry.resource import resource
-from batkol.telemetry.standing import Standing
+from batkol.telemetry.standing import SignalState
 from batkol_otel.exporters import exporters
 
 _LATENCY_S: Final = (
@@ -65,15 +65,15 @@ class Metrics:
         self._failed.update(named.failed)
         for name, exporter in named.made.items():
             try:
-                self._pushing[name] = Reader(Outgoing(exporter, buckets))
+                self._pushing[name] = Reader(MetricExporterWithBuckets(exporter, buckets))
             except Exception as error:  # noqa: BLE001  the rim: an exporter may be anybody's
                 self._failed[name] = f"the SDK cannot use its exporter ({type(error).__name__})"
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> SignalState:
         """Where the metrics go, and how that goes."""
         delivering = all(reader.outgoing.delivering for reader in self._pushing.values())
-        return Standing(tuple(self._pushing), self._failed, delivering)
+        return SignalState(tuple(self._pushing), self._failed, delivering)
 
     def _measure(self) -> Sequence[Buckets]:
         exemplars = os.environ.get(OTEL_METRICS_EXEMPLAR_FILTER) != "always_off"

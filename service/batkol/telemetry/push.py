@@ -34,10 +34,10 @@ log = structlog.get_logger()
 class Reader(PeriodicExportingMetricReader):
     """The SDK's, whose thread ends for good at the first collection that raises anything but a time-out.
 
-    See `batkol.supervision.threads.Revivable`. Whoever collects anew begins where the dead thread ended: counts are cumulative.
+    See `batkol.supervision.threads.Revivable`. A new thread begins where the dead one ended: counts are cumulative.
     """
 
-    def __init__(self, outgoing: Outgoing) -> None:
+    def __init__(self, outgoing: MetricExporterWithBuckets) -> None:
         super().__init__(outgoing)
         self.outgoing: Final = outgoing
 
@@ -54,7 +54,7 @@ class Reader(PeriodicExportingMetricReader):
         self._at_fork_reinit()  # type: ignore[no-untyped-call]  # the SDK's way to a new thread in a child process
 
 
-class Outgoing(MetricExporter):
+class MetricExporterWithBuckets(MetricExporter):
     """Hands everything to `exporter`, on the thread that collects."""
 
     def __init__(self, exporter: MetricExporter, buckets: Sequence[Buckets]) -> None:

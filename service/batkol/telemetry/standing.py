@@ -1,4 +1,4 @@
-"""How the sending of traces and metrics stands: what `/v1/status` says of it, and the one line at the start."""
+"""The state of sending traces and metrics, for `/v1/status` and the one line at the start."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SignalState:
     """One signal: the exporters that send it, and why others do not."""
 
     exporters: Sequence[str] = ()
@@ -43,7 +43,7 @@ class Standing:
         }
 
 
-def say(*, traces: Standing, metrics: Standing, ignored: Mapping[str, str]) -> None:
+def say(*, traces: SignalState, metrics: SignalState, ignored: Mapping[str, str]) -> None:
     """Log one error line if anything is not as OTEL_* ask for; no line if all is well."""
     told: dict[str, Any] = {}
     if traces.failed:

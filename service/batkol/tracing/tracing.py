@@ -33,7 +33,7 @@ from batkol.telemetry.encoding import GrpcSpanExporter, HttpSpanExporter
 from batkol.telemetry.outbox import Outbox, OutboxLimits
 from batkol.telemetry.resource import resource
 from batkol.telemetry.span_writer import SpanWriter
-from batkol.telemetry.standing import Standing
+from batkol.telemetry.standing import SignalState
 from batkol.tracing.call import CallTrace
 from batkol.tracing.facts import CallFacts
 from batkol.tracing.propagation import NoPropagator, RemoteParent
@@ -102,9 +102,9 @@ class Tracing:
         return made
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> SignalState:
         """Where the spans go, and how that goes."""
-        return Standing(self._named, self._failed, self._outbox is None or self._outbox.delivering)
+        return SignalState(self._named, self._failed, self._outbox is None or self._outbox.delivering)
 
     @property
     def enabled(self) -> bool:

@@ -59,8 +59,8 @@ class VadScheduler:
     """Owns the detector, its thread and the one task that feeds it; the task lives while there are ears.
 
     `fallback` makes the engine that takes over, for all calls and for good, when `engine` raises. When that
-    one raises too, the task dies: it is started again by the rules of `batkol.supervision.restarts`, tries the same windows, and
-    gives them up when they are 5 s old. `tasks` show the task's deaths; `thread` is to be watched by its owner.
+    one raises too, the task dies: it is started again by the rules of `batkol.supervision.restarts`, tries the same
+    windows, and gives them up when they are 5 s old. `tasks` show the task's deaths; its owner watches `thread`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""How many WebSocket frames one peer may send, and how many of them are taken in one turn of the event loop.
+"""The budget of WebSocket frames of one peer: per second, and per turn of the event loop.
 
 Twilio sends 50 messages a second, and a few keys and marks. After a stall of the network a minute of them may come at
 once, and `clear` brings every mark back at once: both pass. What no phone call has is a stream of frames that goes on

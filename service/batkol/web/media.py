@@ -34,8 +34,8 @@ CLOSE_TIMEOUT: Final = 2.0
 
 REFUSED: Final = {
     AdmissionRefusal.FULL: "[CALL] stream refused: every place is taken; Twilio asks the webhook again",
-    AdmissionRefusal.DRAINING: "[CALL] stream refused: this pod is draining; Twilio asks the webhook again, at another pod",
-    AdmissionRefusal.DUPLICATE: "[CALL] stream refused: a stream with this SID is open, and Twilio never repeats one; this is a replay",
+    AdmissionRefusal.DRAINING: "[CALL] stream refused: this pod is draining; Twilio asks another pod",
+    AdmissionRefusal.DUPLICATE: "[CALL] stream refused: this stream SID is open already; this is a replay",
 }
 
 SIGNATURE_HEADER: Final = b"x-twilio-signature"

@@ -1,4 +1,4 @@
-"""Which requests the internal API answers, by the headers that only a browser can set.
+"""The check of requests to the internal API by the headers that only a browser can set.
 
 A web page can make the browser of its reader send requests to `127.0.0.1`, and to a name of its own that it has made
 resolve to `127.0.0.1` (DNS rebinding); the browser then lets it read the answers. Two checks stop it, on every request

@@ -23,7 +23,8 @@ def part(modes: tuple[str, ...], **changes: Any) -> RehearsedCall:
     """A call in which everything went well, but for `changes`."""
     given: dict[str, Any] = {
         "gap_s": 0.2, "partials": 8, "text": "שלום תודה.", "sources": None, "sessions": int("streaming" in modes),
-        "closed_by": "caller", "close_code": 1000, "ended": True, "lines": None, "streams_left": 0, "limits": RehearsalLimits(),
+        "closed_by": "caller", "close_code": 1000, "ended": True, "lines": None, "streams_left": 0,
+        "limits": RehearsalLimits(),
         "heard": modes, "violation": False, "fallbacks": 0,
     } | changes  # fmt: skip
     report = CallReport(SID, 0.02, outcome=CallOutcome.COMPLETED, streams=1)

@@ -99,7 +99,7 @@ async def test_a_start_does_not_wait_for_a_file_system_that_hangs(tmp_path: Path
         assert live.status().state == "watching"
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    said = [entry["event"] for entry in logs if entry["event"].startswith("[CFG] Live source")]
+    said = [entry["event"] for entry in logs if entry["event"].startswith("[CFG] live source")]
     assert said == ["[CFG] live source failed", "[CFG] live source recovered"]
 
 

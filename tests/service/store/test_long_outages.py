@@ -105,7 +105,7 @@ async def test_a_database_that_only_reads_is_waited_for_and_the_oldest_stays_whe
     assert "25006" in fault
     assert refused == 1
     assert await texts(where) == finals_of(0, 1)
-    assert len([line for line in lines if "25006" in str(line.get("fault")) and "tried again" in line["event"]]) == 1
+    assert len([line for line in lines if "25006" in str(line.get("fault")) and "tries again" in line["event"]]) == 1
 
 
 @asynccontextmanager

@@ -56,4 +56,4 @@ async def test_an_answer_that_is_no_success_is_a_loss_that_is_counted_and_said(s
 
     assert tracing.dropped == 1
     assert not tracing.standing.status()["delivering"]
-    assert lines[0]["event"].startswith("[OTEL] the collector does not take spans")
+    assert lines[0]["event"].startswith("[OTEL] collector does not take spans")

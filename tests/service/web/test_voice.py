@@ -669,7 +669,7 @@ async def test_a_flood_of_unsigned_requests_is_counted_whole_and_logged_once_a_s
         with capture_logs() as logs:
             for _ in range(50):
                 assert (await caller.post(key=None)).status_code == 403
-        refused = [line for line in logs if "does not fit" in line["event"]]
+        refused = [line for line in logs if "does not match" in line["event"]]
 
         assert b'reason="signature"} 50.0' in caller.services.metrics.render()
         assert len(refused) < 25

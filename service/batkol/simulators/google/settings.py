@@ -1,4 +1,4 @@
-"""Settings of the speech double while nothing is wrong: Google's limits and its pace. Every number can be scaled down."""
+"""Settings of the speech double while nothing is wrong: Google's limits and pace. Every number can be scaled down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statistics of the speech double: one record a stream, and totals. Times are `time.monotonic()`, which processes share."""
+"""Statistics of the speech double: one record a stream, and totals. Times are `time.monotonic()`."""
 
 from __future__ import annotations
 

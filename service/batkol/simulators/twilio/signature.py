@@ -1,4 +1,4 @@
-"""How Twilio signs what it sends: with the account's token, and not always the URL as it stands in the request.
+"""Twilio's signature of its requests: with the account's token, and not always of the URL as it stands in the request.
 
 Written from Twilio's pages and issues and not with `batkol.twilio.signature`, so that the two check each other. Which
 spelling of the URL is signed changes from request to request, as nobody outside knows Twilio's rule: the port comes and

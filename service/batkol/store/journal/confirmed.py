@@ -1,4 +1,4 @@
-"""What the database has confirmed to this journal: how many records, and the number of the newest erasure.
+"""The database's confirmations to this journal: the number of records, and the number of the newest erasure.
 
 It is kept beside the journal, so that a process knows it from the start, and notices a database that went back in time:
 one that was restored from a backup, or a standby that lacked the last transactions, has fewer records of this journal

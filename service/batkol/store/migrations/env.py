@@ -1,4 +1,4 @@
-"""Alembic's environment: run by `batkol.store.postgres.migrate` alone, which hands over a connection, or asks for the SQL."""
+"""Alembic's environment: run by `batkol.store.postgres.migrate`, which hands over a connection, or asks for the SQL."""
 
 from alembic import context
 

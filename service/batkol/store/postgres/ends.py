@@ -1,4 +1,4 @@
-"""How a call ends in the tables when its own end never comes: its pod was killed, or its volume is gone.
+"""Ends of calls in the tables when their own end never comes: the pod was killed, or its volume is gone.
 
 Of three ends the best known one stays, in whatever order they come: the newest stream's own; the one that Twilio's
 status callback told, to whichever pod; and, after `SILENT_H` hours without a sign of life, `LOST`. A status is kept

@@ -107,7 +107,7 @@ async def test_while_the_journal_cannot_let_go_what_comes_is_written_and_the_fau
     for call in range(3):
         kept.say(talk(call))
         await kept.written()
-    await until(lambda: "the journal's disk" in kept.writer.fault)
+    await until(lambda: "journal's disk" in kept.writer.fault)
 
     assert await texts(where) == finals_of(0, 1, 2)
     assert kept.writer.retries == 0
