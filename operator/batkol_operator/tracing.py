@@ -79,7 +79,7 @@ class QuietExporter(SpanExporter):
             log.info("[OTEL] collector takes spans again")
         elif not taken and self._delivering:
             log.warning(
-                "[OTEL] the collector does not take spans; they are dropped, and the operator goes on",
+                "[OTEL] collector does not take spans; they are dropped, and the operator continues",
                 err=raised,
                 remedy="check OTEL_EXPORTER_OTLP_ENDPOINT and _PROTOCOL; 4317 is usually grpc, 4318 http/protobuf",
             )

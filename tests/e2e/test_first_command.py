@@ -87,7 +87,7 @@ def test_a_read_only_clone_runs_tests_with_its_venv_elsewhere(place: Path) -> No
     elsewhere = venv(place / "venv")
     own(elsewhere)
     make_read_only(made)
-    one_test = "tests/service/store/test_embedded.py -k goes_with_its_data"
+    one_test = "tests/service/store/dev_postgres/test_server.py -k goes_with_its_data"
 
     command = [
         "make",

@@ -55,15 +55,15 @@ def test_a_surprise_is_told_by_its_place_and_not_by_its_text() -> None:
 ON_THE_LOOP = """
 import asyncio, json, logging, structlog
 from batkol_operator import log_thread
-from batkol_operator.logs import Logs
-from batkol_operator.settings import LogFormat
+from batkol_operator.logs import OperatorLogs
+from batkol_operator.settings import OperatorLogFormat
 log_thread.PATIENCE_S = 0.2
 async def main():
     for number in range(log_thread.QUEUE + 5_000):
         structlog.get_logger().info("agent changed", agent="x" * 80, number=number)
         if not number % 1_000: await asyncio.sleep(0)
     logging.getLogger("kopf.reactor").warning("watch out")
-logs = Logs(level="INFO", format_=LogFormat.JSON)
+logs = OperatorLogs(level="INFO", format_=OperatorLogFormat.JSON)
 asyncio.run(main())
 logs.close()
 print(json.dumps({"lost": logs.handler.lost > 1_000}), flush=True)

@@ -100,4 +100,4 @@ _Readable.add_representer(str, _text)
 def snapshot(of: Plan) -> str:
     """Write a plan for people to look over."""
     written: str = yaml.dump_all(of.objects, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=120)
-    return f"# PYTHONPATH=tests python tests/operator/test_plan.py writes this anew\n{written}"
+    return f"# PYTHONPATH=tests python tests/operator/resources/test_plan.py writes this anew\n{written}"

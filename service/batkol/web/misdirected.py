@@ -41,6 +41,8 @@ class Misdirected:
             return _answer(405, "This path takes another method.", error)
         remedy = f"set the method of the webhook {self._base}{path} to POST, in Twilio's console or API"
         self._log("[TWILIO] webhook refused: its method is not POST", remedy, path=path, method=request.method)
+        if not looks_signed(request.headers.get("x-twilio-signature", "")):  # a stranger learns no address
+            remedy = "set its method to POST, in Twilio's console or API"
         return _answer(405, f"Batkol takes this webhook by POST only, and this was {request.method}: {remedy}.", error)
 
     async def wrong_path(self, request: Request, error: Exception) -> JSONResponse:

@@ -1,6 +1,6 @@
 """The plan as a whole: pure, complete, owned, valid, and with a template that nothing live touches.
 
-`PYTHONPATH=tests python tests/operator/test_plan.py` writes the snapshots anew.
+`PYTHONPATH=tests python tests/operator/resources/test_plan.py` writes the snapshots anew.
 """
 
 from __future__ import annotations

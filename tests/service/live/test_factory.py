@@ -57,9 +57,9 @@ def test_outside_a_cluster_a_name_needs_its_namespace() -> None:
 def test_lightkube_is_loaded_for_those_alone_who_watch_a_config_map() -> None:
     code = (
         "import sys, batkol.app.build\n"
-        "from batkol.live.factory import source_named\n"
-        "source_named('file:/x'); print('lightkube' in sys.modules)\n"
-        "source_named('kubernetes:a/b'); print('lightkube' in sys.modules)\n"
+        "from batkol.live.factory import open_source\n"
+        "open_source('file:/x'); print('lightkube' in sys.modules)\n"
+        "open_source('kubernetes:a/b'); print('lightkube' in sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
 

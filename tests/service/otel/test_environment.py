@@ -39,8 +39,10 @@ import json, os
 from batkol_otel.environment import SIGNALS, Signal, mend
 from batkol_otel.exporters import exporters
 complaints = mend()
-from batkol import app, main, store
-from batkol_operator import running
+from batkol import main
+from batkol.app import build
+from batkol.store import store
+from batkol_operator import bootstrap
 print(json.dumps(complaints))
 """
 

@@ -149,9 +149,18 @@ async def test_nothing_is_redirected() -> None:
 
 async def test_without_a_public_url_the_remedy_names_the_setting() -> None:
     async with public("") as http:
-        answer = await http.get("/twilio/voice")
+        answer = await http.get("/twilio/voice", headers=SIGNED)
 
     assert "PUBLIC_BASE_URL/twilio/voice" in answer.json()["detail"]
+
+
+async def test_a_stranger_is_told_the_method_and_no_address() -> None:
+    async with public() as http:
+        answer = await http.get("/twilio/voice")
+
+    assert answer.status_code == 405
+    assert "POST" in answer.json()["detail"]
+    assert "https://" not in answer.json()["detail"]
 
 
 async def test_the_host_header_has_no_part_in_it() -> None:

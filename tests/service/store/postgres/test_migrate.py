@@ -17,7 +17,7 @@ from support.said import began, heard, over, revised, who
 
 VERSIONS = sorted(
     path.stem.partition("_")[0]
-    for path in (Path(migrate.__file__).parent / "migrations" / "versions").glob("[0-9]*.py")
+    for path in (Path(migrate.__file__).parents[1] / "migrations" / "versions").glob("[0-9]*.py")
 )
 
 
