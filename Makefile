@@ -10,7 +10,7 @@ export RUFF_CACHE_DIR := $(REMEMBERED)/ruff
 export MYPY_CACHE_DIR := $(REMEMBERED)/mypy
 export HYPOTHESIS_STORAGE_DIRECTORY := $(REMEMBERED)/hypothesis
 
-.PHONY: demo test tools e2e chart crd requirements hadolint audit lint format bench bench-peers bench-operator vad-table faults soak clean
+.PHONY: demo test tools e2e chart crd requirements hadolint audit lint format bench bench-peers bench-operator vad-table faults nightly soak clean
 
 $(STAMP): pyproject.toml constraints.txt
 	@mkdir -p "$(VENV)" || { echo "$(VENV) cannot be made here: name a folder for it that you can write, as in make $(or $(firstword $(MAKECMDGOALS)),demo) VENV=/tmp/batkol-venv"; exit 2; }
@@ -27,6 +27,8 @@ LADEN := tests/operator tests/helm tests/service/store tests/e2e/test_history.py
 # What is timed while it fills the machine, or to the second, has it to itself at the end. So has whatever failed beside
 # the rest: calls last as long as calls do, and a busy machine may hold them up. Both results are printed.
 ALONE := tests/e2e/test_many_calls.py tests/reliability/test_soak.py
+# What waits for the clock of a call most of its time runs many at once: a row of the fault matrix is one call or two.
+WAITING := tests/reliability/test_matrix.py
 WORKERS ?= 4
 PYTEST := $(BIN)/pytest -o cache_dir="$(REMEMBERED)/pytest"
 AGAIN := $(PYTEST) --last-failed --last-failed-no-failures none --maxfail 3
@@ -35,7 +37,8 @@ SHARED := $(PYTEST) --dist worksteal --numprocesses
 test: $(STAMP)  ## every test (ARGS="-k word" for some)
 ifeq ($(ARGS),)
 	$(SHARED) $(WORKERS) $(LADEN) || $(AGAIN)
-	$(SHARED) 3 tests $(LADEN:%=--ignore=%) $(ALONE:%=--ignore=%) || $(AGAIN)
+	$(SHARED) 3 tests $(LADEN:%=--ignore=%) $(WAITING:%=--ignore=%) $(ALONE:%=--ignore=%) || $(AGAIN)
+	$(SHARED) 6 $(WAITING) || $(AGAIN)
 	$(PYTEST) $(ALONE)
 else
 	$(SHARED) $(WORKERS) $(ARGS)
@@ -91,6 +94,11 @@ vad-table: $(STAMP)  ## both detectors on Hebrew at 20, 10 and 5 dB SNR
 
 faults: $(STAMP)  ## every fault against the real service: no word lost, doubled or misattributed (ARGS=--write)
 	$(BIN)/python tests/reliability/matrix.py $(ARGS)
+
+nightly: MINUTES ?= 12
+nightly: $(STAMP)  ## what takes too long for every push: the soak, and every row of the fault matrix in full
+	$(MAKE) soak MINUTES=$(MINUTES)
+	$(MAKE) faults
 
 soak: MINUTES ?= 12
 soak: CALLS ?= 4

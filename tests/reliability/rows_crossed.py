@@ -47,28 +47,6 @@ CLASSES: Final = (
 )
 """The rows that are crossed."""
 
-WITH_THE_TESTS: Final = frozenset(
-    (
-        "limit-pauses+flip",
-        "limit-no-finals+flip",
-        "unavailable-mid-utterance+flip",
-        "unavailable-half-close+flip",
-        "cut-mid-utterance+flip",
-        "stall-mid-utterance+flip",
-        "late-finals+flip",
-        "merged-finals+flip",
-        "media-gap-2s+flip",
-        "stall-silence+drain",
-        "limit-no-pause+over",
-        "unavailable-mid-utterance+over",
-        "stall-mid-utterance+over",
-        "late-finals+over",
-        "quota-storm+over",
-        "clock-forward-backward+over",
-    )
-)
-"""Those whose short forms run with the tests, one of a kind; all of them run with `make faults`."""
-
 _SOON_S: Final = 0.1  # behind the moment at which a fault strikes
 _DRAIN_S: Final = 0.8  # both callers are speaking by then, whenever the order came
 _AGAIN: Final = (3, 3)  # words of the sentences that are said besides
@@ -133,7 +111,7 @@ def ended(row: Scenario) -> Scenario:
 
 def _crossed(row: Scenario, suffix: str, step: Step, **fields: Any) -> Scenario:
     name = f"{row.name}+{suffix}"
-    return replace(row, name=name, steps=(*row.steps, step), tested=name in WITH_THE_TESTS, **fields)
+    return replace(row, name=name, steps=(*row.steps, step), **fields)
 
 
 def _quiet(row: Scenario) -> bool:

@@ -42,8 +42,6 @@ CROSSED: Final = (
 )
 """Rows of other pages in which first words matter: where streams follow each other, where finals come late or twice."""
 
-WITH_THE_TESTS: Final = frozenset({"limit-no-pause+pauses", "merged-finals+pauses", "unavailable-before-final+pauses"})
-
 _PAGES: Final = (*rows_limit.ROWS, *rows_ends.ROWS, *rows_network.ROWS, *rows_answers.ROWS)
 
 
@@ -64,7 +62,7 @@ def with_pauses(row: Scenario) -> Scenario:
     """Return the row with a Google whose first words take the pause before them, too."""
     name = f"{row.name}+pauses"
     double = msgspec.structs.replace(row.double, first_word_takes_pause=True)
-    return replace(row, name=name, group="times", double=double, tested=name in WITH_THE_TESTS)
+    return replace(row, name=name, group="times", double=double)
 
 
 MERGED: Final = (Fault(kind=Kind.MERGED_FINALS, utterances=2),)
@@ -83,7 +81,6 @@ ROWS: Final = (
         what="The same after 4 s",
         talks=short_after(4000),
         faults=MERGED,
-        tested=False,
     ),
     times(
         name="short-after-1s-first",
@@ -91,7 +88,6 @@ ROWS: Final = (
         talks=short_after(1000),
         double=DoubleSettings(first_word_takes_pause=True),
         seen=Seen(quiet=True, streams=(2, 2)),
-        tested=False,
     ),
     times(
         name="short-after-4s-first",
@@ -99,14 +95,12 @@ ROWS: Final = (
         talks=short_after(4000),
         double=DoubleSettings(first_word_takes_pause=True),
         seen=Seen(quiet=True, streams=(2, 2)),
-        tested=False,
     ),
     times(
         name="short-held",
         what="Nothing but the end of the call brings a final, with all sentences in it",
         talks=short_after(1200),
         faults=(Fault(kind=Kind.HELD_FINALS),),
-        tested=False,
     ),
     times(
         name="no-length",
@@ -132,14 +126,12 @@ ROWS: Final = (
         double=rows_limit.LIMIT,
         settings=rows_limit.ROTATING,
         faults=(Fault(kind=Kind.UNDATED_FINALS),),
-        tested=False,
     ),
     times(
         name="bare-finals",
         what="Finals tell neither where they end nor where their words are",
         faults=(Fault(kind=Kind.UNDATED_FINALS, bare=True),),
         seen=Seen(quiet=True, streams=(2, 2), unary=(0, 0)),
-        tested=False,
     ),
     *(with_pauses(row) for row in _PAGES if row.name in CROSSED),
 )

@@ -152,7 +152,6 @@ class Scenario:
     relay: bool = False  # between the service and Google
     line: bool = False  # a relay between the caller and the service
     whisper: bool = False
-    tested: bool = True  # whether its short form runs with the tests
     shortens: bool = True  # whether less is enough for the fault to strike and to be survived
 
     def short(self) -> Scenario:
