@@ -167,19 +167,17 @@ def test_every_class_and_folder_on_a_page_about_the_code_exists(page: str) -> No
 def test_every_module_in_a_picture_of_the_architecture_exists() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     pictures = "".join(re.findall(r"^```$.*?^```$", page, flags=re.MULTILINE | re.DOTALL))
-    found = [name[0] for name in re.finditer(r"\b[a-z][a-z_]*(\.[a-z_]+)+\b(?!/)", pictures) if is_package_word(name[0])]
-    found = [name for name in found if not name.endswith(".json")]
+    dotted = [match[0] for match in re.finditer(r"\b[a-z][a-z_]*(\.[a-z_]+)+\b(?!/)", pictures)]
+    found = [name for name in dotted if is_package_word(name) and not name.endswith(".json")]
 
     assert len(found) > 10
     assert [name for name in found if not is_module(name)] == []
 
 
-@pytest.mark.parametrize(
-    ("root", "heading"), [("batkol", "### The service"), ("batkol_operator", "### The operator")]
-)
+@pytest.mark.parametrize(("root", "heading"), [("batkol", "### The service"), ("batkol_operator", "### The operator")])
 def test_the_architecture_page_draws_the_layers_that_the_linter_checks(root: str, heading: str) -> None:
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
-    layers = next(each["layers"] for each in contracts if each.get("containers") == [root])
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    layers = next(each["layers"] for each in tools["importlinter"]["contracts"] if each.get("containers") == [root])
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
     picture = page.partition(heading)[2].split("```")[1].strip("\n")
