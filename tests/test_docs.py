@@ -140,6 +140,13 @@ def test_every_log_line_on_a_page_is_logged(page: str) -> None:
     assert [line for line in quoted(page) if LOG_LINE.match(line) and not is_logged(line)] == []
 
 
+def test_the_changelog_says_what_is_logged_now() -> None:
+    news = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").partition("\n## [Unreleased]")[2].partition("\n## [")[0]
+    now = [row[1] for row in re.findall(r"^  \| `([^`]+)` \| `([^`]+)` \|$", news, re.MULTILINE)]
+
+    assert [line for line in now if not is_logged(line)] == []
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_python_file_on_a_page_exists(page: str) -> None:
     paths = [name for name in quoted(page) if re.fullmatch(r"[\w./]+\.py", name)]
