@@ -190,3 +190,20 @@ def test_the_architecture_page_draws_the_layers_that_the_linter_checks(root: str
     picture = page.partition(heading)[2].split("```")[1].strip("\n")
 
     assert [re.split(r"\s{2,}", line)[0] for line in picture.splitlines()] == layers
+
+
+@pytest.mark.parametrize("page", [*PAGES, "CHANGELOG.md"])
+def test_every_link_of_a_page_leads_to_a_file_and_a_heading_that_exist(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    targets = [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target]
+
+    assert [target for target in targets if not _leads_somewhere((ROOT / page).parent, page, target)] == []
+
+
+def _leads_somewhere(folder: Path, page: str, target: str) -> bool:
+    name, _, anchor = target.partition("#")
+    path = folder / name if name else ROOT / page
+    if not path.exists() or not anchor:
+        return path.exists()
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return anchor in {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
