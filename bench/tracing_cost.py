@@ -146,7 +146,7 @@ def measured(calls: int, seconds: float, endpoint: str | None, encoder: str) -> 
     return told
 
 
-async def difference(calls: int, seconds: float, rounds: int, encoder: str) -> float:
+async def difference(calls: int, seconds: float, rounds: int, encoder: str = "ours") -> float:
     """Return what tracing and metrics cost, in ms of CPU per call-second: the median of `rounds`."""
     found: list[float] = []
     with tempfile.TemporaryDirectory(prefix="batkol-bench-") as folder:
