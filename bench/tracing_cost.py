@@ -1,6 +1,7 @@
 """What tracing and metrics cost by themselves, of many calls at their pace, into a collector on the other core.
 
   bench/tracing_cost.py                       50 calls for 15 s, watched and not, each in a process of its own
+  bench/tracing_cost.py --encoder library     the same with the SDK's encoder of spans instead of ours (ADR 0020)
 
 The calls do nothing but tell their traces what happens, and the service's instruments: the same utterances, partials
 and evaluations as in the load of `bench/run.py`, at the same times, through the real exporter. What the process takes
@@ -19,17 +20,22 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import uvloop
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import ReadableSpan
 
 from batkol.events.identity import Identity
 from batkol.flags.flags import Decision, DecisionSource
 from batkol.live.tuning import Tuning
 from batkol.main import freeze_startup_objects
 from batkol.speech.utterance import Mode, Source, Utterance
+from batkol.telemetry import encoding
 from batkol.telemetry.metrics import Metrics
 from batkol.tracing.call import CallTrace
 from batkol.tracing.tracing import Tracing, TracingSettings
@@ -121,12 +127,13 @@ async def loaded(calls: int, seconds: float) -> dict[str, Any]:
     return {"cpu_s": took, "dropped": dropped, "enabled": tracing.enabled}
 
 
-def measured(calls: int, seconds: float, endpoint: str | None) -> dict[str, Any]:
+def measured(calls: int, seconds: float, endpoint: str | None, encoder: str) -> dict[str, Any]:
     """Run `loaded` in a process of its own, on the server's core."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     if endpoint:
         environment |= {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_METRICS_EXPORTER": "none"}
     command = [sys.executable, __file__, "--inside", "--calls", str(calls), "--seconds", str(seconds)]
+    command += ["--encoder", encoder]
     mine = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {SERVER_CORE})
     try:
@@ -139,16 +146,21 @@ def measured(calls: int, seconds: float, endpoint: str | None) -> dict[str, Any]
     return told
 
 
-async def difference(calls: int, seconds: float, rounds: int) -> float:
+async def difference(calls: int, seconds: float, rounds: int, encoder: str = "ours") -> float:
     """Return what tracing and metrics cost, in ms of CPU per call-second: the median of `rounds`."""
     found: list[float] = []
     with tempfile.TemporaryDirectory(prefix="batkol-bench-") as folder:
         async with Sink(Path(folder)) as sink:
             for _ in range(rounds):
-                off = await asyncio.to_thread(measured, calls, seconds, None)
-                on = await asyncio.to_thread(measured, calls, seconds, sink.endpoint)
+                off = await asyncio.to_thread(measured, calls, seconds, None, encoder)
+                on = await asyncio.to_thread(measured, calls, seconds, sink.endpoint, encoder)
                 found.append(1000 * (on["cpu_s"] - off["cpu_s"]) / calls / seconds)
     return statistics.median(found)
+
+
+def by_the_library(spans: Sequence[ReadableSpan]) -> ExportTraceServiceRequest:
+    """Encode spans with the SDK's encoder, in the place of ours."""
+    return encode_spans(spans)
 
 
 def main() -> None:
@@ -156,12 +168,15 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--encoder", choices=("ours", "library"), default="ours")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.inside:
+        if given.encoder == "library":
+            encoding.encoded = by_the_library
         print(json.dumps(uvloop.run(loaded(given.calls, given.seconds))))
         return
-    cost = asyncio.run(difference(given.calls, given.seconds, given.rounds))
+    cost = asyncio.run(difference(given.calls, given.seconds, given.rounds, given.encoder))
     print(f"tracing and metrics alone, sampled at 100 %: {cost:.3f} ms CPU per call-second at {given.calls} calls")
 
 

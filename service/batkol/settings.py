@@ -1,7 +1,8 @@
-"""Every setting of the service: one frozen object, read once from the environment at start.
+"""Settings of `batkol serve`: one frozen object, read once from the environment at start.
 
-Below `main` and `app` nobody sees it; each part is handed what it needs. A value that cannot work is refused here,
-with a sentence that says what would.
+The store's are in `batkol.store.settings`. Not here: `OTEL_*` (`batkol_otel` and the SDK), `FLAGD_*` (flagd's
+provider), `KUBECONFIG` and `GOOGLE_APPLICATION_CREDENTIALS` (their libraries). Only `main` and `app` see the object;
+each part gets what it needs. A value that cannot work is refused here, with a sentence that says which value would.
 """
 
 from __future__ import annotations

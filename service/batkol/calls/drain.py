@@ -1,4 +1,4 @@
-"""The one way out of the process: no new call, the live ones to their end or the time limit, nothing cut short."""
+"""The drain: no new call, live calls to their end or to the time limit; what is not done after it is cut off."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ class Streaming:
         if error.next not in _EXPECTED:
             self._log.warning(f"[STT] streaming failed → fallback to single. err={error}", reason=error.reason)
             self._cool_off.fail(
-                self._loop.time(), for_good=error.next in _FOR_GOOD, at_once=error.next is Next.BACK_OFF
+                self._loop.time(), for_good=error.next in _FOR_GOOD, at_once=error.next is Next.COOL_OFF
             )
         self._observe(StepFailed(None, "streaming", error.reason))
         self._policy.lost(0, None)

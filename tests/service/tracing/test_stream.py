@@ -78,7 +78,7 @@ async def test_every_end_has_a_word_and_a_status() -> None:
     closed, rotated, cancelled, failed = stream(0, 1), stream(0, 1, limit=1), stream(0, 1), stream(0, 1)
     closed.finish()
     rotated.finish()
-    failed.error = SpeechError("too much", reason="quota", next_step=Next.BACK_OFF, code="RESOURCE_EXHAUSTED")
+    failed.error = SpeechError("too much", reason="quota", next_step=Next.COOL_OFF, code="RESOURCE_EXHAUSTED")
 
     assert how_it_ended(closed) == ("close", "OK")
     assert how_it_ended(rotated) == ("rotation", "OK")

@@ -1,6 +1,6 @@
-"""The step between a stream that ended and the next one: none, a wait, news, or giving up.
+"""The step between a stream that ended and the next one: nothing, a wait, or the end of the session.
 
-Which of these is the business of the table in `batkol.recognizers.google.errors`; how long, of this.
+The table in `batkol.recognizers.google.errors` says which; this module says how long the wait is.
 """
 
 from __future__ import annotations

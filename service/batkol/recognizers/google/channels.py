@@ -123,7 +123,7 @@ class Channels:
                 f"this process has all its {self._limit} streams to Google in use; the call goes on by single requests "
                 "until one is free (STT_MAX_STREAMS sets their number)",
                 reason=NO_STREAM_FREE,
-                next_step=Next.BACK_OFF,
+                next_step=Next.COOL_OFF,
             )
         connection = self._with_room()
         connection.streams += 1

@@ -21,7 +21,7 @@ class Next(StrEnum):
     ROTATE = "rotate"  # Google's time limit: go on with a new stream
     REOPEN = "reopen"  # no audio for too long: a new stream when there is audio again
     REPLAY = "replay"  # a fault on the way: back off, then a new stream from the last committed word
-    BACK_OFF = "back_off"  # too much: back off longer, and do not send anything twice
+    COOL_OFF = "cool_off"  # too much: end the session, send nothing twice; single requests for the cool-off's seconds
     REMODEL = "remodel"  # the language lacks the model: say so once, and go on with the default one
     MISCONFIGURED = "misconfigured"  # the same request can never work: no new stream until somebody acts
     OURS = "ours"  # we ended it
@@ -46,7 +46,7 @@ TABLE: Final[tuple[ErrorRow, ...]] = (
     ErrorRow(_C.OUT_OF_RANGE, "audio timeout", "no_audio", Next.REOPEN),
     ErrorRow(_C.OUT_OF_RANGE, "without audio", "no_audio", Next.REOPEN),
     ErrorRow(_C.ABORTED, "no more client requests", "no_audio", Next.REOPEN),
-    ErrorRow(_C.OUT_OF_RANGE, "too fast", "pacing", Next.BACK_OFF),
+    ErrorRow(_C.OUT_OF_RANGE, "too fast", "pacing", Next.COOL_OFF),
     ErrorRow(_C.OUT_OF_RANGE, "", "out_of_range", Next.REPLAY),
     ErrorRow(_C.ABORTED, "", "aborted", Next.REPLAY),
     ErrorRow(_C.UNAVAILABLE, "invalid_grant", "unauthenticated", Next.MISCONFIGURED),  # a key that was revoked
@@ -55,7 +55,7 @@ TABLE: Final[tuple[ErrorRow, ...]] = (
     ErrorRow(_C.UNKNOWN, "", "unknown", Next.REPLAY),
     ErrorRow(_C.DEADLINE_EXCEEDED, "", "deadline", Next.REPLAY),
     ErrorRow(_C.RESOURCE_EXHAUSTED, "message larger than max", "too_large", Next.REPLAY),  # said by our own gRPC
-    ErrorRow(_C.RESOURCE_EXHAUSTED, "", "quota", Next.BACK_OFF),
+    ErrorRow(_C.RESOURCE_EXHAUSTED, "", "quota", Next.COOL_OFF),
     ErrorRow(_C.INVALID_ARGUMENT, "not supported for language", "model", Next.REMODEL),
     ErrorRow(_C.INVALID_ARGUMENT, "", "invalid_argument", Next.MISCONFIGURED),
     ErrorRow(_C.FAILED_PRECONDITION, "", "failed_precondition", Next.MISCONFIGURED),

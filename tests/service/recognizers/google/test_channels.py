@@ -65,7 +65,7 @@ async def test_the_limit_holds_for_streams_and_says_what_becomes_of_the_call() -
     with channels.lease(), channels.lease():
         with pytest.raises(SpeechError, match="all its 2 streams to Google in use") as told, channels.lease():
             pytest.fail("there was a third")
-        assert (told.value.reason, told.value.next, told.value.retryable) == ("no_stream_free", Next.BACK_OFF, True)
+        assert (told.value.reason, told.value.next, told.value.retryable) == ("no_stream_free", Next.COOL_OFF, True)
         assert (channels.streams, channels.limit) == (2, 2)
 
         with channels.borrow(), channels.borrow():

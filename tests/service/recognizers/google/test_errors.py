@@ -25,7 +25,7 @@ ENDS = [
         CODE.OUT_OF_RANGE,
         "Audio data is being streamed too fast. Please stream audio data approximately at real time.",
         "pacing",
-        Next.BACK_OFF,
+        Next.COOL_OFF,
     ),
     (CODE.OUT_OF_RANGE, "something new", "out_of_range", Next.REPLAY),
     (CODE.ABORTED, "something new", "aborted", Next.REPLAY),
@@ -46,7 +46,7 @@ ENDS = [
         Next.REPLAY,
     ),
     (CODE.RESOURCE_EXHAUSTED, "Decompressed message larger than max", "too_large", Next.REPLAY),
-    (CODE.RESOURCE_EXHAUSTED, "Quota exceeded for quota metric", "quota", Next.BACK_OFF),
+    (CODE.RESOURCE_EXHAUSTED, "Quota exceeded for quota metric", "quota", Next.COOL_OFF),
     (
         CODE.INVALID_ARGUMENT,
         "Invalid recognition 'config': The requested model is currently not supported for language : iw-IL.",

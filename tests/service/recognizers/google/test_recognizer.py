@@ -54,7 +54,7 @@ async def test_nothing_made_out_is_an_empty_text() -> None:
 REFUSALS = [
     (CODE.UNAVAILABLE, Next.REPLAY, True),
     (CODE.INTERNAL, Next.REPLAY, True),
-    (CODE.RESOURCE_EXHAUSTED, Next.BACK_OFF, True),
+    (CODE.RESOURCE_EXHAUSTED, Next.COOL_OFF, True),
     (CODE.INVALID_ARGUMENT, Next.MISCONFIGURED, False),
     (CODE.PERMISSION_DENIED, Next.MISCONFIGURED, False),
     (CODE.UNAUTHENTICATED, Next.MISCONFIGURED, False),

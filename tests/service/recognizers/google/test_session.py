@@ -445,7 +445,7 @@ async def test_a_session_starts_and_closes_once_in_the_log() -> None:
 
 
 USELESS = [
-    (CODE.RESOURCE_EXHAUSTED, "no", Next.BACK_OFF),
+    (CODE.RESOURCE_EXHAUSTED, "no", Next.COOL_OFF),
     (CODE.INVALID_ARGUMENT, "no", Next.MISCONFIGURED),
     (CODE.INVALID_ARGUMENT, "The requested model is currently not supported for language : iw-IL.", Next.REMODEL),
     (CODE.PERMISSION_DENIED, "no", Next.MISCONFIGURED),
