@@ -91,16 +91,31 @@ def serve(context: typer.Context) -> None:
 
 
 async def _serve(settings: Settings, logs: LogWriter, otel_ignored: Mapping[str, str]) -> None:
+    import structlog
+
     from batkol.app.build import running
 
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    told, starting = asyncio.Event(), True
+    this = asyncio.current_task()
+
+    def stop() -> None:
+        """Begin the drain; a second signal changes nothing. A start, which may hang, is given up: there is no call."""
+        if starting and this is not None and not told.is_set():
+            this.cancel()
+        told.set()
+
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, told.set)  # a second one changes nothing: the drain goes on
-    async with running(settings, logs=logs, otel_ignored=otel_ignored) as service:
-        freeze_startup_objects()
-        await told.wait()
-        await service.drain_calls()
+        asyncio.get_running_loop().add_signal_handler(name, stop)
+    try:
+        async with running(settings, logs=logs, otel_ignored=otel_ignored) as service:
+            starting = False
+            freeze_startup_objects()
+            await told.wait()
+            await service.drain_calls()
+    except asyncio.CancelledError:
+        if not (starting and told.is_set()):
+            raise
+        structlog.get_logger().info("[CFG] start given up: the process was told to end")
 
 
 def freeze_startup_objects() -> None:

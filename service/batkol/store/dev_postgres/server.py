@@ -178,10 +178,12 @@ class Embedded:
 async def embedded(folder: Path) -> AsyncIterator[Embedded]:
     """Run a server on the data in `folder`, beside the loop. Raises `ConfigurationError`."""
     server = Embedded(folder)
+    starting = asyncio.create_task(asyncio.to_thread(server.start), name="postgres.start")
     try:
-        await asyncio.to_thread(server.start)
+        await asyncio.shield(starting)
         yield server
     finally:
+        await asyncio.gather(starting, return_exceptions=True)  # cancelled: what is not launched yet cannot be stopped
         await asyncio.to_thread(server.stop)
 
 
