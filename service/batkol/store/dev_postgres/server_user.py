@@ -33,8 +33,13 @@ def is_other() -> bool:
 
 
 def arguments() -> dict[str, Any]:
-    """Return what `subprocess` needs to start a program as the server's user."""
-    return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if is_other() else {}
+    """Return what `subprocess` needs to start a program as the server's user.
+
+    Postgres and its tools read PGPORT, PGSERVICE and their like, which are another server's.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    user = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if is_other() else {}
+    return {"env": environment, **user}
 
 
 def give(folder: Path) -> None:
