@@ -76,6 +76,9 @@ def batkol(
 @app.command()
 def serve(context: typer.Context) -> None:
     """Run the service. Everything is set by environment variables; see docs/configuration.md."""
+    # The kernel keeps from a container's first process what it has no handler for: SIGTERM while it loads what follows.
+    signal.signal(signal.SIGTERM, _end)
+
     from batkol.telemetry.logs import Logs
     from batkol.telemetry.stderr import Stderr
 
@@ -88,6 +91,10 @@ def serve(context: typer.Context) -> None:
         refuse(error)
     finally:
         logs.close()
+
+
+def _end(*_: object) -> None:
+    sys.exit(0)
 
 
 async def _serve(settings: Settings, logs: LogWriter, otel_ignored: Mapping[str, str]) -> None:

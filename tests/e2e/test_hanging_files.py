@@ -90,3 +90,16 @@ async def test_a_start_that_waits_for_credentials_is_given_up_when_it_is_told_to
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert lines[-1]["event"] == "[CFG] start given up: the process was told to end"
     assert [line for line in lines if line["level"] in {"error", "critical"}] == []
+
+
+async def test_told_to_end_while_it_still_loads_it_ends(tmp_path: Path) -> None:
+    """In a container it is process 1, which the kernel keeps signals from that have no handler: it would serve on."""
+    hooks = "import os, signal, sys\nclass Loads:\n    def find_spec(self, name, *_):\n"
+    hooks += "        if name == 'batkol.app.build': os.kill(os.getpid(), signal.SIGTERM)\n"
+    (tmp_path / "sitecustomize.py").write_text(f"{hooks}sys.meta_path.insert(0, Loads())\n")
+    settings = {"TWILIO_VALIDATE_SIGNATURES": "false", "STORE": "none", "PYTHONPATH": str(tmp_path)}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "batkol", "serve", env={**os.environ, **settings}
+    )
+    async with asyncio.timeout(30):
+        assert await process.wait() == 0
