@@ -140,7 +140,8 @@ async def _stage(home: Path, collector: Collector | None) -> AsyncIterator[Stage
 
 
 def _to(collector: Collector) -> OTLPSpanExporter:
-    return OTLPSpanExporter(endpoint=collector.endpoint, insecure=True, channel_options=NO_PROXY)
+    # The exporter's own type for options has texts alone; gRPC's has numbers.
+    return OTLPSpanExporter(endpoint=collector.endpoint, insecure=True, channel_options=NO_PROXY)  # type: ignore[arg-type]
 
 
 @asynccontextmanager

@@ -24,9 +24,7 @@ class Asked:
         self.port = port
         self.reached = reached
 
-    async def __call__(
-        self, *headers: str, method: str = "GET", path: str = "/thing", version: str = "1.1"
-    ) -> Answer:
+    async def __call__(self, *headers: str, method: str = "GET", path: str = "/thing", version: str = "1.1") -> Answer:
         async with speaking(self.port) as client:
             await client.send("\r\n".join([f"{method} {path} HTTP/{version}", *headers, "", ""]).encode())
             return await client.answer()
