@@ -159,7 +159,7 @@ class Embedded:
     def _answers(self) -> bool:
         where = ("-h", str(self._sockets), "-p", str(self._port or 5432))
         command = [str(programs() / "pg_isready"), "-q", *where]
-        return subprocess.run(command, check=False, cwd="/", **server_user.arguments()).returncode == 0  # noqa: S603  our own
+        return subprocess.run(command, check=False, env=server_user.environment()).returncode == 0  # noqa: S603  our own
 
     def _detach_from_shell(self) -> None:
         if self._shell is None:

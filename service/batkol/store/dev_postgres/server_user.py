@@ -33,13 +33,14 @@ def is_other() -> bool:
 
 
 def arguments() -> dict[str, Any]:
-    """Return what `subprocess` needs to start a program as the server's user.
-
-    Postgres and its tools read PGPORT, PGSERVICE and their like, which are another server's.
-    """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    """Return what `subprocess` needs to start a program as the server's user."""
     user = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if is_other() else {}
-    return {"env": environment, **user}
+    return {"env": environment(), **user}
+
+
+def environment() -> dict[str, str]:
+    """Return the variables but those of Postgres and its tools, such as PGPORT: they are of another server."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
 
 
 def give(folder: Path) -> None:
