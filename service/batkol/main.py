@@ -76,6 +76,9 @@ def batkol(
 @app.command()
 def serve(context: typer.Context) -> None:
     """Run the service. Everything is set by environment variables; see docs/configuration.md."""
+    # The kernel keeps from a container's first process what it has no handler for: SIGTERM while it loads what follows.
+    signal.signal(signal.SIGTERM, _end)
+
     from batkol.telemetry.logs import Logs
     from batkol.telemetry.stderr import Stderr
 
@@ -90,17 +93,36 @@ def serve(context: typer.Context) -> None:
         logs.close()
 
 
+def _end(*_: object) -> None:
+    sys.exit(0)
+
+
 async def _serve(settings: Settings, logs: LogWriter, otel_ignored: Mapping[str, str]) -> None:
+    import structlog
+
     from batkol.app.build import running
 
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    told, starting = asyncio.Event(), True
+    this = asyncio.current_task()
+
+    def stop() -> None:
+        """Begin the drain; a second signal changes nothing. A start, which may hang, is given up: there is no call."""
+        if starting and this is not None and not told.is_set():
+            this.cancel()
+        told.set()
+
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, told.set)  # a second one changes nothing: the drain goes on
-    async with running(settings, logs=logs, otel_ignored=otel_ignored) as service:
-        freeze_startup_objects()
-        await told.wait()
-        await service.drain_calls()
+        asyncio.get_running_loop().add_signal_handler(name, stop)
+    try:
+        async with running(settings, logs=logs, otel_ignored=otel_ignored) as service:
+            starting = False
+            freeze_startup_objects()
+            await told.wait()
+            await service.drain_calls()
+    except asyncio.CancelledError:
+        if not (starting and told.is_set()):
+            raise
+        structlog.get_logger().info("[CFG] start given up: the process was told to end")
 
 
 def freeze_startup_objects() -> None:

@@ -106,8 +106,6 @@ def _check(signal: Signal, protocol: str) -> None:
         raise _UnusableError(f"{name} is not a URL; set it to http://host:port or https://host:port") from None
     if any(letter.isspace() for letter in endpoint):
         raise _UnusableError(f"{name} has white space in it; set it to http://host:port or https://host:port")
-    if any(letter.isspace() for letter in endpoint):
-        raise _UnusableError(f"{name} has white space in it; set it to http://host:port or https://host:port")
     needs_url = protocol != "grpc" or parts.scheme in {"http", "https"}
     if endpoint and needs_url and not (whole and parts.scheme in {"http", "https"}):
         raise _UnusableError(

@@ -1,9 +1,13 @@
-"""The whole service, told to go while its live files cannot be read."""
+"""The whole service, told to go while files that it needs cannot be read."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import signal
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +55,51 @@ async def test_it_starts_says_so_and_ends_when_it_is_told_to(tmp_path: Path, wha
             assert served.faults == []
     finally:
         await google.stop()
+
+
+async def test_a_start_that_waits_for_credentials_is_given_up_when_it_is_told_to_end(tmp_path: Path) -> None:
+    """There is no call to drain. Waited for, they would end it with exit code 2, after 30 s and a drain's grace."""
+    fifo, log = tmp_path / "credentials.json", tmp_path / "serve.log"
+    os.mkfifo(fifo)
+    settings = {
+        "GOOGLE_APPLICATION_CREDENTIALS": str(fifo),
+        "TWILIO_VALIDATE_SIGNATURES": "false",
+        "STORE": "none",
+        "LOG_FORMAT": "json",
+    }
+    with log.open("wb") as out:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "batkol", "serve", stderr=out, env={**os.environ, **settings}
+        )
+    writing = -1
+    try:
+        async with asyncio.timeout(40):
+            while writing < 0:
+                await asyncio.sleep(0.05)
+                with suppress(OSError):  # ENXIO: nobody reads it yet
+                    writing = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGINT)
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        if writing >= 0:
+            os.close(writing)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert lines[-1]["event"] == "[CFG] start given up: the process was told to end"
+    assert [line for line in lines if line["level"] in {"error", "critical"}] == []
+
+
+async def test_told_to_end_while_it_still_loads_it_ends(tmp_path: Path) -> None:
+    """In a container it is process 1, which the kernel keeps signals from that have no handler: it would serve on."""
+    hooks = "import os, signal, sys\nclass Loads:\n    def find_spec(self, name, *_):\n"
+    hooks += "        if name == 'batkol.app.build': os.kill(os.getpid(), signal.SIGTERM)\n"
+    (tmp_path / "sitecustomize.py").write_text(f"{hooks}sys.meta_path.insert(0, Loads())\n")
+    settings = {"TWILIO_VALIDATE_SIGNATURES": "false", "STORE": "none", "PYTHONPATH": str(tmp_path)}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "batkol", "serve", env={**os.environ, **settings}
+    )
+    async with asyncio.timeout(30):
+        assert await process.wait() == 0

@@ -50,7 +50,8 @@ class Cluster:
         count: Callable[[str], object] = lambda _verb: None,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
-        self._http = AsyncClient(access, ConnectionParams(timeout=httpx2.Timeout(timeout_s)))
+        # No proxy from the environment: HTTPS_PROXY is there for what is outside, and kopf takes none either.
+        self._http = AsyncClient(access, ConnectionParams(timeout=httpx2.Timeout(timeout_s), trust_env=False))
         limit(self._http, LARGEST)
         self._timeout_s = timeout_s
         self._plurals = {("v1", "Pod"): "pods", **{(version, kind): plural for version, kind, plural in kinds}}

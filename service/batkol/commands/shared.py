@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -85,6 +86,8 @@ async def _until_signal(work: Coroutine[Any, Any, int]) -> int:
 def console(*, no_color: bool) -> Any:
     from rich.console import Console  # noqa: PLC0415 - not for `serve`
 
+    if isinstance(sys.stdout, io.TextIOWrapper):  # in a locale without Hebrew, an escape is better than a traceback
+        sys.stdout.reconfigure(errors="backslashreplace")
     width = None if sys.stdout.isatty() else 140  # a pipe has no width, and eighty columns break the tables
     return Console(no_color=no_color, highlight=False, width=width)
 

@@ -24,10 +24,11 @@ from rich.console import Console
 from batkol.app.build import running
 from batkol.demo import files
 from batkol.demo.screen import Screen, legend, table, totals
+from batkol.demo.settings import PUBLIC_URL, settings_of_demo
 from batkol.demo.traces import draw
 from batkol.errors import ConfigurationError
 from batkol.gonogo.flagstore import LiveDirectory
-from batkol.settings import Settings
+from batkol.recognizers.google.channels import NO_PROXY
 from batkol.simulators.client.conversation import Conversation, Internal, Observed, observe
 from batkol.simulators.client.internal_api import following, status
 from batkol.simulators.client.otlp_collector import Collector
@@ -40,9 +41,6 @@ from batkol.telemetry.logs import Logs
 from batkol.tracing.tracing import Tracing
 
 log = structlog.get_logger()
-
-PUBLIC_URL: Final = "https://demo.batkol.example"
-"""What Twilio would call the service: signed over, and never looked up."""
 
 STREAMING: Final = "streaming"
 SINGLE: Final = "single"
@@ -123,14 +121,14 @@ async def _stage(home: Path, collector: Collector | None) -> AsyncIterator[Stage
     files.write(live)
     log = home / "service.log"
     auth_token = secrets.token_hex(16)
-    exporters = [OTLPSpanExporter(endpoint=collector.endpoint, insecure=True)] if collector else []
+    exporters = [_to(collector)] if collector else []
     with log.open("w", encoding="utf-8") as written:
         logs = Logs(level="INFO", json=True, stream=written)
         try:
             async with AsyncExitStack() as stack:
                 address = await stack.enter_async_context(_double())
                 kept, not_kept = await _kept(home, stack)
-                settings = Settings(**_settings(address, live, auth_token), **kept)
+                settings = settings_of_demo(address, live, auth_token, kept)
                 service = await stack.enter_async_context(running(settings, exporters, logs.writer))
                 internal = Internal(f"http://127.0.0.1:{service.internal_port}")
                 url = f"http://127.0.0.1:{service.port}"
@@ -139,6 +137,11 @@ async def _stage(home: Path, collector: Collector | None) -> AsyncIterator[Stage
                 await service.drain_calls()
         finally:
             logs.close()
+
+
+def _to(collector: Collector) -> OTLPSpanExporter:
+    # The exporter's own type for options has texts alone; gRPC's has numbers.
+    return OTLPSpanExporter(endpoint=collector.endpoint, insecure=True, channel_options=NO_PROXY)  # type: ignore[arg-type]
 
 
 @asynccontextmanager
@@ -170,25 +173,6 @@ async def _print_stored(console: Console, stage: Stage) -> None:
 
 def _counted(name: str, count: int) -> str:
     return f"{count} {name.removesuffix('s') if count == 1 else name}"
-
-
-def _settings(double: str, live: Path, auth_token: str) -> dict[str, Any]:
-    return {
-        "gcp_stt_endpoint": double,
-        "gcp_stt_insecure": True,
-        "twilio_auth_token": (auth_token,),
-        "twilio_validate_signatures": True,
-        "public_base_url": PUBLIC_URL,
-        "live_source": f"file:{live}",
-        "host": "127.0.0.1",
-        "port": 0,
-        "internal_host": "127.0.0.1",
-        "internal_port": 0,
-        "api_token": "",
-        "voice_agent": "demo",
-        "drain_timeout_s": 5,
-        "log_transcripts": True,  # the voice is made up
-    }
 
 
 async def _call(stage: Stage, screen: Screen) -> Observed:

@@ -10,7 +10,8 @@ of the listener, errors included:
 - A request that a page of another origin made is refused, with a token or without: by `Origin` (RFC 6454) and by
   `Sec-Fetch-Site` (https://www.w3.org/TR/fetch-metadata/). Links from other sites are refused as well.
 
-Programs (curl, the kubelet, Prometheus, the operator) send neither of these headers.
+Programs (curl, the kubelet, Prometheus, the operator) send neither of these headers. The checks of some load balancers
+are HTTP/1.0 without `Host`, which no browser speaks: they are answered.
 """
 
 from __future__ import annotations
@@ -82,6 +83,8 @@ class SameOrigin:
     def _refused(self, scope: Scope) -> Refused | None:
         """Why this request is refused, or None."""
         hosts = _values(scope, b"host")
+        if not hosts and scope.get("http_version") == "1.0":
+            return FOREIGN if any(_values(scope, each) for each in (b"origin", b"sec-fetch-site")) else None
         if len(hosts) != 1:
             return MALFORMED
         if self._hosts is not None:

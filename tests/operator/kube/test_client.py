@@ -232,3 +232,15 @@ async def test_a_flood_behind_an_unknown_token_is_not_collected(tmp_path: Path) 
             with pytest.raises(UnreachableError, match="longer than"):
                 await cluster.apply(config_map())
         server.check(largest=LARGEST)
+
+
+async def test_the_environments_proxy_is_not_asked(api: KubeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A platform's `HTTPS_PROXY` is there for what is outside the cluster; kopf's own watches take none either."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    async with Cluster(api.access, OWNED_KINDS) as cluster:
+        await cluster.apply(config_map(a="1"))
+
+    assert api.store.get(KEY)["data"] == {"a": "1"}

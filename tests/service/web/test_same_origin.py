@@ -24,9 +24,9 @@ class Asked:
         self.port = port
         self.reached = reached
 
-    async def __call__(self, *headers: str, method: str = "GET", path: str = "/thing") -> Answer:
+    async def __call__(self, *headers: str, method: str = "GET", path: str = "/thing", version: str = "1.1") -> Answer:
         async with speaking(self.port) as client:
-            await client.send("\r\n".join([f"{method} {path} HTTP/1.1", *headers, "", ""]).encode())
+            await client.send("\r\n".join([f"{method} {path} HTTP/{version}", *headers, "", ""]).encode())
             return await client.answer()
 
 
@@ -199,3 +199,16 @@ async def test_what_is_refused_is_told_once_a_second_with_the_name_that_was_aske
     }
     assert all("INTERNAL_HOSTS" in line["remedy"] for line in told if line["reason"] == "host_unknown")
     assert "evil" not in str(lines)
+
+
+@pytest.mark.parametrize("hosts", [(), None])
+async def test_a_check_of_http_1_0_without_host_is_answered_and_no_page_can_send_it(
+    hosts: Collection[str] | None,
+) -> None:
+    """HAProxy asks so. A browser speaks HTTP/1.1 at least, and always names the host."""
+    async with asking(hosts) as ask:
+        assert (await ask(version="1.0")).status == 200
+        assert (await ask("Origin: http://evil.example", version="1.0")).status == 403
+        assert (await ask("Sec-Fetch-Site: cross-site", version="1.0")).status == 403
+        assert (await ask(version="1.1")).status == 400
+        assert ask.reached == ["thing"]

@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import ip_address
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import google.auth
 import google.auth.exceptions
@@ -34,6 +36,9 @@ SHUNNED: Final = 45.0
 
 CREDENTIALS_S: Final = 30.0
 """How long a start waits for credentials: reading a file takes no time, a metadata server is asked three times."""
+
+NO_PROXY: Final = (("grpc.enable_http_proxy", 0),)
+"""For an endpoint on this machine: a proxy that the environment names for Google does not reach it."""
 
 _SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
 
@@ -82,6 +87,7 @@ class Channels:
                 "set GCP_STT_ENDPOINT to the speech double, or unset GCP_STT_INSECURE"
             )
         self._endpoint = endpoint or GOOGLE_HOST
+        self._options = [*OPTIONS, *(NO_PROXY if _is_here(self._endpoint) else ())]
         self._insecure = insecure
         self._limit = limit
         self._credentials: Any = None
@@ -185,11 +191,19 @@ class Channels:
 
     def _connect(self) -> _Connection:
         if self._insecure:
-            channel = grpc.aio.insecure_channel(self._endpoint, options=list(OPTIONS))
+            channel = grpc.aio.insecure_channel(self._endpoint, options=self._options)
         else:
             host = self._endpoint if ":" in self._endpoint else f"{self._endpoint}:443"
             channel = SpeechGrpcAsyncIOTransport.create_channel(
-                host, credentials=self._credentials, options=list(OPTIONS)
+                host, credentials=self._credentials, options=self._options
             )
         transport = SpeechGrpcAsyncIOTransport(host=self._endpoint, channel=channel)
         return _Connection(channel, SpeechAsyncClient(transport=transport))
+
+
+def _is_here(endpoint: str) -> bool:
+    host = urlsplit(f"//{endpoint}").hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

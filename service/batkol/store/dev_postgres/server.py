@@ -159,7 +159,7 @@ class Embedded:
     def _answers(self) -> bool:
         where = ("-h", str(self._sockets), "-p", str(self._port or 5432))
         command = [str(programs() / "pg_isready"), "-q", *where]
-        return subprocess.run(command, check=False).returncode == 0  # noqa: S603  our own
+        return subprocess.run(command, check=False, env=server_user.environment()).returncode == 0  # noqa: S603  our own
 
     def _detach_from_shell(self) -> None:
         if self._shell is None:
@@ -178,10 +178,12 @@ class Embedded:
 async def embedded(folder: Path) -> AsyncIterator[Embedded]:
     """Run a server on the data in `folder`, beside the loop. Raises `ConfigurationError`."""
     server = Embedded(folder)
+    starting = asyncio.create_task(asyncio.to_thread(server.start), name="postgres.start")
     try:
-        await asyncio.to_thread(server.start)
+        await asyncio.shield(starting)
         yield server
     finally:
+        await asyncio.gather(starting, return_exceptions=True)  # cancelled: what is not launched yet cannot be stopped
         await asyncio.to_thread(server.stop)
 
 

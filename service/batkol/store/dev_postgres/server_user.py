@@ -34,7 +34,13 @@ def is_other() -> bool:
 
 def arguments() -> dict[str, Any]:
     """Return what `subprocess` needs to start a program as the server's user."""
-    return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if is_other() else {}
+    user = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if is_other() else {}
+    return {"env": environment(), **user}
+
+
+def environment() -> dict[str, str]:
+    """Return the variables but those of Postgres and its tools, such as PGPORT: they are of another server."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
 
 
 def give(folder: Path) -> None:

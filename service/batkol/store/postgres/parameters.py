@@ -187,7 +187,8 @@ def _check_files(query: Mapping[str, str], tls: str) -> None:
             raise ConfigurationError(
                 f"{name} in DATABASE_URL is no file" + (_AUTHORITY if name == "sslrootcert" else "")
             )
-    authority = query.get("sslrootcert") or os.environ.get("PGSSLROOTCERT")
+    inherited = "" if tls == "disable" else os.environ.get("PGSSLROOTCERT", "")  # the driver reads it, too
+    authority = query.get("sslrootcert") or inherited
     if tls.startswith("verify") and not authority and not (Path.home() / ".postgresql" / "root.crt").is_file():
         raise ConfigurationError(f"sslmode={tls} in DATABASE_URL needs sslrootcert=FILE{_AUTHORITY}")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -195,7 +196,8 @@ def _check_files(query: Mapping[str, str], tls: str) -> None:
         if authority:
             context.load_verify_locations(cafile=authority)
     except (ssl.SSLError, OSError):
-        raise ConfigurationError(f"sslrootcert in DATABASE_URL holds no certificate{_AUTHORITY}") from None
+        named = "sslrootcert in DATABASE_URL" if query.get("sslrootcert") else "the environment variable PGSSLROOTCERT"
+        raise ConfigurationError(f"{named} holds no certificate{_AUTHORITY}") from None
     try:
         if query.get("sslcert"):
             key, password = query.get("sslkey") or None, query.get("sslpassword") or ""

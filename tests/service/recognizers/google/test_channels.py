@@ -323,3 +323,22 @@ async def test_a_network_that_dies_under_a_stream_ends_it_and_the_next_one_finds
                 await asyncio.sleep(0.1)
         assert relay.connections >= 2
         await channels.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_an_endpoint_on_this_machine_is_reached_past_the_environments_proxy(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    """`HTTP_PROXY` without `NO_PROXY`, as a company's machines have it, kept `batkol demo` from its own double."""
+    for name in ("grpc_proxy", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_grpc_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    async with scripted_google() as google:
+        channels = Channels(endpoint=f"{host}:{google.address.rpartition(':')[2]}", insecure=True)
+        try:
+            recognizer = SingleRecognizer(channels, recognition("he-IL", "default"), deadline=10.0)
+
+            await recognizer.recognize(b"\xff" * 800)
+        finally:
+            await channels.close()

@@ -131,3 +131,14 @@ def test_where_the_wheel_is_not_installed_the_sentence_says_what_can_be_done(mon
 
 def _postmaster(folder: Path) -> int:
     return int((folder / "data" / "postmaster.pid").read_text().splitlines()[0])
+
+
+async def test_it_starts_beside_the_variables_of_another_server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"PGPORT": "none", "PGSERVICE": "none", "PGDATA": "/none", "PGOPTIONS": "-x"}.items():
+        monkeypatch.setenv(name, value)
+    server = Embedded(folder)
+    server.start()
+    try:
+        await sql(server.address, "SELECT 1")
+    finally:
+        server.stop()
