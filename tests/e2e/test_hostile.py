@@ -118,7 +118,7 @@ async def test_rubbish_in_the_middle_of_a_call_costs_the_rubbish_and_nothing_els
             await up.heard.until(lambda: up.heard.of("CA1", CallEnded))
 
         assert up.heard.texts("CA1") == words_of(TALK)
-        assert len(up.heard.of("CA1", MarkPlayed)) == 10_000
+        assert up.heard.of("CA1", MarkPlayed) == [], "none of them was sent to it"
         assert up.ended("CA1").reason == "stop"
         await still_serves(up)
 

@@ -119,7 +119,7 @@ class Call:
         """Take a message that is not sound."""
         match message:
             case Mark():
-                if name := self._stream.echo(message):
+                if (name := self._stream.echo(message)) and self.playout.take_played(name):
                     self.reporter.mark_played(name)
             case Dtmf():
                 if digit := self._stream.press(message):

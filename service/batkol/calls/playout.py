@@ -7,7 +7,7 @@ of buffer (warning 31931), so that much is refused here, where somebody can be t
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -31,6 +31,7 @@ class Playout:
         self._queue: deque[bytes | str] = deque()
         self._queued = 0  # samples
         self._more = asyncio.Event()
+        self._marks: Counter[str] = Counter()  # written or queued, and not played yet
 
     def play(self, mulaw: bytes) -> None:
         """Queue sound. Raises `CallError` if ten minutes wait already; none of it is queued then."""
@@ -44,7 +45,16 @@ class Playout:
     def mark(self, name: str) -> None:
         """Ask Twilio to say when everything queued so far has been heard, or dropped."""
         self._queue.append(encode_mark(self._stream_sid, name))
+        self._marks[name] += 1
         self._more.set()
+
+    def take_played(self, name: str) -> bool:
+        """Whether a mark that comes back is one that was sent; each counts once. A peer may send any name."""
+        if self._marks[name] <= 0:
+            del self._marks[name]
+            return False
+        self._marks[name] -= 1
+        return True
 
     def clear(self) -> None:
         """Stop talking: drop the sound that waits here, keep its marks, and have Twilio drop what it holds."""

@@ -158,3 +158,13 @@ async def test_a_socket_that_does_not_take_sound_holds_up_nobody_who_queues() ->
     await asyncio.gather(task, return_exceptions=True)
 
     assert len(playout._queue) == 2
+
+
+def test_a_mark_that_comes_back_counts_once_and_only_if_it_was_sent() -> None:
+    """A peer that may open a stream may send any mark, and thousands of them."""
+    playout = Playout(SID)
+    playout.mark("greeting")
+    playout.mark("greeting")
+
+    assert not playout.take_played("never sent")
+    assert [playout.take_played("greeting") for _ in range(3)] == [True, True, False]
