@@ -20,7 +20,8 @@ import structlog
 from batkol.live.answer_lines import LINE_S
 from batkol.live.cluster import ANSWER_S, ClusterError, Named, connected
 from batkol.live.config_map import SILENCE_S, ConfigMap, GoneError, WatchError
-from batkol.live.source import EMPTY, NAMES, Snapshot, SourceState, SourceStatus
+from batkol.live.source import EMPTY, NAMES, Snapshot, SourceState
+from batkol.status import SourceStatus
 
 log = structlog.get_logger()
 
