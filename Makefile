@@ -68,11 +68,14 @@ audit:  ## ask for known vulnerabilities of what the images install, with pip-au
 	done; \
 	test -z "$$failed" || { echo "There are findings, or a package could not be looked up (a mirror of the index has no such data)."; exit 1; }
 
-lint: $(STAMP)  ## lint, format, types, import contracts
+lint: $(STAMP)  ## lint, format, types, import contracts, declared packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/deptry --optional-dependencies-dev-groups operator,dev service
+	$(BIN)/deptry --optional-dependencies-dev-groups service,dev,whisper operator
+	$(BIN)/deptry --ignore DEP002 --exclude '^$$' tests bench bench/servers helm tools
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

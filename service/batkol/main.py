@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 import uvloop
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
     from batkol.settings import Settings
     from batkol.telemetry.logs import LogWriter
 
+FOR_PEOPLE: Final = frozenset({"demo", "call", "gonogo", "speech-double"})
+"""Commands whose output a person reads: lines of gRPC's own C library have no place in it."""
+
 app = typer.Typer(
     help="Phone calls become text: a media and speech-to-text service for Twilio calls, Hebrew first.",
     no_args_is_help=True,
@@ -70,6 +74,8 @@ def batkol(
 ) -> None:
     """Phone calls become text: a media and speech-to-text service for Twilio calls, Hebrew first."""
     tidy()
+    if context.invoked_subcommand in FOR_PEOPLE:
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC reads it when it is imported
     context.obj = mend()  # before anything of OpenTelemetry's is imported, which FastAPI and the store do as well
 
 

@@ -117,7 +117,7 @@ async def test_the_detectors_thread_is_killed_while_a_caller_speaks_and_no_word_
         assert not thread.is_alive()
         assert up.heard.texts(report.call_sid) == words_of(SHORT)
         shown = up.service.tasks.status()
-        assert (shown["thread.vad"]["deaths"], shown["listener"]["deaths"]) == (1, 0)
+        assert (shown["thread.vad"].deaths, shown["listener"].deaths) == (1, 0)
 
 
 async def test_a_detector_that_keeps_dying_keeps_calls_away_and_the_process_goes_when_none_is_left(
@@ -131,12 +131,12 @@ async def test_a_detector_that_keeps_dying_keeps_calls_away_and_the_process_goes
         async def talk(caller: Caller) -> None:
             with pytest.MonkeyPatch.context() as patched:
                 patched.setattr("batkol.vad.scheduler.score", broken)
-                await until(lambda: up.service.tasks.status()["listener"]["deaths"] >= 5)
+                await until(lambda: up.service.tasks.status()["listener"].deaths >= 5)
                 ready, alive = await http.get("/readyz"), await http.get("/healthz")
                 assert (ready.status_code, ready.json()["status"]) == (503, "keeps dying: listener")
                 assert alive.status_code == 200, "a restart would cost a call"
                 assert (await tasks_of(http))["listener"]["last_fault"].startswith("MemoryError in broken")
-            await until(lambda: up.service.tasks.status()["listener"]["deaths"] >= 5)
+            await until(lambda: up.service.tasks.status()["listener"].deaths >= 5)
             await caller.say(SHORT.mulaw)
             await up.heard.has_finals(caller.plan.call_sid, 1)
 
@@ -156,7 +156,7 @@ async def test_a_writer_that_keeps_dying_touches_neither_readiness_nor_liveness_
         with monkeypatch.context() as broken:
             broken.setattr(Writer, "_turn_whatever_comes", dies)
             report = await up.call(SHORT.mulaw)
-            await until(lambda: up.service.tasks.status()["store.writer"]["deaths"] >= 5)
+            await until(lambda: up.service.tasks.status()["store.writer"].deaths >= 5)
             assert (await http.get("/readyz")).status_code == (await http.get("/healthz")).status_code == 200
             writer = (await tasks_of(http))["store.writer"]
             assert (writer["state"], writer["needed_to_hear"]) == ("failing", False)

@@ -1,10 +1,16 @@
 """The command line, as far as it explains itself."""
 
+import os
+import re
+import socket
+import subprocess
+import sys
+
 import pytest
 from typer.testing import CliRunner
 
 from batkol import __version__
-from batkol.main import app
+from batkol.main import FOR_PEOPLE, app
 
 COMMANDS = ["serve", "demo", "gonogo", "call", "speech-double"]
 
@@ -29,6 +35,43 @@ def test_every_command_is_listed() -> None:
     listed = CliRunner().invoke(app, ["--help"]).stdout
 
     assert [name for name in COMMANDS if name not in listed] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_grpc_is_silenced_in_commands_for_people_and_not_in_the_service(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRPC_VERBOSITY", "")
+    monkeypatch.delenv("GRPC_VERBOSITY")
+    CliRunner().invoke(app, [command, "--help"])
+
+    assert os.environ.get("GRPC_VERBOSITY") == (None if command == "serve" else "NONE")
+    assert (command in FOR_PEOPLE) is (command != "serve")
+
+
+def test_grpc_is_not_imported_before_it_is_silenced() -> None:
+    code = "import sys, batkol.main; sys.exit('grpc' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=50).returncode == 0
+
+
+@pytest.mark.parametrize("verbosity", [None, "ERROR"])
+def test_a_port_that_is_taken_is_one_sentence_unless_more_is_asked_of_grpc(verbosity: str | None) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"}
+    asked = {} if verbosity is None else {"GRPC_VERBOSITY": verbosity}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = subprocess.run(
+            [sys.executable, "-m", "batkol", "speech-double", "--port", str(taken.getsockname()[1])],
+            env={**environment, **asked},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=50,
+        )
+    of_grpc = re.findall(r"^[EWI]\d{4} .*", done.stderr, re.MULTILINE)
+
+    assert (done.returncode, bool(of_grpc)) == (2, verbosity is not None)
+    assert done.stderr.count("cannot be listened on") == 1
 
 
 CALL = ["call", "http://127.0.0.1:9", "--words", "nothing"]

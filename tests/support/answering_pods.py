@@ -7,7 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from aiohttp import web
+
+from batkol.status import LiveStatus, RefusedDefinition, ServiceStatus, TuningStatus
 
 
 @dataclass(slots=True)
@@ -22,14 +25,17 @@ class AnsweringPod:
     refusals: list[str] = field(default_factory=list)
     asked: int = 0
 
-    def status(self) -> dict[str, Any]:
-        return {
-            "version": "1",
-            "active_calls": self.calls,
-            "draining": False,
-            "tuning": {"revision": self.tuning},
-            "live": {"flags_revision": self.flags, "refusals": [{"why": why} for why in self.refusals]},
-        }
+    def status(self) -> ServiceStatus:
+        """As the service itself makes it."""
+        refusals = tuple(RefusedDefinition("tuning.json", None, why) for why in self.refusals)
+        return ServiceStatus(
+            version="1",
+            draining=False,
+            active_calls=self.calls,
+            max_calls=100,
+            tuning=TuningStatus(revision=self.tuning),
+            live=LiveStatus(revision=self.tuning, flags_revision=self.flags, refusals=refusals),
+        )
 
 
 @asynccontextmanager
@@ -56,6 +62,6 @@ def _route(pod: AnsweringPod) -> Any:
         pod.asked += 1
         if pod.token and request.headers.get("Authorization") != f"Bearer {pod.token}":
             return web.Response(status=401)
-        return web.json_response(pod.status())
+        return web.Response(body=msgspec.json.encode(pod.status()), content_type="application/json")
 
     return read_status

@@ -20,6 +20,7 @@ from batkol.events.bus import Bus
 from batkol.events.identity import Identity
 from batkol.settings import read
 from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
+from batkol.status import ServiceStatus
 from batkol.store.store import keeping
 from batkol.telemetry.metrics import Metrics
 from batkol.transcription.events import FinalReady
@@ -58,12 +59,13 @@ def utterance(index: int) -> Utterance:
 
 async def main(finals: int, calls: int) -> None:
     settings, metrics, bus = read(), Metrics(), Bus()
+    status = ServiceStatus(version="1", draining=False, active_calls=calls, max_calls=calls)
     app = FastAPI()
     async with keeping(settings.of_store("pod-1")) as store:
         app.include_router(
             internal.routes(
-                calls=CallRegistry(limit=1, metrics=metrics), bus=bus, status=store.status, drain=asyncio.Event().wait,
-                api_token="",
+                calls=CallRegistry(limit=1, metrics=metrics), bus=bus, status=lambda: status,
+                drain=asyncio.Event().wait, api_token="",
             )
         )  # fmt: skip
         async with listening(app, "127.0.0.1", 0) as port:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from batkol.backoff import Backoff
 from batkol.store.postgres import writer
 from batkol.store.postgres.address import address
 from batkol.store.postgres.connections import DatabaseTimeouts
@@ -29,5 +30,5 @@ async def main(url: str, folder: Path) -> None:
 
 if __name__ == "__main__":
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stdout))
-    vars(writer).update(backoff_s=lambda _: 0.01, MOST=4)  # many batches, and so many connections
+    vars(writer).update(RETRY=Backoff(first_s=0.01, longest_s=0.01), MOST=4)  # many batches, and so many connections
     asyncio.run(main(sys.argv[1], Path(sys.argv[2])))

@@ -85,7 +85,7 @@ class PodQuestions:
                 async with self._session.get(url, headers=headers, allow_redirects=False) as response:
                     if response.status != 200:
                         return Silence(_why(response.status))
-                    return _read(await _body(response))
+                    return read_report(await _body(response))
             except TimeoutError:
                 return Silence("did not answer in time")
             except (aiohttp.ClientError, OSError):
@@ -107,7 +107,8 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-def _read(body: bytes) -> Report:
+def read_report(body: bytes) -> Report:
+    """Read the answer of `GET /v1/status`, of a service of whatever version."""
     try:
         status: Any = json.loads(body)
         live = status["live"]

@@ -12,19 +12,19 @@ JITTER: Final = 0.25
 """So that a thousand agents that failed together do not come back together."""
 
 
-class Backoff:
-    """The delays after one failure after another; `reset` when something has worked."""
+class ReconcileBackoff:
+    """The waits after one failure after another; `reset` when something has worked."""
 
-    def __init__(self, lot: Callable[[], float] = random.random) -> None:
-        self._lot = lot  # in [0, 1)
+    def __init__(self, uniform: Callable[[], float] = random.random) -> None:
+        self._uniform = uniform  # in [0, 1)
         self.failures = 0
 
     def next(self) -> float:
         """Count one more failure; return the seconds to wait."""
         whole = min(FIRST_S * float(2**self.failures), LONGEST_S)
         self.failures = min(self.failures + 1, 32)
-        return whole * (1 - JITTER * self._lot())
+        return whole * (1 - JITTER * self._uniform())
 
     def reset(self) -> None:
-        """Start again from the shortest delay."""
+        """Start again from the first wait."""
         self.failures = 0

@@ -15,7 +15,7 @@ from typing import Final, NoReturn
 import structlog
 
 from batkol_operator.errors import RefusedError, UnreachableError
-from batkol_operator.reconcile.backoff import FIRST_S, Backoff
+from batkol_operator.reconcile.backoff import FIRST_S, ReconcileBackoff
 from batkol_operator.reconcile.liveness import LoopWatchdog
 from batkol_operator.reconcile.reconciler import Means, PassOutcome, Reconciler
 from batkol_operator.watch.cache import AgentKey
@@ -36,7 +36,7 @@ class AgentLoop:
         self._means = means
         self._progress = progress
         self._reconciler = Reconciler(agent, means)
-        self._backoff = Backoff()
+        self._backoff = ReconcileBackoff()
         self._log = log.bind(namespace=agent[0], agent=agent[1])
 
     async def run(self) -> NoReturn:

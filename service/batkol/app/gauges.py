@@ -14,12 +14,13 @@ from batkol.calls.registry import AdmissionRefusal, CallRegistry
 from batkol.calls.socket import PeerFault
 from batkol.events.bus import Bus
 from batkol.live.config import Live, LiveChange
-from batkol.live.source import SourceState, SourceStatus
+from batkol.live.source import SourceState
 from batkol.recognizers.google.backoff import STALLED
 from batkol.recognizers.google.errors import TABLE
 from batkol.recognizers.google.stream import NOT_ENDED
 from batkol.speech.rotation import Why
 from batkol.speech.utterance import Source
+from batkol.status import SourceStatus
 from batkol.supervision.tasks import Tasks
 from batkol.telemetry.counts import Counts
 from batkol.telemetry.metrics import Metrics

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
-
-import msgspec
+from dataclasses import dataclass, field
 
 from batkol import __version__
 from batkol.calls.drain import Drain
@@ -17,6 +14,7 @@ from batkol.flags.flags import Flags
 from batkol.live.config import Live
 from batkol.recognizers.google.channels import Channels
 from batkol.settings import Settings
+from batkol.status import EventLoopStatus, LogsStatus, RecognizerStatus, ServiceStatus, TelemetryStatus
 from batkol.store.store import NoStore, Store
 from batkol.supervision.tasks import Tasks
 from batkol.telemetry.logs import LogWriter
@@ -63,49 +61,53 @@ class Service:
         """Log lines that stderr did not take, since the start."""
         return 0 if self.logs is None else self.logs.dropped
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> ServiceStatus:
         """What `GET /v1/status` answers."""
-        settings, live = self.settings, self.live
-        return {
-            "version": __version__,
-            "voice_agent": settings.voice_agent,
-            "pod": settings.pod_name,
-            "uptime_s": round(time.monotonic() - self.started_at, 1),
-            "draining": self.calls.draining,
-            "drain": self.drain.status(),
-            "active_calls": self.calls.active,
-            "ending_calls": self.calls.ending,
-            "max_calls": self.calls.limit,
-            "tuning": {
-                **msgspec.structs.asdict(live.tuning),
-                "applied_at": live.status().applied_at,
-            },
-            "live": msgspec.to_builtins(live.status()),
-            "flags": msgspec.to_builtins(self.flags.status()),
-            "recognizer": {
-                "endpoint": settings.gcp_stt_endpoint or "google",
-                "language": settings.gcp_stt_language,
-                "model": self.recognizers.speech.config.model,
-                "streams": self.channels.streams,
-                "requests": self.channels.requests,
-                "limit": self.channels.limit,
-                "connections": self.channels.connections,
-                "health": self.health.status(),
-            },
-            "store": self.store.status(),
-            "tasks": self.tasks.status(),
-            "telemetry": {
-                "traces": self.tracing.standing.status(),
-                "metrics": self.metrics.standing.status(),
-                "ignored": dict(self.otel_ignored),
-            },
-            "process": process(),
-            "vad": asdict(self.listener.status()),
-            "event_loop": {"lag_ms_max_60s": round(self.calls.loop_lag() * 1000)},
-            "logs": {"lines_lost": self.lines_lost},
-            "subscribers": self.bus.subscribers,
-            "events": {"partials_dropped": self.bus.dropped, "subscribers_let_go": self.bus.let_go},
-        }
+        calls, settings = self.calls, self.settings
+        return ServiceStatus(
+            version=__version__,
+            voice_agent=settings.voice_agent,
+            pod=settings.pod_name,
+            uptime_s=round(time.monotonic() - self.started_at, 1),
+            draining=calls.draining,
+            drain=self.drain.status(),
+            active_calls=calls.active,
+            ending_calls=calls.ending,
+            max_calls=calls.limit,
+            tuning=self.live.tuning_status(),
+            live=self.live.status(),
+            flags=self.flags.status(),
+            recognizer=self._recognizer_status(),
+            store=self.store.status(),
+            tasks=self.tasks.status(),
+            telemetry=self._telemetry_status(),
+            process=process(),
+            vad=self.listener.status(),
+            event_loop=EventLoopStatus(lag_ms_max_60s=round(calls.loop_lag() * 1000)),
+            logs=LogsStatus(lines_lost=self.lines_lost),
+            subscribers=self.bus.subscribers,
+            events=self.bus.status(),
+        )
+
+    def _recognizer_status(self) -> RecognizerStatus:
+        settings, channels = self.settings, self.channels
+        return RecognizerStatus(
+            endpoint=settings.gcp_stt_endpoint or "google",
+            language=settings.gcp_stt_language,
+            model=self.recognizers.speech.config.model,
+            streams=channels.streams,
+            requests=channels.requests,
+            limit=channels.limit,
+            connections=channels.connections,
+            health=self.health.status(),
+        )
+
+    def _telemetry_status(self) -> TelemetryStatus:
+        return TelemetryStatus(
+            traces=self.tracing.standing.status(),
+            metrics=self.metrics.standing.status(),
+            ignored=self.otel_ignored,
+        )
 
     def why_not_ready(self) -> str | None:
         """The reason why this pod should get no new call, or None."""

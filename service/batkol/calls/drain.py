@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from batkol.calls.registry import CallRegistry
+from batkol.status import DrainStatus
 
 ENDING_S: Final = 10.0
 """Seconds that calls have, when the time is up, to deliver the utterance in hand: what a single request takes."""
@@ -37,17 +38,17 @@ class Drain:
             self._task = asyncio.create_task(self._empty(), name="drain")
         await asyncio.shield(self._task)
 
-    def status(self) -> dict[str, Any] | None:
+    def status(self) -> DrainStatus | None:
         """What `/v1/status` says of it; None while calls are taken."""
         since = self._calls.draining_since
         if since is None:
             return None
-        return {
-            "since": datetime.fromtimestamp(since, UTC).isoformat(timespec="milliseconds"),
-            "timeout_s": self._timeout_s,
-            "calls_left": len(self._calls),  # those that are ending included
-            "done": self._task is not None and self._task.done(),
-        }
+        return DrainStatus(
+            since=datetime.fromtimestamp(since, UTC).isoformat(timespec="milliseconds"),
+            timeout_s=self._timeout_s,
+            calls_left=len(self._calls),
+            done=self._task is not None and self._task.done(),
+        )
 
     @property
     def longest_s(self) -> float:

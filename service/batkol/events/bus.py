@@ -17,6 +17,7 @@ from typing import Final, Self
 import structlog
 
 from batkol.events.events import CallEnded, CallStarted, Event, PartialText
+from batkol.status import EventsStatus
 
 CAPACITY: Final = 256
 """Events that wait for one subscriber before its partials are dropped."""
@@ -194,6 +195,10 @@ class Bus:
     @property
     def subscribers(self) -> int:
         return len(self._subscriptions)
+
+    def status(self) -> EventsStatus:
+        """What `/v1/status` says of slow subscribers."""
+        return EventsStatus(partials_dropped=self.dropped, subscribers_let_go=self.let_go)
 
 
 async def deliver(subscription: Subscription, callback: Callable[[Event], Awaitable[None] | None]) -> None:

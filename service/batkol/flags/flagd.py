@@ -43,8 +43,9 @@ from openfeature.provider import Metadata
 
 from batkol.errors import ConfigurationError
 from batkol.flags.core import BoundedCore
-from batkol.live.flag_definitions import FlagDefinitions, RefusedDefinition, parse_definitions
+from batkol.live.flag_definitions import FlagDefinitions, parse_definitions
 from batkol.live.source import FLAGS
+from batkol.status import RefusedDefinition
 
 LEAST_KEEPALIVE_MS = 30_000  # flagd's enforcement policy: faster pings are answered with GOAWAY
 _JOIN_S = 2.0

@@ -14,7 +14,6 @@ import asyncio
 import itertools
 import threading
 import time
-from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
@@ -33,6 +32,7 @@ from batkol.flags.hooks import CALLS_REMEMBERED, DecisionHook, EvaluationCounter
 from batkol.flags.live_provider import LiveProvider
 from batkol.live.config import Live
 from batkol.live.flag_definitions import STREAMING_FLAG
+from batkol.status import FlagsStatus
 from batkol.supervision.threads import Revivable
 
 REPEAT_S = 60.0  # the same trouble, coming and going, is not warned of more often
@@ -64,18 +64,6 @@ class Decision(msgspec.Struct, frozen=True):
     variant: str | None
     reason: str
     source: DecisionSource
-
-
-class FlagsStatus(msgspec.Struct, frozen=True):
-    """For the status page."""
-
-    provider: FlagsProvider
-    state: str  # READY, STALE, ERROR, NOT_READY, FATAL
-    fallback: bool
-    last_known: bool | None
-    last_error: str | None  # kept after it has passed
-    evaluations: int
-    by_reason: Mapping[str, int]
 
 
 class Flags:

@@ -11,13 +11,14 @@ import msgspec
 from lightkube.core.exceptions import ConfigError
 
 from batkol.answers import UNREADABLE, Answer, AnswerError, exchange
+from batkol.backoff import Backoff
 from batkol.gonogo.flagstore import FlagStoreError
 from batkol.live.cluster import ANSWER_S, LARGEST, ClusterError, Named, connected, said_in
 
 Object = dict[str, Any]
 
 _ATTEMPTS: Final = 5
-_FIRST_WAIT_S: Final = 0.2
+_BACKOFF: Final = Backoff(first_s=0.2, longest_s=0.8)
 _MANAGER: Final = "batkol-gonogo"
 
 
@@ -82,7 +83,7 @@ class ClusterObject:
             try:
                 return await self._ask("PATCH", patch)
             except _ConflictError:
-                await asyncio.sleep(_FIRST_WAIT_S * attempt)
+                await asyncio.sleep(_BACKOFF.wait_s(attempt))
         raise FlagStoreError(f"{self.name} is changed by others faster than the rehearsal can; try again later.")
 
     async def _ask(self, method: str, patch: Object | None) -> Object:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from batkol.backoff import Backoff
 from batkol.gonogo.cluster_object import ClusterObject, Object
 from batkol.gonogo.flagstore import FlagStoreError
 from batkol.gonogo.flipping import flipped
@@ -24,7 +25,7 @@ from batkol.live.source import FLAGS
 from batkol.live.tuning import content_revision
 
 _ATTEMPTS: Final = 5
-_FIRST_WAIT_S: Final = 0.5
+BACKOFF: Final = Backoff(first_s=0.5, longest_s=4.0)
 _LOOK_S: Final = 0.2
 
 
@@ -187,7 +188,7 @@ async def _again_and_again(change: Callable[[], Awaitable[Mapping[str, Any]]], w
             raise
         except FlagStoreError as error:
             if attempt < _ATTEMPTS - 1:
-                await asyncio.sleep(_FIRST_WAIT_S * 2**attempt)
+                await asyncio.sleep(BACKOFF.wait_s(attempt))
                 continue
             kept = await asyncio.to_thread(_keep, original)
             raise FlagStoreError(

@@ -15,7 +15,8 @@ from batkol.gonogo.flagstore import FlagStore, LiveDirectory
 from batkol.gonogo.logfile import LogFile
 from batkol.gonogo.rehearsal import NotCarriedOut, Rehearsal, Target
 from batkol.gonogo.report import is_go, show, table
-from batkol.simulators.client.internal_api import ServiceState, status
+from batkol.simulators.client.internal_api import status
+from batkol.status import ServiceStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,7 @@ def _in_the_cluster(options: Options, only_calls: Sequence[str] | None) -> FlagS
     return VoiceAgentStore(where, caller=caller, patience_s=options.deadline_s)
 
 
-def _local(state: ServiceState) -> Path:
+def _local(state: ServiceStatus) -> Path:
     """Return the directory that the service says it watches. Raises `NotCarriedOut` if it is not on this machine."""
     kind, _, path = (state.live.source or "").partition(":")
     if kind == "kubernetes":

@@ -19,9 +19,10 @@ from batkol.gonogo.logfile import LogFile
 from batkol.live.flag_definitions import STREAMING_FLAG
 from batkol.live.source import FLAGS
 from batkol.simulators.client.conversation import Conversation, Internal, Observed, observe
-from batkol.simulators.client.internal_api import ServiceState, status
+from batkol.simulators.client.internal_api import status
 from batkol.simulators.twilio.caller import CallOutcome, CallPlan
 from batkol.simulators.twilio.plan import new_sid
+from batkol.status import ServiceStatus
 from batkol.urls import masked
 
 OFF: Final = (("שלום", "אני", "רוצה", "פגישה"), ("היום", "בוקר", "תודה"))
@@ -165,7 +166,7 @@ class Rehearsal:
             await asyncio.sleep(_LOOK_S)
             state = await self._status()
         seconds = loop.time() - begun if _has(state, revision) else None
-        why = "\n".join(str(refusal.get("why")) for refusal in state.live.refusals)
+        why = "\n".join(refusal.why for refusal in state.live.refusals)
         self.checks.append(checks.in_effect(part, streaming=streaming, seconds=seconds, detail=why))
         return seconds is not None
 
@@ -179,7 +180,7 @@ class Rehearsal:
                 "the rehearsal needs FLAGS_PROVIDER=live."
             )
 
-    async def _status(self) -> ServiceState:
+    async def _status(self) -> ServiceStatus:
         return await status(self._target.internal.url, self._target.internal.token)
 
 
@@ -197,8 +198,8 @@ async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
         raise told
 
 
-def _has(state: ServiceState, revision: str) -> bool:
-    refused = any(r.get("file") == FLAGS and r.get("flag") in (STREAMING_FLAG, None) for r in state.live.refusals)
+def _has(state: ServiceStatus, revision: str) -> bool:
+    refused = any(r.file == FLAGS and r.flag in (STREAMING_FLAG, None) for r in state.live.refusals)
     return state.live.flags_revision == revision and not refused
 
 

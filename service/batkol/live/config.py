@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
 
@@ -17,9 +17,10 @@ import msgspec
 import structlog
 
 from batkol.errors import ConfigurationError
-from batkol.live.flag_definitions import FlagDefinitions, RefusedDefinition, parse_definitions
-from batkol.live.source import FLAGS, NAMES, TUNING, LiveSource, Snapshot, SourceStatus
+from batkol.live.flag_definitions import FlagDefinitions, parse_definitions
+from batkol.live.source import FLAGS, NAMES, TUNING, LiveSource, Snapshot
 from batkol.live.tuning import Tuning, parse_tuning
+from batkol.status import LiveStatus, RefusedDefinition, SourceStatus, TuningStatus
 
 log = structlog.get_logger()
 
@@ -29,23 +30,6 @@ class LiveChange(msgspec.Struct, frozen=True):
 
     tuning: bool
     flags: bool
-
-
-class LiveStatus(msgspec.Struct, frozen=True):
-    """For the status page. Times of applying are wall clock, UTC, ISO 8601; None: still the defaults."""
-
-    source: str | None
-    state: str | None  # of the source, for people: `watching`, or `retrying since …: why`
-    connection: SourceStatus | None  # the same, in its parts
-    revision: str  # of the tuning
-    applied_at: str | None  # when the tuning last changed
-    flags_revision: str | None
-    flags_applied_at: str | None
-    refusals: tuple[RefusedDefinition, ...]  # standing now; empty once the files are right again
-    refused: Mapping[str, int]  # by file: refusals since the start, those that have passed included
-    last_error: str | None  # the latest refusal or source failure, kept after it has passed
-    reads: int  # different contents seen since the start
-    age_s: float | None  # seconds since contents were last seen to differ
 
 
 class Live:
@@ -120,6 +104,20 @@ class Live:
             age_s=None if self._read_at is None else time.monotonic() - self._read_at,
         )
 
+    def tuning_status(self) -> TuningStatus:
+        """The tuning in force, for the status page."""
+        tuning = self.tuning
+        return TuningStatus(
+            batch_ms=tuning.batch_ms,
+            partial_debounce_ms=tuning.partial_debounce_ms,
+            final_timeout_ms=tuning.final_timeout_ms,
+            silence_ms=tuning.silence_ms,
+            minimum_speech_ms=tuning.minimum_speech_ms,
+            pre_roll_ms=tuning.pre_roll_ms,
+            revision=tuning.revision,
+            applied_at=self._applied_at.get(TUNING),
+        )
+
     async def _apply(self, snapshot: Snapshot) -> None:
         self._reads += 1
         self._read_at = time.monotonic()
@@ -190,7 +188,7 @@ def _gone(name: str) -> RefusedDefinition:
 
 
 def _in_words(status: SourceStatus) -> str:
-    said = status.state.value
+    said = status.state
     if status.why:
         said += f" since {status.since}: {status.why}"
     if status.meanwhile:

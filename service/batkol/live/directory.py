@@ -13,7 +13,8 @@ import structlog
 
 from batkol.blocking import BlockingCalls
 from batkol.live.regular_file import NotRegularError, read_regular
-from batkol.live.source import LARGEST, NAMES, Snapshot, SourceState, SourceStatus
+from batkol.live.source import LARGEST, NAMES, Snapshot, SourceState
+from batkol.status import SourceStatus
 
 READ_S: Final = 3.0
 """How long a read may take before it is said that it hangs; it is waited for all the same."""

@@ -16,7 +16,8 @@ import msgspec
 import structlog
 
 from batkol.live.kubernetes import KubernetesSource
-from batkol.live.source import EMPTY, LiveSource, Snapshot, SourceStatus
+from batkol.live.source import EMPTY, LiveSource, Snapshot
+from batkol.status import SourceStatus
 
 START_S: Final = 2.0
 """How long a start waits for the API server's first answer."""

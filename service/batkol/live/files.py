@@ -36,7 +36,8 @@ from watchfiles import watch
 from batkol.blocking import BlockingCalls
 from batkol.errors import ConfigurationError
 from batkol.live.directory import READ_S, DirectoryReads
-from batkol.live.source import EMPTY, LARGEST, NAMES, Snapshot, SourceStatus
+from batkol.live.source import EMPTY, LARGEST, NAMES, Snapshot
+from batkol.status import SourceStatus
 
 TICK_S = 1.0  # the longest a change can stay unseen, whatever the file system
 EAGER_S = 0.25  # how often to read while something is happening, or nothing can be watched

@@ -23,6 +23,7 @@ from batkol.live.source import FLAGS, LARGEST
 from batkol.live.strict_json import Doubled
 from batkol.live.targeting import Reading, checked_targeting
 from batkol.live.tuning import content_revision
+from batkol.status import RefusedDefinition
 
 STREAMING_FLAG = "streaming-stt"
 FILE_STEPS = 6000  # of all its flags together: some six hundred small ones, or a dozen of the largest
@@ -31,14 +32,6 @@ _STATES = ("ENABLED", "DISABLED")
 _PARTS: Final = ("state", "variants", "defaultVariant", "targeting", "metadata")
 _LARGEST_WHOLE: Final = 2**53 - 1  # that flagd, which keeps numbers in floating point, gives back as it is written
 _TOO_MUCH = f"the flags of the file take more than {FILE_STEPS} steps together"
-
-
-class RefusedDefinition(msgspec.Struct, frozen=True):
-    """Something that was not put in force; `flag` is None for the file, or a part that is no flag."""
-
-    file: str
-    flag: str | None
-    why: str  # one or two sentences; never a value out of a targeting rule
 
 
 class FlagDefinitions(msgspec.Struct, frozen=True):

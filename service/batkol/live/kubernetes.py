@@ -8,7 +8,6 @@ less often, every 10 s in the end. Between the two the configuration in force st
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -17,10 +16,12 @@ from datetime import UTC, datetime
 
 import structlog
 
+from batkol.backoff import Backoff
 from batkol.live.answer_lines import LINE_S
 from batkol.live.cluster import ANSWER_S, ClusterError, Named, connected
 from batkol.live.config_map import SILENCE_S, ConfigMap, GoneError, WatchError
-from batkol.live.source import EMPTY, NAMES, Snapshot, SourceState, SourceStatus
+from batkol.live.source import EMPTY, NAMES, Snapshot, SourceState
+from batkol.status import SourceStatus
 
 log = structlog.get_logger()
 
@@ -45,6 +46,7 @@ class KubernetesSource:
         self.tried = asyncio.Event()
         """Set once the first attempt has come to something, or to nothing."""
         self._pace = pace
+        self._backoff = Backoff(first_s=pace.first_wait, longest_s=pace.longest_wait)
         self._state = SourceState.STARTING
         self._since = _now()
         self._why: str | None = None
@@ -93,7 +95,7 @@ class KubernetesSource:
                 self._complain(error)
                 wait_s = error.wait_s if isinstance(error, WatchError) else 0.0
             self.tried.set()
-            await asyncio.sleep(max(wait_s, self._backoff()))
+            await asyncio.sleep(max(wait_s, self._next_wait()))
 
     async def _until_it_fails(self) -> AsyncGenerator[Snapshot, None]:
         """List, and watch from there again and again; returns never. Raises `ClusterError`."""
@@ -163,11 +165,11 @@ class KubernetesSource:
             self._warned = self._why
             log.warning("[CFG] live source failed", source=self.name, problem=self._why)
 
-    def _backoff(self) -> float:
-        """Return how long to wait before the next attempt: somewhere in the upper half of the step."""
-        step = min(self._pace.longest_wait, self._pace.first_wait * 2.0 ** min(self._failures, 10))
+    def _next_wait(self) -> float:
+        """Count a failure; return how many seconds to wait before the next attempt."""
+        wait_s = self._backoff.wait_s(self._failures)
         self._failures += 1
-        return step * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
+        return wait_s
 
 
 def _now() -> str:

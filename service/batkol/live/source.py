@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Mapping
 from enum import StrEnum
 from typing import Final, Protocol, TypeAlias
 
-import msgspec
+from batkol.status import SourceStatus
 
 TUNING = "tuning.json"
 FLAGS = "flags.json"
@@ -27,18 +27,6 @@ class SourceState(StrEnum):
     STARTING = "starting"  # nothing has been heard of it yet
     WATCHING = "watching"
     RETRYING = "retrying"
-
-
-class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How a source does: whether what it handed over last is what there is."""
-
-    state: SourceState
-    since: str | None = None  # wall clock, UTC, ISO 8601: when the state began
-    why: str | None = None  # what is in the way: whose fault, what happens next, what to do
-    heard_s: float | None = None  # seconds since its last sign of life; None: never
-    resource_version: str | None = None  # of what was handed over last, or later, as the API server counts
-    reconnects: int = 0  # since the start: how often it had to begin anew after a fault
-    meanwhile: str | None = None  # the source that stands in for it
 
 
 class LiveSource(Protocol):

@@ -8,12 +8,13 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from sqlalchemy import func, select
 
 from batkol.events.recorder import NoRecorder, Recorder
+from batkol.status import NO_STORE, BacklogStatus, JournalStatus, NoStoreStatus, StoreStatus
 from batkol.store.dev_postgres.server import embedded
 from batkol.store.journal import Journal
 from batkol.store.journal.confirmed import Confirmed
@@ -57,9 +58,9 @@ class NoStore:
 
     recorder: Recorder = NoRecorder()
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> StoreStatus:
         """What `/v1/status` says of it."""
-        return {"kind": "none"}
+        return NoStoreStatus(kind=NO_STORE)
 
     def expose(self, metrics: Metrics) -> None:
         """There is nothing to expose."""
@@ -91,31 +92,22 @@ class Store:
                 for table in tables
             }
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> StoreStatus:
         """What `/v1/status` says of it."""
         journal, writer = self.journal, self.writer
-        return {
-            "kind": "postgres",
-            "database": self.database.where.shown,
-            "state": writer.state.value,
-            "fault": writer.fault or (f"the journal's disk: {journal.failing}" if journal.failing else None),
-            "backlog": {"records": journal.waiting, "oldest_s": round(writer.age_s, 1)},
-            "journal": {
-                "bytes": journal.size,
-                "max_bytes": journal.max_bytes,
-                "refused": journal.refused,
-                "unsafe": journal.unsafe,
-                "failing": journal.failing or None,
-                "damaged": journal.damaged,
-                "lost": journal.lost,
-                "slowest_sync_ms": round(journal.sync_ms, 1),
-            },
-            "written": writer.written,
-            "retries": writer.retries,
-            "database_went_back": self.confirmed.went_back,
-            "set_aside": self.dead_letters.count,
-            "not_set_aside": self.dead_letters.lost,
-        }
+        return StoreStatus(
+            kind="postgres",
+            database=self.database.where.shown,
+            state=writer.state,
+            fault=writer.fault or (f"the journal's disk: {journal.failing}" if journal.failing else None),
+            backlog=BacklogStatus(records=journal.waiting, oldest_s=round(writer.age_s, 1)),
+            journal=_status_of(journal),
+            written=writer.written,
+            retries=writer.retries,
+            database_went_back=self.confirmed.went_back,
+            set_aside=self.dead_letters.count,
+            not_set_aside=self.dead_letters.lost,
+        )
 
     def expose(self, metrics: Metrics) -> None:
         """Have its figures read at each scrape; once per process."""
@@ -153,6 +145,19 @@ class Store:
         metrics.counter(
             "batkol.store.set_aside", "{record}", "Refused by the database.", lambda: self.dead_letters.count
         )
+
+
+def _status_of(journal: Journal) -> JournalStatus:
+    return JournalStatus(
+        bytes=journal.size,
+        max_bytes=journal.max_bytes,
+        refused=journal.refused,
+        unsafe=journal.unsafe,
+        failing=journal.failing or None,
+        damaged=journal.damaged,
+        lost=journal.lost,
+        slowest_sync_ms=round(journal.sync_ms, 1),
+    )
 
 
 @asynccontextmanager

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
+
+from batkol.backoff import Backoff, Uniform
 
 DEATHS: Final = 5
 """Deaths within `STEADY_S` after which a task is said to fail."""
@@ -49,7 +50,7 @@ class Restarts:
     """The deaths of one task, and when it runs again."""
 
     longest_s: float = LONGEST_S
-    lot: Callable[[], float] = random.random  # in [0, 1): restarts do not keep time with each other
+    uniform: Uniform = random.random
     deaths: int = 0
     """Since the start of the process."""
     fault: str = ""
@@ -81,12 +82,12 @@ class Restarts:
         self._recent.append(now)
         self._failing = before or (len(self._recent) == DEATHS and now - self._recent[0] <= STEADY_S)
         self.doing, self.since = TaskState.RESTARTING, now
-        wait = min(self.longest_s, FIRST_S * 2.0 ** min(self._in_a_row, 16))
+        wait_s = Backoff(FIRST_S, self.longest_s, uniform=self.uniform).wait_s(self._in_a_row)
         self._in_a_row += 1
         new = fault not in self._faults and len(self._faults) < _FAULTS
         if new:
             self._faults.add(fault)
-        return Death(wait * (1 - self.lot() / 2), new, self._failing and not before)
+        return Death(wait_s, new, self._failing and not before)
 
     def is_steady(self, now: float) -> bool:
         """Tell whether it has not died for `STEADY_S`, and need not be started again."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 import structlog
 
 from batkol.faults import fault_of, frames_of
+from batkol.status import TaskStatus, UnownedStatus
 from batkol.supervision.restarts import LONGEST_HEARING_S, LONGEST_S, STEADY_S, Restarts, TaskState
 
 Work = Callable[[], Coroutine[Any, Any, None]]
@@ -65,17 +66,17 @@ class BackgroundTask:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> TaskStatus:
         """What `/v1/status` says of it."""
         restarts, now = self.restarts, self._loop.time()
         since = datetime.now(UTC).timestamp() - (now - restarts.since)
-        return {
-            "state": restarts.state(now).value,
-            "since": datetime.fromtimestamp(since, UTC).isoformat(timespec="milliseconds") if restarts.since else None,
-            "deaths": restarts.deaths,
-            "last_fault": restarts.fault or None,
-            "needed_to_hear": self.needed_to_hear,
-        }
+        return TaskStatus(
+            state=restarts.state(now),
+            since=datetime.fromtimestamp(since, UTC).isoformat(timespec="milliseconds") if restarts.since else None,
+            deaths=restarts.deaths,
+            last_fault=restarts.fault or None,
+            needed_to_hear=self.needed_to_hear,
+        )
 
     def is_failing(self) -> bool:
         """Tell whether it dies again and again."""
@@ -183,9 +184,9 @@ class Tasks:
         stack.callback(setattr, threading, "excepthook", threading.excepthook)
         threading.excepthook = self._on_thread
 
-    def status(self) -> dict[str, Any]:
-        """What `/v1/status` says of them."""
-        unowned = {"deaths": self._unowned.deaths, "last_fault": self._unowned.fault or None}
+    def status(self) -> dict[str, TaskStatus]:
+        """What `/v1/status` says of them, by name; and of work that nobody owns."""
+        unowned = UnownedStatus(deaths=self._unowned.deaths, last_fault=self._unowned.fault or None)
         return {**{name: task.status() for name, task in self._tasks.items()}, UNOWNED: unowned}
 
     def why_deaf(self) -> str | None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Final
 
 import psutil  # type: ignore[import-untyped]  # has no types
 
+from batkol.status import ProcessStatus
 from batkol.telemetry.metrics import Metrics
 
 _SELF: Final = psutil.Process()
 
 
-def process() -> dict[str, Any]:
+def process() -> ProcessStatus:
     """Return the tasks of the running loop and the resident memory in MB, for `/v1/status`."""
-    return {"tasks": len(asyncio.all_tasks()), "rss_mb": round(_SELF.memory_info().rss / 1e6, 1)}
+    return ProcessStatus(tasks=len(asyncio.all_tasks()), rss_mb=round(_SELF.memory_info().rss / 1e6, 1))
 
 
 def expose(metrics: Metrics) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import structlog
 
+from batkol.status import SignalStatus
+
 log = structlog.get_logger()
 
 
@@ -33,14 +35,14 @@ class SignalState:
             return State.ON
         return State.FAILED if self.failed else State.OFF
 
-    def status(self) -> dict[str, Any]:
-        """See `GET /v1/status`."""
-        return {
-            "state": self.state.value,
-            "exporters": list(self.exporters),
-            "failed": dict(self.failed),
-            "delivering": bool(self.exporters) and self.delivering,
-        }
+    def status(self) -> SignalStatus:
+        """Take a snapshot for `GET /v1/status`."""
+        return SignalStatus(
+            state=self.state,
+            exporters=tuple(self.exporters),
+            failed=self.failed,
+            delivering=bool(self.exporters) and self.delivering,
+        )
 
 
 def say(*, traces: SignalState, metrics: SignalState, ignored: Mapping[str, str]) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -19,6 +19,7 @@ from batkol.errors import UpstreamError
 from batkol.recognizers.google.channels import Channels
 from batkol.speech.breaker import Breaker, BreakerState
 from batkol.speech.utterance import Source
+from batkol.status import BreakerStatus
 from batkol.telemetry.metrics import Metrics
 from batkol.transcription.recognizers import Recognizer, Recognizers
 
@@ -73,16 +74,16 @@ class Health:
             await asyncio.sleep(self.ask_every)
             await self._ask()
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> dict[str, BreakerStatus]:
         """Each step's breaker, in the order in which they are asked; `since` is when it last changed."""
         now = self._loop.time()
         return {
-            step: {
-                "state": breaker.state,
-                "reason": breaker.reason,
-                "since": None if breaker.since is None else _wall(self._epoch + breaker.since),
-                "retry_in_s": None if breaker.retry_at is None else round(max(0.0, breaker.retry_at - now), 1),
-            }
+            step: BreakerStatus(
+                state=breaker.state,
+                reason=breaker.reason,
+                since=None if breaker.since is None else _wall(self._epoch + breaker.since),
+                retry_in_s=None if breaker.retry_at is None else round(max(0.0, breaker.retry_at - now), 1),
+            )
             for step, breaker in self._breakers()
         }
 

@@ -8,7 +8,6 @@ the ring: streaming → single request → Whisper. Each step is logged once and
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
@@ -212,8 +211,8 @@ class Transcription:
 
     async def _answer_late(self, utterance: Utterance, audio: bytes) -> None:
         """Nobody could be reached and what there was went out. The audio is in hand: put the record right."""
-        for wait in self._recognizers.again:
-            await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311  it spreads the calls, no more
+        for attempt in range(self._recognizers.late_attempts):
+            await asyncio.sleep(self._recognizers.late.wait_s(attempt))
             text, source = await self._recognizers.answer(utterance, audio, self._observe, self._log_of(utterance))
             if source is not None:
                 self._act(self._utterances.settle(utterance, text, source))

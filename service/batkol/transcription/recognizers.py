@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
 from batkol.audio.ring import Ring
+from batkol.backoff import Backoff
 from batkol.errors import UpstreamError
 from batkol.recognizers.google.delegate import SessionDelegate
 from batkol.recognizers.google.options import StreamingOptions
@@ -21,6 +22,9 @@ from batkol.speech.breaker import Breaker
 from batkol.speech.punctuation import Punctuate
 from batkol.speech.utterance import Source, Utterance
 from batkol.transcription.events import Observe, StepAnswered, StepAsked, StepFailed
+
+LATE: Final = Backoff(first_s=1.0, longest_s=8.0)
+"""The waits of an utterance for which no recognizer could be reached."""
 
 
 class Session(Protocol):
@@ -69,8 +73,9 @@ class Recognizers:
     speech: StreamingOptions
     fallbacks: tuple[tuple[Source, Recognizer], ...]
     punctuate: Punctuate
-    again: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
-    """Seconds between attempts to have an utterance heard after all, when nobody could be reached."""
+    late: Backoff = LATE
+    late_attempts: int = 4
+    """Attempts to have such an utterance recognized after all, each of which waits for `late`."""
 
     streaming: Breaker = field(default_factory=Breaker)
     open_session: SessionFactory = StreamingSTTSession

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -17,6 +16,7 @@ import structlog
 from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.audio.ring import Ring
 from batkol.audio.segmenter import SegmenterSettings
+from batkol.status import VadStatus
 from batkol.supervision.tasks import Tasks
 from batkol.supervision.threads import ThreadDiedError
 from batkol.vad.batch import BatchPart, gather, score
@@ -35,24 +35,6 @@ _PATIENCE = 5.0  # seconds `aclose` waits for the worker thread
 
 def _webrtc() -> VadEngine:
     return create(EngineName.WEBRTC)
-
-
-@dataclass(frozen=True, slots=True)
-class VadStatus:
-    """What `/v1/status` says about voice activity detection."""
-
-    engine: EngineName
-    fallen_back: bool
-    """Whether the engine is the fallback, because the chosen one failed."""
-    ears: int
-    windows: int
-    """Windows scored since the start."""
-    mean_batch: float
-    """Windows in a batch, on average: the more, the cheaper each."""
-    skipped_ms: int
-    """Audio, over all calls, that was given up unheard because the detector was too far behind."""
-    failures: int
-    """Rounds in which the engine raised, and events on which a call's `on_speech` raised."""
 
 
 class VadScheduler:

@@ -18,10 +18,11 @@ from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from batkol.calls.call import Call
 from batkol.calls.registry import CallRegistry
 from batkol.events.bus import Bus
+from batkol.status import ServiceStatus
 from batkol.web.connections import Headers
 from batkol.web.event_stream import EventStream
 
-Status = Callable[[], dict[str, Any]]
+Status = Callable[[], ServiceStatus]
 
 log = structlog.get_logger()
 

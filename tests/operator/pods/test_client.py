@@ -5,9 +5,24 @@ from __future__ import annotations
 import asyncio
 import gzip
 
+import msgspec
 import pytest
 
-from batkol_operator.pods.client import LARGEST, PodQuestions, PodReport, Silence
+from batkol.status import (
+    BreakerStatus,
+    DrainStatus,
+    FlagsStatus,
+    LiveStatus,
+    NoStoreStatus,
+    RecognizerStatus,
+    RefusedDefinition,
+    ServiceStatus,
+    SourceStatus,
+    TaskStatus,
+    TuningStatus,
+    UnownedStatus,
+)
+from batkol_operator.pods.client import LARGEST, PodQuestions, PodReport, Silence, read_report
 from batkol_operator.watch.object_state import PodState
 from support.answering_pods import AnsweringPod, answering
 from support.hostile_http import WAYS, hostile_http
@@ -49,6 +64,42 @@ async def test_a_refusal_comes_with_its_sentence() -> None:
 
     assert isinstance(reports["a"], PodReport)
     assert reports["a"].refusals == ("tuning.json: batch_ms must be 20 to 1000.",)
+
+
+def test_what_the_service_itself_would_send_is_read() -> None:
+    sent = ServiceStatus(
+        version="0.1.0",
+        voice_agent="front-desk",
+        draining=True,
+        drain=DrainStatus(since="2026-11-28T10:00:00.000+00:00", timeout_s=600, calls_left=2),
+        active_calls=2,
+        max_calls=100,
+        tuning=TuningStatus(batch_ms=150, revision="7"),
+        live=LiveStatus(
+            source="kubernetes:calls/front-desk-live",
+            connection=SourceStatus(state="watching"),
+            revision="7",
+            flags_revision="4f1c00000000",
+            refusals=(RefusedDefinition("flags.json", "streaming-stt", "streaming-stt: it has no variants."),),
+        ),
+        flags=FlagsStatus(provider="live", state="READY"),
+        recognizer=RecognizerStatus(endpoint="google", health={"streaming": BreakerStatus(state="closed")}),
+        store=NoStoreStatus(kind="none"),
+        tasks={"live": TaskStatus(state="running"), "unowned": UnownedStatus(deaths=0, last_fault=None)},
+    )
+
+    assert read_report(msgspec.json.encode(sent)) == PodReport(
+        tuning_revision="7",
+        flags_revision="4f1c00000000",
+        active_calls=2,
+        refusals=("streaming-stt: it has no variants.",),
+    )
+
+
+def test_a_pod_that_has_no_flags_yet_is_read() -> None:
+    sent = ServiceStatus(version="0.1.0", draining=False, active_calls=0, max_calls=1)
+
+    assert read_report(msgspec.json.encode(sent)) == PodReport("", "", 0, ())
 
 
 async def test_a_wrong_token_is_named_as_such() -> None:

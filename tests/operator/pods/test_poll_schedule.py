@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batkol_operator.pods.poll_schedule import HURRIED_S, HURRY_FOR_S, RELAXED_S, Asking
-from batkol_operator.reconcile.backoff import FIRST_S, JITTER, LONGEST_S, Backoff
+from batkol_operator.reconcile.backoff import FIRST_S, JITTER, LONGEST_S, ReconcileBackoff
 
 
 def test_a_change_is_asked_about_at_once_then_hurriedly_then_no_longer() -> None:
@@ -38,7 +38,7 @@ def test_wanting_the_same_again_changes_nothing() -> None:
 
 
 def test_delays_double_up_to_the_longest_and_begin_anew() -> None:
-    backoff = Backoff(lot=lambda: 0.0)
+    backoff = ReconcileBackoff(uniform=lambda: 0.0)
 
     assert [backoff.next() for _ in range(9)] == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30.0]
     backoff.reset()
@@ -46,8 +46,8 @@ def test_delays_double_up_to_the_longest_and_begin_anew() -> None:
 
 
 @given(st.integers(min_value=1, max_value=2000), st.floats(min_value=0, max_value=0.999))
-def test_no_delay_is_longer_than_the_longest_nor_shorter_than_its_share(failures: int, lot: float) -> None:
-    backoff = Backoff(lot=lambda: lot)
+def test_no_delay_is_longer_than_the_longest_nor_shorter_than_its_share(failures: int, drawn: float) -> None:
+    backoff = ReconcileBackoff(uniform=lambda: drawn)
     delay = [backoff.next() for _ in range(failures)][-1]
 
     assert FIRST_S * (1 - JITTER) <= delay <= LONGEST_S

@@ -47,13 +47,13 @@ async def test_the_status_says_since_when_and_how_many_are_left(house: House) ->
     status = leaving.status()
 
     assert status is not None
-    assert (status["calls_left"], status["timeout_s"], status["done"]) == (1, 30, False)
-    assert status["since"].startswith("20")
+    assert (status.calls_left, status.timeout_s, status.done) == (1, 30, False)
+    assert status.since.startswith("20")
     house.calls.release(call)
     await draining
     status = leaving.status()
     assert status is not None
-    assert (status["calls_left"], status["done"]) == (0, True)
+    assert (status.calls_left, status.done) == (0, True)
 
 
 async def test_a_drain_that_dies_is_begun_again_by_the_next_order(house: House) -> None:
@@ -71,7 +71,7 @@ async def test_a_drain_that_dies_is_begun_again_by_the_next_order(house: House) 
     await second
     status = leaving.status()
     assert status is not None
-    assert status["done"]
+    assert status.done
 
 
 async def test_a_second_order_waits_for_the_same_end_and_changes_nothing(house: House) -> None:

@@ -253,4 +253,4 @@ async def test_a_thread_that_flagds_answer_kills_is_started_again(
         flagd.push(streaming("off"))
 
         await until(lambda: not flags.streaming(CALL).enabled)
-        assert tasks.status()["thread.flagd"]["deaths"] >= 1
+        assert tasks.status()["thread.flagd"].deaths >= 1

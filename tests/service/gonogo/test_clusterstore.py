@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from batkol.backoff import Backoff
 from batkol.gonogo.clusterstore import ConfigMapStore, VoiceAgentStore
 from batkol.gonogo.flagstore import FlagStoreError
 from batkol.gonogo.flipping import FlagCannotBe
@@ -153,7 +154,7 @@ async def test_putting_back_is_tried_again(tmp_path: Path) -> None:
 async def test_what_cannot_be_put_back_is_kept_for_those_who_can(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batkol.gonogo.clusterstore._FIRST_WAIT_S", 0.0)
+    monkeypatch.setattr("batkol.gonogo.clusterstore.BACKOFF", Backoff(first_s=0.0, longest_s=0.0))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     async with cluster(tmp_path) as api:
         store = ConfigMapStore(WHERE, only_calls=None)

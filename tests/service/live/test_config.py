@@ -12,8 +12,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.live.config import Live, LiveChange
-from batkol.live.source import Snapshot, SourceState, SourceStatus
+from batkol.live.source import Snapshot, SourceState
 from batkol.live.tuning import Tuning
+from batkol.status import SourceStatus
 from batkol.supervision.tasks import Tasks
 from support.live_directory import following, streaming, tuning, until, until_batch
 
@@ -179,7 +180,7 @@ async def test_a_source_that_fails_is_opened_again_and_the_failure_is_counted() 
 
     assert live.tuning.batch_ms == 210
     assert "LookupError" in (live.status().last_error or "")
-    assert tasks.status()["live"]["deaths"] == 1
+    assert tasks.status()["live"].deaths == 1
 
 
 class Flickering:

@@ -95,7 +95,7 @@ async def test_whatever_of_it_dies_the_files_are_followed_and_then_the_api_serve
                 await tasks.own(stack, live.run, "live")
                 await live.ready()
                 await until(lambda: cancel(victim) == 1)
-                await until(lambda: tasks.status()["live"]["deaths"] == 1)
+                await until(lambda: tasks.status()["live"].deaths == 1)
                 assert live.tuning.batch_ms == 210
                 mount(tmp_path, 220)
                 await until_batch(live, 220)

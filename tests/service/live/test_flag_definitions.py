@@ -15,10 +15,10 @@ from batkol.live.flag_definitions import (
     FILE_STEPS,
     SHOWN_REFUSALS,
     FlagDefinitions,
-    RefusedDefinition,
     parse_definitions,
 )
 from batkol.live.source import LARGEST
+from batkol.status import RefusedDefinition
 
 GOOD = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "on"}
 GREETING = {"state": "ENABLED", "variants": {"formal": "שלום רב", "short": "היי"}, "defaultVariant": "formal"}

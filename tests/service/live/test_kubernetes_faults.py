@@ -120,7 +120,7 @@ async def test_without_any_way_to_a_cluster_it_says_what_is_missing(tmp_path: Pa
 
 def test_each_wait_is_twice_the_last_up_to_a_limit_and_no_two_pods_wait_alike() -> None:
     source = KubernetesSource(WHERE, pace=WatchTimings(first_wait=1, longest_wait=6))
-    waits = [source._backoff() for _ in range(6)]
+    waits = [source._next_wait() for _ in range(6)]
     for wait, most in zip(waits, (1, 2, 4, 6, 6, 6), strict=True):
         assert most / 2 <= wait <= most
     assert len(set(waits)) == len(waits)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from batkol.backoff import Backoff
 from batkol.store.journal.records import AnyRecord
 from batkol.store.postgres import migrate, writer
 from batkol.store.postgres.address import Address
@@ -30,7 +31,7 @@ OTHER = "+972509999999"
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "backoff_s", lambda _: 0.001)
+    monkeypatch.setattr(writer, "RETRY", Backoff(first_s=0.001, longest_s=0.001))
     monkeypatch.setattr(writer, "SETTLE_S", 0.02)
 
 

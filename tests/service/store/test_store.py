@@ -4,10 +4,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
+from batkol.status import BacklogStatus
 from batkol.store import store as under_test
 from batkol.store.journal.framing import frame
 from batkol.store.postgres.address import Address
@@ -64,8 +66,8 @@ async def test_what_could_not_be_written_is_written_by_the_next_start(
             await until(lambda: made.writer.retries)
             status = made.status()
     assert [line["records"] for line in lines if "stay in the journal" in line["event"]] == [4]
-    assert (status["state"], status["backlog"]["records"]) == ("waiting", 4)
-    assert "Refused" in status["fault"]
+    assert (status.state, status.backlog.records) == ("waiting", 4)
+    assert "Refused" in (status.fault or "")
     async with store(where, tmp_path) as made:
         say(made, 1)
         assert await made.writer.flush(50)
@@ -79,11 +81,11 @@ async def test_the_status_says_how_it_does_and_nothing_of_what_was_said(where: A
         await made.writer.flush(30)
         status = made.status()
 
-    assert (status["kind"], status["state"], status["fault"]) == ("postgres", "idle", None)
-    assert (status["written"], status["set_aside"], status["retries"]) == (4, 0, 0)
-    assert status["backlog"] == {"records": 0, "oldest_s": 0.0}
-    assert (status["journal"]["max_bytes"], status["journal"]["refused"]) == (1 << 20, 0)
-    assert status["database"] == where.shown
+    assert (status.kind, status.state, status.fault) == ("postgres", "idle", None)
+    assert (status.written, status.set_aside, status.retries) == (4, 0, 0)
+    assert status.backlog == BacklogStatus()
+    assert (status.journal.max_bytes, status.journal.refused) == (1 << 20, 0)
+    assert status.database == where.shown
     assert "משפט" not in str(status)
 
 
@@ -96,8 +98,8 @@ async def test_the_fault_names_the_journal_when_only_its_disk_refuses(where: Add
             await until(lambda: made.journal.failing)
             status = made.status()
 
-    assert status["fault"] == "the journal's disk: database or disk is full (SQLITE_FULL)"
-    assert status["journal"]["failing"] == "database or disk is full (SQLITE_FULL)"
+    assert status.fault == "the journal's disk: database or disk is full (SQLITE_FULL)"
+    assert status.journal.failing == "database or disk is full (SQLITE_FULL)"
 
 
 async def test_backlog_age_and_losses_are_metrics(
@@ -172,7 +174,7 @@ def test_none_keeps_nothing_and_says_so() -> None:
     page = metrics.render().decode()
     metrics.close()
 
-    assert none.status() == {"kind": "none"}
+    assert msgspec.json.encode(none.status()) == b'{"kind":"none"}'
     assert "batkol_store" not in page
     none.recorder.keep(identity(), started_event())
 

@@ -9,7 +9,7 @@ from batkol.supervision.restarts import DEATHS, LONGEST_S, STEADY_S, Restarts, T
 
 def restarts(longest_s: float = LONGEST_S) -> Restarts:
     """Of a task that runs since 100.0, without jitter."""
-    made = Restarts(longest_s=longest_s, lot=lambda: 0.0)
+    made = Restarts(longest_s=longest_s, uniform=lambda: 0.0)
     made.begin(100.0)
     return made
 
@@ -37,9 +37,9 @@ def test_it_is_tried_for_ever() -> None:
     assert waits[-1] == LONGEST_S
 
 
-@pytest.mark.parametrize(("lot", "wait"), [(0.0, 0.1), (0.5, 0.075), (0.999, 0.05005)])
-def test_jitter_takes_up_to_half_of_a_wait(lot: float, wait: float) -> None:
-    assert Restarts(lot=lambda: lot).die(1.0, "LookupError").again_in_s == pytest.approx(wait)
+@pytest.mark.parametrize(("drawn", "wait"), [(0.0, 0.1), (0.5, 0.075), (0.999, 0.05005)])
+def test_jitter_takes_up_to_half_of_a_wait(drawn: float, wait: float) -> None:
+    assert Restarts(uniform=lambda: drawn).die(1.0, "LookupError").again_in_s == pytest.approx(wait)
 
 
 def test_one_death_is_no_failure_and_five_in_a_minute_are() -> None:

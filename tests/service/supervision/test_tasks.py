@@ -59,7 +59,7 @@ async def test_what_runs_and_does_not_die_is_left_alone() -> None:
             status = tasks.status()["work"]
         assert asyncio.all_tasks() == before
 
-    assert (status["state"], status["deaths"], status["last_fault"]) == ("running", 0, None)
+    assert (status.state, status.deaths, status.last_fault) == ("running", 0, None)
     assert (work.lives, logs) == (1, [])
 
 
@@ -69,8 +69,8 @@ async def test_a_task_that_dies_is_started_again(fault: type[BaseException] | No
         await until(lambda: work.lives == 2)
         status = tasks.status()["work"]
 
-    assert (status["state"], status["deaths"]) == ("running", 1)
-    assert status["last_fault"].startswith(RETURNED if fault is None else "LookupError in run (test_tasks.py:")
+    assert (status.state, status.deaths) == ("running", 1)
+    assert (status.last_fault or "").startswith(RETURNED if fault is None else "LookupError in run (test_tasks.py:")
 
 
 async def test_a_cancellation_that_did_not_come_from_the_end_of_the_service_is_a_death_too() -> None:
@@ -79,21 +79,21 @@ async def test_a_cancellation_that_did_not_come_from_the_end_of_the_service_is_a
         task_named("work").cancel()
         await until(lambda: work.lives == 2)
 
-        assert tasks.status()["work"]["last_fault"] == CANCELLED
+        assert tasks.status()["work"].last_fault == CANCELLED
 
 
 async def test_work_that_cannot_even_begin_is_a_death() -> None:
     def broken() -> object:
-        if tasks.status()["work"]["deaths"] < 2:
+        if tasks.status()["work"].deaths < 2:
             raise TypeError("no coroutine")
         return asyncio.sleep(1000)
 
     tasks = Tasks()
     async with AsyncExitStack() as stack:
         await tasks.own(stack, broken, "work")  # type: ignore[arg-type]
-        await until(lambda: tasks.status()["work"]["deaths"] == 2)
-        assert "TypeError" in str(tasks.status()["work"]["last_fault"])
-        await until(lambda: tasks.status()["work"]["state"] == "running")
+        await until(lambda: tasks.status()["work"].deaths == 2)
+        assert "TypeError" in str(tasks.status()["work"].last_fault)
+        await until(lambda: tasks.status()["work"].state == "running")
 
 
 async def test_one_that_may_return_is_done_and_can_be_started_again() -> None:
@@ -103,10 +103,10 @@ async def test_one_that_may_return_is_done_and_can_be_started_again() -> None:
         task.start()
         task.start()  # while it runs, that changes nothing
         await task.join()
-        await until(lambda: task.status()["state"] == "idle")
+        await until(lambda: task.status().state == "idle")
         assert work.lives == life
 
-    assert task.status()["deaths"] == 0
+    assert task.status().deaths == 0
     await task.stop()
 
 
@@ -122,7 +122,7 @@ async def test_one_that_is_asked_for_in_the_moment_in_which_it_returns_begins_ag
     task = Tasks().add(work, "work", may_return=True)
     task.start()
     await until(lambda: lives == 2)
-    await until(lambda: task.status()["state"] == "idle")
+    await until(lambda: task.status().state == "idle")
     assert lives == 2
     await task.stop()
 
@@ -130,7 +130,7 @@ async def test_one_that_is_asked_for_in_the_moment_in_which_it_returns_begins_ag
 async def test_stopping_ends_it_while_it_waits_for_a_restart() -> None:
     before = asyncio.all_tasks()
     async with owned(work := Mortal(100)) as tasks:
-        await until(lambda: tasks.status()["work"]["deaths"] == 3)
+        await until(lambda: tasks.status()["work"].deaths == 3)
         lives = work.lives
 
     await asyncio.sleep(0.5)
@@ -154,14 +154,14 @@ async def test_the_text_of_an_error_of_ours_is_told() -> None:
     async with owned(work := Mortal(1, lambda: ConfigurationError("set X to 3"))) as tasks:
         await until(lambda: work.lives == 2)
 
-        assert tasks.status()["work"]["last_fault"] == "ConfigurationError: set X to 3"
+        assert tasks.status()["work"].last_fault == "ConfigurationError: set X to 3"
 
 
 async def test_of_an_error_of_the_system_its_code_is_told() -> None:
     async with owned(work := Mortal(1, lambda: OSError(28, "No space left", "/secret/path"))) as tasks:
         await until(lambda: work.lives == 2)
 
-        assert tasks.status()["work"]["last_fault"].startswith("OSError (ENOSPC) in run (test_tasks.py:")
+        assert (tasks.status()["work"].last_fault or "").startswith("OSError (ENOSPC) in run (test_tasks.py:")
 
 
 def test_one_that_hearing_needs_and_that_keeps_dying_makes_deaf_until_it_has_lived_for_a_minute() -> None:
@@ -169,17 +169,17 @@ def test_one_that_hearing_needs_and_that_keeps_dying_makes_deaf_until_it_has_liv
         async with owned(Mortal(7), needed_to_hear=True) as tasks:
             assert tasks.why_deaf() is None
             await asyncio.sleep(0.72)  # 0.1 + 0.2 + 0.4 s at most, and half of it and of 0.8 s at least
-            assert tasks.status()["work"]["deaths"] == 4
+            assert tasks.status()["work"].deaths == 4
             assert tasks.why_deaf() is None
             await asyncio.sleep(0.88)
             assert tasks.why_deaf() == "keeps dying: work"
-            assert tasks.status()["work"]["state"] == "failing"
+            assert tasks.status()["work"].state == "failing"
             await asyncio.sleep(1.6 + 2 * LONGEST_HEARING_S)
-            assert tasks.status()["work"]["deaths"] == 7
+            assert tasks.status()["work"].deaths == 7
             assert tasks.why_deaf() == "keeps dying: work"
             await asyncio.sleep(STEADY_S)
             assert tasks.why_deaf() is None
-            assert tasks.status()["work"]["state"] == "running"
+            assert tasks.status()["work"].state == "running"
 
     with capture_logs() as logs:
         in_virtual_time(scene())
@@ -195,7 +195,7 @@ def test_one_that_hearing_does_not_need_makes_nobody_deaf_and_is_tried_every_hal
         async with owned(work) as tasks:
             await asyncio.sleep(24 * 3600)
             assert tasks.why_deaf() is None
-            assert tasks.status()["work"]["state"] == "failing"
+            assert tasks.status()["work"].state == "failing"
             assert 24 * 120 <= work.lives < 24 * 240 + 20
 
     in_virtual_time(scene())
@@ -236,15 +236,15 @@ async def test_what_fails_without_an_owner_is_counted_and_told_once() -> None:
             await asyncio.wait({left})
             del left
             gc.collect()
-            await until(lambda: tasks.status()["unowned"]["deaths"] == 4)
+            await until(lambda: tasks.status()["unowned"].deaths == 4)
             threading.Thread(target=burn, name="somebody's").start()
-            await until(lambda: tasks.status()["unowned"]["deaths"] == 5)
+            await until(lambda: tasks.status()["unowned"].deaths == 5)
         assert threading.excepthook is before
         assert loop.get_exception_handler() is None
 
     assert [line["work"] for line in logs] == ["callback", "task stray"]
     assert "said" not in str(logs)
-    assert tasks.status()["unowned"]["last_fault"].startswith("ZeroDivisionError in burn")
+    assert (tasks.status()["unowned"].last_fault or "").startswith("ZeroDivisionError in burn")
 
 
 async def test_a_peer_that_went_away_is_no_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
@@ -254,7 +254,7 @@ async def test_a_peer_that_went_away_is_no_fault_of_ours(caplog: pytest.LogCaptu
         context = {"message": "Fatal read error on socket transport", "exception": TimeoutError(110, "timed out")}
         asyncio.get_running_loop().call_exception_handler(context)
 
-    assert tasks.status()["unowned"]["deaths"] == 0
+    assert tasks.status()["unowned"].deaths == 0
     assert "Fatal read error" in caplog.text
 
 

@@ -61,8 +61,8 @@ async def test_a_thread_that_dies_is_started_again_and_what_it_died_of_is_told()
     async with AsyncExitStack() as stack:
         tasks = await deaths_of(listed, stack)
         listed.told.put(LookupError("with a secret"))
-        await until(lambda: tasks.status()["thread"]["deaths"] == 1 and listed.thread.alive)
-        fault = tasks.status()["thread"]["last_fault"]
+        await until(lambda: tasks.status()["thread"].deaths == 1 and listed.thread.alive)
+        fault = tasks.status()["thread"].last_fault or ""
     listed.told.put(None)
 
     assert fault.startswith("ThreadDiedError: the thread ended (LookupError in _work (test_threads.py:")
@@ -78,7 +78,7 @@ async def test_the_job_that_a_dead_thread_had_taken_is_raised_where_it_was_asked
         with pytest.raises(ThreadDiedError):
             await worker.run(str.upper, "lost")
         assert await worker.run(str.upper, "on") == "ON"
-        assert tasks.status()["thread"]["deaths"] == 1
+        assert tasks.status()["thread"].deaths == 1
     worker.close()
 
 

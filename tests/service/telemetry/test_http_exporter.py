@@ -55,5 +55,5 @@ async def test_an_answer_that_is_no_success_is_a_loss_that_is_counted_and_said(s
             tracing = await sent(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{collector.http_endpoint}/v1/traces")
 
     assert tracing.dropped == 1
-    assert not tracing.standing.status()["delivering"]
+    assert not tracing.standing.status().delivering
     assert lines[0]["event"].startswith("[OTEL] collector does not take spans")

@@ -14,6 +14,7 @@ from batkol.recognizers.google.wire import recognition
 from batkol.speech.breaker import Breaker, BreakerState
 from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Source
+from batkol.status import BreakerStatus
 from batkol.telemetry.metrics import Metrics
 from batkol.transcription.health import Health
 from batkol.transcription.recognizers import Recognizers
@@ -189,11 +190,11 @@ async def test_the_status_has_each_step_in_the_order_of_asking() -> None:
         status = up.health.status()
 
     assert list(status) == ["streaming", "single", "whisper"]
-    assert status["single"] == {"state": "closed", "reason": "", "since": None, "retry_in_s": None}
+    assert status["single"] == BreakerStatus(state="closed")
     whisper = status["whisper"]
-    assert (whisper["state"], whisper["reason"]) == ("open", "deadline")
-    assert 9 < whisper["retry_in_s"] <= 10
-    assert abs((datetime.fromisoformat(whisper["since"]) - before).total_seconds()) < 5
+    assert (whisper.state, whisper.reason) == ("open", "deadline")
+    assert 9 < (whisper.retry_in_s or 0) <= 10
+    assert abs((datetime.fromisoformat(whisper.since or "") - before).total_seconds()) < 5
 
 
 async def test_each_transition_is_one_line_in_the_log() -> None:

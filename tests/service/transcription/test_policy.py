@@ -13,6 +13,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from batkol.audio.ring import Ring
+from batkol.backoff import Backoff
 from batkol.flags.flags import Decision, DecisionSource
 from batkol.live.tuning import Tuning
 from batkol.recognizers.google.channels import Channels
@@ -189,7 +190,7 @@ async def talking(
     tuning: Tuning = PATIENT,
     whisper: str = "",
     google: str = "",
-    again: tuple[float, ...] = (),
+    late_attempts: int = 0,
     punctuate: Callable[[str], str] = plain,
 ) -> AsyncIterator[Talk]:
     """A call in progress; afterwards nothing of it is left."""
@@ -211,7 +212,8 @@ async def talking(
             ),
             fallbacks=tuple(fallbacks),
             punctuate=punctuate,
-            again=again,
+            late=Backoff(first_s=0.1, longest_s=0.1),
+            late_attempts=late_attempts,
         )
         talk = Talk(spoken, served, on, tuning, recognizers)
         transcription, told = talk.transcription, talk.told
@@ -461,7 +463,7 @@ async def test_when_nobody_can_hear_it_the_final_says_so_and_every_step_is_logge
 async def test_what_nobody_could_be_reached_to_hear_is_heard_later_and_the_record_put_right() -> None:
     """Google is away, and back after a moment: the final went out without words, and the audio is still in hand."""
     away = Fault(kind=Kind.END, surface=Surface.UNARY, times=2)
-    async with talking(on=False, faults=(away,), again=(0.1, 0.1, 0.1)) as talk:
+    async with talking(on=False, faults=(away,), late_attempts=3) as talk:
         await talk.say(0)
         assert (talk.told.texts[0], talk.told.sources[0]) == ("", Source.NONE)
         await until(lambda: talk.told.revisions)

@@ -352,7 +352,7 @@ async def test_a_listener_that_is_cancelled_goes_on_where_it_was(engine: LevelEn
     ear = listener.open(audio, events.append)
     await until(lambda: bool(engine.threads))
     assert cancel("listener") == 1
-    await until(lambda: tasks.status()["listener"]["deaths"] == 1 and tasks.status()["listener"]["state"] == "running")
+    await until(lambda: tasks.status()["listener"].deaths == 1 and tasks.status()["listener"].state == "running")
     late = listener.open(ring(LOUD), lambda _: None)
     await asyncio.sleep(0)
     assert engine.slots_out == 1

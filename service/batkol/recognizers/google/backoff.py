@@ -6,10 +6,10 @@ The table in `batkol.recognizers.google.errors` says which; this module says how
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from batkol.backoff import Backoff
 from batkol.recognizers.google.delegate import SessionDelegate
 from batkol.recognizers.google.errors import Next, SpeechError
 from batkol.recognizers.google.events import StreamFailed
@@ -20,10 +20,10 @@ STALLED: Final = "stalled"
 """The reason of a stream that was given up because it answered nothing."""
 
 _FORGIVEN: Final = 10.0  # seconds a stream has lived after which its end is the first of its kind again
-_LONGEST_WAIT: Final = 2.0  # seconds between two attempts
+_LONGEST_WAIT: Final = 2.0  # seconds between two attempts at most
 
 
-class BackOff:
+class StreamBackoff:
     """One per session. `closing` ends every wait; `next_audio` waits for audio that has not been heard yet."""
 
     def __init__(
@@ -38,6 +38,7 @@ class BackOff:
         self._delegate = delegate
         self._closing = closing
         self._next_audio = next_audio
+        self._backoff = Backoff(first_s=speech.first_retry, longest_s=_LONGEST_WAIT)
         self._failures = 0  # streams in a row that came to nothing
 
     def answered(self) -> None:
@@ -72,9 +73,8 @@ class BackOff:
         most = 1 if error.reason == STALLED else self._speech.attempts
         if self._failures > most or not self._delegate.may_try():
             raise error
-        wait = min(self._speech.first_retry * 2 ** (self._failures - 1), _LONGEST_WAIT)
         try:
-            async with asyncio.timeout(wait * random.uniform(0.5, 1.5)):  # noqa: S311  it spreads the calls, no more
+            async with asyncio.timeout(self._backoff.wait_s(self._failures - 1)):
                 await self._closing.wait()
         except TimeoutError:
             return

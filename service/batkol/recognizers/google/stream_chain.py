@@ -16,7 +16,7 @@ from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.audio.quiet import quiet_spot
 from batkol.audio.ring import Ring
 from batkol.recognizers.google import wire
-from batkol.recognizers.google.backoff import STALLED, BackOff
+from batkol.recognizers.google.backoff import STALLED, StreamBackoff
 from batkol.recognizers.google.delegate import SessionDelegate
 from batkol.recognizers.google.errors import NO_STREAM_FREE, Next, SpeechError
 from batkol.recognizers.google.events import (
@@ -69,7 +69,7 @@ class StreamChain:
         self._running: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Event()  # there is something to decide
         self._closing = asyncio.Event()
-        self._back_off = BackOff(speech, delegate, closing=self._closing, next_audio=self._next_audio)
+        self._backoff = StreamBackoff(speech, delegate, closing=self._closing, next_audio=self._next_audio)
         self._quiet_since: float | None = self._loop.time()
         self._spoken_since = 0.0
         self._sent = 0
@@ -268,7 +268,7 @@ class StreamChain:
         """Go on with another stream, from `base` or the last committed word; raises what makes that useless."""
         first, model, lived = error, broken.model, self._loop.time() - broken.opened_at
         while True:
-            await self._back_off.after(error, model=model, lived=lived)
+            await self._backoff.after(error, model=model, lived=lived)
             start = self._resume(base)
             stream = await self._open(start)
             if stream.error is None:
@@ -295,7 +295,7 @@ class StreamChain:
     def _on_response(self, stream: Stream, response: Any) -> None:
         if stream is not self._answered_by:
             self._answered_by = stream
-            self._back_off.answered()
+            self._backoff.answered()
             self._delegate.observe(StreamAnswered())
         self._deliver(self.timeline.place(stream.passage, wire.portions(response, stream.sent)))
 

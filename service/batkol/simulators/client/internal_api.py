@@ -3,8 +3,8 @@
     async with following(base_url, token, call_sid=None) as events:   # the subscription is in force here
         async for event in events: ...
 
-The parser is the one of WHATWG HTML, 9.2.6; the events are those of `batkol.events.events`. What a newer service says
-and this client does not know is passed over.
+The parser is the one of WHATWG HTML, 9.2.6; the events are those of `batkol.events.events`, the status is that of
+`batkol.status`. What a newer service says and this client does not know is passed over.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import msgspec
@@ -24,6 +24,7 @@ import msgspec
 from batkol.answers import PLAIN, UNREADABLE, Answer, AnswerError, check_plain, exchange, no_cookies
 from batkol.errors import BatkolError
 from batkol.events.events import AnyEvent
+from batkol.status import ServiceStatus
 from batkol.urls import masked
 
 SILENCE_S: Final = 50.0
@@ -104,36 +105,6 @@ def _endless(what: str) -> InternalApiError:
     return InternalApiError(f"The event stream sent {what} without an end. Is this URL Batkol's internal API?")
 
 
-class LiveState(msgspec.Struct, frozen=True):
-    """Where the flags come from, and which of them are in force."""
-
-    source: str | None = None
-    flags_revision: str | None = None
-    refusals: tuple[dict[str, Any], ...] = ()
-
-
-class FlagsState(msgspec.Struct, frozen=True):
-    provider: str = ""
-    state: str = ""
-
-
-class RecognizerState(msgspec.Struct, frozen=True):
-    endpoint: str = ""
-    streams: int = 0
-
-
-class ServiceState(msgspec.Struct, frozen=True):
-    """What a client needs of `GET /v1/status`; the rest is left out."""
-
-    version: str
-    draining: bool
-    active_calls: int
-    max_calls: int
-    live: LiveState = LiveState()
-    flags: FlagsState = FlagsState()
-    recognizer: RecognizerState = RecognizerState()
-
-
 @functools.cache
 def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()  # reads the system's certificates: once, and not at every look
@@ -186,14 +157,14 @@ class _Address:
         return InternalApiError(f"{masked(self.base_url)}{path} answered {status}. {why}")
 
 
-async def status(base_url: str, token: str = "", *, answer_s: float = ANSWER_S) -> ServiceState:
+async def status(base_url: str, token: str = "", *, answer_s: float = ANSWER_S) -> ServiceStatus:
     """Read the status, within `answer_s` seconds. Raises `InternalApiError`. Cancelling it loses nothing."""
     address, path = _Address(base_url.rstrip("/"), token), "/v1/status"
     answer = await _status(address, path, answer_s)
     if answer.status != 200:
         raise address.refused(answer.status, path)
     try:
-        return msgspec.json.decode(answer.body, type=ServiceState)
+        return msgspec.json.decode(answer.body, type=ServiceStatus)
     except UNREADABLE as error:
         raise address.unusable(path, f"it is no status ({error})") from error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable
 from typing import Final
@@ -11,6 +10,7 @@ from typing import Final
 import structlog
 from sqlalchemy import func, select
 
+from batkol.backoff import jittered
 from batkol.store.journal.aside import remove_aside
 from batkol.store.journal.dead_letters import DeadLetters
 from batkol.store.journal.disk import FILE
@@ -23,6 +23,8 @@ from batkol.store.postgres.order import ALL_ERASED
 from batkol.store.postgres.retention import retain
 
 EVERY_S: Final = 3600.0
+FIRST_SHARE: Final = 0.1
+"""The first time comes after this share of `EVERY_S` at most."""
 DAMAGED_DAYS: Final = 7
 """Days for which a damaged journal file is kept at most."""
 
@@ -37,7 +39,7 @@ log = structlog.get_logger()
 
 async def keep_house(database: Database, dead_letters: DeadLetters, days: int) -> None:
     """Do it until cancelled, the first time within some minutes, so that pods do not all begin at once."""
-    await asyncio.sleep(random.uniform(0.01, 0.1) * EVERY_S)  # noqa: S311  jitter
+    await asyncio.sleep(jittered(FIRST_SHARE * EVERY_S))
     while True:
         await _attempt(tidy(database, dead_letters, days), "old calls could not be deleted")
         await _attempt(close_open(database.reading), "calls without an end could not be closed")

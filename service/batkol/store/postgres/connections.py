@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs, urlparse
@@ -133,8 +132,3 @@ def patient_engine(where: Address, patience: DatabaseTimeouts | None = None) -> 
         return await connected(where, patience or DatabaseTimeouts(), statements_end=False)
 
     return create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
-
-
-def backoff_s(attempt: int) -> float:
-    """Return how long to wait before the next attempt: 0.1 s, twice as long each time, 10 s at most, with jitter."""
-    return float(min(10.0, 0.1 * 2 ** min(attempt, 10)) * random.uniform(0.5, 1.0))  # noqa: S311  jitter

@@ -19,6 +19,7 @@ from typing import Final
 
 import structlog
 
+from batkol.backoff import Backoff
 from batkol.store.journal import Journal
 from batkol.store.journal.confirmed import Confirmed
 from batkol.store.journal.dead_letters import DeadLetters
@@ -26,7 +27,7 @@ from batkol.store.journal.framing import Frame
 from batkol.store.journal.records import AnyRecord, decode
 from batkol.store.postgres.batch import Batch, UnfitError, batch_of, save
 from batkol.store.postgres.batch_size import BatchSize
-from batkol.store.postgres.connections import Database, backoff_s
+from batkol.store.postgres.connections import Database
 from batkol.store.postgres.faults import is_overtime, lies_in_the_data, located, named, of_the_journal, sqlstate
 from batkol.store.postgres.order import confirm
 
@@ -45,6 +46,8 @@ passes it makes a good record look bad, and seldom the same one again."""
 
 ASIDE_ATTEMPTS: Final = 10
 """Times that the disk is asked to take a refused record; with the pauses between them about half a minute."""
+
+RETRY: Final = Backoff(first_s=0.1, longest_s=10.0)
 
 THE_DATABASE: Final = "the database does not take what was said, which waits in the journal"
 THE_JOURNAL: Final = "the journal does not give what was said to the database, or does not let go of it"
@@ -210,7 +213,7 @@ class Writer:
         self._refused = frame.number, times + 1 if number == frame.number else 1
         if self._refused[1] < CERTAIN_AFTER:
             await self._database.renew_writing()
-            await asyncio.sleep(backoff_s(0))
+            await asyncio.sleep(RETRY.wait_s(0))
             return
         await self._set_aside(frame, located(error) if isinstance(error, UnfitError) else named(error))
         await self._release(frame.number)
@@ -225,7 +228,7 @@ class Writer:
                 break
             except OSError as error:
                 self.state, self._fault = WriterState.WAITING, f"a refused record cannot be set aside: {error.strerror}"
-                await asyncio.sleep(backoff_s(attempt))
+                await asyncio.sleep(RETRY.wait_s(attempt))
         else:
             self._dead_letters.lose(frame.number, self._fault)
         self._aside = frame.number
@@ -272,7 +275,7 @@ class Writer:
         self.retries += 1
         attempt, self._attempt = self._attempt, self._attempt + 1
         await self._database.renew_writing()  # after a failover, the old connection leads to the old server
-        await asyncio.sleep(backoff_s(attempt))
+        await asyncio.sleep(RETRY.wait_s(attempt))
 
     def _is_back(self) -> None:
         self._attempt = 0

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from batkol.backoff import Backoff
 from batkol.store.journal import Journal
 from batkol.store.journal.framing import Frame
 from batkol.store.journal.records import AnyRecord, FinalRecord
@@ -78,7 +79,7 @@ async def test_a_journal_that_fails_ends_nothing(
     where: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, at: str, error: BaseException, done_first: bool
 ) -> None:
     monkeypatch.setattr(writer, "SETTLE_S", 0.02)
-    monkeypatch.setattr(writer, "backoff_s", lambda _: 0.001)
+    monkeypatch.setattr(writer, "RETRY", Backoff(first_s=0.001, longest_s=0.001))
     kept, journal = await troubled(where, tmp_path)
     journal.at, journal.error, journal.done_first, journal.times = at, error, done_first, 1
     with capture_logs() as lines:
@@ -199,7 +200,7 @@ async def test_a_clock_that_jumps_makes_nothing_that_waits_older_or_younger(
     where: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither what this process was told, nor what it found when the clock was still right."""
-    monkeypatch.setattr(writer, "backoff_s", lambda _: 0.001)
+    monkeypatch.setattr(writer, "RETRY", Backoff(first_s=0.001, longest_s=0.001))
     real, ages = time.time, []
     first = Kept(where, tmp_path)
     await first.open()

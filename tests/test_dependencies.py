@@ -1,0 +1,84 @@
+"""Packages that share a name (google, opentelemetry, openfeature): each that is imported is declared, as deptry asks.
+
+deptry goes by the first part of a module's name, and so cannot tell `google.auth` from `google.cloud.speech`. Here the
+file that is imported says which package it is of.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SHARED = ("google", "opentelemetry", "openfeature")
+PROGRAMS = {"service": ("service",), "operator": ("operator",), "tests": ("service", "operator", "dev")}
+"""Folders, and the extras that declare what they import."""
+
+
+@cache
+def packages() -> dict[tuple[str, ...], set[str]]:
+    """The packages that have a module, or something below it, by the parts of its name."""
+    found = defaultdict(set)
+    for package in distributions():
+        for file in package.files or ():
+            if file.parts[0] in SHARED and file.suffix == ".py":
+                parts = file.with_suffix("").parts
+                for length in range(1, len(parts) + 1):
+                    found[parts[:length]].add(normal(package.name))
+    return found
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@cache
+def imported(folder: str) -> frozenset[tuple[str, ...]]:
+    """Each module under a shared name that the folder imports, in its parts, a name that may be one included."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / folder).rglob("*.py")]
+    names = {name for text in texts if any(name in text for name in SHARED) for name in names_in(ast.parse(text))}
+    return frozenset(tuple(name.split(".")) for name in names if name.partition(".")[0] in SHARED)
+
+
+def names_in(tree: ast.Module) -> Iterator[str]:
+    """What is imported, in full."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names):
+                yield from (name.name for name in names)
+            case ast.ImportFrom(str(module), names, 0):
+                yield from (f"{module}.{name.name}" for name in names)
+
+
+def package_of(module: tuple[str, ...]) -> str | None:
+    """The one package that has a module, or the module that a name is imported from."""
+    for length in range(len(module), 0, -1):
+        of_it = packages().get((*module[:length], "__init__")) or packages().get(module[:length], set())
+        if len(of_it) == 1:
+            return next(iter(of_it))
+    return None
+
+
+@pytest.mark.parametrize(("folder", "extras"), PROGRAMS.items(), ids=PROGRAMS)
+def test_each_package_that_is_imported_is_declared(folder: str, extras: tuple[str, ...]) -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    known = {normal(re.split(r"[\[<>=!~ ]", line)[0]) for extra in extras for line in declared[extra]}
+    needed = {module: package_of(module) for module in imported(folder)}
+
+    assert needed
+    assert {module: package for module, package in needed.items() if package not in known} == {}
+
+
+def test_every_shared_package_that_is_declared_for_the_service_is_imported() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["service"]
+    shared = {normal(re.split(r"[\[<>=!~ ]", line)[0]) for line in declared} & set().union(*packages().values())
+
+    assert shared - {package_of(module) for folder in ("service", "operator") for module in imported(folder)} == set()
