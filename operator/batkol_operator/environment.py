@@ -1,6 +1,6 @@
-"""The text of an environment variable: what is taken off its ends, and what no value may have inside.
+"""The text of environment variables: what is stripped from the ends, and what a value may not contain.
 
-As the service has it (`batkol.environment`); the two share no code.
+The same rules as the service's (`batkol.environment`); the two share no code.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def stripped(text: str) -> str:
 
 
 def tidy(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Strip every variable, for what libraries read of them (`KUBECONFIG`). Call it once, before anything is read."""
+    """Strip every variable, for libraries that read one (`KUBECONFIG`). Call it once, before anything reads them."""
     for name, value in list(environ.items()):
         if value != stripped(value):
             environ[name] = stripped(value)
@@ -37,12 +37,12 @@ def _is_unseen(character: str) -> bool:
 
 
 class OperatorEnvironmentSettings(BaseSettings):
-    """Settings whose texts are stripped. Nothing that cannot be seen may stand inside, but a space in a path."""
+    """Settings with stripped texts, without white space or invisible characters inside, except a space in a path."""
 
     @model_validator(mode="before")
     @classmethod
     def _strip(cls, values: Any) -> Any:
-        """What is empty, or only white space, counts as not set: a chart renders an empty value as an empty string."""
+        """Drop empty values, and values of only white space: a chart renders an unset value as an empty string."""
         if not isinstance(values, Mapping):
             return values
         clean = {name: stripped(value) if isinstance(value, str) else value for name, value in values.items()}

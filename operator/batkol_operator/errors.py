@@ -4,15 +4,16 @@ from __future__ import annotations
 
 
 class OperatorError(Exception):
-    """The base of all that the operator raises. The text is a sentence for a human."""
+    """Base class of the operator's errors. The text is a sentence for a human."""
 
 
 class OperatorConfigurationError(OperatorError):
-    """The operator cannot start as it is set up: whoever installed it has to change that."""
+    """The operator cannot start with its present configuration: the person who installed it has to change it."""
 
 
 class RefusedError(OperatorError):
-    """The API server understood and said no: somebody has to change something, then it will do. Tried again anyway."""
+    """The API server understood the request and refused it: a spec, a role, a quota or a webhook has to change. The
+    operator tries again anyway."""
 
     def __init__(self, sentence: str, *, reason: str) -> None:
         super().__init__(sentence)
@@ -20,7 +21,7 @@ class RefusedError(OperatorError):
 
 
 class UnreachableError(OperatorError):
-    """The API server did not answer, or not now: nobody's fault that a sentence could help, tried again soon."""
+    """The API server did not answer, or cannot serve the request now. The operator tries again soon."""
 
     def __init__(self, sentence: str, *, kind: str) -> None:
         super().__init__(sentence)
@@ -28,4 +29,4 @@ class UnreachableError(OperatorError):
 
 
 class LoopDiedError(OperatorError):
-    """An agent's loop ended, which it never should; it is started again."""
+    """An agent's loop ended, which it never should. The operator restarts it."""

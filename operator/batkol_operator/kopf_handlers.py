@@ -1,4 +1,4 @@
-"""The handlers that kopf calls. They only wake: kopf swallows an error in one of them and does not retry; the loops do.
+"""The handlers that kopf calls. They only wake the loops: kopf swallows a handler's error without a retry; loops retry.
 
 All return None (a result would be written into the status and pruned by its schema) and have an `id` (kopf would take
 the qualified name of a nested function, which is no name).
@@ -15,110 +15,112 @@ import structlog
 from lightkube.config.kubeconfig import SingleConfig
 
 from batkol_operator.errors import LoopDiedError
-from batkol_operator.kube.access import connection
+from batkol_operator.kube.access import kopf_connection
 from batkol_operator.kube.client import OwnedKinds
 from batkol_operator.kube.names import AGENT, GROUP, PLURAL, VERSION
 from batkol_operator.reconcile.liveness import LoopWatchdog
-from batkol_operator.reconcile.loop import AgentLoop, where
-from batkol_operator.reconcile.reconciler import Means
+from batkol_operator.reconcile.loop import AgentLoop, error_location
+from batkol_operator.reconcile.reconciler import Context
 from batkol_operator.watch.cache import ObjectCache
 
 log = structlog.get_logger()
 
 PODS: Final = ("v1", "Pod", "pods")
 
-AGAIN_S: Final = 1.0
-"""Seconds after which a loop that died is started again: it backs off by itself when passes fail."""
+LOOP_RESTART_DELAY_S: Final = 1.0
+"""Seconds until a loop that died is started again. Passes that fail back off inside the loop."""
 
-LEAVE_S: Final = 5.0
-"""How long a loop may take to end. It is cancelled, so it takes milliseconds."""
+CANCELLATION_TIMEOUT_S: Final = 5.0
+"""Seconds that a loop may take to end. It is cancelled, so it takes milliseconds."""
 
 
 def registry(
-    access: Callable[[], SingleConfig], means: Means, progress: LoopWatchdog, watched: OwnedKinds
+    access: Callable[[], SingleConfig], context: Context, watchdog: LoopWatchdog, watched: OwnedKinds
 ) -> kopf.OperatorRegistry:
-    """Return all handlers of one operator. `watched`: the kinds of children to be told about, pods beside them."""
+    """Return all handlers of one operator. `watched`: the owned kinds to watch, besides pods."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers, id="login")
     async def login(**_: Any) -> kopf.ConnectionInfo:
-        return await asyncio.to_thread(lambda: connection(access()))
+        return await asyncio.to_thread(lambda: kopf_connection(access()))
 
     @kopf.on.probe(registry=handlers, id="progress")
     async def probe(**_: Any) -> None:
-        why = progress.why_stuck(asyncio.get_running_loop().time())
+        why = watchdog.why_stuck(asyncio.get_running_loop().time())
         if why is not None:
             raise kopf.PermanentError(
-                f"The operator is stuck: {why}."
+                f"The operator makes no progress: {why}."
             )  # any other error is retried, and the probe hangs
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers, id="agent-changed")
     async def agent_changed(event: kopf.RawEvent, **_: Any) -> None:
-        means.seen.observe_agent(event["object"], deleted=event["type"] == "DELETED")
+        context.cache.observe_agent(event["object"], deleted=event["type"] == "DELETED")
 
-    @kopf.daemon(GROUP, VERSION, PLURAL, registry=handlers, id="agent", cancellation_timeout=LEAVE_S)
-    async def tend(body: kopf.Body, namespace: str | None, name: str, stopped: kopf.DaemonStopped, **_: Any) -> None:
-        loop = AgentLoop((str(namespace), name), lambda: body, means, progress)
+    @kopf.daemon(GROUP, VERSION, PLURAL, registry=handlers, id="agent", cancellation_timeout=CANCELLATION_TIMEOUT_S)
+    async def run_agent(
+        body: kopf.Body, namespace: str | None, name: str, stopped: kopf.DaemonStopped, **_: Any
+    ) -> None:
+        loop = AgentLoop((str(namespace), name), lambda: body, context, watchdog)
         try:
-            await _until(stopped, loop)
-        except Exception as error:  # noqa: BLE001 -- the rim: whatever it was, it is told of and tried again
-            # kopf starts a daemon again that raises, and leaves one alone that returns: one agent would be forgotten.
-            means.metrics.errors.labels("loop").inc()
+            await _run_until_stopped(stopped, loop)
+        except Exception as error:  # noqa: BLE001 -- the rim: every error is logged, and the loop is restarted
+            # kopf restarts a daemon that raises, and never one that returns: the agent would stay without a loop.
+            context.metrics.errors.labels("loop").inc()
             log.error(
                 "[OPERATOR] agent loop died; the operator restarts it",
                 namespace=namespace,
                 agent=name,
-                why=where(error),
+                why=error_location(error),
             )
-            raise kopf.TemporaryError("the loop of this agent died", delay=AGAIN_S) from None
+            raise kopf.TemporaryError(
+                "the loop of this agent died; the operator restarts it", delay=LOOP_RESTART_DELAY_S
+            ) from None
 
     for version, kind, plural in (PODS, *watched):
-        _watch(handlers, means.seen, version, kind, plural)
+        _watch(handlers, context.cache, version, kind, plural)
     return handlers
 
 
-async def _until(stopped: kopf.DaemonStopped, loop: AgentLoop) -> None:
+async def _run_until_stopped(stopped: kopf.DaemonStopped, loop: AgentLoop) -> None:
     running = asyncio.create_task(loop.run(), name="agent")
-    told = asyncio.create_task(_wait_for_stop(stopped), name="agent told to stop")
+    stopping = asyncio.create_task(_wait_for_stop(stopped), name="agent stop")
     try:
-        await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         ended = running.done()
     finally:
-        told.cancel()
+        stopping.cancel()
         running.cancel()
-        await asyncio.wait({running, told})
+        await asyncio.wait({running, stopping})
     if not ended:
         return
     if running.cancelled():
-        raise LoopDiedError("it was cancelled, and nobody had told it to stop")
-    running.result()  # it never returns: this raises what it died of
+        raise LoopDiedError("the loop's task was cancelled, although kopf did not stop the agent's daemon")
+    running.result()  # the loop never returns: this raises the error that ended it
 
 
 async def _wait_for_stop(stopped: kopf.DaemonStopped) -> None:
     await stopped.wait()
 
 
-def _watch(handlers: kopf.OperatorRegistry, seen: ObjectCache, version: str, kind: str, plural: str) -> None:
+def _watch(handlers: kopf.OperatorRegistry, cache: ObjectCache, version: str, kind: str, plural: str) -> None:
     group, _, of = version.rpartition("/")
 
     @kopf.on.event(group, of, plural, registry=handlers, id=f"{plural}-changed")
     async def changed(event: kopf.RawEvent, **_: Any) -> None:
-        # The items of a listing do not say what they are.
+        # The items of a listing lack `apiVersion` and `kind`.
         body = {**event["object"], "apiVersion": version, "kind": kind}
-        seen.observe(body, deleted=event["type"] == "DELETED")
+        cache.observe(body, deleted=event["type"] == "DELETED")
 
 
-def select_ours(settings: kopf.OperatorSettings, watched: OwnedKinds) -> None:
-    """Have the API server send only what carries our label. A handler's own `labels=` would filter here, after the
-    fact.
-    """
+def select_labelled(settings: kopf.OperatorSettings, watched: OwnedKinds) -> None:
+    """Have the API server send only objects with our label: a handler's own `labels=` filters after they arrive."""
     for version, _, plural in (PODS, *watched):
         group, _, of = version.rpartition("/")
         settings.watching.label_selectors[group, of, plural] = AGENT
 
 
 def kopf_settings(watched: OwnedKinds, *, peering: str | None, mandatory: bool, priority: int) -> kopf.OperatorSettings:
-    """Return kopf's settings. Among peers the highest priority works; the others wait, and it is never a tie."""
+    """Return kopf's settings. Among peers the one with the highest priority works; the others wait."""
     settings = kopf.OperatorSettings()
     settings.persistence.finalizer = f"{GROUP}/finalizer"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
@@ -127,21 +129,21 @@ def kopf_settings(watched: OwnedKinds, *, peering: str | None, mandatory: bool, 
     settings.networking.request_timeout, settings.networking.connect_timeout = 30, 10
     settings.execution.default_backoff = 5
     settings.background.instant_exit_timeout = (
-        1.0  # our daemons end as soon as they are told; then the finalizer goes at once
+        1.0  # our daemons end at once when stopped; then kopf removes the finalizer at once
     )
-    settings.posting.enabled = False  # Events are ours to write
+    settings.posting.enabled = False  # the operator writes Events itself
     settings.peering.standalone = peering is None
     settings.peering.mandatory = mandatory
     settings.peering.name = peering or "none"
     settings.peering.priority = priority
     settings.peering.lifetime = 20
     settings.peering.stealth = True
-    select_ours(settings, watched)
+    select_labelled(settings, watched)
     return settings
 
 
 def watched_kinds(owned: OwnedKinds, unreadable: Collection[tuple[str, str]], absent: Collection[str]) -> OwnedKinds:
-    """Return those of our kinds that there is something to be told about. `absent`: as "group/Kind"."""
+    """Return the owned kinds that can be watched. `absent`: kinds that the cluster lacks, as "group/Kind"."""
     return tuple(
         (version, kind, plural)
         for version, kind, plural in owned

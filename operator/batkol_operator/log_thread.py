@@ -1,4 +1,4 @@
-"""The thread that writes the log: a stderr that nobody reads costs lines, and neither the loop nor the end waits."""
+"""The thread that writes the log: a stderr that is not read costs lines, but blocks neither event loop nor exit."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from collections.abc import Callable
 from typing import Final, TextIO
 
 QUEUE: Final = 10_000
-"""Lines that may wait."""
+"""Lines that may wait to be written."""
 
-PATIENCE_S: Final = 5.0
-"""How long `close` waits for an output that takes nothing."""
+CLOSE_TIMEOUT_S: Final = 5.0
+"""Seconds that `close` waits for an output that accepts nothing."""
 
 _INTERVAL_S: Final = 0.1
 _STDERR: Final = 2
 
-Lost = Callable[[int], str]
-"""Makes the line that says how many lines were lost."""
+LostLine = Callable[[int], str]
+"""A function that makes the line with the number of lost lines."""
 
 
 class ThreadedHandler(logging.Handler):
-    """Formats where the line is logged, and writes ten times a second on a thread of its own.
+    """Formats each line on the thread that logs it, and writes ten times a second on a thread of its own.
 
-    Begins to write with `start`. What there is no room for, and what the output does not take, is counted and said in
-    a line of its own as soon as the output takes lines again.
+    Writes after `start`. Lines that find no room, and lines that the output does not accept, are counted; the count is
+    written as a line of its own as soon as the output accepts lines again.
     """
 
-    def __init__(self, stream: TextIO | None, lost: Lost) -> None:
+    def __init__(self, stream: TextIO | None, lost: LostLine) -> None:
         super().__init__()
         self._write = _to_stderr if stream is None else stream.write
         self._lost_line = lost
         self._waiting: deque[str] = deque()
-        self._told = threading.Event()
+        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="logs", daemon=True)
-        self._said = 0
+        self._lost_reported = 0
         self.lost = 0
 
     def start(self) -> None:
@@ -56,22 +56,22 @@ class ThreadedHandler(logging.Handler):
             self.lost += 1
 
     def close(self) -> None:
-        """Write what waits, for at most `PATIENCE_S`."""
-        self._told.set()
+        """Write the lines that wait, for at most `CLOSE_TIMEOUT_S`."""
+        self._stop.set()
         if self._thread.is_alive():
-            self._thread.join(PATIENCE_S)
+            self._thread.join(CLOSE_TIMEOUT_S)
         super().close()
 
     def _run(self) -> None:
-        while not self._told.wait(_INTERVAL_S):
+        while not self._stop.wait(_INTERVAL_S):
             self._write_all()
         self._write_all()
 
     def _write_all(self) -> None:
         lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
         count, lost = len(lines), self.lost
-        if lost > self._said:
-            lines.append(self._lost_line(lost - self._said))
+        if lost > self._lost_reported:
+            lines.append(self._lost_line(lost - self._lost_reported))
         if not lines:
             return
         try:
@@ -79,7 +79,7 @@ class ThreadedHandler(logging.Handler):
         except (OSError, ValueError):  # a full disk, a pipe whose reader is gone, a file that was closed
             self.lost += count
         else:
-            self._said = lost
+            self._lost_reported = lost
 
 
 def _to_stderr(text: str) -> None:

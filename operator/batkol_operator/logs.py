@@ -1,6 +1,6 @@
 """Structured logs: JSON in production, readable in a terminal. kopf's lines come the same way.
 
-No line holds a spec, a flag, a token or what an exception says of them: names, reasons and counts only.
+No line holds a spec, a flag, a token or an exception's text about one: names, reasons and counts only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
-from batkol_operator.log_thread import Lost, ThreadedHandler
+from batkol_operator.log_thread import LostLine, ThreadedHandler
 from batkol_operator.settings import OperatorLogFormat
 
 _QUIET: Final[Mapping[str, int]] = {
@@ -29,7 +29,7 @@ _QUIET: Final[Mapping[str, int]] = {
 
 
 class OperatorLogs:
-    """The logging of one process; `close` puts it back as it was."""
+    """The logging of one process; `close` restores the previous one."""
 
     def __init__(self, *, level: str, format_: OperatorLogFormat, stream: TextIO | None = None) -> None:
         out = stream or sys.stderr
@@ -61,7 +61,7 @@ class OperatorLogs:
         handler.start()
 
     def close(self) -> None:
-        """Write what waits, for a few seconds at most, and put the logging back as it was."""
+        """Write the lines that wait, for a few seconds at most, and restore the previous logging."""
         self.handler.close()
         root = logging.getLogger()
         root.handlers[:], level = self._before
@@ -71,14 +71,14 @@ class OperatorLogs:
         structlog.reset_defaults()
 
 
-def _lost(*, json: bool) -> Lost:
-    """Return what makes the line that says how many lines were lost; it is made on the thread that writes."""
+def _lost(*, json: bool) -> LostLine:
+    """Return the function that makes the line with the number of lost lines; the writing thread calls it."""
     stamp = structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp")
     processors: list[Processor] = [stamp, *_rendering(json=json)]
 
     def line(count: int) -> str:
         event: Any = {
-            "event": "lines were lost: stderr was not read, or its disk or pipe took nothing",
+            "event": "[LOG] lines were lost: stderr was not read, or its disk or pipe accepted nothing",
             "level": "warning",
             "lines_lost": count,
         }
@@ -90,7 +90,7 @@ def _lost(*, json: bool) -> Lost:
 
 
 def _of_kopf(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Say whom a line of kopf's is about."""
+    """Add the agent that a line of kopf's is about."""
     record = event.get("_record")
     about = getattr(record, "k8s_ref", None)
     if isinstance(about, Mapping):

@@ -16,7 +16,7 @@ from batkol_operator.errors import OperatorError
 from batkol_otel.environment import mend
 
 app = typer.Typer(
-    help="Keeps VoiceAgents as they should be: the operator of Batkol.",
+    help="The operator of Batkol: creates and maintains the objects of each VoiceAgent.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -25,15 +25,15 @@ app = typer.Typer(
 
 @app.callback()
 def operator() -> None:
-    """Keeps VoiceAgents as they should be: the operator of Batkol."""
+    """The operator of Batkol: creates and maintains the objects of each VoiceAgent."""
     tidy()
 
 
 @app.command()
 def run() -> None:
-    """Run the operator. Everything is set by environment variables; see docs/kubernetes.md."""
+    """Run the operator. Environment variables configure it; see docs/kubernetes.md."""
     ignored = mend()  # before anything of OpenTelemetry's is imported
-    from batkol_operator.bootstrap import Choices, operate
+    from batkol_operator.bootstrap import Overrides, run_operator
     from batkol_operator.logs import OperatorLogs
     from batkol_operator.settings import OperatorSettings
 
@@ -41,9 +41,9 @@ def run() -> None:
         settings = OperatorSettings.read()
         logs = OperatorLogs(level=settings.log_level, format_=settings.log_format)
         if settings.pod_name:
-            os.environ.setdefault("POD_ID", settings.pod_name)  # what kopf calls itself among its peers
+            os.environ.setdefault("POD_ID", settings.pod_name)  # kopf's name among its peers
         try:
-            asyncio.run(operate(settings, Choices(otel_ignored=ignored)))
+            asyncio.run(run_operator(settings, Overrides(otel_ignored=ignored)))
         finally:
             logs.close()
     except OperatorError as error:

@@ -1,5 +1,5 @@
-"""The operator's metrics, for Prometheus. Served by a thread of their own: kopf ends every task that is younger
-than itself.
+"""The operator's metrics, for Prometheus. A thread of their own serves them: when kopf ends, it cancels every task that
+started after it.
 """
 
 from __future__ import annotations
@@ -26,35 +26,45 @@ class OperatorMetrics:
             collector(registry=registry)
         prefix = "batkol_operator"
         self.reconciles = Counter(
-            f"{prefix}_reconciles", "Passes over an agent, by how they ended.", ["result"], registry=registry
+            f"{prefix}_reconciles", "Reconcile passes over agents, by result.", ["result"], registry=registry
         )
-        self.errors = Counter(f"{prefix}_errors", "What went wrong in them.", ["kind"], registry=registry)
+        self.errors = Counter(f"{prefix}_errors", "Errors in reconcile passes, by kind.", ["kind"], registry=registry)
         self.requests = Counter(
-            f"{prefix}_api_requests", "Requests of the loops to the API server.", ["verb"], registry=registry
+            f"{prefix}_api_requests",
+            "Requests of the agents' loops to the API server, by verb.",
+            ["verb"],
+            registry=registry,
         )
         self.duration = Histogram(
-            f"{prefix}_reconcile_seconds", "How long a pass takes.", buckets=PASS_BUCKETS, registry=registry
+            f"{prefix}_reconcile_seconds",
+            "Duration of one reconcile pass, in seconds.",
+            buckets=PASS_BUCKETS,
+            registry=registry,
         )
         self.converged = Histogram(
             f"{prefix}_converged_seconds",
-            "From the first sight of a change of an agent to every pod running it.",
+            "Time from the first observation of an agent's change until every pod runs it, in seconds.",
             buckets=CONVERGED_BUCKETS,
             registry=registry,
         )
-        self._agents = Gauge(f"{prefix}_agents", "Agents, by the reason of their Ready.", ["reason"], registry=registry)
-        self._pods = Gauge(f"{prefix}_pods", "Their pods.", registry=registry)
-        self._in_sync = Gauge(f"{prefix}_pods_in_sync", "Those that run what is wanted.", registry=registry)
-        self._calls = Gauge(f"{prefix}_active_calls", "Calls, as the pods last said.", registry=registry)
+        self._agents = Gauge(
+            f"{prefix}_agents", "Agents, by the reason of their Ready condition.", ["reason"], registry=registry
+        )
+        self._pods = Gauge(f"{prefix}_pods", "Pods of all agents.", registry=registry)
+        self._in_sync = Gauge(f"{prefix}_pods_in_sync", "Pods that run the wanted tuning and flags.", registry=registry)
+        self._calls = Gauge(
+            f"{prefix}_active_calls", "Live calls in all pods, as the pods last reported.", registry=registry
+        )
         self._known: dict[AgentKey, tuple[str, int, int, int]] = {}
 
-    def agent(self, agent: AgentKey, *, reason: str, pods: int, in_sync: int, calls: int) -> None:
-        """Say how an agent stands."""
-        self.agent_removed(agent)
+    def set_agent(self, agent: AgentKey, *, reason: str, pods: int, in_sync: int, calls: int) -> None:
+        """Replace the figures of one agent."""
+        self.remove_agent(agent)
         self._known[agent] = (reason, pods, in_sync, calls)
         self._add(self._known[agent], 1)
 
-    def agent_removed(self, agent: AgentKey) -> None:
-        """Say that it is gone, or no longer ours to look after."""
+    def remove_agent(self, agent: AgentKey) -> None:
+        """Remove the figures of an agent that is deleted, or that this operator no longer reconciles."""
         known = self._known.pop(agent, None)
         if known is not None:
             self._add(known, -1)
@@ -67,5 +77,5 @@ class OperatorMetrics:
         self._calls.inc(sign * calls)
 
     def serve(self, port: int) -> None:
-        """Serve them at /metrics, for as long as the process lives."""
+        """Serve the metrics at /metrics until the process ends."""
         start_http_server(port, registry=self.registry)

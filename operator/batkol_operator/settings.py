@@ -27,24 +27,32 @@ class OperatorSettings(OperatorEnvironmentSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
 
-    service_image: str = Field(description="Image of the service for agents that name none.")
-    operator_key_file: Path = Field(description="File with the key that the pods' API tokens are derived from.")
+    service_image: str = Field(description="Image of the service for agents whose spec names none.")
+    operator_key_file: Path = Field(
+        description="File with the key from which the operator derives the pods' API tokens."
+    )
     watch_namespaces: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Namespaces to serve, separated by commas; empty: all.",
+        description="Namespaces whose agents the operator serves, separated by commas; empty: all namespaces.",
     )
-    pod_name: str = Field("", description="This pod, in Events and among its peers.")
-    pod_namespace: str = Field("default", description="Its namespace: whence the pods' internal port is reached.")
+    pod_name: str = Field("", description="Name of the operator's own pod, for Events and peering.")
+    pod_namespace: str = Field(
+        "default",
+        description="Namespace of the operator's own pod; NetworkPolicies let it reach the pods' internal port.",
+    )
     peering_name: str = Field(
-        "batkol-operator", description="The KopfPeering by which several replicas agree on one; `none`: no peering."
+        "batkol-operator",
+        description="Name of the peering object by which several replicas agree on the active one; `none`: no peering.",
     )
-    metrics_port: int = Field(8082, ge=0, le=65535, description="Prometheus; 0: none.")
-    liveness_port: int = Field(8083, ge=0, le=65535, description="The liveness probe, at /livez; 0: none.")
-    resync_s: float = Field(60.0, gt=0, description="An agent is looked at this often even if nothing happens, s.")
-    pod_port: int = Field(8081, ge=1, le=65535, description="The pods' internal port.")
-    api_concurrency: int = Field(16, ge=1, le=256, description="Requests to the API server at once.")
-    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
-    log_format: OperatorLogFormat = Field(OperatorLogFormat.AUTO, description="auto, json or console.")
+    metrics_port: int = Field(8082, ge=0, le=65535, description="Port of the metrics for Prometheus; 0: none.")
+    liveness_port: int = Field(8083, ge=0, le=65535, description="Port of the liveness probe, at /livez; 0: none.")
+    resync_s: float = Field(60.0, gt=0, description="Seconds between two passes over an agent without an event.")
+    pod_port: int = Field(8081, ge=1, le=65535, description="Internal port of the pods.")
+    api_concurrency: int = Field(16, ge=1, le=256, description="Most concurrent requests to the API server.")
+    log_level: str = Field("INFO", description="Lowest level of the log lines: DEBUG, INFO, WARNING or ERROR.")
+    log_format: OperatorLogFormat = Field(
+        OperatorLogFormat.AUTO, description="Format of the log lines: auto, json or console."
+    )
 
     @field_validator("watch_namespaces", mode="before")
     @classmethod
@@ -66,7 +74,7 @@ class OperatorSettings(OperatorEnvironmentSettings):
 
     @property
     def peering(self) -> str | None:
-        """The peering's name, if there is to be one."""
+        """The peering's name; None: no peering."""
         return None if self.peering_name.lower() == "none" else self.peering_name
 
     @classmethod
@@ -80,16 +88,18 @@ class OperatorSettings(OperatorEnvironmentSettings):
                 for e in error.errors()
             )
             raise OperatorConfigurationError(
-                f"The operator's environment is not right: {wrong}. Set it so, then start it again."
+                f"The operator's environment is wrong: {wrong}. Correct these variables, then start the operator again."
             ) from None
 
     def key(self) -> bytes:
-        """Read the key that the pods' API tokens are derived from. Raises `OperatorConfigurationError`."""
-        make = f"`head -c 32 /dev/urandom > {self.operator_key_file}` makes one. Keep it: a new key means new tokens."
+        """Read the key from which the pods' API tokens are derived. Raises `OperatorConfigurationError`."""
+        make = f"`head -c 32 /dev/urandom > {self.operator_key_file}` makes one. Keep it: a new key changes all tokens."
         try:
             key = self.operator_key_file.read_bytes()
         except OSError as error:
-            raise OperatorConfigurationError(f"OPERATOR_KEY_FILE cannot be read: {error.strerror}. {make}") from None
+            raise OperatorConfigurationError(
+                f"The operator cannot read OPERATOR_KEY_FILE: {error.strerror}. {make}"
+            ) from None
         if len(key) < SHORTEST_KEY:
             raise OperatorConfigurationError(
                 f"The key in OPERATOR_KEY_FILE is shorter than {SHORTEST_KEY} bytes. {make}"

@@ -1,7 +1,7 @@
-"""Traces of the passes that did something. Exporters by OpenTelemetry's own variables, none without them.
+"""Traces of the passes that made requests. OpenTelemetry's own variables set the exporters; without them none exist.
 
-What cannot work costs the traces alone: the operator starts, and says so in one line. A pass that only looked leaves no
-span: a thousand agents are looked at every few seconds.
+Variables that cannot work cost the traces only: the operator starts, and logs one line. A pass without a request makes
+no span: a thousand agents have a pass every few seconds.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ Attributes: TypeAlias = dict[str, str | int]
 
 
 def tracer_provider(pod: str, ignored: Mapping[str, str]) -> TracerProvider:
-    """Make the provider that the environment asks for; shut it down at the end.
+    """Make the provider that the environment configures; the caller shuts it down at the end.
 
-    `ignored`: what `batkol_otel.environment.mend` said. It is logged, with what else does not work, in one error line.
+    `ignored`: the variables that `batkol_otel.environment.mend` removed. One error line lists them and all failures.
     """
     named = exporters("traces")
     failed = dict(named.failed)
@@ -61,7 +61,7 @@ def _provider(pod: str, made: Sequence[SpanExporter]) -> TracerProvider:
 
 
 class QuietExporter(SpanExporter):
-    """Hands spans to `exporter`; says once that the collector does not take them, and once that it does again."""
+    """Passes spans to `exporter`; logs once that the collector rejects them, and once that it accepts them again."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
@@ -90,7 +90,7 @@ class QuietExporter(SpanExporter):
         """End an export that is under way."""
         try:
             self._exporter.shutdown()
-        except Exception as error:  # noqa: BLE001  the rim: an exporter may be anybody's
+        except Exception as error:  # noqa: BLE001  the rim: an exporter may be another vendor's
             log.warning("[OTEL] an exporter of spans did not shut down", err=type(error).__name__)
 
 
@@ -114,7 +114,7 @@ class PassTrace:
 
     @contextmanager
     def step(self, name: str, /, **attributes: str | int) -> Iterator[None]:
-        """Take the time of one step; what it raises is noted and goes on."""
+        """Measure one step; record and re-raise its error."""
         step = _Step(name, attributes, time.time_ns())
         self._steps.append(step)
         try:
@@ -127,11 +127,11 @@ class PassTrace:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing has been done so far."""
+        """Whether the pass has had no step so far."""
         return not self._steps
 
     def write(self, result: str) -> None:
-        """Write the spans. `result` is how the pass ended."""
+        """Write the spans. `result`: the pass's result."""
         if not self._steps:
             return
         root = self.tracer.start_span(

@@ -23,7 +23,7 @@ OF_PROMETHEUS = {"instance", "job", "le"}
 def exposed() -> dict[str, set[str]]:
     """Return the samples of an operator that has done something, with their labels."""
     metrics = OperatorMetrics()
-    metrics.agent(("voice", "reception"), reason="Ready", pods=2, in_sync=1, calls=3)
+    metrics.set_agent(("voice", "reception"), reason="Ready", pods=2, in_sync=1, calls=3)
     metrics.reconciles.labels("settled").inc()
     metrics.errors.labels("conflict").inc()
     metrics.requests.labels("apply").inc()

@@ -125,13 +125,13 @@ async def test_one_of_two_operators_works_and_the_other_takes_over(api: KubeApi,
         await until(lambda: DEPLOYMENT in api.store.objects)
         with running_operator(api, key_file, liveness_port=0) as second:
             await until(lambda: len(api.store.get(PEERING).get("status", {})) == 2)
-            await until(lambda: "voices" in str(second.progress._loops))
-            await until(lambda: first.progress._loops == {})  # the newest wins, the older one lets go
+            await until(lambda: "voices" in str(second.watchdog._loops))
+            await until(lambda: first.watchdog._loops == {})  # the newest wins, the older one lets go
 
             api.store.delete(DEPLOYMENT)
             await until(lambda: DEPLOYMENT in api.store.objects)
-            assert first.progress._loops == {}, "it was not the older one that made it"
-        await until(lambda: "voices" in str(first.progress._loops))
+            assert first.watchdog._loops == {}, "it was not the older one that made it"
+        await until(lambda: "voices" in str(first.watchdog._loops))
         api.store.delete(DEPLOYMENT)
         await until(lambda: DEPLOYMENT in api.store.objects)
 
@@ -141,7 +141,7 @@ async def test_liveness_is_red_once_a_pass_does_not_come_back(api: KubeApi, key_
     with running_operator(api, key_file, peering_name="none", liveness_port=port) as operator:
         api.store.create(AGENT, voice_agent())
         await until(lambda: "status" in api.store.get(AGENT))
-        operator.progress.begins(("voices", "hangs"), time.monotonic() - OVERDUE_S - 1)
+        operator.watchdog.pass_began(("voices", "hangs"), time.monotonic() - OVERDUE_S - 1)
         assert (await get(f"http://127.0.0.1:{port}/livez"))[0] == 500
 
 

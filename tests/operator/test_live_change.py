@@ -113,7 +113,7 @@ async def test_a_pod_that_went_while_the_watch_was_down_is_not_waited_for(at: De
 
 
 async def test_passes_that_do_something_are_counted_and_the_time_to_converge_is(at: Desk) -> None:
-    converged = at.means.metrics.registry.get_sample_value("batkol_operator_converged_seconds_count")
-    in_sync = at.means.metrics.registry.get_sample_value("batkol_operator_pods_in_sync")
+    converged = at.context.metrics.registry.get_sample_value("batkol_operator_converged_seconds_count")
+    in_sync = at.context.metrics.registry.get_sample_value("batkol_operator_pods_in_sync")
 
     assert (converged, in_sync) == (1, 2)

@@ -15,7 +15,7 @@ import pytest
 import structlog
 
 from batkol_operator.logs import OperatorLogs
-from batkol_operator.reconcile.loop import where
+from batkol_operator.reconcile.loop import error_location
 from batkol_operator.settings import OperatorLogFormat
 
 
@@ -46,7 +46,7 @@ def test_kopfs_lines_come_the_same_way_and_its_chatter_does_not() -> None:
 def test_a_surprise_is_told_by_its_place_and_not_by_its_text() -> None:
     with pytest.raises(ValueError) as caught:
         int("+972 50 123 45 67")
-    said = where(caught.value)
+    said = error_location(caught.value)
 
     assert "ValueError in test_a_surprise_is_told_by_its_place_and_not_by_its_text (test_logs.py:" in said
     assert "+972" not in said
@@ -57,7 +57,7 @@ import asyncio, json, logging, structlog
 from batkol_operator import log_thread
 from batkol_operator.logs import OperatorLogs
 from batkol_operator.settings import OperatorLogFormat
-log_thread.PATIENCE_S = 0.2
+log_thread.CLOSE_TIMEOUT_S = 0.2
 async def main():
     for number in range(log_thread.QUEUE + 5_000):
         structlog.get_logger().info("agent changed", agent="x" * 80, number=number)

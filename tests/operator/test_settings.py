@@ -118,5 +118,5 @@ def test_a_key_that_is_not_there_or_too_short_says_how_to_make_one(key_file: Pat
     with pytest.raises(OperatorConfigurationError, match="head -c 32"):
         settings.key()
     key_file.unlink()
-    with pytest.raises(OperatorConfigurationError, match="cannot be read"):
+    with pytest.raises(OperatorConfigurationError, match="cannot read OPERATOR_KEY_FILE"):
         settings.key()

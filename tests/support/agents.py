@@ -9,12 +9,12 @@ import yaml  # type: ignore[import-untyped]  # has no types
 from hypothesis import strategies as st
 
 from batkol_operator.model.agent import VoiceAgent
-from batkol_operator.resources.plan import OPTIONAL_KINDS, Surroundings
+from batkol_operator.resources.plan import OPTIONAL_KINDS, ClusterFacts
 from support.admission import admitted
 
 SAMPLE = Path(__file__).parents[2] / "config" / "voiceagent.yaml"
 TWILIO = {"publicBaseUrl": "https://voice.example.com", "authTokenSecretRef": {"name": "twilio", "key": "token"}}
-AROUND = Surroundings(
+AROUND = ClusterFacts(
     image="registry.example.com/batkol:1.2.3",
     api_token="0f" * 32,
     kinds=OPTIONAL_KINDS,

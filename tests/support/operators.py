@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batkol_operator.bootstrap import Choices, operate
+from batkol_operator.bootstrap import Overrides, run_operator
 from batkol_operator.metrics import OperatorMetrics
 from batkol_operator.reconcile.liveness import LoopWatchdog
 from batkol_operator.settings import OperatorSettings
@@ -22,7 +22,7 @@ class RunningOperator:
     """What a test may look at, and how it ends."""
 
     metrics: OperatorMetrics
-    progress: LoopWatchdog
+    watchdog: LoopWatchdog
     stop: Callable[[], None]
     loop: asyncio.AbstractEventLoop
 
@@ -47,7 +47,7 @@ def running_operator(api: KubeApi, key_file: Path, **settings: Any) -> Iterator[
         "metrics_port": 0,
     }
     chosen = OperatorSettings(**{**ours, **settings})
-    metrics, progress = OperatorMetrics(), LoopWatchdog()
+    metrics, watchdog = OperatorMetrics(), LoopWatchdog()
     loop = asyncio.new_event_loop()
     stop, ready, ended = asyncio.Event(), threading.Event(), []
 
@@ -55,8 +55,8 @@ def running_operator(api: KubeApi, key_file: Path, **settings: Any) -> Iterator[
         started = asyncio.Event()
         telling = asyncio.create_task(_tell(started, ready))
         try:
-            await operate(
-                chosen, Choices(access=lambda: api.access, metrics=metrics, progress=progress, ready=started), stop
+            await run_operator(
+                chosen, Overrides(access=lambda: api.access, metrics=metrics, watchdog=watchdog, ready=started), stop
             )
         finally:
             telling.cancel()
@@ -81,7 +81,7 @@ def running_operator(api: KubeApi, key_file: Path, **settings: Any) -> Iterator[
     thread.start()
     ready.wait(30)
     try:
-        yield RunningOperator(metrics, progress, tell, loop)
+        yield RunningOperator(metrics, watchdog, tell, loop)
     finally:
         tell()
         if ended:

@@ -16,7 +16,7 @@ import httpx
 import yaml  # type: ignore[import-untyped]  # has no types
 
 from batkol_operator.model.agent import VoiceAgent
-from batkol_operator.resources.plan import OWNED_KINDS, Surroundings, plan
+from batkol_operator.resources.plan import OWNED_KINDS, ClusterFacts, plan
 from support.control_plane import ControlPlane
 from support.installed import IMAGE, Kubectl, rendered
 from support.operating import agent
@@ -143,4 +143,4 @@ async def voice_agent(stolen: Stolen, name: str = "clinic") -> list[dict[str, An
     """Create an agent; return what the operator makes for it, not applied yet."""
     await stolen.kubectl.apply(agent(name))
     body = await stolen.kubectl.json("get", "voiceagent", name)
-    return list(plan(VoiceAgent.read(body), Surroundings(IMAGE, "0f" * 32, frozenset(), stolen.namespace)).objects)
+    return list(plan(VoiceAgent.read(body), ClusterFacts(IMAGE, "0f" * 32, frozenset(), stolen.namespace)).objects)

@@ -16,9 +16,9 @@ from batkol_operator.kube.client import Cluster
 from batkol_operator.kube.discovery import OptionalKinds
 from batkol_operator.kube.names import API_VERSION, FIELD_MANAGER, GROUP, KIND, PLURAL
 from batkol_operator.metrics import OperatorMetrics
-from batkol_operator.pods.client import PodQuestions
+from batkol_operator.pods.client import PodClient
 from batkol_operator.reconcile.owned_objects import UNREADABLE
-from batkol_operator.reconcile.reconciler import Means, PassOutcome, Reconciler
+from batkol_operator.reconcile.reconciler import Context, PassOutcome, Reconciler
 from batkol_operator.resources.plan import OPTIONAL_KINDS, OWNED_KINDS, plan
 from batkol_operator.watch.cache import POD, ObjectCache
 from support.kube_api import KubeApi
@@ -52,7 +52,7 @@ class Desk:
     """One agent, one reconciler, one API server. The watches are the store's own."""
 
     api: KubeApi
-    means: Means
+    context: Context
     reconciler: Reconciler
     at: datetime
 
@@ -121,27 +121,27 @@ async def desk(
     """Set up a reconciler. Its wall clock stands still but for a second with each pass."""
     metrics, loop = OperatorMetrics(), asyncio.get_running_loop()
     async with (
-        Cluster(api.access, OWNED_KINDS, count=lambda verb: metrics.requests.labels(verb).inc()) as cluster,
-        PodQuestions(pod_port) as questions,
+        Cluster(api.access, OWNED_KINDS, on_request=lambda verb: metrics.requests.labels(verb).inc()) as cluster,
+        PodClient(pod_port) as pod_client,
     ):
         kinds = OptionalKinds(cluster, OPTIONAL_KINDS)
         watched = watched_kinds(OWNED_KINDS, UNREADABLE, await kinds.absent())
-        seen = ObjectCache([POD, *((version, kind) for version, kind, _ in watched)])
-        means = Means(
+        cache = ObjectCache([POD, *((version, kind) for version, kind, _ in watched)])
+        context = Context(
             cluster=cluster,
-            seen=seen,
-            questions=questions,
+            cache=cache,
+            pod_client=pod_client,
             plan=plan,
-            owned=OWNED_KINDS,
-            kinds=kinds,
+            owned_kinds=OWNED_KINDS,
+            optional_kinds=kinds,
             metrics=metrics,
             tracer=TracerProvider(shutdown_on_exit=False).get_tracer("test"),
             key=key,
             image="registry.example.com/batkol:1",
             operator_namespace="batkol",
-            reporter=FIELD_MANAGER,
+            pod_name=FIELD_MANAGER,
             resync_s=resync_s,
-            wall=lambda: made.at,
+            utc_now=lambda: made.at,
         )
         plurals = {plural: (version, kind) for version, kind, plural in (("v1", "Pod", "pods"), *watched)}
 
@@ -149,12 +149,12 @@ async def desk(
             if change.key.plural in plurals:
                 version, kind = plurals[change.key.plural]
                 body = {**change.object, "apiVersion": version, "kind": kind}
-                seen.observe(body, deleted=change.type == "DELETED")
+                cache.observe(body, deleted=change.type == "DELETED")
 
         def follow(change: Change) -> None:
             loop.call_soon_threadsafe(bring, change)
 
-        made = Desk(api, means, Reconciler((NAMESPACE, NAME), means), datetime(2026, 1, 1, tzinfo=UTC))
+        made = Desk(api, context, Reconciler((NAMESPACE, NAME), context), datetime(2026, 1, 1, tzinfo=UTC))
         api.followers.append(follow)
         try:
             yield made

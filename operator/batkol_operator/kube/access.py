@@ -22,13 +22,13 @@ _PLUGIN_S: Final = 30.0
 
 
 def read_access() -> SingleConfig:
-    """Find out how to reach the API server. Raises `OperatorConfigurationError`."""
+    """Read how to reach the API server. Raises `OperatorConfigurationError`."""
     try:
         named = os.environ.get("KUBECONFIG")
         config = (KubeConfig.from_file(named) if named else KubeConfig.from_env()).get()
     except (ConfigError, OSError, KeyError, ValueError) as error:
         raise OperatorConfigurationError(
-            f"No way to an API server: {error}. In a pod, give it a service account; elsewhere set KUBECONFIG."
+            f"The operator finds no API server: {error}. In a pod, give it a service account; elsewhere set KUBECONFIG."
         ) from None
     if config is None:
         raise OperatorConfigurationError(
@@ -38,8 +38,8 @@ def read_access() -> SingleConfig:
     return config if config.user else config._replace(user=User())
 
 
-def connection(config: SingleConfig) -> kopf.ConnectionInfo:
-    """Say the same to kopf. Called again when the API server no longer takes the token: it is read anew."""
+def kopf_connection(config: SingleConfig) -> kopf.ConnectionInfo:
+    """Convert the access to kopf's form. kopf calls this again when the API server rejects the token, to reread it."""
     cluster, user = config.cluster, config.user or User()
     by_file = cluster.certificate_auth
     return kopf.ConnectionInfo(

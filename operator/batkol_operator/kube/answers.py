@@ -1,7 +1,7 @@
-"""Answers of the API server, read within limits of size, never compressed, and as JSON of the shape that was asked for.
+"""Answers of the API server: bounded in size, never compressed, and JSON of the requested shape.
 
-httpx2 collects an answer of any length and inflates one of any size. The address in a kubeconfig may be a proxy's, and
-behind an API server stand others (aggregated APIs, webhooks) whose words it hands on.
+httpx2 reads an answer of any length and inflates one of any size. The address in a kubeconfig may be a proxy's, and an
+API server passes on the answers of others (aggregated APIs, webhooks).
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ import httpx2
 from batkol_operator.kube.names import Manifest
 
 LARGEST: Final = 32 * 1024 * 1024
-"""Bytes of an answer; a thousand pods are some 20 MB."""
+"""Bytes of an answer. A thousand pods take about 20 MB."""
 
 
 class ClusterAnswerError(Exception):
-    """The text is a clause about the answer ("it is …")."""
+    """An answer that cannot be used. The text is a clause about the answer ("it is …")."""
 
 
-def limit(http: httpx2.AsyncClient, largest: int) -> None:
-    """Have a client take no compressed answer, none longer than `largest` bytes, and no cookies.
+def limit_answers(http: httpx2.AsyncClient, largest: int) -> None:
+    """Have a client refuse compressed answers, answers longer than `largest` bytes, and cookies.
 
-    What breaks a limit raises `ClusterAnswerError` while it is read, also where the library reads it for itself: a
-    401, before it asks again with another token.
+    Reading an answer that breaks a limit raises `ClusterAnswerError`, also where the library itself reads it: a 401,
+    before it sends the request again with another token.
     """
 
     async def check(response: httpx2.Response) -> None:
         if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"identity", ""}:
-            raise ClusterAnswerError("it is compressed, which it was asked not to be")
+            raise ClusterAnswerError("it is compressed, although the request forbids it")
         if isinstance(response.stream, httpx2.AsyncByteStream):
             response.stream = _Limited(response.stream, largest)
 
@@ -64,9 +64,9 @@ def read_object(response: httpx2.Response) -> Manifest:
     try:
         read = json.loads(response.content, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise ClusterAnswerError(f"it is no JSON ({type(error).__name__})") from error
+        raise ClusterAnswerError(f"it is not JSON ({type(error).__name__})") from error
     if not isinstance(read, dict):
-        raise ClusterAnswerError("it is JSON, but no object")
+        raise ClusterAnswerError("it is JSON, but not an object")
     return read
 
 
@@ -74,7 +74,7 @@ def objects(read: Manifest, name: str) -> list[Manifest]:
     """Return a list of objects in an object; none, where it is missing or null. Raises `ClusterAnswerError`."""
     found: Any = read.get(name) or []
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise ClusterAnswerError(f"its {name} are no list of objects")
+        raise ClusterAnswerError(f"its {name} are not a list of objects")
     return found
 
 
@@ -82,12 +82,12 @@ def member(read: Manifest, name: str) -> Manifest:
     """Return an object in an object; an empty one, where it is missing or null. Raises `ClusterAnswerError`."""
     found = read.get(name) or {}
     if not isinstance(found, dict):
-        raise ClusterAnswerError(f"its {name} is no object")
+        raise ClusterAnswerError(f"its {name} is not an object")
     return found
 
 
-def said(response: httpx2.Response) -> str:
-    """Return the message of a `Status`, cut to size; "" for what is none."""
+def status_message(response: httpx2.Response) -> str:
+    """Return the message of a `Status`, at most 1000 characters; "" if the answer is not a `Status`."""
     try:
         status = json.loads(response.content)
     except (ValueError, RecursionError):
@@ -96,4 +96,4 @@ def said(response: httpx2.Response) -> str:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(constant)  # NaN and its like are no JSON (RFC 8259, 6)
+    raise ValueError(constant)  # NaN and Infinity are not JSON (RFC 8259, 6)

@@ -1,5 +1,5 @@
-"""Discovery of the optional kinds of this cluster: at the start, and again later, for an operator may be installed
-after ours.
+"""Discovery of the optional kinds of this cluster, at the start and every ten minutes: KEDA and others may be installed
+after this operator.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final
 
 from batkol_operator.kube.client import Cluster
 
-EVERY_S: Final = 600.0
+INTERVAL_S: Final = 600.0
 
 
 class OptionalKinds:
@@ -21,18 +21,18 @@ class OptionalKinds:
         self._optional = frozenset(optional)
         self._present: frozenset[str] = frozenset()
         self._due = 0.0
-        self._asking = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def present(self) -> frozenset[str]:
-        """Return those it has. Raises `UnreachableError`; then the next one asks again."""
+        """Return the kinds that the cluster has. Raises `UnreachableError`; the next call then asks again."""
         loop = asyncio.get_running_loop()
         if loop.time() >= self._due:
-            async with self._asking:
-                if loop.time() >= self._due:  # nobody has, while we waited
-                    self._present = await self._cluster.serves(self._optional)
-                    self._due = loop.time() + EVERY_S
+            async with self._lock:
+                if loop.time() >= self._due:  # another task may have asked while this one waited
+                    self._present = await self._cluster.served_kinds(self._optional)
+                    self._due = loop.time() + INTERVAL_S
         return self._present
 
     async def absent(self) -> frozenset[str]:
-        """Return those it has not."""
+        """Return the kinds that the cluster lacks."""
         return self._optional - await self.present()

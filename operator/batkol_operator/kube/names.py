@@ -1,4 +1,4 @@
-"""The names that bind a `VoiceAgent` to what is made for it: API group, labels, children, owner reference."""
+"""The names that bind a `VoiceAgent` to its objects: API group, labels, object names, owner reference."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def api_secret_name(agent: str) -> str:
 
 
 def selector(agent: str) -> dict[str, str]:
-    """Labels that pick this agent's pods; a Deployment's selector can never change, so these never may."""
+    """Labels that select this agent's pods. A Deployment's selector can never change, so these must not."""
     return {NAME: "batkol", INSTANCE: agent, COMPONENT: "media"}
 
 
 def labels(agent: str) -> dict[str, str]:
-    """Labels of every child and every pod."""
+    """Labels of every object and every pod of an agent."""
     return {**selector(agent), MANAGED_BY: FIELD_MANAGER, AGENT: agent}
 
 
@@ -68,7 +68,7 @@ def selector_text(agent: str) -> str:
 
 
 def owner(agent: str, uid: str) -> Manifest:
-    """Refer to the agent as the controller of a child: deleting the agent deletes the child."""
+    """Write the owner reference of an agent's object: deleting the agent deletes the object."""
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,

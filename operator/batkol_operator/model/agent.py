@@ -1,4 +1,4 @@
-"""A `VoiceAgent`, as it is read from the API server."""
+"""A `VoiceAgent`, as read from the API server."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _BARE_URL: Final = "^https?://[^/]+/?$"
 FlagName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 
 
-DEEPEST = 68  # levels of the object: the 64 that the service takes of a flag, and the four above them
+DEEPEST = 68  # levels of the object: the 64 that the service accepts in a flag, and the four above them
 
 
 class SpecError(ValueError):
-    """A `VoiceAgent` that cannot be read; the text is sentences for its owner, and quotes none of its values."""
+    """A `VoiceAgent` that cannot be read. The text is sentences for its owner, and quotes none of its values."""
 
 
 class Spec(ResourcePart):
-    """What is wanted."""
+    """Desired state of the agent."""
 
     rules: ClassVar[tuple[ResourceRule, ...]] = (
         ResourceRule(
@@ -47,7 +47,7 @@ class Spec(ResourcePart):
             holds=lambda part: (
                 part.scaling.calls_per_pod is None or part.scaling.calls_per_pod <= part.calls.max_per_pod
             ),
-            message="must be less than or equal to `calls.maxPerPod`: a full pod would not yet call for another",
+            message="must be less than or equal to `calls.maxPerPod`: otherwise a full pod adds no other pod",
             field=".scaling.callsPerPod",
         ),
         ResourceRule(
@@ -65,36 +65,42 @@ class Spec(ResourcePart):
         ),
     )
 
-    image: Image = Field(default_factory=Image, description="Which image runs; by default the operator's own release.")
-    recognition: Recognition = Field(default_factory=Recognition, description="How speech is recognized.")
-    endpointing: Endpointing = Field(default_factory=Endpointing, description="When an utterance is over.")
+    image: Image = Field(
+        default_factory=Image, description="Image of the service; by default of the operator's own release."
+    )
+    recognition: Recognition = Field(default_factory=Recognition, description="Settings of speech recognition.")
+    endpointing: Endpointing = Field(
+        default_factory=Endpointing, description="Settings for the start and the end of an utterance."
+    )
     streaming: StreamingSpec | None = Field(
         None,
-        description=f"Live. Whose speech is recognized while they speak: the flag `{STREAMING_FLAG}`. "
-        f"Absent: nobody's, unless `flags` holds `{STREAMING_FLAG}`.",
+        description=f"Live. The calls with streaming recognition: the flag `{STREAMING_FLAG}`. "
+        f"Absent: no call, unless `flags` holds `{STREAMING_FLAG}`.",
     )
     flags: dict[FlagName, Flag] = Field(
         {}, max_length=64, description="Live. Raw flag definitions, in flagd's format, by name."
     )
     calls: CallsSpec = Field(
-        default_factory=CallsSpec, description="How many calls a pod takes, and how it lets them go."
+        default_factory=CallsSpec, description="Most calls of a pod, and their time to end when the pod stops."
     )
-    twilio: Twilio = Field(description="The account whose calls are answered.")
+    twilio: Twilio = Field(description="Twilio account and public URL.")
     google: Google = Field(default_factory=Google, description="Credentials for Google Cloud Speech-to-Text.")
-    database: DatabaseSpec | None = Field(None, description="Keeps calls and transcripts; absent: nothing is kept.")
+    database: DatabaseSpec | None = Field(
+        None, description="Database for calls and transcripts; absent: none are stored."
+    )
     telemetry: Telemetry = Field(default_factory=Telemetry, description="Traces, metrics and logs.")
-    scaling: Scaling = Field(default_factory=Scaling, description="How many pods there are.")
+    scaling: Scaling = Field(default_factory=Scaling, description="Number of pods.")
     exposure: Exposure | None = Field(
-        None, description="How Twilio's requests come in; absent: something of your own leads to the Service."
+        None, description="Ingress or HTTPRoute for Twilio's requests; absent: route them to the Service yourself."
     )
     network_policy: NetworkPolicy = Field(
-        default_factory=NetworkPolicy, description="Who may open connections to the pods."
+        default_factory=NetworkPolicy, description="Namespaces that may open connections to the pods."
     )
-    pod: PodSpec = Field(default_factory=PodSpec, description="Resources, placing and labels of the pods.")
+    pod: PodSpec = Field(default_factory=PodSpec, description="Resources, placement and labels of the pods.")
 
 
 class Metadata(ResourcePart):
-    """What the API server keeps beside the spec, as far as it matters here."""
+    """The object's metadata, as far as the operator uses it."""
 
     name: str
     namespace: str
@@ -127,21 +133,21 @@ class VoiceAgent(ResourcePart):
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
-        """Read what the API server holds. Raises `SpecError`."""
+        """Read an object of the API server. Raises `SpecError`."""
         try:
             return cls.model_validate(_plain(body))
         except ValidationError as error:
-            complaints = (said for one in error.errors(include_input=False) for said in _complaints(one))
+            complaints = (text for one in error.errors(include_input=False) for text in _complaints(one))
             raise SpecError("; ".join(complaints) + ".") from None
 
     @property
     def paused(self) -> bool:
-        """Whether its owner has asked that nothing be changed."""
+        """Whether the annotation `batkol.dev/paused` pauses reconciling."""
         return self.metadata.annotations.get(names.PAUSED) == "true"
 
 
 def _plain(value: Any, path: tuple[str, ...] = ()) -> Any:
-    """Turn read-only views into what pydantic takes. Raises `SpecError` for what nests without end."""
+    """Copy read-only views into what pydantic accepts. Raises `SpecError` for too deep a nesting."""
     if len(path) > DEEPEST:
         raise SpecError(f"`{'.'.join(path[:4])}` is nested deeper than {DEEPEST - 4} levels.")
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""The CustomResourceDefinition, from the models: one source for the API server, `kubectl explain` and this process."""
+"""The CustomResourceDefinition, from the models: one source for the API server, `kubectl explain` and the operator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WIDE: Final = 1  # priority: shown by `kubectl get --output wide`
 
 
 def crd() -> dict[str, Any]:
-    """Return the whole object, new at every call, with no part in two places: YAML would write an anchor for it."""
+    """Return a new object at every call, without a shared part: YAML would write an anchor for one."""
     whole: dict[str, Any] = json.loads(json.dumps(_crd()))
     return whole
 
@@ -60,11 +60,11 @@ def _version() -> dict[str, Any]:
 
 
 def _schema() -> Schema:
-    """The name is declared only so that the rule on it can point at it."""
+    """Build the schema. It declares the name only because a rule's `fieldPath` points at it."""
     return {
         "type": "object",
-        "description": "A media and speech-to-text service for Twilio calls: pods that answer the webhook, "
-        "hear the callers and turn their speech into text.",
+        "description": "A media and speech-to-text service for Twilio calls: pods that answer the webhook "
+        "and turn the callers' speech into text.",
         "required": ["spec"],
         "properties": {
             "apiVersion": {"type": "string", "description": f"Version of this schema: `{names.API_VERSION}`."},
@@ -79,22 +79,30 @@ def _schema() -> Schema:
 
 def _columns() -> list[dict[str, Any]]:
     return [
-        _column("Ready", f"{_READY}.status", "Whether calls are taken, and the wanted tuning is in force."),
-        _column("Reason", f"{_READY}.reason", "Why, in a word."),
-        _column("Pods", ".status.readyReplicas", "Pods that take calls.", kind="integer"),
-        _column("In-sync", ".status.inSync", "Pods that run the wanted tuning and flags, of how many."),
-        _column("Calls", ".status.activeCalls", "Live calls in all pods.", kind="integer"),
-        _column("Age", ".metadata.creationTimestamp", "Since it was made.", kind="date"),
-        _column("Batch", ".spec.recognition.batchMilliseconds", "Audio per message, ms.", kind="integer", wide=True),
         _column(
-            "Debounce",
-            ".spec.recognition.partialDebounceMilliseconds",
-            "Between two partials, ms.",
+            "Ready", f"{_READY}.status", "Whether the agent takes calls and every pod runs the wanted configuration."
+        ),
+        _column("Reason", f"{_READY}.reason", "Reason of the Ready condition."),
+        _column("Pods", ".status.readyReplicas", "Pods that take calls.", kind="integer"),
+        _column("In-sync", ".status.inSync", "Pods that run the wanted tuning and flags, of all counted pods."),
+        _column("Calls", ".status.activeCalls", "Live calls in all pods.", kind="integer"),
+        _column("Age", ".metadata.creationTimestamp", "Time since creation.", kind="date"),
+        _column(
+            "Batch",
+            ".spec.recognition.batchMilliseconds",
+            "Audio in one message to the recognizer, ms.",
             kind="integer",
             wide=True,
         ),
-        _column("Streaming", ".status.streaming", "Whose speech is streamed.", wide=True),
-        _column("Message", f"{_READY}.message", "Why, in a sentence.", wide=True),
+        _column(
+            "Debounce",
+            ".spec.recognition.partialDebounceMilliseconds",
+            "Least time between two partials, ms.",
+            kind="integer",
+            wide=True,
+        ),
+        _column("Streaming", ".status.streaming", "Calls with streaming recognition.", wide=True),
+        _column("Message", f"{_READY}.message", "Message of the Ready condition.", wide=True),
     ]
 
 

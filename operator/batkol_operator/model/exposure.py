@@ -1,4 +1,4 @@
-"""`spec.exposure` and `spec.networkPolicy`: how Twilio reaches the pods, and who else may."""
+"""`spec.exposure` and `spec.networkPolicy`: how Twilio reaches the pods, and which other clients may."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Namespace = Annotated[str, StringConstraints(min_length=1, max_length=63, patter
 
 
 class Ingress(ResourcePart):
-    """An Ingress for `/twilio`; its time-outs are set for calls that last hours."""
+    """An Ingress for `/twilio`, with time-outs for calls that last hours."""
 
     class_name: str | None = Field(
         None, min_length=1, max_length=253, description="IngressClass; absent: the cluster's default."
     )
     host: str | None = Field(
-        None, max_length=253, pattern=HOST, description="Host name; absent: that of `twilio.publicBaseUrl`."
+        None, max_length=253, pattern=HOST, description="Host name; absent: the host of `twilio.publicBaseUrl`."
     )
     tls_secret_name: str | None = Field(
-        None, min_length=1, max_length=253, description="Secret with the certificate; absent: no TLS here."
+        None, min_length=1, max_length=253, description="Secret with the certificate; absent: the Ingress has no TLS."
     )
     annotations: dict[str, AnnotationValue] = Field(
-        {}, max_length=64, description="Annotations, over those that set the time-outs of nginx and HAProxy."
+        {}, max_length=64, description="Annotations; they override those that set the time-outs of nginx and HAProxy."
     )
 
 
@@ -39,7 +39,10 @@ class ParentRef(ResourcePart):
         None, min_length=1, max_length=63, description="Its namespace; absent: the agent's own."
     )
     section_name: str | None = Field(
-        None, min_length=1, max_length=253, description="One listener of it; absent: all that allow it."
+        None,
+        min_length=1,
+        max_length=253,
+        description="One listener of the Gateway; absent: all listeners that allow the route.",
     )
 
 
@@ -50,50 +53,53 @@ class HTTPRoute(ResourcePart):
         min_length=1,
         max_length=8,
         json_schema_extra=listed("atomic"),
-        description="The Gateways that the route hangs on.",
+        description="Gateways that the route attaches to.",
     )
     hostname: str | None = Field(
-        None, max_length=253, pattern=HOST, description="Host name; absent: that of `twilio.publicBaseUrl`."
+        None, max_length=253, pattern=HOST, description="Host name; absent: the host of `twilio.publicBaseUrl`."
     )
 
 
 class Exposure(ResourcePart):
-    """How Twilio's requests come in; absent, something of your own leads to the Service's port `public`."""
+    """Ingress or HTTPRoute for Twilio's requests; absent: route them to the Service's port `public` yourself."""
 
     rules: ClassVar[tuple[ResourceRule, ...]] = (
         ResourceRule(
             cel="!(has(self.ingress) && has(self.httpRoute))",
             holds=lambda part: part.ingress is None or part.http_route is None,
-            message="may not be specified when `httpRoute` is: one way in is enough",
+            message="may not be specified when `httpRoute` is: use only one of them",
             field=".ingress",
             reason="FieldValueForbidden",
         ),
     )
 
-    ingress: Ingress | None = Field(None, description="By an Ingress.")
-    http_route: HTTPRoute | None = Field(None, alias="httpRoute", description="By an HTTPRoute of the Gateway API.")
+    ingress: Ingress | None = Field(None, description="Expose the pods by an Ingress.")
+    http_route: HTTPRoute | None = Field(
+        None, alias="httpRoute", description="Expose the pods by an HTTPRoute of the Gateway API."
+    )
 
 
 class NetworkPolicy(ResourcePart):
-    """Who may open connections to the pods. What they may reach is left open: Google has no fixed addresses."""
+    """Namespaces that may open connections to the pods. Egress is not limited: Google has no fixed addresses."""
 
-    mode: CallerMode = Field(CallerMode.ENABLED, description="Whether a NetworkPolicy is made.")
+    mode: CallerMode = Field(CallerMode.ENABLED, description="Whether the operator creates a NetworkPolicy.")
     ingress_namespaces: tuple[Namespace, ...] = Field(
         (),
         max_length=32,
         json_schema_extra=listed("set"),
-        description="Namespaces that may reach the port `public`, as that of the ingress controller; empty: anybody.",
+        description="Namespaces that may reach the port `public`, such as the ingress controller's; empty: all "
+        "clients.",
     )
     internal_namespaces: tuple[Namespace, ...] = Field(
         (),
         max_length=32,
         json_schema_extra=listed("set"),
-        description="Namespaces that may reach the internal API besides the operator's, as those of agents that "
+        description="Namespaces that may reach the internal API besides the operator's, such as those of agents that "
         "subscribe to events.",
     )
     monitoring_namespaces: tuple[Namespace, ...] = Field(
         ("monitoring",),
         max_length=32,
         json_schema_extra=listed("set"),
-        description="Namespaces whose Prometheus may scrape the pods, where there is a PodMonitor.",
+        description="Namespaces whose Prometheus may scrape the pods, if a PodMonitor exists.",
     )

@@ -1,7 +1,7 @@
 """The base of every part of a `VoiceAgent`: a frozen model, and rules that the API server checks too.
 
-A rule is written twice on one line, as CEL for the API server and as Python for this process, with one message.
-A test holds the two to the same answers.
+Each rule is written twice, as CEL for the API server and as Python for the operator, with one message. A test compares
+the answers of both.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 BROKEN: Final = "broken_rule"
-"""Type of the error that a broken rule is; its context has the `rules`."""
+"""Type of the error for broken rules; its context has the `rules`."""
 
 Reason = Literal["FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired"]
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceRule:
-    """Something that no single field can say, in CEL and in Python, which must agree.
+    """A condition on more than one field, in CEL and in Python, which must agree.
 
-    A field that CEL reads is asked for by `has` first: the API server also tries rules on `default: {}`, as it stands.
+    CEL checks a field by `has` before reading it: the API server also applies rules to `default: {}`, without defaults.
     """
 
     cel: str
@@ -56,15 +56,15 @@ class ResourcePart(BaseModel):
 
 
 def sized(format_: Literal["int64", "date-time"]) -> dict[str, Any]:
-    """Say what a number or a text is beyond its type; a whole number is `int32` unless it says so."""
+    """Set the format of a number or a text; the default of an integer is `int32`."""
     return {"format": format_}
 
 
 def listed(kind: Literal["set", "atomic"]) -> dict[str, Any]:
-    """Say how server-side apply merges a list: one owner for each value, or for the whole."""
+    """Set how server-side apply merges a list: one owner for each value, or one for the whole list."""
     return {"x-kubernetes-list-type": kind}
 
 
 def listed_by(*keys: str) -> dict[str, Any]:
-    """Say that a list is of named things, merged by these keys."""
+    """Set that server-side apply merges a list by these keys of its items."""
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}

@@ -1,4 +1,4 @@
-"""`spec.pod`: what a team may say of the pods themselves. A narrow hatch, on purpose: not a whole pod template."""
+"""`spec.pod`: what a team may set of the pods themselves. Narrow on purpose: not a whole pod template."""
 
 from __future__ import annotations
 
@@ -39,16 +39,18 @@ Quantity = Annotated[
 
 
 class Resources(ResourcePart):
-    """What a pod asks for, and what it may take. No limit on CPU: a throttled pod makes every call stutter."""
+    """Requests and limits of a pod. No limit on CPU: throttling delays the audio of every call."""
 
     requests: dict[str, Quantity] = Field(
-        {"cpu": "1", "memory": "512Mi"}, max_length=16, description="What the scheduler sets aside."
+        {"cpu": "1", "memory": "512Mi"}, max_length=16, description="Resources that the scheduler reserves."
     )
-    limits: dict[str, Quantity] = Field({"memory": "1Gi"}, max_length=16, description="What a pod may take at most.")
+    limits: dict[str, Quantity] = Field(
+        {"memory": "1Gi"}, max_length=16, description="Most resources that a pod may use."
+    )
 
 
 class PodSpec(ResourcePart):
-    """The pods' resources, placing and labels. Any change rolls them."""
+    """Resources, placement and labels of the pods. Any change rolls the pods."""
 
     rules: ClassVar[tuple[ResourceRule, ...]] = (
         ResourceRule(
@@ -63,10 +65,10 @@ class PodSpec(ResourcePart):
     resources: Resources = Field(default_factory=Resources, description="CPU and memory.")
     node_selector: dict[str, LabelValue] = Field({}, max_length=32, description="Labels that a node must have.")
     tolerations: tuple[Toleration, ...] = Field(
-        (), max_length=32, json_schema_extra=listed("atomic"), description="Taints that the pods put up with."
+        (), max_length=32, json_schema_extra=listed("atomic"), description="Taints that the pods tolerate."
     )
     affinity: Affinity | None = Field(
-        None, description="Where the pods are placed, besides being spread over zones and nodes."
+        None, description="Placement of the pods, besides the spread over zones and nodes."
     )
     priority_class_name: str | None = Field(
         None, min_length=1, max_length=253, description="PriorityClass of the pods."
@@ -76,5 +78,6 @@ class PodSpec(ResourcePart):
     service_account_annotations: dict[str, Annotated[str, StringConstraints(max_length=4096)]] = Field(
         {},
         max_length=32,
-        description="Annotations of the ServiceAccount, for Workload Identity: `iam.gke.io/gcp-service-account`.",
+        description="Annotations of the ServiceAccount, such as `iam.gke.io/gcp-service-account` for Workload "
+        "Identity.",
     )

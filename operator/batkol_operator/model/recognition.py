@@ -1,6 +1,6 @@
-"""`spec.recognition` and `spec.endpointing`: what is recognized with, and when an utterance is over.
+"""`spec.recognition` and `spec.endpointing`: the recognizers, and the start and end of an utterance.
 
-The six numbers in milliseconds are live: they reach calls in progress and restart nothing. The rest is read at start.
+The six numbers in milliseconds are live: they reach calls in progress and restart nothing. Pods read the rest at start.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ Phrase = Annotated[str, StringConstraints(min_length=1, max_length=100)]  # Goog
 
 
 class Whisper(ResourcePart):
-    """A server with OpenAI's `/v1/audio/transcriptions`, asked when Google gives no answer."""
+    """A server with OpenAI's `/v1/audio/transcriptions`, used when Google gives no answer."""
 
     url: str = Field(
         max_length=2048,
         pattern=r"^https?://[^\s?#]+$",
-        description="Base URL of the server, without `/v1`, as `http://whisper.speech:8000`.",
+        description="Base URL of the server, without `/v1`, such as `http://whisper.speech:8000`.",
     )
-    model: str = Field("whisper-1", min_length=1, max_length=253, description="Model name that the server knows.")
+    model: str = Field("whisper-1", min_length=1, max_length=253, description="Name of the server's model.")
     api_key_secret_ref: SecretKey | None = Field(
-        None, description="Where the server's bearer token is; absent: none is sent."
+        None, description="Secret key with the server's bearer token; absent: the service sends none."
     )
     timeout_seconds: int = Field(15, ge=1, le=120, description="Time-out of one request, in seconds.")
 
 
 class Recognition(ResourcePart):
-    """Speech recognition by Google Cloud Speech-to-Text v1, and Whisper after it."""
+    """Speech recognition by Google Cloud Speech-to-Text v1, with Whisper as the last fallback."""
 
     rules: ClassVar[tuple[ResourceRule, ...]] = (
         ResourceRule(
@@ -52,7 +52,7 @@ class Recognition(ResourcePart):
             "(has(self.endpoint) && size(self.endpoint) > 0 && !self.endpoint.contains('googleapis.com'))",
             holds=lambda part: not part.insecure or (part.endpoint != "" and "googleapis.com" not in part.endpoint),
             message="may be true only when `endpoint` names a server that is not Google's: "
-            "callers' voices never go to Google in plaintext",
+            "the service never sends callers' voices to Google in plaintext",
             field=".insecure",
         ),
     )
@@ -75,11 +75,11 @@ class Recognition(ResourcePart):
         "",
         max_length=270,
         pattern=r"^([^\s/:]+:[0-9]{1,5})?$",
-        description="`host:port` to ask instead of Google, for a regional endpoint or a double. "
+        description="`host:port` to use instead of Google's, for a regional endpoint or a double. "
         "A change rolls the pods.",
     )
     insecure: bool = Field(
-        False, description="Speak plaintext gRPC to `endpoint`; only for a double. A change rolls the pods."
+        False, description="Use plaintext gRPC to `endpoint`; only for a double. A change rolls the pods."
     )
     batch_milliseconds: int = Field(
         150, ge=20, le=1000, description="Live. Audio in one message to the recognizer, in milliseconds."
@@ -91,52 +91,50 @@ class Recognition(ResourcePart):
         700,
         ge=100,
         le=5000,
-        description="Live. How long after the end of speech a final may come before the newest partial stands in for "
-        "it, in milliseconds.",
+        description="Live. Time after the end of speech to wait for a final, before the newest interim result becomes "
+        "the final, in milliseconds.",
     )
     phrases: tuple[Phrase, ...] = Field(
         (),
         max_length=500,
         json_schema_extra=listed("set"),
-        description="Words and phrases to expect, as names and products. A change rolls the pods.",
+        description="Words and phrases to expect, such as names and products. A change rolls the pods.",
     )
     max_streams: int = Field(
         0,
         ge=0,
         le=10_000,
-        description="Streams to Google at once from one pod, its share of the project's quota; 0: no limit. "
+        description="Most concurrent streams of one pod to Google, its share of the project's quota; 0: no limit. "
         "A change rolls the pods.",
     )
-    whisper: Whisper | None = Field(
-        None, description="The last fallback; absent: there is none. A change rolls the pods."
-    )
+    whisper: Whisper | None = Field(None, description="Last fallback; absent: none. A change rolls the pods.")
 
 
 class Detector(StrEnum):
-    """How speech is told from noise."""
+    """Voice activity detector."""
 
     SILERO = "Silero"
     WEBRTC = "WebRTC"
 
 
 class Endpointing(ResourcePart):
-    """Deciding when the caller speaks, and when an utterance is over."""
+    """Settings for the start and the end of an utterance."""
 
     detector: Detector = Field(
         Detector.SILERO,
-        description="Silero is accurate, WebRTC light. A change rolls the pods.",
+        description="Voice activity detector: Silero is accurate, WebRTC needs little CPU. A change rolls the pods.",
     )
     silence_milliseconds: int = Field(
-        480, ge=100, le=3000, description="Live. Quiet that ends an utterance, in milliseconds."
+        480, ge=100, le=3000, description="Live. Silence that ends an utterance, in milliseconds."
     )
     minimum_speech_milliseconds: int = Field(
-        96, ge=0, le=1000, description="Live. Sound shorter than this begins no utterance, in milliseconds."
+        96, ge=0, le=1000, description="Live. Shortest sound that begins an utterance, in milliseconds."
     )
     pre_roll_milliseconds: int = Field(
         300,
         ge=0,
         le=1000,
-        description="Live. Audio from before speech was noticed that goes with the utterance, in milliseconds.",
+        description="Live. Audio before the detected start of speech that belongs to the utterance, in milliseconds.",
     )
 
 
@@ -144,11 +142,11 @@ LIVE: Final[dict[str, tuple[str, ...]]] = {
     "recognition": ("batch_milliseconds", "partial_debounce_milliseconds", "final_timeout_milliseconds"),
     "endpointing": ("silence_milliseconds", "minimum_speech_milliseconds", "pre_roll_milliseconds"),
 }
-"""The numbers that go into `tuning.json`, and never into a pod's template."""
+"""The fields that go into `tuning.json`, and never into a pod's template."""
 
 
 def live_numbers(recognition: Recognition, endpointing: Endpointing) -> dict[str, dict[str, Any]]:
-    """Return what `tuning.json` says, in its own field names."""
+    """Return the contents of `tuning.json`, in its own field names."""
     return {
         "recognition": recognition.model_dump(by_alias=True, include=set(LIVE["recognition"])),
         "endpointing": endpointing.model_dump(by_alias=True, include=set(LIVE["endpointing"])),

@@ -1,4 +1,4 @@
-"""Tolerations and affinity, as Kubernetes has them (core/v1), bounded."""
+"""Tolerations and affinity as in Kubernetes (core/v1), with bounds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ATOMIC = listed("atomic")
 
 
 class NodeOperator(StrEnum):
-    """How a node's label is compared."""
+    """Comparison of a node's label."""
 
     IN = "In"
     NOT_IN = "NotIn"
@@ -26,7 +26,7 @@ class NodeOperator(StrEnum):
 
 
 class LabelOperator(StrEnum):
-    """How a pod's label is compared."""
+    """Comparison of a pod's label."""
 
     IN = "In"
     NOT_IN = "NotIn"
@@ -35,14 +35,14 @@ class LabelOperator(StrEnum):
 
 
 class TolerationOperator(StrEnum):
-    """How a taint is compared."""
+    """Comparison of a taint."""
 
     EXISTS = "Exists"
     EQUAL = "Equal"
 
 
 class TaintEffect(StrEnum):
-    """What a taint does."""
+    """Effect of a taint."""
 
     NO_SCHEDULE = "NoSchedule"
     PREFER_NO_SCHEDULE = "PreferNoSchedule"
@@ -50,10 +50,10 @@ class TaintEffect(StrEnum):
 
 
 class Toleration(ResourcePart):
-    """A taint that the pods put up with."""
+    """A taint that the pods tolerate."""
 
     key: str | None = Field(None, min_length=1, max_length=317, description="Key of the taint; absent: any.")
-    operator: TolerationOperator = Field(TolerationOperator.EQUAL, description="How the value is compared.")
+    operator: TolerationOperator = Field(TolerationOperator.EQUAL, description="Comparison of the value.")
     value: str | None = Field(None, max_length=63, description="Value of the taint, for Equal.")
     effect: TaintEffect | None = Field(None, description="Effect of the taint; absent: any.")
     toleration_seconds: int | None = Field(
@@ -61,7 +61,7 @@ class Toleration(ResourcePart):
         ge=0,
         le=31_536_000,
         json_schema_extra=sized("int64"),
-        description="How long NoExecute is put up with, in seconds; absent: for ever.",
+        description="Time to tolerate NoExecute, in seconds; absent: for ever.",
     )
 
 
@@ -69,14 +69,14 @@ class NodeRequirement(ResourcePart):
     """One condition on a node."""
 
     key: LabelKey = Field(description="Label, or field, of the node.")
-    operator: NodeOperator = Field(description="How it is compared.")
+    operator: NodeOperator = Field(description="Comparison of the value.")
     values: tuple[Annotated[str, StringConstraints(max_length=63)], ...] = Field(
-        (), max_length=64, json_schema_extra=_ATOMIC, description="What it is compared with."
+        (), max_length=64, json_schema_extra=_ATOMIC, description="Values to compare with."
     )
 
 
 class NodeTerm(ResourcePart):
-    """Conditions on a node, all of which hold."""
+    """Conditions on a node; all must hold."""
 
     match_expressions: tuple[NodeRequirement, ...] = Field(
         (), max_length=16, json_schema_extra=_ATOMIC, description="Conditions on the node's labels."
@@ -87,7 +87,7 @@ class NodeTerm(ResourcePart):
 
 
 class NodeSelector(ResourcePart):
-    """Terms, any of which is enough."""
+    """Terms for a node; one of them must hold."""
 
     node_selector_terms: tuple[NodeTerm, ...] = Field(
         min_length=1, max_length=16, json_schema_extra=_ATOMIC, description="The terms."
@@ -97,18 +97,18 @@ class NodeSelector(ResourcePart):
 class PreferredNode(ResourcePart):
     """A term with a weight."""
 
-    weight: int = Field(ge=1, le=100, description="How much it counts.")
+    weight: int = Field(ge=1, le=100, description="Weight of the term.")
     preference: NodeTerm = Field(description="The term.")
 
 
 class NodeAffinity(ResourcePart):
-    """Which nodes are fit, and which are better."""
+    """Required and preferred nodes."""
 
     required_during_scheduling_ignored_during_execution: NodeSelector | None = Field(
-        None, description="Without this a pod is not placed."
+        None, description="Required: the scheduler does not place a pod otherwise."
     )
     preferred_during_scheduling_ignored_during_execution: tuple[PreferredNode, ...] = Field(
-        (), max_length=16, json_schema_extra=_ATOMIC, description="What counts in favour of a node."
+        (), max_length=16, json_schema_extra=_ATOMIC, description="Preferred: each adds its weight to a node's score."
     )
 
 
@@ -116,14 +116,14 @@ class LabelRequirement(ResourcePart):
     """One condition on labels."""
 
     key: LabelKey = Field(description="The label.")
-    operator: LabelOperator = Field(description="How it is compared.")
+    operator: LabelOperator = Field(description="Comparison of the value.")
     values: tuple[LabelValue, ...] = Field(
-        (), max_length=64, json_schema_extra=_ATOMIC, description="What it is compared with."
+        (), max_length=64, json_schema_extra=_ATOMIC, description="Values to compare with."
     )
 
 
 class LabelSelector(ResourcePart):
-    """Conditions on labels, all of which hold."""
+    """Conditions on labels; all must hold."""
 
     match_labels: dict[str, LabelValue] = Field({}, max_length=32, description="Labels with their values.")
     match_expressions: tuple[LabelRequirement, ...] = Field(
@@ -134,35 +134,38 @@ class LabelSelector(ResourcePart):
 class PodTerm(ResourcePart):
     """Pods to be near to, or far from."""
 
-    topology_key: LabelKey = Field(description="Label of nodes that says what near means.")
-    label_selector: LabelSelector | None = Field(None, description="Which pods.")
-    namespace_selector: LabelSelector | None = Field(None, description="In which namespaces, by their labels.")
+    topology_key: LabelKey = Field(description="Label of nodes; nodes with an equal value are near each other.")
+    label_selector: LabelSelector | None = Field(None, description="Labels of the pods.")
+    namespace_selector: LabelSelector | None = Field(None, description="Namespaces of the pods, by labels.")
     namespaces: tuple[Annotated[str, StringConstraints(max_length=63)], ...] = Field(
-        (), max_length=32, json_schema_extra=_ATOMIC, description="In which namespaces; empty: in the agent's own."
+        (), max_length=32, json_schema_extra=_ATOMIC, description="Namespaces of the pods; empty: the agent's own."
     )
 
 
 class PreferredPods(ResourcePart):
     """Pods with a weight."""
 
-    weight: int = Field(ge=1, le=100, description="How much it counts.")
+    weight: int = Field(ge=1, le=100, description="Weight of the term.")
     pod_affinity_term: PodTerm = Field(description="The pods.")
 
 
 class PodAffinity(ResourcePart):
-    """Other pods that decide where these go."""
+    """Required and preferred other pods."""
 
     required_during_scheduling_ignored_during_execution: tuple[PodTerm, ...] = Field(
-        (), max_length=16, json_schema_extra=_ATOMIC, description="Without this a pod is not placed."
+        (),
+        max_length=16,
+        json_schema_extra=_ATOMIC,
+        description="Required: the scheduler does not place a pod otherwise.",
     )
     preferred_during_scheduling_ignored_during_execution: tuple[PreferredPods, ...] = Field(
-        (), max_length=16, json_schema_extra=_ATOMIC, description="What counts in favour of a node."
+        (), max_length=16, json_schema_extra=_ATOMIC, description="Preferred: each adds its weight to a node's score."
     )
 
 
 class Affinity(ResourcePart):
-    """Where the pods are placed."""
+    """Placement of the pods."""
 
-    node_affinity: NodeAffinity | None = Field(None, description="By the nodes.")
-    pod_affinity: PodAffinity | None = Field(None, description="Near these pods.")
-    pod_anti_affinity: PodAffinity | None = Field(None, description="Far from these pods.")
+    node_affinity: NodeAffinity | None = Field(None, description="Nodes to be placed on.")
+    pod_affinity: PodAffinity | None = Field(None, description="Pods to be near to.")
+    pod_anti_affinity: PodAffinity | None = Field(None, description="Pods to be far from.")

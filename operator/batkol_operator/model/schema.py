@@ -1,8 +1,8 @@
-"""Models to a *structural* OpenAPI v3 schema, as the API server wants it.
+"""Conversion of the models to a *structural* OpenAPI v3 schema, as the API server requires it.
 
 https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
-Pydantic's JSON Schema has `$ref`, `anyOf` with null, titles; none of that may be in a CustomResourceDefinition. What
-this walker does not know it refuses, so that nothing gets lost on the way unnoticed.
+Pydantic's JSON Schema has `$ref`, `anyOf` with null, titles; a CustomResourceDefinition may have none of them. The
+conversion refuses what it does not know, so that nothing is lost.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ _NOTHING: Final[tuple[Any, ...]] = (None, "", [], {}, ())
 
 
 def schema_of(part: type[ResourcePart]) -> Schema:
-    """Return the schema of a part and of all that is below it. Raises `TypeError` for what cannot be said in it."""
+    """Return the schema of a part and of all parts below it. Raises `TypeError` for what a schema cannot express."""
     written = part.model_json_schema()
     return _part(part, written, written.get("$defs", {}))
 
 
 def parts_of(part: type[ResourcePart]) -> Iterator[type[ResourcePart]]:
-    """Yield a part and all that are below it, each as often as it occurs."""
+    """Yield a part and all parts below it, each as often as it occurs."""
     yield part
     for field in part.model_fields.values():
         if inner := _model_in(field.annotation):
@@ -59,7 +59,7 @@ def parts_of(part: type[ResourcePart]) -> Iterator[type[ResourcePart]]:
 
 
 def _part(part: type[ResourcePart], written: Schema, definitions: Mapping[str, Schema]) -> Schema:
-    """Write a model; its rules go last, for they are the last to be read."""
+    """Write a model; its rules come last."""
     fields = {field.alias or name: field for name, field in part.model_fields.items()}
     properties = {alias: _field(field, written["properties"][alias], definitions) for alias, field in fields.items()}
     schema: Schema = {"type": "object", "description": _first_paragraph(written), "properties": properties}
@@ -108,7 +108,7 @@ def _value(written: Schema, annotation: Any, definitions: Mapping[str, Schema]) 
 
 
 def _without_null(written: Schema) -> Schema:
-    """Optional is not required; null is nothing that the API server keeps."""
+    """Remove null from the choices: the API server does not store nulls."""
     if INT_OR_STRING in written or "anyOf" not in written:
         return written
     choices = [choice for choice in written["anyOf"] if choice != _NULL]
@@ -132,7 +132,7 @@ def _first_paragraph(written: Schema) -> str:
 
 
 def _in_order(schema: Schema) -> Schema:
-    """Sort keys as people write them, and refuse those that a structural schema does not have."""
+    """Sort the keys in the usual order, and refuse keys that a structural schema does not have."""
     extensions = [key for key in schema if key.startswith("x-kubernetes-")]
     unknown = schema.keys() - {*_KEPT, *extensions} - _DROPPED
     if unknown:

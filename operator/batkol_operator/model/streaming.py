@@ -1,4 +1,4 @@
-"""`spec.streaming` and `spec.flags`: who gets streaming recognition, and raw flag definitions. All of it is live."""
+"""`spec.streaming` and `spec.flags`: the calls with streaming recognition, and raw flag definitions. All live."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class StreamingMode(StrEnum):
 
 
 class CallerOverride(ResourcePart):
-    """One number with an answer of its own."""
+    """A setting for one caller's number."""
 
     number: str = Field(
         min_length=3,
@@ -36,11 +36,11 @@ class CallerOverride(ResourcePart):
         pattern=r"^\+[1-9][0-9]{1,14}$",
         description="The caller's number in E.164, as Twilio sends it: `+97250…`.",
     )
-    mode: CallerMode = Field(description="Whether this caller's speech is streamed.")
+    mode: CallerMode = Field(description="Whether this caller's calls have streaming recognition.")
 
 
 class StreamingSpec(ResourcePart):
-    """The friendly form of the flag `streaming-stt`."""
+    """The flag `streaming-stt` in a simple form."""
 
     rules: ClassVar[tuple[ResourceRule, ...]] = (
         ResourceRule(
@@ -67,19 +67,19 @@ class StreamingSpec(ResourcePart):
         None,
         ge=0,
         le=100,
-        description="Live. Share of calls that stream, in percent, taken by call SID: a call keeps its answer, and "
-        "raising the share keeps the calls that had it.",
+        description="Live. Share of calls that stream, in percent, chosen by call SID: a call keeps its answer, and "
+        "a higher share includes all calls of a lower one.",
     )
     callers: tuple[CallerOverride, ...] = Field(
         (),
         max_length=500,
         json_schema_extra=listed_by("number"),
-        description="Live. Callers with an answer of their own, whatever `mode` says.",
+        description="Live. Settings for single callers; they override `mode`.",
     )
 
 
 def _open(**bounds: int) -> WithJsonSchema:
-    """Describe an object whose fields are flagd's, not ours."""
+    """Describe an object whose fields flagd defines."""
     return WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True, **bounds})
 
 
@@ -87,25 +87,23 @@ class Flag(ResourcePart):
     """A flag in flagd's format, https://flagd.dev/reference/flag-definitions/; the service checks its targeting."""
 
     state: Literal["ENABLED", "DISABLED"] = Field(
-        description="DISABLED means as if there were no such flag, which is not the same as off.",
+        description="DISABLED means that the flag does not exist, which is not the same as off.",
     )
     variants: Annotated[dict[str, Any], _open(minProperties=1, maxProperties=64)] = Field(
-        description="The answers, by name; all of one type.", min_length=1, max_length=64
+        description="Values of the flag, by name; all of one type.", min_length=1, max_length=64
     )
-    default_variant: str | None = Field(
-        None, min_length=1, max_length=253, description="The variant that answers where no rule does."
-    )
+    default_variant: str | None = Field(None, min_length=1, max_length=253, description="Variant when no rule matches.")
     targeting: Annotated[dict[str, Any], _open(maxProperties=64)] | None = Field(
         None,
         description="A JsonLogic rule that picks a variant by targetingKey (call SID), agent, from, to, account_sid, "
         "direction, language and pod.",
     )
     metadata: Annotated[dict[str, Any], _open(maxProperties=64)] | None = Field(
-        None, description="Texts, numbers and booleans to keep with the flag."
+        None, description="Texts, numbers and booleans stored with the flag."
     )
 
     def to_flagd(self) -> dict[str, Any]:
-        """Return the definition as written: a null inside a rule means "no match", and is kept."""
+        """Return the definition as written; a null inside a rule means "no match", and is kept."""
         written = self.model_dump(by_alias=True)
         optional = ("defaultVariant", "targeting", "metadata")
         return {key: value for key, value in written.items() if key not in optional or value is not None}

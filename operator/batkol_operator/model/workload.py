@@ -1,4 +1,4 @@
-"""`spec.image`, `spec.calls`, `spec.telemetry` and `spec.scaling`: what runs, how much of it, and how it is watched."""
+"""`spec.image`, `spec.calls`, `spec.telemetry` and `spec.scaling`: the program, its load, telemetry and replicas."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from batkol_operator.model.part import ResourcePart, ResourceRule, listed_by
 
 
 class PullPolicy(StrEnum):
-    """When the kubelet fetches the image."""
+    """Time at which the kubelet pulls the image."""
 
     ALWAYS = "Always"
     IF_NOT_PRESENT = "IfNotPresent"
@@ -25,7 +25,7 @@ class PullSecret(ResourcePart):
 
 
 class Image(ResourcePart):
-    """Which image of the service runs; by default the operator's own release."""
+    """Image of the service; by default of the operator's own release."""
 
     rules: ClassVar[tuple[ResourceRule, ...]] = (
         ResourceRule(
@@ -38,7 +38,7 @@ class Image(ResourcePart):
         ResourceRule(
             cel="has(self.repository) == (has(self.tag) || has(self.digest))",
             holds=lambda part: (part.repository is not None) == (part.tag is not None or part.digest is not None),
-            message="must be specified together with `tag` or `digest`, and they with it",
+            message="must be specified together with `tag` or `digest`, and these only together with it",
             field=".repository",
         ),
     )
@@ -62,7 +62,7 @@ class Image(ResourcePart):
         pattern=r"^sha256:[a-f0-9]{64}$",
         description="Digest in that repository, instead of a tag. A change rolls the pods.",
     )
-    pull_policy: PullPolicy = Field(PullPolicy.IF_NOT_PRESENT, description="When the kubelet fetches the image.")
+    pull_policy: PullPolicy = Field(PullPolicy.IF_NOT_PRESENT, description="When the kubelet pulls the image.")
     pull_secrets: tuple[PullSecret, ...] = Field(
         (),
         max_length=8,
@@ -78,20 +78,21 @@ class Image(ResourcePart):
 
 
 class CallsSpec(ResourcePart):
-    """How many calls a pod takes, and what becomes of them when it leaves."""
+    """Most calls of a pod, and their time to end when the pod stops."""
 
     max_per_pod: int = Field(
         100,
         ge=1,
         le=1000,
-        description="Calls that one pod takes at once; with all pods full a caller hears an apology, or goes to "
+        description="Most concurrent calls of one pod; if all pods are full, a caller hears an apology or is "
+        "redirected to "
         "`overflowUrl`. A change rolls the pods.",
     )
     drain_timeout_seconds: int = Field(
         300,
         ge=0,
         le=86_400,
-        description="How long a pod that is to stop waits for its calls to end by themselves, in seconds. A change "
+        description="Time that a stopping pod waits for its calls to end by themselves, in seconds. A change "
         "rolls the pods.",
     )
     overflow_url: str | None = Field(
@@ -103,7 +104,7 @@ class CallsSpec(ResourcePart):
 
 
 class LogLevel(StrEnum):
-    """From which weight on lines are written."""
+    """Lowest level of the log lines."""
 
     DEBUG = "Debug"
     INFO = "Info"
@@ -112,7 +113,7 @@ class LogLevel(StrEnum):
 
 
 class Presence(StrEnum):
-    """Whether an optional object is made."""
+    """Whether the operator creates an optional object."""
 
     ENABLED = "Enabled"
     DISABLED = "Disabled"
@@ -126,27 +127,24 @@ class Telemetry(ResourcePart):
         None,
         max_length=2048,
         pattern=r"^https?://[^\s]+$",
-        description="Collector for traces and metrics, OTLP over gRPC, as `http://collector.observability:4317`; "
+        description="Collector for traces and metrics, OTLP over gRPC, such as `http://collector.observability:4317`; "
         "absent: none are sent. A change rolls the pods.",
     )
     sample_percent: int = Field(
         100, ge=0, le=100, description="Share of calls that are traced, in percent. A change rolls the pods."
     )
-    capture_transcripts: bool = Field(
-        False, description="Put what callers say into the traces. A change rolls the pods."
-    )
-    log_transcripts: bool = Field(False, description="Put what callers say into the log. A change rolls the pods.")
-    log_level: LogLevel = Field(
-        LogLevel.INFO, description="From which weight on lines are written. A change rolls the pods."
-    )
+    capture_transcripts: bool = Field(False, description="Write transcripts into the traces. A change rolls the pods.")
+    log_transcripts: bool = Field(False, description="Write transcripts into the log. A change rolls the pods.")
+    log_level: LogLevel = Field(LogLevel.INFO, description="Lowest level of the log lines. A change rolls the pods.")
     pod_monitor: Presence = Field(
         Presence.AUTO,
-        description="Whether a PodMonitor has Prometheus scrape the pods; Auto: where the cluster knows PodMonitors.",
+        description="Whether the operator creates a PodMonitor, by which Prometheus scrapes the pods; Auto: if the "
+        "cluster has the kind.",
     )
 
 
 class Autoscaler(StrEnum):
-    """Who adds and removes pods."""
+    """Autoscaler of the pods."""
 
     HORIZONTAL_POD_AUTOSCALER = "HorizontalPodAutoscaler"
     SCALED_OBJECT = "ScaledObject"
@@ -156,14 +154,14 @@ def _exclusive(field: str, given: str) -> ResourceRule:
     return ResourceRule(
         cel=f"!(has(self.replicas) && has(self.{field}))",
         holds=lambda part: part.replicas is None or getattr(part, given) is None,
-        message=f"may not be specified when `{field}` is: the autoscaler decides",
+        message=f"may not be specified when `{field}` is: the autoscaler sets the number of pods",
         field=".replicas",
         reason="FieldValueForbidden",
     )
 
 
 class Scaling(ResourcePart):
-    """How many pods: a fixed number, or between two by calls. Nothing said is two pods."""
+    """Number of pods: fixed, or by calls between two bounds. By default two pods."""
 
     rules: ClassVar[tuple[ResourceRule, ...]] = (
         _exclusive("minReplicas", "min_replicas"),
@@ -186,25 +184,26 @@ class Scaling(ResourcePart):
         ResourceRule(
             cel="!has(self.autoscaler) || self.autoscaler != 'ScaledObject' || has(self.prometheusUrl)",
             holds=lambda part: part.autoscaler is not Autoscaler.SCALED_OBJECT or part.prometheus_url is not None,
-            message="must be specified when `autoscaler` is ScaledObject: KEDA asks Prometheus for the calls",
+            message="must be specified when `autoscaler` is ScaledObject: KEDA reads the number of calls from "
+            "Prometheus",
             field=".prometheusUrl",
             reason="FieldValueRequired",
         ),
     )
 
-    # No default: the API server would store it, and an autoscaler's bounds would then always contradict it.
+    # No default: the API server would store it, and it would contradict every autoscaler's bounds.
     replicas: int | None = Field(
-        None, ge=0, le=1000, description="Fixed number of pods; `kubectl scale` sets it. Absent, as the bounds are: 2."
+        None, ge=0, le=1000, description="Fixed number of pods; `kubectl scale` sets it. Absent, with no bounds: 2."
     )
     min_replicas: int | None = Field(
-        None, ge=1, le=1000, description="Fewest pods; absent: 2, or `maxReplicas` where that is less."
+        None, ge=1, le=1000, description="Fewest pods; absent: 2, or `maxReplicas` if that is less."
     )
-    max_replicas: int | None = Field(None, ge=1, le=1000, description="Most pods; turns autoscaling by calls on.")
+    max_replicas: int | None = Field(None, ge=1, le=1000, description="Most pods; turns on autoscaling by calls.")
     calls_per_pod: int | None = Field(
         None,
         ge=1,
         le=1000,
-        description="Live calls that the autoscaler aims at in each pod; absent: 70 percent of `calls.maxPerPod`.",
+        description="Autoscaler's target of live calls in each pod; absent: 70 percent of `calls.maxPerPod`.",
     )
     autoscaler: Autoscaler = Field(
         Autoscaler.HORIZONTAL_POD_AUTOSCALER,
@@ -215,5 +214,5 @@ class Scaling(ResourcePart):
         None,
         max_length=2048,
         pattern=r"^https?://[^\s]+$",
-        description="Prometheus that KEDA asks, as `http://prometheus.monitoring:9090`.",
+        description="URL of the Prometheus that KEDA reads, such as `http://prometheus.monitoring:9090`.",
     )

@@ -1,4 +1,4 @@
-"""Asks the pods which configuration they run: the only ones who know."""
+"""HTTP client of the pods' internal API: which configuration each pod runs, and how many calls it has."""
 
 from __future__ import annotations
 
@@ -13,48 +13,48 @@ import aiohttp
 
 from batkol_operator.watch.object_state import PodState
 
-AT_ONCE: Final = 64
-"""Questions under way, over all agents."""
+CONCURRENCY: Final = 64
+"""Requests under way, over all agents."""
 
 CONNECT_S: Final = 1.0
 ANSWER_S: Final = 2.0
-"""All of it. A pod that needs longer is reported as silent; it is asked again anyway."""
+"""Seconds for a whole request. A pod that needs longer counts as one that did not answer, and is asked again later."""
 
 LARGEST: Final = 256 * 1024
-"""Bytes of an answer; whoever answers more is not ours."""
+"""Bytes of an answer. A longer one is not a pod's status."""
 
 
 @dataclass(frozen=True, slots=True)
 class PodReport:
-    """What a pod says of itself."""
+    """A pod's answer about itself."""
 
     tuning_revision: str
     flags_revision: str
     active_calls: int
-    refusals: tuple[str, ...]  # sentences: what of the live configuration it refused, and why
+    refusals: tuple[str, ...]  # sentences: which part of the live configuration the pod refused, and why
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
-    """A pod that did not say."""
+class NoReport:
+    """A pod that gave no usable answer."""
 
-    why: str  # continues "it …"
-
-
-Report = PodReport | Silence
+    why: str  # continues "the pod …"
 
 
-class PodQuestions:
-    """Asks pods over HTTP. An asynchronous context manager; its session starts no task."""
+Report = PodReport | NoReport
+
+
+class PodClient:
+    """Fetches the pods' reports. An asynchronous context manager; its session starts no task."""
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(CONCURRENCY)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=CONNECT_S)
-        connector = aiohttp.TCPConnector(limit=AT_ONCE, keepalive_timeout=30.0)
+        connector = aiohttp.TCPConnector(limit=CONCURRENCY, keepalive_timeout=30.0)
         self._session = aiohttp.ClientSession(
             timeout=timeout, connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
         )
@@ -66,35 +66,35 @@ class PodQuestions:
         if self._session is not None:
             await self._session.close()
 
-    async def ask(self, pods: Collection[PodState], token: str) -> dict[str, Report]:
-        """Ask these pods at once; one report for each that has an address. Cancelling loses the answers, nothing
-        else.
+    async def fetch_reports(self, pods: Collection[PodState], token: str) -> dict[str, Report]:
+        """Ask these pods concurrently; return one report for each pod that has an address. Cancelling loses the
+        answers only.
         """
         asked = [pod for pod in pods if pod.ip]
-        reports = await asyncio.gather(*(self._ask(pod, token) for pod in asked))
+        reports = await asyncio.gather(*(self._fetch_report(pod, token) for pod in asked))
         return {pod.name: report for pod, report in zip(asked, reports, strict=True)}
 
-    async def _ask(self, pod: PodState, token: str) -> Report:
+    async def _fetch_report(self, pod: PodState, token: str) -> Report:
         if self._session is None:
-            raise RuntimeError("PodQuestions is used outside its context.")
+            raise RuntimeError("PodClient is used outside its context.")
         host = f"[{pod.ip}]" if ":" in pod.ip else pod.ip
         url = f"http://{host}:{self._port}/v1/status"
         headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
-        async with self._places:
+        async with self._slots:
             try:
                 async with self._session.get(url, headers=headers, allow_redirects=False) as response:
                     if response.status != 200:
-                        return Silence(_why(response.status))
+                        return NoReport(_why(response.status))
                     return read_report(await _body(response))
             except TimeoutError:
-                return Silence("did not answer in time")
+                return NoReport("did not answer in time")
             except (aiohttp.ClientError, OSError):
-                return Silence("cannot be reached")
+                return NoReport("cannot be reached")
 
 
 def _why(status: int) -> str:
     if status == 401:
-        return "refused the operator's token: it was started with another one, restart it"
+        return "refused the operator's token: the pod started with another token, restart the pod"
     return f"answered with HTTP {status}"
 
 
@@ -119,4 +119,4 @@ def read_report(body: bytes) -> Report:
             refusals=tuple(str(refusal.get("why", "")) for refusal in live.get("refusals") or ()),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
-        return Silence("answered something that is not its status")
+        return NoReport("sent an answer that is not a status")

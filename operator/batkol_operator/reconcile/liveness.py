@@ -1,8 +1,8 @@
-"""Liveness of the operator: its loops make progress, or the liveness probe fails.
+"""Liveness of the operator: the liveness probe fails when its loops make no progress.
 
-Two ways of getting nowhere. A pass hangs, or its loop has died: then it does not come back by the time it named. Or
-nothing has worked for long, for every agent, as with credentials that went stale: then a restart is the one thing left
-to try. An agent that the API server refuses is neither: that pass has done its work.
+There are two kinds of no progress. A pass hangs, or its loop died: then the next pass does not begin in time. Or no
+pass has succeeded for long, for any agent, as with expired credentials: then only a restart may help. An agent that the
+API server refuses is neither: its pass counts as done.
 """
 
 from __future__ import annotations
@@ -13,48 +13,48 @@ from typing import Final
 from batkol_operator.watch.cache import AgentKey
 
 OVERDUE_S: Final = 120.0
-"""A pass takes at most a time-out of 10 s for each of its requests; with a thousand agents they queue for each
-other.
+"""Seconds that a pass may be late. Each request takes at most 10 s; with a thousand agents they wait for each other.
 """
 
-BARREN_S: Final = 600.0
-"""Longer than an API server's restart or upgrade: restarting the operator does not bring one back."""
+WITHOUT_SUCCESS_S: Final = 600.0
+"""Seconds without a successful pass until a restart is due. Longer than an API server's restart or upgrade, which a
+restart of the operator would not end."""
 
 
 @dataclass(slots=True)
 class _Loop:
-    back_by: float
+    due_at: float
     failing: bool = False
 
 
 class LoopWatchdog:
-    """Keeps the loops' promises. `now` is the event loop's clock, in seconds."""
+    """The progress of all loops. `now` is the event loop's clock, in seconds."""
 
     def __init__(self) -> None:
         self._loops: dict[AgentKey, _Loop] = {}
-        self._worked_at: float | None = None
+        self._last_success_at: float | None = None
 
-    def begins(self, agent: AgentKey, now: float) -> None:
-        """A pass begins: it should end soon."""
-        self._loops.setdefault(agent, _Loop(now)).back_by = now
+    def pass_began(self, agent: AgentKey, now: float) -> None:
+        """Record that a pass began; it is overdue after `OVERDUE_S`."""
+        self._loops.setdefault(agent, _Loop(now)).due_at = now
 
-    def ends(self, agent: AgentKey, now: float, *, next_in: float, worked: bool) -> None:
-        """A pass has ended, and the next one begins in `next_in` seconds at the latest."""
+    def pass_ended(self, agent: AgentKey, now: float, *, next_in: float, worked: bool) -> None:
+        """Record that a pass ended, and that the next one begins in `next_in` seconds at the latest."""
         self._loops[agent] = _Loop(now + next_in, failing=not worked)
-        if worked or self._worked_at is None:
-            self._worked_at = now
+        if worked or self._last_success_at is None:
+            self._last_success_at = now
 
-    def stopped(self, agent: AgentKey) -> None:
-        """The loop is over, as asked."""
+    def loop_stopped(self, agent: AgentKey) -> None:
+        """Record that a loop ended as intended."""
         self._loops.pop(agent, None)
 
     def why_stuck(self, now: float) -> str | None:
-        """Return why a restart is in order, or None."""
-        overdue = [agent for agent, loop in self._loops.items() if now - loop.back_by > OVERDUE_S]
+        """Return why the operator should be restarted, or None."""
+        overdue = [agent for agent, loop in self._loops.items() if now - loop.due_at > OVERDUE_S]
         if overdue:
             namespace, name = overdue[0]
             return f"{len(overdue)} agents are overdue, the first is {namespace}/{name}"
         failing = sum(loop.failing for loop in self._loops.values())
-        if failing and self._worked_at is not None and now - self._worked_at > BARREN_S:
-            return f"no pass has worked for {now - self._worked_at:.0f} s; {failing} agents fail"
+        if failing and self._last_success_at is not None and now - self._last_success_at > WITHOUT_SUCCESS_S:
+            return f"no pass has succeeded for {now - self._last_success_at:.0f} s; {failing} agents fail"
         return None

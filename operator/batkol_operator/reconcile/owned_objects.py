@@ -1,8 +1,8 @@
-"""Brings one agent's objects to what the plan says, with as few requests as that takes.
+"""The objects of one agent: applied and pruned to match its plan, with as few requests as possible.
 
-Nothing is sent for an object that was applied just so and still stands as it was applied: the watch tells when it no
-longer does (`observed.owned_fields`). A tuning change is therefore one request, a look at an agent that is as it
-should be none. Secrets, which the operator may not read and no watch shows, are replaced every resync.
+No request is made for an object whose last apply was the same and whose applied fields are unchanged since: the watch
+shows a change of them (`object_state.owned_fields`). So a tuning change takes one request, and a pass over an unchanged
+agent none. Secrets, which the operator may not read and no watch shows, are replaced every resync.
 """
 
 from __future__ import annotations
@@ -19,55 +19,55 @@ from batkol_operator.kube.client import Cluster, OwnedKinds, qualified
 from batkol_operator.kube.names import Manifest
 from batkol_operator.status.judge import AgentProblem
 from batkol_operator.tracing import PassTrace
-from batkol_operator.watch.cache import POD, AgentKey, ChildKey, ObjectCache
+from batkol_operator.watch.cache import POD, AgentKey, ObjectCache, ObjectKey
 from batkol_operator.watch.object_state import owned_fields
 
 UNREADABLE: Final = frozenset({("v1", "Secret")})
-"""Kinds that the operator's role lets it write and not read: they are replaced, not patched."""
+"""Kinds that the operator's role allows to write, but not to read: they are replaced, not patched."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a plan asks for. As JSON: a third of the memory that it takes as objects, for every agent there is."""
+class WantedObjects:
+    """The objects of a plan, as JSON: that takes a third of the memory of Python objects, for every agent."""
 
-    objects: Mapping[ChildKey, bytes]
+    objects: Mapping[ObjectKey, bytes]
 
     @classmethod
-    def of(cls, objects: Collection[Manifest]) -> Wanted:
-        """Take the objects of a plan, in its order."""
+    def of(cls, objects: Collection[Manifest]) -> WantedObjects:
+        """Encode the objects of a plan, in its order."""
         return cls({key_of(each): json.dumps(each).encode() for each in objects})
 
 
 @dataclass(frozen=True, slots=True)
 class _Applied:
     digest: bytes
-    ours: str
+    fields: str
     at: float
 
 
-class Children:
-    """One agent's objects."""
+class OwnedObjects:
+    """The objects of one agent in the cluster."""
 
     def __init__(
-        self, agent: AgentKey, cluster: Cluster, seen: ObjectCache, kinds: OwnedKinds, resync_s: float
+        self, agent: AgentKey, cluster: Cluster, cache: ObjectCache, kinds: OwnedKinds, resync_s: float
     ) -> None:
         self._agent = agent
         self._cluster = cluster
-        self._seen = seen
+        self._cache = cache
         self._kinds = kinds
         self._resync_s = resync_s
-        self._applied: dict[ChildKey, _Applied] = {}
+        self._applied: dict[ObjectKey, _Applied] = {}
 
     def invalidate(self) -> None:
-        """Take nothing for granted: apply everything in the next pass."""
+        """Have the next pass apply every object."""
         self._applied.clear()
 
-    async def apply(self, wanted: Wanted, trace: PassTrace, now: float) -> AgentProblem | None:
-        """Apply what does not stand. One that is refused keeps none of the others back; the first is returned."""
+    async def apply(self, wanted: WantedObjects, trace: PassTrace, now: float) -> AgentProblem | None:
+        """Apply the objects that are not current. A refusal does not stop the others; return the first."""
         problem = None
         for key, body in wanted.objects.items():
             hashed = hashlib.blake2b(body, digest_size=16).digest()
-            if self._stands(key, hashed, now):
+            if self._is_current(key, hashed, now):
                 continue
             self._applied.pop(key, None)
             try:
@@ -76,7 +76,7 @@ class Children:
             except RefusedError as error:
                 problem = problem or AgentProblem(error.reason, str(error))
                 continue
-            self._seen.note(live)
+            self._cache.record_answer(live)
             self._applied[key] = _Applied(hashed, owned_fields(live), now)
         return problem
 
@@ -87,50 +87,50 @@ class Children:
             await self._cluster.hand_over_replicas(self._agent[0], body["metadata"]["name"])
         return await self._cluster.apply(body)
 
-    def _stands(self, key: ChildKey, hashed: bytes, now: float) -> bool:
+    def _is_current(self, key: ObjectKey, hashed: bytes, now: float) -> bool:
         applied = self._applied.get(key)
         if applied is None or applied.digest != hashed:
             return False
-        if key[:2] not in self._seen.watched:
+        if key[:2] not in self._cache.watched:
             return now - applied.at < self._resync_s
-        child = self._seen.of(self._agent).children.get(key)
-        return child is not None and child.ours == applied.ours
+        state = self._cache.view(self._agent).objects.get(key)
+        return state is not None and state.fields == applied.fields
 
-    async def prune(self, wanted: Wanted, uid: str, trace: PassTrace) -> None:
-        """Delete what is labelled ours and owned by this very agent, and no longer wanted."""
-        ours = {(version, kind) for version, kind, _ in self._kinds}
-        children = self._seen.of(self._agent).children
-        for key, child in list(children.items()):
-            if key in wanted.objects or key[:2] not in ours or child.owner != uid or child.deleting:
+    async def prune(self, wanted: WantedObjects, uid: str, trace: PassTrace) -> None:
+        """Delete objects that have our label and this agent as their owner, and are no longer wanted."""
+        kinds = {(version, kind) for version, kind, _ in self._kinds}
+        objects = self._cache.view(self._agent).objects
+        for key, state in list(objects.items()):
+            if key in wanted.objects or key[:2] not in kinds or state.owner != uid or state.deleting:
                 continue
             with trace.step("prune", kind=key[1], name=key[2]):
                 await self._cluster.delete(key[0], key[1], self._agent[0], key[2])
-            children.pop(key, None)
+            objects.pop(key, None)
             self._applied.pop(key, None)
 
-    async def look(self, absent: Collection[str], trace: PassTrace) -> None:
-        """List everything that is the agent's, pods too, and believe only that. `absent`: kinds that the cluster
-        has not.
+    async def list_all(self, absent: Collection[str], trace: PassTrace) -> None:
+        """List all objects of the agent, pods too, and replace the cache's contents. `absent`: kinds that the cluster
+        lacks.
         """
         for version, kind, _ in self._kinds:
             if (version, kind) not in UNREADABLE and qualified(version, kind) not in absent:
                 await self._list((version, kind), trace)
-        await self.look_at_pods(trace)
+        await self.list_pods(trace)
         self.invalidate()
 
-    async def look_at_pods(self, trace: PassTrace) -> None:
-        """List the agent's pods, and believe only that."""
+    async def list_pods(self, trace: PassTrace) -> None:
+        """List the agent's pods, and replace the cache's contents."""
         await self._list(POD, trace)
 
     async def _list(self, kind: tuple[str, str], trace: PassTrace) -> None:
         namespace, name = self._agent
         with trace.step("list", kind=kind[1]):
-            found = await self._cluster.labelled(
+            found = await self._cluster.list_labelled(
                 *kind, namespace, {names.MANAGED_BY: names.FIELD_MANAGER, names.AGENT: name}
             )
-        self._seen.replace(self._agent, kind, found)
+        self._cache.replace(self._agent, kind, found)
 
 
-def key_of(body: Mapping[str, Any]) -> ChildKey:
-    """Name an object within its agent."""
+def key_of(body: Mapping[str, Any]) -> ObjectKey:
+    """Return an object's key within its agent."""
     return str(body["apiVersion"]), str(body["kind"]), str(body["metadata"]["name"])

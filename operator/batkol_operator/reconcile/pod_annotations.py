@@ -1,8 +1,8 @@
-"""Annotations on pods, never on their template: the cost of deleting the pod, and that there is news.
+"""Annotations on pods, never on their template: the cost of deleting the pod, and the wanted live revision.
 
-`pod-deletion-cost` lets a scale-down take idle pods first. Kubernetes warns against writing it often ("Pod deletion
-cost", ReplicaSet page), so it is written when the figure has become another one, not at every call. `live-revision`
-makes the kubelet refresh the mounted files of a pod that does not run what is wanted (configure-pod-configmap: "by
+`pod-deletion-cost` makes a scale-down remove idle pods first. Kubernetes warns against writing it often ("Pod deletion
+cost", ReplicaSet page), so it is written when the figure changes by a quarter, not at every call. `live-revision` makes
+the kubelet refresh the mounted files of a pod that does not run the wanted revision (configure-pod-configmap: "by
 updating one of the pod's annotations").
 """
 
@@ -18,12 +18,12 @@ from batkol_operator.status.judge import Revisions, counted_pods
 from batkol_operator.tracing import PassTrace
 from batkol_operator.watch.object_state import PodState
 
-EVERY_S: Final = 15.0
-WORTH: Final = 0.25
-"""A figure that differs by less than this share of the larger one sorts the pods no better."""
+COST_INTERVAL_S: Final = 15.0
+LEAST_COST_CHANGE: Final = 0.25
+"""Least change of the cost, as a share of the larger figure: a smaller one hardly changes the order of the pods."""
 
 
-class Marking:
+class PodAnnotations:
     """The annotations of one agent's pods."""
 
     def __init__(self, namespace: str, cluster: Cluster) -> None:
@@ -32,10 +32,10 @@ class Marking:
         self._written: dict[str, dict[str, str]] = {}  # by the pod's uid: the watch may not show it yet
         self._costs_due = 0.0
 
-    async def mark(
+    async def update(
         self, pods: Iterable[PodState], reports: Mapping[str, Report], wanted: Revisions, trace: PassTrace, now: float
     ) -> None:
-        """Write what has changed; one request for each pod that it has changed for."""
+        """Write the annotations that changed, with one request for each such pod."""
         pods = tuple(pods)
         uids = {pod.uid for pod in pods}
         self._written = {uid: written for uid, written in self._written.items() if uid in uids}
@@ -45,37 +45,37 @@ class Marking:
             report = reports.get(pod.name)
             if not isinstance(report, PodReport):
                 continue
-            news = self._cost(pod, report) if costs_due else {}
-            if news:
-                self._costs_due = now + EVERY_S
+            changes = self._cost(pod, report) if costs_due else {}
+            if changes:
+                self._costs_due = now + COST_INTERVAL_S
             if pod.uid in counted:
-                news |= self._touch(pod, report, wanted)
-            if news:
+                changes |= self._touch(pod, report, wanted)
+            if changes:
                 with trace.step("annotate", name=pod.name):
-                    await self._cluster.annotate_pod(self._namespace, pod.name, news)
-                self._written.setdefault(pod.uid, {}).update(news)
+                    await self._cluster.annotate_pod(self._namespace, pod.name, changes)
+                self._written.setdefault(pod.uid, {}).update(changes)
 
     def _cost(self, pod: PodState, report: PodReport) -> dict[str, str]:
-        if worth_writing(self._stands(pod, DELETION_COST, pod.cost), report.active_calls):
+        if is_worth_writing(self._current(pod, DELETION_COST, pod.deletion_cost), report.active_calls):
             return {DELETION_COST: str(report.active_calls)}
         return {}
 
     def _touch(self, pod: PodState, report: PodReport, wanted: Revisions) -> dict[str, str]:
         behind = (report.tuning_revision, report.flags_revision) != (wanted.tuning, wanted.flags)
-        if behind and self._stands(pod, LIVE_REVISION, pod.revision) != text(wanted):
-            return {LIVE_REVISION: text(wanted)}
+        if behind and self._current(pod, LIVE_REVISION, pod.live_revision) != annotation_value(wanted):
+            return {LIVE_REVISION: annotation_value(wanted)}
         return {}
 
-    def _stands(self, pod: PodState, annotation: str, seen: str) -> str:
-        return self._written.get(pod.uid, {}).get(annotation, seen)
+    def _current(self, pod: PodState, annotation: str, watched: str) -> str:
+        return self._written.get(pod.uid, {}).get(annotation, watched)
 
 
-def worth_writing(written: str, calls: int) -> bool:
-    """Whether this many calls are so different from what is written that the order of the pods may change."""
+def is_worth_writing(written: str, calls: int) -> bool:
+    """Whether the number of calls differs enough from the written one to change the order of the pods."""
     before = int(written) if written.isdigit() else 0
-    return before != calls and abs(before - calls) >= WORTH * max(before, calls)
+    return before != calls and abs(before - calls) >= LEAST_COST_CHANGE * max(before, calls)
 
 
-def text(wanted: Revisions) -> str:
+def annotation_value(wanted: Revisions) -> str:
     """Write the revisions as an annotation's value."""
     return f"{wanted.tuning}-{wanted.flags}"

@@ -1,7 +1,7 @@
-"""One pass over one agent: read, plan, apply, prune, ask the pods, write what was found.
+"""One pass over one agent: read, plan, apply, prune, poll the pods, write the status.
 
-A pass is complete in itself and may be cut off anywhere: the next one, of this process or another, begins from what is
-wanted and what is there. What is kept between passes only spares requests, and dates conditions.
+A pass is complete in itself and may be cancelled anywhere: the next one, of this process or another, begins from the
+spec and the cluster's state. State kept between passes only saves requests, and dates conditions.
 """
 
 from __future__ import annotations
@@ -22,91 +22,91 @@ from batkol_operator.kube.discovery import OptionalKinds
 from batkol_operator.metrics import OperatorMetrics
 from batkol_operator.model.agent import SpecError, VoiceAgent
 from batkol_operator.pods.api_token import api_token
-from batkol_operator.pods.client import PodQuestions, Report, Silence
-from batkol_operator.pods.poll_schedule import Asking
-from batkol_operator.reconcile.owned_objects import Children, Wanted
-from batkol_operator.reconcile.pod_annotations import Marking
+from batkol_operator.pods.client import NoReport, PodClient, Report
+from batkol_operator.pods.poll_schedule import PollSchedule
+from batkol_operator.reconcile.owned_objects import OwnedObjects, WantedObjects
+from batkol_operator.reconcile.pod_annotations import PodAnnotations
 from batkol_operator.resources.flags import summary
-from batkol_operator.resources.plan import Plan, Surroundings
+from batkol_operator.resources.plan import ClusterFacts, Plan
 from batkol_operator.status.judge import AgentProblem, Facts, Revisions, counted_pods, pods_in_sync
-from batkol_operator.status.writer import Reporting
+from batkol_operator.status.writer import StatusWriter
 from batkol_operator.tracing import PassTrace
 from batkol_operator.watch.cache import AgentKey, ObjectCache
 from batkol_operator.watch.object_state import Body, PodState, digest
 
-PATIENCE: Final = 5
-"""Passes in a row that the server may fail with a 5xx before the agent says so: by then it is no hiccup."""
+SERVER_ERRORS_TOLERATED: Final = 5
+"""Passes in a row that may fail with a 5xx before the agent's status reports it."""
 
-LOOK_EVERY: Final = 10
-"""In resyncs: how often everything is listed and applied anew, should a watch have missed something. Less up to a
-tenth by lot.
+RESYNCS_PER_LISTING: Final = 10
+"""Resyncs from one listing and apply of all objects to the next, in case a watch missed something; minus up to 10 %
+random jitter.
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
-    """What all reconcilers of a process share."""
+class Context:
+    """The parts and settings that all reconcilers of a process share."""
 
     cluster: Cluster
-    seen: ObjectCache
-    questions: PodQuestions
-    plan: Callable[[VoiceAgent, Surroundings], Plan]
-    owned: OwnedKinds
-    kinds: OptionalKinds
+    cache: ObjectCache
+    pod_client: PodClient
+    plan: Callable[[VoiceAgent, ClusterFacts], Plan]
+    owned_kinds: OwnedKinds
+    optional_kinds: OptionalKinds
     metrics: OperatorMetrics
     tracer: Tracer
     key: bytes
     image: str
     operator_namespace: str
-    reporter: str  # this pod, in Events
+    pod_name: str  # this pod, in Events
     resync_s: float
-    wall: Callable[[], datetime]
+    utc_now: Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class PassOutcome:
-    """How a pass ended."""
+    """The result of a pass."""
 
     result: str  # `applied`, `unchanged`, `paused` or `stalled`
-    next_in: float  # seconds to the next pass, if nothing happens before
-    again: bool = False  # it did not get all it wanted: come back by the rules of backing off
+    next_in: float  # seconds to the next pass if no event comes before
+    retry: bool = False  # something was refused: the next pass comes after a backoff
 
 
 @dataclass(frozen=True, slots=True)
 class _Desired:
-    """The plan for one state of the agent, and of the cluster."""
+    """The plan for one state of the agent and of the cluster."""
 
-    of: str
+    digest: str  # of that state
     uid: str
     token: str
-    wanted: Wanted
+    wanted: WantedObjects
     revisions: Revisions
     warnings: tuple[str, ...]
     streaming: str
 
 
 class Reconciler:
-    """The passes over one agent, one after the other."""
+    """The passes over one agent, one after another."""
 
-    def __init__(self, agent: AgentKey, means: Means) -> None:
+    def __init__(self, agent: AgentKey, context: Context) -> None:
         self.agent = agent
-        self._means = means
-        self._children = Children(agent, means.cluster, means.seen, means.owned, means.resync_s)
-        self._marking = Marking(agent[0], means.cluster)
-        self._reporting = Reporting(agent, means.cluster, means.metrics, means.reporter, means.wall)
-        self._asking = Asking()
+        self._context = context
+        self._objects = OwnedObjects(agent, context.cluster, context.cache, context.owned_kinds, context.resync_s)
+        self._pod_annotations = PodAnnotations(agent[0], context.cluster)
+        self._status = StatusWriter(agent, context.cluster, context.metrics, context.pod_name, context.utc_now)
+        self._polls = PollSchedule()
         self._reports: dict[str, Report] = {}
         self._desired: _Desired | None = None
-        # The watches have only just listed everything.
-        self._look_at = self._next_look(asyncio.get_running_loop().time())
-        self._pods_looked_at = 0.0
-        self._unable = 0
+        # The watches listed all objects just now.
+        self._list_at = self._next_listing(asyncio.get_running_loop().time())
+        self._list_pods_at = 0.0
+        self._server_errors = 0
 
     async def reconcile(self, body: Body) -> PassOutcome:
-        """Make one pass over the agent as it stands. Raises `UnreachableError`. Cancelling it loses nothing that
-        counts.
+        """Make one pass over the agent's newest state. Raises `UnreachableError`, `RefusedError`. Cancelling is safe:
+        the next pass repeats what is missing.
         """
-        trace = PassTrace(self._means.tracer, {"k8s.namespace.name": self.agent[0], "batkol.agent": self.agent[1]})
+        trace = PassTrace(self._context.tracer, {"k8s.namespace.name": self.agent[0], "batkol.agent": self.agent[1]})
         result = "failed"
         try:
             outcome = await self._pass(body, trace, asyncio.get_running_loop().time())
@@ -117,94 +117,94 @@ class Reconciler:
 
     async def _pass(self, body: Body, trace: PassTrace, now: float) -> PassOutcome:
         if (body["metadata"].get("annotations") or {}).get(names.PAUSED) == "true":
-            await self._reporting.report_paused(body, trace)
-            return PassOutcome("paused", self._means.resync_s)
+            await self._status.write_paused(body, trace)
+            return PassOutcome("paused", self._context.resync_s)
         generation = int(body["metadata"].get("generation", 0))
         try:
             desired = await self._plan(body)
         except SpecError as error:
             unusable = AgentProblem(
-                "InvalidSpec", f"The spec cannot be used: {error} Nothing changes until it is put right."
+                "InvalidSpec", f"The operator cannot use the spec: {error} Nothing changes until the spec is corrected."
             )
-            await self._reporting.report(body, self._facts(generation, None, unusable), trace, now)
-            return PassOutcome("stalled", self._means.resync_s)
-        self._reporting.begin(body, generation, desired.revisions, now)
-        problem = await self._bring(desired, trace, now)
-        await self._ask(desired, trace, now)
+            await self._status.write(body, self._facts(generation, None, unusable), trace, now)
+            return PassOutcome("stalled", self._context.resync_s)
+        self._status.begin_pass(body, generation, desired.revisions, now)
+        problem = await self._apply(desired, trace, now)
+        await self._poll_pods(desired, trace, now)
         facts = self._facts(generation, desired, problem)
-        await self._marking.mark(facts.pods, self._reports, desired.revisions, trace, now)
-        await self._reporting.report(body, facts, trace, now)
+        await self._pod_annotations.update(facts.pods, self._reports, desired.revisions, trace, now)
+        await self._status.write(body, facts, trace, now)
         if problem is not None:
-            return PassOutcome("stalled", self._means.resync_s, again=True)
-        due = min(self._asking.deadline, self._reporting.deadline or self._asking.deadline)
-        next_in = min(self._means.resync_s, max(0.0, due - now))
+            return PassOutcome("stalled", self._context.resync_s, retry=True)
+        due = min(self._polls.deadline, self._status.deadline or self._polls.deadline)
+        next_in = min(self._context.resync_s, max(0.0, due - now))
         return PassOutcome("unchanged" if trace.idle else "applied", next_in)
 
     async def _plan(self, body: Body) -> _Desired:
-        metadata, kinds = body["metadata"], await self._means.kinds.present()
+        metadata, kinds = body["metadata"], await self._context.optional_kinds.present()
         marks = [dict(metadata.get(part) or {}) for part in ("labels", "annotations")]
-        of = digest([metadata["uid"], metadata.get("generation"), *marks, sorted(kinds)])
-        if self._desired is None or self._desired.of != of:
+        state = digest([metadata["uid"], metadata.get("generation"), *marks, sorted(kinds)])
+        if self._desired is None or self._desired.digest != state:
             agent = VoiceAgent.read(body)
             namespace, name = self.agent
-            token = api_token(self._means.key, namespace=namespace, name=name, uid=agent.metadata.uid)
-            around = Surroundings(self._means.image, token, kinds, self._means.operator_namespace)
-            plan = self._means.plan(agent, around)
+            token = api_token(self._context.key, namespace=namespace, name=name, uid=agent.metadata.uid)
+            cluster = ClusterFacts(self._context.image, token, kinds, self._context.operator_namespace)
+            plan = self._context.plan(agent, cluster)
             self._desired = _Desired(
-                of=of,
+                digest=state,
                 uid=agent.metadata.uid,
                 token=token,
-                wanted=Wanted.of(plan.objects),
+                wanted=WantedObjects.of(plan.objects),
                 revisions=Revisions(plan.tuning_revision, plan.flags_revision),
                 warnings=plan.warnings,
                 streaming=summary(agent.spec),
             )
         return self._desired
 
-    async def _bring(self, desired: _Desired, trace: PassTrace, now: float) -> AgentProblem | None:
+    async def _apply(self, desired: _Desired, trace: PassTrace, now: float) -> AgentProblem | None:
         try:
-            if now >= self._look_at:
-                await self._children.look(await self._means.kinds.absent(), trace)
-                self._look_at = self._next_look(now)
-            problem = await self._children.apply(desired.wanted, trace, now)
-            await self._children.prune(desired.wanted, desired.uid, trace)
+            if now >= self._list_at:
+                await self._objects.list_all(await self._context.optional_kinds.absent(), trace)
+                self._list_at = self._next_listing(now)
+            problem = await self._objects.apply(desired.wanted, trace, now)
+            await self._objects.prune(desired.wanted, desired.uid, trace)
         except RefusedError as error:
             return AgentProblem(error.reason, str(error))
         except UnreachableError as error:
-            self._unable += error.kind == "server"
-            if error.kind != "server" or self._unable < PATIENCE:
+            self._server_errors += error.kind == "server"
+            if error.kind != "server" or self._server_errors < SERVER_ERRORS_TOLERATED:
                 raise
             return AgentProblem("ServerError", str(error))
-        self._unable = 0
+        self._server_errors = 0
         return problem
 
-    def _next_look(self, now: float) -> float:
-        return now + self._means.resync_s * LOOK_EVERY * (1 - 0.1 * random.random())  # noqa: S311 -- spreads load
+    def _next_listing(self, now: float) -> float:
+        return now + self._context.resync_s * RESYNCS_PER_LISTING * (1 - 0.1 * random.random())  # noqa: S311 -- jitter
 
-    async def _ask(self, desired: _Desired, trace: PassTrace, now: float) -> None:
+    async def _poll_pods(self, desired: _Desired, trace: PassTrace, now: float) -> None:
         pods = self._pods()
         counted = counted_pods(pods)
-        self._asking.want((desired.revisions, frozenset((pod.uid, pod.ip, pod.ready) for pod in counted)), now)
-        if not self._asking.due(now):
+        self._polls.expect((desired.revisions, frozenset((pod.uid, pod.ip, pod.ready) for pod in counted)), now)
+        if not self._polls.due(now):
             return
-        self._reports = await self._means.questions.ask(pods, desired.token)
-        if any(isinstance(self._reports.get(pod.name), Silence) for pod in counted) and now >= self._pods_looked_at:
-            # A watch that was down does not tell which pods went meanwhile; they would be asked for ever.
-            self._pods_looked_at = now + self._means.resync_s
-            await self._children.look_at_pods(trace)
+        self._reports = await self._context.pod_client.fetch_reports(pods, desired.token)
+        if any(isinstance(self._reports.get(pod.name), NoReport) for pod in counted) and now >= self._list_pods_at:
+            # A watch that was down misses deleted pods; they would be polled for ever.
+            self._list_pods_at = now + self._context.resync_s
+            await self._objects.list_pods(trace)
         facts = self._facts(0, desired, None)
-        # One without an address cannot answer yet; getting one is an event.
+        # A pod without an address cannot answer yet; an event comes when it gets one.
         answering = sum(bool(pod.ip) for pod in counted_pods(facts.pods))
-        self._asking.asked(all_in_sync=len(pods_in_sync(facts)) >= answering, now=now)
+        self._polls.record(all_in_sync=len(pods_in_sync(facts)) >= answering, now=now)
 
     def _pods(self) -> tuple[PodState, ...]:
-        return tuple(self._means.seen.of(self.agent).pods.values())
+        return tuple(self._context.cache.view(self.agent).pods.values())
 
     def _facts(self, generation: int, desired: _Desired | None, problem: AgentProblem | None) -> Facts:
         return Facts(
             generation=generation,
             wanted=desired.revisions if desired else Revisions(),
-            rollout=self._means.seen.of(self.agent).rollout,
+            rollout=self._context.cache.view(self.agent).rollout,
             pods=self._pods(),
             reports=self._reports,
             problem=problem,

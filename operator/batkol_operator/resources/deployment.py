@@ -1,6 +1,6 @@
-"""The Deployment: pods that take calls, and are replaced without cutting one.
+"""The Deployment: pods that take calls, replaced without cutting a call.
 
-Its template depends on nothing live. A test changes every live field and compares the template's hash.
+No live field changes its template. A test changes every live field and compares the template's hash.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from batkol_operator.model.part import ResourcePart
 from batkol_operator.resources.environment import environment
 from batkol_operator.resources.lifetime import grace_period, lifetime, progress_deadline
 from batkol_operator.resources.live import revision
-from batkol_operator.resources.objects import child
+from batkol_operator.resources.objects import owned_object
 from batkol_operator.resources.security import container_security, pod_security
 from batkol_operator.resources.volumes import TMP, mounts, volumes
 
 API_REVISION: Final = "batkol.dev/api-revision"
-"""Annotation of the template: a new token of the internal API is read at start only, so it has to roll the pods."""
+"""Annotation of the template: pods read the token of the internal API at start only, so a new one has to roll them."""
 
 
 def deployment(agent: VoiceAgent, *, image: str, token: str, replicas: int | None) -> Manifest:
-    """Return the Deployment; `replicas` None leaves their number to an autoscaler, and overrules none."""
+    """Return the Deployment; `replicas` None leaves the number of pods to an autoscaler."""
     calls = agent.spec.calls
     spec: Manifest = {} if replicas is None else {"replicas": replicas}
     spec |= {
@@ -34,14 +34,14 @@ def deployment(agent: VoiceAgent, *, image: str, token: str, replicas: int | Non
         "revisionHistoryLimit": 5,
         "template": _template(agent, image=image, token=token),
     }
-    return child(agent, "apps/v1", "Deployment", spec=spec)
+    return owned_object(agent, "apps/v1", "Deployment", spec=spec)
 
 
 def _template(agent: VoiceAgent, *, image: str, token: str) -> Manifest:
     pod = agent.spec.pod
     annotations = {
         **pod.annotations,
-        # The autoscaler of nodes would wait ten minutes at most, and then cut the calls.
+        # The cluster autoscaler would wait ten minutes at most, and then cut the calls.
         "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
         API_REVISION: revision(token),
     }
@@ -86,21 +86,21 @@ def _container(agent: VoiceAgent, image: str) -> Manifest:
 
 
 def _migration(agent: VoiceAgent, image: str) -> Manifest:
-    """Make the tables before the pod takes calls; pods that start together wait for each other at a lock there.
+    """Migrate the database before the pod takes calls; pods that start together wait for a lock in the database.
 
-    A database that is away keeps no pod from taking calls: what is heard waits in the journal.
-    It has the pod's own resources, so that the pod asks for no more than without it.
+    An unreachable database does not stop a pod from taking calls: its records wait in the journal. The container has
+    the same resources as the pod's own, so that the pod requests no more than without it.
     """
     return {
         **_program(agent, image, names.MIGRATION),
         "args": ["migrate", "--if-reachable"],
         "volumeMounts": [dict(TMP)],
-        "terminationMessagePolicy": "FallbackToLogsOnError",  # its last sentence is in the agent's status then
+        "terminationMessagePolicy": "FallbackToLogsOnError",  # puts its last sentence into the agent's status
     }
 
 
 def _program(agent: VoiceAgent, image: str, name: str) -> Manifest:
-    """Return what all containers of a pod have in common."""
+    """Return the fields that all containers of a pod share."""
     resources = agent.spec.pod.resources
     return {
         "name": name,
@@ -132,12 +132,12 @@ def _placing(agent: VoiceAgent) -> Manifest:
 
 
 def _written(part: ResourcePart) -> Manifest:
-    """Leave out what nobody said: an empty selector means another thing than none."""
+    """Leave out unset fields: an empty selector has another meaning than none."""
     return part.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 def _spread(name: str, topology: str) -> Manifest:
-    """Spread where it can be done; of two revisions in a rollout each by itself."""
+    """Spread the pods where possible; during a rollout each revision by itself."""
     return {
         "maxSkew": 1,
         "topologyKey": topology,

@@ -1,16 +1,16 @@
-"""The PodDisruptionBudget: nodes are emptied one pod at a time, each after its calls."""
+"""The PodDisruptionBudget: draining a node evicts one pod at a time, each after its calls."""
 
 from __future__ import annotations
 
 from batkol_operator.kube import names
 from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
-from batkol_operator.resources.objects import child
+from batkol_operator.resources.objects import owned_object
 
 
 def disruption(agent: VoiceAgent) -> Manifest:
-    """Return the budget; pods that are not healthy may go at any time, or they would block a node for ever."""
-    return child(
+    """Return the budget. Unhealthy pods may be evicted at any time, or they would block a node's drain for ever."""
+    return owned_object(
         agent,
         "policy/v1",
         "PodDisruptionBudget",

@@ -1,6 +1,6 @@
-"""The container's environment: what a pod reads once, at start.
+"""The container's environment, which a pod reads once, at start.
 
-Nothing live is here: a change of it would be a change of the template, and roll the pods that the calls are in.
+No live field is here: its change would change the template, and roll the pods that have the calls.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _VAD: Final = {"Silero": "silero", "WebRTC": "webrtc"}
 
 
 def environment(agent: VoiceAgent) -> list[Manifest]:
-    """Return the variables in a fixed order; what is at its default in the service and of no interest is left out."""
+    """Return the variables in a fixed order; some that equal the service's defaults are left out."""
     return [
         *_identity(agent),
         *_recognition(agent),
@@ -119,7 +119,7 @@ def _observability(name: str, namespace: str, telemetry: Telemetry) -> list[Mani
 
 
 def _plain(name: str, value: str | float | bool) -> Manifest:
-    """`$(NAME)` in a value is Kubernetes' own syntax; `$$(` keeps what somebody wrote as it is."""
+    """Escape a value: `$(NAME)` is Kubernetes' own syntax, `$$(` keeps the text as written."""
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return {"name": name, "value": text.replace("$(", "$$(")}
 

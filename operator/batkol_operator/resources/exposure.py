@@ -1,7 +1,7 @@
-"""Exposure of an agent: only `/twilio`, and for as long as a call may last.
+"""The Ingress or HTTPRoute of an agent: only `/twilio`, with time-outs as long as a call may last.
 
-A call is one WebSocket, and while nobody answers the caller nothing goes out on it: proxies take it for dead after a
-minute unless they are told otherwise. Twilio ends a call after 24 hours at the latest.
+A call is one WebSocket, and while the caller gets no answer the service sends nothing on it: proxies close it after a
+minute by default. Twilio ends a call after 24 hours at the latest.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from batkol_operator.kube import names
 from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.model.exposure import HTTPRoute, Ingress
-from batkol_operator.resources.objects import child
+from batkol_operator.resources.objects import owned_object
 
 HTTP_ROUTE: Final = "gateway.networking.k8s.io/HTTPRoute"
 _PATH: Final = "/twilio"
@@ -27,18 +27,18 @@ _TIMEOUTS: Final = {
 
 
 def exposure(agent: VoiceAgent, kinds: frozenset[str]) -> tuple[Manifest | None, tuple[str, ...]]:
-    """Return the Ingress or HTTPRoute asked for, and what to say where the cluster cannot have it."""
+    """Return the specified Ingress or HTTPRoute, and a warning if the cluster cannot have it."""
     wanted = agent.spec.exposure
     if wanted is None:
         return None, ()
     if wanted.ingress:
         return _ingress(agent, wanted.ingress), ()
     if wanted.http_route is None:
-        return None, ("`exposure` names neither `ingress` nor `httpRoute`: nothing leads to the pods from outside.",)
+        return None, ("`exposure` names neither `ingress` nor `httpRoute`: Twilio cannot reach the pods.",)
     if HTTP_ROUTE not in kinds:
         warning = (
-            "`exposure.httpRoute` is specified and this cluster has no Gateway API: nothing leads to the pods from "
-            "outside. Install the Gateway API, or use `exposure.ingress`."
+            "`exposure.httpRoute` is specified, but this cluster has no Gateway API: Twilio cannot reach the pods. "
+            "Install the Gateway API, or use `exposure.ingress`."
         )
         return None, (warning,)
     return _http_route(agent, wanted.http_route), ()
@@ -54,13 +54,13 @@ def _ingress(agent: VoiceAgent, wanted: Ingress) -> Manifest:
         spec["ingressClassName"] = wanted.class_name
     if wanted.tls_secret_name:
         spec["tls"] = [{"hosts": [host], "secretName": wanted.tls_secret_name}]
-    ingress = child(agent, "networking.k8s.io/v1", "Ingress", spec=spec)
+    ingress = owned_object(agent, "networking.k8s.io/v1", "Ingress", spec=spec)
     ingress["metadata"]["annotations"] = dict(sorted({**_TIMEOUTS, **wanted.annotations}.items()))
     return ingress
 
 
 def _http_route(agent: VoiceAgent, wanted: HTTPRoute) -> Manifest:
-    """A path in the public URL is stripped here: the service knows its own paths only."""
+    """Strip the path of the public URL: the service has its own paths only."""
     prefix = urlsplit(agent.spec.twilio.public_base_url).path.rstrip("/")
     rule: dict[str, Any] = {
         "matches": [{"path": {"type": "PathPrefix", "value": f"{prefix}{_PATH}"}}],
@@ -74,7 +74,7 @@ def _http_route(agent: VoiceAgent, wanted: HTTPRoute) -> Manifest:
         parent.model_dump(mode="json", by_alias=True, exclude_none=True, include={"name", "namespace", "section_name"})
         for parent in wanted.parent_refs
     ]
-    return child(
+    return owned_object(
         agent,
         "gateway.networking.k8s.io/v1",
         "HTTPRoute",

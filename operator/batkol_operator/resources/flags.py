@@ -1,4 +1,4 @@
-"""`flags.json`: `spec.streaming` as the flag `streaming-stt`, and raw definitions beside it, in flagd's format."""
+"""`flags.json` in flagd's format: `spec.streaming` as the flag `streaming-stt`, and the raw flags of `spec.flags`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Json = dict[str, Any]
 
 
 def definitions(spec: Spec) -> Json:
-    """Return the whole set. A raw `streaming-stt` decides alone; the model refuses it beside `spec.streaming`."""
+    """Return all definitions. A raw `streaming-stt` decides alone; the model refuses it beside `spec.streaming`."""
     raw = {name: flag.to_flagd() for name, flag in spec.flags.items()}
     return {"flags": {STREAMING_FLAG: _flag(spec.streaming or StreamingSpec()), **raw}}
 
 
 def summary(spec: Spec) -> str:
-    """Say in a word or two whose speech is streamed, for `status.streaming`."""
+    """Return the text of `status.streaming`: which callers' speech is streamed."""
     if STREAMING_FLAG in spec.flags:
         return "Custom"
     streaming = spec.streaming or StreamingSpec()
@@ -27,7 +27,7 @@ def summary(spec: Spec) -> str:
 
 
 def _flag(streaming: StreamingSpec) -> Json:
-    """Never `DISABLED` for off: in flagd's language that is "no such flag", and the service's own default decides."""
+    """Build the flag. Off is not `DISABLED`: in flagd that means "no such flag", and the service's default decides."""
     flag: Json = {
         "state": "ENABLED",
         "variants": {"on": True, "off": False},
@@ -39,7 +39,7 @@ def _flag(streaming: StreamingSpec) -> Json:
 
 
 def _targeting(streaming: StreamingSpec) -> Json | None:
-    """Ask for the caller first, then share out by call SID; None where the default variant answers alone."""
+    """Match the caller first, then divide by call SID. None: the default variant is always the answer."""
     branches: list[Any] = []
     for mode, variant in ((CallerMode.ENABLED, "on"), (CallerMode.DISABLED, "off")):
         if numbers := _numbers(streaming.callers, mode):

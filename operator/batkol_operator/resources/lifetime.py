@@ -1,4 +1,4 @@
-"""The lifetime of a pod: probes, and the time that its calls are given."""
+"""The lifetime of a pod: probes, and the time that its calls have to end."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from batkol_operator.kube.names import Manifest
 from batkol_operator.model.workload import CallsSpec
 
 PRE_STOP_S: Final = 5
-"""Before SIGTERM, while the endpoint is taken out everywhere: requests still come, and are still answered."""
+"""Seconds before SIGTERM, while load balancers remove the endpoint: requests still come, and the pod answers them."""
 
 ENDING_S: Final = 15
-"""What the service takes after its drain is out of time: 5 s for a caller to finish, 10 s for the last words."""
+"""Seconds of the service after its drain timed out: 5 s for a caller to finish, 10 s for the last finals."""
 
 MARGIN_S: Final = 20
-"""To hand on the last records (10 s at most), traces (5 s) and metrics (3 s), and to close connections."""
+"""Seconds to write the last records (10 s at most), send traces (5 s) and metrics (3 s), and close connections."""
 
 
 def grace_period(calls: CallsSpec) -> int:
-    """Return the seconds from the order to stop until the kubelet kills; `preStop` counts, too."""
+    """Return the seconds from the pod's deletion until the kubelet kills it; `preStop` is included."""
     return PRE_STOP_S + calls.drain_timeout_seconds + ENDING_S + MARGIN_S
 
 
 def progress_deadline(calls: CallsSpec) -> int:
-    """Return how long a rollout may stand still; it may have to wait for room that a draining pod holds."""
+    """Return the seconds that a rollout may make no progress; it may have to wait for the room of a draining pod."""
     return grace_period(calls) + 600
 
 
 def lifetime() -> Manifest:
-    """Return probes and `preStop` of the container. A restart cuts a hundred calls: liveness is slow to say so.
+    """Return probes and `preStop` of the container. A restart cuts a hundred calls: the liveness probe is slow to fail.
 
-    The internal port is asked: what strangers do to the public one must not get the pod killed. Whether the public one
-    takes connections is a part of what `/readyz` answers there.
+    The probes use the internal port: an attack on the public one must not get the pod killed. `/readyz` checks that
+    the public port accepts connections.
     """
     return {
         "startupProbe": _probe("/healthz", period_s=2, failures=60),

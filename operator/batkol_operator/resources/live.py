@@ -1,4 +1,4 @@
-"""The ConfigMap with what may change while calls are up: the only object that a change of it writes."""
+"""The ConfigMap with the live configuration, which may change during calls: such a change writes only this object."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import Spec, VoiceAgent
 from batkol_operator.model.recognition import live_numbers
 from batkol_operator.resources.flags import definitions
-from batkol_operator.resources.objects import child
+from batkol_operator.resources.objects import owned_object
 
 
 @dataclass(frozen=True, slots=True)
 class LiveFiles:
-    """The two files, and the revisions by which pods report them."""
+    """The two files, and the revisions that pods report."""
 
     tuning: str
     tuning_revision: str
@@ -26,7 +26,7 @@ class LiveFiles:
 
 
 def live_files(spec: Spec) -> LiveFiles:
-    """Write both files; the same spec gives the same bytes, in whatever order its fields came."""
+    """Write both files; the same spec gives the same bytes, in any order of its fields."""
     numbers: dict[str, Any] = live_numbers(spec.recognition, spec.endpointing)
     tuning_revision = revision(_canonical(numbers))
     flags = _readable(definitions(spec))
@@ -39,8 +39,8 @@ def live_files(spec: Spec) -> LiveFiles:
 
 
 def config_map(agent: VoiceAgent, files: LiveFiles) -> Manifest:
-    """Return the ConfigMap that every pod watches, and mounts for the time the API server is away."""
-    return child(
+    """Return the ConfigMap that every pod watches, and mounts in case the API server is unreachable."""
+    return owned_object(
         agent,
         "v1",
         "ConfigMap",
@@ -50,7 +50,7 @@ def config_map(agent: VoiceAgent, files: LiveFiles) -> Manifest:
 
 
 def revision(text: str) -> str:
-    """Name contents by themselves: the first twelve digits of what `sha256sum` prints."""
+    """Return the revision of a text: the first twelve digits of its SHA-256."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -59,5 +59,5 @@ def _canonical(document: dict[str, Any]) -> str:
 
 
 def _readable(document: dict[str, Any]) -> str:
-    """Indent, for whoever reads `kubectl describe`; Hebrew stays Hebrew."""
+    """Indent the JSON for `kubectl describe`; Hebrew is not escaped."""
     return json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False) + "\n"

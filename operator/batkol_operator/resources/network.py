@@ -1,7 +1,7 @@
-"""The NetworkPolicy: who may open connections to the pods.
+"""The NetworkPolicy: the namespaces that may open connections to the pods.
 
-Egress stays open: Google, Twilio's callbacks, a database and a collector may be anywhere, and DNS with them. Whoever
-knows their addresses adds a policy of their own; policies add up.
+Egress stays open: Google, Twilio's callbacks, a database, a collector and DNS may be anywhere. A cluster's admin who
+knows their addresses can add another policy; policies add up.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from batkol_operator.kube import names
 from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.model.streaming import CallerMode
-from batkol_operator.resources.objects import child
+from batkol_operator.resources.objects import owned_object
 
 
 def network_policy(agent: VoiceAgent, *, operator_namespace: str, monitored: bool) -> Manifest | None:
-    """Return the policy, or None where it is not wanted. Probes come from the node, which is always let in."""
+    """Return the policy, or None if it is disabled. Probes come from the node, which is always allowed."""
     wanted = agent.spec.network_policy
     if wanted.mode is CallerMode.DISABLED:
         return None
     asking = {operator_namespace, *wanted.internal_namespaces, *(wanted.monitoring_namespaces if monitored else ())}
-    return child(
+    return owned_object(
         agent,
         "networking.k8s.io/v1",
         "NetworkPolicy",
@@ -34,7 +34,7 @@ def network_policy(agent: VoiceAgent, *, operator_namespace: str, monitored: boo
 
 
 def _allow(port: str, namespaces: Iterable[str]) -> Manifest:
-    """From nowhere in particular is from anywhere."""
+    """Build a rule; without namespaces it allows all clients."""
     rule: Manifest = {"ports": [{"port": port, "protocol": "TCP"}]}
     if wanted := sorted(namespaces):
         chosen = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": wanted}

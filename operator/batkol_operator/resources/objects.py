@@ -1,4 +1,4 @@
-"""Metadata that every object of an agent has: name, labels, owner."""
+"""The metadata of every object of an agent: name, labels, owner."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
 
 
-def child(agent: VoiceAgent, api_version: str, kind: str, *, name: str = "", **fields: Manifest) -> Manifest:
-    """Begin an object of this agent; `name` is the agent's own unless given, `fields` are what follows the metadata."""
+def owned_object(agent: VoiceAgent, api_version: str, kind: str, *, name: str = "", **fields: Manifest) -> Manifest:
+    """Build an object of this agent. `name`: by default the agent's. `fields`: the fields after the metadata."""
     about = agent.metadata
     return {
         "apiVersion": api_version,

@@ -1,6 +1,6 @@
-"""The whole desired state of one `VoiceAgent`, from nothing but the agent and what is known of the cluster.
+"""The whole desired state of one `VoiceAgent`, from the agent and the facts about the cluster only.
 
-Pure: the same input gives the same bytes. Whoever applies a plan needs to remember nothing.
+Pure: the same input gives the same bytes. Applying a plan needs no memory of the plans before.
 """
 
 from __future__ import annotations
@@ -37,55 +37,56 @@ OWNED_KINDS: Final[tuple[tuple[str, str, str], ...]] = (
     ("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes"),
     ("monitoring.coreos.com/v1", "PodMonitor", "podmonitors"),
 )
-"""(apiVersion, Kind, plural) of all that a plan may hold: what is labelled ours, of these, and not in it is deleted."""
+"""(apiVersion, kind, plural) of all objects that a plan may have. Those with the operator's label that are not in the
+plan are deleted."""
 
 OPTIONAL_KINDS: Final = frozenset(
     {"keda.sh/ScaledObject", "monitoring.coreos.com/PodMonitor", "gateway.networking.k8s.io/HTTPRoute"}
 )
-"""The kinds among them, as "group/Kind", that a cluster may lack."""
+"""The owned kinds that a cluster may lack, as "group/Kind"."""
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What is known of the cluster, and of the operator in it."""
+class ClusterFacts:
+    """Facts about the cluster and the operator in it, as far as a plan needs them."""
 
-    image: str  # reference of the service's image, where the agent names none
+    image: str  # the service's image for an agent that names none
     api_token: str = field(repr=False)  # of the pods' internal API
-    kinds: frozenset[str]  # of `OPTIONAL_KINDS`, those that the cluster has
-    operator_namespace: str  # from where the pods' internal API is asked
+    kinds: frozenset[str]  # those of `OPTIONAL_KINDS` that the cluster has
+    operator_namespace: str  # the namespace from which the operator polls the pods' internal API
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be there, and what cannot be."""
+    """The wanted objects, and warnings about those that the cluster cannot have."""
 
-    objects: tuple[Manifest, ...] = field(repr=False)  # in the order to apply them; one of them is a Secret
+    objects: tuple[Manifest, ...] = field(repr=False)  # in the order of applying; one of them is a Secret
     tuning_revision: str
     flags_revision: str
     warnings: tuple[str, ...]  # sentences
 
 
-def plan(agent: VoiceAgent, around: Surroundings) -> Plan:
-    """Return everything that belongs to this agent, in the order to apply it: what pods need to start comes first."""
+def plan(agent: VoiceAgent, cluster: ClusterFacts) -> Plan:
+    """Return all objects of this agent in the order of applying: what pods need to start comes first."""
     files = live_files(agent.spec)
-    scaling = scale(agent, around.kinds)
-    monitor, unmonitored = pod_monitor(agent, around.kinds)
-    way_in, unreachable = exposure(agent, around.kinds)
+    scaling = scale(agent, cluster.kinds)
+    monitor, unmonitored = pod_monitor(agent, cluster.kinds)
+    entry, unreachable = exposure(agent, cluster.kinds)
     wanted = (
         *identity(agent),
         config_map(agent, files),
-        api_secret(agent, around.api_token),
+        api_secret(agent, cluster.api_token),
         service(agent),
         deployment(
             agent,
-            image=agent.spec.image.reference(around.image),
-            token=around.api_token,
+            image=agent.spec.image.reference(cluster.image),
+            token=cluster.api_token,
             replicas=scaling.replicas,
         ),
         disruption(agent),
         scaling.autoscaler,
-        network_policy(agent, operator_namespace=around.operator_namespace, monitored=monitor is not None),
-        way_in,
+        network_policy(agent, operator_namespace=cluster.operator_namespace, monitored=monitor is not None),
+        entry,
         monitor,
     )
     return Plan(

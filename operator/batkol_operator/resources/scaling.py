@@ -8,11 +8,11 @@ from typing import Final
 from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.model.workload import Autoscaler
-from batkol_operator.resources.objects import child
+from batkol_operator.resources.objects import owned_object
 
 SCALED_OBJECT: Final = "keda.sh/ScaledObject"
 ACTIVE_CALLS: Final = "batkol_calls_active"
-"""The gauge of live calls, as the service's /metrics has it."""
+"""The gauge of live calls in the service's /metrics."""
 
 DEFAULT_REPLICAS: Final = 2
 _AIM_PERCENT: Final = 70
@@ -20,15 +20,15 @@ _AIM_PERCENT: Final = 70
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How the number of pods is decided."""
+    """The number of pods, or the autoscaler that sets it."""
 
-    replicas: int | None  # None: the autoscaler's business
+    replicas: int | None  # None: the autoscaler sets it
     autoscaler: Manifest | None
     warnings: tuple[str, ...] = ()
 
 
 def scale(agent: VoiceAgent, kinds: frozenset[str]) -> Scale:
-    """Return what decides; without KEDA where it is asked for, as many pods as it would keep at least."""
+    """Return the scale. If the spec wants KEDA and the cluster lacks it: KEDA's least number of pods, and a warning."""
     wanted = agent.spec.scaling
     if wanted.max_replicas is None:
         return Scale(DEFAULT_REPLICAS if wanted.replicas is None else wanted.replicas, None)
@@ -38,7 +38,7 @@ def scale(agent: VoiceAgent, kinds: frozenset[str]) -> Scale:
         return Scale(None, _scaled_object(agent))
     fewest, most = _bounds(agent)
     warning = (
-        f"`scaling.autoscaler` is ScaledObject and this cluster has no KEDA: {fewest} pods run, and no more are added. "
+        f"`scaling.autoscaler` is ScaledObject, but this cluster has no KEDA: {fewest} pods run, and none are added. "
         "Install KEDA, or choose HorizontalPodAutoscaler."
     )
     return Scale(min(fewest, most), None, (warning,))
@@ -51,7 +51,7 @@ def _bounds(agent: VoiceAgent) -> tuple[int, int]:
 
 
 def calls_per_pod(agent: VoiceAgent) -> int:
-    """Return how many calls are aimed at in each pod; the room above takes calls until a new pod is ready."""
+    """Return the autoscaler's target of calls in each pod; the room above it takes calls until a new pod is ready."""
     return agent.spec.scaling.calls_per_pod or max(1, agent.spec.calls.max_per_pod * _AIM_PERCENT // 100)
 
 
@@ -60,7 +60,7 @@ def _target(agent: VoiceAgent) -> Manifest:
 
 
 def _behavior() -> Manifest:
-    """Up at once; down one pod in five minutes, and not before it has been quiet for ten."""
+    """Scale up at once; scale down one pod in five minutes, after ten minutes of low load."""
     return {
         "scaleUp": {
             "stabilizationWindowSeconds": 0,
@@ -87,7 +87,7 @@ def _horizontal_pod_autoscaler(agent: VoiceAgent) -> Manifest:
             "target": {"type": "AverageValue", "averageValue": str(calls_per_pod(agent))},
         },
     }
-    return child(
+    return owned_object(
         agent,
         "autoscaling/v2",
         "HorizontalPodAutoscaler",
@@ -102,7 +102,7 @@ def _horizontal_pod_autoscaler(agent: VoiceAgent) -> Manifest:
 
 
 def _scaled_object(agent: VoiceAgent) -> Manifest:
-    """No `fallback`: while Prometheus is away the number of pods stays, which no call notices."""
+    """Build it without `fallback`: while Prometheus is unreachable the number of pods stays."""
     fewest, most = _bounds(agent)
     trigger = {
         "type": "prometheus",
@@ -111,10 +111,10 @@ def _scaled_object(agent: VoiceAgent) -> Manifest:
             "serverAddress": agent.spec.scaling.prometheus_url,
             "query": _query(agent),
             "threshold": str(calls_per_pod(agent)),
-            "ignoreNullValues": "false",  # no series is no answer, not no calls
+            "ignoreNullValues": "false",  # no series means no answer, not no calls
         },
     }
-    return child(
+    return owned_object(
         agent,
         "keda.sh/v1alpha1",
         "ScaledObject",
@@ -130,6 +130,6 @@ def _scaled_object(agent: VoiceAgent) -> Manifest:
 
 
 def _query(agent: VoiceAgent) -> str:
-    """By pod names, which every way of scraping has; `a-[^-]+-[^-]+` does not match the pods of an agent `a-b`."""
+    """Select by pod names, which all scrapes have; `a-[^-]+-[^-]+` does not match the pods of an agent `a-b`."""
     about = agent.metadata
     return f'sum({ACTIVE_CALLS}{{namespace="{about.namespace}",pod=~"{about.name}-[^-]+-[^-]+"}})'

@@ -7,12 +7,12 @@ import base64
 from batkol_operator.kube import names
 from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
-from batkol_operator.resources.objects import child
+from batkol_operator.resources.objects import owned_object
 
 
 def api_secret(agent: VoiceAgent, token: str) -> Manifest:
-    """Return the Secret. `data` and not `stringData`: only of `data` can an apply see that somebody changed it."""
-    secret = child(
+    """Return the Secret. `data`, not `stringData`: an apply notices changes by others in `data` only."""
+    secret = owned_object(
         agent,
         "v1",
         "Secret",

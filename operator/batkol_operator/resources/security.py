@@ -1,4 +1,4 @@
-"""The pods' rights on their node: the *restricted* Pod Security Standard, and a read-only root besides.
+"""The pods' rights on their node: the *restricted* Pod Security Standard, and a read-only root file system.
 
 https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
 """
@@ -9,7 +9,7 @@ from batkol_operator.kube.names import Manifest
 
 
 def pod_security() -> Manifest:
-    """Return the pod's security context; the image says which user it is, OpenShift says another."""
+    """Return the pod's security context; the image sets the user, OpenShift sets another."""
     return {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from batkol_operator.kube import names
 from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
-from batkol_operator.resources.objects import child
+from batkol_operator.resources.objects import owned_object
 
 
 def service(agent: VoiceAgent) -> Manifest:
-    """Return the Service; `internal` answers for the one pod it happens to reach: subscribers ask every pod."""
-    return child(
+    """Return the Service. Its port `internal` reaches any one pod: subscribers connect to every pod instead."""
+    return owned_object(
         agent,
         "v1",
         "Service",

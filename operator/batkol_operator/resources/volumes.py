@@ -1,4 +1,4 @@
-"""Volumes of a pod. Its root is read-only; it writes only here."""
+"""The volumes of a pod. Its root file system is read-only; it writes only to these."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ JOURNAL_DIR: Final = f"{STATE_DIR}/journal"
 MEMORY_DIR: Final = "/run/batkol"
 
 MEMORY_MEBIBYTES: Final = 64
-"""Room for the records that the disk has not got yet: the service holds 16 MiB at most back for a disk that stands
-still. What is used of it counts as the container's memory.
+"""MiB for records that are not on disk yet: the service holds at most 16 MiB for a disk that hangs. The used part
+counts as the container's memory.
 """
 
 BESIDE_THE_JOURNAL_MEBIBYTES: Final = 64
-"""For what lies beside it: 16 MiB of dead letters, and as much again while some of them are taken out; 16 MiB of a
-damaged journal that was set aside; 4 MiB kept free for deleting, and the log. A pod whose volume outgrows its limit is
-evicted, so the journal has to be full first.
+"""MiB for the files beside the journal: 16 MiB of dead letters, and as much again while some are removed; 16 MiB of a
+damaged journal that was set aside; 4 MiB kept free for deleting, and the log. The kubelet evicts a pod whose volume
+grows past its limit, so the journal has to be full first.
 """
 
 
@@ -33,7 +33,7 @@ def volumes(agent: VoiceAgent) -> list[Manifest]:
     spec = agent.spec
     wanted: list[Manifest] = [
         {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
-        # Optional: a pod that starts without it runs on its defaults until the watch brings it.
+        # Optional: a pod that starts without it uses the defaults until the watch delivers it.
         {"name": "live", "configMap": {"name": names.live_name(agent.metadata.name), "optional": True}},
     ]
     if key := spec.google.credentials_secret_ref:
@@ -43,14 +43,14 @@ def volumes(agent: VoiceAgent) -> list[Manifest]:
         size = spec.database.journal.size_limit_mebibytes + BESIDE_THE_JOURNAL_MEBIBYTES
         wanted += [
             {"name": "state", "emptyDir": {"sizeLimit": f"{size}Mi"}},
-            # Not the container's /dev/shm: how large that is, and whether it outlives the container, is the runtime's.
+            # Not the container's /dev/shm: the runtime decides its size, and whether it outlives the container.
             {"name": "memory", "emptyDir": {"medium": "Memory", "sizeLimit": f"{MEMORY_MEBIBYTES}Mi"}},
         ]
     return wanted
 
 
 def mounts(agent: VoiceAgent) -> list[Manifest]:
-    """Return where they are mounted: whole directories, for a `subPath` is never updated."""
+    """Return the mounts: whole directories, for the kubelet never updates a `subPath`."""
     spec = agent.spec
     wanted: list[Manifest] = [
         dict(TMP),

@@ -1,7 +1,7 @@
-"""Conditions as `metav1.Condition` has them: a state, why, in a sentence, and since when.
+"""Conditions as `metav1.Condition`: a state, a reason, a message, and the time of the last transition.
 
-Facts: api-conventions.md of sig-architecture. `lastTransitionTime` moves only with the status; `observedGeneration`
-stands in every one, for `kubectl wait` compares it with the object's generation.
+Facts: api-conventions.md of sig-architecture. `lastTransitionTime` changes only with the status; every
+condition has `observedGeneration`, for `kubectl wait` compares it with the object's generation.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 LONGEST_MESSAGE: Final = 1024
-"""Characters; the API allows 32768, a terminal does not."""
+"""Characters. The API allows 32768; a terminal shows fewer well."""
 
 
 class ConditionState(StrEnum):
@@ -28,7 +28,7 @@ class ConditionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConditionDraft:
-    """One condition; `since` is empty until it is settled against what stood before."""
+    """One condition; `since` is empty until `settle` compares it with the previous one."""
 
     type: str
     state: ConditionState
@@ -42,7 +42,7 @@ class ConditionDraft:
         return self.state is ConditionState.TRUE
 
     def manifest(self) -> dict[str, Any]:
-        """Write it as it stands in the object's status."""
+        """Write the condition as in the object's status."""
         return {
             "type": self.type,
             "status": self.state.value,
@@ -56,7 +56,7 @@ class ConditionDraft:
 def settle(
     found: Iterable[ConditionDraft], before: Iterable[ConditionDraft], at: datetime
 ) -> tuple[ConditionDraft, ...]:
-    """Date what was found: `at`, or the earlier time where the status has not changed since."""
+    """Set `since` of each new condition: `at`, or the earlier time if the state has not changed."""
     earlier = {condition.type: condition for condition in before}
     return tuple(_dated(condition, earlier.get(condition.type), at) for condition in found)
 
@@ -76,7 +76,7 @@ def timestamp(at: datetime) -> str:
 
 
 def read_conditions(status: Mapping[str, Any]) -> tuple[ConditionDraft, ...]:
-    """Read what a status says; what is not a condition of the known shape is left out."""
+    """Read the conditions of a status; entries of an unknown shape are left out."""
     return tuple(
         ConditionDraft(
             type=str(each["type"]),
@@ -91,6 +91,6 @@ def read_conditions(status: Mapping[str, Any]) -> tuple[ConditionDraft, ...]:
     )
 
 
-def named(conditions: Sequence[ConditionDraft], type_: str) -> ConditionDraft | None:
-    """Find one by its type."""
+def find_condition(conditions: Sequence[ConditionDraft], type_: str) -> ConditionDraft | None:
+    """Find a condition by its type."""
     return next((condition for condition in conditions if condition.type == type_), None)

@@ -9,15 +9,15 @@ from typing import Any, Final
 
 from batkol_operator.kube.names import API_VERSION, FIELD_MANAGER, KIND, Manifest
 from batkol_operator.status.conditions import timestamp
-from batkol_operator.status.transitions import Announcement
+from batkol_operator.status.transitions import EventDraft
 
 LONGEST: Final = 1024
-"""Bytes of a message, by the API's validation; every character of ours may take three."""
+"""Bytes of a message that the API accepts; a character may take three."""
 
 
-def event(agent: Mapping[str, Any], said: Announcement, reporter: str, at: datetime) -> Manifest:
-    """Write an Event of the core API about an agent. `agent`: its metadata. `reporter`: the pod that says so."""
-    message = said.message if len(said.message.encode()) <= LONGEST else said.message[: LONGEST // 3 - 1] + "…"
+def event_manifest(agent: Mapping[str, Any], draft: EventDraft, pod_name: str, at: datetime) -> Manifest:
+    """Write an Event of the core API about an agent. `agent`: its metadata. `pod_name`: the operator's pod."""
+    message = draft.message if len(draft.message.encode()) <= LONGEST else draft.message[: LONGEST // 3 - 1] + "…"
     when = timestamp(at)
     return {
         "apiVersion": "v1",
@@ -30,12 +30,12 @@ def event(agent: Mapping[str, Any], said: Announcement, reporter: str, at: datet
             "namespace": agent["namespace"],
             "uid": agent["uid"],
         },
-        "type": said.type,
-        "reason": said.reason,
+        "type": draft.type,
+        "reason": draft.reason,
         "message": message,
         "source": {"component": FIELD_MANAGER},
         "reportingComponent": FIELD_MANAGER,
-        "reportingInstance": reporter or FIELD_MANAGER,
+        "reportingInstance": pod_name or FIELD_MANAGER,
         "firstTimestamp": when,
         "lastTimestamp": when,
         "count": 1,

@@ -1,7 +1,7 @@
-"""From what was found to what the agent's status says. Pure: the clock is handed in.
+"""The conditions and the status of an agent, from the facts that a pass found. Pure: the time is an argument.
 
-`Ready` sums up: available, everything that is wanted runs in every pod, and nothing is stalled. `Stalled` is abnormal
-when true and means that somebody has to change something (the kstatus library reads it as failed).
+`Ready` is the sum: available, every pod runs the wanted configuration, and not stalled. `Stalled` is abnormal when
+true: a person has to change something (the kstatus library reads it as failed).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from batkol_operator.pods.client import PodReport, Report, Silence
+from batkol_operator.pods.client import NoReport, PodReport, Report
 from batkol_operator.status.conditions import ConditionDraft, ConditionState, settle
 from batkol_operator.watch.object_state import PodState, Rollout
 
@@ -37,13 +37,14 @@ FIELDS: Final = (
     "flagsRevision",
     "streaming",
 )
-"""All that is written; what is unknown is left out."""
+"""The fields of the status that the operator writes; unknown ones are left out."""
 
-CREATION_PATIENCE: Final = timedelta(seconds=120)
-"""A secret that a pod mounts and that is missing shows only in the pod's events: the container is created for ever."""
+CREATION_TIMEOUT: Final = timedelta(seconds=120)
+"""Time that creating a container may take. If a Secret that a pod mounts is missing, creating never ends, and only the
+pod's events show why."""
 
-MOST_NAMED: Final = 3
-"""Pods named in a message; the others are counted."""
+MAX_NAMED_PODS: Final = 3
+"""Pods named in a message; the others are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Revisions:
 
 @dataclass(frozen=True, slots=True)
 class AgentProblem:
-    """Why the agent cannot be made what its spec says."""
+    """A reason why the operator cannot make the agent match its spec."""
 
     reason: str
     sentence: str
@@ -67,13 +68,13 @@ class AgentProblem:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was found of an agent, and what is wanted of it."""
+    """The state of an agent in the cluster, and its wanted revisions."""
 
     generation: int
     wanted: Revisions
     rollout: Rollout | None
     pods: tuple[PodState, ...]
-    reports: Mapping[str, Report]  # by pod; a pod that has not been asked yet is missing
+    reports: Mapping[str, Report]  # by pod name; a pod that has not been polled yet is missing
     problem: AgentProblem | None = None
     warnings: tuple[str, ...] = ()
     streaming: str = ""
@@ -81,7 +82,7 @@ class Facts:
 
 
 def judge(facts: Facts, before: Sequence[ConditionDraft], at: datetime) -> tuple[ConditionDraft, ...]:
-    """Return all conditions, dated against those that stood before."""
+    """Return all conditions, dated by comparison with the previous ones."""
     available = _available(facts)
     applied = _applied(facts)
     stalled = _stalled(facts, at)
@@ -89,17 +90,17 @@ def judge(facts: Facts, before: Sequence[ConditionDraft], at: datetime) -> tuple
 
 
 def judge_paused(generation: int, before: Sequence[ConditionDraft], at: datetime) -> tuple[ConditionDraft, ...]:
-    """Return the conditions of an agent that is left alone: what stood before, and that nobody looks after it now."""
+    """Return the conditions of a paused agent: the previous ones, with Ready unknown."""
     message = (
-        "Reconciling is paused by the annotation batkol.dev/paused: nothing is changed and nothing repaired; "
+        "The annotation batkol.dev/paused pauses reconciling: the operator changes and repairs nothing; "
         "pods and calls go on. Remove the annotation to resume."
     )
     others = tuple(condition for condition in before if condition.type != READY)
     return settle((ConditionDraft(READY, ConditionState.UNKNOWN, PAUSED, message, generation), *others), before, at)
 
 
-def manifest(facts: Facts, conditions: Sequence[ConditionDraft], active_calls: int) -> dict[str, Any]:
-    """Write the status as it stands in the object."""
+def status_manifest(facts: Facts, conditions: Sequence[ConditionDraft], active_calls: int) -> dict[str, Any]:
+    """Write the status as in the object."""
     counted = counted_pods(facts.pods)
     in_sync = len(pods_in_sync(facts))
     rollout = facts.rollout
@@ -120,21 +121,21 @@ def manifest(facts: Facts, conditions: Sequence[ConditionDraft], active_calls: i
 
 
 def counted_pods(pods: Iterable[PodState]) -> list[PodState]:
-    """Return the pods that have to run what is wanted: all but those that only end their calls."""
+    """Return the pods that have to run the wanted configuration: all except those that only finish their calls."""
     return [pod for pod in pods if pod.ready or not pod.terminating]
 
 
 def pods_in_sync(facts: Facts) -> list[PodState]:
-    """Return those of them that do."""
-    return [pod for pod in counted_pods(facts.pods) if _runs(facts.reports.get(pod.name), facts.wanted)]
+    """Return the counted pods that run the wanted configuration."""
+    return [pod for pod in counted_pods(facts.pods) if _is_in_sync(facts.reports.get(pod.name), facts.wanted)]
 
 
 def active_calls(reports: Mapping[str, Report]) -> int:
-    """Sum up the calls of all pods that answered, the draining ones too."""
+    """Add up the calls of all pods that answered, the draining ones too."""
     return sum(report.active_calls for report in reports.values() if isinstance(report, PodReport))
 
 
-def _runs(report: Report | None, wanted: Revisions) -> bool:
+def _is_in_sync(report: Report | None, wanted: Revisions) -> bool:
     return (
         isinstance(report, PodReport)
         and (report.tuning_revision, report.flags_revision) == (wanted.tuning, wanted.flags)
@@ -152,37 +153,45 @@ def _ready(facts: Facts, available: ConditionDraft, applied: ConditionDraft, sta
         return ConditionDraft(
             READY, ConditionState.TRUE, READY_WITH_WARNINGS, " ".join(facts.warnings), facts.generation
         )
-    return ConditionDraft(READY, ConditionState.TRUE, READY, f"Takes calls. {applied.message}", facts.generation)
+    return ConditionDraft(
+        READY, ConditionState.TRUE, READY, f"The agent takes calls. {applied.message}", facts.generation
+    )
 
 
 def _available(facts: Facts) -> ConditionDraft:
-    def so(state: ConditionState, reason: str, message: str) -> ConditionDraft:
+    def draft(state: ConditionState, reason: str, message: str) -> ConditionDraft:
         return ConditionDraft(AVAILABLE, state, reason, message, facts.generation)
 
     rollout = facts.rollout
     if rollout is None:
-        return so(ConditionState.UNKNOWN, "NotCreated", "The Deployment does not exist yet.")
+        return draft(ConditionState.UNKNOWN, "NotCreated", "The Deployment does not exist yet.")
     count = f"{rollout.ready} of {rollout.wanted} pods are ready"
     if rollout.stuck:
-        count = f"{count}; the Deployment says: {rollout.stuck}"
+        count = f"{count}; the Deployment reports: {rollout.stuck}"
     if rollout.available is None or not rollout.current:
-        return so(ConditionState.UNKNOWN, "Pending", f"The Deployment's controller has not reported yet; {count}.")
+        return draft(ConditionState.UNKNOWN, "Pending", f"The Deployment's controller has not reported yet; {count}.")
     if not rollout.available:
-        return so(ConditionState.FALSE, "TooFewPods", f"{_sentence(count)}")
+        return draft(ConditionState.FALSE, "TooFewPods", f"{_sentence(count)}")
     rolling = (
-        f"; {rollout.updated} of {rollout.wanted} run the newest template" if rollout.updated < rollout.wanted else ""
+        f"; {rollout.updated} of {rollout.wanted} pods run the newest template"
+        if rollout.updated < rollout.wanted
+        else ""
     )
-    return so(ConditionState.TRUE, "EnoughPods", _sentence(count + rolling))
+    return draft(ConditionState.TRUE, "EnoughPods", _sentence(count + rolling))
 
 
 def _applied(facts: Facts) -> ConditionDraft:
     counted = counted_pods(facts.pods)
     if not facts.wanted.tuning:
-        message = "What the pods should run cannot be told from the spec; they go on as they are."
+        message = "The spec does not say which revision the pods should run; the pods keep their configuration."
         return ConditionDraft(TUNING_APPLIED, ConditionState.UNKNOWN, "NothingWanted", message, facts.generation)
     if not counted:
         return ConditionDraft(
-            TUNING_APPLIED, ConditionState.UNKNOWN, "NoPods", "No pod runs that could take it.", facts.generation
+            TUNING_APPLIED,
+            ConditionState.UNKNOWN,
+            "NoPods",
+            "No pod exists that could run the wanted revision.",
+            facts.generation,
         )
     running = {pod.name for pod in pods_in_sync(facts)}
     lagging = [pod for pod in counted if pod.name not in running]
@@ -192,8 +201,8 @@ def _applied(facts: Facts) -> ConditionDraft:
     reports = [(pod, facts.reports.get(pod.name)) for pod in lagging]
     refused = any(isinstance(report, PodReport) and report.refusals for _, report in reports)
     why = [f"{pod.name} {_lag(pod, report, facts.wanted)}" for pod, report in reports]
-    more = f"; {len(why) - MOST_NAMED} more lag" if len(why) > MOST_NAMED else ""
-    message = f"{message}; {'; '.join(why[:MOST_NAMED])}{more}."
+    more = f"; {len(why) - MAX_NAMED_PODS} more lag" if len(why) > MAX_NAMED_PODS else ""
+    message = f"{message}; {'; '.join(why[:MAX_NAMED_PODS])}{more}."
     return ConditionDraft(
         TUNING_APPLIED, ConditionState.FALSE, "RefusedByPods" if refused else "PodsLag", message, facts.generation
     )
@@ -202,15 +211,15 @@ def _applied(facts: Facts) -> ConditionDraft:
 def _lag(pod: PodState, report: Report | None, wanted: Revisions) -> str:
     match report:
         case None:
-            return "has not been asked yet" if pod.ip else "has not started yet"
-        case Silence(why):
+            return "has not been polled yet" if pod.ip else "has not started yet"
+        case NoReport(why):
             return why
         case PodReport(refusals=[first, *_]):
-            return f"refused it: {first[:200].rstrip('.')}"
+            return f"refused the configuration: {first[:200].rstrip('.')}"
         case PodReport(tuning_revision=tuning, flags_revision=flags):
             if tuning != wanted.tuning:
                 return f"lags (revision {tuning})"
-            return f"lags (flags {flags or 'none'}, wanted {wanted.flags})"
+            return f"lags (flags {flags or 'none'}, wanted: {wanted.flags})"
 
 
 def _stalled(facts: Facts, at: datetime) -> ConditionDraft:
@@ -218,22 +227,24 @@ def _stalled(facts: Facts, at: datetime) -> ConditionDraft:
         return ConditionDraft(
             STALLED, ConditionState.TRUE, facts.problem.reason, facts.problem.sentence, facts.generation
         )
-    trouble = [why for pod in counted_pods(facts.pods) if (why := _trouble(pod, at))]
-    if trouble:
-        more = f" {len(trouble) - 1} more pods cannot start either." if len(trouble) > 1 else ""
-        return ConditionDraft(STALLED, ConditionState.TRUE, CANNOT_START, trouble[0] + more, facts.generation)
+    failures = [why for pod in counted_pods(facts.pods) if (why := _start_failure(pod, at))]
+    if failures:
+        more = f" {len(failures) - 1} more pods cannot start either." if len(failures) > 1 else ""
+        return ConditionDraft(STALLED, ConditionState.TRUE, CANNOT_START, failures[0] + more, facts.generation)
     return ConditionDraft(
-        STALLED, ConditionState.FALSE, "NotStalled", "Nothing keeps it from being reconciled.", facts.generation
+        STALLED, ConditionState.FALSE, "NotStalled", "The operator can reconcile this agent.", facts.generation
     )
 
 
-def _trouble(pod: PodState, at: datetime) -> str:
-    if pod.trouble:
-        return f"Pod {pod.name}, {pod.trouble}. It is tried again by itself once that is put right."
-    if pod.coming_since is not None and at - pod.coming_since > CREATION_PATIENCE:
+def _start_failure(pod: PodState, at: datetime) -> str:
+    if pod.start_failure:
         return (
-            f"Pod {pod.name} is creating its container since {pod.coming_since:%H:%M:%S} UTC: a secret it mounts may "
-            f"be missing, or the image is slow to come. `kubectl describe pod {pod.name}` says which."
+            f"Pod {pod.name} cannot start: {pod.start_failure}. Correct that; Kubernetes then starts the pod by itself."
+        )
+    if pod.creating_since is not None and at - pod.creating_since > CREATION_TIMEOUT:
+        return (
+            f"Pod {pod.name} has been creating its container since {pod.creating_since:%H:%M:%S} UTC: a Secret that it "
+            f"mounts may be missing, or pulling the image is slow. `kubectl describe pod {pod.name}` shows which."
         )
     return ""
 

@@ -1,7 +1,7 @@
 """The cache of the watched objects, per agent, and the event that wakes the agent's loop when one matters.
 
-The handlers feed it, the loops read it: so a look at an agent costs the API server nothing. The order of resource
-versions is used only to let an answer to our own request stand against an older event that comes after it.
+Handlers write it, loops read it: so a pass over an unchanged agent costs the API server nothing. Resource versions are
+compared only to keep the answer to our own request when an older event comes after it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Final, TypeAlias
 from batkol_operator.kube.names import AGENT
 from batkol_operator.watch.object_state import (
     Body,
-    Child,
+    ObjectState,
     PodState,
     Rollout,
     digest,
-    read_child,
+    read_object_state,
     read_pod,
     read_rollout,
 )
@@ -26,7 +26,7 @@ from batkol_operator.watch.object_state import (
 AgentKey: TypeAlias = tuple[str, str]
 """Namespace and name."""
 
-ChildKey: TypeAlias = tuple[str, str, str]
+ObjectKey: TypeAlias = tuple[str, str, str]
 """API version, kind and name."""
 
 POD: Final = ("v1", "Pod")
@@ -34,81 +34,81 @@ DEPLOYMENT: Final = ("apps/v1", "Deployment")
 
 
 @dataclass(slots=True)
-class Sight:
-    """What is known of one agent's objects."""
+class AgentView:
+    """The cached objects of one agent."""
 
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    children: dict[ChildKey, Child] = field(default_factory=dict)
+    objects: dict[ObjectKey, ObjectState] = field(default_factory=dict)
     pods: dict[str, PodState] = field(default_factory=dict)
     rollout: Rollout | None = None
-    asked_for: str = ""  # digest of the agent, without its status
+    wanted_digest: str = ""  # digest of the agent, without its status
 
 
 class ObjectCache:
-    """What is known of all agents' objects. `watched`: the kinds, as (API version, kind), that events come for."""
+    """The cached objects of all agents. `watched`: the kinds that events come for, as (API version, kind)."""
 
     def __init__(self, watched: Collection[tuple[str, str]] = ()) -> None:
         self.watched = frozenset(watched)
-        self._sights: dict[AgentKey, Sight] = {}
+        self._views: dict[AgentKey, AgentView] = {}
 
-    def of(self, agent: AgentKey) -> Sight:
-        """Return what is known of one agent's objects: live, not a copy."""
-        return self._sights.setdefault(agent, Sight())
+    def view(self, agent: AgentKey) -> AgentView:
+        """Return one agent's view: live, not a copy."""
+        return self._views.setdefault(agent, AgentView())
 
     def forget(self, agent: AgentKey) -> None:
-        """Let go of an agent whose loop has ended: what comes next starts from a new listing."""
-        self._sights.pop(agent, None)
+        """Remove an agent whose loop has ended; its next loop starts from a new listing."""
+        self._views.pop(agent, None)
 
     def wake(self, agent: AgentKey) -> None:
-        """Have the agent's loop look again."""
-        self.of(agent).wake.set()
+        """Have the agent's loop make a pass now."""
+        self.view(agent).wake.set()
 
     def observe(self, body: Body, *, deleted: bool = False) -> None:
-        """Take in an event, and wake the agent whose object it is if it changes anything."""
+        """Take note of an event, and wake the loop of the object's agent if the event changes its view."""
         agent = _agent(body)
-        if agent is None or (deleted and agent not in self._sights):
+        if agent is None or (deleted and agent not in self._views):
             return
-        sight = self.of(agent)
-        changed = _pod if _kind(body) == POD else _child
-        if changed(sight, body, deleted=deleted):
-            sight.wake.set()
+        view = self.view(agent)
+        changed = _update_pod if _kind(body) == POD else _update_object
+        if changed(view, body, deleted=deleted):
+            view.wake.set()
 
     def observe_agent(self, body: Body, *, deleted: bool = False) -> None:
-        """Take in an event of an agent itself, and wake its loop if its owner has changed it. Our own writes of the
-        status do not.
+        """Take note of an event of an agent itself, and wake its loop unless only the status changed, which the
+        operator writes.
         """
         metadata = body["metadata"]
         key = (str(metadata.get("namespace", "")), str(metadata["name"]))
         if deleted:
             return
         marks = [dict(metadata.get(part) or {}) for part in ("labels", "annotations")]
-        asked_for = digest([metadata.get("uid"), metadata.get("generation"), *marks])
-        sight = self.of(key)
-        if sight.asked_for != asked_for:
-            sight.asked_for = asked_for
-            sight.wake.set()
+        wanted_digest = digest([metadata.get("uid"), metadata.get("generation"), *marks])
+        view = self.view(key)
+        if view.wanted_digest != wanted_digest:
+            view.wanted_digest = wanted_digest
+            view.wake.set()
 
-    def note(self, body: Body) -> None:
-        """Take in the answer to a request of our own: its event will then be no news."""
+    def record_answer(self, body: Body) -> None:
+        """Take note of the answer to our own request: its event then wakes no loop."""
         agent = _agent(body)
         if agent is not None and _kind(body) in self.watched:
-            _child(self.of(agent), body, deleted=False)
+            _update_object(self.view(agent), body, deleted=False)
 
     def replace(self, agent: AgentKey, kind: tuple[str, str], bodies: Collection[Body]) -> None:
-        """Take in a whole listing of one kind: what is not in it is gone. Watches do not tell what went while they
-        were down.
+        """Replace all objects of one kind by a listing. A watch that was down does not report the objects deleted
+        meanwhile.
         """
-        sight = self.of(agent)
+        view = self.view(agent)
         names = {str(body["metadata"]["name"]) for body in bodies}
         if kind == POD:
-            for gone in sight.pods.keys() - names:
-                del sight.pods[gone]
-        for key in [key for key in sight.children if key[:2] == kind and key[2] not in names]:
-            del sight.children[key]
+            for gone in view.pods.keys() - names:
+                del view.pods[gone]
+        for key in [key for key in view.objects if key[:2] == kind and key[2] not in names]:
+            del view.objects[key]
         if kind == DEPLOYMENT and not bodies:
-            sight.rollout = None
+            view.rollout = None
         for body in bodies:
-            (_pod if kind == POD else _child)(sight, body, deleted=False)
+            (_update_pod if kind == POD else _update_object)(view, body, deleted=False)
 
 
 def _kind(body: Body) -> tuple[str, str]:
@@ -121,30 +121,34 @@ def _agent(body: Body) -> AgentKey | None:
     return (str(metadata.get("namespace", "")), str(name)) if name else None
 
 
-def _pod(sight: Sight, body: Body, *, deleted: bool) -> bool:
+def _update_pod(view: AgentView, body: Body, *, deleted: bool) -> bool:
     name = str(body["metadata"]["name"])
     pod = None if deleted else read_pod(body)
-    before = sight.pods.pop(name, None)
+    before = view.pods.pop(name, None)
     if pod is not None:
-        sight.pods[name] = pod
+        view.pods[name] = pod
     return pod != before
 
 
-def _child(sight: Sight, body: Body, *, deleted: bool) -> bool:
+def _update_object(view: AgentView, body: Body, *, deleted: bool) -> bool:
     kind = _kind(body)
     key = (*kind, str(body["metadata"]["name"]))
-    child, before = read_child(body), sight.children.get(key)
-    if before is not None and _older(child, before):
+    state, before = read_object_state(body), view.objects.get(key)
+    if before is not None and _older(state, before):
         return False
-    rollout = sight.rollout
+    rollout = view.rollout
     if kind == DEPLOYMENT:
-        sight.rollout = None if deleted else read_rollout(body)
+        view.rollout = None if deleted else read_rollout(body)
     if deleted:
-        return sight.children.pop(key, None) is not None
-    sight.children[key] = child
-    changed = before is None or (before.uid, before.ours, before.deleting) != (child.uid, child.ours, child.deleting)
-    return changed or sight.rollout != rollout
+        return view.objects.pop(key, None) is not None
+    view.objects[key] = state
+    changed = before is None or (before.uid, before.fields, before.deleting) != (
+        state.uid,
+        state.fields,
+        state.deleting,
+    )
+    return changed or view.rollout != rollout
 
 
-def _older(child: Child, before: Child) -> bool:
-    return child.version is not None and before.version is not None and child.version < before.version
+def _older(state: ObjectState, before: ObjectState) -> bool:
+    return state.version is not None and before.version is not None and state.version < before.version

@@ -1,4 +1,4 @@
-"""The state kept of each watched object: only what a decision needs, for there may be thousands of them."""
+"""The state kept of each watched object: only what a decision needs, for there may be thousands of objects."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from batkol_operator.kube.names import DELETION_COST, FIELD_MANAGER, KIND, LIVE_
 
 Body: TypeAlias = Mapping[str, Any]
 
-NOT_STARTING: Final = frozenset(
+START_FAILURES: Final = frozenset(
     {
         "CreateContainerConfigError",  # a secret or a key of it is missing
         "CreateContainerError",
@@ -25,28 +25,28 @@ NOT_STARTING: Final = frozenset(
         "ErrImageNeverPull",
     }
 )
-"""Reasons of the kubelet for a container that waits, and will wait until somebody changes something."""
+"""The kubelet's reasons for a container that waits until a person changes something."""
 
-RESTARTS: Final = 3
-"""From so many on, a container that ended and is not ready counts as one that cannot start."""
+CRASH_LOOP_RESTARTS: Final = 3
+"""Restarts from which on a container that ended and is not ready counts as one that cannot start."""
 
-_COMING: Final = frozenset({"ContainerCreating", "PodInitializing"})
+_CREATING: Final = frozenset({"ContainerCreating", "PodInitializing"})
 
-_OURS: Final = "batkol: "
-"""How the service begins the sentence that it gives up with; what else is in a container's log is not repeated."""
+_PREFIX: Final = "batkol: "
+"""Beginning of the sentence with which the service gives up; no other line of a container's log is repeated."""
 
-_LONGEST: Final = 400
-"""Characters of it."""
+_LONGEST_SENTENCE: Final = 400
+"""Characters of that sentence."""
 
 
 @dataclass(frozen=True, slots=True)
-class Child:
-    """An object of ours."""
+class ObjectState:
+    """An owned object's state."""
 
     uid: str
     owner: str  # uid of the agent that is its controller
     version: int | None  # resourceVersion, where it is a number as in every real API server
-    ours: str  # digest of the fields that are ours; see `owned_fields`
+    fields: str  # digest of the fields that the operator applied; see `owned_fields`
     deleting: bool
 
 
@@ -54,13 +54,13 @@ class Child:
 class Rollout:
     """A Deployment's state."""
 
-    current: bool  # its controller has seen its newest generation
+    current: bool  # the Deployment's controller has observed the newest generation
     wanted: int
     replicas: int
     updated: int
     ready: int
-    available: bool | None  # the condition; None: not said yet
-    stuck: str  # why it does not progress; empty while it does
+    available: bool | None  # the condition; None: not sentence yet
+    stuck: str  # why the rollout does not progress; empty while it does
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,33 +72,33 @@ class PodState:
     ip: str
     ready: bool
     terminating: bool
-    trouble: str  # why its container does not start: a sentence, or empty
-    coming_since: datetime | None  # its container is being created since then
-    cost: str  # annotation, as it stands
-    revision: str  # annotation, as it stands
+    start_failure: str  # why a container does not start: a sentence, or empty
+    creating_since: datetime | None  # since then a container is being created; None: none is
+    deletion_cost: str  # the annotation's value
+    live_revision: str  # the annotation's value
 
 
-def read_child(body: Body) -> Child:
+def read_object_state(body: Body) -> ObjectState:
     """Read an object of any kind."""
     metadata = body["metadata"]
     version = str(metadata.get("resourceVersion", ""))
     references = metadata.get("ownerReferences") or ()
     owners = [str(each.get("uid", "")) for each in references if each.get("controller") and each.get("kind") == KIND]
-    return Child(
+    return ObjectState(
         uid=str(metadata.get("uid", "")),
         owner=owners[0] if owners else "",
         version=int(version) if version.isdigit() else None,
-        ours=owned_fields(body),
+        fields=owned_fields(body),
         deleting="deletionTimestamp" in metadata,
     )
 
 
 def owned_fields(body: Body) -> str:
-    """Digest which fields of an object the API server keeps as applied by us.
+    """Digest the names of the fields that the API server records as applied by the operator.
 
-    Whoever else changes or removes a field that we applied takes it out of that set (Kubernetes, "Server-Side Apply",
-    field management), whatever the object's kind, its defaults and its status. So an equal digest says: all that we
-    applied stands.
+    A client that changes or removes a field that the operator applied removes it from that set (Kubernetes,
+    "Server-Side Apply", field management), whatever the object's kind, defaults and status. So an equal
+    digest means that all applied fields are unchanged.
     """
     mine = [
         entry.get("fieldsV1") or {}
@@ -109,7 +109,7 @@ def owned_fields(body: Body) -> str:
 
 
 def digest(value: Any) -> str:
-    """Digest anything that JSON can write."""
+    """Digest any JSON value."""
     return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
@@ -136,14 +136,14 @@ def read_rollout(body: Body) -> Rollout:
 
 
 def read_pod(body: Body) -> PodState | None:
-    """Read a pod; None for one that has ended for good, as an evicted one."""
+    """Read a pod; None for a pod that ended for good, such as an evicted one."""
     metadata, status = body["metadata"], body.get("status") or {}
     if status.get("phase") in ("Succeeded", "Failed"):
         return None
     first = status.get("initContainerStatuses") or ()
     containers = [*first, *(status.get("containerStatuses") or ())]
-    # While an init container runs, the others only wait for it: a migration may take its time.
-    coming = any(_waiting(container).get("reason") in _COMING for container in containers) and not any(
+    # While an init container runs, the others wait for it: a migration may take long.
+    creating = any(_waiting(container).get("reason") in _CREATING for container in containers) and not any(
         "running" in (container.get("state") or {}) for container in first
     )
     annotations = metadata.get("annotations") or {}
@@ -153,10 +153,10 @@ def read_pod(body: Body) -> PodState | None:
         ip=str(status.get("podIP", "")),
         ready=any(c.get("type") == "Ready" and c.get("status") == "True" for c in status.get("conditions") or ()),
         terminating="deletionTimestamp" in metadata,
-        trouble=next(filter(None, map(_trouble, containers)), ""),
-        coming_since=_time(status.get("startTime")) if coming else None,
-        cost=str(annotations.get(DELETION_COST, "")),
-        revision=str(annotations.get(LIVE_REVISION, "")),
+        start_failure=next(filter(None, map(_start_failure, containers)), ""),
+        creating_since=_time(status.get("startTime")) if creating else None,
+        deletion_cost=str(annotations.get(DELETION_COST, "")),
+        live_revision=str(annotations.get(LIVE_REVISION, "")),
     )
 
 
@@ -164,25 +164,25 @@ def _waiting(container: Body) -> Body:
     return (container.get("state") or {}).get("waiting") or {}
 
 
-def _trouble(container: Body) -> str:
+def _start_failure(container: Body) -> str:
     name, waiting = container.get("name"), _waiting(container)
     ended = (container.get("lastState") or {}).get("terminated")
-    said = _last_words(ended or {})
-    if waiting.get("reason") in NOT_STARTING:
-        message = said or str(waiting.get("message", "")).strip().rstrip(".")
+    sentence = _final_sentence(ended or {})
+    if waiting.get("reason") in START_FAILURES:
+        message = sentence or str(waiting.get("message", "")).strip().rstrip(".")
         return f"container {name}: {waiting['reason']}{': ' + message if message else ''}"
-    if ended and not container.get("ready") and int(container.get("restartCount", 0)) >= RESTARTS:
-        # Between two crashes a container runs for a while: that is no recovery.
-        said = said or f"it ends again and again, last with exit code {ended.get('exitCode')}"
-        return f"container {name}: CrashLoopBackOff: {said}"
+    if ended and not container.get("ready") and int(container.get("restartCount", 0)) >= CRASH_LOOP_RESTARTS:
+        # Between two crashes a container runs for a while: that is not a recovery.
+        sentence = sentence or f"the container ends again and again, last with exit code {ended.get('exitCode')}"
+        return f"container {name}: CrashLoopBackOff: {sentence}"
     return ""
 
 
-def _last_words(ended: Body) -> str:
-    """Return the sentence that the service ended with; empty where the kubelet has not kept it."""
+def _final_sentence(ended: Body) -> str:
+    """Return the sentence with which the service ended; empty if the kubelet did not keep it."""
     lines = str(ended.get("message") or "").splitlines()
-    said = [line.removeprefix(_OURS) for line in lines if line.startswith(_OURS)]
-    return said[-1][:_LONGEST].strip().rstrip(".") if said else ""
+    sentence = [line.removeprefix(_PREFIX) for line in lines if line.startswith(_PREFIX)]
+    return sentence[-1][:_LONGEST_SENTENCE].strip().rstrip(".") if sentence else ""
 
 
 def _time(text: Any) -> datetime | None:

@@ -12,7 +12,7 @@ from lightkube.resources.core_v1 import Namespace
 from batkol_operator.kube import names
 from batkol_operator.kube.client import Cluster
 from batkol_operator.model.agent import VoiceAgent
-from batkol_operator.resources.plan import OWNED_KINDS, Surroundings, plan
+from batkol_operator.resources.plan import OWNED_KINDS, ClusterFacts, plan
 from support.control_plane import ControlPlane
 from support.installed import IMAGE
 from support.operating import Installation, children_of, installed
@@ -112,7 +112,7 @@ async def test_an_agent_where_the_clusters_own_pods_run_says_why_it_gets_nothing
 async def _as_0_1_0(control_plane: ControlPlane, here: Installation) -> list[tuple[str, str]]:
     """Make an agent's objects as 0.1.0 did; return kind and name of each."""
     body = await here.get("vagent", "clinic")
-    around = Surroundings(IMAGE, "0f" * 32, frozenset(), here.namespace)
+    around = ClusterFacts(IMAGE, "0f" * 32, frozenset(), here.namespace)
     path = control_plane.kubeconfig(f"old-{here.namespace}")
     access = KubeConfig.from_file(path).get()
     assert access is not None

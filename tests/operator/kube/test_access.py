@@ -9,7 +9,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # has no types
 
 from batkol_operator.errors import OperatorConfigurationError
-from batkol_operator.kube.access import connection, read_access
+from batkol_operator.kube.access import kopf_connection, read_access
 
 
 def kubeconfig(path: Path, user: dict[str, Any] | None, **cluster: Any) -> Path:
@@ -33,7 +33,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_token_and_an_authority(path: Path) -> None:
     kubeconfig(path, {"token": "made-up"}, **{"certificate-authority-data": "Q0E="})
 
-    said = connection(read_access())
+    said = kopf_connection(read_access())
 
     assert (said.server, said.token, said.ca_data) == ("https://127.0.0.1:6443", "made-up", "Q0E=")
     assert said.default_namespace == "voices"
@@ -42,7 +42,7 @@ def test_a_token_and_an_authority(path: Path) -> None:
 def test_files_beside_the_kubeconfig(path: Path) -> None:
     kubeconfig(path, {"client-certificate": "me.crt", "client-key": "me.key"}, **{"certificate-authority": "ca.crt"})
 
-    said = connection(read_access())
+    said = kopf_connection(read_access())
 
     assert (said.ca_path, said.certificate_path, said.private_key_path) == tuple(
         path.parent / name for name in ("ca.crt", "me.crt", "me.key")
@@ -55,10 +55,10 @@ def test_a_token_in_a_file_is_read_anew_each_time(path: Path, tmp_path: Path) ->
     kubeconfig(path, {"tokenFile": str(token)})
     token.write_text("first\n")
     access = read_access()
-    assert connection(access).token == "first"
+    assert kopf_connection(access).token == "first"
 
     token.write_text("second\n")
-    assert connection(access).token == "second"
+    assert kopf_connection(access).token == "second"
 
 
 def test_a_plug_in_is_run(path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_plug_in_is_run(path: Path) -> None:
     }
     kubeconfig(path, {"exec": plug_in})
 
-    assert connection(read_access()).token == "mine"
+    assert kopf_connection(read_access()).token == "mine"
 
 
 def test_no_user_is_none_needed(path: Path) -> None:

@@ -108,21 +108,21 @@ async def test_the_role_lets_no_secret_be_patched(api: KubeApi, cluster: Cluster
 async def test_listing_is_by_label_and_namespace(cluster: Cluster) -> None:
     await cluster.apply(config_map(a="1"))
 
-    found = await cluster.labelled("v1", "ConfigMap", "voices", {"batkol.dev/agent": "clinic"})
+    found = await cluster.list_labelled("v1", "ConfigMap", "voices", {"batkol.dev/agent": "clinic"})
     assert [(each["kind"], each["metadata"]["name"]) for each in found] == [("ConfigMap", "live")]
-    assert await cluster.labelled("v1", "ConfigMap", "voices", {"batkol.dev/agent": "another"}) == []
-    assert await cluster.labelled("v1", "ConfigMap", "elsewhere", {"batkol.dev/agent": "clinic"}) == []
+    assert await cluster.list_labelled("v1", "ConfigMap", "voices", {"batkol.dev/agent": "another"}) == []
+    assert await cluster.list_labelled("v1", "ConfigMap", "elsewhere", {"batkol.dev/agent": "clinic"}) == []
 
 
 async def test_a_kind_that_the_cluster_has_not_has_no_objects(cluster: Cluster) -> None:
-    assert await cluster.labelled("keda.sh/v1alpha1", "ScaledObject", "voices", {}) == []
-    assert "keda.sh/ScaledObject" not in await cluster.serves(OPTIONAL_KINDS)
+    assert await cluster.list_labelled("keda.sh/v1alpha1", "ScaledObject", "voices", {}) == []
+    assert "keda.sh/ScaledObject" not in await cluster.served_kinds(OPTIONAL_KINDS)
 
 
 async def test_a_kind_that_the_cluster_has_is_found(api: KubeApi, cluster: Cluster) -> None:
     api.resources["keda.sh/v1alpha1/scaledobjects"].kind = "ScaledObject"
 
-    assert "keda.sh/ScaledObject" in await cluster.serves(OPTIONAL_KINDS)
+    assert "keda.sh/ScaledObject" in await cluster.served_kinds(OPTIONAL_KINDS)
 
 
 async def test_deleting_what_is_gone_is_fine(api: KubeApi, cluster: Cluster) -> None:
@@ -207,10 +207,10 @@ async def test_an_answer_of_another_shape_says_so_and_is_tried_again(body: bytes
     """A list of objects none of them is; some are objects, without any list."""
     async with answering_with(body) as url, Cluster(at(url), OWNED_KINDS) as cluster:
         if body.startswith((b'{"metadata": [', b'{"metadata": {')):
-            assert await cluster.labelled("v1", "ConfigMap", "voices", {}) == []
+            assert await cluster.list_labelled("v1", "ConfigMap", "voices", {}) == []
             return
-        with pytest.raises(UnreachableError, match="cannot be used") as caught:
-            await cluster.labelled("v1", "ConfigMap", "voices", {})
+        with pytest.raises(UnreachableError, match="cannot use the API server's answer") as caught:
+            await cluster.list_labelled("v1", "ConfigMap", "voices", {})
 
     assert caught.value.kind == "answer"
 
@@ -219,7 +219,7 @@ async def test_an_answer_of_another_shape_says_so_and_is_tried_again(body: bytes
 async def test_replicas_of_an_answer_of_another_shape_are_not_handed_over(field: str) -> None:
     body = json.dumps({"metadata": {}, "spec": {}} | {field: [1]}).encode()
     async with answering_with(body) as url, Cluster(at(url), OWNED_KINDS) as cluster:
-        with pytest.raises(UnreachableError, match="cannot be used"):
+        with pytest.raises(UnreachableError, match="cannot use the API server's answer"):
             await cluster.hand_over_replicas("voices", "clinic")
 
 

@@ -22,7 +22,7 @@ from batkol.status import (
     TuningStatus,
     UnownedStatus,
 )
-from batkol_operator.pods.client import LARGEST, PodQuestions, PodReport, Silence, read_report
+from batkol_operator.pods.client import LARGEST, NoReport, PodClient, PodReport, read_report
 from batkol_operator.watch.object_state import PodState
 from support.answering_pods import AnsweringPod, answering
 from support.hostile_http import WAYS, hostile_http
@@ -45,22 +45,30 @@ NO_STATUS = (
 
 def pod(name: str, ip: str) -> PodState:
     return PodState(
-        name, f"uid-{name}", ip, ready=True, terminating=False, trouble="", coming_since=None, cost="", revision=""
+        name,
+        f"uid-{name}",
+        ip,
+        ready=True,
+        terminating=False,
+        start_failure="",
+        creating_since=None,
+        deletion_cost="",
+        live_revision="",
     )
 
 
 async def test_all_pods_are_asked_with_the_token_and_answer() -> None:
     one, two = (AnsweringPod(ip, token="t", tuning="abc", flags="def", calls=3) for ip in ("127.0.0.2", "127.0.0.3"))
-    async with answering(one, two) as port, PodQuestions(port) as questions:
-        reports = await questions.ask([pod("a", one.ip), pod("b", two.ip)], "t")
+    async with answering(one, two) as port, PodClient(port) as questions:
+        reports = await questions.fetch_reports([pod("a", one.ip), pod("b", two.ip)], "t")
 
     assert reports == {"a": PodReport("abc", "def", 3, ()), "b": PodReport("abc", "def", 3, ())}
 
 
 async def test_a_refusal_comes_with_its_sentence() -> None:
     it = AnsweringPod("127.0.0.2", refusals=["tuning.json: batch_ms must be 20 to 1000."])
-    async with answering(it) as port, PodQuestions(port) as questions:
-        reports = await questions.ask([pod("a", it.ip)], "t")
+    async with answering(it) as port, PodClient(port) as questions:
+        reports = await questions.fetch_reports([pod("a", it.ip)], "t")
 
     assert isinstance(reports["a"], PodReport)
     assert reports["a"].refusals == ("tuning.json: batch_ms must be 20 to 1000.",)
@@ -104,24 +112,24 @@ def test_a_pod_that_has_no_flags_yet_is_read() -> None:
 
 async def test_a_wrong_token_is_named_as_such() -> None:
     it = AnsweringPod("127.0.0.2", token="another")
-    async with answering(it) as port, PodQuestions(port) as questions:
-        reports = await questions.ask([pod("a", it.ip)], "t")
+    async with answering(it) as port, PodClient(port) as questions:
+        reports = await questions.fetch_reports([pod("a", it.ip)], "t")
 
-    assert reports["a"] == Silence("refused the operator's token: it was started with another one, restart it")
+    assert reports["a"] == NoReport("refused the operator's token: the pod started with another token, restart the pod")
 
 
 async def test_a_pod_that_is_not_there_keeps_nobody_waiting() -> None:
     it = AnsweringPod("127.0.0.2")
-    async with answering(it) as port, PodQuestions(port) as questions:
-        reports = await questions.ask([pod("a", it.ip), pod("b", "127.0.0.9")], "t")
+    async with answering(it) as port, PodClient(port) as questions:
+        reports = await questions.fetch_reports([pod("a", it.ip), pod("b", "127.0.0.9")], "t")
 
     assert isinstance(reports["a"], PodReport)
-    assert reports["b"] == Silence("cannot be reached")
+    assert reports["b"] == NoReport("cannot be reached")
 
 
 async def test_a_pod_without_an_address_is_not_asked() -> None:
-    async with PodQuestions(1) as questions:
-        assert await questions.ask([pod("a", "")], "t") == {}
+    async with PodClient(1) as questions:
+        assert await questions.fetch_reports([pod("a", "")], "t") == {}
 
 
 async def test_one_that_takes_the_connection_and_says_nothing_is_silent() -> None:
@@ -132,11 +140,11 @@ async def test_one_that_takes_the_connection_and_says_nothing_is_silent() -> Non
         writer.close()
 
     server = await asyncio.start_server(say_nothing, "127.0.0.2", 0)
-    async with server, PodQuestions(server.sockets[0].getsockname()[1]) as questions:
-        reports = await questions.ask([pod("a", "127.0.0.2")], "t")
+    async with server, PodClient(server.sockets[0].getsockname()[1]) as questions:
+        reports = await questions.fetch_reports([pod("a", "127.0.0.2")], "t")
         gone.set()
 
-    assert reports["a"] == Silence("did not answer in time")
+    assert reports["a"] == NoReport("did not answer in time")
 
 
 async def test_whoever_answers_something_else_or_without_end_is_not_ours() -> None:
@@ -149,19 +157,19 @@ async def test_whoever_answers_something_else_or_without_end_is_not_ours() -> No
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.2", 0)
-    async with server, PodQuestions(server.sockets[0].getsockname()[1]) as questions:
+    async with server, PodClient(server.sockets[0].getsockname()[1]) as questions:
         for body["/v1/status"] in NO_STATUS:
-            reports = await questions.ask([pod("a", "127.0.0.2")], "t")
-            assert reports["a"] == Silence("answered something that is not its status")
+            reports = await questions.fetch_reports([pod("a", "127.0.0.2")], "t")
+            assert reports["a"] == NoReport("sent an answer that is not a status")
 
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_hostile_pod_is_silent_and_little_is_taken_from_it(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = way in {"no answer", "drip", "dripping head", "preliminary answers"}
     monkeypatch.setattr("batkol_operator.pods.client.ANSWER_S", 0.25 if slow else 20.0)
-    async with hostile_http(way) as server, PodQuestions(int(server.url.rpartition(":")[2])) as questions:
+    async with hostile_http(way) as server, PodClient(int(server.url.rpartition(":")[2])) as questions:
         async with asyncio.timeout(30):
-            reports = await questions.ask([pod("a", "127.0.0.1")], "t")
+            reports = await questions.fetch_reports([pod("a", "127.0.0.1")], "t")
         server.check()
 
-    assert isinstance(reports["a"], Silence)
+    assert isinstance(reports["a"], NoReport)

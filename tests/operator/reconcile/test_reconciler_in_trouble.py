@@ -6,7 +6,7 @@ import pytest
 
 from batkol_operator.errors import UnreachableError
 from batkol_operator.kube.names import PAUSED
-from batkol_operator.reconcile.reconciler import PATIENCE
+from batkol_operator.reconcile.reconciler import SERVER_ERRORS_TOLERATED
 from support.kube_api import writes
 from support.kube_store import Key
 from support.voice_agents import DEPLOYMENT, LIVE, NAME, NAMESPACE, Desk
@@ -31,12 +31,12 @@ async def test_a_server_that_goes_on_failing_is_told_of_in_its_own_words(at: Des
     said = "failed to allocate a serviceIP: range is full"
     fault = at.api.fail("PATCH", "services", code=500, message=said)
 
-    for _ in range(PATIENCE - 1):
+    for _ in range(SERVER_ERRORS_TOLERATED - 1):
         with pytest.raises(UnreachableError, match=said):
             await at.reconcile()
     outcome = await at.reconcile()
 
-    assert outcome.again
+    assert outcome.retry
     assert at.condition("Stalled")["reason"] == "ServerError"
     assert said in at.condition("Ready")["message"]
 
@@ -63,7 +63,7 @@ async def test_an_object_that_admission_refuses_stalls_the_agent_and_keeps_no_ot
     outcome = await at.reconcile()
 
     stalled = at.condition("Stalled")
-    assert outcome.again
+    assert outcome.retry
     assert (stalled["status"], stalled["reason"]) == ("True", "Refused")
     assert f"Deployment {NAME}" in stalled["message"]
     assert said in stalled["message"]
@@ -93,7 +93,7 @@ async def test_a_spec_that_got_past_the_schema_stalls_and_changes_nothing(at: De
 
     outcome = await at.reconcile()
 
-    assert (outcome.result, outcome.again) == ("stalled", False)
+    assert (outcome.result, outcome.retry) == ("stalled", False)
     assert at.condition("Stalled")["reason"] == "InvalidSpec"
     assert "batchMilliseconds" in at.condition("Stalled")["message"]
     assert [line for line in writes(at.api) if "voiceagents" not in line and "events" not in line] == []

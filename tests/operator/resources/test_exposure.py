@@ -77,7 +77,7 @@ def test_without_the_gateway_api_it_is_said_that_nothing_leads_here() -> None:
 
     assert "HTTPRoute" not in kinds(wanted)
     (warning,) = wanted.warnings
-    assert "this cluster has no Gateway API: nothing leads to the pods" in warning
+    assert "this cluster has no Gateway API: Twilio cannot reach the pods" in warning
 
 
 def test_an_empty_exposure_is_said_to_be_one() -> None:

@@ -3,14 +3,14 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from batkol_operator.resources.plan import Surroundings, plan
+from batkol_operator.resources.plan import ClusterFacts, plan
 from support.agents import AROUND, agent
 from support.manifests import kinds, one
 
 UNMONITORED = dataclasses.replace(AROUND, kinds=frozenset())
 
 
-def let_in(around: Surroundings = AROUND, **policy: Any) -> dict[str, list[str] | None]:
+def let_in(around: ClusterFacts = AROUND, **policy: Any) -> dict[str, list[str] | None]:
     """Return the namespaces that may reach each port; None: everybody."""
     spec = one(plan(agent(networkPolicy=policy), around), "NetworkPolicy")["spec"]
     assert spec["policyTypes"] == ["Ingress"]

@@ -93,4 +93,4 @@ def test_without_keda_its_fewest_pods_run_and_it_is_said() -> None:
     assert "ScaledObject" not in kinds(wanted)
     assert one(wanted, "Deployment")["spec"]["replicas"] == 4
     (warning,) = wanted.warnings
-    assert warning.startswith("`scaling.autoscaler` is ScaledObject and this cluster has no KEDA: 4 pods run")
+    assert warning.startswith("`scaling.autoscaler` is ScaledObject, but this cluster has no KEDA: 4 pods run")

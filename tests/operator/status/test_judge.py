@@ -8,17 +8,17 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batkol_operator.pods.client import PodReport, Report, Silence
-from batkol_operator.status.conditions import ConditionDraft, ConditionState, named, read_conditions, settle
+from batkol_operator.pods.client import NoReport, PodReport, Report
+from batkol_operator.status.conditions import ConditionDraft, ConditionState, find_condition, read_conditions, settle
 from batkol_operator.status.judge import (
-    CREATION_PATIENCE,
+    CREATION_TIMEOUT,
     AgentProblem,
     Facts,
     Revisions,
     active_calls,
     judge,
     judge_paused,
-    manifest,
+    status_manifest,
 )
 from batkol_operator.status.transitions import transitions
 from batkol_operator.watch.object_state import PodState, Rollout
@@ -28,7 +28,15 @@ WANTED = Revisions("aaa", "fff")
 RUNS = PodReport("aaa", "fff", 2, ())
 LAGS = PodReport("bbb", "fff", 1, ())
 POD = PodState(
-    "clinic-1", "1", "10.0.0.1", ready=True, terminating=False, trouble="", coming_since=None, cost="", revision=""
+    "clinic-1",
+    "1",
+    "10.0.0.1",
+    ready=True,
+    terminating=False,
+    start_failure="",
+    creating_since=None,
+    deletion_cost="",
+    live_revision="",
 )
 ROLLOUT = Rollout(current=True, wanted=3, replicas=3, updated=3, ready=3, available=True, stuck="")
 
@@ -44,7 +52,7 @@ def facts(reports: dict[str, Report] | None = None, **changed: object) -> Facts:
 
 
 def found(type_: str, of: Facts, at: datetime = NOON) -> ConditionDraft:
-    condition = named(judge(of, (), at), type_)
+    condition = find_condition(judge(of, (), at), type_)
     assert condition is not None
     return condition
 
@@ -73,7 +81,7 @@ def test_a_pod_that_lags_is_named_with_what_it_runs() -> None:
 def test_flags_count_as_well_as_tuning() -> None:
     applied = found("TuningApplied", facts({"a": RUNS, "b": RUNS, "c": PodReport("aaa", "eee", 0, ())}))
 
-    assert applied.message == "2 of 3 pods run revision aaa; c lags (flags eee, wanted fff)."
+    assert applied.message == "2 of 3 pods run revision aaa; c lags (flags eee, wanted: fff)."
 
 
 def test_a_pod_that_refused_says_why() -> None:
@@ -81,17 +89,17 @@ def test_a_pod_that_refused_says_why() -> None:
     applied = found("TuningApplied", facts({"a": RUNS, "b": RUNS, "c": refuses}))
 
     assert applied.reason == "RefusedByPods"
-    assert "c refused it: batch_ms must be 20 to 1000." in applied.message
+    assert "c refused the configuration: batch_ms must be 20 to 1000." in applied.message
 
 
 def test_silence_is_not_agreement() -> None:
     assert (
         "c cannot be reached"
-        in found("TuningApplied", facts({"a": RUNS, "b": RUNS, "c": Silence("cannot be reached")})).message
+        in found("TuningApplied", facts({"a": RUNS, "b": RUNS, "c": NoReport("cannot be reached")})).message
     )
     unborn = (*pods("a", "b"), replace(POD, name="c", ip="", ready=False))
     assert "c has not started yet" in found("TuningApplied", facts({"a": RUNS, "b": RUNS}, pods=unborn)).message
-    assert "c has not been asked yet" in found("TuningApplied", facts({"a": RUNS, "b": RUNS})).message
+    assert "c has not been polled yet" in found("TuningApplied", facts({"a": RUNS, "b": RUNS})).message
 
 
 def test_many_that_lag_are_counted() -> None:
@@ -107,7 +115,7 @@ def test_a_pod_that_only_ends_its_calls_need_not_run_it_but_its_calls_count() ->
 
     assert found("TuningApplied", of).holds
     assert active_calls(reports) == 7
-    assert manifest(of, (), 7)["inSync"] == "3/3"
+    assert status_manifest(of, (), 7)["inSync"] == "3/3"
 
 
 def test_without_pods_nobody_knows() -> None:
@@ -125,24 +133,24 @@ def test_a_deployment_with_too_few_pods_says_how_few_and_why() -> None:
 
     assert (
         found("Available", facts(rollout=few)).message
-        == "1 of 3 pods are ready; the Deployment says: exceeded quota: pods."
+        == "1 of 3 pods are ready; the Deployment reports: exceeded quota: pods."
     )
 
 
 def test_a_problem_stalls_and_is_the_reason_for_not_being_ready() -> None:
-    of = facts(problem=AgentProblem("Refused", "Deployment clinic was refused: no."))
+    of = facts(problem=AgentProblem("Refused", "The API server refused Deployment clinic: no."))
 
     assert found("Stalled", of).holds
     assert found("Ready", of).reason == "Refused"
-    assert found("Ready", of).message == "Deployment clinic was refused: no."
+    assert found("Ready", of).message == "The API server refused Deployment clinic: no."
 
 
 def test_a_container_that_is_being_created_for_ever_has_a_reason_worth_looking_for() -> None:
-    coming = replace(POD, ready=False, coming_since=NOON)
+    coming = replace(POD, ready=False, creating_since=NOON)
     of = facts({}, pods=(coming,))
 
-    assert not found("Stalled", of, NOON + CREATION_PATIENCE).holds
-    assert found("Stalled", of, NOON + CREATION_PATIENCE + timedelta(seconds=1)).reason == "PodCannotStart"
+    assert not found("Stalled", of, NOON + CREATION_TIMEOUT).holds
+    assert found("Stalled", of, NOON + CREATION_TIMEOUT + timedelta(seconds=1)).reason == "PodCannotStart"
 
 
 def test_what_the_cluster_cannot_give_is_said_and_takes_nothing_away() -> None:
@@ -155,7 +163,7 @@ def test_paused_is_unknown_and_leaves_the_rest_as_it_was() -> None:
     before = judge(facts(), (), NOON)
     paused = judge_paused(5, before, NOON + timedelta(hours=1))
 
-    ready = named(paused, "Ready")
+    ready = find_condition(paused, "Ready")
     assert ready is not None
     assert (ready.state, ready.reason, ready.generation) == (ConditionState.UNKNOWN, "Paused", 5)
     assert set(paused) - {ready} == {condition for condition in before if condition.type != "Ready"}
@@ -176,7 +184,7 @@ def test_the_time_moves_with_the_state_and_only_with_it(states: list[ConditionSt
 def test_conditions_read_back_as_they_were_written() -> None:
     conditions = judge(facts(), (), NOON)
 
-    assert read_conditions(manifest(facts(), conditions, 0)) == conditions
+    assert read_conditions(status_manifest(facts(), conditions, 0)) == conditions
     assert read_conditions({"conditions": [{"type": "Ready", "status": "Perhaps"}, {}]}) == ()
 
 

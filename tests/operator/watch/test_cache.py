@@ -37,7 +37,7 @@ def pod(**status: Any) -> dict[str, Any]:
 
 
 def woken(seen: ObjectCache) -> bool:
-    wake = seen.of(CLINIC).wake
+    wake = seen.view(CLINIC).wake
     was = wake.is_set()
     wake.clear()
     return was
@@ -56,23 +56,23 @@ def test_what_changes_something_wakes_and_what_does_not_does_not() -> None:
 
     seen.observe(config_map(4), deleted=True)
     assert woken(seen)
-    assert KEY not in seen.of(CLINIC).children
+    assert KEY not in seen.view(CLINIC).objects
 
 
 def test_the_event_of_our_own_request_is_no_news() -> None:
     seen = ObjectCache([CONFIG_MAP])
-    seen.note(config_map(5))
+    seen.record_answer(config_map(5))
     seen.observe(config_map(5))
     assert not woken(seen)
 
 
 def test_an_event_from_before_our_own_request_does_not_undo_it() -> None:
     seen = ObjectCache([CONFIG_MAP])
-    seen.note(config_map(5))
+    seen.record_answer(config_map(5))
     seen.observe(config_map(4, ours="metadata"))
 
     assert not woken(seen)
-    assert seen.of(CLINIC).children[KEY].version == 5
+    assert seen.view(CLINIC).objects[KEY].version == 5
 
 
 def test_a_listing_is_the_whole_truth() -> None:
@@ -83,7 +83,7 @@ def test_a_listing_is_the_whole_truth() -> None:
     seen.replace(CLINIC, CONFIG_MAP, [])
     seen.replace(CLINIC, POD, [])
 
-    assert (seen.of(CLINIC).children, seen.of(CLINIC).pods) == ({}, {})
+    assert (seen.view(CLINIC).objects, seen.view(CLINIC).pods) == ({}, {})
 
 
 def test_an_agent_wakes_its_loop_when_its_owner_changes_it_and_not_when_we_do() -> None:
@@ -110,11 +110,11 @@ def test_a_crash_loop_is_one_between_the_crashes_too() -> None:
 
     found = read_pod(pod(containerStatuses=[container]))
     assert found is not None
-    assert "exit code 3" in found.trouble
+    assert "exit code 3" in found.start_failure
 
     well = read_pod(pod(containerStatuses=[{**container, "ready": True}]))
     assert well is not None
-    assert well.trouble == ""
+    assert well.start_failure == ""
 
 
 def test_a_migration_that_fails_is_trouble_in_its_own_words() -> None:
@@ -132,14 +132,14 @@ def test_a_migration_that_fails_is_trouble_in_its_own_words() -> None:
 
     found = read_pod(pod(initContainerStatuses=[migrate], containerStatuses=[media]))
     assert found is not None
-    assert found.trouble == (
+    assert found.start_failure == (
         "container migrate: CrashLoopBackOff: db:5432/calls cannot be migrated, and is as it was: "
         "ConnectionRefusedError"
     )
 
     between = read_pod(pod(initContainerStatuses=[{**migrate, "state": {"running": {}}, "restartCount": 3}]))
     assert between is not None
-    assert "ConnectionRefusedError" in between.trouble
+    assert "ConnectionRefusedError" in between.start_failure
 
 
 def test_a_migration_that_is_done_or_goes_on_is_no_trouble() -> None:
@@ -153,7 +153,7 @@ def test_a_migration_that_is_done_or_goes_on_is_no_trouble() -> None:
     for migrate, coming in states:
         found = read_pod(pod(initContainerStatuses=[migrate], **begun))
         assert found is not None
-        assert (found.trouble, found.coming_since is not None) == ("", coming)
+        assert (found.start_failure, found.creating_since is not None) == ("", coming)
 
 
 def test_nothing_but_what_a_decision_needs_is_kept() -> None:
@@ -161,4 +161,4 @@ def test_nothing_but_what_a_decision_needs_is_kept() -> None:
     seen = ObjectCache([CONFIG_MAP])
     seen.observe({**config_map(1), "data": {"flags.json": "+972501234567"}})
 
-    assert "+972" not in json.dumps(repr(seen.of(CLINIC)))
+    assert "+972" not in json.dumps(repr(seen.view(CLINIC)))
