@@ -26,10 +26,9 @@ def modules() -> dict[str, ast.Module]:
 
 def log_lines(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """The literal beginnings of what is logged; a line that is looked up in a table is told of by its name."""
+    bound = log_methods(tree)
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or not node.args:
-            continue
-        if node.func.attr in LEVELS and "log" in ast.unparse(node.func.value).lower():
+        if isinstance(node, ast.Call) and node.args and (is_log_method(node.func) or ast.unparse(node.func) in bound):
             match node.args[0]:
                 case ast.Constant(str(text)):
                     yield node.lineno, text
@@ -39,6 +38,22 @@ def log_lines(tree: ast.Module) -> Iterator[tuple[int, str]]:
                     pass  # a parameter: what is handed over is told of by `prefixed`
                 case other:
                     yield node.lineno, ast.unparse(other)
+
+
+def is_log_method(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr in LEVELS and "log" in ast.unparse(node.value).lower()
+
+
+def log_methods(tree: ast.Module) -> set[str]:
+    """The variables that a module binds to a method of a logger: `log_failure = log.warning if often else log.info`."""
+    bound = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            called = {id(each.func) for each in ast.walk(node.value) if isinstance(each, ast.Call)}
+            methods = (each for each in ast.walk(node.value) if isinstance(each, ast.Attribute) and is_log_method(each))
+            if any(id(method) not in called for method in methods):
+                bound |= {ast.unparse(target) for target in node.targets}
+    return bound
 
 
 def prefixed(tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -83,6 +98,12 @@ def test_every_log_line_begins_with_a_prefix_of_the_glossary(package: str) -> No
             unknown += [f"{name}:{line} {each}" for each in texts if not each.startswith(prefixes())]
 
     assert unknown == []
+
+
+def test_a_log_line_is_seen_through_a_variable() -> None:
+    tree = ast.parse('tell = self._log.warning if often else self._log.info\ntell("pass failed", kind=kind)')
+
+    assert list(log_lines(tree)) == [(2, "pass failed")]
 
 
 def test_no_module_docstring_begins_with_a_question_word() -> None:
