@@ -29,7 +29,7 @@ hang(Path({directory!r}), Path({fifo!r}))
     ("what", "says"),
     [
         ("a FIFO as the file", "watching since 20"),
-        ("a file system that hangs", "its file system does not answer"),
+        ("a file system that hangs", "the file system does not answer"),
     ],
 )
 async def test_it_starts_says_so_and_ends_when_it_is_told_to(tmp_path: Path, what: str, says: str) -> None:

@@ -52,8 +52,8 @@ _JOIN_S = 2.0
 _TOO_LARGE = RefusedDefinition(
     FLAGS,
     None,
-    "flagd's definitions are larger than 4 MiB, which gRPC does not take. The flags in force stay; make the "
-    "definitions smaller, or choose a part of them with FLAGD_SOURCE_SELECTOR.",
+    "flagd's definitions are larger than 4 MiB, the limit of gRPC. The flags in force stay; make the "
+    "definitions smaller, or select a part of them with FLAGD_SOURCE_SELECTOR.",
 )
 
 log = structlog.get_logger()
@@ -76,7 +76,7 @@ class InProcessFlagd(FlagdProvider):
         except (ValueError, OSError) as error:  # a port that is no number, a certificate that is not there
             raise ConfigurationError(f"One of the FLAGD_* variables cannot be used: {error}.") from error
         if not isinstance(self.resolver, InProcessResolver) or not isinstance(self.resolver.connector, GrpcWatcher):
-            raise ConfigurationError("The flagd provider did not come up in process. Set FLAGS_PROVIDER=live.")
+            raise ConfigurationError("The flagd provider did not start in process. Set FLAGS_PROVIDER=live.")
         self._core, self._connector = BoundedCore(), self.resolver.connector
         self.resolver.evaluator = self._core  # type: ignore[assignment]  # it calls only resolve_…_value()
         self.definitions = _CheckedDefinitions(self)
@@ -158,8 +158,8 @@ def _check_mode(environ: Mapping[str, str]) -> None:
     mode = environ.get("FLAGD_RESOLVER", "in-process").strip().lower()
     if mode == "rpc":
         raise ConfigurationError(
-            "FLAGD_RESOLVER=rpc asks flagd over the network at every utterance and blocks all audio "
-            "while it waits. Set FLAGD_RESOLVER=in-process (and FLAGD_SYNC_PORT, 8015 by default)."
+            "FLAGD_RESOLVER=rpc sends a request to flagd at every utterance and blocks all audio during the "
+            "request. Set FLAGD_RESOLVER=in-process (and FLAGD_SYNC_PORT, 8015 by default)."
         )
     if mode == "file" or environ.get("FLAGD_OFFLINE_FLAG_SOURCE_PATH"):
         raise ConfigurationError(
@@ -167,7 +167,7 @@ def _check_mode(environ: Mapping[str, str]) -> None:
             "Set FLAGS_PROVIDER=live and LIVE_SOURCE=file:DIRECTORY; it reads the same flags.json."
         )
     if mode != "in-process":
-        raise ConfigurationError("FLAGD_RESOLVER must be in-process, or not be set.")
+        raise ConfigurationError("FLAGD_RESOLVER must be in-process, or unset.")
 
 
 def _number(environ: Mapping[str, str], name: str, default: int) -> int:

@@ -72,11 +72,9 @@ class Named:
         before, slash, name = text.rpartition("/")
         found = cls(before if slash else namespace, name)
         if not found.namespace and not slash:
-            raise ConfigurationError(
-                f"{text!r} does not say in which namespace it is, and neither does POD_NAMESPACE; write NAMESPACE/NAME."
-            )
+            raise ConfigurationError(f"{text!r} has no namespace, and POD_NAMESPACE is not set; write NAMESPACE/NAME.")
         if not _NAME.fullmatch(found.name) or not _NAMESPACE.fullmatch(found.namespace):
-            raise ConfigurationError(f"{text!r} is no name that Kubernetes would give; write NAME or NAMESPACE/NAME.")
+            raise ConfigurationError(f"{text!r} is not a valid Kubernetes name; write NAME or NAMESPACE/NAME.")
         return found
 
     def __str__(self) -> str:
@@ -92,9 +90,10 @@ def cluster_config() -> SingleConfig:
         found = _kubeconfig().get()
     except _UNREADABLE as error:
         raise ClusterError(
-            f"There is no usable way to the Kubernetes API server ({type(error).__name__}: {error}). In a cluster the "
-            "pod needs its service account's token (automountServiceAccountToken: true); elsewhere KUBECONFIG must "
-            "name a kubeconfig with a current context."
+            f"The service has no configuration to reach the Kubernetes API server ({type(error).__name__}: "
+            f"{error}). In a cluster the pod needs the token of its service account "
+            "(automountServiceAccountToken: true); elsewhere KUBECONFIG must name a kubeconfig with a current "
+            "context."
         ) from error
     if found is None:
         raise ClusterError("The kubeconfig has no current context; set one with `kubectl config use-context`.")
@@ -129,8 +128,9 @@ def _client() -> httpx2.AsyncClient:
         base = httpx2.URL(config.cluster.server)
     except _UNREADABLE as error:
         raise ClusterError(
-            f"The certificates or credentials for the Kubernetes API server cannot be read ({type(error).__name__}: "
-            f"{error}). Correct the kubeconfig, or look at what the pod has mounted under {SERVICE_ACCOUNT}."
+            "The certificates or credentials for the Kubernetes API server cannot be read "
+            f"({type(error).__name__}: {error}). Correct the kubeconfig, or check what the pod has mounted under "
+            f"{SERVICE_ACCOUNT}."
         ) from error
     return httpx2.AsyncClient(
         base_url=base,
@@ -198,8 +198,8 @@ async def connected() -> AsyncIterator[httpx2.AsyncClient]:
 
 def _hangs() -> ClusterError:
     return ClusterError(
-        f"Reading the kubeconfig, the certificates or the pod's token has not returned for {FILES_S:g} s: their "
-        "file system does not answer. Look at the mount and its file server."
+        f"Reading the kubeconfig, the certificates or the pod's token has not returned for {FILES_S:g} s: "
+        "their file system does not answer. Check the mount and its file server."
     )
 
 

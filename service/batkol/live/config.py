@@ -66,7 +66,7 @@ class Live:
                 async for snapshot in snapshots:
                     await self._apply(snapshot)
         except Exception as error:
-            self._last_error = f"the live source failed ({type(error).__name__}) and is opened again"
+            self._last_error = f"the live source failed ({type(error).__name__}); the service opens it again"
             raise
 
     async def ready(self) -> None:
@@ -184,7 +184,7 @@ class Live:
 
 
 def _gone(name: str) -> RefusedDefinition:
-    return RefusedDefinition(name, None, f"{name} has gone or cannot be read; its last good contents stay in force.")
+    return RefusedDefinition(name, None, f"{name} is missing or cannot be read; its last valid contents stay in force.")
 
 
 def _in_words(status: SourceStatus) -> str:
@@ -192,7 +192,7 @@ def _in_words(status: SourceStatus) -> str:
     if status.why:
         said += f" since {status.since}: {status.why}"
     if status.meanwhile:
-        said += f" Meanwhile {status.meanwhile} is followed."
+        said += f" Until then the service follows {status.meanwhile}."
     return said
 
 

@@ -80,9 +80,9 @@ class DirectoryReads:
             return
         self._since = _now()
         self._hangs = (
-            f"A read of {self._directory} has not returned for {self._read_s:g} s: its file system does not answer. "
-            "What is in force stays, and changes are not seen until the read returns. Look at the mount and its file "
-            "server."
+            f"A read of {self._directory} has not returned for {self._read_s:g} s: the file system does not "
+            "answer. What is in force stays, and the service sees no changes until the read returns. Check the "
+            "mount and its file server."
         )
         log.warning("[CFG] live source failed", source=f"file:{self._directory}", problem=self._hangs)
 
@@ -107,7 +107,9 @@ class DirectoryReads:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except NotRegularError as error:
-                unreadable[name] = f"{name} is {error}, which is not read; put a regular file in its place."
+                unreadable[name] = (
+                    f"{name} is {error}, which the service does not read; put a regular file in its place."
+                )
             except OSError as error:
                 unreadable[name] = f"{name} cannot be read ({type(error).__name__}: {error.strerror})."
         return _Read(snapshot, unreadable)

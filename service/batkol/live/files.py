@@ -56,8 +56,8 @@ class FileSource:
             path = path.parent
         elif path.suffix == ".json" and not path.is_dir():
             raise ConfigurationError(
-                f"LIVE_SOURCE names the file {path.name!r}, but the service reads {' and '.join(NAMES)}. "
-                "Name the directory that holds them, or one of them."
+                f"LIVE_SOURCE names the file {path.name!r}, but the service reads {' and '.join(NAMES)}. Name the "
+                "directory of these files, or one of them."
             )
         self.directory = path
         self._reads = DirectoryReads(path, read_s)
@@ -116,7 +116,10 @@ class FileSource:
                 try:
                     await self._follow(identity, noticed, calls, stop)
                 except (OSError, RuntimeError) as error:  # watchfiles' own errors are RuntimeErrors
-                    self._complain(f"the directory cannot be watched ({type(error).__name__}); it is polled instead")
+                    self._complain(
+                        f"the service cannot watch the directory ({type(error).__name__}); "
+                        "the service polls the directory instead"
+                    )
                     await asyncio.sleep(EAGER_S)
         finally:
             stop.set()

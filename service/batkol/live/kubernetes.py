@@ -116,7 +116,9 @@ class KubernetesSource:
                         if seen.contents is not None:
                             yield seen.contents
                 if not self._closed():
-                    raise WatchError("The API server ends every watch at once. What is in force stays; it is asked on.")
+                    raise WatchError(
+                        "The API server ends every watch at once. What is in force stays; the service asks again."
+                    )
 
     def _receive(self, contents: Snapshot | None, version: str) -> None:
         self._heard = time.monotonic()
@@ -128,8 +130,8 @@ class KubernetesSource:
 
     def _nothing(self) -> str:
         return (
-            f"There is no ConfigMap {self.where}, or it has neither of {' and '.join(NAMES)}. What is in force stays, "
-            "and it is taken up when it comes; look whether the name is right."
+            f"There is no ConfigMap {self.where}, or it has neither of {' and '.join(NAMES)}. What is in force "
+            "stays, and the service applies the ConfigMap when it appears; check the name."
         )
 
     def _open(self) -> None:

@@ -87,4 +87,4 @@ def _fraction(digits: str) -> Json:
 
 
 def _refuse(name: str) -> NoReturn:
-    raise NotJsonError(f"{name} is no JSON")
+    raise NotJsonError(f"{name} is not JSON")

@@ -42,7 +42,7 @@ _TRUE_OR_FALSE = frozenset(
     {"==", "===", "!=", "!==", "!", "!!", "<", "<=", ">", ">=", "in", "starts_with", "ends_with", "sem_ver"}
 )
 _LISTING = frozenset({"merge", "missing", "missing_some"})
-_TOO_MUCH = f"takes more than the {STEPS} steps that it may"
+_TOO_MUCH = f"takes more than the {STEPS} steps allowed"
 _OPERATOR = re.compile(r"[A-Za-z_-]{1,40}|[!=<>?:%*/+-]{1,3}")  # no digits: a value in its place may be a number
 # About the length of what a call has, for the trial that finds what only evaluation can count.
 _TRIAL = EvaluationContext(
@@ -125,7 +125,7 @@ class _Writing:
         if isinstance(value, TooLarge):
             raise ConfigurationError(f"{self.what} has a number that is too large")
         if isinstance(value, Doubled):
-            raise ConfigurationError(f"{self.what} has an object in which a key stands twice")
+            raise ConfigurationError(f"{self.what} has an object with the same key twice")
         if isinstance(value, list | dict):
             self._spend(1 + len(value))
             if isinstance(value, dict):
@@ -175,7 +175,7 @@ def _check_operators(rule: Json) -> None:
         operator, arguments = next(iter(rule.items()))
         if operator in ITERATING:
             raise ConfigurationError(
-                f"its targeting uses the operator {operator!r}, which runs a rule over a list and is not taken here"
+                f"its targeting uses the operator {operator!r}, which runs a rule over a list and is not supported here"
             )
         if operator not in _KNOWN:
             named = f"the operator {operator!r}, which" if _OPERATOR.fullmatch(operator) else "an operator that"
