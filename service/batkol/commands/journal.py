@@ -14,15 +14,18 @@ from batkol.commands.store import DatabaseUrl
 
 JournalDir = Annotated[
     Path | None,
-    typer.Option(
-        "--journal-dir", envvar="JOURNAL_DIR", help="The journal's folder; without it, the service's default."
-    ),
+    typer.Option("--journal-dir", envvar="JOURNAL_DIR", help="The journal's folder; by default the service's folder."),
 ]
 MemoryDir = Annotated[
-    Path, typer.Option("--memory-dir", envvar="JOURNAL_MEMORY_DIR", help="Where its newest records are.")
+    Path,
+    typer.Option(
+        "--memory-dir", envvar="JOURNAL_MEMORY_DIR", help="The tmpfs folder with the journal's newest records."
+    ),
 ]
 
-journal = typer.Typer(help="Look at the journal of a service that does not run, or deliver what it holds.")
+journal = typer.Typer(
+    help="Inspect the journal of a stopped service, or deliver the journal's records to the database."
+)
 
 
 @journal.command()
@@ -39,7 +42,7 @@ def drain(
     *,
     journal_dir: JournalDir = None,
     memory_dir: MemoryDir = Path("/dev/shm"),  # noqa: S108
-    within: Annotated[float, typer.Option("--within", help="Seconds to try for.")] = 60.0,
+    within: Annotated[float, typer.Option("--within", help="Longest duration of the delivery, in seconds.")] = 60.0,
     database_url: DatabaseUrl = "",
 ) -> None:
     """Deliver what a journal holds to the database: exit code 0 if nothing is left, and nothing was lost."""

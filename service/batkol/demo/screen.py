@@ -21,11 +21,11 @@ from batkol.events.events import AnyEvent, CallEnded, CallStarted, FinalText, Pa
 from batkol.simulators.client.call_record import CallRecordRow, CallWatch
 
 _SOURCES: Final = {
-    "final": "the stream's own final.",
-    "interim": "Google's final was not there in time (STT_FINAL_TIMEOUT_MS), so the newest partial became it.",
-    "single": "one request with the whole utterance.",
-    "whisper": "the last fallback.",
-    "none": "nothing was heard.",
+    "final": "the stream's own final",
+    "interim": "Google's final did not come within STT_FINAL_TIMEOUT_MS, so the service promoted the newest partial",
+    "single": "one request with the whole utterance",
+    "whisper": "the last fallback",
+    "none": "no recognizer returned a word",
 }
 
 

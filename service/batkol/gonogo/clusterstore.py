@@ -86,7 +86,7 @@ class ConfigMapStore:
         if FLAGS in binaries:
             self._field = "binaryData"
             return base64.b64decode(binaries[FLAGS])
-        raise FlagStoreError(f"{self.where} has no {FLAGS}; is it the one that the service's LIVE_SOURCE names?")
+        raise FlagStoreError(f"{self.where} has no {FLAGS}; check that the service's LIVE_SOURCE names this ConfigMap.")
 
     def _see_that_nobody_owns(self, now: Object) -> None:
         for owner in now["metadata"].get("ownerReferences") or ():
@@ -169,8 +169,9 @@ class VoiceAgentStore:
                     await asyncio.sleep(_LOOK_S)
         except TimeoutError as error:
             raise FlagStoreError(
-                f"The operator has not taken the change of {self.where} within {self._patience_s:.0f} s. Is it running "
-                "and is the agent not paused? See `kubectl describe`, conditions and events."
+                f"The operator did not apply the change of {self.where} within {self._patience_s:.0f} s. Check that "
+                "the operator runs and that the agent is not paused: `kubectl describe` shows the conditions and "
+                "events."
             ) from error
 
 
@@ -192,8 +193,8 @@ async def _again_and_again(change: Callable[[], Awaitable[Mapping[str, Any]]], w
                 continue
             kept = await asyncio.to_thread(_keep, original)
             raise FlagStoreError(
-                f"{STREAMING_FLAG} in {where} could NOT be put back, and is as the rehearsal had set it. What was "
-                f"there is in {kept}; put it back by hand. {error}"
+                f"{STREAMING_FLAG} in {where} could NOT be restored: the value is the rehearsal's. The earlier value "
+                f"is in {kept}; restore it by hand. {error}"
             ) from error
         return
 
@@ -210,6 +211,6 @@ class _LeftAloneError(FlagStoreError):
 
 def _changed_by_others(where: str) -> FlagStoreError:
     return _LeftAloneError(
-        f"{where} was changed by somebody else during the rehearsal and was left as it is now. Look whether "
-        f"{STREAMING_FLAG} in it is what it should be: the rehearsal had set it."
+        f"Another client changed {where} during the rehearsal, so the rehearsal left it as it is now. Check "
+        f"the value of {STREAMING_FLAG} there: the rehearsal had set it."
     )

@@ -49,7 +49,7 @@ async def carry_out(options: Options, console: Console) -> int:
     store = await _store(options, None if options.all_calls else rehearsal.call_sids)
     own = "calls from the rehearsal's own number only" if options.voice_agent else "the rehearsal's own calls only"
     whom = "all calls" if options.all_calls else own
-    say(f"the flag is in {store.where}; it is set for {whom}, and put back afterwards")
+    say(f"the flag is in {store.where}; the rehearsal sets it for {whom}, and restores it afterwards")
     try:
         await rehearsal.run(store)
     except BatkolError:
@@ -68,7 +68,7 @@ def internal_beside(url: str) -> str:
 async def _store(options: Options, only_calls: Sequence[str] | None) -> FlagStore:
     """Return where the flag lives. Raises `NotCarriedOut`, `ConfigurationError`, `InternalApiError`."""
     if sum(map(bool, (options.live_dir, options.config_map, options.voice_agent))) > 1:
-        raise NotCarriedOut("The flag is in one place: give one of --live-dir, --config-map and --voice-agent.")
+        raise NotCarriedOut("The flag is in one place: give only one of --live-dir, --config-map and --voice-agent.")
     if options.config_map or options.voice_agent:
         return _in_the_cluster(options, only_calls)
     if options.live_dir is not None:
@@ -94,8 +94,8 @@ def _local(state: ServiceStatus) -> Path:
     kind, _, path = (state.live.source or "").partition(":")
     if kind == "kubernetes":
         raise NotCarriedOut(
-            f"The service reads its flags from ConfigMap {path}. Give --config-map {path}, or where an operator makes "
-            "that of a VoiceAgent, --voice-agent NAMESPACE/NAME."
+            f"The service reads its flags from ConfigMap {path}. Give --config-map {path}, or if an operator "
+            "writes that ConfigMap for a VoiceAgent, --voice-agent NAMESPACE/NAME."
         )
     if kind != "file" or not Path(path).is_dir():
         raise NotCarriedOut(

@@ -87,8 +87,8 @@ class LiveDirectory:
             return
         if now != self._written:
             raise FlagStoreError(
-                f"{self._file} was changed by somebody else during the rehearsal and was left as it is now. "
-                f"Look whether {STREAMING_FLAG} in it is what it should be: the rehearsal had set it."
+                f"Another program changed {self._file} during the rehearsal, so the rehearsal left it as it is now. "
+                f"Check the value of {STREAMING_FLAG} there: the rehearsal had set it."
             )
         self._replace(original)
 
@@ -97,8 +97,8 @@ class LiveDirectory:
             return read_regular(self._file, LARGEST + 1), self._file.stat().st_mode & 0o777
         except OSError as error:
             raise FlagStoreError(
-                f"{self._file} cannot be read ({type(error).__name__}). Give the directory that the service's "
-                "LIVE_SOURCE names with --live-dir, and run where it is."
+                f"{self._file} cannot be read ({type(error).__name__}). Give the directory of the service's "
+                "LIVE_SOURCE with --live-dir, and run the command on a machine that has that directory."
             ) from error
 
     def _replace(self, content: bytes) -> None:
@@ -116,6 +116,6 @@ class LiveDirectory:
                 with suppress(OSError):
                     beside.unlink()
             raise FlagStoreError(
-                f"{self._file} cannot be written ({type(error).__name__}). A mounted ConfigMap is read-only: "
-                "run where the file can be written."
+                f"{self._file} cannot be written ({type(error).__name__}). A mounted ConfigMap is read-only: run the "
+                "command where the file can be written."
             ) from error

@@ -34,7 +34,7 @@ def _flag(raw: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         document = json.loads(raw.removeprefix(b"\xef\xbb\xbf"))
     except (ValueError, RecursionError) as error:
-        raise FlagCannotBe(f"{FLAGS} is not JSON, so the service goes by what it read last.") from error
+        raise FlagCannotBe(f"{FLAGS} is not JSON, so the service uses the last valid contents.") from error
     flags = document.get("flags") if isinstance(document, dict) else None
     if isinstance(flags, list):  # each with its key in it
         found = [flag for flag in flags if isinstance(flag, dict) and flag.get("key") == STREAMING_FLAG]

@@ -94,7 +94,7 @@ class Rehearsal:
             await self._flipped(store)
         finally:
             await _to_the_end(store.restore())
-        self._tell(f"flag put back in {store.where}")
+        self._tell(f"flag restored in {store.where}")
 
     async def _flag_off(self, store: FlagStore) -> None:
         if await self._flip(store, "flag off", streaming=False):
@@ -173,7 +173,7 @@ class Rehearsal:
     async def _ready(self) -> None:
         state = await self._status()
         if state.draining:
-            raise NotCarriedOut("The service is draining and takes no calls; rehearse on one that does.")
+            raise NotCarriedOut("The service is draining and takes no calls; rehearse with another pod.")
         if state.flags.provider != "live":
             raise NotCarriedOut(
                 f"The service reads its flags from `{state.flags.provider}`, which cannot be flipped from here; "
@@ -209,18 +209,21 @@ def _see_that_it_was_a_call(observed: Observed, target: Target) -> None:
     match report.outcome:
         case CallOutcome.WEBHOOK_FAILED if report.http_status == 0:
             raise NotCarriedOut(
-                f"The service cannot be reached at {masked(target.url)}: no answer to the voice webhook."
+                f"The service cannot be reached at {masked(target.url)}: the voice webhook did not answer."
             )
         case CallOutcome.WEBHOOK_FAILED if report.http_status == 403:
             raise NotCarriedOut(
-                "The service refuses our signature (403). Give its TWILIO_AUTH_TOKEN with --auth-token, and with "
-                "--public-url what its PUBLIC_BASE_URL says."
+                "The service refuses the rehearsal's signature (403). Give the service's TWILIO_AUTH_TOKEN with "
+                "--auth-token, and its PUBLIC_BASE_URL with --public-url."
             )
         case CallOutcome.WEBHOOK_FAILED:
             raise NotCarriedOut(
-                f"The voice webhook at {masked(target.url)} answered {report.http_status}; is the URL right?"
+                f"The voice webhook at {masked(target.url)} answered {report.http_status}; check the URL."
             )
         case CallOutcome.HANDSHAKE_FAILED if report.handshake_status == 403:
-            raise NotCarriedOut("The service took the webhook but refuses the media stream (403): see --public-url.")
+            raise NotCarriedOut(
+                "The service accepted the webhook but refuses the media stream (403): give the service's "
+                "PUBLIC_BASE_URL with --public-url."
+            )
         case CallOutcome.APOLOGY:
-            raise NotCarriedOut("The service has no free line: it answered with an apology. Try again later.")
+            raise NotCarriedOut("The service has no free place: it answered with an apology. Try again later.")

@@ -89,7 +89,7 @@ async def test_somebody_elses_change_is_not_undone(tmp_path: Path) -> None:
         store = ConfigMapStore(WHERE, only_calls=["CA1"])
         await store.set(streaming=True)
         api.put({"flags.json": streaming("on")})
-        with pytest.raises(FlagStoreError, match="changed by somebody else"):
+        with pytest.raises(FlagStoreError, match="Another client changed"):
             await store.restore()
         assert held(api)["data"] == {"flags.json": streaming("on")}
 
@@ -160,7 +160,7 @@ async def test_what_cannot_be_put_back_is_kept_for_those_who_can(
         store = ConfigMapStore(WHERE, only_calls=None)
         await store.set(streaming=True)
         api.refuse = refusing(503, "etcd")
-        with pytest.raises(FlagStoreError, match=r"could NOT be put back") as raised:
+        with pytest.raises(FlagStoreError, match=r"could NOT be restored") as raised:
             await store.restore()
     (kept,) = tmp_path.glob("batkol-gonogo-*.json")
     assert str(kept) in str(raised.value)
@@ -233,7 +233,7 @@ async def test_an_operator_that_does_not_take_it_is_reported_and_the_spec_put_ba
         api.store(AGENT, {"spec": {}}, generation=1)
         operate(api, works=False)
         store = VoiceAgentStore(Named(NAMESPACE, "front-desk"), caller=CALLER, patience_s=0.3)
-        with pytest.raises(FlagStoreError, match="The operator has not taken"):
+        with pytest.raises(FlagStoreError, match="The operator did not apply"):
             await store.set(streaming=True)
         await store.restore()
         assert api.objects[AGENT]["spec"] == {}
@@ -246,7 +246,7 @@ async def test_a_spec_that_somebody_else_changed_is_left(tmp_path: Path) -> None
         store = VoiceAgentStore(Named(NAMESPACE, "front-desk"), caller=CALLER, patience_s=5)
         await store.set(streaming=True)
         api.store(AGENT, {"spec": {"streaming": {"mode": "Enabled"}}}, generation=9)
-        with pytest.raises(FlagStoreError, match="changed by somebody else"):
+        with pytest.raises(FlagStoreError, match="Another client changed"):
             await store.restore()
         assert api.objects[AGENT]["spec"] == {"streaming": {"mode": "Enabled"}}
 

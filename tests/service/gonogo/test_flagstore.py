@@ -109,7 +109,7 @@ async def test_what_somebody_else_wrote_meanwhile_is_not_undone(tmp_path: Path) 
     theirs = ODD.replace("vip", "gold")
     file.write_text(theirs)
 
-    with pytest.raises(FlagStoreError, match="somebody else"):
+    with pytest.raises(FlagStoreError, match="Another program changed"):
         await store.restore()
 
     assert file.read_text() == theirs
