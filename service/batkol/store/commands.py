@@ -16,7 +16,7 @@ from batkol.store.postgres.faults import FAULTS, is_away, named
 
 Say = Callable[[str], None]
 
-_NO_URL: Final = "there is no DATABASE_URL; set it to the database that is meant, postgresql://user:password@host/name"
+_NO_URL: Final = "there is no DATABASE_URL; set it to the database's URL, postgresql://user:password@host/name"
 
 
 async def carry_out_migration(url: str, *, down: str, check: bool, may_be_away: bool = False, say: Say) -> int:
@@ -32,13 +32,15 @@ async def carry_out_migration(url: str, *, down: str, check: bool, may_be_away: 
             return await _check(where, say)
         reached = await (migrate.downgrade(where, down) if down else migrate.upgrade(where))
     except CommandError as error:  # Alembic's own, about versions
-        raise ConfigurationError(f"{where.shown} cannot be migrated, and is as it was: {error}") from None
+        raise ConfigurationError(f"{where.shown} cannot be migrated, and is unchanged: {error}") from None
     except FAULTS as error:
         if may_be_away and is_away(error):
-            say(f"{where.shown} cannot be reached ({named(error)}); its tables are left as they are")
+            say(f"{where.shown} cannot be reached ({named(error)}); its tables are unchanged")
             return 0
-        raise ConfigurationError(f"{where.shown} cannot be migrated, and is as it was: {named(error)}") from None
-    newer = "" if down or migrate.knows(reached) else f", which is newer than {migrate.head()}; it is left as it is"
+        raise ConfigurationError(f"{where.shown} cannot be migrated, and is unchanged: {named(error)}") from None
+    newer = (
+        "" if down or migrate.knows(reached) else f", which is newer than {migrate.head()}; its tables are unchanged"
+    )
     say(f"{where.shown} is at {reached}{newer}")
     return 0
 
@@ -46,12 +48,12 @@ async def carry_out_migration(url: str, *, down: str, check: bool, may_be_away: 
 async def _check(where: Address, say: Say) -> int:
     found, wanted = await migrate.current(where), migrate.head()
     if found == wanted:
-        say(f"{where.shown} is at {found}, as this version wants it")
+        say(f"{where.shown} is at {found}, the revision of this version")
         return 0
     if not migrate.knows(found):
-        say(f"{where.shown} is at {found}, which a newer version made; this one wants {wanted}")
+        say(f"{where.shown} is at {found}, which a newer version created; this version needs {wanted}")
         return 1
-    say(f"{where.shown} is at {found or 'nothing'}, and this version wants {wanted}; run `batkol migrate`")
+    say(f"{where.shown} is at {found or 'no revision'}, and this version needs {wanted}; run `batkol migrate`")
     return 1
 
 
@@ -68,9 +70,12 @@ async def carry_out_erasure(url: str, number: str, *, say: Say) -> int:
         raise ConfigurationError(f"nothing was erased from {where.shown}: {named(error)}") from None
     finally:
         await database.close()
-    pending = "what pods have not delivered yet comes without text and number"
+    pending = "records that pods deliver later arrive without text and number"
     if not (erased.calls or erased.leads):
-        say(f"nothing is stored of this caller, so nothing was erased; {pending}. Check how the number is written")
+        say(
+            f"no call and no lead of this caller is stored, so nothing was erased; {pending}. Check the spelling "
+            "of the number"
+        )
         return 1
     say(f"erased: {erased.utterances} utterances of {erased.calls} calls, and {erased.leads} leads")
     say(pending)

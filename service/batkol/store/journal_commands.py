@@ -49,11 +49,11 @@ def carry_out_status(folder: Path, memory: Path, *, say: Say) -> int:
         os.close(lock)
     say(f"{found.records} records in {folder} wait for the database; `batkol journal drain` delivers them")
     if found.unreadable:
-        say(f"{found.unreadable} more records must be there, and cannot be read without repairing the file")
+        say(f"at least {found.unreadable} more records are there, and cannot be read without a repair of the file")
     if found.dead_letters:
-        say(f"{found.dead_letters} records are in dead-letters.jsonl; the database refused them for what is in them")
+        say(f"{found.dead_letters} records are in dead-letters.jsonl, because the database refused their contents")
     for aside in found.asides:
-        say(f"{aside.name} is a damaged file that was set aside; what could be read from it was delivered")
+        say(f"{aside.name} is a damaged file that the service set aside; its readable records were delivered")
     return 0
 
 
@@ -63,7 +63,7 @@ async def carry_out_drain(url: str, folder: Path, memory: Path, *, within: float
     Raises `ConfigurationError`: no such database, or the folder cannot be had.
     """
     if not url:
-        raise ConfigurationError("there is no DATABASE_URL; set it to the database that is to have the records")
+        raise ConfigurationError("there is no DATABASE_URL; set it to the database that receives the records")
     where = address(url)
     lock = _locked(folder, say)
     if lock is None:
@@ -104,10 +104,14 @@ async def _flushed(writer: Writer, writing: asyncio.Task[None], within: float) -
 def _concluded(journal: Journal, writer: Writer, letters: DeadLetters, shown: str, say: Say) -> int:
     say(f"{writer.written} records were delivered to {shown}")
     if journal.waiting:
-        why = writer.fault or (journal.failing and f"the journal's disk: {journal.failing}") or "it took too long"
-        say(f"{journal.waiting} records are left in the journal: {why}")
+        why = (
+            writer.fault
+            or (journal.failing and f"the journal's disk: {journal.failing}")
+            or "the time limit was reached"
+        )
+        say(f"{journal.waiting} records remain in the journal: {why}")
     if letters.count:
-        say(f"{letters.count} records were refused by the database and are in {letters.path}")
+        say(f"the database refused {letters.count} records, which are in {letters.path}")
     if journal.lost:
         say(f"{journal.lost} records were lost: the journal's file was damaged")
     return 1 if journal.waiting or letters.count or journal.lost else 0
@@ -116,14 +120,14 @@ def _concluded(journal: Journal, writer: Writer, letters: DeadLetters, shown: st
 def _locked(folder: Path, say: Say) -> int | None:
     """Have the journal alone, and return its lock; None where that cannot be, which is said."""
     if not folder.is_dir():
-        say(f"there is no journal in {folder}; JOURNAL_DIR or --journal-dir names its folder")
+        say(f"there is no journal in {folder}; set JOURNAL_DIR or --journal-dir to the journal's folder")
         return None
     lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
-        say(f"the journal in {folder} is in use by a running service; GET /v1/status of that service has its figures")
+        say(f"a running service uses the journal in {folder}; GET /v1/status of that service has the journal's figures")
         return None
     return lock
 

@@ -112,38 +112,54 @@ class Store:
     def expose(self, metrics: Metrics) -> None:
         """Have its figures read at each scrape; once per process."""
         journal, writer = self.journal, self.writer
-        metrics.gauge("batkol.store.backlog", "Records that the database has not got yet.", lambda: journal.waiting)
-        metrics.gauge("batkol.store.backlog.age_seconds", "How long the oldest has waited.", lambda: writer.age_s)
-        metrics.gauge("batkol.store.journal.bytes", "Size of the journal.", lambda: journal.size)
-        metrics.gauge("batkol.store.journal.limit_bytes", "Size it may have.", lambda: journal.max_bytes)
-        metrics.counter("batkol.store.written", "{record}", "Records in the database.", lambda: writer.written)
+        metrics.gauge("batkol.store.backlog", "Records that wait for the database.", lambda: journal.waiting)
+        metrics.gauge(
+            "batkol.store.backlog.age_seconds",
+            "Age of the oldest record that waits for the database, in seconds.",
+            lambda: writer.age_s,
+        )
+        metrics.gauge("batkol.store.journal.bytes", "Size of the journal, in bytes.", lambda: journal.size)
+        metrics.gauge(
+            "batkol.store.journal.limit_bytes", "Largest size of the journal, in bytes.", lambda: journal.max_bytes
+        )
+        metrics.counter("batkol.store.written", "{record}", "Records written to the database.", lambda: writer.written)
         metrics.counter(
             "batkol.store.database.went_back",
             "{time}",
-            "Times that the database lacked records that it had confirmed.",
+            "Times that the database lacked records that it had confirmed before.",
             lambda: self.confirmed.went_back,
         )
-        metrics.counter("batkol.store.retries", "{batch}", "Batches written again.", lambda: writer.retries)
+        metrics.counter(
+            "batkol.store.retries",
+            "{batch}",
+            "Batches of records that the service wrote again after a fault.",
+            lambda: writer.retries,
+        )
         metrics.counter(
             "batkol.store.refused",
             "{record}",
-            "Lost: the journal, or the file of refused records, had no room.",
+            "Records lost because the journal or the file of dead letters was full.",
             lambda: journal.refused + self.dead_letters.lost,
         )
         metrics.gauge(
-            "batkol.store.journal.failing", "1 while its disk takes nothing.", lambda: int(bool(journal.failing))
+            "batkol.store.journal.failing",
+            "1 while the journal's disk accepts no writes, else 0.",
+            lambda: int(bool(journal.failing)),
         )
         metrics.counter(
             "batkol.store.journal.damaged",
             "{file}",
-            "Journal files found damaged or removed.",
+            "Journal files that were damaged or removed.",
             lambda: journal.damaged,
         )
         metrics.counter(
-            "batkol.store.journal.lost", "{record}", "Lost: the journal's file was damaged.", lambda: journal.lost
+            "batkol.store.journal.lost",
+            "{record}",
+            "Records lost because the journal's file was damaged.",
+            lambda: journal.lost,
         )
         metrics.counter(
-            "batkol.store.set_aside", "{record}", "Refused by the database.", lambda: self.dead_letters.count
+            "batkol.store.set_aside", "{record}", "Records that the database refused.", lambda: self.dead_letters.count
         )
 
 

@@ -147,7 +147,7 @@ def locked(path: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
-        raise OSError("another process has it") from None
+        raise OSError("another process uses it") from None
     except OSError:
         os.close(lock)
         raise

@@ -41,10 +41,13 @@ def is_full(error: OSError) -> bool:
 def advice(error: OSError) -> str:
     """Say what to do about a journal that cannot be opened."""
     if is_full(error):
-        return "make room on its disk"
+        return "free space on its disk"
     if (isinstance(error, DiskError) and error.is_broken) or error.errno == errno.EIO:
-        return "the device or its file system fails; start again when it can be read, or move to another disk"
-    return "name a folder that this process alone may write to"
+        return (
+            "the device or its file system fails; start again when the device works, or move the journal to "
+            "another disk"
+        )
+    return "name a folder that only this process may write to"
 
 
 @contextmanager

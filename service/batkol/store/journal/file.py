@@ -66,7 +66,7 @@ class JournalFile:
         self.path = path
         is_new = not _size_of(path)
         if is_new and _size_of(wal_of(path)):
-            raise Damaged("the file is gone and its log is there, which SQLite would delete")
+            raise Damaged("the file is missing and its log exists, which SQLite would delete")
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite would let others read it
         self.position = Position()
         self.has_more = False
@@ -97,7 +97,7 @@ class JournalFile:
         row = self._connection.execute("SELECT released, deleted, last, number, checksum FROM position").fetchone()
         if row is not None:
             if not is_sound(row):
-                raise Damaged("its position is not what was written")
+                raise Damaged("its position differs from the position that was written")
             self.position = Position(*row[:-1])
         self._measure()
 
@@ -177,7 +177,7 @@ class JournalFile:
         if rows:
             self._place = rows[-1][:2]
         elif self.rows and self.position.number > after:
-            raise Damaged("rows that were committed are gone")
+            raise Damaged("committed rows are missing")
         return found
 
     def readable(self) -> list[int]:
@@ -252,10 +252,10 @@ class JournalFile:
 def _checked(number: int, seq: object, data: object, expected: int | None) -> Frame:
     """Return the record of a row. A damaged page gives values of any type. Raises `Damaged`."""
     if not isinstance(seq, int) or (expected is not None and seq != expected):
-        raise Damaged(f"row {expected} is not where it must be")
+        raise Damaged(f"row {expected} is missing")
     found = unframed(data, number) if isinstance(data, bytes) else None
     if found is None:
-        raise Damaged("a row is not what was written")
+        raise Damaged("a row differs from the row that was written")
     return found
 
 

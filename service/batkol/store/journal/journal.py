@@ -96,12 +96,12 @@ class Journal:
     def append(self, payload: bytes) -> bool:
         """Keep a record; false if there is no room for it, or if it is closed. Waits for no disk and no lock."""
         if self._is_closed:
-            return self._refuse("it is closed")
+            return self._refuse("the journal is closed")
         data = frame(self.last + 1, payload)
         if self._waiting_bytes + len(data) > self.max_bytes:
-            return self._refuse("it is full; the database must come back, or JOURNAL_MAX_MB grow")
+            return self._refuse("the journal is full; restore the database, or raise JOURNAL_MAX_MB")
         if self._newest.size + len(data) > UNWRITTEN_BYTES:
-            return self._refuse("its disk takes nothing")
+            return self._refuse("the journal's disk accepts no writes")
         self.last += 1
         self._newest.add(self.last, data)
         self._ages.note(self.last)
@@ -113,7 +113,7 @@ class Journal:
     def _refuse(self, why: str) -> bool:
         self.refused += 1
         if is_power_of_two(self.refused):
-            log.error(f"[STORE] journal takes no new record: {why}. The record is LOST", refused=self.refused)
+            log.error(f"[STORE] journal cannot take a new record: {why}. The record is LOST", refused=self.refused)
         return False
 
     @property

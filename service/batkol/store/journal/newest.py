@@ -80,7 +80,7 @@ class Newest:
         try:
             self._memory.drop(list(self._frames.values()))
         except OSError as error:
-            self._log(f"what is safe on the disk cannot be dropped from memory: {error}")
+            self._log(f"the service cannot drop records from memory that the disk has: {error}")
         else:
             self._fault = ""
 
@@ -91,7 +91,7 @@ class Newest:
                 log.error("[STORE] file of the newest records was removed while in use; the service makes a new one")
                 self._memory.replace(list(self._frames.values()))
         except OSError as error:
-            self._log(f"the file of the newest records cannot be made anew: {error}")
+            self._log(f"the service cannot create the file of the newest records: {error}")
 
     def _log(self, fault: str) -> None:
         if fault != self._fault:

@@ -66,17 +66,17 @@ def _split(url: str) -> tuple[str, str, str, str]:
     """Scheme, authority, path and query; what could end the authority anywhere else than it does is refused."""
     url = stripped(url)  # a Secret made by `echo` ends in a line break
     if not url.isprintable() or " " in url:
-        raise _unreadable("a space or a character that cannot be seen")
+        raise _unreadable("a space or an invisible character")
     scheme, found, rest = url.partition("://")
     if not found:
         return "", "", "", ""
     if "#" in rest:
         raise _unreadable("a bare '#'")
     if _ESCAPE.search(rest):
-        raise _unreadable("a '%' that begins no escape")
+        raise _unreadable("a '%' that is not an escape")
     authority, rest = _until(rest, "/?")
     if "@" in rest:
-        raise _unreadable("an '@' behind a '/' or '?'")
+        raise _unreadable("an '@' after a '/' or '?'")
     if authority.count("@") > 1:
         raise _unreadable("more than one '@'")
     path, query = _until(rest, "?")
@@ -90,21 +90,24 @@ def _until(text: str, ends: str) -> tuple[str, str]:
 
 def _unreadable(what: str) -> ConfigurationError:
     return ConfigurationError(
-        f"DATABASE_URL has {what}, so it cannot be told where the password ends. Percent-encode the user and the "
-        "password (/ is %2F, # is %23, ? is %3F, @ is %40, : is %3A, % is %25, a space %20): " + _FORM
+        (
+            f"DATABASE_URL has {what}, so the end of the password is unclear. Percent-encode the user and the "
+            f"password (/ is %2F, # is %23, ? is %3F, @ is %40, : is %3A, % is %25, a space %20): {_FORM}"
+        )
+        + _FORM
     )
 
 
 def _check_kind(scheme: str) -> None:
     if scheme.startswith("sqlite"):
         raise ConfigurationError(
-            "DATABASE_URL names SQLite, which has one writer for one file: several pods cannot share it, and a pod "
-            "that moves leaves it behind. Name a Postgres (postgresql://…), or for development leave it unset: the "
-            "service then brings a real one of its own"
+            "DATABASE_URL names SQLite, which has one writer for one file: several pods cannot share it, and a "
+            "pod that moves leaves it behind. Name a Postgres (postgresql://…), or for development leave "
+            "DATABASE_URL unset: the service then starts a Postgres of its own"
         )
     if scheme not in _POSTGRES:
         raise ConfigurationError(
-            f"DATABASE_URL is none of Postgres's; it should be {_FORM}, or for a socket "
+            f"DATABASE_URL is not a Postgres URL; it must be {_FORM}, or for a socket "
             "postgresql://user:password@/name?host=/cloudsql/PROJECT:REGION:INSTANCE"
         )
 
@@ -113,7 +116,7 @@ def _unescaped(text: str) -> str:
     try:
         plain = unquote(text, errors="strict")
     except UnicodeDecodeError:
-        raise _unreadable("an escape that is no UTF-8") from None
+        raise _unreadable("an escape that is not UTF-8") from None
     if "\0" in plain:
         raise _unreadable("the character NUL")
     return plain
@@ -123,11 +126,11 @@ def _parts(authority: str, path: str, given: Mapping[str, str]) -> _Parts:
     who, _, where = authority.rpartition("@")
     user, with_password, password = who.partition(":")
     if "/" in path[1:]:
-        raise ConfigurationError("DATABASE_URL has more than one '/' behind the host; a '/' in a name is %2F")
+        raise ConfigurationError("DATABASE_URL has more than one '/' after the host; a '/' in a name is %2F")
     once = (("host", where), ("user", user), ("password", with_password), ("dbname", path[1:]))
     for name, said in once:
         if said and name in given:
-            raise ConfigurationError(f"DATABASE_URL says `{name}` twice, before its '?' and behind it; say it once")
+            raise ConfigurationError(f"DATABASE_URL has `{name}` twice, before and after its '?'; keep one of them")
     parts = _Parts(
         user=_unescaped(user) or given.get("user", "") or os.environ.get("PGUSER", ""),
         password=_unescaped(password) if with_password else given.get("password"),
@@ -135,15 +138,15 @@ def _parts(authority: str, path: str, given: Mapping[str, str]) -> _Parts:
         database=_unescaped(path[1:]) or given.get("dbname", "") or os.environ.get("PGDATABASE", ""),
     )
     if not parts.user:
-        raise ConfigurationError(f"DATABASE_URL names no user; it should be {_FORM}")
+        raise ConfigurationError(f"DATABASE_URL names no user; it must be {_FORM}")
     if not parts.database:
-        raise ConfigurationError(f"DATABASE_URL names no database; it should be {_FORM}")
+        raise ConfigurationError(f"DATABASE_URL names no database; it must be {_FORM}")
     return parts
 
 
 def _hosts(where: str, given: Mapping[str, str]) -> Sequence[tuple[str, int]]:
     if where and "port" in given:
-        raise ConfigurationError("DATABASE_URL has `port` behind its '?'; write it behind the host: host:5432")
+        raise ConfigurationError("DATABASE_URL has `port` after its '?'; write the port after the host: host:5432")
     named, ports = _unescaped(where) if where else given.get("host", ""), given.get("port", "")
     if not named:  # the driver looks there, too
         named, ports = os.environ.get("PGHOST", ""), ports or os.environ.get("PGPORT", "")
@@ -157,7 +160,7 @@ def _hosts(where: str, given: Mapping[str, str]) -> Sequence[tuple[str, int]]:
     if ports:
         each = ports.split(",")
         if len(each) not in (1, len(hosts)):
-            raise ConfigurationError("DATABASE_URL has another number of ports than of hosts")
+            raise ConfigurationError("DATABASE_URL must have as many ports as hosts")
         hosts = [(host, _port(each[index % len(each)])) for index, (host, _) in enumerate(hosts)]
     return tuple(hosts)
 
@@ -185,7 +188,7 @@ def _host(text: str) -> tuple[str, int]:
         good = _HOST.fullmatch(host) is not None
         port = after if colon else None
     if not good:
-        raise _unreadable("no host where one should be (letters, digits, '.', '-' and '_'; IPv6 in brackets)")
+        raise _unreadable("no valid host (letters, digits, '.', '-' and '_'; IPv6 in brackets)")
     return host, PORT if port is None else _port(port or "none")
 
 
@@ -201,7 +204,7 @@ def _port(text: str) -> int:
     if not text:
         return PORT
     if not (text.isascii() and text.isdecimal() and len(text) <= 5 and 0 < int(text) < 65536):
-        raise _unreadable("no port from 1 to 65535 behind the ':' of its host")
+        raise _unreadable("no port from 1 to 65535 after the ':' of its host")
     return int(text)
 
 

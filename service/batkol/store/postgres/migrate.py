@@ -29,7 +29,7 @@ def head() -> str:
     """Return the version that this code wants."""
     found = ScriptDirectory.from_config(_config()).get_current_head()
     if found is None:
-        raise AssertionError("the package carries its migrations")
+        raise AssertionError("the package contains its migrations")
     return found
 
 

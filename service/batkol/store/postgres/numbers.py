@@ -28,8 +28,9 @@ def identities(typed: str) -> tuple[str, ...]:
     exact = typed.strip()
     if not is_somebody(exact):
         raise ConfigurationError(
-            f"{exact or 'an empty text'} names no caller: all who withhold their number are kept so, and erasing it "
-            "would erase them all. Give a number (+972541234567), or an address (sip:…, client:…), as it is stored"
+            f"{exact or 'an empty text'} names no caller: every caller who withholds the number is stored so, and "
+            "the command would erase all of them. Give a number (+972541234567), or an address (sip:…, "
+            "client:…), as it is stored"
         )
     plain = re.sub(r"(?<=\d)[ ().-]+(?=\d)|(?<=\+)[ (]+(?=\d)", "", exact)
     number = re.fullmatch(r"(?:\+|00)?([1-9][0-9]{6,14})", plain, re.ASCII)

@@ -50,13 +50,13 @@ class PrimaryCheck:
         if record.info.pop(_FRESH, False):
             return  # there is no better one to be had now
         if record.info[_MADE] <= self._left_at:
-            raise DisconnectionError("the server was left")
+            raise DisconnectionError("the client left the server")
         now = time.monotonic()
         if now - record.info[_CHECKED] < CHECKED_S:
             return
         if self._only_reads(connection):
             self.invalidate()  # the others lead there as well
-            raise DisconnectionError("the server only reads")
+            raise DisconnectionError("the server is read-only")
         record.info[_CHECKED] = now
 
     def _only_reads(self, connection: Any) -> bool:

@@ -49,9 +49,9 @@ ASIDE_ATTEMPTS: Final = 10
 
 RETRY: Final = Backoff(first_s=0.1, longest_s=10.0)
 
-THE_DATABASE: Final = "the database does not take what was said, which waits in the journal"
-THE_JOURNAL: Final = "the journal does not give what was said to the database, or does not let go of it"
-THE_WRITER: Final = "the writer to the database failed, by a fault of Batkol's; what was said waits in the journal"
+THE_DATABASE: Final = "the database does not accept records; they wait in the journal"
+THE_JOURNAL: Final = "the journal does not deliver records to the database, or cannot release them"
+THE_WRITER: Final = "the database writer failed because of a defect in Batkol; records wait in the journal"
 
 log = structlog.get_logger()
 
