@@ -49,12 +49,14 @@ class HttpRefusal(NamedTuple):
 
 
 REFUSALS: Final = {
-    Reason.HEAD_LATE: HttpRefusal(408, "The headers of this request were not complete in time."),
+    Reason.HEAD_LATE: HttpRefusal(408, "The headers of this request did not arrive in time."),
     Reason.HEAD_LONG: HttpRefusal(431, "The request line and the headers are too long, or there are too many headers."),
-    Reason.BODY_LATE: HttpRefusal(408, "The body of this request was not complete in time."),
-    Reason.BODY_LONG: HttpRefusal(413, "The body of this request is larger than this service takes."),
+    Reason.BODY_LATE: HttpRefusal(408, "The body of this request did not arrive in time."),
+    Reason.BODY_LONG: HttpRefusal(413, "The body of this request is larger than the limit of this service."),
     Reason.MALFORMED: HttpRefusal(400, "This is not a valid HTTP/1.1 request."),
-    Reason.CROWDED: HttpRefusal(503, "There are too many connections, and this one was the oldest without a request."),
+    Reason.CROWDED: HttpRefusal(
+        503, "There are too many connections, and this connection was the oldest without a request."
+    ),
     Reason.FULL: HttpRefusal(503, "There are too many connections."),
 }
 """`UNREAD` and `LEFT` have nobody to tell."""

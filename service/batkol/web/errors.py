@@ -51,13 +51,16 @@ def _where(location: tuple[str | int, ...]) -> str:
 def refusal(error: BaseException) -> JSONResponse:
     """Return what is answered to a fault of the database's."""
     if lies_in_the_data(error):
-        return JSONResponse({"detail": "Postgres has no place for one of the values."}, 422)
+        return JSONResponse({"detail": "Postgres cannot store one of the values."}, 422)
     log.warning("[API] database did not answer a query", fault=named(error))
     if sqlstate(error) == _OVERTIME:
-        said = "The database took longer over this than a query may; ask for less (an agent, a number, a shorter time)."
+        said = (
+            "The database took longer over this query than the limit; ask for less (an agent, a number, a "
+            "shorter time)."
+        )
     else:
         said = (
-            f"The database cannot be read now: {named(error)}. Calls go on, and what is said in them is kept for it; "
-            "ask again."
+            f"The database cannot be read now: {named(error)}. Calls continue, and their records wait for the "
+            "database; ask again."
         )
     return JSONResponse({"detail": said}, 503, {"Retry-After": str(RETRY_AFTER_S)})

@@ -133,7 +133,7 @@ class Export(StreamingResponse):
                 log.warning(
                     "[API] an export was cut off: its client takes too little, and others wait for its turn",
                     taken_bytes=given.bytes,
-                    remedy="read it faster, or ask for less with `since`, `agent` or `number`",
+                    remedy="read the export faster, or ask for less with `since`, `agent` or `number`",
                 )
             except FAULTS as error:
                 if not self._begun:
@@ -159,7 +159,7 @@ async def _answer(send: Send, answer: JSONResponse) -> None:
 
 
 def _busy() -> JSONResponse:
-    said = f"{AT_ONCE} exports are under way on this pod, and there is no turn for another; ask again."
+    said = f"This pod already runs {AT_ONCE} exports; ask again."
     return JSONResponse({"detail": said}, 503, {"Retry-After": str(RETRY_AFTER_S)})
 
 

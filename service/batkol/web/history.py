@@ -37,19 +37,21 @@ LARGEST_BODY: Final = 512 << 10
 """Bytes of a change: three texts at their longest, each character escaped."""
 
 _NO_STORE: Final = (
-    "This service keeps no calls: it runs with STORE=none. Set DATABASE_URL, and leave STORE out, to have a history."
+    "This service stores no calls: it runs with STORE=none. To have a history, set DATABASE_URL and remove STORE."
 )
 _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
-    401: {"model": Problem, "description": "Without the token."},
-    409: {"model": Problem, "description": "The service keeps no calls (`STORE=none`)."},
-    422: {"model": Problem, "description": "What was asked cannot be meant; it says why."},
+    401: {"model": Problem, "description": "The request has no valid token."},
+    409: {"model": Problem, "description": "The service stores no calls (`STORE=none`)."},
+    422: {"model": Problem, "description": "A parameter or the body is not valid; `detail` says why."},
     503: {
         "model": Problem,
-        "description": "The database is away, slow or busy.",
+        "description": "The database is down, slow or busy.",
         "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},
     },
 }
-_ABSENT: Final[dict[int | str, dict[str, Any]]] = {404: {"model": Problem, "description": "There is none."}}
+_ABSENT: Final[dict[int | str, dict[str, Any]]] = {
+    404: {"model": Problem, "description": "The call or lead does not exist."}
+}
 _CHANGE: Final = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": LeadChange.model_json_schema()}}}
 }
@@ -97,7 +99,11 @@ def _calls(router: APIRouter, engine: Engine) -> None:
         sid = bounded(call_sid, LONGEST_NAME)
         found = await rows(engine(), queries.one_call(sid))
         if not found:
-            raise HTTPException(404, "There is no call with this SID: it never was here, or is older than is kept.")
+            raise HTTPException(
+                404,
+                "There is no call with this SID: the call never reached this service, or is older than the retention "
+                "time.",
+            )
         said = await rows(engine(), queries.utterances_of(sid))
         return CallInFull(
             call=CallShown.model_validate(dict(found[0])),
@@ -119,7 +125,7 @@ def _leads(router: APIRouter, engine: Engine) -> None:
         "/leads/{lead_id}",
         tags=["leads"],
         openapi_extra=_CHANGE,
-        responses={**_ABSENT, 413: {"model": Problem, "description": "Too large."}},
+        responses={**_ABSENT, 413: {"model": Problem, "description": "The body is too large."}},
     )
     async def change_lead(lead_id: LeadId, request: Request) -> LeadShown:
         """Set what an agent knows of a lead; what is not named stays, null clears."""
@@ -127,7 +133,7 @@ def _leads(router: APIRouter, engine: Engine) -> None:
         changes = await _change(request)
         found = await rows(to, queries.change_lead(lead_id, changes) if changes else queries.one_lead(lead_id))
         if not found:
-            raise HTTPException(404, "There is no lead with this id: it never was here, or was erased.")
+            raise HTTPException(404, "There is no lead with this id: the lead never existed, or was erased.")
         return LeadShown.model_validate(dict(found[0]))
 
 
@@ -172,7 +178,9 @@ def _place(token: str | None, kind: type[Key]) -> queries.PagePosition | None:
     try:
         return None if token is None else place(token, kind)
     except BadCursorError:
-        raise HTTPException(422, "cursor: it is none of ours; take `next` of the page before, unchanged.") from None
+        raise HTTPException(
+            422, "cursor: this API did not issue the cursor; send `next` of the page before, unchanged."
+        ) from None
 
 
 async def _change(request: Request) -> dict[str, str | None]:
@@ -180,7 +188,7 @@ async def _change(request: Request) -> dict[str, str | None]:
     async for part in request.stream():
         body += part
         if len(body) > LARGEST_BODY:
-            raise HTTPException(413, f"The body is larger than {LARGEST_BODY} bytes, which no lead needs.")
+            raise HTTPException(413, f"The body is larger than {LARGEST_BODY} bytes, the limit for a lead.")
     try:
         change = LeadChange.model_validate_json(body)
     except ValidationError as error:

@@ -29,9 +29,9 @@ class Intake:
     def __init__(self, transport: asyncio.Transport, receive: Callable[[bytes], None]) -> None:
         """Raises `OSError` where a socket cannot wait: closed, inside TLS, and on kernels that know nothing of it."""
         if transport.is_closing():
-            raise OSError("the connection is over, and its descriptor may be another's by now")
+            raise OSError("the connection has ended, and its descriptor may belong to another connection")
         if transport.get_extra_info("sslcontext") is not None:
-            raise OSError("what TLS holds cannot be counted from outside")
+            raise OSError("the bytes inside TLS cannot be counted from outside")
         self._transport = transport
         self._receive = receive
         self._asked = _ANY
@@ -65,7 +65,7 @@ class Intake:
                 self._receive(data)
         except Exception as error:  # noqa: BLE001 -- one call's fault ends that call, as on the loop
             told = {
-                "message": "a protocol failed at what it received",
+                "message": "a protocol failed while it read received bytes",
                 "exception": error,
                 "transport": self._transport,
             }

@@ -32,7 +32,7 @@ def guard(api_token: str) -> Callable[..., None]:
 
     def check(authorization: Annotated[str, Header()] = "") -> None:
         if not _is_token(authorization.encode("latin-1"), api_token):
-            raise HTTPException(401, "The internal API wants `Authorization: Bearer API_TOKEN`.")
+            raise HTTPException(401, "The internal API needs `Authorization: Bearer API_TOKEN`.")
 
     return check
 
@@ -113,7 +113,7 @@ def reference(app: FastAPI, *, api_token: str) -> APIRouter:
 def _live(calls: CallRegistry, call_sid: str) -> Call:
     call = calls.get(call_sid)
     if call is None:
-        raise HTTPException(404, "There is no live call with this SID; ended calls are not kept here.")
+        raise HTTPException(404, "There is no live call with this SID; this API has live calls only.")
     return call
 
 

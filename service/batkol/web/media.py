@@ -132,7 +132,7 @@ class MediaSocket:
                     if self._greet(stream, message):
                         return None
         except TimeoutError:
-            raise PeerError("no `start` came in time; the socket is closed", close_code=1008) from None
+            raise PeerError("no `start` came in time; the service closes the socket", close_code=1008) from None
         return stream
 
     def _greet(self, stream: MediaStream, message: MutableMapping[str, Any]) -> bool:

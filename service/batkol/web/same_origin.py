@@ -47,14 +47,15 @@ MALFORMED: Final = Refused(400, "host_malformed", "This request needs exactly on
 UNKNOWN: Final = Refused(
     403,
     "host_unknown",
-    "Without API_TOKEN this API answers only to IP addresses, to localhost and to the names in INTERNAL_HOSTS. The "
-    "Host header of this request has another name. Ask by IP address, or add the name to INTERNAL_HOSTS.",
+    "Without API_TOKEN this API answers only to IP addresses, to localhost and to the names in "
+    "INTERNAL_HOSTS. The Host header of this request has another name. Use the IP address, or add the "
+    "name to INTERNAL_HOSTS.",
 )
 FOREIGN: Final = Refused(
     403,
     "cross_site",
-    "A page of another web site sent this request, and this API answers no other site. Type the address into the "
-    "browser, or use curl. A proxy in front must pass the Host header on unchanged.",
+    "A page of another web site sent this request, and this API answers no other site. Type the address "
+    "into the browser, or use curl. A proxy must pass the Host header on unchanged.",
 )
 
 

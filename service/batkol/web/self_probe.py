@@ -49,12 +49,12 @@ class SelfProbe:
         except TimeoutError:
             return f"the public listener does not answer within {PATIENCE_S:g} s"
         except ValueError:  # a line longer than asyncio's reader was told to take
-            return "the public listener does not answer as Batkol does; another program has its port"
+            return "the public listener does not answer as Batkol does; another program uses its port"
         except OSError as error:
             return f"the public listener cannot be reached: {_named(error)}"
         if line.split(b" ")[1:2] == [b"%d" % HTTPStatus.OK]:
             return None
-        return "the public listener takes no more connections"
+        return "the public listener accepts no more connections"
 
 
 async def _first_line(host: str, port: int) -> bytes:

@@ -153,7 +153,7 @@ class Webhooks:
             raise HTTPException(415, f"Twilio's requests are {FORM_TYPE}; set the webhook's method to POST.")
         body = await request.body()
         if len(body) > LONGEST_FORM:
-            raise HTTPException(413, "This form is longer than Twilio's are.")
+            raise HTTPException(413, "This form is longer than Twilio's forms.")
         try:
             fields = parse_form(body)
         except MalformedForm as error:
@@ -174,7 +174,7 @@ class Webhooks:
                 remedy="check PUBLIC_BASE_URL and TWILIO_AUTH_TOKEN",
                 lines_left_out=left_out,
             )
-        raise HTTPException(403, "The X-Twilio-Signature does not fit; check PUBLIC_BASE_URL and the auth token.")
+        raise HTTPException(403, "The X-Twilio-Signature does not match; check PUBLIC_BASE_URL and the auth token.")
 
 
 def routes(settings: VoiceSettings, calls: CallRegistry, metrics: Metrics, recorder: Recorder) -> APIRouter:

@@ -106,7 +106,7 @@ async def test_a_prefix_that_the_proxy_did_not_strip_is_said() -> None:
         with capture_logs() as logs:
             answer = await http.post("/prefix/twilio/voice", headers=SIGNED)
 
-    assert (answer.status_code, "have the proxy in front strip /prefix" in answer.json()["detail"]) == (404, True)
+    assert (answer.status_code, "configure the proxy to remove /prefix" in answer.json()["detail"]) == (404, True)
     assert "strip /prefix" in logs[0]["remedy"]
 
 
