@@ -241,9 +241,17 @@ class Transcription:
                 case Revision(utterance, text):
                     self._observe(RevisionReady(utterance, self._recognizers.punctuated(text, self._log)))
                 case Missed(utterance):
-                    self._doubt("the stream missed an utterance; a single request gets its audio", "missed", utterance)
+                    self._doubt(
+                        "the stream missed an utterance; a single request gets its audio",
+                        "missed",
+                        utterance,
+                    )
                 case Unconfirmed(utterance):
-                    self._doubt("no final confirms what was answered; a request checks it", "unconfirmed", utterance)
+                    self._doubt(
+                        "no final confirms the promoted text; the service checks the text by a single request",
+                        "unconfirmed",
+                        utterance,
+                    )
                 case Unplaced(utterance):
                     self._observe(UtteranceOpened(utterance, None))
         self._retire_session()
