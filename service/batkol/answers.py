@@ -77,14 +77,16 @@ async def body(response: Streamed, largest: int) -> bytes:
     async for piece in response.aiter_raw():
         taken += piece
         if len(taken) > largest:
-            raise AnswerError(f"it is longer than {largest} bytes", response.status_code)
+            raise AnswerError(f"the answer is longer than {largest} bytes", response.status_code)
     return bytes(taken)
 
 
 def check_plain(response: Streamed) -> None:
     """Refuse a compressed answer before anything of it is inflated. Raises `AnswerError`."""
     if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"identity", ""}:
-        raise AnswerError("it is compressed, which it was asked not to be", response.status_code)
+        raise AnswerError(
+            "the answer is compressed although the request asked for an uncompressed answer", response.status_code
+        )
 
 
 def no_cookies() -> CookieJar:

@@ -36,7 +36,7 @@ class Playout:
     def play(self, mulaw: bytes) -> None:
         """Queue sound. Raises `CallError` if ten minutes wait already; none of it is queued then."""
         if self._queued + len(mulaw) > LONGEST:
-            raise CallError("more than ten minutes of sound wait for the caller; clear before playing more")
+            raise CallError("more than ten minutes of audio wait for the caller; send `clear` before playing more")
         for start in range(0, len(mulaw), _PIECE):
             self._queue.append(mulaw[start : start + _PIECE])
         self._queued += len(mulaw)

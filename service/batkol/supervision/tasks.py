@@ -21,8 +21,8 @@ from batkol.supervision.restarts import LONGEST_HEARING_S, LONGEST_S, STEADY_S, 
 Work = Callable[[], Coroutine[Any, Any, None]]
 """Makes the coroutine of one life of the task. It must find its way from what an earlier life left."""
 
-CANCELLED: Final = "it was cancelled, and not by the end of the service"
-RETURNED: Final = "it returned, and should have gone on"
+CANCELLED: Final = "the task was cancelled, but the service is not ending"
+RETURNED: Final = "the task returned, but must run until the service ends"
 UNOWNED: Final = "unowned"
 """What stands for callbacks and tasks that nobody owns."""
 
@@ -158,7 +158,7 @@ class Tasks:
     def add(self, work: Work, name: str, *, needed_to_hear: bool = False, may_return: bool = False) -> BackgroundTask:
         """Take a task in; whoever asks for it starts and stops it."""
         if name in self._tasks:
-            raise ValueError(f"there is a background task {name} already")
+            raise ValueError(f"there already is a background task {name}")
         task = BackgroundTask(work, name, needed_to_hear=needed_to_hear, may_return=may_return)
         self._tasks[name] = task
         return task

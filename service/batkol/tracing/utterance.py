@@ -28,7 +28,7 @@ ANSWERED: Final = "answered"
 FAILED: Final = "failed"
 OVERTAKEN: Final = "overtaken"  # there was a final before it answered
 NOBODY: Final = "no recognizer answered"
-CUT_OFF: Final = "the call ended before there was a final"
+CUT_OFF: Final = "the call ended before the final"
 
 STEPS: Final = {Source.SINGLE: names.SINGLE_REQUEST, Source.WHISPER: names.WHISPER}
 

@@ -39,7 +39,10 @@ class MalformedMessage(ValueError):  # noqa: N818 - the wire's noun; the stream 
 
     def __init__(self, kind: Malformation, where: str = "") -> None:
         at = f" at {where}" if where else ""
-        super().__init__(f"Twilio sent a message that cannot be read ({kind}{at}); it is counted and left out.")
+        super().__init__(
+            f"Twilio sent a message that the service cannot read ({kind}{at}); the service counts and ignores the "
+            "message."
+        )
         self.kind = kind
 
 

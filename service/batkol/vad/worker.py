@@ -79,7 +79,7 @@ class Worker:
         self._jobs = SimpleQueue()
         for answer in self._unanswered:
             if not answer.done():
-                answer.set_exception(ThreadDiedError("the thread died before it had an answer"))
+                answer.set_exception(ThreadDiedError("the thread died before it returned an answer"))
         self._thread.start()
 
     def _work(self) -> None:

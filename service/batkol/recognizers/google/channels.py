@@ -83,8 +83,8 @@ class Channels:
     def __init__(self, *, endpoint: str, insecure: bool, limit: int = 0) -> None:
         if insecure and (not endpoint or "googleapis.com" in endpoint.lower()):
             raise ConfigurationError(
-                "GCP_STT_INSECURE sends speech in the clear and is refused for Google's own host; "
-                "set GCP_STT_ENDPOINT to the speech double, or unset GCP_STT_INSECURE"
+                "GCP_STT_INSECURE sends speech without encryption, and the service refuses that for Google's own "
+                "host; set GCP_STT_ENDPOINT to the speech double, or unset GCP_STT_INSECURE"
             )
         self._endpoint = endpoint or GOOGLE_HOST
         self._options = [*OPTIONS, *(NO_PROXY if _is_here(self._endpoint) else ())]
@@ -106,8 +106,8 @@ class Channels:
                 self._credentials, _ = await calls.submit(partial(google.auth.default, scopes=list(_SCOPES)))
         except TimeoutError as error:
             raise ConfigurationError(
-                f"Google credentials have not come within {CREDENTIALS_S:g} s; look whether "
-                "GOOGLE_APPLICATION_CREDENTIALS names a regular file, on a file system that answers, and whether the "
+                f"Google credentials did not arrive within {CREDENTIALS_S:g} s; check that "
+                "GOOGLE_APPLICATION_CREDENTIALS names a regular file on a file system that answers, and that the "
                 "metadata server answers"
             ) from error
         except google.auth.exceptions.DefaultCredentialsError as error:
@@ -126,8 +126,8 @@ class Channels:
         """
         if self._limit and self.streams >= self._limit:
             raise SpeechError(
-                f"this process has all its {self._limit} streams to Google in use; the call goes on by single requests "
-                "until one is free (STT_MAX_STREAMS sets their number)",
+                f"this process uses all of its {self._limit} streams to Google; the call continues by single requests "
+                "until a stream is free (STT_MAX_STREAMS sets the limit)",
                 reason=NO_STREAM_FREE,
                 next_step=Next.COOL_OFF,
             )

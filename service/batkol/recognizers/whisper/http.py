@@ -88,5 +88,5 @@ def _text(body: bytes) -> str:
 
 def _malformed(why: str = "") -> UpstreamError:
     """Raise it `from None`: the cause may quote the body, and with it the transcript."""
-    what = "Whisper answered something that is not its JSON" + (f": {why}" if why else "")
+    what = "Whisper's answer is not the expected JSON" + (f": {why}" if why else "")
     return UpstreamError(what, reason="malformed", retryable=False)
