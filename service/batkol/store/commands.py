@@ -12,7 +12,7 @@ from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address, address
 from batkol.store.postgres.connections import Database
 from batkol.store.postgres.erase import erase
-from batkol.store.postgres.faults import FAULTS, is_away, named
+from batkol.store.postgres.faults import DB_ERRORS, error_name, is_unreachable
 
 Say = Callable[[str], None]
 
@@ -20,7 +20,7 @@ _NO_URL: Final = "there is no DATABASE_URL; set it to the database's URL, postgr
 
 
 async def carry_out_migration(url: str, *, down: str, check: bool, may_be_away: bool = False, say: Say) -> int:
-    """Bring the tables to this version, down to another one, or say whether they fit; returns the exit code.
+    """Migrate the tables to this version or down to another, or check them; returns the exit code.
 
     Raises `ConfigurationError` where the database refuses, or cannot be reached and may not be away.
     """
@@ -33,11 +33,11 @@ async def carry_out_migration(url: str, *, down: str, check: bool, may_be_away: 
         reached = await (migrate.downgrade(where, down) if down else migrate.upgrade(where))
     except CommandError as error:  # Alembic's own, about versions
         raise ConfigurationError(f"{where.shown} cannot be migrated, and is unchanged: {error}") from None
-    except FAULTS as error:
-        if may_be_away and is_away(error):
-            say(f"{where.shown} cannot be reached ({named(error)}); its tables are unchanged")
+    except DB_ERRORS as error:
+        if may_be_away and is_unreachable(error):
+            say(f"{where.shown} cannot be reached ({error_name(error)}); its tables are unchanged")
             return 0
-        raise ConfigurationError(f"{where.shown} cannot be migrated, and is unchanged: {named(error)}") from None
+        raise ConfigurationError(f"{where.shown} cannot be migrated, and is unchanged: {error_name(error)}") from None
     newer = (
         "" if down or migrate.knows(reached) else f", which is newer than {migrate.head()}; its tables are unchanged"
     )
@@ -66,8 +66,8 @@ async def carry_out_erasure(url: str, number: str, *, say: Say) -> int:
     database = Database(where)
     try:
         erased = await erase(database.reading, number)
-    except FAULTS as error:
-        raise ConfigurationError(f"nothing was erased from {where.shown}: {named(error)}") from None
+    except DB_ERRORS as error:
+        raise ConfigurationError(f"nothing was erased from {where.shown}: {error_name(error)}") from None
     finally:
         await database.close()
     pending = "records that pods deliver later arrive without text and number"

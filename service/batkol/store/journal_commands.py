@@ -39,7 +39,7 @@ class Found(NamedTuple):
 
 
 def carry_out_status(folder: Path, memory: Path, *, say: Say) -> int:
-    """Say what a journal holds, and change nothing; returns the exit code: 1 if it is in use, or is not there."""
+    """Print the contents of a journal, and change nothing; returns the exit code: 1 if it is in use or missing."""
     lock = _locked(folder, say)
     if lock is None:
         return 1
@@ -118,7 +118,7 @@ def _concluded(journal: Journal, writer: Writer, letters: DeadLetters, shown: st
 
 
 def _locked(folder: Path, say: Say) -> int | None:
-    """Have the journal alone, and return its lock; None where that cannot be, which is said."""
+    """Lock the journal and return the lock; None, and a message, if that is not possible."""
     if not folder.is_dir():
         say(f"there is no journal in {folder}; set JOURNAL_DIR or --journal-dir to the journal's folder")
         return None

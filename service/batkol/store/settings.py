@@ -18,7 +18,7 @@ from batkol.store.store import StoreSettings
 
 
 def journal_home() -> Path:
-    """Return where the journal is kept when nobody says where."""
+    """Return the default folder of the journal."""
     return state_folder() / "journal"
 
 

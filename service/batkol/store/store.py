@@ -23,10 +23,10 @@ from batkol.store.journal.recorder import JournalRecorder
 from batkol.store.journal.tmpfs import SHARED_MEMORY
 from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address
-from batkol.store.postgres.cleanup import keep_house
+from batkol.store.postgres.cleanup import run_cleanup
 from batkol.store.postgres.connections import Database, DatabaseTimeouts
 from batkol.store.postgres.erase import Erased, erase
-from batkol.store.postgres.faults import FAULTS, driver_faults
+from batkol.store.postgres.faults import DB_ERRORS, driver_faults
 from batkol.store.postgres.schema import calls, leads, utterances
 from batkol.store.postgres.writer import Writer
 from batkol.supervision.tasks import Tasks
@@ -59,7 +59,7 @@ class NoStore:
     recorder: Recorder = NoRecorder()
 
     def status(self) -> StoreStatus:
-        """What `/v1/status` says of it."""
+        """The entry of `/v1/status`."""
         return NoStoreStatus(kind=NO_STORE)
 
     def expose(self, metrics: Metrics) -> None:
@@ -67,7 +67,7 @@ class NoStore:
 
 
 class Store:
-    """Made by `keeping`; the database may come and go."""
+    """Made by `running_store`; the database may come and go."""
 
     def __init__(
         self, database: Database, journal: Journal, dead_letters: DeadLetters, confirmed: Confirmed, pod: str
@@ -93,7 +93,7 @@ class Store:
             }
 
     def status(self) -> StoreStatus:
-        """What `/v1/status` says of it."""
+        """The entry of `/v1/status`."""
         journal, writer = self.journal, self.writer
         return StoreStatus(
             kind="postgres",
@@ -177,7 +177,7 @@ def _status_of(journal: Journal) -> JournalStatus:
 
 
 @asynccontextmanager
-async def keeping(settings: StoreSettings, tasks: Tasks | None = None) -> AsyncIterator[Store]:
+async def running_store(settings: StoreSettings, tasks: Tasks | None = None) -> AsyncIterator[Store]:
     """Run a store. The database need not be there; the journal's folder must. Raises `ConfigurationError`.
 
     Its background tasks are counted among `tasks`. Leaving it gives the last records `FLUSH_S`; the rest stays in the
@@ -199,7 +199,7 @@ async def keeping(settings: StoreSettings, tasks: Tasks | None = None) -> AsyncI
         tasks = tasks or Tasks()
         await tasks.own(stack, store.writer.run, "store.writer")
         stack.push_async_callback(_flush, store)
-        house = partial(keep_house, store.database, store.dead_letters, settings.retention_days)
+        house = partial(run_cleanup, store.database, store.dead_letters, settings.retention_days)
         await tasks.own(stack, house, "store.housekeeping")
         await tasks.own(stack, partial(_log_schema_fit, where), "store.version", may_return=True)
         yield store
@@ -223,8 +223,8 @@ async def _server_of_our_own(folder: Path, stack: AsyncExitStack) -> Address:
 
 
 async def _log_schema_fit(where: Address) -> None:
-    """A database without our tables takes nothing: say so once, whoever forgot `batkol migrate`."""
-    with suppress(*FAULTS):
+    """Log once if the database's tables are of another version: then it refuses all records."""
+    with suppress(*DB_ERRORS):
         with driver_faults():
             found = await migrate.current(where)
         if found != (wanted := await asyncio.to_thread(migrate.head)):

@@ -66,7 +66,7 @@ class MediaFormat(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class StartDetails(msgspec.Struct, frozen=True, rename="camel"):
-    """Which call this is, and what the TwiML's `<Parameter>`s said."""
+    """The call of the stream, and the TwiML's `<Parameter>`s."""
 
     stream_sid: Sid
     account_sid: Sid
@@ -90,7 +90,7 @@ class Chunk(msgspec.Struct, frozen=True, rename="camel"):
     track: Word
     chunk: Count
     timestamp: Count
-    payload: Mulaw  # no header; 20 ms each by everyone's observation, by nobody's promise
+    payload: Mulaw  # no header; 20 ms each in every observed call, without a promise of Twilio's
 
 
 class Media(Message, frozen=True, tag="media"):

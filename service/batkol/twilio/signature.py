@@ -61,12 +61,12 @@ def signature(token: str, url: str | bytes, params: Sequence[Field]) -> str:
 
 
 def looks_signed(signature: str) -> bool:
-    """Say whether this can be a signature at all: what is refused by this costs no parsing."""
+    """Return whether a text has the form of a signature: a refusal by this costs no parsing."""
     return len(signature) == _LENGTH and signature.isascii() and signature.endswith("=")
 
 
 def is_valid(tokens: Sequence[str], url: str | bytes, params: Sequence[Field], signature: str) -> bool:
-    """Say whether any of `tokens` (several while one is being rotated) made this signature. False without
+    """Return whether any of `tokens` (several while one is being rotated) made this signature. False without
     tokens.
 
     `url` is the one that was requested, as it came; of http(s), every spelling of it counts. Every comparison is

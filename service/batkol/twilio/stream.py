@@ -1,8 +1,8 @@
 """One media stream, as a machine: what came in, in which order, and where it belongs in audio time.
 
-It is fed each message that `messages.parse` read and says what to append to the call's ring. Audio time is
+It gets each message that `messages.parse` read and returns what to append to the call's ring. Audio time is
 the index of a sample since the stream began, and stays true through losses: what did not come is silence. It
-reads no clock; during a hold whoever has one calls `fill`.
+reads no clock; during a hold the owner of the clock calls `fill`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from batkol.twilio.messages import Connected, Dtmf, Media, Start, StartDetails, 
 from batkol.twilio.messages import Mark as MarkMessage
 
 MALFORMED_IN_A_ROW: Final = 100
-"""So many unreadable messages without one that can be read: whoever sends them is not Twilio."""
+"""So many unreadable messages in a row: their sender is not Twilio."""
 
 _JUMP_MS: Final = 100  # Twilio's own example is off by 15 ms: a smaller step is no hold
 _RENUMBERED: Final = 50  # chunks that count on from an older number: one second of them is a new numbering
@@ -35,7 +35,7 @@ class StreamCounters:
     filled_samples: int = 0  # silence by the wall clock, through `fill`
     lost: int = 0  # media messages that never came, by their chunk number
     lost_messages: int = 0  # messages of any kind that never came, by their sequence number
-    repeated: int = 0  # media dropped for an older chunk number; `start` said twice
+    repeated: int = 0  # media dropped for an older chunk number; a repeated `start`
     malformed: int = 0
     out_of_order: int = 0  # a message at a time when it cannot come
     wrong_stream: int = 0  # another stream's SID
@@ -90,7 +90,7 @@ class MediaStream:
 
     @property
     def details(self) -> StartDetails | None:
-        """What `start` said, once it has."""
+        """The details of `start`, once it has come."""
         return None if self._start is None else self._start.start
 
     @property
@@ -246,7 +246,7 @@ class MediaStream:
     def _gap(self, lost: int, missing: int, timestamp: int) -> bytes:
         """Return the silence before a piece of sound that does not follow its predecessor.
 
-        The timestamp says how much. One that stands still while chunks go missing says nothing: the lost
+        The timestamp gives the length. One that stands still while chunks go missing gives none: the lost
         chunks are taken to be as long as the last one that came. One that runs backwards begins a new count
         of time.
         """

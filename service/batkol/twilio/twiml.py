@@ -55,13 +55,13 @@ def connect_stream(
     parameters: Mapping[str, str] | None = None,
     then: str = "<Hangup/>",
 ) -> str:
-    """Return the TwiML that connects the call to our media stream.
+    """Return the TwiML that connects the call to the service's media stream.
 
-    `name` must be unique in the call; it comes back as `StreamName` in what is told to `status_callback`.
-    Twilio goes on when we close the WebSocket, and only then: it requests `action` if there is one, and does what
-    that answers. Without one it does what is in `then`, one of this module's `hand_over` and `apologize`, or hangs
-    up. Twilio would end the call by itself there; it is written out so that the end of a stream is a decision to be
-    seen. Raises `ConfigurationError` for what Twilio would not take.
+    `name` must be unique in the call; it comes back as `StreamName` in the requests to `status_callback`.
+    Twilio goes on when the service closes the WebSocket, and only then: it requests `action` if there is one, and
+    does what that answers. Without one it does what is in `then`, one of this module's `hand_over` and `apologize`,
+    or hangs up. Twilio would end the call by itself there; it is written out so that the end of a stream is a
+    decision to be seen. Raises `ConfigurationError` for what Twilio would not take.
     """
     named = {TOKEN_PARAMETER: token, **(parameters or {})}
     if named[TOKEN_PARAMETER] != token:
@@ -72,7 +72,7 @@ def connect_stream(
 
 
 def apology(language: str, text: str) -> str:
-    """Return the TwiML that says `text` and hangs up. `language` is a BCP 47 tag, as `he-IL`."""
+    """Return the TwiML that reads `text` to the caller and hangs up. `language` is a BCP 47 tag, as `he-IL`."""
     return _response(apologize(language, text))
 
 

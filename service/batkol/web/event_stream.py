@@ -71,7 +71,7 @@ async def _write_events(send: Send, subscription: Subscription, call: Call | Non
 
 
 class _Alive:
-    """Wakes whoever waits for events, every `KEEPALIVE_S`."""
+    """Wakes the reader of events every `KEEPALIVE_S` seconds."""
 
     def __init__(self, subscription: Subscription) -> None:
         self._subscription = subscription

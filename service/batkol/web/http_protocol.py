@@ -78,7 +78,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def make_room(self) -> None:
-        """Close at once; a request that is not whole is told why."""
+        """Close at once; an incomplete request gets the reason as its answer."""
         if self._phase in (_Phase.HEAD, _Phase.BODY):
             self._refuse(Reason.CROWDED)
         else:
@@ -179,7 +179,7 @@ class HttpProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begin the body, unless it says itself that it will be too long."""
+        """Begin the body, unless its declared length is too long."""
         self._phase = _Phase.BODY
         self._set_clock(self._limits.body_s)
         self._most = self._connections.body_bytes(self.headers)
@@ -218,7 +218,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._app = app
         if cycle.waiting_for_100_continue and cycle.scope["http_version"] != "1.0":  # RFC 9110, 10.1.1
             self.transport.write(_CONTINUE)
-        cycle.waiting_for_100_continue = False  # else uvicorn would say it
+        cycle.waiting_for_100_continue = False  # else uvicorn would log it
 
     # -- the end -------------------------------------------------------------------------------------------------
 
@@ -238,7 +238,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._connections.idle(self)
 
     def _refuse(self, reason: Reason, *, told: bool = False) -> None:
-        """Answer with a sentence, if the client has said anything (or `told`), and close."""
+        """Answer with a sentence, if the client has sent anything (or `told`), and close."""
         told = told or self._taken > 0
         self._app = None
         self._connections.closed(reason)

@@ -38,7 +38,7 @@ def guard(api_token: str) -> Callable[..., None]:
 
 
 def trusted(api_token: str) -> Callable[[Headers], bool]:
-    """Return what says of a request's headers whether they carry the token: before any of its body is read."""
+    """Return the check of a request's headers for the token: before any of its body is read."""
 
     def check(headers: Headers) -> bool:
         return _is_token(next((value for name, value in headers if name == b"authorization"), b""), api_token)

@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class Misdirected:
-    """The handlers of the public listener. Anybody can cause their lines, so there is one a second of each kind."""
+    """The handlers of the public listener. Any client can cause their log lines, so each kind has one a second."""
 
     def __init__(self, public_base_url: str) -> None:
         self._base = public_base_url or "PUBLIC_BASE_URL"

@@ -17,12 +17,12 @@ _NUMBER: Final = "+972541234567"
 
 
 def _number(given: str) -> str:
-    """A plus that nobody escaped in a query has become a space."""
+    """Restore a plus that was not escaped in a query and became a space."""
     return "+" + given[1:] if given.startswith(" ") else given
 
 
 def _moment(given: object) -> object:
-    """Pydantic takes a bare figure for Unix seconds; nobody who writes a date means that. UTC, as it is stored."""
+    """Parse a time, in UTC, as it is stored; refuse a bare figure, which Pydantic takes for Unix seconds."""
     if not isinstance(given, str):
         return given
     try:
@@ -33,7 +33,7 @@ def _moment(given: object) -> object:
 
 
 def _kept(given: str) -> str:
-    """What is stored has no NUL, so what is looked for or set has none either."""
+    """Remove NUL characters, which stored texts do not have."""
     return bounded(given, len(given))  # cuts nothing: what is too long is refused
 
 
@@ -42,13 +42,13 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 Number = Annotated[Word, BeforeValidator(lambda given: _number(given) if isinstance(given, str) else given)]
 
 
-class Asked(BaseModel):
-    """Base of what is asked: a name that is not known is refused, for a filter with a slip in it filters nothing."""
+class StrictModel(BaseModel):
+    """Base of parameters and bodies: an unknown name is refused, since a misspelt filter would filter nothing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class CallsAsked(Asked):
+class CallQuery(StrictModel):
     agent: Word | None = Field(
         None, max_length=LONGEST_NAME, description="Only calls of this agent.", examples=["reception"]
     )
@@ -81,8 +81,8 @@ class CallsAsked(Asked):
         examples=[1500],
     )
 
-    def meant(self) -> CallFilter:
-        """Return it as the store takes it."""
+    def to_filter(self) -> CallFilter:
+        """Return the filter of the store's queries."""
         return CallFilter(
             agent=self.agent,
             number=self.number,
@@ -93,7 +93,7 @@ class CallsAsked(Asked):
         )
 
 
-class LeadsAsked(Asked):
+class LeadQuery(StrictModel):
     agent: Word | None = Field(
         None, max_length=LONGEST_NAME, description="Only leads of this agent.", examples=["reception"]
     )
@@ -102,23 +102,23 @@ class LeadsAsked(Asked):
     )
 
 
-class Paged(BaseModel):
+class PageParameters(BaseModel):
     limit: int = Field(50, ge=1, le=500, description="Most rows in a page.", examples=[50])
     cursor: str | None = Field(
         None, max_length=1000, description="`next` of the page before; omit it for the first page."
     )
 
 
-class PageOfCalls(CallsAsked, Paged):
+class CallPageQuery(CallQuery, PageParameters):
     pass
 
 
-class PageOfLeads(LeadsAsked, Paged):
+class LeadPageQuery(LeadQuery, PageParameters):
     pass
 
 
-class LeadChange(Asked):
-    """What an agent sets. What is not named stays; null clears."""
+class LeadChange(StrictModel):
+    """Changes of a lead. An absent field stays; null clears the field."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "דנה לוי", "notes": "prefers the morning"}]})
 
@@ -128,12 +128,12 @@ class LeadChange(Asked):
 
 
 class Problem(BaseModel):
-    """Whose fault it is, and what to do."""
+    """An error: whose fault it is, and the remedy."""
 
     detail: str
 
 
-class CallShown(BaseModel):
+class CallOut(BaseModel):
     """A call. Times are UTC."""
 
     model_config = ConfigDict(
@@ -193,8 +193,8 @@ class CallShown(BaseModel):
     erased_at: datetime | None
 
 
-class UtteranceShown(BaseModel):
-    """What was said. Audio times count from the stream's first sample, latencies from the last sample of speech."""
+class UtteranceOut(BaseModel):
+    """An utterance. Audio times count from the stream's first sample, latencies from the last sample of speech."""
 
     stream_sid: str
     index: int
@@ -218,7 +218,7 @@ class UtteranceShown(BaseModel):
     unconfirmed: bool = Field(description="The text was an interim, and another recognizer found no word in the audio.")
 
 
-class LeadShown(BaseModel):
+class LeadOut(BaseModel):
     """An agent and a number that called it."""
 
     model_config = ConfigDict(
@@ -256,21 +256,19 @@ class LeadShown(BaseModel):
     updated_at: datetime
 
 
-class CallsShown(BaseModel):
-    calls: list[CallShown]
+class CallPage(BaseModel):
+    calls: list[CallOut]
     next: str | None = Field(description="`cursor` of the next page; null on the last page.")
 
 
-class CallInFull(BaseModel):
-    call: CallShown
-    utterances: list[UtteranceShown] = Field(
-        description="The utterances in the order of the call, stream after stream."
-    )
+class CallDetails(BaseModel):
+    call: CallOut
+    utterances: list[UtteranceOut] = Field(description="The utterances in the order of the call, stream after stream.")
     complete: bool = Field(
         description="False if the call has more utterances than this answer; the export has all of them."
     )
 
 
-class LeadsShown(BaseModel):
-    leads: list[LeadShown]
+class LeadPage(BaseModel):
+    leads: list[LeadOut]
     next: str | None = Field(description="`cursor` of the next page; null on the last page.")

@@ -1,4 +1,4 @@
-"""Two uvicorn listeners on one event loop, which leave when they are told and not by a signal of their own.
+"""Two uvicorn listeners on one event loop, which end when the service asks for it and not by a signal of their own.
 
 uvicorn closes WebSockets as soon as it sees SIGTERM. Here the signals are the service's: it drains first.
 """

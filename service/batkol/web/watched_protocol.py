@@ -1,7 +1,7 @@
-"""uvicorn's WebSocket protocol, for peers that vanish, and for those that are to be closed with a reason of our own.
+"""uvicorn's WebSocket protocol, for peers that vanish, and for peers that the service closes with a reason.
 
 uvicorn closes a peer that answers no ping, though it may be talking, and tells the application that the peer closed the
-connection. Here any frame is a sign of life, and the `websocket.disconnect` says that it was us, and why.
+connection. Here any frame is a sign of life, and the `websocket.disconnect` says that the service closed, and why.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class WatchedProtocol(WebSocketsSansIOProtocol):
             super().handle_ping()
 
     def give_up(self, fault: PeerFault, reason: str) -> None:
-        """Close the connection, and say why. The peer has a moment to read it; we read nothing any more."""
+        """Close the connection with a reason. The peer has a moment to read it; the service reads nothing any more."""
         self.stop_keepalive()
         self.given_up = True
         if fault is PeerFault.FLOOD:

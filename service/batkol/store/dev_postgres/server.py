@@ -47,7 +47,7 @@ exit $code
 
 
 def home() -> Path:
-    """Return where the server of development keeps its data when nobody says where."""
+    """Return the default folder of the development server's data."""
     if server_user.is_other():  # root's own home is closed to the user that the server runs as
         return Path("/var/lib/batkol/postgres")
     return data_folder() / "postgres"

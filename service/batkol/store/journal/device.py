@@ -19,8 +19,10 @@ from typing import Final
 from batkol.store.journal.faults import DiskError
 
 UNREADABLE: Final = "unreadable"
-"""File in the journal's folder that is there while its device gives no bytes. It says when the first error came: the
-machine's boot, and seconds since then."""
+"""File in the journal's folder while the device gives no bytes. It has the time of the first error.
+
+The time is the machine's boot id, and seconds since the boot.
+"""
 
 UNREADABLE_S: Final = 300.0
 """Seconds for which a read error is waited for."""

@@ -1,7 +1,7 @@
 """Tier 2: one SQLite file, one connection, one thread.
 
 What SQLite does not see is seen here: a row has a count without a gap (`seq`), and its record proves itself
-(`framing`). SQLite drops the end of a write-ahead log from the first damaged byte on, and says that all is well.
+(`framing`). SQLite drops the end of a write-ahead log from the first damaged byte on, and reports no error.
 
 Everything here blocks, and raises the errors of `faults`.
 """
@@ -219,7 +219,7 @@ class JournalFile:
         """Close it; SQLite moves the log into the file, where it can, and removes it. Raises nothing."""
         try:
             self._connection.close()
-        except sqlite3.ProgrammingError:  # a mistake of ours
+        except sqlite3.ProgrammingError:  # a defect of this module
             raise
         except sqlite3.Error:
             log.warning(

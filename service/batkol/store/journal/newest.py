@@ -1,7 +1,7 @@
 """The records that are neither in the file nor in Postgres: for the writer, for the next commit, and in tier 1.
 
-They belong to the event loop. A tier 1 that fails loses nothing while the process lives; it is said, counted, and tried
-again.
+They belong to the event loop. A tier 1 that fails loses nothing while the process lives; the fault is logged,
+counted, and the work tried again.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Newest:
         self._fault = fault
 
     def close(self) -> None:
-        """Let go of tier 1; what is in it stays there."""
+        """Close tier 1; its records stay there."""
         self._memory.close()
 
 

@@ -18,7 +18,7 @@ import msgspec
 
 from batkol.environment import stripped
 from batkol.errors import ConfigurationError
-from batkol.store.postgres.parameters import ConnectionParameters, pairs, spoken
+from batkol.store.postgres.parameters import ConnectionParameters, connection_parameters, query_pairs
 
 PORT: Final = 5432
 _FORM: Final = "postgresql://user:password@host/name"
@@ -29,13 +29,13 @@ _ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where the database is. `dsn` has the password; `shown` says as much as a log line may."""
+    """Where the database is. `dsn` has the password; `shown` is for log lines."""
 
     dsn: str
     tls: str  # libpq's sslmode
     shown: str
     application_name: str = "batkol"
-    connect_s: float | None = None  # what the URL asks for; None: what the settings say
+    connect_s: float | None = None  # the URL's value; None: the settings' value
     warnings: tuple[str, ...] = ()  # what the URL asks for and does not get, as sentences for the log
 
     def __repr__(self) -> str:
@@ -55,10 +55,12 @@ def address(url: str) -> Address:
     """Read a URL. Raises `ConfigurationError`, without what was in it."""
     scheme, authority, path, query = _split(url)
     _check_kind(scheme)
-    given = pairs(query, _unescaped)
+    given = query_pairs(query, _unescaped)
     parts = _parts(authority, path, given)
     named = {"host", "port", "user", "password", "dbname"}
-    how = spoken({key: value for key, value in given.items() if key not in named}, near=_near(parts.hosts))
+    how = connection_parameters(
+        {key: value for key, value in given.items() if key not in named}, near=_near(parts.hosts)
+    )
     return Address(_dsn(parts, how), how.tls, _shown(parts, how), how.application_name, how.connect_s, how.warnings)
 
 
@@ -213,7 +215,7 @@ def _near(hosts: Sequence[tuple[str, int]]) -> bool:
 
 
 def _dsn(parts: _Parts, how: ConnectionParameters) -> str:
-    """Write it for the driver, hosts and all in the query, where nothing needs to be told from anything."""
+    """Write the address for the driver, with hosts and all in the query, where no part is ambiguous."""
     who = quote(parts.user, safe="") + ("" if parts.password is None else f":{quote(parts.password, safe='')}")
     query = dict(how.query)
     if parts.hosts and parts.hosts[0][0].startswith("/"):

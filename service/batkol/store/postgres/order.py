@@ -1,9 +1,9 @@
-"""The order of erasures and calls, which no clock of a pod has a say in.
+"""The order of erasures and calls, independent of the pods' clocks.
 
-Each erasure has a number, given by the database while nobody writes, and greater than all before it. A pod learns the
-newest one with every batch, and every few seconds while nothing is said, and puts it into the records of each stream
-that begins. A stream whose number is less than that of an erasure began before that erasure, or while its pod could not
-know; either way what it said is erased. One whose number is not less began after it, for certain.
+Each erasure has a number, given by the database while no pod writes, and greater than all before it. A pod learns the
+newest one with every batch, and every few seconds while there are no records, and puts it into the records of each
+stream that begins. A stream whose number is less than that of an erasure began before that erasure, or while its pod
+could not know; either way its words are erased. One whose number is not less began after it, for certain.
 
 A number is at least the database's time in microseconds. So one that is given after a restore from a backup is greater
 than all that were given before, though the sequence went back.
@@ -37,7 +37,7 @@ _SIDS: Final = "call_sids"
 
 
 class Confirmation(NamedTuple):
-    """What the database says of a journal and of erasures, in one moment."""
+    """The database's state of a journal and of erasures, at one moment."""
 
     delivered: int | None
     """Records of this journal that it had before; None: it does not know this journal."""

@@ -93,7 +93,7 @@ class ConnectionParameters:
     warnings: tuple[str, ...]
 
 
-def pairs(query: str, unescaped: Callable[[str], str]) -> dict[str, str]:
+def query_pairs(query: str, unescaped: Callable[[str], str]) -> dict[str, str]:
     """Take a query apart. Raises `ConfigurationError` for what is no `name=value`, or there twice."""
     found: dict[str, str] = {}
     for pair in query.split("&") if query else ():
@@ -106,13 +106,13 @@ def pairs(query: str, unescaped: Callable[[str], str]) -> dict[str, str]:
     return found
 
 
-def refused(name: str) -> ConfigurationError:
-    """Say what to do instead."""
+def refused_parameter(name: str) -> ConfigurationError:
+    """Return the error with the remedy for a parameter."""
     why = "which is not supported as it is written" if name in _REMEDIES else "which is not supported"
     return ConfigurationError(f"DATABASE_URL has the parameter `{name}`, {why}: {_REMEDIES.get(name, _LEAVE_OUT)}")
 
 
-def spoken(given: Mapping[str, str], *, near: bool) -> ConnectionParameters:
+def connection_parameters(given: Mapping[str, str], *, near: bool) -> ConnectionParameters:
     """Translate parameters; `near` servers are on this machine. Raises `ConfigurationError`, without any value."""
     left = dict(given)
     tls = _tls(left, near=near)
@@ -125,12 +125,12 @@ def spoken(given: Mapping[str, str], *, near: bool) -> ConnectionParameters:
         if key in left and (value := left.pop(key)) in values:
             query[key] = value
         elif key in given:
-            raise refused(key)
+            raise refused_parameter(key)
     if options := left.pop("options", ""):
         query["options"] = _options(options)
     for key, value in left.items():
         if value.lower() not in _OF_ITSELF.get(key, ()):
-            raise refused(key)
+            raise refused_parameter(key)
     _check_files(query, tls)
     if query.get("sslnegotiation") == "direct" and tls == "disable":
         raise ConfigurationError("DATABASE_URL has sslnegotiation=direct, which needs sslmode=require or stricter")
@@ -139,9 +139,9 @@ def spoken(given: Mapping[str, str], *, near: bool) -> ConnectionParameters:
 
 def _tls(left: dict[str, str], *, near: bool) -> str:
     mode = left.pop("sslmode", "")
-    if "ssl" in left:  # as JDBC says it, which libpq takes too
+    if "ssl" in left:  # JDBC's spelling, which libpq takes too
         if left.pop("ssl") != "true" or mode not in ("", "require"):
-            raise refused("ssl")
+            raise refused_parameter("ssl")
         mode = "require"
     if not mode:
         return "disable" if near else "require"
@@ -156,7 +156,7 @@ def _tls(left: dict[str, str], *, near: bool) -> str:
 def _channel_binding(left: dict[str, str], tls: str) -> tuple[str, ...]:
     asked = left.pop("channel_binding", "disable")
     if asked not in ("disable", "prefer", "require"):
-        raise refused("channel_binding")
+        raise refused_parameter("channel_binding")
     if asked != "require":
         return ()
     if tls == "disable":
@@ -177,7 +177,7 @@ def _connect_s(text: str) -> float | None:
 def _options(text: str) -> str:
     if not _OPTION.sub("", text).strip(" "):
         return text
-    raise refused("options")
+    raise refused_parameter("options")
 
 
 def _check_files(query: Mapping[str, str], tls: str) -> None:
