@@ -43,7 +43,7 @@ def public(service: Service) -> FastAPI:
         recognizers=service.recognizers,
         flags=service.flags,
         live=service.live,
-        listener=service.listener,
+        vad=service.vad,
         metrics=metrics,
         language=settings.gcp_stt_language,
         pod=settings.pod_name,

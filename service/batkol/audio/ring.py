@@ -35,7 +35,7 @@ class Ring:
             self.release(self.end - self._capacity)
 
     def release(self, before: int) -> None:
-        """Forget the samples below `before`; nobody will ask for them again."""
+        """Forget the samples before `before`: no reader needs them again."""
         drop = min(before, self.end) - self.start
         if drop > 0:
             del self._bytes[:drop]

@@ -20,13 +20,13 @@ class LoopLag:
     def __init__(self) -> None:
         self._worst: deque[tuple[float, float]] = deque()  # (when, how late): later ones are smaller
         self._told_at = float("-inf")
-        self._told = 0.0  # seconds of the stall that was told last
+        self._told = 0.0  # seconds of the stall that was logged last
         self._untold = 0
         self.stalls = 0
         """Stalls since the start."""
 
     def record(self, late: float, now: float) -> int:
-        """Take a measurement; return of how many stalls the log is to be told now, this one included: mostly 0."""
+        """Record a measurement; return the number of stalls to log now, this one included: mostly 0."""
         while self._worst and self._worst[-1][1] <= late:
             self._worst.pop()
         self._worst.append((now, late))

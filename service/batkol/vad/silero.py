@@ -177,7 +177,7 @@ class SileroEngine:
         return ready
 
     def _sounds(self, sound: bytes, at: int) -> bool:
-        """Tell whether a window is more than silence; its first sample mostly says so."""
+        """Return whether a window is more than silence; its first sample mostly decides that."""
         return sound[at] not in self._silent or bool(sound[at : at + WINDOW].strip(self._silent))
 
     def _score(self, lines: Sequence[_Line], windows: int) -> None:
