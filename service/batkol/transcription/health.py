@@ -23,7 +23,7 @@ from batkol.status import BreakerStatus
 from batkol.telemetry.metrics import Metrics
 from batkol.transcription.recognizers import Recognizer, Recognizers
 
-CHECK_TIMEOUT: Final = 5.0  # seconds; a start-up check that Google does not answer by then says nothing
+CHECK_TIMEOUT: Final = 5.0  # seconds; a start-up check without an answer by then decides nothing
 ASK_EVERY: Final = 30.0  # seconds between two questions while Google refuses us
 SILENCE: Final = b"\xff" * (SAMPLE_RATE // 10)
 

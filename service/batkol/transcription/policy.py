@@ -66,7 +66,7 @@ class Transcription:
             self, ring=ring, recognizers=recognizers, observe=observe, spawn=self._spawn, log=log
         )
         self.due = 0  # the sample at which `hear` has something to do
-        self._wanted = True  # what the flag said last
+        self._wanted = True  # the flag's last value
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -83,7 +83,7 @@ class Transcription:
         self._tasks = tasks
 
     def start(self) -> None:
-        """The first media is there: open the session if the flag says so."""
+        """Open the session if the flag is on: the first media is there."""
         self._wanted = self._decide().enabled
         if self._wanted and self._streaming.allows():
             self._open(0)
@@ -206,7 +206,7 @@ class Transcription:
             self._act(self._utterances.fall_back(utterance, checked=source is not None))
         elif source is not None or utterance.state is not UtteranceState.DONE:
             self._act(self._utterances.settle(utterance, text, source or Source.NONE))
-        if source is None and not self._recognizers.hopeless:
+        if source is None and not self._recognizers.all_refused:
             await self._answer_late(utterance, audio)
 
     async def _answer_late(self, utterance: Utterance, audio: bytes) -> None:
@@ -279,7 +279,7 @@ class Transcription:
             return  # an early tick finds nothing, and arms again: cheaper than a new timer for every partial
         self._disarm()
         if due:
-            self._timer_at = min(due)  # uvloop's handles cannot all tell
+            self._timer_at = min(due)  # uvloop's handles do not all have `when`
             self._timer = self._loop.call_at(self._timer_at, self._tick)
 
     def _disarm(self) -> None:

@@ -31,7 +31,7 @@ GOOGLE_HOST: Final = "speech.googleapis.com"
 STREAMS_A_CHANNEL: Final = 80
 """Streams and requests together; the rest of the hundred is for those that Google has not yet seen to be over."""
 
-SHUNNED: Final = 45.0
+AVOIDED_S: Final = 45.0
 """Seconds in which a connection that went dead has met its keepalive's time-out, and was made anew."""
 
 CREDENTIALS_S: Final = 30.0
@@ -50,7 +50,7 @@ OPTIONS: Final = (
     ("grpc.use_local_subchannel_pool", 1),  # else two channels to one target share a connection
     # A dead network, docs/adr/0007. Keepalive also sets TCP_USER_TIMEOUT to its time-out (gRPC proposal A18), so while
     # audio is sent a path that is gone shows after 8 s without any ping. The ping is for what still acknowledges but
-    # says nothing, and for silence: 30 s is the shortest that Google's front ends bear; below it they end the
+    # does not mention it, and for silence: 30 s is the shortest that Google's front ends bear; below it they end the
     # connection, with every call on it, for "too_many_pings".
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 8_000),
@@ -66,7 +66,7 @@ class _Connection:
     client: SpeechAsyncClient
     streams: int = 0
     requests: int = 0
-    shunned_until: float = float("-inf")
+    avoided_until: float = float("-inf")
 
     @property
     def load(self) -> int:
@@ -148,11 +148,11 @@ class Channels:
         finally:
             connection.requests -= 1
 
-    def shun(self, client: SpeechAsyncClient) -> None:
+    def avoid(self, client: SpeechAsyncClient) -> None:
         """Its connection gave no answer in time: put nothing more on it until gRPC has found out what became of it."""
         for connection in self._connections:
             if connection.client is client:
-                connection.shunned_until = asyncio.get_running_loop().time() + SHUNNED
+                connection.avoided_until = asyncio.get_running_loop().time() + AVOIDED_S
 
     @property
     def streams(self) -> int:
@@ -182,7 +182,7 @@ class Channels:
 
     def _with_room(self) -> _Connection:
         now = asyncio.get_running_loop().time()
-        fit = (c for c in self._connections if c.load < STREAMS_A_CHANNEL and c.shunned_until <= now)
+        fit = (c for c in self._connections if c.load < STREAMS_A_CHANNEL and c.avoided_until <= now)
         connection = next(fit, None)
         if connection is None:
             connection = self._connect()

@@ -43,7 +43,7 @@ class WhisperServer:
         self._form = {"model": model, "language": language, "response_format": "json"}
 
     async def recognize(self, audio: bytes) -> str:
-        """Return what was said in these mu-law samples, "" for nothing.
+        """Return the transcript of these mu-law samples, "" if no word was recognized.
 
         Raises `UpstreamError`. Cancelling it gives the request up; the audio stays the caller's.
         """

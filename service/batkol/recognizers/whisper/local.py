@@ -20,7 +20,7 @@ class LocalWhisper:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="whisper")
 
     async def recognize(self, audio: bytes) -> str:
-        """Return what was said in these mu-law samples, "" for nothing.
+        """Return the transcript of these mu-law samples, "" if no word was recognized.
 
         Raises `UpstreamError`. Cancelling it lets the thread finish and drops its answer.
         """

@@ -87,7 +87,7 @@ async def test_without_a_limit_there_is_none() -> None:
 async def test_nothing_more_is_put_on_a_connection_that_gave_no_answer() -> None:
     channels = Channels(endpoint="127.0.0.1:9", insecure=True)
     with channels.lease() as dead:
-        channels.shun(dead)
+        channels.avoid(dead)
         with channels.lease() as other:
             assert other is not dead
         with channels.borrow() as third:
