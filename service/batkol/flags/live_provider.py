@@ -25,7 +25,7 @@ _NEVER = (
 
 
 class LiveProvider(AbstractProvider):
-    """Evaluates any flag of `flags.json`. Safe from any thread; told of changes on the event loop.
+    """Evaluates any flag of `flags.json`. Safe from any thread; notified of changes on the event loop.
 
     READY with good definitions, or with no source at all (no flag exists, so defaults apply); STALE while the
     file has gone or is refused whole and the last good definitions answer; ERROR while there has never been a

@@ -125,7 +125,7 @@ def _sessions(part: RehearsedCall, wanted: int) -> Check:
 
 
 def _closed(part: RehearsedCall) -> Check:
-    """`call.ended` comes only after the session has closed; the log and the status say it in so many words."""
+    """`call.ended` comes only after the session has closed; the log and the status show it explicitly."""
     right = part.observed.watch.ended is not None
     said = ["call ended" if right else "call did not end"]
     if part.lines is not None:

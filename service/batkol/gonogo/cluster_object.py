@@ -1,4 +1,4 @@
-"""One object of the cluster, read and changed as `kubectl` does it, and never over somebody else's change."""
+"""One object of the cluster, read and changed as `kubectl` does it, and never over another client's change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lightkube.core.exceptions import ConfigError
 from batkol.answers import UNREADABLE, Answer, AnswerError, exchange
 from batkol.backoff import Backoff
 from batkol.gonogo.flagstore import FlagStoreError
-from batkol.live.cluster import ANSWER_S, LARGEST, ClusterError, Named, connected, said_in
+from batkol.live.cluster import ANSWER_S, LARGEST, ClusterError, ObjectName, connected, refusal_text
 
 Object = dict[str, Any]
 
@@ -53,12 +53,12 @@ class _Read(msgspec.Struct, rename="camel"):
 
 
 class ClusterObject:
-    """`kind` is for people; `api` and `plural` are how the API server calls it: `api/v1` and `configmaps`, say.
+    """`kind` is for messages; `api` and `plural` are parts of its URL, such as `api/v1` and `configmaps`.
 
     `answer_s` is for all of one answer, in seconds.
     """
 
-    def __init__(self, kind: str, where: Named, *, api: str, plural: str, answer_s: float = ANSWER_S) -> None:
+    def __init__(self, kind: str, where: ObjectName, *, api: str, plural: str, answer_s: float = ANSWER_S) -> None:
         self.name = f"{kind} {where}"
         self._answer_s = answer_s
         self._path = f"{api}/namespaces/{where.namespace}/{plural}/{where.name}"
@@ -70,7 +70,7 @@ class ClusterObject:
     async def change(self, edit: Callable[[Object], Object | None]) -> Object:
         """Apply the merge patch (RFC 7386) that `edit` makes of the newest object, or leave it for None.
 
-        It is applied to that very version: where somebody else was quicker, `edit` is asked again. Returns the object
+        It is applied to that very version: if another client was quicker, `edit` is called again. Returns the object
         as it is then. Raises `FlagStoreError`, and what `edit` raises. Cancelling it leaves open whether it was
         applied.
         """
@@ -128,7 +128,7 @@ class ClusterObject:
         )
 
     def _refusal(self, answer: Answer) -> FlagStoreError:
-        said = said_in(answer.body, "the API server gave no reason")
+        said = refusal_text(answer.body, "the API server gave no reason")
         match answer.status:
             case 404:
                 return FlagStoreError(f"There is no {self.name}: {said}. Check the name, the namespace and KUBECONFIG.")
@@ -144,4 +144,4 @@ class ClusterObject:
 
 
 class _ConflictError(FlagStoreError):
-    """Somebody else changed it in between."""
+    """Another client changed the object in between."""

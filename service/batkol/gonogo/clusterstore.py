@@ -19,7 +19,7 @@ from batkol.backoff import Backoff
 from batkol.gonogo.cluster_object import ClusterObject, Object
 from batkol.gonogo.flagstore import FlagStoreError
 from batkol.gonogo.flipping import flipped
-from batkol.live.cluster import Named
+from batkol.live.cluster import ObjectName
 from batkol.live.flag_definitions import STREAMING_FLAG
 from batkol.live.source import FLAGS
 from batkol.live.tuning import content_revision
@@ -32,7 +32,7 @@ _LOOK_S: Final = 0.2
 class ConfigMapStore:
     """`flags.json` in a ConfigMap (`LIVE_SOURCE=kubernetes:NAME`). `only_calls` as for `LiveDirectory`."""
 
-    def __init__(self, where: Named, *, only_calls: Sequence[str] | None) -> None:
+    def __init__(self, where: ObjectName, *, only_calls: Sequence[str] | None) -> None:
         self._object = ClusterObject("ConfigMap", where, api="api/v1", plural="configmaps")
         self._only_calls = only_calls
         self._original: bytes | None = None
@@ -100,7 +100,7 @@ class ConfigMapStore:
 class VoiceAgentStore:
     """`spec.streaming` of a `VoiceAgent`: `caller` gets a mode of its own, or with None everybody the same one."""
 
-    def __init__(self, where: Named, *, caller: str | None, patience_s: float) -> None:
+    def __init__(self, where: ObjectName, *, caller: str | None, patience_s: float) -> None:
         self._object = ClusterObject("VoiceAgent", where, api="apis/batkol.dev/v1alpha1", plural="voiceagents")
         self._caller = caller
         self._patience_s = patience_s
@@ -114,7 +114,7 @@ class VoiceAgentStore:
         return self._object.name
 
     async def set(self, *, streaming: bool) -> str:
-        """See `FlagStore.set`. Waits for the operator to say which revision of the flags it has made of it."""
+        """See `FlagStore.set`. Waits until the operator reports the revision of the flags that it has written."""
 
         def edit(now: Object) -> Object:
             spec = now.get("spec") or {}
@@ -206,7 +206,7 @@ def _keep(original: bytes) -> Path:
 
 
 class _LeftAloneError(FlagStoreError):
-    """Somebody else has changed it since."""
+    """Another client has changed the object since."""
 
 
 def _changed_by_others(where: str) -> FlagStoreError:

@@ -1,7 +1,7 @@
 """The place of the flag's definition: set for a rehearsal, and put back afterwards.
 
 A rehearsal on a service with callers must not touch them, so the flag is set for the rehearsal's own calls, by their
-SIDs, in front of whatever the flag says already; for everybody only where that is asked for.
+SIDs, in front of the flag's own rules; for all calls only with `--all-calls`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from batkol.live.tuning import content_revision
 
 
 class FlagStoreError(BatkolError):
-    """The place where the flag lives cannot be read or written; the text says what to do."""
+    """The place of the flag cannot be read or written; the text names the remedy."""
 
 
 class FlagStore(Protocol):
@@ -36,7 +36,7 @@ class FlagStore(Protocol):
     async def set(self, *, streaming: bool) -> str:
         """Set the flag and return the revision by which the service will know that it has it.
 
-        Raises `FlagCannotBe`, `FlagStoreError`.
+        Raises `FlagNotFlippableError`, `FlagStoreError`.
         """
         ...
 
@@ -79,7 +79,7 @@ class LiveDirectory:
         return content_revision(self._written)
 
     async def restore(self) -> None:
-        """See `FlagStore.restore`. What somebody else has written meanwhile is left, and reported."""
+        """See `FlagStore.restore`. A change that another program made meanwhile stays, and is reported."""
         if self._original is None:
             return
         original, self._original = self._original, None

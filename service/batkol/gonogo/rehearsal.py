@@ -14,7 +14,7 @@ from batkol.errors import BatkolError
 from batkol.gonogo import checks
 from batkol.gonogo.checks import Check, LogLines, RehearsalLimits, RehearsedCall
 from batkol.gonogo.flagstore import FlagStore
-from batkol.gonogo.flipping import FlagCannotBe
+from batkol.gonogo.flipping import FlagNotFlippableError
 from batkol.gonogo.logfile import LogFile
 from batkol.live.flag_definitions import STREAMING_FLAG
 from batkol.live.source import FLAGS
@@ -34,8 +34,8 @@ FLIPPED: Final = (("אני", "רוצה", "טלפון", "תודה"), ("איפה",
 _LOOK_S: Final = 0.05
 
 
-class NotCarriedOut(BatkolError):  # noqa: N818 - neither GO nor NO-GO
-    """The rehearsal could not take place; the text says why."""
+class RehearsalImpossibleError(BatkolError):
+    """The rehearsal could not take place; the text gives the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +84,8 @@ class Rehearsal:
     async def run(self, store: FlagStore) -> None:
         """Place the calls, and put the flag back whatever happens.
 
-        Raises `NotCarriedOut`, `InternalApiError`, `FlagStoreError`, `LogFileError`. Cancelling it drops the call
-        under way and restores the flag, which cancelling it again does not interrupt.
+        Raises `RehearsalImpossibleError`, `InternalApiError`, `FlagStoreError`, `LogFileError`. Cancelling drops the
+        call under way and restores the flag, which cancelling it again does not interrupt.
         """
         await self._ready()
         try:
@@ -116,7 +116,7 @@ class Rehearsal:
     async def _call(
         self, name: str, call_sid: str, words: Sequence[Sequence[str]], *, between: FlagStore | None = None
     ) -> Observed:
-        """Say the utterances; with a store, turn the flag off after the first of them."""
+        """Speak the utterances; with a store, turn the flag off after the first of them."""
         self._tell(f"{name}: a call of {len(words)} utterances")
 
         async def talk(conversation: Conversation) -> None:
@@ -153,12 +153,12 @@ class Rehearsal:
         return None if state.active_calls else state.recognizer.streams
 
     async def _flip(self, store: FlagStore, part: str, *, streaming: bool) -> bool:
-        """Set the flag and wait until the service has it; the check says how long that took."""
+        """Set the flag and wait until the service has it; the check reports how long that took."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
         try:
             revision = await store.set(streaming=streaming)
-        except FlagCannotBe as error:
+        except FlagNotFlippableError as error:
             self.checks.append(checks.in_effect(part, streaming=streaming, seconds=None, detail=str(error)))
             return False
         state = await self._status()
@@ -173,9 +173,9 @@ class Rehearsal:
     async def _ready(self) -> None:
         state = await self._status()
         if state.draining:
-            raise NotCarriedOut("The service is draining and takes no calls; rehearse with another pod.")
+            raise RehearsalImpossibleError("The service is draining and takes no calls; rehearse with another pod.")
         if state.flags.provider != "live":
-            raise NotCarriedOut(
+            raise RehearsalImpossibleError(
                 f"The service reads its flags from `{state.flags.provider}`, which cannot be flipped from here; "
                 "the rehearsal needs FLAGS_PROVIDER=live."
             )
@@ -204,26 +204,28 @@ def _has(state: ServiceStatus, revision: str) -> bool:
 
 
 def _see_that_it_was_a_call(observed: Observed, target: Target) -> None:
-    """Raise `NotCarriedOut` where the fault lies in how the rehearsal was started, or the service is full."""
+    """Raise `RehearsalImpossibleError` for a wrong option of the rehearsal, or if the service is full."""
     report = observed.report
     match report.outcome:
         case CallOutcome.WEBHOOK_FAILED if report.http_status == 0:
-            raise NotCarriedOut(
+            raise RehearsalImpossibleError(
                 f"The service cannot be reached at {masked(target.url)}: the voice webhook did not answer."
             )
         case CallOutcome.WEBHOOK_FAILED if report.http_status == 403:
-            raise NotCarriedOut(
+            raise RehearsalImpossibleError(
                 "The service refuses the rehearsal's signature (403). Give the service's TWILIO_AUTH_TOKEN with "
                 "--auth-token, and its PUBLIC_BASE_URL with --public-url."
             )
         case CallOutcome.WEBHOOK_FAILED:
-            raise NotCarriedOut(
+            raise RehearsalImpossibleError(
                 f"The voice webhook at {masked(target.url)} answered {report.http_status}; check the URL."
             )
         case CallOutcome.HANDSHAKE_FAILED if report.handshake_status == 403:
-            raise NotCarriedOut(
+            raise RehearsalImpossibleError(
                 "The service accepted the webhook but refuses the media stream (403): give the service's "
                 "PUBLIC_BASE_URL with --public-url."
             )
         case CallOutcome.APOLOGY:
-            raise NotCarriedOut("The service has no free place: it answered with an apology. Try again later.")
+            raise RehearsalImpossibleError(
+                "The service has no free place: it answered with an apology. Try again later."
+            )

@@ -46,7 +46,7 @@ _KEEPALIVE: Final = (
     # macOS, where people have kubeconfigs, knows this one by another name.
     (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", 0x10)), 10),
 )
-_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")  # RFC 1123; the API server says where dots may be
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")  # RFC 1123; the API server checks the places of dots
 _NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _UNREADABLE: Final = (
     ConfigError, KeyError, TypeError, ValueError, OSError, msgspec.MsgspecError, yaml.YAMLError, httpx2.InvalidURL,
@@ -56,18 +56,18 @@ _hanging: Final[set[BlockingCalls]] = set()
 
 
 class ClusterError(BatkolError):
-    """The API server cannot be asked, or refuses; the text says whose fault it is and what to do."""
+    """A request to the API server failed or was refused; the text names whose fault it is, and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class ObjectName:
     """A namespaced object by its name."""
 
     namespace: str
     name: str
 
     @classmethod
-    def parse(cls, text: str, *, namespace: str = "") -> Named:
+    def parse(cls, text: str, *, namespace: str = "") -> ObjectName:
         """Read `NAME` or `NAMESPACE/NAME`; `namespace` is where the first one is. Raises `ConfigurationError`."""
         before, slash, name = text.rpartition("/")
         found = cls(before if slash else namespace, name)
@@ -179,7 +179,7 @@ class _Limited(httpx2.AsyncByteStream):
 
 @asynccontextmanager
 async def connected() -> AsyncIterator[httpx2.AsyncClient]:
-    """Make a client from what files and environment say now. Raises `ClusterError`; nothing is connected yet."""
+    """Make a client from the present files and environment. Raises `ClusterError`; nothing is connected yet."""
     files = BlockingCalls("cluster.files")
     _hanging.difference_update([each for each in _hanging if not each.busy])
     if _hanging:  # one thread that waits is enough
@@ -204,11 +204,11 @@ def _hangs() -> ClusterError:
 
 
 def refused(response: httpx2.Response) -> str:
-    """Return what the API server said with its refusal, which has been read; see `said_in`."""
-    return said_in(response.content, response.reason_phrase)
+    """Return the API server's reason of a refusal whose body has been read; see `refusal_text`."""
+    return refusal_text(response.content, response.reason_phrase)
 
 
-def said_in(raw: bytes, otherwise: str) -> str:
+def refusal_text(raw: bytes, otherwise: str) -> str:
     """Return the message of a `Status`, which is for people, cut to size."""
     try:
         message = msgspec.json.decode(raw, type=dict[str, object]).get("message")

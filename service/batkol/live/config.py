@@ -1,6 +1,6 @@
 """The live configuration in force: the tuning and the flag definitions, kept current from a source.
 
-Whoever needs a number reads `live.tuning.batch_ms` when it needs it: one attribute, replaced as a whole, so
+A part reads `live.tuning.batch_ms` each time it needs the number: one attribute, replaced as a whole, so
 nothing is ever half old. A change that is wrong leaves the last good one in force and is reported, in the log
 once and in `status()` for as long as it lasts.
 """
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 class LiveChange(msgspec.Struct, frozen=True):
-    """What subscribers are told: which of the two files said something new, taken or refused."""
+    """A change, as subscribers get it: which of the two files changed, applied or refused."""
 
     tuning: bool
     flags: bool

@@ -19,7 +19,7 @@ import msgspec
 from lightkube.core.exceptions import ConfigError
 
 from batkol.live.answer_lines import LARGEST_ANSWER, LARGEST_REFUSAL, LINE_S, BrokenAnswerError, body, lines
-from batkol.live.cluster import ANSWER_S, CONNECT_S, ClusterError, Named, said_in
+from batkol.live.cluster import ANSWER_S, CONNECT_S, ClusterError, ObjectName, refusal_text
 from batkol.live.source import EMPTY, FLAGS, TUNING, Snapshot
 
 SILENCE_S: Final = 75.0
@@ -100,7 +100,7 @@ class _Event(msgspec.Struct, frozen=True):
 
 
 class ConfigMapState(msgspec.Struct, frozen=True):
-    """What the API server told: the contents (None in a bookmark: as they were), and how far that reaches."""
+    """The contents that the API server sent (None in a bookmark: unchanged), and the version they reach."""
 
     contents: Snapshot | None
     version: str
@@ -116,7 +116,7 @@ class ConfigMap:
     def __init__(
         self,
         client: httpx2.AsyncClient,
-        where: Named,
+        where: ObjectName,
         *,
         silence_s: float = SILENCE_S,
         answer_s: float = ANSWER_S,
@@ -224,9 +224,9 @@ class ConfigMap:
         if response.status_code == 200:
             return
         try:
-            said = said_in(await body(response, LARGEST_REFUSAL), response.reason_phrase)
+            said = refusal_text(await body(response, LARGEST_REFUSAL), response.reason_phrase)
         except BrokenAnswerError:
-            said = response.reason_phrase  # the status alone says what to do
+            said = response.reason_phrase  # the status alone determines the remedy
         code = response.status_code
         match code:
             case 410:

@@ -17,7 +17,7 @@ from batkol.live.source import LARGEST, NAMES, Snapshot, SourceState
 from batkol.status import SourceStatus
 
 READ_S: Final = 3.0
-"""How long a read may take before it is said that it hangs; it is waited for all the same."""
+"""Seconds after which a read counts as hanging; the read is awaited all the same."""
 
 log = structlog.get_logger()
 
@@ -48,7 +48,7 @@ class DirectoryReads:
             heard_s=None if heard is None else time.monotonic() - heard,
         )
 
-    async def look(self) -> Snapshot | None:
+    async def snapshot(self) -> Snapshot | None:
         """Read both files. None: the read has not returned in time, and the next look waits for the same one.
 
         Cancelling it loses nothing.

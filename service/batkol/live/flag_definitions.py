@@ -2,10 +2,10 @@
 
 https://flagd.dev/reference/flag-definitions/. flagd's evaluation core refuses the whole set for one bad flag,
 or for one key it does not know. Here a bad flag keeps its own last good definition, the others apply, and a
-sentence says what was refused; keys that flagd does not define (`$comment`) are left out. A file that is not
+sentence names what was refused; keys that flagd does not define (`$comment`) are left out. A file that is not
 a JSON object is refused whole. `flags` may be an object, or a list of flags that have a `key` each
-(https://flagd.dev/schema/v0/flags.json#flagdImport). What stands twice is refused: which of them was meant, the file
-does not say.
+(https://flagd.dev/schema/v0/flags.json#flagdImport). A key that occurs twice is refused: the file does
+not determine which of the values applies.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from batkol.errors import ConfigurationError
 from batkol.live import strict_json
 from batkol.live.rules import OutOfStepsError, StepBudget, TargetingRule
 from batkol.live.source import FLAGS, LARGEST
-from batkol.live.strict_json import Doubled
+from batkol.live.strict_json import DuplicateKeys
 from batkol.live.targeting import Reading, checked_targeting
 from batkol.live.tuning import content_revision
 from batkol.status import RefusedDefinition
@@ -163,7 +163,7 @@ def _key(flag: Mapping[str, Any]) -> str:
 
 
 def _doubled(members: Mapping[str, Any]) -> frozenset[str]:
-    return members.doubled if isinstance(members, Doubled) else frozenset()
+    return members.doubled if isinstance(members, DuplicateKeys) else frozenset()
 
 
 def _or_empty(value: Any) -> Any:
@@ -240,7 +240,7 @@ def _is_metadata(metadata: Any) -> bool:
 
 
 def _is_text(value: Any) -> bool:
-    """Tell whether it can be written down again: JSON has escapes for halves of characters."""
+    """Return whether a text can be written down again: JSON has escapes for halves of characters."""
     try:
         msgspec.json.encode(value)
     except UnicodeEncodeError:

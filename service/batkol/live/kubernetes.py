@@ -18,7 +18,7 @@ import structlog
 
 from batkol.backoff import Backoff
 from batkol.live.answer_lines import LINE_S
-from batkol.live.cluster import ANSWER_S, ClusterError, Named, connected
+from batkol.live.cluster import ANSWER_S, ClusterError, ObjectName, connected
 from batkol.live.config_map import SILENCE_S, ConfigMap, GoneError, WatchError
 from batkol.live.source import EMPTY, NAMES, Snapshot, SourceState
 from batkol.status import SourceStatus
@@ -41,7 +41,7 @@ class WatchTimings:
 class KubernetesSource:
     """Watches `tuning.json` and `flags.json` in one ConfigMap, and nothing else."""
 
-    def __init__(self, where: Named, *, pace: WatchTimings = WatchTimings()) -> None:
+    def __init__(self, where: ObjectName, *, pace: WatchTimings = WatchTimings()) -> None:
         self.where = where
         self.tried = asyncio.Event()
         """Set once the first attempt has come to something, or to nothing."""
@@ -146,7 +146,7 @@ class KubernetesSource:
         self._state, self._since, self._why, self._warned = SourceState.WATCHING, _now(), None, ""
 
     def _closed(self) -> bool:
-        """The watch is over; tell whether it had worked."""
+        """Note that the watch has ended; return whether it had worked."""
         opened, self._opened = self._opened, None
         if opened is not None and time.monotonic() - opened >= self._pace.healthy:
             self._failures = 0

@@ -89,7 +89,7 @@ def content_revision(raw: bytes) -> str:
 def parse_tuning(raw: bytes, defaults: Tuning) -> Tuning:
     """Read `tuning.json`. Raises `ConfigurationError`, a sentence, if anything in it is wrong."""
     try:
-        if doubled := next(strict_json.doubled_keys(strict_json.read(raw)), None):
+        if doubled := next(strict_json.duplicate_keys(strict_json.read(raw)), None):
             raise ConfigurationError(f"{TUNING}: {doubled[:60]} occurs twice in it. {_STAYS}")
         document = _DECODER.decode(raw.removeprefix(strict_json.BOM))
     except msgspec.ValidationError as error:

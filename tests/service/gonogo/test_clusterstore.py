@@ -14,8 +14,8 @@ import pytest
 from batkol.backoff import Backoff
 from batkol.gonogo.clusterstore import ConfigMapStore, VoiceAgentStore
 from batkol.gonogo.flagstore import FlagStoreError
-from batkol.gonogo.flipping import FlagCannotBe
-from batkol.live.cluster import Named
+from batkol.gonogo.flipping import FlagNotFlippableError
+from batkol.live.cluster import ObjectName
 from batkol.live.tuning import content_revision
 from support.config_map_api import AGENT, CONFIG_MAP, NAME, NAMESPACE, ConfigMapApi, config_map_api
 from support.config_map_source import refusing
@@ -23,7 +23,7 @@ from support.kubeconfig import reaching
 from support.live_directory import streaming
 from support.plain_http import Request
 
-WHERE = Named(NAMESPACE, NAME)
+WHERE = ObjectName(NAMESPACE, NAME)
 ODD = streaming("off", metadata={"a": "\u05d0"}).replace(": ", " :  ") + "\n"
 CALLER = "+972500000001"
 
@@ -76,10 +76,10 @@ async def test_a_binary_one_stays_binary(tmp_path: Path) -> None:
 async def test_what_was_never_flipped_is_left_alone(tmp_path: Path) -> None:
     async with cluster(tmp_path, {"flags.json": "{"}) as api:
         store = ConfigMapStore(WHERE, only_calls=None)
-        with pytest.raises(FlagCannotBe):
+        with pytest.raises(FlagNotFlippableError):
             await store.set(streaming=True)
         await store.restore()
-        agent = VoiceAgentStore(Named(NAMESPACE, "front-desk"), caller=CALLER, patience_s=5)
+        agent = VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=CALLER, patience_s=5)
         await agent.restore()
         assert patches(api) == 0
 
@@ -137,7 +137,7 @@ async def test_a_refusal_is_a_sentence(tmp_path: Path, code: int, says: str) -> 
 async def test_what_is_not_there_is_called_so(tmp_path: Path) -> None:
     async with cluster(tmp_path, {"tuning.json": "{}"}):
         with pytest.raises(FlagStoreError, match=r"There is no ConfigMap calls/other"):
-            await ConfigMapStore(Named(NAMESPACE, "other"), only_calls=None).set(streaming=True)
+            await ConfigMapStore(ObjectName(NAMESPACE, "other"), only_calls=None).set(streaming=True)
         with pytest.raises(FlagStoreError, match=r"has no flags.json"):
             await ConfigMapStore(WHERE, only_calls=None).set(streaming=True)
 
@@ -201,7 +201,7 @@ async def test_a_voice_agent_gets_a_mode_for_our_caller_and_loses_it_again(
         spec = {**spec, "recognition": {"language": "he-IL"}}
         api.store(AGENT, {"spec": json.loads(json.dumps(spec))}, generation=3)
         operate(api)
-        store = VoiceAgentStore(Named(NAMESPACE, "front-desk"), caller=CALLER, patience_s=5)
+        store = VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=CALLER, patience_s=5)
 
         for on in (True, False):
             revision = await store.set(streaming=on)
@@ -221,7 +221,7 @@ async def test_for_all_calls_the_mode_decides_alone(tmp_path: Path, spec: dict[s
     async with cluster(tmp_path) as api:
         api.store(AGENT, {"spec": json.loads(json.dumps(spec))}, generation=1)
         operate(api)
-        store = VoiceAgentStore(Named(NAMESPACE, "front-desk"), caller=None, patience_s=5)
+        store = VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=None, patience_s=5)
         await store.set(streaming=True)
         assert api.objects[AGENT]["spec"]["streaming"] == {"mode": "Enabled"}
         await store.restore()
@@ -232,7 +232,7 @@ async def test_an_operator_that_does_not_take_it_is_reported_and_the_spec_put_ba
     async with cluster(tmp_path) as api:
         api.store(AGENT, {"spec": {}}, generation=1)
         operate(api, works=False)
-        store = VoiceAgentStore(Named(NAMESPACE, "front-desk"), caller=CALLER, patience_s=0.3)
+        store = VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=CALLER, patience_s=0.3)
         with pytest.raises(FlagStoreError, match="The operator did not apply"):
             await store.set(streaming=True)
         await store.restore()
@@ -243,7 +243,7 @@ async def test_a_spec_that_somebody_else_changed_is_left(tmp_path: Path) -> None
     async with cluster(tmp_path) as api:
         api.store(AGENT, {"spec": {}}, generation=1)
         operate(api)
-        store = VoiceAgentStore(Named(NAMESPACE, "front-desk"), caller=CALLER, patience_s=5)
+        store = VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=CALLER, patience_s=5)
         await store.set(streaming=True)
         api.store(AGENT, {"spec": {"streaming": {"mode": "Enabled"}}}, generation=9)
         with pytest.raises(FlagStoreError, match="Another client changed"):
@@ -255,5 +255,5 @@ async def test_a_definition_of_its_own_cannot_be_flipped_from_here(tmp_path: Pat
     async with cluster(tmp_path) as api:
         api.store(AGENT, {"spec": {"flags": {"streaming-stt": {}}}}, generation=1)
         with pytest.raises(FlagStoreError, match=r"in spec\.flags"):
-            await VoiceAgentStore(Named(NAMESPACE, "front-desk"), caller=CALLER, patience_s=5).set(streaming=True)
+            await VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=CALLER, patience_s=5).set(streaming=True)
         assert patches(api) == 0
