@@ -1,8 +1,8 @@
 """Answers of other parties' HTTP servers, read within limits of time and size, and never compressed.
 
-A client library has a time-out for each read, collects an answer of any length, and inflates what it was not told to
-refuse: a server that drips, floods or sends a gzip bomb then costs the asking process its time or its memory. Works for
-httpx, and for httpx2, which the Kubernetes client brings along.
+A client library has a time-out for each read, collects an answer of any length, and decompresses what it was not
+configured to refuse: a server that drips, floods or sends a gzip bomb then costs the asking process its time or its
+memory. Works for httpx, and for httpx2, which the Kubernetes client brings along.
 """
 
 from __future__ import annotations

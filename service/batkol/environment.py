@@ -1,7 +1,7 @@
 """The text of an environment variable: what is taken off its ends, and what no value may have inside.
 
-A Secret that `echo` made ends in a line break, a line that was copied from a page may begin with a character that
-nobody sees, and `env_file` keeps quotation marks. Such a value looks right and never fits. What can only be an accident
+A Secret that `echo` made ends in a line break, a line that was copied from a page may begin with an invisible
+character, and `env_file` keeps quotation marks. Such a value looks right and never fits. What can only be an accident
 is taken off; what could be meant is refused at the start, with its place and without the value.
 """
 
@@ -32,7 +32,7 @@ def stripped(text: str) -> str:
     return text[begin:end]
 
 
-def tidy(environ: MutableMapping[str, str] = os.environ) -> None:
+def strip_variables(environ: MutableMapping[str, str] = os.environ) -> None:
     """Strip every variable, for what libraries and options read of them. Call it once, before anything is read."""
     for name, value in list(environ.items()):
         if value != stripped(value):

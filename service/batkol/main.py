@@ -36,7 +36,7 @@ from batkol.commands.shared import (
     refuse,
 )  # fmt: skip
 from batkol.commands.store import erase, migrate
-from batkol.environment import tidy
+from batkol.environment import strip_variables
 from batkol.errors import BatkolError
 from batkol_otel.environment import mend
 

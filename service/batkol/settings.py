@@ -279,7 +279,7 @@ class Settings(StoreFields):
         return self
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        """For whoever prints it, as `shown`."""
+        """The settings as `shown`, for a reader who prints them."""
         return ((name, masked(value) if isinstance(value, str) else value) for name, value in super().__repr_args__())
 
     @model_validator(mode="after")

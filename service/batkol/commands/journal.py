@@ -30,7 +30,7 @@ journal = typer.Typer(
 
 @journal.command()
 def status(*, journal_dir: JournalDir = None, memory_dir: MemoryDir = Path("/dev/shm")) -> None:  # noqa: S108
-    """Say what a journal holds, and change nothing."""
+    """Print the contents of a journal, and change nothing."""
     from batkol.store.journal_commands import carry_out_status
     from batkol.store.settings import journal_home
 

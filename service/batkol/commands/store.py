@@ -32,7 +32,7 @@ def migrate(
     ] = False,
     database_url: DatabaseUrl = "",
 ) -> None:
-    """Bring the database's tables to this version. Any number of pods may do so at once."""
+    """Apply the database migrations. Several pods may migrate at once."""
     from batkol.store.commands import carry_out_migration
     from batkol.store.postgres.migrate import sql as printed
 
@@ -49,7 +49,7 @@ def erase(
     *,
     database_url: DatabaseUrl = "",
 ) -> None:
-    """Forget what the callers of a number said, and that it was theirs."""
+    """Delete the transcripts and the phone number of a number's callers."""
     from batkol.store.commands import carry_out_erasure
 
     exit_with(carry_out_erasure(database_url, number, say=typer.echo))

@@ -52,7 +52,7 @@ SCRIPT: Final = (
     (STREAMING, ("איפה", "כתובת", "למה", "לא", "היום")),
     (STREAMING, ("מתי", "פגישה", "בוקר", "היום", "שלום")),
 )
-"""What the caller says, and how each utterance is to be recognized: the flag is set so before it begins."""
+"""The caller's words, and the flag's value during each utterance."""
 
 _TAKEN_S: Final = 10.0  # for the service to see the rewritten file
 _FINAL_S: Final = 15.0
@@ -179,7 +179,7 @@ async def _call(stage: Stage, screen: Screen) -> Observed:
     store = LiveDirectory(stage.live, only_calls=None)
 
     async def talk(conversation: Conversation) -> None:
-        now = STREAMING  # what the file says at first
+        now = STREAMING  # the flag's first value in the file
         for mode, words in SCRIPT:
             if mode != now:
                 await _flip(store, stage, screen, mode)
@@ -191,7 +191,7 @@ async def _call(stage: Stage, screen: Screen) -> Observed:
 
 
 async def _flip(store: LiveDirectory, stage: Stage, screen: Screen, mode: str) -> None:
-    """Rewrite flags.json during the call, and wait until the service says that it has it."""
+    """Rewrite flags.json during the call, and wait until the service's status shows the change."""
     loop = asyncio.get_running_loop()
     begun = loop.time()
     revision = await store.set(streaming=mode == STREAMING)

@@ -24,7 +24,7 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 CANCELLED: Final = "the task was cancelled, but the service is not ending"
 RETURNED: Final = "the task returned, but must run until the service ends"
 UNOWNED: Final = "unowned"
-"""What stands for callbacks and tasks that nobody owns."""
+"""The name of callbacks and tasks without an owner."""
 
 log = structlog.get_logger()
 
@@ -35,10 +35,10 @@ class BackgroundTask:
     With `may_return` it may also end by itself, and is started again by the next `start`.
     """
 
-    def __init__(self, work: Work, name: str, *, needed_to_hear: bool = False, may_return: bool = False) -> None:
+    def __init__(self, work: Work, name: str, *, needed_for_calls: bool = False, may_return: bool = False) -> None:
         self.name = name
-        self.needed_to_hear = needed_to_hear
-        self.restarts = Restarts(longest_s=LONGEST_HEARING_S if needed_to_hear else LONGEST_S)
+        self.needed_for_calls = needed_for_calls
+        self.restarts = Restarts(longest_s=LONGEST_NEEDED_S if needed_for_calls else LONGEST_S)
         self._work = work
         self._may_return = may_return
         self._loop = asyncio.get_running_loop()
@@ -67,7 +67,7 @@ class BackgroundTask:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def status(self) -> TaskStatus:
-        """What `/v1/status` says of it."""
+        """The entry of `/v1/status`."""
         restarts, now = self.restarts, self._loop.time()
         since = datetime.now(UTC).timestamp() - (now - restarts.since)
         return TaskStatus(
@@ -75,15 +75,15 @@ class BackgroundTask:
             since=datetime.fromtimestamp(since, UTC).isoformat(timespec="milliseconds") if restarts.since else None,
             deaths=restarts.deaths,
             last_fault=restarts.fault or None,
-            needed_to_hear=self.needed_to_hear,
+            needed_for_calls=self.needed_for_calls,
         )
 
     def is_failing(self) -> bool:
-        """Tell whether it dies again and again."""
+        """Return whether the task dies again and again."""
         return self.restarts.is_failing(self._loop.time())
 
     def is_down(self) -> bool:
-        """Tell whether it waits for a restart, or dies again and again."""
+        """Return whether the task waits for a restart, or dies again and again."""
         return self.restarts.doing is TaskState.RESTARTING or self.is_failing()
 
     def _begin(self) -> None:
@@ -131,7 +131,7 @@ class BackgroundTask:
                 "[TASK] background task keeps dying; the service goes on restarting it",
                 task=self.name,
                 fault=fault,
-                consequence="this pod takes no new call" if self.needed_to_hear else "calls go on",
+                consequence="this pod takes no new call" if self.needed_for_calls else "calls go on",
                 remedy="docs/runbooks.md#batkoltaskdown",
             )
 
@@ -155,11 +155,11 @@ class Tasks:
         self._loop = asyncio.get_running_loop()
         self._unowned = Restarts()
 
-    def add(self, work: Work, name: str, *, needed_to_hear: bool = False, may_return: bool = False) -> BackgroundTask:
-        """Take a task in; whoever asks for it starts and stops it."""
+    def add(self, work: Work, name: str, *, needed_for_calls: bool = False, may_return: bool = False) -> BackgroundTask:
+        """Add a task; the caller starts and stops it."""
         if name in self._tasks:
             raise ValueError(f"there already is a background task {name}")
-        task = BackgroundTask(work, name, needed_to_hear=needed_to_hear, may_return=may_return)
+        task = BackgroundTask(work, name, needed_for_calls=needed_for_calls, may_return=may_return)
         self._tasks[name] = task
         return task
 
@@ -169,16 +169,16 @@ class Tasks:
         work: Work,
         name: str,
         *,
-        needed_to_hear: bool = False,
+        needed_for_calls: bool = False,
         may_return: bool = False,
     ) -> None:
         """Run `work` until the stack is left, again and again if it dies. See `BackgroundTask`."""
-        task = self.add(work, name, needed_to_hear=needed_to_hear, may_return=may_return)
+        task = self.add(work, name, needed_for_calls=needed_for_calls, may_return=may_return)
         task.start()
         stack.push_async_callback(task.stop)
 
     def watch_the_rest(self, stack: AsyncExitStack) -> None:
-        """Count what fails without an owner, too: callbacks, timers and tasks of this loop, and threads of anybody."""
+        """Count failures without an owner, too: callbacks, timers and tasks of this loop, and all threads."""
         stack.callback(self._loop.set_exception_handler, self._loop.get_exception_handler())
         self._loop.set_exception_handler(self._on_unowned)
         stack.callback(setattr, threading, "excepthook", threading.excepthook)
@@ -189,9 +189,9 @@ class Tasks:
         unowned = UnownedStatus(deaths=self._unowned.deaths, last_fault=self._unowned.fault or None)
         return {**{name: task.status() for name, task in self._tasks.items()}, UNOWNED: unowned}
 
-    def why_deaf(self) -> str | None:
+    def why_not_ready(self) -> str | None:
         """The reason why calls cannot be heard: a task that hearing needs keeps dying. Or None."""
-        failing = [task.name for task in self._tasks.values() if task.needed_to_hear and task.is_failing()]
+        failing = [task.name for task in self._tasks.values() if task.needed_for_calls and task.is_failing()]
         return f"keeps dying: {', '.join(failing)}" if failing else None
 
     def down(self) -> dict[str, float]:
@@ -205,7 +205,7 @@ class Tasks:
 
     def _on_unowned(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        if error is None or isinstance(error, OSError):  # a peer that went away is nobody's fault here
+        if error is None or isinstance(error, OSError):  # a peer that went away is no fault of this service
             loop.default_exception_handler(context)
             return
         task = context.get("future") or context.get("task")

@@ -27,7 +27,7 @@ class Revivable(Protocol):
 
     @property
     def dead(self) -> bool:
-        """Whether the thread was begun, was not told to end, and is gone."""
+        """Whether the thread was started, was not asked to end, and is gone."""
 
     def revive(self) -> None:
         """Start another thread in its place; called on the event loop, when `dead`."""

@@ -1,8 +1,8 @@
 """Structured logs: JSON in production, readable in a terminal, and never a disk in the way of the audio.
 
 Where something happens a line costs one append. A thread of its own renders and writes what has come, ten times a
-second, so a slow reader of stderr costs log lines, which are counted and said, and never a call. What callers say is in
-a line only with LOG_TRANSCRIPTS.
+second, so a slow reader of stderr costs log lines, which are counted and reported, and never a call. Callers' words
+are in a line only with LOG_TRANSCRIPTS.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class LogWriter:
         try:
             self._out.write(masked_in(text))
             self._out.flush()
-        except (OSError, ValueError):  # a full disk, a pipe nobody reads, a file that was closed
+        except (OSError, ValueError):  # a full disk, a pipe without a reader, a file that was closed
             return False
         return True
 
@@ -226,7 +226,7 @@ def _rendering(*, json: bool) -> Rendering:
 
 
 def _json() -> Rendering:
-    # No trace shows variables: what callers say, and who they are, is in them.
+    # No trace shows variables: callers' words and numbers are in them.
     exceptions = structlog.processors.ExceptionRenderer(
         structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     )

@@ -44,7 +44,7 @@ class Metrics:
     """One per process. Recording costs microseconds and touches no network."""
 
     def __init__(self, pod: str = "") -> None:
-        """Send them where the environment says; what cannot be sent there is in `standing`, and on /metrics."""
+        """Send the metrics where the environment asks for; a fault of that is in `standing`, and /metrics has them."""
         self._registry = CollectorRegistry()
         buckets = self._measure()
         for each in buckets:
@@ -215,7 +215,7 @@ class Metrics:
         return tuple(self._pushing.values())
 
     async def aclose(self) -> None:
-        """Do so beside the loop. Cancelled, a thread finishes it all the same."""
+        """Close in a worker thread. Cancelled, the thread finishes all the same."""
         if self._pushing:
             await asyncio.to_thread(self.close)
         else:

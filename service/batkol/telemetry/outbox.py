@@ -1,7 +1,7 @@
 """Ended spans on their way out: a bounded queue and a thread, so that a collector that is slow or away costs no call.
 
-The SDK's own batch processor does the same, but counts nothing that a scrape could read, says the same thing at every
-failure, and takes half a minute to close when nobody listens. What does not fit is dropped and counted, and so is
+The SDK's own batch processor does the same, but counts nothing that a scrape could read, logs the same line at every
+failure, and takes half a minute to close when no collector answers. What does not fit is dropped and counted, and so is
 what a collector did not take; that the collector is away is said once, and so is that it is back.
 """
 
@@ -63,7 +63,7 @@ class Outbox(SpanProcessor):
         self._failing: set[SpanExporter] = set()
         self._underway = 0
         self.dropped = 0
-        """Spans that nobody got."""
+        """Spans that no collector got."""
         self._raised = ""
         self._thread = Thread(self._run, "spans")
         self._thread.start()
@@ -172,7 +172,7 @@ class Outbox(SpanProcessor):
         try:
             return exporter.export(batch) is SpanExportResult.SUCCESS
         except Exception as error:  # noqa: BLE001  the rim: an exporter may be anybody's
-            self._raised = type(error).__name__  # what it says may quote a header
+            self._raised = type(error).__name__  # its text may quote a header
             return False
 
     def _account(self, exporter: SpanExporter, taken: bool, count: int) -> None:

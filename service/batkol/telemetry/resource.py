@@ -15,11 +15,11 @@ from batkol.telemetry import names
 log = structlog.get_logger()
 
 _INSTANCE: Final = str(uuid.uuid4())
-"""For a process that no pod name tells apart."""
+"""For a process without a pod name."""
 
 
 def resource(pod: str) -> Resource:
-    """Say who sends this; OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME win."""
+    """Name the sender; OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME win."""
     ours: dict[str, Any] = {
         names.SERVICE_NAME: "batkol",
         names.SERVICE_VERSION: __version__,

@@ -45,7 +45,7 @@ class SignalState:
         )
 
 
-def say(*, traces: SignalState, metrics: SignalState, ignored: Mapping[str, str]) -> None:
+def log_faults(*, traces: SignalState, metrics: SignalState, ignored: Mapping[str, str]) -> None:
     """Log one error line if anything is not as OTEL_* ask for; no line if all is well."""
     told: dict[str, Any] = {}
     if traces.failed:

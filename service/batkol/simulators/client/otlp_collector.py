@@ -24,7 +24,7 @@ _STATUS = {
     grpc.StatusCode.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     grpc.StatusCode.UNIMPLEMENTED: HTTPStatus.NOT_FOUND,
 }
-"""What a collector that speaks HTTP says for what another says by gRPC."""
+"""HTTP status codes for gRPC status codes."""
 
 
 class CollectedEvent(NamedTuple):
