@@ -108,14 +108,14 @@ async def _serve(settings: Settings, logs: LogWriter, otel_ignored: Mapping[str,
 
     from batkol.app.build import running
 
-    told, starting = asyncio.Event(), True
+    ended, starting = asyncio.Event(), True
     this = asyncio.current_task()
 
     def stop() -> None:
         """Begin the drain; a second signal changes nothing. A start, which may hang, is given up: there is no call."""
-        if starting and this is not None and not told.is_set():
+        if starting and this is not None and not ended.is_set():
             this.cancel()
-        told.set()
+        ended.set()
 
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop)
@@ -123,10 +123,10 @@ async def _serve(settings: Settings, logs: LogWriter, otel_ignored: Mapping[str,
         async with running(settings, logs=logs, otel_ignored=otel_ignored) as service:
             starting = False
             freeze_startup_objects()
-            await told.wait()
+            await ended.wait()
             await service.drain_calls()
     except asyncio.CancelledError:
-        if not (starting and told.is_set()):
+        if not (starting and ended.is_set()):
             raise
         structlog.get_logger().info("[CFG] start given up: the process was told to end")
 

@@ -158,13 +158,13 @@ async def _channels(settings: Settings, stack: AsyncExitStack) -> Channels:
 
 
 def _tracing(settings: Settings, exporters: Sequence[SpanExporter]) -> Tracing:
-    told = TracingSettings(
+    traced = TracingSettings(
         google=settings.gcp_stt_endpoint or f"{GOOGLE_HOST}:443",
         flags_provider=settings.flags_provider.value,
         pod=settings.pod_name,
         transcripts=settings.otel_capture_transcripts,
     )
-    return Tracing.start(told, exporters)
+    return Tracing.start(traced, exporters)
 
 
 def _health(settings: Settings, recognizers: Recognizers) -> Health:
@@ -221,8 +221,8 @@ def _tuning(settings: Settings) -> Tuning:
 
 def _log_settings(settings: Settings) -> None:
     log.info(f"[CFG] ENABLE_STREAMING_STT={str(settings.enable_streaming_stt).lower()}")
-    told = shown(settings) | {"stt_phrases": len(settings.stt_phrases)}
-    del told["enable_streaming_stt"]
-    log.info("[CFG] settings", version=__version__, **told)
+    values = shown(settings) | {"stt_phrases": len(settings.stt_phrases)}
+    del values["enable_streaming_stt"]
+    log.info("[CFG] settings", version=__version__, **values)
     if not settings.twilio_validate_signatures:
         log.warning("[CFG] TWILIO_VALIDATE_SIGNATURES=false: any client can open a call; use it for development only")

@@ -281,7 +281,7 @@ class CallRegistry:
         for call in self:
             try:
                 call.heartbeat(now)
-            except Exception:  # one call's fault must not stop the hearts of the others
+            except Exception:  # an exception in one heartbeat must not skip the other calls
                 call.log.exception("[CALL] call ended by an internal error")
                 call.end("error", close_code=1011)
 

@@ -34,7 +34,7 @@ def status(*, journal_dir: JournalDir = None, memory_dir: MemoryDir = Path("/dev
     from batkol.store.journal_commands import carry_out_status
     from batkol.store.settings import journal_home
 
-    raise typer.Exit(carry_out_status(journal_dir or journal_home(), memory_dir, say=typer.echo))
+    raise typer.Exit(carry_out_status(journal_dir or journal_home(), memory_dir, write_line=typer.echo))
 
 
 @journal.command()
@@ -50,4 +50,4 @@ def drain(
     from batkol.store.settings import journal_home
 
     folder = journal_dir or journal_home()
-    exit_with(carry_out_drain(database_url, folder, memory_dir, within=within, say=typer.echo))
+    exit_with(carry_out_drain(database_url, folder, memory_dir, within=within, write_line=typer.echo))

@@ -39,7 +39,9 @@ def migrate(
     if sql:
         typer.echo(printed())
         return
-    exit_with(carry_out_migration(database_url, down=down, check=check, may_be_away=if_reachable, say=typer.echo))
+    exit_with(
+        carry_out_migration(database_url, down=down, check=check, may_be_away=if_reachable, write_line=typer.echo)
+    )
 
 
 def erase(
@@ -52,4 +54,4 @@ def erase(
     """Delete the transcripts and the phone number of a number's callers."""
     from batkol.store.commands import carry_out_erasure
 
-    exit_with(carry_out_erasure(database_url, number, say=typer.echo))
+    exit_with(carry_out_erasure(database_url, number, write_line=typer.echo))

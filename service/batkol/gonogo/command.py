@@ -36,7 +36,7 @@ class Options:
 async def carry_out(options: Options, console: Console) -> int:
     """Rehearse and print; returns 0 for GO, 1 for NO-GO. Raises `BatkolError` where it could not be carried out."""
 
-    def say(line: str) -> None:
+    def write_line(line: str) -> None:
         console.print(f"· {line}", style="dim", highlight=False, markup=False, soft_wrap=True)
 
     rehearsal = Rehearsal(
@@ -44,12 +44,12 @@ async def carry_out(options: Options, console: Console) -> int:
         limits=options.limits,
         deadline_s=options.deadline_s,
         log_file=LogFile(options.log_file) if options.log_file else None,
-        tell=say,
+        write_line=write_line,
     )
     store = await _store(options, None if options.all_calls else rehearsal.call_sids)
     own = "calls from the rehearsal's own number only" if options.voice_agent else "the rehearsal's own calls only"
     whom = "all calls" if options.all_calls else own
-    say(f"the flag is in {store.where}; the rehearsal sets it for {whom}, and restores it afterwards")
+    write_line(f"the flag is in {store.where}; the rehearsal sets it for {whom}, and restores it afterwards")
     try:
         await rehearsal.run(store)
     except BatkolError:

@@ -71,7 +71,7 @@ class Rehearsal:
         limits: RehearsalLimits,
         deadline_s: float,
         log_file: LogFile | None = None,
-        tell: Callable[[str], None] = lambda _: None,
+        write_line: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.checks: list[Check] = []
         self.call_sids = tuple(new_sid("CA") for _ in range(3))
@@ -79,7 +79,7 @@ class Rehearsal:
         self._limits = limits
         self._deadline_s = deadline_s  # for any one thing that is waited for
         self._log_file = log_file
-        self._tell = tell
+        self._write_line = write_line
 
     async def run(self, store: FlagStore) -> None:
         """Place the calls, and put the flag back whatever happens.
@@ -94,7 +94,7 @@ class Rehearsal:
             await self._flipped(store)
         finally:
             await _to_the_end(store.restore())
-        self._tell(f"flag restored in {store.where}")
+        self._write_line(f"flag restored in {store.where}")
 
     async def _flag_off(self, store: FlagStore) -> None:
         if await self._flip(store, "flag off", streaming=False):
@@ -117,14 +117,14 @@ class Rehearsal:
         self, name: str, call_sid: str, words: Sequence[Sequence[str]], *, between: FlagStore | None = None
     ) -> Observed:
         """Speak the utterances; with a store, turn the flag off after the first of them."""
-        self._tell(f"{name}: a call of {len(words)} utterances")
+        self._write_line(f"{name}: a call of {len(words)} utterances")
 
         async def talk(conversation: Conversation) -> None:
             for number, utterance in enumerate(words):
                 if number == 1 and between is not None and not await self._flip(between, name, streaming=False):
                     return
                 if not await conversation.say(utterance):
-                    self._tell(f"{name}: no final for utterance {number + 1} within {self._deadline_s:.0f} s")
+                    self._write_line(f"{name}: no final for utterance {number + 1} within {self._deadline_s:.0f} s")
 
         plan = self._target.plan(call_sid)
         observed = await observe(plan, self._target.internal, talk, patience_s=self._deadline_s)

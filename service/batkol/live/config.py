@@ -76,7 +76,8 @@ class Live:
     def on_change(self, callback: Callable[[LiveChange], None]) -> Callable[[], None]:
         """Call `callback`, on the event loop, after every change; returns what ends the subscription.
 
-        The new values are in force when it is called. A callback that raises is logged and stops nobody.
+        The new values are in force when it is called. An exception of a callback is logged and does not stop the
+        others.
         """
         self._callbacks.append(callback)
 

@@ -1,8 +1,8 @@
 """The moment and the sample at which one RPC hands a call over to the next.
 
-Google ends every stream at 305 s, whoever is speaking. So from `after` seconds on the RPC is replaced at the first
-opportunity: in silence, or right behind a final; at `by` seconds it is replaced wherever the caller stands. The clock
-decides, never a response: a caller who is silent gets none.
+Google ends every stream at 305 s, even while the caller speaks. So from `after` seconds on the RPC is replaced at the
+first opportunity: in silence, or right behind a final; at `by` seconds it is replaced wherever the caller stands. The
+clock decides, never a response: a caller who is silent gets none.
 
 The new RPC begins a little before the place where the old one's word ends to count, so that a word at the seam is
 heard whole by one of them; `speech.timeline` keeps it once.

@@ -23,7 +23,7 @@ LONGEST_S: Final = 30.0
 """Seconds between two attempts at most."""
 
 LONGEST_NEEDED_S: Final = 2.0
-"""The same for a task that hearing needs: while it is down, every call of the pod is deaf."""
+"""The same for a task that recognition needs: while it is down, the pod recognizes no call."""
 
 _FAULTS: Final = 32  # different faults that are remembered, and so logged
 

@@ -73,5 +73,5 @@ class Thread:
     def _run(self) -> None:
         try:
             self._work()
-        except BaseException as error:  # noqa: BLE001 -- nobody is left to raise it to; `watch` raises it on the loop
+        except BaseException as error:  # noqa: BLE001 -- no caller is left to raise it to; `watch` raises it on the loop
             self.fault = fault_of(error)

@@ -66,7 +66,7 @@ class Metrics:
         for name, exporter in named.made.items():
             try:
                 self._pushing[name] = Reader(MetricExporterWithBuckets(exporter, buckets))
-            except Exception as error:  # noqa: BLE001  the rim: an exporter may be anybody's
+            except Exception as error:  # noqa: BLE001  the rim: an exporter may be foreign code
                 self._failed[name] = f"the SDK cannot use the exporter ({type(error).__name__})"
 
     @property

@@ -82,7 +82,7 @@ SERVICE_VERSION: Final = service_attributes.SERVICE_VERSION
 SERVICE_INSTANCE: Final = service_attributes.SERVICE_INSTANCE_ID
 POD_NAME: Final = k8s.K8S_POD_NAME
 
-# -- ours ----------------------------------------------------------------------------------------------------------
+# -- Batkol's own --------------------------------------------------------------------------------------------------
 
 CALL_SID: Final = "batkol.call.sid"
 STREAM_SID: Final = "batkol.stream.sid"  # Twilio's media stream

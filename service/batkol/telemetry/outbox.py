@@ -2,7 +2,7 @@
 
 The SDK's own batch processor does the same, but counts nothing that a scrape could read, logs the same line at every
 failure, and takes half a minute to close when no collector answers. What does not fit is dropped and counted, and so is
-what a collector did not take; that the collector is away is said once, and so is that it is back.
+what a collector did not take; an outage of the collector is logged once, and so is its end.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ class Outbox(SpanProcessor):
         self._raised = ""
         try:
             return exporter.export(batch) is SpanExportResult.SUCCESS
-        except Exception as error:  # noqa: BLE001  the rim: an exporter may be anybody's
+        except Exception as error:  # noqa: BLE001  the rim: an exporter may be foreign code
             self._raised = type(error).__name__  # its text may quote a header
             return False
 
@@ -193,7 +193,7 @@ class Outbox(SpanProcessor):
 def _shut_down(exporter: SpanExporter) -> None:
     try:
         exporter.shutdown()
-    except Exception as error:  # noqa: BLE001  the rim: an exporter may be anybody's
+    except Exception as error:  # noqa: BLE001  the rim: an exporter may be foreign code
         log.warning("[OTEL] an exporter of spans did not shut down", err=type(error).__name__)
 
 

@@ -30,7 +30,7 @@ def resource(pod: str) -> Resource:
     try:
         given: Mapping[str, Any] = OTELResourceDetector().detect().attributes
         return Resource.create({**ours, **given})
-    except Exception as error:  # noqa: BLE001  the rim: a detector may be anybody's
+    except Exception as error:  # noqa: BLE001  the rim: a detector may be foreign code
         log.error(
             "[OTEL] OTEL_RESOURCE_ATTRIBUTES and detectors are left out: the SDK failed", err=type(error).__name__
         )

@@ -50,7 +50,7 @@ class Health:
             breaker.on_change = self._listener(step)
 
     async def run(self) -> None:
-        """Ask at start, if so told, and whenever we are refused until we are not.
+        """Ask Google at start, if so configured, and after a refusal until Google accepts the request.
 
         Cancelling it loses nothing, and neither does a death: run again it goes on asking where it was.
         """
@@ -68,7 +68,7 @@ class Health:
 
     async def _check_until_accepted(self) -> None:
         single = self._single
-        if not single.grave:  # streams are refused, and nobody has asked for a single answer yet
+        if not single.grave:  # streams are refused, and no single request has been sent yet
             await self._ask()
         while single.grave:
             await asyncio.sleep(self.ask_every)

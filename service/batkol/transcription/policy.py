@@ -162,7 +162,7 @@ class Transcription:
             self._act(self._utterances.settle(utterance, utterance.newest, source))
         self._disarm()
 
-    # -- what the stream tells (batkol.transcription.streaming.Policy) -----------------------------------------
+    # -- notifications of the stream (batkol.transcription.streaming.Policy) ----------------------------------------
 
     def needed(self) -> int:
         streamed = (u.begin for u in self._utterances.unsettled if u.mode is Mode.STREAMING)

@@ -58,7 +58,7 @@ class Connected(Message, frozen=True, tag="connected"):
 
 
 class MediaFormat(msgspec.Struct, frozen=True, rename="camel"):
-    """Always audio/x-mulaw, 8000, 1, says Twilio; `MediaStream.start` holds it to that."""
+    """Always audio/x-mulaw, 8000, 1 by Twilio's documentation; `MediaStream.start` checks that."""
 
     encoding: Word
     sample_rate: Count  # Hz

@@ -236,7 +236,7 @@ class MediaStream:
         return True
 
     def _append_older(self, chunk: int) -> None:
-        """Drop a repeat. Were the numbering ever begun anew, the call would be deaf: follow it then."""
+        """Drop a repeat. A numbering that begins anew is followed, or the call would get no more audio."""
         self.counters.repeated += 1
         self._older_run = self._older_run + 1 if chunk == self._older_chunk + 1 else 1
         self._older_chunk = chunk

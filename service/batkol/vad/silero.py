@@ -38,8 +38,8 @@ IDLE_SCORE: Final = 0.2
 IDLE_WINDOWS: Final = 62
 """Windows (2 s) scored below `IDLE_SCORE` after which the network forgets.
 
-A network that has heard nothing for long is half deaf to what follows: started afresh, it misses half as much speech
-and hears beginnings 35 ms earlier or more, in every noise that was measured (docs/vad.md).
+A network that got no speech for long is less accurate afterwards: started afresh, it misses half as much speech
+and detects beginnings 35 ms earlier or more, in every noise that was measured (docs/vad.md).
 """
 
 

@@ -58,9 +58,9 @@ async def _write_events(send: Send, subscription: Subscription, call: Call | Non
         while not over:
             if events := await subscription.some():  # in one piece: a busy reader costs one write, not fifty
                 # Asked before the write: what comes during it is another stream's beginning, and is not waited for.
-                told = any(isinstance(event, CallEnded) and subscription.is_over(event.call_sid) for event in events)
+                ended = any(isinstance(event, CallEnded) and subscription.is_over(event.call_sid) for event in events)
                 await _write(send, b"".join(map(_message, events)))
-                over = told
+                over = ended
             elif subscription.closed:
                 break
             else:

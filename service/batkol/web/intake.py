@@ -64,12 +64,12 @@ class Intake:
             if data:
                 self._receive(data)
         except Exception as error:  # noqa: BLE001 -- one call's fault ends that call, as on the loop
-            told = {
+            context = {
                 "message": "a protocol failed while it read received bytes",
                 "exception": error,
                 "transport": self._transport,
             }
-            asyncio.get_running_loop().call_exception_handler(told)
+            asyncio.get_running_loop().call_exception_handler(context)
             self._transport.abort()
 
     def close(self) -> None:

@@ -76,7 +76,7 @@ class SameOrigin:
         if refused is None:
             await self._app(scope, receive, send)
             return
-        self._say(refused, _values(scope, b"host"))
+        self._log(refused, _values(scope, b"host"))
         if scope["type"] == "websocket":
             await receive()  # websocket.connect
             await send({"type": "websocket.close", "code": 1008})  # the client gets HTTP 403
@@ -101,7 +101,7 @@ class SameOrigin:
         own_site = all(site in _OWN_SITE for site in _values(scope, b"sec-fetch-site"))
         return None if own_origin and own_site else FOREIGN
 
-    def _say(self, refused: OriginRefusal, hosts: list[str]) -> None:
+    def _log(self, refused: OriginRefusal, hosts: list[str]) -> None:
         """Log one line a second for each reason: any page can cause it."""
         left_out = self._lines.admit(refused.reason, time.monotonic())
         if left_out is not None:

@@ -1,7 +1,7 @@
 """uvicorn's WebSocket protocol, for peers that vanish, and for peers that the service closes with a reason.
 
-uvicorn closes a peer that answers no ping, though it may be talking, and tells the application that the peer closed the
-connection. Here any frame is a sign of life, and the `websocket.disconnect` says that the service closed, and why.
+uvicorn closes a peer that answers no ping, though it may be talking, and reports to the application that the peer
+closed the connection. Here any frame is a sign of life, and the `websocket.disconnect` has the service's own reason.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class WatchedProtocol(WebSocketsSansIOProtocol):
             while not self.queue.empty():
                 self.queue.get_nowait()
         code = fault.close_code
-        told: Any = {"type": "websocket.disconnect", "code": code, "reason": reason, FAULT: fault}
-        self.queue.put_nowait(told)
+        event: Any = {"type": "websocket.disconnect", "code": code, "reason": reason, FAULT: fault}
+        self.queue.put_nowait(event)
         if not self.close_sent:
             self.conn.fail(code, reason)
             self.close_sent = True

@@ -14,13 +14,13 @@ from support.said import CALLER, began, heard, who
 
 async def migration(url: str, *, down: str = "", check: bool = False, may_be_away: bool = False) -> tuple[int, str]:
     said: list[str] = []
-    code = await carry_out_migration(url, down=down, check=check, may_be_away=may_be_away, say=said.append)
+    code = await carry_out_migration(url, down=down, check=check, may_be_away=may_be_away, write_line=said.append)
     return code, "\n".join(said)
 
 
 async def erasure(url: str, number: str = CALLER) -> tuple[int, str]:
     said: list[str] = []
-    return await carry_out_erasure(url, number, say=said.append), "\n".join(said)
+    return await carry_out_erasure(url, number, write_line=said.append), "\n".join(said)
 
 
 async def batkol(*words: str, url: str = "") -> tuple[int, str]:

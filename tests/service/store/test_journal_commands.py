@@ -38,12 +38,12 @@ def pod(tmp_path: Path) -> Path:
 
 def status(folder: Path) -> tuple[int, list[str]]:
     said: list[str] = []
-    return carry_out_status(folder / "journal", folder / "memory", say=said.append), said
+    return carry_out_status(folder / "journal", folder / "memory", write_line=said.append), said
 
 
 async def drain(url: str, folder: Path, within: float = 20.0) -> tuple[int, list[str]]:
     said: list[str] = []
-    code = await carry_out_drain(url, folder / "journal", folder / "memory", within=within, say=said.append)
+    code = await carry_out_drain(url, folder / "journal", folder / "memory", within=within, write_line=said.append)
     return code, said
 
 

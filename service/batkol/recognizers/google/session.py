@@ -101,5 +101,5 @@ class StreamingSTTSession:
     def _deliver(self, heard: Transcript) -> None:
         try:
             (self._on_final if heard.final else self._on_partial)(heard)
-        except Exception:  # noqa: BLE001  somebody else's callback
+        except Exception:  # noqa: BLE001  a foreign callback
             self._log.exception("[STT] subscriber's callback raised; the call continues")

@@ -41,11 +41,11 @@ _LEAD: Final = SAMPLE_RATE // 2
 
 
 class StreamChain:
-    """The streams of one session. The first gets the audio from `start` on; `tell` gets all results in order."""
+    """The streams of one session. The first gets the audio from `start` on; `on_result` gets all results in order."""
 
     def __init__(
         self,
-        tell: Callable[[Transcript], None],
+        on_result: Callable[[Transcript], None],
         *,
         speech: StreamingOptions,
         ring: Ring,
@@ -53,7 +53,7 @@ class StreamChain:
         delegate: SessionDelegate,
         log: FilteringBoundLogger,
     ) -> None:
-        self._tell = tell
+        self._on_result = on_result
         self._speech = speech
         self._ring = ring
         self._start = start
@@ -77,7 +77,7 @@ class StreamChain:
         self.skipped = 0
         """Samples that the ring had released before a stream took them."""
 
-    # -- what it is told: nothing here waits -------------------------------------------------------------------
+    # -- notifications: nothing here waits ---------------------------------------------------------------------
 
     def offer(self, until: int) -> None:
         """The ring holds audio up to sample `until`: have it sent."""
@@ -302,7 +302,7 @@ class StreamChain:
 
     def _deliver(self, results: list[Transcript]) -> None:
         for heard in results:
-            self._tell(heard)
+            self._on_result(heard)
             if heard.final and heard.end <= self.timeline.sure:  # a guessed end is no place to hand over at
                 self._committed = True
                 if self._rotation is not None and self._rotation.may(self._loop.time()):

@@ -171,7 +171,7 @@ class CallerStream:
                 self._arm(ws)
             elif not self._finished.done():
                 self._finished.set_result(None)
-        except Exception as error:  # noqa: BLE001 - the loop would only log it; whoever waits must get it
+        except Exception as error:  # noqa: BLE001 - the loop would only log it; the waiting task must get it
             if not self._finished.done():
                 self._finished.set_exception(error)
 

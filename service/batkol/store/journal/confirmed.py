@@ -59,7 +59,7 @@ class Confirmed:
             data = b""
         except OSError as error:
             data = b""
-            self._say(error)
+            self._log_fault(error)
         if not self._read(data):
             self._write_soon()
 
@@ -128,13 +128,13 @@ class Confirmed:
     def _on_written(self, done: asyncio.Future[None]) -> None:
         self._writing = None
         error = None if done.cancelled() else done.exception()
-        self._say(error)
+        self._log_fault(error)
         if self._is_behind:
             self._is_behind = False
             if error is None:
                 self._write_soon()
 
-    def _say(self, error: BaseException | None) -> None:
+    def _log_fault(self, error: BaseException | None) -> None:
         fault = str(error) if error is not None else ""
         if fault and not self._fault:
             log.error("[STORE] what the database has confirmed cannot be noted on the journal's disk", err=fault)

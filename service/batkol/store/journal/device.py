@@ -1,8 +1,9 @@
 """The bytes of a journal's files, read without SQLite, which takes a device that gives none for a damaged file.
 
 A read error is waited for, since a volume that reconnects gives everything again. It is noted in the folder when the
-first one came, so that the wait goes on over restarts of the process: by a clock that nobody sets, since a machine that
-is restored may lose its device for a moment and gain a day. Only parts that could not be read for all that time go.
+first one came, so that the wait goes on over restarts of the process: by a clock that cannot be set, since a machine
+that is restored may lose its device for a moment and gain a day. Only parts that could not be read for all that time
+go.
 """
 
 from __future__ import annotations

@@ -185,7 +185,7 @@ class JournalFile:
         found: set[int] = set()
         for order in ("ASC", "DESC"):
             with suppress(sqlite3.Error):
-                query = f"SELECT number, frame FROM records ORDER BY number {order}"  # noqa: S608  ours
+                query = f"SELECT number, frame FROM records ORDER BY number {order}"  # noqa: S608  a constant of this module
                 for number, data in self._connection.execute(query):
                     if isinstance(data, bytes) and unframed(data, number) is not None:
                         found.add(number)

@@ -33,8 +33,8 @@ async def erase(engine: AsyncEngine, number: str) -> Erased:
     Raises `ConfigurationError` for what names no one caller.
 
     No writer writes meanwhile. Calls of this number that began before now, and that a journal has not delivered yet,
-    are delivered without text and number, whatever the pods' clocks say (`order`). A call that is going on is erased up
-    to its end.
+    are delivered without text and number, independent of the pods' clocks (`order`). A call that is going on is
+    erased up to its end.
     """
     theirs = identities(number)
     async with engine.begin() as connection:

@@ -68,11 +68,11 @@ SELECT clock.at AS at,
        setval('erasure_numbers', greatest(nextval('erasure_numbers'), {_NEWEST} + 1,
                                           (extract(epoch FROM clock.at) * 1000000)::bigint)) AS number
 FROM (SELECT clock_timestamp() AS at OFFSET 0) AS clock
-""")  # noqa: S608  texts of ours alone
+""")  # noqa: S608  constants of this module
 
 _LOOK: Final = text(f"""
 SELECT (SELECT delivered FROM journals WHERE journal = :journal) AS delivered, {_NEWEST} AS erasure
-""")  # noqa: S608  texts of ours alone
+""")  # noqa: S608  constants of this module
 
 _CONFIRM: Final = text(f"""
 WITH before AS (SELECT delivered FROM journals WHERE journal = :journal)
@@ -80,13 +80,13 @@ INSERT INTO journals AS known (journal, delivered)
 VALUES (:journal, greatest((SELECT delivered FROM before), CAST(:known AS bigint)) + :records)
 ON CONFLICT (journal) DO UPDATE SET delivered = excluded.delivered, delivered_at = now()
 RETURNING (SELECT delivered FROM before) AS delivered, {_NEWEST} AS erasure
-""")  # noqa: S608  texts of ours alone
+""")  # noqa: S608  constants of this module
 
 
 _ADOPT: Final = text(f"""
 SELECT setval('erasure_numbers', newest) FROM (SELECT {_NEWEST} AS newest) AS found, erasure_numbers
 WHERE newest > last_value
-""")  # noqa: S608  texts of ours alone
+""")  # noqa: S608  constants of this module
 
 
 async def adopt(connection: AsyncConnection) -> None:

@@ -79,7 +79,7 @@ class Writer:
         """Batches that had to be written again."""
         self._fault = ""  # why nothing is written
         self._unreleased = ""  # why the journal keeps what the database has
-        self._said: set[str] = set()  # the faults of this outage that are in the log
+        self._logged: set[str] = set()  # the faults of this outage that are in the log
         self._attempt = 0  # in this outage
         self._refused = 0, 0  # a record by its number, and how often in a row it was refused
         self._aside = 0  # up to this number, what was to be set aside has been
@@ -268,8 +268,8 @@ class Writer:
 
     async def _hold_on(self, fault: str, whose: str = THE_DATABASE) -> None:
         """Wait before the next attempt; each fault is logged once in an outage."""
-        if fault not in self._said:
-            self._said.add(fault)
+        if fault not in self._logged:
+            self._logged.add(fault)
             log.warning(f"[STORE] {whose}; the service tries again", fault=fault, waiting=self._journal.waiting)
         self.state, self._fault = WriterState.WAITING, fault
         self.retries += 1
@@ -282,7 +282,7 @@ class Writer:
         if self._fault:
             log.info("[STORE] database writes resumed", waiting=self._journal.waiting)
             self._fault = ""
-            self._said.clear()
+            self._logged.clear()
 
 
 def _prepared(frames: Sequence[Frame]) -> tuple[Batch, list[tuple[Frame, str]]]:
