@@ -65,7 +65,7 @@ def _make_open(folder: Path) -> None:
 
 
 def can_read(*files: Path) -> bool:
-    """Whether the server's user can read all of these. Raises `ConfigurationError` where root may not become `nobody`."""
+    """Whether the server's user can read all of these. Raises `ConfigurationError` if root cannot become `nobody`."""
     if not is_other():
         return all(os.access(file, os.R_OK) for file in files)
     asked = ["/bin/sh", "-c", 'for file; do test -r "$file" || exit 1; done', "sh", *map(str, files)]
