@@ -52,7 +52,7 @@ def test_nothing_at_all_in_the_environment_is_refused_with_what_to_set() -> None
 
     assert str(raised.value) == (
         "the settings cannot be used:\n  TWILIO_VALIDATE_SIGNATURES is on and there is no TWILIO_AUTH_TOKEN to check "
-        "with; set the token, or for development only TWILIO_VALIDATE_SIGNATURES=false"
+        "signatures with; set the token, or for development only TWILIO_VALIDATE_SIGNATURES=false"
     )
 
 
