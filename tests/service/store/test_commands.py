@@ -36,7 +36,7 @@ async def batkol(*words: str, url: str = "") -> tuple[int, str]:
 async def test_migrating_checking_and_going_down(server: Server) -> None:
     async with database(server, template=None) as empty:
         code, said = await migration(empty.dsn, check=True)
-        assert (code, "is at nothing" in said, "run `batkol migrate`" in said) == (1, True, True)
+        assert (code, "is at no revision" in said, "run `batkol migrate`" in said) == (1, True, True)
         code, said = await migration(empty.dsn)
         assert (code, f"is at {migrate.head()}" in said) == (0, True)
         code, said = await migration(empty.dsn, check=True)
