@@ -130,7 +130,7 @@ async def test_a_refusal_is_a_sentence(tmp_path: Path, code: int, says: str) -> 
         api.refuse = refusing(code, "no")
         with pytest.raises(FlagStoreError, match=says):
             await ConfigMapStore(WHERE, only_calls=None).set(streaming=True)
-    with pytest.raises(FlagStoreError, match=r"KUBECONFIG|cannot be asked"):
+    with pytest.raises(FlagStoreError, match=r"KUBECONFIG|A request to the API server"):
         await ConfigMapStore(WHERE, only_calls=None).set(streaming=True)
 
 
