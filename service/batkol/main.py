@@ -128,7 +128,7 @@ async def _serve(settings: Settings, logs: LogWriter, otel_ignored: Mapping[str,
     except asyncio.CancelledError:
         if not (starting and ended.is_set()):
             raise
-        structlog.get_logger().info("[CFG] start given up: the process was told to end")
+        structlog.get_logger().info("[CFG] start abandoned: the process received a signal to end")
 
 
 def freeze_startup_objects() -> None:

@@ -124,7 +124,7 @@ class ClusterObject:
 
     def _unusable(self, why: str) -> FlagStoreError:
         return FlagStoreError(
-            f"The answer about {self.name} is not usable: {why}. Check that the server of KUBECONFIG is an API server."
+            f"The answer about {self.name} cannot be used: {why}. Check that the server of KUBECONFIG is an API server."
         )
 
     def _refusal(self, answer: Answer) -> FlagStoreError:
