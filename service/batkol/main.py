@@ -73,7 +73,7 @@ def batkol(
     ] = False,
 ) -> None:
     """Phone calls become text: a media and speech-to-text service for Twilio calls, Hebrew first."""
-    tidy()
+    strip_variables()
     if context.invoked_subcommand in FOR_PEOPLE:
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC reads it when it is imported
     context.obj = mend()  # before anything of OpenTelemetry's is imported, which FastAPI and the store do as well

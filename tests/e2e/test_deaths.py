@@ -72,7 +72,7 @@ async def test_each_task_is_killed_while_a_caller_speaks_and_no_word_is_lost(ser
         assert before.pop(UNOWNED)["deaths"] == 0
         assert before.pop("store.version")["state"] == "idle"  # it has done its work
         assert {task["state"] for task in before.values()} == {"running"}
-        assert {name for name, task in before.items() if task["needed_for_calls"]} == {
+        assert {name for name, task in before.items() if task["needed_to_hear"]} == {
             "calls.heartbeat",
             "listener",
             "thread.vad",
@@ -159,7 +159,7 @@ async def test_a_writer_that_keeps_dying_touches_neither_readiness_nor_liveness_
             await until(lambda: up.service.tasks.status()["store.writer"].deaths >= 5)
             assert (await http.get("/readyz")).status_code == (await http.get("/healthz")).status_code == 200
             writer = (await tasks_of(http))["store.writer"]
-            assert (writer["state"], writer["needed_for_calls"]) == ("failing", False)
+            assert (writer["state"], writer["needed_to_hear"]) == ("failing", False)
 
         async def written() -> bool:
             found = await texts(where)

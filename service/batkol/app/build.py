@@ -109,7 +109,7 @@ async def _service(
     vad = VadScheduler(await asyncio.to_thread(create, settings.vad), tasks=tasks)
     stack.push_async_callback(vad.aclose)
     calls = CallRegistry(limit=settings.max_calls, metrics=metrics)
-    await tasks.own(stack, calls.run, "calls.heartbeat", needed_for_calls=True)
+    await tasks.own(stack, calls.run, "calls.heartbeat", needed_to_hear=True)
     return Service(
         settings=settings,
         calls=calls,
@@ -131,7 +131,7 @@ async def _service(
 async def _watch_threads(service: Service, stack: AsyncExitStack) -> None:
     """Have the threads that outlive a call started again when they die, as tasks are."""
     tasks = service.tasks
-    await tasks.own(stack, partial(watch, service.vad.thread), "thread.vad", needed_for_calls=True)
+    await tasks.own(stack, partial(watch, service.vad.thread), "thread.vad", needed_to_hear=True)
     others: dict[str, Revivable | None]
     others = {"thread.logs": service.logs, "thread.spans": service.tracing.thread, "thread.flagd": service.flags.thread}
     for number, sender in enumerate(service.metrics.threads, 1):

@@ -92,7 +92,7 @@ def _in_the_cluster(options: Options, only_calls: Sequence[str] | None) -> FlagS
 
 
 def _local(state: ServiceStatus) -> Path:
-    """Return the directory that the service says it watches. Raises `RehearsalImpossibleError` if it is not on this machine."""
+    """Return the directory that the service watches. Raises `RehearsalImpossibleError` if this machine lacks it."""
     kind, _, path = (state.live.source or "").partition(":")
     if kind == "kubernetes":
         raise RehearsalImpossibleError(

@@ -22,7 +22,7 @@ FIRST_S: Final = 0.1
 LONGEST_S: Final = 30.0
 """Seconds between two attempts at most."""
 
-LONGEST_NEEDED_S: Final = 2.0
+LONGEST_HEARING_S: Final = 2.0
 """The same for a task that recognition needs: while it is down, the pod recognizes no call."""
 
 _FAULTS: Final = 32  # different faults that are remembered, and so logged

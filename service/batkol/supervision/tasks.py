@@ -35,10 +35,10 @@ class BackgroundTask:
     With `may_return` it may also end by itself, and is started again by the next `start`.
     """
 
-    def __init__(self, work: Work, name: str, *, needed_for_calls: bool = False, may_return: bool = False) -> None:
+    def __init__(self, work: Work, name: str, *, needed_to_hear: bool = False, may_return: bool = False) -> None:
         self.name = name
-        self.needed_for_calls = needed_for_calls
-        self.restarts = Restarts(longest_s=LONGEST_NEEDED_S if needed_for_calls else LONGEST_S)
+        self.needed_to_hear = needed_to_hear
+        self.restarts = Restarts(longest_s=LONGEST_HEARING_S if needed_to_hear else LONGEST_S)
         self._work = work
         self._may_return = may_return
         self._loop = asyncio.get_running_loop()
@@ -75,7 +75,7 @@ class BackgroundTask:
             since=datetime.fromtimestamp(since, UTC).isoformat(timespec="milliseconds") if restarts.since else None,
             deaths=restarts.deaths,
             last_fault=restarts.fault or None,
-            needed_for_calls=self.needed_for_calls,
+            needed_to_hear=self.needed_to_hear,
         )
 
     def is_failing(self) -> bool:
@@ -131,7 +131,7 @@ class BackgroundTask:
                 "[TASK] background task keeps dying; the service goes on restarting it",
                 task=self.name,
                 fault=fault,
-                consequence="this pod takes no new call" if self.needed_for_calls else "calls go on",
+                consequence="this pod takes no new call" if self.needed_to_hear else "calls go on",
                 remedy="docs/runbooks.md#batkoltaskdown",
             )
 
@@ -155,11 +155,11 @@ class Tasks:
         self._loop = asyncio.get_running_loop()
         self._unowned = Restarts()
 
-    def add(self, work: Work, name: str, *, needed_for_calls: bool = False, may_return: bool = False) -> BackgroundTask:
+    def add(self, work: Work, name: str, *, needed_to_hear: bool = False, may_return: bool = False) -> BackgroundTask:
         """Add a task; the caller starts and stops it."""
         if name in self._tasks:
             raise ValueError(f"there already is a background task {name}")
-        task = BackgroundTask(work, name, needed_for_calls=needed_for_calls, may_return=may_return)
+        task = BackgroundTask(work, name, needed_to_hear=needed_to_hear, may_return=may_return)
         self._tasks[name] = task
         return task
 
@@ -169,11 +169,11 @@ class Tasks:
         work: Work,
         name: str,
         *,
-        needed_for_calls: bool = False,
+        needed_to_hear: bool = False,
         may_return: bool = False,
     ) -> None:
         """Run `work` until the stack is left, again and again if it dies. See `BackgroundTask`."""
-        task = self.add(work, name, needed_for_calls=needed_for_calls, may_return=may_return)
+        task = self.add(work, name, needed_to_hear=needed_to_hear, may_return=may_return)
         task.start()
         stack.push_async_callback(task.stop)
 
@@ -191,7 +191,7 @@ class Tasks:
 
     def why_not_ready(self) -> str | None:
         """The reason why calls cannot be heard: a task that hearing needs keeps dying. Or None."""
-        failing = [task.name for task in self._tasks.values() if task.needed_for_calls and task.is_failing()]
+        failing = [task.name for task in self._tasks.values() if task.needed_to_hear and task.is_failing()]
         return f"keeps dying: {', '.join(failing)}" if failing else None
 
     def down(self) -> dict[str, float]:

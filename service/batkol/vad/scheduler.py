@@ -60,7 +60,7 @@ class VadScheduler:
         self._sessions: list[VadSession] = []
         self.thread = Worker("vad")
         self._scoring = False
-        self._task = (tasks or Tasks()).add(self._listen, "listener", needed_for_calls=True, may_return=True)
+        self._task = (tasks or Tasks()).add(self._listen, "listener", needed_to_hear=True, may_return=True)
         self._due = asyncio.Event()
         self._windows = self._batches = self._skipped = self._failures = 0
 

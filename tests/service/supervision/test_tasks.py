@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from batkol.app.gauges import expose_tasks
 from batkol.errors import ConfigurationError
-from batkol.supervision.restarts import LONGEST_NEEDED_S, STEADY_S
+from batkol.supervision.restarts import LONGEST_HEARING_S, STEADY_S
 from batkol.supervision.tasks import CANCELLED, RETURNED, Tasks
 from batkol.telemetry.metrics import Metrics
 from support.virtual_time import in_virtual_time
@@ -166,7 +166,7 @@ async def test_of_an_error_of_the_system_its_code_is_told() -> None:
 
 def test_one_that_hearing_needs_and_that_keeps_dying_makes_deaf_until_it_has_lived_for_a_minute() -> None:
     async def scene() -> None:
-        async with owned(Mortal(7), needed_for_calls=True) as tasks:
+        async with owned(Mortal(7), needed_to_hear=True) as tasks:
             assert tasks.why_not_ready() is None
             await asyncio.sleep(0.72)  # 0.1 + 0.2 + 0.4 s at most, and half of it and of 0.8 s at least
             assert tasks.status()["work"].deaths == 4
@@ -203,7 +203,7 @@ def test_one_that_hearing_does_not_need_makes_nobody_deaf_and_is_tried_every_hal
 
 async def test_deaths_and_what_is_down_are_exposed_from_zero() -> None:
     metrics = Metrics()
-    async with owned(work := Mortal(5), needed_for_calls=True) as tasks:
+    async with owned(work := Mortal(5), needed_to_hear=True) as tasks:
         expose_tasks(metrics, tasks)
         assert read(metrics) == {"died:work": 0, "died:unowned": 0, "down:work": 0}
         await until(lambda: work.lives == 6)

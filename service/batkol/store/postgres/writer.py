@@ -28,7 +28,14 @@ from batkol.store.journal.records import AnyRecord, decode
 from batkol.store.postgres.batch import Batch, UnfitError, batch_of, save
 from batkol.store.postgres.batch_size import BatchSize
 from batkol.store.postgres.connections import Database
-from batkol.store.postgres.faults import is_overtime, is_data_error, error_with_location, error_name, journal_error, sqlstate
+from batkol.store.postgres.faults import (
+    error_name,
+    error_with_location,
+    is_data_error,
+    is_overtime,
+    journal_error,
+    sqlstate,
+)
 from batkol.store.postgres.order import confirm
 
 MOST: Final = 500
