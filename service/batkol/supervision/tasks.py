@@ -185,7 +185,7 @@ class Tasks:
         threading.excepthook = self._on_thread
 
     def status(self) -> dict[str, TaskStatus]:
-        """What `/v1/status` says of them, by name; and of work that nobody owns."""
+        """The entries of `/v1/status`, by name, with the one of work without an owner."""
         unowned = UnownedStatus(deaths=self._unowned.deaths, last_fault=self._unowned.fault or None)
         return {**{name: task.status() for name, task in self._tasks.items()}, UNOWNED: unowned}
 

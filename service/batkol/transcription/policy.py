@@ -210,7 +210,7 @@ class Transcription:
             await self._answer_late(utterance, audio)
 
     async def _answer_late(self, utterance: Utterance, audio: bytes) -> None:
-        """Nobody could be reached and what there was went out. The audio is in hand: put the record right."""
+        """Retry an utterance that no recognizer could be reached for: its audio is still in the ring."""
         for attempt in range(self._recognizers.late_attempts):
             await asyncio.sleep(self._recognizers.late.wait_s(attempt))
             text, source = await self._recognizers.answer(utterance, audio, self._observe, self._log_of(utterance))
