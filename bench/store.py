@@ -29,7 +29,7 @@ from batkol.store.dev_postgres.server import passing
 from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address, address
 from batkol.store.postgres.connections import DatabaseTimeouts
-from batkol.store.store import Store, StoreSettings, keeping
+from batkol.store.store import Store, StoreSettings, running_store
 
 CALLS = 100
 TEXT = "אני רוצה לקבוע פגישה ביום שלישי בבוקר אם אפשר"
@@ -121,7 +121,7 @@ async def replayed(where: Address, folder: Path, finals: int) -> None:
                 await asyncio.sleep(0.001)
         print(f"{finals} finals journalled in {loop.time() - begun:.1f} s, {store.journal.size / 1e6:.1f} MB")
     begun = loop.time()
-    async with keeping(replace(away, address=where)) as store:
+    async with running_store(replace(away, address=where)) as store:
         opened = loop.time() - begun
         is_over = asyncio.Event()
         measuring = asyncio.create_task(lateness(3600, is_over))
@@ -139,7 +139,7 @@ async def replayed(where: Address, folder: Path, finals: int) -> None:
 @asynccontextmanager
 async def waiting_for_nothing(given: StoreSettings) -> AsyncIterator[Store]:
     """A store whose end does not wait for a database that is not there."""
-    async with keeping(given) as store:
+    async with running_store(given) as store:
         yield store
         store.writer.flush = _at_once  # type: ignore[method-assign]
 
@@ -160,7 +160,7 @@ async def bench(given: argparse.Namespace) -> None:
 
 async def measure(where: Address, folder: Path, given: argparse.Namespace) -> None:
     await migrate.upgrade(where)
-    async with keeping(settings(where, folder)) as store:
+    async with running_store(settings(where, folder)) as store:
         await sustained(store, given.rate, given.seconds)
     await replayed(where, folder, given.finals)
 

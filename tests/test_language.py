@@ -1,7 +1,9 @@
 """The rules of words (docs/glossary.md): one meaning a class name, a known prefix a log line, a noun a docstring."""
 
 import ast
+import io
 import re
+import tokenize
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
@@ -16,6 +18,15 @@ LEVELS = {"debug", "info", "warning", "error", "critical", "exception"}
 QUESTION = re.compile(
     r"(What|How|When|Which|Who|Whom|Whose|Where|Why|Whether|Whoever|Whatever|Does|Is|Are|Can)\b",
 )
+
+PLAIN = ("service/batkol",)
+"""Packages whose every text is plain: no persons that are not there, no pronoun without its noun."""
+STORED = ("service/batkol/store/migrations/", "service/batkol/store/postgres/schema.py")
+"""Their texts are comments in databases: only a migration could change one."""
+NO_PERSON = re.compile(r"\b(somebody|anybody|nobody|whoever|told|ours|(is|are) meant)\b", re.IGNORECASE)
+NO_NOUN = re.compile(r"(It|Its|Of|They|Them|These|Those|This|Ours|Theirs)\b(?! (call|page|version|pod|service))")
+UNITS = {"seconds": "second", "bytes": "byte", "latency": "second", "lag": "second", " ms": "millisecond"}
+"""What a metric's name or unit ends in, and the word that its help text must then have."""
 
 
 @cache
@@ -110,6 +121,64 @@ def test_no_module_docstring_begins_with_a_question_word() -> None:
     docstrings = {name: ast.get_docstring(tree) or "" for name, tree in modules().items()}
 
     assert [name for name, text in docstrings.items() if QUESTION.match(text)] == []
+
+
+def prose(name: str) -> Iterator[tuple[int, str]]:
+    """Docstrings, comments and literals of more than one word, without what is in backticks; none in a clean file."""
+    source = (ROOT / name).read_text(encoding="utf-8")
+    if not NO_PERSON.search(source):
+        return
+    found = [
+        (node.lineno, node.value)
+        for node in ast.walk(modules()[name])
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value.strip()
+    ]
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    found += [(token.start[0], token.string) for token in tokens if token.type == tokenize.COMMENT]
+    for line, text in found:
+        yield line, re.sub(r"`[^`]*`", "", text)
+
+
+def explained(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
+    """Line, subject and text of each help text: of a metric, a setting, a parameter, an option of a command."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        for keyword in node.keywords:
+            match keyword:
+                case ast.keyword("help" | "description", ast.Constant(str(text))):
+                    yield node.lineno, "", text
+        match node.args:
+            case [ast.Constant(str(name)), *rest] if name.startswith("batkol."):
+                texts = [each.value for each in rest if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+                help_text = next((text for text in texts if " " in text), "")
+                unit = next((text for text in texts if " " not in text and not text.startswith("{")), "")
+                yield node.lineno, f"{name} {unit}".strip(), help_text
+
+
+@pytest.mark.parametrize("package", PLAIN)
+def test_no_text_speaks_of_persons_that_are_not_there(package: str) -> None:
+    assert [
+        f"{name}:{line} {found[0]}"
+        for name in modules()
+        if name.startswith(package) and not name.startswith(STORED)
+        for line, text in prose(name)
+        if (found := NO_PERSON.search(text))
+    ] == []
+
+
+@pytest.mark.parametrize("package", PLAIN)
+def test_every_help_text_is_a_sentence_that_names_its_subject_and_its_unit(package: str) -> None:
+    bad, seen = [], 0
+    for name, tree in modules().items():
+        for line, subject, text in explained(tree) if name.startswith(package) else ():
+            seen += 1
+            unit = next((word for end, word in UNITS.items() if subject.endswith(end)), "")
+            if NO_NOUN.match(text) or unit not in text.lower() or (subject and not text.endswith(".")):
+                bad.append(f"{name}:{line} {subject} {text}")
+
+    assert bad == []
+    assert seen > 150
 
 
 def test_the_glossary_explains_each_term_once() -> None:

@@ -1,8 +1,8 @@
 """Answers of other parties' HTTP servers, read within limits of time and size, and never compressed.
 
-A client library has a time-out for each read, collects an answer of any length, and inflates what it was not told to
-refuse: a server that drips, floods or sends a gzip bomb then costs the asking process its time or its memory. Works for
-httpx, and for httpx2, which the Kubernetes client brings along.
+A client library has a time-out for each read, collects an answer of any length, and decompresses what it was not
+configured to refuse: a server that drips, floods or sends a gzip bomb then costs the asking process its time or its
+memory. Works for httpx, and for httpx2, which the Kubernetes client brings along.
 """
 
 from __future__ import annotations
@@ -77,14 +77,16 @@ async def body(response: Streamed, largest: int) -> bytes:
     async for piece in response.aiter_raw():
         taken += piece
         if len(taken) > largest:
-            raise AnswerError(f"it is longer than {largest} bytes", response.status_code)
+            raise AnswerError(f"the answer is longer than {largest} bytes", response.status_code)
     return bytes(taken)
 
 
 def check_plain(response: Streamed) -> None:
     """Refuse a compressed answer before anything of it is inflated. Raises `AnswerError`."""
     if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"identity", ""}:
-        raise AnswerError("it is compressed, which it was asked not to be", response.status_code)
+        raise AnswerError(
+            "the answer is compressed although the request asked for an uncompressed answer", response.status_code
+        )
 
 
 def no_cookies() -> CookieJar:

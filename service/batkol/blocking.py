@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
 CLOSE_S: Final = 0.5
-"""Calls that are told to end do so in less: code that is not Python's should not be met by the interpreter's end."""
+"""Seconds that calls at their end may take: native code must not run while the interpreter ends."""
 
 Answer = TypeVar("Answer")
 
@@ -63,7 +63,7 @@ class BlockingCalls:
 
 
 def _made(call: Callable[[], Answer], answered: asyncio.Future[Any]) -> Callable[[], None]:
-    """Make the call, and return what tells the loop how it went."""
+    """Call `work` and return the callback that hands its result to the event loop."""
     try:
         answer = call()
     except Exception as error:  # noqa: BLE001 - it is raised where the call was asked for

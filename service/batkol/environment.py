@@ -1,7 +1,7 @@
 """The text of an environment variable: what is taken off its ends, and what no value may have inside.
 
-A Secret that `echo` made ends in a line break, a line that was copied from a page may begin with a character that
-nobody sees, and `env_file` keeps quotation marks. Such a value looks right and never fits. What can only be an accident
+A Secret that `echo` made ends in a line break, a line that was copied from a page may begin with an invisible
+character, and `env_file` keeps quotation marks. Such a value looks right and never fits. What can only be an accident
 is taken off; what could be meant is refused at the start, with its place and without the value.
 """
 
@@ -32,7 +32,7 @@ def stripped(text: str) -> str:
     return text[begin:end]
 
 
-def tidy(environ: MutableMapping[str, str] = os.environ) -> None:
+def strip_variables(environ: MutableMapping[str, str] = os.environ) -> None:
     """Strip every variable, for what libraries and options read of them. Call it once, before anything is read."""
     for name, value in list(environ.items()):
         if value != stripped(value):
@@ -45,11 +45,14 @@ def check_line(text: str, *, spaces: bool = False) -> None:
     Raises `ValueError`, a sentence that quotes nothing.
     """
     if len(text) > 1 and text[0] in _QUOTES and text[-1] in _QUOTES:
-        raise ValueError("has quotation marks around it, which a shell takes off, and a Secret does not; take them out")
+        raise ValueError(
+            "has quotation marks around it, which a shell removes and a Secret keeps; remove the quotation marks"
+        )
     for place, character in enumerate(text, 1):
         if _is_unseen(character) and not (spaces and character == " "):
             raise ValueError(
-                f"has {_named(character)} inside, at character {place}; take it out (in a URL, a space is %20)"
+                f"has {_named(character)} inside, at character {place}; remove that character (in a URL, a space is "
+                "%20)"
             )
 
 
@@ -59,8 +62,8 @@ def check_token(text: str) -> None:
     for place, character in enumerate(text, 1):
         if not character.isascii():
             raise ValueError(
-                f"has a character that is not ASCII, at character {place}, which HTTP clients cannot send in a header; "
-                "copy it anew, or make one of letters and digits"
+                f"has a character that is not ASCII, at character {place}, which HTTP clients cannot send in a "
+                "header; copy the value again, or create one of ASCII letters and digits"
             )
 
 
@@ -100,7 +103,7 @@ class EnvironmentSettings(BaseSettings):
         if not isinstance(value, str) or name in cls.free_texts:
             return value
         if not value and cls.model_fields[name].get_default(call_default_factory=True) not in ("", ()):
-            raise ValueError("is empty; give it a value, or take the variable out for the default")
+            raise ValueError("is empty; set a value, or remove the variable to use the default")
         if name in cls.tokens:
             check_token(value)
         else:

@@ -3,8 +3,8 @@
 `BatkolError`
 ├── `ConfigurationError`   the operator's: the service refuses to start, or refuses the change
 └── `CallError`            one call's
-    ├── `PeerError`        Twilio (or whoever plays it) broke the protocol: the stream is closed, nobody retries
-    └── `UpstreamError`    a recognizer failed: `retryable` says whether the same request may work later
+    ├── `PeerError`        Twilio (or a client that imitates it) broke the protocol: the stream is closed, no retry
+    └── `UpstreamError`    a recognizer failed: `retryable` is true if the same request may succeed later
 
 Foreign exceptions are translated once, in the adapter that met them (`raise … from`, or `from None` where the
 cause may carry speech). A hang-up is not an error.
@@ -18,7 +18,7 @@ class BatkolError(Exception):
 
 
 class ConfigurationError(BatkolError):
-    """A setting or a live definition is wrong. The text says which, and what would be right."""
+    """A setting or a live definition is wrong. The text names it, and the correct form."""
 
 
 class CallError(BatkolError):
@@ -34,7 +34,7 @@ class PeerError(CallError):
 
 
 class UpstreamError(CallError):
-    """A recognizer failed. `reason` is a short stable word for metrics; `retryable` tells whether to try again."""
+    """A recognizer failed. `reason` is a short stable word for metrics; `retryable` is true if a retry may succeed."""
 
     def __init__(self, message: str, *, reason: str, retryable: bool) -> None:
         super().__init__(message)

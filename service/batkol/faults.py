@@ -1,6 +1,7 @@
-"""Names of errors for logs and status pages, without the text of errors that others wrote.
+"""Names of errors for logs and status pages, without the texts of foreign errors.
 
-Such a text may quote a statement, a URL with its password, or what a caller said. The texts of our own errors never do.
+Such a text may quote a statement, a URL with its password, or a caller's words. The texts of Batkol's own errors
+never do.
 """
 
 from __future__ import annotations

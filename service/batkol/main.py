@@ -36,7 +36,7 @@ from batkol.commands.shared import (
     refuse,
 )  # fmt: skip
 from batkol.commands.store import erase, migrate
-from batkol.environment import tidy
+from batkol.environment import strip_variables
 from batkol.errors import BatkolError
 from batkol_otel.environment import mend
 
@@ -50,7 +50,7 @@ FOR_PEOPLE: Final = frozenset({"demo", "call", "gonogo", "speech-double"})
 """Commands whose output a person reads: lines of gRPC's own C library have no place in it."""
 
 app = typer.Typer(
-    help="Phone calls become text: a media and speech-to-text service for Twilio calls, Hebrew first.",
+    help="Transcribe phone calls: a media and speech-to-text service for Twilio calls, Hebrew first.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -69,11 +69,11 @@ def batkol(
     *,
     version: Annotated[  # noqa: ARG001  its callback has printed it
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version, and do nothing."),
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
     """Phone calls become text: a media and speech-to-text service for Twilio calls, Hebrew first."""
-    tidy()
+    strip_variables()
     if context.invoked_subcommand in FOR_PEOPLE:
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC reads it when it is imported
     context.obj = mend()  # before anything of OpenTelemetry's is imported, which FastAPI and the store do as well
@@ -108,14 +108,14 @@ async def _serve(settings: Settings, logs: LogWriter, otel_ignored: Mapping[str,
 
     from batkol.app.build import running
 
-    told, starting = asyncio.Event(), True
+    ended, starting = asyncio.Event(), True
     this = asyncio.current_task()
 
     def stop() -> None:
         """Begin the drain; a second signal changes nothing. A start, which may hang, is given up: there is no call."""
-        if starting and this is not None and not told.is_set():
+        if starting and this is not None and not ended.is_set():
             this.cancel()
-        told.set()
+        ended.set()
 
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop)
@@ -123,12 +123,12 @@ async def _serve(settings: Settings, logs: LogWriter, otel_ignored: Mapping[str,
         async with running(settings, logs=logs, otel_ignored=otel_ignored) as service:
             starting = False
             freeze_startup_objects()
-            await told.wait()
+            await ended.wait()
             await service.drain_calls()
     except asyncio.CancelledError:
-        if not (starting and told.is_set()):
+        if not (starting and ended.is_set()):
             raise
-        structlog.get_logger().info("[CFG] start given up: the process was told to end")
+        structlog.get_logger().info("[CFG] start abandoned: the process received a signal to end")
 
 
 def freeze_startup_objects() -> None:
@@ -141,8 +141,12 @@ def freeze_startup_objects() -> None:
 @app.command()
 def demo(
     *,
-    stay: Annotated[bool, typer.Option("--stay", help="Keep everything up after the call, until Ctrl-C.")] = False,
-    traces: Annotated[bool, typer.Option("--traces", help="Draw the trace of each utterance at the end.")] = False,
+    stay: Annotated[
+        bool, typer.Option("--stay", help="Keep the service and the double running after the call, until Ctrl-C.")
+    ] = False,
+    traces: Annotated[
+        bool, typer.Option("--traces", help="Draw the trace of each utterance at the end of the call.")
+    ] = False,
     no_color: NoColor = False,
 ) -> None:
     """Watch one Hebrew call: the Google double, the service and a caller, all in this process."""
@@ -161,11 +165,21 @@ app.add_typer(journal, name="journal")
 def call(
     url: Url,
     *,
-    wav: Annotated[Path | None, typer.Option(help="Say this: mono, 8000 Hz, 16-bit PCM or mu-law.")] = None,
-    words: Annotated[str | None, typer.Option(help="Say these, of the voice's words; a comma makes a pause.")] = None,
-    calls: Annotated[int, typer.Option(min=1, help="So many at once.")] = 1,
-    abrupt: Annotated[bool, typer.Option("--abrupt", help="End by a lost connection.")] = False,
-    internal: Annotated[str, typer.Option(help="Its internal API: shows partials and finals.")] = "",
+    wav: Annotated[
+        Path | None,
+        typer.Option(help="The audio file that the caller plays: WAV, mono, 8000 Hz, 16-bit PCM or mu-law."),
+    ] = None,
+    words: Annotated[
+        str | None,
+        typer.Option(help="The words that the caller speaks, from the synthetic voice's words; a comma is a pause."),
+    ] = None,
+    calls: Annotated[int, typer.Option(min=1, help="Calls to place at once.")] = 1,
+    abrupt: Annotated[
+        bool, typer.Option("--abrupt", help="End the call by a lost connection instead of a hang-up.")
+    ] = False,
+    internal: Annotated[
+        str, typer.Option(help="The service's internal API; with it, the command prints partials and finals.")
+    ] = "",
     public_url: PublicUrl = None,
     auth_token: AuthToken = "",
     api_token: ApiToken = "",
@@ -199,15 +213,20 @@ def call(
 @app.command("speech-double")
 def speech_double(
     *,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="gRPC; 0 takes a free one.")] = 9090,
-    control_port: Annotated[int, typer.Option(help="HTTP: faults and statistics; 0 takes a free one.")] = 9091,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The gRPC port; 0 selects a free port.")] = 9090,
+    control_port: Annotated[
+        int, typer.Option(help="The HTTP port for faults and statistics; 0 selects a free port.")
+    ] = 9091,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A limit or pace, such as stream_limit_s=30."),
+        typer.Option("--set", metavar="NAME=VALUE", help="A limit or a pace of the double, such as stream_limit_s=30."),
     ] = None,
     fault: Annotated[
-        list[str] | None, typer.Option(metavar="JSON", help='A fault, such as \'{"kind": "stall", "lasts_s": 5}\'.')
+        list[str] | None,
+        typer.Option(
+            metavar="JSON", help='A fault that the double causes, such as \'{"kind": "stall", "lasts_s": 5}\'.'
+        ),
     ] = None,
 ) -> None:
     """Run the strict double of Google Cloud Speech, which hears the synthetic voice."""

@@ -54,78 +54,113 @@ class Settings(StoreFields):
     tokens: ClassVar[frozenset[str]] = frozenset({"api_token", "whisper_api_key"})
 
     # Recognition
-    enable_streaming_stt: bool = Field(False, description="Fallback value of the flag `streaming-stt`.")
+    enable_streaming_stt: bool = Field(
+        False, description="Value of the flag `streaming-stt` while no provider answers."
+    )
     stt_batch_ms: int = Field(150, ge=20, le=1000, description="Audio per message to Google, ms.")
-    stt_partial_debounce_ms: int = Field(180, ge=0, le=2000, description="Least time between two partials, ms.")
+    stt_partial_debounce_ms: int = Field(
+        180, ge=0, le=2000, description="Least time between two partials of an utterance, ms."
+    )
     stt_final_timeout_ms: int = Field(
-        700, ge=100, le=5000, description="After the end of speech, when the newest interim is promoted, ms."
+        700,
+        ge=100,
+        le=5000,
+        description="Time after the end of speech at which the service promotes the newest interim, ms.",
     )
     stt_rotate_after_s: float = Field(
-        240.0, gt=0, description="Age from which a stream is replaced in silence or at a final, s."
+        240.0, gt=0, description="Age from which the service replaces a stream in silence or at a final, s."
     )
-    stt_rotate_by_s: float = Field(285.0, gt=0, description="Age at which it is replaced in any case, s.")
-    stt_replay_limit_s: float = Field(10.0, ge=0, description="Most audio sent again after a fault, s.")
-    stt_replay_rate: float = Field(2.5, gt=1, description="How fast that is sent, in times real time.")
+    stt_rotate_by_s: float = Field(
+        285.0, gt=0, description="Age at which the service replaces a stream in any case, s."
+    )
+    stt_replay_limit_s: float = Field(
+        10.0, ge=0, description="Most audio that the service sends again after a fault, s."
+    )
+    stt_replay_rate: float = Field(
+        2.5, gt=1, description="Speed at which the service sends audio again, in multiples of real time."
+    )
     stt_max_streams: int = Field(
-        0, ge=0, description="Streams to Google at once, the pod's share of the project's quota; 0: no limit."
+        0,
+        ge=0,
+        description=(
+            "Streams to Google that this pod may open at once, the pod's share of the project's quota; 0: no limit."
+        ),
     )
     stt_check_at_start: bool = Field(
-        True, description="Ask Google once at start, so that wrong credentials keep the pod from being ready."
+        True,
+        description="Send Google one request at start, so that a pod with wrong credentials does not become ready.",
     )
-    gcp_stt_language: str = Field("he-IL", description="BCP-47; Hebrew is sent as Google's `iw-IL`.")
-    gcp_stt_model: str = Field("default", description="Hebrew has `default` and `command_and_search`.")
+    gcp_stt_language: str = Field(
+        "he-IL", description="BCP-47 language of the callers; the service sends Hebrew as Google's `iw-IL`."
+    )
+    gcp_stt_model: str = Field("default", description="Google's model; Hebrew has `default` and `command_and_search`.")
     stt_phrases: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="What callers are likely to say, a JSON array of texts: hints to Google."
+        (), description="Phrases that callers are likely to say, a JSON array of texts: hints to Google."
     )
-    gcp_stt_endpoint: str = Field("", description="`host:port` instead of Google.")
+    gcp_stt_endpoint: str = Field("", description="`host:port` of the speech double, instead of Google.")
     gcp_stt_insecure: bool = Field(False, description="Plaintext gRPC, for the speech double.")
-    whisper_url: str = Field("", description="Base of a server with /v1/audio/transcriptions: the last fallback.")
+    whisper_url: str = Field("", description="Base URL of a server with /v1/audio/transcriptions: the last fallback.")
     whisper_api_key: str = Field("", description="Bearer token for WHISPER_URL.", repr=False)
     whisper_model: str = Field(
-        "", description="Model name for WHISPER_URL (default whisper-1), or without it a local model folder."
+        "",
+        description="Model name for WHISPER_URL (default whisper-1); without WHISPER_URL, the folder of a local model.",
     )
     whisper_timeout_s: float = Field(15.0, gt=0, description="Time-out of one Whisper request, s.")
 
     # Voice activity
-    vad: Literal["silero", "webrtc"] = Field("silero", description="Silero (accurate) or WebRTC (light).")
+    vad: Literal["silero", "webrtc"] = Field("silero", description="VAD engine: Silero (accurate) or WebRTC (light).")
     vad_silence_ms: int = Field(480, ge=100, le=3000, description="Silence that ends an utterance, ms.")
-    vad_minimum_speech_ms: int = Field(96, ge=0, le=1000, description="Shorter bursts are noise, ms.")
-    vad_pre_roll_ms: int = Field(300, ge=0, le=1000, description="Audio kept from before the first speech, ms.")
+    vad_minimum_speech_ms: int = Field(
+        96, ge=0, le=1000, description="Shortest burst of speech; a shorter burst is noise, ms."
+    )
+    vad_pre_roll_ms: int = Field(
+        300, ge=0, le=1000, description="Audio before the first speech that belongs to the utterance, ms."
+    )
 
     # Twilio
     twilio_auth_token: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Auth token; several, comma-separated, during rotation.", repr=False
+        (), description="Twilio auth token; several, comma-separated, during a rotation.", repr=False
     )
-    twilio_validate_signatures: bool = Field(True, description="Refuse what Twilio did not sign.")
-    public_base_url: str = Field("", description="What Twilio calls: `https://host[/prefix]`.")
-    max_calls: int = Field(100, ge=1, description="Calls at once; further callers hear an apology.")
-    overflow_url: str = Field("", description="TwiML to redirect to instead of the apology.")
-    stream_token_ttl_s: int = Field(60, ge=5, le=600, description="Life of the token in the TwiML, s.")
+    twilio_validate_signatures: bool = Field(True, description="Refuse requests without a valid Twilio signature.")
+    public_base_url: str = Field("", description="Base of the URLs that Twilio requests: `https://host[/prefix]`.")
+    max_calls: int = Field(100, ge=1, description="Live calls at once in this pod; further callers hear an apology.")
+    overflow_url: str = Field("", description="URL with TwiML for further callers, instead of the apology.")
+    stream_token_ttl_s: int = Field(60, ge=5, le=600, description="Lifetime of the stream token in the TwiML, s.")
 
     # Flags and live configuration
-    flags_provider: FlagsProvider = Field(FlagsProvider.LIVE, description="Where `streaming-stt` is evaluated.")
-    live_source: str = Field(
-        "", description="`file:PATH` of the folder with flags.json and tuning.json, or `kubernetes:[NAMESPACE/]NAME`."
+    flags_provider: FlagsProvider = Field(
+        FlagsProvider.LIVE, description="Provider that evaluates the flag `streaming-stt`."
     )
-    live_start_from: str = Field("", description="Folder to start from while the Kubernetes API server is away.")
+    live_source: str = Field(
+        "",
+        description=(
+            "`file:PATH` of the folder with flags.json and tuning.json, or `kubernetes:[NAMESPACE/]NAME` of the "
+            "ConfigMap."
+        ),
+    )
+    live_start_from: str = Field(
+        "", description="Folder with the files to use until the Kubernetes API server answers."
+    )
     voice_agent: str = Field("", description="Name of this agent, for flags and labels.")
     pod_name: str = Field("", description="Name of this pod, for flags and labels.")
-    pod_namespace: str = Field("", description="Its namespace; by default what its service account says.")
+    pod_namespace: str = Field(
+        "", description="Namespace of this pod; by default the namespace of its service account."
+    )
 
     # Listeners
-    host: str = Field("0.0.0.0", description="Public listener: what Twilio reaches.")  # noqa: S104
+    host: str = Field("0.0.0.0", description="Address of the public listener, which Twilio reaches.")  # noqa: S104
     port: int = Field(8080, ge=0, le=65535)
-    internal_host: str = Field("127.0.0.1", description="Internal listener: status, events, metrics.")
+    internal_host: str = Field("127.0.0.1", description="Address of the internal listener: status, events, metrics.")
     internal_port: int = Field(8081, ge=0, le=65535)
     internal_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Without API_TOKEN: host names that the internal API answers to, beside localhost."
+        (), description="Without API_TOKEN: host names that the internal API accepts, beside localhost."
     )
     api_token: str = Field("", description="Bearer token of the internal API.", repr=False)
 
     # Operations
-    drain_timeout_s: float = Field(300.0, ge=0, description="How long SIGTERM waits for live calls, s.")
-    log_transcripts: bool = Field(False, description="Put what callers say into the log.")
-    otel_capture_transcripts: bool = Field(False, description="Put what callers say into the traces.")
+    drain_timeout_s: float = Field(300.0, ge=0, description="Longest wait for live calls after SIGTERM, s.")
+    log_transcripts: bool = Field(False, description="Write the callers' words into the log.")
+    otel_capture_transcripts: bool = Field(False, description="Write the callers' words into the traces.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: LogFormat = LogFormat.AUTO
 
@@ -152,7 +187,7 @@ class Settings(StoreFields):
             return tuple(map(host_name, value))
         except ValueError:
             raise ValueError(
-                "must be host names, separated by commas, without scheme and port; IP addresses are always answered"
+                "must be host names, separated by commas, without scheme and port; the service accepts every IP address"
             ) from None
 
     @field_validator("stt_phrases", mode="before")
@@ -171,7 +206,7 @@ class Settings(StoreFields):
     @classmethod
     def _phrases_within_limits(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(value) > MOST_PHRASES:
-            raise ValueError(f"has {len(value)} phrases; give the {MOST_PHRASES} that matter most")
+            raise ValueError(f"has {len(value)} phrases; keep the {MOST_PHRASES} most important phrases")
         for number, phrase in enumerate(value, 1):
             if not phrase or len(phrase) > LONGEST_PHRASE:
                 raise ValueError(f"phrase {number} must have 1 to {LONGEST_PHRASE} characters, which is Google's limit")
@@ -188,9 +223,7 @@ class Settings(StoreFields):
     @classmethod
     def _whisper_base(cls, value: str) -> str:
         if value.partition("?")[0].rstrip("/").endswith(("/v1", "/v1/audio/transcriptions")):
-            raise ValueError(
-                "must end before /v1/audio/transcriptions, which the service adds itself; leave out /v1 too"
-            )
+            raise ValueError("must end before /v1/audio/transcriptions, which the service appends itself; omit /v1 too")
         return value
 
     @field_validator("gcp_stt_endpoint")
@@ -209,8 +242,8 @@ class Settings(StoreFields):
     def _rotation(self) -> Self:
         if self.stt_rotate_by_s <= self.stt_rotate_after_s:
             raise ValueError(
-                f"STT_ROTATE_BY_S={self.stt_rotate_by_s:g} leaves no time to look for silence after "
-                f"STT_ROTATE_AFTER_S={self.stt_rotate_after_s:g}; set it some 45 s later"
+                f"STT_ROTATE_BY_S={self.stt_rotate_by_s:g} leaves no time to wait for silence after "
+                f"STT_ROTATE_AFTER_S={self.stt_rotate_after_s:g}; set it about 45 s later"
             )
         if self.stt_rotate_by_s >= GOOGLE_LIMIT_S and not self.gcp_stt_endpoint:
             raise ValueError(
@@ -223,13 +256,13 @@ class Settings(StoreFields):
     def _safe(self) -> Self:
         if self.twilio_validate_signatures and not self.twilio_auth_token:
             raise ValueError(
-                "TWILIO_VALIDATE_SIGNATURES is on and there is no TWILIO_AUTH_TOKEN to check with; set the token, "
-                "or for development only TWILIO_VALIDATE_SIGNATURES=false"
+                "TWILIO_VALIDATE_SIGNATURES is on and there is no TWILIO_AUTH_TOKEN to check signatures with; set "
+                "the token, or for development only TWILIO_VALIDATE_SIGNATURES=false"
             )
         if self.twilio_validate_signatures and not self.public_base_url:
             raise ValueError(
-                "Twilio signs the URL it was given, so PUBLIC_BASE_URL must say which one that is; "
-                "set it to what the number's webhook is configured with, less /twilio/voice"
+                "Twilio signs the URL that it requests, so the service needs PUBLIC_BASE_URL; set it to the URL of "
+                "the number's voice webhook without /twilio/voice"
             )
         if self.internal_host not in LOOPBACK and not self.api_token:
             raise ValueError(
@@ -240,13 +273,13 @@ class Settings(StoreFields):
             raise ValueError("LIVE_SOURCE must be file:PATH or kubernetes:[NAMESPACE/]NAME")
         if self.live_start_from and not self.live_source.startswith("kubernetes:"):
             raise ValueError(
-                "LIVE_START_FROM is for the time until LIVE_SOURCE=kubernetes:… has answered; to follow that directory "
+                "LIVE_START_FROM is for the time before LIVE_SOURCE=kubernetes:… answers; to follow that directory "
                 "itself set LIVE_SOURCE=file:DIRECTORY"
             )
         return self
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        """For whoever prints it, as `shown`."""
+        """The settings as `shown`, for a reader who prints them."""
         return ((name, masked(value) if isinstance(value, str) else value) for name, value in super().__repr_args__())
 
     @model_validator(mode="after")
@@ -268,7 +301,7 @@ def read() -> Settings:
         return Settings()
     except ValidationError as error:
         lines = [f"  {_name(e['loc'])}{e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
-        raise ConfigurationError("the settings cannot work:\n" + "\n".join(lines)) from None
+        raise ConfigurationError("the settings cannot be used:\n" + "\n".join(lines)) from None
 
 
 def _name(location: tuple[int | str, ...]) -> str:

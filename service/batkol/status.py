@@ -165,7 +165,7 @@ class TaskStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UnownedStatus(TaskStatus, frozen=True, kw_only=True, omit_defaults=True):
-    """What is sent of work that nobody owns: its deaths alone. It is read as a `TaskStatus`."""
+    """The status of work without an owner: its deaths alone. It is read as a `TaskStatus`."""
 
     deaths: int
     last_fault: str | None

@@ -51,12 +51,11 @@ def check_http(url: str) -> None:
     authority, behind = _until(rest, "/?#")
     if not url.isprintable() or " " in url or "@" in behind or authority.count("@") > 1:
         raise ValueError(
-            "cannot be read in one way only; percent-encode its user and password (/ is %2F, # is %23, ? is %3F, "
-            "@ is %40, a space %20)"
+            "is ambiguous; percent-encode its user and password (/ is %2F, # is %23, ? is %3F, @ is %40, a space %20)"
         )
     host = _AUTHORITY.fullmatch(authority.rpartition("@")[2])
     if host is None or int((host.group(2) or ":0")[1:]) > 65535 or not _is_host(host.group(1)):
-        raise ValueError("has no host, or no port from 0 to 65535, where one should be")
+        raise ValueError("has no valid host or no port from 0 to 65535")
 
 
 def base_url(url: str) -> str:
@@ -66,7 +65,7 @@ def base_url(url: str) -> str:
     """
     check_http(url)
     if "?" in url or "#" in url:
-        raise ValueError("must have neither a query nor a fragment: Twilio drops them from a stream's URL")
+        raise ValueError("must have neither a query nor a fragment: Twilio removes them from a stream's URL")
     if "@" in url:
         raise ValueError("must have no user and no password: a stream's URL cannot have them")
     if not url.isascii():
@@ -75,7 +74,7 @@ def base_url(url: str) -> str:
     for own in OWN_PATHS:
         if url.lower().endswith(own):
             right = url[: -len(own)].rstrip("/")
-            raise ValueError(f"must end before {own}, which the service adds itself; set it to {right}")
+            raise ValueError(f"must end before {own}, which the service appends itself; set it to {right}")
     return url
 
 

@@ -118,7 +118,7 @@ async def test_a_pod_that_may_not_read_its_config_map_takes_calls_by_the_mounted
             assert up.modes(report.call_sid) == ["streaming"]
             state = up.service.live.status().state or ""
             assert "resourceNames [front-desk-live] in namespace calls" in state
-            assert f"Meanwhile file:{live} is followed." in state
+            assert f"Until then the service follows file:{live}." in state
 
 
 async def test_phrases_go_with_streams_and_with_single_requests(tmp_path: Path) -> None:

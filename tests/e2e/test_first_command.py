@@ -69,7 +69,7 @@ def test_what_roots_server_cannot_reach_is_one_sentence_that_says_what_to_do(pla
     started = run([sys.executable, "-c", STARTS_A_SERVER, str(place / "closed" / "data")])
 
     assert started.returncode == 1
-    assert "may not enter that folder. Name a folder that other users may enter in DATABASE_DIR" in started.stderr
+    assert "may not enter the folder. Name a folder that other users may enter in DATABASE_DIR" in started.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a plain user's files are where that user says")

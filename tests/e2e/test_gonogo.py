@@ -148,7 +148,7 @@ async def test_a_recognizer_that_refuses_every_stream_is_found_out(rig: Rig) -> 
 
     checks = flag_on(RehearsedCall("flag on", observed, ("streaming",), RehearsalLimits()))
     failed = {check.name for check in checks if not check.passed}
-    assert {"partials while speaking", "nothing fell back"} <= failed
+    assert {"partials while speaking", "no recognizer failed"} <= failed
     assert "words as they were said" not in failed
     assert not is_go(checks)
 
@@ -176,6 +176,6 @@ def test_what_could_not_be_carried_out_is_a_two_and_a_sentence(rig: Rig) -> None
 
     assert (nobody.returncode, unsigned.returncode) == (2, 2)
     assert "cannot be reached" in nobody.stderr
-    assert "refuses our signature" in unsigned.stderr
+    assert "refuses the rehearsal's signature" in unsigned.stderr
     assert "Traceback" not in nobody.stderr + unsigned.stderr
     assert rig.flags.read_text() == FLAGS

@@ -110,5 +110,5 @@ async def test_where_the_flag_is_must_be_said_for_a_cluster_and_said_once(tmp_pa
         with pytest.raises(BatkolError, match="Give --config-map calls/front-desk-live"):
             await task
         task, _ = rehearsal(up, config_map="a/b", voice_agent="c/d")
-        with pytest.raises(BatkolError, match="give one of"):
+        with pytest.raises(BatkolError, match="give only one of"):
             await task

@@ -29,7 +29,7 @@ hang(Path({directory!r}), Path({fifo!r}))
     ("what", "says"),
     [
         ("a FIFO as the file", "watching since 20"),
-        ("a file system that hangs", "its file system does not answer"),
+        ("a file system that hangs", "the file system does not answer"),
     ],
 )
 async def test_it_starts_says_so_and_ends_when_it_is_told_to(tmp_path: Path, what: str, says: str) -> None:
@@ -88,7 +88,7 @@ async def test_a_start_that_waits_for_credentials_is_given_up_when_it_is_told_to
         if writing >= 0:
             os.close(writing)
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    assert lines[-1]["event"] == "[CFG] start given up: the process was told to end"
+    assert lines[-1]["event"] == "[CFG] start abandoned: the process received a signal to end"
     assert [line for line in lines if line["level"] in {"error", "critical"}] == []
 
 

@@ -16,7 +16,7 @@ from batkol.answers import Answer, AnswerError, exchange, no_cookies
 from batkol.errors import BatkolError
 from batkol.gonogo.cluster_object import ClusterObject
 from batkol.gonogo.flagstore import FlagStoreError
-from batkol.live.cluster import LARGEST, Named, connected
+from batkol.live.cluster import LARGEST, ObjectName, connected
 from batkol.recognizers.whisper.http import WhisperServer
 from batkol.simulators.client.internal_api import following, status
 from batkol.simulators.twilio.caller import CallOutcome, CallPlan, place_call
@@ -35,7 +35,7 @@ async def ask_status(url: str, folder: Path, within_s: float) -> None:
 
 async def ask_object(url: str, folder: Path, within_s: float) -> None:
     with reaching(url, folder):
-        found = ClusterObject("ConfigMap", Named("a", "b"), api="api/v1", plural="configmaps", answer_s=within_s)
+        found = ClusterObject("ConfigMap", ObjectName("a", "b"), api="api/v1", plural="configmaps", answer_s=within_s)
         await found.read()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batkol.environment import check_line, check_token, stripped, tidy
+from batkol.environment import check_line, check_token, strip_variables, stripped
 
 UNSEEN = ["\n", "\r\n", "\t", " ", "\u00a0", "\ufeff", "\u200b", "\u200f", "\u2028", "\u2066", "\x7f", "\u3000"]
 
@@ -22,7 +22,7 @@ def test_hebrew_and_what_is_inside_stay() -> None:
 def test_the_environment_of_the_process_is_stripped_for_libraries_and_options_too() -> None:
     environ = {"KUBECONFIG": "/config\n", "FLAGD_HOST": "\ufeffflagd", "PATH": "/bin", "EMPTY": "\r\n"}
 
-    tidy(environ)
+    strip_variables(environ)
 
     assert environ == {"KUBECONFIG": "/config", "FLAGD_HOST": "flagd", "PATH": "/bin", "EMPTY": ""}
 

@@ -51,8 +51,8 @@ def test_nothing_at_all_in_the_environment_is_refused_with_what_to_set() -> None
         read()
 
     assert str(raised.value) == (
-        "the settings cannot work:\n  TWILIO_VALIDATE_SIGNATURES is on and there is no TWILIO_AUTH_TOKEN to check "
-        "with; set the token, or for development only TWILIO_VALIDATE_SIGNATURES=false"
+        "the settings cannot be used:\n  TWILIO_VALIDATE_SIGNATURES is on and there is no TWILIO_AUTH_TOKEN to check "
+        "signatures with; set the token, or for development only TWILIO_VALIDATE_SIGNATURES=false"
     )
 
 
@@ -62,7 +62,7 @@ def test_a_token_of_nothing_is_no_token(monkeypatch: pytest.MonkeyPatch, token: 
 
 
 def test_signatures_need_the_url_that_twilio_signs(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "PUBLIC_BASE_URL must say which one that is" in refusal(monkeypatch, PUBLIC_BASE_URL="")
+    assert "so the service needs PUBLIC_BASE_URL" in refusal(monkeypatch, PUBLIC_BASE_URL="")
 
 
 def test_for_development_neither_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +153,7 @@ def test_phrases_are_a_json_array_of_texts(monkeypatch: pytest.MonkeyPatch) -> N
         ("[1]", "must be a JSON array of texts"),
         ('["a", ""]', "phrase 2 must have 1 to 100 characters"),
         (json.dumps(["א" * 101]), "phrase 1 must have 1 to 100 characters"),
-        (json.dumps(["a"] * 501), "has 501 phrases; give the 500 that matter most"),
+        (json.dumps(["a"] * 501), "has 501 phrases; keep the 500 most important phrases"),
     ],
 )
 def test_phrases_that_google_would_not_take_are_refused(
@@ -196,7 +196,7 @@ def test_there_must_be_time_to_look_for_silence_before_a_stream_is_replaced_in_a
 ) -> None:
     sentence = refusal(monkeypatch, STT_ROTATE_AFTER_S="240", STT_ROTATE_BY_S="240")
 
-    assert "STT_ROTATE_BY_S=240 leaves no time to look for silence after STT_ROTATE_AFTER_S=240" in sentence
+    assert "STT_ROTATE_BY_S=240 leaves no time to wait for silence after STT_ROTATE_AFTER_S=240" in sentence
 
 
 def test_a_stream_is_replaced_before_google_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,7 +317,7 @@ def test_a_value_that_must_be_there_is_not_empty(monkeypatch: pytest.MonkeyPatch
     needed = ("HOST", "DATABASE_DIR", "JOURNAL_DIR", "GCP_STT_LANGUAGE", "MAX_CALLS", "LOG_LEVEL", "LOG_TRANSCRIPTS")
     sentence = refusal(monkeypatch, **dict.fromkeys(needed, empty))
 
-    assert sentence.count(": is empty; give it a value, or take the variable out for the default") == len(needed)
+    assert sentence.count(": is empty; set a value, or remove the variable to use the default") == len(needed)
 
 
 def test_a_token_of_one_line_break_is_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,7 +336,7 @@ def test_a_token_that_no_header_can_carry_is_refused_and_not_quoted(monkeypatch:
 def test_a_base_url_with_our_own_path_is_refused_with_the_one_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     sentence = refusal(monkeypatch, PUBLIC_BASE_URL="https://voice.example.com/agents/twilio/voice/\n")
 
-    assert sentence.endswith("which the service adds itself; set it to https://voice.example.com/agents")
+    assert sentence.endswith("which the service appends itself; set it to https://voice.example.com/agents")
 
 
 @pytest.mark.parametrize("end", ["/v1", "/v1/", "/v1/audio/transcriptions"])

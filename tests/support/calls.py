@@ -31,7 +31,7 @@ async def services(*, google: str = NOBODY, streaming: bool = False) -> AsyncIte
     metrics = Metrics()
     flags = await Flags.start(provider="env", fallback=streaming)
     channels = Channels(endpoint=google, insecure=True)
-    listener = VadScheduler(create("webrtc"))
+    vad = VadScheduler(create("webrtc"))
     config = recognition("he-IL", "default")
     try:
         yield Services(
@@ -43,14 +43,14 @@ async def services(*, google: str = NOBODY, streaming: bool = False) -> AsyncIte
             ),
             flags=flags,
             live=Live(),
-            listener=listener,
+            vad=vad,
             metrics=metrics,
             language="he-IL",
             pod="",
             log_transcripts=False,
         )
     finally:
-        await listener.aclose()
+        await vad.aclose()
         await channels.close()
         await flags.close()
         metrics.close()

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
-from batkol.live.cluster import Named
+from batkol.live.cluster import ObjectName
 from batkol.live.kubernetes import KubernetesSource, WatchTimings
 from batkol.live.source import Snapshot, SourceState
 from support.config_map_api import NAME, NAMESPACE, ConfigMapApi
@@ -15,7 +15,7 @@ from support.kubeconfig import reaching
 from support.plain_http import Request
 from support.waiting import until
 
-WHERE = Named(NAMESPACE, NAME)
+WHERE = ObjectName(NAMESPACE, NAME)
 QUICK = WatchTimings(first_wait=0.005, longest_wait=0.02, healthy=0.0, silence=30.0)
 ONE, TWO = {"tuning.json": "{}", "flags.json": '{"flags": {}}'}, {"tuning.json": '{"revision": "2"}'}
 NOTHING = {"tuning.json": None, "flags.json": None}

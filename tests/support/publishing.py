@@ -21,7 +21,7 @@ from batkol.events.identity import Identity
 from batkol.settings import read
 from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
 from batkol.status import ServiceStatus
-from batkol.store.store import keeping
+from batkol.store.store import running_store
 from batkol.telemetry.metrics import Metrics
 from batkol.transcription.events import FinalReady
 from batkol.web import internal
@@ -61,7 +61,7 @@ async def main(finals: int, calls: int) -> None:
     settings, metrics, bus = read(), Metrics(), Bus()
     status = ServiceStatus(version="1", draining=False, active_calls=calls, max_calls=calls)
     app = FastAPI()
-    async with keeping(settings.of_store("pod-1")) as store:
+    async with running_store(settings.of_store("pod-1")) as store:
         app.include_router(
             internal.routes(
                 calls=CallRegistry(limit=1, metrics=metrics), bus=bus, status=lambda: status,

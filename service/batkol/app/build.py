@@ -32,7 +32,7 @@ from batkol.recognizers.whisper.local import LocalWhisper
 from batkol.settings import Settings, shown
 from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Source
-from batkol.store.store import NoStore, Store, keeping
+from batkol.store.store import NoStore, Store, running_store
 from batkol.supervision.tasks import Tasks
 from batkol.supervision.threads import Revivable, watch
 from batkol.telemetry import standing
@@ -59,8 +59,8 @@ async def running(
     """Start everything and serve; leaving it ends what is left at once (call `Service.leave` before).
 
     `exporters` get every span, beside those that the environment names; the thread of `logs` is watched.
-    `otel_ignored`: what `mend` said of the environment before this module was imported. Raises `ConfigurationError` for
-    what cannot work, telemetry excepted. Must be entered on the loop that runs the calls.
+    `otel_ignored`: the findings of `mend` about the environment before this module was imported. Raises
+    `ConfigurationError` for what cannot work, telemetry excepted. Must be entered on the loop that runs the calls.
     """
     _log_settings(settings)
     ignored = {**(otel_ignored or {}), **mend()}
@@ -76,7 +76,7 @@ async def running(
         internal = listening(
             http.internal(service), settings.internal_host, settings.internal_port, limited.internal, tasks=tasks
         )
-        standing.say(traces=service.tracing.standing, metrics=service.metrics.standing, ignored=ignored)
+        standing.log_faults(traces=service.tracing.standing, metrics=service.metrics.standing, ignored=ignored)
         service.port = await stack.enter_async_context(public)
         service.internal_port = await stack.enter_async_context(internal)
         stack.callback(service.bus.close)  # after the last event, and before the listeners: what waits is delivered
@@ -106,8 +106,8 @@ async def _service(
     recognizers = _recognizers(settings, await _channels(settings, stack), metrics, stack)
     health = _health(settings, recognizers)
     await tasks.own(stack, health.run, "health")
-    listener = VadScheduler(await asyncio.to_thread(create, settings.vad), tasks=tasks)
-    stack.push_async_callback(listener.aclose)
+    vad = VadScheduler(await asyncio.to_thread(create, settings.vad), tasks=tasks)
+    stack.push_async_callback(vad.aclose)
     calls = CallRegistry(limit=settings.max_calls, metrics=metrics)
     await tasks.own(stack, calls.run, "calls.heartbeat", needed_to_hear=True)
     return Service(
@@ -117,7 +117,7 @@ async def _service(
         bus=Bus(),
         live=live,
         flags=flags,
-        listener=listener,
+        vad=vad,
         recognizers=recognizers,
         health=health,
         metrics=metrics,
@@ -131,7 +131,7 @@ async def _service(
 async def _watch_threads(service: Service, stack: AsyncExitStack) -> None:
     """Have the threads that outlive a call started again when they die, as tasks are."""
     tasks = service.tasks
-    await tasks.own(stack, partial(watch, service.listener.thread), "thread.vad", needed_to_hear=True)
+    await tasks.own(stack, partial(watch, service.vad.thread), "thread.vad", needed_to_hear=True)
     others: dict[str, Revivable | None]
     others = {"thread.logs": service.logs, "thread.spans": service.tracing.thread, "thread.flagd": service.flags.thread}
     for number, sender in enumerate(service.metrics.threads, 1):
@@ -145,7 +145,7 @@ async def _store(settings: Settings, stack: AsyncExitStack, tasks: Tasks) -> Sto
     """Begun early, so that it ends late: after the last call."""
     if not settings.keeps_calls:
         return NoStore()
-    return await stack.enter_async_context(keeping(settings.of_store(settings.pod_name), tasks))
+    return await stack.enter_async_context(running_store(settings.of_store(settings.pod_name), tasks))
 
 
 async def _channels(settings: Settings, stack: AsyncExitStack) -> Channels:
@@ -158,13 +158,13 @@ async def _channels(settings: Settings, stack: AsyncExitStack) -> Channels:
 
 
 def _tracing(settings: Settings, exporters: Sequence[SpanExporter]) -> Tracing:
-    told = TracingSettings(
+    traced = TracingSettings(
         google=settings.gcp_stt_endpoint or f"{GOOGLE_HOST}:443",
         flags_provider=settings.flags_provider.value,
         pod=settings.pod_name,
         transcripts=settings.otel_capture_transcripts,
     )
-    return Tracing.start(told, exporters)
+    return Tracing.start(traced, exporters)
 
 
 def _health(settings: Settings, recognizers: Recognizers) -> Health:
@@ -221,8 +221,8 @@ def _tuning(settings: Settings) -> Tuning:
 
 def _log_settings(settings: Settings) -> None:
     log.info(f"[CFG] ENABLE_STREAMING_STT={str(settings.enable_streaming_stt).lower()}")
-    told = shown(settings) | {"stt_phrases": len(settings.stt_phrases)}
-    del told["enable_streaming_stt"]
-    log.info("[CFG] settings", version=__version__, **told)
+    values = shown(settings) | {"stt_phrases": len(settings.stt_phrases)}
+    del values["enable_streaming_stt"]
+    log.info("[CFG] settings", version=__version__, **values)
     if not settings.twilio_validate_signatures:
         log.warning("[CFG] TWILIO_VALIDATE_SIGNATURES=false: any client can open a call; use it for development only")

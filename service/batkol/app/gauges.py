@@ -38,11 +38,21 @@ def expose(metrics: Metrics, *, calls: CallRegistry, drain: Drain, bus: Bus, liv
     _expose_calls(metrics, calls)
     _expose_drain(metrics, calls, drain)
     _expose_live(metrics, live)
-    metrics.counter("batkol.events.dropped", "{event}", "Partials that a slow subscriber lost.", lambda: bus.dropped)
     metrics.counter(
-        "batkol.subscribers.let_go", "{subscriber}", "Subscribers that took too little.", lambda: bus.let_go
+        "batkol.events.dropped",
+        "{event}",
+        "Partials dropped because a subscriber read too slowly.",
+        lambda: bus.dropped,
     )
-    metrics.counter("batkol.spans.dropped", "{span}", "Spans that no collector took.", lambda: tracing.dropped)
+    metrics.counter(
+        "batkol.subscribers.let_go",
+        "{subscriber}",
+        "Subscribers disconnected because they read too slowly.",
+        lambda: bus.let_go,
+    )
+    metrics.counter(
+        "batkol.spans.dropped", "{span}", "Spans dropped because no collector accepted them.", lambda: tracing.dropped
+    )
     expose_process(metrics)
 
 
@@ -51,13 +61,13 @@ def expose_tasks(metrics: Metrics, tasks: Tasks) -> None:
     metrics.counters(
         "batkol.tasks.died",
         "{death}",
-        "Deaths of background tasks since the start, by task; each was followed by a restart.",
+        "Deaths of background tasks since the start, by task; the service restarted each.",
         tasks.deaths,
         by="task",
     )
     metrics.gauges(
         "batkol.tasks.down",
-        "Background tasks that wait for a restart or died five times in a minute, 1 or 0.",
+        "1 for each background task that waits for a restart or died five times in a minute, else 0.",
         tasks.down,
         by="task",
     )
@@ -85,24 +95,28 @@ def _begin_at_zero(metrics: Metrics) -> None:
 def _expose_calls(metrics: Metrics, calls: CallRegistry) -> None:
     metrics.gauge("batkol.calls.active", "Live calls.", lambda: calls.active)
     metrics.gauge(
-        "batkol.calls.ending", "Calls whose audio is over, and whose last finals are not.", lambda: calls.ending
+        "batkol.calls.ending",
+        "Calls whose audio has ended while their last finals are outstanding.",
+        lambda: calls.ending,
     )
-    metrics.gauge("batkol.calls.limit", "Calls this process takes.", lambda: calls.limit)
+    metrics.gauge("batkol.calls.limit", "Calls that this process accepts at once (MAX_CALLS).", lambda: calls.limit)
     metrics.gauge(
         "batkol.calls.speaking",
-        "Callers who are speaking, and whose words are streamed.",
+        "Callers who are speaking while their call uses streaming recognition.",
         lambda: sum(call.reporter.awaited.speaking for call in calls),
     )
     metrics.gauge(
         "batkol.calls.unheard",
-        "Of them, those whose partials have been missing for 3 s.",
+        "Callers who use streaming recognition and have spoken for 3 s without a partial.",
         lambda: sum(call.reporter.awaited.unheard(time.monotonic()) for call in calls),
     )
 
 
 def _expose_drain(metrics: Metrics, calls: CallRegistry, drain: Drain) -> None:
-    metrics.gauge("batkol.drain.age_seconds", "Since the drain began; 0: calls are taken.", calls.draining_s)
-    metrics.gauge("batkol.drain.limit_seconds", "What a drain may take at most.", lambda: drain.longest_s)
+    metrics.gauge(
+        "batkol.drain.age_seconds", "Seconds since the drain began; 0 while the pod accepts calls.", calls.draining_s
+    )
+    metrics.gauge("batkol.drain.limit_seconds", "Longest duration of a drain, in seconds.", lambda: drain.longest_s)
 
 
 def _expose_live(metrics: Metrics, live: Live) -> None:
@@ -116,34 +130,36 @@ def _expose_live(metrics: Metrics, live: Live) -> None:
         standing = live.tuning
 
     live.on_change(changed)
-    metrics.counter("batkol.tuning.applied", "{revision}", "Tunings put in force since the start.", lambda: applied)
+    metrics.counter(
+        "batkol.tuning.applied", "{revision}", "Revisions of the tuning put in force since the start.", lambda: applied
+    )
     metrics.gauges(
         "batkol.tuning.value",
-        "The tuning in force, by setting, in ms.",
+        "Tuning in force, by setting, in milliseconds.",
         lambda: {name: getattr(live.tuning, name) for name in settings},
         by="setting",
     )
     metrics.gauge(
         "batkol.live.refused",
-        "Changes in the live files that stand refused.",
+        "Changes to the live files that the service refuses at present.",
         lambda: len(live.status().refusals),
     )
     metrics.counters(
         "batkol.live.refusals",
         "{refusal}",
-        "Changes in the live files that were refused since the start, by file.",
+        "Changes to the live files that the service refused since the start, by file.",
         lambda: live.status().refused,
         by="file",
     )
     metrics.gauge(
         "batkol.live.age_seconds",
-        "Since the live source last gave a sign of life; 0: there is none to wait for.",
+        "Seconds since the live source last answered; 0 if the source sends no answers.",
         lambda: _connection(live).heard_s or 0.0,
     )
     metrics.counter(
         "batkol.live.reconnects",
         "{attempt}",
-        "How often the live source had to begin anew after a fault.",
+        "Times that the live source reconnected after a fault.",
         lambda: _connection(live).reconnects,
     )
 

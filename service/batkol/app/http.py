@@ -43,7 +43,7 @@ def public(service: Service) -> FastAPI:
         recognizers=service.recognizers,
         flags=service.flags,
         live=service.live,
-        listener=service.listener,
+        vad=service.vad,
         metrics=metrics,
         language=settings.gcp_stt_language,
         pod=settings.pod_name,
@@ -74,7 +74,10 @@ def internal(service: Service) -> FastAPI:
     service.store.expose(metrics)
     gauges.expose_tasks(metrics, service.tasks)
     metrics.counter(
-        "batkol.log.lines_lost", "{line}", "Log lines that stderr did not take.", lambda: service.lines_lost
+        "batkol.log.lines_lost",
+        "{line}",
+        "Log lines dropped because stderr did not accept them.",
+        lambda: service.lines_lost,
     )
     token = service.settings.api_token
     app = FastAPI(title="Batkol, internal", version=__version__, openapi_url=None, redirect_slashes=False)

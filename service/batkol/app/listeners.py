@@ -42,7 +42,7 @@ def http_listeners(service: Service) -> HttpListeners:
     )
     metrics.gauges(
         "batkol.http.connections_limit",
-        "How many connections a listener takes.",
+        "Connections that a listener accepts at once, by listener.",
         lambda: {each.listener: each.limits.connections for each in made},
         by="listener",
     )

@@ -1,4 +1,4 @@
-"""A running service, as its parts and what they say of themselves."""
+"""A running service: its parts and their status."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Service:
     bus: Bus
     live: Live
     flags: Flags
-    listener: VadScheduler
+    vad: VadScheduler
     recognizers: Recognizers
     health: Health
     metrics: Metrics
@@ -44,7 +44,7 @@ class Service:
     store: Store | NoStore
     tasks: Tasks
     logs: LogWriter | None = None
-    """None: the process's logging is not ours."""
+    """None if another party configures the process's logging."""
     port: int = 0
     internal_port: int = 0
     started_at: float = 0.0
@@ -82,7 +82,7 @@ class Service:
             tasks=self.tasks.status(),
             telemetry=self._telemetry_status(),
             process=process(),
-            vad=self.listener.status(),
+            vad=self.vad.status(),
             event_loop=EventLoopStatus(lag_ms_max_60s=round(calls.loop_lag() * 1000)),
             logs=LogsStatus(lines_lost=self.lines_lost),
             subscribers=self.bus.subscribers,
@@ -111,15 +111,15 @@ class Service:
 
     def why_not_ready(self) -> str | None:
         """The reason why this pod should get no new call, or None."""
-        return "draining" if self.calls.draining else self.tasks.why_deaf() or self.health.why_not_ready()
+        return "draining" if self.calls.draining else self.tasks.why_not_ready() or self.health.why_not_ready()
 
     def why_not_alive(self) -> str | None:
-        """The reason why this process should be replaced, or None: it hears nothing, and no call is left to lose.
+        """The reason why this process should be replaced, or None: it recognizes nothing, and no call is left to lose.
 
-        A store that does not write is no reason: a restart would not bring the database back. Nor is a loop that stands
-        still: then nobody answers here, which the kubelet takes for a failure as well.
+        A store that does not write is no reason: a restart would not bring the database back. Nor is an event loop
+        that stands still: then nothing answers here, which the kubelet takes for a failure as well.
         """
-        return None if len(self.calls) else self.tasks.why_deaf()
+        return None if len(self.calls) else self.tasks.why_not_ready()
 
     async def drain_calls(self) -> None:
         """Drain: no new call, the live ones to their end or the time limit, each last utterance delivered."""

@@ -49,5 +49,5 @@ class Batcher:
 
 def _samples(batch_ms: int) -> int:
     if batch_ms <= 0:
-        raise ValueError(f"a batch is at least a millisecond of audio, not {batch_ms}")
+        raise ValueError(f"a batch needs at least 1 ms of audio, not {batch_ms}")
     return batch_ms * SAMPLES_PER_MS

@@ -35,7 +35,7 @@ class Ring:
             self.release(self.end - self._capacity)
 
     def release(self, before: int) -> None:
-        """Forget the samples below `before`; nobody will ask for them again."""
+        """Forget the samples before `before`: no reader needs them again."""
         drop = min(before, self.end) - self.start
         if drop > 0:
             del self._bytes[:drop]
@@ -48,7 +48,7 @@ class Ring:
         Raises `IndexError` for samples that have not been heard yet.
         """
         if not 0 <= start <= end <= self.end:
-            raise IndexError(f"[{start}, {end}) asks beyond the {self.end} samples heard so far")
+            raise IndexError(f"[{start}, {end}) is beyond the {self.end} samples received so far")
         if start >= self.start:
             return bytes(self._bytes[start - self.start : end - self.start])
         lost = min(end, self.start) - start

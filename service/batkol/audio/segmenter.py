@@ -1,8 +1,8 @@
-"""Makes speech out of probabilities: where it begins, and where it ends.
+"""Speech starts and speech ends, made out of probabilities.
 
-A detector says of each window how much it sounds like speech; a caller breathes, clicks a pen and pauses
+A VAD engine gives each window a probability of speech; a caller breathes, clicks a pen and pauses
 inside a sentence. The segmenter starts at speech that lasts, ends at silence that lasts, and reaches back a
-little for the first consonant, which a detector hears late. All in audio time: absolute samples of the call.
+little for the first consonant, which an engine scores too low. All in audio time: absolute samples of the call.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from batkol.audio.mulaw import SAMPLES_PER_MS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmenterSettings:
-    """When speech has begun and ended; docs/vad.md tells what each is good for. Raises `ValueError`."""
+    """Thresholds and durations of the segmenter; docs/vad.md explains each. Raises `ValueError`."""
 
     threshold: float = 0.5
     """Probability from which a window is speech."""

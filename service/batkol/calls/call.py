@@ -57,7 +57,7 @@ class Call:
         self._gone = False  # nothing can be asked any more
         self._over = asyncio.Event()
         self._deadline = Deadline()  # of `run`
-        self._closed = False  # we have said so to the peer
+        self._closed = False  # the peer has the reason already
         self.ended_by = ""
         self.on_over: Callable[[Call], None] = lambda _: None
         """Called once, when no audio is taken any more and the last finals are still to come."""
@@ -87,7 +87,7 @@ class Call:
             log_of=lambda utterance: self.log.bind(**self.trace.ids_of(utterance)),
         )
         self._tuning = services.live.tuning
-        self._ear = services.listener.open(self._ring, self._on_speech, _endpointing(self._tuning))
+        self._vad = services.vad.open(self._ring, self._on_speech, _endpointing(self._tuning))
 
     # -- media in ------------------------------------------------------------------------------------------------
 
@@ -144,7 +144,7 @@ class Call:
 
     def _wanted(self) -> int:
         """How many more messages of sound there must be before one of them gives the recognizer something."""
-        if self._over.is_set() or self._services.listener.crowded:
+        if self._over.is_set() or self._services.vad.crowded:
             return 1
         return max(1, -(-(self.transcription.due - self._ring.end) // self._stream.message_samples))
 
@@ -157,14 +157,14 @@ class Call:
             self._append(silence)
         if self._services.live.tuning is not self._tuning:
             self._tuning = self._services.live.tuning
-            self._ear.tune(_endpointing(self._tuning))
+            self._vad.tune(_endpointing(self._tuning))
             self.transcription.tune(self._tuning)
         self.transcription.release()
 
     @property
     def speaking(self) -> bool:
         """Whether the caller is speaking, the hang-over included."""
-        return self._ear.speaking
+        return self._vad.speaking
 
     @property
     def age(self) -> float:
@@ -193,7 +193,7 @@ class Call:
     # -- its life --------------------------------------------------------------------------------------------------
 
     def end(self, reason: str, *, close_code: int = 1000) -> None:
-        """The call is over, by whoever said so first; `run` delivers what is in hand and returns."""
+        """End the call, by the first of several reasons; `run` delivers the remaining finals and returns."""
         if not self._over.is_set():
             self.ended_by = reason
             self._close_code = close_code
@@ -210,7 +210,7 @@ class Call:
     def discard(self) -> None:
         """There is no place for this call: it never was."""
         self._gone = True
-        self._ear.close()
+        self._vad.close()
         self.trace.close(reason="refused", close_code=None, gap_ms=0)
 
     async def run(self, socket: Socket, direct: Direct | None = None) -> None:
@@ -229,7 +229,7 @@ class Call:
             self.transcription.abandon()
         finally:
             self._gone = True
-            self._ear.close()
+            self._vad.close()
             self._report_end()
         if self.ended_by != "dropped":
             await self._close(socket)
@@ -244,7 +244,7 @@ class Call:
             self.transcription.begin(tasks)
             inlet = None if direct is None else direct(self.receive, self._wanted)
             if inlet is not None:
-                self._ear.refresh = inlet.pull
+                self._vad.refresh = inlet.pull
             wire = (
                 tasks.create_task(self._read(socket), name="call.read"),
                 tasks.create_task(self.playout.run(socket.send_text), name="call.play"),
@@ -258,7 +258,7 @@ class Call:
                 task.cancel()
             if self.ended_by in _MOVED:
                 tasks.create_task(self._close(socket), name="call.close")
-            await self._ear.finish()
+            await self._vad.finish()
             await self.transcription.finish()
 
     def _report_end(self) -> None:

@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 class Drain:
-    """Begun once, by whoever says so first; all who wait for it see the same end, and none of them can undo it."""
+    """The drain of one process. The first `run` begins it; later ones wait for the same end."""
 
     def __init__(self, calls: CallRegistry, *, timeout_s: float) -> None:
         self._calls = calls
@@ -39,7 +39,7 @@ class Drain:
         await asyncio.shield(self._task)
 
     def status(self) -> DrainStatus | None:
-        """What `/v1/status` says of it; None while calls are taken."""
+        """What `/v1/status` says of it; None while the pod accepts calls."""
         since = self._calls.draining_since
         if since is None:
             return None
@@ -56,7 +56,7 @@ class Drain:
         return self._timeout_s + PAUSE_S + ENDING_S
 
     async def close(self) -> None:
-        """The calls have been ended by somebody else: a drain under way ends by itself."""
+        """Wake the drain: the registry has ended the calls."""
         if self._task is not None:
             await self._task
 

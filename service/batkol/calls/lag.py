@@ -19,14 +19,14 @@ class LoopLag:
 
     def __init__(self) -> None:
         self._worst: deque[tuple[float, float]] = deque()  # (when, how late): later ones are smaller
-        self._told_at = float("-inf")
-        self._told = 0.0  # seconds of the stall that was told last
-        self._untold = 0
+        self._logged_at = float("-inf")
+        self._logged_s = 0.0  # seconds of the stall that was logged last
+        self._unlogged = 0
         self.stalls = 0
         """Stalls since the start."""
 
     def record(self, late: float, now: float) -> int:
-        """Take a measurement; return of how many stalls the log is to be told now, this one included: mostly 0."""
+        """Record a measurement; return the number of stalls to log now, this one included: mostly 0."""
         while self._worst and self._worst[-1][1] <= late:
             self._worst.pop()
         self._worst.append((now, late))
@@ -34,12 +34,12 @@ class LoopLag:
         if late < STALL_S:
             return 0
         self.stalls += 1
-        self._untold += 1
-        if now - self._told_at < QUIET_S and late < 2 * self._told:
+        self._unlogged += 1
+        if now - self._logged_at < QUIET_S and late < 2 * self._logged_s:
             return 0
-        self._told_at, self._told = now, late
-        told, self._untold = self._untold, 0
-        return told
+        self._logged_at, self._logged_s = now, late
+        stalls, self._unlogged = self._unlogged, 0
+        return stalls
 
     def worst(self, now: float) -> float:
         """Return the longest lateness of the last minute, in seconds."""

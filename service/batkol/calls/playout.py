@@ -1,7 +1,7 @@
 """Sound, marks and `clear` on their way to Twilio.
 
-One task writes; everybody else only queues, in order. Sound is bounded: Twilio throws away what exceeds ten minutes
-of buffer (warning 31931), so that much is refused here, where somebody can be told.
+One task writes; all others only queue, in order. Sound is bounded: Twilio throws away what exceeds ten minutes
+of buffer (warning 31931), so a longer queue is refused here, where the caller of `play` gets an error.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class Playout:
     def play(self, mulaw: bytes) -> None:
         """Queue sound. Raises `CallError` if ten minutes wait already; none of it is queued then."""
         if self._queued + len(mulaw) > LONGEST:
-            raise CallError("more than ten minutes of sound wait for the caller; clear before playing more")
+            raise CallError("more than ten minutes of audio wait for the caller; send `clear` before playing more")
         for start in range(0, len(mulaw), _PIECE):
             self._queue.append(mulaw[start : start + _PIECE])
         self._queued += len(mulaw)
         self._more.set()
 
     def mark(self, name: str) -> None:
-        """Ask Twilio to say when everything queued so far has been heard, or dropped."""
+        """Queue a mark: Twilio returns it when all audio before it was played or cleared."""
         self._queue.append(encode_mark(self._stream_sid, name))
         self._marks[name] += 1
         self._more.set()

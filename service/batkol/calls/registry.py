@@ -224,7 +224,7 @@ class CallRegistry:
         while len(self) or (self._occupied() and self._loop.time() < patience):
             if len(self):
                 await self._empty.wait()
-            else:  # somebody has our TwiML and is about to dial
+            else:  # a caller has this pod's TwiML and is about to connect
                 await asyncio.sleep(0.05)
 
     async def end_all(self, reason: str, *, within: float, pause_s: float = 0.0) -> None:
@@ -281,7 +281,7 @@ class CallRegistry:
         for call in self:
             try:
                 call.heartbeat(now)
-            except Exception:  # one call's fault must not stop the hearts of the others
+            except Exception:  # an exception in one heartbeat must not skip the other calls
                 call.log.exception("[CALL] call ended by an internal error")
                 call.end("error", close_code=1011)
 

@@ -1,4 +1,4 @@
-"""Tells the world what a call's transcription brings forth: events, log lines, metrics, figures.
+"""Reports of a call's transcription: events, log lines, metrics, figures.
 
 The transcription calls it on the event loop, in the order things happen.
 """
@@ -52,7 +52,7 @@ KEPT: Final = 500
 
 
 class Traces(Protocol):
-    """Whoever knows which span an utterance is (`batkol.tracing.call`)."""
+    """The span of an utterance; implemented by `batkol.tracing.call`."""
 
     def ids_of(self, utterance: Utterance) -> Mapping[str, str]: ...
     def span_of(self, utterance: Utterance) -> SpanContext | None: ...

@@ -26,7 +26,7 @@ class Services:
     recognizers: Recognizers
     flags: Flags
     live: Live
-    listener: VadScheduler
+    vad: VadScheduler
     metrics: Metrics
     language: str
     pod: str

@@ -30,10 +30,15 @@ class PeerFault(StrEnum):
 
 
 _SENTENCES: Final = {
-    PeerFault.TIMEOUT: "Twilio sent no frame and no pong until the time was up: the network to Twilio is broken, or "
-    "Twilio is gone; what was heard is delivered, and Twilio goes on with the TwiML's next verb",
-    PeerFault.FLOOD: "the peer sent more frames than a phone call has: this is not Twilio, or a client in a loop; "
-    "what was heard is delivered, and nothing more is read",
+    PeerFault.TIMEOUT: (
+        "Twilio sent no frame and no pong within the time limit: the network to Twilio is broken, or Twilio "
+        "is down; the service delivers the finals of the audio that it has, and Twilio continues with the "
+        "next TwiML verb"
+    ),
+    PeerFault.FLOOD: (
+        "the peer sent more frames than a phone call has: the peer is not Twilio, or a client in a loop; the "
+        "service delivers the finals of the audio that it has, and reads nothing more"
+    ),
 }
 
 

@@ -12,33 +12,52 @@ import typer
 from batkol.commands.shared import ApiToken, AuthToken, From, NoColor, PublicUrl, To, Url, console, exit_with, newest
 
 LiveDir = Annotated[
-    Path | None, typer.Option(help="The directory with its flags.json; by default the one it says it watches.")
+    Path | None,
+    typer.Option(
+        help="The directory with the service's flags.json; by default the directory that the service reports."
+    ),
 ]
 ConfigMap = Annotated[
-    str, typer.Option(metavar="NAMESPACE/NAME", help="The ConfigMap with its flags.json; of KUBECONFIG's cluster.")
+    str,
+    typer.Option(
+        metavar="NAMESPACE/NAME", help="The ConfigMap with the service's flags.json, in the cluster of KUBECONFIG."
+    ),
 ]
 VoiceAgent = Annotated[
-    str, typer.Option(metavar="NAMESPACE/NAME", help="The VoiceAgent that an operator makes its flags of.")
+    str,
+    typer.Option(metavar="NAMESPACE/NAME", help="The VoiceAgent whose flags the operator writes into the ConfigMap."),
 ]
 AllCalls = Annotated[
-    bool, typer.Option("--all-calls", help="Flip the flag for every call, not for the rehearsal's own alone.")
+    bool, typer.Option("--all-calls", help="Flip the flag for every call instead of the rehearsal's own calls.")
 ]
 ExpectWords = Annotated[
-    bool, typer.Option(help="Compare words; not with the real Google, which hears the voice as it may.")
+    bool,
+    typer.Option(
+        help=(
+            "Compare the recognized words; turn off with the real Google, which cannot recognize the synthetic "
+            "voice reliably."
+        )
+    ),
 ]
 
 
 def gonogo(
     url: Url,
     *,
-    internal: Annotated[str, typer.Option(help="Its internal API; by default port 8081 of the same host.")] = "",
+    internal: Annotated[
+        str, typer.Option(help="The service's internal API; by default port 8081 of the same host.")
+    ] = "",
     live_dir: LiveDir = None,
     config_map: ConfigMap = "",
     voice_agent: VoiceAgent = "",
     all_calls: AllCalls = False,
-    log_file: Annotated[Path | None, typer.Option(help="Its log, to count the lines of the session in.")] = None,
-    deadline: Annotated[float, typer.Option(min=1, help="Seconds to wait for any one thing.")] = 15,
-    cadence_ms: Annotated[str, typer.Option(help="Least and most median time between partials.")] = "150,400",
+    log_file: Annotated[
+        Path | None, typer.Option(help="The service's log file, to count the lines of the streaming sessions.")
+    ] = None,
+    deadline: Annotated[float, typer.Option(min=1, help="Longest wait for each step, in seconds.")] = 15,
+    cadence_ms: Annotated[
+        str, typer.Option(help="Lowest and highest median time between partials, in milliseconds.")
+    ] = "150,400",
     expect_words: ExpectWords = True,
     public_url: PublicUrl = None,
     auth_token: AuthToken = "",
@@ -79,5 +98,5 @@ def _pair(text: str) -> tuple[float, float]:
     try:
         low, high = (float(part) for part in text.split(","))
     except ValueError:
-        raise typer.BadParameter("--cadence-ms wants two numbers, such as 150,400") from None
+        raise typer.BadParameter("--cadence-ms needs two numbers, such as 150,400") from None
     return low, high

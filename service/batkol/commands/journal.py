@@ -14,24 +14,27 @@ from batkol.commands.store import DatabaseUrl
 
 JournalDir = Annotated[
     Path | None,
-    typer.Option(
-        "--journal-dir", envvar="JOURNAL_DIR", help="The journal's folder; without it, the service's default."
-    ),
+    typer.Option("--journal-dir", envvar="JOURNAL_DIR", help="The journal's folder; by default the service's folder."),
 ]
 MemoryDir = Annotated[
-    Path, typer.Option("--memory-dir", envvar="JOURNAL_MEMORY_DIR", help="Where its newest records are.")
+    Path,
+    typer.Option(
+        "--memory-dir", envvar="JOURNAL_MEMORY_DIR", help="The tmpfs folder with the journal's newest records."
+    ),
 ]
 
-journal = typer.Typer(help="Look at the journal of a service that does not run, or deliver what it holds.")
+journal = typer.Typer(
+    help="Inspect the journal of a stopped service, or deliver the journal's records to the database."
+)
 
 
 @journal.command()
 def status(*, journal_dir: JournalDir = None, memory_dir: MemoryDir = Path("/dev/shm")) -> None:  # noqa: S108
-    """Say what a journal holds, and change nothing."""
+    """Print the contents of a journal, and change nothing."""
     from batkol.store.journal_commands import carry_out_status
     from batkol.store.settings import journal_home
 
-    raise typer.Exit(carry_out_status(journal_dir or journal_home(), memory_dir, say=typer.echo))
+    raise typer.Exit(carry_out_status(journal_dir or journal_home(), memory_dir, write_line=typer.echo))
 
 
 @journal.command()
@@ -39,7 +42,7 @@ def drain(
     *,
     journal_dir: JournalDir = None,
     memory_dir: MemoryDir = Path("/dev/shm"),  # noqa: S108
-    within: Annotated[float, typer.Option("--within", help="Seconds to try for.")] = 60.0,
+    within: Annotated[float, typer.Option("--within", help="Longest duration of the delivery, in seconds.")] = 60.0,
     database_url: DatabaseUrl = "",
 ) -> None:
     """Deliver what a journal holds to the database: exit code 0 if nothing is left, and nothing was lost."""
@@ -47,4 +50,4 @@ def drain(
     from batkol.store.settings import journal_home
 
     folder = journal_dir or journal_home()
-    exit_with(carry_out_drain(database_url, folder, memory_dir, within=within, say=typer.echo))
+    exit_with(carry_out_drain(database_url, folder, memory_dir, within=within, write_line=typer.echo))

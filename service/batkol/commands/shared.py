@@ -39,11 +39,14 @@ def _checked(value: str, check: Callable[[str], object]) -> str:
     return value
 
 
-Url = Annotated[str, typer.Argument(help="Where the service is reached, as https://host/prefix.")]
+Url = Annotated[str, typer.Argument(help="The service's public URL: https://host/prefix.")]
 PublicUrl = Annotated[
     str | None,
     typer.Option(
-        "--public-url", envvar="PUBLIC_BASE_URL", callback=_base, help="Its PUBLIC_BASE_URL, where that is not URL."
+        "--public-url",
+        envvar="PUBLIC_BASE_URL",
+        callback=_base,
+        help="The service's PUBLIC_BASE_URL, if it differs from URL.",
     ),
 ]
 AuthToken = Annotated[
@@ -52,16 +55,16 @@ AuthToken = Annotated[
         "--auth-token",
         envvar="TWILIO_AUTH_TOKEN",
         callback=_auth_tokens,
-        help="Signs as Twilio does; without it, nothing does.",
+        help="The Twilio auth token that signs the requests; without a token, the requests have no signature.",
     ),
 ]
 ApiToken = Annotated[
     str,
-    typer.Option("--api-token", envvar="API_TOKEN", callback=_token, help="Bearer token of the internal API."),
+    typer.Option("--api-token", envvar="API_TOKEN", callback=_token, help="The bearer token of the internal API."),
 ]
-From = Annotated[str, typer.Option("--from", help="The caller's number.")]
-To = Annotated[str, typer.Option("--to", help="The number called.")]
-NoColor = Annotated[bool, typer.Option("--no-color", envvar="NO_COLOR", help="Print no colours.")]
+From = Annotated[str, typer.Option("--from", help="The caller's phone number.")]
+To = Annotated[str, typer.Option("--to", help="The phone number that the caller dials.")]
+NoColor = Annotated[bool, typer.Option("--no-color", envvar="NO_COLOR", help="Print without colours.")]
 
 
 def exit_with(work: Coroutine[Any, Any, int]) -> NoReturn:

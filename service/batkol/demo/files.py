@@ -11,7 +11,9 @@ from batkol.live.source import FLAGS, TUNING
 
 _FLAGS: Final = {
     "$schema": "https://flagd.dev/schema/v0/flags.json",
-    "$comment": "Streaming for every call. To roll back, set defaultVariant to off; it is in effect within a second.",
+    "$comment": (
+        "Streaming for every call. To roll back, set defaultVariant to off; the change takes effect within a second."
+    ),
     "flags": {
         STREAMING_FLAG: {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "on"},
     },

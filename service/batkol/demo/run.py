@@ -52,7 +52,7 @@ SCRIPT: Final = (
     (STREAMING, ("איפה", "כתובת", "למה", "לא", "היום")),
     (STREAMING, ("מתי", "פגישה", "בוקר", "היום", "שלום")),
 )
-"""What the caller says, and how each utterance is to be recognized: the flag is set so before it begins."""
+"""The caller's words, and the flag's value during each utterance."""
 
 _TAKEN_S: Final = 10.0  # for the service to see the rewritten file
 _FINAL_S: Final = 15.0
@@ -102,7 +102,7 @@ async def run(console: Console, *, stay: bool, traces: bool) -> int:
         if passed:
             shutil.rmtree(home)
         else:
-            console.print(f"The service's log is kept: {home / 'service.log'}", soft_wrap=True)
+            console.print(f"The service's log file: {home / 'service.log'}", soft_wrap=True)
     return 0 if passed else 1
 
 
@@ -164,7 +164,7 @@ async def _kept(home: Path, stack: AsyncExitStack) -> tuple[dict[str, Any], str]
 async def _print_stored(console: Console, stage: Stage) -> None:
     store = stage.store
     if isinstance(store, NoStore):
-        console.print(f"Nothing is stored: {stage.not_kept}", markup=False, soft_wrap=True)
+        console.print(f"Calls are not stored: {stage.not_kept}", markup=False, soft_wrap=True)
         return
     await store.writer.flush(_STORED_S)
     counts = await store.counts()
@@ -179,7 +179,7 @@ async def _call(stage: Stage, screen: Screen) -> Observed:
     store = LiveDirectory(stage.live, only_calls=None)
 
     async def talk(conversation: Conversation) -> None:
-        now = STREAMING  # what the file says at first
+        now = STREAMING  # the flag's first value in the file
         for mode, words in SCRIPT:
             if mode != now:
                 await _flip(store, stage, screen, mode)
@@ -191,7 +191,7 @@ async def _call(stage: Stage, screen: Screen) -> Observed:
 
 
 async def _flip(store: LiveDirectory, stage: Stage, screen: Screen, mode: str) -> None:
-    """Rewrite flags.json during the call, and wait until the service says that it has it."""
+    """Rewrite flags.json during the call, and wait until the service's status shows the change."""
     loop = asyncio.get_running_loop()
     begun = loop.time()
     revision = await store.set(streaming=mode == STREAMING)
@@ -200,7 +200,7 @@ async def _flip(store: LiveDirectory, stage: Stage, screen: Screen, mode: str) -
         taken = (await status(stage.internal.url)).live.flags_revision == revision
         await asyncio.sleep(0 if taken else 0.02)
     word = "on" if mode == STREAMING else "off"
-    effect = f"in effect after {loop.time() - begun:.2f} s" if taken else "NOT taken"
+    effect = f"in effect after {loop.time() - begun:.2f} s" if taken else "no effect"
     screen.note(f"\n⚑  flags.json rewritten during the call: streaming-stt {word}, {effect}")
 
 
@@ -212,11 +212,11 @@ def _judge(console: Console, observed: Observed) -> bool:
     modes = [seen.mode for row in rows for seen in row.heard]
     wrong = []
     if len(rows) != len(SCRIPT) or not all(row.perfect for row in rows):
-        wrong.append("not every word was right")
+        wrong.append("the service missed or misheard a word")
     if modes != [mode for mode, _ in SCRIPT]:
-        wrong.append("the flag did not decide as it was set")
+        wrong.append("a call did not follow the flag")
     report = observed.report
-    wrong += [f"Twilio would warn: {violation.code}, {violation.text}" for violation in report.violations]
+    wrong += [f"Twilio would report a warning: {violation.code}, {violation.text}" for violation in report.violations]
     for sentence in wrong:
         console.print(f"✗ {sentence}", style="bold red", highlight=False, markup=False, soft_wrap=True)
     return not wrong

@@ -1,7 +1,7 @@
 """The demo's screen: partials growing in place, finals, and a table. Plain lines where there is no terminal.
 
 Hebrew stands last in its line, behind Latin letters, so that a terminal with bidirectional text and one without show
-the same thing in a readable order; nothing is said to the terminal about directions.
+the same thing in a readable order; the screen sends the terminal no control characters for directions.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from batkol.events.events import AnyEvent, CallEnded, CallStarted, FinalText, Pa
 from batkol.simulators.client.call_record import CallRecordRow, CallWatch
 
 _SOURCES: Final = {
-    "final": "the stream's own final.",
-    "interim": "Google's final was not there in time (STT_FINAL_TIMEOUT_MS), so the newest partial became it.",
-    "single": "one request with the whole utterance.",
-    "whisper": "the last fallback.",
-    "none": "nothing was heard.",
+    "final": "the stream's own final",
+    "interim": "Google's final did not come within STT_FINAL_TIMEOUT_MS, so the service promoted the newest partial",
+    "single": "one request with the whole utterance",
+    "whisper": "the last fallback",
+    "none": "no recognizer returned a word",
 }
 
 
@@ -69,7 +69,7 @@ class Screen:
                 self._line(f"\n☎  ended by {event.reason} after {event.duration_s:.1f} s", "bold")
 
     def note(self, text: str) -> None:
-        """Say something about what is going on."""
+        """Print a notice."""
         self._line(text, "cyan")
 
     def _partial(self, text: str) -> None:
@@ -83,7 +83,7 @@ class Screen:
 
 
 def table(rows: Sequence[CallRecordRow]) -> Table:
-    """One row for each utterance that was said."""
+    """One row for each utterance."""
     sheet = Table(box=SIMPLE_HEAD, pad_edge=False)
     for heading, justify in (("#", "right"), ("words", "right"), ("first partial", "right"), ("final", "right")):
         sheet.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=True)

@@ -1,7 +1,7 @@
-"""Hands each event to everybody who listens, without ever waiting for anybody.
+"""The bus: gives each event to every subscriber, and never waits for one.
 
 Every subscriber has a bounded queue of its own. One that is slow loses its own partials, oldest first; finals and
-the other events are kept for it up to a hard limit, and a subscriber that is still not reading then is let go. The
+the other events are kept for it up to a hard limit, and a subscriber that still does not read is disconnected. The
 publisher, which is the media path, only appends.
 """
 
@@ -41,7 +41,7 @@ class Subscription:
         self._more = asyncio.Event()
         self._closed = False
         self.on_close: Callable[[], None] | None = None
-        """Called once when nothing more will come, for whoever is not waiting in the iteration."""
+        """Called once, when no more events will come, for a subscriber that does not wait in the iteration."""
         self.dropped = 0
         """Partials this subscriber was too slow for."""
 
@@ -110,7 +110,7 @@ class Subscription:
         return self._closed
 
     def wake(self) -> None:
-        """Let whoever waits in `some` go on, with nothing."""
+        """Wake the reader that waits in `some`, without events."""
         self._more.set()
 
     async def some(self) -> list[Event]:

@@ -14,7 +14,7 @@ import msgspec
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    """Base of all events; `type` tells them apart on the wire."""
+    """Base of all events; `type` is their name on the wire."""
 
     call_sid: str
     seq: int
@@ -27,7 +27,7 @@ class CallStarted(Event, frozen=True, tag="call.started"):
 
     agent: str
     direction: str
-    streaming: bool  # what the flag said when the call began
+    streaming: bool  # the flag's value when the call began
 
 
 class UtteranceEvent(Event, frozen=True):
@@ -64,7 +64,7 @@ class FinalText(UtteranceEvent, frozen=True, tag="final"):
 
 
 class RevisedText(UtteranceEvent, frozen=True, tag="revised"):
-    """What came after the final and says something else: it corrects the record, not the reply.
+    """A revision after the final: it corrects the record, not the reply.
 
     Empty where the recognizer took back the words of a promoted interim. With `unconfirmed` the text is the same as
     before, and another recognizer made out no word of it.

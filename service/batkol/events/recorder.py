@@ -15,11 +15,11 @@ class Recorder(Protocol):
     def keep(self, identity: Identity, event: Event, trace_id: str | None = None) -> None: ...
 
     def keep_status(self, status: FinalStatus, at: float) -> None:
-        """Keep how Twilio says that a call ended, of whichever pod it was; it came at `at`, in Unix seconds."""
+        """Record Twilio's status of an ended call, of any pod; it arrived at `at`, in Unix seconds."""
 
 
 class NoRecorder:
-    """Nobody: `STORE=none`."""
+    """A recorder that discards all records: `STORE=none`."""
 
     def keep(self, identity: Identity, event: Event, trace_id: str | None = None) -> None:
         """Forget it."""

@@ -94,12 +94,15 @@ class BoundedCore:
             looked_up = EvaluationContext(attributes={} if answer is None else {_ANSWER: answer})
             return resolve(core, flag_key, default_value, looked_up)
         except OutOfStepsError:
-            why = f"The targeting of {flag_key} was given up: with this call it takes more than {STEPS} steps."
+            why = (
+                f"The evaluation of the targeting of {flag_key} was stopped: with this call the targeting takes more "
+                f"than {STEPS} steps."
+            )
             raise GeneralError(why) from None
         except (FlagNotFoundError, TypeMismatchError):
             raise
         except OpenFeatureError:
-            raise GeneralError(f"The targeting of {flag_key} answers with a variant that it does not have.") from None
+            raise GeneralError(f"The targeting of {flag_key} returned a variant that the flag does not have.") from None
         except Exception as error:  # noqa: BLE001 - rules that people wrote: whatever Python raises for adding a text
             raise GeneralError(f"The targeting of {flag_key} failed ({type(error).__name__}).") from None
 

@@ -3,7 +3,7 @@ them.
 
 Its RPC mode asks over the network at every evaluation and, though it has methods named async, blocks the
 event loop while it waits: 300 ms of a slow flagd are 300 ms without audio for every call. Refused. Its file
-mode is what our own `live` provider does, without the traps. Refused too.
+mode is what Batkol's `live` provider does, without those faults. Refused too.
 
 What is set or replaced here, against openfeature-provider-flagd 0.6:
 
@@ -12,13 +12,13 @@ What is set or replaced here, against openfeature-provider-flagd 0.6:
 - after any end of the stream it waits `retry_backoff_max` (5 s) blind: 1 s;
 - the stream is ended on purpose every ten minutes, and the same number is the least time for a connection
   attempt: off, the keepalive does that work;
-- one bad flag makes it drop the whole set, and JSON that is not an object kills its thread for good while the
-  state says READY: definitions go through our own reading first, flag by flag;
+- one bad flag makes it drop the whole set, and JSON that is not an object kills its thread for good while its
+  state is READY: definitions pass Batkol's own parser first, flag by flag;
 - whatever else it did not expect, JSON that nests too deeply for one, kills its thread for good as well: it is
   watched, and started again;
 - the older GetMetadata call kills the thread where a server leaves it empty: not made; flagd now sends its
   static context along with the flags;
-- definitions of more than gRPC's 4 MiB, inflated or not, are refused without a word, again every second: said once;
+- definitions of more than gRPC's 4 MiB, compressed or not, are refused silently, every second: logged once;
 - `shutdown` leaves a timer and a thread behind: stopped and joined.
 
 Each of flagd's variables still overrules the default here, except a keepalive below 30 s.
@@ -52,8 +52,8 @@ _JOIN_S = 2.0
 _TOO_LARGE = RefusedDefinition(
     FLAGS,
     None,
-    "flagd's definitions are larger than 4 MiB, which gRPC does not take. The flags in force stay; make the "
-    "definitions smaller, or choose a part of them with FLAGD_SOURCE_SELECTOR.",
+    "flagd's definitions are larger than 4 MiB, the limit of gRPC. The flags in force stay; make the "
+    "definitions smaller, or select a part of them with FLAGD_SOURCE_SELECTOR.",
 )
 
 log = structlog.get_logger()
@@ -76,7 +76,7 @@ class InProcessFlagd(FlagdProvider):
         except (ValueError, OSError) as error:  # a port that is no number, a certificate that is not there
             raise ConfigurationError(f"One of the FLAGD_* variables cannot be used: {error}.") from error
         if not isinstance(self.resolver, InProcessResolver) or not isinstance(self.resolver.connector, GrpcWatcher):
-            raise ConfigurationError("The flagd provider did not come up in process. Set FLAGS_PROVIDER=live.")
+            raise ConfigurationError("The flagd provider did not start in process. Set FLAGS_PROVIDER=live.")
         self._core, self._connector = BoundedCore(), self.resolver.connector
         self.resolver.evaluator = self._core  # type: ignore[assignment]  # it calls only resolve_…_value()
         self.definitions = _CheckedDefinitions(self)
@@ -89,7 +89,7 @@ class InProcessFlagd(FlagdProvider):
         return Metadata(name="flagd")
 
     def load(self, definitions: FlagDefinitions) -> None:
-        """Put checked definitions in force and say which flags changed."""
+        """Put checked definitions in force and return the flags that changed."""
         changed = self._core.load(definitions)
         self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=changed))
 
@@ -100,7 +100,7 @@ class InProcessFlagd(FlagdProvider):
 
     @property
     def fault(self) -> str:
-        """See `Revivable`. The thread is not ours, and has left for stderr what it died of."""
+        """See `Revivable`. The thread is flagd's, and has written its last error to stderr."""
         return ""
 
     @property
@@ -147,7 +147,7 @@ class _CheckedDefinitions:
             self._provider.load(definitions)
 
     def refuse(self, *refusals: RefusedDefinition) -> None:
-        """Say what is refused now, each once."""
+        """Log the present refusals, each of them once."""
         for refusal in refusals:
             if refusal not in self.refusals:
                 log.warning("[CFG] change from flagd refused", flag=refusal.flag, why=refusal.why)
@@ -158,8 +158,8 @@ def _check_mode(environ: Mapping[str, str]) -> None:
     mode = environ.get("FLAGD_RESOLVER", "in-process").strip().lower()
     if mode == "rpc":
         raise ConfigurationError(
-            "FLAGD_RESOLVER=rpc asks flagd over the network at every utterance and blocks all audio "
-            "while it waits. Set FLAGD_RESOLVER=in-process (and FLAGD_SYNC_PORT, 8015 by default)."
+            "FLAGD_RESOLVER=rpc sends a request to flagd at every utterance and blocks all audio during the "
+            "request. Set FLAGD_RESOLVER=in-process (and FLAGD_SYNC_PORT, 8015 by default)."
         )
     if mode == "file" or environ.get("FLAGD_OFFLINE_FLAG_SOURCE_PATH"):
         raise ConfigurationError(
@@ -167,7 +167,7 @@ def _check_mode(environ: Mapping[str, str]) -> None:
             "Set FLAGS_PROVIDER=live and LIVE_SOURCE=file:DIRECTORY; it reads the same flags.json."
         )
     if mode != "in-process":
-        raise ConfigurationError("FLAGD_RESOLVER must be in-process, or not be set.")
+        raise ConfigurationError("FLAGD_RESOLVER must be in-process, or unset.")
 
 
 def _number(environ: Mapping[str, str], name: str, default: int) -> int:

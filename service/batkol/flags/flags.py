@@ -1,7 +1,7 @@
 """The one question the service asks of its flags: does this call stream?
 
 Asked at the start of every utterance, answered in process through the OpenFeature SDK, and never an error:
-what the provider cannot say is the last known value (of this call, else of this process), else
+without a value from the provider it is the last known value (of this call, else of this process), else
 ENABLE_STREAMING_STT.
 
 Two answers are not errors, and give ENABLE_STREAMING_STT by design: a flag that is DISABLED, and one that
@@ -127,7 +127,7 @@ class Flags:
         """Decide for one utterance of a call. Never raises; microseconds; safe from any thread."""
         try:
             details = self.client.get_boolean_details(STREAMING_FLAG, self.fallback, context.evaluation)
-        except Exception:  # the rim: a hook or provider of somebody else's, and a caller waiting
+        except Exception:  # the rim: a foreign hook or provider, while a caller waits
             log.exception("[CFG] flag evaluation failed", flag=STREAMING_FLAG)
             return self._recalled(context, str(ErrorCode.GENERAL), "")
         if details.error_code is None:

@@ -19,13 +19,13 @@ from batkol.flags.core import BoundedCore
 from batkol.live.config import Live, LiveChange
 
 _NEVER = (
-    "There are no good flag definitions yet: flags.json is missing or was refused. "
-    "ENABLE_STREAMING_STT decides until there are."
+    "The service has no valid flag definitions yet: flags.json is missing or was refused. "
+    "ENABLE_STREAMING_STT decides until then."
 )
 
 
 class LiveProvider(AbstractProvider):
-    """Evaluates any flag of `flags.json`. Safe from any thread; told of changes on the event loop.
+    """Evaluates any flag of `flags.json`. Safe from any thread; notified of changes on the event loop.
 
     READY with good definitions, or with no source at all (no flag exists, so defaults apply); STALE while the
     file has gone or is refused whole and the last good definitions answer; ERROR while there has never been a
@@ -101,8 +101,10 @@ class LiveProvider(AbstractProvider):
         if self._live.definitions is None:
             self.emit_provider_error(ProviderEventDetails(message=_NEVER, error_code=ErrorCode.PARSE_ERROR))
         elif self._in_trouble and not was_in_trouble:
-            self.emit_provider_stale(ProviderEventDetails(message="flags.json has gone or was refused whole."))
+            self.emit_provider_stale(
+                ProviderEventDetails(message="flags.json is missing, or the service refused the whole file.")
+            )
         elif was_in_trouble and not self._in_trouble:
-            self.emit_provider_ready(ProviderEventDetails(message="flags.json is good."))
+            self.emit_provider_ready(ProviderEventDetails(message="flags.json is valid."))
         if changed:
             self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=changed))

@@ -68,7 +68,7 @@ class RehearsedCall:
 def in_effect(part: str, *, streaming: bool, seconds: float | None, detail: str = "") -> Check:
     """Whether the service took a flip of the flag."""
     word = "on" if streaming else "off"
-    figure = "not taken" if seconds is None else f"{seconds:.2f} s"
+    figure = "no effect" if seconds is None else f"{seconds:.2f} s"
     return Check(part, f"flag {word} takes effect", seconds is not None, figure, "design: ≤ 1 s", detail)
 
 
@@ -107,9 +107,9 @@ def _call(part: RehearsedCall) -> Iterable[Check]:
     counts = Counter(violation.code for violation in report.violations)
     listed = ", ".join(f"{code} ×{count}" for code, count in sorted(counts.items()))
     fallbacks = str(ended.fallbacks) if ended else "no call.ended"
-    yield part.check("nothing fell back", fallbacks == "0", fallbacks, "0")
+    yield part.check("no recognizer failed", fallbacks == "0", fallbacks, "0")
     warnings = "\n".join(f"Twilio {violation.code}: {violation.text}" for violation in report.violations)
-    yield part.check("nothing Twilio would warn of", report.clean, listed or "0 warnings", "0 warnings", warnings)
+    yield part.check("no warning from Twilio", report.clean, listed or "0 warnings", "0 warnings", warnings)
 
 
 def _sessions(part: RehearsedCall, wanted: int) -> Check:
@@ -125,7 +125,7 @@ def _sessions(part: RehearsedCall, wanted: int) -> Check:
 
 
 def _closed(part: RehearsedCall) -> Check:
-    """`call.ended` comes only after the session has closed; the log and the status say it in so many words."""
+    """`call.ended` comes only after the session has closed; the log and the status show it explicitly."""
     right = part.observed.watch.ended is not None
     said = ["call ended" if right else "call did not end"]
     if part.lines is not None:

@@ -1,4 +1,4 @@
-"""One object of the cluster, read and changed as `kubectl` does it, and never over somebody else's change."""
+"""One object of the cluster, read and changed as `kubectl` does it, and never over another client's change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lightkube.core.exceptions import ConfigError
 from batkol.answers import UNREADABLE, Answer, AnswerError, exchange
 from batkol.backoff import Backoff
 from batkol.gonogo.flagstore import FlagStoreError
-from batkol.live.cluster import ANSWER_S, LARGEST, ClusterError, Named, connected, said_in
+from batkol.live.cluster import ANSWER_S, LARGEST, ClusterError, ObjectName, connected, refusal_text
 
 Object = dict[str, Any]
 
@@ -53,12 +53,12 @@ class _Read(msgspec.Struct, rename="camel"):
 
 
 class ClusterObject:
-    """`kind` is for people; `api` and `plural` are how the API server calls it: `api/v1` and `configmaps`, say.
+    """`kind` is for messages; `api` and `plural` are parts of its URL, such as `api/v1` and `configmaps`.
 
     `answer_s` is for all of one answer, in seconds.
     """
 
-    def __init__(self, kind: str, where: Named, *, api: str, plural: str, answer_s: float = ANSWER_S) -> None:
+    def __init__(self, kind: str, where: ObjectName, *, api: str, plural: str, answer_s: float = ANSWER_S) -> None:
         self.name = f"{kind} {where}"
         self._answer_s = answer_s
         self._path = f"{api}/namespaces/{where.namespace}/{plural}/{where.name}"
@@ -70,7 +70,7 @@ class ClusterObject:
     async def change(self, edit: Callable[[Object], Object | None]) -> Object:
         """Apply the merge patch (RFC 7386) that `edit` makes of the newest object, or leave it for None.
 
-        It is applied to that very version: where somebody else was quicker, `edit` is asked again. Returns the object
+        It is applied to that very version: if another client was quicker, `edit` is called again. Returns the object
         as it is then. Raises `FlagStoreError`, and what `edit` raises. Cancelling it leaves open whether it was
         applied.
         """
@@ -84,7 +84,7 @@ class ClusterObject:
                 return await self._ask("PATCH", patch)
             except _ConflictError:
                 await asyncio.sleep(_BACKOFF.wait_s(attempt))
-        raise FlagStoreError(f"{self.name} is changed by others faster than the rehearsal can; try again later.")
+        raise FlagStoreError(f"{self.name} changes faster than the rehearsal can write it; try again later.")
 
     async def _ask(self, method: str, patch: Object | None) -> Object:
         asked: dict[str, Any] = {}
@@ -101,7 +101,7 @@ class ClusterObject:
             msgspec.json.decode(answer.body, type=_Read)
             return msgspec.json.decode(answer.body, type=Object)
         except UNREADABLE as error:
-            raise self._unusable(f"it is no such object ({type(error).__name__}: {error})"[:300]) from error
+            raise self._unusable(f"the object is of another kind ({type(error).__name__}: {error})"[:300]) from error
 
     async def _exchange(self, method: str, asked: Mapping[str, Any]) -> Answer:
         try:
@@ -111,31 +111,31 @@ class ClusterObject:
             raise self._unusable(str(error)) from error
         except (TimeoutError, httpx2.TimeoutException) as error:
             raise FlagStoreError(
-                f"The API server did not answer in time when it was asked about {self.name}. Does kubectl reach it "
-                "from here, with the same KUBECONFIG?"
+                f"The API server did not answer a request for {self.name} in time. Check that kubectl reaches the API "
+                "server from here, with the same KUBECONFIG."
             ) from error
         except (httpx2.HTTPError, ConfigError, OSError, ValueError, KeyError) as error:
             raise FlagStoreError(
-                f"The API server cannot be asked about {self.name} ({type(error).__name__}: {error}). Does kubectl "
-                "reach it from here, with the same KUBECONFIG?"
+                f"A request to the API server for {self.name} failed ({type(error).__name__}: {error}). Check that "
+                "kubectl reaches the API server from here, with the same KUBECONFIG."
             ) from error
         except ClusterError as error:
             raise FlagStoreError(str(error)) from error
 
     def _unusable(self, why: str) -> FlagStoreError:
         return FlagStoreError(
-            f"The answer about {self.name} cannot be used: {why}. Is the server that KUBECONFIG names an API server?"
+            f"The answer about {self.name} cannot be used: {why}. Check that the server of KUBECONFIG is an API server."
         )
 
     def _refusal(self, answer: Answer) -> FlagStoreError:
-        said = said_in(answer.body, "it did not say why")
+        said = refusal_text(answer.body, "the API server gave no reason")
         match answer.status:
             case 404:
-                return FlagStoreError(f"There is no {self.name}: {said}. Look at name and namespace, or KUBECONFIG.")
+                return FlagStoreError(f"There is no {self.name}: {said}. Check the name, the namespace and KUBECONFIG.")
             case 401 | 403:
                 return FlagStoreError(
-                    f"{self.name} may not be read and changed with these credentials ({answer.status}: {said}). "
-                    "The rehearsal needs get and patch on it."
+                    f"These credentials may not read and change {self.name} ({answer.status}: {said}). The rehearsal "
+                    "needs get and patch on it."
                 )
             case 409:
                 return _ConflictError(said)
@@ -144,4 +144,4 @@ class ClusterObject:
 
 
 class _ConflictError(FlagStoreError):
-    """Somebody else changed it in between."""
+    """Another client changed the object in between."""

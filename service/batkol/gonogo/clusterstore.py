@@ -19,7 +19,7 @@ from batkol.backoff import Backoff
 from batkol.gonogo.cluster_object import ClusterObject, Object
 from batkol.gonogo.flagstore import FlagStoreError
 from batkol.gonogo.flipping import flipped
-from batkol.live.cluster import Named
+from batkol.live.cluster import ObjectName
 from batkol.live.flag_definitions import STREAMING_FLAG
 from batkol.live.source import FLAGS
 from batkol.live.tuning import content_revision
@@ -32,7 +32,7 @@ _LOOK_S: Final = 0.2
 class ConfigMapStore:
     """`flags.json` in a ConfigMap (`LIVE_SOURCE=kubernetes:NAME`). `only_calls` as for `LiveDirectory`."""
 
-    def __init__(self, where: Named, *, only_calls: Sequence[str] | None) -> None:
+    def __init__(self, where: ObjectName, *, only_calls: Sequence[str] | None) -> None:
         self._object = ClusterObject("ConfigMap", where, api="api/v1", plural="configmaps")
         self._only_calls = only_calls
         self._original: bytes | None = None
@@ -86,7 +86,7 @@ class ConfigMapStore:
         if FLAGS in binaries:
             self._field = "binaryData"
             return base64.b64decode(binaries[FLAGS])
-        raise FlagStoreError(f"{self.where} has no {FLAGS}; is it the one that the service's LIVE_SOURCE names?")
+        raise FlagStoreError(f"{self.where} has no {FLAGS}; check that the service's LIVE_SOURCE names this ConfigMap.")
 
     def _see_that_nobody_owns(self, now: Object) -> None:
         for owner in now["metadata"].get("ownerReferences") or ():
@@ -100,7 +100,7 @@ class ConfigMapStore:
 class VoiceAgentStore:
     """`spec.streaming` of a `VoiceAgent`: `caller` gets a mode of its own, or with None everybody the same one."""
 
-    def __init__(self, where: Named, *, caller: str | None, patience_s: float) -> None:
+    def __init__(self, where: ObjectName, *, caller: str | None, patience_s: float) -> None:
         self._object = ClusterObject("VoiceAgent", where, api="apis/batkol.dev/v1alpha1", plural="voiceagents")
         self._caller = caller
         self._patience_s = patience_s
@@ -114,7 +114,7 @@ class VoiceAgentStore:
         return self._object.name
 
     async def set(self, *, streaming: bool) -> str:
-        """See `FlagStore.set`. Waits for the operator to say which revision of the flags it has made of it."""
+        """See `FlagStore.set`. Waits until the operator reports the revision of the flags that it has written."""
 
         def edit(now: Object) -> Object:
             spec = now.get("spec") or {}
@@ -169,8 +169,9 @@ class VoiceAgentStore:
                     await asyncio.sleep(_LOOK_S)
         except TimeoutError as error:
             raise FlagStoreError(
-                f"The operator has not taken the change of {self.where} within {self._patience_s:.0f} s. Is it running "
-                "and is the agent not paused? See `kubectl describe`, conditions and events."
+                f"The operator did not apply the change of {self.where} within {self._patience_s:.0f} s. Check that "
+                "the operator runs and that the agent is not paused: `kubectl describe` shows the conditions and "
+                "events."
             ) from error
 
 
@@ -192,8 +193,8 @@ async def _again_and_again(change: Callable[[], Awaitable[Mapping[str, Any]]], w
                 continue
             kept = await asyncio.to_thread(_keep, original)
             raise FlagStoreError(
-                f"{STREAMING_FLAG} in {where} could NOT be put back, and is as the rehearsal had set it. What was "
-                f"there is in {kept}; put it back by hand. {error}"
+                f"{STREAMING_FLAG} in {where} could NOT be restored: the value is the rehearsal's. The earlier value "
+                f"is in {kept}; restore it by hand. {error}"
             ) from error
         return
 
@@ -205,11 +206,11 @@ def _keep(original: bytes) -> Path:
 
 
 class _LeftAloneError(FlagStoreError):
-    """Somebody else has changed it since."""
+    """Another client has changed the object since."""
 
 
 def _changed_by_others(where: str) -> FlagStoreError:
     return _LeftAloneError(
-        f"{where} was changed by somebody else during the rehearsal and was left as it is now. Look whether "
-        f"{STREAMING_FLAG} in it is what it should be: the rehearsal had set it."
+        f"Another client changed {where} during the rehearsal, so the rehearsal left it as it is now. Check "
+        f"the value of {STREAMING_FLAG} there: the rehearsal had set it."
     )

@@ -13,7 +13,7 @@ from batkol.errors import BatkolError
 from batkol.gonogo.checks import RehearsalLimits
 from batkol.gonogo.flagstore import FlagStore, LiveDirectory
 from batkol.gonogo.logfile import LogFile
-from batkol.gonogo.rehearsal import NotCarriedOut, Rehearsal, Target
+from batkol.gonogo.rehearsal import Rehearsal, RehearsalImpossibleError, Target
 from batkol.gonogo.report import is_go, show, table
 from batkol.simulators.client.internal_api import status
 from batkol.status import ServiceStatus
@@ -26,7 +26,7 @@ class Options:
     target: Target
     live_dir: Path | None = None
     config_map: str = ""  # [NAMESPACE/]NAME
-    voice_agent: str = ""  # [NAMESPACE/]NAME; with none of the three, where the service says it reads
+    voice_agent: str = ""  # [NAMESPACE/]NAME; with none of the three options, the place that the service reports
     all_calls: bool = False
     limits: RehearsalLimits
     deadline_s: float
@@ -36,7 +36,7 @@ class Options:
 async def carry_out(options: Options, console: Console) -> int:
     """Rehearse and print; returns 0 for GO, 1 for NO-GO. Raises `BatkolError` where it could not be carried out."""
 
-    def say(line: str) -> None:
+    def write_line(line: str) -> None:
         console.print(f"· {line}", style="dim", highlight=False, markup=False, soft_wrap=True)
 
     rehearsal = Rehearsal(
@@ -44,12 +44,12 @@ async def carry_out(options: Options, console: Console) -> int:
         limits=options.limits,
         deadline_s=options.deadline_s,
         log_file=LogFile(options.log_file) if options.log_file else None,
-        tell=say,
+        write_line=write_line,
     )
     store = await _store(options, None if options.all_calls else rehearsal.call_sids)
     own = "calls from the rehearsal's own number only" if options.voice_agent else "the rehearsal's own calls only"
     whom = "all calls" if options.all_calls else own
-    say(f"the flag is in {store.where}; it is set for {whom}, and put back afterwards")
+    write_line(f"the flag is in {store.where}; the rehearsal sets it for {whom}, and restores it afterwards")
     try:
         await rehearsal.run(store)
     except BatkolError:
@@ -66,9 +66,11 @@ def internal_beside(url: str) -> str:
 
 
 async def _store(options: Options, only_calls: Sequence[str] | None) -> FlagStore:
-    """Return where the flag lives. Raises `NotCarriedOut`, `ConfigurationError`, `InternalApiError`."""
+    """Return where the flag lives. Raises `RehearsalImpossibleError`, `ConfigurationError`, `InternalApiError`."""
     if sum(map(bool, (options.live_dir, options.config_map, options.voice_agent))) > 1:
-        raise NotCarriedOut("The flag is in one place: give one of --live-dir, --config-map and --voice-agent.")
+        raise RehearsalImpossibleError(
+            "The flag is in one place: give only one of --live-dir, --config-map and --voice-agent."
+        )
     if options.config_map or options.voice_agent:
         return _in_the_cluster(options, only_calls)
     if options.live_dir is not None:
@@ -80,9 +82,9 @@ async def _store(options: Options, only_calls: Sequence[str] | None) -> FlagStor
 def _in_the_cluster(options: Options, only_calls: Sequence[str] | None) -> FlagStore:
     # Not at the top: who rehearses on a laptop need not wait for a cluster's client.
     from batkol.gonogo.clusterstore import ConfigMapStore, VoiceAgentStore  # noqa: PLC0415
-    from batkol.live.cluster import Named, pod_namespace  # noqa: PLC0415
+    from batkol.live.cluster import ObjectName, pod_namespace  # noqa: PLC0415
 
-    where = Named.parse(options.config_map or options.voice_agent, namespace=pod_namespace())
+    where = ObjectName.parse(options.config_map or options.voice_agent, namespace=pod_namespace())
     if options.config_map:
         return ConfigMapStore(where, only_calls=only_calls)
     caller = None if only_calls is None else options.target.caller
@@ -90,15 +92,15 @@ def _in_the_cluster(options: Options, only_calls: Sequence[str] | None) -> FlagS
 
 
 def _local(state: ServiceStatus) -> Path:
-    """Return the directory that the service says it watches. Raises `NotCarriedOut` if it is not on this machine."""
+    """Return the directory that the service watches. Raises `RehearsalImpossibleError` if this machine lacks it."""
     kind, _, path = (state.live.source or "").partition(":")
     if kind == "kubernetes":
-        raise NotCarriedOut(
-            f"The service reads its flags from ConfigMap {path}. Give --config-map {path}, or where an operator makes "
-            "that of a VoiceAgent, --voice-agent NAMESPACE/NAME."
+        raise RehearsalImpossibleError(
+            f"The service reads its flags from ConfigMap {path}. Give --config-map {path}, or if an operator "
+            "writes that ConfigMap for a VoiceAgent, --voice-agent NAMESPACE/NAME."
         )
     if kind != "file" or not Path(path).is_dir():
-        raise NotCarriedOut(
+        raise RehearsalImpossibleError(
             f"The service reads its flags from {state.live.source or 'nowhere (LIVE_SOURCE is not set)'}, which is no "
             "directory of this machine. Give the directory that holds its flags.json with --live-dir."
         )

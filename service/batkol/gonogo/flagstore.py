@@ -1,7 +1,7 @@
 """The place of the flag's definition: set for a rehearsal, and put back afterwards.
 
 A rehearsal on a service with callers must not touch them, so the flag is set for the rehearsal's own calls, by their
-SIDs, in front of whatever the flag says already; for everybody only where that is asked for.
+SIDs, in front of the flag's own rules; for all calls only with `--all-calls`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from batkol.live.tuning import content_revision
 
 
 class FlagStoreError(BatkolError):
-    """The place where the flag lives cannot be read or written; the text says what to do."""
+    """The place of the flag cannot be read or written; the text names the remedy."""
 
 
 class FlagStore(Protocol):
@@ -36,7 +36,7 @@ class FlagStore(Protocol):
     async def set(self, *, streaming: bool) -> str:
         """Set the flag and return the revision by which the service will know that it has it.
 
-        Raises `FlagCannotBe`, `FlagStoreError`.
+        Raises `FlagNotFlippableError`, `FlagStoreError`.
         """
         ...
 
@@ -79,7 +79,7 @@ class LiveDirectory:
         return content_revision(self._written)
 
     async def restore(self) -> None:
-        """See `FlagStore.restore`. What somebody else has written meanwhile is left, and reported."""
+        """See `FlagStore.restore`. A change that another program made meanwhile stays, and is reported."""
         if self._original is None:
             return
         original, self._original = self._original, None
@@ -87,8 +87,8 @@ class LiveDirectory:
             return
         if now != self._written:
             raise FlagStoreError(
-                f"{self._file} was changed by somebody else during the rehearsal and was left as it is now. "
-                f"Look whether {STREAMING_FLAG} in it is what it should be: the rehearsal had set it."
+                f"Another program changed {self._file} during the rehearsal, so the rehearsal left it as it is now. "
+                f"Check the value of {STREAMING_FLAG} there: the rehearsal had set it."
             )
         self._replace(original)
 
@@ -97,8 +97,8 @@ class LiveDirectory:
             return read_regular(self._file, LARGEST + 1), self._file.stat().st_mode & 0o777
         except OSError as error:
             raise FlagStoreError(
-                f"{self._file} cannot be read ({type(error).__name__}). Give the directory that the service's "
-                "LIVE_SOURCE names with --live-dir, and run where it is."
+                f"{self._file} cannot be read ({type(error).__name__}). Give the directory of the service's "
+                "LIVE_SOURCE with --live-dir, and run the command on a machine that has that directory."
             ) from error
 
     def _replace(self, content: bytes) -> None:
@@ -116,6 +116,6 @@ class LiveDirectory:
                 with suppress(OSError):
                     beside.unlink()
             raise FlagStoreError(
-                f"{self._file} cannot be written ({type(error).__name__}). A mounted ConfigMap is read-only: "
-                "run where the file can be written."
+                f"{self._file} cannot be written ({type(error).__name__}). A mounted ConfigMap is read-only: run the "
+                "command where the file can be written."
             ) from error

@@ -1,4 +1,4 @@
-"""The change that a rehearsal makes to `flags.json`: one flag, in front of whatever it says already."""
+"""The change that a rehearsal makes to `flags.json`: one flag, in front of its own rules."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from batkol.live.flag_definitions import STREAMING_FLAG
 from batkol.live.source import FLAGS
 
 
-class FlagCannotBe(BatkolError):  # noqa: N818 - completes a sentence: the flag cannot be on
-    """The definition has no way to be on (or off): a finding about the flag, not about the place."""
+class FlagNotFlippableError(BatkolError):
+    """The flag's definition has no variant that is on (or off)."""
 
 
 def flipped(raw: bytes, *, streaming: bool, only_calls: Sequence[str] | None) -> bytes:
-    """Return the file with the flag's default or targeting changed, and nothing else. Raises `FlagCannotBe`."""
+    """Return the file with only the flag's default or targeting changed. Raises `FlagNotFlippableError`."""
     document, flag = _flag(raw)
     variant = _variant(flag, streaming=streaming)
     if only_calls is None:
@@ -34,7 +34,7 @@ def _flag(raw: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         document = json.loads(raw.removeprefix(b"\xef\xbb\xbf"))
     except (ValueError, RecursionError) as error:
-        raise FlagCannotBe(f"{FLAGS} is not JSON, so the service goes by what it read last.") from error
+        raise FlagNotFlippableError(f"{FLAGS} is not JSON, so the service uses the last valid contents.") from error
     flags = document.get("flags") if isinstance(document, dict) else None
     if isinstance(flags, list):  # each with its key in it
         found = [flag for flag in flags if isinstance(flag, dict) and flag.get("key") == STREAMING_FLAG]
@@ -42,7 +42,7 @@ def _flag(raw: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     else:
         flag = flags.get(STREAMING_FLAG) if isinstance(flags, dict) else None
     if not isinstance(flag, dict):
-        raise FlagCannotBe(f"{FLAGS} has no flag {STREAMING_FLAG}.")
+        raise FlagNotFlippableError(f"{FLAGS} has no flag {STREAMING_FLAG}.")
     return document, flag
 
 
@@ -51,5 +51,5 @@ def _variant(flag: dict[str, Any], *, streaming: bool) -> str:
     found = [name for name, value in variants.items() if value is streaming] if isinstance(variants, dict) else []
     if not found:
         word = "true" if streaming else "false"
-        raise FlagCannotBe(f"{STREAMING_FLAG} in {FLAGS} has no variant that is {word}.")
+        raise FlagNotFlippableError(f"{STREAMING_FLAG} in {FLAGS} has no variant that is {word}.")
     return str(found[0])

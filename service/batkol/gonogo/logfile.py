@@ -33,8 +33,8 @@ class LogFile:
                 return file.read()
         except OSError as error:
             raise LogFileError(
-                f"The log file {self._path} cannot be read ({type(error).__name__}). Give the file that the "
-                "service's standard error goes to, or leave --log-file out."
+                f"The log file {self._path} cannot be read ({type(error).__name__}). Give the file of the service's "
+                "standard error, or omit --log-file."
             ) from error
 
     async def lines(self, call_sid: str, *, sessions: int, patience_s: float) -> LogLines:

@@ -14,7 +14,7 @@ from batkol.errors import BatkolError
 from batkol.gonogo import checks
 from batkol.gonogo.checks import Check, LogLines, RehearsalLimits, RehearsedCall
 from batkol.gonogo.flagstore import FlagStore
-from batkol.gonogo.flipping import FlagCannotBe
+from batkol.gonogo.flipping import FlagNotFlippableError
 from batkol.gonogo.logfile import LogFile
 from batkol.live.flag_definitions import STREAMING_FLAG
 from batkol.live.source import FLAGS
@@ -34,8 +34,8 @@ FLIPPED: Final = (("אני", "רוצה", "טלפון", "תודה"), ("איפה",
 _LOOK_S: Final = 0.05
 
 
-class NotCarriedOut(BatkolError):  # noqa: N818 - neither GO nor NO-GO
-    """The rehearsal could not take place; the text says why."""
+class RehearsalImpossibleError(BatkolError):
+    """The rehearsal could not take place; the text gives the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class Rehearsal:
         limits: RehearsalLimits,
         deadline_s: float,
         log_file: LogFile | None = None,
-        tell: Callable[[str], None] = lambda _: None,
+        write_line: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.checks: list[Check] = []
         self.call_sids = tuple(new_sid("CA") for _ in range(3))
@@ -79,13 +79,13 @@ class Rehearsal:
         self._limits = limits
         self._deadline_s = deadline_s  # for any one thing that is waited for
         self._log_file = log_file
-        self._tell = tell
+        self._write_line = write_line
 
     async def run(self, store: FlagStore) -> None:
         """Place the calls, and put the flag back whatever happens.
 
-        Raises `NotCarriedOut`, `InternalApiError`, `FlagStoreError`, `LogFileError`. Cancelling it drops the call
-        under way and restores the flag, which cancelling it again does not interrupt.
+        Raises `RehearsalImpossibleError`, `InternalApiError`, `FlagStoreError`, `LogFileError`. Cancelling drops the
+        call under way and restores the flag, which cancelling it again does not interrupt.
         """
         await self._ready()
         try:
@@ -94,7 +94,7 @@ class Rehearsal:
             await self._flipped(store)
         finally:
             await _to_the_end(store.restore())
-        self._tell(f"flag put back in {store.where}")
+        self._write_line(f"flag restored in {store.where}")
 
     async def _flag_off(self, store: FlagStore) -> None:
         if await self._flip(store, "flag off", streaming=False):
@@ -116,15 +116,15 @@ class Rehearsal:
     async def _call(
         self, name: str, call_sid: str, words: Sequence[Sequence[str]], *, between: FlagStore | None = None
     ) -> Observed:
-        """Say the utterances; with a store, turn the flag off after the first of them."""
-        self._tell(f"{name}: a call of {len(words)} utterances")
+        """Speak the utterances; with a store, turn the flag off after the first of them."""
+        self._write_line(f"{name}: a call of {len(words)} utterances")
 
         async def talk(conversation: Conversation) -> None:
             for number, utterance in enumerate(words):
                 if number == 1 and between is not None and not await self._flip(between, name, streaming=False):
                     return
                 if not await conversation.say(utterance):
-                    self._tell(f"{name}: no final for utterance {number + 1} within {self._deadline_s:.0f} s")
+                    self._write_line(f"{name}: no final for utterance {number + 1} within {self._deadline_s:.0f} s")
 
         plan = self._target.plan(call_sid)
         observed = await observe(plan, self._target.internal, talk, patience_s=self._deadline_s)
@@ -153,12 +153,12 @@ class Rehearsal:
         return None if state.active_calls else state.recognizer.streams
 
     async def _flip(self, store: FlagStore, part: str, *, streaming: bool) -> bool:
-        """Set the flag and wait until the service has it; the check says how long that took."""
+        """Set the flag and wait until the service has it; the check reports how long that took."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
         try:
             revision = await store.set(streaming=streaming)
-        except FlagCannotBe as error:
+        except FlagNotFlippableError as error:
             self.checks.append(checks.in_effect(part, streaming=streaming, seconds=None, detail=str(error)))
             return False
         state = await self._status()
@@ -173,9 +173,9 @@ class Rehearsal:
     async def _ready(self) -> None:
         state = await self._status()
         if state.draining:
-            raise NotCarriedOut("The service is draining and takes no calls; rehearse on one that does.")
+            raise RehearsalImpossibleError("The service is draining and takes no calls; rehearse with another pod.")
         if state.flags.provider != "live":
-            raise NotCarriedOut(
+            raise RehearsalImpossibleError(
                 f"The service reads its flags from `{state.flags.provider}`, which cannot be flipped from here; "
                 "the rehearsal needs FLAGS_PROVIDER=live."
             )
@@ -204,23 +204,28 @@ def _has(state: ServiceStatus, revision: str) -> bool:
 
 
 def _see_that_it_was_a_call(observed: Observed, target: Target) -> None:
-    """Raise `NotCarriedOut` where the fault lies in how the rehearsal was started, or the service is full."""
+    """Raise `RehearsalImpossibleError` for a wrong option of the rehearsal, or if the service is full."""
     report = observed.report
     match report.outcome:
         case CallOutcome.WEBHOOK_FAILED if report.http_status == 0:
-            raise NotCarriedOut(
-                f"The service cannot be reached at {masked(target.url)}: no answer to the voice webhook."
+            raise RehearsalImpossibleError(
+                f"The service cannot be reached at {masked(target.url)}: the voice webhook did not answer."
             )
         case CallOutcome.WEBHOOK_FAILED if report.http_status == 403:
-            raise NotCarriedOut(
-                "The service refuses our signature (403). Give its TWILIO_AUTH_TOKEN with --auth-token, and with "
-                "--public-url what its PUBLIC_BASE_URL says."
+            raise RehearsalImpossibleError(
+                "The service refuses the rehearsal's signature (403). Give the service's TWILIO_AUTH_TOKEN with "
+                "--auth-token, and its PUBLIC_BASE_URL with --public-url."
             )
         case CallOutcome.WEBHOOK_FAILED:
-            raise NotCarriedOut(
-                f"The voice webhook at {masked(target.url)} answered {report.http_status}; is the URL right?"
+            raise RehearsalImpossibleError(
+                f"The voice webhook at {masked(target.url)} answered {report.http_status}; check the URL."
             )
         case CallOutcome.HANDSHAKE_FAILED if report.handshake_status == 403:
-            raise NotCarriedOut("The service took the webhook but refuses the media stream (403): see --public-url.")
+            raise RehearsalImpossibleError(
+                "The service accepted the webhook but refuses the media stream (403): give the service's "
+                "PUBLIC_BASE_URL with --public-url."
+            )
         case CallOutcome.APOLOGY:
-            raise NotCarriedOut("The service has no free line: it answered with an apology. Try again later.")
+            raise RehearsalImpossibleError(
+                "The service has no free place: it answered with an apology. Try again later."
+            )

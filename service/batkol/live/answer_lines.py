@@ -50,7 +50,7 @@ async def lines(response: httpx2.Response, *, silence_s: float, line_s: float = 
                     piece = await anext(pieces, None)
             except TimeoutError:
                 if rest:
-                    raise BrokenAnswerError(f"a line that had no end after {line_s:g} s") from None
+                    raise BrokenAnswerError(f"a line without an end after {line_s:g} s") from None
                 raise
             if piece is None:
                 return

@@ -46,7 +46,7 @@ _KEEPALIVE: Final = (
     # macOS, where people have kubeconfigs, knows this one by another name.
     (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", 0x10)), 10),
 )
-_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")  # RFC 1123; the API server says where dots may be
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")  # RFC 1123; the API server checks the places of dots
 _NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _UNREADABLE: Final = (
     ConfigError, KeyError, TypeError, ValueError, OSError, msgspec.MsgspecError, yaml.YAMLError, httpx2.InvalidURL,
@@ -56,27 +56,25 @@ _hanging: Final[set[BlockingCalls]] = set()
 
 
 class ClusterError(BatkolError):
-    """The API server cannot be asked, or refuses; the text says whose fault it is and what to do."""
+    """A request to the API server failed or was refused; the text names whose fault it is, and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class ObjectName:
     """A namespaced object by its name."""
 
     namespace: str
     name: str
 
     @classmethod
-    def parse(cls, text: str, *, namespace: str = "") -> Named:
+    def parse(cls, text: str, *, namespace: str = "") -> ObjectName:
         """Read `NAME` or `NAMESPACE/NAME`; `namespace` is where the first one is. Raises `ConfigurationError`."""
         before, slash, name = text.rpartition("/")
         found = cls(before if slash else namespace, name)
         if not found.namespace and not slash:
-            raise ConfigurationError(
-                f"{text!r} does not say in which namespace it is, and neither does POD_NAMESPACE; write NAMESPACE/NAME."
-            )
+            raise ConfigurationError(f"{text!r} has no namespace, and POD_NAMESPACE is not set; write NAMESPACE/NAME.")
         if not _NAME.fullmatch(found.name) or not _NAMESPACE.fullmatch(found.namespace):
-            raise ConfigurationError(f"{text!r} is no name that Kubernetes would give; write NAME or NAMESPACE/NAME.")
+            raise ConfigurationError(f"{text!r} is not a valid Kubernetes name; write NAME or NAMESPACE/NAME.")
         return found
 
     def __str__(self) -> str:
@@ -92,9 +90,10 @@ def cluster_config() -> SingleConfig:
         found = _kubeconfig().get()
     except _UNREADABLE as error:
         raise ClusterError(
-            f"There is no usable way to the Kubernetes API server ({type(error).__name__}: {error}). In a cluster the "
-            "pod needs its service account's token (automountServiceAccountToken: true); elsewhere KUBECONFIG must "
-            "name a kubeconfig with a current context."
+            f"The service has no configuration to reach the Kubernetes API server ({type(error).__name__}: "
+            f"{error}). In a cluster the pod needs the token of its service account "
+            "(automountServiceAccountToken: true); elsewhere KUBECONFIG must name a kubeconfig with a current "
+            "context."
         ) from error
     if found is None:
         raise ClusterError("The kubeconfig has no current context; set one with `kubectl config use-context`.")
@@ -129,8 +128,9 @@ def _client() -> httpx2.AsyncClient:
         base = httpx2.URL(config.cluster.server)
     except _UNREADABLE as error:
         raise ClusterError(
-            f"The certificates or credentials for the Kubernetes API server cannot be read ({type(error).__name__}: "
-            f"{error}). Correct the kubeconfig, or look at what the pod has mounted under {SERVICE_ACCOUNT}."
+            "The certificates or credentials for the Kubernetes API server cannot be read "
+            f"({type(error).__name__}: {error}). Correct the kubeconfig, or check what the pod has mounted under "
+            f"{SERVICE_ACCOUNT}."
         ) from error
     return httpx2.AsyncClient(
         base_url=base,
@@ -179,7 +179,7 @@ class _Limited(httpx2.AsyncByteStream):
 
 @asynccontextmanager
 async def connected() -> AsyncIterator[httpx2.AsyncClient]:
-    """Make a client from what files and environment say now. Raises `ClusterError`; nothing is connected yet."""
+    """Make a client from the present files and environment. Raises `ClusterError`; nothing is connected yet."""
     files = BlockingCalls("cluster.files")
     _hanging.difference_update([each for each in _hanging if not each.busy])
     if _hanging:  # one thread that waits is enough
@@ -198,17 +198,17 @@ async def connected() -> AsyncIterator[httpx2.AsyncClient]:
 
 def _hangs() -> ClusterError:
     return ClusterError(
-        f"Reading the kubeconfig, the certificates or the pod's token has not returned for {FILES_S:g} s: their "
-        "file system does not answer. Look at the mount and its file server."
+        f"Reading the kubeconfig, the certificates or the pod's token has not returned for {FILES_S:g} s: "
+        "their file system does not answer. Check the mount and its file server."
     )
 
 
 def refused(response: httpx2.Response) -> str:
-    """Return what the API server said with its refusal, which has been read; see `said_in`."""
-    return said_in(response.content, response.reason_phrase)
+    """Return the API server's reason of a refusal whose body has been read; see `refusal_text`."""
+    return refusal_text(response.content, response.reason_phrase)
 
 
-def said_in(raw: bytes, otherwise: str) -> str:
+def refusal_text(raw: bytes, otherwise: str) -> str:
     """Return the message of a `Status`, which is for people, cut to size."""
     try:
         message = msgspec.json.decode(raw, type=dict[str, object]).get("message")

@@ -1,6 +1,6 @@
 """The live configuration in force: the tuning and the flag definitions, kept current from a source.
 
-Whoever needs a number reads `live.tuning.batch_ms` when it needs it: one attribute, replaced as a whole, so
+A part reads `live.tuning.batch_ms` each time it needs the number: one attribute, replaced as a whole, so
 nothing is ever half old. A change that is wrong leaves the last good one in force and is reported, in the log
 once and in `status()` for as long as it lasts.
 """
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 class LiveChange(msgspec.Struct, frozen=True):
-    """What subscribers are told: which of the two files said something new, taken or refused."""
+    """A change, as subscribers get it: which of the two files changed, applied or refused."""
 
     tuning: bool
     flags: bool
@@ -66,7 +66,7 @@ class Live:
                 async for snapshot in snapshots:
                     await self._apply(snapshot)
         except Exception as error:
-            self._last_error = f"the live source failed ({type(error).__name__}) and is opened again"
+            self._last_error = f"the live source failed ({type(error).__name__}); the service opens it again"
             raise
 
     async def ready(self) -> None:
@@ -76,7 +76,8 @@ class Live:
     def on_change(self, callback: Callable[[LiveChange], None]) -> Callable[[], None]:
         """Call `callback`, on the event loop, after every change; returns what ends the subscription.
 
-        The new values are in force when it is called. A callback that raises is logged and stops nobody.
+        The new values are in force when it is called. An exception of a callback is logged and does not stop the
+        others.
         """
         self._callbacks.append(callback)
 
@@ -184,7 +185,7 @@ class Live:
 
 
 def _gone(name: str) -> RefusedDefinition:
-    return RefusedDefinition(name, None, f"{name} has gone or cannot be read; its last good contents stay in force.")
+    return RefusedDefinition(name, None, f"{name} is missing or cannot be read; its last valid contents stay in force.")
 
 
 def _in_words(status: SourceStatus) -> str:
@@ -192,7 +193,7 @@ def _in_words(status: SourceStatus) -> str:
     if status.why:
         said += f" since {status.since}: {status.why}"
     if status.meanwhile:
-        said += f" Meanwhile {status.meanwhile} is followed."
+        said += f" Until then the service follows {status.meanwhile}."
     return said
 
 

@@ -19,7 +19,7 @@ import msgspec
 from lightkube.core.exceptions import ConfigError
 
 from batkol.live.answer_lines import LARGEST_ANSWER, LARGEST_REFUSAL, LINE_S, BrokenAnswerError, body, lines
-from batkol.live.cluster import ANSWER_S, CONNECT_S, ClusterError, Named, said_in
+from batkol.live.cluster import ANSWER_S, CONNECT_S, ClusterError, ObjectName, refusal_text
 from batkol.live.source import EMPTY, FLAGS, TUNING, Snapshot
 
 SILENCE_S: Final = 75.0
@@ -32,7 +32,7 @@ OVERTIME_S: Final = 60.0
 
 _LONGEST_VERSION: Final = 256  # characters of a resource version, which is sent back with the next request
 
-_STAYS: Final = "What is in force stays, and the API server is asked again"
+_STAYS: Final = "What is in force stays, and the service asks the API server again"
 
 _UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _FAILURES: Final = (httpx2.HTTPError, ConfigError, OSError, ValueError, KeyError)  # the latter of a kubeconfig's `exec`
@@ -100,7 +100,7 @@ class _Event(msgspec.Struct, frozen=True):
 
 
 class ConfigMapState(msgspec.Struct, frozen=True):
-    """What the API server told: the contents (None in a bookmark: as they were), and how far that reaches."""
+    """The contents that the API server sent (None in a bookmark: unchanged), and the version they reach."""
 
     contents: Snapshot | None
     version: str
@@ -116,7 +116,7 @@ class ConfigMap:
     def __init__(
         self,
         client: httpx2.AsyncClient,
-        where: Named,
+        where: ObjectName,
         *,
         silence_s: float = SILENCE_S,
         answer_s: float = ANSWER_S,
@@ -216,7 +216,7 @@ class ConfigMap:
 
     def _version(self, metadata: _Metadata) -> str:
         if len(metadata.resource_version) > _LONGEST_VERSION:
-            raise self._unreadable(BrokenAnswerError("a resource version that is a text of its own"))
+            raise self._unreadable(BrokenAnswerError("a resource version that is not a text"))
         return metadata.resource_version
 
     async def _check(self, response: httpx2.Response) -> None:
@@ -224,21 +224,23 @@ class ConfigMap:
         if response.status_code == 200:
             return
         try:
-            said = said_in(await body(response, LARGEST_REFUSAL), response.reason_phrase)
+            said = refusal_text(await body(response, LARGEST_REFUSAL), response.reason_phrase)
         except BrokenAnswerError:
-            said = response.reason_phrase  # the status alone says what to do
+            said = response.reason_phrase  # the status alone determines the remedy
         code = response.status_code
         match code:
             case 410:
-                raise GoneError(f"The API server no longer knows that version (410: {said}).")
+                raise GoneError(f"The API server no longer has that version (410: {said}).")
             case 401:
-                what = "does not know who we are (401). The token has ended, or is of another cluster: see the pod's "
-                raise self._refusal(what + f"service account, or KUBECONFIG's user. It said: {said}")
+                raise self._refusal(
+                    "does not accept the credentials (401). The token has expired, or is another cluster's: check the "
+                    f"pod's service account, or KUBECONFIG's user. The answer: {said}"
+                )
             case 403:
                 raise self._refusal(
-                    f"does not let us read ConfigMap {self._where} (403). Its Role is missing or wrong: give the "
-                    f"service account get, list and watch on configmaps with resourceNames [{self._where.name}] in "
-                    f"namespace {self._where.namespace}. It said: {said}"
+                    f"denies access to ConfigMap {self._where} (403). The Role is missing or wrong: give the service "
+                    f"account get, list and watch on configmaps with resourceNames [{self._where.name}] in namespace "
+                    f"{self._where.namespace}. The answer: {said}"
                 )
             case 429:
                 raise self._refusal(f"is overloaded (429: {said})", wait_s=_retry_after(response))
@@ -247,7 +249,7 @@ class ConfigMap:
 
     def _ended(self, status: _Object) -> WatchError:
         if status.code == 410:
-            return GoneError(f"The API server no longer knows that version (410: {status.message[:300]}).")
+            return GoneError(f"The API server no longer has that version (410: {status.message[:300]}).")
         return self._refusal(f"ended the watch with {status.code} ({status.message[:300]})")
 
     def _refusal(self, what: str, *, wait_s: float = 0.0) -> WatchError:
@@ -256,24 +258,26 @@ class ConfigMap:
     def _unreachable(self, error: Exception) -> WatchError:
         match error:
             case httpx2.ReadTimeout() | TimeoutError():
-                what = "said nothing for longer than it should, or took longer over an answer"
+                what = "was silent for too long, or took too long over an answer"
             case httpx2.ConnectError() | httpx2.ConnectTimeout():
                 what = (
-                    f"at {self._client.base_url} cannot be reached ({_reason(error)}). Look whether it is up, at the "
-                    "pod's NetworkPolicy, or at the cluster that KUBECONFIG names"
+                    f"at {self._client.base_url} cannot be reached ({_reason(error)}). Check that it runs, the pod's "
+                    "NetworkPolicy, and the cluster that KUBECONFIG names"
                 )
             case httpx2.DecodingError():  # refused by its head, in `batkol.live.cluster`
-                return self._unreadable(BrokenAnswerError("a compressed answer, which it was asked not to send"))
+                return self._unreadable(
+                    BrokenAnswerError("a compressed answer although the request asked for an uncompressed answer")
+                )
             case ConfigError():
-                what = f"cannot be asked, for want of credentials ({error})"
+                what = f"cannot be reached, because the credentials are missing ({error})"
             case _:
-                what = f"broke off the connection ({_reason(error)})"
+                what = f"broke the connection ({_reason(error)})"
         return self._refusal(what)
 
     def _unreadable(self, error: Exception) -> WatchError:
         broken = isinstance(error, BrokenAnswerError)
-        what = f"sent {error}" if broken else f"sent what cannot be read ({str(error)[:200]})"
-        return WatchError(f"The API server {what}; is that URL an API server's? {_STAYS}.", garbled=True)
+        what = f"sent {error}" if broken else f"sent an answer that cannot be read ({str(error)[:200]})"
+        return WatchError(f"The API server {what}; check that this URL is an API server's. {_STAYS}.", garbled=True)
 
 
 def _contents(found: _Object) -> Snapshot:

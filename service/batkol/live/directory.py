@@ -17,7 +17,7 @@ from batkol.live.source import LARGEST, NAMES, Snapshot, SourceState
 from batkol.status import SourceStatus
 
 READ_S: Final = 3.0
-"""How long a read may take before it is said that it hangs; it is waited for all the same."""
+"""Seconds after which a read counts as hanging; the read is awaited all the same."""
 
 log = structlog.get_logger()
 
@@ -48,7 +48,7 @@ class DirectoryReads:
             heard_s=None if heard is None else time.monotonic() - heard,
         )
 
-    async def look(self) -> Snapshot | None:
+    async def snapshot(self) -> Snapshot | None:
         """Read both files. None: the read has not returned in time, and the next look waits for the same one.
 
         Cancelling it loses nothing.
@@ -80,9 +80,9 @@ class DirectoryReads:
             return
         self._since = _now()
         self._hangs = (
-            f"A read of {self._directory} has not returned for {self._read_s:g} s: its file system does not answer. "
-            "What is in force stays, and changes are not seen until the read returns. Look at the mount and its file "
-            "server."
+            f"A read of {self._directory} has not returned for {self._read_s:g} s: the file system does not "
+            "answer. What is in force stays, and the service sees no changes until the read returns. Check the "
+            "mount and its file server."
         )
         log.warning("[CFG] live source failed", source=f"file:{self._directory}", problem=self._hangs)
 
@@ -107,7 +107,9 @@ class DirectoryReads:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except NotRegularError as error:
-                unreadable[name] = f"{name} is {error}, which is not read; put a regular file in its place."
+                unreadable[name] = (
+                    f"{name} is {error}, which the service does not read; put a regular file in its place."
+                )
             except OSError as error:
                 unreadable[name] = f"{name} cannot be read ({type(error).__name__}: {error.strerror})."
         return _Read(snapshot, unreadable)

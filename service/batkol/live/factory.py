@@ -23,20 +23,20 @@ def open_source(setting: str, *, start_from: str = "", namespace: str = "") -> L
             return _config_map(rest, start_from, namespace)
         case _:
             raise ConfigurationError(
-                "LIVE_SOURCE must be file:PATH, PATH being the directory with the live files, or kubernetes:NAME, the "
-                "ConfigMap that has them (kubernetes:NAMESPACE/NAME in another namespace)."
+                "LIVE_SOURCE must be file:PATH, where PATH is the directory with the live files, or kubernetes:NAME, "
+                "where NAME is the ConfigMap with them (kubernetes:NAMESPACE/NAME in another namespace)."
             )
 
 
 def _config_map(name: str, start_from: str, namespace: str) -> LiveSource:
     # Not at the top: lightkube is loaded for those alone who watch a ConfigMap.
-    from batkol.live.cluster import Named, pod_namespace  # noqa: PLC0415
+    from batkol.live.cluster import ObjectName, pod_namespace  # noqa: PLC0415
     from batkol.live.fallback import FallbackSource  # noqa: PLC0415
     from batkol.live.kubernetes import KubernetesSource  # noqa: PLC0415
 
     try:
-        where = Named.parse(name, namespace=namespace or pod_namespace())
+        where = ObjectName.parse(name, namespace=namespace or pod_namespace())
     except ConfigurationError as error:
-        raise ConfigurationError(f"LIVE_SOURCE=kubernetes:{name} cannot be: {error}") from error
+        raise ConfigurationError(f"LIVE_SOURCE=kubernetes:{name} cannot be used: {error}") from error
     files = FileSource(start_from) if start_from else None
     return FallbackSource(KubernetesSource(where), files)

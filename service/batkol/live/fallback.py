@@ -1,6 +1,6 @@
-"""A pod starts although the API server is away: from the mounted files, until the API server has spoken once.
+"""Start without the API server: from the mounted files, until the API server's first answer.
 
-The kubelet's copy of the ConfigMap is up to 90 s behind what the API server says, so once that has said anything, the
+The kubelet's copy of the ConfigMap is up to 90 s behind the API server, so after the API server's first answer the
 files are not looked at again for as long as the process lives: an older file must not undo a newer change. While the
 API server stays away they are followed, as they are then all there is.
 """
@@ -73,7 +73,7 @@ class FallbackSource:
         return first.done()
 
     async def _until(self, first: asyncio.Task[Snapshot]) -> AsyncGenerator[Snapshot, None]:
-        """Yield what the files say, until the API server has spoken."""
+        """Yield the contents of the files until the API server's first answer."""
         why = self._source.status().why or f"The API server has not answered within {self._start_s:g} s."
         if self._files is None:
             log.warning(

@@ -2,10 +2,10 @@
 
 What people and programs do to such a directory, and why none of it is missed:
 
-- write in place, or write beside and rename: inotify tells, within 0.1 to 0.2 s;
+- write in place, or write beside and rename: inotify reports it, within 0.1 to 0.2 s;
 - swap the `..data` symlink, as the kubelet does
   (https://kubernetes.io/docs/concepts/configuration/configmap/): a rename inside the directory, so inotify
-  tells;
+  reports it;
 - put back an *older* file (`cp -p`, rsync, an image layer): contents are compared, never times;
 - replace or remove the directory itself, retarget a link to it, use a file system without inotify (NFS, some
   container mounts), run out of inotify watches: the contents are read every TICK_S in any case. That is two
@@ -17,7 +17,7 @@ handed on.
 All that touches the directory runs on daemon threads (`batkol.blocking`): on a file system that does not answer,
 a network's for one, it hangs, and neither the loop nor the end of the process may hang with it.
 
-Not seen, because the kernel shows nobody: a ConfigMap mounted by `subPath` never changes.
+Not seen, because the kernel does not report it: a ConfigMap mounted by `subPath` never changes.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class FileSource:
             path = path.parent
         elif path.suffix == ".json" and not path.is_dir():
             raise ConfigurationError(
-                f"LIVE_SOURCE names the file {path.name!r}, but the service reads {' and '.join(NAMES)}. "
-                "Name the directory that holds them, or one of them."
+                f"LIVE_SOURCE names the file {path.name!r}, but the service reads {' and '.join(NAMES)}. Name the "
+                "directory of these files, or one of them."
             )
         self.directory = path
         self._reads = DirectoryReads(path, read_s)
@@ -82,14 +82,14 @@ class FileSource:
         try:
             while True:
                 if noticing.done():
-                    noticing.result()  # raises what it did not expect; whoever watches begins anew
+                    noticing.result()  # raises unexpected errors; `watch` is started again
                 if noticed.is_set():
                     noticed.clear()
                     eager_until = clock() + EAGER_FOR_S
-                snapshot = await self._reads.look()
+                snapshot = await self._reads.snapshot()
                 if snapshot is not None and snapshot != last and _unfinished(snapshot, last):
                     await asyncio.sleep(SETTLE_S)
-                    snapshot = await self._reads.look()
+                    snapshot = await self._reads.snapshot()
                 if snapshot is None:
                     snapshot = EMPTY if last is None else last
                 if snapshot != last:
@@ -104,7 +104,7 @@ class FileSource:
             await asyncio.gather(noticing, self._reads.close(), return_exceptions=True)
 
     async def _notice(self, noticed: asyncio.Event) -> None:
-        """Set `noticed` when inotify tells of something, and while it cannot."""
+        """Set `noticed` when inotify reports a change, and while inotify is not available."""
         calls, stop = BlockingCalls("live.notice"), threading.Event()
         try:
             while True:
@@ -116,7 +116,10 @@ class FileSource:
                 try:
                     await self._follow(identity, noticed, calls, stop)
                 except (OSError, RuntimeError) as error:  # watchfiles' own errors are RuntimeErrors
-                    self._complain(f"the directory cannot be watched ({type(error).__name__}); it is polled instead")
+                    self._complain(
+                        f"the service cannot watch the directory ({type(error).__name__}); "
+                        "the service polls the directory instead"
+                    )
                     await asyncio.sleep(EAGER_S)
         finally:
             stop.set()
@@ -161,7 +164,7 @@ class FileSource:
 
 
 def _unfinished(snapshot: Snapshot, last: Snapshot | None) -> bool:
-    """Tell whether something that changed looks as if its writer had not finished."""
+    """Return whether a change looks as if its writer had not finished."""
     for name, content in snapshot.items():
         before = last.get(name) if last else None
         if content == before:

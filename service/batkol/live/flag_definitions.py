@@ -2,10 +2,10 @@
 
 https://flagd.dev/reference/flag-definitions/. flagd's evaluation core refuses the whole set for one bad flag,
 or for one key it does not know. Here a bad flag keeps its own last good definition, the others apply, and a
-sentence says what was refused; keys that flagd does not define (`$comment`) are left out. A file that is not
+sentence names what was refused; keys that flagd does not define (`$comment`) are left out. A file that is not
 a JSON object is refused whole. `flags` may be an object, or a list of flags that have a `key` each
-(https://flagd.dev/schema/v0/flags.json#flagdImport). What stands twice is refused: which of them was meant, the file
-does not say.
+(https://flagd.dev/schema/v0/flags.json#flagdImport). A key that occurs twice is refused: the file does
+not determine which of the values applies.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from batkol.errors import ConfigurationError
 from batkol.live import strict_json
 from batkol.live.rules import OutOfStepsError, StepBudget, TargetingRule
 from batkol.live.source import FLAGS, LARGEST
-from batkol.live.strict_json import Doubled
+from batkol.live.strict_json import DuplicateKeys
 from batkol.live.targeting import Reading, checked_targeting
 from batkol.live.tuning import content_revision
 from batkol.status import RefusedDefinition
@@ -57,14 +57,18 @@ def parse_definitions(
     try:
         document = _document(raw)
     except ConfigurationError as error:
-        why = f"{error}. Nothing of it was applied and the last good flags stay; correct the file to try again."
+        why = (
+            f"{error}. The service applied nothing of it and keeps the last valid flags; correct the file to try again."
+        )
         return last_good, (RefusedDefinition(FLAGS, None, why),)
     before = last_good.flags if last_good else {}
     flags, refusals = _flags(document, before)
     metadata = document.metadata
     if not _is_metadata(metadata):
         refusals.append(
-            RefusedDefinition(FLAGS, None, f"{FLAGS}: metadata may hold only texts, numbers and booleans. Left out.")
+            RefusedDefinition(
+                FLAGS, None, f"{FLAGS}: metadata may hold only texts, numbers and booleans. The service ignores it."
+            )
         )
         metadata = {}
     rules = {key: TargetingRule(flag["targeting"]) for key, flag in flags.items() if _has_rule(flag)}
@@ -92,7 +96,7 @@ def _flags(
     for key in sorted(given, key=lambda key: key != STREAMING_FLAG):
         try:
             if key in document.twice:
-                raise ConfigurationError("it is defined twice")  # noqa: TRY301 - one answer to all that is wrong
+                raise ConfigurationError("the file defines it twice")  # noqa: TRY301 - one answer to all that is wrong
             taken[key] = _checked(key, given[key], reading)
         except (ConfigurationError, OutOfStepsError) as error:
             why = str(error) if isinstance(error, ConfigurationError) else _TOO_MUCH
@@ -102,7 +106,8 @@ def _flags(
                 taken[key] = before[key]
     if document.nameless:
         why = (
-            f"{FLAGS}: {document.nameless} in the list of flags are no objects with a key. Left out; the others apply."
+            f"{FLAGS}: {document.nameless} entries in the list of flags are not objects with a key. The service "
+            "ignores them; the other flags apply."
         )
         refusals.append(RefusedDefinition(FLAGS, None, why))
     return {key: taken[key] for key in given if key in taken}, refusals
@@ -118,7 +123,7 @@ def _shown(refusals: list[RefusedDefinition]) -> tuple[RefusedDefinition, ...]:
         return tuple(refusals)
     return (
         *refusals[:SHOWN_REFUSALS],
-        RefusedDefinition(FLAGS, None, f"{FLAGS}: {more} more refusals, for lack of room."),
+        RefusedDefinition(FLAGS, None, f"{FLAGS}: {more} more refusals are not listed."),
     )
 
 
@@ -158,7 +163,7 @@ def _key(flag: Mapping[str, Any]) -> str:
 
 
 def _doubled(members: Mapping[str, Any]) -> frozenset[str]:
-    return members.doubled if isinstance(members, Doubled) else frozenset()
+    return members.doubled if isinstance(members, DuplicateKeys) else frozenset()
 
 
 def _or_empty(value: Any) -> Any:
@@ -173,7 +178,7 @@ def _checked(key: str, flag: Any, reading: Reading) -> dict[str, Any]:
     if not isinstance(flag, dict):
         raise ConfigurationError("it is not a JSON object")
     if twice := [part for part in _PARTS if part in _doubled(flag)]:
-        raise ConfigurationError(f"its {twice[0]} stands twice in it")
+        raise ConfigurationError(f"its key {twice[0]} occurs twice")
     if flag.get("state") not in _STATES:
         raise ConfigurationError("its state must be ENABLED or DISABLED")
     reading.spend_values([flag.get("variants"), flag.get("metadata")])
@@ -193,15 +198,15 @@ def _checked(key: str, flag: Any, reading: Reading) -> dict[str, Any]:
         "metadata": metadata,
     }
     if not _is_text([key, checked]):
-        raise ConfigurationError("a text in it has half of a character, such as \\ud800 alone")
+        raise ConfigurationError("a text in it has half of a surrogate pair, such as \\ud800 alone")
     return checked
 
 
 def _checked_variants(key: str, variants: Any) -> dict[str, Any]:
     if not isinstance(variants, dict) or not variants:
-        raise ConfigurationError("it needs variants, at least one")
+        raise ConfigurationError("it needs at least one variant")
     if len({_kind(value) for value in variants.values()}) > 1:
-        raise ConfigurationError("its variants are not all of one type")
+        raise ConfigurationError("its variants are of different types")
     if "" in variants:
         raise ConfigurationError("one of its variants has an empty name")
     if any(isinstance(value, int) and abs(value) > _LARGEST_WHOLE for value in variants.values()):
@@ -235,7 +240,7 @@ def _is_metadata(metadata: Any) -> bool:
 
 
 def _is_text(value: Any) -> bool:
-    """Tell whether it can be written down again: JSON has escapes for halves of characters."""
+    """Return whether a text can be written down again: JSON has escapes for halves of characters."""
     try:
         msgspec.json.encode(value)
     except UnicodeEncodeError:
@@ -245,5 +250,5 @@ def _is_text(value: Any) -> bool:
 
 def _consequence(key: str, before: Mapping[str, Any]) -> str:
     if key in before:
-        return "Its last good definition stays; the other flags of the file apply."
-    return "It has no earlier definition and does not exist for now; the other flags of the file apply."
+        return "Its last valid definition stays; the other flags of the file apply."
+    return "It has no earlier definition, so the flag does not exist for now; the other flags of the file apply."

@@ -18,7 +18,7 @@ import structlog
 
 from batkol.backoff import Backoff
 from batkol.live.answer_lines import LINE_S
-from batkol.live.cluster import ANSWER_S, ClusterError, Named, connected
+from batkol.live.cluster import ANSWER_S, ClusterError, ObjectName, connected
 from batkol.live.config_map import SILENCE_S, ConfigMap, GoneError, WatchError
 from batkol.live.source import EMPTY, NAMES, Snapshot, SourceState
 from batkol.status import SourceStatus
@@ -41,7 +41,7 @@ class WatchTimings:
 class KubernetesSource:
     """Watches `tuning.json` and `flags.json` in one ConfigMap, and nothing else."""
 
-    def __init__(self, where: Named, *, pace: WatchTimings = WatchTimings()) -> None:
+    def __init__(self, where: ObjectName, *, pace: WatchTimings = WatchTimings()) -> None:
         self.where = where
         self.tried = asyncio.Event()
         """Set once the first attempt has come to something, or to nothing."""
@@ -116,7 +116,9 @@ class KubernetesSource:
                         if seen.contents is not None:
                             yield seen.contents
                 if not self._closed():
-                    raise WatchError("The API server ends every watch at once. What is in force stays; it is asked on.")
+                    raise WatchError(
+                        "The API server ends every watch at once. What is in force stays; the service asks again."
+                    )
 
     def _receive(self, contents: Snapshot | None, version: str) -> None:
         self._heard = time.monotonic()
@@ -128,8 +130,8 @@ class KubernetesSource:
 
     def _nothing(self) -> str:
         return (
-            f"There is no ConfigMap {self.where}, or it has neither of {' and '.join(NAMES)}. What is in force stays, "
-            "and it is taken up when it comes; look whether the name is right."
+            f"There is no ConfigMap {self.where}, or it has neither of {' and '.join(NAMES)}. What is in force "
+            "stays, and the service applies the ConfigMap when it appears; check the name."
         )
 
     def _open(self) -> None:
@@ -144,7 +146,7 @@ class KubernetesSource:
         self._state, self._since, self._why, self._warned = SourceState.WATCHING, _now(), None, ""
 
     def _closed(self) -> bool:
-        """The watch is over; tell whether it had worked."""
+        """Note that the watch has ended; return whether it had worked."""
         opened, self._opened = self._opened, None
         if opened is not None and time.monotonic() - opened >= self._pace.healthy:
             self._failures = 0

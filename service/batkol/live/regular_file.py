@@ -1,4 +1,4 @@
-"""Reading a small file that somebody else may have replaced by something that is no file.
+"""Reading a small file that another program may have replaced by a device or a pipe.
 
 Opening a FIFO waits for a writer, reading a terminal waits for a person, and opening some devices does what the device
 is for. So only a regular file is opened; and without waiting, for what a name leads to may change between two looks.

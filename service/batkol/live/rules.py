@@ -99,7 +99,7 @@ def _part(rule: Json) -> _Part:
     if isinstance(rule, list):
         return _plain(rule) if is_plain(rule) else _list(rule, [_part(item) for item in rule])
     if not isinstance(rule, dict):
-        return _constant(rule, looked_at(rule), _size(rule))
+        return _constant(rule, value_steps(rule), _size(rule))
     name, arguments = next(iter(rule.items()))
     parts = [_part(item) for item in (arguments if isinstance(arguments, list) else [arguments])]
     return _choice(name, parts) if name in CHOOSING else _operation(name, parts)
@@ -115,7 +115,7 @@ def _constant(value: Json, units: int, handled: int) -> _Part:
 
 def _plain(values: list[Json]) -> _Part:
     """For the list of callers: no part for each of them."""
-    units = 1 + sum(map(looked_at, values))
+    units = 1 + sum(map(value_steps, values))
     return _constant(values, units, units + _HANDLED * (len(values) + 1))
 
 
@@ -187,11 +187,11 @@ def _operation(name: str, parts: Sequence[_Part]) -> _Part:
 
 
 def is_plain(values: list[Json]) -> bool:
-    """Tell whether no value of a list has other values in it."""
+    """Return whether no value of a list has other values in it."""
     return not any(isinstance(value, list | dict) for value in values)
 
 
-def looked_at(value: Json) -> int:
+def value_steps(value: Json) -> int:
     """Units of a plain value that is passed on, or compared."""
     if isinstance(value, str):
         return 1 + len(value) // _CHARACTERS
@@ -205,7 +205,7 @@ def _size(value: Json) -> int:
         return _HANDLED + sum(_size(item) for item in value)
     if isinstance(value, Mapping):
         return _HANDLED + sum(_HANDLED + _size(item) for item in value.values())
-    return _HANDLED + looked_at(value)
+    return _HANDLED + value_steps(value)
 
 
 def _growing(factors: Sequence[Json]) -> int:

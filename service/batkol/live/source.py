@@ -38,7 +38,7 @@ class LiveSource(Protocol):
         ...
 
     def status(self) -> SourceStatus:
-        """Tell how it does; for the status page and the metrics, so it waits for nothing."""
+        """Return the source's state, for the status page and the metrics; waits for nothing."""
         ...
 
     def watch(self) -> AsyncGenerator[Snapshot, None]:

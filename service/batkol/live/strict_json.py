@@ -1,8 +1,8 @@
-"""JSON as people write it, read so that nothing in it is decided silently.
+"""Strict reading of JSON that people write: no ambiguity is decided silently.
 
 RFC 8259 leaves to the reader which value counts where a key stands twice, and how large a number may be. Python takes
-the last value and calls a large number infinite. Here what cannot be decided is kept as what it is, so that whoever
-reads on can refuse the part that holds it and keep the rest.
+the last value and calls a large number infinite. Here what cannot be decided is kept as what it is, so that the
+next reader can refuse the part that holds it and keep the rest.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ COMMENT = "$comment"
 
 
 class NotJsonError(ValueError):
-    """The text is no JSON; the message says where, and quotes none of it."""
+    """The text is not JSON; the message names the place, and quotes nothing."""
 
 
-class Doubled(dict[str, Json]):
+class DuplicateKeys(dict[str, Json]):
     """An object in which a key stands twice, with the last value of each."""
 
     doubled: frozenset[str] = frozenset()
 
 
-class TooLarge:
+class NumberTooLarge:
     """A number that no program would read as it is written."""
 
 
@@ -55,36 +55,36 @@ def read(raw: bytes) -> Json:
         raise NotJsonError("it is nested too deeply") from error
 
 
-def doubled_keys(value: Json, path: str = "") -> Iterator[str]:
+def duplicate_keys(value: Json, path: str = "") -> Iterator[str]:
     """Yield where in a document a key stands twice, as `recognition.batchMilliseconds`."""
-    if isinstance(value, Doubled):
+    if isinstance(value, DuplicateKeys):
         yield from (f"{path}{key}" for key in sorted(value.doubled))
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from doubled_keys(inner, f"{path}{key}.")
+            yield from duplicate_keys(inner, f"{path}{key}.")
     elif isinstance(value, list):
         for inner in value:
-            yield from doubled_keys(inner, path)
+            yield from duplicate_keys(inner, path)
 
 
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     members = dict(pairs)
     if len(members) == len(pairs):
         return members
-    marked = Doubled(members)
+    marked = DuplicateKeys(members)
     counts = Counter(key for key, _ in pairs)
     marked.doubled = frozenset(key for key, count in counts.items() if count > 1 and key != COMMENT)
     return marked if marked.doubled else members
 
 
 def _whole(digits: str) -> Json:
-    return int(digits) if len(digits) <= _DIGITS else TooLarge()
+    return int(digits) if len(digits) <= _DIGITS else NumberTooLarge()
 
 
 def _fraction(digits: str) -> Json:
     number = float(digits)
-    return number if math.isfinite(number) else TooLarge()
+    return number if math.isfinite(number) else NumberTooLarge()
 
 
 def _refuse(name: str) -> NoReturn:
-    raise NotJsonError(f"{name} is no JSON")
+    raise NotJsonError(f"{name} is not JSON")

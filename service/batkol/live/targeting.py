@@ -2,7 +2,7 @@
 
 flagd's evaluation core (2.0) finds a bad rule only when a call meets it, and some never: a weight that is no
 whole number, or a missing bucket, quietly yields the default variant. What can be known from the rule alone
-is said here, when the rule arrives. `$ref` is resolved here too, because the core splices the shared rule in
+is reported here, when the rule arrives. `$ref` is resolved here too, because the core splices the shared rule in
 as a *regular expression template*, which fails on any backslash, and JSON writes Hebrew with backslashes.
 
 A rule is also refused for what it may cost: see `batkol.live.rules`. Writing out takes steps as well, so that a
@@ -31,9 +31,9 @@ from batkol.live.rules import (
     TargetingRule,
     attributes_of,
     is_plain,
-    looked_at,
+    value_steps,
 )
-from batkol.live.strict_json import Doubled, TooLarge
+from batkol.live.strict_json import DuplicateKeys, NumberTooLarge
 
 DEEPEST = 64  # levels; a real rule has a handful, and a $ref that leads to itself has no end
 _FLAG_UNITS = 128  # eight steps
@@ -42,7 +42,7 @@ _TRUE_OR_FALSE = frozenset(
     {"==", "===", "!=", "!==", "!", "!!", "<", "<=", ">", ">=", "in", "starts_with", "ends_with", "sem_ver"}
 )
 _LISTING = frozenset({"merge", "missing", "missing_some"})
-_TOO_MUCH = f"takes more than the {STEPS} steps that it may"
+_TOO_MUCH = f"takes more than the {STEPS} steps allowed"
 _OPERATOR = re.compile(r"[A-Za-z_-]{1,40}|[!=<>?:%*/+-]{1,3}")  # no digits: a value in its place may be a number
 # About the length of what a call has, for the trial that finds what only evaluation can count.
 _TRIAL = EvaluationContext(
@@ -122,27 +122,27 @@ class _Writing:
         """Take a unit for each value in it before looking at any: a $ref may lead to the same large list often."""
         if depth > DEEPEST:
             raise ConfigurationError(f"{self.what} is nested deeper than {DEEPEST} levels (or a $ref leads to itself)")
-        if isinstance(value, TooLarge):
+        if isinstance(value, NumberTooLarge):
             raise ConfigurationError(f"{self.what} has a number that is too large")
-        if isinstance(value, Doubled):
-            raise ConfigurationError(f"{self.what} has an object in which a key stands twice")
+        if isinstance(value, DuplicateKeys):
+            raise ConfigurationError(f"{self.what} has an object with the same key twice")
         if isinstance(value, list | dict):
             self._spend(1 + len(value))
             if isinstance(value, dict):
-                self._spend(sum(map(looked_at, value)))
+                self._spend(sum(map(value_steps, value)))
         else:
-            self._spend(looked_at(value))
+            self._spend(value_steps(value))
 
     def _is_plain(self, values: list[Json]) -> bool:
-        if not is_plain(values) or any(isinstance(value, TooLarge) for value in values):
+        if not is_plain(values) or any(isinstance(value, NumberTooLarge) for value in values):
             return False
-        self._spend(sum(map(looked_at, values)) - len(values))  # one each was taken on entering
+        self._spend(sum(map(value_steps, values)) - len(values))  # one each was taken on entering
         return True
 
     def _referred(self, name: Json) -> Json:
         if not isinstance(name, str) or name not in self.reading.evaluators:
             raise ConfigurationError("its targeting has a $ref to a rule that $evaluators does not define")
-        if isinstance(self.reading.evaluators, Doubled) and name in self.reading.evaluators.doubled:
+        if isinstance(self.reading.evaluators, DuplicateKeys) and name in self.reading.evaluators.doubled:
             raise ConfigurationError("its targeting has a $ref to a rule that $evaluators defines twice")
         return self.reading.evaluators[name]
 
@@ -175,7 +175,7 @@ def _check_operators(rule: Json) -> None:
         operator, arguments = next(iter(rule.items()))
         if operator in ITERATING:
             raise ConfigurationError(
-                f"its targeting uses the operator {operator!r}, which runs a rule over a list and is not taken here"
+                f"its targeting uses the operator {operator!r}, which runs a rule over a list and is not supported here"
             )
         if operator not in _KNOWN:
             named = f"the operator {operator!r}, which" if _OPERATOR.fullmatch(operator) else "an operator that"
@@ -192,7 +192,7 @@ def _check_buckets(arguments: Json) -> None:
         buckets = buckets[1:]  # what to share out by; without it, flag key and targetingKey
     total = 0
     for bucket in buckets:
-        if isinstance(bucket, dict):  # computed: only an evaluation can tell
+        if isinstance(bucket, dict):  # computed: only an evaluation has the result
             total += 1
             continue
         if not isinstance(bucket, list) or not 1 <= len(bucket) <= 2:
@@ -222,7 +222,7 @@ def _check_results(rule: Json, variants: Collection[str]) -> None:
 
 
 def _answers(rule: Json) -> Iterator[Json]:
-    """Yield what the rule can answer; nothing for what only an evaluation can tell."""
+    """Yield the possible results of the rule; nothing for a result that only an evaluation has."""
     if not isinstance(rule, dict):
         yield rule
         return

@@ -28,7 +28,7 @@ BOUNDS = {
     "endpointing.minimumSpeechMilliseconds": (0, 1000),
     "endpointing.preRollMilliseconds": (0, 1000),
 }
-_STAYS = "Nothing of this change was applied and the last good tuning stays; correct the file to try again."
+_STAYS = "The service applied nothing of this change and keeps the last valid tuning; correct the file to try again."
 _PATH = re.compile(r"`\$\.?([^`]*)`$")
 _UNKNOWN = re.compile(r"unknown field `([^`]{1,60})")
 
@@ -89,8 +89,8 @@ def content_revision(raw: bytes) -> str:
 def parse_tuning(raw: bytes, defaults: Tuning) -> Tuning:
     """Read `tuning.json`. Raises `ConfigurationError`, a sentence, if anything in it is wrong."""
     try:
-        if doubled := next(strict_json.doubled_keys(strict_json.read(raw)), None):
-            raise ConfigurationError(f"{TUNING}: {doubled[:60]} stands twice in it. {_STAYS}")
+        if doubled := next(strict_json.duplicate_keys(strict_json.read(raw)), None):
+            raise ConfigurationError(f"{TUNING}: {doubled[:60]} occurs twice in it. {_STAYS}")
         document = _DECODER.decode(raw.removeprefix(strict_json.BOM))
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{TUNING}: {_complaint(str(error))}. {_STAYS}") from error

@@ -26,7 +26,7 @@ _LAST_EVENT_S: Final = 15.0
 
 
 class NothingToSay(BatkolError):  # noqa: N818 - completes a sentence
-    """The WAV file or the words cannot be said."""
+    """The WAV file or the words cannot be played."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Calling:
     plan: CallPlan
     calls: int
     internal: Internal | None
-    said: tuple[str, ...] = field(default=())  # what the voice says; empty for a WAV file
+    said: tuple[str, ...] = field(default=())  # the voice's words; empty for a WAV file
 
 
 def sound(wav: Path | None, words: str | None) -> tuple[bytes, tuple[str, ...]]:

@@ -44,7 +44,7 @@ def divide(heard: Transcript, utterances: Sequence[Utterance]) -> list[Share]:
 
 
 def _owners(utterances: Sequence[Utterance]) -> Callable[[int], Utterance | None]:
-    """Return what tells the utterance that a sample belongs to. Each is looked at once, however many words ask."""
+    """Return a function that gives each sample its utterance. Each sample is looked up once."""
     known = list(utterances)
     borders: list[int] = []
     before: int | None = None

@@ -1,8 +1,8 @@
 """The breaker of a recognizer: it stops the process from asking one that fails, and probes when it may ask again.
 
 One breaker for each step of the failure order, shared by all calls: what the tenth call has learned, the eleventh need
-not pay for. Closed: everybody may ask. Open: nobody, until the rest is over. Half open: one asks for all, and what it
-comes back with closes the breaker or opens it for twice as long.
+not pay for. Closed: every call may ask. Open: none, until the rest is over. Half open: one call asks for all, and its
+result closes the breaker or opens it for twice as long.
 """
 
 from __future__ import annotations
@@ -70,11 +70,11 @@ class Breaker:
         self._since: float | None = None
         self._probe_at = _NEVER
         self.on_change: OnChange | None = None
-        """Told after each transition, and when an open breaker turns out to be so for a grave reason."""
+        """Called after each transition, and when an open breaker gets a grave reason."""
 
     @property
     def state(self) -> BreakerState:
-        """An open breaker stays OPEN until somebody asks after its rest."""
+        """The state. An open breaker stays OPEN until a call asks after the rest is over."""
         return self._state
 
     @property

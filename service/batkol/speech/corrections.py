@@ -14,14 +14,14 @@ _BY_STREAM: Final = frozenset({Source.INTERIM, Source.FINAL, Source.NONE})
 
 
 def counts_for(utterance: Utterance, heard: Transcript) -> bool:
-    """Whether a final without a word for the utterance says something of it: not if another RPC made out words."""
+    """Whether a final without a word for the utterance settles it: not if another RPC recognized words in it."""
     return utterance.interim_rpc in {None, heard.rpc}
 
 
 def outdate(utterance: Utterance, heard: Transcript) -> Iterator[Revision]:
     """Drop an interim that lies before the end of a final in which the utterance has no word.
 
-    It said what turned out to be another utterance's words, or nothing. The final of the same RPC has then taken the
+    The interim's words were another utterance's, or there were none. The final of the same RPC has then taken the
     words back, if it settles all of the utterance.
     """
     if utterance.state is UtteranceState.SPEAKING or not utterance.interim or utterance.interim_end > heard.end:

@@ -37,5 +37,5 @@ class Debouncer:
         return self._sent
 
     def cancel(self) -> None:
-        """Forget what waits: the final says it better."""
+        """Discard the waiting interim: the final replaces it."""
         self._waiting = None

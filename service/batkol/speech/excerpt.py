@@ -25,7 +25,7 @@ def excerpt(ring: Ring, utterance: Utterance, before: int, after: int | None) ->
     if after is not None:
         end = max(utterance.end or after, min(end, after))
     silent = max(utterance.end or end, (utterance.silent_to or end) - SURE)
-    if silent < end:  # what follows may be the next word already, of which nobody has told yet
+    if silent < end:  # the audio that follows may belong to the next word, which no result has yet
         end = silent + quietest(ring.read(silent, end))
     start = min(utterance.begin, max(before, utterance.begin - HEAD, ring.start))
     return ring.read(start, max(start, end))

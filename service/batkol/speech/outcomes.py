@@ -23,20 +23,20 @@ class Final(NamedTuple):
 
 
 class Revision(NamedTuple):
-    """A late final says something else, or more, than what went out; or the text is the same and its mark is not."""
+    """A late final with another text, or more, than the final that went out; or the same text with another mark."""
 
     utterance: Utterance
     text: str
 
 
 class Missed(NamedTuple):
-    """The stream has not delivered this utterance in time: ask somebody else, with the audio in hand."""
+    """The stream has not delivered this utterance in time: another recognizer must get its audio."""
 
     utterance: Utterance
 
 
 class Unconfirmed(NamedTuple):
-    """An interim was promoted and no final ever came: have somebody else hear it, for the record."""
+    """An interim was promoted and no final came: another recognizer must check it, for the record."""
 
     utterance: Utterance
 

@@ -4,7 +4,7 @@ Google's v1 models do not punctuate Hebrew. This is a small post-process, never 
 by any `Callable[[str], str]`. It adds one mark at the end and changes no word.
 
 Hebrew forms most questions with a word at the front, or just behind a greeting or a conjunction; yes/no questions
-are often told by intonation alone, which text does not carry: those end in a full stop, and that is this function's
+are often marked by intonation alone, which text does not carry: those end in a full stop, and that is this function's
 known limit.
 """
 

@@ -20,7 +20,7 @@ class Word(msgspec.Struct, frozen=True):
     """A word of a final, with its times in samples: of the RPC in a `Portion`, of the call in a `Transcript`.
 
     Google's words start where the ones before them ended (in 2,938 of 2,938 pairs of a published answer): a word's
-    time includes the pause before it, and only its end tells where it was spoken.
+    time includes the pause before it, and only its end shows where it was spoken.
     """
 
     text: str
@@ -41,8 +41,8 @@ class Word(msgspec.Struct, frozen=True):
 class Portion(msgspec.Struct, frozen=True):
     """A consecutive stretch of one RPC's audio and its text; `end` in samples since the RPC's first one.
 
-    Without text a final has taken back what interims said of its audio, and an interim says that there is nothing.
-    `dated` says whether the recognizer told the end. If not, it is that of the last word, or without words a guess: as
+    Without text a final withdraws the interims of its audio, and an interim means that there are no words.
+    `dated` is true if the recognizer gave the end. If not, it is the end of the last word, or without words a guess: as
     far as audio was sent.
     """
 
@@ -62,7 +62,7 @@ class Portion(msgspec.Struct, frozen=True):
 class Transcript(msgspec.Struct, frozen=True):
     """Text for the call's samples [start, end). Times are the recognizer's, good to about 100 ms.
 
-    `rpc` tells apart the RPCs of one session: only the one that gave an interim can take it back.
+    `rpc` is the number of the RPC in its session: only the RPC that gave an interim can withdraw it.
     """
 
     text: str

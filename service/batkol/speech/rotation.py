@@ -1,8 +1,8 @@
 """The moment and the sample at which one RPC hands a call over to the next.
 
-Google ends every stream at 305 s, whoever is speaking. So from `after` seconds on the RPC is replaced at the first
-opportunity: in silence, or right behind a final; at `by` seconds it is replaced wherever the caller stands. The clock
-decides, never a response: a caller who is silent gets none.
+Google ends every stream at 305 s, even while the caller speaks. So from `after` seconds on the RPC is replaced at the
+first opportunity: in silence, or right behind a final; at `by` seconds it is replaced wherever the caller stands. The
+clock decides, never a response: a caller who is silent gets none.
 
 The new RPC begins a little before the place where the old one's word ends to count, so that a word at the seam is
 heard whole by one of them; `speech.timeline` keeps it once.
@@ -22,7 +22,7 @@ UNSURE: Final = 500 * SAMPLES_PER_MS
 """The latest silence may be speech already that no detector has made out yet: the seam lies before it."""
 
 SETTLED_S: Final = 0.5
-"""Seconds since silence was told before it is used: the seam and what overlaps it then lie in silence."""
+"""Seconds of silence before it is used: the seam and its overlap then lie in silence."""
 
 LAP: Final = SAMPLE_RATE
 """In mid-speech the old one hears a second beyond the seam, longer than most words, and the new one …"""
@@ -61,8 +61,8 @@ class Standing(NamedTuple):
     """Where the call stands. `end` and `watermark` in absolute samples."""
 
     end: int  # audio there is
-    watermark: int  # the end of the last committed final that told it
-    quiet_since: float | None  # when silence was told; None while the caller speaks
+    watermark: int  # the end of the last committed final that was reported
+    quiet_since: float | None  # when silence began; None while the caller speaks
     committed: bool  # a final has just been committed
     timed: bool  # finals come with word times
 
@@ -79,7 +79,7 @@ class Rotation:
         self._retry = _FIRST_RETRY
 
     def deadline(self, now: float, quiet_since: float | None) -> float | None:
-        """When to look again without being told of silence or a final; None: only then."""
+        """When to look again without a report of silence or a final; None: only at the next report."""
         due = [self._not_before, self._by]
         if quiet_since is not None:
             due.append(max(self._not_before, quiet_since + SETTLED_S))

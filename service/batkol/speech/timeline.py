@@ -1,4 +1,4 @@
-"""Puts results on the call's time line and commits each stretch of audio once, however many RPCs hear it.
+"""Timeline of a call: places results on it and commits each stretch of audio once, however many RPCs hear it.
 
 Google counts `result_end_time` from the start of an RPC and starts at zero again with the next one; the time line
 adds the RPC's base. Its watermark is the end of the last committed final: "no further hypotheses for this portion of
@@ -6,14 +6,15 @@ the transcript and corresponding audio" (cloud_speech.proto, `is_final`). A fina
 repeat; one that straddles it (an RPC that was fed some audio again) keeps only its words beyond it. The finals of one
 RPC never straddle each other, though the time of a word at their seam may: they keep all their words.
 
-Where a final tells no end and has no words, its end is a guess: the true one may lie far before it. The watermark moves
-there, so that nobody hears that audio again without need, but nothing is dropped for it and no seam is put there:
+If a final has neither an end nor words, its end is a guess: the true one may lie far before it. The watermark moves
+there, so that no recognizer gets that audio again without need, but nothing is dropped for it and no seam is put there:
 that is what `sure` is for, the same mark without guesses.
 
-A final without text takes back what interims of its RPC said of its audio, and moves the watermark. It commits no word,
+A final without text withdraws the interims of its RPC for its audio, and moves the watermark. It commits no word,
 so a later final of the same RPC may still have words there. If its end is a guess, it moves nothing.
 
-Where one RPC follows another, the earlier one is heard to its end first: what the later one says meanwhile is held.
+Where one RPC follows another, the earlier one is read to its end first: the results of the later one are held
+meanwhile.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ from batkol.speech.results import Portion, Transcript, Word
 from batkol.speech.rotation import OVERLAP
 
 SEAM: Final = SAMPLE_RATE // 4
-"""Within 250 ms of the watermark a word's time does not tell a repeat: recognizers give it in steps of 100 ms."""
+"""Within 250 ms of the watermark a word's time does not show a repeat: recognizers give it in steps of 100 ms."""
 
 _STEP: Final = SAMPLE_RATE // 10
 """A final's end is good to 100 ms, so it may lie in the next word; the end of its last word does not."""
 
-_ECHO: Final = 8  # words at the watermark that an RPC which began earlier may say again
+_ECHO: Final = 8  # words at the watermark that an RPC which began earlier may return again
 
 
 class Passage:
@@ -92,12 +93,12 @@ class Timeline:
         return passage
 
     def bound(self, passage: Passage, limit: int) -> list[Transcript]:
-        """From `limit` on the successor speaks. Returns what it has said, if there is nothing left to wait for."""
+        """Let the successor's results count from `limit` on. Returns its held results, if none is missing."""
         passage.limit = limit
         return self.finish(passage) if self.sure >= limit else []
 
     def finish(self, passage: Passage) -> list[Transcript]:
-        """The RPC was read to its end. Returns what its successor has said meanwhile."""
+        """End the RPC, which was read to its end. Returns the held results of its successor."""
         passage.over = True
         heard: list[Transcript] = []
         while self._passages and self._passages[0].over:
@@ -166,7 +167,7 @@ class Timeline:
         return min(end, passage.limit) if portion.guessed and passage.limit is not None else end
 
     def _is_repeat(self, passage: Passage, portion: Portion) -> bool:
-        """Whether its audio was committed before. An end that was not told does not say so of another final's audio."""
+        """Whether the audio was committed before. A guessed end does not show that for another final's audio."""
         floor, end = self._floor(passage), passage.base + portion.end
         if passage.limit is not None and passage.limit <= floor:
             return True
@@ -175,7 +176,7 @@ class Timeline:
         return portion == passage.newest
 
     def _withdraw(self, passage: Passage, portion: Portion) -> Transcript | None:
-        """A final without text. Where a successor hears on, it says nothing of the audio behind the seam."""
+        """Place a final without text. If a successor gets the audio, it settles nothing behind the seam."""
         end = passage.base + portion.end
         if passage.limit is not None:
             end = min(end, passage.limit)
@@ -217,7 +218,7 @@ class Timeline:
     def _beyond_floor(self, passage: Passage, words: Sequence[Word]) -> tuple[Word, ...]:
         """Return the words that were not committed before.
 
-        Near the seam a time alone does not tell: two RPCs differ by 100 ms about one word, and a word without length
+        Near the seam a time alone is not enough: two RPCs differ by 100 ms about one word, and a word without length
         lies where the one before it ended. There the last word committed is looked for by its text, too.
         """
         floor, last = self._floor(passage), self._last
@@ -272,7 +273,7 @@ class Timeline:
 
 
 def _are_one(word: Word, other: Word) -> bool:
-    """Whether two RPCs mean the same word. One of them may have told of it without its length."""
+    """Whether two RPCs mean the same word. One of them may have returned the word without its length."""
     sure = word.start < word.end and other.start < other.end
     return word.text == other.text and abs(word.place - other.place) <= (SEAM if sure else 2 * SEAM)
 

@@ -1,4 +1,4 @@
-"""One utterance: what the caller said between two silences, and how its text comes about.
+"""One utterance: the caller's words between two silences, and the states that lead to its text.
 
 States and the events that move between them are a table (`MOVES`); an event that the table does not know raises and
 changes nothing. Times are absolute samples except `deadline`, which is the clock's.
@@ -55,7 +55,7 @@ class Source(StrEnum):
     INTERIM = "interim"  # the newest interim, promoted because the final was late
     SINGLE = "single"  # one request with the whole utterance
     WHISPER = "whisper"  # the last fallback
-    NONE = "none"  # nobody could make out words
+    NONE = "none"  # no recognizer returned words
 
 
 @dataclass(slots=True)
@@ -93,7 +93,7 @@ class Utterance:
             raise RuntimeError(f"utterance {self.index} is {self.state}: it cannot have {step}") from None
 
     def settle(self, text: str, end: int) -> None:
-        """Take a final for it, up to sample `end`. Without text it takes back what interims of its RPC said."""
+        """Take a final for it, up to sample `end`. Without text it withdraws the interims of its RPC."""
         self.covered = max(end, self.covered)
         self.interim = ""
         self.taken_back = not text and self.interim_rpc is not None
@@ -110,7 +110,7 @@ class Utterance:
 
     @property
     def was_promoted(self) -> bool:
-        """Whether an interim was its answer: what other RPCs say later does not change which one gave that."""
+        """Whether an interim was promoted: results of other RPCs do not change which RPC gave that interim."""
         return self.state is UtteranceState.DONE and self.source is Source.INTERIM
 
     @property

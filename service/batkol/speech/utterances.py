@@ -44,7 +44,7 @@ class UtteranceTimeouts:
     final: float = 0.7  # then the newest interim is promoted (STT_FINAL_TIMEOUT_MS)
     settle: float = 0.1  # but never less than this after the last audio was flushed
     give_up: float = 1.5  # then the stream has missed the utterance
-    confirm: float = 3.0  # so much later it owes no final to a promoted interim any more: somebody else is asked
+    confirm: float = 3.0  # then an utterance no longer waits for the final of its promoted interim
 
 
 class Utterances:
@@ -224,7 +224,7 @@ class Utterances:
     def _add(self, begin: int, speech_at: int, mode: Mode) -> Utterance:
         utterance = Utterance(index=self._count, begin=begin, speech_at=speech_at, mode=mode, covered=begin)
         self._count += 1
-        later = sum(other.begin > begin for other in self._recent)  # speech the VAD did not see is told of late
+        later = sum(other.begin > begin for other in self._recent)  # speech that the VAD engine missed is reported late
         self._recent.insert(len(self._recent) - later, utterance)
         while len(self._recent) > KEPT and self._may_go(self._recent[0]):
             self._recent.popleft()

@@ -12,50 +12,54 @@ from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address, address
 from batkol.store.postgres.connections import Database
 from batkol.store.postgres.erase import erase
-from batkol.store.postgres.faults import FAULTS, is_away, named
+from batkol.store.postgres.faults import DB_ERRORS, error_name, is_unreachable
 
-Say = Callable[[str], None]
+WriteLine = Callable[[str], None]
 
-_NO_URL: Final = "there is no DATABASE_URL; set it to the database that is meant, postgresql://user:password@host/name"
+_NO_URL: Final = "there is no DATABASE_URL; set it to the database's URL, postgresql://user:password@host/name"
 
 
-async def carry_out_migration(url: str, *, down: str, check: bool, may_be_away: bool = False, say: Say) -> int:
-    """Bring the tables to this version, down to another one, or say whether they fit; returns the exit code.
+async def carry_out_migration(
+    url: str, *, down: str, check: bool, may_be_away: bool = False, write_line: WriteLine
+) -> int:
+    """Migrate the tables to this version or down to another, or check them; returns the exit code.
 
     Raises `ConfigurationError` where the database refuses, or cannot be reached and may not be away.
     """
     where = _named(url)
     for warning in where.warnings:
-        say(warning)
+        write_line(warning)
     try:
         if check:
-            return await _check(where, say)
+            return await _check(where, write_line)
         reached = await (migrate.downgrade(where, down) if down else migrate.upgrade(where))
     except CommandError as error:  # Alembic's own, about versions
-        raise ConfigurationError(f"{where.shown} cannot be migrated, and is as it was: {error}") from None
-    except FAULTS as error:
-        if may_be_away and is_away(error):
-            say(f"{where.shown} cannot be reached ({named(error)}); its tables are left as they are")
+        raise ConfigurationError(f"{where.shown} cannot be migrated, and is unchanged: {error}") from None
+    except DB_ERRORS as error:
+        if may_be_away and is_unreachable(error):
+            write_line(f"{where.shown} cannot be reached ({error_name(error)}); its tables are unchanged")
             return 0
-        raise ConfigurationError(f"{where.shown} cannot be migrated, and is as it was: {named(error)}") from None
-    newer = "" if down or migrate.knows(reached) else f", which is newer than {migrate.head()}; it is left as it is"
-    say(f"{where.shown} is at {reached}{newer}")
+        raise ConfigurationError(f"{where.shown} cannot be migrated, and is unchanged: {error_name(error)}") from None
+    newer = (
+        "" if down or migrate.knows(reached) else f", which is newer than {migrate.head()}; its tables are unchanged"
+    )
+    write_line(f"{where.shown} is at {reached}{newer}")
     return 0
 
 
-async def _check(where: Address, say: Say) -> int:
+async def _check(where: Address, write_line: WriteLine) -> int:
     found, wanted = await migrate.current(where), migrate.head()
     if found == wanted:
-        say(f"{where.shown} is at {found}, as this version wants it")
+        write_line(f"{where.shown} is at {found}, the revision of this version")
         return 0
     if not migrate.knows(found):
-        say(f"{where.shown} is at {found}, which a newer version made; this one wants {wanted}")
+        write_line(f"{where.shown} is at {found}, which a newer version created; this version needs {wanted}")
         return 1
-    say(f"{where.shown} is at {found or 'nothing'}, and this version wants {wanted}; run `batkol migrate`")
+    write_line(f"{where.shown} is at {found or 'no revision'}, and this version needs {wanted}; run `batkol migrate`")
     return 1
 
 
-async def carry_out_erasure(url: str, number: str, *, say: Say) -> int:
+async def carry_out_erasure(url: str, number: str, *, write_line: WriteLine) -> int:
     """Forget a caller; returns the exit code, 1 where nothing of this caller is stored.
 
     Raises `ConfigurationError` as above, and for what names no one caller.
@@ -64,16 +68,19 @@ async def carry_out_erasure(url: str, number: str, *, say: Say) -> int:
     database = Database(where)
     try:
         erased = await erase(database.reading, number)
-    except FAULTS as error:
-        raise ConfigurationError(f"nothing was erased from {where.shown}: {named(error)}") from None
+    except DB_ERRORS as error:
+        raise ConfigurationError(f"nothing was erased from {where.shown}: {error_name(error)}") from None
     finally:
         await database.close()
-    pending = "what pods have not delivered yet comes without text and number"
+    pending = "records that pods deliver later arrive without text and number"
     if not (erased.calls or erased.leads):
-        say(f"nothing is stored of this caller, so nothing was erased; {pending}. Check how the number is written")
+        write_line(
+            f"no call and no lead of this caller is stored, so nothing was erased; {pending}. Check the spelling "
+            "of the number"
+        )
         return 1
-    say(f"erased: {erased.utterances} utterances of {erased.calls} calls, and {erased.leads} leads")
-    say(pending)
+    write_line(f"erased: {erased.utterances} utterances of {erased.calls} calls, and {erased.leads} leads")
+    write_line(pending)
     return 0
 
 

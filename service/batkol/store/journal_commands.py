@@ -26,7 +26,7 @@ from batkol.store.postgres.address import address
 from batkol.store.postgres.connections import Database
 from batkol.store.postgres.writer import Writer
 
-Say = Callable[[str], None]
+WriteLine = Callable[[str], None]
 
 
 class Found(NamedTuple):
@@ -38,34 +38,38 @@ class Found(NamedTuple):
     asides: list[Path]
 
 
-def carry_out_status(folder: Path, memory: Path, *, say: Say) -> int:
-    """Say what a journal holds, and change nothing; returns the exit code: 1 if it is in use, or is not there."""
-    lock = _locked(folder, say)
+def carry_out_status(folder: Path, memory: Path, *, write_line: WriteLine) -> int:
+    """Print the contents of a journal, and change nothing; returns the exit code: 1 if it is in use or missing."""
+    lock = _locked(folder, write_line)
     if lock is None:
         return 1
     try:
         found = _found(folder, memory)
     finally:
         os.close(lock)
-    say(f"{found.records} records in {folder} wait for the database; `batkol journal drain` delivers them")
+    write_line(f"{found.records} records in {folder} wait for the database; `batkol journal drain` delivers them")
     if found.unreadable:
-        say(f"{found.unreadable} more records must be there, and cannot be read without repairing the file")
+        write_line(
+            f"at least {found.unreadable} more records are there, and cannot be read without a repair of the file"
+        )
     if found.dead_letters:
-        say(f"{found.dead_letters} records are in dead-letters.jsonl; the database refused them for what is in them")
+        write_line(
+            f"{found.dead_letters} records are in dead-letters.jsonl, because the database refused their contents"
+        )
     for aside in found.asides:
-        say(f"{aside.name} is a damaged file that was set aside; what could be read from it was delivered")
+        write_line(f"{aside.name} is a damaged file that the service set aside; its readable records were delivered")
     return 0
 
 
-async def carry_out_drain(url: str, folder: Path, memory: Path, *, within: float, say: Say) -> int:
+async def carry_out_drain(url: str, folder: Path, memory: Path, *, within: float, write_line: WriteLine) -> int:
     """Deliver what a journal holds to the database; returns the exit code, 0 if nothing is left and nothing is lost.
 
     Raises `ConfigurationError`: no such database, or the folder cannot be had.
     """
     if not url:
-        raise ConfigurationError("there is no DATABASE_URL; set it to the database that is to have the records")
+        raise ConfigurationError("there is no DATABASE_URL; set it to the database that receives the records")
     where = address(url)
-    lock = _locked(folder, say)
+    lock = _locked(folder, write_line)
     if lock is None:
         return 1
     os.close(lock)
@@ -89,7 +93,7 @@ async def carry_out_drain(url: str, folder: Path, memory: Path, *, within: float
         await confirmed.close()
         await journal.close()
         await database.close()
-    return _concluded(journal, writer, letters, where.shown, say)
+    return _concluded(journal, writer, letters, where.shown, write_line)
 
 
 async def _flushed(writer: Writer, writing: asyncio.Task[None], within: float) -> None:
@@ -101,29 +105,35 @@ async def _flushed(writer: Writer, writing: asyncio.Task[None], within: float) -
         writing.result()
 
 
-def _concluded(journal: Journal, writer: Writer, letters: DeadLetters, shown: str, say: Say) -> int:
-    say(f"{writer.written} records were delivered to {shown}")
+def _concluded(journal: Journal, writer: Writer, letters: DeadLetters, shown: str, write_line: WriteLine) -> int:
+    write_line(f"{writer.written} records were delivered to {shown}")
     if journal.waiting:
-        why = writer.fault or (journal.failing and f"the journal's disk: {journal.failing}") or "it took too long"
-        say(f"{journal.waiting} records are left in the journal: {why}")
+        why = (
+            writer.fault
+            or (journal.failing and f"the journal's disk: {journal.failing}")
+            or "the time limit was reached"
+        )
+        write_line(f"{journal.waiting} records remain in the journal: {why}")
     if letters.count:
-        say(f"{letters.count} records were refused by the database and are in {letters.path}")
+        write_line(f"the database refused {letters.count} records, which are in {letters.path}")
     if journal.lost:
-        say(f"{journal.lost} records were lost: the journal's file was damaged")
+        write_line(f"{journal.lost} records were lost: the journal's file was damaged")
     return 1 if journal.waiting or letters.count or journal.lost else 0
 
 
-def _locked(folder: Path, say: Say) -> int | None:
-    """Have the journal alone, and return its lock; None where that cannot be, which is said."""
+def _locked(folder: Path, write_line: WriteLine) -> int | None:
+    """Lock the journal and return the lock; None, and a message, if that is not possible."""
     if not folder.is_dir():
-        say(f"there is no journal in {folder}; JOURNAL_DIR or --journal-dir names its folder")
+        write_line(f"there is no journal in {folder}; set JOURNAL_DIR or --journal-dir to the journal's folder")
         return None
     lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
-        say(f"the journal in {folder} is in use by a running service; GET /v1/status of that service has its figures")
+        write_line(
+            f"a running service uses the journal in {folder}; GET /v1/status of that service has the journal's figures"
+        )
         return None
     return lock
 

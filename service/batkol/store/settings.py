@@ -18,7 +18,7 @@ from batkol.store.store import StoreSettings
 
 
 def journal_home() -> Path:
-    """Return where the journal is kept when nobody says where."""
+    """Return the default folder of the journal."""
     return state_folder() / "journal"
 
 
@@ -28,18 +28,28 @@ class StoreFields(EnvironmentSettings):
     with_spaces: ClassVar[frozenset[str]] = frozenset({"database_dir", "journal_dir", "journal_memory_dir"})
 
     store: Literal["", "postgres", "none"] = Field(
-        "", description="`postgres` keeps calls, `none` does not; empty: `postgres`, which needs DATABASE_URL."
+        "", description="`postgres` stores calls, `none` does not; empty: `postgres`, which needs DATABASE_URL."
     )
     database_url: str = Field("", description="`postgresql://user:password@host/name`.", repr=False)
-    database_dir: Path = Field(default_factory=home, description="Data of the Postgres for development.")
-    database_pool_size: int = Field(5, ge=1, le=100, description="Connections, beside the writer's one.")
-    database_connect_timeout_s: float = Field(5.0, gt=0, description="To connect, or to get a connection, s.")
-    database_statement_timeout_s: float = Field(10.0, gt=0, description="The server's limit for a statement, s.")
-    database_command_timeout_s: float = Field(15.0, gt=0, description="Ours, for a server that says nothing, s.")
+    database_dir: Path = Field(default_factory=home, description="Folder of the development Postgres's data.")
+    database_pool_size: int = Field(
+        5, ge=1, le=100, description="Database connections, without the writer's connection."
+    )
+    database_connect_timeout_s: float = Field(5.0, gt=0, description="Time limit for a connection to the database, s.")
+    database_statement_timeout_s: float = Field(
+        10.0, gt=0, description="The database server's time limit for a statement, s."
+    )
+    database_command_timeout_s: float = Field(
+        15.0, gt=0, description="The service's time limit for a statement, for a server that does not answer, s."
+    )
     journal_dir: Path = Field(default_factory=journal_home, description="Folder of this pod's journal.")
-    journal_max_mb: int = Field(256, ge=1, description="Size from which new records are refused, MiB.")
-    journal_memory_dir: Path = Field(SHARED_MEMORY, description="A tmpfs for the newest records.")
-    retention_days: int = Field(0, ge=0, description="Age at which calls and leads are deleted, days; 0: never.")
+    journal_max_mb: int = Field(
+        256, ge=1, description="Size of the journal from which the service refuses new records, MiB."
+    )
+    journal_memory_dir: Path = Field(SHARED_MEMORY, description="A tmpfs folder for the newest records.")
+    retention_days: int = Field(
+        0, ge=0, description="Age at which the service deletes calls and leads, days; 0: never."
+    )
 
     @field_validator("database_url")
     @classmethod
@@ -57,8 +67,9 @@ class StoreFields(EnvironmentSettings):
         """Refuse what would keep nothing without saying so. Raises `ValueError`."""
         if self.keeps_calls and not self.database_url and not development:
             raise ValueError(
-                "there is no DATABASE_URL, so calls could not be kept; set it, or set STORE=none if nothing is to be "
-                "kept. (With TWILIO_VALIDATE_SIGNATURES=false, which is development, the service brings a Postgres)"
+                "there is no DATABASE_URL, so the service cannot store calls; set DATABASE_URL, or set STORE=none to "
+                "store no calls. (With TWILIO_VALIDATE_SIGNATURES=false, for development, the service starts a "
+                "Postgres of its own)"
             )
 
     def of_store(self, pod: str) -> StoreSettings:

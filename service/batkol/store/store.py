@@ -23,10 +23,10 @@ from batkol.store.journal.recorder import JournalRecorder
 from batkol.store.journal.tmpfs import SHARED_MEMORY
 from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address
-from batkol.store.postgres.cleanup import keep_house
+from batkol.store.postgres.cleanup import run_cleanup
 from batkol.store.postgres.connections import Database, DatabaseTimeouts
 from batkol.store.postgres.erase import Erased, erase
-from batkol.store.postgres.faults import FAULTS, driver_faults
+from batkol.store.postgres.faults import DB_ERRORS, driver_faults
 from batkol.store.postgres.schema import calls, leads, utterances
 from batkol.store.postgres.writer import Writer
 from batkol.supervision.tasks import Tasks
@@ -59,7 +59,7 @@ class NoStore:
     recorder: Recorder = NoRecorder()
 
     def status(self) -> StoreStatus:
-        """What `/v1/status` says of it."""
+        """The entry of `/v1/status`."""
         return NoStoreStatus(kind=NO_STORE)
 
     def expose(self, metrics: Metrics) -> None:
@@ -67,7 +67,7 @@ class NoStore:
 
 
 class Store:
-    """Made by `keeping`; the database may come and go."""
+    """Made by `running_store`; the database may come and go."""
 
     def __init__(
         self, database: Database, journal: Journal, dead_letters: DeadLetters, confirmed: Confirmed, pod: str
@@ -93,7 +93,7 @@ class Store:
             }
 
     def status(self) -> StoreStatus:
-        """What `/v1/status` says of it."""
+        """The entry of `/v1/status`."""
         journal, writer = self.journal, self.writer
         return StoreStatus(
             kind="postgres",
@@ -112,38 +112,54 @@ class Store:
     def expose(self, metrics: Metrics) -> None:
         """Have its figures read at each scrape; once per process."""
         journal, writer = self.journal, self.writer
-        metrics.gauge("batkol.store.backlog", "Records that the database has not got yet.", lambda: journal.waiting)
-        metrics.gauge("batkol.store.backlog.age_seconds", "How long the oldest has waited.", lambda: writer.age_s)
-        metrics.gauge("batkol.store.journal.bytes", "Size of the journal.", lambda: journal.size)
-        metrics.gauge("batkol.store.journal.limit_bytes", "Size it may have.", lambda: journal.max_bytes)
-        metrics.counter("batkol.store.written", "{record}", "Records in the database.", lambda: writer.written)
+        metrics.gauge("batkol.store.backlog", "Records that wait for the database.", lambda: journal.waiting)
+        metrics.gauge(
+            "batkol.store.backlog.age_seconds",
+            "Age of the oldest record that waits for the database, in seconds.",
+            lambda: writer.age_s,
+        )
+        metrics.gauge("batkol.store.journal.bytes", "Size of the journal, in bytes.", lambda: journal.size)
+        metrics.gauge(
+            "batkol.store.journal.limit_bytes", "Largest size of the journal, in bytes.", lambda: journal.max_bytes
+        )
+        metrics.counter("batkol.store.written", "{record}", "Records written to the database.", lambda: writer.written)
         metrics.counter(
             "batkol.store.database.went_back",
             "{time}",
-            "Times that the database lacked records that it had confirmed.",
+            "Times that the database lacked records that it had confirmed before.",
             lambda: self.confirmed.went_back,
         )
-        metrics.counter("batkol.store.retries", "{batch}", "Batches written again.", lambda: writer.retries)
+        metrics.counter(
+            "batkol.store.retries",
+            "{batch}",
+            "Batches of records that the service wrote again after a fault.",
+            lambda: writer.retries,
+        )
         metrics.counter(
             "batkol.store.refused",
             "{record}",
-            "Lost: the journal, or the file of refused records, had no room.",
+            "Records lost because the journal or the file of dead letters was full.",
             lambda: journal.refused + self.dead_letters.lost,
         )
         metrics.gauge(
-            "batkol.store.journal.failing", "1 while its disk takes nothing.", lambda: int(bool(journal.failing))
+            "batkol.store.journal.failing",
+            "1 while the journal's disk accepts no writes, else 0.",
+            lambda: int(bool(journal.failing)),
         )
         metrics.counter(
             "batkol.store.journal.damaged",
             "{file}",
-            "Journal files found damaged or removed.",
+            "Journal files that were damaged or removed.",
             lambda: journal.damaged,
         )
         metrics.counter(
-            "batkol.store.journal.lost", "{record}", "Lost: the journal's file was damaged.", lambda: journal.lost
+            "batkol.store.journal.lost",
+            "{record}",
+            "Records lost because the journal's file was damaged.",
+            lambda: journal.lost,
         )
         metrics.counter(
-            "batkol.store.set_aside", "{record}", "Refused by the database.", lambda: self.dead_letters.count
+            "batkol.store.set_aside", "{record}", "Records that the database refused.", lambda: self.dead_letters.count
         )
 
 
@@ -161,7 +177,7 @@ def _status_of(journal: Journal) -> JournalStatus:
 
 
 @asynccontextmanager
-async def keeping(settings: StoreSettings, tasks: Tasks | None = None) -> AsyncIterator[Store]:
+async def running_store(settings: StoreSettings, tasks: Tasks | None = None) -> AsyncIterator[Store]:
     """Run a store. The database need not be there; the journal's folder must. Raises `ConfigurationError`.
 
     Its background tasks are counted among `tasks`. Leaving it gives the last records `FLUSH_S`; the rest stays in the
@@ -183,7 +199,7 @@ async def keeping(settings: StoreSettings, tasks: Tasks | None = None) -> AsyncI
         tasks = tasks or Tasks()
         await tasks.own(stack, store.writer.run, "store.writer")
         stack.push_async_callback(_flush, store)
-        house = partial(keep_house, store.database, store.dead_letters, settings.retention_days)
+        house = partial(run_cleanup, store.database, store.dead_letters, settings.retention_days)
         await tasks.own(stack, house, "store.housekeeping")
         await tasks.own(stack, partial(_log_schema_fit, where), "store.version", may_return=True)
         yield store
@@ -207,8 +223,8 @@ async def _server_of_our_own(folder: Path, stack: AsyncExitStack) -> Address:
 
 
 async def _log_schema_fit(where: Address) -> None:
-    """A database without our tables takes nothing: say so once, whoever forgot `batkol migrate`."""
-    with suppress(*FAULTS):
+    """Log once if the database's tables are of another version: then it refuses all records."""
+    with suppress(*DB_ERRORS):
         with driver_faults():
             found = await migrate.current(where)
         if found != (wanted := await asyncio.to_thread(migrate.head)):

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from batkol.backoff import Backoff, Uniform
 
 DEATHS: Final = 5
-"""Deaths within `STEADY_S` after which a task is said to fail."""
+"""Deaths within `STEADY_S` after which a task counts as failing."""
 
 STEADY_S: Final = 60.0
 """Seconds a task must live to be trusted again: what was before is forgiven then."""
@@ -23,7 +23,7 @@ LONGEST_S: Final = 30.0
 """Seconds between two attempts at most."""
 
 LONGEST_HEARING_S: Final = 2.0
-"""The same for a task that hearing needs: while it is down, every call of the pod is deaf."""
+"""The same for a task that recognition needs: while it is down, the pod recognizes no call."""
 
 _FAULTS: Final = 32  # different faults that are remembered, and so logged
 
@@ -73,7 +73,7 @@ class Restarts:
         self.doing, self.since = TaskState.IDLE, now
 
     def die(self, now: float, fault: str) -> Death:
-        """The task died; say when it runs again."""
+        """Count a death; return when the task runs again."""
         if self.is_steady(now):
             self._forgive()
         before = self._failing
@@ -90,11 +90,11 @@ class Restarts:
         return Death(wait_s, new, self._failing and not before)
 
     def is_steady(self, now: float) -> bool:
-        """Tell whether it has not died for `STEADY_S`, and need not be started again."""
+        """Return whether it has not died for `STEADY_S`, and need not be started again."""
         return self.doing is not TaskState.RESTARTING and now - self.since >= STEADY_S
 
     def is_failing(self, now: float) -> bool:
-        """Tell whether it died five times in a minute, and has not lived for a minute since."""
+        """Return whether it died five times in a minute, and has not lived for a minute since."""
         return self._failing and not self.is_steady(now)
 
     def state(self, now: float) -> TaskState:

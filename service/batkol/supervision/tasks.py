@@ -21,10 +21,10 @@ from batkol.supervision.restarts import LONGEST_HEARING_S, LONGEST_S, STEADY_S, 
 Work = Callable[[], Coroutine[Any, Any, None]]
 """Makes the coroutine of one life of the task. It must find its way from what an earlier life left."""
 
-CANCELLED: Final = "it was cancelled, and not by the end of the service"
-RETURNED: Final = "it returned, and should have gone on"
+CANCELLED: Final = "the task was cancelled, but the service is not ending"
+RETURNED: Final = "the task returned, but must run until the service ends"
 UNOWNED: Final = "unowned"
-"""What stands for callbacks and tasks that nobody owns."""
+"""The name of callbacks and tasks without an owner."""
 
 log = structlog.get_logger()
 
@@ -67,7 +67,7 @@ class BackgroundTask:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def status(self) -> TaskStatus:
-        """What `/v1/status` says of it."""
+        """The entry of `/v1/status`."""
         restarts, now = self.restarts, self._loop.time()
         since = datetime.now(UTC).timestamp() - (now - restarts.since)
         return TaskStatus(
@@ -79,11 +79,11 @@ class BackgroundTask:
         )
 
     def is_failing(self) -> bool:
-        """Tell whether it dies again and again."""
+        """Return whether the task dies again and again."""
         return self.restarts.is_failing(self._loop.time())
 
     def is_down(self) -> bool:
-        """Tell whether it waits for a restart, or dies again and again."""
+        """Return whether the task waits for a restart, or dies again and again."""
         return self.restarts.doing is TaskState.RESTARTING or self.is_failing()
 
     def _begin(self) -> None:
@@ -156,9 +156,9 @@ class Tasks:
         self._unowned = Restarts()
 
     def add(self, work: Work, name: str, *, needed_to_hear: bool = False, may_return: bool = False) -> BackgroundTask:
-        """Take a task in; whoever asks for it starts and stops it."""
+        """Add a task; the caller starts and stops it."""
         if name in self._tasks:
-            raise ValueError(f"there is a background task {name} already")
+            raise ValueError(f"there already is a background task {name}")
         task = BackgroundTask(work, name, needed_to_hear=needed_to_hear, may_return=may_return)
         self._tasks[name] = task
         return task
@@ -178,18 +178,18 @@ class Tasks:
         stack.push_async_callback(task.stop)
 
     def watch_the_rest(self, stack: AsyncExitStack) -> None:
-        """Count what fails without an owner, too: callbacks, timers and tasks of this loop, and threads of anybody."""
+        """Count failures without an owner, too: callbacks, timers and tasks of this loop, and all threads."""
         stack.callback(self._loop.set_exception_handler, self._loop.get_exception_handler())
         self._loop.set_exception_handler(self._on_unowned)
         stack.callback(setattr, threading, "excepthook", threading.excepthook)
         threading.excepthook = self._on_thread
 
     def status(self) -> dict[str, TaskStatus]:
-        """What `/v1/status` says of them, by name; and of work that nobody owns."""
+        """The entries of `/v1/status`, by name, with the one of work without an owner."""
         unowned = UnownedStatus(deaths=self._unowned.deaths, last_fault=self._unowned.fault or None)
         return {**{name: task.status() for name, task in self._tasks.items()}, UNOWNED: unowned}
 
-    def why_deaf(self) -> str | None:
+    def why_not_ready(self) -> str | None:
         """The reason why calls cannot be heard: a task that hearing needs keeps dying. Or None."""
         failing = [task.name for task in self._tasks.values() if task.needed_to_hear and task.is_failing()]
         return f"keeps dying: {', '.join(failing)}" if failing else None
@@ -205,7 +205,7 @@ class Tasks:
 
     def _on_unowned(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        if error is None or isinstance(error, OSError):  # a peer that went away is nobody's fault here
+        if error is None or isinstance(error, OSError):  # a peer that went away is no fault of this service
             loop.default_exception_handler(context)
             return
         task = context.get("future") or context.get("task")

@@ -27,7 +27,7 @@ class Revivable(Protocol):
 
     @property
     def dead(self) -> bool:
-        """Whether the thread was begun, was not told to end, and is gone."""
+        """Whether the thread was started, was not asked to end, and is gone."""
 
     def revive(self) -> None:
         """Start another thread in its place; called on the event loop, when `dead`."""
@@ -73,5 +73,5 @@ class Thread:
     def _run(self) -> None:
         try:
             self._work()
-        except BaseException as error:  # noqa: BLE001 -- nobody is left to raise it to; `watch` raises it on the loop
+        except BaseException as error:  # noqa: BLE001 -- no caller is left to raise it to; `watch` raises it on the loop
             self.fault = fault_of(error)

@@ -20,7 +20,7 @@ from prometheus_client.samples import Exemplar
 
 
 class Example(NamedTuple):
-    """The newest value in a bucket whose trace somebody keeps. Wall time in nanoseconds."""
+    """The newest value in a bucket whose trace is exported. Wall time in nanoseconds."""
 
     seconds: float
     at: int

@@ -22,21 +22,21 @@ from batkol.telemetry import otlp_bytes
 
 
 class GrpcSpanExporter(over_grpc.OTLPSpanExporter):
-    """OTLP over gRPC, as the OTEL_EXPORTER_OTLP_* variables say."""
+    """OTLP over gRPC, by the OTEL_EXPORTER_OTLP_* variables."""
 
     def _translate_data(self, data: Sequence[ReadableSpan]) -> ExportTraceServiceRequest:
         return encoded(data)
 
 
 class HttpSpanExporter(over_http.OTLPSpanExporter):
-    """OTLP over HTTP: the same bytes in a POST, as the same variables say."""
+    """OTLP over HTTP: the same bytes in a POST, by the same variables."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send spans, and repeat what may be repeated; blocks for OTEL_EXPORTER_OTLP_TIMEOUT between two bytes."""
         if self._shutdown:
             return SpanExportResult.FAILURE
         answer = self._client.export(encoded(spans).SerializeToString())
-        # The library takes a redirect, which it does not follow, for success: nobody has the spans then.
+        # The library takes a redirect, which it does not follow, for success: the spans are lost then.
         taken = answer.success and answer.status_code is not None and answer.status_code < 300
         return SpanExportResult.SUCCESS if taken else SpanExportResult.FAILURE
 
@@ -48,7 +48,7 @@ def encoded(spans: Sequence[ReadableSpan]) -> ExportTraceServiceRequest:
         maker = (id(span.resource), id(span.instrumentation_scope))  # a resource's hash is that of its JSON
         if maker not in of_makers:
             of_makers[maker] = (span, [])
-        of_makers[maker][1].append(otlp_bytes.counted(otlp_bytes.SPANS, otlp_bytes.span(span)))
+        of_makers[maker][1].append(otlp_bytes.length_delimited(otlp_bytes.SPANS, otlp_bytes.span(span)))
     request = ExportTraceServiceRequest()
     for example, parts in of_makers.values():
         _group(request, example).MergeFromString(b"".join(parts))

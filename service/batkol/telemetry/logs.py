@@ -1,8 +1,8 @@
 """Structured logs: JSON in production, readable in a terminal, and never a disk in the way of the audio.
 
 Where something happens a line costs one append. A thread of its own renders and writes what has come, ten times a
-second, so a slow reader of stderr costs log lines, which are counted and said, and never a call. What callers say is in
-a line only with LOG_TRANSCRIPTS.
+second, so a slow reader of stderr costs log lines, which are counted and reported, and never a call. Callers' words
+are in a line only with LOG_TRANSCRIPTS.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ Rendering = Callable[[Sequence[EventDict]], str]
 class LogWriter:
     """Renders and writes lines in a thread. An output that stays blocked does not keep the process from ending.
 
-    Neither a line that cannot be rendered nor an output that fails ends it: there would be no logs any more, and nobody
-    to say so. What ends it all the same is seen by whoever watches it (`batkol.supervision.threads.watch`).
+    Neither a line that cannot be rendered nor an output that fails ends it: there would be no logs any more, and no
+    log line about that. `batkol.supervision.threads.watch` starts the thread again if it ends all the same.
     """
 
     def __init__(self, out: TextIO, rendering: Rendering, lost_elsewhere: Callable[[], int] = lambda: 0) -> None:
         """`lost_elsewhere`: lines that were written past this, and that the output did not take."""
         self._thread = Thread(self._run, "logs")
         self._lost_elsewhere = lost_elsewhere
-        self._said = 0  # of the lines that were lost
+        self._logged = 0  # of the lines that were lost
         self._out = out
         self._rendering = rendering
         self._waiting: deque[EventDict] = deque()
-        self._told = threading.Event()
+        self._stopping = threading.Event()
         self._refused = 0  # by `take`
         self._unwritten = 0  # by the thread
 
@@ -82,7 +82,7 @@ class LogWriter:
     @property
     def dead(self) -> bool:
         """See `batkol.supervision.threads.Revivable`."""
-        return not self._told.is_set() and not self._thread.alive
+        return not self._stopping.is_set() and not self._thread.alive
 
     def revive(self) -> None:
         """See `batkol.supervision.threads.Revivable`."""
@@ -93,20 +93,20 @@ class LogWriter:
         self._thread.start()
 
     def _run(self) -> None:
-        while not self._told.wait(_INTERVAL_S):
+        while not self._stopping.wait(_INTERVAL_S):
             self._write()
         self._write()
 
     def close(self) -> None:
         """Write what waits, for at most `PATIENCE_S`."""
-        self._told.set()
+        self._stopping.set()
         self._thread.join(PATIENCE_S)
 
     def _write(self) -> None:
         events = [self._waiting.popleft() for _ in range(len(self._waiting))]
         count, lost = len(events), self.dropped
-        if lost > self._said:
-            events.append(_lost(lost - self._said))
+        if lost > self._logged:
+            events.append(_lost(lost - self._logged))
         if not events:
             return
         written = False
@@ -114,7 +114,7 @@ class LogWriter:
             written = self._written(events)
         finally:
             if written:
-                self._said = lost
+                self._logged = lost
             else:
                 self._unwritten += count
 
@@ -129,7 +129,7 @@ class LogWriter:
         try:
             self._out.write(masked_in(text))
             self._out.flush()
-        except (OSError, ValueError):  # a full disk, a pipe nobody reads, a file that was closed
+        except (OSError, ValueError):  # a full disk, a pipe without a reader, a file that was closed
             return False
         return True
 
@@ -137,8 +137,8 @@ class LogWriter:
         try:
             return self._rendering([event])
         except Exception as error:  # noqa: BLE001 -- as above; the line that is written instead says so
-            told = {key: event[key] for key in ("timestamp", "level")}
-            return self._rendering([{**told, "event": ascii(event.get("event")), "unreadable": type(error).__name__}])
+            known = {key: event[key] for key in ("timestamp", "level")}
+            return self._rendering([{**known, "event": ascii(event.get("event")), "unreadable": type(error).__name__}])
 
 
 def _lost(lines: int) -> EventDict:
@@ -226,7 +226,7 @@ def _rendering(*, json: bool) -> Rendering:
 
 
 def _json() -> Rendering:
-    # No trace shows variables: what callers say, and who they are, is in them.
+    # No trace shows variables: callers' words and numbers are in them.
     exceptions = structlog.processors.ExceptionRenderer(
         structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     )

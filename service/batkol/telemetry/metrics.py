@@ -44,7 +44,7 @@ class Metrics:
     """One per process. Recording costs microseconds and touches no network."""
 
     def __init__(self, pod: str = "") -> None:
-        """Send them where the environment says; what cannot be sent there is in `standing`, and on /metrics."""
+        """Send the metrics where the environment asks for; a fault of that is in `standing`, and /metrics has them."""
         self._registry = CollectorRegistry()
         buckets = self._measure()
         for each in buckets:
@@ -66,8 +66,8 @@ class Metrics:
         for name, exporter in named.made.items():
             try:
                 self._pushing[name] = Reader(MetricExporterWithBuckets(exporter, buckets))
-            except Exception as error:  # noqa: BLE001  the rim: an exporter may be anybody's
-                self._failed[name] = f"the SDK cannot use its exporter ({type(error).__name__})"
+            except Exception as error:  # noqa: BLE001  the rim: an exporter may be foreign code
+                self._failed[name] = f"the SDK cannot use the exporter ({type(error).__name__})"
 
     @property
     def standing(self) -> SignalState:
@@ -82,48 +82,70 @@ class Metrics:
             return Buckets(name, description, bounds, exemplars=exemplars)
 
         self.first_partial = buckets(
-            "batkol.first_partial.latency", _LATENCY_S, "First sample of speech to first partial."
+            "batkol.first_partial.latency",
+            _LATENCY_S,
+            "Time from the first sample of speech to the first partial, in seconds.",
         )
-        self.final = buckets("batkol.final.latency", _LATENCY_S, "Last sample of speech to final.")
+        self.final = buckets(
+            "batkol.final.latency", _LATENCY_S, "Time from the last sample of speech to the final, in seconds."
+        )
         self.partial_interval = buckets(
-            "batkol.partial.interval", _INTERVAL_S, "One partial to the next, while the caller speaks."
+            "batkol.partial.interval", _INTERVAL_S, "Time between two partials while the caller speaks, in seconds."
         )
-        self.written = buckets("batkol.audio.written", _FAST_S, "Last byte of a batch received to written to gRPC.")
-        self.loop_lag = buckets("batkol.audio.loop_lag", _FAST_S, "How late the event loop runs a timer.")
-        self.duration = buckets("batkol.calls.duration", _CALL_S, "How long calls lasted.")
+        self.written = buckets(
+            "batkol.audio.written",
+            _FAST_S,
+            "Time from the last byte of a batch received to the batch written to gRPC, in seconds.",
+        )
+        self.loop_lag = buckets("batkol.audio.loop_lag", _FAST_S, "Delay of the event loop's timers, in seconds.")
+        self.duration = buckets("batkol.calls.duration", _CALL_S, "Duration of calls, in seconds.")
         return self.first_partial, self.final, self.partial_interval, self.written, self.loop_lag, self.duration
 
     def _count_calls(self) -> None:
-        self.calls = self._counts("batkol.calls.ended", "{call}", "Calls, by how they ended.")
-        self.refused = self._counts("batkol.calls.refused", "{call}", "Calls turned away, by reason.")
+        self.calls = self._counts("batkol.calls.ended", "{call}", "Calls that ended, by reason.")
+        self.refused = self._counts("batkol.calls.refused", "{call}", "Calls that the service refused, by reason.")
         self.http_closed = self._counts(
             "batkol.http.closed",
             "{connection}",
-            "HTTP connections closed before their request was answered, by listener and reason.",
+            "HTTP connections that the service closed before it answered their request, by listener and reason.",
         )
-        self.partials = self._counts("batkol.partials", "{partial}", "Partials sent out.")
+        self.partials = self._counts("batkol.partials", "{partial}", "Partials sent to subscribers.")
         self.finals = self._counts("batkol.finals", "{utterance}", "Finals, by source.")
-        self.revised = self._counts("batkol.finals.revised", "{utterance}", "Finals that came after their promotion.")
-        self.fallbacks = self._counts("batkol.fallbacks", "{step}", "Recognizers that failed, by step and reason.")
-        self.malformed = self._counts("batkol.messages.malformed", "{message}", "Messages that could not be read.")
-        self.gap_ms = self._counts("batkol.audio_gaps", "ms", "Silence put in for audio that never came.")
+        self.revised = self._counts(
+            "batkol.finals.revised", "{utterance}", "Finals from Google that came after the promotion of an interim."
+        )
+        self.fallbacks = self._counts(
+            "batkol.fallbacks", "{step}", "Recognition steps that failed, by step and reason."
+        )
+        self.malformed = self._counts(
+            "batkol.messages.malformed", "{message}", "Messages from Twilio that the service could not read."
+        )
+        self.gap_ms = self._counts(
+            "batkol.audio_gaps", "ms", "Silence inserted for audio that never arrived, in milliseconds."
+        )
         self.flags = self._counts("batkol.flag_evaluations", "{evaluation}", "Flag evaluations, by variant and reason.")
 
     def _count_streams(self) -> None:
         self.rotations = self._counts(
-            "batkol.streams.rotated", "{stream}", "Streams to Google replaced by plan, by occasion."
+            "batkol.streams.rotated", "{stream}", "Streams to Google that the service replaced by plan, by occasion."
         )
         self.reconnects = self._counts(
-            "batkol.streams.reconnected", "{stream}", "Streams replaced after a fault, by reason."
+            "batkol.streams.reconnected",
+            "{stream}",
+            "Streams to Google that the service replaced after a fault, by reason.",
         )
         self.failed_rotations = self._counts(
             "batkol.streams.rotation_failed",
             "{stream}",
-            "Streams that were to take over by plan and could not, by reason.",
+            "Planned replacements of streams to Google that failed, by reason.",
         )
-        self.replayed_ms = self._counts("batkol.audio_replayed", "ms", "Audio that was sent again after a fault.")
+        self.replayed_ms = self._counts(
+            "batkol.audio_replayed", "ms", "Audio that the service sent again after a fault, in milliseconds."
+        )
         self.audio_dropped = self._counts(
-            "batkol.audio.dropped", "ms", "Audio that a stalled recognizer did not take in time."
+            "batkol.audio.dropped",
+            "ms",
+            "Audio dropped because a stalled recognizer did not accept it in time, in milliseconds.",
         )
 
     def _counts(self, name: str, unit: str, description: str) -> Counts:
@@ -193,7 +215,7 @@ class Metrics:
         return tuple(self._pushing.values())
 
     async def aclose(self) -> None:
-        """Do so beside the loop. Cancelled, a thread finishes it all the same."""
+        """Close in a worker thread. Cancelled, the thread finishes all the same."""
         if self._pushing:
             await asyncio.to_thread(self.close)
         else:

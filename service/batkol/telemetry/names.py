@@ -1,4 +1,4 @@
-"""The names in our traces, in one place: OpenTelemetry's where they exist, ours under `batkol.` where they do not.
+"""Names in the traces: OpenTelemetry's where they exist, Batkol's own under `batkol.` where they do not.
 
 From the semantic conventions package (0.66b2, release 1.44): gen_ai (development), rpc and feature_flag (release
 candidates), k8s and service. The package spells the status of a gRPC call `rpc.response.status_code`; the next release
@@ -82,7 +82,7 @@ SERVICE_VERSION: Final = service_attributes.SERVICE_VERSION
 SERVICE_INSTANCE: Final = service_attributes.SERVICE_INSTANCE_ID
 POD_NAME: Final = k8s.K8S_POD_NAME
 
-# -- ours ----------------------------------------------------------------------------------------------------------
+# -- Batkol's own --------------------------------------------------------------------------------------------------
 
 CALL_SID: Final = "batkol.call.sid"
 STREAM_SID: Final = "batkol.stream.sid"  # Twilio's media stream
@@ -127,4 +127,4 @@ RPC_ANSWERED: Final = "batkol.rpc.answered"
 TOOK_OVER: Final = "batkol.rpc.took_over_after"  # rotation, or the reason of a fault
 
 TRANSCRIPT: Final = "batkol.transcript"
-"""What the caller said. Only with OTEL_CAPTURE_TRANSCRIPTS=true."""
+"""The caller's words. Only with OTEL_CAPTURE_TRANSCRIPTS=true."""

@@ -46,12 +46,12 @@ def span(made: ReadableSpan) -> bytes:
         parts.append(_FIXED(b"\x39", made.start_time))
     if made.end_time:
         parts.append(_FIXED(b"\x41", made.end_time))
-    parts += [counted(b"\x5a", _event(event)) for event in made.events]
-    parts += [counted(b"\x6a", _link(link)) for link in made.links]
+    parts += [length_delimited(b"\x5a", _event(event)) for event in made.events]
+    parts += [length_delimited(b"\x6a", _link(link)) for link in made.links]
     told = _CODES[status.status_code]
     if status.description:
         told = _text(b"\x12", status.description) + told
-    parts += (counted(b"\x7a", told), _FLAGS(b"\x85\x01", _flags(parent)), _dropped(made))
+    parts += (length_delimited(b"\x7a", told), _FLAGS(b"\x85\x01", _flags(parent)), _dropped(made))
     return b"".join(parts)
 
 
@@ -99,23 +99,23 @@ def _attributes(tag: bytes, found: Mapping[str, Any] | None) -> bytes:
         if kind is int or (kind is float and value):  # 0.0 and -0.0 are one key
             parts.append(_number(tag, key, value))
         elif kind is str:
-            parts.append(_attribute(tag, key, counted(b"\x0a", value.encode())))
+            parts.append(_attribute(tag, key, length_delimited(b"\x0a", value.encode())))
         elif kind is bool:
             parts.append(_attribute(tag, key, b"\x10\x01" if value else b"\x10\x00"))
         else:
-            parts.append(_attribute(tag, key, rare(value).SerializeToString()))
+            parts.append(_attribute(tag, key, any_value(value).SerializeToString()))
     return b"".join(parts)
 
 
 @lru_cache(maxsize=4096, typed=True)
 def _number(tag: bytes, key: str, value: float) -> bytes:
-    """Encode a number: partials are counted from 0, and so is what they say."""
+    """Encode a number: partials are counted from 0, and so are their characters."""
     told = _DOUBLE(b"\x21", value) if isinstance(value, float) else b"\x18" + _varint(value & _MASK)
     return _attribute(tag, key, told)
 
 
 def _attribute(tag: bytes, key: str, told: bytes) -> bytes:
-    return counted(tag, _key(key) + counted(b"\x12", told))
+    return length_delimited(tag, _key(key) + length_delimited(b"\x12", told))
 
 
 @lru_cache(maxsize=1024)
@@ -123,7 +123,7 @@ def _key(key: str) -> bytes:
     return _text(b"\x0a", key)
 
 
-def rare(value: object) -> AnyValue:
+def any_value(value: object) -> AnyValue:
     """Make the message of what is not plain. Raises `TypeError` for what cannot be an attribute."""
     made = AnyValue()
     match value:
@@ -150,10 +150,10 @@ def _several(value: object) -> AnyValue:
         case Mapping():
             made.kvlist_value.SetInParent()
             for key, each in value.items():
-                made.kvlist_value.values.add(key=str(key), value=rare(each))
+                made.kvlist_value.values.add(key=str(key), value=any_value(each))
         case Sequence():
             made.array_value.SetInParent()
-            made.array_value.values.extend(rare(each) for each in value)
+            made.array_value.values.extend(any_value(each) for each in value)
         case _:
             raise TypeError(f"an attribute cannot be a {type(value).__name__}")
     return made
@@ -169,10 +169,10 @@ def _tagged(tag: bytes, name: str) -> bytes:
 
 
 def _text(tag: bytes, text: str) -> bytes:
-    return counted(tag, text.encode()) if text else b""
+    return length_delimited(tag, text.encode()) if text else b""
 
 
-def counted(tag: bytes, told: bytes) -> bytes:
+def length_delimited(tag: bytes, told: bytes) -> bytes:
     """Encode a field of so many bytes."""
     size = len(told)
     return tag + (_SHORT[size] if size < 128 else _varint(size)) + told

@@ -1,8 +1,8 @@
 """Ended spans on their way out: a bounded queue and a thread, so that a collector that is slow or away costs no call.
 
-The SDK's own batch processor does the same, but counts nothing that a scrape could read, says the same thing at every
-failure, and takes half a minute to close when nobody listens. What does not fit is dropped and counted, and so is
-what a collector did not take; that the collector is away is said once, and so is that it is back.
+The SDK's own batch processor does the same, but counts nothing that a scrape could read, logs the same line at every
+failure, and takes half a minute to close when no collector answers. What does not fit is dropped and counted, and so is
+what a collector did not take; an outage of the collector is logged once, and so is its end.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Outbox(SpanProcessor):
         self._failing: set[SpanExporter] = set()
         self._underway = 0
         self.dropped = 0
-        """Spans that nobody got."""
+        """Spans that no collector got."""
         self._raised = ""
         self._thread = Thread(self._run, "spans")
         self._thread.start()
@@ -171,8 +171,8 @@ class Outbox(SpanProcessor):
         self._raised = ""
         try:
             return exporter.export(batch) is SpanExportResult.SUCCESS
-        except Exception as error:  # noqa: BLE001  the rim: an exporter may be anybody's
-            self._raised = type(error).__name__  # what it says may quote a header
+        except Exception as error:  # noqa: BLE001  the rim: an exporter may be foreign code
+            self._raised = type(error).__name__  # its text may quote a header
             return False
 
     def _account(self, exporter: SpanExporter, taken: bool, count: int) -> None:
@@ -193,7 +193,7 @@ class Outbox(SpanProcessor):
 def _shut_down(exporter: SpanExporter) -> None:
     try:
         exporter.shutdown()
-    except Exception as error:  # noqa: BLE001  the rim: an exporter may be anybody's
+    except Exception as error:  # noqa: BLE001  the rim: an exporter may be foreign code
         log.warning("[OTEL] an exporter of spans did not shut down", err=type(error).__name__)
 
 

@@ -21,6 +21,13 @@ def process() -> ProcessStatus:
 def expose(metrics: Metrics) -> None:
     """Have tasks, memory and CPU of this process read at each scrape, which may come on any thread."""
     loop = asyncio.get_running_loop()
-    metrics.gauge("batkol.tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks(loop)))
-    metrics.gauge("batkol.process.resident_bytes", "Resident memory.", lambda: _SELF.memory_info().rss)
-    metrics.counter("batkol.process.cpu", "s", "CPU time, user and system.", lambda: sum(_SELF.cpu_times()[:2]))
+    metrics.gauge("batkol.tasks", "Tasks on the event loop.", lambda: len(asyncio.all_tasks(loop)))
+    metrics.gauge(
+        "batkol.process.resident_bytes", "Resident memory of the process, in bytes.", lambda: _SELF.memory_info().rss
+    )
+    metrics.counter(
+        "batkol.process.cpu",
+        "s",
+        "CPU time of the process, user and system, in seconds.",
+        lambda: sum(_SELF.cpu_times()[:2]),
+    )

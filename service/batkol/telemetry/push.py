@@ -1,8 +1,8 @@
 """Metrics on their way to a collector: OTLP, where the environment names one.
 
-A thread of the SDK's collects every OTEL_METRIC_EXPORT_INTERVAL (60 s) and at the end. What the SDK does not know, our
-histograms, is added here. A collector that is away is said once, and so is its return: the SDK would repeat it at every
-failure.
+A thread of the SDK's collects every OTEL_METRIC_EXPORT_INTERVAL (60 s) and at the end. Batkol's own histograms, which
+the SDK does not know, are added here. A collector that is away is logged once, and so is its return: the SDK would
+repeat it at every failure.
 """
 
 from __future__ import annotations

@@ -15,11 +15,11 @@ from batkol.telemetry import names
 log = structlog.get_logger()
 
 _INSTANCE: Final = str(uuid.uuid4())
-"""For a process that no pod name tells apart."""
+"""For a process without a pod name."""
 
 
 def resource(pod: str) -> Resource:
-    """Say who sends this; OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME win."""
+    """Name the sender; OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME win."""
     ours: dict[str, Any] = {
         names.SERVICE_NAME: "batkol",
         names.SERVICE_VERSION: __version__,
@@ -30,7 +30,7 @@ def resource(pod: str) -> Resource:
     try:
         given: Mapping[str, Any] = OTELResourceDetector().detect().attributes
         return Resource.create({**ours, **given})
-    except Exception as error:  # noqa: BLE001  the rim: a detector may be anybody's
+    except Exception as error:  # noqa: BLE001  the rim: a detector may be foreign code
         log.error(
             "[OTEL] OTEL_RESOURCE_ATTRIBUTES and detectors are left out: the SDK failed", err=type(error).__name__
         )

@@ -77,7 +77,7 @@ class SpanWriter:
     limits: SpanLimits
 
     def begin(self, name: str) -> SpanContext:
-        """Begin a trace: its ids, and whether anybody will see it. Nothing need be done if it never ends."""
+        """Begin a trace: its ids, and whether it is sampled. Nothing need be done if it never ends."""
         trace_id = _IDS.generate_trace_id()
         sampled = self.sampler.should_sample(None, trace_id, name)
         seen = sampled.decision is Decision.RECORD_AND_SAMPLE
@@ -119,7 +119,7 @@ class SpanWriter:
         return events if most is None or len(events) <= most else BoundedList.from_seq(most, events)
 
     def _bounded(self, attributes: Attributes | None) -> Attributes:
-        """Cut long values where OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT asks for it; ours are few."""
+        """Cut long values where OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT asks for it; Batkol's are few."""
         longest = self.limits.max_attribute_length
         if longest is None:
             return attributes or {}

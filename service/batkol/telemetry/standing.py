@@ -45,18 +45,18 @@ class SignalState:
         )
 
 
-def say(*, traces: SignalState, metrics: SignalState, ignored: Mapping[str, str]) -> None:
+def log_faults(*, traces: SignalState, metrics: SignalState, ignored: Mapping[str, str]) -> None:
     """Log one error line if anything is not as OTEL_* ask for; no line if all is well."""
-    told: dict[str, Any] = {}
+    findings: dict[str, Any] = {}
     if traces.failed:
-        told["traces"] = dict(traces.failed)
+        findings["traces"] = dict(traces.failed)
     if metrics.failed:
-        told["metrics"] = dict(metrics.failed)
+        findings["metrics"] = dict(metrics.failed)
     if ignored:
-        told["ignored"] = dict(ignored)
-    if told:
+        findings["ignored"] = dict(ignored)
+    if findings:
         log.error(
             "[OTEL] telemetry does not work as the OTEL_* variables ask; the calls go on",
-            **told,
+            **findings,
             remedy="correct these variables and restart; docs/observability.md has what each may be",
         )

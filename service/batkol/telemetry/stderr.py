@@ -87,7 +87,7 @@ def _ready(fd: int, seconds: float) -> bool:
 
 
 class _NeverWaits(io.RawIOBase):
-    """What `sys.stderr` writes to. It raises nothing: who writes there has no other place to say so."""
+    """The stream behind `sys.stderr`. It raises nothing: its writers have no other place for an error."""
 
     def __init__(self, write: Write) -> None:
         self._write = write
@@ -110,14 +110,14 @@ class _NeverWaits(io.RawIOBase):
             except BlockingIOError:
                 if not self._waited():
                     break
-            except OSError:  # nobody has the other end any more
+            except OSError:  # the other end has no reader any more
                 break
         if left:
             self.lost += max(1, bytes(left).count(b"\n"))
         return len(data)
 
     def _waited(self) -> bool:
-        """Wait for room where that stops no event loop, and say whether there is some."""
+        """Wait for room where that stops no event loop, and return whether there is some."""
         if self._patient and asyncio._get_running_loop() is None:  # noqa: SLF001  its documented name
             self._patient = _ready(_STDERR, PATIENCE_S)
             return self._patient
@@ -131,7 +131,7 @@ class _Waits(io.TextIOBase):
         self._fd = fd
 
     def write(self, text: str) -> int:
-        """Write to the end. Raises `OSError` when nobody has the other end any more."""
+        """Write to the end. Raises `OSError` when the other end has no reader any more."""
         data = memoryview(text.encode("utf-8", "backslashreplace"))
         while data:
             data = data[os.write(self._fd, data) :]

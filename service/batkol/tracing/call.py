@@ -53,7 +53,7 @@ from batkol.transcription.events import (
     UtteranceOpened,
 )
 
-BROKEN: Final = "ended by a fault of ours"
+BROKEN: Final = "ended by a defect of the service"
 KEPT: Final = 8
 """Utterances with a final that late answers and log lines can still name."""
 

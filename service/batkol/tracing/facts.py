@@ -26,7 +26,7 @@ class CallFacts:
     transcripts: bool
 
     def who(self) -> Attributes:
-        """What every span of the call says."""
+        """The attributes of every span of the call."""
         identity = self.identity
         found: Attributes = {names.CALL_SID: identity.call_sid, names.STREAM_SID: identity.stream_sid}
         if identity.agent:
@@ -34,12 +34,12 @@ class CallFacts:
         return found
 
     def call(self) -> Attributes:
-        """What the call's own span says."""
+        """The attributes of the call's own span."""
         identity = self.identity
         return self.who() | {names.DIRECTION: identity.direction, names.CONVERSATION: identity.call_sid}
 
     def stream(self) -> Attributes:
-        """What the span of a stream to Google says."""
+        """The attributes of the span of a stream to Google."""
         return self.who() | self.server
 
     def id_of(self, utterance: Utterance) -> str:
@@ -65,7 +65,7 @@ class CallFacts:
         return found
 
     def evaluation(self, decision: Decision) -> Attributes:
-        """What there is to say about an evaluation of the flag."""
+        """The attributes of an evaluation of the flag."""
         what: Attributes = {
             names.FLAG_KEY: STREAMING_FLAG,
             names.FLAG_REASON: decision.reason,

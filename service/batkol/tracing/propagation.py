@@ -68,7 +68,7 @@ class NoPropagator(TextMapPropagator):
         return set()
 
 
-def carried(seal: Callable[[str], str]) -> dict[str, str]:
+def seal_parameter(seal: Callable[[str], str]) -> dict[str, str]:
     """Return the parameter that carries the span being served, with its seal; empty where there is none."""
     carrier: dict[str, str] = {}
     _W3C.inject(carrier)
@@ -77,10 +77,10 @@ def carried(seal: Callable[[str], str]) -> dict[str, str]:
 
 
 def caller(given: str, is_sealed: Callable[[str, str], bool]) -> RemoteParent:
-    """Read what came back, during the handshake: the webhook is the parent, and the handshake is linked to.
+    """Read the returned parameter, during the handshake: the webhook is the parent, and the handshake is linked to.
 
-    `is_sealed(traceparent, seal)` says whether it is ours. Without a webhook to be found, the handshake's own span is
-    the parent.
+    `is_sealed(traceparent, seal)` returns whether this service issued it. Without a webhook to be found, the
+    handshake's own span is the parent.
     """
     handshake = get_current_span().get_span_context()
     context = Context()
@@ -92,7 +92,7 @@ def caller(given: str, is_sealed: Callable[[str, str], bool]) -> RemoteParent:
     return RemoteParent(set_span_in_context(NonRecordingSpan(handshake), Context()))
 
 
-def about(call_sid: str) -> None:
+def tag_request(call_sid: str) -> None:
     """Put the call's SID on the span of the request being served, so that a search for it finds that one too."""
     if call_sid:
         get_current_span().set_attribute(names.CALL_SID, call_sid)

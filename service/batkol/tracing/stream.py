@@ -64,7 +64,7 @@ class StreamTraces:
             self._streams.popleft()
 
     def ended(self, stream: Stream) -> None:
-        """It has ended, by plan or not; `stream.error` says how."""
+        """End the span of a stream that has ended, by plan or not; `stream.error` has the fault."""
         for carried in self._streams:
             if carried.stream is stream and not carried.ended:
                 self._end(carried)

@@ -1,7 +1,7 @@
 """The tracing of this process: OpenTelemetry's own variables decide whether and where spans go.
 
 OTEL_EXPORTER_OTLP_ENDPOINT turns tracing on; without it, and with OTEL_SDK_DISABLED=true or OTEL_TRACES_EXPORTER=none,
-there is no tracer and nothing is said about it. OTEL_EXPORTER_OTLP_* (headers, TLS, compression, time-out),
+there is no tracer, and no log line about that. OTEL_EXPORTER_OTLP_* (headers, TLS, compression, time-out),
 OTEL_TRACES_SAMPLER, OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME, OTEL_SPAN_* and OTEL_BSP_* mean what they mean
 everywhere; what cannot work costs the traces, and never a call (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
 """
@@ -55,7 +55,7 @@ _REDACTED: Final = "REDACTED"
 
 @dataclass(frozen=True, slots=True)
 class TracingSettings:
-    """What of the service's settings a span tells. `google` is `host:port`."""
+    """The service's settings in the spans. `google` is `host:port`."""
 
     google: str = ""
     flags_provider: str = ""
@@ -87,7 +87,7 @@ class Tracing:
 
     @classmethod
     def start(cls, settings: TracingSettings, exporters: Sequence[SpanExporter] = ()) -> Tracing:
-        """Do what the environment says, with `exporters` beside its own; what cannot work is in `standing`."""
+        """Start the tracing of the environment, with `exporters` beside its own; faults are in `standing`."""
         if named.disabled():
             return cls(settings)
         found = named.exporters("traces", _OURS)
@@ -118,7 +118,7 @@ class Tracing:
 
     @property
     def dropped(self) -> int:
-        """Spans that were made and that nobody got."""
+        """Spans that were made and that no collector got."""
         return 0 if self._outbox is None else self._outbox.dropped
 
     def call(
@@ -156,7 +156,7 @@ class Tracing:
             self._failed["requests"] = f"requests have no spans: their instrumentation failed ({type(error).__name__})"
 
     def _instrument(self, app: FastAPI) -> None:
-        set_global_textmap(NoPropagator())  # the instrumentation has no other way to be told
+        set_global_textmap(NoPropagator())  # the instrumentation has no other interface for this
         os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")  # the stable names of HTTP attributes
         asked = os.environ.get("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", "")
         FastAPIInstrumentor.instrument_app(

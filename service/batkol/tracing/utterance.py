@@ -27,8 +27,8 @@ from batkol.telemetry.span_writer import Attributes, FinishedSpan, SpanEvent, Sp
 ANSWERED: Final = "answered"
 FAILED: Final = "failed"
 OVERTAKEN: Final = "overtaken"  # there was a final before it answered
-NOBODY: Final = "no recognizer answered"
-CUT_OFF: Final = "the call ended before there was a final"
+NO_RECOGNIZER: Final = "no recognizer answered"
+CUT_OFF: Final = "the call ended before the final"
 
 STEPS: Final = {Source.SINGLE: names.SINGLE_REQUEST, Source.WHISPER: names.WHISPER}
 
@@ -114,7 +114,7 @@ class UtteranceTrace:
         self._call = call
         self.context = INVALID_SPAN_CONTEXT if writer is None else writer.begin(names.UTTERANCE)
         self.recording = self.context.trace_flags.sampled
-        """Whether anybody will see this: the sampler decides."""
+        """Whether the trace is sampled."""
         self.ids = ids(self.context)
         """For its log lines."""
         self._partials: list[PartialEvent] = []
@@ -125,7 +125,7 @@ class UtteranceTrace:
         self.streamed = True
         """Whether it began as a stream's."""
         self.noticed: int | None = None
-        """When the detector told of the silence."""
+        """When the VAD engine reported the silence."""
 
     def set_attribute(self, name: str, value: str) -> None:
         """Set an attribute of the root."""
@@ -163,7 +163,7 @@ class UtteranceTrace:
         before = self._noted if first is None else [noted for noted in self._noted if noted.timestamp < first]
         nobody = source is Source.NONE and any(step.reason for step in self._steps)
         self._attributes |= self._summary(utterance, source, closing)
-        self._end(writer, closing.at, before, closing.links, NOBODY if nobody else "")
+        self._end(writer, closing.at, before, closing.links, NO_RECOGNIZER if nobody else "")
 
     def abandon(self, at: int) -> None:
         """The call is gone, and no final came."""
@@ -243,7 +243,7 @@ class UtteranceTrace:
 
 
 def about_step(source: Source, model: str) -> Attributes:
-    """Say who is asked."""
+    """Begin the span of a step."""
     attributes: Attributes = {names.OPERATION: names.SPEECH_TO_TEXT}
     if source is Source.SINGLE:
         attributes |= {

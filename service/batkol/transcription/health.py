@@ -23,7 +23,7 @@ from batkol.status import BreakerStatus
 from batkol.telemetry.metrics import Metrics
 from batkol.transcription.recognizers import Recognizer, Recognizers
 
-CHECK_TIMEOUT: Final = 5.0  # seconds; a start-up check that Google does not answer by then says nothing
+CHECK_TIMEOUT: Final = 5.0  # seconds; a start-up check without an answer by then decides nothing
 ASK_EVERY: Final = 30.0  # seconds between two questions while Google refuses us
 SILENCE: Final = b"\xff" * (SAMPLE_RATE // 10)
 
@@ -50,7 +50,7 @@ class Health:
             breaker.on_change = self._listener(step)
 
     async def run(self) -> None:
-        """Ask at start, if so told, and whenever we are refused until we are not.
+        """Ask Google at start, if so configured, and after a refusal until Google accepts the request.
 
         Cancelling it loses nothing, and neither does a death: run again it goes on asking where it was.
         """
@@ -68,7 +68,7 @@ class Health:
 
     async def _check_until_accepted(self) -> None:
         single = self._single
-        if not single.grave:  # streams are refused, and nobody has asked for a single answer yet
+        if not single.grave:  # streams are refused, and no single request has been sent yet
             await self._ask()
         while single.grave:
             await asyncio.sleep(self.ask_every)
@@ -112,10 +112,21 @@ class Health:
 
     def expose(self, metrics: Metrics, channels: Channels) -> None:
         """Have the breakers and what is under way at Google read at each scrape."""
-        metrics.gauge("batkol.google.streams", "Streams to Google under way.", lambda: channels.streams)
-        metrics.gauge("batkol.google.streams_limit", "Streams to Google at once; 0: no limit.", lambda: channels.limit)
-        metrics.gauge("batkol.google.requests", "Single requests to Google under way.", lambda: channels.requests)
-        metrics.gauges("batkol.breaker.open", "Steps that all calls leave alone, 1 or 0.", self._open, by="step")
+        metrics.gauge("batkol.google.streams", "Streams to Google that are open.", lambda: channels.streams)
+        metrics.gauge(
+            "batkol.google.streams_limit",
+            "Streams to Google that this pod may open at once; 0 if there is no limit.",
+            lambda: channels.limit,
+        )
+        metrics.gauge(
+            "batkol.google.requests", "Single requests to Google that are in progress.", lambda: channels.requests
+        )
+        metrics.gauges(
+            "batkol.breaker.open",
+            "1 for each recognition step that no call uses because it keeps failing, else 0.",
+            self._open,
+            by="step",
+        )
 
     @property
     def _single(self) -> Breaker:
@@ -159,18 +170,18 @@ def _log_transition(step: str, breaker: Breaker) -> None:
     """Log a transition, once for all calls."""
     match breaker.state:
         case BreakerState.CLOSED:
-            log.info(f"[STT] {step} recovered; calls use it again", step=step)
+            log.info(f"[STT] {step} recovered; calls use the step again", step=step)
         case BreakerState.HALF_OPEN:
-            log.info(f"[STT] {step} is on trial: one call uses it", step=step, reason=breaker.reason)
+            log.info(f"[STT] {step} is on trial: one call uses the step", step=step, reason=breaker.reason)
         case BreakerState.OPEN if breaker.grave:
             log.error(
-                f"[STT] {step} refused us; calls do not use it",
+                f"[STT] {step} refused the service's credentials or configuration; calls do not use the step",
                 step=step,
                 reason=breaker.reason,
-                remedy="put credentials or configuration right; it is tried again by itself",
+                remedy="correct the credentials or the configuration; the service tries the step again by itself",
             )
         case BreakerState.OPEN:
-            log.warning(f"[STT] {step} keeps failing; calls do not use it", step=step, reason=breaker.reason)
+            log.warning(f"[STT] {step} keeps failing; calls do not use the step", step=step, reason=breaker.reason)
 
 
 def _wall(epoch: float) -> str:

@@ -66,7 +66,7 @@ class Transcription:
             self, ring=ring, recognizers=recognizers, observe=observe, spawn=self._spawn, log=log
         )
         self.due = 0  # the sample at which `hear` has something to do
-        self._wanted = True  # what the flag said last
+        self._wanted = True  # the flag's last value
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -83,7 +83,7 @@ class Transcription:
         self._tasks = tasks
 
     def start(self) -> None:
-        """The first media is there: open the session if the flag says so."""
+        """Open the session if the flag is on: the first media is there."""
         self._wanted = self._decide().enabled
         if self._wanted and self._streaming.allows():
             self._open(0)
@@ -162,7 +162,7 @@ class Transcription:
             self._act(self._utterances.settle(utterance, utterance.newest, source))
         self._disarm()
 
-    # -- what the stream tells (batkol.transcription.streaming.Policy) -----------------------------------------
+    # -- notifications of the stream (batkol.transcription.streaming.Policy) ----------------------------------------
 
     def needed(self) -> int:
         streamed = (u.begin for u in self._utterances.unsettled if u.mode is Mode.STREAMING)
@@ -206,11 +206,11 @@ class Transcription:
             self._act(self._utterances.fall_back(utterance, checked=source is not None))
         elif source is not None or utterance.state is not UtteranceState.DONE:
             self._act(self._utterances.settle(utterance, text, source or Source.NONE))
-        if source is None and not self._recognizers.hopeless:
+        if source is None and not self._recognizers.all_refused:
             await self._answer_late(utterance, audio)
 
     async def _answer_late(self, utterance: Utterance, audio: bytes) -> None:
-        """Nobody could be reached and what there was went out. The audio is in hand: put the record right."""
+        """Retry an utterance that no recognizer could be reached for: its audio is still in the ring."""
         for attempt in range(self._recognizers.late_attempts):
             await asyncio.sleep(self._recognizers.late.wait_s(attempt))
             text, source = await self._recognizers.answer(utterance, audio, self._observe, self._log_of(utterance))
@@ -241,9 +241,17 @@ class Transcription:
                 case Revision(utterance, text):
                     self._observe(RevisionReady(utterance, self._recognizers.punctuated(text, self._log)))
                 case Missed(utterance):
-                    self._doubt("the stream missed an utterance; a single request gets its audio", "missed", utterance)
+                    self._doubt(
+                        "the stream missed an utterance; a single request gets its audio",
+                        "missed",
+                        utterance,
+                    )
                 case Unconfirmed(utterance):
-                    self._doubt("no final confirms what was answered; a request checks it", "unconfirmed", utterance)
+                    self._doubt(
+                        "no final confirms the promoted text; the service checks the text by a single request",
+                        "unconfirmed",
+                        utterance,
+                    )
                 case Unplaced(utterance):
                     self._observe(UtteranceOpened(utterance, None))
         self._retire_session()
@@ -271,7 +279,7 @@ class Transcription:
             return  # an early tick finds nothing, and arms again: cheaper than a new timer for every partial
         self._disarm()
         if due:
-            self._timer_at = min(due)  # uvloop's handles cannot all tell
+            self._timer_at = min(due)  # uvloop's handles do not all have `when`
             self._timer = self._loop.call_at(self._timer_at, self._tick)
 
     def _disarm(self) -> None:

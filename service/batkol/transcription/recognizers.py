@@ -67,7 +67,7 @@ class Recognizer(Protocol):
 class Recognizers:
     """One per process. `fallbacks` are asked in order, each with its name for the log.
 
-    `streaming` is the stream's breaker, told by whoever opens streams; `breakers` are the fallbacks' own.
+    `streaming` is the stream's breaker, which the opener of streams updates; `breakers` are the fallbacks' own.
     """
 
     speech: StreamingOptions
@@ -82,8 +82,8 @@ class Recognizers:
     breakers: defaultdict[Source, Breaker] = field(default_factory=lambda: defaultdict(Breaker))
 
     @property
-    def hopeless(self) -> bool:
-        """Whether every fallback is refused for good, until somebody puts the configuration right."""
+    def all_refused(self) -> bool:
+        """Whether every fallback refuses the service until the configuration is corrected."""
         return all(self.breakers[source].grave for source, _ in self.fallbacks)
 
     async def answer(
@@ -91,7 +91,7 @@ class Recognizers:
     ) -> tuple[str, Source | None]:
         """Ask one after another with the utterance's mu-law; return the first answer: its text and who gave it.
 
-        `Source.NONE` if there was nothing to make out, None if nobody could be reached: it may be asked again later.
+        `Source.NONE` if there was no word, None if no recognizer could be reached: it may be asked again later.
         A step that its breaker holds back is observed as failed and passed over, but for the last one where no other
         was asked: a request that will probably fail is more than none. Never raises an `UpstreamError`: each
         failure is logged once and observed. Cancelling it gives up the request under way.

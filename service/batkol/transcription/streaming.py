@@ -35,7 +35,7 @@ _FOR_GOOD: Final = frozenset({Next.MISCONFIGURED, Next.REMODEL})
 
 
 class Policy(Protocol):
-    """What the session's owner decides and is told."""
+    """Decisions and notifications of the session's owner."""
 
     def needed(self) -> int:
         """Return the first sample that an utterance still waits for from the stream."""
@@ -46,7 +46,7 @@ class Policy(Protocol):
         ...
 
     def lost(self, start: int, end: int | None) -> None:
-        """No stream will answer for [start, end): its utterances need somebody else. None: nor for what follows."""
+        """No stream will answer for [start, end): its utterances need another recognizer. None: nor for later audio."""
         ...
 
 
@@ -136,7 +136,7 @@ class Streaming:
             self._session.push_audio(self._ring.end, flush=True)
 
     def report_stall(self) -> None:
-        """Others made out words of which the stream has told nothing."""
+        """Another recognizer found words that the stream has not returned."""
         if self._session is not None:
             self._session.report_stall()
 
@@ -170,7 +170,7 @@ class Streaming:
         if ours:
             self._session = None
         elif self._policy.needed() >= self._ring.end:
-            return  # it was to end, and nobody waits for what it had to say
+            return  # it was about to end, and its results are not needed
         if error.next not in _EXPECTED:
             self._log.warning(f"[STT] streaming failed → fallback to single. err={error}", reason=error.reason)
             self._cool_off.fail(
@@ -199,7 +199,7 @@ class Streaming:
                 self._unproven = False
                 self._recognizers.streaming.succeed(self._loop.time())
             case StreamFailed(error):
-                if not error.ours:
+                if not error.is_local:
                     self._recognizers.streaming.fail(self._loop.time(), error.reason, grave=error.next in _FOR_GOOD)
             case AudioLost(start, end):
                 self._observe(StepFailed(None, "streaming", "lost"))

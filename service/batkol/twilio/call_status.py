@@ -1,4 +1,4 @@
-"""A call's status callback: how the call ended, as Twilio tells it, once and for the whole call.
+"""A call's status callback: how the call ended, sent once, for the whole call.
 
 https://www.twilio.com/docs/voice/twiml#request-twilios-call-status-callback-parameters. Twilio does not send it
 again, and may send it to any pod.
@@ -21,13 +21,13 @@ _LONGEST_CALL_S: Final = 9  # digits
 
 
 class FinalStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What the last callback of a call says."""
+    """The contents of a call's last callback."""
 
     call_sid: str
     account_sid: str
     status: str  # one of `FINAL`
     ended_at: float | None  # Unix seconds; None where Twilio gives no time that can be read
-    duration_s: int | None  # of the whole call; None where nobody answered, or Twilio does not say
+    duration_s: int | None  # of the whole call; None if the call was not answered, or Twilio gives none
 
 
 def final_status(form: Mapping[str, str]) -> FinalStatus | None:

@@ -39,7 +39,10 @@ class MalformedMessage(ValueError):  # noqa: N818 - the wire's noun; the stream 
 
     def __init__(self, kind: Malformation, where: str = "") -> None:
         at = f" at {where}" if where else ""
-        super().__init__(f"Twilio sent a message that cannot be read ({kind}{at}); it is counted and left out.")
+        super().__init__(
+            f"Twilio sent a message that the service cannot read ({kind}{at}); the service counts and ignores the "
+            "message."
+        )
         self.kind = kind
 
 
@@ -55,7 +58,7 @@ class Connected(Message, frozen=True, tag="connected"):
 
 
 class MediaFormat(msgspec.Struct, frozen=True, rename="camel"):
-    """Always audio/x-mulaw, 8000, 1, says Twilio; `MediaStream.start` holds it to that."""
+    """Always audio/x-mulaw, 8000, 1 by Twilio's documentation; `MediaStream.start` checks that."""
 
     encoding: Word
     sample_rate: Count  # Hz
@@ -63,7 +66,7 @@ class MediaFormat(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class StartDetails(msgspec.Struct, frozen=True, rename="camel"):
-    """Which call this is, and what the TwiML's `<Parameter>`s said."""
+    """The call of the stream, and the TwiML's `<Parameter>`s."""
 
     stream_sid: Sid
     account_sid: Sid
@@ -87,7 +90,7 @@ class Chunk(msgspec.Struct, frozen=True, rename="camel"):
     track: Word
     chunk: Count
     timestamp: Count
-    payload: Mulaw  # no header; 20 ms each by everyone's observation, by nobody's promise
+    payload: Mulaw  # no header; 20 ms each in every observed call, without a promise of Twilio's
 
 
 class Media(Message, frozen=True, tag="media"):

@@ -1,8 +1,8 @@
-"""Sending a call round again: how a pod that cannot have a call hands it to the next one, and how often.
+"""Retry of a call: the URL by which a pod that cannot take a call sends it to another pod, and its limit.
 
 The load balancer chooses the pod anew for every request, so a call that meets a pod on its way out need only ask
-again. So does one whose stream we closed: "Twilio resumes the remaining TwiML only after your server closes the
-WebSocket connection" (https://www.twilio.com/docs/api/errors/31921), and what remains there is a redirect to the
+again. So does one whose stream this service closed: "Twilio resumes the remaining TwiML only after your server closes
+the WebSocket connection" (https://www.twilio.com/docs/api/errors/31921), and what remains there is a redirect to the
 voice webhook. The count travels in the URL's query, which Twilio signs: no pod has to know of another.
 """
 
@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import Final
 
-MOST: Final = 3
-"""Times in a row that a call is sent round; after them it hears the apology."""
+MAX_ATTEMPTS: Final = 3
+"""Most attempts in a row; after them the caller hears the apology."""
 
 LIVED_S: Final = 20.0
-"""A stream that lasted this long was no refusal: when it ends by us, counting begins anew.
+"""A stream that lasted this many seconds was no refusal: when the service ends it, counting begins anew.
 
 A refused stream is back within a few seconds: Twilio dials in one, `start` has 10 s at most, and the pause before the
 redirect is 2 s at most. The pod that had the stream knows better, and asks whether it carried audio.
@@ -25,21 +25,20 @@ _SINCE: Final = "since"
 
 
 def attempts(query: str, now: float) -> int:
-    """Return how often in a row the call was sent round before this request; `now` in unix seconds.
+    """Return the attempts in a row before this request; `now` in unix seconds.
 
-    `query` is the request's, as it came. What cannot be read counts as nothing: we did not write it, and what we
-    write next can be.
+    `query` is the request's, as it came. An unreadable count is 0: this service did not write it.
     """
     return 0 if now - since(query) > LIVED_S else _given(query, _COUNT)
 
 
 def since(query: str) -> int:
-    """Return when the answer was given that led to this request, in unix seconds; 0 if the query does not say."""
+    """Return when the previous attempt was answered, in unix seconds; 0 if the query does not have it."""
     return _given(query, _SINCE)
 
 
-def ahead(url: str, query: str, count: int, now: float) -> str:
-    """Return the URL that asks again, for the `count`-th time in a row; the rest of the query stays as it was."""
+def retry_url(url: str, query: str, count: int, now: float) -> str:
+    """Return the URL of the `count`-th attempt in a row; the rest of the query stays as it was."""
     kept = [pair for pair in query.split("&") if pair and pair.partition("=")[0] not in {_COUNT, _SINCE}]
     return f"{url}?{'&'.join([*kept, f'{_COUNT}={count}', f'{_SINCE}={int(now)}'])}"
 

@@ -38,7 +38,10 @@ def parse_form(body: bytes) -> list[Field]:
     `MalformedForm`.
     """
     if len(body) > LONGEST_FORM:
-        raise MalformedForm(f"The form is longer than {LONGEST_FORM} bytes; Twilio's are not. It is refused.")
+        raise MalformedForm(
+            f"The form is longer than {LONGEST_FORM} bytes, and Twilio's forms are shorter. The service refuses "
+            "the form."
+        )
     try:
         return parse_qsl(
             body.decode("utf-8", "replace"),
@@ -47,7 +50,9 @@ def parse_form(body: bytes) -> list[Field]:
             errors="replace",
         )
     except ValueError:
-        raise MalformedForm(f"The form has more than {MOST_FIELDS} fields; Twilio's have not. It is refused.") from None
+        raise MalformedForm(
+            f"The form has more than {MOST_FIELDS} fields, and Twilio's forms have fewer. The service refuses the form."
+        ) from None
 
 
 def signature(token: str, url: str | bytes, params: Sequence[Field]) -> str:
@@ -56,12 +61,12 @@ def signature(token: str, url: str | bytes, params: Sequence[Field]) -> str:
 
 
 def looks_signed(signature: str) -> bool:
-    """Say whether this can be a signature at all: what is refused by this costs no parsing."""
+    """Return whether a text has the form of a signature: a refusal by this costs no parsing."""
     return len(signature) == _LENGTH and signature.isascii() and signature.endswith("=")
 
 
 def is_valid(tokens: Sequence[str], url: str | bytes, params: Sequence[Field], signature: str) -> bool:
-    """Say whether any of `tokens` (several while one is being rotated) made this signature. False without
+    """Return whether any of `tokens` (several while one is being rotated) made this signature. False without
     tokens.
 
     `url` is the one that was requested, as it came; of http(s), every spelling of it counts. Every comparison is

@@ -15,12 +15,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Final
 
-MOST: Final = 64
+MAX_SPELLINGS: Final = 64
 """The most spellings of one URL: sixteen of its query, with and without port, and two of a host in capitals."""
 
 LONGEST: Final = 1024
 """Bytes of a query up to which it is written anew; a longer one counts only as received. What stands there is the
-webhook's own, not Twilio's; and anybody can send a query that costs us time (at this length, some 1.3 ms)."""
+webhook's own, not Twilio's; and any client can send a query that costs time (at this length, some 1.3 ms)."""
 
 _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f])([0-9A-Fa-f])")
 _URL: Final = re.compile(rb"(https?)://(\[[^\]]*\]|[^:/?]*)(:[0-9]*)?(.*)", re.DOTALL)
@@ -41,7 +41,7 @@ _Table = Mapping[int, str]
 
 
 def spellings(url: bytes) -> Sequence[bytes]:
-    """Return `MOST` spellings at most, first the URL itself. One of a WebSocket is signed as the TwiML wrote it."""
+    """Return up to `MAX_SPELLINGS` spellings, first the URL itself; Twilio signs a WebSocket's as the TwiML has it."""
     found = _URL.fullmatch(url)
     if found is None:
         return (url,)
@@ -89,7 +89,7 @@ def _anew(bare: bytes, space: str, *, beyond: bool = False) -> _Table:
 
 
 def _as_received(*, bare: Iterable[int] = (), escaped: Iterable[int] = (), case: int = 0) -> _Table:
-    """Leave everything as it came, but for these bytes, and the digits of escapes if `case` says of which case."""
+    """Keep everything as it came, but for these bytes, and the case of the digits of escapes if `case` gives one."""
     table = {each + byte: _hex(byte, case or each) for byte in range(0x100) for each in _CASES}
     table |= {each + byte: chr(byte) for byte in bare for each in _CASES}
     table |= {_EQUALS[0x3D]: "="} | {_EQUALS[each + 0x3D]: table[each + 0x3D] for each in _CASES[:2]}

@@ -1,8 +1,8 @@
 """One media stream, as a machine: what came in, in which order, and where it belongs in audio time.
 
-It is fed each message that `messages.parse` read and says what to append to the call's ring. Audio time is
+It gets each message that `messages.parse` read and returns what to append to the call's ring. Audio time is
 the index of a sample since the stream began, and stays true through losses: what did not come is silence. It
-reads no clock; during a hold whoever has one calls `fill`.
+reads no clock; during a hold the owner of the clock calls `fill`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from batkol.twilio.messages import Connected, Dtmf, Media, Start, StartDetails, 
 from batkol.twilio.messages import Mark as MarkMessage
 
 MALFORMED_IN_A_ROW: Final = 100
-"""So many unreadable messages without one that can be read: whoever sends them is not Twilio."""
+"""So many unreadable messages in a row: their sender is not Twilio."""
 
 _JUMP_MS: Final = 100  # Twilio's own example is off by 15 ms: a smaller step is no hold
 _RENUMBERED: Final = 50  # chunks that count on from an older number: one second of them is a new numbering
@@ -35,7 +35,7 @@ class StreamCounters:
     filled_samples: int = 0  # silence by the wall clock, through `fill`
     lost: int = 0  # media messages that never came, by their chunk number
     lost_messages: int = 0  # messages of any kind that never came, by their sequence number
-    repeated: int = 0  # media dropped for an older chunk number; `start` said twice
+    repeated: int = 0  # media dropped for an older chunk number; a repeated `start`
     malformed: int = 0
     out_of_order: int = 0  # a message at a time when it cannot come
     wrong_stream: int = 0  # another stream's SID
@@ -90,7 +90,7 @@ class MediaStream:
 
     @property
     def details(self) -> StartDetails | None:
-        """What `start` said, once it has."""
+        """The details of `start`, once it has come."""
         return None if self._start is None else self._start.start
 
     @property
@@ -131,7 +131,9 @@ class MediaStream:
             return False
         if self._start is not None:
             if message.start != self._start.start or message.stream_sid != self._start.stream_sid:
-                raise PeerError("Twilio started a second stream on one socket; it is closed.", close_code=1008)
+                raise PeerError(
+                    "Twilio started a second stream on one socket; the service closes the stream.", close_code=1008
+                )
             self.counters.repeated += 1
             return False
         _refuse_unusable(message)
@@ -209,8 +211,8 @@ class MediaStream:
         self._malformed_run += 1
         if self._malformed_run > MALFORMED_IN_A_ROW:
             raise PeerError(
-                f"More than {MALFORMED_IN_A_ROW} messages in a row cannot be read: this is no Twilio stream, "
-                "and it is closed. See which client was given the stream's URL.",
+                f"More than {MALFORMED_IN_A_ROW} messages in a row cannot be read: the peer is not Twilio, and the "
+                "service closes the stream. Check which client has the stream's URL.",
                 close_code=1008,
             )
 
@@ -220,7 +222,7 @@ class MediaStream:
             self.counters.out_of_order += 1
             if not self._connected and self._start is None:
                 raise PeerError(
-                    "The first message was neither `connected` nor `start`: the stream is closed.",
+                    "The first message was neither `connected` nor `start`; the service closes the stream.",
                     close_code=1002,
                 )
             return False
@@ -234,7 +236,7 @@ class MediaStream:
         return True
 
     def _append_older(self, chunk: int) -> None:
-        """Drop a repeat. Were the numbering ever begun anew, the call would be deaf: follow it then."""
+        """Drop a repeat. A numbering that begins anew is followed, or the call would get no more audio."""
         self.counters.repeated += 1
         self._older_run = self._older_run + 1 if chunk == self._older_chunk + 1 else 1
         self._older_chunk = chunk
@@ -244,7 +246,7 @@ class MediaStream:
     def _gap(self, lost: int, missing: int, timestamp: int) -> bytes:
         """Return the silence before a piece of sound that does not follow its predecessor.
 
-        The timestamp says how much. One that stands still while chunks go missing says nothing: the lost
+        The timestamp gives the length. One that stands still while chunks go missing gives none: the lost
         chunks are taken to be as long as the last one that came. One that runs backwards begins a new count
         of time.
         """
@@ -268,8 +270,10 @@ def _refuse_unusable(message: Start) -> None:
     details = message.start
     form = details.media_format
     if (form.encoding, form.sample_rate, form.channels) != ("audio/x-mulaw", SAMPLE_RATE, 1):
-        raise PeerError("The stream is not mono mu-law at 8000 Hz; it is closed.", close_code=1003)
+        raise PeerError("The stream is not mono mu-law at 8000 Hz; the service closes the stream.", close_code=1003)
     if details.stream_sid != message.stream_sid:
-        raise PeerError("`start` names two different streams; the stream is closed.", close_code=1008)
+        raise PeerError("`start` names two different streams; the service closes the stream.", close_code=1008)
     if _INBOUND not in details.tracks:
-        raise PeerError("The stream carries no inbound track; it is closed. See the TwiML.", close_code=1008)
+        raise PeerError(
+            "The stream has no inbound track; the service closes the stream. Check the TwiML.", close_code=1008
+        )

@@ -1,6 +1,6 @@
-"""The stream token: that whoever opens a media stream was sent by our own TwiML, for this very call.
+"""The stream token: proof that the opener of a media stream has this service's TwiML, for this very call.
 
-The signature of the handshake says that Twilio dials; it does not say for which call. So the TwiML carries a
+The signature of the handshake proves that Twilio dials; it does not name the call. So the TwiML carries a
 token as a `<Parameter>`, and `start` brings it back together with the call SID. It is keyed by the auth
 token, so any pod verifies what another one issued, and nothing is stored.
 
@@ -42,7 +42,7 @@ class TokenError(PeerError):
     """
 
     def __init__(self, reason: TokenFault) -> None:
-        super().__init__(f"The stream's token was refused ({reason}); the stream is closed.", close_code=1008)
+        super().__init__(f"The service refused the stream's token ({reason}) and closes the stream.", close_code=1008)
         self.reason = reason
 
 

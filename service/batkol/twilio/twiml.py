@@ -55,26 +55,24 @@ def connect_stream(
     parameters: Mapping[str, str] | None = None,
     then: str = "<Hangup/>",
 ) -> str:
-    """Return the TwiML that connects the call to our media stream.
+    """Return the TwiML that connects the call to the service's media stream.
 
-    `name` must be unique in the call; it comes back as `StreamName` in what is told to `status_callback`.
-    Twilio goes on when we close the WebSocket, and only then: it requests `action` if there is one, and does what
-    that answers. Without one it does what is in `then`, one of this module's `hand_over` and `apologize`, or hangs
-    up. Twilio would end the call by itself there; it is written out so that the end of a stream is a decision to be
-    seen. Raises `ConfigurationError` for what Twilio would not take.
+    `name` must be unique in the call; it comes back as `StreamName` in the requests to `status_callback`.
+    Twilio goes on when the service closes the WebSocket, and only then: it requests `action` if there is one, and
+    does what that answers. Without one it does what is in `then`, one of this module's `hand_over` and `apologize`,
+    or hangs up. Twilio would end the call by itself there; it is written out so that the end of a stream is a
+    decision to be seen. Raises `ConfigurationError` for what Twilio would not take.
     """
     named = {TOKEN_PARAMETER: token, **(parameters or {})}
     if named[TOKEN_PARAMETER] != token:
-        raise ConfigurationError(
-            f"The stream parameter {TOKEN_PARAMETER!r} is taken by the stream token: rename yours."
-        )
+        raise ConfigurationError(f"The stream token uses the name {TOKEN_PARAMETER!r}: rename your stream parameter.")
     stream = f"<Stream{_attributes(url=_media_url(url), name=name, statusCallback=_callback(status_callback))}>"
     inner = "".join(_parameter(name, value) for name, value in named.items())
     return _response(f"<Connect{_attributes(action=_callback(action))}>{stream}{inner}</Stream></Connect>{then}")
 
 
 def apology(language: str, text: str) -> str:
-    """Return the TwiML that says `text` and hangs up. `language` is a BCP 47 tag, as `he-IL`."""
+    """Return the TwiML that reads `text` to the caller and hangs up. `language` is a BCP 47 tag, as `he-IL`."""
     return _response(apologize(language, text))
 
 
@@ -110,8 +108,8 @@ def _attributes(**values: str | None) -> str:
 def _parameter(name: str, value: str) -> str:
     if not name or len(name) + len(value) >= _LONGEST_PARAMETER:
         raise ConfigurationError(
-            f"The stream parameter {name[:40]!r} has no name, or {_LONGEST_PARAMETER} characters and more "
-            "with its value: Twilio takes fewer. Shorten it."
+            f"The stream parameter {name[:40]!r} has no name, or name and value have {_LONGEST_PARAMETER} "
+            "characters or more: Twilio takes fewer. Shorten it."
         )
     return f"<Parameter{_attributes(name=name, value=value)}/>"
 
@@ -123,7 +121,7 @@ def _media_url(url: str) -> str:
     if default is None:
         raise ConfigurationError("A media stream's URL must begin with wss:// (ws:// in development).")
     if "@" in parts.netloc:
-        raise ConfigurationError("A media stream's URL can have no user and no password: take them out.")
+        raise ConfigurationError("A media stream's URL can have no user and no password: remove them.")
     if "?" in url or "#" in url or not parts.hostname:
         raise ConfigurationError(
             "A media stream's URL must be a host and a path: with a query string Twilio cannot connect."
@@ -138,7 +136,7 @@ def _split(url: str) -> tuple[SplitResult, int | None]:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise ConfigurationError("A URL's host or port cannot be read: write https://host[:port]/path.") from None
+        raise ConfigurationError("A URL's host or port is not valid: write https://host[:port]/path.") from None
     return parts, port
 
 
@@ -147,11 +145,11 @@ def _callback(url: str | None) -> str | None:
         return None
     parts, _ = _split(url)
     if parts.scheme not in _SCHEMES or not parts.hostname or _NOT_XML.search(url):
-        raise ConfigurationError("A URL that Twilio shall request must be absolute: https://host/path.")
+        raise ConfigurationError("A URL that Twilio requests must be absolute: https://host/path.")
     return url
 
 
 def _clean(text: str) -> str:
     if _NOT_XML.search(text):
-        raise ConfigurationError("TwiML cannot hold control characters: take them out of the parameter or text.")
+        raise ConfigurationError("TwiML cannot contain control characters: remove them from the parameter or text.")
     return text

@@ -77,7 +77,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
             case 2:
                 size, at = _varint(message, at)
             case kind:
-                raise ValueError(f"wire type {kind} at byte {at}: this is not a protocol buffer")
+                raise ValueError(f"wire type {kind} at byte {at}: the file is not a protocol buffer")
         yield key >> 3, message[at : at + size]
         at += size
 

@@ -1,8 +1,8 @@
-"""Every call's voice activity detection, in one round for all of them.
+"""Voice activity detection of all calls, in common rounds.
 
-A detector is cheapest when it hears many calls at once, and dearest when each call runs its own. So there is
+An engine costs least when it scores many calls at once, and most when each call has an engine of its own. So there is
 one `VadScheduler` in a process: every 64 ms it gathers the windows that the calls' rings have completed, scores
-them in one worker thread, and tells each call what its segmenter made of them. The event loop never waits.
+them in one worker thread, and gives each call the events of its segmenter. The event loop never waits.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from batkol.vad.worker import Worker
 
 log = structlog.get_logger()
 
-_IN_A_ROW = 8  # calls that are refreshed before the loop may see to others: a millisecond
+_REFRESHES_PER_YIELD = 8  # calls that are refreshed before the event loop runs other tasks: about a millisecond
 CROWD: Final = 32
 """Calls beyond which reading each message as it comes is cheaper than reading several later."""
 _PATIENCE = 5.0  # seconds `aclose` waits for the worker thread
@@ -38,7 +38,7 @@ def _webrtc() -> VadEngine:
 
 
 class VadScheduler:
-    """Owns the detector, its thread and the one task that feeds it; the task lives while there are ears.
+    """Owns the engine, its thread and the one task that feeds it; the task lives while there are sessions.
 
     `fallback` makes the engine that takes over, for all calls and for good, when `engine` raises. When that
     one raises too, the task dies: it is started again by the rules of `batkol.supervision.restarts`, tries the same
@@ -57,7 +57,7 @@ class VadScheduler:
         self._fallback = fallback
         self._fallen_back = False
         self._interval = interval  # seconds
-        self._ears: list[VadSession] = []
+        self._sessions: list[VadSession] = []
         self.thread = Worker("vad")
         self._scoring = False
         self._task = (tasks or Tasks()).add(self._listen, "listener", needed_to_hear=True, may_return=True)
@@ -65,17 +65,17 @@ class VadScheduler:
         self._windows = self._batches = self._skipped = self._failures = 0
 
     def open(self, ring: Ring, on_speech: OnSpeech, settings: SegmenterSettings | None = None) -> VadSession:
-        """Listen to a call from the start of its ring; `on_speech` is called in the event loop, in order."""
-        ear = VadSession(self, ring, on_speech, settings or SegmenterSettings())
-        self._ears.append(ear)
+        """Detect the speech of a call from the start of its ring; `on_speech` is called in the event loop, in order."""
+        session = VadSession(self, ring, on_speech, settings or SegmenterSettings())
+        self._sessions.append(session)
         self._task.start()
-        return ear
+        return session
 
     def status(self) -> VadStatus:
         return VadStatus(
             engine=self._engine.name,
             fallen_back=self._fallen_back,
-            ears=sum(not ear.closed for ear in self._ears),
+            ears=sum(not session.closed for session in self._sessions),
             windows=self._windows,
             mean_batch=self._windows / self._batches if self._batches else 0.0,
             skipped_ms=self._skipped // SAMPLES_PER_MS,
@@ -85,7 +85,7 @@ class VadScheduler:
     @property
     def crowded(self) -> bool:
         """Whether there are so many calls that the event loop hardly ever sleeps: see docs/adr/0012."""
-        return len(self._ears) > CROWD
+        return len(self._sessions) > CROWD
 
     def wake(self) -> None:
         """Begin the next round now."""
@@ -95,12 +95,12 @@ class VadScheduler:
         self._failures += 1
 
     async def aclose(self) -> None:
-        """Close every ear, the task and the thread; a thread that hangs is left behind after 5 s.
+        """Close every session, the task and the thread; a thread that hangs is left behind after 5 s.
 
         Cancelling it cancels the task; nothing is lost but the order.
         """
-        for ear in self._ears:
-            ear.close()
+        for session in self._sessions:
+            session.close()
         self.wake()
         try:
             async with asyncio.timeout(_PATIENCE):
@@ -119,10 +119,10 @@ class VadScheduler:
         due = loop.time()
         while True:
             self._settle()
-            if not self._ears:
+            if not self._sessions:
                 return
             await self._score_round()
-            if any(ear.finishing for ear in self._ears):
+            if any(session.finishing for session in self._sessions):
                 continue
             due = max(due + self._interval, loop.time())
             timer = loop.call_at(due, self._due.set)
@@ -131,22 +131,26 @@ class VadScheduler:
             self._due.clear()
 
     def _settle(self) -> None:
-        """Between rounds, the engine being idle: new ears get a slot, closed ones give theirs back."""
-        for ear in self._ears:
-            if ear.closed and ear.slot is not None:
-                self._engine.close(ear.slot)
-                ear.slot = None
-            elif not ear.closed and ear.slot is None:
-                ear.slot = self._engine.open()
-        self._ears = [ear for ear in self._ears if not ear.closed]
+        """Between rounds, the engine being idle: new sessions get a slot, closed ones give theirs back."""
+        for session in self._sessions:
+            if session.closed and session.slot is not None:
+                self._engine.close(session.slot)
+                session.slot = None
+            elif not session.closed and session.slot is None:
+                session.slot = self._engine.open()
+        self._sessions = [session for session in self._sessions if not session.closed]
 
     async def _score_round(self) -> None:
-        for number, ear in enumerate(tuple(self._ears), 1):
-            if ear.refresh is not None and not ear.closed:
-                self._refresh(ear)
-            if not number % _IN_A_ROW:
+        for number, session in enumerate(tuple(self._sessions), 1):
+            if session.refresh is not None and not session.closed:
+                self._refresh(session)
+            if not number % _REFRESHES_PER_YIELD:
                 await asyncio.sleep(0)
-        work = [(ear, part, ear.finishing) for ear in self._ears if (part := self._gather(ear)) is not None]
+        work = [
+            (session, part, session.finishing)
+            for session in self._sessions
+            if (part := self._gather(session)) is not None
+        ]
         if not work:
             return
         parts = [part for _, part, _ in work]
@@ -155,12 +159,12 @@ class VadScheduler:
             return
         self._windows += sum(part.windows for part in parts)
         self._batches += 1
-        for (ear, part, last), mine in zip(work, scores, strict=True):
-            if ear.closed:
+        for (session, part, last), mine in zip(work, scores, strict=True):
+            if session.closed:
                 continue
-            events = ear.append_scores(mine, part, self._engine.window)
+            events = session.append_scores(mine, part, self._engine.window)
             if last:
-                ear.end(part.until, before=events)
+                session.end(part.until, before=events)
 
     async def _scored(self, parts: Sequence[BatchPart]) -> list[list[float]] | None:
         """Have the engine score these parts; None if it, or its thread, failed: the next round tries them again."""
@@ -177,28 +181,28 @@ class VadScheduler:
         self._scoring = False
         return scores
 
-    def _refresh(self, ear: VadSession) -> None:
+    def _refresh(self, session: VadSession) -> None:
         try:
-            if ear.refresh is not None:
-                ear.refresh()
-        except Exception:  # one call's bug must not deafen the others
-            ear.refresh = None
+            if session.refresh is not None:
+                session.refresh()
+        except Exception:  # an exception of one call must not stop the detection of the other calls
+            session.refresh = None
             self.count_failure()
             log.exception("[VAD] call could not read its socket ahead; it continues with what arrives")
 
-    def _gather(self, ear: VadSession) -> BatchPart | None:
-        if ear.slot is None:
+    def _gather(self, session: VadSession) -> BatchPart | None:
+        if session.slot is None:
             return None
-        last = ear.finishing
-        part = gather(ear.ring, ear.heard, slot=ear.slot, window=self._engine.window, last=last)
-        self._skipped += part.start - ear.heard
-        ear.heard = part.start
+        last = session.finishing
+        part = gather(session.ring, session.heard, slot=session.slot, window=self._engine.window, last=last)
+        self._skipped += part.start - session.heard
+        session.heard = part.start
         return part if part.windows or last else None
 
     def _survive(self, error: Exception) -> None:
         """Go on with the fallback; raise the error if there is no other.
 
-        The round is not lost: no ear has moved on, so the next round scores the same windows.
+        The round is not lost: no session has moved on, so the next round scores the same windows.
         """
         self._failures += 1
         if not self._fallen_back:
@@ -209,14 +213,14 @@ class VadScheduler:
             )
             self._engine = self._fallback()
             self._fallen_back = True
-            for ear in self._ears:
-                ear.slot = None
+            for session in self._sessions:
+                session.slot = None
             return
-        for ear in self._ears:
-            if ear.finishing:
-                ear.end(ear.heard)
+        for session in self._sessions:
+            if session.finishing:
+                session.end(session.heard)
         raise error
 
 
 def _nothing() -> None:
-    """Nothing to do: for who waits until the thread has done what came before."""
+    """Do nothing: `run` returns when the thread has finished the work before it."""

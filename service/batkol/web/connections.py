@@ -42,22 +42,24 @@ class Reason(StrEnum):
 
 
 class HttpRefusal(NamedTuple):
-    """What the client is told."""
+    """The answer to the client."""
 
     status: int
     sentence: str
 
 
 REFUSALS: Final = {
-    Reason.HEAD_LATE: HttpRefusal(408, "The headers of this request were not complete in time."),
+    Reason.HEAD_LATE: HttpRefusal(408, "The headers of this request did not arrive in time."),
     Reason.HEAD_LONG: HttpRefusal(431, "The request line and the headers are too long, or there are too many headers."),
-    Reason.BODY_LATE: HttpRefusal(408, "The body of this request was not complete in time."),
-    Reason.BODY_LONG: HttpRefusal(413, "The body of this request is larger than this service takes."),
+    Reason.BODY_LATE: HttpRefusal(408, "The body of this request did not arrive in time."),
+    Reason.BODY_LONG: HttpRefusal(413, "The body of this request is larger than the limit of this service."),
     Reason.MALFORMED: HttpRefusal(400, "This is not a valid HTTP/1.1 request."),
-    Reason.CROWDED: HttpRefusal(503, "There are too many connections, and this one was the oldest without a request."),
+    Reason.CROWDED: HttpRefusal(
+        503, "There are too many connections, and this connection was the oldest without a request."
+    ),
     Reason.FULL: HttpRefusal(503, "There are too many connections."),
 }
-"""`UNREAD` and `LEFT` have nobody to tell."""
+"""`UNREAD` and `LEFT` have no client to answer."""
 
 
 class Admission(Enum):
@@ -69,7 +71,7 @@ class Admission(Enum):
 
 
 class Connection(Protocol):
-    """A connection that can be told to make room."""
+    """A connection that can be asked to make room."""
 
     def make_room(self) -> None:
         """Close, and give the descriptor back within this turn of the event loop."""
@@ -86,7 +88,7 @@ class Connections:
         trusted: Callable[[Headers], bool] = _nobody,
         on_closed: Callable[[Reason], None] = lambda _: None,
     ) -> None:
-        """`trusted` says whether a request may have the larger body; `on_closed` counts."""
+        """`trusted` returns whether a request may have the larger body; `on_closed` counts."""
         self.listener = listener
         self.limits = limits
         self._trusted = trusted
@@ -142,7 +144,7 @@ class Connections:
             some.pop(connection, None)
 
     def closed(self, reason: Reason) -> None:
-        """Count a connection that was closed before its request was answered, and say so, once a second at most."""
+        """Count a connection that was closed before its request was answered, and log one line a second at most."""
         self._on_closed(reason)
         if reason is Reason.LEFT:  # every load balancer's check does
             return

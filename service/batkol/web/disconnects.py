@@ -1,4 +1,4 @@
-"""A client that is gone before its answer: nobody to answer, and no fault of ours to log."""
+"""Clients that leave before their answer: nothing to answer, and no error to log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors of the API: a sentence, and a status that says whose fault it is."""
+"""Errors of the API: a sentence, and a status that shows whose fault it is."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from batkol.store.postgres.faults import FAULTS, lies_in_the_data, named, sqlstate
+from batkol.store.postgres.faults import DB_ERRORS, error_name, is_data_error, sqlstate
 
 RETRY_AFTER_S: Final = 5
-"""What `Retry-After` says: within it a restarted Postgres is back, as a rule."""
+"""Value of `Retry-After`: within it a restarted Postgres is back, as a rule."""
 
 _OVERTIME: Final = "57014"  # query_canceled: the server's statement_timeout
 
@@ -32,14 +32,14 @@ class ErrorMappingRoute(APIRoute):
                 return await handle(request)
             except RequestValidationError as error:
                 raise HTTPException(422, sentence(error.errors())) from None
-            except FAULTS as error:
+            except DB_ERRORS as error:
                 return refusal(error)
 
         return answered
 
 
 def sentence(errors: Iterable[Any]) -> str:
-    """Say what is wrong with what was asked, without repeating it."""
+    """Name the fault of a request, without repeating the request."""
     return "; ".join(f"{_where(error['loc'])}: {error['msg']}" for error in errors) + "."
 
 
@@ -50,14 +50,17 @@ def _where(location: tuple[str | int, ...]) -> str:
 
 def refusal(error: BaseException) -> JSONResponse:
     """Return what is answered to a fault of the database's."""
-    if lies_in_the_data(error):
-        return JSONResponse({"detail": "Postgres has no place for one of the values."}, 422)
-    log.warning("[API] database did not answer a query", fault=named(error))
+    if is_data_error(error):
+        return JSONResponse({"detail": "Postgres cannot store one of the values."}, 422)
+    log.warning("[API] database did not answer a query", fault=error_name(error))
     if sqlstate(error) == _OVERTIME:
-        said = "The database took longer over this than a query may; ask for less (an agent, a number, a shorter time)."
+        said = (
+            "The database took longer over this query than the limit; ask for less (an agent, a number, a "
+            "shorter time)."
+        )
     else:
         said = (
-            f"The database cannot be read now: {named(error)}. Calls go on, and what is said in them is kept for it; "
-            "ask again."
+            f"The database cannot be read now: {error_name(error)}. Calls continue, and their records wait for the "
+            "database; ask again."
         )
     return JSONResponse({"detail": said}, 503, {"Retry-After": str(RETRY_AFTER_S)})

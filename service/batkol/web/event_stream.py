@@ -58,9 +58,9 @@ async def _write_events(send: Send, subscription: Subscription, call: Call | Non
         while not over:
             if events := await subscription.some():  # in one piece: a busy reader costs one write, not fifty
                 # Asked before the write: what comes during it is another stream's beginning, and is not waited for.
-                told = any(isinstance(event, CallEnded) and subscription.is_over(event.call_sid) for event in events)
+                ended = any(isinstance(event, CallEnded) and subscription.is_over(event.call_sid) for event in events)
                 await _write(send, b"".join(map(_message, events)))
-                over = told
+                over = ended
             elif subscription.closed:
                 break
             else:
@@ -71,7 +71,7 @@ async def _write_events(send: Send, subscription: Subscription, call: Call | Non
 
 
 class _Alive:
-    """Wakes whoever waits for events, every `KEEPALIVE_S`."""
+    """Wakes the reader of events every `KEEPALIVE_S` seconds."""
 
     def __init__(self, subscription: Subscription) -> None:
         self._subscription = subscription

@@ -1,8 +1,9 @@
 """Whole tables as CSV and as JSON Lines, written as they are read.
 
-CSV goes into spreadsheets, which take a cell that begins with one of `=+-@` for a formula, and callers say what they
-like: such a cell gets an apostrophe in front (OWASP, CSV injection). A plus and digits alone are left as they are: that
-is a telephone number, and as a formula it is the same number. JSON Lines has everything exactly as it is stored.
+CSV goes into spreadsheets, which take a cell that begins with one of `=+-@` for a formula, and callers' words are
+free text: such a cell gets an apostrophe in front (OWASP, CSV injection). A plus and digits alone are left as they
+are: that is a telephone number, and as a formula it is the same number. JSON Lines has everything exactly as it is
+stored.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from sqlalchemy import RowMapping, Select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Send
 
-from batkol.store.postgres.faults import FAULTS, named
+from batkol.store.postgres.faults import DB_ERRORS, error_name
 from batkol.store.postgres.reading import chunks
 from batkol.web.errors import RETRY_AFTER_S, refusal
 
@@ -133,13 +134,13 @@ class Export(StreamingResponse):
                 log.warning(
                     "[API] an export was cut off: its client takes too little, and others wait for its turn",
                     taken_bytes=given.bytes,
-                    remedy="read it faster, or ask for less with `since`, `agent` or `number`",
+                    remedy="read the export faster, or ask for less with `since`, `agent` or `number`",
                 )
-            except FAULTS as error:
+            except DB_ERRORS as error:
                 if not self._begun:
                     await _answer(send, refusal(error))
                     return
-                log.warning("[API] export failed before its end; its connection is closed", fault=named(error))
+                log.warning("[API] export failed before its end; its connection is closed", fault=error_name(error))
 
     async def _write(self, send: Send, given: _Given) -> None:
         async with chunks(self._engine, self._statement) as read:
@@ -159,7 +160,7 @@ async def _answer(send: Send, answer: JSONResponse) -> None:
 
 
 def _busy() -> JSONResponse:
-    said = f"{AT_ONCE} exports are under way on this pod, and there is no turn for another; ask again."
+    said = f"This pod already runs {AT_ONCE} exports; ask again."
     return JSONResponse({"detail": said}, 503, {"Retry-After": str(RETRY_AFTER_S)})
 
 

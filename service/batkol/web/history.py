@@ -1,4 +1,4 @@
-"""The history of calls, and the leads: pages, one call, what an agent knows of a lead, exports."""
+"""History API: calls in pages, one call with its utterances, leads, exports."""
 
 from __future__ import annotations
 
@@ -17,39 +17,41 @@ from batkol.store.store import NoStore, Store
 from batkol.web.errors import ErrorMappingRoute, sentence
 from batkol.web.export import Export, Form, Turns
 from batkol.web.internal import guard
-from batkol.web.paging import BadCursorError, Key, cursor, place
+from batkol.web.paging import BadCursorError, Key, cursor_of, position_of
 from batkol.web.schemas import (
-    CallInFull,
-    CallsAsked,
-    CallShown,
-    CallsShown,
+    CallDetails,
+    CallOut,
+    CallPage,
+    CallPageQuery,
+    CallQuery,
     LeadChange,
-    LeadsAsked,
-    LeadShown,
-    LeadsShown,
-    PageOfCalls,
-    PageOfLeads,
+    LeadOut,
+    LeadPage,
+    LeadPageQuery,
+    LeadQuery,
     Problem,
-    UtteranceShown,
+    UtteranceOut,
 )
 
 LARGEST_BODY: Final = 512 << 10
 """Bytes of a change: three texts at their longest, each character escaped."""
 
 _NO_STORE: Final = (
-    "This service keeps no calls: it runs with STORE=none. Set DATABASE_URL, and leave STORE out, to have a history."
+    "This service stores no calls: it runs with STORE=none. To have a history, set DATABASE_URL and remove STORE."
 )
 _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
-    401: {"model": Problem, "description": "Without the token."},
-    409: {"model": Problem, "description": "The service keeps no calls (`STORE=none`)."},
-    422: {"model": Problem, "description": "What was asked cannot be meant; it says why."},
+    401: {"model": Problem, "description": "The request has no valid token."},
+    409: {"model": Problem, "description": "The service stores no calls (`STORE=none`)."},
+    422: {"model": Problem, "description": "A parameter or the body is not valid; `detail` says why."},
     503: {
         "model": Problem,
-        "description": "The database is away, slow or busy.",
+        "description": "The database is down, slow or busy.",
         "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},
     },
 }
-_ABSENT: Final[dict[int | str, dict[str, Any]]] = {404: {"model": Problem, "description": "There is none."}}
+_ABSENT: Final[dict[int | str, dict[str, Any]]] = {
+    404: {"model": Problem, "description": "The call or lead does not exist."}
+}
 _CHANGE: Final = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": LeadChange.model_json_schema()}}}
 }
@@ -63,7 +65,7 @@ LeadId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[17])]
 
 
 def routes(*, store: Store | NoStore, api_token: str) -> APIRouter:
-    """Return the routes of what is kept. Each asks for the token first, and then whether anything is kept."""
+    """Return the routes of the history. Each checks the token first, and then whether the service stores calls."""
 
     def engine() -> AsyncEngine:
         if isinstance(store, NoStore):
@@ -84,51 +86,55 @@ Engine = Callable[[], AsyncEngine]
 
 def _calls(router: APIRouter, engine: Engine) -> None:
     @router.get("/history/calls", tags=["history"])
-    async def read_calls(asked: Annotated[PageOfCalls, Query()]) -> CallsShown:
-        """Calls, the newest first."""
+    async def read_calls(asked: Annotated[CallPageQuery, Query()]) -> CallPage:
+        """List the calls that match the filter, newest first, in pages."""
         after = _place(asked.cursor, str)
-        found = await rows(engine(), queries.page_of_calls(asked.meant(), after, asked.limit + 1))
+        found = await rows(engine(), queries.page_of_calls(asked.to_filter(), after, asked.limit + 1))
         shown, rest = _page(found, asked.limit, "started_at", "call_sid")
-        return CallsShown(calls=[CallShown.model_validate(dict(row)) for row in shown], next=rest)
+        return CallPage(calls=[CallOut.model_validate(dict(row)) for row in shown], next=rest)
 
     @router.get("/history/calls/{call_sid}", tags=["history"], responses=_ABSENT)
-    async def read_call(call_sid: CallSid) -> CallInFull:
-        """One call, with what was said in it."""
+    async def read_call(call_sid: CallSid) -> CallDetails:
+        """Get one call with its utterances."""
         sid = bounded(call_sid, LONGEST_NAME)
         found = await rows(engine(), queries.one_call(sid))
         if not found:
-            raise HTTPException(404, "There is no call with this SID: it never was here, or is older than is kept.")
+            raise HTTPException(
+                404,
+                "There is no call with this SID: the call never reached this service, or is older than the retention "
+                "time.",
+            )
         said = await rows(engine(), queries.utterances_of(sid))
-        return CallInFull(
-            call=CallShown.model_validate(dict(found[0])),
-            utterances=[UtteranceShown.model_validate(dict(row)) for row in said[: queries.MOST_UTTERANCES]],
+        return CallDetails(
+            call=CallOut.model_validate(dict(found[0])),
+            utterances=[UtteranceOut.model_validate(dict(row)) for row in said[: queries.MOST_UTTERANCES]],
             complete=len(said) <= queries.MOST_UTTERANCES,
         )
 
 
 def _leads(router: APIRouter, engine: Engine) -> None:
     @router.get("/leads", tags=["leads"])
-    async def read_leads(asked: Annotated[PageOfLeads, Query()]) -> LeadsShown:
-        """Who called, whoever called last first."""
+    async def read_leads(asked: Annotated[LeadPageQuery, Query()]) -> LeadPage:
+        """List the leads: numbers that called an agent, the newest call first."""
         after = _place(asked.cursor, int)
         wanted = queries.page_of_leads(asked.agent, asked.number, after, asked.limit + 1)
         shown, rest = _page(await rows(engine(), wanted), asked.limit, "last_call_at", "id")
-        return LeadsShown(leads=[LeadShown.model_validate(dict(row)) for row in shown], next=rest)
+        return LeadPage(leads=[LeadOut.model_validate(dict(row)) for row in shown], next=rest)
 
     @router.patch(
         "/leads/{lead_id}",
         tags=["leads"],
         openapi_extra=_CHANGE,
-        responses={**_ABSENT, 413: {"model": Problem, "description": "Too large."}},
+        responses={**_ABSENT, 413: {"model": Problem, "description": "The body is too large."}},
     )
-    async def change_lead(lead_id: LeadId, request: Request) -> LeadShown:
-        """Set what an agent knows of a lead; what is not named stays, null clears."""
+    async def change_lead(lead_id: LeadId, request: Request) -> LeadOut:
+        """Change the name, the notes or the summary of a lead; an absent field stays, null clears the field."""
         to = engine()
         changes = await _change(request)
         found = await rows(to, queries.change_lead(lead_id, changes) if changes else queries.one_lead(lead_id))
         if not found:
-            raise HTTPException(404, "There is no lead with this id: it never was here, or was erased.")
-        return LeadShown.model_validate(dict(found[0]))
+            raise HTTPException(404, "There is no lead with this id: the lead never existed, or was erased.")
+        return LeadOut.model_validate(dict(found[0]))
 
 
 def _exports(router: APIRouter, engine: Engine) -> None:
@@ -147,32 +153,34 @@ def _exports_as(form: Form, router: APIRouter, engine: Engine, turns: Turns) -> 
     }
 
     @router.get(f"/history/calls.{form}", **exported, name=f"export_calls_{form}")
-    async def export_calls(asked: Annotated[CallsAsked, Query()]) -> Export:
-        """Every call that is meant, the newest first."""
-        return Export(engine(), queries.all_calls(asked.meant()), form, "calls", turns)
+    async def export_calls(asked: Annotated[CallQuery, Query()]) -> Export:
+        """Export all calls that match the filter, newest first."""
+        return Export(engine(), queries.all_calls(asked.to_filter()), form, "calls", turns)
 
     @router.get(f"/history/utterances.{form}", **exported, name=f"export_utterances_{form}")
-    async def export_utterances(asked: Annotated[CallsAsked, Query()]) -> Export:
-        """Every utterance of the calls that are meant, the newest call first."""
-        return Export(engine(), queries.all_utterances(asked.meant()), form, "utterances", turns)
+    async def export_utterances(asked: Annotated[CallQuery, Query()]) -> Export:
+        """Export all utterances of the calls that match the filter, newest call first."""
+        return Export(engine(), queries.all_utterances(asked.to_filter()), form, "utterances", turns)
 
     @router.get(f"/leads.{form}", **exported, name=f"export_leads_{form}")
-    async def export_leads(asked: Annotated[LeadsAsked, Query()]) -> Export:
-        """Every lead that is meant."""
+    async def export_leads(asked: Annotated[LeadQuery, Query()]) -> Export:
+        """Export all leads that match the filter."""
         return Export(engine(), queries.all_leads(asked.agent, asked.number), form, "leads", turns)
 
 
 def _page(found: Sequence[RowMapping], limit: int, at: str, key: str) -> tuple[Sequence[RowMapping], str | None]:
-    """One row more than is shown was asked for: it tells whether there is another page."""
+    """Split the rows of a page from one row more, which shows that there is another page."""
     shown = found[:limit]
-    return shown, cursor(shown[-1][at], shown[-1][key]) if len(found) > limit else None
+    return shown, cursor_of(shown[-1][at], shown[-1][key]) if len(found) > limit else None
 
 
 def _place(token: str | None, kind: type[Key]) -> queries.PagePosition | None:
     try:
-        return None if token is None else place(token, kind)
+        return None if token is None else position_of(token, kind)
     except BadCursorError:
-        raise HTTPException(422, "cursor: it is none of ours; take `next` of the page before, unchanged.") from None
+        raise HTTPException(
+            422, "cursor: this API did not issue the cursor; send `next` of the page before, unchanged."
+        ) from None
 
 
 async def _change(request: Request) -> dict[str, str | None]:
@@ -180,7 +188,7 @@ async def _change(request: Request) -> dict[str, str | None]:
     async for part in request.stream():
         body += part
         if len(body) > LARGEST_BODY:
-            raise HTTPException(413, f"The body is larger than {LARGEST_BODY} bytes, which no lead needs.")
+            raise HTTPException(413, f"The body is larger than {LARGEST_BODY} bytes, the limit for a lead.")
     try:
         change = LeadChange.model_validate_json(body)
     except ValidationError as error:

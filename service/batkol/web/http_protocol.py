@@ -66,7 +66,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._set_clock(self._limits.head_s)
         self._place = self._connections.admit(self)
         if self._place is Admission.NONE:
-            self._refuse(Reason.FULL, told=True)
+            self._refuse(Reason.FULL, answer=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_clock()
@@ -78,7 +78,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def make_room(self) -> None:
-        """Close at once; a request that is not whole is told why."""
+        """Close at once; an incomplete request gets the reason as its answer."""
         if self._phase in (_Phase.HEAD, _Phase.BODY):
             self._refuse(Reason.CROWDED)
         else:
@@ -179,7 +179,7 @@ class HttpProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begin the body, unless it says itself that it will be too long."""
+        """Begin the body, unless its declared length is too long."""
         self._phase = _Phase.BODY
         self._set_clock(self._limits.body_s)
         self._most = self._connections.body_bytes(self.headers)
@@ -187,7 +187,7 @@ class HttpProtocol(HttpToolsProtocol):
             raise _RefusedError(Reason.BODY_LONG)
         super().on_headers_complete()
         if self._app is not None and self._limits.one_request:
-            self.cycle.keep_alive = False  # so its answer says `Connection: close`
+            self.cycle.keep_alive = False  # so its answer has `Connection: close`
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body."""
@@ -218,7 +218,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._app = app
         if cycle.waiting_for_100_continue and cycle.scope["http_version"] != "1.0":  # RFC 9110, 10.1.1
             self.transport.write(_CONTINUE)
-        cycle.waiting_for_100_continue = False  # else uvicorn would say it
+        cycle.waiting_for_100_continue = False  # else uvicorn would log it
 
     # -- the end -------------------------------------------------------------------------------------------------
 
@@ -237,12 +237,12 @@ class HttpProtocol(HttpToolsProtocol):
             self._phase = _Phase.IDLE
             self._connections.idle(self)
 
-    def _refuse(self, reason: Reason, *, told: bool = False) -> None:
-        """Answer with a sentence, if the client has said anything (or `told`), and close."""
-        told = told or self._taken > 0
+    def _refuse(self, reason: Reason, *, answer: bool = False) -> None:
+        """Answer with a sentence, if the client has sent anything (or `answer`), and close."""
+        answer = answer or self._taken > 0
         self._app = None
         self._connections.closed(reason)
-        if told:
+        if answer:
             self._answer(reason)
         self._close_after_answer()
         if reason in _LINGERS:

@@ -1,7 +1,7 @@
 """The intake of a call's socket: it wakes the event loop for a batch of sound, not for each message.
 
 Twilio sends fifty messages a second and call, each at a moment of its own. Nothing comes of most of them before a batch
-is whole, and waking the loop costs more than reading one. So the kernel is told how many bytes to wait for
+is whole, and waking the loop costs more than reading one. So the kernel gets the number of bytes to wait for
 (SO_RCVLOWAT, socket(7)): the message that makes the batch whole wakes the loop at once, with those before it. Who needs
 to know earlier, the voice detector, pulls what is there. An end or an error wakes the loop whatever was asked for.
 """
@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-MOST: Final = 16_384
+MAX_BYTES: Final = 16_384
 """Bytes that a socket may hold back, whatever its messages look like; a batch of Twilio's is about 2,500."""
 
 _AT_ONCE: Final = 65_536
@@ -29,9 +29,9 @@ class Intake:
     def __init__(self, transport: asyncio.Transport, receive: Callable[[bytes], None]) -> None:
         """Raises `OSError` where a socket cannot wait: closed, inside TLS, and on kernels that know nothing of it."""
         if transport.is_closing():
-            raise OSError("the connection is over, and its descriptor may be another's by now")
+            raise OSError("the connection has ended, and its descriptor may belong to another connection")
         if transport.get_extra_info("sslcontext") is not None:
-            raise OSError("what TLS holds cannot be counted from outside")
+            raise OSError("the bytes inside TLS cannot be counted from outside")
         self._transport = transport
         self._receive = receive
         self._asked = _ANY
@@ -46,8 +46,8 @@ class Intake:
             raise
 
     def wait_for(self, size: int) -> None:
-        """Wake the loop when so many bytes are there: at most `MOST`, and at once if they are."""
-        size = min(max(size, _ANY), MOST)
+        """Wake the loop when so many bytes are there: at most `MAX_BYTES`, and at once if they are."""
+        size = min(max(size, _ANY), MAX_BYTES)
         if size != self._asked and not self._closing():
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
             self._asked = size
@@ -64,12 +64,12 @@ class Intake:
             if data:
                 self._receive(data)
         except Exception as error:  # noqa: BLE001 -- one call's fault ends that call, as on the loop
-            told = {
-                "message": "a protocol failed at what it received",
+            context = {
+                "message": "a protocol failed while it read received bytes",
                 "exception": error,
                 "transport": self._transport,
             }
-            asyncio.get_running_loop().call_exception_handler(told)
+            asyncio.get_running_loop().call_exception_handler(context)
             self._transport.abort()
 
     def close(self) -> None:

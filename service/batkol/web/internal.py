@@ -32,13 +32,13 @@ def guard(api_token: str) -> Callable[..., None]:
 
     def check(authorization: Annotated[str, Header()] = "") -> None:
         if not _is_token(authorization.encode("latin-1"), api_token):
-            raise HTTPException(401, "The internal API wants `Authorization: Bearer API_TOKEN`.")
+            raise HTTPException(401, "The internal API needs `Authorization: Bearer API_TOKEN`.")
 
     return check
 
 
 def trusted(api_token: str) -> Callable[[Headers], bool]:
-    """Return what says of a request's headers whether they carry the token: before any of its body is read."""
+    """Return the check of a request's headers for the token: before any of its body is read."""
 
     def check(headers: Headers) -> bool:
         return _is_token(next((value for name, value in headers if name == b"authorization"), b""), api_token)
@@ -113,7 +113,7 @@ def reference(app: FastAPI, *, api_token: str) -> APIRouter:
 def _live(calls: CallRegistry, call_sid: str) -> Call:
     call = calls.get(call_sid)
     if call is None:
-        raise HTTPException(404, "There is no live call with this SID; ended calls are not kept here.")
+        raise HTTPException(404, "There is no live call with this SID; this API has live calls only.")
     return call
 
 

@@ -1,6 +1,6 @@
 """Limits of one listener: time, bytes and connections that a client may take.
 
-Nobody has to tune these. Twilio's requests are a few kilobytes and come in one piece; a proxy in front sends them on
+These need no tuning. Twilio's requests are a few kilobytes and come in one piece; a proxy in front sends them on
 only when it has them, as a rule. A client that needs more than this is not Twilio.
 """
 
@@ -50,7 +50,7 @@ class ListenerLimits:
 
     linger_s: float = 1.0
     """For so long a connection that is over is left alone. What still comes for a request that was too large is read
-    and dropped: a reset would overtake the sentence that says so."""
+    and dropped: a reset would overtake the answer with the reason."""
 
     surplus_bytes: int = 64 << 10
     """What is dropped at most, after a request that has no answer yet."""

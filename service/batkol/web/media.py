@@ -102,7 +102,7 @@ class MediaSocket:
             await socket.close(error.close_code)
 
     def _log_unsigned(self) -> None:
-        """Count it, and log one line a second at most: anybody can cause it."""
+        """Count a refused handshake, and log one line a second at most: any client can cause it."""
         self._services.metrics.refused.add(1, {"reason": "signature"})
         left_out = self._lines.admit("signature", time.monotonic())
         if left_out is not None:
@@ -132,7 +132,7 @@ class MediaSocket:
                     if self._greet(stream, message):
                         return None
         except TimeoutError:
-            raise PeerError("no `start` came in time; the socket is closed", close_code=1008) from None
+            raise PeerError("no `start` came in time; the service closes the socket", close_code=1008) from None
         return stream
 
     def _greet(self, stream: MediaStream, message: MutableMapping[str, Any]) -> bool:
@@ -208,7 +208,7 @@ class _AsgiSocket:
         self._send = send
 
     async def send_text(self, text: str) -> None:
-        """Write a message; a peer that is gone gets none, and `receive` tells of that end."""
+        """Write a message; a peer that is gone gets none, and `receive` reports that end."""
         try:
             await self._send({"type": "websocket.send", "text": text})
         except (OSError, RuntimeError) as error:  # uvicorn's ClientDisconnected, and its "already closed"

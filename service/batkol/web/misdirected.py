@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class Misdirected:
-    """The handlers of the public listener. Anybody can cause their lines, so there is one a second of each kind."""
+    """The handlers of the public listener. Any client can cause their log lines, so each kind has one a second."""
 
     def __init__(self, public_base_url: str) -> None:
         self._base = public_base_url or "PUBLIC_BASE_URL"
@@ -38,25 +38,29 @@ class Misdirected:
         """Answer 405; for a webhook, with the setting to change in Twilio's console."""
         path = _path(request)
         if path not in POSTED:
-            return _answer(405, "This path takes another method.", error)
+            return _answer(405, "This path needs another method.", error)
         remedy = f"set the method of the webhook {self._base}{path} to POST, in Twilio's console or API"
         self._log("[TWILIO] webhook refused: its method is not POST", remedy, path=path, method=request.method)
         if not looks_signed(request.headers.get("x-twilio-signature", "")):  # a stranger learns no address
             remedy = "set its method to POST, in Twilio's console or API"
-        return _answer(405, f"Batkol takes this webhook by POST only, and this was {request.method}: {remedy}.", error)
+        return _answer(
+            405,
+            f"Batkol takes this webhook by POST only, and the method of this request was {request.method}: {remedy}.",
+            error,
+        )
 
     async def wrong_path(self, request: Request, error: Exception) -> JSONResponse:
         """Answer 404, or 426 where a WebSocket should have been opened; log it if it can be Twilio's."""
         path = _path(request)
         if path == MEDIA_PATH:
-            remedy = "have the proxy in front use HTTP/1.1 and pass the headers `Upgrade` and `Connection` on"
+            remedy = "configure the proxy to use HTTP/1.1 and to pass the headers `Upgrade` and `Connection` on"
             self._log("[TWILIO] media stream refused: it is no WebSocket handshake", remedy, method=request.method)
-            said = f"Twilio opens {path} as a WebSocket, and this request asks for none: {remedy}."
+            said = f"Twilio opens {path} as a WebSocket, and this request is not a WebSocket handshake: {remedy}."
             return _answer(426, said, error, {"Upgrade": "websocket"})
         if not looks_signed(request.headers.get("x-twilio-signature", "")):
             return _answer(404, "There is nothing at this path.", error)
         if self._prefix and path.startswith(f"{self._prefix}/"):
-            remedy = f"have the proxy in front strip {self._prefix}, the path of PUBLIC_BASE_URL"
+            remedy = f"configure the proxy to remove {self._prefix}, the path of PUBLIC_BASE_URL"
         else:
             remedy = f"set the number's webhook to {self._base}{VOICE} and its status callback to {self._base}{STATUS}"
         # Without the path: it is a stranger's text.

@@ -1,4 +1,4 @@
-"""The `cursor` of a page: where the one before it ended, as a token that is nobody's to read."""
+"""The cursor of a page: the end of the page before it, as an opaque token."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ Key = TypeVar("Key", str, int)
 
 
 class BadCursorError(ValueError):
-    """It is none of ours."""
+    """The cursor was not issued by this API."""
 
 
-def cursor(at: datetime, key: str | int) -> str:
+def cursor_of(at: datetime, key: str | int) -> str:
     """Return the token of the place that a row has; Postgres's times are whole microseconds, and so stay exact."""
     packed = msgspec.msgpack.encode(((at - _EPOCH) // _MICROSECOND, key))
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
-def place(token: str, kind: type[Key]) -> PagePosition:
+def position_of(token: str, kind: type[Key]) -> PagePosition:
     """Read a token whose key is of that kind. Raises `BadCursorError`."""
     try:
         packed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)

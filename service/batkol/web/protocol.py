@@ -4,7 +4,7 @@ uvicorn hands each message through a queue to a task and stops reading the socke
 messages a second a call, that costs more than reading the audio does. A call can register itself here instead (the
 ASGI extension `batkol.direct`) and is then given each text message where it is parsed. Handshake, fragments, control
 frames, limits and errors stay uvicorn's and websockets': only whole, unfragmented, masked text frames, which is all
-that Twilio sends, take the short way. Such a call also says how many messages it can wait for: see `intake`.
+that Twilio sends, take the short way. Such a call also gives the number of messages that it can wait for: see `intake`.
 
 A peer cannot keep the loop busy, and it cannot vanish unnoticed: see `frame_budget` and `watched_protocol`.
 """
@@ -232,7 +232,7 @@ class MediaProtocol(WatchedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.release()
         if self.conn.close_rcvd is None and not self.close_sent:
-            self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})  # uvicorn says 1005 for both
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})  # uvicorn uses 1005 for both
         super().connection_lost(exc)
 
 

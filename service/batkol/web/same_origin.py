@@ -35,26 +35,29 @@ _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 log = structlog.get_logger()
 
 
-class Refused(NamedTuple):
-    """What the client is told, and the reason in the log line."""
+class OriginRefusal(NamedTuple):
+    """The answer to the client, and the reason in the log line."""
 
     status: int
     reason: str
     sentence: str
 
 
-MALFORMED: Final = Refused(400, "host_malformed", "This request needs exactly one Host header, which is host[:port].")
-UNKNOWN: Final = Refused(
+MALFORMED: Final = OriginRefusal(
+    400, "host_malformed", "This request needs exactly one Host header, which is host[:port]."
+)
+UNKNOWN: Final = OriginRefusal(
     403,
     "host_unknown",
-    "Without API_TOKEN this API answers only to IP addresses, to localhost and to the names in INTERNAL_HOSTS. The "
-    "Host header of this request has another name. Ask by IP address, or add the name to INTERNAL_HOSTS.",
+    "Without API_TOKEN this API answers only to IP addresses, to localhost and to the names in "
+    "INTERNAL_HOSTS. The Host header of this request has another name. Use the IP address, or add the "
+    "name to INTERNAL_HOSTS.",
 )
-FOREIGN: Final = Refused(
+FOREIGN: Final = OriginRefusal(
     403,
     "cross_site",
-    "A page of another web site sent this request, and this API answers no other site. Type the address into the "
-    "browser, or use curl. A proxy in front must pass the Host header on unchanged.",
+    "A page of another web site sent this request, and this API answers no other site. Type the address "
+    "into the browser, or use curl. A proxy must pass the Host header on unchanged.",
 )
 
 
@@ -73,14 +76,14 @@ class SameOrigin:
         if refused is None:
             await self._app(scope, receive, send)
             return
-        self._say(refused, _values(scope, b"host"))
+        self._log(refused, _values(scope, b"host"))
         if scope["type"] == "websocket":
             await receive()  # websocket.connect
             await send({"type": "websocket.close", "code": 1008})  # the client gets HTTP 403
             return
         await JSONResponse({"detail": refused.sentence}, refused.status)(scope, receive, send)
 
-    def _refused(self, scope: Scope) -> Refused | None:
+    def _refused(self, scope: Scope) -> OriginRefusal | None:
         """Why this request is refused, or None."""
         hosts = _values(scope, b"host")
         if not hosts and scope.get("http_version") == "1.0":
@@ -98,7 +101,7 @@ class SameOrigin:
         own_site = all(site in _OWN_SITE for site in _values(scope, b"sec-fetch-site"))
         return None if own_origin and own_site else FOREIGN
 
-    def _say(self, refused: Refused, hosts: list[str]) -> None:
+    def _log(self, refused: OriginRefusal, hosts: list[str]) -> None:
         """Log one line a second for each reason: any page can cause it."""
         left_out = self._lines.admit(refused.reason, time.monotonic())
         if left_out is not None:
@@ -118,7 +121,7 @@ def _values(scope: Scope, name: bytes) -> list[str]:
 
 
 def _is_origin_of(origin: str, host: str) -> bool:
-    """Whether an `Origin` is the host that was asked. `null` is nobody's. A proxy in front may speak https."""
+    """Whether an `Origin` is the requested host. `null` is no host. A proxy in front may use https."""
     scheme, _, authority = origin.lower().partition("://")
     default = _DEFAULT_PORTS.get(scheme)
     return default is not None and authority.removesuffix(default) == host.lower().removesuffix(default)

@@ -17,23 +17,23 @@ _NUMBER: Final = "+972541234567"
 
 
 def _number(given: str) -> str:
-    """A plus that nobody escaped in a query has become a space."""
+    """Restore a plus that was not escaped in a query and became a space."""
     return "+" + given[1:] if given.startswith(" ") else given
 
 
 def _moment(given: object) -> object:
-    """Pydantic takes a bare figure for Unix seconds; nobody who writes a date means that. UTC, as it is stored."""
+    """Parse a time, in UTC, as it is stored; refuse a bare figure, which Pydantic takes for Unix seconds."""
     if not isinstance(given, str):
         return given
     try:
         moment = datetime.fromisoformat(given)
         return moment.astimezone(UTC) if moment.tzinfo else moment
     except (ValueError, OverflowError):
-        raise ValueError("a time is written as 2026-01-31T12:00:00Z") from None
+        raise ValueError("a time has the form 2026-01-31T12:00:00Z") from None
 
 
 def _kept(given: str) -> str:
-    """What is stored has no NUL, so what is looked for or set has none either."""
+    """Remove NUL characters, which stored texts do not have."""
     return bounded(given, len(given))  # cuts nothing: what is too long is refused
 
 
@@ -42,37 +42,47 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 Number = Annotated[Word, BeforeValidator(lambda given: _number(given) if isinstance(given, str) else given)]
 
 
-class Asked(BaseModel):
-    """Base of what is asked: a name that is not known is refused, for a filter with a slip in it filters nothing."""
+class StrictModel(BaseModel):
+    """Base of parameters and bodies: an unknown name is refused, since a misspelt filter would filter nothing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class CallsAsked(Asked):
-    agent: Word | None = Field(None, max_length=LONGEST_NAME, description="Only this agent's.", examples=["reception"])
+class CallQuery(StrictModel):
+    agent: Word | None = Field(
+        None, max_length=LONGEST_NAME, description="Only calls of this agent.", examples=["reception"]
+    )
     number: Number | None = Field(
-        None, max_length=LONGEST_NAME, description="Only with this number at either end.", examples=[_NUMBER]
+        None,
+        max_length=LONGEST_NAME,
+        description="Only calls with this number as the caller's or the called number.",
+        examples=[_NUMBER],
     )
     since: Moment | None = Field(
-        None, alias="from", description="Begun at this time or later.", examples=["2026-01-31T00:00:00Z"]
+        None,
+        alias="from",
+        description="Only calls that began at this time or later.",
+        examples=["2026-01-31T00:00:00Z"],
     )
     before: Moment | None = Field(
-        None, alias="to", description="Begun before this time.", examples=["2026-02-01T00:00:00Z"]
+        None, alias="to", description="Only calls that began before this time.", examples=["2026-02-01T00:00:00Z"]
     )
     mode: Literal["streaming", "single"] | None = Field(
-        None, description="What the flag said when the call began.", examples=["streaming"]
+        None,
+        description="Only calls with this mode: the value of the flag `streaming-stt` when the call began.",
+        examples=["streaming"],
     )
     slow_ms: float | None = Field(
         None,
         ge=SLOW_MS,
         le=1e9,
         allow_inf_nan=False,
-        description="Only with a final that took so many milliseconds or more.",
+        description="Only calls with a final of this latency or more, in milliseconds.",
         examples=[1500],
     )
 
-    def meant(self) -> CallFilter:
-        """Return it as the store takes it."""
+    def to_filter(self) -> CallFilter:
+        """Return the filter of the store's queries."""
         return CallFilter(
             agent=self.agent,
             number=self.number,
@@ -83,26 +93,32 @@ class CallsAsked(Asked):
         )
 
 
-class LeadsAsked(Asked):
-    agent: Word | None = Field(None, max_length=LONGEST_NAME, description="Only this agent's.", examples=["reception"])
-    number: Number | None = Field(None, max_length=LONGEST_NAME, description="Only this number.", examples=[_NUMBER])
+class LeadQuery(StrictModel):
+    agent: Word | None = Field(
+        None, max_length=LONGEST_NAME, description="Only leads of this agent.", examples=["reception"]
+    )
+    number: Number | None = Field(
+        None, max_length=LONGEST_NAME, description="Only leads with this number.", examples=[_NUMBER]
+    )
 
 
-class Paged(BaseModel):
-    limit: int = Field(50, ge=1, le=500, description="Rows of a page, at most.", examples=[50])
-    cursor: str | None = Field(None, max_length=1000, description="`next` of the page before; without it, the first.")
+class PageParameters(BaseModel):
+    limit: int = Field(50, ge=1, le=500, description="Most rows in a page.", examples=[50])
+    cursor: str | None = Field(
+        None, max_length=1000, description="`next` of the page before; omit it for the first page."
+    )
 
 
-class PageOfCalls(CallsAsked, Paged):
+class CallPageQuery(CallQuery, PageParameters):
     pass
 
 
-class PageOfLeads(LeadsAsked, Paged):
+class LeadPageQuery(LeadQuery, PageParameters):
     pass
 
 
-class LeadChange(Asked):
-    """What an agent sets. What is not named stays; null clears."""
+class LeadChange(StrictModel):
+    """Changes of a lead. An absent field stays; null clears the field."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "דנה לוי", "notes": "prefers the morning"}]})
 
@@ -112,12 +128,12 @@ class LeadChange(Asked):
 
 
 class Problem(BaseModel):
-    """Whose fault it is, and what to do."""
+    """An error: whose fault it is, and the remedy."""
 
     detail: str
 
 
-class CallShown(BaseModel):
+class CallOut(BaseModel):
     """A call. Times are UTC."""
 
     model_config = ConfigDict(
@@ -146,32 +162,39 @@ class CallShown(BaseModel):
     )
 
     call_sid: str
-    stream_sids: list[str] = Field(description="One for each pod that had it.")
+    stream_sids: list[str] = Field(description="The SIDs of the call's streams, one for each pod that had the call.")
     account_sid: str
     agent: str
-    caller_number: str = Field(description="Empty when erased, or never given.")
+    caller_number: str = Field(description="The caller's number. Empty if it was erased or withheld.")
     called_number: str
     direction: str
     started_at: datetime
     ended_at: datetime | None = Field(
-        description="Of its newest stream; null while that goes on. A call whose pod was killed ends when Twilio says "
-        "so, or else, after a day of silence, at the last thing known of it."
+        description=(
+            "End of the call's newest stream; null while that stream is open. If the call's pod was killed, the "
+            "end comes from Twilio's status callback, or after a day without records it is the time of the "
+            "newest record."
+        )
     )
     end_reason: str | None = Field(
-        description="Why its newest stream ended: stop, closed, dropped, replaced, drained, refused, error. Where no "
-        "pod recorded that: Twilio's status of the call (completed, busy, failed, no-answer, canceled), or lost where "
-        "that never came either."
+        description=(
+            "Why the call's newest stream ended: stop, closed, dropped, replaced, drained, refused, error. If no "
+            "pod recorded the reason: Twilio's status of the call (completed, busy, failed, no-answer, "
+            "canceled), or lost if no status came."
+        )
     )
-    duration_s: int | None = Field(description="Seconds of the whole call, as Twilio counts them; null until it does.")
+    duration_s: int | None = Field(
+        description="Duration of the whole call by Twilio's count, in seconds; null until Twilio reports it."
+    )
     mode: str | None
-    pod: str = Field(description="Which had it last.")
+    pod: str = Field(description="The pod that had the call last.")
     slowest_final_ms: float | None
-    figures: dict[str, Any] = Field(description="What each stream amounted to, by stream SID.")
+    figures: dict[str, Any] = Field(description="Figures of each stream, by stream SID.")
     erased_at: datetime | None
 
 
-class UtteranceShown(BaseModel):
-    """What was said. Audio times count from the stream's first sample, latencies from the last sample of speech."""
+class UtteranceOut(BaseModel):
+    """An utterance. Audio times count from the stream's first sample, latencies from the last sample of speech."""
 
     stream_sid: str
     index: int
@@ -180,7 +203,7 @@ class UtteranceShown(BaseModel):
     begin_ms: int | None
     end_ms: int | None
     text: str | None
-    revised_text: str | None = Field(description="What corrects the text. Empty: the recognizer took its words back.")
+    revised_text: str | None = Field(description="The revision of the text. Empty: the recognizer withdrew the text.")
     source: str | None
     mode: str | None
     words: int | None
@@ -189,11 +212,13 @@ class UtteranceShown(BaseModel):
     final_ms: float | None
     revised_ms: float | None
     trace_id: str | None
-    unvoiced: bool = Field(description="No speech was detected in its audio. Nobody should reply to it.")
-    unconfirmed: bool = Field(description="Its text was an interim, and another recognizer made out no word of it.")
+    unvoiced: bool = Field(
+        description="The VAD engine found no speech in the audio. An agent must not reply to this text."
+    )
+    unconfirmed: bool = Field(description="The text was an interim, and another recognizer found no word in the audio.")
 
 
-class LeadShown(BaseModel):
+class LeadOut(BaseModel):
     """An agent and a number that called it."""
 
     model_config = ConfigDict(
@@ -221,7 +246,9 @@ class LeadShown(BaseModel):
     caller_number: str
     first_call_at: datetime
     last_call_at: datetime
-    last_call_sid: str = Field(description="A call that may have been deleted since.")
+    last_call_sid: str = Field(
+        description="The call of the lead's newest contact; that call may have been deleted since."
+    )
     calls: int
     name: str | None
     notes: str | None
@@ -229,17 +256,19 @@ class LeadShown(BaseModel):
     updated_at: datetime
 
 
-class CallsShown(BaseModel):
-    calls: list[CallShown]
-    next: str | None = Field(description="`cursor` of the next page; null where this is the last.")
+class CallPage(BaseModel):
+    calls: list[CallOut]
+    next: str | None = Field(description="`cursor` of the next page; null on the last page.")
 
 
-class CallInFull(BaseModel):
-    call: CallShown
-    utterances: list[UtteranceShown] = Field(description="In the order in which they were said, stream after stream.")
-    complete: bool = Field(description="False where a call has more than are shown; the export has all.")
+class CallDetails(BaseModel):
+    call: CallOut
+    utterances: list[UtteranceOut] = Field(description="The utterances in the order of the call, stream after stream.")
+    complete: bool = Field(
+        description="False if the call has more utterances than this answer; the export has all of them."
+    )
 
 
-class LeadsShown(BaseModel):
-    leads: list[LeadShown]
-    next: str | None = Field(description="`cursor` of the next page; null where this is the last.")
+class LeadPage(BaseModel):
+    leads: list[LeadOut]
+    next: str | None = Field(description="`cursor` of the next page; null on the last page.")

@@ -16,7 +16,7 @@ PATIENCE_S: Final = 2.0
 """The kubelet waits for three seconds."""
 
 FRESH_S: Final = 1.0
-"""How long an answer holds: whoever asks more often costs no more connections."""
+"""Seconds that an answer is valid: more frequent questions open no more connections."""
 
 _ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 -- what is bound so is asked here
 _LONGEST_LINE: Final = 256
@@ -48,13 +48,13 @@ class SelfProbe:
                 line = await _first_line(self._host, self._port())
         except TimeoutError:
             return f"the public listener does not answer within {PATIENCE_S:g} s"
-        except ValueError:  # a line longer than asyncio's reader was told to take
-            return "the public listener does not answer as Batkol does; another program has its port"
+        except ValueError:  # a line longer than the limit of asyncio's reader
+            return "the public listener does not answer as Batkol does; another program uses its port"
         except OSError as error:
             return f"the public listener cannot be reached: {_named(error)}"
         if line.split(b" ")[1:2] == [b"%d" % HTTPStatus.OK]:
             return None
-        return "the public listener takes no more connections"
+        return "the public listener accepts no more connections"
 
 
 async def _first_line(host: str, port: int) -> bytes:

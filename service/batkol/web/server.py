@@ -1,4 +1,4 @@
-"""Two uvicorn listeners on one event loop, which leave when they are told and not by a signal of their own.
+"""Two uvicorn listeners on one event loop, which end when the service asks for it and not by a signal of their own.
 
 uvicorn closes WebSockets as soon as it sees SIGTERM. Here the signals are the service's: it drains first.
 """
@@ -41,7 +41,9 @@ class _Server(uvicorn.Server):
             await self.startup()
         except SystemExit:  # uvicorn's answer to an address it cannot bind
             address = f"{self.config.host}:{self.config.port}"
-            raise ConfigurationError(f"{address} cannot be listened on; is another service there already?") from None
+            raise ConfigurationError(
+                f"the service cannot listen on {address}; check whether another program uses this port"
+            ) from None
 
     async def main_loop(self) -> None:
         """Keep the clock of the answers until cancelled: uvicorn's own looks ten times a second."""

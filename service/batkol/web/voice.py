@@ -62,12 +62,12 @@ class Webhooks:
         self._lines = LogLimit()
 
     async def voice(self, request: Request) -> Response:
-        """Answer a call: connect it to the media stream, send it to another pod, or say that no line is free."""
+        """Answer a call: connect it to the media stream, send it to another pod, or play the apology."""
         form = await self._form(request)
         call_sid = form.get("CallSid", "")
         if not call_sid:
             raise HTTPException(400, "A voice webhook has a CallSid; this request has none.")
-        propagation.about(call_sid)
+        propagation.tag_request(call_sid)
         taken = self._refused_before(request, call_sid)
         again = self._again(request, taken)
         stream_name = secrets.token_hex(8)
@@ -82,10 +82,10 @@ class Webhooks:
     async def status(self, request: Request) -> None:
         """A call ended, on whichever pod: keep that, and free a place here that its stream never took.
 
-        Twilio tells it once, to any pod; the call's own may be dead. The journal has it when Twilio gets its answer.
+        Twilio sends it once, to any pod; the call's own may be dead. The journal has it when Twilio gets its answer.
         """
         form = await self._form(request)
-        propagation.about(form.get("CallSid", ""))
+        propagation.tag_request(form.get("CallSid", ""))
         ended = final_status(form)
         if ended is not None:
             self._calls.forget(ended.call_sid)
@@ -94,7 +94,7 @@ class Webhooks:
     async def stream_status(self, request: Request) -> None:
         """The only place where the reason of a failed handshake reaches us."""
         form = await self._form(request)
-        propagation.about(form.get("CallSid", ""))
+        propagation.tag_request(form.get("CallSid", ""))
         if form.get("StreamEvent") == "stream-error":
             self._calls.forget_stream(form.get("CallSid", ""), form.get("StreamName", ""))
             log.error("[TWILIO] stream error reported", call_sid=form.get("CallSid"), err=form.get("StreamError", ""))
@@ -107,10 +107,10 @@ class Webhooks:
 
     def _again(self, request: Request, taken: int) -> str | None:
         """Return where this call asks once more, or None when it has done so often enough."""
-        if taken >= retry_url.MOST:
+        if taken >= retry_url.MAX_ATTEMPTS:
             return None
         url = f"{_base(self._settings, request)}{_path(request)}"
-        return retry_url.ahead(url, _query(request), taken + 1, time.time())
+        return retry_url.retry_url(url, _query(request), taken + 1, time.time())
 
     def _turn_away(self, call_sid: str, taken: int, again: str | None) -> Response:
         """There is no place here. A draining pod is one of several: the next request finds another one."""
@@ -136,7 +136,7 @@ class Webhooks:
                 "from": _fitting(form.get("From", "")),
                 "to": _fitting(form.get("To", "")),
                 "direction": _fitting(form.get("Direction", "inbound")),
-                **propagation.carried(partial(token.seal_trace, settings.token_keys, call_sid)),
+                **propagation.seal_parameter(partial(token.seal_trace, settings.token_keys, call_sid)),
             },
             then=then,
         )
@@ -144,7 +144,7 @@ class Webhooks:
     async def _form(self, request: Request) -> dict[str, str]:
         """Read and check a request of Twilio's. Raises `HTTPException`: 400, 403, 413 or 415.
 
-        What costs nothing is looked at first: anybody can send a form, and only Twilio can sign one.
+        Cheap checks come first: any client can send a form, and only Twilio can sign one.
         """
         given = request.headers.get("x-twilio-signature", "")
         if self._settings.auth_tokens and not looks_signed(given):
@@ -153,7 +153,7 @@ class Webhooks:
             raise HTTPException(415, f"Twilio's requests are {FORM_TYPE}; set the webhook's method to POST.")
         body = await request.body()
         if len(body) > LONGEST_FORM:
-            raise HTTPException(413, "This form is longer than Twilio's are.")
+            raise HTTPException(413, "This form is longer than Twilio's forms.")
         try:
             fields = parse_form(body)
         except MalformedForm as error:
@@ -164,7 +164,7 @@ class Webhooks:
         return dict(fields)
 
     def _refuse(self, request: Request) -> NoReturn:
-        """Refuse what Twilio did not sign. One log line a second: anybody can cause it."""
+        """Refuse a request that Twilio did not sign. One log line a second: any client can cause it."""
         self._metrics.refused.add(1, {"reason": "signature"})
         left_out = self._lines.admit("signature", time.monotonic())
         if left_out is not None:
@@ -174,7 +174,7 @@ class Webhooks:
                 remedy="check PUBLIC_BASE_URL and TWILIO_AUTH_TOKEN",
                 lines_left_out=left_out,
             )
-        raise HTTPException(403, "The X-Twilio-Signature does not fit; check PUBLIC_BASE_URL and the auth token.")
+        raise HTTPException(403, "The X-Twilio-Signature does not match; check PUBLIC_BASE_URL and the auth token.")
 
 
 def routes(settings: VoiceSettings, calls: CallRegistry, metrics: Metrics, recorder: Recorder) -> APIRouter:

@@ -1,7 +1,7 @@
-"""uvicorn's WebSocket protocol, for peers that vanish, and for those that are to be closed with a reason of our own.
+"""uvicorn's WebSocket protocol, for peers that vanish, and for peers that the service closes with a reason.
 
-uvicorn closes a peer that answers no ping, though it may be talking, and tells the application that the peer closed the
-connection. Here any frame is a sign of life, and the `websocket.disconnect` says that it was us, and why.
+uvicorn closes a peer that answers no ping, though it may be talking, and reports to the application that the peer
+closed the connection. Here any frame is a sign of life, and the `websocket.disconnect` has the service's own reason.
 """
 
 from __future__ import annotations
@@ -61,15 +61,15 @@ class WatchedProtocol(WebSocketsSansIOProtocol):
             super().handle_ping()
 
     def give_up(self, fault: PeerFault, reason: str) -> None:
-        """Close the connection, and say why. The peer has a moment to read it; we read nothing any more."""
+        """Close the connection with a reason. The peer has a moment to read it; the service reads nothing any more."""
         self.stop_keepalive()
         self.given_up = True
         if fault is PeerFault.FLOOD:
             while not self.queue.empty():
                 self.queue.get_nowait()
         code = fault.close_code
-        told: Any = {"type": "websocket.disconnect", "code": code, "reason": reason, FAULT: fault}
-        self.queue.put_nowait(told)
+        event: Any = {"type": "websocket.disconnect", "code": code, "reason": reason, FAULT: fault}
+        self.queue.put_nowait(event)
         if not self.close_sent:
             self.conn.fail(code, reason)
             self.close_sent = True

@@ -125,7 +125,7 @@ async def test_a_paused_agent_is_left_alone_and_says_so(at: Desk) -> None:
 async def test_a_migration_that_fails_stalls_the_agent_with_its_own_sentence(at: Desk) -> None:
     at.create()
     await at.reconcile()
-    said = "batkol: db:5432/calls cannot be migrated, and is as it was: ConnectionRefusedError\n"
+    said = "batkol: db:5432/calls cannot be migrated, and is unchanged: ConnectionRefusedError\n"
     migrate = {
         "name": "migrate",
         "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}},

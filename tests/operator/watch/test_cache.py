@@ -119,7 +119,7 @@ def test_a_crash_loop_is_one_between_the_crashes_too() -> None:
 
 def test_a_migration_that_fails_is_trouble_in_its_own_words() -> None:
     """And nothing else of its log is: that may have anything in it."""
-    said = "Traceback: secret\nbatkol: db:5432/calls cannot be migrated, and is as it was: ConnectionRefusedError.\n"
+    said = "Traceback: secret\nbatkol: db:5432/calls cannot be migrated, and is unchanged: ConnectionRefusedError.\n"
     waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting failed container"}}
     migrate = {
         "name": "migrate",
@@ -133,7 +133,7 @@ def test_a_migration_that_fails_is_trouble_in_its_own_words() -> None:
     found = read_pod(pod(initContainerStatuses=[migrate], containerStatuses=[media]))
     assert found is not None
     assert found.start_failure == (
-        "container migrate: CrashLoopBackOff: db:5432/calls cannot be migrated, and is as it was: "
+        "container migrate: CrashLoopBackOff: db:5432/calls cannot be migrated, and is unchanged: "
         "ConnectionRefusedError"
     )
 

@@ -107,7 +107,7 @@ def test_asking_for_what_cannot_be_raises(start: int, end: int) -> None:
     ring = Ring(capacity=SECOND)
     ring.append(bytes(10))
 
-    with pytest.raises(IndexError, match="10 samples heard"):
+    with pytest.raises(IndexError, match="10 samples received"):
         ring.read(start, end)
 
 

@@ -103,7 +103,7 @@ async def test_in_a_crowd_nothing_is_held_back() -> None:
     async with services(streaming=True) as shared, talking(shared) as line:
         line.media()
         alone = line.wanted()
-        others = [shared.listener.open(Ring(capacity=8000), lambda _: None) for _ in range(CROWD)]
+        others = [shared.vad.open(Ring(capacity=8000), lambda _: None) for _ in range(CROWD)]
         crowded = line.wanted()
         for ear in others:
             ear.close()

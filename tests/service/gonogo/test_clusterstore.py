@@ -14,8 +14,8 @@ import pytest
 from batkol.backoff import Backoff
 from batkol.gonogo.clusterstore import ConfigMapStore, VoiceAgentStore
 from batkol.gonogo.flagstore import FlagStoreError
-from batkol.gonogo.flipping import FlagCannotBe
-from batkol.live.cluster import Named
+from batkol.gonogo.flipping import FlagNotFlippableError
+from batkol.live.cluster import ObjectName
 from batkol.live.tuning import content_revision
 from support.config_map_api import AGENT, CONFIG_MAP, NAME, NAMESPACE, ConfigMapApi, config_map_api
 from support.config_map_source import refusing
@@ -23,7 +23,7 @@ from support.kubeconfig import reaching
 from support.live_directory import streaming
 from support.plain_http import Request
 
-WHERE = Named(NAMESPACE, NAME)
+WHERE = ObjectName(NAMESPACE, NAME)
 ODD = streaming("off", metadata={"a": "\u05d0"}).replace(": ", " :  ") + "\n"
 CALLER = "+972500000001"
 
@@ -76,10 +76,10 @@ async def test_a_binary_one_stays_binary(tmp_path: Path) -> None:
 async def test_what_was_never_flipped_is_left_alone(tmp_path: Path) -> None:
     async with cluster(tmp_path, {"flags.json": "{"}) as api:
         store = ConfigMapStore(WHERE, only_calls=None)
-        with pytest.raises(FlagCannotBe):
+        with pytest.raises(FlagNotFlippableError):
             await store.set(streaming=True)
         await store.restore()
-        agent = VoiceAgentStore(Named(NAMESPACE, "front-desk"), caller=CALLER, patience_s=5)
+        agent = VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=CALLER, patience_s=5)
         await agent.restore()
         assert patches(api) == 0
 
@@ -89,7 +89,7 @@ async def test_somebody_elses_change_is_not_undone(tmp_path: Path) -> None:
         store = ConfigMapStore(WHERE, only_calls=["CA1"])
         await store.set(streaming=True)
         api.put({"flags.json": streaming("on")})
-        with pytest.raises(FlagStoreError, match="changed by somebody else"):
+        with pytest.raises(FlagStoreError, match="Another client changed"):
             await store.restore()
         assert held(api)["data"] == {"flags.json": streaming("on")}
 
@@ -130,14 +130,14 @@ async def test_a_refusal_is_a_sentence(tmp_path: Path, code: int, says: str) -> 
         api.refuse = refusing(code, "no")
         with pytest.raises(FlagStoreError, match=says):
             await ConfigMapStore(WHERE, only_calls=None).set(streaming=True)
-    with pytest.raises(FlagStoreError, match=r"KUBECONFIG|cannot be asked"):
+    with pytest.raises(FlagStoreError, match=r"KUBECONFIG|A request to the API server"):
         await ConfigMapStore(WHERE, only_calls=None).set(streaming=True)
 
 
 async def test_what_is_not_there_is_called_so(tmp_path: Path) -> None:
     async with cluster(tmp_path, {"tuning.json": "{}"}):
         with pytest.raises(FlagStoreError, match=r"There is no ConfigMap calls/other"):
-            await ConfigMapStore(Named(NAMESPACE, "other"), only_calls=None).set(streaming=True)
+            await ConfigMapStore(ObjectName(NAMESPACE, "other"), only_calls=None).set(streaming=True)
         with pytest.raises(FlagStoreError, match=r"has no flags.json"):
             await ConfigMapStore(WHERE, only_calls=None).set(streaming=True)
 
@@ -160,7 +160,7 @@ async def test_what_cannot_be_put_back_is_kept_for_those_who_can(
         store = ConfigMapStore(WHERE, only_calls=None)
         await store.set(streaming=True)
         api.refuse = refusing(503, "etcd")
-        with pytest.raises(FlagStoreError, match=r"could NOT be put back") as raised:
+        with pytest.raises(FlagStoreError, match=r"could NOT be restored") as raised:
             await store.restore()
     (kept,) = tmp_path.glob("batkol-gonogo-*.json")
     assert str(kept) in str(raised.value)
@@ -201,7 +201,7 @@ async def test_a_voice_agent_gets_a_mode_for_our_caller_and_loses_it_again(
         spec = {**spec, "recognition": {"language": "he-IL"}}
         api.store(AGENT, {"spec": json.loads(json.dumps(spec))}, generation=3)
         operate(api)
-        store = VoiceAgentStore(Named(NAMESPACE, "front-desk"), caller=CALLER, patience_s=5)
+        store = VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=CALLER, patience_s=5)
 
         for on in (True, False):
             revision = await store.set(streaming=on)
@@ -221,7 +221,7 @@ async def test_for_all_calls_the_mode_decides_alone(tmp_path: Path, spec: dict[s
     async with cluster(tmp_path) as api:
         api.store(AGENT, {"spec": json.loads(json.dumps(spec))}, generation=1)
         operate(api)
-        store = VoiceAgentStore(Named(NAMESPACE, "front-desk"), caller=None, patience_s=5)
+        store = VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=None, patience_s=5)
         await store.set(streaming=True)
         assert api.objects[AGENT]["spec"]["streaming"] == {"mode": "Enabled"}
         await store.restore()
@@ -232,8 +232,8 @@ async def test_an_operator_that_does_not_take_it_is_reported_and_the_spec_put_ba
     async with cluster(tmp_path) as api:
         api.store(AGENT, {"spec": {}}, generation=1)
         operate(api, works=False)
-        store = VoiceAgentStore(Named(NAMESPACE, "front-desk"), caller=CALLER, patience_s=0.3)
-        with pytest.raises(FlagStoreError, match="The operator has not taken"):
+        store = VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=CALLER, patience_s=0.3)
+        with pytest.raises(FlagStoreError, match="The operator did not apply"):
             await store.set(streaming=True)
         await store.restore()
         assert api.objects[AGENT]["spec"] == {}
@@ -243,10 +243,10 @@ async def test_a_spec_that_somebody_else_changed_is_left(tmp_path: Path) -> None
     async with cluster(tmp_path) as api:
         api.store(AGENT, {"spec": {}}, generation=1)
         operate(api)
-        store = VoiceAgentStore(Named(NAMESPACE, "front-desk"), caller=CALLER, patience_s=5)
+        store = VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=CALLER, patience_s=5)
         await store.set(streaming=True)
         api.store(AGENT, {"spec": {"streaming": {"mode": "Enabled"}}}, generation=9)
-        with pytest.raises(FlagStoreError, match="changed by somebody else"):
+        with pytest.raises(FlagStoreError, match="Another client changed"):
             await store.restore()
         assert api.objects[AGENT]["spec"] == {"streaming": {"mode": "Enabled"}}
 
@@ -255,5 +255,5 @@ async def test_a_definition_of_its_own_cannot_be_flipped_from_here(tmp_path: Pat
     async with cluster(tmp_path) as api:
         api.store(AGENT, {"spec": {"flags": {"streaming-stt": {}}}}, generation=1)
         with pytest.raises(FlagStoreError, match=r"in spec\.flags"):
-            await VoiceAgentStore(Named(NAMESPACE, "front-desk"), caller=CALLER, patience_s=5).set(streaming=True)
+            await VoiceAgentStore(ObjectName(NAMESPACE, "front-desk"), caller=CALLER, patience_s=5).set(streaming=True)
         assert patches(api) == 0

@@ -10,7 +10,7 @@ import pytest
 from batkol.flags.context import CallContext
 from batkol.flags.flags import Flags
 from batkol.gonogo.flagstore import FlagStoreError, LiveDirectory
-from batkol.gonogo.flipping import FlagCannotBe
+from batkol.gonogo.flipping import FlagNotFlippableError
 from batkol.live.tuning import content_revision
 from support.live_directory import following, until
 
@@ -109,7 +109,7 @@ async def test_what_somebody_else_wrote_meanwhile_is_not_undone(tmp_path: Path) 
     theirs = ODD.replace("vip", "gold")
     file.write_text(theirs)
 
-    with pytest.raises(FlagStoreError, match="somebody else"):
+    with pytest.raises(FlagStoreError, match="Another program changed"):
         await store.restore()
 
     assert file.read_text() == theirs
@@ -138,7 +138,7 @@ async def test_a_flag_that_cannot_be_on_is_a_finding(tmp_path: Path, content: st
     (tmp_path / "flags.json").write_text(content)
     store = LiveDirectory(tmp_path, only_calls=[OURS])
 
-    with pytest.raises(FlagCannotBe):
+    with pytest.raises(FlagNotFlippableError):
         await store.set(streaming=True)
 
     assert (tmp_path / "flags.json").read_text() == content

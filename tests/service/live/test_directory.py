@@ -52,7 +52,7 @@ async def test_only_a_regular_file_is_read_and_anything_else_is_named(
             assert live.definitions is None
             state = live.status().state or ""
             assert state.startswith("watching since 20")
-            assert f"flags.json is {kind}, which is not read; put a regular file in its place." in state
+            assert f"flags.json is {kind}, which the service does not read; put a regular file in its place." in state
 
             rename_over(tmp_path / "tuning.json", tuning(220))
             await until_batch(live, 220)
@@ -61,7 +61,7 @@ async def test_only_a_regular_file_is_read_and_anything_else_is_named(
                 await until(lambda: live.definitions)
                 assert live.status().state == "watching"
     problems = [entry["problem"] for entry in logs if entry["event"] == "[CFG] live source failed"]
-    assert problems == [f"flags.json is {kind}, which is not read; put a regular file in its place."]
+    assert problems == [f"flags.json is {kind}, which the service does not read; put a regular file in its place."]
 
 
 async def test_a_fifo_in_the_place_of_a_good_file_leaves_what_is_in_force(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ async def test_a_start_does_not_wait_for_a_file_system_that_hangs(tmp_path: Path
         await asyncio.wait_for(live.ready(), 15)
         assert live.tuning.revision == "defaults"
         assert source.status().state is SourceState.RETRYING
-        assert "has not returned for 0.05 s: its file system does not answer" in (live.status().state or "")
+        assert "has not returned for 0.05 s: the file system does not answer" in (live.status().state or "")
         silent_s = source.status().heard_s or 0.0  # what the alert goes by
         await until(lambda: (source.status().heard_s or 0.0) > silent_s)
 

@@ -39,9 +39,9 @@ def test_or_a_config_map_by_its_name(setting: str, name: str) -> None:
         ("file:", "file:PATH"),
         ("/etc/batkol", "file:PATH"),
         ("http://x", "file:PATH"),
-        ("kubernetes:a/b/c", "no name that Kubernetes would give"),
-        ("kubernetes:Front_Desk", "no name that Kubernetes would give"),
-        ("kubernetes:/x", "no name that Kubernetes would give"),
+        ("kubernetes:a/b/c", "not a valid Kubernetes name"),
+        ("kubernetes:Front_Desk", "not a valid Kubernetes name"),
+        ("kubernetes:/x", "not a valid Kubernetes name"),
     ],
 )
 def test_any_other_is_refused_with_a_sentence(setting: str, says: str) -> None:
@@ -50,7 +50,7 @@ def test_any_other_is_refused_with_a_sentence(setting: str, says: str) -> None:
 
 
 def test_outside_a_cluster_a_name_needs_its_namespace() -> None:
-    with pytest.raises(ConfigurationError, match="does not say in which namespace"):
+    with pytest.raises(ConfigurationError, match="has no namespace"):
         open_source("kubernetes:front-desk-live")
 
 

@@ -74,7 +74,7 @@ async def test_a_pod_starts_from_the_mounted_files_and_follows_them_meanwhile(tm
                 assert live.tuning.batch_ms == 210
                 status = live.status()
                 assert status.source == "kubernetes:calls/front-desk-live"
-                assert f"Meanwhile file:{tmp_path} is followed." in (status.state or "")
+                assert f"Until then the service follows file:{tmp_path}." in (status.state or "")
                 mount(tmp_path, 220)
                 await until_batch(live, 220)
                 assert source.status().state is not SourceState.WATCHING

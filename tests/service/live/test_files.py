@@ -120,7 +120,7 @@ async def test_without_inotify_the_directory_is_polled(tmp_path: Path, monkeypat
             (tmp_path / "tuning.json").write_text(tuning(220))
             await until_batch(live, 220)
 
-    assert len([entry for entry in logs if "polled instead" in entry.get("problem", "")]) == 1
+    assert len([entry for entry in logs if "polls the directory instead" in entry.get("problem", "")]) == 1
 
 
 async def test_on_a_file_system_that_never_notifies_the_directory_is_read(

@@ -74,7 +74,7 @@ def test_a_file_that_is_no_set_of_flags_is_refused_whole_and_the_last_good_stays
 
     assert after is before
     assert refusal.flag is None
-    assert "the last good flags stay" in refusal.why
+    assert "keeps the last valid flags" in refusal.why
 
 
 NESTED: Any = "x"
@@ -85,10 +85,10 @@ WRONG: list[tuple[Any, str]] = [
     ("on", "not a JSON object"),
     ({**GOOD, "state": "enabled"}, "state must be ENABLED or DISABLED"),
     ({"variants": {"on": True}, "defaultVariant": "on"}, "state must be"),
-    ({**GOOD, "variants": {}}, "needs variants"),
-    ({**GOOD, "variants": ["on"]}, "needs variants"),
+    ({**GOOD, "variants": {}}, "needs at least one variant"),
+    ({**GOOD, "variants": ["on"]}, "needs at least one variant"),
     ({**GOOD, "variants": {"on": True, "off": None}}, "is null"),
-    ({**GOOD, "variants": {"on": True, "off": "false"}}, "not all of one type"),
+    ({**GOOD, "variants": {"on": True, "off": "false"}}, "of different types"),
     ({**GOOD, "variants": {"on": "true", "off": "false"}}, "true or false, without quotes"),
     ({**GOOD, "defaultVariant": "maybe"}, "defaultVariant is not one of"),
     ({**GOOD, "defaultVariant": "ON"}, "defaultVariant is not one of"),
@@ -96,7 +96,7 @@ WRONG: list[tuple[Any, str]] = [
     ({**GOOD, "state": "Enabled"}, "state must be ENABLED or DISABLED"),
     ({**GOOD, "variants": {"on": True, "off": False, "": False}}, "variants has an empty name"),
     ({**GREETING, "variants": {"a": 2**53}, "defaultVariant": "a"}, "whole number beyond 9007199254740991"),
-    ({**GOOD, "targeting": {"if": [{"==": [{"var": "agent"}, "\ud83d"]}, "off"]}}, "half of a character"),
+    ({**GOOD, "targeting": {"if": [{"==": [{"var": "agent"}, "\ud83d"]}, "off"]}}, "half of a surrogate pair"),
     ({**GOOD, "targeting": {"==": [{"var": "agent"}, "\ud83d"]}}, "can answer true or false"),
     ({**GOOD, "defaultVariant": 1}, "defaultVariant is not one of"),
     ({**GOOD, "metadata": {"owner": []}}, "metadata may hold only"),
@@ -180,15 +180,15 @@ def test_a_rule_that_answers_with_a_list_names_no_variant() -> None:
 
 DEFINITION = '{"state": "ENABLED", "variants": {"on": true, "off": false}, "defaultVariant": "on"%s}'
 TWICE = [
-    ('"x": DEF, "x": DEF', "it is defined twice"),
-    ('"x": {"state": "ENABLED", "state": "ENABLED", "variants": {"a": 1}}', "its state stands twice in it"),
-    ('"x": {"state": "ENABLED", "variants": {"a": 1}, "variants": {"a": 1}}', "its variants stands twice in it"),
-    ('"x": {"state": "ENABLED", "variants": {"a": 1, "a": 2}}', "in which a key stands twice"),
-    ('"x": {"state": "ENABLED", "variants": {"a": {"b": [{"c": 1, "c": 1}]}}}', "in which a key stands twice"),
-    ('"x": {"state": "ENABLED", "variants": {"a": 1}, "metadata": {"a": 1, "a": 1}}', "in which a key stands twice"),
-    ('"x": DEF+{"if": [true, "on"], "if": [true, "off"]}', "its targeting has an object in which a key stands twice"),
+    ('"x": DEF, "x": DEF', "the file defines it twice"),
+    ('"x": {"state": "ENABLED", "state": "ENABLED", "variants": {"a": 1}}', "its key state occurs twice"),
+    ('"x": {"state": "ENABLED", "variants": {"a": 1}, "variants": {"a": 1}}', "its key variants occurs twice"),
+    ('"x": {"state": "ENABLED", "variants": {"a": 1, "a": 2}}', "with the same key twice"),
+    ('"x": {"state": "ENABLED", "variants": {"a": {"b": [{"c": 1, "c": 1}]}}}', "with the same key twice"),
+    ('"x": {"state": "ENABLED", "variants": {"a": 1}, "metadata": {"a": 1, "a": 1}}', "with the same key twice"),
+    ('"x": DEF+{"if": [true, "on"], "if": [true, "off"]}', "its targeting has an object with the same key twice"),
     ('"x": DEF+{"if": [{"$ref": "two"}, "on"]}', "a $ref to a rule that $evaluators defines twice"),
-    ('"x": DEF+{"if": [{"$ref": "inner"}, "on"]}', "its targeting has an object in which a key stands twice"),
+    ('"x": DEF+{"if": [{"$ref": "inner"}, "on"]}', "its targeting has an object with the same key twice"),
     ('"x": {"state": "ENABLED", "variants": {"a": 1e999}}', "a number that is too large"),
     ('"x": {"state": "ENABLED", "variants": {"a": %s}}' % ("9" * 5000), "a number that is too large"),
     ('"x": DEF+{"if": [{"in": [1, [-1e999]]}, "on"]}', "its targeting has a number that is too large"),
@@ -269,8 +269,8 @@ def test_in_a_list_of_flags_too_the_bad_ones_are_refused_alone() -> None:
     assert set(after.flags) == {"twice", "good"}
     assert after.flags["twice"] == before.flags["twice"]
     assert {refusal.flag: refusal.why for refusal in refusals}.keys() == {"twice", "bad", None}
-    assert "it is defined twice" in refusals[0].why
-    assert "4 in the list of flags are no objects with a key" in refusals[-1].why
+    assert "the file defines it twice" in refusals[0].why
+    assert "4 entries in the list of flags are not objects with a key" in refusals[-1].why
 
 
 def test_a_flag_whose_key_is_half_a_character_is_refused_in_words_that_can_be_written_down() -> None:
@@ -302,7 +302,7 @@ def test_a_bad_flag_keeps_its_last_good_definition_and_the_others_apply(wrong: A
     assert evaluate(after, "greeting") == "שלום רב"
     assert refusal.flag == "streaming-stt"
     assert says in refusal.why
-    assert "Its last good definition stays" in refusal.why
+    assert "Its last valid definition stays" in refusal.why
 
 
 @pytest.mark.parametrize(("wrong", "says"), WRONG)

@@ -29,21 +29,21 @@ send.bomb()  # made before it is timed
 
 TO_A_LIST: dict[str, tuple[Callable[[], AsyncIterator[bytes]], str]] = {
     "a flood": (lambda: send.flood(WRITTEN), "sent more than 4096 KiB at once"),
-    "a drip": (send.drip, "took longer over an answer"),
-    "a drip before the answer": (send.drip_head, "took longer over an answer"),
-    "what inflates": (send.inflated, "sent a compressed answer, which it was asked not to send"),
-    "deep JSON": (lambda: send.document(b'{"metadata": ' + DEEP), "sent what cannot be read"),
-    "deep JSON aside": (lambda: send.document(b'{"x": ' + DEEP), "sent what cannot be read"),
-    "a huge number": (lambda: send.document(b'{"metadata": ' + b"9" * 5000 + b"}"), "sent what cannot be read"),
+    "a drip": (send.drip, "took too long over an answer"),
+    "a drip before the answer": (send.drip_head, "took too long over an answer"),
+    "what inflates": (send.inflated, "sent a compressed answer although the request asked for an uncompressed answer"),
+    "deep JSON": (lambda: send.document(b'{"metadata": ' + DEEP), "an answer that cannot be read"),
+    "deep JSON aside": (lambda: send.document(b'{"x": ' + DEEP), "an answer that cannot be read"),
+    "a huge number": (lambda: send.document(b'{"metadata": ' + b"9" * 5000 + b"}"), "an answer that cannot be read"),
     "wrong types": (lambda: send.document(b'{"metadata": {"resourceVersion": 7}, "items": {}}'), "cannot be read"),
     "a list that was not narrowed": (
         lambda: send.document(b'{"metadata": {}, "items": [' + b"{}," * 1_000_000 + b"{}]}"),
-        "sent what cannot be read",
+        "sent an answer that cannot be read",
     ),
-    "no JSON": (lambda: send.document(b"<html>"), "is that URL an API server's?"),
+    "not JSON": (lambda: send.document(b"<html>"), "check that this URL is an API server's"),
     "a long version": (lambda: send.document(send.listed(resourceVersion="7" * 1000)), "a resource version that is"),
     "a long refusal": (lambda: send.flood(WRITTEN, CHUNKED.replace(b"200", b"403")), "give the service account get"),
-    "a refusal that drips": (lambda: send.drip(CHUNKED.replace(b"200", b"500")), "took longer over an answer"),
+    "a refusal that drips": (lambda: send.drip(CHUNKED.replace(b"200", b"500")), "took too long over an answer"),
     "an odd Retry-After": (lambda: send.document(b"{}", 503, b"Retry-After: \xb2\r\n"), "answered 503"),
     "a refusal in deep JSON": (lambda: send.document(DEEP, 500), "answered 500"),
     "a refusal that is no text": (lambda: send.document(b'{"message": [[[1]]]}', 500), "answered 500 (Whatever)"),
@@ -73,7 +73,9 @@ async def test_an_answer_is_bounded_in_size_time_and_shape(tmp_path: Path, trap:
             async with followed(api, tmp_path, pace(trap)) as here:
                 await until(lambda: here.source.status().state is SourceState.RETRYING)
                 assert says in (here.source.status().why or "")
-                assert "What is in force stays, and the API server is asked again." in (here.source.status().why or "")
+                assert "What is in force stays, and the service asks the API server again." in (
+                    here.source.status().why or ""
+                )
                 await here.shows(ONE)
                 await until(lambda: here.source.status().why is None)
                 assert {request.headers["accept-encoding"] for request in api.requests} == {"identity"}
@@ -87,14 +89,14 @@ async def test_an_answer_is_bounded_in_size_time_and_shape(tmp_path: Path, trap:
 
 IN_A_WATCH: dict[str, tuple[Callable[[], AsyncIterator[bytes]], str]] = {
     "a line without end": (lambda: send.flood(WRITTEN), "sent more than 4096 KiB at once"),
-    "a line that drips": (lambda: send.drip(piece=b"{"), "sent a line that had no end after 0.3 s"),
-    "empty lines": (lambda: send.drip(piece=b"\n"), "said nothing for longer than it should"),
-    "a drip before the answer": (send.drip_head, "took longer over an answer"),
-    "what inflates": (send.inflated, "sent a compressed answer, which it was asked not to send"),
-    "deep JSON": (lambda: send.line(b'{"type": "ADDED", "object": ' + DEEP), "sent what cannot be read"),
-    "deep JSON aside": (lambda: send.line(b'{"x": ' + DEEP), "sent what cannot be read"),
-    "a huge number": (lambda: send.line(b'{"type": ' + b"9" * 5000 + b"}"), "sent what cannot be read"),
-    "wrong types": (lambda: send.line(b'{"type": "ADDED", "object": {"data": []}}'), "sent what cannot be read"),
+    "a line that drips": (lambda: send.drip(piece=b"{"), "sent a line without an end after 0.3 s"),
+    "empty lines": (lambda: send.drip(piece=b"\n"), "was silent for too long"),
+    "a drip before the answer": (send.drip_head, "took too long over an answer"),
+    "what inflates": (send.inflated, "sent a compressed answer although the request asked for an uncompressed answer"),
+    "deep JSON": (lambda: send.line(b'{"type": "ADDED", "object": ' + DEEP), "an answer that cannot be read"),
+    "deep JSON aside": (lambda: send.line(b'{"x": ' + DEEP), "an answer that cannot be read"),
+    "a huge number": (lambda: send.line(b'{"type": ' + b"9" * 5000 + b"}"), "an answer that cannot be read"),
+    "wrong types": (lambda: send.line(b'{"type": "ADDED", "object": {"data": []}}'), "an answer that cannot be read"),
     "a long version": (
         lambda: send.line(b'{"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "%s"}}}' % (b"7" * 1000)),
         "a resource version that is",

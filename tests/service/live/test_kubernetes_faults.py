@@ -22,7 +22,7 @@ from support.waiting import until
 @pytest.mark.parametrize(
     ("code", "says"),
     [
-        (401, "does not know who we are"),
+        (401, "does not accept the credentials"),
         (403, "give the service account get, list and watch on configmaps with resourceNames [front-desk-live]"),
         (404, "answered 404"),
         (429, "is overloaded"),
@@ -41,7 +41,7 @@ async def test_a_refusal_is_a_sentence_and_is_asked_again(tmp_path: Path, code: 
                 why = here.source.status().why or ""
                 assert says in why
                 assert "etcd leader changed" in why
-                assert "What is in force stays, and the API server is asked again." in why
+                assert "What is in force stays, and the service asks the API server again." in why
                 await here.shows(ONE)
                 await here.watches()
                 status = here.source.status()
@@ -114,7 +114,7 @@ async def test_without_any_way_to_a_cluster_it_says_what_is_missing(tmp_path: Pa
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     why = source.status().why or ""
-    assert "There is no usable way to the Kubernetes API server" in why
+    assert "The service has no configuration to reach the Kubernetes API server" in why
     assert "KUBECONFIG" in why
 
 

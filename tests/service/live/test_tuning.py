@@ -56,7 +56,7 @@ def test_bounds_belong_to_the_range_and_the_next_number_does_not(path: str, attr
         with pytest.raises(ConfigurationError) as refused:
             parse_tuning(document(path, wrong), DEFAULTS)
         assert f"{path} must be a whole number of milliseconds from {low} to {high}." in str(refused.value)
-        assert "the last good tuning stays" in str(refused.value)
+        assert "keeps the last valid tuning" in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -98,13 +98,13 @@ def test_any_bytes_are_a_tuning_or_a_refusal(raw: bytes) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('{"revision": "1", "revision": "2"}', "tuning.json: revision stands twice in it."),
+        ('{"revision": "1", "revision": "2"}', "tuning.json: revision occurs twice in it."),
         (
             '{"recognition": {"batchMilliseconds": 100, "batchMilliseconds": 200}}',
-            "tuning.json: recognition.batchMilliseconds stands twice in it.",
+            "tuning.json: recognition.batchMilliseconds occurs twice in it.",
         ),
-        ('{"recognition": {}, "recognition": {"batchMilliseconds": 200}}', "tuning.json: recognition stands twice"),
-        ('{"recognition": {"batchMilliseconds": NaN}}', "NaN is no JSON"),
+        ('{"recognition": {}, "recognition": {"batchMilliseconds": 200}}', "tuning.json: recognition occurs twice"),
+        ('{"recognition": {"batchMilliseconds": NaN}}', "NaN is not JSON"),
         ('{"recognition": {"batchMilliseconds": 1e999}}', "must be a whole number of milliseconds from 20 to 1000"),
         ("[" * 100_000, "nested too deeply"),
     ],

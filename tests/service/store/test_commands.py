@@ -14,13 +14,13 @@ from support.said import CALLER, began, heard, who
 
 async def migration(url: str, *, down: str = "", check: bool = False, may_be_away: bool = False) -> tuple[int, str]:
     said: list[str] = []
-    code = await carry_out_migration(url, down=down, check=check, may_be_away=may_be_away, say=said.append)
+    code = await carry_out_migration(url, down=down, check=check, may_be_away=may_be_away, write_line=said.append)
     return code, "\n".join(said)
 
 
 async def erasure(url: str, number: str = CALLER) -> tuple[int, str]:
     said: list[str] = []
-    return await carry_out_erasure(url, number, say=said.append), "\n".join(said)
+    return await carry_out_erasure(url, number, write_line=said.append), "\n".join(said)
 
 
 async def batkol(*words: str, url: str = "") -> tuple[int, str]:
@@ -36,11 +36,11 @@ async def batkol(*words: str, url: str = "") -> tuple[int, str]:
 async def test_migrating_checking_and_going_down(server: Server) -> None:
     async with database(server, template=None) as empty:
         code, said = await migration(empty.dsn, check=True)
-        assert (code, "is at nothing" in said, "run `batkol migrate`" in said) == (1, True, True)
+        assert (code, "is at no revision" in said, "run `batkol migrate`" in said) == (1, True, True)
         code, said = await migration(empty.dsn)
         assert (code, f"is at {migrate.head()}" in said) == (0, True)
         code, said = await migration(empty.dsn, check=True)
-        assert (code, "as this version wants it" in said) == (0, True)
+        assert (code, "the revision of this version" in said) == (0, True)
         code, said = await migration(empty.dsn, down="base")
         assert (code, "is at base" in said) == (0, True)
         assert await migrate.current(empty) is None
@@ -61,7 +61,7 @@ async def test_erasing_nobody_is_no_success(server: Server) -> None:
         code, said = await erasure(where.dsn)
 
         assert code == 1
-        assert "nothing is stored of this caller" in said
+        assert "no call and no lead of this caller is stored" in said
         assert len(await sql(where, "SELECT * FROM erasures")) == 1, "a journal may still hold a call of theirs"
 
 
@@ -94,7 +94,7 @@ async def test_a_database_that_is_away_is_an_error_without_its_password(command:
 
 async def test_a_database_that_may_be_away_is_left_and_one_that_refuses_is_not(server: Server) -> None:
     code, said = await migration(f"postgresql://batkol:s3cr3t@127.0.0.1:{free_port()}/calls", may_be_away=True)
-    assert (code, "cannot be reached (ConnectionRefusedError); its tables are left" in said) == (0, True)
+    assert (code, "cannot be reached (ConnectionRefusedError); its tables are unchanged" in said) == (0, True)
     assert "s3cr3t" not in said
 
     nowhere = server.named("there_is_no_such_database")
@@ -109,8 +109,8 @@ async def test_tables_of_a_newer_version_are_left_as_they_are(server: Server) ->
         code, said = await migration(where.dsn)
         assert (code, f"is at 9999, which is newer than {migrate.head()}" in said) == (0, True)
         code, said = await migration(where.dsn, check=True)
-        assert (code, "which a newer version made" in said, "run `batkol" in said) == (1, True, False)
-        with pytest.raises(ConfigurationError, match="cannot be migrated, and is as it was: Can't locate revision"):
+        assert (code, "which a newer version created" in said, "run `batkol" in said) == (1, True, False)
+        with pytest.raises(ConfigurationError, match="cannot be migrated, and is unchanged: Can't locate revision"):
             await migration(where.dsn, down="base")
         assert await migrate.current(where) == "9999"
 

@@ -38,12 +38,12 @@ def pod(tmp_path: Path) -> Path:
 
 def status(folder: Path) -> tuple[int, list[str]]:
     said: list[str] = []
-    return carry_out_status(folder / "journal", folder / "memory", say=said.append), said
+    return carry_out_status(folder / "journal", folder / "memory", write_line=said.append), said
 
 
 async def drain(url: str, folder: Path, within: float = 20.0) -> tuple[int, list[str]]:
     said: list[str] = []
-    code = await carry_out_drain(url, folder / "journal", folder / "memory", within=within, say=said.append)
+    code = await carry_out_drain(url, folder / "journal", folder / "memory", within=within, write_line=said.append)
     return code, said
 
 
@@ -74,7 +74,7 @@ async def test_a_database_that_is_away_leaves_everything_and_says_why(where: Add
         code, said = await drain(f"postgresql://batkol:s3cr3t@127.0.0.1:{free_port()}/calls", dead, within=0.3)
 
     assert code == 1
-    assert "22 records are left in the journal: " in said[1]
+    assert "22 records remain in the journal: " in said[1]
     assert "s3cr3t" not in str(said)
     assert (await drain(where.dsn, dead))[0] == 0
     assert len(await texts(where)) == 21
@@ -85,7 +85,7 @@ async def test_what_is_lost_is_no_success(where: Address, pod: Path) -> None:
     shutil.rmtree(dead / "memory")
     log = dead / "journal" / "journal.sqlite-wal"
     log.write_bytes(log.read_bytes().replace("משפט 7".encode(), "משפט 8".encode()))
-    assert status(dead)[1][1] == "1 more records must be there, and cannot be read without repairing the file"
+    assert status(dead)[1][1] == "at least 1 more records are there, and cannot be read without a repair of the file"
     with capture_logs():
         code, said = await drain(where.dsn, dead)
 
@@ -101,7 +101,7 @@ async def test_one_in_use_is_left_alone(tmp_path: Path) -> None:
 
     assert (code, drained) == (1, 1)
     assert said == why
-    assert "is in use by a running service; GET /v1/status" in said[0]
+    assert "a running service uses the journal in" in said[0]
     await kept.close()
 
 

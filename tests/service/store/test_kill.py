@@ -20,7 +20,7 @@ from batkol.simulators.twilio.plan import CallPlan, CallReport
 from batkol.simulators.twilio.webhook import Webhook, call_completed
 from batkol.simulators.voice.voice import script
 from batkol.store.postgres.address import Address
-from batkol.store.postgres.connections import patient_engine
+from batkol.store.postgres.connections import engine_without_timeout
 from batkol.store.postgres.ends import LOST
 from batkol.store.postgres.open_calls import Closed, close_open
 from support.keeping import Kept
@@ -203,7 +203,7 @@ async def test_the_calls_of_a_killed_pod_end_as_twilio_tells_another_or_go_on_th
             await age(where, 30)
             going_on = asyncio.create_task(place_call(pod.plan(TALK.mulaw, call_sid=moved.call_sid)))
             await pod.until(FinalText)
-            engine = patient_engine(where)
+            engine = engine_without_timeout(where)
             assert await close_open(engine, pause_s=0) == Closed(told=0, lost=1)
             await engine.dispose()
             expected = {told.call_sid: "completed", silent.call_sid: LOST, moved.call_sid: None}

@@ -28,7 +28,7 @@ def refusal(**given: Any) -> str:
 
 def test_in_production_a_service_that_would_keep_nothing_does_not_start() -> None:
     for given in ({}, {"store": "postgres"}, {"database_url": ""}):
-        assert "set it, or set STORE=none if nothing is to be kept" in refusal(**given)
+        assert "set STORE=none to store no calls" in refusal(**given)
 
 
 def test_unless_it_says_that_this_is_meant() -> None:

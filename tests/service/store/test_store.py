@@ -14,7 +14,7 @@ from batkol.store import store as under_test
 from batkol.store.journal.framing import frame
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.connections import DatabaseTimeouts
-from batkol.store.store import NoStore, Store, StoreSettings, keeping
+from batkol.store.store import NoStore, Store, StoreSettings, running_store
 from batkol.telemetry.metrics import Metrics
 from support.postgres import Server, database, free_port, sql, texts
 from support.said import CALLER, ended_event, final_event, identity, sid, started_event
@@ -36,7 +36,7 @@ async def store(where: Address | None, folder: Path, **fields: Any) -> AsyncIter
         "pod": "pod-1",
         "memory": memory,
     }
-    async with keeping(StoreSettings(**{**given, **fields})) as made:
+    async with running_store(StoreSettings(**{**given, **fields})) as made:
         yield made
 
 

@@ -167,18 +167,18 @@ async def test_of_an_error_of_the_system_its_code_is_told() -> None:
 def test_one_that_hearing_needs_and_that_keeps_dying_makes_deaf_until_it_has_lived_for_a_minute() -> None:
     async def scene() -> None:
         async with owned(Mortal(7), needed_to_hear=True) as tasks:
-            assert tasks.why_deaf() is None
+            assert tasks.why_not_ready() is None
             await asyncio.sleep(0.72)  # 0.1 + 0.2 + 0.4 s at most, and half of it and of 0.8 s at least
             assert tasks.status()["work"].deaths == 4
-            assert tasks.why_deaf() is None
+            assert tasks.why_not_ready() is None
             await asyncio.sleep(0.88)
-            assert tasks.why_deaf() == "keeps dying: work"
+            assert tasks.why_not_ready() == "keeps dying: work"
             assert tasks.status()["work"].state == "failing"
             await asyncio.sleep(1.6 + 2 * LONGEST_HEARING_S)
             assert tasks.status()["work"].deaths == 7
-            assert tasks.why_deaf() == "keeps dying: work"
+            assert tasks.why_not_ready() == "keeps dying: work"
             await asyncio.sleep(STEADY_S)
-            assert tasks.why_deaf() is None
+            assert tasks.why_not_ready() is None
             assert tasks.status()["work"].state == "running"
 
     with capture_logs() as logs:
@@ -194,7 +194,7 @@ def test_one_that_hearing_does_not_need_makes_nobody_deaf_and_is_tried_every_hal
         work = Mortal(100_000)
         async with owned(work) as tasks:
             await asyncio.sleep(24 * 3600)
-            assert tasks.why_deaf() is None
+            assert tasks.why_not_ready() is None
             assert tasks.status()["work"].state == "failing"
             assert 24 * 120 <= work.lives < 24 * 240 + 20
 

@@ -102,7 +102,7 @@ async def test_two_hundred_calls_end_however_they_end_and_leave_nothing_behind()
     assert len(collector.spans) == 200 * (1 + 2 + 2), "call, two roots, speech_to_text and endpointing"
     assert len({root.trace_id for root in roots}) == 400
     assert sum(root.failed for root in roots) == 200
-    assert {root.status for root in roots if root.failed} == {"the call ended before there was a final"}
+    assert {root.status for root in roots if root.failed} == {"the call ended before the final"}
     assert sum(call.failed for call in calls) == 100
     by_span = {call.span_id: call for call in calls}
     for root in roots:

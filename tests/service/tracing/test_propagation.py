@@ -29,7 +29,7 @@ def parent(caller: propagation.RemoteParent) -> tuple[int, int]:
 def test_the_webhooks_span_is_the_parent_and_the_handshakes_is_linked() -> None:
     webhook, handshake = TRACER.start_span("webhook"), TRACER.start_span("handshake")
     with use_span(webhook):
-        carried = propagation.carried(seal)
+        carried = propagation.seal_parameter(seal)
     with use_span(handshake):
         caller = propagation.caller(carried[propagation.PARAMETER], is_sealed)
 
@@ -39,12 +39,12 @@ def test_the_webhooks_span_is_the_parent_and_the_handshakes_is_linked() -> None:
 
 def test_it_fits_into_a_parameter_and_without_tracing_there_is_none() -> None:
     with use_span(TRACER.start_span("webhook")):
-        carried = propagation.carried(seal)
+        carried = propagation.seal_parameter(seal)
     twiml = connect_stream(url="wss://a.example/twilio/media", token="t", parameters=carried)
 
     assert f'<Parameter name="traceparent" value="{carried["traceparent"]}"/>' in twiml
     assert len(propagation.PARAMETER + carried["traceparent"]) < 500, "Twilio's limit"
-    assert propagation.carried(seal) == {}
+    assert propagation.seal_parameter(seal) == {}
 
 
 @pytest.mark.parametrize(

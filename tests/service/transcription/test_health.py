@@ -215,7 +215,7 @@ async def test_each_transition_is_one_line_in_the_log() -> None:
         ("error", "streaming"),
     ]
     assert lines[0]["reason"] == "unavailable"
-    assert "put credentials or configuration right" in lines[-1]["remedy"]
+    assert "correct the credentials or the configuration" in lines[-1]["remedy"]
 
 
 @pytest.mark.parametrize("held", [True, False])

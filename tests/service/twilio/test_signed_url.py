@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from batkol.simulators.twilio.signature import WAYS, sign
 from batkol.twilio.signature import is_valid
-from batkol.twilio.signed_url import LONGEST, MOST, spellings
+from batkol.twilio.signed_url import LONGEST, MAX_SPELLINGS, spellings
 
 TOKEN = "12345"
 PAGE = "https://voice.example.com/twilio/voice"
@@ -71,7 +71,7 @@ def meant(query: str) -> list[tuple[str, str]]:
 def test_every_spelling_means_the_same_and_there_is_a_bound(query: bytes) -> None:
     found = spellings(b"https://Voice.Example.com/v?" + query)
 
-    assert len(found) <= MOST
+    assert len(found) <= MAX_SPELLINGS
     assert len(set(found)) == len(found)
     assert found[0] == b"https://Voice.Example.com/v?" + query
     if query:

@@ -371,7 +371,7 @@ async def test_a_detector_and_a_fallback_that_both_fail_are_deaths_and_the_words
     engine.broken = True
     events: list[SpeechEvent] = []
     ear = listener.open(ring(LOUD), events.append)
-    await until(lambda: tasks.why_deaf() == "keeps dying: listener")
+    await until(lambda: tasks.why_not_ready() == "keeps dying: listener")
     engine.broken = False
     await ear.finish()
 

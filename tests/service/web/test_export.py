@@ -186,7 +186,7 @@ async def test_no_more_than_some_export_at_once_and_pages_are_still_read(where: 
             assert (one.status_code, two.status_code, page.status_code) == (200, 200, 200)
 
     assert (third.status_code, third.headers["retry-after"]) == (503, "5")
-    assert "no turn" in third.json()["detail"]
+    assert "already runs" in third.json()["detail"]
 
 
 async def test_a_database_that_goes_in_the_middle_cuts_the_answer_short_for_all_to_see(

@@ -185,7 +185,7 @@ async def test_a_declared_length_over_the_limit_is_refused_before_any_of_the_bod
         answer = await raw.answer()
 
         assert (answer.status, answer.headers["connection"]) == (413, "close")
-        assert b"larger than this service takes" in answer.body
+        assert b"larger than the limit of this service" in answer.body
 
 
 async def test_a_client_that_is_trusted_may_send_more() -> None:

@@ -152,7 +152,7 @@ async def test_a_call_that_is_not_live_is_not_found_and_the_answer_says_so() -> 
         for path in ("/v1/calls/CA0", "/v1/calls/CA0/events"):
             answer = await house.http.get(path)
             assert answer.status_code == 404
-            assert answer.json() == {"detail": "There is no live call with this SID; ended calls are not kept here."}
+            assert answer.json() == {"detail": "There is no live call with this SID; this API has live calls only."}
         assert house.services.bus.subscribers == 0
 
 

@@ -60,7 +60,7 @@ async def test_a_webhook_by_get_is_told_to_be_posted_and_so_is_the_log(path: str
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     remedy = f"set the method of the webhook {BASE}{path} to POST"
     assert remedy in answer.json()["detail"]
-    assert "this was GET" in answer.json()["detail"]
+    assert "the method of this request was GET" in answer.json()["detail"]
     assert [(line["log_level"], line["event"], line["path"], line["method"]) for line in logs] == [
         ("warning", "[TWILIO] webhook refused: its method is not POST", path, "GET")
     ]
@@ -106,8 +106,8 @@ async def test_a_prefix_that_the_proxy_did_not_strip_is_said() -> None:
         with capture_logs() as logs:
             answer = await http.post("/prefix/twilio/voice", headers=SIGNED)
 
-    assert (answer.status_code, "have the proxy in front strip /prefix" in answer.json()["detail"]) == (404, True)
-    assert "strip /prefix" in logs[0]["remedy"]
+    assert (answer.status_code, "configure the proxy to remove /prefix" in answer.json()["detail"]) == (404, True)
+    assert "remove /prefix" in logs[0]["remedy"]
 
 
 async def test_a_path_that_a_stranger_asks_for_is_not_logged() -> None:

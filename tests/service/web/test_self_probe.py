@@ -92,7 +92,9 @@ async def test_a_listener_full_of_what_may_not_be_closed_takes_no_more() -> None
     async with listening(_app(released), "127.0.0.1", 0, connections) as port, speaking(port) as held:
         await held.send(get("/held"))
         await until(lambda: len(connections) == 1)
-        assert await SelfProbe("127.0.0.1", lambda: port).why_not() == ("the public listener takes no more connections")
+        assert await SelfProbe("127.0.0.1", lambda: port).why_not() == (
+            "the public listener accepts no more connections"
+        )
         released.set()
 
 
@@ -140,7 +142,7 @@ async def test_readiness_on_one_port_says_that_the_other_takes_nothing() -> None
 
 
 @pytest.mark.parametrize(
-    ("way", "found"), [("no http", "takes no"), ("no line", "as Batkol does"), ("flood of an error", "takes no")]
+    ("way", "found"), [("no http", "accepts no"), ("no line", "as Batkol does"), ("flood of an error", "accepts no")]
 )
 async def test_another_program_on_the_port_is_found_out(way: str, found: str) -> None:
     async with hostile_http(way) as server:

@@ -57,7 +57,9 @@ async def test_a_port_that_is_taken_is_a_sentence() -> None:
             async with listening(_app(), "127.0.0.1", port):
                 pass
 
-    assert str(raised.value) == f"127.0.0.1:{port} cannot be listened on; is another service there already?"
+    assert str(raised.value) == (
+        f"the service cannot listen on 127.0.0.1:{port}; check whether another program uses this port"
+    )
 
 
 async def test_the_server_does_not_say_what_it_is() -> None:

@@ -18,7 +18,7 @@ from batkol.calls.services import Services
 from batkol.events.recorder import NoRecorder
 from batkol.twilio import token
 from batkol.twilio.call_status import FINAL, FinalStatus
-from batkol.twilio.retry_url import MOST
+from batkol.twilio.retry_url import MAX_ATTEMPTS
 from batkol.twilio.signature import FORM_TYPE, LONGEST_FORM, MOST_FIELDS, parse_form, signature
 from batkol.web import limits, voice
 from batkol.web.connections import Connections
@@ -239,7 +239,7 @@ async def test_the_redirect_is_signed_with_its_query_and_counts_up_to_the_apolog
     async with twilio() as caller:
         await caller.calls.drain()
         url, pauses = "/twilio/voice?tenant=a%20b&x=", list[str]()
-        for _ in range(MOST):
+        for _ in range(MAX_ATTEMPTS):
             root = twiml(await caller.post(query=url.removeprefix("/twilio/voice")))
             url = redirected(root)
             pauses.append(root[0].attrib["length"])
@@ -317,7 +317,7 @@ async def test_after_a_stream_that_we_close_the_call_asks_again_at_once_and_then
     """A stream may reach a draining pod, and a drain's time may be up: neither ends the call."""
     async with twilio() as caller:
         query, shapes = "", list[list[str]]()
-        for _ in range(MOST + 1):
+        for _ in range(MAX_ATTEMPTS + 1):
             root = twiml(await caller.post(query=query))
             shapes.append([verb.tag + verb.attrib.get("length", "") for verb in root])
             query = redirected(root).removeprefix("/twilio/voice")

@@ -31,7 +31,7 @@ GOOGLE_HOST: Final = "speech.googleapis.com"
 STREAMS_A_CHANNEL: Final = 80
 """Streams and requests together; the rest of the hundred is for those that Google has not yet seen to be over."""
 
-SHUNNED: Final = 45.0
+AVOIDED_S: Final = 45.0
 """Seconds in which a connection that went dead has met its keepalive's time-out, and was made anew."""
 
 CREDENTIALS_S: Final = 30.0
@@ -50,7 +50,7 @@ OPTIONS: Final = (
     ("grpc.use_local_subchannel_pool", 1),  # else two channels to one target share a connection
     # A dead network, docs/adr/0007. Keepalive also sets TCP_USER_TIMEOUT to its time-out (gRPC proposal A18), so while
     # audio is sent a path that is gone shows after 8 s without any ping. The ping is for what still acknowledges but
-    # says nothing, and for silence: 30 s is the shortest that Google's front ends bear; below it they end the
+    # does not mention it, and for silence: 30 s is the shortest that Google's front ends bear; below it they end the
     # connection, with every call on it, for "too_many_pings".
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 8_000),
@@ -66,7 +66,7 @@ class _Connection:
     client: SpeechAsyncClient
     streams: int = 0
     requests: int = 0
-    shunned_until: float = float("-inf")
+    avoided_until: float = float("-inf")
 
     @property
     def load(self) -> int:
@@ -83,8 +83,8 @@ class Channels:
     def __init__(self, *, endpoint: str, insecure: bool, limit: int = 0) -> None:
         if insecure and (not endpoint or "googleapis.com" in endpoint.lower()):
             raise ConfigurationError(
-                "GCP_STT_INSECURE sends speech in the clear and is refused for Google's own host; "
-                "set GCP_STT_ENDPOINT to the speech double, or unset GCP_STT_INSECURE"
+                "GCP_STT_INSECURE sends speech without encryption, and the service refuses that for Google's own "
+                "host; set GCP_STT_ENDPOINT to the speech double, or unset GCP_STT_INSECURE"
             )
         self._endpoint = endpoint or GOOGLE_HOST
         self._options = [*OPTIONS, *(NO_PROXY if _is_here(self._endpoint) else ())]
@@ -106,8 +106,8 @@ class Channels:
                 self._credentials, _ = await calls.submit(partial(google.auth.default, scopes=list(_SCOPES)))
         except TimeoutError as error:
             raise ConfigurationError(
-                f"Google credentials have not come within {CREDENTIALS_S:g} s; look whether "
-                "GOOGLE_APPLICATION_CREDENTIALS names a regular file, on a file system that answers, and whether the "
+                f"Google credentials did not arrive within {CREDENTIALS_S:g} s; check that "
+                "GOOGLE_APPLICATION_CREDENTIALS names a regular file on a file system that answers, and that the "
                 "metadata server answers"
             ) from error
         except google.auth.exceptions.DefaultCredentialsError as error:
@@ -126,8 +126,8 @@ class Channels:
         """
         if self._limit and self.streams >= self._limit:
             raise SpeechError(
-                f"this process has all its {self._limit} streams to Google in use; the call goes on by single requests "
-                "until one is free (STT_MAX_STREAMS sets their number)",
+                f"this process uses all of its {self._limit} streams to Google; the call continues by single requests "
+                "until a stream is free (STT_MAX_STREAMS sets the limit)",
                 reason=NO_STREAM_FREE,
                 next_step=Next.COOL_OFF,
             )
@@ -148,11 +148,11 @@ class Channels:
         finally:
             connection.requests -= 1
 
-    def shun(self, client: SpeechAsyncClient) -> None:
+    def avoid(self, client: SpeechAsyncClient) -> None:
         """Its connection gave no answer in time: put nothing more on it until gRPC has found out what became of it."""
         for connection in self._connections:
             if connection.client is client:
-                connection.shunned_until = asyncio.get_running_loop().time() + SHUNNED
+                connection.avoided_until = asyncio.get_running_loop().time() + AVOIDED_S
 
     @property
     def streams(self) -> int:
@@ -182,7 +182,7 @@ class Channels:
 
     def _with_room(self) -> _Connection:
         now = asyncio.get_running_loop().time()
-        fit = (c for c in self._connections if c.load < STREAMS_A_CHANNEL and c.shunned_until <= now)
+        fit = (c for c in self._connections if c.load < STREAMS_A_CHANNEL and c.avoided_until <= now)
         connection = next(fit, None)
         if connection is None:
             connection = self._connect()

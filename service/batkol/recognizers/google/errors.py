@@ -1,7 +1,7 @@
 """Google's errors, translated once: a status code first, its text only to refine it.
 
 Each row of `TABLE` is one class of end a stream can come to, in the order they are tried. The texts are Google's, as
-users report them; they are matched in lower case and only where the code alone says too little.
+users report them; they are matched in lower case and only where the code alone is ambiguous.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Next(StrEnum):
     REOPEN = "reopen"  # no audio for too long: a new stream when there is audio again
     REPLAY = "replay"  # a fault on the way: back off, then a new stream from the last committed word
     COOL_OFF = "cool_off"  # too much: end the session, send nothing twice; single requests for the cool-off's seconds
-    REMODEL = "remodel"  # the language lacks the model: say so once, and go on with the default one
-    MISCONFIGURED = "misconfigured"  # the same request can never work: no new stream until somebody acts
+    REMODEL = "remodel"  # the language lacks the model: log it once, and use the default one
+    MISCONFIGURED = "misconfigured"  # the same request can never succeed: no new stream until a correction
     OURS = "ours"  # we ended it
 
 
@@ -54,7 +54,7 @@ TABLE: Final[tuple[ErrorRow, ...]] = (
     ErrorRow(_C.INTERNAL, "", "internal", Next.REPLAY),
     ErrorRow(_C.UNKNOWN, "", "unknown", Next.REPLAY),
     ErrorRow(_C.DEADLINE_EXCEEDED, "", "deadline", Next.REPLAY),
-    ErrorRow(_C.RESOURCE_EXHAUSTED, "message larger than max", "too_large", Next.REPLAY),  # said by our own gRPC
+    ErrorRow(_C.RESOURCE_EXHAUSTED, "message larger than max", "too_large", Next.REPLAY),  # gRPC's, in this process
     ErrorRow(_C.RESOURCE_EXHAUSTED, "", "quota", Next.COOL_OFF),
     ErrorRow(_C.INVALID_ARGUMENT, "not supported for language", "model", Next.REMODEL),
     ErrorRow(_C.INVALID_ARGUMENT, "", "invalid_argument", Next.MISCONFIGURED),
@@ -78,8 +78,8 @@ class SpeechError(UpstreamError):
         self.code = code
 
     @property
-    def ours(self) -> bool:
-        """Whether Google had no part in it: its health says nothing about others."""
+    def is_local(self) -> bool:
+        """Whether the fault is in this process and not at Google, so that it does not count against Google."""
         return self.reason == NO_STREAM_FREE or self.next is Next.OURS
 
 
@@ -101,7 +101,7 @@ def ended(code: grpc.StatusCode, text: str) -> SpeechError:
 def translate(error: BaseException) -> SpeechError:
     """Turn what the client library raised into a `SpeechError`.
 
-    Google's messages name limits, models and languages, never what was said, so they may be kept.
+    Google's messages name limits, models and languages, never a caller's words, so they may be logged.
     """
     if isinstance(error, SpeechError):
         return error

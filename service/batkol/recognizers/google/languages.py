@@ -24,7 +24,7 @@ def google_code(language: str) -> str:
 
 
 def supported_model(language: str, model: str) -> str:
-    """Return `model`, or `default` if the language is known to lack it; says so once, at start."""
+    """Return `model`, or `default` if the language is known to lack it; logs that once, at start."""
     known = _MODELS.get(google_code(language))
     if known is None or model in known or not model:
         return model or DEFAULT_MODEL

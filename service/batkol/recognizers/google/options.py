@@ -20,7 +20,7 @@ OnRotationFailed = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class StreamingOptions:
-    """`on_written` is told the seconds from offering to writing, `on_rotation_failed` why. Times in seconds."""
+    """`on_written` gets the seconds from offering to writing, `on_rotation_failed` the reason. Times in seconds."""
 
     channels: Channels
     config: RecognitionConfig

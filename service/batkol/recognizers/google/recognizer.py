@@ -26,7 +26,7 @@ class SingleRecognizer:
         self._deadline = deadline
 
     async def recognize(self, audio: bytes) -> str:
-        """Return what was said in these mu-law samples, "" if nothing could be made out.
+        """Return the transcript of these mu-law samples, "" if no word was recognized.
 
         A model that the language turns out to lack is given up for all calls, and the same audio asked with the default
         one. Raises `SpeechError`. Cancelling it cancels the request; the audio is the caller's and can be asked again.
@@ -47,7 +47,7 @@ class SingleRecognizer:
                 async with asyncio.timeout(self._deadline):
                     response = await client.recognize(request, retry=None, timeout=self._deadline)
             except (exceptions.DeadlineExceeded, TimeoutError) as error:
-                self._channels.shun(client)
+                self._channels.avoid(client)
                 raise translate(error) from error
             except exceptions.GoogleAPICallError as error:
                 raise translate(error) from error

@@ -50,7 +50,7 @@ class StreamingSTTSession:
 
     @property
     def skipped(self) -> int:
-        """Samples that the ring had let go before a stream took them, as far as streams that have ended know."""
+        """Samples that the ring had released before a stream took them, by the count of the streams that have ended."""
         return self._streams.skipped
 
     @property
@@ -76,7 +76,7 @@ class StreamingSTTSession:
         self._streams.set_silent(quiet=quiet)
 
     def report_stall(self) -> None:
-        """Others made out words of which the stream has told nothing: replace it."""
+        """Replace the stream: another recognizer found words that the stream has not returned."""
         self._streams.report_stall()
 
     async def run(self) -> None:
@@ -101,5 +101,5 @@ class StreamingSTTSession:
     def _deliver(self, heard: Transcript) -> None:
         try:
             (self._on_final if heard.final else self._on_partial)(heard)
-        except Exception:  # noqa: BLE001  somebody else's callback
+        except Exception:  # noqa: BLE001  a foreign callback
             self._log.exception("[STT] subscriber's callback raised; the call continues")

@@ -1,7 +1,7 @@
 """One `StreamingRecognize`, from its opening to its end: a cursor of its own into the call's ring, and its own stop.
 
-Nothing is queued twice and a stalled connection costs no memory: what the ring has let go is skipped and counted.
-There is no time-out on audio: a gap is a gap.
+Nothing is queued twice and a stalled connection costs no memory: audio that the ring has released is skipped and
+counted. There is no time-out on audio: a gap is a gap.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Stream:
         self.over = False
         self.answered = False
         self.skipped = 0
-        """Samples that the ring had let go before the stream took them."""
+        """Samples that the ring had released before the stream took them."""
         self._speech = speech
         self._ring = ring
         self._on_response = on_response
@@ -80,7 +80,7 @@ class Stream:
 
     @property
     def finishing(self) -> bool:
-        """Whether it was told to finish: its end is by plan."""
+        """Whether `finish` was called: the end of the stream is by plan."""
         return self._finishing
 
     def offer(self, until: int) -> None:
@@ -107,7 +107,7 @@ class Stream:
             self._failing.set_result(error)
 
     async def run(self) -> None:
-        """Own the stream until it has ended; `error` says how. Cancelling it cancels the stream."""
+        """Own the stream until it has ended; `error` has the fault. Cancelling it cancels the stream."""
         try:
             with self._speech.channels.lease() as client:
                 call, ending = await self._open(client)
@@ -118,7 +118,7 @@ class Stream:
                 finally:
                     call.cancel()
                     if self._failing.done():
-                        self._speech.channels.shun(client)
+                        self._speech.channels.avoid(client)
         except SpeechError as error:
             self.error = error
         finally:
@@ -139,7 +139,7 @@ class Stream:
         except (grpc.RpcError, TimeoutError) as error:
             failed = ending.error(error)
             if isinstance(error, TimeoutError):
-                self._speech.channels.shun(client)
+                self._speech.channels.avoid(client)
             call.cancel()
             raise failed from error
         except asyncio.CancelledError:
@@ -154,7 +154,9 @@ class Stream:
             await asyncio.wait((sending, reading, self._failing), return_when=asyncio.FIRST_COMPLETED)
             if self._failing.done():
                 raise self._failing.result()
-            if sending.cancelled() or reading.cancelled():  # and not by us: nobody would hear this call any more
+            if (
+                sending.cancelled() or reading.cancelled()
+            ):  # and not by this service: no stream would recognize the call any more
                 raise SpeechError("a task of the stream was cancelled", reason="cancelled", next_step=Next.REPLAY)
             if sending.done() and (fault := sending.exception()) is not None:
                 raise translate(fault) from fault

@@ -1,7 +1,8 @@
 """One stream after another under one session: opened, replaced by plan or after a fault, and read to its end.
 
 By plan the next stream is open before the old one is half-closed, and the old one is read to its end while the next
-one already hears (`speech.rotation` says when and where). After a fault the next one begins at the last committed word.
+one already gets audio (`speech.rotation` decides when and where). After a fault the next one begins at the last
+committed word.
 """
 
 from __future__ import annotations
@@ -36,15 +37,15 @@ from batkol.speech.rotation import Cut, Rotation, Standing
 from batkol.speech.timeline import Timeline
 
 _LEAD: Final = SAMPLE_RATE // 2
-"""Samples of speech that no detector may have told of yet."""
+"""Samples of speech that the VAD engine may not have reported yet."""
 
 
 class StreamChain:
-    """The streams of one session, the first of which hears from `start` on; `tell` gets their results in order."""
+    """The streams of one session. The first gets the audio from `start` on; `on_result` gets all results in order."""
 
     def __init__(
         self,
-        tell: Callable[[Transcript], None],
+        on_result: Callable[[Transcript], None],
         *,
         speech: StreamingOptions,
         ring: Ring,
@@ -52,7 +53,7 @@ class StreamChain:
         delegate: SessionDelegate,
         log: FilteringBoundLogger,
     ) -> None:
-        self._tell = tell
+        self._on_result = on_result
         self._speech = speech
         self._ring = ring
         self._start = start
@@ -74,9 +75,9 @@ class StreamChain:
         self._spoken_since = 0.0
         self._sent = 0
         self.skipped = 0
-        """Samples that the ring had let go before a stream took them."""
+        """Samples that the ring had released before a stream took them."""
 
-    # -- what it is told: nothing here waits -------------------------------------------------------------------
+    # -- notifications: nothing here waits ---------------------------------------------------------------------
 
     def offer(self, until: int) -> None:
         """The ring holds audio up to sample `until`: have it sent."""
@@ -177,7 +178,7 @@ class StreamChain:
             log=self._log,
         )
         if self._stream is None:
-            self._stream = stream  # nobody else hears the caller meanwhile
+            self._stream = stream  # no other stream gets the caller's audio meanwhile
         stream.offer(self._until)
         self._delegate.observe(StreamOpening(stream))
         task = self._tasks.create_task(stream.run(), name="stt.stream")
@@ -200,7 +201,7 @@ class StreamChain:
             self._stream = None
         else:
             self._on_replaced_ended(stream)
-        self._deliver(self.timeline.finish(stream.passage))  # what its successor said meanwhile
+        self._deliver(self.timeline.finish(stream.passage))  # the results of its successor meanwhile
         self._turn.set()
 
     def _on_replaced_ended(self, stream: Stream) -> None:
@@ -240,7 +241,7 @@ class StreamChain:
         return new
 
     async def _break_before_make(self, old: Stream, cut: Cut) -> Stream:
-        """Break before make, where every stream is taken: the ring keeps what is said in between."""
+        """Break before make, if every stream is in use: the ring keeps the audio in between."""
         self._stream = None
         self._hand_over(old, cut)
         while not old.over:
@@ -301,7 +302,7 @@ class StreamChain:
 
     def _deliver(self, results: list[Transcript]) -> None:
         for heard in results:
-            self._tell(heard)
+            self._on_result(heard)
             if heard.final and heard.end <= self.timeline.sure:  # a guessed end is no place to hand over at
                 self._committed = True
                 if self._rotation is not None and self._rotation.may(self._loop.time()):

@@ -1,4 +1,4 @@
-"""Between Google's messages (google/cloud/speech/v1p1beta1/cloud_speech.proto) and ours.
+"""Translation between Google's messages (google/cloud/speech/v1p1beta1/cloud_speech.proto) and Batkol's.
 
 On streams the raw protobuf classes are used, without the client library's wrappers: the messages are the same, and a
 wrapper around each message and field, a dozen of them a second and call, is work for nothing.
@@ -29,9 +29,9 @@ log = structlog.get_logger()
 
 
 class RecognitionConfig(msgspec.Struct):
-    """What Google is told about the audio, one for the process. Build it with `recognition`, which checks the model.
+    """The recognition settings sent to Google, one for the process. `recognition` makes it and checks the model.
 
-    `model` changes once, for everybody, when Google turns out to lack it after all.
+    `model` changes once, for all calls, when Google turns out to lack it.
     """
 
     language: str
@@ -39,7 +39,7 @@ class RecognitionConfig(msgspec.Struct):
     phrases: tuple[str, ...] = ()
 
     def lacks(self, model: str, why: str) -> None:
-        """Google has no such model for the language: go on with the default one, and say so the first time."""
+        """Use the default model from now on, and log that once: Google has no such model for the language."""
         if self.model == model:
             log.error(
                 "[STT] Google refuses this model for the language; all calls use the default model",
@@ -102,7 +102,7 @@ def request(config: RecognitionConfig, linear16: bytes) -> cloud_speech.Recogniz
 def portions(response: Any, sent: int) -> list[Portion]:
     """Read all results of a raw `StreamingRecognizeResponse`: a final, then interims, in order of time.
 
-    A result without alternatives has no text. Where none tells its end, it reaches to the end of its last word, or as
+    A result without alternatives has no text. If no result has its end, it reaches to the end of its last word, or as
     far as samples were `sent`.
     """
     read = []

@@ -43,7 +43,7 @@ class WhisperServer:
         self._form = {"model": model, "language": language, "response_format": "json"}
 
     async def recognize(self, audio: bytes) -> str:
-        """Return what was said in these mu-law samples, "" for nothing.
+        """Return the transcript of these mu-law samples, "" if no word was recognized.
 
         Raises `UpstreamError`. Cancelling it gives the request up; the audio stays the caller's.
         """
@@ -88,5 +88,5 @@ def _text(body: bytes) -> str:
 
 def _malformed(why: str = "") -> UpstreamError:
     """Raise it `from None`: the cause may quote the body, and with it the transcript."""
-    what = "Whisper answered something that is not its JSON" + (f": {why}" if why else "")
+    what = "Whisper's answer is not the expected JSON" + (f": {why}" if why else "")
     return UpstreamError(what, reason="malformed", retryable=False)

@@ -20,7 +20,7 @@ class LocalWhisper:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="whisper")
 
     async def recognize(self, audio: bytes) -> str:
-        """Return what was said in these mu-law samples, "" for nothing.
+        """Return the transcript of these mu-law samples, "" if no word was recognized.
 
         Raises `UpstreamError`. Cancelling it lets the thread finish and drops its answer.
         """
@@ -46,8 +46,8 @@ def _load(model: str) -> Any:
         from faster_whisper import WhisperModel  # noqa: PLC0415  the extra is optional
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            "WHISPER_MODEL asks for Whisper in process, which is not installed; "
-            "install batkol[whisper], or set WHISPER_URL to a server"
+            "WHISPER_MODEL selects Whisper in process, which is not installed; install batkol[whisper], or set "
+            "WHISPER_URL to a server"
         ) from error
     try:
         return WhisperModel(model, device="cpu", compute_type="int8")

@@ -1,4 +1,4 @@
-"""One call as its events tell it, beside what was said in it: which words were heard, when, and by what.
+"""One call's record: the caller's words beside the recognized words, with their times and recognizers.
 
 Times are the service's own: `at` in Unix seconds, audio times in milliseconds since the call's first sample.
 """
@@ -122,7 +122,7 @@ class Said:
 
 @dataclass(slots=True)
 class CallRecordRow:
-    """What was said, and what became of it."""
+    """The words of an utterance, and their recognition."""
 
     said: Said
     heard: list[Watched] = field(default_factory=list)
@@ -134,12 +134,12 @@ class CallRecordRow:
 
     @property
     def right(self) -> int:
-        """Words that were heard as they were said, in their order."""
+        """Words that were recognized correctly, in their order."""
         return words_right(self.said.words, words_of(self.text))
 
     @property
     def perfect(self) -> bool:
-        """Whether exactly what was said was heard: nothing missing, nothing more."""
+        """Whether exactly the spoken words were recognized: nothing missing, nothing more."""
         return tuple(words_of(self.text)) == self.said.words
 
     @property

@@ -34,7 +34,7 @@ class Internal:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One call: what was said, what the service told of it, and what Twilio would have seen."""
+    """One call: the caller's words, the service's events of it, and Twilio's warnings."""
 
     report: CallReport
     watch: CallWatch

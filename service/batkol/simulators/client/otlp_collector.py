@@ -24,7 +24,7 @@ _STATUS = {
     grpc.StatusCode.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     grpc.StatusCode.UNIMPLEMENTED: HTTPStatus.NOT_FOUND,
 }
-"""What a collector that speaks HTTP says for what another says by gRPC."""
+"""HTTP status codes for gRPC status codes."""
 
 
 class CollectedEvent(NamedTuple):
@@ -155,7 +155,7 @@ class Collector:
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
         if self.refuse is not None:
-            await context.abort(self.refuse, "as told")
+            await context.abort(self.refuse, "as configured")
 
 
 class _Service(trace_service_pb2_grpc.TraceServiceServicer):

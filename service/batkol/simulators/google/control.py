@@ -41,7 +41,7 @@ async def serve_control(controlled: Controlled, host: str, port: int) -> asyncio
                 writer.write(f"{head}Content-Length: {len(content)}\r\nConnection: close\r\n\r\n".encode() + content)
                 await writer.drain()
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, TimeoutError):
-            pass  # the client left, or never asked: there is nobody to tell
+            pass  # the client left, or sent no request: there is no peer for an answer
         finally:
             writer.close()
 

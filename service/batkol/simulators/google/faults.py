@@ -87,7 +87,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
     code: str = "UNAVAILABLE"
     text: str = ""
-    """Empty: what Google says with that code."""
+    """Empty: Google's text for that code."""
     latency_s: float = 0.0
     repeats: int = 1
     utterances: int = 2
@@ -145,7 +145,7 @@ class FaultBook:
 
 
 def befalls(fault: Fault, surface: Surface, number: int, call: str | None) -> bool:
-    """Tell whether the fault is meant for this stream."""
+    """Return whether the fault is for this stream."""
     if fault.surface is not surface or (fault.streams and number not in fault.streams):
         return False
     return fault.call is None or fault.call == call

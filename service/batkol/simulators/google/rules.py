@@ -37,7 +37,7 @@ NO_AUDIO_CONTENT: Final = "RecognitionAudio not set."
 
 MOST_PHRASES: Final = 5000
 LONGEST_PHRASE: Final = 100
-"""Characters; both limits from https://cloud.google.com/speech-to-text/quotas. The text above is nobody's."""
+"""Characters; both limits from https://cloud.google.com/speech-to-text/quotas. The text above is not a vendor's."""
 
 LANGUAGE: Final = "iw-il"
 """What responses call Hebrew, whichever of its two codes was asked for."""

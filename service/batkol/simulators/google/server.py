@@ -54,7 +54,7 @@ class _Conversation:
         self._wake.set()
 
     async def run(self, context: Any) -> None:
-        """Answer until all is said. Raises `RefusalError`; cancelling it (the client left) loses nothing."""
+        """Answer until the stream is done. Raises `RefusalError`; cancelling it (the client left) loses nothing."""
         reader = asyncio.create_task(self._read(context), name="speech_double.read")
         try:
             while not self.listener.finished:
@@ -241,7 +241,7 @@ class SpeechDouble:
 
 
 async def run(settings: DoubleSettings, host: str, port: int, control_port: int) -> None:
-    """Serve until cancelled or told to stop by SIGTERM or SIGINT. Prints where it listens.
+    """Serve until cancelled, or until SIGTERM or SIGINT. Prints where it listens.
 
     Raises `RuntimeError` or `OSError` if a port is taken.
     """

@@ -11,7 +11,7 @@ _Z95 = 1.6449  # the standard normal's 95th percentile
 
 
 class DoubleSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The double's limits and pace. The defaults are Google's, as far as anybody has seen them."""
+    """The double's limits and pace. The defaults are Google's, as far as they were observed."""
 
     stream_limit_s: float = 305.0
     """A stream lives this long; the error always names 305 seconds, as Google's does."""
@@ -22,7 +22,7 @@ class DoubleSettings(msgspec.Struct, frozen=True, kw_only=True):
     streams_per_connection: int = 100
     """HTTP/2's concurrent streams; the next one waits."""
     connection_age_s: float = 0.0
-    """A connection is told to go away (HTTP/2's GOAWAY) about that old (gRPC varies it by a tenth); 0: never."""
+    """Age at which a connection gets HTTP/2's GOAWAY, in seconds (gRPC varies it by a tenth); 0: never."""
     connection_grace_s: float = 300.0
     """And its streams have that long to end by themselves."""
 

@@ -23,7 +23,7 @@ class HeardWord(msgspec.Struct, frozen=True):
 
 
 class SentResponse(msgspec.Struct, frozen=True):
-    """A response that was sent: when, whether with a final, up to which second of audio, and what it said."""
+    """A response that was sent: its time, whether it has a final, its second of audio, its text."""
 
     at: float
     final: bool

@@ -55,7 +55,7 @@ class StreamRecognizer:
         self._stalled = self._silent = False
         self._slow_s: float | None = None
         self._copies = 1
-        self._parting: Any = None  # the response that says why there are no more
+        self._parting: Any = None  # the response with the reason why there are no more
         self._parted = False
         self._backlog_s = 0.0
         self._glances: deque[_Glance] = deque()

@@ -41,13 +41,13 @@ class Handset:
 
     keys: deque[str] = field(default_factory=deque)
     hung_up: bool = False
-    held: bool = False  # kept open by a script, though nothing waits to be said
+    held: bool = False  # kept open by a script, though no sound is queued
     line: int = 0  # counts the call's moves: a stream that began on an earlier one is no longer spoken into
     _sounds: deque[_Sound] = field(default_factory=deque)
 
     @property
     def silent(self) -> bool:
-        """Whether nothing waits to be said."""
+        """Whether no sound is queued."""
         return not self._sounds
 
     def say(self, samples: bytes) -> asyncio.Future[SpokenPiece]:
@@ -85,7 +85,7 @@ class Handset:
         return frame.ljust(FRAME, bytes([mulaw.SILENCE]))
 
     def put_down(self) -> None:
-        """End: what was not said will not be."""
+        """Put the phone down: queued sound is discarded."""
         self.hung_up = True
         while self._sounds:
             self._sounds.popleft().done.cancel()

@@ -12,7 +12,7 @@ from typing import Final
 from batkol.simulators.twilio.checks import Violation
 from batkol.simulators.twilio.handset import FRAME
 
-MOST_VIOLATIONS: Final = 1000  # kept in a report; whoever breaks the protocol breaks it at every message
+MOST_VIOLATIONS: Final = 1000  # kept in a report; a peer that breaks the protocol breaks it at every message
 
 
 class CallEnding(StrEnum):
@@ -27,7 +27,7 @@ class CallOutcome(StrEnum):
     """What became of the call."""
 
     COMPLETED = "completed"  # a stream was opened, and has ended
-    APOLOGY = "apology"  # the TwiML said something and opened no stream
+    APOLOGY = "apology"  # the TwiML only spoke, and opened no stream
     HUNG_UP = "hung_up"  # the TwiML neither spoke nor opened a stream
     WEBHOOK_FAILED = "webhook_failed"
     HANDSHAKE_FAILED = "handshake_failed"
@@ -45,7 +45,7 @@ class CallPlan:
     """
 
     base_url: str  # where the service is reached: http(s)://host[:port][/prefix]
-    public_url: str | None = None  # what the service is told it is called (PUBLIC_BASE_URL), if not `base_url`
+    public_url: str | None = None  # the PUBLIC_BASE_URL in the requests' URLs, if not `base_url`
     auth_token: str | None = None  # signs webhooks and handshake; None: no signature at all
     audio: bytes = b""  # mu-law at 8000 Hz; more can be said during the call
     ending: CallEnding = CallEnding.HANG_UP
@@ -54,7 +54,7 @@ class CallPlan:
     speed: float = 1.0  # 2.0: a call of a minute takes half a minute
     jitter_ms: float = 0.0  # each message is up to this much late; never out of order
     gaps: tuple[tuple[int, int], ...] = ()  # (at, length): messages lost on the way, with the sound in them
-    holds: tuple[tuple[int, int], ...] = ()  # (at, length): no messages at all; what is to be said waits
+    holds: tuple[tuple[int, int], ...] = ()  # (at, length): no messages at all; queued sound waits
     dtmf: tuple[tuple[int, str], ...] = ()  # (at, digit)
     call_sid: str = field(default_factory=lambda: new_sid("CA"))
     account_sid: str = "AC" + "0" * 32
@@ -62,7 +62,7 @@ class CallPlan:
     called: str = "+972300000001"
     form: Mapping[str, str] = field(default_factory=dict)  # further fields of the webhook, or other values for them
     voice_path: str = "/twilio/voice"
-    status_path: str | None = "/twilio/status"  # told when the call is over; None: nobody is
+    status_path: str | None = "/twilio/status"  # called when the call is over
     open_timeout: float = 15.0  # seconds for a webhook or a handshake, as Twilio has it
     seed: int = 0  # of the jitter
 
@@ -101,7 +101,7 @@ class CallReport:
     streams: int = 0
     http_status: int = 0  # of the last webhook
     handshake_status: int = 0  # the HTTP status where the WebSocket was refused
-    said: list[str] = field(default_factory=list)  # what the TwiML said to the caller
+    said: list[str] = field(default_factory=list)  # the texts that the TwiML read to the caller
     frames_sent: int = 0
     media_start: float = 0.0  # when the first frame of the latest stream was due
     latest: float = 0.0  # seconds by which a frame went out late, at worst: how busy this machine was

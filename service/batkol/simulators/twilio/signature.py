@@ -1,7 +1,7 @@
 """Twilio's signature of its requests: with the account's token, and not always of the URL as it stands in the request.
 
 Written from Twilio's pages and issues and not with `batkol.twilio.signature`, so that the two check each other. Which
-spelling of the URL is signed changes from request to request, as nobody outside knows Twilio's rule: the port comes and
+spelling of the URL is signed changes from request to request, because Twilio's rule is not public: the port comes and
 goes (its libraries try both), and a query is signed as given or as one of its programs would write it anew
 (twilio/twilio-node#621, #1059, #1183). A stream's `wss://` URL is signed as the TwiML wrote it.
 """

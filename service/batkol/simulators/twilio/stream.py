@@ -60,7 +60,7 @@ class CallerStream:
         self._plan = plan
         self._handset = handset
         self._report = report
-        self._started = started  # set with the first frame, for whoever wants to say something then
+        self._started = started  # set with the first frame, for a script that speaks then
         self._wire = TwilioWire(stream_sid=self.sid, call_sid=plan.call_sid, account_sid=plan.account_sid)
         self._playout = TwilioBuffer(speed=plan.speed)
         self._random = random.Random(plan.seed)
@@ -69,7 +69,7 @@ class CallerStream:
         self._jitter_s = plan.jitter_ms / 1000
         self._number = 0  # of the next frame
         self._due = 0.0  # when it is to be sent, monotonic seconds
-        self._quiet = 0  # frames since the last one with something said
+        self._quiet = 0  # frames since the last one with sound of the caller
         self._begun = 0.0  # when the first one was due
         self._line = handset.line
         self.lingers = False
@@ -171,7 +171,7 @@ class CallerStream:
                 self._arm(ws)
             elif not self._finished.done():
                 self._finished.set_result(None)
-        except Exception as error:  # noqa: BLE001 - the loop would only log it; whoever waits must get it
+        except Exception as error:  # noqa: BLE001 - the loop would only log it; the waiting task must get it
             if not self._finished.done():
                 self._finished.set_exception(error)
 
@@ -228,7 +228,7 @@ class CallerStream:
             async for message in ws:
                 self._on_message(message, time.monotonic())
         except ConnectionClosed:
-            pass  # without a close frame, or with an error's code: `_settle` says which
+            pass  # without a close frame, or with an error's code: `_settle` decides which
         finally:
             self._over = True
         self._settle(ws)

@@ -75,7 +75,7 @@ class WebhookFailed(Exception):  # noqa: N818 - what Twilio calls it
 
 
 class Webhook:
-    """Requests for one call. `ask` wants TwiML; `tell` only lets the service know."""
+    """Requests for one call. `ask` expects TwiML; `post_status` only informs the service."""
 
     def __init__(self, http: httpx.AsyncClient, plan: CallPlan, report: CallReport) -> None:
         self._http = http

@@ -1,4 +1,4 @@
-"""Reads one word out of the samples between two chirps, or says that it is damaged.
+"""Decoder of the word between two chirps; it returns the word, or that the word is damaged.
 
 A word is intact when its length is that of a word of the vocabulary to the sample, each of its symbols is that word's,
 and no part of it is missing. In clean audio one bad symbol damages the word; in noise, single symbols may fail.
@@ -130,7 +130,7 @@ def _score(strengths: Floats, word: str) -> float:
 
 
 def two_toned(samples: Floats) -> bool:
-    """Tell whether anywhere in these samples two tones of the signature stand alone: a fragment of a word."""
+    """Return whether two tones of the signature stand alone in these samples: a fragment of a word."""
     starts = range(0, len(samples) - SYMBOL + 1, SYMBOL // 4)
     if not starts:
         return False

@@ -1,6 +1,6 @@
 """Make the voice's words: `python -m batkol.simulators.voice.make_words` writes `words/words.npz`.
 
-Run once; the result is committed, so nobody else needs espeak-ng (1.51 was used) or sox. For each word:
+Run once; the result is committed, so no other machine needs espeak-ng (1.51 was used) or sox. For each word:
 
 1. `espeak-ng -v he+f4 -s 160 -p 40` speaks it. Of the variants tried, the one that Silero at 8 kHz takes for speech
    with the fewest and shortest doubts.

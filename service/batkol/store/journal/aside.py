@@ -51,7 +51,7 @@ def place_of_unread(path: Path) -> Path:
         if not each.exists() and not (wal_of(each).exists() and wal_of(path).exists()):  # a crash left half of the move
             return each
     oldest = min(_places_of_unread(path), key=_written_at)
-    _remove_unread(oldest, why=f"{MOST_UNREAD} such files are kept at most")
+    _remove_unread(oldest, why=f"the service keeps at most {MOST_UNREAD} such files")
     return oldest
 
 

@@ -17,7 +17,7 @@ from typing import Final
 import structlog
 
 from batkol.store.postgres.connections import Database
-from batkol.store.postgres.faults import named
+from batkol.store.postgres.faults import error_name
 from batkol.store.postgres.order import Confirmation, look
 
 FILE: Final = "confirmed"
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 class Confirmed:
-    """One per journal, on the event loop. Its disk may fail: then the next process knows less, which is said."""
+    """One per journal, on the event loop. If its disk fails, the next process knows less; that is logged."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
@@ -59,7 +59,7 @@ class Confirmed:
             data = b""
         except OSError as error:
             data = b""
-            self._say(error)
+            self._log_fault(error)
         if not self._read(data):
             self._write_soon()
 
@@ -85,16 +85,16 @@ class Confirmed:
             if not self._unanswered:
                 log.warning(
                     "[STORE] the database does not answer; calls that begin now count as older than the next erasure",
-                    fault=named(error),
+                    fault=error_name(error),
                 )
-            self._unanswered = named(error)
+            self._unanswered = error_name(error)
             await database.renew_writing()
         else:
             self._unanswered = ""
             self.learn(found)
 
     def learn(self, found: Confirmation, records: int = 0) -> None:
-        """Take in what the database said, with so many records that it has just taken."""
+        """Learn the database's answer, which came with so many delivered records."""
         before = found.delivered or 0
         if before < self.delivered or found.erasure < self.erasure:
             self.went_back += 1
@@ -128,13 +128,13 @@ class Confirmed:
     def _on_written(self, done: asyncio.Future[None]) -> None:
         self._writing = None
         error = None if done.cancelled() else done.exception()
-        self._say(error)
+        self._log_fault(error)
         if self._is_behind:
             self._is_behind = False
             if error is None:
                 self._write_soon()
 
-    def _say(self, error: BaseException | None) -> None:
+    def _log_fault(self, error: BaseException | None) -> None:
         fault = str(error) if error is not None else ""
         if fault and not self._fault:
             log.error("[STORE] what the database has confirmed cannot be noted on the journal's disk", err=fault)

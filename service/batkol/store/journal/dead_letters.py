@@ -1,6 +1,6 @@
-"""Records that no database would take: set aside in a file, loudly, so that those behind them go on.
+"""Dead letters: records that the database refuses, kept in a file and logged, so that later records are written.
 
-They are what callers said, so the file goes the way of the rest: it is bounded, and retention and erasure reach it.
+They are callers' words, so the file has the rules of all records: it is bounded, and retention and erasure reach it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The bytes of a journal's files, read without SQLite, which takes a device that gives none for a damaged file.
 
 A read error is waited for, since a volume that reconnects gives everything again. It is noted in the folder when the
-first one came, so that the wait goes on over restarts of the process: by a clock that nobody sets, since a machine that
-is restored may lose its device for a moment and gain a day. Only parts that could not be read for all that time go.
+first one came, so that the wait goes on over restarts of the process: by a clock that cannot be set, since a machine
+that is restored may lose its device for a moment and gain a day. Only parts that could not be read for all that time
+go.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from typing import Final
 from batkol.store.journal.faults import DiskError
 
 UNREADABLE: Final = "unreadable"
-"""File in the journal's folder that is there while its device gives no bytes. It says when the first error came: the
-machine's boot, and seconds since then."""
+"""File in the journal's folder while the device gives no bytes. It has the time of the first error.
+
+The time is the machine's boot id, and seconds since the boot.
+"""
 
 UNREADABLE_S: Final = 300.0
 """Seconds for which a read error is waited for."""
@@ -147,7 +150,7 @@ def locked(path: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
-        raise OSError("another process has it") from None
+        raise OSError("another process uses it") from None
     except OSError:
         os.close(lock)
         raise

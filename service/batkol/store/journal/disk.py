@@ -69,7 +69,7 @@ class Disk:
         self.has_more = False
         """Whether there are more rows to delete than the last commit did."""
         self.is_clean = True
-        """Whether nothing of what was said is left in the file and its log."""
+        """Whether no record is left in the file and its log."""
         self.lost = 0
         """Records that were committed and cannot be read any more, since the start."""
         self.damaged = 0
@@ -114,7 +114,7 @@ class Disk:
             self._failed += 1
             if self._failed % TRIES == 0 and self._file is not None:
                 self._file.close()
-                self._file = None  # and it is opened anew by whoever comes next
+                self._file = None  # and the next access opens it anew
             raise
         finally:
             self._look()
@@ -191,7 +191,7 @@ class Disk:
         self._look()
 
     def _retried(self, work: Callable[[JournalFile], T], released: int) -> T:
-        """Do it, and once more with a repaired file where this one is damaged."""
+        """Call `work`, and once more with a repaired file if this one is damaged."""
         try:
             return work(self._opened())
         except Damaged as error:
@@ -209,7 +209,7 @@ class Disk:
         self._replace(is_damaged=False)
 
     def _mend(self, why: str, expected: Position, others: Mapping[int, bytes], released: int = 0) -> None:
-        """Repair the file if it is damaged. Raises `OSError`: the device does not give its bytes, so nobody knows."""
+        """Repair the file if it is damaged. Raises `OSError` if the device does not give the file's bytes."""
         self._device.check((self._path, wal_of(self._path)))
         if not self._device.is_filling and self._is_whole(expected):
             return
@@ -276,7 +276,7 @@ class Disk:
         return self._file
 
     def _look(self) -> None:
-        """Say how the file is, to the event loop and to the mark. An error costs that a loss is not seen."""
+        """Report the file's state to the event loop and to the mark. After an error a loss may go unnoticed."""
         file = self._file
         if file is None:
             return
@@ -290,7 +290,7 @@ class Disk:
             log.error("[STORE] journal mark cannot be written; a loss might go unnoticed", err=str(error))
 
     def close(self) -> None:
-        """Let go of everything; what comes then is refused. Raises nothing."""
+        """Close all files; later calls are refused. Raises nothing."""
         self._is_closed = True
         if self._file is not None:
             self._file.close()

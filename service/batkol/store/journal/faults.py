@@ -30,21 +30,24 @@ class DiskError(OSError):
 
 
 class Damaged(OSError):  # noqa: N818  the file is, which is dealt with, and no error of a caller
-    """The file lacks rows that it must have, or has others. The text says what was found."""
+    """The file lacks rows that it must have, or has others. The text names the finding."""
 
 
 def is_full(error: OSError) -> bool:
-    """Whether the disk has no room: SQLite says so, or the system."""
+    """Whether the disk has no room, by SQLite's or the system's error code."""
     return error.is_full if isinstance(error, DiskError) else error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def advice(error: OSError) -> str:
-    """Say what to do about a journal that cannot be opened."""
+    """Return the remedy for a journal that cannot be opened."""
     if is_full(error):
-        return "make room on its disk"
+        return "free space on its disk"
     if (isinstance(error, DiskError) and error.is_broken) or error.errno == errno.EIO:
-        return "the device or its file system fails; start again when it can be read, or move to another disk"
-    return "name a folder that this process alone may write to"
+        return (
+            "the device or its file system fails; start again when the device works, or move the journal to "
+            "another disk"
+        )
+    return "name a folder that only this process may write to"
 
 
 @contextmanager

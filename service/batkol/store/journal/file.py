@@ -1,7 +1,7 @@
 """Tier 2: one SQLite file, one connection, one thread.
 
 What SQLite does not see is seen here: a row has a count without a gap (`seq`), and its record proves itself
-(`framing`). SQLite drops the end of a write-ahead log from the first damaged byte on, and says that all is well.
+(`framing`). SQLite drops the end of a write-ahead log from the first damaged byte on, and reports no error.
 
 Everything here blocks, and raises the errors of `faults`.
 """
@@ -66,7 +66,7 @@ class JournalFile:
         self.path = path
         is_new = not _size_of(path)
         if is_new and _size_of(wal_of(path)):
-            raise Damaged("the file is gone and its log is there, which SQLite would delete")
+            raise Damaged("the file is missing and its log exists, which SQLite would delete")
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite would let others read it
         self.position = Position()
         self.has_more = False
@@ -97,7 +97,7 @@ class JournalFile:
         row = self._connection.execute("SELECT released, deleted, last, number, checksum FROM position").fetchone()
         if row is not None:
             if not is_sound(row):
-                raise Damaged("its position is not what was written")
+                raise Damaged("its position differs from the position that was written")
             self.position = Position(*row[:-1])
         self._measure()
 
@@ -177,7 +177,7 @@ class JournalFile:
         if rows:
             self._place = rows[-1][:2]
         elif self.rows and self.position.number > after:
-            raise Damaged("rows that were committed are gone")
+            raise Damaged("committed rows are missing")
         return found
 
     def readable(self) -> list[int]:
@@ -185,7 +185,7 @@ class JournalFile:
         found: set[int] = set()
         for order in ("ASC", "DESC"):
             with suppress(sqlite3.Error):
-                query = f"SELECT number, frame FROM records ORDER BY number {order}"  # noqa: S608  ours
+                query = f"SELECT number, frame FROM records ORDER BY number {order}"  # noqa: S608  a constant of this module
                 for number, data in self._connection.execute(query):
                     if isinstance(data, bytes) and unframed(data, number) is not None:
                         found.add(number)
@@ -219,7 +219,7 @@ class JournalFile:
         """Close it; SQLite moves the log into the file, where it can, and removes it. Raises nothing."""
         try:
             self._connection.close()
-        except sqlite3.ProgrammingError:  # a mistake of ours
+        except sqlite3.ProgrammingError:  # a defect of this module
             raise
         except sqlite3.Error:
             log.warning(
@@ -252,10 +252,10 @@ class JournalFile:
 def _checked(number: int, seq: object, data: object, expected: int | None) -> Frame:
     """Return the record of a row. A damaged page gives values of any type. Raises `Damaged`."""
     if not isinstance(seq, int) or (expected is not None and seq != expected):
-        raise Damaged(f"row {expected} is not where it must be")
+        raise Damaged(f"row {expected} is missing")
     found = unframed(data, number) if isinstance(data, bytes) else None
     if found is None:
-        raise Damaged("a row is not what was written")
+        raise Damaged("a row differs from the row that was written")
     return found
 
 

@@ -38,7 +38,7 @@ class FrameSpan(NamedTuple):
 def frame(number: int, payload: bytes) -> bytes:
     """Return the record as it is written. Raises `ValueError` for a payload that is longer than `LONGEST`."""
     if len(payload) > LONGEST:
-        raise ValueError(f"a record of {len(payload)} bytes is longer than {LONGEST}, and would not be read back")
+        raise ValueError(f"a record of {len(payload)} bytes is longer than the limit of {LONGEST} bytes")
     return _HEADER.pack(_MARK, len(payload), _checksum(number, payload), number) + payload
 
 

@@ -1,11 +1,11 @@
-"""The journal: what the database is to be told, kept here until it has been.
+"""The journal: records that the database does not have yet.
 
 Every record takes the same way. The event loop copies it to memory that outlives the process (`memory`), which waits
 for no device; the writer takes it from there to Postgres. What Postgres has not got within 100 ms is committed to a
 file (`disk`) by one thread, and is read from there. When the journal is full, new records are refused and the oldest
 kept.
 
-All state here belongs to the event loop. The thread is given what it needs, and says what it has done.
+All state here belongs to the event loop. The thread gets its work from the event loop, and reports the result to it.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Journal:
         self.refused = 0
         """Records that found no room, since the start."""
         self.failing = ""
-        """What the disk said last, if it takes nothing."""
+        """The last error of the disk, while the disk accepts no writes."""
 
     async def open(self) -> None:
         """Read what an earlier process left. Raises `ConfigurationError`: no such folder, or another process has it."""
@@ -86,7 +86,7 @@ class Journal:
         self._newest, self.released, self.last = left.newest, left.released, left.last
         self._report(left.fault)
         if self.waiting:
-            self._ages.note(self.released + 1)  # how old it is, only the record says
+            self._ages.note(self.released + 1)  # only the record knows its age
         self._watching = self._loop.call_later(WATCH_S, self._watch)
         if self._has_work():
             self._arm()
@@ -96,12 +96,12 @@ class Journal:
     def append(self, payload: bytes) -> bool:
         """Keep a record; false if there is no room for it, or if it is closed. Waits for no disk and no lock."""
         if self._is_closed:
-            return self._refuse("it is closed")
+            return self._refuse("the journal is closed")
         data = frame(self.last + 1, payload)
         if self._waiting_bytes + len(data) > self.max_bytes:
-            return self._refuse("it is full; the database must come back, or JOURNAL_MAX_MB grow")
+            return self._refuse("the journal is full; restore the database, or raise JOURNAL_MAX_MB")
         if self._newest.size + len(data) > UNWRITTEN_BYTES:
-            return self._refuse("its disk takes nothing")
+            return self._refuse("the journal's disk accepts no writes")
         self.last += 1
         self._newest.add(self.last, data)
         self._ages.note(self.last)
@@ -113,7 +113,7 @@ class Journal:
     def _refuse(self, why: str) -> bool:
         self.refused += 1
         if is_power_of_two(self.refused):
-            log.error(f"[STORE] journal takes no new record: {why}. The record is LOST", refused=self.refused)
+            log.error(f"[STORE] journal cannot take a new record: {why}. The record is LOST", refused=self.refused)
         return False
 
     @property
@@ -208,7 +208,7 @@ class Journal:
             self._submit(lambda: self._disk.watch(released), writes=False)
 
     def _submit(self, work: Callable[[], None], *, writes: bool = True) -> None:
-        """Have the thread do it; one is under way at a time, and what it leaves is done after it."""
+        """Give the thread its work; one piece is in progress at a time, and the remaining work follows."""
         if self._committing is None and not self._is_closing:
             self._committing = self._loop.run_in_executor(self._thread, work)
             self._committing.add_done_callback(partial(self._on_done, writes=writes))
@@ -221,7 +221,7 @@ class Journal:
             self._arm()
 
     def _report(self, error: BaseException | None, *, writes: bool = True) -> None:
-        """Say once that the disk takes nothing, and once that it takes records again: a commit says so, not a look."""
+        """Log once that the disk accepts no writes, and once, after a commit, that it accepts them again."""
         if not writes and self.failing and not self._is_look_failing:
             return
         self._is_look_failing = error is not None and not writes
@@ -247,7 +247,7 @@ class Journal:
         return found + newest[: most - len(found)]
 
     async def release(self, number: int) -> None:
-        """The database has everything up to there. It is known at once; the disk is told with the next commit."""
+        """Release records up to there: the database has them. The disk follows with the next commit."""
         self.released = max(self.released, number)
         self._newest.forget(self.released)
         self._ages.forget(self.released)
@@ -255,7 +255,7 @@ class Journal:
             self._arm()
 
     async def settle(self) -> None:
-        """Nothing waits: leave nothing of what was said on this disk, or in memory. Says what fails; raises nothing."""
+        """Remove every record from this disk and from memory, when none waits. Returns the fault; raises nothing."""
         if self.last != self.released:
             return
         if self._newest.memory_size:
@@ -270,7 +270,7 @@ class Journal:
             self._report(fault)
 
     async def close(self) -> None:
-        """Have everything on the disk and let go of the folder. What waits or comes now is there at the next start."""
+        """Commit everything to the disk and close the folder. The next start has the remaining records."""
         self._is_closing = True
         for timer in (self._due, self._watching):
             if timer is not None:

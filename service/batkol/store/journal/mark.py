@@ -1,7 +1,7 @@
 """The mark: what the journal's file must hold, written beside it.
 
-A damaged write-ahead log takes back commits, and SQLite's own check finds nothing wrong. This is how the loss is seen
-and counted: the mark says which rows there must be.
+A damaged write-ahead log takes back commits, and SQLite's own check finds nothing wrong. The mark shows the loss: it
+has the number of the rows that must be there.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class MarkFile:
         return read(self._file)
 
     def write(self, position: Position) -> None:
-        """Write it. Call it when the commit that it tells of is on the disk, not before."""
+        """Write the mark. Call this when the commit that it describes is on the disk, not before."""
         fields = _FIELDS.pack(_VERSION, *position)
         os.pwrite(self._file, fields + _CHECKSUM.pack(position.checksum), 0)
 

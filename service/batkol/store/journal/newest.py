@@ -1,7 +1,7 @@
 """The records that are neither in the file nor in Postgres: for the writer, for the next commit, and in tier 1.
 
-They belong to the event loop. A tier 1 that fails loses nothing while the process lives; it is said, counted, and tried
-again.
+They belong to the event loop. A tier 1 that fails loses nothing while the process lives; the fault is logged,
+counted, and the work tried again.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Newest:
         try:
             self._memory.drop(list(self._frames.values()))
         except OSError as error:
-            self._log(f"what is safe on the disk cannot be dropped from memory: {error}")
+            self._log(f"the service cannot drop records from memory that the disk has: {error}")
         else:
             self._fault = ""
 
@@ -91,7 +91,7 @@ class Newest:
                 log.error("[STORE] file of the newest records was removed while in use; the service makes a new one")
                 self._memory.replace(list(self._frames.values()))
         except OSError as error:
-            self._log(f"the file of the newest records cannot be made anew: {error}")
+            self._log(f"the service cannot create the file of the newest records: {error}")
 
     def _log(self, fault: str) -> None:
         if fault != self._fault:
@@ -99,7 +99,7 @@ class Newest:
         self._fault = fault
 
     def close(self) -> None:
-        """Let go of tier 1; what is in it stays there."""
+        """Close tier 1; its records stay there."""
         self._memory.close()
 
 

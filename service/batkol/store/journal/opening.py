@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 class Left(NamedTuple):
-    """Both tiers, open. `fault` is what the disk said if it does not take everything yet."""
+    """Both tiers, open. `fault` is the disk's error if it does not accept everything yet."""
 
     newest: Newest
     released: int

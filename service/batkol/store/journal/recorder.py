@@ -1,4 +1,4 @@
-"""Takes what the calls bring forth and has it kept, before anybody hears of it."""
+"""Recorder of a call's events: it journals each before any subscriber gets it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class JournalRecorder:
             self._live.pop(identity.stream_sid, None)
 
     def keep_status(self, status: FinalStatus, at: float) -> None:
-        """Keep how Twilio says that a call ended: it does not say so twice."""
+        """Record Twilio's status of an ended call: Twilio does not send it again."""
         self._journal.append(encode(status_record(status, at)))
 
     def _who(self, identity: Identity, at: float) -> Who:

@@ -1,8 +1,8 @@
 """Records that the store keeps: the beginning of a call, its finals, their revisions, its end.
 
-A record says by itself whose it is, numbers included. So the order in which pods deliver does not matter, and a number
-can be erased from what has not been delivered yet. Only `CallStatus` names no more than a call SID: Twilio may tell it
-to a pod that knows nothing else of the call.
+A record names its call and its numbers itself. So the order in which pods deliver does not matter, and a number
+can be erased from what has not been delivered yet. Only `CallStatus` names no more than a call SID: Twilio may send it
+to a pod that has nothing else of the call.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Who(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """Base of what a stream tells. `seq` and `at` are the event's: its number in the stream, Unix seconds."""
+    """Base of a stream's records. `seq` and `at` are the event's: its number in the stream, Unix seconds."""
 
     who: Who
     seq: int
@@ -87,7 +87,7 @@ class CallOver(Record, frozen=True, tag="call.ended"):
 
 
 class CallStatus(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="call.status"):
-    """The end of a whole call, as Twilio's status callback told it."""
+    """The end of a whole call, from Twilio's status callback."""
 
     call_sid: str
     account_sid: str
@@ -98,7 +98,7 @@ class CallStatus(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
 
 
 OfStream = CallBegan | FinalRecord | RevisionRecord | CallOver
-"""What a stream of a call tells."""
+"""A record of one stream of a call."""
 
 AnyRecord = OfStream | CallStatus
 

@@ -83,7 +83,7 @@ def build(
         if device is not None and number in by_bytes:
             return frame_at(by_bytes[number], device)
         if number in by_tree and number not in others and not (device is not None and device.is_filling):
-            raise DiskError("a record that could be read a moment ago cannot be read", sqlite3.SQLITE_IOERR)
+            raise DiskError("a record that was readable before is not readable now", sqlite3.SQLITE_IOERR)
         return others.get(number, b"")
 
     framed = ((number, frame_of(number)) for number in numbers)

@@ -1,4 +1,4 @@
-"""Room on the disk that is ours: SQLite needs some even to delete, and a full disk must not keep what was delivered."""
+"""Reserved room on the disk: SQLite needs room even to delete, and a full disk must not keep delivered records."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Reserve:
         return was_held
 
     def lend(self, work: Callable[[], T]) -> T:
-        """Do it, and once more in this room where the disk is full. Raises what the work raises.
+        """Call `work`, and once more in the reserved room if the disk is full. Raises the errors of `work`.
 
         The room stays free where that was done: `take` it when it can be had.
         """

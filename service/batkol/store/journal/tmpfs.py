@@ -22,7 +22,7 @@ import structlog
 
 from batkol.store.journal.framing import Frame, frames
 
-SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108  where Linux mounts its tmpfs; the folder in it is ours alone
+SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108  where Linux mounts its tmpfs; the folder in it is private
 DROPPED_AT: Final = 64 << 10
 """Bytes from which what is safe elsewhere is dropped."""
 
@@ -80,7 +80,7 @@ class MemoryFile:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()
         if found.st_uid != os.geteuid() or found.st_mode & 0o077:
-            raise PermissionError(f"{folder} is not this user's alone")
+            raise PermissionError(f"other users may write to {folder}")
         self.path = folder / NAME
         self._file, self.size = self._opened()
 
@@ -105,7 +105,7 @@ class MemoryFile:
     def _write(self, file: int, data: bytes, offset: int) -> None:
         written = self._calls.write(file, data, offset)
         if written < len(data):
-            raise OSError(f"only {written} of {len(data)} bytes found room")
+            raise OSError(f"only {written} of {len(data)} bytes were written: there is no room")
 
     def drop(self, needed: Sequence[bytes]) -> None:
         """Keep these frames, the newest, and drop the others. Keeps all while the newest are too many to be moved.

@@ -18,7 +18,7 @@ import msgspec
 
 from batkol.environment import stripped
 from batkol.errors import ConfigurationError
-from batkol.store.postgres.parameters import ConnectionParameters, pairs, spoken
+from batkol.store.postgres.parameters import ConnectionParameters, connection_parameters, query_pairs
 
 PORT: Final = 5432
 _FORM: Final = "postgresql://user:password@host/name"
@@ -29,13 +29,13 @@ _ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where the database is. `dsn` has the password; `shown` says as much as a log line may."""
+    """Where the database is. `dsn` has the password; `shown` is for log lines."""
 
     dsn: str
     tls: str  # libpq's sslmode
     shown: str
     application_name: str = "batkol"
-    connect_s: float | None = None  # what the URL asks for; None: what the settings say
+    connect_s: float | None = None  # the URL's value; None: the settings' value
     warnings: tuple[str, ...] = ()  # what the URL asks for and does not get, as sentences for the log
 
     def __repr__(self) -> str:
@@ -55,10 +55,12 @@ def address(url: str) -> Address:
     """Read a URL. Raises `ConfigurationError`, without what was in it."""
     scheme, authority, path, query = _split(url)
     _check_kind(scheme)
-    given = pairs(query, _unescaped)
+    given = query_pairs(query, _unescaped)
     parts = _parts(authority, path, given)
     named = {"host", "port", "user", "password", "dbname"}
-    how = spoken({key: value for key, value in given.items() if key not in named}, near=_near(parts.hosts))
+    how = connection_parameters(
+        {key: value for key, value in given.items() if key not in named}, near=_near(parts.hosts)
+    )
     return Address(_dsn(parts, how), how.tls, _shown(parts, how), how.application_name, how.connect_s, how.warnings)
 
 
@@ -66,17 +68,17 @@ def _split(url: str) -> tuple[str, str, str, str]:
     """Scheme, authority, path and query; what could end the authority anywhere else than it does is refused."""
     url = stripped(url)  # a Secret made by `echo` ends in a line break
     if not url.isprintable() or " " in url:
-        raise _unreadable("a space or a character that cannot be seen")
+        raise _unreadable("a space or an invisible character")
     scheme, found, rest = url.partition("://")
     if not found:
         return "", "", "", ""
     if "#" in rest:
         raise _unreadable("a bare '#'")
     if _ESCAPE.search(rest):
-        raise _unreadable("a '%' that begins no escape")
+        raise _unreadable("a '%' that is not an escape")
     authority, rest = _until(rest, "/?")
     if "@" in rest:
-        raise _unreadable("an '@' behind a '/' or '?'")
+        raise _unreadable("an '@' after a '/' or '?'")
     if authority.count("@") > 1:
         raise _unreadable("more than one '@'")
     path, query = _until(rest, "?")
@@ -90,21 +92,24 @@ def _until(text: str, ends: str) -> tuple[str, str]:
 
 def _unreadable(what: str) -> ConfigurationError:
     return ConfigurationError(
-        f"DATABASE_URL has {what}, so it cannot be told where the password ends. Percent-encode the user and the "
-        "password (/ is %2F, # is %23, ? is %3F, @ is %40, : is %3A, % is %25, a space %20): " + _FORM
+        (
+            f"DATABASE_URL has {what}, so the end of the password is unclear. Percent-encode the user and the "
+            f"password (/ is %2F, # is %23, ? is %3F, @ is %40, : is %3A, % is %25, a space %20): {_FORM}"
+        )
+        + _FORM
     )
 
 
 def _check_kind(scheme: str) -> None:
     if scheme.startswith("sqlite"):
         raise ConfigurationError(
-            "DATABASE_URL names SQLite, which has one writer for one file: several pods cannot share it, and a pod "
-            "that moves leaves it behind. Name a Postgres (postgresql://…), or for development leave it unset: the "
-            "service then brings a real one of its own"
+            "DATABASE_URL names SQLite, which has one writer for one file: several pods cannot share it, and a "
+            "pod that moves leaves it behind. Name a Postgres (postgresql://…), or for development leave "
+            "DATABASE_URL unset: the service then starts a Postgres of its own"
         )
     if scheme not in _POSTGRES:
         raise ConfigurationError(
-            f"DATABASE_URL is none of Postgres's; it should be {_FORM}, or for a socket "
+            f"DATABASE_URL is not a Postgres URL; it must be {_FORM}, or for a socket "
             "postgresql://user:password@/name?host=/cloudsql/PROJECT:REGION:INSTANCE"
         )
 
@@ -113,7 +118,7 @@ def _unescaped(text: str) -> str:
     try:
         plain = unquote(text, errors="strict")
     except UnicodeDecodeError:
-        raise _unreadable("an escape that is no UTF-8") from None
+        raise _unreadable("an escape that is not UTF-8") from None
     if "\0" in plain:
         raise _unreadable("the character NUL")
     return plain
@@ -123,11 +128,11 @@ def _parts(authority: str, path: str, given: Mapping[str, str]) -> _Parts:
     who, _, where = authority.rpartition("@")
     user, with_password, password = who.partition(":")
     if "/" in path[1:]:
-        raise ConfigurationError("DATABASE_URL has more than one '/' behind the host; a '/' in a name is %2F")
+        raise ConfigurationError("DATABASE_URL has more than one '/' after the host; a '/' in a name is %2F")
     once = (("host", where), ("user", user), ("password", with_password), ("dbname", path[1:]))
     for name, said in once:
         if said and name in given:
-            raise ConfigurationError(f"DATABASE_URL says `{name}` twice, before its '?' and behind it; say it once")
+            raise ConfigurationError(f"DATABASE_URL has `{name}` twice, before and after its '?'; keep one of them")
     parts = _Parts(
         user=_unescaped(user) or given.get("user", "") or os.environ.get("PGUSER", ""),
         password=_unescaped(password) if with_password else given.get("password"),
@@ -135,15 +140,15 @@ def _parts(authority: str, path: str, given: Mapping[str, str]) -> _Parts:
         database=_unescaped(path[1:]) or given.get("dbname", "") or os.environ.get("PGDATABASE", ""),
     )
     if not parts.user:
-        raise ConfigurationError(f"DATABASE_URL names no user; it should be {_FORM}")
+        raise ConfigurationError(f"DATABASE_URL names no user; it must be {_FORM}")
     if not parts.database:
-        raise ConfigurationError(f"DATABASE_URL names no database; it should be {_FORM}")
+        raise ConfigurationError(f"DATABASE_URL names no database; it must be {_FORM}")
     return parts
 
 
 def _hosts(where: str, given: Mapping[str, str]) -> Sequence[tuple[str, int]]:
     if where and "port" in given:
-        raise ConfigurationError("DATABASE_URL has `port` behind its '?'; write it behind the host: host:5432")
+        raise ConfigurationError("DATABASE_URL has `port` after its '?'; write the port after the host: host:5432")
     named, ports = _unescaped(where) if where else given.get("host", ""), given.get("port", "")
     if not named:  # the driver looks there, too
         named, ports = os.environ.get("PGHOST", ""), ports or os.environ.get("PGPORT", "")
@@ -157,7 +162,7 @@ def _hosts(where: str, given: Mapping[str, str]) -> Sequence[tuple[str, int]]:
     if ports:
         each = ports.split(",")
         if len(each) not in (1, len(hosts)):
-            raise ConfigurationError("DATABASE_URL has another number of ports than of hosts")
+            raise ConfigurationError("DATABASE_URL must have as many ports as hosts")
         hosts = [(host, _port(each[index % len(each)])) for index, (host, _) in enumerate(hosts)]
     return tuple(hosts)
 
@@ -185,7 +190,7 @@ def _host(text: str) -> tuple[str, int]:
         good = _HOST.fullmatch(host) is not None
         port = after if colon else None
     if not good:
-        raise _unreadable("no host where one should be (letters, digits, '.', '-' and '_'; IPv6 in brackets)")
+        raise _unreadable("no valid host (letters, digits, '.', '-' and '_'; IPv6 in brackets)")
     return host, PORT if port is None else _port(port or "none")
 
 
@@ -201,7 +206,7 @@ def _port(text: str) -> int:
     if not text:
         return PORT
     if not (text.isascii() and text.isdecimal() and len(text) <= 5 and 0 < int(text) < 65536):
-        raise _unreadable("no port from 1 to 65535 behind the ':' of its host")
+        raise _unreadable("no port from 1 to 65535 after the ':' of its host")
     return int(text)
 
 
@@ -210,7 +215,7 @@ def _near(hosts: Sequence[tuple[str, int]]) -> bool:
 
 
 def _dsn(parts: _Parts, how: ConnectionParameters) -> str:
-    """Write it for the driver, hosts and all in the query, where nothing needs to be told from anything."""
+    """Write the address for the driver, with hosts and all in the query, where no part is ambiguous."""
     who = quote(parts.user, safe="") + ("" if parts.password is None else f":{quote(parts.password, safe='')}")
     query = dict(how.query)
     if parts.hosts and parts.hosts[0][0].startswith("/"):

@@ -20,7 +20,7 @@ from batkol.store.postgres.rows import Row, Rows, as_json, rows_of
 class UnfitError(Exception):
     """No rows can be made of these records: the fault is in one of them, or in this code. What was raised is the cause.
 
-    It says nothing against the connection, and another connection does not help.
+    The connection has no part in it, and another connection does not help.
     """
 
 
@@ -109,7 +109,7 @@ async def save(connection: AsyncConnection, batch: Batch) -> float:
 
 
 async def _end(connection: AsyncConnection, batch: Batch, changed: Sequence[Any]) -> None:
-    """Give the calls of this batch the end that others told of them, as far as they have none of their own."""
+    """Give the calls of this batch their end by status or loss, as far as they have none of their own."""
     if batch.rows.statuses:
         await connection.execute(ends.SAVE_STATUSES, {ends.STATUSES: batch.statuses})
     if touched := {row.call_sid for row in changed} | set(batch.rows.statuses):
@@ -153,7 +153,7 @@ def _leads(rows: Rows, new: Sequence[tuple[str, float]]) -> list[Row]:
 
 
 async def _erased_by_number(connection: AsyncConnection, batch: Batch) -> set[str]:
-    """Return the calls with a stream that began before its caller's number was erased, or nobody knows when."""
+    """Return the calls with a stream that began before the erasure of its caller's number, or at an unknown time."""
     digests: dict[str, Any] = {"digests": list(batch.digests.values())}
     erased: dict[bytes, int] = {
         row.digest: row.number for row in (await connection.execute(order.ERASED, digests)).all()
@@ -171,7 +171,7 @@ async def _erased_by_number(connection: AsyncConnection, batch: Batch) -> set[st
 
 
 def _of_streams(batch: Batch) -> list[OfStream]:
-    """Return the records that say whose they are; what Twilio told of a call's end does not."""
+    """Return the records that name their caller; a status of Twilio's names only the call."""
     return [record for record in batch.records if not isinstance(record, CallStatus)]
 
 
@@ -188,7 +188,7 @@ def _without(batch: Batch, call_sids: AbstractSet[str]) -> Batch:
 
 
 def scrub(record: OfStream) -> OfStream:
-    """Return the record without the number of the person, and without what was said."""
+    """Return the record without the person's number and words."""
     who = record.who
     number = "called" if who.party == who.called and who.direction.startswith("outbound") else "caller"
     record = msgspec.structs.replace(record, who=msgspec.structs.replace(who, **{number: ""}))

@@ -14,7 +14,7 @@ PROBE_AFTER: Final = 16
 
 @dataclass(slots=True)
 class BatchSize:
-    """A machine without a clock: it is told what became of each batch."""
+    """A machine without a clock: it gets the result of each batch."""
 
     most: int
     limit_s: float  # the server's own, for one statement

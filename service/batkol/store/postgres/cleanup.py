@@ -16,7 +16,7 @@ from batkol.store.journal.dead_letters import DeadLetters
 from batkol.store.journal.disk import FILE
 from batkol.store.journal.records import AnyRecord, CallStatus
 from batkol.store.postgres.connections import Database
-from batkol.store.postgres.faults import named
+from batkol.store.postgres.faults import error_name
 from batkol.store.postgres.numbers import digest
 from batkol.store.postgres.open_calls import close_open
 from batkol.store.postgres.order import ALL_ERASED
@@ -37,11 +37,11 @@ _DAY_S: Final = 86400.0
 log = structlog.get_logger()
 
 
-async def keep_house(database: Database, dead_letters: DeadLetters, days: int) -> None:
-    """Do it until cancelled, the first time within some minutes, so that pods do not all begin at once."""
+async def run_cleanup(database: Database, dead_letters: DeadLetters, days: int) -> None:
+    """Clean up until cancelled, the first time within some minutes, so that pods do not all begin at once."""
     await asyncio.sleep(jittered(FIRST_SHARE * EVERY_S))
     while True:
-        await _attempt(tidy(database, dead_letters, days), "old calls could not be deleted")
+        await _attempt(clean_up_once(database, dead_letters, days), "old calls could not be deleted")
         await _attempt(close_open(database.reading), "calls without an end could not be closed")
         await asyncio.sleep(EVERY_S)
 
@@ -57,11 +57,11 @@ async def _attempt(work: Awaitable[object], failed: str) -> None:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise asyncio.CancelledError from error
-        log.warning(f"[STORE] {failed}; again in an hour", fault=named(error))
+        log.warning(f"[STORE] {failed}; again in an hour", fault=error_name(error))
 
 
-async def tidy(database: Database, dead_letters: DeadLetters, days: int) -> None:
-    """Do it once. Raises what the database does."""
+async def clean_up_once(database: Database, dead_letters: DeadLetters, days: int) -> None:
+    """Delete expired and erased rows, and old files of the journal, once. Raises the database's errors."""
     gone = await retain(database.reading, days)
     async with database.reading.connect() as connection:
         found = (await connection.execute(ALL_ERASED)).all()
@@ -77,7 +77,7 @@ async def tidy(database: Database, dead_letters: DeadLetters, days: int) -> None
         return record.at < before or record.who.after_erasure < erased.get(digest(record.who.party), 0)
 
     swept = await asyncio.to_thread(dead_letters.sweep, is_to_go)
-    # of what cannot be read in a damaged journal file, no one can say whose it is: an erasure takes all of it
+    # an unreadable record of a damaged journal file may be any caller's: an erasure takes all of them
     kept_since = max(before, time.time() - DAMAGED_DAYS * _DAY_S)
     file_before = max([kept_since, *(row.erased_at.timestamp() + CLOCKS_APART_S for row in found)])
     if await asyncio.to_thread(remove_aside, dead_letters.path.with_name(FILE), file_before):

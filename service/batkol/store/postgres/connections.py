@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from batkol.store.postgres.address import Address
-from batkol.store.postgres.faults import driver_faults, named
+from batkol.store.postgres.faults import driver_faults, error_name
 from batkol.store.postgres.primary import PrimaryCheck
 
 RECYCLE_S: Final = 1800.0
@@ -34,7 +34,7 @@ class DatabaseTimeouts:
 
     connect_s: float = 5.0
     statement_s: float = 10.0  # the server's own limit
-    command_s: float = 15.0  # ours, for a server that does not answer at all
+    command_s: float = 15.0  # the service's own limit, for a server that does not answer at all
 
     @property
     def transaction_s(self) -> float:
@@ -92,7 +92,7 @@ async def _close(*engines: AsyncEngine) -> None:
     except Exception as error:  # noqa: BLE001 -- whatever the driver raises: the connections go all the same
         for engine in engines:
             await engine.dispose(close=False)  # a pool that was stopped in the middle counts what it has not
-        log.warning("[STORE] database connection did not close in order; it was dropped", fault=named(error))
+        log.warning("[STORE] database connection did not close in order; it was dropped", fault=error_name(error))
 
 
 async def connected(
@@ -113,7 +113,7 @@ async def connected(
             try:
                 return await asyncpg.connect(where.dsn, target_session_attrs="read-write", **how)
             except (asyncpg.TargetServerAttributeNotMatched, OSError) as error:
-                log.debug("[STORE] no database host takes writes; reads use a read-only host", fault=named(error))
+                log.debug("[STORE] no database host takes writes; reads use a read-only host", fault=error_name(error))
         return await asyncpg.connect(where.dsn, **how)
 
 
@@ -125,7 +125,7 @@ def _is_to_choose(dsn: str) -> bool:
     return "," in hosts and "target_session_attrs" not in query
 
 
-def patient_engine(where: Address, patience: DatabaseTimeouts | None = None) -> AsyncEngine:
+def engine_without_timeout(where: Address, patience: DatabaseTimeouts | None = None) -> AsyncEngine:
     """Return an engine for one connection whose statements may take as long as they do."""
 
     async def connect() -> asyncpg.Connection[Any]:

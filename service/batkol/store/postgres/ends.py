@@ -1,8 +1,8 @@
 """Ends of calls in the tables when their own end never comes: the pod was killed, or its volume is gone.
 
-Of three ends the best known one stays, in whatever order they come: the newest stream's own; the one that Twilio's
-status callback told, to whichever pod; and, after `SILENT_H` hours without a sign of life, `LOST`. A status is kept
-for itself too, since it may come before anything else that the call's pod has to say.
+Of three ends the best known one stays, in whatever order they come: the newest stream's own; the one of Twilio's
+status callback, on any pod; and, after `SILENT_H` hours without a sign of life, `LOST`. A status is kept
+for itself too, since it may come before all records of the call's pod.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ CALL_SIDS: Final = "call_sids"
 STATUSES: Final = "statuses"
 _LONGEST_MS: Final = 3_600_000.0  # milliseconds that an utterance and its recognition are believed to have taken
 
-TOLD_ELSEWHERE: Final[ColumnElement[bool]] = func.coalesce(calls.c.end_reason.in_([*sorted(FINAL), LOST]), False)
+HAS_OTHER_END: Final[ColumnElement[bool]] = func.coalesce(calls.c.end_reason.in_([*sorted(FINAL), LOST]), False)
 """Whether the end that a call has is not its newest stream's own."""
 
-_is_open: Final = or_(calls.c.ended_at.is_(None), TOLD_ELSEWHERE)
+_is_open: Final = or_(calls.c.ended_at.is_(None), HAS_OTHER_END)
 _these: Final = calls.c.call_sid == func.any(bindparam(CALL_SIDS, type_=ARRAY(Text)))
 
 
@@ -74,7 +74,7 @@ def _save_statuses() -> Any:
 
 
 def _apply_statuses(which: ColumnElement[bool]) -> Any:
-    """Give these calls the end that Twilio told, unless they have their own, and in any case its duration."""
+    """Give these calls the end of Twilio's status, unless they have their own, and in any case its duration."""
     told = call_statuses.c
     is_new = or_(calls.c.ended_at.is_distinct_from(told.ended_at), calls.c.end_reason.is_distinct_from(told.status))
     return (
@@ -128,10 +128,10 @@ def _some(condition: ColumnElement[bool]) -> Select[Any]:
 SAVE_STATUSES: Final = _save_statuses()
 APPLY_STATUSES: Final = _apply_statuses(_these)
 
-CLOSE_TOLD: Final = _apply_statuses(
+CLOSE_BY_STATUS: Final = _apply_statuses(
     calls.c.call_sid.in_(_some(select(1).where(call_statuses.c.call_sid == calls.c.call_sid).exists()))
 )
-"""Closes `limit` open calls at most whose end Twilio told while another pod was writing their first record."""
+"""Closes at most `limit` open calls whose status came while another pod was writing their first record."""
 
 CLOSE_LOST: Final = (
     update(calls).where(calls.c.call_sid.in_(_some(_is_silent()))).values(ended_at=_last_known(), end_reason=LOST)
@@ -149,4 +149,4 @@ LENGTHEN_LOST: Final = (
 """A journal came back, with more of calls that were given up, and not their end."""
 
 LOCK: Final = select(calls.c.call_sid).where(_these).order_by(calls.c.call_sid).with_for_update(key_share=True)
-"""Two pods that are told of the same calls in different orders never wait for each other."""
+"""Two pods that get the same calls in different orders never wait for each other."""

@@ -1,4 +1,4 @@
-"""Forget a number: what its callers said, and that it was theirs. What remains are calls of nobody, for the figures."""
+"""Erasure of a number: its callers' words, and the number. What remains are calls without a person, for the figures."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Erased(msgspec.Struct, frozen=True):
 
 
 async def erase(engine: AsyncEngine, number: str) -> Erased:
-    """Erase a caller's number or address, in one transaction. Raises what the database does; nothing is changed then.
+    """Erase a caller's number or address, in one transaction. Raises the database's errors; then nothing is changed.
 
     Raises `ConfigurationError` for what names no one caller.
 
     No writer writes meanwhile. Calls of this number that began before now, and that a journal has not delivered yet,
-    are delivered without text and number, whatever the pods' clocks say (`order`). A call that is going on is erased up
-    to its end.
+    are delivered without text and number, independent of the pods' clocks (`order`). A call that is going on is
+    erased up to its end.
     """
     theirs = identities(number)
     async with engine.begin() as connection:

@@ -17,7 +17,7 @@ class DriverError(OSError):
     """
 
 
-FAULTS: Final = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+DB_ERRORS: Final = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 """What a database that is away, slow, full or refusing raises (`TimeoutError` is an `OSError`)."""
 
 # SQLSTATE classes of what lies in the data, and would be refused again: cardinality, data exception, integrity, limits.
@@ -29,16 +29,16 @@ _OVERTIME: Final = frozenset({"57014", "55P03", "25P04"})
 
 @contextmanager
 def driver_faults() -> Iterator[None]:
-    """Around nothing but calls of the driver: what is none of `FAULTS` becomes a `DriverError`."""
+    """Around nothing but calls of the driver: what is none of `DB_ERRORS` becomes a `DriverError`."""
     try:
         yield
-    except FAULTS:
+    except DB_ERRORS:
         raise
     except Exception as error:
         raise DriverError from error
 
 
-def lies_in_the_data(error: BaseException) -> bool:
+def is_data_error(error: BaseException) -> bool:
     """Whether the same statement with the same data would fail again, on any server."""
     if isinstance(_cause(error), asyncpg.DataError):  # the driver's, before it sends anything
         return True
@@ -46,7 +46,7 @@ def lies_in_the_data(error: BaseException) -> bool:
 
 
 def is_overtime(error: BaseException) -> bool:
-    """Whether it took longer than it may: by the server's limit, or by ours."""
+    """Whether a statement took longer than the server's limit, or than the service's."""
     return sqlstate(error) in _OVERTIME or isinstance(_cause(error), TimeoutError)
 
 
@@ -62,7 +62,7 @@ def sqlstate(error: BaseException) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def named(error: BaseException) -> str:
+def error_name(error: BaseException) -> str:
     """Name an error without its text, which may quote what was being written."""
     name = type(_cause(error)).__name__
     if isinstance(error, DriverError):
@@ -71,12 +71,14 @@ def named(error: BaseException) -> str:
     return f"{name} (SQLSTATE {code})" if code else name
 
 
-def of_the_journal(error: Exception) -> str:
-    """Name a fault of the journal's. What a disk says has no text of a caller's in it."""
-    return f"the journal's disk: {error}" if isinstance(error, OSError) else f"the journal: {located(error)}"
+def journal_error(error: Exception) -> str:
+    """Name a fault of the journal. An error of a disk contains no text of a caller."""
+    return (
+        f"the journal's disk: {error}" if isinstance(error, OSError) else f"the journal: {error_with_location(error)}"
+    )
 
 
-def located(error: BaseException) -> str:
+def error_with_location(error: BaseException) -> str:
     """Name an error that should not have come, and where it came from."""
     error = error.__cause__ or error
     at = error.__traceback__
@@ -86,8 +88,8 @@ def located(error: BaseException) -> str:
     return f"{name} in {at.tb_frame.f_code.co_qualname}:{at.tb_lineno}" if at is not None else name
 
 
-def is_away(error: BaseException) -> bool:
-    """Whether a fault is that the database cannot be reached now: no answer, or one that says that it is not up."""
+def is_unreachable(error: BaseException) -> bool:
+    """Whether the database cannot be reached now: no answer, or the answer that it is not up."""
     code = sqlstate(error)
     if code:
         return code.startswith(("08", "57P", "53300"))  # connection exceptions, going down or coming up, no place left

@@ -1,4 +1,4 @@
-"""Brings a database's tables to the version that this code wants, or back. Several pods may do so at once."""
+"""Migrations of a database's tables to this version, or back. Several pods may migrate at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from batkol.store.postgres.address import Address
-from batkol.store.postgres.connections import patient_engine
+from batkol.store.postgres.connections import engine_without_timeout
 
 VERSIONS: Final = "batkol_schema"
 """The table in which Alembic notes where a database is."""
@@ -29,7 +29,7 @@ def head() -> str:
     """Return the version that this code wants."""
     found = ScriptDirectory.from_config(_config()).get_current_head()
     if found is None:
-        raise AssertionError("the package carries its migrations")
+        raise AssertionError("the package contains its migrations")
     return found
 
 
@@ -42,10 +42,10 @@ def sql(revision: str = "head") -> str:
 
 
 async def upgrade(where: Address, revision: str = "head") -> str:
-    """Go up to a version; returns where the database is then. Does nothing where it is there, or further than we know.
+    """Migrate up to a revision; returns the database's revision then. Does nothing at that or an unknown revision.
 
-    In the second case a newer version has been there, and ours was brought back: what it made is left alone. Raises
-    what the database does; nothing has been changed then, and neither if it is cancelled.
+    An unknown revision is a newer version's, and this one was rolled back: the newer tables stay. Raises the
+    database's errors; nothing has been changed then, and neither if it is cancelled.
     """
 
     def move(connection: Connection, config: Config) -> None:
@@ -67,8 +67,8 @@ def knows(revision: str | None) -> bool:
 
 
 async def current(where: Address) -> str | None:
-    """Return where the database is, or None for one that has no tables of ours."""
-    engine = patient_engine(where)
+    """Return the database's revision, or None if it has no tables of Batkol."""
+    engine = engine_without_timeout(where)
     try:
         async with engine.connect() as connection:
             return await connection.run_sync(_current)
@@ -81,7 +81,7 @@ def _current(connection: Connection) -> str | None:
 
 
 async def _moved(where: Address, move: Callable[[Connection, Config], None]) -> str:
-    engine = patient_engine(where)
+    engine = engine_without_timeout(where)
 
     def carry_out(connection: Connection) -> str:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATING})

@@ -11,13 +11,13 @@ from batkol.errors import ConfigurationError
 _KEYS: Final = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
 _WITHHELD: Final = ("anonymous", "blocked", "private", "restricted", "unavailable", "unknown")
 
-NOBODY: Final = frozenset({"", *_WITHHELD, *(f"+{word.translate(_KEYS)}" for word in _WITHHELD)})
+ANONYMOUS: Final = frozenset({"", *_WITHHELD, *(f"+{word.translate(_KEYS)}" for word in _WITHHELD)})
 """What stands for a caller who withholds the number: Twilio spells the word on a keypad (+266696687 is ANONYMOUS)."""
 
 
-def is_somebody(number: str) -> bool:
-    """Whether the number tells one caller from another."""
-    return number.strip().lower() not in NOBODY
+def identifies_caller(number: str) -> bool:
+    """Whether the number is one caller's own."""
+    return number.strip().lower() not in ANONYMOUS
 
 
 def identities(typed: str) -> tuple[str, ...]:
@@ -26,10 +26,11 @@ def identities(typed: str) -> tuple[str, ...]:
     `sip:` and `client:` addresses are taken letter by letter. Raises `ConfigurationError` for what names no one caller.
     """
     exact = typed.strip()
-    if not is_somebody(exact):
+    if not identifies_caller(exact):
         raise ConfigurationError(
-            f"{exact or 'an empty text'} names no caller: all who withhold their number are kept so, and erasing it "
-            "would erase them all. Give a number (+972541234567), or an address (sip:…, client:…), as it is stored"
+            f"{exact or 'an empty text'} names no caller: every caller who withholds the number is stored so, and "
+            "the command would erase all of them. Give a number (+972541234567), or an address (sip:…, "
+            "client:…), as it is stored"
         )
     plain = re.sub(r"(?<=\d)[ ().-]+(?=\d)|(?<=\+)[ (]+(?=\d)", "", exact)
     number = re.fullmatch(r"(?:\+|00)?([1-9][0-9]{6,14})", plain, re.ASCII)

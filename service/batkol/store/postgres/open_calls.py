@@ -9,7 +9,7 @@ import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from batkol.store.postgres.ends import CLOSE_LOST, CLOSE_TOLD, SILENT_H
+from batkol.store.postgres.ends import CLOSE_BY_STATUS, CLOSE_LOST, SILENT_H
 
 BATCH: Final = 100
 """Calls closed in one transaction."""
@@ -26,18 +26,18 @@ log = structlog.get_logger()
 class Closed(msgspec.Struct, frozen=True):
     """How many calls were closed."""
 
-    told: int  # with the end that Twilio told
+    told: int  # with the end of Twilio's status
     lost: int  # after a day without a sign of life
 
 
 async def close_open(engine: AsyncEngine, *, batch: int = BATCH, most: int = MOST, pause_s: float = PAUSE_S) -> Closed:
-    """Close calls of which Twilio told the end, and those of which nothing was heard for `SILENT_H` hours.
+    """Close calls that have a status of Twilio, and calls without a record for `SILENT_H` hours.
 
-    Any number of pods may do it at once: each leaves out the rows that another one has in hand. Raises what the
+    Several pods may close calls at once: each leaves out the rows that another one has in hand. Raises what the
     database does; cancelling it, or losing the database, leaves whole batches done.
     """
     closed = Closed(
-        told=await _close(engine, CLOSE_TOLD, batch, most, pause_s),
+        told=await _close(engine, CLOSE_BY_STATUS, batch, most, pause_s),
         lost=await _close(engine, CLOSE_LOST, batch, most, pause_s),
     )
     if closed.told or closed.lost:

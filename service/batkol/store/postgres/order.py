@@ -1,9 +1,9 @@
-"""The order of erasures and calls, which no clock of a pod has a say in.
+"""The order of erasures and calls, independent of the pods' clocks.
 
-Each erasure has a number, given by the database while nobody writes, and greater than all before it. A pod learns the
-newest one with every batch, and every few seconds while nothing is said, and puts it into the records of each stream
-that begins. A stream whose number is less than that of an erasure began before that erasure, or while its pod could not
-know; either way what it said is erased. One whose number is not less began after it, for certain.
+Each erasure has a number, given by the database while no pod writes, and greater than all before it. A pod learns the
+newest one with every batch, and every few seconds while there are no records, and puts it into the records of each
+stream that begins. A stream whose number is less than that of an erasure began before that erasure, or while its pod
+could not know; either way its words are erased. One whose number is not less began after it, for certain.
 
 A number is at least the database's time in microseconds. So one that is given after a restore from a backup is greater
 than all that were given before, though the sequence went back.
@@ -37,7 +37,7 @@ _SIDS: Final = "call_sids"
 
 
 class Confirmation(NamedTuple):
-    """What the database says of a journal and of erasures, in one moment."""
+    """The database's state of a journal and of erasures, at one moment."""
 
     delivered: int | None
     """Records of this journal that it had before; None: it does not know this journal."""
@@ -68,11 +68,11 @@ SELECT clock.at AS at,
        setval('erasure_numbers', greatest(nextval('erasure_numbers'), {_NEWEST} + 1,
                                           (extract(epoch FROM clock.at) * 1000000)::bigint)) AS number
 FROM (SELECT clock_timestamp() AS at OFFSET 0) AS clock
-""")  # noqa: S608  texts of ours alone
+""")  # noqa: S608  constants of this module
 
 _LOOK: Final = text(f"""
 SELECT (SELECT delivered FROM journals WHERE journal = :journal) AS delivered, {_NEWEST} AS erasure
-""")  # noqa: S608  texts of ours alone
+""")  # noqa: S608  constants of this module
 
 _CONFIRM: Final = text(f"""
 WITH before AS (SELECT delivered FROM journals WHERE journal = :journal)
@@ -80,13 +80,13 @@ INSERT INTO journals AS known (journal, delivered)
 VALUES (:journal, greatest((SELECT delivered FROM before), CAST(:known AS bigint)) + :records)
 ON CONFLICT (journal) DO UPDATE SET delivered = excluded.delivered, delivered_at = now()
 RETURNING (SELECT delivered FROM before) AS delivered, {_NEWEST} AS erasure
-""")  # noqa: S608  texts of ours alone
+""")  # noqa: S608  constants of this module
 
 
 _ADOPT: Final = text(f"""
 SELECT setval('erasure_numbers', newest) FROM (SELECT {_NEWEST} AS newest) AS found, erasure_numbers
 WHERE newest > last_value
-""")  # noqa: S608  texts of ours alone
+""")  # noqa: S608  constants of this module
 
 
 async def adopt(connection: AsyncConnection) -> None:

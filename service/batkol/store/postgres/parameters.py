@@ -38,9 +38,9 @@ _ANY_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "ssl_min_protocol_version": ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
     "ssl_max_protocol_version": ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
 }
-_SILENT: Final = "leave it out: DATABASE_COMMAND_TIMEOUT_S gives up a server that says nothing"
-_POOL: Final = "leave it out and set DATABASE_POOL_SIZE"
-_PREPARED: Final = "leave it out, and name the database itself or a pooler in session mode"
+_SILENT: Final = "omit it: DATABASE_COMMAND_TIMEOUT_S ends the wait for a silent server"
+_POOL: Final = "omit it and set DATABASE_POOL_SIZE"
+_PREPARED: Final = "omit it, and name the database itself or a pooler in session mode"
 _REMEDIES: Final[Mapping[str, str]] = {
     "schema": "write options=-csearch_path%3DNAME",
     "currentSchema": "write options=-csearch_path%3DNAME",
@@ -56,30 +56,30 @@ _REMEDIES: Final[Mapping[str, str]] = {
     "tcp_user_timeout": _SILENT,
     "connection_limit": _POOL,
     "pool_size": _POOL,
-    "pool_timeout": "leave it out and set DATABASE_CONNECT_TIMEOUT_S",
+    "pool_timeout": "omit it and set DATABASE_CONNECT_TIMEOUT_S",
     "timeout": "write connect_timeout",
-    "command_timeout": "leave it out and set DATABASE_COMMAND_TIMEOUT_S",
-    "statement_timeout": "leave it out and set DATABASE_STATEMENT_TIMEOUT_S",
-    "database": "write the database behind the host, as in host/name",
+    "command_timeout": "omit it and set DATABASE_COMMAND_TIMEOUT_S",
+    "statement_timeout": "omit it and set DATABASE_STATEMENT_TIMEOUT_S",
+    "database": "write the database after the host, as in host/name",
     "hostaddr": "write the address as the host",
-    "service": "write host, user and database themselves",
-    "servicefile": "write host, user and database themselves",
+    "service": "write host, user and database into the URL",
+    "servicefile": "write host, user and database into the URL",
     "sslaccept": "write sslmode=require, or sslmode=verify-full with sslrootcert",
-    "target_session_attrs": "write read-write, as the service writes, or leave it out",
-    "gssencmode": "leave it out, and write sslmode=require",
+    "target_session_attrs": "write read-write, because the service writes, or omit it",
+    "gssencmode": "omit it, and write sslmode=require",
     "channel_binding": "write disable, prefer or require",
     "options": "write options=-cNAME%3DVALUE, once for each setting, with %20 between them",
     "ssl": "write sslmode=require",
 }
 _NOT_ENFORCED: Final = (
-    "DATABASE_URL asks for channel_binding=require, which the driver does not enforce; to be sure of the server write "
-    "sslmode=verify-full and sslrootcert"
+    "DATABASE_URL sets channel_binding=require, which the driver does not enforce; to verify the server "
+    "write sslmode=verify-full and sslrootcert"
 )
 _AUTHORITY: Final = (
-    "; it should be the certificate authority of the server (Cloud SQL: `gcloud sql instances describe`, serverCaCert; "
-    "for a server that browsers would trust: /etc/ssl/certs/ca-certificates.crt)"
+    "; it must be the certificate authority of the server (Cloud SQL: `gcloud sql instances describe`, "
+    "serverCaCert; for a server with a public certificate: /etc/ssl/certs/ca-certificates.crt)"
 )
-_LEAVE_OUT: Final = "leave it out; docs/configuration.md lists what may be there"
+_LEAVE_OUT: Final = "omit it; docs/configuration.md lists the supported parameters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,26 +93,26 @@ class ConnectionParameters:
     warnings: tuple[str, ...]
 
 
-def pairs(query: str, unescaped: Callable[[str], str]) -> dict[str, str]:
+def query_pairs(query: str, unescaped: Callable[[str], str]) -> dict[str, str]:
     """Take a query apart. Raises `ConfigurationError` for what is no `name=value`, or there twice."""
     found: dict[str, str] = {}
     for pair in query.split("&") if query else ():
         name, equals, value = pair.partition("=")
         if not equals or not _NAME.fullmatch(name):
-            raise ConfigurationError("DATABASE_URL has something behind its '?' that is not name=value&name=value")
+            raise ConfigurationError("DATABASE_URL has a text after its '?' that is not name=value&name=value")
         if name in found:
-            raise ConfigurationError(f"DATABASE_URL has `{name}` twice; say it once")
+            raise ConfigurationError(f"DATABASE_URL has `{name}` twice; keep one of them")
         found[name] = unescaped(value)
     return found
 
 
-def refused(name: str) -> ConfigurationError:
-    """Say what to do instead."""
-    why = "which cannot be used as it is there" if name in _REMEDIES else "which is not taken"
+def refused_parameter(name: str) -> ConfigurationError:
+    """Return the error with the remedy for a parameter."""
+    why = "which is not supported as it is written" if name in _REMEDIES else "which is not supported"
     return ConfigurationError(f"DATABASE_URL has the parameter `{name}`, {why}: {_REMEDIES.get(name, _LEAVE_OUT)}")
 
 
-def spoken(given: Mapping[str, str], *, near: bool) -> ConnectionParameters:
+def connection_parameters(given: Mapping[str, str], *, near: bool) -> ConnectionParameters:
     """Translate parameters; `near` servers are on this machine. Raises `ConfigurationError`, without any value."""
     left = dict(given)
     tls = _tls(left, near=near)
@@ -125,12 +125,12 @@ def spoken(given: Mapping[str, str], *, near: bool) -> ConnectionParameters:
         if key in left and (value := left.pop(key)) in values:
             query[key] = value
         elif key in given:
-            raise refused(key)
+            raise refused_parameter(key)
     if options := left.pop("options", ""):
         query["options"] = _options(options)
     for key, value in left.items():
         if value.lower() not in _OF_ITSELF.get(key, ()):
-            raise refused(key)
+            raise refused_parameter(key)
     _check_files(query, tls)
     if query.get("sslnegotiation") == "direct" and tls == "disable":
         raise ConfigurationError("DATABASE_URL has sslnegotiation=direct, which needs sslmode=require or stricter")
@@ -139,16 +139,16 @@ def spoken(given: Mapping[str, str], *, near: bool) -> ConnectionParameters:
 
 def _tls(left: dict[str, str], *, near: bool) -> str:
     mode = left.pop("sslmode", "")
-    if "ssl" in left:  # as JDBC says it, which libpq takes too
+    if "ssl" in left:  # JDBC's spelling, which libpq takes too
         if left.pop("ssl") != "true" or mode not in ("", "require"):
-            raise refused("ssl")
+            raise refused_parameter("ssl")
         mode = "require"
     if not mode:
         return "disable" if near else "require"
     if mode not in _TLS:
         raise ConfigurationError(
-            "sslmode in DATABASE_URL is refused: `allow` and `prefer` go on in plain text without a word; "
-            f"say one of {', '.join(_TLS)}"
+            "sslmode in DATABASE_URL is refused: `allow` and `prefer` fall back to plain text without a warning; "
+            f"use one of {', '.join(_TLS)}"
         )
     return mode
 
@@ -156,7 +156,7 @@ def _tls(left: dict[str, str], *, near: bool) -> str:
 def _channel_binding(left: dict[str, str], tls: str) -> tuple[str, ...]:
     asked = left.pop("channel_binding", "disable")
     if asked not in ("disable", "prefer", "require"):
-        raise refused("channel_binding")
+        raise refused_parameter("channel_binding")
     if asked != "require":
         return ()
     if tls == "disable":
@@ -177,7 +177,7 @@ def _connect_s(text: str) -> float | None:
 def _options(text: str) -> str:
     if not _OPTION.sub("", text).strip(" "):
         return text
-    raise refused("options")
+    raise refused_parameter("options")
 
 
 def _check_files(query: Mapping[str, str], tls: str) -> None:
@@ -185,7 +185,7 @@ def _check_files(query: Mapping[str, str], tls: str) -> None:
     for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile"):
         if query.get(name) and not Path(query[name]).is_file():
             raise ConfigurationError(
-                f"{name} in DATABASE_URL is no file" + (_AUTHORITY if name == "sslrootcert" else "")
+                f"{name} in DATABASE_URL is not a file" + (_AUTHORITY if name == "sslrootcert" else "")
             )
     inherited = "" if tls == "disable" else os.environ.get("PGSSLROOTCERT", "")  # the driver reads it, too
     authority = query.get("sslrootcert") or inherited
@@ -204,5 +204,6 @@ def _check_files(query: Mapping[str, str], tls: str) -> None:
             context.load_cert_chain(query["sslcert"], key, password)
     except (ssl.SSLError, OSError, ValueError):
         raise ConfigurationError(
-            "sslcert in DATABASE_URL cannot be used with its sslkey and sslpassword; they must be PEM, and fit"
+            "sslcert in DATABASE_URL cannot be used with its sslkey and sslpassword; they must be PEM, and "
+            "belong together"
         ) from None

@@ -1,7 +1,7 @@
-"""Keeps a pool on the server that takes writes: connections to one that only reads are left within seconds.
+"""Check that keeps a pool on the primary: it leaves connections to a read-only server within seconds.
 
 After a failover the old primary may live on, and only read; or the database's name may lead there for a while. Nothing
-breaks then, so nothing but asking tells. A connection is asked when it is taken from the pool, `CHECKED_S` apart at
+breaks then, so the pool must ask. A connection is asked when it is taken from the pool, `CHECKED_S` apart at
 most; one that leads to a server that only reads is replaced, and what it is replaced by is used for as long again,
 since reading there is better than nothing.
 """
@@ -16,7 +16,7 @@ from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from batkol.store.postgres.faults import is_read_only, lies_in_the_data, sqlstate
+from batkol.store.postgres.faults import is_data_error, is_read_only, sqlstate
 
 CHECKED_S: Final = 5.0
 """Seconds for which a connection is used without asking what it leads to."""
@@ -30,7 +30,7 @@ class PrimaryCheck:
     """Watches one engine's pool, from when it is made on."""
 
     def __init__(self, engine: AsyncEngine, answer_s: float) -> None:
-        """`answer_s`: seconds that a connection has to say what it leads to."""
+        """`answer_s`: seconds that a server has to answer whether it is read-only."""
         self._answer_s = answer_s
         self._left_at = float("-inf")
         event.listen(engine.sync_engine, "connect", self._on_connect)
@@ -50,13 +50,13 @@ class PrimaryCheck:
         if record.info.pop(_FRESH, False):
             return  # there is no better one to be had now
         if record.info[_MADE] <= self._left_at:
-            raise DisconnectionError("the server was left")
+            raise DisconnectionError("the client left the server")
         now = time.monotonic()
         if now - record.info[_CHECKED] < CHECKED_S:
             return
         if self._only_reads(connection):
             self.invalidate()  # the others lead there as well
-            raise DisconnectionError("the server only reads")
+            raise DisconnectionError("the server is read-only")
         record.info[_CHECKED] = now
 
     def _only_reads(self, connection: Any) -> bool:
@@ -70,11 +70,11 @@ class PrimaryCheck:
     def _on_error(self, context: ExceptionContext) -> None:
         """Decide whether a connection may be used after an error.
 
-        The server's own errors leave it as it was, unless they say that nothing can be written there; then the pool is
+        The server's own errors leave it as it was, unless the server is read-only; then the pool is
         to leave. After any other error it is not known what the connection would answer next.
         """
         error = context.original_exception
-        if context.connection is None or not isinstance(error, Exception) or lies_in_the_data(error):
+        if context.connection is None or not isinstance(error, Exception) or is_data_error(error):
             return
         if is_read_only(error):
             self.invalidate()

@@ -52,7 +52,7 @@ class CallFilter:
 
 @dataclass(frozen=True, slots=True)
 class PagePosition:
-    """Where a page ended: the last row's time, and what tells it from others of that time."""
+    """The end of a page: the last row's time, and its key among rows of that time."""
 
     at: datetime
     key: str | int
@@ -92,7 +92,7 @@ def page_of_calls(wanted: CallFilter, after: PagePosition | None, limit: int) ->
 
 
 def all_calls(wanted: CallFilter) -> Select[Any]:
-    """Return every call that is meant."""
+    """Return all calls that match the filter."""
     return _calls(wanted, _OF_CALLS)
 
 
@@ -113,7 +113,7 @@ def utterances_of(call_sid: str) -> Select[Any]:
 
 
 def all_utterances(wanted: CallFilter) -> Select[Any]:
-    """Return every utterance of the calls that are meant; of these, with `slow_ms`, those that were slow."""
+    """Return all utterances of the calls that match the filter; with `slow_ms`, only the slow ones."""
     chosen = _calls(wanted, [calls.c.call_sid, calls.c.agent, calls.c.started_at]).subquery("chosen")
     found = (
         select(chosen.c.call_sid, chosen.c.agent, *_OF_UTTERANCES)
@@ -135,7 +135,7 @@ def page_of_leads(agent: str | None, number: str | None, after: PagePosition | N
 
 
 def all_leads(agent: str | None, number: str | None) -> Select[Any]:
-    """Return every lead that is meant."""
+    """Return all leads that match the filter."""
     found = select(*_OF_LEADS).order_by(leads.c.last_call_at.desc(), leads.c.id.desc())
     return found.where(*_equal((leads.c.agent, agent), (leads.c.caller_number, number)))
 
@@ -174,7 +174,7 @@ def _meant(wanted: CallFilter) -> Iterable[ColumnElement[bool]]:
     if wanted.before is not None:
         yield calls.c.started_at < wanted.before
     if wanted.slow_ms is not None:
-        # Said in the index's own words too: a prepared statement does not know how large its parameter will be.
+        # In the index's own words too: a prepared statement does not know how large its parameter will be.
         yield literal_column(f"calls.slowest_final_ms >= {SLOW_MS}")
         yield calls.c.slowest_final_ms >= wanted.slow_ms
 

@@ -82,7 +82,7 @@ def _ago(days: int) -> ColumnElement[Any]:
 
 
 async def _delete(engine: AsyncEngine, table: Table, old: ColumnElement[bool], batch: int) -> int:
-    """Delete one batch; rows that somebody is writing to wait for the next time."""
+    """Delete one batch; rows that another transaction writes to wait for the next time."""
     key = table.primary_key.columns[0]
     chosen = select(key).where(old).limit(batch).with_for_update(skip_locked=True)
     async with engine.begin() as connection:

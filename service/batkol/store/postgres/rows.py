@@ -1,7 +1,7 @@
-"""Records become rows: for each table what one batch says of it, as JSON that one statement takes.
+"""Rows of one batch of records, for each table, as JSON that one statement takes.
 
-A key appears once in each list (Postgres would refuse to touch a row twice in one statement), with what the newest
-record of the batch says of it.
+A key appears once in each list (Postgres would refuse to touch a row twice in one statement), with the newest
+record of the batch.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from batkol.store.journal.records import (
     RevisionRecord,
     Who,
 )
-from batkol.store.postgres.numbers import is_somebody
+from batkol.store.postgres.numbers import identifies_caller
 
 Row = dict[str, Any]
 _WORD: Final = 2**31 - 1  # of Postgres's integer
@@ -30,7 +30,7 @@ _WORD: Final = 2**31 - 1  # of Postgres's integer
 
 @dataclass(slots=True)
 class Rows:
-    """What a batch says, by table. `leads` is by call: who becomes a lead by a call that was not known before."""
+    """The rows of a batch, by table. `leads` is by call: who becomes a lead by a call that was not known before."""
 
     calls: dict[str, Row] = field(default_factory=dict)
     leads: dict[str, Row] = field(default_factory=dict)
@@ -67,7 +67,7 @@ def as_json(rows: Iterable[Row]) -> str:
 
 
 def _status(rows: Rows, record: CallStatus) -> None:
-    """Twilio may tell an end twice, and to two pods: the earliest stays."""
+    """Twilio may send a status twice, and to two pods: the earliest stays."""
     known = rows.statuses.get(record.call_sid)
     if known is None or record.ended_at < known["ended_at"]:
         rows.statuses[record.call_sid] = {
@@ -80,7 +80,7 @@ def _status(rows: Rows, record: CallStatus) -> None:
 
 
 def _call(rows: Rows, record: OfStream) -> None:
-    """Every record says that there is this call, so that none depends on another having come."""
+    """Every record creates its call, so that none depends on another record having come."""
     who = record.who
     sid = who.call_sid
     known = rows.calls.get(sid)
@@ -91,7 +91,7 @@ def _call(rows: Rows, record: OfStream) -> None:
     else:
         row = known
     _merge(row, record)
-    if sid not in rows.leads and is_somebody(who.party):
+    if sid not in rows.leads and identifies_caller(who.party):
         rows.leads[sid] = {"call_sid": sid, "agent": who.agent, "caller_number": who.party}
 
 

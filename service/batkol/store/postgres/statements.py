@@ -1,7 +1,7 @@
 """The statements of the writer: each takes the rows of a whole batch as one JSON parameter.
 
-All of them say the same thing when they are repeated, in any order: what a call or an utterance is known by decides
-which row it is, and what is newer stays.
+All of them have the same result when they are repeated, in any order: the key of a call or an utterance decides
+which row it is, and the newer value stays.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.dialects.postgresql.dml import Insert
 from sqlalchemy.types import TypeEngine
 
-from batkol.store.postgres.ends import LOST, TOLD_ELSEWHERE
+from batkol.store.postgres.ends import HAS_OTHER_END, LOST
 from batkol.store.postgres.schema import calls, events, leads, utterances
 
 ERASING: Final = 0x6261746B6F6C01
@@ -83,12 +83,12 @@ def _save_calls() -> Any:
         return case((newer, new[name]), else_=calls.c[name])
 
     def end(name: str) -> ColumnElement[Any]:
-        """A stream's end is not undone by what is told of it later, only one that was told by another than the stream.
+        """A later record does not undo a stream's own end, only an end from another source.
 
         A newer stream has its own.
         """
         known = case(
-            (TOLD_ELSEWHERE, func.coalesce(new[name], calls.c[name])), else_=func.coalesce(calls.c[name], new[name])
+            (HAS_OTHER_END, func.coalesce(new[name], calls.c[name])), else_=func.coalesce(calls.c[name], new[name])
         )
         return case((newer, new[name]), (same, known), else_=calls.c[name])
 
@@ -144,7 +144,7 @@ def _save_leads() -> Any:
 
 
 def _save_utterances(names: tuple[str, ...], seq: str) -> Any:
-    """Set what a final, or its revision, says; whichever comes first makes the row."""
+    """Set the values of a final, or of its revision; the first of them inserts the row."""
     key = ("call_sid", "stream_sid", "index")
     statement = _upsert(utterances, names)
     new = statement.excluded
@@ -167,7 +167,7 @@ SAVE_CALLS: Final = _save_calls()
 """Returns the calls that changed, or had been given up: SID, when it began, why it ended, and whether it is new."""
 
 SAVE_LEADS: Final = _save_leads()
-"""Adds to what is known of each caller: so it may be told of a new call once only."""
+"""Adds to the leads of each caller: so each new call may be given only once."""
 
 SAVE_FINALS: Final = _save_utterances((*_KEY, *_OF_FINALS), "seq")
 SAVE_REVISIONS: Final = _save_utterances(

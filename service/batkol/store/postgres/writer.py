@@ -28,7 +28,14 @@ from batkol.store.journal.records import AnyRecord, decode
 from batkol.store.postgres.batch import Batch, UnfitError, batch_of, save
 from batkol.store.postgres.batch_size import BatchSize
 from batkol.store.postgres.connections import Database
-from batkol.store.postgres.faults import is_overtime, lies_in_the_data, located, named, of_the_journal, sqlstate
+from batkol.store.postgres.faults import (
+    error_name,
+    error_with_location,
+    is_data_error,
+    is_overtime,
+    journal_error,
+    sqlstate,
+)
 from batkol.store.postgres.order import confirm
 
 MOST: Final = 500
@@ -38,7 +45,7 @@ GATHER_S: Final = 0.05
 """Seconds in which records are gathered into one batch, while there are few."""
 
 SETTLE_S: Final = 5.0
-"""Seconds without a record after which nothing of what was said is left on the pod."""
+"""Seconds without a record after which the pod's journal is emptied."""
 
 CERTAIN_AFTER: Final = 3
 """Times that one record is refused, over as many connections, before it is set aside: a network that damages what
@@ -49,9 +56,9 @@ ASIDE_ATTEMPTS: Final = 10
 
 RETRY: Final = Backoff(first_s=0.1, longest_s=10.0)
 
-THE_DATABASE: Final = "the database does not take what was said, which waits in the journal"
-THE_JOURNAL: Final = "the journal does not give what was said to the database, or does not let go of it"
-THE_WRITER: Final = "the writer to the database failed, by a fault of Batkol's; what was said waits in the journal"
+THE_DATABASE: Final = "the database does not accept records; they wait in the journal"
+THE_JOURNAL: Final = "the journal does not deliver records to the database, or cannot release them"
+THE_WRITER: Final = "the database writer failed because of a defect in Batkol; records wait in the journal"
 
 log = structlog.get_logger()
 
@@ -79,7 +86,7 @@ class Writer:
         """Batches that had to be written again."""
         self._fault = ""  # why nothing is written
         self._unreleased = ""  # why the journal keeps what the database has
-        self._said: set[str] = set()  # the faults of this outage that are in the log
+        self._logged: set[str] = set()  # the faults of this outage that are in the log
         self._attempt = 0  # in this outage
         self._refused = 0, 0  # a record by its number, and how often in a row it was refused
         self._aside = 0  # up to this number, what was to be set aside has been
@@ -113,7 +120,7 @@ class Writer:
                 await self._turn_whatever_comes()
         except BaseException as error:
             if not isinstance(error, asyncio.CancelledError):
-                self._fault = f"the writer ended: {named(error)}"
+                self._fault = f"the writer ended: {error_name(error)}"
             raise
         finally:
             self.state = WriterState.STOPPED
@@ -132,13 +139,13 @@ class Writer:
         try:
             await self._turn()
         except Exception as error:  # noqa: BLE001 -- whatever it is, what waits is still in the journal
-            await self._hold_on(f"the writer: {located(error)}", THE_WRITER)
+            await self._hold_on(f"the writer: {error_with_location(error)}", THE_WRITER)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            # Nobody cancels us: a future that the driver or the executor gave up.
-            await self._hold_on(f"the writer: {located(error)}", THE_WRITER)
+            # This task is not cancelled: the driver or the executor cancelled a future.
+            await self._hold_on(f"the writer: {error_with_location(error)}", THE_WRITER)
 
     async def _turn(self) -> None:
         """Bring the next batch to its end, or a little nearer to it."""
@@ -151,7 +158,7 @@ class Writer:
             there = self._journal.written
             frames = await self._journal.read(self._size.records)
         except Exception as error:  # noqa: BLE001 -- as above
-            await self._hold_on(of_the_journal(error), THE_JOURNAL)
+            await self._hold_on(journal_error(error), THE_JOURNAL)
             return
         if frames:
             await self._deliver(frames)
@@ -167,7 +174,7 @@ class Writer:
                 slowest_s = await self._save(batch)
                 self._size.written(len(frames), slowest_s)
         except Exception as error:  # noqa: BLE001 -- as above
-            if lies_in_the_data(error) or isinstance(error, UnfitError):
+            if is_data_error(error) or isinstance(error, UnfitError):
                 await self._suspect(frames, error)
             else:
                 await self._put_off(frames, error)
@@ -180,7 +187,7 @@ class Writer:
         await self._release(frames[-1].number)
 
     def _oldest(self, frames: Sequence[Frame], batch: Batch) -> float | None:
-        """Return when the oldest record came. Of an earlier run's only the wall clock tells, which is read once."""
+        """Return when the oldest record came. For an earlier run's only the wall clock knows, which is read once."""
         if frames[0].number > self._left:
             return None  # the journal knows, by a clock that does not jump
         return self._oldest_at or time.monotonic() - max(0.0, time.time() - batch.records[0].at)
@@ -201,7 +208,7 @@ class Writer:
                 self._attempt = 0  # the server was given its time already
         if sqlstate(error) is None or not is_overtime(error):
             self._database.reconnect()
-        await self._hold_on(named(error))
+        await self._hold_on(error_name(error))
 
     async def _suspect(self, frames: Sequence[Frame], error: Exception) -> None:
         """One of these records is at fault: the next turn has half of them, and at last the one."""
@@ -215,7 +222,7 @@ class Writer:
             await self._database.renew_writing()
             await asyncio.sleep(RETRY.wait_s(0))
             return
-        await self._set_aside(frame, located(error) if isinstance(error, UnfitError) else named(error))
+        await self._set_aside(frame, error_with_location(error) if isinstance(error, UnfitError) else error_name(error))
         await self._release(frame.number)
 
     async def _set_aside(self, frame: Frame, why: str) -> None:
@@ -234,11 +241,11 @@ class Writer:
         self._aside = frame.number
 
     async def _release(self, number: int) -> None:
-        """The database has it; a journal that cannot let go of it holds up nothing behind it."""
+        """Release records that the database has; a journal that cannot release them delays nothing behind them."""
         try:
             await self._journal.release(number)
         except Exception as error:  # noqa: BLE001 -- as above
-            self._not_released(of_the_journal(error))
+            self._not_released(journal_error(error))
             if self._journal.released < number:  # it would be read again at once
                 await self._hold_on(self._unreleased, THE_JOURNAL)
                 return
@@ -255,7 +262,7 @@ class Writer:
             if not self._journal.waiting:
                 self._is_back()
         except Exception as error:  # noqa: BLE001 -- as above
-            self._not_released(of_the_journal(error))
+            self._not_released(journal_error(error))
         else:
             self._unreleased = ""
 
@@ -267,9 +274,9 @@ class Writer:
         self._unreleased = fault
 
     async def _hold_on(self, fault: str, whose: str = THE_DATABASE) -> None:
-        """Wait before the next attempt; each fault is said once in an outage."""
-        if fault not in self._said:
-            self._said.add(fault)
+        """Wait before the next attempt; each fault is logged once in an outage."""
+        if fault not in self._logged:
+            self._logged.add(fault)
             log.warning(f"[STORE] {whose}; the service tries again", fault=fault, waiting=self._journal.waiting)
         self.state, self._fault = WriterState.WAITING, fault
         self.retries += 1
@@ -282,7 +289,7 @@ class Writer:
         if self._fault:
             log.info("[STORE] database writes resumed", waiting=self._journal.waiting)
             self._fault = ""
-            self._said.clear()
+            self._logged.clear()
 
 
 def _prepared(frames: Sequence[Frame]) -> tuple[Batch, list[tuple[Frame, str]]]:

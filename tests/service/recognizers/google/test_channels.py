@@ -63,7 +63,7 @@ async def test_streams_and_requests_share_the_eighty_places_of_a_connection() ->
 async def test_the_limit_holds_for_streams_and_says_what_becomes_of_the_call() -> None:
     channels = Channels(endpoint="127.0.0.1:9", insecure=True, limit=2)
     with channels.lease(), channels.lease():
-        with pytest.raises(SpeechError, match="all its 2 streams to Google in use") as told, channels.lease():
+        with pytest.raises(SpeechError, match="all of its 2 streams to Google") as told, channels.lease():
             pytest.fail("there was a third")
         assert (told.value.reason, told.value.next, told.value.retryable) == ("no_stream_free", Next.COOL_OFF, True)
         assert (channels.streams, channels.limit) == (2, 2)
@@ -87,7 +87,7 @@ async def test_without_a_limit_there_is_none() -> None:
 async def test_nothing_more_is_put_on_a_connection_that_gave_no_answer() -> None:
     channels = Channels(endpoint="127.0.0.1:9", insecure=True)
     with channels.lease() as dead:
-        channels.shun(dead)
+        channels.avoid(dead)
         with channels.lease() as other:
             assert other is not dead
         with channels.borrow() as third:
@@ -152,7 +152,9 @@ async def test_two_connections_really_carry_more_streams_than_one_http2_connecti
 
 @pytest.mark.parametrize("endpoint", ["", "speech.googleapis.com:443", "eu-speech.googleapis.com:443"])
 def test_speech_in_the_clear_is_refused_for_googles_own_host(endpoint: str) -> None:
-    with pytest.raises(ConfigurationError, match="in the clear and is refused for Google's own host"):
+    with pytest.raises(
+        ConfigurationError, match="without encryption, and the service refuses that for Google's own host"
+    ):
         Channels(endpoint=endpoint, insecure=True)
 
 

@@ -17,7 +17,7 @@ def test_without_the_extra_the_service_refuses_to_start_and_says_what_to_do(tmp_
         LocalWhisper(model=str(tmp_path), language="he")
 
     assert str(raised.value) == (
-        "WHISPER_MODEL asks for Whisper in process, which is not installed; "
+        "WHISPER_MODEL selects Whisper in process, which is not installed; "
         "install batkol[whisper], or set WHISPER_URL to a server"
     )
 

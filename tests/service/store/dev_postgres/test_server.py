@@ -110,7 +110,7 @@ def test_a_server_that_another_process_has_is_refused_with_what_to_do(
     monkeypatch.setattr(server, "START_S", 1.0)
     first = Embedded(folder)
     first.start()
-    with pytest.raises(ConfigurationError, match=r"did not start.*DATABASE_DIR, give this one its own"):
+    with pytest.raises(ConfigurationError, match=r"did not start.*set another DATABASE_DIR for this process"):
         Embedded(folder).start()
     first.stop()
 
@@ -118,7 +118,7 @@ def test_a_server_that_another_process_has_is_refused_with_what_to_do(
 def test_a_folder_that_cannot_be_is_refused_with_what_to_do(folder: Path) -> None:
     (folder / "data").write_text("a file")
 
-    with pytest.raises(ConfigurationError, match=r"cannot keep its data.*Name another folder in DATABASE_DIR"):
+    with pytest.raises(ConfigurationError, match=r"cannot store its data.*Name another folder in DATABASE_DIR"):
         Embedded(folder).start()
 
 

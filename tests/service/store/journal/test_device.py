@@ -155,10 +155,10 @@ def lose(made: Made) -> list[str]:
     made.device.is_away = True
     made.device.bad_from, made.device.bad_to = made.at, made.at + 1
     with pytest.raises(OSError, match="cannot be read from the disk"):
-        made.disk._mend("a row is not what was written", made.disk._position, {})
+        made.disk._mend("a row differs from the row that was written", made.disk._position, {})
     made.lasts()
     with capture_logs() as lines:
-        made.disk._mend("a row is not what was written", made.disk._position, {})
+        made.disk._mend("a row differs from the row that was written", made.disk._position, {})
     made.device.is_away = False
     return [str(line["file"]) for line in lines if "cannot be had from it any more" in line["event"]]
 

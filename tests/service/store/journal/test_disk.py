@@ -212,7 +212,7 @@ def test_a_second_process_is_refused_by_the_lock_and_by_the_file(tmp_path: Path)
     )
     command = [sys.executable, "-c", other, str(tmp_path / FILE)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "database is locked\n"
-    with pytest.raises(OSError, match="another process has it"):
+    with pytest.raises(OSError, match="another process uses it"):
         Disk(tmp_path).lock()
     assert not (tmp_path / f"{FILE}-shm").exists()
     disk.close()
@@ -383,7 +383,7 @@ def test_a_damaged_file_on_a_full_disk_is_repaired_in_the_room_that_is_kept(tmp_
 def test_a_damaged_file_for_which_there_is_no_room_says_so_and_stays(tmp_path: Path) -> None:
     said = on_a_small_disk(tmp_path, DAMAGED_ON_A_FULL_DISK.replace("RECORDS", "9000"))
 
-    assert "make room on its disk" in str(said.pop("refused")), said
+    assert "free space on its disk" in str(said.pop("refused")), said
     assert said == {"free": 0, "half": [], "reserve": RESERVE_BYTES}, "and the room is kept for the next start"
 
 

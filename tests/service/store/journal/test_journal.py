@@ -214,7 +214,7 @@ async def test_once_the_database_has_everything_nothing_that_was_said_is_left_in
 async def test_one_process_has_it(tmp_path: Path) -> None:
     kept = journal(tmp_path)
     await kept.open()
-    with pytest.raises(ConfigurationError, match=r"JOURNAL_DIR=.*another process has it.*name a folder"):
+    with pytest.raises(ConfigurationError, match=r"JOURNAL_DIR=.*another process uses it.*name a folder"):
         await journal(tmp_path).open()
     kept.append(b"a")
     await on_disk(kept)

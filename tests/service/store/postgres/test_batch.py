@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from batkol.store.journal.records import LONGEST_TEXT, AnyRecord, Who, record_of
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.batch import batch_of, save
-from batkol.store.postgres.connections import patient_engine
+from batkol.store.postgres.connections import engine_without_timeout
 from support.postgres import Server, database, everything, sql, texts
 from support.said import AT, CALLED, CALLER, began, final_event, heard, over, revised, sid, status, who
 
@@ -29,7 +29,7 @@ NASTY = [
 
 
 async def write(where: Address, records: Sequence[AnyRecord]) -> None:
-    engine = patient_engine(where)
+    engine = engine_without_timeout(where)
     try:
         await write_by(engine, records)
     finally:

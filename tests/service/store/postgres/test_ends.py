@@ -15,7 +15,7 @@ from batkol.store.journal.records import AnyRecord, Who
 from batkol.store.postgres import cleanup
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.batch import batch_of, save
-from batkol.store.postgres.connections import patient_engine
+from batkol.store.postgres.connections import engine_without_timeout
 from batkol.store.postgres.ends import CLOSE_LOST, LOST
 from batkol.store.postgres.open_calls import Closed, close_open
 from support.keeping import Kept
@@ -121,7 +121,7 @@ async def test_of_an_end_that_is_told_twice_the_earliest_stays(kept: Kept) -> No
 
 async def test_two_writers_that_miss_each_other_are_put_right(kept: Kept, where: Address) -> None:
     """One writes the call while the other writes its end: neither sees what the other has not committed."""
-    one, other = patient_engine(where), patient_engine(where)
+    one, other = engine_without_timeout(where), engine_without_timeout(where)
     try:
         async with one.begin() as first, other.begin() as second:
             await save(first, batch_of([began()]))
@@ -248,7 +248,7 @@ async def test_pods_that_clean_up_at_once_close_each_call_once_and_leave_what_is
 ) -> None:
     for statement in FILL:
         await sql(where, statement)
-    engines: list[AsyncEngine] = [patient_engine(where) for _ in range(3)]
+    engines: list[AsyncEngine] = [engine_without_timeout(where) for _ in range(3)]
     async with connection(where) as writer, writer.transaction():
         await writer.execute("SELECT 1 FROM calls WHERE call_sid = 'CA100' FOR UPDATE")
         runs = await asyncio.gather(*(close_open(engine, batch=20, pause_s=0) for engine in engines))
@@ -280,7 +280,7 @@ async def test_the_housekeeper_closes_them_even_where_nothing_old_can_be_deleted
     await write(kept, began(now_who()))
     await age(kept.where, 30)
     await sql(kept.where, "DROP TABLE erasures")
-    house = asyncio.create_task(cleanup.keep_house(kept.database, kept.dead_letters, 30))
+    house = asyncio.create_task(cleanup.run_cleanup(kept.database, kept.dead_letters, 30))
     try:
 
         async def closed() -> bool:

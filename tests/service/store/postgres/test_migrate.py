@@ -10,7 +10,7 @@ from asyncpg import UndefinedTableError
 from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.batch import batch_of, save
-from batkol.store.postgres.connections import patient_engine
+from batkol.store.postgres.connections import engine_without_timeout
 from batkol.store.postgres.schema import metadata
 from support.postgres import Server, connection, database, everything, sql, texts
 from support.said import began, heard, over, revised, who
@@ -23,7 +23,7 @@ VERSIONS = sorted(
 
 @pytest.fixture
 async def filled(where: Address) -> Address:
-    engine = patient_engine(where)
+    engine = engine_without_timeout(where)
     records = [each for n in range(20) for each in (began(who(n)), heard(0, who(n)), revised(0, who(n)), over(who(n)))]
     async with engine.begin() as open_:
         await save(open_, batch_of(records))
@@ -56,7 +56,7 @@ async def test_going_where_one_is_changes_nothing(filled: Address) -> None:
 
 
 async def test_the_migrations_make_the_tables_that_the_code_knows(where: Address) -> None:
-    engine = patient_engine(where)
+    engine = engine_without_timeout(where)
     async with engine.connect() as open_:
         differences = await open_.run_sync(
             lambda bare: compare_metadata(

@@ -1,11 +1,11 @@
 import pytest
 
-from batkol.store.postgres.numbers import digest, is_somebody
+from batkol.store.postgres.numbers import digest, identifies_caller
 
 
 @pytest.mark.parametrize("number", ["+972541234567", "sip:anna@example.com", "client:anna", "+26669668", "12"])
 def test_a_number_tells_a_caller(number: str) -> None:
-    assert is_somebody(number)
+    assert identifies_caller(number)
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ def test_a_number_tells_a_caller(number: str) -> None:
 )
 def test_a_withheld_number_tells_nobody(number: str) -> None:
     """What Twilio sends for one: the word, or the word on a keypad."""
-    assert not is_somebody(number)
+    assert not identifies_caller(number)
 
 
 def test_a_digest_is_one_number_s() -> None:

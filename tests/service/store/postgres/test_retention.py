@@ -6,7 +6,7 @@ import pytest
 
 from batkol.store.journal.records import AnyRecord, encode
 from batkol.store.postgres.batch import batch_of, save
-from batkol.store.postgres.cleanup import tidy
+from batkol.store.postgres.cleanup import clean_up_once
 from batkol.store.postgres.numbers import digest
 from batkol.store.postgres.retention import DELETING, retain
 from support.keeping import Kept
@@ -117,7 +117,7 @@ async def test_what_was_set_aside_goes_when_it_is_old_or_erased(kept: Kept, tmp_
     kept.dead_letters.add(5, encode(status(at=now - OLD)), "why")
     kept.dead_letters.add(6, encode(status(at=now - YOUNG)), "why")
     await sql(kept.where, "INSERT INTO erasures VALUES ($1, now())", digest(CALLER))
-    await tidy(kept.database, kept.dead_letters, 30)
+    await clean_up_once(kept.database, kept.dead_letters, 30)
 
     lines = kept.dead_letters.path.read_text().splitlines()
     assert [f'"number":{number},' in line for number, line in zip((2, 4, 6), lines, strict=True)] == [True] * 3
@@ -131,5 +131,5 @@ async def test_a_damaged_journal_file_goes_when_it_is_old_or_a_number_was_erased
         os.utime(aside, (time.time() - age,) * 2)
         if erased:
             await sql(kept.where, "INSERT INTO erasures VALUES ($1, now())", digest("+1"))
-        await tidy(kept.database, kept.dead_letters, 0)
+        await clean_up_once(kept.database, kept.dead_letters, 0)
         assert aside.exists() is stays

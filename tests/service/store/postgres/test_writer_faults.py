@@ -96,7 +96,7 @@ async def test_a_journal_that_fails_ends_nothing(
     faults = [line["fault"] for line in lines if "fault" in line]
     assert 1 <= len(faults) <= 2, "said, and not at every attempt"
     assert type(error).__name__ in faults[0] or "Input/output error" in faults[0]
-    assert not any("the database does not take" in line["event"] for line in lines), "it does"
+    assert not any("the database does not accept" in line["event"] for line in lines), "it does"
 
 
 async def test_while_the_journal_cannot_let_go_what_comes_is_written_and_the_fault_is_named(

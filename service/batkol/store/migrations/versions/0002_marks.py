@@ -1,4 +1,4 @@
-"""Marks of an utterance: text without speech, and text that nobody else made out."""
+"""Marks of an utterance: text without speech, and text that no other recognizer confirmed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ends of calls whose own record of it never came: as Twilio told them, and an index of the calls without one."""
+"""The ends of calls without their own record of it, from Twilio's status callbacks, and an index of open calls."""
 
 from __future__ import annotations
 
