@@ -24,10 +24,10 @@ from lightkube.resources.core_v1 import ConfigMap, Namespace
 from lightkube.types import PatchType
 
 from accounting import usage
-from support.control_plane import ControlPlane
-from support.installed import OperatorProcess, install
-from support.operating import agent
-from support.tools import free_ports
+from support.chart.installed import OperatorProcess, install
+from support.kube.control_plane import ControlPlane
+from support.operators.installation import agent
+from support.process.programs import free_ports
 
 VoiceAgents = create_namespaced_resource("batkol.dev", "v1alpha1", "VoiceAgent", "voiceagents")
 NAMESPACE = "many"

@@ -8,7 +8,7 @@ from pathlib import Path
 from batkol.events.events import CallStarted, KeyPressed, MarkPlayed
 from batkol.simulators.twilio.caller import CallEnding, Caller, place_call
 from batkol.simulators.voice.voice import script
-from support.stack import stack, words_of, write_tuning
+from support.service.stack import stack, words_of, write_tuning
 
 HELLO = script([["שלום", "אני", "רוצה", "לקבוע", "פגישה"], ["מתי", "פגישה", "היום"]], gap_ms=900)
 

@@ -14,12 +14,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from batkol.live.tuning import content_revision
 from batkol.simulators.twilio.caller import Caller
 from batkol.simulators.voice.voice import script
-from support.config_map_api import ConfigMapApi, config_map_api
-from support.config_map_source import refusing
-from support.kubeconfig import reaching
-from support.live_directory import streaming
-from support.stack import Stack, stack, write_tuning
-from support.waiting import until
+from support.kube.config_map_api import ConfigMapApi, config_map_api
+from support.kube.kubeconfig import reaching
+from support.live.config_map_source import refusing
+from support.live.directory import streaming
+from support.service.stack import Stack, stack, write_tuning
+from support.time.waiting import until
 
 WORDS = ["שלום", "אני", "רוצה", "לקבוע", "פגישה", "מחר", "בוקר"]
 PART = script([WORDS], lead_ms=400, tail_ms=1000)

@@ -21,10 +21,10 @@ from batkol.store.postgres.writer import Writer
 from batkol.supervision.tasks import UNOWNED
 from batkol.vad.batch import BatchPart
 from batkol.vad.engine import VadEngine
-from support.killing import cancel, kill_thread
-from support.postgres import Server, database, running_server, texts
-from support.stack import Stack, stack, words_of
-from support.waiting import eventually, until
+from support.postgres.server import Server, database, running_server, texts
+from support.process.killing import cancel, kill_thread
+from support.service.stack import Stack, stack, words_of
+from support.time.waiting import eventually, until
 
 LONG = script([["שלום", "אני", "רוצה", "פגישה"], ["כן", "מספר", "טלפון"]], gap_ms=700, tail_ms=900)
 SHORT = script([["שלום", "תודה"]], tail_ms=900)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.clones import clone, open_place, run, server_programs
+from support.process.clones import clone, open_place, run, server_programs
 
 
 @pytest.mark.timeout(240)

@@ -17,10 +17,10 @@ from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.twilio.caller import CallPlan, place_call
 from batkol.simulators.voice.voice import script
 from batkol.twilio.signature import signature
-from support import dialing
-from support.balancer import balancing
-from support.raw_websocket import connected, handshake, text
-from support.stack import PUBLIC, TOKEN, Stack, stack, words_of
+from support.http.raw_websocket import connected, handshake, text
+from support.network.balancer import balancing
+from support.service.stack import PUBLIC, TOKEN, Stack, stack, words_of
+from support.twilio import dialing
 
 TALK = script([["שלום", "אני", "רוצה"], ["כן", "מספר", "טלפון"]], gap_ms=900, tail_ms=900)
 SHORT = script([["שלום", "תודה"]], lead_ms=300, tail_ms=800)

@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from support.clones import NAME, as_plain_user, clone, make_read_only, open_place, own, run, server_programs, venv
+from support.process.clones import (
+    NAME,
+    as_plain_user,
+    clone,
+    make_read_only,
+    open_place,
+    own,
+    run,
+    server_programs,
+    venv,
+)
 
 STARTS_A_SERVER = """
 import asyncio, sys

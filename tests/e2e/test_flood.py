@@ -12,10 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.twilio.caller import place_call
 from batkol.simulators.voice.voice import script
-from support.raw_http import RawHttp, get, post, speaking
-from support.raw_websocket import handshake
-from support.serving import Served, serving
-from support.stack import words_of
+from support.http.raw_client import RawHttp, get, post, speaking
+from support.http.raw_websocket import handshake
+from support.service.process import Served, serving
+from support.service.stack import words_of
 
 TALK = script([["שלום", "אני", "רוצה", "כן", "מספר", "טלפון"]], tail_ms=900)
 DESCRIPTORS = 256  # half of them for the public listener

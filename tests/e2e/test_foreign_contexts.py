@@ -13,8 +13,8 @@ from websockets.exceptions import InvalidStatus
 
 from batkol.events.events import CallEnded, CallStarted
 from batkol.twilio.signature import signature
-from support.stack import PUBLIC, TOKEN
-from support.traces import traced
+from support.service.stack import PUBLIC, TOKEN
+from support.telemetry.traces import traced
 
 TRACE, SPAN = "1" * 32, "2" * 16
 TRACEPARENT = f"00-{TRACE}-{SPAN}-01"

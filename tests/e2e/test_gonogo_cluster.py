@@ -20,11 +20,11 @@ from batkol.gonogo.rehearsal import Target
 from batkol.live.tuning import content_revision
 from batkol.simulators.client.conversation import Internal
 from batkol.simulators.google.settings import DoubleSettings
-from support.config_map_api import AGENT, CONFIG_MAP, ConfigMapApi, config_map_api
-from support.kubeconfig import reaching
-from support.live_directory import streaming
-from support.stack import PUBLIC, TOKEN, Stack, stack
-from support.waiting import until
+from support.kube.config_map_api import AGENT, CONFIG_MAP, ConfigMapApi, config_map_api
+from support.kube.kubeconfig import reaching
+from support.live.directory import streaming
+from support.service.stack import PUBLIC, TOKEN, Stack, stack
+from support.time.waiting import until
 
 FLAGS = streaming("off") + "\n"
 AGENT_SPEC = {"streaming": {"mode": "Disabled", "callers": [{"number": "+97231112222", "mode": "Enabled"}]}}

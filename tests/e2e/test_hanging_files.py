@@ -15,12 +15,12 @@ import httpx
 import pytest
 
 from batkol.simulators.google.server import SpeechDouble
-from support.serving import serving
+from support.service.process import serving
 
 TESTS = Path(__file__).parents[1]
 HANGING = """
 from pathlib import Path
-from support.hanging_files import hang
+from support.files.hanging import hang
 hang(Path({directory!r}), Path({fifo!r}))
 """
 

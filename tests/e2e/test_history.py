@@ -7,9 +7,9 @@ import httpx
 from batkol.simulators.twilio.caller import Caller
 from batkol.simulators.voice.voice import script
 from batkol.store.postgres import migrate
-from support.postgres import running_server
-from support.stack import stack
-from support.waiting import eventually
+from support.postgres.server import running_server
+from support.service.stack import stack
+from support.time.waiting import eventually
 
 CALLER, CALLED = "+972541234567", "+97231234567"
 TOKEN = "a-made-up-token"

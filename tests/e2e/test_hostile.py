@@ -14,8 +14,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from batkol.events.events import CallEnded, MarkPlayed
 from batkol.simulators.voice.voice import script
-from support import dialing
-from support.stack import Stack, stack, words_of
+from support.service.stack import Stack, stack, words_of
+from support.twilio import dialing
 
 TALK = script([["שלום", "תודה"]], lead_ms=300, tail_ms=800)
 

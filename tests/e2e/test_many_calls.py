@@ -10,7 +10,7 @@ import pytest
 
 from batkol.simulators.twilio.caller import Caller
 from batkol.simulators.voice.voice import random_utterances, script
-from support.stack import double_of_its_own, stack
+from support.service.stack import double_of_its_own, stack
 
 SPEED = 0.25
 """Callers at a quarter of real time: what is proven is whose words are whose, on machines of any speed."""

@@ -12,9 +12,9 @@ from batkol.simulators.google.faults import Fault, Kind
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.twilio.caller import Caller
 from batkol.simulators.voice.voice import script
-from support.stack import Stack, stack, write_tuning
-from support.traces import environment
-from support.waiting import until
+from support.service.stack import Stack, stack, write_tuning
+from support.telemetry.traces import environment
+from support.time.waiting import until
 
 SPEECH = script([["שלום", "תודה", "בבקשה", "פגישה"] * 4], tail_ms=1000)
 LONG = script([["שלום", "אני", "רוצה", "לקבוע", "פגישה", "מחר", "בוקר", "תודה"]], tail_ms=1000)

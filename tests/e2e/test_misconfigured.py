@@ -8,7 +8,7 @@ import httpx
 from structlog.testing import capture_logs
 
 from batkol.events.events import CallEnded
-from support.stack import TOKEN, stack
+from support.service.stack import TOKEN, stack
 
 API = "an-api-token"
 ODD = "/twilio/voice/?name=it's%20%d7%93+%D7%A0&at=a%40b%3Ac&at=&flag"

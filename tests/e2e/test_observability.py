@@ -21,9 +21,9 @@ from batkol.simulators.twilio.caller import Caller
 from batkol.simulators.voice.voice import script
 from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address
-from support.postgres import running_server
-from support.promql import named
-from support.traces import traced
+from support.postgres.server import running_server
+from support.telemetry.promql import named
+from support.telemetry.traces import traced
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "observability/prometheus/batkol.rules.yaml"

@@ -17,11 +17,11 @@ from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.twilio.caller import place_call
 from batkol.simulators.voice.voice import script
-from support import dialing
-from support.relay import relaying
-from support.serving import serving
-from support.stack import Stack, stack, words_of
-from support.waiting import until
+from support.network.relay import relaying
+from support.service.process import serving
+from support.service.stack import Stack, stack, words_of
+from support.time.waiting import until
+from support.twilio import dialing
 
 TALK = script([["שלום", "אני", "רוצה"], ["כן", "מספר", "טלפון"]], gap_ms=900, tail_ms=900)
 LONG = script([["שלום", "אני", "רוצה", "כן", "מספר", "טלפון", "תודה"], ["שלום", "תודה"]], gap_ms=900, tail_ms=900)

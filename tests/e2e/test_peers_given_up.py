@@ -17,9 +17,9 @@ from structlog.testing import capture_logs
 from batkol.events.events import CallEnded
 from batkol.simulators.voice.voice import script
 from batkol.web import limits
-from support import dialing
-from support.raw_websocket import CONT, TEXT, RawWebSocket, frame, text
-from support.stack import Stack, stack, words_of
+from support.http.raw_websocket import CONT, TEXT, RawWebSocket, frame, text
+from support.service.stack import Stack, stack, words_of
+from support.twilio import dialing
 
 TALK = script([["שלום", "אני", "רוצה"]], lead_ms=300, tail_ms=900)
 SHORT_S = 0.4

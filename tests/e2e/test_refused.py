@@ -15,8 +15,8 @@ from batkol.simulators.google.faults import Fault, Kind, Surface
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.voice.voice import script
 from batkol.web.server import listening
-from support.stack import Stack, stack, words_of
-from support.waiting import until
+from support.service.stack import Stack, stack, words_of
+from support.time.waiting import until
 
 TALK = script([["שלום", "אני"], ["כן", "מספר"]], gap_ms=900, tail_ms=900)
 UNKNOWN_TO_GOOGLE = [Fault(kind=Kind.END, surface=surface, code="UNAUTHENTICATED") for surface in Surface]

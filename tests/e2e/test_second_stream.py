@@ -16,10 +16,10 @@ from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.twilio.caller import Caller, CallReport
 from batkol.simulators.voice.voice import script
 from batkol.store.postgres import migrate
-from support import dialing
-from support.postgres import running_server, sql
-from support.stack import Stack, plain, stack
-from support.waiting import eventually, until
+from support.postgres.server import running_server, sql
+from support.service.stack import Stack, plain, stack
+from support.time.waiting import eventually, until
+from support.twilio import dialing
 
 FIRST = script([["שלום", "אני", "רוצה"]], lead_ms=300, tail_ms=200)
 SECOND = script([["כן", "מספר", "טלפון"]], lead_ms=300, tail_ms=900)

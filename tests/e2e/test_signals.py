@@ -15,8 +15,8 @@ from batkol.simulators.google.faults import Fault, Kind, Moment
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.twilio.caller import place_call
 from batkol.simulators.voice.voice import script
-from support.serving import Served, serving
-from support.stack import words_of
+from support.service.process import Served, serving
+from support.service.stack import words_of
 
 TALK = script([["שלום", "אני", "רוצה"], ["כן", "מספר", "טלפון"]], gap_ms=900, tail_ms=900)
 LONG = script([["שלום", "אני", "רוצה", "כן", "מספר", "טלפון", "תודה"]], tail_ms=900)

@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from batkol import __version__
-from support.raw_http import get, head, speaking
-from support.raw_websocket import handshake
-from support.stack import PUBLIC, Stack, stack
+from support.http.raw_client import get, head, speaking
+from support.http.raw_websocket import handshake
+from support.service.stack import PUBLIC, Stack, stack
 
 API_TOKEN = "a-made-up-token"
 BEARER = {"Authorization": f"Bearer {API_TOKEN}"}

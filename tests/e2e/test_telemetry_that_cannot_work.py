@@ -14,8 +14,8 @@ from batkol.simulators.client.otlp_collector import Collector
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.twilio.caller import place_call
 from batkol.simulators.voice.voice import script
-from support.serving import Served, serving
-from support.stack import words_of
+from support.service.process import Served, serving
+from support.service.stack import words_of
 
 ONE = script([["שלום", "תודה"]], tail_ms=700)
 SECRET = "Zq7"

@@ -18,9 +18,9 @@ from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.twilio.caller import CallEnding, Caller
 from batkol.simulators.voice.voice import SpokenAudio, script
 from batkol.telemetry.logs import Logs
-from support.hearing_whisper import hearing_whisper
-from support.stack import stack, words_of
-from support.traces import STREAM, environment, everything_said, traced, wall
+from support.service.stack import stack, words_of
+from support.telemetry.traces import STREAM, environment, everything_said, traced, wall
+from support.whisper.server import hearing_whisper
 
 TWO = script([["שלום", "אני", "רוצה"], ["מתי", "פגישה"]], gap_ms=900)
 ONE = script([["שלום", "תודה", "בבקשה"]], tail_ms=1000)

@@ -15,11 +15,11 @@ import pytest
 
 from batkol_operator.kube import names
 from batkol_operator.resources.plan import OWNED_KINDS, plan
-from support.admission_policy import Request, change, pod, refusals, set_at, voice_agent
-from support.agents import AROUND, TWILIO, agent
-from support.chart import Object, snapshot
-from support.kube_api import rights
-from support.manifests import one
+from support.chart.files import Object, snapshot
+from support.kube.admission_policy import Request, change, pod, refusals, set_at, voice_agent
+from support.kube.api import rights
+from support.kube.manifests import one
+from support.operators.agents import AROUND, TWILIO, agent
 
 PLURALS = {kind: f"{version.rpartition('/')[0]}/{plural}".lstrip("/") for version, kind, plural in OWNED_KINDS}
 EVERYTHING: dict[str, Any] = {

@@ -11,8 +11,8 @@ import yaml  # type: ignore[import-untyped]  # has no types
 
 import batkol
 from batkol_operator.model.agent import VoiceAgent
-from support.admission import SCHEMA, admitted, pruned
-from support.chart import CHART, ROOT, cases, is_label, load, snapshot
+from support.chart.files import CHART, ROOT, cases, is_label, load, snapshot
+from support.kube.schema_admission import SCHEMA, admitted, pruned
 
 ANNOTATIONS = load("Chart.yaml")["annotations"]
 

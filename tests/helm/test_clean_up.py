@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from batkol_operator.kube.names import FINALIZER
-from support.chart import CHART
-from support.kube_api import KubeApi, running_kube_api
-from support.kube_store import Key
+from support.chart.files import CHART
+from support.kube.api import KubeApi, running_kube_api
+from support.kube.store import Key
 
 OF_OTHERS = "example.com/keep"
 

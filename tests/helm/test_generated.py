@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from batkol_operator.main import app
 from batkol_operator.model.crd import crd
-from support.chart import CHART, ROOT
+from support.chart.files import CHART, ROOT
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from batkol_operator.metrics import OperatorMetrics
 from batkol_operator.status.judge import PAUSED, READY, READY_WITH_WARNINGS
-from support.promql import named
+from support.telemetry.promql import named
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = json.loads((ROOT / "observability/grafana/batkol-operator.json").read_text())

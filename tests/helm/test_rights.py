@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from batkol_operator.resources.plan import OWNED_KINDS
-from support.chart import Object, snapshot
+from support.chart.files import Object, snapshot
 
 CHILD = {"list", "watch", "create", "patch", "delete"}
 ALSO_READ = {("", "configmaps"), ("apps", "deployments")}

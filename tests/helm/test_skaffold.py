@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from support.chart import CHART, ROOT, load, schema
-from support.skaffold import EVERY, PROFILES, active
+from support.chart.files import CHART, ROOT, load, schema
+from support.chart.skaffold import EVERY, PROFILES, active
 
 
 def release(name: str) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]  # has no types
 
-from support.promql_values import Series, seconds, value
+from support.telemetry.promql_values import Series, seconds, value
 
 RULES = Path(__file__).parents[2] / "observability/prometheus/batkol.rules.yaml"
 ALERTS = {rule["alert"]: rule for rule in yaml.safe_load(RULES.read_text())["groups"][0]["rules"]}

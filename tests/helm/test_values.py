@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]  # has no types
 import pytest
 
-from support.chart import CHART, DEFAULT, cases, load, schema
+from support.chart.files import CHART, DEFAULT, cases, load, schema
 
 OPEN = {
     "commonLabels", "commonAnnotations", "serviceAccount.annotations", "resources.requests", "resources.limits",

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from support.kube_api import KubeApi, running_kube_api
-from support.voice_agents import Desk, desk
+from support.kube.api import KubeApi, running_kube_api
+from support.operators.desk import Desk, desk
 
 
 @pytest.fixture

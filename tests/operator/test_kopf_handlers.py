@@ -23,11 +23,11 @@ import yaml  # type: ignore[import-untyped]  # has no types
 from batkol.simulators.client.otlp_collector import Collector
 from batkol_operator.kube.names import FINALIZER, PAUSED
 from batkol_operator.reconcile.liveness import OVERDUE_S
-from support.kube_api import KubeApi
-from support.kube_store import Key, Manifest, merge
-from support.operators import running_operator
-from support.voice_agents import AGENT, DEPLOYMENT, LIVE, NAMESPACE, voice_agent
-from support.waiting import eventually, until
+from support.kube.api import KubeApi
+from support.kube.store import Key, Manifest, merge
+from support.operators.desk import AGENT, DEPLOYMENT, LIVE, NAMESPACE, voice_agent
+from support.operators.in_process import running_operator
+from support.time.waiting import eventually, until
 
 PEERING = Key("kopf.dev", "clusterkopfpeerings", "", "batkol-operator")
 

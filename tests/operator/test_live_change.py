@@ -9,9 +9,9 @@ import pytest
 
 from batkol_operator.kube.names import DELETION_COST, LIVE_REVISION
 from batkol_operator.pods.api_token import api_token
-from support.answering_pods import AnsweringPod, answering
-from support.kube_api import KubeApi
-from support.voice_agents import NAME, NAMESPACE, Desk, desk
+from support.kube.api import KubeApi
+from support.operators.desk import NAME, NAMESPACE, Desk, desk
+from support.operators.pods import AnsweringPod, answering
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from batkol.simulators.google.faults import Fault
 from batkol.simulators.google.server import SpeechDouble
 from reliability.phones import Phone, phone
 from reliability.scenario import Action, Scenario, Step
-from support.hearing_whisper import HearingWhisper, hearing_whisper
-from support.relay import Relay, relaying
-from support.stack import Stack, stack
+from support.network.relay import Relay, relaying
+from support.service.stack import Stack, stack
+from support.whisper.server import HearingWhisper, hearing_whisper
 
 _LOOK_S = 0.01
 

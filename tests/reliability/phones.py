@@ -16,8 +16,8 @@ from websockets.exceptions import ConnectionClosed
 from batkol.simulators.twilio.caller import Caller
 from batkol.simulators.twilio.plan import CallPlan, new_sid
 from reliability.scenario import Talk
-from support import dialing
-from support.stack import PUBLIC, TOKEN, Stack
+from support.service.stack import PUBLIC, TOKEN, Stack
+from support.twilio import dialing
 
 _FRAME = 160
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from support.relay import Relay, relaying
+from support.network.relay import Relay, relaying
 
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

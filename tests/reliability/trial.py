@@ -16,7 +16,7 @@ from reliability.ground import Ground, ground
 from reliability.scenario import Scenario
 from reliability.score import Score, Written, score
 from reliability.watching import LogBook, StatusWatch, logged
-from support.stack import plain
+from support.service.stack import plain
 
 _PATIENCE_S = 25.0  # beyond the longest call, for what is under way
 _EMPTY_S = 8.0  # for Google's side to be empty after the last call

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from batkol.store.postgres.address import Address
-from support.keeping import Kept
-from support.postgres import Server, database, make_template, running_server
+from support.postgres.server import Server, database, make_template, running_server
+from support.postgres.store_parts import Kept
 
 
 @pytest.fixture(scope="session")

@@ -20,9 +20,9 @@ from batkol.live.cluster import LARGEST, ObjectName, connected
 from batkol.recognizers.whisper.http import WhisperServer
 from batkol.simulators.client.internal_api import following, status
 from batkol.simulators.twilio.caller import CallOutcome, CallPlan, place_call
-from support.answering import answering, http
-from support.hostile_http import BODIES, WAYS, answering_with, hostile_http
-from support.kubeconfig import reaching
+from support.http.hostile_server import BODIES, WAYS, answering_with, hostile_http
+from support.http.one_answer import answering, http
+from support.kube.kubeconfig import reaching
 
 PATIENCE_S = 0.25
 

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from support.serving import serving
-from support.stack import PUBLIC
+from support.service.process import serving
+from support.service.stack import PUBLIC
 
 PASSWORD = "Zq7/Xw3#Kp9"
 PIECES = ("Zq7", "Xw3", "Kp9", "%2FXw", "%23Kp")

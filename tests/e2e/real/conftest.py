@@ -11,7 +11,7 @@ from lightkube import AsyncClient
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Namespace
 
-from support.control_plane import ControlPlane
+from support.kube.control_plane import ControlPlane
 
 HERE = Path(__file__).parent
 

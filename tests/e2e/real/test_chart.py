@@ -21,7 +21,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # has no types
 from referencing import Registry, Resource
 
-from support.chart import (
+from support.chart.files import (
     CHART,
     DEFAULT,
     NAMESPACE,
@@ -37,7 +37,7 @@ from support.chart import (
     settled,
     unrestricted,
 )
-from support.tools import installed
+from support.process.programs import installed
 
 SCHEMAS = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
 VERSIONS = sorted(

@@ -16,9 +16,9 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # has no types
 
 from batkol_operator.kube.names import FINALIZER
-from support.chart import CHART, NAMESPACE
-from support.control_plane import ControlPlane
-from support.tools import installed, tool
+from support.chart.files import CHART, NAMESPACE
+from support.kube.control_plane import ControlPlane
+from support.process.programs import installed, tool
 
 SAMPLE = ("--set", "sample.enabled=true")
 

@@ -18,10 +18,10 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Namespace, Pod, Secret, ServiceAccount
 from lightkube.resources.rbac_authorization_v1 import Role, RoleBinding
 
-from support.control_plane import ControlPlane
-from support.kubelet import Kubelets
-from support.tools import tool
-from support.waiting import eventually
+from support.kube.control_plane import ControlPlane
+from support.kube.kubelet import Kubelets
+from support.process.programs import tool
+from support.time.waiting import eventually
 
 Parrot = create_namespaced_resource("zoo.example", "v1", "Parrot", "parrots")
 

@@ -10,9 +10,9 @@ import pytest
 
 from batkol.flags.context import CallContext
 from batkol.flags.flags import Decision, DecisionSource, Flags
-from support.flagd import Flagd
-from support.live_directory import streaming
-from support.waiting import until
+from support.live.directory import streaming
+from support.live.flagd import Flagd
+from support.time.waiting import until
 
 LIVE = Path(__file__).parents[3] / "config" / "live"
 FIVE_PERCENT = LIVE / "examples" / "five-percent.json"

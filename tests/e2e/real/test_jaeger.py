@@ -12,11 +12,11 @@ from typing import Any
 from batkol.simulators.google.faults import Fault, Kind, Surface
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.voice.voice import script
-from support.hearing_whisper import hearing_whisper
-from support.jaeger import Jaeger, Shown, jaeger
-from support.stack import Stack, stack, words_of
-from support.traces import STREAM, environment
-from support.waiting import eventually
+from support.service.stack import Stack, stack, words_of
+from support.telemetry.jaeger import Jaeger, Shown, jaeger
+from support.telemetry.traces import STREAM, environment
+from support.time.waiting import eventually
+from support.whisper.server import hearing_whisper
 
 TWO = script([["שלום", "אני", "רוצה"], ["מתי", "פגישה"]], gap_ms=900)
 LONG = script([["שלום", "אני", "רוצה", "לקבוע", "פגישה", "מחר", "בוקר", "תודה"]], tail_ms=1000)

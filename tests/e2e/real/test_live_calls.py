@@ -19,12 +19,12 @@ from batkol.simulators.client.internal_api import following
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.twilio.caller import CallPlan, CallReport, place_call
 from batkol.simulators.voice.voice import SpokenAudio, script
-from support.control_plane import ControlPlane
-from support.kubelet import Kubelets
-from support.operating import PUBLIC, TOKEN, Installation, installed
-from support.pod_processes import PodProcesses
-from support.stack import plain, words_of
-from support.waiting import eventually, until
+from support.kube.control_plane import ControlPlane
+from support.kube.kubelet import Kubelets
+from support.kube.pod_processes import PodProcesses
+from support.operators.installation import PUBLIC, TOKEN, Installation, installed
+from support.service.stack import plain, words_of
+from support.time.waiting import eventually, until
 
 TALK = script([["שלום", "אני", "רוצה"], ["כן", "מספר", "טלפון"], ["תודה", "אני", "רוצה"]], gap_ms=4000, tail_ms=1500)
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from lightkube import AsyncClient
 
-from support.control_plane import ControlPlane
-from support.kubelet import Kubelets
-from support.operating import Installation, agent, children_of, installed
-from support.waiting import eventually
+from support.kube.control_plane import ControlPlane
+from support.kube.kubelet import Kubelets
+from support.operators.installation import Installation, agent, children_of, installed
+from support.time.waiting import eventually
 
 CHILDREN = "serviceaccount,role,rolebinding,configmap,secret,service,deployment,pdb,hpa,networkpolicy,ingress"
 

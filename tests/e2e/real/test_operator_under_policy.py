@@ -13,10 +13,10 @@ from batkol_operator.kube import names
 from batkol_operator.kube.client import Cluster
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.resources.plan import OWNED_KINDS, ClusterFacts, plan
-from support.control_plane import ControlPlane
-from support.installed import IMAGE
-from support.operating import Installation, children_of, installed
-from support.waiting import eventually
+from support.chart.installed import IMAGE
+from support.kube.control_plane import ControlPlane
+from support.operators.installation import Installation, children_of, installed
+from support.time.waiting import eventually
 
 
 async def test_an_operator_takes_over_what_version_0_1_0_has_made(

@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from batkol_operator.kube import names
-from support.control_plane import ControlPlane
-from support.operating import agent
-from support.stolen_token import (
+from support.kube.control_plane import ControlPlane
+from support.kube.stolen_token import (
     ACCOUNT,
     EMPTY,
     JSON_PATCH,
@@ -27,7 +26,8 @@ from support.stolen_token import (
     stolen_token,
     voice_agent,
 )
-from support.waiting import eventually
+from support.operators.installation import agent
+from support.time.waiting import eventually
 
 SECRET = "a password that nobody may read"
 LESS: tuple[dict[str, Any], ...] = (

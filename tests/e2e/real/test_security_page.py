@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # has no types
 
-from support.control_plane import ControlPlane
-from support.operating import Installation, agent, installed
-from support.waiting import eventually
+from support.kube.control_plane import ControlPlane
+from support.operators.installation import Installation, agent, installed
+from support.time.waiting import eventually
 
 PAGE = Path(__file__).parents[3] / "SECURITY.md"
 FORBIDDEN = "is forbidden"

@@ -8,8 +8,8 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]  # has no types
 import pytest
 
-from support.skaffold import CONFIG, EVERY, active
-from support.tools import schema
+from support.chart.skaffold import CONFIG, EVERY, active
+from support.process.programs import schema
 
 
 def refusals(document: Any) -> list[str]:

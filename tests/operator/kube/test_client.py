@@ -18,9 +18,9 @@ from batkol_operator.kube.client import Cluster
 from batkol_operator.kube.names import FIELD_MANAGER, Manifest
 from batkol_operator.resources.plan import OPTIONAL_KINDS, OWNED_KINDS
 from batkol_operator.watch.object_state import owned_fields
-from support.hostile_http import BODIES, WAYS, answering_with, hostile_http
-from support.kube_api import KubeApi, writes
-from support.kube_store import Key, merge
+from support.http.hostile_server import BODIES, WAYS, answering_with, hostile_http
+from support.kube.api import KubeApi, writes
+from support.kube.store import Key, merge
 
 KEY = Key("", "configmaps", "voices", "live")
 SECRET = Key("", "secrets", "voices", "clinic-api")

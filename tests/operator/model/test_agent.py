@@ -6,7 +6,7 @@ import pytest
 
 from batkol_operator.model.agent import SpecError, VoiceAgent
 from batkol_operator.model.streaming import StreamingMode
-from support.agents import TWILIO, document, sample
+from support.operators.agents import TWILIO, document, sample
 
 
 def test_reads_what_the_api_server_holds() -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from batkol.live.tuning import BOUNDS, Tuning
 from batkol_operator.model.crd import crd
-from support.admission import SCHEMA, complaints, defaulted, pruned
-from support.agents import document, sample
-from support.manifests import VERSIONS, refusal
+from support.kube.manifests import VERSIONS, refusal
+from support.kube.schema_admission import SCHEMA, complaints, defaulted, pruned
+from support.operators.agents import document, sample
 
 SPEC: dict[str, Any] = SCHEMA["properties"]["spec"]
 VERSION: dict[str, Any] = crd()["spec"]["versions"][0]

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from batkol_operator.model.agent import SpecError, VoiceAgent
 from batkol_operator.model.part import ResourcePart, ResourceRule
 from batkol_operator.model.schema import parts_of
-from support.admission import SCHEMA, broken_rules, complaints, defaulted
-from support.agents import TWILIO, document, specs
+from support.kube.schema_admission import SCHEMA, broken_rules, complaints, defaulted
+from support.operators.agents import TWILIO, document, specs
 
 DIGEST = "sha256:" + "0" * 64
 KEDA = {"maxReplicas": 4, "autoscaler": "ScaledObject"}

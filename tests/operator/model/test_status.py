@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from batkol_operator.model.status import Condition, Status
-from support.admission import SCHEMA, complaints, defaulted
-from support.agents import document
+from support.kube.schema_admission import SCHEMA, complaints, defaulted
+from support.operators.agents import document
 
 
 def test_a_written_status_is_what_the_schema_takes() -> None:

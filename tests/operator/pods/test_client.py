@@ -24,8 +24,8 @@ from batkol.status import (
 )
 from batkol_operator.pods.client import LARGEST, NoReport, PodClient, PodReport, read_report
 from batkol_operator.watch.object_state import PodState
-from support.answering_pods import AnsweringPod, answering
-from support.hostile_http import WAYS, hostile_http
+from support.http.hostile_server import WAYS, hostile_http
+from support.operators.pods import AnsweringPod, answering
 
 NO_STATUS = (
     b"[]",

@@ -7,9 +7,9 @@ import json
 
 from batkol_operator.kube.names import AGENT as AGENT_LABEL
 from batkol_operator.kube.names import MANAGED_BY
-from support.kube_api import KubeApi, writes
-from support.kube_store import Key
-from support.voice_agents import AGENT, DEPLOYMENT, LIVE, NAME, NAMESPACE, Desk, desk
+from support.kube.api import KubeApi, writes
+from support.kube.store import Key
+from support.operators.desk import AGENT, DEPLOYMENT, LIVE, NAME, NAMESPACE, Desk, desk
 
 
 def template_hash(api: KubeApi) -> str:

@@ -18,8 +18,8 @@ from batkol.tracing import tracing as traces
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.resources import lifetime
 from batkol_operator.resources.plan import plan
-from support.agents import AROUND, agent, sample
-from support.manifests import container, not_restricted, one
+from support.kube.manifests import container, not_restricted, one
+from support.operators.agents import AROUND, agent, sample
 
 main = get_command(app)
 

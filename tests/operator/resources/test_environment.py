@@ -13,9 +13,9 @@ from batkol.live.tuning import Tuning
 from batkol.settings import Settings
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.resources.plan import plan
-from support.admission import SCHEMA
-from support.agents import AROUND, TWILIO, agent, sample, specs, unadmitted
-from support.manifests import one, variables
+from support.kube.manifests import one, variables
+from support.kube.schema_admission import SCHEMA
+from support.operators.agents import AROUND, TWILIO, agent, sample, specs, unadmitted
 
 NOT_THE_SERVICES = frozenset({"GOOGLE_APPLICATION_CREDENTIALS"})  # Google's own client reads it
 

@@ -4,8 +4,8 @@ import dataclasses
 from typing import Any
 
 from batkol_operator.resources.plan import plan
-from support.agents import AROUND, TWILIO, agent
-from support.manifests import kinds, one
+from support.kube.manifests import kinds, one
+from support.operators.agents import AROUND, TWILIO, agent
 
 BARE = dataclasses.replace(AROUND, kinds=frozenset())
 GATEWAY = {"httpRoute": {"parentRefs": [{"name": "edge", "namespace": "gateways", "sectionName": "https"}]}}

@@ -14,7 +14,7 @@ from batkol.live.flag_definitions import parse_definitions
 from batkol_operator.model.agent import SpecError
 from batkol_operator.resources.flags import summary
 from batkol_operator.resources.live import live_files
-from support.agents import agent, document, sample, specs, unadmitted
+from support.operators.agents import agent, document, sample, specs, unadmitted
 
 VIP, PEST, ANYBODY = "+972500000001", "+972500000002", "+972500000003"
 CALLERS = [{"number": VIP, "mode": "Enabled"}, {"number": PEST, "mode": "Disabled"}]

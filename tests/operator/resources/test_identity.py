@@ -3,8 +3,8 @@ from __future__ import annotations
 import base64
 
 from batkol_operator.resources.plan import plan
-from support.agents import AROUND, agent
-from support.manifests import one
+from support.kube.manifests import one
+from support.operators.agents import AROUND, agent
 
 
 def test_pods_may_read_one_config_map_and_nothing_else() -> None:

@@ -9,8 +9,8 @@ from hypothesis import given
 from batkol.live.tuning import Tuning, parse_tuning
 from batkol_operator.resources.live import live_files
 from batkol_operator.resources.plan import plan
-from support.agents import AROUND, agent, specs, unadmitted
-from support.manifests import one
+from support.kube.manifests import one
+from support.operators.agents import AROUND, agent, specs, unadmitted
 
 OTHERS = Tuning(
     batch_ms=999,

@@ -4,8 +4,8 @@ import dataclasses
 from typing import Any
 
 from batkol_operator.resources.plan import ClusterFacts, plan
-from support.agents import AROUND, agent
-from support.manifests import kinds, one
+from support.kube.manifests import kinds, one
+from support.operators.agents import AROUND, agent
 
 UNMONITORED = dataclasses.replace(AROUND, kinds=frozenset())
 

@@ -22,8 +22,8 @@ from batkol_operator.kube import names
 from batkol_operator.model.agent import Spec, VoiceAgent
 from batkol_operator.model.recognition import LIVE
 from batkol_operator.resources.plan import OPTIONAL_KINDS, OWNED_KINDS, Plan, plan
-from support.agents import AROUND, TWILIO, agent, sample, specs, unadmitted
-from support.manifests import FOREIGN, VERSIONS, kinds, one, refusal, snapshot
+from support.kube.manifests import FOREIGN, VERSIONS, kinds, one, refusal, snapshot
+from support.operators.agents import AROUND, TWILIO, agent, sample, specs, unadmitted
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 BARE = dataclasses.replace(AROUND, kinds=frozenset())

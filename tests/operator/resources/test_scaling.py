@@ -8,8 +8,8 @@ import pytest
 
 from batkol_operator.resources.plan import plan
 from batkol_operator.resources.scaling import ACTIVE_CALLS
-from support.agents import AROUND, agent
-from support.manifests import kinds, one
+from support.kube.manifests import kinds, one
+from support.operators.agents import AROUND, agent
 
 KEDA = {"maxReplicas": 20, "autoscaler": "ScaledObject", "prometheusUrl": "http://prometheus:9090"}
 BARE = dataclasses.replace(AROUND, kinds=frozenset())

@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 
 from batkol_operator.resources.plan import plan
-from support.agents import AROUND, agent
-from support.manifests import kinds, one
+from support.kube.manifests import kinds, one
+from support.operators.agents import AROUND, agent
 
 BARE = dataclasses.replace(AROUND, kinds=frozenset())
 

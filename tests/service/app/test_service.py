@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from batkol.store.postgres.address import Address
-from support.stack import Stack, stack, write_tuning
-from support.waiting import until
+from support.service.stack import Stack, stack, write_tuning
+from support.time.waiting import until
 
 HEALTH = "state: str, reason: str, since: None, retry_in_s: None"
 TASK = "state: str, since: str, deaths: int, last_fault: None, needed_to_hear: bool"

@@ -13,8 +13,8 @@ from batkol.audio import mulaw
 from batkol.audio.ring import Ring
 from batkol.calls.services import Services
 from batkol.vad.scheduler import CROWD
-from support.calls import new_call, services
-from support.waiting import until
+from support.time.waiting import until
+from support.twilio.calls import new_call, services
 
 STREAM = "MZ" + "0" * 32
 

@@ -12,9 +12,9 @@ from batkol.calls.call import Call
 from batkol.calls.drain import Drain
 from batkol.calls.registry import CallRegistry
 from batkol.calls.services import Services
-from support.calls import new_call, services, sid
-from support.killing import cancel
-from support.waiting import until
+from support.process.killing import cancel
+from support.time.waiting import until
+from support.twilio.calls import new_call, services, sid
 
 
 @dataclass

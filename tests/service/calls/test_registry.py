@@ -11,8 +11,8 @@ from batkol.calls import ending, registry
 from batkol.calls.call import Call
 from batkol.calls.registry import AdmissionRefusal, CallRegistry
 from batkol.calls.services import Services
-from support.calls import new_call, services, sid
-from support.waiting import until
+from support.time.waiting import until
+from support.twilio.calls import new_call, services, sid
 
 
 @dataclass

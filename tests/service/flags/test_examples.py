@@ -12,7 +12,7 @@ from openfeature.contrib.tools.flagd.core import FlagdCore
 from batkol.flags.context import CallContext
 from batkol.flags.flags import Flags
 from batkol.live.tuning import Tuning, parse_tuning
-from support.live_directory import following
+from support.live.directory import following
 
 CONFIG = Path(__file__).parents[3] / "config" / "live"
 EXAMPLES = sorted((CONFIG / "examples").glob("*.json"))

@@ -18,7 +18,7 @@ from batkol.flags.flagd import InProcessFlagd
 from batkol.flags.flags import Decision, DecisionSource, Flags
 from batkol.supervision.tasks import Tasks
 from batkol.supervision.threads import watch
-from support.live_directory import streaming, until
+from support.live.directory import streaming, until
 
 CALL = CallContext(call_sid="CA1", from_="+972541234567")
 

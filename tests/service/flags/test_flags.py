@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from batkol.errors import ConfigurationError
 from batkol.flags.context import CallContext
 from batkol.flags.flags import Decision, DecisionSource, Flags
-from support.live_directory import following, rename_over, streaming, until
+from support.live.directory import following, rename_over, streaming, until
 
 CALL = CallContext(call_sid="CA1", agent="reception", from_="+972541234567")
 NIGHT = CallContext(call_sid="CA2", agent="night")

@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 
 from batkol.flags.context import CallContext
 from batkol.flags.flags import Flags
-from support.live_directory import following, rename_over, streaming, until
+from support.live.directory import following, rename_over, streaming, until
 
 
 class Counting:

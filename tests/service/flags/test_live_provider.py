@@ -14,7 +14,7 @@ from openfeature.flag_evaluation import Reason
 
 from batkol.flags.flags import Flags
 from batkol.live.config import Live
-from support.live_directory import following, rename_over, streaming, until
+from support.live.directory import following, rename_over, streaming, until
 
 FLAGS = {
     "flags": {

@@ -17,11 +17,11 @@ from batkol.gonogo.flagstore import FlagStoreError
 from batkol.gonogo.flipping import FlagNotFlippableError
 from batkol.live.cluster import ObjectName
 from batkol.live.tuning import content_revision
-from support.config_map_api import AGENT, CONFIG_MAP, NAME, NAMESPACE, ConfigMapApi, config_map_api
-from support.config_map_source import refusing
-from support.kubeconfig import reaching
-from support.live_directory import streaming
-from support.plain_http import Request
+from support.http.plain import Request
+from support.kube.config_map_api import AGENT, CONFIG_MAP, NAME, NAMESPACE, ConfigMapApi, config_map_api
+from support.kube.kubeconfig import reaching
+from support.live.config_map_source import refusing
+from support.live.directory import streaming
 
 WHERE = ObjectName(NAMESPACE, NAME)
 ODD = streaming("off", metadata={"a": "\u05d0"}).replace(": ", " :  ") + "\n"

@@ -12,7 +12,7 @@ from batkol.flags.flags import Flags
 from batkol.gonogo.flagstore import FlagStoreError, LiveDirectory
 from batkol.gonogo.flipping import FlagNotFlippableError
 from batkol.live.tuning import content_revision
-from support.live_directory import following, until
+from support.live.directory import following, until
 
 ODD = """{"flags": {"streaming-stt": {"state": "ENABLED",
    "variants": {"on": true, "off": false}, "defaultVariant": "off", "metadata": {"a": "\\u05d0"},

@@ -16,7 +16,7 @@ from batkol.live.source import Snapshot, SourceState
 from batkol.live.tuning import Tuning
 from batkol.status import SourceStatus
 from batkol.supervision.tasks import Tasks
-from support.live_directory import following, streaming, tuning, until, until_batch
+from support.live.directory import following, streaming, tuning, until, until_batch
 
 
 async def test_without_a_source_the_defaults_are_in_force() -> None:

@@ -19,8 +19,8 @@ from structlog.testing import capture_logs
 from batkol.live.config import Live
 from batkol.live.files import FileSource
 from batkol.live.source import EMPTY, SourceState
-from support.hanging_files import hanging
-from support.live_directory import following, rename_over, streaming, tuning, until, until_batch
+from support.files.hanging import hanging
+from support.live.directory import following, rename_over, streaming, tuning, until, until_batch
 
 TESTS = Path(__file__).parents[2]
 
@@ -145,7 +145,7 @@ import asyncio, signal, sys
 from pathlib import Path
 from batkol.live.files import FileSource
 from batkol.live.config import Live
-from support.hanging_files import hang
+from support.files.hanging import hang
 
 async def main():
     directory, fifo = map(Path, sys.argv[1:])

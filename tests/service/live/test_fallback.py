@@ -16,12 +16,12 @@ from batkol.live.files import FileSource
 from batkol.live.kubernetes import KubernetesSource
 from batkol.live.source import SourceState
 from batkol.supervision.tasks import Tasks
-from support.config_map_api import ConfigMapApi, config_map_api
-from support.config_map_source import QUICK, WHERE, refusing
-from support.killing import cancel
-from support.kubeconfig import reaching
-from support.live_directory import rename_over, tuning, until_batch
-from support.waiting import until
+from support.kube.config_map_api import ConfigMapApi, config_map_api
+from support.kube.kubeconfig import reaching
+from support.live.config_map_source import QUICK, WHERE, refusing
+from support.live.directory import rename_over, tuning, until_batch
+from support.process.killing import cancel
+from support.time.waiting import until
 
 
 @asynccontextmanager

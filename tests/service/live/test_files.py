@@ -15,7 +15,7 @@ from batkol.errors import ConfigurationError
 from batkol.live import files
 from batkol.live.files import FileSource
 from batkol.live.source import LARGEST
-from support.live_directory import ConfigMap, following, rename_over, streaming, tuning, until, until_batch
+from support.live.directory import ConfigMap, following, rename_over, streaming, tuning, until, until_batch
 
 
 async def test_what_is_there_at_the_start_is_taken(tmp_path: Path) -> None:

@@ -12,14 +12,14 @@ from structlog.testing import capture_logs
 from batkol.live.answer_lines import LARGEST_ANSWER
 from batkol.live.kubernetes import KubernetesSource, WatchTimings
 from batkol.live.source import SourceState
-from support import hostile_answers as send
-from support.config_map_api import ConfigMapApi, config_map_api
-from support.config_map_source import ONE, TWO, WHERE, Followed, followed, raw
-from support.hanging_files import hanging
-from support.hostile_answers import Written
-from support.kubeconfig import reaching
-from support.plain_http import CHUNKED, Request
-from support.waiting import until
+from support.files.hanging import hanging
+from support.http import hostile_answers as send
+from support.http.hostile_answers import Written
+from support.http.plain import CHUNKED, Request
+from support.kube.config_map_api import ConfigMapApi, config_map_api
+from support.kube.kubeconfig import reaching
+from support.live.config_map_source import ONE, TWO, WHERE, Followed, followed, raw
+from support.time.waiting import until
 
 IMPATIENT = WatchTimings(first_wait=0.005, longest_wait=0.02, healthy=0.0, silence=0.3, answer=0.3, line=0.3)
 DEEP = b"[" * 100_000

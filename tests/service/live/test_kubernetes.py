@@ -9,9 +9,9 @@ import uvloop
 from structlog.testing import capture_logs
 
 from batkol.live.kubernetes import WatchTimings
-from support.config_map_api import config_map_api
-from support.config_map_source import ONE, QUICK, TWO, followed, refusing
-from support.waiting import until
+from support.kube.config_map_api import config_map_api
+from support.live.config_map_source import ONE, QUICK, TWO, followed, refusing
+from support.time.waiting import until
 
 
 async def test_what_is_there_comes_first_and_every_change_after_it(tmp_path: Path) -> None:

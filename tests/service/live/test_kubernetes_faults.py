@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 
 from batkol.live.kubernetes import KubernetesSource, WatchTimings
 from batkol.live.source import SourceState
-from support.config_map_api import ConfigMapApi, config_map_api
-from support.config_map_source import ONE, QUICK, TWO, WHERE, Followed, followed, raw, refusing
-from support.waiting import until
+from support.kube.config_map_api import ConfigMapApi, config_map_api
+from support.live.config_map_source import ONE, QUICK, TWO, WHERE, Followed, followed, raw, refusing
+from support.time.waiting import until
 
 
 @pytest.mark.parametrize(

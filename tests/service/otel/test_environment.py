@@ -16,7 +16,7 @@ from batkol.telemetry.metrics import Metrics
 from batkol.tracing.tracing import Tracing, TracingSettings
 from batkol_otel.environment import SIGNALS, Signal, mend
 from batkol_otel.exporters import exporters
-from support.traces import environment
+from support.telemetry.traces import environment
 
 HTTP = {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
 SECRET = "Zq7"

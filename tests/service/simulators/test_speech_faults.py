@@ -13,7 +13,7 @@ from google.api_core.exceptions import DeadlineExceeded, ServiceUnavailable
 from batkol.audio import mulaw
 from batkol.simulators.google.faults import Fault, FaultBook, Kind, Moment, Surface
 from batkol.simulators.voice.voice import script
-from support.speech_client import FAST, Client, Conversation, opening, speech_client, spoken
+from support.google.client import FAST, Client, Conversation, opening, speech_client, spoken
 
 TWO = script([["שלום", "תודה"], ["מחר"]], gap_ms=800)
 PCM = mulaw.decode_to_bytes(TWO.mulaw)

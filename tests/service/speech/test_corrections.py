@@ -6,7 +6,7 @@ from batkol.speech.outcomes import Final, Missed, Outcome, Revision, Unconfirmed
 from batkol.speech.results import Transcript
 from batkol.speech.utterance import Source, Utterance
 from batkol.speech.utterances import Utterances
-from support.dispatch import begin, fall_silent, final, interim, spoken
+from support.speech.sentences import begin, fall_silent, final, interim, spoken
 
 EARLIER, LATER = 0, 1
 """Two RPCs of a session."""

@@ -6,7 +6,7 @@ from batkol.speech.outcomes import Final, Missed, Partial, Revision, Unconfirmed
 from batkol.speech.results import Transcript
 from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
 from batkol.speech.utterances import KEPT, LONGEST, Utterances, UtteranceTimeouts
-from support.dispatch import PRE_ROLL, SECOND, begin, fall_silent, final, interim, spoken
+from support.speech.sentences import PRE_ROLL, SECOND, begin, fall_silent, final, interim, spoken
 
 
 def test_an_interim_is_a_partial_of_the_utterance_being_spoken() -> None:

@@ -10,7 +10,7 @@ from batkol.speech.outcomes import Final, Missed, Outcome, Partial, Revision, Un
 from batkol.speech.results import Transcript
 from batkol.speech.utterance import REACHES, Mode, Source, Utterance, UtteranceState
 from batkol.speech.utterances import Utterances, UtteranceTimeouts
-from support.conversation import SECOND, Begins, Conversation, FallsSilent, Sentence, conversations
+from support.speech.conversation import SECOND, Begins, Conversation, FallsSilent, Sentence, conversations
 
 PATIENCE = UtteranceTimeouts()
 MICROSECOND = 1e-6  # the float of a sum is not that of its parts in another order

@@ -3,7 +3,7 @@
 from batkol.speech.outcomes import Final, Missed, Partial, Revision, Unplaced
 from batkol.speech.utterance import Source, UtteranceState
 from batkol.speech.utterances import Utterances, UtteranceTimeouts
-from support.dispatch import SECOND, begin, fall_silent, final, interim, spoken
+from support.speech.sentences import SECOND, begin, fall_silent, final, interim, spoken
 
 
 def test_a_late_final_revises_its_own_utterance_and_not_the_next() -> None:

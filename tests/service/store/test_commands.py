@@ -7,9 +7,9 @@ import pytest
 from batkol.errors import ConfigurationError
 from batkol.store.commands import carry_out_erasure, carry_out_migration
 from batkol.store.postgres import migrate
-from support.keeping import Kept
-from support.postgres import Server, database, free_port, sql, texts
-from support.said import CALLER, began, heard, who
+from support.postgres.records import CALLER, began, heard, who
+from support.postgres.server import Server, database, free_port, sql, texts
+from support.postgres.store_parts import Kept
 
 
 async def migration(url: str, *, down: str = "", check: bool = False, may_be_away: bool = False) -> tuple[int, str]:

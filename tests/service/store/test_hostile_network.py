@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from batkol.store.postgres.address import Address
-from support.hostile import hostile
-from support.keeping import Kept
-from support.postgres import Server, sql, texts
-from support.said import began, heard, over, revised, sid, who
+from support.network.damage import hostile
+from support.postgres.records import began, heard, over, revised, sid, who
+from support.postgres.server import Server, sql, texts
+from support.postgres.store_parts import Kept
 
 TESTS = Path(__file__).parents[2]
 CALLS, FINALS = 4, 5
@@ -29,7 +29,7 @@ async def fill(where: Address, folder: Path) -> None:
 
 async def written_by_a_process(where: Address, folder: Path) -> tuple[int, bytes]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "support.writing", where.dsn, str(folder),
+        sys.executable, "-m", "support.postgres.writer_process", where.dsn, str(folder),
         cwd=TESTS, env=dict(os.environ), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     said, _ = await process.communicate()

@@ -11,10 +11,10 @@ from batkol.errors import ConfigurationError
 from batkol.store.journal import Journal
 from batkol.store.journal_commands import carry_out_drain, carry_out_status
 from batkol.store.postgres.address import Address
-from support.keeping import Kept
-from support.postgres import free_port, texts
-from support.said import began, heard
-from support.waiting import until
+from support.postgres.records import began, heard
+from support.postgres.server import free_port, texts
+from support.postgres.store_parts import Kept
+from support.time.waiting import until
 
 
 async def left(where: Address, folder: Path, *, finals: int = 20) -> Path:

@@ -23,11 +23,11 @@ from batkol.store.postgres.address import Address
 from batkol.store.postgres.connections import engine_without_timeout
 from batkol.store.postgres.ends import LOST
 from batkol.store.postgres.open_calls import Closed, close_open
-from support.keeping import Kept
-from support.postgres import Server, age, connection, sql, texts
-from support.serving import Served, serving
-from support.stack import TOKEN
-from support.waiting import eventually, until
+from support.postgres.server import Server, age, connection, sql, texts
+from support.postgres.store_parts import Kept
+from support.service.process import Served, serving
+from support.service.stack import TOKEN
+from support.time.waiting import eventually, until
 
 TESTS = Path(__file__).parents[2]
 TALK = script([["שלום", "אני", "רוצה"], ["כן", "מספר", "טלפון"], ["לא", "תודה"]], gap_ms=900, tail_ms=900)
@@ -51,7 +51,7 @@ async def publishing(
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """The process, with its internal port read, and nothing said yet."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "support.publishing", str(finals), str(calls),
+        sys.executable, "-m", "support.postgres.publisher_process", str(finals), str(calls),
         cwd=TESTS, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         env={**os.environ, **environment(where, folder), "TWILIO_AUTH_TOKEN": TOKEN, "PUBLIC_BASE_URL": "https://x"},
     )  # fmt: skip

@@ -20,10 +20,10 @@ from batkol.store.postgres import migrate, writer
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.connections import Database
 from batkol.store.postgres.erase import erase
-from support.keeping import Kept, newest
-from support.postgres import Server, connection, everything, sql, texts
-from support.said import CALLER, began, heard, over, revised, sid, who
-from support.waiting import until
+from support.postgres.records import CALLER, began, heard, over, revised, sid, who
+from support.postgres.server import Server, connection, everything, sql, texts
+from support.postgres.store_parts import Kept, newest
+from support.time.waiting import until
 
 ATTEMPTS = 8
 OTHER = "+972509999999"

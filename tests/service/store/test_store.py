@@ -16,9 +16,9 @@ from batkol.store.postgres.address import Address
 from batkol.store.postgres.connections import DatabaseTimeouts
 from batkol.store.store import NoStore, Store, StoreSettings, running_store
 from batkol.telemetry.metrics import Metrics
-from support.postgres import Server, database, free_port, sql, texts
-from support.said import CALLER, ended_event, final_event, identity, sid, started_event
-from support.waiting import eventually, until
+from support.postgres.records import CALLER, ended_event, final_event, identity, sid, started_event
+from support.postgres.server import Server, database, free_port, sql, texts
+from support.time.waiting import eventually, until
 
 
 @asynccontextmanager

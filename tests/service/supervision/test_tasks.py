@@ -17,8 +17,8 @@ from batkol.errors import ConfigurationError
 from batkol.supervision.restarts import LONGEST_HEARING_S, STEADY_S
 from batkol.supervision.tasks import CANCELLED, RETURNED, Tasks
 from batkol.telemetry.metrics import Metrics
-from support.virtual_time import in_virtual_time
-from support.waiting import until
+from support.time.virtual import in_virtual_time
+from support.time.waiting import until
 
 
 class Mortal:

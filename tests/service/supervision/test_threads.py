@@ -22,8 +22,8 @@ from batkol.telemetry.metrics import Metrics
 from batkol.telemetry.outbox import Outbox, OutboxLimits
 from batkol.vad.worker import Worker
 from batkol_otel.exporters import Exporters
-from support.killing import kill_thread
-from support.waiting import until
+from support.process.killing import kill_thread
+from support.time.waiting import until
 
 
 class Listed:

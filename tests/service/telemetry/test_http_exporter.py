@@ -11,7 +11,7 @@ from batkol.simulators.client.otlp_collector import Collector
 from batkol.telemetry.metrics import Metrics
 from batkol.tracing.tracing import Tracing, TracingSettings
 from batkol_otel.environment import mend
-from support.traces import environment
+from support.telemetry.traces import environment
 
 
 async def sent(**variables: str) -> Tracing:

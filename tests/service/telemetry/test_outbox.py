@@ -15,7 +15,7 @@ from opentelemetry.trace import Tracer
 from structlog.testing import capture_logs
 
 from batkol.telemetry.outbox import Outbox, OutboxLimits
-from support.traces import environment
+from support.telemetry.traces import environment
 
 OK, NOT_OK = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
 

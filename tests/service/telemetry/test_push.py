@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 
 from batkol.simulators.client.otlp_collector import Collector
 from batkol.telemetry.metrics import Metrics
-from support.traces import environment
-from support.waiting import until
+from support.telemetry.traces import environment
+from support.time.waiting import until
 
 OFTEN = {"OTEL_METRIC_EXPORT_INTERVAL": "50", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
 

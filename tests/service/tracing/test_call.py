@@ -27,7 +27,7 @@ from batkol.transcription.events import (
     StepFailed,
     UtteranceOpened,
 )
-from support.traces import environment, tracing
+from support.telemetry.traces import environment, tracing
 
 ON = Decision(True, "on", "STATIC", DecisionSource.FLAG)
 SECOND = 8000

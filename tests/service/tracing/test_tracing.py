@@ -11,7 +11,7 @@ from batkol.simulators.client.otlp_collector import Collector
 from batkol.tracing.call import CallTrace
 from batkol.tracing.propagation import RemoteParent, caller
 from batkol.tracing.tracing import Tracing, TracingSettings
-from support.traces import environment, tracing
+from support.telemetry.traces import environment, tracing
 
 CARRIED = "00-" + "1" * 32 + "-" + "2" * 16 + "-01.seal"
 

@@ -18,7 +18,7 @@ from batkol.status import BreakerStatus
 from batkol.telemetry.metrics import Metrics
 from batkol.transcription.health import Health
 from batkol.transcription.recognizers import Recognizers
-from support.waiting import until
+from support.time.waiting import until
 
 REFUSED = UpstreamError("who are you", reason="unauthenticated", retryable=False)
 WRONG = UpstreamError("no such language", reason="invalid_argument", retryable=False)

@@ -42,12 +42,12 @@ from batkol.transcription.events import (
 )
 from batkol.transcription.policy import Transcription
 from batkol.transcription.recognizers import Recognizer, Recognizers
-from support.answering import answering, http, text
-from support.killing import cancel
-from support.observing import Observed
-from support.scripted_google import ServedStream, result, scripted_google
-from support.speech_client import FAST
-from support.waiting import until
+from support.google.client import FAST
+from support.google.scripted import ServedStream, result, scripted_google
+from support.http.one_answer import answering, http, text
+from support.process.killing import cancel
+from support.speech.observer import Observed
+from support.time.waiting import until
 
 PRE_ROLL = 2400
 HANG_OVER = 3840

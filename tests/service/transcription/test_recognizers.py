@@ -13,7 +13,7 @@ from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Mode, Source, Utterance
 from batkol.transcription.events import StepFailed
 from batkol.transcription.recognizers import Recognizers
-from support.observing import Observed
+from support.speech.observer import Observed
 
 UTTERANCE = Utterance(index=0, begin=0, speech_at=0, mode=Mode.SINGLE)
 AUDIO = b"\xff" * 160

@@ -19,7 +19,7 @@ from batkol.vad import scheduler
 from batkol.vad.engine import EngineName, SlotPool, VadEngine
 from batkol.vad.factory import create
 from batkol.vad.scheduler import VadScheduler
-from support.killing import cancel
+from support.process.killing import cancel
 
 SETTINGS = SegmenterSettings()
 LOUD = mulaw.encode(np.full(8000, 8000, np.int16))

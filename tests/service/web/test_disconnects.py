@@ -6,8 +6,8 @@ from fastapi import FastAPI, Request
 
 from batkol.web.disconnects import expect_disconnects
 from batkol.web.server import listening
-from support.raw_http import get, post, speaking
-from support.waiting import until
+from support.http.raw_client import get, post, speaking
+from support.time.waiting import until
 
 
 async def test_a_client_that_is_gone_before_its_request_is_read_is_counted_and_no_fault(

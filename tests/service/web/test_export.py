@@ -16,12 +16,12 @@ from batkol.store.postgres import reading
 from batkol.store.postgres.address import Address
 from batkol.web import export
 from batkol.web.export import AT_ONCE, _cell
-from support.history import AUTHORIZED, Past, fill, past, whole
-from support.keeping import Kept
-from support.postgres import Server, sql
-from support.relay import relaying
-from support.said import CALLED, CALLER, began, heard, sid, who
-from support.waiting import eventually, until
+from support.network.relay import relaying
+from support.postgres.history_api import AUTHORIZED, Past, fill, past, whole
+from support.postgres.records import CALLED, CALLER, began, heard, sid, who
+from support.postgres.server import Server, sql
+from support.postgres.store_parts import Kept
+from support.time.waiting import eventually, until
 
 NAMES = ["history/calls", "history/utterances", "leads"]
 WEIRD = '=HYPERLINK("http://x","y"),\r\n"שלום" \t😀'

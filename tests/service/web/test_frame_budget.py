@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from batkol.calls.socket import PeerFault
 from batkol.web.frame_budget import A_SECOND, AT_ONCE, ODD_FRAME, TURN, FrameBudget
 from batkol.web.protocol import MediaProtocol
-from support.raw_websocket import BINARY, CONT, PING, PONG, RawWebSocket, connected, frame, text
-from support.short_way import Listener, serving
-from support.waiting import until
+from support.http.media_listener import Listener, serving
+from support.http.raw_websocket import BINARY, CONT, PING, PONG, RawWebSocket, connected, frame, text
+from support.time.waiting import until
 
 MEDIA = text("x" * 370)
 """As long as Twilio's messages of 20 ms."""

@@ -13,11 +13,11 @@ from batkol.store.postgres.connections import DatabaseTimeouts
 from batkol.store.postgres.open_calls import close_open
 from batkol.store.store import NoStore
 from batkol.web.history import LARGEST_BODY
-from support.history import TOKEN, fill, past, serving, whole
-from support.keeping import Kept
-from support.postgres import Server, age, connection, free_port, sql
-from support.said import AT, CALLED, CALLER, began, heard, revised, sid, status, who
-from support.waiting import eventually
+from support.postgres.history_api import TOKEN, fill, past, serving, whole
+from support.postgres.records import AT, CALLED, CALLER, began, heard, revised, sid, status, who
+from support.postgres.server import Server, age, connection, free_port, sql
+from support.postgres.store_parts import Kept
+from support.time.waiting import eventually
 
 PATHS = [
     "/v1/history/calls", "/v1/history/calls/CA0", "/v1/leads",

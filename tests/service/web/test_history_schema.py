@@ -18,8 +18,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from support.history import AUTHORIZED, past, whole
-from support.keeping import Kept
+from support.postgres.history_api import AUTHORIZED, past, whole
+from support.postgres.store_parts import Kept
 
 EXAMPLES = 10
 

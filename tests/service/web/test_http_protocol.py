@@ -16,9 +16,9 @@ from structlog.testing import capture_logs
 from batkol.web.connections import REFUSALS, Connections, Reason
 from batkol.web.limits import ListenerLimits
 from batkol.web.server import listening
-from support.raw_http import RawHttp, get, head, post, speaking
-from support.raw_websocket import connected, handshake, text
-from support.waiting import until
+from support.http.raw_client import RawHttp, get, head, post, speaking
+from support.http.raw_websocket import connected, handshake, text
+from support.time.waiting import until
 
 HEAD, BODY = 2048, 4096
 SMALL = {"connections": 20, "head_bytes": HEAD, "body_bytes": BODY, "linger_s": 0.05, "answer_s": 0.1}

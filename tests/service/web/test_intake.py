@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from batkol.web.intake import MAX_BYTES, Intake
-from support.raw_websocket import PING, RawWebSocket, close, frame, text
-from support.short_way import Listener, call
-from support.waiting import until
+from support.http.media_listener import Listener, call
+from support.http.raw_websocket import PING, RawWebSocket, close, frame, text
+from support.time.waiting import until
 
 SOUND = text("s" * 300)
 LONG_ENOUGH_S = 0.1

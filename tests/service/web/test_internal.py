@@ -22,8 +22,8 @@ from batkol.status import ServiceStatus
 from batkol.transcription.events import FinalReady, PartialReady, UtteranceOpened
 from batkol.web import event_stream, internal
 from batkol.web.server import listening
-from support.calls import new_call, services
-from support.waiting import until
+from support.time.waiting import until
+from support.twilio.calls import new_call, services
 
 TOKEN = "a-made-up-token"
 

@@ -17,7 +17,7 @@ from batkol.web.misdirected import answer_misdirected
 from batkol.web.probes import probes
 from batkol.web.server import listening
 from batkol.web.voice import VoiceSettings, routes
-from support.calls import services
+from support.twilio.calls import services
 
 BASE = "https://voice.example.com/prefix"
 SIGNED = {"X-Twilio-Signature": "A" * 27 + "="}

@@ -12,7 +12,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.asyncio.client import connect
 
 from batkol.web.protocol import EXTENSION, MediaProtocol
-from support.raw_websocket import (
+from support.http.media_listener import LARGEST, Hall, Listener, call, serving
+from support.http.raw_websocket import (
     BINARY,
     CLOSE,
     CONT,
@@ -25,8 +26,7 @@ from support.raw_websocket import (
     handshake,
     text,
 )
-from support.short_way import LARGEST, Hall, Listener, call, serving
-from support.waiting import until
+from support.time.waiting import until
 
 # -- whole frames, however they are cut --------------------------------------------------------------------------
 

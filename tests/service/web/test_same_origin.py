@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from batkol.web.same_origin import SameOrigin
 from batkol.web.server import listening
-from support.raw_http import Answer, speaking
+from support.http.raw_client import Answer, speaking
 
 HANDSHAKE = (
     "Connection: Upgrade",

@@ -15,9 +15,9 @@ from batkol.web.limits import ListenerLimits
 from batkol.web.probes import probes
 from batkol.web.self_probe import SelfProbe
 from batkol.web.server import listening
-from support.hostile_http import hostile_http
-from support.raw_http import get, speaking
-from support.waiting import until
+from support.http.hostile_server import hostile_http
+from support.http.raw_client import get, speaking
+from support.time.waiting import until
 
 
 def _app(released: asyncio.Event | None = None) -> FastAPI:

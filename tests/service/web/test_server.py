@@ -15,9 +15,9 @@ from batkol.web import limits
 from batkol.web.connections import Connections
 from batkol.web.protocol import MediaProtocol
 from batkol.web.server import LARGEST_MESSAGE, listening
-from support.raw_http import get, speaking
-from support.raw_websocket import close, connected, frame, handshake, text
-from support.waiting import until
+from support.http.raw_client import get, speaking
+from support.http.raw_websocket import close, connected, frame, handshake, text
+from support.time.waiting import until
 
 
 def _app() -> FastAPI:

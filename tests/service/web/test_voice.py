@@ -24,8 +24,8 @@ from batkol.web import limits, voice
 from batkol.web.connections import Connections
 from batkol.web.server import listening
 from batkol.web.voice import APOLOGIES, VoiceSettings, routes
-from support.calls import new_call, services
-from support.raw_http import Answer, RawHttp, post, speaking
+from support.http.raw_client import Answer, RawHttp, post, speaking
+from support.twilio.calls import new_call, services
 
 OLD, NEW = "old-auth-token", "new-auth-token"
 BASE = "https://voice.example.com/prefix"

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from batkol.calls.socket import PeerFault
-from support.raw_websocket import CLOSE, PING, PONG, RawWebSocket, Received, connected, frame, text
-from support.short_way import Listener, serving
-from support.waiting import until
+from support.http.media_listener import Listener, serving
+from support.http.raw_websocket import CLOSE, PING, PONG, RawWebSocket, Received, connected, frame, text
+from support.time.waiting import until
 
 PINGS = (0.1, 0.1)
 """Seconds, as in 20 and 20."""

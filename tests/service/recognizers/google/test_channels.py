@@ -15,7 +15,7 @@ from batkol.recognizers.google.channels import OPTIONS, STREAMS_A_CHANNEL, Chann
 from batkol.recognizers.google.errors import Next, SpeechError
 from batkol.recognizers.google.recognizer import SingleRecognizer
 from batkol.recognizers.google.wire import recognition
-from support.scripted_google import scripted_google
+from support.google.scripted import scripted_google
 
 
 async def test_the_eighty_first_stream_opens_a_second_connection() -> None:

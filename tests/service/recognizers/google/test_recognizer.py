@@ -12,7 +12,7 @@ from batkol.recognizers.google.channels import LARGEST, Channels
 from batkol.recognizers.google.errors import Next, SpeechError
 from batkol.recognizers.google.recognizer import SingleRecognizer
 from batkol.recognizers.google.wire import recognition
-from support.scripted_google import ScriptedGoogle, SingleScript, scripted_google
+from support.google.scripted import ScriptedGoogle, SingleScript, scripted_google
 
 CODE = grpc.StatusCode
 SPEECH = bytes(range(256)) * 10

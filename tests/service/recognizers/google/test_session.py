@@ -19,8 +19,7 @@ from batkol.recognizers.google.session import StreamingSTTSession
 from batkol.recognizers.google.wire import MESSAGE_BYTES, recognition
 from batkol.speech.results import Transcript
 from batkol.speech.rotation import Cut, Why
-from support.observing import Observed
-from support.scripted_google import (
+from support.google.scripted import (
     ScriptedGoogle,
     ServedStream,
     StreamScript,
@@ -28,7 +27,8 @@ from support.scripted_google import (
     scripted_google,
     until_the_end,
 )
-from support.waiting import until
+from support.speech.observer import Observed
+from support.time.waiting import until
 
 CODE = grpc.StatusCode
 BATCH_MS = 150

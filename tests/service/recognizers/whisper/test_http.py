@@ -12,7 +12,7 @@ import pytest
 from batkol.errors import UpstreamError
 from batkol.recognizers.whisper.http import LARGEST, WhisperServer
 from batkol.recognizers.whisper.wav import wav
-from support.answering import Answer, answering, http, text
+from support.http.one_answer import Answer, answering, http, text
 
 SPEECH = bytes(range(256)) * 40
 

@@ -14,7 +14,7 @@ from batkol.audio import mulaw
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.voice.recognizer import GARBLE
 from batkol.simulators.voice.voice import random_utterances, say, script
-from support.speech_client import FAST, audio, opening, speech_client, spoken
+from support.google.client import FAST, audio, opening, speech_client, spoken
 
 HELLO = script([["שלום", "שלום", "תודה"], ["מתי"], ["איפה", "מחר"]], gap_ms=800)
 SILENCE = bytes([mulaw.SILENCE]) * 8000

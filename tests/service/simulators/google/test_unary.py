@@ -9,7 +9,7 @@ from google.api_core.exceptions import InvalidArgument
 
 from batkol.audio import mulaw
 from batkol.simulators.voice.voice import script
-from support.speech_client import speech_client
+from support.google.client import speech_client
 
 HELLO = script([["שלום", "שלום", "תודה"], ["מתי"], ["איפה", "מחר"]], gap_ms=800)
 SILENCE = bytes([mulaw.SILENCE]) * 8000

@@ -12,7 +12,7 @@ import pytest
 from batkol.errors import ConfigurationError
 from batkol.store.dev_postgres import server
 from batkol.store.dev_postgres.server import Embedded, passing
-from support.postgres import sql
+from support.postgres.server import sql
 
 LEAVES_A_SERVER = """
 import sys, time

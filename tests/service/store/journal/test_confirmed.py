@@ -9,7 +9,7 @@ from batkol.store.journal.confirmed import FILE, Confirmed
 from batkol.store.postgres.address import address
 from batkol.store.postgres.connections import Database, DatabaseTimeouts
 from batkol.store.postgres.order import Confirmation
-from support.postgres import free_port
+from support.postgres.server import free_port
 
 
 async def opened(folder: Path) -> Confirmed:

@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 from batkol.store.journal import dead_letters
 from batkol.store.journal.dead_letters import DeadLetters
 from batkol.store.journal.records import encode
-from support.said import heard
+from support.postgres.records import heard
 
 
 def test_a_record_is_set_aside_loudly_and_for_nobody_else_s_eyes(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from batkol.store.journal.aside import KEPT_BYTES, MOST_UNREAD, asides, remove_aside
 from batkol.store.journal.device import UNREADABLE, UNREADABLE_S
 from batkol.store.journal.disk import FILE, Disk
-from support.journals import framed, numbers
+from support.postgres.journals import framed, numbers
 
 ROT = b"r0tten"
 

@@ -17,8 +17,8 @@ from batkol.store.journal.disk import FILE, Disk
 from batkol.store.journal.file import JournalFile, wal_of
 from batkol.store.journal.opening import opened as both_tiers
 from batkol.store.journal.reserve import RESERVE_BYTES
-from support.files import holding
-from support.journals import framed, killed, numbers, opened, payload
+from support.files.search import holding
+from support.postgres.journals import framed, killed, numbers, opened, payload
 
 
 @pytest.fixture
@@ -271,7 +271,7 @@ ON_A_SMALL_DISK = """
 import json, os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from support.journals import framed, numbers, opened
+from support.postgres.journals import framed, numbers, opened
 folder = Path(sys.argv[1]) / "journal"
 disk, last = opened(folder), 0
 (Path(sys.argv[1]) / "other").touch()
@@ -334,7 +334,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from batkol.errors import ConfigurationError
 from batkol.store.journal import Journal
-from support.journals import framed, numbers, opened
+from support.postgres.journals import framed, numbers, opened
 root, records = Path(sys.argv[1]), RECORDS
 folder = root / "journal"
 async def before():

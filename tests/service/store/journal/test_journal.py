@@ -16,9 +16,9 @@ from batkol.store.journal.journal import COMMITTED
 from batkol.store.journal.mark import Position
 from batkol.store.journal.newest import UNWRITTEN_BYTES
 from batkol.store.journal.tmpfs import FileCalls
-from support.files import holding
-from support.journals import framed
-from support.waiting import until
+from support.files.search import holding
+from support.postgres.journals import framed
+from support.time.waiting import until
 
 NO_SPACE = "[Errno 28] No space left on device"
 

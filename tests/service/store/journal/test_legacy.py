@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.store.journal import Journal, legacy
-from support.files import holding
+from support.files.search import holding
 
 LEFT = Path(__file__).parent / "left_by_0_1_0"
 

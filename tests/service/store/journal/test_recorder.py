@@ -24,8 +24,18 @@ from batkol.store.journal.records import (
 from batkol.telemetry.metrics import Metrics
 from batkol.transcription.events import FinalReady, RevisionReady
 from batkol.twilio.call_status import FinalStatus
-from support.said import AT, CALLED, CALLER, ended_event, final_event, identity, revised_event, sid, started_event
-from support.waiting import until
+from support.postgres.records import (
+    AT,
+    CALLED,
+    CALLER,
+    ended_event,
+    final_event,
+    identity,
+    revised_event,
+    sid,
+    started_event,
+)
+from support.time.waiting import until
 
 
 async def all_kept(journal: Journal) -> list[AnyRecord]:

@@ -19,7 +19,7 @@ from batkol.store.journal.records import (
     status_record,
 )
 from batkol.twilio.call_status import FinalStatus
-from support.said import (
+from support.postgres.records import (
     began,
     ended_event,
     final_event,

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from batkol.store.journal import Journal
 from batkol.store.journal.framing import Frame, frame
 from batkol.store.journal.tmpfs import NAME, FileCalls, MemoryFile, memory_folders, opened_memory
-from support.waiting import until
+from support.time.waiting import until
 
 
 def numbers(of: MemoryFile) -> list[int]:

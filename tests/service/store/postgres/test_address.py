@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from batkol.errors import ConfigurationError
 from batkol.store.postgres.address import Address, address
 from batkol.store.postgres.connections import DatabaseTimeouts, connected
-from support.postgres import Server
+from support.postgres.server import Server
 
 NOTHING = dict.fromkeys(
     ("host", "port", "user", "password", "passfile", "database", "service", "servicefile", "direct_tls",

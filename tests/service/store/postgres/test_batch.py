@@ -14,8 +14,8 @@ from batkol.store.journal.records import LONGEST_TEXT, AnyRecord, Who, record_of
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.batch import batch_of, save
 from batkol.store.postgres.connections import engine_without_timeout
-from support.postgres import Server, database, everything, sql, texts
-from support.said import AT, CALLED, CALLER, began, final_event, heard, over, revised, sid, status, who
+from support.postgres.records import AT, CALLED, CALLER, began, final_event, heard, over, revised, sid, status, who
+from support.postgres.server import Server, database, everything, sql, texts
 
 NASTY = [
     "'); DROP TABLE utterances; --",

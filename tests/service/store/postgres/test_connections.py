@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 from batkol.store.postgres import connections as under_test
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.connections import Database
-from support.postgres import Server
-from support.relay import relaying
+from support.network.relay import relaying
+from support.postgres.server import Server
 
 
 async def ask(engine: AsyncEngine, together: asyncio.Barrier) -> None:

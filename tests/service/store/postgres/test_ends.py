@@ -18,10 +18,10 @@ from batkol.store.postgres.batch import batch_of, save
 from batkol.store.postgres.connections import engine_without_timeout
 from batkol.store.postgres.ends import CLOSE_LOST, LOST
 from batkol.store.postgres.open_calls import Closed, close_open
-from support.keeping import Kept
-from support.postgres import age, connection, sql
-from support.said import AT, began, heard, over, revised, sid, status, who
-from support.waiting import eventually
+from support.postgres.records import AT, began, heard, over, revised, sid, status, who
+from support.postgres.server import age, connection, sql
+from support.postgres.store_parts import Kept
+from support.time.waiting import eventually
 
 CLOSED = "SELECT call_sid, extract(epoch FROM ended_at)::float - $1 AS ended, end_reason FROM calls ORDER BY 1"
 

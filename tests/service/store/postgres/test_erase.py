@@ -7,9 +7,9 @@ from batkol.store.postgres.batch import scrub
 from batkol.store.postgres.connections import Database
 from batkol.store.postgres.erase import Erased, erase
 from batkol.store.postgres.statements import ERASING
-from support.keeping import Kept, newest
-from support.postgres import connection, everything, sql, texts
-from support.said import CALLED, CALLER, began, heard, over, revised, sid, who
+from support.postgres.records import CALLED, CALLER, began, heard, over, revised, sid, who
+from support.postgres.server import connection, everything, sql, texts
+from support.postgres.store_parts import Kept, newest
 
 OTHER = "+972509999999"
 LATER = 4_000_000_000.0

@@ -12,8 +12,8 @@ from batkol.store.postgres.address import Address
 from batkol.store.postgres.batch import batch_of, save
 from batkol.store.postgres.connections import engine_without_timeout
 from batkol.store.postgres.schema import metadata
-from support.postgres import Server, connection, database, everything, sql, texts
-from support.said import began, heard, over, revised, who
+from support.postgres.records import began, heard, over, revised, who
+from support.postgres.server import Server, connection, database, everything, sql, texts
 
 VERSIONS = sorted(
     path.stem.partition("_")[0]

@@ -25,10 +25,10 @@ from batkol.store.postgres.erase import erase
 from batkol.store.postgres.numbers import digest
 from batkol.store.postgres.order import confirm, look
 from batkol.store.postgres.retention import retain
-from support.keeping import Kept, newest
-from support.postgres import Server, database, everything, sql, texts
-from support.said import CALLER, began, heard, identity, over, sid, started_event, who
-from support.waiting import eventually, until
+from support.postgres.records import CALLER, began, heard, identity, over, sid, started_event, who
+from support.postgres.server import Server, database, everything, sql, texts
+from support.postgres.store_parts import Kept, newest
+from support.time.waiting import eventually, until
 
 HOUR, DAY = 3600.0, 86400.0
 

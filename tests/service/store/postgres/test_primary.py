@@ -10,12 +10,12 @@ import pytest
 
 from batkol.store.postgres import primary
 from batkol.store.postgres.address import Address
-from support.history import Past, past, whole
-from support.keeping import Kept
-from support.postgres import Server, connection, free_port, make_template, running_server, sql, texts
-from support.relay import Relay, relaying
-from support.said import sid
-from support.waiting import until
+from support.network.relay import Relay, relaying
+from support.postgres.history_api import Past, past, whole
+from support.postgres.records import sid
+from support.postgres.server import Server, connection, free_port, make_template, running_server, sql, texts
+from support.postgres.store_parts import Kept
+from support.time.waiting import until
 
 
 @pytest.fixture(scope="module")

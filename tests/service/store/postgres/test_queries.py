@@ -17,9 +17,9 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
 from batkol.store.postgres import queries
 from batkol.store.postgres.queries import CallFilter, PagePosition
-from support.history import fill
-from support.postgres import Server, connection, database
-from support.said import sid
+from support.postgres.history_api import fill
+from support.postgres.records import sid
+from support.postgres.server import Server, connection, database
 
 UTTERANCES = int(os.environ.get("BATKOL_UTTERANCES", "200000"))
 EACH = 10

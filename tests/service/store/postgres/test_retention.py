@@ -9,9 +9,9 @@ from batkol.store.postgres.batch import batch_of, save
 from batkol.store.postgres.cleanup import clean_up_once
 from batkol.store.postgres.numbers import digest
 from batkol.store.postgres.retention import DELETING, retain
-from support.keeping import Kept
-from support.postgres import connection, sql
-from support.said import CALLER, began, heard, over, revised, sid, status, who
+from support.postgres.records import CALLER, began, heard, over, revised, sid, status, who
+from support.postgres.server import connection, sql
+from support.postgres.store_parts import Kept
 
 DAY = 86400.0
 OLD, YOUNG = 40 * DAY, 20 * DAY

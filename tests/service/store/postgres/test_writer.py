@@ -15,11 +15,11 @@ from structlog.testing import capture_logs
 from batkol.store.journal.records import AnyRecord
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.writer import MOST, WriterState
-from support.keeping import Kept
-from support.postgres import Server, connection, everything, free_port, sql, texts
-from support.relay import Relay, relaying
-from support.said import began, heard, over, revised, sid, who
-from support.waiting import eventually, until
+from support.network.relay import Relay, relaying
+from support.postgres.records import began, heard, over, revised, sid, who
+from support.postgres.server import Server, connection, everything, free_port, sql, texts
+from support.postgres.store_parts import Kept
+from support.time.waiting import eventually, until
 
 
 def talk(call: int = 0, finals: int = 5) -> list[AnyRecord]:

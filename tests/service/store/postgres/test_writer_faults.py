@@ -19,10 +19,10 @@ from batkol.store.postgres import rows, writer
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.connections import DatabaseTimeouts
 from batkol.store.postgres.writer import MOST, WriterState
-from support.keeping import Kept
-from support.postgres import connection, everything, sql, texts
-from support.said import began, heard, over, revised, sid, who
-from support.waiting import eventually, until
+from support.postgres.records import began, heard, over, revised, sid, who
+from support.postgres.server import connection, everything, sql, texts
+from support.postgres.store_parts import Kept
+from support.time.waiting import eventually, until
 
 T = TypeVar("T")
 DISK = OSError(errno.EIO, "Input/output error")
