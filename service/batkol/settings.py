@@ -7,7 +7,6 @@ each part gets what it needs. A value that cannot work is refused here, with a s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -19,15 +18,12 @@ from batkol.environment import check_line, check_token, stripped
 from batkol.errors import ConfigurationError
 from batkol.flags.flags import FlagsProvider
 from batkol.host_names import host_name
+from batkol.recognizers.google import phrases
 from batkol.store.settings import StoreFields
 from batkol.urls import base_url, check_http, masked
 
 GOOGLE_LIMIT_S = 305.0
 """How long Google lets a stream live, in seconds."""
-
-MOST_PHRASES = 500
-LONGEST_PHRASE = 100
-"""Characters; https://cloud.google.com/speech-to-text/quotas."""
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -193,24 +189,12 @@ class Settings(StoreFields):
     @field_validator("stt_phrases", mode="before")
     @classmethod
     def _phrases(cls, value: object) -> object:
-        if isinstance(value, str):
-            try:
-                value = json.loads(value) if value.strip() else []
-            except ValueError as error:
-                raise ValueError(f'must be a JSON array of texts, such as ["תור", "מרפאה"] ({error})') from None
-            if not isinstance(value, list) or not all(isinstance(phrase, str) for phrase in value):
-                raise ValueError('must be a JSON array of texts, such as ["תור", "מרפאה"]')
-        return value
+        return phrases.read(value)
 
     @field_validator("stt_phrases")
     @classmethod
     def _phrases_within_limits(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(value) > MOST_PHRASES:
-            raise ValueError(f"has {len(value)} phrases; keep the {MOST_PHRASES} most important phrases")
-        for number, phrase in enumerate(value, 1):
-            if not phrase or len(phrase) > LONGEST_PHRASE:
-                raise ValueError(f"phrase {number} must have 1 to {LONGEST_PHRASE} characters, which is Google's limit")
-        return value
+        return phrases.checked(value)
 
     @field_validator("whisper_url", "overflow_url")
     @classmethod

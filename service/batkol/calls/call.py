@@ -10,7 +10,7 @@ import structlog
 
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.audio.ring import Ring
-from batkol.audio.segmenter import SegmenterSettings, SpeechEvent, SpeechStarted
+from batkol.audio.segmenter import SpeechEvent, SpeechStarted
 from batkol.calls.deadline import Deadline
 from batkol.calls.playout import Playout
 from batkol.calls.reporter import Reporter
@@ -19,13 +19,13 @@ from batkol.calls.socket import Direct, Socket, ending
 from batkol.errors import PeerError
 from batkol.events.identity import Identity
 from batkol.flags.flags import Decision
-from batkol.live.tuning import Tuning
 from batkol.speech.utterances import LONGEST
 from batkol.tracing.propagation import RemoteParent
 from batkol.transcription.events import TranscriptionEvent
 from batkol.transcription.policy import Transcription
 from batkol.twilio.messages import Connected, Dtmf, Inbound, MalformedMessage, Mark, Media, Start, Stop, parse
 from batkol.twilio.stream import MediaStream
+from batkol.vad.session import endpointing
 
 HELD: Final = LONGEST + 10 * SAMPLE_RATE
 """Samples the ring can hold: the longest utterance, and what surrounds it."""
@@ -87,7 +87,7 @@ class Call:
             log_of=lambda utterance: self.log.bind(**self.trace.ids_of(utterance)),
         )
         self._tuning = services.live.tuning
-        self._vad = services.vad.open(self._ring, self._on_speech, _endpointing(self._tuning))
+        self._vad = services.vad.open(self._ring, self._on_speech, endpointing(self._tuning))
 
     # -- media in ------------------------------------------------------------------------------------------------
 
@@ -157,7 +157,7 @@ class Call:
             self._append(silence)
         if self._services.live.tuning is not self._tuning:
             self._tuning = self._services.live.tuning
-            self._vad.tune(_endpointing(self._tuning))
+            self._vad.tune(endpointing(self._tuning))
             self.transcription.tune(self._tuning)
         self.transcription.release()
 
@@ -295,11 +295,3 @@ class Call:
     def _since(self, sample: int) -> float:
         """Seconds since the caller spoke that sample; the newest one in the ring was spoken just before it came."""
         return self._loop.time() - self._accounted_to + (self._ring.end - sample) / SAMPLE_RATE
-
-
-def _endpointing(tuning: Tuning) -> SegmenterSettings:
-    return SegmenterSettings(
-        minimum_speech_ms=tuning.minimum_speech_ms,
-        silence_ms=tuning.silence_ms,
-        pre_roll_ms=tuning.pre_roll_ms,
-    )

@@ -288,12 +288,8 @@ class CallRegistry:
     def _measure(self, late: float, now: float) -> None:
         self._metrics.loop_lag.record(late)
         if stalls := self._lag.record(late, now):
-            log.warning(
-                "[LOOP] event loop stalled; every call was late",
-                lag_ms=round(late * 1000),
-                stalls=stalls,
-                active_calls=self.active,
-            )
+            text = "[LOOP] event loop stalled; every call was late"
+            log.warning(text, lag_ms=round(late * 1000), stalls=stalls, active_calls=self.active)
 
 
 def _begun(call: Call) -> float:

@@ -31,7 +31,6 @@ OVERTIME_S: Final = 60.0
 """How much longer than it was asked for a watch may last before it is ended here."""
 
 _LONGEST_VERSION: Final = 256  # characters of a resource version, which is sent back with the next request
-
 _STAYS: Final = "What is in force stays, and the service asks the API server again"
 
 _UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)

@@ -10,6 +10,7 @@ import structlog
 
 from batkol.audio.ring import Ring
 from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEvent
+from batkol.live.tuning import Tuning
 from batkol.vad.batch import BatchPart
 
 log = structlog.get_logger()
@@ -102,3 +103,10 @@ class VadSession:
             except Exception:  # an exception of one call must not stop the detection of the other calls
                 self._host.count_failure()
                 log.exception("[VAD] call could not take a speech event; it continues without the event")
+
+
+def endpointing(tuning: Tuning) -> SegmenterSettings:
+    """Return the part of the tuning that a session uses."""
+    return SegmenterSettings(
+        minimum_speech_ms=tuning.minimum_speech_ms, silence_ms=tuning.silence_ms, pre_roll_ms=tuning.pre_roll_ms
+    )

@@ -16,20 +16,10 @@ from structlog.typing import FilteringBoundLogger
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.audio.quiet import quiet_spot
 from batkol.audio.ring import Ring
-from batkol.recognizers.google import wire
+from batkol.recognizers.google import events, wire
 from batkol.recognizers.google.backoff import STALLED, StreamBackoff
 from batkol.recognizers.google.delegate import SessionDelegate
 from batkol.recognizers.google.errors import NO_STREAM_FREE, Next, SpeechError
-from batkol.recognizers.google.events import (
-    AudioDropped,
-    AudioLost,
-    StreamAnswered,
-    StreamEnded,
-    StreamFailed,
-    StreamOpening,
-    StreamReplaced,
-    StreamRotated,
-)
 from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.stream import NOT_ENDED, Stream
 from batkol.speech.results import Transcript
@@ -180,7 +170,7 @@ class StreamChain:
         if self._stream is None:
             self._stream = stream  # no other stream gets the caller's audio meanwhile
         stream.offer(self._until)
-        self._delegate.observe(StreamOpening(stream))
+        self._delegate.observe(events.StreamOpening(stream))
         task = self._tasks.create_task(stream.run(), name="stt.stream")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -193,10 +183,10 @@ class StreamChain:
     def _over(self, stream: Stream) -> None:
         """A stream has ended, by plan or not."""
         self._sent += stream.sent
-        self._delegate.observe(StreamEnded(stream))
+        self._delegate.observe(events.StreamEnded(stream))
         if stream.skipped:
             self.skipped += stream.skipped
-            self._delegate.observe(AudioDropped(stream.skipped // SAMPLES_PER_MS))
+            self._delegate.observe(events.AudioDropped(stream.skipped // SAMPLES_PER_MS))
         if stream is self._stream:
             self._stream = None
         else:
@@ -208,7 +198,7 @@ class StreamChain:
         """A stream that was replaced has ended; if it was not read to its end, its last words are missing."""
         limit, heard_to = stream.passage.limit, self.timeline.watermark
         if stream.error is not None and limit is not None and heard_to < limit:
-            self._delegate.observe(AudioLost(heard_to, limit))
+            self._delegate.observe(events.AudioLost(heard_to, limit))
 
     # -- by plan -------------------------------------------------------------------------------------------------
 
@@ -229,7 +219,7 @@ class StreamChain:
             return await self._break_before_make(old, cut)
         if new.error is not None:
             self._log.warning("[STT] next stream cannot be opened; the old stream continues", err=str(new.error))
-            self._delegate.observe(StreamFailed(new.error))
+            self._delegate.observe(events.StreamFailed(new.error))
             self._speech.on_rotation_failed(new.error.reason)
             if rotation is not None:
                 rotation.failed(self._loop.time())
@@ -261,7 +251,7 @@ class StreamChain:
 
     def _rotated(self, cut: Cut) -> None:
         self._log.info("[STT] Stream rotated", why=cut.why.value, overlap_ms=(cut.limit - cut.base) // SAMPLES_PER_MS)
-        self._delegate.observe(StreamRotated(cut))
+        self._delegate.observe(events.StreamRotated(cut))
 
     # -- after a fault -------------------------------------------------------------------------------------------
 
@@ -279,7 +269,7 @@ class StreamChain:
         say = self._log.info if first.next in {Next.ROTATE, Next.REOPEN} else self._log.warning
         text = "[STT] stream failed; the next stream starts from the last final"
         say(text, err=str(first), reason=first.reason, replayed_ms=replayed_ms)
-        self._delegate.observe(StreamReplaced(first.reason, replayed_ms))
+        self._delegate.observe(events.StreamReplaced(first.reason, replayed_ms))
         return stream
 
     def _resume(self, base: int | None) -> int:
@@ -288,7 +278,7 @@ class StreamChain:
         wanted = max(self.timeline.watermark if base is None else base, needed)
         start = max(wanted, self._ring.end - self._speech.replay_limit, self._ring.start)
         if start > wanted:
-            self._delegate.observe(AudioLost(wanted, start))
+            self._delegate.observe(events.AudioLost(wanted, start))
         return quiet_spot(self._ring, start, self.timeline.slack)
 
     # -- results -------------------------------------------------------------------------------------------------
@@ -297,7 +287,7 @@ class StreamChain:
         if stream is not self._answered_by:
             self._answered_by = stream
             self._backoff.answered()
-            self._delegate.observe(StreamAnswered())
+            self._delegate.observe(events.StreamAnswered())
         self._deliver(self.timeline.place(stream.passage, wire.portions(response, stream.sent)))
 
     def _deliver(self, results: list[Transcript]) -> None:

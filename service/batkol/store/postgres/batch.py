@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from batkol.store.journal.records import AnyRecord, CallStatus, FinalRecord, OfStream, RevisionRecord, Who
+from batkol.store.journal.framing import Frame
+from batkol.store.journal.records import AnyRecord, CallStatus, FinalRecord, OfStream, RevisionRecord, Who, decode
 from batkol.store.postgres import ends, order, statements
 from batkol.store.postgres.numbers import digest
 from batkol.store.postgres.rows import Row, Rows, as_json, rows_of
@@ -193,3 +194,17 @@ def scrub(record: OfStream) -> OfStream:
     number = "called" if who.party == who.called and who.direction.startswith("outbound") else "caller"
     record = msgspec.structs.replace(record, who=msgspec.structs.replace(who, **{number: ""}))
     return msgspec.structs.replace(record, text="") if isinstance(record, (FinalRecord, RevisionRecord)) else record
+
+
+def prepared(frames: Sequence[Frame]) -> tuple[Batch, list[tuple[Frame, str]]]:
+    """Read the records; those that are none, or of a newer version, come back with the reason. Raises `UnfitError`."""
+    records: list[AnyRecord] = []
+    refused: list[tuple[Frame, str]] = []
+    for frame in frames:
+        try:
+            records.append(decode(frame.payload))
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever is wrong with one of them, the others are written
+            refused.append((frame, type(error).__name__))
+    return batch_of(records), refused

@@ -24,8 +24,7 @@ from batkol.store.journal import Journal
 from batkol.store.journal.confirmed import Confirmed
 from batkol.store.journal.dead_letters import DeadLetters
 from batkol.store.journal.framing import Frame
-from batkol.store.journal.records import AnyRecord, decode
-from batkol.store.postgres.batch import Batch, UnfitError, batch_of, save
+from batkol.store.postgres.batch import Batch, UnfitError, prepared, save
 from batkol.store.postgres.batch_size import BatchSize
 from batkol.store.postgres.connections import Database
 from batkol.store.postgres.faults import (
@@ -168,7 +167,7 @@ class Writer:
     async def _deliver(self, frames: Sequence[Frame]) -> None:
         """Write these records, each once, or set them aside; or see to it that the next turn does better."""
         try:
-            batch, refused = await asyncio.to_thread(_prepared, frames)
+            batch, refused = await asyncio.to_thread(prepared, frames)
             if batch.records:
                 self.state, self._oldest_at = WriterState.WRITING, self._oldest(frames, batch)
                 slowest_s = await self._save(batch)
@@ -290,17 +289,3 @@ class Writer:
             log.info("[STORE] database writes resumed", waiting=self._journal.waiting)
             self._fault = ""
             self._logged.clear()
-
-
-def _prepared(frames: Sequence[Frame]) -> tuple[Batch, list[tuple[Frame, str]]]:
-    """Read the records; those that are none, or of a newer version, come back with the reason. Raises `UnfitError`."""
-    records: list[AnyRecord] = []
-    refused: list[tuple[Frame, str]] = []
-    for frame in frames:
-        try:
-            records.append(decode(frame.payload))
-        except MemoryError:
-            raise
-        except Exception as error:  # noqa: BLE001 -- whatever is wrong with one of them, the others are written
-            refused.append((frame, type(error).__name__))
-    return batch_of(records), refused
