@@ -52,7 +52,7 @@ async def test_no_piece_of_a_secret_is_in_the_log_the_status_or_the_metrics(tmp_
         await served.exited()
         said = served.log.read_text() + "".join(answer.text for answer in answers)
 
-    assert len(served.said("[STORE] DATABASE_URL asks for channel_binding=require")) == 1
+    assert len(served.said("[STORE] DATABASE_URL sets channel_binding=require")) == 1
     assert f"{away}/calls (TLS: require)" in said
     assert "https://***@overflow.example/twiml?***" in said
     assert f"http://***@{away}/" in said
