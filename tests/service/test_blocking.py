@@ -69,6 +69,7 @@ def test_a_call_that_returns_after_the_loop_has_gone_is_forgotten() -> None:
     go_on.set()
     while calls.busy:
         time.sleep(0.001)
+    assert not calls.busy
 
 
 async def _gone(thread: threading.Thread) -> None:

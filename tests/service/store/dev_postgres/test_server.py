@@ -139,6 +139,6 @@ async def test_it_starts_beside_the_variables_of_another_server(folder: Path, mo
     server = Embedded(folder)
     server.start()
     try:
-        await sql(server.address, "SELECT 1")
+        assert await sql(server.address, "SELECT 1 AS one") == [{"one": 1}]
     finally:
         server.stop()

@@ -287,6 +287,7 @@ async def test_the_housekeeper_closes_them_even_where_nothing_old_can_be_deleted
             return await sql(kept.where, "SELECT end_reason FROM calls") == [{"end_reason": LOST}]
 
         await eventually(closed)
+        assert not house.done(), "it goes on where something could not be deleted"
     finally:
         house.cancel()
         await asyncio.gather(house, return_exceptions=True)
