@@ -62,8 +62,9 @@ def test_quotation_marks_around_a_value_are_refused(value: str) -> None:
 
 
 def test_one_quotation_mark_is_part_of_a_value() -> None:
-    check_line("it's")
-    check_line('"')
+    for value in ("it's", '"'):
+        check_line(value)
+        assert stripped(f" {value}\n") == value
 
 
 def test_a_token_is_what_an_http_header_carries() -> None:

@@ -1,5 +1,6 @@
 """URLs with secrets: shown without them, and read in one way only."""
 
+import httpx
 import pytest
 
 from batkol.urls import OWN_PATHS, base_url, check_http, masked, masked_in, without_login
@@ -49,6 +50,8 @@ def test_a_login_is_taken_out_of_a_url_unescaped() -> None:
 @pytest.mark.parametrize("url", ["http://h", "https://u:p%2F@h:1/x?y=1", "http://[::1]:8000", "https://h.example./"])
 def test_a_url_that_can_be_read_is_taken(url: str) -> None:
     check_http(url)
+
+    assert httpx.URL(url).host, "the client that uses it reads a host, too"
 
 
 @pytest.mark.parametrize(
