@@ -1,9 +1,12 @@
+import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from support.time.virtual import VirtualLoop
 
 REAL = Path(__file__).parent / "e2e" / "real"
 """Tests against the programs that `make tools` builds; collected only where the folder is named, as by `make e2e`."""
@@ -25,6 +28,13 @@ def _environment_as_it_was() -> Iterator[None]:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real: needs the programs that `make tools` builds into .tools/bin")
+    config.addinivalue_line("markers", "virtual_time: waits in no time, for timers alone (support/time/virtual.py)")
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    if item.get_closest_marker("virtual_time") is not None:
+        return {"virtual": VirtualLoop}
+    return {"real": asyncio.new_event_loop}
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
