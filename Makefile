@@ -99,7 +99,8 @@ faults: $(STAMP)  ## every fault against the real service: no word lost, doubled
 	$(BIN)/python tests/reliability/matrix.py $(ARGS)
 
 nightly: MINUTES ?= 12
-nightly: $(STAMP)  ## what takes too long for every push: the soak, and every row of the fault matrix in full
+nightly: $(STAMP)  ## what takes too long for every push: the nightly tests, the soak, every row of the fault matrix
+	$(PYTEST) --nightly tests
 	$(MAKE) soak MINUTES=$(MINUTES)
 	$(MAKE) faults
 

@@ -12,8 +12,9 @@ REAL = Path(__file__).parent / "e2e" / "real"
 """Tests against the programs that `make tools` builds; collected only where the folder is named, as by `make e2e`."""
 
 # Properties say what holds, not how fast: on a busy machine neither a slow example nor slow data is a failure.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("patient", PATIENT)
+settings.register_profile("nightly", PATIENT, max_examples=1_000)
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,15 @@ def _environment_as_it_was() -> Iterator[None]:
     os.environ.update(before)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--nightly", action="store_true", help="run the tests that are marked nightly, and only those (make nightly)"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("nightly" if config.getoption("--nightly") else "patient")
+    config.addinivalue_line("markers", "nightly: takes too long for every push (make nightly)")
     config.addinivalue_line("markers", "real: needs the programs that `make tools` builds into .tools/bin")
     config.addinivalue_line("markers", "virtual_time: waits in no time, for timers alone (support/time/virtual.py)")
 
@@ -35,6 +44,15 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     if item.get_closest_marker("virtual_time") is not None:
         return {"virtual": VirtualLoop}
     return {"real": asyncio.new_event_loop}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the nightly tests, or all others; pytest counts what is deselected."""
+    nightly: bool = config.getoption("--nightly")
+    deselected = [item for item in items if (item.get_closest_marker("nightly") is not None) != nightly]
+    if deselected:
+        config.hook.pytest_deselected(items=deselected)
+        items[:] = [item for item in items if (item.get_closest_marker("nightly") is not None) == nightly]
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
