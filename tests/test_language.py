@@ -2,14 +2,16 @@
 
 import ast
 import io
+import json
 import re
 import tokenize
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml  # type: ignore[import-untyped]  # has no types
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("service/batkol", "operator/batkol_operator")
@@ -179,6 +181,36 @@ def test_every_help_text_is_a_sentence_that_names_its_subject_and_its_unit(packa
 
     assert bad == []
     assert seen > 150
+
+
+def panels() -> Iterator[tuple[str, str]]:
+    """Title and description of each panel of the dashboards; the title of each row."""
+    for path in sorted((ROOT / "observability" / "grafana").glob("*.json")):
+        for panel in json.loads(path.read_text(encoding="utf-8"))["panels"]:
+            yield panel["title"], panel.get("description", "The row." if panel["type"] == "row" else "")
+
+
+def alerts() -> Iterator[tuple[str, str]]:
+    """Summary and description of each alert."""
+    for path in sorted((ROOT / "observability" / "prometheus").glob("*.yaml")):
+        for rule in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"][0]["rules"]:
+            yield rule["annotations"]["summary"], rule["annotations"]["description"]
+
+
+@pytest.mark.parametrize(("texts", "least"), [(panels, 60), (alerts, 25)])
+def test_every_panel_and_alert_is_plain(texts: Callable[[], Iterator[tuple[str, str]]], least: int) -> None:
+    """A title has a noun, a description is sentences with a subject each; no persons that are not there."""
+    found = list(texts())
+    bad = [
+        text
+        for title, description in found
+        for text in (title, *re.split(r"(?<=[.:]) ", description))
+        if QUESTION.match(text) or NO_NOUN.match(text) or NO_PERSON.search(text)
+    ]
+
+    assert bad == []
+    assert [title for title, description in found if title.endswith(".") or not description.endswith(".")] == []
+    assert len(found) > least
 
 
 def test_the_glossary_explains_each_term_once() -> None:

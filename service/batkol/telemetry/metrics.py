@@ -112,7 +112,7 @@ class Metrics:
         self.partials = self._counts("batkol.partials", "{partial}", "Partials sent to subscribers.")
         self.finals = self._counts("batkol.finals", "{utterance}", "Finals, by source.")
         self.revised = self._counts(
-            "batkol.finals.revised", "{utterance}", "Finals from Google that came after the promotion of an interim."
+            "batkol.finals.revised", "{utterance}", "Finals whose text changed after the service sent them."
         )
         self.fallbacks = self._counts(
             "batkol.fallbacks", "{step}", "Recognition steps that failed, by step and reason."
