@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from batkol_operator.kube.names import DELETION_COST, LIVE_REVISION
-from batkol_operator.pods.api_token import api_token
+from batkol_operator.resources.secret import api_token
 from support.kube.api import KubeApi
 from support.operators.desk import NAME, NAMESPACE, Desk, desk
 from support.operators.pods import AnsweringPod, answering

@@ -21,13 +21,13 @@ from batkol_operator.kube.client import Cluster, OwnedKinds
 from batkol_operator.kube.discovery import OptionalKinds
 from batkol_operator.metrics import OperatorMetrics
 from batkol_operator.model.agent import SpecError, VoiceAgent
-from batkol_operator.pods.api_token import api_token
 from batkol_operator.pods.client import NoReport, PodClient, Report
 from batkol_operator.pods.poll_schedule import PollSchedule
 from batkol_operator.reconcile.owned_objects import OwnedObjects, WantedObjects
 from batkol_operator.reconcile.pod_annotations import PodAnnotations
 from batkol_operator.resources.flags import summary
 from batkol_operator.resources.plan import ClusterFacts, Plan
+from batkol_operator.resources.secret import api_token
 from batkol_operator.status.judge import AgentProblem, Facts, Revisions, counted_pods, pods_in_sync
 from batkol_operator.status.writer import StatusWriter
 from batkol_operator.tracing import PassTrace
