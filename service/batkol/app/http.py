@@ -15,7 +15,7 @@ from batkol.calls.services import Services
 from batkol.twilio.twiml import MEDIA_PATH, stream_url
 from batkol.web import history, voice
 from batkol.web import internal as ops
-from batkol.web.disconnects import expect_disconnects
+from batkol.web.errors import expect_disconnects
 from batkol.web.media import Gate, MediaSocket
 from batkol.web.misdirected import answer_misdirected
 from batkol.web.probes import exposition, probes

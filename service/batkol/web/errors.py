@@ -1,4 +1,4 @@
-"""Errors of the API: a sentence, and a status that shows whose fault it is."""
+"""Errors of the API: a sentence, and a status that shows whose fault it is. Clients that leave early get none."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final
 
 import structlog
-from fastapi import HTTPException, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 
 from batkol.store.postgres.faults import DB_ERRORS, error_name, is_data_error, sqlstate
+from batkol.web.connections import Reason
 
 RETRY_AFTER_S: Final = 5
 """Value of `Retry-After`: within it a restarted Postgres is back, as a rule."""
+
+CLIENT_CLOSED_REQUEST: Final = 499
+"""nginx's status for a client that left before its request was read. It reaches no client, only a trace."""
 
 _OVERTIME: Final = "57014"  # query_canceled: the server's statement_timeout
 
@@ -64,3 +69,13 @@ def refusal(error: BaseException) -> JSONResponse:
             "database; ask again."
         )
     return JSONResponse({"detail": said}, 503, {"Retry-After": str(RETRY_AFTER_S)})
+
+
+def expect_disconnects(app: FastAPI, closed: Callable[[Reason], None]) -> None:
+    """Have `app` answer nothing to clients that left before their request was read, and count them."""
+
+    async def on_disconnect(_: Request, __: Exception) -> Response:
+        closed(Reason.LEFT)
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+    app.add_exception_handler(ClientDisconnect, on_disconnect)

@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 from fastapi import FastAPI, Request
 
-from batkol.web.disconnects import expect_disconnects
+from batkol.web.errors import expect_disconnects
 from batkol.web.server import listening
 from support.http.raw_client import get, post, speaking
 from support.time.waiting import until
