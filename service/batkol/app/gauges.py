@@ -22,7 +22,7 @@ from batkol.speech.rotation import Why
 from batkol.speech.utterance import Source
 from batkol.status import SourceStatus
 from batkol.supervision.tasks import Tasks
-from batkol.telemetry.counts import Counts
+from batkol.telemetry.instruments import Counts
 from batkol.telemetry.metrics import Metrics
 from batkol.telemetry.process import expose as expose_process
 from batkol.tracing.tracing import Tracing

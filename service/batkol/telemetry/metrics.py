@@ -20,8 +20,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from batkol.supervision.threads import Revivable
-from batkol.telemetry.buckets import Buckets
-from batkol.telemetry.counts import Counts
+from batkol.telemetry.instruments import Buckets, Counts
 from batkol.telemetry.push import MetricExporterWithBuckets, Reader
 from batkol.telemetry.resource import resource
 from batkol.telemetry.standing import SignalState

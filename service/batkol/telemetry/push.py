@@ -25,7 +25,7 @@ from opentelemetry.sdk.metrics.export import (
     PeriodicExportingMetricReader,
 )
 
-from batkol.telemetry.buckets import Buckets, Example
+from batkol.telemetry.instruments import Buckets, Example
 from batkol.telemetry.outbox import REMEDY
 
 log = structlog.get_logger()
