@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 from batkol.audio.ring import Ring
 from batkol.backoff import Backoff
 from batkol.errors import UpstreamError
-from batkol.recognizers.google.delegate import SessionDelegate
+from batkol.recognizers.google.events import SessionDelegate
 from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.session import OnTranscript, StreamingSTTSession
 from batkol.speech.breaker import Breaker

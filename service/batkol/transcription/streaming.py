@@ -185,7 +185,7 @@ class Streaming:
             self._recognizers.streaming.succeed(self._loop.time())
         self._policy.on_transcript(heard)
 
-    # -- the delegate of the session (batkol.recognizers.google.delegate) ------------------------------------------
+    # -- the delegate of the session (batkol.recognizers.google.events) --------------------------------------------
 
     def needed(self) -> int:
         return self._policy.needed()

@@ -10,9 +10,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from batkol.backoff import Backoff
-from batkol.recognizers.google.delegate import SessionDelegate
 from batkol.recognizers.google.errors import Next, SpeechError
-from batkol.recognizers.google.events import StreamFailed
+from batkol.recognizers.google.events import SessionDelegate, StreamFailed
 from batkol.recognizers.google.languages import DEFAULT_MODEL
 from batkol.recognizers.google.options import StreamingOptions
 

@@ -1,11 +1,12 @@
-"""Events of the streams under one session, as data.
+"""Events of the streams under one session, as data, and the delegate of the session, which observes them.
 
-A new one is defined here, emitted where it happens (`stream_chain`, `backoff`), and matched by those who need it.
+A new event is defined here, emitted where it happens (`stream_chain`, `backoff`), and matched by the observers that
+need it.
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import msgspec
 
@@ -72,3 +73,19 @@ StreamEvent: TypeAlias = (
     | StreamReplaced
     | AudioDropped
 )
+
+
+class SessionDelegate(Protocol):
+    """The owner of a session, as the session sees it. Called on the event loop; must neither block nor raise."""
+
+    def needed(self) -> int:
+        """Return the first sample that an utterance still waits for; the end of the audio if none does."""
+        ...
+
+    def may_try(self) -> bool:
+        """Whether a stream may be opened in place of a broken one; the process may have had enough of it."""
+        ...
+
+    def observe(self, event: StreamEvent) -> None:
+        """Take note of what happened to a stream."""
+        ...

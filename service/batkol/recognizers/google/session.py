@@ -9,7 +9,7 @@ from structlog.typing import FilteringBoundLogger
 
 from batkol.audio.batch import Batcher
 from batkol.audio.ring import Ring
-from batkol.recognizers.google.delegate import SessionDelegate
+from batkol.recognizers.google.events import SessionDelegate
 from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.stream_chain import StreamChain
 from batkol.speech.results import Transcript

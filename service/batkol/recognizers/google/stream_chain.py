@@ -18,8 +18,8 @@ from batkol.audio.quiet import quiet_spot
 from batkol.audio.ring import Ring
 from batkol.recognizers.google import events, wire
 from batkol.recognizers.google.backoff import STALLED, StreamBackoff
-from batkol.recognizers.google.delegate import SessionDelegate
 from batkol.recognizers.google.errors import NO_STREAM_FREE, Next, SpeechError
+from batkol.recognizers.google.events import SessionDelegate
 from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.stream import NOT_ENDED, Stream
 from batkol.speech.results import Transcript
