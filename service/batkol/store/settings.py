@@ -9,8 +9,8 @@ from pydantic import Field, field_validator
 
 from batkol.environment import EnvironmentSettings
 from batkol.errors import ConfigurationError
-from batkol.store.dev_postgres.folders import state_folder
 from batkol.store.dev_postgres.server import home
+from batkol.store.folders import state_folder
 from batkol.store.journal.tmpfs import SHARED_MEMORY
 from batkol.store.postgres.address import Address, address
 from batkol.store.postgres.connections import DatabaseTimeouts

@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from batkol.errors import ConfigurationError
 from batkol.store.dev_postgres import server_user
-from batkol.store.dev_postgres.folders import data_folder
+from batkol.store.folders import data_folder
 from batkol.store.postgres.address import Address, address
 
 USER: Final = "postgres"
