@@ -73,12 +73,12 @@ async def exchange(client: Client, method: str, url: str, *, within_s: float, la
 async def body(response: Streamed, largest: int) -> bytes:
     """Read a body as it was sent, of at most `largest` bytes. It has no time-out. Raises `AnswerError`."""
     check_plain(response)
-    taken = bytearray()
+    received = bytearray()
     async for piece in response.aiter_raw():
-        taken += piece
-        if len(taken) > largest:
+        received += piece
+        if len(received) > largest:
             raise AnswerError(f"the answer is longer than {largest} bytes", response.status_code)
-    return bytes(taken)
+    return bytes(received)
 
 
 def check_plain(response: Streamed) -> None:

@@ -193,7 +193,7 @@ def call(
     from batkol.simulators.twilio.caller import CallEnding, CallPlan
 
     try:
-        audio, said = sound(wav, words)
+        audio, words_said = sound(wav, words)
     except BatkolError as error:
         refuse(error)
     plan = CallPlan(
@@ -207,7 +207,7 @@ def call(
         called=called,
     )
     watched = Internal(internal, api_token) if internal else None
-    exit_with(carry_out(Calling(plan, calls, watched, said), console(no_color=no_color)))
+    exit_with(carry_out(Calling(plan, calls, watched, words_said), console(no_color=no_color)))
 
 
 @app.command("speech-double")

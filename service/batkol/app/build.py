@@ -66,7 +66,7 @@ async def running(
     ignored = {**(otel_ignored or {}), **mend()}
     async with AsyncExitStack() as stack:
         tasks = Tasks()
-        tasks.watch_the_rest(stack)
+        tasks.watch_unowned(stack)
         service = await _service(settings, exporters, stack, tasks)
         service.logs = logs
         service.otel_ignored = ignored

@@ -103,12 +103,12 @@ def _expose_calls(metrics: Metrics, calls: CallRegistry) -> None:
     metrics.gauge(
         "batkol.calls.speaking",
         "Callers who are speaking while their call uses streaming recognition.",
-        lambda: sum(call.reporter.awaited.speaking for call in calls),
+        lambda: sum(call.reporter.partial_gap.speaking for call in calls),
     )
     metrics.gauge(
         "batkol.calls.unheard",
         "Callers who use streaming recognition and have spoken for 3 s without a partial.",
-        lambda: sum(call.reporter.awaited.unheard(time.monotonic()) for call in calls),
+        lambda: sum(call.reporter.partial_gap.unheard(time.monotonic()) for call in calls),
     )
 
 

@@ -53,8 +53,8 @@ class Call:
         self._loop = asyncio.get_running_loop()
         self.started_at = self._loop.time()
         self._accounted_to = self.started_at  # the clock up to which audio, or silence in its place, is in the ring
-        self._heard = False
-        self._gone = False  # nothing can be asked any more
+        self._has_audio = False
+        self._vad_closed = False  # nothing can be asked any more
         self._over = asyncio.Event()
         self._deadline = Deadline()  # of `run`
         self._closed = False  # the peer has the reason already
@@ -119,7 +119,7 @@ class Call:
         """Take a message that is not sound."""
         match message:
             case Mark():
-                if (name := self._stream.echo(message)) and self.playout.take_played(name):
+                if (name := self._stream.echo(message)) and self.playout.acknowledge_mark(name):
                     self.reporter.mark_played(name)
             case Dtmf():
                 if digit := self._stream.press(message):
@@ -137,12 +137,12 @@ class Call:
             return
         self._ring.append(audio)
         self._accounted_to = self._loop.time()
-        if not self._heard:
-            self._heard = True
+        if not self._has_audio:
+            self._has_audio = True
             self.transcription.start()
         self.transcription.append(self._ring.end)
 
-    def _wanted(self) -> int:
+    def _messages_to_wait_for(self) -> int:
         """How many more messages of sound there must be before one of them gives the recognizer something."""
         if self._over.is_set() or self._services.vad.crowded:
             return 1
@@ -209,7 +209,7 @@ class Call:
 
     def discard(self) -> None:
         """There is no place for this call: it never was."""
-        self._gone = True
+        self._vad_closed = True
         self._vad.close()
         self.trace.close(reason="refused", close_code=None, gap_ms=0)
 
@@ -228,7 +228,7 @@ class Call:
             self.log.error("[CALL] call cut off: its last final did not come in time", ended_by=self.ended_by)
             self.transcription.abandon()
         finally:
-            self._gone = True
+            self._vad_closed = True
             self._vad.close()
             self._report_end()
         if self.ended_by != "dropped":
@@ -242,7 +242,7 @@ class Call:
     async def _converse(self, socket: Socket, direct: Direct | None) -> None:
         async with asyncio.TaskGroup() as tasks:
             self.transcription.begin(tasks)
-            inlet = None if direct is None else direct(self.receive, self._wanted)
+            inlet = None if direct is None else direct(self.receive, self._messages_to_wait_for)
             if inlet is not None:
                 self._vad.refresh = inlet.pull
             wire = (
@@ -285,7 +285,7 @@ class Call:
         return decision
 
     def _on_speech(self, event: SpeechEvent) -> None:
-        if self._gone:
+        if self._vad_closed:
             return
         if isinstance(event, SpeechStarted):
             self.transcription.speech_started(event.at, event.speech_at)

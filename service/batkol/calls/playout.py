@@ -48,7 +48,7 @@ class Playout:
         self._marks[name] += 1
         self._more.set()
 
-    def take_played(self, name: str) -> bool:
+    def acknowledge_mark(self, name: str) -> bool:
         """Whether a mark that comes back is one that was sent; each counts once. A peer may send any name."""
         if self._marks[name] <= 0:
             del self._marks[name]

@@ -245,19 +245,19 @@ class CallRegistry:
             async with asyncio.timeout(within + CLOSING_S):
                 await self._empty.wait()
         except TimeoutError:
-            left = list(dict.fromkeys(call.identity.call_sid for call in self))
-            log.error("[DRAIN] calls did not end in time; the service exits without them", call_sids=left)
+            unfinished = list(dict.fromkeys(call.identity.call_sid for call in self))
+            log.error("[DRAIN] calls did not end in time; the service exits without them", call_sids=unfinished)
 
     def _end_the_silent(self, reason: str, within: float, *, at_any_rate: bool) -> int:
         """End the calls whose caller is not speaking; return how many are left to end."""
-        left = 0
+        unfinished = 0
         for call in self:
             if call.ended_by or at_any_rate or not call.speaking:
                 call.end(reason, close_code=1001)
                 call.limit_to(within)
             else:
-                left += 1
-        return left
+                unfinished += 1
+        return unfinished
 
     async def run(self) -> None:
         """Give every call its heartbeat and measure how late the loop is. Runs until cancelled."""

@@ -94,7 +94,7 @@ class Reporter:
         self.ended = False
         """Whether the call's last event is out."""
         self.figures = Figures()
-        self.awaited = PartialGapMonitor()
+        self.partial_gap = PartialGapMonitor()
         self.utterances: OrderedDict[int, UtteranceProgress] = OrderedDict()
 
     # -- the call ----------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ class Reporter:
             case UtteranceOpened(utterance, decision):
                 self._utterance_opened(utterance, decision)
             case SpeechStopped(utterance):
-                self.awaited.end(utterance)
+                self.partial_gap.end(utterance)
             case RevisionReady(utterance, text):
                 self._revised(utterance, text)
             case StepFailed(_, step, reason):
@@ -183,7 +183,7 @@ class Reporter:
 
     def _utterance_opened(self, utterance: Utterance, decision: Decision | None) -> None:
         self.figures.utterances += 1
-        self.awaited.begin(utterance, time.monotonic())
+        self.partial_gap.begin(utterance, time.monotonic())
         progress = UtteranceProgress(begin_ms=_ms(utterance.begin), mode=utterance.mode)
         self.utterances[utterance.index] = progress
         if len(self.utterances) > KEPT:
@@ -210,7 +210,7 @@ class Reporter:
             self._metrics.first_partial.record(waited, self._traces.span_of(utterance))
         self.figures.partials += 1
         self._metrics.partials.add(1)
-        if (interval := self.awaited.partial(utterance, time.monotonic())) is not None:
+        if (interval := self.partial_gap.partial(utterance, time.monotonic())) is not None:
             self._metrics.partial_interval.record(interval)
         header = self._publisher.utterance_header(utterance)
         self._publisher.publish(PartialText(**header, text=text, stability=stability, number=progress.partials))

@@ -81,8 +81,8 @@ def exit_with(work: Coroutine[Any, Any, int]) -> NoReturn:
 async def _until_signal(work: Coroutine[Any, Any, int]) -> int:
     task = asyncio.current_task()
     if task is not None:
-        for told in (signal.SIGTERM, signal.SIGINT):  # a second one does not break off what is being put back
-            asyncio.get_running_loop().add_signal_handler(told, task.cancel)
+        for number in (signal.SIGTERM, signal.SIGINT):  # a second one does not break off what is being put back
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await work
 
 

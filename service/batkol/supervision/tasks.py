@@ -177,7 +177,7 @@ class Tasks:
         task.start()
         stack.push_async_callback(task.stop)
 
-    def watch_the_rest(self, stack: AsyncExitStack) -> None:
+    def watch_unowned(self, stack: AsyncExitStack) -> None:
         """Count failures without an owner, too: callbacks, timers and tasks of this loop, and all threads."""
         stack.callback(self._loop.set_exception_handler, self._loop.get_exception_handler())
         self._loop.set_exception_handler(self._on_unowned)

@@ -166,5 +166,5 @@ def test_a_mark_that_comes_back_counts_once_and_only_if_it_was_sent() -> None:
     playout.mark("greeting")
     playout.mark("greeting")
 
-    assert not playout.take_played("never sent")
-    assert [playout.take_played("greeting") for _ in range(3)] == [True, True, False]
+    assert not playout.acknowledge_mark("never sent")
+    assert [playout.acknowledge_mark("greeting") for _ in range(3)] == [True, True, False]

@@ -229,7 +229,7 @@ async def test_what_fails_without_an_owner_is_counted_and_told_once() -> None:
 
     with capture_logs() as logs:
         async with AsyncExitStack() as stack:
-            tasks.watch_the_rest(stack)
+            tasks.watch_unowned(stack)
             for _ in range(3):
                 loop.call_soon(burn)
             left = asyncio.create_task(stray(), name="stray")
@@ -250,7 +250,7 @@ async def test_what_fails_without_an_owner_is_counted_and_told_once() -> None:
 async def test_a_peer_that_went_away_is_no_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
     tasks = Tasks()
     async with AsyncExitStack() as stack:
-        tasks.watch_the_rest(stack)
+        tasks.watch_unowned(stack)
         context = {"message": "Fatal read error on socket transport", "exception": TimeoutError(110, "timed out")}
         asyncio.get_running_loop().call_exception_handler(context)
 
