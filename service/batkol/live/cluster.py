@@ -164,11 +164,11 @@ class _Limited(httpx2.AsyncByteStream):
         self._by_line = by_line
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        taken = 0
+        line_length = 0
         async for piece in self._stream:
             last = piece.rfind(b"\n") if self._by_line else -1
-            taken = len(piece) + (taken if last < 0 else -last - 1)
-            if taken > LARGEST:
+            line_length = len(piece) + (line_length if last < 0 else -last - 1)
+            if line_length > LARGEST:
                 what = "a line of the watch" if self._by_line else "the answer"
                 raise httpx2.ReadError(f"{what} is longer than {LARGEST} bytes")
             yield piece

@@ -138,7 +138,7 @@ class Live:
 
     def _apply_tuning(self, raw: bytes | None) -> None:
         if raw is None:
-            self._report(TUNING, (_gone(TUNING),))
+            self._report(TUNING, (_removed(TUNING),))
             return
         try:
             tuning = parse_tuning(raw, self._defaults)
@@ -154,7 +154,7 @@ class Live:
     async def _apply_flags(self, raw: bytes | None) -> None:
         if raw is None:
             self.flags_current = False
-            self._report(FLAGS, (_gone(FLAGS),))
+            self._report(FLAGS, (_removed(FLAGS),))
             return
         # In a thread: a large file takes longer to check than the audio of a call can wait.
         definitions, refusals = await asyncio.to_thread(parse_definitions, raw, self.definitions)
@@ -184,17 +184,17 @@ class Live:
             log.exception("[CFG] subscriber to live configuration failed", subscriber=_name_of(callback))
 
 
-def _gone(name: str) -> RefusedDefinition:
+def _removed(name: str) -> RefusedDefinition:
     return RefusedDefinition(name, None, f"{name} is missing or cannot be read; its last valid contents stay in force.")
 
 
 def _in_words(status: SourceStatus) -> str:
-    said = status.state
+    text = status.state
     if status.why:
-        said += f" since {status.since}: {status.why}"
+        text += f" since {status.since}: {status.why}"
     if status.meanwhile:
-        said += f" Until then the service follows {status.meanwhile}."
-    return said
+        text += f" Until then the service follows {status.meanwhile}."
+    return text
 
 
 def _now() -> str:

@@ -149,8 +149,8 @@ class ConfigMap:
         except _UNDECODABLE as error:
             raise self._unreadable(error) from error
         found = listed.items.only if listed.items else None
-        ours = found is not None and found.metadata.name == self._where.name
-        return _contents(found) if found and ours else EMPTY, self._version(listed.metadata)
+        is_named = found is not None and found.metadata.name == self._where.name
+        return _contents(found) if found and is_named else EMPTY, self._version(listed.metadata)
 
     @asynccontextmanager
     async def watching(self, version: str) -> AsyncIterator[AsyncGenerator[ConfigMapState, None]]:
@@ -187,8 +187,8 @@ class ConfigMap:
 
     async def _events(self, response: httpx2.Response, longest_s: float) -> AsyncGenerator[ConfigMapState, None]:
         ends = asyncio.get_running_loop().time() + longest_s
-        async with aclosing(lines(response, silence_s=self._silence_s, line_s=self._line_s)) as told:
-            async for line in told:
+        async with aclosing(lines(response, silence_s=self._silence_s, line_s=self._line_s)) as received:
+            async for line in received:
                 seen = self._seen(line)
                 if seen is not None:
                     yield seen
@@ -223,28 +223,28 @@ class ConfigMap:
         if response.status_code == 200:
             return
         try:
-            said = refusal_text(await body(response, LARGEST_REFUSAL), response.reason_phrase)
+            reason = refusal_text(await body(response, LARGEST_REFUSAL), response.reason_phrase)
         except BrokenAnswerError:
-            said = response.reason_phrase  # the status alone determines the remedy
+            reason = response.reason_phrase  # the status alone determines the remedy
         code = response.status_code
         match code:
             case 410:
-                raise GoneError(f"The API server no longer has that version (410: {said}).")
+                raise GoneError(f"The API server no longer has that version (410: {reason}).")
             case 401:
                 raise self._refusal(
                     "does not accept the credentials (401). The token has expired, or is another cluster's: check the "
-                    f"pod's service account, or KUBECONFIG's user. The answer: {said}"
+                    f"pod's service account, or KUBECONFIG's user. The answer: {reason}"
                 )
             case 403:
                 raise self._refusal(
                     f"denies access to ConfigMap {self._where} (403). The Role is missing or wrong: give the service "
                     f"account get, list and watch on configmaps with resourceNames [{self._where.name}] in namespace "
-                    f"{self._where.namespace}. The answer: {said}"
+                    f"{self._where.namespace}. The answer: {reason}"
                 )
             case 429:
-                raise self._refusal(f"is overloaded (429: {said})", wait_s=_retry_after(response))
+                raise self._refusal(f"is overloaded (429: {reason})", wait_s=_retry_after(response))
             case _:
-                raise self._refusal(f"answered {code} ({said})", wait_s=_retry_after(response))
+                raise self._refusal(f"answered {code} ({reason})", wait_s=_retry_after(response))
 
     def _ended(self, status: _Object) -> WatchError:
         if status.code == 410:
@@ -288,8 +288,8 @@ def _contents(found: _Object) -> Snapshot:
 
 
 def _retry_after(response: httpx2.Response) -> float:
-    said = response.headers.get("retry-after", "")
-    return min(60.0, float(said)) if said.isascii() and said.isdecimal() else 0.0
+    reason = response.headers.get("retry-after", "")
+    return min(60.0, float(reason)) if reason.isascii() and reason.isdecimal() else 0.0
 
 
 def _reason(error: BaseException) -> str:

@@ -40,12 +40,12 @@ class DirectoryReads:
         """See `LiveSource.status`. Where no read has returned yet, it has been silent since the first was begun."""
         why = self._hangs or " ".join(self._unreadable.values()) or None
         state = SourceState.STARTING if self._returned is None else SourceState.WATCHING
-        heard = self._begun if self._returned is None else self._returned
+        last = self._begun if self._returned is None else self._returned
         return SourceStatus(
             state=SourceState.RETRYING if self._hangs else state,
             since=self._since if why else None,
             why=why,
-            heard_s=None if heard is None else time.monotonic() - heard,
+            heard_s=None if last is None else time.monotonic() - last,
         )
 
     async def snapshot(self) -> Snapshot | None:
@@ -60,11 +60,11 @@ class DirectoryReads:
             self._reading = self._calls.submit(self._read)
         await asyncio.wait({self._reading}, timeout=self._read_s)
         if not self._reading.done():
-            self._say_that_it_hangs()
+            self._log_hang()
             return None
         read, self._reading = self._reading.result(), None
         self._returned = time.monotonic()
-        self._take_note(read)
+        self._log_changes(read)
         return read.snapshot
 
     async def close(self) -> None:
@@ -75,7 +75,7 @@ class DirectoryReads:
         if calls is not None:
             await calls.close()
 
-    def _say_that_it_hangs(self) -> None:
+    def _log_hang(self) -> None:
         if self._hangs:
             return
         self._since = _now()
@@ -86,7 +86,7 @@ class DirectoryReads:
         )
         log.warning("[CFG] live source failed", source=f"file:{self._directory}", problem=self._hangs)
 
-    def _take_note(self, read: _Read) -> None:
+    def _log_changes(self, read: _Read) -> None:
         if self._hangs:
             log.info("[CFG] live source recovered", source=f"file:{self._directory}", since=self._since)
         for name, why in read.unreadable.items():

@@ -91,26 +91,26 @@ def _flags(
     """Check flag by flag; `STREAMING_FLAG` first, so that what the others cost cannot be its end."""
     given = document.flags
     reading = Reading(document.evaluators, StepBudget(FILE_STEPS))
-    taken: dict[str, Mapping[str, Any]] = {}
+    accepted: dict[str, Mapping[str, Any]] = {}
     refusals: list[RefusedDefinition] = []
     for key in sorted(given, key=lambda key: key != STREAMING_FLAG):
         try:
             if key in document.twice:
                 raise ConfigurationError("the file defines it twice")  # noqa: TRY301 - one answer to all that is wrong
-            taken[key] = _checked(key, given[key], reading)
+            accepted[key] = _checked(key, given[key], reading)
         except (ConfigurationError, OutOfStepsError) as error:
             why = str(error) if isinstance(error, ConfigurationError) else _TOO_MUCH
-            said = f"Flag {key[:60]!r} was refused: {why}. {_consequence(key, before)}"
-            refusals.append(RefusedDefinition(FLAGS, key.encode(errors="backslashreplace").decode(), said))
+            problem = f"Flag {key[:60]!r} was refused: {why}. {_consequence(key, before)}"
+            refusals.append(RefusedDefinition(FLAGS, key.encode(errors="backslashreplace").decode(), problem))
             if key in before:
-                taken[key] = before[key]
+                accepted[key] = before[key]
     if document.nameless:
         why = (
             f"{FLAGS}: {document.nameless} entries in the list of flags are not objects with a key. The service "
             "ignores them; the other flags apply."
         )
         refusals.append(RefusedDefinition(FLAGS, None, why))
-    return {key: taken[key] for key in given if key in taken}, refusals
+    return {key: accepted[key] for key in given if key in accepted}, refusals
 
 
 def _has_rule(flag: Mapping[str, Any]) -> bool:

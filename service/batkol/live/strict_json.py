@@ -43,7 +43,7 @@ def read(raw: bytes) -> Json:
         return json.loads(
             raw.removeprefix(BOM).decode(),
             object_pairs_hook=_object,
-            parse_int=_whole,
+            parse_int=_integer,
             parse_float=_fraction,
             parse_constant=_refuse,
         )
@@ -77,7 +77,7 @@ def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     return marked if marked.doubled else members
 
 
-def _whole(digits: str) -> Json:
+def _integer(digits: str) -> Json:
     return int(digits) if len(digits) <= _DIGITS else NumberTooLarge()
 
 

@@ -66,11 +66,11 @@ class TuningDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
 
     def merged(self, defaults: Tuning, *, revision: str) -> Tuning:
         """Fill what the file leaves out from `defaults`; `revision` stands in where the file names none."""
-        heard, ends = self.recognition, self.endpointing
+        recognition, ends = self.recognition, self.endpointing
         return Tuning(
-            batch_ms=_or(heard.batch_milliseconds, defaults.batch_ms),
-            partial_debounce_ms=_or(heard.partial_debounce_milliseconds, defaults.partial_debounce_ms),
-            final_timeout_ms=_or(heard.final_timeout_milliseconds, defaults.final_timeout_ms),
+            batch_ms=_or(recognition.batch_milliseconds, defaults.batch_ms),
+            partial_debounce_ms=_or(recognition.partial_debounce_milliseconds, defaults.partial_debounce_ms),
+            final_timeout_ms=_or(recognition.final_timeout_milliseconds, defaults.final_timeout_ms),
             silence_ms=_or(ends.silence_milliseconds, defaults.silence_ms),
             minimum_speech_ms=_or(ends.minimum_speech_milliseconds, defaults.minimum_speech_ms),
             pre_roll_ms=_or(ends.pre_roll_milliseconds, defaults.pre_roll_ms),
