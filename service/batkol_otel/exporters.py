@@ -49,7 +49,7 @@ def disabled() -> bool:
     return os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
 
-def exporters(signal: Signal, ours: Mapping[str, Callable[[], Any]] | None = None) -> Exporters:
+def exporters(signal: Signal, own: Mapping[str, Callable[[], Any]] | None = None) -> Exporters:
     """Make the exporters that the environment names, `ours` in place of the entry points of those names. Never raises.
 
     `environment.mend` has been here before.
@@ -60,7 +60,7 @@ def exporters(signal: Signal, ours: Mapping[str, Callable[[], Any]] | None = Non
     failed: dict[str, str] = {}
     for name in () if disabled() else _wanted(signal):
         try:
-            made[name] = _exporter(signal, name, ours or {})
+            made[name] = _exporter(signal, name, own or {})
         except _UnusableError as error:
             failed[name] = str(error)
         except Exception as error:  # noqa: BLE001  the rim: whatever a library makes of the variables
@@ -75,12 +75,12 @@ def _wanted(signal: Signal) -> Sequence[str]:
     return [name for name in names if name not in _NOBODY]
 
 
-def _exporter(signal: Signal, name: str, ours: Mapping[str, Callable[[], Any]]) -> Any:
+def _exporter(signal: Signal, name: str, own: Mapping[str, Callable[[], Any]]) -> Any:
     entry = _otlp(signal) if name == "otlp" else name
     if entry in _PROTOCOLS.values():
         _check(signal, "grpc" if entry == GRPC else "http/protobuf")
-    if entry in ours:
-        return ours[entry]()
+    if entry in own:
+        return own[entry]()
     found = next(iter(entry_points(group=f"opentelemetry_{signal}_exporter", name=entry)), None)
     if found is None:
         variable = f"OTEL_{signal.upper()}_EXPORTER"

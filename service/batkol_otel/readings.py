@@ -97,8 +97,8 @@ def headers(given: str) -> Reading:
     pairs = [pair.strip() for pair in given.split(",") if pair.strip()]
     kept = [pair for pair in pairs if _is_header(pair)]
     left_out = len(pairs) - len(kept)
-    told = f"has {left_out} of {len(pairs)} headers that are not name=value in printable ASCII; they are not sent"
-    return Reading(",".join(kept), told if left_out else "")
+    problem = f"has {left_out} of {len(pairs)} headers that are not name=value in printable ASCII; they are not sent"
+    return Reading(",".join(kept), problem if left_out else "")
 
 
 def _is_header(pair: str) -> bool:
@@ -113,8 +113,8 @@ def attributes(given: str) -> Reading:
     pairs = [pair.strip() for pair in given.split(",") if pair.strip()]
     kept = [pair for pair in pairs if "=" in pair and pair.partition("=")[0].strip()]
     left_out = len(pairs) - len(kept)
-    told = f"has {left_out} of {len(pairs)} attributes that are not name=value; they are left out"
-    return Reading(",".join(kept), told if left_out else "")
+    problem = f"has {left_out} of {len(pairs)} attributes that are not name=value; they are left out"
+    return Reading(",".join(kept), problem if left_out else "")
 
 
 def patterns(given: str) -> Reading:
@@ -136,8 +136,8 @@ def installed(group: str) -> Reader:
         names = [name.strip() for name in given.split(",") if name.strip()]
         kept = [name for name in names if name in known]
         left_out = len(names) - len(kept)
-        told = f"has {left_out} of {len(names)} names that are not installed; they are left out"
-        return Reading(",".join(kept), told if left_out else "")
+        problem = f"has {left_out} of {len(names)} names that are not installed; they are left out"
+        return Reading(",".join(kept), problem if left_out else "")
 
     return read
 

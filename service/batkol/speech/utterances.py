@@ -108,8 +108,8 @@ class Utterances:
         shares = divide(heard, self._recent)
         outcomes = [outcome for share in shares for outcome in self._assign(share, heard)]
         if heard.final:
-            told = {id(share.utterance) for share in shares}
-            passed_over = [utterance for utterance in self._recent if id(utterance) not in told]
+            with_share = {id(share.utterance) for share in shares}
+            passed_over = [utterance for utterance in self._recent if id(utterance) not in with_share]
             outcomes += [outcome for utterance in passed_over for outcome in outdate(utterance, heard)]
         return outcomes
 

@@ -37,8 +37,8 @@ class HttpSpanExporter(over_http.OTLPSpanExporter):
             return SpanExportResult.FAILURE
         answer = self._client.export(encoded(spans).SerializeToString())
         # The library takes a redirect, which it does not follow, for success: the spans are lost then.
-        taken = answer.success and answer.status_code is not None and answer.status_code < 300
-        return SpanExportResult.SUCCESS if taken else SpanExportResult.FAILURE
+        accepted = answer.success and answer.status_code is not None and answer.status_code < 300
+        return SpanExportResult.SUCCESS if accepted else SpanExportResult.FAILURE
 
 
 def encoded(spans: Sequence[ReadableSpan]) -> ExportTraceServiceRequest:

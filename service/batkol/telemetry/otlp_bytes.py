@@ -48,10 +48,10 @@ def span(made: ReadableSpan) -> bytes:
         parts.append(_FIXED(b"\x41", made.end_time))
     parts += [length_delimited(b"\x5a", _event(event)) for event in made.events]
     parts += [length_delimited(b"\x6a", _link(link)) for link in made.links]
-    told = _CODES[status.status_code]
+    state = _CODES[status.status_code]
     if status.description:
-        told = _text(b"\x12", status.description) + told
-    parts += (length_delimited(b"\x7a", told), _FLAGS(b"\x85\x01", _flags(parent)), _dropped(made))
+        state = _text(b"\x12", status.description) + state
+    parts += (length_delimited(b"\x7a", state), _FLAGS(b"\x85\x01", _flags(parent)), _dropped(made))
     return b"".join(parts)
 
 
@@ -110,12 +110,12 @@ def _attributes(tag: bytes, found: Mapping[str, Any] | None) -> bytes:
 @lru_cache(maxsize=4096, typed=True)
 def _number(tag: bytes, key: str, value: float) -> bytes:
     """Encode a number: partials are counted from 0, and so are their characters."""
-    told = _DOUBLE(b"\x21", value) if isinstance(value, float) else b"\x18" + _varint(value & _MASK)
-    return _attribute(tag, key, told)
+    body = _DOUBLE(b"\x21", value) if isinstance(value, float) else b"\x18" + _varint(value & _MASK)
+    return _attribute(tag, key, body)
 
 
-def _attribute(tag: bytes, key: str, told: bytes) -> bytes:
-    return length_delimited(tag, _key(key) + length_delimited(b"\x12", told))
+def _attribute(tag: bytes, key: str, body: bytes) -> bytes:
+    return length_delimited(tag, _key(key) + length_delimited(b"\x12", body))
 
 
 @lru_cache(maxsize=1024)
@@ -172,10 +172,10 @@ def _text(tag: bytes, text: str) -> bytes:
     return length_delimited(tag, text.encode()) if text else b""
 
 
-def length_delimited(tag: bytes, told: bytes) -> bytes:
+def length_delimited(tag: bytes, body: bytes) -> bytes:
     """Encode a field of so many bytes."""
-    size = len(told)
-    return tag + (_SHORT[size] if size < 128 else _varint(size)) + told
+    size = len(body)
+    return tag + (_SHORT[size] if size < 128 else _varint(size)) + body
 
 
 def _varint(number: int) -> bytes:

@@ -44,10 +44,10 @@ class OutboxLimits:
     @classmethod
     def from_environment(cls) -> OutboxLimits:
         """Read OTEL_BSP_MAX_QUEUE_SIZE, _MAX_EXPORT_BATCH_SIZE and _SCHEDULE_DELAY; what is no number is warned of."""
-        ours = cls()
-        queue = _number("OTEL_BSP_MAX_QUEUE_SIZE", ours.queue)
-        batch = _number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", ours.batch)
-        delay_ms = _number("OTEL_BSP_SCHEDULE_DELAY", round(1000 * ours.delay_s))
+        defaults = cls()
+        queue = _number("OTEL_BSP_MAX_QUEUE_SIZE", defaults.queue)
+        batch = _number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", defaults.batch)
+        delay_ms = _number("OTEL_BSP_SCHEDULE_DELAY", round(1000 * defaults.delay_s))
         return cls(queue=queue, batch=min(batch, queue), delay_s=delay_ms / 1000)
 
 
@@ -129,8 +129,8 @@ class Outbox(SpanProcessor):
         self._thread.join(GRACE_S)
         if self._thread.alive:
             self.dropped += self._underway
-        if left := self.dropped - before:
-            log.warning("[OTEL] collector did not take the last spans in time", spans=left)
+        if unsent := self.dropped - before:
+            log.warning("[OTEL] collector did not take the last spans in time", spans=unsent)
 
     def shutdown(self) -> None:
         """The provider's word for `close`."""
@@ -175,13 +175,13 @@ class Outbox(SpanProcessor):
             self._raised = type(error).__name__  # its text may quote a header
             return False
 
-    def _account(self, exporter: SpanExporter, taken: bool, count: int) -> None:
-        if not taken:
+    def _account(self, exporter: SpanExporter, accepted: bool, count: int) -> None:
+        if not accepted:
             self.dropped += count
-        if taken and exporter in self._failing:
+        if accepted and exporter in self._failing:
             self._failing.discard(exporter)
             log.info("[OTEL] collector takes spans again", dropped=self.dropped)
-        elif not taken and exporter not in self._failing:
+        elif not accepted and exporter not in self._failing:
             self._failing.add(exporter)
             log.warning(
                 "[OTEL] collector does not take spans; they are dropped and counted, the calls continue",

@@ -64,7 +64,7 @@ class MetricExporterWithBuckets(MetricExporter):
         )
         self._exporter = exporter
         self._buckets = buckets
-        self._began = self._told = time.time_ns()
+        self._began = self._exemplars_sent_at = time.time_ns()
         self.delivering = True
         """Whether the collector took the last collection; true before the first."""
 
@@ -91,13 +91,13 @@ class MetricExporterWithBuckets(MetricExporter):
         scope, *scopes = first.scope_metrics
         now = time.time_ns()
         metrics = [*scope.metrics, *(self._metric(each, now) for each in self._buckets)]
-        self._told = now
+        self._exemplars_sent_at = now
         first = replace(first, scope_metrics=[replace(scope, metrics=metrics), *scopes])
         return replace(data, resource_metrics=[first, *others])
 
     def _metric(self, buckets: Buckets, now: int) -> Metric:
         counts = buckets.counts
-        nobody_looked: Any = None  # least and greatest are optional on the wire
+        unrecorded: Any = None  # least and greatest are optional on the wire
         point = HistogramDataPoint(
             attributes={},
             start_time_unix_nano=self._began,
@@ -106,9 +106,11 @@ class MetricExporterWithBuckets(MetricExporter):
             sum=buckets.sum,
             bucket_counts=counts,
             explicit_bounds=buckets.bounds,
-            min=nobody_looked,
-            max=nobody_looked,
-            exemplars=[_exemplar(example) for example in buckets.examples() if self._told < example.at <= now],
+            min=unrecorded,
+            max=unrecorded,
+            exemplars=[
+                _exemplar(example) for example in buckets.examples() if self._exemplars_sent_at < example.at <= now
+            ],
         )
         return Metric(
             name=buckets.name,
@@ -117,16 +119,16 @@ class MetricExporterWithBuckets(MetricExporter):
             data=Histogram([point], AggregationTemporality.CUMULATIVE),
         )
 
-    def _account(self, taken: bool, raised: str) -> None:
-        if taken and not self.delivering:
+    def _account(self, accepted: bool, raised: str) -> None:
+        if accepted and not self.delivering:
             log.info("[OTEL] collector takes metrics again")
-        elif not taken and self.delivering:
+        elif not accepted and self.delivering:
             log.warning(
                 "[OTEL] collector does not take metrics; /metrics has them, the calls continue",
                 err=raised,
                 remedy=f"{REMEDY}; OTEL_METRICS_EXPORTER=none if the collector is for traces only",
             )
-        self.delivering = taken
+        self.delivering = accepted
 
 
 def _exemplar(example: Example) -> Exemplar:

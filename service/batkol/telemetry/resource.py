@@ -20,18 +20,18 @@ _INSTANCE: Final = str(uuid.uuid4())
 
 def resource(pod: str) -> Resource:
     """Name the sender; OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME win."""
-    ours: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         names.SERVICE_NAME: "batkol",
         names.SERVICE_VERSION: __version__,
         names.SERVICE_INSTANCE: pod or _INSTANCE,
     }
     if pod:
-        ours[names.POD_NAME] = pod
+        defaults[names.POD_NAME] = pod
     try:
         given: Mapping[str, Any] = OTELResourceDetector().detect().attributes
-        return Resource.create({**ours, **given})
+        return Resource.create({**defaults, **given})
     except Exception as error:  # noqa: BLE001  the rim: a detector may be foreign code
         log.error(
             "[OTEL] OTEL_RESOURCE_ATTRIBUTES and detectors are left out: the SDK failed", err=type(error).__name__
         )
-        return Resource(ours)
+        return Resource(defaults)

@@ -102,18 +102,18 @@ class _NeverWaits(io.RawIOBase):
 
     def write(self, data: bytes) -> int:  # type: ignore[override]  # any buffer, as of every raw stream
         """Write what is taken, and count the rest as lost."""
-        left = memoryview(data)
-        while left:
+        unwritten = memoryview(data)
+        while unwritten:
             try:
-                left = left[self._write(left) :]
+                unwritten = unwritten[self._write(unwritten) :]
                 self._patient = True
             except BlockingIOError:
                 if not self._waited():
                     break
             except OSError:  # the other end has no reader any more
                 break
-        if left:
-            self.lost += max(1, bytes(left).count(b"\n"))
+        if unwritten:
+            self.lost += max(1, bytes(unwritten).count(b"\n"))
         return len(data)
 
     def _waited(self) -> bool:

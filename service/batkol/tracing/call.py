@@ -158,7 +158,7 @@ class CallTrace:
             case RevisionReady(utterance, text):
                 self._revised(utterance, text)
             case StepAsked(utterance, step):
-                self._step_asked(utterance, step)
+                self._step_started(utterance, step)
             case StepAnswered(utterance, step):
                 self._step_answered(utterance, step)
             case StepFailed(maybe, step, reason):
@@ -184,7 +184,7 @@ class CallTrace:
         self._count += 1
         trace = UtteranceTrace(
             self._writer,
-            self._spoken(utterance.speech_at),
+            self._wall_time(utterance.speech_at),
             self._facts.utterance(utterance, decision),
             self.span.get_span_context(),
         )
@@ -213,7 +213,7 @@ class CallTrace:
             trace.set_attribute(names.TRANSCRIPT, text)
         closing = Closing(
             at=now,
-            silent=min(now, self._spoken(end)),
+            silent=min(now, self._wall_time(end)),
             text=text,
             links=self._streams.carrying(utterance.begin, end) if trace.streamed else (),
             model=self._facts.model(),
@@ -226,7 +226,7 @@ class CallTrace:
             which[names.TRANSCRIPT] = text
         self.span.add_event(names.REVISED, which, self._now())
 
-    def _step_asked(self, utterance: Utterance, step: Source) -> None:
+    def _step_started(self, utterance: Utterance, step: Source) -> None:
         if (trace := self._open.get(utterance.index)) is not None:
             trace.ask(step, self._now())
         elif (root := self._closed.get(utterance.index)) is not None:
@@ -270,7 +270,7 @@ class CallTrace:
     def _now(self) -> int:
         return self._anchor + _ns(self._loop.time())
 
-    def _spoken(self, sample: int) -> int:
+    def _wall_time(self, sample: int) -> int:
         """When the caller spoke that sample."""
         return self._now() - _ns(self._since(sample))
 

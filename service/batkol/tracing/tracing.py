@@ -76,12 +76,12 @@ class Tracing:
         self._failed: dict[str, str] = {}
         if exporters:
             limits = SpanLimits(max_events=None if "OTEL_SPAN_EVENT_COUNT_LIMIT" in os.environ else EVENTS)
-            ours = resource(self._settings.pod)
-            self._provider = TracerProvider(resource=ours, shutdown_on_exit=False, span_limits=limits)
+            own_resource = resource(self._settings.pod)
+            self._provider = TracerProvider(resource=own_resource, shutdown_on_exit=False, span_limits=limits)
             self._outbox = Outbox(exporters, OutboxLimits.from_environment())
             self._provider.add_span_processor(self._outbox)
             scope = InstrumentationScope(_SCOPE, __version__)
-            self._writer = SpanWriter(self._outbox, self._provider.sampler, ours, scope, limits)
+            self._writer = SpanWriter(self._outbox, self._provider.sampler, own_resource, scope, limits)
         self.tracer = (self._provider or NoOpTracerProvider()).get_tracer(_SCOPE, __version__)
         self._server = _address(self._settings.google)
 

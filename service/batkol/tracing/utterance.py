@@ -158,12 +158,12 @@ class UtteranceTrace:
         if source is Source.INTERIM:
             self.note(names.PROMOTED, closing.at)
         first = self._first(source, closing)
-        for past in (*self._recognition(first, closing), self._endpointing(closing), *self._asked(closing)):
+        for past in (*self._recognition(first, closing), self._endpointing(closing), *self._attempts(closing)):
             writer.write(past, self.context)
         before = self._noted if first is None else [noted for noted in self._noted if noted.timestamp < first]
-        nobody = source is Source.NONE and any(step.reason for step in self._steps)
+        unanswered = source is Source.NONE and any(step.reason for step in self._steps)
         self._attributes |= self._summary(utterance, source, closing)
-        self._end(writer, closing.at, before, closing.links, NO_RECOGNIZER if nobody else "")
+        self._end(writer, closing.at, before, closing.links, NO_RECOGNIZER if unanswered else "")
 
     def abandon(self, at: int) -> None:
         """The call is gone, and no final came."""
@@ -225,7 +225,7 @@ class UtteranceTrace:
         noticed = SpanEvent(names.SILENCE_NOTICED, self.noticed)
         return FinishedSpan(names.ENDPOINTING, closing.silent, closing.at, attributes, [noticed])
 
-    def _asked(self, closing: Closing) -> Iterator[FinishedSpan]:
+    def _attempts(self, closing: Closing) -> Iterator[FinishedSpan]:
         for step in self._steps:
             overtaken = step.answered is None
             outcome = OVERTAKEN if overtaken else FAILED if step.reason else ANSWERED

@@ -166,8 +166,8 @@ class Streaming:
 
     def _lose(self, session: Session, error: SpeechError) -> None:
         """No stream is to be had: the session's utterances are answered from the audio in hand."""
-        ours = self._session is session
-        if ours:
+        is_current = self._session is session
+        if is_current:
             self._session = None
         elif self._policy.needed() >= self._ring.end:
             return  # it was about to end, and its results are not needed

@@ -75,7 +75,7 @@ def _hex(byte: int, case: int = 0x100) -> str:
     return f"%{first}{second}"
 
 
-def _anew(bare: bytes, space: str, *, beyond: bool = False) -> _Table:
+def _reencoded(bare: bytes, space: str, *, beyond: bool = False) -> _Table:
     """Write everything anew: `bare` (and with `beyond` what is not ASCII) as it is, a space so, the rest escaped."""
     as_is = _LETTERS | frozenset(bare) | (_BEYOND if beyond else frozenset())
     table = {}
@@ -104,12 +104,12 @@ _TABLES: Final[Sequence[_Table]] = (
     _as_received(escaped=b"'\"<>" + bytes(_BEYOND)),  # the URL parser of browsers and of Node
     _as_received(case=0x100),  # %D7
     _as_received(case=0x400),  # %d7
-    _anew(b"-._~", "%20"),  # Python's quote, PHP's rawurlencode
-    _anew(b"-._~", "+"),  # Python's urlencode
-    _anew(b"-._*", "+"),  # Java's URLEncoder, and an HTML form
-    _anew(b"-._~!*'()", "%20"),  # JavaScript's encodeURIComponent, Node's querystring
-    _anew(_LEGAL, "%20"),  # as little as RFC 3986 allows
-    _anew(_LEGAL, "+"),
-    _anew(_LEGAL, "%20", beyond=True),
-    _anew(_LEGAL, "+", beyond=True),
+    _reencoded(b"-._~", "%20"),  # Python's quote, PHP's rawurlencode
+    _reencoded(b"-._~", "+"),  # Python's urlencode
+    _reencoded(b"-._*", "+"),  # Java's URLEncoder, and an HTML form
+    _reencoded(b"-._~!*'()", "%20"),  # JavaScript's encodeURIComponent, Node's querystring
+    _reencoded(_LEGAL, "%20"),  # as little as RFC 3986 allows
+    _reencoded(_LEGAL, "+"),
+    _reencoded(_LEGAL, "%20", beyond=True),
+    _reencoded(_LEGAL, "+", beyond=True),
 )

@@ -153,7 +153,7 @@ class MediaStream:
         Empty for what is dropped: before `start`, after `stop`, another stream's, another track's, an older
         chunk. Raises `PeerError` (1002) if it is the first message of all.
         """
-        if not self._belongs(message.stream_sid, message.sequence_number):
+        if not self._is_acceptable(message.stream_sid, message.sequence_number):
             return b""
         media = message.media
         if media.track != _INBOUND:
@@ -190,15 +190,15 @@ class MediaStream:
 
     def press(self, message: Dtmf) -> str | None:
         """Take a key; return its digit, or None where it does not belong to this stream."""
-        return message.dtmf.digit if self._belongs(message.stream_sid, message.sequence_number) else None
+        return message.dtmf.digit if self._is_acceptable(message.stream_sid, message.sequence_number) else None
 
     def echo(self, message: MarkMessage) -> str | None:
         """Take a mark that came back; return its name, or None where it does not belong to this stream."""
-        return message.mark.name if self._belongs(message.stream_sid, message.sequence_number) else None
+        return message.mark.name if self._is_acceptable(message.stream_sid, message.sequence_number) else None
 
     def stop(self, message: Stop) -> bool:
         """Take `stop`; true when this stream ends with it."""
-        if not self._belongs(message.stream_sid, message.sequence_number):
+        if not self._is_acceptable(message.stream_sid, message.sequence_number):
             return False
         self._stopped = True
         return True
@@ -216,7 +216,7 @@ class MediaStream:
                 close_code=1008,
             )
 
-    def _belongs(self, stream_sid: str, sequence: int) -> bool:
+    def _is_acceptable(self, stream_sid: str, sequence: int) -> bool:
         self._malformed_run = 0
         if self._start is None or self._stopped:
             self.counters.out_of_order += 1

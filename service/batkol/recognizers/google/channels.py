@@ -87,7 +87,7 @@ class Channels:
                 "host; set GCP_STT_ENDPOINT to the speech double, or unset GCP_STT_INSECURE"
             )
         self._endpoint = endpoint or GOOGLE_HOST
-        self._options = [*OPTIONS, *(NO_PROXY if _is_here(self._endpoint) else ())]
+        self._options = [*OPTIONS, *(NO_PROXY if _is_loopback(self._endpoint) else ())]
         self._insecure = insecure
         self._limit = limit
         self._credentials: Any = None
@@ -201,7 +201,7 @@ class Channels:
         return _Connection(channel, SpeechAsyncClient(transport=transport))
 
 
-def _is_here(endpoint: str) -> bool:
+def _is_loopback(endpoint: str) -> bool:
     host = urlsplit(f"//{endpoint}").hostname or ""
     try:
         return ip_address(host).is_loopback

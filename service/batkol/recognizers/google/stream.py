@@ -203,9 +203,9 @@ class Stream:
             self.passage.base += lost  # the stream's own clock does not see what it is not sent
             self._cursor += lost
         end = min(self._until, self._cursor + self._longest)
-        taken = self._ring.read(self._cursor, end)
+        audio = self._ring.read(self._cursor, end)
         self._cursor = end
-        return mulaw.decode_to_bytes(taken)
+        return mulaw.decode_to_bytes(audio)
 
     async def _read(self, call: Any, ending: StreamEnding) -> None:
         try:

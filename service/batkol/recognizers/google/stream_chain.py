@@ -123,14 +123,14 @@ class StreamChain:
         self._log.info("[STT] Streaming session started", model=self._speech.config.model)
         try:
             while not (stream.over and self._closing.is_set()):
-                stream = await self._attend(stream)
+                stream = await self._step(stream)
             if stream.error is not None and stream.error.reason != NOT_ENDED:
                 raise stream.error
         finally:
             sent = self._sent + (self._stream.sent if self._stream is not None else 0)
             self._log.info("[STT] Streaming session closed", audio_s=round(sent / SAMPLE_RATE, 2), skipped=self.skipped)
 
-    async def _attend(self, stream: Stream) -> Stream:
+    async def _step(self, stream: Stream) -> Stream:
         """Decide what is to be decided, or wait for it; return the stream that audio goes to from now on."""
         if stream.error is not None:
             return await self._replace(stream, stream.error)
@@ -266,9 +266,9 @@ class StreamChain:
                 break
             error, model, lived = stream.error, stream.model, 0.0
         replayed_ms = max(0, self._ring.end - start) // SAMPLES_PER_MS
-        say = self._log.info if first.next in {Next.ROTATE, Next.REOPEN} else self._log.warning
+        log_line = self._log.info if first.next in {Next.ROTATE, Next.REOPEN} else self._log.warning
         text = "[STT] stream failed; the next stream starts from the last final"
-        say(text, err=str(first), reason=first.reason, replayed_ms=replayed_ms)
+        log_line(text, err=str(first), reason=first.reason, replayed_ms=replayed_ms)
         self._delegate.observe(events.StreamReplaced(first.reason, replayed_ms))
         return stream
 

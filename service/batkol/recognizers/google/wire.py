@@ -112,9 +112,9 @@ def portions(response: Any, sent: int) -> list[Portion]:
             best = result.alternatives[0]
             text = best.transcript
             words = tuple(Word(w.word, _samples(w.start_time), _samples(w.end_time)) for w in best.words)
-        told = _samples(result.result_end_time)
-        end = told or (words[-1].end if words else sent)
-        dated = bool(told)
+        end_time = _samples(result.result_end_time)
+        end = end_time or (words[-1].end if words else sent)
+        dated = bool(end_time)
         read.append(
             Portion(text=text, end=end, final=result.is_final, stability=result.stability, words=words, dated=dated)
         )
