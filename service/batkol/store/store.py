@@ -184,7 +184,7 @@ async def running_store(settings: StoreSettings, tasks: Tasks | None = None) -> 
     journal.
     """
     async with AsyncExitStack() as stack:
-        where = settings.address or await _server_of_our_own(settings.database_dir, stack)
+        where = settings.address or await _start_dev_postgres(settings.database_dir, stack)
         for warning in where.warnings:
             log.warning(f"[STORE] {warning}")
         database = Database(where, pool_size=settings.pool_size, patience=settings.patience)
@@ -210,7 +210,7 @@ async def _flush(store: Store) -> None:
         log.warning("[STORE] records stay in the journal for the next start", records=store.journal.waiting)
 
 
-async def _server_of_our_own(folder: Path, stack: AsyncExitStack) -> Address:
+async def _start_dev_postgres(folder: Path, stack: AsyncExitStack) -> Address:
     """For development: start it, and make the tables."""
     server = await stack.enter_async_context(embedded(folder))
     await migrate.upgrade(server.address)

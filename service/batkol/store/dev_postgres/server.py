@@ -121,9 +121,9 @@ class Embedded:
                 self._detach_from_shell()
                 time.sleep(10 * _PAUSE_S)
                 self._launch(where / "postgres")
-        for left in self._folder.glob(f"{_SOCKETS}*"):  # by processes that were killed
-            if left.name != self._sockets.name:
-                shutil.rmtree(left, ignore_errors=True)
+        for folder in self._folder.glob(f"{_SOCKETS}*"):  # by processes that were killed
+            if folder.name != self._sockets.name:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def stop(self) -> None:
         """End it in good order, if it runs."""
@@ -146,12 +146,12 @@ class Embedded:
         settings = (listening, f"port={self._port or 5432}", *sockets, *self._options)
         options = [word for setting in settings for word in ("-c", setting)]
         command = [str(postgres), "-D", str(self._data), *options]
-        with (self._folder / "log").open("ab") as said:
+        with (self._folder / "log").open("ab") as log_file:
             self._shell = subprocess.Popen(  # noqa: S603  our own
                 ["/bin/sh", "-c", _WHILE_WE_ARE_HERE, "sh", *command],
                 stdin=subprocess.PIPE,
-                stdout=said,
-                stderr=said,
+                stdout=log_file,
+                stderr=log_file,
                 cwd="/",
                 start_new_session=True,  # Ctrl-C is for us: the server goes when everything is in it
                 **server_user.arguments(),

@@ -62,11 +62,11 @@ def keep_within(path: Path, most_bytes: int) -> None:
     """
     try:
         unread = sorted((each for each in _places_of_unread(path) if each.exists()), key=_written_at)
-        taken = _bytes(path) + sum(map(_bytes, unread))
+        size = _bytes(path) + sum(map(_bytes, unread))
         for each in unread:
-            if taken <= most_bytes:
+            if size <= most_bytes:
                 return
-            taken -= _bytes(each)
+            size -= _bytes(each)
             _remove_unread(each, why="the journal needs its room (JOURNAL_MAX_MB)")
     except OSError as error:
         log.error("[STORE] a journal file that was set aside cannot be removed; the volume may fill up", err=str(error))

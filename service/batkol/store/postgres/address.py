@@ -130,8 +130,8 @@ def _parts(authority: str, path: str, given: Mapping[str, str]) -> _Parts:
     if "/" in path[1:]:
         raise ConfigurationError("DATABASE_URL has more than one '/' after the host; a '/' in a name is %2F")
     once = (("host", where), ("user", user), ("password", with_password), ("dbname", path[1:]))
-    for name, said in once:
-        if said and name in given:
+    for name, value in once:
+        if value and name in given:
             raise ConfigurationError(f"DATABASE_URL has `{name}` twice, before and after its '?'; keep one of them")
     parts = _Parts(
         user=_unescaped(user) or given.get("user", "") or os.environ.get("PGUSER", ""),

@@ -62,7 +62,7 @@ async def _attempt(work: Awaitable[object], failed: str) -> None:
 
 async def clean_up_once(database: Database, dead_letters: DeadLetters, days: int) -> None:
     """Delete expired and erased rows, and old files of the journal, once. Raises the database's errors."""
-    gone = await retain(database.reading, days)
+    deleted = await retain(database.reading, days)
     async with database.reading.connect() as connection:
         found = (await connection.execute(ALL_ERASED)).all()
         now: float = (await connection.execute(select(func.now()))).scalar_one().timestamp()
@@ -82,5 +82,5 @@ async def clean_up_once(database: Database, dead_letters: DeadLetters, days: int
     file_before = max([kept_since, *(row.erased_at.timestamp() + CLOCKS_APART_S for row in found)])
     if await asyncio.to_thread(remove_aside, dead_letters.path.with_name(FILE), file_before):
         log.info("[STORE] damaged journal file deleted: it is too old, or a number was erased since")
-    if swept or any(gone.values()):
-        log.info("[STORE] expired or erased rows deleted", retention_days=days, set_aside=swept, **gone)
+    if swept or any(deleted.values()):
+        log.info("[STORE] expired or erased rows deleted", retention_days=days, set_aside=swept, **deleted)

@@ -99,14 +99,14 @@ async def connected(
     where: Address, patience: DatabaseTimeouts, *, statements_end: bool = True
 ) -> asyncpg.Connection[Any]:
     """Connect; raises what is in `FAULTS`. Without `statements_end` a statement may take its time (a migration's)."""
-    told = {"application_name": where.application_name, "timezone": "UTC"}
+    server_settings = {"application_name": where.application_name, "timezone": "UTC"}
     if statements_end:
-        told["statement_timeout"] = str(int(patience.statement_s * 1000))
+        server_settings["statement_timeout"] = str(int(patience.statement_s * 1000))
     how: dict[str, Any] = {
         "ssl": where.tls,
         "timeout": where.connect_s or patience.connect_s,
         "command_timeout": patience.command_s if statements_end else None,
-        "server_settings": told,
+        "server_settings": server_settings,
     }
     with driver_faults():
         if _is_to_choose(where.dsn):

@@ -75,16 +75,16 @@ def _save_statuses() -> Any:
 
 def _apply_statuses(which: ColumnElement[bool]) -> Any:
     """Give these calls the end of Twilio's status, unless they have their own, and in any case its duration."""
-    told = call_statuses.c
-    is_new = or_(calls.c.ended_at.is_distinct_from(told.ended_at), calls.c.end_reason.is_distinct_from(told.status))
+    status = call_statuses.c
+    is_new = or_(calls.c.ended_at.is_distinct_from(status.ended_at), calls.c.end_reason.is_distinct_from(status.status))
     return (
         update(calls)
-        .where(which, told.call_sid == calls.c.call_sid)
-        .where(or_(_is_open & is_new, calls.c.duration_s.is_distinct_from(told.duration_s)))
+        .where(which, status.call_sid == calls.c.call_sid)
+        .where(or_(_is_open & is_new, calls.c.duration_s.is_distinct_from(status.duration_s)))
         .values(
-            ended_at=case((_is_open, told.ended_at), else_=calls.c.ended_at),
-            end_reason=case((_is_open, told.status), else_=calls.c.end_reason),
-            duration_s=told.duration_s,
+            ended_at=case((_is_open, status.ended_at), else_=calls.c.ended_at),
+            end_reason=case((_is_open, status.status), else_=calls.c.end_reason),
+            duration_s=status.duration_s,
             updated_at=func.now(),
         )
     )
@@ -112,9 +112,9 @@ def _is_silent() -> ColumnElement[bool]:
     What happened is by the clocks of pods, so it counts only where these cannot be far off.
     """
     window = _hours_ago(SILENT_H), _hours_ago(-AHEAD_H)
-    said = select(1).where(utterances.c.call_sid == calls.c.call_sid, utterances.c.started_at.between(*window))
+    spoken = select(1).where(utterances.c.call_sid == calls.c.call_sid, utterances.c.started_at.between(*window))
     happened = select(1).where(events.c.call_sid == calls.c.call_sid, events.c.at.between(*window))
-    return (calls.c.updated_at < window[0]) & ~said.exists() & ~happened.exists()
+    return (calls.c.updated_at < window[0]) & ~spoken.exists() & ~happened.exists()
 
 
 def _some(condition: ColumnElement[bool]) -> Select[Any]:

@@ -36,14 +36,14 @@ async def erase(engine: AsyncEngine, number: str) -> Erased:
     are delivered without text and number, independent of the pods' clocks (`order`). A call that is going on is
     erased up to its end.
     """
-    theirs = identities(number)
+    spellings = identities(number)
     async with engine.begin() as connection:
         await connection.execute(select(func.pg_advisory_xact_lock(ERASING)))
         now, place = await next_erasure(connection)
         values = {"erased_at": now, "number": place}
-        mark = insert(erasures).values([{"digest": digest(each), **values} for each in theirs])
+        mark = insert(erasures).values([{"digest": digest(each), **values} for each in spellings])
         await connection.execute(mark.on_conflict_do_update(index_elements=[erasures.c.digest], set_=values))
-        found = list((await connection.execute(select(calls.c.call_sid).where(_theirs(theirs)))).scalars())
+        found = list((await connection.execute(select(calls.c.call_sid).where(_calls_of(spellings)))).scalars())
         these = func.any(cast(found, ARRAY(Text)))
         texts = await connection.execute(
             update(utterances).where(utterances.c.call_sid == these).values(text="", revised_text=None)
@@ -51,14 +51,14 @@ async def erase(engine: AsyncEngine, number: str) -> Erased:
         for column in (calls.c.caller_number, calls.c.called_number):
             await connection.execute(
                 update(calls)
-                .where(calls.c.call_sid == these, column.in_(theirs))
+                .where(calls.c.call_sid == these, column.in_(spellings))
                 .values({column.name: "", "erased_at": now, "updated_at": now})
             )
-        gone = await connection.execute(delete(leads).where(leads.c.caller_number.in_(theirs)))
-    return Erased(len(found), texts.rowcount, gone.rowcount)
+        deleted = await connection.execute(delete(leads).where(leads.c.caller_number.in_(spellings)))
+    return Erased(len(found), texts.rowcount, deleted.rowcount)
 
 
-def _theirs(numbers: Sequence[str]) -> ColumnElement[bool]:
+def _calls_of(numbers: Sequence[str]) -> ColumnElement[bool]:
     """Their calls: as caller, or as the one who was called by us. The other end of those is a line of our own."""
     outbound = calls.c.direction.startswith("outbound")
     return or_(and_(calls.c.caller_number.in_(numbers), ~outbound), and_(calls.c.called_number.in_(numbers), outbound))

@@ -155,7 +155,7 @@ def _calls(
     wanted: CallFilter, columns: Sequence[Column[Any]], *, after: PagePosition | None = None, limit: int | None = None
 ) -> Select[Any]:
     """A number is looked for at both ends, each in its own index: one `OR` would sort all that it finds."""
-    branches = [select(*columns).where(*_meant(wanted), *end) for end in _ends(wanted.number)]
+    branches = [select(*columns).where(*_conditions(wanted), *end) for end in _ends(wanted.number)]
     order = calls.c.started_at, calls.c.call_sid
     pages = [
         branch.where(*_after(order, after)).order_by(*(column.desc() for column in order)).limit(limit)
@@ -167,7 +167,7 @@ def _calls(
     return select(both).order_by(both.c.started_at.desc(), both.c.call_sid.desc()).limit(limit)
 
 
-def _meant(wanted: CallFilter) -> Iterable[ColumnElement[bool]]:
+def _conditions(wanted: CallFilter) -> Iterable[ColumnElement[bool]]:
     yield from _equal((calls.c.agent, wanted.agent), (calls.c.mode, wanted.mode))
     if wanted.since is not None:
         yield calls.c.started_at >= wanted.since

@@ -32,21 +32,21 @@ async def retain(engine: AsyncEngine, days: int, *, batch: int = BATCH, pause_s:
     Does nothing while another pod does it. Raises what the database does; cancelling it, or losing the database, leaves
     whole batches done.
     """
-    gone: dict[str, int] = {}
+    counts: dict[str, int] = {}
     async with engine.connect() as holder:
         if not await holder.scalar(select(func.pg_try_advisory_lock(DELETING))):
-            return gone
+            return counts
         try:
             await holder.commit()  # no transaction stands open meanwhile: it would hold back the vacuum
             await _adopt_erasures(engine)
             for table, old in _old(days):
-                gone[table.name] = 0
+                counts[table.name] = 0
                 while deleted := await _delete(engine, table, old, batch):
-                    gone[table.name] += deleted
+                    counts[table.name] += deleted
                     await asyncio.sleep(pause_s)
         finally:
             await holder.execute(select(func.pg_advisory_unlock(DELETING)))
-    return gone
+    return counts
 
 
 async def _adopt_erasures(engine: AsyncEngine) -> None:

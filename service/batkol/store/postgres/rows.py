@@ -85,7 +85,7 @@ def _call(rows: Rows, record: OfStream) -> None:
     sid = who.call_sid
     known = rows.calls.get(sid)
     if known is None or who.started_at > known["stream_started_at"]:
-        rows.calls[sid] = row = _known_of(who)
+        rows.calls[sid] = row = _call_row(who)
         if known is not None:
             _keep_of_earlier(row, known)
     else:
@@ -95,7 +95,7 @@ def _call(rows: Rows, record: OfStream) -> None:
         rows.leads[sid] = {"call_sid": sid, "agent": who.agent, "caller_number": who.party}
 
 
-def _known_of(who: Who) -> Row:
+def _call_row(who: Who) -> Row:
     return {
         "call_sid": who.call_sid,
         "account_sid": who.account_sid,
