@@ -23,7 +23,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 log = structlog.get_logger()
 
 
-def _nobody(_: Headers) -> bool:
+def _trust_none(_: Headers) -> bool:
     return False
 
 
@@ -85,7 +85,7 @@ class Connections:
         listener: str,
         limits: ListenerLimits,
         *,
-        trusted: Callable[[Headers], bool] = _nobody,
+        trusted: Callable[[Headers], bool] = _trust_none,
         on_closed: Callable[[Reason], None] = lambda _: None,
     ) -> None:
         """`trusted` returns whether a request may have the larger body; `on_closed` counts."""
@@ -116,7 +116,7 @@ class Connections:
         """Take a connection that has just been accepted, and close another for it if need be."""
         oldest = next(self._closable(), None) if self.crowded else None
         if oldest is not None:
-            self.gone(oldest)
+            self.discard(oldest)
             oldest.make_room()
         self._incomplete[newcomer] = None
         if oldest is not None or not self.crowded:  # one that makes room counts as open until its end is reported
@@ -125,20 +125,20 @@ class Connections:
 
     def waiting(self, connection: Connection) -> None:
         """A request has begun on it, and is not whole."""
-        self.gone(connection)
+        self.discard(connection)
         self._incomplete[connection] = None
 
     def idle(self, connection: Connection) -> None:
         """It has been answered, and waits for its next request."""
-        self.gone(connection)
+        self.discard(connection)
         self._idle[connection] = None
 
     def unread(self, connection: Connection) -> None:
         """It is over, but for what its client has not taken yet."""
-        self.gone(connection)
+        self.discard(connection)
         self._unread[connection] = None
 
-    def gone(self, connection: Connection) -> None:
+    def discard(self, connection: Connection) -> None:
         """It is closed, or its request is whole: nothing here concerns it any more."""
         for some in (self._unread, self._idle, self._incomplete):
             some.pop(connection, None)

@@ -59,16 +59,16 @@ def refusal(error: BaseException) -> JSONResponse:
         return JSONResponse({"detail": "Postgres cannot store one of the values."}, 422)
     log.warning("[API] database did not answer a query", fault=error_name(error))
     if sqlstate(error) == _OVERTIME:
-        said = (
+        detail = (
             "The database took longer over this query than the limit; ask for less (an agent, a number, a "
             "shorter time)."
         )
     else:
-        said = (
+        detail = (
             f"The database cannot be read now: {error_name(error)}. Calls continue, and their records wait for the "
             "database; ask again."
         )
-    return JSONResponse({"detail": said}, 503, {"Retry-After": str(RETRY_AFTER_S)})
+    return JSONResponse({"detail": detail}, 503, {"Retry-After": str(RETRY_AFTER_S)})
 
 
 def expect_disconnects(app: FastAPI, closed: Callable[[Reason], None]) -> None:

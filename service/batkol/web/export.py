@@ -160,8 +160,8 @@ async def _answer(send: Send, answer: JSONResponse) -> None:
 
 
 def _busy() -> JSONResponse:
-    said = f"This pod already runs {AT_ONCE} exports; ask again."
-    return JSONResponse({"detail": said}, 503, {"Retry-After": str(RETRY_AFTER_S)})
+    detail = f"This pod already runs {AT_ONCE} exports; ask again."
+    return JSONResponse({"detail": detail}, 503, {"Retry-After": str(RETRY_AFTER_S)})
 
 
 def _written_as(form: Form, names: Sequence[str]) -> tuple[bytes, Encode]:

@@ -104,11 +104,11 @@ def _calls(router: APIRouter, engine: Engine) -> None:
                 "There is no call with this SID: the call never reached this service, or is older than the retention "
                 "time.",
             )
-        said = await rows(engine(), queries.utterances_of(sid))
+        texts = await rows(engine(), queries.utterances_of(sid))
         return CallDetails(
             call=CallOut.model_validate(dict(found[0])),
-            utterances=[UtteranceOut.model_validate(dict(row)) for row in said[: queries.MOST_UTTERANCES]],
-            complete=len(said) <= queries.MOST_UTTERANCES,
+            utterances=[UtteranceOut.model_validate(dict(row)) for row in texts[: queries.MOST_UTTERANCES]],
+            complete=len(texts) <= queries.MOST_UTTERANCES,
         )
 
 

@@ -71,7 +71,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_clock()
         self._unset_keepalive_if_required()
-        self._connections.gone(self)
+        self._connections.discard(self)
         if self._phase is _Phase.BODY or (self._phase is _Phase.HEAD and self._taken):
             self._connections.closed(Reason.LEFT)
         self._phase = _Phase.LEAVING
@@ -146,7 +146,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._drop(0)  # answered as if there had been no `Upgrade` (RFC 9110, 7.8); what follows is not HTTP
             return
         self._stop_clock()
-        self._connections.gone(self)
+        self._connections.discard(self)
         self.handle_websocket_upgrade()
         protocol = self.transport.get_protocol()
         if isinstance(protocol, WebSocketsSansIOProtocol) and not protocol.handshake_initiated:
@@ -203,7 +203,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._app is None:
             return
         self._stop_clock()
-        self._connections.gone(self)
+        self._connections.discard(self)
         self._phase = _Phase.ANSWERING
         app, self._app = self._app, None
         if self._place is Admission.SPARE and self._connections.crowded and self.cycle.scope["path"] not in PROBES:
@@ -266,7 +266,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _close_after_answer(self) -> None:
         """Nothing is read any more. The client has a moment to take what there is, and then only if there is room."""
         self._phase = _Phase.LEAVING
-        self._connections.gone(self)
+        self._connections.discard(self)
         self._set_clock(self._limits.linger_s)
 
     def _set_clock(self, seconds: float) -> None:

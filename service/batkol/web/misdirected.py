@@ -55,8 +55,8 @@ class Misdirected:
         if path == MEDIA_PATH:
             remedy = "configure the proxy to use HTTP/1.1 and to pass the headers `Upgrade` and `Connection` on"
             self._log("[TWILIO] media stream refused: it is no WebSocket handshake", remedy, method=request.method)
-            said = f"Twilio opens {path} as a WebSocket, and this request is not a WebSocket handshake: {remedy}."
-            return _answer(426, said, error, {"Upgrade": "websocket"})
+            detail = f"Twilio opens {path} as a WebSocket, and this request is not a WebSocket handshake: {remedy}."
+            return _answer(426, detail, error, {"Upgrade": "websocket"})
         if not looks_signed(request.headers.get("x-twilio-signature", "")):
             return _answer(404, "There is nothing at this path.", error)
         if self._prefix and path.startswith(f"{self._prefix}/"):

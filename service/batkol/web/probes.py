@@ -16,7 +16,7 @@ Asked = Callable[[], Awaitable[str | None]]
 PATHS: Final = frozenset({"/healthz", "/readyz"})
 
 
-async def _nothing_to_ask() -> None:
+async def _always_reachable() -> None:
     return None
 
 
@@ -25,7 +25,7 @@ def probes(
     degraded: Reason = lambda: None,
     why_not_alive: Reason = lambda: None,
     *,
-    unreachable: Asked = _nothing_to_ask,
+    unreachable: Asked = _always_reachable,
     explained: bool = True,
 ) -> APIRouter:
     """Return the two probes.

@@ -112,7 +112,7 @@ class MediaProtocol(WatchedProtocol):
         if self._next_turn:
             self._rest += data
         elif self._long or not self.handshake_complete:
-            self._take_long(data)
+            self._feed_uvicorn(data)
         elif self._is_one_frame(data) and self._sink is not None:
             self.heard_at = self.loop.time()
             self._left -= 1 + (len(data) >> 10)
@@ -124,7 +124,7 @@ class MediaProtocol(WatchedProtocol):
         else:
             self._deliver_frames(self._rest + data if self._rest else data)
 
-    def _take_long(self, data: bytes) -> None:
+    def _feed_uvicorn(self, data: bytes) -> None:
         """Have uvicorn parse `data`: where its frames begin is not known here."""
         self.release()
         if not self.handshake_initiated:
@@ -160,7 +160,7 @@ class MediaProtocol(WatchedProtocol):
             body, end = _frame(data, start)
             if end == _LONGER:
                 self._rest = b""
-                self._take_long(data[start:])
+                self._feed_uvicorn(data[start:])
                 return
             if end > available:
                 break
@@ -202,9 +202,9 @@ class MediaProtocol(WatchedProtocol):
             return
         self._next_turn = True
         self.transport.pause_reading()
-        self.loop.call_soon(self._take_rest)
+        self.loop.call_soon(self._continue_turn)
 
-    def _take_rest(self) -> None:
+    def _continue_turn(self) -> None:
         self._next_turn = False
         if self.given_up or self.transport.is_closing():
             return

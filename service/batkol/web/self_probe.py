@@ -38,11 +38,11 @@ class SelfProbe:
         async with self._one_at_a_time:
             loop = asyncio.get_running_loop()
             if loop.time() >= self._holds_until:
-                self._found = await self._ask()
+                self._found = await self._probe()
                 self._holds_until = loop.time() + FRESH_S
             return self._found
 
-    async def _ask(self) -> str | None:
+    async def _probe(self) -> str | None:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 line = await _first_line(self._host, self._port())

@@ -25,7 +25,7 @@ APOLOGIES: Final = {
     "he": "כל הקווים תפוסים כרגע. אנא התקשרו שוב בעוד כמה דקות.",
     "": "All lines are busy at the moment. Please call again in a few minutes.",
 }
-TURNED_AWAY: Final = {
+REFUSED: Final = {
     AdmissionRefusal.FULL: "[CALL] call refused: every place is taken; raise MAX_CALLS or run more pods",
     AdmissionRefusal.DRAINING: "[CALL] call refused: this pod is draining; the call is sent to another pod",
 }
@@ -68,15 +68,15 @@ class Webhooks:
         if not call_sid:
             raise HTTPException(400, "A voice webhook has a CallSid; this request has none.")
         propagation.tag_request(call_sid)
-        taken = self._refused_before(request, call_sid)
-        again = self._again(request, taken)
+        refusals = self._earlier_refusals(request, call_sid)
+        again = self._again(request, refusals)
         stream_name = secrets.token_hex(8)
         if not self._calls.reserve(call_sid, stream_name):
-            return self._turn_away(call_sid, taken, again)
+            return self._refuse_call(call_sid, refusals, again)
         if again is None:
             then = twiml.apologize(self._settings.language, _sorry(self._settings))
         else:
-            then = twiml.hand_over(again, after_s=taken)  # at once the first time: the caller may be speaking
+            then = twiml.hand_over(again, after_s=refusals)  # at once the first time: the caller may be speaking
         return _xml(self._connect(form, stream_name, _base(self._settings, request), then))
 
     async def status(self, request: Request) -> None:
@@ -99,29 +99,29 @@ class Webhooks:
             self._calls.forget_stream(form.get("CallSid", ""), form.get("StreamName", ""))
             log.error("[TWILIO] stream error reported", call_sid=form.get("CallSid"), err=form.get("StreamError", ""))
 
-    def _refused_before(self, request: Request, call_sid: str) -> int:
+    def _earlier_refusals(self, request: Request, call_sid: str) -> int:
         """Return how often in a row this call was refused; a stream that carried audio was no refusal."""
         query = _query(request)
-        taken = retry_url.attempts(query, time.time())
-        return 0 if taken and self._calls.carried_audio(call_sid, retry_url.since(query)) else taken
+        refusals = retry_url.attempts(query, time.time())
+        return 0 if refusals and self._calls.carried_audio(call_sid, retry_url.since(query)) else refusals
 
-    def _again(self, request: Request, taken: int) -> str | None:
-        """Return where this call asks once more, or None when it has done so often enough."""
-        if taken >= retry_url.MAX_ATTEMPTS:
+    def _again(self, request: Request, refusals: int) -> str | None:
+        """Return the URL for one more attempt of this call, or None after `MAX_ATTEMPTS`."""
+        if refusals >= retry_url.MAX_ATTEMPTS:
             return None
         url = f"{_base(self._settings, request)}{_path(request)}"
-        return retry_url.retry_url(url, _query(request), taken + 1, time.time())
+        return retry_url.retry_url(url, _query(request), refusals + 1, time.time())
 
-    def _turn_away(self, call_sid: str, taken: int, again: str | None) -> Response:
-        """There is no place here. A draining pod is one of several: the next request finds another one."""
+    def _refuse_call(self, call_sid: str, refusals: int, again: str | None) -> Response:
+        """Answer a call that gets no place. A draining pod is one of several: the next request finds another pod."""
         draining = self._calls.draining
         reason = AdmissionRefusal.DRAINING if draining else AdmissionRefusal.FULL
         self._metrics.refused.add(1, {"reason": reason.value})
-        log.warning(TURNED_AWAY[reason], call_sid=call_sid, limit=self._calls.limit, round=taken)
+        log.warning(REFUSED[reason], call_sid=call_sid, limit=self._calls.limit, round=refusals)
         if self._settings.overflow_url:
             return _xml(twiml.redirect(self._settings.overflow_url))
         if draining and again is not None:
-            return _xml(twiml.redirect(again, after_s=taken + 1))
+            return _xml(twiml.redirect(again, after_s=refusals + 1))
         return _xml(twiml.apology(self._settings.language, _sorry(self._settings)))
 
     def _connect(self, form: dict[str, str], stream_name: str, base: str, then: str) -> str:

@@ -30,7 +30,7 @@ def test_without_one_that_can_be_closed_there_is_what_is_to_spare_and_then_nothi
     for _ in range(4):
         open_ones.append(Waiting())
         places.append(connections.admit(open_ones[-1]))
-        connections.gone(open_ones[-1])  # its request is whole, and being answered
+        connections.discard(open_ones[-1])  # its request is whole, and being answered
 
     assert places == [Admission.OWN, Admission.OWN, Admission.SPARE, Admission.NONE]
     assert not any(each.made_room for each in open_ones)
