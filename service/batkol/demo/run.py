@@ -195,12 +195,12 @@ async def _flip(store: LiveDirectory, stage: Stage, screen: Screen, mode: str) -
     loop = asyncio.get_running_loop()
     begun = loop.time()
     revision = await store.set(streaming=mode == STREAMING)
-    taken = False
-    while not taken and loop.time() - begun < _TAKEN_S:
-        taken = (await status(stage.internal.url)).live.flags_revision == revision
-        await asyncio.sleep(0 if taken else 0.02)
+    in_effect = False
+    while not in_effect and loop.time() - begun < _TAKEN_S:
+        in_effect = (await status(stage.internal.url)).live.flags_revision == revision
+        await asyncio.sleep(0 if in_effect else 0.02)
     word = "on" if mode == STREAMING else "off"
-    effect = f"in effect after {loop.time() - begun:.2f} s" if taken else "no effect"
+    effect = f"in effect after {loop.time() - begun:.2f} s" if in_effect else "no effect"
     screen.note(f"\n⚑  flags.json rewritten during the call: streaming-stt {word}, {effect}")
 
 
@@ -224,10 +224,10 @@ def _judge(console: Console, observed: Observed) -> bool:
 
 async def _stay(console: Console, stage: Stage) -> None:
     """Leave everything up, and show what others do with it, until Ctrl-C."""
-    told = asyncio.Event()
+    stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, told.set)
+        loop.add_signal_handler(name, stop_requested.set)
     commands = files.to_try(
         url=stage.url,
         public_url=PUBLIC_URL,
@@ -239,7 +239,7 @@ async def _stay(console: Console, stage: Stage) -> None:
     console.print(commands, highlight=False, markup=False, soft_wrap=True)
     showing = asyncio.create_task(_show(console, stage), name="demo.show")
     try:
-        await told.wait()
+        await stop_requested.wait()
     finally:
         showing.cancel()
         await asyncio.gather(showing, return_exceptions=True)

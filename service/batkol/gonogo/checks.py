@@ -127,14 +127,14 @@ def _sessions(part: RehearsedCall, wanted: int) -> Check:
 def _closed(part: RehearsedCall) -> Check:
     """`call.ended` comes only after the session has closed; the log and the status show it explicitly."""
     right = part.observed.watch.ended is not None
-    said = ["call ended" if right else "call did not end"]
+    findings = ["call ended" if right else "call did not end"]
     if part.lines is not None:
         right = right and part.lines.closed == 1
-        said.append(f"{part.lines.closed} in the log")
+        findings.append(f"{part.lines.closed} in the log")
     if part.streams_left is not None:
         right = right and part.streams_left == 0
-        said.append(f"{part.streams_left} left")
-    return part.check("streaming session closed once", right, ", ".join(said), "1, none left")
+        findings.append(f"{part.streams_left} left")
+    return part.check("streaming session closed once", right, ", ".join(findings), "1, none left")
 
 
 def _cadence(part: RehearsedCall) -> Check:

@@ -128,19 +128,21 @@ class ClusterObject:
         )
 
     def _refusal(self, answer: Answer) -> FlagStoreError:
-        said = refusal_text(answer.body, "the API server gave no reason")
+        reason = refusal_text(answer.body, "the API server gave no reason")
         match answer.status:
             case 404:
-                return FlagStoreError(f"There is no {self.name}: {said}. Check the name, the namespace and KUBECONFIG.")
+                return FlagStoreError(
+                    f"There is no {self.name}: {reason}. Check the name, the namespace and KUBECONFIG."
+                )
             case 401 | 403:
                 return FlagStoreError(
-                    f"These credentials may not read and change {self.name} ({answer.status}: {said}). The rehearsal "
+                    f"These credentials may not read and change {self.name} ({answer.status}: {reason}). The rehearsal "
                     "needs get and patch on it."
                 )
             case 409:
-                return _ConflictError(said)
+                return _ConflictError(reason)
             case code:
-                return FlagStoreError(f"The API server answered {code} about {self.name}: {said}.")
+                return FlagStoreError(f"The API server answered {code} about {self.name}: {reason}.")
 
 
 class _ConflictError(FlagStoreError):

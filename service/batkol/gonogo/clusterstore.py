@@ -48,7 +48,7 @@ class ConfigMapStore:
         """See `FlagStore.set`."""
 
         def edit(now: Object) -> Object:
-            self._see_that_nobody_owns(now)
+            self._refuse_owned(now)
             found = self._content(now)
             original = found if self._original is None else self._original
             self._written.append(flipped(original, streaming=streaming, only_calls=self._only_calls))
@@ -69,7 +69,7 @@ class ConfigMapStore:
             if found == original:
                 return None
             if found not in self._written:
-                raise _changed_by_others(self.where)
+                raise _foreign_change(self.where)
             return self._patch(original)
 
         await _again_and_again(lambda: self._object.change(edit), self.where, original)
@@ -88,7 +88,7 @@ class ConfigMapStore:
             return base64.b64decode(binaries[FLAGS])
         raise FlagStoreError(f"{self.where} has no {FLAGS}; check that the service's LIVE_SOURCE names this ConfigMap.")
 
-    def _see_that_nobody_owns(self, now: Object) -> None:
+    def _refuse_owned(self, now: Object) -> None:
         for owner in now["metadata"].get("ownerReferences") or ():
             if owner.get("controller") or owner.get("kind") == "VoiceAgent":
                 raise FlagStoreError(
@@ -145,7 +145,7 @@ class VoiceAgentStore:
             if found == self._original:
                 return None
             if found not in self._written:
-                raise _changed_by_others(self.where)
+                raise _foreign_change(self.where)
             return {"spec": {"streaming": _instead(found, self._original)}}
 
         original = msgspec.json.encode({"spec": {"streaming": self._original}})
@@ -209,7 +209,7 @@ class _LeftAloneError(FlagStoreError):
     """Another client has changed the object since."""
 
 
-def _changed_by_others(where: str) -> FlagStoreError:
+def _foreign_change(where: str) -> FlagStoreError:
     return _LeftAloneError(
         f"Another client changed {where} during the rehearsal, so the rehearsal left it as it is now. Check "
         f"the value of {STREAMING_FLAG} there: the rehearsal had set it."

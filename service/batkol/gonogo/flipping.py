@@ -23,10 +23,10 @@ def flipped(raw: bytes, *, streaming: bool, only_calls: Sequence[str] | None) ->
         flag["defaultVariant"] = variant
         flag.pop("targeting", None)
     else:
-        ours: list[Any] = [{"in": [{"var": "targetingKey"}, list(only_calls)]}, variant]
+        rules: list[Any] = [{"in": [{"var": "targetingKey"}, list(only_calls)]}, variant]
         if flag.get("targeting"):
-            ours.append(flag["targeting"])
-        flag["targeting"] = {"if": ours}
+            rules.append(flag["targeting"])
+        flag["targeting"] = {"if": rules}
     return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
 
 

@@ -187,15 +187,15 @@ class Rehearsal:
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
     """Carry on with it however often we are cancelled meanwhile; the cancellation is raised afterwards."""
     task = asyncio.create_task(work)
-    told: asyncio.CancelledError | None = None
+    cancelled_by: asyncio.CancelledError | None = None
     while not task.done():
         try:
             await asyncio.wait({task})
         except asyncio.CancelledError as cancelled:
-            told = cancelled
+            cancelled_by = cancelled
     task.result()
-    if told is not None:
-        raise told
+    if cancelled_by is not None:
+        raise cancelled_by
 
 
 def _has(state: ServiceStatus, revision: str) -> bool:

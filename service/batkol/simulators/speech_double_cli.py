@@ -57,10 +57,10 @@ def faults_from(texts: Sequence[str]) -> tuple[Fault, ...]:
 
 async def carry_out(doubling: Doubling, console: Console) -> int:
     """Serve until SIGTERM or Ctrl-C. Raises `ConfigurationError` if a port is taken."""
-    told = asyncio.Event()
+    stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, told.set)
+        loop.add_signal_handler(name, stop_requested.set)
     async with SpeechDouble(doubling.settings) as double:
         double.inject(*doubling.faults)
         try:
@@ -80,5 +80,5 @@ async def carry_out(doubling: Doubling, console: Console) -> int:
             )
             for line in lines:
                 console.print(line, highlight=False, markup=False, soft_wrap=True)
-            await told.wait()
+            await stop_requested.wait()
     return 0

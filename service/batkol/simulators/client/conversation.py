@@ -105,10 +105,10 @@ async def observe(
                     await watch.until(lambda: watch.ended is not None, patience_s)
                 listening.cancel()
         except BaseExceptionGroup as group:
-            ours = group.subgroup(BatkolError)
-            if ours is None:
+            own_errors = group.subgroup(BatkolError)
+            if own_errors is None:
                 raise
-            raise _leaf(ours) from group
+            raise _leaf(own_errors) from group
     return Observed(report, watch, tuple(conversations[0].said) if conversations else ())
 
 

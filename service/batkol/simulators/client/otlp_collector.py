@@ -74,7 +74,7 @@ class Collector:
         self.delay_s = 0.0
         self.refuse: grpc.StatusCode | None = None
         self.port = 0
-        self.http = HttpReceiver(self._take_post)
+        self.http = HttpReceiver(self._serve_post)
         self._server: Any = None
 
     @property
@@ -132,7 +132,7 @@ class Collector:
         self._keep(request)
         return metrics_service_pb2.ExportMetricsServiceResponse()
 
-    async def _take_post(self, request: Any) -> tuple[HTTPStatus, bytes]:
+    async def _serve_post(self, request: Any) -> tuple[HTTPStatus, bytes]:
         """Serve one export that came by HTTP. The answers to both kinds are empty messages."""
         self.requests += 1
         if self.delay_s:

@@ -41,9 +41,9 @@ def add_final(result: Any, words: Sequence[SpokenWord], end: int, *, first: bool
     best = result.alternatives[0]
     best.confidence = _CONFIDENCE
     for word in times:
-        said = best.words.add(word=word.text)
-        _set(said.start_time, word.start)
-        _set(said.end_time, word.end)
+        info = best.words.add(word=word.text)
+        _set(info.start_time, word.start)
+        _set(info.end_time, word.end)
 
 
 def word_times(words: Sequence[SpokenWord], begun: int | None = None) -> list[SpokenWord]:
@@ -52,14 +52,14 @@ def word_times(words: Sequence[SpokenWord], begun: int | None = None) -> list[Sp
     The first one starts at `begun`, where the last final's words ended, or else where it was spoken.
     """
     at = _to_grid(words[0].start) if begun is None else begun
-    told: list[SpokenWord] = []
+    stated: list[SpokenWord] = []
     for number, word in enumerate(words):
         amid = 0 < number < len(words) - 1 and word.start - words[number - 1].end <= _NO_PAUSE
-        no_length = amid and word.end - word.start <= _SHORT and told[-1].start < told[-1].end
+        no_length = amid and word.end - word.start <= _SHORT and stated[-1].start < stated[-1].end
         end = at if no_length else max(_to_grid(word.end), at)
-        told.append(SpokenWord(word.text, at, end))
+        stated.append(SpokenWord(word.text, at, end))
         at = end
-    return told
+    return stated
 
 
 def _to_grid(sample: int) -> int:

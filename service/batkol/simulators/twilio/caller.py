@@ -179,17 +179,17 @@ class Caller:
     async def _hold_stream(self, order: ConnectStream, webhook: Webhook, tasks: asyncio.TaskGroup) -> None:
         self._stream = stream = CallerStream(self.plan, self._handset, self.report, self.started)
 
-        async def tell(event: str, error: str = "") -> None:
+        async def post_event(event: str, error: str = "") -> None:
             if order.status_callback is not None:
                 await webhook.post_status(order.status_callback, stream_event(event, stream.sid, order.name, error))
 
         try:
             ws = await stream.dial(order.url)
         except HandshakeFailed as error:
-            await tell("stream-error", str(error))
+            await post_event("stream-error", str(error))
             raise
         self.report.outcome = CallOutcome.COMPLETED
-        tasks.create_task(tell("stream-started"), name="caller.tell")
+        tasks.create_task(post_event("stream-started"), name="caller.tell")
 
         held = tasks.create_task(stream.run(ws, order.parameters), name="caller.stream")
         moved = tasks.create_task(self._moved.wait(), name="caller.moved")
@@ -198,11 +198,11 @@ class Caller:
         if not stream.lingers:
             await asyncio.wait((held,))
 
-        async def tell_end() -> None:
+        async def post_end() -> None:
             await asyncio.wait((held,))
-            await tell("stream-stopped")
+            await post_event("stream-stopped")
 
-        ended = tasks.create_task(tell_end(), name="caller.tell")
+        ended = tasks.create_task(post_end(), name="caller.tell")
         if not stream.moved_on:
             await asyncio.wait((ended,))
 

@@ -53,7 +53,7 @@ def bare(characters: str, url: str) -> str:
     return url
 
 
-def written_anew(url: str, *, safe: str, plus: bool = False) -> str:
+def reencoded(url: str, *, safe: str, plus: bool = False) -> str:
     """Take the query apart into names and values, and write each with one of the common encoders."""
     page, asked, query = url.partition("?")
     pairs = [pair.partition("=") for pair in query.split("&")]
@@ -72,10 +72,10 @@ WAYS: Final[Mapping[str, Way]] = {
     "without port": without_port,
     "@ and : bare": partial(bare, "@:"),
     "' bare": partial(bare, "'"),
-    "by Python's quote": partial(written_anew, safe="-._~"),
-    "by Python's urlencode": partial(written_anew, safe="-._~", plus=True),
-    "by Java's URLEncoder": partial(written_anew, safe="-._*", plus=True),
-    "by JavaScript's encodeURIComponent": partial(written_anew, safe="-._~!*'()"),
+    "by Python's quote": partial(reencoded, safe="-._~"),
+    "by Python's urlencode": partial(reencoded, safe="-._~", plus=True),
+    "by Java's URLEncoder": partial(reencoded, safe="-._*", plus=True),
+    "by JavaScript's encodeURIComponent": partial(reencoded, safe="-._~!*'()"),
 }
 
 
