@@ -48,8 +48,8 @@ def documented(text: str) -> Iterator[Value]:
     path: list[str] = []
     comment = ""
     for line in text.splitlines():
-        if said := re.match(r"\s*# -- (.*)", line):
-            comment = said[1]
+        if comment_line := re.match(r"\s*# -- (.*)", line):
+            comment = comment_line[1]
         elif found := re.match(r"((?:  )*)([A-Za-z]\w*):", line):
             del path[len(found[1]) // 2 :]
             path.append(found[2])
@@ -60,10 +60,10 @@ def documented(text: str) -> Iterator[Value]:
 
 def undocumented(text: str) -> set[str]:
     """Return the leaves that no comment, nor one above them, speaks of."""
-    told = {value.path for value in documented(text)}
+    described = {value.path for value in documented(text)}
 
     def leaves(value: object, path: str) -> Iterator[str]:
-        if path in told:
+        if path in described:
             return
         if isinstance(value, dict) and value:
             for key, inner in value.items():

@@ -50,11 +50,11 @@ def tracer_provider(pod: str, ignored: Mapping[str, str]) -> TracerProvider:
 
 
 def _provider(pod: str, made: Sequence[SpanExporter]) -> TracerProvider:
-    ours: dict[str, Any] = {"service.name": "batkol-operator"}
+    defaults: dict[str, Any] = {"service.name": "batkol-operator"}
     if pod:
-        ours |= {"service.instance.id": pod, "k8s.pod.name": pod}
+        defaults |= {"service.instance.id": pod, "k8s.pod.name": pod}
     given = OTELResourceDetector().detect().attributes
-    provider = TracerProvider(resource=Resource.create({**ours, **given}), shutdown_on_exit=False)
+    provider = TracerProvider(resource=Resource.create({**defaults, **given}), shutdown_on_exit=False)
     for exporter in made:
         provider.add_span_processor(BatchSpanProcessor(QuietExporter(exporter)))
     return provider
@@ -74,16 +74,16 @@ class QuietExporter(SpanExporter):
             result = self._exporter.export(spans)
         except Exception as error:  # noqa: BLE001  the rim: the SDK would print it, and it may quote a header
             result, raised = SpanExportResult.FAILURE, type(error).__name__
-        taken = result is SpanExportResult.SUCCESS
-        if taken and not self._delivering:
+        accepted = result is SpanExportResult.SUCCESS
+        if accepted and not self._delivering:
             log.info("[OTEL] collector takes spans again")
-        elif not taken and self._delivering:
+        elif not accepted and self._delivering:
             log.warning(
                 "[OTEL] collector does not take spans; they are dropped, and the operator continues",
                 err=raised,
                 remedy="check OTEL_EXPORTER_OTLP_ENDPOINT and _PROTOCOL; 4317 is usually grpc, 4318 http/protobuf",
             )
-        self._delivering = taken
+        self._delivering = accepted
         return result
 
     def shutdown(self) -> None:

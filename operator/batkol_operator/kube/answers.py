@@ -47,10 +47,10 @@ class _Limited(httpx2.AsyncByteStream):
         self._largest = largest
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        taken = 0
+        received = 0
         async for piece in self._stream:
-            taken += len(piece)
-            if taken > self._largest:
+            received += len(piece)
+            if received > self._largest:
                 raise ClusterAnswerError(f"it is longer than {self._largest} bytes")
             yield piece
 
