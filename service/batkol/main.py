@@ -132,7 +132,7 @@ async def _serve(settings: Settings, logs: LogWriter, otel_ignored: Mapping[str,
 
 
 def freeze_startup_objects() -> None:
-    """What is there at start stays: looking through it again and again for garbage is time taken from the calls."""
+    """Exclude all objects of the start from garbage collection: scanning them again would take time from the calls."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
@@ -188,7 +188,7 @@ def call(
     no_color: NoColor = False,
 ) -> None:
     """Place simulated Twilio calls to a service; exit code 1 if one of them did not go as a call should."""
-    from batkol.simulators.call_cli import Calling, carry_out, sound
+    from batkol.simulators.call_cli import CallOptions, carry_out, sound
     from batkol.simulators.client.conversation import Internal
     from batkol.simulators.twilio.caller import CallEnding, CallPlan
 
@@ -207,7 +207,7 @@ def call(
         called=called,
     )
     watched = Internal(internal, api_token) if internal else None
-    exit_with(carry_out(Calling(plan, calls, watched, words_said), console(no_color=no_color)))
+    exit_with(carry_out(CallOptions(plan, calls, watched, words_said), console(no_color=no_color)))
 
 
 @app.command("speech-double")
@@ -230,13 +230,13 @@ def speech_double(
     ] = None,
 ) -> None:
     """Run the strict double of Google Cloud Speech, which hears the synthetic voice."""
-    from batkol.simulators.speech_double_cli import Doubling, carry_out, faults_from, settings_from
+    from batkol.simulators.speech_double_cli import SpeechDoubleOptions, carry_out, faults_from, settings_from
 
     try:
-        doubling = Doubling(settings_from(settings or ()), host, port, control_port, faults_from(fault or ()))
+        options = SpeechDoubleOptions(settings_from(settings or ()), host, port, control_port, faults_from(fault or ()))
     except BatkolError as error:
         refuse(error)
-    exit_with(carry_out(doubling, console(no_color=True)))
+    exit_with(carry_out(options, console(no_color=True)))
 
 
 def _settings() -> Settings:

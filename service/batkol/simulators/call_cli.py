@@ -30,8 +30,8 @@ class NothingToSay(BatkolError):  # noqa: N818 - completes a sentence
 
 
 @dataclass(frozen=True, slots=True)
-class Calling:
-    """What was asked for on the command line. The plan's call SID serves the first call."""
+class CallOptions:
+    """The options of the command line. The plan's call SID is for the first call."""
 
     plan: CallPlan
     calls: int
@@ -57,20 +57,20 @@ def sound(wav: Path | None, words: str | None) -> tuple[bytes, tuple[str, ...]]:
     return spoken.mulaw, tuple(utterance.text for utterance in spoken.utterances)
 
 
-async def carry_out(calling: Calling, console: Console) -> int:
+async def carry_out(options: CallOptions, console: Console) -> int:
     """Place the calls and print what came of them; 0 if all of them went as a call should, else 1.
 
     Raises `InternalApiError`. Cancelling it drops the connections.
     """
-    for text in calling.said:
+    for text in options.said:
         console.print(Text(f"🗣  says: {text}"), soft_wrap=True)
-    plans = [calling.plan, *(replace(calling.plan, call_sid=new_sid("CA")) for _ in range(1, calling.calls))]
-    watches = [CallWatch(plan.call_sid, lambda event: _show(console, event, calling.calls)) for plan in plans]
+    plans = [options.plan, *(replace(options.plan, call_sid=new_sid("CA")) for _ in range(1, options.calls))]
+    watches = [CallWatch(plan.call_sid, lambda event: _show(console, event, options.calls)) for plan in plans]
     async with AsyncExitStack() as stack:
         following_all: list[asyncio.Task[None]] = []
-        if calling.internal is not None:
+        if options.internal is not None:
             for watch in watches:
-                events = await stack.enter_async_context(following(calling.internal.url, calling.internal.token))
+                events = await stack.enter_async_context(following(options.internal.url, options.internal.token))
                 following_all.append(asyncio.create_task(watch.follow(events), name="call.watch"))
         try:
             reports = await asyncio.gather(*(place_call(plan) for plan in plans))

@@ -18,8 +18,8 @@ from batkol.simulators.google.settings import DoubleSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Doubling:
-    """What was asked for on the command line."""
+class SpeechDoubleOptions:
+    """The options of the command line."""
 
     settings: DoubleSettings
     host: str
@@ -55,27 +55,27 @@ def faults_from(texts: Sequence[str]) -> tuple[Fault, ...]:
         raise ConfigurationError(f"--fault is not a fault: {error}. One looks like {example}") from error
 
 
-async def carry_out(doubling: Doubling, console: Console) -> int:
+async def carry_out(options: SpeechDoubleOptions, console: Console) -> int:
     """Serve until SIGTERM or Ctrl-C. Raises `ConfigurationError` if a port is taken."""
     stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop_requested.set)
-    async with SpeechDouble(doubling.settings) as double:
-        double.inject(*doubling.faults)
+    async with SpeechDouble(options.settings) as double:
+        double.inject(*options.faults)
         try:
-            port = await double.start(doubling.host, doubling.port)
-            control = await serve_control(double, doubling.host, doubling.control_port)
+            port = await double.start(options.host, options.port)
+            control = await serve_control(double, options.host, options.control_port)
         except (OSError, RuntimeError) as error:
             raise ConfigurationError(
-                f"Port {doubling.port} or {doubling.control_port} of {doubling.host} cannot be listened on; is "
+                f"Port {options.port} or {options.control_port} of {options.host} cannot be listened on; is "
                 "another double there already? Take others with --port and --control-port."
             ) from error
         async with control:
             at = control.sockets[0].getsockname()[1]
-            address = f"{doubling.host}:{port}"
+            address = f"{options.host}:{port}"
             lines = (
-                f"speech double: gRPC on {address}, control on http://{doubling.host}:{at}",
+                f"speech double: gRPC on {address}, control on http://{options.host}:{at}",
                 f"serve against it: GCP_STT_ENDPOINT={address} GCP_STT_INSECURE=true batkol serve",
             )
             for line in lines:

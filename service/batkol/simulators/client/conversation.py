@@ -26,7 +26,7 @@ TAIL_MS: Final = 700
 
 @dataclass(frozen=True, slots=True)
 class Internal:
-    """Where the internal API is."""
+    """Address of the internal API."""
 
     url: str
     token: str = field(default="", repr=False)
@@ -47,7 +47,7 @@ class Observed:
 
 
 class Conversation:
-    """What a script holds during the call."""
+    """The parts of a call that a script uses."""
 
     def __init__(self, caller: Caller, watch: CallWatch, *, patience_s: float) -> None:
         self.watch = watch

@@ -55,7 +55,7 @@ class SpanReceived(NamedTuple):
 
     @property
     def ms(self) -> float:
-        """How long it took."""
+        """Duration of the span, in ms."""
         return (self.ended - self.begun) / 1e6
 
     def named(self, event: str) -> list[CollectedEvent]:
@@ -79,12 +79,12 @@ class Collector:
 
     @property
     def endpoint(self) -> str:
-        """What OTEL_EXPORTER_OTLP_ENDPOINT is to be."""
+        """The value for OTEL_EXPORTER_OTLP_ENDPOINT."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def http_endpoint(self) -> str:
-        """What it is to be for `http/protobuf`."""
+        """The value for OTEL_EXPORTER_OTLP_ENDPOINT with `http/protobuf`."""
         return f"http://127.0.0.1:{self.http.port}"
 
     async def __aenter__(self) -> Self:

@@ -50,7 +50,7 @@ class HttpReceiver:
         self.posts: list[Post] = []
         self.port = 0
         self.instead: HTTPStatus | None = None
-        """What it answers to everything, of which it keeps nothing then."""
+        """The status of every answer, if set; the receiver keeps no post then."""
         self._take = take
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.StreamWriter] = set()

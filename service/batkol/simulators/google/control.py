@@ -20,7 +20,7 @@ _REASONS: Final = {200: "OK", 400: "Bad Request", 404: "Not Found", 413: "Conten
 
 
 class Controlled(Protocol):
-    """What is controlled."""
+    """The parts of the double that its control port changes."""
 
     def inject(self, *faults: Fault) -> None: ...
     def clear(self) -> None: ...

@@ -18,7 +18,7 @@ from batkol.simulators.google.rules import MODEL_NOT_SUPPORTED, STREAM_LIMIT
 
 
 class Kind(StrEnum):
-    """How it goes wrong."""
+    """Kinds of faults."""
 
     END = "end"  # the request ends with `code` and `text`: refused, reset, over the quota
     STALL = "stall"  # the socket stays open, and nothing comes any more, not even after a half-close
@@ -32,7 +32,7 @@ class Kind(StrEnum):
 
 
 class Moment(StrEnum):
-    """When it begins to."""
+    """Moments at which a fault begins."""
 
     OPEN = "open"
     FIRST_AUDIO = "first_audio"
@@ -42,7 +42,7 @@ class Moment(StrEnum):
 
 
 class Surface(StrEnum):
-    """Which of the two methods it befalls."""
+    """The two methods that a fault may concern."""
 
     STREAMING = "streaming"
     UNARY = "unary"
@@ -79,11 +79,11 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     call: str | None = None
     """The call named in the request's metadata."""
     times: int | None = None
-    """How many streams it befalls before it is over."""
+    """Number of streams that the fault hits before it is over."""
     lasts_s: float | None = None
-    """How long after its injection streams are still befallen."""
+    """Seconds after its injection in which the fault hits streams."""
     running: bool = False
-    """Whether streams already open are befallen too; their `seconds` then count from the injection."""
+    """Whether the fault also hits open streams; their `seconds` then count from the injection."""
 
     code: str = "UNAVAILABLE"
     text: str = ""

@@ -44,7 +44,7 @@ class FinalPortions:
 
     @property
     def due(self) -> float | None:
-        """When the next final is due."""
+        """The time at which the next final is due."""
         return self._due[0].due if self._due else None
 
     def merge(self, utterances: float) -> None:
@@ -52,7 +52,7 @@ class FinalPortions:
         self._merge = utterances
 
     def arrived(self, samples: int, now: float) -> None:
-        """So many samples have arrived in all."""
+        """Observe that so many samples have arrived in all."""
         self._arrivals.append((samples, now))
 
     def append_words(self, words: Sequence[SpokenWord], quiet_until: int, now: float) -> None:

@@ -40,7 +40,7 @@ LONGEST_PHRASE: Final = 100
 """Characters; both limits from https://cloud.google.com/speech-to-text/quotas. The text above is not a vendor's."""
 
 LANGUAGE: Final = "iw-il"
-"""What responses call Hebrew, whichever of its two codes was asked for."""
+"""The language code of Hebrew in responses, whichever of its two codes the request has."""
 
 _LANGUAGES: Final = frozenset({"he-il", "iw-il"})
 _ENCODING: Final = cloud_speech.RecognitionConfig.AudioEncoding

@@ -24,14 +24,14 @@ class DoubleSettings(msgspec.Struct, frozen=True, kw_only=True):
     connection_age_s: float = 0.0
     """Age at which a connection gets HTTP/2's GOAWAY, in seconds (gRPC varies it by a tenth); 0: never."""
     connection_grace_s: float = 300.0
-    """And its streams have that long to end by themselves."""
+    """Seconds after the GOAWAY in which streams may end by themselves."""
 
     pacing_factor: float = 3.0
     """Times real time at which audio may keep coming; 0 turns pacing off. Google publishes no number."""
     pacing_burst_s: float = 5.0
     """Seconds of audio that may come at once on top of that."""
     pacing_status: str = "OUT_OF_RANGE"
-    """What too fast earns: this, or RESOURCE_EXHAUSTED, as was seen after replays."""
+    """Status for audio that comes too fast: this, or RESOURCE_EXHAUSTED, as was seen after replays."""
 
     interim_every_ms: int = 100
     """At least this long between two interim responses."""
@@ -62,11 +62,11 @@ class DoubleSettings(msgspec.Struct, frozen=True, kw_only=True):
     hears_edges: bool = True
     """Whether a piece of a word at a stream's very beginning or end is heard, as a garble."""
     models: tuple[str, ...] = ("", "default", "command_and_search")
-    """What Hebrew has; any other model, or one that was withdrawn, is an INVALID_ARGUMENT."""
+    """The models that Hebrew has; any other model is an INVALID_ARGUMENT."""
     call_header: str = "x-batkol-call-sid"
     """Request metadata that names the call, for faults and statistics; optional."""
     seed: int = 0
-    """Of the latencies."""
+    """Seed of the random latencies."""
     record: bool = False
     """Keep the time of every audio message and response (bounded) for latency benches."""
 

@@ -88,7 +88,7 @@ class StreamRecord(msgspec.Struct):
 
 
 class Stats:
-    """All records since the start or the last reset."""
+    """Records of all streams since the start or the last reset."""
 
     def __init__(self) -> None:
         self.records: deque[StreamRecord] = deque(maxlen=_STREAMS)

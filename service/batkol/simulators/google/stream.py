@@ -33,7 +33,7 @@ class _Armed(NamedTuple):
 
 
 class _Glance(NamedTuple):
-    """What was known at one moment; it becomes an interim a little later."""
+    """The words known at one moment; they become an interim a little later."""
 
     due: float
     words: tuple[SpokenWord, ...]
@@ -70,7 +70,7 @@ class StreamRecognizer:
         self.samples = 0
         """Samples received."""
         self.words: list[SpokenWord] = []
-        """All that was heard."""
+        """All words that the recognizer found."""
 
     def _draw(self) -> float:
         return self._latency() if self._slow_s is None else self._slow_s
@@ -196,7 +196,7 @@ class StreamRecognizer:
 
     @property
     def deadline(self) -> float:
-        """When `tick` must run next; infinity if never."""
+        """Time at which `tick` must run next; infinity if never."""
         if self._parting is not None:
             return -_FOREVER
         if self._stalled:

@@ -135,7 +135,7 @@ class Caller:
             self._handset.held = False
 
     async def _follow(self, webhook: Webhook, tasks: asyncio.TaskGroup) -> None:
-        """Do what the TwiML says, verb by verb, page by page."""
+        """Execute the TwiML, verb by verb, page by page."""
         page: str | None = self.plan.public_base + self.plan.voice_path
         status, pages = "ringing", 0
         try:
@@ -155,7 +155,7 @@ class Caller:
             self.report.outcome = CallOutcome.HANDSHAKE_FAILED
 
     async def _do(self, verbs: deque[Verb], webhook: Webhook, tasks: asyncio.TaskGroup) -> str | None:
-        """Do one page; return the next one's URL, or None where the call ends."""
+        """Execute one page; return the next page's URL, or None where the call ends."""
         while verbs:
             match verbs.popleft():
                 case Say(text):

@@ -26,7 +26,7 @@ LONGEST_NAME: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """What Twilio would have logged, by its own number."""
+    """A line that Twilio would have logged, by its own number."""
 
     code: int
     text: str

@@ -18,7 +18,7 @@ FRAME: Final = 160
 
 @dataclass(frozen=True, slots=True)
 class SpokenPiece:
-    """Where a piece of sound went: samples of the stream's audio time, and the times (monotonic seconds)."""
+    """The place of a piece of sound: samples of the stream's audio time, and the times (monotonic seconds)."""
 
     begins: int  # absolute index of its first sample
     ends: int  # one past its last

@@ -16,7 +16,7 @@ MOST_VIOLATIONS: Final = 1000  # kept in a report; a peer that breaks the protoc
 
 
 class CallEnding(StrEnum):
-    """How the call ends once all has been said."""
+    """Ways in which the call ends after the last word."""
 
     HANG_UP = "hang_up"  # `stop`, then the WebSocket is closed
     ABRUPT = "abrupt"  # the connection is gone without a word
@@ -24,7 +24,7 @@ class CallEnding(StrEnum):
 
 
 class CallOutcome(StrEnum):
-    """What became of the call."""
+    """Results of the call."""
 
     COMPLETED = "completed"  # a stream was opened, and has ended
     APOLOGY = "apology"  # the TwiML only spoke, and opened no stream
@@ -90,9 +90,7 @@ def _as_ws(url: str) -> str:
 
 @dataclass(slots=True)
 class CallReport:
-    """What happened, with Twilio's own numbers for what it would have complained of. Times are monotonic
-    seconds.
-    """
+    """The result of a call, with Twilio's own numbers for its warnings and errors. Times are monotonic seconds."""
 
     call_sid: str
     frame_s: float

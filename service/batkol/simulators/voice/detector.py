@@ -58,7 +58,7 @@ _MEAN: Final = np.full(CELL // _STEP, _STEP / CELL, dtype=np.float32)
 
 
 class Chirp(NamedTuple):
-    """What may be a chirp, beginning at the absolute sample `place`, true to half a millisecond."""
+    """A possible chirp that begins at the absolute sample `place`, true to half a millisecond."""
 
     place: int
     rise: bool
@@ -67,13 +67,13 @@ class Chirp(NamedTuple):
 
 
 class Findings(NamedTuple):
-    """What one block brought."""
+    """The findings of one block."""
 
     chirps: list[Chirp]
     cells: Floats
     """Mean power of each `CELL`."""
     first_cell: int
-    """Where the first of them begins."""
+    """The place of the first `CELL`."""
 
 
 class Band:

@@ -43,7 +43,7 @@ class SpokenAudio(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """All words in order, separated by spaces."""
+        """The words in order, separated by spaces."""
         return " ".join(word.text for word in self.words)
 
 
