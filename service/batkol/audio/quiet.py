@@ -16,7 +16,7 @@ _STEP: Final = 40
 
 
 def quiet_spot(ring: Ring, at: int, slack: int) -> int:
-    """Where to begin instead of sample `at`, at most `slack` samples before it: half a word makes nonsense."""
+    """Return the place to begin instead of `at`, at most `slack` samples before it: half a word makes nonsense."""
     earliest = max(at - slack, ring.start)
     return at if earliest >= at else earliest + quietest(ring.read(earliest, at))
 

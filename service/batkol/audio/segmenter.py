@@ -25,7 +25,7 @@ class SegmenterSettings:
     silence_ms: int = 480
     """Silence that ends a segment (hang-over): longer than the pauses between words."""
     pre_roll_ms: int = 300
-    """How far before the first speech window a segment begins."""
+    """Time between the start of a segment and its first speech window."""
 
     def __post_init__(self) -> None:
         if not 0 < self.release_threshold <= self.threshold <= 1:
@@ -45,7 +45,7 @@ class SpeechStarted:
     """Speech begins. All in absolute samples."""
 
     at: int
-    """Where to listen from: `speech_at` less the pre-roll, never before the previous segment's end."""
+    """The first sample to listen to: `speech_at` less the pre-roll, never before the previous segment's end."""
     speech_at: int
     """The first sample of the first window of speech."""
     decided_at: int

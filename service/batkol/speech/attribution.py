@@ -24,7 +24,7 @@ REACH: Final = 3 * SAMPLE_RATE // 2
 
 
 LONGEST_WORD: Final = SAMPLE_RATE
-"""Where a word's time is longer than this (1 s), the rest is the pause before it."""
+"""Longest time of a word (1 s); the rest of a longer one is the pause before it."""
 
 
 class Share(NamedTuple):

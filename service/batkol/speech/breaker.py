@@ -79,7 +79,7 @@ class Breaker:
 
     @property
     def reason(self) -> str:
-        """Why it is not closed: the reason of the failure that opened it; "" while closed."""
+        """The reason of the failure that opened it; "" while closed."""
         return self._reason
 
     @property

@@ -21,7 +21,7 @@ class Debouncer:
 
     @property
     def deadline(self) -> float | None:
-        """When `tick` has something to send, or None."""
+        """Time at which `tick` has something to send, or None."""
         return None if self._waiting is None else self._last_sent + self.window
 
     def offer(self, text: str, now: float) -> str | None:

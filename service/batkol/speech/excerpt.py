@@ -10,13 +10,13 @@ from batkol.audio.ring import Ring
 from batkol.speech.utterance import Utterance
 
 HEAD: Final = SAMPLE_RATE // 2
-"""It begins half a second before the pre-roll: a detector that woke up late costs the first word."""
+"""The excerpt begins half a second before the pre-roll: a late start of detection costs the first word."""
 
 TAIL: Final = SAMPLE_RATE
-"""And goes on for up to a second after the end of speech, to a quiet spot: detectors miss the ends of words too."""
+"""The excerpt ends up to a second after the end of speech, at a quiet spot: detectors also miss the ends of words."""
 
 SURE: Final = SAMPLE_RATE // 4
-"""That spot is looked for from the last quarter of a second of the silence that the detector was sure of."""
+"""The quiet spot is searched from the last quarter of a second of the certain silence on."""
 
 
 def excerpt(ring: Ring, utterance: Utterance, before: int, after: int | None) -> bytes:

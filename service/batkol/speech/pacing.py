@@ -19,7 +19,7 @@ PIECE: Final = SAMPLE_RATE // 2
 
 
 class Pace:
-    """Of one stream. `rate` is times real time (infinite: unpaced), `now` in seconds of one clock."""
+    """The pace of one stream. `rate` is times real time (infinite: unpaced), `now` in seconds of one clock."""
 
     __slots__ = ("_at", "_rate", "_room")
 

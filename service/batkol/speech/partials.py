@@ -33,7 +33,7 @@ class Partials:
 
     @property
     def deadline(self) -> float | None:
-        """When `tick` has something to send, or None."""
+        """Time at which `tick` has something to send, or None."""
         return min((d for _, held, _ in self._held.values() if (d := held.deadline) is not None), default=None)
 
     def offer(self, utterance: Utterance, text: str, stability: float, now: float) -> Due | None:

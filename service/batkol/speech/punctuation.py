@@ -18,7 +18,7 @@ _MARKS: Final = tuple(".?!…:;,‽⁇⁈⁉׃؟؛،۔。｡、．？！：；�
 """Marks that end a sentence or go on with it: Latin, Hebrew (sof pasuq), Arabic, and the wide forms of East Asia."""
 
 _CLOSERS: Final = "\"'”’»›״׳)]}"
-"""What may stand behind the last mark: «אמר "מה?"» has its mark."""
+"""Characters that may follow the last mark: «אמר "מה?"» has its mark."""
 
 _OPENING: Final = "\"'“„‘«‹״׳([{¿¡"
 

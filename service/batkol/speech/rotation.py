@@ -38,7 +38,7 @@ _LONGEST_RETRY: Final = 4.0
 
 
 class Why(StrEnum):
-    """What the moment was good for."""
+    """Occasions for a hand-over."""
 
     SILENCE = "silence"
     FINAL = "final"
@@ -57,8 +57,8 @@ class Cut(NamedTuple):
     slack: int
 
 
-class Standing(NamedTuple):
-    """Where the call stands. `end` and `watermark` in absolute samples."""
+class CallPosition(NamedTuple):
+    """The state of the call. `end` and `watermark` in absolute samples."""
 
     end: int  # audio there is
     watermark: int  # the end of the last committed final that was reported
@@ -68,7 +68,7 @@ class Standing(NamedTuple):
 
 
 class Rotation:
-    """Of one RPC that opened at `opened_at`. All times are seconds of one clock."""
+    """The rotation of one RPC that opened at `opened_at`. All times are seconds of one clock."""
 
     __slots__ = ("_after", "_by", "_not_before", "_retry")
 
@@ -79,7 +79,7 @@ class Rotation:
         self._retry = _FIRST_RETRY
 
     def deadline(self, now: float, quiet_since: float | None) -> float | None:
-        """When to look again without a report of silence or a final; None: only at the next report."""
+        """Return when to decide again without a report of silence or a final; None: only at the next report."""
         due = [self._not_before, self._by]
         if quiet_since is not None:
             due.append(max(self._not_before, quiet_since + SETTLED_S))
@@ -89,7 +89,7 @@ class Rotation:
         """Whether a good moment would be taken now."""
         return now >= self._not_before
 
-    def cut(self, now: float, standing: Standing) -> Cut | None:
+    def cut(self, now: float, standing: CallPosition) -> Cut | None:
         """Return the hand-over if this is the moment for one."""
         if now < self._not_before:
             return None

@@ -47,11 +47,11 @@ class Passage:
         self.limit: int | None = None
         self.over = False
         self.floor = base
-        """Where words are committed to: by RPCs before it, or by its own finals."""
+        """The sample up to which words are committed: by RPCs before this one, or by its own finals."""
         self.tentative = False
         """Whether its newest interim has text."""
         self.newest: Portion | None = None
-        """Its newest final with text."""
+        """The RPC's newest final with text."""
         self.held: list[Sequence[Portion]] = []
 
     def hold(self, portions: Sequence[Portion]) -> None:
@@ -69,7 +69,7 @@ class Timeline:
     def __init__(self, *, start: int = 0) -> None:
         self.watermark = start
         self.sure = start
-        """Where the watermark is without guesses."""
+        """The watermark without guesses."""
         self._committed_by: Passage | None = None
         self._passages: deque[Passage] = deque()
         self._count = 0

@@ -20,7 +20,7 @@ REACHES: Final = 2 * SAMPLE_RATE // 5
 
 
 class UtteranceState(StrEnum):
-    """Where an utterance stands."""
+    """States of an utterance."""
 
     SPEAKING = "speaking"  # the VAD hears the caller
     CLOSING = "closing"  # the caller fell silent; the text of the last words is still to come
@@ -28,7 +28,7 @@ class UtteranceState(StrEnum):
 
 
 class Step(StrEnum):
-    """What moves an utterance on."""
+    """Events that move an utterance to another state."""
 
     FELL_SILENT = "fell silent"
     SETTLED = "settled"
@@ -42,14 +42,14 @@ MOVES: Final[dict[UtteranceState, dict[Step, UtteranceState]]] = {
 
 
 class Mode(StrEnum):
-    """How an utterance is recognized, decided by the flag when it begins."""
+    """Ways to recognize an utterance; the flag decides when it begins."""
 
     STREAMING = "streaming"
     SINGLE = "single"
 
 
 class Source(StrEnum):
-    """Where the text of a final came from."""
+    """Sources of the text of a final."""
 
     FINAL = "final"  # the stream's own final
     INTERIM = "interim"  # the newest interim, promoted because the final was late
@@ -145,5 +145,5 @@ class Utterance:
 
     @property
     def newest(self) -> str:
-        """All that is known of it: settled text and the newest interim."""
+        """The whole text: settled text and the newest interim."""
         return " ".join((*self.parts, self.interim)) if self.interim else self.committed

@@ -39,7 +39,7 @@ _OF_ANOTHER_SESSION: Constant = -1
 
 @dataclass(slots=True)
 class UtteranceTimeouts:
-    """How long an utterance waits, in seconds from the end of speech."""
+    """Time limits of an utterance, in seconds from the end of speech."""
 
     final: float = 0.7  # then the newest interim is promoted (STT_FINAL_TIMEOUT_MS)
     settle: float = 0.1  # but never less than this after the last audio was flushed
@@ -70,16 +70,16 @@ class Utterances:
 
     @property
     def unsettled(self) -> list[Utterance]:
-        """Those, and the ones whose final went out from an interim that nothing has confirmed."""
+        """Open utterances, and those whose final went out from an interim that no final has confirmed."""
         return [u for u in self._recent if u.state is not UtteranceState.DONE or u.awaits_final]
 
     def overlapping(self, start: int, end: int | None) -> list[Utterance]:
-        """Those with speech in [start, end), or anywhere after `start`."""
+        """Return the utterances with speech in [start, end), or anywhere after `start`."""
         return [u for u in self._recent if (end is None or u.begin < end) and (u.end is None or u.end > start)]
 
     @property
     def deadline(self) -> float | None:
-        """When `tick` must run next."""
+        """Time at which `tick` must run next."""
         return min((due for u in self._recent if (due := _due(u)) is not None), default=None)
 
     def begin(self, begin: int, speech_at: int, mode: Mode) -> Utterance:
@@ -149,7 +149,7 @@ class Utterances:
         return outcomes
 
     def surroundings(self, utterance: Utterance) -> tuple[int, int | None]:
-        """Where the utterance before this one ended, and where the next one begins, if it has."""
+        """Return the end of the utterance before this one, and the beginning of the next one, if it has begun."""
         known = list(self._recent)  # in order of time, which is not that of the indexes: speech may be placed late
         place = known.index(utterance)
         before = max((other.end or 0 for other in known[:place]), default=0)

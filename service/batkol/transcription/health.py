@@ -102,7 +102,7 @@ class Health:
         return f"recognizer: {self._single.reason}"
 
     def degraded(self) -> str | None:
-        """Which steps are held back and why, for a pod that is ready all the same; or None."""
+        """Return which steps are held back and why, for a pod that is ready all the same; or None."""
         held = [
             f"{step}: {breaker.reason}"
             for step, breaker in self._breakers()

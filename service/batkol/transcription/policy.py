@@ -153,7 +153,7 @@ class Transcription:
         self._disarm()
 
     def abandon(self) -> None:
-        """There is no time left to finish: what was made out so far is all there will be. Its tasks have ended."""
+        """Close all utterances with the text they have, because no time is left. The call's tasks have ended."""
         self._streaming.abandon()
         for utterance in self._utterances.open:
             if utterance.state is UtteranceState.SPEAKING:

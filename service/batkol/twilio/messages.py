@@ -27,7 +27,7 @@ Mulaw = Annotated[bytes, msgspec.Meta(max_length=LONGEST_PAYLOAD)]
 
 
 class Malformation(StrEnum):
-    """What is wrong with a message that could not be read; short and stable, for metrics."""
+    """Reasons why a message could not be read; short and stable, for metrics."""
 
     NOT_JSON = "not_json"
     UNKNOWN_EVENT = "unknown_event"
@@ -131,7 +131,7 @@ class Mark(Message, frozen=True, tag="mark"):
 
 
 class StopDetails(msgspec.Struct, frozen=True, rename="camel"):
-    """Which call ended."""
+    """The call that ended."""
 
     account_sid: Sid
     call_sid: Sid

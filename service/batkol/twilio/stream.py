@@ -17,7 +17,7 @@ from batkol.twilio.messages import Connected, Dtmf, Media, Start, StartDetails, 
 from batkol.twilio.messages import Mark as MarkMessage
 
 MALFORMED_IN_A_ROW: Final = 100
-"""So many unreadable messages in a row: their sender is not Twilio."""
+"""Unreadable messages in a row after which the sender cannot be Twilio."""
 
 _JUMP_MS: Final = 100  # Twilio's own example is off by 15 ms: a smaller step is no hold
 _RENUMBERED: Final = 50  # chunks that count on from an older number: one second of them is a new numbering
@@ -26,7 +26,7 @@ _INBOUND: Final = "inbound"
 
 @dataclass(slots=True)
 class StreamCounters:
-    """What a stream went through; read when the call ends, and by metrics."""
+    """Counters of a stream; read when the call ends, and by metrics."""
 
     frames: int = 0  # media messages whose sound was taken
     gaps: int = 0  # stretches of silence put in

@@ -29,7 +29,7 @@ _BYTES: Final = 8 + 32 + 32
 
 
 class TokenFault(StrEnum):
-    """Why a token was refused; short and stable, for metrics."""
+    """Reasons why a token was refused; short and stable, for metrics."""
 
     FORGED = "forged"
     OTHER_CALL = "other_call"

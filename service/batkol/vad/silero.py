@@ -87,7 +87,7 @@ def session_options() -> onnxruntime.SessionOptions:
 
 
 class _Line:
-    """What is known of one call, beside the network's own memory in row `slot`."""
+    """The state of one call, beside the network's own memory in row `slot`."""
 
     __slots__ = ("idle", "quiet", "scores", "slot", "sound")
 

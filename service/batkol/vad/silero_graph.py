@@ -30,7 +30,7 @@ CONTEXT: Final = 32
 """Samples before a window that the network is given with it."""
 HIDDEN: Final = 128
 MEMORY: Final = 2 * HIDDEN
-"""What it remembers of a call: the LSTM's hidden state, and its cell."""
+"""The network's memory of a call: the LSTM's hidden state, and its cell."""
 
 FRAME, HOP, FRAMES = 128, 64, 4
 _BINS = FRAME // 2 + 1

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batkol.speech.rotation import SETTLED_S, Cut, Rotation, Standing, Why
+from batkol.speech.rotation import SETTLED_S, CallPosition, Cut, Rotation, Why
 
 SECOND = 8000
 
@@ -18,8 +18,8 @@ def standing(
     quiet: float | None = None,
     committed: bool = False,
     timed: bool = True,
-) -> Standing:
-    return Standing(int(end_s * SECOND), int(heard_to_s * SECOND), quiet, committed, timed)
+) -> CallPosition:
+    return CallPosition(int(end_s * SECOND), int(heard_to_s * SECOND), quiet, committed, timed)
 
 
 def test_before_its_time_no_moment_is_good_enough() -> None:
@@ -86,7 +86,7 @@ def test_it_is_never_early_never_late_and_never_beyond_the_audio(
     for now, quiet, committed in sorted(looks):
         end = int(now * SECOND)
         heard_to = end * 3 // 4
-        where = Standing(end, heard_to, 0.0 if quiet else None, committed, True)
+        where = CallPosition(end, heard_to, 0.0 if quiet else None, committed, True)
         cut = machine.cut(now, where)
         if now < after:
             assert cut is None

@@ -35,7 +35,7 @@ AVOIDED_S: Final = 45.0
 """Seconds in which a connection that went dead has met its keepalive's time-out, and was made anew."""
 
 CREDENTIALS_S: Final = 30.0
-"""How long a start waits for credentials: reading a file takes no time, a metadata server is asked three times."""
+"""Seconds for which a start waits for credentials: a file takes no time, a metadata server is asked three times."""
 
 NO_PROXY: Final = (("grpc.enable_http_proxy", 0),)
 """For an endpoint on this machine: a proxy that the environment names for Google does not reach it."""
@@ -149,7 +149,7 @@ class Channels:
             connection.requests -= 1
 
     def avoid(self, client: SpeechAsyncClient) -> None:
-        """Its connection gave no answer in time: put nothing more on it until gRPC has found out what became of it."""
+        """Open no more streams on a connection that gave no answer in time, until gRPC knows what became of it."""
         for connection in self._connections:
             if connection.client is client:
                 connection.avoided_until = asyncio.get_running_loop().time() + AVOIDED_S
@@ -166,7 +166,7 @@ class Channels:
 
     @property
     def limit(self) -> int:
-        """How many streams there may be at once; 0 for any number."""
+        """Most streams at once; 0 for any number."""
         return self._limit
 
     @property

@@ -16,7 +16,7 @@ from batkol.recognizers.google.errors import SpeechError, ended, translate
 
 
 class StreamEnding:
-    """Of one stream; made before the stream is used."""
+    """The end of one stream; made before the stream is used."""
 
     __slots__ = ("_status",)
 

@@ -16,7 +16,7 @@ from batkol.errors import UpstreamError
 
 
 class Next(StrEnum):
-    """What to do when a stream has ended this way."""
+    """Consequences of a stream's end."""
 
     ROTATE = "rotate"  # Google's time limit: go on with a new stream
     REOPEN = "reopen"  # no audio for too long: a new stream when there is audio again
@@ -24,7 +24,7 @@ class Next(StrEnum):
     COOL_OFF = "cool_off"  # too much: end the session, send nothing twice; single requests for the cool-off's seconds
     REMODEL = "remodel"  # the language lacks the model: log it once, and use the default one
     MISCONFIGURED = "misconfigured"  # the same request can never succeed: no new stream until a correction
-    OURS = "ours"  # we ended it
+    LOCAL = "local"  # this process ended it
 
 
 NO_STREAM_FREE: Final = "no_stream_free"
@@ -72,7 +72,7 @@ class SpeechError(UpstreamError):
     """Google ended a request or a stream. `next` is what becomes of the stream, `code` gRPC's word for it."""
 
     def __init__(self, message: str, *, reason: str, next_step: Next, code: str = "CANCELLED") -> None:
-        retryable = next_step not in {Next.MISCONFIGURED, Next.REMODEL, Next.OURS}
+        retryable = next_step not in {Next.MISCONFIGURED, Next.REMODEL, Next.LOCAL}
         super().__init__(message, reason=reason, retryable=retryable)
         self.next = next_step
         self.code = code
@@ -80,7 +80,7 @@ class SpeechError(UpstreamError):
     @property
     def is_local(self) -> bool:
         """Whether the fault is in this process and not at Google, so that it does not count against Google."""
-        return self.reason == NO_STREAM_FREE or self.next is Next.OURS
+        return self.reason == NO_STREAM_FREE or self.next is Next.LOCAL
 
 
 def classify(code: grpc.StatusCode, text: str) -> ErrorRow:

@@ -33,7 +33,7 @@ class StreamingOptions:
     replay_limit: int = 10 * SAMPLE_RATE
     """The most samples that are sent again after a fault."""
     replay_rate: float = math.inf
-    """How fast, in times real time; infinite: at once."""
+    """Rate of replayed audio, in times real time; infinite: at once."""
     first_retry: float = 0.1
     """Wait before the second attempt to replace a broken stream; doubled for each further one, with jitter."""
     attempts: int = 4

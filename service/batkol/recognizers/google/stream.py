@@ -50,11 +50,11 @@ class Stream:
         self.opened = asyncio.Event()
         """Set when audio can go out, or when the stream is over without that."""
         self.opened_at = loop.time()
-        self.heard_at = self.opened_at
-        """When the last response came."""
+        self.last_response_at = self.opened_at
+        """Time of the last response, by the loop's clock."""
         self.model = speech.config.model
         self.error: SpeechError | None = None
-        """Why it ended, if not because it was finished."""
+        """The error that ended the stream; None if the stream was finished."""
         self.over = False
         self.answered = False
         self.skipped = 0
@@ -99,7 +99,7 @@ class Stream:
 
     def silent_for(self, since: float) -> float:
         """Seconds without an answer since that moment; 0 for a stream that is not open yet."""
-        return self._loop.time() - max(self.heard_at, since) if self.opened.is_set() else 0.0
+        return self._loop.time() - max(self.last_response_at, since) if self.opened.is_set() else 0.0
 
     def fail(self, error: SpeechError) -> None:
         """Give the stream up: it ends now, with this error."""
@@ -111,7 +111,7 @@ class Stream:
         try:
             with self._speech.channels.lease() as client:
                 call, ending = await self._open(client)
-                self.opened_at = self.heard_at = self._loop.time()
+                self.opened_at = self.last_response_at = self._loop.time()
                 self.opened.set()
                 try:
                     await self._converse(call, ending)
@@ -217,7 +217,7 @@ class Stream:
     def _receive(self, response: Any) -> None:
         if response.error.code:  # a google.rpc.Status inside a response: the stream is over
             raise ended(_status(response.error.code), response.error.message)
-        self.heard_at = self._loop.time()
+        self.last_response_at = self._loop.time()
         self.answered = True
         self._on_response(self, response)
 

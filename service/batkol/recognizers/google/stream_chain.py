@@ -23,7 +23,7 @@ from batkol.recognizers.google.events import SessionDelegate
 from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.stream import NOT_ENDED, Stream
 from batkol.speech.results import Transcript
-from batkol.speech.rotation import Cut, Rotation, Standing
+from batkol.speech.rotation import CallPosition, Cut, Rotation
 from batkol.speech.timeline import Timeline
 
 _LEAD: Final = SAMPLE_RATE // 2
@@ -207,7 +207,7 @@ class StreamChain:
         if self._rotation is None:
             return None
         timeline = self.timeline
-        standing = Standing(self._until, timeline.sure, self._quiet_since, committed, timeline.timed)
+        standing = CallPosition(self._until, timeline.sure, self._quiet_since, committed, timeline.timed)
         return self._rotation.cut(self._loop.time(), standing)
 
     async def _rotate(self, old: Stream, cut: Cut) -> Stream:
@@ -273,7 +273,7 @@ class StreamChain:
         return stream
 
     def _resume(self, base: int | None) -> int:
-        """Where the next stream begins: nothing an utterance waits for is left out, unless it is too much."""
+        """Return the first sample of the next stream: no utterance waits for audio before it, within the limit."""
         needed = min(self._delegate.needed(), self._ring.end - _LEAD)
         wanted = max(self.timeline.watermark if base is None else base, needed)
         start = max(wanted, self._ring.end - self._speech.replay_limit, self._ring.start)

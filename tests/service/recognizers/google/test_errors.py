@@ -128,4 +128,4 @@ def test_a_speech_error_stays_what_it_is() -> None:
 def test_only_configuration_and_our_own_end_are_not_tried_again(step: Next) -> None:
     error: UpstreamError = SpeechError("x", reason="r", next_step=step)
 
-    assert error.retryable is (step not in {Next.MISCONFIGURED, Next.REMODEL, Next.OURS})
+    assert error.retryable is (step not in {Next.MISCONFIGURED, Next.REMODEL, Next.LOCAL})
