@@ -30,7 +30,7 @@ WriteLine = Callable[[str], None]
 
 
 class Found(NamedTuple):
-    """What a journal that is not in use holds."""
+    """The contents of a journal that is not in use."""
 
     records: int
     unreadable: int

@@ -40,7 +40,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """What the store needs. `address` None: a server of its own, in `database_dir`."""
+    """Settings of the store. `address` None: a server of its own, in `database_dir`."""
 
     address: Address | None
     database_dir: Path
@@ -63,7 +63,7 @@ class NoStore:
         return NoStoreStatus(kind=NO_STORE)
 
     def expose(self, metrics: Metrics) -> None:
-        """There is nothing to expose."""
+        """Expose nothing."""
 
 
 class Store:

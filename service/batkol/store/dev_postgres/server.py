@@ -83,7 +83,7 @@ class Embedded:
 
     @property
     def url(self) -> str:
-        """Its `DATABASE_URL`."""
+        """The server's `DATABASE_URL`."""
         return f"postgresql://{USER}@/postgres?host={quote(str(self._sockets))}&port={self._port or 5432}"
 
     @property

@@ -18,7 +18,7 @@ from typing import Any, Final
 from batkol.errors import ConfigurationError
 
 CACHE: Final = Path("/var/cache/batkol")
-"""Where copies of the server's programs are kept; about 25 MB for each version that was started."""
+"""The folder of copies of the server's programs; about 25 MB for each version that was started."""
 
 NOBODY: Final = 65534
 _WAYS_OUT: Final = "set DATABASE_URL, or set STORE=none"

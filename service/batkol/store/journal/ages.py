@@ -43,6 +43,6 @@ class Ages:
             self._apart_s = APART_S
 
     def age_s(self, number: int) -> float:
-        """How long ago record `number` was appended, in seconds; at most one mark too long. 0 for an unknown one."""
+        """Return the age of record `number`, in seconds; at most one mark too long. 0 for an unknown record."""
         at = bisect_right(self._numbers, number) - 1
         return max(0.0, self._clock() - self._times[max(at, 0)]) if self._times else 0.0

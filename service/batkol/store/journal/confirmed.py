@@ -44,7 +44,7 @@ class Confirmed:
         self.erasure = 0
         """Number of the newest erasure that is known; 0: the database has never been asked."""
         self.went_back = 0
-        """How often the database was found to lack what it had confirmed, since the start."""
+        """Times that the database lacked records that it had confirmed, since the start."""
 
     @property
     def journal(self) -> str:

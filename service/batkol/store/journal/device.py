@@ -36,7 +36,7 @@ ReadAt = Callable[[int, int, int], bytes]
 
 
 class Device:
-    """What holds the journal's folder. For the journal's thread."""
+    """The device below the journal's folder. For the journal's thread."""
 
     def __init__(self, folder: Path, read: ReadAt = os.pread) -> None:
         self._mark = folder / UNREADABLE

@@ -75,7 +75,7 @@ class Disk:
         self.damaged = 0
         """Files that were found damaged, or removed, since the start."""
         self.sync_ms = 0.0
-        """How long the slowest commit took."""
+        """Duration of the slowest commit."""
 
     def lock(self) -> None:
         """Have the folder alone. Raises `OSError`: another process has it, or it cannot be made."""

@@ -24,7 +24,7 @@ class DiskError(OSError):
     def __init__(self, message: str, code: int = sqlite3.SQLITE_BUSY) -> None:
         super().__init__(message)
         self.is_full = code == sqlite3.SQLITE_FULL
-        """There is no room."""
+        """The disk is full."""
         self.is_broken = code == sqlite3.SQLITE_IOERR
         """The device or the file system failed."""
 

@@ -103,7 +103,7 @@ class JournalFile:
 
     @property
     def rows(self) -> int:
-        """How many rows there must be."""
+        """Expected number of rows."""
         return self.position.rows
 
     @property

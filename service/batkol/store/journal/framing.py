@@ -28,7 +28,7 @@ class Frame(NamedTuple):
 
 
 class FrameSpan(NamedTuple):
-    """Where a whole frame lies in some bytes: [start, end)."""
+    """The place of a whole frame in some bytes: [start, end)."""
 
     number: int
     start: int

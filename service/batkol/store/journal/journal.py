@@ -147,7 +147,7 @@ class Journal:
 
     @property
     def oldest_s(self) -> float:
-        """How long the oldest record that waits has waited here, in seconds; 0 if none waits."""
+        """Age of the oldest waiting record, in seconds; 0 if none waits."""
         return self._ages.age_s(self.released + 1) if self.waiting else 0.0
 
     @property
@@ -162,12 +162,12 @@ class Journal:
 
     @property
     def damaged(self) -> int:
-        """How often the journal's file was found damaged or removed, since the start."""
+        """Times that the journal's file was found damaged or removed, since the start."""
         return self._disk.damaged
 
     @property
     def sync_ms(self) -> float:
-        """How long the slowest commit took."""
+        """Duration of the slowest commit."""
         return self._disk.sync_ms
 
     async def more(self, patience: float) -> bool:

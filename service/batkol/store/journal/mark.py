@@ -28,7 +28,7 @@ class Position(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """How many rows there must be."""
+        """Expected number of rows."""
         return self.last - self.deleted
 
     @property
@@ -37,7 +37,7 @@ class Position(NamedTuple):
         return zlib.crc32(_FIELDS.pack(_VERSION, *self))
 
     def waiting(self, released: int) -> int:
-        """How many rows there must be that Postgres has not got, at most."""
+        """Highest number of rows that Postgres has not got."""
         return min(self.rows, max(0, self.number - released))
 
 

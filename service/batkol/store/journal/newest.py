@@ -62,7 +62,7 @@ class Newest:
         return list(islice(wanted, most))
 
     def forget(self, up_to: int) -> None:
-        """These are in the file, or in Postgres."""
+        """Forget records that are in the file, or in Postgres."""
         done = []
         for number in self._frames:
             if number > up_to:

@@ -23,7 +23,7 @@ _OVERLAP: Final = HEADER_BYTES + LONGEST
 
 
 class Spot(NamedTuple):
-    """Where a frame lies in a file."""
+    """The place of a frame in a file."""
 
     path: Path
     start: int

@@ -29,7 +29,7 @@ _ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where the database is. `dsn` has the password; `shown` is for log lines."""
+    """The address of the database. `dsn` has the password; `shown` is for log lines."""
 
     dsn: str
     tls: str  # libpq's sslmode

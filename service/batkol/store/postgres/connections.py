@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class DatabaseTimeouts:
-    """What the service waits for. All in seconds."""
+    """Time limits of the service's database work. All in seconds."""
 
     connect_s: float = 5.0
     statement_s: float = 10.0  # the server's own limit
@@ -38,7 +38,7 @@ class DatabaseTimeouts:
 
     @property
     def transaction_s(self) -> float:
-        """What a whole batch may take, whatever a network does to the driver: the sum of what its parts may."""
+        """Time limit of a whole batch, whatever a network does to the driver: the sum of the limits of its parts."""
         return self.connect_s + _STATEMENTS * self.command_s
 
 

@@ -91,7 +91,7 @@ def _apply_statuses(which: ColumnElement[bool]) -> Any:
 
 
 def _last_known() -> ColumnElement[Any]:
-    """When anything was last known of a call: its newest stream's begin, a final, a revision, the end of a stream."""
+    """The time of a call's newest event: its newest stream's begin, a final, a revision, the end of a stream."""
     spoken_ms = cast(utterances.c.end_ms, Float(53)) - utterances.c.begin_ms
     took_ms = func.coalesce(spoken_ms, 0.0) + func.coalesce(utterances.c.final_ms, 0.0)
     bounded_ms = func.least(func.greatest(took_ms, 0.0), _LONGEST_MS)

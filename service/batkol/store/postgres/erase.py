@@ -16,11 +16,11 @@ from batkol.store.postgres.schema import calls, erasures, leads, utterances
 from batkol.store.postgres.statements import ERASING
 
 REMEMBERED_DAYS: Final = 90
-"""How long an erased number's digest is kept, for what journals may still hold."""
+"""Time for which an erased number's digest is kept, for records that journals may still hold."""
 
 
 class Erased(msgspec.Struct, frozen=True):
-    """What was found."""
+    """Counts of the rows that an erasure changed."""
 
     calls: int
     utterances: int

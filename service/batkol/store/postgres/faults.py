@@ -18,7 +18,7 @@ class DriverError(OSError):
 
 
 DB_ERRORS: Final = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
-"""What a database that is away, slow, full or refusing raises (`TimeoutError` is an `OSError`)."""
+"""Errors of a database that is away, slow, full or refuses (`TimeoutError` is an `OSError`)."""
 
 # SQLSTATE classes of what lies in the data, and would be refused again: cardinality, data exception, integrity, limits.
 _OF_THE_DATA: Final = ("21", "22", "23", "54")

@@ -12,7 +12,7 @@ _KEYS: Final = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778
 _WITHHELD: Final = ("anonymous", "blocked", "private", "restricted", "unavailable", "unknown")
 
 ANONYMOUS: Final = frozenset({"", *_WITHHELD, *(f"+{word.translate(_KEYS)}" for word in _WITHHELD)})
-"""What stands for a caller who withholds the number: Twilio spells the word on a keypad (+266696687 is ANONYMOUS)."""
+"""Texts for a caller who withholds the number: Twilio spells the word on a keypad (+266696687 is ANONYMOUS)."""
 
 
 def identifies_caller(number: str) -> bool:

@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 class Closed(msgspec.Struct, frozen=True):
-    """How many calls were closed."""
+    """Counts of closed calls."""
 
     told: int  # with the end of Twilio's status
     lost: int  # after a day without a sign of life

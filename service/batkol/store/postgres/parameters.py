@@ -84,7 +84,7 @@ _LEAVE_OUT: Final = "omit it; docs/configuration.md lists the supported paramete
 
 @dataclass(frozen=True, slots=True)
 class ConnectionParameters:
-    """How the server is spoken to."""
+    """The parameters of the connections to the server."""
 
     tls: str
     query: Mapping[str, str] = field(repr=False)  # for the driver; may have a password

@@ -37,7 +37,7 @@ Ordered = tuple[ColumnElement[Any], ColumnElement[Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFilter:
-    """Which calls. None: whichever. `number` is either end's; `since` is included, `before` is not.
+    """A filter of calls. None: any. `number` is either end's; `since` is included, `before` is not.
 
     `slow_ms` is at least `SLOW_MS`: the indexes of slow finals begin there.
     """

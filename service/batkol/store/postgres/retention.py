@@ -14,7 +14,7 @@ from batkol.store.postgres.schema import call_statuses, calls, erasures, journal
 from batkol.store.postgres.statements import HOLD
 
 FORGOTTEN_DAYS: Final = 400
-"""How long a journal is known that delivers nothing: far longer than any pod lives without a call."""
+"""Time for which a journal is remembered that delivers nothing: far longer than any pod lives without a call."""
 
 DELETING: Final = 0x6261746B6F6C03
 """Advisory lock: of the pod that deletes."""

@@ -94,12 +94,12 @@ class Writer:
 
     @property
     def fault(self) -> str:
-        """What keeps the writer from writing, or from letting the journal go; empty if nothing does."""
+        """The fault that keeps the writer from writing or from releasing records; empty if there is none."""
         return self._fault or self._unreleased
 
     @property
     def age_s(self) -> float:
-        """How long the oldest record that waits has waited, in seconds, whatever the writer does; 0 if none waits."""
+        """Age of the oldest waiting record, in seconds, whatever the writer does; 0 if none waits."""
         if not self._journal.waiting:
             return 0.0
         in_hand = 0.0 if self._oldest_at is None else time.monotonic() - self._oldest_at
