@@ -28,7 +28,7 @@ def _trust_none(_: Headers) -> bool:
 
 
 class Reason(StrEnum):
-    """Why a connection was closed before its request was answered."""
+    """Reasons why a connection was closed before its request was answered."""
 
     HEAD_LATE = "head_late"
     HEAD_LONG = "head_long"
@@ -63,7 +63,7 @@ REFUSALS: Final = {
 
 
 class Admission(Enum):
-    """What a new connection gets."""
+    """Limits of a new connection."""
 
     OWN = auto()
     SPARE = auto()  # above the limit: on it only the probes are answered
@@ -129,17 +129,17 @@ class Connections:
         self._incomplete[connection] = None
 
     def idle(self, connection: Connection) -> None:
-        """It has been answered, and waits for its next request."""
+        """Note that the connection's request was answered, and that it waits for the next one."""
         self.discard(connection)
         self._idle[connection] = None
 
     def unread(self, connection: Connection) -> None:
-        """It is over, but for what its client has not taken yet."""
+        """Note that the connection is over, except for bytes that its client has not read yet."""
         self.discard(connection)
         self._unread[connection] = None
 
     def discard(self, connection: Connection) -> None:
-        """It is closed, or its request is whole: nothing here concerns it any more."""
+        """Forget a connection that is closed, or whose request is complete."""
         for some in (self._unread, self._idle, self._incomplete):
             some.pop(connection, None)
 

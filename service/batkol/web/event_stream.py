@@ -21,7 +21,7 @@ KEEPALIVE_S: Final = 15.0
 """A comment goes out on a silent stream this often, so that proxies leave it open."""
 
 LINGER_S: Final = 3.0
-"""What a reader has, once nothing more comes for it, to take what waits; one that takes nothing is cut off then."""
+"""Seconds that a reader has for its waiting events after the last one; a reader that takes nothing is cut off then."""
 
 log = structlog.get_logger()
 

@@ -28,7 +28,7 @@ from batkol.store.postgres.reading import chunks
 from batkol.web.errors import RETRY_AFTER_S, refusal
 
 TAKING_S: Final = 30.0
-"""What a reader has to take a chunk; one that takes nothing holds a connection of the pool, and is cut off then."""
+"""Seconds that a reader has for a chunk; then it is cut off, because it holds a connection of the pool."""
 
 LEAST_A_SECOND: Final = 64 << 10
 """Bytes that a reader must take, on average over the export, once it has used up `TAKING_S`. A reader that takes a
@@ -38,7 +38,7 @@ AT_ONCE: Final = 2
 """Exports that may go on at once: the pages of the API need connections, too."""
 
 _SKIPPED: Final = r"[\s\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]*"
-"""What spreadsheets skip at the beginning of a cell: white space, control and format characters, byte order marks."""
+"""Characters that spreadsheets skip at the beginning of a cell: white space, control and format characters, BOMs."""
 
 _FORMULA: Final = re.compile(rf"\A(?:[\t\r\n]|{_SKIPPED}[=+\-@＝＋－＠])")
 _FORMULA_INSIDE: Final = re.compile(rf"([;\t\r\n]{_SKIPPED})([=+\-@＝＋－＠])")
@@ -52,7 +52,7 @@ Encode = Callable[[Sequence[RowMapping]], bytes]
 
 
 class Form(StrEnum):
-    """What an export is written as, which is also how its path ends."""
+    """Formats of an export; the path of an export ends in one."""
 
     CSV = "csv"
     JSONL = "jsonl"
@@ -64,7 +64,7 @@ class Form(StrEnum):
 
 
 class Turns:
-    """Who may export now."""
+    """The turns of exports: who may export now."""
 
     def __init__(self, at_once: int = AT_ONCE) -> None:
         self._left = at_once
@@ -82,7 +82,7 @@ class _SlowReaderError(Exception):
 
 
 class _Given:
-    """What one reader was given, and how long that waited for it. The database's time is not counted."""
+    """The bytes that one reader got, and the time that they waited for it, without the database's time."""
 
     def __init__(self, send: Send) -> None:
         self._send = send

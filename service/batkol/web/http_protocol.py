@@ -155,7 +155,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _drop(self, size: int) -> None:
-        """What comes after a whole request, or after a refusal, is not looked at; too much ends the connection."""
+        """Discard bytes after a whole request, or after a refusal; too many end the connection."""
         if self._phase is _Phase.ANSWERING:
             self.cycle.keep_alive = False
         self._surplus += size

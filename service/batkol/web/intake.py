@@ -22,7 +22,7 @@ _ANY: Final = 1
 
 
 class Intake:
-    """Of one socket, for as long as it is to wait. `receive` gets what `pull` reads, as the loop would give it."""
+    """The intake of one socket while it waits. `receive` gets what `pull` reads, as the loop would give it."""
 
     __slots__ = ("_asked", "_closing", "_fd", "_receive", "_socket", "_transport")
 

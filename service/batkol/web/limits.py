@@ -24,7 +24,7 @@ _UNLIMITED: Final = 1 << 20  # what RLIM_INFINITY stands for here
 
 @dataclass(frozen=True, slots=True)
 class ListenerLimits:
-    """Of one listener. Times in seconds."""
+    """Limits of one listener. Times in seconds."""
 
     connections: int
     spare: int = 0
@@ -46,20 +46,20 @@ class ListenerLimits:
     """An idle connection waits so long for its next request; longer than proxies keep theirs (nginx: 60)."""
 
     answer_s: float = 30.0
-    """So long may a client take over the rest of an answer after which its connection closes; at the limit, less."""
+    """Seconds for the rest of an answer after which its connection closes; fewer at the limit of connections."""
 
     linger_s: float = 1.0
-    """For so long a connection that is over is left alone. What still comes for a request that was too large is read
-    and dropped: a reset would overtake the answer with the reason."""
+    """Seconds for which the server keeps a finished connection. It reads and drops the rest of a request that was too
+    large: a reset would overtake the answer with the reason."""
 
     surplus_bytes: int = 64 << 10
-    """What is dropped at most, after a request that has no answer yet."""
+    """Most bytes that are dropped after a request that has no answer yet."""
 
     ping_after_s: float = 20.0
     """A WebSocket on which no frame has come for so long is pinged."""
 
     pong_s: float = 20.0
-    """So long after the ping, without a frame and without a pong, it is closed."""
+    """Seconds after the ping, without a frame and without a pong, after which a WebSocket is closed."""
 
 
 def public(descriptors: int | None = None) -> ListenerLimits:

@@ -49,7 +49,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What a handshake and a `start` are checked against."""
+    """The settings against which a handshake and a `start` are checked."""
 
     url: str  # as the TwiML wrote it, and Twilio signed it; "" in development
     auth_tokens: Sequence[str]  # empty: signatures are not checked

@@ -30,7 +30,7 @@ except ImportError:  # a platform without the compiled part: slower, and the sam
 
 Sink = Callable[[bytes], None]
 Wanted = Callable[[], int]
-"""How many more messages there must be before one of them matters at once; 1: the next one."""
+"""Returns how many more messages must come before one of them matters at once; 1: the next one."""
 EXTENSION: Final = "batkol.direct"
 
 _WHOLE_TEXT: Final = 0x81  # FIN and opcode 1 (RFC 6455, 5.2)
@@ -114,7 +114,7 @@ class MediaProtocol(WatchedProtocol):
         elif self._long or not self.handshake_complete:
             self._feed_uvicorn(data)
         elif self._is_one_frame(data) and self._sink is not None:
-            self.heard_at = self.loop.time()
+            self.last_frame_at = self.loop.time()
             self._left -= 1 + (len(data) >> 10)
             self._sink(apply_mask(data[8:], data[4:8]))
             if self._intake is not None:
@@ -177,7 +177,7 @@ class MediaProtocol(WatchedProtocol):
             size, start = end - start, end
         self._rest = data[start:]
         if size:
-            self.heard_at = self.loop.time()
+            self.last_frame_at = self.loop.time()
             if self._intake is not None:
                 self._wait(self._intake, size)
         if self._left <= 0:
@@ -187,7 +187,7 @@ class MediaProtocol(WatchedProtocol):
         """Count the frames that came the long way."""
         if self.conn.events:
             self._left -= ODD_FRAME * len(self.conn.events)
-            self.heard_at = self.loop.time()
+            self.last_frame_at = self.loop.time()
         super().handle_events()
 
     # -- a peer that keeps the loop busy -----------------------------------------------------------------------------

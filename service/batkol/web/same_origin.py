@@ -84,7 +84,7 @@ class SameOrigin:
         await JSONResponse({"detail": refused.sentence}, refused.status)(scope, receive, send)
 
     def _refused(self, scope: Scope) -> OriginRefusal | None:
-        """Why this request is refused, or None."""
+        """Return why this request is refused, or None."""
         hosts = _values(scope, b"host")
         if not hosts and scope.get("http_version") == "1.0":
             return FOREIGN if any(_values(scope, each) for each in (b"origin", b"sec-fetch-site")) else None
@@ -116,7 +116,7 @@ class SameOrigin:
 
 
 def _values(scope: Scope, name: bytes) -> list[str]:
-    """All headers of this name: a second one must not hide behind the first."""
+    """Return all headers of this name: a second one must not hide behind the first."""
     return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
 
 

@@ -40,7 +40,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class VoiceSettings:
-    """What the webhook needs. `auth_tokens` empty: signatures are not checked."""
+    """Settings of the webhook. `auth_tokens` empty: signatures are not checked."""
 
     public_base_url: str  # "" in development: the request's own
     auth_tokens: Sequence[str]

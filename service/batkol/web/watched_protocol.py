@@ -19,14 +19,14 @@ LINGER_S: Final = 1.0
 class WatchedProtocol(WebSocketsSansIOProtocol):
     """Pings a peer only when nothing comes from it. The times are uvicorn's: `ws_ping_interval`, `ws_ping_timeout`."""
 
-    heard_at = 0.0
+    last_frame_at = 0.0
     """By the loop's clock, when the last frame was whole."""
     given_up = False
     """We have closed the connection for a `PeerFault`; nothing that comes is looked at."""
 
     def start_keepalive(self) -> None:
         """Ping a peer that sends nothing. One that sends anything is alive, whether it answers pings or not."""
-        self.heard_at = self.loop.time()
+        self.last_frame_at = self.loop.time()
         if self.ping_interval:
             self.ping_timer = self.loop.call_later(self.ping_interval, self._look_for_life)
 
@@ -38,16 +38,16 @@ class WatchedProtocol(WebSocketsSansIOProtocol):
             return
         limit = self.ping_interval + (self.ping_timeout or 0.0)
         now = self.loop.time()
-        due = self.heard_at + self.ping_interval
+        due = self.last_frame_at + self.ping_interval
         if self.read_paused:  # then it is our application that does not read
             due = now + self.ping_interval
-        elif now - self.heard_at >= limit:
+        elif now - self.last_frame_at >= limit:
             self.give_up(PeerFault.TIMEOUT, f"no frame and no pong for {limit:g} s")
             return
         elif now >= due:
             self.conn.send_ping(b"")
             self.transport.write(b"".join(self.conn.data_to_send()))
-            due = self.heard_at + limit
+            due = self.last_frame_at + limit
         self.ping_timer = self.loop.call_at(due, self._look_for_life)
 
     def pull(self) -> None:
