@@ -112,13 +112,13 @@ def is_secure(signal: Signal, environ: MutableMapping[str, str] = os.environ) ->
     return not plain and (scheme == "https" or setting(signal, "INSECURE", environ)[1] != "true")
 
 
-def _read(name: str, given: str) -> read.Reading:
+def _read(name: str, given: str) -> read.VariableReading:
     if not given:
-        return read.Reading("")  # the specification's: empty is unset
+        return read.VariableReading("")  # the specification's: empty is unset
     if not given.isprintable() or not _is_text(given):
-        return read.Reading("", "has characters that cannot be printed, such as a line break; it is not used")
+        return read.VariableReading("", "has characters that cannot be printed, such as a line break; it is not used")
     reader = _READERS.get(name)
-    return reader(given) if reader is not None else read.Reading(given)
+    return reader(given) if reader is not None else read.VariableReading(given)
 
 
 def _is_text(given: str) -> bool:

@@ -1,7 +1,7 @@
-"""Which exporters OpenTelemetry's variables name, for traces and for metrics.
+"""Exporters of traces and metrics, as OpenTelemetry's variables name them.
 
-OTEL_{TRACES,METRICS}_EXPORTER names them; unset, an OTLP endpoint means `otlp`, and no endpoint means none. One that
-cannot work costs nobody anything but what it would have sent: it is told of, and the others work.
+OTEL_{TRACES,METRICS}_EXPORTER names them; unset, an OTLP endpoint means `otlp`, and no endpoint means none. An exporter
+that cannot work is reported and left out, and the others work.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ _QUIET: Final = {
     "opentelemetry.util.re": logging.CRITICAL,
     "urllib3": logging.WARNING,
 }
-"""They repeat themselves at every failure, and quote headers, queries and logins. Each program says it once, itself."""
+"""Loggers that repeat a line at every failure and quote headers and logins. Each program logs a failure once itself."""
 
 _PROTOCOLS: Final = {"grpc": GRPC, "http/protobuf": HTTP}
-_NOBODY: Final = frozenset({"", "none", "prometheus"})
-"""`prometheus` is there without being named: /metrics."""
+_NO_EXPORTER: Final = frozenset({"", "none", "prometheus"})
+"""`/metrics` always exists, so `prometheus` needs no exporter."""
 
 
 class _UnusableError(Exception):
-    """What the variables ask for cannot work. The text says which one and what to do, and quotes no value."""
+    """The variables ask for something that cannot work. The text names variable and remedy, and quotes no value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exporters:
-    """Those that were made, by name, and why the others were not."""
+    """The exporters that were made, by name, and why the others were not."""
 
     made: Mapping[str, Any] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
@@ -72,7 +72,7 @@ def _wanted(signal: Signal) -> Sequence[str]:
     endpoint = setting(signal, "ENDPOINT")[1]
     named = os.environ.get(f"OTEL_{signal.upper()}_EXPORTER", "").strip() or ("otlp" if endpoint else "none")
     names = dict.fromkeys(part.strip().lower() for part in named.split(","))
-    return [name for name in names if name not in _NOBODY]
+    return [name for name in names if name not in _NO_EXPORTER]
 
 
 def _exporter(signal: Signal, name: str, own: Mapping[str, Callable[[], Any]]) -> Any:

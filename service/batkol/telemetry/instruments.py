@@ -73,7 +73,7 @@ class Buckets(Collector):
 
     @property
     def counts(self) -> list[int]:
-        """How many fell into each bucket, the last one being all above the bounds."""
+        """Values in each bucket; the last one is for all above the bounds."""
         return list(self._counts)
 
     def examples(self) -> list[Example]:

@@ -28,7 +28,7 @@ QUEUE: Final = 10_000
 """Lines that may wait for the writer."""
 
 PATIENCE_S: Final = 5.0
-"""How long closing waits for an output that takes nothing."""
+"""Seconds for which closing waits for an output that accepts nothing."""
 
 _INTERVAL_S: Final = 0.1
 _QUIET: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "watchfiles")

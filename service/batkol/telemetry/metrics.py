@@ -70,7 +70,7 @@ class Metrics:
 
     @property
     def standing(self) -> SignalState:
-        """Where the metrics go, and how that goes."""
+        """The exporters of the metrics, and the state of each."""
         delivering = all(reader.outgoing.delivering for reader in self._pushing.values())
         return SignalState(tuple(self._pushing), self._failed, delivering)
 
@@ -210,7 +210,7 @@ class Metrics:
 
     @property
     def threads(self) -> Sequence[Revivable]:
-        """What sends the metrics, if there is anywhere to send them."""
+        """The threads that send metrics; empty without a collector."""
         return tuple(self._pushing.values())
 
     async def aclose(self) -> None:

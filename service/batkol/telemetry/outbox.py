@@ -24,7 +24,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from batkol.supervision.threads import Thread
 
 GRACE_S: Final = 1.0
-"""What closing waits, beyond its time, for an export that is being given up."""
+"""Seconds beyond its time for which closing waits for an export that is given up."""
 
 REMEDY: Final = (
     "check OTEL_EXPORTER_OTLP_ENDPOINT and _PROTOCOL; 4317 is usually the port of grpc, 4318 of http/protobuf"

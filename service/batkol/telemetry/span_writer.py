@@ -41,7 +41,7 @@ class SpanEvent(NamedTuple):
 
 
 class SpanEventLike(Protocol):
-    """What can be read as an event."""
+    """An object with the fields of an event."""
 
     @property
     def name(self) -> str: ...

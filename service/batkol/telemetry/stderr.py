@@ -31,7 +31,7 @@ Write = Callable[[memoryview], int]
 
 
 class Stderr:
-    """Of one process; made once, before anything is written. It stays until the process ends."""
+    """The writer of stderr; one per process, made before anything is written. It stays until the process ends."""
 
     def __init__(self) -> None:
         self.out: TextIO = sys.stderr

@@ -271,7 +271,7 @@ class CallTrace:
         return self._anchor + _ns(self._loop.time())
 
     def _wall_time(self, sample: int) -> int:
-        """When the caller spoke that sample."""
+        """Return the wall time at which the caller spoke that sample."""
         return self._now() - _ns(self._since(sample))
 
     def _bridge(self, event: str, what: Attributes, ms: int) -> None:
@@ -280,7 +280,7 @@ class CallTrace:
         self._record_on_open(event, what)
 
     def _record_on_open(self, event: str, what: Attributes) -> None:
-        """What happens to the stream happens to every utterance that has no final yet."""
+        """Note an event of the stream on every utterance that has no final yet."""
         now = self._now()
         for trace in self._open.values():
             trace.note(event, now, what)

@@ -16,7 +16,7 @@ from batkol.telemetry.span_writer import Attributes
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """Of one call; its numbers are none of them. `server` describes the other end of its streams."""
+    """Attributes of one call, without its numbers. `server` describes the other end of its streams."""
 
     identity: Identity
     tuning: Callable[[], Tuning]
@@ -47,7 +47,7 @@ class CallFacts:
         return f"{self.identity.call_sid}-{utterance.index}"
 
     def utterance(self, utterance: Utterance, decision: Decision | None) -> Attributes:
-        """What is known of an utterance when it begins."""
+        """Return the attributes of an utterance at its beginning."""
         tuning = self.tuning()
         found = self.who() | {
             names.CONVERSATION: self.identity.call_sid,

@@ -36,7 +36,7 @@ _W3C: Final = TraceContextTextMapPropagator()
 
 @dataclass(frozen=True, slots=True)
 class RemoteParent:
-    """Where a call comes from: its span is a child of `parent`, or a root if that holds none."""
+    """The origin of a call: its span is a child of `parent`, or a root if that holds none."""
 
     parent: Context = field(default_factory=Context)
     links: Sequence[SpanContext] = ()

@@ -39,7 +39,7 @@ class _Carried:
 
 
 class StreamTraces:
-    """Of one call. `now` gives the wall time in nanoseconds, `under` the call's span."""
+    """The spans of one call's streams. `now` gives the wall time in nanoseconds, `under` the call's span."""
 
     def __init__(self, tracer: Tracer, under: Context, attributes: Attributes, now: Callable[[], int]) -> None:
         self._tracer = tracer

@@ -47,7 +47,10 @@ EVENTS: Final = 512
 
 log = structlog.get_logger()
 
-_OURS: Final[Mapping[str, Callable[[], SpanExporter]]] = {named.GRPC: GrpcSpanExporter, named.HTTP: HttpSpanExporter}
+_OWN_EXPORTERS: Final[Mapping[str, Callable[[], SpanExporter]]] = {
+    named.GRPC: GrpcSpanExporter,
+    named.HTTP: HttpSpanExporter,
+}
 _UNTRACED: Final = "/healthz$,/readyz$,/metrics$"
 _SCOPE: Final = "batkol"
 _REDACTED: Final = "REDACTED"
@@ -90,7 +93,7 @@ class Tracing:
         """Start the tracing of the environment, with `exporters` beside its own; faults are in `standing`."""
         if named.disabled():
             return cls(settings)
-        found = named.exporters("traces", _OURS)
+        found = named.exporters("traces", _OWN_EXPORTERS)
         failed = dict(found.failed)
         try:
             made = cls(settings, [*exporters, *found.made.values()])
@@ -103,7 +106,7 @@ class Tracing:
 
     @property
     def standing(self) -> SignalState:
-        """Where the spans go, and how that goes."""
+        """The exporters of the spans, and the state of each."""
         return SignalState(self._named, self._failed, self._outbox is None or self._outbox.delivering)
 
     @property
@@ -113,7 +116,7 @@ class Tracing:
 
     @property
     def thread(self) -> Revivable | None:
-        """What sends the spans, if there is anywhere to send them."""
+        """The threads that send spans; empty without a collector."""
         return self._outbox
 
     @property

@@ -45,7 +45,7 @@ class PartialEvent(NamedTuple):
 
     @property
     def name(self) -> str:
-        """That of all partials."""
+        """The attributes of all partials."""
         return names.PARTIAL
 
     @property
@@ -79,7 +79,7 @@ class RecognizerAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """What is known at the end. Wall times in nanoseconds; `silent` is the last sample of speech."""
+    """The facts at the end of an utterance. Wall times in nanoseconds; `silent` is the last sample of speech."""
 
     at: int
     silent: int
@@ -89,7 +89,7 @@ class Closing:
 
 
 class UtteranceTrace:
-    """Of one utterance that began at wall time `begun`, in nanoseconds: a trace of its own."""
+    """The trace of one utterance that began at wall time `begun`, in nanoseconds."""
 
     __slots__ = (
         "_attributes",
@@ -125,7 +125,7 @@ class UtteranceTrace:
         self.streamed = True
         """Whether it began as a stream's."""
         self.noticed: int | None = None
-        """When the VAD engine reported the silence."""
+        """Wall time at which the VAD engine reported the silence."""
 
     def set_attribute(self, name: str, value: str) -> None:
         """Set an attribute of the root."""
@@ -144,7 +144,7 @@ class UtteranceTrace:
         self._steps.append(RecognizerAttempt(source, at))
 
     def answer(self, source: str, at: int, reason: str = "") -> None:
-        """It answered, or failed for a reason."""
+        """Note that the recognizer answered, or failed for a reason."""
         for step in self._steps:
             if step.source == source and step.answered is None:
                 step.answered, step.reason = at, reason
@@ -194,7 +194,7 @@ class UtteranceTrace:
         return found
 
     def _first(self, source: Source, closing: Closing) -> int | None:
-        """When recognition began to answer; None if it never did. What happened before stands on the root."""
+        """Return when recognition began to answer; None if it never did. Earlier events are on the root."""
         if self._partials:
             return self._partials[0].timestamp
         return closing.at if source is Source.FINAL else None
