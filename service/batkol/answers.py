@@ -22,7 +22,7 @@ PLAIN: Final = {"Accept-Encoding": "identity"}
 """The header that asks for an answer without compression."""
 
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for a body that is not the JSON it should be. The text may quote the body."""
+"""The errors that msgspec raises for a body that is not the expected JSON. Their texts may quote the body."""
 
 
 class AnswerError(BatkolError):

@@ -26,7 +26,7 @@ class CallError(BatkolError):
 
 
 class PeerError(CallError):
-    """What came in cannot be a Twilio media stream. The stream is closed with `close_code` (RFC 6455, 7.4.1)."""
+    """The input cannot be a Twilio media stream. The stream is closed with `close_code` (RFC 6455, 7.4.1)."""
 
     def __init__(self, message: str, *, close_code: int = 1008) -> None:
         super().__init__(message)

@@ -23,7 +23,7 @@ from batkol.store.settings import StoreFields
 from batkol.urls import base_url, check_http, masked
 
 GOOGLE_LIMIT_S = 305.0
-"""How long Google lets a stream live, in seconds."""
+"""Seconds for which Google lets a stream live."""
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 

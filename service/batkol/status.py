@@ -42,7 +42,7 @@ class TuningStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How a source of live configuration does: whether what it handed over last is what there is."""
+    """The state of a source of live configuration: whether its last content is current."""
 
     state: str = ""  # `live.source.SourceState`
     since: str | None = None  # when the state began
@@ -149,7 +149,7 @@ class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NoStoreStatus(StoreStatus, frozen=True, kw_only=True, omit_defaults=True):
-    """What is sent where nothing is kept: the kind alone. It is read as a `StoreStatus`."""
+    """The store's status of a service that stores nothing: only the kind. It is read as a `StoreStatus`."""
 
     kind: str
 
@@ -220,7 +220,7 @@ class LogsStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventsStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What slow subscribers of the bus have missed, since the start. Of `events.bus`."""
+    """Events that slow subscribers of the bus missed since the start. Of `events.bus`."""
 
     partials_dropped: int = 0
     subscribers_let_go: int = 0

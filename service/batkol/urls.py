@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 MASK: Final = "***"
 OWN_PATHS: Final = ("/twilio/voice", "/twilio/status", "/twilio/stream-status", "/twilio/media")
-"""What the service itself puts behind PUBLIC_BASE_URL."""
+"""The paths that the service itself appends to PUBLIC_BASE_URL."""
 _WORD: Final = re.compile(r"[^\s\"'<>\\]+")
 _AUTHORITY: Final = re.compile(r"([A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 

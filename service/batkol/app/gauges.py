@@ -29,7 +29,7 @@ from batkol.tracing.tracing import Tracing
 from batkol.twilio.messages import Malformation
 
 ENDINGS: Final = ("stop", "closed", "dropped", "replaced", "drained", "refused", "error")
-"""How a call ends, but for what our server gives a peer up for."""
+"""The reasons with which a call ends, except those for which our server gives a peer up."""
 
 
 def expose(metrics: Metrics, *, calls: CallRegistry, drain: Drain, bus: Bus, live: Live, tracing: Tracing) -> None:

@@ -24,7 +24,7 @@ from batkol.web.self_probe import SelfProbe
 
 
 def public(service: Service) -> FastAPI:
-    """What Twilio reaches."""
+    """Build the application that Twilio reaches."""
     settings, metrics, calls = service.settings, service.metrics, service.calls
     signed = settings.twilio_auth_token if settings.twilio_validate_signatures else ()
     keys = settings.twilio_auth_token or (secrets.token_urlsafe(32),)
@@ -65,7 +65,7 @@ def public(service: Service) -> FastAPI:
 
 
 def internal(service: Service) -> FastAPI:
-    """What only the cluster reaches."""
+    """Build the application that only the cluster reaches."""
     calls, metrics = service.calls, service.metrics
     gauges.expose(
         metrics, calls=calls, drain=service.drain, bus=service.bus, live=service.live, tracing=service.tracing

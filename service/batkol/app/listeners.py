@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 
 class HttpListeners(NamedTuple):
-    """Of both listeners."""
+    """Both listeners of the process."""
 
     public: Connections
     internal: Connections

@@ -62,7 +62,7 @@ class Service:
         return 0 if self.logs is None else self.logs.dropped
 
     def status(self) -> ServiceStatus:
-        """What `GET /v1/status` answers."""
+        """Return the answer to `GET /v1/status`."""
         calls, settings = self.calls, self.settings
         return ServiceStatus(
             version=__version__,

@@ -143,7 +143,7 @@ class Call:
         self.transcription.append(self._ring.end)
 
     def _messages_to_wait_for(self) -> int:
-        """How many more messages of sound there must be before one of them gives the recognizer something."""
+        """Return how many more messages must come before one of them gives the recognizer something."""
         if self._over.is_set() or self._services.vad.crowded:
             return 1
         return max(1, -(-(self.transcription.due - self._ring.end) // self._stream.message_samples))
@@ -208,7 +208,7 @@ class Call:
         self._deadline.set(within)
 
     def discard(self) -> None:
-        """There is no place for this call: it never was."""
+        """Release a call that was not admitted; `run` must not be called."""
         self._vad_closed = True
         self._vad.close()
         self.trace.close(reason="refused", close_code=None, gap_ms=0)

@@ -39,7 +39,7 @@ class Drain:
         await asyncio.shield(self._task)
 
     def status(self) -> DrainStatus | None:
-        """What `/v1/status` says of it; None while the pod accepts calls."""
+        """The drain's part of `/v1/status`; None while the pod accepts calls."""
         since = self._calls.draining_since
         if since is None:
             return None
@@ -52,7 +52,7 @@ class Drain:
 
     @property
     def longest_s(self) -> float:
-        """What a drain may take at most."""
+        """Longest duration of a drain, in seconds."""
         return self._timeout_s + PAUSE_S + ENDING_S
 
     async def close(self) -> None:

@@ -24,7 +24,7 @@ Send = Callable[[str], Awaitable[None]]
 
 
 class Playout:
-    """What the caller is going to hear. Nothing here waits but `run`."""
+    """The audio and marks on their way to the caller. Only `run` waits."""
 
     def __init__(self, stream_sid: str) -> None:
         self._stream_sid = stream_sid

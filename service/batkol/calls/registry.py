@@ -1,4 +1,4 @@
-"""All live calls: who may come in, who is here, and how the last one leaves."""
+"""Registry of all live calls: admission, the calls in progress, and the end of the last one."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from batkol.telemetry.metrics import Metrics
 
 HEARTBEAT_S: Final = 0.25
 RESERVED_S: Final = 30.0
-"""How long a place waits between the webhook and the media stream; Twilio takes about a second."""
+"""Seconds for which a place waits between the webhook and the media stream; Twilio takes about one."""
 
 PROMISED_S: Final = 5.0
-"""How long a drain waits for streams that were promised a place before it began."""
+"""Seconds for which a drain waits for streams that had a reserved place before it began."""
 
 REMEMBERED_S: Final = 60.0
-"""How long it is remembered that a call's stream carried audio here."""
+"""Seconds for which the registry remembers that a call's stream carried audio here."""
 
 CLOSING_S: Final = 5.0
-"""What a call may take beyond its time to write its last line and close its socket."""
+"""Seconds beyond its time that a call may take to write its last line and close its socket."""
 
 log = structlog.get_logger()
 
 
 class AdmissionRefusal(StrEnum):
-    """Why a stream is not admitted; short and stable, for metrics."""
+    """Reasons why a stream is not admitted; short and stable, for metrics."""
 
     FULL = "full"
     DRAINING = "draining"
@@ -67,7 +67,7 @@ class CallRegistry:
         self._loop = asyncio.get_running_loop()
         self._lag = LoopLag()
         self.draining_since: float | None = None
-        """When the drain began, in unix seconds; None while calls are taken."""
+        """Start of the drain, in unix seconds; None while the pod accepts calls."""
         self._refusing_from = 0.0  # the same, by the loop's clock
 
     @property
@@ -93,7 +93,7 @@ class CallRegistry:
         return self.active + self.ending
 
     def __iter__(self) -> Iterator[Call]:
-        """All streams, live and ending."""
+        """Iterate over all streams, live and ending."""
         return iter((*tuple(self._live.values()), *self._ending))
 
     def get(self, call_sid: str) -> Call | None:
@@ -182,7 +182,7 @@ class CallRegistry:
         self._reserved.pop(call_sid, None)
 
     def forget_stream(self, call_sid: str, stream_name: str) -> None:
-        """This stream will not come: the place that was reserved for it is free.
+        """Free the place that was reserved for a stream that will not come.
 
         The news of it may be late, and the call's place reserved for its next stream by then, which keeps it.
         """
@@ -293,5 +293,5 @@ class CallRegistry:
 
 
 def _begun(call: Call) -> float:
-    """When a call's stream began, in unix seconds."""
+    """Return the start of a call's stream, in unix seconds."""
     return time.time() - call.age

@@ -278,7 +278,7 @@ class Reporter:
 
 
 def _summary(ended: CallEnded) -> dict[str, Any]:
-    """What the canonical line and the last event share."""
+    """Return the figures that the canonical line and the last event share."""
     return {name: value for name, value in msgspec.structs.asdict(ended).items() if name not in Header.__annotations__}
 
 

@@ -9,11 +9,11 @@ from typing import Any, Final, NamedTuple, Protocol
 CLEAN_CLOSE: Final = frozenset({1000, 1001, 1005})
 
 FAULT: Final = "batkol.fault"
-"""Where a `websocket.disconnect` has the `PeerFault` for which our own server closed the socket."""
+"""The key under which a `websocket.disconnect` has the `PeerFault` for which our own server closed the socket."""
 
 
 class PeerFault(StrEnum):
-    """Why our server gave the peer up. Also the reason with which the call ends."""
+    """Reasons why our server gave the peer up. The call ends with the same reason."""
 
     TIMEOUT = "peer_timeout"
     FLOOD = "flooded"
@@ -25,7 +25,7 @@ class PeerFault(StrEnum):
 
     @property
     def sentence(self) -> str:
-        """What happened, whose fault it is, and what happens next."""
+        """The event, whose fault it is, and what happens next."""
         return _SENTENCES[self]
 
 
@@ -43,7 +43,7 @@ _SENTENCES: Final = {
 
 
 class Ending(NamedTuple):
-    """How a connection ended."""
+    """The end of a connection."""
 
     reason: str  # as `CallEnded` has it
     code: int

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from batkol.settings import Settings
 
 PUBLIC_URL: Final = "https://demo.batkol.example"
-"""What Twilio would call the service: signed over, and never looked up."""
+"""The URL under which Twilio would know the service: signed over, and never looked up."""
 
 
 class _Embedded(Settings):

@@ -144,7 +144,7 @@ class Subscription:
 
 
 class Bus:
-    """All subscribers of the process."""
+    """The bus: all subscribers of the process."""
 
     def __init__(self) -> None:
         self._subscriptions: set[Subscription] = set()
@@ -197,7 +197,7 @@ class Bus:
         return len(self._subscriptions)
 
     def status(self) -> EventsStatus:
-        """What `/v1/status` says of slow subscribers."""
+        """The part of `/v1/status` about slow subscribers."""
         return EventsStatus(partials_dropped=self.dropped, subscribers_let_go=self.let_go)
 
 

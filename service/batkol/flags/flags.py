@@ -50,7 +50,7 @@ class FlagsProvider(StrEnum):
 
 
 class DecisionSource(StrEnum):
-    """Where a decision came from."""
+    """The origin of a decision."""
 
     FLAG = "flag"
     LAST_KNOWN = "last-known"
@@ -140,7 +140,7 @@ class Flags:
 
     @property
     def thread(self) -> Revivable | None:
-        """What follows the definitions by a thread of its own: flagd's provider does."""
+        """The thread that follows the definitions: flagd's provider has one."""
         return self._implementation if isinstance(self._implementation, InProcessFlagd) else None
 
     def status(self) -> FlagsStatus:
@@ -178,7 +178,7 @@ class Flags:
         return Decision(details.value, details.variant, str(details.reason), source)
 
     def _recalled(self, context: CallContext, code: str, message: str) -> Decision:
-        """What to do when the provider has no answer; `message` quotes neither rule nor call."""
+        """Decide when the provider has no answer; `message` quotes neither rule nor call."""
         self._warn(code, f"The provider gave no answer ({code}). {message}".rstrip())
         value = self._known.get(context.call_sid, self._last_known)
         if value is None:

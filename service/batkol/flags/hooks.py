@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 class EvaluationCounter(Protocol):
-    """Whatever counts evaluations: Prometheus, OpenTelemetry, a test. Called from the evaluating thread."""
+    """A counter of evaluations: Prometheus, OpenTelemetry, a test. Called from the evaluating thread."""
 
     def count(self, *, flag: str, variant: str, reason: str) -> None:
         """Count one. `variant` is empty where none was resolved; `reason` is OpenFeature's (`STATIC`…)."""

@@ -20,7 +20,7 @@ from batkol.simulators.twilio.caller import CallOutcome
 FEWEST_GAPS: Final = 5
 """Gaps between partials that a median needs."""
 STREAMED: Final = frozenset({"final", "interim"})
-"""What a streaming session's finals come from: Google's own, or the newest interim where that was late."""
+"""Sources of a streaming session's finals: Google's own, or the newest interim where that was late."""
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -36,7 +36,7 @@ class Check(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RehearsalLimits:
-    """What to hold the service to."""
+    """The limits that the service must keep."""
 
     cadence_ms: tuple[float, float] = (150.0, 400.0)
     expect_words: bool = True  # false for a real recognizer: it hears the voice as it may

@@ -43,7 +43,7 @@ class _Status(msgspec.Struct, rename="camel"):
 
 
 class _Read(msgspec.Struct, rename="camel"):
-    """What is read of a ConfigMap or a VoiceAgent, and of which type it has to be."""
+    """The fields that are read of a ConfigMap or a VoiceAgent, and the type that each must have."""
 
     metadata: _Metadata
     data: dict[str, str] | None = None

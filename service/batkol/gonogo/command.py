@@ -21,7 +21,7 @@ from batkol.status import ServiceStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What was asked for on the command line."""
+    """The options of the command line."""
 
     target: Target
     live_dir: Path | None = None

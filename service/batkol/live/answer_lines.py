@@ -18,7 +18,7 @@ LARGEST_ANSWER: Final = 4 << 20
 LARGEST_REFUSAL: Final = 64 << 10
 
 LINE_S: Final = 10.0
-"""How long a line may take from its first byte to its last."""
+"""Seconds that a line may take from its first byte to its last."""
 
 
 class BrokenAnswerError(Exception):

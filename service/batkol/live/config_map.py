@@ -25,10 +25,10 @@ from batkol.live.source import EMPTY, FLAGS, TUNING, Snapshot
 SILENCE_S: Final = 75.0
 """Without a line for so long, a watch is taken for dead: a bookmark comes every minute (apiserver, cacher.go)."""
 WATCH_S: Final = (240, 360)
-"""How long a watch is asked for, drawn from between these, so that the pods do not all come again at once."""
+"""Shortest and longest watch, in seconds; each watch draws from them, so that the pods do not all return at once."""
 
 OVERTIME_S: Final = 60.0
-"""How much longer than it was asked for a watch may last before it is ended here."""
+"""Seconds beyond its requested length after which the service ends a watch itself."""
 
 _LONGEST_VERSION: Final = 256  # characters of a resource version, which is sent back with the next request
 _STAYS: Final = "What is in force stays, and the service asks the API server again"
@@ -59,14 +59,14 @@ class _Metadata(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _Texts(msgspec.Struct, frozen=True):
-    """What is wanted of `data`; all else is skipped, however much it is."""
+    """The keys of `data` that are read; all others are skipped, whatever their size."""
 
     tuning: str | None = msgspec.field(default=None, name=TUNING)
     flags: str | None = msgspec.field(default=None, name=FLAGS)
 
 
 class _Bytes(msgspec.Struct, frozen=True):
-    """What is wanted of `binaryData`."""
+    """The keys of `binaryData` that are read."""
 
     tuning: bytes | None = msgspec.field(default=None, name=TUNING)
     flags: bytes | None = msgspec.field(default=None, name=FLAGS)

@@ -20,7 +20,7 @@ from batkol.live.source import EMPTY, LiveSource, Snapshot
 from batkol.status import SourceStatus
 
 START_S: Final = 2.0
-"""How long a start waits for the API server's first answer."""
+"""Seconds for which a start waits for the API server's first answer."""
 
 log = structlog.get_logger()
 

@@ -150,7 +150,7 @@ class FileSource:
         await calls.submit(events.close)
 
     def _identity(self) -> tuple[int, int] | None:
-        """Which directory the path leads to now, or None."""
+        """Return the directory to which the path leads now, or None."""
         try:
             stat = self.directory.stat()
         except OSError:

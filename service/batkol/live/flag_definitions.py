@@ -35,7 +35,7 @@ _TOO_MUCH = f"the flags of the file take more than {FILE_STEPS} steps together"
 
 
 class FlagDefinitions(msgspec.Struct, frozen=True):
-    """What is in force: each flag in flagd's own keys, checked, its targeting written out."""
+    """The definitions in force: each flag in flagd's own keys, checked, its targeting written out."""
 
     flags: Mapping[str, Mapping[str, Any]]
     metadata: Mapping[str, bool | int | float | str]

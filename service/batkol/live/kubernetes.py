@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchTimings:
-    """How patient to be, in seconds."""
+    """Time limits of the source, in seconds."""
 
     first_wait: float = 0.2  # after a failure; doubled after each further one
     longest_wait: float = 10.0

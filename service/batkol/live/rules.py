@@ -49,7 +49,7 @@ class OutOfStepsError(Exception):
 
 
 class StepBudget:
-    """What is left to take; counted in units, so that a plain value is not dear."""
+    """The steps that are left; counted in units, so that a plain value costs little."""
 
     __slots__ = ("_left",)
 

@@ -34,7 +34,7 @@ class LiveSource(Protocol):
 
     @property
     def name(self) -> str:
-        """How the source is named in logs and in the status, such as `file:/etc/batkol/live`."""
+        """The name of the source in logs and in the status, such as `file:/etc/batkol/live`."""
         ...
 
     def status(self) -> SourceStatus:

@@ -34,7 +34,7 @@ _UNKNOWN = re.compile(r"unknown field `([^`]{1,60})")
 
 
 class Tuning(msgspec.Struct, frozen=True, kw_only=True):
-    """What is in force. All times in milliseconds."""
+    """The tuning in force. All times in milliseconds."""
 
     batch_ms: int = 150  # audio in one message to the recognizer
     partial_debounce_ms: int = 180  # least time between two partials of an utterance

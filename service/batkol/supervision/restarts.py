@@ -29,7 +29,7 @@ _FAULTS: Final = 32  # different faults that are remembered, and so logged
 
 
 class TaskState(StrEnum):
-    """What a background task does now."""
+    """States of a background task."""
 
     IDLE = "idle"  # it has nothing to do: not started yet, or done
     RUNNING = "running"
@@ -38,7 +38,7 @@ class TaskState(StrEnum):
 
 
 class Death(NamedTuple):
-    """What follows from a death."""
+    """Consequences of a death."""
 
     again_in_s: float
     new: bool  # the fault was not seen since the task last lived for a minute
@@ -54,9 +54,9 @@ class Restarts:
     deaths: int = 0
     """Since the start of the process."""
     fault: str = ""
-    """Of the last death."""
+    """The fault of the last death."""
     since: float = 0.0
-    """When the task last began, ended or died."""
+    """Time of the task's last start, end or death."""
     doing: TaskState = TaskState.IDLE
     """Without regard to whether it fails."""
     _in_a_row: int = 0

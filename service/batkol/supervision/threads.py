@@ -19,11 +19,11 @@ class ThreadDiedError(BatkolError):
 
 
 class Revivable(Protocol):
-    """What works by a thread of its own."""
+    """A part that works on a thread of its own, and can start another thread."""
 
     @property
     def fault(self) -> str:
-        """What its thread died of, "" if that is not known."""
+        """The fault of which the thread died; "" if it is not known."""
 
     @property
     def dead(self) -> bool:
@@ -50,7 +50,7 @@ class Thread:
         self._name = name
         self._thread: threading.Thread | None = None
         self.fault = ""
-        """What it died of."""
+        """The fault of which the thread died."""
 
     @property
     def begun(self) -> bool:
