@@ -1,4 +1,4 @@
-"""What the operating system says a process has used (proc(5)): nothing is taken from the process's own word."""
+"""CPU and memory of a process, by the operating system's accounting (proc(5)) and not by the process's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured, and how each server is started."""
+"""Cases of the benchmark, and the start of each server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HERE: Final = Path(__file__).parent
 PEERS_PYTHON: Final = HERE.parent / ".venv-peers" / "bin" / "python"
 NAIVE_CALLS: Final = (10, 20)
 PIPECAT_CALLS: Final = (5, 8)
-"""What each carries on one core of a slow machine without falling behind."""
+"""Calls that each server carries on one core of a slow machine without falling behind."""
 TURNS: Final = 3
 """Times that the cases which a limit compares most closely are measured, by turns: a shared machine changes
 its speed.

@@ -14,7 +14,7 @@ import msgspec
 from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.speech.debounce import Debouncer
 from double import StreamLog
-from load import FRAME, Result, Told
+from load import FRAME, PlacedCall, Result
 
 DEBOUNCE_S: Final = 0.180
 _BATCH: Final = 150 * SAMPLES_PER_MS
@@ -22,7 +22,7 @@ _NO_WORD: Final = re.compile(r"[^\w\s]")
 
 
 class Spread(msgspec.Struct):
-    """Of many measurements, in ms."""
+    """The spread of many measurements, in ms."""
 
     count: int
     p50: float
@@ -41,7 +41,7 @@ class Spread(msgspec.Struct):
 
 
 class Words(msgspec.Struct):
-    """What became of the words; the first final's, and the record's after late finals corrected it."""
+    """Lost and extra words: of the first finals, and of the record after late finals corrected it."""
 
     spoken: int = 0
     lost: int = 0
@@ -118,7 +118,7 @@ def of_batkol(result: Result, logs: Sequence[StreamLog]) -> Heard:
     return heard
 
 
-def _count(words: Words, call: Told, record: Sequence[str], first: Sequence[str] | None) -> None:
+def _count(words: Words, call: PlacedCall, record: Sequence[str], first: Sequence[str] | None) -> None:
     spoken = [word for word, _, _ in call.words]
     lost, extra = compare(spoken, record)
     words.spoken += len(spoken)
@@ -128,7 +128,7 @@ def _count(words: Words, call: Told, record: Sequence[str], first: Sequence[str]
 
 
 def _follow(
-    call: Told, events: Sequence[tuple[float, dict[str, Any]]], heard: Heard, spans: dict[str, list[float]]
+    call: PlacedCall, events: Sequence[tuple[float, dict[str, Any]]], heard: Heard, spans: dict[str, list[float]]
 ) -> None:
     """Go through a call's events: words, partials, and how long the caller waited."""
     first: dict[int, list[str]] = {}
@@ -156,7 +156,7 @@ def _joined(texts: Mapping[int, list[str]]) -> list[str]:
 
 
 def _waited(
-    call: Told, event: Mapping[str, Any], read_at: float, partials: Sequence[float], spans: dict[str, list[float]]
+    call: PlacedCall, event: Mapping[str, Any], read_at: float, partials: Sequence[float], spans: dict[str, list[float]]
 ) -> None:
     begin, end = (event[name] * SAMPLES_PER_MS for name in ("begin_ms", "end_ms"))
     for start, until, _ in call.utterances:

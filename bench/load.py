@@ -37,7 +37,7 @@ _SLOTS: Final = 10
 
 
 class Plan(msgspec.Struct):
-    """What a run of the load is told."""
+    """The orders for a run of the load."""
 
     base_url: str
     calls: int
@@ -49,7 +49,7 @@ class Plan(msgspec.Struct):
     after_s: float = 0.0  # calls go on after the window
 
 
-class Told(msgspec.Struct):
+class PlacedCall(msgspec.Struct):
     """One call, as the caller saw it."""
 
     call_sid: str
@@ -60,13 +60,13 @@ class Told(msgspec.Struct):
 
 
 class Result(msgspec.Struct):
-    """What the load hands back. Times are monotonic seconds."""
+    """The result of a run of the load. Times are monotonic seconds."""
 
     window: tuple[float, float]
     wall_minus_monotonic: float
     late_s: float  # the worst lateness of a message in the window
     duty: float  # share of the time the callers speak
-    calls: list[Told]
+    calls: list[PlacedCall]
     events: list[tuple[float, msgspec.Raw]]  # when it was read, and the event
 
 
@@ -199,15 +199,15 @@ async def drive(plan: Plan) -> Result:
         wall_minus_monotonic=time.time() - time.monotonic(),
         late_s=late,
         duty=sum(one.duty for one in scripts) / len(scripts),
-        calls=[_told(line) for line in lines],
+        calls=[_placed(line) for line in lines],
         events=[(at, msgspec.Raw(event)) for at, event in events],
     )
 
 
-def _told(line: Line) -> Told:
+def _placed(line: Line) -> PlacedCall:
     spoken = line.spoken
     words = [(word.text, word.start, word.end) for word in spoken.words]
-    return Told(line.call_sid, line.number, words, list(spoken.utterances), line.sent)
+    return PlacedCall(line.call_sid, line.number, words, list(spoken.utterances), line.sent)
 
 
 def main() -> None:

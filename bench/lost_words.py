@@ -58,7 +58,7 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What became of one call's words."""
+    """The result of one call's words."""
 
     contender: str
     scene: Scene
@@ -103,7 +103,7 @@ class Server(parties.Server):
 
 
 def contenders() -> Sequence[Contender]:
-    """Return all servers, ours first."""
+    """Return all servers, Batkol first."""
     servers, where = HERE / "servers", ("--port", "{port}", "--endpoint", "{endpoint}")
     scaled = ("--reconnect-after-s", str(RECONNECT_S))
     rotation = {"STT_ROTATE_AFTER_S": str(RECONNECT_S), "STT_ROTATE_BY_S": str(ROTATE_BY_S)}
@@ -231,7 +231,7 @@ def print_table(rows: Sequence[Row]) -> None:
 
 
 def verdict(rows: Sequence[Row]) -> int:
-    """Say what to make of it. Returns the exit status: ours decides."""
+    """Print the verdict. Returns the exit status, which only Batkol's result decides."""
     for row in rows:
         if row.late_s > _LATE_S:
             print(f"the caller of {row.contender}, {row.scene.name}, was up to {row.late_s:.1f} s late: a busy machine")

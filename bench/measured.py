@@ -1,4 +1,4 @@
-"""What one case of the benchmark came to."""
+"""Measurements of one case of the benchmark."""
 
 from __future__ import annotations
 

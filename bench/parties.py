@@ -112,7 +112,7 @@ class Double(Party):
         await self.listening(self._port)
 
     def logs(self) -> list[StreamLog]:
-        """What it wrote down; there once it has ended."""
+        """The load's result; it exists once the load has ended."""
         return msgspec.json.decode(self._out.read_bytes(), type=list[StreamLog])
 
 
@@ -186,7 +186,7 @@ class Server(Party):
             return Histogram.read((await http.get(f"{self._internal}/metrics")).text)
 
     async def report(self) -> Mapping[str, Any]:
-        """What a peer says it heard."""
+        """The words that a peer reports."""
         if self._case.kind in ("batkol", "floor"):
             return {}
         async with httpx.AsyncClient(trust_env=False, timeout=60) as http:

@@ -1,4 +1,4 @@
-"""Where the service's CPU goes: a development aid.
+"""Profile of the service's CPU: a development aid.
 
   bench/profile_serve.py                      threads, and the event loop's functions by own time (cProfile)
   bench/profile_serve.py --perf               native symbols of all threads, where `perf` is installed

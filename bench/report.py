@@ -17,7 +17,7 @@ LIMIT_MS: Final = 4.0
 MOST_FLOORS: Final = LIMIT_MS / REFERENCE_FLOOR_MS
 TRACING_MS: Final = 0.4
 HELD: Final = ("batkol", "batkol storing")
-"""Which cases the limits are for; the others stand beside them."""
+"""Cases that have limits; the others are only printed."""
 OF_NAIVE: Final = 1 / 2
 OF_PIPECAT: Final = 1 / 8
 
@@ -169,7 +169,7 @@ def _memory(measured: Sequence[Measured]) -> list[Check]:
 
 
 def _tracing(measured: Sequence[Measured], alone_ms: float | None) -> list[Check]:
-    """What traces and metrics sent to a collector cost: alone, precisely, and as two whole services differ."""
+    """Check the cost of traces and metrics with a collector: alone, precisely, and as two whole services differ."""
     checks = []
     if alone_ms is not None:
         figure = f"{alone_ms:.2f} ms"

@@ -75,15 +75,15 @@ async def measure(case: Case, *, seconds: float, folder: Path, sink: str) -> Mea
         load_share=sum(b.cpu_s - a.cpu_s for a, b in zip(others, others_after, strict=True)) / wall,
         changes=changes,
         written=written_after.since(written) if written and written_after else None,
-        heard=heard(case, result, told, logs),
+        heard=delivered(case, result, told, logs),
     )
     measured.invalid = measured.load_share > OVERLOADED
     measured.late_ms, measured.duty = 1000 * result.late_s, result.duty
     return measured
 
 
-def heard(case: Case, result: Result, told: Mapping[str, Any], logs: list[StreamLog]) -> Heard | None:
-    """What came out of the words that went in; the floor hears nothing."""
+def delivered(case: Case, result: Result, told: Mapping[str, Any], logs: list[StreamLog]) -> Heard | None:
+    """Return the words that the server delivered; the floor delivers none."""
     if case.kind == "floor":
         return None
     return of_batkol(result, logs) if case.kind == "batkol" else of_peer(result, told, logs)

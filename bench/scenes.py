@@ -1,4 +1,4 @@
-"""What the callers of the lost-words comparison say, and the recognizer's limits while they say it.
+"""Scenes of the lost-words comparison: the callers' words, and the recognizer's limits meanwhile.
 
 Google ends a stream after 305 s; pipecat and livekit replace theirs after 240 s, Batkol between 240 and 285 s. All of
 these are divided by the same number, so that a call of 80 s sees what one of 13 minutes would. Nothing else is

@@ -1,4 +1,4 @@
-"""What the store can take: finals a second into Postgres, and how fast a journal is replayed. Run by hand.
+"""Benchmark of the store: finals a second into Postgres, and the replay of a journal. Run by hand.
 
   bench/store.py                         an embedded Postgres of its own
   bench/store.py --database-url URL      another one; its tables are made, and what is written stays
@@ -59,7 +59,7 @@ def settings(where: Address, folder: Path) -> StoreSettings:
 
 
 async def lateness(seconds: float, is_over: asyncio.Event | None = None) -> list[float]:
-    """How late the loop runs a timer of 5 ms, in ms; for so long, or until it is over."""
+    """Measure how late the loop runs a timer of 5 ms, in ms; for `seconds`, or until `is_over`."""
     late, loop = [], asyncio.get_running_loop()
     end = loop.time() + seconds
     while loop.time() < end and not (is_over and is_over.is_set()):

@@ -1,7 +1,7 @@
-"""What tracing and metrics cost by themselves, of many calls at their pace, into a collector on the other core.
+"""Cost of tracing and metrics alone, of many calls at their pace, with a collector on the other core.
 
   bench/tracing_cost.py                       50 calls for 15 s, watched and not, each in a process of its own
-  bench/tracing_cost.py --encoder library     the same with the SDK's encoder of spans instead of ours (ADR 0020)
+  bench/tracing_cost.py --encoder library     the same with the SDK's encoder of spans, not the service's (ADR 0020)
 
 The calls do nothing but tell their traces what happens, and the service's instruments: the same utterances, partials
 and evaluations as in the load of `bench/run.py`, at the same times, through the real exporter. What the process takes
@@ -52,7 +52,7 @@ _DECISION: Final = Decision(enabled=True, variant="on", reason="STATIC", source=
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """Who is told of an utterance: its call's traces, and the service's instruments where there are any."""
+    """The observers of an utterance: its call's trace, and the service's instruments where there are any."""
 
     trace: CallTrace
     metrics: Metrics | None
@@ -159,7 +159,7 @@ async def difference(calls: int, seconds: float, rounds: int, encoder: str = "ou
 
 
 def by_the_library(spans: Sequence[ReadableSpan]) -> ExportTraceServiceRequest:
-    """Encode spans with the SDK's encoder, in the place of ours."""
+    """Encode spans with the SDK's encoder, in the place of the service's own."""
     return encode_spans(spans)
 
 

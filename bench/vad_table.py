@@ -30,7 +30,7 @@ _CALLS = (1, 10, 50, 100)
 
 
 class Scene(NamedTuple):
-    """A call: its audio before noise, and where somebody speaks."""
+    """A call: its audio before noise, and the spans in which the caller speaks."""
 
     audio: Signal
     spans: tuple[Span, ...]
@@ -75,7 +75,7 @@ def pink(draw: np.random.Generator, samples: int) -> Signal:
 
 
 def babble(draw: np.random.Generator, samples: int) -> Signal:
-    """Eight voices at once, backwards: a room of people of whom no word is meant for the phone."""
+    """Eight voices at once, backwards: a room of people who do not speak into the phone."""
     mix = np.zeros(samples)
     for talker in range(8):
         words = voice.random_utterances(1000 + talker, 1, samples // (SAMPLE_RATE // 4))[0]

@@ -1,4 +1,4 @@
-"""What every compared server is to Twilio and to the bench: one webhook, one media stream, a report of what was heard.
+"""The side of every compared server towards Twilio and the bench: one webhook, one media stream, a report of words.
 
 It stands beside servers that run in virtual environments of their own, and needs no more than FastAPI.
 """
@@ -15,7 +15,7 @@ from fastapi import FastAPI, Response, WebSocket
 
 @dataclass(slots=True)
 class Heard:
-    """What came back for one call."""
+    """The words that came back for one call."""
 
     finals: list[str] = field(default_factory=list)
     partials: int = 0
@@ -44,7 +44,7 @@ def app(port: int, converse: Callable[[WebSocket, dict[str, Heard]], Awaitable[N
 
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:
-    """Return a parser of what all of them are told: where to listen, and whom to ask."""
+    """Return a parser of the options that all servers have: where to listen, and the address of the recognizer."""
     parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--endpoint", required=True, help="host:port of the recognizer")
