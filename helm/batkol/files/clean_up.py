@@ -29,7 +29,7 @@ for namespace in sys.argv[1:] or ["*"]:
         here = agent.metadata.finalizers or []
         if FINALIZER not in here:
             continue
-        # The version goes with it: who changes the list at the same time is told, and not overwritten.
+        # The change has the version, so the API server refuses it if another client changes the list at the same time.
         change = {
             "metadata": {
                 "finalizers": [each for each in here if each != FINALIZER],

@@ -36,7 +36,7 @@ class ParentRef(ResourcePart):
 
     name: str = Field(min_length=1, max_length=253, description="Name of the Gateway.")
     namespace: str | None = Field(
-        None, min_length=1, max_length=63, description="Its namespace; absent: the agent's own."
+        None, min_length=1, max_length=63, description="Namespace of the Gateway; absent: the agent's own."
     )
     section_name: str | None = Field(
         None,
