@@ -239,6 +239,15 @@ def test_every_panel_and_alert_is_plain(texts: Callable[[], Iterator[tuple[str, 
     assert len(found) > least
 
 
+@pytest.mark.parametrize("page", ["README.md", "SECURITY.md", "CONTRIBUTING.md", "docs", "helm/batkol/README.md"])
+def test_no_page_speaks_of_persons_that_are_not_there(page: str) -> None:
+    paths = sorted((ROOT / page).glob("*.md")) if (ROOT / page).is_dir() else [ROOT / page]
+    for path in paths:
+        text = path.read_text(encoding="utf-8")
+        text = re.sub(r"<!-- fault matrix: begin.*?<!-- fault matrix: end -->", "", text, flags=re.DOTALL)  # of a run
+        assert [found[0] for found in NO_PERSON.finditer(re.sub(r"`[^`]*`", "", text))] == [], path.name
+
+
 def test_the_glossary_explains_each_term_once() -> None:
     terms = re.findall(r"^\| \*\*([^*]+)\*\*", GLOSSARY.read_text(encoding="utf-8"), re.MULTILINE)
 
