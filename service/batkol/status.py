@@ -172,9 +172,9 @@ class UnownedStatus(TaskStatus, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SignalStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The sending of one signal. Of `telemetry.standing`."""
+    """The sending of one signal. Of `telemetry.signal_state`."""
 
-    state: str = ""  # `telemetry.standing.State`
+    state: str = ""  # `telemetry.signal_state.SignalPhase`
     exporters: tuple[str, ...] = ()
     failed: Mapping[str, str] = {}
     delivering: bool = False

@@ -35,7 +35,7 @@ from batkol.speech.utterance import Source
 from batkol.store.store import NoStore, Store, running_store
 from batkol.supervision.tasks import Tasks
 from batkol.supervision.threads import Revivable, watch
-from batkol.telemetry import standing
+from batkol.telemetry import signal_state
 from batkol.telemetry.logs import LogWriter
 from batkol.telemetry.metrics import Metrics
 from batkol.tracing.tracing import Tracing, TracingSettings
@@ -76,7 +76,7 @@ async def running(
         internal = listening(
             http.internal(service), settings.internal_host, settings.internal_port, limited.internal, tasks=tasks
         )
-        standing.log_faults(traces=service.tracing.standing, metrics=service.metrics.standing, ignored=ignored)
+        signal_state.log_faults(traces=service.tracing.standing, metrics=service.metrics.standing, ignored=ignored)
         service.port = await stack.enter_async_context(public)
         service.internal_port = await stack.enter_async_context(internal)
         stack.callback(service.bus.close)  # after the last event, and before the listeners: what waits is delivered

@@ -122,12 +122,12 @@ def _expose_drain(metrics: Metrics, calls: CallRegistry, drain: Drain) -> None:
 def _expose_live(metrics: Metrics, live: Live) -> None:
     """Revisions are free text, one more at every change, so they are counted; what they set is shown."""
     settings = [name for name in type(live.tuning).__struct_fields__ if name != "revision"]
-    applied, standing = 0, live.tuning
+    applied, in_force = 0, live.tuning
 
     def changed(_: LiveChange) -> None:
-        nonlocal applied, standing
-        applied += live.tuning is not standing
-        standing = live.tuning
+        nonlocal applied, in_force
+        applied += live.tuning is not in_force
+        in_force = live.tuning
 
     live.on_change(changed)
     metrics.counter(

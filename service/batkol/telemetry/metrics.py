@@ -23,7 +23,7 @@ from batkol.supervision.threads import Revivable
 from batkol.telemetry.instruments import Buckets, Counts
 from batkol.telemetry.push import MetricExporterWithBuckets, Reader
 from batkol.telemetry.resource import resource
-from batkol.telemetry.standing import SignalState
+from batkol.telemetry.signal_state import SignalState
 from batkol_otel.exporters import exporters
 
 _LATENCY_S: Final = (

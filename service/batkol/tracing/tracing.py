@@ -32,8 +32,8 @@ from batkol.telemetry import names
 from batkol.telemetry.encoding import GrpcSpanExporter, HttpSpanExporter
 from batkol.telemetry.outbox import Outbox, OutboxLimits
 from batkol.telemetry.resource import resource
+from batkol.telemetry.signal_state import SignalState
 from batkol.telemetry.span_writer import SpanWriter
-from batkol.telemetry.standing import SignalState
 from batkol.tracing.call import CallTrace
 from batkol.tracing.facts import CallFacts
 from batkol.tracing.propagation import NoPropagator, RemoteParent

@@ -14,7 +14,7 @@ from batkol.status import SignalStatus
 log = structlog.get_logger()
 
 
-class State(StrEnum):
+class SignalPhase(StrEnum):
     OFF = "off"  # nothing was asked for
     ON = "on"
     FAILED = "failed"  # it was asked for and cannot work
@@ -29,11 +29,11 @@ class SignalState:
     delivering: bool = True
 
     @property
-    def state(self) -> State:
+    def state(self) -> SignalPhase:
         """`failed` only if nothing is sent: a fault beside an exporter that works is in `failed` of the status."""
         if self.exporters:
-            return State.ON
-        return State.FAILED if self.failed else State.OFF
+            return SignalPhase.ON
+        return SignalPhase.FAILED if self.failed else SignalPhase.OFF
 
     def status(self) -> SignalStatus:
         """Take a snapshot for `GET /v1/status`."""
