@@ -21,7 +21,7 @@ UNWRITTEN_BYTES: Final = 16 << 20
 log = structlog.get_logger()
 
 
-class Newest:
+class NewestRecords:
     """Frames by number, the oldest first, and the file that has them for the next process."""
 
     def __init__(self, memory: MemoryFile, left: Mapping[int, bytes]) -> None:

@@ -11,22 +11,22 @@ import structlog
 from batkol.store.journal import legacy
 from batkol.store.journal.disk import Disk
 from batkol.store.journal.framing import frame, frames
-from batkol.store.journal.newest import Newest
+from batkol.store.journal.newest import NewestRecords
 from batkol.store.journal.tmpfs import NAME, FileCalls, MemoryFile, memory_folders, opened_memory
 
 log = structlog.get_logger()
 
 
-class Left(NamedTuple):
+class Recovered(NamedTuple):
     """Both tiers, open. `fault` is the disk's error if it does not accept everything yet."""
 
-    newest: Newest
+    newest: NewestRecords
     released: int
     last: int
     fault: OSError | None
 
 
-def opened(disk: Disk, folder: Path, memory: Path | None, calls: FileCalls | None) -> Left:
+def opened(disk: Disk, folder: Path, memory: Path | None, calls: FileCalls | None) -> Recovered:
     """Open both tiers. Raises `OSError`, and nothing is held then."""
     try:
         disk.lock()
@@ -42,7 +42,7 @@ def opened(disk: Disk, folder: Path, memory: Path | None, calls: FileCalls | Non
         raise
 
 
-def _adopted(disk: Disk, file: MemoryFile, folder: Path, folders: Sequence[Path]) -> Left:
+def _adopted(disk: Disk, file: MemoryFile, folder: Path, folders: Sequence[Path]) -> Recovered:
     """Bring everything to the disk, if it takes it; else it stays where it is, and is brought there later."""
     strays = [path for each in folders if (path := each / NAME).is_file() and path != file.path]
     records = dict(file.leftover())
@@ -67,7 +67,7 @@ def _adopted(disk: Disk, file: MemoryFile, folder: Path, folders: Sequence[Path]
             "[STORE] records of an earlier run wait for the database", records=last - released, from_memory=len(newest)
         )
     left = {number: data for number, data in newest.items() if number > disk.committed}
-    return Left(Newest(file, left), released, last, fault)
+    return Recovered(NewestRecords(file, left), released, last, fault)
 
 
 def _imported(disk: Disk, folder: Path, folders: Sequence[Path], released: int, last: int) -> int:

@@ -22,7 +22,7 @@ _WINDOW: Final = 1 << 20
 _OVERLAP: Final = HEADER_BYTES + LONGEST
 
 
-class Spot(NamedTuple):
+class FrameLocation(NamedTuple):
     """The place of a frame in a file."""
 
     path: Path
@@ -30,7 +30,7 @@ class Spot(NamedTuple):
     end: int
 
 
-def spots(path: Path, device: Device) -> Iterator[tuple[int, Spot]]:
+def spots(path: Path, device: Device) -> Iterator[tuple[int, FrameLocation]]:
     """Yield the numbers and the places of all frames in the bytes of a file, the newest version of one last.
 
     Raises `DiskError`: they cannot be read, and the device is not filling.
@@ -42,10 +42,10 @@ def spots(path: Path, device: Device) -> Iterator[tuple[int, Spot]]:
         for offset in range(0, size, _WINDOW):
             for each in places(device.bytes_at(file.fileno(), offset, min(_WINDOW + _OVERLAP, size - offset))):
                 if each.start < _WINDOW:
-                    yield each.number, Spot(path, offset + each.start, offset + each.end)
+                    yield each.number, FrameLocation(path, offset + each.start, offset + each.end)
 
 
-def frame_at(spot: Spot, device: Device) -> bytes:
+def frame_at(spot: FrameLocation, device: Device) -> bytes:
     """Read one frame's bytes. Raises `DiskError`, as `spots` does."""
     with spot.path.open("rb", buffering=0) as file:
         return device.bytes_at(file.fileno(), spot.start, spot.end - spot.start)
@@ -71,7 +71,7 @@ def build(
     damaged. Raises `OSError`; nothing is changed then.
     """
     by_tree = set() if old is None else {number for number in old.readable() if number > released}
-    by_bytes: dict[int, Spot] = {}
+    by_bytes: dict[int, FrameLocation] = {}
     if device is not None:
         for each in (path, wal_of(path)):
             by_bytes.update({number: spot for number, spot in spots(each, device) if number > released})
