@@ -42,7 +42,7 @@ _SENTENCES: Final = {
 }
 
 
-class Ending(NamedTuple):
+class ConnectionEnd(NamedTuple):
     """The end of a connection."""
 
     reason: str  # as `CallEnded` has it
@@ -50,11 +50,11 @@ class Ending(NamedTuple):
     fault: PeerFault | None
 
 
-def ending(message: Mapping[str, Any]) -> Ending:
+def ending(message: Mapping[str, Any]) -> ConnectionEnd:
     """Read a `websocket.disconnect`: the peer closed the connection, or lost it, or our server gave the peer up."""
     code: int = message.get("code", 1006)
     fault: PeerFault | None = message.get(FAULT)
-    return Ending(fault or ("closed" if code in CLEAN_CLOSE else "dropped"), code, fault)
+    return ConnectionEnd(fault or ("closed" if code in CLEAN_CLOSE else "dropped"), code, fault)
 
 
 class Socket(Protocol):

@@ -42,7 +42,7 @@ class _Status(msgspec.Struct, rename="camel"):
     flags_revision: str | None = None
 
 
-class _Read(msgspec.Struct, rename="camel"):
+class _OwnedObject(msgspec.Struct, rename="camel"):
     """The fields that are read of a ConfigMap or a VoiceAgent, and the type that each must have."""
 
     metadata: _Metadata
@@ -98,7 +98,7 @@ class ClusterObject:
         if answer.status != 200:
             raise self._refusal(answer)
         try:
-            msgspec.json.decode(answer.body, type=_Read)
+            msgspec.json.decode(answer.body, type=_OwnedObject)
             return msgspec.json.decode(answer.body, type=Object)
         except UNREADABLE as error:
             raise self._unusable(f"the object is of another kind ({type(error).__name__}: {error})"[:300]) from error

@@ -38,7 +38,7 @@ from batkol.tracing.evaluations import FlagEvaluations
 from batkol.tracing.facts import CallFacts
 from batkol.tracing.propagation import RemoteParent
 from batkol.tracing.stream import StreamTraces
-from batkol.tracing.utterance import ANSWERED, FAILED, OVERTAKEN, Closing, UtteranceTrace, begin_step, end_step
+from batkol.tracing.utterance import ANSWERED, FAILED, OVERTAKEN, UtteranceEnd, UtteranceTrace, begin_step, end_step
 from batkol.transcription.events import (
     FinalReady,
     PartialReady,
@@ -211,7 +211,7 @@ class CallTrace:
         now, end = self._now(), utterance.end if utterance.end is not None else utterance.begin
         if self._facts.transcripts:
             trace.set_attribute(names.TRANSCRIPT, text)
-        closing = Closing(
+        closing = UtteranceEnd(
             at=now,
             silent=min(now, self._wall_time(end)),
             text=text,

@@ -78,7 +78,7 @@ class RecognizerAttempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Closing:
+class UtteranceEnd:
     """The facts at the end of an utterance. Wall times in nanoseconds; `silent` is the last sample of speech."""
 
     at: int
@@ -149,7 +149,7 @@ class UtteranceTrace:
             if step.source == source and step.answered is None:
                 step.answered, step.reason = at, reason
 
-    def close(self, utterance: Utterance, closing: Closing) -> None:
+    def close(self, utterance: Utterance, closing: UtteranceEnd) -> None:
         """The final goes out: make the spans."""
         writer = self._writer
         if writer is None or not self.recording:
@@ -179,7 +179,7 @@ class UtteranceTrace:
         root = FinishedSpan(names.UTTERANCE, self._begun, at, self._attributes, events, failed=failed, links=links)
         writer.end(root, self.context)
 
-    def _summary(self, utterance: Utterance, source: Source, closing: Closing) -> Attributes:
+    def _summary(self, utterance: Utterance, source: Source, closing: UtteranceEnd) -> Attributes:
         end = utterance.end if utterance.end is not None else utterance.begin
         found: Attributes = {
             names.SOURCE: source.value,
@@ -193,13 +193,13 @@ class UtteranceTrace:
             found[names.FIRST_PARTIAL_MS] = _ms(self._partials[0].timestamp - self._begun)
         return found
 
-    def _first(self, source: Source, closing: Closing) -> int | None:
+    def _first(self, source: Source, closing: UtteranceEnd) -> int | None:
         """Return when recognition began to answer; None if it never did. Earlier events are on the root."""
         if self._partials:
             return self._partials[0].timestamp
         return closing.at if source is Source.FINAL else None
 
-    def _recognition(self, first: int | None, closing: Closing) -> Iterator[FinishedSpan]:
+    def _recognition(self, first: int | None, closing: UtteranceEnd) -> Iterator[FinishedSpan]:
         """From the first partial to the final."""
         if first is None:
             return
@@ -218,14 +218,14 @@ class UtteranceTrace:
             kind=SpanKind.CLIENT,
         )
 
-    def _endpointing(self, closing: Closing) -> FinishedSpan:
+    def _endpointing(self, closing: UtteranceEnd) -> FinishedSpan:
         if self.noticed is None:
             return FinishedSpan(names.ENDPOINTING, closing.silent, closing.at, {})
         attributes: Attributes = {names.NOTICED_MS: _ms(self.noticed - closing.silent)}
         noticed = SpanEvent(names.SILENCE_NOTICED, self.noticed)
         return FinishedSpan(names.ENDPOINTING, closing.silent, closing.at, attributes, [noticed])
 
-    def _attempts(self, closing: Closing) -> Iterator[FinishedSpan]:
+    def _attempts(self, closing: UtteranceEnd) -> Iterator[FinishedSpan]:
         for step in self._steps:
             overtaken = step.answered is None
             outcome = OVERTAKEN if overtaken else FAILED if step.reason else ANSWERED

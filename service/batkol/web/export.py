@@ -63,7 +63,7 @@ class Form(StrEnum):
         return "text/csv; charset=utf-8" if self is Form.CSV else "application/jsonl"
 
 
-class Turns:
+class ExportSlots:
     """The turns of exports: who may export now."""
 
     def __init__(self, at_once: int = AT_ONCE) -> None:
@@ -81,7 +81,7 @@ class _SlowReaderError(Exception):
     """The reader takes nothing, or too little."""
 
 
-class _Given:
+class _ReaderProgress:
     """The bytes that one reader got, and the time that they waited for it, without the database's time."""
 
     def __init__(self, send: Send) -> None:
@@ -110,7 +110,7 @@ class Export(StreamingResponse):
     A reader who leaves gives the connection back.
     """
 
-    def __init__(self, engine: AsyncEngine, statement: Select[Any], form: Form, name: str, turns: Turns) -> None:
+    def __init__(self, engine: AsyncEngine, statement: Select[Any], form: Form, name: str, turns: ExportSlots) -> None:
         headers = {
             "Content-Disposition": f'attachment; filename="{name}.{form}"',
             "Cache-Control": "no-store",
@@ -127,7 +127,7 @@ class Export(StreamingResponse):
             if not turn:
                 await _answer(send, _busy())
                 return
-            given = _Given(send)
+            given = _ReaderProgress(send)
             try:
                 await self._write(send, given)
             except _SlowReaderError:
@@ -142,7 +142,7 @@ class Export(StreamingResponse):
                     return
                 log.warning("[API] export failed before its end; its connection is closed", fault=error_name(error))
 
-    async def _write(self, send: Send, given: _Given) -> None:
+    async def _write(self, send: Send, given: _ReaderProgress) -> None:
         async with chunks(self._engine, self._statement) as read:
             none: list[RowMapping] = []  # and no tuple: CPython 3.11 takes one for the arguments of StopIteration
             first = await anext(read, none)

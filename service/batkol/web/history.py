@@ -15,7 +15,7 @@ from batkol.store.postgres import queries
 from batkol.store.postgres.reading import rows
 from batkol.store.store import NoStore, Store
 from batkol.web.errors import ErrorMappingRoute, sentence
-from batkol.web.export import Export, Form, Turns
+from batkol.web.export import Export, ExportSlots, Form
 from batkol.web.internal import guard
 from batkol.web.paging import BadCursorError, Key, cursor_of, position_of
 from batkol.web.schemas import (
@@ -138,12 +138,12 @@ def _leads(router: APIRouter, engine: Engine) -> None:
 
 
 def _exports(router: APIRouter, engine: Engine) -> None:
-    turns = Turns()
+    turns = ExportSlots()
     for form in Form:
         _exports_as(form, router, engine, turns)
 
 
-def _exports_as(form: Form, router: APIRouter, engine: Engine, turns: Turns) -> None:
+def _exports_as(form: Form, router: APIRouter, engine: Engine, turns: ExportSlots) -> None:
     content = {form.media_type.partition(";")[0]: {"schema": {"type": "string"}, "example": _EXPORTED[form]}}
     exported: dict[str, Any] = {
         "response_class": Export,
