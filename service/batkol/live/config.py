@@ -167,14 +167,14 @@ class Live:
             log.info("[CFG] live flags applied", revision=definitions.revision, flags=names)
 
     def _report(self, name: str, refusals: tuple[RefusedDefinition, ...]) -> None:
-        standing = frozenset(self._refusals.get(name, ()))
+        reported = frozenset(self._refusals.get(name, ()))
         self._refusals[name] = refusals
         for refusal in refusals:
             self._last_error = refusal.why
-            if refusal not in standing:
+            if refusal not in reported:
                 self._refused[name] += 1
                 log.warning("[CFG] live change refused", file=name, flag=refusal.flag, why=refusal.why)
-        if standing and not refusals:
+        if reported and not refusals:
             log.info("[CFG] live file is valid again", file=name)
 
     def _notify(self, callback: Callable[[LiveChange], None], change: LiveChange) -> None:

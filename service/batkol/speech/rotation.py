@@ -89,16 +89,16 @@ class Rotation:
         """Whether a good moment would be taken now."""
         return now >= self._not_before
 
-    def cut(self, now: float, standing: CallPosition) -> Cut | None:
+    def cut(self, now: float, position: CallPosition) -> Cut | None:
         """Return the hand-over if this is the moment for one."""
         if now < self._not_before:
             return None
-        end, watermark = standing.end, standing.watermark
-        if standing.quiet_since is not None and now - standing.quiet_since >= SETTLED_S:
+        end, watermark = position.end, position.watermark
+        if position.quiet_since is not None and now - position.quiet_since >= SETTLED_S:
             limit = max(watermark, end - UNSURE)
             return Cut(Why.SILENCE, limit, limit, OVERLAP)
-        if standing.committed and end - watermark <= FRESH:
-            return Cut(Why.FINAL, watermark, watermark, OVERLAP if standing.timed else 0)
+        if position.committed and end - watermark <= FRESH:
+            return Cut(Why.FINAL, watermark, watermark, OVERLAP if position.timed else 0)
         if now >= self._by:
             limit = max(watermark, end - LAP)
             return Cut(Why.FORCED, limit, max(0, limit - HALF_LAP), LAP - HALF_LAP // 2)

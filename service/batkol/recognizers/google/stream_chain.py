@@ -207,8 +207,8 @@ class StreamChain:
         if self._rotation is None:
             return None
         timeline = self.timeline
-        standing = CallPosition(self._until, timeline.sure, self._quiet_since, committed, timeline.timed)
-        return self._rotation.cut(self._loop.time(), standing)
+        position = CallPosition(self._until, timeline.sure, self._quiet_since, committed, timeline.timed)
+        return self._rotation.cut(self._loop.time(), position)
 
     async def _rotate(self, old: Stream, cut: Cut) -> Stream:
         """Make before break: the old stream goes on hearing until the new one is open."""
