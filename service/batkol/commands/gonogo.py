@@ -11,6 +11,7 @@ import typer
 
 from batkol.commands.shared import ApiToken, AuthToken, From, NoColor, PublicUrl, To, Url, console, exit_with, newest
 
+InternalUrl = Annotated[str, typer.Option(help="The service's internal API; by default port 8081 of the same host.")]
 LiveDir = Annotated[
     Path | None,
     typer.Option(
@@ -30,6 +31,11 @@ VoiceAgent = Annotated[
 AllCalls = Annotated[
     bool, typer.Option("--all-calls", help="Flip the flag for every call instead of the rehearsal's own calls.")
 ]
+LogFile = Annotated[
+    Path | None, typer.Option(help="The service's log file, to count the lines of the streaming sessions.")
+]
+Deadline = Annotated[float, typer.Option(min=1, help="Longest wait for each step, in seconds.")]
+Cadence = Annotated[str, typer.Option(help="Lowest and highest median time between partials, in milliseconds.")]
 ExpectWords = Annotated[
     bool,
     typer.Option(
@@ -44,20 +50,14 @@ ExpectWords = Annotated[
 def gonogo(
     url: Url,
     *,
-    internal: Annotated[
-        str, typer.Option(help="The service's internal API; by default port 8081 of the same host.")
-    ] = "",
+    internal: InternalUrl = "",
     live_dir: LiveDir = None,
     config_map: ConfigMap = "",
     voice_agent: VoiceAgent = "",
     all_calls: AllCalls = False,
-    log_file: Annotated[
-        Path | None, typer.Option(help="The service's log file, to count the lines of the streaming sessions.")
-    ] = None,
-    deadline: Annotated[float, typer.Option(min=1, help="Longest wait for each step, in seconds.")] = 15,
-    cadence_ms: Annotated[
-        str, typer.Option(help="Lowest and highest median time between partials, in milliseconds.")
-    ] = "150,400",
+    log_file: LogFile = None,
+    deadline: Deadline = 15,
+    cadence_ms: Cadence = "150,400",
     expect_words: ExpectWords = True,
     public_url: PublicUrl = None,
     auth_token: AuthToken = "",
@@ -80,14 +80,13 @@ def gonogo(
         caller=caller,
         called=called,
     )
-    limits = RehearsalLimits(cadence_ms=_pair(cadence_ms), expect_words=expect_words)
     asked = Options(
         target=target,
         live_dir=live_dir,
         config_map=config_map,
         voice_agent=voice_agent,
         all_calls=all_calls,
-        limits=limits,
+        limits=RehearsalLimits(cadence_ms=_pair(cadence_ms), expect_words=expect_words),
         deadline_s=deadline,
         log_file=log_file,
     )

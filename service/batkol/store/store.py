@@ -111,16 +111,12 @@ class Store:
 
     def expose(self, metrics: Metrics) -> None:
         """Have its figures read at each scrape; once per process."""
-        journal, writer = self.journal, self.writer
-        metrics.gauge("batkol.store.backlog", "Records that wait for the database.", lambda: journal.waiting)
+        writer = self.writer
+        _expose_journal(metrics, self.journal, self.dead_letters)
         metrics.gauge(
             "batkol.store.backlog.age_seconds",
             "Age of the oldest record that waits for the database, in seconds.",
             lambda: writer.age_s,
-        )
-        metrics.gauge("batkol.store.journal.bytes", "Size of the journal, in bytes.", lambda: journal.size)
-        metrics.gauge(
-            "batkol.store.journal.limit_bytes", "Largest size of the journal, in bytes.", lambda: journal.max_bytes
         )
         metrics.counter("batkol.store.written", "{record}", "Records written to the database.", lambda: writer.written)
         metrics.counter(
@@ -136,31 +132,39 @@ class Store:
             lambda: writer.retries,
         )
         metrics.counter(
-            "batkol.store.refused",
-            "{record}",
-            "Records lost because the journal or the file of dead letters was full.",
-            lambda: journal.refused + self.dead_letters.lost,
-        )
-        metrics.gauge(
-            "batkol.store.journal.failing",
-            "1 while the journal's disk accepts no writes, else 0.",
-            lambda: int(bool(journal.failing)),
-        )
-        metrics.counter(
-            "batkol.store.journal.damaged",
-            "{file}",
-            "Journal files that were damaged or removed.",
-            lambda: journal.damaged,
-        )
-        metrics.counter(
-            "batkol.store.journal.lost",
-            "{record}",
-            "Records lost because the journal's file was damaged.",
-            lambda: journal.lost,
-        )
-        metrics.counter(
             "batkol.store.set_aside", "{record}", "Records that the database refused.", lambda: self.dead_letters.count
         )
+
+
+def _expose_journal(metrics: Metrics, journal: Journal, dead_letters: DeadLetters) -> None:
+    metrics.gauge("batkol.store.backlog", "Records that wait for the database.", lambda: journal.waiting)
+    metrics.gauge("batkol.store.journal.bytes", "Size of the journal, in bytes.", lambda: journal.size)
+    metrics.gauge(
+        "batkol.store.journal.limit_bytes", "Largest size of the journal, in bytes.", lambda: journal.max_bytes
+    )
+    metrics.gauge(
+        "batkol.store.journal.failing",
+        "1 while the journal's disk accepts no writes, else 0.",
+        lambda: int(bool(journal.failing)),
+    )
+    metrics.counter(
+        "batkol.store.refused",
+        "{record}",
+        "Records lost because the journal or the file of dead letters was full.",
+        lambda: journal.refused + dead_letters.lost,
+    )
+    metrics.counter(
+        "batkol.store.journal.damaged",
+        "{file}",
+        "Journal files that were damaged or removed.",
+        lambda: journal.damaged,
+    )
+    metrics.counter(
+        "batkol.store.journal.lost",
+        "{record}",
+        "Records lost because the journal's file was damaged.",
+        lambda: journal.lost,
+    )
 
 
 def _status_of(journal: Journal) -> JournalStatus:

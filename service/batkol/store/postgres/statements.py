@@ -27,6 +27,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.dialects.postgresql.dml import Insert
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
+from sqlalchemy.sql.elements import KeyedColumnElement
 from sqlalchemy.types import TypeEngine
 
 from batkol.store.postgres.ends import HAS_OTHER_END, LOST
@@ -76,22 +78,6 @@ def _save_calls() -> Any:
     )  # fmt: skip
     statement = _upsert(calls, names)
     new = statement.excluded
-    newer = new.stream_started_at > calls.c.stream_started_at
-    same = new.stream_sid == calls.c.stream_sid
-
-    def of_newest(name: str) -> ColumnElement[Any]:
-        return case((newer, new[name]), else_=calls.c[name])
-
-    def end(name: str) -> ColumnElement[Any]:
-        """A later record does not undo a stream's own end, only an end from another source.
-
-        A newer stream has its own.
-        """
-        known = case(
-            (HAS_OTHER_END, func.coalesce(new[name], calls.c[name])), else_=func.coalesce(calls.c[name], new[name])
-        )
-        return case((newer, new[name]), (same, known), else_=calls.c[name])
-
     slowest = func.greatest(calls.c.slowest_final_ms, new.slowest_final_ms)
     changes = or_(
         ~calls.c.stream_sids.contains(new.stream_sids),
@@ -103,14 +89,11 @@ def _save_calls() -> Any:
     return statement.on_conflict_do_update(
         index_elements=[calls.c.call_sid],
         set_={
-            "stream_sid": of_newest("stream_sid"),
+            **{name: _of_newest_stream(name, new) for name in ("stream_sid", "stream_started_at", "pod")},
+            **{name: _end_of_stream(name, new) for name in ("ended_at", "end_reason")},
             "stream_sids": _ALL_STREAMS,
             "started_at": func.least(calls.c.started_at, new.started_at),
-            "stream_started_at": of_newest("stream_started_at"),
-            "ended_at": end("ended_at"),
-            "end_reason": end("end_reason"),
             "mode": func.coalesce(calls.c.mode, new.mode),
-            "pod": of_newest("pod"),
             "slowest_final_ms": slowest,
             "figures": calls.c.figures + new.figures,
             "updated_at": func.now(),
@@ -119,6 +102,20 @@ def _save_calls() -> Any:
     ).returning(
         calls.c.call_sid, calls.c.started_at, calls.c.end_reason, literal_column("calls.xmax = 0").label("is_new")
     )
+
+
+def _of_newest_stream(name: str, new: ReadOnlyColumnCollection[str, KeyedColumnElement[Any]]) -> ColumnElement[Any]:
+    return case((new.stream_started_at > calls.c.stream_started_at, new[name]), else_=calls.c[name])
+
+
+def _end_of_stream(name: str, new: ReadOnlyColumnCollection[str, KeyedColumnElement[Any]]) -> ColumnElement[Any]:
+    """A later record does not undo a stream's own end, only an end from another source. A newer stream has its own."""
+    newer = new.stream_started_at > calls.c.stream_started_at
+    same = new.stream_sid == calls.c.stream_sid
+    known = case(
+        (HAS_OTHER_END, func.coalesce(new[name], calls.c[name])), else_=func.coalesce(calls.c[name], new[name])
+    )
+    return case((newer, new[name]), (same, known), else_=calls.c[name])
 
 
 def _save_leads() -> Any:

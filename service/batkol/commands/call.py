@@ -1,0 +1,76 @@
+"""`batkol call`."""
+
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from batkol.commands.shared import (
+    ApiToken,
+    AuthToken,
+    From,
+    NoColor,
+    PublicUrl,
+    To,
+    Url,
+    console,
+    exit_with,
+    newest,
+    refuse,
+)
+from batkol.errors import BatkolError
+
+Wav = Annotated[
+    Path | None, typer.Option(help="The audio file that the caller plays: WAV, mono, 8000 Hz, 16-bit PCM or mu-law.")
+]
+Words = Annotated[
+    str | None,
+    typer.Option(help="The words that the caller speaks, from the synthetic voice's words; a comma is a pause."),
+]
+Calls = Annotated[int, typer.Option(min=1, help="Calls to place at once.")]
+Abrupt = Annotated[bool, typer.Option("--abrupt", help="End the call by a lost connection instead of a hang-up.")]
+InternalUrl = Annotated[
+    str, typer.Option(help="The service's internal API; with it, the command prints partials and finals.")
+]
+
+
+def call(
+    url: Url,
+    *,
+    wav: Wav = None,
+    words: Words = None,
+    calls: Calls = 1,
+    abrupt: Abrupt = False,
+    internal: InternalUrl = "",
+    public_url: PublicUrl = None,
+    auth_token: AuthToken = "",
+    api_token: ApiToken = "",
+    caller: From = "+972500000001",
+    called: To = "+972300000001",
+    no_color: NoColor = False,
+) -> None:
+    """Place simulated Twilio calls to a service; exit code 1 if one of them did not go as a call should."""
+    from batkol.simulators.call_cli import CallOptions, carry_out, sound
+    from batkol.simulators.client.conversation import Internal
+    from batkol.simulators.twilio.caller import CallEnding, CallPlan
+
+    try:
+        audio, words_said = sound(wav, words)
+    except BatkolError as error:
+        refuse(error)
+    plan = CallPlan(
+        base_url=url,
+        public_url=public_url or None,
+        auth_token=newest(auth_token),
+        audio=audio,
+        tail_ms=1000,
+        ending=CallEnding.ABRUPT if abrupt else CallEnding.HANG_UP,
+        caller=caller,
+        called=called,
+    )
+    watched = Internal(internal, api_token) if internal else None
+    exit_with(carry_out(CallOptions(plan, calls, watched, words_said), console(no_color=no_color)))
