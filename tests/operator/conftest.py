@@ -1,4 +1,4 @@
-"""A quick API server, and an agent in it that one reconciler looks after."""
+"""A quick API server, with its wire or without, and an agent in it that one reconciler looks after."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from support.kube.api import KubeApi, running_kube_api
+from support.kube.front import ApiFront
+from support.kube.memory_api import MemoryApi
 from support.operators.desk import Desk, desk
 
 
@@ -14,10 +16,29 @@ from support.operators.desk import Desk, desk
 def api() -> Iterator[KubeApi]:
     with running_kube_api() as api:
         yield api
-        assert not api.forbidden, "the operator asked for what its role does not allow"
+        _check(api.front)
 
 
 @pytest.fixture
-async def at(api: KubeApi) -> AsyncIterator[Desk]:
+def memory() -> Iterator[MemoryApi]:
+    memory = MemoryApi(ApiFront())
+    yield memory
+    _check(memory.front)
+
+
+def _check(front: ApiFront) -> None:
+    assert not front.forbidden, "the operator asked for what its role does not allow"
+
+
+@pytest.fixture
+async def at(memory: MemoryApi) -> AsyncIterator[Desk]:
+    """For virtual time."""
+    async with desk(memory) as made:
+        yield made
+
+
+@pytest.fixture
+async def wired(api: KubeApi) -> AsyncIterator[Desk]:
+    """For real time."""
     async with desk(api) as made:
         yield made

@@ -48,7 +48,10 @@ OwnedKinds = tuple[tuple[str, str, str], ...]
 
 
 class Cluster:
-    """One connection to one API server. An asynchronous context manager; it starts no task."""
+    """One connection to one API server. An asynchronous context manager; it starts no task.
+
+    `transport`: what carries the requests instead of TCP.
+    """
 
     def __init__(
         self,
@@ -58,9 +61,11 @@ class Cluster:
         concurrency: int = 16,
         on_request: Callable[[str], object] = lambda _verb: None,
         timeout_s: float = TIMEOUT_S,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         # No proxy from the environment: HTTPS_PROXY is there for what is outside, and kopf takes none either.
-        self._http = AsyncClient(access, ConnectionParams(timeout=httpx2.Timeout(timeout_s), trust_env=False))
+        how = ConnectionParams(timeout=httpx2.Timeout(timeout_s), trust_env=False, transport=transport)  # type: ignore[arg-type]  # AsyncClient takes an asynchronous one
+        self._http = AsyncClient(access, how)
         limit_answers(self._http, LARGEST)
         self._timeout_s = timeout_s
         self._plurals = {("v1", "Pod"): "pods", **{(version, kind): plural for version, kind, plural in kinds}}

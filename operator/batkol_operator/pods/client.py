@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import aiohttp
 
@@ -44,16 +44,27 @@ class NoReport:
 Report = PodReport | NoReport
 
 
-class PodClient:
-    """Fetches the pods' reports. An asynchronous context manager; its session starts no task."""
+class PodReports(Protocol):
+    """A source of the pods' reports."""
 
-    def __init__(self, port: int) -> None:
+    async def fetch_reports(self, pods: Collection[PodState], token: str) -> dict[str, Report]:
+        """Ask these pods; return one report for each pod that has an address."""
+
+
+class PodClient:
+    """Fetches the pods' reports by HTTP. An asynchronous context manager; its session starts no task.
+
+    `answer_s`: seconds for a whole request.
+    """
+
+    def __init__(self, port: int, *, answer_s: float = ANSWER_S) -> None:
         self._port = port
+        self._answer_s = answer_s
         self._slots = asyncio.Semaphore(CONCURRENCY)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        timeout = aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=CONNECT_S)
+        timeout = aiohttp.ClientTimeout(total=self._answer_s, sock_connect=CONNECT_S)
         connector = aiohttp.TCPConnector(limit=CONCURRENCY, keepalive_timeout=30.0)
         self._session = aiohttp.ClientSession(
             timeout=timeout, connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()

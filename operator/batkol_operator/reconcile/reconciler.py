@@ -21,7 +21,7 @@ from batkol_operator.kube.client import Cluster, OwnedKinds
 from batkol_operator.kube.discovery import OptionalKinds
 from batkol_operator.metrics import OperatorMetrics
 from batkol_operator.model.agent import SpecError, VoiceAgent
-from batkol_operator.pods.client import NoReport, PodClient, Report
+from batkol_operator.pods.client import NoReport, PodReports, Report
 from batkol_operator.pods.poll_schedule import PollSchedule
 from batkol_operator.reconcile.owned_objects import OwnedObjects, WantedObjects
 from batkol_operator.reconcile.pod_annotations import PodAnnotations
@@ -49,7 +49,7 @@ class Context:
 
     cluster: Cluster
     cache: ObjectCache
-    pod_client: PodClient
+    pod_client: PodReports
     plan: Callable[[VoiceAgent, ClusterFacts], Plan]
     owned_kinds: OwnedKinds
     optional_kinds: OptionalKinds

@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from lightkube.config.kubeconfig import KubeConfig, SingleConfig
-from lightkube.config.models import Cluster as Server
 from lightkube.config.models import User
 
 from batkol_operator.errors import RefusedError, UnreachableError
@@ -19,7 +17,8 @@ from batkol_operator.kube.names import FIELD_MANAGER, Manifest
 from batkol_operator.resources.plan import OPTIONAL_KINDS, OWNED_KINDS
 from batkol_operator.watch.object_state import owned_fields
 from support.http.hostile_server import BODIES, WAYS, answering_with, hostile_http
-from support.kube.api import KubeApi, writes
+from support.kube.api import KubeApi, access_to
+from support.kube.front import writes
 from support.kube.store import Key, merge
 
 KEY = Key("", "configmaps", "voices", "live")
@@ -76,7 +75,7 @@ async def test_replacing_creates_and_takes_away_what_others_have_added(api: Kube
 
     assert replaced["data"] == api.store.get(SECRET)["data"] == {"token": "Mg=="}
     assert replaced["metadata"]["uid"] == first["metadata"]["uid"]
-    assert [line.split()[0] for line in writes(api)] == ["PUT", "POST", "PUT"]
+    assert [line.split()[0] for line in writes(api.front)] == ["PUT", "POST", "PUT"]
 
 
 async def test_replacing_by_the_same_makes_no_new_version(api: KubeApi, cluster: Cluster) -> None:
@@ -136,7 +135,7 @@ async def test_deleting_what_is_gone_is_fine(api: KubeApi, cluster: Cluster) -> 
 async def test_marking_a_pod_that_is_gone_is_fine(api: KubeApi, cluster: Cluster) -> None:
     await cluster.annotate_pod("voices", "gone", {"a": "b"})
 
-    assert len(writes(api)) == 1, "it was tried, and not again"
+    assert len(writes(api.front)) == 1, "it was tried, and not again"
     assert not api.store.find("", "pods")
 
 
@@ -185,17 +184,11 @@ async def test_no_api_server_at_all_is_for_trying_again(api: KubeApi) -> None:
     assert caught.value.kind == "connection"
 
 
-def at(url: str) -> SingleConfig:
-    config = KubeConfig.from_one(cluster=Server(server=url), user=User()).get()
-    assert config is not None
-    return config
-
-
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_hostile_server_costs_one_error_and_little_else(way: str) -> None:
     slow = way in {"no answer", "drip", "dripping head", "preliminary answers"}
     async with hostile_http(way) as server:
-        async with Cluster(at(server.url), OWNED_KINDS, timeout_s=0.25 if slow else 20.0) as cluster:
+        async with Cluster(access_to(server.url), OWNED_KINDS, timeout_s=0.25 if slow else 20.0) as cluster:
             with pytest.raises((UnreachableError, RefusedError)):
                 async with asyncio.timeout(30):
                     await cluster.apply(config_map())
@@ -205,7 +198,7 @@ async def test_a_hostile_server_costs_one_error_and_little_else(way: str) -> Non
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: repr(body[:20]))
 async def test_an_answer_of_another_shape_says_so_and_is_tried_again(body: bytes) -> None:
     """A list of objects none of them is; some are objects, without any list."""
-    async with answering_with(body) as url, Cluster(at(url), OWNED_KINDS) as cluster:
+    async with answering_with(body) as url, Cluster(access_to(url), OWNED_KINDS) as cluster:
         if body.startswith((b'{"metadata": [', b'{"metadata": {')):
             assert await cluster.list_labelled("v1", "ConfigMap", "voices", {}) == []
             return
@@ -218,7 +211,7 @@ async def test_an_answer_of_another_shape_says_so_and_is_tried_again(body: bytes
 @pytest.mark.parametrize("field", ["metadata", "spec"])
 async def test_replicas_of_an_answer_of_another_shape_are_not_handed_over(field: str) -> None:
     body = json.dumps({"metadata": {}, "spec": {}} | {field: [1]}).encode()
-    async with answering_with(body) as url, Cluster(at(url), OWNED_KINDS) as cluster:
+    async with answering_with(body) as url, Cluster(access_to(url), OWNED_KINDS) as cluster:
         with pytest.raises(UnreachableError, match="cannot use the API server's answer"):
             await cluster.hand_over_replicas("voices", "clinic")
 
@@ -227,7 +220,7 @@ async def test_a_flood_behind_an_unknown_token_is_not_collected(tmp_path: Path) 
     """The library reads a 401 to its end before it asks again with the token that the file has now."""
     (tmp_path / "token").write_text("t")
     async with hostile_http("flood of an unknown token") as server:
-        access = at(server.url)._replace(user=User(token_file=str(tmp_path / "token")))
+        access = access_to(server.url)._replace(user=User(token_file=str(tmp_path / "token")))
         async with Cluster(access, OWNED_KINDS) as cluster:
             with pytest.raises(UnreachableError, match="longer than"):
                 await cluster.apply(config_map())

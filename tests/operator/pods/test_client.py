@@ -140,7 +140,8 @@ async def test_one_that_takes_the_connection_and_says_nothing_is_silent() -> Non
         writer.close()
 
     server = await asyncio.start_server(say_nothing, "127.0.0.2", 0)
-    async with server, PodClient(server.sockets[0].getsockname()[1]) as questions:
+    port = server.sockets[0].getsockname()[1]
+    async with server, PodClient(port, answer_s=0.25) as questions:
         reports = await questions.fetch_reports([pod("a", "127.0.0.2")], "t")
         gone.set()
 
@@ -164,10 +165,12 @@ async def test_whoever_answers_something_else_or_without_end_is_not_ours() -> No
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_hostile_pod_is_silent_and_little_is_taken_from_it(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hostile_pod_is_silent_and_little_is_taken_from_it(way: str) -> None:
     slow = way in {"no answer", "drip", "dripping head", "preliminary answers"}
-    monkeypatch.setattr("batkol_operator.pods.client.ANSWER_S", 0.25 if slow else 20.0)
-    async with hostile_http(way) as server, PodClient(int(server.url.rpartition(":")[2])) as questions:
+    async with (
+        hostile_http(way) as server,
+        PodClient(int(server.url.rpartition(":")[2]), answer_s=0.25 if slow else 20.0) as questions,
+    ):
         async with asyncio.timeout(30):
             reports = await questions.fetch_reports([pod("a", "127.0.0.1")], "t")
         server.check()

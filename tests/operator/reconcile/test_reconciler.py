@@ -1,18 +1,29 @@
-"""One pass after another, straight at the reconciler; the API server is quick and the watches are its store's own."""
+"""One pass after another, straight at the reconciler, in virtual time; the watches are the API server's store's own.
+
+`test_reconciler_on_the_wire.py` has the same over HTTP.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 
+import pytest
+
 from batkol_operator.kube.names import AGENT as AGENT_LABEL
 from batkol_operator.kube.names import MANAGED_BY
-from support.kube.api import KubeApi, writes
+from batkol_operator.reconcile.reconciler import RESYNCS_PER_LISTING
+from support.kube.front import ApiFront, writes
 from support.kube.store import Key
-from support.operators.desk import AGENT, DEPLOYMENT, LIVE, NAME, NAMESPACE, Desk, desk
+from support.operators.desk import AGENT, DEPLOYMENT, LIVE, NAME, NAMESPACE, Desk
+
+pytestmark = pytest.mark.virtual_time
+
+SECRET = Key("", "secrets", NAMESPACE, f"{NAME}-api")
 
 
-def template_hash(api: KubeApi) -> str:
+def template_hash(api: ApiFront) -> str:
     template = api.store.get(DEPLOYMENT)["spec"]["template"]
     return hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()
 
@@ -127,28 +138,32 @@ async def test_what_only_carries_our_labels_is_not_deleted(at: Desk) -> None:
     assert copied in at.api.store.objects
 
 
-async def test_a_secret_that_cannot_be_watched_is_replaced_every_resync(api: KubeApi) -> None:
-    async with desk(api, resync_s=0.001) as at:
-        at.create()
-        await at.reconcile()
-        at.api.store.delete(Key("", "secrets", NAMESPACE, f"{NAME}-api"))
+async def test_a_secret_that_cannot_be_watched_is_replaced_every_resync(at: Desk) -> None:
+    at.create()
+    await at.reconcile()
+    at.api.store.delete(SECRET)
 
-        await at.reconcile()
+    await at.reconcile()
+    assert SECRET not in at.api.store.objects, "nothing shows that it is gone"
 
-        assert at.api.store.get(Key("", "secrets", NAMESPACE, f"{NAME}-api"))
+    await asyncio.sleep(at.context.resync_s)
+    await at.reconcile()
+    assert at.api.store.get(SECRET)
 
 
-async def test_what_the_watches_missed_is_found_by_listing(api: KubeApi) -> None:
-    async with desk(api, resync_s=0.0001) as at:
-        at.create()
-        await at.reconcile()
-        follower = at.api.followers.pop()
-        at.api.store.delete(DEPLOYMENT)
-        at.api.followers.append(follower)
+async def test_what_the_watches_missed_is_found_by_listing(at: Desk) -> None:
+    at.create()
+    await at.reconcile()
+    follower = at.api.followers.pop()
+    at.api.store.delete(DEPLOYMENT)
+    at.api.followers.append(follower)
 
-        await at.reconcile()
+    await at.reconcile()
+    assert DEPLOYMENT not in at.api.store.objects, "it is not listed at every pass"
 
-        assert at.api.store.get(DEPLOYMENT)
+    await asyncio.sleep(at.context.resync_s * RESYNCS_PER_LISTING)
+    await at.reconcile()
+    assert at.api.store.get(DEPLOYMENT)
 
 
 async def test_the_status_is_of_the_shape_that_the_schema_has(at: Desk) -> None:

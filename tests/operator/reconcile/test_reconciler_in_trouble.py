@@ -7,9 +7,11 @@ import pytest
 from batkol_operator.errors import UnreachableError
 from batkol_operator.kube.names import PAUSED
 from batkol_operator.reconcile.reconciler import SERVER_ERRORS_TOLERATED
-from support.kube.api import writes
+from support.kube.front import writes
 from support.kube.store import Key
 from support.operators.desk import DEPLOYMENT, LIVE, NAME, NAMESPACE, Desk
+
+pytestmark = pytest.mark.virtual_time
 
 
 async def test_errors_of_the_server_are_for_backing_off_and_then_it_converges(at: Desk) -> None:

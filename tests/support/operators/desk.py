@@ -16,13 +16,16 @@ from batkol_operator.kube.client import Cluster
 from batkol_operator.kube.discovery import OptionalKinds
 from batkol_operator.kube.names import API_VERSION, FIELD_MANAGER, GROUP, KIND, PLURAL
 from batkol_operator.metrics import OperatorMetrics
-from batkol_operator.pods.client import PodClient
+from batkol_operator.pods.client import PodReports
 from batkol_operator.reconcile.owned_objects import UNREADABLE
 from batkol_operator.reconcile.reconciler import Context, PassOutcome, Reconciler
 from batkol_operator.resources.plan import OPTIONAL_KINDS, OWNED_KINDS, plan
 from batkol_operator.watch.cache import POD, ObjectCache
 from support.kube.api import KubeApi
+from support.kube.front import ApiFront
+from support.kube.memory_api import MemoryApi
 from support.kube.store import Change, Key, Manifest, merge
+from support.operators.pods import MemoryPods
 
 NAMESPACE: Final = "voices"
 NAME: Final = "clinic"
@@ -51,10 +54,10 @@ def voice_agent(name: str = NAME, **spec: Any) -> Manifest:
 class Desk:
     """One agent, one reconciler, one API server. The watches are the store's own."""
 
-    api: KubeApi
+    api: ApiFront
     context: Context
     reconciler: Reconciler
-    at: datetime
+    clock: Clock
 
     def create(self, **spec: Any) -> Manifest:
         """Create the agent."""
@@ -66,7 +69,7 @@ class Desk:
 
     async def reconcile(self) -> PassOutcome:
         """Make one pass, a second after the one before."""
-        self.at += timedelta(seconds=1)
+        self.clock.at += timedelta(seconds=1)
         await asyncio.sleep(0)  # what the watches have brought is taken in first
         self.api.seen.clear()
         return await self.reconciler.reconcile(self.api.store.get(AGENT))
@@ -116,21 +119,60 @@ class Desk:
 
 @asynccontextmanager
 async def desk(
-    api: KubeApi, *, pod_port: int = 1, resync_s: float = 60.0, key: bytes = b"k" * 32
+    api: KubeApi | MemoryApi, *, pods: PodReports | None = None, resync_s: float = 60.0, key: bytes = b"k" * 32
 ) -> AsyncIterator[Desk]:
-    """Set up a reconciler. Its wall clock stands still but for a second with each pass."""
-    metrics, loop = OperatorMetrics(), asyncio.get_running_loop()
-    async with (
-        Cluster(api.access, OWNED_KINDS, on_request=lambda verb: metrics.requests.labels(verb).inc()) as cluster,
-        PodClient(pod_port) as pod_client,
-    ):
+    """Set up a reconciler. Its wall clock stands still but for a second with each pass. `pods`: none by default."""
+    clock = Clock()
+    async with context_of(api, pods or MemoryPods(), clock, resync_s=resync_s, key=key) as context:
+        watched = watched_kinds(OWNED_KINDS, UNREADABLE, await context.optional_kinds.absent())
+        plurals = {plural: (version, kind) for version, kind, plural in (("v1", "Pod", "pods"), *watched)}
+
+        def bring(change: Change) -> None:
+            version, kind = plurals[change.key.plural]
+            body = {**change.object, "apiVersion": version, "kind": kind}
+            context.cache.observe(body, deleted=change.type == "DELETED")
+
+        loop = asyncio.get_running_loop()
+        call = loop.call_soon if isinstance(api, MemoryApi) else loop.call_soon_threadsafe
+
+        def follow(change: Change) -> None:
+            if change.key.plural in plurals:
+                call(bring, change)
+
+        made = Desk(api.front, context, Reconciler((NAMESPACE, NAME), context), clock)
+        api.front.followers.append(follow)
+        try:
+            yield made
+        finally:
+            api.front.followers.remove(follow)
+
+
+@dataclass
+class Clock:
+    """A wall clock that a test moves."""
+
+    at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@asynccontextmanager
+async def context_of(
+    api: KubeApi | MemoryApi, pods: PodReports, clock: Clock, *, resync_s: float = 60.0, key: bytes = b"k" * 32
+) -> AsyncIterator[Context]:
+    """Set up what the reconcilers of one operator share, as `bootstrap` does."""
+    metrics = OperatorMetrics()
+    made = Cluster(
+        api.access,
+        OWNED_KINDS,
+        on_request=lambda verb: metrics.requests.labels(verb).inc(),
+        transport=api if isinstance(api, MemoryApi) else None,
+    )
+    async with made as cluster:
         kinds = OptionalKinds(cluster, OPTIONAL_KINDS)
         watched = watched_kinds(OWNED_KINDS, UNREADABLE, await kinds.absent())
-        cache = ObjectCache([POD, *((version, kind) for version, kind, _ in watched)])
-        context = Context(
+        yield Context(
             cluster=cluster,
-            cache=cache,
-            pod_client=pod_client,
+            cache=ObjectCache([POD, *((version, kind) for version, kind, _ in watched)]),
+            pod_client=pods,
             plan=plan,
             owned_kinds=OWNED_KINDS,
             optional_kinds=kinds,
@@ -141,22 +183,5 @@ async def desk(
             operator_namespace="batkol",
             pod_name=FIELD_MANAGER,
             resync_s=resync_s,
-            utc_now=lambda: made.at,
+            utc_now=lambda: clock.at,
         )
-        plurals = {plural: (version, kind) for version, kind, plural in (("v1", "Pod", "pods"), *watched)}
-
-        def bring(change: Change) -> None:
-            if change.key.plural in plurals:
-                version, kind = plurals[change.key.plural]
-                body = {**change.object, "apiVersion": version, "kind": kind}
-                cache.observe(body, deleted=change.type == "DELETED")
-
-        def follow(change: Change) -> None:
-            loop.call_soon_threadsafe(bring, change)
-
-        made = Desk(api, context, Reconciler((NAMESPACE, NAME), context), datetime(2026, 1, 1, tzinfo=UTC))
-        api.followers.append(follow)
-        try:
-            yield made
-        finally:
-            api.followers.remove(follow)

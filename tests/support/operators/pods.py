@@ -1,8 +1,11 @@
-"""Pods as far as the operator asks them: HTTP servers on loopback addresses of their own, all on one port."""
+"""Pods as far as the operator asks them: HTTP servers on loopback addresses of their own, all on one port; or, for
+virtual time, without the HTTP.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +14,8 @@ import msgspec
 from aiohttp import web
 
 from batkol.status import LiveStatus, RefusedDefinition, ServiceStatus, TuningStatus
+from batkol_operator.pods.client import NoReport, Report, read_report
+from batkol_operator.watch.object_state import PodState
 
 
 @dataclass(slots=True)
@@ -36,6 +41,35 @@ class AnsweringPod:
             tuning=TuningStatus(revision=self.tuning),
             live=LiveStatus(revision=self.tuning, flags_revision=self.flags, refusals=refusals),
         )
+
+
+class MemoryPods:
+    """Pods that are asked without HTTP; what they send is read as the operator reads it. `asked_at`: when, by address.
+
+    An address without a pod cannot be reached, and a pod whose token is another one refuses.
+    """
+
+    def __init__(self, *pods: AnsweringPod, latency: Callable[[], float] = lambda: 0.0) -> None:
+        self.pods = {pod.ip: pod for pod in pods}
+        self.latency = latency
+        self.asked_at: dict[str, list[float]] = {}
+
+    async def fetch_reports(self, pods: Collection[PodState], token: str) -> dict[str, Report]:
+        """Ask these pods concurrently, as `PodClient` does."""
+        asked = [pod for pod in pods if pod.ip]
+        reports = await asyncio.gather(*(self._ask(pod.ip, token) for pod in asked))
+        return {pod.name: report for pod, report in zip(asked, reports, strict=True)}
+
+    async def _ask(self, ip: str, token: str) -> Report:
+        self.asked_at.setdefault(ip, []).append(asyncio.get_running_loop().time())
+        await asyncio.sleep(self.latency())
+        pod = self.pods.get(ip)
+        if pod is None:
+            return NoReport("cannot be reached")
+        pod.asked += 1
+        if pod.token and pod.token != token:
+            return NoReport("refused the operator's token: the pod started with another token, restart the pod")
+        return read_report(msgspec.json.encode(pod.status()))
 
 
 @asynccontextmanager
