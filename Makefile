@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[service,operator,dev]'
 	touch $@
 
-demo: $(STAMP)  ## one Hebrew call, everything embedded (ARGS=--stay keeps it up, ARGS=--traces draws its traces)
+demo: $(STAMP)  ## one Hebrew call, everything embedded (ARGS=--stay keeps it up, --traces draws its traces, --short is a short one)
 	$(BIN)/batkol demo $(ARGS)
 
 # What loads the machine by itself goes first: calls in real time beside it would be starved.

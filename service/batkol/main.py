@@ -135,12 +135,14 @@ def demo(
     traces: Annotated[
         bool, typer.Option("--traces", help="Draw the trace of each utterance at the end of the call.")
     ] = False,
+    short: Annotated[bool, typer.Option("--short", help="Let the caller speak three short utterances only.")] = False,
     no_color: NoColor = False,
 ) -> None:
     """Watch one Hebrew call: the Google double, the service and a caller, all in this process."""
-    from batkol.demo.run import run
+    from batkol.demo.run import SCRIPT, SHORT_SCRIPT, run
 
-    exit_with(run(console(no_color=no_color), stay=stay, traces=traces))
+    script = SHORT_SCRIPT if short else SCRIPT
+    exit_with(run(console(no_color=no_color), stay=stay, traces=traces, script=script))
 
 
 app.command()(gonogo)

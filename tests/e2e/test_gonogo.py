@@ -117,6 +117,7 @@ def test_a_service_that_works_is_a_go(rig: Rig) -> None:
     assert rig.flags.read_text() == FLAGS
 
 
+@pytest.mark.nightly  # without the calls: tests/service/gonogo/test_command.py
 @pytest.mark.timeout(240)
 def test_a_flag_that_can_never_be_on_is_a_no_go(rig: Rig) -> None:
     never = FLAGS.replace("true", "false")
@@ -132,6 +133,7 @@ def test_a_flag_that_can_never_be_on_is_a_no_go(rig: Rig) -> None:
         rig.flags.write_text(FLAGS)
 
 
+@pytest.mark.nightly  # by made-up figures: tests/service/gonogo/test_checks.py
 async def test_a_recognizer_that_refuses_every_stream_is_found_out(rig: Rig) -> None:
     """The callers would not notice, as single requests answer; the one who rolls out must. One call of the three."""
     target = Target(url=rig.url, internal=Internal(rig.internal), public_url=PUBLIC, auth_token=TOKEN)
@@ -154,7 +156,7 @@ async def test_a_recognizer_that_refuses_every_stream_is_found_out(rig: Rig) -> 
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("told", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.nightly)])
 def test_a_rehearsal_that_is_interrupted_puts_the_flag_back(rig: Rig, told: signal.Signals) -> None:
     with subprocess.Popen(rig.command(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
@@ -169,6 +171,16 @@ def test_a_rehearsal_that_is_interrupted_puts_the_flag_back(rig: Rig, told: sign
     assert rig.flags.read_text() == FLAGS
 
 
+@pytest.mark.timeout(120)
+def test_a_service_that_cannot_be_reached_is_a_two_and_a_sentence(rig: Rig) -> None:
+    nobody = rig.gonogo(internal="http://127.0.0.1:1")
+
+    assert nobody.returncode == 2
+    assert "cannot be reached" in nobody.stderr
+    assert "Traceback" not in nobody.stderr
+
+
+@pytest.mark.nightly  # in one process: tests/service/gonogo/test_command.py
 @pytest.mark.timeout(120)
 def test_what_could_not_be_carried_out_is_a_two_and_a_sentence(rig: Rig) -> None:
     nobody = rig.gonogo(internal="http://127.0.0.1:1")

@@ -47,6 +47,7 @@ def rehearsal(up: Stack, **where: Any) -> tuple[asyncio.Task[int], io.StringIO]:
     return asyncio.create_task(carry_out(options, Console(file=page, width=140))), page
 
 
+@pytest.mark.nightly  # without the calls: tests/service/gonogo/test_command.py
 @pytest.mark.timeout(180)
 async def test_a_service_is_rehearsed_by_its_config_map(tmp_path: Path) -> None:
     async with rig(tmp_path) as (api, up):
@@ -58,6 +59,7 @@ async def test_a_service_is_rehearsed_by_its_config_map(tmp_path: Path) -> None:
         assert api.objects[CONFIG_MAP]["data"] == {"flags.json": FLAGS}
 
 
+@pytest.mark.nightly  # without the calls: tests/service/gonogo/test_command.py
 @pytest.mark.timeout(180)
 async def test_a_service_is_rehearsed_by_its_voice_agent(tmp_path: Path) -> None:
     """The operator's part is played here: it makes the ConfigMap of the spec, and says of which revision it is."""

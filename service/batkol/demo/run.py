@@ -44,7 +44,9 @@ log = structlog.get_logger()
 
 STREAMING: Final = "streaming"
 SINGLE: Final = "single"
-SCRIPT: Final = (
+Script = tuple[tuple[str, tuple[str, ...]], ...]
+
+SCRIPT: Final[Script] = (
     (STREAMING, ("שלום", "אני", "רוצה", "פגישה", "היום")),
     (STREAMING, ("לא", "בוקר", "ערב", "תודה")),
     (SINGLE, ("כן", "מספר", "טלפון", "כתובת")),
@@ -53,6 +55,12 @@ SCRIPT: Final = (
     (STREAMING, ("מתי", "פגישה", "בוקר", "היום", "שלום")),
 )
 """The caller's words, and the flag's value during each utterance."""
+SHORT_SCRIPT: Final[Script] = (
+    (STREAMING, ("שלום", "אני", "רוצה")),
+    (SINGLE, ("כן", "תודה")),
+    (STREAMING, ("לא", "היום")),
+)
+"""The same for a short call."""
 
 _TAKEN_S: Final = 10.0  # for the service to see the rewritten file
 _FINAL_S: Final = 15.0
@@ -75,7 +83,7 @@ class Stage:
     not_kept: str  # why nothing is stored, as a sentence
 
 
-async def run(console: Console, *, stay: bool, traces: bool) -> int:
+async def run(console: Console, *, stay: bool, traces: bool, script: Script = SCRIPT) -> int:
     """Run the demo; returns 0 if every word was right and every flip took effect. Cancelling it ends everything.
 
     With `traces` the spans go to a collector over OTLP/gRPC, and are drawn from what it got.
@@ -87,8 +95,8 @@ async def run(console: Console, *, stay: bool, traces: bool) -> int:
         async with _collector(wanted=traces) as collector, _stage(home, collector) as stage:
             with Screen(console) as screen:
                 screen.note(f"Google double {stage.double} · service {stage.url} · log {stage.log}")
-                observed = await _call(stage, screen)
-            passed = _judge(console, observed)
+                observed = await _call(stage, screen, script)
+            passed = _judge(console, observed, script)
             await _print_stored(console, stage)
             if collector is not None:
                 await stage.tracing.flush()
@@ -175,12 +183,12 @@ def _counted(name: str, count: int) -> str:
     return f"{count} {name.removesuffix('s') if count == 1 else name}"
 
 
-async def _call(stage: Stage, screen: Screen) -> Observed:
+async def _call(stage: Stage, screen: Screen, script: Script) -> Observed:
     store = LiveDirectory(stage.live, only_calls=None)
 
     async def talk(conversation: Conversation) -> None:
         now = STREAMING  # the flag's first value in the file
-        for mode, words in SCRIPT:
+        for mode, words in script:
             if mode != now:
                 await _flip(store, stage, screen, mode)
                 now = mode
@@ -204,16 +212,16 @@ async def _flip(store: LiveDirectory, stage: Stage, screen: Screen, mode: str) -
     screen.note(f"\n⚑  flags.json rewritten during the call: streaming-stt {word}, {effect}")
 
 
-def _judge(console: Console, observed: Observed) -> bool:
+def _judge(console: Console, observed: Observed, script: Script) -> bool:
     rows = observed.rows
     console.print(table(rows))
     console.print(legend(rows), style="dim", soft_wrap=True)
     console.print(totals(rows, observed.watch), soft_wrap=True)
     modes = [seen.mode for row in rows for seen in row.heard]
     wrong = []
-    if len(rows) != len(SCRIPT) or not all(row.perfect for row in rows):
+    if len(rows) != len(script) or not all(row.perfect for row in rows):
         wrong.append("the service missed or misheard a word")
-    if modes != [mode for mode, _ in SCRIPT]:
+    if modes != [mode for mode, _ in script]:
         wrong.append("a call did not follow the flag")
     report = observed.report
     wrong += [f"Twilio would report a warning: {violation.code}, {violation.text}" for violation in report.violations]

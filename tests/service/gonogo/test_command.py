@@ -1,0 +1,116 @@
+"""`batkol gonogo` without its calls: where the flag is, what is printed, which exit code; a status is all it gets."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from batkol.errors import BatkolError
+from batkol.gonogo.checks import RehearsalLimits
+from batkol.gonogo.command import Options, carry_out
+from batkol.gonogo.rehearsal import Target, _see_that_it_was_a_call
+from batkol.simulators.client.call_record import CallWatch
+from batkol.simulators.client.conversation import Internal, Observed
+from batkol.simulators.twilio.caller import CallOutcome, CallReport
+from batkol.status import FlagsStatus, ServiceStatus
+from support.http.one_answer import answering, http
+from support.kube.config_map_api import AGENT, CONFIG_MAP, config_map_api
+from support.kube.kubeconfig import reaching
+from support.live.directory import streaming
+
+NEVER = """{"flags": {"streaming-stt": {"state": "ENABLED", "variants": {"a": "x"}, "defaultVariant": "a"}}}"""
+TARGET = {"public_url": "https://voice.example.test", "auth_token": "made-up"}
+
+
+def status(**changes: Any) -> bytes:
+    state = ServiceStatus(version="1", draining=False, active_calls=0, max_calls=1, flags=FlagsStatus(provider="live"))
+    return msgspec.json.encode(msgspec.structs.replace(state, **changes))
+
+
+async def rehearse(page: io.StringIO, state: bytes, *, deadline_s: float = 1.0, **where: Any) -> int:
+    async with answering(http("200 OK", state, "Content-Type: application/json")) as (internal, _):
+        target = Target(url="http://127.0.0.1:1", internal=Internal(internal), **TARGET)
+        options = Options(target=target, limits=RehearsalLimits(), deadline_s=deadline_s, **where)
+        return await carry_out(options, Console(file=page, width=140))
+
+
+async def test_a_flag_that_can_be_neither_on_nor_off_is_a_no_go_and_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "flags.json").write_text(NEVER)
+    page = io.StringIO()
+
+    assert await rehearse(page, status(), live_dir=tmp_path) == 1
+    assert page.getvalue().splitlines()[-1].startswith("NO-GO")
+    assert "no variant that is true" in page.getvalue()
+    assert "no variant that is false" in page.getvalue()
+    assert (tmp_path / "flags.json").read_text() == NEVER
+
+
+async def test_a_service_that_never_takes_the_flag_is_a_no_go_and_the_file_is_put_back(tmp_path: Path) -> None:
+    before = streaming("off")
+    (tmp_path / "flags.json").write_text(before)
+    page = io.StringIO()
+
+    assert await rehearse(page, status(), live_dir=tmp_path, deadline_s=0.1) == 1
+    assert page.getvalue().splitlines()[-1].startswith("NO-GO")
+    assert (tmp_path / "flags.json").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"draining": True}, "The service is draining"),
+        ({"flags": FlagsStatus(provider="flagd")}, "needs FLAGS_PROVIDER=live"),
+    ],
+)
+async def test_a_service_that_cannot_be_rehearsed_is_a_sentence(
+    changes: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "flags.json").write_text(streaming("off"))
+
+    with pytest.raises(BatkolError, match=said):
+        await rehearse(io.StringIO(), status(**changes), live_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "said"),
+    [
+        (CallOutcome.WEBHOOK_FAILED, 0, "cannot be reached at https://voice"),
+        (CallOutcome.WEBHOOK_FAILED, 403, "refuses the rehearsal's signature .* --auth-token"),
+        (CallOutcome.WEBHOOK_FAILED, 404, "answered 404; check the URL"),
+        (CallOutcome.APOLOGY, 200, "has no free place"),
+    ],
+)
+def test_what_was_no_call_is_a_sentence_with_a_remedy(outcome: CallOutcome, code: int, said: str) -> None:
+    report = CallReport("CA1", 0.02, outcome=outcome, http_status=code)
+    target = Target(url="https://voice.example.test", internal=Internal("http://127.0.0.1:1"), **TARGET)
+
+    with pytest.raises(BatkolError, match=said):
+        _see_that_it_was_a_call(Observed(report, CallWatch("CA1"), ()), target)
+
+
+async def test_a_config_map_is_named_and_stays_as_it_is(tmp_path: Path) -> None:
+    page = io.StringIO()
+    async with config_map_api() as api:
+        api.put({"flags.json": streaming("off")})
+        with reaching(api.url, tmp_path), pytest.raises(BatkolError, match="draining"):
+            await rehearse(page, status(draining=True), config_map="calls/front-desk-live")
+
+        assert "the flag is in ConfigMap calls/front-desk-live" in page.getvalue()
+        assert "for the rehearsal's own calls only" in page.getvalue()
+        assert api.objects[CONFIG_MAP]["data"] == {"flags.json": streaming("off")}
+
+
+async def test_a_voice_agent_is_named_and_stays_as_it_is(tmp_path: Path) -> None:
+    page = io.StringIO()
+    async with config_map_api() as api:
+        api.store(AGENT, {"spec": {"streaming": {"mode": "Disabled"}}}, generation=1)
+        with reaching(api.url, tmp_path), pytest.raises(BatkolError, match="draining"):
+            await rehearse(page, status(draining=True), voice_agent="calls/front-desk")
+
+        assert "calls from the rehearsal's own number only" in page.getvalue()
+        assert api.objects[AGENT]["spec"] == {"streaming": {"mode": "Disabled"}}
