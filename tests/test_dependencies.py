@@ -13,12 +13,16 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import distributions
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
+from support.files.sources import nodes, parsed
+
 ROOT = Path(__file__).parents[1]
 SHARED = ("google", "opentelemetry", "openfeature")
+IMPORTS = re.compile(rf"^\s*(from|import)\s+({'|'.join(SHARED)})\b", re.MULTILINE)
+"""An import of one of them; one that follows a comma has a line of its own, as the formatter has it."""
 PROGRAMS = {"service": ("service",), "operator": ("operator",), "tests": ("service", "operator", "dev")}
 """Folders, and the extras that declare what they import."""
 
@@ -28,11 +32,14 @@ def packages() -> dict[tuple[str, ...], set[str]]:
     """The packages that have a module, or something below it, by the parts of its name."""
     found = defaultdict(set)
     for package in distributions():
-        for file in package.files or ():
-            if file.parts[0] in SHARED and file.suffix == ".py":
+        name = ""  # asked for only where it is needed: each time, the whole metadata is parsed
+        for line in (package.read_text("RECORD") or "").splitlines():  # `package.files` reads every line of every one
+            file = PurePosixPath(line.partition(",")[0]) if line.startswith(SHARED) else PurePosixPath()
+            if file.suffix == ".py" and file.parts[0] in SHARED:
                 parts = file.with_suffix("").parts
                 for length in range(1, len(parts) + 1):
-                    found[parts[:length]].add(normal(package.name))
+                    name = name or normal(package.name)
+                    found[parts[:length]].add(name)
     return found
 
 
@@ -43,14 +50,14 @@ def normal(name: str) -> str:
 @cache
 def imported(folder: str) -> frozenset[tuple[str, ...]]:
     """Each module under a shared name that the folder imports, in its parts, a name that may be one included."""
-    texts = [path.read_text(encoding="utf-8") for path in (ROOT / folder).rglob("*.py")]
-    names = {name for text in texts if any(name in text for name in SHARED) for name in names_in(ast.parse(text))}
+    paths = [path for path in (ROOT / folder).rglob("*.py") if IMPORTS.search(path.read_text(encoding="utf-8"))]
+    names = {name for path in paths for name in names_in(parsed(path))}
     return frozenset(tuple(name.split(".")) for name in names if name.partition(".")[0] in SHARED)
 
 
 def names_in(tree: ast.Module) -> Iterator[str]:
     """What is imported, in full."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         match node:
             case ast.Import(names):
                 yield from (name.name for name in names)

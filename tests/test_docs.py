@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from support.files.sources import nodes, parsed
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     str(path.relative_to(ROOT))
@@ -31,7 +33,7 @@ def trees() -> dict[str, ast.Module]:
     for root, folder in ROOTS.items():
         for path in sorted((ROOT / folder / root).rglob("*.py")):
             name = ".".join(path.relative_to(ROOT / folder).with_suffix("").parts).removesuffix(".__init__")
-            found[name] = ast.parse(path.read_text(encoding="utf-8"))
+            found[name] = parsed(path)
     return found
 
 
@@ -43,7 +45,7 @@ def names() -> frozenset[str]:
 
 def _names() -> Iterator[str]:
     for tree in trees().values():
-        for node in ast.walk(tree):
+        for node in nodes(tree):
             match node:
                 case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                     yield name
@@ -64,7 +66,7 @@ def text_of(node: ast.AST) -> str | None:
 @cache
 def texts() -> frozenset[str]:
     """Every literal of the code."""
-    found = (text_of(node) for tree in trees().values() for node in ast.walk(tree))
+    found = (text_of(node) for tree in trees().values() for node in nodes(tree))
     return frozenset(text for text in found if text is not None)
 
 

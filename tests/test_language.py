@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]  # has no types
 
+from support.files.sources import nodes, parsed
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("service/batkol", "service/batkol_otel", "operator/batkol_operator")
 GLOSSARY = ROOT / "docs" / "glossary.md"
@@ -39,13 +41,13 @@ UNITS = {"seconds": "second", "bytes": "byte", "latency": "second", "lag": "seco
 @cache
 def modules(packages: tuple[str, ...] = PACKAGES) -> dict[str, ast.Module]:
     found = sorted(path for package in packages for path in (ROOT / package).rglob("*.py"))
-    return {str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8")) for path in found}
+    return {str(path.relative_to(ROOT)): parsed(path) for path in found}
 
 
 def log_lines(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """The literal beginnings of what is logged; a line that is looked up in a table is told of by its name."""
     bound = log_methods(tree)
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Call) and node.args and (is_log_method(node.func) or ast.unparse(node.func) in bound):
             match node.args[0]:
                 case ast.Constant(str(text)):
@@ -65,7 +67,7 @@ def is_log_method(node: ast.expr) -> bool:
 def log_methods(tree: ast.Module) -> set[str]:
     """The variables that a module binds to a method of a logger: `log_failure = log.warning if often else log.info`."""
     bound = set()
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Assign):
             called = {id(each.func) for each in ast.walk(node.value) if isinstance(each, ast.Call)}
             methods = (each for each in ast.walk(node.value) if isinstance(each, ast.Attribute) and is_log_method(each))
@@ -76,7 +78,7 @@ def log_methods(tree: ast.Module) -> set[str]:
 
 def prefixed(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Every text that begins like a log line, wherever it stands."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.match(r"\[[A-Z]+\] ", node.value):
             yield node.lineno, node.value
 
@@ -137,7 +139,7 @@ def prose(name: str) -> Iterator[tuple[int, str]]:
         return
     found = [
         (node.lineno, node.value)
-        for node in ast.walk(modules(PLAIN)[name])
+        for node in nodes(modules(PLAIN)[name])
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value.strip()
     ]
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
@@ -148,7 +150,7 @@ def prose(name: str) -> Iterator[tuple[int, str]]:
 
 def explained(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
     """Line, subject and text of each help text: of a metric, a setting, a parameter, an option of a command."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if not isinstance(node, ast.Call):
             continue
         for keyword in node.keywords:
@@ -187,7 +189,7 @@ def test_every_docstring_begins_with_a_noun_or_a_verb(package: str) -> None:
 
 def docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Docstrings of modules, classes, functions, and of the names above them."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         body = getattr(node, "body", None)
         for each in body if isinstance(body, list) else ():
             match each:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from batkol_operator.main import app
 from batkol_operator.model.crd import crd
-from support.chart.files import CHART, ROOT
+from support.chart.files import CHART, LOADER, ROOT
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_the_definition_is_what_the_operator_prints() -> None:
     written = (CHART / "files/crds/voiceagents.yaml").read_text()
 
     assert written == CliRunner().invoke(app, ["crd"]).stdout
-    assert yaml.safe_load(written) == crd()
+    assert yaml.load(written, LOADER) == crd()
 
 
 def test_the_definition_has_its_name_where_the_template_puts_labels() -> None:

@@ -58,7 +58,14 @@ def reason(api: KubeApi) -> str:
 
 
 async def test_an_agent_from_its_creation_to_its_end(api: KubeApi, key_file: Path) -> None:
+    """A label asked for in a handler is looked for after the fact: every ConfigMap of the cluster would come this
+    way.
+    """
     with running_operator(api, key_file, peering_name="none", liveness_port=0):
+        await until(lambda: {"configmaps", "pods", "voiceagents"} <= {kind for kind, _ in api.selectors})
+        ours = {(kind, selector) for kind, selector in api.selectors if kind in ("configmaps", "pods")}
+        assert ours == {("configmaps", "batkol.dev/agent"), ("pods", "batkol.dev/agent")}, "the server filters them"
+
         api.store.create(AGENT, voice_agent())
         await until(lambda: "status" in api.store.get(AGENT))
         assert api.store.get(AGENT)["metadata"]["finalizers"] == [FINALIZER]
@@ -77,22 +84,10 @@ async def test_an_agent_from_its_creation_to_its_end(api: KubeApi, key_file: Pat
         await until(lambda: reason(api) == "Paused")
 
         api.store.delete(AGENT)
-        await until(lambda: children(api) == [])
-        await asyncio.sleep(0.5)
-        assert children(api) == [], "nothing comes back"
+        await until(lambda: children(api) == [])  # and nothing comes back: test_loop.py, in virtual time
 
 
-async def test_children_are_filtered_by_the_server(api: KubeApi, key_file: Path) -> None:
-    """A label asked for in a handler is looked for after the fact: every ConfigMap of the cluster would come this
-    way.
-    """
-    with running_operator(api, key_file, peering_name="none", liveness_port=0):
-        await until(lambda: {"configmaps", "pods", "voiceagents"} <= {kind for kind, _ in api.selectors})
-
-    ours = {(kind, selector) for kind, selector in api.selectors if kind in ("configmaps", "pods")}
-    assert ours == {("configmaps", "batkol.dev/agent"), ("pods", "batkol.dev/agent")}
-
-
+@pytest.mark.nightly  # in virtual time: test_loop.py
 async def test_an_api_server_that_fails_is_tried_until_it_does_not(api: KubeApi, key_file: Path) -> None:
     api.fail("PATCH", "apps", "deployments", code=500, times=3)
     with running_operator(api, key_file, peering_name="none", liveness_port=0) as operator:
@@ -191,63 +186,76 @@ async def applied(metrics: str) -> bool:
     return 'batkol_operator_reconciles_total{result="applied"}' in said
 
 
+def otel(endpoint: str, folder: Path) -> dict[str, str]:
+    """Variables that a platform injects: three that cannot be read, one that spoils what is sent by TLS."""
+    return {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": str(folder / "none.pem"),
+        "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Zq7,broken Zq7",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "10s",
+        "OTEL_BSP_MAX_QUEUE_SIZE": "100",
+        "OTEL_BSP_SCHEDULE_DELAY": "50",
+        "OTEL_SPAN_EVENT_COUNT_LIMIT": "many",
+        "OTEL_PROPAGATORS": "b3",
+    }
+
+
+def check_complaints(log: bytes, *, traced: bool) -> None:
+    """One error line says what is off, and no line has the header or a number."""
+    (line,) = [line for line in map(json.loads, log.decode().splitlines()) if line["level"] == "error"]
+    ignored = {"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_SPAN_EVENT_COUNT_LIMIT"}
+    assert set(line["ignored"]) == ignored
+    assert ("cannot be read" in str(line.get("traces"))) != traced
+    assert b"Zq7" not in log
+    assert b"+97250" not in log
+
+
 async def test_killed_in_the_middle_and_replaced_it_finishes_and_leaves_at_a_signal(
-    api: KubeApi, environment: dict[str, str]
+    api: KubeApi, environment: dict[str, str], tmp_path: Path
 ) -> None:
     """The fault holds the first process in the middle of a pass; what it had applied is what the second one starts
-    from.
+    from. OTEL variables that cannot be used cost the first one its traces, and the second one nothing.
     """
     fault = api.fail("PATCH", "apps", "deployments", code=500)
     api.store.create(
         AGENT, voice_agent(streaming={"mode": "Disabled", "callers": [{"number": "+972501234567", "mode": "Enabled"}]})
     )
-    with started(environment) as first:
-        await until(lambda: LIVE in api.store.objects and "PATCH apps/deployments clinic" in api.seen)
-        first.send_signal(signal.SIGKILL)
-        first.communicate()
-    fault.times = 0
-    with started(environment) as second:
-        await until(lambda: "status" in api.store.get(AGENT))
-        assert DEPLOYMENT in api.store.objects
-        await eventually(lambda: applied(f"http://127.0.0.1:{environment['METRICS_PORT']}/metrics"))
-        assert (await get(f"http://127.0.0.1:{environment['LIVENESS_PORT']}/livez"))[0] == 200
-        second.send_signal(signal.SIGTERM)
-        _, log = await asyncio.to_thread(second.communicate, timeout=30)
+    async with Collector() as collector:
+        with started({**environment, **otel("https://127.0.0.1:9", tmp_path)}) as first:
+            await until(lambda: LIVE in api.store.objects and "PATCH apps/deployments clinic" in api.seen)
+            first.send_signal(signal.SIGKILL)
+            _, killed = await asyncio.to_thread(first.communicate)
+        fault.times = 0
+        with started({**environment, **otel(collector.http_endpoint, tmp_path)}) as second:
+            await until(lambda: "status" in api.store.get(AGENT))
+            assert DEPLOYMENT in api.store.objects
+            await eventually(lambda: applied(f"http://127.0.0.1:{environment['METRICS_PORT']}/metrics"))
+            assert (await get(f"http://127.0.0.1:{environment['LIVENESS_PORT']}/livez"))[0] == 200
+            second.send_signal(signal.SIGTERM)
+            _, log = await asyncio.to_thread(second.communicate, timeout=30)
 
+    check_complaints(killed, traced=False)
+    check_complaints(log, traced=True)  # each line is JSON, for no terminal reads it
     assert second.returncode == 0
-    assert b"+97250" not in log
-    assert log.decode().startswith("{"), "JSON, for no terminal reads it"
+    assert collector.named("reconcile")
 
 
+@pytest.mark.nightly  # the two processes above have both
 @pytest.mark.parametrize("works", [True, False])
 async def test_otel_variables_cost_the_traces_at_most(
     api: KubeApi, environment: dict[str, str], works: bool, tmp_path: Path
 ) -> None:
-    """The agent is looked after, one error line says what is off, and no line has the header."""
+    """The agent is looked after."""
     api.store.create(AGENT, voice_agent())
     async with Collector() as collector:
-        given = {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.http_endpoint if works else "https://127.0.0.1:9",
-            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-            "OTEL_EXPORTER_OTLP_CERTIFICATE": str(tmp_path / "none.pem"),
-            "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Zq7,broken Zq7",
-            "OTEL_EXPORTER_OTLP_TIMEOUT": "10s",
-            "OTEL_BSP_MAX_QUEUE_SIZE": "100",
-            "OTEL_BSP_SCHEDULE_DELAY": "50",
-            "OTEL_SPAN_EVENT_COUNT_LIMIT": "many",
-            "OTEL_PROPAGATORS": "b3",
-        }
+        given = otel(collector.http_endpoint if works else "https://127.0.0.1:9", tmp_path)
         with started({**environment, **given}) as process:
             await until(lambda: "status" in api.store.get(AGENT))
             await eventually(lambda: applied(f"http://127.0.0.1:{environment['METRICS_PORT']}/metrics"))
             process.send_signal(signal.SIGTERM)
             _, log = await asyncio.to_thread(process.communicate, timeout=30)
 
-    lines = [json.loads(line) for line in log.decode().splitlines()]
-    (line,) = [line for line in lines if line["level"] == "error"]
-    ignored = {"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_SPAN_EVENT_COUNT_LIMIT"}
+    check_complaints(log, traced=works)
     assert process.returncode == 0
-    assert set(line["ignored"]) == ignored
-    assert ("cannot be read" in str(line.get("traces"))) != works
     assert bool(collector.named("reconcile")) == works
-    assert b"Zq7" not in log

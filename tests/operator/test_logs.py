@@ -58,8 +58,9 @@ from batkol_operator import log_thread
 from batkol_operator.logs import OperatorLogs
 from batkol_operator.settings import OperatorLogFormat
 log_thread.CLOSE_TIMEOUT_S = 0.2
+log_thread.QUEUE = 1_000
 async def main():
-    for number in range(log_thread.QUEUE + 5_000):
+    for number in range(log_thread.QUEUE + 4_000):
         structlog.get_logger().info("agent changed", agent="x" * 80, number=number)
         if not number % 1_000: await asyncio.sleep(0)
     logging.getLogger("kopf.reactor").warning("watch out")

@@ -55,7 +55,7 @@ def test_grpc_is_not_imported_before_it_is_silenced() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=50).returncode == 0
 
 
-@pytest.mark.parametrize("verbosity", [None, "ERROR"])
+@pytest.mark.parametrize("verbosity", [None, pytest.param("ERROR", marks=pytest.mark.nightly)])
 def test_a_port_that_is_taken_is_one_sentence_unless_more_is_asked_of_grpc(verbosity: str | None) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"}
     asked = {} if verbosity is None else {"GRPC_VERBOSITY": verbosity}

@@ -4,13 +4,14 @@ import asyncio
 import os
 import signal
 import socket
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from support.process.warm import Warm, warm_python
 from support.service.process import serving
 from support.service.stack import PUBLIC
 
@@ -59,6 +60,13 @@ async def test_no_piece_of_a_secret_is_in_the_log_the_status_or_the_metrics(tmp_
     assert [piece for piece in PIECES if piece in said] == []
 
 
+@pytest.fixture(scope="module")
+def python() -> Iterator[Warm]:
+    modules = ("settings", "telemetry.logs", "telemetry.stderr", "store.commands", "store.postgres.migrate")
+    with warm_python("batkol.main", *(f"batkol.{name}" for name in modules)) as python:
+        yield python
+
+
 @pytest.mark.parametrize(
     ("command", "variable"),
     [
@@ -69,8 +77,8 @@ async def test_no_piece_of_a_secret_is_in_the_log_the_status_or_the_metrics(tmp_
         (("erase", "+972500000000"), "DATABASE_URL"),
     ],
 )
-async def test_a_bare_password_ends_a_command_with_a_sentence_that_has_nothing_of_it(
-    command: tuple[str, ...], variable: str
+def test_a_bare_password_ends_a_command_with_a_sentence_that_has_nothing_of_it(
+    command: tuple[str, ...], variable: str, python: Warm
 ) -> None:
     scheme = "postgresql" if variable == "DATABASE_URL" else "http"
     environment = {
@@ -79,16 +87,11 @@ async def test_a_bare_password_ends_a_command_with_a_sentence_that_has_nothing_o
         "STORE": "none",
         variable: f"{scheme}://user:{PASSWORD}@host.example/calls",
     }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from batkol.main import app; app()", *command),
-        env={**os.environ, **environment},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    printed, _ = await asyncio.wait_for(process.communicate(), 60)
+    done = python.run("from batkol.main import app; app()", command, {**os.environ, **environment})
+    printed = done.stdout + done.stderr
 
-    assert process.returncode == 2
-    assert b"ercent-encode" in printed
-    assert variable.encode() in printed
-    assert b"Traceback" not in printed
-    assert [piece for piece in PIECES if piece.encode() in printed] == []
+    assert done.returncode == 2
+    assert "ercent-encode" in printed
+    assert variable in printed
+    assert "Traceback" not in printed
+    assert [piece for piece in PIECES if piece in printed] == []

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batkol_operator.model.agent import SpecError, VoiceAgent
@@ -16,6 +16,7 @@ from batkol_operator.model.part import ResourcePart, ResourceRule
 from batkol_operator.model.schema import parts_of
 from support.kube.schema_admission import SCHEMA, broken_rules, complaints, defaulted
 from support.operators.agents import TWILIO, document, specs
+from support.time.examples import examples
 
 DIGEST = "sha256:" + "0" * 64
 KEDA = {"maxReplicas": 4, "autoscaler": "ScaledObject"}
@@ -266,7 +267,7 @@ _loose = st.one_of(
 )
 
 
-@settings(max_examples=60)  # cel-python takes its time
+@examples(15)  # cel-python takes its time
 @given(_loose)
 def test_cel_and_python_agree(spec: dict[str, Any]) -> None:
     wanted = document(**spec)

@@ -16,6 +16,7 @@ from batkol_operator.resources.plan import plan
 from support.kube.manifests import one, variables
 from support.kube.schema_admission import SCHEMA
 from support.operators.agents import AROUND, TWILIO, agent, sample, specs, unadmitted
+from support.time.examples import examples
 
 NOT_THE_SERVICES = frozenset({"GOOGLE_APPLICATION_CREDENTIALS"})  # Google's own client reads it
 
@@ -134,6 +135,7 @@ def test_what_looks_like_a_variable_stays_as_written() -> None:
     assert values["OVERFLOW_URL"] == "https://example.com/$$(API_TOKEN)"
 
 
+@examples(30)
 @given(specs)
 def test_every_value_is_a_text(spec: dict[str, Any]) -> None:
     """A YAML number or boolean in `env` is refused by the API server."""

@@ -15,6 +15,7 @@ from batkol_operator.model.agent import SpecError
 from batkol_operator.resources.flags import summary
 from batkol_operator.resources.live import live_files
 from support.operators.agents import agent, document, sample, specs, unadmitted
+from support.time.examples import examples
 
 VIP, PEST, ANYBODY = "+972500000001", "+972500000002", "+972500000003"
 CALLERS = [{"number": VIP, "mode": "Enabled"}, {"number": PEST, "mode": "Disabled"}]
@@ -55,7 +56,7 @@ def test_a_caller_of_its_own_wins_over_the_mode(mode: dict[str, Any]) -> None:
     assert others == {"Enabled": {True}, "Disabled": {False}, "Rollout": {True, False}}[mode["mode"]]
 
 
-@pytest.mark.parametrize("callers", [[], CALLERS])
+@pytest.mark.parametrize("callers", [CALLERS, pytest.param([], marks=pytest.mark.nightly)])
 def test_a_share_is_sticky_and_grows(callers: list[dict[str, str]]) -> None:
     five, twenty = (
         core(streaming={"mode": "Rollout", "rolloutPercent": percent, "callers": callers}) for percent in (5, 20)
@@ -115,6 +116,7 @@ def test_the_column_says_it_in_a_word(spec: dict[str, Any], said: str) -> None:
     assert summary(agent(**spec).spec) == said
 
 
+@examples(30)
 @given(specs)
 def test_the_service_takes_every_file_whole(spec: dict[str, Any]) -> None:
     files = live_files(unadmitted(spec).spec)

@@ -24,6 +24,7 @@ from batkol_operator.model.recognition import LIVE
 from batkol_operator.resources.plan import OPTIONAL_KINDS, OWNED_KINDS, Plan, plan
 from support.kube.manifests import FOREIGN, VERSIONS, kinds, one, refusal, snapshot
 from support.operators.agents import AROUND, TWILIO, agent, sample, specs, unadmitted
+from support.time.examples import examples
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 BARE = dataclasses.replace(AROUND, kinds=frozenset())
@@ -57,6 +58,7 @@ def template_hash(of: VoiceAgent) -> str:
     return hashlib.sha256(json.dumps(template).encode()).hexdigest()
 
 
+@examples(30)
 @given(specs)
 def test_the_same_input_gives_the_same_bytes(spec: dict[str, Any]) -> None:
     first, second = (plan(unadmitted(copy.deepcopy(spec)), AROUND) for _ in range(2))
@@ -90,7 +92,10 @@ def test_what_may_be_planned_is_known_to_be_ours() -> None:
     assert optional == OPTIONAL_KINDS
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    "version",
+    [*(pytest.param(each, marks=pytest.mark.nightly) for each in VERSIONS[:-1]), VERSIONS[-1]],
+)
 def test_every_version_of_kubernetes_takes_it(version: str) -> None:
     every = {json.dumps(each): each for make in EVERY.values() for each in plan(make(), AROUND).objects}
     for each in every.values():
@@ -132,6 +137,7 @@ def test_no_object_says_what_is_not_ours_to_say(wanted: Plan) -> None:
         assert json.loads(json.dumps(each)) == each
 
 
+@examples(30)
 @given(specs)
 def test_nothing_live_touches_the_template(spec: dict[str, Any]) -> None:
     """Or a change of a number would roll the pods, and cut the calls in them."""
