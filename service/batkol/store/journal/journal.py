@@ -77,16 +77,14 @@ class Journal:
         """Read what an earlier process left. Raises `ConfigurationError`: no such folder, or another process has it."""
         self._loop = asyncio.get_running_loop()
         try:
-            recovered = await self._in_thread(
-                lambda: opened(self._disk, self._folder, self._memory_folder, self._calls)
-            )
+            found = await self._in_thread(lambda: opened(self._disk, self._folder, self._memory_folder, self._calls))
         except OSError as error:
             self._thread.shutdown()
             raise ConfigurationError(
                 f"the journal cannot be kept in JOURNAL_DIR={self._folder} ({error.strerror or error}); {advice(error)}"
             ) from None
-        self._newest, self.released, self.last = recovered.newest, recovered.released, recovered.last
-        self._report(recovered.fault)
+        self._newest, self.released, self.last = found.newest, found.released, found.last
+        self._report(found.fault)
         if self.waiting:
             self._ages.note(self.released + 1)  # only the record knows its age
         self._watching = self._loop.call_later(WATCH_S, self._watch)
@@ -233,10 +231,8 @@ class Journal:
             self.failing = ""
             return
         if not self.failing:
-            own_fault = None if isinstance(error, OSError) else error
-            log.error(
-                "[STORE] journal's disk takes no writes; records wait in memory", err=str(error), exc_info=own_fault
-            )
+            bug = None if isinstance(error, OSError) else error
+            log.error("[STORE] journal's disk takes no writes; records wait in memory", err=str(error), exc_info=bug)
         self.failing = str(error) or type(error).__name__
 
     # -- the writer's side ---------------------------------------------------------------------------------------
