@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
@@ -27,11 +28,18 @@ LARGEST_MESSAGE: Final = 4 << 20
 LEAVING_S: Final = 5
 """Seconds for the answers under way when the listener is closed; the drain is over by then."""
 
+_LOOK_S: Final = 0.01  # between two looks at whether all connections are closed
 _LOOKS: Final = 4  # at a connection within `Limits.linger_s`, before it is taken for stalled
 _TICKS_A_SECOND: Final = 10  # as `on_tick` counts
 
+log = structlog.get_logger()
+
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, leaving_s: float) -> None:
+        super().__init__(config)
+        self._leaving_s = leaving_s
+
     async def begin(self) -> None:
         """Listen. What uvicorn's own `serve` does until it waits; that waiting is a task which may die, `main_loop`."""
         if not self.config.loaded:
@@ -52,8 +60,27 @@ class _Server(uvicorn.Server):
             tick += _TICKS_A_SECOND
             await asyncio.sleep(1)
 
+    async def shutdown(self, sockets: Any = None) -> None:  # noqa: ARG002  there are none but the listener's own
+        """Close the listener, then each connection when its answer is out; what has none under way closes at once.
+
+        uvicorn's own sleeps for 0.1 s first, and looks ten times a second, whether anything is open or not.
+        """
+        for server in self.servers:
+            server.close()
+        connections, answers = self.server_state.connections, self.server_state.tasks
+        for connection in tuple(connections):
+            connection.shutdown()
+        try:
+            async with asyncio.timeout(self._leaving_s):
+                while connections or answers:  # noqa: ASYNC110 -- uvicorn's sets, which set no event
+                    await asyncio.sleep(_LOOK_S)
+        except TimeoutError:
+            log.warning("[API] answers did not end in time; the service cuts them off", answers=len(answers))
+            for answer in tuple(answers):
+                answer.cancel(msg="the listener is closed")
+
     async def leave(self, stalled_s: float) -> None:
-        """Close the listener, and each connection with its answer, within `LEAVING_S`; the rest is aborted.
+        """Close the listener, and each connection with its answer, within `leaving_s`; the rest is aborted.
 
         A client that takes nothing of its answer for `stalled_s` seconds is not waited for: it has gone without a word,
         as when its network was cut, and TCP finds that out much later.
@@ -97,16 +124,23 @@ def _unsent(connection: Any) -> int:
 
 @asynccontextmanager
 async def listening(
-    app: FastAPI, host: str, port: int, connections: Connections | None = None, *, tasks: Tasks | None = None
+    app: FastAPI,
+    host: str,
+    port: int,
+    connections: Connections | None = None,
+    *,
+    tasks: Tasks | None = None,
+    leaving_s: float = LEAVING_S,
 ) -> AsyncIterator[int]:
     """Serve `app` and yield the port it is bound to (`port` 0 takes a free one).
 
     `connections` has the listener's name and limits, by default those of the public one; the listener's task is one of
-    `tasks`. Raises `ConfigurationError` if the address cannot be had. Leaving it closes the connections.
+    `tasks`. Raises `ConfigurationError` if the address cannot be had. Leaving it closes the connections, and
+    those whose answer takes longer than `leaving_s` seconds without it.
     """
     if connections is None:
         connections = Connections("public", limits.public())
-    server = _Server(_config(app, host, port, connections))
+    server = _Server(_config(app, host, port, connections), leaving_s)
     connections.open = server.server_state.connections
     await server.begin()
     clock = (tasks or Tasks()).add(server.main_loop, f"http.{connections.listener}")
@@ -133,6 +167,5 @@ def _config(app: FastAPI, host: str, port: int, connections: Connections) -> uvi
         access_log=False,
         lifespan="off",
         timeout_keep_alive=connections.limits.keep_alive_s,  # type: ignore[arg-type]  # any number of seconds
-        timeout_graceful_shutdown=LEAVING_S,
         server_header=False,
     )

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from structlog.testing import capture_logs
 
 from batkol.errors import ConfigurationError
 from batkol.web import limits
@@ -46,6 +47,39 @@ async def test_leaving_gives_the_port_back_and_leaves_no_task() -> None:
         assert again == port
 
     assert asyncio.all_tasks() == before
+
+
+async def test_a_listener_without_connections_closes_without_waiting() -> None:
+    stack = AsyncExitStack()
+    await stack.enter_async_context(listening(_app(), "127.0.0.1", 0))
+    leaving = asyncio.create_task(stack.aclose())
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+    assert leaving.done()
+
+
+async def test_an_answer_that_does_not_end_in_time_is_cut_off_and_the_log_says_so() -> None:
+    asked, cut_off = asyncio.Event(), asyncio.Event()
+    app = FastAPI()
+
+    @app.get("/")
+    async def never() -> None:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cut_off.set()
+
+    with capture_logs() as logs:
+        async with listening(app, "127.0.0.1", 0, leaving_s=0.05) as port, speaking(port) as raw:
+            await raw.send(get())
+            await asked.wait()
+        async with asyncio.timeout(20):
+            await cut_off.wait()
+
+    (said,) = [entry for entry in logs if entry["event"].startswith("[API] answers did not end in time")]
+    assert said["answers"] == 1
 
 
 async def test_a_port_that_is_taken_is_a_sentence() -> None:
@@ -179,7 +213,7 @@ async def test_a_client_that_was_cut_off_does_not_hold_the_end(pieces: int, comp
 async def test_an_answer_that_is_being_taken_is_whole_at_the_end(complaints: list[str]) -> None:
     app: Any = Streaming(16 << 20, 256)
     async with AsyncExitStack() as stack:
-        async with listening(app, "127.0.0.1", 0, leaving()) as port:
+        async with listening(app, "127.0.0.1", 0, leaving(), leaving_s=60) as port:  # longer than a busy machine takes
             raw = await stack.enter_async_context(speaking(port))
             await raw.send(get())
             await app.begun.wait()
