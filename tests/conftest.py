@@ -35,13 +35,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("nightly" if config.getoption("--nightly") else "patient")
+    config.addinivalue_line("markers", "day_and_night: of `make test` and of `make nightly` (support/properties.py)")
     config.addinivalue_line("markers", "nightly: takes too long for every push (make nightly)")
     config.addinivalue_line("markers", "real: needs the programs that `make tools` builds into .tools/bin")
+    config.addinivalue_line("markers", "real_time: waits in real time, though its module is marked virtual_time")
     config.addinivalue_line("markers", "virtual_time: waits in no time, for timers alone (support/time/virtual.py)")
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    if item.get_closest_marker("virtual_time") is not None:
+    if item.get_closest_marker("virtual_time") is not None and item.get_closest_marker("real_time") is None:
         return {"virtual": VirtualLoop}
     return {"real": asyncio.new_event_loop}
 
@@ -49,10 +51,16 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the nightly tests, or all others; pytest counts what is deselected."""
     nightly: bool = config.getoption("--nightly")
-    deselected = [item for item in items if (item.get_closest_marker("nightly") is not None) != nightly]
+    deselected = [item for item in items if not _runs(item, nightly)]
     if deselected:
         config.hook.pytest_deselected(items=deselected)
-        items[:] = [item for item in items if (item.get_closest_marker("nightly") is not None) == nightly]
+        items[:] = [item for item in items if _runs(item, nightly)]
+
+
+def _runs(item: pytest.Item, nightly: bool) -> bool:
+    if item.get_closest_marker("day_and_night") is not None:
+        return True
+    return (item.get_closest_marker("nightly") is not None) == nightly
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

@@ -129,6 +129,7 @@ async def test_threads_may_evaluate_while_definitions_change(tmp_path: Path) -> 
                 details = flags.client.get_boolean_details("streaming-stt", default_value=True)
                 if details.error_code or details.value != (details.variant == "on"):
                     failed.append(details)
+                stop.wait(0.001)
 
         evaluating = [asyncio.create_task(asyncio.to_thread(evaluate)) for _ in range(3)]
         for default in ("off", "on", "off", "on"):

@@ -54,9 +54,10 @@ def test_outside_a_cluster_a_name_needs_its_namespace() -> None:
         open_source("kubernetes:front-desk-live")
 
 
-def test_lightkube_is_loaded_for_those_alone_who_watch_a_config_map() -> None:
+@pytest.mark.parametrize("root", ["batkol.live.factory", pytest.param("batkol.app.build", marks=pytest.mark.nightly)])
+def test_lightkube_is_loaded_for_those_alone_who_watch_a_config_map(root: str) -> None:
     code = (
-        "import sys, batkol.app.build\n"
+        f"import sys, {root}\n"
         "from batkol.live.factory import open_source\n"
         "open_source('file:/x'); print('lightkube' in sys.modules)\n"
         "open_source('kubernetes:a/b'); print('lightkube' in sys.modules)\n"

@@ -19,6 +19,7 @@ from batkol.live.flag_definitions import (
 )
 from batkol.live.source import LARGEST
 from batkol.status import RefusedDefinition
+from support.properties import few_by_day
 
 GOOD = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "on"}
 GREETING = {"state": "ENABLED", "variants": {"formal": "שלום רב", "short": "היי"}, "defaultVariant": "formal"}
@@ -425,6 +426,7 @@ json_values = st.recursive(
 )
 
 
+@few_by_day(30)
 @given(
     st.fixed_dictionaries(
         {},

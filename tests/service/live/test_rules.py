@@ -5,7 +5,7 @@ import logging
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from openfeature.contrib.tools.flagd.core.targeting.targeting import OPERATORS, targeting
 from openfeature.evaluation_context import EvaluationContext
@@ -22,6 +22,7 @@ from batkol.live.rules import (
     attributes_of,
 )
 from batkol.live.targeting import Reading, checked_targeting
+from support.properties import few_by_day
 
 CALLER = "+972541234567"
 CALL = EvaluationContext("CA1", {"from": CALLER, "agent": "קבלה", "n": 3, "list": ["a", 7, ["b"]], "empty": ""})
@@ -64,7 +65,7 @@ def outcome(evaluate: Any) -> tuple[str, str]:
         return "raised", type(error).__name__
 
 
-@settings(max_examples=120, deadline=None)
+@few_by_day(40)
 @given(operations)
 def test_every_rule_is_answered_as_flagds_core_answers_it(rule: dict[str, Any]) -> None:
     ours = outcome(lambda: TargetingRule(json.loads(json.dumps(rule))).evaluate(attributes_of("flag", CALL)))

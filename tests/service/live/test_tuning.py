@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from batkol.errors import ConfigurationError
 from batkol.live.tuning import BOUNDS, Tuning, parse_tuning
+from support.properties import few_by_day
 
 DEFAULTS = Tuning()
 ATTRIBUTES = {
@@ -84,6 +85,7 @@ def test_a_byte_order_mark_is_no_fault() -> None:
     assert parse_tuning(b"\xef\xbb\xbf{}", DEFAULTS).batch_ms == 150
 
 
+@few_by_day(25)
 @given(
     st.binary() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(lambda x: json.dumps(x).encode())
 )

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from batkol.speech.attribution import REACH, Share, divide
 from batkol.speech.results import Transcript, Word
 from batkol.speech.utterance import Mode, Utterance
+from support.properties import few_by_day
 
 SECOND = 8000
 
@@ -221,6 +222,7 @@ def results(draw: st.DrawFn) -> Transcript:
     return Transcript(text, start, at + 800, final=heard, words=tuple(words) if heard and timed else ())
 
 
+@few_by_day(30)
 @given(results(), utterances())
 def test_every_word_goes_to_exactly_one_share_in_order(heard: Transcript, known: list[Utterance]) -> None:
     shares = divide(heard, known)
@@ -231,6 +233,7 @@ def test_every_word_goes_to_exactly_one_share_in_order(heard: Transcript, known:
     assert len(set(owners)) == len(owners)
 
 
+@few_by_day(30)
 @given(results(), utterances())
 def test_a_timed_word_belongs_where_it_was_spoken(heard: Transcript, known: list[Utterance]) -> None:
     """Inside an utterance's speech it is that one's, whatever else is there."""

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 
 from batkol.speech.breaker import Breaker, BreakerState
+from support.properties import few_by_day
 
 REST, LONGEST, PATIENCE, WITHIN, FAILURES = 10.0, 120.0, 15.0, 30.0, 5
 ACTIONS = ["ask", "succeed", "fail", "fail", "fail", "grave"]
@@ -148,6 +149,7 @@ def test_each_transition_is_told_once() -> None:
     ]
 
 
+@few_by_day(30)
 @given(STORIES)
 def test_there_is_never_more_than_one_probe_out(story: list[tuple[float, str]]) -> None:
     """Between two leaves to ask that are not from CLOSED lies a verdict and a rest, or the patience."""
@@ -164,6 +166,7 @@ def test_there_is_never_more_than_one_probe_out(story: list[tuple[float, str]]) 
             assert not breaker.allows(now) or breaker.state is not BreakerState.OPEN
 
 
+@few_by_day(30)
 @given(STORIES)
 def test_it_always_tries_again(story: list[tuple[float, str]]) -> None:
     breaker, now = Breaker(), 0.0
@@ -176,6 +179,7 @@ def test_it_always_tries_again(story: list[tuple[float, str]]) -> None:
     assert breaker.allows(max(now, retry_at))
 
 
+@few_by_day(30)
 @given(STORIES)
 def test_a_success_always_closes_it(story: list[tuple[float, str]]) -> None:
     breaker, now = Breaker(), 0.0
@@ -189,6 +193,7 @@ def test_a_success_always_closes_it(story: list[tuple[float, str]]) -> None:
     assert breaker.allows(now)
 
 
+@few_by_day(30)
 @given(STORIES)
 def test_a_grave_failure_never_leaves_it_closed(story: list[tuple[float, str]]) -> None:
     breaker, now = Breaker(), 0.0
@@ -203,6 +208,7 @@ def test_a_grave_failure_never_leaves_it_closed(story: list[tuple[float, str]]) 
     assert breaker.grave
 
 
+@few_by_day(30)
 @given(st.lists(st.floats(WITHIN / (FAILURES - 1) + 0.01, 100), max_size=60))
 def test_failures_spread_wider_never_open_it(waits: list[float]) -> None:
     breaker, now = Breaker(), 0.0
@@ -213,6 +219,7 @@ def test_failures_spread_wider_never_open_it(waits: list[float]) -> None:
         assert breaker.state is BreakerState.CLOSED
 
 
+@few_by_day(30)
 @given(st.lists(st.floats(0, 20), min_size=1, max_size=60))
 def test_it_opens_exactly_when_five_failures_lie_within_thirty_seconds(waits: list[float]) -> None:
     breaker, times, now = Breaker(), list[float](), 0.0

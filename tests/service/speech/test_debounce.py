@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batkol.speech.debounce import Debouncer
+from support.properties import few_by_day
 
 WINDOW = 0.18
 gaps = st.floats(0, 0.5, allow_nan=False)
@@ -90,6 +91,7 @@ def test_a_new_window_counts_at_once() -> None:
     assert debouncer.tick(100.0 + 0.06) == "שלום מה"
 
 
+@few_by_day(30)
 @given(st.lists(st.tuples(gaps, words)), windows)
 def test_two_sends_are_never_closer_than_the_window_and_never_the_same(
     script: list[tuple[float, str]], window: float
@@ -105,6 +107,7 @@ def test_two_sends_are_never_closer_than_the_window_and_never_the_same(
         assert new != old
 
 
+@few_by_day(30)
 @given(st.lists(st.tuples(gaps, words), min_size=1), windows)
 def test_the_newest_partial_is_always_out_by_the_end_of_the_window(
     script: list[tuple[float, str]], window: float
@@ -122,6 +125,7 @@ def test_the_newest_partial_is_always_out_by_the_end_of_the_window(
     assert screen.sent[-1][1] == script[-1][1]
 
 
+@few_by_day(30)
 @given(st.lists(st.tuples(gaps, words)), windows)
 def test_nothing_goes_out_that_was_cancelled(script: list[tuple[float, str]], window: float) -> None:
     screen, now = Screen(Debouncer(window=window)), 0.0

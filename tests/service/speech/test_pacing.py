@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batkol.speech.pacing import BURST, PIECE, Pace
+from support.properties import few_by_day
 
 SECOND = 8000
 
@@ -32,6 +33,7 @@ def test_unpaced_is_unpaced() -> None:
     assert pace.longest is None
 
 
+@few_by_day(30)
 @given(
     st.floats(1.1, 10),
     st.lists(st.tuples(st.floats(0, 3), st.integers(1, PIECE)), min_size=1, max_size=60),

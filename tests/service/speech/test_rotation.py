@@ -2,6 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batkol.speech.rotation import SETTLED_S, CallPosition, Cut, Rotation, Why
+from support.properties import few_by_day
 
 SECOND = 8000
 
@@ -74,6 +75,7 @@ def test_after_an_attempt_that_failed_the_old_rpc_is_left_alone_for_a_moment() -
     assert waits == [1, 2, 4, 4]
 
 
+@few_by_day(25)
 @given(
     st.lists(st.tuples(st.floats(0, 400), st.booleans(), st.booleans()), max_size=30),
     st.floats(1, 200),

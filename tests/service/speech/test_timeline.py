@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from batkol.speech.results import Portion, Transcript, Word
 from batkol.speech.timeline import SEAM, Passage, Timeline
+from support.properties import few_by_day
 
 SLOT = 4000  # samples: one word of the simulated call, with its silence
 
@@ -404,6 +405,7 @@ def test_a_short_word_in_which_the_last_final_seems_to_end_is_told_by_the_later_
 absorbed = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4)), min_size=2, max_size=16)
 
 
+@few_by_day(30)
 @given(absorbed, st.integers(1, 15), st.sampled_from([-800, 0, 800]), st.booleans())
 def test_words_that_include_pauses_are_told_once_wherever_the_seam_lies(
     said: list[tuple[int, int]], seam: int, off: int, first: bool
@@ -443,6 +445,7 @@ def successions(draw: st.DrawFn) -> list[tuple[int, int, list[int]]]:
     return passages
 
 
+@few_by_day(30)
 @given(successions(), st.sampled_from([-600, 0, 600]), st.integers(0, 1))
 def test_however_rpcs_overlap_at_a_seam_every_word_is_told_once_and_in_order(
     passages: list[tuple[int, int, list[int]]], jitter: int, extra: int

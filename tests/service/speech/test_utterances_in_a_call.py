@@ -4,12 +4,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
-from hypothesis import given, settings
+from hypothesis import given
 
 from batkol.speech.outcomes import Final, Missed, Outcome, Partial, Revision, Unplaced
 from batkol.speech.results import Transcript
 from batkol.speech.utterance import REACHES, Mode, Source, Utterance, UtteranceState
 from batkol.speech.utterances import Utterances, UtteranceTimeouts
+from support.properties import few_by_day
 from support.speech.conversation import SECOND, Begins, Conversation, FallsSilent, Sentence, conversations
 
 PATIENCE = UtteranceTimeouts()
@@ -100,7 +101,7 @@ class Call:
         return [(now, outcome.utterance) for now, outcome in self.log if isinstance(outcome, kind)]
 
 
-@settings(max_examples=50)
+@few_by_day(20)
 @given(conversations())
 def test_every_utterance_gets_exactly_one_final(conversation: Conversation) -> None:
     call = Call(conversation).play()
@@ -112,6 +113,7 @@ def test_every_utterance_gets_exactly_one_final(conversation: Conversation) -> N
     assert call.dispatcher.open == []
 
 
+@few_by_day(20)
 @given(conversations())
 def test_every_word_ends_up_in_the_utterance_it_was_spoken_in_and_only_there(conversation: Conversation) -> None:
     """The record at the end of the call, with every late final in: nothing lost, doubled or next door."""
@@ -126,6 +128,7 @@ def test_every_word_ends_up_in_the_utterance_it_was_spoken_in_and_only_there(con
     assert " ".join(utterance.text for utterance in missed_by_vad) == " ".join(unseen)
 
 
+@few_by_day(20)
 @given(conversations())
 def test_nothing_waits_past_its_deadline(conversation: Conversation) -> None:
     """Promoted on time if it can be; otherwise closed, or named as missed once, when patience ends."""
@@ -142,7 +145,7 @@ def test_nothing_waits_past_its_deadline(conversation: Conversation) -> None:
             assert now >= deadline - MICROSECOND, "a promotion is never early"
 
 
-@settings(max_examples=50)
+@few_by_day(20)
 @given(conversations())
 def test_a_revision_says_something_new_of_its_own_utterance_after_its_final(conversation: Conversation) -> None:
     call = Call(conversation).play()

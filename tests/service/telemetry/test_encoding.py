@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.resources import Resource
@@ -14,6 +14,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from batkol.telemetry.encoding import encoded
+from support.properties import few_by_day
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 PLAIN = TEXT | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False)
@@ -54,7 +55,7 @@ def spans(draw: st.DrawFn) -> ReadableSpan:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@few_by_day(25)
 @given(st.lists(spans(), max_size=6))
 def test_any_spans_are_encoded_as_the_library_encodes_them(made: list[ReadableSpan]) -> None:
     assert encoded(made) == encode_spans(made)

@@ -41,6 +41,7 @@ from batkol.twilio.messages import (
     encode_media,
     parse,
 )
+from support.properties import few_by_day
 
 STREAM = "MZ" + "0" * 32
 CALL = "CA" + "0" * 32
@@ -221,6 +222,7 @@ nearly = st.fixed_dictionaries(
 )
 
 
+@few_by_day(25)
 @given(st.binary() | st.text() | json_values.map(json.dumps) | nearly.map(json.dumps))
 def test_raises_nothing_but_malformed_message(text: str | bytes) -> None:
     try:
@@ -230,6 +232,7 @@ def test_raises_nothing_but_malformed_message(text: str | bytes) -> None:
     assert isinstance(message, Message)
 
 
+@few_by_day(40)
 @given(st.sampled_from([e[0] for e in EXAMPLES]), st.data())
 def test_a_broken_example_is_read_or_refused(example: dict[str, Any], data: st.DataObject) -> None:
     text = bytearray(json.dumps(example).encode())

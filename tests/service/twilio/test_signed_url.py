@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from batkol.simulators.twilio.signature import WAYS, sign
 from batkol.twilio.signature import is_valid
 from batkol.twilio.signed_url import LONGEST, MAX_SPELLINGS, spellings
+from support.properties import few_by_day
 
 TOKEN = "12345"
 PAGE = "https://voice.example.com/twilio/voice"
@@ -43,6 +44,7 @@ def url_with(query: str, page: str = PAGE) -> str:
     return f"{page}?{query}" if query else page
 
 
+@few_by_day(25)
 @given(on_the_wire(), st.sampled_from(sorted(WAYS)), st.sampled_from([PAGE, "https://voice.example.com:8443/a/b"]))
 def test_what_twilio_signs_in_any_of_its_ways_is_accepted(query: str, way: str, page: str) -> None:
     url = url_with(query, page)
@@ -52,6 +54,7 @@ def test_what_twilio_signs_in_any_of_its_ways_is_accepted(query: str, way: str, 
     assert is_valid([TOKEN], url.encode(), [("CallSid", "CA1")], signed)
 
 
+@few_by_day(25)
 @given(on_the_wire(), st.sampled_from(sorted(WAYS)), st.data())
 def test_a_query_that_was_changed_never_is(query: str, way: str, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(query)))

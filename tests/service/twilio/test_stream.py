@@ -25,6 +25,7 @@ from batkol.twilio.messages import (
     StopDetails,
 )
 from batkol.twilio.stream import MALFORMED_IN_A_ROW, MediaStream
+from support.properties import few_by_day
 
 T = TypeVar("T")
 
@@ -321,6 +322,7 @@ def scripts(draw: st.DrawFn) -> Script:
     )
 
 
+@few_by_day(25)
 @given(scripts())
 def test_every_payload_lands_at_its_own_timestamp(script: Script) -> None:
     stream = begun(longest_gap=10**9)
@@ -346,6 +348,7 @@ def test_every_payload_lands_at_its_own_timestamp(script: Script) -> None:
     assert ring.count(SILENCE) == stream.counters.gap_samples == len(ring) - sum(len(p) for _, p in expected)
 
 
+@few_by_day(25)
 @given(st.lists(st.tuples(st.integers(0, 2**32), st.integers(0, 2**32), st.binary(max_size=40)), max_size=60))
 def test_hostile_numbers_cost_at_most_the_cap(numbers: list[tuple[int, int, bytes]]) -> None:
     stream = begun(longest_gap=800)

@@ -93,19 +93,23 @@ def test_it_scores_as_the_official_model_does(model: bytes, at_once: int) -> Non
     assert np.max(mine) > 0.9
 
 
-def test_a_call_scores_the_same_alone_and_in_any_place_of_any_batch(model: bytes) -> None:
-    """Forty calls: slots beyond the first 16."""
-    calls = [speech(seed, 60) for seed in range(40)]
-    alone = [scores(SileroEngine(model), call) for call in calls]
+@pytest.mark.parametrize("many", [20, pytest.param(40, marks=pytest.mark.nightly)])
+def test_a_call_scores_the_same_alone_and_in_any_place_of_any_batch(model: bytes, many: int) -> None:
+    """More calls than the 16 slots of the beginning."""
+    calls = [speech(seed, many) for seed in range(many)]
+    one = SileroEngine(model)
+    alone = [scores(one, call) for call in calls]
 
     assert furthest(together(SileroEngine(model), calls, most=1), alone) < 1e-3
 
 
-def test_several_windows_of_a_call_at_once_score_as_one_after_the_other(model: bytes) -> None:
+@pytest.mark.parametrize("many", [4, pytest.param(12, marks=pytest.mark.nightly)])
+def test_several_windows_of_a_call_at_once_score_as_one_after_the_other(model: bytes, many: int) -> None:
     """Parts of none to four windows, with silent lines, rests and fresh starts on their borders and within."""
     middle = mulaw.silence(20 * WINDOW) + noise(60, 70)
-    calls = [speech(seed, 40) + middle + speech(seed + 20, 20) for seed in range(12)]
-    alone = [scores(SileroEngine(model), call) for call in calls]
+    calls = [speech(seed, 40) + middle + speech(seed + 20, 20) for seed in range(many)]
+    one = SileroEngine(model)
+    alone = [scores(one, call) for call in calls]
 
     assert furthest(together(SileroEngine(model), calls, most=4), alone) < 1e-3
 

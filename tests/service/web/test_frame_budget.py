@@ -11,6 +11,7 @@ from batkol.web.frame_budget import A_SECOND, AT_ONCE, ODD_FRAME, TURN, FrameBud
 from batkol.web.protocol import MediaProtocol
 from support.http.media_listener import Listener, serving
 from support.http.raw_websocket import BINARY, CONT, PING, PONG, RawWebSocket, connected, frame, text
+from support.properties import few_by_day
 from support.time.waiting import until
 
 MEDIA = text("x" * 370)
@@ -68,8 +69,14 @@ FLOODS = {
 }
 
 
-@pytest.mark.parametrize("admitted", [True, False])
-@pytest.mark.parametrize("flooding", FLOODS)
+@pytest.mark.parametrize(
+    ("flooding", "admitted"),
+    [
+        *((flooding, True) for flooding in FLOODS),
+        ("pings", False),
+        *(pytest.param(flooding, False, marks=pytest.mark.nightly) for flooding in FLOODS if flooding != "pings"),
+    ],
+)
 async def test_a_flood_of_frames_is_closed_with_1008_and_said(flooding: str, admitted: bool) -> None:
     """Nearly all of them before the close are left unparsed; as uvicorn has it, 2.4 million were 5 s of the loop."""
     first, each = FLOODS[flooding]
@@ -121,6 +128,7 @@ async def test_the_order_holds_over_the_turns() -> None:
     assert [message[:4] for message in listener.said] == [f"{number:03} "[:4] for number in range(2_000)]
 
 
+@few_by_day(30)
 @given(st.lists(st.floats(0.0, 30.0), min_size=1, max_size=200))
 def test_ten_times_twilios_rate_goes_on_for_ever_however_it_is_bunched(gaps: list[float]) -> None:
     budget, now = FrameBudget(0.0), 0.0

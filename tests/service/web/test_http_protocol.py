@@ -258,9 +258,18 @@ async def test_bytes_that_drip_do_not_stop_the_clock() -> None:
         assert house.closed == {"head_late": 1}
 
 
+async def clocks_run_out(house: Hall) -> None:
+    """Wait for the clocks of two requests that begin now, one after the other, and are never whole."""
+    for half in (get()[:-2], post(b"a body")[:-1]):
+        async with speaking(house.port) as witness:
+            await witness.send(half)
+            assert b" 408 " in await witness.rest()
+
+
 async def test_the_clocks_end_at_the_101() -> None:
     async with hall(**HASTY) as house, connected(house.port) as raw:
-        await asyncio.sleep(0.3)  # three times what either clock has
+        await clocks_run_out(house)
+        await until(lambda: len(house.connections) == 1)
         await raw.send(text("still here"))
 
         assert (house.sockets, len(house.connections)) == (1, 1)
@@ -270,7 +279,7 @@ async def test_the_clocks_end_with_the_request_and_not_with_its_answer() -> None
     async with hall(**HASTY, one_request=False) as house, speaking(house.port) as raw:
         house.hold.clear()
         await raw.send(get("/held"))
-        await asyncio.sleep(0.3)
+        await clocks_run_out(house)
         house.hold.set()
         assert (await raw.answer()).status == 200
 
@@ -279,7 +288,7 @@ async def test_the_next_request_of_a_connection_has_a_clock_of_its_own() -> None
     async with hall(**HASTY, one_request=False) as house, speaking(house.port) as raw:
         await raw.send(get())
         await raw.answer()
-        await asyncio.sleep(0.2)  # idle for longer than a head may take
+        await clocks_run_out(house)  # idle for longer than a head may take
         await raw.send(get())
         assert (await raw.answer()).status == 200
         await raw.send(get()[:-2])
