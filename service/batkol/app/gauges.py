@@ -5,7 +5,6 @@ Read on the loop for /metrics, and on a thread for OTLP: so nothing here walks w
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import Final
 
@@ -108,7 +107,7 @@ def _expose_calls(metrics: Metrics, calls: CallRegistry) -> None:
     metrics.gauge(
         "batkol.calls.unheard",
         "Callers who use streaming recognition and have spoken for 3 s without a partial.",
-        lambda: sum(call.reporter.partial_gap.unheard(time.monotonic()) for call in calls),
+        lambda: sum(call.reporter.unheard for call in calls),
     )
 
 

@@ -75,6 +75,7 @@ class Call:
             log_transcripts=services.log_transcripts,
             traces=self.trace,
             recorder=services.recorder,
+            clock=services.clock,
         )
         self._context = identity.context(language=services.language, pod=services.pod)
         self.transcription = Transcription(

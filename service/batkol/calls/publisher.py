@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import TypedDict
 
+from batkol.clock import REAL, Clock
 from batkol.events.bus import Bus
 from batkol.events.events import Event
 from batkol.events.identity import Identity
@@ -31,12 +31,13 @@ class UtteranceHeader(Header):
 class Publisher:
     """One per call. Each header takes the next number: publish the event that it was made for."""
 
-    def __init__(self, identity: Identity, bus: Bus, recorder: Recorder | None = None) -> None:
+    def __init__(self, identity: Identity, bus: Bus, recorder: Recorder | None = None, clock: Clock = REAL) -> None:
         self.identity = identity
         self._bus = bus
         self._recorder: Recorder = recorder or NoRecorder()
         self._seq = 0
-        self._epoch = time.time() - time.monotonic()
+        self._clock = clock
+        self._epoch = clock.wall() - clock.monotonic()
 
     def header(self) -> Header:
         """Return the header of the call's next event."""
@@ -51,7 +52,7 @@ class Publisher:
 
     def _now(self) -> float:
         """Return Unix seconds, as the clock was when the call began: a clock that jumps makes no word older."""
-        return self._epoch + time.monotonic()
+        return self._epoch + self._clock.monotonic()
 
     def publish(self, event: Event, *, trace_id: str | None = None) -> None:
         """Record the event, and hand it to the subscribers; never blocks."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -13,6 +12,7 @@ import structlog
 from batkol.calls.call import Call
 from batkol.calls.ending import EndingCalls
 from batkol.calls.lag import LoopLag
+from batkol.clock import REAL, Clock
 from batkol.telemetry.metrics import Metrics
 
 HEARTBEAT_S: Final = 0.25
@@ -55,8 +55,9 @@ class CallRegistry:
     Everything here runs on the event loop without awaiting, so the limit holds whatever comes at once.
     """
 
-    def __init__(self, *, limit: int, metrics: Metrics) -> None:
+    def __init__(self, *, limit: int, metrics: Metrics, clock: Clock = REAL) -> None:
         self.limit = limit
+        self._clock = clock
         self._metrics = metrics
         self._live: dict[str, Call] = {}  # by call SID: the newest stream of each call that has a place
         self._ending = EndingCalls()
@@ -164,12 +165,16 @@ class CallRegistry:
             now = self._loop.time()
             for old in [sid for sid, (_, ended) in self._carried.items() if now - ended > REMEMBERED_S]:
                 del self._carried[old]
-            self._carried[sid] = _begun(call), now
+            self._carried[sid] = self._begun(call), now
 
     def carried_audio(self, call_sid: str, since: float) -> bool:
         """Whether a stream of this call that began at `since` (unix seconds) or later carried audio here."""
-        begun = [_begun(call) for call in self._streams(call_sid) if call.carried_audio]
+        begun = [self._begun(call) for call in self._streams(call_sid) if call.carried_audio]
         return max(begun, default=self._carried.get(call_sid, (-1.0, 0.0))[0]) >= since
+
+    def _begun(self, call: Call) -> float:
+        """Return the start of a call's stream, in unix seconds."""
+        return self._clock.wall() - call.age
 
     def _streams(self, call_sid: str) -> list[Call]:
         """Return the streams of one call, the newest last."""
@@ -204,7 +209,7 @@ class CallRegistry:
     def refuse(self) -> None:
         """From now on take no new call, but those whose webhook has been answered with our stream."""
         if self.draining_since is None:
-            self.draining_since, self._refusing_from = time.time(), self._loop.time()
+            self.draining_since, self._refusing_from = self._clock.wall(), self._loop.time()
 
     async def drain(self, limit_s: float | None = None) -> bool:
         """Take no new call and wait for the last one to end; false if `limit_s` seconds were not enough.
@@ -290,8 +295,3 @@ class CallRegistry:
         if stalls := self._lag.record(late, now):
             text = "[LOOP] event loop stalled; every call was late"
             log.warning(text, lag_ms=round(late * 1000), stalls=stalls, active_calls=self.active)
-
-
-def _begun(call: Call) -> float:
-    """Return the start of a call's stream, in unix seconds."""
-    return time.time() - call.age

@@ -5,7 +5,6 @@ The transcription calls it on the event loop, in the order things happen.
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
@@ -18,6 +17,7 @@ from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.calls.figures import Figures, UtteranceProgress
 from batkol.calls.partial_gap import PartialGapMonitor
 from batkol.calls.publisher import Header, Publisher
+from batkol.clock import REAL, Clock
 from batkol.events.bus import Bus
 from batkol.events.events import (
     CallEnded,
@@ -84,8 +84,10 @@ class Reporter:
         log_transcripts: bool,
         traces: Traces | None = None,
         recorder: Recorder | None = None,
+        clock: Clock = REAL,
     ) -> None:
-        self._publisher = Publisher(identity, bus, recorder)
+        self._publisher = Publisher(identity, bus, recorder, clock)
+        self._clock = clock
         self._metrics = metrics
         self._log = log
         self._since = since
@@ -96,6 +98,11 @@ class Reporter:
         self.figures = Figures()
         self.partial_gap = PartialGapMonitor()
         self.utterances: OrderedDict[int, UtteranceProgress] = OrderedDict()
+
+    @property
+    def unheard(self) -> bool:
+        """Whether the caller speaks and has had no partial for too long."""
+        return self.partial_gap.unheard(self._clock.monotonic())
 
     # -- the call ----------------------------------------------------------------------------------------------
 
@@ -183,7 +190,7 @@ class Reporter:
 
     def _utterance_opened(self, utterance: Utterance, decision: Decision | None) -> None:
         self.figures.utterances += 1
-        self.partial_gap.begin(utterance, time.monotonic())
+        self.partial_gap.begin(utterance, self._clock.monotonic())
         progress = UtteranceProgress(begin_ms=_ms(utterance.begin), mode=utterance.mode)
         self.utterances[utterance.index] = progress
         if len(self.utterances) > KEPT:
@@ -210,7 +217,7 @@ class Reporter:
             self._metrics.first_partial.record(waited, self._traces.span_of(utterance))
         self.figures.partials += 1
         self._metrics.partials.add(1)
-        if (interval := self.partial_gap.partial(utterance, time.monotonic())) is not None:
+        if (interval := self.partial_gap.partial(utterance, self._clock.monotonic())) is not None:
             self._metrics.partial_interval.record(interval)
         header = self._publisher.utterance_header(utterance)
         self._publisher.publish(PartialText(**header, text=text, stability=stability, number=progress.partials))

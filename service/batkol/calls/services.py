@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from batkol.clock import REAL, Clock
 from batkol.events.bus import Bus
 from batkol.events.identity import Identity
 from batkol.events.recorder import NoRecorder, Recorder
@@ -33,6 +34,7 @@ class Services:
     log_transcripts: bool
     tracing: Tracing = field(default_factory=Tracing)
     recorder: Recorder = field(default_factory=NoRecorder)
+    clock: Clock = REAL
 
     def traced(self, identity: Identity, since: Callable[[int], float], caller: RemoteParent | None) -> CallTrace:
         """Begin the traces of a call. `since(sample)`: how many seconds ago it was spoken."""

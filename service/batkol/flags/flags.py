@@ -15,6 +15,7 @@ import itertools
 import threading
 import time
 from enum import StrEnum
+from typing import Final, NamedTuple
 
 import msgspec
 import structlog
@@ -35,7 +36,16 @@ from batkol.live.flag_definitions import STREAMING_FLAG
 from batkol.status import FlagsStatus
 from batkol.supervision.threads import Revivable
 
-REPEAT_S = 60.0  # the same trouble, coming and going, is not warned of more often
+
+class FlagLimits(NamedTuple):
+    """Limits of the memory of calls and of trouble."""
+
+    calls: int = CALLS_REMEMBERED
+    repeat_s: float = 60.0
+    """The same trouble, coming and going, is not warned of more often."""
+
+
+LIMITS: Final = FlagLimits()
 
 log = structlog.get_logger()
 _domains = itertools.count(1)
@@ -76,13 +86,15 @@ class Flags:
         fallback: bool,
         live: Live | None = None,
         counter: EvaluationCounter | None = None,
+        limits: FlagLimits = LIMITS,
     ) -> None:
         """Raises `ConfigurationError` for a provider that does not exist or cannot be used as it is set."""
         if provider not in list(FlagsProvider):
             raise ConfigurationError("FLAGS_PROVIDER must be live, flagd or env.")
         self.provider = FlagsProvider(provider)
         self.fallback = fallback
-        self.hook = DecisionHook(counter)
+        self.hook = DecisionHook(counter, limits.calls)
+        self._limits = limits
         # The SDK's providers are global; a domain of its own keeps two services in a process apart.
         self._domain = f"batkol-{next(_domains)}"
         self._implementation = _implementation(self.provider, fallback, live)
@@ -103,13 +115,14 @@ class Flags:
         fallback: bool,
         live: Live | None = None,
         counter: EvaluationCounter | None = None,
+        limits: FlagLimits = LIMITS,
     ) -> Flags:
         """Connect the provider, waiting at most its own deadline (flagd: FLAGD_DEADLINE_MS, 0.5 s).
 
         A provider that is not there yet is no failure: it is warned of, and taken up when it comes. With
         `live`, await `live.ready()` first. Cancelling closes what was opened.
         """
-        flags = cls(provider=provider, fallback=fallback, live=live, counter=counter)
+        flags = cls(provider=provider, fallback=fallback, live=live, counter=counter, limits=limits)
         try:
             await flags._open()
         except OpenFeatureError as error:
@@ -121,7 +134,10 @@ class Flags:
 
     async def close(self) -> None:
         """Shut the provider down and join its threads. Cancelled, a thread finishes it all the same."""
-        await asyncio.to_thread(self._close)
+        if self.provider is FlagsProvider.FLAGD:  # waits for its thread, so not on the loop
+            await asyncio.to_thread(self._close)
+        else:
+            self._close()
 
     def streaming(self, context: CallContext) -> Decision:
         """Decide for one utterance of a call. Never raises; microseconds; safe from any thread."""
@@ -190,7 +206,7 @@ class Flags:
             self._last_known = value
             self._known.pop(context.call_sid, None)
             self._known[context.call_sid] = value
-            if len(self._known) > CALLS_REMEMBERED:
+            if len(self._known) > self._limits.calls:
                 del self._known[next(iter(self._known))]
 
     def _warn(self, code: str, why: str) -> None:
@@ -199,7 +215,7 @@ class Flags:
             return
         self._trouble = code
         now = time.monotonic()
-        if now - self._warned.get(code, float("-inf")) < REPEAT_S:
+        if now - self._warned.get(code, float("-inf")) < self._limits.repeat_s:
             return
         self._warned[code] = now
         log.warning(

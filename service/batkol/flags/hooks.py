@@ -28,9 +28,13 @@ class EvaluationCounter(Protocol):
 
 
 class DecisionHook(Hook):
-    """Counts every evaluation by variant and reason; logs a call's flips, and combinations not met before."""
+    """Counts every evaluation by variant and reason; logs a call's flips, and combinations not met before.
 
-    def __init__(self, counter: EvaluationCounter | None = None) -> None:
+    What was decided for a call is remembered for the last `calls` of them.
+    """
+
+    def __init__(self, counter: EvaluationCounter | None = None, calls: int = CALLS_REMEMBERED) -> None:
+        self._calls = calls
         self.counter = counter
         self.evaluations: Counter[tuple[str, str, str]] = Counter()  # flag, variant, reason
         self._last: dict[tuple[str, str], tuple[str, str]] = {}  # flag and call -> variant and reason
@@ -67,6 +71,6 @@ class DecisionHook(Hook):
     def _flipped(self, flag: str, call_sid: str, decided: tuple[str, str]) -> bool:
         before = self._last.pop((flag, call_sid), None)
         self._last[flag, call_sid] = decided  # at the end: the dict is in order of use
-        if len(self._last) > CALLS_REMEMBERED:
+        if len(self._last) > self._calls:
             del self._last[next(iter(self._last))]
         return before is not None and before != decided

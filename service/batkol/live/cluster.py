@@ -178,27 +178,28 @@ class _Limited(httpx2.AsyncByteStream):
 
 
 @asynccontextmanager
-async def connected() -> AsyncIterator[httpx2.AsyncClient]:
-    """Make a client from the present files and environment. Raises `ClusterError`; nothing is connected yet."""
+async def connected(files_s: float = FILES_S) -> AsyncIterator[httpx2.AsyncClient]:
+    """Make a client from the present files and environment. Raises `ClusterError`, also when reading
+    the files takes longer than `files_s`; nothing is connected yet."""
     files = BlockingCalls("cluster.files")
     _hanging.difference_update([each for each in _hanging if not each.busy])
     if _hanging:  # one thread that waits is enough
-        raise _hangs()
+        raise _hangs(files_s)
     try:
-        async with asyncio.timeout(FILES_S):
+        async with asyncio.timeout(files_s):
             client = await files.submit(_client)
     except TimeoutError as error:
         _hanging.add(files)
-        raise _hangs() from error
+        raise _hangs(files_s) from error
     finally:
         await files.close()
     async with client:
         yield client
 
 
-def _hangs() -> ClusterError:
+def _hangs(files_s: float) -> ClusterError:
     return ClusterError(
-        f"Reading the kubeconfig, the certificates or the pod's token has not returned for {FILES_S:g} s: "
+        f"Reading the kubeconfig, the certificates or the pod's token has not returned for {files_s:g} s: "
         "their file system does not answer. Check the mount and its file server."
     )
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 import structlog
 
-from batkol.live.kubernetes import KubernetesSource
 from batkol.live.source import EMPTY, LiveSource, Snapshot
 from batkol.status import SourceStatus
 
@@ -25,10 +24,18 @@ START_S: Final = 2.0
 log = structlog.get_logger()
 
 
+class TriedSource(LiveSource, Protocol):
+    """A source that is waited for; `KubernetesSource` is one."""
+
+    @property
+    def tried(self) -> asyncio.Event:
+        """Set once the first attempt has come to something, or to nothing."""
+
+
 class FallbackSource:
     """The ConfigMap, and until it could be read for the first time, the files; without files, the defaults."""
 
-    def __init__(self, source: KubernetesSource, files: LiveSource | None, *, start_s: float = START_S) -> None:
+    def __init__(self, source: TriedSource, files: LiveSource | None, *, start_s: float = START_S) -> None:
         self._source = source
         self._files = files
         self._start_s = start_s

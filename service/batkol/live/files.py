@@ -8,10 +8,10 @@ What people and programs do to such a directory, and why none of it is missed:
   reports it;
 - put back an *older* file (`cp -p`, rsync, an image layer): contents are compared, never times;
 - replace or remove the directory itself, retarget a link to it, use a file system without inotify (NFS, some
-  container mounts), run out of inotify watches: the contents are read every TICK_S in any case. That is two
+  container mounts), run out of inotify watches: the contents are read every `tick` seconds in any case. That is two
   small files, and it also catches whatever this list has forgotten.
 
-What has been half written, or removed to be written again, is given SETTLE_S to become whole before it is
+What has been half written, or removed to be written again, is given `settle` seconds to become whole before it is
 handed on.
 
 All that touches the directory runs on daemon threads (`batkol.blocking`): on a file system that does not answer,
@@ -26,6 +26,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -39,18 +40,23 @@ from batkol.live.directory import READ_S, DirectoryReads
 from batkol.live.source import EMPTY, LARGEST, NAMES, Snapshot
 from batkol.status import SourceStatus
 
-TICK_S = 1.0  # the longest a change can stay unseen, whatever the file system
-EAGER_S = 0.25  # how often to read while something is happening, or nothing can be watched
-EAGER_FOR_S = 1.0  # how long after the last sign of change
-SETTLE_S = 0.2
-
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadTimings:
+    """Intervals between reads, in seconds."""
+
+    tick: float = 1.0  # the longest a change can stay unseen, whatever the file system
+    eager: float = 0.25  # between two reads while something is happening, or nothing can be watched
+    eager_for: float = 1.0  # after the last sign of change
+    settle: float = 0.2  # for what is half written
 
 
 class FileSource:
     """Watches one directory for `tuning.json` and `flags.json`; `path` is the directory or one of the two."""
 
-    def __init__(self, path: str | Path, *, read_s: float = READ_S) -> None:
+    def __init__(self, path: str | Path, *, read_s: float = READ_S, pace: ReadTimings = ReadTimings()) -> None:
         path = Path(path)
         if path.name in NAMES:
             path = path.parent
@@ -61,6 +67,7 @@ class FileSource:
             )
         self.directory = path
         self._reads = DirectoryReads(path, read_s)
+        self._pace = pace
         self._problem = ""
 
     @property
@@ -78,17 +85,17 @@ class FileSource:
         noticed = asyncio.Event()
         noticing = asyncio.create_task(self._notice(noticed), name="live.notice")
         clock = asyncio.get_running_loop().time
-        eager_until = clock() + EAGER_FOR_S
+        eager_until = clock() + self._pace.eager_for
         try:
             while True:
                 if noticing.done():
                     noticing.result()  # raises unexpected errors; `watch` is started again
                 if noticed.is_set():
                     noticed.clear()
-                    eager_until = clock() + EAGER_FOR_S
+                    eager_until = clock() + self._pace.eager_for
                 snapshot = await self._reads.snapshot()
                 if snapshot is not None and snapshot != last and _unfinished(snapshot, last):
-                    await asyncio.sleep(SETTLE_S)
+                    await asyncio.sleep(self._pace.settle)
                     snapshot = await self._reads.snapshot()
                 if snapshot is None:
                     snapshot = EMPTY if last is None else last
@@ -96,7 +103,7 @@ class FileSource:
                     last = snapshot
                     yield snapshot
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(EAGER_S if clock() < eager_until else TICK_S):
+                    async with asyncio.timeout(self._pace.eager if clock() < eager_until else self._pace.tick):
                         await noticed.wait()
         finally:
             noticing.cancel()
@@ -111,7 +118,7 @@ class FileSource:
                 identity = await calls.submit(self._identity)
                 noticed.set()  # what was written before the watch began is found by the eager reads
                 if identity is None:
-                    await asyncio.sleep(EAGER_S)
+                    await asyncio.sleep(self._pace.eager)
                     continue
                 try:
                     await self._follow(identity, noticed, calls, stop)
@@ -120,7 +127,7 @@ class FileSource:
                         f"the service cannot watch the directory ({type(error).__name__}); "
                         "the service polls the directory instead"
                     )
-                    await asyncio.sleep(EAGER_S)
+                    await asyncio.sleep(self._pace.eager)
         finally:
             stop.set()
             await calls.close()

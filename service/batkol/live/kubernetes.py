@@ -18,7 +18,7 @@ import structlog
 
 from batkol.backoff import Backoff
 from batkol.live.answer_lines import LINE_S
-from batkol.live.cluster import ANSWER_S, ClusterError, ObjectName, connected
+from batkol.live.cluster import ANSWER_S, FILES_S, ClusterError, ObjectName, connected
 from batkol.live.config_map import SILENCE_S, ConfigMap, GoneError, WatchError
 from batkol.live.source import EMPTY, NAMES, Snapshot, SourceState
 from batkol.status import SourceStatus
@@ -36,6 +36,7 @@ class WatchTimings:
     silence: float = SILENCE_S  # without a line, after which a watch is taken for dead
     answer: float = ANSWER_S  # for an answer that is no watch
     line: float = LINE_S  # for a line of a watch, from its first byte to its last
+    files: float = FILES_S  # for the credentials, which are read before the first request
 
 
 class KubernetesSource:
@@ -99,7 +100,7 @@ class KubernetesSource:
 
     async def _until_it_fails(self) -> AsyncGenerator[Snapshot, None]:
         """List, and watch from there again and again; returns never. Raises `ClusterError`."""
-        async with connected() as client:
+        async with connected(self._pace.files) as client:
             pace = self._pace
             config_map = ConfigMap(client, self.where, silence_s=pace.silence, answer_s=pace.answer, line_s=pace.line)
             contents, version = await config_map.read()

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, TextIO
+from typing import Any, Final, NamedTuple, TextIO
 
 import msgspec
 import structlog
@@ -24,18 +24,24 @@ from batkol.supervision.threads import Thread
 from batkol.telemetry.correlation import current_ids
 from batkol.urls import masked_in
 
-QUEUE: Final = 10_000
-"""Lines that may wait for the writer."""
-
-PATIENCE_S: Final = 5.0
-"""Seconds for which closing waits for an output that accepts nothing."""
-
 _INTERVAL_S: Final = 0.1
 _QUIET: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "watchfiles")
 
 
 Rendering = Callable[[Sequence[EventDict]], str]
 """Makes lines, each with its end. A line's `timestamp` is a `datetime`."""
+
+
+class LogLimits(NamedTuple):
+    """Limits of the writer: of what it keeps, and of the time to close it."""
+
+    lines: int = 10_000
+    """Lines that may wait for the writer."""
+    closing_s: float = 5.0
+    """Seconds for which closing waits for an output that accepts nothing."""
+
+
+LIMITS: Final = LogLimits()
 
 
 class LogWriter:
@@ -45,10 +51,17 @@ class LogWriter:
     log line about that. `batkol.supervision.threads.watch` starts the thread again if it ends all the same.
     """
 
-    def __init__(self, out: TextIO, rendering: Rendering, lost_elsewhere: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self,
+        out: TextIO,
+        rendering: Rendering,
+        lost_elsewhere: Callable[[], int] = lambda: 0,
+        limits: LogLimits = LIMITS,
+    ) -> None:
         """`lost_elsewhere`: lines that were written past this, and that the output did not take."""
         self._thread = Thread(self._run, "logs")
         self._lost_elsewhere = lost_elsewhere
+        self._limits = limits
         self._logged = 0  # of the lines that were lost
         self._out = out
         self._rendering = rendering
@@ -64,7 +77,7 @@ class LogWriter:
 
     def offer(self, event: EventDict) -> None:
         """Queue a line, or count it if there is no room. Never waits."""
-        if len(self._waiting) < QUEUE:
+        if len(self._waiting) < self._limits.lines:
             self._waiting.append(event)
         else:
             self._refused += 1
@@ -98,9 +111,9 @@ class LogWriter:
         self._write()
 
     def close(self) -> None:
-        """Write what waits, for at most `PATIENCE_S`."""
+        """Write what waits, for at most `closing_s`."""
         self._stopping.set()
-        self._thread.join(PATIENCE_S)
+        self._thread.join(self._limits.closing_s)
 
     def _write(self) -> None:
         events = [self._waiting.popleft() for _ in range(len(self._waiting))]
@@ -173,9 +186,15 @@ class Logs:
     """The logging of one process; `close` writes what waits."""
 
     def __init__(
-        self, *, level: str, json: bool, stream: TextIO | None = None, lost_elsewhere: Callable[[], int] = lambda: 0
+        self,
+        *,
+        level: str,
+        json: bool,
+        stream: TextIO | None = None,
+        lost_elsewhere: Callable[[], int] = lambda: 0,
+        limits: LogLimits = LIMITS,
     ) -> None:
-        self.writer = writer = LogWriter(stream or sys.stderr, _rendering(json=json), lost_elsewhere)
+        self.writer = writer = LogWriter(stream or sys.stderr, _rendering(json=json), lost_elsewhere, limits)
         root = logging.getLogger()
         self._before = (root.handlers[:], root.level)
         root.handlers[:] = [_Foreign(writer)]

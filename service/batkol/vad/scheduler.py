@@ -23,14 +23,15 @@ from batkol.vad.batch import BatchPart, gather, score
 from batkol.vad.engine import EngineName, VadEngine
 from batkol.vad.factory import create
 from batkol.vad.session import OnSpeech, VadSession
-from batkol.vad.worker import Worker
+from batkol.vad.worker import Jobs, Worker
 
 log = structlog.get_logger()
 
 _REFRESHES_PER_YIELD = 8  # calls that are refreshed before the event loop runs other tasks: about a millisecond
 CROWD: Final = 32
 """Calls beyond which reading each message as it comes is cheaper than reading several later."""
-_PATIENCE = 5.0  # seconds `aclose` waits for the worker thread
+CLOSING_S: Final = 5.0
+"""Seconds that `aclose` waits for the engine."""
 
 
 def _webrtc() -> VadEngine:
@@ -52,13 +53,16 @@ class VadScheduler:
         fallback: Callable[[], VadEngine] = _webrtc,
         interval: float = 0.064,
         tasks: Tasks | None = None,
+        thread: Jobs | None = None,
+        closing_s: float = CLOSING_S,
     ) -> None:
         self._engine = engine
         self._fallback = fallback
         self._fallen_back = False
         self._interval = interval  # seconds
         self._sessions: list[VadSession] = []
-        self.thread = Worker("vad")
+        self.thread: Jobs = thread or Worker("vad")
+        self._closing_s = closing_s
         self._scoring = False
         self._task = (tasks or Tasks()).add(self._listen, "listener", needed_to_hear=True, may_return=True)
         self._due = asyncio.Event()
@@ -95,7 +99,7 @@ class VadScheduler:
         self._failures += 1
 
     async def aclose(self) -> None:
-        """Close every session, the task and the thread; a thread that hangs is left behind after 5 s.
+        """Close every session, the task and the thread; a thread that hangs is left behind after `closing_s`.
 
         Cancelling it cancels the task; nothing is lost but the order.
         """
@@ -103,7 +107,7 @@ class VadScheduler:
             session.close()
         self.wake()
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(self._closing_s):
                 await self._task.join()
         except TimeoutError:
             log.warning("[VAD] engine did not answer while closing; its thread is abandoned")

@@ -10,12 +10,19 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, Protocol, TypeVar, TypeVarTuple
 
-from batkol.supervision.threads import Thread, ThreadDiedError
+from batkol.supervision.threads import Revivable, Thread, ThreadDiedError
 
 Args = TypeVarTuple("Args")
 Result = TypeVar("Result")
+
+
+class Jobs(Revivable, Protocol):
+    """A thread, or its double, that does one job after the other. See `Worker`."""
+
+    async def run(self, function: Callable[[*Args], Result], *args: *Args) -> Result: ...
+    def close(self) -> None: ...
 
 
 class Worker:

@@ -7,7 +7,7 @@ between and no time-out armed for each.
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 from fastapi.responses import StreamingResponse
@@ -17,41 +17,48 @@ from batkol.calls.call import Call
 from batkol.events.bus import Bus, Subscription
 from batkol.events.events import CallEnded, Event, encode
 
-KEEPALIVE_S: Final = 15.0
-"""A comment goes out on a silent stream this often, so that proxies leave it open."""
-
-LINGER_S: Final = 3.0
-"""Seconds that a reader has for its waiting events after the last one; a reader that takes nothing is cut off then."""
-
 log = structlog.get_logger()
 
 
-class EventStream(StreamingResponse):
-    """A reader that has stopped reading holds a task and its queue for `LINGER_S` at most."""
+class EventStreamTimings(NamedTuple):
+    """Intervals of an event stream, in seconds."""
 
-    def __init__(self, bus: Bus, call: Call | None) -> None:
+    keepalive_s: float = 15.0
+    """A comment goes out on a silent stream this often, so that proxies leave it open."""
+    linger_s: float = 3.0
+    """A reader has this for its waiting events after the last one; a reader that takes nothing is cut off then."""
+
+
+TIMINGS: Final = EventStreamTimings()
+
+
+class EventStream(StreamingResponse):
+    """A reader that has stopped reading holds a task and its queue for `linger_s` at most."""
+
+    def __init__(self, bus: Bus, call: Call | None, timings: EventStreamTimings = TIMINGS) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         super().__init__((), media_type="text/event-stream", headers=headers)
         self._bus = bus
         self._call = call
+        self._timings = timings
 
     async def stream_response(self, send: Send) -> None:
         loop = asyncio.get_running_loop()
         with self._bus.subscribe(self._call.identity.call_sid if self._call else None) as subscription:
             try:
                 async with asyncio.timeout(None) as patience:
-                    subscription.on_close = lambda: patience.reschedule(loop.time() + LINGER_S)
+                    subscription.on_close = lambda: patience.reschedule(loop.time() + self._timings.linger_s)
                     await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-                    await _write_events(send, subscription, self._call)
+                    await _write_events(send, subscription, self._call, self._timings.keepalive_s)
             except TimeoutError:
                 log.warning("[API] subscriber stopped reading; its connection is closed", dropped=subscription.dropped)
             finally:
                 subscription.on_close = None
 
 
-async def _write_events(send: Send, subscription: Subscription, call: Call | None) -> None:
+async def _write_events(send: Send, subscription: Subscription, call: Call | None, keepalive_s: float) -> None:
     """Write events until the last stream of the call is done or nothing more comes."""
-    alive = _Alive(subscription)
+    alive = _Alive(subscription, keepalive_s)
     try:
         await _write(send, b": listening\n\n")
         over = call is not None and call.reporter.ended and subscription.is_over(call.identity.call_sid)
@@ -71,18 +78,19 @@ async def _write_events(send: Send, subscription: Subscription, call: Call | Non
 
 
 class _Alive:
-    """Wakes the reader of events every `KEEPALIVE_S` seconds."""
+    """Wakes the reader of events every `every_s` seconds."""
 
-    def __init__(self, subscription: Subscription) -> None:
+    def __init__(self, subscription: Subscription, every_s: float) -> None:
+        self._every_s = every_s
         self._subscription = subscription
         self._loop = asyncio.get_running_loop()
-        self._next = self._loop.call_later(KEEPALIVE_S, self._wake)
+        self._next = self._loop.call_later(self._every_s, self._wake)
 
     def cancel(self) -> None:
         self._next.cancel()
 
     def _wake(self) -> None:
-        self._next = self._loop.call_later(KEEPALIVE_S, self._wake)
+        self._next = self._loop.call_later(self._every_s, self._wake)
         self._subscription.wake()
 
 

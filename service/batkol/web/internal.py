@@ -20,7 +20,7 @@ from batkol.calls.registry import CallRegistry
 from batkol.events.bus import Bus
 from batkol.status import ServiceStatus
 from batkol.web.connections import Headers
-from batkol.web.event_stream import EventStream
+from batkol.web.event_stream import TIMINGS, EventStream, EventStreamTimings
 
 Status = Callable[[], ServiceStatus]
 
@@ -53,7 +53,13 @@ def _is_token(authorization: bytes, api_token: str) -> bool:
 
 
 def routes(
-    *, calls: CallRegistry, bus: Bus, status: Status, drain: Callable[[], Awaitable[object]], api_token: str
+    *,
+    calls: CallRegistry,
+    bus: Bus,
+    status: Status,
+    drain: Callable[[], Awaitable[object]],
+    api_token: str,
+    timings: EventStreamTimings = TIMINGS,
 ) -> APIRouter:
     """Return the routes under /v1. `drain` empties the process and is done when it is empty."""
     router = APIRouter(prefix="/v1", dependencies=[Depends(guard(api_token))])
@@ -74,11 +80,11 @@ def routes(
 
     @router.get("/calls/{call_sid}/events")
     async def follow_call(call_sid: str) -> StreamingResponse:
-        return EventStream(bus, _live(calls, call_sid))
+        return EventStream(bus, _live(calls, call_sid), timings)
 
     @router.get("/events")
     async def follow_all() -> StreamingResponse:
-        return EventStream(bus, None)
+        return EventStream(bus, None, timings)
 
     @router.post("/drain")
     async def empty() -> Response:

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Final
 
 PATIENCE_S: Final = 2.0
-"""The kubelet waits for three seconds."""
+"""Seconds for one answer. The kubelet waits for three seconds."""
 
 FRESH_S: Final = 1.0
 """Seconds that an answer is valid: more frequent questions open no more connections."""
@@ -26,9 +26,10 @@ _REQUEST: Final = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: clos
 class SelfProbe:
     """Asks the public listener. `port` is called when it is known to which port the listener is bound; 0: not yet."""
 
-    def __init__(self, host: str, port: Callable[[], int]) -> None:
+    def __init__(self, host: str, port: Callable[[], int], *, patience_s: float = PATIENCE_S) -> None:
         self._host = _ANYWHERE.get(host, host)
         self._port = port
+        self._patience_s = patience_s
         self._one_at_a_time = asyncio.Lock()
         self._holds_until = float("-inf")
         self._found: str | None = None
@@ -44,10 +45,10 @@ class SelfProbe:
 
     async def _probe(self) -> str | None:
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(self._patience_s):
                 line = await _first_line(self._host, self._port())
         except TimeoutError:
-            return f"the public listener does not answer within {PATIENCE_S:g} s"
+            return f"the public listener does not answer within {self._patience_s:g} s"
         except ValueError:  # a line longer than the limit of asyncio's reader
             return "the public listener does not answer as Batkol does; another program uses its port"
         except OSError as error:

@@ -4,6 +4,8 @@ import pytest
 
 from batkol.calls.deadline import Deadline
 
+pytestmark = pytest.mark.virtual_time
+
 
 async def test_without_a_limit_work_goes_on() -> None:
     deadline = Deadline()
@@ -22,6 +24,7 @@ async def test_a_limit_that_was_set_before_the_work_holds() -> None:
             await asyncio.Event().wait()
 
 
+@pytest.mark.real_time
 async def test_a_limit_that_is_set_during_the_work_holds_and_the_earliest_one_counts() -> None:
     deadline = Deadline()
 

@@ -1,26 +1,40 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
 
-from batkol.calls import drain
 from batkol.calls.call import Call
-from batkol.calls.drain import Drain
+from batkol.calls.drain import ENDING_S, Drain
 from batkol.calls.registry import CallRegistry
 from batkol.calls.services import Services
+from batkol.clock import Clock
 from support.process.killing import cancel
+from support.time.virtual import virtual_clock
 from support.time.waiting import until
 from support.twilio.calls import new_call, services, sid
+
+pytestmark = pytest.mark.virtual_time
+
+
+class JumpingClock:
+    """Unix time that somebody sets."""
+
+    def __init__(self) -> None:
+        self.jump_s = 0.0
+        self._true = virtual_clock().wall
+
+    def wall(self) -> float:
+        return self._true() + self.jump_s
 
 
 @dataclass
 class House:
     services: Services
     calls: CallRegistry
+    clock: JumpingClock
 
     def admitted(self) -> Call:
         call = new_call(self.services)
@@ -31,8 +45,9 @@ class House:
 @pytest.fixture
 async def house() -> AsyncIterator[House]:
     async with services() as shared:
-        calls = CallRegistry(limit=3, metrics=shared.metrics)
-        yield House(shared, calls)
+        clock = JumpingClock()
+        calls = CallRegistry(limit=3, metrics=shared.metrics, clock=Clock(wall=clock.wall))
+        yield House(shared, calls, clock)
         for call in calls:
             call.discard()
             calls.release(call)
@@ -80,7 +95,7 @@ async def test_a_second_order_waits_for_the_same_end_and_changes_nothing(house: 
     orders = [asyncio.create_task(leaving.run()) for _ in range(3)]
     await until(lambda: house.calls.draining)
     since = house.calls.draining_since
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(20)
 
     assert not any(order.done() for order in orders)
     house.calls.release(call)
@@ -88,15 +103,14 @@ async def test_a_second_order_waits_for_the_same_end_and_changes_nothing(house: 
     assert house.calls.draining_since == since
 
 
-async def test_a_clock_that_jumps_makes_a_drain_no_longer_and_no_shorter(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_clock_that_jumps_makes_a_drain_no_longer_and_no_shorter(house: House) -> None:
     assert house.calls.draining_s() == 0
     house.calls.refuse()
-    real = time.time
     for jump_s in (-86400.0, 86400.0):
-        monkeypatch.setattr(time, "time", lambda jump_s=jump_s: real() + jump_s)
-        await until(lambda: 0 < house.calls.draining_s() < 3600)
+        house.clock.jump_s = jump_s
+        await asyncio.sleep(10)
+
+    assert house.calls.draining_s() == pytest.approx(20)
 
 
 async def test_who_goes_away_does_not_undo_it(house: House) -> None:
@@ -112,14 +126,33 @@ async def test_who_goes_away_does_not_undo_it(house: House) -> None:
     await leaving.run()
 
 
-async def test_when_the_time_is_up_the_calls_are_ended(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drain, "PAUSE_S", 0.0)
-    leaving = Drain(house.calls, timeout_s=0.02)
+async def test_when_the_time_is_up_the_calls_are_ended(house: House) -> None:
+    leaving = Drain(house.calls, timeout_s=300)
     call = house.admitted()
     draining = asyncio.create_task(leaving.run())
-    await until(lambda: call.ended_by)
+    await asyncio.sleep(299)
+    assert call.ended_by == ""
+    await asyncio.sleep(2)
 
     assert call.ended_by == "drained"
+    assert call._deadline.due == pytest.approx(asyncio.get_running_loop().time() + ENDING_S, abs=2)
     assert not draining.done()
     house.calls.release(call)
     await draining
+
+
+@pytest.mark.real_time
+async def test_by_a_real_clock_a_drain_ends_with_its_last_call() -> None:
+    async with services() as shared:
+        calls = CallRegistry(limit=3, metrics=shared.metrics)
+        leaving = Drain(calls, timeout_s=20)
+        call = new_call(shared)
+        assert calls.admit(call)
+        draining = asyncio.create_task(leaving.run())
+        await until(lambda: calls.draining)
+        call.end("stop")
+        await asyncio.sleep(0.01)
+        assert not draining.done()
+        calls.release(call)
+        await draining
+        call.discard()

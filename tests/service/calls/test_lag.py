@@ -2,6 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batkol.calls.lag import QUIET_S, STALL_S, WINDOW_S, LoopLag
+from support.properties import few_by_day
 
 
 def test_the_worst_of_the_last_minute_is_kept_and_then_forgotten() -> None:
@@ -36,6 +37,7 @@ def test_what_is_no_stall_is_not_told() -> None:
     assert lag.stalls == 0
 
 
+@few_by_day(30)
 @given(st.lists(st.tuples(st.floats(0, 5), st.floats(0, 30)), max_size=100))
 def test_the_worst_is_what_a_minutes_list_would_say(steps: list[tuple[float, float]]) -> None:
     lag, now, seen = LoopLag(), 0.0, list[tuple[float, float]]()

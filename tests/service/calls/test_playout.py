@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from batkol.calls.playout import LONGEST, Playout
 from batkol.errors import CallError
 from batkol.twilio.messages import encode_media
+from support.properties import few_by_day
+
+pytestmark = pytest.mark.virtual_time
 
 SID = "MZ" + "0" * 32
 
@@ -42,6 +45,7 @@ def described(messages: list[dict[str, Any]]) -> list[str]:
     return [m["mark"]["name"] if m["event"] == "mark" else m["event"] for m in messages]
 
 
+@pytest.mark.real_time
 async def test_sound_and_marks_go_out_in_the_order_they_were_asked_for() -> None:
     playout = Playout(SID)
     async with playing(playout) as sent:
@@ -64,6 +68,7 @@ async def test_what_was_queued_before_anybody_wrote_is_written() -> None:
     assert sent == [json.loads(encode_media(SID, b"\x01" * 160))]
 
 
+@few_by_day(30)
 @given(st.lists(st.binary(min_size=1, max_size=20_000), max_size=5))
 def test_all_of_the_sound_is_sent_once_in_pieces_of_at_most_half_a_second(sounds: list[bytes]) -> None:
     async def run() -> None:

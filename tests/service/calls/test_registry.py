@@ -1,24 +1,41 @@
 import asyncio
 import random
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import pytest
 from structlog.testing import capture_logs
 
-from batkol.calls import ending, registry
-from batkol.calls.call import Call
-from batkol.calls.registry import AdmissionRefusal, CallRegistry
+from batkol.audio import mulaw
+from batkol.calls.call import HOLD_S, Call
+from batkol.calls.ending import ENDING_S
+from batkol.calls.registry import (
+    CLOSING_S,
+    HEARTBEAT_S,
+    PROMISED_S,
+    REMEMBERED_S,
+    RESERVED_S,
+    AdmissionRefusal,
+    CallRegistry,
+)
 from batkol.calls.services import Services
-from support.time.waiting import until
+from batkol.clock import REAL, Clock
+from batkol.vad.scheduler import VadScheduler
+from support.speech.recognizer import TimedRecognizer
+from support.time.virtual import virtual_clock, virtual_loop
 from support.twilio.calls import new_call, services, sid
+from support.twilio.line import Line
+from support.vad.inline_jobs import InlineJobs
+from support.vad.level_engine import LOUD, LevelEngine
+
+pytestmark = pytest.mark.virtual_time
 
 
 @dataclass
 class House:
     services: Services
     calls: CallRegistry
+    clock: Clock
 
     def __post_init__(self) -> None:
         self.made: list[Call] = []
@@ -28,6 +45,12 @@ class House:
         self.made.append(new_call(self.services, call_sid, f"MZ{len(self.made):032x}"))
         return self.made[-1]
 
+    async def run(self, call: Call) -> None:
+        """Have a call that was admitted as long as it lives."""
+        line = Line()
+        await call.run(line, line.direct)
+        self.calls.release(call)
+
     def admitted(self, call_sid: str | None = None) -> Call:
         call = self.call(call_sid)
         assert self.calls.admit(call)
@@ -36,8 +59,10 @@ class House:
 
 @pytest.fixture
 async def house() -> AsyncIterator[House]:
-    async with services() as shared:
-        house = House(shared, CallRegistry(limit=3, metrics=shared.metrics))
+    clock = virtual_clock()
+    vad = VadScheduler(LevelEngine(), thread=InlineJobs())
+    async with services(vad=vad, single=TimedRecognizer()) as shared:
+        house = House(shared, CallRegistry(limit=3, metrics=shared.metrics, clock=clock), clock)
         yield house
         for call in house.made:
             call.discard()
@@ -81,7 +106,7 @@ async def test_the_limit_holds_whatever_comes_at_once(house: House) -> None:
             house.calls.forget(call.identity.call_sid)
             return False
         most = max(most, len(house.calls))
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(20)
         house.calls.release(call)
         return True
 
@@ -171,7 +196,7 @@ async def test_a_drain_waits_for_calls_that_hold_no_place_any_more(house: House)
     second = house.admitted(first.identity.call_sid)
     draining = asyncio.create_task(house.calls.drain())
     house.calls.release(second)
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(60)
     assert not draining.done()
     house.calls.release(first)
 
@@ -190,14 +215,13 @@ async def test_as_many_calls_as_the_limit_may_end_without_a_place_and_no_more(ho
     assert house.admitted()
 
 
-async def test_a_call_that_hung_up_counts_again_when_it_has_not_ended_for_long(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_call_that_hung_up_counts_again_when_it_has_not_ended_for_long(house: House) -> None:
     """Its recognizers cannot be reached: it goes on by their own time-outs."""
     house.calls.limit = 1
     house.admitted().end("stop")
+    await asyncio.sleep(ENDING_S - 0.1)
     assert house.calls.refusal(house.call()) is None
-    monkeypatch.setattr(ending, "ENDING_S", 0.0)
+    await asyncio.sleep(0.1)
 
     assert house.calls.refusal(house.call()) is AdmissionRefusal.FULL
 
@@ -214,52 +238,62 @@ async def test_a_peer_that_opens_stream_after_stream_of_one_call_cannot_pile_the
 
 
 async def test_it_is_known_whether_a_calls_stream_carried_audio_since_a_time(house: House) -> None:
-    before = time.time()
+    now = house.clock.wall
+    before = now()
     call = house.admitted()
     call_sid = call.identity.call_sid
     assert not house.calls.carried_audio(call_sid, before)
     call._stream.counters.frames = 1
     assert house.calls.carried_audio(call_sid, before)
+    await asyncio.sleep(5)
+    assert not house.calls.carried_audio(call_sid, now()), "it began before that"
     call.end("drained")
     house.calls.release(call)
 
     assert house.calls.carried_audio(call_sid, before)
-    assert not house.calls.carried_audio(call_sid, time.time() + 1)
+    assert not house.calls.carried_audio(call_sid, now())
     assert not house.calls.carried_audio(sid(), before)
 
 
-async def test_a_place_whose_stream_never_came_is_free_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "RESERVED_S", 0.05)
+async def test_what_ended_a_minute_ago_is_forgotten(house: House) -> None:
+    before = house.clock.wall()
+    for wait_s in (REMEMBERED_S + 0.1, 0.0):
+        call = house.admitted()
+        call._stream.counters.frames = 1
+        call.end("stop")
+        house.calls.release(call)
+        await asyncio.sleep(wait_s)
+
+    assert [house.calls.carried_audio(call.identity.call_sid, before) for call in house.made] == [False, True]
+
+
+async def test_a_place_whose_stream_never_came_is_free_again(house: House) -> None:
     waiting = [sid() for _ in range(3)]
     for call_sid in waiting:
         assert house.calls.reserve(call_sid)
+    await asyncio.sleep(RESERVED_S - 0.1)
     assert not house.calls.reserve(sid())
-    await until(lambda: house.calls.reserve("CA-later"))
-
-    assert house.calls._occupied() == 1
-
-
-async def test_a_webhook_that_is_asked_again_keeps_its_place_from_then_on(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    call_sid = sid()
-    monkeypatch.setattr(registry, "RESERVED_S", 0.05)
-    assert house.calls.reserve(call_sid)
-    monkeypatch.setattr(registry, "RESERVED_S", 30.0)
-    assert house.calls.reserve(call_sid)
     await asyncio.sleep(0.1)
 
+    assert house.calls.reserve(sid())
     assert house.calls._occupied() == 1
 
 
-async def test_an_expired_place_is_not_promised_again_when_the_house_is_full(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_webhook_that_is_asked_again_keeps_its_place_from_then_on(house: House) -> None:
+    call_sid = sid()
+    assert house.calls.reserve(call_sid)
+    await asyncio.sleep(RESERVED_S - 0.1)
+    assert house.calls.reserve(call_sid)
+    await asyncio.sleep(RESERVED_S - 0.1)
+
+    assert house.calls._occupied() == 1
+
+
+async def test_an_expired_place_is_not_promised_again_when_the_house_is_full(house: House) -> None:
     """Else the caller gets a stream that is then refused: a dead one."""
     call_sid = sid()
-    monkeypatch.setattr(registry, "RESERVED_S", 0.0)
     assert house.calls.reserve(call_sid)
-    monkeypatch.setattr(registry, "RESERVED_S", 30.0)
+    await asyncio.sleep(RESERVED_S)
     for _ in range(3):
         assert house.calls.admit(house.call())
 
@@ -313,15 +347,14 @@ async def test_a_drain_takes_no_new_call_but_those_it_has_promised(house: House)
     assert await draining is True
 
 
-async def test_a_drain_waits_for_a_stream_it_has_promised_but_not_for_long(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(registry, "PROMISED_S", 0.1)
+async def test_a_drain_waits_for_a_stream_it_has_promised_but_not_for_long(house: House) -> None:
     house.calls.reserve(sid())
     draining = asyncio.create_task(house.calls.drain())
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(PROMISED_S - 0.1)
 
     assert not draining.done()
+    await asyncio.sleep(0.2)
+    assert draining.done()
     assert await draining is True
 
 
@@ -339,7 +372,7 @@ async def test_a_drain_answers_when_the_last_call_has_ended(house: House) -> Non
     calls = [house.admitted() for _ in range(3)]
     draining = asyncio.create_task(house.calls.drain())
     for call in calls:
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(60)
         assert not draining.done()
         house.calls.release(call)
 
@@ -349,16 +382,16 @@ async def test_a_drain_answers_when_the_last_call_has_ended(house: House) -> Non
 async def test_a_drain_that_takes_too_long_says_so_and_goes_on_refusing(house: House) -> None:
     call = house.admitted()
 
-    assert await house.calls.drain(0.02) is False
+    assert await house.calls.drain(300) is False
     assert not house.calls.reserve(sid())
     house.calls.release(call)
-    assert await house.calls.drain(0.02) is True
+    assert await house.calls.drain(300) is True
 
 
 async def test_ending_all_tells_every_call_and_waits_for_the_last(house: House) -> None:
     calls = [house.admitted() for _ in range(3)]
     ending = asyncio.create_task(house.calls.end_all("drained", within=5))
-    await asyncio.sleep(0.005)
+    await asyncio.sleep(1)
 
     assert [call.ended_by for call in calls] == ["drained"] * 3
     assert not ending.done()
@@ -375,90 +408,111 @@ async def test_ending_all_takes_no_call_any_more_promised_or_not(house: House) -
     assert not house.calls.admit(promised)
 
 
-async def test_a_caller_who_is_speaking_is_let_finish_but_not_for_ever(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_caller_who_is_speaking_is_let_finish_but_not_for_ever(house: House) -> None:
     silent, short, endless = (house.admitted() for _ in range(3))
-    speaking = {short, endless}
-    monkeypatch.setattr(Call, "speaking", property(lambda call: call in speaking))
-    ending = asyncio.create_task(house.calls.end_all("drained", within=5, pause_s=0.4))
-    await until(lambda: silent.ended_by)
+    running = [asyncio.create_task(house.run(call)) for call in (silent, short, endless)]
+    for call in (short, endless):
+        call._append(LOUD)
+    await asyncio.sleep(0.5)
+    assert [call.speaking for call in (silent, short, endless)] == [False, True, True]
+    ending = asyncio.create_task(house.calls.end_all("drained", within=5, pause_s=5))
+    await asyncio.sleep(1)
 
-    assert (short.ended_by, endless.ended_by) == ("", "")
-    speaking.discard(short)
-    await until(lambda: short.ended_by)
+    assert [call.ended_by for call in (silent, short, endless)] == ["drained", "", ""]
+    short._append(mulaw.silence(8000))
+    await asyncio.sleep(1)
+    assert [call.ended_by for call in (short, endless)] == ["drained", ""]
+    await asyncio.sleep(2.9)
     assert endless.ended_by == ""
-    await until(lambda: endless.ended_by)
-    for call in (silent, short, endless):
-        house.calls.release(call)
+    await asyncio.sleep(0.2)
+    assert endless.ended_by == "drained"
     await ending
+    await asyncio.gather(*running)
+    assert [call.reporter.figures.utterances for call in (silent, short, endless)] == [0, 1, 1]
 
 
-async def test_a_call_that_does_not_end_does_not_hold_the_process(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(registry, "CLOSING_S", 0.02)
+async def test_a_call_that_does_not_end_does_not_hold_the_process(house: House) -> None:
     call = house.admitted()
+    begun = house.clock.monotonic()
     with capture_logs() as logs:
-        await house.calls.end_all("drained", within=0.02)
+        await house.calls.end_all("drained", within=5)
 
+    assert house.clock.monotonic() - begun == pytest.approx(5 + CLOSING_S, abs=0.1)
     (line,) = logs
     assert line["log_level"] == "error"
     assert line["call_sids"] == [call.identity.call_sid]
     house.calls.release(call)
 
 
-async def test_a_beat_after_a_stall_is_left_out_and_the_next_one_is_not(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the callers said meanwhile is still in their sockets: it is no hold."""
-    monkeypatch.setattr(registry, "HEARTBEAT_S", 0.05)
-    call = house.admitted()
-    beats = list[float]()
-    monkeypatch.setattr(Call, "heartbeat", lambda _, now: beats.append(now))
+@pytest.fixture
+async def beating(house: House) -> AsyncIterator[Callable[[], Call]]:
+    """A registry that runs, and calls on hold: at each heartbeat there is more silence in place of their media."""
     running = asyncio.create_task(house.calls.run())
-    await until(lambda: beats)
-    with capture_logs() as logs:
-        time.sleep(0.6)  # noqa: ASYNC251 - the loop stands still
-        stalled_at = asyncio.get_running_loop().time()
-        await until(lambda: beats[-1] > stalled_at)
+
+    def held() -> Call:
+        call = house.admitted()
+        call.transcription.begin(asyncio.TaskGroup())
+        return call
+
+    yield held
+    assert not running.done()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
-    assert beats[-1] - stalled_at > 0.04
-    assert house.calls.loop_lag() > 0.4
-    assert [line["log_level"] for line in logs] == ["warning"]
+
+async def test_a_beat_after_a_stall_is_left_out_and_the_next_one_is_not(
+    house: House, beating: Callable[[], Call]
+) -> None:
+    """What the callers said meanwhile is still in their sockets: it is no hold."""
+    call = beating()
+    await asyncio.sleep(HOLD_S - 0.1)
+    with capture_logs() as logs:
+        virtual_loop().stall(1.0)
+        await asyncio.sleep(HEARTBEAT_S - 0.01)
+        assert call.audio_ms == 0
+        await asyncio.sleep(0.02)
+
+    assert call.audio_ms == pytest.approx(1000 * (HOLD_S - 0.1 + 1.0 + HEARTBEAT_S), abs=1)
+    assert house.calls.loop_lag() == pytest.approx(0.9)
+    assert [line["stalls"] for line in logs if line["log_level"] == "warning"] == [1]
     assert call.ended_by == ""
 
 
 async def test_every_call_has_a_heartbeat_and_the_loops_lag_is_measured(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, beating: Callable[[], Call]
 ) -> None:
-    monkeypatch.setattr(registry, "HEARTBEAT_S", 0.005)
-    monkeypatch.setattr("batkol.calls.call.HOLD_S", 0.02)
-    calls = [house.admitted() for _ in range(2)]
-    for call in calls:
-        call.transcription.begin(asyncio.TaskGroup())
-    running = asyncio.create_task(house.calls.run())
-    await until(lambda: all(call.audio_ms > 0 for call in calls))  # silence in place of media that does not come
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    calls = [beating() for _ in range(2)]
+    await asyncio.sleep(HOLD_S + HEARTBEAT_S)
 
+    assert all(call.audio_ms >= 1000 * HOLD_S for call in calls)  # silence in place of media that does not come
     assert b"batkol_audio_loop_lag_seconds_count" in house.services.metrics.render()
 
 
 async def test_one_calls_fault_in_its_heartbeat_does_not_stop_the_others(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, beating: Callable[[], Call]
 ) -> None:
-    monkeypatch.setattr(registry, "HEARTBEAT_S", 0.005)
-    monkeypatch.setattr("batkol.calls.call.HOLD_S", 0.02)
-    broken, whole = house.admitted(), house.admitted()
+    broken, whole = house.admitted(), beating()
     del broken._ring
-    whole.transcription.begin(asyncio.TaskGroup())
-    running = asyncio.create_task(house.calls.run())
-    await until(lambda: running.done() or whole.audio_ms > 100)
+    await asyncio.sleep(2 * HOLD_S + HEARTBEAT_S)
 
-    assert not running.done()
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    assert whole.audio_ms == 2000 * HOLD_S
     assert broken.ended_by == "error"
+
+
+@pytest.mark.real_time
+async def test_by_a_real_clock_the_limit_holds_and_a_drain_waits_for_the_last() -> None:
+    async with services() as shared:
+        house = House(shared, CallRegistry(limit=2, metrics=shared.metrics), REAL)
+        running = asyncio.create_task(house.calls.run())
+        first, second = house.admitted(), house.admitted()
+        assert not house.calls.admit(house.call())
+        draining = asyncio.create_task(house.calls.drain(20))
+        for call in (first, second):
+            await asyncio.sleep(0.01)
+            assert not draining.done()
+            house.calls.release(call)
+        assert await draining
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        for call in house.made:
+            call.discard()

@@ -1,4 +1,3 @@
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -6,7 +5,9 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from batkol.calls.partial_gap import UNHEARD_S
 from batkol.calls.reporter import KEPT, Reporter
+from batkol.clock import REAL, Clock
 from batkol.events.bus import Bus, Subscription
 from batkol.events.events import CallEnded, CallStarted, Event, FinalText, PartialText, RevisedText, UtteranceStarted
 from batkol.events.identity import Identity
@@ -47,7 +48,7 @@ def metrics() -> Iterator[Metrics]:
 class Told:
     """A reporter and what it told whom."""
 
-    def __init__(self, metrics: Metrics, *, log_transcripts: bool = False) -> None:
+    def __init__(self, metrics: Metrics, *, log_transcripts: bool = False, clock: Clock = REAL) -> None:
         self.bus = Bus()
         self.subscription: Subscription = self.bus.subscribe()
         self.reporter = Reporter(
@@ -57,6 +58,7 @@ class Told:
             log=structlog.get_logger().bind(call_sid=IDENTITY.call_sid),
             since=lambda _: 0.25,
             log_transcripts=log_transcripts,
+            clock=clock,
         )
 
     @property
@@ -72,21 +74,29 @@ def finished(index: int = 0, source: Source = Source.FINAL) -> Utterance:
     return utterance(index, state=UtteranceState.DONE, end=24_000, source=source, text=SPOKEN)
 
 
-def test_a_clock_that_jumps_during_a_call_does_not_move_its_events_apart(
-    metrics: Metrics, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told = Told(metrics)
+def test_a_clock_that_jumps_during_a_call_does_not_move_its_events_apart(metrics: Metrics) -> None:
+    now, jump_s = 50.0, 0.0
+    told = Told(metrics, clock=Clock(monotonic=lambda: now, wall=lambda: 1_900_000_000.0 + now + jump_s))
     told.reporter.call_started(streaming=True)
-    real = time.time
-    for jump_s in (-86400.0, 86400.0):
-        monkeypatch.setattr(time, "time", lambda jump_s=jump_s: real() + jump_s)
+    for moved_s in (-86400.0, 86400.0):
+        now, jump_s = now + 7, moved_s
         told.reporter.key_pressed("7")
     told.reporter.call_ended(reason="stop", duration_s=1.0, gap_ms=0, close_code=1000)
     times = [event.at for event in told.events]
 
-    assert len(times) == 4
-    assert times == sorted(times)
-    assert times[-1] - times[0] < 3600
+    assert [at - 1_900_000_000.0 for at in times] == [50, 57, 64, 64]
+
+
+def test_a_caller_who_speaks_without_a_partial_is_unheard_by_the_calls_own_clock(metrics: Metrics) -> None:
+    now = 50.0
+    told = Told(metrics, clock=Clock(monotonic=lambda: now))
+    told.reporter.observe(UtteranceOpened(utterance(), DECISION))
+    now += UNHEARD_S - 0.1
+    assert not told.reporter.unheard
+    now += 0.1
+    assert told.reporter.unheard
+    told.reporter.observe(PartialReady(utterance(), SPOKEN, 0.9))
+    assert not told.reporter.unheard
 
 
 def whole_call(told: Told) -> None:

@@ -1,7 +1,6 @@
 import asyncio
 import functools
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,9 @@ from structlog.testing import capture_logs
 
 from batkol.events.bus import CAPACITY, LIMIT, Bus, Subscription, deliver
 from batkol.events.events import CallEnded, CallStarted, Event, FinalText, KeyPressed, PartialText
+from support.properties import few_by_day
+
+pytestmark = pytest.mark.virtual_time
 
 CALL = "CA" + "0" * 32
 OTHER = "CA" + "1" * 32
@@ -114,6 +116,7 @@ async def test_a_slow_subscriber_loses_its_oldest_partials_and_nobody_elses() ->
     assert quick.dropped == 0
 
 
+@few_by_day(30)
 @given(st.lists(st.booleans(), max_size=200), st.integers(1, 10))
 def test_no_final_is_ever_lost_and_what_is_left_is_in_order(kinds: list[bool], capacity: int) -> None:
     async def run() -> None:
@@ -191,6 +194,18 @@ async def test_closing_wakes_who_waits() -> None:
         await waiting
 
 
+@pytest.mark.real_time
+async def test_by_a_real_clock_who_waits_is_woken_by_an_event_and_by_the_end() -> None:
+    bus = Bus()
+    subscription = bus.subscribe()
+    for end in (lambda: bus.publish(final(1)), bus.close):
+        waiting = asyncio.create_task(subscription.some())
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_later(0.01, end)
+        async with asyncio.timeout(20):
+            assert [event.seq for event in await waiting] == ([] if bus._closed else [1])
+
+
 async def test_a_cancelled_wait_loses_no_event() -> None:
     bus = Bus()
     subscription = bus.subscribe()
@@ -243,6 +258,7 @@ def _returning_a_coroutine(seen: list[int]) -> Callable[[Event], Any]:
     return callback
 
 
+@pytest.mark.real_time  # plain functions run in a thread
 @pytest.mark.parametrize("kind", [_coroutine, _plain, _partially_applied, _object, _returning_a_coroutine])
 async def test_every_kind_of_callback_gets_every_event_until_its_call_ends(
     kind: Callable[[list[int]], Callable[[Event], Any]],
@@ -284,6 +300,7 @@ async def test_a_subscriber_to_all_calls_goes_on_after_one_has_ended() -> None:
     assert seen == [1, 2]
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("plain", [True, False])
 async def test_a_callback_that_raises_gets_the_next_event(plain: bool) -> None:
     bus = Bus()
@@ -306,7 +323,8 @@ async def test_a_callback_that_raises_gets_the_next_event(plain: bool) -> None:
     assert [line["log_level"] for line in logs] == ["error"] * 3
 
 
-async def test_a_plain_callback_that_blocks_holds_up_nobody_else() -> None:
+@pytest.mark.real_time
+async def test_a_plain_callback_that_blocks_holds_up_neither_the_loop_nor_anybody_else() -> None:
     bus = Bus()
     go_on = threading.Event()
     seen: list[int] = []
@@ -326,18 +344,6 @@ async def test_a_plain_callback_that_blocks_holds_up_nobody_else() -> None:
     go_on.set()
     await blocked
     assert seen == [1, 2]
-
-
-async def test_a_plain_callback_that_sleeps_does_not_stop_the_event_loop() -> None:
-    bus = Bus()
-    sleeping = asyncio.create_task(deliver(bus.subscribe(CALL), lambda _: time.sleep(0.3)))
-    bus.publish(ended(1))
-    turns = 0
-    while not sleeping.done():
-        turns += 1
-        await asyncio.sleep(0.01)
-
-    assert turns > 3
 
 
 async def test_a_callback_that_vanishes_leaves_no_subscription() -> None:

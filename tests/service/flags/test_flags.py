@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from batkol.errors import ConfigurationError
 from batkol.flags.context import CallContext
-from batkol.flags.flags import Decision, DecisionSource, Flags
+from batkol.flags.flags import Decision, DecisionSource, FlagLimits, Flags
 from support.live.directory import following, rename_over, streaming, until
 
 CALL = CallContext(call_sid="CA1", agent="reception", from_="+972541234567")
@@ -32,13 +32,10 @@ async def test_the_flag_decides_and_a_flip_reaches_a_call_in_progress(tmp_path: 
         await flags.close()
 
 
-async def test_without_definitions_enable_streaming_stt_decides_and_one_warning_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("batkol.flags.flags.REPEAT_S", 0.0)
+async def test_without_definitions_enable_streaming_stt_decides_and_one_warning_says_so(tmp_path: Path) -> None:
     with capture_logs() as logs:
         async with following(tmp_path) as live:
-            flags = await Flags.start(fallback=True, live=live)
+            flags = await Flags.start(fallback=True, live=live, limits=FlagLimits(repeat_s=0.0))
             decisions = {flags.streaming(CALL) for _ in range(50)}
             status = flags.status()
             await flags.close()
@@ -187,10 +184,8 @@ def test_a_provider_that_does_not_exist_is_refused() -> None:
         Flags(provider="launchdarkly", fallback=False)
 
 
-async def test_the_memory_of_calls_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("batkol.flags.flags.CALLS_REMEMBERED", 10)
-    monkeypatch.setattr("batkol.flags.hooks.CALLS_REMEMBERED", 10)
-    flags = await Flags.start(provider="env", fallback=True)
+async def test_the_memory_of_calls_is_bounded() -> None:
+    flags = await Flags.start(provider="env", fallback=True, limits=FlagLimits(calls=10))
 
     for number in range(50):
         flags.streaming(CallContext(call_sid=f"CA{number}"))

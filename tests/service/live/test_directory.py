@@ -17,7 +17,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.live.config import Live
-from batkol.live.files import FileSource
+from batkol.live.files import FileSource, ReadTimings
 from batkol.live.source import EMPTY, SourceState
 from support.files.hanging import hanging
 from support.live.directory import following, rename_over, streaming, tuning, until, until_batch
@@ -103,15 +103,11 @@ async def test_a_start_does_not_wait_for_a_file_system_that_hangs(tmp_path: Path
     assert said == ["[CFG] live source failed", "[CFG] live source recovered"]
 
 
-async def test_what_is_in_force_stays_while_a_read_hangs_and_one_thread_waits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("batkol.live.files.TICK_S", 0.01)
-    monkeypatch.setattr("batkol.live.files.EAGER_S", 0.01)
+async def test_what_is_in_force_stays_while_a_read_hangs_and_one_thread_waits(tmp_path: Path) -> None:
     directory = tmp_path / "live"
     directory.mkdir()
     (directory / "tuning.json").write_text(tuning(210))
-    source = FileSource(directory, read_s=0.02)
+    source = FileSource(directory, read_s=0.02, pace=ReadTimings(tick=0.01, eager=0.01))
     live = Live(source)
     task = asyncio.create_task(live.run())
     await asyncio.wait_for(live.ready(), 15)
@@ -143,7 +139,7 @@ def _threads() -> Iterator[Callable[[], int]]:
 SERVICE = """
 import asyncio, signal, sys
 from pathlib import Path
-from batkol.live.files import FileSource
+from batkol.live.files import FileSource, ReadTimings
 from batkol.live.config import Live
 from support.files.hanging import hang
 

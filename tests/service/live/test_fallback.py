@@ -19,7 +19,7 @@ from batkol.supervision.tasks import Tasks
 from support.kube.config_map_api import ConfigMapApi, config_map_api
 from support.kube.kubeconfig import reaching
 from support.live.config_map_source import QUICK, WHERE, refusing
-from support.live.directory import rename_over, tuning, until_batch
+from support.live.directory import following, rename_over, tuning, until_batch
 from support.process.killing import cancel
 from support.time.waiting import until
 
@@ -118,7 +118,8 @@ async def test_once_the_api_server_has_spoken_no_file_overrides_it(tmp_path: Pat
             await api.stop()
             await until(lambda: source.status().state is SourceState.RETRYING)
             mount(tmp_path, 900)
-            await asyncio.sleep(0.5)  # the file source would have it in 0.2 s
+            async with following(tmp_path) as witness:  # who looks at the files has it by now
+                assert witness.tuning.batch_ms == 900
             assert (live.tuning.batch_ms, live.status().reads) == (230, reads)
             await api.start()
             api.put({"tuning.json": tuning(240)})
@@ -134,7 +135,8 @@ async def test_a_watch_that_is_opened_again_does_not_go_back_to_the_files(tmp_pa
             again = source.watch()
             await api.stop()
             first = asyncio.create_task(_first(again))
-            await asyncio.sleep(0.7)
+            failed = source.status().reconnects
+            await until(lambda: source.status().reconnects > failed + 1)  # the first attempt has come to nothing
             assert not first.done()
             await api.start()
             assert await asyncio.wait_for(first, 10) == tuning(230).encode()

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from batkol.errors import ConfigurationError
 from batkol.live import files
-from batkol.live.files import FileSource
+from batkol.live.files import FileSource, ReadTimings
 from batkol.live.source import LARGEST
 from support.live.directory import ConfigMap, following, rename_over, streaming, tuning, until, until_batch
 
@@ -131,8 +131,7 @@ async def test_on_a_file_system_that_never_notifies_the_directory_is_read(
         yield
 
     monkeypatch.setattr(files, "watch", silent)
-    monkeypatch.setattr(files, "EAGER_FOR_S", 0.0)
-    async with following(tmp_path) as live:
+    async with following(tmp_path, pace=ReadTimings(eager_for=0.0)) as live:
         assert live.tuning.revision == "defaults"
         (tmp_path / "tuning.json").write_text(tuning(210))
         await until_batch(live, 210)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from support.kube.kubeconfig import reaching
 from support.live.config_map_source import ONE, TWO, WHERE, Followed, followed, raw
 from support.time.waiting import until
 
-IMPATIENT = WatchTimings(first_wait=0.005, longest_wait=0.02, healthy=0.0, silence=0.3, answer=0.3, line=0.3)
+IMPATIENT = WatchTimings(first_wait=0.005, longest_wait=0.02, healthy=0.0, silence=0.2, answer=0.2, line=0.2)
 DEEP = b"[" * 100_000
 PATIENT = WatchTimings(first_wait=0.005, longest_wait=0.02, healthy=0.0, silence=30.0, answer=30.0, line=30.0)
 WRITTEN = Written()
@@ -89,7 +90,7 @@ async def test_an_answer_is_bounded_in_size_time_and_shape(tmp_path: Path, trap:
 
 IN_A_WATCH: dict[str, tuple[Callable[[], AsyncIterator[bytes]], str]] = {
     "a line without end": (lambda: send.flood(WRITTEN), "sent more than 4096 KiB at once"),
-    "a line that drips": (lambda: send.drip(piece=b"{"), "sent a line without an end after 0.3 s"),
+    "a line that drips": (lambda: send.drip(piece=b"{"), "sent a line without an end after 0.2 s"),
     "empty lines": (lambda: send.drip(piece=b"\n"), "was silent for too long"),
     "a drip before the answer": (send.drip_head, "took too long over an answer"),
     "what inflates": (send.inflated, "sent a compressed answer although the request asked for an uncompressed answer"),
@@ -142,16 +143,13 @@ async def test_a_long_line_in_small_pieces_is_put_together_once(tmp_path: Path) 
         assert here.source.status().reconnects == 0
 
 
-async def test_credentials_on_a_file_system_that_hangs_are_not_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("batkol.live.cluster.FILES_S", 0.05)
+async def test_credentials_on_a_file_system_that_hangs_are_not_waited_for(tmp_path: Path) -> None:
     directory = tmp_path / "home"
     directory.mkdir()
     async with config_map_api() as api:
         api.put(ONE)
         with reaching(api.url, directory):
-            here = Followed(KubernetesSource(WHERE, pace=IMPATIENT))
+            here = Followed(KubernetesSource(WHERE, pace=replace(IMPATIENT, files=0.05)))
             with hanging(directory):
                 task = asyncio.create_task(here.run())
                 await until(lambda: here.source.status().reconnects >= 3)

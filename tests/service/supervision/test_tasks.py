@@ -14,11 +14,12 @@ from structlog.testing import capture_logs
 
 from batkol.app.gauges import expose_tasks
 from batkol.errors import ConfigurationError
-from batkol.supervision.restarts import LONGEST_HEARING_S, STEADY_S
+from batkol.supervision.restarts import LONGEST_HEARING_S, LONGEST_S, STEADY_S
 from batkol.supervision.tasks import CANCELLED, RETURNED, Tasks
 from batkol.telemetry.metrics import Metrics
-from support.time.virtual import in_virtual_time
 from support.time.waiting import until
+
+pytestmark = pytest.mark.virtual_time
 
 
 class Mortal:
@@ -71,6 +72,15 @@ async def test_a_task_that_dies_is_started_again(fault: type[BaseException] | No
 
     assert (status.state, status.deaths) == ("running", 1)
     assert (status.last_fault or "").startswith(RETURNED if fault is None else "LookupError in run (test_tasks.py:")
+
+
+@pytest.mark.real_time
+async def test_by_a_real_clock_it_is_started_again_and_stopped() -> None:
+    before = asyncio.all_tasks()
+    async with owned(work := Mortal(1)) as tasks:
+        await until(lambda: work.lives == 2)
+        assert tasks.status()["work"].deaths == 1
+    assert asyncio.all_tasks() == before
 
 
 async def test_a_cancellation_that_did_not_come_from_the_end_of_the_service_is_a_death_too() -> None:
@@ -130,11 +140,12 @@ async def test_one_that_is_asked_for_in_the_moment_in_which_it_returns_begins_ag
 async def test_stopping_ends_it_while_it_waits_for_a_restart() -> None:
     before = asyncio.all_tasks()
     async with owned(work := Mortal(100)) as tasks:
-        await until(lambda: tasks.status()["work"].deaths == 3)
+        await asyncio.sleep(1)
+        assert tasks.down() == {"work": 1}
         lives = work.lives
 
-    await asyncio.sleep(0.5)
-    assert work.lives == lives
+    await asyncio.sleep(10 * LONGEST_S)
+    assert 1 < work.lives == lives
     assert asyncio.all_tasks() == before
 
 
@@ -164,8 +175,8 @@ async def test_of_an_error_of_the_system_its_code_is_told() -> None:
         assert (tasks.status()["work"].last_fault or "").startswith("OSError (ENOSPC) in run (test_tasks.py:")
 
 
-def test_one_that_hearing_needs_and_that_keeps_dying_makes_deaf_until_it_has_lived_for_a_minute() -> None:
-    async def scene() -> None:
+async def test_one_that_hearing_needs_and_that_keeps_dying_makes_deaf_until_it_has_lived_for_a_minute() -> None:
+    with capture_logs() as logs:
         async with owned(Mortal(7), needed_to_hear=True) as tasks:
             assert tasks.why_not_ready() is None
             await asyncio.sleep(0.72)  # 0.1 + 0.2 + 0.4 s at most, and half of it and of 0.8 s at least
@@ -181,24 +192,18 @@ def test_one_that_hearing_needs_and_that_keeps_dying_makes_deaf_until_it_has_liv
             assert tasks.why_not_ready() is None
             assert tasks.status()["work"].state == "running"
 
-    with capture_logs() as logs:
-        in_virtual_time(scene())
-
     assert [(line["log_level"], line["deaths"]) for line in logs if "deaths" in line] == [("critical", 1), ("info", 7)]
     (keeps,) = [line for line in logs if "consequence" in line]
     assert keeps["consequence"] == "this pod takes no new call"
 
 
-def test_one_that_hearing_does_not_need_makes_nobody_deaf_and_is_tried_every_half_minute_for_ever() -> None:
-    async def scene() -> None:
-        work = Mortal(100_000)
-        async with owned(work) as tasks:
-            await asyncio.sleep(24 * 3600)
-            assert tasks.why_not_ready() is None
-            assert tasks.status()["work"].state == "failing"
-            assert 24 * 120 <= work.lives < 24 * 240 + 20
-
-    in_virtual_time(scene())
+async def test_one_that_hearing_does_not_need_makes_nobody_deaf_and_is_tried_every_half_minute_for_ever() -> None:
+    work = Mortal(100_000)
+    async with owned(work) as tasks:
+        await asyncio.sleep(6 * 3600)
+        assert tasks.why_not_ready() is None
+        assert tasks.status()["work"].state == "failing"
+        assert 6 * 120 <= work.lives < 6 * 240 + 20
 
 
 async def test_deaths_and_what_is_down_are_exposed_from_zero() -> None:
@@ -217,6 +222,7 @@ def read(metrics: Metrics) -> dict[str, float]:
     return {f"{kinds[each.name]}:{each.labels['task']}": each.value for each in samples if each.name in kinds}
 
 
+@pytest.mark.real_time  # a thread is among it
 async def test_what_fails_without_an_owner_is_counted_and_told_once() -> None:
     loop, before = asyncio.get_running_loop(), threading.excepthook
     tasks = Tasks()

@@ -30,13 +30,17 @@ class Listed:
     """A thread that does what it is told by a queue."""
 
     def __init__(self) -> None:
-        self.told: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+        self.told: queue.SimpleQueue[Exception | str | None] = queue.SimpleQueue()
+        self.done: list[str] = []
+        self.looks = 0
         self.thread = Thread(self._work, "listed")
         self.thread.start()
 
     def _work(self) -> None:
-        while (fault := self.told.get()) is not None:
-            raise fault
+        while (told := self.told.get()) is not None:
+            if isinstance(told, Exception):
+                raise told
+            self.done.append(told)
 
     @property
     def fault(self) -> str:
@@ -44,6 +48,7 @@ class Listed:
 
     @property
     def dead(self) -> bool:
+        self.looks += 1
         return not self.thread.alive
 
     def revive(self) -> None:
@@ -60,11 +65,15 @@ async def test_a_thread_that_dies_is_started_again_and_what_it_died_of_is_told()
     listed = Listed()
     async with AsyncExitStack() as stack:
         tasks = await deaths_of(listed, stack)
+        await until(lambda: listed.looks)  # a thread that is dead at the first look is started, and no death
         listed.told.put(LookupError("with a secret"))
-        await until(lambda: tasks.status()["thread"].deaths == 1 and listed.thread.alive)
-        fault = tasks.status()["thread"].last_fault or ""
+        listed.told.put("done")  # by the next thread, there being no other
+        await until(lambda: listed.done)
+        status = tasks.status()["thread"]
     listed.told.put(None)
 
+    assert status.deaths == 1
+    fault = status.last_fault or ""
     assert fault.startswith("ThreadDiedError: the thread ended (LookupError in _work (test_threads.py:")
 
 

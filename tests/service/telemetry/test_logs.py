@@ -11,21 +11,17 @@ from contextlib import contextmanager
 import pytest
 import structlog
 
-from batkol.telemetry import logs as logs_module
-from batkol.telemetry.logs import Logs
+from batkol.telemetry.logs import LogLimits, Logs
 
 SAID = "הסיסמה שלי"
 QUEUE = 200
 
 
-@pytest.fixture(autouse=True)
-def a_short_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs_module, "QUEUE", QUEUE)
-
-
 @contextmanager
-def logging_to(stream: io.TextIOBase, *, level: str = "INFO", as_json: bool = True) -> Iterator[Logs]:
-    logs = Logs(level=level, json=as_json, stream=stream)  # type: ignore[arg-type]
+def logging_to(
+    stream: io.TextIOBase, *, level: str = "INFO", as_json: bool = True, closing_s: float = 5.0
+) -> Iterator[Logs]:
+    logs = Logs(level=level, json=as_json, stream=stream, limits=LogLimits(QUEUE, closing_s))  # type: ignore[arg-type]
     try:
         yield logs
     finally:
@@ -218,10 +214,9 @@ def test_a_blocked_output_does_not_block_who_logs_and_what_is_lost_is_counted() 
     assert [line.get("number") for line in written[1:]] == list(range(QUEUE))
 
 
-def test_an_output_that_stays_blocked_does_not_keep_the_process_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs_module, "PATIENCE_S", 0.1)
+def test_an_output_that_stays_blocked_does_not_keep_the_process_from_ending() -> None:
     out = Blocked()
-    with logging_to(out) as logs:
+    with logging_to(out, closing_s=0.1) as logs:
         for _ in range(QUEUE + 25):
             structlog.get_logger().info("x")
     closed_while_blocked = logs.writer.alive and not out.getvalue()
@@ -237,7 +232,7 @@ def test_a_pipe_that_nobody_reads_does_not_block_who_logs() -> None:
     done = threading.Event()
 
     with os.fdopen(writing, "w", encoding="utf-8") as pipe, os.fdopen(reading, "rb") as other_end:
-        logs = Logs(level="INFO", json=True, stream=pipe)
+        logs = Logs(level="INFO", json=True, stream=pipe, limits=LogLimits(lines=QUEUE))
         for _ in range(QUEUE):
             structlog.get_logger().info("x" * 1000)
 

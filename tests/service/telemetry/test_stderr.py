@@ -5,15 +5,13 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 BEGIN = """
-import asyncio, json, os, sys, time
-from batkol.telemetry.logs import Logs
+import asyncio, json, os, sys
 from batkol.telemetry.stderr import Stderr
 stderr = Stderr()
 FULL = "x" * 99 + "\\n"
@@ -94,12 +92,11 @@ def test_another_process_with_the_same_pipe_still_waits_for_room(pipe: tuple[int
 
 def test_a_process_ends_though_its_log_is_not_read(pipe: tuple[int, int]) -> None:
     code = """
-from batkol.telemetry import logs as logs_module
-logs_module.PATIENCE_S = 0.2
+from batkol.telemetry.logs import LogLimits, Logs
 import structlog
-logs = Logs(level="INFO", json=True, stream=stderr.out, lost_elsewhere=lambda: stderr.lost)
+limits = LogLimits(closing_s=0.2)
+logs = Logs(level="INFO", json=True, stream=stderr.out, lost_elsewhere=lambda: stderr.lost, limits=limits)
 for _ in range(2000): structlog.get_logger().info(FULL)
-time.sleep(0.3)
 logs.close()
 import logging
 for _ in range(1000): logging.getLogger("late").error(FULL)  # as a library does after the end
@@ -119,7 +116,6 @@ deeper(3)
     with running(code, pipe[1]) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        time.sleep(0.1)  # as a busy container runtime
         told = bytearray()
 
         def read() -> None:

@@ -16,9 +16,11 @@ from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Source
 from batkol.status import BreakerStatus
 from batkol.telemetry.metrics import Metrics
-from batkol.transcription.health import Health
+from batkol.transcription.health import ASK_EVERY, Health
 from batkol.transcription.recognizers import Recognizers
 from support.time.waiting import until
+
+pytestmark = pytest.mark.virtual_time
 
 REFUSED = UpstreamError("who are you", reason="unauthenticated", retryable=False)
 WRONG = UpstreamError("no such language", reason="invalid_argument", retryable=False)
@@ -74,7 +76,6 @@ async def clinic(
     sources = (Source.SINGLE, Source.WHISPER) if whisper else (Source.SINGLE,)
     recognizers = Recognizers(speech=speech, fallbacks=tuple((s, google) for s in sources), punctuate=punctuate)
     health = Health(recognizers, google, check_at_start=at_start)
-    health.ask_every = 0.01
     task = asyncio.create_task(health.run())
     try:
         yield Clinic(health, recognizers, google)
@@ -97,17 +98,27 @@ async def test_while_google_has_not_answered_the_check_the_pod_is_starting() -> 
 
 async def test_wrong_credentials_show_before_the_first_call_and_so_does_their_mending() -> None:
     async with clinic(REFUSED, at_start=True) as up:
-        await until(lambda: up.google.asked >= 3)
+        await asyncio.sleep(2 * ASK_EVERY + 1)
+        assert up.google.asked == 3
         assert up.health.why_not_ready() == "recognizer: unauthenticated"
         assert up.health.degraded() == "streaming: unauthenticated, single: unauthenticated"
 
         up.google.error = None
+        await asyncio.sleep(ASK_EVERY)
 
-        await until(lambda: up.health.why_not_ready() is None)
+        assert up.health.why_not_ready() is None
         assert up.streaming.state is up.of(Source.SINGLE).state is BreakerState.CLOSED
-        asked = up.google.asked
-        await asyncio.sleep(0.05)
-        assert up.google.asked == asked
+        await asyncio.sleep(24 * 3600)
+        assert up.google.asked == 4
+
+
+@pytest.mark.real_time
+async def test_by_a_real_clock_the_first_answer_makes_the_pod_ready() -> None:
+    async with clinic(REFUSED, at_start=True, answering=False) as up:
+        await until(lambda: up.google.asked)
+        up.google.error = None
+        up.google.answering.set()
+        await until(lambda: up.health.why_not_ready() is None)
 
 
 async def test_where_whisper_can_answer_the_pod_is_ready_without_google() -> None:
@@ -151,19 +162,20 @@ async def test_what_calls_are_refused_is_asked_for_until_it_is_not() -> None:
         for breaker in (up.streaming, up.of(Source.SINGLE)):
             breaker.fail(up.now, "unauthenticated", grave=True)
         assert up.health.why_not_ready() == "recognizer: unauthenticated"
-        await until(lambda: up.google.asked >= 2)
+        await asyncio.sleep(10 * ASK_EVERY + 1)
+        assert up.google.asked == 10
 
         up.google.error = None
+        await asyncio.sleep(ASK_EVERY)
 
-        await until(lambda: up.health.why_not_ready() is None)
+        assert up.health.why_not_ready() is None
 
 
 async def test_streams_alone_refused_are_left_to_the_next_call() -> None:
     """A request is asked once, to know whether it is us; its answer says nothing of streams."""
     async with clinic() as up:
         up.streaming.fail(up.now, "invalid_argument", grave=True)
-        await until(lambda: up.google.asked)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(10 * ASK_EVERY)
 
         assert up.google.asked == 1
         assert up.streaming.state is BreakerState.OPEN
@@ -175,7 +187,7 @@ async def test_what_only_keeps_failing_is_not_asked_for() -> None:
         for _ in range(5):
             up.streaming.fail(up.now, "unavailable")
             up.of(Source.SINGLE).fail(up.now, "unavailable")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(10 * ASK_EVERY)
 
         assert up.google.asked == 0
         assert up.health.why_not_ready() is None
@@ -218,6 +230,7 @@ async def test_each_transition_is_one_line_in_the_log() -> None:
     assert "correct the credentials or the configuration" in lines[-1]["remedy"]
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("held", [True, False])
 async def test_the_gauges_say_what_is_held_back_and_what_is_under_way(held: bool) -> None:
     async with clinic() as up:
@@ -240,11 +253,13 @@ async def test_the_gauges_say_what_is_held_back_and_what_is_under_way(held: bool
 
 async def test_a_death_in_the_middle_of_asking_does_not_end_the_asking() -> None:
     async with clinic(REFUSED, at_start=True) as up:
-        await until(lambda: up.google.asked >= 2)
+        await asyncio.sleep(ASK_EVERY + 1)
+        assert up.google.asked == 2
     assert up.health.why_not_ready() == "recognizer: unauthenticated"
 
     up.google.error = None
     again = asyncio.create_task(up.health.run())
-    await until(lambda: up.health.why_not_ready() is None)
+    await asyncio.sleep(ASK_EVERY + 1)
+    assert up.health.why_not_ready() is None
     again.cancel()
     await asyncio.gather(again, return_exceptions=True)

@@ -20,7 +20,8 @@ from batkol.flags.flags import Decision, DecisionSource
 from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
 from batkol.status import ServiceStatus
 from batkol.transcription.events import FinalReady, PartialReady, UtteranceOpened
-from batkol.web import event_stream, internal
+from batkol.web import internal
+from batkol.web.event_stream import TIMINGS, EventStreamTimings
 from batkol.web.server import listening
 from support.time.waiting import until
 from support.twilio.calls import new_call, services
@@ -87,7 +88,7 @@ class Events:
 
 
 @asynccontextmanager
-async def inside(*, api_token: str = "") -> AsyncIterator[Inside]:
+async def inside(*, api_token: str = "", timings: EventStreamTimings = TIMINGS) -> AsyncIterator[Inside]:
     async with services() as shared:
         calls = CallRegistry(limit=5, metrics=shared.metrics)
         app = FastAPI()
@@ -98,6 +99,7 @@ async def inside(*, api_token: str = "") -> AsyncIterator[Inside]:
                 status=lambda: ServiceStatus(version="x", draining=False, active_calls=0, max_calls=5),
                 drain=Drain(calls, timeout_s=30).run,
                 api_token=api_token,
+                timings=timings,
             )
         )
         async with listening(app, "127.0.0.1", 0) as port:
@@ -246,9 +248,8 @@ async def test_all_calls_events_are_streamed_beyond_the_end_of_any() -> None:
         await until(lambda: house.services.bus.subscribers == 0)
 
 
-async def test_a_silent_stream_is_kept_open_by_comments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "KEEPALIVE_S", 0.02)
-    async with inside() as house:
+async def test_a_silent_stream_is_kept_open_by_comments() -> None:
+    async with inside(timings=EventStreamTimings(keepalive_s=0.02)) as house:
         call = house.admitted()
         async with house.following("/v1/events") as events:
             assert [await events.comment() for _ in range(3)] == [": still here"] * 3
@@ -341,12 +342,9 @@ async def _all(events: Events) -> AsyncIterator[dict[str, Any]]:
         yield event
 
 
-async def test_a_reader_that_takes_nothing_is_let_go_and_cut_off_with_bounded_memory(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_reader_that_takes_nothing_is_let_go_and_cut_off_with_bounded_memory() -> None:
     """Its socket fills, uvicorn stops writing, its queue fills: partials go first, then it goes."""
-    monkeypatch.setattr(event_stream, "LINGER_S", 0.1)
-    async with inside() as house:
+    async with inside(timings=EventStreamTimings(linger_s=0.1)) as house:
         bus = house.services.bus
         call = house.admitted()
         with socket.socket() as deaf:

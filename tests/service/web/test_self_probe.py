@@ -9,7 +9,6 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from batkol.web import self_probe
 from batkol.web.connections import Admission, Connections
 from batkol.web.limits import ListenerLimits
 from batkol.web.probes import probes
@@ -107,8 +106,7 @@ async def test_a_listener_full_of_half_requests_is_reached() -> None:
         assert await SelfProbe("127.0.0.1", lambda: port).why_not() is None
 
 
-async def test_a_listener_that_accepts_and_says_nothing_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(self_probe, "PATIENCE_S", 0.05)
+async def test_a_listener_that_accepts_and_says_nothing_does_not_answer() -> None:
     over = asyncio.Event()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -120,7 +118,7 @@ async def test_a_listener_that_accepts_and_says_nothing_does_not_answer(monkeypa
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
-        assert await SelfProbe("127.0.0.1", lambda: port).why_not() == (
+        assert await SelfProbe("127.0.0.1", lambda: port, patience_s=0.05).why_not() == (
             "the public listener does not answer within 0.05 s"
         )
     finally:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from batkol.live.config import Live
-from batkol.live.files import FileSource
+from batkol.live.files import FileSource, ReadTimings
+
+USUAL = ReadTimings()
 
 
 async def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
@@ -24,9 +26,9 @@ async def until_batch(live: Live, batch: int) -> None:
 
 
 @asynccontextmanager
-async def following(directory: Path) -> AsyncGenerator[Live, None]:
+async def following(directory: Path, pace: ReadTimings = USUAL) -> AsyncGenerator[Live, None]:
     """Run a `Live` over a directory, ready, and end it."""
-    live = Live(FileSource(directory))
+    live = Live(FileSource(directory, pace=pace))
     task = asyncio.create_task(live.run())
     try:
         async with asyncio.timeout(15):

@@ -13,10 +13,15 @@ import selectors
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, NoReturn, TypeVar
 
+from batkol.clock import Clock
+
 T = TypeVar("T")
 
 START_S: Final = 1_000.0
 """What the clock shows first: not 0, which is what a forgotten start looks like."""
+
+UNIX_S: Final = 1_900_000_000.0
+"""What `virtual_clock` adds to it for Unix time: not today, which is what a real clock looks like."""
 
 
 class RealWorldError(AssertionError):
@@ -62,6 +67,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Seconds of virtual time."""
         return self._virtual.now
 
+    def stall(self, seconds: float) -> None:
+        """Let the time pass in which nothing runs: what is due meanwhile is late."""
+        self._virtual.now += seconds
+
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
@@ -85,6 +94,19 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     async def _make_subprocess_transport(self, *_args: Any, **_choices: Any) -> NoReturn:
         self._virtual.refuse("a process is started")
+
+
+def virtual_loop() -> VirtualLoop:
+    """Return the running loop, which must be one."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    return loop
+
+
+def virtual_clock() -> Clock:
+    """Both clocks by the running loop; what they show is no time of today."""
+    loop = virtual_loop()
+    return Clock(monotonic=loop.time, wall=lambda: UNIX_S + loop.time())
 
 
 def in_virtual_time(work: Coroutine[Any, Any, T], disorder: random.Random | None = None, late_s: float = 0.0) -> T:

@@ -17,7 +17,7 @@ from batkol.recognizers.google.wire import recognition
 from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Source
 from batkol.telemetry.metrics import Metrics
-from batkol.transcription.recognizers import Recognizers
+from batkol.transcription.recognizers import Recognizer, Recognizers
 from batkol.twilio.stream import MediaStream
 from batkol.vad.factory import create
 from batkol.vad.scheduler import VadScheduler
@@ -27,18 +27,25 @@ _numbers = itertools.count(1)
 
 
 @asynccontextmanager
-async def services(*, google: str = NOBODY, streaming: bool = False) -> AsyncIterator[Services]:
+async def services(
+    *,
+    google: str = NOBODY,
+    streaming: bool = False,
+    single: Recognizer | None = None,
+    vad: VadScheduler | None = None,
+) -> AsyncIterator[Services]:
+    """`single` answers the single requests in Google's place; `vad` is closed with the rest."""
     metrics = Metrics()
     flags = await Flags.start(provider="env", fallback=streaming)
     channels = Channels(endpoint=google, insecure=True)
-    vad = VadScheduler(create("webrtc"))
+    vad = vad or VadScheduler(create("webrtc"))
     config = recognition("he-IL", "default")
     try:
         yield Services(
             bus=Bus(),
             recognizers=Recognizers(
                 speech=StreamingOptions(channels=channels, config=config, on_written=metrics.written.record),
-                fallbacks=((Source.SINGLE, SingleRecognizer(channels, config)),),
+                fallbacks=((Source.SINGLE, single or SingleRecognizer(channels, config)),),
                 punctuate=punctuate,
             ),
             flags=flags,
