@@ -97,7 +97,7 @@ async def nothing(request: Any, context: Any) -> str:
 class ScriptedGoogle:
     """`stream` and `single` may be changed while it serves."""
 
-    def __init__(self, stream: StreamScript, single: SingleScript) -> None:
+    def __init__(self, stream: StreamScript = until_the_end, single: SingleScript = nothing) -> None:
         self.stream = stream
         self.single = single
         self.streams: list[ServedStream] = []
@@ -109,6 +109,22 @@ class ScriptedGoogle:
         """Wait until that many streams were opened."""
         async with self._changed:
             await self._changed.wait_for(lambda: len(self.streams) >= count)
+
+    def handlers(self) -> grpc.GenericRpcHandler:
+        """Return the service, for a server or for a wire in memory."""
+        handlers = {
+            "StreamingRecognize": grpc.stream_stream_rpc_method_handler(
+                self.serve_stream,
+                request_deserializer=cloud_speech.StreamingRecognizeRequest.deserialize,
+                response_serializer=cloud_speech.StreamingRecognizeResponse.serialize,
+            ),
+            "Recognize": grpc.unary_unary_rpc_method_handler(
+                self.serve_single,
+                request_deserializer=cloud_speech.RecognizeRequest.deserialize,
+                response_serializer=cloud_speech.RecognizeResponse.serialize,
+            ),
+        }
+        return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
     async def serve_stream(self, _: Any, context: Any) -> None:
         served = ServedStream(context)
@@ -126,6 +142,24 @@ class ScriptedGoogle:
 
 
 @asynccontextmanager
+async def served(
+    google: ScriptedGoogle,
+    *,
+    options: Sequence[tuple[str, Any]] = (),
+    compression: grpc.Compression = grpc.Compression.NoCompression,
+) -> AsyncIterator[ScriptedGoogle]:
+    """Serve it over gRPC, on a free port of the loopback."""
+    server = grpc.aio.server(options=list(options), compression=compression)
+    server.add_generic_rpc_handlers((google.handlers(),))
+    google.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    try:
+        yield google
+    finally:
+        await server.stop(None)
+
+
+@asynccontextmanager
 async def scripted_google(
     stream: StreamScript = until_the_end,
     single: SingleScript = nothing,
@@ -133,25 +167,6 @@ async def scripted_google(
     options: Sequence[tuple[str, Any]] = (),
     compression: grpc.Compression = grpc.Compression.NoCompression,
 ) -> AsyncIterator[ScriptedGoogle]:
-    """Serve on a free port of the loopback."""
-    google = ScriptedGoogle(stream, single)
-    server = grpc.aio.server(options=list(options), compression=compression)
-    handlers = {
-        "StreamingRecognize": grpc.stream_stream_rpc_method_handler(
-            google.serve_stream,
-            request_deserializer=cloud_speech.StreamingRecognizeRequest.deserialize,
-            response_serializer=cloud_speech.StreamingRecognizeResponse.serialize,
-        ),
-        "Recognize": grpc.unary_unary_rpc_method_handler(
-            google.serve_single,
-            request_deserializer=cloud_speech.RecognizeRequest.deserialize,
-            response_serializer=cloud_speech.RecognizeResponse.serialize,
-        ),
-    }
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
-    google.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    await server.start()
-    try:
+    """Serve these scripts over gRPC, on a free port of the loopback."""
+    async with served(ScriptedGoogle(stream, single), options=options, compression=compression) as google:
         yield google
-    finally:
-        await server.stop(None)

@@ -9,7 +9,7 @@ time, so a dead one shows at once, where many sparse ones would each have to fin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -60,6 +60,9 @@ OPTIONS: Final = (
 )
 
 
+Dial = Callable[[], grpc.aio.Channel]
+
+
 @dataclass(slots=True)
 class _Connection:
     channel: grpc.aio.Channel
@@ -77,10 +80,10 @@ class Channels:
     """The connections of one process. `endpoint` is `host:port`, or empty for Google itself.
 
     `limit` is how many streams this process may hold at once, 0 for any number: Google counts sessions a project, and
-    refuses those beyond for everybody in it.
+    refuses those beyond for everybody in it. `dial` opens a connection in another way than gRPC's own.
     """
 
-    def __init__(self, *, endpoint: str, insecure: bool, limit: int = 0) -> None:
+    def __init__(self, *, endpoint: str, insecure: bool, limit: int = 0, dial: Dial | None = None) -> None:
         if insecure and (not endpoint or "googleapis.com" in endpoint.lower()):
             raise ConfigurationError(
                 "GCP_STT_INSECURE sends speech without encryption, and the service refuses that for Google's own "
@@ -90,6 +93,7 @@ class Channels:
         self._options = [*OPTIONS, *(NO_PROXY if _is_loopback(self._endpoint) else ())]
         self._insecure = insecure
         self._limit = limit
+        self._dial = dial or self._dial_endpoint
         self._credentials: Any = None
         self._connections: list[_Connection] = []
 
@@ -190,15 +194,15 @@ class Channels:
         return connection
 
     def _connect(self) -> _Connection:
-        if self._insecure:
-            channel = grpc.aio.insecure_channel(self._endpoint, options=self._options)
-        else:
-            host = self._endpoint if ":" in self._endpoint else f"{self._endpoint}:443"
-            channel = SpeechGrpcAsyncIOTransport.create_channel(
-                host, credentials=self._credentials, options=self._options
-            )
+        channel = self._dial()
         transport = SpeechGrpcAsyncIOTransport(host=self._endpoint, channel=channel)
         return _Connection(channel, SpeechAsyncClient(transport=transport))
+
+    def _dial_endpoint(self) -> grpc.aio.Channel:
+        if self._insecure:
+            return grpc.aio.insecure_channel(self._endpoint, options=self._options)
+        host = self._endpoint if ":" in self._endpoint else f"{self._endpoint}:443"
+        return SpeechGrpcAsyncIOTransport.create_channel(host, credentials=self._credentials, options=self._options)
 
 
 def _is_loopback(endpoint: str) -> bool:

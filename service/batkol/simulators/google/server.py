@@ -16,6 +16,7 @@ import math
 import random
 import signal
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -33,6 +34,8 @@ from batkol.simulators.google.stats import Stats, StreamRecord
 from batkol.simulators.google.stream import StreamRecognizer
 from batkol.simulators.google.unary import recognize
 
+Clock = Callable[[], float]
+
 _log = structlog.get_logger()
 
 _SERVICE: Final = "google.cloud.speech.v1p1beta1.Speech"
@@ -42,10 +45,11 @@ _ROOM: Final = 12 * 1024 * 1024  # so that the double, not gRPC, refuses what is
 class _Conversation:
     """One stream on the wire: a task that reads, and the handler that answers when something is due."""
 
-    def __init__(self, listener: StreamRecognizer, record: StreamRecord, settings: DoubleSettings) -> None:
+    def __init__(self, listener: StreamRecognizer, record: StreamRecord, *, record_times: bool, clock: Clock) -> None:
         self.listener = listener
         self._record = record
-        self._keep = settings.record
+        self._keep = record_times
+        self._clock = clock
         self._wake = asyncio.Event()
         self._armed = -math.inf
 
@@ -58,9 +62,9 @@ class _Conversation:
         reader = asyncio.create_task(self._read(context), name="speech_double.read")
         try:
             while not self.listener.finished:
-                for response in self.listener.tick(time.monotonic()):
+                for response in self.listener.tick(self._clock()):
                     await context.write(response)
-                    self._record.answered(response, time.monotonic(), record=self._keep)
+                    self._record.answered(response, self._clock(), record=self._keep)
                 if self.listener.finished:
                     break
                 await self._pause()
@@ -74,7 +78,7 @@ class _Conversation:
         self._armed = self.listener.deadline
         timer = None
         if self._armed < math.inf:
-            wait = max(0.0, self._armed - time.monotonic())
+            wait = max(0.0, self._armed - self._clock())
             timer = asyncio.get_running_loop().call_later(wait, self._wake.set)
         await self._wake.wait()
         self._wake.clear()
@@ -86,7 +90,7 @@ class _Conversation:
         listener, record = self.listener, self._record
         try:
             while (request := await context.read()) is not grpc.aio.EOF:
-                now = time.monotonic()
+                now = self._clock()
                 before = listener.samples
                 listener.receive(request, now)
                 if listener.samples != before:
@@ -96,7 +100,7 @@ class _Conversation:
                     record.configured(request.streaming_config.config)
                 if listener.deadline < self._armed:
                     self._wake.set()
-            record.half_closed_at = time.monotonic()
+            record.half_closed_at = self._clock()
             listener.half_close(record.half_closed_at)
             record.record_words(listener.words, record.half_closed_at)
         finally:
@@ -104,10 +108,11 @@ class _Conversation:
 
 
 class SpeechDouble:
-    """The double in this process. Leaving the context stops it and ends what is under way."""
+    """The double in this process. Leaving the context stops it and ends what is under way. `clock` is in seconds."""
 
-    def __init__(self, settings: DoubleSettings | None = None) -> None:
+    def __init__(self, settings: DoubleSettings | None = None, *, clock: Clock = time.monotonic) -> None:
         self.settings = settings or DoubleSettings()
+        self._clock = clock
         self._server: grpc.aio.Server | None = None
         self._book = FaultBook()
         self._stats = Stats()
@@ -132,7 +137,7 @@ class SpeechDouble:
                 *self._ages(),
             )
         )
-        self._server.add_generic_rpc_handlers((self._handlers(),))
+        self._server.add_generic_rpc_handlers((self.handlers(),))
         bound: int = self._server.add_insecure_port(f"{host}:{port}")
         await self._server.start()
         return bound
@@ -150,7 +155,8 @@ class SpeechDouble:
             server, self._server = self._server, None
             await server.stop(None)
 
-    def _handlers(self) -> grpc.GenericRpcHandler:
+    def handlers(self) -> grpc.GenericRpcHandler:
+        """Return the service, for a server or another wire."""
         streaming = grpc.stream_stream_rpc_method_handler(
             self._streaming_recognize,
             request_deserializer=cloud_speech.StreamingRecognizeRequest.pb().FromString,
@@ -168,7 +174,7 @@ class SpeechDouble:
 
     def inject(self, *faults: Fault) -> None:
         """Put faults in force: for streams that open from now on, and with `running` for open ones too."""
-        now = time.monotonic()
+        now = self._clock()
         for fault in faults:
             self._book.inject(fault, now)
             for record, conversation in list(self._open.values()) if fault.running else ():
@@ -188,7 +194,7 @@ class SpeechDouble:
 
     def faults(self) -> list[Fault]:
         """Return the faults in force."""
-        return self._book.faults(time.monotonic())
+        return self._book.faults(self._clock())
 
     def stats(self) -> dict[str, Any]:
         """Return totals and one record a stream, as plain JSON types."""
@@ -199,7 +205,7 @@ class SpeechDouble:
     async def _streaming_recognize(self, _requests: Any, context: Any) -> None:
         record, faults, stats = self._begin(context, unary=False)
         listener = StreamRecognizer(self.settings, latency=self._latency(record.number), now=record.opened_at)
-        conversation = _Conversation(listener, record, self.settings)
+        conversation = _Conversation(listener, record, record_times=self.settings.record, clock=self._clock)
         self._open[id(record)] = record, conversation
         ending = "CANCELLED"
         try:
@@ -212,23 +218,23 @@ class SpeechDouble:
             await context.abort(refusal.code, refusal.text)
         finally:
             del self._open[id(record)]
-            stats.ended(record, ending, time.monotonic())
+            stats.ended(record, ending, self._clock())
 
     async def _recognize(self, request: Any, context: Any) -> Any:
         record, faults, stats = self._begin(context, unary=True)
         ending = "CANCELLED"
         try:
-            response = await recognize(request, faults, record, self.settings)
+            response = await recognize(request, faults, record, self.settings, self._clock)
             ending = "OK"
         except RefusalError as refusal:
             ending = refusal.code.name
             await context.abort(refusal.code, refusal.text)
         finally:
-            stats.ended(record, ending, time.monotonic())
+            stats.ended(record, ending, self._clock())
         return response
 
     def _begin(self, context: Any, *, unary: bool) -> tuple[StreamRecord, tuple[Fault, ...], Stats]:
-        now = time.monotonic()
+        now = self._clock()
         metadata = dict(context.invocation_metadata() or ())
         call = metadata.get(self.settings.call_header)
         record = self._stats.opened(unary=unary, peer=context.peer(), call=call, now=now)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from batkol.audio import mulaw
@@ -16,11 +15,14 @@ from batkol.simulators.google.rules import RefusalError, check_unary
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.google.stats import StreamRecord
 from batkol.simulators.voice.recognizer import WordRecognizer
+from batkol.simulators.voice.voice import SpokenWord
 
 _TURN: Final = 2 * SAMPLE_RATE  # bytes (1 s) heard before the other streams have their turn
 
 
-async def recognize(request: Any, faults: Sequence[Fault], record: StreamRecord, settings: DoubleSettings) -> Any:
+async def recognize(
+    request: Any, faults: Sequence[Fault], record: StreamRecord, settings: DoubleSettings, clock: Callable[[], float]
+) -> Any:
     """Answer a raw `RecognizeRequest`. Raises `RefusalError`; a stall ends only with the client's patience.
 
     Of the faults END, STALL, SILENCE and SLOW_FINALS befall a unary request, all at once when it comes.
@@ -32,24 +34,24 @@ async def recognize(request: Any, faults: Sequence[Fault], record: StreamRecord,
     record.configured(request.config)
     content = request.audio.content
     linear16 = content if size == 2 else mulaw.decode_to_bytes(content)
-    record.received(time.monotonic(), len(linear16) / 2 / SAMPLE_RATE, record=settings.record)
+    record.received(clock(), len(linear16) / 2 / SAMPLE_RATE, record=settings.record)
     if Kind.STALL in befallen:
         await asyncio.Event().wait()
     slow = befallen.get(Kind.SLOW_FINALS)
     due = record.opened_at + (settings.unary_latency_s if slow is None else slow.latency_s)
-    response = await _transcribe(request, linear16, record, settings)
-    await asyncio.sleep(max(0.0, due - time.monotonic()))
+    response, words = await _transcribe(request, linear16, settings)
+    record.record_words(words, clock())
+    await asyncio.sleep(max(0.0, due - clock()))
     return UnaryResponse() if Kind.SILENCE in befallen else response
 
 
-async def _transcribe(request: Any, linear16: bytes, record: StreamRecord, settings: DoubleSettings) -> Any:
+async def _transcribe(request: Any, linear16: bytes, settings: DoubleSettings) -> tuple[Any, list[SpokenWord]]:
     hearing = WordRecognizer(edges=settings.hears_edges)
     words = []
     for start in range(0, len(linear16), _TURN):
         words += hearing.feed(linear16[start : start + _TURN])
         await asyncio.sleep(0)
     words += hearing.finish()
-    record.record_words(words, time.monotonic())
     samples = len(linear16) // 2
     portions = FinalPortions(settings, lambda: 0.0)
     portions.append_words(words, 0, 0.0)
@@ -60,4 +62,4 @@ async def _transcribe(request: Any, linear16: bytes, record: StreamRecord, setti
         times = word_times(portion.words) if offsets else ()
         add_final(response.results.add(), portion.words, portion.end, first=not number, times=times)
     bill(response, samples)
-    return response
+    return response, words
