@@ -207,11 +207,11 @@ class BenchDouble(SpeechDouble):
         super().__init__(settings)
         self.logs: list[StreamLog] = []
 
-    def _handlers(self) -> grpc.GenericRpcHandler:
+    def handlers(self) -> grpc.GenericRpcHandler:
         v1_messages = _V1_REQUEST.FromString, _V1_RESPONSE.SerializeToString
         v2_messages = _V2_REQUEST.FromString, _V2_RESPONSE.SerializeToString
         return _Several(
-            super()._handlers(),
+            super().handlers(),
             _face("google.cloud.speech.v1.Speech", self._converse_v1, *v1_messages),
             _face("google.cloud.speech.v2.Speech", self._converse_v2, *v2_messages),
         )

@@ -61,8 +61,12 @@ def check(utterance: Utterance, text: str) -> Iterator[Revision]:
     """Compare the record with what another recognizer made out of all the audio.
 
     No words are no proof that there were none: the text stays, and is marked. What finals of the stream have settled
-    stands, unless they settled nothing.
+    stands, unless they settled nothing; where they end before the end of speech, words may follow it.
     """
+    if utterance.is_cut_short and text.startswith(f"{utterance.text} "):
+        utterance.text, utterance.checked = text, True
+        yield Revision(utterance, text)
+        return
     if utterance.source not in {Source.INTERIM, Source.NONE} or (utterance.reaches_final and utterance.text):
         return
     if text:

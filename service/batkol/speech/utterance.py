@@ -139,6 +139,12 @@ class Utterance:
         return self.state is UtteranceState.DONE and self.give_up is not None
 
     @property
+    def is_cut_short(self) -> bool:
+        """Whether its final went out from the stream's finals, which end before the end of speech."""
+        closed = self.state is UtteranceState.DONE and self.source is Source.FINAL
+        return closed and not self.is_covered and not self.checked
+
+    @property
     def committed(self) -> str:
         """The text that finals have settled."""
         return " ".join(self.parts)

@@ -34,6 +34,9 @@ KEPT: Constant = 8
 OWED: Constant = 128
 """… and of those that the stream still owes a final, which a caller who hardly pauses may be long in getting."""
 
+LAST_WORD: Constant = 3 * SAMPLE_RATE
+"""Time after its end in which the last word of an utterance is looked for again, if no final has covered it."""
+
 _OF_ANOTHER_SESSION: Constant = -1
 
 
@@ -72,6 +75,11 @@ class Utterances:
     def unsettled(self) -> list[Utterance]:
         """Open utterances, and those whose final went out from an interim that no final has confirmed."""
         return [u for u in self._recent if u.state is not UtteranceState.DONE or u.awaits_final]
+
+    def cut_short(self, now: int) -> list[Utterance]:
+        """Return the utterances before sample `now` whose last word may be missing, as no final covers their end."""
+        lately = (u for u in self._recent if u.end is not None and u.end >= now - LAST_WORD)
+        return [u for u in lately if u.is_cut_short and u.mode is Mode.STREAMING]
 
     def overlapping(self, start: int, end: int | None) -> list[Utterance]:
         """Return the utterances with speech in [start, end), or anywhere after `start`."""

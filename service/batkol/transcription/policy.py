@@ -165,18 +165,20 @@ class Transcription:
     # -- notifications of the stream (batkol.transcription.streaming.Policy) ----------------------------------------
 
     def needed(self) -> int:
-        streamed = (u.begin for u in self._utterances.unsettled if u.mode is Mode.STREAMING)
+        streamed = [u.begin for u in self._utterances.unsettled if u.mode is Mode.STREAMING]
+        streamed += [u.covered for u in self._utterances.cut_short(self._ring.end)]
         return min(streamed, default=self._ring.end)
 
     def on_transcript(self, heard: Transcript) -> None:
         self._act(self._utterances.dispatch(heard))
 
     def lost(self, start: int, end: int | None) -> None:
+        cut_short = {utterance.index for utterance in self._utterances.cut_short(self._ring.end)}
         for utterance in self._utterances.overlapping(start, end):
             if utterance.mode is Mode.STREAMING:
                 asked = utterance.give_up is None  # it was missed before, or is confirmed already
                 self._utterances.drop_stream(utterance)
-                if utterance.state is not UtteranceState.SPEAKING and not asked:
+                if utterance.state is not UtteranceState.SPEAKING and (not asked or utterance.index in cut_short):
                     self._ask(utterance)
 
     def _retire_session(self) -> None:

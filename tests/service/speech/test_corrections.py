@@ -197,3 +197,37 @@ def test_text_for_audio_without_speech_is_an_utterance_without_a_voice() -> None
     unvoiced = outcomes[0].utterance
     assert (unvoiced.text, unvoiced.voiced) == ("הד", False)
     assert utterance.voiced
+
+
+# -- what its finals leave out -----------------------------------------------------------------------------------
+
+
+def cut_short() -> tuple[Utterances, Utterance]:
+    """Closed at its deadline by a final that ends 0.3 s before the end of speech."""
+    utterances, utterance = spoken(final("אחת", 0, 2.7))
+    assert utterances.tick(3.7) == [Final(utterance)]
+    assert utterance.source is Source.FINAL
+    return utterances, utterance
+
+
+def test_words_behind_what_its_finals_cover_are_added_by_another_recognizer() -> None:
+    utterances, utterance = cut_short()
+    assert utterances.cut_short(4 * 8000) == [utterance]
+
+    assert utterances.settle(utterance, "אחת שתיים", Source.SINGLE) == [Revision(utterance, "אחת שתיים")]
+    assert utterances.cut_short(4 * 8000) == []
+    assert utterances.dispatch(final("שתיים", 2.7, 3)) == []
+
+
+@pytest.mark.parametrize("text", ["", "אחת", "אחרת", "אחת-שתיים", "שתיים אחת"])
+def test_what_its_finals_have_settled_stands(text: str) -> None:
+    utterances, utterance = cut_short()
+
+    assert utterances.settle(utterance, text, Source.SINGLE) == []
+    assert (utterance.text, utterance.unconfirmed) == ("אחת", False)
+
+
+def test_its_last_word_is_not_looked_for_after_some_seconds() -> None:
+    utterances, _ = cut_short()
+
+    assert utterances.cut_short(7 * 8000) == []

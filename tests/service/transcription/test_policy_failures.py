@@ -93,6 +93,19 @@ async def test_the_next_utterance_streams_again() -> None:
         assert (talk.told.opened, talk.streams) == (2, 3)
 
 
+async def test_a_session_that_is_lost_while_an_utterance_waits_for_its_final_has_it_answered_by_a_single_request() -> (
+    None
+):
+    async with in_memory(faults=(Fault(kind=Kind.SLOW_FINALS, latency_s=4.0),)) as talk:
+        await talk.say(0, settle=False)
+        talk.double.inject(Fault(kind=Kind.END), Fault(kind=Kind.END, when=Moment.ELAPSED, running=True))
+        await until(lambda: 0 in talk.told.texts)
+
+        talk.right(0)
+        assert (talk.told.sources[0], talk.unary) == (Source.SINGLE, 1)
+        assert talk.told.closed == 1
+
+
 async def test_after_the_single_request_whisper_gets_the_same_audio() -> None:
     whisper = ScriptedRecognizer("מה שוויספר שמע")
     with capture_logs() as logs:

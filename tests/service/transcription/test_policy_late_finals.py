@@ -2,6 +2,7 @@
 
 import asyncio
 
+import grpc
 import pytest
 from structlog.testing import capture_logs
 
@@ -127,3 +128,31 @@ async def test_a_promoted_interim_that_no_final_confirms_is_checked_by_a_single_
         assert talk.told.sources == {0: Source.INTERIM}
         assert talk.told.steps == [("streaming", "unconfirmed")]
         assert {**talk.told.texts, **dict(talk.told.revisions)} == {0: talk.spoken.utterances[0].text}
+
+
+async def test_a_last_word_that_no_final_has_covered_is_heard_again_by_the_stream_that_follows() -> None:
+    """The first word's final reaches close enough to the end of speech to close the utterance; then the stream dies."""
+    dies, numbers = asyncio.Event(), iter(range(2))
+
+    async def google(stream: ServedStream) -> None:
+        if next(numbers) == 0:
+            await stream.read_samples(8000)
+            await stream.say(result("שלום", 700, final=True))
+            await dies.wait()
+            await stream.abort(grpc.StatusCode.UNAVAILABLE, "no")
+        await stream.read_samples(800)
+        await stream.say(result("עולם", 300, final=True))
+        await stream.read_to_end()
+
+    async with in_memory(google=ScriptedGoogle(google).handlers(), tuning=HASTY) as talk:
+        talk.transcription.speech_started(0, 0)
+        talk.append(bytes([0xFF]) * 8000)
+        talk.transcription.speech_ended(8000)
+        await until(lambda: 0 in talk.told.texts)
+        assert (talk.told.texts[0], talk.told.sources[0]) == ("שלום", Source.FINAL)
+        dies.set()
+        await until(lambda: talk.told.reconnects)
+        talk.append(bytes([0xFF]) * 8000)
+        await until(lambda: talk.told.revisions)
+
+        assert talk.told.revisions == [(0, "שלום עולם")]

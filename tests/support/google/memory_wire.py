@@ -36,7 +36,7 @@ class _Unary:
         return response
 
 
-class MemoryChannel(grpc.aio.Channel):
+class MemoryChannel(grpc.aio.Channel):  # type: ignore[misc]  # grpc has no types
     """One connection. It carries so many calls at once; the next one waits without a word."""
 
     def __init__(self, wire: MemoryWire) -> None:
@@ -45,13 +45,13 @@ class MemoryChannel(grpc.aio.Channel):
         self._calls: set[MemoryCall] = set()
         self._unary_unary_interceptors: list[Any] = []  # the client library appends to it
 
-    def stream_stream(self, method: str, request_serializer: Any = None, response_deserializer: Any = None) -> Any:  # type: ignore[override]
+    def stream_stream(self, method: str, request_serializer: Any = None, response_deserializer: Any = None) -> Any:
         def call(*, timeout: float | None = None, metadata: Any = ()) -> MemoryCall:
             return self._call(method, request_serializer, response_deserializer, timeout, metadata)
 
         return call
 
-    def unary_unary(self, method: str, request_serializer: Any = None, response_deserializer: Any = None) -> Any:  # type: ignore[override]
+    def unary_unary(self, method: str, request_serializer: Any = None, response_deserializer: Any = None) -> Any:
         def call(request: Any, *, timeout: float | None = None, metadata: Any = (), **_: Any) -> _Unary:
             made = self._call(method, request_serializer, response_deserializer, timeout, metadata)
             return _Unary(made, request)
@@ -94,10 +94,10 @@ class MemoryChannel(grpc.aio.Channel):
     async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
         await asyncio.Event().wait()
 
-    def unary_stream(self, *_: Any, **__: Any) -> NoReturn:  # type: ignore[override]
+    def unary_stream(self, *_: Any, **__: Any) -> NoReturn:
         raise NotImplementedError
 
-    def stream_unary(self, *_: Any, **__: Any) -> NoReturn:  # type: ignore[override]
+    def stream_unary(self, *_: Any, **__: Any) -> NoReturn:
         raise NotImplementedError
 
 

@@ -291,6 +291,7 @@ def test_google_is_pinged_no_oftener_than_its_front_ends_bear() -> None:
     assert "grpc.keepalive_permit_without_calls" not in options
 
 
+@pytest.mark.nightly
 async def test_a_network_that_dies_under_a_stream_ends_it_and_the_next_one_finds_it_mended() -> None:
     """The real options, so this takes the real eight seconds."""
     async with scripted_google() as google, deaf_relay(google.address) as relay:

@@ -1,6 +1,7 @@
 """A session over gRPC: audio out, results in, opening and closing. See also `test_session_*`."""
 
 import asyncio
+from functools import partial
 
 import pytest
 from structlog.testing import capture_logs
@@ -31,6 +32,10 @@ async def test_the_first_message_is_the_configuration_and_the_others_are_batches
         assert stream.linear16 == mulaw.decode_to_bytes(said[: len(said) // BATCH * BATCH])
 
 
+def _has(stream: ServedStream, messages: int) -> bool:
+    return len(stream.messages) >= messages
+
+
 async def test_a_batch_is_sent_when_it_is_whole_and_not_before() -> None:
     async with rigged() as rig:
         running = rig.run()
@@ -41,7 +46,7 @@ async def test_a_batch_is_sent_when_it_is_whole_and_not_before() -> None:
                 rig.speak(160)
             assert len(stream.messages) == batch - 1
             rig.speak(80)
-            await until(lambda expected=batch: len(stream.messages) >= expected)
+            await until(partial(_has, stream, batch))
         await rig.session.close()
         await running
 
