@@ -27,6 +27,15 @@ def _environment_as_it_was() -> Iterator[None]:
     os.environ.update(before)
 
 
+@pytest.fixture(scope="session")
+def postgres_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data of a Postgres with our tables, made once for all workers of the run: servers start from a copy."""
+    from support.postgres.server import prepared_data
+
+    own = tmp_path_factory.getbasetemp()
+    return prepared_data(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--nightly", action="store_true", help="run the tests that are marked nightly, and only those (make nightly)"

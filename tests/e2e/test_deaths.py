@@ -21,7 +21,8 @@ from batkol.store.postgres.writer import Writer
 from batkol.supervision.tasks import UNOWNED
 from batkol.vad.batch import BatchPart
 from batkol.vad.engine import VadEngine
-from support.postgres.server import Server, database, running_server, texts
+from support.postgres.server import Server, empty_database, running_server
+from support.postgres.sql import texts
 from support.process.killing import cancel, kill_thread
 from support.service.stack import Stack, stack, words_of
 from support.time.waiting import eventually, until
@@ -40,7 +41,7 @@ def server() -> Iterator[Server]:
 async def keeping_calls(server: Server, folder: Path) -> AsyncIterator[tuple[Stack, httpx.AsyncClient, Address]]:
     """A service that keeps its calls, a client of its internal API, and its database."""
     (folder / "memory").mkdir()
-    async with database(server, template=None) as where:
+    async with empty_database(server) as where:
         await migrate.upgrade(where)
         keeps: dict[str, Any] = {
             "store": "postgres",

@@ -6,8 +6,7 @@ import httpx
 
 from batkol.simulators.twilio.caller import Caller
 from batkol.simulators.voice.voice import script
-from batkol.store.postgres import migrate
-from support.postgres.server import running_server
+from support.postgres.server import database, running_server
 from support.service.stack import stack
 from support.time.waiting import eventually
 
@@ -16,18 +15,20 @@ TOKEN = "a-made-up-token"
 SPEECH = script([["שלום", "תודה", "בבקשה"]], tail_ms=1000)
 
 
-async def test_a_call_is_in_the_history_and_its_caller_among_the_leads(tmp_path: Path) -> None:
+async def test_a_call_is_in_the_history_and_its_caller_among_the_leads(tmp_path: Path, postgres_data: Path) -> None:
     (tmp_path / "memory").mkdir()
-    with running_server() as server:
-        await migrate.upgrade(server.address)
-        async with stack(
-            tmp_path / "live",
-            store="postgres",
-            database_url=server.url,
-            journal_dir=tmp_path / "journal",
-            journal_memory_dir=tmp_path / "memory",
-            api_token=TOKEN,
-        ) as up:
+    with running_server(postgres_data) as server:
+        async with (
+            database(server) as where,
+            stack(
+                tmp_path / "live",
+                store="postgres",
+                database_url=where.dsn,
+                journal_dir=tmp_path / "journal",
+                journal_memory_dir=tmp_path / "memory",
+                api_token=TOKEN,
+            ) as up,
+        ):
 
             async def talk(caller: Caller) -> None:
                 await caller.say(SPEECH.mulaw)

@@ -16,7 +16,8 @@ from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.twilio.caller import Caller, CallReport
 from batkol.simulators.voice.voice import script
 from batkol.store.postgres import migrate
-from support.postgres.server import running_server, sql
+from support.postgres.server import running_server
+from support.postgres.sql import sql
 from support.service.stack import Stack, plain, stack
 from support.time.waiting import eventually, until
 from support.twilio import dialing

@@ -1,19 +1,17 @@
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from batkol.store.postgres.address import Address
-from support.postgres.server import Server, database, make_template, running_server
+from support.postgres.server import Server, database, running_server
 from support.postgres.store_parts import Kept
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
+def server(postgres_data: Path) -> Iterator[Server]:
     """One real server for the session of this worker."""
-    with running_server() as running:
-        asyncio.run(make_template(running))
+    with running_server(postgres_data) as running:
         yield running
 
 

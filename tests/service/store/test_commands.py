@@ -1,14 +1,20 @@
 import asyncio
 import os
+import subprocess
 import sys
+from collections.abc import AsyncIterator
 
 import pytest
+from typer.testing import CliRunner
 
 from batkol.errors import ConfigurationError
+from batkol.main import app
 from batkol.store.commands import carry_out_erasure, carry_out_migration
 from batkol.store.postgres import migrate
+from batkol.store.postgres.address import Address
 from support.postgres.records import CALLER, began, heard, who
-from support.postgres.server import Server, database, free_port, sql, texts
+from support.postgres.server import Server, database, empty_database, free_port
+from support.postgres.sql import sql, texts
 from support.postgres.store_parts import Kept
 
 
@@ -23,18 +29,20 @@ async def erasure(url: str, number: str = CALLER) -> tuple[int, str]:
     return await carry_out_erasure(url, number, write_line=said.append), "\n".join(said)
 
 
-async def batkol(*words: str, url: str = "") -> tuple[int, str]:
-    """Run a command as a shell would; returns the exit code and what it said."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "batkol", *words,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={**os.environ, "DATABASE_URL": url},
-    )  # fmt: skip
-    said, _ = await process.communicate()
-    return process.returncode or 0, said.decode()
+@pytest.fixture
+async def empty(server: Server) -> AsyncIterator[Address]:
+    async with empty_database(server) as made:
+        yield made
+
+
+def in_process(*words: str, url: str = "") -> tuple[int, str]:
+    """Run a command in this process; returns the exit code and what it said."""
+    done = CliRunner().invoke(app, words, env={"DATABASE_URL": url, "COLUMNS": "300"})
+    return done.exit_code, done.output
 
 
 async def test_migrating_checking_and_going_down(server: Server) -> None:
-    async with database(server, template=None) as empty:
+    async with empty_database(server) as empty:
         code, said = await migration(empty.dsn, check=True)
         assert (code, "is at no revision" in said, "run `batkol migrate`" in said) == (1, True, True)
         code, said = await migration(empty.dsn)
@@ -115,14 +123,14 @@ async def test_tables_of_a_newer_version_are_left_as_they_are(server: Server) ->
         assert await migrate.current(where) == "9999"
 
 
-async def test_from_the_shell(server: Server) -> None:
-    async with database(server, template=None) as empty:
-        (code, printed), (migrated, _), (usage, said) = await asyncio.gather(
-            batkol("migrate", "--sql"), batkol("migrate", url=empty.dsn), batkol("migrate", url="sqlite:///calls.db")
-        )
-
-        assert (code, "CREATE TABLE calls" in printed, printed.rstrip().endswith("COMMIT;")) == (0, True, True)
-        assert (migrated, await migrate.current(empty)) == (0, migrate.head())
-        assert (usage, "one writer for one file" in said) == (2, True)
-        assert (await batkol("erase", "+1", url=empty.dsn))[0] == 1
-        assert (await batkol("erase", "", url=empty.dsn))[0] == 2
+def test_the_command_line_has_an_exit_code_for_each_outcome(empty: Address) -> None:
+    code, printed = in_process("migrate", "--sql")
+    assert (code, "CREATE TABLE calls" in printed, printed.rstrip().endswith("COMMIT;")) == (0, True, True)
+    usage, said = in_process("migrate", url="sqlite:///calls.db")
+    assert (usage, "one writer for one file" in said) == (2, True)
+    from_a_shell = subprocess.run(
+        [sys.executable, "-m", "batkol", "migrate"], env={**os.environ, "DATABASE_URL": empty.dsn}, check=False
+    )
+    assert (from_a_shell.returncode, asyncio.run(migrate.current(empty))) == (0, migrate.head())
+    assert in_process("erase", "+1", url=empty.dsn)[0] == 1
+    assert in_process("erase", "", url=empty.dsn)[0] == 2

@@ -10,7 +10,8 @@ import pytest
 from batkol.store.postgres.address import Address
 from support.network.damage import hostile
 from support.postgres.records import began, heard, over, revised, sid, who
-from support.postgres.server import Server, sql, texts
+from support.postgres.server import Server
+from support.postgres.sql import sql, texts
 from support.postgres.store_parts import Kept
 
 TESTS = Path(__file__).parents[2]
@@ -38,7 +39,7 @@ async def written_by_a_process(where: Address, folder: Path) -> tuple[int, bytes
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.nightly) for seed in range(1, 4))])
 async def test_once_it_is_honest_every_record_is_there_once(
     server: Server, where: Address, tmp_path: Path, seed: int
 ) -> None:

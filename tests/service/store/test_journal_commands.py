@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
+from typer.testing import CliRunner
 
 from batkol.errors import ConfigurationError
+from batkol.main import app
 from batkol.store.journal import Journal
 from batkol.store.journal_commands import carry_out_drain, carry_out_status
 from batkol.store.postgres.address import Address
 from support.postgres.records import began, heard
-from support.postgres.server import free_port, texts
+from support.postgres.server import free_port
+from support.postgres.sql import texts
 from support.postgres.store_parts import Kept
 from support.time.waiting import until
 
@@ -115,19 +118,15 @@ async def test_what_is_not_there_is_said_with_what_to_set(tmp_path: Path) -> Non
 
 async def test_from_the_shell(where: Address, pod: Path) -> None:
     dead = await left(where, pod)
+    folders = {"JOURNAL_DIR": str(dead / "journal"), "JOURNAL_MEMORY_DIR": str(dead / "memory")}
+    shown = CliRunner().invoke(app, ["journal", "status"], env=folders)
+    assert (shown.exit_code, "22 records" in shown.output) == (0, True)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "batkol", "journal", "drain", "--within", "30",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        env={**os.environ, "DATABASE_URL": where.dsn, **folders},
+    )  # fmt: skip
+    said, _ = await process.communicate()
 
-    async def batkol(*words: str) -> tuple[int | None, str]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "batkol", "journal", *words,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-            env={
-                **os.environ, "DATABASE_URL": where.dsn, "JOURNAL_DIR": str(dead / "journal"),
-                "JOURNAL_MEMORY_DIR": str(dead / "memory"),
-            },
-        )  # fmt: skip
-        said, _ = await process.communicate()
-        return process.returncode, said.decode()
-
-    assert "22 records" in (await batkol("status"))[1]
-    code, said = await batkol("drain", "--within", "30")
-    assert (code, said.splitlines()[-1]) == (0, f"22 records were delivered to {where.shown}")
+    assert process.returncode == 0
+    assert said.decode().splitlines()[-1] == f"22 records were delivered to {where.shown}"

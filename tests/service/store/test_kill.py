@@ -23,7 +23,7 @@ from batkol.store.postgres.address import Address
 from batkol.store.postgres.connections import engine_without_timeout
 from batkol.store.postgres.ends import LOST
 from batkol.store.postgres.open_calls import Closed, close_open
-from support.postgres.server import Server, age, connection, sql, texts
+from support.postgres.sql import age, connection, sql, texts
 from support.postgres.store_parts import Kept
 from support.service.process import Served, serving
 from support.service.stack import TOKEN
@@ -75,8 +75,16 @@ def finals(seen: list[AnyEvent]) -> dict[tuple[str, int], str]:
     return {(event.call_sid, event.index): event.text for event in seen if isinstance(event, FinalText)}
 
 
+async def deliver_what_is_left(where: Address, folder: Path) -> None:
+    """What the next start of a killed pod does first."""
+    restarted = Kept(where, folder)
+    await restarted.open()
+    await restarted.written()
+    await restarted.close()
+
+
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("locked", [True, False])
+@pytest.mark.parametrize("locked", [True, pytest.param(False, marks=pytest.mark.nightly)])
 async def test_with_hundreds_of_finals_in_flight(where: Address, tmp_path: Path, *, locked: bool) -> None:
     """With the tables locked, none of them is in the database when the process dies."""
     count, calls = 600, 20
@@ -100,56 +108,13 @@ async def test_with_hundreds_of_finals_in_flight(where: Address, tmp_path: Path,
         if locked:
             assert await other.fetch("SELECT * FROM utterances") == []
         await lock.rollback()
-    restarted = Kept(where, tmp_path)
-    await restarted.open()
-    await restarted.written()
-    await restarted.close()
+    await deliver_what_is_left(where, tmp_path)
 
     stored = {(call, index): text for call, index, text in await texts(where)}
     assert len(finals(seen)) >= 500
     assert finals(seen).items() <= stored.items()
     assert len(stored) == len(await texts(where))
     assert [lead["calls"] for lead in await sql(where, "SELECT calls FROM leads")] == [1] * calls
-
-
-@pytest.mark.timeout(240)
-async def test_of_the_whole_service_in_mid_call_and_started_again(
-    server: Server, where: Address, tmp_path: Path
-) -> None:
-    double = SpeechDouble()
-    port = await double.start()
-    try:
-        async with serving(tmp_path, port, **environment(where, tmp_path)) as served:
-            placed = [asyncio.create_task(place_call(served.plan(TALK.mulaw))) for _ in range(3)]
-            await served.until(FinalText, 5)
-            served.process.kill()
-            await served.exited()
-            await asyncio.gather(*placed)
-            first = list(served.events)
-        assert not any(isinstance(event, CallEnded) for event in first)
-        async with serving(tmp_path, port, **environment(where, tmp_path)) as served:
-            await place_call(served.plan(TALK.mulaw))
-            await served.until(CallEnded)
-
-            async def all_there() -> bool:
-                return len(await sql(where, "SELECT * FROM calls WHERE ended_at IS NOT NULL")) == 1
-
-            await eventually(all_there)
-            second = list(served.events)
-    finally:
-        await double.stop()
-
-    stored = {(call, index): text for call, index, text in await texts(where)}
-    assert finals(first).items() <= stored.items()
-    assert finals(second).items() <= stored.items()
-    revisions = {
-        (event.call_sid, event.index): event.text for event in (*first, *second) if isinstance(event, RevisedText)
-    }
-    rows = await sql(where, "SELECT call_sid, index, revised_text FROM utterances")
-    assert revisions.items() <= {((row["call_sid"], row["index"]), row["revised_text"]) for row in rows}
-    assert len(await sql(where, "SELECT * FROM calls")) == 4
-    (lead,) = await sql(where, "SELECT * FROM leads")
-    assert lead["calls"] == 4
 
 
 async def tell_the_end(plan: CallPlan, pod: Served, seconds: float) -> None:
@@ -165,10 +130,19 @@ async def ends(where: Address) -> dict[str, str | None]:
     return {row["call_sid"]: row["end_reason"] for row in await sql(where, "SELECT call_sid, end_reason FROM calls")}
 
 
+async def assert_all_is_stored(where: Address, seen: list[AnyEvent]) -> None:
+    rows = await sql(where, "SELECT call_sid, index, text, revised_text FROM utterances")
+    kept = {((row["call_sid"], row["index"]), row["text"]) for row in rows}
+    revisions = {(event.call_sid, event.index): event.text for event in seen if isinstance(event, RevisedText)}
+    assert finals(seen).items() <= kept
+    assert revisions.items() <= {((row["call_sid"], row["index"]), row["revised_text"]) for row in rows}
+
+
 @pytest.mark.timeout(240)
-async def test_the_calls_of_a_killed_pod_end_as_twilio_tells_another_or_go_on_there_or_are_given_up(
+async def test_a_killed_service_has_stored_what_was_seen_and_its_calls_end_as_twilio_tells_another_or_go_on_there(
     where: Address, tmp_path: Path
 ) -> None:
+    """Of three calls in mid-call one is told to be over, one goes on with another pod, and one is given up."""
     double = SpeechDouble()
     port = await double.start()
     pods = {name: tmp_path / name for name in ("first", "second")}
@@ -180,19 +154,27 @@ async def test_the_calls_of_a_killed_pod_end_as_twilio_tells_another_or_go_on_th
             told, silent, moved = plans = [pod.plan(TALK.mulaw, status_path=None) for _ in range(3)]
             placed = [asyncio.create_task(place_call(plan)) for plan in plans]
             sids = {plan.call_sid for plan in plans}
+            await pod.until(FinalText, 5)
             await until(lambda: {call for call, _ in finals(pod.events)} == sids, 30)
             pod.process.kill()
             await pod.exited()
             await asyncio.gather(*placed)
+        assert not any(isinstance(event, CallEnded) for event in pod.events)
+        await deliver_what_is_left(where, pods["first"])
+        await assert_all_is_stored(where, pod.events)
         assert await ends(where) == dict.fromkeys(sids)
 
-        async with serving(pods["second"], port, **settings["second"]) as pod, connection(where) as other:
-            async with other.transaction():
-                await other.execute("LOCK TABLE call_statuses")
-                await tell_the_end(told, pod, 12.0)
-                pod.process.kill()  # what it told Twilio that it has, it has
-                await pod.exited()
-            assert await ends(where) == dict.fromkeys(sids)
+        # What the second pod told Twilio that it has, it has, killed at once as it is.
+        async with (
+            serving(pods["second"], port, subscribe=False, **settings["second"]) as pod,
+            connection(where) as other,
+            other.transaction(),
+        ):
+            await other.execute("LOCK TABLE call_statuses")
+            await tell_the_end(told, pod, 12.0)
+            pod.process.kill()
+            await pod.exited()
+        assert await ends(where) == dict.fromkeys(sids)
         async with serving(pods["second"], port, **settings["second"]) as pod:
 
             async def is_told() -> bool:
@@ -209,13 +191,17 @@ async def test_the_calls_of_a_killed_pod_end_as_twilio_tells_another_or_go_on_th
             expected = {told.call_sid: "completed", silent.call_sid: LOST, moved.call_sid: None}
             assert await ends(where) == expected
             await going_on
+            await pod.until(CallEnded)
 
             async def has_ended() -> bool:
                 return await ends(where) == expected | {moved.call_sid: "stop"}
 
             await eventually(has_ended)
+            await assert_all_is_stored(where, pod.events)
     finally:
         await double.stop()
+    (lead,) = await sql(where, "SELECT calls FROM leads")
+    assert lead["calls"] == 3
     (told_row,) = await sql(where, "SELECT duration_s FROM calls WHERE end_reason = 'completed'")
     assert told_row["duration_s"] == 12
     (lost_row,) = await sql(

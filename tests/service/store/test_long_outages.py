@@ -21,7 +21,8 @@ from batkol.store.postgres.address import Address
 from batkol.store.postgres.connections import Database
 from batkol.store.postgres.erase import erase
 from support.postgres.records import CALLER, began, heard, over, revised, sid, who
-from support.postgres.server import Server, connection, everything, sql, texts
+from support.postgres.server import Server, name_of
+from support.postgres.sql import connection, everything, sql, texts
 from support.postgres.store_parts import Kept, newest
 from support.time.waiting import until
 
@@ -42,10 +43,6 @@ def talk(call: int = 0, finals: int = 2, **fields: Any) -> list[AnyRecord]:
 
 def finals_of(*calls: int) -> list[tuple[str, int, str]]:
     return [(sid(call), index, f"משפט {index}") for call in calls for index in range(2)]
-
-
-def name_of(where: Address) -> str:
-    return where.dsn.partition("?")[0].rpartition("/")[2]
 
 
 REFUSE = """

@@ -17,7 +17,8 @@ from batkol.store.postgres.connections import DatabaseTimeouts
 from batkol.store.store import NoStore, Store, StoreSettings, running_store
 from batkol.telemetry.metrics import Metrics
 from support.postgres.records import CALLER, ended_event, final_event, identity, sid, started_event
-from support.postgres.server import Server, database, free_port, sql, texts
+from support.postgres.server import Server, empty_database, free_port
+from support.postgres.sql import sql, texts
 from support.time.waiting import eventually, until
 
 
@@ -130,7 +131,7 @@ async def test_backlog_age_and_losses_are_metrics(
 async def test_a_database_without_our_tables_is_said_once_and_waited_for(server: Server, tmp_path: Path) -> None:
     from batkol.store.postgres import migrate
 
-    async with database(server, template=None) as empty:
+    async with empty_database(server) as empty:
         with capture_logs() as lines:
             async with store(empty, tmp_path) as made:
                 say(made)

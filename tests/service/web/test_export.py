@@ -19,7 +19,8 @@ from batkol.web.export import AT_ONCE, _cell
 from support.network.relay import relaying
 from support.postgres.history_api import AUTHORIZED, Past, fill, past, whole
 from support.postgres.records import CALLED, CALLER, began, heard, sid, who
-from support.postgres.server import Server, sql
+from support.postgres.server import Server
+from support.postgres.sql import sql
 from support.postgres.store_parts import Kept
 from support.time.waiting import eventually, until
 

@@ -21,8 +21,6 @@ from schemathesis.specs.openapi.checks import (
 from support.postgres.history_api import AUTHORIZED, past, whole
 from support.postgres.store_parts import Kept
 
-EXAMPLES = 10
-
 
 def accepted(ctx: Any, response: Any, case: Any) -> bool | None:
     """What is described is accepted; but which cursors are ours, no schema says."""
@@ -37,18 +35,19 @@ CHECKS: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.mark.timeout(240)
-async def test_whatever_it_is_asked_it_answers_as_its_description_says(kept: Kept) -> None:
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("examples", [3, pytest.param(50, marks=pytest.mark.nightly)])
+async def test_whatever_it_is_asked_it_answers_as_its_description_says(kept: Kept, examples: int) -> None:
     kept.say([record for call in range(5) for record in whole(call)])
     await kept.written()
     async with past(kept) as house:
-        asked = await asyncio.to_thread(_ask, f"http://127.0.0.1:{house.port}/openapi.json")
+        asked = await asyncio.to_thread(_ask, f"http://127.0.0.1:{house.port}/openapi.json", examples)
 
     assert len(asked) == 10
-    assert min(asked.values()) >= EXAMPLES, asked
+    assert min(asked.values()) >= examples, asked
 
 
-def _ask(url: str) -> dict[str, int]:
+def _ask(url: str, examples: int) -> dict[str, int]:
     """Ask every path, as it is described and as it is not; returns how often."""
     asked: dict[str, int] = {}
     for found in schemathesis.openapi.from_url(url).get_all_operations():
@@ -58,7 +57,7 @@ def _ask(url: str) -> dict[str, int]:
         for mode in GenerationMode:
 
             @settings(
-                max_examples=EXAMPLES,
+                max_examples=examples,
                 database=None,
                 derandomize=True,
                 phases=[Phase.explicit, Phase.generate],

@@ -19,7 +19,7 @@ from batkol.web.connections import Connections
 from batkol.web.internal import trusted
 from batkol.web.server import listening
 from support.postgres.records import began, heard, over, who
-from support.postgres.server import sql
+from support.postgres.sql import sql
 from support.postgres.store_parts import Kept
 
 TOKEN = "a-made-up-token"

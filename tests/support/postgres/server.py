@@ -1,24 +1,37 @@
-"""A real Postgres for tests: one server for the session, a fresh database with our tables for each test."""
+"""A real Postgres for tests: a server for each worker of the run, and a database with our tables for each test.
+
+What is costly is done once: one worker of the run makes the data of a server with our tables in it, and every server
+starts from a copy. A database goes from test to test: it is emptied in between, and dropped if its schema was changed.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
 import itertools
+import os
+import random
 import shutil
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import asyncpg
-
+from batkol.store.dev_postgres import server_user
 from batkol.store.dev_postgres.server import Embedded
 from batkol.store.postgres.address import Address, address
+from support.postgres.emptying import Made, emptied, made
+from support.postgres.sql import sql
 
-FAST = ("fsync=off", "shared_buffers=32MB", "max_connections=40")
-_TEMPLATE = "with_tables"
+FAST = (
+    "fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=40", "io_method=sync",
+    "autovacuum=off", "wal_level=minimal", "max_wal_senders=0", "max_logical_replication_workers=0",
+)  # fmt: skip
+WITH_TABLES = "with_tables"
+_FOLDERS = "batkol-test-pg-"
+_OWNER = "owner"
+"""A file in a server's folder that its process has locked while it lives."""
 _numbers = itertools.count(1)
 
 
@@ -27,6 +40,8 @@ class Server(Embedded):
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
+        self.spare: list[Made] = []
+        """Databases that no test has now, each as it was made."""
         super().__init__(folder, port=self.port, options=FAST)
 
     def named(self, name: str) -> Address:
@@ -35,92 +50,137 @@ class Server(Embedded):
 
     def over_tcp(self, where: Address, port: int = 0) -> Address:
         """The same database over TCP, or over what stands for it on another port."""
-        name = where.dsn.partition("?")[0].rpartition("/")[2]
-        return address(f"postgresql://postgres@127.0.0.1:{port or self.port}/{name}")
+        return address(f"postgresql://postgres@127.0.0.1:{port or self.port}/{name_of(where)}")
+
+
+def name_of(where: Address) -> str:
+    """The name of a database."""
+    return where.dsn.partition("?")[0].rpartition("/")[2]
+
+
+# -- servers ----------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def running_server() -> Iterator[Server]:
-    folder = Path(tempfile.mkdtemp(prefix="batkol-test-pg-"))  # pytest's own folders are closed to other users
-    server = Server(folder)
+def running_server(prepared: Path | None = None) -> Iterator[Server]:
+    """Run a server; from a copy of prepared data (`prepared_data`) it has a database with tables, to be copied."""
+    with _folder() as folder:
+        if prepared is not None:
+            copy_data(prepared, folder)
+        server = Server(folder)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
+def copy_data(prepared: Path, folder: Path) -> None:
+    """Copy prepared data for a server in `folder`, whose user has them then."""
+    shutil.copytree(prepared, folder / "data")
+    for path in (folder, folder / "data", *(folder / "data").rglob("*")):
+        server_user.give(path)
+
+
+def prepared_data(shared: Path) -> Path:
+    """The data of a server with our tables in a database, in a folder that the workers of a run share.
+
+    The first to come makes it, and the others wait for it; what one leaves that is killed meanwhile is made anew.
+    """
+    prepared = shared / "postgres-data"
+    with (shared / "postgres-data.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not prepared.exists():
+            sweep()
+            with _folder() as folder:
+                server = Server(folder)
+                server.start()
+                try:
+                    asyncio.run(_make_tables(server))
+                finally:
+                    server.stop()
+                half = shared / "postgres-data.half"
+                shutil.rmtree(half, ignore_errors=True)
+                shutil.copytree(folder / "data", half)
+            half.rename(prepared)
+    return prepared
+
+
+async def _make_tables(server: Server) -> None:
+    from batkol.store.postgres import migrate
+
+    await sql(server.named("postgres"), f"CREATE DATABASE {WITH_TABLES} STRATEGY file_copy")
+    await migrate.upgrade(server.named(WITH_TABLES))
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder for a server's data, locked by this process; pytest's own folders are closed to other users."""
+    folder = Path(tempfile.mkdtemp(prefix=_FOLDERS))
     try:
-        server.start()
-        yield server
+        with (folder / _OWNER).open("w") as owner:
+            fcntl.flock(owner, fcntl.LOCK_EX)
+            yield folder
     finally:
-        server.stop()
         shutil.rmtree(folder)
 
 
+def sweep(where: Path | None = None) -> None:
+    """Remove the folders of servers whose processes were killed. Those servers ended with the processes."""
+    for owner in (where or Path(tempfile.gettempdir())).glob(f"{_FOLDERS}*/{_OWNER}"):
+        with owner.open("r") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            shutil.rmtree(owner.parent, ignore_errors=True)  # two runs may sweep at once
+
+
+def free_port() -> int:
+    """A port that nothing listens on, and that the kernel gives to no client: it stays free until it is taken."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(10_240, lowest)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+# -- databases --------------------------------------------------------------------------------------------------------
+
+
 @asynccontextmanager
-async def database(server: Server, *, template: str | None = _TEMPLATE) -> AsyncIterator[Address]:
-    """A database of its own: a copy of the one with tables, or an empty one."""
-    name = f"test_{next(_numbers)}"
-    admin = server.named("postgres")
-    await sql(admin, f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
+async def database(server: Server) -> AsyncIterator[Address]:
+    """A database with our tables, and nothing in them. A test may do to it what it likes."""
+    one = server.spare.pop() if server.spare else await _new(server)
+    try:
+        yield server.named(one.name)
+    finally:
+        if await emptied(server.named(one.name), one):
+            server.spare.append(one)
+        else:
+            await sql(server.named("postgres"), f"DROP DATABASE IF EXISTS {one.name} WITH (FORCE)")
+
+
+async def _new(server: Server) -> Made:
+    name = _unused_name()
+    await sql(server.named("postgres"), f"CREATE DATABASE {name} TEMPLATE {WITH_TABLES} STRATEGY file_copy")
+    return await made(server.named(name), name)
+
+
+@asynccontextmanager
+async def empty_database(server: Server) -> AsyncIterator[Address]:
+    """A database without tables."""
+    name, admin = _unused_name(), server.named("postgres")
+    await sql(admin, f"CREATE DATABASE {name} STRATEGY file_copy")
     try:
         yield server.named(name)
     finally:
         await sql(admin, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-async def make_template(server: Server) -> None:
-    from batkol.store.postgres import migrate
-
-    await sql(server.named("postgres"), f"CREATE DATABASE {_TEMPLATE}")
-    await migrate.upgrade(server.named(_TEMPLATE))
-
-
-@asynccontextmanager
-async def connection(where: Address) -> AsyncIterator[asyncpg.Connection]:
-    """A connection beside the store's."""
-    made = await asyncpg.connect(where.dsn, ssl=False)
-    try:
-        yield made
-    finally:
-        await made.close()
-
-
-async def sql(where: Address, statement: str, *values: Any) -> list[dict[str, Any]]:
-    """Carry out a statement; returns its rows."""
-    async with connection(where) as made:
-        return [dict(row) for row in await made.fetch(statement, *values)]
-
-
-async def texts(where: Address) -> list[tuple[str, int, str | None]]:
-    """What is kept of utterances: call, index, text, in order."""
-    rows = await sql(where, "SELECT call_sid, index, text FROM utterances ORDER BY call_sid, stream_sid, index")
-    return [(row["call_sid"], row["index"], row["text"]) for row in rows]
-
-
-async def everything(
-    where: Address, tables: Sequence[str] = ("calls", "utterances", "events", "leads", "call_statuses")
-) -> Any:
-    """All that is kept, but for when it was written and what Postgres numbers itself."""
-    found = {}
-    for table in tables:
-        rows = await sql(where, f"SELECT * FROM {table}")
-        for row in rows:
-            row.pop("updated_at", None)
-            row.pop("id", None)
-            row.pop("told_at", None)
-        found[table] = sorted(map(repr, rows))
-    return found
-
-
-async def age(where: Address, hours: float) -> None:
-    """Let so much time go by: everything that is kept is so much older."""
-    async with connection(where) as other:
-        for table, columns in (
-            ("calls", ("updated_at", "started_at", "stream_started_at", "ended_at")),
-            ("utterances", ("started_at",)),
-            ("events", ("at",)),
-        ):
-            moved = ", ".join(f"{column} = {column} - $1::interval" for column in columns)
-            await other.execute(f"UPDATE {table} SET {moved}", timedelta(hours=hours))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _unused_name() -> str:
+    return f"test_{os.getpid()}_{next(_numbers)}"

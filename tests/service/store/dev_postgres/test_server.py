@@ -12,7 +12,8 @@ import pytest
 from batkol.errors import ConfigurationError
 from batkol.store.dev_postgres import server
 from batkol.store.dev_postgres.server import Embedded, passing
-from support.postgres.server import sql
+from support.postgres.server import copy_data
+from support.postgres.sql import sql
 
 LEAVES_A_SERVER = """
 import sys, time
@@ -26,41 +27,52 @@ time.sleep(60)
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
+def empty_folder() -> Iterator[Path]:
     """Pytest's own folders are closed to the user that a server of root's runs as."""
     made = Path(tempfile.mkdtemp(prefix="batkol-test-pg-"))
     yield made
     shutil.rmtree(made)
 
 
-async def test_what_is_kept_is_there_when_it_is_started_again(folder: Path) -> None:
-    server = Embedded(folder)
+@pytest.fixture
+def folder(empty_folder: Path, postgres_data: Path) -> Path:
+    """A folder in which a server has been before; to make its data takes longer than the rest."""
+    copy_data(postgres_data, empty_folder)
+    return empty_folder
+
+
+async def test_what_is_kept_is_there_when_it_is_started_again(empty_folder: Path) -> None:
+    server = Embedded(empty_folder)
     server.start()
     await sql(server.address, "CREATE TABLE kept AS SELECT 7 AS number")
     server.stop()
     with pytest.raises(OSError):
         await sql(server.address, "SELECT 1")
-    again = Embedded(folder)
+    again = Embedded(empty_folder)
     again.start()
 
     assert await sql(again.address, "SELECT number FROM kept") == [{"number": 7}]
     again.stop()
 
 
-async def test_only_its_own_user_reaches_it(folder: Path) -> None:
+def test_only_its_own_user_reaches_it_and_that_is_never_root(folder: Path) -> None:
     server = Embedded(folder)
     server.start()
     (socket,) = (path for path in folder.rglob(".s.PGSQL.*") if path.is_socket())
     mode = socket.stat().st_mode & 0o777
+    owner = Path(f"/proc/{_postmaster(folder)}").stat().st_uid
     server.stop()
 
     assert mode == 0o700
+    assert owner == (65534 if os.geteuid() == 0 else os.geteuid())
     assert not socket.exists()
 
 
-async def test_a_folder_whose_name_is_too_long_for_a_socket_will_do(folder: Path) -> None:
-    folder.chmod(0o755)
-    server = Embedded(folder / ("x" * 100))
+async def test_a_folder_whose_name_is_too_long_for_a_socket_will_do(empty_folder: Path, postgres_data: Path) -> None:
+    empty_folder.chmod(0o755)
+    long = empty_folder / ("x" * 100)
+    copy_data(postgres_data, long)
+    server = Embedded(long)
     server.start()
     assert await sql(server.address, "SELECT 1 AS one") == [{"one": 1}]
     server.stop()
@@ -95,15 +107,6 @@ def test_it_ends_when_we_are_killed_and_its_data_can_be_taken_over_at_once(folde
     next_one.stop()
 
 
-def test_it_never_runs_as_root(folder: Path) -> None:
-    server = Embedded(folder)
-    server.start()
-    owner = Path(f"/proc/{_postmaster(folder)}").stat().st_uid
-    server.stop()
-
-    assert owner == (65534 if os.geteuid() == 0 else os.geteuid())
-
-
 def test_a_server_that_another_process_has_is_refused_with_what_to_do(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,11 +118,11 @@ def test_a_server_that_another_process_has_is_refused_with_what_to_do(
     first.stop()
 
 
-def test_a_folder_that_cannot_be_is_refused_with_what_to_do(folder: Path) -> None:
-    (folder / "data").write_text("a file")
+def test_a_folder_that_cannot_be_is_refused_with_what_to_do(empty_folder: Path) -> None:
+    (empty_folder / "data").write_text("a file")
 
     with pytest.raises(ConfigurationError, match=r"cannot store its data.*Name another folder in DATABASE_DIR"):
-        Embedded(folder).start()
+        Embedded(empty_folder).start()
 
 
 def test_where_the_wheel_is_not_installed_the_sentence_says_what_can_be_done(monkeypatch: pytest.MonkeyPatch) -> None:

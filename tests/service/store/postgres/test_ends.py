@@ -19,7 +19,7 @@ from batkol.store.postgres.connections import engine_without_timeout
 from batkol.store.postgres.ends import CLOSE_LOST, LOST
 from batkol.store.postgres.open_calls import Closed, close_open
 from support.postgres.records import AT, began, heard, over, revised, sid, status, who
-from support.postgres.server import age, connection, sql
+from support.postgres.sql import age, connection, sql
 from support.postgres.store_parts import Kept
 from support.time.waiting import eventually
 

@@ -8,7 +8,7 @@ from batkol.store.postgres.connections import Database
 from batkol.store.postgres.erase import Erased, erase
 from batkol.store.postgres.statements import ERASING
 from support.postgres.records import CALLED, CALLER, began, heard, over, revised, sid, who
-from support.postgres.server import connection, everything, sql, texts
+from support.postgres.sql import connection, everything, sql, texts
 from support.postgres.store_parts import Kept, newest
 
 OTHER = "+972509999999"

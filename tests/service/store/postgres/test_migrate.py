@@ -13,7 +13,8 @@ from batkol.store.postgres.batch import batch_of, save
 from batkol.store.postgres.connections import engine_without_timeout
 from batkol.store.postgres.schema import metadata
 from support.postgres.records import began, heard, over, revised, who
-from support.postgres.server import Server, connection, database, everything, sql, texts
+from support.postgres.server import Server, empty_database
+from support.postgres.sql import connection, everything, sql, texts
 
 VERSIONS = sorted(
     path.stem.partition("_")[0]
@@ -70,7 +71,7 @@ async def test_the_migrations_make_the_tables_that_the_code_knows(where: Address
 
 
 async def test_several_pods_may_migrate_at_once(server: Server) -> None:
-    async with database(server, template=None) as empty:
+    async with empty_database(server) as empty:
         reached = await asyncio.gather(*(migrate.upgrade(empty) for _ in range(6)))
 
         assert reached == [migrate.head()] * 6
@@ -78,7 +79,7 @@ async def test_several_pods_may_migrate_at_once(server: Server) -> None:
 
 
 async def test_a_migration_that_is_under_way_is_waited_for(server: Server) -> None:
-    async with database(server, template=None) as empty, connection(empty) as other:
+    async with empty_database(server) as empty, connection(empty) as other:
         await other.execute("SELECT pg_advisory_lock($1)", migrate.MIGRATING)
         second = asyncio.create_task(migrate.upgrade(empty))
         waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
@@ -91,7 +92,7 @@ async def test_a_migration_that_is_under_way_is_waited_for(server: Server) -> No
 
 
 async def test_the_sql_does_the_same(server: Server, where: Address) -> None:
-    async with database(server, template=None) as empty:
+    async with empty_database(server) as empty:
         async with connection(empty) as open_:
             await open_.execute(migrate.sql())
 
@@ -104,7 +105,7 @@ async def test_the_sql_does_the_same(server: Server, where: Address) -> None:
 
 
 async def test_a_database_without_our_tables_is_at_nothing(server: Server) -> None:
-    async with database(server, template=None) as empty:
+    async with empty_database(server) as empty:
         assert await migrate.current(empty) is None
 
 

@@ -25,12 +25,16 @@ from batkol.store.postgres.erase import erase
 from batkol.store.postgres.numbers import digest
 from batkol.store.postgres.order import confirm, look
 from batkol.store.postgres.retention import retain
+from support.postgres.emptying import EMPTY
 from support.postgres.records import CALLER, began, heard, identity, over, sid, started_event, who
-from support.postgres.server import Server, database, everything, sql, texts
+from support.postgres.server import Server, database
+from support.postgres.sql import connection, everything, sql, texts
 from support.postgres.store_parts import Kept, newest
 from support.time.waiting import eventually, until
 
 HOUR, DAY = 3600.0, 86400.0
+OFF = [-DAY, DAY, *(pytest.param(s, marks=pytest.mark.nightly) for s in (-HOUR, -2.0, 0.0, 2.0, HOUR))]
+"""Seconds by which a pod's clock is ahead of the database's."""
 
 
 async def unix_time(kept: Kept) -> float:
@@ -42,7 +46,7 @@ async def numbers(where: Address) -> str:
     return str(await everything(where, ("calls", "utterances", "events", "leads")))
 
 
-@pytest.mark.parametrize("ahead_s", [-DAY, -HOUR, -2.0, 0.0, 2.0, HOUR, DAY])
+@pytest.mark.parametrize("ahead_s", OFF)
 async def test_a_call_that_began_before_the_erasure_does_not_come_back_by_a_clock_that_is_off(
     kept: Kept, ahead_s: float
 ) -> None:
@@ -56,7 +60,7 @@ async def test_a_call_that_began_before_the_erasure_does_not_come_back_by_a_cloc
     assert [text for *_, text in await texts(kept.where)] == [""]
 
 
-@pytest.mark.parametrize("ahead_s", [-DAY, -HOUR, -2.0, 0.0, 2.0, HOUR, DAY])
+@pytest.mark.parametrize("ahead_s", OFF)
 async def test_a_call_that_began_after_the_erasure_is_kept_by_a_clock_that_is_off(kept: Kept, ahead_s: float) -> None:
     await erase(kept.database.reading, CALLER)
     of = who(started_at=await unix_time(kept) + ahead_s, after_erasure=await newest(kept))
@@ -325,16 +329,34 @@ def story_kept(story_loop: asyncio.Runner, server: Server, tmp_path: Path) -> It
     story_loop.run(stack.aclose())
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(skews=st.tuples(SKEWS, SKEWS), steps=STEPS)
-def test_whatever_the_clocks_and_the_order_of_delivery_nothing_erased_comes_back_and_nothing_else_goes(
-    story_loop: asyncio.Runner, story_kept: Kept, skews: tuple[float, float], steps: list[tuple[str, int]]
-) -> None:
-    async def tell() -> None:
-        await sql(story_kept.where, "TRUNCATE calls, utterances, events, leads, erasures, journals")
-        story = Story(story_kept, skews)
+def tell(loop: asyncio.Runner, kept: Kept, skews: tuple[float, float], steps: list[tuple[str, int]]) -> None:
+    async def told() -> None:
+        async with connection(kept.where) as own:
+            await own.execute(EMPTY)
+        story = Story(kept, skews)
         for what, pod in steps:
             await story.step(what, pod)
         await story.check()
 
-    story_loop.run(tell())
+    loop.run(told())
+
+
+FIXTURES = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+
+
+@settings(max_examples=12, suppress_health_check=FIXTURES)
+@given(skews=st.tuples(SKEWS, SKEWS), steps=STEPS)
+def test_whatever_the_clocks_and_the_order_of_delivery_nothing_erased_comes_back_and_nothing_else_goes(
+    story_loop: asyncio.Runner, story_kept: Kept, skews: tuple[float, float], steps: list[tuple[str, int]]
+) -> None:
+    tell(story_loop, story_kept, skews, steps)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(900)
+@settings(suppress_health_check=FIXTURES)
+@given(skews=st.tuples(SKEWS, SKEWS), steps=STEPS)
+def test_so_it_is_in_a_thousand_stories(
+    story_loop: asyncio.Runner, story_kept: Kept, skews: tuple[float, float], steps: list[tuple[str, int]]
+) -> None:
+    tell(story_loop, story_kept, skews, steps)

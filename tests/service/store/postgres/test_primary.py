@@ -13,16 +13,16 @@ from batkol.store.postgres.address import Address
 from support.network.relay import Relay, relaying
 from support.postgres.history_api import Past, past, whole
 from support.postgres.records import sid
-from support.postgres.server import Server, connection, free_port, make_template, running_server, sql, texts
+from support.postgres.server import WITH_TABLES, Server, free_port, name_of, running_server
+from support.postgres.sql import connection, sql, texts
 from support.postgres.store_parts import Kept
 from support.time.waiting import until
 
 
 @pytest.fixture(scope="module")
-def old() -> Iterator[Server]:
+def old(postgres_data: Path) -> Iterator[Server]:
     """The one that is the primary no longer."""
-    with running_server() as running:
-        asyncio.run(make_template(running))
+    with running_server(postgres_data) as running:
         yield running
 
 
@@ -31,9 +31,9 @@ async def failing_over(
     old: Server, new: Server, where: Address, folder: Path
 ) -> AsyncIterator[tuple[Kept, Past, Relay, Address]]:
     """A writer and an API behind a name that leads to the old server; what it has, the new one has."""
-    name = where.dsn.partition("?")[0].rpartition("/")[2]
+    name = name_of(where)
     there = old.named(name)
-    await sql(old.named("postgres"), f"CREATE DATABASE {name} TEMPLATE with_tables")
+    await sql(old.named("postgres"), f"CREATE DATABASE {name} TEMPLATE {WITH_TABLES} STRATEGY file_copy")
     try:
         async with relaying(old.port) as relay:
             (folder / "before").mkdir()
@@ -141,7 +141,7 @@ async def test_of_several_hosts_the_one_that_takes_writes_is_chosen_and_followed
     async with failing_over(old, server, where, tmp_path) as (_, _, _, there):
         await set_read_only(there, on=True)
         hosts = [f"127.0.0.1:{each.port}" for each in ((old, server) if old_first else (server, old))]
-        name = where.dsn.partition("?")[0].rpartition("/")[2]
+        name = name_of(where)
         both = msgspec.structs.replace(where, dsn=f"postgresql://postgres@{','.join(hosts)}/{name}")
         (tmp_path / "both").mkdir()
         kept = Kept(both, tmp_path / "both")
@@ -162,7 +162,7 @@ async def test_several_hosts_that_only_read_are_read_from(
 ) -> None:
     async with failing_over(old, server, where, tmp_path) as (kept, _, _, there):
         await set_read_only(there, on=True)
-        name = where.dsn.partition("?")[0].rpartition("/")[2]
+        name = name_of(where)
         hosts = f"127.0.0.1:{free_port()},127.0.0.1:{old.port}"
         away = msgspec.structs.replace(where, dsn=f"postgresql://postgres@{hosts}/{name}")
         async with past(kept, away) as house:

@@ -19,7 +19,8 @@ from batkol.store.postgres import queries
 from batkol.store.postgres.queries import CallFilter, PagePosition
 from support.postgres.history_api import fill
 from support.postgres.records import sid
-from support.postgres.server import Server, connection, database
+from support.postgres.server import Server, database
+from support.postgres.sql import connection
 
 UTTERANCES = int(os.environ.get("BATKOL_UTTERANCES", "200000"))
 EACH = 10

@@ -10,7 +10,7 @@ from batkol.store.postgres.cleanup import clean_up_once
 from batkol.store.postgres.numbers import digest
 from batkol.store.postgres.retention import DELETING, retain
 from support.postgres.records import CALLER, began, heard, over, revised, sid, status, who
-from support.postgres.server import connection, sql
+from support.postgres.sql import connection, sql
 from support.postgres.store_parts import Kept
 
 DAY = 86400.0

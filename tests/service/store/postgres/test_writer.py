@@ -17,7 +17,8 @@ from batkol.store.postgres.address import Address
 from batkol.store.postgres.writer import MOST, WriterState
 from support.network.relay import Relay, relaying
 from support.postgres.records import began, heard, over, revised, sid, who
-from support.postgres.server import Server, connection, everything, free_port, sql, texts
+from support.postgres.server import Server, free_port, name_of
+from support.postgres.sql import connection, everything, sql, texts
 from support.postgres.store_parts import Kept
 from support.time.waiting import eventually, until
 
@@ -249,7 +250,7 @@ async def test_a_server_that_takes_no_more_connections_is_waited_for(server: Ser
 
 async def test_a_server_that_only_reads_is_waited_for(kept: Kept) -> None:
     """What a standby says before it is the primary."""
-    name = kept.where.dsn.partition("?")[0].rpartition("/")[2]
+    name = name_of(kept.where)
     await sql(kept.where, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     kept.write()
     kept.say(talk(0))

@@ -20,7 +20,7 @@ from batkol.store.postgres.address import Address
 from batkol.store.postgres.connections import DatabaseTimeouts
 from batkol.store.postgres.writer import MOST, WriterState
 from support.postgres.records import began, heard, over, revised, sid, who
-from support.postgres.server import connection, everything, sql, texts
+from support.postgres.sql import connection, everything, sql, texts
 from support.postgres.store_parts import Kept
 from support.time.waiting import eventually, until
 
