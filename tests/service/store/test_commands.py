@@ -73,14 +73,16 @@ async def test_erasing_nobody_is_no_success(server: Server) -> None:
         assert len(await sql(where, "SELECT * FROM erasures")) == 1, "a journal may still hold a call of theirs"
 
 
-@pytest.mark.parametrize("nobody", ["", " ", "anonymous", "+266696687", "Restricted"])
-async def test_erasing_a_withheld_number_is_refused(kept: Kept, nobody: str) -> None:
-    kept.say([began(who(1, caller=nobody.strip())), heard(0, who(1, caller=nobody.strip()))])
+async def test_erasing_a_withheld_number_is_refused(kept: Kept) -> None:
+    withheld = ("", " ", "anonymous", "+266696687", "Restricted")
+    for call, nobody in enumerate(withheld):
+        kept.say([began(who(call, caller=nobody.strip())), heard(0, who(call, caller=nobody.strip()))])
     await kept.written()
 
-    with pytest.raises(ConfigurationError, match="names no caller"):
-        await erasure(kept.where.dsn, nobody)
-    assert [text for *_, text in await texts(kept.where)] == ["משפט 0"]
+    for nobody in withheld:
+        with pytest.raises(ConfigurationError, match="names no caller"):
+            await erasure(kept.where.dsn, nobody)
+    assert [text for *_, text in await texts(kept.where)] == ["משפט 0"] * len(withheld)
 
 
 @pytest.mark.parametrize("command", [migration, erasure])

@@ -55,7 +55,11 @@ CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION ref
 
 @pytest.mark.parametrize(
     ("code", "table"),
-    [("53100", "calls"), ("53100", "journals"), ("58030", "utterances")],  # disk_full, io_error
+    [  # disk_full, io_error
+        ("53100", "journals"),
+        pytest.param("53100", "calls", marks=pytest.mark.nightly),
+        pytest.param("58030", "utterances", marks=pytest.mark.nightly),
+    ],
 )
 async def test_a_full_database_is_waited_for_and_gets_everything_once(kept: Kept, code: str, table: str) -> None:
     async with connection(kept.where) as other:

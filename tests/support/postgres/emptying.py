@@ -56,6 +56,12 @@ class Made:
     fingerprint: str
 
 
+async def empty(where: Address) -> None:
+    """Delete every row, in the middle of a test: quicker than to truncate, and the tables stay the ones they were."""
+    async with connection(where) as own:
+        await own.execute(EMPTY)
+
+
 async def made(where: Address, name: str) -> Made:
     """Look at a database that was made just now."""
     async with connection(where) as own:

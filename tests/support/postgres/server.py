@@ -13,6 +13,7 @@ import os
 import random
 import shutil
 import socket
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -77,9 +78,10 @@ def running_server(prepared: Path | None = None) -> Iterator[Server]:
 
 def copy_data(prepared: Path, folder: Path) -> None:
     """Copy prepared data for a server in `folder`, whose user has them then."""
-    shutil.copytree(prepared, folder / "data")
-    for path in (folder, folder / "data", *(folder / "data").rglob("*")):
-        server_user.give(path)
+    server_user.make(folder)
+    subprocess.run(["cp", "-r", str(prepared), str(folder / "data")], check=True)  # a third of what shutil takes
+    if server_user.is_other():
+        subprocess.run(["chown", "-R", f"{server_user.NOBODY}:{server_user.NOBODY}", str(folder)], check=True)
 
 
 def prepared_data(shared: Path) -> Path:
@@ -101,7 +103,7 @@ def prepared_data(shared: Path) -> Path:
                     server.stop()
                 half = shared / "postgres-data.half"
                 shutil.rmtree(half, ignore_errors=True)
-                shutil.copytree(folder / "data", half)
+                subprocess.run(["cp", "-r", str(folder / "data"), str(half)], check=True)
             half.rename(prepared)
     return prepared
 

@@ -18,6 +18,7 @@ from batkol.store.postgres.batch import batch_of, save
 from batkol.store.postgres.connections import engine_without_timeout
 from batkol.store.postgres.ends import CLOSE_LOST, LOST
 from batkol.store.postgres.open_calls import Closed, close_open
+from support.postgres.emptying import empty
 from support.postgres.records import AT, began, heard, over, revised, sid, status, who
 from support.postgres.sql import age, connection, sql
 from support.postgres.store_parts import Kept
@@ -49,7 +50,10 @@ def now_who(call: int = 0, stream: int = 0, *, ago_s: float = 0.0, **fields: Any
 # -- what Twilio told ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("word", ["completed", "busy", "failed", "no-answer", "canceled"])
+@pytest.mark.parametrize(
+    "word",
+    ["completed", *(pytest.param(w, marks=pytest.mark.nightly) for w in ("busy", "failed", "no-answer", "canceled"))],
+)
 async def test_a_call_whose_pod_was_killed_ends_when_twilio_says_so(kept: Kept, word: str) -> None:
     await write(kept, began(), heard(0))
     await write(kept, status(status=word))
@@ -76,7 +80,7 @@ async def test_whatever_comes_first_the_streams_own_end_stays_and_else_twilios(k
         assert await closed(kept.where) == [expected] * len(orders)
         durations = await sql(kept.where, "SELECT DISTINCT duration_s FROM calls")
         assert [row["duration_s"] for row in durations] == [31]
-        await sql(kept.where, "TRUNCATE calls, call_statuses CASCADE")
+        await empty(kept.where)
 
 
 async def test_a_call_that_went_on_on_another_pod_is_ended_by_its_last_stream_and_by_twilio_where_that_was_killed(
@@ -91,7 +95,7 @@ async def test_a_call_that_went_on_on_another_pod_is_ended_by_its_last_stream_an
         assert await closed(kept.where) == [(30.0, "completed")], "the drained stream's end is not the call's"
         await write(kept, over(later))
         assert await closed(kept.where) == [(19.0, "stop")]
-        await sql(kept.where, "TRUNCATE calls, call_statuses CASCADE")
+        await empty(kept.where)
 
 
 async def test_a_call_that_is_drained_and_whose_next_stream_lives_stays_open(kept: Kept) -> None:
@@ -116,7 +120,7 @@ async def test_of_an_end_that_is_told_twice_the_earliest_stays(kept: Kept) -> No
         await write(kept, began(), *order)
         await write(kept, late)
         assert await closed(kept.where) == [(40.0, "completed")]
-        await sql(kept.where, "TRUNCATE calls, call_statuses CASCADE")
+        await empty(kept.where)
 
 
 async def test_two_writers_that_miss_each_other_are_put_right(kept: Kept, where: Address) -> None:
@@ -179,7 +183,7 @@ async def test_a_call_with_any_sign_of_life_in_the_last_day_is_not_closed(kept: 
     assert await close_open(kept.database.reading, pause_s=0) == Closed(told=0, lost=3)
 
 
-@pytest.mark.parametrize("ahead_h", [-100.0, -1.0, 0.5, 100.0])
+@pytest.mark.parametrize("ahead_h", [-100.0, 100.0, *(pytest.param(h, marks=pytest.mark.nightly) for h in (-1.0, 0.5))])
 async def test_the_day_is_measured_by_the_databases_clock(kept: Kept, ahead_h: float) -> None:
     """A pod's clock may be anywhere: its calls are neither closed while they live, nor open for ever."""
     of = now_who(ago_s=-3600.0 * ahead_h)

@@ -25,10 +25,10 @@ from batkol.store.postgres.erase import erase
 from batkol.store.postgres.numbers import digest
 from batkol.store.postgres.order import confirm, look
 from batkol.store.postgres.retention import retain
-from support.postgres.emptying import EMPTY
+from support.postgres.emptying import empty
 from support.postgres.records import CALLER, began, heard, identity, over, sid, started_event, who
 from support.postgres.server import Server, database
-from support.postgres.sql import connection, everything, sql, texts
+from support.postgres.sql import everything, sql, texts
 from support.postgres.store_parts import Kept, newest
 from support.time.waiting import eventually, until
 
@@ -331,8 +331,7 @@ def story_kept(story_loop: asyncio.Runner, server: Server, tmp_path: Path) -> It
 
 def tell(loop: asyncio.Runner, kept: Kept, skews: tuple[float, float], steps: list[tuple[str, int]]) -> None:
     async def told() -> None:
-        async with connection(kept.where) as own:
-            await own.execute(EMPTY)
+        await empty(kept.where)
         story = Story(kept, skews)
         for what, pod in steps:
             await story.step(what, pod)

@@ -109,7 +109,9 @@ async def test_a_connection_that_is_reset_in_the_middle_of_a_batch(
         assert [lead["calls"] for lead in await sql(where, "SELECT calls FROM leads")] == [2]
 
 
-@pytest.mark.parametrize("part", [0.05, 0.4, 0.6, 0.7, 0.8, 0.9, 1.0])
+@pytest.mark.parametrize(
+    "part", [0.05, 0.7, 1.0, *(pytest.param(p, marks=pytest.mark.nightly) for p in (0.4, 0.6, 0.8, 0.9))]
+)
 async def test_a_connection_that_is_reset_wherever_it_is(
     server: Server, where: Address, tmp_path: Path, part: float
 ) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import time
 from collections.abc import Coroutine
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -72,9 +73,20 @@ async def troubled(where: Address, folder: Path) -> tuple[Kept, Troubled]:
     return kept, kept.journal
 
 
-@pytest.mark.parametrize("at", ["read", "release", "settle"])
-@pytest.mark.parametrize("error", [DISK, IndexError("list index out of range"), asyncio.CancelledError()])
-@pytest.mark.parametrize("done_first", [True, False])
+TELLING = [("read", DISK, False), ("release", asyncio.CancelledError(), True), ("settle", DISK, False)]
+FAULTS = [
+    *TELLING,
+    *(
+        pytest.param(at, error, done_first, marks=pytest.mark.nightly)
+        for at, error, done_first in product(
+            ("read", "release", "settle"), (DISK, IndexError("out of range"), asyncio.CancelledError()), (True, False)
+        )
+        if (at, type(error), done_first) not in {(at, type(error), done) for at, error, done in TELLING}
+    ),
+]
+
+
+@pytest.mark.parametrize(("at", "error", "done_first"), FAULTS)
 async def test_a_journal_that_fails_ends_nothing(
     where: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, at: str, error: BaseException, done_first: bool
 ) -> None:
