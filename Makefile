@@ -9,6 +9,9 @@ REMEMBERED := $(abspath $(VENV))/.cache
 export RUFF_CACHE_DIR := $(REMEMBERED)/ruff
 export MYPY_CACHE_DIR := $(REMEMBERED)/mypy
 export HYPOTHESIS_STORAGE_DIRECTORY := $(REMEMBERED)/hypothesis
+# Compiled once and not by each worker and each process of the tests, whatever the environment says: half of what it
+# takes to collect them.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test tools e2e chart crd requirements hadolint audit lint format bench bench-peers bench-operator vad-table faults nightly soak clean
 
