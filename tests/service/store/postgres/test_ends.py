@@ -3,7 +3,6 @@
 import asyncio
 import re
 import time
-from collections.abc import Sequence
 from itertools import permutations
 from typing import Any
 
@@ -234,24 +233,25 @@ async def ended(where: Address) -> tuple[float, str]:
 
 # -- many pods, and many calls -------------------------------------------------------------------------------------
 
-FILL: Sequence[str] = (
-    """
-    INSERT INTO calls (call_sid, account_sid, stream_sid, stream_sids, agent, caller_number, called_number, direction,
-                       started_at, stream_started_at, ended_at, end_reason, pod, figures, updated_at)
-    SELECT 'CA' || n, 'AC0', 'MZ' || n, ARRAY['MZ' || n], 'a', '', '', 'inbound', now() - interval '30 h',
-           now() - interval '30 h', CASE WHEN n % 100 = 0 THEN NULL ELSE now() END,
-           CASE WHEN n % 100 = 0 THEN NULL ELSE 'stop' END, 'pod', '{}', now() - interval '30 h'
-    FROM generate_series(1, 30000) AS n
-    """,
-    "ANALYZE calls",
-)
+FILL = """
+INSERT INTO calls (call_sid, account_sid, stream_sid, stream_sids, agent, caller_number, called_number, direction,
+                   started_at, stream_started_at, ended_at, end_reason, pod, figures, updated_at)
+SELECT 'CA' || n, 'AC0', 'MZ' || n, ARRAY['MZ' || n], 'a', '', '', 'inbound', now() - interval '30 h',
+       now() - interval '30 h', CASE WHEN n % $2 = 0 THEN NULL ELSE now() END,
+       CASE WHEN n % $2 = 0 THEN NULL ELSE 'stop' END, 'pod', '{}', now() - interval '30 h'
+FROM generate_series(1, $1::int) AS n
+"""
+
+
+async def fill(where: Address, calls: int, *, open_one_in: int) -> None:
+    await sql(where, FILL, calls, open_one_in)
+    await sql(where, "ANALYZE calls")
 
 
 async def test_pods_that_clean_up_at_once_close_each_call_once_and_leave_what_is_being_written(
     kept: Kept, where: Address
 ) -> None:
-    for statement in FILL:
-        await sql(where, statement)
+    await fill(where, 3_000, open_one_in=10)
     engines: list[AsyncEngine] = [engine_without_timeout(where) for _ in range(3)]
     async with connection(where) as writer, writer.transaction():
         await writer.execute("SELECT 1 FROM calls WHERE call_sid = 'CA100' FOR UPDATE")
@@ -261,12 +261,11 @@ async def test_pods_that_clean_up_at_once_close_each_call_once_and_leave_what_is
     for engine in engines:
         await engine.dispose()
     reasons = await sql(where, "SELECT end_reason, count(*) AS n FROM calls GROUP BY 1 ORDER BY 1")
-    assert [tuple(row.values()) for row in reasons] == [(LOST, 300), ("stop", 29700)]
+    assert [tuple(row.values()) for row in reasons] == [(LOST, 300), ("stop", 2_700)]
 
 
 async def test_a_run_is_bounded_and_reads_the_open_calls_alone(kept: Kept, where: Address) -> None:
-    for statement in FILL:
-        await sql(where, statement)
+    await fill(where, 10_000, open_one_in=100)
     assert await close_open(kept.database.reading, batch=20, most=50, pause_s=0) == Closed(told=0, lost=50)
 
     compiled = CLOSE_LOST.compile(dialect=dialect(paramstyle="named"))  # type: ignore[no-untyped-call]

@@ -1,13 +1,12 @@
 """Each query of the API takes its index, on tables that are large.
 
-200,000 utterances as a rule; `BATKOL_UTTERANCES=1000000` for the full million. Postgres chooses a plan by what it knows
+60,000 utterances in `make test`, and a million in `make nightly`. Postgres chooses a plan by what it knows
 of the table, and knows a parameter's value only at first: both its kinds of plan are looked at.
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,49 +15,72 @@ import pytest
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
 from batkol.store.postgres import queries
+from batkol.store.postgres.address import Address
 from batkol.store.postgres.queries import CallFilter, PagePosition
 from support.postgres.history_api import fill
 from support.postgres.records import sid
-from support.postgres.server import Server, database
 from support.postgres.sql import connection
 
-UTTERANCES = int(os.environ.get("BATKOL_UTTERANCES", "200000"))
 EACH = 10
-CALLS = UTTERANCES // EACH
 LIMIT = 51
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-MIDDLE = PagePosition(BEGAN + timedelta(seconds=7 * CALLS // 2), sid(CALLS // 2))
-LEADS = min(CALLS, 30_000)  # that many numbers call, in turn
-MIDDLE_LEAD = PagePosition(BEGAN + timedelta(seconds=7 * (CALLS - LEADS // 2)), LEADS // 2)
 AGENT, NUMBER, OURS = "agent-7", "+972500000007", "+97230000007"
-DAY = CallFilter(since=MIDDLE.at, before=MIDDLE.at + timedelta(days=1))
 
-PAGES = {
-    "all": (CallFilter(), {"calls_by_time"}),
-    "an agent's": (CallFilter(agent=AGENT), {"calls_by_agent"}),
-    "a caller's": (CallFilter(number=NUMBER), {"calls_by_caller", "calls_by_called"}),
-    "a line's": (CallFilter(number=OURS), {"calls_by_caller", "calls_by_called"}),
-    "a day's": (DAY, {"calls_by_time"}),
-    "an agent's day": (replace(DAY, agent=AGENT), {"calls_by_agent"}),
-    "by mode": (CallFilter(mode="single"), {"calls_by_mode", "calls_by_time"}),
-    "slow": (CallFilter(slow_ms=1200), {"calls_slow"}),
-    "an agent's slow": (CallFilter(agent=AGENT, slow_ms=1000), {"calls_slow", "calls_by_agent"}),
-    "all at once": (replace(DAY, agent=AGENT, number=NUMBER, mode="single", slow_ms=1000), None),
-}
-EXPORTS = {
-    "calls": (queries.all_calls(CallFilter()), {"calls_by_time"}),
-    "a line's calls": (queries.all_calls(CallFilter(number=OURS)), {"calls_by_caller", "calls_by_called"}),
-    "slow calls": (queries.all_calls(CallFilter(slow_ms=1000)), {"calls_slow"}),
-    "utterances": (queries.all_utterances(CallFilter()), {"calls_by_time", "utterances_pkey"}),
-    "an agent's utterances": (queries.all_utterances(CallFilter(agent=AGENT)), {"calls_by_agent", "utterances_pkey"}),
-    "a day's utterances": (queries.all_utterances(DAY), {"calls_by_time", "utterances_pkey"}),
-    "a line's utterances": (
-        queries.all_utterances(CallFilter(number=OURS)), {"calls_by_caller", "calls_by_called", "utterances_pkey"},
-    ),
-    "slow utterances": (queries.all_utterances(CallFilter(slow_ms=1000)), {"calls_slow", "utterances_pkey"}),
-    "leads": (queries.all_leads(None, None), {"leads_by_time"}),
-    "an agent's leads": (queries.all_leads(AGENT, None), {"leads_by_agent"}),
-}  # fmt: skip
+
+@dataclass(frozen=True)
+class Tables:
+    """How many calls they have, and what lies in their middle. `fill` has 30,000 numbers call, in turn."""
+
+    calls: int
+
+    @property
+    def middle(self) -> PagePosition:
+        return PagePosition(BEGAN + timedelta(seconds=7 * self.calls // 2), sid(self.calls // 2))
+
+    @property
+    def middle_lead(self) -> PagePosition:
+        leads = min(self.calls, 30_000)
+        return PagePosition(BEGAN + timedelta(seconds=7 * (self.calls - leads // 2)), leads // 2)
+
+    @property
+    def day(self) -> CallFilter:
+        at = self.middle.at
+        return CallFilter(since=at, before=at + timedelta(days=1))
+
+
+def pages(day: CallFilter) -> dict[str, tuple[CallFilter, set[str] | None]]:
+    """Filters of the list of calls, and the indexes that they may take."""
+    return {
+        "all": (CallFilter(), {"calls_by_time"}),
+        "an agent's": (CallFilter(agent=AGENT), {"calls_by_agent"}),
+        "a caller's": (CallFilter(number=NUMBER), {"calls_by_caller", "calls_by_called"}),
+        "a line's": (CallFilter(number=OURS), {"calls_by_caller", "calls_by_called"}),
+        "a day's": (day, {"calls_by_time"}),
+        "an agent's day": (replace(day, agent=AGENT), {"calls_by_agent"}),
+        "by mode": (CallFilter(mode="single"), {"calls_by_mode", "calls_by_time"}),
+        "slow": (CallFilter(slow_ms=1200), {"calls_slow"}),
+        "an agent's slow": (CallFilter(agent=AGENT, slow_ms=1000), {"calls_slow", "calls_by_agent"}),
+        "all at once": (replace(day, agent=AGENT, number=NUMBER, mode="single", slow_ms=1000), None),
+    }
+
+
+def exports(day: CallFilter) -> dict[str, tuple[Any, set[str]]]:
+    """Statements of exports, and the indexes that they take."""
+    of_a_line = {"calls_by_caller", "calls_by_called"}
+    return {
+        "calls": (queries.all_calls(CallFilter()), {"calls_by_time"}),
+        "a line's calls": (queries.all_calls(CallFilter(number=OURS)), of_a_line),
+        "slow calls": (queries.all_calls(CallFilter(slow_ms=1000)), {"calls_slow"}),
+        "utterances": (queries.all_utterances(CallFilter()), {"calls_by_time", "utterances_pkey"}),
+        "an agent's utterances": (
+            queries.all_utterances(CallFilter(agent=AGENT)), {"calls_by_agent", "utterances_pkey"},
+        ),
+        "a day's utterances": (queries.all_utterances(day), {"calls_by_time", "utterances_pkey"}),
+        "a line's utterances": (queries.all_utterances(CallFilter(number=OURS)), of_a_line | {"utterances_pkey"}),
+        "slow utterances": (queries.all_utterances(CallFilter(slow_ms=1000)), {"calls_slow", "utterances_pkey"}),
+        "leads": (queries.all_leads(None, None), {"leads_by_time"}),
+        "an agent's leads": (queries.all_leads(AGENT, None), {"leads_by_agent"}),
+    }  # fmt: skip
 
 
 def _looked_at(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -98,20 +120,21 @@ def scanned(nodes: list[dict[str, Any]]) -> float:
 
 
 @pytest.mark.timeout(600)
-async def test_every_query_takes_its_index(server: Server) -> None:
+@pytest.mark.parametrize("utterances", [60_000, pytest.param(1_000_000, marks=pytest.mark.nightly)])
+async def test_every_query_takes_its_index(where: Address, utterances: int) -> None:
     """One test, for the tables take long to fill."""
-    async with database(server) as large:
-        await fill(large, CALLS, EACH)
-        async with connection(large) as on, on.transaction():
-            assert await on.fetchval("SELECT count(*) FROM utterances") == CALLS * EACH
-            await _every_page_costs_what_it_shows(on)
-            await _so_do_one_call_its_utterances_and_the_leads(on)
-            await _an_export_takes_rows_as_its_index_has_them_and_sorts_no_table(on)
+    tables = Tables(utterances // EACH)
+    await fill(where, tables.calls, EACH)
+    async with connection(where) as on, on.transaction():
+        assert await on.fetchval("SELECT count(*) FROM utterances") == utterances
+        await _every_page_costs_what_it_shows(on, tables)
+        await _so_do_one_call_its_utterances_and_the_leads(on, tables)
+        await _an_export_takes_rows_as_its_index_has_them_and_sorts_no_table(on, tables)
 
 
-async def _every_page_costs_what_it_shows(on: asyncpg.Connection) -> None:
-    for name, (wanted, expected) in PAGES.items():
-        for after in (None, MIDDLE):
+async def _every_page_costs_what_it_shows(on: asyncpg.Connection, tables: Tables) -> None:
+    for name, (wanted, expected) in pages(tables.day).items():
+        for after in (None, tables.middle):
             for nodes in await plans(on, queries.page_of_calls(wanted, after, LIMIT), run=True):
                 assert not [node for node in nodes if node["Node Type"] == "Seq Scan"], name
                 assert scanned(nodes) < 100 * LIMIT, name
@@ -120,15 +143,15 @@ async def _every_page_costs_what_it_shows(on: asyncpg.Connection) -> None:
                     assert indexes(nodes), name
 
 
-async def _so_do_one_call_its_utterances_and_the_leads(on: asyncpg.Connection) -> None:
+async def _so_do_one_call_its_utterances_and_the_leads(on: asyncpg.Connection, tables: Tables) -> None:
     cases = [
-        (queries.one_call(sid(CALLS // 2)), "calls_pkey"),
-        (queries.utterances_of(sid(CALLS // 2)), "utterances_pkey"),
-        (queries.page_of_leads(None, None, MIDDLE_LEAD, LIMIT), "leads_by_time"),
+        (queries.one_call(sid(tables.calls // 2)), "calls_pkey"),
+        (queries.utterances_of(sid(tables.calls // 2)), "utterances_pkey"),
+        (queries.page_of_leads(None, None, tables.middle_lead, LIMIT), "leads_by_time"),
         (queries.page_of_leads(AGENT, None, None, LIMIT), "leads_by_agent"),
-        (queries.page_of_leads(AGENT, None, MIDDLE_LEAD, LIMIT), "leads_by_agent"),
-        (queries.page_of_leads(None, NUMBER, MIDDLE_LEAD, LIMIT), "leads_by_caller"),
-        (queries.page_of_leads(AGENT, NUMBER, MIDDLE_LEAD, LIMIT), "leads_by_caller leads_by_number"),
+        (queries.page_of_leads(AGENT, None, tables.middle_lead, LIMIT), "leads_by_agent"),
+        (queries.page_of_leads(None, NUMBER, tables.middle_lead, LIMIT), "leads_by_caller"),
+        (queries.page_of_leads(AGENT, NUMBER, tables.middle_lead, LIMIT), "leads_by_caller leads_by_number"),
         (queries.one_lead(5), "leads_pkey"),
         (queries.change_lead(5, {"name": "x"}), "leads_pkey"),
     ]
@@ -140,9 +163,11 @@ async def _so_do_one_call_its_utterances_and_the_leads(on: asyncpg.Connection) -
             assert scanned(nodes) < 10 * LIMIT
 
 
-async def _an_export_takes_rows_as_its_index_has_them_and_sorts_no_table(on: asyncpg.Connection) -> None:
+async def _an_export_takes_rows_as_its_index_has_them_and_sorts_no_table(
+    on: asyncpg.Connection, tables: Tables
+) -> None:
     await on.execute(str(queries.IN_ORDER))
-    for name, (statement, expected) in EXPORTS.items():
+    for name, (statement, expected) in exports(tables.day).items():
         for nodes in await plans(on, statement, run=False):
             kinds = {node["Node Type"] for node in nodes}
             assert not kinds & {"Seq Scan", "Sort", "Hash", "Bitmap Heap Scan", "Materialize"}, (name, kinds)
