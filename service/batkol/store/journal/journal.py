@@ -99,6 +99,8 @@ class Journal:
             return self._refuse("the journal is closed")
         data = frame(self.last + 1, payload)
         if self._waiting_bytes + len(data) > self.max_bytes:
+            self._newest.forget(self._disk.committed)  # counted twice from the commit's end until `_on_done`
+        if self._waiting_bytes + len(data) > self.max_bytes:
             return self._refuse("the journal is full; restore the database, or raise JOURNAL_MAX_MB")
         if self._newest.size + len(data) > UNWRITTEN_BYTES:
             return self._refuse("the journal's disk accepts no writes")
@@ -196,16 +198,14 @@ class Journal:
         self._due = None
         self._newest.check()
         if self._has_work():
-            batch, released = self._newest.items(COMMITTED), self.released
-            self._submit(lambda: self._disk.commit(batch, released))
+            self._submit(partial(self._disk.commit, self._newest.items(COMMITTED), self.released))
 
     def _watch(self) -> None:
         """Look at whether both tiers are still there, though no record comes."""
         self._watching = self._loop.call_later(WATCH_S, self._watch)
         self._newest.check()
         if self._disk.rows:
-            released = self.released
-            self._submit(lambda: self._disk.watch(released), writes=False)
+            self._submit(partial(self._disk.watch, self.released), writes=False)
 
     def _submit(self, work: Callable[[], None], *, writes: bool = True) -> None:
         """Give the thread its work; one piece is in progress at a time, and the remaining work follows."""

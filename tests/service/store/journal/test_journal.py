@@ -160,6 +160,19 @@ async def test_when_it_is_full_the_oldest_stay_and_new_ones_are_refused_loudly(t
     await kept.close()
 
 
+async def test_what_the_disk_has_counts_once_though_the_loop_has_not_heard_of_the_commit(tmp_path: Path) -> None:
+    """A loop that is held up meanwhile must not take a journal for full that is not."""
+    kept = journal(tmp_path, max_bytes=10 * (HEADER_BYTES + 100))
+    await kept.open()
+    assert [kept.append(bytes(100)) for _ in range(6)] == [True] * 6
+    kept._commit()
+    kept._thread.submit(lambda: None).result()  # the commit is done, and the loop stands still
+
+    assert kept.append(bytes(100))
+    assert kept.refused == 0
+    await kept.close()
+
+
 async def test_what_waits_for_the_disk_is_bounded(tmp_path: Path) -> None:
     kept = journal(tmp_path)
     await kept.open()
