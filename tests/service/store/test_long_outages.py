@@ -116,7 +116,7 @@ async def backup(server: Server, where: Address) -> AsyncIterator[str]:
     admin, name = server.named("postgres"), name_of(where)
     await sql(admin, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
     await sql(admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
-    await sql(admin, f"CREATE DATABASE {name}_backup TEMPLATE {name}")
+    await sql(admin, f"CREATE DATABASE {name}_backup TEMPLATE {name} STRATEGY file_copy")
     await sql(admin, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     try:
         yield f"{name}_backup"

@@ -197,7 +197,8 @@ async def test_an_older_value_never_replaces_a_newer_one(where: Address, engine:
 
 
 async def test_a_final_needs_no_call_and_a_revision_no_final(where: Address, engine: AsyncEngine) -> None:
-    for order in permutations((began(), heard(0), revised(0))):
+    records: list[AnyRecord] = [began(), heard(0), revised(0)]
+    for order in permutations(records):
         await empty(where)
         for record in order:
             await write(engine, [record])
