@@ -24,28 +24,11 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## one Hebrew call, everything embedded (ARGS=--stay keeps it up, --traces draws its traces, --short is a short one)
 	$(BIN)/batkol demo $(ARGS)
 
-# What loads the machine by itself goes first: calls in real time beside it would be starved.
-LADEN := tests/operator tests/helm tests/service/store tests/e2e/test_history.py \
-	$(wildcard tests/service/web/test_history*.py tests/service/web/test_export.py)
-# What is timed while it fills the machine, or to the second, has it to itself at the end. So has whatever failed beside
-# the rest: calls last as long as calls do, and a busy machine may hold them up. Both results are printed.
-ALONE := tests/e2e/test_many_calls.py tests/reliability/test_soak.py
-# What waits for the clock of a call most of its time runs many at once: a row of the fault matrix is one call or two.
-WAITING := tests/reliability/test_matrix.py
-WORKERS ?= 4
 PYTEST := $(BIN)/pytest -o cache_dir="$(REMEMBERED)/pytest"
-AGAIN := $(PYTEST) --last-failed --last-failed-no-failures none --maxfail 3
-SHARED := $(PYTEST) --dist worksteal --numprocesses
+WORKERS ?= 5
 
-test: $(STAMP)  ## every test (ARGS="-k word" for some)
-ifeq ($(ARGS),)
-	$(SHARED) $(WORKERS) $(LADEN) || $(AGAIN)
-	$(SHARED) 3 tests $(LADEN:%=--ignore=%) $(WAITING:%=--ignore=%) $(ALONE:%=--ignore=%) || $(AGAIN)
-	$(SHARED) 6 $(WAITING) || $(AGAIN)
-	$(PYTEST) $(ALONE)
-else
-	$(SHARED) $(WORKERS) $(ARGS)
-endif
+test: $(STAMP)  ## every test but the nightly ones (ARGS="-k word" for some)
+	$(PYTEST) --dist worksteal --numprocesses $(WORKERS) $(ARGS)
 
 tools:  ## build the real tools of `make e2e` into .tools/bin, with Go (TOOLS="helm kubectl" for some)
 	tools/build $(TOOLS)

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import resource
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -75,6 +76,13 @@ def _runs(item: pytest.Item, nightly: bool) -> bool:
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Say what is not here, so that nobody takes a green run for more than it is."""
     return None if _named(config) else "not collected: tests/e2e/real, against real programs (make e2e)"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the run cost: wall-clock time depends on the machine's neighbours, CPU time hardly does."""
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    seconds = sum(each.ru_utime + each.ru_stime for each in used)
+    terminalreporter.write_line(f"{seconds:.0f} CPU seconds, of the tests and of all programs that they started")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
