@@ -85,7 +85,8 @@ async def ground(scenario: Scenario, live: Path) -> AsyncIterator[Ground]:
         network = await exits.enter_async_context(relaying(port)) if scenario.relay else None
         whisper = await exits.enter_async_context(hearing_whisper()) if scenario.whisper else None
         settings = {**scenario.settings, **({"whisper_url": whisper.url} if whisper else {})}
-        up = await exits.enter_async_context(stack(live, double_port=network.port if network else port, **settings))
+        google = network.port if network else port
+        up = await exits.enter_async_context(stack(live, double_port=google, patience=scenario.patience, **settings))
         line = await exits.enter_async_context(relaying(up.service.port)) if scenario.line else None
         base_url = f"http://127.0.0.1:{line.port}" if line else up.url
         phones = [phone(talk, up, base_url) for talk in scenario.talks]

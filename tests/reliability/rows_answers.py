@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from batkol.app.patience import Patience
 from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.google.settings import DoubleSettings
 from reliability.rows_ends import MID_S, TALKS, dies
+from reliability.rows_limit import BRIEF_LIMIT, BRIEF_ROTATING
 from reliability.scenario import FIRST, SECOND, THIRD, Scenario, Seen, Talk, sentences
 
 NO_QUOTA: Final = "RESOURCE_EXHAUSTED"
@@ -25,6 +27,9 @@ LOCKED_OUT: Final = Seen(
     errors=True,
 )
 """Nobody at Google knows us any more: nothing is asked again and again, and Whisper has every word."""
+
+REFUSED_ONCE: Final = Seen(streams=(2, 2), says=("quota",))
+"""Each call asks once, and stays away from streaming: a further attempt would feed the storm."""
 
 
 def answers(**fields: Any) -> Scenario:
@@ -74,6 +79,12 @@ ROWS: Final = (
             Talk(utterances=sentences(FIRST, 4, 3, 3), holds=((3000, 3000),)),
             Talk(utterances=sentences(SECOND, 4, 3, 3), starts_s=0.6, holds=((3200, 2500),)),
         ),
+        brief={
+            "talks": (
+                Talk(utterances=sentences(FIRST, 2, 2), holds=((1900, 1500),)),
+                Talk(utterances=sentences(SECOND, 2, 2), starts_s=0.3, holds=((1900, 1200),)),
+            )
+        },
         double=DoubleSettings(no_audio_s=0.7),
         seen=Seen(quiet=True, streams=(4, 6)),
     ),
@@ -81,13 +92,13 @@ ROWS: Final = (
         name="quota-storm",
         what="RESOURCE_EXHAUSTED whenever a stream opens, for 3 s",
         faults=(Fault(kind=Kind.END, code=NO_QUOTA, lasts_s=3),),
-        seen=Seen(streams=(2, 8), says=("quota",)),
+        seen=REFUSED_ONCE,
     ),
     refuses(
         name="quota-mid-utterance",
         what="RESOURCE_EXHAUSTED in mid-word",
         faults=dies(NO_QUOTA, Moment.AUDIO, MID_S),
-        seen=Seen(streams=(2, 6), says=("quota",)),
+        seen=REFUSED_ONCE,
     ),
     refuses(
         name="pacing-replay",
@@ -110,7 +121,14 @@ ROWS: Final = (
         faults=dies("UNAVAILABLE", Moment.AUDIO, 3.5),
         double=TIGHT,
         settings={"stt_replay_rate": 4.0},
-        seen=Seen(streams=(4, 8), says=("quota",)),
+        brief={
+            "talks": (
+                Talk(utterances=sentences(FIRST, 6, 2)),
+                Talk(utterances=sentences(SECOND, 6, 2), starts_s=0.3),
+            ),
+            "faults": dies("UNAVAILABLE", Moment.AUDIO, 3.0),
+        },
+        seen=Seen(streams=(4, 4), says=("quota",)),
     ),
     refuses(
         name="model",
@@ -164,6 +182,7 @@ ROWS: Final = (
         faults=(Fault(kind=Kind.END), Fault(kind=Kind.STALL, surface=Surface.UNARY)),
         whisper=True,
         talks=(Talk(utterances=sentences(FIRST, 3)), Talk(utterances=sentences(SECOND, 3), starts_s=0.6)),
+        brief={"patience": Patience(single=1.0)},
         seen=Seen(sources=frozenset({"whisper"}), whispered=True),
     ),
     refuses(
@@ -182,6 +201,14 @@ ROWS: Final = (
         ),
         double=DoubleSettings(stream_limit_s=6.0),
         settings={"stt_max_streams": 2, "stt_rotate_after_s": 3.0, "stt_rotate_by_s": 4.5},
+        brief={
+            "talks": (
+                Talk(utterances=sentences(FIRST, 2, 3)),
+                Talk(utterances=sentences(SECOND, 3, 2), starts_s=0.3),
+            ),
+            "double": BRIEF_LIMIT,
+            "settings": {"stt_max_streams": 2, **BRIEF_ROTATING},
+        },
         seen=Seen(streams=(4, 8)),
     ),
 )

@@ -51,7 +51,13 @@ _SOON_S: Final = 0.1  # behind the moment at which a fault strikes
 _DRAIN_S: Final = 0.8  # both callers are speaking by then, whenever the order came
 _AGAIN: Final = (3, 3)  # words of the sentences that are said besides
 
-_STALLED: Final = "stalled"
+BRIEF: Final = (
+    Talk(utterances=sentences(FIRST, 3, 2, 2)),
+    Talk(utterances=sentences(SECOND, 3, 2, 2), starts_s=0.3),
+)
+"""In the short form: on, off and on again."""
+
+_STALLED: Final = "reason=stalled"
 _NOT_WANTED: Final = f"{_STALLED}|Google did not end a half-closed stream in time"
 
 
@@ -82,7 +88,8 @@ def flipped(row: Scenario) -> Scenario:
     seen = replace(row.seen, flipped=True, quiet=_quiet(row), unary=None, says=_if_unwanted(row.seen.says))
     if seen.streams is not None:  # a flip may close one stream a call, and opens another
         seen = replace(seen, streams=(1, seen.streams[1] + 2 * len(row.talks)))
-    return _crossed(row, "flip", at_work(row, flip_off_and_on), group="flips", seen=seen)
+    brief = {**row.brief, "talks": BRIEF}
+    return _crossed(row, "flip", at_work(row, flip_off_and_on), group="flips", seen=seen, brief=brief)
 
 
 def drained(row: Scenario) -> Scenario:

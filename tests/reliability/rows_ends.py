@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from batkol.app.patience import Patience
 from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.google.settings import DoubleSettings
 from reliability.ground import clear, inject
@@ -18,6 +19,12 @@ MID_S: Final = TALKS[0].word_s(2)
 
 QUIET_S: Final = TALKS[0].quiet_s(0, 700)
 FIRST_TWO: Final = (1, 2)
+
+BRIEF: Final = (
+    Talk(utterances=sentences(FIRST, 2, 3, 2)),
+    Talk(utterances=sentences(SECOND, 2, 3, 2), starts_s=0.3),
+)
+"""In the short form, where a fault strikes in the first silence and is found out in the second sentence."""
 
 
 def ends(**fields: Any) -> Scenario:
@@ -122,28 +129,40 @@ ROWS: Final = (
         name="going-away",
         what="Google tells the connection to go away (GOAWAY), and ends its streams 1 s later",
         double=DoubleSettings(connection_age_s=2.5, connection_grace_s=1.0),
+        brief={"double": DoubleSettings(connection_age_s=1.6, connection_grace_s=0.6)},
         seen=Seen(streams=(4, 16)),
     ),
     ends(
         name="stall-mid-utterance",
         what="The stream stalls in mid-word, its socket open",
         faults=(Fault(kind=Kind.STALL, when=Moment.AUDIO, seconds=MID_S, streams=FIRST_TWO),),
-        shortens=False,
-        seen=Seen(streams=(3, 8), says=("stalled",)),
+        seen=Seen(streams=(3, 8), says=("reason=stalled",)),
     ),
     ends(
         name="stall-silence",
         what="The stream stalls between two sentences",
         faults=(Fault(kind=Kind.STALL, when=Moment.ELAPSED, seconds=QUIET_S, streams=FIRST_TWO),),
-        shortens=False,
-        seen=Seen(streams=(3, 8), says=("stalled",)),
+        brief={
+            "talks": BRIEF,
+            "faults": (
+                Fault(kind=Kind.STALL, when=Moment.ELAPSED, seconds=BRIEF[0].quiet_s(0, 700), streams=FIRST_TWO),
+            ),
+            "patience": Patience(close=1.0),
+        },
+        seen=Seen(streams=(3, 8), says=("reason=stalled",)),
     ),
     ends(
         name="stall-no-pause",
         what="The stream stalls while the caller goes on for twelve seconds without a pause",
         talks=(Talk(utterances=sentences(FIRST, 20)), Talk(utterances=sentences(SECOND, 20), starts_s=0.6)),
         faults=(Fault(kind=Kind.STALL, when=Moment.AUDIO, seconds=2.0, streams=FIRST_TWO),),
-        seen=Seen(streams=(4, 8), says=("stalled",)),
+        brief={
+            "faults": (Fault(kind=Kind.STALL, when=Moment.AUDIO, seconds=1.3, streams=FIRST_TWO),),
+            "patience": Patience(stall=1.2, close=1.0),
+        },
+        seen=Seen(
+            streams=(4, 8), says=("reason=stalled",), then=("reason=stalled", "Final:")
+        ),  # found out while they speak
     ),
     ends(
         name="stall-for-ever",

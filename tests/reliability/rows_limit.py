@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from batkol.app.patience import Patience
 from batkol.simulators.google.faults import Fault, Kind, Moment
 from batkol.simulators.google.settings import DoubleSettings
 from reliability.ground import inject
@@ -33,10 +34,27 @@ SEAMED: Final = (
 NEXT: Final = (3, 4)
 """The streams that take over first: the double counts from 1, and two calls have opened one each."""
 
+BRIEF_LIMIT: Final = DoubleSettings(stream_limit_s=4.2)
+BRIEF_ROTATING: Final[dict[str, Any]] = {"stt_rotate_after_s": 1.0, "stt_rotate_by_s": 3.0}
+"""The limit in the short form.
+
+A forced seam lies a second before, and the next stream hears three quarters more: with less than 3 s it would hear the
+whole call, and no row could miss what the old stream heard.
+"""
+
+BRIEF_PAUSING: Final = tuple(Talk(utterances=sentences(v, 2, 3), starts_s=s) for v, s in ((FIRST, 0.0), (SECOND, 0.3)))
+BRIEF_ONCE_MORE: Final = tuple(
+    Talk(utterances=sentences(v, 2, 3, 2), starts_s=s) for v, s in ((FIRST, 0.0), (SECOND, 0.3))
+)
+BRIEF_SEAMED: Final = tuple(Talk(utterances=sentences(v, 6, 2), starts_s=s) for v, s in ((FIRST, 0.0), (SECOND, 0.3)))
+
 
 def limited(**fields: Any) -> Scenario:
     """Return a row of this page."""
-    return Scenario(**{"group": "limit", "double": LIMIT, "settings": ROTATING, **fields})
+    scaled = {"double": BRIEF_LIMIT, "settings": BRIEF_ROTATING}
+    talks = {"talks": BRIEF_PAUSING} if fields["talks"] is PAUSING else {}
+    brief = {**scaled, **talks, **fields.pop("brief", {})}
+    return Scenario(**{"group": "limit", "double": LIMIT, "settings": ROTATING, "brief": brief, **fields})
 
 
 ROWS: Final = (
@@ -65,6 +83,13 @@ ROWS: Final = (
             Talk(utterances=sentences(FIRST, 3, 4), gap_ms=1200, holds=((2600, 6500),)),
             Talk(utterances=sentences(SECOND, 3, 3, 3), starts_s=0.5),
         ),
+        brief={
+            "talks": (
+                Talk(utterances=sentences(FIRST, 2, 2), holds=((1900, 3400),)),
+                Talk(utterances=sentences(SECOND, 2, 3, 2), starts_s=0.3),
+            ),
+            "seen": Seen(says=("Stream rotated",), streams=(3, 14)),
+        },
         seen=Seen(quiet=True, says=("Stream rotated",), streams=(3, 8), unary=(0, 0)),
     ),
     limited(
@@ -99,6 +124,7 @@ ROWS: Final = (
         what="The next stream cannot be opened for a while (UNAVAILABLE), then it can, before the limit",
         talks=PAUSING,
         steps=(Step(inject(Fault(kind=Kind.END, lasts_s=1.8)), at_s=2.7),),
+        brief={"steps": (Step(inject(Fault(kind=Kind.END, lasts_s=1.8)), at_s=0.8),)},
         seen=Seen(streams=(5, 24)),
     ),
     limited(
@@ -118,6 +144,7 @@ ROWS: Final = (
         what="The next stream opens and answers nothing, its socket open",
         talks=PAUSING,
         faults=(Fault(kind=Kind.STALL, streams=NEXT),),
+        brief={"talks": BRIEF_ONCE_MORE, "patience": Patience(stall=1.2, close=1.0)},
     ),
     limited(
         name="rotation-dies",
@@ -148,27 +175,26 @@ ROWS: Final = (
         what="The same, and the sentence is over, its interim promoted, before the old stream is given up",
         talks=SEAMED,
         faults=(Fault(kind=Kind.STALL, when=Moment.HALF_CLOSE, streams=(1, 2)),),
-        shortens=False,
     ),
     limited(
         name="half-close-unavailable-then-done",
         what="The same with UNAVAILABLE at the half-close",
         talks=SEAMED,
         faults=(Fault(kind=Kind.END, when=Moment.HALF_CLOSE, streams=(1, 2)),),
-        shortens=False,
+        brief={"talks": BRIEF_SEAMED},
     ),
     limited(
         name="half-close-stall-late-finals",
         what="Finals take 2 s, and every stream that is half-closed before one says nothing more",
         talks=PAUSING,
         faults=(Fault(kind=Kind.SLOW_FINALS, latency_s=2.0), Fault(kind=Kind.STALL, when=Moment.HALF_CLOSE)),
+        brief={"patience": Patience(close=1.0)},
     ),
     limited(
         name="half-close-stall-no-pause",
         what="Nobody pauses, and every half-closed stream says nothing more",
         talks=(Talk(utterances=sentences(FIRST, 15)), Talk(utterances=sentences(SECOND, 15), starts_s=0.5)),
         faults=(Fault(kind=Kind.STALL, when=Moment.HALF_CLOSE),),
-        shortens=False,
     ),
     limited(
         name="rotation-quota",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
+from batkol.app.patience import Patience
 from reliability.ground import line, network, slow_network, starve
 from reliability.rows_ends import MID_S, QUIET_S, TALKS
 from reliability.scenario import FIRST, SECOND, Scenario, Seen, Step, Talk, sentences
@@ -53,6 +54,11 @@ def _stutter(vocabulary: tuple[str, ...], starts_s: float) -> Talk:
 def _long_gap(vocabulary: tuple[str, ...], starts_s: float) -> Talk:
     talk = Talk(utterances=sentences(vocabulary, 4, 6, 3))
     return replace(talk, starts_s=starts_s, gaps=((round(talk.word_s(4, 0.8) * 50) * 20, 2000),))
+
+
+def _brief_gap(vocabulary: tuple[str, ...], starts_s: float) -> Talk:
+    talk = Talk(utterances=sentences(vocabulary, 2, 5))
+    return replace(talk, starts_s=starts_s, gaps=((round(talk.word_s(2, 0.8) * 50) * 20, 1200),))
 
 
 def _skipping(vocabulary: tuple[str, ...], starts_s: float) -> Talk:
@@ -116,6 +122,7 @@ ROWS: Final = (
         steps=(Step(network("forget"), at_s=MID_S),),
         talks=LONGER,
         whisper=True,
+        brief={"patience": Patience(stall=1.2, close=1.0, single=1.5)},
     ),
     networked(
         name="dead-briefly",
@@ -128,6 +135,7 @@ ROWS: Final = (
         what="The same while nobody pauses",
         talks=(Talk(utterances=sentences(FIRST, 16)), Talk(utterances=sentences(SECOND, 16), starts_s=0.6)),
         steps=(Step(network("swallow"), at_s=MID_S), Step(network("release"), at_s=MID_S + 2.5)),
+        brief={"steps": (Step(network("swallow"), at_s=MID_S), Step(network("release"), at_s=MID_S + 1.8))},
     ),
     networked(
         name="dead",
@@ -156,6 +164,7 @@ ROWS: Final = (
         name="media-gap-2s",
         what="2 s of media are lost in mid-sentence, several words with them",
         talks=(_long_gap(FIRST, 0.0), _long_gap(SECOND, 0.6)),
+        brief={"talks": (_brief_gap(FIRST, 0.0), _brief_gap(SECOND, 0.3))},
     ),
     media(
         name="media-hold",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
+from batkol.app.patience import Patience
 from batkol.calls.drain import PAUSE_S
 from batkol.simulators.google.faults import Fault, Kind, Moment
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.twilio.plan import CallEnding
 from reliability.ground import flip, inject, leave
 from reliability.rows_ends import MID_S, TALKS, dies
-from reliability.rows_limit import LIMIT, ROTATING
+from reliability.rows_limit import BRIEF_LIMIT, BRIEF_ROTATING, LIMIT, ROTATING
 from reliability.scenario import FIRST, SECOND, Scenario, Seen, Step, Talk, sentences
 
 SENTENCES: Final = (
@@ -72,6 +73,12 @@ ROWS: Final = (
         talks=SENTENCES,
         faults=dies("UNAVAILABLE", Moment.AUDIO, MID_S),
         steps=flipping(3),
+        brief={
+            "talks": (
+                Talk(utterances=sentences(FIRST, 3, 2, 2), gap_ms=800),
+                Talk(utterances=sentences(SECOND, 3, 2, 2), gap_ms=800, starts_s=0.3),
+            )
+        },
     ),
     operated(
         name="flip-stall",
@@ -142,6 +149,10 @@ ROWS: Final = (
         talks=CUT_OFF,
         faults=(Fault(kind=Kind.STALL, when=Moment.ELAPSED, seconds=OVER_S - 1.5),),
         settings=SOON,
+        brief={
+            "faults": (Fault(kind=Kind.STALL, when=Moment.ELAPSED, seconds=LEFT_S),),
+            "patience": Patience(pause=1.0, close=1.0),
+        },
         steps=(Step(leave, at_s=LEFT_S),),
         seen=DRAINED,
     ),
@@ -162,6 +173,7 @@ ROWS: Final = (
         what="The caller hangs up with the last word, and its final takes 3 s",
         talks=tuple(replace(talk, tail_ms=40) for talk in HANGING_UP),
         faults=(Fault(kind=Kind.SLOW_FINALS, latency_s=3.0),),
+        brief={"faults": (Fault(kind=Kind.SLOW_FINALS, latency_s=1.5),)},
     ),
     operated(
         name="hang-up-opening",
@@ -190,5 +202,15 @@ ROWS: Final = (
             Fault(kind=Kind.END, code="INTERNAL", when=Moment.AUDIO, seconds=1.4, streams=(6,)),
         ),
         steps=(Step(inject(Fault(kind=Kind.END, code="UNKNOWN", running=True, times=1)), at_s=7.0),),
+        brief={
+            "talks": (
+                Talk(utterances=sentences(FIRST, 4, 2, 2)),
+                Talk(utterances=sentences(SECOND, 2, 4, 2), starts_s=0.3),
+            ),
+            "double": BRIEF_LIMIT,
+            "settings": BRIEF_ROTATING,
+            "steps": (Step(inject(Fault(kind=Kind.END, code="UNKNOWN", running=True, times=1)), at_s=4.5),),
+            "patience": Patience(stall=1.5, close=1.5),
+        },
     ),
 )

@@ -74,7 +74,6 @@ ROWS: Final = (
         talks=short_after(1000),
         faults=MERGED,
         seen=Seen(streams=(2, 4)),
-        shortens=False,
     ),
     times(
         name="short-after-4s",

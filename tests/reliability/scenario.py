@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any, Final
 
+from batkol.app.patience import PRODUCTION, Patience
 from batkol.simulators.google.faults import Fault
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.twilio.plan import CallEnding
@@ -24,8 +25,14 @@ THIRD: Final = ("כמה", "מספר", "למה", "מי", "ערב", "כמה", "ל�
 EDGE_MS: Final = 300
 """Of a word so near to the moment when somebody is cut off, nobody knows how much arrived."""
 
-_ENOUGH: Final = 14
-"""Words of somebody who never pauses, in the short form: 7.5 s, in which a stream rotates and meets its limit."""
+_ENOUGH: Final = 7
+"""Words of a first sentence in the short form: 4 s, in which a stream rotates and meets its limit."""
+
+_BEHIND: Final = 2
+"""Words of a second sentence in the short form: they show that the call goes on, and in which order."""
+
+_SOON_S: Final = 0.3
+"""When the second caller begins in the short form."""
 
 Utterances = tuple[tuple[str, ...], ...]
 Spans = tuple[tuple[int, int], ...]
@@ -126,6 +133,7 @@ class Seen:
     """What must be seen, besides every word in its place."""
 
     says: tuple[str, ...] = ()  # each is in a line of the log; of `one|other`, one is
+    then: tuple[str, ...] = ()  # the first lines with these texts come in this order
     quiet: bool = False  # no warning at all
     sources: frozenset[str] | None = None  # where finals may come from
     streams: tuple[int, int] | None = None  # opened, at least and at most: a fault is no reason for a loop
@@ -152,18 +160,20 @@ class Scenario:
     relay: bool = False  # between the service and Google
     line: bool = False  # a relay between the caller and the service
     whisper: bool = False
-    shortens: bool = True  # whether less is enough for the fault to strike and to be survived
+    patience: Patience = PRODUCTION
+    brief: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the short form: other talks than a second sentence of two words, other times and limits."""
 
     def short(self) -> Scenario:
-        """Return the form that runs with the tests: callers leave their last sentence out, or stop earlier.
+        """Return the form that runs with the tests: callers say a sentence and the beginning of another.
 
         What may be otherwise on a machine that is too busy to answer in time (a single request to be safe, and the
         warning that says so) is not looked at there.
         """
-        streams = self.seen.streams if self.seen.streams is None else (1, self.seen.streams[1])
-        seen = replace(self.seen, quiet=False, unary=None, streams=streams)
-        talks = tuple(map(_shorter, self.talks)) if self.shortens else self.talks
-        return replace(self, talks=talks, seen=seen)
+        talks = tuple(map(_shorter, self.talks))
+        brief = replace(self, **{"talks": talks, **self.brief})
+        streams = brief.seen.streams and (1, brief.seen.streams[1])
+        return replace(brief, seen=replace(brief.seen, quiet=False, unary=None, streams=streams))
 
     @property
     def length_s(self) -> float:
@@ -173,7 +183,6 @@ class Scenario:
 
 
 def _shorter(talk: Talk) -> Talk:
-    *head, last = talk.utterances
-    if len(head) > 1:
-        return replace(talk, utterances=tuple(head))
-    return talk if head else replace(talk, utterances=(last[:_ENOUGH],))
+    first, *more = talk.utterances
+    utterances = (first[:_ENOUGH], *(words[:_BEHIND] for words in more[:1]))
+    return replace(talk, utterances=utterances, starts_s=min(talk.starts_s, _SOON_S))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,10 @@ class LogBook:
     def says(self, text: str) -> bool:
         """Tell whether a line has the text in it, or one of the texts that `|` separates."""
         return any(part in rendered(line) for part in text.split("|") for _, line in self.lines)
+
+    def first(self, text: str) -> float:
+        """Return the number of the first line that has the text in it, infinite if none has."""
+        return next((number for number, (_, line) in enumerate(self.lines) if text in rendered(line)), math.inf)
 
     def at_least(self, *levels: str) -> list[str]:
         """Return the lines of these levels, without the call's SID, each once."""

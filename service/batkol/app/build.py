@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from batkol import __version__
 from batkol.app import http
 from batkol.app.listeners import http_listeners
+from batkol.app.patience import PRODUCTION, Patience
 from batkol.app.service import Service
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.calls.drain import ENDING_S, Drain
@@ -55,19 +56,21 @@ async def running(
     exporters: Sequence[SpanExporter] = (),
     logs: LogWriter | None = None,
     otel_ignored: Mapping[str, str] | None = None,
+    patience: Patience = PRODUCTION,
 ) -> AsyncIterator[Service]:
     """Start everything and serve; leaving it ends what is left at once (call `Service.leave` before).
 
     `exporters` get every span, beside those that the environment names; the thread of `logs` is watched.
-    `otel_ignored`: the findings of `mend` about the environment before this module was imported. Raises
-    `ConfigurationError` for what cannot work, telemetry excepted. Must be entered on the loop that runs the calls.
+    `otel_ignored`: the findings of `mend` about the environment before this module was imported. `patience` is other
+    than `PRODUCTION` in tests alone. Raises `ConfigurationError` for what cannot work, telemetry excepted. Must be
+    entered on the loop that runs the calls.
     """
     _log_settings(settings)
     ignored = {**(otel_ignored or {}), **mend()}
     async with AsyncExitStack() as stack:
         tasks = Tasks()
         tasks.watch_unowned(stack)
-        service = await _service(settings, exporters, stack, tasks)
+        service = await _service(settings, exporters, stack, tasks, patience)
         service.logs = logs
         service.otel_ignored = ignored
         await _watch_threads(service, stack)
@@ -87,7 +90,7 @@ async def running(
 
 
 async def _service(
-    settings: Settings, exporters: Sequence[SpanExporter], stack: AsyncExitStack, tasks: Tasks
+    settings: Settings, exporters: Sequence[SpanExporter], stack: AsyncExitStack, tasks: Tasks, patience: Patience
 ) -> Service:
     """Make all parts, in the order in which they need each other; `stack` ends them in the other."""
     metrics = Metrics(settings.pod_name)
@@ -103,7 +106,7 @@ async def _service(
         provider=settings.flags_provider, fallback=settings.enable_streaming_stt, live=live, counter=metrics
     )
     stack.push_async_callback(flags.close)
-    recognizers = _recognizers(settings, await _channels(settings, stack), metrics, stack)
+    recognizers = _recognizers(settings, await _channels(settings, stack), metrics, stack, patience)
     health = _health(settings, recognizers)
     await tasks.own(stack, health.run, "health")
     vad = VadScheduler(await asyncio.to_thread(create, settings.vad), tasks=tasks)
@@ -113,7 +116,7 @@ async def _service(
     return Service(
         settings=settings,
         calls=calls,
-        drain=Drain(calls, timeout_s=settings.drain_timeout_s),
+        drain=Drain(calls, timeout_s=settings.drain_timeout_s, pause_s=patience.pause),
         bus=Bus(),
         live=live,
         flags=flags,
@@ -173,9 +176,12 @@ def _health(settings: Settings, recognizers: Recognizers) -> Health:
     return Health(recognizers, check, check_at_start=settings.stt_check_at_start)
 
 
-def _recognizers(settings: Settings, channels: Channels, metrics: Metrics, stack: AsyncExitStack) -> Recognizers:
+def _recognizers(
+    settings: Settings, channels: Channels, metrics: Metrics, stack: AsyncExitStack, patience: Patience
+) -> Recognizers:
     config = recognition(settings.gcp_stt_language, settings.gcp_stt_model, settings.stt_phrases)
-    fallbacks: list[tuple[Source, Recognizer]] = [(Source.SINGLE, SingleRecognizer(channels, config))]
+    single = SingleRecognizer(channels, config, deadline=patience.single)
+    fallbacks: list[tuple[Source, Recognizer]] = [(Source.SINGLE, single)]
     whisper = _whisper(settings)
     if whisper is not None:
         stack.push_async_callback(whisper.close)
@@ -185,6 +191,8 @@ def _recognizers(settings: Settings, channels: Channels, metrics: Metrics, stack
         config=config,
         on_written=metrics.written.record,
         on_rotation_failed=metrics.rotation_failed,
+        close_timeout=patience.close,
+        stall=patience.stall,
         rotate_after=settings.stt_rotate_after_s,
         rotate_by=settings.stt_rotate_by_s,
         replay_limit=int(settings.stt_replay_limit_s * SAMPLE_RATE),

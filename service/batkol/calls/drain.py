@@ -23,15 +23,16 @@ log = structlog.get_logger()
 class Drain:
     """The drain of one process. The first `run` begins it; later ones wait for the same end."""
 
-    def __init__(self, calls: CallRegistry, *, timeout_s: float) -> None:
+    def __init__(self, calls: CallRegistry, *, timeout_s: float, pause_s: float = PAUSE_S) -> None:
         self._calls = calls
         self._timeout_s = timeout_s
+        self._pause_s = pause_s
         self._task: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Drain, or wait for the drain that is under way; returns when no call is left.
 
-        Takes at most the time limit, `PAUSE_S` and `ENDING_S`, counted from the first order. Cancelling it stops the
+        Takes at most the time limit, the pause and `ENDING_S`, counted from the first order. Cancelling it stops the
         waiting and nothing else.
         """
         if self._task is None or _failed(self._task):
@@ -53,7 +54,7 @@ class Drain:
     @property
     def longest_s(self) -> float:
         """Longest duration of a drain, in seconds."""
-        return self._timeout_s + PAUSE_S + ENDING_S
+        return self._timeout_s + self._pause_s + ENDING_S
 
     async def close(self) -> None:
         """Wake the drain: the registry has ended the calls."""
@@ -67,7 +68,7 @@ class Drain:
         )
         if not await calls.drain(self._timeout_s):
             log.warning("[DRAIN] time limit reached; the service ends the remaining calls", active_calls=len(calls))
-            await calls.end_all("drained", within=ENDING_S, pause_s=PAUSE_S)
+            await calls.end_all("drained", within=ENDING_S, pause_s=self._pause_s)
         log.info("[DRAIN] drain finished")
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import httpx
 
 from batkol.app.build import running
+from batkol.app.patience import PRODUCTION, Patience
 from batkol.app.service import Service
 from batkol.events.events import CallEnded, Event, FinalText, PartialText, RevisedText, UtteranceStarted
 from batkol.settings import Settings
@@ -162,7 +163,13 @@ def settings(live: Path, double_port: int, **overrides: Any) -> Settings:
 
 @asynccontextmanager
 async def stack(
-    live: Path, *, streaming: bool = True, double: DoubleSettings | None = None, double_port: int = 0, **overrides: Any
+    live: Path,
+    *,
+    streaming: bool = True,
+    double: DoubleSettings | None = None,
+    double_port: int = 0,
+    patience: Patience = PRODUCTION,
+    **overrides: Any,
 ) -> AsyncIterator[Stack]:
     """Bring everything up; `overrides` are settings of the service. With `double_port` the double is elsewhere."""
     live.mkdir(exist_ok=True)
@@ -170,7 +177,7 @@ async def stack(
     google = SpeechDouble(double or DoubleSettings())
     port = double_port or await google.start()
     try:
-        async with running(settings(live, port, **overrides)) as service:
+        async with running(settings(live, port, **overrides), patience=patience) as service:
             heard = Heard()
             with service.bus.subscribe(capacity=100_000) as subscription:
 

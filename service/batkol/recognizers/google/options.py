@@ -13,6 +13,7 @@ from batkol.recognizers.google.wire import RecognitionConfig
 
 OPEN_TIMEOUT: Final = 5.0  # seconds to get a stream; the 101st on a connection would wait for ever
 CLOSE_TIMEOUT: Final = 5.0  # seconds for the last final after the half-close
+STALL: Final = 5.0  # seconds of speech without any answer that make a stream suspect
 
 OnWritten = Callable[[float], None]
 OnRotationFailed = Callable[[str], None]
@@ -38,5 +39,5 @@ class StreamingOptions:
     """Wait before the second attempt to replace a broken stream; doubled for each further one, with jitter."""
     attempts: int = 4
     """Streams that may fail in a row before the session gives up."""
-    stall: float = 5.0
+    stall: float = STALL
     """Speech without any answer that makes a stream suspect."""

@@ -14,13 +14,13 @@ from batkol.recognizers.google.channels import Channels
 from batkol.recognizers.google.errors import Next, SpeechError, translate
 from batkol.recognizers.google.languages import DEFAULT_MODEL
 
-_DEADLINE: Final = 8.0  # seconds; Google answers a sentence in one or two
+DEADLINE: Final = 8.0  # seconds; Google answers a sentence in one or two
 
 
 class SingleRecognizer:
     """`Recognize` of google.cloud.speech.v1p1beta1, for audio of at most 60 s."""
 
-    def __init__(self, channels: Channels, config: wire.RecognitionConfig, *, deadline: float = _DEADLINE) -> None:
+    def __init__(self, channels: Channels, config: wire.RecognitionConfig, *, deadline: float = DEADLINE) -> None:
         self._channels = channels
         self._config = config
         self._deadline = deadline
