@@ -4,60 +4,122 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import NamedTuple
+
+import pytest
 
 from batkol.events.events import CallStarted, KeyPressed, MarkPlayed
-from batkol.simulators.twilio.caller import CallEnding, Caller, place_call
+from batkol.simulators.google.settings import DoubleSettings
+from batkol.simulators.twilio.caller import CallEnding, Caller, CallReport, place_call
 from batkol.simulators.voice.voice import script
-from support.service.stack import stack, words_of, write_tuning
+from support.service.stack import QUICK, Stack, stack, words_of, write_tuning
 
 HELLO = script([["שלום", "אני", "רוצה", "לקבוע", "פגישה"], ["מתי", "פגישה", "היום"]], gap_ms=900)
+DROPPED = script([["שלום", "תודה", "בבקשה"]], tail_ms=40)
+CUT = script([["שלום", "תודה", "בבקשה"]], tail_ms=0)
+LOST = script([["שלום", "תודה"], ["בבקשה", "לא"]], gap_ms=1500)
+BEFORE, AFTER = script([["שלום", "תודה"]], tail_ms=100), script([["כתובת", "היום"]], lead_ms=200)
+"""Around a hold."""
+PROMPT = DoubleSettings(final_latency_s=0.2)
 
 
-async def test_a_streamed_call_gets_partials_and_one_final_an_utterance(tmp_path: Path) -> None:
+class Placed(NamedTuple):
+    """Calls of the same seconds: five of a service that streams, and two of one that does not."""
+
+    on: Stack
+    said: CallReport
+    dropped: CallReport
+    lost: CallReport
+    held: CallReport
+    off: Stack
+    single: CallReport
+    cut: CallReport
+    left: int
+    """Calls that the services still had after these."""
+
+
+@pytest.fixture(scope="module")
+def placed(tmp_path_factory: pytest.TempPathFactory) -> Placed:
+    return asyncio.run(_placed(tmp_path_factory.mktemp("calls")))
+
+
+async def _placed(folder: Path) -> Placed:
+    lost_at, held_at = LOST.utterances[0].end // 8 + 400, len(BEFORE.mulaw) // 8
+    async with stack(folder / "on") as on, stack(folder / "off", streaming=False) as off:
+        said, dropped, lost, held, single, cut = await asyncio.gather(
+            on.call(HELLO.mulaw),
+            on.call(DROPPED.mulaw, ending=CallEnding.ABRUPT),
+            on.call(LOST.mulaw, gaps=((lost_at, 300),)),
+            on.call(BEFORE.mulaw + AFTER.mulaw, holds=((held_at, 3000),)),
+            off.call(HELLO.mulaw),
+            off.call(CUT.mulaw),
+        )
+        left = len(on.service.calls) + len(off.service.calls)
+    return Placed(on, said, dropped, lost, held, off, single, cut, left)
+
+
+def test_a_streamed_call_gets_partials_and_one_final_an_utterance(placed: Placed) -> None:
     """The main job, with signatures on: every word, once, in its own utterance."""
-    async with stack(tmp_path) as up:
-        report = await up.call(HELLO.mulaw)
-
-        assert report.clean, report.violations
-        assert report.close_code == 1000
-        assert up.heard.texts(report.call_sid) == words_of(HELLO)
-        assert up.modes(report.call_sid) == ["streaming", "streaming"]
-        assert len(up.heard.finals(report.call_sid)) == 2
-        assert len(up.partials(report.call_sid)) >= 4
-        ended = up.ended(report.call_sid)
-        assert (ended.reason, ended.sessions, ended.fallbacks) == ("stop", 1, 0)
+    up, report = placed.on, placed.said
+    assert report.clean, report.violations
+    assert report.close_code == 1000
+    assert up.heard.texts(report.call_sid) == words_of(HELLO)
+    assert up.modes(report.call_sid) == ["streaming", "streaming"]
+    assert len(up.heard.finals(report.call_sid)) == 2
+    assert len(up.partials(report.call_sid)) >= 4
+    ended = up.ended(report.call_sid)
+    assert (ended.reason, ended.sessions, ended.fallbacks) == ("stop", 1, 0)
 
 
-async def test_only_finals_are_punctuated_and_questions_get_their_mark(tmp_path: Path) -> None:
-    async with stack(tmp_path) as up:
-        report = await up.call(HELLO.mulaw)
-
-        first, second = up.heard.finals(report.call_sid)
-        assert first.text.endswith(".")
-        assert second.text.endswith("?")
-        assert not any(partial.text.endswith((".", "?")) for partial in up.partials(report.call_sid))
+def test_only_finals_are_punctuated_and_questions_get_their_mark(placed: Placed) -> None:
+    first, second = placed.on.heard.finals(placed.said.call_sid)
+    assert first.text.endswith(".")
+    assert second.text.endswith("?")
+    assert not any(partial.text.endswith((".", "?")) for partial in placed.on.partials(placed.said.call_sid))
 
 
-async def test_with_the_flag_off_streaming_does_not_exist(tmp_path: Path) -> None:
-    async with stack(tmp_path, streaming=False) as up:
-        report = await up.call(HELLO.mulaw)
+def test_with_the_flag_off_streaming_does_not_exist(placed: Placed) -> None:
+    up, report = placed.off, placed.single
+    assert up.heard.texts(report.call_sid) == words_of(HELLO)
+    assert up.modes(report.call_sid) == ["single", "single"]
+    assert up.partials(report.call_sid) == []
+    assert {final.source for final in up.heard.finals(report.call_sid)} == {"single"}
+    assert up.ended(report.call_sid).sessions == 0
+    assert up.double.stats()["streams_opened"] == 0
 
-        assert up.heard.texts(report.call_sid) == words_of(HELLO)
-        assert up.modes(report.call_sid) == ["single", "single"]
-        assert up.partials(report.call_sid) == []
-        assert {final.source for final in up.heard.finals(report.call_sid)} == {"single"}
-        assert up.ended(report.call_sid).sessions == 0
-        assert up.double.stats()["streams_opened"] == 0
+
+def test_an_abrupt_drop_still_finishes_the_utterance_in_hand(placed: Placed) -> None:
+    assert placed.on.heard.texts(placed.dropped.call_sid) == words_of(DROPPED)
+    assert placed.on.ended(placed.dropped.call_sid).reason == "dropped"
+    assert placed.left == 0
+
+
+def test_hanging_up_in_the_middle_of_a_word_loses_no_whole_word(placed: Placed) -> None:
+    assert placed.off.heard.texts(placed.cut.call_sid) == words_of(CUT)
+
+
+def test_lost_frames_become_silence_and_the_words_around_them_stay_where_they_were(placed: Placed) -> None:
+    up, sid = placed.on, placed.lost.call_sid
+    assert up.heard.texts(sid) == words_of(LOST)
+    assert up.ended(sid).gap_ms in range(280, 340)
+    second = up.heard.finals(sid)[1]
+    assert abs(second.begin_ms + 300 - LOST.utterances[1].start // 8) < 250
+
+
+def test_a_hold_without_media_ends_the_utterance_and_the_call_goes_on(placed: Placed) -> None:
+    """Twilio sends nothing for three seconds; silence goes on by the wall clock, so nothing waits for it."""
+    assert placed.on.heard.texts(placed.held.call_sid) == [BEFORE.text, AFTER.text]
+    assert placed.held.clean
 
 
 async def test_a_flip_takes_effect_at_the_next_utterance_of_a_call_in_progress(tmp_path: Path) -> None:
     """On, off and on again during one call: the session ends when no utterance needs it, and another one opens."""
     parts = [
-        script([utterance], lead_ms=600, tail_ms=1000)
+        script([utterance], lead_ms=600, tail_ms=900)
         for utterance in (["שלום", "תודה"], ["כן", "מספר", "טלפון"], ["בבקשה", "לא"])
     ]
 
-    async with stack(tmp_path) as up:
+    async with stack(tmp_path, double=PROMPT, speed=QUICK) as up:
 
         async def talk(caller: Caller) -> None:
             for number, part in enumerate(parts):
@@ -76,57 +138,12 @@ async def test_a_flip_takes_effect_at_the_next_utterance_of_a_call_in_progress(t
         assert up.ended(report.call_sid).sessions == 2
 
 
-async def test_an_abrupt_drop_still_finishes_the_utterance_in_hand(tmp_path: Path) -> None:
-    talk = script([["שלום", "תודה", "בבקשה"]], tail_ms=40)
-
-    async with stack(tmp_path) as up:
-        report = await up.call(talk.mulaw, ending=CallEnding.ABRUPT)
-
-        assert up.heard.texts(report.call_sid) == words_of(talk)
-        assert up.ended(report.call_sid).reason == "dropped"
-        assert len(up.service.calls) == 0
-
-
-async def test_hanging_up_in_the_middle_of_a_word_loses_no_whole_word(tmp_path: Path) -> None:
-    talk = script([["שלום", "תודה", "בבקשה"]], tail_ms=0)
-
-    async with stack(tmp_path, streaming=False) as up:
-        report = await up.call(talk.mulaw)
-
-        assert up.heard.texts(report.call_sid) == words_of(talk)
-
-
-async def test_lost_frames_become_silence_and_the_words_around_them_stay_where_they_were(tmp_path: Path) -> None:
-    talk = script([["שלום", "תודה"], ["בבקשה", "לא"]], gap_ms=1500)
-    silence_at = talk.utterances[0].end // 8 + 400
-
-    async with stack(tmp_path) as up:
-        report = await up.call(talk.mulaw, gaps=((silence_at, 300),))
-
-        assert up.heard.texts(report.call_sid) == words_of(talk)
-        assert up.ended(report.call_sid).gap_ms in range(280, 340)
-        second = up.heard.finals(report.call_sid)[1]
-        assert abs(second.begin_ms + 300 - talk.utterances[1].start // 8) < 250
-
-
-async def test_a_hold_without_media_ends_the_utterance_and_the_call_goes_on(tmp_path: Path) -> None:
-    """Twilio sends nothing for three seconds; silence goes on by the wall clock, so nothing waits for it."""
-    first, second = script([["שלום", "תודה"]], tail_ms=100), script([["כתובת", "היום"]], lead_ms=200)
-    hold_at = len(first.mulaw) // 8
-
-    async with stack(tmp_path) as up:
-        report = await up.call(first.mulaw + second.mulaw, holds=((hold_at, 3000),))
-
-        assert up.heard.texts(report.call_sid) == [first.text, second.text]
-        assert report.clean
-
-
 async def test_tuning_changes_a_call_in_progress(tmp_path: Path) -> None:
     """A long debounce written during the call thins the partials out; nothing is restarted."""
     words = ["שלום", "אני", "רוצה", "לקבוע", "פגישה", "מחר", "בוקר"]
     part = script([words], lead_ms=400, tail_ms=1000)
 
-    async with stack(tmp_path) as up:
+    async with stack(tmp_path, double=PROMPT, speed=QUICK) as up:
         write_tuning(tmp_path, {"recognition": {"partialDebounceMilliseconds": 0}})
 
         async def talk(caller: Caller) -> None:
@@ -150,10 +167,12 @@ async def test_tuning_changes_a_call_in_progress(tmp_path: Path) -> None:
 
 async def test_the_call_over_the_limit_hears_an_apology_and_never_a_dead_stream(tmp_path: Path) -> None:
     async with stack(tmp_path, max_calls=1) as up:
-        first = asyncio.create_task(up.call(HELLO.mulaw))
+        over = asyncio.Event()
+        first = asyncio.create_task(up.call(CUT.mulaw, ending=CallEnding.SERVER, hangup=over))
         await up.heard.until(lambda: any(isinstance(e, CallStarted) for es in up.heard.events.values() for e in es))
 
-        refused = await place_call(up.plan(HELLO.mulaw))
+        refused = await place_call(up.plan(CUT.mulaw))
+        over.set()
 
         assert refused.streams == 0
         assert len(refused.said) == 1

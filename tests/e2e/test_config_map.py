@@ -18,7 +18,7 @@ from support.kube.config_map_api import ConfigMapApi, config_map_api
 from support.kube.kubeconfig import reaching
 from support.live.config_map_source import refusing
 from support.live.directory import streaming
-from support.service.stack import Stack, stack, write_tuning
+from support.service.stack import QUICK, Stack, stack, write_tuning
 from support.time.waiting import until
 
 WORDS = ["שלום", "אני", "רוצה", "לקבוע", "פגישה", "מחר", "בוקר"]
@@ -36,7 +36,7 @@ async def deployed(api: ConfigMapApi, folder: Path, **overrides: Any) -> AsyncIt
     with reaching(api.url, folder):
         live = folder / "live"
         source: dict[str, Any] = {"live_source": "kubernetes:front-desk-live", "pod_namespace": "calls"}
-        async with stack(live, live_start_from=str(live), **{**source, **overrides}) as up:
+        async with stack(live, speed=QUICK, live_start_from=str(live), **{**source, **overrides}) as up:
             yield up
 
 
@@ -123,7 +123,7 @@ async def test_a_pod_that_may_not_read_its_config_map_takes_calls_by_the_mounted
 
 async def test_phrases_go_with_streams_and_with_single_requests(tmp_path: Path) -> None:
     phrases = ("מרפאת לב", "תור דחוף")
-    async with stack(tmp_path, streaming=False, stt_phrases=phrases) as up:
+    async with stack(tmp_path, speed=QUICK, streaming=False, stt_phrases=phrases) as up:
         await up.call(PART.mulaw)
         up.flip(on=True)
         await until(lambda: up.service.live.status().reads > 1)

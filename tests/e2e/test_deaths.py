@@ -24,7 +24,7 @@ from batkol.vad.engine import VadEngine
 from support.postgres.server import Server, empty_database, running_server
 from support.postgres.sql import texts
 from support.process.killing import cancel, kill_thread
-from support.service.stack import Stack, stack, words_of
+from support.service.stack import QUICK, Stack, stack, words_of
 from support.time.waiting import eventually, until
 
 LONG = script([["שלום", "אני", "רוצה", "פגישה"], ["כן", "מספר", "טלפון"]], gap_ms=700, tail_ms=900)
@@ -109,7 +109,7 @@ async def test_each_task_is_killed_while_a_caller_speaks_and_no_word_is_lost(ser
 
 
 async def test_the_detectors_thread_is_killed_while_a_caller_speaks_and_no_word_is_lost(tmp_path: Path) -> None:
-    async with stack(tmp_path) as up:
+    async with stack(tmp_path, speed=QUICK) as up:
         call = asyncio.create_task(up.call(SHORT.mulaw))
         await up.heard.until(lambda: speaking(up))
         thread = kill_thread("vad")
@@ -127,7 +127,7 @@ async def test_a_detector_that_keeps_dying_keeps_calls_away_and_the_process_goes
     def broken(engine: VadEngine, parts: list[BatchPart]) -> list[list[float]]:
         raise MemoryError
 
-    async with stack(tmp_path) as up, httpx.AsyncClient(base_url=up.internal, verify=False) as http:
+    async with stack(tmp_path, speed=QUICK) as up, httpx.AsyncClient(base_url=up.internal, verify=False) as http:
 
         async def talk(caller: Caller) -> None:
             with pytest.MonkeyPatch.context() as patched:

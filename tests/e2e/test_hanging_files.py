@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from batkol.simulators.google.server import SpeechDouble
-from support.service.process import serving
+from support.process import forked
+from support.service.process import SERVE, serving
 
 TESTS = Path(__file__).parents[1]
 HANGING = """
@@ -29,7 +30,7 @@ hang(Path({directory!r}), Path({fifo!r}))
     ("what", "says"),
     [
         ("a FIFO as the file", "watching since 20"),
-        ("a file system that hangs", "the file system does not answer"),
+        pytest.param("a file system that hangs", "the file system does not answer", marks=pytest.mark.nightly),
     ],
 )
 async def test_it_starts_says_so_and_ends_when_it_is_told_to(tmp_path: Path, what: str, says: str) -> None:
@@ -68,9 +69,7 @@ async def test_a_start_that_waits_for_credentials_is_given_up_when_it_is_told_to
         "LOG_FORMAT": "json",
     }
     with log.open("wb") as out:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "batkol", "serve", stderr=out, env={**os.environ, **settings}
-        )
+        process = await forked.start(SERVE, {**os.environ, **settings}, out.fileno())
     writing = -1
     try:
         async with asyncio.timeout(40):

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from batkol.events.events import CallEnded, MarkPlayed
 from batkol.simulators.voice.voice import script
-from support.service.stack import Stack, stack, words_of
+from support.service.stack import QUICK, Stack, stack, words_of
 from support.twilio import dialing
 
 TALK = script([["שלום", "תודה"]], lead_ms=300, tail_ms=800)
@@ -23,7 +23,7 @@ TALK = script([["שלום", "תודה"]], lead_ms=300, tail_ms=800)
 async def shout(ws: ClientConnection) -> None:
     for _ in range(200):
         await ws.send("this is not JSON")
-    await asyncio.wait_for(ws.recv(), 5)
+    await asyncio.wait_for(ws.recv(), 30)
 
 
 async def still_serves(up: Stack) -> None:
@@ -33,7 +33,7 @@ async def still_serves(up: Stack) -> None:
 
 
 async def test_a_handshake_without_a_signature_gets_403(tmp_path: Path) -> None:
-    async with stack(tmp_path) as up:
+    async with stack(tmp_path, speed=QUICK) as up:
         with pytest.raises(InvalidStatus) as refused:
             async with dialing.socket(up, sign=False):
                 pass
@@ -43,7 +43,7 @@ async def test_a_handshake_without_a_signature_gets_403(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fault", ["none", "forged", "other call"])
 async def test_a_start_without_the_token_of_its_call_is_closed_with_1008(tmp_path: Path, fault: str) -> None:
-    async with stack(tmp_path) as up:
+    async with stack(tmp_path, speed=QUICK) as up:
         parameters = await dialing.ask_for_twiml(up, "CA-one")
         match fault:
             case "none":
@@ -54,7 +54,7 @@ async def test_a_start_without_the_token_of_its_call_is_closed_with_1008(tmp_pat
             await ws.send(dialing.connected())
             await ws.send(dialing.start("CA-two" if fault == "other call" else "CA-one", parameters))
             with pytest.raises(ConnectionClosed) as closed:
-                await asyncio.wait_for(ws.recv(), 5)
+                await asyncio.wait_for(ws.recv(), 30)
 
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1008
@@ -68,7 +68,7 @@ async def test_a_start_without_the_token_of_its_call_is_closed_with_1008(tmp_pat
 async def test_a_socket_that_never_starts_a_stream_is_closed_on_its_hundred_and_first_piece_of_noise(
     tmp_path: Path,
 ) -> None:
-    async with stack(tmp_path) as up:
+    async with stack(tmp_path, speed=QUICK) as up:
         async with dialing.socket(up) as ws:
             with pytest.raises(ConnectionClosed) as closed:
                 await shout(ws)
@@ -100,7 +100,7 @@ async def test_rubbish_in_the_middle_of_a_call_costs_the_rubbish_and_nothing_els
     ]
     audio = TALK.mulaw
 
-    async with stack(tmp_path) as up:
+    async with stack(tmp_path, speed=QUICK) as up:
         parameters = await dialing.ask_for_twiml(up, "CA1")
         async with dialing.socket(up) as ws:
             await ws.send(dialing.connected())
@@ -124,14 +124,14 @@ async def test_rubbish_in_the_middle_of_a_call_costs_the_rubbish_and_nothing_els
 
 
 async def test_a_second_stream_on_one_socket_is_closed_with_1008(tmp_path: Path) -> None:
-    async with stack(tmp_path) as up:
+    async with stack(tmp_path, speed=QUICK) as up:
         parameters = await dialing.ask_for_twiml(up, "CA1")
         async with dialing.socket(up) as ws:
             await ws.send(dialing.start("CA1", parameters))
             await ws.send(dialing.media(1))
             await ws.send(dialing.start("CA1", parameters, stream_sid="MZ2"))
             with pytest.raises(ConnectionClosed) as closed:
-                await asyncio.wait_for(ws.recv(), 10)
+                await asyncio.wait_for(ws.recv(), 30)
 
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1008
@@ -140,14 +140,14 @@ async def test_a_second_stream_on_one_socket_is_closed_with_1008(tmp_path: Path)
 
 
 async def test_of_two_streams_of_one_call_the_newer_one_is_heard_and_the_older_one_is_closed(tmp_path: Path) -> None:
-    async with stack(tmp_path) as up:
+    async with stack(tmp_path, speed=QUICK) as up:
         parameters = await dialing.ask_for_twiml(up, "CA1")
         async with dialing.socket(up) as first, dialing.socket(up) as second:
             await first.send(dialing.start("CA1", parameters))
             await up.heard.until(lambda: up.service.calls.get("CA1"))
             await second.send(dialing.start("CA1", parameters, stream_sid="MZ2"))
             with pytest.raises(ConnectionClosed) as closed:
-                await asyncio.wait_for(first.recv(), 5)
+                await asyncio.wait_for(first.recv(), 30)
 
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 1000
@@ -157,13 +157,13 @@ async def test_of_two_streams_of_one_call_the_newer_one_is_heard_and_the_older_o
 
 
 async def test_a_stream_of_another_format_is_closed_with_1003(tmp_path: Path) -> None:
-    async with stack(tmp_path) as up:
+    async with stack(tmp_path, speed=QUICK) as up:
         parameters = await dialing.ask_for_twiml(up, "CA1")
         wide = {"encoding": "audio/x-mulaw", "sampleRate": 16000, "channels": 1}
         async with dialing.socket(up) as ws:
             await ws.send(dialing.start("CA1", parameters, mediaFormat=wide))
             with pytest.raises(ConnectionClosed) as closed:
-                await asyncio.wait_for(ws.recv(), 5)
+                await asyncio.wait_for(ws.recv(), 30)
 
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1003

@@ -22,6 +22,7 @@ from batkol.simulators.voice.voice import script
 from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address
 from support.postgres.server import running_server
+from support.service.stack import QUICK
 from support.telemetry.promql import named
 from support.telemetry.traces import traced
 
@@ -65,7 +66,7 @@ async def _calls(live: Path, where: Address, keeps: dict[str, Any]) -> Exposed:
     """Three calls: a good one, one whose stream dies, and one that no stream is opened for and no request answered."""
     sids: list[str] = []
     await migrate.upgrade(where)
-    async with traced(live, double=DoubleSettings(final_latency_s=0.3), **keeps) as here:
+    async with traced(live, speed=QUICK, double=DoubleSettings(final_latency_s=0.3), **keeps) as here:
         up = here.up
 
         async def talk(caller: Caller) -> None:

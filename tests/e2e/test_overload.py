@@ -20,7 +20,7 @@ from batkol.simulators.twilio.caller import place_call
 from batkol.simulators.voice.voice import script
 from support.network.relay import relaying
 from support.service.process import serving
-from support.service.stack import Stack, stack, words_of
+from support.service.stack import QUICK, Stack, stack, words_of
 from support.time.waiting import until
 from support.twilio import dialing
 
@@ -91,7 +91,7 @@ async def test_a_flood_is_bounded_and_the_other_calls_do_not_notice(
 ) -> None:
     """Minutes of speech at once, to recognizers that take nothing: the ring is all that a call can hold."""
     monkeypatch.setattr("batkol.app.build.ENDING_S", 0.5)
-    async with stack(tmp_path) as up, dialing.socket(up) as ws:
+    async with stack(tmp_path, speed=QUICK) as up, dialing.socket(up) as ws:
         for surface in Surface:
             up.double.inject(
                 Fault(kind=Kind.STALL, surface=surface, when=Moment.OPEN, streams=tuple(range(1, 40)), running=True)

@@ -18,7 +18,7 @@ from batkol.events.events import CallEnded
 from batkol.simulators.voice.voice import script
 from batkol.web import limits
 from support.http.raw_websocket import CONT, TEXT, RawWebSocket, frame, text
-from support.service.stack import Stack, stack, words_of
+from support.service.stack import QUICK, Stack, stack, words_of
 from support.twilio import dialing
 
 TALK = script([["שלום", "אני", "רוצה"]], lead_ms=300, tail_ms=900)
@@ -59,7 +59,7 @@ async def pour(raw: RawWebSocket, pieces: int) -> None:
 
 @pytest.mark.usefixtures("soon")
 async def test_a_caller_who_answers_no_ping_is_heard_and_one_who_vanishes_is_said(tmp_path: Path) -> None:
-    async with stack(tmp_path) as up, calling(up, "CA1") as raw:
+    async with stack(tmp_path, speed=QUICK) as up, calling(up, "CA1") as raw:
         with capture_logs() as lines:
             audio = TALK.mulaw
             for number in range(len(audio) // 160):
@@ -77,7 +77,7 @@ async def test_a_caller_who_answers_no_ping_is_heard_and_one_who_vanishes_is_sai
 
 
 async def test_a_stream_of_empty_fragments_is_closed_with_1008_and_its_neighbour_loses_no_word(tmp_path: Path) -> None:
-    async with stack(tmp_path) as up, calling(up, "CA1") as raw:
+    async with stack(tmp_path, speed=QUICK) as up, calling(up, "CA1") as raw:
         with capture_logs() as lines:
             neighbour = asyncio.create_task(up.call(TALK.mulaw))
             await up.heard.until(lambda: len(up.service.calls) == 2)

@@ -15,7 +15,7 @@ from batkol.simulators.google.faults import Fault, Kind, Surface
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.voice.voice import script
 from batkol.web.server import listening
-from support.service.stack import Stack, stack, words_of
+from support.service.stack import QUICK, Stack, stack, words_of
 from support.time.waiting import until
 
 TALK = script([["שלום", "אני"], ["כן", "מספר"]], gap_ms=900, tail_ms=900)
@@ -50,7 +50,7 @@ async def health(up: Stack) -> dict[str, Any]:
 
 
 async def test_calls_go_on_by_whisper_and_come_back_when_google_knows_us_again(tmp_path: Path) -> None:
-    async with whisper("שלום") as url, stack(tmp_path, whisper_url=url) as up:
+    async with whisper("שלום") as url, stack(tmp_path, speed=QUICK, whisper_url=url) as up:
         up.service.health.ask_every = 0.2
         up.double.inject(*UNKNOWN_TO_GOOGLE)
 
@@ -78,7 +78,7 @@ async def test_calls_go_on_by_whisper_and_come_back_when_google_knows_us_again(t
 
 
 async def test_without_whisper_the_pod_says_so_and_nobody_loops(tmp_path: Path) -> None:
-    async with stack(tmp_path) as up:
+    async with stack(tmp_path, speed=QUICK) as up:
         up.service.health.ask_every = 1000
         up.double.inject(*UNKNOWN_TO_GOOGLE)
 
@@ -93,7 +93,7 @@ async def test_without_whisper_the_pod_says_so_and_nobody_loops(tmp_path: Path) 
 
 
 async def test_a_pod_that_gets_no_calls_becomes_ready_by_itself(tmp_path: Path) -> None:
-    async with stack(tmp_path) as up:
+    async with stack(tmp_path, speed=QUICK) as up:
         up.service.health.ask_every = 0.2
         up.double.inject(*UNKNOWN_TO_GOOGLE)
         await up.call(TALK.mulaw)
@@ -122,7 +122,7 @@ async def test_wrong_credentials_show_at_the_rollout_and_not_at_the_first_call(t
 
 
 async def test_a_check_that_is_answered_makes_the_pod_ready(tmp_path: Path) -> None:
-    async with stack(tmp_path, stt_check_at_start=True) as up:
+    async with stack(tmp_path, speed=QUICK, stt_check_at_start=True) as up:
         await until(lambda: up.service.why_not_ready() is None)
 
         assert await ready(up) == (200, {"status": "ready"})
@@ -131,7 +131,7 @@ async def test_a_check_that_is_answered_makes_the_pod_ready(tmp_path: Path) -> N
 
 async def test_the_call_that_finds_no_free_stream_goes_by_single_requests(tmp_path: Path) -> None:
     """The quota is the process's own: it says nothing against Google."""
-    async with stack(tmp_path, stt_max_streams=1) as up:
+    async with stack(tmp_path, speed=QUICK, stt_max_streams=1) as up:
         reports = await asyncio.gather(*(up.call(TALK.mulaw) for _ in range(2)))
 
         assert [up.heard.texts(report.call_sid) for report in reports] == [words_of(TALK)] * 2
@@ -142,7 +142,7 @@ async def test_the_call_that_finds_no_free_stream_goes_by_single_requests(tmp_pa
 
 
 async def test_the_status_has_the_pool_and_the_process(tmp_path: Path) -> None:
-    async with stack(tmp_path, stt_max_streams=300) as up, httpx.AsyncClient(trust_env=False) as http:
+    async with stack(tmp_path, speed=QUICK, stt_max_streams=300) as up, httpx.AsyncClient(trust_env=False) as http:
         status = (await http.get(f"{up.internal}/v1/status")).json()
         page = (await http.get(f"{up.internal}/metrics")).text
 

@@ -18,7 +18,7 @@ from batkol.simulators.voice.voice import script
 from batkol.store.postgres import migrate
 from support.postgres.server import running_server
 from support.postgres.sql import sql
-from support.service.stack import Stack, plain, stack
+from support.service.stack import QUICK, Stack, plain, stack
 from support.time.waiting import eventually, until
 from support.twilio import dialing
 
@@ -47,7 +47,7 @@ async def done(up: Stack, report: CallReport, count: int = 2) -> None:
 @pytest.mark.parametrize("stop", [True, False], ids=["with a stop", "without one"])
 async def test_the_next_stream_is_heard_at_once_and_both_streams_keep_their_words(tmp_path: Path, stop: bool) -> None:
     """There is one place, and Google's finals take 3 s."""
-    async with stack(tmp_path, max_calls=1) as up:
+    async with stack(tmp_path, speed=QUICK, max_calls=1) as up:
         up.double.inject(SLOW)
 
         async def talk(caller: Caller) -> None:
@@ -85,7 +85,7 @@ async def test_the_record_says_that_a_call_lives_while_an_older_stream_of_it_end
             "journal_memory_dir": tmp_path / "memory",
         }
         kept = "SELECT ended_at IS NULL AS lives, end_reason, cardinality(stream_sids) AS streams FROM calls"
-        async with stack(tmp_path / "live", **store) as up:
+        async with stack(tmp_path / "live", speed=QUICK, **store) as up:
 
             async def talk(caller: Caller) -> None:
                 sid = caller.plan.call_sid
@@ -134,7 +134,7 @@ async def test_a_stream_that_was_replaced_is_cut_off_when_its_time_is_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ending, "ENDING_S", 0.3)
-    async with stack(tmp_path) as up:
+    async with stack(tmp_path, speed=QUICK) as up:
         up.double.inject(
             Fault(kind=Kind.STALL, when=Moment.FIRST_AUDIO, running=True), Fault(kind=Kind.STALL, surface=Surface.UNARY)
         )
@@ -155,7 +155,7 @@ async def test_a_stream_that_was_replaced_is_cut_off_when_its_time_is_over(
 
 
 async def test_a_start_that_is_replayed_is_refused_by_its_own_reason_and_the_call_goes_on(tmp_path: Path) -> None:
-    async with stack(tmp_path) as up, dialing.socket(up) as ws, dialing.socket(up) as replaying:
+    async with stack(tmp_path, speed=QUICK) as up, dialing.socket(up) as ws, dialing.socket(up) as replaying:
         parameters = await dialing.ask_for_twiml(up, "CA1")
         for text in (dialing.connected(), dialing.start("CA1", parameters), dialing.media(1)):
             await ws.send(text)

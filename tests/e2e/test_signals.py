@@ -16,7 +16,7 @@ from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.twilio.caller import place_call
 from batkol.simulators.voice.voice import script
 from support.service.process import Served, serving
-from support.service.stack import words_of
+from support.service.stack import QUICK, words_of
 
 TALK = script([["שלום", "אני", "רוצה"], ["כן", "מספר", "טלפון"]], gap_ms=900, tail_ms=900)
 LONG = script([["שלום", "אני", "רוצה", "כן", "מספר", "טלפון", "תודה"]], tail_ms=900)
@@ -39,7 +39,7 @@ def is_in_good_order(served: Served) -> None:
 async def test_told_to_go_in_mid_utterance_and_told_again_it_lets_the_call_end_and_then_ends_itself(
     tmp_path: Path, double: SpeechDouble
 ) -> None:
-    async with serving(tmp_path, await double.start()) as served:
+    async with serving(tmp_path, await double.start(), speed=QUICK) as served:
         live = asyncio.create_task(place_call(served.plan(TALK.mulaw)))
         await served.speaking()
         for name in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
@@ -64,7 +64,7 @@ async def test_when_the_time_is_up_the_subscriber_gets_the_last_final_and_then_t
     tmp_path: Path, double: SpeechDouble
 ) -> None:
     """The time is up at once, after Ctrl-C; the caller is let finish the sentence, and the stream is closed."""
-    async with serving(tmp_path, await double.start(), DRAIN_TIMEOUT_S="0") as served:
+    async with serving(tmp_path, await double.start(), speed=QUICK, DRAIN_TIMEOUT_S="0") as served:
         live = asyncio.create_task(place_call(served.plan(TALK.mulaw + b"\xff" * 80_000)))
         await served.speaking()
         served.tell(signal.SIGINT)
@@ -82,7 +82,7 @@ async def test_when_the_time_is_up_the_subscriber_gets_the_last_final_and_then_t
 async def test_a_recognizer_that_hangs_does_not_hold_the_process(tmp_path: Path, double: SpeechDouble) -> None:
     """Nothing comes from the stream any more, not even its end; the utterance in hand is asked for otherwise."""
     double.inject(Fault(kind=Kind.STALL, when=Moment.FIRST_AUDIO))
-    async with serving(tmp_path, await double.start(), DRAIN_TIMEOUT_S="0") as served:
+    async with serving(tmp_path, await double.start(), speed=QUICK, DRAIN_TIMEOUT_S="0") as served:
         live = asyncio.create_task(place_call(served.plan(LONG.mulaw)))
         await served.speaking()
         served.tell(signal.SIGTERM)
@@ -95,7 +95,7 @@ async def test_a_recognizer_that_hangs_does_not_hold_the_process(tmp_path: Path,
 
 
 async def test_a_kill_loses_no_more_than_the_utterances_in_flight(tmp_path: Path, double: SpeechDouble) -> None:
-    async with serving(tmp_path, await double.start()) as served:
+    async with serving(tmp_path, await double.start(), speed=QUICK) as served:
         calls = [asyncio.create_task(place_call(served.plan(TALK.mulaw))) for _ in range(3)]
         await served.until(FinalText, 3)
         await served.until(UtteranceStarted, 5)
@@ -120,6 +120,7 @@ async def test_a_stderr_that_nobody_reads_costs_lines_and_neither_a_call_nor_the
     async with serving(
         tmp_path,
         await double.start(),
+        speed=QUICK,
         unread=True,
         LOG_LEVEL="DEBUG",
         GRPC_VERBOSITY="DEBUG",

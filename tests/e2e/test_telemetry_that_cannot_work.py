@@ -15,19 +15,22 @@ from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.twilio.caller import place_call
 from batkol.simulators.voice.voice import script
 from support.service.process import Served, serving
-from support.service.stack import words_of
+from support.service.stack import QUICK, words_of
 
 ONE = script([["שלום", "תודה"]], tail_ms=700)
 SECRET = "Zq7"
 OFTEN = {"OTEL_BSP_SCHEDULE_DELAY": "50", "OTEL_METRIC_EXPORT_INTERVAL": "100"}
-QUICK = {"OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
+IMPATIENT = {"OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
 
 
 async def served_call(folder: Path, variables: Mapping[str, Any]) -> tuple[Served, dict[str, Any]]:
     """Have the process take one call and leave; return it and what its status said after the call."""
     async with SpeechDouble() as double:
         port = await double.start()
-        async with serving(folder, port, **variables) as served, httpx.AsyncClient(trust_env=False) as http:
+        async with (
+            serving(folder, port, speed=QUICK, **variables) as served,
+            httpx.AsyncClient(trust_env=False) as http,
+        ):
             assert (await http.get(f"{served.internal}/readyz")).json()["status"] == "ready"
             report = await place_call(served.plan(ONE.mulaw))
             assert report.clean
@@ -69,6 +72,7 @@ async def test_what_a_platform_injects_for_http_delivers_and_what_is_ignored_is_
     assert {post.headers["authorization"] for post in collector.http.posts} == {f"Bearer {SECRET}"}
 
 
+@pytest.mark.nightly
 async def test_http_json_becomes_http_protobuf_each_signal_by_its_own_variables(tmp_path: Path) -> None:
     async with Collector() as collector:
         variables = {
@@ -91,7 +95,7 @@ async def test_http_json_becomes_http_protobuf_each_signal_by_its_own_variables(
 @pytest.mark.parametrize(
     ("variables", "traces", "metrics"),
     [
-        (
+        pytest.param(
             {
                 "OTEL_EXPORTER_OTLP_ENDPOINT": f"https://user:{SECRET}@127.0.0.1:9",
                 "OTEL_EXPORTER_OTLP_CERTIFICATE": f"/none/{SECRET}.pem",
@@ -100,6 +104,7 @@ async def test_http_json_becomes_http_protobuf_each_signal_by_its_own_variables(
             },
             "OTEL_EXPORTER_OTLP_CERTIFICATE names a file that cannot be read",
             "OTEL_METRICS_EXPORTER names an exporter that is not installed",
+            marks=pytest.mark.nightly,
         ),
         (
             {
@@ -117,7 +122,7 @@ async def test_http_json_becomes_http_protobuf_each_signal_by_its_own_variables(
 async def test_what_cannot_work_is_off_and_said_and_costs_no_call(
     tmp_path: Path, variables: dict[str, str], traces: str, metrics: str
 ) -> None:
-    served, status = await served_call(tmp_path, {**variables, **QUICK})
+    served, status = await served_call(tmp_path, {**variables, **IMPATIENT})
 
     line = complaint(served)
     assert (status["traces"]["state"], status["metrics"]["state"]) == ("failed", "failed")

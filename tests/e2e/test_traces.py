@@ -18,7 +18,7 @@ from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.twilio.caller import CallEnding, Caller
 from batkol.simulators.voice.voice import SpokenAudio, script
 from batkol.telemetry.logs import Logs
-from support.service.stack import stack, words_of
+from support.service.stack import QUICK, stack, words_of
 from support.telemetry.traces import STREAM, environment, everything_said, traced, wall
 from support.whisper.server import hearing_whisper
 
@@ -95,8 +95,8 @@ def _attributes_are_those_of(root: object, final: FinalText, partials: int) -> N
         "feature_flag.result.reason": "STATIC",
     }
     assert {name: attributes[name] for name in expected} == expected
-    assert abs(attributes["batkol.stt.final_latency_ms"] - final.latency_ms) < 20
-    assert abs(attributes["batkol.stt.first_partial_ms"] - (final.first_partial_ms or 0)) < 20
+    assert abs(attributes["batkol.stt.final_latency_ms"] - final.latency_ms) < 1000 * NEAR_S
+    assert abs(attributes["batkol.stt.first_partial_ms"] - (final.first_partial_ms or 0)) < 1000 * NEAR_S
 
 
 def _began_when_it_was_said(spoken: SpokenAudio, begun_s: list[float]) -> None:
@@ -109,7 +109,7 @@ async def test_webhook_and_call_are_one_trace_and_no_frame_has_a_span(tmp_path: 
     """More than 500 frames and not one span of them; the probes make none either."""
     talk = script([["שלום", "תודה", "בבקשה"]], tail_ms=8000)
     assert len(talk.mulaw) > 500 * 160
-    async with traced(tmp_path, double=PROMPT) as here:
+    async with traced(tmp_path, double=PROMPT, speed=QUICK) as here:
         async with httpx.AsyncClient() as http:
             for path in ("/healthz", "/readyz"):
                 assert (await http.get(here.up.url + path)).is_success
@@ -147,7 +147,7 @@ async def test_webhook_and_call_are_one_trace_and_no_frame_has_a_span(tmp_path: 
 
 async def test_calls_at_once_do_not_mix_and_single_requests_are_told_apart(tmp_path: Path) -> None:
     """Two callers say the same at the same time; in the middle the flag is turned off for both."""
-    async with traced(tmp_path, double=PROMPT) as here:
+    async with traced(tmp_path, double=PROMPT, speed=QUICK) as here:
         both_said = asyncio.Event()
         said: list[str] = []
 
@@ -187,7 +187,7 @@ async def test_calls_at_once_do_not_mix_and_single_requests_are_told_apart(tmp_p
 
 
 async def test_a_rotation_while_the_caller_speaks_is_seen_on_the_utterance_and_on_both_streams(tmp_path: Path) -> None:
-    async with traced(tmp_path, double=PROMPT, stt_rotate_after_s=1.2, stt_rotate_by_s=1.6) as here:
+    async with traced(tmp_path, double=PROMPT, speed=QUICK, stt_rotate_after_s=1.2, stt_rotate_by_s=1.6) as here:
         report = await here.up.call(LONG.mulaw)
         rotations = here.up.ended(report.call_sid).rotations
 
@@ -208,7 +208,7 @@ async def test_a_rotation_while_the_caller_speaks_is_seen_on_the_utterance_and_o
 
 async def test_a_stream_that_dies_says_how_and_the_utterance_says_what_became_of_it(tmp_path: Path) -> None:
     died = Fault(kind=Kind.END, code="INTERNAL", when=Moment.AUDIO, seconds=1.5, streams=(1,))
-    async with traced(tmp_path, double=PROMPT) as here:
+    async with traced(tmp_path, double=PROMPT, speed=QUICK) as here:
         here.up.double.inject(died)
         report = await here.up.call(LONG.mulaw)
         assert here.up.heard.texts(report.call_sid) == words_of(LONG)
@@ -228,7 +228,10 @@ async def test_a_stream_that_dies_says_how_and_the_utterance_says_what_became_of
 
 async def test_every_step_of_a_fallback_is_there_with_its_reason(tmp_path: Path) -> None:
     """No stream, no single request: Whisper answers, and an SRE reads why."""
-    async with hearing_whisper() as whisper, traced(tmp_path, double=PROMPT, whisper_url=whisper.url) as here:
+    async with (
+        hearing_whisper() as whisper,
+        traced(tmp_path, double=PROMPT, speed=QUICK, whisper_url=whisper.url) as here,
+    ):
         here.up.double.inject(Fault(kind=Kind.END, code="PERMISSION_DENIED"))
         here.up.double.inject(Fault(kind=Kind.END, code="UNAVAILABLE", surface=Surface.UNARY))
         report = await here.up.call(ONE.mulaw)
@@ -252,7 +255,7 @@ async def test_every_step_of_a_fallback_is_there_with_its_reason(tmp_path: Path)
 @pytest.mark.parametrize("ending", [CallEnding.HANG_UP, CallEnding.ABRUPT])
 async def test_nothing_is_left_open_when_the_caller_is_gone_in_mid_sentence(tmp_path: Path, ending: CallEnding) -> None:
     talk = script([["שלום", "תודה", "בבקשה"]], tail_ms=0)
-    async with traced(tmp_path, double=PROMPT) as here:
+    async with traced(tmp_path, double=PROMPT, speed=QUICK) as here:
         report = await here.up.call(talk.mulaw, ending=ending)
 
     (root,) = here.utterances(report.call_sid)
@@ -266,7 +269,7 @@ async def test_nothing_is_left_open_when_the_caller_is_gone_in_mid_sentence(tmp_
 
 async def test_neither_words_nor_numbers_are_in_a_trace_unless_somebody_asks_for_the_words(tmp_path: Path) -> None:
     for transcripts in (False, True):
-        async with traced(tmp_path, double=PROMPT, otel_capture_transcripts=transcripts) as here:
+        async with traced(tmp_path, double=PROMPT, speed=QUICK, otel_capture_transcripts=transcripts) as here:
             await here.up.call(ONE.mulaw, caller=CALLER, called=CALLED)
 
         told = everything_said(here.collector.spans)
@@ -280,7 +283,7 @@ async def test_lines_of_an_utterance_carry_its_trace_and_the_others_that_of_the_
     out = StringIO()
     logs = Logs(level="INFO", json=True, stream=out)
     try:
-        async with traced(tmp_path, double=PROMPT) as here:
+        async with traced(tmp_path, double=PROMPT, speed=QUICK) as here:
             report = await here.up.call(ONE.mulaw)
     finally:
         logs.close()
@@ -307,7 +310,7 @@ async def test_without_an_endpoint_nothing_is_exported_and_nothing_is_said(tmp_p
     logs = Logs(level="DEBUG", json=True, stream=out)
     try:
         with environment():
-            async with stack(tmp_path, double=PROMPT) as up:
+            async with stack(tmp_path, double=PROMPT, speed=QUICK) as up:
                 report = await up.call(ONE.mulaw)
                 assert not up.service.tracing.enabled
                 assert up.heard.texts(report.call_sid) == words_of(ONE)
@@ -324,7 +327,7 @@ async def test_a_collector_in_trouble_costs_no_word_and_what_it_did_not_get_is_c
 ) -> None:
     """It fails in the middle of the call; the service ends in good time all the same, and /metrics tells."""
     quick = {"OTEL_BSP_SCHEDULE_DELAY": "100", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
-    async with traced(tmp_path, quick, double=PROMPT) as here:
+    async with traced(tmp_path, quick, double=PROMPT, speed=QUICK) as here:
 
         async def talk(caller: Caller) -> None:
             await caller.say(ONE.mulaw)
@@ -347,7 +350,7 @@ async def test_a_collector_in_trouble_costs_no_word_and_what_it_did_not_get_is_c
 
 async def test_a_collector_that_was_never_there_is_nobodys_trouble(tmp_path: Path) -> None:
     with environment(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9", OTEL_EXPORTER_OTLP_TIMEOUT="1"):
-        async with stack(tmp_path, double=PROMPT) as up:
+        async with stack(tmp_path, double=PROMPT, speed=QUICK) as up:
             report = await up.call(ONE.mulaw)
             assert up.heard.texts(report.call_sid) == words_of(ONE)
             assert report.clean

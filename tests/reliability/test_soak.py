@@ -10,14 +10,16 @@ from reliability.soak_run import Plan, soak
 from reliability.soak_streams import Window
 from reliability.soak_verdict import verdict
 
-SCALED = Window(after_s=5, by_s=7, limit_s=9)
-"""Seconds. Everything else of the double is as it always is."""
+SHORT = Plan(seconds=12.5, calls=3, window=Window(after_s=2.5, by_s=4, limit_s=6), every_s=1)
+LONGER = Plan(seconds=25, calls=3, window=Window(after_s=5, by_s=7, limit_s=9), every_s=1)
+"""The limits in seconds. Everything else of the double is as it always is."""
 
 
 @pytest.mark.timeout(180)
-async def test_calls_outlive_three_streams_each_and_leave_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("plan", [SHORT, pytest.param(LONGER, marks=pytest.mark.nightly)], ids=["short", "longer"])
+async def test_calls_outlive_three_streams_each_and_leave_nothing_behind(tmp_path: Path, plan: Plan) -> None:
     """One caller never pauses, one speaks in sentences, one is put on hold. Nothing is said of memory: too short."""
-    found = await soak(Plan(seconds=25, calls=3, window=SCALED, every_s=1), tmp_path)
+    found = await soak(plan, tmp_path)
 
-    assert found.plan.rotations == 3
+    assert plan.rotations == 3
     assert [(demand.text, demand.figure) for demand in verdict(found) if not demand.met] == []

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +16,13 @@ from typing import Any, Final
 from batkol.events.events import AnyEvent, CallEnded, FinalText, RevisedText, UtteranceStarted
 from batkol.simulators.client.internal_api import InternalApiError, following
 from batkol.simulators.twilio.caller import CallPlan
+from support.process import forked
+from support.process.forked import ForkedProcess
 from support.service.stack import PUBLIC, TOKEN, plain, write_flag
 
-_SERVE: Final = "from batkol.main import app; app(['serve'])"
+SERVE: Final = "from batkol.main import app; app(['serve'])"
 _STALLING: Final = (
-    "import signal, time; signal.signal(signal.SIGUSR1, lambda *_: time.sleep({stall_s})); " + _SERVE
+    "import signal, time; signal.signal(signal.SIGUSR1, lambda *_: time.sleep({stall_s})); " + SERVE
 )  # a signal's handler runs on the loop's own thread, wherever it is
 
 
@@ -41,11 +43,13 @@ _FEW: Final = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({des
 class Served:
     """A running process, its ports, and what a subscriber of its own hears."""
 
-    process: asyncio.subprocess.Process
+    process: asyncio.subprocess.Process | ForkedProcess
     log: Path
     port: int = 0
     internal_port: int = 0
     events: list[AnyEvent] = field(default_factory=list)
+    speed: float = 1.0
+    """Of its callers."""
     subscription_ended: bool = False
     """Whether the service ended the subscription in good order, and did not just go away."""
 
@@ -54,9 +58,8 @@ class Served:
         return f"http://127.0.0.1:{self.internal_port}"
 
     def plan(self, audio: bytes, **fields: Any) -> CallPlan:
-        return CallPlan(
-            base_url=f"http://127.0.0.1:{self.port}", public_url=PUBLIC, auth_token=TOKEN, audio=audio, **fields
-        )
+        own: dict[str, Any] = {"public_url": PUBLIC, "auth_token": TOKEN, "speed": self.speed}
+        return CallPlan(base_url=f"http://127.0.0.1:{self.port}", audio=audio, **{**own, **fields})
 
     def tell(self, name: signal.Signals) -> None:
         self.process.send_signal(name)
@@ -67,7 +70,7 @@ class Served:
 
     async def until(self, kind: type[Any], count: int = 1) -> None:
         """Wait until so many events of that kind were heard."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(45):
             while sum(isinstance(event, kind) for event in self.events) < count:
                 await asyncio.sleep(0.01)
 
@@ -109,27 +112,27 @@ async def serving(
     subscribe: bool = True,
     descriptors: int = 0,
     unread: bool = False,
+    speed: float = 1.0,
     **environment: str,
 ) -> AsyncIterator[Served]:
     """Run it; with `stall_s`, SIGUSR1 makes its loop stand still for so long. `descriptors`: `ulimit -n`.
 
+    Where no variable is read at import, it is forked from a process that has imported it (`support.process.forked`).
     `unread`: its stderr is a pipe that nobody reads any more once it listens, and SIGUSR2 makes it log 20,000 lines.
     """
     live = folder / "live"
     live.mkdir(exist_ok=True)
     write_flag(live, on=True)
     log = folder / "serve.log"
-    code = _STALLING.format(stall_s=stall_s) if stall_s else _SERVE
+    code = _STALLING.format(stall_s=stall_s) if stall_s else SERVE
     if descriptors:
         code = _FEW.format(descriptors=descriptors) + code
     if unread:
         code = _CHATTY + code
     reading, out = os.pipe() if unread else (-1, os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, stderr=out, env={**os.environ, **_settings(live, double_port), **environment}
-    )
+    process = await _run(code, out, {**os.environ, **_settings(live, double_port), **environment}, environment)
     os.close(out)
-    served = Served(process, log)
+    served = Served(process, log, speed=speed)
     following_task: asyncio.Task[None] | None = None
     try:
         if unread:
@@ -148,6 +151,14 @@ async def serving(
             os.close(reading)
         if following_task is not None:
             await asyncio.wait_for(following_task, 10)
+
+
+async def _run(
+    code: str, err: int, environment: dict[str, str], given: Mapping[str, str]
+) -> asyncio.subprocess.Process | ForkedProcess:
+    if forked.can_be_forked(given):
+        return await forked.start(code, environment, err)
+    return await asyncio.create_subprocess_exec(sys.executable, "-c", code, stderr=err, env=environment)
 
 
 def _copy_until_it_listens(reading: int, log: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import httpx
 
@@ -26,6 +26,8 @@ from batkol.simulators.voice.voice import SpokenAudio
 
 TOKEN = "a-made-up-auth-token"
 PUBLIC = "https://voice.example.test/prefix"
+QUICK: Final = 2.0
+"""The `speed` of callers where the clock of a call is not the subject: as fast as the service may send again."""
 
 E = TypeVar("E", bound=Event)
 
@@ -49,7 +51,7 @@ class Heard:
         texts.update({revised.index: revised.text for revised in self.of(call_sid, RevisedText)})
         return [plain(text) for _, text in sorted(texts.items()) if text]
 
-    async def until(self, happened: Callable[[], object], within: float = 20.0) -> None:
+    async def until(self, happened: Callable[[], object], within: float = 45.0) -> None:
         """Wait until events have made something true."""
         async with asyncio.timeout(within):
             while not happened():
@@ -89,6 +91,8 @@ class Stack:
     double: SpeechDouble
     live: Path
     heard: Heard
+    speed: float = 1.0
+    """Of its callers."""
 
     @property
     def url(self) -> str:
@@ -103,8 +107,8 @@ class Stack:
         write_flag(self.live, on=on)
 
     def plan(self, audio: bytes = b"", **fields: Any) -> CallPlan:
-        signed: dict[str, Any] = {"auth_token": TOKEN, "public_url": PUBLIC}
-        return CallPlan(base_url=self.url, audio=audio, **{**signed, **fields})
+        own: dict[str, Any] = {"auth_token": TOKEN, "public_url": PUBLIC, "speed": self.speed}
+        return CallPlan(base_url=self.url, audio=audio, **{**own, **fields})
 
     async def call(
         self,
@@ -169,9 +173,13 @@ async def stack(
     double: DoubleSettings | None = None,
     double_port: int = 0,
     patience: Patience = PRODUCTION,
+    speed: float = 1.0,
     **overrides: Any,
 ) -> AsyncIterator[Stack]:
-    """Bring everything up; `overrides` are settings of the service. With `double_port` the double is elsewhere."""
+    """Bring everything up; `overrides` are settings of the service, `speed` is that of its callers.
+
+    With `double_port` the double is elsewhere.
+    """
     live.mkdir(exist_ok=True)
     write_flag(live, on=streaming)
     google = SpeechDouble(double or DoubleSettings())
@@ -188,7 +196,7 @@ async def stack(
 
                 collecting = asyncio.create_task(collect())
                 try:
-                    yield Stack(service, google, live, heard)
+                    yield Stack(service, google, live, heard, speed)
                 finally:
                     collecting.cancel()
                     await asyncio.gather(collecting, return_exceptions=True)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 
-async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 45.0) -> None:
     """Wait for a condition."""
     async with asyncio.timeout(seconds):
         while not condition():
