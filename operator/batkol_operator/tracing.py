@@ -6,11 +6,12 @@ no span: a thousand agents have a pass every few seconds.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import structlog
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
@@ -24,18 +25,22 @@ from batkol_otel.exporters import exporters
 
 log = structlog.get_logger()
 
+FLUSH_S: Final = 3.0
+"""Seconds that the last spans may take at shutdown."""
+
 Attributes: TypeAlias = dict[str, str | int]
 
 
-def tracer_provider(pod: str, ignored: Mapping[str, str]) -> TracerProvider:
+def tracer_provider(pod: str, ignored: Mapping[str, str], *, flush_s: float = FLUSH_S) -> TracerProvider:
     """Make the provider that the environment configures; the caller shuts it down at the end.
 
     `ignored`: the variables that `batkol_otel.environment.mend` removed. One error line lists them and all failures.
+    `flush_s`: how long its `shutdown` waits for a collector.
     """
     named = exporters("traces")
     failed = dict(named.failed)
     try:
-        provider = _provider(pod, list(named.made.values()))
+        provider = _provider(pod, [SpanBatches(QuietExporter(made), flush_s) for made in named.made.values()])
     except Exception as error:  # noqa: BLE001  the rim: whatever the SDK makes of the variables
         failed["sdk"] = f"the SDK cannot trace with these OTEL_* variables ({type(error).__name__})"
         provider = TracerProvider(ALWAYS_OFF, Resource.get_empty(), shutdown_on_exit=False)
@@ -49,15 +54,34 @@ def tracer_provider(pod: str, ignored: Mapping[str, str]) -> TracerProvider:
     return provider
 
 
-def _provider(pod: str, made: Sequence[SpanExporter]) -> TracerProvider:
+def _provider(pod: str, made: Sequence[SpanBatches]) -> TracerProvider:
     defaults: dict[str, Any] = {"service.name": "batkol-operator"}
     if pod:
         defaults |= {"service.instance.id": pod, "k8s.pod.name": pod}
     given = OTELResourceDetector().detect().attributes
     provider = TracerProvider(resource=Resource.create({**defaults, **given}), shutdown_on_exit=False)
-    for exporter in made:
-        provider.add_span_processor(BatchSpanProcessor(QuietExporter(exporter)))
+    for batches in made:
+        provider.add_span_processor(batches)
     return provider
+
+
+class SpanBatches(BatchSpanProcessor):
+    """The SDK's batches, which wait 30 s at the end for a collector that does not answer."""
+
+    def __init__(self, exporter: SpanExporter, flush_s: float) -> None:
+        super().__init__(exporter)
+        self._outgoing = exporter
+        self._flush_s = flush_s
+
+    def shutdown(self) -> None:
+        """Send what waits; after `flush_s` seconds, shut the exporter down, which ends an export that hangs."""
+        timer = threading.Timer(self._flush_s, self._outgoing.shutdown)
+        timer.daemon = True
+        timer.start()
+        try:
+            super().shutdown()  # type: ignore[no-untyped-call]  # the SDK's has no types
+        finally:
+            timer.cancel()
 
 
 class QuietExporter(SpanExporter):
@@ -66,6 +90,7 @@ class QuietExporter(SpanExporter):
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
         self._delivering = True
+        self._ended = threading.Lock()  # taken by the first shutdown, and never released
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send spans, on the processor's thread; blocks for at most the exporter's time-out."""
@@ -87,7 +112,9 @@ class QuietExporter(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        """End an export that is under way."""
+        """End an export that is under way. From the second time on it does nothing."""
+        if not self._ended.acquire(blocking=False):
+            return
         try:
             self._exporter.shutdown()
         except Exception as error:  # noqa: BLE001  the rim: an exporter may be another vendor's

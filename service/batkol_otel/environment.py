@@ -41,6 +41,9 @@ _PATTERNS: Final = (
 )
 _NO_FILE: Final = read.unsupported("is not read; set the OTEL_* variables themselves")
 _OURS: Final = read.unsupported("is not used: Batkol makes its own")
+_OUR_CLIENT: Final = read.unsupported(
+    "is not used: Batkol makes the HTTP client itself; put a login into OTEL_EXPORTER_OTLP_HEADERS"
+)
 _COMPRESSIONS: Final = {"grpc": ("none", "gzip"), "http/protobuf": ("none", "gzip", "deflate")}
 
 _boolean: Final = read.one_of("true", "false", default="false")
@@ -69,6 +72,7 @@ _READERS: Final[dict[str, read.Reader]] = {
     ),
     "OTEL_RESOURCE_ATTRIBUTES": read.attributes,
     "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": read.installed("opentelemetry_resource_detector"),
+    **{f"OTEL_PYTHON_EXPORTER_OTLP_HTTP_{signal}CREDENTIAL_PROVIDER": _OUR_CLIENT for signal in _ANY_SIGNAL},
     "OTEL_CONFIG_FILE": _NO_FILE,
     "OTEL_EXPERIMENTAL_CONFIG_FILE": _NO_FILE,
     "OTEL_PYTHON_CONTEXT": _OURS,

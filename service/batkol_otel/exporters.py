@@ -23,9 +23,9 @@ HTTP: Final = "otlp_proto_http"
 _QUIET: Final = {
     "opentelemetry.exporter": logging.CRITICAL,
     "opentelemetry.util.re": logging.CRITICAL,
-    "urllib3": logging.WARNING,
+    "urllib3": logging.CRITICAL,
 }
-"""Loggers that repeat a line at every failure and quote headers and logins. Each program logs a failure once itself."""
+"""Loggers that repeat a line at every failure and quote headers, URLs and logins. Each program logs a failure itself."""
 
 _PROTOCOLS: Final = {"grpc": GRPC, "http/protobuf": HTTP}
 _NO_EXPORTER: Final = frozenset({"", "none", "prometheus"})
@@ -49,7 +49,7 @@ def disabled() -> bool:
     return os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
 
-def exporters(signal: Signal, own: Mapping[str, Callable[[], Any]] | None = None) -> Exporters:
+def exporters(signal: Signal, own: Mapping[str, Callable[..., Any]] | None = None) -> Exporters:
     """Make the exporters that the environment names, `ours` in place of the entry points of those names. Never raises.
 
     `environment.mend` has been here before.
@@ -75,17 +75,24 @@ def _wanted(signal: Signal) -> Sequence[str]:
     return [name for name in names if name not in _NO_EXPORTER]
 
 
-def _exporter(signal: Signal, name: str, own: Mapping[str, Callable[[], Any]]) -> Any:
+def _exporter(signal: Signal, name: str, own: Mapping[str, Callable[..., Any]]) -> Any:
     entry = _otlp(signal) if name == "otlp" else name
     if entry in _PROTOCOLS.values():
         _check(signal, "grpc" if entry == GRPC else "http/protobuf")
-    if entry in own:
-        return own[entry]()
+    make = own[entry] if entry in own else _installed(signal, entry)
+    if entry != HTTP:
+        return make()
+    from batkol_otel.http_session import BoundedSession  # noqa: PLC0415  50 ms of imports that gRPC does without
+
+    return make(session=BoundedSession())
+
+
+def _installed(signal: Signal, entry: str) -> Any:
     found = next(iter(entry_points(group=f"opentelemetry_{signal}_exporter", name=entry)), None)
     if found is None:
         variable = f"OTEL_{signal.upper()}_EXPORTER"
         raise _UnusableError(f"{variable} names an exporter that is not installed; set it to otlp, console or none")
-    return found.load()()
+    return found.load()
 
 
 def _otlp(signal: Signal) -> str:

@@ -14,6 +14,7 @@ from batkol.simulators.client.otlp_collector import Collector
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.twilio.caller import place_call
 from batkol.simulators.voice.voice import script
+from support.http.hostile_server import hostile_http
 from support.service.process import Served, serving
 from support.service.stack import QUICK, words_of
 
@@ -139,3 +140,19 @@ async def test_what_cannot_work_is_off_and_said_and_costs_no_call(
             "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST",
         }
     )
+
+
+@pytest.mark.nightly  # the process waits 8 s for its collector
+async def test_a_collector_that_drips_does_not_hold_a_stop(tmp_path: Path) -> None:
+    """The quick one of each exporter is in tests/service/otel/test_hostile_collectors.py."""
+    async with hostile_http("drip") as server:
+        variables = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": server.url,
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "100",
+            **OFTEN,
+        }
+        served, status = await served_call(tmp_path, variables)
+
+    assert (status["traces"]["state"], status["metrics"]["state"]) == ("on", "on")
+    assert any(line["event"] == "[OTEL] collector did not take the last spans in time" for line in served.lines)

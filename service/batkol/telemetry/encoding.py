@@ -32,13 +32,14 @@ class HttpSpanExporter(over_http.OTLPSpanExporter):
     """OTLP over HTTP: the same bytes in a POST, by the same variables."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send spans, and repeat what may be repeated; blocks for OTEL_EXPORTER_OTLP_TIMEOUT between two bytes."""
+        """Send spans, and repeat what may be repeated; blocks for at most OTEL_EXPORTER_OTLP_TIMEOUT.
+
+        That limit, and that a redirect is a failure, is the work of the session (`batkol_otel.http_session`).
+        """
         if self._shutdown:
             return SpanExportResult.FAILURE
         answer = self._client.export(encoded(spans).SerializeToString())
-        # The library takes a redirect, which it does not follow, for success: the spans are lost then.
-        accepted = answer.success and answer.status_code is not None and answer.status_code < 300
-        return SpanExportResult.SUCCESS if accepted else SpanExportResult.FAILURE
+        return SpanExportResult.SUCCESS if answer.success else SpanExportResult.FAILURE
 
 
 def encoded(spans: Sequence[ReadableSpan]) -> ExportTraceServiceRequest:

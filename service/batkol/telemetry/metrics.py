@@ -201,10 +201,10 @@ class Metrics:
         page: bytes = openmetrics.generate_latest(self._registry)  # type: ignore[no-untyped-call]
         return page
 
-    def close(self) -> None:
-        """Flush and stop the readers; blocks for at most `FLUSH_S` if there is a collector."""
+    def close(self, within_s: float = FLUSH_S) -> None:
+        """Flush and stop the readers; blocks for at most `within_s` if there is a collector."""
         try:
-            self._provider.shutdown(timeout_millis=1000 * FLUSH_S)
+            self._provider.shutdown(timeout_millis=1000 * within_s)
         except Exception as error:  # noqa: BLE001  the SDK's word for a reader that was not done in time, and the like
             log.warning("[OTEL] the last metrics were not sent", err=type(error).__name__)
 
@@ -213,9 +213,9 @@ class Metrics:
         """The threads that send metrics; empty without a collector."""
         return tuple(self._pushing.values())
 
-    async def aclose(self) -> None:
+    async def aclose(self, within_s: float = FLUSH_S) -> None:
         """Close in a worker thread. Cancelled, the thread finishes all the same."""
         if self._pushing:
-            await asyncio.to_thread(self.close)
+            await asyncio.to_thread(self.close, within_s)
         else:
             self.close()

@@ -47,7 +47,7 @@ EVENTS: Final = 512
 
 log = structlog.get_logger()
 
-_OWN_EXPORTERS: Final[Mapping[str, Callable[[], SpanExporter]]] = {
+_OWN_EXPORTERS: Final[Mapping[str, Callable[..., SpanExporter]]] = {
     named.GRPC: GrpcSpanExporter,
     named.HTTP: HttpSpanExporter,
 }

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -24,7 +25,7 @@ def text(words: str) -> Answer:
 
 
 @asynccontextmanager
-async def answering(answer: Answer) -> AsyncIterator[tuple[str, list[bytes]]]:
+async def answering(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[str, list[bytes]]]:
     """Serve on a free port; yields the URL, and what was asked: each request with its head."""
     asked: list[bytes] = []
     serving: set[asyncio.Task[None] | None] = set()
@@ -40,9 +41,9 @@ async def answering(answer: Answer) -> AsyncIterator[tuple[str, list[bytes]]]:
             await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+        yield f"http{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
     finally:
         server.close()
         await server.wait_closed()
