@@ -1,7 +1,8 @@
 """What lasts for hours, or goes back a day: a database that is full or only reads, and volumes that were restored.
 
 No hours are waited for: an outage of an hour is some 360 attempts, 10 s apart, and each finds what the last one found.
-A full disk is a trigger that raises what Postgres raises then; everything else here is done to a real server.
+A full disk is a trigger that raises what Postgres raises then (a real one: `test_full_disk`); everything else here is
+done to a real server.
 """
 
 import asyncio
@@ -15,12 +16,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.backoff import Backoff
-from batkol.store.journal.records import AnyRecord
 from batkol.store.postgres import migrate, writer
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.connections import Database
 from batkol.store.postgres.erase import erase
-from support.postgres.records import CALLER, began, heard, over, revised, sid, who
+from support.postgres.records import CALLER, finals_of, over, sid, talk, who
 from support.postgres.server import Server, name_of
 from support.postgres.sql import connection, everything, sql, texts
 from support.postgres.store_parts import Kept, newest
@@ -34,15 +34,6 @@ OTHER = "+972509999999"
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "RETRY", Backoff(first_s=0.001, longest_s=0.001))
     monkeypatch.setattr(writer, "SETTLE_S", 0.02)
-
-
-def talk(call: int = 0, finals: int = 2, **fields: Any) -> list[AnyRecord]:
-    of = who(call, **fields)
-    return [began(of), *(heard(index, of) for index in range(finals)), revised(0, of), over(of)]
-
-
-def finals_of(*calls: int) -> list[tuple[str, int, str]]:
-    return [(sid(call), index, f"משפט {index}") for call in calls for index in range(2)]
 
 
 REFUSE = """

@@ -6,7 +6,7 @@ from typing import Any
 
 from batkol.events.events import CallEnded, CallStarted, FinalText, RevisedText
 from batkol.events.identity import Identity
-from batkol.store.journal.records import CallBegan, CallOver, CallStatus, FinalRecord, RevisionRecord, Who
+from batkol.store.journal.records import AnyRecord, CallBegan, CallOver, CallStatus, FinalRecord, RevisionRecord, Who
 
 CALLER, CALLED = "+972541234567", "+97231234567"
 AT = 1_790_000_000.0
@@ -135,3 +135,14 @@ def ended_event(call: int = 0) -> CallEnded:
         call_sid=of.call_sid, seq=1000, at=of.started_at + 9, reason="stop", duration_s=9.0, utterances=2, words=4,
         finals={"final": 2}, fallbacks=0, sessions=1, gap_ms=0, close_code=1000,
     )  # fmt: skip
+
+
+def talk(call: int = 0, finals: int = 2, **fields: Any) -> list[AnyRecord]:
+    """All records of a call of one stream."""
+    of = who(call, **fields)
+    return [began(of), *(heard(index, of) for index in range(finals)), revised(0, of), over(of)]
+
+
+def finals_of(*calls: int) -> list[tuple[str, int, str]]:
+    """What the database then has of these calls, as `texts` returns it."""
+    return [(sid(call), index, f"משפט {index}") for call in calls for index in range(2)]

@@ -45,6 +45,10 @@ class Server(Embedded):
         """Databases that no test has now, each as it was made."""
         super().__init__(folder, port=self.port, options=FAST)
 
+    def log(self) -> str:
+        """What the server has logged."""
+        return (self._folder / "log").read_text(errors="replace")
+
     def named(self, name: str) -> Address:
         """One of its databases, over its socket."""
         return address(self.url.replace("/postgres?", f"/{name}?"))
