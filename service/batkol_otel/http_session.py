@@ -1,4 +1,4 @@
-"""The HTTP client of the OTLP exporters: `requests`, with limits that hold against any server.
+"""The HTTP client of the OTLP exporters and of Google's tokens: `requests`, with limits against any server.
 
 `requests` has a time-out for each read, and collects an answer of any length, decompressed. Here the time-out is for
 the whole exchange; the answer is neither compressed nor longer than `LARGEST`; no redirect is followed or taken for
@@ -9,6 +9,7 @@ Whisper: a collector may be outside the cluster. A login comes from the URL or t
 from __future__ import annotations
 
 import io
+import math
 import threading
 from typing import Any, Final
 
@@ -35,12 +36,12 @@ class AnswerRefusedError(requests.RequestException):
 
 
 class BoundedSession(requests.Session):
-    """One for each exporter: it makes one request at a time, and `close` ends the one under way."""
+    """A session whose `close` ends the requests under way; `longest_s` caps the time-outs that it is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest_s: float = math.inf) -> None:
         super().__init__()
         self.auth = _UrlLogin()
-        adapter = BoundedAdapter()
+        adapter = BoundedAdapter(longest_s)
         self.mount("http://", adapter)
         self.mount("https://", adapter)
 
@@ -48,7 +49,8 @@ class BoundedSession(requests.Session):
 class BoundedAdapter(HTTPAdapter):
     """Sends a request and reads the whole answer within the limits."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest_s: float = math.inf) -> None:
+        self._longest_s = longest_s
         self._lock = threading.Lock()
         self._underway: set[Exchange] = set()
         self._closed = False
@@ -72,7 +74,7 @@ class BoundedAdapter(HTTPAdapter):
         """
         request.headers["Accept-Encoding"] = "identity"
         timeout = kwargs.pop("timeout", None)
-        exchange = Exchange(DEFAULT_S if timeout is None else float(timeout), LARGEST)
+        exchange = Exchange(min(DEFAULT_S if timeout is None else float(timeout), self._longest_s), LARGEST)
         self._begin(exchange)
         token = UNDERWAY.set(exchange)
         try:

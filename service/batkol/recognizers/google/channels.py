@@ -20,12 +20,15 @@ from urllib.parse import urlsplit
 import google.auth
 import google.auth.exceptions
 import grpc
+from google.auth.transport.grpc import AuthMetadataPlugin
+from google.auth.transport.requests import Request
 from google.cloud.speech_v1p1beta1.services.speech import SpeechAsyncClient
 from google.cloud.speech_v1p1beta1.services.speech.transports import SpeechGrpcAsyncIOTransport
 
 from batkol.blocking import BlockingCalls
 from batkol.errors import ConfigurationError
 from batkol.recognizers.google.errors import NO_STREAM_FREE, Next, SpeechError
+from batkol_otel.http_session import BoundedSession
 
 GOOGLE_HOST: Final = "speech.googleapis.com"
 STREAMS_A_CHANNEL: Final = 80
@@ -36,6 +39,9 @@ AVOIDED_S: Final = 45.0
 
 CREDENTIALS_S: Final = 30.0
 """Seconds for which a start waits for credentials: a file takes no time, a metadata server is asked three times."""
+
+TOKEN_S: Final = 30.0
+"""How long a token server may take; google-auth has two minutes between two bytes, and no end."""
 
 NO_PROXY: Final = (("grpc.enable_http_proxy", 0),)
 """For an endpoint on this machine: a proxy that the environment names for Google does not reach it."""
@@ -61,6 +67,11 @@ OPTIONS: Final = (
 
 
 Dial = Callable[[], grpc.aio.Channel]
+
+
+def token_request(longest_s: float = TOKEN_S) -> Request:
+    """Return what google-auth asks token servers with: whole exchanges have limits of time and size."""
+    return Request(BoundedSession(longest_s))
 
 
 @dataclass(slots=True)
@@ -107,7 +118,9 @@ class Channels:
         calls = BlockingCalls("google.credentials")
         try:
             async with asyncio.timeout(CREDENTIALS_S):
-                self._credentials, _ = await calls.submit(partial(google.auth.default, scopes=list(_SCOPES)))
+                self._credentials, _ = await calls.submit(
+                    partial(google.auth.default, scopes=list(_SCOPES), request=token_request())
+                )
         except TimeoutError as error:
             raise ConfigurationError(
                 f"Google credentials did not arrive within {CREDENTIALS_S:g} s; check that "
@@ -202,7 +215,13 @@ class Channels:
         if self._insecure:
             return grpc.aio.insecure_channel(self._endpoint, options=self._options)
         host = self._endpoint if ":" in self._endpoint else f"{self._endpoint}:443"
-        return SpeechGrpcAsyncIOTransport.create_channel(host, credentials=self._credentials, options=self._options)
+        return grpc.aio.secure_channel(host, self._secure(), options=self._options)
+
+    def _secure(self) -> grpc.ChannelCredentials:
+        """As Google's `create_channel` makes them, whose HTTP client cannot be chosen."""
+        untyped: Any = AuthMetadataPlugin
+        plugin = untyped(self._credentials, token_request(), default_host=GOOGLE_HOST)
+        return grpc.compute_engine_channel_credentials(grpc.metadata_call_credentials(plugin))
 
 
 def _is_loopback(endpoint: str) -> bool:
