@@ -18,6 +18,7 @@ import msgspec
 
 from batkol.environment import stripped
 from batkol.errors import ConfigurationError
+from batkol.store.postgres.inherited import check_inherited
 from batkol.store.postgres.parameters import ConnectionParameters, connection_parameters, query_pairs
 
 PORT: Final = 5432
@@ -61,6 +62,7 @@ def address(url: str) -> Address:
     how = connection_parameters(
         {key: value for key, value in given.items() if key not in named}, near=_near(parts.hosts)
     )
+    check_inherited(how.query, how.tls, has_host=bool(parts.hosts))
     return Address(_dsn(parts, how), how.tls, _shown(parts, how), how.application_name, how.connect_s, how.warnings)
 
 
@@ -222,6 +224,7 @@ def _dsn(parts: _Parts, how: ConnectionParameters) -> str:
         query["host"], query["port"] = parts.hosts[0][0], str(parts.hosts[0][1])
     elif parts.hosts:
         query["host"] = ",".join(f"{_bracketed(host)}:{port}" for host, port in parts.hosts)
+        query["port"] = ",".join(str(port) for _, port in parts.hosts)  # else the driver reads PGPORT
     escaped = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
     return f"postgresql://{who}@/{quote(parts.database, safe='')}?{escaped}"
 

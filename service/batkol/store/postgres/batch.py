@@ -93,7 +93,7 @@ async def save(connection: AsyncConnection, batch: Batch) -> float:
             await order.erase_calls(connection, sorted(new))
     batch = _without(batch, erased_before - erased)
     with _ours():
-        leads = _leads(batch.rows, [(row.call_sid, row.started_at.timestamp()) for row in changed if row.is_new])
+        leads = _leads(batch.rows, changed)
         leads_json = as_json(leads) if leads else ""
     for statement, rows in (
         (statements.SAVE_LEADS, leads_json),
@@ -135,18 +135,22 @@ class _Slowest:
         self.slowest_s = max(self.slowest_s, time.perf_counter() - self._begun)
 
 
-def _leads(rows: Rows, new: Sequence[tuple[str, float]]) -> list[Row]:
-    """Return what the new calls add to their callers, one row for each caller."""
+def _leads(rows: Rows, changed: Sequence[Any]) -> list[Row]:
+    """Return what the calls of a batch change of their callers, one row for each caller.
+
+    A call adds to its caller once. If its second stream was written first, the first stream gives it an earlier start.
+    """
     found: dict[tuple[str, str], Row] = {}
-    for call_sid, started_at in new:
+    for row in changed:
+        call_sid, started_at = row.call_sid, row.started_at.timestamp()
         caller = rows.leads.get(call_sid)
-        if caller is None:
+        if caller is None or not (row.is_new or row.streams > 1):
             continue
         key = caller["agent"], caller["caller_number"]
         lead = found.setdefault(
             key, {**caller, "first_call_at": started_at, "last_call_at": started_at, "last_call_sid": "", "calls": 0}
         )
-        lead["calls"] += 1
+        lead["calls"] += row.is_new
         lead["first_call_at"] = min(lead["first_call_at"], started_at)
         if started_at >= lead["last_call_at"]:
             lead["last_call_at"], lead["last_call_sid"] = started_at, call_sid

@@ -32,7 +32,7 @@ _OF_ITSELF: Final[Mapping[str, tuple[str, ...]]] = {
     "sslcompression": ("0",),
     "sslsni": ("1",),
 }
-_ANY_OF: Final[Mapping[str, tuple[str, ...]]] = {
+ANY_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "target_session_attrs": ("any", "read-write", "primary"),
     "sslnegotiation": ("postgres", "direct"),
     "ssl_min_protocol_version": ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
@@ -121,7 +121,7 @@ def connection_parameters(given: Mapping[str, str], *, near: bool) -> Connection
     name = left.pop("application_name", "") or left.pop("fallback_application_name", "") or "batkol"
     left.pop("fallback_application_name", None)
     query: dict[str, str] = {key: left.pop(key) for key in _KEPT if key in left}
-    for key, values in _ANY_OF.items():
+    for key, values in ANY_OF.items():
         if key in left and (value := left.pop(key)) in values:
             query[key] = value
         elif key in given:

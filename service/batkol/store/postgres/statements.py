@@ -20,6 +20,7 @@ from sqlalchemy import (
     case,
     cast,
     column,
+    exists,
     func,
     literal_column,
     or_,
@@ -100,7 +101,11 @@ def _save_calls() -> Any:
         },
         where=changes,
     ).returning(
-        calls.c.call_sid, calls.c.started_at, calls.c.end_reason, literal_column("calls.xmax = 0").label("is_new")
+        calls.c.call_sid,
+        calls.c.started_at,
+        calls.c.end_reason,
+        literal_column("calls.xmax = 0").label("is_new"),
+        func.cardinality(calls.c.stream_sids).label("streams"),
     )
 
 
@@ -119,18 +124,24 @@ def _end_of_stream(name: str, new: ReadOnlyColumnCollection[str, KeyedColumnElem
 
 
 def _save_leads() -> Any:
+    """Add new calls to their callers. A row with 0 calls has the earlier start of a call that was added before."""
     names = ("agent", "caller_number", "first_call_at", "last_call_at", "last_call_sid", "calls")
     given = _given(leads, names)
     times = {"first_call_at", "last_call_at"}
     chosen = [func.to_timestamp(given.c[name]) if name in times else given.c[name] for name in names]
-    ordered = select(*chosen).order_by(given.c.agent, given.c.caller_number)
+    known = exists().where(leads.c.agent == given.c.agent, leads.c.caller_number == given.c.caller_number)
+    wanted = select(*chosen).where(or_(given.c.calls > 0, known))
+    ordered = wanted.order_by(given.c.agent, given.c.caller_number)
     statement = insert(leads).from_select(list(names), ordered)
     new = statement.excluded
     return statement.on_conflict_do_update(
         index_elements=[leads.c.agent, leads.c.caller_number],
         set_={
             "first_call_at": func.least(leads.c.first_call_at, new.first_call_at),
-            "last_call_at": func.greatest(leads.c.last_call_at, new.last_call_at),
+            "last_call_at": case(
+                (new.last_call_sid == leads.c.last_call_sid, new.last_call_at),
+                else_=func.greatest(leads.c.last_call_at, new.last_call_at),
+            ),
             "last_call_sid": case(
                 (new.last_call_at >= leads.c.last_call_at, new.last_call_sid), else_=leads.c.last_call_sid
             ),

@@ -219,6 +219,28 @@ async def test_a_lead_counts_calls_and_not_what_is_told_of_them(where: Address, 
     assert lead["last_call_sid"] == sid(2)
 
 
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+async def test_a_lead_knows_when_its_calls_began_in_whatever_order_their_streams_are_written(
+    where: Address, engine: AsyncEngine, order: tuple[int, ...]
+) -> None:
+    streams = [who(1, stream=0), who(1, stream=1), who(1, stream=2)]
+    await write(engine, [began(who(3, caller="+97250"))])
+    for index in order:
+        await write(engine, [began(streams[index]), heard(0, streams[index]), over(streams[index])])
+
+    (lead,) = await sql(where, "SELECT * FROM leads WHERE caller_number = $1", CALLER)
+    assert (lead["calls"], lead["last_call_sid"]) == (1, sid(1))
+    assert (lead["first_call_at"], lead["last_call_at"]) == (at(AT + 60), at(AT + 60))
+
+
+async def test_a_late_stream_makes_no_lead_of_a_caller_whose_lead_is_gone(where: Address, engine: AsyncEngine) -> None:
+    await write(engine, [began(who(0, stream=1))])
+    await sql(where, "DELETE FROM leads")
+    await write(engine, [began(who(0, stream=0))])
+
+    assert await sql(where, "SELECT * FROM leads") == []
+
+
 async def test_a_caller_is_a_lead_of_each_agent_that_was_called(where: Address, engine: AsyncEngine) -> None:
     await write(engine, [began(who(0)), began(who(1, agent="clinic")), began(who(2, caller="+97250"))])
 
