@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
-from typing import NoReturn
+from collections.abc import Coroutine
+from typing import Any, NoReturn
 
 import typer
 
@@ -32,6 +34,8 @@ def operator() -> None:
 @app.command()
 def run() -> None:
     """Run the operator. Environment variables configure it; see docs/kubernetes.md."""
+    # The kernel keeps from a container's first process what it has no handler for: SIGTERM while it loads what follows.
+    signal.signal(signal.SIGTERM, _end)
     ignored = mend()  # before anything of OpenTelemetry's is imported
     from batkol_operator.bootstrap import Overrides, run_operator
     from batkol_operator.logs import OperatorLogs
@@ -43,7 +47,7 @@ def run() -> None:
         if settings.pod_name:
             os.environ.setdefault("POD_ID", settings.pod_name)  # kopf's name among its peers
         try:
-            asyncio.run(run_operator(settings, Overrides(otel_ignored=ignored)))
+            asyncio.run(_until_signal(run_operator(settings, Overrides(otel_ignored=ignored))))
         finally:
             logs.close()
     except OperatorError as error:
@@ -58,6 +62,31 @@ def crd() -> None:
     from batkol_operator.model.crd import crd as definition
 
     yaml.safe_dump(definition(), sys.stdout, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _end(*_: object) -> None:
+    sys.exit(0)
+
+
+async def _until_signal(work: Coroutine[Any, Any, None]) -> None:
+    """Run the operator. Until kopf handles signals itself, SIGTERM and SIGINT abandon the start, which may hang."""
+    import structlog
+
+    this, told = asyncio.current_task(), asyncio.Event()
+
+    def abandon() -> None:
+        if this is not None and not told.is_set():
+            told.set()
+            this.cancel()
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, abandon)
+    try:
+        await work
+    except asyncio.CancelledError:
+        if not told.is_set():
+            raise
+        structlog.get_logger().info("[OPERATOR] start abandoned: the process received a signal to end")
 
 
 def _refuse(error: OperatorError) -> NoReturn:
