@@ -90,8 +90,8 @@ async def run(console: Console, *, stay: bool, traces: bool, script: Script = SC
     """
     home = Path(tempfile.mkdtemp(prefix="batkol-demo-"))
     passed: bool | None = None
-    console.print("Starting a double of Google's speech service, and Batkol itself …")
     try:
+        console.print("Starting a double of Google's speech service, and Batkol itself …")
         async with _collector(wanted=traces) as collector, _stage(home, collector) as stage:
             with Screen(console) as screen:
                 screen.note(f"Google double {stage.double} · service {stage.url} · log {stage.log}")
@@ -103,8 +103,8 @@ async def run(console: Console, *, stay: bool, traces: bool, script: Script = SC
                 draw(console, collector)
             if stay:
                 await _stay(console, stage)
-    except asyncio.CancelledError:
-        passed = True  # Ctrl-C: there is nothing to look into
+    except (asyncio.CancelledError, BrokenPipeError, SystemExit):
+        passed = True  # Ctrl-C, or rich's word for a pipe without a reader: there is nothing to look into
         raise
     finally:
         if passed:
