@@ -25,7 +25,7 @@ _QUIET: Final = {
     "opentelemetry.util.re": logging.CRITICAL,
     "urllib3": logging.CRITICAL,
 }
-"""Loggers that repeat a line at every failure and quote headers, URLs and logins. Each program logs a failure itself."""
+"""Loggers that repeat a line at every failure and quote headers, URLs, logins. Each program logs a failure itself."""
 
 _PROTOCOLS: Final = {"grpc": GRPC, "http/protobuf": HTTP}
 _NO_EXPORTER: Final = frozenset({"", "none", "prometheus"})
