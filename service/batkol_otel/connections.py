@@ -21,7 +21,7 @@ _PIECE: Final = 16_384
 
 
 class _MeteredReader(io.RawIOBase):
-    """What a server sends, read within the limits of an exchange."""
+    """Reader of an answer's bytes, within the limits of an exchange."""
 
     def __init__(self, raw: io.RawIOBase, connection: socket, exchange: Exchange) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class _MeteredResponse(HTTPResponse):
 
 
 class _Bounded(HTTPConnection):
-    """What both kinds of connection do."""
+    """The common part of both kinds of connection."""
 
     response_class = _MeteredResponse
 

@@ -41,7 +41,7 @@ CREDENTIALS_S: Final = 30.0
 """Seconds for which a start waits for credentials: a file takes no time, a metadata server is asked three times."""
 
 TOKEN_S: Final = 30.0
-"""How long a token server may take; google-auth has two minutes between two bytes, and no end."""
+"""Seconds that a token server may take; google-auth has two minutes between two bytes, and no end."""
 
 NO_PROXY: Final = (("grpc.enable_http_proxy", 0),)
 """For an endpoint on this machine: a proxy that the environment names for Google does not reach it."""
@@ -70,7 +70,7 @@ Dial = Callable[[], grpc.aio.Channel]
 
 
 def token_request(longest_s: float = TOKEN_S) -> Request:
-    """Return what google-auth asks token servers with: whole exchanges have limits of time and size."""
+    """Return the HTTP client of google-auth for token servers; an exchange has limits of time and size."""
     return Request(BoundedSession(longest_s))
 
 
@@ -218,7 +218,7 @@ class Channels:
         return grpc.aio.secure_channel(host, self._secure(), options=self._options)
 
     def _secure(self) -> grpc.ChannelCredentials:
-        """As Google's `create_channel` makes them, whose HTTP client cannot be chosen."""
+        """Make the credentials as Google's `create_channel` does, which takes no HTTP client."""
         untyped: Any = AuthMetadataPlugin
         plugin = untyped(self._credentials, token_request(), default_host=GOOGLE_HOST)
         return grpc.compute_engine_channel_credentials(grpc.metadata_call_credentials(plugin))
