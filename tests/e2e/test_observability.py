@@ -175,7 +175,7 @@ def test_every_metric_is_on_the_dashboard_or_in_an_alert(exposed: Exposed) -> No
 
 
 def test_the_table_of_the_page_is_what_a_service_exposes(exposed: Exposed) -> None:
-    rows = re.findall(r"^\| `(batkol_\w+)` \| (\w+) \| (.*?) \|", PAGE.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `(batkol_\w+)` \| (\w+) \|(.*?)\|", PAGE.read_text(), re.MULTILINE)
     told = {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
 
     assert told == exposed.families

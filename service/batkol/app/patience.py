@@ -1,4 +1,4 @@
-"""How long the service waits for Google, and for a caller, where no setting says it."""
+"""Limits of the service's waits for Google and for a caller that no setting has."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Patience:
     """Seconds. The defaults are for production; tests of a limit wait for a shorter one."""
 
     close: float = CLOSE_TIMEOUT
-    """For the last final after a half-close."""
+    """The wait for the last final after a half-close."""
     stall: float = STALL
-    """Of speech without an answer, after which a stream is suspect."""
+    """Speech without an answer that makes a stream suspect."""
     single: float = DEADLINE
-    """For the answer to a single request."""
+    """The wait for the answer to a single request."""
     pause: float = PAUSE_S
-    """For a caller who is speaking when a drain's time is up."""
+    """The wait for a caller who is speaking when a drain's time is up."""
 
 
 PRODUCTION = Patience()
