@@ -25,7 +25,7 @@ demo: $(STAMP)  ## one Hebrew call, everything embedded (ARGS=--stay keeps it up
 	$(BIN)/batkol demo $(ARGS)
 
 PYTEST := $(BIN)/pytest -o cache_dir="$(REMEMBERED)/pytest"
-WORKERS ?= 5
+WORKERS ?= 6
 
 test: $(STAMP)  ## every test but the nightly ones (ARGS="-k word" for some)
 	$(PYTEST) --dist worksteal --numprocesses $(WORKERS) $(ARGS)

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from support.schedule import spread
 from support.time.virtual import VirtualLoop
 
-REAL = Path(__file__).parent / "e2e" / "real"
+TESTS = Path(__file__).parent
+REAL = TESTS / "e2e" / "real"
 """Tests against the programs that `make tools` builds; collected only where the folder is named, as by `make e2e`."""
 
 # Properties say what holds, not how fast: on a busy machine neither a slow example nor slow data is a failure.
@@ -59,12 +61,17 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the nightly tests, or all others; pytest counts what is deselected."""
+    """Leave out the nightly tests, or all others, and put the rest in order; pytest counts what is deselected."""
     nightly: bool = config.getoption("--nightly")
     deselected = [item for item in items if not _runs(item, nightly)]
     if deselected:
         config.hook.pytest_deselected(items=deselected)
-        items[:] = [item for item in items if _runs(item, nightly)]
+    items[:] = spread([item for item in items if _runs(item, nightly)], _waits)
+
+
+def _waits(item: pytest.Item) -> bool:
+    """Whether it has real calls, which last as long as calls do."""
+    return item.path.is_relative_to(TESTS / "e2e") or item.path.is_relative_to(TESTS / "reliability")
 
 
 def _runs(item: pytest.Item, nightly: bool) -> bool:

@@ -16,7 +16,7 @@ from batkol_operator.model.part import ResourcePart, ResourceRule
 from batkol_operator.model.schema import parts_of
 from support.kube.schema_admission import SCHEMA, broken_rules, complaints, defaulted
 from support.operators.agents import TWILIO, document, specs
-from support.time.examples import examples
+from support.properties import few_by_day
 
 DIGEST = "sha256:" + "0" * 64
 KEDA = {"maxReplicas": 4, "autoscaler": "ScaledObject"}
@@ -267,7 +267,7 @@ _loose = st.one_of(
 )
 
 
-@examples(15)  # cel-python takes its time
+@few_by_day(15)  # cel-python takes its time
 @given(_loose)
 def test_cel_and_python_agree(spec: dict[str, Any]) -> None:
     wanted = document(**spec)

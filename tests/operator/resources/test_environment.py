@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
@@ -16,7 +17,7 @@ from batkol_operator.resources.plan import plan
 from support.kube.manifests import one, variables
 from support.kube.schema_admission import SCHEMA
 from support.operators.agents import AROUND, TWILIO, agent, sample, specs, unadmitted
-from support.time.examples import examples
+from support.properties import few_by_day
 
 NOT_THE_SERVICES = frozenset({"GOOGLE_APPLICATION_CREDENTIALS"})  # Google's own client reads it
 
@@ -40,9 +41,10 @@ def test_every_variable_is_one_the_service_reads() -> None:
     assert [variable for variable in variables(plan(full(), AROUND)) if not known(variable)] == []
 
 
-@pytest.mark.parametrize("wanted", [agent(), full()], ids=["smallest", "full"])
-def test_the_service_starts_with_it(wanted: VoiceAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("make", [agent, full], ids=["smallest", "full"])
+def test_the_service_starts_with_it(make: Callable[[], VoiceAgent], monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes from secrets stands in; what cannot work would be refused here."""
+    wanted = make()
     for variable, value in variables(plan(wanted, AROUND)).items():
         stand_in = "postgresql://u:p@db/batkol" if variable == "DATABASE_URL" else "secret"
         monkeypatch.setenv(variable, value if isinstance(value, str) else stand_in)
@@ -135,7 +137,7 @@ def test_what_looks_like_a_variable_stays_as_written() -> None:
     assert values["OVERFLOW_URL"] == "https://example.com/$$(API_TOKEN)"
 
 
-@examples(30)
+@few_by_day(30)
 @given(specs)
 def test_every_value_is_a_text(spec: dict[str, Any]) -> None:
     """A YAML number or boolean in `env` is refused by the API server."""

@@ -15,7 +15,7 @@ from batkol_operator.model.agent import SpecError
 from batkol_operator.resources.flags import summary
 from batkol_operator.resources.live import live_files
 from support.operators.agents import agent, document, sample, specs, unadmitted
-from support.time.examples import examples
+from support.properties import few_by_day
 
 VIP, PEST, ANYBODY = "+972500000001", "+972500000002", "+972500000003"
 CALLERS = [{"number": VIP, "mode": "Enabled"}, {"number": PEST, "mode": "Disabled"}]
@@ -116,7 +116,7 @@ def test_the_column_says_it_in_a_word(spec: dict[str, Any], said: str) -> None:
     assert summary(agent(**spec).spec) == said
 
 
-@examples(30)
+@few_by_day(30)
 @given(specs)
 def test_the_service_takes_every_file_whole(spec: dict[str, Any]) -> None:
     files = live_files(unadmitted(spec).spec)

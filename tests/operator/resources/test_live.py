@@ -11,7 +11,7 @@ from batkol_operator.resources.live import live_files
 from batkol_operator.resources.plan import plan
 from support.kube.manifests import one
 from support.operators.agents import AROUND, agent, specs, unadmitted
-from support.time.examples import examples
+from support.properties import few_by_day
 
 OTHERS = Tuning(
     batch_ms=999,
@@ -24,7 +24,7 @@ OTHERS = Tuning(
 )
 
 
-@examples(30)
+@few_by_day(30)
 @given(specs)
 def test_the_service_takes_every_tuning_and_nothing_of_it_is_left_to_the_pod(spec: dict[str, Any]) -> None:
     kept = unadmitted(spec).spec

@@ -24,7 +24,7 @@ from batkol_operator.model.recognition import LIVE
 from batkol_operator.resources.plan import OPTIONAL_KINDS, OWNED_KINDS, Plan, plan
 from support.kube.manifests import FOREIGN, VERSIONS, kinds, one, refusal, snapshot
 from support.operators.agents import AROUND, TWILIO, agent, sample, specs, unadmitted
-from support.time.examples import examples
+from support.properties import few_by_day
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 BARE = dataclasses.replace(AROUND, kinds=frozenset())
@@ -58,7 +58,7 @@ def template_hash(of: VoiceAgent) -> str:
     return hashlib.sha256(json.dumps(template).encode()).hexdigest()
 
 
-@examples(30)
+@few_by_day(30)
 @given(specs)
 def test_the_same_input_gives_the_same_bytes(spec: dict[str, Any]) -> None:
     first, second = (plan(unadmitted(copy.deepcopy(spec)), AROUND) for _ in range(2))
@@ -137,7 +137,7 @@ def test_no_object_says_what_is_not_ours_to_say(wanted: Plan) -> None:
         assert json.loads(json.dumps(each)) == each
 
 
-@examples(30)
+@few_by_day(30)
 @given(specs)
 def test_nothing_live_touches_the_template(spec: dict[str, Any]) -> None:
     """Or a change of a number would roll the pods, and cut the calls in them."""
