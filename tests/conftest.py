@@ -48,6 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("nightly" if config.getoption("--nightly") else "patient")
     config.addinivalue_line("markers", "day_and_night: of `make test` and of `make nightly` (support/properties.py)")
+    config.addinivalue_line("markers", "long: waits for 15 s and more, and so starts early (support/schedule.py)")
     config.addinivalue_line("markers", "nightly: takes too long for every push (make nightly)")
     config.addinivalue_line("markers", "real: needs the programs that `make tools` builds into .tools/bin")
     config.addinivalue_line("markers", "real_time: waits in real time, though its module is marked virtual_time")
@@ -66,7 +67,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     deselected = [item for item in items if not _runs(item, nightly)]
     if deselected:
         config.hook.pytest_deselected(items=deselected)
-    items[:] = spread([item for item in items if _runs(item, nightly)], _waits)
+    items[:] = spread([item for item in items if _runs(item, nightly)], _waits, _is_long)
 
 
 def _waits(item: pytest.Item) -> bool:
@@ -78,6 +79,10 @@ def _runs(item: pytest.Item, nightly: bool) -> bool:
     if item.get_closest_marker("day_and_night") is not None:
         return True
     return (item.get_closest_marker("nightly") is not None) == nightly
+
+
+def _is_long(item: pytest.Item) -> bool:
+    return item.get_closest_marker("long") is not None
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

@@ -19,13 +19,21 @@ class Stub(NamedTuple):
     number: int
 
 
+def _waits(item: pytest.Item) -> bool:
+    return str(item.path).startswith("calls")
+
+
+def _is_long(item: pytest.Item) -> bool:
+    return str(item.path).endswith("long")
+
+
 def ordered(counts: dict[str, int]) -> list[Stub]:
     items = [Stub(Path(folder), number) for folder, count in counts.items() for number in range(count)]
-    spreading = spread(cast("list[pytest.Item]", items), lambda item: str(item.path).startswith("calls"))
+    spreading = spread(cast("list[pytest.Item]", items), _waits, _is_long)
     return cast("list[Stub]", spreading)
 
 
-@given(st.dictionaries(st.sampled_from(["calls/a", "calls/b", "c", "d", "e"]), st.integers(0, 50)))
+@given(st.dictionaries(st.sampled_from(["calls/a", "calls/b", "calls/long", "c", "d"]), st.integers(0, 50)))
 def test_every_test_runs_once(counts: dict[str, int]) -> None:
     expected = sorted((folder, number) for folder, count in counts.items() for number in range(count))
 
@@ -36,6 +44,12 @@ def test_what_waits_stands_evenly_between_the_rest() -> None:
     places = [place for place, test in enumerate(ordered({"calls/a": 10, "c": 90})) if str(test.path) == "calls/a"]
 
     assert places == list(range(0, 100, 10))
+
+
+def test_what_is_long_comes_first_and_is_spread_too() -> None:
+    found = ordered({"a": 40, "calls/b": 10, "calls/long": 2})
+
+    assert [place for place, test in enumerate(found) if str(test.path) == "calls/long"] == [0, 26]
 
 
 def test_what_computes_keeps_its_order() -> None:

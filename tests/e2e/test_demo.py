@@ -14,6 +14,7 @@ STREAMED = ["utterance", "speech_to_text default", "endpointing"]
 SINGLE = ["utterance", "endpointing", "single_request"]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_a_short_demo_shows_every_word_and_both_modes_and_its_traces_and_ends_by_itself() -> None:
     said = demo("--traces --short")

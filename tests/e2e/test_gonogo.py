@@ -104,6 +104,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         yield Rig(f"http://127.0.0.1:{ports['port']}", internal, control, flags, log)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_a_service_that_works_is_a_go(rig: Rig) -> None:
     """All checks, the log lines among them; the flag file comes back byte for byte."""

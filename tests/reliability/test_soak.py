@@ -15,6 +15,7 @@ LONGER = Plan(seconds=25, calls=3, window=Window(after_s=5, by_s=7, limit_s=9), 
 """The limits in seconds. Everything else of the double is as it always is."""
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("plan", [SHORT, pytest.param(LONGER, marks=pytest.mark.nightly)], ids=["short", "longer"])
 async def test_calls_outlive_three_streams_each_and_leave_nothing_behind(tmp_path: Path, plan: Plan) -> None:

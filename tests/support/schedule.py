@@ -14,21 +14,33 @@ import pytest
 Unit = list[pytest.Item]
 
 
-def spread(items: Sequence[pytest.Item], waits: Callable[[pytest.Item], bool]) -> list[pytest.Item]:
-    """Return all items. Tests that share a fixture of their module stay together, so that it is made once."""
-    waiting = [unit for unit in _units(items) if waits(unit[0])]
-    computing = [unit for unit in _units(items) if not waits(unit[0])]
-    waiting.sort(key=len, reverse=True)  # a long one must not be the last
-    total = sum(map(len, computing))
-    ordered: list[pytest.Item] = []
+def spread(
+    items: Sequence[pytest.Item], waits: Callable[[pytest.Item], bool], is_long: Callable[[pytest.Item], bool]
+) -> list[pytest.Item]:
+    """Return all items. Tests that share a fixture of their module stay together, so that it is made once.
+
+    `waits`: it has real calls. `is_long`: it must not be one of the last, which all others would wait for.
+    """
+    units = list(_units(items))
+    long = [unit for unit in units if is_long(unit[0])]
+    short = [unit for unit in units if not is_long(unit[0])]
+    waiting = [unit for unit in short if waits(unit[0])]
+    computing = [unit for unit in short if not waits(unit[0])]
+    return [item for unit in _between(_between(computing, waiting), long) for item in unit]
+
+
+def _between(units: Sequence[Unit], others: Sequence[Unit]) -> list[Unit]:
+    """Put the others between the units, evenly by their number of items, the first of them first."""
+    total = sum(map(len, units))
+    ordered: list[Unit] = []
     done = placed = 0
-    for unit in computing:
-        while placed < len(waiting) and placed * total <= done * len(waiting):
-            ordered += waiting[placed]
+    for unit in units:
+        while placed < len(others) and placed * total <= done * len(others):
+            ordered.append(others[placed])
             placed += 1
-        ordered += unit
+        ordered.append(unit)
         done += len(unit)
-    return ordered + [item for unit in waiting[placed:] for item in unit]
+    return ordered + list(others[placed:])
 
 
 def _units(items: Sequence[pytest.Item]) -> Iterator[Unit]:

@@ -138,6 +138,7 @@ async def assert_all_is_stored(where: Address, seen: list[AnyEvent]) -> None:
     assert revisions.items() <= {((row["call_sid"], row["index"]), row["revised_text"]) for row in rows}
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 async def test_a_killed_service_has_stored_what_was_seen_and_its_calls_end_as_twilio_tells_another_or_go_on_there(
     where: Address, tmp_path: Path
