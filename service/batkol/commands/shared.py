@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 import uvloop
 
+from batkol.commands.unread_pipe import guard_stdout
 from batkol.environment import check_token, stripped
 from batkol.errors import BatkolError
 from batkol.urls import base_url
@@ -87,8 +88,10 @@ async def _until_signal(work: Coroutine[Any, Any, int]) -> int:
 
 
 def console(*, no_color: bool) -> Any:
+    """Return what prints to stdout. A reader that left, or stopped reading when a signal comes, ends the command."""
     from rich.console import Console  # noqa: PLC0415 - not for `serve`
 
+    guard_stdout()
     if isinstance(sys.stdout, io.TextIOWrapper):  # in a locale without Hebrew, an escape is better than a traceback
         sys.stdout.reconfigure(errors="backslashreplace")
     width = None if sys.stdout.isatty() else 140  # a pipe has no width, and eighty columns break the tables
