@@ -86,7 +86,7 @@ faults: $(STAMP)  ## every fault against the real service: no word lost, doubled
 
 nightly: MINUTES ?= 12
 nightly: $(STAMP)  ## what takes too long for every push: the nightly tests, the soak, every row of the fault matrix
-	$(PYTEST) --nightly tests
+	$(PYTEST) --nightly --dist worksteal --numprocesses 4 tests
 	$(MAKE) soak MINUTES=$(MINUTES)
 	$(MAKE) faults
 

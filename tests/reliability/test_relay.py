@@ -67,10 +67,13 @@ async def test_a_cut_resets_both_sides() -> None:
 
 
 async def test_a_swallowed_connection_stays_open_and_what_was_sent_comes_after_the_release() -> None:
-    async with connected() as (relay, pair, endings):
+    async with connected() as (relay, pair, endings), echo() as (port, _):
         relay.swallow()
         answer = asyncio.create_task(said_back(pair, b"hello"))
-        await asyncio.sleep(0.2)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(20):
+            assert await said_back((reader, writer), b"and past the relay there and back, twenty times")
+        writer.close()
         assert not answer.done()
         assert endings == []
 

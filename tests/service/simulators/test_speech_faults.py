@@ -14,6 +14,7 @@ from batkol.audio import mulaw
 from batkol.simulators.google.faults import Fault, FaultBook, Kind, Moment, Surface
 from batkol.simulators.voice.voice import script
 from support.google.client import FAST, Client, Conversation, opening, speech_client, spoken
+from support.time.waiting import until
 
 TWO = script([["שלום", "תודה"], ["מחר"]], gap_ms=800)
 PCM = mulaw.decode_to_bytes(TWO.mulaw)
@@ -70,12 +71,14 @@ async def test_a_stream_can_die_at_any_moment(fault: Fault, least_s: float, most
 
 async def test_a_stalled_stream_keeps_its_socket_and_says_nothing_more() -> None:
     async with speech_client(msgspec.structs.replace(FAST, stream_limit_s=0.4, no_audio_s=0.4)) as client:
-        client.double.inject(Fault(kind=Kind.STALL, when=Moment.AUDIO, seconds=2.6))
+        client.double.inject(Fault(kind=Kind.STALL, when=Moment.AUDIO, seconds=2.6, streams=(1,)))
         stalled = asyncio.create_task(talk(client, pause=0.01))
-        await asyncio.sleep(1)
+        await until(lambda: client.double.stats()["streams"] and client.one()["finals"])
+        limited = await client.stream([opening()], open_until=asyncio.Event())
+        assert limited.error is not None, "the limits of a stream that began later have passed"
         assert not stalled.done()
-        assert client.one()["ending"] == ""
-        assert client.one()["finals"] == 1
+        first = client.double.stats()["streams"][0]
+        assert (first["ending"], first["finals"]) == ("", 1)
         stalled.cancel()
         await asyncio.wait([stalled])
 

@@ -84,6 +84,7 @@ class Client:
 
     double: SpeechDouble
     google: speech.SpeechAsyncClient
+    address: str = ""
 
     async def stream(
         self, requests: Sequence[Any], *, open_until: asyncio.Event | None = None, pause: float = 0, call: str = ""
@@ -133,10 +134,17 @@ class Client:
 @asynccontextmanager
 async def speech_client(settings: DoubleSettings = FAST) -> AsyncIterator[Client]:
     """Start a double and connect to it."""
-    async with SpeechDouble(settings) as double:
-        options = (("grpc.use_local_subchannel_pool", 1), ("grpc.max_send_message_length", -1))
-        channel = grpc.aio.insecure_channel(f"127.0.0.1:{await double.start()}", options=options)
-        try:
-            yield Client(double, speech.SpeechAsyncClient(transport=SpeechGrpcAsyncIOTransport(channel=channel)))
-        finally:
-            await channel.close()
+    async with SpeechDouble(settings) as double, connection(double, f"127.0.0.1:{await double.start()}") as client:
+        yield client
+
+
+@asynccontextmanager
+async def connection(double: SpeechDouble, address: str) -> AsyncIterator[Client]:
+    """Connect to a double; each has a TCP connection of its own."""
+    options = (("grpc.use_local_subchannel_pool", 1), ("grpc.max_send_message_length", -1))
+    channel = grpc.aio.insecure_channel(address, options=options)
+    try:
+        google = speech.SpeechAsyncClient(transport=SpeechGrpcAsyncIOTransport(channel=channel))
+        yield Client(double, google, address)
+    finally:
+        await channel.close()

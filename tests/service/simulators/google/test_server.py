@@ -14,7 +14,7 @@ from batkol.audio import mulaw
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.voice.recognizer import GARBLE
 from batkol.simulators.voice.voice import random_utterances, say, script
-from support.google.client import FAST, audio, opening, speech_client, spoken
+from support.google.client import FAST, audio, connection, opening, speech_client, spoken
 
 HELLO = script([["שלום", "שלום", "תודה"], ["מתי"], ["איפה", "מחר"]], gap_ms=800)
 SILENCE = bytes([mulaw.SILENCE]) * 8000
@@ -277,16 +277,17 @@ async def test_the_101st_stream_of_a_connection_waits_without_a_word() -> None:
         await opened(1)
         others = [asyncio.create_task(client.stream([opening(), ONE], open_until=go)) for _ in range(100)]
         await opened(100)
-        await asyncio.sleep(0.2)
-        assert client.double.stats()["streams_opened"] == 100
+        async with connection(client.double, client.address) as other:
+            assert (await other.stream([opening(), ONE])).error is None
+        assert client.double.stats()["streams_opened"] == 101, "the later stream, of another connection, was first"
 
         one.set()
-        await opened(101)
+        await opened(102)
         go.set()
         talks = await asyncio.gather(first, *others)
 
     assert [talk.error for talk in talks] == [None] * 101
-    assert client.double.stats()["streams_most"] == 100
+    assert client.double.stats()["streams_most"] == 101
 
 
 async def test_a_client_that_leaves_is_forgotten() -> None:
