@@ -93,7 +93,9 @@ async def test_the_status_says_how_it_does_and_nothing_of_what_was_said(where: A
 async def test_the_fault_names_the_journal_when_only_its_disk_refuses(where: Address, tmp_path: Path) -> None:
     async with store(where, tmp_path) as made:
         disk = made.journal._disk
-        await made.journal._in_thread(lambda: disk._opened()._connection.execute("PRAGMA max_page_count = 4"))
+        await made.journal._in_thread(
+            lambda: disk._opened()._connection.execute("PRAGMA max_page_count = 4").fetchall()
+        )
         with capture_logs():
             made.journal._submit(lambda: disk.commit([(1, frame(1, bytes(30_000)))], 0))
             await until(lambda: made.journal.failing)

@@ -356,6 +356,10 @@ SCRIPTS: dict[str, tuple[Callable[[], StreamScript], Callable[[Rig], bool]]] = {
 }
 
 
+OPEN_FOR_A_MOMENT = {"every stream is refused"}
+"""Whether a stream counts as open before its refusal arrives, and so as a replacement, is chance over either wire."""
+
+
 async def story(wire: str, script: StreamScript, ready: Callable[[Rig], bool]) -> list[Any]:
     """All that a session tells about three batches of speech under this script, but for the times."""
     async with rigged(script, wire=wire, close_timeout=0.2, attempts=1) as rig:
@@ -388,6 +392,9 @@ def _told(event: object) -> Any:
 async def test_a_session_tells_the_same_story_over_both_wires(name: str) -> None:
     over_grpc, in_memory = [await story(wire, SCRIPTS[name][0](), SCRIPTS[name][1]) for wire in WIRES]
 
+    if name in OPEN_FOR_A_MOMENT:
+        for told in (over_grpc, in_memory):
+            told[0] = [event for event in told[0] if not event.startswith("StreamReplaced")]
     assert in_memory == over_grpc
     assert over_grpc[0][0] == "StreamOpening"
 

@@ -41,7 +41,7 @@ class Made:
         for first in range(1, 2001, 500):
             self.disk.commit(framed(range(first, first + 500)), 0)
         self.disk._empty(self.disk._opened())
-        self.disk._opened()._connection.execute("PRAGMA shrink_memory")
+        self.disk._opened()._connection.execute("PRAGMA shrink_memory").fetchall()
         self.at = self.file.read_bytes().find(b"record 1017 ")
         self._healthy = self._put(ROT)
         self.device.is_away = True

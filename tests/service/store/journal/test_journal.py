@@ -335,7 +335,7 @@ async def test_a_full_journal_whose_disk_refuses_takes_new_records_once_postgres
     while kept.append(bytes(1000)):
         pass
     await on_disk(kept)
-    await kept._in_thread(lambda: kept._disk._opened()._connection.execute("PRAGMA query_only = ON"))
+    await kept._in_thread(lambda: kept._disk._opened()._connection.execute("PRAGMA query_only = ON").fetchall())
     with capture_logs():
         assert not kept.append(b"full")
         while kept.waiting:
@@ -348,7 +348,7 @@ async def test_a_full_journal_whose_disk_refuses_takes_new_records_once_postgres
         while kept.append(bytes(1000)):
             pass
         assert 95 < kept.waiting < 105, "what waits is bounded as before"
-        await kept._in_thread(lambda: kept._disk._opened()._connection.execute("PRAGMA query_only = OFF"))
+        await kept._in_thread(lambda: kept._disk._opened()._connection.execute("PRAGMA query_only = OFF").fetchall())
         await on_disk(kept)
     await kept.close()
 
@@ -358,7 +358,7 @@ async def test_a_look_at_the_file_does_not_say_that_the_disk_takes_records_again
     await kept.open()
     kept.append(b"a")
     await on_disk(kept)
-    await kept._in_thread(lambda: kept._disk._opened()._connection.execute("PRAGMA query_only = ON"))
+    await kept._in_thread(lambda: kept._disk._opened()._connection.execute("PRAGMA query_only = ON").fetchall())
     with capture_logs() as lines:
         kept.append(b"b")
         await until(lambda: kept.failing)
@@ -376,7 +376,7 @@ async def test_a_look_at_the_file_does_not_say_that_the_disk_takes_records_again
             if is_away:
                 elsewhere.rename(tmp_path / "journal")
         assert len(lines) == 1, "it is said once"
-        await kept._in_thread(lambda: kept._disk._opened()._connection.execute("PRAGMA query_only = OFF"))
+        await kept._in_thread(lambda: kept._disk._opened()._connection.execute("PRAGMA query_only = OFF").fetchall())
         await on_disk(kept)
         await until(lambda: not kept.failing)
     await kept.close()
@@ -405,14 +405,14 @@ async def test_a_disk_with_nothing_left_to_take_is_asked_whether_it_would(tmp_pa
     """Postgres had everything before the disk was well again."""
     kept = journal(tmp_path)
     await kept.open()
-    await kept._in_thread(lambda: kept._disk._opened()._connection.execute("PRAGMA query_only = ON"))
+    await kept._in_thread(lambda: kept._disk._opened()._connection.execute("PRAGMA query_only = ON").fetchall())
     with capture_logs():
         kept.append(b"a")
         await until(lambda: kept.failing)
         await kept.release(1)
         await kept.settle()
         assert kept.failing
-        await kept._in_thread(lambda: kept._disk._opened()._connection.execute("PRAGMA query_only = OFF"))
+        await kept._in_thread(lambda: kept._disk._opened()._connection.execute("PRAGMA query_only = OFF").fetchall())
         await kept.settle()
     assert not kept.failing
     await kept.close()
