@@ -63,6 +63,10 @@ class _Bounded(HTTPConnection):
         made.settimeout(UNDERWAY.get().left_s())  # for the whole TLS handshake: CPython counts it as one wait
         return made
 
+    def _tunnel(self) -> None:
+        super()._tunnel()
+        self.sock.settimeout(UNDERWAY.get().left_s())  # for the TLS handshake behind the proxy
+
     def send(self, data: Any) -> None:
         """Send bytes, and connect first where that is needed."""
         exchange = UNDERWAY.get()

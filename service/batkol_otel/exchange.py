@@ -107,7 +107,11 @@ def connected(host: str, port: int, options: SocketOptions) -> socket.socket:
     failure: OSError = OSError("the name has no address")
     found = _addresses(host, port, exchange)
     for place, (family, kind, protocol, _, address) in enumerate(found):
-        made = socket.socket(family, kind, protocol)
+        try:
+            made = socket.socket(family, kind, protocol)
+        except OSError as error:  # a host without IPv6 has other addresses
+            failure = error
+            continue
         try:
             for option in options:
                 made.setsockopt(*option)

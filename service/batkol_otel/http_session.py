@@ -62,7 +62,12 @@ class BoundedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = POOLS
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
-        """See `HTTPAdapter`."""
+        """Return a manager of connections through a proxy. Raises `InvalidProxyURL` for a proxy that is reached by TLS.
+
+        TLS within TLS is read by urllib3 itself, with a time-out for each read.
+        """
+        if proxy.lower().startswith("https:"):
+            raise requests.exceptions.InvalidProxyURL("A proxy must be an http:// URL; an https:// proxy is not used.")
         manager = super().proxy_manager_for(proxy, **proxy_kwargs)
         manager.pool_classes_by_scheme = POOLS
         return manager
@@ -128,6 +133,9 @@ def _read(response: requests.Response) -> requests.Response:
         body = bytearray()
         while piece := raw.read(_PIECE, decode_content=False):
             body += piece
+    except ValueError as error:  # http.client's, for the size of a chunk
+        raw.close()
+        raise LimitError(f"The answer is not HTTP ({type(error).__name__}).") from None
     except BaseException:
         raw.close()
         raise
@@ -136,6 +144,8 @@ def _read(response: requests.Response) -> requests.Response:
 
 
 def _check_head(response: requests.Response) -> None:
+    if response.status_code < 200:
+        raise LimitError(f"The answer is not a final one (HTTP {response.status_code}).")
     if 300 <= response.status_code < 400:
         raise LimitError(f"The answer is a redirect (HTTP {response.status_code}), which is not followed.")
     if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"identity", ""}:

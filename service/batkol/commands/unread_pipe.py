@@ -2,7 +2,8 @@
 
 A write to a full pipe waits for its reader, on the thread of the event loop: the handlers of SIGTERM and Ctrl-C would
 wait too, and the command would never end. Here such a write ends at a signal, as if the reader had left. A reader who
-only pauses, a pager for example, loses nothing.
+only pauses, a pager for example, loses nothing. A signal in the instant before the write waits with it; the next one
+does not.
 """
 
 from __future__ import annotations
@@ -14,16 +15,12 @@ import signal
 import stat
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
-
-PATIENCE_S: Final = 60.0
-"""Seconds that a write waits at most: a signal just before it is not seen."""
 
 _LOOK_S: Final = 0.2
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -63,24 +60,25 @@ class _UnreadPipe(io.RawIOBase):
         return os.write(self._fd, memoryview(data)[: select.PIPE_BUF])  # a pipe with room has room for so much
 
     def _wait(self) -> None:
-        until = time.monotonic() + PATIENCE_S
         with _signals() as signalled:
             while not self._has_room(_LOOK_S):
-                if signalled.is_set() or time.monotonic() >= until:
+                if signalled:
                     raise BrokenPipeError("the reader of stdout does not read")
+        for number in signalled:  # there is room all the same: the signal is for the command
+            signal.raise_signal(number)
 
     def _has_room(self, timeout_s: float) -> bool:
         return bool(select.select([], [self._fd], [], timeout_s)[1])
 
 
 @contextmanager
-def _signals() -> Iterator[threading.Event]:
-    """Set the event at a signal, in place of the handlers that wait for the event loop."""
-    signalled = threading.Event()
+def _signals() -> Iterator[list[int]]:
+    """Yield the numbers of the signals that come, in place of the handlers that wait for the event loop."""
+    signalled: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield signalled
         return
-    former = {each: signal.signal(each, lambda *_: signalled.set()) for each in _SIGNALS}
+    former = {each: signal.signal(each, lambda number, _: signalled.append(number)) for each in _SIGNALS}
     try:
         yield signalled
     finally:

@@ -53,6 +53,16 @@ async def test_a_signal_ends_a_command_that_waits_for_its_reader(number: signal.
     assert b"Traceback" not in err
 
 
+async def test_a_signal_that_comes_with_the_reader_still_ends_the_command() -> None:
+    process, reading = await _started(lines=1_000_000)
+    with os.fdopen(reading, "rb") as output:
+        process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(output.read)
+    await process.wait()
+
+    assert process.returncode in {1, 130}
+
+
 async def test_a_reader_who_pauses_gets_every_line() -> None:
     process, reading = await _started(lines=3_000)
     with os.fdopen(reading, "rb") as output:

@@ -264,5 +264,35 @@ async def test_a_proxy_that_drips_or_stops_has_an_end(
             await post(session, "https://collector.test", 0.3)
 
 
+async def test_a_proxy_that_is_reached_by_tls_is_refused(
+    session: BoundedSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """urllib3 reads TLS within TLS by itself, with a time-out for each read."""
+    monkeypatch.setenv("https_proxy", "https://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(requests.exceptions.InvalidProxyURL):
+        await post(session, "https://collector.test")
+
+
+@pytest.mark.parametrize("first", ["101 Switching Protocols", "102 Processing", "103 Early Hints", "199 What"])
+async def test_an_answer_that_is_not_final_is_a_failure_and_spoils_no_later_one(
+    session: BoundedSession, first: str
+) -> None:
+    """Or the late answer to one request would be taken for the answer to the next."""
+    both = f"HTTP/1.1 {first}\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".encode()
+    async with answering(lambda writer: _write(writer, both)) as (url, asked):
+        for _ in range(2):
+            with pytest.raises(AnswerRefusedError):
+                await post(session, url)
+    assert len(asked) == 2, "each on a connection of its own"
+
+
+async def test_a_chunk_of_a_negative_size_is_a_refused_answer(session: BoundedSession) -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nab\r\n0\r\n\r\n"
+    async with answering(lambda writer: _write(writer, chunked)) as (url, _):
+        with pytest.raises(AnswerRefusedError):
+            await post(session, url)
+
+
 async def _write(writer: asyncio.StreamWriter, answer: bytes) -> None:
     writer.write(answer)

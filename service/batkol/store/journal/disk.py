@@ -139,6 +139,7 @@ class Disk:
                 raise
             self._make_room(file, released)
             file.add(frames, released)
+        self.size, self.rows = file.size, file.rows  # before the number, by which the loop forgets them in memory
         self.committed = file.position.number
         self.sync_ms = max(self.sync_ms, (time.perf_counter() - begun) * 1000)
         if file.wal_bytes > WAL_BYTES:
