@@ -125,8 +125,9 @@ async def test_phrases_go_with_streams_and_with_single_requests(tmp_path: Path) 
     phrases = ("מרפאת לב", "תור דחוף")
     async with stack(tmp_path, speed=QUICK, streaming=False, stt_phrases=phrases) as up:
         await up.call(PART.mulaw)
+        before = up.service.live.status().flags_revision
         up.flip(on=True)
-        await until(lambda: up.service.live.status().reads > 1)
+        await until(lambda: up.service.live.status().flags_revision != before)
         await up.call(PART.mulaw)
 
         streams = up.double.stats()

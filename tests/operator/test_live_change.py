@@ -129,7 +129,9 @@ async def apply_a_change(at: Desk, pods: tuple[AnsweringPod, AnsweringPod]) -> N
     outcome = await at.reconcile()
 
     assert at.condition("TuningApplied")["message"].startswith("0 of 2 pods run revision")
-    assert outcome.next_in <= QUICK_INTERVAL_S, "they are asked again soon"
+    assert outcome.next_in <= QUICK_INTERVAL_S + 0.001, (
+        "they are asked again soon"
+    )  # a difference of two clock readings
 
     take(at, pods[0])
     await asyncio.sleep(QUICK_INTERVAL_S)
