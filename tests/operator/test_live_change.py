@@ -56,6 +56,7 @@ async def test_an_agent_whose_pods_run_what_is_wanted_is_ready(at: Desk) -> None
 @pytest.mark.virtual_time
 async def test_a_change_is_applied_when_the_last_pod_runs_it(at: Desk, pods: tuple[AnsweringPod, AnsweringPod]) -> None:
     await apply_a_change(at, pods)
+    assert at.status["inSync"] == "2/2"
 
 
 @pytest.mark.virtual_time
@@ -122,6 +123,7 @@ async def test_a_change_goes_to_pods_that_answer_over_http(
     async with answering(*pods) as port, PodClient(port) as client, desk(api, pods=client) as at:
         await settle(at, pods)
         await apply_a_change(at, pods)
+        assert at.status["inSync"] == "2/2"
 
 
 async def apply_a_change(at: Desk, pods: tuple[AnsweringPod, AnsweringPod]) -> None:

@@ -119,6 +119,7 @@ async def test_by_a_real_clock_the_first_answer_makes_the_pod_ready() -> None:
         up.google.error = None
         up.google.answering.set()
         await until(lambda: up.health.why_not_ready() is None)
+        assert up.streaming.state is BreakerState.CLOSED
 
 
 async def test_where_whisper_can_answer_the_pod_is_ready_without_google() -> None:

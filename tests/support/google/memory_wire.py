@@ -95,10 +95,10 @@ class MemoryChannel(grpc.aio.Channel):  # type: ignore[misc]  # grpc has no type
         await asyncio.Event().wait()
 
     def unary_stream(self, *_: Any, **__: Any) -> NoReturn:
-        raise NotImplementedError
+        raise AssertionError("Google's service has no method of this kind")
 
     def stream_unary(self, *_: Any, **__: Any) -> NoReturn:
-        raise NotImplementedError
+        raise AssertionError("Google's service has no method of this kind")
 
 
 class MemoryWire:
