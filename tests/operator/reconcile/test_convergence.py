@@ -107,8 +107,11 @@ def tuning(around: World, name: str) -> int:
     return batch
 
 
-async def steady_operator(dice: random.Random) -> None:
-    """One operator whose watches hold: nothing that stands is applied again, and every pod is polled in time."""
+async def steady_operator(dice: random.Random) -> int:
+    """One operator whose watches hold: nothing that stands is applied again, and every pod is polled in time.
+
+    Returns how many agents there were at the end.
+    """
     async with world(lambda: dice.uniform(0.0, LATE_S)) as (around, stack):
         await around.operate(stack, resync_s=RESYNC_S)
         history = History(around, dice)
@@ -126,10 +129,14 @@ async def steady_operator(dice: random.Random) -> None:
         await asyncio.sleep(PROMPT_S)
         check_all(around, history)
         assert around.front.idle == []
+        return len(history.wanted)
 
 
-async def shaken_operator(dice: random.Random) -> None:
-    """Operators that take over from each other, loops that die, watches that break: the last spec wins all the same."""
+async def shaken_operator(dice: random.Random) -> int:
+    """Operators that take over from each other, loops that die, watches that break: the last spec wins all the same.
+
+    Returns how many agents there were at the end.
+    """
     async with world(lambda: dice.uniform(0.0, LATE_S)) as (around, stack):
         one = await around.operate(stack, resync_s=RESYNC_S)
         two = await around.operate(stack, leads=False, resync_s=RESYNC_S)
@@ -156,6 +163,7 @@ async def shaken_operator(dice: random.Random) -> None:
         now = asyncio.get_running_loop().time()
         assert one.watchdog.why_stuck(now) is None
         assert two.watchdog._loops == {}
+        return len(history.wanted)
 
 
 def check_all(around: World, history: History) -> None:
@@ -187,10 +195,10 @@ SEEDS = [*range(2), *(pytest.param(seed, marks=pytest.mark.nightly) for seed in 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_last_spec_wins_nothing_is_applied_twice_and_every_pod_is_polled_in_time(seed: int) -> None:
     dice = random.Random(seed)
-    in_virtual_time(steady_operator(dice), disorder=random.Random(seed + 1), late_s=LATE_S)
+    assert in_virtual_time(steady_operator(dice), disorder=random.Random(seed + 1), late_s=LATE_S) > 0
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_last_spec_wins_whatever_befalls_operators_and_watches(seed: int) -> None:
     dice = random.Random(seed)
-    in_virtual_time(shaken_operator(dice), disorder=random.Random(seed + 1), late_s=LATE_S)
+    assert in_virtual_time(shaken_operator(dice), disorder=random.Random(seed + 1), late_s=LATE_S) > 0
