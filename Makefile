@@ -27,14 +27,8 @@ demo: $(STAMP)  ## one Hebrew call, everything embedded (ARGS=--stay keeps it up
 PYTEST := $(BIN)/pytest -o cache_dir="$(REMEMBERED)/pytest"
 WORKERS ?= 6
 
-SHARED := $(PYTEST) --dist worksteal --numprocesses $(WORKERS)
-
-test: $(STAMP)  ## every test but the nightly ones (ARGS="-k word" for some); what fails is asked again, alone
-ifeq ($(ARGS),)
-	$(SHARED) || $(PYTEST) --last-failed --last-failed-no-failures none --maxfail 3
-else
-	$(SHARED) $(ARGS)
-endif
+test: $(STAMP)  ## every test but the nightly ones (ARGS="-k word" for some)
+	$(PYTEST) --dist worksteal --numprocesses $(WORKERS) $(ARGS)
 
 tools:  ## build the real tools of `make e2e` into .tools/bin, with Go (TOOLS="helm kubectl" for some)
 	tools/build $(TOOLS)
