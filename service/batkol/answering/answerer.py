@@ -1,0 +1,63 @@
+"""The seam to whoever answers a caller: a question in, pieces of text out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from batkol.errors import UpstreamError
+
+
+class Role(StrEnum):
+    """The speakers of a conversation, as chat APIs call them."""
+
+    CALLER = "user"
+    AGENT = "assistant"
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One turn of a conversation so far. An agent's text is what the caller heard of it."""
+
+    role: Role
+    text: str
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What an answerer is asked: the turn's text, and what was said before it."""
+
+    text: str
+    history: tuple[Message, ...] = ()
+    prompt: str = ""
+    """The agent's instructions; empty: the answerer's own."""
+    language: str = "he-IL"
+    call_sid: str = ""
+    turn: int = 0
+    """The turn's number in its call, from 1."""
+
+
+class AnswererError(UpstreamError):
+    """The answerer gave no answer, or no more of one. `reason` is a short word for metrics."""
+
+
+class Answerer(Protocol):
+    """One for the process; asked by many calls at once."""
+
+    @property
+    def name(self) -> str:
+        """The name in settings, metrics and events."""
+        ...
+
+    def answer(self, question: Question) -> AsyncGenerator[str, None]:
+        """Yield the answer in pieces of text, as they come.
+
+        Closing the generator cancels the request: nothing of it is read or paid for any more than was sent by then.
+        Raises `AnswererError`; what was yielded before stands. An answer without a piece is an empty answer, no error.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...

@@ -1,0 +1,50 @@
+"""The seam to whoever speaks for the agent: pieces of text in, 8 kHz mu-law out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Protocol
+
+import msgspec
+
+from batkol.errors import UpstreamError
+
+
+class Sound(msgspec.Struct, frozen=True):
+    """A stretch of speech: mu-law at 8000 Hz without a header, of any length."""
+
+    mulaw: bytes
+    piece: int
+    """The number of the piece of text that it speaks, from 0; never falls."""
+    last: bool = False
+    """Whether it is the last one of that piece. It may be empty."""
+    word_ends: tuple[int, ...] = ()
+    """Where words of the piece end, in samples since the piece's first one, as far as the voice knows.
+
+    Each `Sound` has the ends of the words that end in it. A voice that knows none gives none."""
+
+
+class VoiceError(UpstreamError):
+    """The voice gave no sound, or no more of it. `reason` is a short word for metrics."""
+
+
+class Voice(Protocol):
+    """One for the process; used by many calls at once."""
+
+    @property
+    def name(self) -> str:
+        """The name in settings, metrics and events."""
+        ...
+
+    def speak(self, pieces: AsyncIterator[str]) -> AsyncGenerator[Sound, None]:
+        """Yield the sound of each piece, in order, as early as it is there.
+
+        A piece is a sentence or a part of one that can be spoken alone. The voice may read the next one while it speaks.
+        Closing the generator cancels what is under way. Raises `VoiceError`; what was yielded before stands. What the
+        iterator of pieces raises goes through.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...
