@@ -1,8 +1,9 @@
 """Settings of `batkol serve`: one frozen object, read once from the environment at start.
 
-The store's are in `batkol.store.settings`. Not here: `OTEL_*` (`batkol_otel` and the SDK), `FLAGD_*` (flagd's
-provider), `KUBECONFIG` and `GOOGLE_APPLICATION_CREDENTIALS` (their libraries). Only `main` and `app` see the object;
-each part gets what it needs. A value that cannot work is refused here, with a sentence that says which value would.
+The store's are in `batkol.store.settings`, the replies' in `batkol.conversation.settings`. Not here: `OTEL_*`
+(`batkol_otel` and the SDK), `FLAGD_*` (flagd's provider), `KUBECONFIG` and `GOOGLE_APPLICATION_CREDENTIALS` (their
+libraries). Only `main` and `app` see the object; each part gets what it needs. A value that cannot work is refused
+here, with a sentence that says which value would.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from batkol.conversation.settings import ReplyFields
 from batkol.environment import check_line, check_token, stripped
 from batkol.errors import ConfigurationError
 from batkol.flags.flags import FlagsProvider
@@ -34,20 +36,20 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
-class Settings(StoreFields):
+class Settings(StoreFields, ReplyFields):
     """Environment variables are the upper-case field names."""
 
     # A value in an error might be a secret, in whatever way the error comes to be printed.
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=False, hide_input_in_errors=True)
 
-    free_texts: ClassVar[frozenset[str]] = frozenset({"stt_phrases"})
+    free_texts: ClassVar[frozenset[str]] = ReplyFields.free_texts | {"stt_phrases"}
     with_spaces: ClassVar[frozenset[str]] = StoreFields.with_spaces | {
         "whisper_model",  # may be a folder
         "live_source",
         "live_start_from",
         "voice_agent",
     }
-    tokens: ClassVar[frozenset[str]] = frozenset({"api_token", "whisper_api_key"})
+    tokens: ClassVar[frozenset[str]] = ReplyFields.tokens | {"api_token", "whisper_api_key"}
 
     # Recognition
     enable_streaming_stt: bool = Field(
@@ -269,6 +271,7 @@ class Settings(StoreFields):
     @model_validator(mode="after")
     def _kept(self) -> Self:
         self.check_store(development=not self.twilio_validate_signatures)
+        self.check_replies()
         return self
 
 

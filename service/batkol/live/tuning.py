@@ -2,8 +2,8 @@
 
     {"revision": "7", "recognition": {"batchMilliseconds": 150}, "endpointing": {"silenceMilliseconds": 480}}
 
-Field names and bounds are those of the `VoiceAgent` resource. Every field is optional; an absent one is the
-process's own setting.
+Field names and bounds are those of the `VoiceAgent` resource; `turns` (`batkol.live.turn_tuning`) is not part of it
+so far. Every field is optional; an absent one is the process's own setting.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from msgspec import UNSET, UnsetType
 from batkol.errors import ConfigurationError
 from batkol.live import strict_json
 from batkol.live.source import TUNING
+from batkol.live.turn_tuning import TurnsDocument, TurnTuning, rule
 
 # Milliseconds, both ends included; the same in the custom resource's schema.
 BOUNDS = {
@@ -42,6 +43,7 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True):
     silence_ms: int = 480  # quiet that ends an utterance
     minimum_speech_ms: int = 96  # sound shorter than this begins none
     pre_roll_ms: int = 300  # audio from before speech was noticed that goes with it
+    turns: TurnTuning = TurnTuning()
     revision: str = "defaults"
 
 
@@ -63,6 +65,7 @@ class TuningDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
     revision: Annotated[str, msgspec.Meta(min_length=1, max_length=253)] | UnsetType = UNSET
     recognition: _Recognition = _Recognition()
     endpointing: _Endpointing = _Endpointing()
+    turns: TurnsDocument = TurnsDocument()
 
     def merged(self, defaults: Tuning, *, revision: str) -> Tuning:
         """Fill what the file leaves out from `defaults`; `revision` stands in where the file names none."""
@@ -74,6 +77,7 @@ class TuningDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
             silence_ms=_or(ends.silence_milliseconds, defaults.silence_ms),
             minimum_speech_ms=_or(ends.minimum_speech_milliseconds, defaults.minimum_speech_ms),
             pre_roll_ms=_or(ends.pre_roll_milliseconds, defaults.pre_roll_ms),
+            turns=self.turns.merged(defaults.turns),
             revision=revision if self.revision is UNSET else self.revision,
         )
 
@@ -96,7 +100,10 @@ def parse_tuning(raw: bytes, defaults: Tuning) -> Tuning:
         raise ConfigurationError(f"{TUNING}: {_complaint(str(error))}. {_STAYS}") from error
     except (strict_json.NotJsonError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"{TUNING} is not JSON ({error}). {_STAYS}") from error
-    return document.merged(defaults, revision=content_revision(raw))
+    try:
+        return document.merged(defaults, revision=content_revision(raw))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{TUNING}: {error}. {_STAYS}") from None
 
 
 def _or(value: int | UnsetType, default: int) -> int:
@@ -109,6 +116,8 @@ def _complaint(message: str) -> str:
     path = found.group(1) if found else ""
     if bounds := BOUNDS.get(path):
         return f"{path} must be a whole number of milliseconds from {bounds[0]} to {bounds[1]}"
+    if turns := rule(path):
+        return turns
     if unknown := _UNKNOWN.search(message):
         return f"there is no field {'.'.join(filter(None, (path, unknown.group(1))))}"
     if path == "revision":

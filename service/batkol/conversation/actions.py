@@ -1,0 +1,73 @@
+"""Actions that the turn table asks for. The owner of the conversation carries them out, in order."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeAlias
+
+import msgspec
+
+
+class StockPhrase(StrEnum):
+    """Phrases that are synthesized once."""
+
+    GREETING = "greeting"
+    FILLER = "filler"
+    APOLOGY = "apology"  # the words are known, and no answer comes
+    REPEAT = "repeat"  # nothing is known of the words
+    IDLE = "idle"
+    GOODBYE = "goodbye"
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """Ask the answerer. Nothing of the attempt is heard before its `Release`."""
+
+    attempt: int
+    text: str
+    speculative: bool
+
+
+class Cancel(msgspec.Struct, frozen=True):
+    """Throw an attempt away: nothing more of it will be heard. Of an interrupted one the first part was."""
+
+    attempt: int
+
+
+class Release(msgspec.Struct, frozen=True):
+    """Let the caller hear an attempt: the turn is committed."""
+
+    attempt: int
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """Take the release of an attempt back, of which nothing was heard so far."""
+
+    attempt: int
+
+
+class Interrupt(msgspec.Struct, frozen=True):
+    """Silence the agent at once, and cut the history to what was heard."""
+
+    attempt: int
+
+
+class Resume(msgspec.Struct, frozen=True):
+    """Go on with an interrupted reply, from the sentence of the last word that was heard. It has a new number."""
+
+    interrupted: int
+    attempt: int
+
+
+class Say(msgspec.Struct, frozen=True):
+    """Say a phrase, as an attempt of its own, in answer to the caller's words. A filler (attempt 0) is no attempt."""
+
+    phrase: StockPhrase
+    attempt: int = 0
+    answers: str = ""
+
+
+class HangUp(msgspec.Struct, frozen=True):
+    """End the call: its last phrase was heard."""
+
+
+Action: TypeAlias = Ask | Cancel | Release | Hold | Interrupt | Resume | Say | HangUp

@@ -1,0 +1,50 @@
+"""The agent of a process: who answers, who speaks, its phrases and its settings; shared by all conversations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from batkol.answering.answerer import Answerer
+from batkol.conversation.actions import StockPhrase
+from batkol.conversation.budget import SpeculationBudget
+from batkol.conversation.reply import Cutter
+from batkol.speech.lexicon import Lexicon, lexicon
+from batkol.speech.turn_thresholds import TurnThresholds
+from batkol.voices.voice import Voice
+
+
+class PhraseSound(Protocol):
+    """A phrase that was synthesized."""
+
+    @property
+    def mulaw(self) -> bytes: ...
+    @property
+    def word_ends(self) -> tuple[int, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """What may change while calls are up. A conversation reads it at each turn."""
+
+    prompt: str = ""
+    greeting_yields: bool = True
+    thresholds: TurnThresholds = field(default_factory=TurnThresholds)
+    words: Lexicon = field(default_factory=lexicon)
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """Made once, by `batkol.app`."""
+
+    answerer: Answerer
+    voice: Voice
+    cutter: Callable[[], Cutter]
+    texts: Mapping[StockPhrase, str]
+    """What each phrase says; one that is empty or missing is not said."""
+    phrase: Callable[[str], PhraseSound | None]
+    """Returns the sound of a text at once, or None where it is not synthesized yet."""
+    budget: SpeculationBudget
+    language: str
+    settings: Callable[[], AgentSettings] = AgentSettings

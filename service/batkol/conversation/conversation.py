@@ -1,0 +1,214 @@
+"""The owner of one call's turns: feeds the turn table, carries out its actions, keeps what was said and heard.
+
+It lives in a task of its own beside the call's transcription. `observe` only queues; a fault of the conversation costs
+the caller an apology, and the transcription nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from structlog.typing import FilteringBoundLogger
+
+from batkol.answering.answerer import Question
+from batkol.conversation import actions as act
+from batkol.conversation import events, inputs
+from batkol.conversation.actions import StockPhrase
+from batkol.conversation.agent import Agent
+from batkol.conversation.history import History
+from batkol.conversation.line import Line
+from batkol.conversation.replies import Replies, Voiced
+from batkol.conversation.reply import Reply, Speaker
+from batkol.conversation.translation import translated
+from batkol.conversation.turns import Turns
+from batkol.transcription.events import TranscriptionEvent
+
+MOST_FAULTS: Final = 3
+"""Faults of ours in one call after which the agent is silent; the transcription goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallSide:
+    """The call, as its conversation uses it."""
+
+    call_sid: str
+    stream_sid: str
+    line: Line
+    since: Callable[[int], float]
+    """Seconds since the caller spoke a sample."""
+    observe: events.ObserveReplies
+    hang_up: Callable[[], None]
+    log: FilteringBoundLogger
+
+
+class Conversation:
+    """The turns of one call. `observe` never waits; `run` lasts as long as the call."""
+
+    def __init__(self, agent: Agent, call: CallSide, *, greet: bool = True) -> None:
+        self._agent = agent
+        self._call = call
+        self._greet = greet
+        self._loop = asyncio.get_running_loop()
+        self._turns = self._new_turns()
+        self._history = History()
+        self._inputs: deque[inputs.Input] = deque()
+        self._more = asyncio.Event()
+        self._newest_utterance = -1
+        self._tasks: asyncio.TaskGroup
+        self._replies = Replies(call, self._history, self._put, self._loop.time)
+        call.line.on_written = self._on_written
+
+    # -- in ----------------------------------------------------------------------------------------------------------
+
+    def observe(self, event: TranscriptionEvent) -> None:
+        """Take note of an event of the call's recognition; never blocks."""
+        if (turned := translated(event, self._spoken_at)) is not None:
+            self._put(turned)
+
+    def _put(self, event: inputs.Input) -> None:
+        self._inputs.append(event)
+        self._more.set()
+
+    def _spoken_at(self, sample: int) -> float:
+        return self._loop.time() - self._call.since(sample)
+
+    def _on_written(self, _: int, end: int) -> None:
+        """Sound was written: at once, and not in its turn, so that nothing can take back what the caller hears."""
+        try:
+            self._sounded(end)
+        except Exception:  # the line must go on
+            self._call.log.exception("[AGENT] reply was played, and the conversation could not take note of it")
+
+    def _sounded(self, end: int) -> None:
+        if (voiced := self._replies.sounding(end)) is None:
+            return
+        last_sample = self._turns.last_sample
+        self._replies.start(voiced, last_sample)
+        self._carry_out(self._turns.handle(inputs.ReplySounded(voiced.attempt), self._loop.time()))
+        self._more.set()
+
+    # -- its life ------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Converse until cancelled. What was heard by then is settled."""
+        self._put(inputs.CallOpened(greet=self._greet))
+        try:
+            for _ in range(MOST_FAULTS):
+                if await self._survive():
+                    return
+            self._call.log.error("[AGENT] the agent is silent for the rest of this call; the transcription goes on")
+        finally:
+            self._call.line.on_written = None
+            self._replies.close()
+
+    async def _survive(self) -> bool:
+        """Converse; after a fault of ours apologize to the caller and return false."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                await self._converse()
+        except* Exception:
+            self._call.log.exception(
+                "[AGENT] conversation failed by a defect of the service; the caller hears an apology"
+            )
+        else:
+            return True
+        self._replies.close()
+        self._inputs.clear()
+        self._turns = self._new_turns()
+        self._say(act.Say(StockPhrase.APOLOGY))
+        return False
+
+    async def _converse(self) -> None:
+        while True:
+            self._more.clear()
+            while self._inputs:
+                self._handle(self._inputs.popleft())
+            self._carry_out(self._turns.tick(self._loop.time()))
+            if not self._inputs:
+                await self._wait()
+
+    async def _wait(self) -> None:
+        due = self._turns.deadline
+        timer = None if due is None else self._loop.call_at(due, self._more.set)
+        try:
+            await self._more.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _new_turns(self) -> Turns:
+        settings = self._agent.settings()
+        return Turns(settings.thresholds, settings.words, greeting_yields=settings.greeting_yields)
+
+    # -- the table ---------------------------------------------------------------------------------------------------
+
+    def _handle(self, event: inputs.Input) -> None:
+        if isinstance(event, inputs.SpeechBegan):
+            self._newest_utterance = event.utterance
+            settings = self._agent.settings()
+            self._turns.tune(settings.thresholds, settings.words)
+        self._carry_out(self._turns.handle(event, self._loop.time(), self._replies.sounding_text()))
+
+    def _carry_out(self, todo: list[act.Action]) -> None:
+        for action in todo:
+            match action:
+                case act.Ask():
+                    self._ask(action)
+                case act.Cancel(attempt):
+                    self._replies.cancel(attempt)
+                case act.Release(attempt):
+                    self._replies.release(attempt)
+                case act.Hold(attempt):
+                    self._replies.hold(attempt)
+                case act.Interrupt(attempt):
+                    self._replies.interrupt(attempt)
+                case act.Resume(interrupted, attempt):
+                    self._replies.resume(interrupted, attempt)
+                case act.Say():
+                    self._say(action)
+                case act.HangUp():
+                    self._call.hang_up()
+
+    def _ask(self, ask: act.Ask) -> None:
+        agent, now = self._agent, self._loop.time()
+        if ask.speculative and not agent.budget.spend(now):
+            self._call.observe(events.AttemptFailed(ask.attempt, "budget", "spent"))
+            self._put(inputs.ReplyFailed(ask.attempt))
+            return
+        question = Question(
+            text=ask.text,
+            history=self._history.messages,
+            prompt=agent.settings().prompt,
+            language=agent.language,
+            call_sid=self._call.call_sid,
+            turn=self._replies.turn + 1,
+        )
+        reply = Reply(question, Speaker(agent.answerer, agent.voice, agent.cutter, self._loop.time))
+        self._call.observe(
+            events.AttemptBegan(
+                ask.attempt, self._newest_utterance, ask.speculative, agent.answerer.name, agent.voice.name
+            )
+        )
+        voiced = self._replies.add(ask.attempt, reply)
+        voiced.task = self._tasks.create_task(reply.run(), name="conversation.reply")
+        voiced.task.add_done_callback(partial(self._done, voiced))
+
+    def _done(self, voiced: Voiced, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is None:
+            self._replies.ended(voiced)
+
+    def _say(self, say: act.Say) -> None:
+        text = self._agent.texts.get(say.phrase, "")
+        sound = self._agent.phrase(text) if text else None
+        if sound is not None:
+            self._replies.play_phrase(say, text, sound)
+            return
+        if text:
+            self._call.log.warning("[AGENT] phrase left out: its sound is not there yet", phrase=say.phrase.value)
+        if say.attempt:
+            self._put(inputs.ReplyPlayed(say.attempt))

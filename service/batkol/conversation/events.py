@@ -1,0 +1,124 @@
+"""What happens to the turns of one call, as data, for its observers: reporter, traces, store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import msgspec
+
+from batkol.conversation.actions import StockPhrase
+
+
+class ReplyLatency(msgspec.Struct, frozen=True, kw_only=True):
+    """The time from the caller's last sample to the first sound of the reply, split. Seconds."""
+
+    total: float
+    text: float  # until the answerer was asked: the detector, and the text that reaches the end of speech
+    first_token: float  # until its first text
+    first_piece: float  # until the first piece that can be spoken
+    first_sound: float  # until the voice had sound
+    commit: float  # until the sound was written: the end of speech had to be known
+
+
+class AttemptBegan(msgspec.Struct, frozen=True):
+    """The answerer is asked."""
+
+    attempt: int
+    utterance: int  # the newest one of the turn
+    speculative: bool
+    answerer: str
+    voice: str
+
+
+class AttemptDropped(msgspec.Struct, frozen=True):
+    """An attempt was thrown away before its first sound. `asked_for`: seconds since it began."""
+
+    attempt: int
+    asked_for: float
+
+
+class AttemptFailed(msgspec.Struct, frozen=True):
+    """The answerer, the voice, or the budget of speculative attempts gave nothing. `part` is `answerer`, `voice` …"""
+
+    attempt: int
+    part: str
+    reason: str
+
+
+class ReplyStarted(msgspec.Struct, frozen=True):
+    """The first sound of a reply was written. A phrase of the agent's own has no latency but its total."""
+
+    reply_id: str
+    turn: int
+    attempt: int
+    phrase: StockPhrase | None
+    latency: ReplyLatency | None
+
+
+class FillerSaid(msgspec.Struct, frozen=True):
+    """The caller waited too long for the reply, and heard the filler."""
+
+    turn: int
+
+
+class SentenceBegan(msgspec.Struct, frozen=True):
+    """The playing of a piece begins, by the playout's clock."""
+
+    reply_id: str
+    turn: int
+    index: int
+    text: str
+    begin_ms: int  # since the reply's first sample
+
+
+class ReplyInterrupted(msgspec.Struct, frozen=True):
+    """The caller interrupted a reply."""
+
+    reply_id: str
+    turn: int
+    heard: str
+
+
+class ReplyResumed(msgspec.Struct, frozen=True):
+    """The interruption was none: the reply goes on from that piece."""
+
+    reply_id: str
+    turn: int
+    index: int
+
+
+class ReplyEnded(msgspec.Struct, frozen=True):
+    """A reply is over. `heard` is what the caller heard of it."""
+
+    reply_id: str
+    turn: int
+    intended: str
+    heard: str
+    interrupted: bool
+
+
+class ReplyFailed(msgspec.Struct, frozen=True):
+    """A reply broke off after its first sound, or the turn got an apology in its place."""
+
+    reply_id: str
+    turn: int
+    part: str
+    reason: str
+
+
+ConversationEvent: TypeAlias = (
+    AttemptBegan
+    | AttemptDropped
+    | AttemptFailed
+    | ReplyStarted
+    | FillerSaid
+    | SentenceBegan
+    | ReplyInterrupted
+    | ReplyResumed
+    | ReplyEnded
+    | ReplyFailed
+)
+
+ObserveReplies: TypeAlias = Callable[[ConversationEvent], None]
+"""An observer. Called on the event loop, in the order things happen; must neither block nor raise."""

@@ -1,0 +1,103 @@
+"""Inputs of the turn table: what the caller, the recognizer and the reply did.
+
+An utterance is named by its index in its stream, an attempt at a reply by its number. Times are seconds of one clock.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+
+class SpeechBegan(msgspec.Struct, frozen=True):
+    """The caller began an utterance."""
+
+    utterance: int
+
+
+class TextChanged(msgspec.Struct, frozen=True):
+    """The newest text of an utterance changed. `settled`: finals alone make it up."""
+
+    utterance: int
+    text: str
+    settled: bool = False
+
+
+class TextReached(msgspec.Struct, frozen=True):
+    """The caller is quiet, and the text reaches the end of speech: a tentative stands."""
+
+    utterance: int
+    text: str
+
+
+class TextWithdrawn(msgspec.Struct, frozen=True):
+    """The standing tentative no longer holds: speech goes on, or the text says something else."""
+
+    utterance: int
+    by_speech: bool
+
+
+class SpeechLasted(msgspec.Struct, frozen=True):
+    """An utterance has gone on for as long as an interruption does."""
+
+    utterance: int
+
+
+class SpeechEnded(msgspec.Struct, frozen=True):
+    """The caller has fallen silent; `last_sample` is the time at which the last sample of speech was spoken."""
+
+    utterance: int
+    last_sample: float
+
+
+class TextSettled(msgspec.Struct, frozen=True):
+    """The final of an utterance. `failed`: no recognizer could hear it, and nothing is known of its words."""
+
+    utterance: int
+    text: str
+    failed: bool = False
+
+
+class ReplySounded(msgspec.Struct, frozen=True):
+    """The first sound of an attempt was written."""
+
+    attempt: int
+
+
+class ReplyPlayed(msgspec.Struct, frozen=True):
+    """The caller has heard the last sound of an attempt."""
+
+    attempt: int
+
+
+class ReplyFailed(msgspec.Struct, frozen=True):
+    """An attempt ended without a sound: the answerer or the voice failed, or the answer is empty."""
+
+    attempt: int
+
+
+class CallOpened(msgspec.Struct, frozen=True):
+    """The call is up. `greet`: it begins with the greeting."""
+
+    greet: bool
+
+
+class CallClosing(msgspec.Struct, frozen=True):
+    """The call ends: no further turn begins."""
+
+
+Input: TypeAlias = (
+    SpeechBegan
+    | TextChanged
+    | TextReached
+    | TextWithdrawn
+    | SpeechLasted
+    | SpeechEnded
+    | TextSettled
+    | ReplySounded
+    | ReplyPlayed
+    | ReplyFailed
+    | CallOpened
+    | CallClosing
+)

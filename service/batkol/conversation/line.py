@@ -1,0 +1,36 @@
+"""The line to the caller, as a conversation uses it. `batkol.calls.playout` implements it.
+
+Positions are samples of outbound audio time. `play` counts on from what was played and queued before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Line(Protocol):
+    """The sound on its way to the caller. Nothing here waits."""
+
+    on_written: Callable[[int, int], None] | None
+
+    @property
+    def position(self) -> int:
+        """The sample that the caller hears now."""
+        ...
+
+    def play(self, mulaw: bytes) -> int:
+        """Queue sound; return the position of its end."""
+        ...
+
+    def flush(self) -> None:
+        """No more sound follows for now: an incomplete frame is filled up with silence."""
+        ...
+
+    def clear(self) -> int:
+        """Silence the line at once; return the position up to which the caller has heard it."""
+        ...
+
+    def at(self, position: int, callback: Callable[[], None]) -> None:
+        """Call back when the caller hears that sample; never after a `clear` that comes before it."""
+        ...

@@ -1,0 +1,143 @@
+"""Rules of the turn table while the agent listens, and while it prepares an answer to a caller who may go on."""
+
+from __future__ import annotations
+
+from batkol.conversation.actions import StockPhrase
+from batkol.conversation.inputs import (
+    CallOpened,
+    SpeechBegan,
+    SpeechEnded,
+    TextChanged,
+    TextReached,
+    TextSettled,
+    TextWithdrawn,
+)
+from batkol.conversation.timers import Timer
+from batkol.conversation.turn import State, Turn
+from batkol.speech.sameness import same
+
+
+def opened(turn: Turn, event: CallOpened, now: float) -> None:
+    if event.greet and not turn.said:
+        turn.say(StockPhrase.GREETING)
+    else:
+        turn.wait_idly(now)
+
+
+def caller_began(turn: Turn, _: SpeechBegan, now: float) -> None:
+    turn.guesses = 0
+    turn.timers.cancel(Timer.PATIENCE, Timer.IDLE, Timer.FILLER, Timer.APOLOGY)
+    if turn.state is State.GUESSING:
+        turn.doubt(now)
+    if turn.said.text:
+        turn.timers.set(Timer.STANDING, now + turn.thresholds.standing_ms / 1000)
+
+
+def text_changed(turn: Turn, event: TextChanged, now: float) -> None:
+    said = turn.said.get(event.utterance)
+    if said is None:
+        return
+    if turn.words.telling(said.fresh):
+        turn.words_came()
+    if said.stopped is None:
+        wait = turn.thresholds.standing_final_ms if event.settled else turn.thresholds.standing_ms
+        turn.timers.set(Timer.STANDING, now + wait / 1000)
+
+
+def text_reached(turn: Turn, event: TextReached, now: float) -> None:
+    said = turn.said.get(event.utterance)
+    if said is None or not said.fresh:
+        return
+    if turn.words.telling(said.fresh):
+        turn.words_came()
+    elif turn.interruptions.resumable or (turn.attempt is not None and turn.attempt.held):
+        return  # a backchannel word: the reply goes on
+    turn.timers.cancel(Timer.DROP, Timer.STANDING)
+    text = turn.said.text
+    if turn.attempt is None or not same(turn.attempt.text, text):
+        turn.cancel()
+        if turn.guesses < turn.thresholds.guesses:
+            turn.guesses += 1
+            turn.ask(text, speculative=True)
+    turn.state = State.GUESSING
+    if said.stopped is not None:  # the end of speech was known before its text
+        turn.commit_in_time(now)
+
+
+def text_withdrawn(turn: Turn, event: TextWithdrawn, now: float) -> None:
+    if event.by_speech:
+        turn.doubt(now)
+    else:
+        turn.cancel()
+        turn.state = State.LISTENING
+    turn.timers.cancel(Timer.PATIENCE)
+
+
+def speech_ended(turn: Turn, _: SpeechEnded, now: float) -> None:
+    turn.timers.cancel(Timer.STANDING)
+    if not turn.said.talking:
+        turn.start_clock()
+        if turn.state is State.GUESSING or (turn.said.text and not turn.said.open):
+            turn.commit_in_time(now)
+
+
+def settled(turn: Turn, event: TextSettled, now: float) -> None:
+    said = turn.said.get(event.utterance)
+    if said is None:
+        return
+    if goes_on_after(turn, said.fresh):
+        turn.said.drop(event.utterance)
+        if not turn.said.talking:
+            turn.go_on(now)
+        return
+    if not said.fresh:
+        turn.said.drop(event.utterance)
+    else:
+        turn.words_came()
+    if turn.said.talking:
+        if turn.state is State.LISTENING and turn.said.text:
+            turn.timers.set(Timer.STANDING, now + turn.thresholds.standing_ms / 1000)
+    elif turn.said.text:
+        turn.commit_in_time(now)
+    else:
+        turn.nothing_said(now, failed=event.failed)
+
+
+def goes_on_after(turn: Turn, text: str) -> bool:
+    """Whether the reply that this speech held up or interrupted goes on: it told nothing."""
+    held = turn.attempt is not None and turn.attempt.held
+    return (held or turn.interruptions.resumable) and not turn.words.telling(text)
+
+
+def drop_due(turn: Turn, _: float) -> None:
+    turn.cancel()
+
+
+def patience_due(turn: Turn, now: float) -> None:
+    if not turn.said.talking:
+        turn.commit(now)
+
+
+def rejoin_due(turn: Turn, now: float) -> None:
+    lasting = turn.said.begun_of_lasting
+    until = -1.0 if lasting is None else lasting + turn.thresholds.wordless_ms / 1000
+    if until > now:
+        turn.timers.set(Timer.REJOIN, until)
+    else:
+        turn.rejoin(now)
+
+
+def standing_due(turn: Turn, now: float) -> None:
+    if turn.said.talking:
+        turn.commit(now)
+
+
+def wordless_due(turn: Turn, _: float) -> None:
+    if turn.interruptions.resumable:
+        turn.resume()
+
+
+def idle_due(turn: Turn, _: float) -> None:
+    turn.idle_prompts += 1
+    more = turn.idle_prompts <= turn.thresholds.idle_prompts
+    turn.say(StockPhrase.IDLE if more else StockPhrase.GOODBYE)

@@ -1,0 +1,267 @@
+"""The attempts of one call: each silent until it is released, heard until it is over, and settled once.
+
+An attempt that was cancelled is not here any more, so nothing of it can reach the line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from batkol.conversation import events, inputs
+from batkol.conversation.actions import Say, StockPhrase
+from batkol.conversation.agent import PhraseSound
+from batkol.conversation.history import History
+from batkol.conversation.line import Line
+from batkol.conversation.playing import Playing
+from batkol.conversation.reply import Reply
+from batkol.conversation.track import Track
+
+_ECHO_WORDS = 12  # words around the present one that may come back as an echo
+
+
+class Outlet(Protocol):
+    """The call, as its replies use it."""
+
+    @property
+    def stream_sid(self) -> str: ...
+    @property
+    def line(self) -> Line: ...
+    @property
+    def observe(self) -> events.ObserveReplies: ...
+
+
+@dataclass(slots=True)
+class Voiced:
+    """One attempt and what became of it."""
+
+    attempt: int
+    track: Track
+    answers: str  # the caller's words
+    reply: Reply | None = None  # None for a phrase
+    phrase: StockPhrase | None = None
+    task: asyncio.Task[None] | None = None
+    released: bool = False
+    playing: Playing | None = None
+    reply_id: str = ""  # from its first sound on
+    turn: int = 0
+    entry: list[str] | None = None
+    interrupted_at: int | None = None  # the sample of the track up to which it was heard
+
+    @property
+    def sounded(self) -> bool:
+        """Whether the caller hears it, or has heard some of it."""
+        return bool(self.reply_id)
+
+    @property
+    def whole(self) -> bool:
+        """Whether no more sound will come."""
+        return self.reply is None or self.reply.whole
+
+
+class Replies:
+    """The attempts under way. `put` takes what the turn table must know."""
+
+    def __init__(
+        self, outlet: Outlet, history: History, put: Callable[[inputs.Input], None], clock: Callable[[], float]
+    ) -> None:
+        self._outlet = outlet
+        self._history = history
+        self._put = put
+        self._clock = clock
+        self._voiced: dict[int, Voiced] = {}
+        self.turn = 0
+        """The replies that were heard so far."""
+
+    # -- attempts ------------------------------------------------------------------------------------------------
+
+    def add(self, attempt: int, reply: Reply) -> Voiced:
+        """Take an attempt that begins now; nothing of it is heard yet."""
+        voiced = Voiced(attempt, reply.track, reply.question.text, reply)
+        reply.on_sound = lambda _: self._feed(voiced)
+        self._voiced[attempt] = voiced
+        return voiced
+
+    def ended(self, voiced: Voiced) -> None:
+        """All of its sound is there; without any it has failed."""
+        failure = None if voiced.reply is None else voiced.reply.failure
+        if self._voiced.get(voiced.attempt) is not voiced:
+            return
+        part, reason = ("answerer", "empty") if failure is None else (failure.part, failure.reason)
+        if not voiced.track.samples:
+            del self._voiced[voiced.attempt]
+            self._outlet.observe(events.AttemptFailed(voiced.attempt, part, reason))
+            self._put(inputs.ReplyFailed(voiced.attempt))
+            return
+        if failure is not None:
+            self._outlet.observe(events.AttemptFailed(voiced.attempt, part, reason))
+        self._feed(voiced)
+
+    def release(self, attempt: int) -> None:
+        """Let the caller hear it, from now on."""
+        if (voiced := self._voiced.get(attempt)) is not None:
+            voiced.released = True
+            self._feed(voiced)
+
+    def hold(self, attempt: int) -> None:
+        """Take the release back, if nothing was heard."""
+        if (voiced := self._voiced.get(attempt)) is not None and not voiced.sounded:
+            voiced.released = False
+            self._unqueue(voiced)
+
+    def cancel(self, attempt: int) -> None:
+        """Throw it away; if it was interrupted, it is over with what was heard."""
+        voiced = self._voiced.pop(attempt, None)
+        if voiced is None:
+            return
+        if voiced.task is not None:
+            voiced.task.cancel()
+        if voiced.sounded:
+            self._settle(voiced)
+            return
+        self._unqueue(voiced)
+        if voiced.reply is not None:
+            asked_for = self._clock() - voiced.reply.moments.asked
+            self._outlet.observe(events.AttemptDropped(attempt, asked_for))
+
+    def interrupt(self, attempt: int) -> None:
+        """Silence it at once, and keep what was heard of it. It is still read, in case it goes on."""
+        voiced = self._voiced.get(attempt)
+        if voiced is None or voiced.playing is None:
+            return
+        voiced.released = False
+        voiced.interrupted_at = voiced.playing.heard(self._outlet.line.clear())
+        voiced.playing = None
+        heard = self._hear(voiced)
+        if voiced.sounded:
+            self._outlet.observe(events.ReplyInterrupted(voiced.reply_id, voiced.turn, heard))
+
+    def resume(self, interrupted: int, attempt: int) -> None:
+        """Go on from the piece in which the last heard word is."""
+        voiced = self._voiced.pop(interrupted, None)
+        if voiced is None:
+            self._put(inputs.ReplyPlayed(attempt))
+            return
+        voiced.attempt = attempt
+        self._voiced[attempt] = voiced
+        piece = voiced.track.piece_at(max(0, (voiced.interrupted_at or 0) - 1))
+        begin = voiced.track.pieces[piece].begin if voiced.track.pieces else 0
+        voiced.interrupted_at = None
+        voiced.released = True
+        self._outlet.observe(events.ReplyResumed(voiced.reply_id, voiced.turn, piece))
+        self._feed(voiced, begin)
+
+    def play_phrase(self, say: Say, text: str, sound: PhraseSound) -> None:
+        """Play a phrase; a filler is no reply."""
+        if not say.attempt:
+            self._outlet.line.play(sound.mulaw)
+            self._outlet.line.flush()
+            self._outlet.observe(events.FillerSaid(self.turn + 1))
+            return
+        track = Track()
+        track.add_piece(text)
+        track.add_sound(sound.mulaw, 0, last=True, word_ends=sound.word_ends)
+        voiced = Voiced(say.attempt, track, say.answers, phrase=say.phrase, released=True)
+        self._voiced[say.attempt] = voiced
+        self._feed(voiced)
+
+    # -- what the caller hears -------------------------------------------------------------------------------------
+
+    def sounding(self, end: int) -> Voiced | None:
+        """Return the attempt whose first sound lies before `end` on the line and was not reported yet."""
+        for voiced in self._voiced.values():
+            playing = voiced.playing
+            if playing is not None and playing.queued and not voiced.sounded and playing.position < end:
+                return voiced
+        return None
+
+    def start(self, voiced: Voiced, last_sample: float) -> None:
+        """The first sound of an attempt was written: it is the reply of its turn."""
+        self.turn += 1
+        voiced.turn, voiced.reply_id = self.turn, f"{self._outlet.stream_sid}-r{self.turn}"
+        self._history.add_caller(voiced.answers)
+        voiced.entry = self._history.add_agent()
+        latency = _latency(voiced.reply, last_sample, self._clock())
+        self._outlet.observe(events.ReplyStarted(voiced.reply_id, voiced.turn, voiced.attempt, voiced.phrase, latency))
+
+    def sounding_text(self) -> str:
+        """Return the words around the one that the caller hears now."""
+        voiced = self._audible()
+        if voiced is None or voiced.playing is None:
+            return ""
+        heard = len(voiced.track.heard(voiced.playing.heard(self._outlet.line.position)).split())
+        words = voiced.track.intended.split()
+        return " ".join(words[max(0, heard - _ECHO_WORDS) : heard + _ECHO_WORDS // 4])
+
+    def close(self) -> None:
+        """Cancel what is under way, and settle what was heard."""
+        for voiced in tuple(self._voiced.values()):
+            if voiced.playing is not None and voiced.sounded:
+                voiced.interrupted_at = voiced.playing.heard(self._outlet.line.position)
+            self.cancel(voiced.attempt)
+
+    def _audible(self) -> Voiced | None:
+        return next((voiced for voiced in self._voiced.values() if voiced.sounded and voiced.playing), None)
+
+    def _feed(self, voiced: Voiced, begin: int = 0) -> None:
+        if not voiced.released or not voiced.track.samples:
+            return
+        if voiced.playing is None:
+            voiced.playing = Playing(voiced.track, self._outlet.line, begin)
+            voiced.playing.on_piece = partial(self._piece_began, voiced)
+        voiced.playing.feed()
+        if voiced.whole and voiced.playing.queued:
+            voiced.playing.finish(partial(self._played, voiced, voiced.playing))
+
+    def _unqueue(self, voiced: Voiced) -> None:
+        if voiced.playing is not None and voiced.playing.queued:
+            self._outlet.line.clear()
+        voiced.playing = None
+
+    def _piece_began(self, voiced: Voiced, number: int) -> None:
+        piece = voiced.track.pieces[number]
+        begin_ms = piece.begin // 8
+        self._outlet.observe(events.SentenceBegan(voiced.reply_id, voiced.turn, number, piece.text, begin_ms))
+
+    def _played(self, voiced: Voiced, playing: Playing) -> None:
+        if voiced.playing is not playing:
+            return
+        del self._voiced[voiced.attempt]
+        voiced.interrupted_at = None
+        self._settle(voiced)
+        self._put(inputs.ReplyPlayed(voiced.attempt))
+
+    def _settle(self, voiced: Voiced) -> None:
+        interrupted = voiced.interrupted_at is not None
+        heard = self._hear(voiced)
+        self._outlet.observe(
+            events.ReplyEnded(voiced.reply_id, voiced.turn, voiced.track.intended, heard, interrupted=interrupted)
+        )
+
+    def _hear(self, voiced: Voiced) -> str:
+        """Write what was heard of it into the history."""
+        track, at = voiced.track, voiced.interrupted_at
+        heard = track.intended if at is None else track.heard(at)
+        if voiced.entry is not None:
+            self._history.hear(voiced.entry, heard)
+        return heard
+
+
+def _latency(reply: Reply | None, last_sample: float, now: float) -> events.ReplyLatency | None:
+    if reply is None:
+        return None
+    moments = reply.moments
+    first_token = moments.first_token or moments.asked
+    first_piece = moments.first_piece or first_token
+    first_sound = moments.first_sound or first_piece
+    return events.ReplyLatency(
+        total=now - last_sample,
+        text=moments.asked - last_sample,
+        first_token=first_token - moments.asked,
+        first_piece=first_piece - first_token,
+        first_sound=first_sound - first_piece,
+        commit=now - first_sound,
+    )

@@ -1,0 +1,96 @@
+"""The caller's side of a turn: the utterances that no reply has answered yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from batkol.speech.lexicon import Ending, Lexicon, ending
+
+
+@dataclass(slots=True)
+class Said:
+    """One utterance. Times in seconds of the turn's clock."""
+
+    text: str = ""
+    begun: float = 0.0
+    stopped: float | None = None  # when the end of speech was known; None while the detector hears speech
+    settled: bool = False  # its final is there
+    lasted: bool = False  # as long as an interruption
+    answered: int = 0  # words at its beginning that a reply has answered
+
+    @property
+    def fresh(self) -> str:
+        """The text without the words that a reply has answered."""
+        return " ".join(self.text.split()[self.answered :])
+
+
+class CallerTurn:
+    """The utterances of the turn, in order of their index. Pure; nothing here has a clock."""
+
+    __slots__ = ("_said",)
+
+    def __init__(self) -> None:
+        self._said: dict[int, Said] = {}
+
+    def begin(self, utterance: int, now: float) -> Said:
+        """Return the utterance's entry, a new one if there is none."""
+        if utterance not in self._said:
+            self._said[utterance] = Said(begun=now)
+            self._said = dict(sorted(self._said.items()))
+        return self._said[utterance]
+
+    def get(self, utterance: int) -> Said | None:
+        """Return the entry; None for an utterance that was answered or dropped."""
+        return self._said.get(utterance)
+
+    def drop(self, utterance: int) -> None:
+        """Forget an utterance that is no part of a turn."""
+        self._said.pop(utterance, None)
+
+    def drop_wordless(self, lexicon: Lexicon, *, since: float) -> None:
+        """Forget the utterances that are over and told nothing, unless they began at `since` or later."""
+        kept = {
+            index: said
+            for index, said in self._said.items()
+            if said.stopped is None or not said.settled or said.begun >= since or lexicon.telling(said.fresh)
+        }
+        self._said = kept
+
+    def answer(self) -> None:
+        """A reply to all of it is heard. Speech that goes on is kept, for words that follow; late results are not."""
+        self._said = {index: said for index, said in self._said.items() if said.stopped is None}
+        for said in self._said.values():
+            said.answered = len(said.text.split())
+
+    @property
+    def text(self) -> str:
+        """The words of the turn so far."""
+        return " ".join(text for said in self._said.values() if (text := said.fresh))
+
+    @property
+    def talking(self) -> bool:
+        """Whether the detector hears speech."""
+        return any(said.stopped is None for said in self._said.values())
+
+    @property
+    def open(self) -> bool:
+        """Whether the final of an utterance is still to come."""
+        return any(not said.settled and not said.answered for said in self._said.values())
+
+    @property
+    def begun_of_lasting(self) -> float | None:
+        """When speech began that goes on and has lasted as long as an interruption; None if there is none."""
+        return min((said.begun for said in self._said.values() if said.lasted and said.stopped is None), default=None)
+
+    @property
+    def stopped(self) -> float | None:
+        """When the newest end of speech was known."""
+        return max((said.stopped for said in self._said.values() if said.stopped is not None), default=None)
+
+    @property
+    def ending(self) -> Ending:
+        """What the end of the text says about what follows."""
+        return ending(self.text)
+
+    def __bool__(self) -> bool:
+        return bool(self._said)

@@ -1,0 +1,109 @@
+"""The settings of the agent's replies: part of `batkol.settings.Settings`, and read with it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, ClassVar, Final, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
+
+from batkol.conversation.actions import StockPhrase
+from batkol.environment import EnvironmentSettings
+from batkol.urls import check_http
+
+PHRASES: Final[dict[str, dict[StockPhrase, str]]] = {
+    "he": {
+        StockPhrase.FILLER: "רגע אחד",
+        StockPhrase.APOLOGY: "סליחה, יש לי תקלה. אפשר לשאול אותי שוב?",
+        StockPhrase.REPEAT: "סליחה, לא שמעתי. אפשר לחזור על זה?",
+        StockPhrase.IDLE: "אתם עדיין על הקו?",
+        StockPhrase.GOODBYE: "תודה שהתקשרתם, ולהתראות.",
+    },
+    "": {
+        StockPhrase.FILLER: "One moment.",
+        StockPhrase.APOLOGY: "Sorry, something went wrong here. Could you ask me again?",
+        StockPhrase.REPEAT: "Sorry, I did not hear that. Could you say it again?",
+        StockPhrase.IDLE: "Are you still there?",
+        StockPhrase.GOODBYE: "Thank you for calling. Goodbye.",
+    },
+}
+"""What the agent says by itself, by language; "" is every other language."""
+
+LONGEST_PHRASE: Final = 300
+
+
+class ReplyFields(EnvironmentSettings):
+    """Environment variables are the upper-case field names."""
+
+    free_texts: ClassVar[frozenset[str]] = frozenset({"answerer_prompt", "greeting", "agent_phrases"})
+    tokens: ClassVar[frozenset[str]] = frozenset({"answerer_api_key", "voice_api_key"})
+
+    agent_replies: bool = Field(False, description="Let the agent answer callers; without it the service only hears.")
+    answerer: Literal["echo", "openai"] = Field(
+        "echo", description="Who answers: `echo` repeats the caller, `openai` is a server with /chat/completions."
+    )
+    answerer_url: str = Field("", description="Base URL of the answerer's server, with `/v1`.")
+    answerer_model: str = Field("", description="Model of the answerer's server.")
+    answerer_api_key: str = Field("", description="Bearer token for ANSWERER_URL.", repr=False)
+    answerer_prompt: str = Field("", description="The agent's instructions, the first message of every request.")
+    greeting: str = Field("", description="Phrase at the beginning of a call; empty: the caller speaks first.")
+    greeting_interruptible: bool = Field(True, description="Whether a caller who speaks interrupts the greeting.")
+    agent_phrases: Annotated[dict[str, str], NoDecode] = Field(
+        {}, description="JSON, phrase to text: filler, apology, repeat, idle, goodbye; an empty text is not said."
+    )
+    voice: Literal["builtin", "espeak", "openai"] = Field(
+        "builtin", description="Who speaks: `builtin` (the demo's words), `espeak`, `openai` (/audio/speech)."
+    )
+    voice_url: str = Field("", description="Base URL of the voice's server, with `/v1`.")
+    voice_model: str = Field("", description="Model of the voice's server.")
+    voice_name: str = Field("", description="Name of the voice, for those that have several.")
+    voice_api_key: str = Field("", description="Bearer token for VOICE_URL.", repr=False)
+    speculative_attempts_per_minute: int = Field(
+        600, ge=0, description="Attempts of this pod before the end of speech; each may be thrown away. 0: none."
+    )
+
+    @field_validator("answerer_url", "voice_url")
+    @classmethod
+    def _base(cls, value: str) -> str:
+        if value:
+            check_http(value)
+            if value.rstrip("/").endswith(("/chat/completions", "/audio/speech")):
+                raise ValueError("must end before the path of the request, at /v1; the service appends the path itself")
+        return value.rstrip("/")
+
+    @field_validator("agent_phrases", mode="before")
+    @classmethod
+    def _json(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value) if value else {}
+        except ValueError as error:
+            raise ValueError(f'must be JSON such as {{"filler": "One moment."}}: {error}') from None
+
+    @field_validator("agent_phrases")
+    @classmethod
+    def _known(cls, value: dict[str, str]) -> dict[str, str]:
+        known = [phrase.value for phrase in StockPhrase if phrase is not StockPhrase.GREETING]
+        for name, text in value.items():
+            if name not in known:
+                raise ValueError(f"has a phrase that there is not; the phrases are {', '.join(known)}")
+            if len(text) > LONGEST_PHRASE:
+                raise ValueError(f"has a text of more than {LONGEST_PHRASE} characters for {name}")
+        return value
+
+    def check_replies(self) -> None:
+        """Refuse what cannot answer or speak. Raises `ValueError`, a sentence."""
+        for kind, url, model, name in (
+            (self.answerer, self.answerer_url, self.answerer_model, "ANSWERER"),
+            (self.voice, self.voice_url, self.voice_model, "VOICE"),
+        ):
+            if kind == "openai" and not (url and model):
+                raise ValueError(f"{name}=openai needs {name}_URL and {name}_MODEL")
+
+    def phrases(self, language: str) -> dict[StockPhrase, str]:
+        """Return what each phrase says in that language."""
+        texts = dict(PHRASES.get(language.partition("-")[0].lower().replace("iw", "he"), PHRASES[""]))
+        texts |= {StockPhrase(name): text for name, text in self.agent_phrases.items()}
+        return {StockPhrase.GREETING: self.greeting, **texts}

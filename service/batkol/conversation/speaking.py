@@ -1,0 +1,94 @@
+"""Rules of the turn table while the caller hears the agent."""
+
+from __future__ import annotations
+
+from batkol.conversation import listening
+from batkol.conversation.actions import HangUp, Interrupt, StockPhrase
+from batkol.conversation.inputs import (
+    ReplyPlayed,
+    SpeechBegan,
+    SpeechEnded,
+    SpeechLasted,
+    TextChanged,
+    TextReached,
+    TextSettled,
+)
+from batkol.conversation.interruption import Interrupted
+from batkol.conversation.timers import Timer
+from batkol.conversation.turn import State, Turn
+
+
+def caller_began(turn: Turn, _: SpeechBegan, __: float) -> None:
+    if turn.yields:
+        turn.state = State.YIELDING
+
+
+def overheard(turn: Turn, event: TextChanged | TextReached, now: float) -> None:
+    said = turn.said.get(event.utterance)
+    if said is not None and turn.yields and turn.interruptions.by_words(said.fresh, turn.words, turn.thresholds):
+        interrupt(turn, now)
+
+
+def lasted(turn: Turn, event: SpeechLasted, now: float) -> None:
+    said = turn.said.get(event.utterance)
+    if said is not None and turn.yields and turn.interruptions.by_length(said.fresh, turn.words, turn.thresholds):
+        interrupt(turn, now)
+
+
+def fell_silent(turn: Turn, _: SpeechEnded, __: float) -> None:
+    if not turn.said.talking:
+        turn.state = State.SPEAKING
+
+
+def overheard_final(turn: Turn, event: TextSettled, now: float) -> None:
+    said = turn.said.get(event.utterance)
+    if said is None:
+        return
+    if turn.yields and turn.interruptions.by_final(said.fresh, turn.words):
+        interrupt(turn, now)
+        listening.settled(turn, event, now)
+    elif not turn.said.talking:
+        turn.state = State.SPEAKING
+
+
+def interrupt(turn: Turn, now: float) -> None:
+    if turn.attempt is None:
+        return
+    turn.actions.append(Interrupt(turn.attempt.number))
+    turn.interruptions.interrupt(Interrupted(turn.attempt.number, turn.attempt.text, turn.attempt.phrase))
+    turn.attempt = None
+    turn.guesses = 0
+    turn.said.drop_wordless(turn.words, since=now)
+    turn.state = State.LISTENING
+    if turn.words.telling(turn.said.text):
+        turn.words_came()
+        if turn.said.talking:
+            turn.timers.set(Timer.STANDING, now + turn.thresholds.standing_ms / 1000)
+        else:
+            turn.start_clock()
+    else:
+        turn.timers.set(Timer.WORDLESS, now + turn.thresholds.wordless_ms / 1000)
+
+
+def played(turn: Turn, event: ReplyPlayed, now: float) -> None:
+    if turn.attempt is None or turn.attempt.number != event.attempt:
+        return
+    phrase, turn.attempt = turn.attempt.phrase, None
+    if phrase is StockPhrase.GOODBYE:
+        turn.state = State.CLOSING
+        turn.timers.clear()
+        turn.actions.append(HangUp())
+        return
+    turn.said.drop_wordless(turn.words, since=now - turn.thresholds.late_answer_ms / 1000)
+    turn.state = State.LISTENING
+    if turn.said.talking:
+        if turn.said.text:
+            turn.timers.set(Timer.STANDING, now + turn.thresholds.standing_ms / 1000)
+    elif turn.said.text and not turn.said.open:
+        turn.last_sample = now
+        turn.commit_in_time(now)
+    elif turn.said.open:
+        turn.last_sample = now
+        turn.start_clock()
+    else:
+        turn.wait_idly(now)

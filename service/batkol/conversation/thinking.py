@@ -1,0 +1,70 @@
+"""Rules of the turn table while the turn is committed and nothing of the reply was heard."""
+
+from __future__ import annotations
+
+from batkol.conversation import listening
+from batkol.conversation.actions import Hold, Say, StockPhrase
+from batkol.conversation.inputs import ReplyFailed, ReplySounded, SpeechBegan, TextChanged, TextSettled
+from batkol.conversation.timers import Timer
+from batkol.conversation.turn import State, Turn
+from batkol.speech.sameness import same
+
+
+def hold(turn: Turn, _: SpeechBegan, now: float) -> None:
+    turn.state = State.LISTENING
+    turn.guesses = 0
+    turn.timers.cancel(Timer.FILLER, Timer.APOLOGY)
+    turn.timers.set(Timer.REJOIN, now + turn.thresholds.rejoin_ms / 1000)
+    if turn.attempt is not None:
+        turn.attempt.held = True
+        turn.actions.append(Hold(turn.attempt.number))
+
+
+def more_words(turn: Turn, event: TextChanged, now: float) -> None:
+    """Words in speech that was taken for noise: the turn is the caller's again."""
+    said = turn.said.get(event.utterance)
+    if said is None or said.stopped is not None or turn.attempt is None or same(turn.said.text, turn.attempt.text):
+        return
+    turn.cancel()
+    turn.timers.cancel(Timer.FILLER, Timer.APOLOGY)
+    turn.state = State.LISTENING
+    listening.text_changed(turn, event, now)
+
+
+def restart(turn: Turn, event: TextSettled, now: float) -> None:
+    """The final says something else than what was asked: ask once more."""
+    text = turn.said.text
+    if not text:
+        turn.nothing_said(now, failed=event.failed)
+    elif turn.attempt is not None and not same(turn.attempt.text, text) and not turn.restarted:
+        turn.ask_again(text)
+
+
+def sounded(turn: Turn, event: ReplySounded, _: float) -> None:
+    if turn.attempt is None or turn.attempt.number != event.attempt:
+        return
+    turn.timers.clear()
+    turn.attempt.held = False
+    turn.guesses = 0
+    turn.said.answer()
+    turn.state = State.YIELDING if turn.said.talking else State.SPEAKING
+
+
+def failed(turn: Turn, event: ReplyFailed, _: float) -> None:
+    if turn.attempt is None or turn.attempt.number != event.attempt:
+        return
+    turn.attempt = None
+    if turn.state is not State.THINKING:
+        return  # the turn is asked anew when it is committed
+    if turn.restarted:
+        turn.say(StockPhrase.APOLOGY)
+    else:
+        turn.ask_again(turn.said.text)
+
+
+def filler_due(turn: Turn, _: float) -> None:
+    turn.actions.append(Say(StockPhrase.FILLER))
+
+
+def apology_due(turn: Turn, _: float) -> None:
+    turn.say(StockPhrase.APOLOGY if turn.said.text else StockPhrase.REPEAT)

@@ -1,0 +1,56 @@
+"""Named deadlines of one machine: set, cancelled, and taken in the order in which they are due."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Timer(StrEnum):
+    """Deadlines of the turn table."""
+
+    DROP = "drop"  # an attempt is kept while speech goes on
+    PATIENCE = "patience"  # an unfinished ending is given time
+    REJOIN = "rejoin"  # speech before the reply is given time for its words
+    FILLER = "filler"
+    APOLOGY = "apology"
+    WORDLESS = "wordless"  # an interruption is given time for its words
+    STANDING = "standing"  # a text is given time to change
+    IDLE = "idle"
+
+
+class Timers:
+    """The deadlines that are set, in seconds of one clock."""
+
+    __slots__ = ("_due",)
+
+    def __init__(self) -> None:
+        self._due: dict[Timer, float] = {}
+
+    def set(self, timer: Timer, at: float) -> None:
+        """Set a deadline; it replaces the one of the same name."""
+        self._due[timer] = at
+
+    def cancel(self, *timers: Timer) -> None:
+        """Cancel deadlines that may be set."""
+        for timer in timers:
+            self._due.pop(timer, None)
+
+    def is_set(self, timer: Timer) -> bool:
+        return timer in self._due
+
+    def clear(self) -> None:
+        """Cancel every deadline."""
+        self._due.clear()
+
+    @property
+    def deadline(self) -> float | None:
+        """The earliest deadline."""
+        return min(self._due.values(), default=None)
+
+    def take(self, now: float) -> Timer | None:
+        """Take the earliest of the deadlines that are due; None if there is none."""
+        timer = min(self._due, key=lambda each: (self._due[each], each), default=None)
+        if timer is None or self._due[timer] > now:
+            return None
+        del self._due[timer]
+        return timer

@@ -1,0 +1,48 @@
+"""Translation of a call's recognition into inputs of the turn table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from batkol.conversation.inputs import (
+    Input,
+    SpeechBegan,
+    SpeechEnded,
+    SpeechLasted,
+    TextChanged,
+    TextReached,
+    TextSettled,
+    TextWithdrawn,
+)
+from batkol.speech.utterance import Source, Utterance
+from batkol.transcription import events
+
+
+def translated(  # noqa: PLR0911  one line an event
+    event: events.TranscriptionEvent, spoken_at: Callable[[int], float]
+) -> Input | None:
+    """Return the input that an event is; None for one that says nothing about turns.
+
+    `spoken_at(sample)` is when the caller spoke a sample. Text without detected speech is never replied to.
+    """
+    match event:
+        case events.UtteranceOpened(utterance, _) if utterance.voiced:
+            return SpeechBegan(utterance.index)
+        case events.Interim(utterance, text, _, settled):
+            return TextChanged(utterance.index, text, settled)
+        case events.Tentative(utterance, _, text):
+            return TextReached(utterance.index, text)
+        case events.Withdrawn(utterance, _, reason):
+            return TextWithdrawn(utterance.index, by_speech=reason is events.WithdrawalReason.SPEECH)
+        case events.SpeechLasted(utterance):
+            return SpeechLasted(utterance.index)
+        case events.SpeechStopped(utterance):
+            return SpeechEnded(utterance.index, spoken_at(_end(utterance)))
+        case events.FinalReady(utterance, text) if utterance.voiced:
+            return TextSettled(utterance.index, text, failed=utterance.source is Source.NONE)
+        case _:
+            return None
+
+
+def _end(utterance: Utterance) -> int:
+    return utterance.begin if utterance.end is None else utterance.end

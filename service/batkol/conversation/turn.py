@@ -1,0 +1,224 @@
+"""The present turn of a conversation: what was said, the current attempt, and the steps that the rules take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from batkol.conversation.actions import Action, Ask, Cancel, Release, Resume, Say, StockPhrase
+from batkol.conversation.inputs import (
+    Input,
+    SpeechBegan,
+    SpeechEnded,
+    SpeechLasted,
+    TextChanged,
+    TextReached,
+    TextSettled,
+)
+from batkol.conversation.interruption import Interruptions
+from batkol.conversation.said import CallerTurn
+from batkol.conversation.timers import Timer, Timers
+from batkol.speech.lexicon import Ending, Lexicon
+from batkol.speech.sameness import same
+from batkol.speech.turn_thresholds import TurnThresholds
+
+
+class State(StrEnum):
+    """States of a conversation."""
+
+    LISTENING = "listening"
+    GUESSING = "guessing"  # the caller is quiet and the text reaches the end: an answer is prepared
+    THINKING = "thinking"  # the turn is committed, nothing of the reply was heard so far
+    SPEAKING = "speaking"
+    YIELDING = "yielding"  # the caller speaks into the reply, which goes on until that is an interruption
+    CLOSING = "closing"
+
+
+@dataclass(slots=True)
+class Attempt:
+    """An attempt at a reply."""
+
+    number: int
+    text: str
+    phrase: StockPhrase | None = None
+    held: bool = False  # committed, and speech came before its first sound
+
+
+class Turn:
+    """The state of `Turns`, and its steps. Times in seconds of one clock."""
+
+    def __init__(self, thresholds: TurnThresholds, words: Lexicon, *, greeting_yields: bool) -> None:
+        self.thresholds = thresholds
+        self.words = words
+        self.greeting_yields = greeting_yields
+        self.state = State.LISTENING
+        self.said = CallerTurn()
+        self.timers = Timers()
+        self.actions: list[Action] = []
+        self.attempt: Attempt | None = None
+        self.interruptions = Interruptions()
+        self.count = 0  # of attempts
+        self.guesses = 0  # speculative attempts in this utterance
+        self.restarted = False  # the committed attempt was replaced once already
+        self.last_sample = 0.0  # when the caller spoke it
+        self.idle_prompts = 0
+
+    def words_came(self) -> None:
+        """The caller said something new: what was held or interrupted is over."""
+        self._confirm()
+        if self.attempt is not None and self.attempt.held and not same(self.attempt.text, self.said.text):
+            self.timers.cancel(Timer.REJOIN)
+            self.cancel()
+
+    def _confirm(self) -> None:
+        """The interrupted reply will not go on."""
+        self.timers.cancel(Timer.WORDLESS)
+        if (interrupted := self.interruptions.confirm()) is not None:
+            self.actions.append(Cancel(interrupted.number))
+
+    def commit_in_time(self, now: float) -> None:
+        """Commit at once, or when the time that its ending is given is over."""
+        wait = {
+            Ending.WHOLE: 0,
+            Ending.UNFINISHED: self.thresholds.unfinished_ms,
+            Ending.DICTATION: self.thresholds.dictation_ms,
+        }[self.said.ending]
+        due = (self.said.stopped or now) + wait / 1000
+        if due <= now:
+            self.commit(now)
+        else:
+            self.timers.set(Timer.PATIENCE, due)
+
+    def commit(self, now: float) -> None:
+        """Commit the turn, if it has words: its attempt, or a new one, may be heard."""
+        text = self.said.text
+        if not text:
+            return
+        self.timers.cancel(Timer.PATIENCE, Timer.DROP, Timer.STANDING, Timer.WORDLESS, Timer.REJOIN, Timer.IDLE)
+        self._confirm()
+        if self.attempt is None or not same(self.attempt.text, text):
+            self.cancel()
+            self.ask(text, speculative=False)
+        self.restarted = False
+        self.idle_prompts = 0
+        self.release()
+        if not self.timers.is_set(Timer.APOLOGY):
+            self.last_sample = min(self.last_sample, now) if not self.said.talking else now
+            self.start_clock()
+
+    def rejoin(self, now: float) -> None:
+        """Speech before the reply told nothing: the committed turn goes on."""
+        if self.attempt is None:
+            self.commit(now)
+            return
+        self.attempt.held = False
+        self.release()
+        self.start_clock()
+
+    def ask_again(self, text: str) -> None:
+        """Replace the committed attempt; that happens once a turn."""
+        self.restarted = True
+        self.cancel()
+        self.ask(text, speculative=False)
+        self.release()
+
+    def resume(self) -> None:
+        """Go on with the reply that noise interrupted."""
+        self.cancel()
+        interrupted = self.interruptions.take_back()
+        self.count += 1
+        self.attempt = Attempt(self.count, interrupted.text, interrupted.phrase)
+        self.actions.append(Resume(interrupted.number, self.count))
+        self.timers.clear()
+        self.state = State.YIELDING if self.said.talking else State.SPEAKING
+
+    def ask(self, text: str, *, speculative: bool) -> None:
+        """Begin an attempt."""
+        self.count += 1
+        self.attempt = Attempt(self.count, text)
+        self.actions.append(Ask(self.count, text, speculative))
+
+    def cancel(self) -> None:
+        """Throw the current attempt away, of which nothing was heard."""
+        if self.attempt is not None:
+            self.actions.append(Cancel(self.attempt.number))
+            self.attempt = None
+        self.timers.cancel(Timer.DROP)
+
+    def release(self) -> None:
+        """Give the current attempt a voice."""
+        if self.attempt is not None:
+            self.actions.append(Release(self.attempt.number))
+        self.state = State.THINKING
+
+    def say(self, phrase: StockPhrase) -> None:
+        """Say a phrase as a reply of its own. It answers what was said."""
+        self.cancel()
+        self.count += 1
+        self.attempt = Attempt(self.count, "", phrase)
+        self.actions.append(Say(phrase, self.count, self.said.text))
+        self.timers.clear()
+        self.said.answer()
+        self.state = State.YIELDING if self.said.talking else State.SPEAKING
+
+    def start_clock(self) -> None:
+        """The caller waits since the last sample: a filler, then an apology, unless a reply sounds."""
+        self.timers.set(Timer.FILLER, self.last_sample + self.thresholds.filler_ms / 1000)
+        self.timers.set(Timer.APOLOGY, self.last_sample + self.thresholds.apology_ms / 1000)
+
+    def wait_idly(self, now: float) -> None:
+        """Nobody has anything to say: the caller is asked after a time."""
+        if self.thresholds.idle_ms:
+            self.timers.set(Timer.IDLE, now + self.thresholds.idle_ms / 1000)
+
+    def nothing_said(self, now: float, *, failed: bool) -> None:
+        """Speech had no words, or with `failed` nobody knows them."""
+        self.cancel()
+        self.timers.cancel(Timer.FILLER, Timer.APOLOGY, Timer.PATIENCE)
+        if failed:
+            self.say(StockPhrase.REPEAT)
+        else:
+            self.state = State.LISTENING
+            self.wait_idly(now)
+
+    def go_on(self, now: float) -> None:
+        """Speech told nothing: what it held up or interrupted goes on."""
+        self.timers.cancel(Timer.WORDLESS, Timer.REJOIN)
+        if self.interruptions.resumable:
+            self.resume()
+        else:
+            self.rejoin(now)
+
+    def doubt(self, now: float) -> None:
+        """Speech goes on: it may be a breath, so the attempt is kept for a moment."""
+        self.state = State.LISTENING
+        if self.attempt is not None:
+            self.timers.set(Timer.DROP, now + self.thresholds.keep_attempt_ms / 1000)
+
+    def record(self, event: Input, now: float) -> None:
+        """Keep what was said, whatever the state makes of it."""
+        if isinstance(event, SpeechBegan):
+            self.said.begin(event.utterance, now)
+            self.interruptions.speech_began(now, self.thresholds)
+            return
+        said = self.said.get(getattr(event, "utterance", -1))
+        if said is None:
+            return
+        match event:
+            case TextChanged(_, text) | TextReached(_, text):
+                said.text = text
+            case SpeechLasted():
+                said.lasted = True
+            case SpeechEnded(_, last_sample):
+                said.stopped = now
+                self.last_sample = last_sample
+                self.interruptions.speech_ended(now)
+            case TextSettled(_, text):
+                said.text, said.settled = text, True
+                said.stopped = now if said.stopped is None else said.stopped
+
+    @property
+    def yields(self) -> bool:
+        """Whether the caller may interrupt what is being said."""
+        phrase = None if self.attempt is None else self.attempt.phrase
+        return self.greeting_yields or phrase is not StockPhrase.GREETING

@@ -1,0 +1,157 @@
+"""The turn table: when the agent is asked, when it speaks, and when it is interrupted. Pure.
+
+    listening ──text reaches──▶ guessing ──end of speech──▶ thinking ──first sound──▶ speaking ──speech──▶ yielding
+        ▲  ▲─────speech goes on─────┘                           │                        │ ▲─────it was none──┘ │
+        │  └──────────────────────new speech────────────────────┘                        │                      │
+        └───────────────────────────────────────all of it was heard──────────────────────┴─────interrupted──────┘
+
+`handle` takes an input and `tick` the time; both return the actions to carry out, in order. `deadline` says when `tick`
+must run next. What a state does not know changes nothing but the record of what was said. There is one current attempt;
+only `Release` gives it a voice, so there is one audible attempt a turn, and one commit that is heard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from batkol.conversation import listening, speaking, thinking
+from batkol.conversation.actions import Action
+from batkol.conversation.inputs import (
+    CallClosing,
+    CallOpened,
+    Input,
+    ReplyFailed,
+    ReplyPlayed,
+    ReplySounded,
+    SpeechBegan,
+    SpeechEnded,
+    SpeechLasted,
+    TextChanged,
+    TextReached,
+    TextSettled,
+    TextWithdrawn,
+)
+from batkol.conversation.timers import Timer
+from batkol.conversation.turn import State, Turn
+from batkol.speech.lexicon import Lexicon, lexicon
+from batkol.speech.turn_thresholds import TurnThresholds
+
+Rule = Callable[[Turn, Any, float], None]
+
+
+def _close(turn: Turn, _: CallClosing, __: float) -> None:
+    if turn.state not in {State.SPEAKING, State.YIELDING}:
+        turn.words_came()
+        turn.cancel()
+    turn.timers.clear()
+    turn.state = State.CLOSING
+
+
+_LISTENING: Final[Mapping[type[Input], Rule]] = {
+    CallOpened: listening.opened,
+    SpeechBegan: listening.caller_began,
+    TextChanged: listening.text_changed,
+    TextReached: listening.text_reached,
+    SpeechEnded: listening.speech_ended,
+    TextSettled: listening.settled,
+    ReplySounded: thinking.sounded,  # its sound was on the way when speech held it
+    ReplyFailed: thinking.failed,
+    CallClosing: _close,
+}
+_SPEAKING: Final[Mapping[type[Input], Rule]] = {
+    SpeechBegan: speaking.caller_began,
+    TextChanged: speaking.overheard,
+    TextReached: speaking.overheard,
+    SpeechLasted: speaking.lasted,
+    SpeechEnded: speaking.fell_silent,
+    TextSettled: speaking.overheard_final,
+    ReplyPlayed: speaking.played,
+    CallClosing: _close,
+}
+TABLE: Final[Mapping[State, Mapping[type[Input], Rule]]] = {
+    State.LISTENING: _LISTENING,
+    State.GUESSING: {**_LISTENING, TextWithdrawn: listening.text_withdrawn},
+    State.THINKING: {
+        SpeechBegan: thinking.hold,
+        TextChanged: thinking.more_words,
+        TextSettled: thinking.restart,
+        ReplySounded: thinking.sounded,
+        ReplyFailed: thinking.failed,
+        CallClosing: _close,
+    },
+    State.SPEAKING: _SPEAKING,
+    State.YIELDING: _SPEAKING,
+    State.CLOSING: {},
+}
+DUE: Final[Mapping[Timer, Callable[[Turn, float], None]]] = {
+    Timer.DROP: listening.drop_due,
+    Timer.PATIENCE: listening.patience_due,
+    Timer.REJOIN: listening.rejoin_due,
+    Timer.FILLER: thinking.filler_due,
+    Timer.APOLOGY: thinking.apology_due,
+    Timer.WORDLESS: listening.wordless_due,
+    Timer.STANDING: listening.standing_due,
+    Timer.IDLE: listening.idle_due,
+}
+
+
+class Turns:
+    """The turns of one call. `now` is in seconds of one clock that only goes forward."""
+
+    def __init__(
+        self, thresholds: TurnThresholds | None = None, words: Lexicon | None = None, *, greeting_yields: bool = True
+    ) -> None:
+        self._turn = Turn(thresholds or TurnThresholds(), words or lexicon(), greeting_yields=greeting_yields)
+
+    def tune(self, thresholds: TurnThresholds, words: Lexicon) -> None:
+        """Change the thresholds and the lists; deadlines that are set stay."""
+        self._turn.thresholds, self._turn.words = thresholds, words
+
+    @property
+    def state(self) -> State:
+        return self._turn.state
+
+    @property
+    def deadline(self) -> float | None:
+        """Time at which `tick` must run next."""
+        return self._turn.timers.deadline
+
+    @property
+    def attempt(self) -> int | None:
+        """The number of the current attempt."""
+        return None if self._turn.attempt is None else self._turn.attempt.number
+
+    @property
+    def talking(self) -> bool:
+        """Whether the detector hears the caller."""
+        return self._turn.said.talking
+
+    @property
+    def unanswered(self) -> str:
+        """The caller's words that no reply has answered."""
+        return self._turn.said.text
+
+    @property
+    def last_sample(self) -> float:
+        """When the caller spoke the last sample of speech."""
+        return self._turn.last_sample
+
+    def handle(self, event: Input, now: float, sounding: str = "") -> list[Action]:
+        """Take an input; `sounding` is the text that the caller hears at this moment, whose echo may come back."""
+        turn = self._turn
+        turn.actions = []
+        if turn.state is not State.CLOSING:
+            turn.record(event, now)
+            turn.interruptions.sounding = sounding
+            if (rule := TABLE[turn.state].get(type(event))) is not None:
+                rule(turn, event, now)
+        return turn.actions
+
+    def tick(self, now: float) -> list[Action]:
+        """Let what is due happen."""
+        turn = self._turn
+        turn.actions = []
+        while (timer := turn.timers.take(now)) is not None:
+            DUE[timer](turn, now)
+        return turn.actions

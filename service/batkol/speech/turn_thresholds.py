@@ -1,0 +1,34 @@
+"""Thresholds of the turns between a caller and the agent: milliseconds and counts."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class TurnThresholds(msgspec.Struct, frozen=True, kw_only=True):
+    """The thresholds in force; each may be tuned while calls are up."""
+
+    keep_attempt_ms: int = 150  # speech that goes on keeps the attempt so long: it may be a breath
+    unfinished_ms: int = 400  # wait after an ending that needs another word
+    dictation_ms: int = 900  # wait while digits are dictated
+    rejoin_ms: int = 350  # new speech before the reply: without words by then the reply goes on
+    filler_ms: int = 1500  # after the caller's last sample
+    apology_ms: int = 3500  # after the caller's last sample
+    wordless_ms: int = 1200  # an interruption without words by then was none
+    standing_ms: int = 1200  # an interim that stands so long, in speech that goes on, is all there is
+    standing_final_ms: int = 700  # the same for a final
+    late_answer_ms: int = 700  # a "yes" so shortly before the end of the reply answers it
+    quiet_line_ms: int = 2000  # silence after which music or a television is taken to be over
+    idle_ms: int = 10_000  # silence after the reply; 0: never
+    interruption_ms: int = 450  # speech that interrupts, by the detector's clock: 350 ms, for it ends 100 ms late
+    interrupt_words: int = 2  # words, other than backchannel words, that interrupt
+    guesses: int = 3  # attempts in an utterance before its end
+    idle_prompts: int = 1  # before the agent says goodbye
+    false_interruptions: int = 2  # in a call; after them only words interrupt
+
+    def __post_init__(self) -> None:
+        if self.apology_ms <= self.filler_ms:
+            raise ValueError(
+                f"the apology must come after the filler, not at {self.apology_ms} ms with the filler at "
+                f"{self.filler_ms} ms"
+            )

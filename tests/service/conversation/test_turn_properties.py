@@ -1,0 +1,173 @@
+"""Whatever happens, in whatever order: the turn table keeps one attempt, and nobody waits for ever."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batkol.conversation.actions import Ask, Cancel, HangUp, Hold, Interrupt, Release, Resume, Say
+from batkol.conversation.inputs import (
+    CallClosing,
+    CallOpened,
+    Input,
+    ReplyFailed,
+    ReplyPlayed,
+    ReplySounded,
+    SpeechBegan,
+    SpeechEnded,
+    SpeechLasted,
+    TextChanged,
+    TextReached,
+    TextSettled,
+    TextWithdrawn,
+)
+from batkol.conversation.turns import State, Turns
+
+utterances = st.integers(0, 4)
+texts = st.sampled_from(["", "כן", "רגע", "אני רוצה פיצה", "אני רוצה", "המספר 052", "מהמ", "שלום אבל"])
+heard = st.one_of(
+    st.builds(SpeechBegan, utterances),
+    st.builds(TextChanged, utterances, texts, st.booleans()),
+    st.builds(TextReached, utterances, texts),
+    st.builds(TextWithdrawn, utterances, st.booleans()),
+    st.builds(SpeechLasted, utterances),
+    st.builds(SpeechEnded, utterances, st.just(0.0)),
+    st.builds(TextSettled, utterances, texts, st.booleans()),
+    st.just(CallOpened(greet=True)),
+)
+own = st.sampled_from(["sounds", "is played", "fails"])
+delays = st.sampled_from([0.0, 0.05, 0.2, 0.4, 1.3, 4.0, 11.0])
+histories = st.lists(st.tuples(st.one_of(heard, own), delays), max_size=40)
+
+
+class World:
+    """Carries out the actions, and holds them to the rules."""
+
+    def __init__(self) -> None:
+        self.turns = Turns()
+        self.now = 0.0
+        self.newest = 0  # the highest number of an attempt
+        self.alive: set[int] = set()  # attempts that may still be heard
+        self.released: set[int] = set()
+        self.audible: int | None = None
+        self.interrupted: int | None = None
+        self.commits_heard = 0
+        self.hung_up = False
+
+    def happen(self, event: Input) -> None:
+        if isinstance(event, SpeechEnded):
+            event = SpeechEnded(event.utterance, self.now - 0.5)
+        self.carry_out(self.turns.handle(event, self.now))
+
+    def own(self, what: str) -> None:
+        """Let the current attempt sound, end or fail, if it can."""
+        attempt = self.turns.attempt
+        if attempt is None:
+            return
+        if what == "sounds" and attempt in self.released and self.audible is None:
+            self.audible = attempt
+            self.commits_heard += 1
+            self.happen(ReplySounded(attempt))
+        elif what == "is played" and self.audible == attempt:
+            self.audible = None
+            self.alive.discard(attempt)
+            self.released.discard(attempt)
+            self.happen(ReplyPlayed(attempt))
+        elif what == "fails" and attempt in self.alive and self.audible != attempt:
+            self.alive.discard(attempt)
+            self.released.discard(attempt)
+            self.happen(ReplyFailed(attempt))
+
+    def wait(self, seconds: float) -> None:
+        until = self.now + seconds
+        while (due := self.turns.deadline) is not None and due <= until:
+            self.now = max(self.now, due)
+            self.carry_out(self.turns.tick(self.now))
+            self.hold_to_the_rules()
+        self.now = until
+
+    def carry_out(self, actions: list[object]) -> None:
+        for action in actions:
+            match action:
+                case Ask(attempt):
+                    self._begin(attempt)
+                case Say(_, attempt) if attempt:
+                    self._begin(attempt)
+                    assert self.audible is None
+                    self.released.add(attempt)
+                    self.audible = attempt
+                case Cancel(attempt):
+                    assert attempt != self.audible, "cancelled while it is heard: that is an interruption"
+                    self.alive.discard(attempt)
+                    self.released.discard(attempt)
+                    self.interrupted = None if attempt == self.interrupted else self.interrupted
+                case Release(attempt):
+                    assert attempt in self.alive
+                    self.released.add(attempt)
+                case Hold(attempt):
+                    assert attempt in self.released
+                    self.released.discard(attempt)
+                case Interrupt(attempt):
+                    assert attempt == self.audible, "only what is heard is interrupted"
+                    self.audible, self.interrupted = None, attempt
+                    self.released.discard(attempt)
+                case Resume(interrupted, attempt):
+                    assert interrupted == self.interrupted
+                    self.alive.discard(interrupted)
+                    self._begin(attempt)
+                    self.released.add(attempt)
+                    self.audible, self.interrupted = attempt, None
+                case HangUp():
+                    self.hung_up = True
+
+    def _begin(self, attempt: int) -> None:
+        assert attempt > self.newest, "numbers of attempts go up"
+        self.newest = attempt
+        self.alive.add(attempt)
+
+    def hold_to_the_rules(self) -> None:
+        turns = self.turns
+        others = self.alive - {turns.attempt, self.interrupted}
+        assert not others, f"attempts {others} are left behind"
+        assert len(self.released) <= 1
+        if turns.state in {State.SPEAKING, State.YIELDING}:
+            assert self.audible == turns.attempt
+        waiting = turns.state is State.THINKING or (turns.unanswered and not turns.talking)
+        if waiting and turns.state not in {State.SPEAKING, State.YIELDING, State.CLOSING}:
+            assert turns.deadline is not None, f"{turns.state} for ever"
+
+
+@given(histories)
+def test_one_attempt_at_most_and_never_a_wait_without_an_end(history: list[tuple[Input | str, float]]) -> None:
+    world = World()
+    for event, delay in history:
+        world.wait(delay)
+        world.own(event) if isinstance(event, str) else world.happen(event)
+        world.hold_to_the_rules()
+
+    for utterance in range(5):  # the caller falls silent, and the recognizer has its last word
+        world.happen(SpeechEnded(utterance, world.now))
+        world.happen(TextSettled(utterance, ""))
+        world.hold_to_the_rules()
+    for _ in range(6):
+        world.wait(4.0)
+        world.own("sounds")
+        world.own("is played")
+    assert world.turns.attempt is None
+    assert world.turns.unanswered == ""
+    assert world.turns.state in {State.LISTENING, State.CLOSING}
+
+
+@given(histories)
+def test_a_call_that_closes_asks_nobody_any_more(history: list[tuple[Input | str, float]]) -> None:
+    world = World()
+    for event, delay in history:
+        world.wait(delay)
+        world.own(event) if isinstance(event, str) else world.happen(event)
+    world.happen(CallClosing())
+    before = world.newest
+    for event, _ in history:
+        world.own(event) if isinstance(event, str) else world.happen(event)
+    world.wait(30.0)
+    assert world.newest == before
+    assert world.turns.deadline is None
