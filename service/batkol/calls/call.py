@@ -10,7 +10,7 @@ import structlog
 
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.audio.ring import Ring
-from batkol.audio.segmenter import SpeechEvent, SpeechStarted
+from batkol.audio.segmenter import SpeechEnded, SpeechEvent, SpeechStarted
 from batkol.calls.deadline import Deadline
 from batkol.calls.playout import Playout
 from batkol.calls.reporter import Reporter
@@ -290,8 +290,10 @@ class Call:
             return
         if isinstance(event, SpeechStarted):
             self.transcription.speech_started(event.at, event.speech_at)
-        else:
+        elif isinstance(event, SpeechEnded):
             self.transcription.speech_ended(event.at, event.decided_at)
+        else:
+            self.transcription.speech_paused(event)
 
     def _since(self, sample: int) -> float:
         """Seconds since the caller spoke that sample; the newest one in the ring was spoken just before it came."""

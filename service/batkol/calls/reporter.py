@@ -14,6 +14,7 @@ from opentelemetry.trace import SpanContext
 from structlog.typing import FilteringBoundLogger
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
+from batkol.calls.early_events import publish_early
 from batkol.calls.figures import Figures, UtteranceProgress
 from batkol.calls.partial_gap import PartialGapMonitor
 from batkol.calls.publisher import Header, Publisher
@@ -43,8 +44,10 @@ from batkol.transcription.events import (
     SessionOpened,
     SpeechStopped,
     StepFailed,
+    Tentative,
     TranscriptionEvent,
     UtteranceOpened,
+    Withdrawn,
 )
 
 KEPT: Final = 500
@@ -156,17 +159,20 @@ class Reporter:
 
     # -- its recognition ---------------------------------------------------------------------------------------
 
-    def observe(self, event: TranscriptionEvent) -> None:  # noqa: C901  one line an event
+    def observe(self, event: TranscriptionEvent) -> None:  # noqa: C901, PLR0912  one line an event
         """Report one event of the call's recognition; never blocks."""
         match event:
             case PartialReady(utterance, text, stability):
                 self._partial(utterance, text, stability)
-            case FinalReady(utterance, text):
-                self._final(utterance, text)
+            case FinalReady(utterance, text, confirms):
+                self._final(utterance, text, confirms)
             case UtteranceOpened(utterance, decision):
                 self._utterance_opened(utterance, decision)
             case SpeechStopped(utterance):
                 self.partial_gap.end(utterance)
+                publish_early(self._publisher, event)
+            case Tentative() | Withdrawn():
+                publish_early(self._publisher, event)
             case RevisionReady(utterance, text):
                 self._revised(utterance, text)
             case StepFailed(_, step, reason):
@@ -186,7 +192,7 @@ class Reporter:
             case SessionClosed():
                 self.figures.sessions_open -= 1
             case _:
-                """The others are for traces."""
+                """The others are for traces, or for an agent in this process."""
 
     def _utterance_opened(self, utterance: Utterance, decision: Decision | None) -> None:
         self.figures.utterances += 1
@@ -223,7 +229,7 @@ class Reporter:
         self._publisher.publish(PartialText(**header, text=text, stability=stability, number=progress.partials))
         self._log.info(f"🟡 Partial: {self._shown(text)}", utterance=utterance.index, **self._traces.ids_of(utterance))
 
-    def _final(self, utterance: Utterance, text: str) -> None:
+    def _final(self, utterance: Utterance, text: str, confirms: int | None) -> None:
         progress = self._progress(utterance)
         end = utterance.end if utterance.end is not None else utterance.begin
         waited = max(0.0, self._since(end))
@@ -249,6 +255,7 @@ class Reporter:
             latency_ms=progress.latency_ms,
             unvoiced=not utterance.voiced,
             unconfirmed=utterance.unconfirmed,
+            confirms=confirms,
         )
         self._publisher.publish(published, trace_id=self._traces.ids_of(utterance).get("trace_id"))
         self._log.info(

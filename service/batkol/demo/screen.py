@@ -17,7 +17,16 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from batkol.events.events import AnyEvent, CallEnded, CallStarted, FinalText, PartialText, RevisedText, UtteranceStarted
+from batkol.events.events import (
+    AnyEvent,
+    CallEnded,
+    CallStarted,
+    FinalText,
+    PartialText,
+    RevisedText,
+    TentativeText,
+    UtteranceStarted,
+)
 from batkol.simulators.client.call_record import CallRecordRow, CallWatch
 
 _SOURCES: Final = {
@@ -60,6 +69,8 @@ class Screen:
                 self._line(f"\n   utterance {event.index + 1} · {event.mode} · {flag}", "dim")
             case PartialText():
                 self._partial(f"🟡 Partial: {event.text}")
+            case TentativeText():
+                self._partial(f"🟠 Tentative: {event.text}")
             case FinalText():
                 self._partial("")
                 self._line(f"🟢 Final: {event.text}", "green")

@@ -1,8 +1,11 @@
 """The bus: gives each event to every subscriber, and never waits for one.
 
-Every subscriber has a bounded queue of its own. One that is slow loses its own partials, oldest first; finals and
-the other events are kept for it up to a hard limit, and a subscriber that still does not read is disconnected. The
-publisher, which is the media path, only appends.
+Every subscriber has a bounded queue of its own. One that is slow loses its own partials and tentatives, oldest first;
+finals and the other events are kept for it up to a hard limit, and a subscriber that still does not read is
+disconnected. The publisher, which is the media path, only appends.
+
+What withdraws or replaces a tentative is never dropped: no subscriber believes that one stands which does not. So a
+subscriber may get a `withdrawn` of a tentative that it never got, and a final that confirms one.
 """
 
 from __future__ import annotations
@@ -16,14 +19,17 @@ from typing import Final, Self
 
 import structlog
 
-from batkol.events.events import CallEnded, CallStarted, Event, PartialText
+from batkol.events.events import CallEnded, CallStarted, Event, PartialText, TentativeText
 from batkol.status import EventsStatus
 
 CAPACITY: Final = 256
-"""Events that wait for one subscriber before its partials are dropped."""
+"""Events that wait for one subscriber before its partials and tentatives are dropped."""
 
 LIMIT: Final = 20 * CAPACITY
 """Events that wait for one subscriber before it is taken for gone."""
+
+_DROPPED: Final = frozenset({PartialText, TentativeText})
+"""The events that a slow subscriber loses."""
 
 log = structlog.get_logger()
 
@@ -36,14 +42,14 @@ class Subscription:
         self._call_sid = call_sid
         self._capacity = capacity
         self._events: OrderedDict[int, Event] = OrderedDict()  # by number of arrival
-        self._partials: deque[int] = deque()  # the numbers of those that may be dropped
+        self._droppable: deque[int] = deque()  # the numbers of those that may be dropped
         self._arrivals = 0
         self._more = asyncio.Event()
         self._closed = False
         self.on_close: Callable[[], None] | None = None
         """Called once, when no more events will come, for a subscriber that does not wait in the iteration."""
         self.dropped = 0
-        """Partials this subscriber was too slow for."""
+        """Partials and tentatives this subscriber was too slow for."""
 
     def offer(self, event: Event) -> None:
         """Queue the event, if it is for this subscriber. Never waits."""
@@ -53,8 +59,8 @@ class Subscription:
             return
         self._arrivals += 1
         self._events[self._arrivals] = event
-        if type(event) is PartialText:
-            self._partials.append(self._arrivals)
+        if type(event) in _DROPPED:
+            self._droppable.append(self._arrivals)
         self._more.set()
 
     def follows(self, call_sid: str) -> bool:
@@ -68,11 +74,11 @@ class Subscription:
         return not any(type(event) is CallEnded for event in self._events.values())
 
     def _makes_room_for(self, event: Event) -> bool:
-        if self._partials:
-            del self._events[self._partials.popleft()]
+        if self._droppable:
+            del self._events[self._droppable.popleft()]
             self._drop()
             return True
-        if type(event) is PartialText:
+        if type(event) in _DROPPED:
             self._drop()
             return False
         if len(self._events) < LIMIT:
@@ -124,7 +130,7 @@ class Subscription:
         """Take everything that waits, in order."""
         events = list(self._events.values())
         self._events.clear()
-        self._partials.clear()
+        self._droppable.clear()
         return events
 
     def __aiter__(self) -> AsyncIterator[Event]:
@@ -138,8 +144,8 @@ class Subscription:
             self._more.clear()
             await self._more.wait()
         _, event = self._events.popitem(last=False)
-        if type(event) is PartialText:
-            self._partials.popleft()
+        if type(event) in _DROPPED:
+            self._droppable.popleft()
         return event
 
 
@@ -151,7 +157,7 @@ class Bus:
         self._open: dict[str, set[str]] = {}  # call SID -> its streams that have begun and are not done
         self._closed = False
         self.dropped = 0
-        """Partials that a subscriber was too slow for, over all of them."""
+        """Partials and tentatives that a subscriber was too slow for, over all of them."""
         self.let_go = 0
         """Subscribers that had stopped reading."""
 

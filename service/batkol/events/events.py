@@ -43,10 +43,37 @@ class UtteranceStarted(UtteranceEvent, frozen=True, tag="utterance.started"):
     flag_reason: str | None
 
 
+class UtteranceEnded(UtteranceEvent, frozen=True, tag="utterance.ended"):
+    """The caller was silent for the whole hang-over; the final is still to come.
+
+    An utterance that the detector did not notice has a start and a final, and no end.
+    """
+
+    end_ms: int  # the last sample of speech
+
+
 class PartialText(UtteranceEvent, frozen=True, tag="partial"):
     text: str
     stability: float
     number: int  # of this utterance's partials, from 1
+
+
+class TentativeText(UtteranceEvent, frozen=True, tag="tentative"):
+    """The caller is quiet, and this is what was said, as far as it is known. At most one stands in a call.
+
+    It stands until a `withdrawn` with its number, or the final of its utterance.
+    """
+
+    number: int  # of this utterance's tentatives, from 1
+    text: str
+    end_ms: int  # the audio that the text reaches to
+
+
+class TentativeWithdrawn(UtteranceEvent, frozen=True, tag="withdrawn"):
+    """The tentative of that number no longer holds. It is not sent where a final replaces a tentative."""
+
+    number: int
+    reason: str  # speech: the caller speaks again | text: the newest text says something else
 
 
 class FinalText(UtteranceEvent, frozen=True, tag="final"):
@@ -61,6 +88,7 @@ class FinalText(UtteranceEvent, frozen=True, tag="final"):
     latency_ms: float  # from the last sample of speech
     unvoiced: bool = False  # no speech was detected in its audio: keep the text, never reply to it
     unconfirmed: bool = False  # an interim in which another recognizer made out no word
+    confirms: int | None = None  # the number of the standing tentative, if that says the same
 
 
 class RevisedText(UtteranceEvent, frozen=True, tag="revised"):
@@ -102,7 +130,19 @@ class CallEnded(Event, frozen=True, tag="call.ended"):
     audio_dropped_ms: int = 0  # that a stalled recognizer did not take in time
 
 
-AnyEvent = CallStarted | UtteranceStarted | PartialText | FinalText | RevisedText | KeyPressed | MarkPlayed | CallEnded
+AnyEvent = (
+    CallStarted
+    | UtteranceStarted
+    | UtteranceEnded
+    | PartialText
+    | TentativeText
+    | TentativeWithdrawn
+    | FinalText
+    | RevisedText
+    | KeyPressed
+    | MarkPlayed
+    | CallEnded
+)
 
 _ENCODER: Final = msgspec.json.Encoder()
 

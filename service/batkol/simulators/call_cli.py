@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from batkol.errors import BatkolError
-from batkol.events.events import AnyEvent, FinalText, PartialText, RevisedText
+from batkol.events.events import AnyEvent, FinalText, PartialText, RevisedText, TentativeText, TentativeWithdrawn
 from batkol.simulators.client.call_record import CallWatch
 from batkol.simulators.client.conversation import Internal
 from batkol.simulators.client.internal_api import following
@@ -90,6 +90,10 @@ def _show(console: Console, event: AnyEvent, calls: int) -> None:
     match event:
         case PartialText():
             console.print(Text(f"{whose}🟡 Partial: {event.text}", "yellow"), soft_wrap=True)
+        case TentativeText():
+            console.print(Text(f"{whose}🟠 Tentative {event.number}: {event.text}", "yellow"), soft_wrap=True)
+        case TentativeWithdrawn():
+            console.print(Text(f"{whose}   withdrawn {event.number}: {event.reason}", "dim"), soft_wrap=True)
         case FinalText():
             figures = f"{event.mode}, {event.source}, {event.latency_ms:.0f} ms"
             console.print(Text(f"{whose}🟢 Final: {event.text}  ({figures})", "green"), soft_wrap=True)

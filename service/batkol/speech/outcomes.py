@@ -16,6 +16,12 @@ class Partial(NamedTuple):
     stability: float
 
 
+class TakenBack(NamedTuple):
+    """The stream took back words of an utterance that is not final yet, and gave it no others."""
+
+    utterance: Utterance
+
+
 class Final(NamedTuple):
     """The one final of an utterance; `utterance.text` and `utterance.source` are set."""
 
@@ -47,4 +53,4 @@ class Unplaced(NamedTuple):
     utterance: Utterance
 
 
-Outcome = Partial | Final | Revision | Missed | Unconfirmed | Unplaced
+Outcome = Partial | TakenBack | Final | Revision | Missed | Unconfirmed | Unplaced

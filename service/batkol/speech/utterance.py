@@ -121,10 +121,14 @@ class Utterance:
         return self.covered >= self.end - COVERS
 
     @property
+    def text_end(self) -> int:
+        """The sample that its newest text reaches to."""
+        return self.interim_end if self.interim else self.covered
+
+    @property
     def reaches_end(self) -> bool:
         """Whether what the stream made of it so far reaches the end of speech."""
-        heard_to = self.interim_end if self.interim else self.covered
-        return self.end is not None and heard_to >= self.end - REACHES
+        return self.end is not None and self.text_end >= self.end - REACHES
 
     @property
     def reaches_final(self) -> bool:

@@ -4,6 +4,8 @@ The VAD only moves the pointer (`begin`, `fall_silent`); which utterance a resul
 (`attribution`). An utterance closes by the first of
 
 - a final that covers its end,
+- a second interim that says the same as the one before it and reaches further, to the end of speech: it is promoted
+  before the deadline. The first one may have come while the caller was still speaking,
 - its deadline: the newest interim is promoted, if it reaches the end of speech,
 - an answer from elsewhere (`settle`): the single request, or Whisper.
 
@@ -21,8 +23,9 @@ from typing import Final as Constant
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.speech.attribution import Share, divide
 from batkol.speech.corrections import check, counts_for, outdate, revise
-from batkol.speech.outcomes import Final, Missed, Outcome, Partial, Unconfirmed, Unplaced
+from batkol.speech.outcomes import Final, Missed, Outcome, Partial, TakenBack, Unconfirmed, Unplaced
 from batkol.speech.results import Transcript
+from batkol.speech.sameness import same
 from batkol.speech.utterance import Mode, Source, Step, Utterance, UtteranceState
 
 LONGEST: Constant = 55 * SAMPLE_RATE
@@ -118,7 +121,7 @@ class Utterances:
         if heard.final:
             with_share = {id(share.utterance) for share in shares}
             passed_over = [utterance for utterance in self._recent if id(utterance) not in with_share]
-            outcomes += [outcome for utterance in passed_over for outcome in outdate(utterance, heard)]
+            outcomes += [outcome for utterance in passed_over for outcome in self._pass_over(utterance, heard)]
         return outcomes
 
     def settle(self, utterance: Utterance, text: str, source: Source) -> list[Outcome]:
@@ -195,25 +198,37 @@ class Utterances:
                 yield from self._unplaced(share)
             return
         utterance.streamed = True
+        had, steady = bool(utterance.interim), False
         if heard.final:
             if not share.text and not counts_for(utterance, heard):
                 return
             utterance.settle(share.text, share.end)
         else:
+            steady = _says_again(utterance, share, heard)
             utterance.update_interim(share.text, share.end, heard.rpc)
         if utterance.state is UtteranceState.DONE:
             yield from revise(utterance)
         elif utterance.mode is Mode.STREAMING:
-            yield from self._grow(utterance, heard)
+            yield from self._grow(utterance, heard, steady=steady)
+            if had and not utterance.newest:
+                yield TakenBack(utterance)
 
-    def _grow(self, utterance: Utterance, heard: Transcript) -> Iterator[Outcome]:
+    def _grow(self, utterance: Utterance, heard: Transcript, *, steady: bool) -> Iterator[Outcome]:
         closed = list(self._close_if_covered(utterance)) if heard.final else []
-        if not closed and utterance.state is UtteranceState.CLOSING and utterance.deadline is None:
+        due = steady or utterance.deadline is None
+        if not closed and utterance.state is UtteranceState.CLOSING and due:
             closed = list(self._promote(utterance))
         if closed:
             yield from closed
         elif utterance.newest:
             yield Partial(utterance, utterance.newest, heard.end, heard.stability)
+
+    def _pass_over(self, utterance: Utterance, heard: Transcript) -> Iterator[Outcome]:
+        had = bool(utterance.interim)
+        yield from outdate(utterance, heard)
+        closing = utterance.state is UtteranceState.CLOSING and utterance.mode is Mode.STREAMING
+        if had and not utterance.interim and closing:
+            yield TakenBack(utterance)
 
     def _close_if_covered(self, utterance: Utterance) -> Iterator[Outcome]:
         if utterance.is_covered and utterance.parts and not utterance.interim:
@@ -241,6 +256,16 @@ class Utterances:
     def _may_go(self, oldest: Utterance) -> bool:
         owed = oldest.streamed and not oldest.is_covered and len(self._recent) <= OWED
         return oldest.state is UtteranceState.DONE and not owed
+
+
+def _says_again(utterance: Utterance, share: Share, heard: Transcript) -> bool:
+    """Whether an interim says the same of a closing utterance as the one before it, and reaches further.
+
+    Its share of an interim that goes on into the next utterance is counted off by that one: such a share says nothing.
+    """
+    if utterance.state is not UtteranceState.CLOSING or not utterance.interim or share.end != heard.end:
+        return False
+    return share.end > utterance.interim_end and same(utterance.interim, share.text)
 
 
 def _done(utterance: Utterance, text: str, source: Source) -> Final:

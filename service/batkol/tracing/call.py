@@ -41,16 +41,22 @@ from batkol.tracing.stream import StreamTraces
 from batkol.tracing.utterance import ANSWERED, FAILED, OVERTAKEN, UtteranceEnd, UtteranceTrace, begin_step, end_step
 from batkol.transcription.events import (
     FinalReady,
+    Interim,
     PartialReady,
+    Quiet,
     RevisionReady,
     SessionClosed,
     SessionOpened,
+    SpeechLasted,
+    SpeechResumed,
     SpeechStopped,
     StepAnswered,
     StepAsked,
     StepFailed,
+    Tentative,
     TranscriptionEvent,
     UtteranceOpened,
+    Withdrawn,
 )
 
 BROKEN: Final = "ended by a defect of the service"
@@ -146,6 +152,8 @@ class CallTrace:
     def observe(self, event: TranscriptionEvent) -> None:  # noqa: C901, PLR0912  one line an event
         """Keep one event of the call's recognition; never blocks."""
         match event:
+            case Interim() | Quiet() | SpeechResumed() | SpeechLasted() | Tentative() | Withdrawn():
+                """Too frequent and too short-lived for a span."""
             case PartialReady(utterance, text, stability):
                 self._partial(utterance, text, stability)
             case FinalReady(utterance, text):

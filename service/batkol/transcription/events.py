@@ -13,7 +13,30 @@ import msgspec
 
 from batkol.flags.flags import Decision
 from batkol.recognizers.google.events import AudioDropped, StreamEnded, StreamOpening, StreamReplaced, StreamRotated
+from batkol.speech.tentative import Tentative, WithdrawalReason, Withdrawn
 from batkol.speech.utterance import Source, Utterance
+
+__all__ = [
+    "FinalReady",
+    "Interim",
+    "Observe",
+    "PartialReady",
+    "Quiet",
+    "RevisionReady",
+    "SessionClosed",
+    "SessionOpened",
+    "SpeechLasted",
+    "SpeechResumed",
+    "SpeechStopped",
+    "StepAnswered",
+    "StepAsked",
+    "StepFailed",
+    "Tentative",
+    "TranscriptionEvent",
+    "UtteranceOpened",
+    "WithdrawalReason",
+    "Withdrawn",
+]
 
 
 class UtteranceOpened(msgspec.Struct, frozen=True):
@@ -23,14 +46,47 @@ class UtteranceOpened(msgspec.Struct, frozen=True):
     decision: Decision | None
 
 
+class Quiet(msgspec.Struct, frozen=True):
+    """The caller is quiet after sample `at`, in the midst of an utterance perhaps: long before `SpeechStopped`."""
+
+    utterance: Utterance
+    at: int
+
+
+class SpeechResumed(msgspec.Struct, frozen=True):
+    """The caller goes on after a `Quiet` of the same utterance, from sample `at`."""
+
+    utterance: Utterance
+    at: int
+
+
+class SpeechLasted(msgspec.Struct, frozen=True):
+    """The utterance has lasted too long for a cough or a mm-hm: its speech so far ends at sample `at`."""
+
+    utterance: Utterance
+    at: int
+
+
 class SpeechStopped(msgspec.Struct, frozen=True):
-    """The caller fell silent: the utterance has its end, and waits for its final."""
+    """The caller fell silent for the whole hang-over: the utterance has its end, and waits for its final."""
 
     utterance: Utterance
 
 
+class Interim(msgspec.Struct, frozen=True):
+    """The newest text of an utterance that has no final yet, raw: for each result that changed it or its reach.
+
+    It reaches to sample `end`. `settled`: finals alone make it up. It is empty if the recognizer took back all of it.
+    """
+
+    utterance: Utterance
+    text: str
+    end: int
+    settled: bool
+
+
 class PartialReady(msgspec.Struct, frozen=True):
-    """The newest text of an utterance that has no final yet."""
+    """The newest text of an utterance that has no final yet, past the debounce."""
 
     utterance: Utterance
     text: str
@@ -38,10 +94,11 @@ class PartialReady(msgspec.Struct, frozen=True):
 
 
 class FinalReady(msgspec.Struct, frozen=True):
-    """The final of an utterance; there is exactly one."""
+    """The final of an utterance; there is exactly one. `confirms` is the number of the tentative that said the same."""
 
     utterance: Utterance
     text: str
+    confirms: int | None = None
 
 
 class RevisionReady(msgspec.Struct, frozen=True):
@@ -83,7 +140,13 @@ class SessionClosed(msgspec.Struct, frozen=True):
 
 TranscriptionEvent: TypeAlias = (
     UtteranceOpened
+    | Quiet
+    | SpeechResumed
+    | SpeechLasted
     | SpeechStopped
+    | Interim
+    | Tentative
+    | Withdrawn
     | PartialReady
     | FinalReady
     | RevisionReady

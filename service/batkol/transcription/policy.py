@@ -15,15 +15,18 @@ from structlog.typing import FilteringBoundLogger
 
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.audio.ring import Ring
+from batkol.audio.segmenter import PauseEvent
 from batkol.flags.flags import Decision
 from batkol.live.tuning import Tuning
 from batkol.speech.excerpt import excerpt
 from batkol.speech.outcomes import Final as Finished
-from batkol.speech.outcomes import Missed, Outcome, Partial, Revision, Unconfirmed, Unplaced
-from batkol.speech.partials import Due, Partials
+from batkol.speech.outcomes import Missed, Outcome, Partial, Revision, TakenBack, Unconfirmed, Unplaced
+from batkol.speech.partials import Partials
 from batkol.speech.results import Transcript
 from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
 from batkol.speech.utterances import LONGEST, Utterances, UtteranceTimeouts
+from batkol.transcription.alarm import Alarm
+from batkol.transcription.early import EarlyText
 from batkol.transcription.events import (
     FinalReady,
     Observe,
@@ -62,14 +65,14 @@ class Transcription:
         self._observe = observe
         self._utterances = Utterances(_patience(self._tuning))
         self._partials = Partials(window=self._tuning.partial_debounce_ms / 1000)
+        self._early = EarlyText(observe)
         self._streaming = Streaming(
             self, ring=ring, recognizers=recognizers, observe=observe, spawn=self._spawn, log=log
         )
         self.due = 0  # the sample at which `hear` has something to do
         self._wanted = True  # the flag's last value
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self._alarm = Alarm(self._tick)
         self._tasks: asyncio.TaskGroup
         self._pending: set[asyncio.Task[None]] = set()
 
@@ -120,8 +123,15 @@ class Transcription:
             self._open(begin)
         self._streaming.set_speech(speaking=True)
         utterance = self._utterances.begin(begin, speech_at, Mode.STREAMING if streaming else Mode.SINGLE)
+        self._early.begin(utterance)
         self._observe(UtteranceOpened(utterance, decision))
         self._retire_session()
+
+    def speech_paused(self, event: PauseEvent) -> None:
+        """Take what the detector found inside the speech of an utterance."""
+        if (utterance := self._utterances.speaking) is not None:
+            self._early.pause(utterance, event, self._loop.time())
+            self._arm()
 
     def speech_ended(self, end: int, silent_to: int | None = None) -> None:
         """The caller fell silent after sample `end`: everything heard is flushed at once.
@@ -136,6 +146,8 @@ class Transcription:
         self._streaming.set_speech(speaking=False)
         outcomes = self._utterances.fall_silent(end, self._ring.end, self._loop.time())
         self._observe(SpeechStopped(utterance))
+        if not outcomes:  # otherwise the final is there already
+            self._early.stop(utterance, end, self._loop.time())
         self._act(outcomes)
         if utterance.mode is Mode.SINGLE:
             self._ask(utterance)
@@ -150,7 +162,7 @@ class Transcription:
         self._act(self._utterances.stream_ended())
         while self._pending:
             await asyncio.wait(self._pending)
-        self._disarm()
+        self._alarm.disarm()
 
     def abandon(self) -> None:
         """Close all utterances with the text they have, because no time is left. The call's tasks have ended."""
@@ -160,7 +172,7 @@ class Transcription:
                 self._utterances.fall_silent(self._ring.end, self._ring.end, self._loop.time())
             source = Source.INTERIM if utterance.newest else Source.NONE
             self._act(self._utterances.settle(utterance, utterance.newest, source))
-        self._disarm()
+        self._alarm.disarm()
 
     # -- notifications of the stream (batkol.transcription.streaming.Policy) ----------------------------------------
 
@@ -233,21 +245,21 @@ class Transcription:
     def _act(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
             match outcome:
+                case TakenBack(utterance):
+                    self._early.update(utterance, self._loop.time())
                 case Partial(utterance, text, _, stability):
-                    due = self._partials.offer(utterance, text, stability, self._loop.time())
-                    self._send([due] if due else [])
+                    self._early.update(utterance, self._loop.time())
+                    if due := self._partials.offer(utterance, text, stability, self._loop.time()):
+                        self._observe(PartialReady(*due))
                 case Finished(utterance):
                     self._partials.forget(utterance)
-                    self._observe(FinalReady(utterance, self._recognizers.punctuated(utterance.text, self._log)))
+                    text = self._recognizers.punctuated(utterance.text, self._log)
+                    self._observe(FinalReady(utterance, text, self._early.close(utterance)))
                     self.release()
                 case Revision(utterance, text):
                     self._observe(RevisionReady(utterance, self._recognizers.punctuated(text, self._log)))
                 case Missed(utterance):
-                    self._doubt(
-                        "the stream missed an utterance; a single request gets its audio",
-                        "missed",
-                        utterance,
-                    )
+                    self._doubt("the stream missed an utterance; a single request gets its audio", "missed", utterance)
                 case Unconfirmed(utterance):
                     self._doubt(
                         "no final confirms the promoted text; the service checks the text by a single request",
@@ -264,10 +276,6 @@ class Transcription:
         self._observe(StepFailed(utterance, "streaming", reason))
         self._ask(utterance)
 
-    def _send(self, due: Sequence[Due]) -> None:
-        for partial in due:
-            self._observe(PartialReady(*partial))
-
     def release(self) -> None:
         """Let the ring forget what no utterance and no cursor will ask for (ten seconds are kept in any case)."""
         needed = min((u.begin for u in self._utterances.unsettled), default=self._ring.end)
@@ -276,23 +284,14 @@ class Transcription:
     # -- time --------------------------------------------------------------------------------------------------
 
     def _arm(self) -> None:
-        due = [d for d in (self._utterances.deadline, self._partials.deadline) if d is not None]
-        if self._timer is not None and due and self._timer_at <= min(due):
-            return  # an early tick finds nothing, and arms again: cheaper than a new timer for every partial
-        self._disarm()
-        if due:
-            self._timer_at = min(due)  # uvloop's handles do not all have `when`
-            self._timer = self._loop.call_at(self._timer_at, self._tick)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        deadlines = (self._utterances.deadline, self._partials.deadline, self._early.deadline)
+        self._alarm.arm(min((due for due in deadlines if due is not None), default=None))
 
     def _tick(self) -> None:
-        self._timer = None
         now = self._loop.time()
-        self._send(self._partials.tick(now))
+        self._early.tick(now)
+        for partial in self._partials.tick(now):
+            self._observe(PartialReady(*partial))
         self._act(self._utterances.tick(now))
 
 

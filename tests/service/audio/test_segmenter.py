@@ -9,13 +9,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEnded, SpeechEvent, SpeechStarted
+from batkol.audio.segmenter import (
+    Quiet,
+    Segmenter,
+    SegmenterSettings,
+    SpeechEnded,
+    SpeechEvent,
+    SpeechLasted,
+    SpeechResumed,
+    SpeechStarted,
+)
 
 WINDOW = 256
 SETTINGS = SegmenterSettings()
 
 
+def boundaries(events: Sequence[SpeechEvent]) -> list[SpeechEvent]:
+    """Return the starts and ends."""
+    return [event for event in events if isinstance(event, SpeechStarted | SpeechEnded)]
+
+
 def run(segmenter: Segmenter, probabilities: Sequence[float], *, start: int = 0) -> list[SpeechEvent]:
+    return boundaries(run_whole(segmenter, probabilities, start=start))
+
+
+def run_whole(segmenter: Segmenter, probabilities: Sequence[float], *, start: int = 0) -> list[SpeechEvent]:
     events: list[SpeechEvent] = []
     for index, probability in enumerate(probabilities):
         at = start + index * WINDOW
@@ -109,6 +127,78 @@ def test_booleans_are_decisions() -> None:
     assert len(run(Segmenter(SETTINGS), [True] * 3 + [False] * 20)) == 2
 
 
+def test_a_short_silence_is_quiet_once_and_speech_goes_on_after_it() -> None:
+    events = run_whole(Segmenter(SETTINGS), [0.9] * 5 + [0.0] * 3 + [0.9] * 4 + [0.0])
+
+    assert events == [
+        SpeechStarted(at=0, speech_at=0, decided_at=3 * WINDOW),
+        Quiet(at=5 * WINDOW, decided_at=7 * WINDOW),
+        SpeechResumed(at=8 * WINDOW, decided_at=9 * WINDOW),
+    ]
+
+
+def test_the_silence_that_ends_speech_is_quiet_first() -> None:
+    events = run_whole(Segmenter(SETTINGS), [0.9] * 5 + [0.0] * 20)
+
+    assert events[1:] == [
+        Quiet(at=5 * WINDOW, decided_at=7 * WINDOW),
+        SpeechEnded(at=5 * WINDOW, decided_at=20 * WINDOW),
+    ]
+
+
+def test_one_window_of_silence_is_not_quiet() -> None:
+    assert len(run_whole(Segmenter(SETTINGS), [0.9] * 4 + [0.0] + [0.9] * 4)) == 1
+
+
+def test_sound_that_is_too_short_for_speech_is_never_quiet() -> None:
+    assert run_whole(Segmenter(SETTINGS), [0.9] * 2 + [0.0] * 30) == []
+
+
+def test_silence_that_is_quiet_and_over_in_one_window_is_only_the_end() -> None:
+    settings = replace(SETTINGS, silence_ms=64)
+
+    assert len(run_whole(Segmenter(settings), [0.9] * 5 + [0.0] * 4)) == 2
+
+
+def test_windows_that_were_left_out_are_quiet() -> None:
+    segmenter = Segmenter(SETTINGS)
+    run_whole(segmenter, [0.9] * 5)
+
+    assert run_whole(segmenter, [0.9], start=8 * WINDOW) == [
+        Quiet(at=5 * WINDOW, decided_at=8 * WINDOW),
+        SpeechResumed(at=8 * WINDOW, decided_at=9 * WINDOW),
+    ]
+
+
+def test_speech_has_lasted_when_its_windows_reach_450_ms_and_only_once() -> None:
+    events = run_whole(Segmenter(SETTINGS), [0.9] * 40)
+
+    assert SETTINGS.lasting_ms == 450
+    assert events[1:] == [SpeechLasted(at=15 * WINDOW, decided_at=15 * WINDOW)]  # 480 ms: fourteen windows are 448
+
+
+def test_silence_does_not_make_speech_last_but_speech_after_it_does() -> None:
+    segmenter = Segmenter(SETTINGS)
+
+    assert SpeechLasted not in [type(event) for event in run_whole(segmenter, [0.9] * 10 + [0.0] * 10)]
+    assert run_whole(segmenter, [0.9], start=20 * WINDOW) == [
+        SpeechResumed(at=20 * WINDOW, decided_at=21 * WINDOW),
+        SpeechLasted(at=21 * WINDOW, decided_at=21 * WINDOW),
+    ]
+
+
+def test_each_segment_lasts_anew() -> None:
+    kinds = [type(event) for event in run_whole(Segmenter(SETTINGS), ([0.9] * 20 + [0.0] * 20) * 2)]
+
+    assert kinds == [SpeechStarted, SpeechLasted, Quiet, SpeechEnded] * 2
+
+
+def test_speech_that_begins_long_has_lasted_at_once() -> None:
+    settings = replace(SETTINGS, minimum_speech_ms=600)
+
+    assert [type(event) for event in run_whole(Segmenter(settings), [0.9] * 19)] == [SpeechStarted, SpeechLasted]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -118,6 +208,8 @@ def test_booleans_are_decisions() -> None:
         {"minimum_speech_ms": -1},
         {"silence_ms": 0},
         {"pre_roll_ms": -1},
+        {"quiet_ms": 0},
+        {"lasting_ms": -1},
     ],
 )
 def test_settings_that_cannot_work_are_refused(wrong: dict[str, float]) -> None:
@@ -132,6 +224,8 @@ settings = st.builds(
     minimum_speech_ms=st.integers(0, 400),
     silence_ms=st.integers(1, 1000),
     pre_roll_ms=st.integers(0, 1000),
+    quiet_ms=st.integers(1, 200),
+    lasting_ms=st.integers(0, 1000),
 )
 windows = st.lists(st.tuples(st.floats(0, 1), st.sampled_from([0, 0, 0, 0, 100, 9000])), max_size=150)
 
@@ -151,14 +245,56 @@ def test_starts_and_ends_alternate_and_time_never_goes_back(
         at += WINDOW
     events += segmenter.flush(at)
 
-    kinds = [type(event) for event in events]
+    kinds = [type(event) for event in boundaries(events)]
     assert kinds == [SpeechStarted, SpeechEnded] * (len(kinds) // 2)
-    times = [event.at for event in events]
+    times = [event.at for event in boundaries(events)]
     assert times == sorted(times)
     decisions = [event.decided_at for event in events]
     assert decisions == sorted(decisions)
     assert all(0 <= event.at <= event.decided_at <= at for event in events)
     assert all(event.at <= event.speech_at for event in events if isinstance(event, SpeechStarted))
+
+
+@given(windows, st.lists(settings, min_size=1, max_size=5))
+def test_inside_a_segment_quiet_and_speech_alternate_and_it_lasts_once(
+    script: list[tuple[float, int]], tunings: list[SegmenterSettings]
+) -> None:
+    """Whatever is heard, skipped or tuned; and outside of a segment there is nothing."""
+    segmenter = Segmenter(tunings[0])
+    speaking = quiet = lasted = False
+    at = speech_to = 0
+    for index, (probability, skipped) in enumerate(script):
+        chosen = segmenter.settings = tunings[index % len(tunings)]
+        at += skipped
+        for event in segmenter.append_score(probability, at, at + WINDOW):
+            match event:
+                case SpeechStarted():
+                    assert not speaking
+                    speaking, quiet, lasted = True, False, False
+                    speech_at = event.speech_at
+                case SpeechEnded():
+                    assert speaking
+                    speaking = False
+                case Quiet():
+                    assert speaking
+                    assert not quiet
+                    quiet = True
+                    assert event.at == speech_to
+                    assert event.decided_at - event.at >= chosen.quiet_ms * 8
+                case SpeechResumed():
+                    assert (speaking, quiet) == (True, True)
+                    quiet = False
+                    assert (event.at, event.decided_at) == (at, at + WINDOW)
+                case SpeechLasted():
+                    assert (speaking, quiet, lasted) == (True, False, False)
+                    lasted = True
+                    assert event.at == event.decided_at == at + WINDOW
+                    assert event.at - speech_at >= chosen.lasting_ms * 8
+        if segmenter._sounding:
+            speech_to = at + WINDOW
+        at += WINDOW
+        silent = at - speech_to
+        assert not speaking or quiet or silent < chosen.quiet_ms * 8
 
 
 @given(st.lists(st.floats(0, 1), max_size=150), settings)

@@ -21,7 +21,9 @@ from batkol.vad.scheduler import VadScheduler
 from support.process.killing import cancel
 from support.vad.level_engine import LOUD, LevelEngine
 
-SETTINGS = SegmenterSettings()
+SETTINGS = SegmenterSettings(quiet_ms=60_000, lasting_ms=600_000)
+"""Starts and ends, and nothing in between."""
+
 QUIET = mulaw.silence(8000)
 SOON = 0.001  # seconds between rounds
 
@@ -56,7 +58,7 @@ async def until(condition: Callable[[], bool]) -> None:
 def alone(engine: VadEngine, audio: bytes) -> list[SpeechEvent]:
     """Return what one call gets by itself, the call's last window filled with silence."""
     padded = audio + mulaw.silence(-len(audio) % engine.window)
-    segmenter, slot = Segmenter(SETTINGS), engine.open()
+    segmenter, slot = Segmenter(SegmenterSettings()), engine.open()
     events: list[SpeechEvent] = []
     for at in range(0, len(padded), engine.window):
         [[probability]] = engine.score([slot], [padded[at : at + engine.window]])
@@ -67,7 +69,7 @@ def alone(engine: VadEngine, audio: bytes) -> list[SpeechEvent]:
 async def test_speech_is_heard_as_it_comes(listener: VadScheduler) -> None:
     events: list[SpeechEvent] = []
     audio = ring(QUIET)
-    ear = listener.open(audio, events.append)
+    ear = listener.open(audio, events.append, SETTINGS)
     await until(lambda: ear.heard == 8000 // 256 * 256)
     assert events == []
 
@@ -135,7 +137,7 @@ async def test_a_stalled_engine_gives_up_old_audio_and_counts_it(engine: LevelEn
     engine.may_go_on.clear()
     audio = ring(LOUD)
     events: list[SpeechEvent] = []
-    ear = listener.open(audio, events.append)
+    ear = listener.open(audio, events.append, SETTINGS)
     await until(lambda: bool(engine.threads))
     for _ in range(9):
         audio.append(LOUD)
@@ -188,8 +190,8 @@ async def test_a_call_that_raises_does_not_deafen_the_others(listener: VadSchedu
         raise RuntimeError("a bug in a call")
 
     events: list[SpeechEvent] = []
-    crashing = listener.open(ring(LOUD), crash)
-    sound = listener.open(ring(LOUD), events.append)
+    crashing = listener.open(ring(LOUD), crash, SETTINGS)
+    sound = listener.open(ring(LOUD), events.append, SETTINGS)
     await asyncio.gather(crashing.finish(), sound.finish())
 
     assert len(events) == 2
@@ -212,7 +214,7 @@ async def test_finishing_scores_the_last_part_of_a_window_and_ends_what_is_open(
     """1,000 samples are three windows and 232 samples; all of it is speech."""
     events: list[SpeechEvent] = []
     audio = ring()
-    ear = listener.open(audio, events.append)
+    ear = listener.open(audio, events.append, SETTINGS)
     audio.append(LOUD[:1000])
 
     assert await ear.finish() == tuple(events)
@@ -231,7 +233,7 @@ async def test_finishing_an_ear_that_heard_nothing_is_at_once(listener: VadSched
 async def test_a_cancelled_finish_still_finishes(engine: LevelEngine, listener: VadScheduler) -> None:
     engine.may_go_on.clear()
     events: list[SpeechEvent] = []
-    ear = listener.open(ring(LOUD), events.append)
+    ear = listener.open(ring(LOUD), events.append, SETTINGS)
     finishing = asyncio.create_task(ear.finish())
     await until(lambda: bool(engine.threads))
     finishing.cancel()
@@ -244,7 +246,7 @@ async def test_a_cancelled_finish_still_finishes(engine: LevelEngine, listener: 
 async def test_closing_ends_what_is_open_and_hears_no_more(engine: LevelEngine, listener: VadScheduler) -> None:
     events: list[SpeechEvent] = []
     audio = ring(LOUD)
-    ear = listener.open(audio, events.append)
+    ear = listener.open(audio, events.append, SETTINGS)
     await until(lambda: len(events) == 1)
     engine.may_go_on.clear()
     audio.append(LOUD)
@@ -273,7 +275,7 @@ async def test_the_task_and_the_slots_are_gone_when_the_last_ear_is(
 async def test_listening_begins_again_with_the_next_call(listener: VadScheduler) -> None:
     for _ in range(3):
         events: list[SpeechEvent] = []
-        await listener.open(ring(LOUD), events.append).finish()
+        await listener.open(ring(LOUD), events.append, SETTINGS).finish()
         assert len(events) == 2
 
 
@@ -305,7 +307,7 @@ async def test_a_call_whose_sound_cannot_be_fetched_does_not_deafen_the_others(l
         raise RuntimeError("a bug in a call")
 
     events: list[SpeechEvent] = []
-    broken, sound = listener.open(ring(LOUD), lambda _: None), listener.open(ring(LOUD), events.append)
+    broken, sound = listener.open(ring(LOUD), lambda _: None), listener.open(ring(LOUD), events.append, SETTINGS)
     broken.refresh = crash
     await asyncio.gather(broken.finish(), sound.finish())
 
@@ -320,7 +322,7 @@ async def test_a_listener_that_is_cancelled_goes_on_where_it_was(engine: LevelEn
     engine.may_go_on.clear()
     events: list[SpeechEvent] = []
     audio = ring(LOUD)
-    ear = listener.open(audio, events.append)
+    ear = listener.open(audio, events.append, SETTINGS)
     await until(lambda: bool(engine.threads))
     assert cancel("listener") == 1
     await until(lambda: tasks.status()["listener"].deaths == 1 and tasks.status()["listener"].state == "running")
@@ -341,7 +343,7 @@ async def test_a_detector_and_a_fallback_that_both_fail_are_deaths_and_the_words
     listener = VadScheduler(engine, fallback=lambda: engine, interval=SOON, tasks=tasks)
     engine.broken = True
     events: list[SpeechEvent] = []
-    ear = listener.open(ring(LOUD), events.append)
+    ear = listener.open(ring(LOUD), events.append, SETTINGS)
     await until(lambda: tasks.why_not_ready() == "keeps dying: listener")
     engine.broken = False
     await ear.finish()

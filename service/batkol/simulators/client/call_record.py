@@ -12,7 +12,18 @@ from itertools import pairwise
 from typing import Final
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
-from batkol.events.events import AnyEvent, CallEnded, CallStarted, FinalText, PartialText, RevisedText, UtteranceStarted
+from batkol.events.events import (
+    AnyEvent,
+    CallEnded,
+    CallStarted,
+    FinalText,
+    PartialText,
+    RevisedText,
+    TentativeText,
+    TentativeWithdrawn,
+    UtteranceEnded,
+    UtteranceStarted,
+)
 
 OnEvent = Callable[[AnyEvent], None]
 
@@ -25,7 +36,10 @@ class Watched:
 
     index: int
     started: UtteranceStarted | None = None
+    ended: UtteranceEnded | None = None
     partials: list[PartialText] = field(default_factory=list)
+    tentatives: list[TentativeText] = field(default_factory=list)
+    withdrawn: list[TentativeWithdrawn] = field(default_factory=list)
     final: FinalText | None = None
     revised: RevisedText | None = None
 
@@ -36,6 +50,13 @@ class Watched:
             if event is not None:
                 return event.mode
         return ""
+
+    @property
+    def standing(self) -> TentativeText | None:
+        """The tentative that stands, if any."""
+        newest = self.tentatives[-1] if self.tentatives and self.final is None else None
+        withdrawn = {event.number for event in self.withdrawn}
+        return None if newest is None or newest.number in withdrawn else newest
 
     @property
     def gaps_ms(self) -> list[float]:
@@ -63,7 +84,7 @@ class CallWatch:
     def partials(self) -> int:
         return sum(len(seen.partials) for seen in self.utterances.values())
 
-    def observe(self, event: AnyEvent) -> None:
+    def observe(self, event: AnyEvent) -> None:  # noqa: C901  one line an event
         """Take an event."""
         if event.call_sid != self.call_sid:
             return
@@ -74,8 +95,14 @@ class CallWatch:
                 self.ended = event
             case UtteranceStarted():
                 self._seen(event.index).started = event
+            case UtteranceEnded():
+                self._seen(event.index).ended = event
             case PartialText():
                 self._seen(event.index).partials.append(event)
+            case TentativeText():
+                self._seen(event.index).tentatives.append(event)
+            case TentativeWithdrawn():
+                self._seen(event.index).withdrawn.append(event)
             case FinalText():
                 self._seen(event.index).final = event
             case RevisedText():

@@ -204,7 +204,10 @@ class SpeechDouble:
 
     async def _streaming_recognize(self, _requests: Any, context: Any) -> None:
         record, faults, stats = self._begin(context, unary=False)
-        listener = StreamRecognizer(self.settings, latency=self._latency(record.number), now=record.opened_at)
+        untidy = random.Random(f"{self.settings.seed}/untidy/{record.number}")
+        listener = StreamRecognizer(
+            self.settings, latency=self._latency(record.number), now=record.opened_at, draw=untidy
+        )
         conversation = _Conversation(listener, record, record_times=self.settings.record, clock=self._clock)
         self._open[id(record)] = record, conversation
         ending = "CANCELLED"

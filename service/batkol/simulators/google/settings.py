@@ -39,6 +39,8 @@ class DoubleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """From a message's arrival to the interim that it caused."""
     stable_after_ms: int = 600
     """Words older than this come as a stable interim, later ones as a second, unstable one."""
+    untidy: bool = False
+    """Whether interims change their mind: newest words replaced, joined, dropped, late, repeated. Finals are right."""
     first_word_takes_pause: bool = False
     """Whether a final's first word starts where the last final's words ended, the stream's first one at its start.
 
@@ -66,7 +68,7 @@ class DoubleSettings(msgspec.Struct, frozen=True, kw_only=True):
     call_header: str = "x-batkol-call-sid"
     """Request metadata that names the call, for faults and statistics; optional."""
     seed: int = 0
-    """Seed of the random latencies."""
+    """Seed of all that is random: latencies, untidiness."""
     record: bool = False
     """Keep the time of every audio message and response (bounded) for latency benches."""
 

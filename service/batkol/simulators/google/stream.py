@@ -6,6 +6,7 @@ Pure: no task, no clock. A refusal is raised from whatever brought it about.
 from __future__ import annotations
 
 import math
+import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from batkol.simulators.google.faults import Fault, Kind, Moment
 from batkol.simulators.google.finals import FinalPortion, FinalPortions
 from batkol.simulators.google.rules import RefusalError
 from batkol.simulators.google.settings import DoubleSettings
+from batkol.simulators.google.untidy import Untidiness
 from batkol.simulators.voice.recognizer import WordRecognizer
 from batkol.simulators.voice.voice import SpokenWord, word_samples
 
@@ -41,9 +43,11 @@ class _Glance(NamedTuple):
 
 
 class StreamRecognizer:
-    """Listens to one stream. Times are seconds of any monotonic clock."""
+    """Listens to one stream. Times are seconds of any monotonic clock; `draw` is for what is untidy, if anything is."""
 
-    def __init__(self, settings: DoubleSettings, *, latency: Callable[[], float], now: float) -> None:
+    def __init__(
+        self, settings: DoubleSettings, *, latency: Callable[[], float], now: float, draw: random.Random | None = None
+    ) -> None:
         self._settings = settings
         self._latency = latency
         self._opened = self._audio_at = now
@@ -60,6 +64,8 @@ class StreamRecognizer:
         self._backlog_s = 0.0
         self._glances: deque[_Glance] = deque()
         self._noticed: tuple[int, str] = (0, "")
+        self._noticed_at = 0
+        self._untidy = Untidiness(settings, draw or random.Random(settings.seed)) if settings.untidy else None
         self._shown: _Glance | None = None
         self._interim_at = -_FOREVER
         self._settled_until = 0
@@ -137,10 +143,15 @@ class StreamRecognizer:
         if begun is not None:
             words += (glimpse(begun, word_samples(begun.text)),)
         noticed = (len(self.words), words[-1].text if words else "")
-        if words and noticed != self._noticed:
-            self._noticed = noticed
-            due = now + self._settings.interim_latency_ms / 1000
-            self._glances.append(_Glance(due, words, self._hearing.position))
+        position, untidy = self._hearing.position, self._untidy
+        again = untidy is not None and untidy.says_again(self._noticed_at, position)
+        if not words or (noticed == self._noticed and not again):
+            return
+        self._noticed, self._noticed_at = noticed, position
+        due = now + self._settings.interim_latency_ms / 1000
+        if untidy is not None:
+            words, due = untidy.change(words, position), due + untidy.lateness_s()
+        self._glances.append(_Glance(due, words, position))
 
     def half_close(self, now: float) -> None:
         """The client has sent all it has. Raises `RefusalError` if a fault strikes."""

@@ -1,0 +1,21 @@
+"""The events of a call's early text, as its subscribers get them: the end of speech, tentatives, withdrawals."""
+
+from __future__ import annotations
+
+from batkol.audio.mulaw import SAMPLES_PER_MS
+from batkol.calls.publisher import Publisher
+from batkol.events.events import TentativeText, TentativeWithdrawn, UtteranceEnded
+from batkol.transcription.events import SpeechStopped, Tentative, Withdrawn
+
+
+def publish_early(publisher: Publisher, event: SpeechStopped | Tentative | Withdrawn) -> None:
+    """Publish one of them; never blocks."""
+    header = publisher.utterance_header(event.utterance)
+    match event:
+        case SpeechStopped(utterance):
+            end = utterance.end if utterance.end is not None else utterance.begin
+            publisher.publish(UtteranceEnded(**header, end_ms=end // SAMPLES_PER_MS))
+        case Tentative(_, number, text, end):
+            publisher.publish(TentativeText(**header, number=number, text=text, end_ms=end // SAMPLES_PER_MS))
+        case Withdrawn(_, number, reason):
+            publisher.publish(TentativeWithdrawn(**header, number=number, reason=reason.value))
