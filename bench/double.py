@@ -59,7 +59,7 @@ _LOG: Final[ContextVar[StreamLog]] = ContextVar("log of the stream this task ser
 
 
 class Hearing:
-    """The ear as the double knows it (`batkol.simulators.voice.recognizer.Hearing`)."""
+    """The ear as the double knows it (`batkol.simulators.voice.recognizer.WordRecognizer`)."""
 
     def __init__(self, *, edges: bool = True) -> None:  # noqa: ARG002  the double's
         self._ear = Ear()
@@ -263,6 +263,14 @@ async def serve(port: int, out: Path, settings: DoubleSettings) -> None:
     out.write_bytes(msgspec.json.encode(double.logs))
 
 
+def _replace(name: str, by: type) -> None:
+    """Give the double another part. Raises `KeyError` if it has none of that name: the figures would mean nothing."""
+    parts = vars(stream)
+    if name not in parts:
+        raise KeyError(name)
+    parts[name] = by
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
@@ -272,10 +280,10 @@ def main() -> None:
     parser.add_argument("--final-every-s", type=float, default=0.0, help="finals inside speech that long")
     given = parser.parse_args()
     if given.ear == "marks":
-        vars(stream)["Hearing"] = Hearing
+        _replace("WordRecognizer", Hearing)
     if given.final_every_s:
         LongWinded.every_s = given.final_every_s
-        vars(stream)["Portions"] = LongWinded
+        _replace("FinalPortions", LongWinded)
     uvloop.run(serve(given.port, given.out, msgspec.json.decode(given.settings, type=DoubleSettings)))
 
 

@@ -49,6 +49,27 @@ class Words(msgspec.Struct):
     lost_at_first: int = 0
 
 
+class Tentatives(msgspec.Struct):
+    """The early text: of all utterances that had a final, those with a tentative, and what was in vain."""
+
+    utterances: int = 0
+    with_one: int = 0
+    attempts: int = 0
+    withdrawn: int = 0
+    confirmed: int = 0
+    took: Spread | None = None  # caller's last sample sent -> the tentative that the final confirmed was read
+
+    @property
+    def attempts_each(self) -> float:
+        """Tentatives an utterance."""
+        return self.attempts / self.utterances if self.utterances else 0.0
+
+    @property
+    def withdrawn_share(self) -> float:
+        """Share of the tentatives that were withdrawn."""
+        return self.withdrawn / self.attempts if self.attempts else 0.0
+
+
 class Heard(msgspec.Struct):
     """The findings of one run."""
 
@@ -61,6 +82,7 @@ class Heard(msgspec.Struct):
     cadence: Spread | None = None
     first_partial: Spread | None = None
     final: Spread | None = None
+    tentatives: Tentatives = msgspec.field(default_factory=Tentatives)
     revised: int = 0
     finals: dict[str, int] = {}
 
@@ -110,11 +132,13 @@ def of_batkol(result: Result, logs: Sequence[StreamLog]) -> Heard:
     spans: dict[str, list[float]] = defaultdict(list)
     for call in result.calls:
         _follow(call, calls[call.call_sid], heard, spans)
+        _early(call, calls[call.call_sid], heard.tentatives, spans["tentative"])
         _responses(calls[call.call_sid], streams[call.number], spans)
     heard.audio = _audio(result, logs)
     heard.response_made, heard.response_read = Spread.of(spans["made"]), Spread.of(spans["read"])
     heard.cadence = Spread.of(spans["cadence"])
     heard.first_partial, heard.final = Spread.of(spans["first"]), Spread.of(spans["final"])
+    heard.tentatives.took = Spread.of(spans["tentative"])
     return heard
 
 
@@ -151,6 +175,37 @@ def _follow(
     _count(heard.words, call, _joined(record), _joined(first))
 
 
+def _early(
+    call: PlacedCall, events: Sequence[tuple[float, dict[str, Any]]], found: Tentatives, took: list[float]
+) -> None:
+    """Count the tentatives, and take the time of those that the finals confirm: what an agent could have begun with."""
+    stood: dict[tuple[int, int], float] = {}
+    for read_at, event in events:
+        match event["type"]:
+            case "tentative":
+                found.attempts += 1
+                stood[event["index"], event["number"]] = read_at
+            case "withdrawn":
+                found.withdrawn += 1
+            case "final":
+                found.utterances += 1
+                found.with_one += (event["index"], 1) in stood
+                if event["confirms"] is not None and (spoken := _spoken(call, event)) is not None:
+                    found.confirmed += 1
+                    took.append(stood[event["index"], event["confirms"]] - _sent(call, spoken[1]))
+
+
+def _spoken(call: PlacedCall, event: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return the samples of the caller's utterance that a final is of."""
+    begin, end = (event[name] * SAMPLES_PER_MS for name in ("begin_ms", "end_ms"))
+    return next(((start, until) for start, until, _ in call.utterances if begin < until and end > start), None)
+
+
+def _sent(call: PlacedCall, until: int) -> float:
+    """Return when the last sample before `until` was sent."""
+    return call.sent[min((until - 1) // FRAME, len(call.sent) - 1)]
+
+
 def _joined(texts: Mapping[int, list[str]]) -> list[str]:
     return [word for index in sorted(texts) for word in texts[index]]
 
@@ -158,13 +213,13 @@ def _joined(texts: Mapping[int, list[str]]) -> list[str]:
 def _waited(
     call: PlacedCall, event: Mapping[str, Any], read_at: float, partials: Sequence[float], spans: dict[str, list[float]]
 ) -> None:
-    begin, end = (event[name] * SAMPLES_PER_MS for name in ("begin_ms", "end_ms"))
-    for start, until, _ in call.utterances:
-        if begin < until and end > start:
-            if partials:
-                spans["first"].append(partials[0] - call.sent[start // FRAME])
-            spans["final"].append(read_at - call.sent[min((until - 1) // FRAME, len(call.sent) - 1)])
-            return
+    spoken = _spoken(call, event)
+    if spoken is None:
+        return
+    start, until = spoken
+    if partials:
+        spans["first"].append(partials[0] - call.sent[start // FRAME])
+    spans["final"].append(read_at - _sent(call, until))
 
 
 def _responses(

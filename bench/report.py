@@ -16,6 +16,8 @@ REFERENCE_FLOOR_MS: Final = 1.2
 LIMIT_MS: Final = 4.0
 MOST_FLOORS: Final = LIMIT_MS / REFERENCE_FLOOR_MS
 TRACING_MS: Final = 0.4
+TENTATIVE_MS: Final = 360
+"""From the caller's last sample to the tentative that the final confirms, p95, with interims 150 ms late."""
 HELD: Final = ("batkol", "batkol storing")
 """Cases that have limits; the others are only printed."""
 OF_NAIVE: Final = 1 / 2
@@ -56,6 +58,11 @@ def print_tables(measured: Sequence[Measured]) -> None:
         "What the caller waits for, ms",
         "server|calls|1st partial p50/p95|final p50/p95|cadence p50/p95|tuning|flag|talking",
         [_waits(one) for one in heard if one.kind == "batkol"],
+    )
+    _table(
+        "Early text: tentatives after the caller's last sample, ms (interims 150 ms late)",
+        "server|calls|confirmed p50/p95|final p50/p95|utterances|with a tentative|tentatives each|withdrawn|confirmed",
+        [_early(one) for one in heard if one.kind == "batkol"],
     )
     print(
         "batch sent→at STT: from the caller's write of a batch's last byte to the recognizer's read of it, two\n"
@@ -131,6 +138,8 @@ def _checks(one: Measured, measured: Sequence[Measured]) -> list[Check]:
         )
         if spread is not None
     ]
+    if (took := heard.tentatives.took) is not None:
+        checks.append(_at_most(one, "tentative p95", took.p95, TENTATIVE_MS))
     if heard.cadence is not None:
         median = heard.cadence.p50
         checks.append(
@@ -247,6 +256,15 @@ def _waits(one: Measured) -> tuple[str, ...]:
     changes = [f"{1000 * one.changes[what]:.0f}" if what in one.changes else "–" for what in ("tuning", "flag")]
     pairs = [_pair(heard.first_partial), _pair(heard.final), _pair(heard.cadence)]
     return (one.name, str(one.calls), *pairs, *changes, f"{one.duty:.0%}")
+
+
+def _early(one: Measured) -> tuple[str, ...]:
+    if (heard := one.heard) is None:
+        return (one.name,)
+    early = heard.tentatives
+    shares = f"{early.attempts_each:.2f}", f"{early.withdrawn_share:.0%}", str(early.confirmed)
+    latencies = _pair(early.took), _pair(heard.final)
+    return (one.name, str(one.calls), *latencies, str(early.utterances), str(early.with_one), *shares)
 
 
 def _spread(spread: Spread | None) -> str:

@@ -40,7 +40,7 @@ def expose(metrics: Metrics, *, calls: CallRegistry, drain: Drain, bus: Bus, liv
     metrics.counter(
         "batkol.events.dropped",
         "{event}",
-        "Partials dropped because a subscriber read too slowly.",
+        "Partials and tentatives dropped because a subscriber read too slowly.",
         lambda: bus.dropped,
     )
     metrics.counter(

@@ -9,7 +9,18 @@ from batkol.calls.partial_gap import UNHEARD_S
 from batkol.calls.reporter import KEPT, Reporter
 from batkol.clock import REAL, Clock
 from batkol.events.bus import Bus, Subscription
-from batkol.events.events import CallEnded, CallStarted, Event, FinalText, PartialText, RevisedText, UtteranceStarted
+from batkol.events.events import (
+    CallEnded,
+    CallStarted,
+    Event,
+    FinalText,
+    PartialText,
+    RevisedText,
+    TentativeText,
+    TentativeWithdrawn,
+    UtteranceEnded,
+    UtteranceStarted,
+)
 from batkol.events.identity import Identity
 from batkol.flags.flags import Decision, DecisionSource
 from batkol.recognizers.google.events import AudioDropped
@@ -17,12 +28,20 @@ from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
 from batkol.telemetry.metrics import Metrics
 from batkol.transcription.events import (
     FinalReady,
+    Interim,
     PartialReady,
+    Quiet,
     RevisionReady,
     SessionClosed,
     SessionOpened,
+    SpeechLasted,
+    SpeechResumed,
+    SpeechStopped,
     StepFailed,
+    Tentative,
     UtteranceOpened,
+    WithdrawalReason,
+    Withdrawn,
 )
 
 CALLER, CALLED = "+972541234567", "+97231234567"
@@ -287,3 +306,37 @@ def test_a_final_nobody_could_make_out_has_no_words_and_no_source_but_none(metri
     final = told.events[-1]
     assert isinstance(final, FinalText)
     assert (final.text, final.words, final.source, final.first_partial_ms) == ("", 0, "none", None)
+
+
+def test_the_end_of_speech_and_what_stands_meanwhile_are_told(metrics: Metrics) -> None:
+    told = Told(metrics)
+    said = utterance(end=24_000)
+    told.reporter.observe(Tentative(said, 1, "הסיסמה", 23_200))
+    told.reporter.observe(Withdrawn(said, 1, WithdrawalReason.TEXT))
+    told.reporter.observe(SpeechStopped(said))
+    told.reporter.observe(FinalReady(said, SPOKEN, 2))
+
+    stood, fell, ended, final = told.events
+    assert isinstance(stood, TentativeText)
+    assert isinstance(fell, TentativeWithdrawn)
+    assert isinstance(ended, UtteranceEnded)
+    assert isinstance(final, FinalText)
+    assert (stood.number, stood.text, stood.end_ms) == (1, "הסיסמה", 2900)
+    assert (fell.number, fell.reason) == (1, "text")
+    assert (ended.end_ms, final.confirms) == (3000, 2)
+    assert {event.seq for event in told.events} == {1, 2, 3, 4}
+    assert {stood.utterance_id, fell.utterance_id, ended.utterance_id} == {f"{IDENTITY.call_sid}-0"}
+
+
+def test_what_is_raw_stays_in_the_process_and_writes_no_line(metrics: Metrics) -> None:
+    told = Told(metrics)
+    with capture_logs() as logs:
+        for event in (
+            Interim(utterance(), SPOKEN, 20_000, settled=False),
+            Quiet(utterance(), 20_000),
+            SpeechResumed(utterance(), 22_000),
+            SpeechLasted(utterance(), 22_000),
+        ):
+            told.reporter.observe(event)
+
+    assert (told.events, logs) == ([], [])

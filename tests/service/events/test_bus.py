@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from batkol.events.bus import CAPACITY, LIMIT, Bus, Subscription, deliver
-from batkol.events.events import CallEnded, CallStarted, Event, FinalText, KeyPressed, PartialText
+from batkol.events.events import (
+    CallEnded,
+    CallStarted,
+    Event,
+    FinalText,
+    KeyPressed,
+    PartialText,
+    TentativeText,
+    TentativeWithdrawn,
+)
 from support.properties import few_by_day
 
 pytestmark = pytest.mark.virtual_time
@@ -42,6 +51,16 @@ def final(seq: int, call_sid: str = CALL) -> FinalText:
         first_partial_ms=None,
         latency_ms=0.0,
     )
+
+
+def tentative(seq: int, number: int = 1) -> TentativeText:
+    return TentativeText(
+        call_sid=CALL, seq=seq, at=0.0, utterance_id="u", index=0, number=number, text=str(seq), end_ms=0
+    )
+
+
+def withdrawn(seq: int, number: int = 1) -> TentativeWithdrawn:
+    return TentativeWithdrawn(call_sid=CALL, seq=seq, at=0.0, utterance_id="u", index=0, number=number, reason="speech")
 
 
 def began(seq: int, stream_sid: str) -> CallStarted:
@@ -133,6 +152,39 @@ def test_no_final_is_ever_lost_and_what_is_left_is_in_order(kinds: list[bool], c
         partials = sum(isinstance(e, PartialText) for e in got)
         assert partials + slow.dropped == kinds.count(False)
         assert partials <= capacity
+
+    asyncio.run(run())
+
+
+async def test_a_slow_subscriber_loses_tentatives_and_never_what_ends_them() -> None:
+    bus = Bus()
+    slow = bus.subscribe(capacity=2)
+    for event in (tentative(1), withdrawn(2), tentative(3, 2), withdrawn(4, 2), final(5)):
+        bus.publish(event)
+
+    assert [event.seq for event in await drained(slow)] == [2, 4, 5]
+    assert slow.dropped == 2
+
+
+@few_by_day(30)
+@given(st.lists(st.sampled_from([partial, tentative, withdrawn, final]), max_size=60), st.integers(1, 5))
+def test_nobody_believes_that_a_tentative_stands_which_does_not(
+    makes: list[Callable[[int], Event]], capacity: int
+) -> None:
+    """What is last heard of a tentative that was heard of is what was said last of it."""
+
+    async def run() -> None:
+        bus = Bus()
+        slow = bus.subscribe(capacity=capacity)
+        events = [make(seq) for seq, make in enumerate(makes)]
+        for event in events:
+            bus.publish(event)
+
+        got = [event for event in await drained(slow) if not isinstance(event, PartialText)]
+        if got and isinstance(got[-1], TentativeText):
+            assert all(isinstance(e, PartialText) for e in events[events.index(got[-1]) + 1 :])
+        kept = [e for e in events if isinstance(e, TentativeWithdrawn | FinalText)]
+        assert [e for e in got if not isinstance(e, TentativeText)] == kept
 
     asyncio.run(run())
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from batkol.speech.outcomes import Final, Missed, Partial, Revision, Unconfirmed
+from batkol.speech.outcomes import Final, Missed, Partial, Revision, TakenBack, Unconfirmed
 from batkol.speech.results import Transcript
 from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
 from batkol.speech.utterances import KEPT, LONGEST, Utterances, UtteranceTimeouts
@@ -302,3 +302,64 @@ def test_an_utterance_that_left_a_stream_with_a_hole_is_not_cut_down_to_what_lie
     assert utterances.dispatch(final("עולמ", 2.5, 3.1)) == []
     assert first.text == "שלום עולמ"
     assert utterances.settle(first, "שלום עולם", Source.SINGLE) == [Revision(first, "שלום עולם")]
+
+
+# -- a second interim that says the same -------------------------------------------------------------------------------
+
+
+def test_a_second_interim_that_says_the_same_and_reaches_the_end_is_promoted_at_once() -> None:
+    utterances, first = spoken(interim("שלום לך", 1, 2.7))
+
+    assert utterances.dispatch(interim("שלום, לך", 1, 2.9)) == [Final(first)]
+    assert (first.text, first.source) == ("שלום, לך", Source.INTERIM)
+    assert utterances.deadline == first.give_up == 4.5 + UtteranceTimeouts().confirm, "as if the deadline had come"
+
+
+def test_both_may_come_after_the_silence_is_known() -> None:
+    utterances, first = spoken()
+
+    assert utterances.dispatch(interim("שלום", 1, 2.7)) == [Partial(first, "שלום", int(2.7 * SECOND), 0.9)]
+    assert utterances.dispatch(interim("שלום", 1, 2.8)) == [Final(first)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (interim("שלום", 1, 2.8), interim("שלום לך", 1, 2.9)),  # it says something else
+        (interim("שלום", 1, 2.8), interim("שלום", 1, 2.8)),  # it reaches no further
+        (interim("שלום", 1, 2.4), interim("שלום", 1, 2.59)),  # it stops short of the end of speech
+        (final("שלום", 1, 2.7), interim("שלום", 2.7, 2.9)),  # the same word again is another one
+    ],
+)
+def test_any_other_second_interim_waits_for_the_clock(one: Transcript, other: Transcript) -> None:
+    utterances, first = spoken(one)
+
+    assert utterances.dispatch(other) == [Partial(first, first.newest, other.end, 0.9)]
+    assert first.state is UtteranceState.CLOSING
+
+
+def test_while_the_caller_speaks_nothing_is_promoted() -> None:
+    utterances = Utterances(UtteranceTimeouts())
+    first = begin(utterances, 1)
+    utterances.dispatch(interim("שלום", 1, 2.8))
+
+    assert utterances.dispatch(interim("שלום", 1, 3.0)) == [Partial(first, "שלום", 3 * SECOND, 0.9)]
+
+
+def test_an_interim_that_goes_on_into_the_next_utterance_says_nothing_of_the_one_before() -> None:
+    """Its words are counted off by the interim before, so that they would be the same whatever was said."""
+    utterances, first = spoken(interim("שלום", 1, 2.7))
+    second = begin(utterances, 4)
+
+    assert utterances.dispatch(interim("שלום אני", 1, 4.5)) == [
+        Partial(first, "שלום", int(4.5 * SECOND), 0.9),
+        Partial(second, "אני", int(4.5 * SECOND), 0.9),
+    ]
+
+
+def test_words_that_the_stream_takes_back_before_the_final_are_told() -> None:
+    utterances, first = spoken(interim("שלום", 1, 2.9))
+
+    assert utterances.dispatch(Transcript("", SECOND, 3 * SECOND, final=False)) == [TakenBack(first)]
+    assert first.newest == ""
+    assert utterances.dispatch(Transcript("", SECOND, 3 * SECOND, final=False)) == []

@@ -39,7 +39,7 @@ async def test_no_partial_comes_after_its_final() -> None:
             await talk.say(index)
         await asyncio.sleep(0.2)
         assert talk.transcription._partials._held == {}
-        assert talk.transcription._timer is None
+        assert not talk.transcription._alarm.armed
 
     for index in range(3):
         kinds = [kind for kind, of in talk.told.story if of == index]

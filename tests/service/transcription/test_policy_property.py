@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from batkol.audio.ring import Ring
+from batkol.audio.segmenter import PauseEvent, Quiet, SpeechResumed
 from batkol.backoff import Backoff
 from batkol.flags.flags import Decision, DecisionSource
 from batkol.live.tuning import Tuning
@@ -28,8 +30,9 @@ from batkol.transcription.policy import Transcription
 from batkol.transcription.recognizers import Recognizers
 from support.google.memory_wire import memory_channels
 from support.google.scripted import ScriptedGoogle
-from support.speech.policy_call import HANG_OVER, PRE_ROLL, Told
+from support.speech.policy_call import HANG_OVER, PRE_ROLL, QUIET, Told
 from support.speech.random_call import FRAME, MISHEARD, MS, Speech, UntidyFallback, UntidyGoogle, random_speech
+from support.speech.tentatives import EarlyText
 from support.time.virtual import in_virtual_time
 
 LATE_S: Final = 0.03
@@ -122,6 +125,7 @@ class RandomCall:
         begun = loop.time()
         starts = {u[0].start + 96 * MS: max(0, u[0].start - PRE_ROLL) for u in self.speech.utterances}
         ends = {u[-1].end + HANG_OVER: u[-1].end for u in self.speech.utterances}
+        pauses = self._pauses()
         stops_at = self.speech.ends if self.draw.random() < 0.7 else self.speech.utterances[-1][-1].end
         for at in range(0, stops_at, 2 * FRAME):
             until = at + 2 * FRAME
@@ -132,8 +136,22 @@ class RandomCall:
                 if self.flips and self.draw.random() < 0.3:
                     self.on = not self.on
                 policy.speech_started(starts.pop(known), known - 96 * MS)
+            for known in [known for known in pauses if known <= until]:
+                policy.speech_paused(pauses.pop(known))
             for known in [known for known in ends if known <= until]:
                 policy.speech_ended(ends.pop(known), until)
+
+    def _pauses(self) -> dict[int, PauseEvent]:
+        """Return what the detector finds inside the utterances, by the sample at which it knows."""
+        found: dict[int, PauseEvent] = {}
+        for utterance in self.speech.utterances:
+            for word, following in pairwise((*utterance, None)):
+                assert word is not None
+                if following is None or following.start - word.end >= QUIET:
+                    found[word.end + QUIET] = Quiet(word.end, word.end + QUIET)
+                    if following is not None:
+                        found[following.start + 32 * MS] = SpeechResumed(following.start, following.start + 32 * MS)
+        return found
 
     # -- what must hold ------------------------------------------------------------------------------------------------
 
@@ -157,6 +175,7 @@ class RandomCall:
             assert (kinds[0], kinds[-1], kinds.count("silent")) == ("started", "final", 1)
             waited = self.told.final_s[index] - self.told.silent_s[index]
             assert waited <= LONGEST_WAIT_S, f"utterance {index} waited {waited:.2f} s"
+        EarlyText().follow(self.told.events)
         asked = {index for index, _, _ in self.told.answers}
         by_stream = [index for index in self.told.texts if index not in asked]
         assert by_stream == sorted(by_stream)

@@ -15,6 +15,7 @@ from typing import Any, Final
 import structlog
 
 from batkol.audio.ring import Ring
+from batkol.audio.segmenter import Quiet
 from batkol.backoff import Backoff
 from batkol.flags.flags import Decision, DecisionSource
 from batkol.live.tuning import Tuning
@@ -50,6 +51,7 @@ from support.time.waiting import until
 
 PRE_ROLL: Final = 2400
 HANG_OVER: Final = 3840
+QUIET: Final = 512
 FRAME: Final = 160
 PATIENT: Final = Tuning(final_timeout_ms=5000, partial_debounce_ms=0)
 """Finals are waited for, as long as Google may take."""
@@ -172,6 +174,8 @@ class Talk:
     async def end(self, index: int) -> None:
         """The rest of it is said, and the silence that tells its end."""
         utterance = self.spoken.utterances[index]
+        await self.feed(utterance.end + QUIET)
+        self.transcription.speech_paused(Quiet(utterance.end, utterance.end + QUIET))
         await self.feed(utterance.end + HANG_OVER)
         self.transcription.speech_ended(utterance.end)
 

@@ -5,7 +5,15 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batkol.events.events import CallEnded, FinalText, PartialText, UtteranceStarted
+from batkol.events.events import (
+    CallEnded,
+    FinalText,
+    PartialText,
+    TentativeText,
+    TentativeWithdrawn,
+    UtteranceEnded,
+    UtteranceStarted,
+)
 from batkol.simulators.client.call_record import CallWatch, Said, align, words_of, words_right
 
 WORDS = st.lists(st.sampled_from(["a", "b", "c"]), max_size=8)
@@ -70,6 +78,23 @@ def test_gaps_are_between_the_partials_of_one_utterance() -> None:
     gaps = [round(gap) for seen in watch.utterances.values() for gap in seen.gaps_ms]
 
     assert gaps == [200, 250]
+
+
+def test_a_tentative_stands_until_it_is_withdrawn_or_the_final_comes() -> None:
+    watch = CallWatch("CA1")
+    watch.observe(event(TentativeWithdrawn, number=1, reason="speech"))  # of one that this subscriber never got
+    watch.observe(event(TentativeText, number=2, text="a"))
+    seen = watch.utterances[0]
+    assert seen.standing is not None
+    watch.observe(event(TentativeWithdrawn, number=2, reason="text"))
+    assert seen.standing is None
+    watch.observe(event(TentativeText, number=3, text="a b"))
+    watch.observe(event(UtteranceEnded, end_ms=900))
+    assert (seen.standing, seen.ended) == (seen.tentatives[-1], event(UtteranceEnded, end_ms=900))
+    watch.observe(event(FinalText, text="a b", confirms=3))
+    assert seen.standing is None
+    assert seen.final is not None
+    assert seen.final.confirms == 3
 
 
 async def test_other_calls_are_left_alone_and_the_end_ends_the_following() -> None:

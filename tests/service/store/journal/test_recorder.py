@@ -1,10 +1,11 @@
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from batkol.calls.reporter import Reporter
 from batkol.events.bus import Bus
-from batkol.events.events import FinalText
+from batkol.events.events import FinalText, TentativeText, TentativeWithdrawn, UtteranceEnded
 from batkol.events.recorder import NoRecorder
 from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
 from batkol.store.journal import Journal
@@ -77,6 +78,21 @@ async def test_a_call_is_kept_with_who_it_was_and_when_its_stream_began(tmp_path
     assert isinstance(records[1], FinalRecord)
     assert records[1].trace_id == "cd" * 16
     assert recorder._live == {}
+    await journal.close()
+
+
+async def test_of_what_holds_for_a_moment_nothing_is_kept(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal", max_bytes=1 << 20)
+    await journal.open()
+    recorder = JournalRecorder(journal, "pod", Confirmed(tmp_path))
+    header: Any = {"call_sid": sid(), "at": AT, "utterance_id": f"{sid()}-0", "index": 0}
+    recorder.keep(identity(), TentativeText(**header, seq=1, number=1, text="שלום", end_ms=900))
+    recorder.keep(identity(), TentativeWithdrawn(**header, seq=2, number=1, reason="text"))
+    recorder.keep(identity(), UtteranceEnded(**header, seq=3, end_ms=1000))
+    recorder.keep(identity(), final_event(0, confirms=1))
+    (record,) = await kept_of(journal)
+
+    assert isinstance(record, FinalRecord)
     await journal.close()
 
 
