@@ -78,7 +78,7 @@ class SpeechEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class Quiet:
+class SegmentQuiet:
     """The caller is quiet inside an open segment; reported once a silence. All in absolute samples."""
 
     at: int
@@ -88,8 +88,8 @@ class Quiet:
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechResumed:
-    """Speech goes on after a `Quiet` of the same segment. All in absolute samples."""
+class SegmentResumed:
+    """Speech goes on after a `SegmentQuiet` of the same segment. All in absolute samples."""
 
     at: int
     """The first sample of the first window of speech after the silence."""
@@ -98,7 +98,7 @@ class SpeechResumed:
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechLasted:
+class SegmentLasted:
     """Speech has lasted `lasting_ms`, pauses inside the segment included; reported once a segment. Absolute samples."""
 
     at: int
@@ -107,16 +107,16 @@ class SpeechLasted:
     """The audio that had to be heard to know: the same sample."""
 
 
-PauseEvent = Quiet | SpeechResumed | SpeechLasted
+PauseEvent = SegmentQuiet | SegmentResumed | SegmentLasted
 SpeechEvent = SpeechStarted | SpeechEnded | PauseEvent
 
 
 class Segmenter:
     """Fed windows in order, returns events; starts and ends alternate, beginning with a start.
 
-    Between a start and its end, `Quiet` and `SpeechResumed` alternate, beginning with a `Quiet`. The silence that ends
-    a segment is without one where the window that makes it quiet is the one that ends it. `settings` may be replaced
-    at any time and counts from the next window on.
+    Between a start and its end, `SegmentQuiet` and `SegmentResumed` alternate, beginning with a `SegmentQuiet`. The
+    silence that ends a segment is without one where the window that makes it quiet is the one that ends it. `settings`
+    may be replaced at any time and counts from the next window on.
     """
 
     __slots__ = (
@@ -183,13 +183,13 @@ class Segmenter:
         if not self._quiet:
             return self._last_to(end)
         self._quiet = False
-        return (SpeechResumed(at=start, decided_at=end), *self._last_to(end))
+        return (SegmentResumed(at=start, decided_at=end), *self._last_to(end))
 
     def _last_to(self, end: int) -> tuple[SpeechEvent, ...]:
         if self._lasted or end - self._speech_at < self.settings.lasting_ms * SAMPLES_PER_MS:
             return ()
         self._lasted = True
-        return (SpeechLasted(at=end, decided_at=end),)
+        return (SegmentLasted(at=end, decided_at=end),)
 
     def _silent_to(self, until: int) -> tuple[SpeechEvent, ...]:
         if not self._open:
@@ -200,7 +200,7 @@ class Segmenter:
         if self._quiet or silent < self.settings.quiet_ms * SAMPLES_PER_MS:
             return ()
         self._quiet = True
-        return (Quiet(at=self._last_speech_end, decided_at=until),)
+        return (SegmentQuiet(at=self._last_speech_end, decided_at=until),)
 
     def _ended(self, decided_at: int) -> tuple[SpeechEvent, ...]:
         self._open = False

@@ -32,13 +32,13 @@ class EarlyText:
     def pause(self, utterance: Utterance, event: segmenter.PauseEvent, now: float) -> None:
         """Take what the detector found inside the utterance that is being spoken."""
         match event:
-            case segmenter.Quiet(at):
+            case segmenter.SegmentQuiet(at):
                 self._observe(Quiet(utterance, at))
                 self._tell(self._tentatives.fall_quiet(utterance, at, now))
-            case segmenter.SpeechResumed(at):
+            case segmenter.SegmentResumed(at):
                 self._observe(SpeechResumed(utterance, at))
                 self._tell(self._tentatives.resume(utterance))
-            case segmenter.SpeechLasted(at):
+            case segmenter.SegmentLasted(at):
                 self._observe(SpeechLasted(utterance, at))
 
     def stop(self, utterance: Utterance, end: int, now: float) -> None:

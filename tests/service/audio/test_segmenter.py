@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batkol.audio.segmenter import (
-    Quiet,
     Segmenter,
     SegmenterSettings,
+    SegmentLasted,
+    SegmentQuiet,
+    SegmentResumed,
     SpeechEnded,
     SpeechEvent,
-    SpeechLasted,
-    SpeechResumed,
     SpeechStarted,
 )
 
@@ -132,8 +132,8 @@ def test_a_short_silence_is_quiet_once_and_speech_goes_on_after_it() -> None:
 
     assert events == [
         SpeechStarted(at=0, speech_at=0, decided_at=3 * WINDOW),
-        Quiet(at=5 * WINDOW, decided_at=7 * WINDOW),
-        SpeechResumed(at=8 * WINDOW, decided_at=9 * WINDOW),
+        SegmentQuiet(at=5 * WINDOW, decided_at=7 * WINDOW),
+        SegmentResumed(at=8 * WINDOW, decided_at=9 * WINDOW),
     ]
 
 
@@ -141,7 +141,7 @@ def test_the_silence_that_ends_speech_is_quiet_first() -> None:
     events = run_whole(Segmenter(SETTINGS), [0.9] * 5 + [0.0] * 20)
 
     assert events[1:] == [
-        Quiet(at=5 * WINDOW, decided_at=7 * WINDOW),
+        SegmentQuiet(at=5 * WINDOW, decided_at=7 * WINDOW),
         SpeechEnded(at=5 * WINDOW, decided_at=20 * WINDOW),
     ]
 
@@ -165,8 +165,8 @@ def test_windows_that_were_left_out_are_quiet() -> None:
     run_whole(segmenter, [0.9] * 5)
 
     assert run_whole(segmenter, [0.9], start=8 * WINDOW) == [
-        Quiet(at=5 * WINDOW, decided_at=8 * WINDOW),
-        SpeechResumed(at=8 * WINDOW, decided_at=9 * WINDOW),
+        SegmentQuiet(at=5 * WINDOW, decided_at=8 * WINDOW),
+        SegmentResumed(at=8 * WINDOW, decided_at=9 * WINDOW),
     ]
 
 
@@ -174,29 +174,29 @@ def test_speech_has_lasted_when_its_windows_reach_450_ms_and_only_once() -> None
     events = run_whole(Segmenter(SETTINGS), [0.9] * 40)
 
     assert SETTINGS.lasting_ms == 450
-    assert events[1:] == [SpeechLasted(at=15 * WINDOW, decided_at=15 * WINDOW)]  # 480 ms: fourteen windows are 448
+    assert events[1:] == [SegmentLasted(at=15 * WINDOW, decided_at=15 * WINDOW)]  # 480 ms: fourteen windows are 448
 
 
 def test_silence_does_not_make_speech_last_but_speech_after_it_does() -> None:
     segmenter = Segmenter(SETTINGS)
 
-    assert SpeechLasted not in [type(event) for event in run_whole(segmenter, [0.9] * 10 + [0.0] * 10)]
+    assert SegmentLasted not in [type(event) for event in run_whole(segmenter, [0.9] * 10 + [0.0] * 10)]
     assert run_whole(segmenter, [0.9], start=20 * WINDOW) == [
-        SpeechResumed(at=20 * WINDOW, decided_at=21 * WINDOW),
-        SpeechLasted(at=21 * WINDOW, decided_at=21 * WINDOW),
+        SegmentResumed(at=20 * WINDOW, decided_at=21 * WINDOW),
+        SegmentLasted(at=21 * WINDOW, decided_at=21 * WINDOW),
     ]
 
 
 def test_each_segment_lasts_anew() -> None:
     kinds = [type(event) for event in run_whole(Segmenter(SETTINGS), ([0.9] * 20 + [0.0] * 20) * 2)]
 
-    assert kinds == [SpeechStarted, SpeechLasted, Quiet, SpeechEnded] * 2
+    assert kinds == [SpeechStarted, SegmentLasted, SegmentQuiet, SpeechEnded] * 2
 
 
 def test_speech_that_begins_long_has_lasted_at_once() -> None:
     settings = replace(SETTINGS, minimum_speech_ms=600)
 
-    assert [type(event) for event in run_whole(Segmenter(settings), [0.9] * 19)] == [SpeechStarted, SpeechLasted]
+    assert [type(event) for event in run_whole(Segmenter(settings), [0.9] * 19)] == [SpeechStarted, SegmentLasted]
 
 
 @pytest.mark.parametrize(
@@ -275,17 +275,17 @@ def test_inside_a_segment_quiet_and_speech_alternate_and_it_lasts_once(
                 case SpeechEnded():
                     assert speaking
                     speaking = False
-                case Quiet():
+                case SegmentQuiet():
                     assert speaking
                     assert not quiet
                     quiet = True
                     assert event.at == speech_to
                     assert event.decided_at - event.at >= chosen.quiet_ms * 8
-                case SpeechResumed():
+                case SegmentResumed():
                     assert (speaking, quiet) == (True, True)
                     quiet = False
                     assert (event.at, event.decided_at) == (at, at + WINDOW)
-                case SpeechLasted():
+                case SegmentLasted():
                     assert (speaking, quiet, lasted) == (True, False, False)
                     lasted = True
                     assert event.at == event.decided_at == at + WINDOW

@@ -25,7 +25,7 @@ from batkol.transcription.events import (
 )
 from support.google.scripted import ScriptedGoogle, ServedStream, result
 from support.speech.policy_call import PATIENT, THREE, in_memory
-from support.speech.tentatives import EarlyText
+from support.speech.tentatives import EarlyTextCheck
 from support.time.waiting import until
 
 pytestmark = pytest.mark.virtual_time
@@ -58,7 +58,7 @@ async def test_a_tentative_stands_before_the_hang_over_is_over_and_the_final_con
             assert (tentative.utterance.index, tentative.number) == (index, 1)
             assert tentative.text == talk.spoken.utterances[index].text
         assert [final.confirms for final in talk.told.of(FinalReady)] == [1, 1]
-        EarlyText().follow(talk.told.events)
+        EarlyTextCheck().follow(talk.told.events)
 
 
 async def test_a_tentative_does_not_wait_for_the_debounce() -> None:
@@ -83,10 +83,10 @@ async def test_speech_that_goes_on_withdraws_the_tentative() -> None:
         transcription = talk.transcription
         transcription.speech_started(0, 0)
         talk.append(bytes([0xFF]) * 8000)
-        transcription.speech_paused(segmenter.Quiet(8000, 8000))
+        transcription.speech_paused(segmenter.SegmentQuiet(8000, 8000))
         await until(lambda: bool(talk.told.of(Tentative)))
-        transcription.speech_paused(segmenter.SpeechResumed(9000, 9256))
-        transcription.speech_paused(segmenter.SpeechLasted(9256, 9256))
+        transcription.speech_paused(segmenter.SegmentResumed(9000, 9256))
+        transcription.speech_paused(segmenter.SegmentLasted(9256, 9256))
         talk.append(bytes([0xFF]) * 8000)
         transcription.speech_ended(16_000)
         await until(lambda: 0 in talk.told.texts)
@@ -98,7 +98,7 @@ async def test_speech_that_goes_on_withdraws_the_tentative() -> None:
         assert talk.told.of(SpeechLasted) == [SpeechLasted(utterance, 9256)]
         assert talk.told.of(Withdrawn) == [Withdrawn(utterance, 1, WithdrawalReason.SPEECH)]
         assert (final.text, final.confirms) == ("שלום לך", None)
-        EarlyText().follow(talk.told.events)
+        EarlyTextCheck().follow(talk.told.events)
 
 
 async def test_a_text_that_stops_short_stands_by_the_clock_if_nothing_else_happens() -> None:
@@ -113,7 +113,7 @@ async def test_a_text_that_stops_short_stands_by_the_clock_if_nothing_else_happe
         talk.append(bytes([0xFF]) * 8000)
         await until(lambda: bool(talk.told.of(Interim)))
         quiet_at = loop.time()
-        talk.transcription.speech_paused(segmenter.Quiet(8000, 8512))
+        talk.transcription.speech_paused(segmenter.SegmentQuiet(8000, 8512))
         assert talk.told.of(Tentative) == []
         await until(lambda: bool(talk.told.of(Tentative)))
 
@@ -145,7 +145,7 @@ async def test_words_that_are_taken_back_are_an_empty_interim_and_withdraw_the_t
 
 async def test_what_the_detector_finds_between_utterances_is_nobodys() -> None:
     async with in_memory() as talk:
-        talk.transcription.speech_paused(segmenter.Quiet(0, 512))
+        talk.transcription.speech_paused(segmenter.SegmentQuiet(0, 512))
 
         assert talk.told.of(Quiet) == []
 
@@ -186,7 +186,7 @@ async def test_a_call_that_is_cut_off_leaves_no_tentative_behind() -> None:
         talk.transcription.abandon()
 
         assert talk.told.of(FinalReady)[0].confirms == 1
-        EarlyText().follow(talk.told.events)
+        EarlyTextCheck().follow(talk.told.events)
 
 
 SAID = script([WORDS[0:4], WORDS[4:6], WORDS[6:11], WORDS[11:12]])
@@ -202,7 +202,7 @@ async def test_with_interims_that_change_their_mind_at_most_one_stands_and_the_r
 
         record = {**talk.told.texts, **dict(talk.told.revisions)}
         assert record == {index: utterance.text for index, utterance in enumerate(SAID.utterances)}
-        early = EarlyText().follow(talk.told.events)
+        early = EarlyTextCheck().follow(talk.told.events)
         assert set(early.attempts) == set(range(4)), "each utterance had one"
         assert talk.unary == 0
 
@@ -212,5 +212,5 @@ async def test_three_utterances_have_a_tentative_each() -> None:
         for index in range(3):
             await talk.say(index)
 
-        early = EarlyText().follow(talk.told.events)
+        early = EarlyTextCheck().follow(talk.told.events)
         assert (early.attempts, early.withdrawn, early.confirmed) == ({0: 1, 1: 1, 2: 1}, 0, 3)

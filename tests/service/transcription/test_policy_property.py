@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from batkol.audio.ring import Ring
-from batkol.audio.segmenter import PauseEvent, Quiet, SpeechResumed
+from batkol.audio.segmenter import PauseEvent, SegmentQuiet, SegmentResumed
 from batkol.backoff import Backoff
 from batkol.flags.flags import Decision, DecisionSource
 from batkol.live.tuning import Tuning
@@ -32,7 +32,7 @@ from support.google.memory_wire import memory_channels
 from support.google.scripted import ScriptedGoogle
 from support.speech.policy_call import HANG_OVER, PRE_ROLL, QUIET, Told
 from support.speech.random_call import FRAME, MISHEARD, MS, Speech, UntidyFallback, UntidyGoogle, random_speech
-from support.speech.tentatives import EarlyText
+from support.speech.tentatives import EarlyTextCheck
 from support.time.virtual import in_virtual_time
 
 LATE_S: Final = 0.03
@@ -148,9 +148,9 @@ class RandomCall:
             for word, following in pairwise((*utterance, None)):
                 assert word is not None
                 if following is None or following.start - word.end >= QUIET:
-                    found[word.end + QUIET] = Quiet(word.end, word.end + QUIET)
+                    found[word.end + QUIET] = SegmentQuiet(word.end, word.end + QUIET)
                     if following is not None:
-                        found[following.start + 32 * MS] = SpeechResumed(following.start, following.start + 32 * MS)
+                        found[following.start + 32 * MS] = SegmentResumed(following.start, following.start + 32 * MS)
         return found
 
     # -- what must hold ------------------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ class RandomCall:
             assert (kinds[0], kinds[-1], kinds.count("silent")) == ("started", "final", 1)
             waited = self.told.final_s[index] - self.told.silent_s[index]
             assert waited <= LONGEST_WAIT_S, f"utterance {index} waited {waited:.2f} s"
-        EarlyText().follow(self.told.events)
+        EarlyTextCheck().follow(self.told.events)
         asked = {index for index, _, _ in self.told.answers}
         by_stream = [index for index in self.told.texts if index not in asked]
         assert by_stream == sorted(by_stream)

@@ -15,7 +15,7 @@ from typing import Any, Final
 import structlog
 
 from batkol.audio.ring import Ring
-from batkol.audio.segmenter import Quiet
+from batkol.audio.segmenter import SegmentQuiet
 from batkol.backoff import Backoff
 from batkol.flags.flags import Decision, DecisionSource
 from batkol.live.tuning import Tuning
@@ -175,7 +175,7 @@ class Talk:
         """The rest of it is said, and the silence that tells its end."""
         utterance = self.spoken.utterances[index]
         await self.feed(utterance.end + QUIET)
-        self.transcription.speech_paused(Quiet(utterance.end, utterance.end + QUIET))
+        self.transcription.speech_paused(SegmentQuiet(utterance.end, utterance.end + QUIET))
         await self.feed(utterance.end + HANG_OVER)
         self.transcription.speech_ended(utterance.end)
 

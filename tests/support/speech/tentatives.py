@@ -21,7 +21,7 @@ from batkol.transcription.events import (
 
 
 @dataclass
-class EarlyText:
+class EarlyTextCheck:
     """Goes through what a call's recognition told, and asserts what an agent relies on."""
 
     standing: Tentative | None = None
@@ -33,7 +33,7 @@ class EarlyText:
     finals: set[int] = field(default_factory=set)
     interims: dict[int, str] = field(default_factory=dict)
 
-    def follow(self, events: Sequence[object]) -> EarlyText:
+    def follow(self, events: Sequence[object]) -> EarlyTextCheck:
         for event in events:
             self.observe(event)
         assert self.standing is None, "a call leaves no tentative behind"
