@@ -184,6 +184,11 @@ async def test_a_model_that_the_language_lacks_is_told_once_and_default_takes_it
             running = [rig.run(), other.run()]
             said = rig.speak(BATCH)
             await until(lambda: any(mulaw.decode_to_bytes(said) == stream.linear16 for stream in rig.google.streams))
+            await until(
+                lambda: (
+                    [stream.config.config.model for stream in rig.google.streams if stream.config].count("default") == 2
+                )
+            )
             await asyncio.gather(rig.session.close(), other.session.close(), *running)
 
         assert [line["log_level"] for line in logs].count("error") == 1
