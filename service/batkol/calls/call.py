@@ -16,6 +16,8 @@ from batkol.calls.playout import Playout
 from batkol.calls.reporter import Reporter
 from batkol.calls.services import Services
 from batkol.calls.socket import Direct, Socket, ending
+from batkol.conversation.agent import Agent
+from batkol.conversation.conversation import CallSide, Conversation
 from batkol.errors import PeerError
 from batkol.events.identity import Identity
 from batkol.flags.flags import Decision
@@ -88,6 +90,7 @@ class Call:
             log_of=lambda utterance: self.log.bind(**self.trace.ids_of(utterance)),
         )
         self._tuning = services.live.tuning
+        self._conversation = self._converses(services.agent)
         self._vad = services.vad.open(self._ring, self._on_speech, endpointing(self._tuning))
 
     # -- media in ------------------------------------------------------------------------------------------------
@@ -190,6 +193,22 @@ class Call:
     def _observe(self, event: TranscriptionEvent) -> None:
         self.reporter.observe(event)  # first: a final's log line still knows its trace
         self.trace.observe(event)
+        if self._conversation is not None:
+            self._conversation.observe(event)
+
+    def _converses(self, agent: Agent | None) -> Conversation | None:
+        if agent is None:
+            return None
+        side = CallSide(
+            call_sid=self.identity.call_sid,
+            stream_sid=self.identity.stream_sid,
+            line=self.playout,
+            since=self._since,
+            observe=self.reporter.replies.observe,
+            hang_up=lambda: self.end("hung_up"),
+            log=self.log,
+        )
+        return Conversation(agent, side)
 
     # -- its life --------------------------------------------------------------------------------------------------
 
@@ -246,10 +265,12 @@ class Call:
             inlet = None if direct is None else direct(self.receive, self._messages_to_wait_for)
             if inlet is not None:
                 self._vad.refresh = inlet.pull
-            wire = (
+            wire: tuple[asyncio.Task[None], ...] = (
                 tasks.create_task(self._read(socket), name="call.read"),
                 tasks.create_task(self.playout.run(socket.send_text), name="call.play"),
             )
+            if self._conversation is not None:
+                wire = (*wire, tasks.create_task(self._conversation.run(), name="call.converse"))
             try:
                 await self._over.wait()
             finally:

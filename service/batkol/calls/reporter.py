@@ -18,6 +18,7 @@ from batkol.calls.early_events import publish_early
 from batkol.calls.figures import Figures, UtteranceProgress
 from batkol.calls.partial_gap import PartialGapMonitor
 from batkol.calls.publisher import Header, Publisher
+from batkol.calls.reply_reporter import ReplyReporter
 from batkol.clock import REAL, Clock
 from batkol.events.bus import Bus
 from batkol.events.events import (
@@ -90,6 +91,7 @@ class Reporter:
         clock: Clock = REAL,
     ) -> None:
         self._publisher = Publisher(identity, bus, recorder, clock)
+        self.replies = ReplyReporter(self._publisher, log, log_transcripts=log_transcripts)
         self._clock = clock
         self._metrics = metrics
         self._log = log

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from batkol.clock import REAL, Clock
+from batkol.conversation.agent import Agent
 from batkol.events.bus import Bus
 from batkol.events.identity import Identity
 from batkol.events.recorder import NoRecorder, Recorder
@@ -35,6 +36,8 @@ class Services:
     tracing: Tracing = field(default_factory=Tracing)
     recorder: Recorder = field(default_factory=NoRecorder)
     clock: Clock = REAL
+    agent: Agent | None = None
+    """Who answers the callers; None: nobody."""
 
     def traced(self, identity: Identity, since: Callable[[int], float], caller: RemoteParent | None) -> CallTrace:
         """Begin the traces of a call. `since(sample)`: how many seconds ago it was spoken."""

@@ -103,7 +103,7 @@ class Conversation:
                     return
             self._call.log.error("[AGENT] the agent is silent for the rest of this call; the transcription goes on")
         finally:
-            self._call.line.on_written = None
+            self._call.line.on_written = lambda _, __: None
             self._replies.close()
 
     async def _survive(self) -> bool:

@@ -44,6 +44,8 @@ class AttemptFailed(msgspec.Struct, frozen=True):
     attempt: int
     part: str
     reason: str
+    reply_id: str = ""  # of what was heard of it before
+    turn: int = 0
 
 
 class ReplyStarted(msgspec.Struct, frozen=True):
@@ -98,15 +100,6 @@ class ReplyEnded(msgspec.Struct, frozen=True):
     interrupted: bool
 
 
-class ReplyFailed(msgspec.Struct, frozen=True):
-    """A reply broke off after its first sound, or the turn got an apology in its place."""
-
-    reply_id: str
-    turn: int
-    part: str
-    reason: str
-
-
 ConversationEvent: TypeAlias = (
     AttemptBegan
     | AttemptDropped
@@ -117,7 +110,6 @@ ConversationEvent: TypeAlias = (
     | ReplyInterrupted
     | ReplyResumed
     | ReplyEnded
-    | ReplyFailed
 )
 
 ObserveReplies: TypeAlias = Callable[[ConversationEvent], None]

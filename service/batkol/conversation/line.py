@@ -12,7 +12,8 @@ from typing import Protocol
 class Line(Protocol):
     """The sound on its way to the caller. Nothing here waits."""
 
-    on_written: Callable[[int, int], None] | None
+    on_written: Callable[[int, int], None]
+    """Called with the positions [begin, end) of sound that was written."""
 
     @property
     def position(self) -> int:

@@ -97,7 +97,7 @@ class Replies:
             self._put(inputs.ReplyFailed(voiced.attempt))
             return
         if failure is not None:
-            self._outlet.observe(events.AttemptFailed(voiced.attempt, part, reason))
+            self._outlet.observe(events.AttemptFailed(voiced.attempt, part, reason, voiced.reply_id, voiced.turn))
         self._feed(voiced)
 
     def release(self, attempt: int) -> None:

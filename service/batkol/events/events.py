@@ -103,6 +103,59 @@ class RevisedText(UtteranceEvent, frozen=True, tag="revised"):
     unconfirmed: bool = False
 
 
+class ReplyEvent(Event, frozen=True):
+    reply_id: str
+    turn: int  # of the agent's replies in this call, from 1
+
+
+class ReplyStarted(ReplyEvent, frozen=True, tag="reply.started"):
+    """The first sound of a reply was written. `phrase` is that of a reply of the agent's own, such as the greeting."""
+
+    phrase: str | None
+    latency_ms: float | None  # from the caller's last sample of speech; of an answer only
+
+
+class ReplySentence(ReplyEvent, frozen=True, tag="reply.sentence"):
+    """The playing of a piece of the reply begins, by the playout's clock."""
+
+    index: int  # of the reply's pieces, from 0
+    text: str
+    begin_ms: int  # since the reply's first sample
+
+
+class ReplyInterrupted(ReplyEvent, frozen=True, tag="reply.interrupted"):
+    """The caller interrupted the reply: it is silent."""
+
+    heard: str
+
+
+class ReplyResumed(ReplyEvent, frozen=True, tag="reply.resumed"):
+    """The interruption had no words: the reply goes on from that piece."""
+
+    index: int
+
+
+class ReplyEnded(ReplyEvent, frozen=True, tag="reply.ended"):
+    """The reply is over."""
+
+    intended: str
+    heard: str  # what the caller heard of it, to a word
+    interrupted: bool
+    latency_ms: float | None  # from the caller's last sample to its first sound, and the parts of that
+    text_ms: float | None  # until the answerer was asked
+    first_token_ms: float | None
+    first_piece_ms: float | None
+    first_sound_ms: float | None
+    commit_ms: float | None  # until the end of speech was known, and the sound was written
+
+
+class ReplyFailed(ReplyEvent, frozen=True, tag="reply.failed"):
+    """The answerer or the voice failed. What was heard before stands; `reply_id` is empty if nothing was."""
+
+    part: str  # answerer | voice
+    reason: str
+
+
 class KeyPressed(Event, frozen=True, tag="dtmf"):
     digit: str
 
@@ -116,7 +169,7 @@ class MarkPlayed(Event, frozen=True, tag="mark"):
 class CallEnded(Event, frozen=True, tag="call.ended"):
     """A stream of the call is done. The call goes on if another one has begun, or begins later."""
 
-    reason: str  # stop | closed | dropped | replaced | refused | drained | error, or a `PeerFault`
+    reason: str  # stop | closed | dropped | replaced | refused | drained | hung_up | error, or a `PeerFault`
     duration_s: float
     utterances: int
     words: int
@@ -139,6 +192,12 @@ AnyEvent = (
     | TentativeWithdrawn
     | FinalText
     | RevisedText
+    | ReplyStarted
+    | ReplySentence
+    | ReplyInterrupted
+    | ReplyResumed
+    | ReplyEnded
+    | ReplyFailed
     | KeyPressed
     | MarkPlayed
     | CallEnded

@@ -1,6 +1,6 @@
 """`turns` in `tuning.json`: the thresholds of turns and the two lists of words that decide interruptions.
 
-    {"turns": {"fillerMilliseconds": 1500, "interruptWords": 2, "backchannelWords": ["כן", "אהה"]}}
+{"turns": {"fillerMilliseconds": 1500, "interruptWords": 2, "backchannelWords": ["כן", "אהה"]}}
 """
 
 from __future__ import annotations

@@ -40,8 +40,8 @@ class Voice(Protocol):
         """Yield the sound of each piece, in order, as early as it is there.
 
         A piece is a sentence or a part of one that can be spoken alone. The voice may read the next one while it
-        speaks. Closing the generator cancels what is under way. Raises `VoiceError`; what was yielded before stands. What the
-        iterator of pieces raises goes through.
+        speaks. Closing the generator cancels what is under way. Raises `VoiceError`; what was yielded before stands.
+        What the iterator of pieces raises goes through.
         """
         ...
 

@@ -1,0 +1,108 @@
+"""Reports of a call's replies: events, log lines, metrics."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from structlog.typing import FilteringBoundLogger
+
+from batkol.calls.publisher import Publisher
+from batkol.conversation import events as turns
+from batkol.events.events import (
+    ReplyEnded,
+    ReplyFailed,
+    ReplyInterrupted,
+    ReplyResumed,
+    ReplySentence,
+    ReplyStarted,
+)
+
+_KEPT: Final = 8
+
+
+class ReplyReporter:
+    """One per call, beside its `Reporter`."""
+
+    def __init__(self, publisher: Publisher, log: FilteringBoundLogger, *, log_transcripts: bool) -> None:
+        self._publisher = publisher
+        self._log = log
+        self._log_transcripts = log_transcripts
+        self._latencies: OrderedDict[str, turns.ReplyLatency] = OrderedDict()
+
+    def observe(self, event: turns.ConversationEvent) -> None:
+        """Report one event of the conversation; never blocks."""
+        match event:
+            case turns.ReplyStarted():
+                self._started(event)
+            case turns.SentenceBegan(reply_id, turn, index, text, begin_ms):
+                header = self._publisher.header()
+                self._publisher.publish(
+                    ReplySentence(**header, reply_id=reply_id, turn=turn, index=index, text=text, begin_ms=begin_ms)
+                )
+            case turns.ReplyInterrupted(reply_id, turn, heard):
+                header = self._publisher.header()
+                self._publisher.publish(ReplyInterrupted(**header, reply_id=reply_id, turn=turn, heard=heard))
+            case turns.ReplyResumed(reply_id, turn, index):
+                header = self._publisher.header()
+                self._publisher.publish(ReplyResumed(**header, reply_id=reply_id, turn=turn, index=index))
+            case turns.ReplyEnded():
+                self._ended(event)
+            case turns.AttemptFailed(_, part, reason, reply_id, turn) if part != "budget":
+                self._failed(part, reason, reply_id, turn)
+            case _:
+                """The others are for metrics and traces."""
+
+    def _started(self, event: turns.ReplyStarted) -> None:
+        latency = event.latency
+        if latency is not None:
+            self._latencies[event.reply_id] = latency
+            while len(self._latencies) > _KEPT:
+                self._latencies.popitem(last=False)
+        phrase = None if event.phrase is None else event.phrase.value
+        self._publisher.publish(
+            ReplyStarted(
+                **self._publisher.header(),
+                reply_id=event.reply_id,
+                turn=event.turn,
+                phrase=phrase,
+                latency_ms=None if latency is None else _ms(latency.total),
+            )
+        )
+
+    def _ended(self, event: turns.ReplyEnded) -> None:
+        latency = self._latencies.pop(event.reply_id, None)
+        self._publisher.publish(
+            ReplyEnded(
+                **self._publisher.header(),
+                reply_id=event.reply_id,
+                turn=event.turn,
+                intended=event.intended,
+                heard=event.heard,
+                interrupted=event.interrupted,
+                latency_ms=None if latency is None else _ms(latency.total),
+                text_ms=None if latency is None else _ms(latency.text),
+                first_token_ms=None if latency is None else _ms(latency.first_token),
+                first_piece_ms=None if latency is None else _ms(latency.first_piece),
+                first_sound_ms=None if latency is None else _ms(latency.first_sound),
+                commit_ms=None if latency is None else _ms(latency.commit),
+            )
+        )
+        self._log.info(
+            f"[AGENT] reply ended: {self._shown(event.heard)}",
+            turn=event.turn,
+            interrupted=event.interrupted,
+            latency_ms=None if latency is None else round(latency.total * 1000),
+        )
+
+    def _failed(self, part: str, reason: str, reply_id: str, turn: int) -> None:
+        self._log.warning(f"[AGENT] the {part} failed; the caller gets another answer or an apology", reason=reason)
+        header = self._publisher.header()
+        self._publisher.publish(ReplyFailed(**header, reply_id=reply_id, turn=turn, part=part, reason=reason))
+
+    def _shown(self, text: str) -> str:
+        return text if self._log_transcripts else f"({len(text.split())} words)"
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)
