@@ -1,4 +1,4 @@
-"""The command line: `batkol serve | demo | call | gonogo | speech-double | migrate | erase | journal`.
+"""The command line: `batkol serve | demo | call | gonogo | speech-double | llm-double | migrate | erase | journal`.
 
 Each command imports what it needs when it runs: the service never loads a simulator, and a simulator's command does
 not wait for the service's libraries.
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from batkol.settings import Settings
     from batkol.telemetry.logs import LogWriter
 
-FOR_PEOPLE: Final = frozenset({"demo", "call", "gonogo", "speech-double"})
+FOR_PEOPLE: Final = frozenset({"demo", "call", "gonogo", "speech-double", "llm-double"})
 """Commands whose output a person reads: lines of gRPC's own C library have no place in it."""
 
 app = typer.Typer(
@@ -179,6 +179,44 @@ def speech_double(
     except BatkolError as error:
         refuse(error)
     exit_with(carry_out(options, console(no_color=True)))
+
+
+@app.command("llm-double")
+def llm_double(
+    *,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The HTTP port; 0 selects a free port.")] = 9092,
+    profile: Annotated[
+        str,
+        typer.Option(
+            help="The time to the first token: the name of a published model, or fixed:350 in milliseconds. "
+            "Empty: the profile of the model that a request names."
+        ),
+    ] = "",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A pace of the double, such as tokens_per_s=30."),
+    ] = None,
+    answer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT=ANSWER", help="An answer to messages that contain the text."),
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="JSON", help='A fault that the double causes, such as \'{"kind": "stall", "after_tokens": 5}\'.'
+        ),
+    ] = None,
+) -> None:
+    """Run the strict double of OpenAI's chat completions, which answers in Hebrew."""
+    from batkol.simulators import llm_double_cli as cli
+
+    try:
+        read = cli.llm_settings_from(profile, settings or ())
+        options = cli.LLMDoubleOptions(read, host, port, cli.rules_from(answer or ()), cli.llm_faults_from(fault or ()))
+    except BatkolError as error:
+        refuse(error)
+    exit_with(cli.carry_out(options, console(no_color=True)))
 
 
 def _settings() -> Settings:

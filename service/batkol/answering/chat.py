@@ -27,6 +27,9 @@ _COMPLETION_TOKENS: Final = re.compile(r"(^|/)(gpt-5|o[1-9])")
 """Models that refuse `max_tokens` and want `max_completion_tokens`."""
 
 
+_NULL: Final = msgspec.Raw(b"null")
+
+
 class _Delta(msgspec.Struct):
     content: str | None = None
     tool_calls: list[msgspec.Raw] | None = None
@@ -40,7 +43,7 @@ class _Choice(msgspec.Struct):
 
 class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
-    error: msgspec.Raw = msgspec.Raw(b"null")
+    error: msgspec.Raw = _NULL
 
 
 _DECODER: Final = msgspec.json.Decoder(_Chunk)
@@ -110,7 +113,7 @@ class ChatStream:
             chunk = _DECODER.decode(data)
         except UNREADABLE:
             raise self._malformed("a chunk of it is not the expected JSON") from None  # the cause may quote it
-        if chunk.error != b"null":
+        if chunk.error != _NULL:
             raise refusals.failed(self._who, bytes(chunk.error))
         return "".join(self._of_choice(choice) for choice in chunk.choices or () if not choice.index)
 

@@ -1,0 +1,91 @@
+"""OpenAI's completions as JSON: whole, and in the chunks of a stream."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from batkol.simulators.llm.answers import ToolCall
+from batkol.simulators.llm.requests import ChatRequest
+
+
+@dataclass(slots=True)
+class Completion:
+    """One answer: its tokens, and how it ends."""
+
+    request: ChatRequest
+    number: int
+    tokens: Sequence[str]
+    tool: ToolCall | None = None
+    finish_reason: str = "stop"
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    @property
+    def id(self) -> str:
+        """The completion's name."""
+        return f"chatcmpl-{self.number:024d}"
+
+    def whole(self) -> dict[str, Any]:
+        """Return the answer in one."""
+        message: dict[str, Any] = {"role": "assistant", "content": "".join(self.tokens) or None, "refusal": None}
+        if self.tool is not None:
+            message["tool_calls"] = [self._call(self.tool.arguments, index=False)]
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self.finish_reason}
+        return {**self._base("chat.completion"), "choices": [choice], "usage": self._usage()}
+
+    def first(self) -> bytes:
+        """Return the chunk with the role alone, which comes before the first token."""
+        return self._chunk({"role": "assistant", "content": "", "refusal": None})
+
+    def token(self, text: str) -> bytes:
+        """Return the chunk of a token."""
+        return self._chunk({"content": text})
+
+    def tool_chunks(self) -> list[bytes]:
+        """Return the chunks of the tool call: its name, and then the pieces of its arguments."""
+        if self.tool is None:
+            return []
+        arguments = self.tool.arguments
+        pieces = [arguments[at : at + 5] for at in range(0, len(arguments), 5)]
+        deltas = [{"index": 0, "function": {"arguments": piece}} for piece in pieces]
+        return [self._chunk({"tool_calls": [each]}) for each in (self._call("", index=True), *deltas)]
+
+    def last(self, *, null_content: bool) -> list[bytes]:
+        """Return the chunks after the last token: the finish_reason, and the usage if it was asked for."""
+        chunks = [self._chunk({"content": None} if null_content else {}, self.finish_reason)]
+        if self.request.include_usage:
+            usage = {**self._base("chat.completion.chunk"), "choices": [], "usage": self._usage()}
+            chunks.append(event(usage))
+        return chunks
+
+    def _call(self, arguments: str, *, index: bool) -> dict[str, Any]:
+        name = self.tool.name if self.tool is not None else ""
+        call = {
+            "id": f"call_{self.number:024d}", "type": "function", "function": {"name": name, "arguments": arguments},
+        }  # fmt: skip
+        return {"index": 0, **call} if index else call
+
+    def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        usage = {"usage": None} if self.request.include_usage else {}
+        return event({**self._base("chat.completion.chunk"), "choices": [choice], **usage})
+
+    def _base(self, kind: str) -> dict[str, Any]:
+        return {
+            "id": self.id, "object": kind, "created": self.created, "model": self.request.model,
+            "service_tier": "default", "system_fingerprint": "fp_double",
+        }  # fmt: skip
+
+    def _usage(self) -> dict[str, int]:
+        prompt = sum(len(message.content) // 2 + 4 for message in self.request.messages)
+        given = len(self.tokens)
+        return {"prompt_tokens": prompt, "completion_tokens": given, "total_tokens": prompt + given}
+
+
+def event(content: dict[str, Any]) -> bytes:
+    """Return one server-sent event."""
+    return b"data: " + msgspec.json.encode(content) + b"\n\n"

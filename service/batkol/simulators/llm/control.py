@@ -1,0 +1,71 @@
+"""The double's control, for other processes: JSON over HTTP, on the double's own port.
+
+`POST /control/faults` (one fault or a list) · `GET`, `DELETE /control/faults` · `GET /control/stats` ·
+`POST`, `GET /control/rules` · `POST /control/reset` · `GET /control/healthz`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from batkol.answers import UNREADABLE
+from batkol.simulators.llm.answers import Rule
+from batkol.simulators.llm.faults import Fault
+
+CONTROL: Final = "/control"
+
+
+class Controlled(Protocol):
+    """The parts of the double that its control changes."""
+
+    def script(self, *rules: Rule) -> None: ...
+    def rules(self) -> Sequence[Rule]: ...
+    def inject(self, *faults: Fault) -> None: ...
+    def clear(self) -> None: ...
+    def reset(self) -> None: ...
+    def faults(self) -> list[Fault]: ...
+    def stats(self) -> dict[str, Any]: ...
+
+
+def route(method: str, path: str, body: bytes, controlled: Controlled) -> tuple[int, Any]:
+    """Carry out a request; return status and answer."""
+    match method, path:
+        case "POST", "/faults":
+            return _inject(body, controlled)
+        case "POST", "/rules":
+            return _script(body, controlled)
+        case "GET", "/rules":
+            return 200, controlled.rules()
+        case "GET", "/stats":
+            return 200, controlled.stats()
+        case "DELETE", "/faults":
+            controlled.clear()
+        case "POST", "/reset":
+            controlled.reset()
+        case "GET", "/faults" | "/healthz":
+            pass
+        case _:
+            where = ", ".join(f"{CONTROL}/{each}" for each in ("faults", "rules", "stats", "reset"))
+            return 404, {"error": f"Nothing is here; use {where} or {CONTROL}/healthz."}
+    return 200, controlled.faults()
+
+
+def _inject(body: bytes, controlled: Controlled) -> tuple[int, Any]:
+    try:
+        faults = msgspec.json.decode(body, type=Fault | list[Fault])
+    except UNREADABLE as error:
+        return 400, {"error": f"This is no fault: {error}. Send one such as " + '{"kind": "stall"}, or a list.'}
+    controlled.inject(*([faults] if isinstance(faults, Fault) else faults))
+    return 200, controlled.faults()
+
+
+def _script(body: bytes, controlled: Controlled) -> tuple[int, Any]:
+    try:
+        rules = msgspec.json.decode(body, type=list[Rule])
+    except UNREADABLE as error:
+        return 400, {"error": f"These are no rules: {error}. Send " + '[{"contains": "…", "answer": "…"}].'}
+    controlled.script(*rules)
+    return 200, controlled.rules()

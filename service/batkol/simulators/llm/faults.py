@@ -1,0 +1,71 @@
+"""Faults of the double of a language model, and which requests they hit."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from batkol.simulators.llm.refusals import STATUSES
+
+
+class Kind(StrEnum):
+    """The faults."""
+
+    REFUSE = "refuse"  # the request is answered with `status` and OpenAI's JSON for it
+    STALL = "stall"  # nothing comes any more, for `lasts_s` or until the client leaves
+    EMPTY = "empty"  # an answer without text
+    FLOOD = "flood"  # an answer without an end
+    NONSENSE = "nonsense"  # a chunk that is no JSON
+    CUT = "cut"  # the connection is cut
+    ERROR = "error"  # a chunk with an `error`, of `status`
+    UNFINISHED = "unfinished"  # the answer ends without a finish_reason and without [DONE]
+    FILTERED = "filtered"  # the answer ends with the finish_reason content_filter
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One thing that goes wrong. Without `contains` it hits every request for a completion."""
+
+    kind: Kind
+    after_tokens: int = 0
+    """Tokens of the answer that still come as they should; 0: not even the head of the response does."""
+    status: int = 500
+    code: str = ""
+    """OpenAI's code; empty: the usual one of that status. `insufficient_quota` is another 429."""
+    lasts_s: float | None = None
+    times: int | None = None
+    """Number of requests that the fault hits before it is over."""
+    contains: str = ""
+    """What the newest message must contain."""
+
+    def __post_init__(self) -> None:
+        if self.status not in STATUSES:
+            raise ValueError(f"status {self.status} is none to refuse with; use one of {', '.join(map(str, STATUSES))}")
+
+
+class FaultBook:
+    """The faults in force, in the order in which they were put there."""
+
+    def __init__(self) -> None:
+        self._left: list[tuple[Fault, int | None]] = []
+
+    def inject(self, *faults: Fault) -> None:
+        """Put faults in force, for requests that come from now on."""
+        self._left += [(fault, fault.times) for fault in faults]
+
+    def clear(self) -> None:
+        """Requests to come are spared."""
+        self._left.clear()
+
+    def faults(self) -> list[Fault]:
+        """Return the faults in force."""
+        return [fault for fault, _ in self._left]
+
+    def take(self, text: str) -> Fault | None:
+        """Return the fault for a request whose newest message is this, and count it as used."""
+        for at, (fault, left) in enumerate(self._left):
+            if fault.contains in text:
+                self._left[at] = fault, None if left is None else left - 1
+                self._left = [each for each in self._left if each[1] != 0]
+                return fault
+        return None
