@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 
 from batkol import __version__
 from batkol.app import http
+from batkol.app.agent import agent
 from batkol.app.listeners import http_listeners
 from batkol.app.patience import PRODUCTION, Patience
 from batkol.app.service import Service
@@ -127,6 +128,7 @@ async def _service(
         tracing=tracing,
         store=store,
         tasks=tasks,
+        agent=await agent(settings, live, stack, tasks),
         started_at=time.monotonic(),
     )
 

@@ -50,6 +50,7 @@ def public(service: Service) -> FastAPI:
         log_transcripts=settings.log_transcripts,
         tracing=service.tracing,
         recorder=service.store.recorder,
+        agent=service.agent,
     )
     gate = Gate(url=stream_url(base) if base else "", auth_tokens=signed, token_keys=keys)
     app = FastAPI(title="Batkol, public", version=__version__, openapi_url=None, redirect_slashes=False)

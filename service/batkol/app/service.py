@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from batkol import __version__
 from batkol.calls.drain import Drain
 from batkol.calls.registry import CallRegistry
+from batkol.conversation.agent import Agent
 from batkol.events.bus import Bus
 from batkol.flags.flags import Flags
 from batkol.live.config import Live
@@ -43,6 +44,7 @@ class Service:
     tracing: Tracing
     store: Store | NoStore
     tasks: Tasks
+    agent: Agent | None = None
     logs: LogWriter | None = None
     """None if another party configures the process's logging."""
     port: int = 0

@@ -32,6 +32,9 @@ from batkol.vad.session import endpointing
 HELD: Final = LONGEST + 10 * SAMPLE_RATE
 """Samples the ring can hold: the longest utterance, and what surrounds it."""
 
+HUNG_UP: Final = "hung_up"
+"""The reason of a call that the agent ended."""
+
 _MOVED: Final = frozenset({"replaced", "drained"})
 """Ends after which another stream hears the caller: the socket is closed before the last finals are there."""
 
@@ -205,7 +208,7 @@ class Call:
             line=self.playout,
             since=self._since,
             observe=self.reporter.replies.observe,
-            hang_up=lambda: self.end("hung_up"),
+            hang_up=lambda: self.end(HUNG_UP),
             log=self.log,
         )
         return Conversation(agent, side)

@@ -9,9 +9,10 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from batkol.calls.call import Call
+from batkol.calls.call import HUNG_UP, Call
 from batkol.calls.ending import EndingCalls
 from batkol.calls.lag import LoopLag
+from batkol.calls.memory import EndedCalls
 from batkol.clock import REAL, Clock
 from batkol.telemetry.metrics import Metrics
 
@@ -21,9 +22,6 @@ RESERVED_S: Final = 30.0
 
 PROMISED_S: Final = 5.0
 """Seconds for which a drain waits for streams that had a reserved place before it began."""
-
-REMEMBERED_S: Final = 60.0
-"""Seconds for which the registry remembers that a call's stream carried audio here."""
 
 CLOSING_S: Final = 5.0
 """Seconds beyond its time that a call may take to write its last line and close its socket."""
@@ -61,7 +59,7 @@ class CallRegistry:
         self._metrics = metrics
         self._live: dict[str, Call] = {}  # by call SID: the newest stream of each call that has a place
         self._ending = EndingCalls()
-        self._carried: dict[str, tuple[float, float]] = {}  # SID -> when its last stream with audio began and ended
+        self._ended = EndedCalls()
         self._reserved: dict[str, _Reservation] = {}  # by call SID
         self._empty = asyncio.Event()
         self._empty.set()
@@ -161,16 +159,18 @@ class CallRegistry:
             return
         del self._live[sid]
         self._ending.add(call, self._loop.time())
-        if call.carried_audio:
-            now = self._loop.time()
-            for old in [sid for sid, (_, ended) in self._carried.items() if now - ended > REMEMBERED_S]:
-                del self._carried[old]
-            self._carried[sid] = self._begun(call), now
+        hung_up = call.ended_by == HUNG_UP
+        if call.carried_audio or hung_up:
+            self._ended.add(sid, begun=self._begun(call), now=self._loop.time(), hung_up=hung_up)
 
     def carried_audio(self, call_sid: str, since: float) -> bool:
         """Whether a stream of this call that began at `since` (unix seconds) or later carried audio here."""
         begun = [self._begun(call) for call in self._streams(call_sid) if call.carried_audio]
-        return max(begun, default=self._carried.get(call_sid, (-1.0, 0.0))[0]) >= since
+        return max(begun, default=self._ended.begun(call_sid)) >= since
+
+    def hung_up(self, call_sid: str) -> bool:
+        """Whether the agent here has ended this call a moment ago."""
+        return self._ended.hung_up(call_sid)
 
     def _begun(self, call: Call) -> float:
         """Return the start of a call's stream, in unix seconds."""

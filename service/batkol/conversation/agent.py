@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,6 +18,8 @@ from batkol.voices.voice import Voice
 class PhraseSound(Protocol):
     """A phrase that was synthesized."""
 
+    @property
+    def text(self) -> str: ...
     @property
     def mulaw(self) -> bytes: ...
     @property
@@ -41,10 +43,8 @@ class Agent:
     answerer: Answerer
     voice: Voice
     cutter: Callable[[], Cutter]
-    texts: Mapping[StockPhrase, str]
-    """What each phrase says; one that is empty or missing is not said."""
-    phrase: Callable[[str], PhraseSound | None]
-    """Returns the sound of a text at once, or None where it is not synthesized yet."""
+    phrase: Callable[[StockPhrase], PhraseSound | None]
+    """Returns a phrase at once; None for one that is not said, or has no sound so far."""
     budget: SpeculationBudget
     language: str
     settings: Callable[[], AgentSettings] = AgentSettings

@@ -203,12 +203,8 @@ class Conversation:
             self._replies.ended(voiced)
 
     def _say(self, say: act.Say) -> None:
-        text = self._agent.texts.get(say.phrase, "")
-        sound = self._agent.phrase(text) if text else None
+        sound = self._agent.phrase(say.phrase)
         if sound is not None:
-            self._replies.play_phrase(say, text, sound)
-            return
-        if text:
-            self._call.log.warning("[AGENT] phrase left out: its sound is not there yet", phrase=say.phrase.value)
-        if say.attempt:
+            self._replies.play_phrase(say, sound)
+        elif say.attempt:
             self._put(inputs.ReplyPlayed(say.attempt))

@@ -154,7 +154,7 @@ class Replies:
         self._outlet.observe(events.ReplyResumed(voiced.reply_id, voiced.turn, piece))
         self._feed(voiced, begin)
 
-    def play_phrase(self, say: Say, text: str, sound: PhraseSound) -> None:
+    def play_phrase(self, say: Say, sound: PhraseSound) -> None:
         """Play a phrase; a filler is no reply."""
         if not say.attempt:
             self._outlet.line.play(sound.mulaw)
@@ -162,7 +162,7 @@ class Replies:
             self._outlet.observe(events.FillerSaid(self.turn + 1))
             return
         track = Track()
-        track.add_piece(text)
+        track.add_piece(sound.text)
         track.add_sound(sound.mulaw, 0, last=True, word_ends=sound.word_ends)
         voiced = Voiced(say.attempt, track, say.answers, phrase=say.phrase, released=True)
         self._voiced[say.attempt] = voiced

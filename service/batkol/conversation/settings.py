@@ -12,23 +12,8 @@ from batkol.conversation.actions import StockPhrase
 from batkol.environment import EnvironmentSettings
 from batkol.urls import check_http
 
-PHRASES: Final[dict[str, dict[StockPhrase, str]]] = {
-    "he": {
-        StockPhrase.FILLER: "רגע אחד",
-        StockPhrase.APOLOGY: "סליחה, יש לי תקלה. אפשר לשאול אותי שוב?",
-        StockPhrase.REPEAT: "סליחה, לא שמעתי. אפשר לחזור על זה?",
-        StockPhrase.IDLE: "אתם עדיין על הקו?",
-        StockPhrase.GOODBYE: "תודה שהתקשרתם, ולהתראות.",
-    },
-    "": {
-        StockPhrase.FILLER: "One moment.",
-        StockPhrase.APOLOGY: "Sorry, something went wrong here. Could you ask me again?",
-        StockPhrase.REPEAT: "Sorry, I did not hear that. Could you say it again?",
-        StockPhrase.IDLE: "Are you still there?",
-        StockPhrase.GOODBYE: "Thank you for calling. Goodbye.",
-    },
-}
-"""What the agent says by itself, by language; "" is every other language."""
+IDLE: Final = {"he": "אתם עדיין על הקו?", "": "Are you still there?"}
+"""What a silent caller is asked, by language; "" is every other language."""
 
 LONGEST_PHRASE: Final = 300
 
@@ -103,7 +88,7 @@ class ReplyFields(EnvironmentSettings):
                 raise ValueError(f"{name}=openai needs {name}_URL and {name}_MODEL")
 
     def phrases(self, language: str) -> dict[StockPhrase, str]:
-        """Return what each phrase says in that language."""
-        texts = dict(PHRASES.get(language.partition("-")[0].lower().replace("iw", "he"), PHRASES[""]))
-        texts |= {StockPhrase(name): text for name, text in self.agent_phrases.items()}
-        return {StockPhrase.GREETING: self.greeting, **texts}
+        """Return the phrases that are not the stored ones, and what each says in that language."""
+        idle = IDLE.get(language.partition("-")[0].lower().replace("iw", "he"), IDLE[""])
+        given = {StockPhrase(name): text for name, text in self.agent_phrases.items()}
+        return {StockPhrase.GREETING: self.greeting, StockPhrase.IDLE: idle, **given}

@@ -85,6 +85,11 @@ def redirect(url: str, *, after_s: int = 0) -> str:
     return _response(hand_over(url, after_s=after_s))
 
 
+def hang_up() -> str:
+    """Return TwiML that ends the call."""
+    return _response("<Hangup/>")
+
+
 def apologize(language: str, text: str) -> str:
     """Return the verbs of `apology`, to stand after others."""
     tag, voice = _SAY.get(language.partition("-")[0].lower(), (language, None))

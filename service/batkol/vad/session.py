@@ -108,5 +108,8 @@ class VadSession:
 def endpointing(tuning: Tuning) -> SegmenterSettings:
     """Return the part of the tuning that a session uses."""
     return SegmenterSettings(
-        minimum_speech_ms=tuning.minimum_speech_ms, silence_ms=tuning.silence_ms, pre_roll_ms=tuning.pre_roll_ms
+        minimum_speech_ms=tuning.minimum_speech_ms,
+        silence_ms=tuning.silence_ms,
+        pre_roll_ms=tuning.pre_roll_ms,
+        lasting_ms=tuning.turns.thresholds.interruption_ms,
     )

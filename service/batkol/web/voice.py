@@ -68,6 +68,8 @@ class Webhooks:
         if not call_sid:
             raise HTTPException(400, "A voice webhook has a CallSid; this request has none.")
         propagation.tag_request(call_sid)
+        if self._calls.hung_up(call_sid):
+            return _xml(twiml.hang_up())
         refusals = self._earlier_refusals(request, call_sid)
         again = self._again(request, refusals)
         stream_name = secrets.token_hex(8)

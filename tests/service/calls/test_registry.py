@@ -9,11 +9,11 @@ from structlog.testing import capture_logs
 from batkol.audio import mulaw
 from batkol.calls.call import HOLD_S, Call
 from batkol.calls.ending import ENDING_S
+from batkol.calls.memory import REMEMBERED_S
 from batkol.calls.registry import (
     CLOSING_S,
     HEARTBEAT_S,
     PROMISED_S,
-    REMEMBERED_S,
     RESERVED_S,
     AdmissionRefusal,
     CallRegistry,

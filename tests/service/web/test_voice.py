@@ -275,6 +275,20 @@ async def test_a_stream_that_carried_audio_here_is_no_refusal_and_one_without_au
         assert counts == ["1", "2", "1", "1"]
 
 
+async def test_a_call_that_the_agent_ended_is_hung_up_and_not_connected_again() -> None:
+    async with twilio() as caller:
+        call = new_call(caller.services, SID)
+        assert caller.calls.admit(call)
+        call.end("hung_up")
+        caller.calls.release(call)
+        call.discard()
+
+        verbs = [verb.tag for verb in twiml(await caller.post())]
+
+        assert verbs == ["Hangup"]
+        assert caller.calls._occupied() == 0
+
+
 @pytest.mark.parametrize("draining", [True, False])
 async def test_who_is_turned_away_is_told_of_in_the_log_by_the_true_reason(draining: bool) -> None:
     async with twilio(limit=0) as caller:

@@ -1,0 +1,113 @@
+"""The agent of a process, made of its settings: who answers, who speaks, what it says by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+from batkol.answering.answerer import Answerer
+from batkol.answering.echo import Echo
+from batkol.answering.openai import OpenAIAnswerer
+from batkol.conversation.actions import StockPhrase
+from batkol.conversation.agent import Agent, AgentSettings
+from batkol.conversation.budget import SpeculationBudget
+from batkol.live.config import Live
+from batkol.live.turn_tuning import TurnTuning
+from batkol.settings import Settings
+from batkol.speech.lexicon import lexicon
+from batkol.speech.pieces import Cutter
+from batkol.supervision.tasks import Tasks
+from batkol.voices.builtin import BuiltinVoice
+from batkol.voices.espeak import EspeakVoice
+from batkol.voices.openai import OpenAIVoice
+from batkol.voices.phrases import Phrase, PhraseCache
+from batkol.voices.stored import Stored, stored
+from batkol.voices.voice import Voice
+
+
+async def agent(settings: Settings, live: Live, stack: AsyncExitStack, tasks: Tasks) -> Agent | None:
+    """Make the agent, and have its phrases synthesized; None where it does not reply.
+
+    Raises `ConfigurationError` for a voice that is not installed.
+    """
+    if not settings.agent_replies:
+        return None
+    answerer, voice = _answerer(settings), _voice(settings)
+    stack.push_async_callback(answerer.aclose)
+    stack.push_async_callback(voice.aclose)
+    language = settings.gcp_stt_language
+    phrases = Phrases(PhraseCache(voice, language), settings.phrases(language), language)
+    await tasks.own(stack, phrases.cache.run, "agent.phrases")
+    return Agent(
+        answerer=answerer,
+        voice=voice,
+        cutter=Cutter,
+        phrase=phrases.sound,
+        budget=SpeculationBudget(settings.speculative_attempts_per_minute),
+        language=language,
+        settings=LiveAgentSettings(settings, live).now,
+    )
+
+
+class Phrases:
+    """The phrases of the agent. Until the voice has spoken one, the stored one of the same meaning is said."""
+
+    def __init__(self, cache: PhraseCache, texts: Mapping[StockPhrase, str], language: str) -> None:
+        self.cache = cache
+        self._texts = texts
+        self._stored = {StockPhrase(phrase.value): stored(phrase, language) for phrase in Stored}
+        cache.want(*(self._text(phrase) for phrase in StockPhrase))
+
+    def sound(self, phrase: StockPhrase) -> Phrase | None:
+        """Return a phrase at once; None for one that is not said, or has no sound so far."""
+        text = self._text(phrase)
+        return (self.cache.get(text) or self._stored.get(phrase)) if text else None
+
+    def _text(self, phrase: StockPhrase) -> str:
+        if phrase in self._texts:
+            return self._texts[phrase]
+        return self._stored[phrase].text if phrase in self._stored else ""
+
+
+class LiveAgentSettings:
+    """What of the agent may change while calls are up, read anew when the tuning has changed."""
+
+    def __init__(self, settings: Settings, live: Live) -> None:
+        self._settings = settings
+        self._live = live
+        self._turns: TurnTuning | None = None
+        self._made = AgentSettings()
+
+    def now(self) -> AgentSettings:
+        """Return what is in force."""
+        turns = self._live.tuning.turns
+        if turns is not self._turns:
+            self._turns = turns
+            self._made = AgentSettings(
+                prompt=self._settings.answerer_prompt,
+                greeting_yields=self._settings.greeting_interruptible,
+                thresholds=turns.thresholds,
+                words=lexicon(turns.backchannel, turns.stopping),
+            )
+        return self._made
+
+
+def _answerer(settings: Settings) -> Answerer:
+    if settings.answerer == "echo":
+        return Echo()
+    return OpenAIAnswerer(url=settings.answerer_url, model=settings.answerer_model, api_key=settings.answerer_api_key)
+
+
+def _voice(settings: Settings) -> Voice:
+    match settings.voice:
+        case "espeak":
+            return EspeakVoice(language=settings.gcp_stt_language)
+        case "openai":
+            return OpenAIVoice(
+                url=settings.voice_url,
+                model=settings.voice_model,
+                voice=settings.voice_name or "alloy",
+                api_key=settings.voice_api_key,
+            )
+        case _:
+            return BuiltinVoice()
