@@ -4,8 +4,9 @@ The VAD only moves the pointer (`begin`, `fall_silent`); which utterance a resul
 (`attribution`). An utterance closes by the first of
 
 - a final that covers its end,
-- a second interim that says the same as the one before it and reaches further, to the end of speech: it is promoted
-  before the deadline. The first one may have come while the caller was still speaking,
+- a second interim of the same RPC that says the same as the one before it and reaches further, to the end of speech: it
+  is promoted before the deadline. The first one may have come while the caller was still speaking. Where the deadline
+  is later than the stream is given (`UtteranceTimeouts.give_up`), finals are waited for, and this does not happen,
 - its deadline: the newest interim is promoted, if it reaches the end of speech,
 - an answer from elsewhere (`settle`): the single request, or Whisper.
 
@@ -204,7 +205,7 @@ class Utterances:
                 return
             utterance.settle(share.text, share.end)
         else:
-            steady = _says_again(utterance, share, heard)
+            steady = self.patience.final < self.patience.give_up and _says_again(utterance, share, heard)
             utterance.update_interim(share.text, share.end, heard.rpc)
         if utterance.state is UtteranceState.DONE:
             yield from revise(utterance)
@@ -264,6 +265,8 @@ def _says_again(utterance: Utterance, share: Share, heard: Transcript) -> bool:
     Its share of an interim that goes on into the next utterance is counted off by that one: such a share says nothing.
     """
     if utterance.state is not UtteranceState.CLOSING or not utterance.interim or share.end != heard.end:
+        return False
+    if utterance.interim_rpc != heard.rpc:
         return False
     return share.end > utterance.interim_end and same(utterance.interim, share.text)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from batkol.speech.outcomes import Final, Missed, Outcome, Revision, Unconfirmed
+from batkol.speech.outcomes import Final, Missed, Outcome, Revision, TakenBack, Unconfirmed
 from batkol.speech.results import Transcript
 from batkol.speech.utterance import Source, Utterance
 from batkol.speech.utterances import Utterances
@@ -52,7 +52,7 @@ def test_an_interim_that_is_taken_back_before_it_was_promoted_is_forgotten() -> 
     for nothing in (final("", 0, 3), interim("", 0, 3)):
         utterances, utterance = spoken(interim("אחת", 1, 3))
 
-        assert utterances.dispatch(nothing) == []
+        assert utterances.dispatch(nothing) == [TakenBack(utterance)]
         assert utterances.tick(3.7) == []
         assert utterances.tick(4.5) == [Missed(utterance)]
 

@@ -338,6 +338,23 @@ def test_any_other_second_interim_waits_for_the_clock(one: Transcript, other: Tr
     assert first.state is UtteranceState.CLOSING
 
 
+def test_another_stream_that_says_the_same_waits_for_the_clock() -> None:
+    """After a fault it hears the same audio again, and the end of it perhaps not yet."""
+    utterances, first = spoken(interim("שלום", 1, 2.7, rpc=0))
+
+    assert utterances.dispatch(interim("שלום", 1, 2.9, rpc=1)) == [Partial(first, "שלום", int(2.9 * SECOND), 0.9)]
+
+
+def test_where_finals_are_waited_for_nothing_is_promoted_early() -> None:
+    """ADR 0003: agents that prefer accuracy raise STT_FINAL_TIMEOUT_MS."""
+    utterances = Utterances(UtteranceTimeouts(final=1.5))
+    first = begin(utterances, 1)
+    utterances.dispatch(interim("שלום", 1, 2.8))
+    fall_silent(utterances, 3)
+
+    assert utterances.dispatch(interim("שלום", 1, 3.0)) == [Partial(first, "שלום", 3 * SECOND, 0.9)]
+
+
 def test_while_the_caller_speaks_nothing_is_promoted() -> None:
     utterances = Utterances(UtteranceTimeouts())
     first = begin(utterances, 1)

@@ -67,12 +67,12 @@ def _to_grid(sample: int) -> int:
 
 
 def add_interims(results: Any, words: Sequence[SpokenWord], position: int, stable_until: int, *, first: bool) -> None:
-    """Append interims to raw results: the words that end by `stable_until`, then the others."""
+    """Append interims to raw results: the words that end by `stable_until`, then the others, up to `position`."""
     stable = [word for word in words if word.end <= stable_until]
     shaky = words[len(stable) :]
     if stable:
         result = results.add(stability=_STABLE)
-        _fill(result, _text(stable, first=first), stable[-1].end // _TEN_MS * _TEN_MS)
+        _fill(result, _text(stable, first=first), (stable[-1].end if shaky else position) // _TEN_MS * _TEN_MS)
     if shaky:
         result = results.add(stability=_UNSTABLE)
         _fill(result, _text(shaky, first=first and not stable), position // _TEN_MS * _TEN_MS)
