@@ -52,15 +52,12 @@ class EventReader:
     def _line(self, line: bytes) -> bytes | None:
         if self._begins:
             line, self._begins = line.removeprefix(_MARK), False
-        if line.startswith(b"data:"):
+        if line.startswith(b"data:") or line == b"data":
             value = line[6:] if line.startswith(b"data: ") else line[5:]
             self._length += len(value) + 1
             if self._length > LONGEST:
                 raise EndlessError("an event of it has no end")
             self._data.append(value)
-        elif line == b"data":
-            self._length += 1
-            self._data.append(b"")
         elif not line and self._data:
             data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
             self._data, self._length = [], 0

@@ -9,8 +9,8 @@ from batkol.speech.piece_ends import ends_clause, ends_sentence, is_bare_prefix,
 
 @pytest.mark.parametrize(
     "word",
-    ["מחר.", "מחר!", "מחר?", "מחר?!", "רגע...", "רגע…", 'מה?"', "(מחר.)", 'בע"מ.', "example.co.il.", "3.5.", "ב-5.", "טל.",
-     "ממס.", "לֵךְ׃", "yes.", "ב?"],
+    ["מחר.", "מחר!", "מחר?", "מחר?!", "רגע...", "רגע…", 'מה?"', "(מחר.)", 'בע"מ.', "example.co.il.", "3.5.", "ב-5.",
+     "טל.", "ממס.", "לֵךְ׃", "yes.", "ב?"],
 )  # fmt: skip
 def test_a_sentence_ends(word: str) -> None:
     assert ends_sentence(word)
@@ -37,8 +37,8 @@ def test_a_clause_does_not_end(word: str) -> None:
 
 @pytest.mark.parametrize(
     "word",
-    ["ו", "ב-", "ל־", "ה", "כ…", 'ד"ר', "ד״ר", 'לד"ר', 'עו"ד', "רח'", "רח׳", "מר", "גב'", "מס'", "150", "ב-5", "של", "ושל",
-     "שעל", "(את", "פרופ.", "The", "of"],
+    ["ו", "ב-", "ל־", "ה", "כ…", 'ד"ר', "ד״ר", 'לד"ר', 'עו"ד', "רח'", "רח׳", "מר", "גב'", "מס'", "150", "ב-5",
+     "של", "ושל", "שעל", "(את", "פרופ.", "The", "of"],
 )  # fmt: skip
 def test_a_word_leans_on_the_next(word: str) -> None:
     assert leans_on_next(word)

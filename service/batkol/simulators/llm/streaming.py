@@ -150,14 +150,14 @@ class Streaming:
         raise usual(fault.status, fault.code)
 
     async def _flood(self) -> None:
-        word = "לה "
+        words = "לה " * 20
         sent = 0
         while sent < _FLOOD:
             await self._until(0.0)
-            piece = self._completion.token(word)
+            piece = self._completion.token(words)
             await self._send(piece)
             await asyncio.sleep(0)
-            self._note_tokens(word, 1)
+            self._note_tokens(words, 20)
             sent += len(piece)
 
     def _due(self, begins_at: float, at: int) -> float:

@@ -1,0 +1,25 @@
+"""The echo answers with what the caller said."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+
+from batkol.answering.answerer import Answerer, Message, Question, Role
+from batkol.answering.echo import Echo
+
+
+async def answered(answerer: Answerer, question: Question) -> list[str]:
+    async with aclosing(answerer.answer(question)) as texts:
+        return [text async for text in texts]
+
+
+async def test_the_turns_own_text_is_the_answer() -> None:
+    history = (Message(Role.CALLER, "כן"), Message(Role.AGENT, "בסדר"))
+
+    assert await answered(Echo(), Question(text=" מה שלומך? ", history=history, prompt="ענה בקצרה")) == ["מה שלומך?"]
+    assert Echo().name == "echo"
+
+
+async def test_a_turn_without_text_has_an_empty_answer() -> None:
+    assert await answered(Echo(), Question(text=" \n")) == []
+    await Echo().aclose()
