@@ -83,6 +83,13 @@ class Line:
         self._mask = os.urandom(4)
         self.frames = len(spoken.audio) // FRAME
         self.over = asyncio.get_running_loop().create_future()
+        self._listening = asyncio.create_task(self._listen())
+
+    async def _listen(self) -> None:
+        """Read what the service plays, and send its marks back: a peer that reads nothing would stop the service."""
+        async for text in self._ws:
+            if '"mark"' in str(text):
+                await self._ws.send(self._wire.mark(msgspec.json.decode(text)["mark"]["name"]))
 
     def send(self, now: float) -> None:
         """Send the next 20 ms, or find that all has been said."""
@@ -100,6 +107,7 @@ class Line:
         if self._ws.state is State.OPEN:
             await self._ws.send(self._wire.stop())
         await self._ws.close()
+        await asyncio.wait((self._listening,))
 
 
 class Pacer:

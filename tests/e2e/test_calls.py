@@ -13,6 +13,7 @@ from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.twilio.caller import CallEnding, Caller, CallReport, place_call
 from batkol.simulators.voice.voice import script
 from support.service.stack import QUICK, Stack, stack, words_of, write_tuning
+from support.time.waiting import until
 
 HELLO = script([["שלום", "אני", "רוצה", "לקבוע", "פגישה"], ["מתי", "פגישה", "היום"]], gap_ms=900)
 DROPPED = script([["שלום", "תודה", "בבקשה"]], tail_ms=40)
@@ -197,6 +198,32 @@ async def test_keys_and_marks_reach_subscribers_and_sound_reaches_the_caller(tmp
         report = await up.call(script=talk)
 
         assert bytes(report.heard) == b"\x7f" * 1600
-        assert report.marks == ["greeting"]
+        assert [mark.name for mark in up.heard.of(report.call_sid, MarkPlayed)] == ["greeting"]
+        assert [mark for mark in report.marks if not mark.startswith("batkol-")] == ["greeting"]  # others are playout's
         assert report.clean
         assert [key.digit for key in up.heard.of(report.call_sid, KeyPressed)] == ["5"]
+
+
+async def test_what_the_service_takes_for_heard_at_a_clear_is_what_the_caller_heard(tmp_path: Path) -> None:
+    """On the wire, with a network between; tests/service/calls/test_playout.py has the bounds, in virtual time."""
+    sound = script([["שלום", "אני", "רוצה", "לקבוע", "פגישה"]], lead_ms=0).mulaw
+    async with stack(tmp_path) as up:
+        heard: list[int] = []
+
+        async def interrupt(caller: Caller) -> None:
+            await up.heard.until(lambda: up.service.calls.get(caller.plan.call_sid))
+            call = up.service.calls.get(caller.plan.call_sid)
+            assert call is not None
+            call.playout.play(sound)
+            call.playout.mark("never played")
+            await until(lambda: len(caller.report.heard) > 5000)
+            heard.append(call.playout.clear())
+            await until(lambda: caller.report.clears and len(caller.report.marks) >= 3)
+
+        report = await up.call(script=interrupt, speed=1.0, delay_ms=80.0, jitter_ms=20.0)
+
+    assert sound.startswith(report.heard)
+    assert len(report.heard) < len(report.received) < len(sound)
+    assert heard == [pytest.approx(len(report.heard), abs=2400)]  # a word
+    assert report.ear.words()[0].text == "שלום"
+    assert report.clean

@@ -45,6 +45,9 @@ Google ends a stream after about 10 s without audio. A stall of the network is m
 after it is the rest of a word: silence in its middle would cost that word.
 """
 
+ECHO_S: Final = 1.0
+"""Seconds after the last sound in which a mark's echo, or a caller who interrupts, may still be on the way."""
+
 
 class Call:
     """One call, from Twilio's `start` to the end of its last utterance. `receive` never waits; `run` owns the rest."""
@@ -68,7 +71,7 @@ class Call:
         """Called once, when no audio is taken any more and the last finals are still to come."""
         self._close_code = 1011
         self._ring = Ring(capacity=HELD)
-        self.playout = Playout(identity.stream_sid)
+        self.playout = Playout(identity.stream_sid, clock=self._loop.time)
         self.trace = services.traced(identity, self._since, caller)
         self.log = structlog.get_logger().bind(call_sid=identity.call_sid, **self.trace.ids)
         self.reporter = Reporter(
@@ -151,7 +154,7 @@ class Call:
 
     def _messages_to_wait_for(self) -> int:
         """Return how many more messages must come before one of them gives the recognizer something."""
-        if self._over.is_set() or self._services.vad.crowded:
+        if self._over.is_set() or self._services.vad.crowded or self.playout.silent_s < ECHO_S:
             return 1
         return max(1, -(-(self.transcription.due - self._ring.end) // self._stream.message_samples))
 
@@ -268,6 +271,7 @@ class Call:
             inlet = None if direct is None else direct(self.receive, self._messages_to_wait_for)
             if inlet is not None:
                 self._vad.refresh = inlet.pull
+                self.playout.on_first_sound = inlet.pull
             wire: tuple[asyncio.Task[None], ...] = (
                 tasks.create_task(self._read(socket), name="call.read"),
                 tasks.create_task(self.playout.run(socket.send_text), name="call.play"),

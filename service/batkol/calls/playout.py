@@ -1,76 +1,206 @@
-"""Sound, marks and `clear` on their way to Twilio.
+"""Sound, marks and `clear` on their way to Twilio, and the position that the caller's ear has come to.
 
-One task writes; all others only queue, in order. Sound is bounded: Twilio throws away what exceeds ten minutes
-of buffer (warning 31931), so a longer queue is refused here, where the caller of `play` gets an error.
+One task writes, when `audio.outbound` says so. Everything else only queues or asks, and never waits. While nothing
+plays, there is no timer.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+import heapq
+import secrets
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import Final
 
-from batkol.audio.mulaw import SAMPLE_RATE
-from batkol.errors import CallError
+from batkol.audio.mulaw import SAMPLES_PER_MS
+from batkol.audio.outbound import LONGEST, Clear, Outbound
+from batkol.audio.path import Path
 from batkol.twilio.messages import encode_clear, encode_mark, encode_media
 
-LONGEST: Final = 600 * SAMPLE_RATE
-"""Ten minutes of mu-law, the most that Twilio buffers."""
+__all__ = ["LEAD_MS", "LONGEST", "Playout"]
 
-_PIECE: Final = SAMPLE_RATE // 2  # half a second a message: small enough for `clear` to cut in behind it
+LEAD_MS: Final = 350
+"""Milliseconds of sound that are written ahead of the ear: the caller hears stalls that are longer."""
+
+_EARLY_S: Final = 0.001  # timers may come a millisecond early
 
 Send = Callable[[str], Awaitable[None]]
+Settle = Callable[[bool], None]
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
 
 
 class Playout:
-    """The audio and marks on their way to the caller. Only `run` waits."""
+    """The audio and marks on their way to the caller. Only `run` waits.
 
-    def __init__(self, stream_sid: str) -> None:
+    Positions are samples of outbound audio time (`audio.outbound`, ADR 0021). `clock` gives seconds, as the running
+    loop's `time` does, which is the default.
+    """
+
+    def __init__(self, stream_sid: str, *, lead_ms: int = LEAD_MS, clock: Callable[[], float] = _loop_time) -> None:
         self._stream_sid = stream_sid
-        self._queue: deque[bytes | str] = deque()
-        self._queued = 0  # samples
+        self._clock = clock
+        self._path = Path(f"batkol-{secrets.token_hex(8)}-")  # a user's mark may have any name but one of these
+        self._outbound = Outbound(self._path, lead=lead_ms * SAMPLES_PER_MS)
         self._more = asyncio.Event()
-        self._marks: Counter[str] = Counter()  # written or queued, and not played yet
+        self._marks: Counter[str] = Counter()  # the user's: written or queued, and not played yet
+        self._waiters: list[tuple[int, int, Settle]] = []  # a heap: (position, order, callback)
+        self._order = count()
+        self.on_written: Callable[[int, int], None] = lambda _begin, _end: None
+        """Called when the samples [begin, end) have been handed to the socket. It must neither block nor raise."""
+        self.on_first_sound: Callable[[], None] = lambda: None
+        """Called by the task before it writes the first sound after silence. It must neither block nor raise."""
+        self._begins = False  # sound was queued in silence
 
-    def play(self, mulaw: bytes) -> None:
-        """Queue sound. Raises `CallError` if ten minutes wait already; none of it is queued then."""
-        if self._queued + len(mulaw) > LONGEST:
-            raise CallError("more than ten minutes of audio wait for the caller; send `clear` before playing more")
-        for start in range(0, len(mulaw), _PIECE):
-            self._queue.append(mulaw[start : start + _PIECE])
-        self._queued += len(mulaw)
+    # -- what is queued ----------------------------------------------------------------------------------------------
+
+    def play(self, mulaw: bytes) -> int:
+        """Queue sound of any length, and return the position of its end.
+
+        What is left below a whole frame waits for the next `play`. It is filled with silence at a `flush`, or when the
+        sound before it is nearly over. Raises `CallError` if more than ten minutes would wait, Twilio's
+        buffer included; none of it is queued then.
+        """
+        now = self._clock()
+        silent = self._outbound.silent_s(now) > 0
+        end = self._outbound.append(mulaw, now)
+        self._begins = self._begins or (silent and bool(mulaw))
+        self._more.set()
+        return end
+
+    def flush(self) -> None:
+        """Fill the last frame with silence and write it: no more sound follows for now."""
+        self._outbound.flush()
         self._more.set()
 
     def mark(self, name: str) -> None:
         """Queue a mark: Twilio returns it when all audio before it was played or cleared."""
-        self._queue.append(encode_mark(self._stream_sid, name))
+        self._outbound.mark(name)
         self._marks[name] += 1
         self._more.set()
 
     def acknowledge_mark(self, name: str) -> bool:
-        """Whether a mark that comes back is one that was sent; each counts once. A peer may send any name."""
+        """Whether a mark that comes back is one of the user's; each counts once. A peer may send any name."""
+        if self._path.owns(name):
+            self._path.echo(name, self._clock())
+            self._more.set()  # the waiters' times have changed
+            return False
         if self._marks[name] <= 0:
             del self._marks[name]
             return False
         self._marks[name] -= 1
         return True
 
-    def clear(self) -> None:
-        """Stop talking: drop the sound that waits here, keep its marks, and have Twilio drop what it holds."""
-        self._queue = deque(item for item in self._queue if isinstance(item, str))
-        self._queued = 0
-        self._queue.append(encode_clear(self._stream_sid))
+    def clear(self) -> int:
+        """Stop talking at once, and return the position that the ear has come to when the `clear` takes effect.
+
+        Sound that waits is dropped, and its positions are given to the sound that follows. Sound that was written and
+        is not heard keeps its positions, and the ear skips them. Marks that wait come back at once. Every waiter for a
+        position that is not heard gets its answer: no.
+        """
+        heard = self._outbound.clear(self._clock())
         self._more.set()
+        waiters, self._waiters = self._waiters, []
+        for position, _, settle in waiters:
+            settle(position <= heard)
+        return heard
+
+    # -- where the ear is --------------------------------------------------------------------------------------------
+
+    @property
+    def position(self) -> int:
+        """The position that the ear has come to by now: an estimate, never above `written`, and it never goes back."""
+        return self._outbound.position(self._clock())
+
+    @property
+    def written(self) -> int:
+        """The end of the sound that was handed to the socket."""
+        return self._outbound.written
+
+    @property
+    def queued_to(self) -> int:
+        """The end of all sound: the position at which the next `play` begins."""
+        return self._outbound.queued_to
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the ear heard the last sound: 0 while sound waits or plays, infinity before the first one."""
+        return self._outbound.silent_s(self._clock())
+
+    def at(self, position: int, callback: Callable[[], None]) -> None:
+        """Call back when the ear comes to the sample at a position, which may be queued later.
+
+        A `clear`, or the end of the call, that comes first takes it back. The callback must neither block nor raise.
+        """
+        if not self._outbound.was_thrown_away(position + 1):
+            self._wait_for(position + 1, lambda heard: callback() if heard else None)
+
+    async def wait_played(self, position: int) -> bool:
+        """Wait until the ear has heard everything before a position; false if a `clear` or the end comes first.
+
+        The position may be queued later. Cancelling it loses nothing.
+        """
+        if self._outbound.was_thrown_away(position):
+            return False
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._wait_for(position, lambda heard: None if answer.done() else answer.set_result(heard))
+        return await answer
+
+    def _wait_for(self, position: int, settle: Settle) -> None:
+        heapq.heappush(self._waiters, (position, next(self._order), settle))
+        self._more.set()
+
+    # -- the task ----------------------------------------------------------------------------------------------------
 
     async def run(self, send: Send) -> None:
         """Write until cancelled; what was queued but not written is lost then, the call being over."""
-        while True:
+        try:
+            while True:
+                self._more.clear()
+                if self._begins:
+                    self._begins = False
+                    self.on_first_sound()
+                await self._write_due(send)
+                self._settle_due()
+                await self._pause()
+        finally:
+            waiters, self._waiters = self._waiters, []
+            for _, _, settle in waiters:
+                settle(False)
+
+    async def _write_due(self, send: Send) -> None:
+        outbound = self._outbound
+        while (item := outbound.next(self._clock())) is not None:
+            if isinstance(item, bytes):
+                end = outbound.written
+                await send(encode_media(self._stream_sid, item))
+                outbound.sent(self._clock())
+                self.on_written(end - len(item), end)
+            elif isinstance(item, Clear):
+                await send(encode_clear(self._stream_sid))
+            else:
+                await send(encode_mark(self._stream_sid, item))
+
+    def _settle_due(self) -> None:
+        due = self._clock() + _EARLY_S
+        while self._waiters and (at := self._outbound.played_at(self._waiters[0][0])) is not None and at <= due:
+            heapq.heappop(self._waiters)[2](True)
+
+    async def _pause(self) -> None:
+        """Wait for the next deadline, or until something is queued or echoed."""
+        times = [self._outbound.deadline]
+        if self._waiters:
+            times.append(self._outbound.played_at(self._waiters[0][0]))
+        due = min((time for time in times if time is not None), default=None)
+        timer = None
+        if due is not None:
+            timer = asyncio.get_running_loop().call_later(max(0.0, due - self._clock()), self._more.set)
+        try:
             await self._more.wait()
-            self._more.clear()
-            while self._queue:
-                item = self._queue.popleft()
-                if isinstance(item, bytes):
-                    self._queued -= len(item)
-                    item = encode_media(self._stream_sid, item)
-                await send(item)
+        finally:
+            if timer is not None:
+                timer.cancel()

@@ -33,6 +33,13 @@ Words = Annotated[
 ]
 Calls = Annotated[int, typer.Option(min=1, help="Calls to place at once.")]
 Abrupt = Annotated[bool, typer.Option("--abrupt", help="End the call by a lost connection instead of a hang-up.")]
+DelayMs = Annotated[
+    float,
+    typer.Option(min=0, max=10_000, help="Milliseconds that each message takes from the service to Twilio, and back."),
+]
+JitterMs = Annotated[
+    float, typer.Option(min=0, max=10_000, help="Milliseconds by which a message is later at most, both ways.")
+]
 InternalUrl = Annotated[
     str, typer.Option(help="The service's internal API; with it, the command prints partials and finals.")
 ]
@@ -45,6 +52,8 @@ def call(
     words: Words = None,
     calls: Calls = 1,
     abrupt: Abrupt = False,
+    delay_ms: DelayMs = 0.0,
+    jitter_ms: JitterMs = 0.0,
     internal: InternalUrl = "",
     public_url: PublicUrl = None,
     auth_token: AuthToken = "",
@@ -69,6 +78,8 @@ def call(
         audio=audio,
         tail_ms=1000,
         ending=CallEnding.ABRUPT if abrupt else CallEnding.HANG_UP,
+        delay_ms=delay_ms,
+        jitter_ms=jitter_ms,
         caller=caller,
         called=called,
     )

@@ -23,6 +23,7 @@ from batkol.simulators.voice import voice
 
 SCRIPT: Final = (("שלום", "אני", "רוצה", "פגישה"), ("היום", "בוקר", "תודה"), ("כן", "תודה"))
 _LAST_EVENT_S: Final = 15.0
+_GAPS_SHOWN: Final = 3
 
 
 class NothingToSay(BatkolError):  # noqa: N818 - completes a sentence
@@ -107,13 +108,21 @@ def _report(console: Console, report: CallReport, watch: CallWatch) -> None:
         str(report.outcome),
         f"{report.frames_sent * 0.02:.1f} s sent",
         f"closed by {report.closed_by or 'nobody'} ({report.close_code})",
-        f"{len(report.heard) / 8000:.1f} s heard",
+        _heard(report),
         *((f"{watch.ended.utterances} utterances, {watch.ended.sessions} sessions",) if watch.ended else ()),
         *((f"told: {' / '.join(report.said)}",) if report.said else ()),
     )
     console.print(Text("☎  " + " · ".join(parts)), soft_wrap=True)
     for violation in report.violations:
         console.print(Text(f"   Twilio {violation.code}: {violation.text}", "red"), soft_wrap=True)
+
+
+def _heard(report: CallReport) -> str:
+    """Say what the caller's ear heard of the service's sound."""
+    ear = report.ear
+    gaps = "".join(f", a gap of {gap.seconds * 1000:.0f} ms" for gap in ear.gaps[:_GAPS_SHOWN])
+    more = len(ear.gaps) - _GAPS_SHOWN
+    return f"{ear.seconds:.1f} s heard{gaps}" + (f" and {more} more" if more > 0 else "")
 
 
 def _went_well(report: CallReport) -> bool:

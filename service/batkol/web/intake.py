@@ -52,14 +52,17 @@ class Intake:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
             self._asked = size
 
-    def pull(self) -> None:
-        """Take what is there now. Ends and errors are left to the loop, which was woken for them."""
+    def pull(self) -> bool:
+        """Take what is there now; false if that is nothing.
+
+        Ends and errors are left to the loop, which was woken for them.
+        """
         if self._asked == _ANY or self._closing():
-            return
+            return False
         try:
             data = os.read(self._fd, _AT_ONCE)
         except OSError:  # nothing is there; or a reset, and the loop finds the end that it left
-            return
+            return False
         try:
             if data:
                 self._receive(data)
@@ -71,6 +74,7 @@ class Intake:
             }
             asyncio.get_running_loop().call_exception_handler(context)
             self._transport.abort()
+        return bool(data)
 
     def close(self) -> None:
         """Have every byte wake the loop again, and forget the socket, which stays open. To be called once."""

@@ -88,9 +88,12 @@ class MediaProtocol(WatchedProtocol):
         return self
 
     def pull(self) -> None:
-        """Hand on what was held back."""
-        if self._intake is not None and not (self.read_paused or self._next_turn or self.given_up):
-            self._intake.pull()
+        """Hand on what was held back, and hold nothing back if the next message matters at once."""
+        intake = self._intake
+        if intake is None or self.read_paused or self._next_turn or self.given_up:
+            return
+        if not intake.pull() and self._wanted() <= 1:
+            intake.wait_for(1)
 
     def release(self) -> None:
         """Hold nothing back any more."""

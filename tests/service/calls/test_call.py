@@ -85,3 +85,34 @@ async def test_a_call_that_breaks_releases_too() -> None:
             await call.run(line, line.direct)
 
     assert line.released == 1
+
+
+async def test_while_sound_plays_nothing_is_held_back_and_the_first_sound_pulls() -> None:
+    """A mark that comes back, or a caller who interrupts, would wait in the socket."""
+
+    class Listening(Line):
+        def __init__(self) -> None:
+            super().__init__()
+            self.sent: list[str] = []
+
+        async def send_text(self, text: str) -> None:
+            self.sent.append(text)
+
+    async with services(streaming=True) as shared:
+        call, line = new_call(shared), Listening()
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(call.run(line, line.direct))
+            await until(lambda: hasattr(line, "sink"))
+            line.start()
+            line.media()
+            silent, before = line.wanted(), line.pulls
+            call.playout.play(b"\x01" * 160)
+            queued = line.wanted()
+            await until(lambda: len(line.sent) == 3)  # the sound between the two marks that measure the path
+            written, pulls = line.wanted(), line.pulls
+            call.end("stop")
+            call.limit_to(0.1)
+            await running
+
+    assert (silent, queued, written) == (7, 1, 1)
+    assert pulls > before

@@ -1,5 +1,9 @@
+"""The playout's task against a Twilio and an ear in memory, in virtual time; one test on the wire is in tests/e2e."""
+
 import asyncio
+import itertools
 import json
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,108 +14,157 @@ from hypothesis import strategies as st
 
 from batkol.calls.playout import LONGEST, Playout
 from batkol.errors import CallError
-from batkol.twilio.messages import encode_media
+from batkol.simulators.twilio.checks import Cleared, MarkAsked, Sound
 from support.properties import few_by_day
+from support.time.virtual import in_virtual_time, virtual_loop
+from support.twilio.far_ear import SID, FarEar
 
 pytestmark = pytest.mark.virtual_time
 
-SID = "MZ" + "0" * 32
-
 
 @asynccontextmanager
-async def playing(playout: Playout) -> AsyncIterator[list[dict[str, Any]]]:
-    sent: list[dict[str, Any]] = []
-
-    async def send(text: str) -> None:
-        await asyncio.sleep(0)
-        sent.append(json.loads(text))
-
-    task = asyncio.create_task(playout.run(send))
+async def line(**about: Any) -> AsyncIterator[tuple[Playout, FarEar]]:
+    """A playout that writes to a far ear."""
+    playout = Playout(SID)
+    far = FarEar(playout, **about)
+    task = asyncio.create_task(playout.run(far.send))
     try:
-        yield sent
+        yield playout, far
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def settle(playout: Playout) -> None:
-    while playout._queue or playout._more.is_set():
-        await asyncio.sleep(0)
-    for _ in range(5):
-        await asyncio.sleep(0)
-
-
-def described(messages: list[dict[str, Any]]) -> list[str]:
-    return [m["mark"]["name"] if m["event"] == "mark" else m["event"] for m in messages]
-
-
-@pytest.mark.real_time
 async def test_sound_and_marks_go_out_in_the_order_they_were_asked_for() -> None:
-    playout = Playout(SID)
-    async with playing(playout) as sent:
+    async with line() as (playout, far):
         playout.play(b"\x01" * 160)
         playout.mark("one")
         playout.play(b"\x02" * 160)
         playout.mark("two")
-        await settle(playout)
+        await asyncio.sleep(1)
 
-    assert described(sent) == ["media", "one", "media", "two"]
-    assert {m["streamSid"] for m in sent} == {SID}
+    assert far.described == ["160", "one", "160", "two"]
+    assert far.marks == ["one", "two"]
+    assert far.ear.heard == b"\x01" * 160 + b"\x02" * 160
 
 
-async def test_what_was_queued_before_anybody_wrote_is_written() -> None:
+async def test_what_was_queued_before_anything_wrote_is_written() -> None:
     playout = Playout(SID)
     playout.play(b"\x01" * 160)
-    async with playing(playout) as sent:
-        await settle(playout)
+    far = FarEar(playout)
+    task = asyncio.create_task(playout.run(far.send))
+    await asyncio.sleep(0.1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
-    assert sent == [json.loads(encode_media(SID, b"\x01" * 160))]
+    assert far.described == ["160"]
 
 
 @few_by_day(30)
-@given(st.lists(st.binary(min_size=1, max_size=20_000), max_size=5))
-def test_all_of_the_sound_is_sent_once_in_pieces_of_at_most_half_a_second(sounds: list[bytes]) -> None:
+@given(st.lists(st.tuples(st.binary(min_size=1, max_size=20_000), st.integers(0, 3000)), max_size=5))
+def test_all_of_the_sound_is_heard_once_and_without_a_gap_of_our_making(sounds: list[tuple[bytes, int]]) -> None:
     async def run() -> None:
-        playout = Playout(SID)
-        async with playing(playout) as sent:
-            for sound in sounds:
+        async with line() as (playout, far):
+            for sound, pause in sounds:
                 playout.play(sound)
-            await settle(playout)
-        pieces = [
-            json.loads(encode_media(SID, sound[i : i + 4000])) for sound in sounds for i in range(0, len(sound), 4000)
-        ]
-        assert sent == pieces
+                await asyncio.sleep(pause / 1000)
+            playout.flush()
+            await asyncio.sleep(20)
+            expected = b"".join(sound for sound, _ in sounds)
+            assert playout.position == playout.written == playout.queued_to == len(far.ear.heard)
+            assert playout.queued_to % 160 == 0
+            assert playout.queued_to < len(expected) + 160 * (len(sounds) + 1)
+            assert all(at >= 0 for at, _ in far.ear.gaps)
+            if all(pause == 0 for _, pause in sounds):
+                assert far.ear.heard.startswith(expected)
 
-    asyncio.run(run())
+    in_virtual_time(run())
 
 
-async def test_clear_drops_the_sound_and_keeps_the_marks() -> None:
+async def test_clear_drops_the_sound_goes_ahead_of_everything_and_keeps_the_marks() -> None:
     """Twilio echoes all pending marks on `clear`, so who waits for one of ours must not wait for ever."""
-    playout = Playout(SID)
-    playout.play(b"\x01" * 80_000)
-    playout.mark("one")
-    playout.play(b"\x02" * 80_000)
-    playout.mark("two")
-    playout.clear()
-    playout.play(b"\x03" * 160)
-    async with playing(playout) as sent:
-        await settle(playout)
-
-    assert described(sent) == ["one", "two", "clear", "media"]
-
-
-async def test_clear_cuts_in_while_sound_is_being_written() -> None:
-    playout = Playout(SID)
-    async with playing(playout) as sent:
-        playout.play(b"\x01" * LONGEST)
-        while len(sent) < 3:
-            await asyncio.sleep(0)
+    async with line() as (playout, far):
+        playout.play(b"\x01" * 80_000)
+        playout.mark("one")
+        playout.play(b"\x02" * 80_000)
+        playout.mark("two")
         playout.clear()
-        written = len(sent)
-        await settle(playout)
+        playout.play(b"\x03" * 160)
+        await asyncio.sleep(1)
 
-    assert described(sent)[-1] == "clear"
-    assert len(sent) <= written + 2  # the one that was under way, and the clear
+    assert far.described == ["clear", "one", "two", "160"]
+    assert far.marks == ["one", "two"]
+
+
+async def test_a_clear_is_the_next_thing_that_is_written() -> None:
+    async with line() as (playout, far):
+        playout.play(b"\x01" * LONGEST)
+        await asyncio.sleep(1.05)
+        for number in range(1000):
+            playout.mark(f"m{number}")
+        decided, before = virtual_loop().time(), len(far.written)
+        playout.clear()
+        await asyncio.sleep(1)
+
+    at, command = far.written[before]
+    assert isinstance(command, Cleared)
+    assert at - decided < 0.001
+    assert not [command for _, command in far.written[before:] if isinstance(command, Sound)]
+
+
+async def test_a_clear_waits_for_one_message_of_a_socket_that_is_slow() -> None:
+    playout, sent = Playout(SID), []
+
+    async def slow(text: str) -> None:
+        await asyncio.sleep(3)
+        sent.append(json.loads(text)["event"])
+
+    task = asyncio.create_task(playout.run(slow))
+    playout.play(b"\x01" * 80_000)
+    await asyncio.sleep(4)  # the mark that measures, and the first sound is being written
+    heard = playout.clear()
+    await asyncio.sleep(30)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert sent == ["mark", "media", "clear"]
+    assert (heard, playout.position) == (0, 0)
+
+
+async def test_sound_is_written_at_most_the_lead_ahead_of_the_ear() -> None:
+    async with line() as (playout, far):
+        playout.play(b"\x01" * 400_000)
+        await asyncio.sleep(60)
+
+    sounds = [(at, len(command.mulaw)) for at, command in far.written if isinstance(command, Sound)]
+    begun = sounds[0][0]
+    written = itertools.accumulate(samples for _, samples in sounds)
+    ahead = [total - (at - begun) * 8000 for (at, _), total in zip(sounds, written, strict=True)]
+    assert max(ahead) <= 2800 + 160
+    assert far.ear.gaps == ()
+    assert len(far.ear.heard) == 400_000
+
+
+async def test_a_loop_that_stalls_for_less_than_the_lead_is_not_heard() -> None:
+    async with line() as (playout, far):
+        playout.play(b"\x01" * 160_000)
+        for _ in range(30):
+            await asyncio.sleep(random.Random(1).uniform(0.1, 0.5))
+            virtual_loop().stall(0.2)
+        await asyncio.sleep(20)
+
+    assert far.ear.gaps == ()
+    assert len(far.ear.sounds) == 1
+
+
+async def test_nothing_is_timed_while_nothing_plays() -> None:
+    async with line() as (playout, _far):
+        playout.play(b"\x01" * 8000)
+        assert await playout.wait_played(8000)
+        await asyncio.sleep(0.1)
+        timers = [timer for timer in virtual_loop()._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+
+    assert timers == []
 
 
 async def test_ten_minutes_of_sound_may_wait_and_not_one_sample_more() -> None:
@@ -122,33 +175,33 @@ async def test_ten_minutes_of_sound_may_wait_and_not_one_sample_more() -> None:
         playout.play(b"\x01")
     playout.mark("still possible")
     playout.clear()
-    playout.play(b"\x01" * LONGEST)
+    assert playout.play(b"\x01" * LONGEST) == LONGEST
 
 
 async def test_sound_that_is_refused_is_refused_whole() -> None:
     playout = Playout(SID)
     playout.play(b"\x01" * (LONGEST - 160))
-    before = len(playout._queue)
 
     with pytest.raises(CallError):
         playout.play(b"\x01" * 320)
 
-    assert len(playout._queue) == before
-    playout.play(b"\x01" * 160)
+    assert playout.queued_to == LONGEST - 160
+    assert playout.play(b"\x01" * 160) == LONGEST
 
 
-async def test_written_sound_makes_room() -> None:
-    playout = Playout(SID)
-    playout.play(b"\x01" * LONGEST)
-    async with playing(playout):
-        await settle(playout)
+async def test_sound_that_was_played_makes_room_and_sound_at_twilio_does_not() -> None:
+    async with line() as (playout, far):
+        playout.play(b"\x01" * LONGEST)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert [isinstance(command, Sound) for _, command in far.written].count(True) == 1
+        with pytest.raises(CallError):
+            playout.play(b"\x01" * 160)
+        await asyncio.sleep(0.5)
+        playout.play(b"\x01" * 3840)
 
-    playout.play(b"\x01" * LONGEST)
 
-    assert playout._queued == LONGEST
-
-
-async def test_a_socket_that_does_not_take_sound_holds_up_nobody_who_queues() -> None:
+async def test_a_socket_that_does_not_take_sound_holds_up_nothing_that_queues() -> None:
     playout = Playout(SID)
 
     async def stuck(_: str) -> None:
@@ -158,11 +211,13 @@ async def test_a_socket_that_does_not_take_sound_holds_up_nobody_who_queues() ->
     playout.play(b"\x01" * 160)
     await asyncio.sleep(0)
     playout.mark("one")
-    playout.clear()
+    assert playout.clear() == 0
+    waiting = asyncio.create_task(playout.wait_played(playout.play(b"\x01" * 160)))
+    await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
-    assert len(playout._queue) == 2
+    assert await waiting is False
 
 
 def test_a_mark_that_comes_back_counts_once_and_only_if_it_was_sent() -> None:
@@ -173,3 +228,159 @@ def test_a_mark_that_comes_back_counts_once_and_only_if_it_was_sent() -> None:
 
     assert not playout.acknowledge_mark("never sent")
     assert [playout.acknowledge_mark("greeting") for _ in range(3)] == [True, True, False]
+
+
+async def test_the_playouts_own_marks_are_no_marks_of_users() -> None:
+    async with line() as (playout, far):
+        playout.play(b"\x01" * 8000)
+        await asyncio.sleep(2)
+        own = [command.name for _, command in far.written if isinstance(command, MarkAsked)]
+
+        assert len(own) == 2
+        assert far.marks == []
+        assert not any(playout.acknowledge_mark(name) for name in own)
+    async with line() as (_other, elsewhere):
+        _other.play(b"\x01" * 160)
+        await asyncio.sleep(1)
+    names = {command.name for _, command in elsewhere.written if isinstance(command, MarkAsked)}
+    assert not names & set(own), "a name that was seen on one call is none on another"
+
+
+async def test_the_owner_is_told_which_samples_were_written_and_when_sound_begins() -> None:
+    async with line() as (playout, _far):
+        told: list[tuple[int, int]] = []
+        begun: list[float] = []
+        playout.on_written = lambda begin, end: told.append((begin, end))
+        playout.on_first_sound = lambda: begun.append(virtual_loop().time())
+        playout.play(b"\x01" * 8000)
+        await asyncio.sleep(5)
+        playout.play(b"\x01" * 160)
+        await asyncio.sleep(5)
+
+    assert [begin for begin, _ in told[1:]] == [end for _, end in told[:-1]]
+    assert (told[0], told[-1]) == ((0, 2720), (8000, 8160))
+    assert begun == [1000.0, 1005.0]
+
+
+async def test_silence_is_counted_from_the_end_of_the_last_sound() -> None:
+    async with line(delay_s=0.2) as (playout, _far):
+        silent = [playout.silent_s]
+        playout.play(b"\x01" * 80_000)
+        for pause in (0.0, 5.0, 7.0, 1.0):
+            await asyncio.sleep(pause)
+            silent.append(playout.silent_s)
+
+    assert silent == [float("inf"), 0.0, 0.0, pytest.approx(1.8, abs=0.03), pytest.approx(2.8, abs=0.03)]
+
+
+async def test_callbacks_come_when_the_ear_does_and_a_clear_takes_them_back() -> None:
+    async with line() as (playout, _far):
+        came: list[tuple[str, int]] = []
+
+        def at(name: str, position: int) -> None:
+            playout.at(position, lambda: came.append((name, playout.position)))
+
+        at("third", 12_000)  # before its sound is queued
+        at("first", 0)
+        playout.play(b"\x01" * 8000)
+        at("second", 8000)
+        playout.play(b"\x02" * 80_000)
+        at("never", 16_000)
+        played = asyncio.create_task(playout.wait_played(8000))
+        whole = asyncio.create_task(playout.wait_played(88_000))
+        await asyncio.sleep(1.75)
+        heard = playout.clear()
+        at("in what was thrown away", heard + 160)
+        await asyncio.sleep(5)
+
+    assert [name for name, _ in came] == ["first", "second", "third"]
+    assert [position for _, position in came] == pytest.approx([0, 8000, 12_000], abs=16)
+    assert (await played, await whole) == (True, False)
+    assert await playout.wait_played(heard + 1) is False
+
+
+async def test_a_callback_at_the_first_sample_waits_for_sound_after_a_pause() -> None:
+    """The ear has come to that position long ago, but the sample has not been played."""
+    async with line() as (playout, _far):
+        playout.play(b"\x01" * 8000)
+        await asyncio.sleep(3)
+        came: list[float] = []
+        playout.at(playout.queued_to, lambda: came.append(virtual_loop().time()))
+        await asyncio.sleep(3)
+        playout.play(b"\x01" * 8000)
+        await asyncio.sleep(1)
+
+    assert came == [pytest.approx(1006.0, abs=0.022)]
+
+
+# -- what was heard: the playout's word against the ear's ------------------------------------------------------------
+
+LINES: dict[str, tuple[dict[str, float], int]] = {
+    "here": ({}, 160),
+    "150 ms away": ({"delay_s": 0.15}, 160),
+    "400 ms away": ({"delay_s": 0.4}, 160),
+    "150 ms away, 60 ms of jitter": ({"delay_s": 0.15, "jitter_s": 0.06}, 8 * 80),
+    "400 ms away, 150 ms of jitter": ({"delay_s": 0.4, "jitter_s": 0.15}, 8 * 180),
+    "behind a jitter buffer of 120 ms": ({"delay_s": 0.05, "holds_s": 0.12}, 8 * 40),
+}
+"""The line, and by how many samples the two may differ. A word is about 2,400."""
+
+
+async def interrupted(seed: int, clears: int, about: dict[str, float]) -> list[int]:
+    """Clear at random moments of random replies; return by how many samples the ear had heard something else."""
+    draw = random.Random(seed)
+    errors: list[int] = []
+    async with line(**about, seed=seed) as (playout, far):
+        playout.play(b"\x01" * 8000)  # a greeting
+        await asyncio.sleep(3)
+        begin, heard_before = playout.written, len(far.ear.heard)
+        for _ in range(clears):
+            for _ in range(draw.randint(1, 4)):
+                playout.play(b"\x01" * draw.randint(1, 40_000))
+                await asyncio.sleep(draw.uniform(0, 0.3))
+            await asyncio.sleep(draw.uniform(0, 3))
+            heard = playout.clear()
+            written = playout.written
+            await asyncio.sleep(draw.choice([2.0, 5.0]))
+            now_heard = far.heard_at_clears[-1]
+            errors.append(max(heard, begin) - begin - (now_heard - heard_before))
+            assert playout.position <= max(heard, begin)
+            begin, heard_before = written, now_heard
+    return errors
+
+
+@pytest.mark.parametrize("name", LINES)
+@few_by_day(5)
+@given(st.integers(0, 1 << 32))
+def test_what_the_ear_has_heard_is_known_at_any_clear(name: str, seed: int) -> None:
+    about, allowed = LINES[name]
+    errors = in_virtual_time(interrupted(seed, 12, about))
+
+    assert max(abs(error) for error in errors) <= allowed, errors
+
+
+async def test_without_a_calibration_a_buffer_at_twilio_would_be_taken_for_heard() -> None:
+    """The peer echoes nothing: the answer is as good as the clock, and no worse."""
+    async with line(delay_s=0.05, holds_s=0.12) as (playout, far):
+        playout.acknowledge_mark = lambda _name: False  # type: ignore[method-assign]
+        playout.play(b"\x01" * 80_000)
+        await asyncio.sleep(2)
+        heard = playout.clear()
+        await asyncio.sleep(1)
+
+    assert heard - far.heard_at_clears[0] == pytest.approx(960, abs=16)
+
+
+async def test_a_peer_that_echoes_marks_it_was_never_sent_or_too_early_moves_nothing() -> None:
+    async with line() as (playout, far):
+        playout.play(b"\x01" * 80_000)
+        await asyncio.sleep(0.1)
+        for _, command in list(far.written):
+            if isinstance(command, MarkAsked):
+                playout.acknowledge_mark(command.name)
+                playout.acknowledge_mark(command.name + "0")
+        await asyncio.sleep(1)
+        heard = playout.clear()
+        await asyncio.sleep(1)
+
+    assert heard == pytest.approx(far.heard_at_clears[0], abs=160)

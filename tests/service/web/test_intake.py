@@ -63,6 +63,18 @@ async def test_what_is_pulled_comes_at_once_and_counts() -> None:
         assert (pulled, held) == (3, 3)
 
 
+async def test_a_pull_that_finds_nothing_asks_anew_what_is_waited_for() -> None:
+    """The agent began to speak: the echo of its first mark must not wait for a batch of sound."""
+    listener = Listener(wanted=8)
+    async with call(listener) as raw:
+        await began(raw, listener)
+        assert listener.inlet is not None
+        listener.wanted = 1
+        listener.inlet.pull()
+        await send(raw, 1)
+        await until(lambda: len(listener.texts) == 1)
+
+
 async def test_messages_that_grow_a_little_are_not_waited_for_too_long() -> None:
     listener = Listener(wanted=8)
     async with call(listener) as raw:

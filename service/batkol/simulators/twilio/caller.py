@@ -25,8 +25,9 @@ from typing import Final
 import httpx
 
 from batkol.simulators.twilio.handset import Handset, SpokenPiece, read_wav
+from batkol.simulators.twilio.handshake import HandshakeFailed
 from batkol.simulators.twilio.plan import CallEnding, CallOutcome, CallPlan, CallReport
-from batkol.simulators.twilio.stream import CallerStream, HandshakeFailed
+from batkol.simulators.twilio.stream import CallerStream
 from batkol.simulators.twilio.webhook import (
     ConnectStream,
     Hangup,

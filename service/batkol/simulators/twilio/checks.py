@@ -117,21 +117,30 @@ def _listed(fields: Mapping[str, object] | frozenset[str]) -> str:
 
 
 class TwilioBuffer:
-    """Twilio's buffer, played at 8000 samples a second: when does a mark come back?"""
+    """Twilio's buffer, played at 8000 samples a second: when does a mark come back?
 
-    __slots__ = ("_ends_at", "_marks", "_rate")
+    A jitter buffer holds sound that comes after silence for `holds_s` seconds before it is played.
+    """
 
-    def __init__(self, *, speed: float = 1.0) -> None:
+    __slots__ = ("_ends_at", "_holds_s", "_marks", "_rate")
+
+    def __init__(self, *, speed: float = 1.0, holds_s: float = 0.0) -> None:
         self._rate = 8000.0 * speed
+        self._holds_s = holds_s
         self._ends_at = float("-inf")  # when the last sample in the buffer will have been played
         self._marks: deque[tuple[float, str]] = deque()
 
     def playing(self, now: float) -> bool:
         return self._ends_at > now
 
+    @property
+    def ends_at(self) -> float:
+        """When the last sample in the buffer will have been played."""
+        return self._ends_at
+
     def append(self, samples: int, now: float) -> bool:
         """Buffer sound; false where it is thrown away because ten minutes are buffered already (31931)."""
-        begins_at = max(now, self._ends_at)
+        begins_at = self._ends_at if self._ends_at > now else now + self._holds_s
         ends_at = begins_at + samples / self._rate
         if (ends_at - now) * self._rate > LONGEST_BUFFER * 8000.0:
             return False

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from batkol.simulators.twilio.checks import Violation
+from batkol.simulators.twilio.ear import Ear
 from batkol.simulators.twilio.handset import FRAME
 
 MOST_VIOLATIONS: Final = 1000  # kept in a report; a peer that breaks the protocol breaks it at every message
@@ -52,7 +53,9 @@ class CallPlan:
     tail_ms: int = 0  # silence between the last sample and the end
     hangup: asyncio.Event | None = None  # ends the call, as `ending` says, as soon as it is set
     speed: float = 1.0  # 2.0: a call of a minute takes half a minute
-    jitter_ms: float = 0.0  # each message is up to this much late; never out of order
+    delay_ms: float = 0.0  # from the service to Twilio, and as much from Twilio to the service; not bent by `speed`
+    jitter_ms: float = 0.0  # each message, both ways, is up to this much later; never out of order; not bent
+    buffer_ms: float = 0.0  # Twilio plays sound that comes after silence so much later; not bent
     gaps: tuple[tuple[int, int], ...] = ()  # (at, length): messages lost on the way, with the sound in them
     holds: tuple[tuple[int, int], ...] = ()  # (at, length): no messages at all; queued sound waits
     dtmf: tuple[tuple[int, str], ...] = ()  # (at, digit)
@@ -109,9 +112,18 @@ class CallReport:
     left_codes: list[int | None] = field(default_factory=list)  # how streams were closed that the call had left before
     marks: list[str] = field(default_factory=list)  # echoed, in their order
     clears: int = 0
-    heard: bytearray = field(default_factory=bytearray)  # mu-law from the service
+    received: bytearray = field(default_factory=bytearray)  # mu-law from the service, heard or not
+    ear: Ear = field(init=False)  # what the caller heard of it, and when
     replies_at: list[float] = field(default_factory=list)  # when sound began to come while none was playing
     violations: list[Violation] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.ear = Ear(speed=0.020 / self.frame_s)
+
+    @property
+    def heard(self) -> bytes:
+        """The mu-law that the caller has heard: what was played before a `clear` took effect or the call ended."""
+        return self.ear.heard
 
     @property
     def clean(self) -> bool:

@@ -9,18 +9,20 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import ssl
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.protocol import State
 
 from batkol.audio.mulaw import silence
 from batkol.simulators.twilio.checks import MOST_MARKS, Cleared, MarkAsked, Sound, TwilioBuffer, Violation, inspect
 from batkol.simulators.twilio.handset import FRAME, Handset
+from batkol.simulators.twilio.handshake import Connection, Dial, HandshakeFailed, handshake_code
+from batkol.simulators.twilio.network import OneWay
 from batkol.simulators.twilio.plan import CallEnding, CallPlan, CallReport, new_sid
 from batkol.simulators.twilio.signature import sign
 from batkol.simulators.twilio.wire import CONNECTED, TwilioWire
@@ -33,25 +35,6 @@ _BREATH: Final = 0.020  # seconds of that
 _LONGEST_MESSAGE: Final = 16 << 20  # bytes; ten minutes of sound are 6.4 MB in base64
 
 
-class HandshakeFailed(Exception):  # noqa: N818 - what Twilio calls it
-    """No stream came about; why is in the report."""
-
-
-class _Dial(connect):
-    """Twilio takes nothing but 101 for an answer: a redirect is a failure (31920)."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        return exc
-
-
-class _Connection(ClientConnection):
-    def data_received(self, data: bytes) -> None:
-        """Hang up on an answer to the handshake that is none; websockets would read on until the server has ended."""
-        super().data_received(data)
-        if self.protocol.handshake_exc is not None:
-            self.transport.abort()
-
-
 class CallerStream:
     """`run` returns when the stream is over. Cancelling it aborts the connection."""
 
@@ -62,7 +45,7 @@ class CallerStream:
         self._report = report
         self._started = started  # set with the first frame, for a script that speaks then
         self._wire = TwilioWire(stream_sid=self.sid, call_sid=plan.call_sid, account_sid=plan.account_sid)
-        self._playout = TwilioBuffer(speed=plan.speed)
+        self._playout = TwilioBuffer(speed=plan.speed, holds_s=plan.buffer_ms / 1000)
         self._random = random.Random(plan.seed)
         self._keys = sorted(plan.dtmf, reverse=True)  # the next one last
         self._frame_s = plan.frame_s
@@ -74,6 +57,8 @@ class CallerStream:
         self._line = handset.line
         self.lingers = False
         """Whether it goes on, in silence, when the call has moved on: no `stop` is sent until the call ends."""
+        self._to_service: OneWay[str]
+        self._to_twilio: OneWay[str | bytes]
         self._timer: asyncio.TimerHandle
         self._finished: asyncio.Future[None]
         self._leaving = False
@@ -86,7 +71,7 @@ class CallerStream:
         if self._plan.auth_token is not None:
             headers["x-twilio-signature"] = sign(self._plan.auth_token, url)
         try:
-            return await _Dial(
+            return await Dial(
                 self._plan.route(url),
                 additional_headers=headers,
                 user_agent_header="Twilio.TmeWs/1.0",
@@ -95,27 +80,40 @@ class CallerStream:
                 ping_interval=None,
                 open_timeout=self._plan.open_timeout,
                 max_size=_LONGEST_MESSAGE,
-                create_connection=_Connection,
+                create_connection=Connection,
             )
         except (OSError, InvalidHandshake, InvalidURI) as error:
             if isinstance(error, InvalidStatus):
                 self._report.handshake_status = error.response.status_code
-            raise self._failed(_handshake_code(error), f"no stream ({type(error).__name__})") from error
+            raise self._failed(handshake_code(error), f"no stream ({type(error).__name__})") from error
 
     @property
     def moved_on(self) -> bool:
         """Whether the call has moved on to another stream."""
         return self._line != self._handset.line
 
+    @property
+    def _is_heard(self) -> bool:
+        """Whether the caller listens to this stream, and to no later one."""
+        return not (self._leaving or self.moved_on)
+
     async def run(self, ws: ClientConnection, parameters: Mapping[str, str]) -> None:
         """Hold the conversation until either side ends it."""
         self._report.streams += 1
         self._report.stream_sid = self.sid
+        self._report.ear.clear(time.monotonic())  # the sound of an earlier stream
+        delay_s, draw = self._plan.delay_ms / 1000, random.Random(self._plan.seed)
+        self._to_service = OneWay(partial(_write, ws), delay_s=delay_s, draw=draw)  # jitter is in the frames' times
+        self._to_twilio = OneWay(self._on_message, delay_s=delay_s, jitter_s=self._jitter_s, draw=draw)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._listen(ws), name="caller.listen")
                 await self._speak(ws, parameters)
         finally:
+            self._to_service.close()
+            self._to_twilio.close()
+            if not self.moved_on:
+                self._report.ear.clear(time.monotonic())
             if ws.state is not State.CLOSED:  # we were cancelled
                 ws.transport.abort()
 
@@ -137,9 +135,12 @@ class CallerStream:
             await ws.send(CONNECTED)
             await ws.send(self._wire.start(parameters))
             await self._send_frames(ws)
+            await self._to_service.delivered()
             if self._over:
                 return
             self._leaving = True
+            if not self.moved_on:
+                self._report.ear.clear(time.monotonic())
             if self._plan.ending is CallEnding.ABRUPT and not self.moved_on:
                 ws.transport.abort()
             else:
@@ -184,7 +185,7 @@ class CallerStream:
             if self._over or self._ends():
                 return False
             self._report.latest = max(self._report.latest, now - self._due)
-            self._send_frame(ws, now)
+            self._send_frame(now)
             self._number += 1
             self._due = self._begun + self._number * self._frame_s
             if self._jitter_s:
@@ -203,16 +204,16 @@ class CallerStream:
             return False
         return handset.silent and self._quiet * 20 >= plan.tail_ms
 
-    def _send_frame(self, ws: ClientConnection, now: float) -> None:
+    def _send_frame(self, now: float) -> None:
         """Send what belongs to this frame's time: due echoes, keys, and 20 ms of sound."""
         plan, wire, ms = self._plan, self._wire, self._number * 20
         for name in self._playout.due(now):
             self._report.marks.append(name)
-            _write(ws, wire.mark(name))
+            self._to_service.send(wire.mark(name))
         while self._keys and self._keys[-1][0] <= ms:
-            _write(ws, wire.dtmf(self._keys.pop()[1]))
+            self._to_service.send(wire.dtmf(self._keys.pop()[1]))
         while self._handset.keys:
-            _write(ws, wire.dtmf(self._handset.keys.popleft()))
+            self._to_service.send(wire.dtmf(self._handset.keys.popleft()))
         if plan.holds and _within(ms, plan.holds):
             return
         sound = None if self.moved_on else self._handset.next_frame(self._number * FRAME, now)
@@ -221,26 +222,29 @@ class CallerStream:
             wire.lose()
             return
         self._report.frames_sent += 1
-        _write(ws, wire.media(sound or _SILENCE, ms))
+        self._to_service.send(wire.media(sound or _SILENCE, ms))
 
     async def _listen(self, ws: ClientConnection) -> None:
         try:
             async for message in ws:
-                self._on_message(message, time.monotonic())
+                self._to_twilio.send(message)
         except ConnectionClosed:
             pass  # without a close frame, or with an error's code: `_settle` decides which
         finally:
             self._over = True
+        await self._to_twilio.delivered()
         self._settle(ws)
 
-    def _on_message(self, message: str | bytes, now: float) -> None:
-        report, playout = self._report, self._playout
+    def _on_message(self, message: str | bytes) -> None:
+        report, playout, now = self._report, self._playout, time.monotonic()
         match inspect(message, self.sid):
             case Sound(mulaw):
                 if not playout.playing(now):
                     report.replies_at.append(now)
+                report.received += mulaw
                 if playout.append(len(mulaw), now):
-                    report.heard += mulaw
+                    if self._is_heard:
+                        report.ear.append(mulaw, playout.ends_at - len(mulaw) / (8000 * self._plan.speed))
                 else:
                     report.complain(31931, "more than ten minutes of sound are buffered; the rest is thrown away")
             case MarkAsked(name):
@@ -249,6 +253,8 @@ class CallerStream:
             case Cleared():
                 playout.clear(now)
                 report.clears += 1
+                if self._is_heard:
+                    report.ear.clear(now)
             case Violation(code, text):
                 report.complain(code, text)
 
@@ -277,16 +283,3 @@ def _write(ws: ClientConnection, text: str) -> None:
 
 def _within(ms: int, stretches: tuple[tuple[int, int], ...]) -> bool:
     return any(at <= ms < at + length for at, length in stretches)
-
-
-def _handshake_code(error: Exception) -> int:
-    match error:
-        case InvalidURI():
-            return 31923
-        case InvalidHandshake():
-            return 31920
-        case ssl.SSLError():
-            return 31910
-        case ConnectionRefusedError():
-            return 31902
-    return 31901

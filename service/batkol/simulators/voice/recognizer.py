@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from batkol.audio.mulaw import decode_to_bytes
 from batkol.simulators.voice.decoder import LONGEST, SHORTEST, SLACK, Floats, guess, locate, read, two_toned
 from batkol.simulators.voice.detector import BLOCK, CELL, FLOOR, Band, Chirp
 from batkol.simulators.voice.signature import CHIRP
@@ -173,3 +174,9 @@ class WordRecognizer:
         if not chirped and not two_toned(self._since(start, end)):
             return None
         return SpokenWord(GARBLE, max(0, start), end)
+
+
+def words_in(mulaw: bytes) -> tuple[SpokenWord, ...]:
+    """Return the words of a piece of sound, and `GARBLE` for each fragment of one, with the samples that they took."""
+    recognizer = WordRecognizer()
+    return (*recognizer.feed(decode_to_bytes(mulaw)), *recognizer.finish())

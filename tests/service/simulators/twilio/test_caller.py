@@ -536,6 +536,46 @@ async def test_clear_sends_the_marks_back_at_once() -> None:
     async with Service(on_stream=interrupt) as service:
         report = await place_call(plan(service, audio=sound(20)))
         assert (report.marks, report.clears, report.clean) == (["a", "b"], 1, True)
+        assert len(report.received) == 80_000
+        assert len(report.heard) < 8000, "what a clear throws away, nothing hears"
+
+
+async def test_sound_that_was_not_played_when_the_caller_hung_up_was_not_heard() -> None:
+    async def answer(ws: ServerConnection, service: Service) -> None:
+        await ws.recv()
+        service.heard.append(json.loads(await ws.recv()))
+        payload = base64.b64encode(b"\x10" * 800_000).decode()
+        await ws.send(json.dumps({"event": "media", "streamSid": service.sid, "media": {"payload": payload}}))
+        await listen(ws, service)
+
+    async with Service(on_stream=answer) as service:
+        report = await place_call(plan(service, audio=sound(20)))
+        at_the_end = len(report.heard)
+        await asyncio.sleep(0.05)
+
+        assert 0 < len(report.heard) == at_the_end < len(report.received) == 800_000
+
+
+async def test_a_network_between_delays_both_ways_and_loses_nothing() -> None:
+    """A mark is asked for at once and comes back after both ways; what the caller said last arrives before `stop`."""
+    asked: list[float] = []
+
+    async def answer(ws: ServerConnection, service: Service) -> None:
+        await ws.recv()
+        service.heard.append(json.loads(await ws.recv()))
+        asked.append(asyncio.get_running_loop().time())
+        await ws.send(json.dumps({"event": "mark", "streamSid": service.sid, "mark": {"name": "there and back"}}))
+        await listen(ws, service)
+
+    async with Service(on_stream=answer) as service:
+        report = await place_call(plan(service, audio=sound(60), delay_ms=100.0, jitter_ms=10.0))
+        came = next(at for at, each in zip(service.times, service.heard[1:], strict=True) if each["event"] == "mark")
+        heard = b"".join(base64.b64decode(message["media"]["payload"]) for message in service.of("media"))
+
+    assert came - asked[0] >= 0.2
+    assert heard == sound(60)
+    assert service.heard[-1]["event"] == "stop"
+    assert report.marks == ["there and back"]
 
 
 async def test_what_twilio_would_refuse_is_reported_and_the_call_goes_on() -> None:

@@ -1,0 +1,95 @@
+"""The clock of sound that was written: which sample is played when, and which one was played at any moment.
+
+Outbound audio time is the index of a sample over all sound that was written to one media stream. Sound that is written
+while earlier sound is still played follows it without a gap. Sound that is written later begins a new run. The clock
+assumes that written sound is played at once; `batkol.audio.path` knows by how much the ear is later.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from batkol.audio.mulaw import SAMPLE_RATE
+
+HORIZON_S: Final = 10.0
+"""Seconds for which the clock knows the past; no path is as long."""
+
+_ROUNDING: Final = 0.01  # samples; seconds are floats
+
+
+@dataclass(slots=True)
+class _Run:
+    """Samples [first, end) that are played without a gap from `begins_at` on."""
+
+    begins_at: float
+    first: int
+    end: int
+
+    @property
+    def ends_at(self) -> float:
+        return self.begins_at + (self.end - self.first) / SAMPLE_RATE
+
+
+class PlayClock:
+    """The play times of one stream's sound. Times are seconds of one clock that never goes back."""
+
+    __slots__ = ("_end", "_runs")
+
+    def __init__(self) -> None:
+        self._runs: deque[_Run] = deque()
+        self._end = 0  # of all that was written
+
+    @property
+    def end(self) -> int:
+        """The index after the last sample that was written."""
+        return self._end
+
+    @property
+    def ends_at(self) -> float:
+        """When the last sample has been played; minus infinity before the first one."""
+        return self._runs[-1].ends_at if self._runs else -math.inf
+
+    def append(self, samples: int, now: float) -> None:
+        """Note that so many samples were written now."""
+        first, self._end = self._end, self._end + samples
+        last = self._runs[-1] if self._runs else None
+        if last is not None and last.end == first and now <= last.ends_at:
+            last.end = self._end
+            return
+        while len(self._runs) > 1 and self._runs[1].begins_at < now - HORIZON_S:
+            self._runs.popleft()
+        self._runs.append(_Run(now, first, self._end))
+
+    def at(self, when: float) -> int:
+        """Return how far the sound had been played at that moment: an index, exact within the horizon."""
+        for run in reversed(self._runs):
+            if run.begins_at <= when:
+                return min(run.end, run.first + int((when - run.begins_at) * SAMPLE_RATE + _ROUNDING))
+        return self._runs[0].first if self._runs else 0
+
+    def when(self, position: int) -> float | None:
+        """Return when the last sample before `position` has been played; None if it is not written.
+
+        Minus infinity for what was played before the horizon. What a stop left out counts as played at the stop.
+        """
+        if position > self._end:
+            return None
+        for run in reversed(self._runs):
+            if run.first < position:
+                return run.begins_at + (min(position, run.end) - run.first) / SAMPLE_RATE
+        return -math.inf
+
+    def stop(self, position: int) -> None:
+        """Note that nothing after `position` is played. What was written keeps its index."""
+        while len(self._runs) > 1 and self._runs[-1].first >= position:
+            self._runs.pop()
+        if self._runs:
+            last = self._runs[-1]
+            last.end = min(last.end, max(last.first, position))
+
+    def skip(self, samples: int) -> None:
+        """Note that so many samples were written and are not played."""
+        self._end += samples
