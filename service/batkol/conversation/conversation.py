@@ -96,7 +96,7 @@ class Conversation:
 
     async def run(self) -> None:
         """Converse until cancelled. What was heard by then is settled."""
-        self._put(inputs.CallOpened(greet=self._greet))
+        self._put(inputs.CallOpened(greet=self._greet and self._agent.phrase(StockPhrase.GREETING) is not None))
         try:
             for _ in range(MOST_FAULTS):
                 if await self._survive():

@@ -33,5 +33,5 @@ class Line(Protocol):
         ...
 
     def at(self, position: int, callback: Callable[[], None]) -> None:
-        """Call back when the caller hears that sample; never after a `clear` that comes before it."""
+        """Call back when the caller has heard that sample; never after a `clear` that comes before it."""
         ...

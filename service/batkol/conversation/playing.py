@@ -57,7 +57,7 @@ class Playing:
     def finish(self, then: Callable[[], None]) -> None:
         """No more sound will come: call `then` when the caller has heard all of it."""
         self._line.flush()
-        self._line.at(self.end, then)
+        self._line.at(self.end - 1, then)
 
     def heard(self, position: int) -> int:
         """Return the sample of the track that the caller had heard by that position of the line."""

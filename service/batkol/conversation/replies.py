@@ -244,7 +244,7 @@ class Replies:
     def _hear(self, voiced: Voiced) -> str:
         """Write what was heard of it into the history."""
         track, at = voiced.track, voiced.interrupted_at
-        heard = track.intended if at is None else track.heard(at)
+        heard = track.heard(track.samples if at is None else at)
         if voiced.entry is not None:
             self._history.hear(voiced.entry, heard)
         return heard

@@ -7,7 +7,7 @@ while `release`d. Closing what is under way cancels the requests.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -105,13 +105,13 @@ class Reply:
             self.moments.first_piece = self.moments.first_piece or self._speaker.clock()
             self._pieces.put_nowait(piece)
 
-    async def _to_speak(self) -> AsyncIterator[str]:
+    async def _to_speak(self) -> AsyncGenerator[str, None]:
         while (piece := await self._pieces.get()) is not None:
             self.track.add_piece(piece)
             yield piece
 
     async def _speak(self) -> None:
-        async with aclosing(self._speaker.voice.speak(self._to_speak())) as sounds:
+        async with aclosing(self._to_speak()) as pieces, aclosing(self._speaker.voice.speak(pieces)) as sounds:
             async for sound in sounds:
                 self.track.add_sound(sound.mulaw, sound.piece, last=sound.last, word_ends=sound.word_ends)
                 if not sound.mulaw:

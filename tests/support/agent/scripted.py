@@ -1,0 +1,75 @@
+"""An answerer and a voice that take their time, without a server: for the conversation in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+
+from batkol.answering.answerer import AnswererError, Question
+from batkol.voices.builtin import BuiltinVoice
+from batkol.voices.voice import Sound, VoiceError
+
+
+class ScriptedAnswerer:
+    """Answers by a function, after `first_s`, a word each `word_s`. It keeps what it was asked, and what was closed."""
+
+    name = "scripted"
+
+    def __init__(
+        self, answer: Callable[[Question], str], *, first_s: float = 0.35, word_s: float = 0.02, fails: int = 0
+    ) -> None:
+        self._answer = answer
+        self._first_s = first_s
+        self._word_s = word_s
+        self.fails = fails
+        self.asked: list[Question] = []
+        self.cancelled = 0
+
+    async def answer(self, question: Question) -> AsyncGenerator[str, None]:
+        """See `Answerer`."""
+        self.asked.append(question)
+        try:
+            await asyncio.sleep(self._first_s)
+            if self.fails:
+                self.fails -= 1
+                raise AnswererError("the scripted answerer fails", reason="scripted", retryable=True)
+            for word in self._answer(question).split():
+                yield f"{word} "
+                await asyncio.sleep(self._word_s)
+        except (asyncio.CancelledError, GeneratorExit):
+            self.cancelled += 1
+            raise
+
+    async def aclose(self) -> None:
+        """See `Answerer`."""
+
+
+class SlowVoice:
+    """The built-in voice, with a pause of `first_s` before each piece."""
+
+    name = "slow"
+
+    def __init__(self, *, first_s: float = 0.15, fails_at: Sequence[int] = ()) -> None:
+        self._first_s = first_s
+        self._fails_at = fails_at
+        self._voice = BuiltinVoice()
+
+    async def speak(self, pieces: AsyncIterator[str]) -> AsyncGenerator[Sound, None]:
+        """See `Voice`."""
+
+        async def slowly() -> AsyncGenerator[str, None]:
+            number = 0
+            async for piece in pieces:
+                await asyncio.sleep(self._first_s)
+                if number in self._fails_at:
+                    raise VoiceError("the scripted voice fails", reason="scripted", retryable=True)
+                number += 1
+                yield piece
+
+        async with aclosing(slowly()) as slow, aclosing(self._voice.speak(slow)) as sounds:
+            async for sound in sounds:
+                yield sound
+
+    async def aclose(self) -> None:
+        """See `Voice`."""

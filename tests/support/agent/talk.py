@@ -1,0 +1,170 @@
+"""One conversation with its real playout, Twilio's buffer and the caller's ear, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+
+from batkol.calls.playout import Playout
+from batkol.conversation import events
+from batkol.conversation.actions import StockPhrase
+from batkol.conversation.agent import Agent, AgentSettings
+from batkol.conversation.budget import SpeculationBudget
+from batkol.conversation.conversation import CallSide, Conversation
+from batkol.speech.pieces import Cutter
+from batkol.speech.tentative import Tentative, WithdrawalReason, Withdrawn
+from batkol.speech.utterance import Mode, Source, Utterance
+from batkol.transcription import events as heard
+from batkol.voices.phrases import Phrase
+from batkol.voices.voice import Voice
+from support.agent.scripted import ScriptedAnswerer, SlowVoice
+from support.twilio.far_ear import SID, FarEar
+
+PHRASE_TEXTS = {
+    StockPhrase.FILLER: "בבקשה",
+    StockPhrase.APOLOGY: "תודה שלום",
+    StockPhrase.REPEAT: "מה",
+    StockPhrase.IDLE: "איפה",
+    StockPhrase.GOODBYE: "שלום תודה",
+}
+
+
+async def spoken(voice: Voice, text: str) -> Phrase:
+    """Return a phrase in that voice."""
+
+    async def only() -> AsyncIterator[str]:
+        yield text
+
+    sound, ends = b"", []
+    async for each in voice.speak(only()):
+        sound += each.mulaw
+        ends += each.word_ends
+    return Phrase(text, sound, tuple(ends))
+
+
+class Talk:
+    """A caller and the agent. The caller's side is said by the methods; the clock of samples begins with the loop's."""
+
+    def __init__(self, conversation: Conversation, ear: FarEar, seen: list[events.ConversationEvent]) -> None:
+        self.conversation = conversation
+        self.ear = ear
+        self.seen = seen
+        self.hung_up = False
+        self._loop = asyncio.get_running_loop()
+        self._begun = self._loop.time()
+        self._count = 0
+        self.utterance: Utterance
+
+    @property
+    def samples(self) -> int:
+        """Audio time: samples that the caller has spoken by now."""
+        return round((self._loop.time() - self._begun) * 8000)
+
+    def begin(self) -> Utterance:
+        """The caller begins an utterance."""
+        at = self.samples
+        self.utterance = Utterance(index=self._count, begin=at, speech_at=at, mode=Mode.STREAMING)
+        self._count += 1
+        self.conversation.observe(heard.UtteranceOpened(self.utterance, None))
+        return self.utterance
+
+    def interim(self, text: str) -> None:
+        self.conversation.observe(heard.Interim(self.utterance, text, self.samples, settled=False))
+
+    def reaches(self, text: str) -> None:
+        self.interim(text)
+        self.conversation.observe(Tentative(self.utterance, 1, text, self.samples))
+
+    def goes_on(self) -> None:
+        self.conversation.observe(Withdrawn(self.utterance, 1, WithdrawalReason.SPEECH))
+
+    def lasts(self) -> None:
+        self.conversation.observe(heard.SpeechLasted(self.utterance, self.samples))
+
+    def stop(self, *, ago_s: float = 0.58) -> None:
+        """The end of speech is known; it was `ago_s` seconds ago."""
+        self.utterance.end = self.samples - round(ago_s * 8000)
+        self.conversation.observe(heard.SpeechStopped(self.utterance))
+
+    def final(self, text: str, source: Source = Source.FINAL) -> None:
+        self.utterance.source = source
+        self.conversation.observe(heard.FinalReady(self.utterance, text))
+
+    async def say(self, text: str) -> None:
+        """Say an utterance of a second as the detector and the recognizer have it; returns at the end of speech."""
+        self.begin()
+        await asyncio.sleep(0.4)
+        self.interim(text.split()[0])
+        await asyncio.sleep(0.6)
+        await asyncio.sleep(0.25)  # the last word's interim
+        self.reaches(text)
+        await asyncio.sleep(0.33)
+        self.stop()
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        """Return the events of one kind so far."""
+        return [event for event in self.seen if isinstance(event, kind)]
+
+    @property
+    def words(self) -> list[str]:
+        """The words that the caller's ear has heard."""
+        return [word.text for word in self.ear.ear.words()]
+
+
+@asynccontextmanager
+async def talking(
+    answerer: ScriptedAnswerer,
+    *,
+    voice: Voice | None = None,
+    greeting: str = "",
+    settings: AgentSettings | None = None,
+    budget: int = 1000,
+    **network: Any,
+) -> AsyncIterator[Talk]:
+    """Open a conversation over a network (`FarEar`)."""
+    voice = voice or SlowVoice()
+    phrases = {phrase: await spoken(voice, text) for phrase, text in PHRASE_TEXTS.items()}
+    if greeting:
+        phrases[StockPhrase.GREETING] = await spoken(voice, greeting)
+    loop = asyncio.get_running_loop()
+    playout = Playout(SID)
+    ear = FarEar(playout, **network)
+    seen: list[events.ConversationEvent] = []
+    begun = loop.time()
+    talk: Talk
+
+    def hang_up() -> None:
+        talk.hung_up = True
+
+    agent = Agent(
+        answerer=answerer,
+        voice=voice,
+        cutter=Cutter,
+        phrase=phrases.get,
+        budget=SpeculationBudget(budget),
+        language="he-IL",
+        settings=lambda: settings or AgentSettings(),
+    )
+    call = CallSide(
+        call_sid="CA" + "0" * 32,
+        stream_sid=SID,
+        line=playout,
+        since=lambda sample: loop.time() - begun - sample / 8000,
+        observe=seen.append,
+        hang_up=hang_up,
+        log=structlog.get_logger(),
+    )
+    conversation = Conversation(agent, call)
+    talk = Talk(conversation, ear, seen)
+    tasks = [asyncio.create_task(playout.run(ear.send)), asyncio.create_task(conversation.run())]
+    await asyncio.sleep(0)
+    try:
+        yield talk
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
