@@ -13,11 +13,10 @@ from batkol.audio.ring import Ring
 from batkol.audio.segmenter import SpeechEnded, SpeechEvent, SpeechStarted
 from batkol.calls.deadline import Deadline
 from batkol.calls.playout import Playout
-from batkol.calls.reporter import Reporter
+from batkol.calls.reasons import HUNG_UP, MOVED
 from batkol.calls.services import Services
-from batkol.calls.socket import Direct, Socket, ending
-from batkol.conversation.agent import Agent
-from batkol.conversation.conversation import CallSide, Conversation
+from batkol.calls.socket import Direct, Socket, read_to_end
+from batkol.conversation.conversation import CallSide
 from batkol.errors import PeerError
 from batkol.events.identity import Identity
 from batkol.flags.flags import Decision
@@ -31,12 +30,6 @@ from batkol.vad.session import endpointing
 
 HELD: Final = LONGEST + 10 * SAMPLE_RATE
 """Samples the ring can hold: the longest utterance, and what surrounds it."""
-
-HUNG_UP: Final = "hung_up"
-"""The reason of a call that the agent ended."""
-
-_MOVED: Final = frozenset({"replaced", "drained"})
-"""Ends after which another stream hears the caller: the socket is closed before the last finals are there."""
 
 HOLD_S: Final = 3.0
 """Seconds without media after which silence goes on in its place, by the wall clock.
@@ -74,17 +67,7 @@ class Call:
         self.playout = Playout(identity.stream_sid, clock=self._loop.time)
         self.trace = services.traced(identity, self._since, caller)
         self.log = structlog.get_logger().bind(call_sid=identity.call_sid, **self.trace.ids)
-        self.reporter = Reporter(
-            identity,
-            bus=services.bus,
-            metrics=services.metrics,
-            log=self.log,
-            since=self._since,
-            log_transcripts=services.log_transcripts,
-            traces=self.trace,
-            recorder=services.recorder,
-            clock=services.clock,
-        )
+        self.reporter = services.reporter(identity, self._since, self.log, self.trace)
         self._context = identity.context(language=services.language, pod=services.pod)
         self.transcription = Transcription(
             ring=self._ring,
@@ -96,7 +79,7 @@ class Call:
             log_of=lambda utterance: self.log.bind(**self.trace.ids_of(utterance)),
         )
         self._tuning = services.live.tuning
-        self._conversation = self._converses(services.agent)
+        self._conversation = services.conversation(self._side())
         self._vad = services.vad.open(self._ring, self._on_speech, endpointing(self._tuning))
 
     # -- media in ------------------------------------------------------------------------------------------------
@@ -119,11 +102,10 @@ class Call:
             self._services.metrics.malformed.add(1, {"kind": error.kind})
             self._stream.violation()
             return
-        if type(message) is Media:
-            if audio := self._stream.append(message):
-                self._append(audio)
-        else:
+        if type(message) is not Media:
             self._obey(message)
+        elif audio := self._stream.append(message):
+            self._append(audio)
 
     def _obey(self, message: Inbound) -> None:
         """Take a message that is not sound."""
@@ -202,10 +184,8 @@ class Call:
         if self._conversation is not None:
             self._conversation.observe(event)
 
-    def _converses(self, agent: Agent | None) -> Conversation | None:
-        if agent is None:
-            return None
-        side = CallSide(
+    def _side(self) -> CallSide:
+        return CallSide(
             call_sid=self.identity.call_sid,
             stream_sid=self.identity.stream_sid,
             line=self.playout,
@@ -214,7 +194,6 @@ class Call:
             hang_up=lambda: self.end(HUNG_UP),
             log=self.log,
         )
-        return Conversation(agent, side)
 
     # -- its life --------------------------------------------------------------------------------------------------
 
@@ -285,27 +264,21 @@ class Call:
                     inlet.release()
             for task in wire:
                 task.cancel()
-            if self.ended_by in _MOVED:
+            if self.ended_by in MOVED:
                 tasks.create_task(self._close(socket), name="call.close")
             await self._vad.finish()
             await self.transcription.finish()
 
     def _report_end(self) -> None:
-        reason, code, gap = self.ended_by or "error", self._close_code, self.gap_ms
+        reason, code, gap = self.ended_by or "error", self._close_code, self._stream.counters.gap_ms
         self.reporter.call_ended(reason=reason, duration_s=self.age, gap_ms=gap, close_code=code)
         self.trace.close(reason=reason, close_code=code, gap_ms=gap)
 
     async def _read(self, socket: Socket) -> None:
-        while not self._over.is_set():
-            message = await socket.receive()
-            if message["type"] == "websocket.disconnect":
-                reason, code, fault = ending(message)
-                if fault is not None and not self._over.is_set():
-                    self.log.warning(f"[CALL] stream closed: {fault.sentence}", reason=reason, close_code=code)
-                self.end(reason, close_code=code)
-                return
-            text = message.get("text")
-            self.receive(message.get("bytes") or b"" if text is None else text)
+        reason, code, fault = await read_to_end(socket, self.receive)
+        if fault is not None and not self._over.is_set():
+            self.log.warning(f"[CALL] stream closed: {fault.sentence}", reason=reason, close_code=code)
+        self.end(reason, close_code=code)
 
     def _decide(self) -> Decision:
         with self.trace.current():

@@ -9,10 +9,11 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from batkol.calls.call import HUNG_UP, Call
+from batkol.calls.call import Call
 from batkol.calls.ending import EndingCalls
 from batkol.calls.lag import LoopLag
 from batkol.calls.memory import EndedCalls
+from batkol.calls.reasons import HUNG_UP
 from batkol.clock import REAL, Clock
 from batkol.telemetry.metrics import Metrics
 

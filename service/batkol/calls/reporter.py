@@ -6,11 +6,10 @@ The transcription calls it on the event loop, in the order things happen.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Callable
+from typing import Any, Final
 
 import msgspec
-from opentelemetry.trace import SpanContext
 from structlog.typing import FilteringBoundLogger
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
@@ -19,6 +18,7 @@ from batkol.calls.figures import Figures, UtteranceProgress
 from batkol.calls.partial_gap import PartialGapMonitor
 from batkol.calls.publisher import Header, Publisher
 from batkol.calls.reply_reporter import ReplyReporter
+from batkol.calls.traces import Traces, Untraced
 from batkol.clock import REAL, Clock
 from batkol.events.bus import Bus
 from batkol.events.events import (
@@ -55,21 +55,6 @@ KEPT: Final = 500
 """Utterances of a call that the internal API can show."""
 
 
-class Traces(Protocol):
-    """The span of an utterance; implemented by `batkol.tracing.call`."""
-
-    def ids_of(self, utterance: Utterance) -> Mapping[str, str]: ...
-    def span_of(self, utterance: Utterance) -> SpanContext | None: ...
-
-
-class _Untraced:
-    def ids_of(self, utterance: Utterance) -> Mapping[str, str]:  # noqa: ARG002  it has none
-        return {}
-
-    def span_of(self, utterance: Utterance) -> SpanContext | None:  # noqa: ARG002  it has none
-        return None
-
-
 class Reporter:
     """One per call; `since(sample)` returns how many seconds ago the caller spoke that sample.
 
@@ -97,7 +82,7 @@ class Reporter:
         self._log = log
         self._since = since
         self._log_transcripts = log_transcripts
-        self._traces: Traces = traces or _Untraced()
+        self._traces: Traces = traces or Untraced()
         self.ended = False
         """Whether the call's last event is out."""
         self.figures = Figures()

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from structlog.typing import FilteringBoundLogger
+
+from batkol.calls.reporter import Reporter
 from batkol.clock import REAL, Clock
 from batkol.conversation.agent import Agent
+from batkol.conversation.conversation import CallSide, Conversation
 from batkol.events.bus import Bus
 from batkol.events.identity import Identity
 from batkol.events.recorder import NoRecorder, Recorder
@@ -38,6 +42,26 @@ class Services:
     clock: Clock = REAL
     agent: Agent | None = None
     """Who answers the callers; None: nobody."""
+
+    def conversation(self, call: CallSide) -> Conversation | None:
+        """Make the conversation of a call with the agent; None where nobody answers."""
+        return None if self.agent is None else Conversation(self.agent, call)
+
+    def reporter(
+        self, identity: Identity, since: Callable[[int], float], log: FilteringBoundLogger, trace: CallTrace
+    ) -> Reporter:
+        """Make the reporter of a call. `since(sample)`: how many seconds ago it was spoken."""
+        return Reporter(
+            identity,
+            bus=self.bus,
+            metrics=self.metrics,
+            log=log,
+            since=since,
+            log_transcripts=self.log_transcripts,
+            traces=trace,
+            recorder=self.recorder,
+            clock=self.clock,
+        )
 
     def traced(self, identity: Identity, since: Callable[[int], float], caller: RemoteParent | None) -> CallTrace:
         """Begin the traces of a call. `since(sample)`: how many seconds ago it was spoken."""

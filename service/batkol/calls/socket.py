@@ -66,6 +66,16 @@ class Socket(Protocol):
     async def close(self, code: int) -> None: ...
 
 
+async def read_to_end(socket: Socket, receive: Callable[[str | bytes], None]) -> ConnectionEnd:
+    """Hand each message to `receive` until the connection ends, and return its end. Cancelling it loses no message."""
+    while True:
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            return ending(message)
+        text = message.get("text")
+        receive(message.get("bytes") or b"" if text is None else text)
+
+
 class Inlet(Protocol):
     """A server that hands a call its messages where it parses them, and may hold some back."""
 
