@@ -22,7 +22,7 @@ from support.google.scripted import ServedStream
 
 MS: Final = SAMPLE_RATE // 1000
 FRAME: Final = 20 * MS
-MISHEARD: Final = "?"
+MISHEARD: Final = "hm"
 """What an interim has in the place of a word that it will make out later."""
 
 SILENCE: Final = 500 * MS
