@@ -162,7 +162,7 @@ class Outbound:
         if not self._under_way:
             return
         measures, self._silence_probed = self._silence_probed, False
-        self._clock.append(self._under_way, now)
+        self._clock.append(self._under_way, now, self._path.buffer_s)
         self._under_way = 0
         if measures:
             self._probe = self._path.probe_sound(self._clock.ends_at)

@@ -52,11 +52,14 @@ class PlayClock:
         """When the last sample has been played; minus infinity before the first one."""
         return self._runs[-1].ends_at if self._runs else -math.inf
 
-    def append(self, samples: int, now: float) -> None:
-        """Note that so many samples were written now."""
+    def append(self, samples: int, now: float, buffer_s: float = 0.0) -> None:
+        """Note that so many samples were written now.
+
+        A peer that is late by a buffer still plays the sound before, for that long: then there is no gap.
+        """
         first, self._end = self._end, self._end + samples
         last = self._runs[-1] if self._runs else None
-        if last is not None and last.end == first and now <= last.ends_at:
+        if last is not None and last.end == first and now <= last.ends_at + buffer_s:
             last.end = self._end
             return
         while len(self._runs) > 1 and self._runs[1].begins_at < now - HORIZON_S:

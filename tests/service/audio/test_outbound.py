@@ -271,6 +271,21 @@ def test_the_peers_buffer_is_not_heard_at_a_clear_and_the_way_there_is() -> None
     assert outbound.clear(10.9) == pytest.approx((0.9 - 0.1) * 8000, abs=8)
 
 
+def test_marks_that_a_clear_brings_back_measure_nothing() -> None:
+    outbound = Outbound(path := Path(OURS), lead=LEAD)
+    outbound.append(b"\x01" * 80_000, 10.0)
+    marks = []
+    while (item := outbound.next(10.0)) is not None:
+        outbound.sent(10.0)
+        marks += [item] if isinstance(item, str) else []
+    outbound.clear(10.2)
+    for name in marks:
+        path.echo(name, 10.8)
+
+    assert len(marks) == 2
+    assert (path.there_s, path.buffer_s) == (0.0, 0.0)
+
+
 def test_only_the_first_sound_after_silence_is_measured() -> None:
     outbound = Outbound(Path(OURS), lead=LEAD)
     found: list[str] = []

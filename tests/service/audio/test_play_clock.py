@@ -23,6 +23,15 @@ def test_sound_that_comes_late_begins_when_it_comes() -> None:
     assert [clock.when(position) for position in (400, 800, 1200, 1601)] == [10.05, 10.1, 10.55, None]
 
 
+def test_a_peer_with_a_buffer_does_not_run_dry_for_as_long_as_that() -> None:
+    clock = PlayClock()
+    clock.append(800, now=10.0, buffer_s=0.12)
+    clock.append(800, now=10.2, buffer_s=0.12)
+    clock.append(800, now=10.33, buffer_s=0.12)
+
+    assert [clock.at(when) for when in (10.1, 10.15, 10.2, 10.33, 10.38)] == [800, 1200, 1600, 1600, 2000]
+
+
 def test_what_is_stopped_is_not_played_and_keeps_its_positions() -> None:
     clock = PlayClock()
     clock.append(8000, now=10.0)
