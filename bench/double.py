@@ -31,7 +31,7 @@ from batkol.simulators.google import rules, stream
 from batkol.simulators.google.finals import FinalPortions
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.google.settings import DoubleSettings
-from batkol.simulators.voice.voice import SpokenWord
+from batkol.voices.marked.voice import SpokenWord
 from speech import Ear, HeardWord
 
 

@@ -17,7 +17,7 @@ import msgspec
 
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.simulators.google.settings import DoubleSettings
-from batkol.simulators.voice import voice
+from batkol.voices.marked import voice
 
 SCALE: Final = 10
 RECONNECT_S: Final = 240 / SCALE

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from batkol.audio import mulaw
-from batkol.simulators.voice import voice
+from batkol.voices.marked import voice
 
 WORD_PAUSE_MS: Final = 60
 UTTERANCE_PAUSE_MS: Final = 1000

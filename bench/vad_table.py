@@ -18,10 +18,10 @@ import numpy.typing as npt
 from batkol.audio import mulaw
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEnded, SpeechEvent, SpeechStarted
-from batkol.simulators.voice import voice
 from batkol.vad.engine import EngineName, VadEngine
 from batkol.vad.factory import create
 from batkol.vad.silero import SileroEngine, model_path, read_model
+from batkol.voices.marked import voice
 
 Signal = npt.NDArray[np.float64]
 Span = tuple[int, int]

@@ -11,7 +11,7 @@ import pytest
 from batkol.events.events import CallStarted, KeyPressed, MarkPlayed
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.twilio.caller import CallEnding, Caller, CallReport, place_call
-from batkol.simulators.voice.voice import script
+from batkol.voices.marked.voice import script
 from support.service.stack import QUICK, Stack, stack, words_of, write_tuning
 from support.time.waiting import until
 

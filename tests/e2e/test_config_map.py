@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from batkol.live.tuning import content_revision
 from batkol.simulators.twilio.caller import Caller
-from batkol.simulators.voice.voice import script
+from batkol.voices.marked.voice import script
 from support.kube.config_map_api import ConfigMapApi, config_map_api
 from support.kube.kubeconfig import reaching
 from support.live.config_map_source import refusing

@@ -14,13 +14,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from batkol.events.events import UtteranceStarted
 from batkol.simulators.twilio.caller import Caller
-from batkol.simulators.voice.voice import script
 from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.writer import Writer
 from batkol.supervision.tasks import UNOWNED
 from batkol.vad.batch import BatchPart
 from batkol.vad.engine import VadEngine
+from batkol.voices.marked.voice import script
 from support.postgres.server import Server, empty_database, running_server
 from support.postgres.sql import texts
 from support.process.killing import cancel, kill_thread

@@ -14,8 +14,8 @@ from batkol.calls import drain
 from batkol.events.events import CallEnded, CallStarted, FinalText, UtteranceStarted
 from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.twilio.caller import CallPlan, place_call
-from batkol.simulators.voice.voice import script
 from batkol.twilio.signature import signature
+from batkol.voices.marked.voice import script
 from support.http.raw_websocket import connected, handshake, text
 from support.network.balancer import balancing
 from support.service.stack import PUBLIC, QUICK, TOKEN, Stack, stack, words_of

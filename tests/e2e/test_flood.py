@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.twilio.caller import place_call
-from batkol.simulators.voice.voice import script
+from batkol.voices.marked.voice import script
 from support.http.raw_client import RawHttp, get, post, speaking
 from support.http.raw_websocket import handshake
 from support.service.process import Served, serving

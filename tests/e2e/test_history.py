@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 
 from batkol.simulators.twilio.caller import Caller
-from batkol.simulators.voice.voice import script
+from batkol.voices.marked.voice import script
 from support.postgres.server import database, running_server
 from support.service.stack import stack
 from support.time.waiting import eventually

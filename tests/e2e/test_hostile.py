@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from batkol.events.events import CallEnded, MarkPlayed
-from batkol.simulators.voice.voice import script
+from batkol.voices.marked.voice import script
 from support.service.stack import QUICK, Stack, stack, words_of
 from support.twilio import dialing
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from batkol.simulators.twilio.caller import Caller
-from batkol.simulators.voice.voice import random_utterances, script
+from batkol.voices.marked.voice import random_utterances, script
 from support.service.stack import double_of_its_own, stack
 
 

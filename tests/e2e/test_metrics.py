@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from batkol.simulators.google.faults import Fault, Kind
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.twilio.caller import Caller
-from batkol.simulators.voice.voice import script
+from batkol.voices.marked.voice import script
 from support.service.stack import Stack, stack, write_tuning
 from support.telemetry.traces import environment
 from support.time.waiting import eventually

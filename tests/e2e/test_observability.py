@@ -18,9 +18,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.twilio.caller import Caller
-from batkol.simulators.voice.voice import script
 from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address
+from batkol.voices.marked.voice import script
 from support.postgres.server import running_server
 from support.service.stack import QUICK
 from support.telemetry.promql import named

@@ -17,7 +17,7 @@ from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.twilio.caller import place_call
-from batkol.simulators.voice.voice import script
+from batkol.voices.marked.voice import script
 from support.network.relay import relaying
 from support.service.process import serving
 from support.service.stack import QUICK, Stack, stack, words_of

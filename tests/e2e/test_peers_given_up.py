@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from batkol.events.events import CallEnded
-from batkol.simulators.voice.voice import script
+from batkol.voices.marked.voice import script
 from batkol.web import limits
 from support.http.raw_websocket import CONT, TEXT, RawWebSocket, frame, text
 from support.service.stack import QUICK, Stack, stack, words_of

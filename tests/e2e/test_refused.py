@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from batkol.simulators.google.faults import Fault, Kind, Surface
 from batkol.simulators.google.server import SpeechDouble
-from batkol.simulators.voice.voice import script
+from batkol.voices.marked.voice import script
 from batkol.web.server import listening
 from support.service.stack import QUICK, Stack, stack, words_of
 from support.time.waiting import until

@@ -14,8 +14,8 @@ from batkol.calls import ending
 from batkol.events.events import CallEnded, CallStarted, FinalText, PartialText, RevisedText
 from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.twilio.caller import Caller, CallReport
-from batkol.simulators.voice.voice import script
 from batkol.store.postgres import migrate
+from batkol.voices.marked.voice import script
 from support.postgres.server import running_server
 from support.postgres.sql import sql
 from support.service.stack import QUICK, Stack, plain, stack

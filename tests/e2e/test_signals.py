@@ -14,7 +14,7 @@ from batkol.events.events import CallEnded, FinalText, UtteranceStarted
 from batkol.simulators.google.faults import Fault, Kind, Moment
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.twilio.caller import place_call
-from batkol.simulators.voice.voice import script
+from batkol.voices.marked.voice import script
 from support.service.process import Served, serving
 from support.service.stack import QUICK, words_of
 

@@ -13,7 +13,7 @@ import pytest
 from batkol.simulators.client.otlp_collector import Collector
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.twilio.caller import place_call
-from batkol.simulators.voice.voice import script
+from batkol.voices.marked.voice import script
 from support.http.hostile_server import hostile_http
 from support.service.process import Served, serving
 from support.service.stack import QUICK, words_of

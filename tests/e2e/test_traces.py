@@ -16,8 +16,8 @@ from batkol.events.events import FinalText
 from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.twilio.caller import CallEnding, Caller
-from batkol.simulators.voice.voice import SpokenAudio, script
 from batkol.telemetry.logs import Logs
+from batkol.voices.marked.voice import SpokenAudio, script
 from support.service.stack import QUICK, stack, words_of
 from support.telemetry.traces import STREAM, environment, everything_said, traced, wall
 from support.whisper.server import hearing_whisper

@@ -11,7 +11,7 @@ from batkol.app.patience import PRODUCTION, Patience
 from batkol.simulators.google.faults import Fault
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.twilio.plan import CallEnding
-from batkol.simulators.voice.voice import PAUSE_MS, SpokenAudio, script
+from batkol.voices.marked.voice import PAUSE_MS, SpokenAudio, script
 from reliability.score import Said
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import Final
 
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.simulators.twilio.handset import FRAME
-from batkol.simulators.voice import voice
-from batkol.simulators.voice.voice import SpokenWord
+from batkol.voices.marked import voice
+from batkol.voices.marked.voice import SpokenWord
 
 _LEAD_MS: Final = 400
 _BREATH: Final = 8  # words of endless speech that are made at a time

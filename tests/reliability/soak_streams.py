@@ -10,7 +10,7 @@ from typing import Final
 
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.simulators.google.stats import StreamRecord
-from batkol.simulators.voice.voice import SpokenWord
+from batkol.voices.marked.voice import SpokenWord
 
 _HEARD_WITHIN_S: Final = 2.0
 """From the end of a word to its being heard: a batch, the double's block, and a busy machine."""

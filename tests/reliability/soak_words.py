@@ -14,7 +14,7 @@ from typing import Final
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.simulators.client.call_record import CallWatch, words_of
-from batkol.simulators.voice.voice import SpokenWord
+from batkol.voices.marked.voice import SpokenWord
 
 REACH_MS: Final = 1000
 """A word may lie this far outside its utterance: the detector's edges, and a cut in the middle of speech."""

@@ -14,7 +14,7 @@ from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.simulators.google.stats import HeardWord as DoublesWord
 from batkol.simulators.google.stats import StreamRecord
 from batkol.simulators.twilio.handset import FRAME
-from batkol.simulators.voice.voice import PAUSE_MS, SpokenWord
+from batkol.voices.marked.voice import PAUSE_MS, SpokenWord
 from reliability.soak_callers import Hold, Manner, part
 from reliability.soak_readings import slope
 from reliability.soak_streams import Spoken, Window, by_call, rotations

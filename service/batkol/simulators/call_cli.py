@@ -19,7 +19,7 @@ from batkol.simulators.client.conversation import Internal
 from batkol.simulators.client.internal_api import following
 from batkol.simulators.twilio.caller import CallOutcome, CallPlan, CallReport, place_call, read_wav
 from batkol.simulators.twilio.plan import new_sid
-from batkol.simulators.voice import voice
+from batkol.voices.marked import voice
 
 SCRIPT: Final = (("שלום", "אני", "רוצה", "פגישה"), ("היום", "בוקר", "תודה"), ("כן", "תודה"))
 _LAST_EVENT_S: Final = 15.0

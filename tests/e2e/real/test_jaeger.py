@@ -11,7 +11,7 @@ from typing import Any
 
 from batkol.simulators.google.faults import Fault, Kind, Surface
 from batkol.simulators.google.settings import DoubleSettings
-from batkol.simulators.voice.voice import script
+from batkol.voices.marked.voice import script
 from support.service.stack import Stack, stack, words_of
 from support.telemetry.jaeger import Jaeger, Shown, jaeger
 from support.telemetry.traces import STREAM, environment

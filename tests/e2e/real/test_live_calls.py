@@ -18,7 +18,7 @@ from batkol.events.events import AnyEvent, FinalText, UtteranceStarted
 from batkol.simulators.client.internal_api import following
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.twilio.caller import CallPlan, CallReport, place_call
-from batkol.simulators.voice.voice import SpokenAudio, script
+from batkol.voices.marked.voice import SpokenAudio, script
 from support.kube.control_plane import ControlPlane
 from support.kube.kubelet import Kubelets
 from support.kube.pod_processes import PodProcesses

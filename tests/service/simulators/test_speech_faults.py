@@ -12,7 +12,7 @@ from google.api_core.exceptions import DeadlineExceeded, ServiceUnavailable
 
 from batkol.audio import mulaw
 from batkol.simulators.google.faults import Fault, FaultBook, Kind, Moment, Surface
-from batkol.simulators.voice.voice import script
+from batkol.voices.marked.voice import script
 from support.google.client import FAST, Client, Conversation, opening, speech_client, spoken
 from support.time.waiting import until
 

@@ -18,9 +18,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.backoff import Backoff
-from batkol.simulators.voice.voice import script
 from batkol.store.dev_postgres import server_user
 from batkol.store.postgres import migrate, writer
+from batkol.voices.marked.voice import script
 from support.files.small_disk import small_disk
 from support.postgres.records import finals_of, talk
 from support.postgres.server import WITH_TABLES, Server

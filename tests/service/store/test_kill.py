@@ -18,11 +18,11 @@ from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.twilio.caller import place_call
 from batkol.simulators.twilio.plan import CallPlan, CallReport
 from batkol.simulators.twilio.webhook import Webhook, call_completed
-from batkol.simulators.voice.voice import script
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.connections import engine_without_timeout
 from batkol.store.postgres.ends import LOST
 from batkol.store.postgres.open_calls import Closed, close_open
+from batkol.voices.marked.voice import script
 from support.postgres.sql import age, connection, sql, texts
 from support.postgres.store_parts import Kept
 from support.service.process import Served, serving

@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 from batkol.live.tuning import Tuning
 from batkol.simulators.google.faults import Fault, Kind
 from batkol.simulators.google.settings import DoubleSettings
-from batkol.simulators.voice.voice import WORDS, script
 from batkol.speech.utterance import Mode, Source
 from batkol.speech.utterances import LONGEST
+from batkol.voices.marked.voice import WORDS, script
 from support.google.scripted import ScriptedGoogle, ServedStream, result
 from support.speech.policy_call import PATIENT, THREE, TWO, in_memory, warnings
 from support.time.waiting import until

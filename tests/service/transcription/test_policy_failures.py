@@ -4,8 +4,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
-from batkol.simulators.voice.voice import WORDS, script
 from batkol.speech.utterance import Mode, Source
+from batkol.voices.marked.voice import WORDS, script
 from support.process.killing import cancel
 from support.speech.policy_call import (
     BROKEN,

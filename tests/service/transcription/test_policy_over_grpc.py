@@ -3,8 +3,8 @@
 import asyncio
 
 from batkol.recognizers.whisper.http import WhisperServer
-from batkol.simulators.voice.voice import WORDS, script
 from batkol.speech.utterance import Source
+from batkol.voices.marked.voice import WORDS, script
 from support.http.one_answer import answering, text
 from support.speech.policy_call import BROKEN, REFUSED, THREE, TWO, dying, over_grpc
 from support.time.waiting import until

@@ -13,11 +13,11 @@ import pytest
 from batkol.audio import mulaw
 from batkol.audio.ring import Ring
 from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEnded, SpeechEvent, SpeechStarted
-from batkol.simulators.voice import voice
 from batkol.supervision.tasks import Tasks
 from batkol.vad.engine import EngineName, VadEngine
 from batkol.vad.factory import create
 from batkol.vad.scheduler import VadScheduler
+from batkol.voices.marked import voice
 from support.process.killing import cancel
 from support.vad.level_engine import LOUD, LevelEngine
 

@@ -13,11 +13,11 @@ import pytest
 
 from batkol.audio import mulaw
 from batkol.errors import ConfigurationError
-from batkol.simulators.voice import voice
 from batkol.vad.engine import EngineName
 from batkol.vad.factory import create
 from batkol.vad.silero import SileroEngine, model_path, read_model, session_options
 from batkol.vad.silero_graph import CONTEXT, WINDOW
+from batkol.voices.marked import voice
 
 ALWAYS_ON = {"quiet_peak": -1, "idle_windows": sys.maxsize}
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from batkol.audio import mulaw
-from batkol.simulators.voice import voice
 from batkol.vad.engine import EngineName
 from batkol.vad.factory import create
 from batkol.vad.webrtc import WINDOW, WebRtcEngine
+from batkol.voices.marked import voice
 
 
 def speech(seed: int) -> bytes:

@@ -22,7 +22,7 @@ from batkol.settings import Settings
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.twilio.caller import CallPlan, CallReport, Script, place_call
-from batkol.simulators.voice.voice import SpokenAudio
+from batkol.voices.marked.voice import SpokenAudio
 
 TOKEN = "a-made-up-auth-token"
 PUBLIC = "https://voice.example.test/prefix"

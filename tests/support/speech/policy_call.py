@@ -27,7 +27,6 @@ from batkol.recognizers.google.wire import recognition
 from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.google.settings import DoubleSettings
-from batkol.simulators.voice.voice import WORDS, SpokenAudio, script
 from batkol.speech.utterance import Mode, Source
 from batkol.speech.utterances import LONGEST
 from batkol.transcription.events import (
@@ -44,6 +43,7 @@ from batkol.transcription.events import (
 )
 from batkol.transcription.policy import Transcription
 from batkol.transcription.recognizers import Recognizer, Recognizers
+from batkol.voices.marked.voice import WORDS, SpokenAudio, script
 from support.google.client import FAST
 from support.google.memory_wire import memory_channels
 from support.speech.observer import Observed

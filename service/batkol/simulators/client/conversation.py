@@ -17,7 +17,7 @@ from batkol.errors import BatkolError
 from batkol.simulators.client.call_record import CallRecordRow, CallWatch, OnEvent, Said, align
 from batkol.simulators.client.internal_api import following
 from batkol.simulators.twilio.caller import Caller, CallPlan, CallReport, place_call
-from batkol.simulators.voice import voice
+from batkol.voices.marked import voice
 
 LEAD_MS: Final = 300
 TAIL_MS: Final = 700

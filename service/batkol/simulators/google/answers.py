@@ -19,7 +19,7 @@ from google.cloud.speech_v1p1beta1.types import cloud_speech
 
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.simulators.google.rules import LANGUAGE
-from batkol.simulators.voice.voice import SpokenWord
+from batkol.voices.marked.voice import SpokenWord
 
 Response: Final = cloud_speech.StreamingRecognizeResponse.pb()
 UnaryResponse: Final = cloud_speech.RecognizeResponse.pb()

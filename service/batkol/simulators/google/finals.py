@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.simulators.google.settings import DoubleSettings
-from batkol.simulators.voice.voice import SpokenWord
+from batkol.voices.marked.voice import SpokenWord
 
 
 class FinalPortion(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from batkol.simulators.voice.voice import SpokenWord
+from batkol.voices.marked.voice import SpokenWord
 
 _STREAMS: Final = 4096  # records kept; the oldest go first
 _MOMENTS: Final = 4096  # message and response times kept a stream: the first, 10 min of messages of 150 ms

@@ -23,7 +23,7 @@ from batkol.simulators.google.rules import RefusalError
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.google.untidy import Untidiness
 from batkol.simulators.voice.recognizer import WordRecognizer
-from batkol.simulators.voice.voice import SpokenWord, word_samples
+from batkol.voices.marked.voice import SpokenWord, word_samples
 
 _FOREVER = math.inf
 

@@ -15,7 +15,7 @@ from batkol.simulators.google.rules import RefusalError, check_unary
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.google.stats import StreamRecord
 from batkol.simulators.voice.recognizer import WordRecognizer
-from batkol.simulators.voice.voice import SpokenWord
+from batkol.voices.marked.voice import SpokenWord
 
 _TURN: Final = 2 * SAMPLE_RATE  # bytes (1 s) heard before the other streams have their turn
 

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from batkol.audio.mulaw import SAMPLE_RATE
-from batkol.simulators.voice.signature import CHIRP, HIGH_HZ, LOW_HZ, SYMBOL, code, falling, length, rising
-from batkol.simulators.voice.voice import WORDS, symbols
+from batkol.voices.marked.signature import CHIRP, HIGH_HZ, LOW_HZ, SYMBOL, code, falling, length, rising
+from batkol.voices.marked.voice import WORDS, symbols
 
 SLACK: Final = 8
 """Samples by which the two chirps may lie apart more or less than they should: noise moves them by one or two."""

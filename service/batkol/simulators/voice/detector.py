@@ -17,7 +17,7 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from batkol.audio.mulaw import SAMPLE_RATE
-from batkol.simulators.voice.signature import CHIRP, LEVEL, falling, rising
+from batkol.voices.marked.signature import CHIRP, LEVEL, falling, rising
 
 BLOCK: Final = 800
 """Samples looked at together: 100 ms, a compromise between work a second and the age of what is heard."""

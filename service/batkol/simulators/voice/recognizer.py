@@ -17,8 +17,8 @@ import numpy as np
 from batkol.audio.mulaw import decode_to_bytes
 from batkol.simulators.voice.decoder import LONGEST, SHORTEST, SLACK, Floats, guess, locate, read, two_toned
 from batkol.simulators.voice.detector import BLOCK, CELL, FLOOR, Band, Chirp
-from batkol.simulators.voice.signature import CHIRP
-from batkol.simulators.voice.voice import SpokenWord
+from batkol.voices.marked.signature import CHIRP
+from batkol.voices.marked.voice import SpokenWord
 
 GARBLE: Final = "⟨?⟩"
 """Stands in the transcript where a piece of a word was heard."""

@@ -13,7 +13,7 @@ import pytest
 from batkol.audio import mulaw
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.voice.recognizer import GARBLE
-from batkol.simulators.voice.voice import random_utterances, say, script
+from batkol.voices.marked.voice import random_utterances, say, script
 from support.google.client import FAST, audio, connection, opening, speech_client, spoken
 
 HELLO = script([["שלום", "שלום", "תודה"], ["מתי"], ["איפה", "מחר"]], gap_ms=800)

