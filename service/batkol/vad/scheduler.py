@@ -19,11 +19,11 @@ from batkol.audio.segmenter import SegmenterSettings
 from batkol.status import VadStatus
 from batkol.supervision.tasks import Tasks
 from batkol.supervision.threads import ThreadDiedError
+from batkol.supervision.worker import Jobs, Worker
 from batkol.vad.batch import BatchPart, gather, score
 from batkol.vad.engine import EngineName, VadEngine
 from batkol.vad.factory import create
 from batkol.vad.session import OnSpeech, VadSession
-from batkol.vad.worker import Jobs, Worker
 
 log = structlog.get_logger()
 

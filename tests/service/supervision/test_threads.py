@@ -17,10 +17,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from batkol.supervision.tasks import Tasks
 from batkol.supervision.threads import Revivable, Thread, ThreadDiedError, watch
+from batkol.supervision.worker import Worker
 from batkol.telemetry.logs import Logs
 from batkol.telemetry.metrics import Metrics
 from batkol.telemetry.outbox import Outbox, OutboxLimits
-from batkol.vad.worker import Worker
 from batkol_otel.exporters import Exporters
 from support.process.killing import kill_thread
 from support.time.waiting import until

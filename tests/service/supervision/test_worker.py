@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from batkol.vad.worker import Worker
+from batkol.supervision.worker import Worker
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ async def test_closed_it_does_what_it_was_given_and_ends(worker: Worker) -> None
 def test_a_job_that_hangs_keeps_no_process_and_one_that_ends_after_its_loop_says_nothing() -> None:
     program = """
 import asyncio, threading, time
-from batkol.vad.worker import Worker
+from batkol.supervision.worker import Worker
 
 may_end, begun = threading.Event(), threading.Event()
 
