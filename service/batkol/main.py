@@ -219,6 +219,35 @@ def llm_double(
     exit_with(cli.carry_out(options, console(no_color=True)))
 
 
+@app.command("voice-double")
+def voice_double(
+    *,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port of /v1/audio/speech; 0 selects a free port.")] = 9094,
+    control_port: Annotated[
+        int, typer.Option(help="The HTTP port for faults and records; 0 selects a free port.")
+    ] = 9095,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A pace or a limit, such as first_byte_s=0.3 or pace=8."),
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="JSON", help='A fault that the double causes, such as \'{"kind": "stall", "at_s": 0.5}\'.'
+        ),
+    ] = None,
+) -> None:
+    """Run the strict double of OpenAI's voice server, which speaks the synthetic voice's words."""
+    from batkol.simulators.voice_double_cli import VoiceDoubleOptions, carry_out, faults_from, settings_from
+
+    try:
+        options = VoiceDoubleOptions(settings_from(settings or ()), host, port, control_port, faults_from(fault or ()))
+    except BatkolError as error:
+        refuse(error)
+    exit_with(carry_out(options, console(no_color=True)))
+
+
 def _settings() -> Settings:
     from batkol.settings import read
 

@@ -21,7 +21,8 @@ class Sound(msgspec.Struct, frozen=True):
     word_ends: tuple[int, ...] = ()
     """Where words of the piece end, in samples since the piece's first one, as far as the voice knows.
 
-    Each `Sound` has the ends of the words that end in it. A voice that knows none gives none."""
+    Each `Sound` has the ends of the words that end in it. A voice that knows them gives one for each word of the piece
+    as `str.split` has them, and one that is not spoken (`—`) ends with the word before it. Others give none."""
 
 
 class VoiceError(UpstreamError):
@@ -41,7 +42,7 @@ class Voice(Protocol):
 
         A piece is a sentence or a part of one that can be spoken alone. The voice may read the next one while it
         speaks. Closing the generator cancels what is under way. Raises `VoiceError`; what was yielded before stands.
-        What the iterator of pieces raises goes through.
+        What the iterator of pieces raises goes through. The iterator stays its owner's, who also closes it.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""The double's control port, for other processes: a few JSON requests over HTTP/1.1, one a connection.
+"""A double's control port, for other processes: a few JSON requests over HTTP/1.1, one a connection.
 
 `POST /faults` (one fault or a list) · `GET /faults` · `DELETE /faults` · `GET /stats` · `POST /reset` · `GET /healthz`
 """
@@ -22,20 +22,22 @@ _REASONS: Final = {200: "OK", 400: "Bad Request", 404: "Not Found", 413: "Conten
 class Controlled(Protocol):
     """The parts of the double that its control port changes."""
 
-    def inject(self, *faults: Fault) -> None: ...
+    def inject(self, *faults: Any) -> None: ...
     def clear(self) -> None: ...
     def reset(self) -> None: ...
-    def faults(self) -> list[Fault]: ...
+    def faults(self) -> list[Any]: ...
     def stats(self) -> dict[str, Any]: ...
 
 
-async def serve_control(controlled: Controlled, host: str, port: int) -> asyncio.Server:
+async def serve_control(
+    controlled: Controlled, host: str, port: int, fault_type: type[msgspec.Struct] = Fault
+) -> asyncio.Server:
     """Open the control port. The caller closes the server; raises `OSError` if the port is taken."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                status, body = await _exchange(reader, controlled)
+                status, body = await _exchange(reader, controlled, fault_type)
                 content = msgspec.json.encode(body)
                 head = f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: application/json\r\n"
                 writer.write(f"{head}Content-Length: {len(content)}\r\nConnection: close\r\n\r\n".encode() + content)
@@ -48,7 +50,9 @@ async def serve_control(controlled: Controlled, host: str, port: int) -> asyncio
     return await asyncio.start_server(answer, host, port)
 
 
-async def _exchange(reader: asyncio.StreamReader, controlled: Controlled) -> tuple[int, Any]:
+async def _exchange(
+    reader: asyncio.StreamReader, controlled: Controlled, fault_type: type[msgspec.Struct]
+) -> tuple[int, Any]:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     method, _, rest = head[0].partition(" ")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
@@ -58,13 +62,13 @@ async def _exchange(reader: asyncio.StreamReader, controlled: Controlled) -> tup
     if int(length) > _LONGEST_BODY:
         return 413, {"error": "The body is too long; send fewer faults at a time."}
     body = await reader.readexactly(int(length))
-    return _route(f"{method} {rest.partition(' ')[0].partition('?')[0]}", body, controlled)
+    return _route(f"{method} {rest.partition(' ')[0].partition('?')[0]}", body, controlled, fault_type)
 
 
-def _route(request: str, body: bytes, controlled: Controlled) -> tuple[int, Any]:
+def _route(request: str, body: bytes, controlled: Controlled, fault_type: type[msgspec.Struct]) -> tuple[int, Any]:
     match request:
         case "POST /faults":
-            return _inject(body, controlled)
+            return _inject(body, controlled, fault_type)
         case "DELETE /faults":
             controlled.clear()
         case "POST /reset":
@@ -78,10 +82,10 @@ def _route(request: str, body: bytes, controlled: Controlled) -> tuple[int, Any]
     return 200, controlled.faults()
 
 
-def _inject(body: bytes, controlled: Controlled) -> tuple[int, Any]:
+def _inject(body: bytes, controlled: Controlled, fault_type: type[msgspec.Struct]) -> tuple[int, Any]:
     try:
-        faults = msgspec.json.decode(body, type=Fault | list[Fault])
+        faults = msgspec.json.decode(body, type=fault_type | list[fault_type])  # type: ignore[valid-type]
     except UNREADABLE as error:
         return 400, {"error": f"This is no fault: {error}. Send one such as " + '{"kind": "stall"}, or a list.'}
-    controlled.inject(*([faults] if isinstance(faults, Fault) else faults))
+    controlled.inject(*(faults if isinstance(faults, list) else [faults]))
     return 200, controlled.faults()

@@ -1,0 +1,191 @@
+"""The voice double: OpenAI's `POST /v1/audio/speech` on a real socket, which speaks the marked words.
+
+    async with VoiceDouble(SpeakerSettings(first_byte_s=0.15)) as double:
+        port = await double.start()
+        double.inject(Fault(kind=Kind.STALL, at_s=0.5))
+
+It refuses what OpenAI refuses, and in its shapes. From another process its faults and records are reached over HTTP
+(`batkol.simulators.google.control`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+from batkol.simulators.speaker import rules
+from batkol.simulators.speaker.connection import ClientGoneError, Connection, HttpRequest, ProtocolError
+from batkol.simulators.speaker.faults import Fault, FaultBook, Kind
+from batkol.simulators.speaker.settings import SpeakerSettings
+from batkol.simulators.speaker.speech import BYTES_PER_S, pcm, wav_header
+from batkol.simulators.speaker.stats import SpokenRequest, Stats
+
+_CONTENT: dict[str, str] = {"pcm": "audio/pcm", "wav": "audio/wav"}
+
+
+class _FaultyEnd(Exception):  # noqa: N818 -- the fault is wanted
+    """A fault ended the answer; the connection is of no use any more."""
+
+
+class VoiceDouble:
+    """The double in this process. Leaving the context stops it and ends what is under way. `clock` is in seconds."""
+
+    def __init__(self, settings: SpeakerSettings | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.settings = settings or SpeakerSettings()
+        self._clock = clock
+        self._book = FaultBook()
+        self._stats = Stats()
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[Any] | None] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
+        """Listen, and return the port. Raises `OSError` if it is taken."""
+        self._server = await asyncio.start_server(self._accept, host, port)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        """Stop listening, and close every connection."""
+        if self._server is not None:
+            self._server.close()
+        serving = [task for task in self._connections if task is not None]
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+
+    # Faults and records, as the control port has them
+
+    def inject(self, *faults: Fault) -> None:
+        """Put faults in force for requests to come."""
+        for fault in faults:
+            self._book.inject(fault, self._clock())
+
+    def clear(self) -> None:
+        """End all faults for requests to come."""
+        self._book.clear()
+
+    def reset(self) -> None:
+        """End all faults and forget all records; requests are counted from one again."""
+        self._book.clear()
+        self._stats = Stats()
+
+    def faults(self) -> list[Fault]:
+        """Return the faults in force."""
+        return self._book.faults(self._clock())
+
+    def stats(self) -> dict[str, Any]:
+        """Return totals and one record a request, as plain JSON types."""
+        return self._stats.summary()
+
+    @property
+    def records(self) -> list[SpokenRequest]:
+        """The requests since the start or the last reset, in their order."""
+        return list(self._stats.records)
+
+    # The wire
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        self._connections.add(task)
+        self._stats.connections += 1
+        connection = Connection(reader, writer)
+        try:
+            while True:
+                await self._respond(connection, await connection.request())
+        except ProtocolError as error:
+            await connection.answer(error.status, rules.Refusal(error.status, str(error)).body)
+        except ClientGoneError:
+            pass
+        except (_FaultyEnd, asyncio.CancelledError):
+            connection.abort()
+        finally:
+            self._connections.discard(task)
+            connection.close()
+
+    async def _respond(self, connection: Connection, request: HttpRequest) -> None:
+        """Answer one request. Raises `ClientGoneError` and `_FaultyEnd`."""
+        record = self._stats.came(self._clock())
+        ending = "cancelled"
+        work = asyncio.create_task(self._speak(connection, request, record), name="voice_double.speak")
+        leaving = asyncio.create_task(connection.gone(), name="voice_double.gone")
+        leaving.add_done_callback(lambda _: self._left(work, record))
+        try:
+            await asyncio.wait([work, leaving], return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise ClientGoneError
+            ending = work.result()
+            if isinstance(ending, Kind):
+                raise _FaultyEnd
+        finally:
+            work.cancel()
+            leaving.cancel()
+            await asyncio.gather(work, leaving, return_exceptions=True)
+            record.ended(ending, self._clock())
+
+    def _left(self, work: asyncio.Task[str], record: SpokenRequest) -> None:
+        if not work.done():
+            record.cancelled_at = self._clock()
+
+    async def _speak(self, connection: Connection, request: HttpRequest, record: SpokenRequest) -> str:
+        """Answer, and return how it ended. Raises `ClientGoneError`."""
+        faults = {fault.kind: fault for fault in self._book.befall(record.number, self._clock())}
+        if Kind.DROP in faults:
+            return Kind.DROP
+        if Kind.HANG in faults:
+            await asyncio.Event().wait()
+        try:
+            rules.check_route(request.method, request.path)
+            rules.check_key(request.headers.get("authorization", ""), self.settings)
+            asked = rules.read(request.body, self.settings)
+            record.text, record.model, record.voice = asked.input, asked.model, asked.voice
+            record.response_format = asked.response_format
+            if (fault := faults.get(Kind.REFUSE)) is not None:
+                raise rules.refused(fault.status, fault.code)
+        except rules.Refusal as refusal:
+            record.ended(str(refusal.status), self._clock())
+            await connection.answer(refusal.status, refusal.body)
+            return str(refusal.status)
+        return await self._stream(connection, asked, record, faults)
+
+    async def _stream(
+        self, connection: Connection, asked: rules.SpeechRequest, record: SpokenRequest, faults: dict[Kind, Fault]
+    ) -> str:
+        sound = b"" if Kind.EMPTY in faults else pcm(asked.input)
+        record.bytes_whole = len(sound)
+        slow = faults.get(Kind.SLOW)
+        await self._until(record.came_at + (slow.latency_s if slow else self.settings.first_byte(record.number)))
+        await connection.begin(_CONTENT[asked.response_format])
+        begun = record.first_byte_at = self._clock()
+        header = wav_header() if asked.response_format == "wav" or Kind.HEADER in faults else b""
+        broken = faults.get(Kind.STALL) or faults.get(Kind.CUT)
+        size = self.settings.chunk_ms * BYTES_PER_S // 1000 & ~1
+        end = min(len(sound), int(broken.at_s * BYTES_PER_S)) if broken else len(sound)
+        for at in range(0, end, size):
+            if self.settings.pace:
+                await self._until(begun + at / BYTES_PER_S / self.settings.pace)
+            part = sound[at : min(end, at + size)]
+            await connection.chunk(header + part)
+            record.sent(len(part))
+            header = b""
+        if Kind.STALL in faults:
+            await asyncio.Event().wait()
+        if Kind.CUT in faults:
+            return Kind.CUT
+        if header:
+            await connection.chunk(header)
+        record.ended("whole", self._clock())
+        await connection.chunk(b"")
+        return "whole"
+
+    async def _until(self, moment: float) -> None:
+        await asyncio.sleep(max(0.0, moment - self._clock()))

@@ -1,0 +1,130 @@
+"""One request to a server with OpenAI's `POST /v1/audio/speech`: a piece of text in, mu-law as it comes out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import httpx
+import msgspec
+
+from batkol.answers import PLAIN, UNREADABLE, AnswerError, body, check_plain
+from batkol.voices.openai_body import SpeechBody
+from batkol.voices.voice import VoiceError
+
+LARGEST_ERROR: Final = 16 * 1024
+"""Bytes of an error's body that are read; OpenAI's are below 1 kB."""
+
+_OK: Final = 200
+_SOUND: Final = ("audio/pcm", "audio/l16", "audio/raw", "audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave")
+_UNNAMED: Final = ("", "application/octet-stream", "binary/octet-stream")
+_RETRYABLE_STATUS: Final = (408, 409, 425, 429)
+_REASONS: Final = {401: "unauthorized", 403: "unauthorized", 408: "deadline", 429: "rate_limited"}
+_NO_MONEY: Final = ("insufficient_quota", "billing_hard_limit_reached")
+
+
+class VoiceLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of one request, in seconds."""
+
+    connect_s: float = 2.0
+    """To a connection, TLS included; also to a free one where all are in use."""
+    first_s: float = 4.0
+    """From the request to the first byte of sound, the connection included."""
+    between_s: float = 3.0
+    """From one part of the sound to the next."""
+    whole_s: float = 30.0
+    """From the request to the end of the sound. Servers send several times as fast as it is spoken."""
+    sound_s: float = 60.0
+    """Sound of one piece."""
+
+
+class _Error(msgspec.Struct):
+    code: str | int | None = None
+
+
+class _ErrorBody(msgspec.Struct):
+    error: _Error | None = None
+
+
+_DECODER: Final = msgspec.json.Decoder(_ErrorBody)
+
+
+async def request_speech(
+    client: httpx.AsyncClient, asked: dict[str, Any], limits: VoiceLimits, on_sound: Callable[[bytes], None]
+) -> None:
+    """Pass the sound to `on_sound` as it comes; return when it is whole. Raises `VoiceError`.
+
+    Cancelling it closes the connection at once.
+    """
+    speech = SpeechBody(limits.sound_s)
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + limits.whole_s
+    try:
+        async with asyncio.timeout_at(min(ends, loop.time() + limits.first_s)) as patience:
+            async with _answered(client, asked) as response:
+                await _check(response)
+                async for chunk in response.aiter_raw():
+                    sound = speech.feed(chunk)
+                    if not speech.empty:
+                        patience.reschedule(min(ends, loop.time() + limits.between_s))
+                    if sound:
+                        on_sound(sound)
+                on_sound(speech.finish())
+    except (httpx.TimeoutException, TimeoutError) as error:
+        raise VoiceError("the voice did not answer in time", reason="deadline", retryable=True) from error
+    except httpx.TransportError as error:
+        if speech.empty:
+            raise VoiceError("the voice cannot be reached", reason="unavailable", retryable=True) from error
+        raise VoiceError("the voice broke off within its sound", reason="cut_off", retryable=True) from error
+    except AnswerError as error:
+        raise VoiceError(f"the voice cannot be used: {error}", reason="malformed", retryable=False) from None
+
+
+@asynccontextmanager
+async def _answered(client: httpx.AsyncClient, asked: dict[str, Any]) -> AsyncIterator[httpx.Response]:
+    """Send the request, a second time if the connection broke before the answer: servers close idle connections."""
+    try:
+        response = await client.send(_request(client, asked), stream=True)
+    except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+        response = await client.send(_request(client, asked), stream=True)
+    try:
+        yield response
+    finally:
+        await response.aclose()
+
+
+def _request(client: httpx.AsyncClient, asked: dict[str, Any]) -> httpx.Request:
+    return client.build_request("POST", "/audio/speech", json=asked, headers=PLAIN)
+
+
+async def _check(response: httpx.Response) -> None:
+    if response.status_code != _OK:
+        raise _refusal(response.status_code, await _code(response))
+    check_plain(response)
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind not in (*_SOUND, *_UNNAMED):
+        message = "the voice's answer is neither PCM nor WAV; set a server that knows response_format=pcm"
+        raise VoiceError(message, reason="malformed", retryable=False)
+
+
+async def _code(response: httpx.Response) -> str:
+    try:
+        error = _DECODER.decode(await body(response, LARGEST_ERROR)).error
+    except (AnswerError, *UNREADABLE):
+        return ""  # the status says enough
+    return str(error.code) if error else ""
+
+
+def _refusal(status: int, code: str) -> VoiceError:
+    if code in _NO_MONEY:
+        return VoiceError(f"the voice's account has no credit left (HTTP {status})", reason="quota", retryable=False)
+    hint = {401: "; check VOICE_API_KEY", 403: "; check VOICE_API_KEY", 404: "; check VOICE_URL and VOICE_MODEL"}
+    further = (
+        "; a redirect is not followed, set VOICE_URL to its target" if 300 <= status < 400 else hint.get(status, "")
+    )
+    retryable = status >= 500 or status in _RETRYABLE_STATUS
+    return VoiceError(
+        f"the voice answered HTTP {status}{further}", reason=_REASONS.get(status, "http_error"), retryable=retryable
+    )

@@ -1,0 +1,52 @@
+"""`batkol voice-double`: settings and faults from the command line, and the double as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import sys
+
+import httpx
+import pytest
+
+from batkol.errors import ConfigurationError
+from batkol.simulators.speaker.faults import Fault, Kind
+from batkol.simulators.speaker.settings import SpeakerSettings
+from batkol.simulators.voice_double_cli import faults_from, settings_from
+
+
+def test_settings_are_read_by_name() -> None:
+    given = settings_from(["first-byte-s=0.3", "voices=alloy,my-voice", "profile=gradium"])
+
+    assert given == SpeakerSettings(first_byte_s=0.3, voices=("alloy", "my-voice"), profile="gradium")
+
+
+@pytest.mark.parametrize("pair", ["firstbyte=1", "pace=quick", "profile=bob", "pace"])
+def test_what_cannot_be_set_is_refused_with_what_can(pair: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"first_byte_s=0\.15"):
+        settings_from([pair])
+
+
+def test_faults_are_read_as_json() -> None:
+    assert faults_from(['{"kind": "cut", "at_s": 0.5}']) == (Fault(kind=Kind.CUT, at_s=0.5),)
+    with pytest.raises(ConfigurationError, match="One looks like"):
+        faults_from(['{"kind": "cut", "after": 1}'])
+
+
+async def test_runs_as_a_process_until_it_is_told_to_stop() -> None:
+    command = ("-m", "batkol", "voice-double", "--port", "0", "--control-port", "0", "--set", "first_byte_s=0")
+    process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    found = re.fullmatch(r"voice double: (\S+), control on (\S+)\n", (await process.stdout.readline()).decode())
+    assert found is not None
+    assert f"VOICE_URL={found[1]} " in (await process.stdout.readline()).decode()
+    async with httpx.AsyncClient() as http:
+        asked = {"model": "tts-1", "input": "שלום", "voice": "alloy", "response_format": "pcm"}
+        answer = await http.post(f"{found[1]}/audio/speech", json=asked, headers={"Authorization": "Bearer any"})
+        told = (await http.get(f"{found[2]}/stats")).json()
+
+    process.send_signal(signal.SIGTERM)
+    assert await process.wait() == 0
+    assert answer.status_code == 200
+    assert told["records"][0]["ending"] == "whole"
