@@ -1,4 +1,4 @@
-"""The owner of one call: its audio, its transcription, its voice, and everything that ends with it."""
+"""The owner of one call: its audio, its transcription, its conversation, and everything that ends with them."""
 
 from __future__ import annotations
 
@@ -34,8 +34,7 @@ HELD: Final = LONGEST + 10 * SAMPLE_RATE
 HOLD_S: Final = 3.0
 """Seconds without media after which silence goes on in its place, by the wall clock.
 
-Google ends a stream after about 10 s without audio. A stall of the network is mostly shorter than this, and what comes
-after it is the rest of a word: silence in its middle would cost that word.
+Google ends a stream after about 10 s without audio. Most stalls of the network are shorter: silence in a word costs it.
 """
 
 ECHO_S: Final = 1.0
@@ -116,9 +115,8 @@ class Call:
             case Dtmf():
                 if digit := self._stream.press(message):
                     self.reporter.key_pressed(digit)
-            case Stop():
-                if self._stream.stop(message):
-                    self.end("stop")
+            case Stop() if self._stream.stop(message):
+                self.end("stop")
             case Start():
                 self._stream.start(message)
             case Connected():
@@ -289,12 +287,13 @@ class Call:
     def _on_speech(self, event: SpeechEvent) -> None:
         if self._vad_closed:
             return
-        if isinstance(event, SpeechStarted):
-            self.transcription.speech_started(event.at, event.speech_at)
-        elif isinstance(event, SpeechEnded):
-            self.transcription.speech_ended(event.at, event.decided_at)
-        else:
-            self.transcription.speech_paused(event)
+        match event:
+            case SpeechStarted(at, speech_at):
+                self.transcription.speech_started(at, speech_at)
+            case SpeechEnded(at, decided_at):
+                self.transcription.speech_ended(at, decided_at)
+            case _:
+                self.transcription.speech_paused(event)
 
     def _since(self, sample: int) -> float:
         """Seconds since the caller spoke that sample; the newest one in the ring was spoken just before it came."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from batkol.conversation.line import Line
@@ -74,7 +75,10 @@ class Playing:
             if not piece.samples or piece.begin >= self._fed:
                 return
             self._announced += 1
-            self._line.at(self._position_of(piece.begin), lambda number=number: self.on_piece(number))
+            self._line.at(self._position_of(piece.begin), partial(self._began, number))
+
+    def _began(self, number: int) -> None:
+        self.on_piece(number)
 
     def _position_of(self, sample: int) -> int:
         stretch = next(one for one in reversed(self._stretches) if one.sample <= sample or one is self._stretches[0])

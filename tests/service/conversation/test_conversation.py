@@ -126,7 +126,7 @@ async def test_noise_that_interrupts_costs_a_pause_and_the_reply_goes_on() -> No
         [interrupted] = talk.of(events.ReplyInterrupted)
         assert interrupted.heard == "שלום אני רוצה לקבוע"
         words = [word for word in talk.words if word in ANSWER]
-        assert words == "שלום אני רוצה לקבוע פגישה מחר תודה".split(), "the piece under way is said again"
+        assert words == ["שלום", "אני", "רוצה", "לקבוע", "פגישה", "מחר", "תודה"], "the piece under way is said again"
 
 
 async def test_a_mm_hm_is_not_noticed_by_the_ear() -> None:
@@ -142,7 +142,7 @@ async def test_a_mm_hm_is_not_noticed_by_the_ear() -> None:
         talk.final("כן")
         await asyncio.sleep(6)
 
-        assert talk.words == "שלום אני רוצה לקבוע פגישה מחר תודה".split()
+        assert talk.words == ["שלום", "אני", "רוצה", "לקבוע", "פגישה", "מחר", "תודה"]
         assert talk.ear.ear.gaps == ()
         assert talk.of(events.ReplyInterrupted) == []
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batkol.conversation.actions import Ask, Cancel, HangUp, Hold, Interrupt, Release, Resume, Say
+from batkol.conversation.actions import Action, Ask, Cancel, HangUp, Hold, Interrupt, Release, Resume, Say
 from batkol.conversation.inputs import (
     CallClosing,
     CallOpened,
@@ -21,7 +23,8 @@ from batkol.conversation.inputs import (
     TextSettled,
     TextWithdrawn,
 )
-from batkol.conversation.turns import State, Turns
+from batkol.conversation.turn import State
+from batkol.conversation.turns import Turns
 
 utterances = st.integers(0, 4)
 texts = st.sampled_from(["", "כן", "רגע", "אני רוצה פיצה", "אני רוצה", "המספר 052", "מהמ", "שלום אבל"])
@@ -86,7 +89,7 @@ class World:
             self.hold_to_the_rules()
         self.now = until
 
-    def carry_out(self, actions: list[object]) -> None:
+    def carry_out(self, actions: Sequence[Action]) -> None:
         for action in actions:
             match action:
                 case Ask(attempt):

@@ -29,7 +29,12 @@ from batkol.conversation.inputs import (
     TextSettled,
     TextWithdrawn,
 )
-from batkol.conversation.turns import State, Turns
+from batkol.conversation.turn import State
+from batkol.conversation.turns import Turns
+
+
+def in_state(talk: Talk, state: State) -> bool:
+    return talk.turns.state is state
 
 
 class Talk:
@@ -64,22 +69,22 @@ class Talk:
         self.ask()
         assert self.then(SpeechEnded(0, self.now), 0.4) == [Release(1)]
         self.then(ReplySounded(1), 0.2)
-        assert self.turns.state is State.SPEAKING
+        assert in_state(self, State.SPEAKING)
 
 
 def test_asks_when_the_text_reaches_and_commits_at_the_end_of_speech() -> None:
     talk = Talk()
     talk.ask()
-    assert talk.turns.state is State.GUESSING
+    assert in_state(talk, State.GUESSING)
 
     assert talk.then(SpeechEnded(0, talk.now), 0.4) == [Release(1)]
-    assert talk.turns.state is State.THINKING
+    assert in_state(talk, State.THINKING)
     assert talk.then(TextSettled(0, "מה השעה עכשיו?"), 0.1) == []  # the same words
 
     talk.then(ReplySounded(1), 0.1)
-    assert talk.turns.state is State.SPEAKING
+    assert in_state(talk, State.SPEAKING)
     assert talk.then(ReplyPlayed(1), 3.0) == []
-    assert talk.turns.state is State.LISTENING
+    assert in_state(talk, State.LISTENING)
     assert talk.turns.unanswered == ""
 
 
@@ -99,9 +104,9 @@ def test_keeps_the_attempt_for_a_breath_and_drops_it_when_speech_goes_on() -> No
     talk = Talk()
     talk.ask()
     talk.then(TextWithdrawn(0, by_speech=True))
-    assert talk.turns.state is State.LISTENING
+    assert in_state(talk, State.LISTENING)
     assert talk.then(TextReached(0, "מה השעה עכשיו"), 0.1) == []  # a breath
-    assert talk.turns.state is State.GUESSING
+    assert in_state(talk, State.GUESSING)
 
     talk.then(TextWithdrawn(0, by_speech=True))
     assert talk.wait(0.2) == [Cancel(1)]
@@ -145,7 +150,7 @@ def test_a_final_that_comes_after_the_first_sound_changes_the_record_only() -> N
     talk = Talk()
     talk.speak()
     assert talk.then(TextSettled(0, "מה השעה מחר בבוקר")) == []
-    assert talk.turns.state is State.SPEAKING
+    assert in_state(talk, State.SPEAKING)
 
 
 def test_new_speech_holds_the_reply_and_without_words_it_goes_on() -> None:
@@ -176,7 +181,7 @@ def test_a_filler_once_and_then_the_apology() -> None:
     assert talk.wait(0.1) == [Say(StockPhrase.FILLER)]
     assert talk.wait(1.9) == []
     assert talk.wait(0.1) == [Cancel(1), Say(StockPhrase.APOLOGY, 2, "מה השעה עכשיו")]
-    assert talk.turns.state is State.SPEAKING
+    assert in_state(talk, State.SPEAKING)
 
 
 def test_asks_the_caller_to_repeat_what_no_recognizer_could_hear() -> None:
@@ -192,7 +197,7 @@ def test_a_cough_is_no_turn() -> None:
     talk.then(SpeechEnded(0, talk.now), 0.3)
     assert talk.then(TextSettled(0, ""), 0.5) == []
     assert talk.wait(9.0) == []
-    assert talk.turns.state is State.LISTENING
+    assert in_state(talk, State.LISTENING)
 
 
 def test_an_answerer_that_fails_is_asked_once_more_and_then_excused() -> None:
@@ -207,11 +212,11 @@ def test_a_backchannel_word_does_not_interrupt() -> None:
     talk = Talk()
     talk.speak()
     talk.then(SpeechBegan(1), 1.0)
-    assert talk.turns.state is State.YIELDING
+    assert in_state(talk, State.YIELDING)
     assert talk.then(TextChanged(1, "כן"), 0.3) == []
     assert talk.then(SpeechEnded(1, talk.now), 0.3) == []
     assert talk.then(TextSettled(1, "כן, בסדר"), 0.3) == []
-    assert talk.turns.state is State.SPEAKING
+    assert in_state(talk, State.SPEAKING)
     talk.then(ReplyPlayed(1), 3.0)
     assert talk.turns.unanswered == ""
 
@@ -230,7 +235,7 @@ def test_speech_that_lasts_interrupts() -> None:
     talk.speak()
     talk.then(SpeechBegan(1), 1.0)
     assert talk.then(SpeechLasted(1), 0.4) == [Interrupt(1)]
-    assert talk.turns.state is State.LISTENING
+    assert in_state(talk, State.LISTENING)
     assert talk.then(TextChanged(1, "בעצם אני"), 0.3) == [Cancel(1)]
     talk.then(TextReached(1, "בעצם אני רוצה משהו אחר"), 0.8)
     assert talk.then(SpeechEnded(1, talk.now), 0.4) == [Release(2)]
@@ -269,7 +274,7 @@ def test_noise_that_interrupts_is_no_interruption_after_all() -> None:
     talk.then(SpeechLasted(1), 0.4)
     assert talk.wait(1.19) == []
     assert talk.wait(0.02) == [Resume(1, 2)]
-    assert talk.turns.state is State.YIELDING  # the music goes on
+    assert in_state(talk, State.YIELDING)  # the music goes on
     talk.then(ReplyPlayed(2), 2.0)
     assert talk.turns.attempt is None
 
@@ -330,7 +335,7 @@ def test_silence_is_asked_about_once_and_then_ends_the_call() -> None:
     talk.then(ReplyPlayed(2), 1.0)
     assert talk.wait(10.1) == [Say(StockPhrase.GOODBYE, 3)]
     assert talk.then(ReplyPlayed(3), 1.0) == [HangUp()]
-    assert talk.turns.state is State.CLOSING
+    assert in_state(talk, State.CLOSING)
 
 
 def test_no_turn_begins_when_the_call_closes() -> None:

@@ -10,7 +10,6 @@ from batkol.audio import segmenter
 from batkol.live.tuning import Tuning
 from batkol.simulators.google.faults import Fault, Kind
 from batkol.simulators.google.settings import DoubleSettings
-from batkol.simulators.voice.voice import WORDS, script
 from batkol.speech.utterance import Source
 from batkol.transcription.events import (
     FinalReady,
@@ -23,6 +22,7 @@ from batkol.transcription.events import (
     WithdrawalReason,
     Withdrawn,
 )
+from batkol.voices.marked.voice import WORDS, script
 from support.google.scripted import ScriptedGoogle, ServedStream, result
 from support.speech.policy_call import PATIENT, THREE, Talk, in_memory
 from support.speech.tentatives import EarlyTextCheck

@@ -39,7 +39,7 @@ async def spoken(voice: Voice, text: str) -> Phrase:
     async def only() -> AsyncIterator[str]:
         yield text
 
-    sound, ends = b"", []
+    sound, ends = b"", list[int]()
     async for each in voice.speak(only()):
         sound += each.mulaw
         ends += each.word_ends
@@ -98,7 +98,7 @@ class Talk:
         """Say an utterance of a second as the detector and the recognizer have it; returns at the end of speech."""
         self.begin()
         await asyncio.sleep(0.4)
-        self.interim(text.split()[0])
+        self.interim(text.split(maxsplit=1)[0])
         await asyncio.sleep(0.6)
         await asyncio.sleep(0.25)  # the last word's interim
         self.reaches(text)

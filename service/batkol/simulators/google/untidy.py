@@ -13,7 +13,7 @@ from typing import Final
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.simulators.google.settings import DoubleSettings
-from batkol.simulators.voice.voice import WORDS, SpokenWord
+from batkol.voices.marked.voice import WORDS, SpokenWord
 
 AGAIN_MS: Final = 200
 """Milliseconds of audio after which words that no final has settled are said again."""

@@ -14,7 +14,7 @@ _MOST_REPEATED: Final = 6
 @cache
 def vocabulary() -> tuple[str, ...]:
     """Return the marked words. The first call loads the voice."""
-    from batkol.simulators.voice.voice import WORDS  # noqa: PLC0415 - numpy and the samples, for default answers only
+    from batkol.voices.marked.voice import WORDS  # noqa: PLC0415 - numpy and the samples, for default answers only
 
     return WORDS
 

@@ -16,7 +16,7 @@ from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.google.stream import StreamRecognizer
 from batkol.simulators.google.untidy import AGAIN_MS, LATENESS_S, Untidiness
 from batkol.simulators.speech_double_cli import settings_from
-from batkol.simulators.voice.voice import WORDS, SpokenWord, script
+from batkol.voices.marked.voice import WORDS, SpokenWord, script
 from support.google.client import opening, spoken
 from support.properties import few_by_day
 
