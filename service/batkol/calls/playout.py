@@ -87,7 +87,6 @@ class Playout:
         """Whether a mark that comes back is one of the user's; each counts once. A peer may send any name."""
         if self._path.owns(name):
             self._path.echo(name, self._clock())
-            self._more.set()  # the waiters' times have changed
             return False
         if self._marks[name] <= 0:
             del self._marks[name]
@@ -191,7 +190,7 @@ class Playout:
             heapq.heappop(self._waiters)[2](True)
 
     async def _pause(self) -> None:
-        """Wait for the next deadline, or until something is queued or echoed."""
+        """Wait for the next deadline, or until something is queued."""
         times = [self._outbound.deadline]
         if self._waiters:
             times.append(self._outbound.played_at(self._waiters[0][0]))

@@ -271,6 +271,40 @@ def test_the_peers_buffer_is_not_heard_at_a_clear_and_the_way_there_is() -> None
     assert outbound.clear(10.9) == pytest.approx((0.9 - 0.1) * 8000, abs=8)
 
 
+def test_a_position_that_was_told_stands_when_the_path_turns_out_to_be_longer() -> None:
+    outbound = Outbound(path := Path(OURS), lead=LEAD)
+    outbound.append(b"\x01" * 2720, 10.0)
+    silence, sound = outbound.next(10.0), outbound.next(10.0)
+    outbound.sent(10.0)
+    behind = outbound.next(10.0)
+    told = outbound.position(10.3)
+    assert isinstance(silence, str)
+    assert isinstance(behind, str)
+    path.echo(silence, 10.2)
+    path.echo(behind, 10.8)
+
+    assert sound
+    assert told == 2400
+    assert path.buffer_s == pytest.approx(0.26)
+    assert outbound.position(10.31) == outbound.clear(10.32) == told
+
+
+def test_sound_that_comes_late_is_heard_without_a_gap_if_the_peer_had_buffered_as_much() -> None:
+    outbound = Outbound(path := Path(OURS), lead=LEAD)
+    path.echo(path.probe_silence(1.0), 1.0)
+    path.echo(path.probe_sound(1.0), 1.2)
+    outbound.append(b"\x01" * 800, 10.0)
+    outbound.next(10.0)
+    outbound.next(10.0)
+    outbound.sent(10.0)
+    outbound.append(b"\x01" * 1600, 10.2)  # the first sound would be over without the buffer
+    outbound.next(10.2)
+    assert outbound.next(10.2) == b"\x01" * 1600
+    outbound.sent(10.2)
+
+    assert outbound.clear(10.4) == pytest.approx(1600, abs=1)  # played from 10.2 on
+
+
 def test_marks_that_a_clear_brings_back_measure_nothing() -> None:
     outbound = Outbound(path := Path(OURS), lead=LEAD)
     outbound.append(b"\x01" * 80_000, 10.0)

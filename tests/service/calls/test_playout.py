@@ -158,6 +158,19 @@ async def test_nothing_is_timed_while_nothing_plays() -> None:
     assert timers == []
 
 
+async def test_one_timer_is_set_however_often_something_is_queued() -> None:
+    async with line() as (playout, _far):
+        playout.play(b"\x01" * 80_000)
+        await asyncio.sleep(1)  # the marks have come back
+        for _ in range(20):
+            playout.flush()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        timers = [timer for timer in virtual_loop()._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+
+    assert len(timers) == 1
+
+
 async def test_ten_minutes_of_sound_may_wait_and_not_one_sample_more() -> None:
     playout = Playout(SID)
     playout.play(b"\x01" * LONGEST)
