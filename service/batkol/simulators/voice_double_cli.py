@@ -12,7 +12,7 @@ from rich.console import Console
 
 from batkol.errors import ConfigurationError
 from batkol.simulators.google.control import serve_control
-from batkol.simulators.speaker.faults import Fault
+from batkol.simulators.speaker.faults import VoiceFault
 from batkol.simulators.speaker.server import VoiceDouble
 from batkol.simulators.speaker.settings import SpeakerSettings
 
@@ -25,7 +25,7 @@ class VoiceDoubleOptions:
     host: str
     port: int
     control_port: int
-    faults: tuple[Fault, ...]
+    faults: tuple[VoiceFault, ...]
 
 
 class _StrictSettings(SpeakerSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,10 +47,10 @@ def settings_from(pairs: Sequence[str]) -> SpeakerSettings:
     return SpeakerSettings(**msgspec.structs.asdict(strict))
 
 
-def faults_from(texts: Sequence[str]) -> tuple[Fault, ...]:
+def faults_from(texts: Sequence[str]) -> tuple[VoiceFault, ...]:
     """Read faults as JSON. Raises `ConfigurationError`."""
     try:
-        return tuple(msgspec.json.decode(text, type=Fault) for text in texts)
+        return tuple(msgspec.json.decode(text, type=VoiceFault) for text in texts)
     except msgspec.DecodeError as error:
         example = '{"kind": "stall", "at_s": 0.5, "times": 1}'
         raise ConfigurationError(f"--fault is not a fault: {error}. One looks like {example}") from error
@@ -66,7 +66,7 @@ async def carry_out(options: VoiceDoubleOptions, console: Console) -> int:
         double.inject(*options.faults)
         try:
             port = await double.start(options.host, options.port)
-            control = await serve_control(double, options.host, options.control_port, Fault)
+            control = await serve_control(double, options.host, options.control_port, VoiceFault)
         except OSError as error:
             raise ConfigurationError(
                 f"Port {options.port} or {options.control_port} of {options.host} cannot be listened on; is "

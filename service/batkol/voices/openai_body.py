@@ -12,7 +12,7 @@ RATE: Final = 24_000
 """Hz of `response_format=pcm` at OpenAI: 16 bits, little endian, one channel, no header."""
 
 _CONTAINERS: Final = (b"ID3", b"OggS", b"fLaC", b"\x1aE\xdf\xa3", b'{"', b"<!", b"<h")
-"""Beginnings of what is no sound of ours: MP3, Ogg, FLAC, WebM, JSON, HTML. As samples they are loud, and no voice
+"""Beginnings of other content than samples: MP3, Ogg, FLAC, WebM, JSON, HTML. As samples they are loud, and no voice
 begins loud."""
 _TELLING: Final = 4  # bytes that tell a container from samples
 

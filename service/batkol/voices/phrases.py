@@ -70,7 +70,7 @@ class PhraseCache:
     async def ensure(self, text: str) -> Phrase:
         """Return the phrase, synthesized now if need be, once for all who ask. Raises `VoiceError`.
 
-        Cancelling it ends the synthesis if nobody else asked for it.
+        Cancelling it ends the synthesis; another one who waits for it begins it again.
         """
         while (phrase := self.get(text)) is None:
             under_way = self._under_way.get(text)
@@ -117,7 +117,7 @@ class PhraseCache:
             phrase = await self._synthesize(text)
         except VoiceError as error:
             made.set_exception(error)
-            made.exception()  # retrieved, for it may be that nobody else asked
+            made.exception()  # retrieved, in case that no other task waits
             raise
         else:
             made.set_result(phrase)

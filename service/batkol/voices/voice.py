@@ -1,4 +1,4 @@
-"""The seam to whoever speaks for the agent: pieces of text in, 8 kHz mu-law out."""
+"""The seam to the voices: pieces of text in, 8 kHz mu-law out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Sound(msgspec.Struct, frozen=True):
     last: bool = False
     """Whether it is the last one of that piece. It may be empty."""
     word_ends: tuple[int, ...] = ()
-    """Where words of the piece end, in samples since the piece's first one, as far as the voice knows.
+    """The ends of words of the piece, in samples since the piece's first one, as far as the voice knows.
 
     Each `Sound` has the ends of the words that end in it. A voice that knows them gives one for each word of the piece
     as `str.split` has them, and one that is not spoken (`—`) ends with the word before it. Others give none."""

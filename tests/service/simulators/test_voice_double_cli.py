@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from batkol.errors import ConfigurationError
-from batkol.simulators.speaker.faults import Fault, Kind
+from batkol.simulators.speaker.faults import VoiceFault, VoiceFaultKind
 from batkol.simulators.speaker.settings import SpeakerSettings
 from batkol.simulators.voice_double_cli import faults_from, settings_from
 
@@ -29,7 +29,7 @@ def test_what_cannot_be_set_is_refused_with_what_can(pair: str) -> None:
 
 
 def test_faults_are_read_as_json() -> None:
-    assert faults_from(['{"kind": "cut", "at_s": 0.5}']) == (Fault(kind=Kind.CUT, at_s=0.5),)
+    assert faults_from(['{"kind": "cut", "at_s": 0.5}']) == (VoiceFault(kind=VoiceFaultKind.CUT, at_s=0.5),)
     with pytest.raises(ConfigurationError, match="One looks like"):
         faults_from(['{"kind": "cut", "after": 1}'])
 

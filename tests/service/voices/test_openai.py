@@ -9,7 +9,7 @@ from contextlib import aclosing
 import msgspec
 import pytest
 
-from batkol.simulators.speaker.faults import Fault, Kind
+from batkol.simulators.speaker.faults import VoiceFault, VoiceFaultKind
 from batkol.simulators.speaker.settings import SpeakerSettings
 from batkol.voices.openai import LONGEST_TEXT, UNDER_WAY
 from batkol.voices.openai_request import VoiceLimits
@@ -45,7 +45,7 @@ async def test_speaks_all_pieces_in_order() -> None:
 
 async def test_sound_leaves_while_the_rest_is_still_to_come() -> None:
     async with line() as at:
-        at.double.inject(Fault(kind=Kind.STALL, at_s=0.2))
+        at.double.inject(VoiceFault(kind=VoiceFaultKind.STALL, at_s=0.2))
         async with aclosing(at.voice.speak(Pieces("שלום"))) as reply:
             first = await anext(reply)
 
@@ -70,7 +70,7 @@ async def test_the_next_piece_is_asked_for_while_the_one_before_sounds_and_no_mo
 
 async def test_a_slow_first_piece_is_not_overtaken() -> None:
     async with line() as at:
-        at.double.inject(Fault(kind=Kind.SLOW, latency_s=0.1, requests=(1,)))
+        at.double.inject(VoiceFault(kind=VoiceFaultKind.SLOW, latency_s=0.1, requests=(1,)))
 
         sounds = await spoken(at.voice, "שלום", "תודה")
 
@@ -105,7 +105,7 @@ async def test_closing_it_closes_both_connections_at_once() -> None:
 
 async def test_cancelling_who_listens_closes_the_connections_too() -> None:
     async with line() as at:
-        at.double.inject(Fault(kind=Kind.HANG))
+        at.double.inject(VoiceFault(kind=VoiceFaultKind.HANG))
         listening = asyncio.create_task(spoken(at.voice, "שלום"))
         await until(lambda: at.double.stats()["under_way"] == 1)
 
@@ -125,35 +125,35 @@ async def test_connections_are_kept_for_the_next_reply() -> None:
 
 async def test_a_connection_that_the_server_closed_meanwhile_costs_no_reply() -> None:
     async with line() as at:
-        at.double.inject(Fault(kind=Kind.DROP, times=1))
+        at.double.inject(VoiceFault(kind=VoiceFaultKind.DROP, times=1))
 
         assert words_of(joined(await spoken(at.voice, "כן"), 0).mulaw) == ["כן"]
         assert at.double.stats()["requests"] == 2
 
 
 FAULTS = {
-    "refused with 401": (Fault(kind=Kind.REFUSE, status=401), "unauthorized", False),
-    "refused with 429": (Fault(kind=Kind.REFUSE, status=429), "rate_limited", True),
-    "no credit": (Fault(kind=Kind.REFUSE, status=429, code="insufficient_quota"), "quota", False),
-    "refused with 400": (Fault(kind=Kind.REFUSE, status=400), "http_error", False),
-    "refused with 500": (Fault(kind=Kind.REFUSE, status=500), "http_error", True),
-    "refused with 503": (Fault(kind=Kind.REFUSE, status=503), "http_error", True),
-    "dropped": (Fault(kind=Kind.DROP), "unavailable", True),
-    "hanging": (Fault(kind=Kind.HANG), "deadline", True),
-    "stalled at the beginning": (Fault(kind=Kind.STALL), "deadline", True),
-    "stalled": (Fault(kind=Kind.STALL, at_s=0.2), "deadline", True),
-    "cut off": (Fault(kind=Kind.CUT, at_s=0.2), "cut_off", True),
-    "cut off at the beginning": (Fault(kind=Kind.CUT), "unavailable", True),
-    "empty": (Fault(kind=Kind.EMPTY), "empty", True),
+    "refused with 401": (VoiceFault(kind=VoiceFaultKind.REFUSE, status=401), "unauthorized", False),
+    "refused with 429": (VoiceFault(kind=VoiceFaultKind.REFUSE, status=429), "rate_limited", True),
+    "no credit": (VoiceFault(kind=VoiceFaultKind.REFUSE, status=429, code="insufficient_quota"), "quota", False),
+    "refused with 400": (VoiceFault(kind=VoiceFaultKind.REFUSE, status=400), "http_error", False),
+    "refused with 500": (VoiceFault(kind=VoiceFaultKind.REFUSE, status=500), "http_error", True),
+    "refused with 503": (VoiceFault(kind=VoiceFaultKind.REFUSE, status=503), "http_error", True),
+    "dropped": (VoiceFault(kind=VoiceFaultKind.DROP), "unavailable", True),
+    "hanging": (VoiceFault(kind=VoiceFaultKind.HANG), "deadline", True),
+    "stalled at the beginning": (VoiceFault(kind=VoiceFaultKind.STALL), "deadline", True),
+    "stalled": (VoiceFault(kind=VoiceFaultKind.STALL, at_s=0.2), "deadline", True),
+    "cut off": (VoiceFault(kind=VoiceFaultKind.CUT, at_s=0.2), "cut_off", True),
+    "cut off at the beginning": (VoiceFault(kind=VoiceFaultKind.CUT), "unavailable", True),
+    "empty": (VoiceFault(kind=VoiceFaultKind.EMPTY), "empty", True),
 }
 
 
 @pytest.mark.parametrize(("fault", "reason", "retryable"), FAULTS.values(), ids=FAULTS)
 async def test_each_fault_is_an_error_with_its_reason_after_what_came(
-    fault: Fault, reason: str, *, retryable: bool
+    fault: VoiceFault, reason: str, *, retryable: bool
 ) -> None:
     async with line(limits=IMPATIENT if reason == "deadline" else None) as at:
-        at.double.inject(msgspec.structs.replace(fault, requests=() if fault.kind is Kind.DROP else (2,)))
+        at.double.inject(msgspec.structs.replace(fault, requests=() if fault.kind is VoiceFaultKind.DROP else (2,)))
         sounds: list[Sound] = []
         with pytest.raises(VoiceError) as raised:
             await collect(at.voice, Pieces("תודה", "שלום", "כן"), sounds)
@@ -161,14 +161,14 @@ async def test_each_fault_is_an_error_with_its_reason_after_what_came(
     assert (raised.value.reason, raised.value.retryable) == (reason, retryable)
     for secret in (KEY, "שלום", "127.0.0.1"):
         assert secret not in str(raised.value)
-    if fault.kind is not Kind.DROP:
+    if fault.kind is not VoiceFaultKind.DROP:
         assert words_of(joined(sounds[: 1 + next(i for i, s in enumerate(sounds) if s.last)], 0).mulaw) == ["תודה"]
     assert any(sound.piece == 1 and sound.mulaw for sound in sounds) == (fault.at_s > 0)
 
 
 async def test_a_wav_header_in_spite_of_pcm_is_not_played() -> None:
     async with line() as at:
-        at.double.inject(Fault(kind=Kind.HEADER, requests=(2,)))
+        at.double.inject(VoiceFault(kind=VoiceFaultKind.HEADER, requests=(2,)))
 
         sounds = await spoken(at.voice, "שלום", "שלום")
 

@@ -97,9 +97,9 @@ class Connection:
         head = _head(status, JSON, {**(headers or {}), "Content-Length": str(len(content))})
         await self.write(head + content)
 
-    async def begin(self, headers: Mapping[str, str]) -> None:
-        """Write the head of a stream of events."""
-        await self.write(_head(200, EVENTS, {**headers, "Cache-Control": "no-cache", "Transfer-Encoding": "chunked"}))
+    async def begin(self, headers: Mapping[str, str], kind: str = EVENTS) -> None:
+        """Write the head of a body in chunks: a stream of events, or content of another type."""
+        await self.write(_head(200, kind, {**headers, "Cache-Control": "no-cache", "Transfer-Encoding": "chunked"}))
 
     async def end(self) -> None:
         """End a body in chunks."""

@@ -1,8 +1,8 @@
 """Faults of a voice server as data: the requests they hit, and the kind.
 
-Fault(kind=Kind.REFUSE, status=429)                       every request is refused
-Fault(kind=Kind.STALL, at_s=0.5, requests=(2,))           the second request's sound stops after half a second
-Fault(kind=Kind.CUT, at_s=0.5, times=1)                   the next request's connection breaks within its sound
+VoiceFault(kind=VoiceFaultKind.REFUSE, status=429)               every request is refused
+VoiceFault(kind=VoiceFaultKind.STALL, at_s=0.5, requests=(2,))   the second request's sound stops after half a second
+VoiceFault(kind=VoiceFaultKind.CUT, at_s=0.5, times=1)           the connection of the next request breaks
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import StrEnum
 import msgspec
 
 
-class Kind(StrEnum):
+class VoiceFaultKind(StrEnum):
     """Kinds of faults."""
 
     REFUSE = "refuse"  # an error with `status` and `code`
@@ -25,10 +25,10 @@ class Kind(StrEnum):
     HEADER = "header"  # a WAV file in spite of `response_format=pcm`
 
 
-class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class VoiceFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One thing that goes wrong, and for which requests. Without `requests` it befalls all."""
 
-    kind: Kind
+    kind: VoiceFaultKind
     requests: tuple[int, ...] = ()
     """The double's first, second, … request since its start or last reset."""
     times: int | None = None
@@ -46,18 +46,18 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class _Rule(msgspec.Struct):
-    fault: Fault
+    fault: VoiceFault
     until: float | None
     left: int | None
 
 
-class FaultBook:
+class VoiceFaultBook:
     """The faults in force. `now` is any monotonic clock."""
 
     def __init__(self) -> None:
         self._rules: list[_Rule] = []
 
-    def inject(self, fault: Fault, now: float) -> None:
+    def inject(self, fault: VoiceFault, now: float) -> None:
         """Put a fault in force from now on."""
         self._rules.append(_Rule(fault, None if fault.lasts_s is None else now + fault.lasts_s, fault.times))
 
@@ -65,12 +65,12 @@ class FaultBook:
         """Nothing goes wrong any more for requests to come."""
         self._rules.clear()
 
-    def faults(self, now: float) -> list[Fault]:
+    def faults(self, now: float) -> list[VoiceFault]:
         """Return the faults still in force."""
         self._rules = [rule for rule in self._rules if (rule.until is None or now < rule.until) and rule.left != 0]
         return [rule.fault for rule in self._rules]
 
-    def befall(self, request: int, now: float) -> tuple[Fault, ...]:
+    def befall(self, request: int, now: float) -> tuple[VoiceFault, ...]:
         """Return the faults for a request that comes now, and count them as used."""
         self.faults(now)
         hit = [rule for rule in self._rules if not rule.fault.requests or request in rule.fault.requests]

@@ -31,7 +31,7 @@ class SpeechRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stream_format: str = "audio"
 
 
-class Refusal(Exception):  # noqa: N818 -- it is an answer, as OpenAI gives it
+class SpeechRefusal(Exception):  # noqa: N818 -- it is an answer, as OpenAI gives it
     """A request is refused with this status and body."""
 
     def __init__(self, status: int, message: str, *, param: str | None = None, code: str | None = None) -> None:
@@ -41,42 +41,42 @@ class Refusal(Exception):  # noqa: N818 -- it is an answer, as OpenAI gives it
         self.body: dict[str, Any] = {"error": error}
 
 
-def refused(status: int, code: str | None) -> Refusal:
+def refused(status: int, code: str | None) -> SpeechRefusal:
     """Return the refusal of a fault."""
-    return Refusal(status, f"The double was told to refuse with {status}.", code=code or _USUAL.get(status))
+    return SpeechRefusal(status, f"A fault of the double refuses this with {status}.", code=code or _USUAL.get(status))
 
 
 def check_route(method: str, path: str) -> None:
-    """Raise `Refusal` for all but the one request that the double answers."""
+    """Raise `SpeechRefusal` for all but the one request that the double answers."""
     if path.partition("?")[0] != PATH:
-        raise Refusal(404, f"Invalid URL ({method} {path})")
+        raise SpeechRefusal(404, f"Invalid URL ({method} {path})")
     if method != "POST":
         message = f"Not allowed to {method} on {PATH}. (HINT: Perhaps you meant to make a POST request?)"
-        raise Refusal(405, message, code="method_not_supported")
+        raise SpeechRefusal(405, message, code="method_not_supported")
 
 
 def check_key(authorization: str, settings: SpeakerSettings) -> None:
-    """Raise `Refusal` for a request without the key."""
+    """Raise `SpeechRefusal` for a request without the key."""
     scheme, _, key = authorization.partition(" ")
     if scheme.lower() != "bearer" or not key:
-        raise Refusal(401, "You didn't provide an API key. Send it as Authorization: Bearer YOUR_KEY.")
+        raise SpeechRefusal(401, "You didn't provide an API key. Send it as Authorization: Bearer YOUR_KEY.")
     if settings.api_key and key != settings.api_key:
-        raise Refusal(401, "Incorrect API key provided.", code="invalid_api_key")
+        raise SpeechRefusal(401, "Incorrect API key provided.", code="invalid_api_key")
 
 
 def read(body: bytes, settings: SpeakerSettings) -> SpeechRequest:
-    """Return the request. Raises `Refusal`."""
+    """Return the request. Raises `SpeechRefusal`."""
     try:
         plain = msgspec.json.decode(body)
     except UNREADABLE:
         message = "We could not parse the JSON body of your request."
-        raise Refusal(400, message) from None
+        raise SpeechRefusal(400, message) from None
     if isinstance(plain, dict) and not plain.get("model"):
-        raise Refusal(400, "you must provide a model parameter")
+        raise SpeechRefusal(400, "you must provide a model parameter")
     try:
         asked = msgspec.convert(plain, SpeechRequest)
     except msgspec.ValidationError as error:
-        raise Refusal(400, str(error)) from None
+        raise SpeechRefusal(400, str(error)) from None
     _check(asked, settings)
     return asked
 
@@ -84,20 +84,20 @@ def read(body: bytes, settings: SpeakerSettings) -> SpeechRequest:
 def _check(asked: SpeechRequest, settings: SpeakerSettings) -> None:
     if asked.model not in settings.models:
         message = f"The model `{asked.model}` does not exist or you do not have access to it."
-        raise Refusal(404, message, code="model_not_found")
+        raise SpeechRefusal(404, message, code="model_not_found")
     if not asked.input:
-        raise Refusal(400, "Input should have at least 1 character", param="input", code="string_too_short")
+        raise SpeechRefusal(400, "Input should have at least 1 character", param="input", code="string_too_short")
     if len(asked.input) > settings.longest_input:
         message = f"Input should have at most {settings.longest_input} characters"
-        raise Refusal(400, message, param="input", code="string_too_long")
+        raise SpeechRefusal(400, message, param="input", code="string_too_long")
     if asked.voice not in settings.voices:
-        raise Refusal(400, f"Voice should be one of {', '.join(settings.voices)}", param="voice")
+        raise SpeechRefusal(400, f"Voice should be one of {', '.join(settings.voices)}", param="voice")
     if asked.response_format not in FORMATS:
-        raise Refusal(400, f"The format should be one of {', '.join(FORMATS)}", param="response_format")
+        raise SpeechRefusal(400, f"The format should be one of {', '.join(FORMATS)}", param="response_format")
     if asked.response_format not in SPOKEN_FORMATS:
         message = f"This double speaks {' and '.join(SPOKEN_FORMATS)} alone, and not {asked.response_format}"
-        raise Refusal(400, message, param="response_format")
+        raise SpeechRefusal(400, message, param="response_format")
     if not 0.25 <= asked.speed <= 4.0:
-        raise Refusal(400, "The speed should be from 0.25 to 4.0", param="speed")
+        raise SpeechRefusal(400, "The speed should be from 0.25 to 4.0", param="speed")
     if asked.stream_format != "audio":
-        raise Refusal(400, "This double streams audio alone", param="stream_format")
+        raise SpeechRefusal(400, "This double streams audio alone", param="stream_format")

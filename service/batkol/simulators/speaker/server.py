@@ -2,7 +2,7 @@
 
     async with VoiceDouble(SpeakerSettings(first_byte_s=0.15)) as double:
         port = await double.start()
-        double.inject(Fault(kind=Kind.STALL, at_s=0.5))
+        double.inject(VoiceFault(kind=VoiceFaultKind.STALL, at_s=0.5))
 
 It refuses what OpenAI refuses, and in its shapes. From another process its faults and records are reached over HTTP
 (`batkol.simulators.google.control`).
@@ -16,18 +16,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
+from batkol.simulators.llm.wire import Connection, Request, WireError, chunk
 from batkol.simulators.speaker import rules
-from batkol.simulators.speaker.connection import ClientGoneError, Connection, HttpRequest, ProtocolError
-from batkol.simulators.speaker.faults import Fault, FaultBook, Kind
+from batkol.simulators.speaker.faults import VoiceFault, VoiceFaultBook, VoiceFaultKind
 from batkol.simulators.speaker.settings import SpeakerSettings
 from batkol.simulators.speaker.speech import BYTES_PER_S, pcm, wav_header
-from batkol.simulators.speaker.stats import SpokenRequest, Stats
+from batkol.simulators.speaker.stats import SpeakerStats, SpokenRequest
 
 _CONTENT: dict[str, str] = {"pcm": "audio/pcm", "wav": "audio/wav"}
-
-
-class _FaultyEnd(Exception):  # noqa: N818 -- the fault is wanted
-    """A fault ended the answer; the connection is of no use any more."""
 
 
 class VoiceDouble:
@@ -36,8 +32,8 @@ class VoiceDouble:
     def __init__(self, settings: SpeakerSettings | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.settings = settings or SpeakerSettings()
         self._clock = clock
-        self._book = FaultBook()
-        self._stats = Stats()
+        self._book = VoiceFaultBook()
+        self._stats = SpeakerStats()
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[Any] | None] = set()
 
@@ -65,7 +61,7 @@ class VoiceDouble:
 
     # Faults and records, as the control port has them
 
-    def inject(self, *faults: Fault) -> None:
+    def inject(self, *faults: VoiceFault) -> None:
         """Put faults in force for requests to come."""
         for fault in faults:
             self._book.inject(fault, self._clock())
@@ -77,9 +73,9 @@ class VoiceDouble:
     def reset(self) -> None:
         """End all faults and forget all records; requests are counted from one again."""
         self._book.clear()
-        self._stats = Stats()
+        self._stats = SpeakerStats()
 
-    def faults(self) -> list[Fault]:
+    def faults(self) -> list[VoiceFault]:
         """Return the faults in force."""
         return self._book.faults(self._clock())
 
@@ -98,50 +94,49 @@ class VoiceDouble:
         task = asyncio.current_task()
         self._connections.add(task)
         self._stats.connections += 1
-        connection = Connection(reader, writer)
+        connection = Connection(reader, writer, self._stats.connections)
         try:
-            while True:
-                await self._respond(connection, await connection.request())
-        except ProtocolError as error:
-            await connection.answer(error.status, rules.Refusal(error.status, str(error)).body)
-        except ClientGoneError:
-            pass
-        except (_FaultyEnd, asyncio.CancelledError):
-            connection.abort()
+            while (request := await connection.request()) is not None:
+                if not await self._respond(connection, request):
+                    break
+        except WireError as error:
+            await connection.answer(error.status, rules.SpeechRefusal(error.status, str(error)).body)
+        except asyncio.CancelledError:
+            connection.cut()
         finally:
             self._connections.discard(task)
             connection.close()
 
-    async def _respond(self, connection: Connection, request: HttpRequest) -> None:
-        """Answer one request. Raises `ClientGoneError` and `_FaultyEnd`."""
+    async def _respond(self, connection: Connection, request: Request) -> bool:
+        """Answer one request; return whether the connection can have another one."""
         record = self._stats.came(self._clock())
-        ending = "cancelled"
         work = asyncio.create_task(self._speak(connection, request, record), name="voice_double.speak")
-        leaving = asyncio.create_task(connection.gone(), name="voice_double.gone")
+        leaving = asyncio.create_task(connection.left(), name="voice_double.left")
         leaving.add_done_callback(lambda _: self._left(work, record))
         try:
             await asyncio.wait([work, leaving], return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
-                raise ClientGoneError
-            ending = work.result()
-            if isinstance(ending, Kind):
-                raise _FaultyEnd
+                return False
+            if work.result() is not None:
+                connection.cut()
+            return work.result() is None
         finally:
             work.cancel()
             leaving.cancel()
             await asyncio.gather(work, leaving, return_exceptions=True)
-            record.ended(ending, self._clock())
+            record.ended("cancelled", self._clock())
 
     def _left(self, work: asyncio.Task[str], record: SpokenRequest) -> None:
         if not work.done():
             record.cancelled_at = self._clock()
 
-    async def _speak(self, connection: Connection, request: HttpRequest, record: SpokenRequest) -> str:
-        """Answer, and return how it ended. Raises `ClientGoneError`."""
+    async def _speak(self, connection: Connection, request: Request, record: SpokenRequest) -> VoiceFaultKind | None:
+        """Answer; return the fault after which the connection is cut."""
         faults = {fault.kind: fault for fault in self._book.befall(record.number, self._clock())}
-        if Kind.DROP in faults:
-            return Kind.DROP
-        if Kind.HANG in faults:
+        if VoiceFaultKind.DROP in faults:
+            record.ended(VoiceFaultKind.DROP, self._clock())
+            return VoiceFaultKind.DROP
+        if VoiceFaultKind.HANG in faults:
             await asyncio.Event().wait()
         try:
             rules.check_route(request.method, request.path)
@@ -149,43 +144,48 @@ class VoiceDouble:
             asked = rules.read(request.body, self.settings)
             record.text, record.model, record.voice = asked.input, asked.model, asked.voice
             record.response_format = asked.response_format
-            if (fault := faults.get(Kind.REFUSE)) is not None:
+            if (fault := faults.get(VoiceFaultKind.REFUSE)) is not None:
                 raise rules.refused(fault.status, fault.code)
-        except rules.Refusal as refusal:
+        except rules.SpeechRefusal as refusal:
             record.ended(str(refusal.status), self._clock())
             await connection.answer(refusal.status, refusal.body)
-            return str(refusal.status)
+            return None
         return await self._stream(connection, asked, record, faults)
 
     async def _stream(
-        self, connection: Connection, asked: rules.SpeechRequest, record: SpokenRequest, faults: dict[Kind, Fault]
-    ) -> str:
-        sound = b"" if Kind.EMPTY in faults else pcm(asked.input)
+        self,
+        connection: Connection,
+        asked: rules.SpeechRequest,
+        record: SpokenRequest,
+        faults: dict[VoiceFaultKind, VoiceFault],
+    ) -> VoiceFaultKind | None:
+        sound = b"" if VoiceFaultKind.EMPTY in faults else pcm(asked.input)
         record.bytes_whole = len(sound)
-        slow = faults.get(Kind.SLOW)
+        slow = faults.get(VoiceFaultKind.SLOW)
         await self._until(record.came_at + (slow.latency_s if slow else self.settings.first_byte(record.number)))
-        await connection.begin(_CONTENT[asked.response_format])
+        await connection.begin({}, _CONTENT[asked.response_format])
         begun = record.first_byte_at = self._clock()
-        header = wav_header() if asked.response_format == "wav" or Kind.HEADER in faults else b""
-        broken = faults.get(Kind.STALL) or faults.get(Kind.CUT)
+        header = wav_header() if asked.response_format == "wav" or VoiceFaultKind.HEADER in faults else b""
+        broken = faults.get(VoiceFaultKind.STALL) or faults.get(VoiceFaultKind.CUT)
         size = self.settings.chunk_ms * BYTES_PER_S // 1000 & ~1
         end = min(len(sound), int(broken.at_s * BYTES_PER_S)) if broken else len(sound)
         for at in range(0, end, size):
             if self.settings.pace:
                 await self._until(begun + at / BYTES_PER_S / self.settings.pace)
             part = sound[at : min(end, at + size)]
-            await connection.chunk(header + part)
+            await connection.write(chunk(header + part))
             record.sent(len(part))
             header = b""
-        if Kind.STALL in faults:
+        if VoiceFaultKind.STALL in faults:
             await asyncio.Event().wait()
-        if Kind.CUT in faults:
-            return Kind.CUT
+        if VoiceFaultKind.CUT in faults:
+            record.ended(VoiceFaultKind.CUT, self._clock())
+            return VoiceFaultKind.CUT
         if header:
-            await connection.chunk(header)
+            await connection.write(chunk(header))
         record.ended("whole", self._clock())
-        await connection.chunk(b"")
-        return "whole"
+        await connection.end()
+        return None
 
     async def _until(self, moment: float) -> None:
         await asyncio.sleep(max(0.0, moment - self._clock()))

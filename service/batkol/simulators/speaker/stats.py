@@ -21,7 +21,7 @@ class SpokenRequest(msgspec.Struct):
     response_format: str = ""
     first_byte_at: float | None = None
     cancelled_at: float | None = None
-    """When the client closed the connection before the answer was whole."""
+    """The moment at which the client closed the connection before the answer was whole."""
     ended_at: float | None = None
     ending: str = ""
     """`whole`, `cancelled`, the status of a refusal, or the kind of the fault that ended it."""
@@ -29,7 +29,7 @@ class SpokenRequest(msgspec.Struct):
     """Bytes of the whole sound."""
     bytes_sent: int = 0
     bytes_sent_after: int = 0
-    """Those of them that were sent after the client had closed the connection."""
+    """Bytes of sound that were sent after the client had closed the connection."""
 
     def sent(self, size: int) -> None:
         """Count bytes of sound that were written."""
@@ -43,7 +43,7 @@ class SpokenRequest(msgspec.Struct):
             self.ended_at, self.ending = now, ending
 
 
-class Stats:
+class SpeakerStats:
     """Records since the start or the last reset."""
 
     def __init__(self) -> None:

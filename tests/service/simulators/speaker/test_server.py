@@ -13,7 +13,7 @@ import pytest
 
 from batkol.audio import mulaw
 from batkol.simulators.google.control import serve_control
-from batkol.simulators.speaker.faults import Fault, Kind
+from batkol.simulators.speaker.faults import VoiceFault, VoiceFaultKind
 from batkol.simulators.speaker.server import VoiceDouble
 from batkol.simulators.speaker.settings import PROFILES, SpeakerSettings
 from batkol.simulators.speaker.speech import RATE
@@ -158,10 +158,13 @@ async def test_records_when_a_client_left_and_that_nothing_was_sent_after() -> N
 
 async def test_faults_hit_the_requests_that_they_name_and_end() -> None:
     async with line() as at:
-        at.double.inject(Fault(kind=Kind.REFUSE, status=503, requests=(2,)), Fault(kind=Kind.EMPTY, times=1))
+        at.double.inject(
+            VoiceFault(kind=VoiceFaultKind.REFUSE, status=503, requests=(2,)),
+            VoiceFault(kind=VoiceFaultKind.EMPTY, times=1),
+        )
 
         answers = [await ask(at.url) for _ in range(3)]
-        at.double.inject(Fault(kind=Kind.REFUSE, status=500, lasts_s=0.0))
+        at.double.inject(VoiceFault(kind=VoiceFaultKind.REFUSE, status=500, lasts_s=0.0))
         answers.append(await ask(at.url))
 
     assert [answer.status_code for answer in answers] == [200, 503, 200, 200]
@@ -171,7 +174,7 @@ async def test_faults_hit_the_requests_that_they_name_and_end() -> None:
 
 async def test_a_cut_leaves_the_body_without_an_end() -> None:
     async with line() as at:
-        at.double.inject(Fault(kind=Kind.CUT, at_s=0.1))
+        at.double.inject(VoiceFault(kind=VoiceFaultKind.CUT, at_s=0.1))
 
         with pytest.raises(httpx.RemoteProtocolError):
             await ask(at.url)
@@ -182,7 +185,7 @@ async def test_a_cut_leaves_the_body_without_an_end() -> None:
 
 async def test_a_header_comes_in_spite_of_pcm() -> None:
     async with line() as at:
-        at.double.inject(Fault(kind=Kind.HEADER))
+        at.double.inject(VoiceFault(kind=VoiceFaultKind.HEADER))
 
         answer = await ask(at.url)
 
@@ -193,7 +196,7 @@ async def test_a_header_comes_in_spite_of_pcm() -> None:
 async def test_its_control_port_takes_faults_and_tells_records() -> None:
     async with VoiceDouble(QUICK) as double:
         url = f"http://127.0.0.1:{await double.start()}/v1"
-        async with await serve_control(double, "127.0.0.1", 0, Fault) as control, httpx.AsyncClient() as http:
+        async with await serve_control(double, "127.0.0.1", 0, VoiceFault) as control, httpx.AsyncClient() as http:
             at = f"http://127.0.0.1:{control.sockets[0].getsockname()[1]}"
             injected = await http.post(f"{at}/faults", json={"kind": "refuse", "status": 429, "times": 1})
             wrong = await http.post(f"{at}/faults", json={"kind": "refuse", "when": "open"})
@@ -212,10 +215,10 @@ async def test_its_control_port_takes_faults_and_tells_records() -> None:
 @pytest.mark.parametrize(
     ("request_bytes", "status"),
     [
-        (b"POST /v1/audio/speech HTTP/1.1\r\n\r\n", 411),
+        (b"POST /v1/audio/speech HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 411),
         (b"POST /v1/audio/speech HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", 413),
-        (b"POST /v1/audio/speech HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 413),
-        (b"GET /" + b"x" * 70_000, 400),
+        (b"POST /v1/audio/speech HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 411),
+        (b"GET /" + b"x" * 70_000, 431),
     ],
 )
 async def test_requests_that_are_no_http_get_one_answer(request_bytes: bytes, status: int) -> None:
