@@ -126,7 +126,7 @@ class VoiceDouble:
             await asyncio.gather(work, leaving, return_exceptions=True)
             record.ended("cancelled", self._clock())
 
-    def _left(self, work: asyncio.Task[str], record: SpokenRequest) -> None:
+    def _left(self, work: asyncio.Task[VoiceFaultKind | None], record: SpokenRequest) -> None:
         if not work.done():
             record.cancelled_at = self._clock()
 

@@ -1,8 +1,8 @@
 import pytest
 
 from batkol.simulators.twilio.ear import Ear, Gap
-from batkol.simulators.voice import voice
 from batkol.simulators.voice.recognizer import GARBLE
+from batkol.voices.marked import voice
 
 
 class Clock:
