@@ -13,7 +13,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(REMEMBERED)/hypothesis
 # takes to collect them.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test tools e2e chart crd requirements hadolint audit lint format bench bench-peers bench-operator vad-table faults nightly soak clean
+.PHONY: demo test tools sounds e2e chart crd requirements hadolint audit lint format bench bench-peers bench-operator vad-table faults nightly soak clean
 
 $(STAMP): pyproject.toml constraints.txt
 	@mkdir -p "$(VENV)" || { echo "$(VENV) cannot be made here: name a folder for it that you can write, as in make $(or $(firstword $(MAKECMDGOALS)),demo) VENV=/tmp/batkol-venv"; exit 2; }
@@ -32,6 +32,9 @@ test: $(STAMP)  ## every test but the nightly ones (ARGS="-k word" for some)
 
 tools:  ## build the real tools of `make e2e` into .tools/bin, with Go (TOOLS="helm kubectl" for some)
 	tools/build $(TOOLS)
+
+sounds:  ## fetch human voices and music on hold out of Debian's packages into .tools/sounds, with apt-get
+	tools/sounds
 
 e2e: $(STAMP) tools  ## against real programs: a Kubernetes control plane, Helm, Jaeger (and flagd, where there is one)
 	$(PYTEST) tests/e2e/real -p no:xdist $(ARGS)
@@ -78,14 +81,14 @@ bench-operator: AGENTS ?= 1000
 bench-operator: $(STAMP)  ## one operator and a thousand VoiceAgents on a real API server (needs `make tools`)
 	PYTHONPATH=tests $(BIN)/python bench/many_agents.py --agents $(AGENTS) $(ARGS)
 
-vad-table: $(STAMP)  ## both detectors on Hebrew at 20, 10 and 5 dB SNR
-	$(BIN)/python bench/vad_table.py
+vad-table: $(STAMP) sounds  ## both detectors on Hebrew, human voices, music, mm-hms and coughs (ARGS="--only short" for some)
+	PYTHONPATH=tests $(BIN)/python bench/vad_table.py $(ARGS)
 
 faults: $(STAMP)  ## every fault against the real service: no word lost, doubled or misattributed (ARGS=--write)
 	$(BIN)/python tests/reliability/matrix.py $(ARGS)
 
 nightly: MINUTES ?= 12
-nightly: $(STAMP)  ## what takes too long for every push: the nightly tests, the soak, every row of the fault matrix
+nightly: $(STAMP) sounds  ## what takes too long for every push: the nightly tests, the soak, every row of the fault matrix
 	$(PYTEST) --nightly --dist worksteal --numprocesses 4 tests
 	$(MAKE) soak MINUTES=$(MINUTES)
 	$(MAKE) faults

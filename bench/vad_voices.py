@@ -1,0 +1,63 @@
+"""The detectors on human voices, with noise and music under them, and on music and a television alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from batkol.vad.engine import EngineName
+from batkol.vad.factory import create
+from support.speech.clip import Clip
+from support.speech.human import utterances
+from support.speech.music import music, pieces, television
+from support.vad.scenes import Scene, scene, white
+from support.vad.segments import Score, compare, segments
+
+PAUSES_MS = (900, 2000)
+MUSIC_DB = (0, 10, 26)
+"""How much quieter than it was recorded the music is."""
+
+
+def conditions(seed: int) -> dict[str, Scene]:
+    """Return the same 242 utterances on a quiet line, in noise, and with music or a television behind the caller."""
+    said = scene(utterances(), np.random.default_rng(seed), PAUSES_MS)
+    samples = len(said.sound)
+    behind = np.resize(television().pcm, samples).astype(float)
+    return {
+        "quiet": said,
+        **{f"white noise, {snr} dB": said.in_noise(white, snr) for snr in (20, 10)},
+        **{f"music, {snr} dB": said.beside(music(samples).pcm.astype(float), snr) for snr in (20, 10, 5)},
+        "television, 20 dB": said.beside(behind, 20),
+    }
+
+
+def print_voices(seed: int) -> None:
+    """Print what each detector makes of the utterances of five speakers."""
+    print("| under the speech | detector | missed | split | merged | false | start late, ms | end late, ms |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name, call in conditions(seed).items():
+        for engine in EngineName:
+            row = compare(call.spans, segments(create(engine), call.mulaw), len(call.sound))
+            print(f"| {name} | {engine} | {_cells(row)} |", flush=True)
+
+
+def _cells(row: Score) -> str:
+    late = (" / ".join(f"{late:.0f}" for late in np.percentile(errors, [5, 50, 95])) for errors in (row.start, row.end))
+    return " | ".join([*(f"{count}" for count in (row.missed, row.split, row.merged, row.false)), *late])
+
+
+def print_music() -> None:
+    """Print how much of a minute of music, or of a television, each detector takes for speech."""
+    print("| alone on the line | detector | speech in each minute, s | longest utterance, s |")
+    print("|---|---|---|---|")
+    for db in MUSIC_DB:
+        for engine in EngineName:
+            print(_alone(f"music, -{db} dB" if db else "music as recorded", engine, [p.quieter(db) for p in pieces()]))
+    for engine in EngineName:
+        print(_alone("television, -20 dB", engine, [television()]), flush=True)
+
+
+def _alone(name: str, engine: EngineName, clips: list[Clip]) -> str:
+    found = [segments(create(engine), clip.mulaw) for clip in clips]
+    speech = ", ".join(f"{sum(each.ms for each in some) / 1000:.0f}" for some in found)
+    longest = ", ".join(f"{max((each.ms for each in some), default=0) / 1000:.0f}" for some in found)
+    return f"| {name} | {engine} | {speech} | {longest} |"

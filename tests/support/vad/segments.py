@@ -1,0 +1,121 @@
+"""Where a detector hears speech in a call, with the service's own segmenter, and how near to the truth that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
+from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEnded, SpeechStarted
+from batkol.vad.engine import VadEngine
+from support.speech.clip import Signal
+from support.vad.scenes import Span
+
+
+@dataclass(slots=True)
+class Segment:
+    """Speech from its first window to its last, in samples; without pre-roll and hang-over."""
+
+    start: int
+    end: int = 0
+    windows: list[int] = field(default_factory=list)
+    """Ends of its windows of speech from the one on with which the segment was known."""
+
+    @property
+    def ms(self) -> float:
+        return (self.end - self.start) / SAMPLES_PER_MS
+
+    def lasts(self, ms: float) -> int | None:
+        """Return the sample at which so much speech is known of, pauses within it included; None if it never is."""
+        return next((end for end in self.windows if end - self.start >= ms * SAMPLES_PER_MS), None)
+
+
+def segments(engine: VadEngine, sound: bytes, settings: SegmenterSettings | None = None) -> list[Segment]:
+    """Return where the engine hears speech in some mu-law."""
+    slot = engine.open()
+    segmenter = Segmenter(settings or SegmenterSettings())
+    found: list[Segment] = []
+    for number, probability in enumerate(_scores(engine, slot, sound)):
+        start, end = number * engine.window, (number + 1) * engine.window
+        for event in segmenter.append_score(probability, start, end):
+            match event:
+                case SpeechStarted(speech_at=at):
+                    found.append(Segment(at))
+                case SpeechEnded(at=at):
+                    found[-1].end = at
+        if segmenter.speaking and segmenter._last_speech_end == end:
+            found[-1].windows.append(end)
+    for event in segmenter.flush(len(sound)):
+        found[-1].end = event.at
+    engine.close(slot)
+    return found
+
+
+def _scores(engine: VadEngine, slot: int, sound: bytes) -> Iterator[float]:
+    """Yield the probability of each whole window."""
+    piece = 8 * engine.window
+    for at in range(0, len(sound) // engine.window * engine.window, piece):
+        windows = min(piece, len(sound) - at) // engine.window
+        yield from engine.score([slot], [sound[at : at + windows * engine.window]])[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Score:
+    """What a detector found, held against what was said."""
+
+    utterances: int
+    missed: int  # of which no part was found
+    split: int  # found in several parts
+    merged: int  # in one segment with the utterance before
+    false: int  # segments that hold no utterance
+    start: Signal  # ms late, one of each utterance that is alone in its segments
+    end: Signal
+    missed_ms_per_minute: float
+    minutes: float
+
+    @property
+    def detected(self) -> int:
+        return self.utterances - self.missed
+
+    @property
+    def alone(self) -> int:
+        """Utterances in segments that hold no other utterance."""
+        return len(self.start)
+
+
+def compare(spans: Sequence[Span], found: Sequence[Segment], samples: int) -> Score:
+    """Hold what was found against what was said in a call of so many samples."""
+    minutes = samples / SAMPLE_RATE / 60
+    held = [[span for span in spans if _overlap(segment, span)] for segment in found]
+    starts, ends = [], []
+    lost = missed = split = 0
+    for span in spans:
+        mine = [(segment, holds) for segment, holds in zip(found, held, strict=True) if span in holds]
+        lost += span[1] - span[0] - sum(_overlap(segment, span) for segment, _ in mine)
+        missed += not mine
+        split += len(mine) > 1
+        if mine and all(len(holds) == 1 for _, holds in mine):
+            starts.append((mine[0][0].start - span[0]) / SAMPLES_PER_MS)
+            ends.append((mine[-1][0].end - span[1]) / SAMPLES_PER_MS)
+    return Score(
+        utterances=len(spans),
+        missed=missed,
+        split=split,
+        merged=sum(max(0, len(holds) - 1) for holds in held),
+        false=sum(not holds for holds in held),
+        start=np.array(starts),
+        end=np.array(ends),
+        missed_ms_per_minute=lost / SAMPLES_PER_MS / minutes,
+        minutes=minutes,
+    )
+
+
+def segment_of(span: Span, found: Sequence[Segment]) -> Segment | None:
+    """Return the first segment that holds a part of what was said; None if it was missed."""
+    return next((segment for segment in found if _overlap(segment, span)), None)
+
+
+def _overlap(segment: Segment, span: Span) -> int:
+    return max(0, min(segment.end, span[1]) - max(segment.start, span[0]))

@@ -1,0 +1,53 @@
+"""How long a detector thinks that a short sound lasts, and how soon it knows that speech lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from batkol.audio.mulaw import SAMPLES_PER_MS
+from batkol.vad.engine import VadEngine
+from support.speech.clip import Clip, Signal
+from support.vad.scenes import Scene, scene
+from support.vad.segments import Segment, segment_of, segments
+
+APART_MS: Final = (1200.0, 2500.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeardLengths:
+    """From the first window of speech to the end of the last one, in ms, of each sound that was heard at all."""
+
+    sounds: int
+    ms: Signal
+
+    def reaching(self, ms: float) -> int:
+        """Return how many sounds the detector hears for so long."""
+        return int(np.sum(self.ms >= ms))
+
+
+def apart(clips: Sequence[Clip]) -> Scene:
+    """Return a call with silence of 1.2 to 2.5 s between the clips; the same each time."""
+    return scene(clips, np.random.default_rng(1), APART_MS)
+
+
+def heard_lengths(engine: VadEngine, call: Scene) -> HeardLengths:
+    """Return how long the engine hears each clip of a call."""
+    found = segments(engine, call.mulaw)
+    mine = [segment for span in call.spans if (segment := segment_of(span, found)) is not None]
+    return HeardLengths(len(call.spans), np.array([segment.ms for segment in mine]))
+
+
+def known_after(call: Scene, found: Sequence[Segment], lasting_ms: float) -> tuple[Signal, int]:
+    """Return after how many ms of audio each utterance of a call is known to last so long, and how many never are.
+
+    They are counted from the true beginning, in the audio time that a detector needs: what it takes to compute, and
+    until it is asked, comes on top.
+    """
+    mine = [(span[0], segment_of(span, found)) for span in call.spans]
+    known = [(begin, segment.lasts(lasting_ms)) for begin, segment in mine if segment is not None]
+    late = [(at - begin) / SAMPLES_PER_MS for begin, at in known if at is not None]
+    return np.array(late), len(call.spans) - len(late)
