@@ -23,7 +23,7 @@ from batkol.vad.silero import SileroEngine, model_path, read_model
 from support.speech.clip import Clip, Signal
 from support.vad.scenes import Scene, pink, scene, white
 from support.vad.segments import compare, segments
-from vad_short import print_lasting, print_short
+from vad_short import print_lasting, print_loud, print_short
 from vad_voices import print_music, print_voices
 
 _CALLS = (1, 10, 50, 100)
@@ -124,6 +124,7 @@ def main() -> None:
         "music": lambda _, __: print_music(),
         "short": lambda _, __: print_short(),
         "lasting": lambda _, seed: print_lasting(seed),
+        "loud": lambda _, __: print_loud(),
         "cost": lambda _, seed: print_cost(seed),
     }
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)

@@ -6,7 +6,7 @@ import numpy as np
 
 from batkol.vad.engine import EngineName
 from batkol.vad.factory import create
-from support.speech.clip import Clip
+from support.speech.clip import Clip, Signal
 from support.speech.human import utterances
 from support.speech.music import music, pieces, television
 from support.vad.scenes import Scene, scene, white
@@ -15,18 +15,20 @@ from support.vad.segments import Score, compare, segments
 PAUSES_MS = (900, 2000)
 MUSIC_DB = (0, 10, 26)
 """How much quieter than it was recorded the music is."""
+TELEVISION_DB = (20, 30, 40)
+"""How much quieter than the caller the television is."""
 
 
 def conditions(seed: int) -> dict[str, Scene]:
     """Return the same 242 utterances on a quiet line, in noise, and with music or a television behind the caller."""
     said = scene(utterances(), np.random.default_rng(seed), PAUSES_MS)
     samples = len(said.sound)
-    behind = np.resize(television().pcm, samples).astype(float)
+    behind = np.resize(television(below_db=0).pcm, samples).astype(float)
     return {
         "quiet": said,
         **{f"white noise, {snr} dB": said.in_noise(white, snr) for snr in (20, 10)},
         **{f"music, {snr} dB": said.beside(music(samples).pcm.astype(float), snr) for snr in (20, 10, 5)},
-        "television, 20 dB": said.beside(behind, 20),
+        **{f"television, {snr} dB": said.beside(behind, snr) for snr in (20, 30, 40)},
     }
 
 
@@ -41,8 +43,13 @@ def print_voices(seed: int) -> None:
 
 
 def _cells(row: Score) -> str:
-    late = (" / ".join(f"{late:.0f}" for late in np.percentile(errors, [5, 50, 95])) for errors in (row.start, row.end))
-    return " | ".join([*(f"{count}" for count in (row.missed, row.split, row.merged, row.false)), *late])
+    counts = [f"{count}" for count in (row.missed, row.split, row.merged, row.false)]
+    return " | ".join([*counts, _late(row.start), _late(row.end)])
+
+
+def _late(errors: Signal) -> str:
+    """Return the 5th percentile, the median and the 95th percentile; a dash where no utterance is alone."""
+    return " / ".join(f"{late:.0f}" for late in np.percentile(errors, [5, 50, 95])) if len(errors) else "–"
 
 
 def print_music() -> None:
@@ -52,8 +59,9 @@ def print_music() -> None:
     for db in MUSIC_DB:
         for engine in EngineName:
             print(_alone(f"music, -{db} dB" if db else "music as recorded", engine, [p.quieter(db) for p in pieces()]))
-    for engine in EngineName:
-        print(_alone("television, -20 dB", engine, [television()]), flush=True)
+    for db in TELEVISION_DB:
+        for engine in EngineName:
+            print(_alone(f"television, -{db} dB", engine, [television(below_db=db)]), flush=True)
 
 
 def _alone(name: str, engine: EngineName, clips: list[Clip]) -> str:

@@ -22,7 +22,7 @@ from support.speech.hums import mm_hms
 from support.speech.music import pieces
 from support.speech.sounds import SoundsMissingError, package, read
 from support.vad.scenes import scene, white
-from support.vad.segments import Segment, compare
+from support.vad.segments import Segment, SpeechWindow, compare
 
 SECOND = 8000
 MS = 8
@@ -183,9 +183,18 @@ def test_what_is_found_is_held_against_what_was_said() -> None:
 
 
 def test_a_segment_lasts_from_the_window_that_makes_it_so_long() -> None:
-    segment = Segment(800, 4000, windows=[1600, 2400, 4000])
+    segment = Segment(800, 4000, [SpeechWindow(end, 100) for end in (1600, 2400, 4000)])
 
     assert [segment.lasts(ms) for ms in (100, 101, 400, 401)] == [1600, 2400, 4000, None]
+
+
+def test_a_segment_is_loud_up_to_its_last_window_near_the_loudest_before_it() -> None:
+    levels = [(1600, 50.0), (2400, 1000.0), (3200, 900.0), (4000, 60.0)]
+    segment = Segment(800, 4000, [SpeechWindow(*each) for each in levels])
+
+    assert segment.loud(15).end == 3200
+    assert segment.loud(15).lasts(200) == 2400
+    assert segment.loud(30).end == 4000
 
 
 def tool() -> ModuleType:

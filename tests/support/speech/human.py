@@ -27,7 +27,9 @@ UTTERANCES: Final = 242
 _STEP: Final = 10 * SAMPLES_PER_MS
 _BELOW_DB: Final = 30.0
 _AROUND: Final = 200 * SAMPLES_PER_MS  # what a clip keeps of the recording's own quiet on each side
-_NO_SPEECH: Final = {"ascending-2tone", "beep", "beeperr", "descending-2tone", "tt-monkeys"}
+_NO_SPEECH: Final = {  # chimes and monkeys among the prompts
+    "ascending-2tone", "beep", "beeperr", "confbridge-join", "confbridge-leave", "descending-2tone", "tt-monkeys",
+}  # fmt: skip
 _LONGEST_PAUSE_MS: Final = 400  # with a longer one in it a recording is two utterances
 
 

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
+from batkol.audio import mulaw
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEnded, SpeechStarted
 from batkol.vad.engine import VadEngine
 from support.speech.clip import Signal
 from support.vad.scenes import Span
+
+
+class SpeechWindow(NamedTuple):
+    """A window of speech: the sample at which it ends, and its RMS."""
+
+    end: int
+    level: float
 
 
 @dataclass(slots=True)
@@ -20,8 +29,8 @@ class Segment:
 
     start: int
     end: int = 0
-    windows: list[int] = field(default_factory=list)
-    """Ends of its windows of speech from the one on with which the segment was known."""
+    windows: list[SpeechWindow] = field(default_factory=list)
+    """Its windows of speech, from the one on with which the segment was known."""
 
     @property
     def ms(self) -> float:
@@ -29,13 +38,26 @@ class Segment:
 
     def lasts(self, ms: float) -> int | None:
         """Return the sample at which so much speech is known of, pauses within it included; None if it never is."""
-        return next((end for end in self.windows if end - self.start >= ms * SAMPLES_PER_MS), None)
+        return next((window.end for window in self.windows if window.end - self.start >= ms * SAMPLES_PER_MS), None)
+
+    def loud(self, within_db: float) -> Segment:
+        """Return the segment up to its last window that is at most `within_db` quieter than the loudest before it.
+
+        A detector goes on hearing speech for about 100 ms after it; loudness does not.
+        """
+        kept, loudest = [], 0.0
+        for window in self.windows:
+            loudest = max(loudest, window.level)
+            if window.level >= loudest * 10 ** (-within_db / 20):
+                kept.append(window)
+        return Segment(self.start, kept[-1].end if kept else self.start, kept)
 
 
 def segments(engine: VadEngine, sound: bytes, settings: SegmenterSettings | None = None) -> list[Segment]:
     """Return where the engine hears speech in some mu-law."""
     slot = engine.open()
     segmenter = Segmenter(settings or SegmenterSettings())
+    levels = _levels(sound, engine.window)
     found: list[Segment] = []
     for number, probability in enumerate(_scores(engine, slot, sound)):
         start, end = number * engine.window, (number + 1) * engine.window
@@ -46,11 +68,18 @@ def segments(engine: VadEngine, sound: bytes, settings: SegmenterSettings | None
                 case SpeechEnded(at=at):
                     found[-1].end = at
         if segmenter.speaking and segmenter._last_speech_end == end:
-            found[-1].windows.append(end)
+            found[-1].windows.append(SpeechWindow(end, levels[number]))
     for event in segmenter.flush(len(sound)):
         found[-1].end = event.at
     engine.close(slot)
     return found
+
+
+def _levels(sound: bytes, window: int) -> list[float]:
+    """Return the RMS of each whole window."""
+    pcm = mulaw.decode(sound[: len(sound) // window * window]).astype(np.float64)
+    levels: list[float] = np.sqrt(np.mean(pcm.reshape(-1, window) ** 2, axis=1)).tolist()
+    return levels
 
 
 def _scores(engine: VadEngine, slot: int, sound: bytes) -> Iterator[float]:

@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
-from batkol.vad.engine import VadEngine
 from support.speech.clip import Clip, Signal
 from support.vad.scenes import Scene, scene
-from support.vad.segments import Segment, segment_of, segments
+from support.vad.segments import Segment, segment_of
 
 APART_MS: Final = (1200.0, 2500.0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class HeardLengths:
-    """From the first window of speech to the end of the last one, in ms, of each sound that was heard at all."""
-
-    sounds: int
-    ms: Signal
-
-    def reaching(self, ms: float) -> int:
-        """Return how many sounds the detector hears for so long."""
-        return int(np.sum(self.ms >= ms))
 
 
 def apart(clips: Sequence[Clip]) -> Scene:
@@ -34,11 +20,15 @@ def apart(clips: Sequence[Clip]) -> Scene:
     return scene(clips, np.random.default_rng(1), APART_MS)
 
 
-def heard_lengths(engine: VadEngine, call: Scene) -> HeardLengths:
-    """Return how long the engine hears each clip of a call."""
-    found = segments(engine, call.mulaw)
-    mine = [segment for span in call.spans if (segment := segment_of(span, found)) is not None]
-    return HeardLengths(len(call.spans), np.array([segment.ms for segment in mine]))
+def heard_ms(call: Scene, found: Sequence[Segment]) -> Signal:
+    """Return for how many ms each clip of a call was heard, of those that were heard at all."""
+    mine = (segment_of(span, found) for span in call.spans)
+    return np.array([segment.ms for segment in mine if segment is not None])
+
+
+def reaching(heard: Signal, ms: float) -> int:
+    """Return how many sounds were heard for so long."""
+    return int(np.sum(heard >= ms))
 
 
 def known_after(call: Scene, found: Sequence[Segment], lasting_ms: float) -> tuple[Signal, int]:
