@@ -1,4 +1,4 @@
-"""How long the detectors think that mm-hms, coughs and clicks last, and how soon they know that speech lasts."""
+"""Lengths of mm-hms, coughs and clicks as the detectors hear them, and the time until speech is known to last."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ from support.vad.segments import Score, compare, segments
 
 PAUSES_MS = (900, 2000)
 MUSIC_DB = (0, 10, 26)
-"""How much quieter than it was recorded the music is."""
+"""Decibels by which the music is quieter than it was recorded."""
 TELEVISION_DB = (20, 30, 40)
-"""How much quieter than the caller the television is."""
+"""Decibels by which the television is quieter than the caller."""
 
 
 def conditions(seed: int) -> dict[str, Scene]:

@@ -15,7 +15,7 @@ from support.speech.sounds import SOUNDS, package, read
 
 PIECES: Final = 5
 TELEVISION_DB: Final = 20.0
-"""How far below the caller a television is."""
+"""Decibels by which a television is quieter than the caller."""
 
 _FROM: Final = 10 * SAMPLE_RATE  # some pieces fade in
 _LEVEL: Final = 3000.0  # RMS, far from clipping

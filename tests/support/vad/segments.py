@@ -1,4 +1,4 @@
-"""Where a detector hears speech in a call, with the service's own segmenter, and how near to the truth that is."""
+"""Segments of speech that a detector finds in a call, with the service's own segmenter, held against the truth."""
 
 from __future__ import annotations
 

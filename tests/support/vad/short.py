@@ -1,4 +1,4 @@
-"""How long a detector thinks that a short sound lasts, and how soon it knows that speech lasts."""
+"""The length of a short sound as a detector hears it, and the time until speech is known to last."""
 
 from __future__ import annotations
 
