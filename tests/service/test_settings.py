@@ -263,6 +263,9 @@ VALUES = {  # one that works, for every field
     "API_TOKEN": "token",
     "TWILIO_AUTH_TOKEN": "one,two",
     "INTERNAL_HOSTS": "one.example,two.example",
+    "ANSWERER_URL": "http://llm:8000/v1",
+    "VOICE_URL": "http://voice:8000/v1",
+    "AGENT_PHRASES": '{"filler": "רגע"}',
 }
 
 
@@ -272,7 +275,7 @@ def value_of(name: str) -> str:
 
 
 NAMES = sorted(name.upper() for name in Settings.model_fields)
-LINES = [name for name in NAMES if name != "STT_PHRASES"]
+LINES = [name for name in NAMES if name.lower() not in Settings.free_texts]
 
 
 @pytest.mark.parametrize("unseen", ["\r\n", "\u00a0", "\ufeff"])
@@ -401,6 +404,33 @@ def test_a_url_is_absolute_and_has_a_host(monkeypatch: pytest.MonkeyPatch, name:
 
     assert f"{name}: " in sentence
     assert "Zq7" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"ANSWERER": "openai"}, "ANSWERER=openai needs ANSWERER_URL and ANSWERER_MODEL"),
+        ({"VOICE": "openai", "VOICE_URL": "http://v/v1"}, "VOICE=openai needs VOICE_URL and VOICE_MODEL"),
+        ({"ANSWERER_URL": "http://llm/v1/chat/completions"}, "ANSWERER_URL: must end before the path"),
+        ({"AGENT_PHRASES": "{'a': 1}"}, "AGENT_PHRASES: must be JSON such as"),
+        ({"AGENT_PHRASES": '{"hello": "x"}'}, "the phrases are filler, apology, repeat, idle, goodbye"),
+        ({"AGENT_PHRASES": '{"idle": "' + "x" * 301 + '"}'}, "more than 300 characters for idle"),
+    ],
+)
+def test_what_cannot_answer_or_speak_is_refused(
+    monkeypatch: pytest.MonkeyPatch, values: dict[str, str], says: str
+) -> None:
+    assert says in refusal(monkeypatch, **values)
+
+
+def test_a_phrase_of_the_agents_own_takes_the_place_of_the_stored_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = reading(monkeypatch, AGENT_PHRASES='{"filler": "", "idle": "נו"}', GREETING="שלום")
+
+    phrases = settings.phrases("he-IL")
+
+    assert phrases == {"greeting": "שלום", "filler": "", "idle": "נו"}
+    assert settings.phrases("en-US")["idle"] == "נו"
+    assert reading(monkeypatch, AGENT_PHRASES="").phrases("fr-FR")["idle"] == "Are you still there?"
 
 
 def test_a_base_url_has_no_login_because_a_stream_can_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
