@@ -11,7 +11,8 @@ import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection
 
-from batkol.calls.call import HELD, Call
+from batkol.calls.call import Call
+from batkol.calls.limits import HELD
 from batkol.events.events import CallEnded, FinalText
 from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
 from batkol.simulators.google.server import SpeechDouble

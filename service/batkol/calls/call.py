@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
 
 import structlog
 
@@ -12,6 +11,7 @@ from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.audio.ring import Ring
 from batkol.audio.segmenter import SpeechEnded, SpeechEvent, SpeechStarted
 from batkol.calls.deadline import Deadline
+from batkol.calls.limits import ECHO_S, HELD, HOLD_S
 from batkol.calls.playout import Playout
 from batkol.calls.reasons import HUNG_UP, MOVED
 from batkol.calls.services import Services
@@ -20,25 +20,12 @@ from batkol.conversation.conversation import CallSide
 from batkol.errors import PeerError
 from batkol.events.identity import Identity
 from batkol.flags.flags import Decision
-from batkol.speech.utterances import LONGEST
 from batkol.tracing.propagation import RemoteParent
 from batkol.transcription.events import TranscriptionEvent
 from batkol.transcription.policy import Transcription
 from batkol.twilio.messages import Connected, Dtmf, Inbound, MalformedMessage, Mark, Media, Start, Stop, parse
 from batkol.twilio.stream import MediaStream
 from batkol.vad.session import endpointing
-
-HELD: Final = LONGEST + 10 * SAMPLE_RATE
-"""Samples the ring can hold: the longest utterance, and what surrounds it."""
-
-HOLD_S: Final = 3.0
-"""Seconds without media after which silence goes on in its place, by the wall clock.
-
-Google ends a stream after about 10 s without audio. Most stalls of the network are shorter: silence in a word costs it.
-"""
-
-ECHO_S: Final = 1.0
-"""Seconds after the last sound in which a mark's echo, or a caller who interrupts, may still be on the way."""
 
 
 class Call:
@@ -153,8 +140,13 @@ class Call:
 
     @property
     def speaking(self) -> bool:
-        """Whether the caller is speaking, the hang-over included."""
-        return self._vad.speaking
+        """Whether the caller, the hang-over included, or the agent is speaking."""
+        return self._vad.speaking or self.playout.silent_s == 0
+
+    def wind_down(self) -> None:
+        """Have the agent begin no further turn: the call is about to be ended."""
+        if self._conversation is not None:
+            self._conversation.wind_down()
 
     @property
     def age(self) -> float:

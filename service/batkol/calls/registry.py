@@ -236,9 +236,9 @@ class CallRegistry:
     async def end_all(self, reason: str, *, within: float, pause_s: float = 0.0) -> None:
         """End every call and wait for that: each has `within` seconds to deliver its utterances in hand.
 
-        A caller who is speaking is let finish, for at most `pause_s` seconds more: a stream that ends in a pause
-        loses no word. A call that takes longer is cut off, with a line in the log. Cancelling it stops the waiting
-        only.
+        A caller who is speaking is let finish, and so is the agent, for at most `pause_s` seconds more: a stream that
+        ends in a pause loses no word. A call that takes longer is cut off, with a line in the log. Cancelling it stops
+        the waiting only.
         """
         self.refuse()
         self._reserved.clear()
@@ -255,13 +255,14 @@ class CallRegistry:
             log.error("[DRAIN] calls did not end in time; the service exits without them", call_sids=unfinished)
 
     def _end_the_silent(self, reason: str, within: float, *, at_any_rate: bool) -> int:
-        """End the calls whose caller is not speaking; return how many are left to end."""
+        """End the calls that are silent; return how many are left to end."""
         unfinished = 0
         for call in self:
             if call.ended_by or at_any_rate or not call.speaking:
                 call.end(reason, close_code=1001)
                 call.limit_to(within)
             else:
+                call.wind_down()
                 unfinished += 1
         return unfinished
 

@@ -25,6 +25,7 @@ from batkol.conversation.line import Line
 from batkol.conversation.replies import Replies, Voiced
 from batkol.conversation.reply import Reply, Speaker
 from batkol.conversation.translation import translated
+from batkol.conversation.turn import State
 from batkol.conversation.turns import Turns
 from batkol.transcription.events import TranscriptionEvent
 
@@ -69,6 +70,11 @@ class Conversation:
         """Take note of an event of the call's recognition; never blocks."""
         if (turned := translated(event, self._spoken_at)) is not None:
             self._put(turned)
+
+    def wind_down(self) -> None:
+        """Begin no further turn; what the caller hears goes on."""
+        if self._turns.state is not State.CLOSING:
+            self._put(inputs.CallClosing())
 
     def _put(self, event: inputs.Input) -> None:
         self._inputs.append(event)

@@ -7,8 +7,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.audio import mulaw
-from batkol.calls.call import HOLD_S, Call
+from batkol.calls.call import Call
 from batkol.calls.ending import ENDING_S
+from batkol.calls.limits import HOLD_S
 from batkol.calls.memory import REMEMBERED_S
 from batkol.calls.registry import (
     CLOSING_S,
