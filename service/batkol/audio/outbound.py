@@ -28,8 +28,8 @@ from batkol.errors import CallError
 FRAME: Final = 160
 """Samples of 20 ms: Twilio plays whole frames without stutter."""
 
-MESSAGE: Final = 5 * FRAME
-"""Samples of a message while sound goes on: 100 ms. Smaller ones cost more CPU, larger ones more lead."""
+MESSAGE: Final = 8 * FRAME
+"""Samples of a message while sound goes on: 160 ms. Smaller ones cost more CPU, larger ones leave less of the lead."""
 
 LONGEST: Final = 600 * SAMPLE_RATE
 """Ten minutes of mu-law, the most that Twilio buffers (31931)."""
@@ -38,7 +38,8 @@ SILENCE_S: Final = 1.0
 """Seconds without sound after which the next sound measures the path: the peer has played everything by then."""
 
 _FILL_S: Final = 0.040  # an incomplete frame is filled so long before the sound before it ends
-_EARLY_S: Final = 0.001  # timers may come a millisecond early
+EARLY_S: Final = 0.001
+"""Seconds by which a timer may come early."""
 
 
 class Clear:
@@ -182,11 +183,11 @@ class Outbound:
     def _samples_due(self, now: float) -> int:
         """Return how many samples are to be written now: whole frames, up to the next mark."""
         deadline = self.deadline
-        if deadline is None or now < deadline - _EARLY_S:
+        if deadline is None or now < deadline - EARLY_S:
             return 0
         if len(self._waiting) < FRAME:
             self.flush()
-        room = self._lead - int(max(0.0, self._clock.ends_at - now - _EARLY_S) * SAMPLE_RATE)
+        room = self._lead - int(max(0.0, self._clock.ends_at - now - EARLY_S) * SAMPLE_RATE)
         samples = min(len(self._waiting), max(FRAME, room))
         if self._marks:
             samples = min(samples, -(-(self._marks[0][0] - self._clock.end) // FRAME) * FRAME)

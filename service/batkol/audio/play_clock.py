@@ -36,35 +36,30 @@ class _Run:
 class PlayClock:
     """The play times of one stream's sound. Times are seconds of one clock that never goes back."""
 
-    __slots__ = ("_end", "_runs")
+    __slots__ = ("_runs", "end", "ends_at")
 
     def __init__(self) -> None:
         self._runs: deque[_Run] = deque()
-        self._end = 0  # of all that was written
-
-    @property
-    def end(self) -> int:
+        self.end = 0
         """The index after the last sample that was written."""
-        return self._end
-
-    @property
-    def ends_at(self) -> float:
+        self.ends_at = -math.inf
         """When the last sample has been played; minus infinity before the first one."""
-        return self._runs[-1].ends_at if self._runs else -math.inf
 
     def append(self, samples: int, now: float, buffer_s: float = 0.0) -> None:
         """Note that so many samples were written now.
 
         A peer that is late by a buffer still plays the sound before, for that long: then there is no gap.
         """
-        first, self._end = self._end, self._end + samples
-        last = self._runs[-1] if self._runs else None
-        if last is not None and last.end == first and now <= last.ends_at + buffer_s:
-            last.end = self._end
+        first, self.end = self.end, self.end + samples
+        if now <= self.ends_at + buffer_s and self._runs[-1].end == first:
+            run = self._runs[-1]
+            run.end = self.end
+            self.ends_at = run.ends_at
             return
         while len(self._runs) > 1 and self._runs[1].begins_at < now - HORIZON_S:
             self._runs.popleft()
-        self._runs.append(_Run(now, first, self._end))
+        self._runs.append(_Run(now, first, self.end))
+        self.ends_at = now + samples / SAMPLE_RATE
 
     def at(self, when: float) -> int:
         """Return how far the sound had been played at that moment: an index, exact within the horizon."""
@@ -78,7 +73,7 @@ class PlayClock:
 
         Minus infinity for what was played before the horizon. What a stop left out counts as played at the stop.
         """
-        if position > self._end:
+        if position > self.end:
             return None
         for run in reversed(self._runs):
             if run.first < position:
@@ -92,7 +87,8 @@ class PlayClock:
         if self._runs:
             last = self._runs[-1]
             last.end = min(last.end, max(last.first, position))
+            self.ends_at = last.ends_at
 
     def skip(self, samples: int) -> None:
         """Note that so many samples were written and are not played."""
-        self._end += samples
+        self.end += samples

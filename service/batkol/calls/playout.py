@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -15,16 +16,16 @@ from itertools import count
 from typing import Final
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
-from batkol.audio.outbound import LONGEST, Clear, Outbound
+from batkol.audio.outbound import EARLY_S, LONGEST, Clear, Outbound
 from batkol.audio.path import Path
 from batkol.twilio.messages import encode_clear, encode_mark, encode_media
 
 __all__ = ["LEAD_MS", "LONGEST", "Playout"]
 
-LEAD_MS: Final = 350
-"""Milliseconds of sound that are written ahead of the ear: the caller hears stalls that are longer."""
+LEAD_MS: Final = 400
+"""Milliseconds of sound that are written ahead of the ear. A message later, at least 220 are left for a stall."""
 
-_EARLY_S: Final = 0.001  # timers may come a millisecond early
+_GRID_S: Final = 0.020  # sound goes out on this grid of the clock: the loop wakes up for all calls at once
 
 Send = Callable[[str], Awaitable[None]]
 Settle = Callable[[bool], None]
@@ -66,10 +67,11 @@ class Playout:
         buffer included; none of it is queued then.
         """
         now = self._clock()
-        silent = self._outbound.silent_s(now) > 0
+        deadline, silent = self._outbound.deadline, self._outbound.silent_s(now) > 0
         end = self._outbound.append(mulaw, now)
         self._begins = self._begins or (silent and bool(mulaw))
-        self._more.set()
+        if self._outbound.deadline != deadline:  # while sound plays, the task wakes up in time by itself
+            self._more.set()
         return end
 
     def flush(self) -> None:
@@ -163,17 +165,19 @@ class Playout:
                 if self._begins:
                     self._begins = False
                     self.on_first_sound()
-                await self._write_due(send)
+                deadline = await self._write_due(send)
                 self._settle_due()
-                await self._pause()
+                await self._pause(deadline)
         finally:
             waiters, self._waiters = self._waiters, []
             for _, _, settle in waiters:
                 settle(False)
 
-    async def _write_due(self, send: Send) -> None:
+    async def _write_due(self, send: Send) -> float | None:
+        """Write what is due, and return when the next is."""
         outbound = self._outbound
-        while (item := outbound.next(self._clock())) is not None:
+        while (deadline := outbound.deadline) is not None and deadline <= self._clock() + EARLY_S:
+            item = outbound.next(self._clock())
             if isinstance(item, bytes):
                 end = outbound.written
                 await send(encode_media(self._stream_sid, item))
@@ -181,25 +185,25 @@ class Playout:
                 self.on_written(end - len(item), end)
             elif isinstance(item, Clear):
                 await send(encode_clear(self._stream_sid))
-            else:
+            elif item is not None:
                 await send(encode_mark(self._stream_sid, item))
+        return deadline
 
     def _settle_due(self) -> None:
-        due = self._clock() + _EARLY_S
+        due = self._clock() + EARLY_S
         while self._waiters and (at := self._outbound.played_at(self._waiters[0][0])) is not None and at <= due:
             heapq.heappop(self._waiters)[2](True)
 
-    async def _pause(self) -> None:
+    async def _pause(self, deadline: float | None) -> None:
         """Wait for the next deadline, or until something is queued."""
-        times = [self._outbound.deadline]
-        if self._waiters:
-            times.append(self._outbound.played_at(self._waiters[0][0]))
-        due = min((time for time in times if time is not None), default=None)
-        timer = None
-        if due is not None:
-            timer = asyncio.get_running_loop().call_later(max(0.0, due - self._clock()), self._more.set)
+        due = None if deadline is None else math.ceil(deadline / _GRID_S) * _GRID_S
+        if self._waiters and (heard_at := self._outbound.played_at(self._waiters[0][0])) is not None:
+            due = heard_at if due is None else min(due, heard_at)
+        if due is None:
+            await self._more.wait()
+            return
+        timer = asyncio.get_running_loop().call_later(max(0.0, due - self._clock()), self._more.set)
         try:
             await self._more.wait()
         finally:
-            if timer is not None:
-                timer.cancel()
+            timer.cancel()

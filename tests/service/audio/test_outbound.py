@@ -146,7 +146,7 @@ def test_the_first_message_is_the_lead_and_the_next_ones_are_a_tenth_of_a_second
     world.play(16_000)
     world.wait(2000)
 
-    assert world.messages == [2720, *[MESSAGE] * 16, 480]
+    assert world.messages == [2720, *[MESSAGE] * 10, 480]
 
 
 def test_sound_goes_on_without_a_gap_and_without_drift() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batkol.calls.playout import LONGEST, Playout
+from batkol.calls.playout import LEAD_MS, LONGEST, Playout
 from batkol.errors import CallError
 from batkol.simulators.twilio.checks import Cleared, MarkAsked, Sound
 from support.properties import few_by_day
@@ -131,7 +131,7 @@ async def test_sound_is_written_at_most_the_lead_ahead_of_the_ear() -> None:
     begun = sounds[0][0]
     written = itertools.accumulate(samples for _, samples in sounds)
     ahead = [total - (at - begun) * 8000 for (at, _), total in zip(sounds, written, strict=True)]
-    assert max(ahead) <= 2800 + 160
+    assert max(ahead) <= LEAD_MS * 8 + 1
     assert far.ear.gaps == ()
     assert len(far.ear.heard) == 400_000
 
@@ -262,7 +262,7 @@ async def test_the_owner_is_told_which_samples_were_written_and_when_sound_begin
         await asyncio.sleep(5)
 
     assert [begin for begin, _ in told[1:]] == [end for _, end in told[:-1]]
-    assert (told[0], told[-1]) == ((0, 2720), (8000, 8160))
+    assert (told[0], told[-1]) == ((0, 3200), (8000, 8160))
     assert begun == [1000.0, 1005.0]
 
 

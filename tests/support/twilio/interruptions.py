@@ -25,9 +25,12 @@ NETWORKS: Final = {
     "400 ms away": Network({"delay_s": 0.4}, 160),
     "150 ms away, 60 ms of jitter": Network({"delay_s": 0.15, "jitter_s": 0.06}, 8 * 140),
     "400 ms away, 150 ms of jitter": Network({"delay_s": 0.4, "jitter_s": 0.15}, 8 * 320),
-    "behind a jitter buffer of 120 ms": Network({"delay_s": 0.05, "holds_s": 0.12}, 160),
+    "behind a jitter buffer of 120 ms": Network({"delay_s": 0.05, "holds_s": 0.12}, 8 * 140),
 }
-"""20 ms are allowed, and twice the jitter. A word is about 2,400 samples."""
+"""20 ms are allowed, twice the jitter, and the buffer: a gap of just its length may or may not fill it again.
+
+A word is about 2,400 samples.
+"""
 
 
 @asynccontextmanager
