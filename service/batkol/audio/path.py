@@ -18,6 +18,7 @@ from typing import Final
 LONGEST_S: Final = 3.0
 """Seconds; an echo that takes longer measures something else than the path."""
 
+_HALF_A_FRAME_S: Final = 0.010  # a peer that plays frames returns a mark with one: so much later on average
 _KEPT: Final = 5  # measurements of each kind
 _PENDING: Final = 8  # probes that wait for an echo; a peer that never answers costs no memory
 
@@ -67,7 +68,7 @@ class Path:
         round_trip = median(self._round_trips)
         self.there_s = round_trip / 2
         if self._with_buffer:
-            self.buffer_s = max(0.0, median(self._with_buffer) - round_trip)
+            self.buffer_s = max(0.0, median(self._with_buffer) - round_trip - _HALF_A_FRAME_S)
 
     def _probe(self, due: float, measurements: deque[float]) -> str:
         self._number += 1

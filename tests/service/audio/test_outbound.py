@@ -261,7 +261,7 @@ def test_the_peers_buffer_is_not_heard_at_a_clear_and_the_way_there_is() -> None
     """A `clear` takes the same way as the sound: what is on the way is played before the `clear` arrives."""
     outbound = Outbound(path := Path(OURS), lead=LEAD)
     path.echo(path.probe_silence(1.0), 1.4)
-    path.echo(path.probe_sound(1.0), 1.5)
+    path.echo(path.probe_sound(1.0), 1.51)
     outbound.append(b"\x01" * 80_000, 10.0)
     for at in (10.0, 10.0, 10.0, *(10.1 + 0.1 * number for number in range(9))):
         outbound.next(at)
@@ -285,14 +285,14 @@ def test_a_position_that_was_told_stands_when_the_path_turns_out_to_be_longer() 
 
     assert sound
     assert told == 2400
-    assert path.buffer_s == pytest.approx(0.26)
+    assert path.buffer_s == pytest.approx(0.25)
     assert outbound.position(10.31) == outbound.clear(10.32) == told
 
 
 def test_sound_that_comes_late_is_heard_without_a_gap_if_the_peer_had_buffered_as_much() -> None:
     outbound = Outbound(path := Path(OURS), lead=LEAD)
     path.echo(path.probe_silence(1.0), 1.0)
-    path.echo(path.probe_sound(1.0), 1.2)
+    path.echo(path.probe_sound(1.0), 1.21)
     outbound.append(b"\x01" * 800, 10.0)
     outbound.next(10.0)
     outbound.next(10.0)
