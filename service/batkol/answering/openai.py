@@ -13,6 +13,7 @@ import httpx
 from batkol.answering import refusals
 from batkol.answering.answerer import AnswererError, Question
 from batkol.answering.chat import ChatStream, limit_of_tokens, request_body
+from batkol.answering.http_transport import HttpTransport
 from batkol.answering.patience import Limits, Patience
 from batkol.answers import PLAIN, AnswerError, body, check_plain, exchange, no_cookies
 from batkol.urls import masked, without_login
@@ -22,6 +23,11 @@ _LARGEST_REFUSAL: Final = 64 * 1024
 _LARGEST_LIST: Final = 4 << 20  # of models, when warming up
 _SLICE: Final = 8 * 1024
 """Bytes of an answer that are parsed before other calls have their turn."""
+_EARLY_CHARACTERS: Final = 30
+"""The beginning of an answer, which is read as it comes: enough for the first piece that a voice can speak."""
+_HOLD_S: Final = 0.1
+"""Seconds between two reads of the rest: tokens then come several at once, for each wakes the process, which is most of
+the CPU of an answer (ADR 0022). The voice is speaking by then."""
 _LAST_READS: Final = 4
 _LAST_S: Final = 0.02
 """For the end of an answer whose last text is there: what ends in that time leaves its connection to the next one."""
@@ -52,7 +58,8 @@ class OpenAIAnswerer:
 
     `options` are further parameters of every request, such as `reasoning_effort`. Answers are not compressed, have
     limits of size and time, and no redirect is followed. A user and password in the URL go into the Authorization
-    header, in the place of `api_key`. At most `connections` answers come at once; one more is refused.
+    header, in the place of `api_key`. After its beginning an answer is read every `hold_s` seconds; 0: as it comes. At
+    most `connections` answers come at once; one more is refused. It takes no proxy from the environment.
     """
 
     def __init__(
@@ -66,6 +73,7 @@ class OpenAIAnswerer:
         temperature: float | None = None,
         options: Mapping[str, Any] | None = None,
         limits: Limits = _LIMITS,
+        hold_s: float = _HOLD_S,
         connections: int = 200,
         name: str = "openai",
     ) -> None:
@@ -76,6 +84,7 @@ class OpenAIAnswerer:
         self._model = model
         self._prompt = prompt
         self._limits = limits
+        self._hold_s = hold_s
         warmth = {} if temperature is None else {"temperature": temperature}
         self._options = {**limit_of_tokens(model, max_tokens), **warmth, **(options or {})}
         self._url = httpx.URL(base.rstrip("/"))
@@ -84,11 +93,8 @@ class OpenAIAnswerer:
             auth=login,
             headers={**headers, **PLAIN},
             timeout=httpx.Timeout(None, connect=limits.connect_s, write=limits.connect_s, pool=limits.connect_s),
-            limits=httpx.Limits(
-                max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=_KEPT_S
-            ),
+            transport=HttpTransport(self._url, most=connections, kept_s=_KEPT_S),
             cookies=no_cookies(),
-            verify=base.startswith("https:"),  # reading the system's certificates takes time
         )
 
     @property
@@ -134,7 +140,7 @@ class OpenAIAnswerer:
         try:
             await self._check(response, patience)
             async with aclosing(response.aiter_raw()) as pieces:  # type: ignore[type-var]  # a generator, in truth
-                while not stream.done and (piece := await self._next(pieces, patience)) is not None:
+                while not stream.done and (piece := await self._next(pieces, patience, stream)) is not None:
                     for start in range(0, len(piece), _SLICE):
                         before = stream.tool_calls
                         for text in stream.feed(piece[start : start + _SLICE]):
@@ -191,8 +197,10 @@ class OpenAIAnswerer:
             refusal = b""  # the status says enough
         raise refusals.refused(self._who, response.status_code, refusal)
 
-    async def _next(self, pieces: AsyncIterator[bytes], patience: Patience) -> bytes | None:
-        """Return the next bytes of the body; None at its end."""
+    async def _next(self, pieces: AsyncIterator[bytes], patience: Patience, stream: ChatStream) -> bytes | None:
+        """Return the next bytes of the body, after a while if its beginning is there; None at its end."""
+        if stream.characters > _EARLY_CHARACTERS and self._hold_s and not stream.finish_reason:
+            await asyncio.sleep(self._hold_s)
         try:
             return await patience.wait(anext(pieces, None))
         except httpx.TransportError as error:
