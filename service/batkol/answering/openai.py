@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -59,7 +60,7 @@ class OpenAIAnswerer:
     `options` are further parameters of every request, such as `reasoning_effort`. Answers are not compressed, have
     limits of size and time, and no redirect is followed. A user and password in the URL go into the Authorization
     header, in the place of `api_key`. After its beginning an answer is read every `hold_s` seconds; 0: as it comes. At
-    most `connections` answers come at once; one more is refused. It takes no proxy from the environment.
+    most `connections` answers come at once; one more is refused. Proxies are those of the environment, as for Whisper.
     """
 
     def __init__(
@@ -84,16 +85,21 @@ class OpenAIAnswerer:
         self._model = model
         self._prompt = prompt
         self._limits = limits
-        self._hold_s = hold_s
         warmth = {} if temperature is None else {"temperature": temperature}
         self._options = {**limit_of_tokens(model, max_tokens), **warmth, **(options or {})}
         self._url = httpx.URL(base.rstrip("/"))
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        proxied = _has_proxy(self._url)
+        self._hold_s = 0.0 if proxied else hold_s  # httpx's own gives out one chunk at a time, however many have come
         self._client = httpx.AsyncClient(
             auth=login,
             headers={**headers, **PLAIN},
             timeout=httpx.Timeout(None, connect=limits.connect_s, write=limits.connect_s, pool=limits.connect_s),
-            transport=HttpTransport(self._url, most=connections, kept_s=_KEPT_S),
+            limits=httpx.Limits(
+                max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=_KEPT_S
+            ),
+            # Ours speaks to the server itself: with a proxy in between, httpx's own does.
+            transport=None if proxied else HttpTransport(self._url, most=connections, kept_s=_KEPT_S),
             cookies=no_cookies(),
         )
 
@@ -233,6 +239,12 @@ class OpenAIAnswerer:
             reason="unavailable",
             retryable=True,
         )
+
+
+def _has_proxy(url: httpx.URL) -> bool:
+    """Whether the environment (HTTPS_PROXY, ALL_PROXY, NO_PROXY) has a proxy for the URL, by httpx's own rules."""
+    proxies = getproxies()
+    return bool(proxies.get(url.scheme) or proxies.get("all")) and not proxy_bypass(url.host)
 
 
 async def _read_to_end(pieces: AsyncIterator[bytes]) -> None:

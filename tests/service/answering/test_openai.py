@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import traceback
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -310,6 +311,37 @@ async def test_a_cookie_is_not_kept() -> None:
 
     assert len(asked) == 2
     assert b"cookie" not in asked[1].lower()
+
+
+async def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    chunks = b'data: {"choices": [{"delta": {"content": "a"}}]}\n\ndata: [DONE]\n\n'
+    async with answering(http("200 OK", chunks)) as (proxy, asked):
+        monkeypatch.setenv("http_proxy", proxy)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        async with answerer("http://llm.example/v1") as made:
+            assert await answer(made) == "a"
+        async with asking() as (made, _):
+            assert await answer(made) == ANSWER
+
+    assert [request.split(b"\r\n")[0] for request in asked] == [b"POST http://llm.example/v1/chat/completions HTTP/1.1"]
+
+
+async def test_a_key_with_a_line_break_is_refused_and_not_sent() -> None:
+    async with answering(http("200 OK", b"")) as (url, asked), answerer(url, api_key=f"{KEY}\r\nX: y") as made:
+        error, _ = await failure(made)
+
+    assert (error.reason, asked) == ("unavailable", [])
+
+
+async def test_the_rest_of_an_answer_is_read_several_tokens_at_a_time() -> None:
+    async with asking(LLMSettings(profile="fixed:0", tokens_per_s=300), hold_s=0.2) as (made, double):
+        double.script(Rule("", "אני רוצה לקבוע תור לרופא ביום ראשון בבוקר, אם אפשר. " * 4))
+        async with aclosing(made.answer(ASKED)) as texts:
+            read = [(text, asyncio.get_running_loop().time()) async for text in texts]
+
+    early = next(at for at in range(len(read)) if sum(len(text) for text, _ in read[:at]) > 30)
+    waits = sum(later[1] - earlier[1] > 0.001 for earlier, later in itertools.pairwise(read[early:]))
+    assert waits < (len(read) - early) / 4
 
 
 SLOW = {"no answer", "drip", "dripping head", "preliminary answers"}
