@@ -21,4 +21,4 @@ class Echo:
             yield text
 
     async def aclose(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is no connection."""

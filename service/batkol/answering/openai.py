@@ -15,7 +15,7 @@ from batkol.answering import refusals
 from batkol.answering.answerer import AnswererError, Question
 from batkol.answering.chat import ChatStream, limit_of_tokens, request_body
 from batkol.answering.http_transport import HttpTransport
-from batkol.answering.patience import Limits, Patience
+from batkol.answering.patience import AnswerPatience, Limits
 from batkol.answers import PLAIN, AnswerError, body, check_plain, exchange, no_cookies
 from batkol.urls import masked, without_login
 
@@ -98,7 +98,7 @@ class OpenAIAnswerer:
             limits=httpx.Limits(
                 max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=_KEPT_S
             ),
-            # Ours speaks to the server itself: with a proxy in between, httpx's own does.
+            # With a proxy in between, httpx's own transport asks.
             transport=None if proxied else HttpTransport(self._url, most=connections, kept_s=_KEPT_S),
             cookies=no_cookies(),
         )
@@ -141,7 +141,7 @@ class OpenAIAnswerer:
         await self._client.aclose()
 
     async def _texts(self, question: Question, stream: ChatStream) -> AsyncGenerator[str, None]:
-        patience = Patience(self._limits, self._who)
+        patience = AnswerPatience(self._limits, self._who)
         response = await self._ask(self._request(question), patience)
         try:
             await self._check(response, patience)
@@ -170,7 +170,7 @@ class OpenAIAnswerer:
     def _at(self, path: str) -> httpx.URL:
         return self._url.copy_with(path=self._url.path.rstrip("/") + path)
 
-    async def _ask(self, request: httpx.Request, patience: Patience) -> httpx.Response:
+    async def _ask(self, request: httpx.Request, patience: AnswerPatience) -> httpx.Response:
         """Send the request; return the response with its body unread. A stale connection costs no answer."""
         clock = asyncio.get_running_loop().time
         began = clock()
@@ -187,7 +187,7 @@ class OpenAIAnswerer:
         except httpx.TransportError as error:
             raise self._unavailable(error) from error
 
-    async def _check(self, response: httpx.Response, patience: Patience) -> None:
+    async def _check(self, response: httpx.Response, patience: AnswerPatience) -> None:
         try:
             check_plain(response)
             if response.status_code == httpx.codes.OK:
@@ -203,7 +203,7 @@ class OpenAIAnswerer:
             refusal = b""  # the status says enough
         raise refusals.refused(self._who, response.status_code, refusal)
 
-    async def _next(self, pieces: AsyncIterator[bytes], patience: Patience, stream: ChatStream) -> bytes | None:
+    async def _next(self, pieces: AsyncIterator[bytes], patience: AnswerPatience, stream: ChatStream) -> bytes | None:
         """Return the next bytes of the body, after a while if its beginning is there; None at its end."""
         if stream.characters > _EARLY_CHARACTERS and self._hold_s and not stream.finish_reason:
             await asyncio.sleep(self._hold_s)
@@ -255,4 +255,4 @@ async def _read_to_end(pieces: AsyncIterator[bytes]) -> None:
                 if await anext(pieces, None) is None:
                     return
     except (TimeoutError, httpx.TransportError):
-        pass  # the answer is whole: how its connection ends concerns nobody
+        pass  # the answer is whole, and the connection is closed

@@ -28,7 +28,7 @@ class Limits:
     """For all the waiting of an answer."""
 
 
-class Patience:
+class AnswerPatience:
     """The time that one answer has left. `who` is for errors. Waits by the loop's clock, which is monotonic."""
 
     def __init__(self, limits: Limits, who: str) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from batkol.errors import ConfigurationError
 from batkol.simulators.llm.answers import Rule
-from batkol.simulators.llm.faults import Fault
+from batkol.simulators.llm.faults import LLMFault
 from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
 
@@ -25,7 +25,7 @@ class LLMDoubleOptions:
     host: str
     port: int
     rules: tuple[Rule, ...]
-    faults: tuple[Fault, ...]
+    faults: tuple[LLMFault, ...]
 
 
 class _Strict(LLMSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,10 +53,10 @@ def rules_from(texts: Sequence[str]) -> tuple[Rule, ...]:
     return tuple(Rule(contains, answer) for contains, _, answer in (text.partition("=") for text in texts))
 
 
-def llm_faults_from(texts: Sequence[str]) -> tuple[Fault, ...]:
+def llm_faults_from(texts: Sequence[str]) -> tuple[LLMFault, ...]:
     """Read faults as JSON. Raises `ConfigurationError`."""
     try:
-        return tuple(msgspec.json.decode(text, type=Fault) for text in texts)
+        return tuple(msgspec.json.decode(text, type=LLMFault) for text in texts)
     except msgspec.DecodeError as error:
         example = '{"kind": "stall", "after_tokens": 5, "times": 1}'
         raise ConfigurationError(f"--fault is not a fault: {error}. One looks like {example}") from error

@@ -28,7 +28,7 @@ _BARE_PREFIX: Final = re.compile(r"[ובלמהשכ](?:[-־‐‑]|\.\.\.|…)?")
 _TITLE: Final = re.compile(
     r"[ובלמהשכ]{0,2}(?:ד\"ר|פרופ'|עו\"ד|רו\"ח|מר|גב'|הרב|רח'|שד'|מס'|טל'|עמ'|ת\"ד|סעי')", re.IGNORECASE
 )
-"""What is not parted from the name or number behind it."""
+"""Titles and the like, which are not parted from the name or number behind them."""
 # fmt: off
 _LEANING: Final = frozenset([
     "את", "של", "על", "עם", "אל", "בין", "כי", "אם", "או", "אבל", "גם", "רק", "כל", "בלי", "לפני", "אחרי", "כמו", "עד",

@@ -13,7 +13,7 @@ from batkol.answering.answerer import Message, Question, Role
 from batkol.answering.chat import ChatStream, request_body
 from batkol.answering.openai import OpenAIAnswerer
 from batkol.simulators.llm.answers import Rule, ToolCall
-from batkol.simulators.llm.faults import Fault, Kind
+from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
 from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
 from support.http.one_answer import answering, http
@@ -145,14 +145,14 @@ async def test_the_official_client_takes_the_doubles_refusals_for_openais() -> N
 
     async with served(models=("gpt-4.1",)) as (double, url), official(url) as client:
         create = client.chat.completions.create
-        double.inject(Fault(kind=Kind.REFUSE, status=429, times=1))
+        double.inject(LLMFault(kind=LLMFaultKind.REFUSE, status=429, times=1))
         with pytest.raises(openai.RateLimitError) as limited:
             await create(model="gpt-4.1", messages=MESSAGES)
         with pytest.raises(openai.NotFoundError) as unknown:
             await create(model="gpt-9", messages=MESSAGES)
         with pytest.raises(openai.BadRequestError) as empty:
             await create(model="gpt-4.1", messages=[])
-        double.inject(Fault(kind=Kind.ERROR, after_tokens=2, times=1))
+        double.inject(LLMFault(kind=LLMFaultKind.ERROR, after_tokens=2, times=1))
         with pytest.raises(openai.APIError, match="had an error") as inside:
             async for _ in await create(model="gpt-4.1", messages=MESSAGES, stream=True):
                 pass

@@ -16,7 +16,7 @@ from batkol.answering.answerer import AnswererError, Message, Question, Role
 from batkol.answering.openai import AnswererFigures, OpenAIAnswerer
 from batkol.answering.patience import Limits
 from batkol.simulators.llm.answers import Rule, ToolCall
-from batkol.simulators.llm.faults import Fault, Kind
+from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
 from batkol.simulators.llm.records import Outcome
 from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
@@ -106,7 +106,7 @@ async def test_an_untidy_server_is_understood(untidy: dict[str, Any]) -> None:
 
 async def test_an_answer_without_text_is_empty_and_a_tool_call_is_counted() -> None:
     async with asking() as (made, double):
-        double.inject(Fault(kind=Kind.EMPTY, times=1))
+        double.inject(LLMFault(kind=LLMFaultKind.EMPTY, times=1))
         assert await answer(made) == ""
         double.script(Rule("", tool=ToolCall("book", '{"day": "מחר"}')))
         assert await answer(made) == ""
@@ -174,7 +174,7 @@ async def test_answers_at_once_have_a_connection_each() -> None:
 async def test_a_connection_that_the_server_has_closed_meanwhile_costs_no_answer() -> None:
     async with asking() as (made, double):
         await answer(made)
-        double.inject(Fault(kind=Kind.CUT, times=1))
+        double.inject(LLMFault(kind=LLMFaultKind.CUT, times=1))
 
         assert await answer(made) == ANSWER
         assert made.figures == AnswererFigures(asked=2, finished=2, resent=1)
@@ -182,7 +182,7 @@ async def test_a_connection_that_the_server_has_closed_meanwhile_costs_no_answer
 
 async def test_a_server_that_cuts_every_connection_is_asked_twice_and_no_more() -> None:
     async with asking() as (made, double):
-        double.inject(Fault(kind=Kind.CUT))
+        double.inject(LLMFault(kind=LLMFaultKind.CUT))
         error, _ = await failure(made)
 
         assert (error.reason, error.retryable) == ("unavailable", True)
@@ -196,7 +196,7 @@ async def test_a_server_that_cuts_every_connection_is_asked_twice_and_no_more() 
 )  # fmt: skip
 async def test_a_refusal_says_whether_to_try_again(status: int, code: str, reason: str, retryable: bool) -> None:
     async with asking() as (made, double):
-        double.inject(Fault(kind=Kind.REFUSE, status=status, code=code))
+        double.inject(LLMFault(kind=LLMFaultKind.REFUSE, status=status, code=code))
         error, _ = await failure(made)
 
         assert (error.reason, error.retryable) == (reason, retryable)
@@ -209,16 +209,16 @@ async def test_a_refusal_says_whether_to_try_again(status: int, code: str, reaso
 @pytest.mark.parametrize(
     ("fault", "reason", "retryable"),
     [
-        (Fault(kind=Kind.ERROR, after_tokens=3), "server_error", True),
-        (Fault(kind=Kind.ERROR, after_tokens=3, status=429), "rate_limited", True),
-        (Fault(kind=Kind.NONSENSE, after_tokens=3), "malformed", False),
-        (Fault(kind=Kind.CUT, after_tokens=3), "cut_off", True),
-        (Fault(kind=Kind.UNFINISHED, after_tokens=3), "cut_off", True),
-        (Fault(kind=Kind.FILTERED, after_tokens=3), "content_filter", False),
+        (LLMFault(kind=LLMFaultKind.ERROR, after_tokens=3), "server_error", True),
+        (LLMFault(kind=LLMFaultKind.ERROR, after_tokens=3, status=429), "rate_limited", True),
+        (LLMFault(kind=LLMFaultKind.NONSENSE, after_tokens=3), "malformed", False),
+        (LLMFault(kind=LLMFaultKind.CUT, after_tokens=3), "cut_off", True),
+        (LLMFault(kind=LLMFaultKind.UNFINISHED, after_tokens=3), "cut_off", True),
+        (LLMFault(kind=LLMFaultKind.FILTERED, after_tokens=3), "content_filter", False),
     ],
-    ids=lambda each: each.kind if isinstance(each, Fault) else str(each),
+    ids=lambda each: each.kind if isinstance(each, LLMFault) else str(each),
 )
-async def test_what_came_before_a_fault_stands(fault: Fault, reason: str, retryable: bool) -> None:
+async def test_what_came_before_a_fault_stands(fault: LLMFault, reason: str, retryable: bool) -> None:
     async with asking() as (made, double):
         double.inject(fault)
         error, said = await failure(made)
@@ -234,15 +234,15 @@ SHORT = Limits(connect_s=0.3, first_s=0.2, between_s=0.15, whole_s=0.5)
 @pytest.mark.parametrize(
     ("settings", "fault", "reason"),
     [
-        (AT_ONCE, Fault(kind=Kind.STALL), "no_first_token"),
+        (AT_ONCE, LLMFault(kind=LLMFaultKind.STALL), "no_first_token"),
         (LLMSettings(profile="fixed:9000", comments_every_ms=10), None, "no_first_token"),
-        (AT_ONCE, Fault(kind=Kind.STALL, after_tokens=2), "stalled"),
+        (AT_ONCE, LLMFault(kind=LLMFaultKind.STALL, after_tokens=2), "stalled"),
         (LLMSettings(profile="fixed:0", tokens_per_s=9), None, "too_slow"),
     ],
     ids=["no head", "comments only", "in mid-answer", "too slow"],
 )
 async def test_each_wait_has_its_limit_and_its_end_closes_the_connection(
-    settings: LLMSettings, fault: Fault | None, reason: str
+    settings: LLMSettings, fault: LLMFault | None, reason: str
 ) -> None:
     async with asking(settings, limits=SHORT) as (made, double):
         double.inject(*([fault] if fault else []))
@@ -254,7 +254,7 @@ async def test_each_wait_has_its_limit_and_its_end_closes_the_connection(
 
 async def test_an_answer_without_an_end_is_given_up() -> None:
     async with asking() as (made, double):
-        double.inject(Fault(kind=Kind.FLOOD))
+        double.inject(LLMFault(kind=LLMFaultKind.FLOOD))
         error, _ = await failure(made)
 
         assert error.reason == "too_long"

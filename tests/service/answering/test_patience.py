@@ -7,14 +7,14 @@ import asyncio
 import pytest
 
 from batkol.answering.answerer import AnswererError
-from batkol.answering.patience import Limits, Patience
+from batkol.answering.patience import AnswerPatience, Limits
 
 pytestmark = pytest.mark.virtual_time
 
 LIMITS = Limits(first_s=8, between_s=5, whole_s=20)
 
 
-async def late(patience: Patience, after_s: float) -> tuple[str, float]:
+async def late(patience: AnswerPatience, after_s: float) -> tuple[str, float]:
     """Wait for what comes too late; return the reason and how long it took to give up."""
     began = asyncio.get_running_loop().time()
     with pytest.raises(AnswererError) as raised:
@@ -24,14 +24,14 @@ async def late(patience: Patience, after_s: float) -> tuple[str, float]:
 
 
 async def test_the_first_text_has_a_time_of_its_own() -> None:
-    patience = Patience(LIMITS, "x")
+    patience = AnswerPatience(LIMITS, "x")
     assert await patience.wait(asyncio.sleep(7, "head")) == "head"
 
     assert await late(patience, 2) == ("no_first_token", 1)
 
 
 async def test_each_text_has_the_time_between_two() -> None:
-    patience = Patience(LIMITS, "x")
+    patience = AnswerPatience(LIMITS, "x")
     for _ in range(3):
         await patience.wait(asyncio.sleep(4))
         patience.progressed()
@@ -40,7 +40,7 @@ async def test_each_text_has_the_time_between_two() -> None:
 
 
 async def test_what_is_no_text_does_not_prolong_it() -> None:
-    patience = Patience(LIMITS, "x")
+    patience = AnswerPatience(LIMITS, "x")
     patience.progressed()
     for _ in range(4):
         await patience.wait(asyncio.sleep(1))
@@ -49,7 +49,7 @@ async def test_what_is_no_text_does_not_prolong_it() -> None:
 
 
 async def test_all_the_waiting_has_a_limit() -> None:
-    patience = Patience(LIMITS, "x")
+    patience = AnswerPatience(LIMITS, "x")
     for _ in range(4):
         await patience.wait(asyncio.sleep(4.5))
         patience.progressed()
@@ -58,7 +58,7 @@ async def test_all_the_waiting_has_a_limit() -> None:
 
 
 async def test_the_consumers_own_time_does_not_count() -> None:
-    patience = Patience(LIMITS, "x")
+    patience = AnswerPatience(LIMITS, "x")
     patience.progressed()
     await asyncio.sleep(1000)
 
@@ -66,7 +66,7 @@ async def test_the_consumers_own_time_does_not_count() -> None:
 
 
 async def test_a_cancellation_goes_through() -> None:
-    waiting = asyncio.create_task(Patience(LIMITS, "x").wait(asyncio.Event().wait()))
+    waiting = asyncio.create_task(AnswerPatience(LIMITS, "x").wait(asyncio.Event().wait()))
     await asyncio.sleep(1)
     waiting.cancel()
 

@@ -13,24 +13,24 @@ import msgspec
 
 from batkol.answers import UNREADABLE
 from batkol.simulators.llm.answers import Rule
-from batkol.simulators.llm.faults import Fault
+from batkol.simulators.llm.faults import LLMFault
 
 CONTROL: Final = "/control"
 
 
-class Controlled(Protocol):
+class ControlledLLM(Protocol):
     """The parts of the double that its control changes."""
 
     def script(self, *rules: Rule) -> None: ...
     def rules(self) -> Sequence[Rule]: ...
-    def inject(self, *faults: Fault) -> None: ...
+    def inject(self, *faults: LLMFault) -> None: ...
     def clear(self) -> None: ...
     def reset(self) -> None: ...
-    def faults(self) -> list[Fault]: ...
+    def faults(self) -> list[LLMFault]: ...
     def stats(self) -> dict[str, Any]: ...
 
 
-def route(method: str, path: str, body: bytes, controlled: Controlled) -> tuple[int, Any]:
+def route(method: str, path: str, body: bytes, controlled: ControlledLLM) -> tuple[int, Any]:
     """Carry out a request; return status and answer."""
     match method, path:
         case "POST", "/faults":
@@ -53,16 +53,16 @@ def route(method: str, path: str, body: bytes, controlled: Controlled) -> tuple[
     return 200, controlled.faults()
 
 
-def _inject(body: bytes, controlled: Controlled) -> tuple[int, Any]:
+def _inject(body: bytes, controlled: ControlledLLM) -> tuple[int, Any]:
     try:
-        faults = msgspec.json.decode(body, type=Fault | list[Fault])
+        faults = msgspec.json.decode(body, type=LLMFault | list[LLMFault])
     except UNREADABLE as error:
         return 400, {"error": f"This is no fault: {error}. Send one such as " + '{"kind": "stall"}, or a list.'}
-    controlled.inject(*([faults] if isinstance(faults, Fault) else faults))
+    controlled.inject(*([faults] if isinstance(faults, LLMFault) else faults))
     return 200, controlled.faults()
 
 
-def _script(body: bytes, controlled: Controlled) -> tuple[int, Any]:
+def _script(body: bytes, controlled: ControlledLLM) -> tuple[int, Any]:
     try:
         rules = msgspec.json.decode(body, type=list[Rule])
     except UNREADABLE as error:

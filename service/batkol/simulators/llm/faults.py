@@ -9,7 +9,7 @@ import msgspec
 from batkol.simulators.llm.refusals import STATUSES
 
 
-class Kind(StrEnum):
+class LLMFaultKind(StrEnum):
     """The faults."""
 
     REFUSE = "refuse"  # the request is answered with `status` and OpenAI's JSON for it
@@ -23,10 +23,10 @@ class Kind(StrEnum):
     FILTERED = "filtered"  # the answer ends with the finish_reason content_filter
 
 
-class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LLMFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One thing that goes wrong. Without `contains` it hits every request for a completion."""
 
-    kind: Kind
+    kind: LLMFaultKind
     after_tokens: int = 0
     """Tokens of the answer that still come as they should; 0: not even the head of the response does."""
     status: int = 500
@@ -36,20 +36,20 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     times: int | None = None
     """Number of requests that the fault hits before it is over."""
     contains: str = ""
-    """What the newest message must contain."""
+    """The text that the newest message must contain."""
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
             raise ValueError(f"status {self.status} is none to refuse with; use one of {', '.join(map(str, STATUSES))}")
 
 
-class FaultBook:
+class LLMFaultBook:
     """The faults in force, in the order in which they were put there."""
 
     def __init__(self) -> None:
-        self._left: list[tuple[Fault, int | None]] = []
+        self._left: list[tuple[LLMFault, int | None]] = []
 
-    def inject(self, *faults: Fault) -> None:
+    def inject(self, *faults: LLMFault) -> None:
         """Put faults in force, for requests that come from now on."""
         self._left += [(fault, fault.times) for fault in faults]
 
@@ -57,11 +57,11 @@ class FaultBook:
         """Requests to come are spared."""
         self._left.clear()
 
-    def faults(self) -> list[Fault]:
+    def faults(self) -> list[LLMFault]:
         """Return the faults in force."""
         return [fault for fault, _ in self._left]
 
-    def take(self, text: str) -> Fault | None:
+    def take(self, text: str) -> LLMFault | None:
         """Return the fault for a request whose newest message is this, and count it as used."""
         for at, (fault, left) in enumerate(self._left):
             if fault.contains in text:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from batkol.simulators.llm.requests import Said
+from batkol.simulators.llm.requests import ChatMessage
 
 _MOST: Final = 10_000
 
@@ -34,7 +34,7 @@ class RequestRecord(msgspec.Struct, kw_only=True):
     received_at: float
     model: str = ""
     stream: bool = False
-    messages: tuple[Said, ...] = ()
+    messages: tuple[ChatMessage, ...] = ()
     status: int = 0
     """The HTTP status of the answer; 0: none was sent."""
     planned_tokens: int = 0
@@ -45,7 +45,7 @@ class RequestRecord(msgspec.Struct, kw_only=True):
     """Text written."""
     first_token_at: float | None = None
     cancelled_at: float | None = None
-    """When the end of the client's connection reached the double."""
+    """The time at which the end of the client's connection reached the double."""
     sent_after_cancel: int = 0
     """Tokens written after that."""
     ended_at: float | None = None

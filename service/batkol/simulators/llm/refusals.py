@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 
-class RefusalError(Exception):
+class ChatRefusalError(Exception):
     """A request that is refused."""
 
     def __init__(
@@ -55,7 +55,7 @@ STATUSES: Final[Mapping[int, _Usual]] = {
 }
 
 
-def usual(status: int, code: str = "") -> RefusalError:
+def usual(status: int, code: str = "") -> ChatRefusalError:
     """Return what OpenAI says with a status."""
     found = _QUOTA if code == _QUOTA.code else STATUSES[status]
-    return RefusalError(found.message, status=status, kind=found.kind, code=code or found.code)
+    return ChatRefusalError(found.message, status=status, kind=found.kind, code=code or found.code)

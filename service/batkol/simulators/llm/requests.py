@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from batkol.answers import UNREADABLE
-from batkol.simulators.llm.refusals import RefusalError
+from batkol.simulators.llm.refusals import ChatRefusalError
 
 _ROLES: Final = ("system", "assistant", "user", "function", "tool", "developer")
 _JSON_TYPES: Final[Mapping[type, str]] = {
@@ -45,19 +45,19 @@ _OTHERS: Final = frozenset([
 ])  # fmt: skip
 
 
-class Said(msgspec.Struct, frozen=True):
+class ChatMessage(msgspec.Struct, frozen=True):
     """One message of a request."""
 
     role: str
     content: str
-    """Its text; that of several parts joined."""
+    """The text; several parts are joined."""
 
 
 class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request that is accepted."""
 
     model: str
-    messages: tuple[Said, ...]
+    messages: tuple[ChatMessage, ...]
     stream: bool
     include_usage: bool
     most_tokens: int | None
@@ -69,19 +69,19 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(body: bytes, models: tuple[str, ...]) -> ChatRequest:
-    """Read a request. Raises `RefusalError`."""
+    """Read a request. Raises `ChatRefusalError`."""
     try:
         given = msgspec.json.decode(body)
     except UNREADABLE:
         given = None
     if not isinstance(given, dict):
-        raise RefusalError(
+        raise ChatRefusalError(
             "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP "
             "library correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON.)"
         )
     for name in given:
         if name not in _NUMBERS and name not in _OTHERS:
-            raise RefusalError(f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
+            raise ChatRefusalError(f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
     model = _model(given.get("model"), models)
     messages = _messages(given)
     for name, allowed in _NUMBERS.items():
@@ -98,26 +98,26 @@ def read(body: bytes, models: tuple[str, ...]) -> ChatRequest:
 
 def _model(model: Any, models: tuple[str, ...]) -> str:
     if model is None or model == "":
-        raise RefusalError("you must provide a model parameter")
+        raise ChatRefusalError("you must provide a model parameter")
     if not isinstance(model, str):
         raise _wrong_type("model", "a string", model)
     if models and model not in models:
-        raise RefusalError(
+        raise ChatRefusalError(
             f"The model `{model}` does not exist or you do not have access to it.", status=404, code="model_not_found"
         )
     return model
 
 
-def _messages(given: dict[str, Any]) -> tuple[Said, ...]:
+def _messages(given: dict[str, Any]) -> tuple[ChatMessage, ...]:
     if "messages" not in given:
-        raise RefusalError(
+        raise ChatRefusalError(
             "Missing required parameter: 'messages'.", param="messages", code="missing_required_parameter"
         )
     messages = given["messages"]
     if not isinstance(messages, list):
         raise _wrong_type("messages", "an array of objects", messages)
     if not messages:
-        raise RefusalError(
+        raise ChatRefusalError(
             "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.",
             param="messages",
             code="empty_array",
@@ -125,25 +125,25 @@ def _messages(given: dict[str, Any]) -> tuple[Said, ...]:
     return tuple(_message(f"messages[{at}]", message) for at, message in enumerate(messages))
 
 
-def _message(where: str, message: Any) -> Said:
+def _message(where: str, message: Any) -> ChatMessage:
     if not isinstance(message, dict):
         raise _wrong_type(where, "an object", message)
     if "role" not in message:
-        raise RefusalError(
+        raise ChatRefusalError(
             f"Missing required parameter: '{where}.role'.", param=f"{where}.role", code="missing_required_parameter"
         )
     role = message["role"]
     if role not in _ROLES:
         supported = "', '".join(_ROLES[:-1])
-        raise RefusalError(
+        raise ChatRefusalError(
             f"Invalid value: '{role}'. Supported values are: '{supported}', and '{_ROLES[-1]}'.",
             param=f"{where}.role",
             code="invalid_value",
         )
     content = message.get("content")
     if content is None and role == "assistant" and message.get("tool_calls"):
-        return Said(role, "")
-    return Said(role, _content(f"{where}.content", content))
+        return ChatMessage(role, "")
+    return ChatMessage(role, _content(f"{where}.content", content))
 
 
 def _content(where: str, content: Any) -> str:
@@ -152,13 +152,15 @@ def _content(where: str, content: Any) -> str:
     if isinstance(content, list):
         return "".join(_part(f"{where}[{at}]", part) for at, part in enumerate(content))
     if content is None:
-        raise RefusalError(f"Invalid value for 'content': expected a string, got null. ({where})", param=where)
+        raise ChatRefusalError(f"Invalid value for 'content': expected a string, got null. ({where})", param=where)
     raise _wrong_type(where, "one of a string or array of objects", content)
 
 
 def _part(where: str, part: Any) -> str:
     if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
-        raise RefusalError(f"Invalid value: '{where}'. The double takes text parts.", param=where, code="invalid_value")
+        raise ChatRefusalError(
+            f"Invalid value: '{where}'. The double takes text parts.", param=where, code="invalid_value"
+        )
     text: str = part["text"]
     return text
 
@@ -175,7 +177,7 @@ def _check_number(name: str, value: Any, allowed: _Number) -> None:
     which, sign, bound = (
         ("below minimum", ">=", allowed.least) if value < allowed.least else ("above maximum", "<=", allowed.most)
     )
-    raise RefusalError(
+    raise ChatRefusalError(
         f"Invalid '{name}': {kind} {which} value. Expected a value {sign} {bound:g}, but got {value} instead.",
         param=name,
         code=f"{kind}_{which.replace(' ', '_')}_value".replace("minimum", "min").replace("maximum", "max"),
@@ -193,7 +195,7 @@ def _includes_usage(options: Any, *, stream: bool) -> bool:
     if options is None:
         return False
     if not stream:
-        raise RefusalError(
+        raise ChatRefusalError(
             "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
         )
     if not isinstance(options, dict):
@@ -204,12 +206,12 @@ def _includes_usage(options: Any, *, stream: bool) -> bool:
 def _most_tokens(given: dict[str, Any], model: str) -> int | None:
     old, new = given.get("max_tokens"), given.get("max_completion_tokens")
     if old is not None and new is not None:
-        raise RefusalError(
+        raise ChatRefusalError(
             "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
             code="invalid_parameter_combination",
         )
     if old is not None and _NEEDS_COMPLETION_TOKENS.match(model.rpartition("/")[2]):
-        raise RefusalError(
+        raise ChatRefusalError(
             "Unsupported parameter: 'max_tokens' is not supported with this model. "
             "Use 'max_completion_tokens' instead.",
             param="max_tokens",
@@ -219,8 +221,8 @@ def _most_tokens(given: dict[str, Any], model: str) -> int | None:
     return most
 
 
-def _wrong_type(name: str, expected: str, value: Any) -> RefusalError:
+def _wrong_type(name: str, expected: str, value: Any) -> ChatRefusalError:
     got = _JSON_TYPES[type(value)]
-    return RefusalError(
+    return ChatRefusalError(
         f"Invalid type for '{name}': expected {expected}, but got {got} instead.", param=name, code="invalid_type"
     )

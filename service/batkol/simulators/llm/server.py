@@ -3,7 +3,7 @@
     async with LLMDouble(LLMSettings(profile="gpt-4.1")) as double:
         url = await double.start()                       # http://127.0.0.1:PORT/v1
         double.script(Rule("תור", "מחר בעשר."))
-        double.inject(Fault(kind=Kind.STALL, after_tokens=3))
+        double.inject(LLMFault(kind=LLMFaultKind.STALL, after_tokens=3))
         double.records[-1].cancelled_at, double.records[-1].sent_after_cancel
 
 `POST /v1/chat/completions`, `GET /v1/models`, `GET /v1/models/NAME`; from another process it is steered over HTTP
@@ -22,15 +22,15 @@ from typing import Any, Self
 from batkol.simulators.llm.answers import Rule, answer_to, tokens
 from batkol.simulators.llm.completion import Completion
 from batkol.simulators.llm.control import CONTROL, route
-from batkol.simulators.llm.faults import Fault, FaultBook, Kind
+from batkol.simulators.llm.faults import LLMFault, LLMFaultBook, LLMFaultKind
 from batkol.simulators.llm.profiles import PROFILES, profile
 from batkol.simulators.llm.records import Outcome, Records, RequestRecord
-from batkol.simulators.llm.refusals import RefusalError, usual
+from batkol.simulators.llm.refusals import ChatRefusalError, usual
 from batkol.simulators.llm.requests import read
 from batkol.simulators.llm.settings import LLMSettings
-from batkol.simulators.llm.streaming import Streaming
+from batkol.simulators.llm.streaming import PacedAnswer
 from batkol.simulators.llm.vocabulary import vocabulary
-from batkol.simulators.llm.wire import Connection, Request, WireError
+from batkol.simulators.llm.wire import DoubleConnection, Request, WireError
 
 _OWNER = "batkol"
 _CREATED = 1_700_000_000
@@ -43,11 +43,11 @@ class LLMDouble:
         self.settings = settings or LLMSettings()
         self._clock = clock
         self._rules: tuple[Rule, ...] = ()
-        self._book = FaultBook()
+        self._book = LLMFaultBook()
         self._records = Records()
         self._server: asyncio.Server | None = None
         self._connections = 0
-        self._serving: dict[asyncio.Task[None], Connection] = {}
+        self._serving: dict[asyncio.Task[None], DoubleConnection] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -89,7 +89,7 @@ class LLMDouble:
         """Return the rules in force."""
         return self._rules
 
-    def inject(self, *faults: Fault) -> None:
+    def inject(self, *faults: LLMFault) -> None:
         """Put faults in force, for requests that come from now on."""
         self._book.inject(*faults)
 
@@ -97,7 +97,7 @@ class LLMDouble:
         """Requests to come are spared."""
         self._book.clear()
 
-    def faults(self) -> list[Fault]:
+    def faults(self) -> list[LLMFault]:
         """Return the faults in force."""
         return self._book.faults()
 
@@ -115,7 +115,7 @@ class LLMDouble:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1
-        connection = Connection(reader, writer, self._connections)
+        connection = DoubleConnection(reader, writer, self._connections)
         task = asyncio.current_task()
         if task is None:
             raise AssertionError("a server's callback runs in a task")
@@ -124,7 +124,7 @@ class LLMDouble:
             while (request := await connection.request()) is not None and await self._serve(connection, request):
                 pass
         except WireError as error:
-            refusal = RefusalError(str(error), status=error.status)
+            refusal = ChatRefusalError(str(error), status=error.status)
             await connection.answer(refusal.status, refusal.body, {"Connection": "close"})
         except asyncio.CancelledError:
             if self._server is not None:
@@ -133,7 +133,7 @@ class LLMDouble:
             del self._serving[task]
             connection.close()
 
-    async def _serve(self, connection: Connection, request: Request) -> bool:
+    async def _serve(self, connection: DoubleConnection, request: Request) -> bool:
         """Answer a request; return whether the connection can have another one."""
         if request.path.startswith(CONTROL):
             status, body = route(request.method, request.path.removeprefix(CONTROL), request.body, self)
@@ -144,14 +144,14 @@ class LLMDouble:
             if request.path == "/v1/chat/completions" and request.method == "POST":
                 return await self._complete(connection, request)
             await connection.answer(200, self._list(request))
-        except RefusalError as refusal:
+        except ChatRefusalError as refusal:
             await connection.answer(refusal.status, refusal.body)
         return True
 
     def _check_key(self, authorization: str) -> None:
         wanted = self.settings.api_key
         if wanted and not authorization:
-            raise RefusalError("You didn't provide an API key. Send it as `Authorization: Bearer KEY`.", status=401)
+            raise ChatRefusalError("You didn't provide an API key. Send it as `Authorization: Bearer KEY`.", status=401)
         if wanted and authorization != f"Bearer {wanted}":
             raise usual(401)
 
@@ -164,25 +164,25 @@ class LLMDouble:
             if request.path == f"/v1/models/{each['id']}" and request.method == "GET":
                 return each
         if request.path == "/v1/chat/completions":
-            raise RefusalError(f"Not allowed to {request.method} on /v1/chat/completions.", status=405)
-        raise RefusalError(f"Invalid URL ({request.method} {request.path})", status=404)
+            raise ChatRefusalError(f"Not allowed to {request.method} on /v1/chat/completions.", status=405)
+        raise ChatRefusalError(f"Invalid URL ({request.method} {request.path})", status=404)
 
-    async def _complete(self, connection: Connection, request: Request) -> bool:
+    async def _complete(self, connection: DoubleConnection, request: Request) -> bool:
         record = self._records.begin(connection.number, self._clock())
         try:
             return await self._answer(connection, request, record)
-        except RefusalError as refusal:
+        except ChatRefusalError as refusal:
             record.status, record.outcome = refusal.status, Outcome.REFUSED
             await connection.answer(refusal.status, refusal.body)
             return True
         finally:
             record.ended_at = self._clock()
 
-    async def _answer(self, connection: Connection, request: Request, record: RequestRecord) -> bool:
+    async def _answer(self, connection: DoubleConnection, request: Request, record: RequestRecord) -> bool:
         chat = read(request.body, self.settings.models)
         record.model, record.stream, record.messages = chat.model, chat.stream, chat.messages
         fault = self._book.take(chat.text)
-        if fault is not None and fault.kind is Kind.REFUSE:
+        if fault is not None and fault.kind is LLMFaultKind.REFUSE:
             raise usual(fault.status, fault.code)
         draw = random.Random(f"{self.settings.seed}/{record.number}")
         begins_at = record.received_at + profile(self.settings.profile, chat.model).draw_s(draw)
@@ -190,11 +190,11 @@ class LLMDouble:
         whole = tokens(rule.answer, draw)
         given = whole[: chat.most_tokens]
         reason = "length" if len(given) < len(whole) else "tool_calls" if rule.tool else "stop"
-        if fault is not None and fault.kind is Kind.EMPTY:
+        if fault is not None and fault.kind is LLMFaultKind.EMPTY:
             given, reason, fault = [], "stop", None
-        elif fault is not None and fault.kind is Kind.FILTERED:
+        elif fault is not None and fault.kind is LLMFaultKind.FILTERED:
             given, reason, fault = given[: fault.after_tokens], "content_filter", None
         completion = Completion(chat, record.number, given, rule.tool, reason)
         record.planned_tokens = len(given)
-        streaming = Streaming(connection, record, completion, settings=self.settings, fault=fault, clock=self._clock)
+        streaming = PacedAnswer(connection, record, completion, settings=self.settings, fault=fault, clock=self._clock)
         return await streaming.run(begins_at)

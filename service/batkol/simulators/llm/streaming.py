@@ -7,11 +7,11 @@ import math
 from collections.abc import Callable
 
 from batkol.simulators.llm.completion import Completion, event
-from batkol.simulators.llm.faults import Fault, Kind
+from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
 from batkol.simulators.llm.records import Outcome, RequestRecord
 from batkol.simulators.llm.refusals import usual
 from batkol.simulators.llm.settings import LLMSettings
-from batkol.simulators.llm.wire import Connection, chunk
+from batkol.simulators.llm.wire import DoubleConnection, chunk
 
 _FLOOD = 256 << 20  # bytes, so that a test that fails ends
 
@@ -20,17 +20,17 @@ class LeftError(Exception):
     """The client has left, and the double has noticed it."""
 
 
-class Streaming:
+class PacedAnswer:
     """One answer. `clock` is in seconds; the record's times are its own."""
 
     def __init__(
         self,
-        connection: Connection,
+        connection: DoubleConnection,
         record: RequestRecord,
         completion: Completion,
         *,
         settings: LLMSettings,
-        fault: Fault | None,
+        fault: LLMFault | None,
         clock: Callable[[], float],
     ) -> None:
         self._connection = connection
@@ -91,7 +91,11 @@ class Streaming:
 
     async def _stream(self, begins_at: float) -> bool:
         completion = self._completion
-        if (fault := self._fault) is not None and fault.after_tokens == 0 and fault.kind in {Kind.STALL, Kind.CUT}:
+        if (
+            (fault := self._fault) is not None
+            and fault.after_tokens == 0
+            and fault.kind in {LLMFaultKind.STALL, LLMFaultKind.CUT}
+        ):
             self._fault = None
             if not await self._spoil(fault):
                 return False
@@ -121,31 +125,31 @@ class Streaming:
         self._fault = None
         return await self._spoil(fault)
 
-    async def _spoil(self, fault: Fault) -> bool:
+    async def _spoil(self, fault: LLMFault) -> bool:
         connection = self._connection
-        if fault.kind is Kind.STALL:
+        if fault.kind is LLMFaultKind.STALL:
             await self._until(math.inf if fault.lasts_s is None else self._clock() + fault.lasts_s)
             return True
         self._record.outcome = Outcome.FAULTED
         match fault.kind:
-            case Kind.CUT:
+            case LLMFaultKind.CUT:
                 connection.cut()
-            case Kind.ERROR:
+            case LLMFaultKind.ERROR:
                 await self._send(event(usual(fault.status, fault.code).body))
                 await connection.end()
-            case Kind.NONSENSE:
+            case LLMFaultKind.NONSENSE:
                 await self._send(b'data: {"choices": [{"delta": {"content": "\xd7\n\n')
                 await connection.end()
-            case Kind.UNFINISHED:
+            case LLMFaultKind.UNFINISHED:
                 await connection.end()
-            case Kind.FLOOD:
+            case LLMFaultKind.FLOOD:
                 await self._flood()
             case _:
                 raise AssertionError(f"{fault.kind} is none of the stream's faults")
         return False
 
-    async def _spoil_whole(self, fault: Fault) -> bool:
-        if fault.kind in {Kind.STALL, Kind.CUT}:
+    async def _spoil_whole(self, fault: LLMFault) -> bool:
+        if fault.kind in {LLMFaultKind.STALL, LLMFaultKind.CUT}:
             return await self._spoil(fault)
         raise usual(fault.status, fault.code)
 

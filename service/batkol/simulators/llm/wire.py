@@ -27,14 +27,14 @@ class Request(NamedTuple):
 
 
 class WireError(Exception):
-    """What came is no request that can be read; the connection is closed after an answer with `status`."""
+    """Bytes that are no request. The connection is closed after an answer with `status`."""
 
     def __init__(self, message: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
         super().__init__(message)
         self.status = status
 
 
-class Connection:
+class DoubleConnection:
     """One client's connection. `number` counts the server's connections from 1."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-from batkol.simulators.llm.wire import Connection, Request, WireError, chunk
+from batkol.simulators.llm.wire import DoubleConnection, Request, WireError, chunk
 from batkol.simulators.speaker import rules
 from batkol.simulators.speaker.faults import VoiceFault, VoiceFaultBook, VoiceFaultKind
 from batkol.simulators.speaker.settings import SpeakerSettings
@@ -94,7 +94,7 @@ class VoiceDouble:
         task = asyncio.current_task()
         self._connections.add(task)
         self._stats.connections += 1
-        connection = Connection(reader, writer, self._stats.connections)
+        connection = DoubleConnection(reader, writer, self._stats.connections)
         try:
             while (request := await connection.request()) is not None:
                 if not await self._respond(connection, request):
@@ -107,7 +107,7 @@ class VoiceDouble:
             self._connections.discard(task)
             connection.close()
 
-    async def _respond(self, connection: Connection, request: Request) -> bool:
+    async def _respond(self, connection: DoubleConnection, request: Request) -> bool:
         """Answer one request; return whether the connection can have another one."""
         record = self._stats.came(self._clock())
         work = asyncio.create_task(self._speak(connection, request, record), name="voice_double.speak")
@@ -130,7 +130,9 @@ class VoiceDouble:
         if not work.done():
             record.cancelled_at = self._clock()
 
-    async def _speak(self, connection: Connection, request: Request, record: SpokenRequest) -> VoiceFaultKind | None:
+    async def _speak(
+        self, connection: DoubleConnection, request: Request, record: SpokenRequest
+    ) -> VoiceFaultKind | None:
         """Answer; return the fault after which the connection is cut."""
         faults = {fault.kind: fault for fault in self._book.befall(record.number, self._clock())}
         if VoiceFaultKind.DROP in faults:
@@ -154,7 +156,7 @@ class VoiceDouble:
 
     async def _stream(
         self,
-        connection: Connection,
+        connection: DoubleConnection,
         asked: rules.SpeechRequest,
         record: SpokenRequest,
         faults: dict[VoiceFaultKind, VoiceFault],

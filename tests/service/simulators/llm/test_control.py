@@ -14,7 +14,7 @@ import pytest
 
 from batkol.errors import ConfigurationError
 from batkol.simulators.llm.answers import Rule
-from batkol.simulators.llm.faults import Fault, Kind
+from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
 from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
 from batkol.simulators.llm_double_cli import llm_faults_from, llm_settings_from, rules_from
@@ -37,7 +37,7 @@ async def test_faults_are_injected_listed_and_cleared() -> None:
 
         assert [fault["kind"] for fault in answer.json()] == ["stall", "refuse"]
         assert (await http.get("/control/faults")).json() == answer.json()
-        assert double.faults()[1] == Fault(kind=Kind.REFUSE, status=429)
+        assert double.faults()[1] == LLMFault(kind=LLMFaultKind.REFUSE, status=429)
         assert (await http.delete("/control/faults")).json() == []
         assert double.faults() == []
 
@@ -82,7 +82,7 @@ def test_options_of_the_command_are_read() -> None:
 
     assert read == LLMSettings(profile="gpt-4o", tokens_per_s=30, models=("a", "b"), ragged=True)
     assert rules_from(["תור=מחר=בעשר"]) == (Rule("תור", "מחר=בעשר"),)
-    assert llm_faults_from(['{"kind": "cut"}']) == (Fault(kind=Kind.CUT),)
+    assert llm_faults_from(['{"kind": "cut"}']) == (LLMFault(kind=LLMFaultKind.CUT),)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from batkol.simulators.llm.refusals import RefusalError
-from batkol.simulators.llm.requests import Said, read
+from batkol.simulators.llm.refusals import ChatRefusalError
+from batkol.simulators.llm.requests import ChatMessage, read
 
 GOOD: dict[str, Any] = {"model": "gpt-4.1", "messages": [{"role": "user", "content": "שלום"}]}
 
@@ -25,7 +25,11 @@ def test_a_request_is_read() -> None:
     ]
     found = read(body(messages=messages, stream=True, stream_options={"include_usage": True}, max_tokens=7), ())
 
-    assert found.messages == (Said("developer", "ענה"), Said("assistant", ""), Said("user", "שלום"))
+    assert found.messages == (
+        ChatMessage("developer", "ענה"),
+        ChatMessage("assistant", ""),
+        ChatMessage("user", "שלום"),
+    )
     assert (found.text, found.stream, found.include_usage, found.most_tokens) == ("שלום", True, True, 7)
 
 
@@ -74,7 +78,7 @@ def of(role: Any = "user", content: Any = "א", **more: Any) -> dict[str, Any]:
 def test_a_request_that_openai_refuses_is_refused(
     changes: dict[str, Any], message: str, param: str | None, code: str | None
 ) -> None:
-    with pytest.raises(RefusalError) as raised:
+    with pytest.raises(ChatRefusalError) as raised:
         read(body(**changes), ())
 
     assert message in str(raised.value)
@@ -84,12 +88,12 @@ def test_a_request_that_openai_refuses_is_refused(
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"7", b"\xff", b"[" * 99_999])
 def test_what_is_no_json_object_is_refused(raw: bytes) -> None:
-    with pytest.raises(RefusalError, match="could not parse the JSON body"):
+    with pytest.raises(ChatRefusalError, match="could not parse the JSON body"):
         read(raw, ())
 
 
 def test_a_model_that_does_not_exist_is_not_found() -> None:
-    with pytest.raises(RefusalError, match=r"`gpt-4\.1` does not exist") as raised:
+    with pytest.raises(ChatRefusalError, match=r"`gpt-4\.1` does not exist") as raised:
         read(body(), ("gpt-4o",))
 
     assert (raised.value.status, raised.value.code) == (404, "model_not_found")

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from batkol.simulators.llm.answers import Rule
-from batkol.simulators.llm.faults import Fault, Kind
+from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
 from batkol.simulators.llm.records import Outcome
 from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
@@ -134,7 +134,8 @@ async def test_a_client_that_leaves_before_the_first_token_is_recorded() -> None
 async def test_a_stall_ends_when_its_time_is_over() -> None:
     async with serving() as (double, client):
         double.inject(
-            Fault(kind=Kind.STALL, lasts_s=0.02, times=1), Fault(kind=Kind.STALL, after_tokens=2, lasts_s=0.02)
+            LLMFault(kind=LLMFaultKind.STALL, lasts_s=0.02, times=1),
+            LLMFault(kind=LLMFaultKind.STALL, after_tokens=2, lasts_s=0.02),
         )
         await streamed(client)
         await streamed(client)
@@ -146,7 +147,8 @@ async def test_a_stall_ends_when_its_time_is_over() -> None:
 async def test_a_fault_hits_so_many_requests_and_those_that_it_names() -> None:
     async with serving() as (double, client):
         double.inject(
-            Fault(kind=Kind.REFUSE, status=503, times=1), Fault(kind=Kind.REFUSE, status=429, contains="רופא")
+            LLMFault(kind=LLMFaultKind.REFUSE, status=503, times=1),
+            LLMFault(kind=LLMFaultKind.REFUSE, status=429, contains="רופא"),
         )
         statuses = [
             (
