@@ -16,6 +16,7 @@ RUN python -m venv /opt/tools \
 
 
 # Libraries change seldom and are large, the code changes often and is small: two layers of an image.
+# The extra [espeak] is not in it: libespeak-ng is GPL-3 (README, "License").
 FROM tools AS service-libraries
 COPY requirements/service.txt requirements/service.txt
 RUN python -m venv --without-pip /opt/venv \

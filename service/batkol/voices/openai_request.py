@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -18,6 +19,7 @@ LARGEST_ERROR: Final = 16 * 1024
 """Bytes of an error's body that are read; OpenAI's are below 1 kB."""
 
 _OK: Final = 200
+_RESCHEDULED_S: Final = 0.05  # so much earlier than `between_s` may silence end a request; a timer a chunk costs more
 _SOUND: Final = ("audio/pcm", "audio/l16", "audio/raw", "audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave")
 _UNNAMED: Final = ("", "application/octet-stream", "binary/octet-stream")
 _RETRYABLE_STATUS: Final = (408, 409, 425, 429)
@@ -60,15 +62,16 @@ async def request_speech(
     """
     speech = SpeechBody(limits.sound_s)
     loop = asyncio.get_running_loop()
-    ends = loop.time() + limits.whole_s
+    ends, rescheduled = loop.time() + limits.whole_s, -math.inf
     try:
         async with asyncio.timeout_at(min(ends, loop.time() + limits.first_s)) as patience:
             async with _answered(client, asked) as response:
                 await _check(response)
                 async for chunk in response.aiter_raw():
                     sound = speech.feed(chunk)
-                    if not speech.empty:
-                        patience.reschedule(min(ends, loop.time() + limits.between_s))
+                    if not speech.empty and (now := loop.time()) >= rescheduled + _RESCHEDULED_S:
+                        rescheduled = now
+                        patience.reschedule(min(ends, now + limits.between_s))
                     if sound:
                         on_sound(sound)
                 on_sound(speech.finish())
