@@ -16,10 +16,10 @@ import numpy as np
 
 from batkol.audio import mulaw
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
-from batkol.simulators.voice import voice
 from batkol.vad.engine import EngineName, VadEngine
 from batkol.vad.factory import create
 from batkol.vad.silero import SileroEngine, model_path, read_model
+from batkol.voices.marked import voice
 from support.speech.clip import Clip, Signal
 from support.vad.scenes import Scene, pink, scene, white
 from support.vad.segments import compare, segments

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from functools import partial
 
 from batkol.simulators.speaker.speech import pcm
 from batkol.voices.builtin import BuiltinVoice
@@ -51,6 +52,11 @@ async def spoken(voice: Voice, replies: int) -> float:
         async with aclosing(voice.speak(pieces())) as sounds:
             samples += sum([len(sound.mulaw) async for sound in sounds])
     return samples / 8000
+
+
+def speak(voice: Voice) -> float:
+    """Speak five replies on a loop of their own; return the seconds of sound."""
+    return asyncio.run(spoken(voice, 5))
 
 
 def cost(run: Callable[[], float]) -> float:
@@ -91,10 +97,10 @@ def main() -> None:
     parser.add_argument("--replies", type=int, default=20, help="replies over the wire")
     replies = parser.parse_args().replies
     for chunk_ms in (20, 40, 100, 1000):
-        figure = cost(lambda ms=chunk_ms: converted(ms))
+        figure = cost(partial(converted, chunk_ms))
         print(f"24 kHz to 8 kHz, chunks of {chunk_ms} ms: {figure:.2f} ms a second of sound")
     for voice in (BuiltinVoice(), EspeakVoice()):
-        print(f"{voice.name}: {cost(lambda voice=voice: asyncio.run(spoken(voice, 5))):.2f} ms a second of sound")
+        print(f"{voice.name}: {cost(partial(speak, voice)):.2f} ms a second of sound")
     for chunk_ms in (40, 100, 250):
         each, request = asyncio.run(wire(replies, chunk_ms))
         print(f"openai, chunks of {chunk_ms} ms: {each:.2f} ms a second of sound, {request:.1f} ms a request")
