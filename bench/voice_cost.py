@@ -19,6 +19,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from functools import partial
 
+import uvloop
+
 from batkol.simulators.speaker.speech import pcm
 from batkol.voices.builtin import BuiltinVoice
 from batkol.voices.espeak import EspeakVoice
@@ -56,7 +58,7 @@ async def spoken(voice: Voice, replies: int) -> float:
 
 def speak(voice: Voice) -> float:
     """Speak five replies on a loop of their own; return the seconds of sound."""
-    return asyncio.run(spoken(voice, 5))
+    return uvloop.run(spoken(voice, 5))
 
 
 def cost(run: Callable[[], float]) -> float:
@@ -102,7 +104,7 @@ def main() -> None:
     for voice in (BuiltinVoice(), EspeakVoice()):
         print(f"{voice.name}: {cost(partial(speak, voice)):.2f} ms a second of sound")
     for chunk_ms in (40, 100, 250):
-        each, request = asyncio.run(wire(replies, chunk_ms))
+        each, request = uvloop.run(wire(replies, chunk_ms))
         print(f"openai, chunks of {chunk_ms} ms: {each:.2f} ms a second of sound, {request:.1f} ms a request")
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from batkol.audio import mulaw
 from batkol.voices.builtin import BuiltinVoice, sounds
-from batkol.voices.marked.voice import WORDS
+from batkol.voices.marked.voice import WORDS, word_samples
 from batkol.voices.voice import Voice
 from support.voices.pieces import Pieces, collected, heard, joined, spoken, words_of
 
@@ -25,6 +25,16 @@ async def test_speaks_the_marked_words_and_knows_where_each_ends() -> None:
     assert words_of(first.mulaw + second.mulaw) == ["שלום", "תודה", "מה", "בבקשה"]
     for piece in (first, second):
         assert all(abs(end - known) <= 8 for (_, end), known in zip(heard(piece.mulaw), piece.word_ends, strict=True))
+
+
+async def test_a_pause_parts_all_words_also_of_two_pieces_or_of_one_word_with_a_sign_in_it() -> None:
+    sounds = await spoken(BuiltinVoice(), "כן לא", "כן-לא")
+
+    whole = joined(sounds, 0).mulaw + joined(sounds, 1).mulaw
+    ends = [end for _, end in heard(whole)]
+    lengths = [word_samples(word) for word in ("כן", "לא", "כן", "לא")]
+    pauses = [end - length - before for end, length, before in zip(ends[1:], lengths[1:], ends, strict=False)]
+    assert pauses == pytest.approx([480] * 3, abs=16)
 
 
 async def test_a_word_that_it_lacks_is_a_hum_as_long_as_the_word_and_no_marked_word() -> None:
