@@ -13,7 +13,7 @@ import pytest
 from batkol.audio import mulaw
 from batkol.errors import ConfigurationError
 from batkol.voices import espeak_library
-from batkol.voices.espeak import LONGEST_TEXT, PAUSE_MS, EspeakVoice, word_ends
+from batkol.voices.espeak import LONGEST_TEXT, PAUSE_MS, EspeakVoice, phone_sound, word_ends
 from batkol.voices.espeak_library import WORKER, EspeakSound, EspeakWord
 from batkol.voices.voice import Voice, VoiceError
 from support.voices.pieces import Pieces, joined, spoken
@@ -245,6 +245,18 @@ def test_a_word_ends_where_its_sound_ends() -> None:
     assert list(word_ends(sound(EspeakWord(0, 90), EspeakWord(5, 450), EspeakWord(6, 600)), "one, 24")) == [300, 700]
     assert list(word_ends(sound(EspeakWord(2, 90)), "— one")) == [0, 700]
     assert list(word_ends(sound(), "")) == []
+
+
+@pytest.mark.parametrize(("number", "pause"), [(0, 0), (1, PAUSE_MS * 8)])
+def test_silence_at_both_ends_is_cut_and_the_ends_of_words_move_with_it(number: int, pause: int) -> None:
+    pcm = np.zeros(22_050, dtype=np.int16)
+    pcm[11_025:13_230] = np.resize([8000, -8000], 2205)  # 100 ms of sound, half a second in
+    spoken_sound = EspeakSound(pcm, 22_050, (EspeakWord(0, 10_000),))
+
+    sound = phone_sound(spoken_sound, "כן", number)
+
+    assert len(sound.mulaw) == pytest.approx(pause + 8 * (5 + 100 + 20), abs=8)
+    assert sound.word_ends == (pytest.approx(pause + 8 * 105, abs=8),)
 
 
 async def test_closing_it_reads_no_further_piece() -> None:

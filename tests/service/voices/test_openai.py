@@ -88,6 +88,17 @@ async def test_a_piece_without_a_word_is_not_asked_for_and_takes_no_place() -> N
         assert [record.text for record in at.double.records] == ["שלום", "תודה"]
 
 
+async def test_pieces_without_a_word_let_no_third_request_begin() -> None:
+    async with line() as at, aclosing(at.voice.speak(Pieces("—", "…", "—", *TEXTS))) as reply:
+        while not (await anext(reply)).mulaw:
+            pass
+        await until(lambda: len(at.double.records) >= UNDER_WAY and all(each.ended_at for each in at.double.records))
+
+        await spoken(at.voice, "כן")  # time enough for a request that should not come
+
+        assert at.double.stats()["requests"] == UNDER_WAY + 1
+
+
 async def test_closing_it_closes_both_connections_at_once() -> None:
     async with line(SpeakerSettings(first_byte_s=0.0, pace=0.5)) as at:
         reply = at.voice.speak(Pieces(*TEXTS))
