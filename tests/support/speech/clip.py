@@ -38,7 +38,7 @@ class Clip:
 
     def quieter(self, db: float) -> Clip:
         """Return the same sound at `db` less."""
-        return Clip(self.name, to_pcm(self.pcm * 10 ** (-db / 20)), self.begin, self.end)
+        return Clip(self.name, to_pcm(self.pcm.astype(np.float64) * 10 ** (-db / 20)), self.begin, self.end)
 
 
 def to_pcm(signal: Signal) -> Pcm:
