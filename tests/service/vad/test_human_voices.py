@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from batkol.audio.segmenter import SegmenterSettings
 from batkol.vad.engine import EngineName
 from batkol.vad.factory import create
-from support.speech.clip import Clip, Signal
+from support.speech.clip import Clip, Signal, whole
 from support.speech.coughs import clicks, coughs
 from support.speech.human import UTTERANCES, short_sounds, utterances
 from support.speech.hums import mm_hms
@@ -155,6 +156,18 @@ def test_an_utterance_is_known_to_last_soon_after_it_does() -> None:
     assert never <= 6
     assert 380 < np.median(late) < 440
     assert np.percentile(late, 95) < 600
+
+
+@pytest.mark.parametrize("engine", EngineName)
+def test_the_tables_count_as_the_segmenter_does(engine: EngineName) -> None:
+    """Two seconds of voiced sounds one after the other last, and a short one does not."""
+    clips = mm_hms(8)
+    joined = whole("hums", np.concatenate([clip.pcm for clip in clips]).astype(np.float64))
+    found = segments(create(engine), apart([*clips, joined]).mulaw)
+
+    assert [segment.lasted for segment in found] == [segment.lasts(SegmenterSettings().lasting_ms) for segment in found]
+    assert found[0].lasted is None
+    assert found[-1].lasted is not None
 
 
 HOW_MANY = pytest.mark.parametrize("count", [40, pytest.param(100, marks=pytest.mark.nightly)])

@@ -10,7 +10,7 @@ import numpy as np
 
 from batkol.audio import mulaw
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
-from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEnded, SpeechStarted
+from batkol.audio.segmenter import Segmenter, SegmenterSettings, SegmentLasted, SpeechEnded, SpeechStarted
 from batkol.vad.engine import VadEngine
 from support.speech.clip import Signal
 from support.vad.scenes import Span
@@ -31,6 +31,8 @@ class Segment:
     end: int = 0
     windows: list[SpeechWindow] = field(default_factory=list)
     """Its windows of speech, from the one on with which the segment was known."""
+    lasted: int | None = None
+    """The sample at which the segmenter reported that speech has lasted."""
 
     @property
     def ms(self) -> float:
@@ -65,6 +67,8 @@ def segments(engine: VadEngine, sound: bytes, settings: SegmenterSettings | None
             match event:
                 case SpeechStarted(speech_at=at):
                     found.append(Segment(at))
+                case SegmentLasted(decided_at=at):
+                    found[-1].lasted = at
                 case SpeechEnded(at=at):
                     found[-1].end = at
         if segmenter.speaking and segmenter._last_speech_end == end:
