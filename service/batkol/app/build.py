@@ -40,6 +40,7 @@ from batkol.supervision.threads import Revivable, watch
 from batkol.telemetry import signal_state
 from batkol.telemetry.logs import LogWriter
 from batkol.telemetry.metrics import Metrics
+from batkol.tracing.peer import NOBODY, Peer
 from batkol.tracing.tracing import Tracing, TracingSettings
 from batkol.transcription.health import CHECK_TIMEOUT, Health
 from batkol.transcription.recognizers import Recognizer, Recognizers
@@ -168,6 +169,8 @@ def _tracing(settings: Settings, exporters: Sequence[SpanExporter]) -> Tracing:
         flags_provider=settings.flags_provider.value,
         pod=settings.pod_name,
         transcripts=settings.otel_capture_transcripts,
+        answerer=Peer(settings.answerer_url, settings.answerer_model) if settings.answerer == "openai" else NOBODY,
+        voice=Peer(settings.voice_url, settings.voice_model) if settings.voice == "openai" else NOBODY,
     )
     return Tracing.start(traced, exporters)
 

@@ -6,14 +6,20 @@ Read on the loop for /metrics, and on a thread for OTLP: so nothing here walks w
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 from typing import Final
 
+from msgspec.structs import asdict
+
 from batkol.calls.drain import Drain
+from batkol.calls.reasons import HUNG_UP
 from batkol.calls.registry import AdmissionRefusal, CallRegistry
 from batkol.calls.socket import PeerFault
+from batkol.conversation.actions import StockPhrase
 from batkol.events.bus import Bus
 from batkol.live.config import Live, LiveChange
 from batkol.live.source import SourceState
+from batkol.live.tuning import Tuning
 from batkol.recognizers.google.backoff import STALLED
 from batkol.recognizers.google.errors import TABLE
 from batkol.recognizers.google.stream import NOT_ENDED
@@ -24,11 +30,20 @@ from batkol.supervision.tasks import Tasks
 from batkol.telemetry.instruments import Counts
 from batkol.telemetry.metrics import Metrics
 from batkol.telemetry.process import expose as expose_process
+from batkol.telemetry.reply_metrics import ANSWER
 from batkol.tracing.tracing import Tracing
 from batkol.twilio.messages import Malformation
 
-ENDINGS: Final = ("stop", "closed", "dropped", "replaced", "drained", "refused", "error")
+ENDINGS: Final = ("stop", "closed", "dropped", "replaced", "drained", "refused", "error", HUNG_UP)
 """The reasons with which a call ends, except those for which our server gives a peer up."""
+
+
+FAILING: Final = ("answerer", "voice")
+FAILURES: Final = (
+    "busy", "cut_off", "deadline", "empty", "malformed", "no_first_token", "quota", "rate_limited", "refused",
+    "server_error", "stalled", "too_slow", "unauthorized", "unavailable",
+)  # fmt: skip
+"""The parts of a reply that fail, and the reasons that are likely: `batkol_reply_failures_total` begins with them."""
 
 
 def expose(metrics: Metrics, *, calls: CallRegistry, drain: Drain, bus: Bus, live: Live, tracing: Tracing) -> None:
@@ -87,6 +102,8 @@ def _begin_at_zero(metrics: Metrics) -> None:
     for counter, label, values in by_label:
         for value in values:
             counter.add(0, {label: str(value)})
+    failures = product(FAILING, FAILURES)
+    metrics.replies.begin_at_zero(kinds=(ANSWER, *StockPhrase), failures=failures)
     for counter in (metrics.revised, metrics.gap_ms, metrics.replayed_ms, metrics.audio_dropped):
         counter.add(0)
 
@@ -118,9 +135,14 @@ def _expose_drain(metrics: Metrics, calls: CallRegistry, drain: Drain) -> None:
     metrics.gauge("batkol.drain.limit_seconds", "Longest duration of a drain, in seconds.", lambda: drain.longest_s)
 
 
+def tuning_values(tuning: Tuning) -> dict[str, float]:
+    """Return the numbers of a tuning by setting, those of turns with `turns_` before them; its words are left out."""
+    found = {name: value for name, value in asdict(tuning).items() if name not in {"revision", "turns"}}
+    return found | {f"turns_{name}": value for name, value in asdict(tuning.turns.thresholds).items()}
+
+
 def _expose_live(metrics: Metrics, live: Live) -> None:
     """Revisions are free text, one more at every change, so they are counted; what they set is shown."""
-    settings = [name for name in type(live.tuning).__struct_fields__ if name != "revision"]
     applied, in_force = 0, live.tuning
 
     def changed(_: LiveChange) -> None:
@@ -134,8 +156,8 @@ def _expose_live(metrics: Metrics, live: Live) -> None:
     )
     metrics.gauges(
         "batkol.tuning.value",
-        "Tuning in force, by setting, in milliseconds.",
-        lambda: {name: getattr(live.tuning, name) for name in settings},
+        "Tuning in force, by setting, in milliseconds; those of turns that do not end with _ms are counts.",
+        lambda: tuning_values(live.tuning),
         by="setting",
     )
     metrics.gauge(

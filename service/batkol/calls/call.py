@@ -65,7 +65,7 @@ class Call:
             log_of=lambda utterance: self.log.bind(**self.trace.ids_of(utterance)),
         )
         self._tuning = services.live.tuning
-        self._conversation = services.conversation(self._side())
+        self._conversation = services.conversation(self._side(), self.trace)
         self._vad = services.vad.open(self._ring, self._on_speech, endpointing(self._tuning))
 
     # -- media in ------------------------------------------------------------------------------------------------

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from structlog.typing import FilteringBoundLogger
 
+from batkol.calls.reply_observer import ReplyObserver
 from batkol.calls.reporter import Reporter
 from batkol.clock import REAL, Clock
 from batkol.conversation.agent import Agent
@@ -43,9 +44,12 @@ class Services:
     agent: Agent | None = None
     """Who answers the callers; None: nobody."""
 
-    def conversation(self, call: CallSide) -> Conversation | None:
+    def conversation(self, call: CallSide, trace: CallTrace) -> Conversation | None:
         """Make the conversation of a call with the agent; None where nobody answers."""
-        return None if self.agent is None else Conversation(self.agent, call)
+        if self.agent is None:
+            return None
+        observer = ReplyObserver(call.observe, self.metrics, trace)
+        return Conversation(self.agent, replace(call, observe=observer.observe))
 
     def reporter(
         self, identity: Identity, since: Callable[[int], float], log: FilteringBoundLogger, trace: CallTrace

@@ -46,6 +46,8 @@ class AttemptFailed(msgspec.Struct, frozen=True):
     reason: str
     reply_id: str = ""  # of what was heard of it before
     turn: int = 0
+    has_sound: bool = False  # what it gave before may still be heard
+    first_piece: float | None = None  # seconds from the asking to the first piece; None: there was none
 
 
 class ReplyStarted(msgspec.Struct, frozen=True):

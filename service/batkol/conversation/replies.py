@@ -17,7 +17,7 @@ from batkol.conversation.agent import PhraseSound
 from batkol.conversation.history import History
 from batkol.conversation.line import Line
 from batkol.conversation.playing import Playing
-from batkol.conversation.reply import Reply
+from batkol.conversation.reply import Failure, Reply
 from batkol.conversation.track import Track
 
 _ECHO_WORDS = 12  # words around the present one that may come back as an echo
@@ -90,14 +90,12 @@ class Replies:
         failure = None if voiced.reply is None else voiced.reply.failure
         if self._voiced.get(voiced.attempt) is not voiced:
             return
-        part, reason = ("answerer", "empty") if failure is None else (failure.part, failure.reason)
+        if failure is not None or not voiced.track.samples:
+            self._outlet.observe(_failed(voiced, failure or Failure("answerer", "empty")))
         if not voiced.track.samples:
             del self._voiced[voiced.attempt]
-            self._outlet.observe(events.AttemptFailed(voiced.attempt, part, reason))
             self._put(inputs.ReplyFailed(voiced.attempt))
             return
-        if failure is not None:
-            self._outlet.observe(events.AttemptFailed(voiced.attempt, part, reason, voiced.reply_id, voiced.turn))
         self._feed(voiced)
 
     def release(self, attempt: int) -> None:
@@ -248,6 +246,19 @@ class Replies:
         if voiced.entry is not None:
             self._history.hear(voiced.entry, heard)
         return heard
+
+
+def _failed(voiced: Voiced, failure: Failure) -> events.AttemptFailed:
+    moments = None if voiced.reply is None else voiced.reply.moments
+    return events.AttemptFailed(
+        voiced.attempt,
+        failure.part,
+        failure.reason,
+        voiced.reply_id,
+        voiced.turn,
+        has_sound=voiced.track.samples > 0,
+        first_piece=None if moments is None or moments.first_piece is None else moments.first_piece - moments.asked,
+    )
 
 
 def _latency(reply: Reply | None, last_sample: float, now: float) -> events.ReplyLatency | None:

@@ -22,6 +22,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from batkol.supervision.threads import Revivable
 from batkol.telemetry.instruments import Buckets, Counts
 from batkol.telemetry.push import MetricExporterWithBuckets, Reader
+from batkol.telemetry.reply_metrics import ReplyCounts, ReplyTimes
 from batkol.telemetry.resource import resource
 from batkol.telemetry.signal_state import SignalState
 from batkol_otel.exporters import exporters
@@ -57,6 +58,7 @@ class Metrics:
         self._meter = self._provider.get_meter("batkol")
         self._count_calls()
         self._count_streams()
+        self.replies = ReplyCounts(self._counts)
 
     def _push(self, buckets: Sequence[Buckets]) -> None:
         """Make the readers that the environment asks for, with `buckets` beside the SDK's instruments."""
@@ -98,7 +100,9 @@ class Metrics:
         )
         self.loop_lag = buckets("batkol.audio.loop_lag", _FAST_S, "Delay of the event loop's timers, in seconds.")
         self.duration = buckets("batkol.calls.duration", _CALL_S, "Duration of calls, in seconds.")
-        return self.first_partial, self.final, self.partial_interval, self.written, self.loop_lag, self.duration
+        self.reply_times = ReplyTimes(exemplars=exemplars)
+        heard = (self.first_partial, self.final, self.partial_interval, self.written, self.loop_lag, self.duration)
+        return *heard, *self.reply_times.buckets
 
     def _count_calls(self) -> None:
         self.calls = self._counts("batkol.calls.ended", "{call}", "Calls that ended, by reason.")

@@ -32,6 +32,9 @@ ENDPOINTING: Final = "endpointing"
 SINGLE_REQUEST: Final = "single_request"
 WHISPER: Final = "whisper"
 CALL: Final = "call"
+REPLY: Final = "agent"  # of a reply: up to its first sound
+LLM: Final = "llm"
+TTS: Final = "tts"
 SERVICE: Final = "google.cloud.speech.v1p1beta1.Speech"
 STREAMING_RECOGNIZE: Final = f"{SERVICE}/StreamingRecognize"
 RECOGNIZE: Final = f"{SERVICE}/Recognize"
@@ -50,6 +53,9 @@ AUDIO_DROPPED: Final = "audio.dropped"
 SILENCE_NOTICED: Final = "silence.noticed"
 SESSION_OPENED: Final = "session.opened"
 SESSION_CLOSED: Final = "session.closed"
+ATTEMPT_DROPPED: Final = "attempt.dropped"
+SPECULATION_REFUSED: Final = "speculation.refused"
+FILLER_SAID: Final = "filler.said"
 
 # -- attributes that have a convention -----------------------------------------------------------------------------
 
@@ -58,6 +64,13 @@ PROVIDER: Final = gen_ai.GEN_AI_PROVIDER_NAME
 MODEL: Final = gen_ai.GEN_AI_REQUEST_MODEL
 CONVERSATION: Final = gen_ai.GEN_AI_CONVERSATION_ID
 AGENT_NAME: Final = gen_ai.GEN_AI_AGENT_NAME
+STREAMED: Final = gen_ai.GEN_AI_REQUEST_STREAM
+FIRST_CHUNK_S: Final = gen_ai.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK
+CHAT: Final = gen_ai.GenAiOperationNameValues.CHAT.value
+INVOKE_AGENT: Final = gen_ai.GenAiOperationNameValues.INVOKE_AGENT.value
+TEXT_TO_SPEECH: Final = "text_to_speech"
+"""Proposed beside `speech_to_text`; the released names have neither."""
+OPENAI: Final = gen_ai.GenAiProviderNameValues.OPENAI.value
 GOOGLE: Final = "gcp.gen_ai"
 """The registry has no value for Cloud Speech; this is what others report it under."""
 
@@ -126,5 +139,31 @@ RPC_SKIPPED_MS: Final = "batkol.rpc.skipped_ms"
 RPC_ANSWERED: Final = "batkol.rpc.answered"
 TOOK_OVER: Final = "batkol.rpc.took_over_after"  # rotation, or the reason of a fault
 
+REPLY_ID: Final = "batkol.reply.id"
+REPLY_TURN: Final = "batkol.reply.turn"
+REPLY_KIND: Final = "batkol.reply.kind"  # `answer`, or the phrase
+REPLY_OUTCOME: Final = "batkol.reply.outcome"
+REPLY_ATTEMPT: Final = "batkol.reply.attempt"
+REPLY_SPECULATIVE: Final = "batkol.reply.speculative"
+REPLY_DROPPED: Final = "batkol.reply.attempts_dropped"  # since the reply before
+REPLY_FAILED_PART: Final = "batkol.reply.failed_part"
+REPLY_LATENCY_MS: Final = "batkol.reply.latency_ms"  # from the caller's last sample
+REPLY_TEXT_MS: Final = "batkol.reply.text_ms"
+REPLY_FIRST_TOKEN_MS: Final = "batkol.reply.first_token_ms"  # noqa: S105  no password
+REPLY_FIRST_PIECE_MS: Final = "batkol.reply.first_piece_ms"
+REPLY_FIRST_SOUND_MS: Final = "batkol.reply.first_sound_ms"
+REPLY_COMMIT_MS: Final = "batkol.reply.commit_ms"
+REPLY_INTERRUPTED: Final = "batkol.reply.interrupted"
+REPLY_RESUMED: Final = "batkol.reply.resumed"  # times that it went on after an interruption without words
+REPLY_WORDS: Final = "batkol.reply.words"
+REPLY_WORDS_HEARD: Final = "batkol.reply.words_heard"
+ASKED_MS: Final = "batkol.attempt.asked_ms"  # that the answerer was asked for before the attempt was thrown away
+ANSWERER: Final = "batkol.answerer"
+VOICE: Final = "batkol.voice"
+
 TRANSCRIPT: Final = "batkol.transcript"
 """The caller's words. Only with OTEL_CAPTURE_TRANSCRIPTS=true."""
+REPLY_INTENDED: Final = "batkol.reply.intended"
+"""The agent's words, as `TRANSCRIPT`."""
+REPLY_HEARD: Final = "batkol.reply.heard"
+"""The words that the caller heard of it, as `TRANSCRIPT`."""

@@ -88,10 +88,13 @@ class SpanWriter:
         """Hand over the root that was begun with this context."""
         self._hand_over(past, context, None)
 
-    def write(self, past: FinishedSpan, parent: SpanContext) -> None:
-        """Hand over a span under that parent."""
-        span_id = _IDS.generate_span_id()
-        self._hand_over(past, SpanContext(parent.trace_id, span_id, False, parent.trace_flags), parent)
+    def child(self, parent: SpanContext) -> SpanContext:
+        """Begin a span under that parent: its ids, for the spans under it in turn."""
+        return SpanContext(parent.trace_id, _IDS.generate_span_id(), False, parent.trace_flags)
+
+    def write(self, past: FinishedSpan, parent: SpanContext, context: SpanContext | None = None) -> None:
+        """Hand over a span under that parent; `context` if it was begun before, by `child`."""
+        self._hand_over(past, context or self.child(parent), parent)
 
     def _hand_over(self, past: FinishedSpan, context: SpanContext, parent: SpanContext | None) -> None:
         self.processor.on_end(

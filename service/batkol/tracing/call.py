@@ -1,14 +1,11 @@
 """The traces of one call: its own span, the streams under it, and one trace for each utterance.
 
-An observer of the call's recognition that keeps what happens; nothing here waits. Times come from the call's
-own clock: one anchor of wall time at its start, and the loop's clock from there on, so that a wall clock that is set in
-the middle of a call bends no span. What was spoken is dated back by the audio: `since(sample)` seconds ago.
+An observer of the call's recognition that keeps what happens; nothing here waits. Times come from the call's own clock
+(`CallClock`). What was spoken is dated back by the audio: `since(sample)` seconds ago.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -34,9 +31,11 @@ from batkol.speech.utterance import Mode, Source, Utterance
 from batkol.telemetry import names
 from batkol.telemetry.correlation import ids
 from batkol.telemetry.span_writer import Attributes, SpanWriter
+from batkol.tracing.clock import CallClock
 from batkol.tracing.evaluations import FlagEvaluations
 from batkol.tracing.facts import CallFacts
 from batkol.tracing.propagation import RemoteParent
+from batkol.tracing.reply import ReplyTraces
 from batkol.tracing.stream import StreamTraces
 from batkol.tracing.utterance import ANSWERED, FAILED, OVERTAKEN, UtteranceEnd, UtteranceTrace, begin_step, end_step
 from batkol.transcription.events import (
@@ -79,9 +78,8 @@ class CallTrace:
         self._facts = facts
         self._tracer = tracer
         self._writer = writer
-        self._since = since
-        self._loop = asyncio.get_running_loop()
-        self._anchor = time.time_ns() - _ns(self._loop.time())
+        self._clock = CallClock(since)
+        self._now = self._clock.now
         self.span: Span = tracer.start_span(
             names.CALL,
             context=caller.parent,
@@ -97,6 +95,7 @@ class CallTrace:
         self._late: dict[tuple[int, str], Span] = {}  # requests after the final, for the record
         self._evaluations = FlagEvaluations(facts)
         self._count = 0
+        self._replies: ReplyTraces | None = None
 
     # -- for those who write about the call -----------------------------------------------------------------------
 
@@ -117,9 +116,20 @@ class CallTrace:
 
     def span_of(self, utterance: Utterance) -> SpanContext | None:
         """Return the root of the utterance's trace, for an exemplar; None when it is long over."""
-        if (trace := self._open.get(utterance.index)) is not None:
-            return trace.context
-        return self._closed.get(utterance.index)
+        return self.root_of(utterance.index)
+
+    def root_of(self, index: int) -> SpanContext | None:
+        """Return the root of the trace of the utterance of that index, as `span_of` does."""
+        trace = self._open.get(index)
+        return self._closed.get(index) if trace is None else trace.context
+
+    def converse(self) -> ReplyTraces:
+        """Return the spans of the agent's replies, which end with the call."""
+        if self._replies is None:
+            self._replies = ReplyTraces(
+                self._writer, self._facts, call=self.span.get_span_context(), now=self._now, root_of=self.root_of
+            )
+        return self._replies
 
     # -- the call --------------------------------------------------------------------------------------------------
 
@@ -137,6 +147,8 @@ class CallTrace:
             end_step(span, OVERTAKEN, self._now())
         self._late.clear()
         self._streams.close()
+        if self._replies is not None:
+            self._replies.close()
         if not self.span.is_recording():
             return
         self._evaluations.settle(self.span)
@@ -192,7 +204,7 @@ class CallTrace:
         self._count += 1
         trace = UtteranceTrace(
             self._writer,
-            self._wall_time(utterance.speech_at),
+            self._clock.spoken(utterance.speech_at),
             self._facts.utterance(utterance, decision),
             self.span.get_span_context(),
         )
@@ -221,7 +233,7 @@ class CallTrace:
             trace.set_attribute(names.TRANSCRIPT, text)
         closing = UtteranceEnd(
             at=now,
-            silent=min(now, self._wall_time(end)),
+            silent=min(now, self._clock.spoken(end)),
             text=text,
             links=self._streams.carrying(utterance.begin, end) if trace.streamed else (),
             model=self._facts.model(),
@@ -275,13 +287,6 @@ class CallTrace:
         if (span := self._late.pop((utterance.index, step), None)) is not None:
             end_step(span, outcome, self._now(), reason)
 
-    def _now(self) -> int:
-        return self._anchor + _ns(self._loop.time())
-
-    def _wall_time(self, sample: int) -> int:
-        """Return the wall time at which the caller spoke that sample."""
-        return self._now() - _ns(self._since(sample))
-
     def _bridge(self, event: str, what: Attributes, ms: int) -> None:
         for trace in self._open.values():
             trace.bridged_ms += ms
@@ -293,7 +298,3 @@ class CallTrace:
         for trace in self._open.values():
             trace.note(event, now, what)
         self.span.add_event(event, what, now)
-
-
-def _ns(seconds: float) -> int:
-    return round(seconds * 1e9)

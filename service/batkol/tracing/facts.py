@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from batkol.events.identity import Identity
 from batkol.flags.flags import Decision
@@ -16,7 +16,9 @@ from batkol.telemetry.span_writer import Attributes
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """Attributes of one call, without its numbers. `server` describes the other end of its streams."""
+    """Attributes of one call, without its numbers. `server` describes the other end of its streams, `answerer` and
+    `voice` the servers that its replies are made with.
+    """
 
     identity: Identity
     tuning: Callable[[], Tuning]
@@ -24,6 +26,8 @@ class CallFacts:
     server: Attributes
     flags_provider: str
     transcripts: bool
+    answerer: Attributes = field(default_factory=dict)
+    voice: Attributes = field(default_factory=dict)
 
     def who(self) -> Attributes:
         """The attributes of every span of the call."""

@@ -36,6 +36,7 @@ from batkol.telemetry.signal_state import SignalState
 from batkol.telemetry.span_writer import SpanWriter
 from batkol.tracing.call import CallTrace
 from batkol.tracing.facts import CallFacts
+from batkol.tracing.peer import NOBODY, Peer
 from batkol.tracing.propagation import NoPropagator, RemoteParent
 from batkol_otel import exporters as named
 
@@ -64,6 +65,8 @@ class TracingSettings:
     flags_provider: str = ""
     pod: str = ""
     transcripts: bool = False
+    answerer: Peer = NOBODY
+    voice: Peer = NOBODY
 
 
 class Tracing:
@@ -141,6 +144,8 @@ class Tracing:
             server=self._server,
             flags_provider=self._settings.flags_provider,
             transcripts=self._settings.transcripts,
+            answerer=self._settings.answerer.attributes,
+            voice=self._settings.voice.attributes,
         )
         origin = caller if caller is not None and self.enabled else RemoteParent()
         return CallTrace(facts, tracer=self.tracer, writer=self._writer, since=since, caller=origin)

@@ -1,0 +1,35 @@
+"""The servers that replies are made with, as spans describe them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from batkol.telemetry import names
+from batkol.telemetry.span_writer import Attributes
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A server that speaks OpenAI's protocol. Without a URL it is this process, and nothing is said about it."""
+
+    url: str = ""
+    model: str = ""
+
+    @property
+    def attributes(self) -> Attributes:
+        """Provider, model, host and port; nothing else of the URL, which may have secrets in it."""
+        if not self.url:
+            return {}
+        parts = urlsplit(self.url)
+        found: Attributes = {names.PROVIDER: names.OPENAI, names.SERVER_ADDRESS: parts.hostname or ""}
+        if parts.port is not None:
+            found[names.SERVER_PORT] = parts.port
+        if self.model:
+            found[names.MODEL] = self.model
+        return found
+
+
+NOBODY: Final = Peer()
+"""No server: what is made in this process."""
