@@ -1,7 +1,8 @@
-"""What a PromQL query gives for one pod's series: as much of the language as the alerts of the store need.
+"""What a PromQL query gives for one pod's series: as much of the language as some of the alerts need.
 
-One label set, so a vector is a number, or None where Prometheus has no result. `increase` is what was counted, without
-Prometheus's extrapolation to the ends of its range: zero is zero in both.
+One label set, so a vector is a number, or None where Prometheus has no result, and `sum` changes nothing; a metric with
+a selector is a series of its own, named as the query writes it. `increase` is what was counted, without Prometheus's
+extrapolation to the ends of its range: zero is zero in both.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ from statistics import linear_regression
 Series = Sequence[tuple[float, float]]
 """Samples: seconds and value, in order."""
 
-_TOKEN = re.compile(r"\s*([a-zA-Z_:][\w:]*|\d+(?:\.\d+)?(?![\w.])|\[\d+[smh]\]|==|!=|>=|<=|[-+*/()<>])")
+_TOKEN = re.compile(r"\s*([a-zA-Z_:][\w:]*(?:\{[^}]*\})?|\d+(?:\.\d+)?(?![\w.])|\[\d+[smh]\]|==|!=|>=|<=|[-+*/()<>])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _ARITHMETIC: dict[str, Callable[[float, float], float]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
-    "/": lambda a, b: a / b if b else float("inf"),
+    "/": lambda a, b: a / b if b else float("inf" if a else "nan"),
 }
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "==": operator.eq, "!=": operator.ne, ">=": operator.ge, "<=": operator.le, "<": operator.lt, ">": operator.gt,
 }  # fmt: skip
-_LEVELS = (("and", "unless"), tuple(_COMPARISONS), ("+", "-"), ("*", "/"))  # the loosest first
+_LEVELS = (("or",), ("and", "unless"), tuple(_COMPARISONS), ("+", "-"), ("*", "/"))  # the loosest first
 
 
 def value(query: str, series: Mapping[str, Series], now: float) -> float | None:
@@ -67,11 +68,17 @@ class _Reader:
         if token[0].isdigit():
             return float(token)
         if self.tokens and self.tokens[0] == "(":
+            if token == "sum":
+                return self._one()
             metric, window, closing = self.tokens[1:4]
             del self.tokens[:4]
             assert closing == ")"
             begin = self._now - seconds(window[1:-1])
-            return _FUNCTIONS[token]([each for each in self._series[metric] if begin < each[0] <= self._now])
+            passage = [each for each in self._series[metric] if begin < each[0] <= self._now]
+            if token == "rate":
+                grown = _increase(passage)
+                return None if grown is None else grown / seconds(window[1:-1])
+            return _FUNCTIONS[token](passage)
         past = [sample for at, sample in self._series[token] if at <= self._now]
         return past[-1] if past else None
 
@@ -91,6 +98,8 @@ def _tokens(query: str) -> list[str]:
 def _joined(sign: str, left: float | None, right: float | None) -> float | None:
     if sign == "unless":
         return left if right is None else None
+    if sign == "or":
+        return right if left is None else left
     if left is None or right is None:
         return None
     if sign in _COMPARISONS:
