@@ -155,6 +155,17 @@ def test_after_the_final_nothing_stands_and_nothing_is_withdrawn() -> None:
     assert tentatives.deadline is None
 
 
+def test_after_the_final_no_time_is_waited_for() -> None:
+    tentatives, said = Tentatives(), utterance()
+    tentatives.begin(said)
+    heard(said, "שלום", END - REACHES)
+    tentatives.fall_quiet(said, END, 10.0)
+    assert tentatives.deadline is not None
+
+    assert tentatives.close(done(said, "שלום")) is None
+    assert tentatives.deadline is None
+
+
 def test_the_end_of_speech_is_quiet_too_if_nothing_was_before_it() -> None:
     tentatives, said = Tentatives(), utterance()
     tentatives.begin(said)

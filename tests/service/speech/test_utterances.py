@@ -380,3 +380,14 @@ def test_words_that_the_stream_takes_back_before_the_final_are_told() -> None:
     assert utterances.dispatch(Transcript("", SECOND, 3 * SECOND, final=False)) == [TakenBack(first)]
     assert first.newest == ""
     assert utterances.dispatch(Transcript("", SECOND, 3 * SECOND, final=False)) == []
+
+
+def test_words_that_turn_out_to_be_the_next_utterances_are_taken_back_too() -> None:
+    utterances, first = spoken(interim("שלום", 1, 2.9))
+    second = begin(utterances, 4)
+
+    assert utterances.dispatch(final("שלום", 0, 5, at=(4.5,))) == [
+        Partial(second, "שלום", 5 * SECOND, 0.0),
+        TakenBack(first),
+    ]
+    assert first.newest == ""
