@@ -121,7 +121,7 @@ async def in_service(calls: int, seconds: float, rounds: int) -> None:
     """Print the medians of a service that only listens, one that plays, and one that holds messages while it plays."""
     speaking = (sys.executable, str(HERE / "servers" / "speaking.py"))
     cases = {
-        "silent": Case("silent", "batkol", calls, (sys.executable, "-m", "batkol", "serve")),
+        "silent": Case("silent", "batkol", calls, ("env", "BENCH_SILENT=1", *speaking)),
         "playing": Case("playing", "batkol", calls, speaking),
         "playing, messages held": Case("held", "batkol", calls, ("env", "BENCH_HOLD=1", *speaking)),
     }

@@ -1,6 +1,6 @@
 """`batkol serve` that plays replies to each of its calls, as an agent would: six a minute, of six seconds each.
 
-With BENCH_HOLD=1 the calls hold their messages in the socket although they play, as they do while they only listen:
+With BENCH_SILENT=1 it plays nothing. With BENCH_HOLD=1 the calls hold their messages in the socket although they play, as they do while they only listen:
 `bench/playout_cost.py` measures what it costs that they do not.
 """
 
@@ -43,8 +43,9 @@ async def serve() -> None:
     replies: dict[str, asyncio.Task[None]] = {}
     async with running(read()) as service:
         freeze_startup_objects()
+        silent = bool(os.environ.get("BENCH_SILENT"))
         while not told.is_set():
-            for call in service.calls:
+            for call in () if silent else service.calls:
                 sid = call.identity.stream_sid
                 if sid not in replies:
                     replies[sid] = asyncio.create_task(reply(call))

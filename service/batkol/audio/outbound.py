@@ -23,7 +23,6 @@ from typing import Final
 from batkol.audio.mulaw import SAMPLE_RATE, SILENCE
 from batkol.audio.path import Path
 from batkol.audio.play_clock import PlayClock
-from batkol.errors import CallError
 
 FRAME: Final = 160
 """Samples of 20 ms: Twilio plays whole frames without stutter."""
@@ -83,14 +82,13 @@ class Outbound:
         """The end of all sound."""
         return self.written + len(self._waiting)
 
-    def append(self, mulaw: bytes, now: float) -> int:
-        """Queue sound and return the position of its end.
-
-        Raises `CallError` if more than ten minutes would wait here and at the peer; none of it is queued then.
-        """
+    def room(self, now: float) -> int:
+        """Return how many samples may still be queued: ten minutes less what waits here and at the peer."""
         buffered = max(0.0, self._clock.ends_at - now) * SAMPLE_RATE
-        if buffered + self._under_way + len(self._waiting) + len(mulaw) > LONGEST:
-            raise CallError("more than ten minutes of audio wait for the caller; send `clear` before playing more")
+        return LONGEST - math.ceil(buffered) - self._under_way - len(self._waiting)
+
+    def append(self, mulaw: bytes, now: float) -> int:
+        """Queue sound and return the position of its end. The caller sees to it that there is `room`."""
         self._waiting += mulaw
         self._appended_at = now
         return self.queued_to

@@ -18,6 +18,7 @@ from typing import Final
 from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.audio.outbound import EARLY_S, LONGEST, Clear, Outbound
 from batkol.audio.path import Path
+from batkol.errors import CallError
 from batkol.twilio.messages import encode_clear, encode_mark, encode_media
 
 __all__ = ["LEAD_MS", "LONGEST", "Playout"]
@@ -67,6 +68,8 @@ class Playout:
         buffer included; none of it is queued then.
         """
         now = self._clock()
+        if len(mulaw) > self._outbound.room(now):
+            raise CallError("more than ten minutes of audio wait for the caller; send `clear` before playing more")
         deadline, silent = self._outbound.deadline, self._outbound.silent_s(now) > 0
         end = self._outbound.append(mulaw, now)
         self._begins = self._begins or (silent and bool(mulaw))

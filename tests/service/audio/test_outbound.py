@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from batkol.audio.outbound import FRAME, LONGEST, MESSAGE, Clear, Outbound
 from batkol.audio.path import Path
-from batkol.errors import CallError
 from support.properties import few_by_day
 
 LEAD = 2800
@@ -356,10 +355,8 @@ def test_ten_minutes_may_wait_and_what_the_peer_has_counts() -> None:
     outbound.next(10.0)
     outbound.sent(10.0)
 
-    for at, samples in ((10.0, 1), (10.1, 801)):
-        with pytest.raises(CallError, match="ten minutes"):
-            outbound.append(bytes(samples), at)
     assert (outbound.written, outbound.queued_to) == (2720, LONGEST)
-    assert outbound.append(bytes(800), 10.1) == LONGEST + 800
+    assert (outbound.room(10.0), outbound.room(10.1)) == (0, 800)
     outbound.clear(10.1)
-    assert outbound.append(bytes(LONGEST), 10.1) == LONGEST + 2720
+    assert outbound.room(10.1) == LONGEST
+    assert outbound.append(bytes(160), 10.1) == 2720 + 160
