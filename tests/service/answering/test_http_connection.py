@@ -21,6 +21,8 @@ WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"
 
 @asynccontextmanager
 async def connected(serve: Serve) -> AsyncIterator[HttpConnection]:
+    ended = asyncio.Event()
+
     async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await serve(reader, writer)
@@ -28,6 +30,7 @@ async def connected(serve: Serve) -> AsyncIterator[HttpConnection]:
             pass  # the client has left
         finally:
             writer.close()
+            ended.set()
 
     server = await asyncio.start_server(served, "127.0.0.1", 0)
     async with server:
@@ -39,6 +42,7 @@ async def connected(serve: Serve) -> AsyncIterator[HttpConnection]:
                 yield connection
         finally:
             connection.abort()
+            await ended.wait()
 
 
 def saying(*answers: bytes) -> Serve:
@@ -119,7 +123,7 @@ async def test_preliminary_responses_are_passed_over() -> None:
     "answer",
     [b"", b"HTTP/1.1 200", b"nonsense", bytes(range(256)),
      b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nabc",
-     b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000],
+     ],
     ids=lambda answer: repr(answer[:20]),
 )  # fmt: skip
 async def test_what_is_no_response_is_an_error(answer: bytes) -> None:
@@ -127,6 +131,37 @@ async def test_what_is_no_response_is_an_error(answer: bytes) -> None:
         with pytest.raises(httpx.RemoteProtocolError):
             await connection.ask(ASKED)
         assert connection.closed
+
+
+async def test_a_head_without_an_end_is_given_up() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await saying(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000)(reader, writer)
+        await reader.read()  # until the client leaves
+
+    async with connected(serve) as connection:
+        with pytest.raises(httpx.RemoteProtocolError, match="head of the response has no end"):
+            await connection.ask(ASKED)
+
+
+async def test_a_server_writes_no_further_than_the_sockets_let_it_while_no_one_waits() -> None:
+    part, parts, written = 1 << 20, 32, 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal written
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (part * parts))
+        for _ in range(parts):
+            writer.write(bytes(part))
+            await writer.drain()
+            written += 1
+
+    async with connected(serve) as connection:
+        await connection.ask(ASKED)
+        found = len(await connection.read())
+        for _ in range(20 * parts):
+            await asyncio.sleep(0)
+        assert written < parts
+        assert found + len(await body(connection)) == part * parts
 
 
 @pytest.mark.parametrize(

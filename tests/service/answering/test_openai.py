@@ -7,7 +7,7 @@ import itertools
 import traceback
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -272,6 +272,50 @@ async def test_the_last_text_does_not_wait_for_the_end_of_the_body() -> None:
 
     async with answering(open_ended) as (url, _), answerer(url) as made:
         assert await answer(made) == "a"
+
+
+async def test_a_connection_is_kept_if_the_end_of_the_body_comes_soon_after_done() -> None:
+    chunks = b'data: {"choices": [{"delta": {"content": "a"}}]}\n\ndata: [DONE]\n\n'
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    ends: list[asyncio.Event] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ended = asyncio.Event()
+        ends.append(ended)
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while asked := await reader.readuntil(b"\r\n\r\n"):
+                await reader.readexactly(int(asked.lower().partition(b"content-length: ")[2].split()[0]))
+                writer.write(head + b"%x\r\n%s\r\n" % (len(chunks), chunks))
+                for _ in range(4):  # the client reads
+                    await asyncio.sleep(0)
+                writer.write(b"0\r\n\r\n")
+        writer.close()
+        ended.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, answerer(url) as made:
+        assert [await answer(made) for _ in range(3)] == ["a"] * 3
+        await made.aclose()
+        await asyncio.gather(*(ended.wait() for ended in ends))
+    assert len(ends) == 1
+
+
+async def test_a_compressed_answer_is_refused_by_its_head() -> None:
+    async with hostile_http("bomb", "text/event-stream") as server, answerer(server.url) as made:
+        error, _ = await failure(made)
+
+    assert (error.reason, error.retryable) == ("malformed", False)
+    assert "compressed" in str(error)
+
+
+async def test_room_for_one_answer_is_room_for_the_next() -> None:
+    async with asking(connections=1, limits=Limits(connect_s=0.5)) as (made, double):
+        assert [await answer(made) for _ in range(3)] == [ANSWER] * 3
+        double.inject(LLMFault(kind=LLMFaultKind.CUT, after_tokens=2, times=2))
+        for _ in range(2):
+            await failure(made)
+        assert await answer(made) == ANSWER
 
 
 async def test_a_server_of_http_1_0_is_understood() -> None:

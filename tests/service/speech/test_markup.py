@@ -38,6 +38,7 @@ from batkol.speech.markup import unmarked, without_bullet
         ("20%", "20%"),
         ("a_b@example.co.il", "a_b@example.co.il"),
         ("**https://example.com/a_b#c**", "https://example.com/a_b#c"),
+        ("https://example.com/_a_/b*c", "https://example.com/_a_/b*c"),
     ],
 )
 def test_marks_are_removed_from_a_word(word: str, said: str) -> None:

@@ -62,6 +62,7 @@ def test_the_first_piece_ends_before_words_that_lean_on_the_next() -> None:
     assert cut('יש תור אצל ד"ר כהן.') == ["יש תור", 'אצל ד"ר כהן.']
     assert cut("זה יעלה לך 150 שקלים.") == ["זה יעלה לך", "150 שקלים."]
     assert cut("של על את עם כולם יחד.") == ["של על את עם כולם", "יחד."]  # none of the four can end it
+    assert cut("תודה של על את כולם.") == ["תודה של על את כולם."]  # one word of four is too few
 
 
 def test_a_number_in_groups_is_not_cut() -> None:
@@ -124,6 +125,12 @@ def test_a_piece_that_is_too_long_ends_with_a_clause() -> None:
     text = "זה הסוף של זה. אחת שתיים שלוש ארבע, חמש שש שבע שמונה תשע"
 
     assert cut(text, longest=40)[1:] == ["אחת שתיים שלוש ארבע,", "חמש שש שבע שמונה תשע"]
+
+
+def test_a_clause_in_the_first_half_does_not_end_a_piece_that_is_too_long() -> None:
+    text = "זה הסוף של זה. אחת, שתיים שלוש ארבע חמש שש שבע"
+
+    assert cut(text, longest=30)[1:] == ["אחת, שתיים שלוש ארבע חמש שש", "שבע"]
 
 
 def test_a_word_without_an_end_is_cut_at_the_limit() -> None:
