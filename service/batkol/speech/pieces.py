@@ -33,12 +33,12 @@ class Cutter:
 
     first_words: int = 4
     longest: int = 200
-    _growing: str = ""  # the word that has no white space behind it yet
-    _words: list[str] = field(default_factory=list)
-    _length: int = 0  # of the words, each with a space
-    _said: int = 0  # words in pieces
-    _item: int = 0  # the number of the list's newest item
-    _line_begins: bool = True
+    _growing: str = field(default="", init=False)  # the word that has no white space behind it yet
+    _words: list[str] = field(default_factory=list, init=False)
+    _length: int = field(default=0, init=False)  # of the words, each with a space
+    _said: int = field(default=0, init=False)  # words in pieces
+    _item: int = field(default=0, init=False)  # the number of the list's newest item
+    _line_begins: bool = field(default=True, init=False)
     _token: re.Pattern[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
