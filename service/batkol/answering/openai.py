@@ -24,7 +24,7 @@ _LARGEST_REFUSAL: Final = 64 * 1024
 _LARGEST_LIST: Final = 4 << 20  # of models, when warming up
 _SLICE: Final = 8 * 1024
 """Bytes of an answer that are parsed before other calls have their turn."""
-_EARLY_CHARACTERS: Final = 30
+_EARLY_CHARACTERS: Final = 40
 """The beginning of an answer, which is read as it comes: enough for the first piece that a voice can speak."""
 _HOLD_S: Final = 0.1
 """Seconds between two reads of the rest: tokens then come several at once, for each wakes the process, which is most of

@@ -6,11 +6,13 @@ import asyncio
 import itertools
 import traceback
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from batkol.answering.answerer import AnswererError, Message, Question, Role
 from batkol.answering.openai import AnswererFigures, OpenAIAnswerer
@@ -22,6 +24,7 @@ from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
 from support.http.hostile_server import WAYS, hostile_http
 from support.http.one_answer import answering, http
+from support.http.tls import CERTIFICATE, server_side
 from support.time.waiting import until
 
 ANSWER = "כן, יש תור פנוי מחר בשעה 8:00."
@@ -348,6 +351,28 @@ async def test_a_login_in_the_url_is_sent_as_a_header_and_is_in_no_error() -> No
     assert "Zq7" not in "".join(traceback.format_exception(error))
 
 
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_tls_works_and_its_certificate_is_checked(
+    run: Callable[[Coroutine[Any, Any, None]], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chunks = b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n' * 500 + b"data: [DONE]\n\n"
+    tls = server_side(tmp_path)
+
+    async def ask() -> None:
+        async with answering(http("200 OK", chunks), tls) as (url, asked):
+            async with answerer(url) as made:
+                error, _ = await failure(made)
+                assert (error.reason, asked) == ("unavailable", [])
+            monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / CERTIFICATE))
+            async with answerer(url, hold_s=0.01) as made:
+                assert await answer(made) == "a" * 500
+                texts = made.answer(ASKED)
+                assert await anext(texts) == "a"
+                await texts.aclose()
+
+    run(ask())
+
+
 async def test_a_cookie_is_not_kept() -> None:
     async with answering(http("500 Oh", b"", "Set-Cookie: a=b")) as (url, asked), answerer(url) as made:
         await failure(made)
@@ -383,7 +408,7 @@ async def test_the_rest_of_an_answer_is_read_several_tokens_at_a_time() -> None:
         async with aclosing(made.answer(ASKED)) as texts:
             read = [(text, asyncio.get_running_loop().time()) async for text in texts]
 
-    early = next(at for at in range(len(read)) if sum(len(text) for text, _ in read[:at]) > 30)
+    early = next(at for at in range(len(read)) if sum(len(text) for text, _ in read[:at]) > 40)
     waits = sum(later[1] - earlier[1] > 0.001 for earlier, later in itertools.pairwise(read[early:]))
     assert waits < (len(read) - early) / 4
 
