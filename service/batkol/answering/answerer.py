@@ -1,4 +1,4 @@
-"""The seam to whoever answers a caller: a question in, pieces of text out."""
+"""The seam to the answerers: a question in, pieces of text out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """What an answerer is asked: the turn's text, and what was said before it."""
+    """A question to an answerer: the turn's text, and what was said before it."""
 
     text: str
     history: tuple[Message, ...] = ()
