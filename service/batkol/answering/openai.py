@@ -7,16 +7,15 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from batkol.answering import refusals
 from batkol.answering.answerer import AnswererError, Question
 from batkol.answering.chat import ChatStream, limit_of_tokens, request_body
-from batkol.answering.http_transport import HttpTransport
 from batkol.answering.patience import AnswerPatience, Limits
 from batkol.answers import PLAIN, AnswerError, body, check_plain, exchange, no_cookies
+from batkol.http_client.transport import HttpTransport, has_proxy
 from batkol.urls import masked, without_login
 
 _LIMITS: Final = Limits()
@@ -89,7 +88,7 @@ class OpenAIAnswerer:
         self._options = {**limit_of_tokens(model, max_tokens), **warmth, **(options or {})}
         self._url = httpx.URL(base.rstrip("/"))
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        proxied = _has_proxy(self._url)
+        proxied = has_proxy(self._url)
         self._hold_s = 0.0 if proxied else hold_s  # httpx's own gives out one chunk at a time, however many have come
         self._client = httpx.AsyncClient(
             auth=login,
@@ -239,12 +238,6 @@ class OpenAIAnswerer:
             reason="unavailable",
             retryable=True,
         )
-
-
-def _has_proxy(url: httpx.URL) -> bool:
-    """Whether the environment (HTTPS_PROXY, ALL_PROXY, NO_PROXY) has a proxy for the URL, by httpx's own rules."""
-    proxies = getproxies()
-    return bool(proxies.get(url.scheme) or proxies.get("all")) and not proxy_bypass(url.host)
 
 
 async def _read_to_end(pieces: AsyncIterator[bytes]) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import httpx
 
 from batkol.answers import no_cookies
+from batkol.http_client.transport import HttpTransport, has_proxy
 from batkol.urls import without_login
 from batkol.voices.openai_request import VoiceLimits, request_speech
 from batkol.voices.voice import Sound, VoiceError
@@ -51,8 +52,11 @@ class OpenAIVoice:
         self._limits = limits or VoiceLimits()
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         base, login = without_login(url)
+        at = httpx.URL(base)
         self._client = httpx.AsyncClient(
-            base_url=base,
+            base_url=at,
+            # With a proxy in between, httpx's own transport asks.
+            transport=None if has_proxy(at) else HttpTransport(at, most=_CONNECTIONS, kept_s=_IDLE_S),
             auth=login,
             headers=headers,
             cookies=no_cookies(),

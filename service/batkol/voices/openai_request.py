@@ -19,6 +19,9 @@ LARGEST_ERROR: Final = 16 * 1024
 """Bytes of an error's body that are read; OpenAI's are below 1 kB."""
 
 _OK: Final = 200
+_AHEAD: Final = 2400
+"""Samples of sound after which the body is read every `_HOLD_S` seconds: chunks that came meanwhile cost one wake."""
+_HOLD_S: Final = 0.05
 _RESCHEDULED_S: Final = 0.05  # so much earlier than `between_s` may silence end a request; a timer a chunk costs more
 _SOUND: Final = ("audio/pcm", "audio/l16", "audio/raw", "audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave")
 _UNNAMED: Final = ("", "application/octet-stream", "binary/octet-stream")
@@ -62,7 +65,7 @@ async def request_speech(
     """
     speech = SpeechBody(limits.sound_s)
     loop = asyncio.get_running_loop()
-    ends, rescheduled = loop.time() + limits.whole_s, -math.inf
+    ends, rescheduled, given = loop.time() + limits.whole_s, -math.inf, 0
     try:
         async with asyncio.timeout_at(min(ends, loop.time() + limits.first_s)) as patience:
             async with _answered(client, asked) as response:
@@ -73,7 +76,10 @@ async def request_speech(
                         rescheduled = now
                         patience.reschedule(min(ends, now + limits.between_s))
                     if sound:
+                        given += len(sound)
                         on_sound(sound)
+                    if given > _AHEAD:
+                        await asyncio.sleep(_HOLD_S)
                 on_sound(speech.finish())
     except (httpx.TimeoutException, TimeoutError) as error:
         raise VoiceError("the voice did not answer in time", reason="deadline", retryable=True) from error

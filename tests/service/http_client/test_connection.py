@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from batkol.answering.http_connection import HttpConnection
+from batkol.http_client.connection import HttpConnection
 from support.time.waiting import until
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

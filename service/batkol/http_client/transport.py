@@ -1,4 +1,4 @@
-"""A transport for httpx to one server, over connections that are kept; see `http_connection`.
+"""A transport for httpx to one server, over connections that are kept; see `http_client.connection`.
 
 It has no proxies, no HTTP/2, and one origin: for what else there is, httpx has its own.
 """
@@ -10,10 +10,11 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any, Final
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from batkol.answering.http_connection import HttpConnection
+from batkol.http_client.connection import HttpConnection
 
 _BREAKS: Final = (b"\r", b"\n", b"\0")
 
@@ -114,3 +115,9 @@ def _head(request: httpx.Request) -> bytes:
             raise httpx.LocalProtocolError("a header has a line break in it")
         lines.append(b"%s: %s" % (name, value))
     return b"\r\n".join([*lines, b"", b""])
+
+
+def has_proxy(url: httpx.URL) -> bool:
+    """Whether the environment (HTTPS_PROXY, ALL_PROXY, NO_PROXY) has a proxy for the URL, by httpx's own rules."""
+    proxies = getproxies()
+    return bool(proxies.get(url.scheme) or proxies.get("all")) and not proxy_bypass(url.host)
