@@ -220,6 +220,16 @@ async def test_a_sound_that_is_too_long_is_cut_there() -> None:
     assert raised.value.reason == "too_long"
 
 
+async def test_a_sound_that_comes_too_slowly_ends_at_the_limit_of_the_whole() -> None:
+    sounds: list[Sound] = []
+    async with line(SpeakerSettings(first_byte_s=0.0, pace=0.2), VoiceLimits(whole_s=0.8)) as at:
+        with pytest.raises(VoiceError) as raised:
+            await collect(at.voice, Pieces("שלום תודה"), sounds)
+
+    assert raised.value.reason == "deadline"
+    assert any(sound.mulaw for sound in sounds)
+
+
 async def test_where_nothing_listens_the_voice_cannot_be_reached() -> None:
     async with line() as at:
         url = at.url

@@ -71,3 +71,12 @@ def test_the_limit_counts_sound() -> None:
     with pytest.raises(VoiceError) as raised:
         sound_of(SPOKEN, largest_s=len(SPOKEN) / 48_000 - 0.01)
     assert raised.value.reason == "too_long"
+
+
+def test_the_beginning_is_converted_as_it_comes_and_the_rest_gathered() -> None:
+    speech = SpeechBody(60.0)
+
+    given = [len(speech.feed(SPOKEN[at : at + 960])) for at in range(0, 19_200, 960)]
+
+    assert all(given[:4]), "20 ms each"
+    assert given[10:].count(0) == 8, "100 ms each"

@@ -72,6 +72,17 @@ async def test_the_request_is_openais() -> None:
     assert len(sound.mulaw) == 800
 
 
+async def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with answering(http("200 OK", PCM, "Content-Type: audio/pcm")) as (proxy, asked):
+        monkeypatch.setenv("http_proxy", proxy)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        voice = voice_at("http://voice.invalid/v1")
+        assert joined(await spoken(voice, "שלום"), 0).mulaw
+        await voice.aclose()
+
+    assert asked[0].startswith(b"POST http://voice.invalid/v1/audio/speech HTTP/1.1\r\n")
+
+
 async def test_a_user_in_the_url_is_the_login_and_no_part_of_the_address() -> None:
     async with answering(http("200 OK", PCM)) as (url, asked):
         voice = voice_at(url.replace("http://", "http://user:pass@"), key="")
