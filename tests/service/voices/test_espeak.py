@@ -256,7 +256,7 @@ def test_silence_at_both_ends_is_cut_and_the_ends_of_words_move_with_it(number: 
     sound = phone_sound(spoken_sound, "כן", number)
 
     assert len(sound.mulaw) == pytest.approx(pause + 8 * (5 + 100 + 20), abs=8)
-    assert sound.word_ends == (pytest.approx(pause + 8 * 105, abs=8),)
+    assert list(sound.word_ends) == pytest.approx([pause + 8 * 105], abs=8)
 
 
 async def test_closing_it_reads_no_further_piece() -> None:
