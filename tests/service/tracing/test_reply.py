@@ -328,6 +328,17 @@ async def test_an_apology_is_in_the_trace_of_what_it_apologizes_for(told: Told) 
     assert said(agent)["batkol.reply.attempts_dropped"] == 1
 
 
+async def test_an_idle_prompt_does_not_answer_what_was_thrown_away_before(told: Told) -> None:
+    told.ask(1)
+    told.replies.dropped(1, 0.2)
+    told.at += 10_000
+    told.replies.ended(told.sound(2, turn=2, kind="idle"), INTENDED, INTENDED)
+
+    (agent,) = await told.spans()
+    assert parent(agent) == (1, 1)
+    assert [event.name for event in agent.events] == ["attempt.dropped"]
+
+
 async def test_a_plea_to_repeat_that_no_attempt_preceded_is_under_the_call(told: Told) -> None:
     told.replies.ended(told.sound(1, kind="repeat"), INTENDED, INTENDED)
 
