@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from batkol.conversation.actions import StockPhrase
 from batkol.errors import ConfigurationError
 from batkol.settings import Settings, read, shown
 
@@ -429,8 +430,8 @@ def test_a_phrase_of_the_agents_own_takes_the_place_of_the_stored_one(monkeypatc
     phrases = settings.phrases("he-IL")
 
     assert phrases == {"greeting": "שלום", "filler": "", "idle": "נו"}
-    assert settings.phrases("en-US")["idle"] == "נו"
-    assert reading(monkeypatch, AGENT_PHRASES="").phrases("fr-FR")["idle"] == "Are you still there?"
+    assert settings.phrases("en-US")[StockPhrase.IDLE] == "נו"
+    assert reading(monkeypatch, AGENT_PHRASES="").phrases("fr-FR")[StockPhrase.IDLE] == "Are you still there?"
 
 
 def test_a_base_url_has_no_login_because_a_stream_can_have_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,7 @@ class Phrases:
 
 
 class LiveAgentSettings:
-    """What of the agent may change while calls are up, read anew when the tuning has changed."""
+    """Settings of the agent that may change while calls are up, read anew when the tuning has changed."""
 
     def __init__(self, settings: Settings, live: Live) -> None:
         self._settings = settings

@@ -42,10 +42,10 @@ class Services:
     recorder: Recorder = field(default_factory=NoRecorder)
     clock: Clock = REAL
     agent: Agent | None = None
-    """Who answers the callers; None: nobody."""
+    """The agent that answers the callers; None: the service only hears."""
 
     def conversation(self, call: CallSide, trace: CallTrace) -> Conversation | None:
-        """Make the conversation of a call with the agent; None where nobody answers."""
+        """Make the conversation of a call with the agent; None where there is no agent."""
         if self.agent is None:
             return None
         observer = ReplyObserver(call.observe, self.metrics, trace)

@@ -28,7 +28,7 @@ class PhraseSound(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """What may change while calls are up. A conversation reads it at each turn."""
+    """Settings that may change while calls are up. A conversation reads them at each turn."""
 
     prompt: str = ""
     greeting_yields: bool = True

@@ -30,7 +30,7 @@ from batkol.conversation.turns import Turns
 from batkol.transcription.events import TranscriptionEvent
 
 MOST_FAULTS: Final = 3
-"""Faults of ours in one call after which the agent is silent; the transcription goes on."""
+"""Defects of the service in one call after which the agent is silent; the transcription goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Conversation:
             self._replies.close()
 
     async def _survive(self) -> bool:
-        """Converse; after a fault of ours apologize to the caller and return false."""
+        """Converse; after a defect apologize to the caller and return false."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 await self._converse()

@@ -1,4 +1,4 @@
-"""What happens to the turns of one call, as data, for its observers: reporter, traces, store."""
+"""Events of the turns of one call, as data, for its observers: reporter, metrics, traces."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Interruptions:
 
     @property
     def resumable(self) -> bool:
-        """Whether a reply was interrupted by speech that has told nothing so far."""
+        """Whether a reply was interrupted by speech that had no telling word so far."""
         return self._interrupted is not None
 
     def speech_began(self, now: float, thresholds: TurnThresholds) -> None:

@@ -104,7 +104,7 @@ def settled(turn: Turn, event: TextSettled, now: float) -> None:
 
 
 def goes_on_after(turn: Turn, text: str) -> bool:
-    """Whether the reply that this speech held up or interrupted goes on: it told nothing."""
+    """Whether the reply that this speech held up or interrupted goes on: it had no telling word."""
     held = turn.attempt is not None and turn.attempt.held
     return (held or turn.interruptions.resumable) and not turn.words.telling(text)
 

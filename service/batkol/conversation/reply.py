@@ -29,7 +29,7 @@ class Cutter(Protocol):
 
 @dataclass(slots=True)
 class Moments:
-    """When things happened, in seconds of the loop's clock; None: not yet."""
+    """Moments of an attempt, in seconds of the loop's clock; None: not yet."""
 
     asked: float
     first_token: float | None = None
@@ -47,7 +47,7 @@ class Failure:
 
 @dataclass(slots=True)
 class Speaker:
-    """What a reply is made with."""
+    """Parts that a reply is made with."""
 
     answerer: Answerer
     voice: Voice

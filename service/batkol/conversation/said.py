@@ -48,7 +48,7 @@ class CallerTurn:
         self._said.pop(utterance, None)
 
     def drop_wordless(self, lexicon: Lexicon, *, since: float) -> None:
-        """Forget the utterances that are over and told nothing, unless they began at `since` or later."""
+        """Forget the utterances that are over and had no telling word, unless they began at `since` or later."""
         kept = {
             index: said
             for index, said in self._said.items()
@@ -79,17 +79,17 @@ class CallerTurn:
 
     @property
     def begun_of_lasting(self) -> float | None:
-        """When speech began that goes on and has lasted as long as an interruption; None if there is none."""
+        """Begin of speech that goes on and has lasted as long as an interruption; None if there is none."""
         return min((said.begun for said in self._said.values() if said.lasted and said.stopped is None), default=None)
 
     @property
     def stopped(self) -> float | None:
-        """When the newest end of speech was known."""
+        """Time at which the newest end of speech was known."""
         return max((said.stopped for said in self._said.values() if said.stopped is not None), default=None)
 
     @property
     def ending(self) -> Ending:
-        """What the end of the text says about what follows."""
+        """Judgement on what follows the text, by its end."""
         return ending(self.text)
 
     def __bool__(self) -> bool:

@@ -13,7 +13,7 @@ from batkol.environment import EnvironmentSettings
 from batkol.urls import check_http
 
 IDLE: Final = {"he": "אתם עדיין על הקו?", "": "Are you still there?"}
-"""What a silent caller is asked, by language; "" is every other language."""
+"""Question to a silent caller, by language; "" is every other language."""
 
 LONGEST_PHRASE: Final = 300
 

@@ -107,7 +107,7 @@ class Turn:
             self.start_clock()
 
     def rejoin(self, now: float) -> None:
-        """Speech before the reply told nothing: the committed turn goes on."""
+        """Speech before the reply had no telling word: the committed turn goes on."""
         if self.attempt is None:
             self.commit(now)
             return
@@ -167,12 +167,12 @@ class Turn:
         self.timers.set(Timer.APOLOGY, self.last_sample + self.thresholds.apology_ms / 1000)
 
     def wait_idly(self, now: float) -> None:
-        """Nobody has anything to say: the caller is asked after a time."""
+        """Both sides are silent: the caller is asked after a time."""
         if self.thresholds.idle_ms:
             self.timers.set(Timer.IDLE, now + self.thresholds.idle_ms / 1000)
 
     def nothing_said(self, now: float, *, failed: bool) -> None:
-        """Speech had no words, or with `failed` nobody knows them."""
+        """Speech had no words, or with `failed` they are not known."""
         self.cancel()
         self.timers.cancel(Timer.FILLER, Timer.APOLOGY, Timer.PATIENCE)
         if failed:
@@ -182,7 +182,7 @@ class Turn:
             self.wait_idly(now)
 
     def go_on(self, now: float) -> None:
-        """Speech told nothing: what it held up or interrupted goes on."""
+        """Speech had no telling word: what it held up or interrupted goes on."""
         self.timers.cancel(Timer.WORDLESS, Timer.REJOIN)
         if self.interruptions.resumable:
             self.resume()

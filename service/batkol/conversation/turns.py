@@ -134,7 +134,7 @@ class Turns:
 
     @property
     def last_sample(self) -> float:
-        """When the caller spoke the last sample of speech."""
+        """Time at which the caller spoke the last sample of speech."""
         return self._turn.last_sample
 
     def handle(self, event: Input, now: float, sounding: str = "") -> list[Action]:

@@ -57,7 +57,7 @@ _WHOLE_NUMBER: Final = 9
 
 
 class Ending(StrEnum):
-    """What the end of a text says about what follows."""
+    """Judgement on what follows a text, by its end."""
 
     WHOLE = "whole"
     UNFINISHED = "unfinished"  # the last word needs another one
