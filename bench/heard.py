@@ -1,4 +1,4 @@
-"""What the playout takes for heard at a `clear`, against what the caller's ear heard, in virtual time.
+"""Sound that the playout takes for heard at a `clear`, against what the caller's ear heard, in virtual time.
 
   PYTHONPATH=tests bench/heard.py             240 random interruptions on each line
 

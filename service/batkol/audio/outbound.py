@@ -67,7 +67,7 @@ class Outbound:
         self._silence_probed = False  # by a mark before the sound that is next
         self._under_way = 0  # samples that are being written
         self._appended_at = -math.inf
-        self._shown = 0  # the last position that was told: positions never go back
+        self._shown = 0  # the last position that was given: positions never go back
         self._thrown_away = (0, 0)  # the last samples that were written and are never heard
 
     # -- what is queued ----------------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ class Outbound:
 
     @property
     def deadline(self) -> float | None:
-        """When `next` has something to write: minus infinity for at once, None until something is queued."""
+        """Time at which `next` has something to write: minus infinity for at once, None until something is queued."""
         if self._orders or self._probe or self._mark_is_due:
             return -math.inf
         if len(self._waiting) >= FRAME:

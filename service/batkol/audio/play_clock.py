@@ -43,7 +43,7 @@ class PlayClock:
         self.end = 0
         """The index after the last sample that was written."""
         self.ends_at = -math.inf
-        """When the last sample has been played; minus infinity before the first one."""
+        """Time at which the last sample has been played; minus infinity before the first one."""
 
     def append(self, samples: int, now: float, buffer_s: float = 0.0) -> None:
         """Note that so many samples were written now.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Alarm:
-    """Calls `ring` at the deadline, or a little earlier: the part that is called looks what is due, and arms it again."""
+    """Calls `ring` at the deadline, or a little earlier: what is called looks what is due, and arms it again."""
 
     __slots__ = ("_at", "_loop", "_ring", "_timer")
 

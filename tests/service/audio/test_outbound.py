@@ -356,7 +356,8 @@ def test_ten_minutes_may_wait_and_what_the_peer_has_counts() -> None:
     outbound.sent(10.0)
 
     assert (outbound.written, outbound.queued_to) == (2720, LONGEST)
-    assert (outbound.room(10.0), outbound.room(10.1)) == (0, 800)
+    assert outbound.room(10.0) == 0
+    assert outbound.room(10.1) == pytest.approx(800, abs=1)
     outbound.clear(10.1)
     assert outbound.room(10.1) == LONGEST
     assert outbound.append(bytes(160), 10.1) == 2720 + 160

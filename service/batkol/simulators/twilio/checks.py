@@ -135,7 +135,7 @@ class TwilioBuffer:
 
     @property
     def ends_at(self) -> float:
-        """When the last sample in the buffer will have been played."""
+        """Time at which the last sample in the buffer will have been played."""
         return self._ends_at
 
     def append(self, samples: int, now: float) -> bool:

@@ -80,7 +80,7 @@ class Ear:
 
     @property
     def sounds(self) -> tuple[HeardSound, ...]:
-        """What has been heard by now, with its times."""
+        """Sounds that have been heard by now, with their times."""
         now = self._clock()
         return tuple(
             HeardSound(sound.begins_at, sound.mulaw[: self._samples(sound, now)], sound.cut)

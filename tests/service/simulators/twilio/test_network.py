@@ -11,7 +11,9 @@ pytestmark = pytest.mark.virtual_time
 
 async def arrivals(messages: int, *, delay_s: float, jitter_s: float, every_s: float = 0.02) -> list[tuple[int, float]]:
     """Send, and return which message took how long, in the order in which they arrived."""
-    loop, took, sent = virtual_loop(), [], []
+    loop = virtual_loop()
+    took: list[tuple[int, float]] = []
+    sent: list[float] = []
     way: OneWay[int] = OneWay(
         lambda number: took.append((number, loop.time() - sent[number])),
         delay_s=delay_s,
