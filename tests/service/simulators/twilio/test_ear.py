@@ -44,7 +44,7 @@ def test_sound_that_comes_too_late_is_a_gap_and_sound_after_a_pause_is_not() -> 
     ear.append(b"\x01" * 8000, 101.03)  # too short to be noticed
     ear.append(b"\x01" * 8000, 102.13)
     ear.append(b"\x01" * 8000, 105.0)
-    assert ear.gaps == ()
+    assert list(ear.gaps) == []
     clock.now = 110.0
 
     gap = ear.gaps[0]
