@@ -92,7 +92,8 @@ async def test_the_first_token_comes_after_the_profiles_time_and_the_others_at_t
     assert record.first_token_at is not None
     assert record.ended_at is not None
     assert record.first_token_at - record.received_at >= 0.06
-    assert record.ended_at - record.first_token_at >= (record.planned_tokens - 1) / 400
+    # A token that was late does not delay the others: each has a time of its own.
+    assert record.ended_at - record.received_at >= 0.06 + (record.planned_tokens - 1) / 400 - 1e-6
 
 
 async def test_a_client_that_leaves_is_recorded_and_nothing_is_sent_after_it() -> None:
