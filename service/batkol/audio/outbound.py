@@ -85,7 +85,7 @@ class Outbound:
     def room(self, now: float) -> int:
         """Return how many samples may still be queued: ten minutes less what waits here and at the peer."""
         buffered = max(0.0, self._clock.ends_at - now) * SAMPLE_RATE
-        return LONGEST - math.ceil(buffered) - self._under_way - len(self._waiting)
+        return LONGEST - round(buffered) - self._under_way - len(self._waiting)
 
     def append(self, mulaw: bytes, now: float) -> int:
         """Queue sound and return the position of its end. The caller sees to it that there is `room`."""
