@@ -24,12 +24,12 @@ class FarEar:
         delay_s: float = 0.0,
         jitter_s: float = 0.0,
         holds_s: float = 0.0,
-        tick_s: float = TICK_S,
+        echoes: bool = True,
         seed: int = 0,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._playout = playout
-        self._tick_s = tick_s
+        self._echoes = echoes
         self._pending = 0
         self._buffer = TwilioBuffer(holds_s=holds_s)
         draw = random.Random(seed)
@@ -70,10 +70,10 @@ class FarEar:
             self._pending -= 1
             self._to_service.send(name)
         if self._pending:
-            self._loop.call_later(self._tick_s, self._echo_due)
+            self._loop.call_later(TICK_S, self._echo_due)
 
     def _return(self, name: str) -> None:
-        if self._playout.acknowledge_mark(name):
+        if self._echoes and self._playout.acknowledge_mark(name):
             self.marks.append(name)
 
     @property
