@@ -47,8 +47,8 @@ def test_sound_that_comes_too_late_is_a_gap_and_sound_after_a_pause_is_not() -> 
     assert list(ear.gaps) == []
     clock.now = 110.0
 
-    assert ear.gaps[0] == pytest.approx(Gap(102.03, 0.1))
-    assert len(ear.gaps) == 1
+    (gap,) = ear.gaps
+    assert gap == pytest.approx(Gap(102.03, 0.1))
 
 
 def test_time_that_is_bent_bends_the_sound_and_the_gaps() -> None:
@@ -58,8 +58,8 @@ def test_time_that_is_bent_bends_the_sound_and_the_gaps() -> None:
     clock.now = 100.3
 
     assert len(ear.heard) == 8000 + 800
-    assert ear.gaps[0] == pytest.approx(Gap(100.25, 0.025))  # 100 ms of audio time
-    assert len(ear.gaps) == 1
+    (gap,) = ear.gaps
+    assert gap == pytest.approx(Gap(100.25, 0.025))  # 100 ms of audio time
 
 
 def test_words_are_heard_with_their_times_and_a_word_that_was_cut_is_a_fragment() -> None:
