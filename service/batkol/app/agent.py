@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 
-from batkol.answering.answerer import Answerer
+import structlog
+
+from batkol.answering.answerer import Answerer, AnswererError
 from batkol.answering.echo import Echo
 from batkol.answering.openai import OpenAIAnswerer
 from batkol.conversation.actions import StockPhrase
@@ -24,6 +27,8 @@ from batkol.voices.phrases import Phrase, PhraseCache
 from batkol.voices.stored import Stored, stored
 from batkol.voices.voice import Voice
 
+log = structlog.get_logger()
+
 
 async def agent(settings: Settings, live: Live, stack: AsyncExitStack, tasks: Tasks) -> Agent | None:
     """Make the agent, and have its phrases synthesized; None where it does not reply.
@@ -38,6 +43,8 @@ async def agent(settings: Settings, live: Live, stack: AsyncExitStack, tasks: Ta
     language = settings.gcp_stt_language
     phrases = Phrases(PhraseCache(voice, language), settings.phrases(language), language)
     await tasks.own(stack, phrases.cache.run, "agent.phrases")
+    if isinstance(answerer, OpenAIAnswerer):
+        await tasks.own(stack, partial(warm_up, answerer), "agent.warm_up", may_return=True)
     return Agent(
         answerer=answerer,
         voice=voice,
@@ -90,6 +97,18 @@ class LiveAgentSettings:
                 words=lexicon(turns.backchannel, turns.stopping),
             )
         return self._made
+
+
+async def warm_up(answerer: OpenAIAnswerer) -> None:
+    """Open a connection before the first caller needs it; log what would keep the answerer from answering."""
+    try:
+        await answerer.warm_up()
+    except AnswererError as error:
+        log.error(
+            "[AGENT] the answerer cannot be used; callers hear the apology until it can",
+            reason=error.reason,
+            error=str(error),
+        )
 
 
 def _answerer(settings: Settings) -> Answerer:
