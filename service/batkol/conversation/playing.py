@@ -25,6 +25,7 @@ class Playing:
         self._begin = begin
         self._fed = begin  # the sample of the track up to which the line has it
         self._stretches: list[_Stretch] = []
+        self._finished = False
         self._announced = track.piece_at(begin)
         self.on_piece: Callable[[int], None] = lambda _: None
         """Called with the number of each piece when its playing begins."""
@@ -56,9 +57,11 @@ class Playing:
         self._announce()
 
     def finish(self, then: Callable[[], None]) -> None:
-        """No more sound will come: call `then` when the caller has heard all of it."""
-        self._line.flush()
-        self._line.at(self.end - 1, then)
+        """No more sound will come: call `then` when the caller has heard all of it. A second call changes nothing."""
+        if not self._finished:
+            self._finished = True
+            self._line.flush()
+            self._line.at(self.end - 1, then)
 
     def heard(self, position: int) -> int:
         """Return the sample of the track that the caller had heard by that position of the line."""

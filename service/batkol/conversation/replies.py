@@ -225,7 +225,7 @@ class Replies:
         self._outlet.observe(events.SentenceBegan(voiced.reply_id, voiced.turn, number, piece.text, begin_ms))
 
     def _played(self, voiced: Voiced, playing: Playing) -> None:
-        if voiced.playing is not playing:
+        if voiced.playing is not playing or self._voiced.get(voiced.attempt) is not voiced:
             return
         del self._voiced[voiced.attempt]
         voiced.interrupted_at = None
