@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import sys
 import tempfile
 import time
@@ -28,10 +29,17 @@ from reliability.trial import Result, left_behind, run
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
 
 
-def trial(name: str) -> Result:
+REPLIES = {"agent_replies": True, "answerer": "echo", "voice": "builtin"}
+"""Settings with which an agent answers each caller, who often speaks into the reply: hearing must be the same."""
+
+
+def trial(name: str, *, replies: bool = False) -> Result:
     """Run a row in this process."""
+    row = named(name)
+    if replies:
+        row = dataclasses.replace(row, settings={**row.settings, **REPLIES})
     with tempfile.TemporaryDirectory() as live:
-        return asyncio.run(_alone(named(name), Path(live)))
+        return asyncio.run(_alone(row, Path(live)))
 
 
 async def _alone(scenario: Scenario, live: Path) -> Result:
@@ -40,10 +48,10 @@ async def _alone(scenario: Scenario, live: Path) -> Result:
     return msgspec.structs.replace(result, problems=[*result.problems, *left])
 
 
-def results(names: Sequence[str], jobs: int) -> Iterator[Result]:
+def results(names: Sequence[str], jobs: int, *, replies: bool = False) -> Iterator[Result]:
     """Run rows in processes of their own; yield what comes, as it comes."""
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        running: list[Future[Result]] = [pool.submit(trial, name) for name in names]
+        running: list[Future[Result]] = [pool.submit(trial, name, replies=replies) for name in names]
         for done in as_completed(running):
             yield done.result()
 
@@ -57,13 +65,14 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help=f"update the table in {DOCUMENT.name}")
     parser.add_argument("--log", action="store_true", help="print the whole log of each row")
     parser.add_argument("--verbose", action="store_true", help="tell the story of every row, not only of wrong ones")
+    parser.add_argument("--replies", action="store_true", help="have an agent answer every caller meanwhile")
     given = parser.parse_args()
     names = [row.name for row in SCENARIOS if given.only in row.name]
     if not names:
         parser.error(f"no row's name contains {given.only!r}")
     begun = time.monotonic()
     found: list[Result] = []
-    for result in results(names * given.times, given.jobs):
+    for result in results(names * given.times, given.jobs, replies=given.replies):
         found.append(result)
         print(table.line(result), flush=True)  # noqa: T201  the command's answer
         if given.verbose or not result.right:

@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Final
 
+import structlog
+
 from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.audio.outbound import EARLY_S, LONGEST, Clear, Outbound
 from batkol.audio.path import Path
@@ -27,6 +29,8 @@ LEAD_MS: Final = 400
 """Milliseconds of sound that are written ahead of the ear. A message later, at least 220 are left for a stall."""
 
 _GRID_S: Final = 0.020  # sound goes out on this grid of the clock: the loop wakes up for all calls at once
+
+log = structlog.get_logger()
 
 Send = Callable[[str], Awaitable[None]]
 Settle = Callable[[bool], None]
@@ -110,7 +114,7 @@ class Playout:
         self._more.set()
         waiters, self._waiters = self._waiters, []
         for position, _, settle in waiters:
-            settle(position <= heard)
+            _call(settle, position <= heard)
         return heard
 
     # -- where the ear is --------------------------------------------------------------------------------------------
@@ -167,14 +171,14 @@ class Playout:
                 self._more.clear()
                 if self._begins:
                     self._begins = False
-                    self.on_first_sound()
+                    _call(self.on_first_sound)
                 deadline = await self._write_due(send)
                 self._settle_due()
                 await self._pause(deadline)
         finally:
             waiters, self._waiters = self._waiters, []
             for _, _, settle in waiters:
-                settle(False)
+                _call(settle, False)
 
     async def _write_due(self, send: Send) -> float | None:
         """Write what is due, and return when the next is."""
@@ -185,7 +189,7 @@ class Playout:
                 end = outbound.written
                 await send(encode_media(self._stream_sid, item))
                 outbound.sent(self._clock())
-                self.on_written(end - len(item), end)
+                _call(self.on_written, end - len(item), end)
             elif isinstance(item, Clear):
                 await send(encode_clear(self._stream_sid))
             elif item is not None:
@@ -195,7 +199,7 @@ class Playout:
     def _settle_due(self) -> None:
         due = self._clock() + EARLY_S
         while self._waiters and (at := self._outbound.played_at(self._waiters[0][0])) is not None and at <= due:
-            heapq.heappop(self._waiters)[2](True)
+            _call(heapq.heappop(self._waiters)[2], True)
 
     async def _pause(self, deadline: float | None) -> None:
         """Wait for the next deadline, or until something is queued."""
@@ -210,3 +214,11 @@ class Playout:
             await self._more.wait()
         finally:
             timer.cancel()
+
+
+def _call(callback: Callable[..., None], *about: object) -> None:
+    """Call back; an exception of a listener must not take the line, and with it the call, from the caller."""
+    try:
+        callback(*about)
+    except Exception:
+        log.exception("[CALL] a listener of the line failed by a defect of the service; the line goes on")

@@ -8,6 +8,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from batkol.calls.playout import LEAD_MS, LONGEST, Playout
 from batkol.errors import CallError
@@ -47,6 +48,29 @@ async def test_what_was_queued_before_anything_wrote_is_written() -> None:
     await asyncio.gather(task, return_exceptions=True)
 
     assert far.described == ["160"]
+
+
+async def test_a_listener_that_raises_takes_the_line_from_nobody() -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("a defect")
+
+    async with line() as (playout, far):
+        playout.on_written = playout.on_first_sound = broken
+        with capture_logs() as logs:
+            playout.at(100, broken)
+            playout.play(b"\x01" * 1600)
+            await asyncio.sleep(1)
+            playout.at(5000, broken)
+            playout.play(b"\x01" * 8000)
+            playout.clear()
+            playout.play(b"\x02" * 160)
+            await asyncio.sleep(1)
+
+        assert far.ear.heard.startswith(b"\x01" * 1600)
+        assert far.ear.heard.endswith(b"\x02" * 160)
+        assert {entry["event"].partition(";")[0] for entry in logs} == {
+            "[CALL] a listener of the line failed by a defect of the service"
+        }
 
 
 @few_by_day(30)
