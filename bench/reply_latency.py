@@ -1,0 +1,113 @@
+"""From the caller's last sample to the first sound of the reply: the standard profile, and each published model's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from batkol.simulators.llm.profiles import PROFILES
+from batkol.simulators.llm.records import RequestRecord
+from reply_callers import MachineLoad, Talk, conversations, quantile
+from reply_parties import STANDARD, Arrangement, world
+
+P50_S: Final = 0.8
+P95_S: Final = 1.2
+WASTE: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One turn, in milliseconds. `total` is by the caller's ear; the parts are the service's."""
+
+    total: float
+    detector: float  # total less what the service counts: its end of speech is later than the true one
+    text: float
+    first_token: float
+    first_piece: float
+    first_sound: float
+    commit: float
+
+
+PARTS: Final = ("total", "detector", "text", "first_token", "first_piece", "first_sound", "commit")
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """The turns of one profile."""
+
+    timings: Sequence[Timing]
+    turns: int
+    attempts: int
+
+    @property
+    def waste(self) -> float:
+        """Attempts thrown away for each turn."""
+        return (self.attempts - len(self.timings)) / max(1, self.turns)
+
+    def row(self, name: str) -> str:
+        cells = [
+            f"{quantile([getattr(timing, part) for timing in self.timings], 0.5):.0f} / "
+            f"{quantile([getattr(timing, part) for timing in self.timings], 0.95):.0f}"
+            for part in PARTS
+        ]
+        return f"| {name} | {len(self.timings)} of {self.turns} | {' | '.join(cells)} | {self.waste:.2f} |"
+
+
+HEAD: Final = (
+    "| LLM | turns | first sound, p50 / p95 ms | detector | text | first token | first piece | voice | commit "
+    "| thrown away per turn |\n|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+async def measured(profile: str, calls: int, turns: int, *, google: tuple[str, ...] = ()) -> tuple[Latency, str]:
+    """Hold conversations with an LLM of that profile; return the latencies and what the machine did beside."""
+
+    async def conduct(talk: Talk) -> None:
+        for _ in range(turns):
+            await talk.ask()
+            await talk.pause(0.5, 1.5)
+
+    async with world(Arrangement(llm=profile, google=google)) as up:
+        load = MachineLoad()
+        talks = await conversations(up, calls, conduct)
+        requests = await up.requests()
+        return latency_of(talks, requests), load.told(talks)
+
+
+def latency_of(talks: Sequence[Talk], requests: Sequence[RequestRecord]) -> Latency:
+    """Put together what was said, heard and asked."""
+    timings = [timing for talk in talks for timing in _timings(talk)]
+    return Latency(timings, sum(len(talk.turns) for talk in talks), len(requests))
+
+
+def _timings(talk: Talk) -> list[Timing]:
+    found = []
+    replies = [event for _, event in talk.ended()]
+    for turn, reply in zip((turn for turn in talk.turns if turn.answered), replies, strict=False):
+        heard = talk.first_sound_after(turn.spoken.ended_at)
+        if heard is None or reply.latency_ms is None:
+            continue
+        total = 1000 * (heard - turn.spoken.ended_at)
+        parts = (reply.text_ms, reply.first_token_ms, reply.first_piece_ms, reply.first_sound_ms, reply.commit_ms)
+        found.append(Timing(total, total - reply.latency_ms, *(part or 0.0 for part in parts)))
+    return found
+
+
+async def standard(calls: int, turns: int) -> bool:
+    """Print the standard profile and its limits; return whether they are kept."""
+    found, load = await measured(STANDARD, calls, turns)
+    print(f"{HEAD}\n{found.row(STANDARD)}\n({load})")
+    p50, p95 = (quantile([timing.total for timing in found.timings], share) / 1000 for share in (0.5, 0.95))
+    print(f"limits: p50 {p50:.2f} s of {P50_S}, p95 {p95:.2f} s of {P95_S}, thrown away {found.waste:.2f} of {WASTE}")
+    return p50 <= P50_S and p95 <= P95_S and found.waste <= WASTE and len(found.timings) == found.turns
+
+
+async def published(calls: int, turns: int) -> bool:
+    """Print a table of the published models."""
+    print(HEAD)
+    for name in PROFILES:
+        found, load = await measured(name, calls, turns)
+        print(f"{found.row(name)}", flush=True)
+        print(f"({load})", flush=True)
+    return True
