@@ -16,13 +16,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
+import reply_interruptions
 import reply_latency
+import reply_turns
 
 Part = Callable[[], Awaitable[bool]]
 
 PARTS: Final[Mapping[str, Part]] = {
     "latency": lambda: reply_latency.standard(calls=8, turns=8),
     "profiles": lambda: reply_latency.published(calls=8, turns=6),
+    "heard": reply_interruptions.heard,
+    "mmhm": reply_interruptions.mm_hms_in_replies,
+    "interrupt": reply_interruptions.interrupted,
+    "turns": lambda: reply_turns.untidy(calls=40, turns=25),
 }
 
 

@@ -75,6 +75,13 @@ class Talk:
         self.turns.append(turn)
         return turn
 
+    async def ask_and_go_on(self) -> None:
+        """Say a sentence, and wait until its reply begins; what the agent still says is interrupted."""
+        said, before = self.sentence(), len(self.answers())
+        spoken = await self.caller.say(said.mulaw)
+        answered = await self.world.observed.until(lambda: len(self.answers()) > before, LONGEST_TURN_S)
+        self.turns.append(Turn(said.text, spoken, answered))
+
     async def pause(self, least: float, most: float) -> None:
         await asyncio.sleep(self.draw.uniform(least, most))
 

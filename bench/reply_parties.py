@@ -36,7 +36,7 @@ class Program(Party):
     """A program that listens on one port."""
 
     def __init__(self, folder: Path, port: int, command: tuple[str, ...], environment: Mapping[str, str]) -> None:
-        super().__init__(f"{Path(command[1]).stem}-{port}", folder)
+        super().__init__(f"{command[len(_BATKOL)]}-{port}", folder)
         self._port = port
         self._command = command
         self._environment = environment
@@ -116,7 +116,7 @@ async def world(arrangement: Arrangement) -> AsyncIterator[World]:
         plain = dict(os.environ)
         speech = (*_BATKOL, "speech-double", "--port", str(google), "--control-port", "0", *options)
         model = (*_BATKOL, "llm-double", "--port", str(llm), "--profile", arrangement.llm, *answers)
-        speaker = (sys.executable, str(HERE / "servers" / "voice_double.py"), "--port", str(voice))
+        speaker = (*_BATKOL, "voice-double", "--port", str(voice), "--control-port", "0")
         async with AsyncExitStack() as stack:
             for command, listens in ((speech, google), (model, llm), (speaker, voice)):
                 await stack.enter_async_context(Program(folder, listens, command, plain))

@@ -1,0 +1,150 @@
+"""Callers who speak into the reply: what counts as heard, how soon it is silent, and who does not interrupt it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from batkol.events.events import ReplyInterrupted, ReplyResumed
+from batkol.simulators.llm.records import RequestRecord
+from batkol.simulators.voice.recognizer import GARBLE
+from reply_callers import MachineLoad, Talk, conversations, quantile
+from reply_parties import Arrangement, World, world
+from support.speech.hums import mm_hms
+
+ONSET_P50_S: Final = 0.6
+ONSET_P95_S: Final = 0.9
+CLEAR_S: Final = 0.020
+GAP_S: Final = 0.040
+CALLS: Final = 8
+HUMS_IN_A_REPLY: Final = 2
+LONG_ANSWERS: Final = Arrangement(answer="")
+DISTANCES: Final = ((0.0, 0.0, 25), (150.0, 40.0, 9), (400.0, 80.0, 9))
+"""Delay and jitter of the caller's network in ms, and interruptions in each call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """One reply that its caller interrupted. Times in seconds."""
+
+    told: str  # what the history has of it
+    heard: list[str]  # whole words at the ear
+    onset_s: float  # from the caller's first sample to silence at the ear
+    clear_s: float  # from the decision to the `clear` at the caller
+    remembered: bool  # whether a request had this history
+
+    @property
+    def off_by(self) -> int:
+        """Words that the history has more than the ear; negative: less. A wrong word counts as many as follow it."""
+        words = self.told.replace(".", "").split()
+        if any(told != heard for told, heard in zip(words, self.heard, strict=False)):
+            return max(len(words), len(self.heard))
+        return len(words) - len(self.heard)
+
+
+async def interruptions(up: World, each: int, delay_ms: float, jitter_ms: float) -> tuple[list[Interruption], str]:
+    """Let callers interrupt replies at random moments; return what came of it."""
+
+    async def conduct(talk: Talk) -> None:
+        for _ in range(each + 1):  # the first sentence interrupts nothing
+            await talk.ask_and_go_on()
+            await talk.pause(0.2, 4.5)
+
+    load = MachineLoad()
+    talks = await conversations(up, CALLS, conduct, seed=round(delay_ms), delay_ms=delay_ms, jitter_ms=jitter_ms)
+    requests = await up.requests()
+    return [found for talk in talks for found in found_in(talk, requests)], load.told(talks)
+
+
+def found_in(talk: Talk, requests: Sequence[RequestRecord]) -> list[Interruption]:
+    """Return the interruptions of one call."""
+    offset = time.time() - time.monotonic()
+    sounds, words = talk.report.ear.sounds, talk.report.ear.words()
+    told = {event.reply_id: event.heard for _, event in talk.ended()}
+    asked = {tuple(said.content for said in each.messages if said.role == "assistant") for each in requests}
+    started = {event.reply_id: number for number, (_, event) in enumerate(talk.answers())}
+    history: list[str] = []
+    found = []
+    for event in [event for _, event in talk.world.observed.of(talk.sid, ReplyInterrupted)]:
+        number = started.get(event.reply_id)
+        if number is None or number + 1 >= len(talk.turns) or event.reply_id not in told:
+            continue
+        question, interrupting = talk.turns[number], talk.turns[number + 1]
+        cuts = [sound.begins_at + len(sound.mulaw) / 8000 for sound in sounds if sound.cut]
+        cut = min((at for at in cuts if at > interrupting.spoken.begun_at), default=None)
+        if cut is None:
+            continue  # everything had been played
+        history = [text for _, each in talk.ended()[: number + 1] if (text := each.heard)]
+        found.append(
+            Interruption(
+                told[event.reply_id],
+                [w.text for w in words if question.spoken.ended_at < w.begins_at < cut and w.text != GARBLE],
+                cut - interrupting.spoken.begun_at,
+                cut - (event.at - offset),
+                tuple(history) in asked,
+            )
+        )
+    return found
+
+
+async def heard() -> bool:
+    """Print how far the history and the ear agree, near and far; return whether it is one word at most."""
+    kept = True
+    print("| ear away, ms | interruptions | same words | history one more | one less | more than that |")
+    print("|---|---|---|---|---|---|")
+    for delay, jitter, each in DISTANCES:
+        async with world(LONG_ANSWERS) as up:
+            found, load = await interruptions(up, each, delay, jitter)
+        off = [each.off_by for each in found]
+        worse = sum(abs(by) > 1 for by in off)
+        print(f"| {delay:.0f} ± {jitter:.0f} | {len(off)} | {off.count(0)} | {off.count(1)} | {off.count(-1)} | {worse} |")
+        forgotten = sum(not each.remembered for each in found)
+        print(f"({forgotten} of {len(found)} histories never came to the LLM; {load})", flush=True)
+        kept = kept and bool(off) and not worse
+    return kept
+
+
+async def interrupted() -> bool:
+    """Print how soon a reply is silent; return whether that is soon enough."""
+    async with world(LONG_ANSWERS) as up:
+        found, load = await interruptions(up, 12, 0.0, 0.0)
+    onsets, clears = [each.onset_s for each in found], [each.clear_s for each in found]
+    p50, p95 = quantile(onsets, 0.5), quantile(onsets, 0.95)
+    written = quantile(clears, 0.95)
+    print("| interruptions | onset → silence at the ear, p50 / p95 / worst ms | decision → `clear` at the caller |")
+    print("|---|---|---|")
+    times = " / ".join(f"{1000 * each:.0f}" for each in (p50, p95, max(onsets)))
+    clear = " / ".join(f"{1000 * each:.0f}" for each in (quantile(clears, 0.5), written, max(clears)))
+    print(f"| {len(found)} | {times} | {clear} |\n({load})")
+    return p50 <= ONSET_P50_S and p95 <= ONSET_P95_S and written <= CLEAR_S
+
+
+async def mm_hms_in_replies() -> bool:
+    """Print what mm-hms do to replies; return whether they do nothing."""
+    hums = [clip.mulaw for clip in mm_hms(104)]
+
+    async def conduct(talk: Talk) -> None:
+        own = hums[sum(map(ord, talk.sid)) % 2 :: 2]
+        talk.draw.shuffle(own)
+        for number in range(7):
+            await talk.ask_and_go_on()
+            for hum in own[HUMS_IN_A_REPLY * number : HUMS_IN_A_REPLY * (number + 1)]:
+                await talk.pause(0.5, 1.0)
+                await talk.caller.say(hum)
+                await talk.pause(0.9, 1.2)
+            before = len(talk.answers())
+            await talk.world.observed.until(lambda before=before: len(talk.ended()) >= before, 20)
+            await talk.pause(0.3, 0.6)
+
+    async with world(LONG_ANSWERS) as up:
+        load = MachineLoad()
+        talks = await conversations(up, CALLS, conduct)
+    interrupted = sum(len(talk.world.observed.of(talk.sid, ReplyInterrupted)) for talk in talks)
+    resumed = sum(len(talk.world.observed.of(talk.sid, ReplyResumed)) for talk in talks)
+    gaps = [gap.seconds for talk in talks for gap in talk.report.ear.gaps]
+    replies = sum(len(talk.ended()) for talk in talks)
+    print("| mm-hms | replies | interruptions | resumed | gaps over 40 ms at the ear |\n|---|---|---|---|---|")
+    print(f"| {replies * HUMS_IN_A_REPLY} | {replies} | {interrupted} | {resumed} | {len(gaps)} |\n({load.told(talks)})")
+    return not interrupted and not gaps
