@@ -19,7 +19,7 @@ import httpx
 import msgspec
 
 from batkol.events.events import Event
-from batkol.simulators.client.internal_api import following
+from batkol.simulators.client.internal_api import InternalApiError, following
 from batkol.simulators.llm.records import RequestRecord
 from cases import HERE
 from parties import Party, free_port
@@ -66,6 +66,7 @@ class Observed:
 
     events: dict[str, list[tuple[float, Event]]] = field(default_factory=lambda: defaultdict(list))
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    broken: Exception | None = None  # the events came no longer
 
     def of(self, call_sid: str, kind: type[E]) -> list[tuple[float, E]]:
         return [(at, event) for at, event in self.events[call_sid] if isinstance(event, kind)]
@@ -75,6 +76,8 @@ class Observed:
         try:
             async with asyncio.timeout(within):
                 while not happened():
+                    if self.broken is not None:
+                        raise SystemExit(f"the service's events broke off: {self.broken!r}")
                     self.changed.clear()
                     await self.changed.wait()
         except TimeoutError:
@@ -136,10 +139,14 @@ async def world(arrangement: Arrangement) -> AsyncIterator[World]:
 
 
 async def _follow(url: str, observed: Observed) -> None:
-    async with following(url) as events:
-        async for event in events:
-            observed.events[event.call_sid].append((time.monotonic(), event))
-            observed.changed.set()
+    try:
+        async with following(url) as events:
+            async for event in events:
+                observed.events[event.call_sid].append((time.monotonic(), event))
+                observed.changed.set()
+    except InternalApiError as error:
+        observed.broken = error
+        observed.changed.set()
 
 
 def _service_settings(folder: Path, *, google: int, port: int, internal: int) -> dict[str, str]:
