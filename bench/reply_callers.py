@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from batkol.events.events import ReplyEnded, ReplyStarted
@@ -141,6 +142,5 @@ class MachineLoad:
 
     @staticmethod
     def _read() -> tuple[int, int]:
-        with open("/proc/stat") as stat:
-            times = [int(each) for each in stat.readline().split()[1:9]]
+        times = [int(each) for each in Path("/proc/stat").read_text().split(None, 9)[1:9]]
         return sum(times) - times[3] - times[4], sum(times)

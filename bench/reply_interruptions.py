@@ -99,7 +99,9 @@ async def heard() -> bool:
             found, load = await interruptions(up, each, delay, jitter)
         off = [each.off_by for each in found]
         worse = sum(abs(by) > 1 for by in off)
-        print(f"| {delay:.0f} ± {jitter:.0f} | {len(off)} | {off.count(0)} | {off.count(1)} | {off.count(-1)} | {worse} |")
+        print(
+            f"| {delay:.0f} ± {jitter:.0f} | {len(off)} | {off.count(0)} | {off.count(1)} | {off.count(-1)} | {worse} |"
+        )
         forgotten = sum(not each.remembered for each in found)
         print(f"({forgotten} of {len(found)} histories never came to the LLM; {load})", flush=True)
         kept = kept and bool(off) and not worse
@@ -146,5 +148,7 @@ async def mm_hms_in_replies() -> bool:
     gaps = [gap.seconds for talk in talks for gap in talk.report.ear.gaps]
     replies = sum(len(talk.ended()) for talk in talks)
     print("| mm-hms | replies | interruptions | resumed | gaps over 40 ms at the ear |\n|---|---|---|---|---|")
-    print(f"| {replies * HUMS_IN_A_REPLY} | {replies} | {interrupted} | {resumed} | {len(gaps)} |\n({load.told(talks)})")
+    print(
+        f"| {replies * HUMS_IN_A_REPLY} | {replies} | {interrupted} | {resumed} | {len(gaps)} |\n({load.told(talks)})"
+    )
     return not interrupted and not gaps

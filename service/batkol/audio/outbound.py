@@ -10,8 +10,9 @@ than any that was heard. ADR 0021 explains why.
                      |               |  the next sound begins here
                      position stays here until the next sound is played
 
-Sound is written at most `lead` ahead of the clock of what was written, in whole frames. A frame that is not whole waits
-for more sound until the sound before it is nearly over, and is then filled with silence.
+Sound is written at most `lead` ahead of the clock of what was written, in whole frames. Sound that begins waits up to
+40 ms for the first 60 ms of it. A frame that is not whole waits for more sound, for 40 ms and until the sound before it
+is nearly over, and is then filled with silence.
 """
 
 from __future__ import annotations
@@ -29,6 +30,12 @@ FRAME: Final = 160
 
 MESSAGE: Final = 8 * FRAME
 """Samples of a message while sound goes on: 160 ms. Smaller ones cost more CPU, larger ones leave less of the lead."""
+
+BEGINNING: Final = 3 * FRAME
+"""Samples that there must be before sound begins, 60 ms: a voice's first bytes are not a whole number of frames."""
+
+GATHERS_S: Final = 0.040
+"""Seconds after which sound begins with less than that."""
 
 LONGEST: Final = 600 * SAMPLE_RATE
 """Ten minutes of mu-law, the most that Twilio buffers (31931)."""
@@ -52,7 +59,18 @@ class Outbound:
     """The outbound sound of one stream. Times are seconds of one clock that never goes back."""
 
     __slots__ = (
-        *("_appended_at", "_clock", "_lead", "_marks", "_orders", "_path", "_probe", "_shown", "_silence_probed"),
+        *(
+            "_appended_at",
+            "_clock",
+            "_gathers_until",
+            "_lead",
+            "_marks",
+            "_orders",
+            "_path",
+            "_probe",
+            "_shown",
+            "_silence_probed",
+        ),
         *("_thrown_away", "_under_way", "_waiting"),
     )
 
@@ -67,6 +85,7 @@ class Outbound:
         self._silence_probed = False  # by a mark before the sound that is next
         self._under_way = 0  # samples that are being written
         self._appended_at = -math.inf
+        self._gathers_until = -math.inf  # sound that begins waits so long for more
         self._shown = 0  # the last position that was given: positions never go back
         self._thrown_away = (0, 0)  # the last samples that were written and are never heard
 
@@ -89,12 +108,15 @@ class Outbound:
 
     def append(self, mulaw: bytes, now: float) -> int:
         """Queue sound and return the position of its end. The caller sees to it that there is `room`."""
+        if not self._waiting and not self._under_way and self._clock.ends_at <= now:
+            self._gathers_until = now + GATHERS_S
         self._waiting += mulaw
         self._appended_at = now
         return self.queued_to
 
     def flush(self) -> None:
         """Fill the incomplete frame with silence: no more sound follows for now."""
+        self._gathers_until = -math.inf
         if odd := len(self._waiting) % FRAME:
             self._waiting += bytes([SILENCE]) * (FRAME - odd)
 
@@ -114,6 +136,7 @@ class Outbound:
         self._clock.skip(self._under_way)
         self._under_way = 0
         self._waiting.clear()
+        self._gathers_until = -math.inf
         self._thrown_away = (heard, self.written)
         self._probe, self._silence_probed = "", False
         self._path.void()
@@ -129,6 +152,8 @@ class Outbound:
         """Time at which `next` has something to write: minus infinity for at once, None until something is queued."""
         if self._orders or self._probe or self._mark_is_due:
             return -math.inf
+        if self._waiting and len(self._waiting) < BEGINNING and self._gathers_until > -math.inf:
+            return self._gathers_until
         if len(self._waiting) >= FRAME:
             return self._clock.ends_at - (self._lead - MESSAGE) / SAMPLE_RATE
         return self._fill_at if self._waiting else None
@@ -153,6 +178,7 @@ class Outbound:
             return self._path.probe_silence(now)
         sound = bytes(self._waiting[:samples])
         del self._waiting[:samples]
+        self._gathers_until = -math.inf
         self._under_way = samples
         return sound
 
@@ -172,8 +198,7 @@ class Outbound:
 
     @property
     def _fill_at(self) -> float:
-        ends_at = self._clock.ends_at
-        return ends_at - _FILL_S if ends_at > self._appended_at else self._appended_at + _FILL_S
+        return max(self._clock.ends_at - _FILL_S, self._appended_at + _FILL_S)
 
     def _was_silent(self, now: float) -> bool:
         return now - self._clock.ends_at >= SILENCE_S

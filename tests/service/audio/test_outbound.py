@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batkol.audio.outbound import FRAME, LONGEST, MESSAGE, Clear, Outbound
+from batkol.audio.outbound import BEGINNING, FRAME, GATHERS_S, LONGEST, MESSAGE, Clear, Outbound
 from batkol.audio.path import Path
 from support.properties import few_by_day
 
@@ -33,6 +33,7 @@ class World:
     outbound: Outbound = field(default_factory=lambda: Outbound(Path(OURS), lead=LEAD))
     now: float = 100.0
     ends_at: float = -math.inf
+    begun_at: float = -math.inf  # when sound was queued in silence
     sound: dict[int, int] = field(default_factory=dict)  # position -> sample
     written: bytearray = field(default_factory=bytearray)
     marks: list[str] = field(default_factory=list)
@@ -43,6 +44,8 @@ class World:
 
     def play(self, samples: int) -> None:
         self.number += 1
+        if self.now >= self.ends_at and self.outbound.queued_to == self.outbound.written:
+            self.begun_at = self.now
         end = self.outbound.append(bytes([self.number % 200]) * samples, self.now)
         self.sound |= dict.fromkeys(range(end - samples, end), self.number % 200)
 
@@ -82,7 +85,9 @@ class World:
         self.write()
         while (deadline := self.outbound.deadline) is not None and deadline <= until:
             self.now = max(self.now, deadline)
-            assert self.ends_at >= self.now - 1e-6 or self.outbound.queued_to - self.outbound.written < FRAME
+            waiting = self.outbound.queued_to - self.outbound.written
+            gathers = waiting < BEGINNING and self.now <= self.begun_at + GATHERS_S + 1e-6
+            assert self.ends_at >= self.now - 1e-6 or waiting < FRAME or gathers
             self.write()
         self.now = until
 
@@ -194,6 +199,41 @@ def test_an_incomplete_frame_is_filled_before_the_line_runs_dry() -> None:
 
     assert bytes(world.written) == b"\x01" * 1000 + b"\xff" * 120
     assert world.ends_at == pytest.approx(100.14)
+
+
+def test_sound_that_begins_in_small_pieces_has_no_silence_in_it() -> None:
+    """As a voice sends it: 32 ms, and 29 ms more after 10 ms. The first 20 ms alone would be over before the next."""
+    world = World()
+    for samples in (256, 234, 489, 489, 979):
+        world.play(samples)
+        world.wait(10)
+    world.outbound.flush()
+    world.wait(1000)
+
+    assert bytes(world.written).rstrip(b"\xff") == bytes(
+        sample for number, count in enumerate((256, 234, 489, 489, 979), 1) for sample in [number] * count
+    )
+    assert world.ends_at == pytest.approx(100.01 + len(world.written) / 8000)
+
+
+def test_the_beginning_of_sound_waits_for_more_for_40_ms() -> None:
+    world = World()
+    world.play(320)
+    world.wait(38)
+    early = len(world.written)
+    world.wait(3)
+
+    assert (early, len(world.written)) == (0, 320)
+
+
+def test_a_frame_that_is_not_whole_waits_for_the_rest_though_little_sound_is_before_it() -> None:
+    world = World()
+    world.play(BEGINNING + 100)
+    world.wait(30)
+    world.play(60)
+    world.wait(1000)
+
+    assert bytes(world.written) == b"\x01" * (BEGINNING + 100) + b"\x02" * 60
 
 
 def test_a_flush_fills_and_writes_at_once() -> None:
@@ -339,7 +379,7 @@ def test_marks_that_wait_come_back_behind_the_clear() -> None:
     outbound.mark("one")
     outbound.clear(10.0)
     outbound.mark("two")
-    outbound.append(b"\x02" * 160, 10.0)
+    outbound.append(b"\x02" * BEGINNING, 10.0)
     written = []
     while (item := outbound.next(10.0)) is not None:
         written.append("sound" if isinstance(item, bytes) else "clear" if isinstance(item, Clear) else item)

@@ -45,14 +45,14 @@ async def test_a_caller_is_answered_within_the_second() -> None:
 
 
 async def test_an_answer_that_is_still_spoken_when_it_is_heard_ends_once() -> None:
-    async with talking(answering("שלום תודה", word_s=1.0)) as talk:
+    async with talking(answering("שלום. תודה.", word_s=0.5)) as talk:
         for _ in range(2):
             await talk.say("מה מספר טלפון")
             talk.final("מה מספר טלפון")
             await asyncio.sleep(6)
 
         assert talk.words == ["שלום", "תודה", "שלום", "תודה"]
-        assert [ended.heard for ended in talk.of(events.ReplyEnded)] == ["שלום תודה", "שלום תודה"]
+        assert [ended.heard for ended in talk.of(events.ReplyEnded)] == ["שלום. תודה."] * 2
 
 
 async def test_the_next_question_has_the_history() -> None:
