@@ -5,14 +5,21 @@ inside a sentence. The segmenter starts at speech that lasts, ends at silence th
 little for the first consonant, which an engine scores too low. All in audio time: absolute samples of the call.
 
 Inside an open segment it also reports the first short silence, long before the hang-over is over, speech that goes on
-after it, and speech that has lasted: too long for a cough or a mm-hm.
+after it, and speech that has lasted: too long for a cough or a mm-hm. An engine goes on hearing speech for about 100 ms
+after the sound, so only windows that are loud count for that.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Final
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
+
+LOUD_DB: Final = 12.0
+"""A window is loud if its RMS is at most so much below the loudest window of speech so far in its segment."""
+_LOUD: Final = 10 ** (-LOUD_DB / 10)  # the same, as a factor of levels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +38,8 @@ class SegmenterSettings:
     """Time between the start of a segment and its first speech window."""
     quiet_ms: int = 64
     """Silence inside a segment that is reported as quiet: two windows of Silero. Words of one breath are closer."""
-    lasting_ms: int = 450
-    """Speech, from the segment's first window to its last one so far, that has lasted: a real interruption.
-
-    The detector ends speech about 100 ms late (docs/vad.md), so that 450 of its ms are 350 of the caller's.
-    """
+    lasting_ms: int = 380
+    """Speech, from the segment's first window to its last loud one so far, that has lasted: a real interruption."""
 
     def __post_init__(self) -> None:
         if not 0 < self.release_threshold <= self.threshold <= 1:
@@ -102,9 +106,11 @@ class SegmentLasted:
     """Speech has lasted `lasting_ms`, pauses inside the segment included; reported once a segment. Absolute samples."""
 
     at: int
-    """The end of the last window of speech."""
+    """The end of the last window of speech that was loud."""
     decided_at: int
-    """The audio that had to be heard to know: the same sample."""
+    """The audio that had to be heard to know: the same sample, unless the start was not known yet, or a setting
+    changed.
+    """
 
 
 PauseEvent = SegmentQuiet | SegmentResumed | SegmentLasted
@@ -122,6 +128,8 @@ class Segmenter:
     __slots__ = (
         "_last_speech_end",
         "_lasted",
+        "_loud_end",
+        "_loudest",
         "_open",
         "_previous_end",
         "_quiet",
@@ -141,16 +149,30 @@ class Segmenter:
         self._speech_at = 0  # of the open segment
         self._quiet = False  # the open segment is quiet, and it was reported
         self._lasted = False  # … has lasted, and it was reported
+        self._loudest = 0.0  # level of the loudest window of speech: of the open segment, or of a run that may open one
+        self._loud_end = 0  # the end of its last loud window
 
     @property
     def speaking(self) -> bool:
         """Whether a segment is open."""
         return self._open
 
-    def append_score(self, probability: float, start: int, end: int) -> tuple[SpeechEvent, ...]:
+    def levels_from(self, until: int) -> float:
+        """Return the probability from which the level of a window counts, in the audio up to sample `until`.
+
+        Infinity if no level does: the open segment has lasted already, and cannot end before `until`.
+        """
+        settings = self.settings
+        lasts = self._open and self._lasted and until - self._last_speech_end < settings.silence_ms * SAMPLES_PER_MS
+        return math.inf if lasts else settings.release_threshold
+
+    def append_score(
+        self, probability: float, start: int, end: int, *, level: float | None = None
+    ) -> tuple[SpeechEvent, ...]:
         """Take the decision on the window [start, end); a boolean is a probability too.
 
-        Windows come in order and do not overlap. One that was left out counts as silence.
+        `level` is the mean square of the window's amplitudes; a window without one is loud. Windows come in order and
+        do not overlap. One that was left out counts as silence.
         """
         if self._sounding and start > self._last_speech_end:
             self._sounding = False
@@ -162,7 +184,12 @@ class Segmenter:
         if not self._sounding:
             self._sounding = True
             self._run_start = start
+            if not self._open:
+                self._loudest = 0.0
         self._last_speech_end = end
+        if level is None or level >= self._loudest * _LOUD:
+            self._loud_end = end
+            self._loudest = max(self._loudest, level or 0.0)
         return late + (self._go_on(start, end) if self._open else self._start_by(end))
 
     def flush(self, at: int) -> tuple[SpeechEvent, ...]:
@@ -186,10 +213,10 @@ class Segmenter:
         return (SegmentResumed(at=start, decided_at=end), *self._last_to(end))
 
     def _last_to(self, end: int) -> tuple[SpeechEvent, ...]:
-        if self._lasted or end - self._speech_at < self.settings.lasting_ms * SAMPLES_PER_MS:
+        if self._lasted or self._loud_end - self._speech_at < self.settings.lasting_ms * SAMPLES_PER_MS:
             return ()
         self._lasted = True
-        return (SegmentLasted(at=end, decided_at=end),)
+        return (SegmentLasted(at=self._loud_end, decided_at=end),)
 
     def _silent_to(self, until: int) -> tuple[SpeechEvent, ...]:
         if not self._open:

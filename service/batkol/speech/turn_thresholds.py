@@ -20,7 +20,7 @@ class TurnThresholds(msgspec.Struct, frozen=True, kw_only=True):
     late_answer_ms: int = 700  # a "yes" so shortly before the end of the reply answers it
     quiet_line_ms: int = 2000  # silence after which music or a television is taken to be over
     idle_ms: int = 10_000  # silence after the reply; 0: never
-    interruption_ms: int = 450  # speech that interrupts, by the detector's clock: 350 ms, for it ends 100 ms late
+    interruption_ms: int = 380  # speech that interrupts, from its first window to its last loud one
     interrupt_words: int = 2  # words, other than backchannel words, that interrupt
     guesses: int = 3  # attempts in an utterance before its end
     idle_prompts: int = 1  # before the agent says goodbye

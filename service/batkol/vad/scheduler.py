@@ -20,7 +20,7 @@ from batkol.status import VadStatus
 from batkol.supervision.tasks import Tasks
 from batkol.supervision.threads import ThreadDiedError
 from batkol.supervision.worker import Jobs, Worker
-from batkol.vad.batch import BatchPart, gather, score
+from batkol.vad.batch import BatchPart, PartScores, score
 from batkol.vad.engine import EngineName, VadEngine
 from batkol.vad.factory import create
 from batkol.vad.session import OnSpeech, VadSession
@@ -170,7 +170,7 @@ class VadScheduler:
             if last:
                 session.end(part.until, before=events)
 
-    async def _scored(self, parts: Sequence[BatchPart]) -> list[list[float]] | None:
+    async def _scored(self, parts: Sequence[BatchPart]) -> list[PartScores] | None:
         """Have the engine score these parts; None if it, or its thread, failed: the next round tries them again."""
         self._scoring = True
         try:
@@ -198,7 +198,7 @@ class VadScheduler:
         if session.slot is None:
             return None
         last = session.finishing
-        part = gather(session.ring, session.heard, slot=session.slot, window=self._engine.window, last=last)
+        part = session.gather(session.slot, self._engine.window)
         self._skipped += part.start - session.heard
         session.heard = part.start
         return part if part.windows or last else None

@@ -11,7 +11,7 @@ import structlog
 from batkol.audio.ring import Ring
 from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEvent
 from batkol.live.tuning import Tuning
-from batkol.vad.batch import BatchPart
+from batkol.vad.batch import BatchPart, PartScores, gather
 
 log = structlog.get_logger()
 
@@ -74,13 +74,18 @@ class VadSession:
         """Close at once: the remaining audio is not scored, and open speech ends at the last scored sample."""
         self.end(self.heard)
 
-    def append_scores(self, scores: Iterable[float], part: BatchPart, window: int) -> tuple[SpeechEvent, ...]:
+    def gather(self, slot: int, window: int) -> BatchPart:
+        """Return this call's part in the next round: all that the ring has, if the call has ended."""
+        levels_from = self._segmenter.levels_from(self.ring.end)
+        return gather(self.ring, self.heard, slot, window, last=self.finishing, levels_from=levels_from)
+
+    def append_scores(self, scores: PartScores, part: BatchPart, window: int) -> tuple[SpeechEvent, ...]:
         """Take the scores of a part's windows; the call's last window may be cut short."""
         events: list[SpeechEvent] = []
         start = part.start
-        for probability in scores:
+        for probability, level in zip(*scores, strict=True):
             end = min(start + window, part.until)
-            events.extend(self._segmenter.append_score(probability, start, end))
+            events.extend(self._segmenter.append_score(probability, start, end, level=level))
             start = end
         self.heard = part.until
         self._notify(events)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from batkol.audio import mulaw
+from batkol.audio.level import window_levels
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.audio.segmenter import Segmenter, SegmenterSettings, SegmentLasted, SpeechEnded, SpeechStarted
 from batkol.vad.engine import VadEngine
@@ -30,7 +31,7 @@ class Segment:
     start: int
     end: int = 0
     windows: list[SpeechWindow] = field(default_factory=list)
-    """Its windows of speech, from the one on with which the segment was known."""
+    """Its windows of speech."""
     lasted: int | None = None
     """The sample at which the segmenter reported that speech has lasted."""
 
@@ -45,7 +46,8 @@ class Segment:
     def loud(self, within_db: float) -> Segment:
         """Return the segment up to its last window that is at most `within_db` quieter than the loudest before it.
 
-        A detector goes on hearing speech for about 100 ms after it; loudness does not.
+        A detector goes on hearing speech for about 100 ms after it; loudness does not. The segmenter counts so, too,
+        to know that speech has lasted, and is held to this.
         """
         kept, loudest = [], 0.0
         for window in self.windows:
@@ -59,29 +61,32 @@ def segments(engine: VadEngine, sound: bytes, settings: SegmenterSettings | None
     """Return where the engine hears speech in some mu-law."""
     slot = engine.open()
     segmenter = Segmenter(settings or SegmenterSettings())
-    levels = _levels(sound, engine.window)
+    whole = sound[: len(sound) // engine.window * engine.window]
+    rms, levels = _rms(whole, engine.window), window_levels(whole, engine.window)
     found: list[Segment] = []
+    speech: list[SpeechWindow] = []
     for number, probability in enumerate(_scores(engine, slot, sound)):
         start, end = number * engine.window, (number + 1) * engine.window
-        for event in segmenter.append_score(probability, start, end):
+        for event in segmenter.append_score(probability, start, end, level=levels[number]):
             match event:
                 case SpeechStarted(speech_at=at):
-                    found.append(Segment(at))
+                    speech = [window for window in speech if window.end > at]
+                    found.append(Segment(at, windows=speech))
                 case SegmentLasted(decided_at=at):
                     found[-1].lasted = at
                 case SpeechEnded(at=at):
-                    found[-1].end = at
-        if segmenter.speaking and segmenter._last_speech_end == end:
-            found[-1].windows.append(SpeechWindow(end, levels[number]))
+                    found[-1].end, speech = at, []
+        if segmenter._last_speech_end == end:
+            speech.append(SpeechWindow(end, rms[number]))
     for event in segmenter.flush(len(sound)):
         found[-1].end = event.at
     engine.close(slot)
     return found
 
 
-def _levels(sound: bytes, window: int) -> list[float]:
-    """Return the RMS of each whole window."""
-    pcm = mulaw.decode(sound[: len(sound) // window * window]).astype(np.float64)
+def _rms(sound: bytes, window: int) -> list[float]:
+    """Return the RMS of each window."""
+    pcm = mulaw.decode(sound).astype(np.float64)
     levels: list[float] = np.sqrt(np.mean(pcm.reshape(-1, window) ** 2, axis=1)).tolist()
     return levels
 
