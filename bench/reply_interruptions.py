@@ -137,7 +137,7 @@ async def mm_hms_in_replies() -> bool:
                 await talk.caller.say(hum)
                 await talk.pause(0.9, 1.2)
             before = len(talk.answers())
-            await talk.world.observed.until(lambda before=before: len(talk.ended()) >= before, 20)
+            await talk.world.observed.until(partial(_ended_as_often, talk, before), 20)
             await talk.pause(0.3, 0.6)
 
     async with world(LONG_ANSWERS) as up:

@@ -18,7 +18,7 @@ class Role(StrEnum):
     AGENT = "assistant"
 
 
-class Message(msgspec.Struct, frozen=True):
+class HistoryMessage(msgspec.Struct, frozen=True):
     """One turn of a conversation so far. An agent's text is what the caller heard of it."""
 
     role: Role
@@ -29,7 +29,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """A question to an answerer: the turn's text, and what was said before it."""
 
     text: str
-    history: tuple[Message, ...] = ()
+    history: tuple[HistoryMessage, ...] = ()
     prompt: str = ""
     """The agent's instructions; empty: the answerer's own."""
     language: str = "he-IL"

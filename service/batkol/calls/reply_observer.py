@@ -48,18 +48,18 @@ class ReplyObserver:
                 self._spans.dropped(attempt, asked_for)
             case events.AttemptFailed():
                 self._failed(event)
-            case events.ReplyStarted():
+            case events.FirstSoundWritten():
                 self._started(event)
             case events.FillerSaid():
                 self._counts.replied(StockPhrase.FILLER.value)
                 self._spans.filler()
-            case events.ReplyInterrupted(reply_id):
+            case events.ReplyCut(reply_id):
                 self._interrupted.add(reply_id)
                 self._spans.interrupted(reply_id)
-            case events.ReplyResumed(reply_id):
+            case events.ReplyContinued(reply_id):
                 self._settle(reply_id, kinds.RESUMED)
                 self._spans.resumed(reply_id)
-            case events.ReplyEnded(reply_id, _, intended, heard):
+            case events.ReplySettled(reply_id, _, intended, heard):
                 self._settle(reply_id, kinds.REAL)
                 self._spans.ended(reply_id, intended, heard)
             case events.SentenceBegan():
@@ -77,7 +77,7 @@ class ReplyObserver:
         fault = ReplyFault(event.part, event.reason, event.first_piece)
         self._spans.failed(event.attempt, fault, has_sound=has_sound, reply_id=event.reply_id)
 
-    def _started(self, event: events.ReplyStarted) -> None:
+    def _started(self, event: events.FirstSoundWritten) -> None:
         kind = kinds.ANSWER if event.phrase is None else event.phrase.value
         self._counts.replied(kind)
         asked = self._over(event.attempt, kinds.HEARD)

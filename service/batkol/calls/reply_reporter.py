@@ -33,27 +33,27 @@ class ReplyReporter:
     def observe(self, event: turns.ConversationEvent) -> None:
         """Report one event of the conversation; never blocks."""
         match event:
-            case turns.ReplyStarted():
+            case turns.FirstSoundWritten():
                 self._started(event)
             case turns.SentenceBegan(reply_id, turn, index, text, begin_ms):
                 header = self._publisher.header()
                 self._publisher.publish(
                     ReplySentence(**header, reply_id=reply_id, turn=turn, index=index, text=text, begin_ms=begin_ms)
                 )
-            case turns.ReplyInterrupted(reply_id, turn, heard):
+            case turns.ReplyCut(reply_id, turn, heard):
                 header = self._publisher.header()
                 self._publisher.publish(ReplyInterrupted(**header, reply_id=reply_id, turn=turn, heard=heard))
-            case turns.ReplyResumed(reply_id, turn, index):
+            case turns.ReplyContinued(reply_id, turn, index):
                 header = self._publisher.header()
                 self._publisher.publish(ReplyResumed(**header, reply_id=reply_id, turn=turn, index=index))
-            case turns.ReplyEnded():
+            case turns.ReplySettled():
                 self._ended(event)
             case turns.AttemptFailed(_, part, reason, reply_id, turn) if part != "budget":
                 self._failed(part, reason, reply_id, turn)
             case _:
                 """The others are for metrics and traces."""
 
-    def _started(self, event: turns.ReplyStarted) -> None:
+    def _started(self, event: turns.FirstSoundWritten) -> None:
         latency = event.latency
         if latency is not None:
             self._latencies[event.reply_id] = latency
@@ -70,7 +70,7 @@ class ReplyReporter:
             )
         )
 
-    def _ended(self, event: turns.ReplyEnded) -> None:
+    def _ended(self, event: turns.ReplySettled) -> None:
         latency = self._latencies.pop(event.reply_id, None)
         self._publisher.publish(
             ReplyEnded(

@@ -58,7 +58,7 @@ class Resume(msgspec.Struct, frozen=True):
     attempt: int
 
 
-class Say(msgspec.Struct, frozen=True):
+class SayPhrase(msgspec.Struct, frozen=True):
     """Say a phrase, as an attempt of its own, in answer to the caller's words. A filler (attempt 0) is no attempt."""
 
     phrase: StockPhrase
@@ -70,4 +70,4 @@ class HangUp(msgspec.Struct, frozen=True):
     """End the call: its last phrase was heard."""
 
 
-Action: TypeAlias = Ask | Cancel | Release | Hold | Interrupt | Resume | Say | HangUp
+Action: TypeAlias = Ask | Cancel | Release | Hold | Interrupt | Resume | SayPhrase | HangUp

@@ -9,7 +9,7 @@ from typing import Protocol
 from batkol.answering.answerer import Answerer
 from batkol.conversation.actions import StockPhrase
 from batkol.conversation.budget import SpeculationBudget
-from batkol.conversation.reply import Cutter
+from batkol.conversation.reply import TextCutter
 from batkol.speech.lexicon import Lexicon, lexicon
 from batkol.speech.turn_thresholds import TurnThresholds
 from batkol.voices.voice import Voice
@@ -42,7 +42,7 @@ class Agent:
 
     answerer: Answerer
     voice: Voice
-    cutter: Callable[[], Cutter]
+    cutter: Callable[[], TextCutter]
     phrase: Callable[[StockPhrase], PhraseSound | None]
     """Returns a phrase at once; None for one that is not said, or has no sound so far."""
     budget: SpeculationBudget

@@ -126,7 +126,7 @@ class Conversation:
         self._replies.close()
         self._inputs.clear()
         self._turns = self._new_turns()
-        self._say(act.Say(StockPhrase.APOLOGY))
+        self._say(act.SayPhrase(StockPhrase.APOLOGY))
         return False
 
     async def _converse(self) -> None:
@@ -154,7 +154,7 @@ class Conversation:
     # -- the table ---------------------------------------------------------------------------------------------------
 
     def _handle(self, event: inputs.Input) -> None:
-        if isinstance(event, inputs.SpeechBegan):
+        if isinstance(event, inputs.CallerBegan):
             self._newest_utterance = event.utterance
             settings = self._agent.settings()
             self._turns.tune(settings.thresholds, settings.words)
@@ -175,7 +175,7 @@ class Conversation:
                     self._replies.interrupt(attempt)
                 case act.Resume(interrupted, attempt):
                     self._replies.resume(interrupted, attempt)
-                case act.Say():
+                case act.SayPhrase():
                     self._say(action)
                 case act.HangUp():
                     self._call.hang_up()
@@ -184,7 +184,7 @@ class Conversation:
         agent, now = self._agent, self._loop.time()
         if ask.speculative and not agent.budget.spend(now):
             self._call.observe(events.AttemptFailed(ask.attempt, "budget", "spent"))
-            self._put(inputs.ReplyFailed(ask.attempt))
+            self._put(inputs.AttemptLost(ask.attempt))
             return
         question = Question(
             text=ask.text,
@@ -208,7 +208,7 @@ class Conversation:
         if not task.cancelled() and task.exception() is None:
             self._replies.ended(voiced)
 
-    def _say(self, say: act.Say) -> None:
+    def _say(self, say: act.SayPhrase) -> None:
         sound = self._agent.phrase(say.phrase)
         if sound is not None:
             self._replies.play_phrase(say, sound)

@@ -50,7 +50,7 @@ class AttemptFailed(msgspec.Struct, frozen=True):
     first_piece: float | None = None  # seconds from the asking to the first piece; None: there was none
 
 
-class ReplyStarted(msgspec.Struct, frozen=True):
+class FirstSoundWritten(msgspec.Struct, frozen=True):
     """The first sound of a reply was written. A phrase of the agent's own has no latency but its total."""
 
     reply_id: str
@@ -76,7 +76,7 @@ class SentenceBegan(msgspec.Struct, frozen=True):
     begin_ms: int  # since the reply's first sample
 
 
-class ReplyInterrupted(msgspec.Struct, frozen=True):
+class ReplyCut(msgspec.Struct, frozen=True):
     """The caller interrupted a reply."""
 
     reply_id: str
@@ -84,7 +84,7 @@ class ReplyInterrupted(msgspec.Struct, frozen=True):
     heard: str
 
 
-class ReplyResumed(msgspec.Struct, frozen=True):
+class ReplyContinued(msgspec.Struct, frozen=True):
     """The interruption was none: the reply goes on from that piece."""
 
     reply_id: str
@@ -92,7 +92,7 @@ class ReplyResumed(msgspec.Struct, frozen=True):
     index: int
 
 
-class ReplyEnded(msgspec.Struct, frozen=True):
+class ReplySettled(msgspec.Struct, frozen=True):
     """A reply is over. `heard` is what the caller heard of it."""
 
     reply_id: str
@@ -106,12 +106,12 @@ ConversationEvent: TypeAlias = (
     AttemptBegan
     | AttemptDropped
     | AttemptFailed
-    | ReplyStarted
+    | FirstSoundWritten
     | FillerSaid
     | SentenceBegan
-    | ReplyInterrupted
-    | ReplyResumed
-    | ReplyEnded
+    | ReplyCut
+    | ReplyContinued
+    | ReplySettled
 )
 
 ObserveReplies: TypeAlias = Callable[[ConversationEvent], None]

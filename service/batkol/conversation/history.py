@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batkol.answering.answerer import Message, Role
+from batkol.answering.answerer import HistoryMessage, Role
 
 LONGEST: int = 200
 """Messages that are kept; the oldest go first."""
@@ -31,9 +31,9 @@ class History:
         entry[1] = text
 
     @property
-    def messages(self) -> tuple[Message, ...]:
+    def messages(self) -> tuple[HistoryMessage, ...]:
         """The messages, the oldest first."""
-        return tuple(Message(Role(role), text) for role, text in self._entries if text)
+        return tuple(HistoryMessage(Role(role), text) for role, text in self._entries if text)
 
     def _add(self, role: Role, text: str) -> list[str]:
         entry = [role.value, text]

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import msgspec
 
 
-class SpeechBegan(msgspec.Struct, frozen=True):
+class CallerBegan(msgspec.Struct, frozen=True):
     """The caller began an utterance."""
 
     utterance: int
@@ -38,13 +38,13 @@ class TextWithdrawn(msgspec.Struct, frozen=True):
     by_speech: bool
 
 
-class SpeechLasted(msgspec.Struct, frozen=True):
+class CallerLasted(msgspec.Struct, frozen=True):
     """An utterance has gone on for as long as an interruption does."""
 
     utterance: int
 
 
-class SpeechEnded(msgspec.Struct, frozen=True):
+class CallerStopped(msgspec.Struct, frozen=True):
     """The caller has fallen silent; `last_sample` is the time at which the last sample of speech was spoken."""
 
     utterance: int
@@ -71,7 +71,7 @@ class ReplyPlayed(msgspec.Struct, frozen=True):
     attempt: int
 
 
-class ReplyFailed(msgspec.Struct, frozen=True):
+class AttemptLost(msgspec.Struct, frozen=True):
     """An attempt ended without a sound: the answerer or the voice failed, or the answer is empty."""
 
     attempt: int
@@ -88,16 +88,16 @@ class CallClosing(msgspec.Struct, frozen=True):
 
 
 Input: TypeAlias = (
-    SpeechBegan
+    CallerBegan
     | TextChanged
     | TextReached
     | TextWithdrawn
-    | SpeechLasted
-    | SpeechEnded
+    | CallerLasted
+    | CallerStopped
     | TextSettled
     | ReplySounded
     | ReplyPlayed
-    | ReplyFailed
+    | AttemptLost
     | CallOpened
     | CallClosing
 )

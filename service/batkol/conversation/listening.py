@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from batkol.conversation.actions import StockPhrase
 from batkol.conversation.inputs import (
+    CallerBegan,
+    CallerStopped,
     CallOpened,
-    SpeechBegan,
-    SpeechEnded,
     TextChanged,
     TextReached,
     TextSettled,
@@ -24,7 +24,7 @@ def opened(turn: Turn, event: CallOpened, now: float) -> None:
         turn.wait_idly(now)
 
 
-def caller_began(turn: Turn, _: SpeechBegan, now: float) -> None:
+def caller_began(turn: Turn, _: CallerBegan, now: float) -> None:
     turn.guesses = 0
     turn.timers.cancel(Timer.PATIENCE, Timer.IDLE, Timer.FILLER, Timer.APOLOGY)
     if turn.state is State.GUESSING:
@@ -73,7 +73,7 @@ def text_withdrawn(turn: Turn, event: TextWithdrawn, now: float) -> None:
     turn.timers.cancel(Timer.PATIENCE)
 
 
-def speech_ended(turn: Turn, _: SpeechEnded, now: float) -> None:
+def speech_ended(turn: Turn, _: CallerStopped, now: float) -> None:
     turn.timers.cancel(Timer.STANDING)
     if not turn.said.talking:
         turn.start_clock()

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Protocol
 
 from batkol.conversation import events, inputs
-from batkol.conversation.actions import Say, StockPhrase
+from batkol.conversation.actions import SayPhrase, StockPhrase
 from batkol.conversation.agent import PhraseSound
 from batkol.conversation.history import History
 from batkol.conversation.line import Line
@@ -94,7 +94,7 @@ class Replies:
             self._outlet.observe(_failed(voiced, failure or Failure("answerer", "empty")))
         if not voiced.track.samples:
             del self._voiced[voiced.attempt]
-            self._put(inputs.ReplyFailed(voiced.attempt))
+            self._put(inputs.AttemptLost(voiced.attempt))
             return
         self._feed(voiced)
 
@@ -135,7 +135,7 @@ class Replies:
         voiced.playing = None
         heard = self._hear(voiced)
         if voiced.sounded:
-            self._outlet.observe(events.ReplyInterrupted(voiced.reply_id, voiced.turn, heard))
+            self._outlet.observe(events.ReplyCut(voiced.reply_id, voiced.turn, heard))
 
     def resume(self, interrupted: int, attempt: int) -> None:
         """Go on from the piece in which the last heard word is."""
@@ -149,10 +149,10 @@ class Replies:
         begin = voiced.track.pieces[piece].begin if voiced.track.pieces else 0
         voiced.interrupted_at = None
         voiced.released = True
-        self._outlet.observe(events.ReplyResumed(voiced.reply_id, voiced.turn, piece))
+        self._outlet.observe(events.ReplyContinued(voiced.reply_id, voiced.turn, piece))
         self._feed(voiced, begin)
 
-    def play_phrase(self, say: Say, sound: PhraseSound) -> None:
+    def play_phrase(self, say: SayPhrase, sound: PhraseSound) -> None:
         """Play a phrase; a filler is no reply."""
         if not say.attempt:
             self._outlet.line.play(sound.mulaw)
@@ -183,7 +183,9 @@ class Replies:
         self._history.add_caller(voiced.answers)
         voiced.entry = self._history.add_agent()
         latency = _latency(voiced.reply, last_sample, self._clock())
-        self._outlet.observe(events.ReplyStarted(voiced.reply_id, voiced.turn, voiced.attempt, voiced.phrase, latency))
+        self._outlet.observe(
+            events.FirstSoundWritten(voiced.reply_id, voiced.turn, voiced.attempt, voiced.phrase, latency)
+        )
 
     def sounding_text(self) -> str:
         """Return the words around the one that the caller hears now."""
@@ -236,7 +238,7 @@ class Replies:
         interrupted = voiced.interrupted_at is not None
         heard = self._hear(voiced)
         self._outlet.observe(
-            events.ReplyEnded(voiced.reply_id, voiced.turn, voiced.track.intended, heard, interrupted=interrupted)
+            events.ReplySettled(voiced.reply_id, voiced.turn, voiced.track.intended, heard, interrupted=interrupted)
         )
 
     def _hear(self, voiced: Voiced) -> str:

@@ -20,7 +20,7 @@ LONGEST_S: Final = 180.0
 """Seconds of sound that one reply may have; the rest of a longer answer is not spoken."""
 
 
-class Cutter(Protocol):
+class TextCutter(Protocol):
     """Cuts text that comes in parts into pieces that can be spoken."""
 
     def append(self, text: str) -> list[str]: ...
@@ -51,7 +51,7 @@ class Speaker:
 
     answerer: Answerer
     voice: Voice
-    cutter: Callable[[], Cutter]
+    cutter: Callable[[], TextCutter]
     clock: Callable[[], float] = field(default_factory=lambda: asyncio.get_running_loop().time)
 
 

@@ -8,7 +8,7 @@ from batkol.speech.lexicon import Ending, Lexicon, ending
 
 
 @dataclass(slots=True)
-class Said:
+class SaidUtterance:
     """One utterance. Times in seconds of the turn's clock."""
 
     text: str = ""
@@ -30,16 +30,16 @@ class CallerTurn:
     __slots__ = ("_said",)
 
     def __init__(self) -> None:
-        self._said: dict[int, Said] = {}
+        self._said: dict[int, SaidUtterance] = {}
 
-    def begin(self, utterance: int, now: float) -> Said:
+    def begin(self, utterance: int, now: float) -> SaidUtterance:
         """Return the utterance's entry, a new one if there is none."""
         if utterance not in self._said:
-            self._said[utterance] = Said(begun=now)
+            self._said[utterance] = SaidUtterance(begun=now)
             self._said = dict(sorted(self._said.items()))
         return self._said[utterance]
 
-    def get(self, utterance: int) -> Said | None:
+    def get(self, utterance: int) -> SaidUtterance | None:
         """Return the entry; None for an utterance that was answered or dropped."""
         return self._said.get(utterance)
 

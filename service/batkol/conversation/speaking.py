@@ -5,10 +5,10 @@ from __future__ import annotations
 from batkol.conversation import listening
 from batkol.conversation.actions import HangUp, Interrupt, StockPhrase
 from batkol.conversation.inputs import (
+    CallerBegan,
+    CallerLasted,
+    CallerStopped,
     ReplyPlayed,
-    SpeechBegan,
-    SpeechEnded,
-    SpeechLasted,
     TextChanged,
     TextReached,
     TextSettled,
@@ -18,7 +18,7 @@ from batkol.conversation.timers import Timer
 from batkol.conversation.turn import State, Turn
 
 
-def caller_began(turn: Turn, _: SpeechBegan, __: float) -> None:
+def caller_began(turn: Turn, _: CallerBegan, __: float) -> None:
     if turn.yields:
         turn.state = State.YIELDING
 
@@ -29,13 +29,13 @@ def overheard(turn: Turn, event: TextChanged | TextReached, now: float) -> None:
         interrupt(turn, now)
 
 
-def lasted(turn: Turn, event: SpeechLasted, now: float) -> None:
+def lasted(turn: Turn, event: CallerLasted, now: float) -> None:
     said = turn.said.get(event.utterance)
     if said is not None and turn.yields and turn.interruptions.by_length(said.fresh, turn.words, turn.thresholds):
         interrupt(turn, now)
 
 
-def fell_silent(turn: Turn, _: SpeechEnded, __: float) -> None:
+def fell_silent(turn: Turn, _: CallerStopped, __: float) -> None:
     if not turn.said.talking:
         turn.state = State.SPEAKING
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from batkol.conversation import listening
-from batkol.conversation.actions import Hold, Say, StockPhrase
-from batkol.conversation.inputs import ReplyFailed, ReplySounded, SpeechBegan, TextChanged, TextSettled
+from batkol.conversation.actions import Hold, SayPhrase, StockPhrase
+from batkol.conversation.inputs import AttemptLost, CallerBegan, ReplySounded, TextChanged, TextSettled
 from batkol.conversation.timers import Timer
 from batkol.conversation.turn import State, Turn
 from batkol.speech.sameness import same
 
 
-def hold(turn: Turn, _: SpeechBegan, now: float) -> None:
+def hold(turn: Turn, _: CallerBegan, now: float) -> None:
     turn.state = State.LISTENING
     turn.guesses = 0
     turn.timers.cancel(Timer.FILLER, Timer.APOLOGY)
@@ -50,7 +50,7 @@ def sounded(turn: Turn, event: ReplySounded, _: float) -> None:
     turn.state = State.YIELDING if turn.said.talking else State.SPEAKING
 
 
-def failed(turn: Turn, event: ReplyFailed, _: float) -> None:
+def failed(turn: Turn, event: AttemptLost, _: float) -> None:
     if turn.attempt is None or turn.attempt.number != event.attempt:
         return
     turn.attempt = None
@@ -63,7 +63,7 @@ def failed(turn: Turn, event: ReplyFailed, _: float) -> None:
 
 
 def filler_due(turn: Turn, _: float) -> None:
-    turn.actions.append(Say(StockPhrase.FILLER))
+    turn.actions.append(SayPhrase(StockPhrase.FILLER))
 
 
 def apology_due(turn: Turn, _: float) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from batkol.conversation.inputs import (
+    CallerBegan,
+    CallerLasted,
+    CallerStopped,
     Input,
-    SpeechBegan,
-    SpeechEnded,
-    SpeechLasted,
     TextChanged,
     TextReached,
     TextSettled,
@@ -27,7 +27,7 @@ def translated(  # noqa: PLR0911  one line an event
     """
     match event:
         case events.UtteranceOpened(utterance, _) if utterance.voiced:
-            return SpeechBegan(utterance.index)
+            return CallerBegan(utterance.index)
         case events.Interim(utterance, text, _, settled):
             return TextChanged(utterance.index, text, settled)
         case events.Tentative(utterance, _, text):
@@ -35,9 +35,9 @@ def translated(  # noqa: PLR0911  one line an event
         case events.Withdrawn(utterance, _, reason):
             return TextWithdrawn(utterance.index, by_speech=reason is events.WithdrawalReason.SPEECH)
         case events.SpeechLasted(utterance):
-            return SpeechLasted(utterance.index)
+            return CallerLasted(utterance.index)
         case events.SpeechStopped(utterance):
-            return SpeechEnded(utterance.index, spoken_at(_end(utterance)))
+            return CallerStopped(utterance.index, spoken_at(_end(utterance)))
         case events.FinalReady(utterance, text) if utterance.voiced:
             return TextSettled(utterance.index, text, failed=utterance.source is Source.NONE)
         case _:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from batkol.conversation.actions import Action, Ask, Cancel, Release, Resume, Say, StockPhrase
+from batkol.conversation.actions import Action, Ask, Cancel, Release, Resume, SayPhrase, StockPhrase
 from batkol.conversation.inputs import (
+    CallerBegan,
+    CallerLasted,
+    CallerStopped,
     Input,
-    SpeechBegan,
-    SpeechEnded,
-    SpeechLasted,
     TextChanged,
     TextReached,
     TextSettled,
@@ -152,11 +152,11 @@ class Turn:
         self.state = State.THINKING
 
     def say(self, phrase: StockPhrase) -> None:
-        """Say a phrase as a reply of its own. It answers what was said."""
+        """SayPhrase a phrase as a reply of its own. It answers what was said."""
         self.cancel()
         self.count += 1
         self.attempt = Attempt(self.count, "", phrase)
-        self.actions.append(Say(phrase, self.count, self.said.text))
+        self.actions.append(SayPhrase(phrase, self.count, self.said.text))
         self.timers.clear()
         self.said.answer()
         self.state = State.YIELDING if self.said.talking else State.SPEAKING
@@ -197,7 +197,7 @@ class Turn:
 
     def record(self, event: Input, now: float) -> None:
         """Keep what was said, whatever the state makes of it."""
-        if isinstance(event, SpeechBegan):
+        if isinstance(event, CallerBegan):
             self.said.begin(event.utterance, now)
             self.interruptions.speech_began(now, self.thresholds)
             return
@@ -207,9 +207,9 @@ class Turn:
         match event:
             case TextChanged(_, text) | TextReached(_, text):
                 said.text = text
-            case SpeechLasted():
+            case CallerLasted():
                 said.lasted = True
-            case SpeechEnded(_, last_sample):
+            case CallerStopped(_, last_sample):
                 said.stopped = now
                 self.last_sample = last_sample
                 self.interruptions.speech_ended(now)

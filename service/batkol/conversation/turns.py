@@ -18,15 +18,15 @@ from typing import Any, Final
 from batkol.conversation import listening, speaking, thinking
 from batkol.conversation.actions import Action
 from batkol.conversation.inputs import (
+    AttemptLost,
     CallClosing,
+    CallerBegan,
+    CallerLasted,
+    CallerStopped,
     CallOpened,
     Input,
-    ReplyFailed,
     ReplyPlayed,
     ReplySounded,
-    SpeechBegan,
-    SpeechEnded,
-    SpeechLasted,
     TextChanged,
     TextReached,
     TextSettled,
@@ -50,21 +50,21 @@ def _close(turn: Turn, _: CallClosing, __: float) -> None:
 
 _LISTENING: Final[Mapping[type[Input], Rule]] = {
     CallOpened: listening.opened,
-    SpeechBegan: listening.caller_began,
+    CallerBegan: listening.caller_began,
     TextChanged: listening.text_changed,
     TextReached: listening.text_reached,
-    SpeechEnded: listening.speech_ended,
+    CallerStopped: listening.speech_ended,
     TextSettled: listening.settled,
     ReplySounded: thinking.sounded,  # its sound was on the way when speech held it
-    ReplyFailed: thinking.failed,
+    AttemptLost: thinking.failed,
     CallClosing: _close,
 }
 _SPEAKING: Final[Mapping[type[Input], Rule]] = {
-    SpeechBegan: speaking.caller_began,
+    CallerBegan: speaking.caller_began,
     TextChanged: speaking.overheard,
     TextReached: speaking.overheard,
-    SpeechLasted: speaking.lasted,
-    SpeechEnded: speaking.fell_silent,
+    CallerLasted: speaking.lasted,
+    CallerStopped: speaking.fell_silent,
     TextSettled: speaking.overheard_final,
     ReplyPlayed: speaking.played,
     CallClosing: _close,
@@ -73,11 +73,11 @@ TABLE: Final[Mapping[State, Mapping[type[Input], Rule]]] = {
     State.LISTENING: _LISTENING,
     State.GUESSING: {**_LISTENING, TextWithdrawn: listening.text_withdrawn},
     State.THINKING: {
-        SpeechBegan: thinking.hold,
+        CallerBegan: thinking.hold,
         TextChanged: thinking.more_words,
         TextSettled: thinking.restart,
         ReplySounded: thinking.sounded,
-        ReplyFailed: thinking.failed,
+        AttemptLost: thinking.failed,
         CallClosing: _close,
     },
     State.SPEAKING: _SPEAKING,

@@ -58,9 +58,7 @@ def gather(ring: Ring, heard: int, slot: int, window: int, *, last: bool, levels
 def score(engine: VadEngine, parts: Sequence[BatchPart]) -> list[PartScores]:
     """Return each part's scores, in order. Runs in the worker thread; raises what the engine raises."""
     probabilities = engine.score([part.slot for part in parts], [part.audio for part in parts])
-    counting = [
-        part for part, mine in zip(parts, probabilities, strict=True) if mine and max(mine) >= part.levels_from
-    ]
+    counting = [part for part, mine in zip(parts, probabilities, strict=True) if mine and max(mine) >= part.levels_from]
     levels = _levels(counting, engine.window) if counting else {}
     return [
         PartScores(mine, levels.get(part.slot) or [None] * part.windows)

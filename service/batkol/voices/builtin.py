@@ -16,7 +16,7 @@ from batkol.audio import mulaw
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.speech.sameness import spoken
 from batkol.voices.marked.voice import WORDS, say, script
-from batkol.voices.voice import Sound
+from batkol.voices.voice import VoiceSound
 
 _HUM_HZ: Final = (220.0, 330.0)  # far below the band of the marks: what reads the words back hears nothing
 _HUM_AMPLITUDE: Final = 1500.0  # each tone; the words' peaks are at 10,000
@@ -27,11 +27,11 @@ _VOCABULARY: Final = frozenset(WORDS)
 
 
 class BuiltinVoice:
-    """The marked words, at once. It never fails. Each word is one `Sound`."""
+    """The marked words, at once. It never fails. Each word is one `VoiceSound`."""
 
     name = "builtin"
 
-    async def speak(self, pieces: AsyncIterator[str]) -> AsyncGenerator[Sound, None]:
+    async def speak(self, pieces: AsyncIterator[str]) -> AsyncGenerator[VoiceSound, None]:
         """See `Voice`. Nothing is under way between two sounds."""
         number, pause = 0, b""
         async for text in pieces:
@@ -44,7 +44,7 @@ class BuiltinVoice:
         """See `Voice`. There is nothing to close."""
 
 
-def sounds(text: str, piece: int = 0, pause: bytes = b"") -> Iterator[Sound]:
+def sounds(text: str, piece: int = 0, pause: bytes = b"") -> Iterator[VoiceSound]:
     """Yield a sound for each word of the text as `str.split` has it. `pause` comes before the first one.
 
     A word that is punctuation alone has no sound; a text without a word is one empty sound.
@@ -57,9 +57,9 @@ def sounds(text: str, piece: int = 0, pause: bytes = b"") -> Iterator[Sound]:
             sound += pause + _word(part)
             pause = _pause()
         at += len(sound)
-        yield Sound(sound, piece, last=number == len(words), word_ends=(at,))
+        yield VoiceSound(sound, piece, last=number == len(words), word_ends=(at,))
     if not words:
-        yield Sound(b"", piece, last=True)
+        yield VoiceSound(b"", piece, last=True)
 
 
 def parts(word: str) -> list[str]:

@@ -20,7 +20,7 @@ from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.supervision.threads import ThreadDiedError
 from batkol.voices.espeak_library import WORKER, EspeakError, EspeakSound, load, synthesize
 from batkol.voices.resample import Pcm, at_8k
-from batkol.voices.voice import Sound, VoiceError
+from batkol.voices.voice import VoiceError, VoiceSound
 
 LONGEST_TEXT: Final = 1000
 """Characters of a piece."""
@@ -59,8 +59,8 @@ class EspeakVoice:
         self._words_a_minute = words_a_minute
         self._patience_s = patience_s
 
-    async def speak(self, pieces: AsyncIterator[str]) -> AsyncGenerator[Sound, None]:
-        """See `Voice`. Each piece is one `Sound`, with the end of each word as `str.split` has them."""
+    async def speak(self, pieces: AsyncIterator[str]) -> AsyncGenerator[VoiceSound, None]:
+        """See `Voice`. Each piece is one `VoiceSound`, with the end of each word as `str.split` has them."""
         number = 0
         async for text in pieces:
             yield await self._sound(text, number)
@@ -69,7 +69,7 @@ class EspeakVoice:
     async def aclose(self) -> None:
         """See `Voice`. The thread stays for the others, and keeps no process from ending."""
 
-    async def _sound(self, text: str, number: int) -> Sound:
+    async def _sound(self, text: str, number: int) -> VoiceSound:
         if len(text) > LONGEST_TEXT:
             message = f"espeak: a piece has more than {LONGEST_TEXT} characters"
             raise VoiceError(message, reason="too_long", retryable=False)
@@ -90,7 +90,7 @@ class EspeakVoice:
             given_up.set()
         return sound
 
-    def _synthesize(self, text: str, number: int, given_up: threading.Event) -> Sound:
+    def _synthesize(self, text: str, number: int, given_up: threading.Event) -> VoiceSound:
         plain = "".join(" " if unicodedata.category(each) == "Cc" else each for each in text)
         found = synthesize(
             plain,
@@ -99,7 +99,7 @@ class EspeakVoice:
             longest_s=LONGEST_S,
             given_up=given_up.is_set,
         )
-        sound = phone_sound(found, text, number) if found else Sound(b"", number, last=True)
+        sound = phone_sound(found, text, number) if found else VoiceSound(b"", number, last=True)
         if not sound.mulaw and found and _SPOKEN.search(plain):
             raise EspeakError("no sound came of a text with words")
         return sound
@@ -111,19 +111,19 @@ class EspeakVoice:
         return "en" if self._language == "he" and _LATIN.search(text) else self._language
 
 
-def phone_sound(spoken: EspeakSound, text: str, number: int) -> Sound:
+def phone_sound(spoken: EspeakSound, text: str, number: int) -> VoiceSound:
     """Return what is sent: trimmed, at 8 kHz, with the places of the words' ends."""
     ends = word_ends(spoken, text)
     loud = np.flatnonzero(np.abs(spoken.pcm.astype(np.int32)) > _QUIET)
     if not len(loud):
-        return Sound(b"", number, last=True, word_ends=(0,) * len(ends))
+        return VoiceSound(b"", number, last=True, word_ends=(0,) * len(ends))
     ms = spoken.rate // 1000
     begin = max(0, int(loud[0]) - _LEAD_MS * ms)
     end = min(len(spoken.pcm), int(loud[-1]) + 1 + _TAIL_MS * ms)
     pause = mulaw.silence(PAUSE_MS * SAMPLES_PER_MS if number else 0)
     sound = pause + mulaw.encode(levelled(at_8k(spoken.pcm[begin:end], spoken.rate)))
     places = (len(pause) + -(-(max(0, place - begin)) * SAMPLE_RATE // spoken.rate) for place in ends)
-    return Sound(sound, number, last=True, word_ends=tuple(min(place, len(sound)) for place in places))
+    return VoiceSound(sound, number, last=True, word_ends=tuple(min(place, len(sound)) for place in places))
 
 
 def levelled(pcm: Pcm) -> Pcm:

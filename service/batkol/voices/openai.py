@@ -17,7 +17,7 @@ from batkol.answers import no_cookies
 from batkol.http_client.transport import HttpTransport, has_proxy
 from batkol.urls import without_login
 from batkol.voices.openai_request import VoiceLimits, request_speech
-from batkol.voices.voice import Sound, VoiceError
+from batkol.voices.voice import VoiceError, VoiceSound
 
 UNDER_WAY: Final = 2
 """Pieces of a reply that were asked for and did not sound to their end."""
@@ -72,7 +72,7 @@ class OpenAIVoice:
         """See `Voice`."""
         return self._name
 
-    async def speak(self, pieces: AsyncIterator[str]) -> AsyncGenerator[Sound, None]:
+    async def speak(self, pieces: AsyncIterator[str]) -> AsyncGenerator[VoiceSound, None]:
         """See `Voice`. It knows no word ends. A piece without a word is an empty sound, and not asked for."""
         reply = _Reply(self._client, self._asked, self._limits)
         reading = asyncio.create_task(reply.read(pieces), name="voice.read")
@@ -80,8 +80,8 @@ class OpenAIVoice:
             number = 0
             while (request := await reply.next()) is not None:
                 while (sound := await request.get()) is not None:
-                    yield Sound(sound, number)
-                yield Sound(b"", number, last=True)
+                    yield VoiceSound(sound, number)
+                yield VoiceSound(b"", number, last=True)
                 reply.sounded(request)
                 number += 1
         finally:

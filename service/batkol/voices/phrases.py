@@ -33,7 +33,7 @@ class Phrase(msgspec.Struct, frozen=True):
     text: str
     mulaw: bytes
     word_ends: tuple[int, ...] = ()
-    """As in `Sound`."""
+    """As in `VoiceSound`."""
 
 
 class PhraseCache:

@@ -10,7 +10,7 @@ import msgspec
 from batkol.errors import UpstreamError
 
 
-class Sound(msgspec.Struct, frozen=True):
+class VoiceSound(msgspec.Struct, frozen=True):
     """A stretch of speech: mu-law at 8000 Hz without a header, of any length."""
 
     mulaw: bytes
@@ -21,8 +21,8 @@ class Sound(msgspec.Struct, frozen=True):
     word_ends: tuple[int, ...] = ()
     """The ends of words of the piece, in samples since the piece's first one, as far as the voice knows.
 
-    Each `Sound` has the ends of the words that end in it. A voice that knows them gives one for each word of the piece
-    as `str.split` has them, and one that is not spoken (`—`) ends with the word before it. Others give none."""
+    Each `VoiceSound` has the ends of the words that end in it. A voice that knows them gives one for each word of the
+    piece as `str.split` has them, and one that is not spoken (`—`) ends with the word before it. Others give none."""
 
 
 class VoiceError(UpstreamError):
@@ -37,7 +37,7 @@ class Voice(Protocol):
         """The name in settings, metrics and events."""
         ...
 
-    def speak(self, pieces: AsyncIterator[str]) -> AsyncGenerator[Sound, None]:
+    def speak(self, pieces: AsyncIterator[str]) -> AsyncGenerator[VoiceSound, None]:
         """Yield the sound of each piece, in order, as early as it is there.
 
         A piece is a sentence or a part of one that can be spoken alone. The voice may read the next one while it

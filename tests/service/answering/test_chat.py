@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from batkol.answering.answerer import AnswererError, Message, Question, Role
+from batkol.answering.answerer import AnswererError, HistoryMessage, Question, Role
 from batkol.answering.chat import LARGEST, LONGEST_TEXT, ChatStream, limit_of_tokens, request_body
 
 SECRET = "שלום עולם"
@@ -53,7 +53,7 @@ def failure(*pieces: bytes) -> AnswererError:
 
 
 def test_a_question_is_asked_with_prompt_history_and_text() -> None:
-    history = (Message(Role.CALLER, "שלום"), Message(Role.AGENT, ""), Message(Role.AGENT, "היי"))
+    history = (HistoryMessage(Role.CALLER, "שלום"), HistoryMessage(Role.AGENT, ""), HistoryMessage(Role.AGENT, "היי"))
     question = Question(text="מה השעה?", history=history)
 
     body = json.loads(request_body(question, model="m", prompt="ענה", options={"max_tokens": 9, "temperature": 0.5}))

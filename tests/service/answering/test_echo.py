@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import aclosing
 
-from batkol.answering.answerer import Answerer, Message, Question, Role
+from batkol.answering.answerer import Answerer, HistoryMessage, Question, Role
 from batkol.answering.echo import Echo
 
 
@@ -14,7 +14,7 @@ async def answered(answerer: Answerer, question: Question) -> list[str]:
 
 
 async def test_the_turns_own_text_is_the_answer() -> None:
-    history = (Message(Role.CALLER, "כן"), Message(Role.AGENT, "בסדר"))
+    history = (HistoryMessage(Role.CALLER, "כן"), HistoryMessage(Role.AGENT, "בסדר"))
 
     assert await answered(Echo(), Question(text=" מה שלומך? ", history=history, prompt="ענה בקצרה")) == ["מה שלומך?"]
     assert Echo().name == "echo"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batkol.answering.answerer import Message, Question, Role
+from batkol.answering.answerer import HistoryMessage, Question, Role
 from batkol.answering.chat import ChatStream, request_body
 from batkol.answering.openai import OpenAIAnswerer
 from batkol.simulators.llm.answers import Rule, ToolCall
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 KEY = "sk-test"
 ANSWER = "כן, יש תור פנוי מחר בשעה 8:00. להתראות!"
-QUESTION = Question(text="יש תור?", prompt="ענה", history=(Message(Role.CALLER, "שלום"), Message(Role.AGENT, "היי")))
+QUESTION = Question(
+    text="יש תור?", prompt="ענה", history=(HistoryMessage(Role.CALLER, "שלום"), HistoryMessage(Role.AGENT, "היי"))
+)
 MESSAGES: list[Any] = [
     {"role": "system", "content": "ענה"}, {"role": "user", "content": "שלום"}, {"role": "assistant", "content": "היי"},
     {"role": "user", "content": "יש תור?"},

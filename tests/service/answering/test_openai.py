@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from batkol.answering.answerer import AnswererError, Message, Question, Role
+from batkol.answering.answerer import AnswererError, HistoryMessage, Question, Role
 from batkol.answering.openai import AnswererFigures, OpenAIAnswerer
 from batkol.answering.patience import Limits
 from batkol.simulators.llm.answers import Rule, ToolCall
@@ -31,7 +31,7 @@ ANSWER = "כן, יש תור פנוי מחר בשעה 8:00."
 SECRET = "סוד"
 KEY = "sk-secret"
 AT_ONCE = LLMSettings(profile="fixed:0", tokens_per_s=0)
-ASKED = Question(text=f"יש תור? {SECRET}", prompt=f"ענה {SECRET}", history=(Message(Role.AGENT, SECRET),))
+ASKED = Question(text=f"יש תור? {SECRET}", prompt=f"ענה {SECRET}", history=(HistoryMessage(Role.AGENT, SECRET),))
 
 
 @asynccontextmanager
@@ -79,7 +79,9 @@ async def failure(made: OpenAIAnswerer) -> tuple[AnswererError, str]:
 
 async def test_an_answer_comes_as_it_is_written() -> None:
     async with asking(prompt="היה אדיב", temperature=0.5) as (made, double):
-        async with aclosing(made.answer(Question(text="יש תור?", history=(Message(Role.CALLER, "שלום"),)))) as texts:
+        async with aclosing(
+            made.answer(Question(text="יש תור?", history=(HistoryMessage(Role.CALLER, "שלום"),)))
+        ) as texts:
             pieces = [text async for text in texts]
 
         assert "".join(pieces) == ANSWER

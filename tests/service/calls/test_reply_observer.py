@@ -24,11 +24,11 @@ from batkol.conversation.events import (
     AttemptFailed,
     ConversationEvent,
     FillerSaid,
-    ReplyEnded,
-    ReplyInterrupted,
+    FirstSoundWritten,
+    ReplyContinued,
+    ReplyCut,
     ReplyLatency,
-    ReplyResumed,
-    ReplyStarted,
+    ReplySettled,
     SentenceBegan,
 )
 from batkol.events.bus import Bus
@@ -126,12 +126,12 @@ def began(attempt: int, utterance: int = 0, *, speculative: bool = True) -> Atte
 
 def started(
     attempt: int, turn: int = 1, phrase: StockPhrase | None = None, latency: ReplyLatency | None = SPLIT
-) -> ReplyStarted:
-    return ReplyStarted(f"r{turn}", turn, attempt, phrase, latency if phrase is None else None)
+) -> FirstSoundWritten:
+    return FirstSoundWritten(f"r{turn}", turn, attempt, phrase, latency if phrase is None else None)
 
 
-def ended(turn: int = 1, *, interrupted: bool = False) -> ReplyEnded:
-    return ReplyEnded(f"r{turn}", turn, INTENDED, HEARD if interrupted else INTENDED, interrupted)
+def ended(turn: int = 1, *, interrupted: bool = False) -> ReplySettled:
+    return ReplySettled(f"r{turn}", turn, INTENDED, HEARD if interrupted else INTENDED, interrupted)
 
 
 async def test_each_attempt_has_one_outcome(seen: Seen) -> None:
@@ -177,9 +177,9 @@ async def test_every_kind_of_reply_is_counted_and_only_answers_have_a_latency(se
 
 
 async def test_an_interruption_is_real_when_its_reply_ends_and_resumed_when_it_goes_on(seen: Seen) -> None:
-    seen.tell(began(1), started(1), ReplyInterrupted("r1", 1, HEARD), ReplyResumed("r1", 1, 0))
+    seen.tell(began(1), started(1), ReplyCut("r1", 1, HEARD), ReplyContinued("r1", 1, 0))
     assert seen.value("batkol_reply_interruptions_total", kind="real") == 0
-    seen.tell(ReplyInterrupted("r1", 1, HEARD), ended(interrupted=True))
+    seen.tell(ReplyCut("r1", 1, HEARD), ended(interrupted=True))
     seen.tell(began(2), started(2, 2), ended(2))
 
     assert seen.value("batkol_reply_interruptions_total", kind="resumed") == 1
@@ -226,7 +226,7 @@ async def test_nothing_of_what_was_said_is_in_log_metrics_or_spans(seen: Seen) -
         seen.speak(0)
         seen.tell(began(1), AttemptDropped(1, 0.2), began(2), AttemptFailed(2, "answerer", "empty", first_piece=0.1))
         seen.tell(began(3), FillerSaid(1), started(3), SentenceBegan("r1", 1, 0, INTENDED, 0))
-        seen.tell(ReplyInterrupted("r1", 1, HEARD), ended(interrupted=True), started(4, 2, StockPhrase.APOLOGY))
+        seen.tell(ReplyCut("r1", 1, HEARD), ended(interrupted=True), started(4, 2, StockPhrase.APOLOGY))
         spans = [each for name in ("utterance", "agent", "llm", "tts", "call") for each in await seen.spans(name)]
     page = seen.metrics.render().decode() + seen.metrics.render_openmetrics().decode()
     told = str(lines) + page + str([(span.name, dict(span.attributes or {}), span.events) for span in spans])
@@ -249,7 +249,7 @@ async def test_what_is_over_is_forgotten(seen: Seen) -> None:
     for number in range(1, 100):
         seen.tell(began(3 * number), AttemptDropped(3 * number, 0.1))
         seen.tell(began(3 * number + 1), AttemptFailed(3 * number + 1, "voice", "deadline"))
-        seen.tell(began(3 * number + 2), started(3 * number + 2, number), ReplyInterrupted(f"r{number}", number, HEARD))
+        seen.tell(began(3 * number + 2), started(3 * number + 2, number), ReplyCut(f"r{number}", number, HEARD))
         seen.tell(ended(number, interrupted=True))
         await asyncio.sleep(0)
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from batkol.answering.answerer import Message, Question, Role
+from batkol.answering.answerer import HistoryMessage, Question, Role
 from batkol.conversation import events
 from batkol.conversation.actions import StockPhrase
 from batkol.conversation.agent import AgentSettings
@@ -33,7 +33,7 @@ async def test_a_caller_is_answered_within_the_second() -> None:
         await asyncio.sleep(4)
 
         assert talk.words == ["שלום", "תודה"]
-        [started], [ended] = talk.of(events.ReplyStarted), talk.of(events.ReplyEnded)
+        [started], [ended] = talk.of(events.FirstSoundWritten), talk.of(events.ReplySettled)
         assert started.latency is not None
         assert 0.7 < started.latency.total < 0.8
         parts = started.latency
@@ -52,7 +52,7 @@ async def test_an_answer_that_is_still_spoken_when_it_is_heard_ends_once() -> No
             await asyncio.sleep(6)
 
         assert talk.words == ["שלום", "תודה", "שלום", "תודה"]
-        assert [ended.heard for ended in talk.of(events.ReplyEnded)] == ["שלום. תודה."] * 2
+        assert [ended.heard for ended in talk.of(events.ReplySettled)] == ["שלום. תודה."] * 2
 
 
 async def test_the_next_question_has_the_history() -> None:
@@ -67,7 +67,7 @@ async def test_the_next_question_has_the_history() -> None:
 
     assert answerer.asked[-1] == Question(
         text="כמה",
-        history=(Message(Role.CALLER, "מה מספר טלפון"), Message(Role.AGENT, "שלום תודה")),
+        history=(HistoryMessage(Role.CALLER, "מה מספר טלפון"), HistoryMessage(Role.AGENT, "שלום תודה")),
         call_sid="CA" + "0" * 32,
         turn=2,
     )
@@ -112,11 +112,11 @@ async def test_an_interruption_silences_the_agent_and_cuts_the_history_to_what_w
         talk.final("רגע אני רוצה משהו")
         await asyncio.sleep(1)
 
-        [interrupted] = talk.of(events.ReplyInterrupted)
+        [interrupted] = talk.of(events.ReplyCut)
         assert interrupted.heard.split() == [word for word in heard_then if word in ANSWER]
-        ended = talk.of(events.ReplyEnded)[0]
+        ended = talk.of(events.ReplySettled)[0]
         assert (ended.heard, ended.interrupted) == (interrupted.heard, True)
-        assert answerer.asked[-1].history[1] == Message(Role.AGENT, interrupted.heard)
+        assert answerer.asked[-1].history[1] == HistoryMessage(Role.AGENT, interrupted.heard)
         assert 0 < len(interrupted.heard.split()) < len(ended.intended.split())
 
 
@@ -131,10 +131,10 @@ async def test_noise_that_interrupts_costs_a_pause_and_the_reply_goes_on() -> No
         talk.lasts()
         await asyncio.sleep(8)
 
-        [resumed], [ended] = talk.of(events.ReplyResumed), talk.of(events.ReplyEnded)
+        [resumed], [ended] = talk.of(events.ReplyContinued), talk.of(events.ReplySettled)
         assert (ended.heard, ended.interrupted) == ("שלום אני רוצה לקבוע פגישה מחר תודה", False)
         assert resumed.index == 1
-        [interrupted] = talk.of(events.ReplyInterrupted)
+        [interrupted] = talk.of(events.ReplyCut)
         assert interrupted.heard == "שלום אני רוצה לקבוע"
         words = [word for word in talk.words if word in ANSWER]
         assert words == ["שלום", "אני", "רוצה", "לקבוע", "פגישה", "מחר", "תודה"], "the piece under way is said again"
@@ -155,7 +155,7 @@ async def test_a_mm_hm_is_not_noticed_by_the_ear() -> None:
 
         assert talk.words == ["שלום", "אני", "רוצה", "לקבוע", "פגישה", "מחר", "תודה"]
         assert talk.ear.ear.gaps == ()
-        assert talk.of(events.ReplyInterrupted) == []
+        assert talk.of(events.ReplyCut) == []
 
 
 async def test_a_slow_answerer_gets_a_filler_and_a_dead_one_an_apology() -> None:
@@ -166,7 +166,7 @@ async def test_a_slow_answerer_gets_a_filler_and_a_dead_one_an_apology() -> None
 
         assert talk.words == ["בבקשה", "תודה", "שלום"]
         assert len(talk.of(events.FillerSaid)) == 1
-        [started] = talk.of(events.ReplyStarted)
+        [started] = talk.of(events.FirstSoundWritten)
         assert started.phrase is StockPhrase.APOLOGY
 
 
@@ -187,7 +187,7 @@ async def test_a_voice_that_breaks_off_ends_the_reply_with_what_was_said() -> No
         talk.final("מה מספר")
         await asyncio.sleep(6)
 
-        [ended] = talk.of(events.ReplyEnded)
+        [ended] = talk.of(events.ReplySettled)
         assert ended.heard == "שלום תודה."
         assert [event.part for event in talk.of(events.AttemptFailed)] == ["voice"]
 
@@ -221,6 +221,6 @@ async def test_without_a_budget_the_answerer_is_asked_at_the_end_of_speech() -> 
         assert answerer.asked == []
         await asyncio.sleep(3)
         assert talk.words == ["שלום"]
-        [started] = talk.of(events.ReplyStarted)
+        [started] = talk.of(events.FirstSoundWritten)
         assert started.latency is not None
         assert started.latency.text >= 0.58

@@ -42,7 +42,7 @@ def ends(seen: Sequence[events.ConversationEvent]) -> Counter[int]:
     began = {event.attempt for event in seen if isinstance(event, events.AttemptBegan)}
     found = Counter[int](dict.fromkeys(began, 0))
     for event in seen:
-        over = isinstance(event, events.AttemptDropped | events.ReplyStarted) or (
+        over = isinstance(event, events.AttemptDropped | events.FirstSoundWritten) or (
             isinstance(event, events.AttemptFailed) and not event.has_sound
         )
         if over and event.attempt in began:  # type: ignore[union-attr]  # each of the three has one
@@ -73,7 +73,7 @@ async def test_a_voice_that_breaks_off_has_sound_that_is_heard() -> None:
     failed = failures(seen)[0]
 
     assert (failed.part, failed.has_sound) == ("voice", True)
-    assert failed.attempt in {event.attempt for event in seen if isinstance(event, events.ReplyStarted)}
+    assert failed.attempt in {event.attempt for event in seen if isinstance(event, events.FirstSoundWritten)}
 
 
 @pytest.mark.parametrize(

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batkol.conversation.actions import Action, Ask, Cancel, HangUp, Hold, Interrupt, Release, Resume, Say
+from batkol.conversation.actions import Action, Ask, Cancel, HangUp, Hold, Interrupt, Release, Resume, SayPhrase
 from batkol.conversation.inputs import (
+    AttemptLost,
     CallClosing,
+    CallerBegan,
+    CallerLasted,
+    CallerStopped,
     CallOpened,
     Input,
-    ReplyFailed,
     ReplyPlayed,
     ReplySounded,
-    SpeechBegan,
-    SpeechEnded,
-    SpeechLasted,
     TextChanged,
     TextReached,
     TextSettled,
@@ -29,12 +29,12 @@ from batkol.conversation.turns import Turns
 utterances = st.integers(0, 4)
 texts = st.sampled_from(["", "כן", "רגע", "אני רוצה פיצה", "אני רוצה", "המספר 052", "מהמ", "שלום אבל"])
 heard = st.one_of(
-    st.builds(SpeechBegan, utterances),
+    st.builds(CallerBegan, utterances),
     st.builds(TextChanged, utterances, texts, st.booleans()),
     st.builds(TextReached, utterances, texts),
     st.builds(TextWithdrawn, utterances, st.booleans()),
-    st.builds(SpeechLasted, utterances),
-    st.builds(SpeechEnded, utterances, st.just(0.0)),
+    st.builds(CallerLasted, utterances),
+    st.builds(CallerStopped, utterances, st.just(0.0)),
     st.builds(TextSettled, utterances, texts, st.booleans()),
     st.just(CallOpened(greet=True)),
 )
@@ -58,8 +58,8 @@ class World:
         self.hung_up = False
 
     def happen(self, event: Input) -> None:
-        if isinstance(event, SpeechEnded):
-            event = SpeechEnded(event.utterance, self.now - 0.5)
+        if isinstance(event, CallerStopped):
+            event = CallerStopped(event.utterance, self.now - 0.5)
         self.carry_out(self.turns.handle(event, self.now))
 
     def own(self, what: str) -> None:
@@ -79,7 +79,7 @@ class World:
         elif what == "fails" and attempt in self.alive and self.audible != attempt:
             self.alive.discard(attempt)
             self.released.discard(attempt)
-            self.happen(ReplyFailed(attempt))
+            self.happen(AttemptLost(attempt))
 
     def wait(self, seconds: float) -> None:
         until = self.now + seconds
@@ -94,7 +94,7 @@ class World:
             match action:
                 case Ask(attempt):
                     self._begin(attempt)
-                case Say(_, attempt) if attempt:
+                case SayPhrase(_, attempt) if attempt:
                     self._begin(attempt)
                     assert self.audible is None
                     self.released.add(attempt)
@@ -149,7 +149,7 @@ def test_one_attempt_at_most_and_never_a_wait_without_an_end(history: list[tuple
         world.hold_to_the_rules()
 
     for utterance in range(5):  # the caller falls silent, and the recognizer has its last word
-        world.happen(SpeechEnded(utterance, world.now))
+        world.happen(CallerStopped(utterance, world.now))
         world.happen(TextSettled(utterance, ""))
         world.hold_to_the_rules()
     for _ in range(6):

@@ -11,19 +11,19 @@ from batkol.conversation.actions import (
     Interrupt,
     Release,
     Resume,
-    Say,
+    SayPhrase,
     StockPhrase,
 )
 from batkol.conversation.inputs import (
+    AttemptLost,
     CallClosing,
+    CallerBegan,
+    CallerLasted,
+    CallerStopped,
     CallOpened,
     Input,
-    ReplyFailed,
     ReplyPlayed,
     ReplySounded,
-    SpeechBegan,
-    SpeechEnded,
-    SpeechLasted,
     TextChanged,
     TextReached,
     TextSettled,
@@ -60,14 +60,14 @@ class Talk:
 
     def ask(self, text: str = "מה השעה עכשיו") -> None:
         """An utterance whose text reaches its end."""
-        self.then(SpeechBegan(0))
+        self.then(CallerBegan(0))
         self.then(TextChanged(0, text), 0.5)
         assert self.then(TextReached(0, text), 0.1) == [Ask(1, text, speculative=True)]
 
     def speak(self) -> None:
         """A turn whose reply is heard."""
         self.ask()
-        assert self.then(SpeechEnded(0, self.now), 0.4) == [Release(1)]
+        assert self.then(CallerStopped(0, self.now), 0.4) == [Release(1)]
         self.then(ReplySounded(1), 0.2)
         assert in_state(self, State.SPEAKING)
 
@@ -77,7 +77,7 @@ def test_asks_when_the_text_reaches_and_commits_at_the_end_of_speech() -> None:
     talk.ask()
     assert in_state(talk, State.GUESSING)
 
-    assert talk.then(SpeechEnded(0, talk.now), 0.4) == [Release(1)]
+    assert talk.then(CallerStopped(0, talk.now), 0.4) == [Release(1)]
     assert in_state(talk, State.THINKING)
     assert talk.then(TextSettled(0, "מה השעה עכשיו?"), 0.1) == []  # the same words
 
@@ -96,7 +96,7 @@ def test_asks_again_for_another_text_at_most_three_times_in_an_utterance() -> No
     assert talk.then(TextReached(0, "אני רוצה פיצה")) == [Cancel(2), Ask(3, "אני רוצה פיצה", speculative=True)]
     assert talk.then(TextReached(0, "אני רוצה פיצה גדולה")) == [Cancel(3)]
 
-    done = talk.then(SpeechEnded(0, talk.now), 0.4)
+    done = talk.then(CallerStopped(0, talk.now), 0.4)
     assert done == [Ask(4, "אני רוצה פיצה גדולה", speculative=False), Release(4)]
 
 
@@ -115,7 +115,7 @@ def test_keeps_the_attempt_for_a_breath_and_drops_it_when_speech_goes_on() -> No
 def test_waits_for_an_ending_that_needs_another_word() -> None:
     talk = Talk()
     talk.ask("אני רוצה להזמין אבל")
-    assert talk.then(SpeechEnded(0, talk.now), 0.4) == []
+    assert talk.then(CallerStopped(0, talk.now), 0.4) == []
     assert talk.wait(0.39) == []
     assert talk.wait(0.02) == [Release(1)]
 
@@ -123,25 +123,25 @@ def test_waits_for_an_ending_that_needs_another_word() -> None:
 def test_waits_while_digits_are_dictated() -> None:
     talk = Talk()
     talk.ask("המספר שלי 052 123")
-    assert talk.then(SpeechEnded(0, talk.now), 0.4) == []
-    assert talk.then(SpeechBegan(1), 0.6) == []
+    assert talk.then(CallerStopped(0, talk.now), 0.4) == []
+    assert talk.then(CallerBegan(1), 0.6) == []
     assert talk.wait(0.2) == [Cancel(1)]
     talk.then(TextReached(1, "4567"), 0.4)
     assert talk.turns.unanswered == "המספר שלי 052 123 4567"
-    assert talk.then(SpeechEnded(1, talk.now), 0.4) == [Release(2)]
+    assert talk.then(CallerStopped(1, talk.now), 0.4) == [Release(2)]
 
 
 def test_a_final_commits_what_no_interim_reached() -> None:
     talk = Talk()
-    talk.then(SpeechBegan(0))
-    talk.then(SpeechEnded(0, talk.now), 1.0)
+    talk.then(CallerBegan(0))
+    talk.then(CallerStopped(0, talk.now), 1.0)
     assert talk.then(TextSettled(0, "שלום"), 0.3) == [Ask(1, "שלום", speculative=False), Release(1)]
 
 
 def test_the_final_restarts_the_reply_once_while_nothing_is_heard() -> None:
     talk = Talk()
     talk.ask("אני רוצה שתי פיצות")
-    talk.then(SpeechEnded(0, talk.now), 0.4)
+    talk.then(CallerStopped(0, talk.now), 0.4)
     done = talk.then(TextSettled(0, "אני רוצה שלוש פיצות"), 0.1)
     assert done == [Cancel(1), Ask(2, "אני רוצה שלוש פיצות", speculative=False), Release(2)]
 
@@ -156,8 +156,8 @@ def test_a_final_that_comes_after_the_first_sound_changes_the_record_only() -> N
 def test_new_speech_holds_the_reply_and_without_words_it_goes_on() -> None:
     talk = Talk()
     talk.ask()
-    talk.then(SpeechEnded(0, talk.now), 0.4)
-    assert talk.then(SpeechBegan(1), 0.1) == [Hold(1)]
+    talk.then(CallerStopped(0, talk.now), 0.4)
+    assert talk.then(CallerBegan(1), 0.1) == [Hold(1)]
     assert talk.wait(0.34) == []
     assert talk.wait(0.02) == [Release(1)]
 
@@ -165,36 +165,36 @@ def test_new_speech_holds_the_reply_and_without_words_it_goes_on() -> None:
 def test_words_before_the_reply_join_the_turn() -> None:
     talk = Talk()
     talk.ask("אני רוצה פיצה")
-    talk.then(SpeechEnded(0, talk.now), 0.4)
-    talk.then(SpeechBegan(1), 0.1)
+    talk.then(CallerStopped(0, talk.now), 0.4)
+    talk.then(CallerBegan(1), 0.1)
     assert talk.then(TextChanged(1, "עם זיתים"), 0.2) == [Cancel(1)]
     assert talk.then(TextReached(1, "עם זיתים"), 0.2) == [Ask(2, "אני רוצה פיצה עם זיתים", speculative=True)]
-    assert talk.then(SpeechEnded(1, talk.now), 0.4) == [Release(2)]
+    assert talk.then(CallerStopped(1, talk.now), 0.4) == [Release(2)]
 
 
 def test_a_filler_once_and_then_the_apology() -> None:
     talk = Talk()
     talk.ask()
     last_sample = talk.now
-    talk.then(SpeechEnded(0, last_sample), 0.4)
+    talk.then(CallerStopped(0, last_sample), 0.4)
     assert talk.wait(1.05) == []
-    assert talk.wait(0.1) == [Say(StockPhrase.FILLER)]
+    assert talk.wait(0.1) == [SayPhrase(StockPhrase.FILLER)]
     assert talk.wait(1.9) == []
-    assert talk.wait(0.1) == [Cancel(1), Say(StockPhrase.APOLOGY, 2, "מה השעה עכשיו")]
+    assert talk.wait(0.1) == [Cancel(1), SayPhrase(StockPhrase.APOLOGY, 2, "מה השעה עכשיו")]
     assert in_state(talk, State.SPEAKING)
 
 
 def test_asks_the_caller_to_repeat_what_no_recognizer_could_hear() -> None:
     talk = Talk()
-    talk.then(SpeechBegan(0))
-    talk.then(SpeechEnded(0, talk.now), 0.5)
-    assert talk.then(TextSettled(0, "", failed=True), 0.5) == [Say(StockPhrase.REPEAT, 1)]
+    talk.then(CallerBegan(0))
+    talk.then(CallerStopped(0, talk.now), 0.5)
+    assert talk.then(TextSettled(0, "", failed=True), 0.5) == [SayPhrase(StockPhrase.REPEAT, 1)]
 
 
 def test_a_cough_is_no_turn() -> None:
     talk = Talk()
-    talk.then(SpeechBegan(0))
-    talk.then(SpeechEnded(0, talk.now), 0.3)
+    talk.then(CallerBegan(0))
+    talk.then(CallerStopped(0, talk.now), 0.3)
     assert talk.then(TextSettled(0, ""), 0.5) == []
     assert talk.wait(9.0) == []
     assert in_state(talk, State.LISTENING)
@@ -203,18 +203,18 @@ def test_a_cough_is_no_turn() -> None:
 def test_an_answerer_that_fails_is_asked_once_more_and_then_excused() -> None:
     talk = Talk()
     talk.ask()
-    talk.then(SpeechEnded(0, talk.now), 0.4)
-    assert talk.then(ReplyFailed(1), 0.1) == [Ask(2, "מה השעה עכשיו", speculative=False), Release(2)]
-    assert talk.then(ReplyFailed(2), 0.1) == [Say(StockPhrase.APOLOGY, 3, "מה השעה עכשיו")]
+    talk.then(CallerStopped(0, talk.now), 0.4)
+    assert talk.then(AttemptLost(1), 0.1) == [Ask(2, "מה השעה עכשיו", speculative=False), Release(2)]
+    assert talk.then(AttemptLost(2), 0.1) == [SayPhrase(StockPhrase.APOLOGY, 3, "מה השעה עכשיו")]
 
 
 def test_a_backchannel_word_does_not_interrupt() -> None:
     talk = Talk()
     talk.speak()
-    talk.then(SpeechBegan(1), 1.0)
+    talk.then(CallerBegan(1), 1.0)
     assert in_state(talk, State.YIELDING)
     assert talk.then(TextChanged(1, "כן"), 0.3) == []
-    assert talk.then(SpeechEnded(1, talk.now), 0.3) == []
+    assert talk.then(CallerStopped(1, talk.now), 0.3) == []
     assert talk.then(TextSettled(1, "כן, בסדר"), 0.3) == []
     assert in_state(talk, State.SPEAKING)
     talk.then(ReplyPlayed(1), 3.0)
@@ -224,37 +224,37 @@ def test_a_backchannel_word_does_not_interrupt() -> None:
 def test_a_short_answer_at_the_end_of_the_question_is_an_answer() -> None:
     talk = Talk()
     talk.speak()
-    talk.then(SpeechBegan(1), 2.0)
+    talk.then(CallerBegan(1), 2.0)
     talk.then(ReplyPlayed(1), 0.3)
     talk.then(TextReached(1, "כן"), 0.1)
-    assert talk.then(SpeechEnded(1, talk.now), 0.4) == [Release(2)]
+    assert talk.then(CallerStopped(1, talk.now), 0.4) == [Release(2)]
 
 
 def test_speech_that_lasts_interrupts() -> None:
     talk = Talk()
     talk.speak()
-    talk.then(SpeechBegan(1), 1.0)
-    assert talk.then(SpeechLasted(1), 0.4) == [Interrupt(1)]
+    talk.then(CallerBegan(1), 1.0)
+    assert talk.then(CallerLasted(1), 0.4) == [Interrupt(1)]
     assert in_state(talk, State.LISTENING)
     assert talk.then(TextChanged(1, "בעצם אני"), 0.3) == [Cancel(1)]
     talk.then(TextReached(1, "בעצם אני רוצה משהו אחר"), 0.8)
-    assert talk.then(SpeechEnded(1, talk.now), 0.4) == [Release(2)]
+    assert talk.then(CallerStopped(1, talk.now), 0.4) == [Release(2)]
 
 
 def test_a_stop_word_or_two_words_interrupt_at_once() -> None:
     for text in ("רגע", "אני רוצה", "כן אבל רגע"):
         talk = Talk()
         talk.speak()
-        talk.then(SpeechBegan(1), 1.0)
+        talk.then(CallerBegan(1), 1.0)
         assert talk.then(TextChanged(1, text), 0.2) == [Interrupt(1), Cancel(1)], text
 
 
 def test_one_word_interrupts_when_it_is_all_that_the_caller_said() -> None:
     talk = Talk()
     talk.speak()
-    talk.then(SpeechBegan(1), 1.0)
+    talk.then(CallerBegan(1), 1.0)
     assert talk.then(TextChanged(1, "פיצה"), 0.2) == []
-    talk.then(SpeechEnded(1, talk.now), 0.3)
+    talk.then(CallerStopped(1, talk.now), 0.3)
     done = talk.then(TextSettled(1, "פיצה"), 0.3)
     assert done == [Interrupt(1), Cancel(1), Ask(2, "פיצה", speculative=False), Release(2)]
 
@@ -262,16 +262,16 @@ def test_one_word_interrupts_when_it_is_all_that_the_caller_said() -> None:
 def test_the_echo_of_the_reply_does_not_interrupt() -> None:
     talk = Talk()
     talk.speak()
-    talk.then(SpeechBegan(1), 1.0)
+    talk.then(CallerBegan(1), 1.0)
     assert talk.then(TextChanged(1, "השעה היא"), 0.2, sounding="אז השעה היא שלוש") == []
-    assert talk.then(SpeechLasted(1), 0.2, sounding="אז השעה היא שלוש") == []
+    assert talk.then(CallerLasted(1), 0.2, sounding="אז השעה היא שלוש") == []
 
 
 def test_noise_that_interrupts_is_no_interruption_after_all() -> None:
     talk = Talk()
     talk.speak()
-    talk.then(SpeechBegan(1), 1.0)
-    talk.then(SpeechLasted(1), 0.4)
+    talk.then(CallerBegan(1), 1.0)
+    talk.then(CallerLasted(1), 0.4)
     assert talk.wait(1.19) == []
     assert talk.wait(0.02) == [Resume(1, 2)]
     assert in_state(talk, State.YIELDING)  # the music goes on
@@ -283,23 +283,23 @@ def test_after_two_false_interruptions_only_words_interrupt_until_the_line_was_q
     talk = Talk()
     talk.speak()
     for number in (1, 2):
-        talk.then(SpeechBegan(number), 0.5)
-        assert talk.then(SpeechLasted(number), 0.4) == [Interrupt(number)]
+        talk.then(CallerBegan(number), 0.5)
+        assert talk.then(CallerLasted(number), 0.4) == [Interrupt(number)]
         assert talk.wait(1.3) == [Resume(number, number + 1)]
-        talk.then(SpeechEnded(number, talk.now), 0.1)
-    talk.then(SpeechBegan(3), 0.5)
-    assert talk.then(SpeechLasted(3), 0.4) == []
+        talk.then(CallerStopped(number, talk.now), 0.1)
+    talk.then(CallerBegan(3), 0.5)
+    assert talk.then(CallerLasted(3), 0.4) == []
     assert talk.then(TextChanged(3, "אני רוצה"), 0.4) == [Interrupt(3), Cancel(3)]
-    talk.then(SpeechEnded(3, talk.now), 0.4)
+    talk.then(CallerStopped(3, talk.now), 0.4)
     talk.then(TextSettled(3, "אני רוצה"), 0.1)
     talk.then(ReplySounded(4), 0.5)
-    talk.then(SpeechBegan(4), 2.5)
-    assert talk.then(SpeechLasted(4), 0.4) == [Interrupt(4)]
+    talk.then(CallerBegan(4), 2.5)
+    assert talk.then(CallerLasted(4), 0.4) == [Interrupt(4)]
 
 
 def test_a_detector_that_never_hears_silence_does_not_keep_the_caller_waiting() -> None:
     talk = Talk()
-    talk.then(SpeechBegan(0))
+    talk.then(CallerBegan(0))
     talk.then(TextChanged(0, "שלום וברכה"), 1.0)
     assert talk.wait(1.19) == []
     assert talk.wait(0.02) == [Ask(1, "שלום וברכה", speculative=False), Release(1)]
@@ -312,17 +312,17 @@ def test_a_detector_that_never_hears_silence_does_not_keep_the_caller_waiting() 
 def test_the_greeting_is_interrupted_only_where_it_may_be() -> None:
     for yields, expected in ((True, [Interrupt(1)]), (False, [])):
         talk = Talk(greeting_yields=yields)
-        assert talk.then(CallOpened(greet=True)) == [Say(StockPhrase.GREETING, 1)]
-        talk.then(SpeechBegan(0), 0.5)
-        assert talk.then(SpeechLasted(0), 0.4) == expected
+        assert talk.then(CallOpened(greet=True)) == [SayPhrase(StockPhrase.GREETING, 1)]
+        talk.then(CallerBegan(0), 0.5)
+        assert talk.then(CallerLasted(0), 0.4) == expected
 
 
 def test_words_in_a_greeting_that_does_not_yield_are_answered_after_it() -> None:
     talk = Talk(greeting_yields=False)
     talk.then(CallOpened(greet=True))
-    talk.then(SpeechBegan(0), 0.5)
+    talk.then(CallerBegan(0), 0.5)
     talk.then(TextChanged(0, "אני רוצה פיצה"), 0.5)
-    talk.then(SpeechEnded(0, talk.now), 0.5)
+    talk.then(CallerStopped(0, talk.now), 0.5)
     assert talk.then(TextSettled(0, "אני רוצה פיצה"), 0.2) == []
     assert talk.then(ReplyPlayed(1), 1.0) == [Ask(2, "אני רוצה פיצה", speculative=False), Release(2)]
 
@@ -331,9 +331,9 @@ def test_silence_is_asked_about_once_and_then_ends_the_call() -> None:
     talk = Talk()
     talk.speak()
     talk.then(ReplyPlayed(1), 2.0)
-    assert talk.wait(10.1) == [Say(StockPhrase.IDLE, 2)]
+    assert talk.wait(10.1) == [SayPhrase(StockPhrase.IDLE, 2)]
     talk.then(ReplyPlayed(2), 1.0)
-    assert talk.wait(10.1) == [Say(StockPhrase.GOODBYE, 3)]
+    assert talk.wait(10.1) == [SayPhrase(StockPhrase.GOODBYE, 3)]
     assert talk.then(ReplyPlayed(3), 1.0) == [HangUp()]
     assert in_state(talk, State.CLOSING)
 
@@ -342,5 +342,5 @@ def test_no_turn_begins_when_the_call_closes() -> None:
     talk = Talk()
     talk.ask()
     assert talk.then(CallClosing()) == [Cancel(1)]
-    assert talk.then(SpeechEnded(0, talk.now), 0.4) == []
+    assert talk.then(CallerStopped(0, talk.now), 0.4) == []
     assert talk.turns.deadline is None

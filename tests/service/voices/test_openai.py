@@ -13,7 +13,7 @@ from batkol.simulators.speaker.faults import VoiceFault, VoiceFaultKind
 from batkol.simulators.speaker.settings import SpeakerSettings
 from batkol.voices.openai import LONGEST_TEXT, UNDER_WAY
 from batkol.voices.openai_request import VoiceLimits
-from batkol.voices.voice import Sound, Voice, VoiceError
+from batkol.voices.voice import Voice, VoiceError, VoiceSound
 from support.voices.double import KEY, line, voice_at
 from support.voices.pieces import Pieces, joined, spoken, words_of
 
@@ -26,7 +26,7 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.002)
 
 
-async def collect(voice: Voice, texts: Pieces, sounds: list[Sound]) -> None:
+async def collect(voice: Voice, texts: Pieces, sounds: list[VoiceSound]) -> None:
     """Add the sounds to the list, so that those before an error are there."""
     async with aclosing(voice.speak(texts)) as reply:
         async for sound in reply:
@@ -165,7 +165,7 @@ async def test_each_fault_is_an_error_with_its_reason_after_what_came(
 ) -> None:
     async with line(limits=IMPATIENT if reason == "deadline" else None) as at:
         at.double.inject(msgspec.structs.replace(fault, requests=() if fault.kind is VoiceFaultKind.DROP else (2,)))
-        sounds: list[Sound] = []
+        sounds: list[VoiceSound] = []
         with pytest.raises(VoiceError) as raised:
             await collect(at.voice, Pieces("תודה", "שלום", "כן"), sounds)
 
@@ -190,7 +190,7 @@ async def test_a_wav_header_in_spite_of_pcm_is_not_played() -> None:
 
 async def test_what_the_pieces_raise_goes_through_after_the_sound_before_it() -> None:
     async with line() as at:
-        sounds: list[Sound] = []
+        sounds: list[VoiceSound] = []
         with pytest.raises(ZeroDivisionError):
             await collect(at.voice, Pieces("שלום", error=ZeroDivisionError()), sounds)
 
@@ -221,7 +221,7 @@ async def test_a_sound_that_is_too_long_is_cut_there() -> None:
 
 
 async def test_a_sound_that_comes_too_slowly_ends_at_the_limit_of_the_whole() -> None:
-    sounds: list[Sound] = []
+    sounds: list[VoiceSound] = []
     async with line(SpeakerSettings(first_byte_s=0.0, pace=0.2), VoiceLimits(whole_s=0.8)) as at:
         with pytest.raises(VoiceError) as raised:
             await collect(at.voice, Pieces("שלום תודה"), sounds)

@@ -11,7 +11,7 @@ import pytest
 from batkol.backoff import Backoff
 from batkol.voices.builtin import BuiltinVoice
 from batkol.voices.phrases import LONGEST, MOST, PhraseCache
-from batkol.voices.voice import Sound, VoiceError
+from batkol.voices.voice import VoiceError, VoiceSound
 from support.voices.pieces import Pieces, words_of
 
 pytestmark = pytest.mark.virtual_time
@@ -30,7 +30,7 @@ class CountingVoice:
         self._failures = failures
         self._delay_s = delay_s
 
-    async def speak(self, pieces: AsyncIterator[str]) -> AsyncGenerator[Sound, None]:
+    async def speak(self, pieces: AsyncIterator[str]) -> AsyncGenerator[VoiceSound, None]:
         async for text in pieces:
             self.asked.append((asyncio.get_running_loop().time(), text))
             try:

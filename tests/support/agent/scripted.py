@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 from batkol.answering.answerer import AnswererError, Question
 from batkol.voices.builtin import BuiltinVoice
-from batkol.voices.voice import Sound, VoiceError
+from batkol.voices.voice import VoiceError, VoiceSound
 
 
 class ScriptedAnswerer:
@@ -55,7 +55,7 @@ class SlowVoice:
         self._fails_at = fails_at
         self._voice = BuiltinVoice()
 
-    async def speak(self, pieces: AsyncIterator[str]) -> AsyncGenerator[Sound, None]:
+    async def speak(self, pieces: AsyncIterator[str]) -> AsyncGenerator[VoiceSound, None]:
         """See `Voice`."""
 
         async def slowly() -> AsyncGenerator[str, None]:

@@ -8,7 +8,7 @@ from typing import Self
 
 from batkol.audio import mulaw
 from batkol.simulators.voice.recognizer import WordRecognizer
-from batkol.voices.voice import Sound, Voice
+from batkol.voices.voice import Voice, VoiceSound
 
 
 class Pieces:
@@ -29,17 +29,17 @@ class Pieces:
         return self._texts[self.read - 1]
 
 
-async def spoken(voice: Voice, *texts: str) -> list[Sound]:
+async def spoken(voice: Voice, *texts: str) -> list[VoiceSound]:
     """What the voice makes of the texts."""
     return await collected(voice.speak(Pieces(*texts)))
 
 
-async def collected(sounds: AsyncGenerator[Sound, None]) -> list[Sound]:
+async def collected(sounds: AsyncGenerator[VoiceSound, None]) -> list[VoiceSound]:
     async with aclosing(sounds):
         return [sound async for sound in sounds]
 
 
-def joined(sounds: list[Sound], piece: int) -> Sound:
+def joined(sounds: list[VoiceSound], piece: int) -> VoiceSound:
     """One piece as one sound; the seam's rules are checked on the way."""
     of_it = [sound for sound in sounds if sound.piece == piece]
     assert [sound.last for sound in of_it] == [False] * (len(of_it) - 1) + [True]
@@ -51,7 +51,7 @@ def joined(sounds: list[Sound], piece: int) -> Sound:
     for sound in of_it:
         assert all(at <= end <= at + len(sound.mulaw) for end in sound.word_ends), "an end lies in its sound"
         at += len(sound.mulaw)
-    return Sound(whole, piece, last=True, word_ends=ends)
+    return VoiceSound(whole, piece, last=True, word_ends=ends)
 
 
 def heard(sound: bytes) -> list[tuple[str, int]]:

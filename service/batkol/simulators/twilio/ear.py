@@ -29,7 +29,7 @@ class Gap(NamedTuple):
     seconds: float
 
 
-class HeardWord(NamedTuple):
+class EarWord(NamedTuple):
     """A word of the synthetic voice, or the fragment of one (`recognizer.GARBLE`); seconds of the ear's clock."""
 
     text: str
@@ -111,13 +111,13 @@ class Ear:
                 found.append(Gap(self._end(sound), length / self._speed))
         return tuple(found)
 
-    def words(self) -> tuple[HeardWord, ...]:
+    def words(self) -> tuple[EarWord, ...]:
         """Return the words of the synthetic voice that have been heard by now; a word that was cut is a fragment."""
         return tuple(word for begins_at, mulaw in self._stretches() for word in self._words_of(begins_at, mulaw))
 
-    def _words_of(self, begins_at: float, mulaw: bytes) -> Iterator[HeardWord]:
+    def _words_of(self, begins_at: float, mulaw: bytes) -> Iterator[EarWord]:
         for word in words_in(mulaw):
-            yield HeardWord(word.text, begins_at + word.start / self._rate, begins_at + word.end / self._rate)
+            yield EarWord(word.text, begins_at + word.start / self._rate, begins_at + word.end / self._rate)
 
     def _stretches(self) -> Iterator[tuple[float, bytes]]:
         """Yield each stretch with its gaps as silence: so it sounded."""

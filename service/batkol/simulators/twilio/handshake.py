@@ -19,7 +19,7 @@ class Dial(connect):
         return exc
 
 
-class Connection(ClientConnection):
+class CallerConnection(ClientConnection):
     """A connection that gives up a server which does not speak HTTP."""
 
     def data_received(self, data: bytes) -> None:

@@ -21,7 +21,7 @@ from websockets.protocol import State
 from batkol.audio.mulaw import silence
 from batkol.simulators.twilio.checks import MOST_MARKS, Cleared, MarkAsked, Sound, TwilioBuffer, Violation, inspect
 from batkol.simulators.twilio.handset import FRAME, Handset
-from batkol.simulators.twilio.handshake import Connection, Dial, HandshakeFailed, handshake_code
+from batkol.simulators.twilio.handshake import CallerConnection, Dial, HandshakeFailed, handshake_code
 from batkol.simulators.twilio.network import OneWay
 from batkol.simulators.twilio.plan import CallEnding, CallPlan, CallReport, new_sid
 from batkol.simulators.twilio.signature import sign
@@ -80,7 +80,7 @@ class CallerStream:
                 ping_interval=None,
                 open_timeout=self._plan.open_timeout,
                 max_size=_LONGEST_MESSAGE,
-                create_connection=Connection,
+                create_connection=CallerConnection,
             )
         except (OSError, InvalidHandshake, InvalidURI) as error:
             if isinstance(error, InvalidStatus):
