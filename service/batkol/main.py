@@ -13,6 +13,7 @@ import gc
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -135,14 +136,26 @@ def demo(
     traces: Annotated[
         bool, typer.Option("--traces", help="Draw the trace of each utterance at the end of the call.")
     ] = False,
-    short: Annotated[bool, typer.Option("--short", help="Let the caller speak three short utterances only.")] = False,
+    short: Annotated[bool, typer.Option("--short", help="Have a short conversation.")] = False,
+    listen: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.wav",
+            help="Record both sides in a stereo WAV file: left the caller, right what the caller heard.",
+        ),
+    ] = None,
     no_color: NoColor = False,
 ) -> None:
-    """Watch one Hebrew call: the Google double, the service and a caller, all in this process."""
-    from batkol.demo.run import SCRIPT, SHORT_SCRIPT, run
+    """Watch one Hebrew conversation: the service, doubles of Google and of a language model, and a caller who interrupts.
 
-    script = SHORT_SCRIPT if short else SCRIPT
-    exit_with(run(console(no_color=no_color), stay=stay, traces=traces, script=script))
+    All of it runs in this process. The exit code is 1 if a word was misheard, a reply is missing, a mm-hm interrupted
+    the agent or an interruption did not.
+    """
+    from batkol.demo.run import SCRIPT, DemoOptions, run
+    from batkol.demo.script import SHORT_SCRIPT
+
+    options = DemoOptions(stay=stay, traces=traces, listen=listen, script=SHORT_SCRIPT if short else SCRIPT)
+    exit_with(run(console(no_color=no_color), options))
 
 
 app.command()(gonogo)

@@ -18,7 +18,7 @@ _FLAGS: Final = {
         STREAMING_FLAG: {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "on"},
     },
 }
-_TUNING: Final = {"recognition": {"batchMilliseconds": 150, "partialDebounceMilliseconds": 180}}
+_TUNING: Final = {"recognition": {"batchMilliseconds": 150, "partialDebounceMilliseconds": 180}, "turns": {}}
 
 
 def write(directory: Path) -> None:
@@ -28,8 +28,9 @@ def write(directory: Path) -> None:
         (directory / name).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 
 
-def to_try(*, url: str, public_url: str, internal: str, auth_token: str, live: Path, log: Path) -> str:
+def to_try(*, url: str, public_url: str, internal: str, auth_token: str, model: str, live: Path, log: Path) -> str:
     """Return the commands to try, ready to be pasted into another terminal."""
+    control = model.removesuffix("/v1") + "/control"
     signed = f"--auth-token {auth_token} --public-url {public_url}"
     flags = live / FLAGS
     return f"""
@@ -37,6 +38,13 @@ Everything stays up; Ctrl-C ends it. In another terminal:
 
   a call (add --words "שלום אני רוצה תור", or --wav FILE)
     batkol call {url} {signed} --internal {internal}
+
+  other answers of the model, and what it was asked
+    curl {control}/rules -d '[{{"contains": "תור", "answer": "מחר בעשר."}}]'
+    curl {control}/stats
+
+  speech has to last longer to interrupt the agent, for calls in progress too
+    sed -i 's/"turns": {{}}/"turns": {{"interruptionMilliseconds": 2000, "interruptWords": 9}}/' {live / TUNING}
 
   what is going on
     curl {internal}/v1/status

@@ -1,4 +1,4 @@
-"""`batkol demo`: the double, the service and one Hebrew call, all in this process, over real sockets.
+"""`batkol demo`: the doubles, the service and one Hebrew conversation, all in this process, over real sockets.
 
 The service runs as it would for Twilio: signatures on, the flag in a file that it watches. In the middle of the call
 the file is rewritten, as an SRE would, to turn streaming off, and later on again.
@@ -7,102 +7,68 @@ the file is rewritten, as an SRE would, to turn streaming off, and later on agai
 from __future__ import annotations
 
 import asyncio
-import secrets
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import structlog
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from rich.console import Console
 
-from batkol.app.build import running
-from batkol.demo import files
+from batkol.demo import files, recording
+from batkol.demo.hearing import Hearing
 from batkol.demo.screen import Screen, legend, table, totals
-from batkol.demo.settings import PUBLIC_URL, settings_of_demo
+from batkol.demo.script import SCRIPT, STREAMING, Script
+from batkol.demo.settings import PUBLIC_URL
+from batkol.demo.stage import Stage, stage
+from batkol.demo.talk import Talk, TurnSeen
 from batkol.demo.traces import draw
-from batkol.errors import ConfigurationError
+from batkol.demo.verdict import faults, totals_of_replies
+from batkol.events.events import ReplyEnded
 from batkol.gonogo.flagstore import LiveDirectory
-from batkol.recognizers.google.channels import NO_PROXY
-from batkol.simulators.client.conversation import Conversation, Internal, Observed, observe
+from batkol.simulators.client.conversation import Observed, observe
 from batkol.simulators.client.internal_api import following, status
 from batkol.simulators.client.otlp_collector import Collector
-from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.twilio.caller import CallPlan
-from batkol.store.dev_postgres.server import passing
-from batkol.store.postgres import migrate
-from batkol.store.store import NoStore, Store
-from batkol.telemetry.logs import Logs
-from batkol.tracing.tracing import Tracing
-
-log = structlog.get_logger()
-
-STREAMING: Final = "streaming"
-SINGLE: Final = "single"
-Script = tuple[tuple[str, tuple[str, ...]], ...]
-
-SCRIPT: Final[Script] = (
-    (STREAMING, ("שלום", "אני", "רוצה", "פגישה", "היום")),
-    (STREAMING, ("לא", "בוקר", "ערב", "תודה")),
-    (SINGLE, ("כן", "מספר", "טלפון", "כתובת")),
-    (SINGLE, ("כמה", "חשבון", "תודה")),
-    (STREAMING, ("איפה", "כתובת", "למה", "לא", "היום")),
-    (STREAMING, ("מתי", "פגישה", "בוקר", "היום", "שלום")),
-)
-"""The caller's words, and the flag's value during each utterance."""
-SHORT_SCRIPT: Final[Script] = (
-    (STREAMING, ("שלום", "אני", "רוצה")),
-    (SINGLE, ("כן", "תודה")),
-    (STREAMING, ("לא", "היום")),
-)
-"""The same for a short call."""
+from batkol.store.store import NoStore
 
 _TAKEN_S: Final = 10.0  # for the service to see the rewritten file
-_FINAL_S: Final = 15.0
+_PATIENCE_S: Final = 15.0  # for each final and each step of a reply
 _STORED_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """Everything that is up."""
+class DemoOptions:
+    """What the command line asks for."""
 
-    home: Path
-    live: Path
-    log: Path
-    url: str
-    internal: Internal
-    auth_token: str
-    double: str  # host:port
-    tracing: Tracing
-    store: Store | NoStore
-    not_kept: str  # why nothing is stored, as a sentence
+    stay: bool = False
+    traces: bool = False
+    listen: Path | None = None  # the file for a recording of both sides
+    script: Script = SCRIPT
 
 
-async def run(console: Console, *, stay: bool, traces: bool, script: Script = SCRIPT) -> int:
-    """Run the demo; returns 0 if every word was right and every flip took effect. Cancelling it ends everything.
+async def run(console: Console, options: DemoOptions) -> int:
+    """Run the demo; returns 0 if everything went as the script says. Cancelling it ends everything.
 
-    With `traces` the spans go to a collector over OTLP/gRPC, and are drawn from what it got.
+    With `traces` the spans go to a collector over OTLP/gRPC, and are drawn from what it got. Raises `ConfigurationError`
+    for a recording that cannot be written.
     """
+    if options.listen is not None:
+        recording.check_writable(options.listen)
     home = Path(tempfile.mkdtemp(prefix="batkol-demo-"))
     passed: bool | None = None
     try:
-        console.print("Starting a double of Google's speech service, and Batkol itself …")
-        async with _collector(wanted=traces) as collector, _stage(home, collector) as stage:
-            with Screen(console) as screen:
-                screen.note(f"Google double {stage.double} · service {stage.url} · log {stage.log}")
-                observed = await _call(stage, screen, script)
-            passed = _judge(console, observed, script)
-            await _print_stored(console, stage)
+        console.print("Starting doubles of Google's speech service and of a language model, and Batkol itself …")
+        async with _collector(wanted=options.traces) as collector, stage(home, options.script, collector) as up:
+            passed = await _show_call(console, up, options)
             if collector is not None:
-                await stage.tracing.flush()
+                await up.tracing.flush()
                 draw(console, collector)
-            if stay:
-                await _stay(console, stage)
+            if options.stay:
+                await _stay(console, up)
     except (asyncio.CancelledError, BrokenPipeError, SystemExit):
         passed = True  # Ctrl-C, or rich's word for a pipe without a reader: there is nothing to look into
         raise
@@ -123,56 +89,27 @@ async def _collector(*, wanted: bool) -> AsyncIterator[Collector | None]:
         yield collector
 
 
-@asynccontextmanager
-async def _stage(home: Path, collector: Collector | None) -> AsyncIterator[Stage]:
-    live = home / "live"
-    files.write(live)
-    log = home / "service.log"
-    auth_token = secrets.token_hex(16)
-    exporters = [_to(collector)] if collector else []
-    with log.open("w", encoding="utf-8") as written:
-        logs = Logs(level="INFO", json=True, stream=written)
-        try:
-            async with AsyncExitStack() as stack:
-                address = await stack.enter_async_context(_double())
-                kept, not_kept = await _kept(home, stack)
-                settings = settings_of_demo(address, live, auth_token, kept)
-                service = await stack.enter_async_context(running(settings, exporters, logs.writer))
-                internal = Internal(f"http://127.0.0.1:{service.internal_port}")
-                url = f"http://127.0.0.1:{service.port}"
-                tracing, store = service.tracing, service.store
-                yield Stage(home, live, log, url, internal, auth_token, address, tracing, store, not_kept)
-                await service.drain_calls()
-        finally:
-            logs.close()
+async def _show_call(console: Console, up: Stage, options: DemoOptions) -> bool:
+    """Place the call and print what came of it; return whether all of it was right."""
+    with Screen(console) as screen:
+        doubles = up.doubles
+        screen.note(f"Google double {doubles.speech} · model double {doubles.model} · service {up.url} · log {up.log}")
+        if up.no_espeak:
+            screen.note(f"The agent speaks with the built-in voice, which hums the words that it lacks. {up.no_espeak}")
+        observed, seen = await _call(up, screen, options.script)
+    passed = _judge(console, observed, seen, options.script)
+    if options.listen is not None:
+        seconds = recording.write(options.listen, observed.report, observed.spoken)
+        said = f"Recorded {seconds:.1f} s in {options.listen}: left the caller, right what the caller heard"
+        console.print(said, markup=False, soft_wrap=True)
+    await _print_stored(console, up)
+    return passed
 
 
-def _to(collector: Collector) -> OTLPSpanExporter:
-    # The exporter's own type for options has texts alone; gRPC's has numbers.
-    return OTLPSpanExporter(endpoint=collector.endpoint, insecure=True, channel_options=NO_PROXY)  # type: ignore[arg-type]
-
-
-@asynccontextmanager
-async def _double() -> AsyncIterator[str]:
-    async with SpeechDouble() as double:
-        yield f"127.0.0.1:{await double.start()}"
-
-
-async def _kept(home: Path, stack: AsyncExitStack) -> tuple[dict[str, Any], str]:
-    """Return the settings of the store, a real Postgres where one can run, and why none can."""
-    try:
-        server = await stack.enter_async_context(passing())
-    except ConfigurationError as error:
-        log.warning("[DEMO] calls are not stored", err=str(error))
-        return {"store": "none"}, str(error)
-    await migrate.upgrade(server.address)
-    return {"store": "postgres", "database_url": server.url, "journal_dir": home / "journal"}, ""
-
-
-async def _print_stored(console: Console, stage: Stage) -> None:
-    store = stage.store
+async def _print_stored(console: Console, up: Stage) -> None:
+    store = up.store
     if isinstance(store, NoStore):
-        console.print(f"Calls are not stored: {stage.not_kept}", markup=False, soft_wrap=True)
+        console.print(f"Calls are not stored: {up.not_kept}", markup=False, soft_wrap=True)
         return
     await store.writer.flush(_STORED_S)
     counts = await store.counts()
@@ -183,69 +120,61 @@ def _counted(name: str, count: int) -> str:
     return f"{count} {name.removesuffix('s') if count == 1 else name}"
 
 
-async def _call(stage: Stage, screen: Screen, script: Script) -> Observed:
-    store = LiveDirectory(stage.live, only_calls=None)
+async def _call(up: Stage, screen: Screen, script: Script) -> tuple[Observed, Sequence[TurnSeen]]:
+    store = LiveDirectory(up.live, only_calls=None)
 
-    async def talk(conversation: Conversation) -> None:
-        now = STREAMING  # the flag's first value in the file
-        for mode, words in script:
-            if mode != now:
-                await _flip(store, stage, screen, mode)
-                now = mode
-            await conversation.say(words)
+    async def flip(mode: str) -> None:
+        await _flip(store, up, screen, mode)
 
-    plan = CallPlan(base_url=stage.url, public_url=PUBLIC_URL, auth_token=stage.auth_token)
-    return await observe(plan, stage.internal, talk, patience_s=_FINAL_S, on_event=screen.event)
+    talk = Talk(script, screen, Hearing(up.voice), flip)
+    plan = CallPlan(base_url=up.url, public_url=PUBLIC_URL, auth_token=up.auth_token)
+    observed = await observe(plan, up.internal, talk.carry_out, patience_s=_PATIENCE_S, on_event=screen.event)
+    return observed, talk.seen
 
 
-async def _flip(store: LiveDirectory, stage: Stage, screen: Screen, mode: str) -> None:
+async def _flip(store: LiveDirectory, up: Stage, screen: Screen, mode: str) -> None:
     """Rewrite flags.json during the call, and wait until the service's status shows the change."""
     loop = asyncio.get_running_loop()
     begun = loop.time()
     revision = await store.set(streaming=mode == STREAMING)
     in_effect = False
     while not in_effect and loop.time() - begun < _TAKEN_S:
-        in_effect = (await status(stage.internal.url)).live.flags_revision == revision
+        in_effect = (await status(up.internal.url)).live.flags_revision == revision
         await asyncio.sleep(0 if in_effect else 0.02)
     word = "on" if mode == STREAMING else "off"
     effect = f"in effect after {loop.time() - begun:.2f} s" if in_effect else "no effect"
     screen.note(f"\n⚑  flags.json rewritten during the call: streaming-stt {word}, {effect}")
 
 
-def _judge(console: Console, observed: Observed, script: Script) -> bool:
+def _judge(console: Console, observed: Observed, seen: Sequence[TurnSeen], script: Script) -> bool:
     rows = observed.rows
     console.print(table(rows))
     console.print(legend(rows), style="dim", soft_wrap=True)
     console.print(totals(rows, observed.watch), soft_wrap=True)
-    modes = [seen.mode for row in rows for seen in row.heard]
-    wrong = []
-    if len(rows) != len(script) or not all(row.perfect for row in rows):
-        wrong.append("the service missed or misheard a word")
-    if modes != [mode for mode, _ in script]:
-        wrong.append("a call did not follow the flag")
-    report = observed.report
-    wrong += [f"Twilio would report a warning: {violation.code}, {violation.text}" for violation in report.violations]
+    console.print(totals_of_replies(seen, observed), soft_wrap=True)
+    wrong = list(faults(seen, observed, script))
     for sentence in wrong:
         console.print(f"✗ {sentence}", style="bold red", highlight=False, markup=False, soft_wrap=True)
     return not wrong
 
 
-async def _stay(console: Console, stage: Stage) -> None:
+async def _stay(console: Console, up: Stage) -> None:
     """Leave everything up, and show what others do with it, until Ctrl-C."""
     stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop_requested.set)
     commands = files.to_try(
-        url=stage.url,
+        url=up.url,
         public_url=PUBLIC_URL,
-        internal=stage.internal.url,
-        auth_token=stage.auth_token,
-        live=stage.live,
-        log=stage.log,
+        internal=up.internal.url,
+        auth_token=up.auth_token,
+        model=up.doubles.model,
+        live=up.live,
+        log=up.log,
     )
     console.print(commands, highlight=False, markup=False, soft_wrap=True)
-    showing = asyncio.create_task(_show(console, stage), name="demo.show")
+    showing = asyncio.create_task(_show(console, up), name="demo.show")
     try:
         await stop_requested.wait()
     finally:
@@ -255,8 +184,10 @@ async def _stay(console: Console, stage: Stage) -> None:
             loop.remove_signal_handler(name)
 
 
-async def _show(console: Console, stage: Stage) -> None:
+async def _show(console: Console, up: Stage) -> None:
     with Screen(console) as screen:
-        async with following(stage.internal.url) as events:
+        async with following(up.internal.url) as events:
             async for event in events:
                 screen.event(event)
+                if isinstance(event, ReplyEnded):
+                    screen.reply(event, event.heard)

@@ -1,4 +1,4 @@
-"""The demo's screen: partials growing in place, finals, and a table. Plain lines where there is no terminal.
+"""The demo's screen: partials growing in place, finals, replies, and a table. Plain lines where there is no terminal.
 
 Hebrew stands last in its line, behind Latin letters, so that a terminal with bidirectional text and one without show
 the same thing in a readable order; the screen sends the terminal no control characters for directions.
@@ -23,6 +23,10 @@ from batkol.events.events import (
     CallStarted,
     FinalText,
     PartialText,
+    ReplyEnded,
+    ReplyFailed,
+    ReplyResumed,
+    ReplySentence,
     RevisedText,
     TentativeText,
     UtteranceStarted,
@@ -57,8 +61,8 @@ class Screen:
         if self._growing is not None:
             self._growing.stop()
 
-    def event(self, event: AnyEvent) -> None:
-        """Show one event of a call."""
+    def event(self, event: AnyEvent) -> None:  # noqa: C901  one line an event
+        """Show one event of a call. The end of a reply is shown by `reply`."""
         match event:
             case CallStarted():
                 self._line(f"☎  {event.call_sid}  streaming {'on' if event.streaming else 'off'}", "bold")
@@ -73,15 +77,31 @@ class Screen:
                 self._partial(f"🟠 Tentative: {event.text}")
             case FinalText():
                 self._partial("")
-                self._line(f"🟢 Final: {event.text}", "green")
+                self._line(f"🟢 Final: {event.text}" if event.text else "⚪ Final: no words", "green")
             case RevisedText():
                 self._line(f"   revised: {event.text}", "dim green")
+            case ReplySentence():
+                self._line(f"🔵 Agent: {event.text}", "blue")
+            case ReplyResumed():
+                self._line("   the agent goes on: that was no interruption", "dim")
+            case ReplyFailed():
+                self._line(f"   the {event.part} failed ({event.reason})", "red")
             case CallEnded():
                 self._line(f"\n☎  ended by {event.reason} after {event.duration_s:.1f} s", "bold")
 
     def note(self, text: str) -> None:
         """Print a notice."""
         self._line(text, "cyan")
+
+    def reply(self, reply: ReplyEnded, heard: str | None) -> None:
+        """Show what was heard of a reply that is over, after what time and why then; None: the ear heard nothing."""
+        words, all_words = len((heard or "").split()), len(reply.intended.split())
+        took = split(reply)
+        parts = [took] if took else []
+        parts.append(f"{'interrupted, ' if reply.interrupted else ''}heard {words}/{all_words} words: {heard or '–'}")
+        self._line(f"👂 {' · '.join(parts)}", "magenta" if reply.interrupted else "cyan")
+        if reply.interrupted:
+            self._line(f"   intended: {reply.intended}", "dim")
 
     def _partial(self, text: str) -> None:
         if self._growing is not None:
@@ -91,6 +111,24 @@ class Screen:
 
     def _line(self, text: str, style: str) -> None:
         self.console.print(Text(text, style), soft_wrap=True)
+
+
+def split(reply: ReplyEnded) -> str:
+    """The latency of a reply and its parts, in whole milliseconds that add up; empty for a phrase."""
+    named = {
+        "text": reply.text_ms,
+        "first token": reply.first_token_ms,
+        "piece": reply.first_piece_ms,
+        "sound": reply.first_sound_ms,
+        "commit": reply.commit_ms,
+    }
+    shown, until = [], 0.0
+    for name, ms in named.items():
+        if ms is None:
+            return ""
+        shown.append(f"{name} {round(until + ms) - round(until)}")
+        until += ms
+    return f"{until:.0f} ms = {' + '.join(shown)}"
 
 
 def table(rows: Sequence[CallRecordRow]) -> Table:

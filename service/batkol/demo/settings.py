@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from batkol.demo.script import GREETING
 from batkol.settings import Settings
 
 PUBLIC_URL: Final = "https://demo.batkol.example"
 """The URL under which Twilio would know the service: signed over, and never looked up."""
+MODEL: Final = "scripted"
+"""A name that the model's double has no published times for: its first token comes after 350 ms."""
 
 
 class _Embedded(Settings):
@@ -26,10 +30,21 @@ class _Embedded(Settings):
         return (init_settings,)
 
 
-def settings_of_demo(double: str, live: Path, auth_token: str, kept: Mapping[str, Any]) -> Settings:
-    """Return them: the double in place of Google, the flag in a file, and in `kept` the settings of the store."""
+@dataclass(frozen=True, slots=True)
+class Doubles:
+    """Where the doubles are."""
+
+    speech: str  # host:port
+    model: str  # base URL, with /v1
+
+
+def settings_of_demo(doubles: Doubles, live: Path, auth_token: str, others: Mapping[str, Any]) -> Settings:
+    """Return them: doubles in place of Google and the model, the flag in a file; `others` are of the store and voice.
+
+    The agent has no filler: all that the caller's ear hears of a turn is its reply.
+    """
     return _Embedded(
-        gcp_stt_endpoint=double,
+        gcp_stt_endpoint=doubles.speech,
         gcp_stt_insecure=True,
         twilio_auth_token=(auth_token,),
         public_base_url=PUBLIC_URL,
@@ -40,5 +55,11 @@ def settings_of_demo(double: str, live: Path, auth_token: str, kept: Mapping[str
         voice_agent="demo",
         drain_timeout_s=5,
         log_transcripts=True,  # the voice is made up
-        **kept,
+        agent_replies=True,
+        answerer="openai",
+        answerer_url=doubles.model,
+        answerer_model=MODEL,
+        greeting=GREETING,
+        agent_phrases={"filler": ""},
+        **others,
     )

@@ -18,12 +18,14 @@ from batkol.events.events import (
     CallStarted,
     FinalText,
     PartialText,
+    ReplyEvent,
     RevisedText,
     TentativeText,
     TentativeWithdrawn,
     UtteranceEnded,
     UtteranceStarted,
 )
+from batkol.simulators.client.reply_record import ReplyWatch
 
 OnEvent = Callable[[AnyEvent], None]
 
@@ -72,6 +74,7 @@ class CallWatch:
         self.started: CallStarted | None = None
         self.ended: CallEnded | None = None
         self.utterances: dict[int, Watched] = {}
+        self.replies = ReplyWatch()
         self._changed = asyncio.Event()
         self._on_event = on_event
 
@@ -107,6 +110,8 @@ class CallWatch:
                 self._seen(event.index).final = event
             case RevisedText():
                 self._seen(event.index).revised = event
+            case ReplyEvent():
+                self.replies.observe(event)
         self._changed.set()
         if self._on_event is not None:
             self._on_event(event)

@@ -33,12 +33,21 @@ class Internal:
 
 
 @dataclass(frozen=True, slots=True)
+class SpokenSound:
+    """Sound of the caller's, and the sample of the call at which it began."""
+
+    begins: int
+    mulaw: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """One call: the caller's words, the service's events of it, and Twilio's warnings."""
 
     report: CallReport
     watch: CallWatch
     said: tuple[Said, ...]
+    spoken: tuple[SpokenSound, ...] = ()
 
     @property
     def rows(self) -> list[CallRecordRow]:
@@ -52,6 +61,7 @@ class Conversation:
     def __init__(self, caller: Caller, watch: CallWatch, *, patience_s: float) -> None:
         self.watch = watch
         self.said: list[Said] = []
+        self.spoken: list[SpokenSound] = []
         self._caller = caller
         self._patience_s = patience_s
 
@@ -61,11 +71,36 @@ class Conversation:
         Raises `KeyError` for a word the voice lacks. Cancelled if the call ends first.
         """
         spoken = voice.script((words,), lead_ms=LEAD_MS, tail_ms=TAIL_MS)
-        placed = await self._caller.say(spoken.mulaw)
+        begins = await self._play(spoken.mulaw)
         whole = spoken.utterances[0]
-        said = Said.at(words, placed.begins + whole.start, placed.begins + whole.end)
+        said = Said.at(words, begins + whole.start, begins + whole.end)
         self.said.append(said)
-        return await self.watch.until(lambda: _answered(self.watch, said), self._patience_s)
+        return await self.until(lambda: _answered(self.watch, said))
+
+    async def make_sound(self, mulaw: bytes) -> Said:
+        """Make a sound without words in real time, with quiet before and after it; return its place.
+
+        Its final may be there or not. Cancelled if the call ends first.
+        """
+        lead, tail = (voice.script((), lead_ms=ms, tail_ms=0).mulaw for ms in (LEAD_MS, TAIL_MS))
+        begins = await self._play(lead + mulaw + tail) + len(lead)
+        said = Said.at((), begins, begins + len(mulaw))
+        self.said.append(said)
+        return said
+
+    async def until(self, condition: Callable[[], bool]) -> bool:
+        """Wait until events have made something true; false if they did not in time."""
+        return await self.watch.until(condition, self._patience_s)
+
+    @property
+    def report(self) -> CallReport:
+        """The report of the call, so far."""
+        return self._caller.report
+
+    async def _play(self, mulaw: bytes) -> int:
+        placed = await self._caller.say(mulaw)
+        self.spoken.append(SpokenSound(placed.begins, mulaw))
+        return placed.begins
 
     async def pause(self, ms: int) -> None:
         """Be silent that long, in audio time."""
@@ -109,7 +144,8 @@ async def observe(
             if own_errors is None:
                 raise
             raise _leaf(own_errors) from group
-    return Observed(report, watch, tuple(conversations[0].said) if conversations else ())
+    said, spoken = (conversations[0].said, conversations[0].spoken) if conversations else ([], [])
+    return Observed(report, watch, tuple(said), tuple(spoken))
 
 
 def _leaf(error: BaseException) -> BaseException:
