@@ -146,10 +146,10 @@ def demo(
     ] = None,
     no_color: NoColor = False,
 ) -> None:
-    """Watch one Hebrew conversation: the service, doubles of Google and of a language model, and a caller who interrupts.
+    """Watch one Hebrew conversation: a caller who interrupts, the service, and doubles of Google and a language model.
 
     All of it runs in this process. The exit code is 1 if a word was misheard, a reply is missing, a mm-hm interrupted
-    the agent or an interruption did not.
+    the agent, or an interruption did not.
     """
     from batkol.demo.run import SCRIPT, DemoOptions, run
     from batkol.demo.script import SHORT_SCRIPT

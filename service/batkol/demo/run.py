@@ -19,7 +19,6 @@ from typing import Final
 from rich.console import Console
 
 from batkol.demo import files, recording
-from batkol.demo.hearing import Hearing
 from batkol.demo.screen import Screen, legend, table, totals
 from batkol.demo.script import SCRIPT, STREAMING, Script
 from batkol.demo.settings import PUBLIC_URL
@@ -53,8 +52,8 @@ class DemoOptions:
 async def run(console: Console, options: DemoOptions) -> int:
     """Run the demo; returns 0 if everything went as the script says. Cancelling it ends everything.
 
-    With `traces` the spans go to a collector over OTLP/gRPC, and are drawn from what it got. Raises `ConfigurationError`
-    for a recording that cannot be written.
+    With `traces` the spans go to a collector over OTLP/gRPC, and are drawn from what it got. Raises
+    `ConfigurationError` for a recording that cannot be written.
     """
     if options.listen is not None:
         recording.check_writable(options.listen)
@@ -126,9 +125,9 @@ async def _call(up: Stage, screen: Screen, script: Script) -> tuple[Observed, Se
     async def flip(mode: str) -> None:
         await _flip(store, up, screen, mode)
 
-    talk = Talk(script, screen, Hearing(up.voice), flip)
+    talk = Talk(script, screen, up.hearing, flip)
     plan = CallPlan(base_url=up.url, public_url=PUBLIC_URL, auth_token=up.auth_token)
-    observed = await observe(plan, up.internal, talk.carry_out, patience_s=_PATIENCE_S, on_event=screen.event)
+    observed = await observe(plan, up.internal, talk.carry_out, patience_s=_PATIENCE_S, on_event=talk.observe)
     return observed, talk.seen
 
 

@@ -93,12 +93,12 @@ class Screen:
         """Print a notice."""
         self._line(text, "cyan")
 
-    def reply(self, reply: ReplyEnded, heard: str | None) -> None:
-        """Show what was heard of a reply that is over, after what time and why then; None: the ear heard nothing."""
-        words, all_words = len((heard or "").split()), len(reply.intended.split())
+    def reply(self, reply: ReplyEnded, heard: str) -> None:
+        """Show what was heard of a reply that is over, and its latency."""
+        words, all_words = len(heard.split()), len(reply.intended.split())
         took = split(reply)
         parts = [took] if took else []
-        parts.append(f"{'interrupted, ' if reply.interrupted else ''}heard {words}/{all_words} words: {heard or '–'}")
+        parts.append(f"{'interrupted, ' if reply.interrupted else ''}heard {words}/{all_words} words: {heard}")
         self._line(f"👂 {' · '.join(parts)}", "magenta" if reply.interrupted else "cyan")
         if reply.interrupted:
             self._line(f"   intended: {reply.intended}", "dim")

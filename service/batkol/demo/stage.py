@@ -13,8 +13,10 @@ import structlog
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
 from batkol.app.build import running
+from batkol.conversation.track import Track
 from batkol.demo import files
-from batkol.demo.script import Script
+from batkol.demo.hearing import Hearing, pieces_of, tracks
+from batkol.demo.script import GREETING, Script
 from batkol.demo.settings import Doubles, settings_of_demo
 from batkol.errors import ConfigurationError
 from batkol.recognizers.google.channels import NO_PROXY
@@ -49,7 +51,7 @@ class Stage:
     tracing: Tracing
     store: Store | NoStore
     not_kept: str  # why nothing is stored, as a sentence
-    voice: Voice  # of the same kind as the agent's
+    hearing: Hearing
     no_espeak: str  # why the agent has the built-in voice, as a sentence
 
 
@@ -68,6 +70,7 @@ async def stage(home: Path, script: Script, collector: Collector | None) -> Asyn
             async with AsyncExitStack() as stack:
                 doubles = await _doubles(script, stack)
                 kept, not_kept = await _kept(home, stack)
+                hearing = Hearing(await _tracks(voice, script))
                 settings = settings_of_demo(doubles, live, auth_token, {**kept, "voice": voice.name})
                 service = await stack.enter_async_context(running(settings, exporters, logs.writer))
                 yield Stage(
@@ -81,7 +84,7 @@ async def stage(home: Path, script: Script, collector: Collector | None) -> Asyn
                     tracing=service.tracing,
                     store=service.store,
                     not_kept=not_kept,
-                    voice=voice,
+                    hearing=hearing,
                     no_espeak=no_espeak,
                 )
                 await service.drain_calls()
@@ -100,6 +103,11 @@ def _voice() -> tuple[Voice, str]:
         return EspeakVoice(), ""
     except ConfigurationError as error:
         return BuiltinVoice(), str(error)
+
+
+async def _tracks(voice: Voice, script: Script) -> dict[str, Track]:
+    """Return how the agent will say everything: a phrase in one piece, an answer in several."""
+    return await tracks(voice, {GREETING: [GREETING], **{turn.answer: pieces_of(turn.answer) for turn in script}})
 
 
 async def _doubles(script: Script, stack: AsyncExitStack) -> Doubles:

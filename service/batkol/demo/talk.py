@@ -9,6 +9,7 @@ from batkol.demo.hearing import HeardReply, Hearing
 from batkol.demo.hum import MS, mm_hm
 from batkol.demo.screen import Screen
 from batkol.demo.script import STREAMING, DemoTurn, Script
+from batkol.events.events import AnyEvent, ReplyEnded
 from batkol.simulators.client.call_record import Said
 from batkol.simulators.client.conversation import Conversation
 from batkol.simulators.client.reply_record import WatchedReply
@@ -38,9 +39,22 @@ class Talk:
     hearing: Hearing
     flip: Flip
     seen: list[TurnSeen] = field(default_factory=list)
+    _heard: dict[int, HeardReply] = field(default_factory=dict)
+    _conversation: Conversation | None = None
+
+    def observe(self, event: AnyEvent) -> None:
+        """Show an event; at the end of a reply also what the caller's ear has heard of it."""
+        self.screen.event(event)
+        if isinstance(event, ReplyEnded) and self._conversation is not None:
+            *earlier, reply = self._conversation.watch.replies.all[: event.turn]
+            heard = self.hearing.of(reply, earlier, self._conversation.report.ear)
+            if heard is not None:
+                self._heard[event.turn] = heard
+            self.screen.reply(event, "" if heard is None else heard.text)
 
     async def carry_out(self, conversation: Conversation) -> None:
-        """Have the conversation. Raises `VoiceError`."""
+        """Have the conversation."""
+        self._conversation = conversation
         mode = STREAMING
         now = TurnSeen(None)
         self.seen.append(now)
@@ -96,8 +110,5 @@ class Talk:
         reply = now.reply
         if reply is None or not await conversation.until(lambda: reply.ended is not None):
             return False
-        earlier = [each.reply for each in self.seen[: self.seen.index(now)] if each.reply is not None]
-        now.heard = await self.hearing.of(reply, earlier, conversation.report.ear)
-        if reply.ended is not None:
-            self.screen.reply(reply.ended, None if now.heard is None else now.heard.text)
+        now.heard = self._heard.get(reply.turn)
         return True
