@@ -151,8 +151,8 @@ def demo(
     All of it runs in this process. The exit code is 1 if a word was misheard, a reply is missing, a mm-hm interrupted
     the agent, or an interruption did not.
     """
-    from batkol.demo.run import SCRIPT, DemoOptions, run
-    from batkol.demo.script import SHORT_SCRIPT
+    from batkol.demo.run import DemoOptions, run
+    from batkol.demo.script import SCRIPT, SHORT_SCRIPT
 
     options = DemoOptions(stay=stay, traces=traces, listen=listen, script=SHORT_SCRIPT if short else SCRIPT)
     exit_with(run(console(no_color=no_color), options))

@@ -163,7 +163,7 @@ def totals(rows: Sequence[CallRecordRow], watch: CallWatch) -> str:
     parts = [
         f"{right}/{total} words right",
         f"{modes.count('streaming')} streaming and {modes.count('single')} single utterances",
-        f"{sessions} streaming sessions",
+        f"{sessions} streaming session{'' if sessions == 1 else 's'}",
         f"{watch.partials} partials{f', one in {median(gaps):.0f} ms' if gaps else ''}",
     ]
     if firsts:

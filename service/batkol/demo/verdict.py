@@ -30,7 +30,8 @@ def totals_of_replies(seen: Sequence[TurnSeen], observed: Observed) -> str:
     shown = f", silent {', '.join(f'{ms:.0f}' for ms in silenced)} ms after the caller began" if silenced else ""
     parts.append(f"{len(silenced)} interrupted{shown}")
     hums = [ms for one in seen if one.hum is not None and (ms := _detected_ms(one.hum, observed)) is not None]
-    parts.append(f"{len(hums)} mm-hm, {sum(map(_false, seen))} false interruptions")
+    lasted = f" that the detector heard for {', '.join(f'{ms:.0f}' for ms in hums)} ms" if hums else ""
+    parts.append(f"{len(hums)} mm-hm{lasted}, {sum(map(_false, seen))} false interruptions")
     right, total = sum(_agreed(one) for one in seen), sum(_heard(one) for one in seen)
     parts.append(f"{right}/{total} heard words as the service reports them")
     return " · ".join(parts)
@@ -67,12 +68,19 @@ def _faults_of_one(one: TurnSeen, observed: Observed) -> Iterator[str]:
         yield "it is not what the model answered"
     if one.heard is None or abs(one.heard.words - len(reply.ended.heard.split())) > _UNSURE_WORDS:
         yield "the caller did not hear what the service reports"
-    if one.hum is not None and _detected_ms(one.hum, observed) is None:
-        yield "the detector did not hear the mm-hm, which so proves nothing"
+    if one.hum is not None:
+        yield from _faults_of_hum(one, one.hum, observed)
     if _false(one):
         yield "the agent was interrupted by what is no interruption"
     if turn is not None and turn.interrupted_at is not None and _silenced_after_ms(one, observed) is None:
         yield "the caller's words did not interrupt it"
+
+
+def _faults_of_hum(one: TurnSeen, hum: Said, observed: Observed) -> Iterator[str]:
+    if _detected_ms(hum, observed) is None:
+        yield "the detector did not hear the mm-hm, which so proves nothing"
+    elif one.heard is not None and one.heard.ends_at < observed.report.sent_at(hum.end_ms * SAMPLES_PER_MS):
+        yield "the mm-hm came when it was over, and so proves nothing"
 
 
 def _intended(reply: ReplyEnded, answer: str) -> bool:

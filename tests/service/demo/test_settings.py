@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from batkol.demo.settings import settings_of_demo
+from batkol.demo.settings import Doubles, settings_of_demo
 from batkol.settings import Settings
 
 
@@ -22,14 +22,18 @@ def test_no_variable_has_a_say_in_the_demo(tmp_path: Path, monkeypatch: pytest.M
         "STT_MAX_STREAMS": "1",
         "API_TOKEN": "of another",
         "DATABASE_URL": "postgresql://another.example/calls",
+        "ANSWERER": "echo",
+        "ANSWERER_API_KEY": "another's",
+        "VOICE": "openai",
     }.items():
         monkeypatch.setenv(name, value)
     kept = {"store": "none", "journal_dir": tmp_path, "database_dir": tmp_path}
 
-    settings = settings_of_demo("127.0.0.1:9", tmp_path, "secret", kept)
+    settings = settings_of_demo(Doubles("127.0.0.1:9", "http://127.0.0.1:10/v1"), tmp_path, "secret", kept)
 
     unset = {
         name: field.default for name, field in Settings.model_fields.items() if name not in settings.model_fields_set
     }
     assert {name: getattr(settings, name) for name in unset} == unset
     assert (settings.live_source, settings.gcp_stt_endpoint) == (f"file:{tmp_path}", "127.0.0.1:9")
+    assert (settings.answerer, settings.answerer_url) == ("openai", "http://127.0.0.1:10/v1")
