@@ -63,7 +63,7 @@ async def stage(home: Path, script: Script, collector: Collector | None) -> Asyn
     log_file = home / "service.log"
     auth_token = secrets.token_hex(16)
     exporters = [_to(collector)] if collector else []
-    voice, no_espeak = _voice()
+    voice, no_espeak = voice_of_demo()
     with log_file.open("w", encoding="utf-8") as written:
         logs = Logs(level="INFO", json=True, stream=written)
         try:
@@ -97,7 +97,7 @@ def _to(collector: Collector) -> OTLPSpanExporter:
     return OTLPSpanExporter(endpoint=collector.endpoint, insecure=True, channel_options=NO_PROXY)  # type: ignore[arg-type]
 
 
-def _voice() -> tuple[Voice, str]:
+def voice_of_demo() -> tuple[Voice, str]:
     """Return a voice that can speak here, and why it is not espeak's."""
     try:
         return EspeakVoice(), ""

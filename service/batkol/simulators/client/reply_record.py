@@ -55,11 +55,6 @@ class ReplyWatch:
         """The replies so far, in order."""
         return [reply for _, reply in sorted(self._replies.items())]
 
-    @property
-    def answers(self) -> list[WatchedReply]:
-        """Those that answer the caller: no phrases."""
-        return [reply for reply in self.all if reply.phrase is None]
-
     def get(self, turn: int) -> WatchedReply | None:
         """Return the reply of that number, from 1; None if it has not begun."""
         return self._replies.get(turn)
