@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[service,operator,dev]'
 	touch $@
 
-demo: $(STAMP)  ## one Hebrew call, everything embedded (ARGS=--stay keeps it up, --traces draws its traces, --short is a short one)
+demo: $(STAMP)  ## one Hebrew conversation, everything embedded (ARGS=--stay keeps it up, --traces draws its traces, --short is a short one, --listen FILE.wav records it)
 	$(BIN)/batkol demo $(ARGS)
 
 PYTEST := $(BIN)/pytest -o cache_dir="$(REMEMBERED)/pytest"
