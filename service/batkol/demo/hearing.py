@@ -1,4 +1,4 @@
-"""What the caller's ear heard of each reply: how much of its sound, and so which of its words.
+"""The replies at the caller's ear: how much of each one's sound was heard, and so which of its words.
 
 This is measured at the caller's side, and is not what the service reports: the ear says how many samples were played
 before a reply was cut, and the voice says where in the reply its words end.

@@ -1,4 +1,4 @@
-"""What is said in the demo's call: the caller's words, the answers of the model's double, and who interrupts."""
+"""The script of the demo's call: the caller's words, the answers of the model's double, and who interrupts."""
 
 from __future__ import annotations
 
