@@ -44,7 +44,7 @@ class HeardReply:
         return len(self.text.split())
 
 
-class Hearing:
+class ReplyEar:
     """The replies of one call, at its caller's ear."""
 
     def __init__(self, tracks: Mapping[str, Track]) -> None:

@@ -15,7 +15,7 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from batkol.app.build import running
 from batkol.conversation.track import Track
 from batkol.demo import files
-from batkol.demo.hearing import Hearing, pieces_of, tracks
+from batkol.demo.hearing import ReplyEar, pieces_of, tracks
 from batkol.demo.script import GREETING, Script
 from batkol.demo.settings import Doubles, settings_of_demo
 from batkol.errors import ConfigurationError
@@ -32,6 +32,7 @@ from batkol.telemetry.logs import Logs
 from batkol.tracing.tracing import Tracing
 from batkol.voices.builtin import BuiltinVoice
 from batkol.voices.espeak import EspeakVoice
+from batkol.voices.espeak_library import REMEDY
 from batkol.voices.voice import Voice
 
 log = structlog.get_logger()
@@ -51,7 +52,7 @@ class Stage:
     tracing: Tracing
     store: Store | NoStore
     not_kept: str  # why nothing is stored, as a sentence
-    hearing: Hearing
+    hearing: ReplyEar
     no_espeak: str  # why the agent has the built-in voice, as a sentence
 
 
@@ -70,7 +71,7 @@ async def stage(home: Path, script: Script, collector: Collector | None) -> Asyn
             async with AsyncExitStack() as stack:
                 doubles = await _doubles(script, stack)
                 kept, not_kept = await _kept(home, stack)
-                hearing = Hearing(await _tracks(voice, script))
+                hearing = ReplyEar(await _tracks(voice, script))
                 settings = settings_of_demo(doubles, live, auth_token, {**kept, "voice": voice.name})
                 service = await stack.enter_async_context(running(settings, exporters, logs.writer))
                 yield Stage(
@@ -102,7 +103,7 @@ def voice_of_demo() -> tuple[Voice, str]:
     try:
         return EspeakVoice(), ""
     except ConfigurationError as error:
-        return BuiltinVoice(), str(error)
+        return BuiltinVoice(), f"{str(error).removesuffix(REMEDY)}Install the extra with pip install 'batkol[espeak]'."
 
 
 async def _tracks(voice: Voice, script: Script) -> dict[str, Track]:

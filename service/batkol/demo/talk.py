@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from batkol.demo.hearing import HeardReply, Hearing
+from batkol.demo.hearing import HeardReply, ReplyEar
 from batkol.demo.hum import MS, mm_hm
 from batkol.demo.screen import Screen
 from batkol.demo.script import STREAMING, DemoTurn, Script
@@ -36,7 +36,7 @@ class Talk:
 
     script: Script
     screen: Screen
-    hearing: Hearing
+    hearing: ReplyEar
     flip: Flip
     seen: list[TurnSeen] = field(default_factory=list)
     _heard: dict[int, HeardReply] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from batkol.demo.hearing import Hearing, pieces_of, stretches, tracks
+from batkol.demo.hearing import ReplyEar, pieces_of, stretches, tracks
 from batkol.demo.script import GREETING, SCRIPT, SHORT_SCRIPT
 from batkol.events.events import ReplyResumed, ReplySentence
 from batkol.simulators.client.reply_record import WatchedReply
@@ -28,7 +28,7 @@ def reply(turn: int, *pieces: str, resumed: int = 0) -> WatchedReply:
 async def test_words_count_as_heard_up_to_the_sample_at_which_the_reply_was_cut() -> None:
     known = await tracks(BuiltinVoice(), {ANSWER: pieces_of(ANSWER)})
     sound = known[ANSWER].sound_from(0)
-    hearing, now = Hearing(known), 50.0
+    hearing, now = ReplyEar(known), 50.0
     ear = Ear(clock=lambda: now)
     ear.append(sound, 10.0)
     whole = hearing.of(reply(1, *pieces_of(ANSWER)), [], ear)
@@ -46,7 +46,7 @@ async def test_words_count_as_heard_up_to_the_sample_at_which_the_reply_was_cut(
 
 
 async def test_a_reply_that_made_no_sound_was_not_heard() -> None:
-    hearing = Hearing(await tracks(BuiltinVoice(), {ANSWER: pieces_of(ANSWER)}))
+    hearing = ReplyEar(await tracks(BuiltinVoice(), {ANSWER: pieces_of(ANSWER)}))
 
     assert hearing.of(reply(1, "שלום."), [], Ear()) is None
 
