@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from batkol.events.events import ReplyInterrupted, ReplyResumed
@@ -121,6 +122,10 @@ async def interrupted() -> bool:
     clear = " / ".join(f"{1000 * each:.0f}" for each in (quantile(clears, 0.5), written, max(clears)))
     print(f"| {len(found)} | {times} | {clear} |\n({load})")
     return p50 <= ONSET_P50_S and p95 <= ONSET_P95_S and written <= CLEAR_S
+
+
+def _ended_as_often(talk: Talk, answers: int) -> bool:
+    return len(talk.ended()) >= answers
 
 
 async def mm_hms_in_replies() -> bool:

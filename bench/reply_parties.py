@@ -52,7 +52,7 @@ class Program(Party):
 
 @dataclass(frozen=True, kw_only=True)
 class Arrangement:
-    """What differs from the standard profile: an LLM of fixed 350 ms, a voice of 150 ms, Google's published times."""
+    """Differences from the standard profile: an LLM of fixed 350 ms, a voice of 150 ms, Google's published times."""
 
     llm: str = STANDARD
     answer: str = SHORT_ANSWER  # empty: three sentences, the first with the caller's words

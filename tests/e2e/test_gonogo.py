@@ -21,7 +21,7 @@ import pytest
 from batkol.gonogo.checks import RehearsalLimits, RehearsedCall, flag_on
 from batkol.gonogo.rehearsal import Target
 from batkol.gonogo.report import is_go
-from batkol.simulators.client.conversation import Conversation, Internal, observe
+from batkol.simulators.client.conversation import CallScript, Internal, observe
 from batkol.simulators.twilio.plan import new_sid
 
 PUBLIC = "https://voice.example.test/prefix"
@@ -139,7 +139,7 @@ async def test_a_recognizer_that_refuses_every_stream_is_found_out(rig: Rig) -> 
     """The callers would not notice, as single requests answer; the one who rolls out must. One call of the three."""
     target = Target(url=rig.url, internal=Internal(rig.internal), public_url=PUBLIC, auth_token=TOKEN)
 
-    async def talk(conversation: Conversation) -> None:
+    async def talk(conversation: CallScript) -> None:
         await conversation.say(("שלום", "אני", "רוצה", "פגישה"))
 
     async with httpx.AsyncClient(base_url=rig.control) as control:

@@ -23,7 +23,7 @@ _UNSURE: Final = 30 * SAMPLES_PER_MS  # espeak's sound of a text differs by some
 
 @dataclass(slots=True)
 class Stretch:
-    """Sound of the agent's without a cut or a long pause; monotonic seconds."""
+    """VoiceSound of the agent's without a cut or a long pause; monotonic seconds."""
 
     begins_at: float
     ends_at: float
@@ -33,7 +33,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class HeardReply:
-    """What the caller heard of one reply."""
+    """Words of one reply that the caller heard."""
 
     text: str
     ends_at: float  # monotonic seconds

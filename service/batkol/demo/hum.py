@@ -10,7 +10,7 @@ from batkol.audio import mulaw
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 
 MS: Final = 250
-"""Its length."""
+"""Length of the hum."""
 
 _PITCH_HZ: Final = (150.0, 130.0, 170.0)  # at its beginning, its middle and its end
 _FORMANTS: Final = ((600.0, 90.0), (1150.0, 110.0), (2500.0, 170.0))  # centre and bandwidth of a mouth's resonances, Hz

@@ -41,7 +41,7 @@ _STORED_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What the command line asks for."""
+    """Options of the command line."""
 
     stay: bool = False
     traces: bool = False

@@ -32,7 +32,7 @@ class _Embedded(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Doubles:
-    """Where the doubles are."""
+    """Addresses of the doubles."""
 
     speech: str  # host:port
     model: str  # base URL, with /v1

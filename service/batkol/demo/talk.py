@@ -11,7 +11,7 @@ from batkol.demo.screen import Screen
 from batkol.demo.script import STREAMING, DemoTurn, Script
 from batkol.events.events import AnyEvent, ReplyEnded
 from batkol.simulators.client.call_record import Said
-from batkol.simulators.client.conversation import Conversation
+from batkol.simulators.client.conversation import CallScript
 from batkol.simulators.client.reply_record import WatchedReply
 
 Flip = Callable[[str], Awaitable[None]]
@@ -40,7 +40,7 @@ class Talk:
     flip: Flip
     seen: list[TurnSeen] = field(default_factory=list)
     _heard: dict[int, HeardReply] = field(default_factory=dict)
-    _conversation: Conversation | None = None
+    _conversation: CallScript | None = None
 
     def observe(self, event: AnyEvent) -> None:
         """Show an event; at the end of a reply also what the caller's ear has heard of it."""
@@ -52,7 +52,7 @@ class Talk:
                 self._heard[event.turn] = heard
             self.screen.reply(event, "" if heard is None else heard.text)
 
-    async def carry_out(self, conversation: Conversation) -> None:
+    async def carry_out(self, conversation: CallScript) -> None:
         """Have the conversation."""
         self._conversation = conversation
         mode = STREAMING
@@ -74,7 +74,7 @@ class Talk:
             if not await self._answered(now, conversation):
                 return
 
-    async def _answered(self, now: TurnSeen, conversation: Conversation) -> bool:
+    async def _answered(self, now: TurnSeen, conversation: CallScript) -> bool:
         """Listen to the answer: to its end, or until the next turn's words are to interrupt it."""
         turn = now.turn
         if turn is None or not await self._begins(now, conversation):
@@ -91,14 +91,14 @@ class Talk:
         self.screen.note("✋ the caller interrupts")
         return True
 
-    async def _begins(self, now: TurnSeen, conversation: Conversation) -> bool:
+    async def _begins(self, now: TurnSeen, conversation: CallScript) -> bool:
         number = len(self.seen)
         replies = conversation.watch.replies
         if await conversation.until(lambda: replies.get(number) is not None):
             now.reply = replies.get(number)
         return now.reply is not None
 
-    async def _reaches(self, now: TurnSeen, piece: int, conversation: Conversation) -> bool:
+    async def _reaches(self, now: TurnSeen, piece: int, conversation: CallScript) -> bool:
         """Wait until that piece of the reply is played; false if the reply ends before."""
         reply = now.reply
         if reply is None:
@@ -106,7 +106,7 @@ class Talk:
         await conversation.until(lambda: len(reply.pieces) > piece or reply.ended is not None)
         return len(reply.pieces) > piece
 
-    async def _ends(self, now: TurnSeen, conversation: Conversation) -> bool:
+    async def _ends(self, now: TurnSeen, conversation: CallScript) -> bool:
         reply = now.reply
         if reply is None or not await conversation.until(lambda: reply.ended is not None):
             return False

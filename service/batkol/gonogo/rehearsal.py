@@ -18,7 +18,7 @@ from batkol.gonogo.flipping import FlagNotFlippableError
 from batkol.gonogo.logfile import LogFile
 from batkol.live.flag_definitions import STREAMING_FLAG
 from batkol.live.source import FLAGS
-from batkol.simulators.client.conversation import Conversation, Internal, Observed, observe
+from batkol.simulators.client.conversation import CallScript, Internal, Observed, observe
 from batkol.simulators.client.internal_api import status
 from batkol.simulators.twilio.caller import CallOutcome, CallPlan
 from batkol.simulators.twilio.plan import new_sid
@@ -119,7 +119,7 @@ class Rehearsal:
         """Speak the utterances; with a store, turn the flag off after the first of them."""
         self._write_line(f"{name}: a call of {len(words)} utterances")
 
-        async def talk(conversation: Conversation) -> None:
+        async def talk(conversation: CallScript) -> None:
             for number, utterance in enumerate(words):
                 if number == 1 and between is not None and not await self._flip(between, name, streaming=False):
                     return

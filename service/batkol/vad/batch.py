@@ -29,7 +29,7 @@ class BatchPart(NamedTuple):
 
 
 class PartScores(NamedTuple):
-    """What a round found in a part: one of each a window."""
+    """Findings of a round in a part: one of each a window."""
 
     probabilities: list[float]
     levels: Sequence[float | None]

@@ -42,7 +42,7 @@ class VoiceLimits(msgspec.Struct, frozen=True, kw_only=True):
     whole_s: float = 30.0
     """From the request to the end of the sound. Servers send several times as fast as it is spoken."""
     sound_s: float = 60.0
-    """Sound of one piece."""
+    """VoiceSound of one piece."""
 
 
 class _Error(msgspec.Struct):

@@ -55,7 +55,7 @@ class Observed:
         return align(self.said, self.watch)
 
 
-class Conversation:
+class CallScript:
     """The parts of a call that a script uses."""
 
     def __init__(self, caller: Caller, watch: CallWatch, *, patience_s: float) -> None:
@@ -112,7 +112,7 @@ def _answered(watch: CallWatch, said: Said) -> bool:
     return reached and all(seen.final is not None for seen in watch.utterances.values())
 
 
-Talk = Callable[[Conversation], Awaitable[None]]
+Talk = Callable[[CallScript], Awaitable[None]]
 
 
 async def observe(
@@ -125,11 +125,11 @@ async def observe(
     call's connection.
     """
     watch = CallWatch(plan.call_sid, on_event)
-    conversations: list[Conversation] = []
+    scripts: list[CallScript] = []
 
     async def script(caller: Caller) -> None:
-        conversations.append(Conversation(caller, watch, patience_s=patience_s))
-        await talk(conversations[0])
+        scripts.append(CallScript(caller, watch, patience_s=patience_s))
+        await talk(scripts[0])
 
     async with following(internal.url, internal.token) as events:
         try:
@@ -144,7 +144,7 @@ async def observe(
             if own_errors is None:
                 raise
             raise _leaf(own_errors) from group
-    said, spoken = (conversations[0].said, conversations[0].spoken) if conversations else ([], [])
+    said, spoken = (scripts[0].said, scripts[0].spoken) if scripts else ([], [])
     return Observed(report, watch, tuple(said), tuple(spoken))
 
 
