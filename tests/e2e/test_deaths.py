@@ -18,7 +18,7 @@ from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.writer import Writer
 from batkol.supervision.tasks import UNOWNED
-from batkol.vad.batch import BatchPart, PartScores
+from batkol.vad.batch import BatchPart, RoundScores
 from batkol.vad.engine import VadEngine
 from batkol.voices.marked.voice import script
 from support.postgres.server import Server, empty_database, running_server
@@ -124,7 +124,7 @@ async def test_the_detectors_thread_is_killed_while_a_caller_speaks_and_no_word_
 async def test_a_detector_that_keeps_dying_keeps_calls_away_and_the_process_goes_when_none_is_left(
     tmp_path: Path,
 ) -> None:
-    def broken(engine: VadEngine, parts: list[BatchPart]) -> list[PartScores]:
+    def broken(engine: VadEngine, parts: list[BatchPart]) -> RoundScores:
         raise MemoryError
 
     async with stack(tmp_path, speed=QUICK) as up, httpx.AsyncClient(base_url=up.internal, verify=False) as http:

@@ -11,14 +11,13 @@ after the sound, so only windows that are loud count for that.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
 
 LOUD_DB: Final = 12.0
-"""A window is loud if its RMS is at most so much below the loudest window of speech so far in its segment."""
+"""A window is loud if its RMS is at most so much below the loudest window so far in its segment."""
 _LOUD: Final = 10 ** (-LOUD_DB / 10)  # the same, as a factor of levels
 
 
@@ -128,6 +127,7 @@ class Segmenter:
     __slots__ = (
         "_last_speech_end",
         "_lasted",
+        "_levels_to",
         "_loud_end",
         "_loudest",
         "_open",
@@ -149,22 +149,33 @@ class Segmenter:
         self._speech_at = 0  # of the open segment
         self._quiet = False  # the open segment is quiet, and it was reported
         self._lasted = False  # … has lasted, and it was reported
-        self._loudest = 0.0  # level of the loudest window of speech: of the open segment, or of a run that may open one
-        self._loud_end = 0  # the end of its last loud window
+        self._loudest = 0.0  # level of the loudest window so far in the open segment, or in the run that may open one
+        self._levels_to = 0  # where the part of it ends whose levels are known
+        self._loud_end = 0  # the end of its last window of speech that was loud
 
     @property
     def speaking(self) -> bool:
         """Whether a segment is open."""
         return self._open
 
-    def levels_from(self, until: int) -> float:
-        """Return the probability from which the level of a window counts, in the audio up to sample `until`.
+    def levels_since(self, heard: int, until: int) -> int | None:
+        """Return the sample from which on levels count in the audio up to sample `until`, of which `heard` was scored.
 
-        Infinity if no level does: the open segment has lasted already, and cannot end before `until`.
+        None if none does: nothing in this audio can be known to last. A level that comes for no window counts as well
+        if `append_level` takes it before the windows that follow: the loudest has to be known, not when it was.
         """
-        settings = self.settings
-        lasts = self._open and self._lasted and until - self._last_speech_end < settings.silence_ms * SAMPLES_PER_MS
-        return math.inf if lasts else settings.release_threshold
+        if self._open and not self._lasted:
+            first, since = self._speech_at, self._levels_to
+        elif self._sounding and not self._open:
+            first, since = self._run_start, self._levels_to
+        else:
+            first = since = heard
+        return None if until - first < self.settings.lasting_ms * SAMPLES_PER_MS else since
+
+    def append_level(self, level: float, until: int) -> None:
+        """Take the level of the loudest window before sample `until`, of those that were appended without a level."""
+        self._loudest = max(self._loudest, level)
+        self._levels_to = until
 
     def append_score(
         self, probability: float, start: int, end: int, *, level: float | None = None
@@ -179,17 +190,20 @@ class Segmenter:
         limit = self.settings.release_threshold if self._sounding else self.settings.threshold
         if probability < limit:
             self._sounding = False
+            if level is not None:
+                self.append_level(level, end)
             return self._silent_to(end)
         late = self._silent_to(start)  # windows were left out, and with them the quiet, or the end
         if not self._sounding:
             self._sounding = True
             self._run_start = start
             if not self._open:
-                self._loudest = 0.0
+                self._loudest, self._levels_to = 0.0, start
         self._last_speech_end = end
+        if level is not None:
+            self.append_level(level, end)
         if level is None or level >= self._loudest * _LOUD:
             self._loud_end = end
-            self._loudest = max(self._loudest, level or 0.0)
         return late + (self._go_on(start, end) if self._open else self._start_by(end))
 
     def flush(self, at: int) -> tuple[SpeechEvent, ...]:

@@ -24,19 +24,28 @@ class BatchPart(NamedTuple):
     start: int
     until: int
     windows: int
-    levels_from: float
-    """Probability from which the level of a window counts: if none of the part's reaches it, none is measured."""
+    unmeasured: bytes | None = None
+    """Audio before `start` whose levels count too, by whole windows; None if no level counts."""
+    speech_from: float = 0.0
+    """Probability from which a window is speech: without one the levels do not count yet."""
 
 
-class PartScores(NamedTuple):
-    """Findings of a round in a part: one of each a window."""
+class PartLevels(NamedTuple):
+    """Levels of a part: mean squares of amplitudes."""
 
-    probabilities: list[float]
-    levels: Sequence[float | None]
-    """Mean square of the amplitudes; None where it does not count."""
+    before: float
+    """Of the loudest unmeasured window before the part."""
+    windows: list[float]
 
 
-def gather(ring: Ring, heard: int, slot: int, window: int, *, last: bool, levels_from: float) -> BatchPart:
+class RoundScores(NamedTuple):
+    """Findings of a round: each part's probabilities, in order, and by slot the levels of parts whose levels count."""
+
+    probabilities: list[list[float]]
+    levels: dict[int, PartLevels]
+
+
+def gather(ring: Ring, heard: int, *, slot: int, window: int, last: bool) -> BatchPart:
     """Return what `ring` has beyond `heard`: whole windows, and the rest too if it is the call's `last` part.
 
     A part that starts later than `heard` gave up the audio between: the engine was more than 5 s behind.
@@ -50,29 +59,39 @@ def gather(ring: Ring, heard: int, slot: int, window: int, *, last: bool, levels
         windows = _MOST  # one call that is a frame early would cost all of them another batch
     if last and rest:
         fill = mulaw.silence(window - rest)
-        return BatchPart(slot, ring.read(start, ring.end) + fill, start, ring.end, windows + 1, levels_from)
+        return BatchPart(slot, ring.read(start, ring.end) + fill, start, ring.end, windows + 1)
     until = start + windows * window
-    return BatchPart(slot, ring.read(start, until), start, until, windows, levels_from)
+    return BatchPart(slot, ring.read(start, until), start, until, windows)
 
 
-def score(engine: VadEngine, parts: Sequence[BatchPart]) -> list[PartScores]:
-    """Return each part's scores, in order. Runs in the worker thread; raises what the engine raises."""
+def score(engine: VadEngine, parts: Sequence[BatchPart]) -> RoundScores:
+    """Score the parts and measure their levels. Runs in the worker thread; raises what the engine raises."""
     probabilities = engine.score([part.slot for part in parts], [part.audio for part in parts])
-    counting = [part for part, mine in zip(parts, probabilities, strict=True) if mine and max(mine) >= part.levels_from]
-    levels = _levels(counting, engine.window) if counting else {}
-    return [
-        PartScores(mine, levels.get(part.slot) or [None] * part.windows)
-        for part, mine in zip(parts, probabilities, strict=True)
-    ]
+    counting = [part for part, mine in zip(parts, probabilities, strict=True) if _counts(part, mine)]
+    return RoundScores(probabilities, _levels(counting, engine.window) if counting else {})
 
 
-def _levels(parts: Sequence[BatchPart], window: int) -> dict[int, list[float]]:
-    """Return the levels of each part's windows by its slot; the silence that fills up a window does not count."""
-    levels = window_levels(b"".join([part.audio for part in parts]), window)
+def _counts(part: BatchPart, probabilities: Sequence[float]) -> bool:
+    return part.unmeasured is not None and max(probabilities, default=-1.0) >= part.speech_from
+
+
+def _levels(parts: Sequence[BatchPart], window: int) -> dict[int, PartLevels]:
+    """Return the levels by slot; the silence that fills up a window does not count."""
+    before = [_whole(part.unmeasured or b"", window) for part in parts]
+    audio = b"".join([piece for part, early in zip(parts, before, strict=True) for piece in (early, part.audio)])
+    levels = window_levels(audio, window)
     found, at = {}, 0
-    for part in parts:
-        mine = found[part.slot] = levels[at : at + part.windows]
-        at += part.windows
+    for part, early in zip(parts, before, strict=True):
+        begin = at + len(early) // window
+        end = begin + part.windows
+        mine = levels[begin:end]
         if rest := (part.until - part.start) % window:
             mine[-1] *= window / rest
+        found[part.slot] = PartLevels(max(levels[at:begin], default=0.0), mine)
+        at = end
     return found
+
+
+def _whole(audio: bytes, window: int) -> bytes:
+    """Return the whole windows at the end: where another engine took over, the first one is none."""
+    return audio[len(audio) % window :]

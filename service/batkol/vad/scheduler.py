@@ -20,7 +20,7 @@ from batkol.status import VadStatus
 from batkol.supervision.tasks import Tasks
 from batkol.supervision.threads import ThreadDiedError
 from batkol.supervision.worker import Jobs, Worker
-from batkol.vad.batch import BatchPart, PartScores, score
+from batkol.vad.batch import BatchPart, RoundScores, score
 from batkol.vad.engine import EngineName, VadEngine
 from batkol.vad.factory import create
 from batkol.vad.session import OnSpeech, VadSession
@@ -163,14 +163,14 @@ class VadScheduler:
             return
         self._windows += sum(part.windows for part in parts)
         self._batches += 1
-        for (session, part, last), mine in zip(work, scores, strict=True):
+        for (session, part, last), mine in zip(work, scores.probabilities, strict=True):
             if session.closed:
                 continue
-            events = session.append_scores(mine, part, self._engine.window)
+            events = session.append_scores(mine, part, self._engine.window, scores.levels.get(part.slot))
             if last:
                 session.end(part.until, before=events)
 
-    async def _scored(self, parts: Sequence[BatchPart]) -> list[PartScores] | None:
+    async def _scored(self, parts: Sequence[BatchPart]) -> RoundScores | None:
         """Have the engine score these parts; None if it, or its thread, failed: the next round tries them again."""
         self._scoring = True
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from itertools import repeat
 from typing import Protocol
 
 import structlog
@@ -11,7 +12,7 @@ import structlog
 from batkol.audio.ring import Ring
 from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEvent
 from batkol.live.tuning import Tuning
-from batkol.vad.batch import BatchPart, PartScores, gather
+from batkol.vad.batch import BatchPart, PartLevels, gather
 
 log = structlog.get_logger()
 
@@ -76,14 +77,22 @@ class VadSession:
 
     def gather(self, slot: int, window: int) -> BatchPart:
         """Return this call's part in the next round: all that the ring has, if the call has ended."""
-        levels_from = self._segmenter.levels_from(self.ring.end)
-        return gather(self.ring, self.heard, slot, window, last=self.finishing, levels_from=levels_from)
+        part = gather(self.ring, self.heard, slot=slot, window=window, last=self.finishing)
+        since = self._segmenter.levels_since(part.start, part.until)
+        if since is None:
+            return part
+        unmeasured = self.ring.read(max(since, self.ring.start), part.start)
+        return part._replace(unmeasured=unmeasured, speech_from=self._segmenter.settings.release_threshold)
 
-    def append_scores(self, scores: PartScores, part: BatchPart, window: int) -> tuple[SpeechEvent, ...]:
+    def append_scores(
+        self, scores: Iterable[float], part: BatchPart, window: int, levels: PartLevels | None = None
+    ) -> tuple[SpeechEvent, ...]:
         """Take the scores of a part's windows; the call's last window may be cut short."""
         events: list[SpeechEvent] = []
         start = part.start
-        for probability, level in zip(*scores, strict=True):
+        if levels is not None:
+            self._segmenter.append_level(levels.before, start)
+        for probability, level in zip(scores, repeat(None) if levels is None else levels.windows, strict=False):
             end = min(start + window, part.until)
             events.extend(self._segmenter.append_score(probability, start, end, level=level))
             start = end

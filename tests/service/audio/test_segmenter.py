@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,7 @@ from batkol.audio.segmenter import (
     SpeechEvent,
     SpeechStarted,
 )
+from batkol.speech.turn_thresholds import TurnThresholds
 
 WINDOW = 256
 SETTINGS = SegmenterSettings()
@@ -33,11 +35,13 @@ def run(segmenter: Segmenter, probabilities: Sequence[float], *, start: int = 0)
     return boundaries(run_whole(segmenter, probabilities, start=start))
 
 
-def run_whole(segmenter: Segmenter, probabilities: Sequence[float], *, start: int = 0) -> list[SpeechEvent]:
+def run_whole(
+    segmenter: Segmenter, probabilities: Sequence[float], *, start: int = 0, levels: Sequence[float] = ()
+) -> list[SpeechEvent]:
     events: list[SpeechEvent] = []
-    for index, probability in enumerate(probabilities):
+    for index, (probability, level) in enumerate(zip_longest(probabilities, levels)):
         at = start + index * WINDOW
-        events += segmenter.append_score(probability, at, at + WINDOW)
+        events += segmenter.append_score(probability, at, at + WINDOW, level=level)
     return events
 
 
@@ -128,7 +132,7 @@ def test_booleans_are_decisions() -> None:
 
 
 def test_a_short_silence_is_quiet_once_and_speech_goes_on_after_it() -> None:
-    events = run_whole(Segmenter(SETTINGS), [0.9] * 5 + [0.0] * 3 + [0.9] * 4 + [0.0])
+    events = run_whole(Segmenter(SETTINGS), [0.9] * 5 + [0.0] * 3 + [0.9] * 3 + [0.0])
 
     assert events == [
         SpeechStarted(at=0, speech_at=0, decided_at=3 * WINDOW),
@@ -170,11 +174,11 @@ def test_windows_that_were_left_out_are_quiet() -> None:
     ]
 
 
-def test_speech_has_lasted_when_its_windows_reach_450_ms_and_only_once() -> None:
+def test_speech_has_lasted_when_its_windows_reach_380_ms_and_only_once() -> None:
     events = run_whole(Segmenter(SETTINGS), [0.9] * 40)
 
-    assert SETTINGS.lasting_ms == 450
-    assert events[1:] == [SegmentLasted(at=15 * WINDOW, decided_at=15 * WINDOW)]  # 480 ms: fourteen windows are 448
+    assert SETTINGS.lasting_ms == TurnThresholds().interruption_ms == 380
+    assert events[1:] == [SegmentLasted(at=12 * WINDOW, decided_at=12 * WINDOW)]  # 384 ms: eleven windows are 352
 
 
 def test_silence_does_not_make_speech_last_but_speech_after_it_does() -> None:
@@ -185,6 +189,55 @@ def test_silence_does_not_make_speech_last_but_speech_after_it_does() -> None:
         SegmentResumed(at=20 * WINDOW, decided_at=21 * WINDOW),
         SegmentLasted(at=21 * WINDOW, decided_at=21 * WINDOW),
     ]
+
+
+def db(*levels: float) -> list[float]:
+    """Return levels that are so many dB below the loudest sound."""
+    return [10 ** (-below / 10) for below in levels]
+
+
+@pytest.mark.parametrize(
+    ("levels", "lasts_at"),
+    [
+        (db(*[30.0] * 11, 30, 30), 12),
+        (db(*[30.0] * 11, 41.9, 30), 12),
+        (db(*[30.0] * 11, 42.1, 41.9), 13),
+        (db(*[30.0] * 11, 42.1, 42.1), None),
+        (db(0, *[30.0] * 12), None),  # the loudest is the first, before the start is known
+        (db(*[30.0] * 11, 0, 30), 12),  # the loudest so far
+        (db(*[0.0, 30.0, 30.0] * 3, 30, 30, 30, 0), 13),
+        ([0.0] * 13, 12),
+    ],
+)
+def test_speech_lasts_to_its_last_window_within_12_db_of_the_loudest_so_far(
+    levels: list[float], lasts_at: int | None
+) -> None:
+    events = run_whole(Segmenter(SETTINGS), [0.9] * 13, levels=levels)
+
+    at = [] if lasts_at is None else [SegmentLasted(at=lasts_at * WINDOW, decided_at=lasts_at * WINDOW)]
+    assert events[1:] == at
+
+
+def test_a_bang_in_a_pause_is_loud_too_and_is_forgotten_with_its_segment() -> None:
+    segmenter = Segmenter(SETTINGS)
+    bang = run_whole(segmenter, [0.9] * 5 + [0.0] + [0.9] * 10, levels=db(*[30.0] * 5, 0, *[30.0] * 10))
+    assert [type(event) for event in bang] == [SpeechStarted]
+
+    after = run_whole(segmenter, [0.0] * 20 + [0.9] * 12, start=16 * WINDOW, levels=db(*[0.0] * 20, *[30.0] * 12))
+    assert [type(event) for event in after] == [SegmentQuiet, SpeechEnded, SpeechStarted, SegmentLasted]
+
+
+def test_a_click_before_speech_does_not_make_speech_quiet() -> None:
+    events = run_whole(Segmenter(SETTINGS), [0.9, 0.9, 0.0] + [0.9] * 12, levels=db(0, 0, 0, *[30.0] * 12))
+
+    assert events[1:] == [SegmentLasted(at=15 * WINDOW, decided_at=15 * WINDOW)]
+
+
+def test_speech_that_begins_long_has_lasted_to_its_last_loud_window() -> None:
+    settings = replace(SETTINGS, minimum_speech_ms=600)
+    events = run_whole(Segmenter(settings), [0.9] * 19, levels=db(*[30.0] * 15, *[60.0] * 4))
+
+    assert events[1:] == [SegmentLasted(at=15 * WINDOW, decided_at=19 * WINDOW)]
 
 
 def test_each_segment_lasts_anew() -> None:
@@ -295,6 +348,50 @@ def test_inside_a_segment_quiet_and_speech_alternate_and_it_lasts_once(
         at += WINDOW
         silent = at - speech_to
         assert not speaking or quiet or silent < chosen.quiet_ms * 8
+
+
+measured = st.lists(st.tuples(st.sampled_from([0.0, 0.9]), st.sampled_from(db(0, 10, 14, 20, 30))), max_size=60)
+
+
+@given(measured, settings)
+def test_levels_change_nothing_but_that_speech_lasts(
+    heard: list[tuple[float, float]], chosen: SegmenterSettings
+) -> None:
+    probabilities, levels = [probability for probability, _ in heard], [level for _, level in heard]
+    with_levels = run_whole(Segmenter(chosen), probabilities, levels=levels)
+    without = run_whole(Segmenter(chosen), probabilities)
+
+    def others(events: Sequence[SpeechEvent]) -> list[SpeechEvent]:
+        return [event for event in events if not isinstance(event, SegmentLasted)]
+
+    assert others(with_levels) == others(without)
+    assert [event for event in with_levels if isinstance(event, SegmentLasted)] == loud_enough(heard, without, chosen)
+
+
+def loud_enough(
+    heard: Sequence[tuple[float, float]], events: Sequence[SpeechEvent], chosen: SegmenterSettings
+) -> list[SpeechEvent]:
+    """Return when speech lasts in the segments of `events`, by looking at each whole segment."""
+    found: list[SpeechEvent] = []
+    starts = [event for event in events if isinstance(event, SpeechStarted)]
+    ends = [event.at for event in events if isinstance(event, SpeechEnded)] + [len(heard) * WINDOW]
+    for started, end in zip(starts, ends, strict=False):
+        first = started.speech_at // WINDOW
+        for number in range(first, end // WINDOW):
+            loud = heard[number][1] >= max(level for _, level in heard[first : number + 1]) * 10**-1.2
+            at = (number + 1) * WINDOW
+            if heard[number][0] and loud and at - started.speech_at >= chosen.lasting_ms * 8:
+                beyond = [end for end in range(first + 1, started.decided_at // WINDOW + 1) if end * WINDOW > at]
+                found.append(SegmentLasted(at, at) if not beyond else last_loud(heard, first, started.decided_at))
+                break
+    return found
+
+
+def last_loud(heard: Sequence[tuple[float, float]], first: int, known: int) -> SegmentLasted:
+    """Return that a segment had lasted when its start was known."""
+    levels = [level for _, level in heard[first : known // WINDOW]]
+    last = max(number for number, level in enumerate(levels) if level >= max(levels[: number + 1]) * 10**-1.2)
+    return SegmentLasted((first + last + 1) * WINDOW, known)
 
 
 @given(st.lists(st.floats(0, 1), max_size=150), settings)

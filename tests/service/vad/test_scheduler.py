@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from batkol.audio import mulaw
+from batkol.audio.level import window_levels
 from batkol.audio.ring import Ring
 from batkol.audio.segmenter import Segmenter, SegmenterSettings, SpeechEnded, SpeechEvent, SpeechStarted
 from batkol.supervision.tasks import Tasks
@@ -58,11 +59,14 @@ async def until(condition: Callable[[], bool]) -> None:
 def alone(engine: VadEngine, audio: bytes) -> list[SpeechEvent]:
     """Return what one call gets by itself, the call's last window filled with silence."""
     padded = audio + mulaw.silence(-len(audio) % engine.window)
+    levels = window_levels(padded, engine.window)
     segmenter, slot = Segmenter(SegmenterSettings()), engine.open()
     events: list[SpeechEvent] = []
     for at in range(0, len(padded), engine.window):
         [[probability]] = engine.score([slot], [padded[at : at + engine.window]])
-        events += segmenter.append_score(probability, at, min(at + engine.window, len(audio)))
+        end = min(at + engine.window, len(audio))
+        level = levels[at // engine.window] * engine.window / (end - at)
+        events += segmenter.append_score(probability, at, end, level=level)
     return events + list(segmenter.flush(len(audio)))
 
 
