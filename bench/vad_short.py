@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from batkol.audio.segmenter import LOUD_DB
 from batkol.vad.engine import EngineName
 from batkol.vad.factory import create
 from support.speech.clip import Signal
@@ -21,7 +22,6 @@ Change = Callable[[list[Segment]], list[Segment]]
 
 LASTING_MS = (350, 400, 450, 500, 550)
 LOUD_MS = (350, 380, 400, 450)
-LOUD_DB = 12.0
 SHORT = {
     "mm-hm (human voice)": murmurs,
     "mm-hm (synthetic)": mm_hms,

@@ -159,10 +159,10 @@ class Segmenter:
         return self._open
 
     def levels_since(self, heard: int, until: int) -> int | None:
-        """Return the sample from which on levels count in the audio up to sample `until`, of which `heard` was scored.
+        """Return the sample from which on levels are needed to decide on the windows of [heard, until).
 
-        None if none does: nothing in this audio can be known to last. A level that comes for no window counts as well
-        if `append_level` takes it before the windows that follow: the loudest has to be known, not when it was.
+        None if they are not: no speech can reach `lasting_ms` there. The windows before `heard` were appended without
+        levels; the level of the loudest of them goes to `append_level`, before the windows from `heard` on.
         """
         if self._open and not self._lasted:
             first, since = self._speech_at, self._levels_to

@@ -16,8 +16,8 @@ from batkol.audio.ring import Ring
 from batkol.audio.segmenter import Segmenter, SegmenterSettings, SegmentLasted, SpeechEvent
 from batkol.vad.batch import BatchPart, PartLevels, gather, score
 from batkol.vad.engine import EngineName, SlotPool
-from batkol.vad.session import VadSession
 from support.vad.level_engine import LevelEngine
+from support.vad.rounds import in_rounds
 
 WINDOW = 256
 
@@ -35,16 +35,6 @@ class MarkedEngine(SlotPool):
 
     def score(self, slots: Sequence[int], sounds: Sequence[bytes]) -> list[list[float]]:
         return [[float(sound[at] & 1) for at in range(0, len(sound), self.window)] for sound in sounds]
-
-
-class Deaf:
-    """A host that nothing is told."""
-
-    def wake(self) -> None:
-        raise AssertionError("nothing finishes")
-
-    def count_failure(self) -> None:
-        raise AssertionError("nothing fails")
 
 
 class Sound(NamedTuple):
@@ -68,21 +58,8 @@ def at_once(audio: bytes, settings: SegmenterSettings) -> list[SpeechEvent]:
     return events
 
 
-def rounds(audio: bytes, settings: SegmenterSettings, pieces: Sequence[int]) -> tuple[list[SpeechEvent], int]:
-    """Return the events of a session whose audio comes in pieces, and how many of its parts were measured."""
-    engine = MarkedEngine()
-    ring, events, measured, at = Ring(capacity=60 * 8000), [], 0, 0
-    session = VadSession(Deaf(), ring, events.append, settings)
-    slot = engine.open()
-    while at < len(audio):
-        for piece in pieces:
-            ring.append(audio[at : at + piece])
-            at += piece
-            part = session.gather(slot, WINDOW)
-            scores = score(engine, [part])
-            measured += len(scores.levels)
-            session.append_scores(scores.probabilities[0], part, WINDOW, scores.levels.get(slot))
-    return events, measured
+def rounds(audio: bytes, settings: SegmenterSettings, pieces: Sequence[int]) -> list[SpeechEvent]:
+    return in_rounds(MarkedEngine(), audio, settings, pieces)[0]
 
 
 sounds = st.lists(
@@ -97,13 +74,13 @@ tunings = st.builds(
 )
 
 
-@given(sounds, tunings, st.lists(st.integers(1, 8000), min_size=1, max_size=4))
+@given(sounds, tunings, st.lists(st.integers(100, 8000), min_size=1, max_size=4))
 def test_in_whatever_pieces_audio_comes_speech_lasts_at_the_same_sample(
     said: list[Sound], settings: SegmenterSettings, pieces: list[int]
 ) -> None:
     audio = mulaw_of(said)
 
-    assert rounds(audio, settings, pieces)[0] == at_once(audio, settings)
+    assert rounds(audio, settings, pieces) == at_once(audio, settings)
 
 
 def lasted(events: Sequence[SpeechEvent]) -> list[int]:
@@ -115,17 +92,40 @@ def test_what_rings_on_after_a_sound_does_not_make_it_last(piece: int) -> None:
     """320 ms as loud as a code, and 320 ms that the detector takes for speech: 18 dB below, and 6 dB below."""
     sound, faint, less = Sound(True, 0x90, 10), Sound(True, 0xC0, 10), Sound(True, 0xA0, 10)
 
-    assert lasted(rounds(mulaw_of([sound, faint]), SegmenterSettings(), [piece])[0]) == []
-    assert lasted(rounds(mulaw_of([sound, less]), SegmenterSettings(), [piece])[0]) == [12 * WINDOW]
+    assert lasted(rounds(mulaw_of([sound, faint]), SegmenterSettings(), [piece])) == []
+    assert lasted(rounds(mulaw_of([sound, less]), SegmenterSettings(), [piece])) == [12 * WINDOW]
 
 
 def test_levels_are_measured_only_while_speech_may_begin_to_last() -> None:
     """Not in silence, before it is long enough, after it has lasted, or in the silence after a short sound."""
     short, silence, long = Sound(True, 0x90, 8), Sound(False, 0xFF, 40), Sound(True, 0x90, 200)
 
-    _, measured = rounds(mulaw_of([silence, short, silence, long, silence]), SegmenterSettings(), [512])
+    call = mulaw_of([silence, short, silence, long, silence])
+    _, measured = in_rounds(MarkedEngine(), call, SegmenterSettings(), [512])
 
     assert measured == 1
+
+
+def test_speech_whose_start_takes_longer_than_to_last_is_measured_before_it_is_known() -> None:
+    settings = SegmenterSettings(minimum_speech_ms=600)
+    audio = mulaw_of([Sound(True, 0x90, 15), Sound(True, 0xC0, 10)])
+
+    assert lasted(rounds(audio, settings, [512])) == lasted(at_once(audio, settings)) == [15 * WINDOW]
+
+
+def test_no_audio_is_measured_twice() -> None:
+    """Loud speech of 10 windows, and faint speech that never lasts: all of it is needed once, then what is new."""
+    segmenter = Segmenter(SegmenterSettings())
+    for number in range(10):
+        segmenter.append_score(1.0, number * WINDOW, (number + 1) * WINDOW)
+    assert segmenter.levels_since(10 * WINDOW, 11 * WINDOW) is None
+    assert segmenter.levels_since(10 * WINDOW, 12 * WINDOW) == 0
+
+    segmenter.append_level(1.0, 10 * WINDOW)
+    assert segmenter.levels_since(10 * WINDOW, 12 * WINDOW) == 10 * WINDOW
+    for number in range(10, 12):
+        segmenter.append_score(1.0, number * WINDOW, (number + 1) * WINDOW, level=0.01)
+    assert segmenter.levels_since(12 * WINDOW, 14 * WINDOW) == 12 * WINDOW
 
 
 def part_of(audio: bytes, slot: int, unmeasured: bytes | None) -> BatchPart:

@@ -11,15 +11,18 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from batkol.audio.segmenter import SegmenterSettings
-from batkol.vad.engine import EngineName
+from batkol.audio.segmenter import LOUD_DB, SegmenterSettings, SegmentLasted
+from batkol.live.tuning import Tuning
+from batkol.vad.engine import EngineName, VadEngine
 from batkol.vad.factory import create
+from batkol.vad.session import endpointing
 from support.speech.clip import Clip, Signal, whole
 from support.speech.coughs import clicks, coughs
 from support.speech.human import UTTERANCES, short_sounds, utterances
 from support.speech.hums import mm_hms
 from support.speech.murmurs import murmurs
 from support.speech.music import PIECES, music, pieces, television
+from support.vad.rounds import in_rounds
 from support.vad.scenes import Scene, pink, scene, white
 from support.vad.segments import compare, segments
 from support.vad.short import apart, heard_ms, known_after, reaching
@@ -126,7 +129,7 @@ def heard(engine: EngineName, clips: tuple[Clip, ...], *, loud: bool = False, no
     if noise:
         call = call.in_noise(pink, 20)
     found = segments(create(engine), call.mulaw)
-    return heard_ms(call, [segment.loud(12) for segment in found] if loud else found)
+    return heard_ms(call, [segment.loud(LOUD_DB) for segment in found] if loud else found)
 
 
 @pytest.mark.nightly
@@ -144,6 +147,23 @@ def test_human_sounds_of_350_ms_are_heard_for_half_a_second_and_their_loud_part_
     assert reaching(heard(WEBRTC, murmurs(), loud=True), 380) == 0
 
 
+def interruptions(engine: VadEngine, sound: bytes) -> int:
+    """Return how often speech lasts in a call whose audio comes frame by frame, by the rounds of the service."""
+    events, _ = in_rounds(engine, sound, endpointing(Tuning()))
+    return sum(isinstance(event, SegmentLasted) for event in events)
+
+
+@pytest.mark.nightly
+def test_no_human_mm_hm_interrupts_the_agent_on_a_quiet_line() -> None:
+    call, letters = apart(murmurs(100)), apart(short_sounds())
+
+    assert len(call.spans) == 100
+    assert interruptions(create(SILERO), call.mulaw) == interruptions(create(SILERO), letters.mulaw) == 0
+    assert interruptions(create(SILERO), call.in_noise(pink, 20).mulaw) <= 3
+    assert interruptions(create(WEBRTC), call.mulaw) == 0
+    assert interruptions(create(SILERO), apart(utterances()).mulaw) >= UTTERANCES - 6
+
+
 @pytest.mark.nightly
 def test_an_utterance_is_known_to_last_soon_after_it_does() -> None:
     found = segments(create(SILERO), said().mulaw)
@@ -152,7 +172,9 @@ def test_an_utterance_is_known_to_last_soon_after_it_does() -> None:
     assert never <= 3
     assert 450 < np.median(late) < 520
     assert np.percentile(late, 95) < 680
-    late, never = known_after(said(), [segment.loud(12) for segment in found], 380)
+    loud = [segment.loud(LOUD_DB) for segment in found]
+    assert [segment.lasted for segment in found] == [segment.lasts(SegmenterSettings().lasting_ms) for segment in loud]
+    late, never = known_after(said(), loud, 380)
     assert never <= 6
     assert 380 < np.median(late) < 440
     assert np.percentile(late, 95) < 600
@@ -163,9 +185,12 @@ def test_the_tables_count_as_the_segmenter_does(engine: EngineName) -> None:
     """Two seconds of voiced sounds one after the other last, and a short one does not."""
     clips = mm_hms(8)
     joined = whole("hums", np.concatenate([clip.pcm for clip in clips]).astype(np.float64))
-    found = segments(create(engine), apart([*clips, joined]).mulaw)
+    call = apart([*clips, joined])
+    found = segments(create(engine), call.mulaw)
 
-    assert [segment.lasted for segment in found] == [segment.lasts(SegmenterSettings().lasting_ms) for segment in found]
+    lasting_ms = SegmenterSettings().lasting_ms
+    assert [segment.lasted for segment in found] == [segment.loud(LOUD_DB).lasts(lasting_ms) for segment in found]
+    assert interruptions(create(engine), call.mulaw) == sum(segment.lasted is not None for segment in found)
     assert found[0].lasted is None
     assert found[-1].lasted is not None
 
