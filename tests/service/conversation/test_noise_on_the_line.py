@@ -9,7 +9,7 @@ import asyncio
 
 import pytest
 
-from batkol.audio.segmenter import Segmenter, SegmenterSettings, SegmentLasted, SpeechEnded, SpeechEvent, SpeechStarted
+from batkol.audio.segmenter import SegmenterSettings, SegmentLasted, SpeechEnded, SpeechEvent, SpeechStarted
 from batkol.conversation import events
 from batkol.conversation.agent import AgentSettings
 from batkol.speech.turn_thresholds import TurnThresholds
@@ -20,6 +20,7 @@ from support.agent.scripted import ScriptedAnswerer
 from support.agent.talk import Talk, talking
 from support.speech.coughs import coughs
 from support.speech.music import music, television
+from support.vad.rounds import in_rounds
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.nightly]
 
@@ -40,14 +41,8 @@ def noise(what: str) -> bytes:
 
 def heard_by(engine: EngineName, sound: bytes) -> list[tuple[float, SpeechEvent]]:
     """Return what the detector finds, with the second at which it knows."""
-    made = create(engine)
-    slot, segmenter = made.open(), Segmenter(SegmenterSettings())
-    found: list[tuple[float, SpeechEvent]] = []
-    for start in range(0, len(sound) - made.window + 1, made.window):
-        end = start + made.window
-        [[probability]] = made.score([slot], [sound[start:end]])
-        found += [(end / 8000, event) for event in segmenter.append_score(probability, start, end)]
-    return found
+    found, _ = in_rounds(create(engine), sound, SegmenterSettings())
+    return [(event.decided_at / 8000, event) for event in found]
 
 
 async def make_noise(talk: Talk, found: list[tuple[float, SpeechEvent]]) -> None:
