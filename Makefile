@@ -13,7 +13,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(REMEMBERED)/hypothesis
 # takes to collect them.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test tools sounds e2e chart crd requirements hadolint audit lint format bench bench-peers bench-operator vad-table faults nightly soak clean
+.PHONY: demo test tools sounds e2e chart crd requirements hadolint audit lint format bench bench-peers bench-replies bench-operator vad-table faults nightly soak clean
 
 $(STAMP): pyproject.toml constraints.txt
 	@mkdir -p "$(VENV)" || { echo "$(VENV) cannot be made here: name a folder for it that you can write, as in make $(or $(firstword $(MAKECMDGOALS)),demo) VENV=/tmp/batkol-venv"; exit 2; }
@@ -76,6 +76,9 @@ bench: $(STAMP)  ## CPU per call-second and latencies, against the floor and the
 bench-peers: $(STAMP)  ## install pipecat and livekit in venvs of their own, run the bench with pipecat, count lost words
 	$(BIN)/python bench/peers.py
 	$(BIN)/python bench/run.py $(ARGS); costs=$$?; $(BIN)/python bench/lost_words.py && exit $$costs
+
+bench-replies: $(STAMP)  ## first sound, interruptions, double replies and cost of the agent's replies (ARGS="--only latency" for some)
+	PYTHONPATH=tests $(BIN)/python bench/replies.py $(ARGS)
 
 bench-operator: AGENTS ?= 1000
 bench-operator: $(STAMP)  ## one operator and a thousand VoiceAgents on a real API server (needs `make tools`)

@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
+import reply_cost
 import reply_interruptions
 import reply_latency
 import reply_turns
@@ -28,7 +29,8 @@ PARTS: Final[Mapping[str, Part]] = {
     "heard": reply_interruptions.heard,
     "mmhm": reply_interruptions.mm_hms_in_replies,
     "interrupt": reply_interruptions.interrupted,
-    "turns": lambda: reply_turns.untidy(calls=40, turns=25),
+    "turns": lambda: reply_turns.untidy(calls=20, turns=50),
+    "cpu": lambda: reply_cost.cost(calls=50, seconds=20.0, rounds=3),
 }
 
 

@@ -58,6 +58,12 @@ class Arrangement:
     answer: str = SHORT_ANSWER  # empty: three sentences, the first with the caller's words
     google: tuple[str, ...] = ()  # settings of the speech double
     settings: Mapping[str, str] = field(default_factory=dict)  # of the service
+    at_once: bool = False  # the whole answer comes with its first token
+
+    @property
+    def llm_options(self) -> tuple[str, ...]:
+        answer = ("--answer", f"={self.answer}") if self.answer else ()
+        return ("--profile", self.llm, *answer, *(("--set", "tokens_per_s=0") if self.at_once else ()))
 
 
 @dataclass
@@ -102,6 +108,20 @@ class World:
 
 
 @asynccontextmanager
+async def doubles(arrangement: Arrangement) -> AsyncIterator[tuple[str, str]]:
+    """Bring up the doubles of the language model and of the voice alone; yield their base URLs."""
+    with tempfile.TemporaryDirectory(prefix="batkol-bench-") as name:
+        llm, voice = free_port(), free_port()
+        model = (*_BATKOL, "llm-double", "--port", str(llm), *arrangement.llm_options)
+        speaker = (*_BATKOL, "voice-double", "--port", str(voice), "--control-port", "0")
+        async with (
+            Program(Path(name), llm, model, dict(os.environ)),
+            Program(Path(name), voice, speaker, dict(os.environ)),
+        ):
+            yield f"http://127.0.0.1:{llm}/v1", f"http://127.0.0.1:{voice}/v1"
+
+
+@asynccontextmanager
 async def world(arrangement: Arrangement) -> AsyncIterator[World]:
     """Bring up the service and its doubles, and end each by its own id."""
     with tempfile.TemporaryDirectory(prefix="batkol-bench-") as name:
@@ -109,7 +129,6 @@ async def world(arrangement: Arrangement) -> AsyncIterator[World]:
         google, llm, voice, port, internal = (free_port() for _ in range(5))
         shutil.copytree(_LIVE, folder / "live")
         options = [option for each in arrangement.google for option in ("--set", each)]
-        answers = ("--answer", f"={arrangement.answer}") if arrangement.answer else ()
         service = {
             **_service_settings(folder, google=google, port=port, internal=internal),
             "ANSWERER_URL": f"http://127.0.0.1:{llm}/v1",
@@ -118,7 +137,7 @@ async def world(arrangement: Arrangement) -> AsyncIterator[World]:
         }
         plain = dict(os.environ)
         speech = (*_BATKOL, "speech-double", "--port", str(google), "--control-port", "0", *options)
-        model = (*_BATKOL, "llm-double", "--port", str(llm), "--profile", arrangement.llm, *answers)
+        model = (*_BATKOL, "llm-double", "--port", str(llm), *arrangement.llm_options)
         speaker = (*_BATKOL, "voice-double", "--port", str(voice), "--control-port", "0")
         async with AsyncExitStack() as stack:
             for command, listens in ((speech, google), (model, llm), (speaker, voice)):

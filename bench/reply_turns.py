@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
 from batkol.simulators.voice.recognizer import GARBLE
+from batkol.speech.sameness import spoken
 from reply_callers import MachineLoad, Talk, conversations, quantile
 from reply_parties import Arrangement, world
 
@@ -20,7 +22,8 @@ class Count:
     turns: int = 0
     unanswered: int = 0
     twice: int = 0
-    other_words: int = 0  # the ear heard something else than one whole reply
+    heard_twice: int = 0  # the ear heard a word of the reply twice
+    holed: int = 0  # the ear did not hear every word of it whole: its sound came too late, once
     dead_air: int = 0
 
     def add(self, talk: Talk) -> list[float]:
@@ -33,9 +36,10 @@ class Count:
             self.turns += 1
             self.unanswered += not turn.answered
             self.twice += sum(began < at < end for at, _ in talk.answers()) > 1
-            heard = [word.text for word in words if began < word.begins_at < end and word.text != GARBLE]
-            intended = [event.intended.replace(".", "").split() for at, event in replies if began < at < end]
-            self.other_words += turn.answered and heard not in intended
+            heard = Counter(word.text for word in words if began < word.begins_at < end and word.text != GARBLE)
+            intended = {word for at, event in replies if began < at < end for word in spoken(event.intended).split()}
+            self.heard_twice += any(heard[word] > 1 for word in intended)
+            self.holed += any(not heard[word] for word in intended)
             sound = talk.first_sound_after(began)
             if sound is None or sound - began > DEAD_AIR_S:
                 self.dead_air += 1
@@ -63,12 +67,10 @@ async def untidy(calls: int, turns: int) -> bool:
     replies = sum(len(talk.answers()) for talk in talks)
     waste = (len(requests) - replies) / count.turns
     print(
-        "| turns | two replies | no reply | other words than the reply's at the ear | over 3.5 s without sound "
-        "| first sound, p50 / p95 ms | thrown away per turn |\n|---|---|---|---|---|---|---|"
+        "| turns | two replies | a word twice at the ear | no reply | over 3.5 s without sound | a word with a hole "
+        "| first sound, p50 / p95 ms | thrown away per turn |\n|---|---|---|---|---|---|---|---|"
     )
     times = f"{1000 * quantile(waits, 0.5):.0f} / {1000 * quantile(waits, 0.95):.0f}"
-    print(
-        f"| {count.turns} | {count.twice} | {count.unanswered} | {count.other_words} | {count.dead_air} | {times} "
-        f"| {waste:.2f} |\n({load.told(talks)})"
-    )
-    return not (count.twice or count.unanswered or count.other_words or count.dead_air)
+    counts = (count.turns, count.twice, count.heard_twice, count.unanswered, count.dead_air, count.holed)
+    print(f"| {' | '.join(map(str, counts))} | {times} | {waste:.2f} |\n({load.told(talks)})")
+    return not (count.twice or count.heard_twice or count.unanswered or count.dead_air)

@@ -12,7 +12,7 @@ from support.properties import examples
 from support.time.virtual import in_virtual_time
 
 INTERRUPTIONS_BY_NIGHT: Final = 200
-NETWORKS: Final = {
+NETWORKS: Final[dict[str, dict[str, float]]] = {
     "here": {},
     "150 ms away": {"delay_s": 0.15, "jitter_s": 0.04},
     "400 ms away": {"delay_s": 0.4, "jitter_s": 0.08},
@@ -25,9 +25,7 @@ NETWORKS: Final = {
 def test_the_history_is_what_the_ear_heard_to_a_word(network: str, voice: type[SlowVoice | VoiceWithoutTimes]) -> None:
     conversations = 1 if examples(1) == 1 else INTERRUPTIONS_BY_NIGHT // INTERRUPTIONS
     found = [
-        each
-        for seed in range(conversations)
-        for each in in_virtual_time(interrupted(seed, NETWORKS[network], voice()))
+        each for seed in range(conversations) for each in in_virtual_time(interrupted(seed, NETWORKS[network], voice()))
     ]
 
     assert len(found) == conversations * INTERRUPTIONS

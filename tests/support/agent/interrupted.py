@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -56,7 +56,7 @@ class VoiceWithoutTimes:
         """See `Voice`."""
 
 
-async def interrupted(seed: int, network: Mapping[str, float], voice: Voice | None = None) -> list[Remembered]:
+async def interrupted(seed: int, network: Mapping[str, Any], voice: Voice | None = None) -> list[Remembered]:
     """Hold one conversation in which the caller interrupts every reply but the last."""
     draw = random.Random(seed)
     answers = [" ".join(draw.sample(WORDS, 14)) for _ in range(INTERRUPTIONS + 1)]

@@ -1,0 +1,205 @@
+"""CPU of replying alone: many conversations at their pace in a process of their own, and the same calls without them.
+
+A call has a turn each ten seconds: the events of the load of `bench/tracing_cost.py`, and a reply of about forty tokens
+(echo: the caller's own words). The conversation, its playout and its reporter are the service's; the peer is in memory
+and echoes the playout's marks, so no socket to Twilio is written. The language model and the voice are doubles on the
+other core. What the process takes beyond one whose calls nobody answers is the cost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from typing import Final
+
+import structlog
+import uvloop
+
+from batkol.answering.answerer import Answerer
+from batkol.answering.echo import Echo
+from batkol.answering.openai import OpenAIAnswerer
+from batkol.calls.playout import Playout
+from batkol.calls.publisher import Publisher
+from batkol.calls.reply_reporter import ReplyReporter
+from batkol.conversation.agent import Agent
+from batkol.conversation.budget import SpeculationBudget
+from batkol.conversation.conversation import CallSide, Conversation
+from batkol.events.bus import Bus
+from batkol.events.identity import Identity
+from batkol.main import freeze_startup_objects
+from batkol.simulators.twilio.wire import TwilioWire
+from batkol.speech.pieces import Cutter
+from batkol.speech.tentative import Tentative
+from batkol.speech.utterance import Mode, Source, Utterance
+from batkol.transcription import events as heard
+from batkol.twilio.messages import Mark, parse
+from batkol.voices.builtin import BuiltinVoice
+from batkol.voices.openai import OpenAIVoice
+from batkol.voices.voice import Voice
+from parties import SERVER_CORE
+from reply_parties import Arrangement, doubles
+
+EVERY_S: Final = 10.0
+SPEECH_S: Final = 2.3
+INTERIM_S: Final = 0.2
+QUESTION: Final = "אני רוצה לקבוע תור רופא היום בבקשה"
+ANSWER: Final = "שלום תודה אני רוצה לקבוע פגישה מחר בוקר. מתי רופא היום בבקשה כתובת מספר טלפון עזרה."
+LIMITS: Final = {"echo": 0.3, "llm": 1.0, "voice": 1.6}
+"""Milliseconds of CPU for each call-second, by what answers: `voice` is the LLM's wire and the voice's."""
+
+
+class Line:
+    """A peer in memory that echoes the playout's marks."""
+
+    def __init__(self, number: int) -> None:
+        self.sid = f"MZ{number:032x}"
+        self._wire = TwilioWire(stream_sid=self.sid, call_sid="CA", account_sid="AC")
+        self.playout = Playout(self.sid)
+        self.seconds = 0.0
+
+    async def send(self, text: str) -> None:
+        if '"mark"' in text:
+            asyncio.get_running_loop().call_later(0.4, self._echo, json.loads(text)["mark"]["name"])
+
+    def _echo(self, name: str) -> None:
+        message = parse(self._wire.mark(name))
+        if isinstance(message, Mark):
+            self.playout.acknowledge_mark(message.mark.name)
+
+
+async def one_call(agent: Agent | None, number: int, seconds: float) -> int:
+    """Hold a call of that length; return the samples that were written to the caller."""
+    loop = asyncio.get_running_loop()
+    begun, line = loop.time(), Line(number)
+    if agent is None:
+        await _speak(loop, begun, seconds, number, None)
+        return 0
+    identity = Identity(call_sid=f"CA{number:032x}", stream_sid=line.sid, account_sid="AC0")
+    side = CallSide(
+        call_sid=identity.call_sid,
+        stream_sid=line.sid,
+        line=line.playout,
+        since=lambda sample: loop.time() - begun - sample / 8000,
+        observe=ReplyReporter(Publisher(identity, Bus()), structlog.get_logger(), log_transcripts=False).observe,
+        hang_up=lambda: None,
+        log=structlog.get_logger(),
+    )
+    conversation = Conversation(agent, side, greet=False)
+    tasks = [asyncio.create_task(line.playout.run(line.send)), asyncio.create_task(conversation.run())]
+    await _speak(loop, begun, seconds, number, conversation)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    return line.playout.written
+
+
+async def _speak(
+    loop: asyncio.AbstractEventLoop, begun: float, seconds: float, number: int, conversation: Conversation | None
+) -> None:
+    """Make the events of the caller's turns, whether or not a conversation takes them."""
+
+    def observe(event: heard.TranscriptionEvent) -> None:
+        if conversation is not None:
+            conversation.observe(event)
+
+    await asyncio.sleep(EVERY_S * (number % 17) / 17)
+    index = 0
+    while (began := loop.time()) - begun < seconds:
+        at = round(8000 * (began - begun))
+        utterance = Utterance(index=index, begin=at, speech_at=at, mode=Mode.STREAMING)
+        index += 1
+        observe(heard.UtteranceOpened(utterance, None))
+        words = QUESTION.split()
+        for step in range(round(SPEECH_S / INTERIM_S)):
+            await asyncio.sleep(INTERIM_S)
+            observe(heard.Interim(utterance, " ".join(words[: 1 + step * 2 // 3]), at + 1600 * step, settled=False))
+        await asyncio.sleep(0.23)
+        end = utterance.end = at + round(8000 * SPEECH_S)
+        observe(Tentative(utterance, 1, QUESTION, end))
+        await asyncio.sleep(0.35)
+        observe(heard.SpeechStopped(utterance))
+        await asyncio.sleep(0.12)
+        utterance.source = Source.INTERIM
+        observe(heard.FinalReady(utterance, QUESTION))
+        await asyncio.sleep(max(0.0, began + EVERY_S - loop.time()))
+
+
+def _agent(kind: str, llm: str, speaker: str) -> Agent | None:
+    if kind == "none":
+        return None
+    answerer: Answerer = Echo() if kind == "echo" else OpenAIAnswerer(url=llm, model="double")
+    voice: Voice = BuiltinVoice()
+    if kind == "voice":
+        voice = OpenAIVoice(url=speaker, model="tts-1", voice="alloy", api_key="any")
+    return Agent(
+        answerer=answerer,
+        voice=voice,
+        cutter=Cutter,
+        phrase=lambda _: None,
+        budget=SpeculationBudget(100_000),
+        language="he-IL",
+    )
+
+
+async def loaded(kind: str, calls: int, seconds: float, llm: str, speaker: str) -> dict[str, float]:
+    """Hold so many calls; return the CPU that they took and how much was said to the callers, in seconds."""
+    structlog.configure(processors=[lambda *_: (_ for _ in ()).throw(structlog.DropEvent)])
+    agent = _agent(kind, llm, speaker)
+    freeze_startup_objects()  # as `batkol serve` does
+    before = time.process_time()
+    written = await asyncio.gather(*(one_call(agent, number, seconds) for number in range(calls)))
+    took = time.process_time() - before
+    if agent is not None:
+        await agent.answerer.aclose()
+        await agent.voice.aclose()
+    return {"cpu_s": took, "said_s": sum(written) / 8000}
+
+
+def _inside(kind: str, calls: int, seconds: float, llm: str, speaker: str) -> dict[str, float]:
+    """Run `loaded` in a process of its own, on the server's core."""
+    command = [sys.executable, __file__, kind, str(calls), str(seconds), llm, speaker]
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {SERVER_CORE})
+    try:
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    finally:
+        os.sched_setaffinity(0, mine)
+    told: dict[str, float] = json.loads(done.stdout)
+    return told
+
+
+async def cost(calls: int, seconds: float, rounds: int) -> bool:
+    """Print what replies cost, by what answers; return whether that is within the limits."""
+    found: dict[str, list[float]] = {kind: [] for kind in LIMITS}
+    said: dict[str, float] = {}
+    async with doubles(Arrangement(answer=ANSWER)) as (llm, speaker):
+        for _ in range(rounds):
+            idle = await asyncio.to_thread(_inside, "none", calls, seconds, llm, speaker)
+            for kind, costs in found.items():
+                told = await asyncio.to_thread(_inside, kind, calls, seconds, llm, speaker)
+                costs.append(1000 * (told["cpu_s"] - idle["cpu_s"]) / calls / seconds)
+                said[kind] = told["said_s"] / calls / seconds
+    print("| replies, six a minute | ms CPU per call-second, each round | median | limit | the agent speaks |")
+    print("|---|---|---|---|---|")
+    for kind, costs in found.items():
+        each = ", ".join(f"{one:.2f}" for one in costs)
+        print(f"| {kind} | {each} | {statistics.median(costs):.2f} | {LIMITS[kind]} | {100 * said[kind]:.0f} % |")
+    return all(statistics.median(costs) <= LIMITS[kind] for kind, costs in found.items())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="one kind of calls, for `cost`")
+    for name, kind in (("kind", str), ("calls", int), ("seconds", float), ("llm", str), ("speaker", str)):
+        parser.add_argument(name, type=kind)
+    given = parser.parse_args()
+    print(json.dumps(uvloop.run(loaded(given.kind, given.calls, given.seconds, given.llm, given.speaker))))
+
+
+if __name__ == "__main__":
+    main()
