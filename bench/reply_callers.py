@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import random
 import time
@@ -67,11 +68,17 @@ class Talk:
         own = {event.reply_id for _, event in self.answers()}
         return [(at, event) for at, event in self.world.observed.of(self.sid, ReplyEnded) if event.reply_id in own]
 
+    def reply_to(self, spoken: SpokenPiece, until: float = math.inf) -> ReplyEnded | None:
+        """Return the first answer that began after the caller's last sample, once it is over."""
+        begun = (event.reply_id for at, event in self.answers() if spoken.ended_at < at < until)
+        first = next(begun, None)
+        return next((event for _, event in self.ended() if event.reply_id == first), None)
+
     async def ask(self) -> Turn:
         """Say a sentence, and wait until its reply is over."""
-        said, before = self.sentence(), len(self.ended())
+        said = self.sentence()
         spoken = await self.caller.say(said.mulaw)
-        answered = await self.world.observed.until(lambda: len(self.ended()) > before, LONGEST_TURN_S)
+        answered = await self.world.observed.until(lambda: self.reply_to(spoken), LONGEST_TURN_S)
         turn = Turn(said.text, spoken, answered)
         self.turns.append(turn)
         return turn

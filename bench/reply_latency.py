@@ -83,10 +83,9 @@ def latency_of(talks: Sequence[Talk], requests: Sequence[RequestRecord]) -> Late
 
 def _timings(talk: Talk) -> list[Timing]:
     found = []
-    replies = [event for _, event in talk.ended()]
-    for turn, reply in zip((turn for turn in talk.turns if turn.answered), replies, strict=False):
-        heard = talk.first_sound_after(turn.spoken.ended_at)
-        if heard is None or reply.latency_ms is None:
+    for turn in talk.turns:
+        heard, reply = talk.first_sound_after(turn.spoken.ended_at), talk.reply_to(turn.spoken)
+        if heard is None or reply is None or reply.latency_ms is None:
             continue
         total = 1000 * (heard - turn.spoken.ended_at)
         parts = (reply.text_ms, reply.first_token_ms, reply.first_piece_ms, reply.first_sound_ms, reply.commit_ms)

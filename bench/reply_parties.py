@@ -24,7 +24,7 @@ from batkol.simulators.llm.records import RequestRecord
 from cases import HERE
 from parties import Party, free_port
 
-SHORT_ANSWER: Final = "תודה רופא מחר בבקשה."
+SHORT_ANSWER: Final = "תודה רופא מחר פגישה."  # none of its words is one of the filler's
 STANDARD: Final = "fixed:350"
 _LIVE: Final = HERE.parent / "config" / "live"
 _BATKOL: Final = (sys.executable, "-m", "batkol")
