@@ -59,6 +59,7 @@ class Conversation:
         self._history = History()
         self._inputs: deque[inputs.Input] = deque()
         self._more = asyncio.Event()
+        self._over = False  # nobody takes inputs any more
         self._newest_utterance = -1
         self._tasks: asyncio.TaskGroup
         self._replies = Replies(call, self._history, self._put, self._loop.time)
@@ -67,8 +68,13 @@ class Conversation:
     # -- in ----------------------------------------------------------------------------------------------------------
 
     def observe(self, event: TranscriptionEvent) -> None:
-        """Take note of an event of the call's recognition; never blocks."""
-        if (turned := translated(event, self._spoken_at)) is not None:
+        """Take note of an event of the call's recognition; never blocks, and never raises."""
+        try:
+            turned = translated(event, self._spoken_at)
+        except Exception:  # the transcription must go on
+            self._call.log.exception("[AGENT] the conversation missed an event by a defect of the service")
+            return
+        if turned is not None:
             self._put(turned)
 
     def wind_down(self) -> None:
@@ -77,8 +83,9 @@ class Conversation:
             self._put(inputs.CallClosing())
 
     def _put(self, event: inputs.Input) -> None:
-        self._inputs.append(event)
-        self._more.set()
+        if not self._over:
+            self._inputs.append(event)
+            self._more.set()
 
     def _spoken_at(self, sample: int) -> float:
         return self._loop.time() - self._call.since(sample)
@@ -101,19 +108,31 @@ class Conversation:
     # -- its life ------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Converse until cancelled. What was heard by then is settled."""
-        self._put(inputs.CallOpened(greet=self._greet and self._agent.phrase(StockPhrase.GREETING) is not None))
+        """Converse until cancelled. What was heard by then is settled. A defect never leaves it: the call goes on."""
         try:
+            self._put(inputs.CallOpened(greet=self._greet and self._agent.phrase(StockPhrase.GREETING) is not None))
             for _ in range(MOST_FAULTS):
-                if await self._survive():
-                    return
+                await self._survive()
             self._call.log.error("[AGENT] the agent is silent for the rest of this call; the transcription goes on")
+        except Exception:
+            self._call.log.exception(
+                "[AGENT] conversation failed by a defect of the service, and so did the apology; the agent is silent "
+                "for the rest of this call, and the transcription goes on"
+            )
         finally:
+            self._over = True
+            self._inputs.clear()
             self._call.line.on_written = lambda _, __: None
-            self._replies.close()
+            self._settle()
 
-    async def _survive(self) -> bool:
-        """Converse; after a defect apologize to the caller and return false."""
+    def _settle(self) -> None:
+        try:
+            self._replies.close()
+        except Exception:  # the call must end as it would without an agent
+            self._call.log.exception("[AGENT] a reply was not settled, by a defect of the service")
+
+    async def _survive(self) -> None:
+        """Converse; after a defect silence the agent, apologize to the caller and return."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 await self._converse()
@@ -121,13 +140,8 @@ class Conversation:
             self._call.log.exception(
                 "[AGENT] conversation failed by a defect of the service; the caller hears an apology"
             )
-        else:
-            return True
-        self._replies.close()
-        self._inputs.clear()
-        self._turns = self._new_turns()
-        self._say(act.SayPhrase(StockPhrase.APOLOGY))
-        return False
+        self._replies.close(self._call.line.clear())
+        self._carry_out(self._turns.handle(inputs.ServiceFailed(), self._loop.time()))
 
     async def _converse(self) -> None:
         while True:

@@ -83,6 +83,10 @@ class CallOpened(msgspec.Struct, frozen=True):
     greet: bool
 
 
+class ServiceFailed(msgspec.Struct, frozen=True):
+    """A defect of the service has thrown away every attempt; the line is silent."""
+
+
 class CallClosing(msgspec.Struct, frozen=True):
     """The call ends: no further turn begins."""
 
@@ -99,5 +103,6 @@ Input: TypeAlias = (
     | ReplyPlayed
     | AttemptLost
     | CallOpened
+    | ServiceFailed
     | CallClosing
 )

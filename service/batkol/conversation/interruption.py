@@ -63,21 +63,21 @@ class Interruptions:
 
     def by_words(self, text: str, words: Lexicon, thresholds: TurnThresholds) -> bool:
         """Whether these words interrupt while they are spoken."""
-        if self._is_echo(text):
+        if self.is_echo(text):
             return False
         return words.stops(text) or len(words.telling(text)) >= thresholds.interrupt_words
 
     def by_final(self, text: str, words: Lexicon) -> bool:
         """Whether the words of a whole utterance interrupt: any that is more than a backchannel word."""
-        return not self._is_echo(text) and bool(words.telling(text) or words.stops(text))
+        return not self.is_echo(text) and bool(words.telling(text) or words.stops(text))
 
     def by_length(self, text: str, words: Lexicon, thresholds: TurnThresholds) -> bool:
         """Whether speech that lasts interrupts, of which these words are known so far."""
         if self._false >= thresholds.false_interruptions:
             return False
-        return not text or not (words.is_backchannel(text) or self._is_echo(text))
+        return not text or not (words.is_backchannel(text) or self.is_echo(text))
 
-    def _is_echo(self, text: str) -> bool:
+    def is_echo(self, text: str) -> bool:
         """Whether a text is part of what the caller hears: the line returned it."""
         heard, back = f" {spoken(self.sounding)} ", spoken(text)
         return bool(back) and f" {back} " in heard

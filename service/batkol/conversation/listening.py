@@ -73,7 +73,9 @@ def text_withdrawn(turn: Turn, event: TextWithdrawn, now: float) -> None:
     turn.timers.cancel(Timer.PATIENCE)
 
 
-def speech_ended(turn: Turn, _: CallerStopped, now: float) -> None:
+def speech_ended(turn: Turn, event: CallerStopped, now: float) -> None:
+    if turn.said.get(event.utterance) is None:
+        return
     turn.timers.cancel(Timer.STANDING)
     if not turn.said.talking:
         turn.start_clock()

@@ -130,8 +130,12 @@ class Replies:
         voiced = self._voiced.get(attempt)
         if voiced is None or voiced.playing is None:
             return
+        playing = voiced.playing
+        position = self._outlet.line.clear()
+        if self._voiced.get(attempt) is not voiced:
+            return  # the caller had heard all of it: that is known now, and it is settled
         voiced.released = False
-        voiced.interrupted_at = voiced.playing.heard(self._outlet.line.clear())
+        voiced.interrupted_at = playing.heard(position)
         voiced.playing = None
         heard = self._hear(voiced)
         if voiced.sounded:
@@ -149,7 +153,8 @@ class Replies:
         begin = voiced.track.pieces[piece].begin if voiced.track.pieces else 0
         voiced.interrupted_at = None
         voiced.released = True
-        self._outlet.observe(events.ReplyContinued(voiced.reply_id, voiced.turn, piece))
+        if voiced.sounded:
+            self._outlet.observe(events.ReplyContinued(voiced.reply_id, voiced.turn, piece))
         self._feed(voiced, begin)
 
     def play_phrase(self, say: SayPhrase, sound: PhraseSound) -> None:
@@ -196,11 +201,13 @@ class Replies:
         words = voiced.track.intended.split()
         return " ".join(words[max(0, heard - _ECHO_WORDS) : heard + _ECHO_WORDS // 4])
 
-    def close(self) -> None:
-        """Cancel what is under way, and settle what was heard."""
+    def close(self, heard_to: int | None = None) -> None:
+        """Cancel what is under way, and settle what was heard: up to that position, or up to now."""
         for voiced in tuple(self._voiced.values()):
             if voiced.playing is not None and voiced.sounded:
-                voiced.interrupted_at = voiced.playing.heard(self._outlet.line.position)
+                position = self._outlet.line.position if heard_to is None else heard_to
+                voiced.interrupted_at = voiced.playing.heard(position)
+                voiced.playing = None
             self.cancel(voiced.attempt)
 
     def _audible(self) -> Voiced | None:

@@ -80,6 +80,10 @@ class Reply:
             await reading
         except VoiceError as error:
             self._fail("voice", error.reason)
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise
+            self._fail("answerer" if reading.cancelled() else "voice", "cancelled")  # by itself: what it shares ended
         finally:
             reading.cancel()
             await asyncio.wait((reading,))

@@ -16,6 +16,7 @@ class SaidUtterance:
     stopped: float | None = None  # when the end of speech was known; None while the detector hears speech
     settled: bool = False  # its final is there
     lasted: bool = False  # as long as an interruption
+    echo: bool = False  # all of its text is part of what the caller heard then: the line may have returned it
     answered: int = 0  # words at its beginning that a reply has answered
 
     @property
@@ -48,7 +49,13 @@ class CallerTurn:
         self._said.pop(utterance, None)
 
     def drop_wordless(self, lexicon: Lexicon, *, since: float) -> None:
-        """Forget the utterances that are over and had no telling word, unless they began at `since` or later."""
+        """Forget the utterances that are over and had no telling word, unless they began at `since` or later.
+
+        An echo has none. Of one that is not over, the words that follow are kept.
+        """
+        for said in self._said.values():
+            if said.echo and said.begun < since:
+                said.answered = len(said.text.split())
         kept = {
             index: said
             for index, said in self._said.items()

@@ -25,7 +25,10 @@ def caller_began(turn: Turn, _: CallerBegan, __: float) -> None:
 
 def overheard(turn: Turn, event: TextChanged | TextReached, now: float) -> None:
     said = turn.said.get(event.utterance)
-    if said is not None and turn.yields and turn.interruptions.by_words(said.fresh, turn.words, turn.thresholds):
+    if said is None:
+        return
+    said.echo = turn.interruptions.is_echo(said.fresh)
+    if turn.yields and turn.interruptions.by_words(said.fresh, turn.words, turn.thresholds):
         interrupt(turn, now)
 
 
@@ -44,6 +47,7 @@ def overheard_final(turn: Turn, event: TextSettled, now: float) -> None:
     said = turn.said.get(event.utterance)
     if said is None:
         return
+    said.echo = turn.interruptions.is_echo(said.fresh)
     if turn.yields and turn.interruptions.by_final(said.fresh, turn.words):
         interrupt(turn, now)
         listening.settled(turn, event, now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from batkol.conversation import listening
 from batkol.conversation.actions import Hold, SayPhrase, StockPhrase
-from batkol.conversation.inputs import AttemptLost, CallerBegan, ReplySounded, TextChanged, TextSettled
+from batkol.conversation.inputs import AttemptLost, CallerBegan, ReplySounded, ServiceFailed, TextChanged, TextSettled
 from batkol.conversation.timers import Timer
 from batkol.conversation.turn import State, Turn
 from batkol.speech.sameness import same
@@ -60,6 +60,13 @@ def failed(turn: Turn, event: AttemptLost, _: float) -> None:
         turn.say(StockPhrase.APOLOGY)
     else:
         turn.ask_again(turn.said.text)
+
+
+def broke(turn: Turn, _: ServiceFailed, __: float) -> None:
+    """The owner has thrown away what there was: the caller's words so far get the apology."""
+    turn.attempt = None
+    turn.interruptions.confirm()
+    turn.say(StockPhrase.APOLOGY)
 
 
 def filler_due(turn: Turn, _: float) -> None:

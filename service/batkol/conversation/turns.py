@@ -27,6 +27,7 @@ from batkol.conversation.inputs import (
     Input,
     ReplyPlayed,
     ReplySounded,
+    ServiceFailed,
     TextChanged,
     TextReached,
     TextSettled,
@@ -57,6 +58,7 @@ _LISTENING: Final[Mapping[type[Input], Rule]] = {
     TextSettled: listening.settled,
     ReplySounded: thinking.sounded,  # its sound was on the way when speech held it
     AttemptLost: thinking.failed,
+    ServiceFailed: thinking.broke,
     CallClosing: _close,
 }
 _SPEAKING: Final[Mapping[type[Input], Rule]] = {
@@ -67,6 +69,7 @@ _SPEAKING: Final[Mapping[type[Input], Rule]] = {
     CallerStopped: speaking.fell_silent,
     TextSettled: speaking.overheard_final,
     ReplyPlayed: speaking.played,
+    ServiceFailed: thinking.broke,
     CallClosing: _close,
 }
 TABLE: Final[Mapping[State, Mapping[type[Input], Rule]]] = {
@@ -78,6 +81,7 @@ TABLE: Final[Mapping[State, Mapping[type[Input], Rule]]] = {
         TextSettled: thinking.restart,
         ReplySounded: thinking.sounded,
         AttemptLost: thinking.failed,
+        ServiceFailed: thinking.broke,
         CallClosing: _close,
     },
     State.SPEAKING: _SPEAKING,

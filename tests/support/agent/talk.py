@@ -49,8 +49,13 @@ async def spoken(voice: Voice, text: str) -> Phrase:
 class Talk:
     """A caller and the agent. The caller's side is said by the methods; the clock of samples begins with the loop's."""
 
-    def __init__(self, conversation: Conversation, ear: FarEar, seen: list[events.ConversationEvent]) -> None:
-        self.conversation = conversation
+    def __init__(
+        self, agent: Agent, call: CallSide, line: Playout, ear: FarEar, seen: list[events.ConversationEvent]
+    ) -> None:
+        self.agent = agent
+        self.call = call
+        self.line = line
+        self.conversation = Conversation(agent, call)
         self.ear = ear
         self.seen = seen
         self.hung_up = False
@@ -158,9 +163,8 @@ async def talking(
         hang_up=hang_up,
         log=structlog.get_logger(),
     )
-    conversation = Conversation(agent, call)
-    talk = Talk(conversation, ear, seen)
-    tasks = [asyncio.create_task(playout.run(ear.send)), asyncio.create_task(conversation.run())]
+    talk = Talk(agent, call, playout, ear, seen)
+    tasks = [asyncio.create_task(playout.run(ear.send)), asyncio.create_task(talk.conversation.run())]
     await asyncio.sleep(0)
     try:
         yield talk
