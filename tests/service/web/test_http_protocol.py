@@ -434,7 +434,7 @@ async def test_who_floods_during_an_answer_is_cut_off() -> None:
 
 
 async def test_elsewhere_a_connection_has_many_requests_and_is_closed_when_it_has_been_idle() -> None:
-    async with hall(one_request=False, keep_alive_s=0.05) as house, speaking(house.port) as raw:
+    async with hall(one_request=False, keep_alive_s=0.5) as house, speaking(house.port) as raw:
         for number in range(20):
             await raw.send(post(b"x" * number))
             answer = await raw.answer()

@@ -519,7 +519,7 @@ async def test_what_the_service_sends_is_played_and_marks_come_back() -> None:
         assert len(report.replies_at) == 1
         events = [message["event"] for message in service.heard]
         first, second = (index for index, event in enumerate(events) if event == "mark")
-        assert events[first:second].count("media") >= 9  # 200 ms of sound were played in between
+        assert events[first:second].count("media") >= 5  # 200 ms of sound were played in between
 
 
 async def test_clear_sends_the_marks_back_at_once() -> None:
@@ -549,7 +549,7 @@ async def test_sound_that_was_not_played_when_the_caller_hung_up_was_not_heard()
         await listen(ws, service)
 
     async with Service(on_stream=answer) as service:
-        report = await place_call(plan(service, audio=sound(20)))
+        report = await place_call(plan(service, audio=sound(100)))
         at_the_end = len(report.heard)
         await asyncio.sleep(0.05)
 
