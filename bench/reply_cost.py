@@ -27,7 +27,7 @@ from batkol.answering.openai import OpenAIAnswerer
 from batkol.calls.playout import Playout
 from batkol.calls.publisher import Publisher
 from batkol.calls.reply_reporter import ReplyReporter
-from batkol.conversation.agent import Agent
+from batkol.conversation.agent import Agent, AgentSettings
 from batkol.conversation.budget import SpeculationBudget
 from batkol.conversation.conversation import CallSide, Conversation
 from batkol.events.bus import Bus
@@ -137,6 +137,7 @@ def _agent(kind: str, llm: str, speaker: str) -> Agent | None:
     voice: Voice = BuiltinVoice()
     if kind == "voice":
         voice = OpenAIVoice(url=speaker, model="tts-1", voice="alloy", api_key="any")
+    settings = AgentSettings()
     return Agent(
         answerer=answerer,
         voice=voice,
@@ -144,6 +145,7 @@ def _agent(kind: str, llm: str, speaker: str) -> Agent | None:
         phrase=lambda _: None,
         budget=SpeculationBudget(100_000),
         language="he-IL",
+        settings=lambda: settings,
     )
 
 
