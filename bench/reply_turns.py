@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-from batkol.events.events import PartialText
+from batkol.events.events import FinalText, PartialText
 from batkol.simulators.voice.recognizer import GARBLE
 from batkol.speech.sameness import spoken
 from reply_callers import MachineLoad, Talk, Turn, conversations, quantile
@@ -27,6 +27,7 @@ class Count:
     heard_twice: int = 0  # the ear heard a word of the reply twice
     holed: int = 0  # the ear did not hear every word of it whole: its sound came too late, once
     dead_air: int = 0
+    split: int = 0  # the detector made two utterances of the sentence: a reply to each, the first interrupted
     early: int = 0  # the agent spoke before the caller's last sample, in a pause
     examples: list[str] = field(default_factory=list)
 
@@ -34,6 +35,7 @@ class Count:
         """Count the turns of one call; return the seconds to each reply's first sound."""
         waits = []
         words, replies = talk.report.ear.words(), talk.ended()
+        finals_of_call = talk.world.observed.of(talk.sid, FinalText)
         ends = [turn.spoken.begun_at for turn in talk.turns[1:]] + [float("inf")]
         for turn, end in zip(talk.turns, ends, strict=True):
             began = turn.spoken.ended_at
@@ -41,7 +43,10 @@ class Count:
             before = self.wrong
             self.unanswered += not turn.answered
             self.early += any(turn.spoken.begun_at < at <= began for at, _ in talk.answers())
-            self.twice += sum(began < at < end for at, _ in talk.answers()) > 1
+            answers = sum(began < at < end for at, _ in talk.answers())
+            finals = sum(turn.spoken.begun_at < at < end and bool(event.text) for at, event in finals_of_call)
+            self.twice += answers > max(1, finals)
+            self.split += 1 < answers <= finals
             heard = Counter(word.text for word in words if began < word.begins_at < end and word.text != GARBLE)
             intended = {word for at, event in replies if began < at < end for word in spoken(event.intended).split()}
             self.heard_twice += any(heard[word] > 1 for word in intended)
@@ -96,11 +101,12 @@ async def untidy(calls: int, turns: int) -> bool:
     replies = sum(len(talk.answers()) for talk in talks)
     waste = (len(requests) - replies) / count.turns
     print(
-        "| turns | two replies | a word twice at the ear | no reply | over 3.5 s without sound | begun in a pause "
-        f"| a word with a hole | first sound, p50 / p95 ms | thrown away per turn |\n{'|---' * 9}|"
+        "| turns | two replies | a word twice at the ear | no reply | over 3.5 s without sound | split "
+        f"| begun in a pause | a word with a hole | first sound, p50 / p95 ms | thrown away per turn |\n{'|---' * 10}|"
     )
     times = f"{1000 * quantile(waits, 0.5):.0f} / {1000 * quantile(waits, 0.95):.0f}"
-    counts = [count.turns, count.twice, count.heard_twice, count.unanswered, count.dead_air, count.early, count.holed]
+    counts = [count.turns, count.twice, count.heard_twice, count.unanswered, count.dead_air]
+    counts += [count.split, count.early, count.holed]
     print(f"| {' | '.join(map(str, counts))} | {times} | {waste:.2f} |\n({load.told(talks)})")
     for example in count.examples:
         print(f"({example})")
