@@ -152,7 +152,8 @@ class Turn:
         self.state = State.THINKING
 
     def say(self, phrase: StockPhrase) -> None:
-        """SayPhrase a phrase as a reply of its own. It answers what was said."""
+        """Say a phrase as a reply of its own. It answers what was said."""
+        self._confirm()
         self.cancel()
         self.count += 1
         self.attempt = Attempt(self.count, "", phrase)

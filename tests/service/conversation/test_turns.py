@@ -24,6 +24,7 @@ from batkol.conversation.inputs import (
     Input,
     ReplyPlayed,
     ReplySounded,
+    ServiceFailed,
     TextChanged,
     TextReached,
     TextSettled,
@@ -31,6 +32,7 @@ from batkol.conversation.inputs import (
 )
 from batkol.conversation.turn import State
 from batkol.conversation.turns import Turns
+from batkol.speech.turn_thresholds import TurnThresholds
 
 
 def in_state(talk: Talk, state: State) -> bool:
@@ -40,8 +42,8 @@ def in_state(talk: Talk, state: State) -> bool:
 class Talk:
     """A conversation at given times; remembers what it was told to do."""
 
-    def __init__(self, *, greeting_yields: bool = True) -> None:
-        self.turns = Turns(greeting_yields=greeting_yields)
+    def __init__(self, *, greeting_yields: bool = True, thresholds: TurnThresholds | None = None) -> None:
+        self.turns = Turns(thresholds, greeting_yields=greeting_yields)
         self.now = 100.0
 
     def then(self, event: Input, after: float = 0.0, sounding: str = "") -> list[Action]:
@@ -344,3 +346,36 @@ def test_no_turn_begins_when_the_call_closes() -> None:
     assert talk.then(CallClosing()) == [Cancel(1)]
     assert talk.then(CallerStopped(0, talk.now), 0.4) == []
     assert talk.turns.deadline is None
+
+
+def test_an_apology_ends_the_reply_that_was_interrupted_before_it() -> None:
+    talk = Talk(thresholds=TurnThresholds(filler_ms=1, apology_ms=2, wordless_ms=60_000))
+    talk.then(CallOpened(greet=True))
+    talk.then(ReplySounded(1))
+    talk.then(CallerBegan(0), after=0.5)
+    assert talk.then(CallerLasted(0), after=0.45) == [Interrupt(1)]
+
+    done = talk.then(CallerStopped(0, talk.now), after=0.1) + talk.wait(1.0)
+
+    assert done == [SayPhrase(StockPhrase.FILLER), Cancel(1), SayPhrase(StockPhrase.REPEAT, 2)]
+
+
+def test_the_end_of_speech_that_was_answered_already_starts_no_clock() -> None:
+    talk = Talk()
+    talk.then(CallOpened(greet=False))
+    assert talk.then(CallerStopped(3, talk.now)) == []
+    assert talk.wait(9.0) == []
+
+
+def test_a_defect_costs_an_apology_and_what_was_interrupted_never_goes_on() -> None:
+    talk = Talk()
+    talk.then(CallOpened(greet=True))
+    talk.then(ReplySounded(1))
+    talk.then(CallerBegan(0), after=0.5)
+    assert talk.then(CallerLasted(0), after=0.45) == [Interrupt(1)]
+
+    assert talk.then(ServiceFailed()) == [SayPhrase(StockPhrase.APOLOGY, 2)]
+    assert talk.then(CallerStopped(0, talk.now)) == []
+    assert talk.wait(5.0) == []
+    assert talk.then(ReplyPlayed(2)) == []
+    assert talk.then(TextSettled(0, "מה השעה")) == [Ask(3, "מה השעה", False), Release(3)]
