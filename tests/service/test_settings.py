@@ -416,6 +416,7 @@ def test_a_url_is_absolute_and_has_a_host(monkeypatch: pytest.MonkeyPatch, name:
         ({"AGENT_PHRASES": "{'a': 1}"}, "AGENT_PHRASES: must be JSON such as"),
         ({"AGENT_PHRASES": '{"hello": "x"}'}, "the phrases are filler, apology, repeat, idle, goodbye"),
         ({"AGENT_PHRASES": '{"idle": "' + "x" * 301 + '"}'}, "more than 300 characters for idle"),
+        ({"GREETING": "x" * 301}, "GREETING: has a text of more than 300 characters"),
     ],
 )
 def test_what_cannot_answer_or_speak_is_refused(

@@ -57,6 +57,13 @@ class ReplyFields(EnvironmentSettings):
                 raise ValueError("must end before the path of the request, at /v1; the service appends the path itself")
         return value.rstrip("/")
 
+    @field_validator("greeting")
+    @classmethod
+    def _short(cls, value: str) -> str:
+        if len(value) > LONGEST_PHRASE:
+            raise ValueError(f"has a text of more than {LONGEST_PHRASE} characters; a caller would not wait for its end")
+        return value
+
     @field_validator("agent_phrases", mode="before")
     @classmethod
     def _json(cls, value: object) -> object:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -27,7 +28,7 @@ def _compared(text: str) -> frozenset[str]:
 BACKCHANNEL: Final = _list("""
     אהה, אה, אהם, אמ, אממ, אמממ, המ, הממ, מהמ, מממ, ממ, מ הם, אה הא, אהא, כן, כן כן, נכון, בסדר, אוקיי, אוקי, טוב, בטח,
     ברור, יופי, מצוין, הבנתי, סבבה, וואלה,
-    mhm, mm hm, mm, mmm, mmhmm, hm, hmm, uh huh, uhuh, uh, um, ah, aha, oh, yes, yeah, yep, ok, okay, right, sure,
+    mhm, mm hm, mm, mmm, mmhmm, hm, hmm, uh huh, uhuh, uh, um, ah, aha, oh, yes, yeah, yep, ok, o k, okay, right, sure,
     i see, alright, got it, good, great, exactly
 """)
 """Words by which a caller shows that they listen. While the agent speaks they do not interrupt."""
@@ -109,10 +110,17 @@ def ending(text: str) -> Ending:
 
 def _without(words: Sequence[str], phrases: frozenset[str]) -> list[str]:
     """Return the words that belong to none of these phrases, of which the longest that fits is taken first."""
-    left, at = [], 0
+    left, at, longest = [], 0, _longest(phrases)
     while at < len(words):
-        size = next((n for n in (3, 2, 1) if " ".join(words[at : at + n]) in phrases and at + n <= len(words)), 0)
+        sizes = range(min(longest, len(words) - at), 0, -1)
+        size = next((n for n in sizes if " ".join(words[at : at + n]) in phrases), 0)
         if not size:
             left.append(words[at])
         at += size or 1
     return left
+
+
+@lru_cache(maxsize=16)
+def _longest(phrases: frozenset[str]) -> int:
+    """Return the number of words of the longest of these phrases."""
+    return max((phrase.count(" ") + 1 for phrase in phrases), default=0)

@@ -56,3 +56,25 @@ def test_both_lists_may_be_replaced_and_a_word_in_both_stops() -> None:
 )
 def test_the_end_of_a_text_says_whether_more_follows(text: str, expected: Ending) -> None:
     assert ending(text) is expected
+
+
+def test_a_phrase_of_any_number_of_words_is_found_and_the_longest_first() -> None:
+    words = lexicon(["yes i see that", "yes"], ["one moment please my friend", "one"])
+
+    assert words.is_backchannel("Yes, I see that. Yes.")
+    assert words.telling("yes i see") == ["i", "see"]
+    assert words.stops("one moment please, my friend")
+    assert not words.stops("moment please my friend")
+
+
+def test_empty_lists_find_nothing() -> None:
+    words = lexicon([], [])
+
+    assert not words.is_backchannel("כן")
+    assert not words.stops("רגע")
+    assert words.telling("כן רגע") == ["כן", "רגע"]
+
+
+@pytest.mark.parametrize("text", ["O.K.", "כֵּן", "\u200fכן\u200f", "אה-הא", "Mm-hmm."])
+def test_what_recognizers_write_for_a_backchannel_word_is_one(text: str) -> None:
+    assert lexicon().is_backchannel(text)
