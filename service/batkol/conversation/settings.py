@@ -61,7 +61,9 @@ class ReplyFields(EnvironmentSettings):
     @classmethod
     def _short(cls, value: str) -> str:
         if len(value) > LONGEST_PHRASE:
-            raise ValueError(f"has a text of more than {LONGEST_PHRASE} characters; a caller would not wait for its end")
+            raise ValueError(
+                f"has a text of more than {LONGEST_PHRASE} characters; a caller would not wait for its end"
+            )
         return value
 
     @field_validator("agent_phrases", mode="before")

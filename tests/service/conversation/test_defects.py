@@ -162,3 +162,24 @@ async def test_apology_that_is_interrupted_before_its_first_sound_is_told_as_not
         await asyncio.sleep(6)
         assert all(e.reply_id for e in talk.of(events.ReplyContinued))
         assert len(talk.of(events.ReplySettled)) == len(talk.of(events.FirstSoundWritten)) >= 1
+
+
+async def test_a_held_reply_whose_sound_comes_is_silent_until_the_speech_was_none() -> None:
+    async with talking(answering("שלום", first_s=0.5)) as talk:
+        await talk.say("מה מספר")
+        await asyncio.sleep(0.25)
+        talk.begin()
+        await asyncio.sleep(0.3)  # its sound is there after 90 ms, and speech without words is none after 350
+        assert talk.of(events.FirstSoundWritten) == []
+        await asyncio.sleep(0.2)
+        assert len(talk.of(events.FirstSoundWritten)) == 1
+
+
+async def test_tuning_holds_from_the_next_utterance_on() -> None:
+    async with talking(answering(first_s=60)) as talk:
+        tuned = AgentSettings(thresholds=TurnThresholds(filler_ms=700, apology_ms=10_000))
+        object.__setattr__(talk.agent, "settings", lambda: tuned)
+        await talk.say("מה מספר")
+        talk.final("מה מספר")
+        await asyncio.sleep(0.3)
+        assert len(talk.of(events.FillerSaid)) == 1

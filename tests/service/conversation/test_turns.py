@@ -379,3 +379,73 @@ def test_a_defect_costs_an_apology_and_what_was_interrupted_never_goes_on() -> N
     assert talk.wait(5.0) == []
     assert talk.then(ReplyPlayed(2)) == []
     assert talk.then(TextSettled(0, "מה השעה")) == [Ask(3, "מה השעה", False), Release(3)]
+
+
+def speaking(talk: Talk) -> None:
+    """Let the agent answer a first question; it is attempt 1."""
+    talk.then(CallOpened(greet=False))
+    talk.then(CallerBegan(0))
+    talk.then(CallerStopped(0, talk.now), after=1.0)
+    talk.then(TextSettled(0, "מה השעה"))
+    talk.then(ReplySounded(1), after=0.5)
+
+
+def test_a_yes_shortly_before_the_end_of_the_reply_answers_it() -> None:
+    talk = Talk()
+    speaking(talk)
+    talk.then(CallerBegan(1), after=2.0)
+    talk.then(CallerStopped(1, talk.now), after=0.3)
+    talk.then(TextSettled(1, "כן"))
+
+    assert talk.then(ReplyPlayed(1), after=0.3) == [Ask(2, "כן", False), Release(2)]
+
+
+def test_a_mm_hm_long_before_the_end_of_the_reply_is_forgotten() -> None:
+    talk = Talk()
+    speaking(talk)
+    talk.then(CallerBegan(1), after=2.0)
+    talk.then(CallerStopped(1, talk.now), after=0.3)
+    talk.then(TextSettled(1, "כן"))
+
+    assert talk.then(ReplyPlayed(1), after=0.5) == []
+    assert talk.turns.unanswered == ""
+
+
+def test_a_caller_who_spoke_is_asked_again_before_the_goodbye() -> None:
+    talk = Talk()
+    speaking(talk)
+    talk.then(ReplyPlayed(1))
+    assert talk.wait(10.0) == [SayPhrase(StockPhrase.IDLE, 2)]
+    talk.then(ReplyPlayed(2), after=1.0)
+    talk.then(CallerBegan(1), after=1.0)
+    talk.then(CallerStopped(1, talk.now), after=1.0)
+    talk.then(TextSettled(1, "מה השעה"))
+    talk.then(ReplySounded(3))
+    talk.then(ReplyPlayed(3), after=1.0)
+
+    assert talk.wait(10.0) == [SayPhrase(StockPhrase.IDLE, 4)]
+
+
+def test_speech_that_lasts_holds_the_reply_for_as_long_as_an_interruption_waits_for_words() -> None:
+    talk = Talk()
+    talk.then(CallOpened(greet=False))
+    talk.then(CallerBegan(0))
+    talk.then(CallerStopped(0, talk.now), after=1.0)
+    talk.then(TextSettled(0, "מה השעה"))
+    assert talk.then(CallerBegan(1), after=0.2) == [Hold(1)]
+    talk.then(CallerLasted(1), after=0.3)
+
+    assert talk.wait(0.85) == []
+    assert Release(1) in talk.wait(0.1)
+
+
+def test_a_backchannel_word_that_reaches_the_end_of_speech_keeps_the_held_reply() -> None:
+    talk = Talk()
+    talk.then(CallOpened(greet=False))
+    talk.then(CallerBegan(0))
+    talk.then(CallerStopped(0, talk.now), after=1.0)
+    talk.then(TextSettled(0, "מה השעה"))
+    assert talk.then(CallerBegan(1), after=0.2) == [Hold(1)]
+
+    assert talk.then(TextReached(1, "כן"), after=0.2) == []
+    assert Release(1) in talk.wait(0.2)
