@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from structlog.testing import capture_logs
+
 from batkol.events.events import FinalText, ReplyEnded, ReplyInterrupted, ReplySentence
 from batkol.simulators.twilio.caller import Caller
 from batkol.voices.marked.voice import say
@@ -42,3 +44,13 @@ async def test_a_caller_hears_the_answer_and_may_interrupt_it(tmp_path: Path) ->
         assert heard[:5] == ANSWER.split()
         assert heard[-5:] == ["לא", "אני", "רוצה", "רופא", "היום"]
         assert 0 <= len(heard) - 10 - len(replies[1].heard.split()) <= 1, "what was heard, to a word"
+
+
+async def test_the_log_has_the_length_of_the_prompt_and_not_the_prompt(tmp_path: Path) -> None:
+    with capture_logs() as logs:
+        async with stack(tmp_path, agent_replies=True, answerer_prompt="secret of the house"):
+            pass
+
+    [settings] = [entry for entry in logs if entry["event"] == "[CFG] settings"]
+    assert settings["answerer_prompt"] == "(19 characters)"
+    assert "secret of the house" not in repr(logs)

@@ -234,7 +234,10 @@ def _tuning(settings: Settings) -> Tuning:
 
 def _log_settings(settings: Settings) -> None:
     log.info(f"[CFG] ENABLE_STREAMING_STT={str(settings.enable_streaming_stt).lower()}")
-    values = shown(settings) | {"stt_phrases": len(settings.stt_phrases)}
+    values = shown(settings) | {
+        "stt_phrases": len(settings.stt_phrases),
+        "answerer_prompt": f"({len(settings.answerer_prompt)} characters)",
+    }
     del values["enable_streaming_stt"]
     log.info("[CFG] settings", version=__version__, **values)
     if not settings.twilio_validate_signatures:
