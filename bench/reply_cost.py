@@ -3,7 +3,7 @@
 A call has a turn each ten seconds: the events of the load of `bench/tracing_cost.py`, and a reply of about forty tokens
 (echo: the caller's own words). The conversation, its playout and its reporter are the service's; the peer is in memory
 and echoes the playout's marks, so no socket to Twilio is written. The language model and the voice are doubles on the
-other core. What the process takes beyond one whose calls nobody answers is the cost.
+other core. What the process takes beyond one whose calls have no agent is the cost.
 """
 
 from __future__ import annotations

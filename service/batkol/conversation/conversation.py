@@ -59,7 +59,7 @@ class Conversation:
         self._history = History()
         self._inputs: deque[inputs.Input] = deque()
         self._more = asyncio.Event()
-        self._over = False  # nobody takes inputs any more
+        self._over = False  # no input is taken any more
         self._newest_utterance = -1
         self._tasks: asyncio.TaskGroup
         self._replies = Replies(call, self._history, self._put, self._loop.time)

@@ -23,7 +23,7 @@ _UNSURE: Final = 30 * SAMPLES_PER_MS  # espeak's sound of a text differs by some
 
 @dataclass(slots=True)
 class Stretch:
-    """VoiceSound of the agent's without a cut or a long pause; monotonic seconds."""
+    """Sound of the agent's without a cut or a long pause; monotonic seconds."""
 
     begins_at: float
     ends_at: float

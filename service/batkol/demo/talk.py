@@ -1,9 +1,11 @@
-"""The conversation of the demo: the script, carried out by events. Nothing is slept for."""
+"""The conversation of the demo: the script, carried out by events."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from batkol.demo.hearing import HeardReply, ReplyEar
 from batkol.demo.hum import MS, mm_hm
@@ -13,6 +15,9 @@ from batkol.events.events import AnyEvent, ReplyEnded
 from batkol.simulators.client.call_record import Said
 from batkol.simulators.client.conversation import CallScript
 from batkol.simulators.client.reply_record import WatchedReply
+
+_LOOK_S: Final = 0.02
+_LOOKS: Final = 100
 
 Flip = Callable[[str], Awaitable[None]]
 """Switches the flag to a mode, and returns when that is in effect."""
@@ -46,11 +51,14 @@ class Talk:
         """Show an event; at the end of a reply also what the caller's ear has heard of it."""
         self.screen.event(event)
         if isinstance(event, ReplyEnded) and self._conversation is not None:
-            *earlier, reply = self._conversation.watch.replies.all[: event.turn]
-            heard = self.hearing.of(reply, earlier, self._conversation.report.ear)
+            heard = self._at_the_ear(event.turn, self._conversation)
             if heard is not None:
                 self._heard[event.turn] = heard
             self.screen.reply(event, "" if heard is None else heard.text)
+
+    def _at_the_ear(self, turn: int, conversation: CallScript) -> HeardReply | None:
+        *earlier, reply = conversation.watch.replies.all[:turn]
+        return self.hearing.of(reply, earlier, conversation.report.ear)
 
     async def carry_out(self, conversation: CallScript) -> None:
         """Have the conversation."""
@@ -111,4 +119,15 @@ class Talk:
         if reply is None or not await conversation.until(lambda: reply.ended is not None):
             return False
         now.heard = self._heard.get(reply.turn)
+        if reply.ended is not None and reply.ended.interrupted:
+            now.heard = await self._when_cut(reply.turn, conversation) or now.heard
         return True
+
+    async def _when_cut(self, turn: int, conversation: CallScript) -> HeardReply | None:
+        """Return what was heard of an interrupted reply: its end is known here before the `clear` is at the ear."""
+        for _ in range(_LOOKS):
+            heard = self._at_the_ear(turn, conversation)
+            if heard is not None and heard.cut:
+                return heard
+            await asyncio.sleep(_LOOK_S)
+        return None

@@ -34,7 +34,7 @@ class PartLevels(NamedTuple):
     """Levels of a part: mean squares of amplitudes."""
 
     before: float
-    """Of the loudest unmeasured window before the part."""
+    """Level of the loudest unmeasured window before the part."""
     windows: list[float]
 
 
