@@ -11,6 +11,7 @@ from typing import Final
 from batkol.events.events import ReplyInterrupted, ReplyResumed
 from batkol.simulators.llm.records import RequestRecord
 from batkol.simulators.voice.recognizer import GARBLE
+from batkol.speech.sameness import spoken
 from reply_callers import MachineLoad, Talk, conversations, quantile
 from reply_parties import Arrangement, World, world
 from support.speech.hums import mm_hms
@@ -30,7 +31,8 @@ DISTANCES: Final = ((0.0, 0.0, 25), (150.0, 40.0, 9), (400.0, 80.0, 9))
 class Interruption:
     """One reply that its caller interrupted. Times in seconds."""
 
-    told: str  # what the history has of it
+    intended: list[str]
+    told: int  # words that the history has of it
     heard: list[str]  # whole words at the ear
     onset_s: float  # from the caller's first sample to silence at the ear
     clear_s: float  # from the decision to the `clear` at the caller
@@ -38,11 +40,12 @@ class Interruption:
 
     @property
     def off_by(self) -> int:
-        """Words that the history has more than the ear; negative: less. A wrong word counts as many as follow it."""
-        words = self.told.replace(".", "").split()
-        if any(told != heard for told, heard in zip(words, self.heard, strict=False)):
-            return max(len(words), len(self.heard))
-        return len(words) - len(self.heard)
+        """Words that the history has more than the ear; negative: less. A word with a hole counts if one follows."""
+        at = 0
+        for word in self.heard:
+            if word in self.intended[at:]:
+                at = self.intended.index(word, at) + 1
+        return self.told - at
 
 
 async def interruptions(up: World, each: int, delay_ms: float, jitter_ms: float) -> tuple[list[Interruption], str]:
@@ -60,10 +63,13 @@ async def interruptions(up: World, each: int, delay_ms: float, jitter_ms: float)
 
 
 def found_in(talk: Talk, requests: Sequence[RequestRecord]) -> list[Interruption]:
-    """Return the interruptions of one call."""
+    """Return the interruptions of one call.
+
+    Clocks are the caller's, but for the decision's, which is the service's wall clock on the same machine.
+    """
     offset = time.time() - time.monotonic()
     sounds, words = talk.report.ear.sounds, talk.report.ear.words()
-    told = {event.reply_id: event.heard for _, event in talk.ended()}
+    told = {event.reply_id: event for _, event in talk.ended()}
     asked = {tuple(said.content for said in each.messages if said.role == "assistant") for each in requests}
     started = {event.reply_id: number for number, (_, event) in enumerate(talk.answers())}
     history: list[str] = []
@@ -80,7 +86,8 @@ def found_in(talk: Talk, requests: Sequence[RequestRecord]) -> list[Interruption
         history = [text for _, each in talk.ended()[: number + 1] if (text := each.heard)]
         found.append(
             Interruption(
-                told[event.reply_id],
+                spoken(told[event.reply_id].intended).split(),
+                len(told[event.reply_id].heard.split()),
                 [w.text for w in words if question.spoken.ended_at < w.begins_at < cut and w.text != GARBLE],
                 cut - interrupting.spoken.begun_at,
                 cut - (event.at - offset),
@@ -104,6 +111,8 @@ async def heard() -> bool:
             f"| {delay:.0f} ± {jitter:.0f} | {len(off)} | {off.count(0)} | {off.count(1)} | {off.count(-1)} | {worse} |"
         )
         forgotten = sum(not each.remembered for each in found)
+        for wrong in (one for one in found if abs(one.off_by) > 1):
+            print(f"({wrong.told} words told of {' '.join(wrong.intended)}; heard {' '.join(wrong.heard)})")
         print(f"({forgotten} of {len(found)} histories never came to the LLM; {load})", flush=True)
         kept = kept and bool(off) and not worse
     return kept
