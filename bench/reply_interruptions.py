@@ -21,6 +21,8 @@ ONSET_P95_S: Final = 0.9
 CLEAR_S: Final = 0.020
 GAP_S: Final = 0.040
 CALLS: Final = 8
+_READ_S: Final = 0.1
+"""Seconds by which an event may be read later than its sound, or its `clear`, came."""
 HUMS_IN_A_REPLY: Final = 2
 LONG_ANSWERS: Final = Arrangement(answer="")
 DISTANCES: Final = ((0.0, 0.0, 25), (150.0, 40.0, 9), (400.0, 80.0, 9))
@@ -68,30 +70,27 @@ def found_in(talk: Talk, requests: Sequence[RequestRecord]) -> list[Interruption
     Clocks are the caller's, but for the decision's, which is the service's wall clock on the same machine.
     """
     offset = time.time() - time.monotonic()
-    sounds, words = talk.report.ear.sounds, talk.report.ear.words()
-    told = {event.reply_id: event for _, event in talk.ended()}
+    words = [word for word in talk.report.ear.words() if word.text != GARBLE]
+    cuts = [sound.begins_at + len(sound.mulaw) / 8000 for sound in talk.report.ear.sounds if sound.cut]
     asked = {tuple(said.content for said in each.messages if said.role == "assistant") for each in requests}
-    started = {event.reply_id: number for number, (_, event) in enumerate(talk.answers())}
-    history: list[str] = []
+    started = {event.reply_id: at for at, event in talk.answers()}
+    ended = [event for _, event in talk.ended()]
     found = []
-    for event in [event for _, event in talk.world.observed.of(talk.sid, ReplyInterrupted)]:
-        number = started.get(event.reply_id)
-        if number is None or number + 1 >= len(talk.turns) or event.reply_id not in told:
-            continue
-        question, interrupting = talk.turns[number], talk.turns[number + 1]
-        cuts = [sound.begins_at + len(sound.mulaw) / 8000 for sound in sounds if sound.cut]
-        cut = min((at for at in cuts if at > interrupting.spoken.begun_at), default=None)
-        if cut is None:
-            continue  # everything had been played
-        history = [text for _, each in talk.ended()[: number + 1] if (text := each.heard)]
+    for at, event in talk.world.observed.of(talk.sid, ReplyInterrupted):
+        begun = started.get(event.reply_id)
+        number = next((each for each, reply in enumerate(ended) if reply.reply_id == event.reply_id), None)
+        cut = min((each for each in cuts if each > at - _READ_S), default=None)
+        onset = max((turn.spoken.begun_at for turn in talk.turns if turn.spoken.begun_at < at), default=None)
+        if begun is None or number is None or cut is None or onset is None:
+            continue  # a phrase, or everything had been played
         found.append(
             Interruption(
-                spoken(told[event.reply_id].intended).split(),
-                len(told[event.reply_id].heard.split()),
-                [w.text for w in words if question.spoken.ended_at < w.begins_at < cut and w.text != GARBLE],
-                cut - interrupting.spoken.begun_at,
+                spoken(ended[number].intended).split(),
+                len(ended[number].heard.split()),
+                [word.text for word in words if begun - _READ_S < word.begins_at < cut],
+                cut - onset,
                 cut - (event.at - offset),
-                tuple(history) in asked,
+                tuple(reply.heard for reply in ended[: number + 1] if reply.heard) in asked,
             )
         )
     return found
