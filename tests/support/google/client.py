@@ -94,6 +94,8 @@ class Client:
 
         async def send() -> AsyncIterator[Any]:
             for request in requests:
+                if talk.responses and talk.responses[-1].error.code:
+                    return  # the stream is over, and gRPC takes a write after that for an error of its own
                 yield request
                 await asyncio.sleep(pause)
             if open_until is not None:
