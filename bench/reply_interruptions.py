@@ -111,7 +111,7 @@ async def heard() -> bool:
         )
         forgotten = sum(not each.remembered for each in found)
         for wrong in (one for one in found if abs(one.off_by) > 1):
-            print(f"({wrong.told} words told of {' '.join(wrong.intended)}; heard {' '.join(wrong.heard)})")
+            print(f"({wrong.told} words reported of {' '.join(wrong.intended)}; heard {' '.join(wrong.heard)})")
         print(f"({forgotten} of {len(found)} histories never came to the LLM; {load})", flush=True)
         kept = kept and bool(off) and not worse
     return kept

@@ -34,11 +34,13 @@ class CallerTurn:
         self._said: dict[int, SaidUtterance] = {}
 
     def begin(self, utterance: int, now: float) -> SaidUtterance:
-        """Return the utterance's entry, a new one if there is none."""
+        """Return the utterance's entry, a new one if there is none. One that begins again is spoken again."""
         if utterance not in self._said:
             self._said[utterance] = SaidUtterance(begun=now)
             self._said = dict(sorted(self._said.items()))
-        return self._said[utterance]
+        said = self._said[utterance]
+        said.stopped, said.settled = None, False
+        return said
 
     def get(self, utterance: int) -> SaidUtterance | None:
         """Return the entry; None for an utterance that was answered or dropped."""

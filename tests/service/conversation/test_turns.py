@@ -449,3 +449,14 @@ def test_a_backchannel_word_that_reaches_the_end_of_speech_keeps_the_held_reply(
 
     assert talk.then(TextReached(1, "כן"), after=0.2) == []
     assert Release(1) in talk.wait(0.2)
+
+
+def test_an_utterance_that_begins_again_is_spoken_again() -> None:
+    talk = Talk()
+    talk.then(CallerBegan(0))
+    talk.then(CallerStopped(0, talk.now), 0.5)
+    talk.then(CallerBegan(0), 0.1)
+    talk.then(TextChanged(0, "כן"), 0.1)
+
+    assert talk.turns.talking
+    assert talk.wait(1.3) == [Ask(1, "כן", speculative=False), Release(1)]
