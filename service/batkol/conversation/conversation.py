@@ -25,7 +25,6 @@ from batkol.conversation.line import Line
 from batkol.conversation.replies import Replies, Voiced
 from batkol.conversation.reply import Reply, Speaker
 from batkol.conversation.translation import translated
-from batkol.conversation.turn import State
 from batkol.conversation.turns import Turns
 from batkol.transcription.events import TranscriptionEvent
 
@@ -78,9 +77,8 @@ class Conversation:
             self._put(turned)
 
     def wind_down(self) -> None:
-        """Begin no further turn; what the caller hears goes on."""
-        if self._turns.state is not State.CLOSING:
-            self._put(inputs.CallClosing())
+        """Begin no further turn; what the caller hears goes on. A second call changes nothing."""
+        self._put(inputs.CallClosing())
 
     def _put(self, event: inputs.Input) -> None:
         if not self._over:

@@ -221,7 +221,7 @@ class Replies:
             voiced.playing.on_piece = partial(self._piece_began, voiced)
         voiced.playing.feed()
         if voiced.whole and voiced.playing.queued:
-            voiced.playing.finish(partial(self._played, voiced, voiced.playing))
+            voiced.playing.finish(partial(self._played, voiced))
 
     def _unqueue(self, voiced: Voiced) -> None:
         if voiced.playing is not None and voiced.playing.queued:
@@ -233,8 +233,8 @@ class Replies:
         begin_ms = piece.begin // 8
         self._outlet.observe(events.SentenceBegan(voiced.reply_id, voiced.turn, number, piece.text, begin_ms))
 
-    def _played(self, voiced: Voiced, playing: Playing) -> None:
-        if voiced.playing is not playing or self._voiced.get(voiced.attempt) is not voiced:
+    def _played(self, voiced: Voiced) -> None:
+        if self._voiced.get(voiced.attempt) is not voiced:
             return
         del self._voiced[voiced.attempt]
         voiced.interrupted_at = None

@@ -43,11 +43,12 @@ class Piece:
 class Track:
     """The sound of one reply as it grows."""
 
-    __slots__ = ("_rate", "_sound", "pieces", "samples")
+    __slots__ = ("_begins", "_rate", "_sound", "pieces", "samples")
 
     def __init__(self) -> None:
         self.pieces: list[Piece] = []
-        self._sound: list[tuple[int, bytes]] = []  # where it begins, and the sound
+        self._sound: list[bytes] = []
+        self._begins: list[int] = []  # the sample at which each of them begins
         self.samples = 0
         self._rate = LETTERS_PER_S
 
@@ -64,7 +65,8 @@ class Track:
             spoken.begin = self.samples
         spoken.word_ends += word_ends
         if mulaw:
-            self._sound.append((self.samples, mulaw))
+            self._sound.append(mulaw)
+            self._begins.append(self.samples)
         spoken.samples += len(mulaw)
         self.samples += len(mulaw)
         if last:
@@ -74,7 +76,11 @@ class Track:
 
     def sound_from(self, sample: int) -> bytes:
         """Return the sound from that sample on."""
-        return b"".join(mulaw[max(0, sample - at) :] for at, mulaw in self._sound if at + len(mulaw) > sample)
+        if sample >= self.samples:
+            return b""
+        first = bisect_right(self._begins, sample) - 1
+        rest = self._sound[first][sample - self._begins[first] :]
+        return b"".join((rest, *self._sound[first + 1 :]))
 
     @property
     def intended(self) -> str:

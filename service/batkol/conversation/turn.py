@@ -112,6 +112,7 @@ class Turn:
             self.commit(now)
             return
         self.attempt.held = False
+        self.timers.cancel(Timer.REJOIN)
         self.release()
         self.start_clock()
 
@@ -184,7 +185,6 @@ class Turn:
 
     def go_on(self, now: float) -> None:
         """Speech had no telling word: what it held up or interrupted goes on."""
-        self.timers.cancel(Timer.WORDLESS, Timer.REJOIN)
         if self.interruptions.resumable:
             self.resume()
         else:

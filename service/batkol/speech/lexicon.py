@@ -88,6 +88,11 @@ class Lexicon(msgspec.Struct, frozen=True):
 
 def lexicon(backchannel: Iterable[str] = BACKCHANNEL, stopping: Iterable[str] = STOPPING) -> Lexicon:
     """Make the lists as they are compared."""
+    return _lexicon(tuple(backchannel), tuple(stopping))
+
+
+@lru_cache(maxsize=16)
+def _lexicon(backchannel: tuple[str, ...], stopping: tuple[str, ...]) -> Lexicon:
     stops = frozenset(filter(None, map(spoken, stopping)))
     return Lexicon(backchannel=frozenset(filter(None, map(spoken, backchannel))) - stops, stopping=stops)
 
@@ -112,7 +117,7 @@ def _without(words: Sequence[str], phrases: frozenset[str]) -> list[str]:
     """Return the words that belong to none of these phrases, of which the longest that fits is taken first."""
     left, at, longest = [], 0, _longest(phrases)
     while at < len(words):
-        sizes = range(min(longest, len(words) - at), 0, -1)
+        sizes = range(min(longest.get(words[at], 0), len(words) - at), 0, -1)
         size = next((n for n in sizes if " ".join(words[at : at + n]) in phrases), 0)
         if not size:
             left.append(words[at])
@@ -121,6 +126,9 @@ def _without(words: Sequence[str], phrases: frozenset[str]) -> list[str]:
 
 
 @lru_cache(maxsize=16)
-def _longest(phrases: frozenset[str]) -> int:
-    """Return the number of words of the longest of these phrases."""
-    return max((phrase.count(" ") + 1 for phrase in phrases), default=0)
+def _longest(phrases: frozenset[str]) -> dict[str, int]:
+    """Return the number of words of the longest phrase that begins with a word, by that word."""
+    longest: dict[str, int] = {}
+    for words in map(str.split, phrases):
+        longest[words[0]] = max(longest.get(words[0], 0), len(words))
+    return longest

@@ -33,8 +33,10 @@ def spoken(text: str) -> str:
     """
     # Apart first and compatible then: a letter with its niqqud may be one character, and a wide one another's twin.
     apart = unicodedata.normalize("NFKD", text).casefold()
-    plain = "".join(_kept(each) for each in apart)
-    return " ".join(_GROUPED.sub("", plain).replace(",", " ").split())
+    plain = apart.translate(_KEPT)
+    if "," in plain:
+        plain = _GROUPED.sub("", plain).replace(",", " ")
+    return " ".join(plain.split())
 
 
 def _kept(character: str) -> str:
@@ -48,3 +50,17 @@ def _kept(character: str) -> str:
     if character == ",":
         return character  # until the digits around it are known
     return " " if category.startswith(("P", "Z")) else character
+
+
+class _Translation(dict[int, str]):
+    """What is kept of each character, by its number: filled as characters occur, those of common scripts only."""
+
+    def __missing__(self, number: int) -> str:
+        kept = _kept(chr(number))
+        if number < _REMEMBERED:
+            self[number] = kept
+        return kept
+
+
+_REMEMBERED: Final = 0x3000
+_KEPT: Final = _Translation()

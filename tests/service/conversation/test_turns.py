@@ -102,6 +102,18 @@ def test_asks_again_for_another_text_at_most_three_times_in_an_utterance() -> No
     assert done == [Ask(4, "אני רוצה פיצה גדולה", speculative=False), Release(4)]
 
 
+def test_each_utterance_of_a_turn_may_be_asked_about_anew() -> None:
+    talk = Talk()
+    talk.ask("אני")
+    for number, text in ((2, "אני רוצה"), (3, "אני רוצה פיצה")):
+        assert talk.then(TextReached(0, text)) == [Cancel(number - 1), Ask(number, text, speculative=True)]
+    assert talk.then(TextReached(0, "אני רוצה פיצה עם")) == [Cancel(3)]
+    talk.then(CallerStopped(0, talk.now), 0.4)  # the ending is unfinished: the turn goes on
+
+    talk.then(CallerBegan(1), 0.1)
+    assert talk.then(TextReached(1, "זיתים"), 0.3) == [Ask(4, "אני רוצה פיצה עם זיתים", speculative=True)]
+
+
 def test_keeps_the_attempt_for_a_breath_and_drops_it_when_speech_goes_on() -> None:
     talk = Talk()
     talk.ask()
@@ -162,6 +174,25 @@ def test_new_speech_holds_the_reply_and_without_words_it_goes_on() -> None:
     assert talk.then(CallerBegan(1), 0.1) == [Hold(1)]
     assert talk.wait(0.34) == []
     assert talk.wait(0.02) == [Release(1)]
+
+
+def test_no_filler_while_speech_holds_the_reply() -> None:
+    talk = Talk()
+    talk.ask()
+    talk.then(CallerStopped(0, talk.now), 0.4)  # the last sample was 0.4 s ago
+    assert talk.then(CallerBegan(1), 0.95) == [Hold(1)]
+    assert talk.wait(0.3) == []  # 1.65 s
+    assert talk.wait(0.1) == [Release(1), SayPhrase(StockPhrase.FILLER)]
+
+
+def test_a_mm_hm_that_held_the_reply_lets_it_go_on_once() -> None:
+    talk = Talk()
+    talk.ask()
+    talk.then(CallerStopped(0, talk.now), 0.4)
+    assert talk.then(CallerBegan(1), 0.05) == [Hold(1)]
+    talk.then(CallerStopped(1, talk.now), 0.1)
+    assert talk.then(TextSettled(1, "כן"), 0.05) == [Release(1)]
+    assert talk.wait(0.9) == []
 
 
 def test_words_before_the_reply_join_the_turn() -> None:

@@ -70,6 +70,13 @@ def flagd(monkeypatch: pytest.MonkeyPatch) -> Iterator[SyncServer]:
     server.stop()
 
 
+async def started() -> Flags:
+    """Flags that have flagd's definitions: a start waits for them, but not for ever."""
+    flags = await Flags.start(provider="flagd", fallback=False)
+    await until(lambda: flags.streaming(CALL).source == DecisionSource.FLAG, 40)
+    return flags
+
+
 def test_a_port_that_is_no_number_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLAGD_SYNC_PORT", "eight")
 
@@ -83,7 +90,7 @@ def threads_of_the_provider() -> list[str]:
 
 
 async def test_a_push_from_flagd_flips_the_flag(flagd: SyncServer) -> None:
-    flags = await Flags.start(provider="flagd", fallback=False)
+    flags = await started()
     assert flags.streaming(CALL) == Decision(True, "on", "STATIC", DecisionSource.FLAG)
     assert (flags.status().provider, flags.status().state) == ("flagd", "READY")
 
@@ -112,7 +119,7 @@ async def test_flagd_absent_at_the_start_is_taken_up_when_it_comes(flagd: SyncSe
 
 
 async def test_flagd_gone_leaves_the_last_flags_and_comes_back(flagd: SyncServer) -> None:
-    flags = await Flags.start(provider="flagd", fallback=False)
+    flags = await started()
     flagd.stop()
     await until(lambda: flags.status().state != "READY", 40)
     assert flags.streaming(CALL) == Decision(True, "on", "STATIC", DecisionSource.FLAG)
@@ -127,7 +134,7 @@ async def test_flagd_gone_leaves_the_last_flags_and_comes_back(flagd: SyncServer
 
 async def test_closing_while_flagd_is_away_leaves_no_thread(flagd: SyncServer) -> None:
     """The official provider alone leaves a timer of ten seconds behind."""
-    flags = await Flags.start(provider="flagd", fallback=False)
+    flags = await started()
     flagd.stop()
     await until(lambda: flags.status().state != "READY", 40)
 
@@ -141,7 +148,7 @@ async def test_closing_while_flagd_is_away_leaves_no_thread(flagd: SyncServer) -
 )
 async def test_nonsense_from_flagd_leaves_the_last_flags_and_kills_nothing(flagd: SyncServer, nonsense: str) -> None:
     """The official provider alone never recovers from the first of these, and says READY."""
-    flags = await Flags.start(provider="flagd", fallback=False)
+    flags = await started()
     assert isinstance(flags._implementation, InProcessFlagd)
     definitions = flags._implementation.definitions
 
@@ -155,7 +162,7 @@ async def test_nonsense_from_flagd_leaves_the_last_flags_and_kills_nothing(flagd
 
 
 async def test_text_that_is_no_json_costs_a_reconnection_and_nothing_else(flagd: SyncServer) -> None:
-    flags = await Flags.start(provider="flagd", fallback=False)
+    flags = await started()
 
     flagd.push("{")
     flagd._latest = streaming("off")
@@ -175,7 +182,7 @@ async def test_definitions_of_many_megabytes_are_refused_in_so_many_words(
     flagd = SyncServer(streaming("on"), compression=compression)
     monkeypatch.setenv("FLAGD_HOST", "127.0.0.1")
     monkeypatch.setenv("FLAGD_SYNC_PORT", str(flagd.port))
-    flags = await Flags.start(provider="flagd", fallback=False)
+    flags = await started()
     assert isinstance(flags._implementation, InProcessFlagd)
     definitions = flags._implementation.definitions
 
@@ -242,7 +249,7 @@ async def test_a_thread_that_flagds_answer_kills_is_started_again(
     """JSON that nests too deeply is no JSONDecodeError, the one thing that the official provider expects."""
     died: list[object] = []
     monkeypatch.setattr(threading, "excepthook", died.append)
-    flags, tasks = await Flags.start(provider="flagd", fallback=False), Tasks()
+    flags, tasks = await started(), Tasks()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(flags.close)
         assert flags.thread is not None

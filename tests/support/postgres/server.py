@@ -15,6 +15,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -139,7 +140,16 @@ def sweep(where: Path | None = None) -> None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            shutil.rmtree(owner.parent, ignore_errors=True)  # two runs may sweep at once
+            _remove(owner.parent)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder into which a server that ends may still write, and which another run may be removing."""
+    until = time.monotonic() + 10
+    while folder.exists() and time.monotonic() < until:
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            time.sleep(0.02)
 
 
 def free_port() -> int:
