@@ -53,7 +53,7 @@ def _kept(character: str) -> str:
 
 
 class _Translation(dict[int, str]):
-    """What is kept of each character, by its number: filled as characters occur, those of common scripts only."""
+    """Table of what is kept of each character, by its number. It fills as characters occur; rare scripts are not kept."""
 
     def __missing__(self, number: int) -> str:
         kept = _kept(chr(number))
