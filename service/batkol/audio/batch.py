@@ -1,7 +1,8 @@
 """Cuts a call's audio into the messages a recognizer is sent.
 
-Measured in audio, not by a clock: a batch is due when STT_BATCH_MS of audio are there, and earlier only when an
-utterance ends. There is no time-out in it, so a gap on the network is never taken for the end of a call.
+Measured in audio, not by a clock: a batch is due when STT_BATCH_MS of audio are there, and earlier only when the
+caller pauses or an utterance ends. There is no time-out in it, so a gap on the network is never taken for the end of a
+call.
 """
 
 from __future__ import annotations

@@ -58,6 +58,7 @@ class Conversation:
         self._history = History()
         self._inputs: deque[inputs.Input] = deque()
         self._more = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
         self._over = False  # no input is taken any more
         self._newest_utterance = -1
         self._tasks: asyncio.TaskGroup
@@ -120,6 +121,7 @@ class Conversation:
         finally:
             self._over = True
             self._inputs.clear()
+            self._stop_timer()
             self._call.line.on_written = lambda _, __: None
             self._settle()
 
@@ -151,13 +153,21 @@ class Conversation:
                 await self._wait()
 
     async def _wait(self) -> None:
+        """Wait for an input or the next deadline. A deadline that moves on leaves its timer, which wakes in vain."""
         due = self._turns.deadline
-        timer = None if due is None else self._loop.call_at(due, self._more.set)
-        try:
-            await self._more.wait()
-        finally:
-            if timer is not None:
-                timer.cancel()
+        if due is not None and (self._timer is None or due < self._timer.when()):
+            self._stop_timer()
+            self._timer = self._loop.call_at(due, self._timer_is_due)
+        await self._more.wait()
+
+    def _timer_is_due(self) -> None:
+        self._timer = None
+        self._more.set()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _new_turns(self) -> Turns:
         settings = self._agent.settings()

@@ -38,6 +38,13 @@ class TextWithdrawn(msgspec.Struct, frozen=True):
     by_speech: bool
 
 
+class CallerPaused(msgspec.Struct, frozen=True):
+    """The caller is quiet for a moment, since the time `last_sample`; the utterance may go on."""
+
+    utterance: int
+    last_sample: float
+
+
 class CallerLasted(msgspec.Struct, frozen=True):
     """An utterance has gone on for as long as an interruption does."""
 
@@ -96,6 +103,7 @@ Input: TypeAlias = (
     | TextChanged
     | TextReached
     | TextWithdrawn
+    | CallerPaused
     | CallerLasted
     | CallerStopped
     | TextSettled

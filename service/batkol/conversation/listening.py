@@ -53,12 +53,13 @@ def text_reached(turn: Turn, event: TextReached, now: float) -> None:
     elif turn.interruptions.resumable or (turn.attempt is not None and turn.attempt.held):
         return  # a backchannel word: the reply goes on
     turn.timers.cancel(Timer.DROP, Timer.STANDING)
-    text = turn.said.text
-    if turn.attempt is None or not same(turn.attempt.text, text):
+    if turn.attempt is None or not same(turn.attempt.text, turn.said.text):
         turn.cancel()
-        if turn.guesses < turn.thresholds.guesses:
-            turn.guesses += 1
-            turn.ask(text, speculative=True)
+        due = said.paused + turn.thresholds.guess_quiet_ms / 1000
+        if due <= now:
+            turn.guess()
+        else:
+            turn.timers.set(Timer.GUESS, due)
     turn.state = State.GUESSING
     if said.stopped is not None:  # the end of speech was known before its text
         turn.commit_in_time(now)
@@ -109,6 +110,10 @@ def goes_on_after(turn: Turn, text: str) -> bool:
     """Whether the reply that this speech held up or interrupted goes on: it had no telling word."""
     held = turn.attempt is not None and turn.attempt.held
     return (held or turn.interruptions.resumable) and not turn.words.telling(text)
+
+
+def guess_due(turn: Turn, _: float) -> None:
+    turn.guess()
 
 
 def drop_due(turn: Turn, _: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from batkol.speech.lexicon import Ending, Lexicon, ending
@@ -13,6 +14,7 @@ class SaidUtterance:
 
     text: str = ""
     begun: float = 0.0
+    paused: float = -math.inf  # the last sample before the pause of the moment
     stopped: float | None = None  # when the end of speech was known; None while the detector hears speech
     settled: bool = False  # its final is there
     lasted: bool = False  # as long as an interruption

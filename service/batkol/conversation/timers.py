@@ -8,6 +8,7 @@ from enum import StrEnum
 class Timer(StrEnum):
     """Deadlines of the turn table."""
 
+    GUESS = "guess"  # a pause is given time to end before the answerer is asked
     DROP = "drop"  # an attempt is kept while speech goes on
     PATIENCE = "patience"  # an unfinished ending is given time
     REJOIN = "rejoin"  # speech before the reply is given time for its words

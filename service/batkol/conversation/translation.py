@@ -7,6 +7,7 @@ from collections.abc import Callable
 from batkol.conversation.inputs import (
     CallerBegan,
     CallerLasted,
+    CallerPaused,
     CallerStopped,
     Input,
     TextChanged,
@@ -34,6 +35,8 @@ def translated(  # noqa: PLR0911  one line an event
             return TextReached(utterance.index, text)
         case events.Withdrawn(utterance, _, reason):
             return TextWithdrawn(utterance.index, by_speech=reason is events.WithdrawalReason.SPEECH)
+        case events.Quiet(utterance, at):
+            return CallerPaused(utterance.index, spoken_at(at))
         case events.SpeechLasted(utterance):
             return CallerLasted(utterance.index)
         case events.SpeechStopped(utterance):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from batkol.conversation.actions import Action, Ask, Cancel, Release, Resume, SayPhrase, StockPhrase
 from batkol.conversation.inputs import (
     CallerBegan,
     CallerLasted,
+    CallerPaused,
     CallerStopped,
     Input,
     TextChanged,
@@ -32,6 +34,13 @@ class State(StrEnum):
     SPEAKING = "speaking"
     YIELDING = "yielding"  # the caller speaks into the reply, which goes on until that is an interruption
     CLOSING = "closing"
+
+
+# fmt: off
+_BEFORE_THE_COMMIT: Final = (
+    Timer.GUESS, Timer.PATIENCE, Timer.DROP, Timer.STANDING, Timer.WORDLESS, Timer.REJOIN, Timer.IDLE,
+)
+# fmt: on
 
 
 @dataclass(slots=True)
@@ -94,7 +103,7 @@ class Turn:
         text = self.said.text
         if not text:
             return
-        self.timers.cancel(Timer.PATIENCE, Timer.DROP, Timer.STANDING, Timer.WORDLESS, Timer.REJOIN, Timer.IDLE)
+        self.timers.cancel(*_BEFORE_THE_COMMIT)
         self._confirm()
         if self.attempt is None or not same(self.attempt.text, text):
             self.cancel()
@@ -133,6 +142,12 @@ class Turn:
         self.timers.clear()
         self.state = State.YIELDING if self.said.talking else State.SPEAKING
 
+    def guess(self) -> None:
+        """Begin an attempt before the end of speech, of which there are a few in an utterance."""
+        if self.guesses < self.thresholds.guesses:
+            self.guesses += 1
+            self.ask(self.said.text, speculative=True)
+
     def ask(self, text: str, *, speculative: bool) -> None:
         """Begin an attempt."""
         self.count += 1
@@ -144,7 +159,7 @@ class Turn:
         if self.attempt is not None:
             self.actions.append(Cancel(self.attempt.number))
             self.attempt = None
-        self.timers.cancel(Timer.DROP)
+        self.timers.cancel(Timer.DROP, Timer.GUESS)
 
     def release(self) -> None:
         """Give the current attempt a voice."""
@@ -193,6 +208,7 @@ class Turn:
     def doubt(self, now: float) -> None:
         """Speech goes on: it may be a breath, so the attempt is kept for a moment."""
         self.state = State.LISTENING
+        self.timers.cancel(Timer.GUESS)
         if self.attempt is not None:
             self.timers.set(Timer.DROP, now + self.thresholds.keep_attempt_ms / 1000)
 
@@ -208,6 +224,8 @@ class Turn:
         match event:
             case TextChanged(_, text) | TextReached(_, text):
                 said.text = text
+            case CallerPaused(_, last_sample):
+                said.paused = last_sample
             case CallerLasted():
                 said.lasted = True
             case CallerStopped(_, last_sample):

@@ -89,6 +89,7 @@ TABLE: Final[Mapping[State, Mapping[type[Input], Rule]]] = {
     State.CLOSING: {},
 }
 DUE: Final[Mapping[Timer, Callable[[Turn, float], None]]] = {
+    Timer.GUESS: listening.guess_due,
     Timer.DROP: listening.drop_due,
     Timer.PATIENCE: listening.patience_due,
     Timer.REJOIN: listening.rejoin_due,

@@ -36,6 +36,7 @@ class TurnTuning(msgspec.Struct, frozen=True, kw_only=True):
 class TurnsDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """The section as written: what it leaves out is `UNSET`. `batkol.speech.turn_thresholds` says what each one is."""
 
+    guess_quiet_milliseconds: Milliseconds = UNSET
     keep_attempt_milliseconds: Milliseconds = UNSET
     unfinished_milliseconds: Milliseconds = UNSET
     dictation_milliseconds: Milliseconds = UNSET

@@ -53,7 +53,7 @@ def _kept(character: str) -> str:
 
 
 class _Translation(dict[int, str]):
-    """Table of what is kept of each character, by its number. It fills as characters occur; rare scripts are not kept."""
+    """Table of what is kept of each character, by its number. It fills as characters occur, but for rare scripts."""
 
     def __missing__(self, number: int) -> str:
         kept = _kept(chr(number))

@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.audio.ring import Ring
-from batkol.audio.segmenter import PauseEvent
+from batkol.audio.segmenter import PauseEvent, SegmentQuiet
 from batkol.flags.flags import Decision
 from batkol.live.tuning import Tuning
 from batkol.speech.excerpt import excerpt
@@ -128,8 +128,13 @@ class Transcription:
         self._retire_session()
 
     def speech_paused(self, event: PauseEvent) -> None:
-        """Take what the detector found inside the speech of an utterance."""
+        """Take what the detector found inside the speech of an utterance.
+
+        In a pause all that was heard is sent, whole batch or not: the last word's text comes the sooner.
+        """
         if (utterance := self._utterances.speaking) is not None:
+            if isinstance(event, SegmentQuiet):
+                self._streaming.flush()
             self._early.pause(utterance, event, self._loop.time())
             self._arm()
 

@@ -12,6 +12,7 @@ import httpx
 import msgspec
 
 from batkol.answers import PLAIN, UNREADABLE, AnswerError, body, check_plain
+from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.voices.openai_body import SpeechBody
 from batkol.voices.voice import VoiceError
 
@@ -20,8 +21,9 @@ LARGEST_ERROR: Final = 16 * 1024
 
 _OK: Final = 200
 _AHEAD: Final = 2400
-"""Samples of sound after which the body is read every `_HOLD_S` seconds: chunks that came meanwhile cost one wake."""
-_HOLD_S: Final = 0.05
+"""Samples of sound after which the body is read now and then: chunks that came meanwhile cost one wake."""
+_HOLDS_S: Final = (0.05, 0.4)
+"""Least and most seconds between two such reads: a third of what the sound is ahead of the ear."""
 _RESCHEDULED_S: Final = 0.05  # so much earlier than `between_s` may silence end a request; a timer a chunk costs more
 _SOUND: Final = ("audio/pcm", "audio/l16", "audio/raw", "audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave")
 _UNNAMED: Final = ("", "application/octet-stream", "binary/octet-stream")
@@ -65,7 +67,7 @@ async def request_speech(
     """
     speech = SpeechBody(limits.sound_s)
     loop = asyncio.get_running_loop()
-    ends, rescheduled, given = loop.time() + limits.whole_s, -math.inf, 0
+    ends, rescheduled, given, begun = loop.time() + limits.whole_s, -math.inf, 0, math.inf
     try:
         async with asyncio.timeout_at(min(ends, loop.time() + limits.first_s)) as patience:
             async with _answered(client, asked) as response:
@@ -76,10 +78,11 @@ async def request_speech(
                         rescheduled = now
                         patience.reschedule(min(ends, now + limits.between_s))
                     if sound:
+                        begun = min(begun, loop.time())
                         given += len(sound)
                         on_sound(sound)
                     if given > _AHEAD:
-                        await asyncio.sleep(_HOLD_S)
+                        await asyncio.sleep(_hold_s(given / SAMPLE_RATE - (loop.time() - begun)))
                 on_sound(speech.finish())
     except (httpx.TimeoutException, TimeoutError) as error:
         raise VoiceError("the voice did not answer in time", reason="deadline", retryable=True) from error
@@ -89,6 +92,11 @@ async def request_speech(
         raise VoiceError("the voice broke off within its sound", reason="cut_off", retryable=True) from error
     except AnswerError as error:
         raise VoiceError(f"the voice cannot be used: {error}", reason="malformed", retryable=False) from None
+
+
+def _hold_s(ahead_s: float) -> float:
+    least, most = _HOLDS_S
+    return min(most, max(least, ahead_s / 3))
 
 
 @asynccontextmanager

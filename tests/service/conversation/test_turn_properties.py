@@ -13,6 +13,7 @@ from batkol.conversation.inputs import (
     CallClosing,
     CallerBegan,
     CallerLasted,
+    CallerPaused,
     CallerStopped,
     CallOpened,
     Input,
@@ -36,6 +37,7 @@ heard = st.one_of(
     st.builds(TextReached, utterances, texts),
     st.builds(TextWithdrawn, utterances, st.booleans()),
     st.builds(CallerLasted, utterances),
+    st.builds(CallerPaused, utterances, st.just(0.0)),
     st.builds(CallerStopped, utterances, st.just(0.0)),
     st.builds(TextSettled, utterances, texts, st.booleans()),
     st.just(CallOpened(greet=True)),
@@ -78,6 +80,8 @@ class World:
     def happen(self, event: Input) -> None:
         if isinstance(event, CallerStopped):
             event = CallerStopped(event.utterance, self.now - 0.5)
+        if isinstance(event, CallerPaused):
+            event = CallerPaused(event.utterance, self.now - 0.1)
         self.carry_out(self.turns.handle(event, self.now))
 
     def own(self, what: str) -> None:

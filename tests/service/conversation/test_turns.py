@@ -19,6 +19,7 @@ from batkol.conversation.inputs import (
     CallClosing,
     CallerBegan,
     CallerLasted,
+    CallerPaused,
     CallerStopped,
     CallOpened,
     Input,
@@ -88,6 +89,46 @@ def test_asks_when_the_text_reaches_and_commits_at_the_end_of_speech() -> None:
     assert talk.then(ReplyPlayed(1), 3.0) == []
     assert in_state(talk, State.LISTENING)
     assert talk.turns.unanswered == ""
+
+
+def test_a_pause_is_given_time_to_end_before_the_answerer_is_asked() -> None:
+    talk = Talk()
+    talk.then(CallerBegan(0))
+    talk.then(CallerPaused(0, talk.now), 0.1)
+    assert talk.then(TextReached(0, "מה השעה"), 0.05) == []  # 150 ms after the last sample
+    assert in_state(talk, State.GUESSING)
+    assert talk.wait(0.06) == []
+    assert talk.wait(0.02) == [Ask(1, "מה השעה", speculative=True)]
+
+
+def test_a_pause_that_ends_in_time_costs_no_attempt() -> None:
+    for end in (TextWithdrawn(0, by_speech=True), TextWithdrawn(0, by_speech=False), CallClosing()):
+        talk = Talk()
+        talk.then(CallerBegan(0))
+        talk.then(CallerPaused(0, talk.now), 0.1)
+        talk.then(TextReached(0, "מה השעה"), 0.05)
+        assert talk.then(end, 0.05) == []
+        assert talk.wait(1.0) == []
+
+
+def test_the_end_of_speech_does_not_wait_for_the_pause_to_end() -> None:
+    talk = Talk()
+    talk.then(CallerBegan(0))
+    talk.then(CallerPaused(0, talk.now), 0.1)
+    talk.then(TextReached(0, "מה השעה"), 0.05)
+    done = talk.then(CallerStopped(0, talk.now - 0.15), 0.01)
+    assert done == [Ask(1, "מה השעה", speculative=False), Release(1)]
+    assert talk.wait(0.5) == []
+
+
+def test_a_text_that_changes_in_a_pause_is_asked_about_when_the_pause_has_lasted() -> None:
+    talk = Talk()
+    talk.then(CallerBegan(0))
+    talk.then(CallerPaused(0, talk.now), 0.1)
+    talk.then(TextReached(0, "מה השעה"), 0.05)
+    talk.then(TextWithdrawn(0, by_speech=False), 0.05)
+    assert talk.then(TextReached(0, "מה השעה עכשיו")) == []
+    assert talk.wait(0.1) == [Ask(1, "מה השעה עכשיו", speculative=True)]
 
 
 def test_asks_again_for_another_text_at_most_three_times_in_an_utterance() -> None:

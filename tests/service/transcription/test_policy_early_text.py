@@ -71,6 +71,29 @@ async def test_a_tentative_does_not_wait_for_the_debounce() -> None:
         assert whole[0] is Tentative
 
 
+async def test_in_a_pause_all_that_was_heard_is_sent_whole_batch_or_not() -> None:
+    google = ScriptedGoogle()
+    async with in_memory(google=google.handlers(), tuning=PATIENT) as talk:
+        talk.transcription.speech_started(0, 0)
+        talk.append(bytes([0xFF]) * 8100)
+        await until(lambda: bool(google.streams) and sent(google) == 7200)
+        talk.transcription.speech_paused(segmenter.SegmentQuiet(7588, 8100))
+        await until(lambda: sent(google) == 8100)
+        talk.transcription.speech_paused(segmenter.SegmentResumed(8100, 8356))
+        talk.append(bytes([0xFF]) * 1199)
+        talk.append(bytes([0xFF]))
+        await until(lambda: sent(google) > 8100)
+        assert sent(google) == 9300, "the next batch is a whole one"
+        talk.transcription.speech_ended(9300)
+        await talk.transcription.finish()
+
+
+def sent(google: ScriptedGoogle) -> int:
+    """Samples that the one stream got."""
+    (stream,) = google.streams
+    return len(stream.linear16) // 2
+
+
 async def test_speech_that_goes_on_withdraws_the_tentative() -> None:
     async def google(stream: ServedStream) -> None:
         await stream.read_samples(7200)
