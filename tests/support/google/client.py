@@ -14,6 +14,7 @@ from google.cloud import speech_v1p1beta1 as speech
 from google.cloud.speech_v1p1beta1.services.speech.transports import SpeechGrpcAsyncIOTransport
 
 from batkol.audio import mulaw
+from batkol.recognizers.google.ending import StreamEnding
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.google.settings import DoubleSettings
 
@@ -36,6 +37,8 @@ class Conversation:
 
     responses: list[Any] = field(default_factory=list)
     error: GoogleAPICallError | None = None
+    ending: StreamEnding | None = None
+    """The end as it came: a write that it comes under hides it."""
 
     @property
     def finals(self) -> list[Any]:
@@ -54,6 +57,8 @@ class Conversation:
     def refusal(self) -> tuple[str, str]:
         """The status and the text it ended with."""
         assert self.error is not None, "the stream ended well"
+        if self.ending is not None and self.ending.status is not None:
+            return self.ending.status[0].name, self.ending.status[1]
         code = self.error.grpc_status_code
         return code.name if code else "", self.error.message
 
@@ -108,6 +113,7 @@ class Client:
         answers: Any = None
         try:
             answers = await self.google.streaming_recognize(requests=send(), retry=None, timeout=20, metadata=metadata)
+            talk.ending = StreamEnding(answers)
             async for response in answers:
                 talk.responses.append(response)
         except GoogleAPICallError as error:

@@ -18,20 +18,21 @@ from batkol.recognizers.google.errors import SpeechError, ended, translate
 class StreamEnding:
     """The end of one stream; made before the stream is used."""
 
-    __slots__ = ("_status",)
+    __slots__ = ("status",)
 
     def __init__(self, stream: Any) -> None:
-        self._status: tuple[grpc.StatusCode, str] | None = None
+        self.status: tuple[grpc.StatusCode, str] | None = None
+        """The status that came, and its text; None before."""
         stream.add_done_callback(self._note)
 
     def error(self, raised: BaseException) -> SpeechError:
         """Translate what the stream raised; the status it ended with knows better."""
-        if self._status is None or self._status[0] is grpc.StatusCode.OK or not isinstance(raised, grpc.RpcError):
+        if self.status is None or self.status[0] is grpc.StatusCode.OK or not isinstance(raised, grpc.RpcError):
             return translate(raised)
-        return ended(*self._status)
+        return ended(*self.status)
 
     def _note(self, stream: Any) -> None:
-        self._status = _at_once(stream.code()), _at_once(stream.details()) or ""
+        self.status = _at_once(stream.code()), _at_once(stream.details()) or ""
 
 
 def _at_once(answer: Coroutine[Any, Any, Any]) -> Any:
