@@ -44,7 +44,7 @@ ECHO_S: Final = 0.4
 async def one_call(number: int, seconds: float, *, plays: bool) -> None:
     """Hold one playout, and play its replies."""
     loop = asyncio.get_running_loop()
-    playout = Playout(SID, clock=loop.time)
+    playout = Playout(SID)
     wire = TwilioWire(stream_sid=SID, call_sid="CA", account_sid="AC")
 
     def echo(name: str) -> None:

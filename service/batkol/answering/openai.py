@@ -15,6 +15,7 @@ from batkol.answering.answerer import AnswererError, Question
 from batkol.answering.chat import ChatStream, limit_of_tokens, request_body
 from batkol.answering.patience import AnswerPatience, Limits
 from batkol.answers import PLAIN, AnswerError, body, check_plain, exchange, no_cookies
+from batkol.http_client.poster import Poster
 from batkol.http_client.transport import HttpTransport, has_proxy
 from batkol.urls import masked, without_login
 
@@ -23,9 +24,9 @@ _LARGEST_REFUSAL: Final = 64 * 1024
 _LARGEST_LIST: Final = 4 << 20  # of models, when warming up
 _SLICE: Final = 8 * 1024
 """Bytes of an answer that are parsed before other calls have their turn."""
-_EARLY_CHARACTERS: Final = 40
+_EARLY_CHARACTERS: Final = 30
 """The beginning of an answer, which is read as it comes: enough for the first piece that a voice can speak."""
-_HOLD_S: Final = 0.1
+_HOLD_S: Final = 0.15
 """Seconds between two reads of the rest: tokens then come several at once, for each wakes the process, which is most of
 the CPU of an answer (ADR 0022). The voice is speaking by then."""
 _LAST_READS: Final = 4
@@ -90,6 +91,7 @@ class OpenAIAnswerer:
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         proxied = has_proxy(self._url)
         self._hold_s = 0.0 if proxied else hold_s  # httpx's own gives out one chunk at a time, however many have come
+        transport = None if proxied else HttpTransport(self._url, most=connections, kept_s=_KEPT_S)
         self._client = httpx.AsyncClient(
             auth=login,
             headers={**headers, **PLAIN},
@@ -98,8 +100,15 @@ class OpenAIAnswerer:
                 max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=_KEPT_S
             ),
             # With a proxy in between, httpx's own transport asks.
-            transport=None if proxied else HttpTransport(self._url, most=connections, kept_s=_KEPT_S),
+            transport=transport,
             cookies=no_cookies(),
+        )
+        self._poster = Poster(
+            self._client,
+            str(self._at("/chat/completions")),
+            headers={"Accept": "text/event-stream"},
+            transport=transport,
+            login=login,
         )
 
     @property
@@ -141,7 +150,8 @@ class OpenAIAnswerer:
 
     async def _texts(self, question: Question, stream: ChatStream) -> AsyncGenerator[str, None]:
         patience = AnswerPatience(self._limits, self._who)
-        response = await self._ask(self._request(question), patience)
+        content = request_body(question, model=self._model, prompt=self._prompt, options=self._options)
+        response = await self._ask(content, patience)
         try:
             await self._check(response, patience)
             async with aclosing(response.aiter_raw()) as pieces:  # type: ignore[type-var]  # a generator, in truth
@@ -161,20 +171,15 @@ class OpenAIAnswerer:
             await response.aclose()
         stream.end()
 
-    def _request(self, question: Question) -> httpx.Request:
-        content = request_body(question, model=self._model, prompt=self._prompt, options=self._options)
-        headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
-        return self._client.build_request("POST", self._at("/chat/completions"), content=content, headers=headers)
-
     def _at(self, path: str) -> httpx.URL:
         return self._url.copy_with(path=self._url.path.rstrip("/") + path)
 
-    async def _ask(self, request: httpx.Request, patience: AnswerPatience) -> httpx.Response:
+    async def _ask(self, content: bytes, patience: AnswerPatience) -> httpx.Response:
         """Send the request; return the response with its body unread. A stale connection costs no answer."""
         clock = asyncio.get_running_loop().time
         began = clock()
         try:
-            return await patience.wait(self._client.send(request, stream=True))
+            return await patience.wait(self._poster.post(content))
         except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError) as error:
             if clock() - began > _STALE_S:
                 raise self._unavailable(error) from error
@@ -182,7 +187,7 @@ class OpenAIAnswerer:
             raise self._unavailable(error) from error
         self.figures.resent += 1
         try:
-            return await patience.wait(self._client.send(request, stream=True))
+            return await patience.wait(self._poster.post(content))
         except httpx.TransportError as error:
             raise self._unavailable(error) from error
 

@@ -150,7 +150,7 @@ class Outbound:
     @property
     def deadline(self) -> float | None:
         """Time at which `next` has something to write: minus infinity for at once, None until something is queued."""
-        if self._orders or self._probe or self._mark_is_due:
+        if self._orders or self._probe or (self._marks and self._mark_is_due):
             return -math.inf
         if self._waiting and len(self._waiting) < BEGINNING and self._gathers_until > -math.inf:
             return self._gathers_until

@@ -50,7 +50,7 @@ class Call:
         """Called once, when no audio is taken any more and the last finals are still to come."""
         self._close_code = 1011
         self._ring = Ring(capacity=HELD)
-        self.playout = Playout(identity.stream_sid, clock=self._loop.time)
+        self.playout = Playout(identity.stream_sid)
         self.trace = services.traced(identity, self._since, caller)
         self.log = structlog.get_logger().bind(call_sid=identity.call_sid, **self.trace.ids)
         self.reporter = services.reporter(identity, self._since, self.log, self.trace)

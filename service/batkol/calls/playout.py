@@ -17,6 +17,7 @@ from typing import Final
 
 import structlog
 
+from batkol.alarm import Wakeup
 from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.audio.outbound import EARLY_S, LONGEST, Clear, Outbound
 from batkol.audio.path import Path
@@ -36,23 +37,18 @@ Send = Callable[[str], Awaitable[None]]
 Settle = Callable[[bool], None]
 
 
-def _loop_time() -> float:
-    return asyncio.get_running_loop().time()
-
-
 class Playout:
     """The audio and marks on their way to the caller. Only `run` waits.
 
-    Positions are samples of outbound audio time (`audio.outbound`, ADR 0021). `clock` gives seconds, as the running
-    loop's `time` does, which is the default.
+    Positions are samples of outbound audio time (`audio.outbound`, ADR 0021). Times are the running loop's.
     """
 
-    def __init__(self, stream_sid: str, *, lead_ms: int = LEAD_MS, clock: Callable[[], float] = _loop_time) -> None:
+    def __init__(self, stream_sid: str, *, lead_ms: int = LEAD_MS) -> None:
         self._stream_sid = stream_sid
-        self._clock = clock
+        self._clock = asyncio.get_running_loop().time
         self._path = Path(f"batkol-{secrets.token_hex(8)}-")  # a user's mark may have any name but one of these
         self._outbound = Outbound(self._path, lead=lead_ms * SAMPLES_PER_MS)
-        self._more = asyncio.Event()
+        self._wakeup = Wakeup()
         self._marks: Counter[str] = Counter()  # the user's: written or queued, and not played yet
         self._waiters: list[tuple[int, int, Settle]] = []  # a heap: (position, order, callback)
         self._order = count()
@@ -78,19 +74,19 @@ class Playout:
         end = self._outbound.append(mulaw, now)
         self._begins = self._begins or (silent and bool(mulaw))
         if self._outbound.deadline != deadline:  # while sound plays, the task wakes up in time by itself
-            self._more.set()
+            self._wakeup.ring()
         return end
 
     def flush(self) -> None:
         """Fill the last frame with silence and write it: no more sound follows for now."""
         self._outbound.flush()
-        self._more.set()
+        self._wakeup.ring()
 
     def mark(self, name: str) -> None:
         """Queue a mark: Twilio returns it when all audio before it was played or cleared."""
         self._outbound.mark(name)
         self._marks[name] += 1
-        self._more.set()
+        self._wakeup.ring()
 
     def acknowledge_mark(self, name: str) -> bool:
         """Whether a mark that comes back is one of the user's; each counts once. A peer may send any name."""
@@ -111,7 +107,7 @@ class Playout:
         position that is not heard gets its answer: no.
         """
         heard = self._outbound.clear(self._clock())
-        self._more.set()
+        self._wakeup.ring()
         waiters, self._waiters = self._waiters, []
         for position, _, settle in waiters:
             _call(settle, position <= heard)
@@ -160,7 +156,7 @@ class Playout:
 
     def _wait_for(self, position: int, settle: Settle) -> None:
         heapq.heappush(self._waiters, (position, next(self._order), settle))
-        self._more.set()
+        self._wakeup.ring()
 
     # -- the task ----------------------------------------------------------------------------------------------------
 
@@ -168,14 +164,13 @@ class Playout:
         """Write until cancelled; what was queued but not written is lost then, the call being over."""
         try:
             while True:
-                self._more.clear()
                 if self._begins:
                     self._begins = False
                     _call(self.on_first_sound)
                 deadline = await self._write_due(send)
-                self._settle_due()
-                await self._pause(deadline)
+                await self._wakeup.wait(_next_due(deadline, self._settle_due()))
         finally:
+            self._wakeup.close()
             waiters, self._waiters = self._waiters, []
             for _, _, settle in waiters:
                 _call(settle, False)
@@ -183,8 +178,7 @@ class Playout:
     async def _write_due(self, send: Send) -> float | None:
         """Write what is due, and return when the next is."""
         outbound = self._outbound
-        while (deadline := outbound.deadline) is not None and deadline <= self._clock() + EARLY_S:
-            item = outbound.next(self._clock())
+        while (item := outbound.next(self._clock())) is not None:
             if isinstance(item, bytes):
                 end = outbound.written
                 await send(encode_media(self._stream_sid, item))
@@ -192,28 +186,25 @@ class Playout:
                 _call(self.on_written, end - len(item), end)
             elif isinstance(item, Clear):
                 await send(encode_clear(self._stream_sid))
-            elif item is not None:
+            else:
                 await send(encode_mark(self._stream_sid, item))
-        return deadline
+        return outbound.deadline
 
-    def _settle_due(self) -> None:
-        due = self._clock() + EARLY_S
-        while self._waiters and (at := self._outbound.played_at(self._waiters[0][0])) is not None and at <= due:
+    def _settle_due(self) -> float | None:
+        """Answer the waiters whose position was heard; return when the next one is, None while it is not written."""
+        while self._waiters:
+            at = self._outbound.played_at(self._waiters[0][0])
+            if at is None or at > self._clock() + EARLY_S:
+                return at
             _call(heapq.heappop(self._waiters)[2], True)
+        return None
 
-    async def _pause(self, deadline: float | None) -> None:
-        """Wait for the next deadline, or until something is queued."""
-        due = None if deadline is None else math.ceil(deadline / _GRID_S) * _GRID_S
-        if self._waiters and (heard_at := self._outbound.played_at(self._waiters[0][0])) is not None:
-            due = heard_at if due is None else min(due, heard_at)
-        if due is None:
-            await self._more.wait()
-            return
-        timer = asyncio.get_running_loop().call_later(max(0.0, due - self._clock()), self._more.set)
-        try:
-            await self._more.wait()
-        finally:
-            timer.cancel()
+
+def _next_due(deadline: float | None, heard_at: float | None) -> float | None:
+    if deadline is None:
+        return heard_at
+    due = math.ceil(deadline / _GRID_S) * _GRID_S
+    return due if heard_at is None or due < heard_at else heard_at
 
 
 def _call(callback: Callable[..., None], *about: object) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
+from batkol.alarm import Wakeup
 from batkol.answering.answerer import Question
 from batkol.conversation import actions as act
 from batkol.conversation import events, inputs
@@ -57,8 +58,7 @@ class Conversation:
         self._turns = self._new_turns()
         self._history = History()
         self._inputs: deque[inputs.Input] = deque()
-        self._more = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
+        self._wakeup = Wakeup()
         self._over = False  # no input is taken any more
         self._newest_utterance = -1
         self._tasks: asyncio.TaskGroup
@@ -84,7 +84,7 @@ class Conversation:
     def _put(self, event: inputs.Input) -> None:
         if not self._over:
             self._inputs.append(event)
-            self._more.set()
+            self._wakeup.ring()
 
     def _spoken_at(self, sample: int) -> float:
         return self._loop.time() - self._call.since(sample)
@@ -92,17 +92,16 @@ class Conversation:
     def _on_written(self, _: int, end: int) -> None:
         """Sound was written: at once, and not in its turn, so that nothing can take back what the caller hears."""
         try:
-            self._sounded(end)
+            if (voiced := self._replies.sounding(end)) is not None:
+                self._sounded(voiced)
         except Exception:  # the line must go on
             self._call.log.exception("[AGENT] reply was played, and the conversation could not take note of it")
 
-    def _sounded(self, end: int) -> None:
-        if (voiced := self._replies.sounding(end)) is None:
-            return
+    def _sounded(self, voiced: Voiced) -> None:
         last_sample = self._turns.last_sample
         self._replies.start(voiced, last_sample)
         self._carry_out(self._turns.handle(inputs.ReplySounded(voiced.attempt), self._loop.time()))
-        self._more.set()
+        self._wakeup.ring()
 
     # -- its life ------------------------------------------------------------------------------------------------
 
@@ -121,7 +120,7 @@ class Conversation:
         finally:
             self._over = True
             self._inputs.clear()
-            self._stop_timer()
+            self._wakeup.close()
             self._call.line.on_written = lambda _, __: None
             self._settle()
 
@@ -145,29 +144,11 @@ class Conversation:
 
     async def _converse(self) -> None:
         while True:
-            self._more.clear()
             while self._inputs:
                 self._handle(self._inputs.popleft())
             self._carry_out(self._turns.tick(self._loop.time()))
             if not self._inputs:
-                await self._wait()
-
-    async def _wait(self) -> None:
-        """Wait for an input or the next deadline. A deadline that moves on leaves its timer, which wakes in vain."""
-        due = self._turns.deadline
-        if due is not None and (self._timer is None or due < self._timer.when()):
-            self._stop_timer()
-            self._timer = self._loop.call_at(due, self._timer_is_due)
-        await self._more.wait()
-
-    def _timer_is_due(self) -> None:
-        self._timer = None
-        self._more.set()
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+                await self._wakeup.wait(self._turns.deadline)
 
     def _new_turns(self) -> Turns:
         settings = self._agent.settings()

@@ -37,7 +37,7 @@ def text_changed(turn: Turn, event: TextChanged, now: float) -> None:
     said = turn.said.get(event.utterance)
     if said is None:
         return
-    if turn.words.telling(said.fresh):
+    if turn.doubtful and turn.words.telling(said.fresh):
         turn.words_came()
     if said.stopped is None:
         wait = turn.thresholds.standing_final_ms if event.settled else turn.thresholds.standing_ms
@@ -48,10 +48,10 @@ def text_reached(turn: Turn, event: TextReached, now: float) -> None:
     said = turn.said.get(event.utterance)
     if said is None or not said.fresh:
         return
-    if turn.words.telling(said.fresh):
+    if turn.doubtful:
+        if not turn.words.telling(said.fresh):
+            return  # a backchannel word: the reply goes on
         turn.words_came()
-    elif turn.interruptions.resumable or (turn.attempt is not None and turn.attempt.held):
-        return  # a backchannel word: the reply goes on
     turn.timers.cancel(Timer.DROP, Timer.STANDING)
     if turn.attempt is None or not same(turn.attempt.text, turn.said.text):
         turn.cancel()
@@ -108,8 +108,7 @@ def settled(turn: Turn, event: TextSettled, now: float) -> None:
 
 def goes_on_after(turn: Turn, text: str) -> bool:
     """Whether the reply that this speech held up or interrupted goes on: it had no telling word."""
-    held = turn.attempt is not None and turn.attempt.held
-    return (held or turn.interruptions.resumable) and not turn.words.telling(text)
+    return turn.doubtful and not turn.words.telling(text)
 
 
 def guess_due(turn: Turn, _: float) -> None:

@@ -176,8 +176,10 @@ class Replies:
     def sounding(self, end: int) -> Voiced | None:
         """Return the attempt whose first sound lies before `end` on the line and was not reported yet."""
         for voiced in self._voiced.values():
+            if voiced.reply_id:  # this is asked for each message
+                continue
             playing = voiced.playing
-            if playing is not None and playing.queued and not voiced.sounded and playing.position < end:
+            if playing is not None and playing.queued and playing.position < end:
                 return voiced
         return None
 

@@ -72,6 +72,11 @@ class Turn:
         self.last_sample = 0.0  # when the caller spoke it
         self.idle_prompts = 0
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether speech has held up or interrupted a reply, which goes on unless words come."""
+        return self.interruptions.resumable or (self.attempt is not None and self.attempt.held)
+
     def words_came(self) -> None:
         """The caller said something new: what was held or interrupted is over."""
         self._confirm()

@@ -33,19 +33,19 @@ class HttpTransport(httpx.AsyncBaseTransport):
         self._used: set[HttpConnection] = set()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """See httpx. Time limits are those of connecting and of waiting for room; the asker has the others."""
+        """See httpx, and `send`."""
         limits: dict[str, float | None] = request.extensions.get("timeout", {})
-        content = _head(request) + await request.aread()
-        try:
-            async with asyncio.timeout(limits.get("pool")):
-                await self._room.acquire()
-        except TimeoutError as error:
-            raise httpx.PoolTimeout("all connections are in use") from error
+        content = head_of(request) + b"\r\n" + await request.aread()
+        return await self.send(content, httpx.Timeout(None, connect=limits.get("connect"), pool=limits.get("pool")))
+
+    async def send(self, request: bytes, limits: httpx.Timeout) -> httpx.Response:
+        """Send a request as it stands. Limits are those of connecting and of waiting for room; the asker has others."""
+        await self._take_room(limits.pool)
         connection: HttpConnection | None = None
         try:
-            connection = self._kept() or await self._connect(limits.get("connect"))
+            connection = self._kept() or await self._connect(limits.connect)
             self._used.add(connection)
-            await connection.ask(content)
+            await connection.ask(request)
         except BaseException:
             self.release(connection)
             raise
@@ -68,6 +68,16 @@ class HttpTransport(httpx.AsyncBaseTransport):
             self._idle.append((connection, asyncio.get_running_loop().time()))
         else:
             connection.abort()
+
+    async def _take_room(self, within_s: float | None) -> None:
+        if not self._room.locked():
+            await self._room.acquire()  # at once
+            return
+        try:
+            async with asyncio.timeout(within_s):
+                await self._room.acquire()
+        except TimeoutError as error:
+            raise httpx.PoolTimeout("all connections are in use") from error
 
     def _kept(self) -> HttpConnection | None:
         """Return the connection that was used last; close those that were idle for long."""
@@ -108,13 +118,14 @@ class _Body(httpx.AsyncByteStream):
             self._transport.release(connection)
 
 
-def _head(request: httpx.Request) -> bytes:
+def head_of(request: httpx.Request) -> bytes:
+    """Return the request line and the headers, without the empty line after them."""
     lines = [b"%s %s HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
     for name, value in request.headers.raw:
         if any(each in name or each in value for each in _BREAKS):
             raise httpx.LocalProtocolError("a header has a line break in it")
         lines.append(b"%s: %s" % (name, value))
-    return b"\r\n".join([*lines, b"", b""])
+    return b"\r\n".join([*lines, b""])
 
 
 def has_proxy(url: httpx.URL) -> bool:

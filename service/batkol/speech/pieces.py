@@ -40,6 +40,7 @@ class Cutter:
     _item: int = field(default=0, init=False)  # the number of the list's newest item
     _line_begins: bool = field(default=True, init=False)
     _token: re.Pattern[str] = field(init=False, repr=False)
+    _space: re.Pattern[str] = field(default=re.compile(f"[{_SPACE}]"), init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.first_words < 1 or self.longest < 1:
@@ -48,6 +49,9 @@ class Cutter:
 
     def append(self, text: str) -> list[str]:
         """Add text; return the pieces that it completes."""
+        if not self._space.search(text) and len(self._growing) + len(text) < self.longest:
+            self._growing += text  # most tokens are parts of a word
+            return []
         pieces: list[str] = []
         text, end = self._growing + text, 0
         for token in self._token.finditer(text):

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
+from batkol.alarm import Alarm
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.audio.ring import Ring
 from batkol.audio.segmenter import PauseEvent, SegmentQuiet
@@ -25,7 +26,6 @@ from batkol.speech.partials import Partials
 from batkol.speech.results import Transcript
 from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
 from batkol.speech.utterances import LONGEST, Utterances, UtteranceTimeouts
-from batkol.transcription.alarm import Alarm
 from batkol.transcription.early import EarlyText
 from batkol.transcription.events import (
     FinalReady,

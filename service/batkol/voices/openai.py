@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import httpx
 
-from batkol.answers import no_cookies
+from batkol.answers import PLAIN, no_cookies
+from batkol.http_client.poster import Poster
 from batkol.http_client.transport import HttpTransport, has_proxy
 from batkol.urls import without_login
 from batkol.voices.openai_request import VoiceLimits, request_speech
@@ -53,10 +54,11 @@ class OpenAIVoice:
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         base, login = without_login(url)
         at = httpx.URL(base)
+        # With a proxy in between, httpx's own transport asks.
+        transport = None if has_proxy(at) else HttpTransport(at, most=_CONNECTIONS, kept_s=_IDLE_S)
         self._client = httpx.AsyncClient(
             base_url=at,
-            # With a proxy in between, httpx's own transport asks.
-            transport=None if has_proxy(at) else HttpTransport(at, most=_CONNECTIONS, kept_s=_IDLE_S),
+            transport=transport,
             auth=login,
             headers=headers,
             cookies=no_cookies(),
@@ -65,6 +67,7 @@ class OpenAIVoice:
                 max_connections=_CONNECTIONS, max_keepalive_connections=_KEPT_IDLE, keepalive_expiry=_IDLE_S
             ),
         )
+        self._poster = Poster(self._client, "/audio/speech", headers=PLAIN, transport=transport, login=login)
         self._asked = {**(options or {}), "model": model, "voice": voice, "response_format": "pcm"}
 
     @property
@@ -74,7 +77,7 @@ class OpenAIVoice:
 
     async def speak(self, pieces: AsyncIterator[str]) -> AsyncGenerator[VoiceSound, None]:
         """See `Voice`. It knows no word ends. A piece without a word is an empty sound, and not asked for."""
-        reply = _Reply(self._client, self._asked, self._limits)
+        reply = _Reply(self._poster, self._asked, self._limits)
         reading = asyncio.create_task(reply.read(pieces), name="voice.read")
         try:
             number = 0
@@ -112,11 +115,11 @@ class _Request:
 class _Reply:
     """The requests of one reply, in order."""
 
-    def __init__(self, client: httpx.AsyncClient, asked: dict[str, Any], limits: VoiceLimits) -> None:
+    def __init__(self, poster: Poster, asked: dict[str, Any], limits: VoiceLimits) -> None:
         self._free = asyncio.Semaphore(UNDER_WAY)
         self.requests: set[asyncio.Task[None]] = set()
         self._order: asyncio.Queue[_Request | BaseException | None] = asyncio.Queue()
-        self._client, self._asked, self._limits = client, asked, limits
+        self._poster, self._asked, self._limits = poster, asked, limits
 
     async def next(self) -> _Request | None:
         """Return the next piece's request, None after the last one. Raises what the iterator of pieces raised."""
@@ -155,7 +158,7 @@ class _Reply:
                 raise VoiceError(message, reason="too_long", retryable=False)  # noqa: TRY301 -- the one way out of here
             if not request.silent:
                 asked = {**self._asked, "input": request.text}
-                await request_speech(self._client, asked, self._limits, request.came.put_nowait)
+                await request_speech(self._poster, asked, self._limits, request.came.put_nowait)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is raised where the sound is awaited
             request.came.put_nowait(error)
         else:

@@ -11,8 +11,9 @@ from typing import Any, Final
 import httpx
 import msgspec
 
-from batkol.answers import PLAIN, UNREADABLE, AnswerError, body, check_plain
+from batkol.answers import UNREADABLE, AnswerError, body, check_plain
 from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.http_client.poster import Poster
 from batkol.voices.openai_body import SpeechBody
 from batkol.voices.voice import VoiceError
 
@@ -59,7 +60,7 @@ _DECODER: Final = msgspec.json.Decoder(_ErrorBody)
 
 
 async def request_speech(
-    client: httpx.AsyncClient, asked: dict[str, Any], limits: VoiceLimits, on_sound: Callable[[bytes], None]
+    poster: Poster, asked: dict[str, Any], limits: VoiceLimits, on_sound: Callable[[bytes], None]
 ) -> None:
     """Pass the sound to `on_sound` as it comes; return when it is whole. Raises `VoiceError`.
 
@@ -70,7 +71,7 @@ async def request_speech(
     ends, rescheduled, given, begun = loop.time() + limits.whole_s, -math.inf, 0, math.inf
     try:
         async with asyncio.timeout_at(min(ends, loop.time() + limits.first_s)) as patience:
-            async with _answered(client, asked) as response:
+            async with _answered(poster, msgspec.json.encode(asked)) as response:
                 await _check(response)
                 async for chunk in response.aiter_raw():
                     sound = speech.feed(chunk)
@@ -100,20 +101,16 @@ def _hold_s(ahead_s: float) -> float:
 
 
 @asynccontextmanager
-async def _answered(client: httpx.AsyncClient, asked: dict[str, Any]) -> AsyncIterator[httpx.Response]:
+async def _answered(poster: Poster, content: bytes) -> AsyncIterator[httpx.Response]:
     """Send the request, a second time if the connection broke before the answer: servers close idle connections."""
     try:
-        response = await client.send(_request(client, asked), stream=True)
+        response = await poster.post(content)
     except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-        response = await client.send(_request(client, asked), stream=True)
+        response = await poster.post(content)
     try:
         yield response
     finally:
         await response.aclose()
-
-
-def _request(client: httpx.AsyncClient, asked: dict[str, Any]) -> httpx.Request:
-    return client.build_request("POST", "/audio/speech", json=asked, headers=PLAIN)
 
 
 async def _check(response: httpx.Response) -> None:

@@ -248,7 +248,7 @@ async def test_a_socket_that_does_not_take_sound_holds_up_nothing_that_queues() 
     assert await waiting is False
 
 
-def test_a_mark_that_comes_back_counts_once_and_only_if_it_was_sent() -> None:
+async def test_a_mark_that_comes_back_counts_once_and_only_if_it_was_sent() -> None:
     """A peer that may open a stream may send any mark, and thousands of them."""
     playout = Playout(SID)
     playout.mark("greeting")

@@ -40,3 +40,37 @@ class Alarm:
     def _go(self) -> None:
         self._timer = None
         self._ring()
+
+
+class Wakeup:
+    """One task's wait for news, or for a time. `ring` never waits."""
+
+    __slots__ = ("_alarm", "_loop", "_rung", "_waiter")
+
+    def __init__(self) -> None:
+        self._alarm = Alarm(self.ring)
+        self._loop = asyncio.get_running_loop()
+        self._rung = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def ring(self) -> None:
+        """Wake the task, now or when it waits the next time."""
+        self._rung = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait(self, due: float | None) -> None:
+        """Return at the next ring, at `due` (a time of the loop), or a little earlier. Cancelling it loses no ring."""
+        if not self._rung:
+            if due is not None:
+                self._alarm.arm(due)
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        self._rung = False
+
+    def close(self) -> None:
+        """Wake nobody at a time any more."""
+        self._alarm.disarm()
