@@ -21,6 +21,7 @@ from batkol.errors import ConfigurationError
 from batkol.flags.flags import FlagsProvider
 from batkol.host_names import host_name
 from batkol.recognizers.google import phrases
+from batkol.rights import ALL_RIGHTS, Grant
 from batkol.store.settings import StoreFields
 from batkol.urls import base_url, check_http, masked
 
@@ -263,6 +264,11 @@ class Settings(StoreFields, ReplyFields):
                 "itself set LIVE_SOURCE=file:DIRECTORY"
             )
         return self
+
+    @property
+    def grants(self) -> tuple[Grant, ...]:
+        """The tokens of the internal API, with their rights."""
+        return (Grant("API_TOKEN", self.api_token, ALL_RIGHTS),) if self.api_token else ()
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """The settings as `shown`, for a reader who prints them."""

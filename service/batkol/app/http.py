@@ -15,6 +15,7 @@ from batkol.calls.services import Services
 from batkol.twilio.twiml import MEDIA_PATH, stream_url
 from batkol.web import history, voice
 from batkol.web import internal as ops
+from batkol.web.access import Access
 from batkol.web.errors import expect_disconnects
 from batkol.web.media import Gate, MediaSocket
 from batkol.web.misdirected import answer_misdirected
@@ -80,19 +81,19 @@ def internal(service: Service) -> FastAPI:
         "Log lines dropped because stderr did not accept them.",
         lambda: service.lines_lost,
     )
-    token = service.settings.api_token
+    access = Access.of(service.settings)
     app = FastAPI(title="Batkol, internal", version=__version__, openapi_url=None, redirect_slashes=False)
-    app.add_middleware(SameOrigin, hosts=None if token else service.settings.internal_hosts)
+    app.add_middleware(SameOrigin, hosts=None if access.asks else service.settings.internal_hosts)
     through = SelfProbe(service.settings.host, lambda: service.port)
     service_probes = probes(
         service.why_not_ready, service.health.degraded, service.why_not_alive, unreachable=through.why_not
     )
     app.include_router(service_probes)
     app.include_router(exposition(metrics))
-    app.include_router(ops.reference(app, api_token=token))
+    app.include_router(ops.reference(app, access=access))
     app.include_router(
-        ops.routes(calls=calls, bus=service.bus, status=service.status, drain=service.drain.run, api_token=token)
+        ops.routes(calls=calls, bus=service.bus, status=service.status, drain=service.drain.run, access=access)
     )
-    app.include_router(history.routes(store=service.store, api_token=token))
+    app.include_router(history.routes(store=service.store, access=access))
     expect_disconnects(app, counting(service, INTERNAL))
     return app

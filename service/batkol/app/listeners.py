@@ -9,8 +9,8 @@ import structlog
 
 from batkol.app.service import Service
 from batkol.web import limits
+from batkol.web.access import Access, trusted
 from batkol.web.connections import Connections, Reason
-from batkol.web.internal import trusted
 
 PUBLIC: Final = "public"
 INTERNAL: Final = "internal"
@@ -31,7 +31,7 @@ def http_listeners(service: Service) -> HttpListeners:
     made = HttpListeners(
         Connections(PUBLIC, limits.public(), on_closed=counting(service, PUBLIC)),
         Connections(
-            INTERNAL, limits.internal(), trusted=trusted(settings.api_token), on_closed=counting(service, INTERNAL)
+            INTERNAL, limits.internal(), trusted=trusted(Access.of(settings)), on_closed=counting(service, INTERNAL)
         ),
     )
     metrics.gauges(

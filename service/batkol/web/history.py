@@ -14,9 +14,9 @@ from batkol.store.journal.records import LONGEST_NAME, bounded
 from batkol.store.postgres import queries
 from batkol.store.postgres.reading import rows
 from batkol.store.store import NoStore, Store
+from batkol.web.access import Access, Right, guard
 from batkol.web.errors import ErrorMappingRoute, sentence
 from batkol.web.export import Export, ExportSlots, Form
-from batkol.web.internal import guard
 from batkol.web.paging import BadCursorError, Key, cursor_of, position_of
 from batkol.web.schemas import (
     CallDetails,
@@ -41,6 +41,7 @@ _NO_STORE: Final = (
 )
 _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     401: {"model": Problem, "description": "The request has no valid token."},
+    403: {"model": Problem, "description": "The token does not have the right `leads`."},
     409: {"model": Problem, "description": "The service stores no calls (`STORE=none`)."},
     422: {"model": Problem, "description": "A parameter or the body is not valid; `detail` says why."},
     503: {
@@ -64,7 +65,7 @@ CallSid = Annotated[str, Path(max_length=LONGEST_NAME, examples=["CA5f0e8d3c2b1a
 LeadId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[17])]
 
 
-def routes(*, store: Store | NoStore, api_token: str) -> APIRouter:
+def routes(*, store: Store | NoStore, access: Access) -> APIRouter:
     """Return the routes of the history. Each checks the token first, and then whether the service stores calls."""
 
     def engine() -> AsyncEngine:
@@ -72,9 +73,8 @@ def routes(*, store: Store | NoStore, api_token: str) -> APIRouter:
             raise HTTPException(409, _NO_STORE)
         return store.database.reading
 
-    router = APIRouter(
-        prefix="/v1", route_class=ErrorMappingRoute, responses=_REFUSALS, dependencies=[Depends(guard(api_token))]
-    )
+    may_read = [Depends(guard(access, Right.LEADS))]
+    router = APIRouter(prefix="/v1", route_class=ErrorMappingRoute, responses=_REFUSALS, dependencies=may_read)
     _calls(router, engine)
     _leads(router, engine)
     _exports(router, engine)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hmac
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import structlog
-from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Response
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
@@ -19,37 +18,12 @@ from batkol.calls.call import Call
 from batkol.calls.registry import CallRegistry
 from batkol.events.bus import Bus
 from batkol.status import ServiceStatus
-from batkol.web.connections import Headers
+from batkol.web.access import Access, Right, guard
 from batkol.web.event_stream import TIMINGS, EventStream, EventStreamTimings
 
 Status = Callable[[], ServiceStatus]
 
 log = structlog.get_logger()
-
-
-def guard(api_token: str) -> Callable[..., None]:
-    """Return the dependency that asks for the bearer token, if there is one."""
-
-    def check(authorization: Annotated[str, Header()] = "") -> None:
-        if not _is_token(authorization.encode("latin-1"), api_token):
-            raise HTTPException(401, "The internal API needs `Authorization: Bearer API_TOKEN`.")
-
-    return check
-
-
-def trusted(api_token: str) -> Callable[[Headers], bool]:
-    """Return the check of a request's headers for the token: before any of its body is read."""
-
-    def check(headers: Headers) -> bool:
-        return _is_token(next((value for name, value in headers if name == b"authorization"), b""), api_token)
-
-    return check
-
-
-def _is_token(authorization: bytes, api_token: str) -> bool:
-    scheme, _, given = authorization.partition(b" ")  # RFC 9110, 11.1 and 11.4: any case, and one space or more
-    fits = hmac.compare_digest(given.strip(b" "), api_token.encode())
-    return not api_token or (fits and scheme.lower() == b"bearer")
 
 
 def routes(
@@ -58,35 +32,36 @@ def routes(
     bus: Bus,
     status: Status,
     drain: Callable[[], Awaitable[object]],
-    api_token: str,
+    access: Access,
     timings: EventStreamTimings = TIMINGS,
 ) -> APIRouter:
     """Return the routes under /v1. `drain` empties the process and is done when it is empty."""
-    router = APIRouter(prefix="/v1", dependencies=[Depends(guard(api_token))])
+    router = APIRouter(prefix="/v1")
+    may_read = [Depends(guard(access, Right.STATUS))]
 
-    @router.get("/status")
+    @router.get("/status", dependencies=may_read)
     async def read_status() -> Response:
         return _json(status())
 
-    @router.get("/calls")
+    @router.get("/calls", dependencies=may_read)
     async def read_calls() -> Response:
         return _json({"calls": [_summary(call) for call in calls]})
 
-    @router.get("/calls/{call_sid}")
+    @router.get("/calls/{call_sid}", dependencies=may_read)
     async def read_call(call_sid: str) -> Response:
         call = _live(calls, call_sid)
         utterances = [{"index": i, **asdict(u)} for i, u in call.reporter.utterances.items()]
         return _json({**_summary(call), "utterances": utterances})
 
-    @router.get("/calls/{call_sid}/events")
+    @router.get("/calls/{call_sid}/events", dependencies=may_read)
     async def follow_call(call_sid: str) -> StreamingResponse:
         return EventStream(bus, _live(calls, call_sid), timings)
 
-    @router.get("/events")
+    @router.get("/events", dependencies=may_read)
     async def follow_all() -> StreamingResponse:
         return EventStream(bus, None, timings)
 
-    @router.post("/drain")
+    @router.post("/drain", dependencies=[Depends(guard(access, Right.DRAIN))])
     async def empty() -> Response:
         await drain()
         return _json({"draining": True, "active_calls": calls.active})
@@ -94,12 +69,12 @@ def routes(
     return router
 
 
-def reference(app: FastAPI, *, api_token: str) -> APIRouter:
+def reference(app: FastAPI, *, access: Access) -> APIRouter:
     """Return the description of `app`'s API: for programs, and as the two pages that a browser shows.
 
-    They want the token like everything else, so a browser shows them only where there is none, as in development.
+    They want a token like everything else, so a browser shows them only where there is none, as in development.
     """
-    router = APIRouter(dependencies=[Depends(guard(api_token))], include_in_schema=False)
+    router = APIRouter(dependencies=[Depends(guard(access))], include_in_schema=False)
 
     @router.get("/openapi.json")
     async def read_description() -> JSONResponse:

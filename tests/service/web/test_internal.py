@@ -17,16 +17,20 @@ from batkol.calls.registry import CallRegistry
 from batkol.calls.services import Services
 from batkol.events.bus import LIMIT
 from batkol.flags.flags import Decision, DecisionSource
+from batkol.rights import ALL_RIGHTS, Grant
 from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
 from batkol.status import ServiceStatus
 from batkol.transcription.events import FinalReady, PartialReady, UtteranceOpened
 from batkol.web import internal
+from batkol.web.access import Access
 from batkol.web.event_stream import TIMINGS, EventStreamTimings
 from batkol.web.server import listening
 from support.time.waiting import until
 from support.twilio.calls import new_call, services
 
 TOKEN = "a-made-up-token"
+ONE_TOKEN = Access([Grant("test", TOKEN, ALL_RIGHTS)])
+NO_TOKEN = Access()
 
 
 @dataclass
@@ -88,7 +92,7 @@ class Events:
 
 
 @asynccontextmanager
-async def inside(*, api_token: str = "", timings: EventStreamTimings = TIMINGS) -> AsyncIterator[Inside]:
+async def inside(*, access: Access = NO_TOKEN, timings: EventStreamTimings = TIMINGS) -> AsyncIterator[Inside]:
     async with services() as shared:
         calls = CallRegistry(limit=5, metrics=shared.metrics)
         app = FastAPI()
@@ -98,7 +102,7 @@ async def inside(*, api_token: str = "", timings: EventStreamTimings = TIMINGS) 
                 bus=shared.bus,
                 status=lambda: ServiceStatus(version="x", draining=False, active_calls=0, max_calls=5),
                 drain=Drain(calls, timeout_s=30).run,
-                api_token=api_token,
+                access=access,
                 timings=timings,
             )
         )
@@ -125,7 +129,7 @@ PATHS = ["/v1/status", "/v1/calls", "/v1/calls/CA0", "/v1/calls/CA0/events", "/v
     "given", ["", "Bearer", "Bearer wrong", TOKEN, f"Basic {TOKEN}", f"bearer{TOKEN}", f"Bearer {TOKEN} x"]
 )
 async def test_without_the_token_nothing_is_shown(given: str) -> None:
-    async with inside(api_token=TOKEN) as house:
+    async with inside(access=ONE_TOKEN) as house:
         for path in PATHS:
             answer = await house.http.get(path, headers={"Authorization": given} if given else {})
 
@@ -134,7 +138,7 @@ async def test_without_the_token_nothing_is_shown(given: str) -> None:
 
 
 async def test_without_the_token_nothing_is_drained() -> None:
-    async with inside(api_token=TOKEN) as house:
+    async with inside(access=ONE_TOKEN) as house:
         assert (await house.http.post("/v1/drain")).status_code == 401
         assert not house.calls.draining
 
@@ -142,7 +146,7 @@ async def test_without_the_token_nothing_is_drained() -> None:
 @pytest.mark.parametrize("given", [f"Bearer {TOKEN}", f"bearer {TOKEN}", f"BEARER {TOKEN}", f"Bearer  {TOKEN}"])
 async def test_with_the_token_it_answers(given: str) -> None:
     """The scheme is of any case, and a client may put two spaces (RFC 9110, 11.1 and 11.4)."""
-    async with inside(api_token=TOKEN) as house:
+    async with inside(access=ONE_TOKEN) as house:
         answer = await house.http.get("/v1/status", headers={"Authorization": given})
 
         assert (answer.status_code, answer.json()["version"]) == (200, "x")

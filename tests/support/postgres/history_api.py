@@ -10,13 +10,14 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from batkol.rights import ALL_RIGHTS, Grant
 from batkol.store.journal.records import AnyRecord
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.connections import Database, DatabaseTimeouts
 from batkol.store.store import NoStore, Store
 from batkol.web import history, limits
+from batkol.web.access import Access, trusted
 from batkol.web.connections import Connections
-from batkol.web.internal import trusted
 from batkol.web.server import listening
 from support.postgres.records import began, heard, over, who
 from support.postgres.sql import sql
@@ -66,8 +67,9 @@ async def past(
 @asynccontextmanager
 async def serving(store: Store | NoStore, token: str = TOKEN) -> AsyncIterator[tuple[httpx.AsyncClient, int]]:
     app = FastAPI(title="Batkol, internal")
-    app.include_router(history.routes(store=store, api_token=token))
-    connections = Connections("internal", limits.internal(), trusted=trusted(token))
+    access = Access([Grant("test", token, ALL_RIGHTS)] if token else [])
+    app.include_router(history.routes(store=store, access=access))
+    connections = Connections("internal", limits.internal(), trusted=trusted(access))
     async with listening(app, "127.0.0.1", 0, connections) as port:
         base = f"http://127.0.0.1:{port}"
         async with httpx.AsyncClient(base_url=base, timeout=30, verify=False, headers=AUTHORIZED) as http:

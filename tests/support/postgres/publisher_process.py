@@ -25,6 +25,7 @@ from batkol.store.store import running_store
 from batkol.telemetry.metrics import Metrics
 from batkol.transcription.events import FinalReady
 from batkol.web import internal
+from batkol.web.access import Access
 from batkol.web.server import listening
 
 
@@ -65,7 +66,7 @@ async def main(finals: int, calls: int) -> None:
         app.include_router(
             internal.routes(
                 calls=CallRegistry(limit=1, metrics=metrics), bus=bus, status=lambda: status,
-                drain=asyncio.Event().wait, api_token="",
+                drain=asyncio.Event().wait, access=Access(),
             )
         )  # fmt: skip
         async with listening(app, "127.0.0.1", 0) as port:
