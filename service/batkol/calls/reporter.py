@@ -100,7 +100,14 @@ class Reporter:
         identity = self._publisher.identity
         self._publisher.publish(
             CallStarted(
-                **self._publisher.header(), agent=identity.agent, direction=identity.direction, streaming=streaming
+                **self._publisher.header(),
+                agent=identity.agent,
+                direction=identity.direction,
+                streaming=streaming,
+                from_=identity.from_,
+                to=identity.to,
+                parameters=identity.parameters,
+                stream=identity.stream,
             )
         )
 
@@ -280,7 +287,8 @@ class Reporter:
 
 def _summary(ended: CallEnded) -> dict[str, Any]:
     """Return the figures that the canonical line and the last event share."""
-    return {name: value for name, value in msgspec.structs.asdict(ended).items() if name not in Header.__annotations__}
+    header = {*Header.__annotations__, "id"}
+    return {name: value for name, value in msgspec.structs.asdict(ended).items() if name not in header}
 
 
 def _ms(sample: int) -> int:

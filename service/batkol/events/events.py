@@ -1,16 +1,33 @@
 """Events of a call, as its subscribers and the internal API see them.
 
-Every event carries the SIDs of its call and its stream, a sequence number that counts the stream's events from 1, and
-the wall-clock time it was made. A call may have several streams, one after another: an older one's last finals may come
-when a newer one has begun, so an utterance is known by its stream and its index. Audio times are milliseconds since the
-stream's first sample.
+Every event carries the SIDs of its call and its stream, a sequence number that counts the stream's events from 1, an
+id made of the two, and the wall-clock time it was made. A call may have several streams, one after another: an older
+one's last finals may come when a newer one has begun, so an utterance is known by its stream and its index. Audio times
+are milliseconds since the stream's first sample.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+
+from batkol.rights import Right
+
+RIGHT: Final = "right"
+"""Key in the `extra` of a field's `Meta`: the right without which a reader sees the field empty."""
+
+Words = Annotated[str, msgspec.Meta(extra={RIGHT: Right.TEXTS})]
+"""What was said, heard or typed."""
+PhoneNumber = Annotated[str, msgspec.Meta(extra={RIGHT: Right.NUMBERS})]
+"""A telephone number, or what else names a caller."""
+Parameters = Annotated[dict[str, str], msgspec.Meta(extra={RIGHT: Right.NUMBERS})]
+"""Values that the user's own TwiML gave: whatever they are, they may name the caller."""
+
+
+def event_id(stream_sid: str, seq: int) -> str:
+    """Return the id of an event: no other event of any call has it, and it is the same wherever the event is shown."""
+    return f"{stream_sid}-{seq}"
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -20,6 +37,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     seq: int
     at: float  # Unix seconds
     stream_sid: str = ""
+    id: str = ""  # made here: `event_id` of the stream and the number
+
+    def __post_init__(self) -> None:
+        """Make the id; one that was read from the wire stays."""
+        if not self.id:
+            msgspec.structs.force_setattr(self, "id", event_id(self.stream_sid, self.seq))
 
 
 class CallStarted(Event, frozen=True, tag="call.started"):
@@ -28,6 +51,10 @@ class CallStarted(Event, frozen=True, tag="call.started"):
     agent: str
     direction: str
     streaming: bool  # the flag's value when the call began
+    from_: PhoneNumber = msgspec.field(default="", name="from")
+    to: PhoneNumber = ""
+    parameters: Parameters = {}  # of the stream, but for the service's own
+    stream: int = 1  # the number of this stream among the call's, from 1
 
 
 class UtteranceEvent(Event, frozen=True):
@@ -53,7 +80,7 @@ class UtteranceEnded(UtteranceEvent, frozen=True, tag="utterance.ended"):
 
 
 class PartialText(UtteranceEvent, frozen=True, tag="partial"):
-    text: str
+    text: Words
     stability: float
     number: int  # of this utterance's partials, from 1
 
@@ -65,7 +92,7 @@ class TentativeText(UtteranceEvent, frozen=True, tag="tentative"):
     """
 
     number: int  # of this utterance's tentatives, from 1
-    text: str
+    text: Words
     end_ms: int  # the audio that the text reaches to
 
 
@@ -77,7 +104,7 @@ class TentativeWithdrawn(UtteranceEvent, frozen=True, tag="withdrawn"):
 
 
 class FinalText(UtteranceEvent, frozen=True, tag="final"):
-    text: str
+    text: Words
     source: str  # final | interim | single | whisper | none
     mode: str
     begin_ms: int
@@ -98,7 +125,7 @@ class RevisedText(UtteranceEvent, frozen=True, tag="revised"):
     before, and another recognizer made out no word of it.
     """
 
-    text: str
+    text: Words
     latency_ms: float
     unconfirmed: bool = False
 
@@ -119,14 +146,14 @@ class ReplySentence(ReplyEvent, frozen=True, tag="reply.sentence"):
     """The playing of a piece of the reply begins, by the playout's clock."""
 
     index: int  # of the reply's pieces, from 0
-    text: str
+    text: Words
     begin_ms: int  # since the reply's first sample
 
 
 class ReplyInterrupted(ReplyEvent, frozen=True, tag="reply.interrupted"):
     """The caller interrupted the reply: it is silent."""
 
-    heard: str
+    heard: Words
 
 
 class ReplyResumed(ReplyEvent, frozen=True, tag="reply.resumed"):
@@ -138,8 +165,8 @@ class ReplyResumed(ReplyEvent, frozen=True, tag="reply.resumed"):
 class ReplyEnded(ReplyEvent, frozen=True, tag="reply.ended"):
     """The reply is over."""
 
-    intended: str
-    heard: str  # what the caller heard of it, to a word
+    intended: Words
+    heard: Words  # what the caller heard of it, to a word
     interrupted: bool
     latency_ms: float | None  # from the caller's last sample to its first sound, and the parts of that
     text_ms: float | None  # until the answerer was asked
@@ -157,7 +184,7 @@ class ReplyFailed(ReplyEvent, frozen=True, tag="reply.failed"):
 
 
 class KeyPressed(Event, frozen=True, tag="dtmf"):
-    digit: str
+    digit: Words
 
 
 class MarkPlayed(Event, frozen=True, tag="mark"):

@@ -17,6 +17,10 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     from_: str = ""
     to: str = ""
     direction: str = "inbound"
+    parameters: dict[str, str] = {}
+    """The stream's parameters, but for the service's own."""
+    stream: int = 1
+    """The number of this stream among the call's, from 1."""
 
     def context(self, *, language: str, pod: str) -> CallContext:
         """Return what flags may be targeted by."""

@@ -3,7 +3,8 @@
 The load balancer chooses the pod anew for every request, so a call that meets a pod on its way out need only ask
 again. So does one whose stream this service closed: "Twilio resumes the remaining TwiML only after your server closes
 the WebSocket connection" (https://www.twilio.com/docs/api/errors/31921), and what remains there is a redirect to the
-voice webhook. The count travels in the URL's query, which Twilio signs: no pod has to know of another.
+voice webhook. The count travels in the URL's query, which Twilio signs: no pod has to know of another. So does the
+number of streams that the call was given so far.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ redirect is 2 s at most. The pod that had the stream knows better, and asks whet
 
 _COUNT: Final = "again"
 _SINCE: Final = "since"
+_STREAMS: Final = "streams"
 
 
 def attempts(query: str, now: float) -> int:
@@ -37,10 +39,19 @@ def since(query: str) -> int:
     return _given(query, _SINCE)
 
 
-def retry_url(url: str, query: str, count: int, now: float) -> str:
-    """Return the URL of the `count`-th attempt in a row; the rest of the query stays as it was."""
-    kept = [pair for pair in query.split("&") if pair and pair.partition("=")[0] not in {_COUNT, _SINCE}]
-    return f"{url}?{'&'.join([*kept, f'{_COUNT}={count}', f'{_SINCE}={int(now)}'])}"
+def streams(query: str) -> int:
+    """Return how many streams the call was given before this request. A stream that a pod refused is one of them."""
+    return _given(query, _STREAMS)
+
+
+def retry_url(url: str, query: str, count: int, now: float, *, streams: int = 0) -> str:
+    """Return the URL of the `count`-th attempt in a row; the rest of the query stays as it was.
+
+    `streams` are those that the call will have been given by then.
+    """
+    ours = {_COUNT: count, _SINCE: int(now)} | ({_STREAMS: streams} if streams else {})
+    kept = [pair for pair in query.split("&") if pair and pair.partition("=")[0] not in {_COUNT, _SINCE, _STREAMS}]
+    return f"{url}?{'&'.join([*kept, *(f'{name}={value}' for name, value in ours.items())])}"
 
 
 def _given(query: str, name: str) -> int:

@@ -23,6 +23,7 @@ from batkol.twilio.messages import Connected, Dtmf, MalformedMessage, Mark, Medi
 from batkol.twilio.signature import is_valid
 from batkol.twilio.stream import MediaStream
 from batkol.twilio.token import TokenError
+from batkol.web import stream_parameters as parameters
 from batkol.web.log_limit import LogLimit
 from batkol.web.protocol import EXTENSION
 
@@ -193,10 +194,12 @@ class MediaSocket:
             call_sid=details.call_sid,
             stream_sid=stream.sid,
             account_sid=details.account_sid,
-            agent=given.get("agent", ""),
-            from_=given.get("from", ""),
-            to=given.get("to", ""),
-            direction=given.get("direction", "inbound"),
+            agent=given.get(parameters.AGENT, ""),
+            from_=given.get(parameters.FROM, ""),
+            to=given.get(parameters.TO, ""),
+            direction=given.get(parameters.DIRECTION, "inbound"),
+            parameters=parameters.custom(given),
+            stream=parameters.stream_number(given),
         )
 
 

@@ -19,6 +19,7 @@ from batkol.tracing import propagation
 from batkol.twilio import retry_url, token, twiml
 from batkol.twilio.call_status import final_status
 from batkol.twilio.signature import FORM_TYPE, LONGEST_FORM, MalformedForm, is_valid, looks_signed, parse_form
+from batkol.web import stream_parameters as parameters
 from batkol.web.log_limit import LogLimit
 
 APOLOGIES: Final = {
@@ -71,15 +72,15 @@ class Webhooks:
         if self._calls.hung_up(call_sid):
             return _xml(twiml.hang_up())
         refusals = self._earlier_refusals(request, call_sid)
-        again = self._again(request, refusals)
-        stream_name = secrets.token_hex(8)
+        stream, stream_name = retry_url.streams(_query(request)) + 1, secrets.token_hex(8)
         if not self._calls.reserve(call_sid, stream_name):
-            return self._refuse_call(call_sid, refusals, again)
+            return self._refuse_call(call_sid, refusals, self._again(request, refusals, stream - 1))
+        again = self._again(request, refusals, stream)
         if again is None:
             then = twiml.apologize(self._settings.language, _sorry(self._settings))
         else:
             then = twiml.hand_over(again, after_s=refusals)  # at once the first time: the caller may be speaking
-        return _xml(self._connect(form, stream_name, _base(self._settings, request), then))
+        return _xml(self._connect(form, stream, stream_name, _base(self._settings, request), then))
 
     async def status(self, request: Request) -> None:
         """A call ended, on whichever pod: keep that, and free a place here that its stream never took.
@@ -107,12 +108,12 @@ class Webhooks:
         refusals = retry_url.attempts(query, time.time())
         return 0 if refusals and self._calls.carried_audio(call_sid, retry_url.since(query)) else refusals
 
-    def _again(self, request: Request, refusals: int) -> str | None:
-        """Return the URL for one more attempt of this call, or None after `MAX_ATTEMPTS`."""
+    def _again(self, request: Request, refusals: int, streams: int) -> str | None:
+        """Return the URL for one more attempt of this call after `streams` streams, or None after `MAX_ATTEMPTS`."""
         if refusals >= retry_url.MAX_ATTEMPTS:
             return None
         url = f"{_base(self._settings, request)}{_path(request)}"
-        return retry_url.retry_url(url, _query(request), refusals + 1, time.time())
+        return retry_url.retry_url(url, _query(request), refusals + 1, time.time(), streams=streams)
 
     def _refuse_call(self, call_sid: str, refusals: int, again: str | None) -> Response:
         """Answer a call that gets no place. A draining pod is one of several: the next request finds another pod."""
@@ -126,7 +127,7 @@ class Webhooks:
             return _xml(twiml.redirect(again, after_s=refusals + 1))
         return _xml(twiml.apology(self._settings.language, _sorry(self._settings)))
 
-    def _connect(self, form: dict[str, str], stream_name: str, base: str, then: str) -> str:
+    def _connect(self, form: dict[str, str], stream: int, stream_name: str, base: str, then: str) -> str:
         settings, call_sid, account_sid = self._settings, form["CallSid"], form.get("AccountSid", "")
         return twiml.connect_stream(
             url=twiml.stream_url(base),
@@ -134,10 +135,11 @@ class Webhooks:
             name=stream_name,
             status_callback=f"{base}{STREAM_STATUS}",
             parameters={
-                "agent": settings.agent,
-                "from": _fitting(form.get("From", "")),
-                "to": _fitting(form.get("To", "")),
-                "direction": _fitting(form.get("Direction", "inbound")),
+                parameters.AGENT: settings.agent,
+                parameters.FROM: _fitting(form.get("From", "")),
+                parameters.TO: _fitting(form.get("To", "")),
+                parameters.DIRECTION: _fitting(form.get("Direction", "inbound")),
+                parameters.STREAM: str(stream),
                 **propagation.seal_parameter(partial(token.seal_trace, settings.token_keys, call_sid)),
             },
             then=then,

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from batkol.events.events import CallEnded, CallStarted, Event, FinalText, RevisedText
+from batkol.events.events import CallEnded, CallStarted, Event, FinalText, RevisedText, event_id
 from batkol.twilio.call_status import FinalStatus
 
 LONGEST_TEXT: Final = 20_000
@@ -50,6 +50,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     who: Who
     seq: int
     at: float
+
+    @property
+    def id(self) -> str:
+        """The event's id."""
+        return event_id(self.who.stream_sid, self.seq)
 
 
 class CallBegan(Record, frozen=True, tag="call.started"):
@@ -175,7 +180,7 @@ def _final_record(event: FinalText, who: Who, trace_id: str | None) -> FinalReco
     )
 
 
-_NOT_FIGURES: Final = frozenset({"call_sid", "seq", "at", "reason"})
+_NOT_FIGURES: Final = frozenset({"call_sid", "seq", "at", "id", "reason"})
 
 
 def _figures(event: CallEnded) -> dict[str, Any]:

@@ -1,0 +1,35 @@
+"""The `<Parameter>`s of a media stream: what the voice webhook writes, and `start` brings back.
+
+Those that are not the service's own come from TwiML of the user's, and are shown to the user's agents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from batkol.tracing import propagation
+from batkol.twilio.twiml import TOKEN_PARAMETER
+
+AGENT: Final = "agent"
+FROM: Final = "from"
+TO: Final = "to"
+DIRECTION: Final = "direction"
+STREAM: Final = "stream"
+"""The number of the stream among the call's, from 1."""
+
+OWN: Final = frozenset({TOKEN_PARAMETER, AGENT, FROM, TO, DIRECTION, STREAM, propagation.PARAMETER})
+
+_MOST_DIGITS: Final = 9
+
+
+def custom(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters that are not the service's own."""
+    return {name: value for name, value in given.items() if name not in OWN}
+
+
+def stream_number(given: Mapping[str, str]) -> int:
+    """Return the number of the stream; 1 for TwiML that gives none, or something that is none."""
+    text = given.get(STREAM, "")
+    is_number = text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
+    return max(int(text), 1) if is_number else 1
