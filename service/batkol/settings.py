@@ -1,9 +1,9 @@
 """Settings of `batkol serve`: one frozen object, read once from the environment at start.
 
-The store's are in `batkol.store.settings`, the replies' in `batkol.conversation.settings`. Not here: `OTEL_*`
-(`batkol_otel` and the SDK), `FLAGD_*` (flagd's provider), `KUBECONFIG` and `GOOGLE_APPLICATION_CREDENTIALS` (their
-libraries). Only `main` and `app` see the object; each part gets what it needs. A value that cannot work is refused
-here, with a sentence that says which value would.
+The store's are in `batkol.store.settings`, the replies' in `batkol.conversation.settings`, the tokens' in
+`batkol.api_settings`. Not here: `OTEL_*` (`batkol_otel` and the SDK), `FLAGD_*` (flagd's provider), `KUBECONFIG` and
+`GOOGLE_APPLICATION_CREDENTIALS` (their libraries). Only `main` and `app` see the object; each part gets what it needs.
+A value that cannot work is refused here, with a sentence that says which value would.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from batkol.api_settings import ApiFields
 from batkol.conversation.settings import ReplyFields
 from batkol.environment import check_line, check_token, stripped
 from batkol.errors import ConfigurationError
 from batkol.flags.flags import FlagsProvider
 from batkol.host_names import host_name
 from batkol.recognizers.google import phrases
-from batkol.rights import ALL_RIGHTS, Grant
 from batkol.store.settings import StoreFields
 from batkol.urls import base_url, check_http, masked
 
@@ -37,20 +37,20 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
-class Settings(StoreFields, ReplyFields):
+class Settings(StoreFields, ReplyFields, ApiFields):
     """Environment variables are the upper-case field names."""
 
     # A value in an error might be a secret, in whatever way the error comes to be printed.
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=False, hide_input_in_errors=True)
 
-    free_texts: ClassVar[frozenset[str]] = ReplyFields.free_texts | {"stt_phrases"}
+    free_texts: ClassVar[frozenset[str]] = ReplyFields.free_texts | ApiFields.free_texts | {"stt_phrases"}
     with_spaces: ClassVar[frozenset[str]] = StoreFields.with_spaces | {
         "whisper_model",  # may be a folder
         "live_source",
         "live_start_from",
         "voice_agent",
     }
-    tokens: ClassVar[frozenset[str]] = ReplyFields.tokens | {"api_token", "whisper_api_key"}
+    tokens: ClassVar[frozenset[str]] = ReplyFields.tokens | ApiFields.tokens | {"whisper_api_key"}
 
     # Recognition
     enable_streaming_stt: bool = Field(
@@ -152,9 +152,8 @@ class Settings(StoreFields, ReplyFields):
     internal_host: str = Field("127.0.0.1", description="Address of the internal listener: status, events, metrics.")
     internal_port: int = Field(8081, ge=0, le=65535)
     internal_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Without API_TOKEN: host names that the internal API accepts, beside localhost."
+        (), description="Without any token: host names that the internal API accepts, beside localhost."
     )
-    api_token: str = Field("", description="Bearer token of the internal API.", repr=False)
 
     # Operations
     drain_timeout_s: float = Field(300.0, ge=0, description="Longest wait for live calls after SIGTERM, s.")
@@ -251,11 +250,6 @@ class Settings(StoreFields, ReplyFields):
                 "Twilio signs the URL that it requests, so the service needs PUBLIC_BASE_URL; set it to the URL of "
                 "the number's voice webhook without /twilio/voice"
             )
-        if self.internal_host not in LOOPBACK and not self.api_token:
-            raise ValueError(
-                f"INTERNAL_HOST={self.internal_host} opens the internal API to the network without a password; "
-                "set API_TOKEN, or bind it to 127.0.0.1"
-            )
         if self.flags_provider is FlagsProvider.LIVE and self.live_source and ":" not in self.live_source:
             raise ValueError("LIVE_SOURCE must be file:PATH or kubernetes:[NAMESPACE/]NAME")
         if self.live_start_from and not self.live_source.startswith("kubernetes:"):
@@ -265,17 +259,13 @@ class Settings(StoreFields, ReplyFields):
             )
         return self
 
-    @property
-    def grants(self) -> tuple[Grant, ...]:
-        """The tokens of the internal API, with their rights."""
-        return (Grant("API_TOKEN", self.api_token, ALL_RIGHTS),) if self.api_token else ()
-
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """The settings as `shown`, for a reader who prints them."""
         return ((name, masked(value) if isinstance(value, str) else value) for name, value in super().__repr_args__())
 
     @model_validator(mode="after")
     def _kept(self) -> Self:
+        self.check_tokens(internal_host=self.internal_host, loopback=self.internal_host in LOOPBACK)
         self.check_store(development=not self.twilio_validate_signatures)
         self.check_replies()
         return self

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Annotated, Final, NamedTuple, Protocol, Self
 
+import structlog
 from fastapi import Depends, HTTPException, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from batkol.rights import ALL_RIGHTS, Grant, Right
 from batkol.web.connections import Headers
+from batkol.web.log_limit import LogLimit
 
-__all__ = ["Access", "CurrentReader", "Reader", "Right", "guard", "trusted"]
+__all__ = ["Access", "CurrentReader", "Reader", "Right", "guard", "require", "trusted"]
 
 _READER: Final = "batkol.reader"
 """Key of the request's scope."""
@@ -22,6 +25,9 @@ _BEARER: Final = HTTPBearer(
     scheme_name="token", description="A token of `API_TOKENS`, `API_READ_TOKEN` or `API_TOKEN`.", auto_error=False
 )
 """For the description of the API alone: `Access.who` reads the header."""
+
+
+log = structlog.get_logger()
 
 
 class Reader(NamedTuple):
@@ -43,6 +49,7 @@ class Access:
 
     def __init__(self, grants: Iterable[Grant] = ()) -> None:
         self._readers = [(_digest(each.token.encode()), Reader(each.name, each.may)) for each in grants]
+        self._lines = LogLimit()
 
     @classmethod
     def of(cls, settings: TokenSettings) -> Self:
@@ -67,6 +74,20 @@ class Access:
         fits = [reader for token, reader in self._readers if hmac.compare_digest(token, digest)]
         return fits[0] if fits and scheme.lower() == b"bearer" else None
 
+    def check(self, reader: Reader, *rights: Right) -> None:
+        """Refuse a client without one of these rights, and log it once a second. Raises `HTTPException`."""
+        missing = _missing(reader, rights)
+        left_out = self._lines.admit(reader.name, time.monotonic()) if missing else None
+        if left_out is not None:
+            log.warning(
+                "[API] request refused: its token does not have the right",
+                token=reader.name,
+                missing=missing,
+                remedy="give the client a token of API_TOKENS that has the right",
+                lines_left_out=left_out,
+            )
+        require(reader, *rights)
+
 
 def guard(access: Access, *rights: Right) -> Callable[..., Awaitable[Reader]]:
     """Return the dependency that lets only clients with all of these rights through, and returns the client.
@@ -85,12 +106,21 @@ def guard(access: Access, *rights: Right) -> Callable[..., Awaitable[Reader]]:
                 "API_TOKEN.",
                 {"WWW-Authenticate": "Bearer"},
             )
-        if missing := [each for each in rights if each not in reader.may]:
-            raise HTTPException(403, _refusal(reader, missing))
+        access.check(reader, *rights)
         request.scope[_READER] = reader
         return reader
 
     return check
+
+
+def require(reader: Reader, *rights: Right) -> None:
+    """Refuse a client without one of these rights. Raises `HTTPException`."""
+    if missing := _missing(reader, rights):
+        raise HTTPException(
+            403,
+            f"This request needs the right {' and '.join(f'`{each}`' for each in missing)}, which the token "
+            f"{reader.name!r} does not have. Use a token that has it; API_TOKENS gives each token its rights.",
+        )
 
 
 def trusted(access: Access) -> Callable[[Headers], bool]:
@@ -112,12 +142,8 @@ CurrentReader = Annotated[Reader, Depends(_current)]
 """The type of an endpoint's parameter for the client. The route, or its router, has a `guard` among `dependencies`."""
 
 
-def _refusal(reader: Reader, missing: list[Right]) -> str:
-    rights = " and ".join(f"`{each}`" for each in missing)
-    return (
-        f"This request needs the right {rights}, which the token {reader.name!r} does not have. Use another token, or "
-        "add the right to `may` of this token in API_TOKENS."
-    )
+def _missing(reader: Reader, rights: Iterable[Right]) -> list[Right]:
+    return [each for each in rights if each not in reader.may]
 
 
 def _digest(token: bytes) -> bytes:

@@ -16,6 +16,8 @@ from starlette.types import Send
 from batkol.calls.call import Call
 from batkol.events.bus import Bus, Subscription
 from batkol.events.events import CallEnded, Event, encode
+from batkol.events.redaction import redacted
+from batkol.rights import Right
 
 log = structlog.get_logger()
 
@@ -35,11 +37,14 @@ TIMINGS: Final = EventStreamTimings()
 class EventStream(StreamingResponse):
     """A reader that has stopped reading holds a task and its queue for `linger_s` at most."""
 
-    def __init__(self, bus: Bus, call: Call | None, timings: EventStreamTimings = TIMINGS) -> None:
+    def __init__(
+        self, bus: Bus, call: Call | None, may: frozenset[Right], timings: EventStreamTimings = TIMINGS
+    ) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         super().__init__((), media_type="text/event-stream", headers=headers)
         self._bus = bus
         self._call = call
+        self._may = may
         self._timings = timings
 
     async def stream_response(self, send: Send) -> None:
@@ -49,32 +54,31 @@ class EventStream(StreamingResponse):
                 async with asyncio.timeout(None) as patience:
                     subscription.on_close = lambda: patience.reschedule(loop.time() + self._timings.linger_s)
                     await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-                    await _write_events(send, subscription, self._call, self._timings.keepalive_s)
+                    await self._write_events(send, subscription)
             except TimeoutError:
                 log.warning("[API] subscriber stopped reading; its connection is closed", dropped=subscription.dropped)
             finally:
                 subscription.on_close = None
 
-
-async def _write_events(send: Send, subscription: Subscription, call: Call | None, keepalive_s: float) -> None:
-    """Write events until the last stream of the call is done or nothing more comes."""
-    alive = _Alive(subscription, keepalive_s)
-    try:
-        await _write(send, b": listening\n\n")
-        over = call is not None and call.reporter.ended and subscription.is_over(call.identity.call_sid)
-        while not over:
-            if events := await subscription.some():  # in one piece: a busy reader costs one write, not fifty
-                # Asked before the write: what comes during it is another stream's beginning, and is not waited for.
-                ended = any(isinstance(event, CallEnded) and subscription.is_over(event.call_sid) for event in events)
-                await _write(send, b"".join(map(_message, events)))
-                over = ended
-            elif subscription.closed:
-                break
-            else:
-                await _write(send, b": still here\n\n")
-    finally:
-        alive.cancel()
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    async def _write_events(self, send: Send, subscription: Subscription) -> None:
+        """Write events until the last stream of the call is done or nothing more comes."""
+        call, alive = self._call, _Alive(subscription, self._timings.keepalive_s)
+        try:
+            await _write(send, b": listening\n\n")
+            over = call is not None and call.reporter.ended and subscription.is_over(call.identity.call_sid)
+            while not over:
+                if events := await subscription.some():  # in one piece: a busy reader costs one write, not fifty
+                    # Asked before the write: what comes during it is another stream's beginning, and is not waited for.
+                    ended = any(isinstance(each, CallEnded) and subscription.is_over(each.call_sid) for each in events)
+                    await _write(send, b"".join(_message(redacted(event, self._may)) for event in events))
+                    over = ended
+                elif subscription.closed:
+                    break
+                else:
+                    await _write(send, b": still here\n\n")
+        finally:
+            alive.cancel()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class _Alive:

@@ -12,9 +12,9 @@ import asyncio
 import csv
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import structlog
@@ -25,7 +25,9 @@ from starlette.types import Send
 
 from batkol.store.postgres.faults import DB_ERRORS, error_name
 from batkol.store.postgres.reading import chunks
+from batkol.web.access import Reader
 from batkol.web.errors import RETRY_AFTER_S, refusal
+from batkol.web.history_redaction import shown
 
 TAKING_S: Final = 30.0
 """Seconds that a reader has for a chunk; then it is cut off, because it holds a connection of the pool."""
@@ -61,6 +63,14 @@ class Form(StrEnum):
     def media_type(self) -> str:
         """RFC 4180; JSON Lines has no registered type."""
         return "text/csv; charset=utf-8" if self is Form.CSV else "application/jsonl"
+
+
+class ExportFile(NamedTuple):
+    """What a client gets: the file's name without its ending, its format, and the client."""
+
+    name: str
+    form: Form
+    reader: Reader
 
 
 class ExportSlots:
@@ -110,16 +120,16 @@ class Export(StreamingResponse):
     A reader who leaves gives the connection back.
     """
 
-    def __init__(self, engine: AsyncEngine, statement: Select[Any], form: Form, name: str, turns: ExportSlots) -> None:
+    def __init__(self, engine: AsyncEngine, statement: Select[Any], file: ExportFile, turns: ExportSlots) -> None:
         headers = {
-            "Content-Disposition": f'attachment; filename="{name}.{form}"',
+            "Content-Disposition": f'attachment; filename="{file.name}.{file.form}"',
             "Cache-Control": "no-store",
         }
-        super().__init__((), media_type=form.media_type, headers=headers)
+        super().__init__((), media_type=file.form.media_type, headers=headers)
         self._engine = engine
         self._statement = statement
         self._turns = turns
-        self._head, self._encode = _written_as(form, [column.name for column in statement.selected_columns])
+        self._head, self._encode = _written_as(file, [column.name for column in statement.selected_columns])
         self._begun = False
 
     async def stream_response(self, send: Send) -> None:
@@ -164,14 +174,13 @@ def _busy() -> JSONResponse:
     return JSONResponse({"detail": detail}, 503, {"Retry-After": str(RETRY_AFTER_S)})
 
 
-def _written_as(form: Form, names: Sequence[str]) -> tuple[bytes, Encode]:
-    if form is Form.CSV:
-        return _csv_lines([names]), lambda rows: _csv_lines([_cell(row[name]) for name in names] for row in rows)
-    return b"", _json_lines
+def _written_as(file: ExportFile, names: Sequence[str]) -> tuple[bytes, Encode]:
+    def seen(rows: Sequence[RowMapping]) -> Iterable[dict[str, Any]]:
+        return (shown(row, file.reader) for row in rows)
 
-
-def _json_lines(rows: Sequence[RowMapping]) -> bytes:
-    return b"".join(msgspec.json.encode(dict(row)) + b"\n" for row in rows)
+    if file.form is Form.CSV:
+        return _csv_lines([names]), lambda rows: _csv_lines([_cell(row[name]) for name in names] for row in seen(rows))
+    return b"", lambda rows: b"".join(msgspec.json.encode(row) + b"\n" for row in seen(rows))
 
 
 def _csv_lines(lines: Any) -> bytes:

@@ -14,9 +14,10 @@ from batkol.store.journal.records import LONGEST_NAME, bounded
 from batkol.store.postgres import queries
 from batkol.store.postgres.reading import rows
 from batkol.store.store import NoStore, Store
-from batkol.web.access import Access, Right, guard
+from batkol.web.access import Access, CurrentReader, Right, guard
 from batkol.web.errors import ErrorMappingRoute, sentence
-from batkol.web.export import Export, ExportSlots, Form
+from batkol.web.export import Export, ExportFile, ExportSlots, Form
+from batkol.web.history_redaction import check_number, shown
 from batkol.web.paging import BadCursorError, Key, cursor_of, position_of
 from batkol.web.schemas import (
     CallDetails,
@@ -41,7 +42,10 @@ _NO_STORE: Final = (
 )
 _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     401: {"model": Problem, "description": "The request has no valid token."},
-    403: {"model": Problem, "description": "The token does not have the right `leads`."},
+    403: {
+        "model": Problem,
+        "description": "The token does not have the right `leads`, or `numbers` for a filter by number.",
+    },
     409: {"model": Problem, "description": "The service stores no calls (`STORE=none`)."},
     422: {"model": Problem, "description": "A parameter or the body is not valid; `detail` says why."},
     503: {
@@ -86,15 +90,16 @@ Engine = Callable[[], AsyncEngine]
 
 def _calls(router: APIRouter, engine: Engine) -> None:
     @router.get("/history/calls", tags=["history"])
-    async def read_calls(asked: Annotated[CallPageQuery, Query()]) -> CallPage:
+    async def read_calls(asked: Annotated[CallPageQuery, Query()], reader: CurrentReader) -> CallPage:
         """List the calls that match the filter, newest first, in pages."""
+        check_number(asked.number, reader)
         after = _place(asked.cursor, str)
         found = await rows(engine(), queries.page_of_calls(asked.to_filter(), after, asked.limit + 1))
-        shown, rest = _page(found, asked.limit, "started_at", "call_sid")
-        return CallPage(calls=[CallOut.model_validate(dict(row)) for row in shown], next=rest)
+        page, rest = _page(found, asked.limit, "started_at", "call_sid")
+        return CallPage(calls=[CallOut.model_validate(shown(row, reader)) for row in page], next=rest)
 
     @router.get("/history/calls/{call_sid}", tags=["history"], responses=_ABSENT)
-    async def read_call(call_sid: CallSid) -> CallDetails:
+    async def read_call(call_sid: CallSid, reader: CurrentReader) -> CallDetails:
         """Get one call with its utterances."""
         sid = bounded(call_sid, LONGEST_NAME)
         found = await rows(engine(), queries.one_call(sid))
@@ -106,20 +111,21 @@ def _calls(router: APIRouter, engine: Engine) -> None:
             )
         texts = await rows(engine(), queries.utterances_of(sid))
         return CallDetails(
-            call=CallOut.model_validate(dict(found[0])),
-            utterances=[UtteranceOut.model_validate(dict(row)) for row in texts[: queries.MOST_UTTERANCES]],
+            call=CallOut.model_validate(shown(found[0], reader)),
+            utterances=[UtteranceOut.model_validate(shown(row, reader)) for row in texts[: queries.MOST_UTTERANCES]],
             complete=len(texts) <= queries.MOST_UTTERANCES,
         )
 
 
 def _leads(router: APIRouter, engine: Engine) -> None:
     @router.get("/leads", tags=["leads"])
-    async def read_leads(asked: Annotated[LeadPageQuery, Query()]) -> LeadPage:
+    async def read_leads(asked: Annotated[LeadPageQuery, Query()], reader: CurrentReader) -> LeadPage:
         """List the leads: numbers that called an agent, the newest call first."""
+        check_number(asked.number, reader)
         after = _place(asked.cursor, int)
         wanted = queries.page_of_leads(asked.agent, asked.number, after, asked.limit + 1)
-        shown, rest = _page(await rows(engine(), wanted), asked.limit, "last_call_at", "id")
-        return LeadPage(leads=[LeadOut.model_validate(dict(row)) for row in shown], next=rest)
+        page, rest = _page(await rows(engine(), wanted), asked.limit, "last_call_at", "id")
+        return LeadPage(leads=[LeadOut.model_validate(shown(row, reader)) for row in page], next=rest)
 
     @router.patch(
         "/leads/{lead_id}",
@@ -127,14 +133,14 @@ def _leads(router: APIRouter, engine: Engine) -> None:
         openapi_extra=_CHANGE,
         responses={**_ABSENT, 413: {"model": Problem, "description": "The body is too large."}},
     )
-    async def change_lead(lead_id: LeadId, request: Request) -> LeadOut:
+    async def change_lead(lead_id: LeadId, request: Request, reader: CurrentReader) -> LeadOut:
         """Change the name, the notes or the summary of a lead; an absent field stays, null clears the field."""
         to = engine()
         changes = await _change(request)
         found = await rows(to, queries.change_lead(lead_id, changes) if changes else queries.one_lead(lead_id))
         if not found:
             raise HTTPException(404, "There is no lead with this id: the lead never existed, or was erased.")
-        return LeadOut.model_validate(dict(found[0]))
+        return LeadOut.model_validate(shown(found[0], reader))
 
 
 def _exports(router: APIRouter, engine: Engine) -> None:
@@ -153,19 +159,24 @@ def _exports_as(form: Form, router: APIRouter, engine: Engine, turns: ExportSlot
     }
 
     @router.get(f"/history/calls.{form}", **exported, name=f"export_calls_{form}")
-    async def export_calls(asked: Annotated[CallQuery, Query()]) -> Export:
+    async def export_calls(asked: Annotated[CallQuery, Query()], reader: CurrentReader) -> Export:
         """Export all calls that match the filter, newest first."""
-        return Export(engine(), queries.all_calls(asked.to_filter()), form, "calls", turns)
+        check_number(asked.number, reader)
+        return Export(engine(), queries.all_calls(asked.to_filter()), ExportFile("calls", form, reader), turns)
 
     @router.get(f"/history/utterances.{form}", **exported, name=f"export_utterances_{form}")
-    async def export_utterances(asked: Annotated[CallQuery, Query()]) -> Export:
+    async def export_utterances(asked: Annotated[CallQuery, Query()], reader: CurrentReader) -> Export:
         """Export all utterances of the calls that match the filter, newest call first."""
-        return Export(engine(), queries.all_utterances(asked.to_filter()), form, "utterances", turns)
+        check_number(asked.number, reader)
+        return Export(
+            engine(), queries.all_utterances(asked.to_filter()), ExportFile("utterances", form, reader), turns
+        )
 
     @router.get(f"/leads.{form}", **exported, name=f"export_leads_{form}")
-    async def export_leads(asked: Annotated[LeadQuery, Query()]) -> Export:
+    async def export_leads(asked: Annotated[LeadQuery, Query()], reader: CurrentReader) -> Export:
         """Export all leads that match the filter."""
-        return Export(engine(), queries.all_leads(asked.agent, asked.number), form, "leads", turns)
+        check_number(asked.number, reader)
+        return Export(engine(), queries.all_leads(asked.agent, asked.number), ExportFile("leads", form, reader), turns)
 
 
 def _page(found: Sequence[RowMapping], limit: int, at: str, key: str) -> tuple[Sequence[RowMapping], str | None]:

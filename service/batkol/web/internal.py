@@ -15,10 +15,11 @@ from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
 from batkol.calls.call import Call
+from batkol.calls.figures import UtteranceProgress
 from batkol.calls.registry import CallRegistry
 from batkol.events.bus import Bus
 from batkol.status import ServiceStatus
-from batkol.web.access import Access, Right, guard
+from batkol.web.access import Access, CurrentReader, Reader, Right, guard
 from batkol.web.event_stream import TIMINGS, EventStream, EventStreamTimings
 
 Status = Callable[[], ServiceStatus]
@@ -48,21 +49,22 @@ def routes(
         return _json({"calls": [_summary(call) for call in calls]})
 
     @router.get("/calls/{call_sid}", dependencies=may_read)
-    async def read_call(call_sid: str) -> Response:
+    async def read_call(call_sid: str, reader: CurrentReader) -> Response:
         call = _live(calls, call_sid)
-        utterances = [{"index": i, **asdict(u)} for i, u in call.reporter.utterances.items()]
+        utterances = [{"index": i, **_progress(u, reader)} for i, u in call.reporter.utterances.items()]
         return _json({**_summary(call), "utterances": utterances})
 
     @router.get("/calls/{call_sid}/events", dependencies=may_read)
-    async def follow_call(call_sid: str) -> StreamingResponse:
-        return EventStream(bus, _live(calls, call_sid), timings)
+    async def follow_call(call_sid: str, reader: CurrentReader) -> StreamingResponse:
+        return EventStream(bus, _live(calls, call_sid), reader.may, timings)
 
     @router.get("/events", dependencies=may_read)
-    async def follow_all() -> StreamingResponse:
-        return EventStream(bus, None, timings)
+    async def follow_all(reader: CurrentReader) -> StreamingResponse:
+        return EventStream(bus, None, reader.may, timings)
 
     @router.post("/drain", dependencies=[Depends(guard(access, Right.DRAIN))])
-    async def empty() -> Response:
+    async def empty(reader: CurrentReader) -> Response:
+        log.info("[API] drain ordered", token=reader.name)
         await drain()
         return _json({"draining": True, "active_calls": calls.active})
 
@@ -120,6 +122,13 @@ def _summary(call: Call) -> dict[str, Any]:
         "reconnects": figures.reconnects,
         "audio_dropped_ms": figures.audio_dropped_ms,
     }
+
+
+def _progress(utterance: UtteranceProgress, reader: Reader) -> dict[str, Any]:
+    shown = asdict(utterance)
+    if Right.TEXTS not in reader.may:
+        shown |= {"text": "", "revised": None if utterance.revised is None else ""}
+    return shown
 
 
 def _json(value: object) -> Response:

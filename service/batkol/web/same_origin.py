@@ -49,7 +49,7 @@ MALFORMED: Final = OriginRefusal(
 UNKNOWN: Final = OriginRefusal(
     403,
     "host_unknown",
-    "Without API_TOKEN this API answers only to IP addresses, to localhost and to the names in "
+    "Without a token (API_TOKEN) this API answers only to IP addresses, to localhost and to the names in "
     "INTERNAL_HOSTS. The Host header of this request has another name. Use the IP address, or add the "
     "name to INTERNAL_HOSTS.",
 )

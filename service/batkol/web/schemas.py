@@ -216,6 +216,8 @@ class UtteranceOut(BaseModel):
         description="The VAD engine found no speech in the audio. An agent must not reply to this text."
     )
     unconfirmed: bool = Field(description="The text was an interim, and another recognizer found no word in the audio.")
+    event_id: str | None = Field(description="`id` of the event `final`; null if only the revision is known.")
+    revised_event_id: str | None = Field(description="`id` of the event `revised`; null without a revision.")
 
 
 class LeadOut(BaseModel):

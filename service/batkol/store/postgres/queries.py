@@ -16,7 +16,9 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Select,
+    Text,
     Update,
+    cast,
     func,
     literal,
     literal_column,
@@ -66,6 +68,13 @@ _OF_CALLS: Final[Sequence[Column[Any]]] = [
     )
 ]  # fmt: skip
 _NO: Final[ColumnElement[bool]] = literal_column("false")
+
+
+def _event_id(seq: Column[Any]) -> ColumnElement[str | None]:
+    """Return the id of the event that a value came from, as `batkol.events.events.event_id` makes it; or null."""
+    return utterances.c.stream_sid + literal_column("'-'") + cast(seq, Text)
+
+
 _OF_UTTERANCES: Final[Sequence[ColumnElement[Any]]] = [
     *(
         utterances.c[name]
@@ -76,6 +85,8 @@ _OF_UTTERANCES: Final[Sequence[ColumnElement[Any]]] = [
     ),
     func.coalesce(utterances.c.unvoiced, _NO).label("unvoiced"),
     func.coalesce(utterances.c.revised_unconfirmed, utterances.c.unconfirmed, _NO).label("unconfirmed"),
+    _event_id(utterances.c.seq).label("event_id"),
+    _event_id(utterances.c.revised_seq).label("revised_event_id"),
 ]  # fmt: skip
 _OF_LEADS: Final[Sequence[Column[Any]]] = [
     leads.c[name]
