@@ -105,6 +105,9 @@ async def test_when_the_time_is_up_the_call_goes_on_at_another_pod(tmp_path: Pat
         assert (old.heard.texts(sid), new.heard.texts(sid)) == (words_of(PAUSED)[:1], words_of(PAUSED)[1:])
         ended = old.ended(sid)
         assert (ended.reason, ended.close_code) == ("drained", 1001)
+        (first,), (second,) = old.heard.of(sid, CallStarted), new.heard.of(sid, CallStarted)
+        assert (first.stream, second.stream) == (1, 2)
+        assert (first.from_, first.to, first.parameters) == (second.from_, second.to, second.parameters)
         kinds = [type(event) for event in old.heard.events[sid]]
         assert kinds.index(FinalText) < kinds.index(CallEnded) == len(kinds) - 1
 

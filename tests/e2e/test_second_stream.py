@@ -64,6 +64,7 @@ async def test_the_next_stream_is_heard_at_once_and_both_streams_keep_their_word
         assert (report.streams, report.said, report.violations) == (2, [], [])
         assert report.left_codes == [1000]
         first, second = streams(up, sid)
+        assert [began.stream for began in up.heard.of(sid, CallStarted)] == [1, 2]
         ends = {end.stream_sid: end.reason for end in up.heard.of(sid, CallEnded)}
         assert ends == {first: "stop" if stop else "replaced", second: "stop"}
         assert record(up, sid, first) == [FIRST.text]

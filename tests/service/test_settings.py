@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from batkol.conversation.actions import StockPhrase
 from batkol.errors import ConfigurationError
+from batkol.rights import ALL_RIGHTS, Right
 from batkol.settings import Settings, read, shown
 
 GOOD = {"TWILIO_AUTH_TOKEN": "secret", "PUBLIC_BASE_URL": "https://voice.example.com", "STORE": "none"}
@@ -110,8 +111,46 @@ def test_the_internal_api_is_not_opened_to_the_network_without_a_password(
     assert "set API_TOKEN, or bind it to 127.0.0.1" in sentence
 
 
-def test_with_a_password_it_may_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert reading(monkeypatch, INTERNAL_HOST="0.0.0.0", API_TOKEN="t").internal_host == "0.0.0.0"
+@pytest.mark.parametrize("name", ["API_TOKEN", "API_READ_TOKEN", "API_TOKENS"])
+def test_with_any_password_it_may_be_opened(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    assert reading(monkeypatch, INTERNAL_HOST="0.0.0.0", **{name: value_of(name)}).internal_host == "0.0.0.0"
+
+
+def test_each_token_has_a_name_and_rights(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("API_TOKEN", "API_READ_TOKEN", "API_TOKENS")
+    grants = reading(monkeypatch, **{name: value_of(name) for name in names}).grants
+
+    assert [(grant.name, grant.may) for grant in grants] == [
+        ("API_TOKEN", ALL_RIGHTS),
+        ("API_READ_TOKEN", frozenset({Right.STATUS, Right.TEXTS})),
+        ("console", frozenset({Right.STATUS})),
+    ]
+    assert reading(monkeypatch, **dict.fromkeys(names, "")).grants == ()
+
+
+@pytest.mark.parametrize(("name", "other"), [("API_TOKEN", "API_READ_TOKEN"), ("API_TOKEN", "console")])
+def test_one_token_under_two_names_is_refused_with_both(monkeypatch: pytest.MonkeyPatch, name: str, other: str) -> None:
+    token = "Zq7-0123456789abcdef"
+    tokens = json.dumps({"console": {"token": token, "may": ["status"]}})
+    again = {"API_TOKENS": tokens} if other == "console" else {other: token}
+    sentence = refusal(monkeypatch, API_TOKEN=token, **again)
+
+    assert f"API_TOKENS: {name} and {other} have the same token" in sentence
+    assert "Zq7" not in sentence
+
+
+def test_a_short_read_token_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    sentence = refusal(monkeypatch, API_READ_TOKEN="Zq7")
+
+    assert "  API_READ_TOKEN: must have at least 16 characters; create a token with `openssl rand" in sentence
+    assert "Zq7" not in sentence
+
+
+def test_tokens_that_cannot_work_are_refused_by_the_name_of_their_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    sentence = refusal(monkeypatch, API_TOKENS='{"console": {"token": "Zq7-0123456789abcdef", "may": ["all"]}}')
+
+    assert '  API_TOKENS: "may" of token 1 (console) has an unknown right in place 1; the rights' in sentence
+    assert "Zq7" not in sentence
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
@@ -222,7 +261,13 @@ def test_all_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_no_secret_is_in_a_refusal_or_in_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    secrets = {"TWILIO_AUTH_TOKEN": "s3cr3t-a", "API_TOKEN": "s3cr3t-b", "WHISPER_API_KEY": "s3cr3t-c"}
+    secrets = {
+        "TWILIO_AUTH_TOKEN": "s3cr3t-a",
+        "API_TOKEN": "s3cr3t-b",
+        "WHISPER_API_KEY": "s3cr3t-c",
+        "API_READ_TOKEN": "s3cr3t-d-0123456789",
+        "API_TOKENS": '{"console": {"token": "s3cr3t-e-0123456789", "may": ["status"]}}',
+    }
 
     assert "s3cr3t" not in refusal(monkeypatch, **secrets, PORT="x")
     assert "s3cr3t" not in refusal(monkeypatch, **secrets, PUBLIC_BASE_URL="")
@@ -262,6 +307,8 @@ VALUES = {  # one that works, for every field
     "STT_ROTATE_BY_S": "290",
     "INTERNAL_HOST": "10.0.0.7",
     "API_TOKEN": "token",
+    "API_READ_TOKEN": "a-token-for-reading",
+    "API_TOKENS": '{"console": {"token": "a-token-for-the-console", "may": ["status"]}}',
     "TWILIO_AUTH_TOKEN": "one,two",
     "INTERNAL_HOSTS": "one.example,two.example",
     "ANSWERER_URL": "http://llm:8000/v1",
@@ -329,7 +376,7 @@ def test_a_token_of_one_line_break_is_no_token(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_token_that_no_header_can_carry_is_refused_and_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
-    tokens = ("API_TOKEN", "WHISPER_API_KEY", "TWILIO_AUTH_TOKEN")
+    tokens = ("API_TOKEN", "API_READ_TOKEN", "WHISPER_API_KEY", "TWILIO_AUTH_TOKEN")
     sentence = refusal(monkeypatch, **dict.fromkeys(tokens, "Zq7-תור"))
 
     for name in tokens:
@@ -475,4 +522,5 @@ def test_what_is_no_secret_of_a_url_is_shown(monkeypatch: pytest.MonkeyPatch) ->
     assert told["overflow_url"] == "https://handler.example/twiml?***"
     assert told["public_base_url"] == "https://voice.example.com/one"
     assert told["live_source"] == ""
-    assert {"twilio_auth_token", "api_token", "whisper_api_key", "database_url"}.isdisjoint(told)
+    tokens = {"twilio_auth_token", "api_token", "api_read_token", "api_tokens", "whisper_api_key"}
+    assert {*tokens, "database_url"}.isdisjoint(told)

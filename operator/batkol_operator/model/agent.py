@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 
 from batkol_operator.kube import names
-from batkol_operator.model.connections import DatabaseSpec, Google, Twilio
+from batkol_operator.model.connections import DatabaseSpec, Google, InternalApi, Twilio
 from batkol_operator.model.exposure import Exposure, NetworkPolicy
 from batkol_operator.model.part import BROKEN, ResourcePart, ResourceRule
 from batkol_operator.model.pod import PodSpec
@@ -87,6 +87,9 @@ class Spec(ResourcePart):
     google: Google = Field(default_factory=Google, description="Credentials for Google Cloud Speech-to-Text.")
     database: DatabaseSpec | None = Field(
         None, description="Database for calls and transcripts; absent: none are stored."
+    )
+    internal_api: InternalApi = Field(
+        default_factory=InternalApi, description="Clients of the pods' internal API, beside the operator."
     )
     telemetry: Telemetry = Field(default_factory=Telemetry, description="Traces, metrics and logs.")
     scaling: Scaling = Field(default_factory=Scaling, description="Number of pods.")

@@ -1,4 +1,7 @@
-"""Connections of an agent: Twilio, Google, a database. The spec names Secrets; it never contains one."""
+"""Connections of an agent: Twilio, Google, a database, clients of its internal API.
+
+The spec names Secrets; it never contains one.
+"""
 
 from __future__ import annotations
 
@@ -81,6 +84,18 @@ class Google(ResourcePart):
         None,
         description="Secret key with a service account's JSON key; absent: Workload Identity, by "
         "`pod.serviceAccountAnnotations`. A change rolls the pods.",
+    )
+
+
+class InternalApi(ResourcePart):
+    """Clients of the pods' internal API, beside the operator."""
+
+    tokens_secret_ref: SecretKey | None = Field(
+        None,
+        description="Secret key with the clients' tokens and rights: JSON, name → "
+        '`{"token": "…", "may": ["status", "numbers", "texts", "line", "leads", "drain"]}`; the rights that a client '
+        "does not need are omitted. A change of the reference rolls the pods; a change of the Secret takes effect in "
+        "pods that start after it. A pod does not start with tokens that cannot work; its log says why.",
     )
 
 

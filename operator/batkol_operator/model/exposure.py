@@ -95,7 +95,7 @@ class NetworkPolicy(ResourcePart):
         max_length=32,
         json_schema_extra=listed("set"),
         description="Namespaces that may reach the internal API besides the operator's, such as those of agents that "
-        "subscribe to events.",
+        "subscribe to events. Their clients need a token as well: `internalApi.tokensSecretRef`.",
     )
     monitoring_namespaces: tuple[Namespace, ...] = Field(
         ("monitoring",),

@@ -30,7 +30,7 @@ def environment(agent: VoiceAgent) -> list[Manifest]:
 
 
 def _identity(agent: VoiceAgent) -> list[Manifest]:
-    name = agent.metadata.name
+    name, tokens = agent.metadata.name, agent.spec.internal_api.tokens_secret_ref
     return [
         _downward("POD_NAME", "metadata.name"),
         _downward("POD_NAMESPACE", "metadata.namespace"),
@@ -43,6 +43,7 @@ def _identity(agent: VoiceAgent) -> list[Manifest]:
         _plain("INTERNAL_HOST", "0.0.0.0"),  # noqa: S104 -- with a token, behind a NetworkPolicy
         _plain("INTERNAL_PORT", names.INTERNAL_PORT),
         _secret("API_TOKEN", SecretKey(name=names.api_secret_name(name), key=names.TOKEN_KEY)),
+        *([_secret("API_TOKENS", tokens)] if tokens else []),
     ]
 
 

@@ -68,9 +68,9 @@ def public(service: Service) -> FastAPI:
 
 def internal(service: Service) -> FastAPI:
     """Build the application that only the cluster reaches."""
-    calls, metrics = service.calls, service.metrics
+    metrics = service.metrics
     gauges.expose(
-        metrics, calls=calls, drain=service.drain, bus=service.bus, live=service.live, tracing=service.tracing
+        metrics, calls=service.calls, drain=service.drain, bus=service.bus, live=service.live, tracing=service.tracing
     )
     service.health.expose(metrics, service.channels)
     service.store.expose(metrics)
@@ -81,7 +81,11 @@ def internal(service: Service) -> FastAPI:
         "Log lines dropped because stderr did not accept them.",
         lambda: service.lines_lost,
     )
-    access = Access.of(service.settings)
+    return internal_app(service, Access.of(service.settings))
+
+
+def internal_app(service: Service, access: Access) -> FastAPI:
+    """Build the application that only the cluster reaches, without its metrics."""
     app = FastAPI(title="Batkol, internal", version=__version__, openapi_url=None, redirect_slashes=False)
     app.add_middleware(SameOrigin, hosts=None if access.asks else service.settings.internal_hosts)
     through = SelfProbe(service.settings.host, lambda: service.port)
@@ -89,10 +93,10 @@ def internal(service: Service) -> FastAPI:
         service.why_not_ready, service.health.degraded, service.why_not_alive, unreachable=through.why_not
     )
     app.include_router(service_probes)
-    app.include_router(exposition(metrics))
+    app.include_router(exposition(service.metrics))
     app.include_router(ops.reference(app, access=access))
     app.include_router(
-        ops.routes(calls=calls, bus=service.bus, status=service.status, drain=service.drain.run, access=access)
+        ops.routes(calls=service.calls, bus=service.bus, status=service.status, drain=service.drain.run, access=access)
     )
     app.include_router(history.routes(store=service.store, access=access))
     expect_disconnects(app, counting(service, INTERNAL))

@@ -188,7 +188,7 @@ class MediaSocket:
         details = stream.details
         if details is None:
             raise AssertionError("a started stream has details")
-        given = stream.parameters
+        given, newest = stream.parameters, self._calls.get(details.call_sid)
         token.verify(self._gate.token_keys, given.get("token", ""), details.call_sid, details.account_sid, time.time())
         return Identity(
             call_sid=details.call_sid,
@@ -199,7 +199,7 @@ class MediaSocket:
             to=given.get(parameters.TO, ""),
             direction=given.get(parameters.DIRECTION, "inbound"),
             parameters=parameters.custom(given),
-            stream=parameters.stream_number(given),
+            stream=max(parameters.stream_number(given), newest.identity.stream + 1 if newest else 1),
         )
 
 

@@ -72,7 +72,7 @@ class Webhooks:
         if self._calls.hung_up(call_sid):
             return _xml(twiml.hang_up())
         refusals = self._earlier_refusals(request, call_sid)
-        stream, stream_name = retry_url.streams(_query(request)) + 1, secrets.token_hex(8)
+        stream, stream_name = self._stream(request, call_sid), secrets.token_hex(8)
         if not self._calls.reserve(call_sid, stream_name):
             return self._refuse_call(call_sid, refusals, self._again(request, refusals, stream - 1))
         again = self._again(request, refusals, stream)
@@ -107,6 +107,14 @@ class Webhooks:
         query = _query(request)
         refusals = retry_url.attempts(query, time.time())
         return 0 if refusals and self._calls.carried_audio(call_sid, retry_url.since(query)) else refusals
+
+    def _stream(self, request: Request, call_sid: str) -> int:
+        """Return the number of the call's next stream: after those of the URL, and after a stream that is here.
+
+        A call that was moved by Twilio's REST API comes with a URL that counts none.
+        """
+        newest = self._calls.get(call_sid)
+        return max(retry_url.streams(_query(request)), newest.identity.stream if newest else 0) + 1
 
     def _again(self, request: Request, refusals: int, streams: int) -> str | None:
         """Return the URL for one more attempt of this call after `streams` streams, or None after `MAX_ATTEMPTS`."""

@@ -22,6 +22,13 @@ from support.properties import few_by_day
 NOT_THE_SERVICES = frozenset({"GOOGLE_APPLICATION_CREDENTIALS"})  # Google's own client reads it
 
 
+STAND_INS = {
+    "DATABASE_URL": "postgresql://u:p@db/batkol",
+    "API_TOKENS": '{"reception-bot": {"token": "0123456789abcdef", "may": ["status", "line"]}}',
+}
+"""What a Secret has, where not any text will do."""
+
+
 def sampled() -> VoiceAgent:
     return VoiceAgent.read(sample())
 
@@ -46,8 +53,7 @@ def test_the_service_starts_with_it(make: Callable[[], VoiceAgent], monkeypatch:
     """What comes from secrets stands in; what cannot work would be refused here."""
     wanted = make()
     for variable, value in variables(plan(wanted, AROUND)).items():
-        stand_in = "postgresql://u:p@db/batkol" if variable == "DATABASE_URL" else "secret"
-        monkeypatch.setenv(variable, value if isinstance(value, str) else stand_in)
+        monkeypatch.setenv(variable, value if isinstance(value, str) else STAND_INS.get(variable, "secret"))
     settings = Settings()
 
     assert settings.voice_agent == "reception"
@@ -68,10 +74,17 @@ def test_no_secret_value_is_in_it() -> None:
     values = variables(plan(full(), AROUND))
 
     assert values["API_TOKEN"] == {"secretKeyRef": {"name": "reception-api", "key": "token"}}
+    assert values["API_TOKENS"] == {"secretKeyRef": {"name": "clients", "key": "tokens.json"}}
     assert values["TWILIO_AUTH_TOKEN"] == {"secretKeyRef": {"name": "twilio", "key": "auth-token"}}
     assert values["DATABASE_URL"] == {"secretKeyRef": {"name": "postgres", "key": "url"}}
     assert values["WHISPER_API_KEY"] == {"secretKeyRef": {"name": "whisper", "key": "api-key"}}
     assert AROUND.api_token not in json.dumps(one(plan(full(), AROUND), "Deployment"))
+
+
+def test_without_clients_of_their_own_the_pods_know_the_operators_token_alone() -> None:
+    values = variables(plan(agent(), AROUND))
+
+    assert [name for name in values if name.startswith("API_")] == ["API_TOKEN"]
 
 
 def test_the_pod_watches_its_config_map_and_starts_from_the_mounted_one() -> None:

@@ -201,6 +201,7 @@ ROLLING: dict[str, Any] = {
     "twilio.validateSignatures": False,
     "google.credentialsSecretRef": SECRET,
     "database": {"urlSecretRef": SECRET},
+    "internalApi.tokensSecretRef": SECRET,
     "telemetry.otlpEndpoint": "http://collector:4317",
     "telemetry": {"otlpEndpoint": "http://collector:4317", "samplePercent": 5},
     "telemetry.captureTranscripts": True,

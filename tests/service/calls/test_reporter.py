@@ -53,6 +53,8 @@ IDENTITY = Identity(
     agent="reception",
     from_=CALLER,
     to=CALLED,
+    parameters={"tenant": "a"},
+    stream=2,
 )
 DECISION = Decision(True, "on", "STATIC", DecisionSource.FLAG)
 
@@ -139,9 +141,20 @@ def test_every_event_carries_the_call_and_its_own_number(metrics: Metrics) -> No
     whole_call(told)
 
     assert [event.seq for event in told.events] == list(range(1, len(told.events) + 1))
+    assert [event.id for event in told.events] == [f"{IDENTITY.stream_sid}-{event.seq}" for event in told.events]
     assert {event.call_sid for event in told.events} == {IDENTITY.call_sid}
     assert [type(event) for event in told.events[:3]] == [CallStarted, UtteranceStarted, PartialText]
     assert type(told.events[-1]) is CallEnded
+
+
+def test_the_first_event_says_who_calls_whom_with_which_parameters_and_by_which_stream(metrics: Metrics) -> None:
+    told = Told(metrics)
+    told.reporter.call_started(streaming=True)
+
+    (began,) = told.events
+    assert isinstance(began, CallStarted)
+    assert (began.from_, began.to) == (IDENTITY.from_, IDENTITY.to)
+    assert (began.parameters, began.stream) == (IDENTITY.parameters, IDENTITY.stream) == ({"tenant": "a"}, 2)
 
 
 def test_events_carry_the_text_and_its_times(metrics: Metrics) -> None:

@@ -21,6 +21,8 @@ def test_no_variable_has_a_say_in_the_demo(tmp_path: Path, monkeypatch: pytest.M
         "OVERFLOW_URL": "https://other.example/twilio/voice",
         "STT_MAX_STREAMS": "1",
         "API_TOKEN": "of another",
+        "API_READ_TOKEN": "short",
+        "API_TOKENS": "no JSON",
         "DATABASE_URL": "postgresql://another.example/calls",
         "ANSWERER": "echo",
         "ANSWERER_API_KEY": "another's",

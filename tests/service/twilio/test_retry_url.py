@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batkol.twilio.retry_url import LIVED_S, MAX_ATTEMPTS, attempts, retry_url
+from batkol.twilio.retry_url import LIVED_S, MAX_ATTEMPTS, attempts, retry_url, streams
 
 URL = "https://voice.example.com/prefix/twilio/voice"
 NOW = 1_800_000_000.0
@@ -29,6 +29,15 @@ def test_each_round_counts_one_more() -> None:
         url = retry_url(URL, query(url), count, NOW)
         assert attempts(query(url), NOW + 5) == count
     assert url == f"{URL}?again={MAX_ATTEMPTS}&since=1800000000"
+
+
+def test_the_streams_of_a_call_are_counted_whatever_becomes_of_its_attempts() -> None:
+    given = query(retry_url(URL, "tenant=a&streams=x", 1, NOW, streams=7))
+
+    assert given == "tenant=a&again=1&since=1800000000&streams=7"
+    assert (streams(given), attempts(given, NOW)) == (7, 1)
+    assert query(retry_url(URL, given, 2, NOW, streams=8)).endswith("streams=8")
+    assert [streams(text) for text in ("", "streams=", "streams=-1", "streams=²", "streams=" + "9" * 5000)] == [0] * 5
 
 
 def test_after_a_stream_that_lived_counting_begins_anew() -> None:

@@ -17,12 +17,12 @@ from batkol.calls.registry import CallRegistry
 from batkol.calls.services import Services
 from batkol.events.bus import LIMIT
 from batkol.flags.flags import Decision, DecisionSource
-from batkol.rights import ALL_RIGHTS, Grant
+from batkol.rights import ALL_RIGHTS, Grant, Right
 from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
 from batkol.status import ServiceStatus
-from batkol.transcription.events import FinalReady, PartialReady, UtteranceOpened
+from batkol.transcription.events import FinalReady, PartialReady, RevisionReady, UtteranceOpened
 from batkol.web import internal
-from batkol.web.access import Access
+from batkol.web.access import Access, trusted
 from batkol.web.event_stream import TIMINGS, EventStreamTimings
 from batkol.web.server import listening
 from support.time.waiting import until
@@ -150,7 +150,7 @@ async def test_with_the_token_it_answers(given: str) -> None:
         answer = await house.http.get("/v1/status", headers={"Authorization": given})
 
         assert (answer.status_code, answer.json()["version"]) == (200, "x")
-        assert internal.trusted(TOKEN)([(b"authorization", given.encode())])
+        assert trusted(ONE_TOKEN)([(b"authorization", given.encode())])
 
 
 async def test_a_call_that_is_not_live_is_not_found_and_the_answer_says_so() -> None:
@@ -187,6 +187,40 @@ async def test_a_live_call_is_shown_with_its_utterances_so_far() -> None:
         (only,) = shown["utterances"]
         assert (only["index"], only["text"], only["final"], only["source"]) == (0, "שלום עולם", True, "final")
         assert (only["begin_ms"], only["end_ms"]) == (1000, 3000)
+
+
+@pytest.mark.parametrize("more", [set(), {Right.TEXTS}, {Right.NUMBERS}, ALL_RIGHTS])
+async def test_a_reader_of_live_calls_gets_no_byte_of_what_it_may_not_see(more: set[Right]) -> None:
+    may = frozenset({Right.STATUS, *more})
+    number, words, taken_back, key = "+972541234567", "שלום עולם", "שלום", "5"
+    async with inside(access=Access([Grant("test", TOKEN, may)])) as house:
+        house.http.headers["Authorization"] = f"Bearer {TOKEN}"
+        call = house.admitted()
+        async with house.following("/v1/events") as events:
+            call.reporter.call_started(streaming=True)
+            final = utterance(state=UtteranceState.DONE, end=24_000, source=Source.FINAL)
+            call.reporter.observe(UtteranceOpened(final, None))
+            call.reporter.observe(FinalReady(final, words))
+            call.reporter.observe(RevisionReady(final, taken_back))
+            call.reporter.key_pressed(key)
+            told = [await events.next() for _ in range(5)]
+        pages = [await house.http.get(path) for path in ("/v1/calls", f"/v1/calls/{call.identity.call_sid}")]
+
+    answers = json.dumps(told, ensure_ascii=False) + "".join(page.text for page in pages)
+    assert (words in answers) == (taken_back in answers) == (f'"digit": "{key}"' in answers) == (Right.TEXTS in may)
+    assert (number in answers) == (Right.NUMBERS in may)
+    types = [event["type"] for event in told if event]
+    assert types == ["call.started", "utterance.started", "final", "revised", "dtmf"]
+
+
+async def test_who_ordered_a_drain_is_logged_by_the_name_of_the_token() -> None:
+    async with inside(access=ONE_TOKEN) as house:
+        with capture_logs() as lines:
+            await house.http.post("/v1/drain", headers={"Authorization": f"Bearer {TOKEN}"})
+
+    (line,) = [line for line in lines if line["event"] == "[API] drain ordered"]
+    assert line["token"] == "test"
+    assert TOKEN not in str(lines)
 
 
 async def test_a_calls_events_are_streamed_to_its_end() -> None:

@@ -126,6 +126,7 @@ async def test_a_call_is_connected_to_the_media_stream() -> None:
             "from": "+972541234567",
             "to": "+97231234567",
             "direction": "inbound",
+            "stream": "1",
         }
 
 
@@ -251,6 +252,21 @@ async def test_the_redirect_is_signed_with_its_query_and_counts_up_to_the_apolog
         forged = url.replace("again=3", "again=0").removeprefix("/twilio/voice")
         signed = f"{BASE}{url}"
         assert (await caller.post(query=forged, signed_url=signed)).status_code == 403
+
+
+async def test_each_stream_of_a_call_has_the_next_number_and_a_webhook_without_a_stream_takes_none() -> None:
+    """The count is in the redirect's URL, which Twilio signs: so any pod goes on counting."""
+    async with twilio() as first, twilio() as second:
+        answers = [twiml(await first.post())]
+        answers.append(twiml(await second.post(query=redirected(answers[-1]).removeprefix("/twilio/voice"))))
+        await first.calls.drain()
+        answers.append(twiml(await first.post(query=redirected(answers[-1]).removeprefix("/twilio/voice"))))
+        url = redirected(answers[-1])
+        answers.append(twiml(await second.post(query=url.removeprefix("/twilio/voice"))))
+
+        assert [parameters(answer).get("stream") for answer in answers] == ["1", "2", None, "3"]
+        forged = url.replace("streams=2", "streams=0").removeprefix("/twilio/voice")
+        assert (await second.post(query=forged, signed_url=f"{BASE}{url}")).status_code == 403
 
 
 async def test_a_stream_that_carried_audio_here_is_no_refusal_and_one_without_audio_is() -> None:

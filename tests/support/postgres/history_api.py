@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from batkol.rights import ALL_RIGHTS, Grant
+from batkol.rights import ALL_RIGHTS, Grant, Right
 from batkol.store.journal.records import AnyRecord
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.connections import Database, DatabaseTimeouts
@@ -24,6 +24,13 @@ from support.postgres.sql import sql
 from support.postgres.store_parts import Kept
 
 TOKEN = "a-made-up-token"
+READERS: dict[str, frozenset[Right]] = {
+    "a-token-of-leads": frozenset({Right.LEADS}),
+    "a-token-of-leads-and-numbers": frozenset({Right.LEADS, Right.NUMBERS}),
+    "a-token-of-leads-and-texts": frozenset({Right.LEADS, Right.TEXTS}),
+    "a-token-of-all-but-leads": ALL_RIGHTS - {Right.LEADS},
+}
+"""Further tokens with their rights."""
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 PATIENCE = DatabaseTimeouts(connect_s=5.0, statement_s=10.0, command_s=15.0)
 
@@ -67,7 +74,7 @@ async def past(
 @asynccontextmanager
 async def serving(store: Store | NoStore, token: str = TOKEN) -> AsyncIterator[tuple[httpx.AsyncClient, int]]:
     app = FastAPI(title="Batkol, internal")
-    access = Access([Grant("test", token, ALL_RIGHTS)] if token else [])
+    access = Access([Grant("test", token, ALL_RIGHTS), *(Grant(name, name, may) for name, may in READERS.items())])
     app.include_router(history.routes(store=store, access=access))
     connections = Connections("internal", limits.internal(), trusted=trusted(access))
     async with listening(app, "127.0.0.1", 0, connections) as port:

@@ -1,0 +1,109 @@
+"""Every route of the internal API, and the right that it needs: by requests to a whole service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from batkol.app.http import internal_app
+from batkol.rights import ALL_RIGHTS, Grant, Right
+from batkol.web.access import Access
+from support.service.stack import Stack, stack
+
+OPEN: Final = None
+"""Answers without a token."""
+ANY: Final = frozenset[Right]()
+"""Answers to every token."""
+STATUS, LEADS, DRAIN = frozenset({Right.STATUS}), frozenset({Right.LEADS}), frozenset({Right.DRAIN})
+
+TABLE: dict[tuple[str, str], frozenset[Right] | None] = {
+    ("GET", "/healthz"): OPEN,
+    ("GET", "/readyz"): OPEN,
+    ("GET", "/metrics"): OPEN,
+    ("GET", "/openapi.json"): ANY,
+    ("GET", "/docs"): ANY,
+    ("GET", "/redoc"): ANY,
+    ("GET", "/v1/status"): STATUS,
+    ("GET", "/v1/calls"): STATUS,
+    ("GET", "/v1/calls/{call_sid}"): STATUS,
+    ("GET", "/v1/calls/{call_sid}/events"): STATUS,
+    ("GET", "/v1/events"): STATUS,
+    ("GET", "/v1/history/calls"): LEADS,
+    ("GET", "/v1/history/calls/{call_sid}"): LEADS,
+    ("GET", "/v1/history/calls.csv"): LEADS,
+    ("GET", "/v1/history/calls.jsonl"): LEADS,
+    ("GET", "/v1/history/utterances.csv"): LEADS,
+    ("GET", "/v1/history/utterances.jsonl"): LEADS,
+    ("GET", "/v1/leads"): LEADS,
+    ("PATCH", "/v1/leads/{lead_id}"): LEADS,
+    ("GET", "/v1/leads.csv"): LEADS,
+    ("GET", "/v1/leads.jsonl"): LEADS,
+    ("POST", "/v1/drain"): DRAIN,
+}
+"""The rights of each route. What a client sees of numbers and texts is tested where it is shown."""
+
+ONLY: Final = {right: f"a-token-that-may-{right}" for right in Right}
+BUT: Final = {right: f"a-token-that-may-all-but-{right}" for right in Right}
+GRANTS: Final = (
+    *(Grant(token, token, frozenset({right})) for right, token in ONLY.items()),
+    *(Grant(token, token, ALL_RIGHTS - {right}) for right, token in BUT.items()),
+)
+
+
+@asynccontextmanager
+async def serving(folder: Path) -> AsyncIterator[tuple[Stack, httpx.AsyncClient]]:
+    async with (
+        stack(folder, api_token="a-token-that-may-all", api_tokens=GRANTS) as up,
+        httpx.AsyncClient(base_url=up.internal, timeout=20, verify=False) as http,
+    ):
+        yield up, http
+
+
+async def status_of(http: httpx.AsyncClient, route: tuple[str, str], token: str = "") -> int:
+    """Return the status of a route, and the missing right in place of 403. A feed is not read."""
+    method, path = route[0], route[1].format(call_sid="CA0", lead_id=1)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async with http.stream(method, path, headers=headers) as answer:
+        if answer.status_code in {401, 403}:
+            detail = (await answer.aread()).decode()
+            assert ("Bearer TOKEN" if answer.status_code == 401 else f"which the token '{token}' does not") in detail
+        return answer.status_code
+
+
+async def test_every_route_has_a_row_and_every_row_a_route(tmp_path: Path) -> None:
+    """A new route has to be put into the table: what it needs is decided there."""
+    async with serving(tmp_path) as (up, _):
+        routes = internal_app(up.service, Access()).routes
+    there = {
+        (method, getattr(route, "path", "")) for route in routes for method in getattr(route, "methods", None) or {"?"}
+    }
+
+    assert {(method, path) for method, path in there if method != "HEAD"} == TABLE.keys()
+
+
+async def wrong(http: httpx.AsyncClient, route: tuple[str, str]) -> list[str]:
+    """Return the clients that a route lets in and should not, or the other way round."""
+    rights = TABLE[route]
+    known = {"": rights is None, "another-token": rights is None, "a-token-that-may-all": True}
+    known |= {BUT[right]: right not in (rights or ANY) for right in Right}
+    known |= {ONLY[right]: (rights or ANY) <= {right} for right in Right}
+    return [token for token, may in known.items() if (await status_of(http, route, token) not in {401, 403}) != may]
+
+
+async def test_a_route_answers_to_those_who_may_and_to_nobody_else(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (_, http):
+        assert {route: clients for route in TABLE if (clients := await wrong(http, route))} == {}
+
+
+async def test_a_client_with_any_token_may_send_the_larger_body(tmp_path: Path) -> None:
+    """What it may do with it is asked next."""
+    body = b"x" * (65 << 10)
+    tokens = {"": 413, "another-token": 413, ONLY[Right.STATUS]: 403, ONLY[Right.LEADS]: 409}
+    async with serving(tmp_path) as (_, http):
+        for token, status in tokens.items():
+            answer = await http.patch("/v1/leads/1", content=body, headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code == status
