@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 
 class Right(StrEnum):
-    """What a token may do. `numbers` and `texts` are about what is shown, the others about which routes answer."""
+    """A right of a token. `numbers` and `texts` are about what is shown, the others about which routes answer."""
 
     STATUS = "status"
     """Read the status, follow live calls and their events."""

@@ -18,9 +18,9 @@ RIGHT: Final = "right"
 """Key in the `extra` of a field's `Meta`: the right without which a reader sees the field empty."""
 
 Words = Annotated[str, msgspec.Meta(extra={RIGHT: Right.TEXTS})]
-"""What was said, heard or typed."""
+"""Words that were said, heard or typed."""
 PhoneNumber = Annotated[str, msgspec.Meta(extra={RIGHT: Right.NUMBERS})]
-"""A telephone number, or what else names a caller."""
+"""A telephone number."""
 Parameters = Annotated[dict[str, str], msgspec.Meta(extra={RIGHT: Right.NUMBERS})]
 """Values that the user's own TwiML gave: whatever they are, they may name the caller."""
 

@@ -21,7 +21,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 from batkol.supervision.threads import Revivable
 from batkol.telemetry.instruments import Buckets, Counts
-from batkol.telemetry.push import MetricExporterWithBuckets, Reader
+from batkol.telemetry.push import MetricExporterWithBuckets, PushReader
 from batkol.telemetry.reply_metrics import ReplyCounts, ReplyTimes
 from batkol.telemetry.resource import resource
 from batkol.telemetry.signal_state import SignalState
@@ -49,7 +49,7 @@ class Metrics:
         buckets = self._measure()
         for each in buckets:
             self._registry.register(each)
-        self._pushing: dict[str, Reader] = {}
+        self._pushing: dict[str, PushReader] = {}
         self._failed: dict[str, str] = {}
         self._push(buckets)
         scraped = PrometheusMetricReader(registry=self._registry)
@@ -66,7 +66,7 @@ class Metrics:
         self._failed.update(named.failed)
         for name, exporter in named.made.items():
             try:
-                self._pushing[name] = Reader(MetricExporterWithBuckets(exporter, buckets))
+                self._pushing[name] = PushReader(MetricExporterWithBuckets(exporter, buckets))
             except Exception as error:  # noqa: BLE001  the rim: an exporter may be foreign code
                 self._failed[name] = f"the SDK cannot use the exporter ({type(error).__name__})"
 

@@ -31,7 +31,7 @@ from batkol.telemetry.outbox import REMEDY
 log = structlog.get_logger()
 
 
-class Reader(PeriodicExportingMetricReader):
+class PushReader(PeriodicExportingMetricReader):
     """The SDK's, whose thread ends for good at the first collection that raises anything but a time-out.
 
     See `batkol.supervision.threads.Revivable`. A new thread begins where the dead one ended: counts are cumulative.

@@ -1,4 +1,4 @@
-"""Who may do what on the internal API: bearer tokens with names and rights."""
+"""Access to the internal API: bearer tokens with names and rights."""
 
 from __future__ import annotations
 

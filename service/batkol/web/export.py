@@ -66,7 +66,7 @@ class Form(StrEnum):
 
 
 class ExportFile(NamedTuple):
-    """What a client gets: the file's name without its ending, its format, and the client."""
+    """A file for a client: the file's name without its ending, its format, and the client."""
 
     name: str
     form: Form

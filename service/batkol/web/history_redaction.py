@@ -23,7 +23,7 @@ RIGHTS: Final[Mapping[str, frozenset[Right]]] = {
 """The columns that want rights, of all tables; the others are shown to every client of the history."""
 
 
-def shown(row: Mapping[str, Any], reader: Reader) -> dict[str, Any]:
+def shown(row: Mapping[Any, Any], reader: Reader) -> dict[str, Any]:
     """Return the row as this client may see it."""
     return {name: "" if value is not None and _hidden(name, reader) else value for name, value in row.items()}
 

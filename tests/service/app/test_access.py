@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 import httpx
+from fastapi import FastAPI
 
 from batkol.app.http import internal_app
 from batkol.rights import ALL_RIGHTS, Grant, Right
@@ -46,11 +47,17 @@ TABLE: dict[tuple[str, str], frozenset[Right] | None] = {
 }
 """The rights of each route. What a client sees of numbers and texts is tested where it is shown."""
 
+
+def named(token: str) -> str:
+    """Return the name of a token."""
+    return token.removeprefix("a-token-that-")
+
+
 ONLY: Final = {right: f"a-token-that-may-{right}" for right in Right}
 BUT: Final = {right: f"a-token-that-may-all-but-{right}" for right in Right}
 GRANTS: Final = (
-    *(Grant(token, token, frozenset({right})) for right, token in ONLY.items()),
-    *(Grant(token, token, ALL_RIGHTS - {right}) for right, token in BUT.items()),
+    *(Grant(named(token), token, frozenset({right})) for right, token in ONLY.items()),
+    *(Grant(named(token), token, ALL_RIGHTS - {right}) for right, token in BUT.items()),
 )
 
 
@@ -64,25 +71,31 @@ async def serving(folder: Path) -> AsyncIterator[tuple[Stack, httpx.AsyncClient]
 
 
 async def status_of(http: httpx.AsyncClient, route: tuple[str, str], token: str = "") -> int:
-    """Return the status of a route, and the missing right in place of 403. A feed is not read."""
+    """Return the status of a route; a refusal is a sentence. A feed is not read."""
     method, path = route[0], route[1].format(call_sid="CA0", lead_id=1)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with http.stream(method, path, headers=headers) as answer:
         if answer.status_code in {401, 403}:
-            detail = (await answer.aread()).decode()
-            assert ("Bearer TOKEN" if answer.status_code == 401 else f"which the token '{token}' does not") in detail
+            said = "Bearer TOKEN" if answer.status_code == 401 else f"which the token '{named(token)}' does not have"
+            assert said in (await answer.aread()).decode()
         return answer.status_code
+
+
+def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
+    """Yield method and path of every route of an application, with those of the routers in it."""
+    for route in app.routes:
+        inner = getattr(route, "effective_route_contexts", None)
+        for each in [route] if inner is None else inner():
+            yield from ((method, each.path) for method in each.methods or {"WEBSOCKET"})
 
 
 async def test_every_route_has_a_row_and_every_row_a_route(tmp_path: Path) -> None:
     """A new route has to be put into the table: what it needs is decided there."""
     async with serving(tmp_path) as (up, _):
-        routes = internal_app(up.service, Access()).routes
-    there = {
-        (method, getattr(route, "path", "")) for route in routes for method in getattr(route, "methods", None) or {"?"}
-    }
+        there = set(routes(internal_app(up.service, Access())))
 
     assert {(method, path) for method, path in there if method != "HEAD"} == TABLE.keys()
+    assert {("GET", path) for method, path in there if method == "HEAD"} <= TABLE.keys()
 
 
 async def wrong(http: httpx.AsyncClient, route: tuple[str, str]) -> list[str]:
@@ -105,5 +118,5 @@ async def test_a_client_with_any_token_may_send_the_larger_body(tmp_path: Path) 
     tokens = {"": 413, "another-token": 413, ONLY[Right.STATUS]: 403, ONLY[Right.LEADS]: 409}
     async with serving(tmp_path) as (_, http):
         for token, status in tokens.items():
-            answer = await http.patch("/v1/leads/1", content=body, headers={"Authorization": f"Bearer {token}"})
+            answer = await http.patch("/v1/leads/1", content=body, headers={"Authorization": f"Bearer {token or 'x'}"})
             assert answer.status_code == status

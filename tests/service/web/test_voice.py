@@ -256,11 +256,11 @@ async def test_the_redirect_is_signed_with_its_query_and_counts_up_to_the_apolog
 
 async def test_each_stream_of_a_call_has_the_next_number_and_a_webhook_without_a_stream_takes_none() -> None:
     """The count is in the redirect's URL, which Twilio signs: so any pod goes on counting."""
-    async with twilio() as first, twilio() as second:
+    async with twilio() as first, twilio() as second, twilio() as leaving:
         answers = [twiml(await first.post())]
         answers.append(twiml(await second.post(query=redirected(answers[-1]).removeprefix("/twilio/voice"))))
-        await first.calls.drain()
-        answers.append(twiml(await first.post(query=redirected(answers[-1]).removeprefix("/twilio/voice"))))
+        await leaving.calls.drain()
+        answers.append(twiml(await leaving.post(query=redirected(answers[-1]).removeprefix("/twilio/voice"))))
         url = redirected(answers[-1])
         answers.append(twiml(await second.post(query=url.removeprefix("/twilio/voice"))))
 
