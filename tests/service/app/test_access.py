@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 from fastapi import FastAPI
@@ -85,7 +85,8 @@ def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
     """Yield method and path of every route of an application, with those of the routers in it."""
     for route in app.routes:
         inner = getattr(route, "effective_route_contexts", None)
-        for each in [route] if inner is None else inner():
+        found: Iterable[Any] = [route] if inner is None else inner()
+        for each in found:
             yield from ((method, each.path) for method in each.methods or {"WEBSOCKET"})
 
 
