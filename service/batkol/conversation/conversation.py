@@ -1,7 +1,8 @@
 """The owner of one call's turns: feeds the turn table, carries out its actions, keeps what was said and heard.
 
-It lives in a task of its own beside the call's transcription. `observe` only queues; a fault of the conversation costs
-the caller an apology, and the transcription nothing.
+It lives in a task of its own beside the call's transcription. The task waits for defects alone: an input is taken where
+it comes, since waking a task for each interim costs more than the interim. A defect stays within the conversation: it
+costs the caller an apology, and the transcription nothing.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
-from batkol.alarm import Wakeup
+from batkol.alarm import Alarm
 from batkol.answering.answerer import Question
 from batkol.conversation import actions as act
 from batkol.conversation import events, inputs
@@ -58,10 +60,13 @@ class Conversation:
         self._turns = self._new_turns()
         self._history = History()
         self._inputs: deque[inputs.Input] = deque()
-        self._wakeup = Wakeup()
+        self._alarm = Alarm(self._work)
+        self._busy = True  # inputs are being handled, further up the stack, or the task does not run
+        self._context: Context
         self._over = False  # no input is taken any more
         self._newest_utterance = -1
         self._tasks: asyncio.TaskGroup
+        self._defect: asyncio.Future[None]
         self._replies = Replies(call, self._history, self._put, self._loop.time)
         call.line.on_written = self._on_written
 
@@ -84,7 +89,7 @@ class Conversation:
     def _put(self, event: inputs.Input) -> None:
         if not self._over:
             self._inputs.append(event)
-            self._wakeup.ring()
+            self._work()
 
     def _spoken_at(self, sample: int) -> float:
         return self._loop.time() - self._call.since(sample)
@@ -101,12 +106,13 @@ class Conversation:
         last_sample = self._turns.last_sample
         self._replies.start(voiced, last_sample)
         self._carry_out(self._turns.handle(inputs.ReplySounded(voiced.attempt), self._loop.time()))
-        self._wakeup.ring()
+        self._work()
 
     # -- its life ------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Converse until cancelled. What was heard by then is settled. A defect never leaves it: the call goes on."""
+        self._context = copy_context()  # what comes is handled in the context of whatever it comes from
         try:
             self._put(inputs.CallOpened(greet=self._greet and self._agent.phrase(StockPhrase.GREETING) is not None))
             for _ in range(MOST_FAULTS):
@@ -120,7 +126,7 @@ class Conversation:
         finally:
             self._over = True
             self._inputs.clear()
-            self._wakeup.close()
+            self._alarm.disarm()
             self._call.line.on_written = lambda _, __: None
             self._settle()
 
@@ -143,12 +149,32 @@ class Conversation:
         self._carry_out(self._turns.handle(inputs.ServiceFailed(), self._loop.time()))
 
     async def _converse(self) -> None:
-        while True:
-            while self._inputs:
-                self._handle(self._inputs.popleft())
-            self._carry_out(self._turns.tick(self._loop.time()))
-            if not self._inputs:
-                await self._wakeup.wait(self._turns.deadline)
+        """Handle what comes until cancelled. Raises what a defect raises."""
+        self._defect = self._loop.create_future()
+        self._busy = False
+        try:
+            self._work()
+            await self._defect
+        finally:
+            self._busy = True
+
+    def _work(self) -> None:
+        """Handle the inputs that wait, and let happen what is due; never raises."""
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._inputs or self._turns.is_due(self._loop.time()):
+                if self._inputs:
+                    self._handle(self._inputs.popleft())
+                else:
+                    self._carry_out(self._turns.tick(self._loop.time()))
+        except Exception as error:  # noqa: BLE001 -- the task raises it, and survives it
+            if not self._defect.done():
+                self._defect.set_exception(error)
+            return
+        self._busy = False
+        self._alarm.arm(self._turns.deadline)
 
     def _new_turns(self) -> Turns:
         settings = self._agent.settings()
@@ -204,7 +230,7 @@ class Conversation:
             )
         )
         voiced = self._replies.add(ask.attempt, reply)
-        voiced.task = self._tasks.create_task(reply.run(), name="conversation.reply")
+        voiced.task = self._tasks.create_task(reply.run(), name="conversation.reply", context=self._context.copy())
         voiced.task.add_done_callback(partial(self._done, voiced))
 
     def _done(self, voiced: Voiced, task: asyncio.Task[None]) -> None:

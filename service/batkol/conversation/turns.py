@@ -122,6 +122,10 @@ class Turns:
         """Time at which `tick` must run next."""
         return self._turn.timers.deadline
 
+    def is_due(self, now: float) -> bool:
+        """Whether `tick` has something to do."""
+        return (due := self.deadline) is not None and due <= now
+
     @property
     def attempt(self) -> int | None:
         """The number of the current attempt."""

@@ -6,7 +6,7 @@ its shape, the word times stay exact, and a listener hears that a word is missin
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from functools import cache
 from typing import Final
 
@@ -27,7 +27,7 @@ _VOCABULARY: Final = frozenset(WORDS)
 
 
 class BuiltinVoice:
-    """The marked words, at once. It never fails. Each word is one `VoiceSound`."""
+    """The marked words, at once. It never fails. Each piece is one `VoiceSound`."""
 
     name = "builtin"
 
@@ -35,31 +35,28 @@ class BuiltinVoice:
         """See `Voice`. Nothing is under way between two sounds."""
         number, pause = 0, b""
         async for text in pieces:
-            for sound in sounds(text, number, pause):
-                pause = _pause()
-                yield sound
+            spoken_piece = sound(text, number, pause)
+            pause = _pause() if spoken_piece.mulaw else pause
+            yield spoken_piece
             number += 1
 
     async def aclose(self) -> None:
         """See `Voice`. There is nothing to close."""
 
 
-def sounds(text: str, piece: int = 0, pause: bytes = b"") -> Iterator[VoiceSound]:
-    """Yield a sound for each word of the text as `str.split` has it. `pause` comes before the first one.
+def sound(text: str, piece: int = 0, pause: bytes = b"") -> VoiceSound:
+    """Return the sound of a text, with the end of each word as `str.split` has them. `pause` comes before the first.
 
-    A word that is punctuation alone has no sound; a text without a word is one empty sound.
+    A word that is punctuation alone has no sound.
     """
-    words = text.split()
-    at = 0
-    for number, word in enumerate(words, 1):
-        sound = b""
+    spoken_words, ends, at = list[bytes](), list[int](), 0
+    for word in text.split():
         for part in parts(word):
-            sound += pause + _word(part)
+            spoken_words += (pause, _word(part))
+            at += len(pause) + len(spoken_words[-1])
             pause = _pause()
-        at += len(sound)
-        yield VoiceSound(sound, piece, last=number == len(words), word_ends=(at,))
-    if not words:
-        yield VoiceSound(b"", piece, last=True)
+        ends.append(at)
+    return VoiceSound(b"".join(spoken_words), piece, last=True, word_ends=tuple(ends))
 
 
 def parts(word: str) -> list[str]:

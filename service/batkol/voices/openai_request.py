@@ -21,7 +21,7 @@ LARGEST_ERROR: Final = 16 * 1024
 """Bytes of an error's body that are read; OpenAI's are below 1 kB."""
 
 _OK: Final = 200
-_AHEAD: Final = 2400
+_AHEAD: Final = 1600
 """Samples of sound after which the body is read now and then: chunks that came meanwhile cost one wake."""
 _HOLDS_S: Final = (0.05, 0.4)
 """Least and most seconds between two such reads: a third of what the sound is ahead of the ear."""

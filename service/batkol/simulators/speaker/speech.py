@@ -11,7 +11,7 @@ import soxr
 
 from batkol.audio import mulaw
 from batkol.audio.mulaw import SAMPLE_RATE
-from batkol.voices.builtin import sounds
+from batkol.voices.builtin import sound
 
 RATE: Final = 24_000
 BYTES_PER_S: Final = 2 * RATE
@@ -21,10 +21,10 @@ _UNKNOWN: Final = 0xFFFF_FFFF  # the length that OpenAI writes into the header o
 @lru_cache(maxsize=256)
 def pcm(text: str) -> bytes:
     """Return the text's sound: 16 bits, little endian, one channel. A word that is not marked is a hum."""
-    phone = mulaw.decode(b"".join(sound.mulaw for sound in sounds(text))).astype(np.float32)
+    phone = mulaw.decode(sound(text).mulaw).astype(np.float32)
     wide = soxr.resample(phone, SAMPLE_RATE, RATE, "VHQ")
-    sound: bytes = np.clip(np.round(wide), -32768, 32767).astype("<i2").tobytes()
-    return sound
+    samples: bytes = np.clip(np.round(wide), -32768, 32767).astype("<i2").tobytes()
+    return samples
 
 
 def wav_header(rate: int = RATE) -> bytes:
