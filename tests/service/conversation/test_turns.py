@@ -97,7 +97,7 @@ def test_a_pause_is_given_time_to_end_before_the_answerer_is_asked() -> None:
     talk.then(CallerPaused(0, talk.now), 0.1)
     assert talk.then(TextReached(0, "מה השעה"), 0.05) == []  # 150 ms after the last sample
     assert in_state(talk, State.GUESSING)
-    assert talk.wait(0.06) == []
+    assert talk.wait(0.03) == []
     assert talk.wait(0.02) == [Ask(1, "מה השעה", speculative=True)]
 
 
@@ -107,7 +107,7 @@ def test_a_pause_that_ends_in_time_costs_no_attempt() -> None:
         talk.then(CallerBegan(0))
         talk.then(CallerPaused(0, talk.now), 0.1)
         talk.then(TextReached(0, "מה השעה"), 0.05)
-        assert talk.then(end, 0.05) == []
+        assert talk.then(end, 0.03) == []
         assert talk.wait(1.0) == []
 
 
