@@ -126,7 +126,7 @@ def test_a_text_that_changes_in_a_pause_is_asked_about_when_the_pause_has_lasted
     talk.then(CallerBegan(0))
     talk.then(CallerPaused(0, talk.now), 0.1)
     talk.then(TextReached(0, "מה השעה"), 0.05)
-    talk.then(TextWithdrawn(0, by_speech=False), 0.05)
+    talk.then(TextWithdrawn(0, by_speech=False), 0.03)
     assert talk.then(TextReached(0, "מה השעה עכשיו")) == []
     assert talk.wait(0.1) == [Ask(1, "מה השעה עכשיו", speculative=True)]
 
