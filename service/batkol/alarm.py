@@ -72,5 +72,5 @@ class Wakeup:
         self._rung = False
 
     def close(self) -> None:
-        """Wake nobody at a time any more."""
+        """Wake the task at no time any more; a ring still does."""
         self._alarm.disarm()
