@@ -1,4 +1,4 @@
-"""The command line: `batkol serve | demo | call | gonogo | speech-double | llm-double | migrate | erase | journal`.
+"""The command line: `batkol serve | demo | call | gonogo | NAME-double | migrate | erase | journal`.
 
 Each command imports what it needs when it runs: the service never loads a simulator, and a simulator's command does
 not wait for the service's libraries.
@@ -21,6 +21,7 @@ import uvloop
 
 from batkol import __version__
 from batkol.commands.call import call
+from batkol.commands.doubles import llm_double, speech_double, twilio_double, voice_double
 from batkol.commands.gonogo import gonogo
 from batkol.commands.journal import journal
 from batkol.commands.shared import NoColor, console, exit_with, refuse
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from batkol.settings import Settings
     from batkol.telemetry.logs import LogWriter
 
-FOR_PEOPLE: Final = frozenset({"demo", "call", "gonogo", "speech-double", "llm-double"})
+DOUBLES: Final = ("speech-double", "llm-double", "voice-double", "twilio-double")
+FOR_PEOPLE: Final = frozenset({"demo", "call", "gonogo", *DOUBLES})
 """Commands whose output a person reads: lines of gRPC's own C library have no place in it."""
 
 app = typer.Typer(
@@ -163,102 +165,10 @@ app.command()(migrate)
 app.command()(erase)
 app.add_typer(journal, name="journal")
 app.command()(call)
-
-
-@app.command("speech-double")
-def speech_double(
-    *,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The gRPC port; 0 selects a free port.")] = 9090,
-    control_port: Annotated[
-        int, typer.Option(help="The HTTP port for faults and statistics; 0 selects a free port.")
-    ] = 9091,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A limit or a pace of the double, such as stream_limit_s=30."),
-    ] = None,
-    fault: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="JSON", help='A fault that the double causes, such as \'{"kind": "stall", "lasts_s": 5}\'.'
-        ),
-    ] = None,
-) -> None:
-    """Run the strict double of Google Cloud Speech, which hears the synthetic voice."""
-    from batkol.simulators.speech_double_cli import SpeechDoubleOptions, carry_out, faults_from, settings_from
-
-    try:
-        options = SpeechDoubleOptions(settings_from(settings or ()), host, port, control_port, faults_from(fault or ()))
-    except BatkolError as error:
-        refuse(error)
-    exit_with(carry_out(options, console(no_color=True)))
-
-
-@app.command("llm-double")
-def llm_double(
-    *,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The HTTP port; 0 selects a free port.")] = 9092,
-    profile: Annotated[
-        str,
-        typer.Option(
-            help="The time to the first token: the name of a published model, or fixed:350 in milliseconds. "
-            "Empty: the profile of the model that a request names."
-        ),
-    ] = "",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A pace of the double, such as tokens_per_s=30."),
-    ] = None,
-    answer: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TEXT=ANSWER", help="An answer to messages that contain the text."),
-    ] = None,
-    fault: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="JSON", help='A fault that the double causes, such as \'{"kind": "stall", "after_tokens": 5}\'.'
-        ),
-    ] = None,
-) -> None:
-    """Run the strict double of OpenAI's chat completions, which answers in Hebrew."""
-    from batkol.simulators import llm_double_cli as cli
-
-    try:
-        read = cli.llm_settings_from(profile, settings or ())
-        options = cli.LLMDoubleOptions(read, host, port, cli.rules_from(answer or ()), cli.llm_faults_from(fault or ()))
-    except BatkolError as error:
-        refuse(error)
-    exit_with(cli.carry_out(options, console(no_color=True)))
-
-
-@app.command("voice-double")
-def voice_double(
-    *,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port of /v1/audio/speech; 0 selects a free port.")] = 9094,
-    control_port: Annotated[
-        int, typer.Option(help="The HTTP port for faults and records; 0 selects a free port.")
-    ] = 9095,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A pace or a limit, such as first_byte_s=0.3 or pace=8."),
-    ] = None,
-    fault: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="JSON", help='A fault that the double causes, such as \'{"kind": "stall", "at_s": 0.5}\'.'
-        ),
-    ] = None,
-) -> None:
-    """Run the strict double of OpenAI's voice server, which speaks the synthetic voice's words."""
-    from batkol.simulators.voice_double_cli import VoiceDoubleOptions, carry_out, faults_from, settings_from
-
-    try:
-        options = VoiceDoubleOptions(settings_from(settings or ()), host, port, control_port, faults_from(fault or ()))
-    except BatkolError as error:
-        refuse(error)
-    exit_with(carry_out(options, console(no_color=True)))
+app.command("speech-double")(speech_double)
+app.command("llm-double")(llm_double)
+app.command("voice-double")(voice_double)
+app.command("twilio-double")(twilio_double)
 
 
 def _settings() -> Settings:

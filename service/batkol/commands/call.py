@@ -40,6 +40,29 @@ DelayMs = Annotated[
 JitterMs = Annotated[
     float, typer.Option(min=0, max=10_000, help="Milliseconds by which a message is later at most, both ways.")
 ]
+OwnTwiml = Annotated[
+    bool,
+    typer.Option(
+        "--own-twiml", help="Open the stream from TwiML of the account's own, and not from the service's webhook."
+    ),
+]
+Twiml = Annotated[
+    Path | None,
+    typer.Option("--twiml", help="That TwiML, as in a TwiML Bin: {{From}}, {{To}} and {{CallSid}} are the call's."),
+]
+Secret = Annotated[
+    str,
+    typer.Option(
+        "--secret", envvar="STREAM_SECRET", help="The parameter `secret` of that TwiML: a secret of STREAM_SECRET."
+    ),
+]
+Parameters = Annotated[
+    list[str] | None, typer.Option("--parameter", metavar="NAME=VALUE", help="A further parameter of that TwiML.")
+]
+TwilioDoubleUrl = Annotated[
+    str,
+    typer.Option(help="The control port of a `batkol twilio-double`, which is to know the calls and their states."),
+]
 InternalUrl = Annotated[
     str, typer.Option(help="The service's internal API; with it, the command prints partials and finals.")
 ]
@@ -54,6 +77,11 @@ def call(
     abrupt: Abrupt = False,
     delay_ms: DelayMs = 0.0,
     jitter_ms: JitterMs = 0.0,
+    own_twiml: OwnTwiml = False,
+    twiml: Twiml = None,
+    secret: Secret = "",
+    parameter: Parameters = None,
+    twilio_double: TwilioDoubleUrl = "",
     internal: InternalUrl = "",
     public_url: PublicUrl = None,
     auth_token: AuthToken = "",
@@ -63,12 +91,13 @@ def call(
     no_color: NoColor = False,
 ) -> None:
     """Place simulated Twilio calls to a service; exit code 1 if one of them did not go as a call should."""
-    from batkol.simulators.call_cli import CallOptions, carry_out, sound
+    from batkol.simulators.call_cli import CallOptions, carry_out, sound, twiml_of
     from batkol.simulators.client.conversation import Internal
     from batkol.simulators.twilio.caller import CallEnding, CallPlan
 
     try:
         audio, words_said = sound(wav, words)
+        own = twiml_of(public_url or url, twiml, newest(secret) or "", parameter or (), asked=own_twiml)
     except BatkolError as error:
         refuse(error)
     plan = CallPlan(
@@ -82,6 +111,8 @@ def call(
         jitter_ms=jitter_ms,
         caller=caller,
         called=called,
+        own_twiml=own,
     )
     watched = Internal(internal, api_token) if internal else None
-    exit_with(carry_out(CallOptions(plan, calls, watched, words_said), console(no_color=no_color)))
+    options = CallOptions(plan, calls, watched, words_said, twilio_double)
+    exit_with(carry_out(options, console(no_color=no_color)))

@@ -18,7 +18,9 @@ from batkol.simulators.client.call_record import CallWatch
 from batkol.simulators.client.conversation import Internal
 from batkol.simulators.client.internal_api import following
 from batkol.simulators.twilio.caller import CallOutcome, CallPlan, CallReport, place_call, read_wav
+from batkol.simulators.twilio.own_twiml import own_twiml
 from batkol.simulators.twilio.plan import new_sid
+from batkol.simulators.twilio_rest.client import put_status
 from batkol.voices.marked import voice
 
 SCRIPT: Final = (("שלום", "אני", "רוצה", "פגישה"), ("היום", "בוקר", "תודה"), ("כן", "תודה"))
@@ -27,7 +29,7 @@ _GAPS_SHOWN: Final = 3
 
 
 class NothingToSay(BatkolError):  # noqa: N818 - completes a sentence
-    """The WAV file or the words cannot be played."""
+    """The WAV file, the words or the TwiML cannot be played."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class CallOptions:
     calls: int
     internal: Internal | None
     said: tuple[str, ...] = field(default=())  # the voice's words; empty for a WAV file
+    twilio_double: str = ""  # the control port of the double that knows the calls; empty: there is none
 
 
 def sound(wav: Path | None, words: str | None) -> tuple[bytes, tuple[str, ...]]:
@@ -58,6 +61,21 @@ def sound(wav: Path | None, words: str | None) -> tuple[bytes, tuple[str, ...]]:
     return spoken.mulaw, tuple(utterance.text for utterance in spoken.utterances)
 
 
+def twiml_of(base: str, file: Path | None, secret: str, parameters: Sequence[str], *, asked: bool) -> str:
+    """Return the TwiML of the account's own; empty where nothing asks for it. Raises `NothingToSay`."""
+    if file is not None:
+        try:
+            return file.read_text()
+        except (OSError, ValueError) as error:
+            raise NothingToSay(f"The TwiML cannot be read: {error}") from error
+    if not (asked or secret or parameters):
+        return ""
+    if any("=" not in each for each in parameters):
+        raise NothingToSay("--parameter is not NAME=VALUE; one looks like menu=sales.")
+    given = {name: value for name, _, value in (each.partition("=") for each in parameters)}
+    return own_twiml(base, ({"secret": secret} if secret else {}) | given)
+
+
 async def carry_out(options: CallOptions, console: Console) -> int:
     """Place the calls and print what came of them; 0 if all of them went as a call should, else 1.
 
@@ -74,7 +92,7 @@ async def carry_out(options: CallOptions, console: Console) -> int:
                 events = await stack.enter_async_context(following(options.internal.url, options.internal.token))
                 following_all.append(asyncio.create_task(watch.follow(events), name="call.watch"))
         try:
-            reports = await asyncio.gather(*(place_call(plan) for plan in plans))
+            reports = await asyncio.gather(*(_place(plan, options.twilio_double) for plan in plans))
             if any(report.streams for report in reports) and following_all:
                 await asyncio.wait(following_all, timeout=_LAST_EVENT_S)
         finally:
@@ -84,6 +102,15 @@ async def carry_out(options: CallOptions, console: Console) -> int:
     for report, watch in zip(reports, watches, strict=True):
         _report(console, report, watch)
     return 0 if all(_went_well(report) for report in reports) else 1
+
+
+async def _place(plan: CallPlan, double: str) -> CallReport:
+    """Place the call, with its states in the double of Twilio's REST API."""
+    await put_status(double, plan, "in-progress")
+    try:
+        return await place_call(plan)
+    finally:
+        await put_status(double, plan, "completed")
 
 
 def _show(console: Console, event: AnyEvent, calls: int) -> None:

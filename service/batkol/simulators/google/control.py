@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -19,6 +20,10 @@ _PATIENCE_S: Final = 10.0
 _REASONS: Final = {200: "OK", 400: "Bad Request", 404: "Not Found", 413: "Content Too Large"}
 
 
+Route = Callable[[bytes], tuple[int, Any]]
+"""Carries out a request by its body; returns status and answer."""
+
+
 class Controlled(Protocol):
     """The parts of the double that its control port changes."""
 
@@ -30,14 +35,21 @@ class Controlled(Protocol):
 
 
 async def serve_control(
-    controlled: Controlled, host: str, port: int, fault_type: type[msgspec.Struct] = Fault
+    controlled: Controlled,
+    host: str,
+    port: int,
+    fault_type: type[msgspec.Struct] = Fault,
+    further: Mapping[str, Route] | None = None,
 ) -> asyncio.Server:
-    """Open the control port. The caller closes the server; raises `OSError` if the port is taken."""
+    """Open the control port. The caller closes the server; raises `OSError` if the port is taken.
+
+    `further` has the double's own routes, such as `POST /calls`.
+    """
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                status, body = await _exchange(reader, controlled, fault_type)
+                status, body = await _exchange(reader, controlled, fault_type, further or {})
                 content = msgspec.json.encode(body)
                 head = f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: application/json\r\n"
                 writer.write(f"{head}Content-Length: {len(content)}\r\nConnection: close\r\n\r\n".encode() + content)
@@ -51,7 +63,10 @@ async def serve_control(
 
 
 async def _exchange(
-    reader: asyncio.StreamReader, controlled: Controlled, fault_type: type[msgspec.Struct]
+    reader: asyncio.StreamReader,
+    controlled: Controlled,
+    fault_type: type[msgspec.Struct],
+    further: Mapping[str, Route],
 ) -> tuple[int, Any]:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     method, _, rest = head[0].partition(" ")
@@ -62,7 +77,9 @@ async def _exchange(
     if int(length) > _LONGEST_BODY:
         return 413, {"error": "The body is too long; send fewer faults at a time."}
     body = await reader.readexactly(int(length))
-    return _route(f"{method} {rest.partition(' ')[0].partition('?')[0]}", body, controlled, fault_type)
+    request = f"{method} {rest.partition(' ')[0].partition('?')[0]}"
+    own = further.get(request)
+    return own(body) if own is not None else _route(request, body, controlled, fault_type)
 
 
 def _route(request: str, body: bytes, controlled: Controlled, fault_type: type[msgspec.Struct]) -> tuple[int, Any]:

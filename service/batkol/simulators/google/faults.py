@@ -65,7 +65,7 @@ _TEXTS: Final = {
 }
 
 
-class Fault(msgspec.Struct, frozen=True, kw_only=True):
+class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One thing that goes wrong, and for whom. Without `streams` and `call` it befalls everybody."""
 
     kind: Kind

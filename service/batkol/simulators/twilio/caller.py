@@ -26,7 +26,8 @@ import httpx
 
 from batkol.simulators.twilio.handset import Handset, SpokenPiece, read_wav
 from batkol.simulators.twilio.handshake import HandshakeFailed
-from batkol.simulators.twilio.plan import CallEnding, CallOutcome, CallPlan, CallReport
+from batkol.simulators.twilio.own_twiml import filled_in
+from batkol.simulators.twilio.plan import OWN_TWIML, CallEnding, CallOutcome, CallPlan, CallReport
 from batkol.simulators.twilio.stream import CallerStream
 from batkol.simulators.twilio.webhook import (
     ConnectStream,
@@ -122,7 +123,8 @@ class Caller:
                 await self._follow(webhook, tasks)
                 self._handset.put_down()
                 script.cancel()
-                if self.plan.status_path is not None and self.report.http_status == 200:
+                answered = self.report.http_status == 200 or bool(self.plan.own_twiml)
+                if self.plan.status_path is not None and answered:
                     url = self.plan.public_base + self.plan.status_path
                     await webhook.post_status(url, call_completed(self.plan, time.monotonic() - self._began))
         finally:
@@ -137,7 +139,7 @@ class Caller:
 
     async def _follow(self, webhook: Webhook, tasks: asyncio.TaskGroup) -> None:
         """Execute the TwiML, verb by verb, page by page."""
-        page: str | None = self.plan.public_base + self.plan.voice_path
+        page: str | None = self.plan.first_page
         status, pages = "ringing", 0
         try:
             while page is not None:
@@ -145,15 +147,20 @@ class Caller:
                     self.report.complain(11200, f"more than {MOST_PAGES} pages of TwiML in one call")
                     self.report.outcome = CallOutcome.WEBHOOK_FAILED
                     return
-                verbs = await webhook.ask(page, call_status=status)
+                verbs = await self._verbs(webhook, page, status)
                 page, status, pages = await self._do(deque(verbs), webhook, tasks), "in-progress", pages + 1
                 if self._moved.is_set():
                     self._moved.clear()
-                    page, pages = self.plan.public_base + self.plan.voice_path, 0
+                    page, pages = self.plan.first_page, 0
         except WebhookFailed:
             self.report.outcome = CallOutcome.WEBHOOK_FAILED
         except HandshakeFailed:
             self.report.outcome = CallOutcome.HANDSHAKE_FAILED
+
+    async def _verbs(self, webhook: Webhook, page: str, status: str) -> list[Verb]:
+        if page == OWN_TWIML:
+            return webhook.read(filled_in(self.plan).encode(), page)
+        return await webhook.ask(page, call_status=status)
 
     async def _do(self, verbs: deque[Verb], webhook: Webhook, tasks: asyncio.TaskGroup) -> str | None:
         """Execute one page; return the next page's URL, or None where the call ends."""

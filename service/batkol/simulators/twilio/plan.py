@@ -16,6 +16,10 @@ from batkol.simulators.twilio.handset import FRAME
 MOST_VIOLATIONS: Final = 1000  # kept in a report; a peer that breaks the protocol breaks it at every message
 
 
+OWN_TWIML: Final = "https://handler.twilio.com/twiml/EH" + "0" * 32
+"""The URL of TwiML that Twilio keeps for the account: a TwiML Bin. A `<Redirect>` to it begins it again."""
+
+
 class CallEnding(StrEnum):
     """Ways in which the call ends after the last word."""
 
@@ -64,6 +68,7 @@ class CallPlan:
     caller: str = "+972500000001"
     called: str = "+972300000001"
     form: Mapping[str, str] = field(default_factory=dict)  # further fields of the webhook, or other values for them
+    own_twiml: str = ""  # TwiML of the account's own (see `own_twiml`), done in the place of the webhook's answer
     voice_path: str = "/twilio/voice"
     status_path: str | None = "/twilio/status"  # called when the call is over
     open_timeout: float = 15.0  # seconds for a webhook or a handshake, as Twilio has it
@@ -72,6 +77,11 @@ class CallPlan:
     @property
     def public_base(self) -> str:
         return (self.public_url or self.base_url).rstrip("/")
+
+    @property
+    def first_page(self) -> str:
+        """The URL of the number's TwiML."""
+        return OWN_TWIML if self.own_twiml else self.public_base + self.voice_path
 
     @property
     def frame_s(self) -> float:

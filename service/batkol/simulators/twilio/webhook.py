@@ -100,8 +100,12 @@ class Webhook:
             raise self._failed(12300, f"the webhook's content type is {kind or 'missing'}, not text/xml")
         if "content-length" not in response.headers:
             self._report.complain(12100, "the TwiML has no Content-Length: Twilio may cut it short")
+        return self.read(response.body, url)
+
+    def read(self, twiml: bytes, url: str) -> list[Verb]:
+        """Read the TwiML of that URL. Raises `WebhookFailed` where Twilio would end the call."""
         try:
-            root = ET.fromstring(response.body)  # noqa: S314 - 64 kB, and expat itself ends entities that multiply
+            root = ET.fromstring(twiml)  # noqa: S314 - 64 kB, and expat itself ends entities that multiply
             return self._verbs(root, url)
         except (ET.ParseError, LookupError) as error:  # the latter of an encoding that there is not
             raise self._failed(12100, f"the TwiML is not XML ({error})") from error

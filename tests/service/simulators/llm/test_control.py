@@ -17,7 +17,7 @@ from batkol.simulators.llm.answers import Rule
 from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
 from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
-from batkol.simulators.llm_double_cli import llm_faults_from, llm_settings_from, rules_from
+from batkol.simulators.llm_double_cli import faults_from, rules_from, settings_from
 
 ASKED = {"model": "m", "messages": [{"role": "user", "content": "תור"}]}
 
@@ -78,18 +78,18 @@ async def test_what_is_no_fault_and_no_rule_is_explained(path: str, body: bytes)
 
 
 def test_options_of_the_command_are_read() -> None:
-    read = llm_settings_from("gpt-4o", ["tokens-per-s=30", "models=a, b", "ragged=true"])
+    read = settings_from("gpt-4o", ["tokens-per-s=30", "models=a, b", "ragged=true"])
 
     assert read == LLMSettings(profile="gpt-4o", tokens_per_s=30, models=("a", "b"), ragged=True)
     assert rules_from(["תור=מחר=בעשר"]) == (Rule("תור", "מחר=בעשר"),)
-    assert llm_faults_from(['{"kind": "cut"}']) == (LLMFault(kind=LLMFaultKind.CUT),)
+    assert faults_from(['{"kind": "cut"}']) == (LLMFault(kind=LLMFaultKind.CUT),)
 
 
 @pytest.mark.parametrize(
     "given",
-    [lambda: llm_settings_from("gpt-1", []), lambda: llm_settings_from("", ["pace=1"]),
-     lambda: llm_settings_from("", ["tokens_per_s=-1"]), lambda: llm_settings_from("", ["tokens_per_s=quick"]),
-     lambda: rules_from(["תור"]), lambda: llm_faults_from(["{"]), lambda: llm_faults_from(['{"kind": "no"}'])],
+    [lambda: settings_from("gpt-1", []), lambda: settings_from("", ["pace=1"]),
+     lambda: settings_from("", ["tokens_per_s=-1"]), lambda: settings_from("", ["tokens_per_s=quick"]),
+     lambda: rules_from(["תור"]), lambda: faults_from(["{"]), lambda: faults_from(['{"kind": "no"}'])],
 )  # fmt: skip
 def test_options_that_cannot_be_used_are_refused(given: object) -> None:
     assert callable(given)
