@@ -1,9 +1,10 @@
 """Settings of `batkol serve`: one frozen object, read once from the environment at start.
 
 The store's are in `batkol.store.settings`, the replies' in `batkol.conversation.settings`, the tokens' in
-`batkol.api_settings`. Not here: `OTEL_*` (`batkol_otel` and the SDK), `FLAGD_*` (flagd's provider), `KUBECONFIG` and
-`GOOGLE_APPLICATION_CREDENTIALS` (their libraries). Only `main` and `app` see the object; each part gets what it needs.
-A value that cannot work is refused here, with a sentence that says which value would.
+`batkol.api_settings`, those of who may open a stream in `batkol.stream_settings`. Not here: `OTEL_*` (`batkol_otel` and
+the SDK), `FLAGD_*` (flagd's provider), `KUBECONFIG` and `GOOGLE_APPLICATION_CREDENTIALS` (their libraries). Only `main`
+and `app` see the object; each part gets what it needs. A value that cannot work is refused here, with a sentence that
+says which value would.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from batkol.flags.flags import FlagsProvider
 from batkol.host_names import host_name
 from batkol.recognizers.google import phrases
 from batkol.store.settings import StoreFields
+from batkol.stream_settings import StreamFields
 from batkol.urls import base_url, check_http, masked
 
 GOOGLE_LIMIT_S = 305.0
@@ -37,7 +39,7 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
-class Settings(StoreFields, ReplyFields, ApiFields):
+class Settings(StoreFields, ReplyFields, ApiFields, StreamFields):
     """Environment variables are the upper-case field names."""
 
     # A value in an error might be a secret, in whatever way the error comes to be printed.
@@ -50,7 +52,7 @@ class Settings(StoreFields, ReplyFields, ApiFields):
         "live_start_from",
         "voice_agent",
     }
-    tokens: ClassVar[frozenset[str]] = ReplyFields.tokens | ApiFields.tokens | {"whisper_api_key"}
+    tokens: ClassVar[frozenset[str]] = ReplyFields.tokens | ApiFields.tokens | StreamFields.tokens | {"whisper_api_key"}
 
     # Recognition
     enable_streaming_stt: bool = Field(
@@ -124,7 +126,6 @@ class Settings(StoreFields, ReplyFields, ApiFields):
     public_base_url: str = Field("", description="Base of the URLs that Twilio requests: `https://host[/prefix]`.")
     max_calls: int = Field(100, ge=1, description="Live calls at once in this pod; further callers hear an apology.")
     overflow_url: str = Field("", description="URL with TwiML for further callers, instead of the apology.")
-    stream_token_ttl_s: int = Field(60, ge=5, le=600, description="Lifetime of the stream token in the TwiML, s.")
 
     # Flags and live configuration
     flags_provider: FlagsProvider = Field(
@@ -268,6 +269,7 @@ class Settings(StoreFields, ReplyFields, ApiFields):
         self.check_tokens(internal_host=self.internal_host, loopback=self.internal_host in LOOPBACK)
         self.check_store(development=not self.twilio_validate_signatures)
         self.check_replies()
+        self.check_streams(self.twilio_auth_token)
         return self
 
 

@@ -33,6 +33,44 @@ class SecretKey(ResourcePart):
     )
 
 
+class TwilioApiKey(ResourcePart):
+    """An API key of the account."""
+
+    sid: str = Field(max_length=34, pattern=r"^SK[0-9a-f]{32}$", description="SID of the key.")
+    secret_ref: SecretKey = Field(description="Secret key with the key's secret.")
+
+
+class TwilioRestApi(ResourcePart):
+    """Twilio's REST API, which tells the pods which calls are in progress."""
+
+    account_sid: str = Field(
+        max_length=34,
+        pattern=r"^AC[0-9a-f]{32}$",
+        description="SID of the account that the calls belong to. A change rolls the pods.",
+    )
+    api_key: TwilioApiKey | None = Field(
+        None, description="Key for the requests; absent: the account's auth token. A change rolls the pods."
+    )
+
+
+class OwnTwiml(ResourcePart):
+    """Media streams from TwiML of your own: Studio, TwiML Bins, an existing IVR."""
+
+    stream_secret_ref: SecretKey | None = Field(
+        None,
+        description="Secret key with the value of the parameter `secret` of your TwiML, 20 characters or more; several "
+        "values, separated by commas, during a rotation. Absent: the pods ask Twilio's REST API about each call. A "
+        "change of the reference rolls the pods; a change of the Secret takes effect in pods that start after it.",
+    )
+
+
+def _own_twiml_is_proven(part: Twilio) -> bool:
+    if part.own_twiml is None or part.own_twiml.stream_secret_ref is not None:
+        return True
+    api = part.rest_api
+    return api is not None and (part.auth_token_secret_ref is not None or api.api_key is not None)
+
+
 class Twilio(ResourcePart):
     """Twilio account and public URL."""
 
@@ -58,6 +96,14 @@ class Twilio(ResourcePart):
             field=".authTokenSecretRef",
             reason="FieldValueRequired",
         ),
+        ResourceRule(
+            cel="!has(self.ownTwiml) || has(self.ownTwiml.streamSecretRef) || (has(self.restApi) && "
+            "(has(self.authTokenSecretRef) || has(self.restApi.apiKey)))",
+            holds=_own_twiml_is_proven,
+            message="needs a `streamSecretRef`, or `restApi` with `authTokenSecretRef` or `restApi.apiKey`: without "
+            "either the service cannot tell a stream of your TwiML from others",
+            field=".ownTwiml",
+        ),
     )
 
     public_base_url: str = Field(
@@ -74,6 +120,14 @@ class Twilio(ResourcePart):
     validate_signatures: bool = Field(
         True,
         description="Refuse requests without Twilio's signature; false only in development. A change rolls the pods.",
+    )
+    rest_api: TwilioRestApi | None = Field(
+        None, description="Twilio's REST API, which tells the pods which calls are in progress."
+    )
+    own_twiml: OwnTwiml | None = Field(
+        None,
+        description="Take media streams from TwiML of your own; absent: only from the service's own. A change rolls "
+        "the pods.",
     )
 
 

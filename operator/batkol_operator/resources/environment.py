@@ -11,7 +11,7 @@ from typing import Any, Final
 from batkol_operator.kube import names
 from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
-from batkol_operator.model.connections import SecretKey
+from batkol_operator.model.connections import SecretKey, Twilio
 from batkol_operator.model.workload import Telemetry
 from batkol_operator.resources.volumes import GOOGLE_KEY_FILE, JOURNAL_DIR, LIVE_DIR, MEMORY_DIR
 
@@ -84,6 +84,22 @@ def _twilio(agent: VoiceAgent) -> list[Manifest]:
         variables.append(_secret("TWILIO_AUTH_TOKEN", twilio.auth_token_secret_ref))
     if calls.overflow_url:
         variables.append(_plain("OVERFLOW_URL", calls.overflow_url))
+    return [*variables, *_own_twiml(twilio)]
+
+
+def _own_twiml(twilio: Twilio) -> list[Manifest]:
+    variables, api, own = [], twilio.rest_api, twilio.own_twiml
+    if own is not None:
+        variables.append(_plain("STREAM_TOKEN", "optional"))
+    if own is not None and own.stream_secret_ref:
+        variables.append(_secret("STREAM_SECRET", own.stream_secret_ref))
+    if api is not None:
+        variables.append(_plain("TWILIO_ACCOUNT_SID", api.account_sid))
+    if api is not None and api.api_key:
+        variables += [
+            _plain("TWILIO_API_KEY", api.api_key.sid),
+            _secret("TWILIO_API_SECRET", api.api_key.secret_ref),
+        ]
     return variables
 
 

@@ -17,6 +17,7 @@ from batkol.app.agent import agent
 from batkol.app.listeners import http_listeners
 from batkol.app.patience import PRODUCTION, Patience
 from batkol.app.service import Service
+from batkol.app.twilio import twilio_api
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.calls.drain import ENDING_S, Drain
 from batkol.calls.registry import CallRegistry
@@ -130,6 +131,7 @@ async def _service(
         store=store,
         tasks=tasks,
         agent=await agent(settings, live, stack, tasks),
+        twilio_api=await twilio_api(settings, stack, tasks, within_s=patience.twilio_api),
         started_at=time.monotonic(),
     )
 

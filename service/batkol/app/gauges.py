@@ -33,6 +33,7 @@ from batkol.telemetry.process import expose as expose_process
 from batkol.telemetry.reply_metrics import ANSWER
 from batkol.tracing.tracing import Tracing
 from batkol.twilio.messages import Malformation
+from batkol.web.proof import ProofFault
 
 ENDINGS: Final = ("stop", "closed", "dropped", "replaced", "drained", "refused", "error", HUNG_UP)
 """The reasons with which a call ends, except those for which our server gives a peer up."""
@@ -92,7 +93,7 @@ def _begin_at_zero(metrics: Metrics) -> None:
     faults = dict.fromkeys((*(row.reason for row in TABLE), STALLED, NOT_ENDED))
     by_label: tuple[tuple[Counts, str, Iterable[str]], ...] = (
         (metrics.calls, "reason", (*ENDINGS, *PeerFault)),
-        (metrics.refused, "reason", (*AdmissionRefusal, "signature", "token", "protocol", *PeerFault)),
+        (metrics.refused, "reason", (*AdmissionRefusal, "signature", "protocol", *ProofFault, *PeerFault)),
         (metrics.malformed, "kind", Malformation),
         (metrics.finals, "source", Source),
         (metrics.rotations, "why", Why),

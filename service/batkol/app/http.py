@@ -20,6 +20,7 @@ from batkol.web.errors import expect_disconnects
 from batkol.web.media import Gate, MediaSocket
 from batkol.web.misdirected import answer_misdirected
 from batkol.web.probes import exposition, probes
+from batkol.web.proof import ProofSettings, StreamProof
 from batkol.web.same_origin import SameOrigin
 from batkol.web.self_probe import SelfProbe
 
@@ -54,10 +55,17 @@ def public(service: Service) -> FastAPI:
         agent=service.agent,
     )
     gate = Gate(url=stream_url(base) if base else "", auth_tokens=signed, token_keys=keys)
+    proving = ProofSettings(
+        token_keys=keys,
+        token_required=not settings.takes_own_twiml,
+        secrets=settings.stream_secret,
+        agent=settings.voice_agent,
+    )
+    proof = StreamProof(proving, service.twilio_api)
     app = FastAPI(title="Batkol, public", version=__version__, openapi_url=None, redirect_slashes=False)
     app.include_router(probes(service.why_not_ready, why_not_alive=service.why_not_alive, explained=False))
     app.include_router(voice.routes(webhooks, calls, metrics, service.store.recorder))
-    media = MediaSocket(gate=gate, calls=calls, services=services)
+    media = MediaSocket(gate=gate, proof=proof, calls=calls, services=services)
     for path in (MEDIA_PATH, f"{MEDIA_PATH}/"):
         app.router.routes.append(WebSocketRoute(path, endpoint=media))
     answer_misdirected(app, base)

@@ -1,4 +1,4 @@
-"""Limits of the service's waits for Google and for a caller that no setting has."""
+"""Limits of the service's waits for Google, Twilio and a caller that no setting has."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from batkol.calls.drain import PAUSE_S
 from batkol.recognizers.google.options import CLOSE_TIMEOUT, STALL
 from batkol.recognizers.google.recognizer import DEADLINE
+from batkol.twilio_api.client import WITHIN_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,8 @@ class Patience:
     """The wait for the answer to a single request."""
     pause: float = PAUSE_S
     """The wait for a caller who is speaking when a drain's time is up."""
+    twilio_api: float = WITHIN_S
+    """The wait for Twilio's word about a call."""
 
 
 PRODUCTION = Patience()

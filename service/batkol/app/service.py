@@ -24,6 +24,7 @@ from batkol.telemetry.process import process
 from batkol.tracing.tracing import Tracing
 from batkol.transcription.health import Health
 from batkol.transcription.recognizers import Recognizers
+from batkol.twilio_api.client import TwilioApi
 from batkol.vad.scheduler import VadScheduler
 
 
@@ -45,6 +46,8 @@ class Service:
     store: Store | NoStore
     tasks: Tasks
     agent: Agent | None = None
+    twilio_api: TwilioApi | None = None
+    """None while no stream makes the service ask Twilio."""
     logs: LogWriter | None = None
     """None if another party configures the process's logging."""
     port: int = 0

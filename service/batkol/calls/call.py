@@ -159,9 +159,14 @@ class Call:
         return self._ring.end // SAMPLES_PER_MS
 
     @property
+    def frames(self) -> int:
+        """Media messages whose audio was taken."""
+        return self._stream.counters.frames
+
+    @property
     def carried_audio(self) -> bool:
         """Whether the peer sent any audio."""
-        return self._stream.counters.frames > 0
+        return self.frames > 0
 
     @property
     def gap_ms(self) -> int:

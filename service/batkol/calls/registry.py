@@ -15,6 +15,7 @@ from batkol.calls.lag import LoopLag
 from batkol.calls.memory import EndedCalls
 from batkol.calls.reasons import HUNG_UP
 from batkol.clock import REAL, Clock
+from batkol.events.identity import Identity
 from batkol.telemetry.metrics import Metrics
 
 HEARTBEAT_S: Final = 0.25
@@ -113,10 +114,10 @@ class CallRegistry:
         self._reserved[call_sid] = _Reservation(stream_name, until=self._loop.time() + RESERVED_S)
         return True
 
-    def refusal(self, call: Call) -> AdmissionRefusal | None:
+    def refusal(self, stream: Identity) -> AdmissionRefusal | None:
         """Return why `admit` would refuse this stream, or None where it would not."""
-        sid = call.identity.call_sid
-        if any(other.identity.stream_sid == call.identity.stream_sid for other in self._streams(sid)):
+        sid = stream.call_sid
+        if any(other.identity.stream_sid == stream.stream_sid for other in self._streams(sid)):
             return AdmissionRefusal.DUPLICATE
         if sid in self._reserved:
             return None
@@ -129,7 +130,7 @@ class CallRegistry:
 
         The stream that had it before ends and delivers its last finals without a place.
         """
-        if self.refusal(call) is not None:
+        if self.refusal(call.identity) is not None:
             return False
         sid = call.identity.call_sid
         self._reserved.pop(sid, None)

@@ -9,22 +9,27 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+import msgspec
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 from batkol.calls.call import Call
 from batkol.calls.registry import AdmissionRefusal, CallRegistry
 from batkol.calls.services import Services
-from batkol.calls.socket import PeerFault, ending
+from batkol.calls.socket import ending
 from batkol.errors import PeerError
 from batkol.events.identity import Identity
 from batkol.tracing import propagation
 from batkol.twilio import token
+from batkol.twilio.call_resource import is_call_sid
 from batkol.twilio.messages import Connected, Dtmf, MalformedMessage, Mark, Media, Start, Stop, parse
 from batkol.twilio.signature import is_valid
 from batkol.twilio.stream import MediaStream
 from batkol.twilio.token import TokenError
-from batkol.web import stream_parameters as parameters
+from batkol.web import takeover
+from batkol.web.held import GivenUpError, HeldMessages
 from batkol.web.log_limit import LogLimit
+from batkol.web.proof import ProofFault, StreamProof, UnprovenError
 from batkol.web.protocol import EXTENSION
 
 START_TIMEOUT: Final = 10.0
@@ -50,36 +55,37 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The settings against which a handshake and a `start` are checked."""
+    """The settings against which a handshake is checked, and the keys of the service's own TwiML."""
 
     url: str  # as the TwiML wrote it, and Twilio signed it; "" in development
     auth_tokens: Sequence[str]  # empty: signatures are not checked
     token_keys: Sequence[str]
 
 
-class GivenUpError(PeerError):
-    """Our server closed the connection before `start`."""
-
-    def __init__(self, fault: PeerFault) -> None:
-        super().__init__(fault.sentence, close_code=fault.close_code)
-        self.fault = fault
-
-
 def _reason(error: PeerError) -> str:
     """Return the label under which `batkol_calls_refused_total` counts it."""
     match error:
         case TokenError():
-            return "token"
+            return ProofFault.TOKEN.value
+        case UnprovenError():
+            return error.reason.value
         case GivenUpError():
             return error.fault.value
     return "protocol"
 
 
+def _call_of(stream: MediaStream | None) -> dict[str, str]:
+    """Return the call SID for a log line; nothing for what is none, for it may be a stranger's text."""
+    details = None if stream is None else stream.details
+    return {"call_sid": details.call_sid} if details is not None and is_call_sid(details.call_sid) else {}
+
+
 class MediaSocket:
     """An ASGI application for one path."""
 
-    def __init__(self, *, gate: Gate, calls: CallRegistry, services: Services) -> None:
+    def __init__(self, *, gate: Gate, proof: StreamProof, calls: CallRegistry, services: Services) -> None:
         self._gate = gate
+        self._proof = proof
         self._calls = calls
         self._services = services
         self._lines = LogLimit()
@@ -92,13 +98,15 @@ class MediaSocket:
             await send({"type": "websocket.close", "code": 1008})  # before the accept: HTTP 403
             return
         await send({"type": "websocket.accept"})
-        socket = _AsgiSocket(receive, send)
+        socket, stream = _AsgiSocket(receive, send), None
         try:
             stream = await self._started(socket)
-            if stream is not None:
-                await self._call(stream, socket, scope)
+            held = HeldMessages(socket)
+            identity = None if stream is None else await self._identity(stream, held)
+            if stream is not None and identity is not None:
+                await self._call(identity, stream, held, scope)
         except PeerError as error:
-            log.warning("[TWILIO] stream closed", err=str(error))
+            log.warning("[TWILIO] stream closed", err=str(error), **_call_of(stream))
             self._services.metrics.refused.add(1, {"reason": _reason(error)})
             await socket.close(error.close_code)
 
@@ -157,50 +165,61 @@ class MediaSocket:
             stream.violation()
         return False
 
-    async def _call(self, stream: MediaStream, socket: _AsgiSocket, scope: Scope) -> None:
-        identity = self._identity(stream)
+    async def _identity(self, stream: MediaStream, held: HeldMessages) -> Identity | None:
+        """Return whose stream it is; None if it was refused, or its caller left. Raises `PeerError`."""
+        identity = self._proof.at_once(stream)
+        if identity is not None or stream.details is None:
+            return identity
+        details = stream.details
+        claimed = Identity(call_sid=details.call_sid, stream_sid=stream.sid, account_sid=details.account_sid)
+        refusal = self._calls.refusal(claimed)
+        if refusal is not None:  # Twilio need not be asked
+            await self._refuse(log.bind(call_sid=claimed.call_sid), stream.sid, refusal, held)
+            return None
+        identity = await held.during(self._asked(stream, claimed.call_sid))
+        if identity is None:
+            log.info("[TWILIO] caller left before Twilio confirmed the call", call_sid=claimed.call_sid)
+        return identity
+
+    async def _asked(self, stream: MediaStream, call_sid: str) -> Identity:
+        begun = time.monotonic()
+        identity = await self._proof.by_twilio(stream)
+        if not await takeover.is_free(self._calls, call_sid):
+            raise takeover.OccupiedError
+        took_ms = round((time.monotonic() - begun) * 1000)
+        log.info("[TWILIO] Twilio confirmed the call of TwiML of your own", call_sid=call_sid, took_ms=took_ms)
+        return identity
+
+    async def _call(self, identity: Identity, stream: MediaStream, socket: HeldMessages, scope: Scope) -> None:
+        if (newest := self._calls.get(identity.call_sid)) is not None:
+            number = max(identity.stream, newest.identity.stream + 1)
+            identity = msgspec.structs.replace(identity, stream=number)
         is_sealed = partial(token.is_trace_sealed, self._gate.token_keys, identity.call_sid)
         caller = propagation.caller(stream.parameters.get(propagation.PARAMETER, ""), is_sealed)
         call = Call(identity, stream, self._services, caller)
         propagation.handshake_over(identity.call_sid)
-        refusal = self._calls.refusal(call)
+        refusal = self._calls.refusal(identity)
         if refusal is not None or not self._calls.admit(call):
-            await self._refuse(call, refusal or AdmissionRefusal.FULL, socket)
+            call.discard()
+            await self._refuse(call.log, stream.sid, refusal or AdmissionRefusal.FULL, socket)
             return
         try:
             with call.trace.current():
-                await call.run(socket, scope.get("extensions", {}).get(EXTENSION))
+                await call.run(socket, socket.ahead_of(scope.get("extensions", {}).get(EXTENSION)))
         finally:
             self._calls.release(call)
 
-    async def _refuse(self, call: Call, reason: AdmissionRefusal, socket: _AsgiSocket) -> None:
+    async def _refuse(
+        self, line: FilteringBoundLogger, stream_sid: str, reason: AdmissionRefusal, socket: HeldMessages
+    ) -> None:
         """Close a stream that has no place here.
 
         Only a stream that was opened is known to be followed by the TwiML's next verb, which sends the caller to the
         webhook again: so it is accepted first, and closed here.
         """
-        call.discard()
-        call.log.warning(REFUSED[reason], stream_sid=call.identity.stream_sid, limit=self._calls.limit)
+        line.warning(REFUSED[reason], stream_sid=stream_sid, limit=self._calls.limit)
         self._services.metrics.refused.add(1, {"reason": reason.value})
         await socket.close(1008 if reason is AdmissionRefusal.DUPLICATE else 1013)  # policy violation; try again later
-
-    def _identity(self, stream: MediaStream) -> Identity:
-        details = stream.details
-        if details is None:
-            raise AssertionError("a started stream has details")
-        given, newest = stream.parameters, self._calls.get(details.call_sid)
-        token.verify(self._gate.token_keys, given.get("token", ""), details.call_sid, details.account_sid, time.time())
-        return Identity(
-            call_sid=details.call_sid,
-            stream_sid=stream.sid,
-            account_sid=details.account_sid,
-            agent=given.get(parameters.AGENT, ""),
-            from_=given.get(parameters.FROM, ""),
-            to=given.get(parameters.TO, ""),
-            direction=given.get(parameters.DIRECTION, "inbound"),
-            parameters=parameters.custom(given),
-            stream=max(parameters.stream_number(given), newest.identity.stream + 1 if newest else 1),
-        )
 
 
 class _AsgiSocket:

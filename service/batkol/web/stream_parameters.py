@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from batkol.tracing import propagation
+from batkol.twilio.secret import SECRET_PARAMETER
 from batkol.twilio.twiml import TOKEN_PARAMETER
 
 AGENT: Final = "agent"
@@ -18,9 +19,10 @@ DIRECTION: Final = "direction"
 STREAM: Final = "stream"
 """The number of the stream among the call's, from 1."""
 
-OWN: Final = frozenset({TOKEN_PARAMETER, AGENT, FROM, TO, DIRECTION, STREAM, propagation.PARAMETER})
+OWN: Final = frozenset({TOKEN_PARAMETER, SECRET_PARAMETER, AGENT, FROM, TO, DIRECTION, STREAM, propagation.PARAMETER})
 
 _MOST_DIGITS: Final = 9
+_LONGEST: Final = 480  # Twilio takes fewer than 500 characters of name and value together
 
 
 def custom(given: Mapping[str, str]) -> dict[str, str]:
@@ -33,3 +35,8 @@ def stream_number(given: Mapping[str, str]) -> int:
     text = given.get(STREAM, "")
     is_number = text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
     return max(int(text), 1) if is_number else 1
+
+
+def fitting(value: str) -> str:
+    """Return the value, or "" for one that a `<Parameter>` cannot hold: only a flag loses by that, not the caller."""
+    return value if len(value) <= _LONGEST and value.isprintable() else ""

@@ -34,8 +34,6 @@ VOICE: Final = "/twilio/voice"
 STATUS: Final = "/twilio/status"
 STREAM_STATUS: Final = "/twilio/stream-status"
 
-_LONGEST_PARAMETER: Final = 480  # Twilio takes fewer than 500 characters of name and value together
-
 log = structlog.get_logger()
 
 
@@ -144,9 +142,9 @@ class Webhooks:
             status_callback=f"{base}{STREAM_STATUS}",
             parameters={
                 parameters.AGENT: settings.agent,
-                parameters.FROM: _fitting(form.get("From", "")),
-                parameters.TO: _fitting(form.get("To", "")),
-                parameters.DIRECTION: _fitting(form.get("Direction", "inbound")),
+                parameters.FROM: parameters.fitting(form.get("From", "")),
+                parameters.TO: parameters.fitting(form.get("To", "")),
+                parameters.DIRECTION: parameters.fitting(form.get("Direction", "inbound")),
                 parameters.STREAM: str(stream),
                 **propagation.seal_parameter(partial(token.seal_trace, settings.token_keys, call_sid)),
             },
@@ -219,11 +217,6 @@ def _path(request: Request) -> str:
 def _query(request: Request) -> str:
     raw: bytes = request.scope["query_string"]
     return raw.decode("latin-1")  # the parser lets nothing but ASCII through
-
-
-def _fitting(value: str) -> str:
-    """Return the value, or "" for one that a `<Parameter>` cannot hold: only a flag loses by that, not the caller."""
-    return value if len(value) <= _LONGEST_PARAMETER and value.isprintable() else ""
 
 
 def _sorry(settings: VoiceSettings) -> str:

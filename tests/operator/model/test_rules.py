@@ -37,6 +37,9 @@ HEBREW = "spec.recognition.model: must be `default` or"
 PLAIN = "spec.recognition.insecure: may be true only when `endpoint`"
 SHARE = "spec.streaming.rolloutPercent: must be specified when `mode` is Rollout"
 NO_SHARE = "spec.streaming.rolloutPercent: may not be specified when `mode` is not"
+API = {"accountSid": "AC" + "0" * 32}
+KEY = {"name": "n", "key": "k"}
+OWN_TWIML = "spec.twilio.ownTwiml: needs a `streamSecretRef`, or `restApi`"
 URL = "spec.twilio.publicBaseUrl: must be https://host[/path]"
 OWN = "spec.twilio.publicBaseUrl: must end before `/twilio/voice`"
 TAG = "spec.image.tag: may not be specified when `digest`"
@@ -95,6 +98,12 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("a", twilio(f"{PUBLIC}/agents/Twilio/status/"), OWN),
     ("a", twilio(f"{PUBLIC}/twilio/stream-status"), OWN),
     ("a", twilio(f"{PUBLIC}/twilio/media//"), OWN),
+    ("a", twilio(ownTwiml={}), OWN_TWIML),
+    (
+        "a",
+        {"twilio": {"publicBaseUrl": PUBLIC, "validateSignatures": False, "ownTwiml": {}, "restApi": API}},
+        OWN_TWIML,
+    ),
     (
         "a",
         {"twilio": {"publicBaseUrl": PUBLIC}},
@@ -144,6 +153,9 @@ TAKEN: tuple[tuple[str, dict[str, Any]], ...] = (
     ("a", {}),
     ("a" * 53, {}),
     ("a", twilio(f"{PUBLIC}:8443/twilio")),
+    ("a", twilio(ownTwiml={"streamSecretRef": KEY})),
+    ("a", twilio(ownTwiml={}, restApi=API)),
+    ("a", twilio(restApi=API)),
     ("a", twilio(f"{PUBLIC}/my-twilio/voices/~a'%D7$&=;,!*()")),
     ("a-9", {"recognition": {"model": "command_and_search"}}),
     ("a", {"recognition": {"language": "en-US", "model": "telephony"}}),
@@ -252,6 +264,8 @@ _loose = st.one_of(
                 optional={
                     "validateSignatures": st.booleans(),
                     "authTokenSecretRef": st.just({"name": "n", "key": "k"}),
+                    "restApi": st.just(API) | st.just({**API, "apiKey": {"sid": "SK" + "0" * 32, "secretRef": KEY}}),
+                    "ownTwiml": st.just({}) | st.just({"streamSecretRef": KEY}),
                 },
             ),
             "exposure": st.sampled_from([{}, {"ingress": {}}, ROUTE, {"ingress": {}, **ROUTE}]),

@@ -24,6 +24,7 @@ NOT_THE_SERVICES = frozenset({"GOOGLE_APPLICATION_CREDENTIALS"})  # Google's own
 
 STAND_INS = {
     "DATABASE_URL": "postgresql://u:p@db/batkol",
+    "STREAM_SECRET": "0123456789abcdef0123",
     "API_TOKENS": '{"reception-bot": {"token": "0123456789abcdef", "may": ["status", "line"]}}',
 }
 """What a Secret has, where not any text will do."""
@@ -76,6 +77,8 @@ def test_no_secret_value_is_in_it() -> None:
     assert values["API_TOKEN"] == {"secretKeyRef": {"name": "reception-api", "key": "token"}}
     assert values["API_TOKENS"] == {"secretKeyRef": {"name": "clients", "key": "tokens.json"}}
     assert values["TWILIO_AUTH_TOKEN"] == {"secretKeyRef": {"name": "twilio", "key": "auth-token"}}
+    assert values["STREAM_SECRET"] == {"secretKeyRef": {"name": "twilio", "key": "stream-secret"}}
+    assert values["TWILIO_API_SECRET"] == {"secretKeyRef": {"name": "twilio", "key": "api-secret"}}
     assert values["DATABASE_URL"] == {"secretKeyRef": {"name": "postgres", "key": "url"}}
     assert values["WHISPER_API_KEY"] == {"secretKeyRef": {"name": "whisper", "key": "api-key"}}
     assert AROUND.api_token not in json.dumps(one(plan(full(), AROUND), "Deployment"))
@@ -85,6 +88,22 @@ def test_without_clients_of_their_own_the_pods_know_the_operators_token_alone() 
     values = variables(plan(agent(), AROUND))
 
     assert [name for name in values if name.startswith("API_")] == ["API_TOKEN"]
+
+
+def test_without_own_twiml_every_stream_needs_the_token() -> None:
+    assert not {"STREAM_TOKEN", "STREAM_SECRET", "TWILIO_ACCOUNT_SID"} & variables(plan(agent(), AROUND)).keys()
+
+
+def test_twilio_is_asked_with_the_auth_token_where_there_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = "AC" + "0" * 32
+    wanted = agent(twilio={**TWILIO, "restApi": {"accountSid": account}, "ownTwiml": {}})
+    for variable, value in variables(plan(wanted, AROUND)).items():
+        monkeypatch.setenv(variable, value if isinstance(value, str) else STAND_INS.get(variable, "secret"))
+    settings = Settings()
+
+    assert settings.takes_own_twiml
+    assert settings.stream_secret == ()
+    assert settings.twilio_logins(settings.twilio_auth_token) == ((account, "secret"),)
 
 
 def test_the_pod_watches_its_config_map_and_starts_from_the_mounted_one() -> None:

@@ -199,6 +199,8 @@ ROLLING: dict[str, Any] = {
     "twilio.publicBaseUrl": "https://other.example.com",
     "twilio.authTokenSecretRef": SECRET,
     "twilio.validateSignatures": False,
+    "twilio.restApi": {"accountSid": "AC" + "0" * 32},
+    "twilio.ownTwiml": {"streamSecretRef": SECRET},
     "google.credentialsSecretRef": SECRET,
     "database": {"urlSecretRef": SECRET},
     "internalApi.tokensSecretRef": SECRET,

@@ -145,7 +145,7 @@ async def test_a_second_stream_of_a_live_call_takes_over_and_the_first_ends_with
 async def test_a_stop_frees_the_place_at_once_and_the_call_is_shown_until_it_is_done(house: House) -> None:
     house.calls.limit = 1
     first = house.admitted()
-    assert house.calls.refusal(house.call()) is AdmissionRefusal.FULL
+    assert house.calls.refusal(house.call().identity) is AdmissionRefusal.FULL
     first.end("stop")
 
     assert house.calls.get(first.identity.call_sid) is first
@@ -164,7 +164,7 @@ async def test_a_webhook_of_a_live_call_keeps_its_place_when_its_stream_stops_fi
     assert house.calls._occupied() == 1
     first.end("stop")
 
-    assert house.calls.refusal(house.call()) is AdmissionRefusal.FULL
+    assert house.calls.refusal(house.call().identity) is AdmissionRefusal.FULL
     assert house.admitted(first.identity.call_sid)
 
 
@@ -173,12 +173,12 @@ async def test_a_stream_that_is_replayed_is_refused_by_its_own_reason_and_change
     again = new_call(house.services, first.identity.call_sid, first.identity.stream_sid)
     house.made.append(again)
 
-    assert house.calls.refusal(again) is AdmissionRefusal.DUPLICATE
+    assert house.calls.refusal(again.identity) is AdmissionRefusal.DUPLICATE
     assert not house.calls.admit(again)
     house.calls.release(again)
     assert (first.ended_by, house.calls.get(first.identity.call_sid)) == ("", first)
     first.end("stop")
-    assert house.calls.refusal(again) is AdmissionRefusal.DUPLICATE, (
+    assert house.calls.refusal(again.identity) is AdmissionRefusal.DUPLICATE, (
         "it would overwrite what the first one still delivers"
     )
 
@@ -188,7 +188,7 @@ async def test_a_drain_sends_the_next_stream_of_a_live_call_elsewhere(house: Hou
     house.calls.refuse()
 
     assert not house.calls.reserve(first.identity.call_sid)
-    assert house.calls.refusal(house.call(first.identity.call_sid)) is AdmissionRefusal.DRAINING
+    assert house.calls.refusal(house.call(first.identity.call_sid).identity) is AdmissionRefusal.DRAINING
     assert first.ended_by == ""
 
 
@@ -211,7 +211,7 @@ async def test_as_many_calls_as_the_limit_may_end_without_a_place_and_no_more(ho
     assert (house.calls.active, house.calls.ending) == (3, 3)
     live[0].end("stop")
 
-    assert house.calls.refusal(house.call()) is AdmissionRefusal.FULL, "four are ending: one of them counts"
+    assert house.calls.refusal(house.call().identity) is AdmissionRefusal.FULL, "four are ending: one of them counts"
     house.calls.release(live[0])
     assert house.admitted()
 
@@ -221,10 +221,10 @@ async def test_a_call_that_hung_up_counts_again_when_it_has_not_ended_for_long(h
     house.calls.limit = 1
     house.admitted().end("stop")
     await asyncio.sleep(ENDING_S - 0.1)
-    assert house.calls.refusal(house.call()) is None
+    assert house.calls.refusal(house.call().identity) is None
     await asyncio.sleep(0.1)
 
-    assert house.calls.refusal(house.call()) is AdmissionRefusal.FULL
+    assert house.calls.refusal(house.call().identity) is AdmissionRefusal.FULL
 
 
 async def test_a_peer_that_opens_stream_after_stream_of_one_call_cannot_pile_them_up(house: House) -> None:

@@ -1,0 +1,125 @@
+"""Twilio's REST API, as far as the service asks it: one call by its SID.
+
+Answers have limits of time and size, are not compressed, and no redirect is followed. Proxies are those of the
+environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import httpx
+
+from batkol.answers import PLAIN, Answer, AnswerError, exchange, no_cookies
+from batkol.twilio.call_resource import BEFORE_THE_ANSWER, CallResource, is_call_sid
+from batkol.twilio_api import errors
+from batkol.twilio_api.errors import TwilioApiError
+from batkol.urls import masked
+
+WITHIN_S: Final = 4.0
+"""Seconds for the answer about a call, all attempts included: the caller hears nothing so long."""
+_PART: Final = 0.5
+"""The part of that time which one attempt may take: a connection that hangs is given up for another one."""
+_PAUSE_S: Final = 0.2
+"""Seconds before the second attempt, and twice as many before each further one."""
+_LARGEST: Final = 64 * 1024
+"""Bytes of an answer; a call's resource has about 2 kB."""
+_CONNECTIONS: Final = 20
+"""Requests at once; more wait for one of them. Twilio limits the requests of an account, too (429)."""
+_KEPT_S: Final = 50.0
+"""An idle connection is kept this long, unless Twilio closes it."""
+
+Login = tuple[str, str]
+"""User and password: an account SID with an auth token, or an API key with its secret."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwilioAccount:
+    """The account whose calls are asked for, and how."""
+
+    url: str  # of the API, without a path
+    sid: str
+    logins: Sequence[Login]  # several while an auth token is being rotated
+
+
+class TwilioApi:
+    """One for the process; asked by many streams at once."""
+
+    def __init__(self, account: TwilioAccount, *, within_s: float = WITHIN_S) -> None:
+        self.account_sid = account.sid
+        self._logins = tuple(account.logins)
+        self._within_s = within_s
+        self._who = f"Twilio's REST API ({masked(account.url)})"
+        self._login = 0  # the one that was valid last
+        self._base = f"{account.url.rstrip('/')}/2010-04-01/Accounts/{account.sid}/Calls"
+        self._client = httpx.AsyncClient(
+            headers=PLAIN,
+            timeout=within_s,  # for each wait; a request has one limit for all of it besides
+            limits=httpx.Limits(max_connections=_CONNECTIONS, keepalive_expiry=_KEPT_S),
+            cookies=no_cookies(),
+        )
+
+    async def call(self, call_sid: str) -> CallResource | None:
+        """Return the call; None if the account has no call with this SID.
+
+        A call that is not answered yet, and a fault that may pass, are asked for again until the time is over. Raises
+        `TwilioApiError`. Cancelling it closes the connection.
+        """
+        if not is_call_sid(call_sid):  # it comes from the network, and would go into a URL
+            return None
+        clock = asyncio.get_running_loop().time
+        until, pause = clock() + self._within_s, _PAUSE_S
+        while True:
+            found, error = await self._attempt(call_sid, until - clock())
+            if error is None and (found is None or found.status not in BEFORE_THE_ANSWER):
+                return found
+            if clock() + pause >= until or (error is not None and not error.retryable):
+                break
+            await asyncio.sleep(pause)
+            pause *= 2
+        if error is not None:
+            raise error
+        return found
+
+    async def aclose(self) -> None:
+        """Close the connections; requests under way end in a `TwilioApiError`."""
+        await self._client.aclose()
+
+    async def _attempt(self, call_sid: str, left_s: float) -> tuple[CallResource | None, TwilioApiError | None]:
+        try:
+            async with asyncio.timeout(min(left_s, self._within_s * _PART)):
+                answer = await self._authorized(f"{self._base}/{call_sid}.json")
+            return self._read(answer, call_sid), None
+        except AnswerError as error:
+            return None, errors.not_twilio(self._who, str(error))
+        except (httpx.TransportError, TimeoutError) as error:
+            return None, errors.unavailable(self._who, error)
+        except TwilioApiError as error:
+            return None, error
+
+    async def _authorized(self, url: str) -> Answer:
+        """Ask with each login in turn until one of them is valid, the one that was valid last first."""
+        first = self._login  # another request may change it meanwhile
+        for turn in range(len(self._logins)):
+            number = (first + turn) % len(self._logins)
+            answer = await self._exchange(url, self._logins[number])
+            if answer.status != httpx.codes.UNAUTHORIZED:
+                self._login = number
+                break
+        return answer
+
+    async def _exchange(self, url: str, login: Login) -> Answer:
+        return await exchange(self._client, "GET", url, within_s=self._within_s, largest=_LARGEST, auth=login)
+
+    def _read(self, answer: Answer, call_sid: str) -> CallResource | None:
+        if answer.status == httpx.codes.NOT_FOUND and errors.code_of(answer) == errors.NOT_FOUND:
+            return None
+        if answer.status != httpx.codes.OK:
+            raise errors.refused(self._who, answer)
+        call: CallResource = errors.decoded(CallResource, self._who, answer)
+        if call.sid != call_sid or call.account_sid != self.account_sid:
+            raise errors.not_twilio(self._who, "it answered with another call")
+        return call

@@ -1,0 +1,82 @@
+"""Meaning of a refusal of Twilio's REST API: whose fault it is, and whether the same request may succeed later."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from batkol.answers import UNREADABLE, Answer
+from batkol.errors import UpstreamError
+
+NOT_FOUND: Final = 20404
+"""Twilio's code for a resource that this account does not have: https://www.twilio.com/docs/api/errors/20404."""
+
+
+class TwilioApiError(UpstreamError):
+    """Twilio's REST API gave no answer that counts. `reason` is `credentials`, `limited`, `unavailable` or `malformed`.
+
+    The text is one sentence or two, without a SID, a number or a password.
+    """
+
+
+class _Body(msgspec.Struct):
+    code: int | None = None
+
+
+_DECODER: Final = msgspec.json.Decoder(_Body)
+
+
+def code_of(answer: Answer) -> int | None:
+    """Return Twilio's own number for a refusal; None where the answer has none, and so is not Twilio's."""
+    try:
+        return _DECODER.decode(answer.body).code
+    except UNREADABLE:
+        return None
+
+
+def refused(who: str, answer: Answer) -> TwilioApiError:
+    """Return the error for an answer that is neither the call nor Twilio's word that there is none."""
+    status, code = answer.status, code_of(answer)
+    told = f"{status}, Twilio's code {code}" if code else f"{status}"
+    if status in {401, 403}:
+        return TwilioApiError(
+            f"{who} refuses the service's credentials ({told}). Check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, or "
+            "TWILIO_API_KEY and TWILIO_API_SECRET: all of one account.",
+            reason="credentials",
+            retryable=False,
+        )
+    if status == 429:
+        return TwilioApiError(
+            f"{who} refuses the request because the account sends too many at once ({told}). Set STREAM_SECRET, which "
+            "needs no request, or ask Twilio for a higher limit.",
+            reason="limited",
+            retryable=True,
+        )
+    if status >= 500:
+        return TwilioApiError(f"{who} failed ({told}). See Twilio's status page.", reason="unavailable", retryable=True)
+    return not_twilio(who, f"it answered {told}")
+
+
+def not_twilio(who: str, what: str) -> TwilioApiError:
+    """Return the error for an answer that Twilio would not give."""
+    return TwilioApiError(
+        f"{who} does not answer as Twilio does: {what}. Check TWILIO_API_URL.", reason="malformed", retryable=False
+    )
+
+
+def unavailable(who: str, error: Exception) -> TwilioApiError:
+    """Return the error for a server that gave no answer in time, or none at all."""
+    return TwilioApiError(
+        f"{who} gave no answer ({type(error).__name__}). Check the network to it, and Twilio's status page.",
+        reason="unavailable",
+        retryable=True,
+    )
+
+
+def decoded(kind: type[Any], who: str, answer: Answer) -> Any:
+    """Return the body as `kind`. Raises `TwilioApiError`, which quotes nothing of it."""
+    try:
+        return msgspec.json.decode(answer.body, type=kind)
+    except UNREADABLE:
+        raise not_twilio(who, "its answer is not the JSON of a call") from None
