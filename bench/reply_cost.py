@@ -157,7 +157,7 @@ async def loaded(kind: str, calls: int, seconds: float, llm: str, speaker: str) 
     before = time.process_time()
     written = await asyncio.gather(*(one_call(agent, number, seconds) for number in range(calls)))
     took = time.process_time() - before
-    if agent is not None:
+    if agent is not None and agent.answerer is not None:
         await agent.answerer.aclose()
         await agent.voice.aclose()
     return {"cpu_s": took, "said_s": sum(written) / 8000}

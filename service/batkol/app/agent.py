@@ -30,16 +30,17 @@ from batkol.voices.voice import Voice
 log = structlog.get_logger()
 
 
-async def agent(settings: Settings, live: Live, stack: AsyncExitStack, tasks: Tasks) -> Agent | None:
-    """Make the agent, and have its phrases synthesized; None where it does not reply.
+async def agent(settings: Settings, live: Live, stack: AsyncExitStack, tasks: Tasks) -> Agent:
+    """Make the agent, and have its phrases synthesized. One that does not reply has a voice for the API, and no phrase.
 
     Raises `ConfigurationError` for a voice that is not installed.
     """
-    if not settings.agent_replies:
-        return None
-    answerer, voice = _answerer(settings), _voice(settings)
-    stack.push_async_callback(answerer.aclose)
+    voice = _voice(settings)
     stack.push_async_callback(voice.aclose)
+    if not settings.agent_replies:
+        return _silent_agent(settings, live, voice)
+    answerer = _answerer(settings)
+    stack.push_async_callback(answerer.aclose)
     language = settings.gcp_stt_language
     phrases = Phrases(PhraseCache(voice, language), settings.phrases(language), language)
     await tasks.own(stack, phrases.cache.run, "agent.phrases")
@@ -52,6 +53,19 @@ async def agent(settings: Settings, live: Live, stack: AsyncExitStack, tasks: Ta
         phrase=phrases.sound,
         budget=SpeculationBudget(settings.speculative_attempts_per_minute),
         language=language,
+        settings=LiveAgentSettings(settings, live).now,
+    )
+
+
+def _silent_agent(settings: Settings, live: Live, voice: Voice) -> Agent:
+    """Return the agent of calls in which only the API speaks."""
+    return Agent(
+        answerer=None,
+        voice=voice,
+        cutter=Cutter,
+        phrase=lambda _: None,
+        budget=SpeculationBudget(0),
+        language=settings.gcp_stt_language,
         settings=LiveAgentSettings(settings, live).now,
     )
 

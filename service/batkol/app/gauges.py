@@ -30,7 +30,7 @@ from batkol.supervision.tasks import Tasks
 from batkol.telemetry.instruments import Counts
 from batkol.telemetry.metrics import Metrics
 from batkol.telemetry.process import expose as expose_process
-from batkol.telemetry.reply_metrics import ANSWER
+from batkol.telemetry.reply_metrics import ANNOUNCEMENT, ANSWER
 from batkol.tracing.tracing import Tracing
 from batkol.twilio.messages import Malformation
 from batkol.web.proof import ProofFault
@@ -104,7 +104,7 @@ def _begin_at_zero(metrics: Metrics) -> None:
         for value in values:
             counter.add(0, {label: str(value)})
     failures = product(FAILING, FAILURES)
-    metrics.replies.begin_at_zero(kinds=(ANSWER, *StockPhrase), failures=failures)
+    metrics.replies.begin_at_zero(kinds=(ANSWER, ANNOUNCEMENT, *StockPhrase), failures=failures)
     for counter in (metrics.revised, metrics.gap_ms, metrics.replayed_ms, metrics.audio_dropped):
         counter.add(0)
 

@@ -13,7 +13,7 @@ from batkol.app.listeners import INTERNAL, PUBLIC, counting
 from batkol.app.service import Service
 from batkol.calls.services import Services
 from batkol.twilio.twiml import MEDIA_PATH, stream_url
-from batkol.web import history, voice
+from batkol.web import history, line, voice
 from batkol.web import internal as ops
 from batkol.web.access import Access
 from batkol.web.errors import expect_disconnects
@@ -106,6 +106,7 @@ def internal_app(service: Service, access: Access) -> FastAPI:
     app.include_router(
         ops.routes(calls=service.calls, bus=service.bus, status=service.status, drain=service.drain.run, access=access)
     )
+    app.include_router(line.routes(calls=service.calls, access=access))
     app.include_router(history.routes(store=service.store, access=access))
     expect_disconnects(app, counting(service, INTERNAL))
     return app

@@ -65,7 +65,7 @@ class Call:
             log_of=lambda utterance: self.log.bind(**self.trace.ids_of(utterance)),
         )
         self._tuning = services.live.tuning
-        self._conversation = services.conversation(self._side(), self.trace)
+        self.conversation = services.conversation(self._side(), self.trace)
         self._vad = services.vad.open(self._ring, self._on_speech, endpointing(self._tuning))
 
     # -- media in ------------------------------------------------------------------------------------------------
@@ -145,8 +145,8 @@ class Call:
 
     def wind_down(self) -> None:
         """Have the agent begin no further turn: the call is about to be ended."""
-        if self._conversation is not None:
-            self._conversation.wind_down()
+        if self.conversation is not None:
+            self.conversation.wind_down()
 
     @property
     def age(self) -> float:
@@ -176,8 +176,8 @@ class Call:
     def _observe(self, event: TranscriptionEvent) -> None:
         self.reporter.observe(event)  # first: a final's log line still knows its trace
         self.trace.observe(event)
-        if self._conversation is not None:
-            self._conversation.observe(event)
+        if self.conversation is not None:
+            self.conversation.observe(event)
 
     def _side(self) -> CallSide:
         return CallSide(
@@ -250,8 +250,8 @@ class Call:
                 tasks.create_task(self._read(socket), name="call.read"),
                 tasks.create_task(self.playout.run(socket.send_text), name="call.play"),
             )
-            if self._conversation is not None:
-                wire = (*wire, tasks.create_task(self._conversation.run(), name="call.converse"))
+            if self.conversation is not None:
+                wire = (*wire, tasks.create_task(self.conversation.run(), name="call.converse"))
             try:
                 await self._over.wait()
             finally:

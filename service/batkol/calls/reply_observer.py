@@ -62,7 +62,7 @@ class ReplyObserver:
             case events.ReplySettled(reply_id, _, intended, heard):
                 self._settle(reply_id, kinds.REAL)
                 self._spans.ended(reply_id, intended, heard)
-            case events.SentenceBegan():
+            case events.SentenceBegan() | events.AnnouncementUnsaid():
                 """For the bus: a span ends at the first sound."""
 
     def _failed(self, event: events.AttemptFailed) -> None:
@@ -79,11 +79,13 @@ class ReplyObserver:
 
     def _started(self, event: events.FirstSoundWritten) -> None:
         kind = kinds.ANSWER if event.phrase is None else event.phrase.value
+        if event.announced:
+            kind = kinds.ANNOUNCEMENT
         self._counts.replied(kind)
         asked = self._over(event.attempt, kinds.HEARD)
         if event.latency is not None:
             self._times.record(event.latency, None if asked is None else asked.root)
-        answers = event.phrase in _ANSWERS
+        answers = event.phrase in _ANSWERS and not event.announced
         self._spans.sounded(FirstSound(event.reply_id, event.turn, event.attempt, kind, answers, event.latency))
 
     def _over(self, attempt: int, outcome: str) -> _Asked | None:

@@ -48,8 +48,11 @@ class ReplyReporter:
                 self._publisher.publish(ReplyResumed(**header, reply_id=reply_id, turn=turn, index=index))
             case turns.ReplySettled():
                 self._ended(event)
-            case turns.AttemptFailed(_, part, reason, reply_id, turn) if part != "budget":
-                self._failed(part, reason, reply_id, turn)
+            case turns.AnnouncementUnsaid(reply_id, why):
+                self._log.info("[AGENT] announcement was not said", reply_id=reply_id, reason=why.value)
+                self._publish_failure("line", why.value, reply_id, 0)
+            case turns.AttemptFailed() if event.part != "budget":
+                self._failed(event)
             case _:
                 """The others are for metrics and traces."""
 
@@ -80,6 +83,7 @@ class ReplyReporter:
                 intended=event.intended,
                 heard=event.heard,
                 interrupted=event.interrupted,
+                fault=event.fault or None,
                 latency_ms=None if latency is None else _ms(latency.total),
                 text_ms=None if latency is None else _ms(latency.text),
                 first_token_ms=None if latency is None else _ms(latency.first_token),
@@ -95,8 +99,15 @@ class ReplyReporter:
             latency_ms=None if latency is None else round(latency.total * 1000),
         )
 
-    def _failed(self, part: str, reason: str, reply_id: str, turn: int) -> None:
-        self._log.warning(f"[AGENT] the {part} failed; the caller gets another answer or an apology", reason=reason)
+    def _failed(self, event: turns.AttemptFailed) -> None:
+        what_next = "the caller gets another answer or an apology"
+        if event.announced:
+            what_next = f"the caller hears {'a part' if event.has_sound else 'nothing'} of the announcement"
+        self._log.warning(f"[AGENT] the {event.part} failed; {what_next}", reason=event.reason)
+        if not (event.announced and event.has_sound):  # an announcement has one end: `reply.ended` names the fault
+            self._publish_failure(event.part, event.reason, event.reply_id, event.turn)
+
+    def _publish_failure(self, part: str, reason: str, reply_id: str, turn: int) -> None:
         header = self._publisher.header()
         self._publisher.publish(ReplyFailed(**header, reply_id=reply_id, turn=turn, part=part, reason=reason))
 

@@ -42,7 +42,7 @@ class Services:
     recorder: Recorder = field(default_factory=NoRecorder)
     clock: Clock = REAL
     agent: Agent | None = None
-    """The agent that answers the callers; None: the service only hears."""
+    """The agent that speaks to the callers; None: the service only hears."""
 
     def conversation(self, call: CallSide, trace: CallTrace) -> Conversation | None:
         """Make the conversation of a call with the agent; None where there is no agent."""

@@ -66,8 +66,40 @@ class SayPhrase(msgspec.Struct, frozen=True):
     answers: str = ""
 
 
+class Unsaid(StrEnum):
+    """Reasons for which an announcement is not said: short and stable, for events."""
+
+    INTERRUPTED = "interrupted"  # the caller interrupted what was said before it
+    CLEARED = "cleared"  # the API silenced the line
+    CLOSING = "closing"  # the call ends
+    DEFECT = "defect"  # of the service
+
+
+class Prepare(msgspec.Struct, frozen=True):
+    """Have an announcement spoken. Nothing of it is heard before its `Announce`."""
+
+    announcement: int
+
+
+class Announce(msgspec.Struct, frozen=True):
+    """Let the caller hear an announcement, as an attempt of its own, in answer to the caller's words."""
+
+    announcement: int
+    attempt: int
+    answers: str = ""
+
+
+class Discard(msgspec.Struct, frozen=True):
+    """Throw away an announcement that waits: nothing of it will be heard."""
+
+    announcement: int
+    why: Unsaid
+
+
 class HangUp(msgspec.Struct, frozen=True):
     """End the call: its last phrase was heard."""
 
 
-Action: TypeAlias = Ask | Cancel | Release | Hold | Interrupt | Resume | SayPhrase | HangUp
+AnnouncementAction: TypeAlias = Prepare | Announce | Discard
+ReplyAction: TypeAlias = Ask | Cancel | Release | Hold | Interrupt | Resume | SayPhrase | HangUp
+Action: TypeAlias = ReplyAction | AnnouncementAction

@@ -40,7 +40,8 @@ class AgentSettings:
 class Agent:
     """Made once, by `batkol.app`."""
 
-    answerer: Answerer
+    answerer: Answerer | None
+    """None: it answers nothing, and the API alone speaks."""
     voice: Voice
     cutter: Callable[[], TextCutter]
     phrase: Callable[[StockPhrase], PhraseSound | None]

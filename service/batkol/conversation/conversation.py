@@ -9,26 +9,29 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
 from batkol.alarm import Alarm
 from batkol.answering.answerer import Question
+from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.conversation import actions as act
 from batkol.conversation import events, inputs
 from batkol.conversation.actions import StockPhrase
 from batkol.conversation.agent import Agent
+from batkol.conversation.announcements import Announcements, LineClosedError
 from batkol.conversation.history import History
 from batkol.conversation.line import Line
-from batkol.conversation.replies import Replies, Voiced
+from batkol.conversation.replies import Replies
 from batkol.conversation.reply import Reply, Speaker
 from batkol.conversation.translation import translated
 from batkol.conversation.turns import Turns
+from batkol.conversation.voiced import Voiced
 from batkol.transcription.events import TranscriptionEvent
 
 MOST_FAULTS: Final = 3
@@ -63,11 +66,14 @@ class Conversation:
         self._alarm = Alarm(self._work)
         self._busy = True  # inputs are being handled, further up the stack, or the task does not run
         self._context: Context
+        self._begun = False
         self._over = False  # no input is taken any more
+        self._ending = False  # no turn begins any more
         self._newest_utterance = -1
         self._tasks: asyncio.TaskGroup
         self._defect: asyncio.Future[None]
         self._replies = Replies(call, self._history, self._put, self._loop.time)
+        self._announcements = Announcements(agent, call, self._replies, self._put)
         call.line.on_written = self._on_written
 
     # -- in ----------------------------------------------------------------------------------------------------------
@@ -84,7 +90,25 @@ class Conversation:
 
     def wind_down(self) -> None:
         """Begin no further turn; what the caller hears goes on. A second call changes nothing."""
+        self._ending = True
         self._put(inputs.CallClosing())
+
+    @property
+    def open_line(self) -> Announcements:
+        """The announcements of the call. Raises `LineClosedError` when none would be said any more."""
+        if not self._begun or self._over or self._ending or self._turns.closing:
+            raise LineClosedError("the call is about to end")
+        return self._announcements
+
+    def clear(self) -> int:
+        """Silence the line at once and drop the announcements that wait.
+
+        Return the milliseconds that the caller has heard of what was said; 0 if nothing was. Raises `LineClosedError`.
+        """
+        self.open_line  # noqa: B018  it raises
+        voiced = self._replies.audible
+        self._put(inputs.ClearAsked())
+        return 0 if voiced is None else voiced.samples_heard // SAMPLES_PER_MS
 
     def _put(self, event: inputs.Input) -> None:
         if not self._over:
@@ -114,6 +138,7 @@ class Conversation:
         """Converse until cancelled. What was heard by then is settled. A defect never leaves it: the call goes on."""
         self._context = copy_context()  # what comes is handled in the context of whatever it comes from
         try:
+            self._begun = True
             self._put(inputs.CallOpened(greet=self._greet and self._agent.phrase(StockPhrase.GREETING) is not None))
             for _ in range(MOST_FAULTS):
                 await self._survive()
@@ -132,7 +157,8 @@ class Conversation:
 
     def _settle(self) -> None:
         try:
-            self._replies.close()
+            self._replies.close(act.Unsaid.CLOSING)
+            self._announcements.close(act.Unsaid.CLOSING)
         except Exception:  # the call must end as it would without an agent
             self._call.log.exception("[AGENT] a reply was not settled, by a defect of the service")
 
@@ -145,7 +171,8 @@ class Conversation:
             self._call.log.exception(
                 "[AGENT] conversation failed by a defect of the service; the caller hears an apology"
             )
-        self._replies.close(self._call.line.clear())
+        self._replies.close(act.Unsaid.DEFECT, self._call.line.clear())
+        self._announcements.close(act.Unsaid.DEFECT)
         self._carry_out(self._turns.handle(inputs.ServiceFailed(), self._loop.time()))
 
     async def _converse(self) -> None:
@@ -178,7 +205,12 @@ class Conversation:
 
     def _new_turns(self) -> Turns:
         settings = self._agent.settings()
-        return Turns(settings.thresholds, settings.words, greeting_yields=settings.greeting_yields)
+        return Turns(
+            settings.thresholds,
+            settings.words,
+            greeting_yields=settings.greeting_yields,
+            answers=self._agent.answerer is not None,
+        )
 
     # -- the table ---------------------------------------------------------------------------------------------------
 
@@ -192,25 +224,34 @@ class Conversation:
     def _carry_out(self, todo: list[act.Action]) -> None:
         for action in todo:
             match action:
-                case act.Ask():
-                    self._ask(action)
-                case act.Cancel(attempt):
-                    self._replies.cancel(attempt)
-                case act.Release(attempt):
-                    self._replies.release(attempt)
-                case act.Hold(attempt):
-                    self._replies.hold(attempt)
-                case act.Interrupt(attempt):
-                    self._replies.interrupt(attempt)
-                case act.Resume(interrupted, attempt):
-                    self._replies.resume(interrupted, attempt)
-                case act.SayPhrase():
-                    self._say(action)
-                case act.HangUp():
-                    self._call.hang_up()
+                case act.Prepare() | act.Announce() | act.Discard():
+                    self._announcements.carry_out(action, self._spawn)
+                case _:
+                    self._carry_out_reply(action)
+
+    def _carry_out_reply(self, action: act.ReplyAction) -> None:
+        match action:
+            case act.Ask():
+                self._ask(action)
+            case act.Cancel(attempt):
+                self._replies.cancel(attempt)
+            case act.Release(attempt):
+                self._replies.release(attempt)
+            case act.Hold(attempt):
+                self._replies.hold(attempt)
+            case act.Interrupt(attempt):
+                self._replies.interrupt(attempt)
+            case act.Resume(interrupted, attempt):
+                self._replies.resume(interrupted, attempt)
+            case act.SayPhrase():
+                self._say(action)
+            case act.HangUp():
+                self._call.hang_up()
 
     def _ask(self, ask: act.Ask) -> None:
         agent, now = self._agent, self._loop.time()
+        if agent.answerer is None:
+            raise RuntimeError("the turn table asks an answerer that there is not")
         if ask.speculative and not agent.budget.spend(now):
             self._call.observe(events.AttemptFailed(ask.attempt, "budget", "spent"))
             self._put(inputs.AttemptLost(ask.attempt))
@@ -230,8 +271,11 @@ class Conversation:
             )
         )
         voiced = self._replies.add(ask.attempt, reply)
-        voiced.task = self._tasks.create_task(reply.run(), name="conversation.reply", context=self._context.copy())
+        voiced.task = self._spawn(reply.run())
         voiced.task.add_done_callback(partial(self._done, voiced))
+
+    def _spawn(self, speaking: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return self._tasks.create_task(speaking, name="conversation.reply", context=self._context.copy())
 
     def _done(self, voiced: Voiced, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is None:

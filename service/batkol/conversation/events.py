@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from batkol.conversation.actions import StockPhrase
+from batkol.conversation.actions import StockPhrase, Unsaid
 
 
 class ReplyLatency(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +48,7 @@ class AttemptFailed(msgspec.Struct, frozen=True):
     turn: int = 0
     has_sound: bool = False  # what it gave before may still be heard
     first_piece: float | None = None  # seconds from the asking to the first piece; None: there was none
+    announced: bool = False  # it is an announcement, and no attempt
 
 
 class FirstSoundWritten(msgspec.Struct, frozen=True):
@@ -58,6 +59,14 @@ class FirstSoundWritten(msgspec.Struct, frozen=True):
     attempt: int
     phrase: StockPhrase | None
     latency: ReplyLatency | None
+    announced: bool = False
+
+
+class AnnouncementUnsaid(msgspec.Struct, frozen=True):
+    """An announcement was thrown away before its first sound."""
+
+    reply_id: str
+    why: Unsaid
 
 
 class FillerSaid(msgspec.Struct, frozen=True):
@@ -93,13 +102,14 @@ class ReplyContinued(msgspec.Struct, frozen=True):
 
 
 class ReplySettled(msgspec.Struct, frozen=True):
-    """A reply is over. `heard` is what the caller heard of it."""
+    """A reply is over. `heard` is what the caller heard of it, `fault` what kept the rest from being spoken."""
 
     reply_id: str
     turn: int
     intended: str
     heard: str
     interrupted: bool
+    fault: str = ""
 
 
 ConversationEvent: TypeAlias = (
@@ -107,6 +117,7 @@ ConversationEvent: TypeAlias = (
     | AttemptDropped
     | AttemptFailed
     | FirstSoundWritten
+    | AnnouncementUnsaid
     | FillerSaid
     | SentenceBegan
     | ReplyCut

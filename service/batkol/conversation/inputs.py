@@ -90,6 +90,29 @@ class CallOpened(msgspec.Struct, frozen=True):
     greet: bool
 
 
+class AnnouncementAsked(msgspec.Struct, frozen=True):
+    """The API has an announcement for the caller. `urgent`: in the place of what is said or prepared."""
+
+    announcement: int
+    urgent: bool = False
+
+
+class AnnouncementReady(msgspec.Struct, frozen=True):
+    """The first sound of an announcement is there."""
+
+    announcement: int
+
+
+class AnnouncementLost(msgspec.Struct, frozen=True):
+    """The voice gave no sound for an announcement."""
+
+    announcement: int
+
+
+class ClearAsked(msgspec.Struct, frozen=True):
+    """The API silences the line, and drops the announcements that wait."""
+
+
 class ServiceFailed(msgspec.Struct, frozen=True):
     """A defect of the service has thrown away every attempt; the line is silent."""
 
@@ -111,6 +134,10 @@ Input: TypeAlias = (
     | ReplyPlayed
     | AttemptLost
     | CallOpened
+    | AnnouncementAsked
+    | AnnouncementReady
+    | AnnouncementLost
+    | ClearAsked
     | ServiceFailed
     | CallClosing
 )

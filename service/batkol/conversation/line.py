@@ -24,6 +24,10 @@ class Line(Protocol):
         """Queue sound; return the position of its end."""
         ...
 
+    def mark(self, name: str) -> None:
+        """Queue a mark behind all sound that is queued."""
+        ...
+
     def flush(self) -> None:
         """No more sound follows for now: an incomplete frame is filled up with silence."""
         ...

@@ -53,6 +53,10 @@ def text_reached(turn: Turn, event: TextReached, now: float) -> None:
             return  # a backchannel word: the reply goes on
         turn.words_came()
     turn.timers.cancel(Timer.DROP, Timer.STANDING)
+    if not turn.asks:
+        if said.stopped is not None:
+            turn.commit_in_time(now)
+        return
     if turn.attempt is None or not same(turn.attempt.text, turn.said.text):
         turn.cancel()
         due = said.paused + turn.thresholds.guess_quiet_ms / 1000
@@ -143,7 +147,10 @@ def wordless_due(turn: Turn, _: float) -> None:
         turn.resume()
 
 
-def idle_due(turn: Turn, _: float) -> None:
+def idle_due(turn: Turn, now: float) -> None:
+    if turn.queue:  # an announcement will break the silence
+        turn.wait_idly(now)
+        return
     turn.idle_prompts += 1
     more = turn.idle_prompts <= turn.thresholds.idle_prompts
     turn.say(StockPhrase.IDLE if more else StockPhrase.GOODBYE)

@@ -5,20 +5,19 @@ An attempt that was cancelled is not here any more, so nothing of it can reach t
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 from batkol.conversation import events, inputs
-from batkol.conversation.actions import SayPhrase, StockPhrase
+from batkol.conversation.actions import SayPhrase, Unsaid
 from batkol.conversation.agent import PhraseSound
 from batkol.conversation.history import History
 from batkol.conversation.line import Line
 from batkol.conversation.playing import Playing
 from batkol.conversation.reply import Failure, Reply
 from batkol.conversation.track import Track
+from batkol.conversation.voiced import Voiced, failed, latency
 
 _ECHO_WORDS = 12  # words around the present one that may come back as an echo
 
@@ -32,34 +31,6 @@ class Outlet(Protocol):
     def line(self) -> Line: ...
     @property
     def observe(self) -> events.ObserveReplies: ...
-
-
-@dataclass(slots=True)
-class Voiced:
-    """One attempt and what became of it."""
-
-    attempt: int
-    track: Track
-    answers: str  # the caller's words
-    reply: Reply | None = None  # None for a phrase
-    phrase: StockPhrase | None = None
-    task: asyncio.Task[None] | None = None
-    released: bool = False
-    playing: Playing | None = None
-    reply_id: str = ""  # from its first sound on
-    turn: int = 0
-    entry: list[str] | None = None
-    interrupted_at: int | None = None  # the sample of the track up to which it was heard
-
-    @property
-    def sounded(self) -> bool:
-        """Whether the caller hears it, or has heard some of it."""
-        return bool(self.reply_id)
-
-    @property
-    def whole(self) -> bool:
-        """Whether no more sound will come."""
-        return self.reply is None or self.reply.whole
 
 
 class Replies:
@@ -81,7 +52,7 @@ class Replies:
     def add(self, attempt: int, reply: Reply) -> Voiced:
         """Take an attempt that begins now; nothing of it is heard yet."""
         voiced = Voiced(attempt, reply.track, reply.question.text, reply)
-        reply.on_sound = lambda _: self._feed(voiced)
+        reply.on_sound = lambda _: self.feed(voiced)
         self._voiced[attempt] = voiced
         return voiced
 
@@ -91,18 +62,18 @@ class Replies:
         if self._voiced.get(voiced.attempt) is not voiced:
             return
         if failure is not None or not voiced.track.samples:
-            self._outlet.observe(_failed(voiced, failure or Failure("answerer", "empty")))
+            self._outlet.observe(failed(voiced, failure or Failure("answerer", "empty")))
         if not voiced.track.samples:
             del self._voiced[voiced.attempt]
             self._put(inputs.AttemptLost(voiced.attempt))
             return
-        self._feed(voiced)
+        self.feed(voiced)
 
     def release(self, attempt: int) -> None:
         """Let the caller hear it, from now on."""
         if (voiced := self._voiced.get(attempt)) is not None:
             voiced.released = True
-            self._feed(voiced)
+            self.feed(voiced)
 
     def hold(self, attempt: int) -> None:
         """Take the release back, if nothing was heard."""
@@ -110,8 +81,11 @@ class Replies:
             voiced.released = False
             self._unqueue(voiced)
 
-    def cancel(self, attempt: int) -> None:
-        """Throw it away; if it was interrupted, it is over with what was heard."""
+    def cancel(self, attempt: int, why: Unsaid = Unsaid.INTERRUPTED) -> None:
+        """Throw it away; if it was interrupted, it is over with what was heard.
+
+        `why` is for an announcement of which nothing was heard.
+        """
         voiced = self._voiced.pop(attempt, None)
         if voiced is None:
             return
@@ -121,7 +95,10 @@ class Replies:
             self._settle(voiced)
             return
         self._unqueue(voiced)
-        if voiced.reply is not None:
+        if voiced.announced:
+            self._outlet.observe(events.AnnouncementUnsaid(voiced.reply_id, why))
+            self._place_marks(voiced)
+        elif voiced.reply is not None:
             asked_for = self._clock() - voiced.reply.moments.asked
             self._outlet.observe(events.AttemptDropped(attempt, asked_for))
 
@@ -155,7 +132,7 @@ class Replies:
         voiced.released = True
         if voiced.sounded:
             self._outlet.observe(events.ReplyContinued(voiced.reply_id, voiced.turn, piece))
-        self._feed(voiced, begin)
+        self.feed(voiced, begin)
 
     def play_phrase(self, say: SayPhrase, sound: PhraseSound) -> None:
         """Play a phrase; a filler is no reply."""
@@ -169,14 +146,20 @@ class Replies:
         track.add_sound(sound.mulaw, 0, last=True, word_ends=sound.word_ends)
         voiced = Voiced(say.attempt, track, say.answers, phrase=say.phrase, released=True)
         self._voiced[say.attempt] = voiced
-        self._feed(voiced)
+        self.feed(voiced)
+
+    def announce(self, voiced: Voiced) -> None:
+        """Let the caller hear an announcement, of which some sound is there, from now on."""
+        self._voiced[voiced.attempt] = voiced
+        voiced.released = True
+        self.feed(voiced)
 
     # -- what the caller hears -------------------------------------------------------------------------------------
 
     def sounding(self, end: int) -> Voiced | None:
         """Return the attempt whose first sound lies before `end` on the line and was not reported yet."""
         for voiced in self._voiced.values():
-            if voiced.reply_id:  # this is asked for each message
+            if voiced.turn:  # this is asked for each message
                 continue
             playing = voiced.playing
             if playing is not None and playing.queued and playing.position < end:
@@ -186,36 +169,42 @@ class Replies:
     def start(self, voiced: Voiced, last_sample: float) -> None:
         """The first sound of an attempt was written: it is the reply of its turn."""
         self.turn += 1
-        voiced.turn, voiced.reply_id = self.turn, f"{self._outlet.stream_sid}-r{self.turn}"
+        voiced.turn = self.turn
+        voiced.reply_id = voiced.reply_id or f"{self._outlet.stream_sid}-r{self.turn}"
         self._history.add_caller(voiced.answers)
         voiced.entry = self._history.add_agent()
-        latency = _latency(voiced.reply, last_sample, self._clock())
+        split = None if voiced.announced else latency(voiced.reply, last_sample, self._clock())
         self._outlet.observe(
-            events.FirstSoundWritten(voiced.reply_id, voiced.turn, voiced.attempt, voiced.phrase, latency)
+            events.FirstSoundWritten(
+                voiced.reply_id, voiced.turn, voiced.attempt, voiced.phrase, split, announced=voiced.announced
+            )
         )
 
     def sounding_text(self) -> str:
         """Return the words around the one that the caller hears now."""
-        voiced = self._audible()
+        voiced = self.audible
         if voiced is None or voiced.playing is None:
             return ""
         heard = len(voiced.track.heard(voiced.playing.heard(self._outlet.line.position)).split())
         words = voiced.track.intended.split()
         return " ".join(words[max(0, heard - _ECHO_WORDS) : heard + _ECHO_WORDS // 4])
 
-    def close(self, heard_to: int | None = None) -> None:
+    def close(self, why: Unsaid, heard_to: int | None = None) -> None:
         """Cancel what is under way, and settle what was heard: up to that position, or up to now."""
         for voiced in tuple(self._voiced.values()):
             if voiced.playing is not None and voiced.sounded:
                 position = self._outlet.line.position if heard_to is None else heard_to
                 voiced.interrupted_at = voiced.playing.heard(position)
                 voiced.playing = None
-            self.cancel(voiced.attempt)
+            self.cancel(voiced.attempt, why)
 
-    def _audible(self) -> Voiced | None:
+    @property
+    def audible(self) -> Voiced | None:
+        """The attempt that the caller hears."""
         return next((voiced for voiced in self._voiced.values() if voiced.sounded and voiced.playing), None)
 
-    def _feed(self, voiced: Voiced, begin: int = 0) -> None:
+    def feed(self, voiced: Voiced, begin: int = 0) -> None:
+        """Give the line what the attempt has and the line has not, if it is released. What is over is not fed."""
         if not voiced.released or not voiced.track.samples:
             return
         if voiced.playing is None:
@@ -224,6 +213,21 @@ class Replies:
         voiced.playing.feed()
         if voiced.whole and voiced.playing.queued:
             voiced.playing.finish(partial(self._played, voiced))
+            self._place_marks(voiced)
+
+    def mark(self, name: str) -> None:
+        """Put a mark behind all of what the caller hears."""
+        voiced = next((each for each in self._voiced.values() if each.playing is not None), None)
+        if voiced is not None and not voiced.whole:
+            voiced.marks.append(name)
+        else:
+            self._outlet.line.mark(name)
+
+    def _place_marks(self, voiced: Voiced) -> None:
+        """Give the line the marks at its end: all of its sound is there before, or no more of it comes."""
+        for name in voiced.marks:
+            self._outlet.line.mark(name)
+        voiced.marks.clear()
 
     def _unqueue(self, voiced: Voiced) -> None:
         if voiced.playing is not None and voiced.playing.queued:
@@ -247,8 +251,11 @@ class Replies:
         interrupted = voiced.interrupted_at is not None
         heard = self._hear(voiced)
         self._outlet.observe(
-            events.ReplySettled(voiced.reply_id, voiced.turn, voiced.track.intended, heard, interrupted=interrupted)
+            events.ReplySettled(
+                voiced.reply_id, voiced.turn, voiced.intended, heard, interrupted=interrupted, fault=voiced.fault
+            )
         )
+        self._place_marks(voiced)
 
     def _hear(self, voiced: Voiced) -> str:
         """Write what was heard of it into the history."""
@@ -257,33 +264,3 @@ class Replies:
         if voiced.entry is not None:
             self._history.hear(voiced.entry, heard)
         return heard
-
-
-def _failed(voiced: Voiced, failure: Failure) -> events.AttemptFailed:
-    moments = None if voiced.reply is None else voiced.reply.moments
-    return events.AttemptFailed(
-        voiced.attempt,
-        failure.part,
-        failure.reason,
-        voiced.reply_id,
-        voiced.turn,
-        has_sound=voiced.track.samples > 0,
-        first_piece=None if moments is None or moments.first_piece is None else moments.first_piece - moments.asked,
-    )
-
-
-def _latency(reply: Reply | None, last_sample: float, now: float) -> events.ReplyLatency | None:
-    if reply is None:
-        return None
-    moments = reply.moments
-    first_token = moments.first_token or moments.asked
-    first_piece = moments.first_piece or first_token
-    first_sound = moments.first_sound or first_piece
-    return events.ReplyLatency(
-        total=now - last_sample,
-        text=moments.asked - last_sample,
-        first_token=first_token - moments.asked,
-        first_piece=first_piece - first_token,
-        first_sound=first_sound - first_piece,
-        commit=now - first_sound,
-    )

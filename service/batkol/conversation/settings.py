@@ -24,7 +24,9 @@ class ReplyFields(EnvironmentSettings):
     free_texts: ClassVar[frozenset[str]] = frozenset({"answerer_prompt", "greeting", "agent_phrases"})
     tokens: ClassVar[frozenset[str]] = frozenset({"answerer_api_key", "voice_api_key"})
 
-    agent_replies: bool = Field(False, description="Let the agent answer callers; without it the service only hears.")
+    agent_replies: bool = Field(
+        False, description="Let the built-in agent answer callers; without it only the API speaks."
+    )
     answerer: Literal["echo", "openai"] = Field(
         "echo", description="Who answers: `echo` repeats the caller, `openai` is a server with /chat/completions."
     )

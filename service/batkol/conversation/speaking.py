@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from batkol.conversation import listening
-from batkol.conversation.actions import HangUp, Interrupt, StockPhrase
+from batkol.conversation.actions import HangUp, Interrupt, StockPhrase, Unsaid
 from batkol.conversation.inputs import (
     CallerBegan,
     CallerLasted,
@@ -60,6 +60,7 @@ def interrupt(turn: Turn, now: float) -> None:
         return
     turn.actions.append(Interrupt(turn.attempt.number))
     turn.interruptions.interrupt(Interrupted(turn.attempt.number, turn.attempt.text, turn.attempt.phrase))
+    turn.queue.overtake()
     turn.attempt = None
     turn.guesses = 0
     turn.said.drop_wordless(turn.words, since=now)
@@ -81,8 +82,14 @@ def played(turn: Turn, event: ReplyPlayed, now: float) -> None:
     if phrase is StockPhrase.GOODBYE:
         turn.state = State.CLOSING
         turn.timers.clear()
+        turn.discard(turn.queue.take_all(), Unsaid.CLOSING)
         turn.actions.append(HangUp())
         return
+    give_the_floor(turn, now)
+
+
+def give_the_floor(turn: Turn, now: float) -> None:
+    """Nothing is said any more: it is the caller's turn, of which the first words may be there."""
     turn.said.drop_wordless(turn.words, since=now - turn.thresholds.late_answer_ms / 1000)
     turn.state = State.LISTENING
     if turn.said.talking:

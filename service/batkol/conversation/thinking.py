@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from batkol.conversation import listening
-from batkol.conversation.actions import Hold, SayPhrase, StockPhrase
+from batkol.conversation.actions import Hold, SayPhrase, StockPhrase, Unsaid
 from batkol.conversation.inputs import AttemptLost, CallerBegan, ReplySounded, ServiceFailed, TextChanged, TextSettled
 from batkol.conversation.timers import Timer
 from batkol.conversation.turn import State, Turn
@@ -66,6 +66,7 @@ def broke(turn: Turn, _: ServiceFailed, __: float) -> None:
     """The owner has thrown away what there was: the caller's words so far get the apology."""
     turn.attempt = None
     turn.interruptions.confirm()
+    turn.discard(turn.queue.take_all(), Unsaid.DEFECT)
     turn.say(StockPhrase.APOLOGY)
 
 

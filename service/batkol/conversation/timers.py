@@ -17,6 +17,7 @@ class Timer(StrEnum):
     WORDLESS = "wordless"  # an interruption is given time for its words
     STANDING = "standing"  # a text is given time to change
     IDLE = "idle"
+    GIVE_WAY = "give way"  # an announcement gives way to speech that brings nothing new
 
 
 class Timers:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
-from batkol.conversation.actions import Action, Ask, Cancel, Release, Resume, SayPhrase, StockPhrase
+from batkol.conversation.actions import (
+    Action,
+    Announce,
+    Ask,
+    Cancel,
+    Discard,
+    Release,
+    Resume,
+    SayPhrase,
+    StockPhrase,
+    Unsaid,
+)
+from batkol.conversation.announcement_queue import AnnouncementQueue
 from batkol.conversation.inputs import (
     CallerBegan,
     CallerLasted,
@@ -19,21 +29,16 @@ from batkol.conversation.inputs import (
 )
 from batkol.conversation.interruption import Interruptions
 from batkol.conversation.said import CallerTurn
+from batkol.conversation.state import Attempt, State
 from batkol.conversation.timers import Timer, Timers
 from batkol.speech.lexicon import Ending, Lexicon
 from batkol.speech.sameness import same
 from batkol.speech.turn_thresholds import TurnThresholds
 
+__all__ = ["Attempt", "State", "Turn"]
 
-class State(StrEnum):
-    """States of a conversation."""
-
-    LISTENING = "listening"
-    GUESSING = "guessing"  # the caller is quiet and the text reaches the end: an answer is prepared
-    THINKING = "thinking"  # the turn is committed, nothing of the reply was heard so far
-    SPEAKING = "speaking"
-    YIELDING = "yielding"  # the caller speaks into the reply, which goes on until that is an interruption
-    CLOSING = "closing"
+MOST_PASSED: Final = 20
+"""Turns of the caller that are kept for the history while nothing answers them."""
 
 
 # fmt: off
@@ -43,23 +48,15 @@ _BEFORE_THE_COMMIT: Final = (
 # fmt: on
 
 
-@dataclass(slots=True)
-class Attempt:
-    """An attempt at a reply."""
-
-    number: int
-    text: str
-    phrase: StockPhrase | None = None
-    held: bool = False  # committed, and speech came before its first sound
-
-
 class Turn:
     """The state of `Turns`, and its steps. Times in seconds of one clock."""
 
-    def __init__(self, thresholds: TurnThresholds, words: Lexicon, *, greeting_yields: bool) -> None:
+    def __init__(self, thresholds: TurnThresholds, words: Lexicon, *, greeting_yields: bool, answers: bool) -> None:
         self.thresholds = thresholds
         self.words = words
         self.greeting_yields = greeting_yields
+        self.answers = answers
+        """Whether there is an answerer. Without one the API alone speaks."""
         self.state = State.LISTENING
         self.said = CallerTurn()
         self.timers = Timers()
@@ -71,6 +68,9 @@ class Turn:
         self.restarted = False  # the committed attempt was replaced once already
         self.last_sample = 0.0  # when the caller spoke it
         self.idle_prompts = 0
+        self.queue = AnnouncementQueue()
+        self.passed: list[str] = []  # words of the caller that no answerer was asked about, for the next announcement
+        self.newest_word = 0.0  # when the caller began an utterance, or its text changed
 
     @property
     def doubtful(self) -> bool:
@@ -89,6 +89,7 @@ class Turn:
         self.timers.cancel(Timer.WORDLESS)
         if (interrupted := self.interruptions.confirm()) is not None:
             self.actions.append(Cancel(interrupted.number))
+            self.discard(self.queue.take_overtaken(), Unsaid.INTERRUPTED)
 
     def commit_in_time(self, now: float) -> None:
         """Commit at once, or when the time that its ending is given is over."""
@@ -108,6 +109,9 @@ class Turn:
         text = self.said.text
         if not text:
             return
+        if not self.asks and not (self.answers and self.said.talking):
+            self.pass_over()
+            return
         self.timers.cancel(*_BEFORE_THE_COMMIT)
         self._confirm()
         if self.attempt is None or not same(self.attempt.text, text):
@@ -119,6 +123,18 @@ class Turn:
         if not self.timers.is_set(Timer.APOLOGY):
             self.last_sample = min(self.last_sample, now) if not self.said.talking else now
             self.start_clock()
+
+    def pass_over(self) -> None:
+        """The turn is over, and no answerer is asked: an announcement may answer it, now or later."""
+        self._confirm()
+        self.cancel()
+        self.timers.clear()
+        if text := self.said.text:
+            self.passed.append(text)
+            del self.passed[:-MOST_PASSED]
+        self.said.answer()
+        self.idle_prompts = 0
+        self.state = State.LISTENING
 
     def rejoin(self, now: float) -> None:
         """Speech before the reply had no telling word: the committed turn goes on."""
@@ -149,7 +165,7 @@ class Turn:
 
     def guess(self) -> None:
         """Begin an attempt before the end of speech, of which there are a few in an utterance."""
-        if self.guesses < self.thresholds.guesses:
+        if self.asks and self.guesses < self.thresholds.guesses:
             self.guesses += 1
             self.ask(self.said.text, speculative=True)
 
@@ -174,23 +190,47 @@ class Turn:
 
     def say(self, phrase: StockPhrase) -> None:
         """Say a phrase as a reply of its own. It answers what was said."""
+        if not self.answers:
+            self.pass_over()
+            return
+        self._begin_to_speak(phrase)
+        self.actions.append(SayPhrase(phrase, self.count, self.said.text))
+        self._now_speaking()
+
+    def announce(self) -> None:
+        """Say the announcement at the head of the queue, as a reply of its own. It answers what was said."""
+        announcement = self.queue.take()
+        self._begin_to_speak()
+        answers = " ".join(filter(None, (*self.passed, self.said.text)))
+        self.passed.clear()
+        self.actions.append(Announce(announcement, self.count, answers))
+        self._now_speaking()
+
+    def _begin_to_speak(self, phrase: StockPhrase | None = None) -> None:
         self._confirm()
         self.cancel()
         self.count += 1
         self.attempt = Attempt(self.count, "", phrase)
-        self.actions.append(SayPhrase(phrase, self.count, self.said.text))
+
+    def _now_speaking(self) -> None:
         self.timers.clear()
         self.said.answer()
         self.state = State.YIELDING if self.said.talking else State.SPEAKING
 
+    def discard(self, announcements: list[int], why: Unsaid) -> None:
+        """Throw away announcements that were taken from the queue."""
+        self.actions += [Discard(each, why) for each in announcements]
+
     def start_clock(self) -> None:
         """The caller waits since the last sample: a filler, then an apology, unless a reply sounds."""
+        if not self.answers:
+            return
         self.timers.set(Timer.FILLER, self.last_sample + self.thresholds.filler_ms / 1000)
         self.timers.set(Timer.APOLOGY, self.last_sample + self.thresholds.apology_ms / 1000)
 
     def wait_idly(self, now: float) -> None:
         """Both sides are silent: the caller is asked after a time."""
-        if self.thresholds.idle_ms:
+        if self.thresholds.idle_ms and self.answers:
             self.timers.set(Timer.IDLE, now + self.thresholds.idle_ms / 1000)
 
     def nothing_said(self, now: float, *, failed: bool) -> None:
@@ -220,6 +260,7 @@ class Turn:
     def record(self, event: Input, now: float) -> None:
         """Keep what was said, whatever the state makes of it."""
         if isinstance(event, CallerBegan):
+            self.newest_word = now
             self.said.begin(event.utterance, now)
             self.interruptions.speech_began(now, self.thresholds)
             return
@@ -228,6 +269,7 @@ class Turn:
             return
         match event:
             case TextChanged(_, text) | TextReached(_, text):
+                self.newest_word = self.newest_word if text == said.text else now
                 said.text = text
             case CallerPaused(_, last_sample):
                 said.paused = last_sample
@@ -240,6 +282,16 @@ class Turn:
             case TextSettled(_, text):
                 said.text, said.settled = text, True
                 said.stopped = now if said.stopped is None else said.stopped
+
+    @property
+    def asks(self) -> bool:
+        """Whether the answerer is asked: there is one, and no urgent announcement will take the place of its answer."""
+        return self.answers and not self.queue.takes_the_floor
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is said, prepared or held back."""
+        return self.state is State.LISTENING and self.attempt is None and not self.interruptions.resumable
 
     @property
     def yields(self) -> bool:

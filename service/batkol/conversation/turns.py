@@ -7,7 +7,8 @@
 
 `handle` takes an input and `tick` the time; both return the actions to carry out, in order. `deadline` says when `tick`
 must run next. What a state does not know changes nothing but the record of what was said. There is one current attempt;
-only `Release` gives it a voice, so there is one audible attempt a turn, and one commit that is heard.
+only `Release` gives it a voice, so there is one audible attempt a turn, and one commit that is heard. An announcement,
+which is what the API says, is a turn of its own: it waits in a queue until nothing else is said (`announcing`).
 """
 
 from __future__ import annotations
@@ -15,15 +16,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from batkol.conversation import listening, speaking, thinking
-from batkol.conversation.actions import Action
+from batkol.conversation import announcing, listening, speaking, thinking
+from batkol.conversation.actions import Action, StockPhrase, Unsaid
 from batkol.conversation.inputs import (
+    AnnouncementAsked,
+    AnnouncementLost,
+    AnnouncementReady,
     AttemptLost,
     CallClosing,
     CallerBegan,
     CallerLasted,
     CallerStopped,
     CallOpened,
+    ClearAsked,
     Input,
     ReplyPlayed,
     ReplySounded,
@@ -45,11 +50,19 @@ def _close(turn: Turn, _: CallClosing, __: float) -> None:
     if turn.state not in {State.SPEAKING, State.YIELDING}:
         turn.words_came()
         turn.cancel()
+    turn.discard(turn.queue.take_all(), Unsaid.CLOSING)
     turn.timers.clear()
     turn.state = State.CLOSING
 
 
+_ANNOUNCED: Final[Mapping[type[Input], Rule]] = {
+    AnnouncementAsked: announcing.asked,
+    AnnouncementReady: announcing.ready,
+    AnnouncementLost: announcing.lost,
+    ClearAsked: announcing.cleared,
+}
 _LISTENING: Final[Mapping[type[Input], Rule]] = {
+    **_ANNOUNCED,
     CallOpened: listening.opened,
     CallerBegan: listening.caller_began,
     TextChanged: listening.text_changed,
@@ -62,6 +75,7 @@ _LISTENING: Final[Mapping[type[Input], Rule]] = {
     CallClosing: _close,
 }
 _SPEAKING: Final[Mapping[type[Input], Rule]] = {
+    **_ANNOUNCED,
     CallerBegan: speaking.caller_began,
     TextChanged: speaking.overheard,
     TextReached: speaking.overheard,
@@ -76,6 +90,7 @@ TABLE: Final[Mapping[State, Mapping[type[Input], Rule]]] = {
     State.LISTENING: _LISTENING,
     State.GUESSING: {**_LISTENING, TextWithdrawn: listening.text_withdrawn},
     State.THINKING: {
+        **_ANNOUNCED,
         CallerBegan: thinking.hold,
         TextChanged: thinking.more_words,
         TextSettled: thinking.restart,
@@ -86,7 +101,7 @@ TABLE: Final[Mapping[State, Mapping[type[Input], Rule]]] = {
     },
     State.SPEAKING: _SPEAKING,
     State.YIELDING: _SPEAKING,
-    State.CLOSING: {},
+    State.CLOSING: {AnnouncementAsked: announcing.refused},
 }
 DUE: Final[Mapping[Timer, Callable[[Turn, float], None]]] = {
     Timer.GUESS: listening.guess_due,
@@ -98,16 +113,27 @@ DUE: Final[Mapping[Timer, Callable[[Turn, float], None]]] = {
     Timer.WORDLESS: listening.wordless_due,
     Timer.STANDING: listening.standing_due,
     Timer.IDLE: listening.idle_due,
+    Timer.GIVE_WAY: lambda _, __: None,  # `proceed` says the announcement
 }
 
 
 class Turns:
-    """The turns of one call. `now` is in seconds of one clock that only goes forward."""
+    """The turns of one call. `now` is in seconds of one clock that only goes forward.
+
+    With `answers=False` there is no answerer: nothing is asked, and nothing is said but announcements.
+    """
 
     def __init__(
-        self, thresholds: TurnThresholds | None = None, words: Lexicon | None = None, *, greeting_yields: bool = True
+        self,
+        thresholds: TurnThresholds | None = None,
+        words: Lexicon | None = None,
+        *,
+        greeting_yields: bool = True,
+        answers: bool = True,
     ) -> None:
-        self._turn = Turn(thresholds or TurnThresholds(), words or lexicon(), greeting_yields=greeting_yields)
+        self._turn = Turn(
+            thresholds or TurnThresholds(), words or lexicon(), greeting_yields=greeting_yields, answers=answers
+        )
 
     def tune(self, thresholds: TurnThresholds, words: Lexicon) -> None:
         """Change the thresholds and the lists; deadlines that are set stay."""
@@ -137,6 +163,12 @@ class Turns:
         return self._turn.said.talking
 
     @property
+    def closing(self) -> bool:
+        """Whether no further turn begins: the call ends, or its last phrase is being said."""
+        attempt = self._turn.attempt
+        return self.state is State.CLOSING or (attempt is not None and attempt.phrase is StockPhrase.GOODBYE)
+
+    @property
     def unanswered(self) -> str:
         """The caller's words that no reply has answered."""
         return self._turn.said.text
@@ -153,8 +185,9 @@ class Turns:
         if turn.state is not State.CLOSING:
             turn.record(event, now)
             turn.interruptions.sounding = sounding
-            if (rule := TABLE[turn.state].get(type(event))) is not None:
-                rule(turn, event, now)
+        if (rule := TABLE[turn.state].get(type(event))) is not None:
+            rule(turn, event, now)
+        announcing.proceed(turn, now)
         return turn.actions
 
     def tick(self, now: float) -> list[Action]:
@@ -163,4 +196,5 @@ class Turns:
         turn.actions = []
         while (timer := turn.timers.take(now)) is not None:
             DUE[timer](turn, now)
+        announcing.proceed(turn, now)
         return turn.actions

@@ -132,7 +132,7 @@ class RevisedText(UtteranceEvent, frozen=True, tag="revised"):
 
 class ReplyEvent(Event, frozen=True):
     reply_id: str
-    turn: int  # of the agent's replies in this call, from 1
+    turn: int  # of the replies that the caller heard in this stream, from 1; 0: nothing was heard
 
 
 class ReplyStarted(ReplyEvent, frozen=True, tag="reply.started"):
@@ -174,13 +174,18 @@ class ReplyEnded(ReplyEvent, frozen=True, tag="reply.ended"):
     first_piece_ms: float | None
     first_sound_ms: float | None
     commit_ms: float | None  # until the end of speech was known, and the sound was written
+    fault: str | None = None  # what kept the rest of it from being spoken, such as `voice: cut_off`
 
 
 class ReplyFailed(ReplyEvent, frozen=True, tag="reply.failed"):
-    """The answerer or the voice failed. What was heard before stands; `reply_id` is empty if nothing was."""
+    """The answerer or the voice failed, or an announcement was thrown away before its first sound.
 
-    part: str  # answerer | voice
-    reason: str
+    What was heard before stands, and a `reply.ended` follows; `reply_id` is empty if nothing was. An announcement's
+    `reply_id` is always there, and this is its end: nothing of it is heard.
+    """
+
+    part: str  # answerer | voice | line
+    reason: str  # of `line`: interrupted | cleared | closing | defect
 
 
 class KeyPressed(Event, frozen=True, tag="dtmf"):

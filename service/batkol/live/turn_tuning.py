@@ -46,6 +46,7 @@ class TurnsDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     wordless_milliseconds: Milliseconds = UNSET
     standing_milliseconds: Milliseconds = UNSET
     standing_final_milliseconds: Milliseconds = UNSET
+    give_way_milliseconds: Milliseconds = UNSET
     late_answer_milliseconds: Milliseconds = UNSET
     quiet_line_milliseconds: Milliseconds = UNSET
     idle_milliseconds: Milliseconds = UNSET

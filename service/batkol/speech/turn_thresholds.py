@@ -18,6 +18,7 @@ class TurnThresholds(msgspec.Struct, frozen=True, kw_only=True):
     wordless_ms: int = 1200  # an interruption without words by then was none
     standing_ms: int = 1200  # an interim that stands so long, in speech that goes on, is all there is
     standing_final_ms: int = 700  # the same for a final
+    give_way_ms: int = 4000  # speech without a new word gives way to an announcement after that
     late_answer_ms: int = 700  # a "yes" so shortly before the end of the reply answers it
     quiet_line_ms: int = 2000  # silence after which music or a television is taken to be over
     idle_ms: int = 10_000  # silence after the reply; 0: never

@@ -141,7 +141,7 @@ TOOK_OVER: Final = "batkol.rpc.took_over_after"  # rotation, or the reason of a 
 
 REPLY_ID: Final = "batkol.reply.id"
 REPLY_TURN: Final = "batkol.reply.turn"
-REPLY_KIND: Final = "batkol.reply.kind"  # `answer`, or the phrase
+REPLY_KIND: Final = "batkol.reply.kind"  # `answer`, `announcement`, or the phrase
 REPLY_OUTCOME: Final = "batkol.reply.outcome"
 REPLY_ATTEMPT: Final = "batkol.reply.attempt"
 REPLY_SPECULATIVE: Final = "batkol.reply.speculative"

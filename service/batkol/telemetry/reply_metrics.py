@@ -24,7 +24,10 @@ INTERRUPTIONS: Final = (REAL, RESUMED)
 """The ends of an interruption: the reply is over, or it continued."""
 
 ANSWER: Final = "answer"
-"""The kind of a reply that the answerer gave; the others are phrases of the agent's own."""
+"""The kind of a reply that the answerer gave; the others are announcements, and phrases of the agent's own."""
+
+ANNOUNCEMENT: Final = "announcement"
+"""The kind of a reply that the API said."""
 
 _WHOLE_S: Final = (
     0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15,

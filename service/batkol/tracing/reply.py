@@ -20,7 +20,7 @@ from typing import Final
 from opentelemetry.trace import SpanContext
 
 from batkol.telemetry import names
-from batkol.telemetry.reply_metrics import DROPPED, FAILED
+from batkol.telemetry.reply_metrics import ANNOUNCEMENT, DROPPED, FAILED
 from batkol.telemetry.span_writer import Attributes, FinishedSpan, SpanEvent, SpanWriter
 from batkol.tracing.clock import ns
 from batkol.tracing.facts import CallFacts
@@ -201,6 +201,8 @@ class ReplyTraces:
             return min(last_sample, last_sample + ns(sounded.split.text))  # asked in a pause that was not the end
         if attempt is not None:
             return attempt.at
+        if sounded.kind == ANNOUNCEMENT:
+            return now
         began = past.since if sounded.answers else self._opened
         return now if began is None else began
 

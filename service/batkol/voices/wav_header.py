@@ -12,7 +12,9 @@ from typing import Final, NamedTuple
 LONGEST: Final = 4096
 """Bytes of a header, chunks of notes included."""
 
-_PCM: Final = 1
+PCM: Final = 1
+FLOAT: Final = 3
+MULAW: Final = 7
 _EXTENSIBLE: Final = 0xFFFE  # the true format is the first two bytes of the extension
 _UNKNOWN: Final = 0x7FFF_0000
 """Lengths from here on stand for "not known yet": a server that streams writes 0x7FFFFFFF or 0xFFFFFFFF."""
@@ -34,6 +36,26 @@ class WavHeader(NamedTuple):
     """Bytes of samples, None if unknown."""
 
 
+class SampleForm(NamedTuple):
+    """The form of the samples: `kind` is the number of a format, such as `PCM`."""
+
+    kind: int
+    channels: int
+    bits: int
+    rate: int
+
+    def __str__(self) -> str:
+        return f"format {self.kind}, {self.channels} channels, {self.bits} bits, {self.rate} Hz"
+
+
+class WavSamples(NamedTuple):
+    """The samples of a file: the bytes before them, their form, and their length in bytes, None if unknown."""
+
+    size: int
+    form: SampleForm
+    length: int | None
+
+
 def begins_wav(begun: bytes) -> bool | None:
     """Whether the body is a WAV file; None while too few bytes are there to say."""
     if not b"RIFF".startswith(begun[:4]) or len(begun) >= 12:
@@ -42,33 +64,40 @@ def begins_wav(begun: bytes) -> bool | None:
 
 
 def read_header(begun: bytes) -> WavHeader | None:
-    """Return the header, or None if it is not whole yet. Raises `WavError`."""
-    at, rate = 12, 0
+    """Return the header, or None if it is not whole yet. Raises `WavError`, for all but 16-bit mono PCM too."""
+    found = find_samples(begun)
+    if found is None:
+        return None
+    kind, channels, bits, rate = form = found.form
+    if (kind, channels, bits) != (PCM, 1, 16) or rate not in _RATES:
+        raise WavError(f"{form}; only 16-bit mono PCM can be played")
+    return WavHeader(found.size, rate, found.length)
+
+
+def find_samples(begun: bytes) -> WavSamples | None:
+    """Return where the samples are, whatever their form, or None if the header is not whole yet. Raises `WavError`."""
+    at, form = 12, None
     while at + 8 <= len(begun):
         name, length = struct.unpack_from("<4sI", begun, at)
         at += 8
         if name == b"data":
-            if not rate:
+            if form is None:
                 raise WavError("its samples come before their format")
-            return WavHeader(at, rate, length if 0 < length < _UNKNOWN else None)
+            return WavSamples(at, form, length if 0 < length < _UNKNOWN else None)
         if name == b"fmt ":
             if at + length > len(begun):
                 break
-            rate = _rate(begun[at : at + length])
+            form = _form(begun[at : at + length])
         at += length + length % 2
     if len(begun) > LONGEST or at > LONGEST:
         raise WavError(f"its header is longer than {LONGEST} bytes")
     return None
 
 
-def _rate(form: bytes) -> int:
+def _form(form: bytes) -> SampleForm:
     if len(form) < 16:
         raise WavError("its format is cut off")
     kind, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", form)
     if kind == _EXTENSIBLE and len(form) >= 26:
         kind = struct.unpack_from("<H", form, 24)[0]
-    if (kind, channels, bits) != (_PCM, 1, 16) or rate not in _RATES:
-        raise WavError(
-            f"format {kind}, {channels} channels, {bits} bits, {rate} Hz; only 16-bit mono PCM can be played"
-        )
-    return int(rate)
+    return SampleForm(kind, channels, bits, rate)

@@ -39,8 +39,8 @@ class ListenerLimits:
     body_s: float = 15.0
     """From the end of the headers to the end of the body."""
     body_bytes: int = 64 << 10
-    trusted_body_bytes: int = 512 << 10
-    """For a client with the token of the internal API: a lead's texts at their longest, each character escaped."""
+    trusted_body_bytes: int = 2 << 20
+    """For a client with a token of the internal API: three minutes of sound for a caller, as mu-law."""
 
     keep_alive_s: float = 75.0
     """An idle connection waits so long for its next request; longer than proxies keep theirs (nginx: 60)."""

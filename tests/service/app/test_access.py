@@ -20,6 +20,7 @@ OPEN: Final = None
 ANY: Final = frozenset[Right]()
 """Answers to every token."""
 STATUS, LEADS, DRAIN = frozenset({Right.STATUS}), frozenset({Right.LEADS}), frozenset({Right.DRAIN})
+LINE: Final = frozenset({Right.LINE})
 
 TABLE: dict[tuple[str, str], frozenset[Right] | None] = {
     ("GET", "/healthz"): OPEN,
@@ -43,6 +44,12 @@ TABLE: dict[tuple[str, str], frozenset[Right] | None] = {
     ("PATCH", "/v1/leads/{lead_id}"): LEADS,
     ("GET", "/v1/leads.csv"): LEADS,
     ("GET", "/v1/leads.jsonl"): LEADS,
+    ("POST", "/v1/calls/{call_sid}/say"): LINE,
+    ("POST", "/v1/calls/{call_sid}/play"): LINE,
+    ("POST", "/v1/calls/{call_sid}/clear"): LINE,
+    ("POST", "/v1/calls/{call_sid}/mark"): LINE,
+    ("POST", "/v1/calls/{call_sid}/hangup"): LINE,
+    ("POST", "/v1/calls/{call_sid}/transfer"): LINE,
     ("POST", "/v1/drain"): DRAIN,
 }
 """The rights of each route. What a client sees of numbers and texts is tested where it is shown."""

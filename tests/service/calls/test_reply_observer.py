@@ -17,8 +17,9 @@ from structlog.testing import capture_logs
 
 from batkol.calls.reply_observer import ReplyObserver
 from batkol.calls.reporter import Reporter
-from batkol.conversation.actions import StockPhrase
+from batkol.conversation.actions import StockPhrase, Unsaid
 from batkol.conversation.events import (
+    AnnouncementUnsaid,
     AttemptBegan,
     AttemptDropped,
     AttemptFailed,
@@ -32,6 +33,7 @@ from batkol.conversation.events import (
     SentenceBegan,
 )
 from batkol.events.bus import Bus
+from batkol.events.events import Event, ReplyEnded, ReplyFailed, ReplyStarted
 from batkol.events.identity import Identity
 from batkol.live.tuning import Tuning
 from batkol.speech.utterance import Mode, Source, Utterance
@@ -65,8 +67,15 @@ class Seen:
         self.exporter = exporter
         self.trace: CallTrace = made.call(IDENTITY, since=lambda _: 0.1, tuning=Tuning, model=lambda: "default")
         log = structlog.get_logger().bind(call_sid=IDENTITY.call_sid)
+        self.bus = Bus()
         reporter = Reporter(
-            IDENTITY, bus=Bus(), metrics=metrics, log=log, since=lambda _: 0.1, log_transcripts=False, traces=self.trace
+            IDENTITY,
+            bus=self.bus,
+            metrics=metrics,
+            log=log,
+            since=lambda _: 0.1,
+            log_transcripts=False,
+            traces=self.trace,
         )
         self._observer = ReplyObserver(reporter.replies.observe, metrics, self.trace)
 
@@ -174,6 +183,54 @@ async def test_every_kind_of_reply_is_counted_and_only_answers_have_a_latency(se
     assert {kind: seen.value("batkol_replies_total", kind=kind) for kind in kinds} == dict.fromkeys(kinds, 1)
     assert seen.value("batkol_reply_latency_seconds_count") == 1
     assert seen.value("batkol_reply_first_token_seconds_sum") == 0.33
+
+
+async def told(seen: Seen, *events: ConversationEvent) -> list[Event]:
+    """Return what subscribers hear of these."""
+    with seen.bus.subscribe() as subscription:
+        seen.tell(*events)
+        seen.bus.close()
+        return [event async for event in subscription]
+
+
+def announced(turn: int = 1) -> FirstSoundWritten:
+    return FirstSoundWritten("a1", turn, 1, None, None, announced=True)
+
+
+async def test_an_announcement_is_a_reply_of_its_own_kind_without_a_latency(seen: Seen) -> None:
+    await asyncio.sleep(0.002)
+    events = await told(seen, announced(), ReplySettled("a1", 1, INTENDED, INTENDED, interrupted=False))
+
+    assert [type(event) for event in events] == [ReplyStarted, ReplyEnded]
+    assert seen.value("batkol_replies_total", kind="announcement") == 1
+    assert seen.value("batkol_replies_total", kind="answer") == 0
+    assert seen.value("batkol_reply_latency_seconds_count") == 0
+    (span,) = await seen.spans("agent")
+    assert dict(span.attributes or {})["batkol.reply.kind"] == "announcement"
+    assert span.start_time == span.end_time, "nobody waited for it, whenever the call began"
+
+
+async def test_an_announcement_whose_voice_breaks_off_ends_once_and_says_why(seen: Seen) -> None:
+    broke = AttemptFailed(1, "voice", "cut_off", "a1", 1, has_sound=True, announced=True)
+    settled = ReplySettled("a1", 1, INTENDED, HEARD, interrupted=False, fault="voice: cut_off")
+    with capture_logs() as lines:
+        events = await told(seen, announced(), broke, settled)
+
+    assert [type(event) for event in events] == [ReplyStarted, ReplyEnded]
+    assert isinstance(ended := events[-1], ReplyEnded)
+    assert ended.fault == "voice: cut_off"
+    assert seen.value("batkol_reply_failures_total", part="voice", reason="cut_off") == 1
+    assert lines[0]["event"] == "[AGENT] the voice failed; the caller hears a part of the announcement"
+
+
+async def test_an_announcement_that_is_not_heard_fails_under_its_id(seen: Seen) -> None:
+    silent = AttemptFailed(0, "voice", "refused", "a1", has_sound=False, announced=True)
+    events = await told(seen, silent, AnnouncementUnsaid("a2", Unsaid.CLEARED))
+
+    assert [
+        (event.reply_id, event.turn, event.part, event.reason) for event in events if isinstance(event, ReplyFailed)
+    ] == [("a1", 0, "voice", "refused"), ("a2", 0, "line", "cleared")]
+    assert seen.value("batkol_reply_failures_total") == 1, "what the API or the caller silenced is no failure"
 
 
 async def test_an_interruption_is_real_when_its_reply_ends_and_resumed_when_it_goes_on(seen: Seen) -> None:

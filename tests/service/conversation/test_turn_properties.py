@@ -1,14 +1,32 @@
-"""Whatever happens, in whatever order: the turn table keeps one attempt, and nobody waits for ever."""
+"""Whatever happens, in whatever order: one attempt is audible, nobody waits for ever, no announcement is lost."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batkol.conversation.actions import Action, Ask, Cancel, HangUp, Hold, Interrupt, Release, Resume, SayPhrase
+from batkol.conversation.actions import (
+    Action,
+    Announce,
+    Ask,
+    Cancel,
+    Discard,
+    HangUp,
+    Hold,
+    Interrupt,
+    Prepare,
+    Release,
+    ReplyAction,
+    Resume,
+    SayPhrase,
+)
 from batkol.conversation.inputs import (
+    AnnouncementAsked,
+    AnnouncementLost,
+    AnnouncementReady,
     AttemptLost,
     CallClosing,
     CallerBegan,
@@ -16,6 +34,7 @@ from batkol.conversation.inputs import (
     CallerPaused,
     CallerStopped,
     CallOpened,
+    ClearAsked,
     Input,
     ReplyPlayed,
     ReplySounded,
@@ -43,6 +62,7 @@ heard = st.one_of(
     st.just(CallOpened(greet=True)),
 )
 own = st.sampled_from(["sounds", "is played", "fails", "breaks"])
+api = st.sampled_from(["is announced", "is announced", "takes the floor", "has sound", "has none", "is cleared"])
 delays = st.sampled_from([0.0, 0.05, 0.2, 0.4, 1.3, 4.0, 11.0])
 extremes = st.sampled_from([0, 1, 300, 60_000])
 tunings = st.one_of(
@@ -60,14 +80,15 @@ tunings = st.one_of(
         ),
     ),
 )
-histories = st.lists(st.tuples(st.one_of(heard, own), delays), max_size=40)
+histories = st.lists(st.tuples(st.one_of(heard, own, api), delays), max_size=40)
 
 
 class World:
     """Carries out the actions, and holds them to the rules."""
 
-    def __init__(self, tuning: TurnThresholds | None = None) -> None:
-        self.turns = Turns(tuning)
+    def __init__(self, tuning: TurnThresholds | None = None, *, answers: bool = True) -> None:
+        self.turns = Turns(tuning, answers=answers)
+        self.answers = answers
         self.now = 0.0
         self.newest = 0  # the highest number of an attempt
         self.alive: set[int] = set()  # attempts that may still be heard
@@ -76,6 +97,12 @@ class World:
         self.interrupted: int | None = None
         self.commits_heard = 0
         self.hung_up = False
+        self.accepted = 0  # announcements, numbered from 1
+        self.asked_first: set[int] = set()  # those whose voice was asked, and gave no sound so far
+        self.ready: set[int] = set()
+        self.announced: dict[int, int] = {}  # attempt to announcement, while it may be heard
+        self.last_announced = 0
+        self.ends: Counter[int] = Counter()
 
     def happen(self, event: Input) -> None:
         if isinstance(event, CallerStopped):
@@ -87,7 +114,10 @@ class World:
     def own(self, what: str) -> None:
         """Let the current attempt sound, end or fail, if it can."""
         attempt = self.turns.attempt
+        self.of_the_api(what)
         if what == "breaks":
+            for each in tuple(self.announced):
+                self._is_over(each)
             self.alive.clear()
             self.released.clear()
             self.audible = self.interrupted = None
@@ -102,11 +132,33 @@ class World:
             self.audible = None
             self.alive.discard(attempt)
             self.released.discard(attempt)
+            self._is_over(attempt)
             self.happen(ReplyPlayed(attempt))
         elif what == "fails" and attempt in self.alive and self.audible != attempt:
             self.alive.discard(attempt)
             self.released.discard(attempt)
             self.happen(AttemptLost(attempt))
+
+    def of_the_api(self, what: str) -> None:
+        """Let the API announce or clear, and the voice speak an announcement, if it was asked to."""
+        if what in {"is announced", "takes the floor"}:
+            self.accepted += 1
+            self.happen(AnnouncementAsked(self.accepted, what == "takes the floor"))
+        elif what == "is cleared":
+            self.happen(ClearAsked())
+            assert self.audible is None or self.turns.closing, "the line is silent"
+        elif what == "has sound" and self.asked_first:
+            number = self.asked_first.pop()
+            self.ready.add(number)
+            self.happen(AnnouncementReady(number))
+        elif what == "has none" and self.asked_first:
+            number = self.asked_first.pop()
+            self.ends[number] += 1
+            self.happen(AnnouncementLost(number))
+
+    def _is_over(self, attempt: int) -> None:
+        if (announcement := self.announced.pop(attempt, None)) is not None:
+            self.ends[announcement] += 1
 
     def wait(self, seconds: float) -> None:
         until = self.now + seconds
@@ -118,37 +170,67 @@ class World:
 
     def carry_out(self, actions: Sequence[Action]) -> None:
         for action in actions:
-            match action:
-                case Ask(attempt):
-                    self._begin(attempt)
-                case SayPhrase(_, attempt) if attempt:
-                    self._begin(attempt)
-                    assert self.audible is None
-                    self.released.add(attempt)
-                    self.audible = attempt
-                case Cancel(attempt):
-                    assert attempt != self.audible, "cancelled while it is heard: that is an interruption"
-                    self.alive.discard(attempt)
-                    self.released.discard(attempt)
-                    self.interrupted = None if attempt == self.interrupted else self.interrupted
-                case Release(attempt):
-                    assert attempt in self.alive
-                    self.released.add(attempt)
-                case Hold(attempt):
-                    assert attempt in self.released
-                    self.released.discard(attempt)
-                case Interrupt(attempt):
-                    assert attempt == self.audible, "only what is heard is interrupted"
-                    self.audible, self.interrupted = None, attempt
-                    self.released.discard(attempt)
-                case Resume(interrupted, attempt):
-                    assert interrupted == self.interrupted
-                    self.alive.discard(interrupted)
-                    self._begin(attempt)
-                    self.released.add(attempt)
-                    self.audible, self.interrupted = attempt, None
-                case HangUp():
-                    self.hung_up = True
+            if isinstance(action, Prepare | Announce | Discard):
+                self._carry_out_announcement(action)
+            else:
+                self._carry_out_reply(action)
+
+    def _carry_out_reply(self, action: ReplyAction) -> None:
+        match action:
+            case Ask(attempt):
+                assert self.answers
+                self._begin(attempt)
+            case SayPhrase(_, attempt) if attempt:
+                assert self.answers
+                self._begin(attempt)
+                assert self.audible is None
+                self.released.add(attempt)
+                self.audible = attempt
+            case Cancel(attempt):
+                assert attempt != self.audible, "cancelled while it is heard: that is an interruption"
+                self.alive.discard(attempt)
+                self.released.discard(attempt)
+                self.interrupted = None if attempt == self.interrupted else self.interrupted
+                self._is_over(attempt)
+            case Release(attempt):
+                assert attempt in self.alive
+                self.released.add(attempt)
+            case Hold(attempt):
+                assert attempt in self.released
+                self.released.discard(attempt)
+            case Interrupt(attempt):
+                assert attempt == self.audible, "only what is heard is interrupted"
+                self.audible, self.interrupted = None, attempt
+                self.released.discard(attempt)
+            case Resume(interrupted, attempt):
+                assert interrupted == self.interrupted
+                self.alive.discard(interrupted)
+                self._begin(attempt)
+                self.released.add(attempt)
+                self.audible, self.interrupted = attempt, None
+                self.announced = {attempt if at == interrupted else at: n for at, n in self.announced.items()}
+            case HangUp():
+                self.hung_up = True
+
+    def _carry_out_announcement(self, action: Prepare | Announce | Discard) -> None:
+        match action:
+            case Prepare(announcement):
+                assert announcement > max(self.asked_first | self.ready, default=0), "each is spoken once, in order"
+                self.asked_first.add(announcement)
+            case Announce(announcement, attempt):
+                assert announcement in self.ready
+                assert announcement > self.last_announced, "announcements are heard in order"
+                self.last_announced = announcement
+                self._begin(attempt)
+                assert self.audible is None
+                self.released.add(attempt)
+                self.audible = attempt
+                self.announced[attempt] = announcement
+            case Discard(announcement, _):
+                assert announcement not in self.announced.values()
+                self.asked_first.discard(announcement)
+                self.ready.discard(announcement)
+                self.ends[announcement] += 1
 
     def _begin(self, attempt: int) -> None:
         assert attempt > self.newest, "numbers of attempts go up"
@@ -165,7 +247,19 @@ class World:
             assert self.audible == turns.attempt
         waiting = turns.state is State.THINKING or (turns.unanswered and not turns.talking)
         if waiting and turns.state not in {State.SPEAKING, State.YIELDING, State.CLOSING}:
-            assert turns.deadline is not None, f"{turns.state} for ever"
+            assert turns.deadline is not None or not self.answers, f"{turns.state} for ever"
+
+    def end_of_all(self) -> None:
+        """Let time pass until nothing is left to happen."""
+        for _ in range(12 + self.accepted):
+            self.wait(62.0)
+            self.own("has sound")
+            self.own("sounds")
+            self.own("is played")
+            self.hold_to_the_rules()
+
+    def hold_to_one_end(self) -> None:
+        assert self.ends == dict.fromkeys(range(1, self.accepted + 1), 1), "each announcement ends once"
 
 
 @given(histories, tunings)
@@ -183,13 +277,40 @@ def test_one_attempt_at_most_and_never_a_wait_without_an_end(
         world.happen(CallerStopped(utterance, world.now))
         world.happen(TextSettled(utterance, ""))
         world.hold_to_the_rules()
-    for _ in range(12):
-        world.wait(62.0)
-        world.own("sounds")
-        world.own("is played")
+    world.end_of_all()
+    world.hold_to_one_end()
     assert world.turns.attempt is None
     assert world.turns.unanswered == ""
     assert world.hung_up, "the agent asks a silent caller, says goodbye, and ends the call"
+
+
+@given(histories, tunings)
+def test_without_an_answerer_nothing_is_said_but_announcements_and_none_is_lost(
+    history: list[tuple[Input | str, float]], tuning: TurnThresholds
+) -> None:
+    world = World(tuning, answers=False)
+    world.happen(CallOpened(greet=False))
+    for event, delay in history:
+        world.wait(delay)
+        world.own(event) if isinstance(event, str) else world.happen(event)
+        world.hold_to_the_rules()
+
+    world.end_of_all()  # the detector may hear speech for ever
+    world.hold_to_one_end()
+    assert world.turns.attempt is None
+    assert not world.hung_up
+
+
+@given(histories, st.booleans())
+def test_noise_that_never_ends_keeps_no_announcement(history: list[tuple[Input | str, float]], answers: bool) -> None:
+    world = World(answers=answers)
+    for event, delay in history:
+        world.wait(delay)
+        world.own(event) if isinstance(event, str) else world.happen(event)
+        world.hold_to_the_rules()
+    world.happen(CallerBegan(5))
+    world.end_of_all()
+    world.hold_to_one_end()
 
 
 @given(histories)
@@ -200,8 +321,11 @@ def test_a_call_that_closes_asks_nobody_any_more(history: list[tuple[Input | str
         world.own(event) if isinstance(event, str) else world.happen(event)
     world.happen(CallClosing())
     before = world.newest
+    world.of_the_api("is announced")
     for event, _ in history:
         world.own(event) if isinstance(event, str) else world.happen(event)
     world.wait(30.0)
     assert world.newest == before
     assert world.turns.deadline is None
+    world.own("is played")
+    world.hold_to_one_end()

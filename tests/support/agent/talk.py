@@ -13,6 +13,7 @@ from batkol.calls.playout import Playout
 from batkol.conversation import events
 from batkol.conversation.actions import StockPhrase
 from batkol.conversation.agent import Agent, AgentSettings
+from batkol.conversation.announcements import Announcements
 from batkol.conversation.budget import SpeculationBudget
 from batkol.conversation.conversation import CallSide, Conversation
 from batkol.speech.pieces import Cutter
@@ -115,6 +116,21 @@ class Talk:
         return [event for event in self.seen if isinstance(event, kind)]
 
     @property
+    def api(self) -> Announcements:
+        """The line, as the API drives it."""
+        return self.conversation.open_line
+
+    def ends_of(self, reply_id: str) -> list[events.ConversationEvent]:
+        """Return the ends of an announcement so far; it must have one."""
+        ends = (events.ReplySettled, events.AnnouncementUnsaid)
+        return [
+            event
+            for event in self.seen
+            if (isinstance(event, ends) or (isinstance(event, events.AttemptFailed) and not event.has_sound))
+            and event.reply_id == reply_id
+        ]
+
+    @property
     def words(self) -> list[str]:
         """The words that the caller's ear has heard."""
         return [word.text for word in self.ear.ear.words()]
@@ -122,7 +138,7 @@ class Talk:
 
 @asynccontextmanager
 async def talking(
-    answerer: ScriptedAnswerer,
+    answerer: ScriptedAnswerer | None,
     *,
     voice: Voice | None = None,
     greeting: str = "",
@@ -132,7 +148,8 @@ async def talking(
 ) -> AsyncIterator[Talk]:
     """Open a conversation over a network (`FarEar`)."""
     voice = voice or SlowVoice()
-    phrases = {phrase: await spoken(voice, text) for phrase, text in PHRASE_TEXTS.items()}
+    texts = {} if answerer is None else PHRASE_TEXTS
+    phrases = {phrase: await spoken(voice, text) for phrase, text in texts.items()}
     if greeting:
         phrases[StockPhrase.GREETING] = await spoken(voice, greeting)
     loop = asyncio.get_running_loop()

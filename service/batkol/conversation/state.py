@@ -1,0 +1,29 @@
+"""States of a conversation, and the attempt at a reply that it has at most one of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from batkol.conversation.actions import StockPhrase
+
+
+class State(StrEnum):
+    """States of a conversation."""
+
+    LISTENING = "listening"
+    GUESSING = "guessing"  # the caller is quiet and the text reaches the end: an answer is prepared
+    THINKING = "thinking"  # the turn is committed, nothing of the reply was heard so far
+    SPEAKING = "speaking"
+    YIELDING = "yielding"  # the caller speaks into the reply, which goes on until that is an interruption
+    CLOSING = "closing"
+
+
+@dataclass(slots=True)
+class Attempt:
+    """An attempt at a reply."""
+
+    number: int
+    text: str
+    phrase: StockPhrase | None = None
+    held: bool = False  # committed, and speech came before its first sound

@@ -1,0 +1,93 @@
+"""One attempt at a reply, or an announcement, and what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from batkol.conversation import events
+from batkol.conversation.actions import StockPhrase
+from batkol.conversation.playing import Playing
+from batkol.conversation.reply import Failure, Reply
+from batkol.conversation.track import Track
+
+
+@dataclass(slots=True)
+class Voiced:
+    """One attempt and what became of it."""
+
+    attempt: int
+    track: Track
+    answers: str  # the caller's words
+    reply: Reply | None = None  # None for a phrase
+    phrase: StockPhrase | None = None
+    task: asyncio.Task[None] | None = None
+    released: bool = False
+    playing: Playing | None = None
+    reply_id: str = ""  # from its first sound on; an announcement's is known from the beginning
+    announced: bool = False  # the API says it
+    text: str = ""  # all of it, where that is known before the voice has read it
+    marks: list[str] = field(default_factory=list)  # names, for the end of its sound
+    turn: int = 0  # from its first sound on
+    entry: list[str] | None = None
+    interrupted_at: int | None = None  # the sample of the track up to which it was heard
+
+    @property
+    def sounded(self) -> bool:
+        """Whether the caller hears it, or has heard some of it."""
+        return self.turn > 0
+
+    @property
+    def samples_heard(self) -> int:
+        """Samples that the caller has heard of it, when it was interrupted or is over."""
+        return self.track.samples if self.interrupted_at is None else self.interrupted_at
+
+    @property
+    def whole(self) -> bool:
+        """Whether no more sound will come."""
+        return self.reply is None or self.reply.whole
+
+    @property
+    def intended(self) -> str:
+        """The text of all of it, as far as that is known."""
+        read = self.whole and not self.fault
+        return self.track.intended if read else self.text or self.track.intended
+
+    @property
+    def fault(self) -> str:
+        """The fault that kept the rest of it from being spoken: the part and the reason; empty for none."""
+        failure = None if self.reply is None else self.reply.failure
+        return "" if failure is None else f"{failure.part}: {failure.reason}"
+
+
+def failed(voiced: Voiced, failure: Failure) -> events.AttemptFailed:
+    """Return the event of its failure."""
+    moments = None if voiced.reply is None else voiced.reply.moments
+    return events.AttemptFailed(
+        voiced.attempt,
+        failure.part,
+        failure.reason,
+        voiced.reply_id,
+        voiced.turn,
+        has_sound=voiced.track.samples > 0,
+        announced=voiced.announced,
+        first_piece=None if moments is None or moments.first_piece is None else moments.first_piece - moments.asked,
+    )
+
+
+def latency(reply: Reply | None, last_sample: float, now: float) -> events.ReplyLatency | None:
+    """Return the time from the caller's last sample to its first sound, which is now, in parts."""
+    if reply is None:
+        return None
+    moments = reply.moments
+    first_token = moments.first_token or moments.asked
+    first_piece = moments.first_piece or first_token
+    first_sound = moments.first_sound or first_piece
+    return events.ReplyLatency(
+        total=now - last_sample,
+        text=moments.asked - last_sample,
+        first_token=first_token - moments.asked,
+        first_piece=first_piece - first_token,
+        first_sound=first_sound - first_piece,
+        commit=now - first_sound,
+    )
