@@ -32,7 +32,7 @@ from batkol.conversation.reply import Reply, Speaker
 from batkol.conversation.translation import translated
 from batkol.conversation.turns import Turns
 from batkol.conversation.voiced import Voiced
-from batkol.transcription.events import TranscriptionEvent
+from batkol.transcription.events import Interim, TranscriptionEvent
 
 MOST_FAULTS: Final = 3
 """Defects of the service in one call after which the agent is silent; the transcription goes on."""
@@ -81,6 +81,8 @@ class Conversation:
     def observe(self, event: TranscriptionEvent) -> None:
         """Take note of an event of the call's recognition; never blocks, and never raises."""
         try:
+            if type(event) is Interim and self._turns.overhears(self._loop.time()):
+                return  # most events are these, and a call in which the API is silent should cost nothing
             turned = translated(event, self._spoken_at)
         except Exception:  # the transcription must go on
             self._call.log.exception("[AGENT] the conversation missed an event by a defect of the service")

@@ -152,6 +152,14 @@ class Turns:
         """Whether `tick` has something to do."""
         return (due := self.deadline) is not None and due <= now
 
+    def overhears(self, now: float) -> bool:
+        """Whether new words need no handling, and are noted: nothing answers them, and nothing is said or waits."""
+        turn = self._turn
+        if turn.answers or turn.queue or not turn.idle:
+            return False
+        turn.newest_word = now
+        return True
+
     @property
     def attempt(self) -> int | None:
         """The number of the current attempt."""

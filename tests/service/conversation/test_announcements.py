@@ -105,6 +105,20 @@ async def test_the_caller_interrupts_and_hears_neither_the_rest_nor_what_waited(
         assert talk.ends_of(second) == [events.AnnouncementUnsaid(second, Unsaid.INTERRUPTED)]
 
 
+async def test_a_caller_who_goes_on_speaking_is_heard_out_also_while_the_line_was_at_rest() -> None:
+    async with talking(None) as talk:
+        talk.begin()
+        for count in range(1, 30):
+            talk.interim(" ".join(["אני"] * count))
+            if count == 25:
+                talk.api.say(TABLE)  # after five seconds of speech
+            await asyncio.sleep(0.2)
+        assert talk.words == []
+        talk.stop()
+        await asyncio.sleep(2)
+        assert talk.words == TABLE.split()
+
+
 async def test_noise_that_interrupts_costs_a_pause_and_nothing_is_lost() -> None:
     async with talking(None) as talk:
         first, second = talk.api.say("שלום אני רוצה לקבוע פגישה מחר"), talk.api.say("רופא")
