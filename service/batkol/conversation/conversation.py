@@ -68,7 +68,6 @@ class Conversation:
         self._context: Context
         self._begun = False
         self._over = False  # no input is taken any more
-        self._ending = False  # no turn begins any more
         self._newest_utterance = -1
         self._tasks: asyncio.TaskGroup
         self._defect: asyncio.Future[None]
@@ -92,13 +91,12 @@ class Conversation:
 
     def wind_down(self) -> None:
         """Begin no further turn; what the caller hears goes on. A second call changes nothing."""
-        self._ending = True
         self._put(inputs.CallClosing())
 
     @property
     def open_line(self) -> Announcements:
         """The announcements of the call. Raises `LineClosedError` when none would be said any more."""
-        if not self._begun or self._over or self._ending or self._turns.closing:
+        if not self._begun or self._over or self._turns.closing:
             raise LineClosedError("the call is about to end")
         return self._announcements
 

@@ -27,6 +27,7 @@ from batkol.conversation.inputs import (
     CallClosing,
     CallerBegan,
     CallerLasted,
+    CallerPaused,
     CallerStopped,
     CallOpened,
     ClearAsked,
@@ -324,6 +325,16 @@ def test_an_urgent_one_that_is_ready_throws_the_guess_away_and_lets_nobody_guess
     talk.announced(urgent=True)
     assert talk.then(TextReached(0, f"{QUESTION} בבקשה"), 0.1) == []
     assert talk.then(CallerStopped(0, talk.now), 0.3) == [Cancel(1), Announce(1, 2, f"{QUESTION} בבקשה")]
+
+
+def test_no_guess_is_made_at_the_end_of_a_pause_when_an_urgent_one_will_be_the_answer() -> None:
+    talk = Talk()
+    talk.speaks()
+    talk.then(CallerPaused(0, talk.now), 0.1)
+    assert talk.then(TextReached(0, QUESTION)) == []
+    talk.announced(urgent=True)
+    assert talk.wait(0.3) == []
+    assert talk.then(CallerStopped(0, talk.now), 0.1) == [Announce(1, 1, QUESTION)]
 
 
 def test_an_urgent_one_is_the_answer_to_words_that_stand_in_noise() -> None:
