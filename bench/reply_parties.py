@@ -18,8 +18,9 @@ from typing import Final, TypeVar
 import httpx
 import msgspec
 
+from batkol.client import ClientError
 from batkol.events.events import Event
-from batkol.simulators.client.internal_api import InternalApiError, following
+from batkol.simulators.client.watching import watching
 from batkol.simulators.llm.records import RequestRecord
 from cases import HERE
 from parties import Party, free_port
@@ -159,11 +160,11 @@ async def world(arrangement: Arrangement) -> AsyncIterator[World]:
 
 async def _follow(url: str, observed: Observed) -> None:
     try:
-        async with following(url) as events:
+        async with watching(url) as events:
             async for event in events:
                 observed.events[event.call_sid].append((time.monotonic(), event))
                 observed.changed.set()
-    except InternalApiError as error:
+    except ClientError as error:
         observed.broken = error
         observed.changed.set()
 

@@ -18,7 +18,7 @@ import httpx
 
 from batkol.events.events import AnyEvent
 from batkol.simulators.client.call_record import CallWatch
-from batkol.simulators.client.internal_api import following
+from batkol.simulators.client.watching import watching
 from batkol.simulators.google.stats import StreamRecord
 from batkol.simulators.twilio.caller import CallPlan, CallReport, place_call
 from reliability.soak_callers import Hold, Part, part
@@ -142,7 +142,7 @@ async def _watching(internal: str) -> AsyncIterator[dict[str, CallWatch]]:
         async for event in events:
             watches.setdefault(event.call_sid, CallWatch(event.call_sid)).observe(event)
 
-    async with following(internal) as events:
+    async with watching(internal) as events:
         listening = asyncio.create_task(listen(events), name="soak.listen")
         try:
             yield watches

@@ -13,12 +13,12 @@ import httpx2
 import pytest
 
 from batkol.answers import Answer, AnswerError, exchange, no_cookies
+from batkol.client import Batkol, ClientLimits
 from batkol.errors import BatkolError
 from batkol.gonogo.cluster_object import ClusterObject
 from batkol.gonogo.flagstore import FlagStoreError
 from batkol.live.cluster import LARGEST, ObjectName, connected
 from batkol.recognizers.whisper.http import WhisperServer
-from batkol.simulators.client.internal_api import following, status
 from batkol.simulators.twilio.caller import CallOutcome, CallPlan, place_call
 from support.http.hostile_server import BODIES, WAYS, answering_with, hostile_http
 from support.http.one_answer import answering, http
@@ -30,7 +30,8 @@ Ask = Callable[[str, Path, float], Awaitable[object]]
 
 
 async def ask_status(url: str, folder: Path, within_s: float) -> None:
-    await status(url, answer_s=within_s)
+    async with Batkol(url, limits=ClientLimits(answer_s=within_s)) as batkol:
+        await batkol.status()
 
 
 async def ask_object(url: str, folder: Path, within_s: float) -> None:
@@ -48,15 +49,25 @@ async def ask_whisper(url: str, folder: Path, within_s: float) -> None:
 
 
 async def follow_events(url: str, folder: Path, within_s: float) -> None:
-    async with following(url, answer_s=within_s) as events:
-        async for _ in events:
+    async with Batkol(url, give_up_s=0, limits=ClientLimits(answer_s=within_s)) as batkol:
+        async for _ in batkol.events():
             raise AssertionError("there is no event")
+
+
+async def say_words(url: str, folder: Path, within_s: float) -> None:
+    async with Batkol(url, give_up_s=0, limits=ClientLimits(answer_s=within_s)) as batkol:
+        await batkol.call("CA1").say("שלום")
 
 
 TELLING = {"no answer", "flood", "bomb", "redirects", "no http"}
 """Ways of which each client has a test in `make test`; one client has all, for the answers are read in one place."""
 
-CLIENTS: dict[str, Ask] = {"status": ask_status, "cluster object": ask_object, "whisper": ask_whisper}
+CLIENTS: dict[str, Ask] = {
+    "status": ask_status,
+    "command": say_words,
+    "cluster object": ask_object,
+    "whisper": ask_whisper,
+}
 
 
 @pytest.mark.parametrize(

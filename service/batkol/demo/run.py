@@ -29,8 +29,8 @@ from batkol.demo.verdict import faults, totals_of_replies
 from batkol.events.events import ReplyEnded
 from batkol.gonogo.flagstore import LiveDirectory
 from batkol.simulators.client.conversation import Observed, observe
-from batkol.simulators.client.internal_api import following, status
 from batkol.simulators.client.otlp_collector import Collector
+from batkol.simulators.client.watching import watching
 from batkol.simulators.twilio.caller import CallPlan
 from batkol.store.store import NoStore
 
@@ -138,7 +138,7 @@ async def _flip(store: LiveDirectory, up: Stage, screen: Screen, mode: str) -> N
     revision = await store.set(streaming=mode == STREAMING)
     in_effect = False
     while not in_effect and loop.time() - begun < _TAKEN_S:
-        in_effect = (await status(up.internal.url)).live.flags_revision == revision
+        in_effect = (await up.internal.status()).live.flags_revision == revision
         await asyncio.sleep(0 if in_effect else 0.02)
     word = "on" if mode == STREAMING else "off"
     effect = f"in effect after {loop.time() - begun:.2f} s" if in_effect else "no effect"
@@ -185,7 +185,7 @@ async def _stay(console: Console, up: Stage) -> None:
 
 async def _show(console: Console, up: Stage) -> None:
     with Screen(console) as screen:
-        async with following(up.internal.url) as events:
+        async with watching(up.internal.url) as events:
             async for event in events:
                 screen.event(event)
                 if isinstance(event, ReplyEnded):

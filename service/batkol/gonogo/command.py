@@ -15,7 +15,6 @@ from batkol.gonogo.flagstore import FlagStore, LiveDirectory
 from batkol.gonogo.logfile import LogFile
 from batkol.gonogo.rehearsal import Rehearsal, RehearsalImpossibleError, Target
 from batkol.gonogo.report import is_go, show, table
-from batkol.simulators.client.internal_api import status
 from batkol.status import ServiceStatus
 
 
@@ -66,7 +65,7 @@ def internal_beside(url: str) -> str:
 
 
 async def _store(options: Options, only_calls: Sequence[str] | None) -> FlagStore:
-    """Return where the flag lives. Raises `RehearsalImpossibleError`, `ConfigurationError`, `InternalApiError`."""
+    """Return where the flag lives. Raises `RehearsalImpossibleError`, `ConfigurationError`, `ClientError`."""
     if sum(map(bool, (options.live_dir, options.config_map, options.voice_agent))) > 1:
         raise RehearsalImpossibleError(
             "The flag is in one place: give only one of --live-dir, --config-map and --voice-agent."
@@ -75,8 +74,7 @@ async def _store(options: Options, only_calls: Sequence[str] | None) -> FlagStor
         return _in_the_cluster(options, only_calls)
     if options.live_dir is not None:
         return LiveDirectory(options.live_dir, only_calls=only_calls)
-    internal = options.target.internal
-    return LiveDirectory(_local(await status(internal.url, internal.token)), only_calls=only_calls)
+    return LiveDirectory(_local(await options.target.internal.status()), only_calls=only_calls)
 
 
 def _in_the_cluster(options: Options, only_calls: Sequence[str] | None) -> FlagStore:

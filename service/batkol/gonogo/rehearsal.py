@@ -19,7 +19,6 @@ from batkol.gonogo.logfile import LogFile
 from batkol.live.flag_definitions import STREAMING_FLAG
 from batkol.live.source import FLAGS
 from batkol.simulators.client.conversation import CallScript, Internal, Observed, observe
-from batkol.simulators.client.internal_api import status
 from batkol.simulators.twilio.caller import CallOutcome, CallPlan
 from batkol.simulators.twilio.plan import new_sid
 from batkol.status import ServiceStatus
@@ -84,7 +83,7 @@ class Rehearsal:
     async def run(self, store: FlagStore) -> None:
         """Place the calls, and put the flag back whatever happens.
 
-        Raises `RehearsalImpossibleError`, `InternalApiError`, `FlagStoreError`, `LogFileError`. Cancelling drops the
+        Raises `RehearsalImpossibleError`, `ClientError`, `FlagStoreError`, `LogFileError`. Cancelling drops the
         call under way and restores the flag, which cancelling it again does not interrupt.
         """
         await self._ready()
@@ -181,7 +180,7 @@ class Rehearsal:
             )
 
     async def _status(self) -> ServiceStatus:
-        return await status(self._target.internal.url, self._target.internal.token)
+        return await self._target.internal.status()
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:

@@ -16,7 +16,7 @@ from batkol.errors import BatkolError
 from batkol.events.events import AnyEvent, FinalText, PartialText, RevisedText, TentativeText, TentativeWithdrawn
 from batkol.simulators.client.call_record import CallWatch
 from batkol.simulators.client.conversation import Internal
-from batkol.simulators.client.internal_api import following
+from batkol.simulators.client.watching import RESUME_S, watching
 from batkol.simulators.twilio.caller import CallOutcome, CallPlan, CallReport, place_call, read_wav
 from batkol.simulators.twilio.own_twiml import own_twiml
 from batkol.simulators.twilio.plan import new_sid
@@ -79,7 +79,7 @@ def twiml_of(base: str, file: Path | None, secret: str, parameters: Sequence[str
 async def carry_out(options: CallOptions, console: Console) -> int:
     """Place the calls and print what came of them; 0 if all of them went as a call should, else 1.
 
-    Raises `InternalApiError`. Cancelling it drops the connections.
+    Raises `ClientError`. Cancelling it drops the connections.
     """
     for text in options.said:
         console.print(Text(f"🗣  says: {text}"), soft_wrap=True)
@@ -89,7 +89,9 @@ async def carry_out(options: CallOptions, console: Console) -> int:
         following_all: list[asyncio.Task[None]] = []
         if options.internal is not None:
             for watch in watches:
-                events = await stack.enter_async_context(following(options.internal.url, options.internal.token))
+                events = await stack.enter_async_context(
+                    watching(options.internal.url, options.internal.token, resume_s=RESUME_S)
+                )
                 following_all.append(asyncio.create_task(watch.follow(events), name="call.watch"))
         try:
             reports = await asyncio.gather(*(_place(plan, options.twilio_double) for plan in plans))

@@ -15,7 +15,7 @@ import pytest
 from lightkube import AsyncClient
 
 from batkol.events.events import AnyEvent, FinalText, UtteranceStarted
-from batkol.simulators.client.internal_api import following
+from batkol.simulators.client.watching import watching
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.twilio.caller import CallPlan, CallReport, place_call
 from batkol.voices.marked.voice import SpokenAudio, script
@@ -81,7 +81,7 @@ async def running(
             secret = await installation.get("secret", "clinic-api")
             token = base64.b64decode(secret["data"]["token"]).decode()
             made = Running(installation, pods, token, [])
-            async with following(f"http://{made.address}:8081", token) as events:
+            async with watching(f"http://{made.address}:8081", token) as events:
                 listening = asyncio.create_task(_listen(events, made.events))
                 try:
                     yield made

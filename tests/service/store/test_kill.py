@@ -12,8 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
+from batkol.client import ClientError
 from batkol.events.events import AnyEvent, CallEnded, FinalText, RevisedText
-from batkol.simulators.client.internal_api import InternalApiError, following
+from batkol.simulators.client.watching import watching
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.twilio.caller import place_call
 from batkol.simulators.twilio.plan import CallPlan, CallReport
@@ -64,8 +65,8 @@ async def publishing(
 
 
 async def saw(port: int, seen: list[AnyEvent], listening: asyncio.Event) -> None:
-    with suppress(InternalApiError):
-        async with following(f"http://127.0.0.1:{port}") as events:
+    with suppress(ClientError):
+        async with watching(f"http://127.0.0.1:{port}") as events:
             listening.set()
             async for event in events:
                 seen.append(event)  # noqa: PERF401  a kill ends it in the middle

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from batkol.client import ClientError, FeedEndedError
 from batkol.events.events import AnyEvent, CallEnded, FinalText, RevisedText, UtteranceStarted
-from batkol.simulators.client.internal_api import InternalApiError, following
+from batkol.simulators.client.watching import watching
 from batkol.simulators.twilio.caller import CallPlan
 from support.process import forked
 from support.process.forked import ForkedProcess
@@ -185,12 +186,14 @@ def _whole_lines(served: Served, event: str) -> Sequence[dict[str, Any]]:
 
 
 async def _follow(served: Served, listening: asyncio.Event) -> None:
-    with suppress(InternalApiError):
-        async with following(served.internal) as events:
+    with suppress(ClientError):
+        async with watching(served.internal) as events:
             listening.set()
-            async for event in events:
-                served.events.append(event)
-        served.subscription_ended = True
+            try:
+                async for event in events:
+                    served.events.append(event)
+            except FeedEndedError:
+                served.subscription_ended = True
 
 
 def _settings(live: Path, double_port: int) -> dict[str, str]:

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from batkol.audio.mulaw import SAMPLES_PER_MS
+from batkol.client import Batkol
 from batkol.errors import BatkolError
 from batkol.simulators.client.call_record import CallRecordRow, CallWatch, OnEvent, Said, align
-from batkol.simulators.client.internal_api import following
+from batkol.simulators.client.watching import RESUME_S, watching
 from batkol.simulators.twilio.caller import Caller, CallPlan, CallReport, place_call
+from batkol.status import ServiceStatus
 from batkol.voices.marked import voice
 
 LEAD_MS: Final = 300
@@ -30,6 +32,11 @@ class Internal:
 
     url: str
     token: str = field(default="", repr=False)
+
+    async def status(self) -> ServiceStatus:
+        """Return the service's status. Raises `ClientError`. Cancelling it loses nothing."""
+        async with Batkol(self.url, self.token) as batkol:
+            return await batkol.status()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +128,7 @@ async def observe(
     """Place the call, with `talk` as what is said in it, and return when its last event is there.
 
     `patience_s` bounds the wait for each final and for the call's last event; `on_event` is called with every event
-    of this call. Raises what `talk` raises if it is a `BatkolError`, and `InternalApiError`. Cancelling it drops the
+    of this call. Raises what `talk` raises if it is a `BatkolError`, and `ClientError`. Cancelling it drops the
     call's connection.
     """
     watch = CallWatch(plan.call_sid, on_event)
@@ -131,7 +138,7 @@ async def observe(
         scripts.append(CallScript(caller, watch, patience_s=patience_s))
         await talk(scripts[0])
 
-    async with following(internal.url, internal.token) as events:
+    async with watching(internal.url, internal.token, resume_s=RESUME_S) as events:
         try:
             async with asyncio.TaskGroup() as tasks:
                 listening = tasks.create_task(watch.follow(events), name="watch")
