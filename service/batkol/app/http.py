@@ -13,7 +13,7 @@ from batkol.app.listeners import INTERNAL, PUBLIC, counting
 from batkol.app.service import Service
 from batkol.calls.services import Services
 from batkol.twilio.twiml import MEDIA_PATH, stream_url
-from batkol.web import history, line, voice
+from batkol.web import event_feed, history, line, live_calls, voice
 from batkol.web import internal as ops
 from batkol.web.access import Access
 from batkol.web.errors import expect_disconnects
@@ -103,9 +103,9 @@ def internal_app(service: Service, access: Access) -> FastAPI:
     app.include_router(service_probes)
     app.include_router(exposition(service.metrics))
     app.include_router(ops.reference(app, access=access))
-    app.include_router(
-        ops.routes(calls=service.calls, bus=service.bus, status=service.status, drain=service.drain.run, access=access)
-    )
+    app.include_router(ops.routes(calls=service.calls, status=service.status, drain=service.drain.run, access=access))
+    app.include_router(live_calls.routes(calls=service.calls, bus=service.bus, access=access))
+    app.include_router(event_feed.routes(calls=service.calls, bus=service.bus, access=access))
     app.include_router(line.routes(calls=service.calls, access=access))
     app.include_router(history.routes(store=service.store, access=access))
     expect_disconnects(app, counting(service, INTERNAL))

@@ -40,3 +40,6 @@ class UtteranceProgress:
     final: bool = False
     source: str | None = None
     revised: str | None = None
+    unvoiced: bool = False
+    unconfirmed: bool = False
+    tentative: tuple[int, str] | None = None  # the number and the text of the one that stands

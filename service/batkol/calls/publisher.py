@@ -39,6 +39,11 @@ class Publisher:
         self._clock = clock
         self._epoch = clock.wall() - clock.monotonic()
 
+    @property
+    def seq(self) -> int:
+        """The number of the call's newest event; 0 before the first one."""
+        return self._seq
+
     def header(self) -> Header:
         """Return the header of the call's next event."""
         self._seq += 1
@@ -57,4 +62,4 @@ class Publisher:
     def publish(self, event: Event, *, trace_id: str | None = None) -> None:
         """Record the event, and hand it to the subscribers; never blocks."""
         self._recorder.keep(self.identity, event, trace_id)  # first: what a subscriber saw, a kill does not undo
-        self._bus.publish(event)
+        self._bus.publish(event, self.identity.agent)

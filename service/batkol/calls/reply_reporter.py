@@ -8,6 +8,7 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from batkol.calls.publisher import Publisher
+from batkol.calls.reply_progress import ReplyHistory
 from batkol.conversation import events as turns
 from batkol.events.events import (
     ReplyEnded,
@@ -28,10 +29,13 @@ class ReplyReporter:
         self._publisher = publisher
         self._log = log
         self._log_transcripts = log_transcripts
+        self.history = ReplyHistory()
+        """The replies so far, as their subscribers saw them."""
         self._latencies: OrderedDict[str, turns.ReplyLatency] = OrderedDict()
 
     def observe(self, event: turns.ConversationEvent) -> None:
         """Report one event of the conversation; never blocks."""
+        self.history.observe(event)
         match event:
             case turns.FirstSoundWritten():
                 self._started(event)

@@ -90,6 +90,10 @@ class Reporter:
         self.utterances: OrderedDict[int, UtteranceProgress] = OrderedDict()
 
     @property
+    def seq(self) -> int:
+        return self._publisher.seq
+
+    @property
     def unheard(self) -> bool:
         """Whether the caller speaks and has had no partial for too long."""
         return self.partial_gap.unheard(self._clock.monotonic())
@@ -164,9 +168,9 @@ class Reporter:
                 self._utterance_opened(utterance, decision)
             case SpeechStopped(utterance):
                 self.partial_gap.end(utterance)
-                publish_early(self._publisher, event)
-            case Tentative() | Withdrawn():
-                publish_early(self._publisher, event)
+                publish_early(self._publisher, self._progress(utterance), event)
+            case Tentative(utterance) | Withdrawn(utterance):
+                publish_early(self._publisher, self._progress(utterance), event)
             case RevisionReady(utterance, text):
                 self._revised(utterance, text)
             case StepFailed(_, step, reason):
@@ -230,6 +234,7 @@ class Reporter:
         source = (utterance.source or Source.NONE).value
         words = len(text.split())
         progress.text, progress.final, progress.source = text, True, source
+        progress.unvoiced, progress.unconfirmed, progress.tentative = not utterance.voiced, utterance.unconfirmed, None
         progress.end_ms, progress.latency_ms = _ms(end), round(waited * 1000, 1)
         self.figures.words += words
         self.figures.finals[source] += 1
@@ -263,8 +268,10 @@ class Reporter:
     def _revised(self, utterance: Utterance, text: str) -> None:
         end = utterance.end if utterance.end is not None else utterance.begin
         latency = round(max(0.0, self._since(end)) * 1000, 1)
+        progress = self._progress(utterance)
+        progress.unconfirmed = utterance.unconfirmed
         if not utterance.unconfirmed:
-            self._progress(utterance).revised = text
+            progress.revised = text
             self.figures.revised += 1
             self._metrics.revised.add(1)
         header = self._publisher.utterance_header(utterance)
@@ -272,11 +279,9 @@ class Reporter:
 
     def _replaced(self, reason: str, replayed_ms: int) -> None:
         self.figures.reconnects += 1
-        self._metrics.reconnects.add(1, {"reason": reason})
         self.figures.replayed_ms += replayed_ms
+        self._metrics.reconnects.add(1, {"reason": reason})
         self._metrics.replayed_ms.add(replayed_ms)
-
-    # ------------------------------------------------------------------------------------------------------------
 
     def _progress(self, utterance: Utterance) -> UtteranceProgress:
         return self.utterances.setdefault(utterance.index, UtteranceProgress(begin_ms=_ms(utterance.begin)))

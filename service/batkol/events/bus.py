@@ -1,8 +1,9 @@
 """The bus: gives each event to every subscriber, and never waits for one.
 
-Every subscriber has a bounded queue of its own. One that is slow loses its own partials and tentatives, oldest first;
-finals and the other events are kept for it up to a hard limit, and a subscriber that still does not read is
-disconnected. The publisher, which is the media path, only appends.
+Each event goes into the ring first (`events.ring`), for subscribers that come back. Every subscriber has a bounded
+queue of its own. One that is slow loses its own partials and tentatives, oldest first; finals and the other events are
+kept for it up to a hard limit, and a subscriber that still does not read is disconnected. The publisher, which is the
+media path, only appends.
 
 What withdraws or replaces a tentative is never dropped: no subscriber believes that one stands which does not. So a
 subscriber may get a `withdrawn` of a tentative that it never got, and a final that confirms one.
@@ -20,6 +21,8 @@ from typing import Final, Self
 import structlog
 
 from batkol.events.events import CallEnded, CallStarted, Event, PartialText, TentativeText
+from batkol.events.filter import EVERYTHING, EventFilter
+from batkol.events.ring import EventRing, KeptEvent
 from batkol.status import EventsStatus
 
 CAPACITY: Final = 256
@@ -37,13 +40,13 @@ log = structlog.get_logger()
 class Subscription:
     """One listener's queue; a context manager and an asynchronous iterator. Closing it ends the iteration."""
 
-    def __init__(self, bus: Bus, call_sid: str | None, capacity: int) -> None:
+    def __init__(self, bus: Bus, call_sid: str | None, only: EventFilter, capacity: int) -> None:
         self._bus = bus
         self._call_sid = call_sid
+        self._only = only
         self._capacity = capacity
-        self._events: OrderedDict[int, Event] = OrderedDict()  # by number of arrival
+        self._events: OrderedDict[int, KeptEvent] = OrderedDict()  # by number
         self._droppable: deque[int] = deque()  # the numbers of those that may be dropped
-        self._arrivals = 0
         self._more = asyncio.Event()
         self._closed = False
         self.on_close: Callable[[], None] | None = None
@@ -51,17 +54,24 @@ class Subscription:
         self.dropped = 0
         """Partials and tentatives this subscriber was too slow for."""
 
-    def offer(self, event: Event) -> None:
+    def offer(self, kept: KeptEvent) -> None:
         """Queue the event, if it is for this subscriber. Never waits."""
-        if self._call_sid is not None and event.call_sid != self._call_sid:
+        event = kept.event
+        if not self._is_for(event, kept.agent):
             return
         if len(self._events) >= self._capacity and not self._makes_room_for(event):
             return
-        self._arrivals += 1
-        self._events[self._arrivals] = event
+        self._events[kept.number] = kept
         if type(event) in _DROPPED:
-            self._droppable.append(self._arrivals)
+            self._droppable.append(kept.number)
         self._more.set()
+
+    def _is_for(self, event: Event, agent: str) -> bool:
+        if self._call_sid is None:
+            return self._only.matches(event, agent)
+        if event.call_sid != self._call_sid:
+            return False
+        return type(event) is CallEnded or self._only.matches(event, agent)
 
     def follows(self, call_sid: str) -> bool:
         """Whether this subscription is for that call alone."""
@@ -71,7 +81,7 @@ class Subscription:
         """Whether this subscription is for that call alone, and no stream of the call is open here or waits to end."""
         if not self.follows(call_sid) or self._bus.goes_on(call_sid):
             return False
-        return not any(type(event) is CallEnded for event in self._events.values())
+        return not any(type(kept.event) is CallEnded for kept in self._events.values())
 
     def _makes_room_for(self, event: Event) -> bool:
         if self._droppable:
@@ -121,13 +131,21 @@ class Subscription:
 
     async def some(self) -> list[Event]:
         """Wait, and take everything there is; nothing, if it was woken or closed. Cancelling it loses none."""
-        if not self._events and not self._closed:
-            self._more.clear()
-            await self._more.wait()
+        await self.wait()
         return self.waiting()
 
     def waiting(self) -> list[Event]:
         """Take everything that waits, in order."""
+        return [kept.event for kept in self.take()]
+
+    async def wait(self) -> None:
+        """Wait until there are events, or until it is woken or closed."""
+        if not self._events and not self._closed:
+            self._more.clear()
+            await self._more.wait()
+
+    def take(self) -> list[KeptEvent]:
+        """Take everything that waits, in order, as the ring keeps it."""
         events = list(self._events.values())
         self._events.clear()
         self._droppable.clear()
@@ -143,16 +161,18 @@ class Subscription:
                 raise StopAsyncIteration
             self._more.clear()
             await self._more.wait()
-        _, event = self._events.popitem(last=False)
-        if type(event) in _DROPPED:
+        _, kept = self._events.popitem(last=False)
+        if type(kept.event) in _DROPPED:
             self._droppable.popleft()
-        return event
+        return kept.event
 
 
 class Bus:
     """The bus: all subscribers of the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, ring: EventRing | None = None) -> None:
+        self.ring = EventRing() if ring is None else ring  # an empty ring is false
+        """The newest events, for subscribers that come back."""
         self._subscriptions: set[Subscription] = set()
         self._open: dict[str, set[str]] = {}  # call SID -> its streams that have begun and are not done
         self._closed = False
@@ -161,9 +181,14 @@ class Bus:
         self.let_go = 0
         """Subscribers that had stopped reading."""
 
-    def subscribe(self, call_sid: str | None = None, *, capacity: int = CAPACITY) -> Subscription:
-        """Listen to one call, or with None to all of them, from now on."""
-        subscription = Subscription(self, call_sid, capacity)
+    def subscribe(
+        self, call_sid: str | None = None, *, only: EventFilter = EVERYTHING, capacity: int = CAPACITY
+    ) -> Subscription:
+        """Listen to one call, or with None to all of them, from now on.
+
+        A subscription to one call gets each `call.ended` of it, whatever the filter: they tell when it is over.
+        """
+        subscription = Subscription(self, call_sid, only, capacity)
         self._subscriptions.add(subscription)
         if self._closed:
             subscription.close()
@@ -179,14 +204,15 @@ class Bus:
         """Called by `Subscription.close`."""
         self._subscriptions.discard(subscription)
 
-    def publish(self, event: Event) -> None:
-        """Queue the event for everybody it is for."""
+    def publish(self, event: Event, agent: str = "") -> None:
+        """Keep the event of a call of this agent, and queue it for everybody it is for."""
         if type(event) is CallStarted:
             self._open.setdefault(event.call_sid, set()).add(event.stream_sid)
         elif type(event) is CallEnded:
             self._close_stream(event)
+        kept = self.ring.append(event, agent)
         for subscription in tuple(self._subscriptions):
-            subscription.offer(event)
+            subscription.offer(kept)
 
     def goes_on(self, call_sid: str) -> bool:
         """Whether a stream of this call has begun and is not done."""

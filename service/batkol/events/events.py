@@ -235,9 +235,16 @@ AnyEvent = (
     | CallEnded
 )
 
+
+class FeedGap(msgspec.Struct, frozen=True, tag_field="type", tag="gap"):
+    """An event of the feed, and of no call: events may be missing here. A snapshot has what they said."""
+
+    missed_from: str  # the cursor that the reader gave
+
+
 _ENCODER: Final = msgspec.json.Encoder()
 
 
-def encode(event: Event) -> bytes:
+def encode(event: Event | FeedGap) -> bytes:
     """Return the event as JSON."""
     return _ENCODER.encode(event)

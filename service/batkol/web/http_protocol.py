@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from batkol.web.connections import REFUSALS, Admission, Connections, Reason
+from batkol.web.http10 import without_chunks
 from batkol.web.probes import PATHS as PROBES
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -209,6 +210,8 @@ class HttpProtocol(HttpToolsProtocol):
         if self._place is Admission.SPARE and self._connections.crowded and self.cycle.scope["path"] not in PROBES:
             app = service_unavailable
             self._connections.closed(Reason.FULL)
+        if self.cycle.scope["http_version"] < "1.1":
+            app = without_chunks(self.cycle, app)
         task = self.loop.create_task(self._have_answered(self.cycle, app))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)

@@ -84,7 +84,7 @@ class Told:
 
     @property
     def events(self) -> list[Event]:
-        return list(self.subscription._events.values())
+        return [kept.event for kept in self.subscription._events.values()]
 
 
 def utterance(index: int = 0, **fields: Any) -> Utterance:

@@ -83,7 +83,7 @@ class Reader:
             return
         if self.call_sid in (None, published.call_sid):
             self.offered.append(published)
-        finals = sum(isinstance(each, FinalText) for each in self.subscription._events.values())
+        finals = sum(isinstance(each.event, FinalText) for each in self.subscription._events.values())
         assert len(self.subscription._events) <= max(self.capacity, finals) <= LIMIT
 
 

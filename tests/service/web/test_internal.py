@@ -2,116 +2,24 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import pytest
-from fastapi import FastAPI
 from structlog.testing import capture_logs
 
 from batkol.calls.call import Call
-from batkol.calls.drain import Drain
-from batkol.calls.registry import CallRegistry
-from batkol.calls.services import Services
 from batkol.events.bus import LIMIT
 from batkol.flags.flags import Decision, DecisionSource
 from batkol.rights import ALL_RIGHTS, Grant, Right
 from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
-from batkol.status import ServiceStatus
 from batkol.transcription.events import FinalReady, PartialReady, RevisionReady, UtteranceOpened
-from batkol.web import internal
 from batkol.web.access import Access, trusted
-from batkol.web.event_stream import TIMINGS, EventStreamTimings
-from batkol.web.server import listening
+from batkol.web.event_stream import EventStreamTimings
+from support.http.internal_api import Events, inside
 from support.time.waiting import until
-from support.twilio.calls import new_call, services
 
 TOKEN = "a-made-up-token"
 ONE_TOKEN = Access([Grant("test", TOKEN, ALL_RIGHTS)])
-NO_TOKEN = Access()
-
-
-@dataclass
-class Inside:
-    http: httpx.AsyncClient
-    calls: CallRegistry
-    services: Services
-    port: int
-
-    def admitted(self, call_sid: str | None = None) -> Call:
-        call = new_call(self.services, call_sid, f"MZ{len(self.calls):032x}")
-        assert self.calls.admit(call)
-        return call
-
-    @asynccontextmanager
-    async def following(self, path: str) -> AsyncIterator["Events"]:
-        async with self.http.stream("GET", path) as response:
-            assert response.status_code == 200
-            assert response.headers["content-type"].startswith("text/event-stream")
-            assert response.headers["cache-control"] == "no-store"
-            events = Events(response.aiter_lines())
-            await events.listening()
-            yield events
-
-
-class Events:
-    """Server-sent events, read as WHATWG HTML has them."""
-
-    def __init__(self, lines: AsyncIterator[str]) -> None:
-        self._lines = lines
-        self.comments: list[str] = []
-
-    async def listening(self) -> None:
-        async with asyncio.timeout(20):
-            assert await anext(self._lines) == ": listening"
-
-    async def next(self) -> dict[str, Any] | None:
-        """The next event with its `id` and `event` lines checked; None at the end of the stream."""
-        fields: dict[str, str] = {}
-        async with asyncio.timeout(20):
-            async for line in self._lines:
-                if line.startswith(":"):
-                    self.comments.append(line)
-                elif line:
-                    name, _, value = line.partition(": ")
-                    fields[name] = value
-                elif fields:
-                    data: dict[str, Any] = json.loads(fields["data"])
-                    assert (fields["id"], fields["event"]) == (str(data["seq"]), data["type"])
-                    return data
-        return None
-
-    async def comment(self) -> str:
-        async with asyncio.timeout(20):
-            async for line in self._lines:
-                if line.startswith(":"):
-                    return line
-        raise AssertionError("the stream ended")
-
-
-@asynccontextmanager
-async def inside(*, access: Access = NO_TOKEN, timings: EventStreamTimings = TIMINGS) -> AsyncIterator[Inside]:
-    async with services() as shared:
-        calls = CallRegistry(limit=5, metrics=shared.metrics)
-        app = FastAPI()
-        app.include_router(
-            internal.routes(
-                calls=calls,
-                bus=shared.bus,
-                status=lambda: ServiceStatus(version="x", draining=False, active_calls=0, max_calls=5),
-                drain=Drain(calls, timeout_s=30).run,
-                access=access,
-                timings=timings,
-            )
-        )
-        async with listening(app, "127.0.0.1", 0) as port:
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20, verify=False) as http:
-                yield Inside(http, calls, shared, port)
-            for call in calls:
-                call.discard()
-                calls.release(call)
 
 
 def utterance(**fields: Any) -> Utterance:
@@ -162,9 +70,11 @@ async def test_a_call_that_is_not_live_is_not_found_and_the_answer_says_so() -> 
         assert house.services.bus.subscribers == 0
 
 
-async def test_live_calls_are_listed_without_their_numbers() -> None:
-    async with inside() as house:
-        assert (await house.http.get("/v1/calls")).json() == {"calls": []}
+async def test_live_calls_are_listed_without_their_numbers_for_a_token_that_may_not_see_them() -> None:
+    access = Access([Grant("test", TOKEN, frozenset({Right.STATUS}))])
+    async with inside(access=access) as house:
+        house.http.headers["Authorization"] = f"Bearer {TOKEN}"
+        assert (await house.http.get("/v1/calls")).json()["calls"] == []
         call = house.admitted()
         answer = await house.http.get("/v1/calls")
 

@@ -24,7 +24,7 @@ from batkol.status import ServiceStatus
 from batkol.store.store import running_store
 from batkol.telemetry.metrics import Metrics
 from batkol.transcription.events import FinalReady
-from batkol.web import internal
+from batkol.web import event_feed, internal
 from batkol.web.access import Access
 from batkol.web.server import listening
 
@@ -61,14 +61,12 @@ def utterance(index: int) -> Utterance:
 async def main(finals: int, calls: int) -> None:
     settings, metrics, bus = read(), Metrics(), Bus()
     status = ServiceStatus(version="1", draining=False, active_calls=calls, max_calls=calls)
-    app = FastAPI()
+    app, registry = FastAPI(), CallRegistry(limit=1, metrics=metrics)
     async with running_store(settings.of_store("pod-1")) as store:
         app.include_router(
-            internal.routes(
-                calls=CallRegistry(limit=1, metrics=metrics), bus=bus, status=lambda: status,
-                drain=asyncio.Event().wait, access=Access(),
-            )
-        )  # fmt: skip
+            internal.routes(calls=registry, status=lambda: status, drain=asyncio.Event().wait, access=Access())
+        )
+        app.include_router(event_feed.routes(calls=registry, bus=bus, access=Access()))
         async with listening(app, "127.0.0.1", 0) as port:
             sys.stdout.write(f"{port}\n")
             sys.stdout.flush()

@@ -7,6 +7,7 @@ from batkol.calls.reporter import Reporter
 from batkol.events.bus import Bus
 from batkol.events.events import FinalText, TentativeText, TentativeWithdrawn, UtteranceEnded
 from batkol.events.recorder import NoRecorder
+from batkol.events.ring import KeptEvent
 from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
 from batkol.store.journal import Journal
 from batkol.store.journal.confirmed import Confirmed
@@ -127,10 +128,10 @@ async def test_when_a_subscriber_hears_a_final_it_is_already_safe(tmp_path: Path
     subscription = bus.subscribe()
     offer = subscription.offer
 
-    def look(event: object) -> None:
+    def look(kept: KeptEvent) -> None:
         left = [frame for path in memory.rglob("newest") for frame in frames(path.read_bytes())]
         safe.append(decode(left[-1].payload))
-        offer(event)  # type: ignore[arg-type]
+        offer(kept)
 
     subscription.offer = look  # type: ignore[method-assign]
     spoken = Utterance(

@@ -1,0 +1,96 @@
+"""Answers of the API of live calls: what was so at one moment, with the place in the event feed of that moment."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class LiveTentative(msgspec.Struct, frozen=True, kw_only=True):
+    """The tentative that stands."""
+
+    number: int
+    text: str
+
+
+class LiveUtterance(msgspec.Struct, frozen=True, kw_only=True):
+    """An utterance as subscribers saw it so far. Times in ms: of audio, and of waiting."""
+
+    index: int
+    utterance_id: str
+    begin_ms: int
+    end_ms: int | None
+    mode: str
+    partials: int
+    first_partial_ms: float | None
+    latency_ms: float | None
+    text: str
+    final: bool
+    source: str | None
+    revised: str | None
+    unvoiced: bool
+    unconfirmed: bool
+    tentative: LiveTentative | None
+
+
+class LiveReply(msgspec.Struct, frozen=True, kw_only=True):
+    """A reply of the agent as subscribers saw it so far."""
+
+    reply_id: str
+    turn: int
+    phrase: str | None
+    sentences: list[str]  # the pieces whose playing has begun
+    intended: str | None  # null until the reply is over
+    heard: str | None  # null until it is interrupted or over
+    interrupted: bool
+    ended: bool
+    latency_ms: float | None
+    failed: str | None
+
+
+class LiveStream(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream of a live call. `from`, `to` and `parameters` are empty for tokens without the right `numbers`."""
+
+    call_sid: str
+    stream_sid: str
+    stream: int
+    agent: str
+    direction: str
+    from_: str = msgspec.field(name="from")
+    to: str
+    parameters: dict[str, str]
+    seq: int  # of the stream's newest event; 0 before the first one
+    ending: bool  # its audio is over, its last finals and its `call.ended` are still to come
+    started_at: str
+    duration_s: float
+    audio_ms: int
+    streaming: bool
+    sessions: int
+    utterances_total: int
+    partials: int
+    finals: dict[str, int]
+    fallbacks: dict[str, int]
+    gap_ms: int
+    rotations: int
+    reconnects: int
+    audio_dropped_ms: int
+
+
+class LiveDetails(LiveStream, frozen=True, kw_only=True):
+    """A stream of a live call with what was said in it."""
+
+    utterances: list[LiveUtterance]
+    replies: list[LiveReply]
+
+
+class CallsSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """All live calls. The events behind `cursor` are those that the snapshot does not show."""
+
+    cursor: str
+    calls: list[LiveStream]
+
+
+class CallSnapshot(LiveDetails, frozen=True, kw_only=True):
+    """A call: its newest stream, and the earlier ones whose last events are still to come."""
+
+    cursor: str
+    earlier_streams: list[LiveDetails]
