@@ -21,6 +21,7 @@ from batkol.conversation.settings import ReplyFields
 from batkol.environment import check_line, check_token, stripped
 from batkol.errors import ConfigurationError
 from batkol.flags.flags import FlagsProvider
+from batkol.fleet.endpoint import endpoint
 from batkol.host_names import host_name
 from batkol.recognizers.google import phrases
 from batkol.store.settings import StoreFields
@@ -152,6 +153,13 @@ class Settings(StoreFields, ReplyFields, ApiFields, StreamFields):
     port: int = Field(8080, ge=0, le=65535)
     internal_host: str = Field("127.0.0.1", description="Address of the internal listener: status, events, metrics.")
     internal_port: int = Field(8081, ge=0, le=65535)
+    fleet_peers: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description=(
+            "`host:port` of the internal listener of this agent's pods, for `?scope=fleet`: a name with all their "
+            "addresses (a headless Service), or several, separated by commas."
+        ),
+    )
     internal_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Without any token: host names that the internal API accepts, beside localhost."
     )
@@ -163,7 +171,7 @@ class Settings(StoreFields, ReplyFields, ApiFields, StreamFields):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: LogFormat = LogFormat.AUTO
 
-    @field_validator("twilio_auth_token", "internal_hosts", mode="before")
+    @field_validator("twilio_auth_token", "internal_hosts", "fleet_peers", mode="before")
     @classmethod
     def _several(cls, value: object) -> object:
         if isinstance(value, str):
@@ -188,6 +196,11 @@ class Settings(StoreFields, ReplyFields, ApiFields, StreamFields):
             raise ValueError(
                 "must be host names, separated by commas, without scheme and port; the service accepts every IP address"
             ) from None
+
+    @field_validator("fleet_peers")
+    @classmethod
+    def _endpoints(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(endpoint(each)) for each in value)
 
     @field_validator("stt_phrases", mode="before")
     @classmethod

@@ -315,6 +315,7 @@ VALUES = {  # one that works, for every field
     "TWILIO_ACCOUNT_SID": "AC00000000000000000000000000000000",
     "TWILIO_API_KEY": "SK00000000000000000000000000000000",
     "INTERNAL_HOSTS": "one.example,two.example",
+    "FLEET_PEERS": "reception-fleet:8081,[::1]:8081",
     "ANSWERER_URL": "http://llm:8000/v1",
     "VOICE_URL": "http://voice:8000/v1",
     "AGENT_PHRASES": '{"filler": "רגע"}',

@@ -23,6 +23,10 @@ from batkol.calls.drain import ENDING_S, Drain
 from batkol.calls.registry import CallRegistry
 from batkol.events.bus import Bus
 from batkol.flags.flags import Flags
+from batkol.fleet.addresses import Addresses
+from batkol.fleet.endpoint import Endpoint, endpoint
+from batkol.fleet.fleet import Fleet
+from batkol.fleet.peers import OwnPod
 from batkol.live.config import Live
 from batkol.live.factory import open_source
 from batkol.live.tuning import Tuning
@@ -47,6 +51,7 @@ from batkol.transcription.health import CHECK_TIMEOUT, Health
 from batkol.transcription.recognizers import Recognizer, Recognizers
 from batkol.vad.factory import create
 from batkol.vad.scheduler import VadScheduler
+from batkol.web.self_probe import bound_to
 from batkol.web.server import listening
 from batkol_otel.environment import mend
 
@@ -76,6 +81,8 @@ async def running(
         service = await _service(settings, exporters, stack, tasks, patience)
         service.logs = logs
         service.otel_ignored = ignored
+        service.fleet = _fleet(service)
+        stack.push_async_callback(service.fleet.aclose)
         await _watch_threads(service, stack)
         limited = http_listeners(service)
         public = listening(http.public(service), settings.host, settings.port, limited.public, tasks=tasks)
@@ -85,6 +92,7 @@ async def running(
         signal_state.log_faults(traces=service.tracing.standing, metrics=service.metrics.standing, ignored=ignored)
         service.port = await stack.enter_async_context(public)
         service.internal_port = await stack.enter_async_context(internal)
+        stack.push_async_callback(service.fleet.finish)
         stack.callback(service.bus.close)  # after the last event, and before the listeners: what waits is delivered
         stack.push_async_callback(service.drain.close)
         stack.push_async_callback(service.calls.end_all, "drained", within=ENDING_S)
@@ -133,6 +141,15 @@ async def _service(
         agent=await agent(settings, live, stack, tasks),
         twilio_api=await twilio_api(settings, stack, tasks, within_s=patience.twilio_api),
         started_at=time.monotonic(),
+    )
+
+
+def _fleet(service: Service) -> Fleet:
+    settings = service.settings
+    host = bound_to(settings.internal_host)
+    return Fleet(
+        Addresses(tuple(map(endpoint, settings.fleet_peers))),
+        own=lambda: OwnPod(Endpoint(host, service.internal_port), service.bus.ring.boot),
     )
 
 

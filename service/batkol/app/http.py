@@ -13,7 +13,7 @@ from batkol.app.listeners import INTERNAL, PUBLIC, counting
 from batkol.app.service import Service
 from batkol.calls.services import Services
 from batkol.twilio.twiml import MEDIA_PATH, stream_url
-from batkol.web import event_feed, history, line, live_calls, voice
+from batkol.web import event_feed, fleet, history, line, live_calls, voice
 from batkol.web import internal as ops
 from batkol.web.access import Access
 from batkol.web.errors import expect_disconnects
@@ -104,6 +104,10 @@ def internal_app(service: Service, access: Access) -> FastAPI:
     app.include_router(exposition(service.metrics))
     app.include_router(ops.reference(app, access=access))
     app.include_router(ops.routes(calls=service.calls, status=service.status, drain=service.drain.run, access=access))
+    app.include_router(
+        fleet.pod_routes(calls=service.calls, ring=service.bus.ring, pod=service.settings.pod_name, access=access)
+    )
+    app.include_router(fleet.routes(service.fleet, access))  # before the pod's own routes
     app.include_router(live_calls.routes(calls=service.calls, bus=service.bus, access=access))
     app.include_router(event_feed.routes(calls=service.calls, bus=service.bus, access=access))
     app.include_router(line.routes(calls=service.calls, access=access))

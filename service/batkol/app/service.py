@@ -12,6 +12,7 @@ from batkol.calls.registry import CallRegistry
 from batkol.conversation.agent import Agent
 from batkol.events.bus import Bus
 from batkol.flags.flags import Flags
+from batkol.fleet.fleet import Fleet
 from batkol.live.config import Live
 from batkol.recognizers.google.channels import Channels
 from batkol.settings import Settings
@@ -45,6 +46,8 @@ class Service:
     tracing: Tracing
     store: Store | NoStore
     tasks: Tasks
+    fleet: Fleet = field(init=False)
+    """Made for this service, whose address and events it knows."""
     agent: Agent | None = None
     twilio_api: TwilioApi | None = None
     """None while no stream makes the service ask Twilio."""

@@ -18,6 +18,7 @@ from batkol.web.errors import ErrorMappingRoute
 from batkol.web.event_stream import MEDIA_TYPE, TIMINGS, EventStream, EventStreamTimings, Followed
 from batkol.web.live_calls import NOT_LIVE
 from batkol.web.schemas import Problem, StrictModel, Word
+from batkol.web.scope import Scope
 
 _MALFORMED: Final = (
     "The last event ID is not a cursor of this API. Send the `id` of the last server-sent event, or `cursor` of a "
@@ -55,6 +56,8 @@ def _types(given: list[str]) -> list[str]:
 
 class EventQuery(StrictModel):
     """Parameters of a stream of events."""
+
+    scope: Scope = "pod"
 
     agent: list[Word] = Field(
         [], description="Only events of calls of these agents; may be repeated.", examples=[["reception"]]

@@ -31,14 +31,18 @@ from batkol.web.live_schemas import (
     LiveUtterance,
 )
 from batkol.web.schemas import StrictModel, Word
+from batkol.web.scope import Scope
 
 
 class LiveCallsQuery(StrictModel):
+    scope: Scope = "pod"
     agent: list[Word] = Field([], description="Only calls of these agents; may be repeated.", examples=[["reception"]])
 
 
 class LiveCallQuery(StrictModel):
-    """No parameters: an unknown one is refused."""
+    """Whose calls. An unknown parameter is refused."""
+
+    scope: Scope = "pod"
 
 
 def routes(*, calls: CallRegistry, bus: Bus, access: Access) -> APIRouter:

@@ -23,11 +23,16 @@ _LONGEST_LINE: Final = 256
 _REQUEST: Final = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
+def bound_to(host: str) -> str:
+    """Return the address by which this process reaches a listener of its own that is bound to `host`."""
+    return _ANYWHERE.get(host, host)
+
+
 class SelfProbe:
     """Asks the public listener. `port` is called when it is known to which port the listener is bound; 0: not yet."""
 
     def __init__(self, host: str, port: Callable[[], int], *, patience_s: float = PATIENCE_S) -> None:
-        self._host = _ANYWHERE.get(host, host)
+        self._host = bound_to(host)
         self._port = port
         self._patience_s = patience_s
         self._one_at_a_time = asyncio.Lock()

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from batkol.app.http import internal_app
 from batkol.rights import ALL_RIGHTS, Grant, Right
 from batkol.web.access import Access
+from batkol.web.fleet import FleetRoute
 from support.service.stack import Stack, stack
 
 OPEN: Final = None
@@ -29,6 +30,7 @@ TABLE: dict[tuple[str, str], frozenset[Right] | None] = {
     ("GET", "/openapi.json"): ANY,
     ("GET", "/docs"): ANY,
     ("GET", "/redoc"): ANY,
+    ("GET", "/v1/pod"): ANY,
     ("GET", "/v1/status"): STATUS,
     ("GET", "/v1/calls"): STATUS,
     ("GET", "/v1/calls/{call_sid}"): STATUS,
@@ -94,6 +96,8 @@ def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
         inner = getattr(route, "effective_route_contexts", None)
         found: Iterable[Any] = [route] if inner is None else inner()
         for each in found:
+            if isinstance(getattr(each, "original_route", each), FleetRoute):
+                continue  # `scope=fleet` on the path of a pod's own route, whose rights hold
             yield from ((method, each.path) for method in each.methods or {"WEBSOCKET"})
 
 

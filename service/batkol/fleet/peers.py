@@ -1,0 +1,243 @@
+"""A pod of the fleet, asked over HTTP within hard limits: one request a question, answered by that pod alone.
+
+Every request says `scope=pod`, and a pod asks no other pod for such a request: so no question can run in a circle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from http import HTTPStatus
+from typing import Final, NamedTuple, Protocol, TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from batkol.answers import PLAIN, UNREADABLE, Answer, AnswerError, body, check_plain, exchange, no_cookies
+from batkol.errors import BatkolError
+from batkol.fleet.endpoint import Endpoint
+from batkol.http_client.transport import HttpTransport
+
+PROTOCOL: Final = 1
+"""Version of what pods say to each other. A change that an older pod cannot read counts it up."""
+
+POD_PATH: Final = "/v1/pod"
+_NOT_A_BATKOL: Final = "It does not answer as Batkol does: another program has this address."
+_LARGEST: Final = 4 << 20
+"""Bytes of an answer; a pod with a thousand calls answers some hundred kilobytes."""
+_CONNECTIONS: Final = 64
+"""To one pod; each reader that catches up has one for a moment."""
+_KEPT_S: Final = 30.0
+"""Seconds for which an idle connection is kept; a pod keeps its end for 75."""
+
+
+class FleetRequest(NamedTuple):
+    """The request for which pods are asked: the client's token is passed on, so its rights decide on each pod."""
+
+    authorization: str
+    query: str = ""
+    """Filters of the request, without `scope`."""
+
+
+class OwnPod(NamedTuple):
+    """This pod, as it asks itself."""
+
+    at: Endpoint
+    boot: str
+
+
+class CallHere(msgspec.Struct, frozen=True):
+    """A call that a pod has."""
+
+    stream_sid: str
+    ending: bool
+    started_at: str
+
+
+class PodIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of `GET /v1/pod`."""
+
+    protocol: int
+    pod: str
+    version: str
+    boot: str
+    cursor: str
+    call: CallHere | None = None
+
+    @property
+    def newest(self) -> int:
+        """The number of the pod's newest event."""
+        return int(self.cursor.rpartition("-")[2])
+
+
+class PodRequestError(BatkolError):
+    """A pod cannot be asked. The text is the `why` of `peers`: a sentence that quotes nothing of an answer."""
+
+    def __init__(self, why: str, refusal: Answer | None = None) -> None:
+        super().__init__(why)
+        self.refusal = refusal
+        """The answer, where the pod refused the request."""
+
+
+class Pods(Protocol):
+    """The pods, as the fleet's feed asks them. Every method raises `PodRequestError`."""
+
+    async def identify(self, at: Endpoint, asking: FleetRequest, call_sid: str = "") -> PodIdentity:
+        """Ask a pod who it is, and whether it has this call."""
+        ...
+
+    def follow(
+        self, at: Endpoint, asking: FleetRequest, after: str
+    ) -> AbstractAsyncContextManager[AsyncGenerator[bytes, None]]:
+        """Follow a pod's feed from a cursor. In the block, no event is missed; the iteration ends with the feed."""
+        ...
+
+
+class HttpPods:
+    """The pods, over HTTP. One client for each address, whose connections are kept."""
+
+    def __init__(self, *, answer_s: float) -> None:
+        """`answer_s`: seconds for a whole answer, and for the head of a feed."""
+        self.answer_s = answer_s
+        self._clients: dict[Endpoint, httpx.AsyncClient] = {}
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        clients, self._clients = tuple(self._clients.values()), {}
+        for client in clients:
+            await client.aclose()
+
+    async def keep_only(self, addresses: Collection[Endpoint]) -> None:
+        """Close the connections to all other addresses."""
+        for gone in self._clients.keys() - set(addresses):
+            await self._clients.pop(gone).aclose()
+
+    async def identify(self, at: Endpoint, asking: FleetRequest, call_sid: str = "") -> PodIdentity:
+        """See `Pods`. Cancelling it loses nothing."""
+        path = POD_PATH + (f"?call_sid={quote(call_sid, safe='')}" if call_sid else "")
+        answer = await self.ask(at, asking, "GET", path)
+        if answer.status == HTTPStatus.NOT_FOUND and _is_json(answer.headers):
+            raise PodRequestError("It runs a version of Batkol that does not know the fleet.")
+        check(answer)
+        identity = decoded(answer.body, PodIdentity)
+        if identity.protocol != PROTOCOL:
+            raise PodRequestError(f"It runs a version of Batkol ({identity.version[:40]}) that this pod does not know.")
+        return identity
+
+    async def ask(
+        self,
+        at: Endpoint,
+        asking: FleetRequest,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] = {},
+        content: bytes = b"",
+        within_s: float = 0.0,
+    ) -> Answer:
+        """Send a request and return the whole answer, whatever it says, within `answer_s` seconds or `within_s`.
+
+        Raises `PodRequestError`. Cancelling it closes the connection.
+        """
+        within_s = within_s or self.answer_s
+        try:
+            return await exchange(
+                self._client(at),
+                method,
+                path,
+                within_s=within_s,
+                largest=_LARGEST,
+                headers={**headers, **_authorization(asking)},
+                content=content,
+            )
+        except TimeoutError:
+            raise PodRequestError(f"It did not answer within {within_s:g} s.") from None
+        except AnswerError as error:
+            raise PodRequestError(f"It does not answer as Batkol does: {error}.") from None
+        except httpx.HTTPError as error:
+            raise PodRequestError(f"It did not answer ({type(error).__name__}).") from None
+
+    @asynccontextmanager
+    async def follow(
+        self, at: Endpoint, asking: FleetRequest, after: str
+    ) -> AsyncIterator[AsyncGenerator[bytes, None]]:
+        """See `Pods`."""
+        client = self._client(at)
+        path = f"/v1/events?scope=pod{asking.query and '&' + asking.query}"
+        headers = {"accept": "text/event-stream", "last-event-id": after, **PLAIN, **_authorization(asking)}
+        try:
+            async with asyncio.timeout(self.answer_s):
+                response = await client.send(client.build_request("GET", path, headers=headers), stream=True)
+        except TimeoutError:
+            raise PodRequestError(f"It did not answer within {self.answer_s:g} s.") from None
+        except httpx.HTTPError as error:
+            raise PodRequestError(f"It did not answer ({type(error).__name__}).") from None
+        try:
+            await self._check_feed(response)
+            yield _pieces(response)
+        finally:
+            await response.aclose()
+
+    async def _check_feed(self, response: httpx.Response) -> None:
+        try:
+            if response.status_code != HTTPStatus.OK:
+                async with asyncio.timeout(self.answer_s):
+                    answer = Answer(response.status_code, response.headers, await body(response, _LARGEST))
+                check(answer)
+            check_plain(response)
+        except TimeoutError:
+            raise PodRequestError(f"It did not answer within {self.answer_s:g} s.") from None
+        except (AnswerError, httpx.HTTPError):
+            raise PodRequestError(_NOT_A_BATKOL) from None
+        if response.headers.get("content-type", "").partition(";")[0].strip().lower() != "text/event-stream":
+            raise PodRequestError(_NOT_A_BATKOL)
+
+    def _client(self, at: Endpoint) -> httpx.AsyncClient:
+        if (client := self._clients.get(at)) is None:
+            url = httpx.URL(f"http://{at}")
+            client = self._clients[at] = httpx.AsyncClient(
+                base_url=url,
+                transport=HttpTransport(url, most=_CONNECTIONS, kept_s=_KEPT_S),
+                timeout=httpx.Timeout(self.answer_s),
+                follow_redirects=False,
+                trust_env=False,
+                cookies=no_cookies(),
+            )
+        return client
+
+
+T = TypeVar("T")
+
+
+def decoded(content: bytes, shape: type[T]) -> T:
+    """Read an answer's JSON. Raises `PodRequestError`."""
+    try:
+        return msgspec.json.decode(content, type=shape)
+    except UNREADABLE:
+        raise PodRequestError(_NOT_A_BATKOL) from None
+
+
+def check(answer: Answer) -> None:
+    """Raises `PodRequestError` for an answer that is none."""
+    if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        raise PodRequestError("It refused the token.", answer)
+    if answer.status != HTTPStatus.OK:
+        raise PodRequestError(f"It answered {answer.status}.", answer)
+
+
+async def _pieces(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    try:
+        async for piece in response.aiter_raw():
+            yield piece
+    except httpx.HTTPError as error:
+        raise PodRequestError(f"Its feed broke off ({type(error).__name__}).") from None
+
+
+def _authorization(asking: FleetRequest) -> dict[str, str]:
+    return {"authorization": asking.authorization} if asking.authorization else {}
+
+
+def _is_json(headers: Mapping[str, str]) -> bool:
+    return headers.get("content-type", "").startswith("application/json")
