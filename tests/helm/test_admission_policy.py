@@ -50,11 +50,13 @@ def policy() -> Object:
 
 
 @cache
-def planned(kind: str) -> Object:
+def planned(kind: str, name: str = "") -> Object:
+    """Return a planned object; of the Services, the one for callers."""
+    name = name or ("reception" if kind == "Service" else "")
     for spec in (EVERYTHING, ROUTED):
         made = plan(agent(**spec), AROUND)
         if kind in {each["kind"] for each in made.objects}:
-            return one(made, kind)
+            return one(made, kind, name)
     raise KeyError(kind)
 
 
@@ -92,6 +94,14 @@ def test_what_is_not_a_voice_agents_is_left_alone(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_name_beside_the_agents_own_is_refused(kind: str) -> None:
     assert refused(PLURALS[kind], None, change(planned(kind), metadata={"name": "another"}))
+
+
+def test_the_fleets_service_has_the_one_other_name_that_is_allowed() -> None:
+    fleet = planned("Service", "reception-fleet")
+
+    assert refused(PLURALS["Service"], None, fleet) == []
+    assert refused(PLURALS["Service"], None, change(fleet, metadata={"name": "another-fleet"}))
+    assert refused(PLURALS["ConfigMap"], None, change(planned("ConfigMap"), metadata={"name": "reception-fleet"}))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -52,6 +52,11 @@ def api_secret_name(agent: str) -> str:
     return f"{agent}-api"
 
 
+def fleet_name(agent: str) -> str:
+    """Name the headless Service by which the pods find each other."""
+    return f"{agent}-fleet"
+
+
 def selector(agent: str) -> dict[str, str]:
     """Labels that select this agent's pods. A Deployment's selector can never change, so these must not."""
     return {NAME: "batkol", INSTANCE: agent, COMPONENT: "media"}

@@ -42,6 +42,7 @@ def _identity(agent: VoiceAgent) -> list[Manifest]:
         _plain("PORT", names.PUBLIC_PORT),
         _plain("INTERNAL_HOST", "0.0.0.0"),  # noqa: S104 -- with a token, behind a NetworkPolicy
         _plain("INTERNAL_PORT", names.INTERNAL_PORT),
+        _plain("FLEET_PEERS", f"{names.fleet_name(name)}:{names.INTERNAL_PORT}"),
         _secret("API_TOKEN", SecretKey(name=names.api_secret_name(name), key=names.TOKEN_KEY)),
         *([_secret("API_TOKENS", tokens)] if tokens else []),
     ]

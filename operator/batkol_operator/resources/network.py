@@ -1,4 +1,4 @@
-"""The NetworkPolicy: the namespaces that may open connections to the pods.
+"""The NetworkPolicy: the namespaces that may open connections to the pods, and the pods themselves to each other.
 
 Egress stays open: Google, Twilio's callbacks, a database, a collector and DNS may be anywhere. A cluster's admin who
 knows their addresses can add another policy; policies add up.
@@ -28,15 +28,20 @@ def network_policy(agent: VoiceAgent, *, operator_namespace: str, monitored: boo
         spec={
             "podSelector": {"matchLabels": names.selector(agent.metadata.name)},
             "policyTypes": ["Ingress"],
-            "ingress": [_allow(names.PUBLIC, wanted.ingress_namespaces), _allow(names.INTERNAL, asking)],
+            "ingress": [
+                _allow(names.PUBLIC, wanted.ingress_namespaces),
+                _allow(names.INTERNAL, asking, pods=names.selector(agent.metadata.name)),
+            ],
         },
     )
 
 
-def _allow(port: str, namespaces: Iterable[str]) -> Manifest:
-    """Build a rule; without namespaces it allows all clients."""
+def _allow(port: str, namespaces: Iterable[str], *, pods: Manifest | None = None) -> Manifest:
+    """Build a rule; without namespaces it allows all clients. `pods`: labels of pods of the agent's own namespace."""
     rule: Manifest = {"ports": [{"port": port, "protocol": "TCP"}]}
     if wanted := sorted(namespaces):
         chosen = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": wanted}
         rule["from"] = [{"namespaceSelector": {"matchExpressions": [chosen]}}]
+        if pods:
+            rule["from"].append({"podSelector": {"matchLabels": pods}})
     return rule

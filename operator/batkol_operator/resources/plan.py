@@ -19,7 +19,7 @@ from batkol_operator.resources.monitoring import pod_monitor
 from batkol_operator.resources.network import network_policy
 from batkol_operator.resources.scaling import scale
 from batkol_operator.resources.secret import api_secret
-from batkol_operator.resources.service import service
+from batkol_operator.resources.service import fleet_service, service
 
 OWNED_KINDS: Final[tuple[tuple[str, str, str], ...]] = (
     ("v1", "ServiceAccount", "serviceaccounts"),
@@ -77,6 +77,7 @@ def plan(agent: VoiceAgent, cluster: ClusterFacts) -> Plan:
         config_map(agent, files),
         api_secret(agent, cluster.api_token),
         service(agent),
+        fleet_service(agent),
         deployment(
             agent,
             image=agent.spec.image.reference(cluster.image),

@@ -1,4 +1,4 @@
-"""The Service: one address for all pods, on both ports."""
+"""The Services: one address for all pods, on both ports; and one name for the addresses of each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from batkol_operator.resources.objects import owned_object
 
 
 def service(agent: VoiceAgent) -> Manifest:
-    """Return the Service. Its port `internal` reaches any one pod: subscribers connect to every pod instead."""
+    """Return the Service. Its port `internal` reaches any one pod; with `?scope=fleet` that pod answers for all."""
     return owned_object(
         agent,
         "v1",
@@ -18,6 +18,26 @@ def service(agent: VoiceAgent) -> Manifest:
             "type": "ClusterIP",
             "selector": names.selector(agent.metadata.name),
             "ports": [_port(names.PUBLIC, names.PUBLIC_PORT), _port(names.INTERNAL, names.INTERNAL_PORT)],
+        },
+    )
+
+
+def fleet_service(agent: VoiceAgent) -> Manifest:
+    """Return the headless Service, whose name the pods resolve to find each other.
+
+    Pods that are not ready and pods that end are in it too: a pod that drains still has calls, for minutes.
+    """
+    return owned_object(
+        agent,
+        "v1",
+        "Service",
+        name=names.fleet_name(agent.metadata.name),
+        spec={
+            "type": "ClusterIP",
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
+            "selector": names.selector(agent.metadata.name),
+            "ports": [_port(names.INTERNAL, names.INTERNAL_PORT)],
         },
     )
 

@@ -53,16 +53,17 @@ def test_the_namespace_of_the_agent_reaches_the_internal_port_and_no_other() -> 
     (namespace,) = set(re.findall(r"kubectl -n (\S+) create secret generic batkol", EXAMPLE))
     ingress = one(plan(agent(**patched()), AROUND), "NetworkPolicy")["spec"]["ingress"]
     let_in = {rule["ports"][0]["port"]: rule.get("from") for rule in ingress}
-    (peer,) = let_in["internal"]
+    namespaces, pods = let_in["internal"]
 
-    assert namespace in peer["namespaceSelector"]["matchExpressions"][0]["values"]
+    assert namespace in namespaces["namespaceSelector"]["matchExpressions"][0]["values"]
+    assert "namespaceSelector" not in pods, "pods of the agent's own namespace"
     assert namespace not in json.dumps(let_in["public"])
 
 
 def test_the_agent_asks_the_service_of_the_voice_agent_at_the_port_that_is_there() -> None:
     (environment,) = re.findall(r"```yaml\n(.*?)```", EXAMPLE, re.DOTALL)
     url, token = yaml.safe_load(environment)["env"]
-    service = one(plan(agent(), AROUND), "Service")
+    service = one(plan(agent(), AROUND), "Service", "reception")
     port = next(each["port"] for each in service["spec"]["ports"] if each["name"] == "internal")
 
     assert url["value"] == f"http://{service['metadata']['name']}.{service['metadata']['namespace']}:{port}"

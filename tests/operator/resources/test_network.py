@@ -20,8 +20,7 @@ def let_in(around: ClusterFacts = AROUND, **policy: Any) -> dict[str, list[str] 
         if "from" not in rule:
             allowed[port["port"]] = None
             continue
-        (peer,) = rule["from"]
-        (chosen,) = peer["namespaceSelector"]["matchExpressions"]
+        (chosen,) = rule["from"][0]["namespaceSelector"]["matchExpressions"]
         assert (chosen["key"], chosen["operator"]) == ("kubernetes.io/metadata.name", "In")
         allowed[port["port"]] = chosen["values"]
     return allowed
@@ -43,6 +42,16 @@ def test_subscribers_are_let_in_by_name() -> None:
     allowed = let_in(internalNamespaces=["agents", "batkol-system"], monitoringNamespaces=["prom"])
 
     assert allowed["internal"] == ["agents", "batkol-system", "prom"]
+
+
+def test_the_agents_own_pods_may_ask_each_other_and_call_each_other_on_no_other_port() -> None:
+    """Without a namespace selector beside it, a pod selector means the agent's own namespace."""
+    wanted = plan(agent(networkPolicy={"ingressNamespaces": ["ingress-nginx"]}), AROUND)
+    public, internal = one(wanted, "NetworkPolicy")["spec"]["ingress"]
+    own = one(wanted, "Deployment")["spec"]["selector"]
+
+    assert internal["from"][1:] == [{"podSelector": own}]
+    assert len(public["from"]) == 1
 
 
 def test_there_need_be_none() -> None:

@@ -76,6 +76,7 @@ def test_the_smallest_agent_gets_what_it_needs_in_the_order_to_apply_it() -> Non
         "ConfigMap",
         "Secret",
         "Service",
+        "Service",
         "Deployment",
         "PodDisruptionBudget",
         "NetworkPolicy",
@@ -107,6 +108,8 @@ def test_every_object_is_labelled_named_and_owned(wanted: Plan) -> None:
     for each in wanted.objects:
         about = each["metadata"]
         suffix = {"ConfigMap": "-live", "Secret": "-api"}.get(each["kind"], "")
+        if each["kind"] == "Service" and each["spec"].get("clusterIP") == "None":
+            suffix = "-fleet"
         assert about["name"] == f"reception{suffix}"
         assert about["namespace"] == "voice"
         assert about["labels"] == names.labels("reception")

@@ -1,4 +1,4 @@
-"""The Service, the PodDisruptionBudget and the PodMonitor."""
+"""The Services, the PodDisruptionBudget and the PodMonitor."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import dataclasses
 import pytest
 
 from batkol_operator.resources.plan import plan
-from support.kube.manifests import kinds, one
+from support.kube.manifests import kinds, one, variables
 from support.operators.agents import AROUND, agent
 
 BARE = dataclasses.replace(AROUND, kinds=frozenset())
 
 
 def test_the_service_has_both_ports_by_name() -> None:
-    spec = one(plan(agent(), AROUND), "Service")["spec"]
+    spec = one(plan(agent(), AROUND), "Service", "reception")["spec"]
 
     assert [(port["name"], port["port"], port["targetPort"]) for port in spec["ports"]] == [
         ("public", 8080, "public"),
@@ -22,10 +22,21 @@ def test_the_service_has_both_ports_by_name() -> None:
     ]
 
 
-@pytest.mark.parametrize("kind", ["Service", "PodDisruptionBudget", "PodMonitor"])
-def test_all_of_them_pick_the_deployments_pods(kind: str) -> None:
+def test_pods_find_each_other_by_a_headless_service_also_while_they_start_and_drain() -> None:
+    spec = one(plan(agent(), AROUND), "Service", "reception-fleet")["spec"]
+
+    assert (spec["clusterIP"], spec["publishNotReadyAddresses"]) == ("None", True)
+    assert [(port["name"], port["port"]) for port in spec["ports"]] == [("internal", 8081)]
+    assert variables(plan(agent(), AROUND))["FLEET_PEERS"] == "reception-fleet:8081"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("Service", "reception"), ("Service", "reception-fleet"), ("PodDisruptionBudget", ""), ("PodMonitor", "")],
+)
+def test_all_of_them_pick_the_deployments_pods(kind: str, name: str) -> None:
     wanted = plan(agent(), AROUND)
-    selector = one(wanted, kind)["spec"]["selector"]
+    selector = one(wanted, kind, name)["spec"]["selector"]
 
     assert selector.get("matchLabels", selector) == one(wanted, "Deployment")["spec"]["selector"]["matchLabels"]
 

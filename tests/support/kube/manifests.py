@@ -19,9 +19,9 @@ _VOLUMES = frozenset(
 )
 
 
-def one(plan: Plan, kind: str) -> dict[str, Any]:
-    """Return the plan's only object of a kind."""
-    found = [wanted for wanted in plan.objects if wanted["kind"] == kind]
+def one(plan: Plan, kind: str, name: str = "") -> dict[str, Any]:
+    """Return the plan's only object of a kind, or of a kind and a name."""
+    found = [each for each in plan.objects if each["kind"] == kind and name in ("", each["metadata"]["name"])]
     assert len(found) == 1, f"{len(found)} of {kind}"
     return found[0]
 
