@@ -20,7 +20,17 @@ def fault_of(error: BaseException) -> str:
     """Name an error: its class, the system's code or our own text, and the line that raised it."""
     if isinstance(error, BatkolError):
         return f"{type(error).__name__}: {error}"
+    return foreign_fault_of(error)
+
+
+def foreign_fault_of(error: BaseException) -> str:
+    """Name an error without any text: its class, the system's code or the missing module, and the line that raised it.
+
+    For code that is not Batkol's, whose errors may be of any class and may quote a caller.
+    """
     name = type(error).__name__
+    if isinstance(error, ImportError) and error.name:
+        name += f" ({error.name})"
     if isinstance(error, OSError) and error.errno is not None:
         name += f" ({errno.errorcode.get(error.errno, error.errno)})"
     frames = frames_of(error)

@@ -13,6 +13,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -88,6 +89,8 @@ def serve(context: typer.Context) -> None:
         refuse(error)
     finally:
         logs.close()
+    if settings.plugins:
+        leave_threads()
 
 
 def _end(*_: object) -> None:
@@ -120,6 +123,13 @@ async def _serve(settings: Settings, logs: LogWriter, otel_ignored: Mapping[str,
         if not (starting and ended.is_set()):
             raise
         structlog.get_logger().info("[CFG] start abandoned: the process received a signal to end")
+
+
+def leave_threads() -> None:
+    """End the process at once if a thread of a plug-in is left: the interpreter waits for those of thread pools."""
+    others = (each for each in threading.enumerate() if each is not threading.main_thread())
+    if any(each.name.startswith("plugin.") or not each.daemon for each in others):
+        os._exit(0)
 
 
 def freeze_startup_objects() -> None:

@@ -164,6 +164,13 @@ class Settings(StoreFields, ReplyFields, ApiFields, StreamFields):
         (), description="Without any token: host names that the internal API accepts, beside localhost."
     )
 
+    plugins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description=(
+            "Plug-ins to run in this process: names of entry points in the group `batkol.plugins`, comma-separated."
+        ),
+    )
+
     # Operations
     drain_timeout_s: float = Field(300.0, ge=0, description="Longest wait for live calls after SIGTERM, s.")
     log_transcripts: bool = Field(False, description="Write the callers' words into the log.")
@@ -171,7 +178,7 @@ class Settings(StoreFields, ReplyFields, ApiFields, StreamFields):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: LogFormat = LogFormat.AUTO
 
-    @field_validator("twilio_auth_token", "internal_hosts", "fleet_peers", mode="before")
+    @field_validator("twilio_auth_token", "internal_hosts", "fleet_peers", "plugins", mode="before")
     @classmethod
     def _several(cls, value: object) -> object:
         if isinstance(value, str):

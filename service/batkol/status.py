@@ -226,6 +226,16 @@ class EventsStatus(msgspec.Struct, frozen=True, kw_only=True):
     subscribers_let_go: int = 0
 
 
+class PluginStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One plug-in. Of `plugins.plugin`."""
+
+    name: str = ""
+    version: str = ""  # of its distribution
+    state: str = ""  # `plugins.plugin.PluginState`
+    failures: int = 0  # since the start
+    last_fault: str | None = None  # the class of the error and its place, never its text
+
+
 class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The whole answer. The fields without a default tell a status from any other JSON object."""
 
@@ -251,3 +261,4 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     logs: LogsStatus = LogsStatus()
     subscribers: int = 0
     events: EventsStatus = EventsStatus()
+    plugins: tuple[PluginStatus, ...] = ()

@@ -16,6 +16,7 @@ from batkol.app import http
 from batkol.app.agent import agent
 from batkol.app.listeners import http_listeners
 from batkol.app.patience import PRODUCTION, Patience
+from batkol.app.plugin_lines import lines
 from batkol.app.service import Service
 from batkol.app.twilio import twilio_api
 from batkol.audio.mulaw import SAMPLE_RATE
@@ -30,6 +31,7 @@ from batkol.fleet.peers import OwnPod
 from batkol.live.config import Live
 from batkol.live.factory import open_source
 from batkol.live.tuning import Tuning
+from batkol.plugins.plugins import Plugins
 from batkol.recognizers.google.channels import GOOGLE_HOST, Channels
 from batkol.recognizers.google.options import StreamingOptions
 from batkol.recognizers.google.recognizer import SingleRecognizer
@@ -84,6 +86,7 @@ async def running(
         service.fleet = _fleet(service)
         stack.push_async_callback(service.fleet.aclose)
         await _watch_threads(service, stack)
+        service.plugins = await Plugins.start(settings.plugins, service.bus, lines(service.calls), tasks, stack)
         limited = http_listeners(service)
         public = listening(http.public(service), settings.host, settings.port, limited.public, tasks=tasks)
         internal = listening(

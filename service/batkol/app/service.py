@@ -14,6 +14,7 @@ from batkol.events.bus import Bus
 from batkol.flags.flags import Flags
 from batkol.fleet.fleet import Fleet
 from batkol.live.config import Live
+from batkol.plugins.plugins import Plugins
 from batkol.recognizers.google.channels import Channels
 from batkol.settings import Settings
 from batkol.status import EventLoopStatus, LogsStatus, RecognizerStatus, ServiceStatus, TelemetryStatus
@@ -53,6 +54,7 @@ class Service:
     """None while no stream makes the service ask Twilio."""
     logs: LogWriter | None = None
     """None if another party configures the process's logging."""
+    plugins: Plugins = field(default_factory=Plugins)
     port: int = 0
     internal_port: int = 0
     started_at: float = 0.0
@@ -95,6 +97,7 @@ class Service:
             logs=LogsStatus(lines_lost=self.lines_lost),
             subscribers=self.bus.subscribers,
             events=self.bus.status(),
+            plugins=self.plugins.status(),
         )
 
     def _recognizer_status(self) -> RecognizerStatus:

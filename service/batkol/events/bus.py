@@ -12,9 +12,8 @@ subscriber may get a `withdrawn` of a tentative that it never got, and a final t
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Final, Self
 
@@ -225,30 +224,14 @@ class Bus:
                 del self._open[event.call_sid]
 
     @property
+    def closed(self) -> bool:
+        """Whether the process ends, and nothing more will come."""
+        return self._closed
+
+    @property
     def subscribers(self) -> int:
         return len(self._subscriptions)
 
     def status(self) -> EventsStatus:
         """The part of `/v1/status` about slow subscribers."""
         return EventsStatus(partials_dropped=self.dropped, subscribers_let_go=self.let_go)
-
-
-async def deliver(subscription: Subscription, callback: Callable[[Event], Awaitable[None] | None]) -> None:
-    """Call `callback` with each event until the last stream of its call is done or the subscription is closed.
-
-    For plug-ins. A coroutine function runs in this task, a plain function in a thread, so it may block; one that
-    raises is logged and gets the next event. No call notices either. Cancelling it loses the event under way.
-    """
-    with subscription:
-        async for event in subscription:
-            try:
-                if inspect.iscoroutinefunction(callback):
-                    await callback(event)
-                else:
-                    answer = await asyncio.to_thread(callback, event)
-                    if inspect.isawaitable(answer):  # an object or a lambda that stands for a coroutine function
-                        await answer
-            except Exception:
-                log.exception("[BUS] subscriber's callback raised; the subscriber gets the next event")
-            if isinstance(event, CallEnded) and subscription.is_over(event.call_sid):
-                return

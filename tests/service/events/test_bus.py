@@ -1,15 +1,12 @@
 import asyncio
-import functools
-import threading
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from batkol.events.bus import CAPACITY, LIMIT, Bus, Subscription, deliver
+from batkol.events.bus import CAPACITY, LIMIT, Bus, Subscription
 from batkol.events.events import (
     CallEnded,
     CallStarted,
@@ -273,136 +270,3 @@ async def test_a_cancelled_wait_loses_no_event() -> None:
 
 
 # -- callbacks ---------------------------------------------------------------------------------------------------
-
-
-def _coroutine(seen: list[int]) -> Callable[[Event], Any]:
-    async def callback(event: Event) -> None:
-        seen.append(event.seq)
-
-    return callback
-
-
-def _plain(seen: list[int]) -> Callable[[Event], Any]:
-    return lambda event: seen.append(event.seq)
-
-
-def _partially_applied(seen: list[int]) -> Callable[[Event], Any]:
-    async def callback(where: list[int], event: Event) -> None:
-        where.append(event.seq)
-
-    return functools.partial(callback, seen)
-
-
-def _object(seen: list[int]) -> Callable[[Event], Any]:
-    class Agent:
-        async def __call__(self, event: Event) -> None:
-            seen.append(event.seq)
-
-    return Agent()
-
-
-def _returning_a_coroutine(seen: list[int]) -> Callable[[Event], Any]:
-    answering = _coroutine(seen)
-
-    def callback(event: Event) -> Any:
-        return answering(event)
-
-    return callback
-
-
-@pytest.mark.real_time  # plain functions run in a thread
-@pytest.mark.parametrize("kind", [_coroutine, _plain, _partially_applied, _object, _returning_a_coroutine])
-async def test_every_kind_of_callback_gets_every_event_until_its_call_ends(
-    kind: Callable[[list[int]], Callable[[Event], Any]],
-) -> None:
-    bus = Bus()
-    seen: list[int] = []
-    delivering = asyncio.create_task(deliver(bus.subscribe(CALL), kind(seen)))
-    for event in (partial(1), final(2), ended(3), final(4)):
-        bus.publish(event)
-    async with asyncio.timeout(20):
-        await delivering
-
-    assert seen == [1, 2, 3]
-    assert bus.subscribers == 0
-
-
-async def test_a_callback_for_one_call_hears_all_its_streams_to_their_ends() -> None:
-    bus = Bus()
-    seen: list[int] = []
-    subscription = bus.subscribe(CALL)
-    events = (began(1, "MZ1"), began(2, "MZ2"), ended(3, stream_sid="MZ1"), final(4), ended(5, stream_sid="MZ2"))
-    for event in events:
-        bus.publish(event)
-    assert not bus.goes_on(CALL)
-    await deliver(subscription, _coroutine(seen))
-
-    assert seen == [1, 2, 3, 4, 5]
-
-
-async def test_a_subscriber_to_all_calls_goes_on_after_one_has_ended() -> None:
-    bus = Bus()
-    seen: list[int] = []
-    subscription = bus.subscribe()
-    for event in (ended(1), final(2, OTHER)):
-        bus.publish(event)
-    subscription.close()
-    await deliver(subscription, _coroutine(seen))
-
-    assert seen == [1, 2]
-
-
-@pytest.mark.real_time
-@pytest.mark.parametrize("plain", [True, False])
-async def test_a_callback_that_raises_gets_the_next_event(plain: bool) -> None:
-    bus = Bus()
-    seen: list[int] = []
-
-    def touchy(event: Event) -> None:
-        seen.append(event.seq)
-        raise ValueError("no")
-
-    async def touchy_coroutine(event: Event) -> None:
-        touchy(event)
-
-    subscription = bus.subscribe(CALL)
-    for event in (final(1), final(2), ended(3)):
-        bus.publish(event)
-    with capture_logs() as logs:
-        await deliver(subscription, touchy if plain else touchy_coroutine)
-
-    assert seen == [1, 2, 3]
-    assert [line["log_level"] for line in logs] == ["error"] * 3
-
-
-@pytest.mark.real_time
-async def test_a_plain_callback_that_blocks_holds_up_neither_the_loop_nor_anybody_else() -> None:
-    bus = Bus()
-    go_on = threading.Event()
-    seen: list[int] = []
-    quick: list[int] = []
-
-    def wait(event: Event) -> None:
-        assert go_on.wait(20)
-        seen.append(event.seq)
-
-    blocked = asyncio.create_task(deliver(bus.subscribe(CALL), wait))
-    other = asyncio.create_task(deliver(bus.subscribe(CALL), _coroutine(quick)))
-    for event in (final(1), ended(2)):
-        bus.publish(event)
-    await other
-
-    assert (seen, quick) == ([], [1, 2])
-    go_on.set()
-    await blocked
-    assert seen == [1, 2]
-
-
-async def test_a_callback_that_vanishes_leaves_no_subscription() -> None:
-    bus = Bus()
-    delivering = asyncio.create_task(deliver(bus.subscribe(), _coroutine([])))
-    await asyncio.sleep(0)
-    delivering.cancel()
-    await asyncio.gather(delivering, return_exceptions=True)
-
-    assert bus.subscribers == 0

@@ -114,11 +114,13 @@ async def serving(
     descriptors: int = 0,
     unread: bool = False,
     speed: float = 1.0,
+    path: str = "",
     **environment: str,
 ) -> AsyncIterator[Served]:
     """Run it; with `stall_s`, SIGUSR1 makes its loop stand still for so long. `descriptors`: `ulimit -n`.
 
     Where no variable is read at import, it is forked from a process that has imported it (`support.process.forked`).
+    `path`: a folder from which it may import.
     `unread`: its stderr is a pipe that nobody reads any more once it listens, and SIGUSR2 makes it log 20,000 lines.
     """
     live = folder / "live"
@@ -130,6 +132,8 @@ async def serving(
         code = _FEW.format(descriptors=descriptors) + code
     if unread:
         code = _CHATTY + code
+    if path:
+        code = f"import sys; sys.path.insert(0, {path!r}); {code}"
     reading, out = os.pipe() if unread else (-1, os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
     process = await _run(code, out, {**os.environ, **_settings(live, double_port), **environment}, environment)
     os.close(out)
