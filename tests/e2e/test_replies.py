@@ -10,6 +10,7 @@ from batkol.events.events import FinalText, ReplyEnded, ReplyInterrupted, ReplyS
 from batkol.simulators.twilio.caller import Caller
 from batkol.simulators.voice.recognizer import GARBLE
 from batkol.voices.marked.voice import say
+from support.events.schemas import validate
 from support.service.stack import stack
 
 QUESTION = say(["אני", "רוצה", "לקבוע", "פגישה", "מחר"]).mulaw
@@ -45,6 +46,10 @@ async def test_a_caller_hears_the_answer_and_may_interrupt_it(tmp_path: Path) ->
         assert _whole(heard[:5]) <= set(ANSWER.split())
         assert _whole(heard[-5:]) <= {"לא", "אני", "רוצה", "רופא", "היום"}
         assert len(_whole(heard)) >= 6
+        assert validate(up.heard.events[sid]) >= {
+            "call.started", "utterance.started", "partial", "utterance.ended", "final", "reply.started",
+            "reply.sentence", "reply.interrupted", "reply.ended", "call.ended",
+        }, "each as its JSON Schema has it"  # fmt: skip
         assert 0 <= len(heard) - 10 - len(replies[1].heard.split()) <= 1, "what was heard, to a word"
 
 

@@ -74,21 +74,22 @@ async def test_with_a_token_any_host_is_answered_and_another_sites_page_is_not(t
         assert not up.service.calls.draining
 
 
-async def test_the_reference_of_the_api_is_behind_the_token_like_the_api(tmp_path: Path) -> None:
-    async with stack(tmp_path, api_token=API_TOKEN) as up, client(up.internal) as http:
-        for path in ("/docs", "/redoc", "/openapi.json", "/v1/status"):
-            closed = await http.get(path)
-            assert (closed.status_code, __version__ in closed.text) == (401, False)
-            assert (await http.get(path, headers=BEARER)).status_code == 200
-        described = (await http.get("/openapi.json", headers=BEARER)).json()
+async def test_the_reference_of_the_api_needs_no_token_and_shows_nothing_of_this_service(tmp_path: Path) -> None:
+    async with stack(tmp_path, api_token=API_TOKEN, voice_agent="kept-to-itself") as up, client(up.internal) as http:
+        shown = [await http.get(path) for path in ("/docs", "/redoc", "/openapi.json", "/asyncapi.json")]
+        closed = await http.get("/v1/status")
 
-    assert {"/v1/status", "/v1/leads", "/metrics", "/readyz"} <= described["paths"].keys()
+    assert ([answer.status_code for answer in shown], closed.status_code) == ([200] * 4, 401)
+    texts = "".join(answer.text for answer in shown)
+    assert [secret for secret in (API_TOKEN, "kept-to-itself", PUBLIC, str(up.service.port)) if secret in texts] == []
+    assert {"/v1/status", "/v1/leads", "/metrics", "/readyz"} <= shown[2].json()["paths"].keys()
 
 
 async def test_in_development_a_browser_shows_the_reference(tmp_path: Path) -> None:
     async with stack(tmp_path) as up, client(up.internal) as http:
         page = await http.get("/docs", headers={"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"})
-        there = re.search(r"url: '([^']+)'", page.text)
+        start = await http.get("/docs/start.js", headers={"Sec-Fetch-Site": "same-origin"})
+        there = re.search(r'url: "([^"]+)"', start.text)
         assert there
         described = await http.get(
             str(httpx.URL(f"{up.internal}/docs").join(there[1])), headers={"Sec-Fetch-Site": "same-origin"}

@@ -13,7 +13,7 @@ from batkol.app.listeners import INTERNAL, PUBLIC, counting
 from batkol.app.service import Service
 from batkol.calls.services import Services
 from batkol.twilio.twiml import MEDIA_PATH, stream_url
-from batkol.web import event_feed, fleet, history, line, live_calls, voice
+from batkol.web import event_feed, fleet, history, line, live_calls, reference, voice
 from batkol.web import internal as ops
 from batkol.web.access import Access
 from batkol.web.errors import expect_disconnects
@@ -102,7 +102,7 @@ def internal_app(service: Service, access: Access) -> FastAPI:
     )
     app.include_router(service_probes)
     app.include_router(exposition(service.metrics))
-    app.include_router(ops.reference(app, access=access))
+    app.include_router(reference.routes(app))
     app.include_router(ops.routes(calls=service.calls, status=service.status, drain=service.drain.run, access=access))
     app.include_router(
         fleet.pod_routes(calls=service.calls, ring=service.bus.ring, pod=service.settings.pod_name, access=access)

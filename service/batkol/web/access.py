@@ -110,6 +110,7 @@ def guard(access: Access, *rights: Right) -> Callable[..., Awaitable[Reader]]:
         request.scope[_READER] = reader
         return reader
 
+    check.rights = rights  # type: ignore[attr-defined]  # for the description of the API
     return check
 
 

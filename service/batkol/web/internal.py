@@ -6,15 +6,22 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 import structlog
-from fastapi import APIRouter, Depends, FastAPI, Response
-from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi import APIRouter, Depends, Response
 
 from batkol.calls.registry import CallRegistry
 from batkol.status import ServiceStatus
 from batkol.web.access import Access, CurrentReader, Right, guard
+from batkol.web.described import answer
 
 Status = Callable[[], ServiceStatus]
+
+
+class DrainOut(msgspec.Struct, frozen=True, kw_only=True):
+    """The pod takes no new call."""
+
+    draining: bool
+    active_calls: int
+
 
 log = structlog.get_logger()
 
@@ -28,38 +35,19 @@ def routes(
 ) -> APIRouter:
     """Return the routes under /v1. `drain` empties the process and is done when it is empty."""
     router = APIRouter(prefix="/v1")
+    may_read = [Depends(guard(access, Right.STATUS))]
 
-    @router.get("/status", dependencies=[Depends(guard(access, Right.STATUS))])
+    @router.get("/status", dependencies=may_read, responses=answer(ServiceStatus), tags=["pod"])
     async def read_status() -> Response:
+        """Get the status of this pod."""
         return _json(status())
 
-    @router.post("/drain", dependencies=[Depends(guard(access, Right.DRAIN))])
+    @router.post("/drain", dependencies=[Depends(guard(access, Right.DRAIN))], responses=answer(DrainOut), tags=["pod"])
     async def empty(reader: CurrentReader) -> Response:
+        """Empty this pod: it takes no new call from now on. The answer comes when its calls have ended."""
         log.info("[API] drain ordered", token=reader.name)
         await drain()
-        return _json({"draining": True, "active_calls": calls.active})
-
-    return router
-
-
-def reference(app: FastAPI, *, access: Access) -> APIRouter:
-    """Return the description of `app`'s API: for programs, and as the two pages that a browser shows.
-
-    They want a token like everything else, so a browser shows them only where there is none, as in development.
-    """
-    router = APIRouter(dependencies=[Depends(guard(access))], include_in_schema=False)
-
-    @router.get("/openapi.json")
-    async def read_description() -> JSONResponse:
-        return JSONResponse(app.openapi())
-
-    @router.get("/docs")
-    async def read_docs() -> HTMLResponse:
-        return get_swagger_ui_html(openapi_url="openapi.json", title=app.title)
-
-    @router.get("/redoc")
-    async def read_redoc() -> HTMLResponse:
-        return get_redoc_html(openapi_url="openapi.json", title=app.title)
+        return _json(DrainOut(draining=True, active_calls=calls.active))
 
     return router
 

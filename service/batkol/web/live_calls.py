@@ -20,6 +20,7 @@ from batkol.calls.registry import CallRegistry
 from batkol.calls.reply_progress import ReplyProgress
 from batkol.events.bus import Bus
 from batkol.web.access import Access, CurrentReader, Reader, Right, guard
+from batkol.web.described import answer, problem
 from batkol.web.errors import ErrorMappingRoute
 from batkol.web.live_schemas import (
     CallSnapshot,
@@ -51,13 +52,13 @@ def routes(*, calls: CallRegistry, bus: Bus, access: Access) -> APIRouter:
     router = APIRouter(prefix="/v1", route_class=ErrorMappingRoute, dependencies=may_read, tags=["calls"])
 
     @router.head("/calls", include_in_schema=False)
-    @router.get("/calls")
+    @router.get("/calls", responses=answer(CallsSnapshot))
     async def read_calls(asked: Annotated[LiveCallsQuery, Query()], reader: CurrentReader) -> Response:
         """List the live calls."""
         return _json(all_calls(calls, bus, reader, frozenset(asked.agent)))
 
     @router.head("/calls/{call_sid}", include_in_schema=False)
-    @router.get("/calls/{call_sid}")
+    @router.get("/calls/{call_sid}", responses={**answer(CallSnapshot), **problem(404, "The call is not live here.")})
     async def read_call(call_sid: str, _: Annotated[LiveCallQuery, Query()], reader: CurrentReader) -> Response:
         """Get one live call with what was said in it."""
         snapshot = one_call(calls, bus, reader, call_sid)

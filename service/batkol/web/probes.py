@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
 
 from batkol.telemetry.metrics import Metrics
 
 Reason = Callable[[], str | None]
 Asked = Callable[[], Awaitable[str | None]]
+
+_NO: Final[dict[int | str, dict[str, Any]]] = {503: {"model": dict[str, str], "description": "No; `status` says why."}}
 
 PATHS: Final = frozenset({"/healthz", "/readyz"})
 
@@ -37,8 +40,9 @@ def probes(
     router = APIRouter()
 
     @router.head("/healthz", include_in_schema=False)  # some load balancers ask so
-    @router.get("/healthz")
+    @router.get("/healthz", responses=_NO, tags=["pod"])
     async def healthz(response: Response) -> dict[str, str]:
+        """Say whether this process should go on; for the kubelet."""
         why_not = why_not_alive()
         if why_not is not None:
             response.status_code = 503
@@ -46,8 +50,9 @@ def probes(
         return {"status": "alive"}
 
     @router.head("/readyz", include_in_schema=False)  # some load balancers ask so
-    @router.get("/readyz")
+    @router.get("/readyz", responses=_NO, tags=["pod"])
     async def readyz(response: Response) -> dict[str, str]:
+        """Say whether this pod should get new calls; for the kubelet."""
         why_not = why_not_ready() or await unreachable()
         if why_not is None:
             lacking = degraded() if explained else None
@@ -63,8 +68,9 @@ def exposition(metrics: Metrics) -> APIRouter:
     router = APIRouter()
 
     @router.head("/metrics", include_in_schema=False)  # some load balancers ask so
-    @router.get("/metrics")
+    @router.get("/metrics", response_class=PlainTextResponse, tags=["pod"])
     async def read_metrics(request: Request) -> Response:
+        """Get the metrics, as Prometheus reads them."""
         if "application/openmetrics-text" in request.headers.get("accept", ""):  # as Prometheus asks; has exemplars
             return Response(metrics.render_openmetrics(), media_type=CONTENT_TYPE_LATEST)
         return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")

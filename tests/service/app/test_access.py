@@ -14,6 +14,7 @@ from batkol.app.http import internal_app
 from batkol.rights import ALL_RIGHTS, Grant, Right
 from batkol.web.access import Access
 from batkol.web.fleet import FleetRoute
+from support.http.references import at, refs
 from support.service.stack import Stack, stack
 
 OPEN: Final = None
@@ -27,9 +28,12 @@ TABLE: dict[tuple[str, str], frozenset[Right] | None] = {
     ("GET", "/healthz"): OPEN,
     ("GET", "/readyz"): OPEN,
     ("GET", "/metrics"): OPEN,
-    ("GET", "/openapi.json"): ANY,
-    ("GET", "/docs"): ANY,
-    ("GET", "/redoc"): ANY,
+    ("GET", "/openapi.json"): OPEN,
+    ("GET", "/asyncapi.json"): OPEN,
+    ("GET", "/docs"): OPEN,
+    ("GET", "/docs/start.js"): OPEN,
+    ("GET", "/docs/{name}"): OPEN,
+    ("GET", "/redoc"): OPEN,
     ("GET", "/v1/pod"): ANY,
     ("GET", "/v1/status"): STATUS,
     ("GET", "/v1/calls"): STATUS,
@@ -57,6 +61,10 @@ TABLE: dict[tuple[str, str], frozenset[Right] | None] = {
 """The rights of each route. What a client sees of numbers and texts is tested where it is shown."""
 
 
+UNDESCRIBED: Final = ("/docs", "/redoc", "/openapi.json", "/asyncapi.json")
+"""The descriptions themselves."""
+
+
 def named(token: str) -> str:
     """Return the name of a token."""
     return token.removeprefix("a-token-that-")
@@ -81,13 +89,37 @@ async def serving(folder: Path) -> AsyncIterator[tuple[Stack, httpx.AsyncClient]
 
 async def status_of(http: httpx.AsyncClient, route: tuple[str, str], token: str = "") -> int:
     """Return the status of a route; a refusal is a sentence. A feed is not read."""
-    method, path = route[0], route[1].format(call_sid="CA0", lead_id=1)
+    method, path = route[0], route[1].format(call_sid="CA0", lead_id=1, name="swagger-ui.css")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with http.stream(method, path, headers=headers) as answer:
         if answer.status_code in {401, 403}:
             said = "Bearer TOKEN" if answer.status_code == 401 else f"which the token '{named(token)}' does not have"
             assert said in (await answer.aread()).decode()
         return answer.status_code
+
+
+async def test_the_description_of_the_api_names_the_rights_and_the_shape_of_every_answer(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (_, http):
+        described = (await http.get("/openapi.json")).json()
+    operations = {
+        (method.upper(), path): operation
+        for path, methods in described["paths"].items()
+        for method, operation in methods.items()
+    }
+
+    assert operations.keys() == {route for route, _ in TABLE.items() if not route[1].startswith(UNDESCRIBED)}
+    for route, operation in operations.items():
+        rights = TABLE[route]
+        assert operation.get("x-rights") == (None if rights is None else sorted(rights)), route
+        assert bool(operation.get("security")) == (rights is not None), route
+        assert ({"401", "403"} <= operation["responses"].keys()) == (rights is not None), route
+        assert operation["summary"][0].isupper(), route
+        for status, answer in operation["responses"].items():
+            shapes = [each["schema"] for each in answer.get("content", {}).values()]
+            assert status == "204" or (shapes and all(shapes)), f"{route} answers {status} in no known shape"
+    assert next(iter(described["components"]["securitySchemes"].values()))["scheme"] == "bearer"
+    for ref in refs(described):
+        at(described, ref)
 
 
 def routes(app: FastAPI) -> Iterator[tuple[str, str]]:

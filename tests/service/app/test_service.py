@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from jsonschema import validate  # type: ignore[import-untyped]  # has no types
 
 from batkol.store.postgres.address import Address
 from support.service.stack import Stack, stack, write_tuning
@@ -58,7 +59,7 @@ def expected(store: str) -> str:
         "vad: {engine: str, fallen_back: bool, ears: int, windows: int, mean_batch: float, skipped_ms: int, "
         "failures: int}, "
         "event_loop: {lag_ms_max_60s: int}, logs: {lines_lost: int}, subscribers: int, "
-        "events: {partials_dropped: int, subscribers_let_go: int}}"
+        "events: {partials_dropped: int, subscribers_let_go: int}, plugins: []}"
     )
 
 
@@ -92,7 +93,12 @@ async def answer(up: Stack) -> dict[str, Any]:
 async def test_the_status_has_these_keys_in_this_order_and_of_these_types(
     store: str, where: Address, tmp_path: Path
 ) -> None:
-    async with stack(tmp_path, **keeping(store, where, tmp_path)) as up:
+    async with (
+        stack(tmp_path, **keeping(store, where, tmp_path)) as up,
+        httpx.AsyncClient(base_url=up.internal) as http,
+    ):
         status = await answer(up)
+        described = (await http.get("/openapi.json")).json()
 
+    validate(status, {"$ref": "#/components/schemas/ServiceStatus", "components": described["components"]})
     assert shape(status).split(", ") == expected(store).split(", ")

@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from batkol.audio.ring import Ring
 from batkol.audio.segmenter import PauseEvent, SegmentQuiet, SegmentResumed
 from batkol.backoff import Backoff
+from batkol.events.order import disorder
 from batkol.flags.flags import Decision, DecisionSource
 from batkol.live.tuning import Tuning
 from batkol.recognizers.google.channels import Channels
@@ -28,6 +29,7 @@ from batkol.speech.utterances import UtteranceTimeouts
 from batkol.transcription.events import SpeechStopped
 from batkol.transcription.policy import Transcription
 from batkol.transcription.recognizers import Recognizers
+from support.events.published import of_recognition
 from support.google.memory_wire import memory_channels
 from support.google.scripted import ScriptedGoogle
 from support.speech.policy_call import HANG_OVER, PRE_ROLL, QUIET, Told
@@ -176,6 +178,7 @@ class RandomCall:
             waited = self.told.final_s[index] - self.told.silent_s[index]
             assert waited <= LONGEST_WAIT_S, f"utterance {index} waited {waited:.2f} s"
         EarlyTextCheck().follow(self.told.events)
+        assert disorder(of_recognition(self.told.events)) == []
         asked = {index for index, _, _ in self.told.answers}
         by_stream = [index for index in self.told.texts if index not in asked]
         assert by_stream == sorted(by_stream)

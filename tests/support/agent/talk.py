@@ -16,6 +16,7 @@ from batkol.conversation.agent import Agent, AgentSettings
 from batkol.conversation.announcements import Announcements
 from batkol.conversation.budget import SpeculationBudget
 from batkol.conversation.conversation import CallSide, Conversation
+from batkol.events.order import disorder
 from batkol.speech.pieces import Cutter
 from batkol.speech.tentative import Tentative, WithdrawalReason, Withdrawn
 from batkol.speech.utterance import Mode, Source, Utterance
@@ -23,6 +24,7 @@ from batkol.transcription import events as heard
 from batkol.voices.phrases import Phrase
 from batkol.voices.voice import Voice
 from support.agent.scripted import ScriptedAnswerer, SlowVoice
+from support.events.published import of_conversation
 from support.twilio.far_ear import SID, FarEar
 
 PHRASE_TEXTS = {
@@ -192,3 +194,4 @@ async def talking(
         for task in tasks:
             if not task.cancelled():
                 task.result()  # raises what ended it
+    assert disorder(of_conversation(seen), begun=True) == [], "of what subscribers get"

@@ -18,6 +18,7 @@ from batkol.app.build import running
 from batkol.app.patience import PRODUCTION, Patience
 from batkol.app.service import Service
 from batkol.events.events import CallEnded, Event, FinalText, PartialText, RevisedText, UtteranceStarted
+from batkol.events.order import disorder
 from batkol.settings import Settings
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.google.settings import DoubleSettings
@@ -197,6 +198,7 @@ async def stack(
                 collecting = asyncio.create_task(collect())
                 try:
                     yield Stack(service, google, live, heard, speed)
+                    assert [wrong for events in heard.events.values() for wrong in disorder(events)] == []
                 finally:
                     collecting.cancel()
                     await asyncio.gather(collecting, return_exceptions=True)
