@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.calls.call import Call
@@ -15,6 +16,9 @@ from batkol.plugins.contract import Lines, NotLiveError, PluginLine
 from batkol.voices.wav import to_phone
 from batkol.voices.wav_header import begins_wav
 from batkol.web.line import LARGEST_SOUND, LONGEST_MARK, LONGEST_TEXT
+
+OPEN_S: Final = 1.0
+"""Seconds from the beginning of a call in which its line is opened."""
 
 
 class NoTelephoneError(CallError):
@@ -44,7 +48,7 @@ class AnnouncementLine:
     async def say(self, text: str, *, interrupt: bool) -> str:
         if not text.strip() or len(text) > LONGEST_TEXT:
             raise ValueError(f"a text has 1 to {LONGEST_TEXT} characters")
-        return self._announcements.say(text, urgent=interrupt)
+        return (await self._announcements()).say(text, urgent=interrupt)
 
     async def play(self, audio: bytes) -> str:
         if not audio or len(audio) > LARGEST_SOUND:
@@ -53,7 +57,7 @@ class AnnouncementLine:
             audio = await asyncio.to_thread(to_phone, audio, longest_s=LONGEST_S)
         elif len(audio) > LONGEST_S * SAMPLE_RATE:
             raise ValueError(f"a sound lasts at most {LONGEST_S:.0f} s")
-        return self._announcements.play(audio)
+        return (await self._announcements()).play(audio)
 
     async def clear(self) -> int:
         try:
@@ -64,7 +68,7 @@ class AnnouncementLine:
     async def mark(self, name: str) -> None:
         if not 0 < len(name) <= LONGEST_MARK:
             raise ValueError(f"a mark has 1 to {LONGEST_MARK} characters")
-        self._announcements.mark(name)
+        (await self._announcements()).mark(name)
 
     async def hangup(self) -> None:
         raise NoTelephoneError("This service cannot hang up so far. End the call with Twilio's REST API.")
@@ -78,9 +82,12 @@ class AnnouncementLine:
             raise NotLiveError("The call takes nothing more to say: it is about to end.")
         return self._call.conversation
 
-    @property
-    def _announcements(self) -> Announcements:
-        try:
-            return self._conversation.open_line
-        except LineClosedError as error:
-            raise NotLiveError(str(error)) from None
+    async def _announcements(self) -> Announcements:
+        """Return what takes announcements. A plug-in hears `call.started` a moment before the line is open: wait."""
+        while True:
+            try:
+                return self._conversation.open_line
+            except LineClosedError as error:
+                if self._call.age > OPEN_S:
+                    raise NotLiveError(str(error)) from None
+            await asyncio.sleep(0.01)
