@@ -20,7 +20,7 @@ from batkol.client.errors import (
     UncertainError,
     UnexpectedAnswerError,
 )
-from batkol.client.events import FeedEvent, FeedGap, PeerPod, PeersChanged, UnknownEvent
+from batkol.client.events import FeedEvent, PeerPod, PeersChanged, UnknownEvent
 from batkol.client.feed import EventFeed
 from batkol.client.joined import Followed, FollowedCalls
 from batkol.client.live import LiveCall, LiveCalls, ReplySoFar, TentativeSoFar, UtteranceSoFar
@@ -30,6 +30,7 @@ from batkol.events.events import (
     CallEnded,
     CallStarted,
     Event,
+    FeedGap,
     FinalText,
     KeyPressed,
     MarkPlayed,

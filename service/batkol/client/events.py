@@ -9,16 +9,7 @@ import msgspec
 from batkol.answers import UNREADABLE
 from batkol.client.errors import UnexpectedAnswerError
 from batkol.client.sse import ServerSentEvent
-from batkol.events.events import AnyEvent
-
-
-class FeedGap(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="gap"):
-    """Events are missing here: the service did not keep them for so long, or the pod that had them is gone.
-
-    What the program knows of the live calls may be out of date: `Batkol.calls` has their state of now.
-    """
-
-    missed_from: str = ""  # the cursor of the last event before the missing ones
+from batkol.events.events import AnyEvent, FeedGap
 
 
 class PeerPod(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +41,7 @@ class UnknownEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 FeedEvent: TypeAlias = AnyEvent | FeedGap | PeersChanged | UnknownEvent
-"""Everything that the event feed hands on."""
+"""Everything that the event feed hands on. After a `FeedGap`, `Batkol.calls` has the state of the live calls."""
 
 _Known: TypeAlias = AnyEvent | FeedGap | PeersChanged
 

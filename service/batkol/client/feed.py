@@ -20,12 +20,12 @@ from batkol.client.errors import (
     ServiceUnreachableError,
     UnexpectedAnswerError,
 )
-from batkol.client.events import FeedEvent, FeedGap, PeersChanged, decode
+from batkol.client.events import FeedEvent, PeersChanged, decode
 from batkol.client.pauses import pause
 from batkol.client.reading import Asked, FeedConnection
 from batkol.client.sse import ServerSentEvent
 from batkol.client.streams import CallStreams
-from batkol.events.events import Event
+from batkol.events.events import Event, FeedGap
 
 MOVE_S: Final = 15.0
 """Seconds that a call may take to come to another pod."""

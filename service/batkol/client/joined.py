@@ -10,11 +10,11 @@ from typing import Final, Self, TypeAlias
 from batkol.backoff import Backoff
 from batkol.client.course import Course
 from batkol.client.errors import BusyError, ServiceUnreachableError
-from batkol.client.events import FeedEvent, FeedGap
+from batkol.client.events import FeedEvent
 from batkol.client.feed import EventFeed
 from batkol.client.live import LiveCalls
 from batkol.client.pauses import pause
-from batkol.events.events import Event
+from batkol.events.events import Event, FeedGap
 
 Snapshot: TypeAlias = Callable[[], Awaitable[LiveCalls]]
 FeedAfter: TypeAlias = Callable[[str], EventFeed]

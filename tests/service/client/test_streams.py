@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from batkol.client.events import FeedGap, UnknownEvent
+from batkol.client.events import UnknownEvent
 from batkol.client.streams import CallStreams
-from batkol.events.events import CallEnded, CallStarted, Event, KeyPressed
+from batkol.events.events import CallEnded, CallStarted, Event, FeedGap, KeyPressed
 
 
 def at(stream: str, kind: type[Event], **fields: Any) -> Event:
@@ -37,7 +37,7 @@ def ended(stream: str, reason: str = "stop") -> Event:
         ([started("a"), ended("a", "drained")], False, True),
         ([started("a"), ended("a", "drained"), started("b")], False, False),
         ([started("a"), ended("a", "drained"), started("b"), ended("b")], True, False),
-        ([started("a"), FeedGap(), UnknownEvent(type="x", data="{}"), ended("a")], True, False),
+        ([started("a"), FeedGap(missed_from=""), UnknownEvent(type="x", data="{}"), ended("a")], True, False),
     ],
 )
 def test_a_call_is_over_when_its_streams_are_and_none_was_drained(events: list[Any], over: bool, moves: bool) -> None:
