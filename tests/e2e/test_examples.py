@@ -19,6 +19,7 @@ from batkol.simulators.twilio.caller import Caller
 from batkol.simulators.voice.recognizer import GARBLE
 from batkol.voices.marked.voice import say
 from support.network.relay import Relay, relaying
+from support.plugins.installation import installed_package
 from support.process.node import node
 from support.service.stack import Stack, plain, stack
 from support.time.waiting import until
@@ -97,6 +98,23 @@ async def test_a_caller_hears_what_the_bot_says_also_after_its_connection_was_cu
         assert len(whole) > times
         assert report.clean, report.violations
         assert API_TOKEN not in log.read_text()
+
+
+async def test_a_caller_hears_the_bot_inside_the_service(tmp_path: Path) -> None:
+    code = (EXAMPLES / "in_process_bot.py").read_text()
+    with installed_package(tmp_path, code, entries={"echo": "bot"}):
+        async with stack(tmp_path / "live", voice="builtin", plugins=("echo",)) as up:
+
+            async def talk(caller: Caller) -> None:
+                await caller.say(say(SENTENCE).mulaw)
+                await up.heard.until(lambda: replies(up, caller.plan.call_sid))
+
+            report = await up.call(script=talk)
+
+    (final,) = up.heard.finals(report.call_sid)
+    assert replies(up, report.call_sid) == [f"כן {final.text}"]
+    assert report.ear.words()
+    assert report.clean, report.violations
 
 
 async def test_the_smallest_bot_has_less_than_fifteen_lines_of_code() -> None:
