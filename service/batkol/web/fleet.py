@@ -29,6 +29,7 @@ from batkol.fleet.listener import Listener
 from batkol.fleet.peers import PROTOCOL, CallHere, FleetRequest, PodIdentity, PodRequestError
 from batkol.fleet.questions import OwnRefusalError, Whereabouts
 from batkol.web.access import Access, guard
+from batkol.web.described import answer
 from batkol.web.errors import ErrorMappingRoute
 from batkol.web.event_feed import EventQuery
 from batkol.web.fleet_stream import PASSED_ON, CallEventPicker, FleetStream
@@ -51,7 +52,7 @@ def pod_routes(*, calls: CallRegistry, ring: EventRing, pod: str, access: Access
     """Return the route by which pods know each other. Any token may ask it, for it shows nothing of a call."""
     router = APIRouter(prefix="/v1", dependencies=[Depends(guard(access))], tags=["fleet"])
 
-    @router.get("/pod")
+    @router.get("/pod", responses=answer(PodIdentity))
     async def read_pod(call_sid: str = "") -> Response:
         """Say which pod this is, where its events are, and whether it has a call."""
         streams = [call for call in calls if call.identity.call_sid == call_sid and not call.reporter.ended]

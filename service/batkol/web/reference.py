@@ -17,6 +17,7 @@ import msgspec
 from fastapi import APIRouter, FastAPI, HTTPException, Response
 from fastapi.responses import FileResponse, HTMLResponse
 
+from batkol.fleet.peers import PodIdentity
 from batkol.status import ServiceStatus
 from batkol.web.asyncapi import asyncapi
 from batkol.web.described import openapi_of
@@ -28,6 +29,7 @@ STRUCTS: Final[tuple[type[msgspec.Struct], ...]] = (
     DrainOut,
     CallsSnapshot,
     CallSnapshot,
+    PodIdentity,
 )
 """The structs that routes name as their answers."""
 
