@@ -204,5 +204,9 @@ FEED: Final[Mapping[str, EventDescription]] = {
         "process's. Read a snapshot, and go on with the stream that is open. It comes whatever `?type=` says.",
         {"missed_from": "The cursor that was asked for."},
     ),
+    "peers": EventDescription(
+        "With `?scope=fleet` alone: the first event of the stream, and again when a pod comes, goes or is silent.",
+        {"peers": "Each pod of the agent: `pod`, its name; `reachable`; `why`, a sentence where it cannot be asked."},
+    ),
 }
 """Events of the feed itself, which belong to no call and have no other fields."""

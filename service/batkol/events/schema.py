@@ -8,11 +8,12 @@ import msgspec
 
 from batkol.events.described import COMMON, EVENTS, FEED, EventDescription
 from batkol.events.events import RIGHT, AnyEvent, Event, FeedGap
+from batkol.fleet.membership import FleetPeers
 
 STRUCTS: Final[tuple[type[Event], ...]] = get_args(AnyEvent)
 """The struct of every event of a call."""
 
-FEED_STRUCTS: Final[tuple[type[msgspec.Struct], ...]] = (FeedGap,)
+FEED_STRUCTS: Final[tuple[type[msgspec.Struct], ...]] = (FeedGap, FleetPeers)
 """The structs of events of the feed itself."""
 
 

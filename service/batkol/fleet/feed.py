@@ -16,7 +16,7 @@ from batkol.fleet.blocks import Block
 from batkol.fleet.endpoint import Endpoint
 from batkol.fleet.following import Following
 from batkol.fleet.listener import Listener
-from batkol.fleet.membership import Membership, PeerStatus
+from batkol.fleet.membership import FleetPeers, Membership, PeerStatus
 from batkol.fleet.peers import FleetRequest, OwnPod, PodIdentity, PodRequestError, Pods
 
 PEERS: Final = "peers"
@@ -269,4 +269,4 @@ class FleetFeed:
 
     @staticmethod
     def _peers_event(peers: list[PeerStatus]) -> bytes:
-        return msgspec.json.encode({"type": PEERS, "peers": peers})
+        return msgspec.json.encode(FleetPeers(peers))

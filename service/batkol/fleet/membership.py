@@ -26,6 +26,12 @@ class PeerStatus(msgspec.Struct, frozen=True):
     """Reason why it cannot be asked; None if the pod is reachable."""
 
 
+class FleetPeers(msgspec.Struct, frozen=True, tag_field="type", tag="peers"):
+    """An event of the feed of all pods, and of no call: the pods whose events it has, and those it has not."""
+
+    peers: list[PeerStatus]
+
+
 class _Member:
     __slots__ = ("asked", "boot", "pod", "why")
 

@@ -23,6 +23,7 @@ from batkol.voices.wav_header import WavError, begins_wav
 from batkol.web.access import Access, Right, guard
 from batkol.web.errors import ErrorMappingRoute
 from batkol.web.schemas import Problem
+from batkol.web.scope import Scope
 
 LONGEST_TEXT: Final = 2000
 """Characters of one `say`: about two and a half minutes."""
@@ -106,7 +107,7 @@ def routes(*, calls: CallRegistry, access: Access) -> APIRouter:
         tags=["line"],
         route_class=ErrorMappingRoute,
         responses=_REFUSALS,
-        dependencies=[Depends(guard(access, Right.LINE))],
+        dependencies=[Depends(guard(access, Right.LINE)), Depends(_scope)],
     )
     _speech(router, calls)
     _control(router, calls)
@@ -165,6 +166,10 @@ def _telephone(router: APIRouter, calls: CallRegistry) -> None:
         """Transfer the caller. Not there so far."""
         _line(calls, call_sid)
         raise HTTPException(501, "This service cannot transfer calls so far. Redirect the call with Twilio's REST API.")
+
+
+def _scope(scope: Scope = "pod") -> None:
+    """Take the parameter: the fleet's own routes take a request that says `fleet` before it comes here."""
 
 
 def _live(calls: CallRegistry, call_sid: str) -> Call:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec import UNSET, UnsetType
+
+from batkol.fleet.membership import PeerStatus
 
 
 class LiveTentative(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +63,7 @@ class LiveStream(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, str]
     seq: int  # of the stream's newest event; 0 before the first one
     ending: bool  # its audio is over, its last finals and its `call.ended` are still to come
+    pod: str | UnsetType = UNSET  # the pod that has it: with `scope=fleet` alone
     started_at: str
     duration_s: float
     audio_ms: int
@@ -87,6 +91,7 @@ class CallsSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     cursor: str
     calls: list[LiveStream]
+    peers: list[PeerStatus] | UnsetType = UNSET  # the agent's pods: with `scope=fleet` alone
 
 
 class CallSnapshot(LiveDetails, frozen=True, kw_only=True):
@@ -94,3 +99,4 @@ class CallSnapshot(LiveDetails, frozen=True, kw_only=True):
 
     cursor: str
     earlier_streams: list[LiveDetails]
+    peers: list[PeerStatus] | UnsetType = UNSET  # the agent's pods: with `scope=fleet` alone
