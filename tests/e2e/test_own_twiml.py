@@ -205,6 +205,9 @@ async def test_wrong_credentials_show_in_the_log_at_the_start(tmp_path: Path) ->
     with capture_logs() as logs:
         async with own_twiml_stack(tmp_path, rest=TwilioDoubleSettings(auth_token="another")) as own:
             assert own.up.service.twilio_api is not None
+            await until(
+                lambda: any("cannot be asked" in line["event"] for line in logs)
+            )  # it is asked beside the start
 
     (line,) = [line for line in logs if "cannot be asked" in line["event"]]
     assert (line["log_level"], "credentials (401, Twilio's code 20003)" in line["err"]) == ("error", True)

@@ -117,7 +117,7 @@ async def test_a_hostile_server_costs_one_error_and_little_else(way: str) -> Non
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: repr(body[:20]))
 async def test_a_body_that_is_no_call_is_named_without_being_quoted(body: bytes) -> None:
-    async with answering_with(body) as url, api_at(url) as api:
+    async with answering_with(body) as url, api_at(url, within_s=20.0) as api:
         with pytest.raises(TwilioApiError, match="does not answer as Twilio does") as caught:
             await api.call(SID)
 
