@@ -40,6 +40,8 @@ from batkol.transcription.recognizers import Recognizers
 from batkol.transcription.streaming import Streaming
 
 _LOOK: Final = SAMPLE_RATE // 10  # without a session, the media path looks up this often
+_MISSED: Final = "the stream missed an utterance; a single request gets its audio"
+_UNCONFIRMED: Final = "no final confirms the promoted text; the service checks the text by a single request"
 
 
 class Transcription:
@@ -264,13 +266,9 @@ class Transcription:
                 case Revision(utterance, text):
                     self._observe(RevisionReady(utterance, self._recognizers.punctuated(text, self._log)))
                 case Missed(utterance):
-                    self._doubt("the stream missed an utterance; a single request gets its audio", "missed", utterance)
+                    self._doubt(_MISSED, "missed", utterance)
                 case Unconfirmed(utterance):
-                    self._doubt(
-                        "no final confirms the promoted text; the service checks the text by a single request",
-                        "unconfirmed",
-                        utterance,
-                    )
+                    self._doubt(_UNCONFIRMED, "unconfirmed", utterance)
                 case Unplaced(utterance):
                     self._observe(UtteranceOpened(utterance, None))
         self._retire_session()
