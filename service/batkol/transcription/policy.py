@@ -130,10 +130,7 @@ class Transcription:
         self._retire_session()
 
     def speech_paused(self, event: PauseEvent) -> None:
-        """Take what the detector found inside the speech of an utterance.
-
-        In a pause all that was heard is sent, whole batch or not: the last word's text comes the sooner.
-        """
+        """Take what the detector found inside speech. In a pause all that was heard is sent, whole batch or not."""
         if (utterance := self._utterances.speaking) is not None:
             if isinstance(event, SegmentQuiet):
                 self._streaming.flush()
