@@ -1,6 +1,7 @@
 #!/bin/sh
 # A bot of curl and jq: it hears every final of every call, and says what it heard. It does not resume.
 set -eu
+trap 'trap - TERM; kill 0' TERM HUP  # curl and the loop end with the shell
 header="Authorization: Bearer ${BATKOL_TOKEN:-}"
 
 curl --silent --show-error --fail --no-buffer --header "$header" "$BATKOL_URL/v1/events?scope=fleet&type=final" |

@@ -1,4 +1,4 @@
-"""A bot over HTTP: it hears every final of every call, and says what it heard. `pip install batkol[client]`."""
+"""A bot over HTTP: it hears every final of every call, and says what it heard."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The client of Batkol: follow calls and drive the line, from any program. `pip install batkol[client]`.
+"""The client of Batkol: follow calls and drive the line, from any program (the extra `client`).
 
 It imports httpx and msgspec, and nothing of the service but its events, its status and its error base. docs/client.md
 is its manual.

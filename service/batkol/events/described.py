@@ -134,7 +134,7 @@ EVENTS: Final[Mapping[str, EventDescription]] = {
         },
     ),
     "reply.interrupted": EventDescription(
-        "The caller interrupted the reply: the line is silent.",
+        "The reply was interrupted, by the caller or by `clear`: the line is silent.",
         {**_REPLY, "heard": "The words that reached the caller's ear so far."},
     ),
     "reply.resumed": EventDescription(
@@ -147,7 +147,7 @@ EVENTS: Final[Mapping[str, EventDescription]] = {
             **_REPLY,
             "intended": "The whole text of the reply, as far as it was made.",
             "heard": "The words that reached the caller's ear.",
-            "interrupted": "True if the caller interrupted it for good.",
+            "interrupted": "True if it was cut: by the caller for good, by `clear`, or by the end of the call.",
             "fault": "The fault that kept the rest of it from being spoken, such as `voice: cut_off`; else null.",
             "latency_ms": "From the caller's last sample of speech to the first sound; null as in `reply.started`.",
             "text_ms": "The part of it until the answerer was asked.",
@@ -205,7 +205,7 @@ FEED: Final[Mapping[str, EventDescription]] = {
         {"missed_from": "The cursor that was asked for."},
     ),
     "peers": EventDescription(
-        "With `?scope=fleet` alone: the first event of the stream, and again when a pod comes, goes or is silent.",
+        "Only with `?scope=fleet`: the first event of the stream, and again when a pod comes, goes or is silent.",
         {"peers": "Each pod of the agent: `pod`, its name; `reachable`; `why`, a sentence where it cannot be asked."},
     ),
 }

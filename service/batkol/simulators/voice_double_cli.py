@@ -53,7 +53,7 @@ async def carry_out(options: VoiceDoubleOptions, console: Console) -> int:
         key = f"VOICE_API_KEY={settings.api_key or 'any'}"
         return (
             f"voice double: {url}, control on http://{options.host}:{double_cli.bound(control)}",
-            f"serve against it: VOICE=openai VOICE_URL={url} {named} {key} batkol serve",
+            f"serve against it: AGENT_REPLIES=true VOICE=openai VOICE_URL={url} {named} {key} batkol serve",
         )
 
     ports = f"Port {options.port} or {options.control_port} of {options.host}"

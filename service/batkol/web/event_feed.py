@@ -22,7 +22,7 @@ from batkol.web.scope import Scope
 
 _MALFORMED: Final = (
     "The last event ID is not a cursor of this API. Send the `id` of the last server-sent event, or `cursor` of a "
-    "snapshot, unchanged; or send none, to follow from now on."
+    "snapshot, unchanged; or send none, to follow from now on. A cursor of `?scope=fleet` needs `?scope=fleet` again."
 )
 _NOT_KEPT: Final = "There is no live call with this SID, and its last events are no longer kept. The history has calls."
 
