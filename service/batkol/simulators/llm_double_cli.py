@@ -58,8 +58,10 @@ async def carry_out(options: LLMDoubleOptions, console: Console) -> int:
         url = await double.start(options.host, options.port)
         return (
             f"llm double: {url}, control on {url.removesuffix('/v1')}/control",
-            "serve against it: AGENT_REPLIES=true ANSWERER=openai "
-            f"ANSWERER_URL={url} ANSWERER_MODEL=gpt-4.1 batkol serve",
+            (
+                "serve against it: AGENT_REPLIES=true ANSWERER=openai "
+                f"ANSWERER_URL={url} ANSWERER_MODEL=gpt-4.1 batkol serve"
+            ),
         )
 
     return await double_cli.serve(double, listen, console, address=f"Port {options.port} of {options.host}")

@@ -23,6 +23,13 @@ CLIENT_CLOSED_REQUEST: Final = 499
 
 _OVERTIME: Final = "57014"  # query_canceled: the server's statement_timeout
 
+_OF_BODY: Final = {
+    "json_invalid": "it is not JSON",
+    "model_attributes_type": "it must be a JSON object, sent with `Content-Type: application/json`",
+}
+_OF_FIELD: Final = {"extra_forbidden": "there is no such parameter or field here"}
+"""Plainer words than pydantic's, by its name of the fault."""
+
 log = structlog.get_logger()
 
 
@@ -45,7 +52,14 @@ class ErrorMappingRoute(APIRoute):
 
 def sentence(errors: Iterable[Any]) -> str:
     """Name the fault of a request, without repeating the request."""
-    return "; ".join(f"{_where(error['loc'])}: {error['msg']}" for error in errors) + "."
+    return "; ".join(_fault(error) for error in errors) + "."
+
+
+def _fault(error: Any) -> str:
+    kind: str = error["type"]
+    if kind in _OF_BODY:
+        return f"the body: {_OF_BODY[kind]}"
+    return f"{_where(error['loc'])}: {_OF_FIELD.get(kind, error['msg'])}"
 
 
 def _where(location: tuple[str | int, ...]) -> str:

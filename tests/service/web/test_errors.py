@@ -1,10 +1,12 @@
 import asyncio
 from collections import Counter
 
+import httpx
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
+from pydantic import BaseModel, ConfigDict
 
-from batkol.web.errors import expect_disconnects
+from batkol.web.errors import ErrorMappingRoute, expect_disconnects
 from batkol.web.server import listening
 from support.http.raw_client import get, post, speaking
 from support.time.waiting import until
@@ -39,3 +41,27 @@ async def test_a_client_that_is_gone_before_its_request_is_read_is_counted_and_n
             assert (await raw.answer()).status == 404
 
     assert not caplog.records
+
+
+class Said(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    text: str
+
+
+async def test_a_body_that_is_not_what_it_should_be_is_named_in_plain_words() -> None:
+    app = FastAPI()
+    router = APIRouter(route_class=ErrorMappingRoute)
+
+    @router.post("/say")
+    async def say(_: Said) -> None: ...
+
+    app.include_router(router)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
+        plain = await http.post("/say", content=b'{"text": "a"}', headers={"Content-Type": "text/plain"})
+        broken = await http.post("/say", content=b"{", headers={"Content-Type": "application/json"})
+        unknown = await http.post("/say", json={"text": "a", "voice": "b"})
+
+    assert plain.json()["detail"] == ("the body: it must be a JSON object, sent with `Content-Type: application/json`.")
+    assert broken.json()["detail"] == "the body: it is not JSON."
+    assert unknown.json()["detail"] == "voice: there is no such parameter or field here."
