@@ -104,6 +104,8 @@ def _converted(raw: bytes, form: SampleForm, decode: Callable[[bytes], _Samples]
     for at in range(0, len(raw), second):
         mono = decode(raw[at : at + second]).reshape(-1, form.channels).mean(axis=1, dtype=np.float32)
         converted += _encoded(stream.resample_chunk(mono, last=at + second >= len(raw)))
+    if not converted:
+        raise WavError("it is shorter than one sample of the telephone")
     return bytes(converted)
 
 

@@ -118,6 +118,7 @@ def test_loud_and_impossible_floats_are_clipped() -> None:
         (file(bytes(100), channels=0), "0 channels"),
         (file(bytes(100), rate=3999), "3999 Hz"),
         (file(bytes(100), rate=0), "0 Hz"),
+        (file(bytes(2), rate=192_000), "shorter than one sample"),
     ],
 )
 def test_what_cannot_be_played_is_refused_with_the_reason(wav: bytes, why: str) -> None:
