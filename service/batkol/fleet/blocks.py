@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from batkol.errors import BatkolError
+from batkol.fleet.cursor import MOST_DIGITS
 
 LONGEST: Final = 1 << 20
 """Bytes of one event; it has a few hundred."""
@@ -58,6 +59,6 @@ def _block(text: bytes) -> Block | None:
             kept.append(line)
     boot, _, number = position.rpartition(b"-")
     body = b"\n".join([*kept, b"", b""]) if kept else b""
-    if boot and boot.isascii() and number.isdigit():
+    if boot and boot.isascii() and number.isdigit() and len(number) <= MOST_DIGITS:
         return Block(boot.decode(), int(number), body)
     return Block("", 0, body) if body else None

@@ -18,7 +18,10 @@ MOST_PODS: Final = 256
 LONGEST: Final = 16 << 10
 """Characters of a cursor that is accepted; it travels in a header."""
 
-_POD: Final = re.compile(r"([A-Za-z0-9_-]{1,40})-([0-9]{1,15})")
+MOST_DIGITS: Final = 15
+"""Digits of an event's number."""
+
+_POD: Final = re.compile(rf"([A-Za-z0-9_-]{{1,40}})-([0-9]{{1,{MOST_DIGITS}}})")
 
 
 class CursorError(BatkolError):

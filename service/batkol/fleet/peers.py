@@ -17,6 +17,7 @@ import msgspec
 
 from batkol.answers import PLAIN, UNREADABLE, Answer, AnswerError, body, check_plain, exchange, no_cookies
 from batkol.errors import BatkolError
+from batkol.fleet.cursor import CursorError, parse
 from batkol.fleet.endpoint import Endpoint
 from batkol.http_client.transport import HttpTransport
 
@@ -25,6 +26,8 @@ PROTOCOL: Final = 1
 
 POD_PATH: Final = "/v1/pod"
 _NOT_A_BATKOL: Final = "It does not answer as Batkol does: another program has this address."
+_LONGEST_NAME: Final = 253
+"""Characters of a pod's name (RFC 1123)."""
 _LARGEST: Final = 4 << 20
 """Bytes of an answer; a pod with a thousand calls answers some hundred kilobytes."""
 _CONNECTIONS: Final = 64
@@ -122,6 +125,9 @@ class HttpPods:
             raise PodRequestError("It runs a version of Batkol that does not know the fleet.")
         check(answer)
         identity = decoded(answer.body, PodIdentity)
+        # Its boot and its cursor go into the cursors of all readers: what cannot be read back would lock them out.
+        if positions(identity.cursor).keys() != {identity.boot} or not _is_name(identity.pod):
+            raise PodRequestError(_NOT_A_BATKOL)
         if identity.protocol != PROTOCOL:
             raise PodRequestError(f"It runs a version of Batkol ({identity.version[:40]}) that this pod does not know.")
         return identity
@@ -219,6 +225,14 @@ def decoded(content: bytes, shape: type[T]) -> T:
         raise PodRequestError(_NOT_A_BATKOL) from None
 
 
+def positions(cursor: str) -> dict[str, int]:
+    """Read the cursor of an answer. Raises `PodRequestError`."""
+    try:
+        return parse(cursor)
+    except CursorError:
+        raise PodRequestError(_NOT_A_BATKOL) from None
+
+
 def check(answer: Answer) -> None:
     """Raises `PodRequestError` for an answer that is none."""
     if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
@@ -237,6 +251,10 @@ async def _pieces(response: httpx.Response) -> AsyncGenerator[bytes, None]:
 
 def _authorization(asking: FleetRequest) -> dict[str, str]:
     return {"authorization": asking.authorization} if asking.authorization else {}
+
+
+def _is_name(pod: str) -> bool:
+    return len(pod) <= _LONGEST_NAME and pod.isprintable()
 
 
 def _is_json(headers: Mapping[str, str]) -> bool:

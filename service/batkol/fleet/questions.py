@@ -15,7 +15,7 @@ from batkol.fleet.addresses import Addresses
 from batkol.fleet.cursor import joined
 from batkol.fleet.endpoint import Endpoint
 from batkol.fleet.membership import Membership, PeerStatus
-from batkol.fleet.peers import FleetRequest, HttpPods, OwnPod, PodIdentity, PodRequestError, check, decoded
+from batkol.fleet.peers import FleetRequest, HttpPods, OwnPod, PodIdentity, PodRequestError, check, decoded, positions
 
 _CALLS_PATH: Final = "/v1/calls?scope=pod"
 
@@ -29,6 +29,19 @@ class OwnRefusalError(BatkolError):
     def __init__(self, answer: Answer) -> None:
         super().__init__("the pod that was asked refuses the request")
         self.answer = answer
+
+
+class _Listed(msgspec.Struct):
+    """A call of an answer, as far as it is looked at."""
+
+    call_sid: str
+    ending: bool
+    started_at: str
+
+
+class _PodCallsRead(msgspec.Struct):
+    cursor: str
+    calls: list[_Listed]
 
 
 class PodCalls(msgspec.Struct):
@@ -88,6 +101,7 @@ class Questions:
                 self._pods.identify(at, asking), self._pods.ask(at, asking, "GET", path)
             )
             check(answer)
+            positions(decoded(answer.body, _PodCallsRead).cursor)
             return identity, decoded(answer.body, PodCalls)
 
         members = self._members()

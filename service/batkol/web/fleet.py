@@ -26,7 +26,7 @@ from batkol.events.ring import EventRing
 from batkol.fleet.cursor import CursorError, joined, parse
 from batkol.fleet.fleet import Fleet
 from batkol.fleet.listener import Listener
-from batkol.fleet.peers import PROTOCOL, CallHere, FleetRequest, PodIdentity, PodRequestError
+from batkol.fleet.peers import PROTOCOL, CallHere, FleetRequest, PodIdentity, PodRequestError, decoded, positions
 from batkol.fleet.questions import OwnRefusalError, Whereabouts
 from batkol.web.access import Access, guard
 from batkol.web.described import answer
@@ -37,6 +37,12 @@ from batkol.web.fleet_stream import PASSED_ON, CallEventPicker, FleetStream
 _COMMANDS: Final = ("say", "play", "clear", "mark", "hangup", "transfer")
 _NOT_PASSED: Final = frozenset({"scope", "last_event_id"})
 """Parameters of a query that are for this pod alone."""
+
+
+class _Placed(msgspec.Struct):
+    """The part of a snapshot that is looked at."""
+
+    cursor: str
 
 
 class FleetRoute(ErrorMappingRoute):
@@ -108,14 +114,15 @@ async def _read_call(fleet: Fleet, asking: FleetRequest, call_sid: str) -> Respo
         if where.best is None:
             raise _not_found(where)
         answer = await fleet.read(where.best.at, asking, _path(asking, call_sid) + "&scope=pod")
+        if answer.status != HTTPStatus.OK:
+            return _passed_on(answer)
+        at = positions(decoded(answer.body, _Placed).cursor)
+        snapshot = decoded(answer.body, dict[str, Any])
     except OwnRefusalError as error:
         return _passed_on(error.answer)
     except PodRequestError as error:
         raise _not_answered(error) from None
-    if answer.status != HTTPStatus.OK:
-        return _passed_on(answer)
-    snapshot: dict[str, Any] = msgspec.json.decode(answer.body)
-    cursor = joined(parse(where.cursor) | parse(snapshot["cursor"]))
+    cursor = joined(parse(where.cursor) | at)
     return _json({**snapshot, "pod": where.best.pod, "cursor": cursor, "peers": where.peers})
 
 

@@ -44,3 +44,10 @@ def test_any_bytes_are_read(content: bytes) -> None:
 def test_an_event_without_an_end_is_refused() -> None:
     with pytest.raises(EndlessEventError):
         BlockReader().feed(b"x" * (LONGEST + 1))
+
+
+@pytest.mark.parametrize("digits", [16, 5000])
+def test_a_number_that_no_cursor_can_hold_moves_no_position(digits: int) -> None:
+    found = BlockReader().feed(b"id: 0123456789abcdef-" + b"9" * digits + b"\nevent: dtmf\ndata: {}\n\n")
+
+    assert [block.boot for block in found] == [""]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -64,6 +65,31 @@ async def test_what_is_no_pod_of_this_fleet_is_named(status: str, kind: str, bod
             await made.identify(at(url), ASKING)
 
     assert str(failed.value) == why
+
+
+@pytest.mark.parametrize(
+    ("boot", "cursor", "pod"),
+    [
+        ("b", "c-7", "p"),
+        ("b", "", "p"),
+        ("b", "b-x", "p"),
+        ("b", "b-²", "p"),
+        ("b", "b-" + "9" * 5000, "p"),
+        ("", "-7", "p"),
+        ("é", "é-7", "p"),
+        ("a.b-1", "a.b-1-7", "p"),
+        ("b\n\nevent: final", "b\n\nevent: final-7", "p"),
+        ("b", "b-7", "p" * 254),
+        ("b", "b-7", "p\n"),
+    ],
+)
+async def test_a_pod_whose_place_no_cursor_can_hold_is_a_stranger(boot: str, cursor: str, pod: str) -> None:
+    said = {"protocol": 1, "pod": pod, "version": "1.0", "boot": boot, "cursor": cursor}
+    async with answering(http("200 OK", json.dumps(said).encode(), JSON)) as (url, _), pods() as made:
+        with pytest.raises(PodRequestError) as failed:
+            await made.identify(at(url), ASKING)
+
+    assert str(failed.value) == STRANGER
 
 
 async def test_a_feed_of_another_kind_is_none() -> None:

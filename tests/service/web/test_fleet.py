@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from typing import Any
+
 import pytest
 
 from batkol.calls.call import Call
 from batkol.events.ring import EventRing, RingLimits
 from batkol.fleet.cursor import parse
+from batkol.fleet.endpoint import Endpoint, endpoint
 from batkol.rights import ALL_RIGHTS, Grant, Right
 from batkol.web.access import Access
 from support.fleet.houses import House, houses, next_of
+from support.http.one_answer import answering, http
+from support.process.programs import free_ports
 from support.time.waiting import until
 
 FLEET = "scope=fleet"
@@ -72,6 +79,39 @@ async def test_a_pod_that_is_not_there_is_named_by_its_address() -> None:
         assert own["reachable"]
         assert missing["pod"].startswith("127.0.0.1:")
         assert (missing["reachable"], missing["why"]) == (False, "It did not answer (ConnectError).")
+
+
+@pytest.mark.parametrize(
+    ("calls", "snapshot"),
+    [
+        ({"cursor": "0123456789abcdef-7", "calls": [{}]}, b"[]"),
+        ({"cursor": "0123456789abcdef-7", "calls": [{"call_sid": [], "ending": 1, "started_at": 2}]}, b"{}"),
+        ({"cursor": "\n\n", "calls": []}, b'{"cursor":"\\n\\n"}'),
+    ],
+)
+async def test_a_pod_that_lies_about_its_calls_costs_those_of_the_others_nothing(
+    calls: dict[str, Any], snapshot: bytes
+) -> None:
+    here = {"stream_sid": "MZ9", "ending": False, "started_at": "9999"}
+    said: dict[str, Any] = {"protocol": 1, "pod": "liar", "version": "1", "boot": "0123456789abcdef"}
+    identity = json.dumps({**said, "cursor": "0123456789abcdef-7", "call": here}).encode()
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        path = asked[-1].split(b" ")[1]
+        listed = json.dumps(calls).encode() if path.startswith(b"/v1/calls?") else snapshot
+        body = identity if path.startswith(b"/v1/pod") else listed
+        await http("200 OK", body, "Content-Type: application/json")(writer)
+
+    async with answering(answer) as (url, asked):
+        own, liar = Endpoint("127.0.0.1", free_ports(1)[0]), endpoint(url.removeprefix("http://"))
+        async with houses(addresses=[own], names=[own, liar]) as (pod,):
+            sid = pod.admitted().identity.call_sid
+            shown = await pod.get(f"/v1/calls?{FLEET}")
+
+            assert [call["call_sid"] for call in shown["calls"]] == [sid]
+            assert [peer["reachable"] for peer in shown["peers"]] == [True, False]
+            assert parse(shown["cursor"])
+            assert (await pod.http.get(f"/v1/calls/CAother?{FLEET}")).status_code == 504
 
 
 async def test_a_pod_that_refuses_the_token_is_named_and_shows_nothing() -> None:
