@@ -155,7 +155,7 @@ class HttpPods:
                 path,
                 within_s=within_s,
                 largest=_LARGEST,
-                headers={**headers, **_authorization(asking)},
+                headers=_as_sent({**headers, **_authorization(asking)}),
                 content=content,
             )
         except TimeoutError:
@@ -172,7 +172,7 @@ class HttpPods:
         """See `Pods`."""
         client = self._client(at)
         path = f"/v1/events?scope=pod{asking.query and '&' + asking.query}"
-        headers = {"accept": "text/event-stream", "last-event-id": after, **PLAIN, **_authorization(asking)}
+        headers = _as_sent({"accept": "text/event-stream", "last-event-id": after, **PLAIN, **_authorization(asking)})
         try:
             async with asyncio.timeout(self.answer_s):
                 response = await client.send(client.build_request("GET", path, headers=headers), stream=True)
@@ -251,6 +251,11 @@ async def _pieces(response: httpx.Response) -> AsyncGenerator[bytes, None]:
 
 def _authorization(asking: FleetRequest) -> dict[str, str]:
     return {"authorization": asking.authorization} if asking.authorization else {}
+
+
+def _as_sent(headers: Mapping[str, str]) -> dict[bytes, bytes]:
+    """Return a client's headers as they came: httpx takes text for ASCII, and they were read as Latin-1."""
+    return {name.encode("latin-1"): value.encode("latin-1") for name, value in headers.items()}
 
 
 def _is_name(pod: str) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 from batkol.calls.call import Call
@@ -338,6 +339,21 @@ async def test_a_command_goes_once_to_the_pod_that_has_the_call_as_it_came(comma
 
         assert [len(pod.commanded) for pod in pods] == [0, 0, 2]
         assert set(pods[2].commanded) == {(path, "interrupt=true", "audio/basic", f"Bearer {TOKEN}", body)}
+
+
+async def test_headers_that_are_not_ascii_come_to_the_other_pod_as_they_were_sent() -> None:
+    async with houses(2) as pods:
+        sid = pods[1].admitted().identity.call_sid
+        kind, token = "audio/basic; é", "Bearer é"
+        headers = httpx.Headers({"content-type": kind, "authorization": token}, encoding="utf-8")
+        answer = await pods[0].http.post(f"/v1/calls/{sid}/play?{FLEET}", content=b"x", headers=headers)
+
+        assert answer.status_code == 202
+        [commanded] = pods[1].commanded
+        assert commanded.kind.encode("latin-1") == kind.encode()
+        assert commanded.authorization.encode("latin-1") == token.encode()
+        shown = await pods[0].http.get(f"/v1/calls?{FLEET}", headers=headers)
+        assert [peer["reachable"] for peer in shown.json()["peers"]] == [True, True]
 
 
 async def test_a_command_for_a_call_that_moves_goes_to_its_live_stream() -> None:
