@@ -48,6 +48,7 @@ class AnnouncementLine:
     async def say(self, text: str, *, interrupt: bool) -> str:
         if not text.strip() or len(text) > LONGEST_TEXT:
             raise ValueError(f"a text has 1 to {LONGEST_TEXT} characters")
+        _check_whole(text)
         return (await self._announcements()).say(text, urgent=interrupt)
 
     async def play(self, audio: bytes) -> str:
@@ -68,6 +69,7 @@ class AnnouncementLine:
     async def mark(self, name: str) -> None:
         if not 0 < len(name) <= LONGEST_MARK:
             raise ValueError(f"a mark has 1 to {LONGEST_MARK} characters")
+        _check_whole(name)
         (await self._announcements()).mark(name)
 
     async def hangup(self) -> None:
@@ -91,3 +93,9 @@ class AnnouncementLine:
                 if self._call.age > OPEN_S:
                     raise NotLiveError(str(error)) from None
             await asyncio.sleep(0.01)
+
+
+def _check_whole(text: str) -> None:
+    """Refuse half of a surrogate pair, which neither an event nor a message to Twilio can hold. Raises `ValueError`."""
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("a text has half of a surrogate pair, such as \\ud800 alone")
