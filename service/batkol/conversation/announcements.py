@@ -165,11 +165,14 @@ class Announcements:
         if task.cancelled() or task.exception() is not None or voiced.reply is None:
             return
         failure = voiced.reply.failure
-        if failure is not None or not voiced.track.samples:
-            self._outlet.observe(failed(voiced, failure or Failure("voice", "empty")))
-        if not voiced.track.samples and self._waiting.pop(accepted.number, None) is not None:
-            self._put(inputs.AnnouncementLost(accepted.number))
-            self._place_marks(voiced)
+        lost = not voiced.track.samples and self._waiting.pop(accepted.number, None) is not None
+        try:
+            if failure is not None or not voiced.track.samples:
+                self._outlet.observe(failed(voiced, failure or Failure("voice", "empty")))
+        finally:  # by a defect, too: else it would stand before all others until the call ends
+            if lost:
+                self._put(inputs.AnnouncementLost(accepted.number))
+                self._place_marks(voiced)
 
     def _place_marks(self, voiced: Voiced) -> None:
         """Put its marks behind what is said: it is gone, and so is all that waited before it."""

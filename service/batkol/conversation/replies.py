@@ -61,13 +61,15 @@ class Replies:
         failure = None if voiced.reply is None else voiced.reply.failure
         if self._voiced.get(voiced.attempt) is not voiced:
             return
-        if failure is not None or not voiced.track.samples:
-            self._outlet.observe(failed(voiced, failure or Failure("answerer", "empty")))
-        if not voiced.track.samples:
-            del self._voiced[voiced.attempt]
-            self._put(inputs.AttemptLost(voiced.attempt))
-            return
-        self.feed(voiced)
+        try:
+            if failure is not None or not voiced.track.samples:
+                self._outlet.observe(failed(voiced, failure or Failure("answerer", "empty")))
+        finally:  # by a defect, too: else the turn would wait for it until the call ends
+            if voiced.track.samples:
+                self.feed(voiced)
+            else:
+                del self._voiced[voiced.attempt]
+                self._put(inputs.AttemptLost(voiced.attempt))
 
     def release(self, attempt: int) -> None:
         """Let the caller hear it, from now on."""
@@ -244,8 +246,10 @@ class Replies:
             return
         del self._voiced[voiced.attempt]
         voiced.interrupted_at = None
-        self._settle(voiced)
-        self._put(inputs.ReplyPlayed(voiced.attempt))
+        try:
+            self._settle(voiced)
+        finally:  # by a defect, too: else nothing more would be said in this call
+            self._put(inputs.ReplyPlayed(voiced.attempt))
 
     def _settle(self, voiced: Voiced) -> None:
         interrupted = voiced.interrupted_at is not None

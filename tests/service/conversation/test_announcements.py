@@ -326,6 +326,36 @@ async def test_a_defect_between_two_steps_ends_what_was_to_be_said() -> None:
         assert ended(talk, again).heard == TABLE, "the conversation has survived it"
 
 
+@pytest.mark.parametrize(
+    ("answerer", "fails_at"), [(None, []), (None, [0]), (answering(), [0])], ids=["played", "no sound", "no answer"]
+)
+async def test_a_defect_as_something_is_over_does_not_hold_up_what_comes_after_it(
+    answerer: ScriptedAnswerer | None, fails_at: list[int]
+) -> None:
+    async with talking(answerer, voice=SlowVoice()) as talk:
+        object.__setattr__(talk.agent, "voice", SlowVoice(fails_at=fails_at))
+
+        def broken(event: events.ConversationEvent) -> None:
+            talk.seen.append(event)
+            if type(event) in {events.ReplySettled, events.AttemptFailed}:
+                object.__setattr__(talk.call, "observe", talk.seen.append)
+                raise RuntimeError("a defect")
+
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        object.__setattr__(talk.call, "observe", broken)
+        if answerer is None:
+            first = talk.api.say(TABLE)
+        else:
+            await talk.say("כמה")
+            talk.final("כמה")
+        await asyncio.sleep(10)
+        object.__setattr__(talk.agent, "voice", SlowVoice())
+        second = talk.api.say("תודה")
+        await asyncio.sleep(3)
+        assert ended(talk, second).heard == "תודה"
+        assert answerer is not None or len(talk.ends_of(first)) == 1
+
+
 async def test_a_defect_of_the_line_at_a_clear_costs_no_announcement_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     async with talking(None) as talk:
         first, second = talk.api.say(TABLE), talk.api.say(SECOND)
