@@ -156,11 +156,11 @@ class Conversation:
             self._settle()
 
     def _settle(self) -> None:
-        try:
-            self._replies.close(act.Unsaid.CLOSING)
-            self._announcements.close(act.Unsaid.CLOSING)
-        except Exception:  # the call must end as it would without an agent
-            self._call.log.exception("[AGENT] a reply was not settled, by a defect of the service")
+        for close in (self._replies.close, self._announcements.close):
+            try:
+                close(act.Unsaid.CLOSING)
+            except Exception:  # the call must end as it would without an agent
+                self._call.log.exception("[AGENT] a reply was not settled, by a defect of the service")
 
     async def _survive(self) -> None:
         """Converse; after a defect silence the agent, apologize to the caller and return."""

@@ -389,6 +389,22 @@ async def test_the_end_of_the_call_ends_each_announcement_once() -> None:
         talk.api.say(TABLE)
 
 
+async def test_a_defect_as_the_call_ends_costs_no_other_announcement_its_end() -> None:
+    async with talking(None) as talk:
+        first, second = talk.api.say(TABLE), talk.api.say(SECOND)
+        await asyncio.sleep(0.9)
+
+        def broken(event: events.ConversationEvent) -> None:
+            talk.seen.append(event)
+            if type(event) is events.ReplySettled:
+                raise RuntimeError("a defect")
+
+        object.__setattr__(talk.call, "observe", broken)
+
+    assert ended(talk, first).interrupted
+    assert talk.ends_of(second) == [events.AnnouncementUnsaid(second, Unsaid.CLOSING)]
+
+
 async def test_a_defect_ends_each_announcement_once_and_the_line_goes_on() -> None:
     async with talking(None, voice=OneBadReply(RuntimeError("a defect"))) as talk:
         first, second = talk.api.say(TABLE), talk.api.say(SECOND)
