@@ -130,7 +130,8 @@ class EventFeed:
         if isinstance(event, Event):
             self._course.worked()
             self._moving = None
-            self._streams.observe(event)
+            if self._asked.of_call:  # of all calls they would fill the memory of a program that follows for months
+                self._streams.observe(event)
         return event
 
     async def _connect(self) -> None:

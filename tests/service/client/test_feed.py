@@ -198,6 +198,37 @@ async def test_a_gap_and_a_change_of_the_peers_are_events_whatever_types_are_wan
     ]
 
 
+async def test_a_feed_of_all_calls_keeps_nothing_of_those_that_are_over() -> None:
+    async def used(calls: int) -> int:
+        parts = [message(ended(1, stream=f"MZ{number}"), f"b-{number}") for number in range(1, calls + 1)]
+        async with scripted(feed(*parts)) as server, client(server) as batkol:
+            events = batkol.events()
+            await taken(events, calls)
+            return deep_size(events)
+
+    few, many = await used(10), await used(1000)
+    assert many < few + 1000
+
+
+def deep_size(root: object) -> int:
+    """Return the bytes of the streams' names that are reachable from an object of the client."""
+    seen, waiting, size = set[int](), [root], 0
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, str):
+            size += len(each) if each.startswith("MZ") else 0
+        elif isinstance(each, dict | set | list | tuple):
+            waiting += each
+            waiting += each.values() if isinstance(each, dict) else ()
+        elif type(each).__module__.startswith("batkol.client"):
+            waiting += getattr(each, "__dict__", {}).values()
+            waiting += (getattr(each, name) for name in getattr(each, "__slots__", ()) if hasattr(each, name))
+    return size
+
+
 async def test_an_event_that_cannot_be_read_is_an_error_and_is_met_once() -> None:
     """Passed over, its words would be lost without a sign; met for ever, all others would."""
     broken = raw("partial", b'{"type":"partial"}', "b-1")
