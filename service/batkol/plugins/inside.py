@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, Final, Self, TypeVar
 
 from batkol.events.bus import Bus, Subscription
@@ -40,12 +41,12 @@ class Inside:
     def close(self) -> None:
         """End every subscription: the plug-in is over, or the service."""
         for subscription in tuple(self._open):
-            self._close(subscription)
+            self.drop(subscription)
 
     def release_untaken(self) -> None:
         """Drop the events that wait for a plug-in that follows none."""
         if self._first is not None:
-            self._close(self._first)
+            self.drop(self._first)
             self._first = None
 
     async def subscribe(self, call_sid: str | None) -> Subscription:
@@ -69,11 +70,12 @@ class Inside:
                     raise PluginBehindError("The plug-in took no event for too long; its subscription is over.")
                 return []
             if any(isinstance(event, CallEnded) and subscription.is_over(event.call_sid) for event in events):
-                self._close(subscription)
+                self.drop(subscription)
             if wanted := [each for each in events if not types or each.__struct_config__.tag in types]:
                 return wanted
 
-    def _close(self, subscription: Subscription) -> None:
+    def drop(self, subscription: Subscription) -> None:
+        """End a subscription."""
         self._open.discard(subscription)
         subscription.close()
 
@@ -116,6 +118,14 @@ class InsideEvents:
 
     def __aiter__(self) -> Self:
         return self
+
+    def __del__(self) -> None:
+        """End the subscription of an iteration that was left early: each one costs every event of every call."""
+        if self._asked is not None:
+            self._asked.cancel()
+        if self._subscription is not None:
+            with suppress(RuntimeError):  # the loop is closed: the service is over
+                self._service.call_soon_threadsafe(self._inside.drop, self._subscription)
 
     async def __anext__(self) -> Any:
         """Wait for the next event. Cancelling it loses none."""

@@ -104,10 +104,32 @@ async def bot(batkol):
     assert it.line.threads == {threading.get_ident()}
 
 
+async def test_an_iteration_that_a_plugin_leaves_early_listens_no_more(tmp_path: Path) -> None:
+    code = """
+async def bot(batkol):
+    async for event in batkol.events(types=["call.started"]):
+        async for one in batkol.call(event.call_sid).events():
+            seen.append(one.seq)
+            break
+        try:
+            await asyncio.wait_for(anext(batkol.call(event.call_sid).events()), 0.05)
+        except TimeoutError:
+            seen.append("left")
+"""
+    with bot(tmp_path, code) as module:
+        async with house("bot") as it:
+            it.bus.publish(began())
+            await until(lambda: it.bus.subscribers == 2)
+            it.bus.publish(key(2))
+            await until(lambda: module_of(module).seen == [2, "left"])
+            await until(lambda: it.bus.subscribers == 1)
+
+
 async def test_the_events_of_one_call_end_with_it_and_a_wait_that_is_cancelled_loses_none(tmp_path: Path) -> None:
     code = """
 async def bot(batkol):
-    async for event in batkol.events():
+    everything = batkol.events()
+    async for event in everything:
         if event.type == "call.started":
             break
     events = batkol.call(event.call_sid).events()
