@@ -97,8 +97,8 @@ def test_a_pause_is_given_time_to_end_before_the_answerer_is_asked() -> None:
     talk.then(CallerPaused(0, talk.now), 0.1)
     assert talk.then(TextReached(0, "מה השעה"), 0.05) == []  # 150 ms after the last sample
     assert in_state(talk, State.GUESSING)
-    assert talk.wait(0.03) == []
-    assert talk.wait(0.02) == [Ask(1, "מה השעה", speculative=True)]
+    assert talk.wait(0.005) == []
+    assert talk.wait(0.01) == [Ask(1, "מה השעה", speculative=True)]
 
 
 def test_a_pause_that_ends_in_time_costs_no_attempt() -> None:
@@ -107,7 +107,7 @@ def test_a_pause_that_ends_in_time_costs_no_attempt() -> None:
         talk.then(CallerBegan(0))
         talk.then(CallerPaused(0, talk.now), 0.1)
         talk.then(TextReached(0, "מה השעה"), 0.05)
-        assert talk.then(end, 0.03) == []
+        assert talk.then(end, 0.005) == []
         assert talk.wait(1.0) == []
 
 
@@ -116,7 +116,7 @@ def test_the_end_of_speech_does_not_wait_for_the_pause_to_end() -> None:
     talk.then(CallerBegan(0))
     talk.then(CallerPaused(0, talk.now), 0.1)
     talk.then(TextReached(0, "מה השעה"), 0.05)
-    done = talk.then(CallerStopped(0, talk.now - 0.15), 0.01)
+    done = talk.then(CallerStopped(0, talk.now - 0.15), 0.005)
     assert done == [Ask(1, "מה השעה", speculative=False), Release(1)]
     assert talk.wait(0.5) == []
 
@@ -126,7 +126,7 @@ def test_a_text_that_changes_in_a_pause_is_asked_about_when_the_pause_has_lasted
     talk.then(CallerBegan(0))
     talk.then(CallerPaused(0, talk.now), 0.1)
     talk.then(TextReached(0, "מה השעה"), 0.05)
-    talk.then(TextWithdrawn(0, by_speech=False), 0.03)
+    talk.then(TextWithdrawn(0, by_speech=False), 0.005)
     assert talk.then(TextReached(0, "מה השעה עכשיו")) == []
     assert talk.wait(0.1) == [Ask(1, "מה השעה עכשיו", speculative=True)]
 
