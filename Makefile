@@ -63,7 +63,7 @@ lint: $(STAMP)  ## lint, format, types, import contracts, declared packages
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/deptry --optional-dependencies-dev-groups operator,dev service
-	$(BIN)/deptry --optional-dependencies-dev-groups service,dev,whisper operator
+	$(BIN)/deptry --optional-dependencies-dev-groups service,client,dev,whisper operator
 	$(BIN)/deptry --ignore DEP002 --exclude '^$$' tests bench bench/servers helm tools
 
 format: $(STAMP)
