@@ -109,3 +109,13 @@ class EnvironmentSettings(BaseSettings):
         else:
             check_line(value, spaces=name in cls.with_spaces)
         return value
+
+
+def several(value: object) -> object:
+    """Split a comma-separated value; what is no text stays. Raises `ValueError` for a part with a line break."""
+    if not isinstance(value, str):
+        return value
+    parts = tuple(one for part in value.split(",") if (one := stripped(part)))
+    for one in parts:
+        check_line(one)
+    return parts

@@ -18,7 +18,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from batkol.api_settings import ApiFields
 from batkol.conversation.settings import ReplyFields
-from batkol.environment import check_line, check_token, stripped
+from batkol.environment import check_token, several
 from batkol.errors import ConfigurationError
 from batkol.flags.flags import FlagsProvider
 from batkol.fleet.endpoint import endpoint
@@ -82,11 +82,7 @@ class Settings(StoreFields, ReplyFields, ApiFields, StreamFields):
         2.5, gt=1, description="Speed at which the service sends audio again, in multiples of real time."
     )
     stt_max_streams: int = Field(
-        0,
-        ge=0,
-        description=(
-            "Streams to Google that this pod may open at once, the pod's share of the project's quota; 0: no limit."
-        ),
+        0, ge=0, description="Streams to Google that this pod may open at once, its share of the quota; 0: no limit."
     )
     stt_check_at_start: bool = Field(
         True,
@@ -134,10 +130,7 @@ class Settings(StoreFields, ReplyFields, ApiFields, StreamFields):
     )
     live_source: str = Field(
         "",
-        description=(
-            "`file:PATH` of the folder with flags.json and tuning.json, or `kubernetes:[NAMESPACE/]NAME` of the "
-            "ConfigMap."
-        ),
+        description="Folder with flags.json and tuning.json `file:PATH`, or ConfigMap `kubernetes:[NAMESPACE/]NAME`.",
     )
     live_start_from: str = Field(
         "", description="Folder with the files to use until the Kubernetes API server answers."
@@ -181,11 +174,7 @@ class Settings(StoreFields, ReplyFields, ApiFields, StreamFields):
     @field_validator("twilio_auth_token", "internal_hosts", "fleet_peers", "plugins", mode="before")
     @classmethod
     def _several(cls, value: object) -> object:
-        if isinstance(value, str):
-            value = tuple(one for part in value.split(",") if (one := stripped(part)))
-            for one in value:
-                check_line(one)
-        return value
+        return several(value)
 
     @field_validator("twilio_auth_token")
     @classmethod
@@ -305,9 +294,6 @@ def read() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        lines = [f"  {_name(e['loc'])}{e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
+        named = [(f"{str(e['loc'][0]).upper()}: " if e["loc"] else "", e["msg"]) for e in error.errors()]
+        lines = [f"  {name}{text.removeprefix('Value error, ')}" for name, text in named]
         raise ConfigurationError("the settings cannot be used:\n" + "\n".join(lines)) from None
-
-
-def _name(location: tuple[int | str, ...]) -> str:
-    return f"{str(location[0]).upper()}: " if location else ""

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
-from batkol.environment import EnvironmentSettings, check_line, check_token, stripped
+from batkol.environment import EnvironmentSettings, check_token, several
 from batkol.twilio.call_resource import is_account_sid
 from batkol.twilio.secret import LONGEST, SHORTEST
 from batkol.urls import check_http
@@ -60,11 +60,7 @@ class StreamFields(EnvironmentSettings):
     @field_validator("stream_secret", mode="before")
     @classmethod
     def _secrets(cls, value: object) -> object:
-        if isinstance(value, str):
-            value = tuple(one for part in value.split(",") if (one := stripped(part)))
-            for one in value:
-                check_line(one)
-        return value
+        return several(value)
 
     @field_validator("stream_secret")
     @classmethod

@@ -103,13 +103,8 @@ class OpenAIAnswerer:
             transport=transport,
             cookies=no_cookies(),
         )
-        self._poster = Poster(
-            self._client,
-            str(self._at("/chat/completions")),
-            headers={"Accept": "text/event-stream"},
-            transport=transport,
-            login=login,
-        )
+        path, headers = str(self._at("/chat/completions")), {"Accept": "text/event-stream"}
+        self._poster = Poster(self._client, path, headers=headers, transport=transport, login=login)
 
     @property
     def name(self) -> str:

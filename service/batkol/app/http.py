@@ -27,7 +27,7 @@ from batkol.web.self_probe import SelfProbe
 
 def public(service: Service) -> FastAPI:
     """Build the application that Twilio reaches."""
-    settings, metrics, calls = service.settings, service.metrics, service.calls
+    settings, calls = service.settings, service.calls
     signed = settings.twilio_auth_token if settings.twilio_validate_signatures else ()
     keys = settings.twilio_auth_token or (secrets.token_urlsafe(32),)
     base = settings.public_base_url
@@ -40,20 +40,6 @@ def public(service: Service) -> FastAPI:
         language=settings.gcp_stt_language,
         overflow_url=settings.overflow_url,
     )
-    services = Services(
-        bus=service.bus,
-        recognizers=service.recognizers,
-        flags=service.flags,
-        live=service.live,
-        vad=service.vad,
-        metrics=metrics,
-        language=settings.gcp_stt_language,
-        pod=settings.pod_name,
-        log_transcripts=settings.log_transcripts,
-        tracing=service.tracing,
-        recorder=service.store.recorder,
-        agent=service.agent,
-    )
     gate = Gate(url=stream_url(base) if base else "", auth_tokens=signed, token_keys=keys)
     proving = ProofSettings(
         token_keys=keys,
@@ -64,14 +50,32 @@ def public(service: Service) -> FastAPI:
     proof = StreamProof(proving, service.twilio_api)
     app = FastAPI(title="Batkol, public", version=__version__, openapi_url=None, redirect_slashes=False)
     app.include_router(probes(service.why_not_ready, why_not_alive=service.why_not_alive, explained=False))
-    app.include_router(voice.routes(webhooks, calls, metrics, service.store.recorder))
-    media = MediaSocket(gate=gate, proof=proof, calls=calls, services=services)
+    app.include_router(voice.routes(webhooks, calls, service.metrics, service.store.recorder))
+    media = MediaSocket(gate=gate, proof=proof, calls=calls, services=_services(service))
     for path in (MEDIA_PATH, f"{MEDIA_PATH}/"):
         app.router.routes.append(WebSocketRoute(path, endpoint=media))
     answer_misdirected(app, base)
     expect_disconnects(app, counting(service, PUBLIC))
     service.tracing.instrument(app)
     return app
+
+
+def _services(service: Service) -> Services:
+    settings = service.settings
+    return Services(
+        bus=service.bus,
+        recognizers=service.recognizers,
+        flags=service.flags,
+        live=service.live,
+        vad=service.vad,
+        metrics=service.metrics,
+        language=settings.gcp_stt_language,
+        pod=settings.pod_name,
+        log_transcripts=settings.log_transcripts,
+        tracing=service.tracing,
+        recorder=service.store.recorder,
+        agent=service.agent,
+    )
 
 
 def internal(service: Service) -> FastAPI:

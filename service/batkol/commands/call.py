@@ -95,6 +95,7 @@ def call(
     from batkol.simulators.client.conversation import Internal
     from batkol.simulators.twilio.caller import CallEnding, CallPlan
 
+    ending = CallEnding.ABRUPT if abrupt else CallEnding.HANG_UP
     try:
         audio, words_said = sound(wav, words)
         own = twiml_of(public_url or url, twiml, newest(secret) or "", parameter or (), asked=own_twiml)
@@ -106,7 +107,7 @@ def call(
         auth_token=newest(auth_token),
         audio=audio,
         tail_ms=1000,
-        ending=CallEnding.ABRUPT if abrupt else CallEnding.HANG_UP,
+        ending=ending,
         delay_ms=delay_ms,
         jitter_ms=jitter_ms,
         caller=caller,
@@ -114,5 +115,4 @@ def call(
         own_twiml=own,
     )
     watched = Internal(internal, api_token) if internal else None
-    options = CallOptions(plan, calls, watched, words_said, twilio_double)
-    exit_with(carry_out(options, console(no_color=no_color)))
+    exit_with(carry_out(CallOptions(plan, calls, watched, words_said, twilio_double), console(no_color=no_color)))

@@ -121,8 +121,9 @@ async def bot(batkol):
             it.bus.publish(began())
             await until(lambda: it.bus.subscribers == 2)
             it.bus.publish(key(2))
-            await until(lambda: module_of(module).seen == [2, "left"])
+            await until(lambda: len(module_of(module).seen) == 2)
             await until(lambda: it.bus.subscribers == 1)
+            assert module_of(module).seen == [2, "left"]
 
 
 async def test_the_events_of_one_call_end_with_it_and_a_wait_that_is_cancelled_loses_none(tmp_path: Path) -> None:
@@ -327,6 +328,7 @@ async def test_a_plugin_that_never_follows_events_holds_none(tmp_path: Path) -> 
         async with house("bot", timings=PluginTimings(held=0.0, finish=0.0)) as it:
             await until(lambda: it.state == "running")
             await until(lambda: it.bus.subscribers == 0)
+            assert it.state == "running"
 
 
 async def test_tasks_that_a_plugin_leaves_end_with_it(tmp_path: Path) -> None:
