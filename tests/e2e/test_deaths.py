@@ -147,6 +147,7 @@ async def test_a_detector_that_keeps_dying_keeps_calls_away_and_the_process_goes
         assert (gone.status_code, gone.json()["status"]) == (503, "keeps dying: listener")
 
 
+@pytest.mark.nightly
 async def test_a_writer_that_keeps_dying_touches_neither_readiness_nor_liveness_and_loses_nothing(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,8 @@ import pytest
 _DEMO = "from batkol.main import app; app(['demo'])"
 
 
-@pytest.mark.parametrize("lines", [0, pytest.param(1, marks=pytest.mark.nightly)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("lines", [0, 1])
 async def test_a_reader_that_leaves_leaves_no_folder_behind(tmp_path: Path, lines: int) -> None:
     reading, writing = os.pipe()
     process = await asyncio.create_subprocess_exec(

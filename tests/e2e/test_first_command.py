@@ -47,8 +47,9 @@ def place() -> Iterator[Path]:
         yield made
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(os.geteuid() != 0, reason="a plain user cannot try what root does")
-@pytest.mark.parametrize("mode", [0o700, pytest.param(0o755, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("mode", [0o700, 0o755])
 def test_roots_server_starts_from_a_folder_that_others_may_not_enter(place: Path, mode: int) -> None:
     home = place / NAME
     server_programs(home)
@@ -82,6 +83,7 @@ def test_what_roots_server_cannot_reach_is_one_sentence_that_says_what_to_do(pla
     assert "may not enter the folder. Name a folder that other users may enter in DATABASE_DIR" in started.stderr
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(os.geteuid() != 0, reason="a plain user's files are where that user says")
 def test_roots_server_keeps_to_a_temporary_folder_that_it_can_enter(place: Path) -> None:
     (place / "closed").mkdir(mode=0o700)

@@ -93,6 +93,7 @@ async def test_a_start_that_waits_for_credentials_is_given_up_when_it_is_told_to
     assert [line for line in lines if line["level"] in {"error", "critical"}] == []
 
 
+@pytest.mark.nightly
 async def test_told_to_end_while_it_still_loads_it_ends(tmp_path: Path) -> None:
     """In a container it is process 1, which the kernel keeps signals from that have no handler: it would serve on."""
     hooks = "import os, signal, sys\nclass Loads:\n    def find_spec(self, name, *_):\n"

@@ -86,7 +86,10 @@ async def flooded(ws: ClientConnection, call: Call, audio: bytes, frame_ms: int,
     return max(most, held(call))
 
 
-@pytest.mark.parametrize("frame_ms", [20, 100_000], ids=["as Twilio's", "of a megabyte"])
+@pytest.mark.parametrize(
+    "frame_ms",
+    [pytest.param(20, id="as Twilio's"), pytest.param(100_000, id="of a megabyte", marks=pytest.mark.nightly)],
+)
 async def test_a_flood_is_bounded_and_the_other_calls_do_not_notice(
     tmp_path: Path, frame_ms: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

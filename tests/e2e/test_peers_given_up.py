@@ -76,6 +76,7 @@ async def test_a_caller_who_answers_no_ping_is_heard_and_one_who_vanishes_is_sai
         assert (said["log_level"], said["call_sid"], said["reason"]) == ("warning", "CA1", "peer_timeout")
 
 
+@pytest.mark.nightly
 async def test_a_stream_of_empty_fragments_is_closed_with_1008_and_its_neighbour_loses_no_word(tmp_path: Path) -> None:
     async with stack(tmp_path, speed=QUICK) as up, calling(up, "CA1") as raw:
         with capture_logs() as lines:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from fastapi import FastAPI
 
 from batkol.simulators.google.faults import Fault, Kind, Surface
@@ -92,6 +93,7 @@ async def test_without_whisper_the_pod_says_so_and_nobody_loops(tmp_path: Path) 
         assert stats["unary_calls"] <= 3  # one an utterance, as there is nobody else to ask, and one to make sure
 
 
+@pytest.mark.nightly
 async def test_a_pod_that_gets_no_calls_becomes_ready_by_itself(tmp_path: Path) -> None:
     async with stack(tmp_path, speed=QUICK) as up:
         up.service.health.ask_every = 0.2

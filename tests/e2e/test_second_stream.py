@@ -75,6 +75,7 @@ async def test_the_next_stream_is_heard_at_once_and_both_streams_keep_their_word
         assert len(up.service.calls) == 0
 
 
+@pytest.mark.nightly
 @pytest.mark.long
 async def test_the_record_says_that_a_call_lives_while_an_older_stream_of_it_ends(tmp_path: Path) -> None:
     (tmp_path / "memory").mkdir()

@@ -112,6 +112,7 @@ async def test_a_kill_loses_no_more_than_the_utterances_in_flight(tmp_path: Path
             assert [event.seq for event in heard] == list(range(1, len(heard) + 1))
 
 
+@pytest.mark.nightly
 @pytest.mark.long
 async def test_a_stderr_that_nobody_reads_costs_lines_and_neither_a_call_nor_the_end(
     tmp_path: Path, double: SpeechDouble

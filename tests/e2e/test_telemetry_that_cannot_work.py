@@ -93,6 +93,7 @@ async def test_http_json_becomes_http_protobuf_each_signal_by_its_own_variables(
     assert {(post.path, post.headers["content-encoding"]) for post in collector.http.posts} == {("/v1/traces", "gzip")}
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("variables", "traces", "metrics"),
     [
@@ -105,7 +106,6 @@ async def test_http_json_becomes_http_protobuf_each_signal_by_its_own_variables(
             },
             "OTEL_EXPORTER_OTLP_CERTIFICATE names a file that cannot be read",
             "OTEL_METRICS_EXPORTER names an exporter that is not installed",
-            marks=pytest.mark.nightly,
         ),
         (
             {

@@ -145,6 +145,7 @@ async def test_webhook_and_call_are_one_trace_and_no_frame_has_a_span(tmp_path: 
     assert here.collector.spans[0].resource["service.name"] == "batkol"
 
 
+@pytest.mark.nightly
 async def test_calls_at_once_do_not_mix_and_single_requests_are_told_apart(tmp_path: Path) -> None:
     """Two callers say the same at the same time; in the middle the flag is turned off for both."""
     async with traced(tmp_path, double=PROMPT, speed=QUICK) as here:
@@ -321,6 +322,7 @@ async def test_without_an_endpoint_nothing_is_exported_and_nothing_is_said(tmp_p
     assert logging.getLogger("opentelemetry").handlers == []
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("trouble", ["gone", "slow"])
 async def test_a_collector_in_trouble_costs_no_word_and_what_it_did_not_get_is_counted(
     tmp_path: Path, trouble: str

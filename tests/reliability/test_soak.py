@@ -17,7 +17,8 @@ LONGER = Plan(seconds=25, calls=3, window=Window(after_s=5, by_s=7, limit_s=9), 
 
 @pytest.mark.long
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("plan", [SHORT, pytest.param(LONGER, marks=pytest.mark.nightly)], ids=["short", "longer"])
+@pytest.mark.nightly
+@pytest.mark.parametrize("plan", [SHORT, LONGER], ids=["short", "longer"])
 async def test_calls_outlive_three_streams_each_and_leave_nothing_behind(tmp_path: Path, plan: Plan) -> None:
     """One caller never pauses, one speaks in sentences, one is put on hold. Nothing is said of memory: too short."""
     found = await soak(plan, tmp_path)

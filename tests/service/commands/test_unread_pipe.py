@@ -42,6 +42,7 @@ def _until_full(writing: int) -> None:
         select.select([], [], [], 0.05)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_a_command_that_waits_for_its_reader(number: signal.Signals) -> None:
     process, reading = await _started(lines=10_000)

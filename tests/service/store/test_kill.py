@@ -84,8 +84,9 @@ async def deliver_what_is_left(where: Address, folder: Path) -> None:
     await restarted.close()
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("locked", [True, pytest.param(False, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("locked", [True, False])
 async def test_with_hundreds_of_finals_in_flight(where: Address, tmp_path: Path, *, locked: bool) -> None:
     """With the tables locked, none of them is in the database when the process dies."""
     count, calls = 600, 20

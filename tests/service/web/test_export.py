@@ -144,6 +144,7 @@ async def test_a_reader_who_takes_nothing_is_cut_off(
         assert (await house.http.get("/v1/leads")).status_code == 200
 
 
+@pytest.mark.nightly
 async def test_readers_who_take_a_little_now_and_then_are_cut_off_and_another_one_gets_the_turn(
     where: Address, kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:

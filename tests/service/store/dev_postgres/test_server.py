@@ -68,6 +68,7 @@ def test_only_its_own_user_reaches_it_and_that_is_never_root(folder: Path) -> No
     assert not socket.exists()
 
 
+@pytest.mark.nightly
 async def test_a_folder_whose_name_is_too_long_for_a_socket_will_do(empty_folder: Path, postgres_data: Path) -> None:
     empty_folder.chmod(0o755)
     long = empty_folder / ("x" * 100)
@@ -136,6 +137,7 @@ def _postmaster(folder: Path) -> int:
     return int((folder / "data" / "postmaster.pid").read_text().splitlines()[0])
 
 
+@pytest.mark.nightly
 async def test_it_starts_beside_the_variables_of_another_server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"PGPORT": "none", "PGSERVICE": "none", "PGDATA": "/none", "PGOPTIONS": "-x"}.items():
         monkeypatch.setenv(name, value)

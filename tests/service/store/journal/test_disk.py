@@ -374,12 +374,14 @@ print(json.dumps({"free": free, **asyncio.run(main())}))
 """
 
 
+@pytest.mark.nightly
 def test_a_damaged_file_on_a_full_disk_is_repaired_in_the_room_that_is_kept(tmp_path: Path) -> None:
     said = on_a_small_disk(tmp_path, DAMAGED_ON_A_FULL_DISK.replace("RECORDS", "4000"))
 
     assert said == {"free": 0, "waiting": 4000, "lost": 1, "held": True, "got": 3999}
 
 
+@pytest.mark.nightly
 def test_a_damaged_file_for_which_there_is_no_room_says_so_and_stays(tmp_path: Path) -> None:
     said = on_a_small_disk(tmp_path, DAMAGED_ON_A_FULL_DISK.replace("RECORDS", "9000"))
 
