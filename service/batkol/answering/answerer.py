@@ -1,10 +1,10 @@
-"""The seam to the answerers: a question in, pieces of text out."""
+"""The seam to the answerers: a question in, pieces of text and calls of tools out."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 
@@ -25,6 +25,42 @@ class HistoryMessage(msgspec.Struct, frozen=True):
     text: str
 
 
+class Tool(msgspec.Struct, frozen=True):
+    """A tool that the answerer may call."""
+
+    name: str
+    description: str
+    parameters: msgspec.Raw
+    """JSON Schema of its arguments: an object."""
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """A call of a tool, whole. Nothing is carried out before the turn is committed."""
+
+    id: str
+    """The answerer's own name of the call; may be empty."""
+    name: str
+    arguments: str
+    """JSON as the answerer wrote it, which may be none."""
+
+
+class ToolResult(msgspec.Struct, frozen=True):
+    """What a tool gave back for a call."""
+
+    call: ToolCall
+    content: str
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Tokens that an answer cost, if the server says so."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+AnswerPart: TypeAlias = str | ToolCall | Usage
+
+
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """A question to an answerer: the turn's text, and what was said before it."""
 
@@ -36,6 +72,11 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     call_sid: str = ""
     turn: int = 0
     """The turn's number in its call, from 1."""
+    tools: tuple[Tool, ...] = ()
+    said: str = ""
+    """The answer's text so far, where tools were called in mid-answer."""
+    results: tuple[ToolResult, ...] = ()
+    """The calls of tools in this turn so far, and what came of them: the answer goes on from there."""
 
 
 class AnswererError(UpstreamError):
@@ -50,8 +91,8 @@ class Answerer(Protocol):
         """The name in settings, metrics and events."""
         ...
 
-    def answer(self, question: Question) -> AsyncGenerator[str, None]:
-        """Yield the answer in pieces of text, as they come.
+    def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
+        """Yield the answer in pieces of text, as they come, and calls of tools. `Usage` may be the last part.
 
         Closing the generator cancels the request: nothing of it is read or paid for any more than was sent by then.
         Raises `AnswererError`; what was yielded before stands. An answer without a piece is an empty answer, no error.

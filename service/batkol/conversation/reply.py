@@ -94,9 +94,11 @@ class Reply:
         cutter, now = self._speaker.cutter(), self._speaker.clock
         try:
             async with aclosing(self._speaker.answerer.answer(self.question)) as answer:
-                async for text in answer:
+                async for part in answer:
+                    if not isinstance(part, str):
+                        continue
                     self.moments.first_token = self.moments.first_token or now()
-                    self._offer(cutter.append(text))
+                    self._offer(cutter.append(part))
             self._offer(cutter.flush())
         except AnswererError as error:
             self._fail("answerer", error.reason)

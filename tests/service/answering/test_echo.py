@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from contextlib import aclosing
 
-from batkol.answering.answerer import Answerer, HistoryMessage, Question, Role
+from batkol.answering.answerer import Answerer, AnswerPart, HistoryMessage, Question, Role
 from batkol.answering.echo import Echo
 
 
-async def answered(answerer: Answerer, question: Question) -> list[str]:
-    async with aclosing(answerer.answer(question)) as texts:
-        return [text async for text in texts]
+async def answered(answerer: Answerer, question: Question) -> list[AnswerPart]:
+    async with aclosing(answerer.answer(question)) as parts:
+        return [part async for part in parts]
 
 
 async def test_the_turns_own_text_is_the_answer() -> None:
