@@ -12,7 +12,7 @@ import msgspec
 from rich.console import Console
 from structlog.testing import capture_logs
 
-from batkol.app.patience import Patience
+from batkol.app.patience import PRODUCTION, Patience
 from batkol.events.events import CallEnded, CallStarted
 from batkol.simulators.call_cli import CallOptions, carry_out
 from batkol.simulators.double_cli import bound
@@ -203,7 +203,8 @@ async def test_batkol_call_plays_a_caller_whom_the_double_knows(tmp_path: Path) 
 
 async def test_wrong_credentials_show_in_the_log_at_the_start(tmp_path: Path) -> None:
     with capture_logs() as logs:
-        async with own_twiml_stack(tmp_path, rest=TwilioDoubleSettings(auth_token="another")) as own:
+        rest = TwilioDoubleSettings(auth_token="another")
+        async with own_twiml_stack(tmp_path, patience=PRODUCTION, rest=rest) as own:
             assert own.up.service.twilio_api is not None
             await until(
                 lambda: any("cannot be asked" in line["event"] for line in logs)

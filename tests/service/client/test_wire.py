@@ -128,7 +128,8 @@ async def test_a_dead_network_is_noticed_and_nothing_is_lost() -> None:
             event = await anext(events)
 
     assert isinstance(event, KeyPressed)
-    assert (event.seq, relay.connections) == (2, 2)
+    assert event.seq == 2
+    assert relay.connections >= 2, "more on a busy machine, where 0.4 s pass before an answer"
 
 
 async def test_the_feed_of_a_call_ends_with_it_also_when_the_end_was_missed() -> None:
