@@ -7,6 +7,7 @@ two sentences is not a server's first-byte time; no more than two are under way 
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Final
@@ -14,6 +15,7 @@ from typing import Any, Final
 import httpx
 
 from batkol.answers import PLAIN, no_cookies
+from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.http_client.poster import Poster
 from batkol.http_client.transport import HttpTransport, has_proxy
 from batkol.urls import without_login
@@ -98,11 +100,33 @@ class OpenAIVoice:
 class _Request:
     """The sound of one piece: what came, and what ended it. It holds no more than `VoiceLimits.sound_s`."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, before: _Request | None) -> None:
         self.text = text
+        self._before = before
+        self._samples = 0
+        self._began_at = math.inf
+        self._clock = asyncio.get_running_loop().time
         self.silent = not _SPOKEN.search(text)
         """Whether there is nothing to ask for."""
         self.came: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
+
+    def add(self, sound: bytes) -> None:
+        """See `Sink`."""
+        if self._samples == 0:
+            self._began_at = self._clock()
+        self._samples += len(sound)
+        self.came.put_nowait(sound)
+
+    @property
+    def ahead_s(self) -> float:
+        """See `Sink`."""
+        return max(0.0, self.ends_at - self._clock())
+
+    @property
+    def ends_at(self) -> float:
+        """Time at which its sound has been played, as far as it is there; minus infinity without any."""
+        after = -math.inf if self._before is None else self._before.ends_at
+        return after if not self._samples else max(after, self._began_at) + self._samples / SAMPLE_RATE
 
     async def get(self) -> bytes | None:
         """Return the next sound, None after the last one. Raises the error that ended it."""
@@ -136,8 +160,9 @@ class _Reply:
     async def read(self, pieces: AsyncIterator[str]) -> None:
         """Ask for each piece, as soon as there is room."""
         try:
+            request: _Request | None = None
             async for text in pieces:
-                request = _Request(text)
+                request = _Request(text, request)
                 if not request.silent:
                     await self._free.acquire()
                 task = asyncio.create_task(self._speak(request), name="voice.request")
@@ -158,7 +183,7 @@ class _Reply:
                 raise VoiceError(message, reason="too_long", retryable=False)  # noqa: TRY301 -- the one way out of here
             if not request.silent:
                 asked = {**self._asked, "input": request.text}
-                await request_speech(self._poster, asked, self._limits, request.came.put_nowait)
+                await request_speech(self._poster, asked, self._limits, request)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is raised where the sound is awaited
             request.came.put_nowait(error)
         else:

@@ -22,15 +22,19 @@ _TELLING: Final = 4  # bytes that tell a container from samples
 
 
 class SpeechBody:
-    """Converts one body, of at most `largest_s` seconds of sound. `feed` and `finish` raise `VoiceError`."""
+    """Converts one body, of at most `largest_s` seconds of sound. `feed` and `finish` raise `VoiceError`.
 
-    def __init__(self, largest_s: float) -> None:
+    `eager`: nothing sounds so far, so the beginning is converted as it comes.
+    """
+
+    def __init__(self, largest_s: float, *, eager: bool = True) -> None:
         self._left = int(largest_s * 8000)
         self._begun: bytes | None = b""  # None: the kind is known
-        self._stream = PhoneStream(RATE)
+        self._eager = eager
+        self._stream = PhoneStream(RATE, early=eager)
         self._samples_left: int | None = None  # bytes, if a header says so
         self._gathered = bytearray()  # samples that wait to be converted together
-        self._fed = 0
+        self._fed = 0 if eager else _EAGER
         self.empty = True
         """Whether no sound came yet."""
 
@@ -79,7 +83,7 @@ class SpeechBody:
                 raise _malformed(f"it is a WAV file that cannot be played: {error}") from None
             if header is None:
                 return b""
-            self._stream = PhoneStream(header.rate)
+            self._stream = PhoneStream(header.rate, early=self._eager)
             self._samples_left = header.length
             begun = begun[header.size :]
         self._begun = None

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import httpx
 import msgspec
 
 from batkol.answers import UNREADABLE, AnswerError, body, check_plain
-from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.http_client.poster import Poster
 from batkol.voices.openai_body import SpeechBody
 from batkol.voices.voice import VoiceError
@@ -21,10 +20,10 @@ LARGEST_ERROR: Final = 16 * 1024
 """Bytes of an error's body that are read; OpenAI's are below 1 kB."""
 
 _OK: Final = 200
-_AHEAD: Final = 1600
-"""Samples of sound after which the body is read now and then: chunks that came meanwhile cost one wake."""
-_HOLDS_S: Final = (0.05, 0.4)
-"""Least and most seconds between two such reads: a third of what the sound is ahead of the ear."""
+_AHEAD_S: Final = 0.2
+"""Seconds of sound ahead of the ear with which the body is read now and then: what came meanwhile costs one wake."""
+_LONGEST_HOLD_S: Final = 0.5
+"""Most seconds between two such reads; they are half of what the sound is ahead."""
 _RESCHEDULED_S: Final = 0.05  # so much earlier than `between_s` may silence end a request; a timer a chunk costs more
 _SOUND: Final = ("audio/pcm", "audio/l16", "audio/raw", "audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave")
 _UNNAMED: Final = ("", "application/octet-stream", "binary/octet-stream")
@@ -59,16 +58,24 @@ class _ErrorBody(msgspec.Struct):
 _DECODER: Final = msgspec.json.Decoder(_ErrorBody)
 
 
-async def request_speech(
-    poster: Poster, asked: dict[str, Any], limits: VoiceLimits, on_sound: Callable[[bytes], None]
-) -> None:
-    """Pass the sound to `on_sound` as it comes; return when it is whole. Raises `VoiceError`.
+class Sink(Protocol):
+    """Where the sound goes."""
+
+    def add(self, sound: bytes) -> None: ...
+    @property
+    def ahead_s(self) -> float:
+        """Seconds of sound that the line has, up to the end of this one, if it is played since it was there."""
+        ...
+
+
+async def request_speech(poster: Poster, asked: dict[str, Any], limits: VoiceLimits, sink: Sink) -> None:
+    """Pass the sound to `sink` as it comes; return when it is whole. Raises `VoiceError`.
 
     Cancelling it closes the connection at once.
     """
-    speech = SpeechBody(limits.sound_s)
     loop = asyncio.get_running_loop()
-    ends, rescheduled, given, begun = loop.time() + limits.whole_s, -math.inf, 0, math.inf
+    ends, rescheduled = loop.time() + limits.whole_s, -math.inf
+    speech = SpeechBody(limits.sound_s, eager=sink.ahead_s < _AHEAD_S)
     try:
         async with asyncio.timeout_at(min(ends, loop.time() + limits.first_s)) as patience:
             async with _answered(poster, msgspec.json.encode(asked)) as response:
@@ -79,12 +86,10 @@ async def request_speech(
                         rescheduled = now
                         patience.reschedule(min(ends, now + limits.between_s))
                     if sound:
-                        begun = min(begun, loop.time())
-                        given += len(sound)
-                        on_sound(sound)
-                    if given > _AHEAD:
-                        await asyncio.sleep(_hold_s(given / SAMPLE_RATE - (loop.time() - begun)))
-                on_sound(speech.finish())
+                        sink.add(sound)
+                    if (ahead_s := sink.ahead_s) > _AHEAD_S:
+                        await asyncio.sleep(min(_LONGEST_HOLD_S, ahead_s / 2))
+                sink.add(speech.finish())
     except (httpx.TimeoutException, TimeoutError) as error:
         raise VoiceError("the voice did not answer in time", reason="deadline", retryable=True) from error
     except httpx.TransportError as error:
@@ -93,11 +98,6 @@ async def request_speech(
         raise VoiceError("the voice broke off within its sound", reason="cut_off", retryable=True) from error
     except AnswerError as error:
         raise VoiceError(f"the voice cannot be used: {error}", reason="malformed", retryable=False) from None
-
-
-def _hold_s(ahead_s: float) -> float:
-    least, most = _HOLDS_S
-    return min(most, max(least, ahead_s / 3))
 
 
 @asynccontextmanager

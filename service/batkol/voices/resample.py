@@ -32,15 +32,18 @@ def at_8k(pcm: Pcm, rate: int) -> Pcm:
 
 
 class PhoneStream:
-    """Converts one stream of little-endian 16-bit samples, cut anywhere, even within a sample."""
+    """Converts one stream of little-endian 16-bit samples, cut anywhere, even within a sample.
+
+    Without `early` the beginning waits for the filter: for sound that follows other sound.
+    """
 
     __slots__ = ("_given", "_head", "_made", "_odd", "_rate", "_stream")
 
-    def __init__(self, rate: int) -> None:
+    def __init__(self, rate: int, *, early: bool = True) -> None:
         self._rate = rate
         self._stream = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="int16", quality=QUALITY)
         self._odd = b""
-        self._head: Pcm | None = np.empty(0, dtype=np.int16)
+        self._head: Pcm | None = np.empty(0, dtype=np.int16) if early else None
         self._made = 0  # samples that came out of the stream
         self._given = 0  # samples that were returned
 

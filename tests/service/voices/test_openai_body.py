@@ -80,3 +80,14 @@ def test_the_beginning_is_converted_as_it_comes_and_the_rest_gathered() -> None:
 
     assert all(given[:4]), "20 ms each"
     assert given[10:].count(0) == 8, "100 ms each"
+
+
+def test_sound_that_follows_other_sound_is_gathered_from_its_beginning_and_is_the_same() -> None:
+    speech = SpeechBody(60.0, eager=False)
+
+    given = [speech.feed(SPOKEN[at : at + 960]) for at in range(0, len(SPOKEN), 960)]
+
+    assert not any(given[:4]), "100 ms each"
+    sound = b"".join([*given, speech.finish()])
+    assert words_of(sound) == words_of(sound_of(SPOKEN))
+    assert len(sound) == len(sound_of(SPOKEN))
