@@ -4,6 +4,9 @@ A call has a turn each ten seconds: the events of the load of `bench/tracing_cos
 (echo: the caller's own words). The conversation, its playout and its reporter are the service's; the peer is in memory
 and echoes the playout's marks, so no socket to Twilio is written. The language model and the voice are doubles on the
 other core. What the process takes beyond one whose calls have no agent is the cost.
+
+A core that shares its hardware with a busy neighbour takes up to twice the CPU time for the same work. So each process
+also times a fixed loop, before and after its calls, and the limits count for a core that runs it in `UNDISTURBED_S`.
 """
 
 from __future__ import annotations
@@ -52,6 +55,8 @@ QUESTION: Final = "אני רוצה לקבוע תור רופא היום בבקש�
 ANSWER: Final = "שלום תודה אני רוצה לקבוע פגישה מחר בוקר. מתי רופא היום בבקשה כתובת מספר טלפון עזרה."
 LIMITS: Final = {"echo": 0.3, "llm": 1.0, "voice": 1.6}
 """Milliseconds of CPU for each call-second, by what answers: `voice` is the LLM's wire and the voice's."""
+UNDISTURBED_S: Final = 0.14
+"""CPU seconds of `fixed_loop` on such a core of the machine for which the limits were set."""
 
 
 class Line:
@@ -149,18 +154,28 @@ def _agent(kind: str, llm: str, speaker: str) -> Agent | None:
     )
 
 
+def fixed_loop() -> float:
+    """Return the CPU seconds of a loop that does the same each time."""
+    before, value = time.process_time(), 0
+    for number in range(2_000_000):
+        value += number * number % 7
+    return time.process_time() - before
+
+
 async def loaded(kind: str, calls: int, seconds: float, llm: str, speaker: str) -> dict[str, float]:
     """Hold so many calls; return the CPU that they took and how much was said to the callers, in seconds."""
     structlog.configure(processors=[lambda *_: (_ for _ in ()).throw(structlog.DropEvent)])
     agent = _agent(kind, llm, speaker)
     freeze_startup_objects()  # as `batkol serve` does
+    loops = [fixed_loop()]
     before = time.process_time()
     written = await asyncio.gather(*(one_call(agent, number, seconds) for number in range(calls)))
     took = time.process_time() - before
+    loops.append(fixed_loop())
     if agent is not None and agent.answerer is not None:
         await agent.answerer.aclose()
         await agent.voice.aclose()
-    return {"cpu_s": took, "said_s": sum(written) / 8000}
+    return {"cpu_s": took, "said_s": sum(written) / 8000, "loop_s": statistics.mean(loops)}
 
 
 def _inside(kind: str, calls: int, seconds: float, llm: str, speaker: str) -> dict[str, float]:
@@ -179,6 +194,7 @@ def _inside(kind: str, calls: int, seconds: float, llm: str, speaker: str) -> di
 async def cost(calls: int, seconds: float, rounds: int) -> bool:
     """Print what replies cost, by what answers; return whether that is within the limits."""
     found: dict[str, list[float]] = {kind: [] for kind in LIMITS}
+    undisturbed: dict[str, list[float]] = {kind: [] for kind in LIMITS}
     said: dict[str, float] = {}
     async with doubles(Arrangement(answer=ANSWER)) as (llm, speaker):
         for _ in range(rounds):
@@ -186,13 +202,22 @@ async def cost(calls: int, seconds: float, rounds: int) -> bool:
             for kind, costs in found.items():
                 told = await asyncio.to_thread(_inside, kind, calls, seconds, llm, speaker)
                 costs.append(1000 * (told["cpu_s"] - idle["cpu_s"]) / calls / seconds)
+                work = told["cpu_s"] / told["loop_s"] - idle["cpu_s"] / idle["loop_s"]
+                undisturbed[kind].append(1000 * UNDISTURBED_S * work / calls / seconds)
                 said[kind] = told["said_s"] / calls / seconds
-    print("| replies, six a minute | ms CPU per call-second, each round | median | limit | the agent speaks |")
-    print("|---|---|---|---|---|")
+    print(
+        "| replies, six a minute | ms CPU per call-second, each round | median | on an undisturbed core, each round "
+        "| median | limit | the agent speaks |"
+    )
+    print("|---|---|---|---|---|---|---|")
     for kind, costs in found.items():
-        each = ", ".join(f"{one:.2f}" for one in costs)
-        print(f"| {kind} | {each} | {statistics.median(costs):.2f} | {LIMITS[kind]} | {100 * said[kind]:.0f} % |")
-    return all(statistics.median(costs) <= LIMITS[kind] for kind, costs in found.items())
+        mended = undisturbed[kind]
+        print(f"| {kind} | {_row(costs)} | {_row(mended)} | {LIMITS[kind]} | {100 * said[kind]:.0f} % |")
+    return all(statistics.median(mended) <= LIMITS[kind] for kind, mended in undisturbed.items())
+
+
+def _row(costs: list[float]) -> str:
+    return f"{', '.join(f'{one:.2f}' for one in costs)} | {statistics.median(costs):.2f}"
 
 
 def main() -> None:
