@@ -186,7 +186,8 @@ class Call:
             line=self.playout,
             since=self._since,
             observe=self.reporter.replies.observe,
-            hang_up=lambda: self.end(HUNG_UP),
+            hang_up=lambda reason: self.end(reason or HUNG_UP),
+            transfer=lambda _: None,
             log=self.log,
         )
 

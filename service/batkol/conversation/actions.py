@@ -97,9 +97,17 @@ class Discard(msgspec.Struct, frozen=True):
 
 
 class HangUp(msgspec.Struct, frozen=True):
-    """End the call: its last phrase was heard."""
+    """End the call: its last phrase was heard. `reason` is for `call.ended`; empty: `hung_up`."""
+
+    reason: str = ""
+
+
+class Transfer(msgspec.Struct, frozen=True):
+    """Transfer the caller to the number behind a label: what was to be said before was heard."""
+
+    label: str
 
 
 AnnouncementAction: TypeAlias = Prepare | Announce | Discard
-ReplyAction: TypeAlias = Ask | Cancel | Release | Hold | Interrupt | Resume | SayPhrase | HangUp
+ReplyAction: TypeAlias = Ask | Cancel | Release | Hold | Interrupt | Resume | SayPhrase | HangUp | Transfer
 Action: TypeAlias = ReplyAction | AnnouncementAction

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from batkol.answering.answerer import Answerer
 from batkol.conversation.actions import StockPhrase
 from batkol.conversation.budget import SpeculationBudget
+from batkol.conversation.limits import CallLimits
 from batkol.conversation.reply import TextCutter
 from batkol.speech.lexicon import Lexicon, lexicon
 from batkol.speech.turn_thresholds import TurnThresholds
@@ -34,6 +35,9 @@ class AgentSettings:
     greeting_yields: bool = True
     thresholds: TurnThresholds = field(default_factory=TurnThresholds)
     words: Lexicon = field(default_factory=lexicon)
+    limits: CallLimits = field(default_factory=CallLimits)
+    transfers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Label to number or SIP URI. A model, a log and an event see the label alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,10 @@ class CallSide:
     since: Callable[[int], float]
     """Seconds since the caller spoke a sample."""
     observe: events.ObserveReplies
-    hang_up: Callable[[], None]
+    hang_up: Callable[[str], None]
+    """End the call; the reason is for `call.ended`, empty: `hung_up`."""
+    transfer: Callable[[str], None]
+    """Transfer the caller to the number behind a label."""
     log: FilteringBoundLogger
 
 
@@ -245,8 +248,10 @@ class Conversation:
                 self._replies.resume(interrupted, attempt)
             case act.SayPhrase():
                 self._say(action)
-            case act.HangUp():
-                self._call.hang_up()
+            case act.HangUp(reason):
+                self._call.hang_up(reason)
+            case act.Transfer(label):
+                self._call.transfer(label)
 
     def _ask(self, ask: act.Ask) -> None:
         agent, now = self._agent, self._loop.time()

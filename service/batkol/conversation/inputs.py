@@ -113,6 +113,23 @@ class ClearAsked(msgspec.Struct, frozen=True):
     """The API silences the line, and drops the announcements that wait."""
 
 
+class EndAsked(msgspec.Struct, frozen=True):
+    """The call is to end: a tool, the API, a limit or a budget asks. The first one counts, and stands.
+
+    What is being said is finished, then a goodbye is said if asked, then the call is hung up, or with `transfer`, which
+    is a label, transferred.
+    """
+
+    transfer: str = ""
+    goodbye: bool = True
+    reason: str = ""
+    """Why, as `call.ended` says it; empty: `hung_up` or `transferred`."""
+
+
+class TransferFailed(msgspec.Struct, frozen=True):
+    """The transfer that was asked for was refused: the caller is still here."""
+
+
 class ServiceFailed(msgspec.Struct, frozen=True):
     """A defect of the service has thrown away every attempt; the line is silent."""
 
@@ -138,6 +155,8 @@ Input: TypeAlias = (
     | AnnouncementReady
     | AnnouncementLost
     | ClearAsked
+    | EndAsked
+    | TransferFailed
     | ServiceFailed
     | CallClosing
 )

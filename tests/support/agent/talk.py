@@ -161,7 +161,7 @@ async def talking(
     begun = loop.time()
     talk: Talk
 
-    def hang_up() -> None:
+    def hang_up(_: str) -> None:
         talk.hung_up = True
 
     agent = Agent(
@@ -180,6 +180,7 @@ async def talking(
         since=lambda sample: loop.time() - begun - sample / 8000,
         observe=seen.append,
         hang_up=hang_up,
+        transfer=lambda _: None,
         log=structlog.get_logger(),
     )
     talk = Talk(agent, call, playout, ear, seen)
