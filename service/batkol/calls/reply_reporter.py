@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
+import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from batkol.calls.publisher import Publisher
+from batkol.calls.reply_makers import MakersOfReplies
 from batkol.calls.reply_progress import ReplyHistory
 from batkol.conversation import events as turns
 from batkol.events.events import (
@@ -32,12 +34,16 @@ class ReplyReporter:
         self.history = ReplyHistory()
         """The replies so far, as their subscribers saw them."""
         self._latencies: OrderedDict[str, turns.ReplyLatency] = OrderedDict()
+        self._makers = MakersOfReplies()
 
     def observe(self, event: turns.ConversationEvent) -> None:
         """Report one event of the conversation; never blocks."""
         self.history.observe(event)
         match event:
+            case turns.AttemptBegan():
+                self._makers.asked(event)
             case turns.FirstSoundWritten():
+                self._makers.sounded(event)
                 self._started(event)
             case turns.SentenceBegan(reply_id, turn, index, text, begin_ms):
                 header = self._publisher.header()
@@ -79,6 +85,7 @@ class ReplyReporter:
 
     def _ended(self, event: turns.ReplySettled) -> None:
         latency = self._latencies.pop(event.reply_id, None)
+        makers = self._makers.take(event.reply_id)
         self._publisher.publish(
             ReplyEnded(
                 **self._publisher.header(),
@@ -94,6 +101,9 @@ class ReplyReporter:
                 first_piece_ms=None if latency is None else _ms(latency.first_piece),
                 first_sound_ms=None if latency is None else _ms(latency.first_sound),
                 commit_ms=None if latency is None else _ms(latency.commit),
+                prompt_tokens=event.prompt_tokens,
+                completion_tokens=event.completion_tokens,
+                **msgspec.structs.asdict(makers),
             )
         )
         self._log.info(

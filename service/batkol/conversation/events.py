@@ -29,6 +29,8 @@ class AttemptBegan(msgspec.Struct, frozen=True):
     speculative: bool
     answerer: str
     voice: str
+    answerer_variant: str = ""
+    voice_variant: str = ""
 
 
 class AttemptDropped(msgspec.Struct, frozen=True):
@@ -110,6 +112,8 @@ class ReplySettled(msgspec.Struct, frozen=True):
     heard: str
     interrupted: bool
     fault: str = ""
+    prompt_tokens: int | None = None  # of the turn; None: the answerer does not say
+    completion_tokens: int | None = None
 
 
 ConversationEvent: TypeAlias = (

@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 from sqlalchemy import func, select
 
+from batkol.answering.answerer import HistoryMessage
 from batkol.events.recorder import NoRecorder, Recorder
 from batkol.status import NO_STORE, BacklogStatus, JournalStatus, NoStoreStatus, StoreStatus
 from batkol.store.dev_postgres.server import embedded
@@ -25,6 +26,7 @@ from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.cleanup import run_cleanup
 from batkol.store.postgres.connections import Database, DatabaseTimeouts
+from batkol.store.postgres.conversation import said_in
 from batkol.store.postgres.erase import Erased, erase
 from batkol.store.postgres.faults import DB_ERRORS, driver_faults
 from batkol.store.postgres.schema import calls, leads, utterances
@@ -58,6 +60,10 @@ class NoStore:
 
     recorder: Recorder = NoRecorder()
 
+    async def conversation(self, call_sid: str, within_s: float) -> tuple[HistoryMessage, ...]:  # noqa: ARG002
+        """Return nothing: `batkol.store.conversations.StoredConversations`."""
+        return ()
+
     def status(self) -> StoreStatus:
         """The entry of `/v1/status`."""
         return NoStoreStatus(kind=NO_STORE)
@@ -82,6 +88,10 @@ class Store:
     async def erase(self, number: str) -> Erased:
         """Forget a number. Raises what the database does."""
         return await erase(self.database.reading, number)
+
+    async def conversation(self, call_sid: str, within_s: float) -> tuple[HistoryMessage, ...]:
+        """Return what was said in a call so far: `batkol.store.conversations.StoredConversations`."""
+        return await said_in(self.database.reading, call_sid, within_s)
 
     async def counts(self) -> dict[str, int]:
         """Return how many rows each table has. Raises what the database does."""

@@ -233,6 +233,29 @@ async def test_an_announcement_that_is_not_heard_fails_under_its_id(seen: Seen) 
     assert seen.value("batkol_reply_failures_total") == 1, "what the API or the caller silenced is no failure"
 
 
+async def test_the_end_of_a_reply_says_who_made_it_and_how_often_an_answerer_was_asked(seen: Seen) -> None:
+    """A filler and a greeting answer nothing; an apology stands for an answer."""
+    asked = AttemptBegan(2, 0, speculative=True, answerer="big", voice="he", answerer_variant="b", voice_variant="v")
+    settled = ReplySettled("r2", 2, INTENDED, HEARD, interrupted=True, prompt_tokens=120, completion_tokens=9)
+    events = await told(
+        seen,
+        *(started(0, 1, StockPhrase.GREETING), ended(1)),
+        *(began(1), AttemptDropped(1, 0.2), asked, FillerSaid(2), started(2, 2), settled),
+        *(began(3), AttemptFailed(3, "answerer", "stalled"), started(4, 3, StockPhrase.APOLOGY), ended(3)),
+        *(announced(4), ReplySettled("a1", 4, INTENDED, INTENDED, interrupted=False)),
+    )
+    ends = [event for event in events if isinstance(event, ReplyEnded)]
+
+    assert [(end.kind, end.answerer, end.voice, end.attempts) for end in ends] == [
+        ("phrase", "", "", 0),
+        ("answer", "big", "he", 2),
+        ("phrase", "", "", 1),
+        ("announcement", "", "", 0),
+    ]
+    assert [(end.answerer_variant, end.voice_variant) for end in ends[:2]] == [("", ""), ("b", "v")]
+    assert [(end.prompt_tokens, end.completion_tokens) for end in ends[:2]] == [(None, None), (120, 9)]
+
+
 async def test_an_interruption_is_real_when_its_reply_ends_and_resumed_when_it_goes_on(seen: Seen) -> None:
     seen.tell(began(1), started(1), ReplyCut("r1", 1, HEARD), ReplyContinued("r1", 1, 0))
     assert seen.value("batkol_reply_interruptions_total", kind="real") == 0

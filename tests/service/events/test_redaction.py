@@ -39,7 +39,8 @@ HIDDEN: dict[str, dict[str, Right]] = {
 
 OPEN = {
     "call_sid", "stream_sid", "id", "agent", "direction", "utterance_id", "mode", "flag_variant", "flag_reason",
-    "reason", "source", "reply_id", "phrase", "part", "name", "finals", "fault",
+    "reason", "source", "reply_id", "phrase", "part", "name", "finals", "fault", "kind",
+    "answerer", "voice", "answerer_variant", "voice_variant",
 }  # fmt: skip
 """The fields that can hold text and are shown to every reader of events: names, and words of the service's own."""
 
