@@ -30,7 +30,7 @@ from batkol.answering.openai import OpenAIAnswerer
 from batkol.calls.playout import Playout
 from batkol.calls.publisher import Publisher
 from batkol.calls.reply_reporter import ReplyReporter
-from batkol.conversation.agent import Agent, AgentSettings
+from batkol.conversation.agent import Agent, AgentSettings, Speakers
 from batkol.conversation.budget import SpeculationBudget
 from batkol.conversation.conversation import CallSide, Conversation
 from batkol.events.bus import Bus
@@ -144,9 +144,9 @@ def _agent(kind: str, llm: str, speaker: str) -> Agent | None:
     if kind == "voice":
         voice = OpenAIVoice(url=speaker, model="tts-1", voice="alloy", api_key="any")
     settings = AgentSettings()
+    speakers = Speakers(answerer, voice)
     return Agent(
-        answerer=answerer,
-        voice=voice,
+        speakers=lambda _: speakers,
         cutter=Cutter,
         phrase=lambda _: None,
         budget=SpeculationBudget(100_000),
@@ -173,9 +173,9 @@ async def loaded(kind: str, calls: int, seconds: float, llm: str, speaker: str) 
     written = await asyncio.gather(*(one_call(agent, number, seconds) for number in range(calls)))
     took = time.process_time() - before
     loops.append(fixed_loop())
-    if agent is not None and agent.answerer is not None:
-        await agent.answerer.aclose()
-        await agent.voice.aclose()
+    if agent is not None and (speakers := agent.speakers("")).answerer is not None:
+        await speakers.answerer.aclose()
+        await speakers.voice.aclose()
     return {"cpu_s": took, "said_s": sum(written) / 8000, "loop_s": statistics.mean(loops)}
 
 

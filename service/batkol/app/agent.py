@@ -12,7 +12,7 @@ from batkol.answering.answerer import Answerer, AnswererError
 from batkol.answering.echo import Echo
 from batkol.answering.openai import OpenAIAnswerer
 from batkol.conversation.actions import StockPhrase
-from batkol.conversation.agent import Agent, AgentSettings
+from batkol.conversation.agent import Agent, AgentSettings, Speakers
 from batkol.conversation.budget import SpeculationBudget
 from batkol.live.config import Live
 from batkol.live.turn_tuning import TurnTuning
@@ -46,9 +46,9 @@ async def agent(settings: Settings, live: Live, stack: AsyncExitStack, tasks: Ta
     await tasks.own(stack, phrases.cache.run, "agent.phrases")
     if isinstance(answerer, OpenAIAnswerer):
         await tasks.own(stack, partial(warm_up, answerer), "agent.warm_up", may_return=True)
+    speakers = Speakers(answerer, voice)
     return Agent(
-        answerer=answerer,
-        voice=voice,
+        speakers=lambda _: speakers,
         cutter=Cutter,
         phrase=phrases.sound,
         budget=SpeculationBudget(settings.speculative_attempts_per_minute),
@@ -59,9 +59,9 @@ async def agent(settings: Settings, live: Live, stack: AsyncExitStack, tasks: Ta
 
 def _silent_agent(settings: Settings, live: Live, voice: Voice) -> Agent:
     """Return the agent of calls in which only the API speaks."""
+    speakers = Speakers(None, voice)
     return Agent(
-        answerer=None,
-        voice=voice,
+        speakers=lambda _: speakers,
         cutter=Cutter,
         phrase=lambda _: None,
         budget=SpeculationBudget(0),

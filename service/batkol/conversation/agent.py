@@ -41,12 +41,22 @@ class AgentSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Speakers:
+    """Who answers and who speaks in one turn. The variants are the names of both in the settings."""
+
+    answerer: Answerer | None
+    """None: the agent answers nothing in this turn, and the API alone speaks."""
+    voice: Voice
+    answerer_variant: str = "default"
+    voice_variant: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
 class Agent:
     """Made once, by `batkol.app`."""
 
-    answerer: Answerer | None
-    """None: it answers nothing, and the API alone speaks."""
-    voice: Voice
+    speakers: Callable[[str], Speakers]
+    """Chooses for a turn, or an announcement, of the call with that SID. It neither waits nor raises."""
     cutter: Callable[[], TextCutter]
     phrase: Callable[[StockPhrase], PhraseSound | None]
     """Returns a phrase at once; None for one that is not said, or has no sound so far."""

@@ -145,8 +145,8 @@ class Announcements:
     # -- the voice ---------------------------------------------------------------------------------------------------
 
     def _speak(self, accepted: _Accepted, spawn: Spawn) -> None:
-        agent, voiced = self._agent, accepted.voiced
-        reply = Reply(Question(text=voiced.text), Speaker(Echo(), agent.voice, agent.cutter))
+        voiced, voice = accepted.voiced, self._agent.speakers(self._outlet.call_sid).voice
+        reply = Reply(Question(text=voiced.text), Speaker(Echo(), voice, self._agent.cutter))
         voiced.reply, voiced.track = reply, reply.track
         reply.on_sound = lambda _: self._sounds(accepted)
         voiced.task = spawn(reply.run())

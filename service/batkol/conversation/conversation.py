@@ -37,6 +37,9 @@ from batkol.transcription.events import Interim, TranscriptionEvent
 MOST_FAULTS: Final = 3
 """Defects of the service in one call after which the agent is silent; the transcription goes on."""
 
+_BEGINNINGS: Final = (inputs.CallOpened, inputs.CallerBegan)
+"""Inputs that may begin a turn."""
+
 
 @dataclass(frozen=True, slots=True)
 class CallSide:
@@ -63,6 +66,7 @@ class Conversation:
         self._call = call
         self._greet = greet
         self._loop = asyncio.get_running_loop()
+        self._speakers = agent.speakers(call.call_sid)  # of the turn under way, or else of the one before
         self._turns = self._new_turns()
         self._history = History()
         self._inputs: deque[inputs.Input] = deque()
@@ -198,7 +202,7 @@ class Conversation:
                 if self._inputs:
                     self._handle(self._inputs.popleft())
                 else:
-                    self._carry_out(self._turns.tick(self._loop.time()))
+                    self._tick()
         except Exception as error:  # noqa: BLE001 -- the task raises it, and survives it
             if not self._defect.done():
                 self._defect.set_exception(error)
@@ -212,7 +216,7 @@ class Conversation:
             settings.thresholds,
             settings.words,
             greeting_yields=settings.greeting_yields,
-            answers=self._agent.answerer is not None,
+            answers=self._speakers.answerer is not None,
         )
 
     # -- the table ---------------------------------------------------------------------------------------------------
@@ -222,7 +226,20 @@ class Conversation:
             self._newest_utterance = event.utterance
             settings = self._agent.settings()
             self._turns.tune(settings.thresholds, settings.words)
+        if isinstance(event, _BEGINNINGS):
+            self._choose_speakers()
         self._carry_out(self._turns.handle(event, self._loop.time(), self._replies.sounding_text()))
+
+    def _tick(self) -> None:
+        if not self._turns.talking:
+            self._choose_speakers()  # what a silent caller hears is a turn, too
+        self._carry_out(self._turns.tick(self._loop.time()))
+
+    def _choose_speakers(self) -> None:
+        """Choose who answers and who speaks, unless a turn is under way: it ends with those that it began with."""
+        if self._turns.between_turns:
+            self._speakers = self._agent.speakers(self._call.call_sid)
+            self._history.add_caller(self._turns.answer_from_now(answers=self._speakers.answerer is not None))
 
     def _carry_out(self, todo: list[act.Action]) -> None:
         for action in todo:
@@ -254,8 +271,8 @@ class Conversation:
                 self._call.transfer(label)
 
     def _ask(self, ask: act.Ask) -> None:
-        agent, now = self._agent, self._loop.time()
-        if agent.answerer is None:
+        agent, speakers, now = self._agent, self._speakers, self._loop.time()
+        if speakers.answerer is None:
             raise RuntimeError("the turn table asks an answerer that there is not")
         if ask.speculative and not agent.budget.spend(now):
             self._call.observe(events.AttemptFailed(ask.attempt, "budget", "spent"))
@@ -269,10 +286,16 @@ class Conversation:
             call_sid=self._call.call_sid,
             turn=self._replies.turn + 1,
         )
-        reply = Reply(question, Speaker(agent.answerer, agent.voice, agent.cutter, self._loop.time))
+        reply = Reply(question, Speaker(speakers.answerer, speakers.voice, agent.cutter, self._loop.time))
         self._call.observe(
             events.AttemptBegan(
-                ask.attempt, self._newest_utterance, ask.speculative, agent.answerer.name, agent.voice.name
+                ask.attempt,
+                self._newest_utterance,
+                ask.speculative,
+                speakers.answerer.name,
+                speakers.voice.name,
+                speakers.answerer_variant,
+                speakers.voice_variant,
             )
         )
         voiced = self._replies.add(ask.attempt, reply)

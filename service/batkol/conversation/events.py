@@ -29,8 +29,8 @@ class AttemptBegan(msgspec.Struct, frozen=True):
     speculative: bool
     answerer: str
     voice: str
-    answerer_variant: str = ""
-    voice_variant: str = ""
+    answerer_variant: str = "default"  # the names of both in the settings
+    voice_variant: str = "default"
 
 
 class AttemptDropped(msgspec.Struct, frozen=True):

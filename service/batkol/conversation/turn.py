@@ -136,6 +136,12 @@ class Turn:
         self.idle_prompts = 0
         self.state = State.LISTENING
 
+    def take_passed(self) -> str:
+        """Return the words that no answerer was asked about, for the history."""
+        passed = " ".join(self.passed)
+        self.passed.clear()
+        return passed
+
     def rejoin(self, now: float) -> None:
         """Speech before the reply had no telling word: the committed turn goes on."""
         if self.attempt is None:
@@ -201,8 +207,7 @@ class Turn:
         """Say the announcement at the head of the queue, as a reply of its own. It answers what was said."""
         announcement = self.queue.take()
         self._begin_to_speak()
-        answers = " ".join(filter(None, (*self.passed, self.said.text)))
-        self.passed.clear()
+        answers = " ".join(filter(None, (self.take_passed(), self.said.text)))
         self.actions.append(Announce(announcement, self.count, answers))
         self._now_speaking()
 

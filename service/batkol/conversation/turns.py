@@ -139,6 +139,22 @@ class Turns:
         """Change the thresholds and the lists; deadlines that are set stay."""
         self._turn.thresholds, self._turn.words = thresholds, words
 
+    def answer_from_now(self, *, answers: bool) -> str:
+        """Say whether an answerer is asked from the next turn on; to be called `between_turns`.
+
+        Return the caller's words that no answerer was asked about, if one is from now on.
+        """
+        turn = self._turn
+        begins, turn.answers = answers and not turn.answers, answers
+        return turn.take_passed() if begins else ""
+
+    @property
+    def between_turns(self) -> bool:
+        """Whether the caller's next words begin a turn: none of them waits for an answer."""
+        turn = self._turn
+        heard = turn.state in {State.SPEAKING, State.YIELDING}
+        return (heard or turn.attempt is None) and not turn.doubtful and not turn.said.text
+
     @property
     def state(self) -> State:
         return self._turn.state

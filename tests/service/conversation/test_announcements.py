@@ -12,6 +12,7 @@ import pytest
 from batkol.answering.answerer import HistoryMessage, Role
 from batkol.conversation import events
 from batkol.conversation.actions import Unsaid
+from batkol.conversation.agent import Speakers
 from batkol.conversation.announcements import MOST, MOST_WAITING, LineClosedError, LineFullError
 from batkol.voices.marked.voice import say
 from batkol.voices.voice import VoiceError, VoiceSound
@@ -332,8 +333,8 @@ async def test_a_defect_between_two_steps_ends_what_was_to_be_said() -> None:
 async def test_a_defect_as_something_is_over_does_not_hold_up_what_comes_after_it(
     answerer: ScriptedAnswerer | None, fails_at: list[int]
 ) -> None:
-    async with talking(answerer, voice=SlowVoice()) as talk:
-        object.__setattr__(talk.agent, "voice", SlowVoice(fails_at=fails_at))
+    speakers = [Speakers(answerer, SlowVoice(fails_at=fails_at))]
+    async with talking(answerer, voice=SlowVoice(), speakers_of=lambda _: speakers[0]) as talk:
 
         def broken(event: events.ConversationEvent) -> None:
             talk.seen.append(event)
@@ -349,7 +350,7 @@ async def test_a_defect_as_something_is_over_does_not_hold_up_what_comes_after_i
             await talk.say("כמה")
             talk.final("כמה")
         await asyncio.sleep(10)
-        object.__setattr__(talk.agent, "voice", SlowVoice())
+        speakers[0] = Speakers(answerer, SlowVoice())
         second = talk.api.say("תודה")
         await asyncio.sleep(3)
         assert ended(talk, second).heard == "תודה"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ import structlog
 from batkol.calls.playout import Playout
 from batkol.conversation import events
 from batkol.conversation.actions import StockPhrase
-from batkol.conversation.agent import Agent, AgentSettings
+from batkol.conversation.agent import Agent, AgentSettings, Speakers
 from batkol.conversation.announcements import Announcements
 from batkol.conversation.budget import SpeculationBudget
 from batkol.conversation.conversation import CallSide, Conversation
@@ -146,9 +146,10 @@ async def talking(
     greeting: str = "",
     settings: AgentSettings | None = None,
     budget: int = 1000,
+    speakers_of: Callable[[str], Speakers] | None = None,
     **network: Any,
 ) -> AsyncIterator[Talk]:
-    """Open a conversation over a network (`FarEar`)."""
+    """Open a conversation over a network (`FarEar`). `speakers_of` chooses per turn, in the place of both."""
     voice = voice or SlowVoice()
     texts = {} if answerer is None else PHRASE_TEXTS
     phrases = {phrase: await spoken(voice, text) for phrase, text in texts.items()}
@@ -164,9 +165,9 @@ async def talking(
     def hang_up(_: str) -> None:
         talk.hung_up = True
 
+    speakers = Speakers(answerer, voice)
     agent = Agent(
-        answerer=answerer,
-        voice=voice,
+        speakers=speakers_of or (lambda _: speakers),
         cutter=Cutter,
         phrase=phrases.get,
         budget=SpeculationBudget(budget),
