@@ -23,7 +23,7 @@ from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.conversation import actions as act
 from batkol.conversation import events, inputs
 from batkol.conversation.actions import StockPhrase
-from batkol.conversation.agent import Agent
+from batkol.conversation.agent import Agent, Speakers
 from batkol.conversation.announcements import Announcements, LineClosedError
 from batkol.conversation.history import History
 from batkol.conversation.line import Line
@@ -66,7 +66,7 @@ class Conversation:
         self._call = call
         self._greet = greet
         self._loop = asyncio.get_running_loop()
-        self._speakers = agent.speakers(call.call_sid)  # of the turn under way, or else of the one before
+        self._speakers: Speakers | None = None  # of the turn under way, or else of the one before
         self._turns = self._new_turns()
         self._history = History()
         self._inputs: deque[inputs.Input] = deque()
@@ -87,7 +87,7 @@ class Conversation:
     def observe(self, event: TranscriptionEvent) -> None:
         """Take note of an event of the call's recognition; never blocks, and never raises."""
         try:
-            if type(event) is Interim and self._turns.overhears(self._loop.time()):
+            if type(event) is Interim and not self._inputs and self._turns.overhears(self._loop.time()):
                 return  # most events are these, and a call in which the API is silent should cost nothing
             turned = translated(event, self._spoken_at)
         except Exception:  # the transcription must go on
@@ -216,7 +216,7 @@ class Conversation:
             settings.thresholds,
             settings.words,
             greeting_yields=settings.greeting_yields,
-            answers=self._speakers.answerer is not None,
+            answers=False,  # until the first turn begins
         )
 
     # -- the table ---------------------------------------------------------------------------------------------------
@@ -238,8 +238,8 @@ class Conversation:
     def _choose_speakers(self) -> None:
         """Choose who answers and who speaks, unless a turn is under way: it ends with those that it began with."""
         if self._turns.between_turns:
-            self._speakers = self._agent.speakers(self._call.call_sid)
-            self._history.add_caller(self._turns.answer_from_now(answers=self._speakers.answerer is not None))
+            self._speakers = speakers = self._agent.speakers(self._call.call_sid)
+            self._history.add_caller(self._turns.answer_from_now(answers=speakers.answerer is not None))
 
     def _carry_out(self, todo: list[act.Action]) -> None:
         for action in todo:
@@ -272,7 +272,7 @@ class Conversation:
 
     def _ask(self, ask: act.Ask) -> None:
         agent, speakers, now = self._agent, self._speakers, self._loop.time()
-        if speakers.answerer is None:
+        if speakers is None or speakers.answerer is None:
             raise RuntimeError("the turn table asks an answerer that there is not")
         if ask.speculative and not agent.budget.spend(now):
             self._call.observe(events.AttemptFailed(ask.attempt, "budget", "spent"))

@@ -29,8 +29,8 @@ class AttemptBegan(msgspec.Struct, frozen=True):
     speculative: bool
     answerer: str
     voice: str
-    answerer_variant: str = "default"  # the names of both in the settings
-    voice_variant: str = "default"
+    answerer_variant: str = ""  # the names of both in the settings
+    voice_variant: str = ""
 
 
 class AttemptDropped(msgspec.Struct, frozen=True):

@@ -34,6 +34,7 @@ class Attempts:
 
     stream_sid: str
     line: Playout
+    call_sid: str = "CA" + "0" * 32
     seen: list[events.ConversationEvent] = field(default_factory=list)
     put: list[inputs.Input] = field(default_factory=list)
     history: History = field(default_factory=History)
