@@ -1,10 +1,10 @@
 """Settings of `batkol serve`: one frozen object, read once from the environment at start.
 
-The store's are in `batkol.store.settings`, the replies' in `batkol.conversation.settings`, the tokens' in
-`batkol.api_settings`, those of who may open a stream in `batkol.stream_settings`. Not here: `OTEL_*` (`batkol_otel` and
-the SDK), `FLAGD_*` (flagd's provider), `KUBECONFIG` and `GOOGLE_APPLICATION_CREDENTIALS` (their libraries). Only `main`
-and `app` see the object; each part gets what it needs. A value that cannot work is refused here, with a sentence that
-says which value would.
+The store's are in `batkol.store.settings`, the replies' in `batkol.conversation.settings`, the voices' in
+`batkol.voices.settings`, the tokens' in `batkol.api_settings`, those of who may open a stream in
+`batkol.stream_settings`. Not here: `OTEL_*` (`batkol_otel` and the SDK), `FLAGD_*` (flagd's provider), `KUBECONFIG` and
+`GOOGLE_APPLICATION_CREDENTIALS` (their libraries). Only `main` and `app` see the object; each part gets what it needs.
+A value that cannot work is refused here, with a sentence that says which value would.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from batkol.recognizers.google import phrases
 from batkol.store.settings import StoreFields
 from batkol.stream_settings import StreamFields
 from batkol.urls import base_url, check_http, masked
+from batkol.voices.settings import VoiceFields
 
 GOOGLE_LIMIT_S = 305.0
 """Seconds for which Google lets a stream live."""
@@ -40,7 +41,7 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
-class Settings(StoreFields, ReplyFields, ApiFields, StreamFields):
+class Settings(StoreFields, ReplyFields, VoiceFields, ApiFields, StreamFields):
     """Environment variables are the upper-case field names."""
 
     # A value in an error might be a secret, in whatever way the error comes to be printed.
@@ -53,7 +54,9 @@ class Settings(StoreFields, ReplyFields, ApiFields, StreamFields):
         "live_start_from",
         "voice_agent",
     }
-    tokens: ClassVar[frozenset[str]] = ReplyFields.tokens | ApiFields.tokens | StreamFields.tokens | {"whisper_api_key"}
+    tokens: ClassVar[frozenset[str]] = (
+        ReplyFields.tokens | VoiceFields.tokens | ApiFields.tokens | StreamFields.tokens | {"whisper_api_key"}
+    )
 
     # Recognition
     enable_streaming_stt: bool = Field(
@@ -278,6 +281,7 @@ class Settings(StoreFields, ReplyFields, ApiFields, StreamFields):
         self.check_tokens(internal_host=self.internal_host, loopback=self.internal_host in LOOPBACK)
         self.check_store(development=not self.twilio_validate_signatures)
         self.check_replies()
+        self.check_voice(self.gcp_stt_language)
         self.check_streams(self.twilio_auth_token)
         return self
 

@@ -58,6 +58,13 @@ def check_http(url: str) -> None:
         raise ValueError("has no valid host or no port from 0 to 65535")
 
 
+def check_api_base(url: str) -> None:
+    """Refuse what is no base URL of a server with OpenAI's API. Raises `ValueError`, a sentence that quotes nothing."""
+    check_http(url)
+    if url.rstrip("/").endswith(("/chat/completions", "/audio/speech")):
+        raise ValueError("must end before the path of the request, at /v1; the service appends the path itself")
+
+
 def base_url(url: str) -> str:
     """Return a PUBLIC_BASE_URL as it is used: without a slash at its end. Raises `ValueError`, a sentence.
 

@@ -20,23 +20,23 @@ from batkol.settings import Settings
 from batkol.speech.lexicon import lexicon
 from batkol.speech.pieces import Cutter
 from batkol.supervision.tasks import Tasks
-from batkol.voices.builtin import BuiltinVoice
-from batkol.voices.espeak import EspeakVoice
-from batkol.voices.openai import OpenAIVoice
+from batkol.voices.factory import VoiceParts, voice_of
 from batkol.voices.phrases import Phrase, PhraseCache
 from batkol.voices.stored import Stored, stored
-from batkol.voices.voice import Voice
+from batkol.voices.voice import ConnectedVoice, Voice, VoiceError
 
 log = structlog.get_logger()
 
 
-async def agent(settings: Settings, live: Live, stack: AsyncExitStack, tasks: Tasks) -> Agent:
+async def agent(settings: Settings, live: Live, voices: VoiceParts, stack: AsyncExitStack, tasks: Tasks) -> Agent:
     """Make the agent, and have its phrases synthesized. One that does not reply has a voice for the API, and no phrase.
 
     Raises `ConfigurationError` for a voice that is not installed.
     """
-    voice = _voice(settings)
+    voice = voice_of(settings.voice_spec, voices, api_key=settings.voice_api_key)
     stack.push_async_callback(voice.aclose)
+    if isinstance(voice, ConnectedVoice):
+        await tasks.own(stack, partial(warm_up_voice, voice), "agent.warm_up_voice", may_return=True)
     if not settings.agent_replies:
         return _silent_agent(settings, live, voice)
     answerer = _answerer(settings)
@@ -125,22 +125,20 @@ async def warm_up(answerer: OpenAIAnswerer) -> None:
         )
 
 
+async def warm_up_voice(voice: ConnectedVoice) -> None:
+    """Open a connection before the first caller needs it; log what would keep the voice from speaking."""
+    try:
+        await voice.warm_up()
+    except VoiceError as error:
+        log.error(
+            "[VOICE] the voice cannot be used; callers hear stored phrases until it can",
+            voice=voice.name,
+            reason=error.reason,
+            error=str(error),
+        )
+
+
 def _answerer(settings: Settings) -> Answerer:
     if settings.answerer == "echo":
         return Echo()
     return OpenAIAnswerer(url=settings.answerer_url, model=settings.answerer_model, api_key=settings.answerer_api_key)
-
-
-def _voice(settings: Settings) -> Voice:
-    match settings.voice:
-        case "espeak":
-            return EspeakVoice(language=settings.gcp_stt_language)
-        case "openai":
-            return OpenAIVoice(
-                url=settings.voice_url,
-                model=settings.voice_model,
-                voice=settings.voice_name or "alloy",
-                api_key=settings.voice_api_key,
-            )
-        case _:
-            return BuiltinVoice()

@@ -53,6 +53,8 @@ from batkol.transcription.health import CHECK_TIMEOUT, Health
 from batkol.transcription.recognizers import Recognizer, Recognizers
 from batkol.vad.factory import create
 from batkol.vad.scheduler import VadScheduler
+from batkol.voices.factory import VoiceParts
+from batkol.voices.google.sessions import Sessions
 from batkol.web.self_probe import bound_to
 from batkol.web.server import listening
 from batkol_otel.environment import mend
@@ -141,7 +143,7 @@ async def _service(
         tracing=tracing,
         store=store,
         tasks=tasks,
-        agent=await agent(settings, live, stack, tasks),
+        agent=await agent(settings, live, _voices(settings, stack), stack, tasks),
         twilio_api=await twilio_api(settings, stack, tasks, within_s=patience.twilio_api),
         started_at=time.monotonic(),
     )
@@ -183,6 +185,14 @@ async def _channels(settings: Settings, stack: AsyncExitStack) -> Channels:
     await channels.start()
     stack.push_async_callback(channels.close)
     return channels
+
+
+def _voices(settings: Settings, stack: AsyncExitStack) -> VoiceParts:
+    sessions = Sessions(
+        endpoint=settings.gcp_tts_endpoint, insecure=settings.gcp_tts_insecure, limit=settings.gcp_tts_max_sessions
+    )
+    stack.push_async_callback(sessions.close)
+    return VoiceParts(language=settings.gcp_stt_language, google=sessions)
 
 
 def _tracing(settings: Settings, exporters: Sequence[SpanExporter]) -> Tracing:

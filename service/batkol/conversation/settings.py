@@ -10,7 +10,7 @@ from pydantic_settings import NoDecode
 
 from batkol.conversation.actions import StockPhrase
 from batkol.environment import EnvironmentSettings
-from batkol.urls import check_http
+from batkol.urls import check_api_base
 
 IDLE: Final = {"he": "אתם עדיין על הקו?", "": "Are you still there?"}
 """Question to a silent caller, by language; "" is every other language."""
@@ -22,7 +22,7 @@ class ReplyFields(EnvironmentSettings):
     """Environment variables are the upper-case field names."""
 
     free_texts: ClassVar[frozenset[str]] = frozenset({"answerer_prompt", "greeting", "agent_phrases"})
-    tokens: ClassVar[frozenset[str]] = frozenset({"answerer_api_key", "voice_api_key"})
+    tokens: ClassVar[frozenset[str]] = frozenset({"answerer_api_key"})
 
     agent_replies: bool = Field(
         False, description="Let the built-in agent answer callers; without it only the API speaks."
@@ -39,24 +39,15 @@ class ReplyFields(EnvironmentSettings):
     agent_phrases: Annotated[dict[str, str], NoDecode] = Field(
         {}, description="JSON, phrase to text: filler, apology, repeat, idle, goodbye; an empty text is not said."
     )
-    voice: Literal["builtin", "espeak", "openai"] = Field(
-        "builtin", description="Who speaks: `builtin` (the demo's words), `espeak`, `openai` (/audio/speech)."
-    )
-    voice_url: str = Field("", description="Base URL of the voice's server, with `/v1`.")
-    voice_model: str = Field("", description="Model of the voice's server.")
-    voice_name: str = Field("", description="Name of the voice, for those that have several.")
-    voice_api_key: str = Field("", description="Bearer token for VOICE_URL.", repr=False)
     speculative_attempts_per_minute: int = Field(
         600, ge=0, description="Attempts of this pod before the end of speech; each may be thrown away. 0: none."
     )
 
-    @field_validator("answerer_url", "voice_url")
+    @field_validator("answerer_url")
     @classmethod
     def _base(cls, value: str) -> str:
         if value:
-            check_http(value)
-            if value.rstrip("/").endswith(("/chat/completions", "/audio/speech")):
-                raise ValueError("must end before the path of the request, at /v1; the service appends the path itself")
+            check_api_base(value)
         return value.rstrip("/")
 
     @field_validator("greeting")
@@ -90,13 +81,9 @@ class ReplyFields(EnvironmentSettings):
         return value
 
     def check_replies(self) -> None:
-        """Refuse what cannot answer or speak. Raises `ValueError`, a sentence."""
-        for kind, url, model, name in (
-            (self.answerer, self.answerer_url, self.answerer_model, "ANSWERER"),
-            (self.voice, self.voice_url, self.voice_model, "VOICE"),
-        ):
-            if kind == "openai" and not (url and model):
-                raise ValueError(f"{name}=openai needs {name}_URL and {name}_MODEL")
+        """Refuse what cannot answer. Raises `ValueError`, a sentence."""
+        if self.answerer == "openai" and not (self.answerer_url and self.answerer_model):
+            raise ValueError("ANSWERER=openai needs ANSWERER_URL and ANSWERER_MODEL")
 
     def phrases(self, language: str) -> dict[StockPhrase, str]:
         """Return the phrases that are not the stored ones, and what each says in that language."""

@@ -19,7 +19,7 @@ from batkol.demo.hearing import ReplyEar, pieces_of, tracks
 from batkol.demo.script import GREETING, Script
 from batkol.demo.settings import Doubles, settings_of_demo
 from batkol.errors import ConfigurationError
-from batkol.recognizers.google.channels import NO_PROXY
+from batkol.google_api.endpoint import NO_PROXY
 from batkol.simulators.client.conversation import Internal
 from batkol.simulators.client.otlp_collector import Collector
 from batkol.simulators.google.server import SpeechDouble

@@ -19,7 +19,8 @@ from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.http_client.poster import Poster
 from batkol.http_client.transport import HttpTransport, has_proxy
 from batkol.urls import without_login
-from batkol.voices.openai_request import VoiceLimits, request_speech
+from batkol.voices.limits import VoiceLimits
+from batkol.voices.openai_request import request_speech
 from batkol.voices.voice import VoiceError, VoiceSound
 
 UNDER_WAY: Final = 2

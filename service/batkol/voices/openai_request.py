@@ -13,6 +13,7 @@ import msgspec
 
 from batkol.answers import UNREADABLE, AnswerError, body, check_plain
 from batkol.http_client.poster import Poster
+from batkol.voices.limits import VoiceLimits
 from batkol.voices.openai_body import SpeechBody
 from batkol.voices.voice import VoiceError
 
@@ -30,21 +31,6 @@ _UNNAMED: Final = ("", "application/octet-stream", "binary/octet-stream")
 _RETRYABLE_STATUS: Final = (408, 409, 425, 429)
 _REASONS: Final = {401: "unauthorized", 403: "unauthorized", 408: "deadline", 429: "rate_limited"}
 _NO_MONEY: Final = ("insufficient_quota", "billing_hard_limit_reached")
-
-
-class VoiceLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits of one request, in seconds."""
-
-    connect_s: float = 2.0
-    """To a connection, TLS included; also to a free one where all are in use."""
-    first_s: float = 4.0
-    """From the request to the first byte of sound, the connection included."""
-    between_s: float = 3.0
-    """From one part of the sound to the next."""
-    whole_s: float = 30.0
-    """From the request to the end of the sound. Servers send several times as fast as it is spoken."""
-    sound_s: float = 60.0
-    """VoiceSound of one piece."""
 
 
 class _Error(msgspec.Struct):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -48,4 +48,16 @@ class Voice(Protocol):
 
     async def aclose(self) -> None:
         """Close the connections."""
+        ...
+
+
+@runtime_checkable
+class ConnectedVoice(Voice, Protocol):
+    """A voice behind a connection, which can be opened before the first caller needs it."""
+
+    async def warm_up(self) -> None:
+        """Open a connection, and have the credentials tried. Cancelling it loses nothing.
+
+        Raises `VoiceError` for a voice that cannot be reached or cannot speak.
+        """
         ...

@@ -11,8 +11,8 @@ import pytest
 
 from batkol.simulators.speaker.faults import VoiceFault, VoiceFaultKind
 from batkol.simulators.speaker.settings import SpeakerSettings
+from batkol.voices.limits import VoiceLimits
 from batkol.voices.openai import LONGEST_TEXT, UNDER_WAY
-from batkol.voices.openai_request import VoiceLimits
 from batkol.voices.voice import Voice, VoiceError, VoiceSound
 from support.voices.double import KEY, line, voice_at
 from support.voices.pieces import Pieces, joined, spoken, words_of

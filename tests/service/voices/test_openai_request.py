@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from batkol.voices.openai_request import VoiceLimits
+from batkol.voices.limits import VoiceLimits
 from batkol.voices.voice import VoiceError
 from support.http.hostile_server import WAYS, hostile_http
 from support.http.one_answer import answering, http

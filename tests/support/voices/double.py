@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from batkol.simulators.speaker.server import VoiceDouble
 from batkol.simulators.speaker.settings import SpeakerSettings
+from batkol.voices.limits import VoiceLimits
 from batkol.voices.openai import OpenAIVoice
-from batkol.voices.openai_request import VoiceLimits
 
 QUICK = SpeakerSettings(first_byte_s=0.0, pace=0)
 MODEL, NAME, KEY = "tts-1", "alloy", "sk-secret-of-the-test"

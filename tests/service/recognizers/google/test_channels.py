@@ -10,8 +10,10 @@ import grpc
 import pytest
 
 from batkol.errors import ConfigurationError
+from batkol.google_api.connections import STREAMS_A_CHANNEL
+from batkol.google_api.endpoint import OPTIONS
 from batkol.recognizers.google import wire
-from batkol.recognizers.google.channels import OPTIONS, STREAMS_A_CHANNEL, Channels
+from batkol.recognizers.google.channels import Channels
 from batkol.recognizers.google.errors import Next, SpeechError
 from batkol.recognizers.google.recognizer import SingleRecognizer
 from batkol.recognizers.google.wire import recognition
@@ -179,7 +181,7 @@ async def test_credentials_that_never_come_end_the_start_with_a_sentence(
     """A FIFO in their place, as a file on a file system that does not answer."""
     os.mkfifo(tmp_path / "credentials.json")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "credentials.json"))
-    monkeypatch.setattr("batkol.recognizers.google.channels.CREDENTIALS_S", 0.1)
+    monkeypatch.setattr("batkol.google_api.endpoint.CREDENTIALS_S", 0.1)
 
     with pytest.raises(ConfigurationError, match="GOOGLE_APPLICATION_CREDENTIALS names a regular file"):
         await Channels(endpoint="", insecure=False).start()
@@ -192,7 +194,7 @@ async def test_a_pool_for_the_double_needs_no_credentials() -> None:
 
     await pool.start()
 
-    assert pool._credentials is None
+    assert pool._endpoint._credentials is None
     assert pool.connections == 0
 
 

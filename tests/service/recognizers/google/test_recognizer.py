@@ -8,7 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.audio import mulaw
-from batkol.recognizers.google.channels import LARGEST, Channels
+from batkol.google_api.endpoint import LARGEST
+from batkol.recognizers.google.channels import Channels
 from batkol.recognizers.google.errors import Next, SpeechError
 from batkol.recognizers.google.recognizer import SingleRecognizer
 from batkol.recognizers.google.wire import recognition

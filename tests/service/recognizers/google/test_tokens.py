@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth.credentials import AnonymousCredentials
 from google.oauth2 import service_account
 
-from batkol.recognizers.google import channels
-from batkol.recognizers.google.channels import Channels, token_request
+from batkol.google_api.endpoint import token_request
+from batkol.recognizers.google.channels import Channels
 from support.http.hostile_server import WAYS, hostile_http
 from support.http.one_answer import answering, http
 
@@ -59,7 +59,7 @@ async def test_channels_ask_for_tokens_within_these_limits(monkeypatch: pytest.M
         made.append(token_request())
         return made[-1]
 
-    monkeypatch.setattr(channels, "token_request", request)
+    monkeypatch.setattr("batkol.google_api.endpoint.token_request", request)
     anonymous: Any = AnonymousCredentials
     monkeypatch.setattr("google.auth.default", lambda **_: (anonymous(), "a-project"))
     pool = Channels(endpoint="127.0.0.1:9", insecure=False)
