@@ -14,6 +14,7 @@ import httpx
 from batkol.http_client.transport import HttpTransport, head_of
 
 _JSON: Final = {"Content-Type": "application/json"}
+_NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 class Poster:
@@ -38,16 +39,20 @@ class Poster:
         self._login = None if login is None else httpx.BasicAuth(*login)
         self._head = b""
 
-    async def post(self, content: bytes) -> httpx.Response:
-        """Send a request; return when the head of the response is there. Cancelling it closes the connection."""
-        if self._transport is None:
-            return await self._client.send(self._request(content), stream=True)
-        self._head = self._head or self._made_head()
-        length = b"Content-Length: %d\r\n\r\n" % len(content)
-        return await self._transport.send(self._head + length + content, self._client.timeout)
+    async def post(self, content: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> httpx.Response:
+        """Send a request; return when the head of the response is there. Cancelling it closes the connection.
 
-    def _request(self, content: bytes) -> httpx.Request:
-        return self._client.build_request("POST", self._path, content=content, headers=self._headers)
+        `headers` are this request's own, of names and values that are ASCII on one line.
+        """
+        if self._transport is None:
+            return await self._client.send(self._request(content, headers), stream=True)
+        self._head = self._head or self._made_head()
+        own = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("ascii")
+        length = b"Content-Length: %d\r\n\r\n" % len(content)
+        return await self._transport.send(self._head + own + length + content, self._client.timeout)
+
+    def _request(self, content: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> httpx.Request:
+        return self._client.build_request("POST", self._path, content=content, headers={**self._headers, **headers})
 
     def _made_head(self) -> bytes:
         request = self._request(b"")

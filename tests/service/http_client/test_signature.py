@@ -1,0 +1,41 @@
+"""Signatures of webhooks: by the published vector, and of a secret that is none."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from batkol.http_client.signature import Signer, key_of
+
+
+def test_a_webhook_is_signed_as_the_reference_implementations_sign_it() -> None:
+    """The vector of the tests of `standardwebhooks`, in each of its languages."""
+    signer = Signer("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", now=lambda: 1614265330.9)
+    assert signer.headers(b'{"test": 2432232314}', "msg_p5jXN8AQM9LWM0D4loKWxJek") == {
+        "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        "webhook-timestamp": "1614265330",
+        "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+    }
+
+
+def test_without_a_secret_there_is_no_signature_and_each_webhook_has_an_id_of_its_own() -> None:
+    first, second = Signer().headers(b"1"), Signer().headers(b"1")
+    assert first.keys() == {"webhook-id", "webhook-timestamp"}
+    assert first["webhook-id"] != second["webhook-id"]
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "whsec_",
+        "whsec_not base64!",
+        "whsec_" + base64.b64encode(bytes(23)).decode(),
+        "whsec_" + base64.b64encode(bytes(65)).decode(),
+    ],
+)
+def test_a_secret_that_is_none_is_refused_and_not_quoted(secret: str) -> None:
+    with pytest.raises(ValueError, match="must be whsec_ and 24 to 64 bytes in base64") as raised:
+        key_of(secret)
+    assert secret.removeprefix("whsec_") not in str(raised.value) or secret == "whsec_"
