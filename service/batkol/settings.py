@@ -1,10 +1,11 @@
 """Settings of `batkol serve`: one frozen object, read once from the environment at start.
 
-The store's are in `batkol.store.settings`, the replies' in `batkol.conversation.settings`, the voices' in
-`batkol.voices.settings`, the tokens' in `batkol.api_settings`, those of who may open a stream in
-`batkol.stream_settings`. Not here: `OTEL_*` (`batkol_otel` and the SDK), `FLAGD_*` (flagd's provider), `KUBECONFIG` and
-`GOOGLE_APPLICATION_CREDENTIALS` (their libraries). Only `main` and `app` see the object; each part gets what it needs.
-A value that cannot work is refused here, with a sentence that says which value would.
+The store's are in `batkol.store.settings`, the replies' in `batkol.conversation.settings`, the answerers' in
+`batkol.answering.settings`, the voices' in `batkol.voices.settings` and `batkol.voices.map_settings`, the tokens' in
+`batkol.api_settings`, those of who may open a stream in `batkol.stream_settings`. Not here: `OTEL_*` (`batkol_otel` and
+the SDK), `FLAGD_*` (flagd's provider), `KUBECONFIG` and `GOOGLE_APPLICATION_CREDENTIALS` (their libraries). Only `main`
+and `app` see the object; each part gets what it needs. A value that cannot work is refused here, with a sentence that
+says which value would.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from batkol.answering.settings import AnswererFields
 from batkol.api_settings import ApiFields
 from batkol.conversation.settings import ReplyFields
 from batkol.environment import check_token, several
@@ -27,7 +29,7 @@ from batkol.recognizers.google import phrases
 from batkol.store.settings import StoreFields
 from batkol.stream_settings import StreamFields
 from batkol.urls import base_url, check_http, masked
-from batkol.voices.settings import VoiceFields
+from batkol.voices.map_settings import VoiceMapFields
 
 GOOGLE_LIMIT_S = 305.0
 """Seconds for which Google lets a stream live."""
@@ -41,13 +43,19 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
-class Settings(StoreFields, ReplyFields, VoiceFields, ApiFields, StreamFields):
+class Settings(StoreFields, ReplyFields, AnswererFields, VoiceMapFields, ApiFields, StreamFields):
     """Environment variables are the upper-case field names."""
 
     # A value in an error might be a secret, in whatever way the error comes to be printed.
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=False, hide_input_in_errors=True)
 
-    free_texts: ClassVar[frozenset[str]] = ReplyFields.free_texts | ApiFields.free_texts | {"stt_phrases"}
+    free_texts: ClassVar[frozenset[str]] = (
+        ReplyFields.free_texts
+        | AnswererFields.free_texts
+        | VoiceMapFields.free_texts
+        | ApiFields.free_texts
+        | {"stt_phrases"}
+    )
     with_spaces: ClassVar[frozenset[str]] = StoreFields.with_spaces | {
         "whisper_model",  # may be a folder
         "live_source",
@@ -55,7 +63,7 @@ class Settings(StoreFields, ReplyFields, VoiceFields, ApiFields, StreamFields):
         "voice_agent",
     }
     tokens: ClassVar[frozenset[str]] = (
-        ReplyFields.tokens | VoiceFields.tokens | ApiFields.tokens | StreamFields.tokens | {"whisper_api_key"}
+        AnswererFields.tokens | VoiceMapFields.tokens | ApiFields.tokens | StreamFields.tokens | {"whisper_api_key"}
     )
 
     # Recognition
@@ -280,8 +288,8 @@ class Settings(StoreFields, ReplyFields, VoiceFields, ApiFields, StreamFields):
     def _kept(self) -> Self:
         self.check_tokens(internal_host=self.internal_host, loopback=self.internal_host in LOOPBACK)
         self.check_store(development=not self.twilio_validate_signatures)
-        self.check_replies()
-        self.check_voice(self.gcp_stt_language)
+        self.check_answerers()
+        self.check_voices(self.gcp_stt_language)
         self.check_streams(self.twilio_auth_token)
         return self
 
@@ -290,7 +298,8 @@ def shown(settings: Settings) -> dict[str, Any]:
     """Return what may be logged: no field that is kept out of `repr`, and of URLs no user, password or query."""
     secret = {name for name, field in Settings.model_fields.items() if not field.repr}
     values = settings.model_dump(mode="json", exclude=secret)
-    return {name: masked(value) if isinstance(value, str) else value for name, value in values.items()}
+    maps = {"answerers": settings.shown_answerers, "voices": settings.shown_voices}
+    return {name: masked(value) if isinstance(value, str) else value for name, value in values.items()} | maps
 
 
 def read() -> Settings:

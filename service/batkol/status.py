@@ -85,6 +85,7 @@ class FlagsStatus(msgspec.Struct, frozen=True, kw_only=True):
     state: str = ""  # READY, STALE, ERROR, NOT_READY, FATAL
     fallback: bool = False
     last_known: bool | None = None
+    replies: Mapping[str, bool | str] = {}  # the newest answers of the flags that are asked at each turn
     last_error: str | None = None  # kept after it has passed
     evaluations: int = 0
     by_reason: Mapping[str, int] = {}

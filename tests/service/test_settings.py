@@ -317,7 +317,9 @@ VALUES = {  # one that works, for every field
     "INTERNAL_HOSTS": "one.example,two.example",
     "FLEET_PEERS": "reception-fleet:8081,[::1]:8081",
     "ANSWERER_URL": "http://llm:8000/v1",
+    "ANSWERERS": '{"some": {"kind": "echo"}}',
     "VOICE_URL": "http://voice:8000/v1",
+    "VOICES": '{"some": {"kind": "builtin"}}',
     "AGENT_PHRASES": '{"filler": "רגע"}',
 }
 

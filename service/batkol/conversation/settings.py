@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
 from batkol.conversation.actions import StockPhrase
 from batkol.environment import EnvironmentSettings
-from batkol.urls import check_api_base
 
 IDLE: Final = {"he": "אתם עדיין על הקו?", "": "Are you still there?"}
 """Question to a silent caller, by language; "" is every other language."""
@@ -22,17 +21,10 @@ class ReplyFields(EnvironmentSettings):
     """Environment variables are the upper-case field names."""
 
     free_texts: ClassVar[frozenset[str]] = frozenset({"answerer_prompt", "greeting", "agent_phrases"})
-    tokens: ClassVar[frozenset[str]] = frozenset({"answerer_api_key"})
 
     agent_replies: bool = Field(
         False, description="Let the built-in agent answer callers; without it only the API speaks."
     )
-    answerer: Literal["echo", "openai"] = Field(
-        "echo", description="Who answers: `echo` repeats the caller, `openai` is a server with /chat/completions."
-    )
-    answerer_url: str = Field("", description="Base URL of the answerer's server, with `/v1`.")
-    answerer_model: str = Field("", description="Model of the answerer's server.")
-    answerer_api_key: str = Field("", description="Bearer token for ANSWERER_URL.", repr=False)
     answerer_prompt: str = Field("", description="The agent's instructions, the first message of every request.")
     greeting: str = Field("", description="Phrase at the beginning of a call; empty: the caller speaks first.")
     greeting_interruptible: bool = Field(True, description="Whether a caller who speaks interrupts the greeting.")
@@ -42,13 +34,6 @@ class ReplyFields(EnvironmentSettings):
     speculative_attempts_per_minute: int = Field(
         600, ge=0, description="Attempts of this pod before the end of speech; each may be thrown away. 0: none."
     )
-
-    @field_validator("answerer_url")
-    @classmethod
-    def _base(cls, value: str) -> str:
-        if value:
-            check_api_base(value)
-        return value.rstrip("/")
 
     @field_validator("greeting")
     @classmethod
@@ -79,11 +64,6 @@ class ReplyFields(EnvironmentSettings):
             if len(text) > LONGEST_PHRASE:
                 raise ValueError(f"has a text of more than {LONGEST_PHRASE} characters for {name}")
         return value
-
-    def check_replies(self) -> None:
-        """Refuse what cannot answer. Raises `ValueError`, a sentence."""
-        if self.answerer == "openai" and not (self.answerer_url and self.answerer_model):
-            raise ValueError("ANSWERER=openai needs ANSWERER_URL and ANSWERER_MODEL")
 
     def phrases(self, language: str) -> dict[StockPhrase, str]:
         """Return the phrases that are not the stored ones, and what each says in that language."""

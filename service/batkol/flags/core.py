@@ -47,6 +47,10 @@ class BoundedCore:
         after = definitions.flags
         return [key for key in {**before, **after} if before.get(key) != after.get(key)]
 
+    def defines(self, flag_key: str) -> bool:
+        """Whether the definitions in force have this flag."""
+        return flag_key in self._in_force.definitions.flags
+
     def resolve_boolean_value(
         self, flag_key: str, default_value: bool, ctx: EvaluationContext | None = None
     ) -> FlagResolutionDetails[bool]:

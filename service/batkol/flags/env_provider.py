@@ -15,6 +15,10 @@ class EnvProvider(InMemoryProvider):
         variants = {"on": True, "off": False}
         super().__init__({STREAMING_FLAG: InMemoryFlag("on" if streaming else "off", variants)})
 
+    def defines(self, flag_key: str) -> bool:
+        """Whether it answers this flag."""
+        return flag_key == STREAMING_FLAG
+
     def get_metadata(self) -> Metadata:
         """Name it as `FLAGS_PROVIDER` does."""
         return Metadata(name="env")

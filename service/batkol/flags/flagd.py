@@ -88,6 +88,10 @@ class InProcessFlagd(FlagdProvider):
         """Name it as `FLAGS_PROVIDER` does."""
         return Metadata(name="flagd")
 
+    def defines(self, flag_key: str) -> bool:
+        """Whether the definitions in force have this flag."""
+        return self._core.defines(flag_key)
+
     def load(self, definitions: FlagDefinitions) -> None:
         """Put checked definitions in force and return the flags that changed."""
         changed = self._core.load(definitions)

@@ -1,38 +1,40 @@
-"""The one question the service asks of its flags: does this call stream?
+"""What the service asks of its flags: does this call stream? Does an agent reply, which one, and in which voice?
 
-Asked at the start of every utterance, answered in process through the OpenFeature SDK, and never an error:
-without a value from the provider it is the last known value (of this call, else of this process), else
-ENABLE_STREAMING_STT.
+The first is asked at the start of every utterance, the others at every turn. They are answered in process through the
+OpenFeature SDK, and never by an error: without a value from the provider it is the last known value (of this call, else
+of this process), else the setting: ENABLE_STREAMING_STT, AGENT_REPLIES, and the names `default`.
 
-Two answers are not errors, and give ENABLE_STREAMING_STT by design: a flag that is DISABLED, and one that
-good definitions do not contain. Neither is a way to turn streaming off; a defaultVariant of "off" is.
+Two answers are not errors, and give the setting by design: a flag that is DISABLED, and one that good definitions do
+not contain. Neither is a way to turn streaming off; a defaultVariant of "off" is. Of the flags of replies, one that is
+not among the definitions is the rule, so it is neither warned of nor counted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import threading
-import time
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 import structlog
 from openfeature import api
+from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode, OpenFeatureError
 from openfeature.flag_evaluation import FlagEvaluationDetails
-from openfeature.provider import FeatureProvider, ProviderStatus
+from openfeature.provider import ProviderStatus
 from openfeature.provider.no_op_provider import NoOpProvider
 
 from batkol.errors import ConfigurationError
 from batkol.flags.context import CallContext
 from batkol.flags.env_provider import EnvProvider
+from batkol.flags.flag import DecisionSource, Flag, FlagAnswer, ReplyFallbacks, ReplyFlags, Value, streaming_flag
 from batkol.flags.flagd import InProcessFlagd
 from batkol.flags.hooks import CALLS_REMEMBERED, DecisionHook, EvaluationCounter
 from batkol.flags.live_provider import LiveProvider
+from batkol.flags.memory import FlagMemory
 from batkol.live.config import Live
-from batkol.live.flag_definitions import STREAMING_FLAG
 from batkol.status import FlagsStatus
 from batkol.supervision.threads import Revivable
 
@@ -46,6 +48,8 @@ class FlagLimits(NamedTuple):
 
 
 LIMITS: Final = FlagLimits()
+_NO_REPLIES: Final = ReplyFallbacks()
+_Ask: TypeAlias = Callable[[str, Value, EvaluationContext], FlagEvaluationDetails[Value]]
 
 log = structlog.get_logger()
 _domains = itertools.count(1)
@@ -59,16 +63,8 @@ class FlagsProvider(StrEnum):
     ENV = "env"
 
 
-class DecisionSource(StrEnum):
-    """The origin of a decision."""
-
-    FLAG = "flag"
-    LAST_KNOWN = "last-known"
-    FALLBACK = "fallback"  # ENABLE_STREAMING_STT
-
-
 class Decision(msgspec.Struct, frozen=True):
-    """The answer. `reason` is OpenFeature's (`STATIC`, `TARGETING_MATCH`, `DISABLED`…), or its error code."""
+    """Whether a call streams. `reason` as in `FlagAnswer`."""
 
     enabled: bool
     variant: str | None
@@ -84,6 +80,7 @@ class Flags:
         *,
         provider: FlagsProvider | str = FlagsProvider.LIVE,
         fallback: bool,
+        replies: ReplyFallbacks = _NO_REPLIES,
         live: Live | None = None,
         counter: EvaluationCounter | None = None,
         limits: FlagLimits = LIMITS,
@@ -94,18 +91,16 @@ class Flags:
         self.provider = FlagsProvider(provider)
         self.fallback = fallback
         self.hook = DecisionHook(counter, limits.calls)
-        self._limits = limits
         # The SDK's providers are global; a domain of its own keeps two services in a process apart.
         self._domain = f"batkol-{next(_domains)}"
         self._implementation = _implementation(self.provider, fallback, live)
         self.client = api.get_client(self._domain)
         self.client.add_hooks([self.hook])
-        self._last_known: bool | None = None
-        self._known: dict[str, bool] = {}  # by call SID, in order of use
-        self._lock = threading.Lock()
-        self._trouble = ""  # the error code that was warned of last, "" when all is well
-        self._warned: dict[str, float] = {}  # error code -> when, monotonic seconds
-        self._last_error: str | None = None
+        asked = ReplyFlags(replies)
+        self._streaming = self._memory(streaming_flag(fallback), limits)
+        self._replies = self._memory(asked.replies, limits)
+        self._answerer = self._memory(asked.answerer, limits)
+        self._voice = self._memory(asked.voice, limits)
 
     @classmethod
     async def start(
@@ -113,6 +108,7 @@ class Flags:
         *,
         provider: FlagsProvider | str = FlagsProvider.LIVE,
         fallback: bool,
+        replies: ReplyFallbacks = _NO_REPLIES,
         live: Live | None = None,
         counter: EvaluationCounter | None = None,
         limits: FlagLimits = LIMITS,
@@ -122,11 +118,11 @@ class Flags:
         A provider that is not there yet is no failure: it is warned of, and taken up when it comes. With
         `live`, await `live.ready()` first. Cancelling closes what was opened.
         """
-        flags = cls(provider=provider, fallback=fallback, live=live, counter=counter, limits=limits)
+        flags = cls(provider=provider, fallback=fallback, replies=replies, live=live, counter=counter, limits=limits)
         try:
             await flags._open()
         except OpenFeatureError as error:
-            flags._warn(str(error.error_code), error.error_message or type(error).__name__)
+            flags._streaming.warn(str(error.error_code), error.error_message or type(error).__name__)
         except BaseException:
             await flags.close()
             raise
@@ -141,18 +137,20 @@ class Flags:
 
     def streaming(self, context: CallContext) -> Decision:
         """Decide for one utterance of a call. Never raises; microseconds; safe from any thread."""
-        try:
-            details = self.client.get_boolean_details(STREAMING_FLAG, self.fallback, context.evaluation)
-        except Exception:  # the rim: a foreign hook or provider, while a caller waits
-            log.exception("[CFG] flag evaluation failed", flag=STREAMING_FLAG)
-            return self._recalled(context, str(ErrorCode.GENERAL), "")
-        if details.error_code is None:
-            return self._decided(context, details)
-        if details.error_code is ErrorCode.FLAG_NOT_FOUND and self._state() is ProviderStatus.READY:
-            self._warn(str(details.error_code), f"{STREAMING_FLAG} is not among the flags.")
-            self._remember(context, self.fallback)
-            return Decision(self.fallback, None, str(details.error_code), DecisionSource.FALLBACK)
-        return self._recalled(context, str(details.error_code), details.error_message or "")
+        answer = self._ask(self._streaming, self.client.get_boolean_details, context)
+        return Decision(answer.value, answer.variant, answer.reason, answer.source)
+
+    def replies(self, context: CallContext) -> FlagAnswer[bool]:
+        """Whether the agent replies in one turn of a call. As `streaming`."""
+        return self._ask_if_defined(self._replies, self.client.get_boolean_details, context)
+
+    def answerer(self, context: CallContext) -> FlagAnswer[str]:
+        """The name of who answers in one turn of a call, which may be none. As `streaming`."""
+        return self._ask_if_defined(self._answerer, self.client.get_string_details, context)
+
+    def voice(self, context: CallContext) -> FlagAnswer[str]:
+        """The name of who speaks in one turn of a call, which may be none. As `streaming`."""
+        return self._ask_if_defined(self._voice, self.client.get_string_details, context)
 
     @property
     def thread(self) -> Revivable | None:
@@ -166,8 +164,9 @@ class Flags:
             provider=self.provider,
             state=self._state().value,
             fallback=self.fallback,
-            last_known=self._last_known,
-            last_error=self._last_error,
+            last_known=self._streaming.last_known,
+            last_error=next((memory.last_error for memory in self._memories if memory.last_error), None),
+            replies={memory.flag.key: memory.newest for memory in self._memories[1:]},
             evaluations=sum(by_reason.values()),
             by_reason=by_reason,
         )
@@ -185,49 +184,36 @@ class Flags:
         self._implementation.shutdown()
         api.set_provider_and_wait(NoOpProvider(), self._domain)
 
-    def _decided(self, context: CallContext, details: FlagEvaluationDetails[bool]) -> Decision:
-        if self._trouble:
-            self._trouble = ""
-            log.info("[CFG] flag evaluation recovered", flag=STREAMING_FLAG, provider=self.provider)
-        self._remember(context, details.value)
-        source = DecisionSource.FLAG if details.variant is not None else DecisionSource.FALLBACK
-        return Decision(details.value, details.variant, str(details.reason), source)
+    @property
+    def _memories(self) -> tuple[FlagMemory[bool] | FlagMemory[str], ...]:
+        return self._streaming, self._replies, self._answerer, self._voice
 
-    def _recalled(self, context: CallContext, code: str, message: str) -> Decision:
-        """Decide when the provider has no answer; `message` quotes neither rule nor call."""
-        self._warn(code, f"The provider gave no answer ({code}). {message}".rstrip())
-        value = self._known.get(context.call_sid, self._last_known)
-        if value is None:
-            return Decision(self.fallback, None, code, DecisionSource.FALLBACK)
-        return Decision(value, None, code, DecisionSource.LAST_KNOWN)
+    def _memory(self, flag: Flag[Value], limits: FlagLimits) -> FlagMemory[Value]:
+        return FlagMemory(flag, self.provider, calls=limits.calls, repeat_s=limits.repeat_s)
 
-    def _remember(self, context: CallContext, value: bool) -> None:
-        with self._lock:
-            self._last_known = value
-            self._known.pop(context.call_sid, None)
-            self._known[context.call_sid] = value
-            if len(self._known) > self._limits.calls:
-                del self._known[next(iter(self._known))]
+    def _ask_if_defined(self, memory: FlagMemory[Value], ask: _Ask[Value], context: CallContext) -> FlagAnswer[Value]:
+        """Ask, where the definitions have the flag: an evaluation that finds none costs as much as one that does."""
+        if not self._implementation.defines(memory.flag.key):
+            return memory.absent(context.call_sid)
+        return self._ask(memory, ask, context)
 
-    def _warn(self, code: str, why: str) -> None:
-        self._last_error = why
-        if code == self._trouble:
-            return
-        self._trouble = code
-        now = time.monotonic()
-        if now - self._warned.get(code, float("-inf")) < self._limits.repeat_s:
-            return
-        self._warned[code] = now
-        log.warning(
-            "[CFG] flag provider not ready; the last known value decides, or ENABLE_STREAMING_STT if there is none",
-            flag=STREAMING_FLAG,
-            provider=self.provider,
-            fallback=self.fallback,
-            why=why,
-        )
+    def _ask(self, memory: FlagMemory[Value], ask: _Ask[Value], context: CallContext) -> FlagAnswer[Value]:
+        key, call_sid = memory.flag.key, context.call_sid
+        try:
+            details = ask(key, memory.flag.fallback, context.evaluation)
+        except Exception:  # the rim: a foreign hook or provider, while a caller waits
+            log.exception("[CFG] flag evaluation failed", flag=key)
+            return memory.recalled(call_sid, str(ErrorCode.GENERAL), "")
+        if details.error_code is None:
+            return memory.decided(call_sid, details)
+        if details.error_code is ErrorCode.FLAG_NOT_FOUND and self._state() is ProviderStatus.READY:
+            return memory.absent(call_sid)
+        return memory.recalled(call_sid, str(details.error_code), details.error_message or "")
 
 
-def _implementation(provider: FlagsProvider, fallback: bool, live: Live | None) -> FeatureProvider:
+def _implementation(
+    provider: FlagsProvider, fallback: bool, live: Live | None
+) -> LiveProvider | InProcessFlagd | EnvProvider:
     match provider:
         case FlagsProvider.LIVE:
             return LiveProvider(Live() if live is None else live)

@@ -43,6 +43,10 @@ class LiveProvider(AbstractProvider):
         """Name it as `FLAGS_PROVIDER` does."""
         return Metadata(name="live")
 
+    def defines(self, flag_key: str) -> bool:
+        """Whether the definitions in force have this flag."""
+        return self._core.defines(flag_key)
+
     def initialize(self, evaluation_context: EvaluationContext) -> None:  # noqa: ARG002 - the SDK's
         """Take the definitions in force. Raises `ProviderNotReadyError` while there are none."""
         self._unsubscribe()

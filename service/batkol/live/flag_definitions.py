@@ -26,6 +26,11 @@ from batkol.live.tuning import content_revision
 from batkol.status import RefusedDefinition
 
 STREAMING_FLAG = "streaming-stt"
+REPLIES_FLAG = "agent-replies"
+ANSWERER_FLAG = "answerer"
+VOICE_FLAG = "voice"
+OWN_FLAGS: Final = (STREAMING_FLAG, REPLIES_FLAG, ANSWERER_FLAG, VOICE_FLAG)
+"""The flags that the service asks. They are read first."""
 FILE_STEPS = 6000  # of all its flags together: some six hundred small ones, or a dozen of the largest
 SHOWN_REFUSALS = 50  # of one file; the others are counted in one sentence
 _STATES = ("ENABLED", "DISABLED")
@@ -88,12 +93,12 @@ class _Document(NamedTuple):
 def _flags(
     document: _Document, before: Mapping[str, Mapping[str, Any]]
 ) -> tuple[dict[str, Mapping[str, Any]], list[RefusedDefinition]]:
-    """Check flag by flag; `STREAMING_FLAG` first, so that what the others cost cannot be its end."""
+    """Check flag by flag; `OWN_FLAGS` first, so that what the others cost cannot be their end."""
     given = document.flags
     reading = Reading(document.evaluators, StepBudget(FILE_STEPS))
     accepted: dict[str, Mapping[str, Any]] = {}
     refusals: list[RefusedDefinition] = []
-    for key in sorted(given, key=lambda key: key != STREAMING_FLAG):
+    for key in sorted(given, key=lambda key: OWN_FLAGS.index(key) if key in OWN_FLAGS else len(OWN_FLAGS)):
         try:
             if key in document.twice:
                 raise ConfigurationError("the file defines it twice")  # noqa: TRY301 - one answer to all that is wrong
@@ -211,8 +216,10 @@ def _checked_variants(key: str, variants: Any) -> dict[str, Any]:
         raise ConfigurationError("one of its variants has an empty name")
     if any(isinstance(value, int) and abs(value) > _LARGEST_WHOLE for value in variants.values()):
         raise ConfigurationError(f"one of its variants is a whole number beyond {_LARGEST_WHOLE}")
-    if key == STREAMING_FLAG and not all(isinstance(value, bool) for value in variants.values()):
+    if key in (STREAMING_FLAG, REPLIES_FLAG) and not all(isinstance(value, bool) for value in variants.values()):
         raise ConfigurationError("its variants must be true or false, without quotes")
+    if key in (ANSWERER_FLAG, VOICE_FLAG) and not all(isinstance(value, str) for value in variants.values()):
+        raise ConfigurationError(f"its variants must be texts, each a name of {key.upper()}S")
     return variants
 
 

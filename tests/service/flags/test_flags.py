@@ -191,4 +191,4 @@ async def test_the_memory_of_calls_is_bounded() -> None:
         flags.streaming(CallContext(call_sid=f"CA{number}"))
     await flags.close()
 
-    assert len(flags._known) == len(flags.hook._last) == 10
+    assert len(flags._streaming._known) == len(flags.hook._last) == 10

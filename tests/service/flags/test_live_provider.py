@@ -27,7 +27,7 @@ FLAGS = {
         "greeting": {"state": "ENABLED", "variants": {"a": "שלום"}, "defaultVariant": "a"},
         "words": {"state": "ENABLED", "variants": {"few": 3}, "defaultVariant": "few"},
         "rate": {"state": "ENABLED", "variants": {"slow": 0.5}, "defaultVariant": "slow"},
-        "voice": {"state": "ENABLED", "variants": {"a": {"name": "dana"}}, "defaultVariant": "a"},
+        "manners": {"state": "ENABLED", "variants": {"a": {"name": "dana"}}, "defaultVariant": "a"},
         "off-duty": {"state": "DISABLED", "variants": {"on": True}, "defaultVariant": "on"},
         "breaks": {
             "state": "ENABLED",
@@ -58,7 +58,7 @@ async def test_every_type_of_flag_is_resolved(tmp_path: Path) -> None:
         assert (greeting.value, greeting.variant, greeting.reason) == ("שלום", "a", Reason.STATIC)
         assert client.get_integer_value("words", 0) == 3
         assert client.get_float_value("rate", 0.0) == 0.5
-        assert client.get_object_value("voice", {}) == {"name": "dana"}
+        assert client.get_object_value("manners", {}) == {"name": "dana"}
         assert client.get_boolean_details("streaming-stt", default_value=False).reason == Reason.DEFAULT
         assert client.get_boolean_details("off-duty", default_value=False).reason == Reason.DISABLED
 

@@ -1,0 +1,86 @@
+"""Answerers by their descriptions: one line a kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from batkol.answering.answerer import Answerer
+from batkol.answering.behind import BehindAnswerer
+from batkol.answering.echo import Echo
+from batkol.answering.hedged import HedgedAnswerer, HedgeOutcome
+from batkol.answering.openai import OpenAIAnswerer
+from batkol.answering.prompted import PromptedAnswerer
+from batkol.answering.specs import AnswererSpec
+from batkol.answering.webhook import WebhookAnswerer
+
+
+@dataclass(frozen=True, slots=True)
+class AnswererParts:
+    """What the answerers of a process tell, and whom they ask. The first argument is an answerer's name."""
+
+    may_hedge: Callable[[], bool] = lambda: True
+    """Whether one more request may be in vain."""
+    on_hedge: Callable[[str, HedgeOutcome], None] = lambda _, __: None
+    on_failover: Callable[[str, str], None] = lambda _, __: None
+
+
+class Answerers:
+    """The answerers of a process by their names. Their settings were checked."""
+
+    def __init__(
+        self, specs: Mapping[str, AnswererSpec], keys: Mapping[str, str], parts: AnswererParts | None = None
+    ) -> None:
+        self._specs = specs
+        self._parts = parts or AnswererParts()
+        self.servers: Mapping[str, Answerer] = {
+            name: _single(spec, keys.get(name, "")) for name, spec in specs.items() if spec.kind != "hedged"
+        }
+        """Those that are asked themselves: neither hedged, nor with one behind them."""
+        self.by_name: Mapping[str, Answerer] = {name: self._whole(name) for name in specs}
+
+    async def aclose(self) -> None:
+        """Close their connections; answers under way end in an `AnswererError`."""
+        for server in self.servers.values():
+            await server.aclose()
+
+    def _whole(self, name: str) -> Answerer:
+        """Return an answerer with the ones behind it."""
+        spec = self._specs[name]
+        alone = self._alone(name)
+        if not spec.then:
+            return alone
+        told = partial(self._parts.on_failover, name)
+        return BehindAnswerer(alone, self._whole(spec.then), after_ms=spec.then_after_ms, on_failover=told)
+
+    def _alone(self, name: str) -> Answerer:
+        spec = self._specs[name]
+        answerer = self._hedged(name) if spec.kind == "hedged" else self.servers[name]
+        return PromptedAnswerer(answerer, spec.prompt) if spec.prompt else answerer
+
+    def _hedged(self, name: str) -> Answerer:
+        spec, parts = self._specs[name], self._parts
+        return HedgedAnswerer(
+            self._alone(spec.first),
+            self._alone(spec.second),
+            after_ms=spec.after_ms,
+            may_hedge=parts.may_hedge,
+            on_hedge=partial(parts.on_hedge, name),
+        )
+
+
+def _single(spec: AnswererSpec, key: str) -> Answerer:
+    match spec.kind:
+        case "openai":
+            return OpenAIAnswerer(
+                url=spec.url,
+                model=spec.model,
+                api_key=key,
+                max_tokens=spec.max_tokens,
+                temperature=spec.temperature,
+            )
+        case "webhook":
+            return WebhookAnswerer(url=spec.url, secret=key)
+        case _:
+            return Echo()
