@@ -2,72 +2,112 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
 
-from batkol.answering.answerer import Answerer, AnswererError
-from batkol.answering.echo import Echo
+from batkol.answering.answerer import AnswererError
+from batkol.answering.factory import AnswererParts, Answerers
 from batkol.answering.openai import OpenAIAnswerer
+from batkol.app.speakers import SpeakersByFlag, Speaking
 from batkol.conversation.actions import StockPhrase
-from batkol.conversation.agent import Agent, AgentSettings, Speakers
+from batkol.conversation.agent import Agent, AgentSettings
 from batkol.conversation.budget import SpeculationBudget
+from batkol.flags.context import CallContext
+from batkol.flags.flags import Flags
 from batkol.live.config import Live
 from batkol.live.turn_tuning import TurnTuning
+from batkol.named_specs import DEFAULT
 from batkol.settings import Settings
 from batkol.speech.lexicon import lexicon
 from batkol.speech.pieces import Cutter
 from batkol.supervision.tasks import Tasks
+from batkol.telemetry.metrics import Metrics
+from batkol.telemetry.names import OPENAI
+from batkol.tracing.peer import Peer
 from batkol.voices.factory import VoiceParts, voice_of
 from batkol.voices.phrases import Phrase, PhraseCache
 from batkol.voices.stored import Stored, stored
-from batkol.voices.voice import ConnectedVoice, Voice, VoiceError
+from batkol.voices.voice import ConnectedVoice, VoiceError
 
 log = structlog.get_logger()
 
 
-async def agent(settings: Settings, live: Live, voices: VoiceParts, stack: AsyncExitStack, tasks: Tasks) -> Agent:
-    """Make the agent, and have its phrases synthesized. One that does not reply has a voice for the API, and no phrase.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentParts:
+    """Parts of the process that the agent uses."""
 
-    Raises `ConfigurationError` for a voice that is not installed.
+    live: Live
+    flags: Flags
+    metrics: Metrics
+    voices: VoiceParts
+    context_of: Callable[[str], CallContext]
+    """What flags may ask of the call with this SID."""
+
+
+async def agent(settings: Settings, parts: AgentParts, stack: AsyncExitStack, tasks: Tasks) -> Agent:
+    """Make the agent, and have its phrases synthesized, in each voice.
+
+    Without a flag to say so, an agent that does not reply has voices for the API. Raises `ConfigurationError` for a
+    voice that is not installed.
     """
-    voice = voice_of(settings.voice_spec, voices, api_key=settings.voice_api_key)
+    budget = SpeculationBudget(settings.speculative_attempts_per_minute)
+    answerers = _answerers(settings, parts.metrics, budget)
+    stack.push_async_callback(answerers.aclose)
+    voices = {name: await _speaking(name, settings, parts.voices, stack, tasks) for name in settings.voice_specs}
+    if settings.agent_replies:
+        for name, server in answerers.servers.items():
+            if isinstance(server, OpenAIAnswerer):
+                await tasks.own(stack, partial(warm_up, server), f"agent.warm_up.{name}", may_return=True)
+    return Agent(
+        speakers=SpeakersByFlag(parts.flags, answerers=answerers.by_name, voices=voices, context_of=parts.context_of),
+        cutter=Cutter,
+        phrase=voices[DEFAULT].phrase,
+        budget=budget,
+        language=settings.gcp_stt_language,
+        settings=LiveAgentSettings(settings, parts.live).now,
+    )
+
+
+def _answerers(settings: Settings, metrics: Metrics, budget: SpeculationBudget) -> Answerers:
+    parts = AnswererParts(
+        may_hedge=lambda: budget.spend(asyncio.get_running_loop().time()),
+        on_hedge=metrics.replies.hedged,
+        on_failover=metrics.replies.failed_over,
+    )
+    return Answerers(settings.answerer_specs, settings.answerer_keys(), parts)
+
+
+async def _speaking(name: str, settings: Settings, parts: VoiceParts, stack: AsyncExitStack, tasks: Tasks) -> Speaking:
+    """Make one voice, and begin to have the phrases spoken in it."""
+    key = settings.voice_api_key if name == DEFAULT else ""
+    voice = voice_of(settings.voice_specs[name], parts, api_key=key)
     stack.push_async_callback(voice.aclose)
-    if isinstance(voice, ConnectedVoice):
-        await tasks.own(stack, partial(warm_up_voice, voice), "agent.warm_up_voice", may_return=True)
-    if not settings.agent_replies:
-        return _silent_agent(settings, live, voice)
-    answerer = _answerer(settings)
-    stack.push_async_callback(answerer.aclose)
     language = settings.gcp_stt_language
     phrases = Phrases(PhraseCache(voice, language), settings.phrases(language), language)
-    await tasks.own(stack, phrases.cache.run, "agent.phrases")
-    if isinstance(answerer, OpenAIAnswerer):
-        await tasks.own(stack, partial(warm_up, answerer), "agent.warm_up", may_return=True)
-    speakers = Speakers(answerer, voice)
-    return Agent(
-        speakers=lambda _: speakers,
-        cutter=Cutter,
-        phrase=phrases.sound,
-        budget=SpeculationBudget(settings.speculative_attempts_per_minute),
-        language=language,
-        settings=LiveAgentSettings(settings, live).now,
-    )
+    await tasks.own(stack, phrases.cache.run, f"agent.phrases.{name}")
+    if isinstance(voice, ConnectedVoice):
+        await tasks.own(stack, partial(warm_up_voice, voice), f"agent.warm_up_voice.{name}", may_return=True)
+    return Speaking(voice, phrases.sound)
 
 
-def _silent_agent(settings: Settings, live: Live, voice: Voice) -> Agent:
-    """Return the agent of calls in which only the API speaks."""
-    speakers = Speakers(None, voice)
-    return Agent(
-        speakers=lambda _: speakers,
-        cutter=Cutter,
-        phrase=lambda _: None,
-        budget=SpeculationBudget(0),
-        language=settings.gcp_stt_language,
-        settings=LiveAgentSettings(settings, live).now,
-    )
+def peers(settings: Settings) -> tuple[Mapping[str, Peer], Mapping[str, Peer]]:
+    """Return the servers of answerers and voices, as spans describe them, by name; not where one of two may answer."""
+    answerers = {
+        name: Peer(spec.url, spec.model, OPENAI if spec.kind == "openai" else "")
+        for name, spec in settings.answerer_specs.items()
+        if spec.url and not spec.then
+    }
+    voices = {
+        name: Peer(spec.url, spec.model)
+        for name, spec in settings.voice_specs.items()
+        if spec.kind == "openai" and not spec.then
+    }
+    return answerers, voices
 
 
 class Phrases:
@@ -136,9 +176,3 @@ async def warm_up_voice(voice: ConnectedVoice) -> None:
             reason=error.reason,
             error=str(error),
         )
-
-
-def _answerer(settings: Settings) -> Answerer:
-    if settings.answerer == "echo":
-        return Echo()
-    return OpenAIAnswerer(url=settings.answerer_url, model=settings.answerer_model, api_key=settings.answerer_api_key)

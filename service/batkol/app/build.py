@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 
 from batkol import __version__
 from batkol.app import http
-from batkol.app.agent import agent
+from batkol.app.agent import AgentParts, agent, peers
 from batkol.app.listeners import http_listeners
 from batkol.app.patience import PRODUCTION, Patience
 from batkol.app.plugin_lines import lines
@@ -23,6 +23,8 @@ from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.calls.drain import ENDING_S, Drain
 from batkol.calls.registry import CallRegistry
 from batkol.events.bus import Bus
+from batkol.flags.context import CallContext
+from batkol.flags.flag import ReplyFallbacks
 from batkol.flags.flags import Flags
 from batkol.fleet.addresses import Addresses
 from batkol.fleet.endpoint import Endpoint, endpoint
@@ -47,7 +49,6 @@ from batkol.supervision.threads import Revivable, watch
 from batkol.telemetry import signal_state
 from batkol.telemetry.logs import LogWriter
 from batkol.telemetry.metrics import Metrics
-from batkol.tracing.peer import NOBODY, Peer
 from batkol.tracing.tracing import Tracing, TracingSettings
 from batkol.transcription.health import CHECK_TIMEOUT, Health
 from batkol.transcription.recognizers import Recognizer, Recognizers
@@ -119,7 +120,11 @@ async def _service(
     await tasks.own(stack, live.run, "live", may_return=source is None)
     await live.ready()
     flags = await Flags.start(
-        provider=settings.flags_provider, fallback=settings.enable_streaming_stt, live=live, counter=metrics
+        provider=settings.flags_provider,
+        fallback=settings.enable_streaming_stt,
+        replies=ReplyFallbacks(replies=settings.agent_replies),
+        live=live,
+        counter=metrics,
     )
     stack.push_async_callback(flags.close)
     recognizers = _recognizers(settings, await _channels(settings, stack), metrics, stack, patience)
@@ -129,6 +134,13 @@ async def _service(
     stack.push_async_callback(vad.aclose)
     calls = CallRegistry(limit=settings.max_calls, metrics=metrics)
     await tasks.own(stack, calls.run, "calls.heartbeat", needed_to_hear=True)
+    parts = AgentParts(
+        live=live,
+        flags=flags,
+        metrics=metrics,
+        voices=_voices(settings, stack),
+        context_of=partial(_flag_context, settings, calls),
+    )
     return Service(
         settings=settings,
         calls=calls,
@@ -143,9 +155,18 @@ async def _service(
         tracing=tracing,
         store=store,
         tasks=tasks,
-        agent=await agent(settings, live, _voices(settings, stack), stack, tasks),
+        agent=await agent(settings, parts, stack, tasks),
         twilio_api=await twilio_api(settings, stack, tasks, within_s=patience.twilio_api),
         started_at=time.monotonic(),
+    )
+
+
+def _flag_context(settings: Settings, calls: CallRegistry, call_sid: str) -> CallContext:
+    """Return what flags may ask of a call; of one that is over, or not of Twilio's, little is known."""
+    if (call := calls.get(call_sid)) is not None:
+        return call.flag_context
+    return CallContext(
+        call_sid=call_sid, agent=settings.voice_agent, language=settings.gcp_stt_language, pod=settings.pod_name
     )
 
 
@@ -196,13 +217,14 @@ def _voices(settings: Settings, stack: AsyncExitStack) -> VoiceParts:
 
 
 def _tracing(settings: Settings, exporters: Sequence[SpanExporter]) -> Tracing:
+    answerers, voices = peers(settings)
     traced = TracingSettings(
         google=settings.gcp_stt_endpoint or f"{GOOGLE_HOST}:443",
         flags_provider=settings.flags_provider.value,
         pod=settings.pod_name,
         transcripts=settings.otel_capture_transcripts,
-        answerer=Peer(settings.answerer_url, settings.answerer_model) if settings.answerer == "openai" else NOBODY,
-        voice=Peer(settings.voice_url, settings.voice_model) if settings.voice == "openai" else NOBODY,
+        answerers=answerers,
+        voices=voices,
     )
     return Tracing.start(traced, exporters)
 

@@ -19,6 +19,7 @@ from batkol.calls.socket import Direct, Socket, read_to_end
 from batkol.conversation.conversation import CallSide
 from batkol.errors import PeerError
 from batkol.events.identity import Identity
+from batkol.flags.context import CallContext
 from batkol.flags.flags import Decision
 from batkol.tracing.propagation import RemoteParent
 from batkol.transcription.events import TranscriptionEvent
@@ -147,6 +148,11 @@ class Call:
         """Have the agent begin no further turn: the call is about to be ended."""
         if self.conversation is not None:
             self.conversation.wind_down()
+
+    @property
+    def flag_context(self) -> CallContext:
+        """What flags may ask of this call."""
+        return self._context
 
     @property
     def age(self) -> float:

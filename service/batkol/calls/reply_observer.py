@@ -22,6 +22,7 @@ _ANSWERS = frozenset({None, StockPhrase.APOLOGY, StockPhrase.REPEAT})
 class _Asked(NamedTuple):
     root: SpanContext | None
     speculative: bool
+    variants: kinds.Variants
 
 
 class ReplyObserver:
@@ -35,14 +36,16 @@ class ReplyObserver:
         self._spans = trace.converse()
         self._asked: dict[int, _Asked] = {}
         self._interrupted: set[str] = set()
+        self._variants: dict[str, kinds.Variants] = {}  # of the answers that are heard, by reply id
 
     def observe(self, event: events.ConversationEvent) -> None:
         """Take note of one event of the conversation; never blocks."""
         self._report(event)
         match event:
-            case events.AttemptBegan(attempt, utterance, speculative, answerer, voice):
-                self._asked[attempt] = _Asked(self._trace.root_of(utterance), speculative)
-                self._spans.asked(AttemptAsked(attempt, utterance, speculative, answerer, voice))
+            case events.AttemptBegan(attempt, utterance, speculative):
+                variants = _variants(event)
+                self._asked[attempt] = _Asked(self._trace.root_of(utterance), speculative, variants)
+                self._spans.asked(AttemptAsked(attempt, utterance, speculative, event.answerer, event.voice, *variants))
             case events.AttemptDropped(attempt, asked_for):
                 self._over(attempt, kinds.DROPPED)
                 self._spans.dropped(attempt, asked_for)
@@ -61,6 +64,7 @@ class ReplyObserver:
                 self._spans.resumed(reply_id)
             case events.ReplySettled(reply_id, _, intended, heard):
                 self._settle(reply_id, kinds.REAL)
+                self._variants.pop(reply_id, None)
                 self._spans.ended(reply_id, intended, heard)
             case events.SentenceBegan() | events.AnnouncementUnsaid():
                 """For the bus: a span ends at the first sound."""
@@ -83,19 +87,27 @@ class ReplyObserver:
             kind = kinds.ANNOUNCEMENT
         self._counts.replied(kind)
         asked = self._over(event.attempt, kinds.HEARD)
+        if asked is not None:
+            self._variants[event.reply_id] = asked.variants
         if event.latency is not None:
-            self._times.record(event.latency, None if asked is None else asked.root)
+            root, variants = (None, kinds.DEFAULT) if asked is None else (asked.root, asked.variants)
+            self._times.record(event.latency, root, variants)
         answers = event.phrase in _ANSWERS and not event.announced
         self._spans.sounded(FirstSound(event.reply_id, event.turn, event.attempt, kind, answers, event.latency))
 
     def _over(self, attempt: int, outcome: str) -> _Asked | None:
         asked = self._asked.pop(attempt, None)
         if asked is not None:
-            self._counts.attempt(outcome, speculative=asked.speculative)
+            self._counts.attempt(outcome, speculative=asked.speculative, variants=asked.variants)
         return asked
 
     def _settle(self, reply_id: str, kind: str) -> None:
         """Count an interruption, once it is certain what it was. A reply that the call's end cut has none."""
         if reply_id in self._interrupted:
             self._interrupted.discard(reply_id)
-            self._counts.interrupted(kind)
+            self._counts.interrupted(kind, self._variants.get(reply_id, kinds.NOBODY))
+
+
+def _variants(event: events.AttemptBegan) -> kinds.Variants:
+    default = kinds.DEFAULT
+    return kinds.Variants(event.answerer_variant or default.answerer, event.voice_variant or default.voice)

@@ -49,6 +49,8 @@ class Speakers:
     voice: Voice
     answerer_variant: str = "default"
     voice_variant: str = "default"
+    phrase: Callable[[StockPhrase], PhraseSound | None] | None = None
+    """The phrases in this voice; None: those of `Agent.phrase`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Agent:
     """Chooses for a turn, or an announcement, of the call with that SID. It neither waits nor raises."""
     cutter: Callable[[], TextCutter]
     phrase: Callable[[StockPhrase], PhraseSound | None]
-    """Returns a phrase at once; None for one that is not said, or has no sound so far."""
+    """Return a phrase at once; None for one that is not said, or has no sound so far. `Speakers` may have others."""
     budget: SpeculationBudget
     language: str
     settings: Callable[[], AgentSettings] = AgentSettings

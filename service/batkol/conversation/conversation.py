@@ -23,7 +23,7 @@ from batkol.audio.mulaw import SAMPLES_PER_MS
 from batkol.conversation import actions as act
 from batkol.conversation import events, inputs
 from batkol.conversation.actions import StockPhrase
-from batkol.conversation.agent import Agent, Speakers
+from batkol.conversation.agent import Agent, PhraseSound, Speakers
 from batkol.conversation.announcements import Announcements, LineClosedError
 from batkol.conversation.history import History
 from batkol.conversation.line import Line
@@ -36,9 +36,6 @@ from batkol.transcription.events import Interim, TranscriptionEvent
 
 MOST_FAULTS: Final = 3
 """Defects of the service in one call after which the agent is silent; the transcription goes on."""
-
-_BEGINNINGS: Final = (inputs.CallOpened, inputs.CallerBegan)
-"""Inputs that may begin a turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +143,8 @@ class Conversation:
         self._context = copy_context()  # what comes is handled in the context of whatever it comes from
         try:
             self._begun = True
-            self._put(inputs.CallOpened(greet=self._greet and self._agent.phrase(StockPhrase.GREETING) is not None))
+            self._choose_speakers()
+            self._put(inputs.CallOpened(greet=self._greet and self._phrase(StockPhrase.GREETING) is not None))
             for _ in range(MOST_FAULTS):
                 await self._survive()
             self._call.log.error("[AGENT] the agent is silent for the rest of this call; the transcription goes on")
@@ -226,7 +224,6 @@ class Conversation:
             self._newest_utterance = event.utterance
             settings = self._agent.settings()
             self._turns.tune(settings.thresholds, settings.words)
-        if isinstance(event, _BEGINNINGS):
             self._choose_speakers()
         self._carry_out(self._turns.handle(event, self._loop.time(), self._replies.sounding_text()))
 
@@ -309,8 +306,12 @@ class Conversation:
         if not task.cancelled() and task.exception() is None:
             self._replies.ended(voiced)
 
+    def _phrase(self, phrase: StockPhrase) -> PhraseSound | None:
+        speakers = self._speakers
+        return (self._agent.phrase if speakers is None or speakers.phrase is None else speakers.phrase)(phrase)
+
     def _say(self, say: act.SayPhrase) -> None:
-        sound = self._agent.phrase(say.phrase)
+        sound = self._phrase(say.phrase)
         if sound is not None:
             self._replies.play_phrase(say, sound)
         elif say.attempt:

@@ -49,14 +49,10 @@ class Example(NamedTuple):
     span: SpanContext
 
 
-class Buckets(Collector):
-    """Seconds, by upper bounds. Written on the event loop only, read at a scrape. `name` is OpenTelemetry's, without
-    the unit.
-    """
+class Buckets:
+    """Seconds, by upper bounds. Written on the event loop only, read at a scrape."""
 
-    def __init__(self, name: str, description: str, bounds: Sequence[float], *, exemplars: bool = True) -> None:
-        self.name = name
-        self.description = description
+    def __init__(self, bounds: Sequence[float], *, exemplars: bool = True) -> None:
         self.bounds = bounds
         self.sum = 0.0
         self._counts = [0] * (len(bounds) + 1)
@@ -80,11 +76,8 @@ class Buckets(Collector):
         """Return the newest of each bucket that has any."""
         return list(self._examples.values())
 
-    def collect(self) -> Iterable[HistogramMetricFamily]:
-        name = f"{self.name.replace('.', '_')}_seconds"
-        yield HistogramMetricFamily(name, self.description, buckets=list(self._cumulative()), sum_value=self.sum)
-
-    def _cumulative(self) -> Iterator[tuple[str, float] | tuple[str, float, Exemplar]]:
+    def cumulative(self) -> Iterator[tuple[str, float] | tuple[str, float, Exemplar]]:
+        """Yield the buckets as Prometheus has them."""
         bounds = (*map(str, self.bounds), "+Inf")
         for bucket, count in enumerate(accumulate(self._counts)):
             found = self._examples.get(bucket)
@@ -93,3 +86,46 @@ class Buckets(Collector):
                 continue
             ids = {"trace_id": format_trace_id(found.span.trace_id), "span_id": format_span_id(found.span.span_id)}
             yield bounds[bucket], count, Exemplar(ids, found.seconds, found.at / 1e9)
+
+
+class Histogram(Collector):
+    """A histogram and its series, by the values of its labels; without labels it has one series.
+
+    `name` is OpenTelemetry's, without the unit. The values of the labels are bounded by whoever records.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        description: str,
+        bounds: Sequence[float],
+        *,
+        labels: Sequence[str] = (),
+        exemplars: bool = True,
+    ) -> None:
+        self.name = name
+        self.description = description
+        self.bounds = bounds
+        self.labels = labels
+        self._exemplars = exemplars
+        self.series: dict[tuple[str, ...], Buckets] = {}
+        if not labels:
+            self.of()
+
+    def of(self, *values: str) -> Buckets:
+        """Return the series with these values of the labels."""
+        found = self.series.get(values)
+        if found is None:
+            found = self.series[values] = Buckets(self.bounds, exemplars=self._exemplars)
+        return found
+
+    def record(self, seconds: float, span: SpanContext | None = None, values: tuple[str, ...] = ()) -> None:
+        """Count a value in the series with these values of the labels; see `Buckets.record`."""
+        self.of(*values).record(seconds, span)
+
+    def collect(self) -> Iterable[HistogramMetricFamily]:
+        name = f"{self.name.replace('.', '_')}_seconds"
+        family = HistogramMetricFamily(name, self.description, labels=self.labels)
+        for values, buckets in list(self.series.items()):
+            family.add_metric(values, list(buckets.cumulative()), buckets.sum)
+        yield family

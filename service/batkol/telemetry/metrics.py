@@ -20,8 +20,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from batkol.supervision.threads import Revivable
-from batkol.telemetry.instruments import Buckets, Counts
-from batkol.telemetry.push import MetricExporterWithBuckets, PushReader
+from batkol.telemetry.instruments import Counts, Histogram
+from batkol.telemetry.push import MetricExporterWithHistograms, PushReader
 from batkol.telemetry.reply_metrics import ReplyCounts, ReplyTimes
 from batkol.telemetry.resource import resource
 from batkol.telemetry.signal_state import SignalState
@@ -60,13 +60,13 @@ class Metrics:
         self._count_streams()
         self.replies = ReplyCounts(self._counts)
 
-    def _push(self, buckets: Sequence[Buckets]) -> None:
+    def _push(self, buckets: Sequence[Histogram]) -> None:
         """Make the readers that the environment asks for, with `buckets` beside the SDK's instruments."""
         named = exporters("metrics")
         self._failed.update(named.failed)
         for name, exporter in named.made.items():
             try:
-                self._pushing[name] = PushReader(MetricExporterWithBuckets(exporter, buckets))
+                self._pushing[name] = PushReader(MetricExporterWithHistograms(exporter, buckets))
             except Exception as error:  # noqa: BLE001  the rim: an exporter may be foreign code
                 self._failed[name] = f"the SDK cannot use the exporter ({type(error).__name__})"
 
@@ -76,11 +76,11 @@ class Metrics:
         delivering = all(reader.outgoing.delivering for reader in self._pushing.values())
         return SignalState(tuple(self._pushing), self._failed, delivering)
 
-    def _measure(self) -> Sequence[Buckets]:
+    def _measure(self) -> Sequence[Histogram]:
         exemplars = os.environ.get(OTEL_METRICS_EXEMPLAR_FILTER) != "always_off"
 
-        def buckets(name: str, bounds: Sequence[float], description: str) -> Buckets:
-            return Buckets(name, description, bounds, exemplars=exemplars)
+        def buckets(name: str, bounds: Sequence[float], description: str) -> Histogram:
+            return Histogram(name, description, bounds, exemplars=exemplars)
 
         self.first_partial = buckets(
             "batkol.first_partial.latency",

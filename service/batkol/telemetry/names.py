@@ -160,6 +160,8 @@ REPLY_WORDS_HEARD: Final = "batkol.reply.words_heard"
 ASKED_MS: Final = "batkol.attempt.asked_ms"  # that the answerer was asked for before the attempt was thrown away
 ANSWERER: Final = "batkol.answerer"
 VOICE: Final = "batkol.voice"
+ANSWERER_VARIANT: Final = "batkol.answerer.variant"
+VOICE_VARIANT: Final = "batkol.voice.variant"
 
 TRANSCRIPT: Final = "batkol.transcript"
 """The caller's words. Only with OTEL_CAPTURE_TRANSCRIPTS=true."""

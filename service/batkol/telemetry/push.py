@@ -8,7 +8,7 @@ repeat it at every failure.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from opentelemetry.sdk.metrics.export import (
     PeriodicExportingMetricReader,
 )
 
+from batkol.telemetry import instruments
 from batkol.telemetry.instruments import Buckets, Example
 from batkol.telemetry.outbox import REMEDY
 
@@ -37,7 +38,7 @@ class PushReader(PeriodicExportingMetricReader):
     See `batkol.supervision.threads.Revivable`. A new thread begins where the dead one ended: counts are cumulative.
     """
 
-    def __init__(self, outgoing: MetricExporterWithBuckets) -> None:
+    def __init__(self, outgoing: MetricExporterWithHistograms) -> None:
         super().__init__(outgoing)
         self.outgoing: Final = outgoing
 
@@ -54,16 +55,16 @@ class PushReader(PeriodicExportingMetricReader):
         self._at_fork_reinit()  # type: ignore[no-untyped-call]  # the SDK's way to a new thread in a child process
 
 
-class MetricExporterWithBuckets(MetricExporter):
+class MetricExporterWithHistograms(MetricExporter):
     """Hands everything to `exporter`, on the thread that collects."""
 
-    def __init__(self, exporter: MetricExporter, buckets: Sequence[Buckets]) -> None:
+    def __init__(self, exporter: MetricExporter, histograms: Sequence[instruments.Histogram]) -> None:
         super().__init__(
             preferred_temporality=exporter._preferred_temporality,  # noqa: SLF001  as the SDK's reader reads it
             preferred_aggregation=exporter._preferred_aggregation,  # noqa: SLF001
         )
         self._exporter = exporter
-        self._buckets = buckets
+        self._histograms = histograms
         self._began = self._exemplars_sent_at = time.time_ns()
         self.delivering = True
         """Whether the collector took the last collection; true before the first."""
@@ -90,16 +91,28 @@ class MetricExporterWithBuckets(MetricExporter):
         first, *others = data.resource_metrics
         scope, *scopes = first.scope_metrics
         now = time.time_ns()
-        metrics = [*scope.metrics, *(self._metric(each, now) for each in self._buckets)]
+        metrics = [*scope.metrics, *(self._metric(each, now) for each in self._histograms)]
         self._exemplars_sent_at = now
         first = replace(first, scope_metrics=[replace(scope, metrics=metrics), *scopes])
         return replace(data, resource_metrics=[first, *others])
 
-    def _metric(self, buckets: Buckets, now: int) -> Metric:
+    def _metric(self, histogram: instruments.Histogram, now: int) -> Metric:
+        points = [
+            self._point(dict(zip(histogram.labels, values, strict=True)), buckets, now)
+            for values, buckets in list(histogram.series.items())
+        ]
+        return Metric(
+            name=histogram.name,
+            description=histogram.description,
+            unit="s",
+            data=Histogram(points, AggregationTemporality.CUMULATIVE),
+        )
+
+    def _point(self, labels: Mapping[str, str], buckets: Buckets, now: int) -> HistogramDataPoint:
         counts = buckets.counts
         unrecorded: Any = None  # least and greatest are optional on the wire
-        point = HistogramDataPoint(
-            attributes={},
+        return HistogramDataPoint(
+            attributes=labels,
             start_time_unix_nano=self._began,
             time_unix_nano=now,
             count=sum(counts),
@@ -111,12 +124,6 @@ class MetricExporterWithBuckets(MetricExporter):
             exemplars=[
                 _exemplar(example) for example in buckets.examples() if self._exemplars_sent_at < example.at <= now
             ],
-        )
-        return Metric(
-            name=buckets.name,
-            description=buckets.description,
-            unit="s",
-            data=Histogram([point], AggregationTemporality.CUMULATIVE),
         )
 
     def _account(self, accepted: bool, raised: str) -> None:

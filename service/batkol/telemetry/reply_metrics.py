@@ -6,11 +6,11 @@ Written on the event loop, for each reply and not for each piece of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from opentelemetry.trace import SpanContext
 
-from batkol.telemetry.instruments import Buckets, Counts
+from batkol.telemetry.instruments import Counts, Histogram
 
 HEARD: Final = "heard"
 DROPPED: Final = "dropped"
@@ -55,39 +55,73 @@ class ReplySplit(Protocol):
     def commit(self) -> float: ...
 
 
+class Variants(NamedTuple):
+    """The names, in the settings, of who answered and who spoke: values of labels, so there are a few."""
+
+    answerer: str = "default"
+    voice: str = "default"
+
+
+DEFAULT: Final = Variants()
+NOBODY: Final = Variants("", "")
+"""Of a reply that no answerer gave: a phrase, or an announcement."""
+_ANSWERER: Final = "answerer_variant"
+_VOICE: Final = "voice_variant"
+
+
 class ReplyTimes:
-    """Histograms of the latency of replies, and of its parts."""
+    """Histograms of the latency of replies, and of its parts, by who answered and who spoke."""
 
     def __init__(self, *, exemplars: bool) -> None:
-        def part(name: str, description: str) -> Buckets:
-            return Buckets(f"batkol.reply.{name}", description, _PART_S, exemplars=exemplars)
+        def part(name: str, description: str, *labels: str) -> Histogram:
+            return Histogram(f"batkol.reply.{name}", description, _PART_S, labels=labels, exemplars=exemplars)
 
-        self.latency = Buckets(
+        self.latency = Histogram(
             "batkol.reply.latency",
             "Time from the caller's last sample of speech to the first sound of the answer, in seconds.",
             _WHOLE_S,
+            labels=(_ANSWERER, _VOICE),
             exemplars=exemplars,
         )
         self.text = part("text", "Time from the caller's last sample of speech to the request, in seconds.")
-        self.first_token = part("first_token", "Time from the request to the answerer's first text, in seconds.")
-        self.first_piece = part(
-            "first_piece", "Time from the answerer's first text to a piece that can be spoken, in seconds."
+        self.first_token = part(
+            "first_token", "Time from the request to the answerer's first text, in seconds.", _ANSWERER
         )
-        self.first_sound = part("first_sound", "Time from the first piece to the voice's first sound, in seconds.")
+        self.first_piece = part(
+            "first_piece", "Time from the answerer's first text to a piece that can be spoken, in seconds.", _ANSWERER
+        )
+        self.first_sound = part(
+            "first_sound", "Time from the first piece to the voice's first sound, in seconds.", _VOICE
+        )
         self.commit = part(
             "commit", "Time that the first sound waited for the end of the caller's turn to be certain, in seconds."
         )
+        self.begin_at_zero((DEFAULT,))
 
     @property
-    def buckets(self) -> tuple[Buckets, ...]:
+    def buckets(self) -> tuple[Histogram, ...]:
         """All of them."""
         return self.latency, self.text, self.first_token, self.first_piece, self.first_sound, self.commit
 
-    def record(self, split: ReplySplit, span: SpanContext | None) -> None:
+    def begin_at_zero(self, variants: Iterable[Variants]) -> None:
+        """Show the series of these variants before there are any values."""
+        for each in variants:
+            for histogram in self.buckets:
+                histogram.of(*_values(histogram, each))
+
+    def record(self, split: ReplySplit, span: SpanContext | None, variants: Variants = DEFAULT) -> None:
         """Count the latency of an answer. A part that is negative, because speech went on after it, counts as 0."""
         seconds = (split.total, split.text, split.first_token, split.first_piece, split.first_sound, split.commit)
-        for buckets, each in zip(self.buckets, seconds, strict=True):
-            buckets.record(max(0.0, each), span)
+        for histogram, each in zip(self.buckets, seconds, strict=True):
+            histogram.record(max(0.0, each), span, _values(histogram, variants))
+
+
+def _values(histogram: Histogram, variants: Variants) -> tuple[str, ...]:
+    return tuple(variants.answerer if label == _ANSWERER else variants.voice for label in histogram.labels)
+
+
+def _labels(variants: Variants) -> dict[str, str]:
+    return {_ANSWERER: variants.answerer, _VOICE: variants.voice}
 
 
 class ReplyCounts:
@@ -113,31 +147,56 @@ class ReplyCounts:
             "{attempt}",
             "Speculative attempts that the service did not make, because the budget of the pod was spent.",
         )
+        self._hedges = counts(
+            "batkol.reply.hedges",
+            "{request}",
+            "Requests to the second of two hedged answerers, by which of them answered first; refused: not sent.",
+        )
+        self._failovers = counts(
+            "batkol.reply.failovers",
+            "{request}",
+            "Requests to the answerer behind another, by what was wrong with the first; resting: it was not asked.",
+        )
 
-    def begin_at_zero(self, *, kinds: Iterable[str], failures: Iterable[tuple[str, str]]) -> None:
+    def begin_at_zero(
+        self,
+        *,
+        kinds: Iterable[str],
+        failures: Iterable[tuple[str, str]],
+        variants: Iterable[Variants] = (DEFAULT,),
+    ) -> None:
         """Show the series of these kinds of replies and of these failures (part, reason) before they happen."""
-        for outcome in OUTCOMES:
-            for speculative in ("false", "true"):
-                self._attempts.add(0, {"outcome": outcome, "speculative": speculative})
-        for kind in INTERRUPTIONS:
-            self._interruptions.add(0, {"kind": kind})
+        for each in variants:
+            for outcome in OUTCOMES:
+                for speculative in ("false", "true"):
+                    self._attempts.add(0, {"outcome": outcome, "speculative": speculative, **_labels(each)})
+            for kind in INTERRUPTIONS:
+                self._interruptions.add(0, {"kind": kind, **_labels(each)})
         for kind in kinds:
             self._replies.add(0, {"kind": kind})
         for part, reason in failures:
             self._failures.add(0, {"part": part, "reason": reason})
         self._refused.add(0)
 
-    def attempt(self, outcome: str, *, speculative: bool) -> None:
+    def attempt(self, outcome: str, *, speculative: bool, variants: Variants = DEFAULT) -> None:
         """An attempt is over: see `OUTCOMES`."""
-        self._attempts.add(1, {"outcome": outcome, "speculative": str(speculative).lower()})
+        self._attempts.add(1, {"outcome": outcome, "speculative": str(speculative).lower(), **_labels(variants)})
 
     def failed(self, part: str, reason: str) -> None:
         """A part of an attempt failed, before or after its first sound."""
         self._failures.add(1, {"part": part, "reason": reason})
 
-    def interrupted(self, kind: str) -> None:
+    def interrupted(self, kind: str, variants: Variants = DEFAULT) -> None:
         """An interruption has turned out to be of this kind: see `INTERRUPTIONS`."""
-        self._interruptions.add(1, {"kind": kind})
+        self._interruptions.add(1, {"kind": kind, **_labels(variants)})
+
+    def hedged(self, answerer: str, outcome: str) -> None:
+        """The second of two answerers was asked, or was not, because the budget was spent."""
+        self._hedges.add(1, {_ANSWERER: answerer, "outcome": outcome})
+
+    def failed_over(self, answerer: str, reason: str) -> None:
+        """The answerer behind another was asked."""
+        self._failovers.add(1, {_ANSWERER: answerer, "reason": reason})
 
     def replied(self, kind: str) -> None:
         """The first sound of a reply was written."""

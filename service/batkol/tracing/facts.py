@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from batkol.events.identity import Identity
@@ -16,8 +16,8 @@ from batkol.telemetry.span_writer import Attributes
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """Attributes of one call, without its numbers. `server` describes the other end of its streams, `answerer` and
-    `voice` the servers that its replies are made with.
+    """Attributes of one call, without its numbers. `server` describes the other end of its streams, `answerers` and
+    `voices` the servers that its replies are made with, by their names in the settings.
     """
 
     identity: Identity
@@ -26,8 +26,8 @@ class CallFacts:
     server: Attributes
     flags_provider: str
     transcripts: bool
-    answerer: Attributes = field(default_factory=dict)
-    voice: Attributes = field(default_factory=dict)
+    answerers: Mapping[str, Attributes] = field(default_factory=dict)
+    voices: Mapping[str, Attributes] = field(default_factory=dict)
 
     def who(self) -> Attributes:
         """The attributes of every span of the call."""

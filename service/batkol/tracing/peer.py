@@ -12,10 +12,12 @@ from batkol.telemetry.span_writer import Attributes
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A server that speaks OpenAI's protocol. Without a URL it is this process, and nothing is said about it."""
+    """A server. Without a URL it is this process, and nothing is said about it."""
 
     url: str = ""
     model: str = ""
+    provider: str = names.OPENAI
+    """Empty for a bot of the user's own."""
 
     @property
     def attributes(self) -> Attributes:
@@ -23,7 +25,9 @@ class Peer:
         if not self.url:
             return {}
         parts = urlsplit(self.url)
-        found: Attributes = {names.PROVIDER: names.OPENAI, names.SERVER_ADDRESS: parts.hostname or ""}
+        found: Attributes = {names.SERVER_ADDRESS: parts.hostname or ""}
+        if self.provider:
+            found[names.PROVIDER] = self.provider
         if parts.port is not None:
             found[names.SERVER_PORT] = parts.port
         if self.model:

@@ -23,6 +23,8 @@ class AttemptAsked(NamedTuple):
     speculative: bool
     answerer: str
     voice: str
+    answerer_variant: str = "default"  # the names of both in the settings
+    voice_variant: str = "default"
 
 
 class ReplyFault(NamedTuple):
@@ -131,12 +133,23 @@ class ReplySpans:
         return found
 
     def _llm(self, attempt: TracedAttempt, times: tuple[int, int], fault: ReplyFault | None) -> FinishedSpan:
-        about: Attributes = {names.OPERATION: names.CHAT, names.ANSWERER: attempt.asked.answerer, names.STREAMED: True}
-        return _part(names.LLM, times, about | self._facts.answerer, fault)
+        asked = attempt.asked
+        about: Attributes = {
+            names.OPERATION: names.CHAT,
+            names.ANSWERER: asked.answerer,
+            names.ANSWERER_VARIANT: asked.answerer_variant,
+            names.STREAMED: True,
+        }
+        return _part(names.LLM, times, about | self._facts.answerers.get(asked.answerer_variant, {}), fault)
 
     def _tts(self, attempt: TracedAttempt, times: tuple[int, int], fault: ReplyFault | None) -> FinishedSpan:
-        about: Attributes = {names.OPERATION: names.TEXT_TO_SPEECH, names.VOICE: attempt.asked.voice}
-        return _part(names.TTS, times, about | self._facts.voice, fault)
+        asked = attempt.asked
+        about: Attributes = {
+            names.OPERATION: names.TEXT_TO_SPEECH,
+            names.VOICE: asked.voice,
+            names.VOICE_VARIANT: asked.voice_variant,
+        }
+        return _part(names.TTS, times, about | self._facts.voices.get(asked.voice_variant, {}), fault)
 
 
 def ms(seconds: float) -> float:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
@@ -36,7 +36,7 @@ from batkol.telemetry.signal_state import SignalState
 from batkol.telemetry.span_writer import SpanWriter
 from batkol.tracing.call import CallTrace
 from batkol.tracing.facts import CallFacts
-from batkol.tracing.peer import NOBODY, Peer
+from batkol.tracing.peer import Peer
 from batkol.tracing.propagation import NoPropagator, RemoteParent
 from batkol_otel import exporters as named
 
@@ -59,14 +59,14 @@ _REDACTED: Final = "REDACTED"
 
 @dataclass(frozen=True, slots=True)
 class TracingSettings:
-    """The service's settings in the spans. `google` is `host:port`."""
+    """The service's settings in the spans. `google` is `host:port`; the last two are by the names in the settings."""
 
     google: str = ""
     flags_provider: str = ""
     pod: str = ""
     transcripts: bool = False
-    answerer: Peer = NOBODY
-    voice: Peer = NOBODY
+    answerers: Mapping[str, Peer] = field(default_factory=dict)
+    voices: Mapping[str, Peer] = field(default_factory=dict)
 
 
 class Tracing:
@@ -90,6 +90,8 @@ class Tracing:
             self._writer = SpanWriter(self._outbox, self._provider.sampler, own_resource, scope, limits)
         self.tracer = (self._provider or NoOpTracerProvider()).get_tracer(_SCOPE, __version__)
         self._server = _address(self._settings.google)
+        self._answerers = {name: peer.attributes for name, peer in self._settings.answerers.items()}
+        self._voices = {name: peer.attributes for name, peer in self._settings.voices.items()}
 
     @classmethod
     def start(cls, settings: TracingSettings, exporters: Sequence[SpanExporter] = ()) -> Tracing:
@@ -144,8 +146,8 @@ class Tracing:
             server=self._server,
             flags_provider=self._settings.flags_provider,
             transcripts=self._settings.transcripts,
-            answerer=self._settings.answerer.attributes,
-            voice=self._settings.voice.attributes,
+            answerers=self._answerers,
+            voices=self._voices,
         )
         origin = caller if caller is not None and self.enabled else RemoteParent()
         return CallTrace(facts, tracer=self.tracer, writer=self._writer, since=since, caller=origin)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 import structlog
 from opentelemetry.sdk.trace import ReadableSpan
@@ -165,6 +166,28 @@ async def test_each_attempt_has_one_outcome(seen: Seen) -> None:
     }
     assert seen.value("batkol_reply_failures_total") == 3
     assert seen.value("batkol_reply_failures_total", part="answerer", reason="stalled") == 1
+
+
+async def test_latency_waste_and_interruptions_say_who_answered_and_who_spoke(seen: Seen) -> None:
+    seen.speak(0)
+    fast = AttemptBegan(1, 0, True, "openai", "espeak", "fast", "warm")
+    seen.tell(
+        fast, AttemptDropped(1, 0.2), msgspec.structs.replace(fast, attempt=2), started(2), ReplyCut("r1", 1, HEARD)
+    )
+    seen.tell(ended(interrupted=True), began(3), started(3, 2), ReplyCut("r2", 2, HEARD), ReplyContinued("r2", 2, 0))
+    seen.tell(ended(2), started(4, 3, StockPhrase.APOLOGY), ReplyCut("r3", 3, HEARD), ended(3, interrupted=True))
+
+    chosen = {"answerer_variant": "fast", "voice_variant": "warm"}
+    default = {"answerer_variant": "default", "voice_variant": "default"}
+    assert seen.value("batkol_reply_attempts_total", outcome="dropped", **chosen) == 1
+    assert seen.value("batkol_reply_attempts_total", outcome="heard", **chosen) == 1
+    assert seen.value("batkol_reply_latency_seconds_count", **chosen) == 1
+    assert seen.value("batkol_reply_first_token_seconds_count", answerer_variant="fast") == 1
+    assert seen.value("batkol_reply_first_sound_seconds_count", voice_variant="warm") == 1
+    assert seen.value("batkol_reply_interruptions_total", kind="real", **chosen) == 1
+    assert seen.value("batkol_reply_interruptions_total", kind="resumed", **default) == 1
+    assert seen.value("batkol_reply_interruptions_total", kind="real", **default) == 0
+    assert seen.value("batkol_reply_interruptions_total", kind="real") == 2, "a phrase is no answerer's"
 
 
 async def test_an_attempt_that_the_budget_refused_is_neither_an_attempt_nor_a_failure(seen: Seen) -> None:

@@ -15,6 +15,7 @@ from batkol.telemetry.metrics import Metrics
 
 PARTS = ("text", "first_token", "first_piece", "first_sound", "commit")
 SPLIT = ReplyLatency(total=0.74, text=0.21, first_token=0.33, first_piece=0.02, first_sound=0.12, commit=0.06)
+DEFAULT = {"answerer_variant": "default", "voice_variant": "default"}
 SPAN = SpanContext(trace_id=7, span_id=8, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
 
 
@@ -102,7 +103,7 @@ def test_what_has_not_happened_is_0_so_that_the_first_time_is_seen_to_grow(metri
     metrics.replies.begin_at_zero(kinds=("answer", "apology"), failures=[("answerer", "unavailable")])
 
     assert len(series(metrics, "batkol_reply_attempts_total")) == 6
-    assert series(metrics, "batkol_reply_interruptions_total") == [{"kind": "real"}, {"kind": "resumed"}]
+    assert series(metrics, "batkol_reply_interruptions_total") == [{"kind": k, **DEFAULT} for k in ("real", "resumed")]
     assert series(metrics, "batkol_replies_total") == [{"kind": "answer"}, {"kind": "apology"}]
     assert series(metrics, "batkol_reply_failures_total") == [{"part": "answerer", "reason": "unavailable"}]
     assert value(metrics, "batkol_reply_speculation_refused_total") == 0

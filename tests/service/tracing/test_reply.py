@@ -53,7 +53,7 @@ class Told:
             server={},
             flags_provider="live",
             transcripts=self.transcripts,
-            answerer=self.answerer.attributes,
+            answerers={"default": self.answerer.attributes},
         )
         self.replies = ReplyTraces(
             self.made._writer, facts, call=CALL, now=lambda: self.at * MS, root_of=self.roots.get
@@ -166,11 +166,16 @@ async def test_the_attributes_say_what_was_asked_of_whom_and_what_came_of_it(
         "gen_ai.request.model": "gpt-4.1",
         "gen_ai.request.stream": True,
         "gen_ai.response.time_to_first_chunk": 0.33,
+        "batkol.answerer.variant": "default",
         "server.address": "llm.example",
         "server.port": 8443,
         "batkol.answerer": "openai",
     }
-    assert said(tts) == {"gen_ai.operation.name": "text_to_speech", "batkol.voice": "espeak"}
+    assert said(tts) == {
+        "gen_ai.operation.name": "text_to_speech",
+        "batkol.voice": "espeak",
+        "batkol.voice.variant": "default",
+    }
     assert (llm.kind, tts.kind) == (SpanKind.CLIENT, SpanKind.INTERNAL), "the voice is in this process"
 
 
