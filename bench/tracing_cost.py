@@ -31,7 +31,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace import ReadableSpan
 
 from batkol.events.identity import Identity
-from batkol.flags.flags import Decision, DecisionSource
+from batkol.flags.flag import DecisionSource
+from batkol.flags.flags import Decision
 from batkol.live.tuning import Tuning
 from batkol.main import freeze_startup_objects
 from batkol.speech.utterance import Mode, Source, Utterance

@@ -100,8 +100,8 @@ class BehindAnswerer:
     async def _parts(self, opening: Opening, error: AnswererError | None) -> AsyncGenerator[AnswerPart, None]:
         """Yield the answer; of one without a text what it cost."""
         if error is not None:
-            for part in opening.usage:
-                yield part
+            for cost in opening.usage:
+                yield cost
             return
         try:
             async with aclosing(opening.parts()) as parts:

@@ -22,7 +22,7 @@ class FlagMemory(Generic[Value]):
     """
 
     def __init__(self, flag: Flag[Value], provider: str, *, calls: int, repeat_s: float) -> None:
-        self.flag = flag
+        self.flag: Flag[Value] = flag
         self.last_known: Value | None = None
         self.last_error: str | None = None
         self._provider = provider

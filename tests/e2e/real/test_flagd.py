@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from batkol.flags.context import CallContext
-from batkol.flags.flags import Decision, DecisionSource, Flags
+from batkol.flags.flag import DecisionSource
+from batkol.flags.flags import Decision, Flags
 from support.live.directory import streaming
 from support.live.flagd import Flagd
 from support.time.waiting import until

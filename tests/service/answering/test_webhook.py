@@ -20,7 +20,8 @@ from batkol.answering.webhook import WebhookAnswerer
 from batkol.answering.webhook_wire import LARGEST
 from support.http.hostile_server import WAYS, hostile_http
 from support.http.one_answer import answering, http
-from support.http.scripted_server import CUT, END, HEAD, Part, ScriptedServer, chunk, feed, scripted
+from support.http.plain import chunk
+from support.http.scripted_server import CUT, END, HEAD, Part, ScriptedServer, feed, scripted
 from support.time.waiting import until
 
 SAID = "סוד"

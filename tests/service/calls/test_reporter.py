@@ -22,7 +22,8 @@ from batkol.events.events import (
     UtteranceStarted,
 )
 from batkol.events.identity import Identity
-from batkol.flags.flags import Decision, DecisionSource
+from batkol.flags.flag import DecisionSource
+from batkol.flags.flags import Decision
 from batkol.recognizers.google.events import AudioDropped
 from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
 from batkol.telemetry.metrics import Metrics

@@ -3,7 +3,8 @@
 import pytest
 
 from batkol.flags.context import CallContext
-from batkol.flags.flags import Decision, DecisionSource, Flags
+from batkol.flags.flag import DecisionSource
+from batkol.flags.flags import Decision, Flags
 
 
 @pytest.mark.parametrize(("streaming", "variant"), [(True, "on"), (False, "off")])

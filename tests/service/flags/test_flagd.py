@@ -14,8 +14,9 @@ from openfeature.schemas.protobuf.flagd.sync.v1 import sync_pb2, sync_pb2_grpc
 
 from batkol.errors import ConfigurationError
 from batkol.flags.context import CallContext
+from batkol.flags.flag import DecisionSource
 from batkol.flags.flagd import InProcessFlagd
-from batkol.flags.flags import Decision, DecisionSource, Flags
+from batkol.flags.flags import Decision, Flags
 from batkol.supervision.tasks import Tasks
 from batkol.supervision.threads import watch
 from support.live.directory import streaming, until

@@ -10,7 +10,8 @@ from structlog.testing import capture_logs
 
 from batkol.errors import ConfigurationError
 from batkol.flags.context import CallContext
-from batkol.flags.flags import Decision, DecisionSource, FlagLimits, Flags
+from batkol.flags.flag import DecisionSource
+from batkol.flags.flags import Decision, FlagLimits, Flags
 from support.live.directory import following, rename_over, streaming, until
 
 CALL = CallContext(call_sid="CA1", agent="reception", from_="+972541234567")

@@ -9,7 +9,8 @@ import pytest
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
 from batkol.events.identity import Identity
-from batkol.flags.flags import Decision, DecisionSource
+from batkol.flags.flag import DecisionSource
+from batkol.flags.flags import Decision
 from batkol.live.tuning import Tuning
 from batkol.recognizers.google.events import AudioDropped, StreamReplaced, StreamRotated
 from batkol.simulators.client.otlp_collector import Collector

@@ -18,7 +18,8 @@ from batkol.audio.ring import Ring
 from batkol.audio.segmenter import PauseEvent, SegmentQuiet, SegmentResumed
 from batkol.backoff import Backoff
 from batkol.events.order import disorder
-from batkol.flags.flags import Decision, DecisionSource
+from batkol.flags.flag import DecisionSource
+from batkol.flags.flags import Decision
 from batkol.live.tuning import Tuning
 from batkol.recognizers.google.channels import Channels
 from batkol.recognizers.google.events import StreamOpening

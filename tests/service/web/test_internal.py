@@ -9,7 +9,8 @@ from structlog.testing import capture_logs
 
 from batkol.calls.call import Call
 from batkol.events.bus import LIMIT
-from batkol.flags.flags import Decision, DecisionSource
+from batkol.flags.flag import DecisionSource
+from batkol.flags.flags import Decision
 from batkol.rights import ALL_RIGHTS, Grant, Right
 from batkol.speech.utterance import Mode, Source, Utterance, UtteranceState
 from batkol.transcription.events import FinalReady, PartialReady, RevisionReady, UtteranceOpened

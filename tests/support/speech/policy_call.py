@@ -17,7 +17,8 @@ import structlog
 from batkol.audio.ring import Ring
 from batkol.audio.segmenter import SegmentQuiet
 from batkol.backoff import Backoff
-from batkol.flags.flags import Decision, DecisionSource
+from batkol.flags.flag import DecisionSource
+from batkol.flags.flags import Decision
 from batkol.live.tuning import Tuning
 from batkol.recognizers.google.channels import Channels
 from batkol.recognizers.google.events import StreamEnded, StreamReplaced
