@@ -62,7 +62,7 @@ async def agent(settings: Settings, parts: AgentParts, stack: AsyncExitStack, ta
     if settings.agent_replies:
         for name, server in answerers.servers.items():
             if isinstance(server, OpenAIAnswerer):
-                await tasks.own(stack, partial(warm_up, server), f"agent.warm_up.{name}", may_return=True)
+                await tasks.own(stack, partial(warm_up, server), _task("agent.warm_up", name), may_return=True)
     return Agent(
         speakers=SpeakersByFlag(parts.flags, answerers=answerers.by_name, voices=voices, context_of=parts.context_of),
         cutter=Cutter,
@@ -89,10 +89,15 @@ async def _speaking(name: str, settings: Settings, parts: VoiceParts, stack: Asy
     stack.push_async_callback(voice.aclose)
     language = settings.gcp_stt_language
     phrases = Phrases(PhraseCache(voice, language), settings.phrases(language), language)
-    await tasks.own(stack, phrases.cache.run, f"agent.phrases.{name}")
+    await tasks.own(stack, phrases.cache.run, _task("agent.phrases", name))
     if isinstance(voice, ConnectedVoice):
-        await tasks.own(stack, partial(warm_up_voice, voice), f"agent.warm_up_voice.{name}", may_return=True)
+        await tasks.own(stack, partial(warm_up_voice, voice), _task("agent.warm_up_voice", name), may_return=True)
     return Speaking(voice, phrases.sound)
+
+
+def _task(task: str, name: str) -> str:
+    """Return the name of a task for one of several answerers or voices."""
+    return task if name == DEFAULT else f"{task}.{name}"
 
 
 def peers(settings: Settings) -> tuple[Mapping[str, Peer], Mapping[str, Peer]]:

@@ -18,7 +18,9 @@ TASK = "state: str, since: str, deaths: int, last_fault: None, needed_to_hear: b
 NOT_STARTED = TASK.replace("since: str", "since: None")
 SIGNAL = "state: str, exporters: [], failed: {}, delivering: bool"
 OF_THE_STORE = ("store.writer", "store.housekeeping", "store.version")
-OTHERS = ("live", "health", "listener", "calls.heartbeat", "thread.vad", "http.public", "http.internal")
+OTHERS = (
+    "live", "health", "listener", "calls.heartbeat", "agent.phrases", "thread.vad", "http.public", "http.internal",
+)  # fmt: skip
 
 STORE = {
     "none": "kind: str",
