@@ -45,7 +45,7 @@ class ToolCall(msgspec.Struct, frozen=True):
 
 
 class ToolResult(msgspec.Struct, frozen=True):
-    """What a tool gave back for a call."""
+    """The result of a call of a tool."""
 
     call: ToolCall
     content: str

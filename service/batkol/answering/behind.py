@@ -31,7 +31,7 @@ class BehindAnswerer:
     """Asks `first`, and behind it `then`. What has begun is not replaced: its error is the answer's.
 
     `after_ms` is what the first has for its first text or call of a tool. In its rest it is asked only if `then` fails,
-    too. `on_failover` is told a short word for each answer that `then` is asked for. If both fail, the error is that of
+    too. `on_failover` gets a short word for each answer that `then` is asked for. If both fail, the error is that of
     the one that was asked first.
     """
 

@@ -18,7 +18,7 @@ from batkol.answering.webhook import WebhookAnswerer
 
 @dataclass(frozen=True, slots=True)
 class AnswererParts:
-    """What the answerers of a process tell, and whom they ask. The first argument is an answerer's name."""
+    """Parts that the answerers of a process share. The first argument is an answerer's name."""
 
     may_hedge: Callable[[], bool] = lambda: True
     """Whether one more request may be in vain."""
@@ -37,7 +37,7 @@ class Answerers:
         self.servers: Mapping[str, Answerer] = {
             name: _single(spec, keys.get(name, "")) for name, spec in specs.items() if spec.kind != "hedged"
         }
-        """Those that are asked themselves: neither hedged, nor with one behind them."""
+        """Answerers that are asked themselves: neither hedged, nor with one behind them."""
         self.by_name: Mapping[str, Answerer] = {name: self._whole(name) for name in specs}
 
     async def aclose(self) -> None:

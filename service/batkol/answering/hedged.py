@@ -20,7 +20,7 @@ AFTER_MS: Final = 500
 
 
 class HedgeOutcome(StrEnum):
-    """What came of asking the second, for metrics."""
+    """The outcome of asking the second, for metrics."""
 
     FIRST = "first"  # its text came first all the same
     SECOND = "second"
@@ -32,7 +32,7 @@ class HedgedAnswerer:
     """Asks `first`, and after `after_ms` without a text or a call of a tool `second`; the other is cancelled at once.
 
     A first that fails is no hedge: the second is asked at once. `may_hedge` is asked before a hedge, one of whose two
-    requests is in vain; `on_hedge` is told of each outcome. If both fail, the error is the first one's.
+    requests is in vain; `on_hedge` gets each outcome. If both fail, the error is the first one's.
     """
 
     def __init__(

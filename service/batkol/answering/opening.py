@@ -23,7 +23,7 @@ class Opening:
 
     @property
     def failure(self) -> AnswererError | None:
-        """What kept a finished opening from having a text or a call; None where it has one."""
+        """The fault that kept a finished opening from having a text or a call; None where it has one."""
         if self._begun:
             return None
         error = None if self.task.cancelled() else self.task.exception()
@@ -35,7 +35,7 @@ class Opening:
 
     @property
     def usage(self) -> tuple[Usage, ...]:
-        """What it cost, where it says so although it has no text."""
+        """The cost of one without a text, if the server says it."""
         return () if self._begun else tuple(part for part in self._opened if isinstance(part, Usage))
 
     async def parts(self) -> AsyncGenerator[AnswerPart, None]:

@@ -38,7 +38,7 @@ class AnswererSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     kind: AnswererKind
     url: str = ""
-    """Of `openai` the server's base with `/v1`; of `webhook` where questions are posted, as it stands."""
+    """The base of an `openai` server, with `/v1`; the URL that a `webhook` is posted to, as it stands."""
     model: str = ""
     key_env: str = ""
     """The name of the variable with the bearer token, or with the secret (`whsec_…`) of a webhook."""
@@ -50,7 +50,7 @@ class AnswererSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     second: str = ""
     """The two that are hedged, each without the one behind it."""
     after_ms: Milliseconds = AFTER_MS
-    """When the second is asked, too."""
+    """Time without a text after which the second is asked, too."""
     then: str = ""
     """The one behind it: asked when it fails, or has no text in time."""
     then_after_ms: Milliseconds = THEN_AFTER_MS

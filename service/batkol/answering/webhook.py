@@ -14,7 +14,7 @@ from batkol.answering.patience import AnswerPatience, Limits
 from batkol.answering.server import EARLY_CHARACTERS, HOLD_S, SLICE, AnswererServer, read_to_end
 from batkol.answering.webhook_refusals import refused
 from batkol.answering.webhook_wire import AnswerReader, reader, request_body
-from batkol.http_client.signature import Signer
+from batkol.http_client.signature import WebhookSigner
 from batkol.urls import masked
 
 _LIMITS: Final = Limits()
@@ -32,7 +32,7 @@ class WebhookAnswerer:
     ) -> None:
         self._limits = limits
         self._who = f"The answerer {self.name} ({masked(url)})"
-        self._signer = Signer(secret)
+        self._signer = WebhookSigner(secret)
         self._server = AnswererServer(self._who, url, limits=limits, connections=connections, refused=refused)
         self._hold_s = 0.0 if self._server.proxied else hold_s
 

@@ -46,7 +46,7 @@ class AgentParts:
     metrics: Metrics
     voices: VoiceParts
     context_of: Callable[[str], CallContext]
-    """What flags may ask of the call with this SID."""
+    """The context of the flags for the call with this SID."""
 
 
 async def agent(settings: Settings, parts: AgentParts, stack: AsyncExitStack, tasks: Tasks) -> Agent:

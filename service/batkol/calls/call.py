@@ -151,7 +151,7 @@ class Call:
 
     @property
     def flag_context(self) -> CallContext:
-        """What flags may ask of this call."""
+        """The context of the flags for this call."""
         return self._context
 
     @property

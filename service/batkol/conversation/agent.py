@@ -42,7 +42,7 @@ class AgentSettings:
 
 @dataclass(frozen=True, slots=True)
 class Speakers:
-    """Who answers and who speaks in one turn. The variants are the names of both in the settings."""
+    """The answerer and the voice of one turn. The variants are the names of both in the settings."""
 
     answerer: Answerer | None
     """None: the agent answers nothing in this turn, and the API alone speaks."""

@@ -20,7 +20,7 @@ class DecisionSource(StrEnum):
     FALLBACK = "fallback"  # the setting
 
 
-class Flag(msgspec.Struct, Generic[Value], frozen=True):
+class TypedFlag(msgspec.Struct, Generic[Value], frozen=True):
     """A flag. `fallback` decides where the flag does not, and `setting` is where that is from."""
 
     key: str
@@ -47,15 +47,15 @@ class ReplyFallbacks(msgspec.Struct, frozen=True, kw_only=True):
     voice: str = "default"
 
 
-def streaming_flag(fallback: bool) -> Flag[bool]:
+def streaming_flag(fallback: bool) -> TypedFlag[bool]:
     """Return the flag that says whether a call streams."""
-    return Flag(STREAMING_FLAG, fallback, "ENABLE_STREAMING_STT", is_optional=False)
+    return TypedFlag(STREAMING_FLAG, fallback, "ENABLE_STREAMING_STT", is_optional=False)
 
 
 class ReplyFlags:
     """The flags that are asked at each turn of an agent."""
 
     def __init__(self, fallbacks: ReplyFallbacks) -> None:
-        self.replies: Final[Flag[bool]] = Flag(REPLIES_FLAG, fallbacks.replies, "AGENT_REPLIES")
-        self.answerer: Final[Flag[str]] = Flag(ANSWERER_FLAG, fallbacks.answerer, "ANSWERER")
-        self.voice: Final[Flag[str]] = Flag(VOICE_FLAG, fallbacks.voice, "VOICE")
+        self.replies: Final[TypedFlag[bool]] = TypedFlag(REPLIES_FLAG, fallbacks.replies, "AGENT_REPLIES")
+        self.answerer: Final[TypedFlag[str]] = TypedFlag(ANSWERER_FLAG, fallbacks.answerer, "ANSWERER")
+        self.voice: Final[TypedFlag[str]] = TypedFlag(VOICE_FLAG, fallbacks.voice, "VOICE")

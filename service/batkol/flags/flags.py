@@ -1,4 +1,4 @@
-"""What the service asks of its flags: does this call stream? Does an agent reply, which one, and in which voice?
+"""The questions to the flags: whether a call streams, whether an agent replies, which one, and in which voice.
 
 The first is asked at the start of every utterance, the others at every turn. They are answered in process through the
 OpenFeature SDK, and never by an error: without a value from the provider it is the last known value (of this call, else
@@ -29,7 +29,7 @@ from openfeature.provider.no_op_provider import NoOpProvider
 from batkol.errors import ConfigurationError
 from batkol.flags.context import CallContext
 from batkol.flags.env_provider import EnvProvider
-from batkol.flags.flag import DecisionSource, Flag, FlagAnswer, ReplyFallbacks, ReplyFlags, Value, streaming_flag
+from batkol.flags.flag import DecisionSource, FlagAnswer, ReplyFallbacks, ReplyFlags, TypedFlag, Value, streaming_flag
 from batkol.flags.flagd import InProcessFlagd
 from batkol.flags.hooks import CALLS_REMEMBERED, DecisionHook, EvaluationCounter
 from batkol.flags.live_provider import LiveProvider
@@ -188,7 +188,7 @@ class Flags:
     def _memories(self) -> tuple[FlagMemory[bool] | FlagMemory[str], ...]:
         return self._streaming, self._replies, self._answerer, self._voice
 
-    def _memory(self, flag: Flag[Value], limits: FlagLimits) -> FlagMemory[Value]:
+    def _memory(self, flag: TypedFlag[Value], limits: FlagLimits) -> FlagMemory[Value]:
         return FlagMemory(flag, self.provider, calls=limits.calls, repeat_s=limits.repeat_s)
 
     def _ask_if_defined(self, memory: FlagMemory[Value], ask: _Ask[Value], context: CallContext) -> FlagAnswer[Value]:

@@ -1,4 +1,4 @@
-"""What is known of one flag: its newest answers, by call, and the trouble that was warned of."""
+"""Memory of one flag: its newest answers, by call, and the trouble that was warned of."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import structlog
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import FlagEvaluationDetails
 
-from batkol.flags.flag import DecisionSource, Flag, FlagAnswer, Value
+from batkol.flags.flag import DecisionSource, FlagAnswer, TypedFlag, Value
 
 log = structlog.get_logger()
 
@@ -21,8 +21,8 @@ class FlagMemory(Generic[Value]):
     Safe from any thread.
     """
 
-    def __init__(self, flag: Flag[Value], provider: str, *, calls: int, repeat_s: float) -> None:
-        self.flag: Flag[Value] = flag
+    def __init__(self, flag: TypedFlag[Value], provider: str, *, calls: int, repeat_s: float) -> None:
+        self.flag: TypedFlag[Value] = flag
         self.last_known: Value | None = None
         self.last_error: str | None = None
         self._provider = provider

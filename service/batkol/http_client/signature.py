@@ -34,7 +34,7 @@ def key_of(secret: str) -> bytes:
     return key
 
 
-class Signer:
+class WebhookSigner:
     """Makes the headers of a webhook. Without a secret there is no signature among them."""
 
     def __init__(self, secret: str = "", *, now: Callable[[], float] = time.time) -> None:

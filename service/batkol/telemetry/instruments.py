@@ -91,7 +91,7 @@ class Buckets:
 class Histogram(Collector):
     """A histogram and its series, by the values of its labels; without labels it has one series.
 
-    `name` is OpenTelemetry's, without the unit. The values of the labels are bounded by whoever records.
+    `name` is OpenTelemetry's, without the unit. The values of its labels are few.
     """
 
     def __init__(

@@ -64,7 +64,7 @@ class Variants(NamedTuple):
 
 DEFAULT: Final = Variants()
 NOBODY: Final = Variants("", "")
-"""Of a reply that no answerer gave: a phrase, or an announcement."""
+"""The variants of a reply that no answerer gave: a phrase, or an announcement."""
 _ANSWERER: Final = "answerer_variant"
 _VOICE: Final = "voice_variant"
 

@@ -6,12 +6,12 @@ import base64
 
 import pytest
 
-from batkol.http_client.signature import Signer, key_of
+from batkol.http_client.signature import WebhookSigner, key_of
 
 
 def test_a_webhook_is_signed_as_the_reference_implementations_sign_it() -> None:
     """The vector of the tests of `standardwebhooks`, in each of its languages."""
-    signer = Signer("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", now=lambda: 1614265330.9)
+    signer = WebhookSigner("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", now=lambda: 1614265330.9)
     assert signer.headers(b'{"test": 2432232314}', "msg_p5jXN8AQM9LWM0D4loKWxJek") == {
         "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
         "webhook-timestamp": "1614265330",
@@ -20,7 +20,7 @@ def test_a_webhook_is_signed_as_the_reference_implementations_sign_it() -> None:
 
 
 def test_without_a_secret_there_is_no_signature_and_each_webhook_has_an_id_of_its_own() -> None:
-    first, second = Signer().headers(b"1"), Signer().headers(b"1")
+    first, second = WebhookSigner().headers(b"1"), WebhookSigner().headers(b"1")
     assert first.keys() == {"webhook-id", "webhook-timestamp"}
     assert first["webhook-id"] != second["webhook-id"]
 
