@@ -8,10 +8,14 @@ from dataclasses import replace
 import pytest
 
 from batkol.answering.answerer import HistoryMessage, Role
+from batkol.answering.behind import BehindAnswerer
+from batkol.answering.hedged import HedgedAnswerer
 from batkol.conversation import events
+from batkol.conversation.actions import StockPhrase
 from batkol.conversation.agent import Speakers
+from support.agent.parts import PartsAnswerer, failing
 from support.agent.scripted import ScriptedAnswerer, SlowVoice
-from support.agent.talk import Talk, talking
+from support.agent.talk import Talk, spoken, talking
 
 pytestmark = pytest.mark.virtual_time
 
@@ -104,6 +108,49 @@ async def test_an_agent_that_is_switched_off_is_silent_and_leaves_a_silent_calle
 
         await ask(talk, "מה השעה")
         assert talk.words == ["שלום", "תודה"]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [PartsAnswerer(9.0, "late"), PartsAnswerer(0.2, failing("server_error")), PartsAnswerer(0.2)],
+    ids=["stalls", "fails", "is empty"],
+)
+async def test_one_behind_a_dead_first_is_heard_before_the_apology_and_at_the_third_turn_at_once(
+    first: PartsAnswerer,
+) -> None:
+    then = answering("שלום תודה")
+    speakers = Speakers(BehindAnswerer(first, then), SlowVoice())
+    async with talking(answering(""), speakers_of=lambda _: speakers) as talk:
+        for _ in range(3):
+            await ask(talk, "מה מספר טלפון")
+
+        began = talk.of(events.FirstSoundWritten)
+        assert [each.phrase for each in began] == [None, None, None], "answers, and no apology"
+        totals = [each.latency.total for each in began]
+        assert max(totals) < 3.5
+        assert totals[2] < 0.8, "as without the first"
+        assert len(first.asked) == 2
+
+
+async def test_a_turn_whose_two_answerers_are_silent_has_the_filler_and_the_apology_in_time() -> None:
+    silent = PartsAnswerer(60.0), PartsAnswerer(60.0)
+    speakers = Speakers(HedgedAnswerer(*silent), SlowVoice())
+    async with talking(answering(""), speakers_of=lambda _: speakers) as talk:
+        await ask(talk, "מה מספר טלפון")
+
+        assert len(talk.of(events.FillerSaid)) == 1
+        assert [each.phrase for each in talk.of(events.FirstSoundWritten)] == [StockPhrase.APOLOGY]
+        assert [each.cancelled for each in silent] == [len(each.asked) for each in silent], "nothing goes on unheard"
+
+
+async def test_the_phrases_are_those_of_the_voice() -> None:
+    first, second = both()
+    phrase = await spoken(SlowVoice(), "בוקר")
+    switch = Switch(first)
+    async with talking(answering(""), speakers_of=switch) as talk:
+        switch.chosen = replace(second, answerer=PartsAnswerer(failing()), phrase=lambda _: phrase)
+        await ask(talk, "מה מספר טלפון")
+        assert talk.words[-1] == "בוקר"
 
 
 async def test_an_announcement_is_spoken_by_the_voice_of_its_moment() -> None:

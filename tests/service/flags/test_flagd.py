@@ -1,5 +1,6 @@
 """The official flagd provider in process, against a server that plays flagd: absent, late, gone, out of its mind."""
 
+import json
 import queue
 import threading
 from collections.abc import Iterator
@@ -101,6 +102,16 @@ async def test_a_push_from_flagd_flips_the_flag(flagd: SyncServer) -> None:
 
     await flags.close()
     assert threads_of_the_provider() == []
+
+
+async def test_a_push_from_flagd_chooses_another_answerer(flagd: SyncServer) -> None:
+    flags = await started()
+    assert flags.answerer(CALL).value == "default"
+
+    fast = {"state": "ENABLED", "variants": {"a": "fast"}, "defaultVariant": "a"}
+    flagd.push(json.dumps({"flags": {"answerer": fast}}))
+    await until(lambda: flags.answerer(CALL).value == "fast")
+    await flags.close()
 
 
 async def test_flagd_absent_at_the_start_is_taken_up_when_it_comes(flagd: SyncServer) -> None:
