@@ -17,10 +17,10 @@ from batkol.events.events import AnyEvent, FinalText, PartialText, RevisedText, 
 from batkol.simulators.client.call_record import CallWatch
 from batkol.simulators.client.conversation import Internal
 from batkol.simulators.client.watching import RESUME_S, watching
-from batkol.simulators.twilio.caller import CallOutcome, CallPlan, CallReport, place_call, read_wav
+from batkol.simulators.twilio.caller import Caller, CallOutcome, CallPlan, CallReport, read_wav
 from batkol.simulators.twilio.own_twiml import own_twiml
 from batkol.simulators.twilio.plan import new_sid
-from batkol.simulators.twilio_rest.client import put_status
+from batkol.simulators.twilio_rest.client import follow_updates, put_status
 from batkol.voices.marked import voice
 
 SCRIPT: Final = (("שלום", "אני", "רוצה", "פגישה"), ("היום", "בוקר", "תודה"), ("כן", "תודה"))
@@ -109,9 +109,13 @@ async def carry_out(options: CallOptions, console: Console) -> int:
 async def _place(plan: CallPlan, double: str) -> CallReport:
     """Place the call, with its states in the double of Twilio's REST API."""
     await put_status(double, plan, "in-progress")
+    caller = Caller(plan)
+    following = asyncio.create_task(follow_updates(double, plan.call_sid, caller.updated), name="call.updates")
     try:
-        return await place_call(plan)
+        return await caller.run()
     finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
         await put_status(double, plan, "completed")
 
 

@@ -18,7 +18,7 @@ import functools
 import ssl
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -27,10 +27,11 @@ import httpx
 from batkol.simulators.twilio.handset import Handset, SpokenPiece, read_wav
 from batkol.simulators.twilio.handshake import HandshakeFailed
 from batkol.simulators.twilio.own_twiml import filled_in
-from batkol.simulators.twilio.plan import OWN_TWIML, CallEnding, CallOutcome, CallPlan, CallReport
+from batkol.simulators.twilio.plan import OWN_TWIML, UPDATED, CallEnding, CallOutcome, CallPlan, CallReport
 from batkol.simulators.twilio.stream import CallerStream
 from batkol.simulators.twilio.webhook import (
     ConnectStream,
+    DialVerb,
     Hangup,
     Pause,
     Redirect,
@@ -77,6 +78,7 @@ class Caller:
         self._handset = Handset(held=script is not None)
         self._began = 0.0
         self._moved = asyncio.Event()  # the call was updated: the stream that it has is left
+        self._update: Mapping[str, str] = {}  # the newest one with TwiML or a URL
         self._stream: CallerStream
 
     def say(self, mulaw: bytes) -> asyncio.Future[SpokenPiece]:
@@ -106,6 +108,19 @@ class Caller:
     def hang_up(self) -> None:
         """End the call within 20 ms, in the way of the plan's `ending`."""
         self._handset.hung_up = True
+
+    def updated(self, fields: Mapping[str, str]) -> None:
+        """Twilio's REST API has updated this call: end it, or leave its stream for other TwiML.
+
+        Either way the stream that it has is stopped, and closed by Twilio.
+        """
+        if fields.get("Status"):
+            self.report.ended_by_rest = self._handset.ended_by_rest = True
+            self.hang_up()
+            return
+        self._update = fields
+        self._handset.line += 1
+        self._moved.set()
 
     async def run(self) -> CallReport:
         """Place the call; return when it is over. What the service does wrong is in the report, not raised.
@@ -151,18 +166,28 @@ class Caller:
                 page, status, pages = await self._do(deque(verbs), webhook, tasks), "in-progress", pages + 1
                 if self._moved.is_set():
                     self._moved.clear()
-                    page, pages = self.plan.first_page, 0
+                    page, pages = self._next_page(), 0
         except WebhookFailed:
             self.report.outcome = CallOutcome.WEBHOOK_FAILED
         except HandshakeFailed:
             self.report.outcome = CallOutcome.HANDSHAKE_FAILED
 
+    def _next_page(self) -> str:
+        """Return the page of a call that was moved."""
+        if "Twiml" in self._update:
+            return UPDATED
+        return self._update.get("Url") or self.plan.first_page
+
     async def _verbs(self, webhook: Webhook, page: str, status: str) -> list[Verb]:
+        if page == UPDATED:
+            return webhook.read(self._update["Twiml"].encode(), self.plan.first_page)
         if page == OWN_TWIML:
             return webhook.read(filled_in(self.plan).encode(), page)
         return await webhook.ask(page, call_status=status)
 
-    async def _do(self, verbs: deque[Verb], webhook: Webhook, tasks: asyncio.TaskGroup) -> str | None:
+    async def _do(  # noqa: C901  one case a verb
+        self, verbs: deque[Verb], webhook: Webhook, tasks: asyncio.TaskGroup
+    ) -> str | None:
         """Execute one page; return the next page's URL, or None where the call ends."""
         while verbs:
             match verbs.popleft():
@@ -172,6 +197,8 @@ class Caller:
                         self.report.outcome = CallOutcome.APOLOGY
                 case Hangup():
                     return None
+                case DialVerb(targets):
+                    self.report.dialled += targets
                 case Redirect(url):
                     return url
                 case Pause(length):

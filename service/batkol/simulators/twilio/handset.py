@@ -41,6 +41,7 @@ class Handset:
 
     keys: deque[str] = field(default_factory=deque)
     hung_up: bool = False
+    ended_by_rest: bool = False  # Twilio ended the call, in whatever way its plan would
     held: bool = False  # kept open by a script, though no sound is queued
     line: int = 0  # counts the call's moves: a stream that began on an earlier one is no longer spoken into
     _sounds: deque[_Sound] = field(default_factory=deque)

@@ -20,6 +20,10 @@ OWN_TWIML: Final = "https://handler.twilio.com/twiml/EH" + "0" * 32
 """The URL of TwiML that Twilio keeps for the account: a TwiML Bin. A `<Redirect>` to it begins it again."""
 
 
+UPDATED: Final = "https://api.twilio.com/2010-04-01/update"
+"""The URL of TwiML that came by an update of the call."""
+
+
 class CallEnding(StrEnum):
     """Ways in which the call ends after the last word."""
 
@@ -112,6 +116,8 @@ class CallReport:
     streams: int = 0
     http_status: int = 0  # of the last webhook
     handshake_status: int = 0  # the HTTP status where the WebSocket was refused
+    dialled: list[str] = field(default_factory=list)  # numbers and SIP URIs that the TwiML connected the caller to
+    ended_by_rest: bool = False  # Twilio's REST API ended the call
     said: list[str] = field(default_factory=list)  # the texts that the TwiML read to the caller
     frames_sent: int = 0
     media_start: float = 0.0  # when the first frame of the latest stream was due

@@ -141,7 +141,7 @@ class CallerStream:
             self._leaving = True
             if not self.moved_on:
                 self._report.ear.clear(time.monotonic())
-            if self._plan.ending is CallEnding.ABRUPT and not self.moved_on:
+            if self._plan.ending is CallEnding.ABRUPT and not (self.moved_on or self._handset.ended_by_rest):
                 ws.transport.abort()
             else:
                 await ws.send(self._wire.stop())

@@ -6,6 +6,7 @@ The numbers are those of https://www.twilio.com/docs/api/errors.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,10 +55,16 @@ class ConnectStream:
     action: str | None
 
 
-Verb = Say | Hangup | Redirect | Pause | ConnectStream
+@dataclass(frozen=True, slots=True)
+class DialVerb:
+    targets: tuple[str, ...]  # numbers and SIP URIs
+
+
+Verb = DialVerb | Say | Hangup | Redirect | Pause | ConnectStream
 
 _NO_ANSWER: Final = (httpx.HTTPError, httpx.InvalidURL, TimeoutError)
 
+_DIALLED: Final = {"Number": re.compile(r"\+?[0-9][0-9 ()-]*"), "Sip": re.compile(r"sips?:[^\s@]+@[^\s]+")}
 _ATTRIBUTES: Final[Mapping[str, frozenset[str]]] = {
     "Response": frozenset(),
     "Connect": frozenset(("action", "method")),
@@ -66,6 +73,9 @@ _ATTRIBUTES: Final[Mapping[str, frozenset[str]]] = {
     "Say": frozenset(("language", "voice", "loop")),
     "Hangup": frozenset(),
     "Redirect": frozenset(("method",)),
+    "Dial": frozenset(("action", "answerOnBridge", "callerId", "hangupOnStar", "method", "timeLimit", "timeout")),
+    "Number": frozenset(("sendDigits", "statusCallback", "url")),
+    "Sip": frozenset(("username", "password", "statusCallback", "url")),
     "Pause": frozenset(("length",)),
 }
 
@@ -152,7 +162,7 @@ class Webhook:
         verbs = (self._verb(element, page) for element in root)
         return [verb for verb in verbs if verb is not None]
 
-    def _verb(self, element: ET.Element, page: str) -> Verb | None:
+    def _verb(self, element: ET.Element, page: str) -> Verb | None:  # noqa: PLR0911  one case a verb
         self._check_attributes(element)
         text = (element.text or "").strip()
         match element.tag:
@@ -164,10 +174,24 @@ class Webhook:
                 return Redirect(urljoin(page, text))
             case "Pause" if length := _pause_s(element):
                 return Pause(length)
+            case "Dial":
+                return self._dial(element, text)
             case "Connect" if [child.tag for child in element] == ["Stream"]:
                 return self._stream(element[0], element.get("action"), page)
         self._report.complain(12200, f"<{element.tag}> cannot stand there, or not with what is in it")
         return None
+
+    def _dial(self, element: ET.Element, text: str) -> DialVerb:
+        targets = [text] if text else []
+        for child in element:
+            self._check_attributes(child)
+            target = (child.text or "").strip()
+            if child.tag not in ("Number", "Sip") or not _DIALLED[child.tag].fullmatch(target):
+                self._report.complain(13224, f"<Dial> cannot call what is in its <{child.tag}>")
+            targets.append(target)
+        if not targets:
+            self._report.complain(13223, "<Dial> has nothing to call")
+        return DialVerb(tuple(targets))
 
     def _stream(self, stream: ET.Element, action: str | None, page: str) -> ConnectStream:
         self._check_attributes(stream)

@@ -195,6 +195,49 @@ async def test_a_call_that_moves_asks_again_and_opens_another_stream(stop: bool)
         assert b"".join(said).replace(b"\xff", b"") == sound(3), "the new stream alone is spoken into"
 
 
+async def test_a_call_that_the_rest_api_ends_is_stopped_and_goes_on_to_no_verb() -> None:
+    async with Service() as service:
+        service.answer = twiml(service.connect().replace("</Response>", "<Redirect>/twiml</Redirect></Response>"))
+
+        async def script(caller: Caller) -> None:
+            caller.updated({"Status": "completed"})
+            await asyncio.sleep(60)
+
+        report = await place_call(plan(service, ending=CallEnding.ABRUPT), script)
+
+        assert (report.streams, report.closed_by, report.close_code) == (1, "caller", 1000)
+        assert report.ended_by_rest
+        assert [message["event"] for message in service.heard][-1] == "stop"
+        assert [fields["CallStatus"] for fields in service.posted("/twilio/status")] == ["completed"]
+
+
+@pytest.mark.parametrize(
+    ("dial", "targets", "wrong"),
+    [
+        ("<Number>+972501234567</Number>", ["+972501234567"], []),
+        ("<Sip>sip:a@b.example</Sip><Number>1</Number>", ["sip:a@b.example", "1"], []),
+        ("+1", ["+1"], []),
+        ("<Number>sip:a@b.example</Number>", ["sip:a@b.example"], [13224]),
+        ("<Client>anna</Client>", ["anna"], [13224]),
+        ("", [], [13223]),
+    ],
+)
+async def test_a_call_that_the_rest_api_moves_leaves_its_stream_and_does_the_new_twiml(
+    dial: str, targets: list[str], wrong: list[int]
+) -> None:
+    async with Service() as service:
+
+        async def script(caller: Caller) -> None:
+            caller.updated({"Twiml": f"<Response><Dial>{dial}</Dial><Hangup/></Response>"})
+            await asyncio.sleep(60)
+
+        report = await place_call(plan(service), script)
+
+        assert (report.dialled, codes(report)) == (targets, wrong)
+        assert (report.streams, report.left_codes) == (1, [1000])
+        assert [message["event"] for message in service.heard][-1] == "stop"
+
+
 async def test_every_message_is_one_that_the_service_can_read() -> None:
     async with Service() as service:
         await place_call(plan(service, audio=sound(3), dtmf=((0, "#"),)))
@@ -422,7 +465,7 @@ async def test_a_webhook_that_twilio_could_not_use(
 @pytest.mark.parametrize(
     ("body", "code"),
     [
-        ("<Dial>1</Dial>", 12200),
+        ("<Gather>1</Gather>", 12200),
         ('<Hangup now="1"/>', 12200),
         ("<Connect/>", 12200),
         ("<Connect><Stream/><Stream/></Connect>", 12200),
