@@ -93,7 +93,7 @@ async def one_call(agent: Agent | None, number: int, seconds: float) -> int:
         since=lambda sample: loop.time() - begun - sample / 8000,
         observe=ReplyReporter(Publisher(identity, Bus()), structlog.get_logger(), log_transcripts=False).observe,
         hang_up=lambda _: None,
-        transfer=lambda _: None,
+        transfer=lambda *_: None,
         log=structlog.get_logger(),
     )
     conversation = Conversation(agent, side, greet=False)

@@ -1,11 +1,11 @@
 """Settings of `batkol serve`: one frozen object, read once from the environment at start.
 
-The store's are in `batkol.store.settings`, the replies' in `batkol.conversation.settings`, the answerers' in
-`batkol.answering.settings`, the voices' in `batkol.voices.settings` and `batkol.voices.map_settings`, the tokens' in
-`batkol.api_settings`, those of who may open a stream in `batkol.stream_settings`. Not here: `OTEL_*` (`batkol_otel` and
-the SDK), `FLAGD_*` (flagd's provider), `KUBECONFIG` and `GOOGLE_APPLICATION_CREDENTIALS` (their libraries). Only `main`
-and `app` see the object; each part gets what it needs. A value that cannot work is refused here, with a sentence that
-says which value would.
+The store's are in `batkol.store.settings`, the replies' in `batkol.conversation.settings`, those of how a call ends in
+`batkol.conversation.limit_settings`, the answerers' in `batkol.answering.settings`, the voices' in
+`batkol.voices.settings` and `batkol.voices.map_settings`, the tokens' in `batkol.api_settings`, those of who may open a
+stream in `batkol.stream_settings`. Not here: `OTEL_*` (`batkol_otel` and the SDK), `FLAGD_*` (flagd's provider),
+`KUBECONFIG` and `GOOGLE_APPLICATION_CREDENTIALS` (their libraries). Only `main` and `app` see the object; each part
+gets what it needs. A value that cannot work is refused here, with a sentence that says which value would.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from batkol.answering.settings import AnswererFields
 from batkol.api_settings import ApiFields
+from batkol.conversation.limit_settings import LimitFields
 from batkol.conversation.settings import ReplyFields
 from batkol.environment import check_token, several
 from batkol.errors import ConfigurationError
@@ -43,7 +44,7 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
-class Settings(StoreFields, ReplyFields, AnswererFields, VoiceMapFields, ApiFields, StreamFields):
+class Settings(StoreFields, ReplyFields, LimitFields, AnswererFields, VoiceMapFields, ApiFields, StreamFields):
     """Environment variables are the upper-case field names."""
 
     # A value in an error might be a secret, in whatever way the error comes to be printed.
@@ -51,6 +52,7 @@ class Settings(StoreFields, ReplyFields, AnswererFields, VoiceMapFields, ApiFiel
 
     free_texts: ClassVar[frozenset[str]] = (
         ReplyFields.free_texts
+        | LimitFields.free_texts
         | AnswererFields.free_texts
         | VoiceMapFields.free_texts
         | ApiFields.free_texts

@@ -161,8 +161,9 @@ async def clears(line: Line) -> None:
 async def refusals(line: Line) -> None:
     """Ask for what is refused, each with its status and a sentence."""
     basic = {"Content-Type": "audio/basic"}
-    await line.post("hangup", 501)
-    await line.post("transfer", 501, json={"to": "sales"})
+    await line.post("hangup", 422, json={"when": "now"})
+    await line.post("transfer", 422, json={"to": "sales"})
+    await line.post("transfer", 501, json={"label": "sales"})
     await line.post("say", 422, json={"text": "  "})
     await line.post("say", 422, json={"text": "x" * 2001})
     await line.post("say", 422, json={"text": "שלום", "voice": "another"})

@@ -300,6 +300,8 @@ VALUES = {  # one that works, for every field
     "LOG_FORMAT": "json",
     "LIVE_SOURCE": "kubernetes:live",
     "STT_PHRASES": '["מרפאה"]',
+    "REPLY_BUDGET": '{"tokens": 5}',
+    "TRANSFER_ALLOWED": '{"sales": "+972501234567"}',
     "WHISPER_URL": "http://whisper:8000",
     "OVERFLOW_URL": "https://other.example.com/twiml",
     "PUBLIC_BASE_URL": "https://voice.example.com",

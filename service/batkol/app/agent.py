@@ -154,6 +154,8 @@ class LiveAgentSettings:
                 greeting_yields=self._settings.greeting_interruptible,
                 thresholds=turns.thresholds,
                 words=lexicon(turns.backchannel, turns.stopping),
+                limits=self._settings.limits,
+                transfers=self._settings.transfer_allowed,
             )
         return self._made
 

@@ -18,7 +18,7 @@ from batkol.app.listeners import http_listeners
 from batkol.app.patience import PRODUCTION, Patience
 from batkol.app.plugin_lines import lines
 from batkol.app.service import Service
-from batkol.app.twilio import twilio_api
+from batkol.app.twilio import line, telephone, twilio_api
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.calls.drain import ENDING_S, Drain
 from batkol.calls.registry import CallRegistry
@@ -89,7 +89,9 @@ async def running(
         service.fleet = _fleet(service)
         stack.push_async_callback(service.fleet.aclose)
         await _watch_threads(service, stack)
-        service.plugins = await Plugins.start(settings.plugins, service.bus, lines(service.calls), tasks, stack)
+        service.plugins = await Plugins.start(
+            settings.plugins, service.bus, lines(service.calls, service.telephone), tasks, stack
+        )
         limited = http_listeners(service)
         public = listening(http.public(service), settings.host, settings.port, limited.public, tasks=tasks)
         internal = listening(
@@ -141,6 +143,7 @@ async def _service(
         voices=_voices(settings, stack),
         context_of=partial(_flag_context, settings, calls),
     )
+    made = await agent(settings, parts, stack, tasks)
     return Service(
         settings=settings,
         calls=calls,
@@ -155,7 +158,8 @@ async def _service(
         tracing=tracing,
         store=store,
         tasks=tasks,
-        agent=await agent(settings, parts, stack, tasks),
+        agent=made,
+        telephone=await telephone(settings, line(made, metrics, patience.line), stack, tasks),
         twilio_api=await twilio_api(settings, stack, tasks, within_s=patience.twilio_api),
         started_at=time.monotonic(),
     )

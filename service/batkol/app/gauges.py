@@ -12,9 +12,10 @@ from typing import Final
 from msgspec.structs import asdict
 
 from batkol.calls.drain import Drain
-from batkol.calls.reasons import HUNG_UP
+from batkol.calls.reasons import FROM_WITHIN, TRANSFERRED
 from batkol.calls.registry import AdmissionRefusal, CallRegistry
 from batkol.calls.socket import PeerFault
+from batkol.calls.telephone import OUTCOMES
 from batkol.conversation.actions import StockPhrase
 from batkol.events.bus import Bus
 from batkol.live.config import Live, LiveChange
@@ -35,7 +36,17 @@ from batkol.tracing.tracing import Tracing
 from batkol.twilio.messages import Malformation
 from batkol.web.proof import ProofFault
 
-ENDINGS: Final = ("stop", "closed", "dropped", "replaced", "drained", "refused", "error", HUNG_UP)
+ENDINGS: Final = (
+    "stop",
+    "closed",
+    "dropped",
+    "replaced",
+    "drained",
+    "refused",
+    "error",
+    TRANSFERRED,
+    *sorted(FROM_WITHIN),
+)
 """The reasons with which a call ends, except those for which our server gives a peer up."""
 
 
@@ -103,6 +114,9 @@ def _begin_at_zero(metrics: Metrics) -> None:
     for counter, label, values in by_label:
         for value in values:
             counter.add(0, {label: str(value)})
+    for action, outcomes in OUTCOMES.items():
+        for outcome in outcomes:
+            metrics.line_actions.add(0, {"action": action, "outcome": outcome})
     failures = product(FAILING, FAILURES)
     metrics.replies.begin_at_zero(kinds=(ANSWER, ANNOUNCEMENT, *StockPhrase), failures=failures)
     for counter in (metrics.revised, metrics.gap_ms, metrics.replayed_ms, metrics.audio_dropped):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
+from typing import Final
 
 from fastapi import FastAPI
 from starlette.routing import WebSocketRoute
@@ -12,6 +14,7 @@ from batkol.app import gauges
 from batkol.app.listeners import INTERNAL, PUBLIC, counting
 from batkol.app.service import Service
 from batkol.calls.services import Services
+from batkol.fleet.peers import FleetRequest
 from batkol.twilio.twiml import MEDIA_PATH, stream_url
 from batkol.web import event_feed, fleet, history, line, live_calls, reference, voice
 from batkol.web import internal as ops
@@ -23,6 +26,9 @@ from batkol.web.probes import exposition, probes
 from batkol.web.proof import ProofSettings, StreamProof
 from batkol.web.same_origin import SameOrigin
 from batkol.web.self_probe import SelfProbe
+
+HUNG_UP_S: Final = 0.5
+"""Seconds in which other pods say whether they ended a call: its caller hears nothing so long."""
 
 
 def public(service: Service) -> FastAPI:
@@ -39,6 +45,7 @@ def public(service: Service) -> FastAPI:
         agent=settings.voice_agent,
         language=settings.gcp_stt_language,
         overflow_url=settings.overflow_url,
+        hung_up_elsewhere=partial(_hung_up_elsewhere, service),
     )
     gate = Gate(url=stream_url(base) if base else "", auth_tokens=signed, token_keys=keys)
     proving = ProofSettings(
@@ -60,6 +67,16 @@ def public(service: Service) -> FastAPI:
     return app
 
 
+async def _hung_up_elsewhere(service: Service, call_sid: str) -> bool:
+    """Ask the other pods, with this pod's own token, which is theirs too."""
+    settings = service.settings
+    if not settings.fleet_peers:
+        return False
+    token = settings.grants[0].token if settings.grants else ""
+    asking = FleetRequest(f"Bearer {token}" if token else "")
+    return await service.fleet.questions.hung_up(asking, call_sid, within_s=HUNG_UP_S)
+
+
 def _services(service: Service) -> Services:
     settings = service.settings
     return Services(
@@ -75,6 +92,7 @@ def _services(service: Service) -> Services:
         tracing=service.tracing,
         recorder=service.store.recorder,
         agent=service.agent,
+        telephone=service.telephone,
     )
 
 
@@ -114,7 +132,7 @@ def internal_app(service: Service, access: Access) -> FastAPI:
     app.include_router(fleet.routes(service.fleet, access))  # before the pod's own routes
     app.include_router(live_calls.routes(calls=service.calls, bus=service.bus, access=access))
     app.include_router(event_feed.routes(calls=service.calls, bus=service.bus, access=access))
-    app.include_router(line.routes(calls=service.calls, access=access))
+    app.include_router(line.routes(calls=service.calls, telephone=service.telephone, access=access))
     app.include_router(history.routes(store=service.store, access=access))
     expect_disconnects(app, counting(service, INTERNAL))
     return app

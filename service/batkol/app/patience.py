@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from batkol.calls.drain import PAUSE_S
+from batkol.calls.telephone import LinePatience
 from batkol.recognizers.google.options import CLOSE_TIMEOUT, STALL
 from batkol.recognizers.google.recognizer import DEADLINE
 from batkol.twilio_api.client import WITHIN_S
@@ -24,6 +25,8 @@ class Patience:
     """The wait for a caller who is speaking when a drain's time is up."""
     twilio_api: float = WITHIN_S
     """The wait for Twilio's word about a call."""
+    line: LinePatience = field(default_factory=LinePatience)
+    """The waits at the end of a call."""
 
 
 PRODUCTION = Patience()

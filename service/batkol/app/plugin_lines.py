@@ -8,10 +8,11 @@ from typing import Final
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.calls.call import Call
 from batkol.calls.registry import CallRegistry
+from batkol.calls.telephone import Telephone
 from batkol.conversation.announcements import Announcements, LineClosedError
 from batkol.conversation.conversation import Conversation
+from batkol.conversation.inputs import EndAsked
 from batkol.conversation.reply import LONGEST_S
-from batkol.errors import CallError
 from batkol.plugins.contract import Lines, NotLiveError, PluginLine
 from batkol.voices.wav import to_phone
 from batkol.voices.wav_header import begins_wav
@@ -21,16 +22,12 @@ OPEN_S: Final = 1.0
 """Seconds from the beginning of a call in which its line is opened."""
 
 
-class NoTelephoneError(CallError):
-    """The service cannot do this so far."""
-
-
-def lines(calls: CallRegistry) -> Lines:
+def lines(calls: CallRegistry, telephone: Telephone) -> Lines:
     """Return what finds the line of a live call."""
 
     def line(call_sid: str) -> PluginLine | None:
         call = calls.get(call_sid)
-        return None if call is None else AnnouncementLine(call)
+        return None if call is None else AnnouncementLine(call, telephone)
 
     return line
 
@@ -42,8 +39,9 @@ class AnnouncementLine:
     `ValueError` for what HTTP refuses with 413 or 422.
     """
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, telephone: Telephone) -> None:
         self._call = call
+        self._telephone = telephone
 
     async def say(self, text: str, *, interrupt: bool) -> str:
         if not text.strip() or len(text) > LONGEST_TEXT:
@@ -73,10 +71,18 @@ class AnnouncementLine:
         (await self._announcements()).mark(name)
 
     async def hangup(self) -> None:
-        raise NoTelephoneError("This service cannot hang up so far. End the call with Twilio's REST API.")
+        self._end(EndAsked())
 
-    async def transfer(self, label: str) -> None:  # noqa: ARG002 -- of the protocol
-        raise NoTelephoneError("This service cannot transfer calls so far. Redirect the call with Twilio's REST API.")
+    async def transfer(self, label: str) -> None:
+        """Raises `NoTelephoneError` and `UnknownLabelError` besides."""
+        self._telephone.check(label)
+        self._end(EndAsked(transfer=label))
+
+    def _end(self, asked: EndAsked) -> None:
+        try:
+            self._conversation.end(asked)
+        except LineClosedError as error:
+            raise NotLiveError(str(error)) from None
 
     @property
     def _conversation(self) -> Conversation:

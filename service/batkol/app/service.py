@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from batkol import __version__
 from batkol.calls.drain import Drain
 from batkol.calls.registry import CallRegistry
+from batkol.calls.telephone import Telephone
 from batkol.conversation.agent import Agent
 from batkol.events.bus import Bus
 from batkol.flags.flags import Flags
@@ -50,6 +51,7 @@ class Service:
     fleet: Fleet = field(init=False)
     """Made for this service, whose address and events it knows."""
     agent: Agent | None = None
+    telephone: Telephone = field(default_factory=Telephone)
     twilio_api: TwilioApi | None = None
     """None while no stream makes the service ask Twilio."""
     logs: LogWriter | None = None

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
 import structlog
 
+from batkol.calls.telephone import LinePatience, Telephone
+from batkol.conversation.agent import Agent
 from batkol.errors import UpstreamError
 from batkol.settings import Settings
 from batkol.supervision.tasks import Tasks
+from batkol.telemetry.metrics import Metrics
 from batkol.twilio_api.client import TwilioAccount, TwilioApi
+from batkol.twilio_api.control import CallControl, HttpUpdates, LiveCall
+from batkol.twilio_api.logins import Login
 
 NO_CALL: Final = "CA" + "0" * 32
 """A SID that no call has: the answer tells nothing but whether the credentials are right."""
+
+CHECKED_S: Final = 4.0
+"""Seconds for the check of the credentials."""
 
 log = structlog.get_logger()
 
@@ -32,6 +42,48 @@ async def twilio_api(settings: Settings, stack: AsyncExitStack, tasks: Tasks, *,
     stack.push_async_callback(api.aclose)
     await tasks.own(stack, partial(_check, api), "twilio.check", may_return=True)
     return api
+
+
+def line(agent: Agent, metrics: Metrics, patience: LinePatience) -> Telephone:
+    """Return a telephone that closes streams to hang up, and counts what it does."""
+
+    def count(action: str, outcome: str) -> None:
+        metrics.line_actions.add(1, {"action": action, "outcome": outcome})
+
+    return Telephone(patience=patience, count=count, transfers=lambda: agent.settings().transfers)
+
+
+async def telephone(settings: Settings, telephone: Telephone, stack: AsyncExitStack, tasks: Tasks) -> Telephone:
+    """Return the telephone with access to Twilio's REST API, if the settings give it one.
+
+    Its credentials are checked beside the start, unless `twilio_api` checks the same ones.
+    """
+    own = settings.twilio_logins(settings.twilio_auth_token)
+    if not own:
+        return telephone
+
+    def logins(account_sid: str) -> Sequence[Login]:
+        """Return those of the account; a sub-account's calls are reached with its own token, or with its parent's."""
+        of_sub_account = () if settings.twilio_api_key or account_sid == settings.twilio_account_sid else own
+        return (*own, *((account_sid, token) for _, token in of_sub_account))
+
+    updates = HttpUpdates(settings.twilio_api_url, logins)
+    stack.push_async_callback(updates.aclose)
+    control = CallControl(updates.send, updates.who)
+    if not settings.takes_own_twiml:
+        await tasks.own(stack, partial(_check_control, settings, control), "twilio.control", may_return=True)
+    return replace(telephone, control=control)
+
+
+async def _check_control(settings: Settings, control: CallControl) -> None:
+    try:
+        await control.complete(LiveCall(settings.twilio_account_sid, NO_CALL), within_s=CHECKED_S)
+    except UpstreamError as error:
+        log.error(
+            "[TWILIO] Twilio's REST API cannot be asked; until it can, the service cannot transfer calls, and it hangs "
+            "up by closing the stream",
+            err=str(error),
+        )
 
 
 async def _check(api: TwilioApi) -> None:

@@ -47,6 +47,11 @@ class Path:
         """Return the name of a mark behind sound that would have been played at `ends_at` if the path took no time."""
         return self._probe(ends_at, self._with_buffer)
 
+    def name(self) -> str:
+        """Return the name of a mark that measures nothing."""
+        self._number += 1
+        return f"{self._prefix}{self._number}"
+
     def owns(self, name: str) -> bool:
         """Whether a mark is one of these, whether or not it still waits for its echo."""
         return name.startswith(self._prefix)

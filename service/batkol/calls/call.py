@@ -9,11 +9,13 @@ import structlog
 
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.audio.ring import Ring
-from batkol.audio.segmenter import SpeechEnded, SpeechEvent, SpeechStarted
+from batkol.audio.segmenter import SpeechEvent
 from batkol.calls.deadline import Deadline
+from batkol.calls.hearing import hear
 from batkol.calls.limits import ECHO_S, HELD, HOLD_S
+from batkol.calls.line_end import LineEnd
 from batkol.calls.playout import Playout
-from batkol.calls.reasons import HUNG_UP, MOVED
+from batkol.calls.reasons import FROM_WITHIN, MOVED
 from batkol.calls.services import Services
 from batkol.calls.socket import Direct, Socket, read_to_end
 from batkol.conversation.conversation import CallSide
@@ -26,6 +28,7 @@ from batkol.transcription.events import TranscriptionEvent
 from batkol.transcription.policy import Transcription
 from batkol.twilio.messages import Connected, Dtmf, Inbound, MalformedMessage, Mark, Media, Start, Stop, parse
 from batkol.twilio.stream import MediaStream
+from batkol.twilio_api.control import LiveCall
 from batkol.vad.session import endpointing
 
 
@@ -47,6 +50,8 @@ class Call:
         self._deadline = Deadline()  # of `run`
         self._closed = False  # the peer has the reason already
         self.ended_by = ""
+        self.redials = False
+        """Whether the call was hung up, and Twilio does not know so far: it asks the webhook about it."""
         self.on_over: Callable[[Call], None] = lambda _: None
         """Called once, when no audio is taken any more and the last finals are still to come."""
         self._close_code = 1011
@@ -66,6 +71,8 @@ class Call:
             log_of=lambda utterance: self.log.bind(**self.trace.ids_of(utterance)),
         )
         self._tuning = services.live.tuning
+        sids = LiveCall(identity.account_sid, identity.call_sid)
+        self.line_end = LineEnd(sids, self, self.playout, services.telephone, self.log)
         self.conversation = services.conversation(self._side(), self.trace)
         self._vad = services.vad.open(self._ring, self._on_speech, endpointing(self._tuning))
 
@@ -103,6 +110,8 @@ class Call:
             case Dtmf():
                 if digit := self._stream.press(message):
                     self.reporter.key_pressed(digit)
+                    if self.conversation is not None:
+                        self.conversation.press(digit)
             case Stop() if self._stream.stop(message):
                 self.end("stop")
             case Start():
@@ -138,11 +147,13 @@ class Call:
             self._vad.tune(endpointing(self._tuning))
             self.transcription.tune(self._tuning)
         self.transcription.release()
+        if self.conversation is not None:
+            self.conversation.check_limits(self.age)
 
     @property
     def speaking(self) -> bool:
-        """Whether the caller, the hang-over included, or the agent is speaking."""
-        return self._vad.speaking or self.playout.silent_s == 0
+        """Whether the caller, the hang-over included, or the agent is speaking, or the call is being hung up."""
+        return self._vad.speaking or self.playout.silent_s == 0 or self.line_end.under_way
 
     def wind_down(self) -> None:
         """Have the agent begin no further turn: the call is about to be ended."""
@@ -192,8 +203,8 @@ class Call:
             line=self.playout,
             since=self._since,
             observe=self.reporter.replies.observe,
-            hang_up=lambda reason: self.end(reason or HUNG_UP),
-            transfer=lambda _: None,
+            hang_up=self.line_end.hang_up,
+            transfer=self.line_end.transfer,
             log=self.log,
         )
 
@@ -202,8 +213,10 @@ class Call:
     def end(self, reason: str, *, close_code: int = 1000) -> None:
         """End the call, by the first of several reasons; `run` delivers the remaining finals and returns."""
         if not self._over.is_set():
-            self.ended_by = reason
-            self._close_code = close_code
+            decided = self.conversation is not None and self.conversation.hangs_up
+            self.ended_by = self.line_end.reason_for(reason, decided=decided)
+            self._close_code = close_code if self.ended_by == reason else 1000
+            self.redials = self.ended_by in FROM_WITHIN and reason != "stop"
             self._over.set()
             self.on_over(self)
 
@@ -248,6 +261,7 @@ class Call:
 
     async def _converse(self, socket: Socket, direct: Direct | None) -> None:
         async with asyncio.TaskGroup() as tasks:
+            self.line_end.begin(tasks)
             self.transcription.begin(tasks)
             inlet = None if direct is None else direct(self.receive, self._messages_to_wait_for)
             if inlet is not None:
@@ -264,6 +278,7 @@ class Call:
             finally:
                 if inlet is not None:
                     inlet.release()
+            self.line_end.cancel()
             for task in wire:
                 task.cancel()
             if self.ended_by in MOVED:
@@ -289,15 +304,8 @@ class Call:
         return decision
 
     def _on_speech(self, event: SpeechEvent) -> None:
-        if self._vad_closed:
-            return
-        match event:
-            case SpeechStarted(at, speech_at):
-                self.transcription.speech_started(at, speech_at)
-            case SpeechEnded(at, decided_at):
-                self.transcription.speech_ended(at, decided_at)
-            case _:
-                self.transcription.speech_paused(event)
+        if not self._vad_closed:
+            hear(self.transcription, event)
 
     def _since(self, sample: int) -> float:
         """Seconds since the caller spoke that sample; the newest one in the ring was spoken just before it came."""

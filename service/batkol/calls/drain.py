@@ -17,6 +17,8 @@ ENDING_S: Final = 10.0
 PAUSE_S: Final = 5.0
 """Seconds before that in which a caller who is speaking may finish: a stream that ends in a pause loses no word."""
 
+REDIAL_CHECK_S: Final = 0.05
+
 log = structlog.get_logger()
 
 
@@ -69,6 +71,8 @@ class Drain:
         if not await calls.drain(self._timeout_s):
             log.warning("[DRAIN] time limit reached; the service ends the remaining calls", active_calls=len(calls))
             await calls.end_all("drained", within=ENDING_S, pause_s=self._pause_s)
+        while calls.redial_expected:  # noqa: ASYNC110 -- the clock ends it; a pod that left could not tell
+            await asyncio.sleep(REDIAL_CHECK_S)
         log.info("[DRAIN] drain finished")
 
 

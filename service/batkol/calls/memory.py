@@ -7,11 +7,15 @@ from typing import Final, NamedTuple
 REMEMBERED_S: Final = 60.0
 """Seconds for which an ended stream is remembered."""
 
+REDIALS_S: Final = 5.0
+"""Seconds in which Twilio asks the webhook after the service closed a stream."""
+
 
 class _Ended(NamedTuple):
     begun: float  # unix seconds
     ended: float  # by the loop's clock, in seconds
     hung_up: bool
+    redials: bool  # Twilio will ask the webhook about it
 
 
 class EndedCalls:
@@ -20,11 +24,14 @@ class EndedCalls:
     def __init__(self) -> None:
         self._ended: dict[str, _Ended] = {}
 
-    def add(self, call_sid: str, *, begun: float, now: float, hung_up: bool) -> None:
-        """A stream has ended; `begun` in unix seconds, `now` by the loop's clock. Forget what is too old."""
+    def add(self, call_sid: str, *, begun: float, now: float, hung_up: bool, redials: bool = False) -> None:
+        """A stream has ended; `begun` in unix seconds, `now` by the loop's clock. Forget what is too old.
+
+        `redials`: the service closed it, so Twilio asks the webhook about its call.
+        """
         for old in [sid for sid, ended in self._ended.items() if now - ended.ended > REMEMBERED_S]:
             del self._ended[old]
-        self._ended[call_sid] = _Ended(begun, now, hung_up)
+        self._ended[call_sid] = _Ended(begun, now, hung_up, redials)
 
     def begun(self, call_sid: str) -> float:
         """Return when the call's newest ended stream began, in unix seconds; -1 if there is none."""
@@ -34,4 +41,11 @@ class EndedCalls:
     def hung_up(self, call_sid: str) -> bool:
         """Whether the agent has ended this call: no stream of it begins again."""
         ended = self._ended.get(call_sid)
-        return ended is not None and ended.hung_up
+        if ended is None or not ended.hung_up:
+            return False
+        self._ended[call_sid] = ended._replace(redials=False)  # this is what was waited for
+        return True
+
+    def redial_expected(self, now: float) -> bool:
+        """Whether the webhook, here or on another pod, will be asked about a call that this pod hung up."""
+        return any(ended.redials and now - ended.ended < REDIALS_S for ended in self._ended.values())

@@ -50,6 +50,7 @@ class Playout:
         self._outbound = Outbound(self._path, lead=lead_ms * SAMPLES_PER_MS)
         self._wakeup = Wakeup()
         self._marks: Counter[str] = Counter()  # the user's: written or queued, and not played yet
+        self._echoes: dict[str, asyncio.Future[None]] = {}  # marks of `wait_echo`
         self._waiters: list[tuple[int, int, Settle]] = []  # a heap: (position, order, callback)
         self._order = count()
         self.on_written: Callable[[int, int], None] = lambda _begin, _end: None
@@ -92,6 +93,8 @@ class Playout:
         """Whether a mark that comes back is one of the user's; each counts once. A peer may send any name."""
         if self._path.owns(name):
             self._path.echo(name, self._clock())
+            if (played := self._echoes.pop(name, None)) is not None and not played.done():
+                played.set_result(None)
             return False
         if self._marks[name] <= 0:
             del self._marks[name]
@@ -153,6 +156,29 @@ class Playout:
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._wait_for(position, lambda heard: None if answer.done() else answer.set_result(heard))
         return await answer
+
+    async def wait_echo(self, within_s: float) -> bool:
+        """Wait until the peer has played all that is queued now, by its own word: the echo of a mark behind it.
+
+        False if the echo does not come within `within_s` seconds after the ear should have heard the last sound, as
+        estimated. Cancelling it loses nothing.
+        """
+        self._outbound.flush()
+        name, end = self._path.name(), self._outbound.queued_to
+        played: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._echoes[name] = played
+        self._outbound.mark(name)
+        self._wakeup.ring()
+        try:
+            if end:
+                await self.wait_played(end)
+            async with asyncio.timeout(within_s):
+                await played
+        except TimeoutError:
+            return False
+        finally:
+            self._echoes.pop(name, None)
+        return True
 
     def _wait_for(self, position: int, settle: Settle) -> None:
         heapq.heappush(self._waiters, (position, next(self._order), settle))

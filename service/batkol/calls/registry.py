@@ -13,7 +13,7 @@ from batkol.calls.call import Call
 from batkol.calls.ending import EndingCalls
 from batkol.calls.lag import LoopLag
 from batkol.calls.memory import EndedCalls
-from batkol.calls.reasons import HUNG_UP
+from batkol.calls.reasons import FROM_WITHIN
 from batkol.clock import REAL, Clock
 from batkol.events.identity import Identity
 from batkol.telemetry.metrics import Metrics
@@ -161,9 +161,10 @@ class CallRegistry:
             return
         del self._live[sid]
         self._ending.add(call, self._loop.time())
-        hung_up = call.ended_by == HUNG_UP
+        hung_up = call.ended_by in FROM_WITHIN
         if call.carried_audio or hung_up:
-            self._ended.add(sid, begun=self._begun(call), now=self._loop.time(), hung_up=hung_up)
+            ended = self._loop.time()
+            self._ended.add(sid, begun=self._begun(call), now=ended, hung_up=hung_up, redials=call.redials)
 
     def carried_audio(self, call_sid: str, since: float) -> bool:
         """Whether a stream of this call that began at `since` (unix seconds) or later carried audio here."""
@@ -233,6 +234,11 @@ class CallRegistry:
                 await self._empty.wait()
             else:  # a caller has this pod's TwiML and is about to connect
                 await asyncio.sleep(0.05)
+
+    @property
+    def redial_expected(self) -> bool:
+        """Whether Twilio will ask about a call that was hung up here by closing its stream."""
+        return self._ended.redial_expected(self._loop.time())
 
     async def end_all(self, reason: str, *, within: float, pause_s: float = 0.0) -> None:
         """End every call and wait for that: each has `within` seconds to deliver its utterances in hand.

@@ -9,6 +9,7 @@ from structlog.typing import FilteringBoundLogger
 
 from batkol.calls.reply_observer import ReplyObserver
 from batkol.calls.reporter import Reporter
+from batkol.calls.telephone import Telephone
 from batkol.clock import REAL, Clock
 from batkol.conversation.agent import Agent
 from batkol.conversation.conversation import CallSide, Conversation
@@ -43,6 +44,7 @@ class Services:
     clock: Clock = REAL
     agent: Agent | None = None
     """The agent that speaks to the callers; None: the service only hears."""
+    telephone: Telephone = field(default_factory=Telephone)
 
     def conversation(self, call: CallSide, trace: CallTrace) -> Conversation | None:
         """Make the conversation of a call with the agent; None where there is no agent."""

@@ -93,13 +93,18 @@ class CallHandle:
         """Ask for a `mark` event with this name when everything before it was played or cleared."""
         await self._command("mark", json={"name": name})
 
-    async def hangup(self) -> None:
-        """End the call, after what plays. Raises `NotAvailableError` where the service has no telephone line."""
-        await self._command("hangup")
+    async def hangup(self, *, goodbye: bool = True) -> None:
+        """End the call after what plays, and after the agent's goodbye if it has one."""
+        sent: dict[str, Any] = {} if goodbye else {"json": {"goodbye": False}}
+        await self._command("hangup", **sent)
 
     async def transfer(self, label: str) -> None:
-        """Hand the caller to a number that the service knows by this label. Raises `NotAvailableError` likewise."""
-        await self._command("transfer", json={"to": label})
+        """Transfer the caller, after what plays, to the number that the service knows by this label.
+
+        Raises `RequestRefusedError` for a label that it does not know, and `NotAvailableError` where it has no access
+        to Twilio's REST API, or no label at all.
+        """
+        await self._command("transfer", json={"label": label})
 
     def _reply(self, answer: bytes) -> str:
         return read(self._connection, self._path, answer, _Reply).reply_id

@@ -17,6 +17,7 @@ class StockPhrase(StrEnum):
     REPEAT = "repeat"  # nothing is known of the words
     IDLE = "idle"
     GOODBYE = "goodbye"
+    LIMIT = "limit"  # the call has lasted, or cost, as much as it may
 
 
 class Ask(msgspec.Struct, frozen=True):

@@ -40,11 +40,11 @@ def cleared(turn: Turn, _: ClearAsked, now: float) -> None:
 def proceed(turn: Turn, now: float) -> None:
     """Say the announcement at the head if it may be said now, and have the one behind it prepared."""
     turn.timers.cancel(Timer.GIVE_WAY)
-    if turn.state is State.CLOSING:
+    if turn.state in {State.ENDING, State.CLOSING}:
         return
     if turn.queue.head_is_ready and _may_be_said(turn, now):
         if turn.state in _AUDIBLE:
-            _silence(turn)
+            silence(turn)
         turn.announce()
     if (number := turn.queue.prepare()) is not None:
         turn.actions.append(Prepare(number))
@@ -73,7 +73,7 @@ def _caller_has_given_way(turn: Turn, now: float) -> bool:
 def _clear(turn: Turn, now: float) -> None:
     turn.discard(turn.queue.take_all(), Unsaid.CLEARED)
     if turn.state in _AUDIBLE and turn.attempt is not None:
-        _silence(turn)
+        silence(turn)
     elif turn.interruptions.resumable:
         turn.words_came()
     else:
@@ -81,7 +81,7 @@ def _clear(turn: Turn, now: float) -> None:
     speaking.give_the_floor(turn, now)
 
 
-def _silence(turn: Turn) -> None:
+def silence(turn: Turn) -> None:
     """End what the caller hears: it will not go on."""
     if turn.attempt is not None:
         turn.actions += [Interrupt(turn.attempt.number), Cancel(turn.attempt.number)]

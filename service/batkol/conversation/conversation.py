@@ -26,6 +26,7 @@ from batkol.conversation.actions import StockPhrase
 from batkol.conversation.agent import Agent, PhraseSound, Speakers
 from batkol.conversation.announcements import Announcements, LineClosedError
 from batkol.conversation.history import History
+from batkol.conversation.limits import Spent
 from batkol.conversation.line import Line
 from batkol.conversation.replies import Replies
 from batkol.conversation.reply import Reply, Speaker
@@ -37,6 +38,9 @@ from batkol.transcription.events import Interim, TranscriptionEvent
 MOST_FAULTS: Final = 3
 """Defects of the service in one call after which the agent is silent; the transcription goes on."""
 
+        sound = self._phrase(say.phrase)
+        if sound is None and say.phrase is StockPhrase.LIMIT:
+            sound = self._phrase(StockPhrase.GOODBYE)
 
 @dataclass(frozen=True, slots=True)
 class CallSide:
@@ -50,8 +54,8 @@ class CallSide:
     observe: events.ObserveReplies
     hang_up: Callable[[str], None]
     """End the call; the reason is for `call.ended`, empty: `hung_up`."""
-    transfer: Callable[[str], None]
-    """Transfer the caller to the number behind a label."""
+    transfer: Callable[[str, Callable[[], None]], None]
+    """Transfer the caller to the number behind a label, or call back if they stay here."""
     log: FilteringBoundLogger
 
 
@@ -70,6 +74,7 @@ class Conversation:
         self._alarm = Alarm(self._work)
         self._busy = True  # inputs are being handled, further up the stack, or the task does not run
         self._context: Context
+        self._spent = Spent()
         self._begun = False
         self._over = False  # no input is taken any more
         self._newest_utterance = -1
@@ -113,6 +118,28 @@ class Conversation:
         voiced = self._replies.audible
         self._put(inputs.ClearAsked())
         return 0 if voiced is None else voiced.samples_heard // SAMPLES_PER_MS
+
+    def end(self, asked: inputs.EndAsked) -> None:
+        """End the call when what is said is over. Raises `LineClosedError` where its end is decided already."""
+        self.open_line  # noqa: B018  it raises
+        self._put(asked)
+
+    def press(self, key: str) -> None:
+        """The caller pressed a key."""
+        self._put(inputs.DigitPressed(key))
+
+    @property
+    def hangs_up(self) -> bool:
+        """Whether it is decided from within that the call is hung up."""
+        return self._begun and self._turns.hangs_up
+
+    def check_limits(self, age_s: float) -> None:
+        """End the call if it has lasted, or cost, as much as it may. Called a few times a second; never blocks."""
+        if self._begun and not (self._over or self._turns.closing):
+            limits = self._agent.settings().limits
+            if reason := limits.reached(age_s, self._spent):
+                self._call.log.warning("[CALL] call ends because it has reached a limit", limit=reason)
+                self._put(inputs.EndAsked(reason=reason))
 
     def _put(self, event: inputs.Input) -> None:
         if not self._over:
@@ -215,6 +242,7 @@ class Conversation:
             settings.words,
             greeting_yields=settings.greeting_yields,
             answers=False,  # until the first turn begins
+            language=self._agent.language,
         )
 
     # -- the table ---------------------------------------------------------------------------------------------------
@@ -222,6 +250,7 @@ class Conversation:
     def _handle(self, event: inputs.Input) -> None:
         if isinstance(event, inputs.CallerBegan):
             self._newest_utterance = event.utterance
+        if isinstance(event, _BEGINNINGS):
             settings = self._agent.settings()
             self._turns.tune(settings.thresholds, settings.words)
             self._choose_speakers()
@@ -265,7 +294,7 @@ class Conversation:
             case act.HangUp(reason):
                 self._call.hang_up(reason)
             case act.Transfer(label):
-                self._call.transfer(label)
+                self._call.transfer(label, lambda: self._put(inputs.TransferFailed()))
 
     def _ask(self, ask: act.Ask) -> None:
         agent, speakers, now = self._agent, self._speakers, self._loop.time()
@@ -303,6 +332,7 @@ class Conversation:
         return self._tasks.create_task(speaking, name="conversation.reply", context=self._context.copy())
 
     def _done(self, voiced: Voiced, task: asyncio.Task[None]) -> None:
+        self._spent.add(voiced.track)  # also of an attempt that was thrown away
         if not task.cancelled() and task.exception() is None:
             self._replies.ended(voiced)
 
@@ -312,6 +342,8 @@ class Conversation:
 
     def _say(self, say: act.SayPhrase) -> None:
         sound = self._phrase(say.phrase)
+        if sound is None and say.phrase is StockPhrase.LIMIT:
+            sound = self._phrase(StockPhrase.GOODBYE)
         if sound is not None:
             self._replies.play_phrase(say, sound)
         elif say.attempt:

@@ -66,6 +66,12 @@ class TextSettled(msgspec.Struct, frozen=True):
     failed: bool = False
 
 
+class DigitPressed(msgspec.Struct, frozen=True):
+    """The caller pressed a key: `0`-`9`, `*` or `#`."""
+
+    key: str
+
+
 class ReplySounded(msgspec.Struct, frozen=True):
     """The first sound of an attempt was written."""
 
@@ -123,7 +129,7 @@ class EndAsked(msgspec.Struct, frozen=True):
     transfer: str = ""
     goodbye: bool = True
     reason: str = ""
-    """Why, as `call.ended` says it; empty: `hung_up` or `transferred`."""
+    """The reason for `call.ended`; empty: `hung_up` or `transferred`."""
 
 
 class TransferFailed(msgspec.Struct, frozen=True):
@@ -147,6 +153,7 @@ Input: TypeAlias = (
     | CallerLasted
     | CallerStopped
     | TextSettled
+    | DigitPressed
     | ReplySounded
     | ReplyPlayed
     | AttemptLost

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import msgspec
+
+from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.conversation.track import Track
 
 
 class CallLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -10,8 +15,34 @@ class CallLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     longest_call_s: float = 0.0
     tokens: int = 0
-    """Of the answerer, of the prompts and of the answers together."""
+    """Tokens of the answerer, of the prompts and of the answers together."""
     minutes: float = 0.0
-    """Of sound that the voice made."""
+    """Minutes of sound that the voice made."""
     characters: int = 0
-    """Of text that the voice was given."""
+    """Characters of text that the voice was given."""
+
+    def reached(self, age_s: float, spent: Spent) -> str:
+        """Return the limit that a call has reached, as the reason of its end; empty if there is none."""
+        for limit, used, reason in (
+            (self.longest_call_s, age_s, "longest_call"),
+            (self.tokens, spent.tokens, "tokens_spent"),
+            (self.minutes * 60 * SAMPLE_RATE, spent.samples, "minutes_spent"),
+            (self.characters, spent.characters, "characters_spent"),
+        ):
+            if limit and used >= limit:
+                return reason
+        return ""
+
+
+@dataclass(slots=True)
+class Spent:
+    """The cost of one call so far, attempts included that were thrown away."""
+
+    tokens: int = 0
+    samples: int = 0  # of sound that the voice made
+    characters: int = 0  # of text that the voice was given
+
+    def add(self, track: Track) -> None:
+        """Count a track that is over."""
+        self.samples += track.samples
+        self.characters += sum(len(piece.text) for piece in track.pieces)

@@ -16,7 +16,16 @@ class State(StrEnum):
     THINKING = "thinking"  # the turn is committed, nothing of the reply was heard so far
     SPEAKING = "speaking"
     YIELDING = "yielding"  # the caller speaks into the reply, which goes on until that is an interruption
+    ENDING = "ending"  # the call is to end, and the last words are said before
     CLOSING = "closing"
+
+
+class PartingStep(StrEnum):
+    """Steps of the end of a call."""
+
+    FINISHING = "finishing"  # what is said already
+    GOODBYE = "goodbye"
+    TRANSFERRING = "transferring"  # Twilio is asked
 
 
 @dataclass(slots=True)
@@ -27,3 +36,4 @@ class Attempt:
     text: str
     phrase: StockPhrase | None = None
     held: bool = False  # committed, and speech came before its first sound
+    audible: bool = False  # the caller hears it; known while the call ends

@@ -17,6 +17,8 @@ class Timer(StrEnum):
     WORDLESS = "wordless"  # an interruption is given time for its words
     STANDING = "standing"  # a text is given time to change
     IDLE = "idle"
+    KEYS = "keys"  # an entry is given time for its next key
+    END = "end"  # a step of the end of the call
     GIVE_WAY = "give way"  # an announcement gives way to speech that brings nothing new
 
 
@@ -41,8 +43,9 @@ class Timers:
         return timer in self._due
 
     def clear(self) -> None:
-        """Cancel every deadline."""
-        self._due.clear()
+        """Cancel every deadline but the one of an entry of keys, which ends whatever else happens."""
+        keys = self._due.get(Timer.KEYS)
+        self._due = {} if keys is None else {Timer.KEYS: keys}
 
     @property
     def deadline(self) -> float | None:

@@ -17,19 +17,11 @@ from batkol.conversation.actions import (
     Unsaid,
 )
 from batkol.conversation.announcement_queue import AnnouncementQueue
-from batkol.conversation.inputs import (
-    CallerBegan,
-    CallerLasted,
-    CallerPaused,
-    CallerStopped,
-    Input,
-    TextChanged,
-    TextReached,
-    TextSettled,
-)
+from batkol.conversation.inputs import EndAsked
 from batkol.conversation.interruption import Interruptions
+from batkol.conversation.key_entry import KeyEntry
 from batkol.conversation.said import CallerTurn
-from batkol.conversation.state import Attempt, State
+from batkol.conversation.state import Attempt, PartingStep, State
 from batkol.conversation.timers import Timer, Timers
 from batkol.speech.lexicon import Ending, Lexicon
 from batkol.speech.sameness import same
@@ -51,7 +43,9 @@ _BEFORE_THE_COMMIT: Final = (
 class Turn:
     """The state of `Turns`, and its steps. Times in seconds of one clock."""
 
-    def __init__(self, thresholds: TurnThresholds, words: Lexicon, *, greeting_yields: bool, answers: bool) -> None:
+    def __init__(
+        self, thresholds: TurnThresholds, words: Lexicon, keys: KeyEntry, *, greeting_yields: bool, answers: bool
+    ) -> None:
         self.thresholds = thresholds
         self.words = words
         self.greeting_yields = greeting_yields
@@ -70,7 +64,12 @@ class Turn:
         self.idle_prompts = 0
         self.queue = AnnouncementQueue()
         self.passed: list[str] = []  # words of the caller that no answerer was asked about, for the next announcement
-        self.newest_word = 0.0  # when the caller began an utterance, or its text changed
+        self.newest_word = 0.0  # when the caller began an utterance, or its text changed, or pressed a key
+        self.keys = keys
+        self.end: EndAsked | None = None  # why the call ends from within
+        self.step = PartingStep.FINISHING  # of that end
+        self.goodbye_wanted = False
+        self.stays = True  # whether the caller of a refused transfer is spoken to again
 
     @property
     def doubtful(self) -> bool:
@@ -79,12 +78,12 @@ class Turn:
 
     def words_came(self) -> None:
         """The caller said something new: what was held or interrupted is over."""
-        self._confirm()
+        self.drop_interrupted()
         if self.attempt is not None and self.attempt.held and not same(self.attempt.text, self.said.text):
             self.timers.cancel(Timer.REJOIN)
             self.cancel()
 
-    def _confirm(self) -> None:
+    def drop_interrupted(self) -> None:
         """The interrupted reply will not go on."""
         self.timers.cancel(Timer.WORDLESS)
         if (interrupted := self.interruptions.confirm()) is not None:
@@ -105,15 +104,15 @@ class Turn:
             self.timers.set(Timer.PATIENCE, due)
 
     def commit(self, now: float) -> None:
-        """Commit the turn, if it has words: its attempt, or a new one, may be heard."""
+        """Commit the turn, if it has words and no key is awaited: its attempt, or a new one, may be heard."""
         text = self.said.text
-        if not text:
+        if not text or self.keys.entry is not None:
             return
         if not self.asks and not (self.answers and self.said.talking):
             self.pass_over()
             return
         self.timers.cancel(*_BEFORE_THE_COMMIT)
-        self._confirm()
+        self.drop_interrupted()
         if self.attempt is None or not same(self.attempt.text, text):
             self.cancel()
             self.ask(text, speculative=False)
@@ -126,7 +125,7 @@ class Turn:
 
     def pass_over(self) -> None:
         """The turn is over, and no answerer is asked: an announcement may answer it, now or later."""
-        self._confirm()
+        self.drop_interrupted()
         self.cancel()
         self.timers.clear()
         if text := self.said.text:
@@ -141,6 +140,13 @@ class Turn:
         passed = " ".join(self.passed)
         self.passed.clear()
         return passed
+
+    def forget_keys(self) -> None:
+        """The entry that is gathered is no part of a turn any more."""
+        if self.keys.entry is not None:
+            self.said.drop(self.keys.entry)
+        self.keys.clear()
+        self.timers.cancel(Timer.KEYS)
 
     def rejoin(self, now: float) -> None:
         """Speech before the reply had no telling word: the committed turn goes on."""
@@ -171,7 +177,7 @@ class Turn:
 
     def guess(self) -> None:
         """Begin an attempt before the end of speech, of which there are a few in an utterance."""
-        if self.asks and self.guesses < self.thresholds.guesses:
+        if self.asks and self.keys.entry is None and self.guesses < self.thresholds.guesses:
             self.guesses += 1
             self.ask(self.said.text, speculative=True)
 
@@ -199,20 +205,21 @@ class Turn:
         if not self.answers:
             self.pass_over()
             return
-        self._begin_to_speak(phrase)
+        self.begin_to_speak(phrase)
         self.actions.append(SayPhrase(phrase, self.count, self.said.text))
         self._now_speaking()
 
     def announce(self) -> None:
         """Say the announcement at the head of the queue, as a reply of its own. It answers what was said."""
         announcement = self.queue.take()
-        self._begin_to_speak()
+        self.begin_to_speak()
         answers = " ".join(filter(None, (self.take_passed(), self.said.text)))
         self.actions.append(Announce(announcement, self.count, answers))
         self._now_speaking()
 
-    def _begin_to_speak(self, phrase: StockPhrase | None = None) -> None:
-        self._confirm()
+    def begin_to_speak(self, phrase: StockPhrase | None = None) -> None:
+        """Begin an attempt that needs no answerer."""
+        self.drop_interrupted()
         self.cancel()
         self.count += 1
         self.attempt = Attempt(self.count, "", phrase)
@@ -261,32 +268,6 @@ class Turn:
         self.timers.cancel(Timer.GUESS)
         if self.attempt is not None:
             self.timers.set(Timer.DROP, now + self.thresholds.keep_attempt_ms / 1000)
-
-    def record(self, event: Input, now: float) -> None:
-        """Keep what was said, whatever the state makes of it."""
-        if isinstance(event, CallerBegan):
-            self.newest_word = now
-            self.said.begin(event.utterance, now)
-            self.interruptions.speech_began(now, self.thresholds)
-            return
-        said = self.said.get(getattr(event, "utterance", -1))
-        if said is None:
-            return
-        match event:
-            case TextChanged(_, text) | TextReached(_, text):
-                self.newest_word = self.newest_word if text == said.text else now
-                said.text = text
-            case CallerPaused(_, last_sample):
-                said.paused = last_sample
-            case CallerLasted():
-                said.lasted = True
-            case CallerStopped(_, last_sample):
-                said.stopped = now
-                self.last_sample = last_sample
-                self.interruptions.speech_ended(now)
-            case TextSettled(_, text):
-                said.text, said.settled = text, True
-                said.stopped = now if said.stopped is None else said.stopped
 
     @property
     def asks(self) -> bool:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from batkol.conversation import announcing, listening, speaking, thinking
+from batkol.conversation import announcing, ending, keys, listening, recording, speaking, thinking
 from batkol.conversation.actions import Action, StockPhrase, Unsaid
 from batkol.conversation.inputs import (
     AnnouncementAsked,
@@ -29,6 +29,8 @@ from batkol.conversation.inputs import (
     CallerStopped,
     CallOpened,
     ClearAsked,
+    DigitPressed,
+    EndAsked,
     Input,
     ReplyPlayed,
     ReplySounded,
@@ -37,7 +39,9 @@ from batkol.conversation.inputs import (
     TextReached,
     TextSettled,
     TextWithdrawn,
+    TransferFailed,
 )
+from batkol.conversation.key_entry import KeyEntry
 from batkol.conversation.timers import Timer
 from batkol.conversation.turn import State, Turn
 from batkol.speech.lexicon import Lexicon, lexicon
@@ -51,6 +55,7 @@ def _close(turn: Turn, _: CallClosing, __: float) -> None:
         turn.words_came()
         turn.cancel()
     turn.discard(turn.queue.take_all(), Unsaid.CLOSING)
+    turn.forget_keys()
     turn.timers.clear()
     turn.state = State.CLOSING
 
@@ -61,8 +66,15 @@ _ANNOUNCED: Final[Mapping[type[Input], Rule]] = {
     AnnouncementLost: announcing.lost,
     ClearAsked: announcing.cleared,
 }
-_LISTENING: Final[Mapping[type[Input], Rule]] = {
+_ALWAYS: Final[Mapping[type[Input], Rule]] = {
     **_ANNOUNCED,
+    DigitPressed: keys.pressed,
+    EndAsked: ending.asked,
+    ServiceFailed: thinking.broke,
+    CallClosing: _close,
+}
+_LISTENING: Final[Mapping[type[Input], Rule]] = {
+    **_ALWAYS,
     CallOpened: listening.opened,
     CallerBegan: listening.caller_began,
     TextChanged: listening.text_changed,
@@ -71,11 +83,9 @@ _LISTENING: Final[Mapping[type[Input], Rule]] = {
     TextSettled: listening.settled,
     ReplySounded: thinking.sounded,  # its sound was on the way when speech held it
     AttemptLost: thinking.failed,
-    ServiceFailed: thinking.broke,
-    CallClosing: _close,
 }
 _SPEAKING: Final[Mapping[type[Input], Rule]] = {
-    **_ANNOUNCED,
+    **_ALWAYS,
     CallerBegan: speaking.caller_began,
     TextChanged: speaking.overheard,
     TextReached: speaking.overheard,
@@ -83,24 +93,29 @@ _SPEAKING: Final[Mapping[type[Input], Rule]] = {
     CallerStopped: speaking.fell_silent,
     TextSettled: speaking.overheard_final,
     ReplyPlayed: speaking.played,
-    ServiceFailed: thinking.broke,
-    CallClosing: _close,
 }
 TABLE: Final[Mapping[State, Mapping[type[Input], Rule]]] = {
     State.LISTENING: _LISTENING,
     State.GUESSING: {**_LISTENING, TextWithdrawn: listening.text_withdrawn},
     State.THINKING: {
-        **_ANNOUNCED,
+        **_ALWAYS,
         CallerBegan: thinking.hold,
         TextChanged: thinking.more_words,
         TextSettled: thinking.restart,
         ReplySounded: thinking.sounded,
         AttemptLost: thinking.failed,
-        ServiceFailed: thinking.broke,
-        CallClosing: _close,
     },
     State.SPEAKING: _SPEAKING,
     State.YIELDING: _SPEAKING,
+    State.ENDING: {
+        AnnouncementAsked: announcing.refused,
+        ReplySounded: ending.sounded,
+        ReplyPlayed: ending.played,
+        AttemptLost: ending.played,
+        TransferFailed: ending.refused,
+        ServiceFailed: ending.broke,
+        CallClosing: ending.closing,
+    },
     State.CLOSING: {AnnouncementAsked: announcing.refused},
 }
 DUE: Final[Mapping[Timer, Callable[[Turn, float], None]]] = {
@@ -113,6 +128,8 @@ DUE: Final[Mapping[Timer, Callable[[Turn, float], None]]] = {
     Timer.WORDLESS: listening.wordless_due,
     Timer.STANDING: listening.standing_due,
     Timer.IDLE: listening.idle_due,
+    Timer.KEYS: keys.due,
+    Timer.END: ending.due,
     Timer.GIVE_WAY: lambda _, __: None,  # `proceed` says the announcement
 }
 
@@ -130,9 +147,14 @@ class Turns:
         *,
         greeting_yields: bool = True,
         answers: bool = True,
+        language: str = "",
     ) -> None:
         self._turn = Turn(
-            thresholds or TurnThresholds(), words or lexicon(), greeting_yields=greeting_yields, answers=answers
+            thresholds or TurnThresholds(),
+            words or lexicon(),
+            KeyEntry(language),
+            greeting_yields=greeting_yields,
+            answers=answers,
         )
 
     def tune(self, thresholds: TurnThresholds, words: Lexicon) -> None:
@@ -190,7 +212,17 @@ class Turns:
     def closing(self) -> bool:
         """Whether no further turn begins: the call ends, or its last phrase is being said."""
         attempt = self._turn.attempt
-        return self.state is State.CLOSING or (attempt is not None and attempt.phrase is StockPhrase.GOODBYE)
+        return self.state in {State.ENDING, State.CLOSING} or (
+            attempt is not None and attempt.phrase is StockPhrase.GOODBYE
+        )
+
+    @property
+    def hangs_up(self) -> bool:
+        """Whether it is decided from within that the call is hung up."""
+        turn = self._turn
+        if turn.end is not None:
+            return not turn.end.transfer
+        return turn.attempt is not None and turn.attempt.phrase is StockPhrase.GOODBYE
 
     @property
     def unanswered(self) -> str:
@@ -207,7 +239,7 @@ class Turns:
         turn = self._turn
         turn.actions = []
         if turn.state is not State.CLOSING:
-            turn.record(event, now)
+            recording.record(turn, event, now)
             turn.interruptions.sounding = sounding
         if (rule := TABLE[turn.state].get(type(event))) is not None:
             rule(turn, event, now)

@@ -187,8 +187,10 @@ EVENTS: Final[Mapping[str, EventDescription]] = {
         "The stream is done: no event of it follows. The call goes on if another stream has begun, or begins later.",
         {
             "reason": (
-                "`stop`, `closed`, `dropped`, `replaced`, `refused`, `drained`, `hung_up`, `error`, or the reason for "
-                "which the service gave a peer up. After `drained` and `replaced` the call goes on in another stream."
+                "`stop`, `closed`, `dropped`, `replaced`, `refused`, `drained`, `hung_up` (the agent or the API), "
+                "`transferred`, `longest_call`, `tokens_spent`, `minutes_spent`, `characters_spent` (a limit), "
+                "`error`, or the reason for which the service gave a peer up. After `drained` and `replaced` the call "
+                "goes on in another stream."
             ),
             "duration_s": "The duration of the stream.",
             "utterances": "The number of utterances.",

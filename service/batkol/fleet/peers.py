@@ -68,6 +68,8 @@ class PodIdentity(msgspec.Struct, frozen=True, kw_only=True):
     boot: str
     cursor: str
     call: CallHere | None = None
+    hung_up: bool = False
+    """Whether the agent on this pod has ended the call a moment ago."""
 
     @property
     def newest(self) -> int:

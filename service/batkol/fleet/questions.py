@@ -129,6 +129,21 @@ class Questions:
                         break
         return Whereabouts(max(found, key=_precedence, default=None), joined(cursor), members.peers())
 
+    async def hung_up(self, asking: FleetRequest, call_sid: str, *, within_s: float) -> bool:
+        """Whether a pod has ended this call a moment ago. False where none says so in time."""
+
+        async def ask(at: Endpoint) -> tuple[PodIdentity, None]:
+            return await self._pods.identify(at, asking, call_sid), None
+
+        try:
+            async with asyncio.timeout(within_s), aclosing(self._answers(self._members(), ask)) as answers:
+                async for _, identity, _ in answers:
+                    if identity.hung_up:
+                        return True
+        except (TimeoutError, OwnRefusalError):
+            pass
+        return False
+
     def _members(self) -> Membership:
         own = self._own()
         return Membership(own.at, own.boot)

@@ -50,11 +50,15 @@ class TurnsDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     late_answer_milliseconds: Milliseconds = UNSET
     quiet_line_milliseconds: Milliseconds = UNSET
     idle_milliseconds: Milliseconds = UNSET
+    keys_pause_milliseconds: Milliseconds = UNSET
+    ending_milliseconds: Milliseconds = UNSET
+    transfer_milliseconds: Milliseconds = UNSET
     interruption_milliseconds: Milliseconds = UNSET
     interrupt_words: Count = UNSET
     guesses: Count = UNSET
     idle_prompts: Count = UNSET
     false_interruptions: Count = UNSET
+    keys_interrupt: bool | UnsetType = UNSET
     backchannel_words: Words = UNSET
     stop_words: Words = UNSET
 
@@ -77,6 +81,8 @@ class TurnsDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
 def rule(path: str) -> str | None:
     """Return the whole rule for a field of this section, or None where there is none of numbers."""
     name = path.removeprefix("turns.")
+    if name == "keysInterrupt":
+        return f"{path} must be true or false"
     if name in {"backchannelWords", "stopWords"} or name not in _NAMES:
         return None
     low, high = TURN_BOUNDS["Milliseconds" if name.endswith("Milliseconds") else ""]

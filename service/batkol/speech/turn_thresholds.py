@@ -22,11 +22,15 @@ class TurnThresholds(msgspec.Struct, frozen=True, kw_only=True):
     late_answer_ms: int = 700  # a "yes" so shortly before the end of the reply answers it
     quiet_line_ms: int = 2000  # silence after which music or a television is taken to be over
     idle_ms: int = 10_000  # silence after the reply; 0: never
+    keys_pause_ms: int = 2000  # after a key; then the entry is over
+    ending_ms: int = 30_000  # for what is said when the call is to end, and as long again for the goodbye
+    transfer_ms: int = 20_000  # for Twilio to take a transferred caller; then the conversation goes on
     interruption_ms: int = 380  # speech that interrupts, from its first window to its last loud one
     interrupt_words: int = 2  # words, other than backchannel words, that interrupt
     guesses: int = 3  # attempts in an utterance before its end
     idle_prompts: int = 1  # before the agent says goodbye
     false_interruptions: int = 2  # in a call; after them only words interrupt
+    keys_interrupt: bool = True  # whether a key ends what is said
 
     def __post_init__(self) -> None:
         if self.apology_ms <= self.filler_ms:

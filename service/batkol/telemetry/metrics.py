@@ -107,6 +107,9 @@ class Metrics:
     def _count_calls(self) -> None:
         self.calls = self._counts("batkol.calls.ended", "{call}", "Calls that ended, by reason.")
         self.refused = self._counts("batkol.calls.refused", "{call}", "Calls that the service refused, by reason.")
+        self.line_actions = self._counts(
+            "batkol.line.actions", "{action}", "Calls that the service hung up or transferred, by action and outcome."
+        )
         self.http_closed = self._counts(
             "batkol.http.closed",
             "{connection}",

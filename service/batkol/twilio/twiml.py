@@ -20,6 +20,9 @@ TOKEN_PARAMETER: Final = "token"  # noqa: S105 - a name, not a secret
 
 MEDIA_PATH: Final = "/twilio/media"
 
+LONGEST_UPDATE: Final = 4000
+"""Characters of TwiML in an update of a call (32018)."""
+
 _LONGEST_PARAMETER: Final = 500  # characters of name and value together; Twilio wants fewer
 _DEFAULT_PORTS: Final = {"ws": 80, "wss": 443}
 _SCHEMES: Final = {"http": "ws", "https": "wss"}
@@ -88,6 +91,19 @@ def redirect(url: str, *, after_s: int = 0) -> str:
 def hang_up() -> str:
     """Return TwiML that ends the call."""
     return _response("<Hangup/>")
+
+
+def dial(target: str) -> str:
+    """Return the TwiML that connects the caller to a number, or to a SIP URI, and hangs up after that.
+
+    Without a `callerId` the other side sees the caller's own number. Raises `ConfigurationError` for TwiML that Twilio
+    would not take in an update.
+    """
+    noun = "Sip" if target.startswith(("sip:", "sips:")) else "Number"
+    found = _response(f"<Dial><{noun}>{escape(_clean(target))}</{noun}></Dial><Hangup/>")
+    if len(found) > LONGEST_UPDATE:
+        raise ConfigurationError(f"The TwiML of a transfer has more than {LONGEST_UPDATE} characters.")
+    return found
 
 
 def apologize(language: str, text: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import httpx
@@ -17,6 +18,7 @@ from batkol.answers import PLAIN, Answer, AnswerError, exchange, no_cookies
 from batkol.twilio.call_resource import BEFORE_THE_ANSWER, CallResource, is_call_sid
 from batkol.twilio_api import errors
 from batkol.twilio_api.errors import TwilioApiError
+from batkol.twilio_api.logins import Login, Logins
 from batkol.urls import masked
 
 WITHIN_S: Final = 4.0
@@ -31,9 +33,6 @@ _CONNECTIONS: Final = 20
 """Requests at once; more wait for one of them. Twilio limits the requests of an account, too (429)."""
 _KEPT_S: Final = 50.0
 """An idle connection is kept this long, unless Twilio closes it."""
-
-Login = tuple[str, str]
-"""User and password: an account SID with an auth token, or an API key with its secret."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +49,9 @@ class TwilioApi:
 
     def __init__(self, account: TwilioAccount, *, within_s: float = WITHIN_S) -> None:
         self.account_sid = account.sid
-        self._logins = tuple(account.logins)
+        self._logins = Logins(account.logins)
         self._within_s = within_s
         self._who = f"Twilio's REST API ({masked(account.url)})"
-        self._login = 0  # the one that was valid last
         self._base = f"{account.url.rstrip('/')}/2010-04-01/Accounts/{account.sid}/Calls"
         self._client = httpx.AsyncClient(
             headers=PLAIN,
@@ -91,7 +89,7 @@ class TwilioApi:
     async def _attempt(self, call_sid: str, left_s: float) -> tuple[CallResource | None, TwilioApiError | None]:
         try:
             async with asyncio.timeout(min(left_s, self._within_s * _PART)):
-                answer = await self._authorized(f"{self._base}/{call_sid}.json")
+                answer = await self._logins.ask(partial(self._exchange, f"{self._base}/{call_sid}.json"))
             return self._read(answer, call_sid), None
         except AnswerError as error:
             return None, errors.not_twilio(self._who, str(error))
@@ -99,17 +97,6 @@ class TwilioApi:
             return None, errors.unavailable(self._who, error)
         except TwilioApiError as error:
             return None, error
-
-    async def _authorized(self, url: str) -> Answer:
-        """Ask with each login in turn until one of them is valid, the one that was valid last first."""
-        first = self._login  # another request may change it meanwhile
-        for turn in range(len(self._logins)):
-            number = (first + turn) % len(self._logins)
-            answer = await self._exchange(url, self._logins[number])
-            if answer.status != httpx.codes.UNAUTHORIZED:
-                self._login = number
-                break
-        return answer
 
     async def _exchange(self, url: str, login: Login) -> Answer:
         return await exchange(self._client, "GET", url, within_s=self._within_s, largest=_LARGEST, auth=login)

@@ -12,9 +12,14 @@ from batkol.errors import UpstreamError
 NOT_FOUND: Final = 20404
 """Twilio's code for a resource that this account does not have: https://www.twilio.com/docs/api/errors/20404."""
 
+NOT_IN_PROGRESS: Final = 21220
+"""Twilio's code for the update of a call that has ended: https://www.twilio.com/docs/api/errors/21220."""
+
 
 class TwilioApiError(UpstreamError):
-    """Twilio's REST API gave no answer that counts. `reason` is `credentials`, `limited`, `unavailable` or `malformed`.
+    """Twilio's REST API gave no answer that counts.
+
+    `reason` is `credentials`, `limited`, `unavailable`, `malformed` or, for an update, `refused`.
 
     The text is one sentence or two, without a SID, a number or a password.
     """
@@ -22,6 +27,10 @@ class TwilioApiError(UpstreamError):
 
 class _Body(msgspec.Struct):
     code: int | None = None
+
+
+class _Named(msgspec.Struct):
+    sid: str
 
 
 _DECODER: Final = msgspec.json.Decoder(_Body)
@@ -56,6 +65,54 @@ def refused(who: str, answer: Answer) -> TwilioApiError:
     if status >= 500:
         return TwilioApiError(f"{who} failed ({told}). See Twilio's status page.", reason="unavailable", retryable=True)
     return not_twilio(who, f"it answered {told}")
+
+
+def refused_update(who: str, answer: Answer) -> TwilioApiError:
+    """Return the error for an update that Twilio did not carry out. Credentials that are being rotated come to fit."""
+    status, code = answer.status, code_of(answer)
+    told = f"{status}, Twilio's code {code}" if code else f"{status}"
+    if status == 401:
+        error = refused(who, answer)
+        return TwilioApiError(str(error), reason="credentials", retryable=True)
+    if status == 403:
+        return TwilioApiError(
+            f"{who} does not let the service's credentials update this call ({told}). Give the API key of "
+            "TWILIO_API_KEY the right to update calls, or use the account's auth token.",
+            reason="credentials",
+            retryable=False,
+        )
+    if status == 429:
+        return TwilioApiError(
+            f"{who} refuses the request because the account sends too many at once ({told}). Ask Twilio for a higher "
+            "limit.",
+            reason="limited",
+            retryable=True,
+        )
+    if status >= 500:
+        return refused(who, answer)
+    if code is None:
+        return not_twilio(who, f"it answered {told}")
+    return TwilioApiError(
+        f"{who} refuses the update itself ({told}). For a transfer check the number or SIP URI in TRANSFER_ALLOWED, "
+        f"and https://www.twilio.com/docs/api/errors/{code}.",
+        reason="refused",
+        retryable=False,
+    )
+
+
+def unknown_call(who: str) -> TwilioApiError:
+    """Return the error for a call whose SIDs are none of Twilio's."""
+    return TwilioApiError(
+        f"{who} cannot be asked about this call: its SIDs are not Twilio's. The stream does not come from Twilio.",
+        reason="refused",
+        retryable=False,
+    )
+
+
+def check_call(who: str, answer: Answer, call_sid: str) -> None:
+    """Refuse an answer that is about another call, or about none. Raises `TwilioApiError`."""
+    if decoded(_Named, who, answer).sid != call_sid:
+        raise not_twilio(who, "it answered with another call")
 
 
 def not_twilio(who: str, what: str) -> TwilioApiError:

@@ -71,6 +71,7 @@ def pod_routes(*, calls: CallRegistry, ring: EventRing, pod: str, access: Access
                 boot=ring.boot,
                 cursor=str(ring.cursor),
                 call=None if newest is None else _here(newest),
+                hung_up=calls.hung_up(call_sid),
             )
         )
 

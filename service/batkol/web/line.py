@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
+from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.calls.call import Call
 from batkol.calls.registry import CallRegistry
+from batkol.calls.telephone import NoTelephoneError, Telephone, UnknownLabelError
 from batkol.conversation.announcements import Announcements, LineClosedError, LineFullError
 from batkol.conversation.conversation import Conversation
+from batkol.conversation.inputs import EndAsked
+from batkol.conversation.limit_settings import LONGEST_LABEL
 from batkol.conversation.reply import LONGEST_S
 from batkol.voices.wav import WavTooLongError, to_phone
 from batkol.voices.wav_header import WavError, begins_wav
@@ -79,6 +82,24 @@ class LineCleared(BaseModel):
     heard_ms: int = Field(description="Milliseconds that the caller heard of what was said; 0 if nothing was.")
 
 
+class HangUpIn(_Body):
+    """The end of a call."""
+
+    goodbye: bool = Field(True, description="Whether the agent says its goodbye before. A bot of your own has none.")
+
+
+class TransferIn(_Body):
+    """A transfer."""
+
+    label: str = Field(min_length=1, max_length=LONGEST_LABEL, description="A label of TRANSFER_ALLOWED.")
+
+
+class EndAccepted(BaseModel):
+    """An end of the call that follows what is said."""
+
+    action: Literal["hangup", "transfer"]
+
+
 def _problem(description: str) -> dict[str, Any]:
     return {"model": Problem, "description": description}
 
@@ -91,7 +112,9 @@ _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     422: _problem("The body or a parameter is not valid; `detail` says why."),
 }
 _FULL: Final[dict[int | str, dict[str, Any]]] = {429: _problem("Too many announcements of this call wait.")}
-_ABSENT: Final[dict[int | str, dict[str, Any]]] = {501: _problem("This service cannot do this so far.")}
+_ABSENT: Final[dict[int | str, dict[str, Any]]] = {
+    501: _problem("Nothing is configured that could do this; `detail` says what to set.")
+}
 _SOUND: Final[dict[int | str, dict[str, Any]]] = {
     413: _problem("The sound is too large."),
     415: _problem("The body is of another type than `audio/wav` and `audio/basic`."),
@@ -100,7 +123,7 @@ _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 _PLAYED: Final = {"requestBody": {"required": True, "content": {"audio/wav": _BINARY, _MULAW: _BINARY}}}
 
 
-def routes(*, calls: CallRegistry, access: Access) -> APIRouter:
+def routes(*, calls: CallRegistry, telephone: Telephone, access: Access) -> APIRouter:
     """Return the routes under /v1/calls/{sid} that drive the line."""
     router = APIRouter(
         prefix="/v1/calls/{call_sid}",
@@ -111,7 +134,7 @@ def routes(*, calls: CallRegistry, access: Access) -> APIRouter:
     )
     _speech(router, calls)
     _control(router, calls)
-    _telephone(router, calls)
+    _telephone(router, calls, telephone)
     return router
 
 
@@ -154,18 +177,32 @@ def _control(router: APIRouter, calls: CallRegistry) -> None:
         return MarkAccepted(name=asked.name)
 
 
-def _telephone(router: APIRouter, calls: CallRegistry) -> None:
-    @router.post("/hangup", status_code=501, responses=_ABSENT)
-    async def hang_up(call_sid: CallSid) -> None:
-        """Hang up. Not there so far."""
-        _line(calls, call_sid)
-        raise HTTPException(501, "This service cannot hang up so far. End the call with Twilio's REST API.")
+def _telephone(router: APIRouter, calls: CallRegistry, telephone: Telephone) -> None:
+    @router.post("/hangup", status_code=202)
+    async def hang_up(call_sid: CallSid, asked: Annotated[HangUpIn | None, Body()] = None) -> EndAccepted:
+        """End the call when what is said is over. The event `call.ended` says that it has ended."""
+        _end(calls, call_sid, EndAsked(goodbye=asked is None or asked.goodbye))
+        return EndAccepted(action="hangup")
 
-    @router.post("/transfer", status_code=501, responses=_ABSENT)
-    async def transfer(call_sid: CallSid) -> None:
-        """Transfer the caller. Not there so far."""
+    @router.post("/transfer", status_code=202, responses=_ABSENT)
+    async def transfer(call_sid: CallSid, asked: TransferIn) -> EndAccepted:
+        """Transfer the caller when what is said is over. A transfer that Twilio refuses leaves the call here."""
         _line(calls, call_sid)
-        raise HTTPException(501, "This service cannot transfer calls so far. Redirect the call with Twilio's REST API.")
+        try:
+            telephone.check(asked.label)
+        except NoTelephoneError as error:
+            raise HTTPException(501, str(error)) from None
+        except UnknownLabelError as error:
+            raise HTTPException(422, str(error)) from None
+        _end(calls, call_sid, EndAsked(transfer=asked.label))
+        return EndAccepted(action="transfer")
+
+
+def _end(calls: CallRegistry, call_sid: str, asked: EndAsked) -> None:
+    try:
+        _conversation(_live(calls, call_sid)).end(asked)
+    except LineClosedError:
+        raise HTTPException(409, _CLOSING) from None
 
 
 def _scope(scope: Scope = "pod") -> None:

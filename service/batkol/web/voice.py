@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, NoReturn
@@ -37,6 +37,10 @@ STREAM_STATUS: Final = "/twilio/stream-status"
 log = structlog.get_logger()
 
 
+async def _nowhere(_: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class VoiceSettings:
     """Settings of the webhook. `auth_tokens` empty: signatures are not checked."""
@@ -48,6 +52,8 @@ class VoiceSettings:
     agent: str
     language: str
     overflow_url: str
+    hung_up_elsewhere: Callable[[str], Awaitable[bool]] = _nowhere
+    """Whether another pod's agent has ended the call; asked where the call has had a stream before."""
 
 
 class Webhooks:
@@ -67,7 +73,7 @@ class Webhooks:
         if not call_sid:
             raise HTTPException(400, "A voice webhook has a CallSid; this request has none.")
         propagation.tag_request(call_sid)
-        if self._calls.hung_up(call_sid):
+        if await self._is_over(request, call_sid):
             return _xml(twiml.hang_up())
         refusals = self._earlier_refusals(request, call_sid)
         stream, stream_name = self._stream(request, call_sid), secrets.token_hex(8)
@@ -99,6 +105,14 @@ class Webhooks:
         if form.get("StreamEvent") == "stream-error":
             self._calls.forget_stream(form.get("CallSid", ""), form.get("StreamName", ""))
             log.error("[TWILIO] stream error reported", call_sid=form.get("CallSid"), err=form.get("StreamError", ""))
+
+    async def _is_over(self, request: Request, call_sid: str) -> bool:
+        """Whether the agent has ended this call, here or on another pod: closing its stream does not hang up."""
+        if self._calls.hung_up(call_sid):
+            return True
+        if not retry_url.streams(_query(request)) or self._calls.get(call_sid) is not None:
+            return False
+        return await self._settings.hung_up_elsewhere(call_sid)
 
     def _earlier_refusals(self, request: Request, call_sid: str) -> int:
         """Return how often in a row this call was refused; a stream that carried audio was no refusal."""

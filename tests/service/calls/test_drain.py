@@ -141,6 +141,21 @@ async def test_when_the_time_is_up_the_calls_are_ended(house: House) -> None:
     await draining
 
 
+async def test_a_pod_stays_until_twilio_has_asked_about_a_call_that_it_hung_up_by_closing(house: House) -> None:
+    loop = asyncio.get_running_loop()
+    for redialled_s, closed_by, left_s in ((1.0, "hung_up", 1.0), (60.0, "hung_up", 5.0), (60.0, "stop", 0.0)):
+        calls = CallRegistry(limit=3, metrics=house.services.metrics)
+        call, begun = new_call(house.services), loop.time()
+        assert calls.admit(call)
+        call.end(closed_by)
+        calls.release(call)
+        loop.call_later(redialled_s, calls.hung_up, call.identity.call_sid)
+        await Drain(calls, timeout_s=30).run()
+
+        assert loop.time() - begun == pytest.approx(left_s, abs=0.1)
+        call.discard()
+
+
 @pytest.mark.real_time
 async def test_by_a_real_clock_a_drain_ends_with_its_last_call() -> None:
     async with services() as shared:

@@ -67,7 +67,8 @@ CASES = [
     Case(lambda call: call.clear(), {"heard_ms": None}, None, "clear"),
     Case(lambda call: call.mark("here"), {}, None, "mark", "application/json", {"name": "here"}),
     Case(lambda call: call.hangup(), {}, None, "hangup"),
-    Case(lambda call: call.transfer("sales"), {}, None, "transfer", "application/json", {"to": "sales"}),
+    Case(lambda call: call.hangup(goodbye=False), {}, None, "hangup", "application/json", {"goodbye": False}),
+    Case(lambda call: call.transfer("sales"), {}, None, "transfer", "application/json", {"label": "sales"}),
 ]
 
 

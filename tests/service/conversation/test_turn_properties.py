@@ -22,6 +22,8 @@ from batkol.conversation.actions import (
     ReplyAction,
     Resume,
     SayPhrase,
+    StockPhrase,
+    Transfer,
 )
 from batkol.conversation.inputs import (
     AnnouncementAsked,
@@ -35,6 +37,8 @@ from batkol.conversation.inputs import (
     CallerStopped,
     CallOpened,
     ClearAsked,
+    DigitPressed,
+    EndAsked,
     Input,
     ReplyPlayed,
     ReplySounded,
@@ -43,6 +47,7 @@ from batkol.conversation.inputs import (
     TextReached,
     TextSettled,
     TextWithdrawn,
+    TransferFailed,
 )
 from batkol.conversation.turn import State
 from batkol.conversation.turns import Turns
@@ -60,6 +65,7 @@ heard = st.one_of(
     st.builds(CallerStopped, utterances, st.just(0.0)),
     st.builds(TextSettled, utterances, texts, st.booleans()),
     st.just(CallOpened(greet=True)),
+    st.builds(DigitPressed, st.sampled_from("12*#")),
 )
 own = st.sampled_from(["sounds", "is played", "fails", "breaks"])
 api = st.sampled_from(["is announced", "is announced", "takes the floor", "has sound", "has none", "is cleared"])
@@ -80,7 +86,9 @@ tunings = st.one_of(
         ),
     ),
 )
+ends = st.sampled_from(["is to end", "is to end without a word", "is to be transferred", "is refused"])
 histories = st.lists(st.tuples(st.one_of(heard, own, api), delays), max_size=40)
+histories_that_end = st.lists(st.tuples(st.one_of(heard, own, api, ends), delays), max_size=40)
 
 
 class World:
@@ -96,7 +104,8 @@ class World:
         self.audible: int | None = None
         self.interrupted: int | None = None
         self.commits_heard = 0
-        self.hung_up = False
+        self.hung_up = 0
+        self.transferring = False
         self.accepted = 0  # announcements, numbered from 1
         self.asked_first: set[int] = set()  # those whose voice was asked, and gave no sound so far
         self.ready: set[int] = set()
@@ -115,6 +124,7 @@ class World:
         """Let the current attempt sound, end or fail, if it can."""
         attempt = self.turns.attempt
         self.of_the_api(what)
+        self.of_the_end(what)
         if what == "breaks":
             for each in tuple(self.announced):
                 self._is_over(each)
@@ -156,6 +166,15 @@ class World:
             self.ends[number] += 1
             self.happen(AnnouncementLost(number))
 
+    def of_the_end(self, what: str) -> None:
+        """Let the call be ended from within, and Twilio refuse a transfer."""
+        if what == "is refused" and self.transferring:
+            self.transferring = False
+            self.happen(TransferFailed())
+        elif what in {"is to end", "is to end without a word", "is to be transferred"}:
+            transfer = "sales" if what == "is to be transferred" else ""
+            self.happen(EndAsked(transfer, what == "is to end"))
+
     def _is_over(self, attempt: int) -> None:
         if (announcement := self.announced.pop(attempt, None)) is not None:
             self.ends[announcement] += 1
@@ -180,8 +199,8 @@ class World:
             case Ask(attempt):
                 assert self.answers
                 self._begin(attempt)
-            case SayPhrase(_, attempt) if attempt:
-                assert self.answers
+            case SayPhrase(phrase, attempt) if attempt:
+                assert self.answers or phrase is StockPhrase.GOODBYE
                 self._begin(attempt)
                 assert self.audible is None
                 self.released.add(attempt)
@@ -210,7 +229,9 @@ class World:
                 self.audible, self.interrupted = attempt, None
                 self.announced = {attempt if at == interrupted else at: n for at, n in self.announced.items()}
             case HangUp():
-                self.hung_up = True
+                self.hung_up += 1
+            case Transfer():
+                self.transferring = True
 
     def _carry_out_announcement(self, action: Prepare | Announce | Discard) -> None:
         match action:
@@ -245,6 +266,10 @@ class World:
         assert self.audible is None or self.interrupted is None, "an interrupted reply is over before another is heard"
         if turns.state in {State.SPEAKING, State.YIELDING}:
             assert self.audible == turns.attempt
+        assert self.hung_up <= 1, "one end of a call"
+        assert not self.hung_up or turns.state is State.CLOSING
+        if turns.state is State.ENDING:
+            assert turns.deadline is not None, "no step of the end for ever"
         waiting = turns.state is State.THINKING or (turns.unanswered and not turns.talking)
         if waiting and turns.state not in {State.SPEAKING, State.YIELDING, State.CLOSING}:
             assert turns.deadline is not None or not self.answers, f"{turns.state} for ever"
@@ -257,6 +282,7 @@ class World:
             self.own("sounds")
             self.own("is played")
             self.hold_to_the_rules()
+        assert self.turns.state in {State.LISTENING, State.CLOSING}
 
     def hold_to_one_end(self) -> None:
         assert self.ends == dict.fromkeys(range(1, self.accepted + 1), 1), "each announcement ends once"
@@ -313,7 +339,33 @@ def test_noise_that_never_ends_keeps_no_announcement(history: list[tuple[Input |
     assert world.ends == dict.fromkeys(range(1, world.accepted + 1), 1)
 
 
-@given(histories)
+@given(histories_that_end, tunings, st.booleans())
+def test_a_call_that_is_to_end_ends_once_or_goes_on_where_its_transfer_is_refused(
+    history: list[tuple[Input | str, float]], tuning: TurnThresholds, answers: bool
+) -> None:
+    world = World(tuning, answers=answers)
+    world.happen(CallOpened(greet=False))
+    for event, delay in history:
+        world.wait(delay)
+        world.own(event) if isinstance(event, str) else world.happen(event)
+        world.hold_to_the_rules()
+    before = world.hung_up
+    world.own("is to end")
+    newest = world.newest
+    world.own("is to be transferred")
+    world.hold_to_the_rules()
+    assert world.newest == newest, "the first decision stands"
+    if world.turns.state is State.ENDING and not world.transferring:
+        for event, _ in history:
+            world.own(event) if isinstance(event, str) else world.happen(event)
+            world.hold_to_the_rules()
+    world.end_of_all()
+    world.hold_to_one_end()
+    assert world.turns.attempt is None or world.turns.state is State.CLOSING
+    assert world.hung_up >= before
+
+
+@given(histories_that_end)
 def test_a_call_that_closes_asks_nobody_any_more(history: list[tuple[Input | str, float]]) -> None:
     world = World()
     for event, delay in history:
@@ -324,7 +376,7 @@ def test_a_call_that_closes_asks_nobody_any_more(history: list[tuple[Input | str
     world.of_the_api("is announced")
     for event, _ in history:
         world.own(event) if isinstance(event, str) else world.happen(event)
-    world.wait(30.0)
+    world.wait(200.0)
     assert world.newest == before
     assert world.turns.deadline is None
     world.own("is played")

@@ -13,6 +13,7 @@ from batkol.calls.call import Call
 from batkol.events.ring import EventRing, RingLimits
 from batkol.fleet.cursor import parse
 from batkol.fleet.endpoint import Endpoint, endpoint
+from batkol.fleet.peers import FleetRequest
 from batkol.rights import ALL_RIGHTS, Grant, Right
 from batkol.web.access import Access
 from support.fleet.houses import House, houses, next_of
@@ -397,3 +398,23 @@ async def test_a_token_that_is_refused_commands_nothing() -> None:
         assert (await pods[0].http.post(f"/v1/calls/{sid}/clear?{FLEET}")).status_code == 401
 
         assert pods[1].commanded == []
+
+
+async def test_a_call_that_one_pod_hung_up_is_over_for_all_of_them() -> None:
+    async with houses(2) as (one, other):
+        call = one.admitted()
+        sid = call.identity.call_sid
+        before = await other.fleet.questions.hung_up(FleetRequest(""), sid, within_s=5.0)
+        call.end("hung_up")
+
+        assert not before
+        assert await other.fleet.questions.hung_up(FleetRequest(""), sid, within_s=5.0)
+        assert not await other.fleet.questions.hung_up(FleetRequest(""), "CA" + "9" * 32, within_s=5.0)
+
+
+async def test_a_pod_that_does_not_answer_in_time_has_hung_up_nothing() -> None:
+    async with houses(2) as (one, other):
+        call = one.admitted()
+        call.end("hung_up")
+
+        assert not await other.fleet.questions.hung_up(FleetRequest(""), call.identity.call_sid, within_s=0.0)

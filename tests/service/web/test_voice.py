@@ -305,6 +305,24 @@ async def test_a_call_that_the_agent_ended_is_hung_up_and_not_connected_again() 
         assert caller.calls._occupied() == 0
 
 
+async def test_a_call_that_another_pod_ended_is_hung_up_and_no_other_pod_is_asked_about_a_new_call() -> None:
+    asked: list[str] = []
+
+    async def elsewhere(call_sid: str) -> bool:
+        asked.append(call_sid)
+        return True
+
+    async with twilio(hung_up_elsewhere=elsewhere) as caller:
+        connected = twiml(await caller.post())
+        caller.calls.forget(FORM["CallSid"])
+        again = connected.findtext("Redirect") or ""
+        hung_up = twiml(await caller.post(query=f"?{again.partition('?')[2]}"))
+
+    assert connected.find("Connect") is not None
+    assert [verb.tag for verb in hung_up] == ["Hangup"]
+    assert asked == [FORM["CallSid"]]
+
+
 @pytest.mark.parametrize("draining", [True, False])
 async def test_who_is_turned_away_is_told_of_in_the_log_by_the_true_reason(draining: bool) -> None:
     async with twilio(limit=0) as caller:

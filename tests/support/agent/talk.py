@@ -62,6 +62,8 @@ class Talk:
         self.ear = ear
         self.seen = seen
         self.hung_up = False
+        self.reasons: list[str] = []
+        """Of the ends that the conversation asked for."""
         self._loop = asyncio.get_running_loop()
         self._begun = self._loop.time()
         self._count = 0
@@ -162,8 +164,9 @@ async def talking(
     begun = loop.time()
     talk: Talk
 
-    def hang_up(_: str) -> None:
+    def hang_up(reason: str) -> None:
         talk.hung_up = True
+        talk.reasons.append(reason)
 
     speakers = Speakers(answerer, voice)
     agent = Agent(
@@ -181,7 +184,7 @@ async def talking(
         since=lambda sample: loop.time() - begun - sample / 8000,
         observe=seen.append,
         hang_up=hang_up,
-        transfer=lambda _: None,
+        transfer=lambda *_: None,
         log=structlog.get_logger(),
     )
     talk = Talk(agent, call, playout, ear, seen)
