@@ -38,9 +38,6 @@ from batkol.transcription.events import Interim, TranscriptionEvent
 MOST_FAULTS: Final = 3
 """Defects of the service in one call after which the agent is silent; the transcription goes on."""
 
-        sound = self._phrase(say.phrase)
-        if sound is None and say.phrase is StockPhrase.LIMIT:
-            sound = self._phrase(StockPhrase.GOODBYE)
 
 @dataclass(frozen=True, slots=True)
 class CallSide:
@@ -250,7 +247,7 @@ class Conversation:
     def _handle(self, event: inputs.Input) -> None:
         if isinstance(event, inputs.CallerBegan):
             self._newest_utterance = event.utterance
-        if isinstance(event, _BEGINNINGS):
+        if isinstance(event, inputs.CallerBegan | inputs.DigitPressed):
             settings = self._agent.settings()
             self._turns.tune(settings.thresholds, settings.words)
             self._choose_speakers()
