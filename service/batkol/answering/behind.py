@@ -21,6 +21,11 @@ THEN_AFTER_MS: Final = 1500
 FAILURES: Final = 2
 """Failures in a row within half a minute, after which the first is passed over."""
 
+RESTING: Final = "resting"
+"""The word for a first that was not asked, because it kept failing."""
+FAILOVERS: Final = (RESTING, EMPTY, "no_first_token", "unavailable", "server_error", "rate_limited", "unauthorized")
+"""The likely words for why the one behind is asked."""
+
 _GRAVE: Final = frozenset({"unauthorized", "forbidden", "not_found", "quota", "redirect"})
 """Reasons that the next question meets, too."""
 _OF_THE_QUESTION: Final = frozenset({"content_filter", "too_large"})
@@ -59,7 +64,7 @@ class BehindAnswerer:
         """See `Answerer.answer`. Closing it cancels the request under way."""
         rests = not self._breaker.allows(asyncio.get_running_loop().time())
         if rests:
-            self._on_failover("resting")
+            self._on_failover(RESTING)
         failed: AnswererError | None = None
         for answerer in (self._then, self._first) if rests else (self._first, self._then):
             opening = Opening(answerer, question)

@@ -11,7 +11,9 @@ from functools import partial
 import structlog
 
 from batkol.answering.answerer import AnswererError
+from batkol.answering.behind import FAILOVERS
 from batkol.answering.factory import AnswererParts, Answerers
+from batkol.answering.hedged import HedgeOutcome
 from batkol.answering.openai import OpenAIAnswerer
 from batkol.app.speakers import SpeakersByFlag, Speaking
 from batkol.conversation.actions import StockPhrase
@@ -28,6 +30,7 @@ from batkol.speech.pieces import Cutter
 from batkol.supervision.tasks import Tasks
 from batkol.telemetry.metrics import Metrics
 from batkol.telemetry.names import OPENAI
+from batkol.telemetry.reply_metrics import Variants
 from batkol.tracing.peer import Peer
 from batkol.voices.factory import VoiceParts, voice_of
 from batkol.voices.phrases import Phrase, PhraseCache
@@ -59,6 +62,7 @@ async def agent(settings: Settings, parts: AgentParts, stack: AsyncExitStack, ta
     answerers = _answerers(settings, parts.metrics, budget)
     stack.push_async_callback(answerers.aclose)
     voices = {name: await _speaking(name, settings, parts.voices, stack, tasks) for name in settings.voice_specs}
+    _begin_at_zero(settings, parts.metrics)
     if settings.agent_replies:
         for name, server in answerers.servers.items():
             if isinstance(server, OpenAIAnswerer):
@@ -80,6 +84,21 @@ def _answerers(settings: Settings, metrics: Metrics, budget: SpeculationBudget) 
         on_failover=metrics.replies.failed_over,
     )
     return Answerers(settings.answerer_specs, settings.answerer_keys(), parts)
+
+
+def _begin_at_zero(settings: Settings, metrics: Metrics) -> None:
+    """Show the series of all variants: one that appears at 1 was never seen to grow, and raises no alert."""
+    specs = settings.answerer_specs
+    variants = {
+        *(Variants(name, DEFAULT) for name in specs),
+        *(Variants(DEFAULT, name) for name in settings.voice_specs),
+    }
+    metrics.reply_times.begin_at_zero(sorted(variants))
+    metrics.replies.begin_variants_at_zero(sorted(variants))
+    metrics.replies.begin_requests_at_zero(
+        hedges=[(name, outcome) for name, spec in specs.items() if spec.kind == "hedged" for outcome in HedgeOutcome],
+        failovers=[(name, reason) for name, spec in specs.items() if spec.then for reason in FAILOVERS],
+    )
 
 
 async def _speaking(name: str, settings: Settings, parts: VoiceParts, stack: AsyncExitStack, tasks: Tasks) -> Speaking:

@@ -176,9 +176,9 @@ class ReplyEnded(ReplyEvent, frozen=True, tag="reply.ended"):
     commit_ms: float | None  # until the end of speech was known, and the sound was written
     fault: str | None = None  # what kept the rest of it from being spoken, such as `voice: cut_off`
     kind: str = "answer"  # answer | phrase | announcement
-    answerer: str = ""  # who was asked, and who spoke; empty where nobody was, or that is not known
+    answerer: str = ""  # empty where none was asked, or that is not known
     voice: str = ""
-    answerer_variant: str = ""  # of the flags that chose them; empty without a flag
+    answerer_variant: str = ""  # the names of both in the settings, such as `default`
     voice_variant: str = ""
     attempts: int = 0  # that were asked for since the reply before, thrown away or not; of an announcement 0
     prompt_tokens: int | None = None  # of this turn, as the answerer counts them; null where it does not say

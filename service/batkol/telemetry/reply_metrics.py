@@ -158,20 +158,27 @@ class ReplyCounts:
             "Requests to the answerer behind another, by what was wrong with the first; resting: it was not asked.",
         )
 
-    def begin_at_zero(
-        self,
-        *,
-        kinds: Iterable[str],
-        failures: Iterable[tuple[str, str]],
-        variants: Iterable[Variants] = (DEFAULT,),
-    ) -> None:
-        """Show the series of these kinds of replies and of these failures (part, reason) before they happen."""
+    def begin_variants_at_zero(self, variants: Iterable[Variants]) -> None:
+        """Show the series of these variants before they happen."""
         for each in variants:
             for outcome in OUTCOMES:
                 for speculative in ("false", "true"):
                     self._attempts.add(0, {"outcome": outcome, "speculative": speculative, **_labels(each)})
             for kind in INTERRUPTIONS:
                 self._interruptions.add(0, {"kind": kind, **_labels(each)})
+
+    def begin_requests_at_zero(
+        self, *, hedges: Iterable[tuple[str, str]], failovers: Iterable[tuple[str, str]]
+    ) -> None:
+        """Show the series of hedges (answerer, outcome) and failovers (answerer, reason) before they happen."""
+        for answerer, outcome in hedges:
+            self._hedges.add(0, {_ANSWERER: answerer, "outcome": outcome})
+        for answerer, reason in failovers:
+            self._failovers.add(0, {_ANSWERER: answerer, "reason": reason})
+
+    def begin_at_zero(self, *, kinds: Iterable[str], failures: Iterable[tuple[str, str]]) -> None:
+        """Show the series of these kinds of replies and of these failures (part, reason) before they happen."""
+        self.begin_variants_at_zero((DEFAULT,))
         for kind in kinds:
             self._replies.add(0, {"kind": kind})
         for part, reason in failures:
