@@ -18,13 +18,6 @@ class Role(StrEnum):
     AGENT = "assistant"
 
 
-class HistoryMessage(msgspec.Struct, frozen=True):
-    """One turn of a conversation so far. An agent's text is what the caller heard of it."""
-
-    role: Role
-    text: str
-
-
 class Tool(msgspec.Struct, frozen=True):
     """A tool that the answerer may call."""
 
@@ -49,6 +42,15 @@ class ToolResult(msgspec.Struct, frozen=True):
 
     call: ToolCall
     content: str
+
+
+class HistoryMessage(msgspec.Struct, frozen=True):
+    """One turn of a conversation so far. An agent's text is what the caller heard of it."""
+
+    role: Role
+    text: str
+    results: tuple[ToolResult, ...] = ()
+    """Calls of tools in an agent's turn, and what came of them. They came before its text, which may be empty."""
 
 
 class Usage(msgspec.Struct, frozen=True):

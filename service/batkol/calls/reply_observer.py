@@ -11,7 +11,7 @@ from batkol.conversation.actions import StockPhrase
 from batkol.telemetry import reply_metrics as kinds
 from batkol.telemetry.metrics import Metrics
 from batkol.tracing.call import CallTrace
-from batkol.tracing.reply_spans import AttemptAsked, FirstSound, ReplyFault
+from batkol.tracing.reply_spans import AttemptAsked, FirstSound, ReplyFault, ToolSpan
 
 BUDGET = "budget"
 """The part of an attempt that was not made, because the budget of speculative attempts was spent."""
@@ -32,6 +32,7 @@ class ReplyObserver:
         self._report = report
         self._times = metrics.reply_times
         self._counts = metrics.replies
+        self._metrics = metrics
         self._trace = trace
         self._spans = trace.converse()
         self._asked: dict[int, _Asked] = {}
@@ -56,6 +57,15 @@ class ReplyObserver:
             case events.FillerSaid():
                 self._counts.replied(StockPhrase.FILLER.value)
                 self._spans.filler()
+            case events.ReplyCut() | events.ReplyContinued() | events.ReplySettled():
+                self._heard(event)
+            case events.ToolEnded():
+                self._tool_ended(event)
+            case events.SentenceBegan() | events.AnnouncementUnsaid():
+                """For the bus: a span ends at the first sound."""
+
+    def _heard(self, event: events.ReplyCut | events.ReplyContinued | events.ReplySettled) -> None:
+        match event:
             case events.ReplyCut(reply_id):
                 self._interrupted.add(reply_id)
                 self._spans.interrupted(reply_id)
@@ -66,8 +76,6 @@ class ReplyObserver:
                 self._settle(reply_id, kinds.REAL)
                 self._variants.pop(reply_id, None)
                 self._spans.ended(reply_id, intended, heard)
-            case events.SentenceBegan() | events.AnnouncementUnsaid():
-                """For the bus: a span ends at the first sound."""
 
     def _failed(self, event: events.AttemptFailed) -> None:
         if event.part == BUDGET:
@@ -94,6 +102,16 @@ class ReplyObserver:
             self._times.record(event.latency, root, variants)
         answers = event.phrase in _ANSWERS and not event.announced
         self._spans.sounded(FirstSound(event.reply_id, event.turn, event.attempt, kind, answers, event.latency))
+
+    def _tool_ended(self, event: events.ToolEnded) -> None:
+        asked = self._asked.get(event.attempt)
+        took_s = None if event.outcome is events.ToolOutcome.REFUSED else event.took_s
+        self._metrics.tools.ended(event.name, event.outcome.value, took_s, None if asked is None else asked.root)
+        self._spans.tool_ended(
+            ToolSpan(event.name, event.outcome.value, event.reason, event.arguments, event.took_s),
+            attempt=event.attempt,
+            reply_id=event.reply_id,
+        )
 
     def _over(self, attempt: int, outcome: str) -> _Asked | None:
         asked = self._asked.pop(attempt, None)

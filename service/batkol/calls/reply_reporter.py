@@ -19,6 +19,7 @@ from batkol.events.events import (
     ReplyResumed,
     ReplySentence,
     ReplyStarted,
+    ToolCalled,
 )
 
 _KEPT: Final = 8
@@ -61,6 +62,8 @@ class ReplyReporter:
             case turns.AnnouncementUnsaid(reply_id, why):
                 self._log.info("[AGENT] announcement was not said", reply_id=reply_id, reason=why.value)
                 self._publish_failure("line", why.value, reply_id, 0)
+            case turns.ToolEnded():
+                self._tool_ended(event)
             case turns.AttemptFailed() if event.part != "budget":
                 self._failed(event)
             case _:
@@ -111,6 +114,26 @@ class ReplyReporter:
             turn=event.turn,
             interrupted=event.interrupted,
             latency_ms=None if latency is None else round(latency.total * 1000),
+        )
+
+    def _tool_ended(self, event: turns.ToolEnded) -> None:
+        self._publisher.publish(
+            ToolCalled(
+                **self._publisher.header(),
+                turn=event.turn,
+                name=event.name,
+                arguments=event.arguments,
+                outcome=event.outcome.value,
+                duration_ms=_ms(event.took_s),
+            )
+        )
+        log = self._log.info if event.outcome is turns.ToolOutcome.DONE else self._log.warning
+        log(
+            "[AGENT] tool call ended",
+            tool=event.name,
+            outcome=event.outcome.value,
+            reason=event.reason or None,
+            took_ms=round(event.took_s * 1000),
         )
 
     def _failed(self, event: turns.AttemptFailed) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from batkol.answering.answerer import Answerer
 from batkol.conversation.actions import StockPhrase
@@ -13,6 +13,7 @@ from batkol.conversation.limits import CallLimits
 from batkol.conversation.reply import TextCutter
 from batkol.speech.lexicon import Lexicon, lexicon
 from batkol.speech.turn_thresholds import TurnThresholds
+from batkol.tools.definition import ToolDefinition
 from batkol.voices.voice import Voice
 
 
@@ -38,6 +39,10 @@ class AgentSettings:
     limits: CallLimits = field(default_factory=CallLimits)
     transfers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Label to number or SIP URI. A model, a log and an event see the label alone."""
+    tools: tuple[ToolDefinition, ...] = ()
+    """The user's own tools, and the built-in ones that are named."""
+    lead_fields: Mapping[str, Any] = field(default_factory=dict)
+    """Name to JSON Schema, or to a text that says what the field is: the arguments of `save_lead`."""
 
 
 @dataclass(frozen=True, slots=True)

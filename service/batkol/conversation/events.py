@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import StrEnum
 from typing import TypeAlias
 
 import msgspec
@@ -116,6 +117,29 @@ class ReplySettled(msgspec.Struct, frozen=True):
     completion_tokens: int | None = None
 
 
+class ToolOutcome(StrEnum):
+    """Ends of a tool call: short and stable, for events and metrics."""
+
+    DONE = "done"
+    REFUSED = "refused"  # the arguments or the name are wrong, or too much was asked: it was not carried out
+    FAILED = "failed"  # the webhook cannot be reached, refuses, or answers what cannot be used
+    TOO_SLOW = "too_slow"  # it had no answer within its time
+    CANCELLED = "cancelled"  # the call ended first; what a webhook has made of it is not known
+
+
+class ToolEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool call is over. `name` is that of a definition, or `unknown`."""
+
+    turn: int  # of the reply that it belongs to
+    attempt: int
+    reply_id: str = ""  # of that reply, if it is heard
+    name: str
+    arguments: str  # as the model wrote them
+    outcome: ToolOutcome
+    reason: str = ""  # a short word, of what failed
+    took_s: float = 0.0
+
+
 ConversationEvent: TypeAlias = (
     AttemptBegan
     | AttemptDropped
@@ -127,6 +151,7 @@ ConversationEvent: TypeAlias = (
     | ReplyCut
     | ReplyContinued
     | ReplySettled
+    | ToolEnded
 )
 
 ObserveReplies: TypeAlias = Callable[[ConversationEvent], None]

@@ -178,6 +178,20 @@ EVENTS: Final[Mapping[str, EventDescription]] = {
             ),
         },
     ),
+    "tool.called": EventDescription(
+        "A tool that the answerer called has ended, well or not. Nothing is carried out before the caller's turn is "
+        "over.",
+        {
+            "turn": "The turn of the reply that the tool call belongs to. The caller may hear nothing of that reply.",
+            "name": "The name of the tool; `unknown` if the agent has no tool of that name.",
+            "arguments": "The arguments, JSON in a text, as the language model wrote them.",
+            "outcome": (
+                "`done`, `refused` (wrong arguments: it was not carried out), `failed`, `too_slow`, or `cancelled` by "
+                "the end of the call."
+            ),
+            "duration_ms": "From its begin to its end.",
+        },
+    ),
     "dtmf": EventDescription("The caller pressed a key.", {"digit": "`0`–`9`, `*` or `#`."}),
     "mark": EventDescription(
         "Twilio played everything before a mark, or dropped it for a `clear`.",

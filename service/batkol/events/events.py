@@ -196,6 +196,16 @@ class ReplyFailed(ReplyEvent, frozen=True, tag="reply.failed"):
     reason: str  # of `line`: interrupted | cleared | closing | defect
 
 
+class ToolCalled(Event, frozen=True, tag="tool.called"):
+    """A tool that the answerer called has ended, well or not: after the caller's turn was over."""
+
+    turn: int  # of the reply that it belongs to
+    name: str
+    arguments: Words  # JSON, as the model wrote it
+    outcome: str  # done | refused | failed | too_slow | cancelled
+    duration_ms: float
+
+
 class KeyPressed(Event, frozen=True, tag="dtmf"):
     digit: Words
 
@@ -238,6 +248,7 @@ AnyEvent = (
     | ReplyResumed
     | ReplyEnded
     | ReplyFailed
+    | ToolCalled
     | KeyPressed
     | MarkPlayed
     | CallEnded

@@ -25,6 +25,7 @@ from batkol.telemetry.push import MetricExporterWithHistograms, PushReader
 from batkol.telemetry.reply_metrics import ReplyCounts, ReplyTimes
 from batkol.telemetry.resource import resource
 from batkol.telemetry.signal_state import SignalState
+from batkol.telemetry.tool_metrics import ToolCounts, tool_duration
 from batkol_otel.exporters import exporters
 
 _LATENCY_S: Final = (
@@ -59,6 +60,7 @@ class Metrics:
         self._count_calls()
         self._count_streams()
         self.replies = ReplyCounts(self._counts)
+        self.tools = ToolCounts(self._counts, self._tool_duration)
 
     def _push(self, buckets: Sequence[Histogram]) -> None:
         """Make the readers that the environment asks for, with `buckets` beside the SDK's instruments."""
@@ -102,7 +104,8 @@ class Metrics:
         self.duration = buckets("batkol.calls.duration", _CALL_S, "Duration of calls, in seconds.")
         self.reply_times = ReplyTimes(exemplars=exemplars)
         heard = (self.first_partial, self.final, self.partial_interval, self.written, self.loop_lag, self.duration)
-        return *heard, *self.reply_times.buckets
+        self._tool_duration = tool_duration(exemplars=exemplars)
+        return *heard, *self.reply_times.buckets, self._tool_duration
 
     def _count_calls(self) -> None:
         self.calls = self._counts("batkol.calls.ended", "{call}", "Calls that ended, by reason.")

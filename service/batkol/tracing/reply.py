@@ -3,6 +3,7 @@
     agent         caller's last sample ──────────────────────────────▶ first sound written
       llm               asked ──────▶ first piece
       tts                             first piece ──────▶ first sound
+      tool                 begin ──────▶ result, for each tool call
 
 A reply is in the trace of the newest utterance that it answers. A phrase that answers nothing is under the call. An
 attempt that gave no sound has an `agent` span of its own, from the asking to the failure. An attempt that was thrown
@@ -13,7 +14,7 @@ as the spans of utterances are.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,7 +25,7 @@ from batkol.telemetry.reply_metrics import ANNOUNCEMENT, DROPPED, FAILED
 from batkol.telemetry.span_writer import Attributes, FinishedSpan, SpanEvent, SpanWriter
 from batkol.tracing.clock import ns
 from batkol.tracing.facts import CallFacts
-from batkol.tracing.reply_spans import AttemptAsked, FirstSound, ReplyFault, ReplySpans, TracedAttempt, ms
+from batkol.tracing.reply_spans import AttemptAsked, FirstSound, ReplyFault, ReplySpans, ToolSpan, TracedAttempt, ms
 
 KEPT: Final = 32
 """Events between two replies that the next `agent` span has; of more the oldest are left out."""
@@ -96,6 +97,7 @@ class ReplyTraces:
             return
         self._past.dropped += 1
         self._is_past(attempt)
+        self._write_all(attempt.tools, attempt.under)
         self._note(
             names.ATTEMPT_DROPPED,
             {
@@ -124,6 +126,16 @@ class ReplyTraces:
         self._is_past(attempt)
         self._write_failed(attempt, fault)
 
+    def tool_ended(self, tool: ToolSpan, *, attempt: int, reply_id: str) -> None:
+        """A tool call has ended: its span is under the reply's, or, with no reply to it, under the utterance's."""
+        span = self._spans.tool(tool, self._now())
+        if (reply := self._heard.get(reply_id)) is not None:
+            self._write(span, reply.context)
+        elif (waiting := self._attempts.get(attempt)) is not None:
+            waiting.tools.append(span)
+        else:
+            self._write(span, self._call)
+
     # -- replies ---------------------------------------------------------------------------------------------------
 
     def filler(self) -> None:
@@ -147,6 +159,7 @@ class ReplyTraces:
         )
         self._opened = None
         self._heard[sounded.reply_id] = reply
+        self._write_all(() if attempt is None else attempt.tools, reply.context)
         if attempt is not None and sounded.split is not None:
             for part in self._spans.heard(attempt, sounded.split, now):
                 self._write(part, reply.context)
@@ -213,8 +226,7 @@ class ReplyTraces:
         attributes = self._spans.about_attempt(attempt, FAILED) | fault.attributes
         span = FinishedSpan(names.REPLY, attempt.at, now, attributes, failed=fault.sentence)
         self._write(span, attempt.under, context)
-        for part in self._spans.failed(attempt, fault, now):
-            self._write(part, context)
+        self._write_all((*attempt.tools, *self._spans.failed(attempt, fault, now)), context)
 
     def _write_reply(self, reply: _Reply) -> None:
         reply.attributes |= {names.REPLY_INTERRUPTED: reply.interrupted, names.REPLY_RESUMED: reply.resumed}
@@ -224,6 +236,10 @@ class ReplyTraces:
             reply.attributes |= reply.fault.attributes
         span = FinishedSpan(names.REPLY, reply.begun, reply.ended, reply.attributes, reply.events, failed=failed)
         self._write(span, reply.under, reply.context)
+
+    def _write_all(self, spans: Iterable[FinishedSpan], parent: SpanContext) -> None:
+        for span in spans:
+            self._write(span, parent)
 
     def _write(self, span: FinishedSpan, parent: SpanContext, context: SpanContext | None = None) -> None:
         if self._writer is not None and parent.trace_flags.sampled:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from opentelemetry.trace import SpanContext, SpanKind
@@ -56,6 +56,16 @@ class FirstSound(NamedTuple):
     split: ReplySplit | None = None
 
 
+class ToolSpan(NamedTuple):
+    """A tool call that has ended. `arguments` are shown only where transcripts are."""
+
+    name: str
+    outcome: str
+    reason: str
+    arguments: str
+    took_s: float
+
+
 @dataclass(slots=True)
 class TracedAttempt:
     """An attempt under way. `at`: the wall time of the asking, in nanoseconds; `under`: the span that it belongs to."""
@@ -65,6 +75,7 @@ class TracedAttempt:
     under: SpanContext
     utterance_id: str
     fault: ReplyFault | None = None  # that came after some of its sound
+    tools: list[FinishedSpan] = field(default_factory=list)  # of the tool calls before its first sound
 
 
 class ReplySpans:
@@ -124,6 +135,19 @@ class ReplySpans:
             piece = min(now, attempt.at + ns(fault.first_piece))
             yield self._llm(attempt, (attempt.at, piece), None)
         yield self._tts(attempt, (piece, now), fault)
+
+    def tool(self, tool: ToolSpan, now: int) -> FinishedSpan:
+        """A tool call that ends now."""
+        about: Attributes = {
+            names.OPERATION: names.EXECUTE_TOOL, names.TOOL_NAME: tool.name, names.TOOL_OUTCOME: tool.outcome,
+        }  # fmt: skip
+        if self._facts.transcripts:
+            about[names.TOOL_ARGUMENTS] = tool.arguments
+        failed = ""
+        if tool.outcome != names.TOOL_DONE:
+            about[names.ERROR_TYPE] = tool.reason or tool.outcome
+            failed = f"the tool {tool.name} was not carried out well ({tool.reason or tool.outcome})"
+        return FinishedSpan(names.TOOL, now - ns(tool.took_s), now, self._who() | about, failed=failed)
 
     def _who(self) -> Attributes:
         identity = self._facts.identity

@@ -31,6 +31,7 @@ HIDDEN: dict[str, dict[str, Right]] = {
     "reply.resumed": {},
     "reply.ended": {"intended": Right.TEXTS, "heard": Right.TEXTS},
     "reply.failed": {},
+    "tool.called": {"arguments": Right.TEXTS},
     "dtmf": {"digit": Right.TEXTS},
     "mark": {},
     "call.ended": {},
@@ -39,7 +40,7 @@ HIDDEN: dict[str, dict[str, Right]] = {
 
 OPEN = {
     "call_sid", "stream_sid", "id", "agent", "direction", "utterance_id", "mode", "flag_variant", "flag_reason",
-    "reason", "source", "reply_id", "phrase", "part", "name", "finals", "fault", "kind",
+    "reason", "source", "reply_id", "phrase", "part", "name", "finals", "fault", "kind", "outcome",
     "answerer", "voice", "answerer_variant", "voice_variant",
 }  # fmt: skip
 """The fields that can hold text and are shown to every reader of events: names, and words of the service's own."""
