@@ -13,8 +13,9 @@ from typing import Any, Final
 import msgspec
 
 from batkol.answering import refusals
-from batkol.answering.answerer import AnswererError, Question
+from batkol.answering.answerer import AnswererError, Question, Tool, Usage
 from batkol.answering.sse import EndlessError, EventReader
+from batkol.answering.tool_calls import ExcessError, ToolCallDelta, ToolCalls, told
 from batkol.answers import UNREADABLE
 
 LARGEST: Final = 4 << 20
@@ -32,7 +33,7 @@ _NULL: Final = msgspec.Raw(b"null")
 
 class _Delta(msgspec.Struct):
     content: str | None = None
-    tool_calls: list[msgspec.Raw] | None = None
+    tool_calls: list[ToolCallDelta] | None = None
 
 
 class _Choice(msgspec.Struct):
@@ -41,8 +42,14 @@ class _Choice(msgspec.Struct):
     index: int | None = 0
 
 
+class _Usage(msgspec.Struct):
+    prompt_tokens: float | None = 0
+    completion_tokens: float | None = 0
+
+
 class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
+    usage: msgspec.Raw = _NULL
     error: msgspec.Raw = _NULL
 
 
@@ -50,14 +57,27 @@ _DECODER: Final = msgspec.json.Decoder(_Chunk)
 
 
 def request_body(question: Question, *, model: str, prompt: str, options: Mapping[str, Any]) -> bytes:
-    """Return the request as JSON: the system prompt, the history, and the turn's text as the newest message.
+    """Return the request as JSON: the system prompt, the history, the turn's text, and its tool calls so far.
 
-    Turns of the history without text (nothing was heard of them) are left out. `options` are further parameters.
+    Turns of the history without text (nothing was heard of them) and without tool calls are left out. `options` are
+    further parameters.
     """
-    messages = [{"role": "system", "content": told}] if (told := question.prompt or prompt) else []
-    messages += [{"role": each.role.value, "content": each.text} for each in question.history if each.text.strip()]
+    messages: list[dict[str, Any]] = []
+    if told_first := question.prompt or prompt:
+        messages.append({"role": "system", "content": told_first})
+    for each in question.history:
+        messages += told(each.results)
+        if each.text.strip():
+            messages.append({"role": each.role.value, "content": each.text})
     messages.append({"role": "user", "content": question.text})
-    return msgspec.json.encode({"model": model, "messages": messages, "stream": True, **options})
+    messages += told(question.results, question.said)
+    tools = {"tools": [_offered(tool) for tool in question.tools]} if question.tools else {}
+    return msgspec.json.encode({"model": model, "messages": messages, "stream": True, **tools, **options})
+
+
+def _offered(tool: Tool) -> dict[str, Any]:
+    about = {"description": tool.description} if tool.description else {}
+    return {"type": "function", "function": {"name": tool.name, **about, "parameters": tool.parameters}}
 
 
 def limit_of_tokens(model: str, most: int) -> dict[str, int]:
@@ -72,8 +92,12 @@ class ChatStream:
         self.finish_reason = ""
         self.done = False
         """Whether `[DONE]` has come: nothing after it counts."""
-        self.tool_calls = 0
-        """Chunks that had parts of tool calls, which are not carried out."""
+        self.calls = ToolCalls()
+        """Tool calls so far; they are whole at the end."""
+        self.usage: Usage | None = None
+        """Tokens, if the server says so: at the end, or more from chunk to chunk."""
+        self.parts_of_calls = 0
+        """Chunks that had parts of tool calls."""
         self.characters = 0
         """Characters of text so far."""
         self._who = who
@@ -115,6 +139,8 @@ class ChatStream:
             raise self._malformed("a chunk of it is not the expected JSON") from None  # the cause may quote it
         if chunk.error != _NULL:
             raise refusals.failed(self._who, bytes(chunk.error))
+        if chunk.usage != _NULL:
+            self._take_usage(chunk.usage)
         return "".join(self._of_choice(choice) for choice in chunk.choices or () if not choice.index)
 
     def _of_choice(self, choice: _Choice) -> str:
@@ -122,12 +148,27 @@ class ChatStream:
         if choice.delta is None:
             return ""
         if choice.delta.tool_calls:
-            self.tool_calls += 1
+            self._add_calls(choice.delta.tool_calls)
         text = choice.delta.content or ""
         self.characters += len(text)
         if self.characters > LONGEST_TEXT:
             raise self._malformed(f"it has more than {LONGEST_TEXT} characters", reason="too_long")
         return text
+
+    def _take_usage(self, written: msgspec.Raw) -> None:
+        try:
+            usage = msgspec.json.decode(written, type=_Usage)
+        except UNREADABLE:
+            return  # the answer stands without it
+        self.usage = Usage(max(0, int(usage.prompt_tokens or 0)), max(0, int(usage.completion_tokens or 0)))
+
+    def _add_calls(self, deltas: list[ToolCallDelta]) -> None:
+        self.parts_of_calls += 1
+        try:
+            for delta in deltas:
+                self.calls.add(delta)
+        except ExcessError as error:
+            raise self._malformed(str(error), reason=error.reason) from None
 
     def _malformed(self, why: str, reason: str = "malformed") -> AnswererError:
         return AnswererError(

@@ -11,7 +11,7 @@ from typing import Any, Final
 import httpx
 
 from batkol.answering import refusals
-from batkol.answering.answerer import AnswererError, Question
+from batkol.answering.answerer import AnswererError, AnswerPart, Question
 from batkol.answering.chat import ChatStream, limit_of_tokens, request_body
 from batkol.answering.patience import AnswerPatience, Limits
 from batkol.answering.server import EARLY_CHARACTERS, HOLD_S, SLICE, AnswererServer, read_to_end
@@ -20,6 +20,10 @@ from batkol.urls import masked, without_login
 
 _LIMITS: Final = Limits()
 _LARGEST_LIST: Final = 4 << 20  # of models, when warming up
+_USAGE: Final = {"stream_options": {"include_usage": True}}
+"""The wish for the tokens of an answer, which come in a last chunk. OpenAI, Azure, vLLM and most others take it."""
+_MAY_REFUSE: Final = frozenset({httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY})
+"""Statuses of servers that do not know that wish. The same question without it is then sent at once."""
 
 
 @dataclass(slots=True)
@@ -33,7 +37,7 @@ class AnswererFigures:
     cut_short: int = 0
     """Finished answers that had reached the limit of tokens."""
     tool_calls: int = 0
-    """Chunks with parts of tool calls; they are not carried out."""
+    """Tool calls of finished answers."""
     resent: int = 0
     """Questions that were sent again because the server had closed the connection that was kept."""
 
@@ -67,6 +71,7 @@ class OpenAIAnswerer:
         self._who = f"The answerer {name} ({masked(without_login(url)[0])})"
         self._model = model
         self._prompt = prompt
+        self._asks_usage = True
         self._limits = limits
         warmth = {} if temperature is None else {"temperature": temperature}
         self._options = {**limit_of_tokens(model, max_tokens), **warmth, **(options or {})}
@@ -87,8 +92,8 @@ class OpenAIAnswerer:
         """See `Answerer.name`."""
         return self._name
 
-    async def answer(self, question: Question) -> AsyncGenerator[str, None]:
-        """See `Answerer.answer`. Closing it, or cancelling the wait for a text, closes the connection at once."""
+    async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
+        """See `Answerer.answer`. Closing it, or cancelling the wait for a part, closes the connection at once."""
         figures, stream = self.figures, ChatStream(self._who)
         figures.asked += 1
         ended = False
@@ -96,7 +101,10 @@ class OpenAIAnswerer:
             async with aclosing(self._texts(question, stream)) as texts:
                 async for text in texts:
                     yield text
+            for part in (*(calls := stream.calls.whole()), *filter(None, (stream.usage,))):
+                yield part
             ended = True
+            figures.tool_calls += len(calls)
             figures.finished += 1
             figures.cut_short += stream.finish_reason == "length"
         except AnswererError:
@@ -105,7 +113,6 @@ class OpenAIAnswerer:
             raise
         finally:
             figures.cancelled += not ended
-            figures.tool_calls += stream.tool_calls
             figures.resent = self._server.resent
 
     async def warm_up(self, connections: int = 1) -> None:
@@ -122,18 +129,17 @@ class OpenAIAnswerer:
 
     async def _texts(self, question: Question, stream: ChatStream) -> AsyncGenerator[str, None]:
         patience = AnswerPatience(self._limits, self._who)
-        content = request_body(question, model=self._model, prompt=self._prompt, options=self._options)
-        response = await self._server.ask(content, patience)
+        response = await self._opened(question, patience)
         try:
             await self._server.check(response, patience)
             async with aclosing(response.aiter_raw()) as pieces:  # type: ignore[type-var]  # a generator, in truth
                 while not stream.done and (piece := await self._next(pieces, patience, stream)) is not None:
                     for start in range(0, len(piece), SLICE):
-                        before = stream.tool_calls
+                        before = stream.parts_of_calls
                         for text in stream.feed(piece[start : start + SLICE]):
                             yield text
                             patience.progressed()
-                        if stream.tool_calls != before:
+                        if stream.parts_of_calls != before:
                             patience.progressed()
                         if start + SLICE < len(piece):
                             await asyncio.sleep(0)
@@ -143,9 +149,23 @@ class OpenAIAnswerer:
             await response.aclose()
         stream.end()
 
+    async def _opened(self, question: Question, patience: AnswerPatience) -> httpx.Response:
+        """Send the question, with the wish for its usage unless the server is known to refuse that wish."""
+        response = await self._server.ask(self._content(question), patience)
+        if not self._asks_usage or response.status_code not in _MAY_REFUSE:
+            return response
+        await response.aclose()
+        response = await self._server.ask(self._content(question, usage=False), patience)
+        self._asks_usage = response.status_code != httpx.codes.OK  # else something else was refused
+        return response
+
+    def _content(self, question: Question, *, usage: bool = True) -> bytes:
+        options = {**_USAGE, **self._options} if usage and self._asks_usage else self._options
+        return request_body(question, model=self._model, prompt=self._prompt, options=options)
+
     async def _next(self, pieces: AsyncIterator[bytes], patience: AnswerPatience, stream: ChatStream) -> bytes | None:
         """Return the next bytes of the body, after a while if its beginning is there; None at its end."""
-        if stream.characters > EARLY_CHARACTERS and self._hold_s and not stream.finish_reason:
+        if stream.characters > EARLY_CHARACTERS and self._hold_s and not (stream.finish_reason or stream.calls):
             await asyncio.sleep(self._hold_s)
         return await self._server.next(pieces, patience)
 

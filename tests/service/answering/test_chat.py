@@ -6,9 +6,20 @@ import json
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
-from batkol.answering.answerer import AnswererError, HistoryMessage, Question, Role
+from batkol.answering.answerer import (
+    AnswererError,
+    HistoryMessage,
+    Question,
+    Role,
+    Tool,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
 from batkol.answering.chat import LARGEST, LONGEST_TEXT, ChatStream, limit_of_tokens, request_body
+from batkol.simulators.llm.requests import read
 
 SECRET = "שלום עולם"
 
@@ -34,7 +45,8 @@ def whole(*pieces: bytes) -> tuple[list[str], ChatStream]:
     once, again, answer = ChatStream("x"), ChatStream("x"), b"".join(pieces)
     found = texts(once, answer)
     assert texts(again, *(answer[at : at + 1] for at in range(len(answer)))) == found
-    assert (once.done, once.finish_reason, once.tool_calls) == (again.done, again.finish_reason, again.tool_calls)
+    ends = [(each.done, each.finish_reason, each.calls.whole(), each.usage) for each in (once, again)]
+    assert ends[0] == ends[1]
     return found, once
 
 
@@ -126,13 +138,79 @@ def test_a_chunk_without_text_says_nothing(silent: bytes) -> None:
     stream.end()
 
 
-def test_parts_of_tool_calls_are_counted_and_not_said() -> None:
+def test_tool_calls_are_put_together_and_not_said() -> None:
     call = {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": '{"a'}}]}
+    more = {"tool_calls": [{"index": 0, "function": {"arguments": '": 1}'}}]}
 
-    found, stream = whole(chunk(call), chunk(call), chunk({"tool_calls": []}), chunk(finish_reason="tool_calls"), DONE)
+    found, stream = whole(chunk(call), chunk(more), chunk({"tool_calls": []}), chunk(finish_reason="tool_calls"), DONE)
 
-    assert (found, stream.tool_calls) == ([], 2)
+    assert (found, stream.calls.whole()) == ([], (ToolCall("c", "f", '{"a": 1}'),))
     stream.end()
+
+
+def test_more_tool_calls_or_arguments_than_an_answer_may_have_are_refused() -> None:
+    many = [chunk({"tool_calls": [{"index": at, "id": f"c{at}", "function": {"name": "f"}}]}) for at in range(9)]
+    long = chunk({"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": SECRET * 1000}}]})
+
+    assert failure(*many).reason == "too_many_calls"
+    assert failure(long, long).reason == "too_long"
+
+
+@pytest.mark.parametrize(
+    ("usage", "found"),
+    [
+        ({"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}, Usage(12, 3)),
+        ({"prompt_tokens": 12.0, "completion_tokens": None}, Usage(12, 0)),
+        ({"prompt_tokens": "many"}, None),
+        (None, None),
+    ],
+    ids=str,
+)
+def test_usage_comes_in_a_chunk_without_choices_and_costs_no_answer(usage: object, found: Usage | None) -> None:
+    texts_, stream = whole(chunk({"content": "כן"}), STOP, event({"choices": [], "usage": usage}), DONE)
+
+    assert (texts_, stream.usage) == (["כן"], found)
+    stream.end()
+
+
+def test_tools_and_what_came_of_them_are_part_of_the_request() -> None:
+    earlier = ToolResult(ToolCall("a", "look", "{}"), "3")
+    history = (
+        HistoryMessage(Role.CALLER, "שלום"),
+        HistoryMessage(Role.AGENT, "", (earlier,)),
+        HistoryMessage(Role.AGENT, "היי", (earlier,)),
+    )
+    question = Question(
+        text="מחר", history=history, said="רגע.",
+        tools=(Tool("book", "Books.", Raw(b'{"type": "object"}')), Tool("look", "", Raw(b'{"type": "object"}'))),
+        results=(ToolResult(ToolCall("", "book", '{"day": 1}'), "done"), ToolResult(ToolCall("", "book", "no"), "bad")),
+    )  # fmt: skip
+
+    body = json.loads(request_body(question, model="m", prompt="", options={}))
+
+    def call(call_id: str, name: str, arguments: str) -> dict[str, Any]:
+        return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+    asked = {"role": "assistant", "content": None, "tool_calls": [call("a", "look", "{}")]}
+    told = {"role": "tool", "tool_call_id": "a", "content": "3"}
+    assert body["messages"] == [
+        {"role": "user", "content": "שלום"},
+        asked, told,
+        asked, told, {"role": "assistant", "content": "היי"},
+        {"role": "user", "content": "מחר"},
+        {
+            "role": "assistant", "content": "רגע.",
+            "tool_calls": [call("call_0", "book", '{"day": 1}'), call("call_1", "book", "{}")],
+        },
+        {"role": "tool", "tool_call_id": "call_0", "content": "done"},
+        {"role": "tool", "tool_call_id": "call_1", "content": "bad"},
+    ]  # fmt: skip
+    book, look = body["tools"]
+    assert book == {
+        "type": "function", "function": {"name": "book", "description": "Books.", "parameters": {"type": "object"}},
+    }  # fmt: skip
+    assert look["function"] == {"name": "look", "parameters": {"type": "object"}}
+    read(json.dumps(body).encode(), ())  # as strictly as OpenAI
 
 
 @pytest.mark.parametrize("ending", [STOP, DONE, STOP + DONE, chunk(finish_reason="length")])

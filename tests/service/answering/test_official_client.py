@@ -7,15 +7,18 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
-from batkol.answering.answerer import HistoryMessage, Question, Role
+from batkol.answering.answerer import HistoryMessage, Question, Role, Tool, ToolResult
+from batkol.answering.answerer import ToolCall as Called
 from batkol.answering.chat import ChatStream, request_body
 from batkol.answering.openai import OpenAIAnswerer
-from batkol.simulators.llm.answers import Rule, ToolCall
+from batkol.simulators.llm.answers import Rule
 from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
 from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
+from batkol.simulators.llm.tool_deltas import ToolCall, Untidy
 from support.http.one_answer import answering, http
 
 if TYPE_CHECKING:
@@ -51,7 +54,9 @@ async def served(**settings: Any) -> AsyncIterator[tuple[LLMDouble, str]]:
 
 async def by_official(url: str) -> list[str]:
     async with official(url) as client:
-        stream = await client.chat.completions.create(model="gpt-4.1", messages=MESSAGES, max_tokens=300, stream=True)
+        stream = await client.chat.completions.create(
+            model="gpt-4.1", messages=MESSAGES, max_tokens=300, stream=True, stream_options={"include_usage": True}
+        )
         return [c.choices[0].delta.content async for c in stream if c.choices and c.choices[0].delta.content]
 
 
@@ -59,7 +64,7 @@ async def by_ours(url: str) -> list[str]:
     made = OpenAIAnswerer(url=url, model="gpt-4.1", api_key=KEY)
     try:
         async with aclosing(made.answer(QUESTION)) as texts:
-            return [text async for text in texts]
+            return [text async for text in texts if isinstance(text, str)]
     finally:
         await made.aclose()
 
@@ -83,7 +88,75 @@ async def test_both_write_the_same_parameters() -> None:
 
     theirs, ours = (json.loads(request.partition(b"\r\n\r\n")[2]) for request in asked)
     assert ours == theirs
-    assert json.loads(request_body(QUESTION, model="gpt-4.1", prompt="", options={"max_tokens": 300})) == theirs
+    options = {"max_tokens": 300, "stream_options": {"include_usage": True}}
+    assert json.loads(request_body(QUESTION, model="gpt-4.1", prompt="", options=options)) == theirs
+
+
+BOOK = Tool(
+    "book", "Books an appointment.", msgspec.Raw(b'{"type": "object", "properties": {"day": {"type": "string"}}}')
+)
+CALLED = Called("call_1", "book", '{"day": "מחר"}')
+
+
+async def test_both_write_the_same_request_with_tools_and_their_results() -> None:
+    question = Question(
+        text="קבע תור", tools=(BOOK,), said="רגע.", results=(ToolResult(CALLED, "נקבע"),),
+    )  # fmt: skip
+    async with answering(http("200 OK", b"data: [DONE]\n\n", "Content-Type: text/event-stream")) as (url, asked):
+        async with official(url) as client:
+            schema: Any = {"type": "object", "properties": {"day": {"type": "string"}}}
+            stream = await client.chat.completions.create(
+                model="gpt-4.1", max_tokens=300, stream=True, stream_options={"include_usage": True},
+                messages=[
+                    {"role": "user", "content": "קבע תור"},
+                    {
+                        "role": "assistant", "content": "רגע.",
+                        "tool_calls": [
+                            {"id": "call_1", "type": "function",
+                             "function": {"name": "book", "arguments": CALLED.arguments}},
+                        ],
+                    },
+                    {"role": "tool", "tool_call_id": "call_1", "content": "נקבע"},
+                ],
+                tools=[
+                    {"type": "function",
+                     "function": {"name": "book", "description": "Books an appointment.", "parameters": schema}},
+                ],
+            )  # fmt: skip
+            async for _ in stream:
+                pass
+        made = OpenAIAnswerer(url=url, model="gpt-4.1", api_key=KEY)
+        async with aclosing(made.answer(question)) as parts:
+            async for _ in parts:
+                pass
+        await made.aclose()
+
+    theirs, ours = (json.loads(request.partition(b"\r\n\r\n")[2]) for request in asked)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("untidy", [(), (Untidy.INTERLEAVED, Untidy.STOP)], ids=["tidy", "interleaved"])
+async def test_both_read_the_same_tool_calls(untidy: tuple[Untidy, ...]) -> None:
+    rule = Rule("", "רגע.", tools=(ToolCall("book", '{"day": "מחר", "hour": 8}'), ToolCall("look")), untidy=untidy)
+    async with served() as (double, url):
+        double.script(rule)
+        async with (
+            official(url) as client,
+            client.chat.completions.stream(model="gpt-4.1", messages=MESSAGES) as events,
+        ):
+            theirs = (await events.get_final_completion()).choices[0].message
+        double.reset()  # the first request again: the same ids
+        double.script(rule)
+        made = OpenAIAnswerer(url=url, model="gpt-4.1", api_key=KEY)
+        async with aclosing(made.answer(QUESTION)) as parts:
+            ours = [part async for part in parts]
+        await made.aclose()
+
+    assert theirs.tool_calls is not None
+    assert [part for part in ours if isinstance(part, Called)] == [
+        Called(each.id, each.function.name, each.function.arguments) for each in theirs.tool_calls
+    ]
+    assert "".join(part for part in ours if isinstance(part, str)) == theirs.content
 
 
 CHUNKS = "".join(

@@ -14,14 +14,16 @@ from typing import Any
 import pytest
 import uvloop
 
-from batkol.answering.answerer import AnswererError, HistoryMessage, Question, Role
+from batkol.answering.answerer import AnswererError, HistoryMessage, Question, Role, Usage
+from batkol.answering.answerer import ToolCall as Called
 from batkol.answering.openai import AnswererFigures, OpenAIAnswerer
 from batkol.answering.patience import Limits
-from batkol.simulators.llm.answers import Rule, ToolCall
+from batkol.simulators.llm.answers import Rule
 from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
 from batkol.simulators.llm.records import Outcome
 from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
+from batkol.simulators.llm.tool_deltas import ToolCall, Untidy
 from support.http.hostile_server import WAYS, hostile_http
 from support.http.one_answer import answering, http
 from support.http.tls import CERTIFICATE, server_side
@@ -55,7 +57,7 @@ async def answerer(url: str, **options: Any) -> AsyncIterator[OpenAIAnswerer]:
 
 async def answer(made: OpenAIAnswerer, question: Question = ASKED) -> str:
     async with aclosing(made.answer(question)) as texts:
-        return "".join([text async for text in texts])
+        return "".join([text async for text in texts if isinstance(text, str)])
 
 
 async def failure(made: OpenAIAnswerer) -> tuple[AnswererError, str]:
@@ -65,7 +67,8 @@ async def failure(made: OpenAIAnswerer) -> tuple[AnswererError, str]:
     async def read() -> None:
         async with aclosing(made.answer(ASKED)) as texts:
             async for text in texts:
-                pieces.append(text)  # noqa: PERF401 - those before the error count
+                assert isinstance(text, str)
+                pieces.append(text)
 
     with pytest.raises(AnswererError) as raised:
         await read()
@@ -82,7 +85,7 @@ async def test_an_answer_comes_as_it_is_written() -> None:
         async with aclosing(
             made.answer(Question(text="יש תור?", history=(HistoryMessage(Role.CALLER, "שלום"),)))
         ) as texts:
-            pieces = [text async for text in texts]
+            pieces = [text async for text in texts if isinstance(text, str)]
 
         assert "".join(pieces) == ANSWER
         assert len(pieces) == double.records[0].sent_tokens > 5
@@ -116,8 +119,45 @@ async def test_an_answer_without_text_is_empty_and_a_tool_call_is_counted() -> N
         double.script(Rule("", tool=ToolCall("book", '{"day": "מחר"}')))
         assert await answer(made) == ""
 
-        assert made.figures.tool_calls > 1
+        assert made.figures.tool_calls == 1
         assert made.figures.finished == 2
+
+
+async def test_tool_calls_come_whole_after_the_text_and_the_usage_last() -> None:
+    async with asking() as (made, double):
+        double.script(
+            Rule("", "רגע.", tools=(ToolCall("book", '{"day": "מחר"}'), ToolCall("look")), untidy=(Untidy.STOP,))
+        )
+        async with aclosing(made.answer(ASKED)) as parts:
+            found = [part async for part in parts]
+
+    assert "".join(part for part in found if isinstance(part, str)) == "רגע."
+    first, second, usage = [part for part in found if not isinstance(part, str)]
+    assert isinstance(first, Called)
+    assert isinstance(second, Called)
+    assert (first.name, first.arguments, second.name) == ("book", '{"day": "מחר"}', "look")
+    assert isinstance(usage, Usage)
+    assert usage.completion_tokens == double.records[0].planned_tokens
+    assert usage is found[-1]
+
+
+async def test_a_server_that_refuses_the_wish_for_usage_is_asked_without_it_from_then_on() -> None:
+    async with asking(LLMSettings(profile="fixed:0", tokens_per_s=0, refuses_usage=True)) as (made, double):
+        assert await answer(made) == ANSWER
+        assert await answer(made) == ANSWER
+
+        assert [record.includes_usage for record in double.records] == [True, False, False]
+
+
+async def test_another_refusal_says_nothing_of_the_wish_for_usage() -> None:
+    async with asking() as (made, double):
+        double.inject(LLMFault(kind=LLMFaultKind.REFUSE, status=400, times=2))
+        with pytest.raises(AnswererError) as refused:
+            await answer(made)
+        assert refused.value.reason == "bad_request"
+        assert await answer(made) == ANSWER
+
+        assert double.records[-1].includes_usage
 
 
 async def test_an_answer_that_reaches_the_limit_of_tokens_is_counted() -> None:

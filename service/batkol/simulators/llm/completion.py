@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from batkol.simulators.llm.answers import ToolCall
 from batkol.simulators.llm.requests import ChatRequest
+from batkol.simulators.llm.tool_deltas import ToolCall, Untidy, tool_deltas
 
 
 @dataclass(slots=True)
@@ -20,7 +20,8 @@ class Completion:
     request: ChatRequest
     number: int
     tokens: Sequence[str]
-    tool: ToolCall | None = None
+    tools: Sequence[ToolCall] = ()
+    untidy: Collection[Untidy] = ()
     finish_reason: str = "stop"
     created: int = field(default_factory=lambda: int(time.time()))
 
@@ -32,8 +33,11 @@ class Completion:
     def whole(self) -> dict[str, Any]:
         """Return the answer in one."""
         message: dict[str, Any] = {"role": "assistant", "content": "".join(self.tokens) or None, "refusal": None}
-        if self.tool is not None:
-            message["tool_calls"] = [self._call(self.tool.arguments, index=False)]
+        if self.tools:
+            message["tool_calls"] = [
+                {"id": call_id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+                for call_id, call in self._named()
+            ]
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self.finish_reason}
         return {**self._base("chat.completion"), "choices": [choice], "usage": self._usage()}
 
@@ -46,13 +50,8 @@ class Completion:
         return self._chunk({"content": text})
 
     def tool_chunks(self) -> list[bytes]:
-        """Return the chunks of the tool call: its name, and then the pieces of its arguments."""
-        if self.tool is None:
-            return []
-        arguments = self.tool.arguments
-        pieces = [arguments[at : at + 5] for at in range(0, len(arguments), 5)]
-        deltas = [{"index": 0, "function": {"arguments": piece}} for piece in pieces]
-        return [self._chunk({"tool_calls": [each]}) for each in (self._call("", index=True), *deltas)]
+        """Return the chunks of the tool calls."""
+        return [self._chunk({"tool_calls": [each]}) for each in tool_deltas(self._named(), self.untidy)]
 
     def last(self, *, null_content: bool) -> list[bytes]:
         """Return the chunks after the last token: the finish_reason, and the usage if it was asked for."""
@@ -62,12 +61,8 @@ class Completion:
             chunks.append(event(usage))
         return chunks
 
-    def _call(self, arguments: str, *, index: bool) -> dict[str, Any]:
-        name = self.tool.name if self.tool is not None else ""
-        call = {
-            "id": f"call_{self.number:024d}", "type": "function", "function": {"name": name, "arguments": arguments},
-        }  # fmt: skip
-        return {"index": 0, **call} if index else call
+    def _named(self) -> list[tuple[str, ToolCall]]:
+        return [(f"call_{self.number:021d}_{at:02d}", call) for at, call in enumerate(self.tools)]
 
     def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}

@@ -35,6 +35,11 @@ class RequestRecord(msgspec.Struct, kw_only=True):
     model: str = ""
     stream: bool = False
     messages: tuple[ChatMessage, ...] = ()
+    """What was asked: tool calls of earlier answers and their results among them."""
+    tools: tuple[str, ...] = ()
+    """Names of the tools that were offered."""
+    includes_usage: bool = False
+    """Whether the usage was asked for."""
     status: int = 0
     """The HTTP status of the answer; 0: none was sent."""
     planned_tokens: int = 0

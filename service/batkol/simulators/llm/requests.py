@@ -13,6 +13,7 @@ import msgspec
 
 from batkol.answers import UNREADABLE
 from batkol.simulators.llm.refusals import ChatRefusalError
+from batkol.simulators.llm.tool_requests import UsedTool, check_order, read_calls, read_tools
 
 _ROLES: Final = ("system", "assistant", "user", "function", "tool", "developer")
 _JSON_TYPES: Final[Mapping[type, str]] = {
@@ -45,12 +46,16 @@ _OTHERS: Final = frozenset([
 ])  # fmt: skip
 
 
-class ChatMessage(msgspec.Struct, frozen=True):
+class ChatMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     """One message of a request."""
 
     role: str
     content: str
     """The text; several parts are joined."""
+    calls: tuple[UsedTool, ...] = ()
+    """Tool calls of the assistant."""
+    tool_call_id: str = ""
+    """Of a result: the tool call that it belongs to."""
 
 
 class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,11 +66,19 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool
     include_usage: bool
     most_tokens: int | None
+    tools: tuple[str, ...] = ()
+    """Names of the tools that the model may call."""
 
     @property
     def text(self) -> str:
         """The newest message of the user, "" if there is none."""
         return next((each.content for each in reversed(self.messages) if each.role == "user"), "")
+
+    @property
+    def result(self) -> str | None:
+        """The newest result of a tool, if the request ends in results."""
+        newest = self.messages[-1]
+        return newest.content if newest.role == "tool" else None
 
 
 def read(body: bytes, models: tuple[str, ...]) -> ChatRequest:
@@ -93,6 +106,7 @@ def read(body: bytes, models: tuple[str, ...]) -> ChatRequest:
         stream=stream,
         include_usage=_includes_usage(given.get("stream_options"), stream=stream),
         most_tokens=_most_tokens(given, model),
+        tools=read_tools(given),
     )
 
 
@@ -122,7 +136,9 @@ def _messages(given: dict[str, Any]) -> tuple[ChatMessage, ...]:
             param="messages",
             code="empty_array",
         )
-    return tuple(_message(f"messages[{at}]", message) for at, message in enumerate(messages))
+    read = tuple(_message(f"messages[{at}]", message) for at, message in enumerate(messages))
+    check_order(read)
+    return read
 
 
 def _message(where: str, message: Any) -> ChatMessage:
@@ -141,9 +157,15 @@ def _message(where: str, message: Any) -> ChatMessage:
             code="invalid_value",
         )
     content = message.get("content")
-    if content is None and role == "assistant" and message.get("tool_calls"):
-        return ChatMessage(role, "")
-    return ChatMessage(role, _content(f"{where}.content", content))
+    calls = read_calls(f"{where}.tool_calls", message.get("tool_calls")) if role == "assistant" else ()
+    if role == "tool" and not isinstance(message.get("tool_call_id"), str):
+        where = f"{where}.tool_call_id"
+        raise ChatRefusalError(
+            f"Missing required parameter: '{where}'.", param=where, code="missing_required_parameter"
+        )
+    if content is None and calls:
+        return ChatMessage(role, "", calls)
+    return ChatMessage(role, _content(f"{where}.content", content), calls, message.get("tool_call_id", ""))
 
 
 def _content(where: str, content: Any) -> str:

@@ -29,6 +29,7 @@ from batkol.simulators.llm.refusals import ChatRefusalError, usual
 from batkol.simulators.llm.requests import read
 from batkol.simulators.llm.settings import LLMSettings
 from batkol.simulators.llm.streaming import PacedAnswer
+from batkol.simulators.llm.tool_deltas import ToolCall, Untidy
 from batkol.simulators.llm.vocabulary import vocabulary
 from batkol.simulators.llm.wire import DoubleConnection, Request, WireError
 
@@ -181,20 +182,28 @@ class LLMDouble:
     async def _answer(self, connection: DoubleConnection, request: Request, record: RequestRecord) -> bool:
         chat = read(request.body, self.settings.models)
         record.model, record.stream, record.messages = chat.model, chat.stream, chat.messages
+        record.tools, record.includes_usage = chat.tools, chat.include_usage
+        if self.settings.refuses_usage and chat.include_usage:
+            raise ChatRefusalError(
+                "Unknown parameter: 'stream_options'.", param="stream_options", code="unknown_parameter"
+            )
         fault = self._book.take(chat.text)
         if fault is not None and fault.kind is LLMFaultKind.REFUSE:
             raise usual(fault.status, fault.code)
         draw = random.Random(f"{self.settings.seed}/{record.number}")
         begins_at = record.received_at + profile(self.settings.profile, chat.model).draw_s(draw)
-        rule = answer_to(chat.text, self._rules, draw)
+        rule = answer_to(chat.text, self._rules, draw, chat.result)
         whole = tokens(rule.answer, draw)
         given = whole[: chat.most_tokens]
-        reason = "length" if len(given) < len(whole) else "tool_calls" if rule.tool else "stop"
+        calls: tuple[ToolCall, ...] = () if len(given) < len(whole) else rule.calls
+        reason = "length" if len(given) < len(whole) else "tool_calls" if calls else "stop"
+        if Untidy.STOP in rule.untidy:
+            reason = "stop"
         if fault is not None and fault.kind is LLMFaultKind.EMPTY:
-            given, reason, fault = [], "stop", None
+            given, calls, reason, fault = [], (), "stop", None
         elif fault is not None and fault.kind is LLMFaultKind.FILTERED:
-            given, reason, fault = given[: fault.after_tokens], "content_filter", None
-        completion = Completion(chat, record.number, given, rule.tool, reason)
+            given, calls, reason, fault = given[: fault.after_tokens], (), "content_filter", None
+        completion = Completion(chat, record.number, given, calls, rule.untidy, reason)
         record.planned_tokens = len(given)
         streaming = PacedAnswer(connection, record, completion, settings=self.settings, fault=fault, clock=self._clock)
         return await streaming.run(begins_at)

@@ -26,6 +26,8 @@ class LLMSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a chunk is written in two parts, often in the middle of a letter."""
     null_content: bool = False
     """Whether a chunk without text says `"content": null`, as some servers do, in the place of leaving it out."""
+    refuses_usage: bool = False
+    """Whether `stream_options` is refused, as some servers do that do not know it."""
     seed: int = 0
     """Seed of the random times, the sizes of tokens and the default answers."""
 

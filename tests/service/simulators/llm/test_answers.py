@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batkol.simulators.llm.answers import Rule, answer_to, tokens
+from batkol.simulators.llm.tool_deltas import ToolCall
 from batkol.simulators.llm.vocabulary import vocabulary
 from batkol.speech.pieces import Cutter
 from support.properties import few_by_day
@@ -18,6 +19,19 @@ def test_the_first_rule_that_fits_answers() -> None:
 
     assert answer_to("יש תור?", rules, random.Random(0)).answer == "מחר."
     assert answer_to("שלום", rules, random.Random(0)).answer == "לא הבנתי."
+
+
+def test_after_a_result_the_rules_for_it_answer_and_others_only_if_they_call_no_tool() -> None:
+    call = Rule("תור", tool=ToolCall("book"))
+    rules = (call, Rule("תור", "נקבע.", result="done"), Rule("", "אחרת."))
+
+    def answered(text: str, result: str | None = None) -> Rule:
+        return answer_to(text, rules, random.Random(0), result)
+
+    assert answered("קבע תור") is call
+    assert answered("קבע תור", '{"outcome": "done"}').answer == "נקבע."
+    assert answered("קבע תור", "failed").answer == "אחרת."
+    assert answered("שלום").answer == "אחרת."
 
 
 def test_the_default_answer_repeats_known_words_and_has_marked_words_only() -> None:

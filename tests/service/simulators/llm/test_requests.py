@@ -9,8 +9,20 @@ import pytest
 
 from batkol.simulators.llm.refusals import ChatRefusalError
 from batkol.simulators.llm.requests import ChatMessage, read
+from batkol.simulators.llm.tool_requests import UsedTool
 
 GOOD: dict[str, Any] = {"model": "gpt-4.1", "messages": [{"role": "user", "content": "שלום"}]}
+
+
+CALL: dict[str, Any] = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+RESULT = {"role": "tool", "tool_call_id": "c", "content": "3"}
+
+
+def tool(**changes: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}, **changes}}
+
+
+TOOL = tool()
 
 
 def body(**changes: Any) -> bytes:
@@ -20,17 +32,73 @@ def body(**changes: Any) -> bytes:
 def test_a_request_is_read() -> None:
     messages = [
         {"role": "developer", "content": "ענה"},
-        {"role": "assistant", "content": None, "tool_calls": [{"id": "c"}]},
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
+        {"role": "tool", "tool_call_id": "c", "content": "3"},
         {"role": "user", "content": [{"type": "text", "text": "של"}, {"type": "text", "text": "ום"}]},
     ]
     found = read(body(messages=messages, stream=True, stream_options={"include_usage": True}, max_tokens=7), ())
 
     assert found.messages == (
         ChatMessage("developer", "ענה"),
-        ChatMessage("assistant", ""),
+        ChatMessage("assistant", "", (UsedTool("c", "look", "{}"),)),
+        ChatMessage("tool", "3", tool_call_id="c"),
         ChatMessage("user", "שלום"),
     )
     assert (found.text, found.stream, found.include_usage, found.most_tokens) == ("שלום", True, True, 7)
+
+
+def test_a_request_that_ends_in_results_says_so() -> None:
+    messages = [*GOOD["messages"], {"role": "assistant", "content": "רגע", "tool_calls": [CALL]}, RESULT]
+    found = read(body(messages=messages, tools=[TOOL], tool_choice="auto"), ())
+
+    assert (found.text, found.result, found.tools) == ("שלום", "3", ("look",))
+    assert read(body(messages=[*messages, {"role": "user", "content": "תודה"}]), ()).result is None
+
+
+@pytest.mark.parametrize(
+    ("messages", "message"),
+    [
+        ([RESULT], "must be a response to a preceeding message"),
+        ([{"role": "assistant", "tool_calls": [CALL]}], "did not have response messages: c"),
+        ([{"role": "assistant", "tool_calls": [CALL]}, *GOOD["messages"], RESULT], "did not have response messages: c"),
+        ([{"role": "assistant", "tool_calls": [CALL]}, RESULT, RESULT], "must be a response to a preceeding message"),
+        ([{"role": "assistant", "tool_calls": [CALL]}, {"role": "tool", "content": "3"}], "'messages[1].tool_call_id'"),
+        ([{"role": "assistant", "tool_calls": []}], "Invalid 'messages[0].tool_calls': empty array"),
+        ([{"role": "assistant", "tool_calls": [{**CALL, "id": None}]}], "'messages[0].tool_calls[0].id'"),
+        ([{"role": "assistant", "tool_calls": [{**CALL, "id": "c" * 41}]}], "string too long"),
+        ([{"role": "assistant", "tool_calls": [{"id": "c"}]}], "'messages[0].tool_calls[0].function'"),
+    ],
+    ids=str,
+)
+def test_tool_calls_and_results_belong_together(messages: list[Any], message: str) -> None:
+    with pytest.raises(ChatRefusalError) as refused:
+        read(body(messages=messages), ())
+
+    assert message in str(refused.value)
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("changes", "param", "code"),
+    [
+        ({"tools": []}, "tools", "empty_array"),
+        ({"tools": {}}, "tools", "invalid_type"),
+        ({"tools": [{"function": {"name": "look"}}]}, "tools[0].type", "missing_required_parameter"),
+        ({"tools": [{"type": "web"}]}, "tools[0].type", "invalid_value"),
+        ({"tools": [{"type": "function", "name": "look"}]}, "tools[0].function", "missing_required_parameter"),
+        ({"tools": [tool(name="קבע")]}, "tools[0].function.name", "invalid_value"),
+        ({"tools": [tool(name="x" * 65)]}, "tools[0].function.name", "string_above_max_length"),
+        ({"tools": [tool(url="x")]}, "tools[0].function.url", "unknown_parameter"),
+        ({"tools": [tool(parameters={})]}, "tools[0].function.parameters", "invalid_function_parameters"),
+        ({"tool_choice": "auto"}, "tool_choice", None),
+    ],
+    ids=str,
+)
+def test_a_tool_that_openai_refuses_is_refused(changes: dict[str, Any], param: str, code: str | None) -> None:
+    with pytest.raises(ChatRefusalError) as refused:
+        read(body(**changes), ())
+
+    assert (refused.value.param, refused.value.code) == (param, code)
 
 
 def test_what_is_null_is_not_given() -> None:
