@@ -101,8 +101,10 @@ class OpenAIAnswerer:
             async with aclosing(self._texts(question, stream)) as texts:
                 async for text in texts:
                     yield text
-            for part in (*(calls := stream.calls.whole()), *filter(None, (stream.usage,))):
-                yield part
+            for call in (calls := stream.calls.whole()):
+                yield call
+            if stream.usage is not None:
+                yield stream.usage
             ended = True
             figures.tool_calls += len(calls)
             figures.finished += 1

@@ -11,6 +11,7 @@ from batkol.conversation.actions import StockPhrase
 from batkol.conversation.budget import SpeculationBudget
 from batkol.conversation.limits import CallLimits
 from batkol.conversation.reply import TextCutter
+from batkol.conversation.tools.webhook import PostTool, no_webhooks
 from batkol.speech.lexicon import Lexicon, lexicon
 from batkol.speech.turn_thresholds import TurnThresholds
 from batkol.tools.definition import ToolDefinition
@@ -70,3 +71,5 @@ class Agent:
     budget: SpeculationBudget
     language: str
     settings: Callable[[], AgentSettings] = AgentSettings
+    post_tool: PostTool = no_webhooks
+    """Asks the webhooks of the user's own tools."""

@@ -30,6 +30,7 @@ from batkol.conversation.limits import Spent
 from batkol.conversation.line import Line
 from batkol.conversation.replies import Replies
 from batkol.conversation.reply import Reply, Speaker
+from batkol.conversation.tools.running import ToolRunner
 from batkol.conversation.translation import translated
 from batkol.conversation.turns import Turns
 from batkol.conversation.voiced import Voiced
@@ -79,6 +80,8 @@ class Conversation:
         self._defect: asyncio.Future[None]
         self._replies = Replies(call, self._history, self._put, self._loop.time)
         self._announcements = Announcements(agent, call, self._replies, self._put)
+        self._tools = ToolRunner(call, agent.post_tool, self._put, self._spawn)
+        self._replies.answered = self._tools.answered
         call.line.on_written = self._on_written
 
     # -- in ----------------------------------------------------------------------------------------------------------
@@ -301,15 +304,18 @@ class Conversation:
             self._call.observe(events.AttemptFailed(ask.attempt, "budget", "spent"))
             self._put(inputs.AttemptLost(ask.attempt))
             return
+        settings = agent.settings()
+        tools = self._tools.for_attempt(settings, self._replies.turn + 1)
         question = Question(
             text=ask.text,
             history=self._history.messages,
-            prompt=agent.settings().prompt,
+            prompt=settings.prompt,
+            tools=tools.offered,
             language=agent.language,
             call_sid=self._call.call_sid,
             turn=self._replies.turn + 1,
         )
-        reply = Reply(question, Speaker(speakers.answerer, speakers.voice, agent.cutter, self._loop.time))
+        reply = Reply(question, Speaker(speakers.answerer, speakers.voice, agent.cutter, self._loop.time), tools)
         self._call.observe(
             events.AttemptBegan(
                 ask.attempt,
@@ -321,7 +327,7 @@ class Conversation:
                 speakers.voice_variant,
             )
         )
-        voiced = self._replies.add(ask.attempt, reply)
+        tools.owner = voiced = self._replies.add(ask.attempt, reply)
         voiced.task = self._spawn(reply.run())
         voiced.task.add_done_callback(partial(self._done, voiced))
 

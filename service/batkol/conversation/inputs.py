@@ -90,6 +90,19 @@ class AttemptLost(msgspec.Struct, frozen=True):
     attempt: int
 
 
+class ToolsBegan(msgspec.Struct, frozen=True):
+    """An attempt waits for tools, which are given up in `within_s` seconds."""
+
+    attempt: int
+    within_s: float
+
+
+class ToolsEnded(msgspec.Struct, frozen=True):
+    """The tools of an attempt are over: the answerer is asked again."""
+
+    attempt: int
+
+
 class CallOpened(msgspec.Struct, frozen=True):
     """The call is up. `greet`: it begins with the greeting."""
 
@@ -157,6 +170,8 @@ Input: TypeAlias = (
     | ReplySounded
     | ReplyPlayed
     | AttemptLost
+    | ToolsBegan
+    | ToolsEnded
     | CallOpened
     | AnnouncementAsked
     | AnnouncementReady

@@ -12,7 +12,7 @@ from typing import Protocol
 from batkol.conversation import events, inputs
 from batkol.conversation.actions import SayPhrase, Unsaid
 from batkol.conversation.agent import PhraseSound
-from batkol.conversation.history import History
+from batkol.conversation.history import History, ToolsOfTurn
 from batkol.conversation.line import Line
 from batkol.conversation.playing import Playing
 from batkol.conversation.reply import Failure, Reply
@@ -48,6 +48,8 @@ class Replies:
         self._voiced: dict[int, Voiced] = {}
         self.turn = 0
         """The replies that were heard so far."""
+        self.answered: Callable[[], ToolsOfTurn | None] = lambda: None
+        """Called when a reply sounds: the tools of its turn."""
 
     # -- attempts ------------------------------------------------------------------------------------------------
 
@@ -63,8 +65,11 @@ class Replies:
         failure = None if voiced.reply is None else voiced.reply.failure
         if self._voiced.get(voiced.attempt) is not voiced:
             return
+        ends_call = voiced.reply is not None and voiced.reply.ends_call
         try:
-            if failure is not None or not voiced.track.samples:
+            if ends_call and failure is None and not voiced.track.samples:
+                self._drop(voiced)  # it was to have no sound
+            elif failure is not None or not voiced.track.samples:
                 self._outlet.observe(failed(voiced, failure or Failure("answerer", "empty")))
         finally:  # by a defect, too: else the turn would wait for it until the call ends
             if voiced.track.samples:
@@ -77,12 +82,14 @@ class Replies:
         """Let the caller hear it, from now on."""
         if (voiced := self._voiced.get(attempt)) is not None:
             voiced.released = True
+            voiced.commit()
             self.feed(voiced)
 
     def hold(self, attempt: int) -> None:
         """Take the release back, if nothing was heard."""
         if (voiced := self._voiced.get(attempt)) is not None and not voiced.sounded:
             voiced.released = False
+            voiced.hold()
             self._unqueue(voiced)
 
     def cancel(self, attempt: int, why: Unsaid = Unsaid.INTERRUPTED) -> None:
@@ -102,9 +109,13 @@ class Replies:
         if voiced.announced:
             self._outlet.observe(events.AnnouncementUnsaid(voiced.reply_id, why))
             self._place_marks(voiced)
-        elif voiced.reply is not None:
+        else:
+            self._drop(voiced)
+
+    def _drop(self, voiced: Voiced) -> None:
+        if voiced.reply is not None:
             asked_for = self._clock() - voiced.reply.moments.asked
-            self._outlet.observe(events.AttemptDropped(attempt, asked_for))
+            self._outlet.observe(events.AttemptDropped(voiced.attempt, asked_for))
 
     def interrupt(self, attempt: int) -> None:
         """Silence it at once, and keep what was heard of it. It is still read, in case it goes on."""
@@ -116,6 +127,7 @@ class Replies:
         if self._voiced.get(attempt) is not voiced:
             return  # the caller had heard all of it: that is known now, and it is settled
         voiced.released = False
+        voiced.hold()
         voiced.interrupted_at = playing.heard(position)
         voiced.playing = None
         heard = self._hear(voiced)
@@ -134,6 +146,7 @@ class Replies:
         begin = voiced.track.pieces[piece].begin if voiced.track.pieces else 0
         voiced.interrupted_at = None
         voiced.released = True
+        voiced.commit()
         if voiced.sounded:
             self._outlet.observe(events.ReplyContinued(voiced.reply_id, voiced.turn, piece))
         self.feed(voiced, begin)
@@ -176,7 +189,7 @@ class Replies:
         voiced.turn = self.turn
         voiced.reply_id = voiced.reply_id or f"{self._outlet.stream_sid}-r{self.turn}"
         self._history.add_caller(voiced.answers)
-        voiced.entry = self._history.add_agent()
+        voiced.entry = self._history.add_agent(self.answered())
         split = None if voiced.announced else latency(voiced.reply, last_sample, self._clock())
         self._outlet.observe(
             events.FirstSoundWritten(
@@ -256,9 +269,17 @@ class Replies:
     def _settle(self, voiced: Voiced) -> None:
         interrupted = voiced.interrupted_at is not None
         heard = self._hear(voiced)
+        usage = None if voiced.reply is None else voiced.reply.usage
         self._outlet.observe(
             events.ReplySettled(
-                voiced.reply_id, voiced.turn, voiced.intended, heard, interrupted=interrupted, fault=voiced.fault
+                voiced.reply_id,
+                voiced.turn,
+                voiced.intended,
+                heard,
+                interrupted=interrupted,
+                fault=voiced.fault,
+                prompt_tokens=None if usage is None else usage.prompt_tokens,
+                completion_tokens=None if usage is None else usage.completion_tokens,
             )
         )
         self._place_marks(voiced)

@@ -1,18 +1,22 @@
 """One attempt at a reply: the answerer's text, cut into pieces, spoken by the voice, silent until it has a way out.
 
 Two tasks: one reads the answer as it comes, one has it spoken. The sound goes into the track, and on to the caller only
-while `release`d. Closing what is under way cancels the requests.
+while `release`d. Where the answer calls tools, the text before is spoken, the tools are carried out once the turn is
+committed, and the answerer is asked again with their results. Closing what is under way cancels the requests.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
-from batkol.answering.answerer import Answerer, AnswererError, Question
+import msgspec
+
+from batkol.answering.answerer import Answerer, AnswererError, Question, ToolCall, ToolResult, Usage
+from batkol.conversation.tools.turn_tools import Verdict
 from batkol.conversation.track import Track
 from batkol.voices.voice import Voice, VoiceError
 
@@ -45,6 +49,22 @@ class Failure:
     reason: str
 
 
+class Tools(Protocol):
+    """The tools of one attempt (`tools.running.AttemptTools`)."""
+
+    @property
+    def results(self) -> tuple[ToolResult, ...]: ...
+    async def carry_out(self, calls: Sequence[ToolCall], *, spoken: bool) -> Verdict: ...
+    def end(self) -> None: ...
+
+
+class _Asked(NamedTuple):
+    """A whole answer."""
+
+    text: str
+    calls: Sequence[ToolCall]
+
+
 @dataclass(slots=True)
 class Speaker:
     """Parts that a reply is made with."""
@@ -58,16 +78,30 @@ class Speaker:
 class Reply:
     """An attempt. `on_sound` is called with each new stretch of sound; `run` returns when all of it is there."""
 
-    def __init__(self, question: Question, speaker: Speaker) -> None:
+    def __init__(self, question: Question, speaker: Speaker, tools: Tools | None = None) -> None:
         self.question = question
+        self.tools = tools
         self.track = Track()
         self.moments = Moments(asked=speaker.clock())
         self.failure: Failure | None = None
+        self.usage: Usage | None = None
+        """Tokens of all its questions, if the answerer tells them."""
+        self.ends_call = False
+        """Whether its tools end the call or transfer the caller; it may have no sound then."""
         self.whole = False
         """Whether no more sound will come."""
         self.on_sound: Callable[[Reply], None] = lambda _: None
         self._speaker = speaker
         self._pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        self._committed = asyncio.Event()
+
+    def commit(self) -> None:
+        """The turn is committed: its tools may be carried out."""
+        self._committed.set()
+
+    def hold(self) -> None:
+        """The commit is taken back, or the caller interrupts: no further tool is carried out."""
+        self._committed.clear()
 
     async def run(self) -> None:
         """Ask, cut and speak. What fails is in `failure`, and what was spoken before stands.
@@ -91,20 +125,61 @@ class Reply:
         self.on_sound(self)
 
     async def _read(self) -> None:
-        cutter, now = self._speaker.cutter(), self._speaker.clock
+        cutter = self._speaker.cutter()
         try:
-            async with aclosing(self._speaker.answerer.answer(self.question)) as answer:
-                async for part in answer:
-                    if not isinstance(part, str):
-                        continue
-                    self.moments.first_token = self.moments.first_token or now()
-                    self._offer(cutter.append(part))
+            said = ""
+            while (calls := (asked := await self._ask(cutter, said)).calls) and self.tools is not None:
+                self._offer(cutter.flush())
+                said = f"{said} {asked.text}".strip()
+                if not await self._carry_out(calls, self.tools, spoken=any(map(str.isalnum, asked.text))):
+                    break
             self._offer(cutter.flush())
         except AnswererError as error:
             self._fail("answerer", error.reason)
             self._offer(cutter.flush())
         finally:
             self._pieces.put_nowait(None)
+
+    async def _ask(self, cutter: TextCutter, said: str) -> _Asked:
+        """Ask the answerer, with what its tools have given so far; hand its text on, and return all of the answer."""
+        results = self.question.results if self.tools is None else self.tools.results
+        question = msgspec.structs.replace(self.question, said=said, results=results)
+        texts: list[str] = []
+        calls: list[ToolCall] = []
+        async with aclosing(self._speaker.answerer.answer(question)) as answer:
+            async for part in answer:
+                match part:
+                    case str():
+                        self.moments.first_token = self.moments.first_token or self._speaker.clock()
+                        texts.append(part)
+                        self._offer(cutter.append(part))
+                    case ToolCall():
+                        calls.append(part)
+                    case Usage():
+                        self._add(part)
+        return _Asked("".join(texts), tuple(calls))
+
+    async def _carry_out(self, calls: Sequence[ToolCall], tools: Tools, *, spoken: bool) -> bool:
+        """Carry out the tools that the answer calls, as soon as the turn is committed; return whether it goes on."""
+        await self._until_committed()
+        verdict = await tools.carry_out(calls, spoken=spoken)
+        if verdict is Verdict.GIVE_UP:
+            self._fail("answerer", "too_many_calls")
+        if verdict is Verdict.ENDS:
+            await self._until_committed()
+            self.ends_call = True
+            tools.end()
+        return verdict is Verdict.GO_ON
+
+    async def _until_committed(self) -> None:
+        while not self._committed.is_set():  # it may be taken back before this task runs
+            await self._committed.wait()
+
+    def _add(self, usage: Usage) -> None:
+        before = self.usage or Usage(0, 0)
+        self.usage = Usage(
+            before.prompt_tokens + usage.prompt_tokens, before.completion_tokens + usage.completion_tokens
+        )
 
     def _offer(self, pieces: list[str]) -> None:
         for piece in pieces:

@@ -36,4 +36,5 @@ class Attempt:
     text: str
     phrase: StockPhrase | None = None
     held: bool = False  # committed, and speech came before its first sound
+    patient_until: float = 0.0  # the caller waits for its tools, with fillers in the place of the apology
     audible: bool = False  # the caller hears it; known while the call ends

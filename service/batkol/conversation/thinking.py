@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from batkol.conversation import listening
 from batkol.conversation.actions import Hold, SayPhrase, StockPhrase, Unsaid
-from batkol.conversation.inputs import AttemptLost, CallerBegan, ReplySounded, ServiceFailed, TextChanged, TextSettled
+from batkol.conversation.inputs import (
+    AttemptLost,
+    CallerBegan,
+    ReplySounded,
+    ServiceFailed,
+    TextChanged,
+    TextSettled,
+    ToolsBegan,
+    ToolsEnded,
+)
 from batkol.conversation.timers import Timer
 from batkol.conversation.turn import State, Turn
 from batkol.speech.sameness import same
@@ -70,9 +79,34 @@ def broke(turn: Turn, _: ServiceFailed, __: float) -> None:
     turn.say(StockPhrase.APOLOGY)
 
 
+def tools_began(turn: Turn, event: ToolsBegan, now: float) -> None:
+    """The answer is given the time of its tools, and what the clock gives from the filler to the apology."""
+    if turn.attempt is not None and turn.attempt.number == event.attempt:
+        turn.attempt.patient_until = now + event.within_s + _patience_s(turn)
+
+
+def tools_ended(turn: Turn, event: ToolsEnded, now: float) -> None:
+    if turn.attempt is None or turn.attempt.number != event.attempt:
+        return
+    turn.attempt.patient_until = now + _patience_s(turn)
+    if turn.timers.is_set(Timer.APOLOGY):  # the filler after the tools' begin may have put it off for longer
+        turn.timers.set(
+            Timer.APOLOGY, max(turn.attempt.patient_until, turn.last_sample + turn.thresholds.apology_ms / 1000)
+        )
+
+
 def filler_due(turn: Turn, _: float) -> None:
     turn.actions.append(SayPhrase(StockPhrase.FILLER))
 
 
-def apology_due(turn: Turn, _: float) -> None:
+def apology_due(turn: Turn, now: float) -> None:
+    """Apologize, unless tools are carried out within their own time: then another filler says that they are."""
+    if turn.attempt is not None and now < turn.attempt.patient_until:
+        filler_due(turn, now)
+        turn.timers.set(Timer.APOLOGY, min(turn.attempt.patient_until, now + turn.thresholds.apology_ms / 1000))
+        return
     turn.say(StockPhrase.APOLOGY if turn.said.text else StockPhrase.REPEAT)
+
+
+def _patience_s(turn: Turn) -> float:
+    return max(0, turn.thresholds.apology_ms - turn.thresholds.filler_ms) / 1000

@@ -39,6 +39,8 @@ from batkol.conversation.inputs import (
     TextReached,
     TextSettled,
     TextWithdrawn,
+    ToolsBegan,
+    ToolsEnded,
     TransferFailed,
 )
 from batkol.conversation.key_entry import KeyEntry
@@ -83,6 +85,7 @@ _LISTENING: Final[Mapping[type[Input], Rule]] = {
     TextSettled: listening.settled,
     ReplySounded: thinking.sounded,  # its sound was on the way when speech held it
     AttemptLost: thinking.failed,
+    ToolsEnded: thinking.tools_ended,  # which began before speech held the reply
 }
 _SPEAKING: Final[Mapping[type[Input], Rule]] = {
     **_ALWAYS,
@@ -104,6 +107,8 @@ TABLE: Final[Mapping[State, Mapping[type[Input], Rule]]] = {
         TextSettled: thinking.restart,
         ReplySounded: thinking.sounded,
         AttemptLost: thinking.failed,
+        ToolsBegan: thinking.tools_began,
+        ToolsEnded: thinking.tools_ended,
     },
     State.SPEAKING: _SPEAKING,
     State.YIELDING: _SPEAKING,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from batkol.conversation import events
 from batkol.conversation.actions import StockPhrase
+from batkol.conversation.history import Entry
 from batkol.conversation.playing import Playing
 from batkol.conversation.reply import Failure, Reply
 from batkol.conversation.track import Track
@@ -29,8 +30,18 @@ class Voiced:
     text: str = ""  # all of it, where that is known before the voice has read it
     marks: list[str] = field(default_factory=list)  # names, for the end of its sound
     turn: int = 0  # from its first sound on
-    entry: list[str] | None = None
+    entry: Entry | None = None
     interrupted_at: int | None = None  # the sample of the track up to which it was heard
+
+    def commit(self) -> None:
+        """The turn is committed: its tools may be carried out."""
+        if self.reply is not None:
+            self.reply.commit()
+
+    def hold(self) -> None:
+        """No further tool of it is carried out, until it is committed again."""
+        if self.reply is not None:
+            self.reply.hold()
 
     @property
     def sounded(self) -> bool:

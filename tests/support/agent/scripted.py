@@ -6,18 +6,26 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 
-from batkol.answering.answerer import AnswererError, Question
+from batkol.answering.answerer import AnswererError, AnswerPart, Question
 from batkol.voices.builtin import BuiltinVoice
 from batkol.voices.voice import VoiceError, VoiceSound
 
 
 class ScriptedAnswerer:
-    """Answers by a function, after `first_s`, a word each `word_s`. It keeps what it was asked, and what was closed."""
+    """Answers by a function, after `first_s`, a word each `word_s`. It keeps what it was asked, and what was closed.
+
+    The function may return several parts, such as a text and tool calls.
+    """
 
     name = "scripted"
 
     def __init__(
-        self, answer: Callable[[Question], str], *, first_s: float = 0.35, word_s: float = 0.02, fails: int = 0
+        self,
+        answer: Callable[[Question], str | Sequence[AnswerPart]],
+        *,
+        first_s: float = 0.35,
+        word_s: float = 0.02,
+        fails: int = 0,
     ) -> None:
         self._answer = answer
         self._first_s = first_s
@@ -26,7 +34,7 @@ class ScriptedAnswerer:
         self.asked: list[Question] = []
         self.cancelled = 0
 
-    async def answer(self, question: Question) -> AsyncGenerator[str, None]:
+    async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
         """See `Answerer`."""
         self.asked.append(question)
         try:
@@ -34,9 +42,14 @@ class ScriptedAnswerer:
             if self.fails:
                 self.fails -= 1
                 raise AnswererError("the scripted answerer fails", reason="scripted", retryable=True)
-            for word in self._answer(question).split():
-                yield f"{word} "
-                await asyncio.sleep(self._word_s)
+            answer = self._answer(question)
+            for part in (answer,) if isinstance(answer, str) else answer:
+                if not isinstance(part, str):
+                    yield part
+                    continue
+                for word in part.split():
+                    yield f"{word} "
+                    await asyncio.sleep(self._word_s)
         except (asyncio.CancelledError, GeneratorExit):
             self.cancelled += 1
             raise

@@ -16,6 +16,7 @@ from batkol.conversation.agent import Agent, AgentSettings, Speakers
 from batkol.conversation.announcements import Announcements
 from batkol.conversation.budget import SpeculationBudget
 from batkol.conversation.conversation import CallSide, Conversation
+from batkol.conversation.tools.webhook import PostTool, no_webhooks
 from batkol.events.order import disorder
 from batkol.speech.pieces import Cutter
 from batkol.speech.tentative import Tentative, WithdrawalReason, Withdrawn
@@ -64,6 +65,8 @@ class Talk:
         self.hung_up = False
         self.reasons: list[str] = []
         """Of the ends that the conversation asked for."""
+        self.transfers: list[str] = []
+        """Labels that the caller was to be transferred to."""
         self._loop = asyncio.get_running_loop()
         self._begun = self._loop.time()
         self._count = 0
@@ -148,6 +151,7 @@ async def talking(
     greeting: str = "",
     settings: AgentSettings | None = None,
     budget: int = 1000,
+    post_tool: PostTool = no_webhooks,
     speakers_of: Callable[[str], Speakers] | None = None,
     **network: Any,
 ) -> AsyncIterator[Talk]:
@@ -169,6 +173,10 @@ async def talking(
         talk.reasons.append(reason)
 
     speakers = Speakers(answerer, voice)
+
+    def transfer(label: str, *_: object) -> None:
+        talk.transfers.append(label)
+
     agent = Agent(
         speakers=speakers_of or (lambda _: speakers),
         cutter=Cutter,
@@ -176,6 +184,7 @@ async def talking(
         budget=SpeculationBudget(budget),
         language="he-IL",
         settings=lambda: settings or AgentSettings(),
+        post_tool=post_tool,
     )
     call = CallSide(
         call_sid="CA" + "0" * 32,
@@ -184,7 +193,7 @@ async def talking(
         since=lambda sample: loop.time() - begun - sample / 8000,
         observe=seen.append,
         hang_up=hang_up,
-        transfer=lambda *_: None,
+        transfer=transfer,
         log=structlog.get_logger(),
     )
     talk = Talk(agent, call, playout, ear, seen)
