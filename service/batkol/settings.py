@@ -1,7 +1,7 @@
 """Settings of `batkol serve`: one frozen object, read once from the environment at start.
 
-The store's are in `batkol.store.settings`, the replies' in `batkol.conversation.settings`, those of how a call ends in
-`batkol.conversation.limit_settings`, the answerers' in `batkol.answering.settings`, the voices' in
+The store's are in `batkol.store.settings`, the replies' in `batkol.conversation.settings` and `tool_settings`, those of
+how a call ends in `batkol.conversation.limit_settings`, the answerers' in `batkol.answering.settings`, the voices' in
 `batkol.voices.settings` and `batkol.voices.map_settings`, the tokens' in `batkol.api_settings`, those of who may open a
 stream in `batkol.stream_settings`. Not here: `OTEL_*` (`batkol_otel` and the SDK), `FLAGD_*` (flagd's provider),
 `KUBECONFIG` and `GOOGLE_APPLICATION_CREDENTIALS` (their libraries). Only `main` and `app` see the object; each part
@@ -21,6 +21,7 @@ from batkol.answering.settings import AnswererFields
 from batkol.api_settings import ApiFields
 from batkol.conversation.limit_settings import LimitFields
 from batkol.conversation.settings import ReplyFields
+from batkol.conversation.tool_settings import ToolFields
 from batkol.environment import check_token, several
 from batkol.errors import ConfigurationError
 from batkol.flags.flags import FlagsProvider
@@ -44,7 +45,9 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
-class Settings(StoreFields, ReplyFields, LimitFields, AnswererFields, VoiceMapFields, ApiFields, StreamFields):
+class Settings(
+    StoreFields, ReplyFields, LimitFields, ToolFields, AnswererFields, VoiceMapFields, ApiFields, StreamFields
+):
     """Environment variables are the upper-case field names."""
 
     # A value in an error might be a secret, in whatever way the error comes to be printed.
@@ -55,6 +58,7 @@ class Settings(StoreFields, ReplyFields, LimitFields, AnswererFields, VoiceMapFi
         | LimitFields.free_texts
         | AnswererFields.free_texts
         | VoiceMapFields.free_texts
+        | ToolFields.free_texts
         | ApiFields.free_texts
         | {"stt_phrases"}
     )
@@ -292,6 +296,7 @@ class Settings(StoreFields, ReplyFields, LimitFields, AnswererFields, VoiceMapFi
         self.check_store(development=not self.twilio_validate_signatures)
         self.check_answerers()
         self.check_voices(self.gcp_stt_language)
+        self.check_tool_settings()
         self.check_streams(self.twilio_auth_token)
         return self
 

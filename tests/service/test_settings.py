@@ -323,6 +323,8 @@ VALUES = {  # one that works, for every field
     "VOICE_URL": "http://voice:8000/v1",
     "VOICES": '{"some": {"kind": "builtin"}}',
     "AGENT_PHRASES": '{"filler": "רגע"}',
+    "TOOLS": '[{"name": "hang_up"}]',
+    "LEAD_FIELDS": '{"name": "The name"}',
 }
 
 
@@ -472,6 +474,13 @@ def test_a_url_is_absolute_and_has_a_host(monkeypatch: pytest.MonkeyPatch, name:
         ({"AGENT_PHRASES": "{'a': 1}"}, "AGENT_PHRASES: must be JSON such as"),
         ({"AGENT_PHRASES": '{"hello": "x"}'}, "the phrases are filler, apology, repeat, idle, goodbye"),
         ({"AGENT_PHRASES": '{"idle": "' + "x" * 301 + '"}'}, "more than 300 characters for idle"),
+        ({"TOOLS": '{"name": "hang_up"}'}, "TOOLS: must be JSON such as"),
+        ({"TOOLS": '[{"name": "book"}]'}, "book has no url, and is none of the built-in tools"),
+        ({"TOOLS": '[{"name": "hang_up"}, {"name": "hang_up"}]'}, "two tools with the name hang_up"),
+        ({"TOOLS": '[{"name": "book", "url": "http://x/", "tokenEnv": "TOOL_NONE"}]'}, "TOOL_NONE, which is not set"),
+        ({"TOOLS": '[{"name": "save_lead"}]'}, "the tool save_lead needs LEAD_FIELDS"),
+        ({"LEAD_FIELDS": "[]"}, "LEAD_FIELDS: must be JSON such as"),
+        ({"LEAD_FIELDS": '{"name": {"type": "text"}}'}, "type of name of the lead fields is none of"),
         ({"GREETING": "x" * 301}, "GREETING: has a text of more than 300 characters"),
     ],
 )

@@ -19,6 +19,7 @@ from batkol.app.speakers import SpeakersByFlag, Speaking
 from batkol.conversation.actions import StockPhrase
 from batkol.conversation.agent import Agent, AgentSettings
 from batkol.conversation.budget import SpeculationBudget
+from batkol.conversation.tools.webhook import Webhooks
 from batkol.flags.context import CallContext
 from batkol.flags.flags import Flags
 from batkol.live.config import Live
@@ -67,6 +68,8 @@ async def agent(settings: Settings, parts: AgentParts, stack: AsyncExitStack, ta
         for name, server in answerers.servers.items():
             if isinstance(server, OpenAIAnswerer):
                 await tasks.own(stack, partial(warm_up, server), _task("agent.warm_up", name), may_return=True)
+    webhooks = Webhooks()
+    stack.push_async_callback(webhooks.aclose)
     return Agent(
         speakers=SpeakersByFlag(parts.flags, answerers=answerers.by_name, voices=voices, context_of=parts.context_of),
         cutter=Cutter,
@@ -74,6 +77,7 @@ async def agent(settings: Settings, parts: AgentParts, stack: AsyncExitStack, ta
         budget=budget,
         language=settings.gcp_stt_language,
         settings=LiveAgentSettings(settings, parts.live).now,
+        post_tool=webhooks.carry_out,
     )
 
 
@@ -175,6 +179,8 @@ class LiveAgentSettings:
                 words=lexicon(turns.backchannel, turns.stopping),
                 limits=self._settings.limits,
                 transfers=self._settings.transfer_allowed,
+                tools=self._settings.tools,
+                lead_fields=self._settings.lead_fields,
             )
         return self._made
 
