@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
 import pytest
@@ -32,9 +33,11 @@ from batkol.conversation.events import (
     ReplyLatency,
     ReplySettled,
     SentenceBegan,
+    ToolEnded,
+    ToolOutcome,
 )
 from batkol.events.bus import Bus
-from batkol.events.events import Event, ReplyEnded, ReplyFailed, ReplyStarted
+from batkol.events.events import Event, ReplyEnded, ReplyFailed, ReplyStarted, ToolCalled
 from batkol.events.identity import Identity
 from batkol.live.tuning import Tuning
 from batkol.speech.utterance import Mode, Source, Utterance
@@ -359,3 +362,54 @@ async def test_what_is_over_is_forgotten(seen: Seen) -> None:
     spans = seen._observer._spans
     assert (seen._observer._asked, seen._observer._interrupted) == ({}, set())
     assert (spans._attempts, spans._heard, len(spans._past.events)) == ({}, {}, 0)
+
+
+def tool(outcome: ToolOutcome = ToolOutcome.DONE, **about: Any) -> ToolEnded:
+    named = {"turn": 1, "attempt": 1, "name": "book", "arguments": f'{{"for": "{CALLER}"}}', "took_s": 0.2}
+    return ToolEnded(**{**named, **about}, outcome=outcome)
+
+
+async def test_tool_calls_are_published_counted_and_logged_without_their_arguments(seen: Seen) -> None:
+    with seen.bus.subscribe() as subscription, capture_logs() as logs:
+        seen.tell(began(1), tool())
+        seen.tell(tool(ToolOutcome.REFUSED, reason="arguments"), tool(ToolOutcome.TOO_SLOW, took_s=2.0))
+        events = [event for event in [await anext(subscription) for _ in range(3)] if isinstance(event, ToolCalled)]
+
+    assert [(event.turn, event.name, event.outcome, event.duration_ms) for event in events] == [
+        (1, "book", "done", 200.0), (1, "book", "refused", 200.0), (1, "book", "too_slow", 2000.0),
+    ]  # fmt: skip
+    assert events[0].arguments == f'{{"for": "{CALLER}"}}'
+    for outcome in ("done", "refused", "too_slow"):
+        assert seen.value("batkol_tool_calls_total", tool="book", outcome=outcome) == 1
+    assert seen.value("batkol_tool_duration_seconds_count") == 2
+    assert [line["log_level"] for line in logs] == ["info", "warning", "warning"]
+    assert CALLER not in str(logs)
+
+
+async def test_the_span_of_a_tool_is_under_the_reply_and_has_no_arguments(seen: Seen) -> None:
+    trace_id = seen.speak(0)
+    seen.tell(began(1), tool())
+    seen.tell(started(1), tool(ToolOutcome.FAILED, reason="http_5xx", reply_id="r1"))
+    seen.tell(ended())
+
+    before, after = await seen.spans("tool")
+    (reply,) = [span for span in seen.exporter.get_finished_spans() if span.name == "agent"]
+    assert reply.context is not None
+    for span in (before, after):
+        assert span.parent is not None
+        assert span.parent.span_id == reply.context.span_id
+        assert span.attributes is not None
+        assert span.attributes["gen_ai.tool.name"] == "book"
+        assert CALLER not in str(dict(span.attributes))
+    assert format_trace_id(reply.context.trace_id) == trace_id
+    assert (before.attributes or {})["gen_ai.operation.name"] == "execute_tool"
+    assert (after.attributes or {})["error.type"] == "http_5xx"
+
+
+async def test_the_span_of_a_tool_whose_attempt_gave_no_sound_is_kept(seen: Seen) -> None:
+    seen.speak(0)
+    seen.tell(began(1), tool(), AttemptDropped(1, 0.5))
+    seen.tell(began(2), tool(attempt=2), AttemptFailed(2, "answerer", "empty"))
+    seen.tell(tool(attempt=1))  # which was begun for the first one
+
+    assert len(await seen.spans("tool")) == 3

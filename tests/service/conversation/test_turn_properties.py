@@ -47,6 +47,8 @@ from batkol.conversation.inputs import (
     TextReached,
     TextSettled,
     TextWithdrawn,
+    ToolsBegan,
+    ToolsEnded,
     TransferFailed,
 )
 from batkol.conversation.turn import State
@@ -67,7 +69,7 @@ heard = st.one_of(
     st.just(CallOpened(greet=True)),
     st.builds(DigitPressed, st.sampled_from("12*#")),
 )
-own = st.sampled_from(["sounds", "is played", "fails", "breaks"])
+own = st.sampled_from(["sounds", "is played", "fails", "breaks", "waits for tools", "has its results"])
 api = st.sampled_from(["is announced", "is announced", "takes the floor", "has sound", "has none", "is cleared"])
 delays = st.sampled_from([0.0, 0.05, 0.2, 0.4, 1.3, 4.0, 11.0])
 extremes = st.sampled_from([0, 1, 300, 60_000])
@@ -144,6 +146,10 @@ class World:
             self.released.discard(attempt)
             self._is_over(attempt)
             self.happen(ReplyPlayed(attempt))
+        elif what == "waits for tools" and attempt in self.released:
+            self.happen(ToolsBegan(attempt, 20.0))
+        elif what == "has its results" and attempt in self.alive:
+            self.happen(ToolsEnded(attempt))
         elif what == "fails" and attempt in self.alive and self.audible != attempt:
             self.alive.discard(attempt)
             self.released.discard(attempt)

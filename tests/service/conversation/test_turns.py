@@ -30,6 +30,8 @@ from batkol.conversation.inputs import (
     TextReached,
     TextSettled,
     TextWithdrawn,
+    ToolsBegan,
+    ToolsEnded,
 )
 from batkol.conversation.turn import State
 from batkol.conversation.turns import Turns
@@ -256,6 +258,45 @@ def test_a_filler_once_and_then_the_apology() -> None:
     assert talk.wait(1.9) == []
     assert talk.wait(0.1) == [Cancel(1), SayPhrase(StockPhrase.APOLOGY, 2, "מה השעה עכשיו")]
     assert in_state(talk, State.SPEAKING)
+
+
+def test_fillers_take_the_place_of_the_apology_while_tools_are_within_their_time() -> None:
+    talk = Talk()
+    talk.ask()
+    talk.then(CallerStopped(0, talk.now), 0.4)
+    talk.then(ToolsBegan(1, 5.0), 0.1)  # given up 5.1 s after the last sample, and 2 s more for the answer
+
+    filler = SayPhrase(StockPhrase.FILLER)
+    assert [talk.wait(each) for each in (0.95, 0.1, 1.9, 0.1, 3.4, 0.1)] == [[], [filler], [], [filler], [], [filler]]
+    assert talk.wait(0.4) == []
+    assert talk.wait(0.1) == [Cancel(1), SayPhrase(StockPhrase.APOLOGY, 2, "מה השעה עכשיו")]
+
+
+def test_the_apology_comes_two_seconds_after_the_tools_and_not_before_its_own_time() -> None:
+    for ends_at, apology_at in ((0.3, 3.5), (3.0, 5.0), (4.0, 6.0)):
+        talk = Talk()
+        talk.ask()
+        talk.then(CallerStopped(0, talk.now), 0.2)
+        last_sample = talk.now - 0.2
+        talk.then(ToolsBegan(1, 8.0))
+        talk.wait(last_sample + ends_at - talk.now)
+        talk.then(ToolsEnded(1))
+        talk.wait(last_sample + apology_at - 0.01 - talk.now)
+        assert in_state(talk, State.THINKING)
+        assert talk.wait(0.02)[-1] == SayPhrase(StockPhrase.APOLOGY, 2, "מה השעה עכשיו")
+
+
+def test_tools_of_an_attempt_that_was_replaced_put_nothing_off() -> None:
+    talk = Talk()
+    talk.ask()
+    talk.then(CallerStopped(0, talk.now), 0.4)
+    talk.then(ToolsBegan(1, 8.0))
+    talk.then(TextSettled(0, "מה השעה מחר"), 0.1)
+    talk.then(ToolsEnded(1), 0.1)
+    done = talk.wait(3.5)
+    assert [each for each in done if isinstance(each, SayPhrase)] == [
+        SayPhrase(StockPhrase.FILLER), SayPhrase(StockPhrase.APOLOGY, 3, "מה השעה מחר"),
+    ]  # fmt: skip
 
 
 def test_asks_the_caller_to_repeat_what_no_recognizer_could_hear() -> None:
