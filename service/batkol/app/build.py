@@ -295,6 +295,8 @@ def _log_settings(settings: Settings) -> None:
     values = shown(settings) | {
         "stt_phrases": len(settings.stt_phrases),
         "answerer_prompt": f"({len(settings.answerer_prompt)} characters)",
+        "tools": [tool.name for tool in settings.tools],
+        "lead_fields": list(settings.lead_fields),
     }
     del values["enable_streaming_stt"]
     log.info("[CFG] settings", version=__version__, **values)

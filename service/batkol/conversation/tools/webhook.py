@@ -20,7 +20,7 @@ import msgspec
 from batkol.answers import AnswerError, exchange, no_cookies
 from batkol.environment import check_token
 from batkol.errors import UpstreamError
-from batkol.http_client.webhook_signature import key_of, signed_headers
+from batkol.http_client.signature import WebhookSigner
 from batkol.tools.definition import ToolDefinition
 
 LARGEST: Final = 16 * 1024
@@ -92,15 +92,16 @@ class Webhooks:
             await self._client.aclose()
 
     def _headers(self, tool: ToolDefinition, message_id: str, body: bytes) -> dict[str, str]:
-        headers = {"Content-Type": "application/json"}
+        secret = self._secret(tool.secret_env) if tool.secret_env else ""
+        try:
+            signer = WebhookSigner(secret, now=self._clock)
+        except ValueError as error:
+            raise ToolError(
+                f"the variable {tool.secret_env} {error}", reason="misconfigured", retryable=False
+            ) from None
+        headers = {"Content-Type": "application/json", **signer.headers(body, message_id)}
         if tool.token_env:
             headers["Authorization"] = f"Bearer {self._secret(tool.token_env)}"
-        if tool.secret_env:
-            try:
-                key = key_of(self._secret(tool.secret_env))
-            except ValueError as error:
-                raise ToolError(f"{tool.secret_env} {error}", reason="misconfigured", retryable=False) from None
-            headers |= signed_headers(key, message_id, self._clock(), body)
         return headers
 
     def _secret(self, variable: str) -> str:
