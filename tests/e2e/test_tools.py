@@ -12,7 +12,7 @@ from batkol.events.events import CallEnded, ReplyEnded, ReplyStarted, ToolCalled
 from batkol.simulators.llm.answers import Rule
 from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
-from batkol.simulators.llm.tool_deltas import ToolCall, Untidy
+from batkol.simulators.llm.tool_deltas import ScriptedCall, Untidy
 from batkol.simulators.twilio.caller import Caller
 from batkol.tools.definition import ToolDefinition
 from batkol.voices.marked.voice import say
@@ -40,8 +40,8 @@ async def test_a_call_books_saves_the_lead_and_ends_after_its_goodbye_was_heard(
         ) as up,
     ):
         llm.script(
-            Rule("", "שלום תודה.", tool=ToolCall("book", '{"day": "מחר"}'), untidy=(Untidy.STOP, Untidy.NO_INDEX)),
-            Rule("", "מחר בוקר תודה.", tools=(ToolCall("save_lead", LEAD), ToolCall("hang_up")), result="נקבע"),
+            Rule("", "שלום תודה.", tool=ScriptedCall("book", '{"day": "מחר"}'), untidy=(Untidy.STOP, Untidy.NO_INDEX)),
+            Rule("", "מחר בוקר תודה.", tools=(ScriptedCall("save_lead", LEAD), ScriptedCall("hang_up")), result="נקבע"),
         )
 
         async def talk(caller: Caller) -> None:

@@ -38,7 +38,7 @@ class ToolCall(msgspec.Struct, frozen=True):
 
 
 class ToolResult(msgspec.Struct, frozen=True):
-    """The result of a call of a tool."""
+    """The result of a tool call, a text for the model."""
 
     call: ToolCall
     content: str

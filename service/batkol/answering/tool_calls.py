@@ -1,4 +1,4 @@
-"""Tool calls of a streamed answer, put together of their deltas; and those of earlier answers, told again. Pure.
+"""Tool calls of a streamed answer, put together of their deltas; and the messages of those of earlier answers. Pure.
 
 OpenAI names a call once, by `index`, `id` and `name`, and then sends pieces of its arguments under that index. Servers
 that imitate it leave out the index or the id, give each call the index 0, repeat the name, or send null, nothing or an

@@ -40,7 +40,7 @@ class ToolDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     name: str
     description: str = ""
-    """What the tool is for, told to the model."""
+    """The purpose of the tool, for the model."""
     parameters: msgspec.Raw = _NO_ARGUMENTS
     """JSON Schema of the arguments: an object. See `batkol.tools.schema` for what it may say."""
     url: str = ""

@@ -18,7 +18,7 @@ from batkol.simulators.llm.answers import Rule
 from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
 from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
-from batkol.simulators.llm.tool_deltas import ToolCall, Untidy
+from batkol.simulators.llm.tool_deltas import ScriptedCall, Untidy
 from support.http.one_answer import answering, http
 
 if TYPE_CHECKING:
@@ -137,7 +137,9 @@ async def test_both_write_the_same_request_with_tools_and_their_results() -> Non
 
 @pytest.mark.parametrize("untidy", [(), (Untidy.INTERLEAVED, Untidy.STOP)], ids=["tidy", "interleaved"])
 async def test_both_read_the_same_tool_calls(untidy: tuple[Untidy, ...]) -> None:
-    rule = Rule("", "רגע.", tools=(ToolCall("book", '{"day": "מחר", "hour": 8}'), ToolCall("look")), untidy=untidy)
+    rule = Rule(
+        "", "רגע.", tools=(ScriptedCall("book", '{"day": "מחר", "hour": 8}'), ScriptedCall("look")), untidy=untidy
+    )
     async with served() as (double, url):
         double.script(rule)
         async with (
@@ -190,7 +192,7 @@ async def test_both_read_the_same_stream_alike(stream: str) -> None:
 
 async def test_the_double_serves_the_official_client() -> None:
     async with served(models=("gpt-4.1",)) as (double, url), official(url) as client:
-        double.script(Rule("קבע", tool=ToolCall("book", '{"day": "מחר", "hour": 8}')), Rule("", ANSWER))
+        double.script(Rule("קבע", tool=ScriptedCall("book", '{"day": "מחר", "hour": 8}')), Rule("", ANSWER))
         whole = await client.chat.completions.create(model="gpt-4.1", messages=MESSAGES)
         models = [model.id async for model in client.models.list()]
         one = await client.models.retrieve("gpt-4.1")

@@ -23,7 +23,7 @@ from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
 from batkol.simulators.llm.records import Outcome
 from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
-from batkol.simulators.llm.tool_deltas import ToolCall, Untidy
+from batkol.simulators.llm.tool_deltas import ScriptedCall, Untidy
 from support.http.hostile_server import WAYS, hostile_http
 from support.http.one_answer import answering, http
 from support.http.tls import CERTIFICATE, server_side
@@ -116,7 +116,7 @@ async def test_an_answer_without_text_is_empty_and_a_tool_call_is_counted() -> N
     async with asking() as (made, double):
         double.inject(LLMFault(kind=LLMFaultKind.EMPTY, times=1))
         assert await answer(made) == ""
-        double.script(Rule("", tool=ToolCall("book", '{"day": "מחר"}')))
+        double.script(Rule("", tool=ScriptedCall("book", '{"day": "מחר"}')))
         assert await answer(made) == ""
 
         assert made.figures.tool_calls == 1
@@ -126,7 +126,9 @@ async def test_an_answer_without_text_is_empty_and_a_tool_call_is_counted() -> N
 async def test_tool_calls_come_whole_after_the_text_and_the_usage_last() -> None:
     async with asking() as (made, double):
         double.script(
-            Rule("", "רגע.", tools=(ToolCall("book", '{"day": "מחר"}'), ToolCall("look")), untidy=(Untidy.STOP,))
+            Rule(
+                "", "רגע.", tools=(ScriptedCall("book", '{"day": "מחר"}'), ScriptedCall("look")), untidy=(Untidy.STOP,)
+            )
         )
         async with aclosing(made.answer(ASKED)) as parts:
             found = [part async for part in parts]
@@ -448,7 +450,7 @@ async def test_the_rest_of_an_answer_is_read_several_tokens_at_a_time() -> None:
     async with asking(LLMSettings(profile="fixed:0", tokens_per_s=300), hold_s=0.2) as (made, double):
         double.script(Rule("", "אני רוצה לקבוע תור לרופא ביום ראשון בבוקר, אם אפשר. " * 4))
         async with aclosing(made.answer(ASKED)) as texts:
-            read = [(text, asyncio.get_running_loop().time()) async for text in texts]
+            read = [(text, asyncio.get_running_loop().time()) async for text in texts if isinstance(text, str)]
 
     early = next(at for at in range(len(read)) if sum(len(text) for text, _ in read[:at]) > 40)
     waits = sum(later[1] - earlier[1] > 0.001 for earlier, later in itertools.pairwise(read[early:]))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from batkol.answering.answerer import ToolCall, ToolResult
 from batkol.answering.tool_calls import ExcessError, ToolCallDelta, ToolCalls, name_of, told
-from batkol.simulators.llm.tool_deltas import ToolCall as Scripted
+from batkol.simulators.llm.tool_deltas import ScriptedCall as Scripted
 from batkol.simulators.llm.tool_deltas import Untidy, tool_deltas
 from support.properties import few_by_day
 

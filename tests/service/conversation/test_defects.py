@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from batkol.answering.answerer import Question
+from batkol.answering.answerer import AnswerPart, Question
 from batkol.conversation import events
 from batkol.conversation.actions import StockPhrase
 from batkol.conversation.agent import AgentSettings
@@ -33,7 +33,7 @@ class Defective(ScriptedAnswerer):
         self._error = error
         self._words = words
 
-    async def answer(self, question: Question) -> AsyncGenerator[str, None]:
+    async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
         self.asked.append(question)
         for word in ANSWER.split()[: self._words]:
             yield f"{word} "
@@ -93,7 +93,7 @@ async def test_a_defect_silences_the_reply_and_costs_an_apology() -> None:
 
 async def test_after_a_defect_the_next_turn_is_answered() -> None:
     class Once(ScriptedAnswerer):
-        async def answer(self, question: Question) -> AsyncGenerator[str, None]:
+        async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
             if not self.asked:
                 self.asked.append(question)
                 raise KeyError("defect")

@@ -26,7 +26,7 @@ _PURPOSES: Final = {
 
 
 class BuiltIn:
-    """One built-in tool: what the model is told of it."""
+    """One built-in tool, as the model gets it."""
 
     def __init__(self, name: str, description: str, schema: dict[str, Any]) -> None:
         self.name = name

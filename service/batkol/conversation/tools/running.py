@@ -25,9 +25,9 @@ from batkol.tools.arguments import ArgumentsError, read_arguments
 from batkol.tools.definition import BUILT_IN, HANG_UP, SAVE_LEAD, TRANSFER, UNKNOWN, ToolDefinition
 
 MOST_ROUNDS: Final = 4
-"""Answers of one turn whose tool calls are carried out. Those of one more are refused, and the model is told."""
+"""Answers of one turn whose tool calls are carried out. Those of one more are refused, and the model learns so."""
 MOST_CHARACTERS: Final = 64 * 1024
-"""Of the results of one turn; with more, further tool calls are refused."""
+"""Characters of the results of one turn; with more, further tool calls are refused."""
 
 NO_MORE: Final = "Refused: no more tool calls are carried out in this turn. Answer the caller now."
 NOT_ENDED: Final = (
@@ -119,7 +119,7 @@ class AttemptTools:
 
     @property
     def results(self) -> tuple[ToolResult, ...]:
-        """What came of the tool calls of this turn so far."""
+        """The results of the tool calls of this turn so far."""
         return self.turn.results
 
     async def carry_out(self, calls: Sequence[ToolCall], *, spoken: bool) -> Verdict:

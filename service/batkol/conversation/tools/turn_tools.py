@@ -1,4 +1,4 @@
-"""The tool calls of one turn, and what came of them: for the next question, and for the history."""
+"""The tool calls of one turn and their results: for the next question, and for the history."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REPEATED: Final = "The same tool call was made before in this turn and is not ca
 
 
 class Verdict(Enum):
-    """What follows after the tool calls of an answer."""
+    """The consequence of the tool calls of an answer."""
 
     GO_ON = "the model is asked again, with the results"
     ENDS = "the call ends or is transferred: nothing is asked any more"
@@ -35,7 +35,7 @@ class ToolRun:
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def finish(self, outcome: ToolOutcome, content: str) -> None:
-        """It is over."""
+        """Note how it has ended."""
         self.outcome, self.content = outcome, content
         self.over.set()
 
@@ -49,7 +49,7 @@ class TurnTools:
         self.rounds = 0
         """Answers of the turn so far that called tools."""
         self.by_key: dict[str, ToolRun] = {}
-        """What was carried out, by name and arguments."""
+        """The runs by name and arguments."""
         self._runs: list[tuple[ToolCall, ToolRun]] = []
 
     def add(self, call: ToolCall, run: ToolRun) -> None:

@@ -1,4 +1,4 @@
-"""The user's own tools: each a POST to the webhook of its definition. What it answers is told to the model.
+"""The user's own tools: each a POST to the webhook of its definition, whose answer the model gets.
 
 The request is JSON, `{"type": "tool.call", "id", "call_sid", "stream_sid", "turn", "tool", "arguments"}`, signed as
 Standard Webhooks (`secretEnv`) or with a bearer token (`tokenEnv`), or both. The same `id` never comes twice for two

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from batkol.simulators.llm.tool_deltas import ToolCall, Untidy
+from batkol.simulators.llm.tool_deltas import ScriptedCall, Untidy
 from batkol.simulators.llm.vocabulary import echoing_answer
 
 _WORDS: Final = re.compile(r"\s*\S+|\s+")
@@ -23,8 +23,8 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     contains: str
     answer: str = ""
-    tool: ToolCall | None = None
-    tools: tuple[ToolCall, ...] = ()
+    tool: ScriptedCall | None = None
+    tools: tuple[ScriptedCall, ...] = ()
     """Several tool calls; they come after the text."""
     untidy: tuple[Untidy, ...] = ()
     result: str | None = None
@@ -33,7 +33,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     @property
-    def calls(self) -> tuple[ToolCall, ...]:
+    def calls(self) -> tuple[ScriptedCall, ...]:
         """All of its tool calls."""
         return self.tools if self.tool is None else (self.tool, *self.tools)
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from batkol.simulators.llm.requests import ChatRequest
-from batkol.simulators.llm.tool_deltas import ToolCall, Untidy, tool_deltas
+from batkol.simulators.llm.tool_deltas import ScriptedCall, Untidy, tool_deltas
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class Completion:
     request: ChatRequest
     number: int
     tokens: Sequence[str]
-    tools: Sequence[ToolCall] = ()
+    tools: Sequence[ScriptedCall] = ()
     untidy: Collection[Untidy] = ()
     finish_reason: str = "stop"
     created: int = field(default_factory=lambda: int(time.time()))
@@ -61,7 +61,7 @@ class Completion:
             chunks.append(event(usage))
         return chunks
 
-    def _named(self) -> list[tuple[str, ToolCall]]:
+    def _named(self) -> list[tuple[str, ScriptedCall]]:
         return [(f"call_{self.number:021d}_{at:02d}", call) for at, call in enumerate(self.tools)]
 
     def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:

@@ -35,7 +35,7 @@ class RequestRecord(msgspec.Struct, kw_only=True):
     model: str = ""
     stream: bool = False
     messages: tuple[ChatMessage, ...] = ()
-    """What was asked: tool calls of earlier answers and their results among them."""
+    """The messages, with the tool calls of earlier answers and their results."""
     tools: tuple[str, ...] = ()
     """Names of the tools that were offered."""
     includes_usage: bool = False

@@ -55,7 +55,7 @@ class ChatMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     calls: tuple[UsedTool, ...] = ()
     """Tool calls of the assistant."""
     tool_call_id: str = ""
-    """Of a result: the tool call that it belongs to."""
+    """The tool call that a result belongs to."""
 
 
 class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):

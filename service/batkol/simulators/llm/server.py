@@ -29,7 +29,7 @@ from batkol.simulators.llm.refusals import ChatRefusalError, usual
 from batkol.simulators.llm.requests import read
 from batkol.simulators.llm.settings import LLMSettings
 from batkol.simulators.llm.streaming import PacedAnswer
-from batkol.simulators.llm.tool_deltas import ToolCall, Untidy
+from batkol.simulators.llm.tool_deltas import ScriptedCall, Untidy
 from batkol.simulators.llm.vocabulary import vocabulary
 from batkol.simulators.llm.wire import DoubleConnection, Request, WireError
 
@@ -195,7 +195,7 @@ class LLMDouble:
         rule = answer_to(chat.text, self._rules, draw, chat.result)
         whole = tokens(rule.answer, draw)
         given = whole[: chat.most_tokens]
-        calls: tuple[ToolCall, ...] = () if len(given) < len(whole) else rule.calls
+        calls: tuple[ScriptedCall, ...] = () if len(given) < len(whole) else rule.calls
         reason = "length" if len(given) < len(whole) else "tool_calls" if calls else "stop"
         if Untidy.STOP in rule.untidy:
             reason = "stop"

@@ -27,7 +27,7 @@ class Untidy(StrEnum):
     STOP = "stop"  # the finish_reason is `stop`
 
 
-class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ScriptedCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A function that the model calls."""
 
     name: str
@@ -35,7 +35,7 @@ class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """JSON, as models write it: a string."""
 
 
-def tool_deltas(calls: Sequence[tuple[str, ToolCall]], untidy: Collection[Untidy] = ()) -> Iterator[dict[str, Any]]:
+def tool_deltas(calls: Sequence[tuple[str, ScriptedCall]], untidy: Collection[Untidy] = ()) -> Iterator[dict[str, Any]]:
     """Yield the deltas of the calls, each with its id, in the order in which they are sent."""
     each = [list(_of_one(at, call_id, call, untidy)) for at, (call_id, call) in enumerate(calls)]
     if Untidy.INTERLEAVED in untidy:
@@ -46,7 +46,7 @@ def tool_deltas(calls: Sequence[tuple[str, ToolCall]], untidy: Collection[Untidy
             yield from deltas
 
 
-def _of_one(at: int, call_id: str, call: ToolCall, untidy: Collection[Untidy]) -> Iterator[dict[str, Any]]:
+def _of_one(at: int, call_id: str, call: ScriptedCall, untidy: Collection[Untidy]) -> Iterator[dict[str, Any]]:
     first: dict[str, Any] = {"id": call_id, "type": "function"}
     pieces: list[Any] = ["", *(call.arguments[at : at + _PIECE] for at in range(0, len(call.arguments), _PIECE))]
     if Untidy.WHOLE in untidy:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batkol.simulators.llm.answers import Rule, answer_to, tokens
-from batkol.simulators.llm.tool_deltas import ToolCall
+from batkol.simulators.llm.tool_deltas import ScriptedCall
 from batkol.simulators.llm.vocabulary import vocabulary
 from batkol.speech.pieces import Cutter
 from support.properties import few_by_day
@@ -22,7 +22,7 @@ def test_the_first_rule_that_fits_answers() -> None:
 
 
 def test_after_a_result_the_rules_for_it_answer_and_others_only_if_they_call_no_tool() -> None:
-    call = Rule("תור", tool=ToolCall("book"))
+    call = Rule("תור", tool=ScriptedCall("book"))
     rules = (call, Rule("תור", "נקבע.", result="done"), Rule("", "אחרת."))
 
     def answered(text: str, result: str | None = None) -> Rule:
