@@ -103,6 +103,12 @@ class ToolsEnded(msgspec.Struct, frozen=True):
     attempt: int
 
 
+class ReplyRanDry(msgspec.Struct, frozen=True):
+    """The caller has heard all of an attempt so far, and its tools are still carried out."""
+
+    attempt: int
+
+
 class CallOpened(msgspec.Struct, frozen=True):
     """The call is up. `greet`: it begins with the greeting."""
 
@@ -172,6 +178,7 @@ Input: TypeAlias = (
     | AttemptLost
     | ToolsBegan
     | ToolsEnded
+    | ReplyRanDry
     | CallOpened
     | AnnouncementAsked
     | AnnouncementReady

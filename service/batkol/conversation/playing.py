@@ -63,6 +63,11 @@ class Playing:
             self._line.flush()
             self._line.at(self.end - 1, then)
 
+    def when_dry(self, then: Callable[[], None]) -> None:
+        """Call `then` when the caller has heard all that is queued, unless more was queued by then."""
+        end = self.end
+        self._line.at(end - 1, lambda: then() if self.end == end else None)
+
     def heard(self, position: int) -> int:
         """Return the sample of the track that the caller had heard by that position of the line."""
         heard = self._begin

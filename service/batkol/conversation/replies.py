@@ -17,7 +17,8 @@ from batkol.conversation.line import Line
 from batkol.conversation.playing import Playing
 from batkol.conversation.reply import Failure, Reply
 from batkol.conversation.track import Track
-from batkol.conversation.voiced import Voiced, failed, latency
+from batkol.conversation.usage import WastedUsage
+from batkol.conversation.voiced import Voiced, failed, latency, settled
 
 _ECHO_WORDS = 12  # words around the present one that may come back as an echo
 
@@ -46,6 +47,7 @@ class Replies:
         self._put = put
         self._clock = clock
         self._voiced: dict[int, Voiced] = {}
+        self._wasted = WastedUsage()
         self.turn = 0
         """The replies that were heard so far."""
         self.answered: Callable[[], ToolsOfTurn | None] = lambda: None
@@ -75,6 +77,7 @@ class Replies:
             if voiced.track.samples:
                 self.feed(voiced)
             else:
+                self._waste(voiced)
                 del self._voiced[voiced.attempt]
                 self._put(inputs.AttemptLost(voiced.attempt))
 
@@ -110,12 +113,17 @@ class Replies:
             self._outlet.observe(events.AnnouncementUnsaid(voiced.reply_id, why))
             self._place_marks(voiced)
         else:
+            self._waste(voiced)
             self._drop(voiced)
 
     def _drop(self, voiced: Voiced) -> None:
         if voiced.reply is not None:
             asked_for = self._clock() - voiced.reply.moments.asked
             self._outlet.observe(events.AttemptDropped(voiced.attempt, asked_for))
+
+    def _waste(self, voiced: Voiced) -> None:
+        if voiced.reply is not None:
+            self._wasted.add(voiced.reply.usage)
 
     def interrupt(self, attempt: int) -> None:
         """Silence it at once, and keep what was heard of it. It is still read, in case it goes on."""
@@ -189,6 +197,7 @@ class Replies:
         voiced.turn = self.turn
         voiced.reply_id = voiced.reply_id or f"{self._outlet.stream_sid}-r{self.turn}"
         self._history.add_caller(voiced.answers)
+        voiced.wasted = self._wasted.take()
         voiced.entry = self._history.add_agent(self.answered())
         split = None if voiced.announced else latency(voiced.reply, last_sample, self._clock())
         self._outlet.observe(
@@ -228,9 +237,15 @@ class Replies:
             voiced.playing = Playing(voiced.track, self._outlet.line, begin)
             voiced.playing.on_piece = partial(self._piece_began, voiced)
         voiced.playing.feed()
+        if voiced.waits and voiced.playing.queued:
+            voiced.playing.when_dry(partial(self._ran_dry, voiced))
         if voiced.whole and voiced.playing.queued:
             voiced.playing.finish(partial(self._played, voiced))
             self._place_marks(voiced)
+
+    def _ran_dry(self, voiced: Voiced) -> None:
+        if voiced.waits and self.audible is voiced:
+            self._put(inputs.ReplyRanDry(voiced.attempt))
 
     def mark(self, name: str) -> None:
         """Put a mark behind all of what the caller hears."""
@@ -267,21 +282,7 @@ class Replies:
             self._put(inputs.ReplyPlayed(voiced.attempt))
 
     def _settle(self, voiced: Voiced) -> None:
-        interrupted = voiced.interrupted_at is not None
-        heard = self._hear(voiced)
-        usage = None if voiced.reply is None else voiced.reply.usage
-        self._outlet.observe(
-            events.ReplySettled(
-                voiced.reply_id,
-                voiced.turn,
-                voiced.intended,
-                heard,
-                interrupted=interrupted,
-                fault=voiced.fault,
-                prompt_tokens=None if usage is None else usage.prompt_tokens,
-                completion_tokens=None if usage is None else usage.completion_tokens,
-            )
-        )
+        self._outlet.observe(settled(voiced, self._hear(voiced)))
         self._place_marks(voiced)
 
     def _hear(self, voiced: Voiced) -> str:

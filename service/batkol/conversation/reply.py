@@ -18,6 +18,7 @@ import msgspec
 from batkol.answering.answerer import Answerer, AnswererError, Question, ToolCall, ToolResult, Usage
 from batkol.conversation.tools.turn_tools import Verdict
 from batkol.conversation.track import Track
+from batkol.conversation.usage import total
 from batkol.voices.voice import Voice, VoiceError
 
 LONGEST_S: Final = 180.0
@@ -86,6 +87,8 @@ class Reply:
         self.failure: Failure | None = None
         self.usage: Usage | None = None
         """Tokens of all its questions, if the answerer tells them."""
+        self.waits = False
+        """Whether its tools are carried out."""
         self.ends_call = False
         """Whether its tools end the call or transfer the caller; it may have no sound then."""
         self.whole = False
@@ -156,13 +159,18 @@ class Reply:
                     case ToolCall():
                         calls.append(part)
                     case Usage():
-                        self._add(part)
+                        self.usage = total(self.usage, part)
         return _Asked("".join(texts), tuple(calls))
 
     async def _carry_out(self, calls: Sequence[ToolCall], tools: Tools, *, spoken: bool) -> bool:
         """Carry out the tools that the answer calls, as soon as the turn is committed; return whether it goes on."""
         await self._until_committed()
-        verdict = await tools.carry_out(calls, spoken=spoken)
+        self.waits = True
+        self.on_sound(self)  # of which the last may be on the line already
+        try:
+            verdict = await tools.carry_out(calls, spoken=spoken)
+        finally:
+            self.waits = False
         if verdict is Verdict.GIVE_UP:
             self._fail("answerer", "too_many_calls")
         if verdict is Verdict.ENDS:
@@ -174,12 +182,6 @@ class Reply:
     async def _until_committed(self) -> None:
         while not self._committed.is_set():  # it may be taken back before this task runs
             await self._committed.wait()
-
-    def _add(self, usage: Usage) -> None:
-        before = self.usage or Usage(0, 0)
-        self.usage = Usage(
-            before.prompt_tokens + usage.prompt_tokens, before.completion_tokens + usage.completion_tokens
-        )
 
     def _offer(self, pieces: list[str]) -> None:
         for piece in pieces:

@@ -58,6 +58,7 @@ def overheard_final(turn: Turn, event: TextSettled, now: float) -> None:
 def interrupt(turn: Turn, now: float) -> None:
     if turn.attempt is None:
         return
+    turn.timers.cancel(Timer.FILLER)
     turn.actions.append(Interrupt(turn.attempt.number))
     turn.interruptions.interrupt(Interrupted(turn.attempt.number, turn.attempt.text, turn.attempt.phrase))
     turn.queue.overtake()
@@ -90,6 +91,7 @@ def played(turn: Turn, event: ReplyPlayed, now: float) -> None:
 
 def give_the_floor(turn: Turn, now: float) -> None:
     """Nothing is said any more: it is the caller's turn, of which the first words may be there."""
+    turn.timers.cancel(Timer.FILLER)
     turn.said.drop_wordless(turn.words, since=now - turn.thresholds.late_answer_ms / 1000)
     turn.state = State.LISTENING
     if turn.said.talking:

@@ -7,6 +7,7 @@ from batkol.conversation.actions import Hold, SayPhrase, StockPhrase, Unsaid
 from batkol.conversation.inputs import (
     AttemptLost,
     CallerBegan,
+    ReplyRanDry,
     ReplySounded,
     ServiceFailed,
     TextChanged,
@@ -89,14 +90,24 @@ def tools_ended(turn: Turn, event: ToolsEnded, now: float) -> None:
     if turn.attempt is None or turn.attempt.number != event.attempt:
         return
     turn.attempt.patient_until = now + _patience_s(turn)
+    if turn.state is not State.THINKING:
+        turn.timers.cancel(Timer.FILLER)  # of a reply that is heard
     if turn.timers.is_set(Timer.APOLOGY):  # the filler after the tools' begin may have put it off for longer
         turn.timers.set(
             Timer.APOLOGY, max(turn.attempt.patient_until, turn.last_sample + turn.thresholds.apology_ms / 1000)
         )
 
 
-def filler_due(turn: Turn, _: float) -> None:
+def ran_dry(turn: Turn, event: ReplyRanDry, now: float) -> None:
+    """The reply has a pause: the caller waits from now on."""
+    if turn.attempt is not None and turn.attempt.number == event.attempt:
+        turn.timers.set(Timer.FILLER, now + turn.thresholds.filler_ms / 1000)
+
+
+def filler_due(turn: Turn, now: float) -> None:
     turn.actions.append(SayPhrase(StockPhrase.FILLER))
+    if turn.state is not State.THINKING and turn.attempt is not None and now < turn.attempt.patient_until:
+        turn.timers.set(Timer.FILLER, now + turn.thresholds.apology_ms / 1000)
 
 
 def apology_due(turn: Turn, now: float) -> None:

@@ -33,6 +33,7 @@ from batkol.conversation.inputs import (
     EndAsked,
     Input,
     ReplyPlayed,
+    ReplyRanDry,
     ReplySounded,
     ServiceFailed,
     TextChanged,
@@ -96,6 +97,9 @@ _SPEAKING: Final[Mapping[type[Input], Rule]] = {
     CallerStopped: speaking.fell_silent,
     TextSettled: speaking.overheard_final,
     ReplyPlayed: speaking.played,
+    ToolsBegan: thinking.tools_began,
+    ToolsEnded: thinking.tools_ended,
+    ReplyRanDry: thinking.ran_dry,
 }
 TABLE: Final[Mapping[State, Mapping[type[Input], Rule]]] = {
     State.LISTENING: _LISTENING,

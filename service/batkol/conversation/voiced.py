@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from batkol.answering.answerer import Usage
 from batkol.conversation import events
 from batkol.conversation.actions import StockPhrase
 from batkol.conversation.history import Entry
 from batkol.conversation.playing import Playing
 from batkol.conversation.reply import Failure, Reply
 from batkol.conversation.track import Track
+from batkol.conversation.usage import total
 
 
 @dataclass(slots=True)
@@ -31,6 +33,7 @@ class Voiced:
     marks: list[str] = field(default_factory=list)  # names, for the end of its sound
     turn: int = 0  # from its first sound on
     entry: Entry | None = None
+    wasted: Usage | None = None  # tokens of the turn's attempts before it
     interrupted_at: int | None = None  # the sample of the track up to which it was heard
 
     def commit(self) -> None:
@@ -42,6 +45,11 @@ class Voiced:
         """No further tool of it is carried out, until it is committed again."""
         if self.reply is not None:
             self.reply.hold()
+
+    @property
+    def waits(self) -> bool:
+        """Whether its tools are carried out, and more may follow."""
+        return self.reply is not None and self.reply.waits
 
     @property
     def sounded(self) -> bool:
@@ -69,6 +77,21 @@ class Voiced:
         """The fault that kept the rest of it from being spoken: the part and the reason; empty for none."""
         failure = None if self.reply is None else self.reply.failure
         return "" if failure is None else f"{failure.part}: {failure.reason}"
+
+
+def settled(voiced: Voiced, heard: str) -> events.ReplySettled:
+    """Return the event of its end."""
+    usage = total(voiced.wasted, None if voiced.reply is None else voiced.reply.usage)
+    return events.ReplySettled(
+        voiced.reply_id,
+        voiced.turn,
+        voiced.intended,
+        heard,
+        interrupted=voiced.interrupted_at is not None,
+        fault=voiced.fault,
+        prompt_tokens=None if usage is None else usage.prompt_tokens,
+        completion_tokens=None if usage is None else usage.completion_tokens,
+    )
 
 
 def failed(voiced: Voiced, failure: Failure) -> events.AttemptFailed:

@@ -41,6 +41,7 @@ from batkol.conversation.inputs import (
     EndAsked,
     Input,
     ReplyPlayed,
+    ReplyRanDry,
     ReplySounded,
     ServiceFailed,
     TextChanged,
@@ -69,7 +70,7 @@ heard = st.one_of(
     st.just(CallOpened(greet=True)),
     st.builds(DigitPressed, st.sampled_from("12*#")),
 )
-own = st.sampled_from(["sounds", "is played", "fails", "breaks", "waits for tools", "has its results"])
+own = st.sampled_from(["sounds", "is played", "fails", "breaks", "waits for tools", "runs dry", "has its results"])
 api = st.sampled_from(["is announced", "is announced", "takes the floor", "has sound", "has none", "is cleared"])
 delays = st.sampled_from([0.0, 0.05, 0.2, 0.4, 1.3, 4.0, 11.0])
 extremes = st.sampled_from([0, 1, 300, 60_000])
@@ -148,6 +149,8 @@ class World:
             self.happen(ReplyPlayed(attempt))
         elif what == "waits for tools" and attempt in self.released:
             self.happen(ToolsBegan(attempt, 20.0))
+        elif what == "runs dry" and self.audible == attempt:
+            self.happen(ReplyRanDry(attempt))
         elif what == "has its results" and attempt in self.alive:
             self.happen(ToolsEnded(attempt))
         elif what == "fails" and attempt in self.alive and self.audible != attempt:

@@ -24,6 +24,7 @@ from batkol.conversation.inputs import (
     CallOpened,
     Input,
     ReplyPlayed,
+    ReplyRanDry,
     ReplySounded,
     ServiceFailed,
     TextChanged,
@@ -284,6 +285,29 @@ def test_the_apology_comes_two_seconds_after_the_tools_and_not_before_its_own_ti
         talk.wait(last_sample + apology_at - 0.01 - talk.now)
         assert in_state(talk, State.THINKING)
         assert talk.wait(0.02)[-1] == SayPhrase(StockPhrase.APOLOGY, 2, "מה השעה עכשיו")
+
+
+def test_a_reply_that_runs_dry_while_its_tools_run_has_fillers_until_they_are_over() -> None:
+    filler = [SayPhrase(StockPhrase.FILLER)]
+    talk = Talk()
+    talk.speak()
+    assert talk.then(ToolsBegan(1, 8.0), 0.1) == []
+    assert talk.wait(3.0) == [], "the reply is heard"
+    assert talk.then(ReplyRanDry(1)) == []
+    assert [talk.wait(each) for each in (1.45, 0.1, 3.4, 0.1)] == [[], filler, [], filler]
+    assert talk.then(ToolsEnded(1)) == []
+    assert talk.wait(8.0) == []
+    assert in_state(talk, State.SPEAKING)
+
+
+def test_an_interruption_ends_the_wait_for_the_tools_of_a_reply() -> None:
+    talk = Talk()
+    talk.speak()
+    talk.then(ToolsBegan(1, 8.0), 0.1)
+    talk.then(ReplyRanDry(1), 1.0)
+    talk.then(CallerBegan(1))
+    assert talk.then(CallerLasted(1), 0.4) == [Interrupt(1)]
+    assert SayPhrase(StockPhrase.FILLER) not in talk.wait(1.15)
 
 
 def test_tools_of_an_attempt_that_was_replaced_put_nothing_off() -> None:

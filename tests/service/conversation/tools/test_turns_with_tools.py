@@ -151,6 +151,35 @@ async def test_fillers_bridge_a_slow_tool_and_no_apology_comes_within_its_time()
     assert talk.words[-1] == "מחר"
 
 
+async def test_fillers_bridge_a_slow_tool_behind_a_text_that_was_heard() -> None:
+    posts = Posts(takes_s=6)
+    async with talking(answerer(["שלום תודה.", CALL], "מחר"), settings=SETTINGS, post_tool=posts) as talk:
+        await asked(talk, wait_s=9)
+        words = talk.words
+
+    assert words == ["שלום", "תודה", "בבקשה", "מחר"]  # the filler is in the middle of the reply
+    (settled,) = talk.of(events.ReplySettled)
+    assert (settled.heard, settled.interrupted) == ("שלום תודה. מחר", False)
+
+
+async def test_the_tokens_of_attempts_that_were_thrown_away_are_the_turns() -> None:
+    said = answerer(["מחר", Usage(7, 1)])
+    async with talking(said, settings=SETTINGS) as talk:
+        talk.begin()
+        await asyncio.sleep(1)
+        talk.reaches("מה מספר")
+        await asyncio.sleep(1)
+        talk.goes_on()
+        await asyncio.sleep(1)
+        talk.reaches("מה מספר הבית")
+        await asyncio.sleep(0.5)
+        talk.stop()
+        await asyncio.sleep(4)
+
+    (settled,) = talk.of(events.ReplySettled)
+    assert (len(said.asked), settled.prompt_tokens, settled.completion_tokens) == (2, 14, 2)
+
+
 async def test_a_tool_that_hangs_is_given_up_at_its_own_time_and_the_model_is_told() -> None:
     posts, said = Posts(takes_s=1000), answerer([LOOKED], "תודה")
     async with talking(said, settings=SETTINGS, post_tool=posts) as talk:
