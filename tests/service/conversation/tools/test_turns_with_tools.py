@@ -139,6 +139,40 @@ async def test_an_attempt_that_is_thrown_away_before_the_commit_carries_nothing_
     assert len(talk.of(events.AttemptDropped)) == 1
 
 
+async def test_speech_before_the_first_sound_holds_the_tools_until_it_was_none() -> None:
+    posts, said = Posts(), answerer([CALL], "מחר")
+    said._first_s = 0.6
+    async with talking(said, settings=SETTINGS, post_tool=posts) as talk:
+        await talk.say("מה מספר")  # committed now, 0.33 s after the question
+        await asyncio.sleep(0.1)
+        talk.begin()
+        began = asyncio.get_running_loop().time()
+        await asyncio.sleep(3)
+
+    assert [round(at - began, 2) for at, _ in posts.asked] == [0.35], "when the reply went on, and not as it was there"
+
+
+async def test_an_interruption_without_words_holds_the_tools_until_the_reply_goes_on() -> None:
+    posts = Posts()
+    said = ScriptedAnswerer(
+        lambda question: "" if question.results else ["שלום תודה. מחר היום מחר היום מחר היום", CALL], word_s=0.2
+    )
+    async with talking(said, settings=SETTINGS, post_tool=posts) as talk:
+        await talk.say("מה מספר")
+        talk.final("מה מספר")
+        await asyncio.sleep(0.9)
+        talk.begin()
+        await asyncio.sleep(0.4)
+        talk.lasts()
+        interrupted = asyncio.get_running_loop().time()
+        await asyncio.sleep(0.2)
+        talk.stop()
+        await asyncio.sleep(4)
+
+    assert len(talk.of(events.ReplyContinued)) == 1
+    assert [round(at - interrupted, 1) for at, _ in posts.asked] == [1.2]
+
+
 async def test_fillers_bridge_a_slow_tool_and_no_apology_comes_within_its_time() -> None:
     posts = Posts(takes_s=7)
     async with talking(answerer([CALL], "מחר"), settings=SETTINGS, post_tool=posts) as talk:
