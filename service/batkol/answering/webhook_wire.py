@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from batkol.answering.answerer import AnswererError, AnswerPart, Question, ToolCall, ToolResult
+from batkol.answering.answerer import AnswererError, AnswerPart, HistoryMessage, Question, ToolCall, ToolResult
 from batkol.answering.sse import EndlessError, EventReader
 from batkol.answers import UNREADABLE
 
@@ -48,7 +48,7 @@ def request_body(question: Question) -> bytes:
         "call": question.call_sid,
         "turn": question.turn,
         "text": question.text,
-        "history": [{"role": each.role.value, "text": each.text} for each in question.history if each.text.strip()],
+        "history": [_said(each) for each in question.history if each.text.strip() or each.results],
         "tools": [
             {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
             for tool in question.tools
@@ -60,6 +60,11 @@ def request_body(question: Question) -> bytes:
     if question.results:
         asked |= {"said": question.said, "results": list(map(_result, question.results))}
     return msgspec.json.encode(asked)
+
+
+def _said(message: HistoryMessage) -> dict[str, Any]:
+    said: dict[str, Any] = {"role": message.role.value, "text": message.text}
+    return said | {"results": list(map(_result, message.results))} if message.results else said
 
 
 def _result(result: ToolResult) -> dict[str, Any]:

@@ -140,7 +140,7 @@ async def test_over_the_wire_a_first_that_stalls_is_cancelled_before_the_one_beh
         then.script(Rule("", "שני"))
         made = [OpenAIAnswerer(url=await each.start(), model="gpt-4.1") for each in (first, then)]
         async with aclosing(BehindAnswerer(*made, after_ms=50).answer(ASKED)) as parts:
-            assert "".join([str(part) async for part in parts]) == "שני"
+            assert "".join([part async for part in parts if isinstance(part, str)]) == "שני"
         await until(lambda: first.records[0].outcome is Outcome.CANCELLED)
         assert (len(first.records), len(then.records)) == (1, 1)
         for each in made:

@@ -69,6 +69,21 @@ def test_a_bot_is_sent_the_turn_and_what_was_said_before_it() -> None:
     }
 
 
+def test_a_bot_is_sent_what_came_of_the_tools_of_earlier_turns() -> None:
+    result = ToolResult(ToolCall("c", "book", '{"day": 1}'), "booked")
+    question = Question(
+        text="תודה", history=(HistoryMessage(Role.CALLER, "קבע"), HistoryMessage(Role.AGENT, "", (result,)))
+    )
+
+    assert json.loads(request_body(question))["history"] == [
+        {"role": "user", "text": "קבע"},
+        {
+            "role": "assistant", "text": "",
+            "results": [{"id": "c", "tool": "book", "arguments": {"day": 1}, "content": "booked"}],
+        },
+    ]  # fmt: skip
+
+
 def test_a_bot_is_sent_what_came_of_its_tools() -> None:
     results = (
         ToolResult(ToolCall("c1", "book", '{"day": "מחר"}'), "done"),

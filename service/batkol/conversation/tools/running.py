@@ -15,6 +15,7 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from batkol.answering.answerer import Tool, ToolCall, ToolResult
+from batkol.answering.tool_calls import LARGEST_ARGUMENTS, MOST_CALLS
 from batkol.conversation import events, inputs
 from batkol.conversation.agent import AgentSettings
 from batkol.conversation.events import ToolOutcome
@@ -28,6 +29,8 @@ MOST_ROUNDS: Final = 4
 """Answers of one turn whose tool calls are carried out. Those of one more are refused, and the model learns so."""
 MOST_CHARACTERS: Final = 64 * 1024
 """Characters of the results of one turn; with more, further tool calls are refused."""
+
+_MOST_REFUSED: Final = 2 * MOST_CALLS  # tool calls of one answer, of which the model learns that they are refused
 
 NO_MORE: Final = "Refused: no more tool calls are carried out in this turn. Answer the caller now."
 NOT_ENDED: Final = (
@@ -130,7 +133,7 @@ class AttemptTools:
         self.turn.rounds += 1
         if self.turn.rounds > MOST_ROUNDS + 1:
             return Verdict.GIVE_UP
-        runs = [self._begin(call, spoken=spoken) for call in calls]
+        runs = [self._begin(call, spoken=spoken, fits=at < MOST_CALLS) for at, call in enumerate(calls[:_MOST_REFUSED])]
         ending = None if self._ending is None else self._ending[0]
         begun = [run for run in runs if run is not ending]
         if waiting := [run for run in begun if run.outcome is None]:
@@ -158,12 +161,12 @@ class AttemptTools:
             await run.over.wait()
         put(inputs.ToolsEnded(self.owner.attempt))
 
-    def _begin(self, call: ToolCall, *, spoken: bool) -> ToolRun:
+    def _begin(self, call: ToolCall, *, spoken: bool, fits: bool) -> ToolRun:
         """Begin to carry out a call, if it may be; return its run, or that of the same call before."""
         run = ToolRun(call)
         tool = self._tools.get(call.name)
         try:
-            arguments = self._checked(call, tool)
+            arguments = self._checked(call, tool, fits=fits)
         except ArgumentsError as error:
             self.turn.add(call, run)
             self._end(run, ToolOutcome.REFUSED, f"Refused: {error}.", "arguments" if tool else UNKNOWN)
@@ -183,7 +186,11 @@ class AttemptTools:
             self._decide_end(run, arguments, spoken=spoken)
         return run
 
-    def _checked(self, call: ToolCall, tool: _Offered | None) -> dict[str, Any]:
+    def _checked(self, call: ToolCall, tool: _Offered | None, *, fits: bool) -> dict[str, Any]:
+        if not fits or len(call.arguments) > LARGEST_ARGUMENTS:
+            raise ArgumentsError(
+                f"an answer may have {MOST_CALLS} tool calls with {LARGEST_ARGUMENTS} bytes of arguments each"
+            )
         if tool is None:
             raise ArgumentsError(f"there is no tool of that name; there are: {', '.join(self._tools) or 'none'}")
         arguments = read_arguments(call.arguments, tool.schema)
@@ -232,7 +239,7 @@ class AttemptTools:
                 attempt=self.owner.attempt,
                 reply_id=self.owner.reply_id,
                 name=run.call.name if run.call.name in self._tools else UNKNOWN,
-                arguments=run.call.arguments,
+                arguments=run.call.arguments[:LARGEST_ARGUMENTS],
                 outcome=outcome,
                 reason=reason,
                 took_s=took_s,

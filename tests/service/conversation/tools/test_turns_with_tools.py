@@ -253,6 +253,19 @@ async def test_the_same_call_twice_is_carried_out_once() -> None:
     assert [each.content for each in said.asked[1].results] == ["נקבע", f"{REPEATED}נקבע"]
 
 
+async def test_of_too_many_calls_and_too_long_arguments_the_model_learns_and_nothing_is_carried_out() -> None:
+    many = [ToolCall("", "look", f'{{"n": {n}}}') for n in range(10)]
+    long = ToolCall("", "book", f'{{"day": "{"x" * 20_000}"}}')
+    rounds: dict[int, Sequence[AnswerPart]] = {0: many, 10: [long], 11: ["מחר"]}
+    posts, said = Posts(), ScriptedAnswerer(lambda question: rounds[len(question.results)])
+    async with talking(said, settings=SETTINGS, post_tool=posts) as talk:
+        await asked(talk)
+
+    assert len(posts.asked) == 8
+    assert [each.content.startswith("Refused") for each in said.asked[-1].results] == [False] * 8 + [True] * 3
+    assert max(len(event.arguments) for event in talk.of(events.ToolEnded)) == 16 * 1024
+
+
 async def test_several_tools_are_carried_out_at_the_same_time() -> None:
     posts, said = Posts(takes_s=1), answerer([CALL, LOOKED], "", "מחר")
     async with talking(said, settings=SETTINGS, post_tool=posts) as talk:
