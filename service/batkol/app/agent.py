@@ -19,7 +19,7 @@ from batkol.app.speakers import SpeakersByFlag, Speaking
 from batkol.conversation.actions import StockPhrase
 from batkol.conversation.agent import Agent, AgentSettings
 from batkol.conversation.budget import SpeculationBudget
-from batkol.conversation.tools.webhook import Webhooks
+from batkol.conversation.tools.webhook import ToolWebhooks
 from batkol.flags.context import CallContext
 from batkol.flags.flags import Flags
 from batkol.live.config import Live
@@ -68,7 +68,7 @@ async def agent(settings: Settings, parts: AgentParts, stack: AsyncExitStack, ta
         for name, server in answerers.servers.items():
             if isinstance(server, OpenAIAnswerer):
                 await tasks.own(stack, partial(warm_up, server), _task("agent.warm_up", name), may_return=True)
-    webhooks = Webhooks()
+    webhooks = ToolWebhooks()
     stack.push_async_callback(webhooks.aclose)
     return Agent(
         speakers=SpeakersByFlag(parts.flags, answerers=answerers.by_name, voices=voices, context_of=parts.context_of),

@@ -50,7 +50,7 @@ def read(calls: list[Scripted], *untidy: Untidy) -> tuple[ToolCall, ...]:
 
 @pytest.mark.parametrize("untidy", TIDINGS, ids=lambda some: "+".join(some) or "tidy")
 @given(st.lists(scripted, min_size=1, max_size=4))
-@few_by_day(25)
+@few_by_day(6)
 def test_calls_come_out_as_they_were_made(untidy: tuple[Untidy, ...], calls: list[Scripted]) -> None:
     found = read(calls, *untidy)
 

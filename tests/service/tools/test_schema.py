@@ -59,7 +59,7 @@ def schemas() -> st.SearchStrategy[Any]:
 
 
 @given(schemas(), values)
-@few_by_day(200)
+@few_by_day(50)
 def test_a_value_keeps_to_a_schema_as_the_reference_has_it(schema: Any, value: Any) -> None:
     check_schema(schema)
 
@@ -80,7 +80,7 @@ def test_a_value_keeps_to_a_schema_as_the_reference_has_it(schema: Any, value: A
     ),
     values,
 )
-@few_by_day(200)
+@few_by_day(50)
 def test_what_is_accepted_as_a_schema_can_be_kept_to(written: Any, value: Any) -> None:
     try:
         check_schema(written)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias
@@ -46,7 +47,7 @@ class ToolRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PostTool: TypeAlias = Callable[[ToolDefinition, ToolRequest], Awaitable[str]]
-"""Asks the webhook of a tool, as `Webhooks.carry_out` does. Raises `ToolError`, `TimeoutError`."""
+"""Asks the webhook of a tool, as `ToolWebhooks.carry_out` does. Raises `ToolError`, `TimeoutError`."""
 
 
 async def no_webhooks(_: ToolDefinition, __: ToolRequest) -> str:
@@ -54,12 +55,20 @@ async def no_webhooks(_: ToolDefinition, __: ToolRequest) -> str:
     raise ToolError("this agent asks no webhook", reason="misconfigured", retryable=False)
 
 
-class Webhooks:
-    """One for the process; asked by many calls at once. `environ` has tokens and secrets; `clock` is Unix seconds."""
+class ToolWebhooks:
+    """One for the process; asked by many calls at once. `environ` has tokens and secrets; `clock` is Unix seconds,
+    `tls` makes the context of connections."""
 
-    def __init__(self, environ: Mapping[str, str] = os.environ, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str] = os.environ,
+        *,
+        clock: Callable[[], float] = time.time,
+        tls: Callable[[], ssl.SSLContext] = httpx.create_ssl_context,
+    ) -> None:
         self._environ = environ
         self._clock = clock
+        self._tls = tls
         self._client: httpx.AsyncClient | None = None
 
     async def carry_out(self, tool: ToolDefinition, request: ToolRequest) -> str:
@@ -116,7 +125,7 @@ class Webhooks:
 
     async def _opened(self) -> httpx.AsyncClient:
         """Open the client with the first tool call: reading the certificates takes long, so a thread does it."""
-        context = await asyncio.to_thread(httpx.create_ssl_context)
+        context = await asyncio.to_thread(self._tls)
         if self._client is None:  # else another call was quicker
             self._client = httpx.AsyncClient(
                 verify=context,

@@ -7,10 +7,12 @@ import json
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 
+import httpx
 import pytest
 
-from batkol.conversation.tools.webhook import LARGEST, ToolError, ToolRequest, Webhooks
+from batkol.conversation.tools.webhook import LARGEST, ToolError, ToolRequest, ToolWebhooks
 from batkol.http_client.signature import WebhookSigner
 from batkol.tools.definition import ToolDefinition
 from support.http.hostile_server import WAYS, hostile_http
@@ -21,12 +23,13 @@ TOKEN = "a-token-of-the-tool"
 REQUEST = ToolRequest(
     id="MZ1-t1", call_sid="CA1", stream_sid="MZ1", turn=2, tool="book", arguments={"day": "מחר", "seats": 2}
 )
+TLS = cache(httpx.create_ssl_context)
 ENVIRON = {"TOOL_TOKEN": TOKEN, "TOOL_SECRET": SECRET, "TOOL_BAD": "whsec_x", "TOOL_HEBREW": "סוד"}
 
 
 @asynccontextmanager
-async def webhooks(environ: Mapping[str, str] = ENVIRON) -> AsyncIterator[Webhooks]:
-    made = Webhooks(environ, clock=lambda: 1_700_000_000.9)
+async def webhooks(environ: Mapping[str, str] = ENVIRON) -> AsyncIterator[ToolWebhooks]:
+    made = ToolWebhooks(environ, clock=lambda: 1_700_000_000.9, tls=TLS)
     try:
         async with asyncio.timeout(30):
             yield made
