@@ -17,7 +17,7 @@ from batkol.settings import Settings
 from batkol.supervision.tasks import Tasks
 from batkol.telemetry.metrics import Metrics
 from batkol.twilio_api.client import TwilioAccount, TwilioApi
-from batkol.twilio_api.control import CallControl, HttpUpdates, LiveCall
+from batkol.twilio_api.control import CallControl, HttpUpdates, TwilioCall
 from batkol.twilio_api.logins import Login
 
 NO_CALL: Final = "CA" + "0" * 32
@@ -77,7 +77,7 @@ async def telephone(settings: Settings, telephone: Telephone, stack: AsyncExitSt
 
 async def _check_control(settings: Settings, control: CallControl) -> None:
     try:
-        await control.complete(LiveCall(settings.twilio_account_sid, NO_CALL), within_s=CHECKED_S)
+        await control.complete(TwilioCall(settings.twilio_account_sid, NO_CALL), within_s=CHECKED_S)
     except UpstreamError as error:
         log.error(
             "[TWILIO] Twilio's REST API cannot be asked; until it can, the service cannot transfer calls, and it hangs "

@@ -16,7 +16,7 @@ from batkol.calls.limits import ECHO_S, HELD, HOLD_S
 from batkol.calls.line_end import LineEnd
 from batkol.calls.playout import Playout
 from batkol.calls.reasons import FROM_WITHIN, MOVED
-from batkol.calls.services import Services
+from batkol.calls.services import CallHearing, Services
 from batkol.calls.socket import Direct, Socket, read_to_end
 from batkol.conversation.conversation import CallSide
 from batkol.errors import PeerError
@@ -25,10 +25,8 @@ from batkol.flags.context import CallContext
 from batkol.flags.flags import Decision
 from batkol.tracing.propagation import RemoteParent
 from batkol.transcription.events import TranscriptionEvent
-from batkol.transcription.policy import Transcription
 from batkol.twilio.messages import Connected, Dtmf, Inbound, MalformedMessage, Mark, Media, Start, Stop, parse
 from batkol.twilio.stream import MediaStream
-from batkol.twilio_api.control import LiveCall
 from batkol.vad.session import endpointing
 
 
@@ -50,8 +48,7 @@ class Call:
         self._deadline = Deadline()  # of `run`
         self._closed = False  # the peer has the reason already
         self.ended_by = ""
-        self.redials = False
-        """Whether the call was hung up, and Twilio does not know so far: it asks the webhook about it."""
+        self.redials = False  # hung up, and Twilio does not know so far: it asks the webhook about it
         self.on_over: Callable[[Call], None] = lambda _: None
         """Called once, when no audio is taken any more and the last finals are still to come."""
         self._close_code = 1011
@@ -61,18 +58,10 @@ class Call:
         self.log = structlog.get_logger().bind(call_sid=identity.call_sid, **self.trace.ids)
         self.reporter = services.reporter(identity, self._since, self.log, self.trace)
         self._context = identity.context(language=services.language, pod=services.pod)
-        self.transcription = Transcription(
-            ring=self._ring,
-            recognizers=services.recognizers,
-            decide=self._decide,
-            tuning=services.live.tuning,
-            observe=self._observe,
-            log=self.log,
-            log_of=lambda utterance: self.log.bind(**self.trace.ids_of(utterance)),
-        )
+        hearing = CallHearing(self._decide, self._observe, self.log)
+        self.transcription = services.transcription(self._ring, hearing, self.trace)
         self._tuning = services.live.tuning
-        sids = LiveCall(identity.account_sid, identity.call_sid)
-        self.line_end = LineEnd(sids, self, self.playout, services.telephone, self.log)
+        self.line_end = LineEnd(identity, self, self.playout, services.telephone_of(self.trace), self.log)
         self.conversation = services.conversation(self._side(), self.trace)
         self._vad = services.vad.open(self._ring, self._on_speech, endpointing(self._tuning))
 

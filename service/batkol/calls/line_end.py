@@ -17,8 +17,9 @@ from structlog.typing import FilteringBoundLogger
 from batkol.calls.reasons import HUNG_UP, TRANSFERRED
 from batkol.calls.telephone import NO_CONTROL, NO_LABEL, Telephone
 from batkol.errors import ConfigurationError, UpstreamError
+from batkol.events.identity import Identity
 from batkol.twilio import twiml
-from batkol.twilio_api.control import CallControl, LiveCall, Updated
+from batkol.twilio_api.control import CallControl, TwilioCall, Updated
 
 _KEPT: Final = frozenset({"replaced", "refused", "error"})
 """Ends from outside that stay what they are while the call is being hung up."""
@@ -42,9 +43,9 @@ class LineEnd:
     """The end of one call. Its work is done in a task of the call's group, one at a time."""
 
     def __init__(
-        self, sids: LiveCall, call: EndingCall, line: EndingLine, telephone: Telephone, log: FilteringBoundLogger
+        self, identity: Identity, call: EndingCall, line: EndingLine, telephone: Telephone, log: FilteringBoundLogger
     ) -> None:
-        self._sids = sids
+        self._sids = TwilioCall(identity.account_sid, identity.call_sid)
         self._call = call
         self._line = line
         self._telephone = telephone

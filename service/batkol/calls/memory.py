@@ -1,4 +1,4 @@
-"""Memory of calls whose streams have ended here, for the next request that Twilio makes about them."""
+"""Memory of calls without a stream: of those whose streams have ended here, and of those that wait for one."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ class _Ended(NamedTuple):
     ended: float  # by the loop's clock, in seconds
     hung_up: bool
     redials: bool  # Twilio will ask the webhook about it
+
+
+class Reservation(NamedTuple):
+    """A place that waits for a stream."""
+
+    stream_name: str
+    until: float  # by the loop's clock, in seconds: then the place is given up
 
 
 class EndedCalls:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 
 from batkol.calls.call import Call
 from batkol.calls.ending import EndingCalls
 from batkol.calls.lag import LoopLag
-from batkol.calls.memory import EndedCalls
+from batkol.calls.memory import EndedCalls, Reservation
 from batkol.calls.reasons import FROM_WITHIN
 from batkol.clock import REAL, Clock
 from batkol.events.identity import Identity
@@ -39,13 +39,6 @@ class AdmissionRefusal(StrEnum):
     DUPLICATE = "duplicate"  # a stream with this very SID is here already: Twilio never uses one twice
 
 
-class _Reservation(NamedTuple):
-    """A place that waits for a stream."""
-
-    stream_name: str
-    until: float  # by the loop's clock, in seconds: then the place is given up
-
-
 class CallRegistry:
     """Admission, by place: a webhook reserves one, its media stream takes it, the end of its audio frees it.
 
@@ -62,7 +55,7 @@ class CallRegistry:
         self._live: dict[str, Call] = {}  # by call SID: the newest stream of each call that has a place
         self._ending = EndingCalls()
         self._ended = EndedCalls()
-        self._reserved: dict[str, _Reservation] = {}  # by call SID
+        self._reserved: dict[str, Reservation] = {}  # by call SID
         self._empty = asyncio.Event()
         self._empty.set()
         self._loop = asyncio.get_running_loop()
@@ -111,7 +104,7 @@ class CallRegistry:
         taken = self._occupied()
         if call_sid not in self._reserved and (self.draining or (call_sid not in self._live and taken >= self.limit)):
             return False
-        self._reserved[call_sid] = _Reservation(stream_name, until=self._loop.time() + RESERVED_S)
+        self._reserved[call_sid] = Reservation(stream_name, until=self._loop.time() + RESERVED_S)
         return True
 
     def refusal(self, stream: Identity) -> AdmissionRefusal | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from structlog.typing import FilteringBoundLogger
 
+from batkol.audio.ring import Ring
 from batkol.calls.reply_observer import ReplyObserver
 from batkol.calls.reporter import Reporter
 from batkol.calls.telephone import Telephone
@@ -16,14 +17,26 @@ from batkol.conversation.conversation import CallSide, Conversation
 from batkol.events.bus import Bus
 from batkol.events.identity import Identity
 from batkol.events.recorder import NoRecorder, Recorder
-from batkol.flags.flags import Flags
+from batkol.flags.flags import Decision, Flags
 from batkol.live.config import Live
+from batkol.telemetry import names
 from batkol.telemetry.metrics import Metrics
 from batkol.tracing.call import CallTrace
 from batkol.tracing.propagation import RemoteParent
 from batkol.tracing.tracing import Tracing
+from batkol.transcription.events import TranscriptionEvent
+from batkol.transcription.policy import Transcription
 from batkol.transcription.recognizers import Recognizers
 from batkol.vad.scheduler import VadScheduler
+
+
+@dataclass(frozen=True, slots=True)
+class CallHearing:
+    """The call, as its transcription uses it."""
+
+    decide: Callable[[], Decision]
+    observe: Callable[[TranscriptionEvent], None]
+    log: FilteringBoundLogger
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +58,27 @@ class Services:
     agent: Agent | None = None
     """The agent that speaks to the callers; None: the service only hears."""
     telephone: Telephone = field(default_factory=Telephone)
+
+    def telephone_of(self, trace: CallTrace) -> Telephone:
+        """Return the telephone of one call, whose actions are seen in its trace."""
+
+        def count(action: str, outcome: str) -> None:
+            self.telephone.count(action, outcome)
+            trace.span.add_event(names.LINE_ACTION, {names.ACTION: action, names.ACTION_OUTCOME: outcome})
+
+        return replace(self.telephone, count=count)
+
+    def transcription(self, ring: Ring, heard: CallHearing, trace: CallTrace) -> Transcription:
+        """Make the transcription of a call's audio."""
+        return Transcription(
+            ring=ring,
+            recognizers=self.recognizers,
+            decide=heard.decide,
+            tuning=self.live.tuning,
+            observe=heard.observe,
+            log=heard.log,
+            log_of=lambda utterance: heard.log.bind(**trace.ids_of(utterance)),
+        )
 
     def conversation(self, call: CallSide, trace: CallTrace) -> Conversation | None:
         """Make the conversation of a call with the agent; None where there is no agent."""

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextvars import Context, copy_context
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
-
-from structlog.typing import FilteringBoundLogger
 
 from batkol.alarm import Alarm
 from batkol.answering.answerer import Question
@@ -25,9 +22,9 @@ from batkol.conversation import events, inputs
 from batkol.conversation.actions import StockPhrase
 from batkol.conversation.agent import Agent, PhraseSound, Speakers
 from batkol.conversation.announcements import Announcements, LineClosedError
+from batkol.conversation.call_side import CallSide
 from batkol.conversation.history import History
 from batkol.conversation.limits import Spent
-from batkol.conversation.line import Line
 from batkol.conversation.replies import Replies
 from batkol.conversation.reply import Reply, Speaker
 from batkol.conversation.tools.running import ToolRunner
@@ -36,25 +33,10 @@ from batkol.conversation.turns import Turns
 from batkol.conversation.voiced import Voiced
 from batkol.transcription.events import Interim, TranscriptionEvent
 
+__all__ = ["CallSide", "Conversation"]
+
 MOST_FAULTS: Final = 3
 """Defects of the service in one call after which the agent is silent; the transcription goes on."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallSide:
-    """The call, as its conversation uses it."""
-
-    call_sid: str
-    stream_sid: str
-    line: Line
-    since: Callable[[int], float]
-    """Seconds since the caller spoke a sample."""
-    observe: events.ObserveReplies
-    hang_up: Callable[[str], None]
-    """End the call; the reason is for `call.ended`, empty: `hung_up`."""
-    transfer: Callable[[str, Callable[[], None]], None]
-    """Transfer the caller to the number behind a label, or call back if they stay here."""
-    log: FilteringBoundLogger
 
 
 class Conversation:

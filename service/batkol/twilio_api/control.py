@@ -40,14 +40,14 @@ class Updated(StrEnum):
     OVER = "over"  # the call had ended before
 
 
-class LiveCall(NamedTuple):
+class TwilioCall(NamedTuple):
     """The call that is updated. Its account may be a sub-account."""
 
     account_sid: str
     call_sid: str
 
 
-Send = Callable[[LiveCall, Mapping[str, str]], Awaitable[Answer]]
+Send = Callable[[TwilioCall, Mapping[str, str]], Awaitable[Answer]]
 """Sends one update. Raises `httpx.TransportError`, `TimeoutError`, `AnswerError`."""
 
 
@@ -60,15 +60,15 @@ class CallControl:
         self._who = who
         self._attempt_s = attempt_s
 
-    async def complete(self, call: LiveCall, *, within_s: float) -> Updated:
+    async def complete(self, call: TwilioCall, *, within_s: float) -> Updated:
         """End the call. Raises `TwilioApiError`: at once where Twilio refuses for good, else when the time is over."""
         return await self._update(call, {"Status": "completed"}, within_s)
 
-    async def redirect(self, call: LiveCall, twiml: str, *, within_s: float) -> Updated:
+    async def redirect(self, call: TwilioCall, twiml: str, *, within_s: float) -> Updated:
         """Give the call other TwiML; its media stream stops then. Raises `TwilioApiError` in the same way."""
         return await self._update(call, {"Twiml": twiml}, within_s)
 
-    async def _update(self, call: LiveCall, form: Mapping[str, str], within_s: float) -> Updated:
+    async def _update(self, call: TwilioCall, form: Mapping[str, str], within_s: float) -> Updated:
         if not (is_call_sid(call.call_sid) and is_account_sid(call.account_sid)):  # they come from the network
             raise errors.unknown_call(self._who)
         clock = asyncio.get_running_loop().time
@@ -83,7 +83,7 @@ class CallControl:
             await asyncio.sleep(wait_s)
         raise AssertionError("the attempts end with an answer or an error")
 
-    async def _attempt(self, call: LiveCall, form: Mapping[str, str], within_s: float) -> Updated:
+    async def _attempt(self, call: TwilioCall, form: Mapping[str, str], within_s: float) -> Updated:
         try:
             async with asyncio.timeout(within_s):
                 answer = await self._send(call, form)
@@ -114,7 +114,7 @@ class HttpUpdates:
             cookies=no_cookies(),
         )
 
-    async def send(self, call: LiveCall, form: Mapping[str, str]) -> Answer:
+    async def send(self, call: TwilioCall, form: Mapping[str, str]) -> Answer:
         """See `Send`. Cancelling it closes the connection; the update may have been carried out."""
         url = f"{self._url}/2010-04-01/Accounts/{call.account_sid}/Calls/{call.call_sid}.json"
 

@@ -13,11 +13,13 @@ import structlog
 from batkol.answers import Answer
 from batkol.calls.line_end import LineEnd
 from batkol.calls.telephone import OUTCOMES, LinePatience, Telephone
-from batkol.twilio_api.control import CallControl, LiveCall
+from batkol.events.identity import Identity
+from batkol.twilio_api.control import CallControl, TwilioCall
 
 pytestmark = pytest.mark.virtual_time
 
-SIDS = LiveCall("AC" + "0" * 32, "CA" + "1" * 32)
+SIDS = TwilioCall("AC" + "0" * 32, "CA" + "1" * 32)
+IDENTITY = Identity(call_sid=SIDS.call_sid, stream_sid="MZ1", account_sid=SIDS.account_sid)
 NUMBER = "+972501234567"
 SPOKEN_S = 3.0
 
@@ -46,7 +48,7 @@ class Party:
         await asyncio.sleep(SPOKEN_S)
         return True
 
-    async def send(self, call: LiveCall, form: Mapping[str, str]) -> Answer:
+    async def send(self, call: TwilioCall, form: Mapping[str, str]) -> Answer:
         assert call == SIDS
         self.asked.append((self.now, dict(form)))
         return await self.answering()
@@ -66,7 +68,7 @@ async def line_end(answering: Answering | None, **transfers: str) -> AsyncIterat
     telephone = Telephone(
         control, LinePatience(), lambda *counted: party.counted.append(counted), lambda: transfers or {"x": NUMBER}
     )
-    end = LineEnd(SIDS, party, party, telephone, structlog.get_logger())
+    end = LineEnd(IDENTITY, party, party, telephone, structlog.get_logger())
     async with asyncio.TaskGroup() as tasks:
         end.begin(tasks)
         yield end, party
@@ -217,7 +219,7 @@ async def test_a_defect_closes_the_stream_and_no_other_task_of_the_call() -> Non
 
     party = Broken(done)
     async with asyncio.TaskGroup() as tasks:
-        end = LineEnd(SIDS, party, party, Telephone(), structlog.get_logger())
+        end = LineEnd(IDENTITY, party, party, Telephone(), structlog.get_logger())
         end.begin(tasks)
         end.hang_up()
 

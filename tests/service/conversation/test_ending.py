@@ -236,6 +236,14 @@ def test_a_transfer_that_is_refused_is_apologized_for_and_the_conversation_goes_
     assert talk.then(EndAsked()) == [Cancel(2), SayPhrase(StockPhrase.GOODBYE, 3, QUESTION)], "it may end again"
 
 
+def test_after_a_refused_transfer_the_agent_may_still_hang_up_by_itself() -> None:
+    talk = Talk(TurnThresholds(idle_prompts=0))
+    talk.then(SALES, TransferFailed(), ReplyPlayed(1))
+
+    assert talk.wait(10.0) == [SayPhrase(StockPhrase.GOODBYE, 2)]
+    assert talk.turns.hangs_up
+
+
 def test_a_transfer_that_nobody_answers_for_is_given_up() -> None:
     talk = Talk()
     talk.then(SALES)
@@ -306,12 +314,13 @@ def test_an_entry_while_the_caller_speaks_waits_for_the_words() -> None:
     ]  # fmt: skip
 
 
-def test_words_that_end_while_keys_are_pressed_wait_for_the_last_key() -> None:
+@pytest.mark.parametrize("reached", [(TextReached(0, QUESTION),), ()], ids=["tentative", "final alone"])
+def test_words_that_end_while_keys_are_pressed_wait_for_the_last_key(reached: tuple[Input, ...]) -> None:
     talk = Talk()
     talk.then(CallerBegan(0))
     talk.press("1")
 
-    heard = (TextChanged(0, QUESTION), TextReached(0, QUESTION), CallerStopped(0, talk.now), TextSettled(0, QUESTION))
+    heard = (TextChanged(0, QUESTION), *reached, CallerStopped(0, talk.now), TextSettled(0, QUESTION))
     assert talk.then(*heard) == []
     assert talk.wait(1.9) == []
     assert talk.press("#") == [Ask(1, f"{QUESTION} הקיש/ה 1", speculative=False), Release(1)]

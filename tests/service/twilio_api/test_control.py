@@ -16,7 +16,7 @@ from batkol.simulators.twilio_rest.faults import TwilioFault, TwilioFaultKind
 from batkol.simulators.twilio_rest.server import TwilioDouble
 from batkol.simulators.twilio_rest.settings import TwilioDoubleSettings
 from batkol.twilio import twiml
-from batkol.twilio_api.control import ATTEMPT_S, CallControl, HttpUpdates, LiveCall, Updated
+from batkol.twilio_api.control import ATTEMPT_S, CallControl, HttpUpdates, TwilioCall, Updated
 from batkol.twilio_api.errors import TwilioApiError
 from batkol.twilio_api.logins import Login
 
@@ -24,7 +24,7 @@ ACCOUNT = "AC" + "0" * 32
 SUB_ACCOUNT = "AC" + "5" * 32
 SID = "CA" + "1" * 32
 LOGIN = (ACCOUNT, "a-made-up-auth-token")
-CALL = LiveCall(ACCOUNT, SID)
+CALL = TwilioCall(ACCOUNT, SID)
 TRANSFER = twiml.dial("+972501234567")
 
 
@@ -56,7 +56,7 @@ async def test_a_call_is_ended_and_given_other_twiml() -> None:
 async def test_of_several_tokens_the_valid_one_is_found_and_remembered_for_each_account() -> None:
     logins = ((ACCOUNT, "of yesterday"), (SUB_ACCOUNT, "a-made-up-auth-token"))
     async with control(*logins, account_sid=SUB_ACCOUNT) as (calls, double):
-        call = LiveCall(SUB_ACCOUNT, SID)
+        call = TwilioCall(SUB_ACCOUNT, SID)
         await calls.redirect(call, TRANSFER, within_s=4)
         await calls.complete(call, within_s=4)
 
@@ -109,7 +109,7 @@ async def test_an_answer_that_is_not_twilio_s_ends_nothing(kind: TwilioFaultKind
 
 async def test_a_sid_from_the_network_gets_into_no_url() -> None:
     async with control() as (calls, double):
-        for call in (LiveCall(ACCOUNT, "CA/../x"), LiveCall("AC?", SID)):
+        for call in (TwilioCall(ACCOUNT, "CA/../x"), TwilioCall("AC?", SID)):
             with pytest.raises(TwilioApiError, match="does not come from Twilio"):
                 await calls.complete(call, within_s=4)
 
@@ -121,7 +121,7 @@ async def tried(answer: Callable[[], Answer], within_s: float) -> tuple[list[flo
     loop = asyncio.get_running_loop()
     begun, asked = loop.time(), list[float]()
 
-    async def send(_: LiveCall, __: Mapping[str, str]) -> Answer:
+    async def send(_: TwilioCall, __: Mapping[str, str]) -> Answer:
         asked.append(loop.time() - begun)
         return answer()
 
@@ -155,7 +155,7 @@ async def test_a_server_that_hangs_is_asked_as_long() -> None:
     asked: list[float] = []
     loop = asyncio.get_running_loop()
 
-    async def send(_: LiveCall, __: Mapping[str, str]) -> Answer:
+    async def send(_: TwilioCall, __: Mapping[str, str]) -> Answer:
         asked.append(loop.time())
         await asyncio.sleep(3600)
         raise AssertionError
