@@ -12,6 +12,7 @@ import pytest
 from batkol.answering.answerer import Answerer, AnswererError, AnswerPart, Question, ToolCall, Usage
 from batkol.answering.hedged import HedgedAnswerer, HedgeOutcome
 from batkol.answering.openai import OpenAIAnswerer
+from batkol.answering.patience import Limits
 from batkol.simulators.llm.answers import Rule
 from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
 from batkol.simulators.llm.records import Outcome
@@ -46,7 +47,8 @@ async def two(*, after_ms: int = 30, budget: int = 100) -> AsyncIterator[Two]:
     async with LLMDouble(settings) as first, LLMDouble(settings) as second, asyncio.timeout(30):
         first.script(Rule("", "ראשון"))
         second.script(Rule("", "שני"))
-        made = [OpenAIAnswerer(url=await each.start(), model="gpt-4.1") for each in (first, second)]
+        patient = Limits(first_s=600, whole_s=600)  # so that a cancellation is the hedge's
+        made = [OpenAIAnswerer(url=await each.start(), model="gpt-4.1", limits=patient) for each in (first, second)]
         found = Two(first, second)
         found.answerer = HedgedAnswerer(
             *made, after_ms=after_ms, may_hedge=lambda: len(found.outcomes) < budget, on_hedge=found.outcomes.append

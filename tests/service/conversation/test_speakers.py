@@ -63,23 +63,26 @@ async def test_another_answerer_and_another_voice_take_the_next_turn_of_the_call
         assert set(switch.asked) == {talk.call.call_sid}
 
 
-async def test_a_turn_ends_with_the_answerer_that_it_began_with() -> None:
+async def test_a_turn_ends_with_the_answerer_that_it_began_with_also_where_the_caller_speaks_on() -> None:
     first, second = both()
     switch = Switch(first)
     async with talking(answering(""), speakers_of=switch) as talk:
         talk.begin()
-        switch.chosen = replace(second, answerer=None)
-        talk.interim("מה")
         await asyncio.sleep(1)
-        talk.reaches("מה מספר טלפון")
-        await asyncio.sleep(0.3)
         talk.stop()
+        talk.final("אני רוצה אבל")
+        switch.chosen = replace(second, answerer=None)
+        await asyncio.sleep(0.2)
+        await talk.say("מה מספר טלפון")
         talk.final("מה מספר טלפון")
         await asyncio.sleep(6)
 
         assert talk.words == ["שלום", "תודה"]
+        assert isinstance(first.answerer, ScriptedAnswerer)
+        assert first.answerer.asked[-1].text == "אני רוצה אבל מה מספר טלפון"
+        asked = len(first.answerer.asked)
         await ask(talk, "מה השעה")
-        assert len(talk.of(events.AttemptBegan)) == 1
+        assert len(talk.of(events.AttemptBegan)) == asked
 
 
 async def test_an_agent_that_is_switched_on_answers_the_next_turn_and_knows_what_was_said_before() -> None:
