@@ -85,15 +85,30 @@ def voice_double(
     fault: Annotated[
         list[str] | None, typer.Option(metavar="JSON", help=_EXAMPLE.format('{"kind": "stall", "at_s": 0.5}'))
     ] = None,
+    google_port: Annotated[int, typer.Option(help="The gRPC port of Google's voice; 0 selects a free port.")] = 9098,
+    google_control_port: Annotated[
+        int, typer.Option(help="The HTTP port for faults and records of Google's voice; 0 selects a free port.")
+    ] = 9099,
+    google_settings: Annotated[
+        list[str] | None,
+        typer.Option("--google-set", metavar="NAME=VALUE", help="The same for Google's voice, such as sessions=2."),
+    ] = None,
+    google_fault: Annotated[
+        list[str] | None, typer.Option(metavar="JSON", help=_EXAMPLE.format('{"kind": "abort", "at_s": 0.5}'))
+    ] = None,
 ) -> None:
-    """Run the strict double of OpenAI's voice server, which speaks the synthetic voice's words."""
+    """Run the strict doubles of OpenAI's and Google's voices, which speak the synthetic voice's words."""
     from batkol.simulators import voice_double_cli as cli
+    from batkol.simulators.google_voice import cli as google
 
     try:
         read, faults = cli.settings_from(settings or ()), cli.faults_from(fault or ())
+        google_read, google_faults = google.settings_from(google_settings or ()), google.faults_from(google_fault or ())
     except BatkolError as error:
         refuse(error)
-    exit_with(cli.carry_out(cli.VoiceDoubleOptions(read, host, port, control_port, faults), console(no_color=True)))
+    of_google = google.GoogleVoiceOptions(google_read, google_port, google_control_port, google_faults)
+    options = cli.VoiceDoubleOptions(read, host, port, control_port, faults, of_google)
+    exit_with(cli.carry_out(options, console(no_color=True)))
 
 
 def twilio_double(

@@ -91,9 +91,11 @@ class Track:
         """Return the words that end within the first `samples` samples."""
         parts = []
         for piece in self.pieces:
-            if samples <= piece.begin or not piece.samples:
+            if not piece.samples:
+                continue  # not yet, or there is nothing to speak in it
+            if samples <= piece.begin:
                 break
-            count = piece.words_by(samples - piece.begin, self._rate)
+            count = piece.words_by(min(samples - piece.begin, piece.samples), self._rate)
             parts.append(" ".join(piece.text.split()[:count]))
         return " ".join(filter(None, parts))
 

@@ -1,4 +1,4 @@
-"""`batkol voice-double`: the voice double on its own, with pace and faults from the command line."""
+"""`batkol voice-double`: the voice doubles on their own, with pace and faults from the command line."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from rich.console import Console
 
 from batkol.simulators import double_cli
 from batkol.simulators.google.control import serve_control
+from batkol.simulators.google_voice.cli import GoogleVoiceOptions
+from batkol.simulators.google_voice.cli import listen as listen_as_google
 from batkol.simulators.speaker.faults import VoiceFault
 from batkol.simulators.speaker.server import VoiceDouble
 from batkol.simulators.speaker.settings import SpeakerSettings
@@ -27,6 +29,7 @@ class VoiceDoubleOptions:
     port: int
     control_port: int
     faults: tuple[VoiceFault, ...]
+    google: GoogleVoiceOptions
 
 
 def settings_from(pairs: Sequence[str]) -> SpeakerSettings:
@@ -54,7 +57,9 @@ async def carry_out(options: VoiceDoubleOptions, console: Console) -> int:
         return (
             f"voice double: {url}, control on http://{options.host}:{double_cli.bound(control)}",
             f"serve against it: AGENT_REPLIES=true VOICE=openai VOICE_URL={url} {named} {key} batkol serve",
+            *await listen_as_google(options.google, options.host, stack),
         )
 
-    ports = f"Port {options.port} or {options.control_port} of {options.host}"
-    return await double_cli.serve(double, listen, console, address=ports)
+    google = options.google
+    ports = ", ".join(map(str, (options.port, options.control_port, google.port, google.control_port)))
+    return await double_cli.serve(double, listen, console, address=f"One of the ports {ports} of {options.host}")

@@ -14,13 +14,13 @@ from typing import Any, Final
 
 import httpx
 
-from batkol.answers import PLAIN, no_cookies
+from batkol.answers import PLAIN, AnswerError, exchange, no_cookies
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.http_client.poster import Poster
 from batkol.http_client.transport import HttpTransport, has_proxy
-from batkol.urls import without_login
+from batkol.urls import masked, without_login
 from batkol.voices.limits import VoiceLimits
-from batkol.voices.openai_request import request_speech
+from batkol.voices.openai_request import refusal, request_speech, unreachable
 from batkol.voices.voice import VoiceError, VoiceSound
 
 UNDER_WAY: Final = 2
@@ -29,6 +29,7 @@ LONGEST_TEXT: Final = 4096
 """Characters of a piece, OpenAI's limit."""
 
 _CONNECTIONS: Final = 256
+_LARGEST_LIST: Final = 4 << 20  # bytes of a list of models, when warming up
 _KEPT_IDLE: Final = 32
 _IDLE_S: Final = 55.0  # a connection that is still open saves the next reply TCP's and TLS's round trips
 _SPOKEN: Final = re.compile(r"\w")
@@ -38,7 +39,7 @@ class OpenAIVoice:
     """`url` is the server's base with `/v1`; `voice` the name that the server knows; `options` go into each request.
 
     A user and password in the URL go into the Authorization header, in the place of `api_key`. No error quotes a text,
-    the URL or the key.
+    a password or the key.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class OpenAIVoice:
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         base, login = without_login(url)
         at = httpx.URL(base)
+        self._who = f"the voice {name} ({masked(base)})"
         # With a proxy in between, httpx's own transport asks.
         transport = None if has_proxy(at) else HttpTransport(at, most=_CONNECTIONS, kept_s=_IDLE_S)
         self._client = httpx.AsyncClient(
@@ -80,7 +82,7 @@ class OpenAIVoice:
 
     async def speak(self, pieces: AsyncIterator[str]) -> AsyncGenerator[VoiceSound, None]:
         """See `Voice`. It knows no word ends. A piece without a word is an empty sound, and not asked for."""
-        reply = _Reply(self._poster, self._asked, self._limits)
+        reply = _Reply(self._poster, self._asked, self._limits, self._who)
         reading = asyncio.create_task(reply.read(pieces), name="voice.read")
         try:
             number = 0
@@ -92,6 +94,17 @@ class OpenAIVoice:
                 number += 1
         finally:
             await _end([reading, *reply.requests])
+
+    async def warm_up(self) -> None:
+        """See `ConnectedVoice`. Asks for the list of models: a server without one is there as well."""
+        try:
+            answer = await exchange(self._client, "GET", "models", within_s=self._limits.first_s, largest=_LARGEST_LIST)
+        except AnswerError:
+            return  # it speaks HTTP; what it lists is not needed
+        except (httpx.TransportError, TimeoutError) as error:
+            raise unreachable(self._who) from error
+        if answer.status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+            raise refusal(answer.status)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -140,11 +153,11 @@ class _Request:
 class _Reply:
     """The requests of one reply, in order."""
 
-    def __init__(self, poster: Poster, asked: dict[str, Any], limits: VoiceLimits) -> None:
+    def __init__(self, poster: Poster, asked: dict[str, Any], limits: VoiceLimits, who: str) -> None:
         self._free = asyncio.Semaphore(UNDER_WAY)
         self.requests: set[asyncio.Task[None]] = set()
         self._order: asyncio.Queue[_Request | BaseException | None] = asyncio.Queue()
-        self._poster, self._asked, self._limits = poster, asked, limits
+        self._poster, self._asked, self._limits, self._who = poster, asked, limits, who
 
     async def next(self) -> _Request | None:
         """Return the next piece's request, None after the last one. Raises what the iterator of pieces raised."""
@@ -184,7 +197,7 @@ class _Reply:
                 raise VoiceError(message, reason="too_long", retryable=False)  # noqa: TRY301 -- the one way out of here
             if not request.silent:
                 asked = {**self._asked, "input": request.text}
-                await request_speech(self._poster, asked, self._limits, request)
+                await request_speech(self._poster, asked, self._limits, request, self._who)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is raised where the sound is awaited
             request.came.put_nowait(error)
         else:

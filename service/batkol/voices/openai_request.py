@@ -54,8 +54,8 @@ class Sink(Protocol):
         ...
 
 
-async def request_speech(poster: Poster, asked: dict[str, Any], limits: VoiceLimits, sink: Sink) -> None:
-    """Pass the sound to `sink` as it comes; return when it is whole. Raises `VoiceError`.
+async def request_speech(poster: Poster, asked: dict[str, Any], limits: VoiceLimits, sink: Sink, who: str) -> None:
+    """Pass the sound to `sink` as it comes; return when it is whole. Raises `VoiceError`; `who` names the server.
 
     Cancelling it closes the connection at once.
     """
@@ -80,7 +80,7 @@ async def request_speech(poster: Poster, asked: dict[str, Any], limits: VoiceLim
         raise VoiceError("the voice did not answer in time", reason="deadline", retryable=True) from error
     except httpx.TransportError as error:
         if speech.empty:
-            raise VoiceError("the voice cannot be reached", reason="unavailable", retryable=True) from error
+            raise unreachable(who) from error
         raise VoiceError("the voice broke off within its sound", reason="cut_off", retryable=True) from error
     except AnswerError as error:
         raise VoiceError(f"the voice cannot be used: {error}", reason="malformed", retryable=False) from None
@@ -99,9 +99,15 @@ async def _answered(poster: Poster, content: bytes) -> AsyncIterator[httpx.Respo
         await response.aclose()
 
 
+def unreachable(who: str) -> VoiceError:
+    """Return the error for a server that does not answer at all."""
+    message = f"{who} cannot be reached; check VOICE_URL, and whether the server runs"
+    return VoiceError(message, reason="unavailable", retryable=True)
+
+
 async def _check(response: httpx.Response) -> None:
     if response.status_code != _OK:
-        raise _refusal(response.status_code, await _code(response))
+        raise refusal(response.status_code, await _code(response))
     check_plain(response)
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind not in (*_SOUND, *_UNNAMED):
@@ -117,7 +123,8 @@ async def _code(response: httpx.Response) -> str:
     return str(error.code) if error else ""
 
 
-def _refusal(status: int, code: str) -> VoiceError:
+def refusal(status: int, code: str = "") -> VoiceError:
+    """Return the error of a status."""
     if code in _NO_MONEY:
         return VoiceError(f"the voice's account has no credit left (HTTP {status})", reason="quota", retryable=False)
     hint = {401: "; check VOICE_API_KEY", 403: "; check VOICE_API_KEY", 404: "; check VOICE_URL and VOICE_MODEL"}

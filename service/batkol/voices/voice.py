@@ -17,7 +17,7 @@ class VoiceSound(msgspec.Struct, frozen=True):
     piece: int
     """The number of the piece of text that it speaks, from 0; never falls."""
     last: bool = False
-    """Whether it is the last one of that piece. It may be empty."""
+    """Whether it is the last one of that piece. It may be empty. A piece that broke off has none."""
     word_ends: tuple[int, ...] = ()
     """The ends of words of the piece, in samples since the piece's first one, as far as the voice knows.
 

@@ -15,6 +15,9 @@ from batkol.errors import ConfigurationError
 from batkol.simulators import double_cli, llm_double_cli, speech_double_cli, twilio_double_cli, voice_double_cli
 from batkol.simulators.google.faults import Fault
 from batkol.simulators.google.settings import DoubleSettings
+from batkol.simulators.google_voice import cli as google_voice_cli
+from batkol.simulators.google_voice.faults import GoogleVoiceFault
+from batkol.simulators.google_voice.settings import GoogleVoiceSettings
 from batkol.simulators.llm.faults import LLMFault
 from batkol.simulators.llm.settings import LLMSettings
 from batkol.simulators.speaker.faults import VoiceFault
@@ -22,7 +25,7 @@ from batkol.simulators.speaker.settings import SpeakerSettings
 from batkol.simulators.twilio_rest.faults import TwilioFault
 from batkol.simulators.twilio_rest.settings import TwilioDoubleSettings
 
-SETTINGS = (DoubleSettings, LLMSettings, SpeakerSettings, TwilioDoubleSettings)
+SETTINGS = (DoubleSettings, GoogleVoiceSettings, LLMSettings, SpeakerSettings, TwilioDoubleSettings)
 SID = "CA" + "1" * 32
 
 
@@ -51,6 +54,7 @@ def test_what_is_no_setting_is_refused(kind: type[msgspec.Struct]) -> None:
         (LLMFault, llm_double_cli.FAULT),
         (VoiceFault, voice_double_cli.FAULT),
         (TwilioFault, twilio_double_cli.FAULT),
+        (GoogleVoiceFault, google_voice_cli.FAULT),
     ],
 )
 def test_the_example_of_a_fault_is_one_and_nothing_else_is(kind: type[msgspec.Struct], example: str) -> None:

@@ -170,7 +170,7 @@ async def test_each_fault_is_an_error_with_its_reason_after_what_came(
             await collect(at.voice, Pieces("תודה", "שלום", "כן"), sounds)
 
     assert (raised.value.reason, raised.value.retryable) == (reason, retryable)
-    for secret in (KEY, "שלום", "127.0.0.1"):
+    for secret in (KEY, "שלום"):
         assert secret not in str(raised.value)
     if fault.kind is not VoiceFaultKind.DROP:
         assert words_of(joined(sounds[: 1 + next(i for i, s in enumerate(sounds) if s.last)], 0).mulaw) == ["תודה"]

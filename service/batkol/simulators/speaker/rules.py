@@ -12,6 +12,7 @@ from batkol.simulators.speaker.settings import SpeakerSettings
 FORMATS: Final = ("mp3", "opus", "aac", "flac", "wav", "pcm")
 SPOKEN_FORMATS: Final = ("wav", "pcm")
 PATH: Final = "/v1/audio/speech"
+MODELS: Final = "/v1/models"
 
 _INVALID: Final = "invalid_request_error"
 _USUAL: Final = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
@@ -44,6 +45,16 @@ class SpeechRefusal(Exception):  # noqa: N818 -- it is an answer, as OpenAI give
 def refused(status: int, code: str | None) -> SpeechRefusal:
     """Return the refusal of a fault."""
     return SpeechRefusal(status, f"A fault of the double refuses this with {status}.", code=code or _USUAL.get(status))
+
+
+def asks_for_models(method: str, path: str) -> bool:
+    """Whether a request asks for the list of models, by which clients try their key."""
+    return method == "GET" and path.partition("?")[0] == MODELS
+
+
+def model_list(settings: SpeakerSettings) -> dict[str, Any]:
+    """Return OpenAI's list of models."""
+    return {"object": "list", "data": [{"id": name, "object": "model"} for name in settings.models]}
 
 
 def check_route(method: str, path: str) -> None:

@@ -11,6 +11,7 @@ It refuses what OpenAI refuses, and in its shapes. From another process its faul
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -109,6 +110,8 @@ class VoiceDouble:
 
     async def _respond(self, connection: DoubleConnection, request: Request) -> bool:
         """Answer one request; return whether the connection can have another one."""
+        if rules.asks_for_models(request.method, request.path):
+            return await self._list_models(connection, request)
         record = self._stats.came(self._clock())
         work = asyncio.create_task(self._speak(connection, request, record), name="voice_double.speak")
         leaving = asyncio.create_task(connection.left(), name="voice_double.left")
@@ -125,6 +128,15 @@ class VoiceDouble:
             leaving.cancel()
             await asyncio.gather(work, leaving, return_exceptions=True)
             record.ended("cancelled", self._clock())
+
+    async def _list_models(self, connection: DoubleConnection, request: Request) -> bool:
+        try:
+            rules.check_key(request.headers.get("authorization", ""), self.settings)
+        except rules.SpeechRefusal as refusal:
+            await connection.answer(refusal.status, refusal.body)
+        else:
+            await connection.answer(200, rules.model_list(self.settings))
+        return True
 
     def _left(self, work: asyncio.Task[VoiceFaultKind | None], record: SpokenRequest) -> None:
         if not work.done():
@@ -161,7 +173,7 @@ class VoiceDouble:
         record: SpokenRequest,
         faults: dict[VoiceFaultKind, VoiceFault],
     ) -> VoiceFaultKind | None:
-        sound = b"" if VoiceFaultKind.EMPTY in faults else pcm(asked.input)
+        sound = b"" if VoiceFaultKind.EMPTY in faults else pcm(asked.input, self.settings.lead(asked.input))
         record.bytes_whole = len(sound)
         slow = faults.get(VoiceFaultKind.SLOW)
         await self._until(record.came_at + (slow.latency_s if slow else self.settings.first_byte(record.number)))
@@ -171,9 +183,11 @@ class VoiceDouble:
         broken = faults.get(VoiceFaultKind.STALL) or faults.get(VoiceFaultKind.CUT)
         size = self.settings.chunk_ms * BYTES_PER_S // 1000 & ~1
         end = min(len(sound), int(broken.at_s * BYTES_PER_S)) if broken else len(sound)
+        draw = random.Random(f"{self.settings.seed}/{record.number}/jitter")
         for at in range(0, end, size):
             if self.settings.pace:
-                await self._until(begun + at / BYTES_PER_S / self.settings.pace)
+                late = draw.uniform(0, self.settings.jitter_s)
+                await self._until(begun + at / BYTES_PER_S / self.settings.pace + late)
             part = sound[at : min(end, at + size)]
             await connection.write(chunk(header + part))
             record.sent(len(part))

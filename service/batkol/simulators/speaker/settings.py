@@ -42,12 +42,20 @@ class SpeakerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Times real time at which sound is sent; 0: all at once."""
     chunk_ms: int = 40
     """Sound in one chunk of the body."""
+    jitter_s: float = 0.03
+    """The most by which a chunk comes late, drawn for each; with `pace=0` none does."""
+    lead_ms: tuple[int, int] = (20, 120)
+    """Least and most silence before the first word, drawn for each text."""
     seed: int = 0
     """Seed of the drawn delays."""
 
     def __post_init__(self) -> None:
         if self.profile and self.profile not in PROFILES:
             raise ValueError(f"there is no profile {self.profile!r}; there are {', '.join(PROFILES)}")
+
+    def lead(self, text: str) -> int:
+        """Return the silence before a text's first word, in milliseconds: the same each time."""
+        return random.Random(f"{self.seed}/{text}").randint(*self.lead_ms)
 
     def first_byte(self, request: int) -> float:
         """Return the delay of the request with that number, in seconds."""

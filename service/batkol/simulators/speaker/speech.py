@@ -19,12 +19,12 @@ _UNKNOWN: Final = 0xFFFF_FFFF  # the length that OpenAI writes into the header o
 
 
 @lru_cache(maxsize=256)
-def pcm(text: str) -> bytes:
-    """Return the text's sound: 16 bits, little endian, one channel. A word that is not marked is a hum."""
+def pcm(text: str, lead_ms: int = 0) -> bytes:
+    """Return the text's sound after silence: 16 bits, little endian, one channel. A word without marks is a hum."""
     phone = mulaw.decode(sound(text).mulaw).astype(np.float32)
     wide = soxr.resample(phone, SAMPLE_RATE, RATE, "VHQ")
     samples: bytes = np.clip(np.round(wide), -32768, 32767).astype("<i2").tobytes()
-    return samples
+    return bytes(lead_ms * BYTES_PER_S // 1000) + samples
 
 
 def wav_header(rate: int = RATE) -> bytes:

@@ -1,0 +1,81 @@
+"""Faults of Google's text to speech as data: the sessions they hit, and the kind.
+
+GoogleVoiceFault(kind=GoogleVoiceFaultKind.REFUSE, code="UNAUTHENTICATED")   every session is refused
+GoogleVoiceFault(kind=GoogleVoiceFaultKind.STALL, at_s=0.5, times=1)         the next one is silent after half a second
+GoogleVoiceFault(kind=GoogleVoiceFaultKind.ABORT, at_s=0.5, sessions=(2,))   the second one ends there
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import grpc
+import msgspec
+
+
+class GoogleVoiceFaultKind(StrEnum):
+    """Kinds of faults."""
+
+    REFUSE = "refuse"  # the session ends with `code` before any sound
+    ABORT = "abort"  # after `at_s` of sound the session ends with `code`
+    HANG = "hang"  # no sound comes
+    STALL = "stall"  # after `at_s` of sound no more comes
+    PAUSE = "pause"  # after `at_s` of sound nothing comes for `latency_s`
+    SLOW = "slow"  # the first sound of each text comes after `latency_s`
+    EMPTY = "empty"  # the session ends without sound
+    HEADER = "header"  # each text's sound has a WAV header
+
+
+class GoogleVoiceFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One thing that goes wrong, and in which sessions. Without `sessions` it befalls all."""
+
+    kind: GoogleVoiceFaultKind
+    sessions: tuple[int, ...] = ()
+    """The double's first, second, … session since its start or last reset."""
+    times: int | None = None
+    """Number of sessions that it hits before it is over."""
+    lasts_s: float | None = None
+    """Seconds after its injection in which it hits sessions."""
+    at_s: float = 0.0
+    """Seconds of the session's sound that come before it."""
+    latency_s: float = 0.0
+    code: str = "UNAVAILABLE"
+    text: str = "A fault of the double."
+
+    def __post_init__(self) -> None:
+        if self.code not in grpc.StatusCode.__members__:
+            raise ValueError(f"{self.code} is no status of gRPC; one is UNAVAILABLE")
+
+
+class _Rule(msgspec.Struct):
+    fault: GoogleVoiceFault
+    until: float | None
+    left: int | None
+
+
+class GoogleVoiceFaultBook:
+    """The faults in force. `now` is any monotonic clock."""
+
+    def __init__(self) -> None:
+        self._rules: list[_Rule] = []
+
+    def inject(self, fault: GoogleVoiceFault, now: float) -> None:
+        """Put a fault in force from now on."""
+        self._rules.append(_Rule(fault, None if fault.lasts_s is None else now + fault.lasts_s, fault.times))
+
+    def clear(self) -> None:
+        """Nothing goes wrong any more for sessions to come."""
+        self._rules.clear()
+
+    def faults(self, now: float) -> list[GoogleVoiceFault]:
+        """Return the faults still in force."""
+        self._rules = [rule for rule in self._rules if (rule.until is None or now < rule.until) and rule.left != 0]
+        return [rule.fault for rule in self._rules]
+
+    def befall(self, session: int, now: float) -> dict[GoogleVoiceFaultKind, GoogleVoiceFault]:
+        """Return the faults for a session that opens now, and count them as used."""
+        self.faults(now)
+        hit = [rule for rule in self._rules if not rule.fault.sessions or session in rule.fault.sessions]
+        for rule in hit:
+            rule.left = None if rule.left is None else rule.left - 1
+        return {rule.fault.kind: rule.fault for rule in hit}
