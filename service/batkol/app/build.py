@@ -12,7 +12,7 @@ import structlog
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from batkol import __version__
-from batkol.app import http
+from batkol.app import gauges, http
 from batkol.app.agent import AgentParts, agent, peers
 from batkol.app.listeners import http_listeners
 from batkol.app.patience import PRODUCTION, Patience
@@ -140,7 +140,7 @@ async def _service(
         live=live,
         flags=flags,
         metrics=metrics,
-        voices=_voices(settings, stack),
+        voices=_voices(settings, metrics, stack),
         context_of=partial(_flag_context, settings, calls),
     )
     made = await agent(settings, parts, stack, tasks)
@@ -212,12 +212,13 @@ async def _channels(settings: Settings, stack: AsyncExitStack) -> Channels:
     return channels
 
 
-def _voices(settings: Settings, stack: AsyncExitStack) -> VoiceParts:
+def _voices(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> VoiceParts:
     sessions = Sessions(
         endpoint=settings.gcp_tts_endpoint, insecure=settings.gcp_tts_insecure, limit=settings.gcp_tts_max_sessions
     )
     stack.push_async_callback(sessions.close)
-    return VoiceParts(language=settings.gcp_stt_language, google=sessions)
+    gauges.expose_voices(metrics, sessions)
+    return VoiceParts(language=settings.gcp_stt_language, google=sessions, counts=metrics.voices)
 
 
 def _tracing(settings: Settings, exporters: Sequence[SpanExporter]) -> Tracing:

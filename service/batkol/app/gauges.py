@@ -34,6 +34,7 @@ from batkol.telemetry.process import expose as expose_process
 from batkol.telemetry.reply_metrics import ANNOUNCEMENT, ANSWER
 from batkol.tracing.tracing import Tracing
 from batkol.twilio.messages import Malformation
+from batkol.voices.google.sessions import Sessions
 from batkol.web.proof import ProofFault
 
 ENDINGS: Final = (
@@ -52,8 +53,8 @@ ENDINGS: Final = (
 
 FAILING: Final = ("answerer", "voice")
 FAILURES: Final = (
-    "busy", "cut_off", "deadline", "empty", "malformed", "no_first_token", "quota", "rate_limited", "refused",
-    "server_error", "stalled", "too_slow", "unauthorized", "unavailable",
+    "busy", "cut_off", "deadline", "empty", "malformed", "no_first_token", "no_input", "no_session_free", "quota",
+    "rate_limited", "refused", "server_error", "stalled", "too_slow", "unauthorized", "unavailable",
 )  # fmt: skip
 """The parts of a reply that fail, and the reasons that are likely: `batkol_reply_failures_total` begins with them."""
 
@@ -96,6 +97,22 @@ def expose_tasks(metrics: Metrics, tasks: Tasks) -> None:
         "1 for each background task that waits for a restart or died five times in a minute, else 0.",
         tasks.down,
         by="task",
+    )
+
+
+def expose_voices(metrics: Metrics, sessions: Sessions) -> None:
+    """Have the sessions at Google's text to speech read at each scrape; once per process."""
+    metrics.gauge("batkol.voice.sessions", "Sessions with Google's voice that are open.", lambda: sessions.under_way)
+    metrics.gauge(
+        "batkol.voice.sessions_limit",
+        "Most sessions with Google's voice that this process opens at once (GCP_TTS_MAX_SESSIONS).",
+        lambda: sessions.limit,
+    )
+    metrics.counter(
+        "batkol.voice.sessions_refused",
+        "{session}",
+        "Sessions with Google's voice that this process did not open because its limit was reached.",
+        lambda: sessions.refused,
     )
 
 

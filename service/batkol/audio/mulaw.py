@@ -43,6 +43,7 @@ TABLE: Final[Pcm] = _decoding_table()
 _LOW: Final = (TABLE & 0xFF).astype(np.uint8).tobytes()
 _HIGH: Final = (TABLE >> 8 & 0xFF).astype(np.uint8).tobytes()
 _ENCODE: Final = _encoding_table()
+_INAUDIBLE: Final = bytes(code for code in range(256) if abs(int(TABLE[code])) <= 16)
 
 
 def decode(mulaw: bytes | bytearray | memoryview) -> Pcm:
@@ -70,3 +71,8 @@ def encode(pcm: Pcm) -> bytes:
 def silence(samples: int) -> bytes:
     """Return that many samples of mu-law silence."""
     return bytes([SILENCE]) * samples
+
+
+def is_silent(mulaw: bytes) -> bool:
+    """Whether no amplitude is above 16 of 32,767: a telephone lets nothing of it be heard. Empty sound is silent."""
+    return not mulaw.translate(None, _INAUDIBLE)

@@ -16,10 +16,10 @@ import grpc
 class StreamStatus:
     """The status of one stream; made before the stream is used."""
 
-    __slots__ = ("came",)
+    __slots__ = ("status",)
 
     def __init__(self, stream: Any) -> None:
-        self.came: tuple[grpc.StatusCode, str] | None = None
+        self.status: tuple[grpc.StatusCode, str] | None = None
         """The status that came, and its text; None before."""
         stream.add_done_callback(self._note)
 
@@ -27,14 +27,14 @@ class StreamStatus:
         """Return the status behind what the stream raised, None if it was none of Google's."""
         if not isinstance(raised, grpc.RpcError):
             return None
-        if self.came is not None and self.came[0] is not grpc.StatusCode.OK:
-            return self.came
+        if self.status is not None and self.status[0] is not grpc.StatusCode.OK:
+            return self.status
         if isinstance(raised, grpc.aio.AioRpcError):
             return raised.code(), raised.details() or ""
         return None
 
     def _note(self, stream: Any) -> None:
-        self.came = _at_once(stream.code()), _at_once(stream.details()) or ""
+        self.status = _at_once(stream.code()), _at_once(stream.details()) or ""
 
 
 def _at_once(answer: Coroutine[Any, Any, Any]) -> Any:

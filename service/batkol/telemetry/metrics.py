@@ -26,6 +26,7 @@ from batkol.telemetry.reply_metrics import ReplyCounts, ReplyTimes
 from batkol.telemetry.resource import resource
 from batkol.telemetry.signal_state import SignalState
 from batkol.telemetry.tool_metrics import ToolCounts, tool_duration
+from batkol.telemetry.voice_metrics import VoiceCounts
 from batkol_otel.exporters import exporters
 
 _LATENCY_S: Final = (
@@ -61,6 +62,7 @@ class Metrics:
         self._count_streams()
         self.replies = ReplyCounts(self._counts)
         self.tools = ToolCounts(self._counts, self._tool_duration)
+        self.voices = VoiceCounts(self._counts)
 
     def _push(self, buckets: Sequence[Histogram]) -> None:
         """Make the readers that the environment asks for, with `buckets` beside the SDK's instruments."""

@@ -14,13 +14,13 @@ from typing import Final
 import structlog
 from msgspec.structs import replace
 
+from batkol.audio.mulaw import is_silent
 from batkol.speech.breaker import Breaker
 from batkol.voices.google.sessions import NO_SESSION_FREE
+from batkol.voices.settings import WITHIN_S
 from batkol.voices.shared_pieces import SharedPieces
 from batkol.voices.voice import ConnectedVoice, Voice, VoiceError, VoiceSound
 
-WITHIN_S: Final = 2.0
-"""Seconds in which the first voice must have given the first sound of a piece; the apology comes after 3.5."""
 NO_SOUND: Final = "no_sound"
 """The reason when it did not."""
 COOLING: Final = "cooling_off"
@@ -145,7 +145,10 @@ class BehindVoice:
 
 
 class GivenOut:
-    """The pieces that a voice was handed, those of which it gave sound, and how long the next sound may take."""
+    """The pieces that a voice was handed, those of which it gave sound, and how long the next sound may take.
+
+    Silence is no sound: a piece that begins with nothing else has not begun.
+    """
 
     def __init__(self, within_s: float) -> None:
         self._within_s = within_s
@@ -172,7 +175,7 @@ class GivenOut:
 
     def sound(self, sound: VoiceSound) -> None:
         """The voice gave a sound."""
-        self._begun = (self._begun and sound.piece == self._whole) or bool(sound.mulaw)
+        self._begun = (self._begun and sound.piece == self._whole) or not is_silent(sound.mulaw)
         self._whole = max(self._whole, sound.piece)
         if sound.last:
             self._whole, self._begun = sound.piece + 1, False

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from batkol.telemetry.voice_metrics import VoiceCounts
+from batkol.voices.behind import COOLING, NO_SOUND, BehindVoice
 from batkol.voices.builtin import BuiltinVoice
 from batkol.voices.espeak import EspeakVoice
 from batkol.voices.google.sessions import Sessions
@@ -24,6 +26,7 @@ class VoiceParts:
     """The sessions at Google. Their owner closes them after the voices."""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     """The variables in which `VoiceSpec.key_env` is looked up."""
+    counts: VoiceCounts | None = None
 
 
 def voice_of(spec: VoiceSpec, parts: VoiceParts, *, api_key: str = "", name: str = "") -> Voice:
@@ -42,6 +45,14 @@ def voice_of(spec: VoiceSpec, parts: VoiceParts, *, api_key: str = "", name: str
             return _google(spec, parts, name)
         case "builtin":
             return BuiltinVoice()
+
+
+def behind(first: Voice, second: Voice, spec: VoiceSpec, parts: VoiceParts) -> BehindVoice:
+    """Put a second voice behind the first one, which `spec` describes. The pair closes both."""
+    if parts.counts is None:
+        return BehindVoice(first, second, within_s=spec.then_after_s)
+    parts.counts.begin_at_zero(first.name, (NO_SOUND, COOLING, "cut_off", "deadline", "unavailable"))
+    return BehindVoice(first, second, within_s=spec.then_after_s, on_switch=parts.counts.switched)
 
 
 def _google(spec: VoiceSpec, parts: VoiceParts, name: str) -> Voice:

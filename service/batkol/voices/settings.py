@@ -11,6 +11,9 @@ from pydantic import Field, field_validator
 from batkol.environment import EnvironmentSettings
 from batkol.urls import check_api_base
 
+WITHIN_S: Final = 2.0
+"""Seconds in which a voice with another one behind it must have given sound; the apology comes after 3.5."""
+
 VoiceKind = Literal["builtin", "espeak", "openai", "google"]
 
 GOOGLE_FAMILY: Final = "Chirp3-HD"
@@ -35,6 +38,8 @@ class VoiceSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """The name of the environment variable that has the bearer token."""
     then: str = ""
     """The name of the entry that speaks from the first unheard sentence when this voice fails."""
+    then_after_s: float = WITHIN_S
+    """Seconds in which this voice must have given the first sound of a piece, or that entry speaks."""
 
     def check(self, language: str, said: dict[str, str] | None = None) -> None:
         """Refuse what cannot speak that language. `said` has the names of the fields in the errors.
@@ -42,6 +47,8 @@ class VoiceSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         Raises `ValueError`, a sentence.
         """
         names = said or _MAP
+        if self.then and not 0.1 <= self.then_after_s <= 10:
+            raise ValueError("thenAfterS must be from 0.1 to 10 seconds")
         if self.kind == "openai":
             if not (self.url and self.model):
                 raise ValueError(f"{names['kind']}=openai needs {names['url']} and {names['model']}")

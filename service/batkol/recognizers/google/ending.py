@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from batkol.google_api.stream_status import StreamStatus
 from batkol.recognizers.google.errors import SpeechError, ended, translate
 
 
-class StreamEnding:
+class StreamEnding(StreamStatus):
     """The end of one stream; made before the stream is used."""
 
-    __slots__ = ("_status",)
-
-    def __init__(self, stream: Any) -> None:
-        self._status = StreamStatus(stream)
+    __slots__ = ()
 
     def error(self, raised: BaseException) -> SpeechError:
         """Translate what the stream raised; the status it ended with knows better."""
-        failure = self._status.failure(raised)
+        failure = self.failure(raised)
         return translate(raised) if failure is None else ended(*failure)

@@ -22,6 +22,7 @@ from batkol.voices.builtin import sound
 
 _RESPONSE: Final = cloud_tts.StreamingSynthesizeResponse.pb()
 _UNKNOWN: Final = 0xFFFF_FFFF
+_WRITTEN_S: Final = 1.0
 _K: Final = GoogleVoiceFaultKind
 
 Faults = Mapping[GoogleVoiceFaultKind, GoogleVoiceFault]
@@ -104,7 +105,7 @@ class SpeakingSession:
                         begun + at / SAMPLE_RATE / self._settings.pace + self._draw.uniform(0, self._settings.jitter_s)
                     )
                     await asyncio.sleep(max(0.0, due - self._clock()))
-                await context.write(_RESPONSE(audio_content=content))
+                await _write(context, _RESPONSE(audio_content=content))
                 at += len(content)
                 self._sent += len(content)
                 self._record.sent(len(content), self._clock())
@@ -141,3 +142,14 @@ class SpeakingSession:
             await asyncio.Event().wait()
         self._paused = True
         await asyncio.sleep(fault.latency_s)
+
+
+async def _write(context: Any, response: Any) -> None:
+    """Write a message. A write that is cancelled in the middle would keep grpc.aio from sending the status after it."""
+    writing = asyncio.ensure_future(context.write(response))
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await asyncio.wait((writing,), timeout=_WRITTEN_S)
+        writing.cancel()
+        raise

@@ -38,13 +38,10 @@ class Sessions:
         self._pool = Connections(dial or self._endpoint.dial, lambda channel: channel)
         self._finding = asyncio.Lock()
         self.limit = limit
+        self.under_way = 0
+        """Sessions under way."""
         self.refused = 0
         """Sessions that were refused here because `limit` was reached, and not asked of Google."""
-
-    @property
-    def under_way(self) -> int:
-        """Sessions under way."""
-        return self._pool.streams
 
     @property
     def address(self) -> str:
@@ -68,8 +65,12 @@ class Sessions:
                 reason=NO_SESSION_FREE,
                 retryable=True,
             )
-        with self._pool.stream() as channel:
-            yield channel
+        self.under_way += 1
+        try:
+            with self._pool.stream() as channel:
+                yield channel
+        finally:
+            self.under_way -= 1
 
     @asynccontextmanager
     async def request(self) -> AsyncIterator[grpc.aio.Channel]:

@@ -106,7 +106,7 @@ async def test_other_routes_and_bodies_that_are_no_json_are_refused() -> None:
     async with line() as at, httpx.AsyncClient(headers=HEADERS) as http:
         answers = [
             await http.get(f"{at.url}/audio/speech"),
-            await http.get(f"{at.url}/models"),
+            await http.get(f"{at.url}/voices"),
             await http.post(f"{at.url}/audio/speech", content=b"{"),
         ]
 
@@ -228,3 +228,24 @@ async def test_requests_that_are_no_http_get_one_answer(request_bytes: bytes, st
 
         assert (await reader.read()).startswith(b"HTTP/1.1 %d " % status)
         writer.close()
+
+
+async def test_the_list_of_models_tries_the_key_and_is_no_request_for_speech() -> None:
+    async with line(SpeakerSettings(api_key=KEY)) as at, httpx.AsyncClient() as http:
+        listed = await http.get(f"{at.url}/models", headers={"Authorization": f"Bearer {KEY}"})
+        wrong = await http.get(f"{at.url}/models", headers={"Authorization": "Bearer other"})
+
+        assert (listed.status_code, wrong.status_code) == (200, 401)
+        assert [model["id"] for model in listed.json()["data"]] == list(at.double.settings.models)
+        assert at.double.stats()["requests"] == 0
+
+
+async def test_chunks_come_with_jitter_and_words_after_a_silence() -> None:
+    settings = SpeakerSettings(first_byte_s=0, pace=40, jitter_s=0.005)
+    async with line(settings) as at:
+        sounds = [(await ask(at.url)).content for _ in range(2)]
+
+    assert sounds[0] == sounds[1], "the same text has the same silence"
+    lead = settings.lead(ASKED["input"])
+    assert 20 <= lead <= 120
+    assert not any(sounds[0][: lead * 48])

@@ -1,0 +1,29 @@
+"""Each status of Google's is an error with a reason, a remedy, and nothing that it quotes."""
+
+from __future__ import annotations
+
+import grpc
+import pytest
+
+from batkol.voices.google.errors import TABLE, refusal
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.code.name} {row.text}")
+def test_each_row_is_reached_and_says_what_to_do(row: object) -> None:
+    code, text, reason, retryable, remedy = row  # type: ignore[misc]
+    error = refusal(code, f"A text, {text.upper()} and the sentence שלום")
+
+    assert (error.reason, error.retryable) == (reason, retryable)
+    assert remedy in str(error)
+    assert "שלום" not in str(error)
+
+
+@pytest.mark.parametrize("code", grpc.StatusCode)
+def test_no_status_is_without_an_error(code: grpc.StatusCode) -> None:
+    assert refusal(code, "").reason
+
+
+def test_a_fault_on_the_way_within_the_sound_breaks_it_off_and_a_refusal_does_not() -> None:
+    assert refusal(grpc.StatusCode.UNAVAILABLE, "", begun=True).reason == "cut_off"
+    assert refusal(grpc.StatusCode.INTERNAL, "", begun=True).reason == "cut_off"
+    assert refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "", begun=True).reason == "quota"
