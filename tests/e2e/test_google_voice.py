@@ -1,0 +1,69 @@
+"""A whole call with Google's voice on its wire: the caller's ear hears its words, and no session outlives its reply."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from batkol.events.events import ReplyEnded, ReplySentence
+from batkol.simulators.google_voice.server import GoogleVoiceDouble
+from batkol.simulators.google_voice.settings import GoogleVoiceSettings
+from batkol.simulators.twilio.caller import Caller
+from batkol.simulators.voice.recognizer import GARBLE
+from batkol.voices.marked.voice import say
+from support.service.stack import stack
+
+WORDS = ["אני", "רוצה", "לקבוע", "פגישה", "מחר"]
+LAST = ["לא", "אני", "רוצה", "רופא", "היום"]
+GREETING = "שלום תודה"
+
+
+async def test_the_ear_hears_a_greeting_of_googles_voice(tmp_path: Path) -> None:
+    async with GoogleVoiceDouble() as google:
+        at = {"gcp_tts_endpoint": f"127.0.0.1:{await google.start()}", "gcp_tts_insecure": True}
+        async with stack(tmp_path, agent_replies=True, voice="google", greeting=GREETING, **at) as up:
+            await up.heard.until(lambda: any(record.ending == "OK" for record in google.records))
+
+            async def listen(caller: Caller) -> None:
+                await up.heard.until(lambda: up.heard.of(caller.plan.call_sid, ReplyEnded))
+
+            report = await up.call(script=listen)
+            async with httpx.AsyncClient() as http:
+                page = (await http.get(f"{up.internal}/metrics")).text
+
+        (greeting,) = up.heard.of(report.call_sid, ReplyEnded)
+        assert [word.text for word in report.ear.words()] == greeting.heard.split() == GREETING.split()
+        assert google.stats()["listings"] == 1, "the voice was warmed up"
+        assert "batkol_voice_sessions_limit 100.0" in page
+        assert "batkol_voice_sessions 0.0" in page
+
+
+@pytest.mark.nightly
+async def test_the_ear_hears_answers_of_googles_voice_and_an_interruption_cuts_one(tmp_path: Path) -> None:
+    async with GoogleVoiceDouble(GoogleVoiceSettings(pace=2)) as google:
+        at = {"gcp_tts_endpoint": f"127.0.0.1:{await google.start()}", "gcp_tts_insecure": True}
+        async with stack(tmp_path, agent_replies=True, answerer="echo", voice="google", **at) as up:
+
+            async def talk(caller: Caller) -> None:
+                sid = caller.plan.call_sid
+                await caller.say(say(WORDS).mulaw)
+                await up.heard.until(lambda: up.heard.of(sid, ReplyEnded))
+                await caller.say(say(WORDS).mulaw)
+                await up.heard.until(lambda: len(up.heard.of(sid, ReplySentence)) > 2)
+                await caller.say(say(LAST).mulaw)
+                await up.heard.until(lambda: len(up.heard.of(sid, ReplyEnded)) == 3)
+
+            report = await up.call(script=talk)
+            stats = google.stats()
+
+        replies = up.heard.of(report.call_sid, ReplyEnded)
+        assert report.clean, report.violations
+        assert [reply.interrupted for reply in replies] == [False, True, False]
+        assert replies[0].heard == " ".join(WORDS)
+        assert " ".join(WORDS).startswith(replies[1].heard)
+        heard = [word.text for word in report.ear.words()]
+        assert set(heard[:5]) <= {*WORDS, GARBLE}, "on a busy machine sound comes late, in the middle of a word too"
+        assert set(heard[-5:]) <= {*LAST, GARBLE}
+        assert stats["under_way"] == 0
