@@ -1,10 +1,10 @@
 """CPU of the voices, in milliseconds a second of sound, each alone in this process.
 
-  bench/voice_cost.py          soxr and mu-law by chunk size, espeak, the built-in voice, OpenAI's wire with httpx
+  bench/voice_cost.py          soxr and mu-law by chunk size, espeak, the built-in voice, OpenAI's and Google's wire
   bench/voice_cost.py --replies 50
 
-The voice double is a process of its own and sends at 20 times real time. Each figure is the
-median of five runs; the wire's is one run over all replies.
+The doubles are a process of their own and send at 20 and at 4 times real time. Each figure is the
+median of five runs; the wires' are one run over all replies.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import statistics
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 
 import uvloop
@@ -24,6 +24,8 @@ import uvloop
 from batkol.simulators.speaker.speech import pcm
 from batkol.voices.builtin import BuiltinVoice
 from batkol.voices.espeak import EspeakVoice
+from batkol.voices.google.sessions import Sessions
+from batkol.voices.google.voice import GoogleVoice
 from batkol.voices.openai import OpenAIVoice
 from batkol.voices.resample import PhoneStream
 from batkol.voices.voice import Voice
@@ -72,25 +74,44 @@ def cost(run: Callable[[], float]) -> float:
     return statistics.median(figures)
 
 
-async def wire(replies: int, chunk_ms: int) -> tuple[float, float]:
-    """Return milliseconds of CPU a second of sound and a request, of the voice behind a URL."""
-    command = ("-m", "batkol", "voice-double", "--port", "0", "--control-port", "0")
-    pace = ("--set", "first_byte_s=0", "--set", "pace=20", "--set", f"chunk_ms={chunk_ms}")
-    double = await asyncio.create_subprocess_exec(sys.executable, *command, *pace, stdout=asyncio.subprocess.PIPE)
-    assert double.stdout is not None
-    found = re.search(r"http://\S+/v1", (await double.stdout.readline()).decode())
-    assert found is not None
-    voice = OpenAIVoice(url=found[0], model="tts-1", voice="alloy", api_key="any")
+@asynccontextmanager
+async def doubles(chunk_ms: int, pace: float) -> AsyncIterator[tuple[str, str]]:
+    """Run both doubles; yield the URL of the one and the address of the other."""
+    ports = ("--port", "0", "--control-port", "0", "--google-port", "0", "--google-control-port", "0")
+    openai = ("--set", "first_byte_s=0", "--set", f"pace={pace}", "--set", f"chunk_ms={chunk_ms}")
+    same = f"chunk_ms={chunk_ms},{chunk_ms}"
+    google = [f"--google-set={each}" for each in ("first_sound_s=0", f"pace={pace}", same, "sessions_per_minute=0")]
+    command = (sys.executable, "-m", "batkol", "voice-double", *ports, *openai, *google)
+    double = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     try:
-        await spoken(voice, 2)
-        begin = time.process_time()
-        seconds = await spoken(voice, replies)
-        ms = 1000 * (time.process_time() - begin)
+        assert double.stdout is not None
+        lines = [(await double.stdout.readline()).decode() for _ in range(4)]
+        url, address = re.search(r"http://\S+/v1", lines[0]), re.search(r"gRPC on (\S+),", lines[2])
+        assert url is not None
+        assert address is not None
+        yield url[0], address[1]
     finally:
-        await voice.aclose()
         double.terminate()
         await double.wait()
-    return ms / seconds, ms / (replies * len(PIECES))
+
+
+async def wire(replies: int, chunk_ms: int, pace: float) -> tuple[float, float]:
+    """Return milliseconds of CPU a second of sound, of the voice behind a URL and of Google's."""
+    async with doubles(chunk_ms, pace) as (url, address):
+        sessions = Sessions(endpoint=address, insecure=True)
+        voices: tuple[Voice, ...] = (
+            OpenAIVoice(url=url, model="tts-1", voice="alloy", api_key="any"),
+            GoogleVoice(sessions, voice="he-IL-Chirp3-HD-Achernar", language="he-IL"),
+        )
+        figures = []
+        for voice in voices:
+            await spoken(voice, 2)
+            begin = time.process_time()
+            seconds = await spoken(voice, replies)
+            figures.append(1000 * (time.process_time() - begin) / seconds)
+            await voice.aclose()
+        await sessions.close()
+    return figures[0], figures[1]
 
 
 def main() -> None:
@@ -103,9 +124,11 @@ def main() -> None:
         print(f"24 kHz to 8 kHz, chunks of {chunk_ms} ms: {figure:.2f} ms a second of sound")
     for voice in (BuiltinVoice(), EspeakVoice()):
         print(f"{voice.name}: {cost(partial(speak, voice)):.2f} ms a second of sound")
-    for chunk_ms in (40, 100, 250):
-        each, request = uvloop.run(wire(replies, chunk_ms))
-        print(f"openai, chunks of {chunk_ms} ms: {each:.2f} ms a second of sound, {request:.1f} ms a request")
+    for pace in (20, 4):
+        for chunk_ms in (40, 100, 250):
+            openai, google = uvloop.run(wire(replies, chunk_ms, pace))
+            costs = f"openai {openai:.2f}, google {google:.2f} ms a second of sound"
+            print(f"{pace} times real time, chunks of {chunk_ms} ms: {costs}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -22,7 +23,7 @@ GREETING = "שלום תודה"
 
 async def test_the_ear_hears_a_greeting_of_googles_voice(tmp_path: Path) -> None:
     async with GoogleVoiceDouble() as google:
-        at = {"gcp_tts_endpoint": f"127.0.0.1:{await google.start()}", "gcp_tts_insecure": True}
+        at: dict[str, Any] = {"gcp_tts_endpoint": f"127.0.0.1:{await google.start()}", "gcp_tts_insecure": True}
         async with stack(tmp_path, agent_replies=True, voice="google", greeting=GREETING, **at) as up:
             await up.heard.until(lambda: any(record.ending == "OK" for record in google.records))
 
@@ -43,7 +44,7 @@ async def test_the_ear_hears_a_greeting_of_googles_voice(tmp_path: Path) -> None
 @pytest.mark.nightly
 async def test_the_ear_hears_answers_of_googles_voice_and_an_interruption_cuts_one(tmp_path: Path) -> None:
     async with GoogleVoiceDouble(GoogleVoiceSettings(pace=2)) as google:
-        at = {"gcp_tts_endpoint": f"127.0.0.1:{await google.start()}", "gcp_tts_insecure": True}
+        at: dict[str, Any] = {"gcp_tts_endpoint": f"127.0.0.1:{await google.start()}", "gcp_tts_insecure": True}
         async with stack(tmp_path, agent_replies=True, answerer="echo", voice="google", **at) as up:
 
             async def talk(caller: Caller) -> None:

@@ -197,7 +197,7 @@ async def test_a_model_that_the_language_lacks_is_told_once_and_default_takes_it
 
 async def test_nobody_listening_at_googles_address_is_an_unavailable_stream() -> None:
     async with rigged() as rig:
-        rig.channels._endpoint = "127.0.0.1:9"
+        rig.channels._endpoint.address = "127.0.0.1:9"
         with pytest.raises(SpeechError) as raised:
             await rig.session.run()
 

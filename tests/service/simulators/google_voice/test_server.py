@@ -62,7 +62,8 @@ class Client:
         try:
             return [response.audio_content async for response in stream]
         except exceptions.GoogleAPICallError as error:
-            raise exceptions.from_grpc_status(*(status.status or ())) from error  # grpc.aio may have forgotten it
+            known: Any = exceptions.from_grpc_status
+            raise known(*(status.status or ())) from error  # grpc.aio may have forgotten it
 
     async def voices(self, language: str) -> Sequence[str]:
         listed = await self._client.list_voices(language_code=language)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from batkol.voices.google.errors import TABLE, refusal
+from batkol.voices.google.errors import TABLE, VoiceRow, refusal
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.code.name} {row.text}")
-def test_each_row_is_reached_and_says_what_to_do(row: object) -> None:
-    code, text, reason, retryable, remedy = row  # type: ignore[misc]
-    error = refusal(code, f"A text, {text.upper()} and the sentence שלום")
+def test_each_row_is_reached_and_says_what_to_do(row: VoiceRow) -> None:
+    error = refusal(row.code, f"A text, {row.text.upper()} and the sentence שלום")
 
-    assert (error.reason, error.retryable) == (reason, retryable)
-    assert remedy in str(error)
+    assert (error.reason, error.retryable) == (row.reason, row.retryable)
+    assert row.remedy in str(error)
     assert "שלום" not in str(error)
 
 
