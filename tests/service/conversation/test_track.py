@@ -84,3 +84,26 @@ def test_what_was_heard_only_grows_and_ends_with_all_of_it(pieces: list[tuple[li
         assert track.intended.split()[: len(heard)] == heard
         before = len(heard)
     assert track.heard(track.samples) == track.intended
+
+
+def test_a_piece_that_broke_off_was_heard_as_far_as_its_sound_goes_though_others_follow() -> None:
+    track = Track()
+    for text in ("aaaa bbbb", "cccc dddd eeee ffff", "gggg"):
+        track.add_piece(text)
+    track.add_sound(b"x" * 9000, 0, last=True)  # eight letters a second
+    track.add_sound(b"x" * 6000, 1, last=False)
+    track.add_sound(b"x" * 4000, 2, last=True)
+
+    assert track.heard(9000 + 6000) == "aaaa bbbb cccc"
+    assert track.heard(track.samples) == "aaaa bbbb cccc gggg"
+
+
+def test_a_piece_without_anything_to_speak_hides_none_behind_it() -> None:
+    track = Track()
+    for text in ("one", "…", "two"):
+        track.add_piece(text)
+    track.add_sound(b"x" * 4000, 0, last=True)
+    track.add_sound(b"", 1, last=True)
+    track.add_sound(b"x" * 4000, 2, last=True)
+
+    assert track.heard(8000) == "one two"
