@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, Final
 
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.voices.google import wire
@@ -15,6 +15,11 @@ from batkol.voices.google.sessions import Sessions
 from batkol.voices.limits import VoiceLimits
 from batkol.voices.read_ahead import ReadAhead
 from batkol.voices.voice import VoiceError
+
+_AHEAD_S: Final = 0.6
+"""Seconds of sound ahead of the ear with which sound is taken now and then: what came meanwhile costs one wake. They
+are enough for the pause that ends a piece, and for the first sound of the next one."""
+_LONGEST_HOLD_S: Final = 0.5
 
 
 class GoogleReply:
@@ -30,6 +35,7 @@ class GoogleReply:
         self._session: Session | None = None
         self._lease = AsyncExitStack()
         self._now = asyncio.get_running_loop().time
+        self._played_at = 0.0  # time at which the sound so far has been played, if it is played since it was there
 
     def read(self, pieces: AsyncIterator[str]) -> None:
         """Begin to read the pieces."""
@@ -62,6 +68,8 @@ class GoogleReply:
         """Return the piece's next sound, nothing after the last one. Raises `VoiceError`."""
         session = self._session
         assert session is not None  # noqa: S101 -- `send` opened it
+        if (hold_s := min(_LONGEST_HOLD_S, self._played_at - self._now() - _AHEAD_S)) > 0:
+            await asyncio.sleep(hold_s)
         while not (sound := session.sound()):
             if session.ended:
                 return await self._ended(session, flight)
@@ -77,7 +85,8 @@ class GoogleReply:
                 raise VoiceError("Google sent no sound in time", reason="deadline", retryable=True)
             if flight.over_at(next_waits=self._texts.known) <= self._now() < keep_until:
                 return b""
-        flight.arrived(len(sound), self._now())
+        flight.arrived(len(sound), session.sound_at)
+        self._played_at = max(self._played_at, self._now()) + len(sound) / SAMPLE_RATE
         if flight.samples > self._limits.sound_s * SAMPLE_RATE:
             raise VoiceError("the sound of a piece is longer than the limit", reason="too_long", retryable=False)
         return sound

@@ -27,6 +27,8 @@ class Session:
         self.sent_at = asyncio.get_running_loop().time()
         """The moment of the newest message."""
         self.sent_bytes = 0
+        self.sound_at = 0.0
+        """The moment of the newest sound."""
         self.half_closed = False
         self.ended = False
         """Whether no more sound comes: `error` says why if it is not as it should be."""
@@ -107,6 +109,7 @@ class Session:
     def _arrived(self, sound: bytes) -> None:
         if sound:
             self._begun = True
+            self.sound_at = asyncio.get_running_loop().time()
             self._came.append(sound)
             self._on_change()
 
