@@ -1,4 +1,4 @@
-"""gRPC connections to Google's recognition, shared by all calls of the process (`google_api.connections`).
+"""gRPC connections to Google's recognition, shared by all calls of the process (`google_api.channel_pool`).
 
 The stream that replaces another is counted beside it while both live.
 """
@@ -13,7 +13,7 @@ import grpc
 from google.cloud.speech_v1p1beta1.services.speech import SpeechAsyncClient
 from google.cloud.speech_v1p1beta1.services.speech.transports import SpeechGrpcAsyncIOTransport
 
-from batkol.google_api.connections import Connections, Dial
+from batkol.google_api.channel_pool import ChannelPool, Dial
 from batkol.google_api.endpoint import GoogleEndpoint, GoogleService
 from batkol.recognizers.google.errors import NO_STREAM_FREE, Next, SpeechError
 
@@ -31,7 +31,7 @@ class Channels:
     def __init__(self, *, endpoint: str, insecure: bool, limit: int = 0, dial: Dial | None = None) -> None:
         self._endpoint = GoogleEndpoint(_SERVICE, address=endpoint, insecure=insecure)
         self._limit = limit
-        self._pool = Connections(dial or self._endpoint.dial, self._client)
+        self._pool = ChannelPool(dial or self._endpoint.dial, self._client)
 
     async def start(self) -> None:
         """See `GoogleEndpoint.start`."""
@@ -60,7 +60,7 @@ class Channels:
             yield client
 
     def avoid(self, client: SpeechAsyncClient) -> None:
-        """See `Connections.avoid`."""
+        """See `ChannelPool.avoid`."""
         self._pool.avoid(client)
 
     @property
@@ -80,11 +80,11 @@ class Channels:
 
     @property
     def connections(self) -> int:
-        """Connections opened so far; they stay open."""
+        """ChannelPool opened so far; they stay open."""
         return len(self._pool)
 
     async def close(self) -> None:
-        """See `Connections.close`."""
+        """See `ChannelPool.close`."""
         await self._pool.close()
 
     def _client(self, channel: grpc.aio.Channel) -> SpeechAsyncClient:

@@ -1,4 +1,4 @@
-"""Where the sound of a piece ends, in a session that does not say so. Pure; times in seconds of one clock.
+"""The end of a piece's sound, in a session that does not mark it. Pure; times in seconds of one clock.
 
 Google sends the sound of all sentences of a session in one stream, without a word about which is which. So one piece is
 under way at a time, and the next one is sent when the sound of the one before has paused: Google sends faster than it

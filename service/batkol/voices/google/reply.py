@@ -10,7 +10,7 @@ from typing import Any, Final
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.voices.google import wire
 from batkol.voices.google.flight import Flight, SpeakingRate
-from batkol.voices.google.session import Session, open_session
+from batkol.voices.google.session import VoiceSession, open_session
 from batkol.voices.google.sessions import Sessions
 from batkol.voices.limits import VoiceLimits
 from batkol.voices.read_ahead import ReadAhead
@@ -32,7 +32,7 @@ class GoogleReply:
         self._keep_s = keep_s
         self._changed = asyncio.Event()
         self._texts = ReadAhead(self._changed.set)
-        self._session: Session | None = None
+        self._session: VoiceSession | None = None
         self._lease = AsyncExitStack()
         self._now = asyncio.get_running_loop().time
         self._played_at = 0.0  # time at which the sound so far has been played, if it is played since it was there
@@ -68,8 +68,7 @@ class GoogleReply:
         """Return the piece's next sound, nothing after the last one. Raises `VoiceError`."""
         session = self._session
         assert session is not None  # noqa: S101 -- `send` opened it
-        if (hold_s := min(_LONGEST_HOLD_S, self._played_at - self._now() - _AHEAD_S)) > 0:
-            await asyncio.sleep(hold_s)
+        await self._hold(session)
         while not (sound := session.sound()):
             if session.ended:
                 return await self._ended(session, flight)
@@ -91,19 +90,28 @@ class GoogleReply:
             raise VoiceError("the sound of a piece is longer than the limit", reason="too_long", retryable=False)
         return sound
 
+    async def _hold(self, session: VoiceSession) -> None:
+        """Let sound gather while enough of it is ahead of the ear, but not until the session wants its next text."""
+        now = self._now()
+        hold_s = min(_LONGEST_HOLD_S, self._played_at - now - _AHEAD_S)
+        if not session.half_closed:
+            hold_s = min(hold_s, session.sent_at + self._keep_s - now)
+        if hold_s > 0 and not session.ended:
+            await asyncio.sleep(hold_s)
+
     async def close(self) -> None:
         """Cancel what is under way."""
         await self._texts.close()
         await self._end_session()
 
-    async def _open_session(self) -> Session:
+    async def _open_session(self) -> VoiceSession:
         channel = await self._lease.enter_async_context(self._sessions.session())
         self._session = await open_session(
             self._sessions, channel, self._opening, self._limits.connect_s, self._changed.set
         )
         return self._session
 
-    async def _ended(self, session: Session, flight: Flight) -> bytes:
+    async def _ended(self, session: VoiceSession, flight: Flight) -> bytes:
         if session.error is not None:
             raise session.error
         await self._end_session()

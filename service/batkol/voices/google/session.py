@@ -20,7 +20,7 @@ LONGEST_S: Final = 300.0
 """Seconds of a session: the last guard, for a reply has at most three minutes of sound."""
 
 
-class Session:
+class VoiceSession:
     """Opened by `open_session`. `on_change` is called when sound came or when the session has ended."""
 
     def __init__(self, call: Any, on_change: Callable[[], None]) -> None:
@@ -120,9 +120,9 @@ class Session:
 
 async def open_session(
     sessions: Sessions, channel: grpc.aio.Channel, opening: Any, connect_s: float, on_change: Callable[[], None]
-) -> Session:
+) -> VoiceSession:
     """Begin a session on a connection. Raises `VoiceError`; the connection is then avoided if it gave no answer."""
-    session = Session(wire.streaming_synthesize(channel, LONGEST_S), on_change)
+    session = VoiceSession(wire.streaming_synthesize(channel, LONGEST_S), on_change)
     try:
         await session.open(opening, connect_s)
     except BaseException as error:

@@ -13,7 +13,7 @@ from typing import Final
 import grpc
 
 from batkol.errors import ConfigurationError
-from batkol.google_api.connections import Connections, Dial
+from batkol.google_api.channel_pool import ChannelPool, Dial
 from batkol.google_api.endpoint import GoogleEndpoint, GoogleService
 from batkol.voices.voice import VoiceError
 
@@ -35,7 +35,7 @@ class Sessions:
         self, *, endpoint: str = "", insecure: bool = False, limit: int = GOOGLE_SESSIONS, dial: Dial | None = None
     ) -> None:
         self._endpoint = GoogleEndpoint(_SERVICE, address=endpoint, insecure=insecure)
-        self._pool = Connections(dial or self._endpoint.dial, lambda channel: channel)
+        self._pool = ChannelPool(dial or self._endpoint.dial, lambda channel: channel)
         self._finding = asyncio.Lock()
         self.limit = limit
         self.under_way = 0
@@ -50,7 +50,7 @@ class Sessions:
 
     @property
     def connections(self) -> int:
-        """Connections opened so far; they stay open."""
+        """ChannelPool opened so far; they stay open."""
         return len(self._pool)
 
     @asynccontextmanager
@@ -80,7 +80,7 @@ class Sessions:
             yield channel
 
     def avoid(self, channel: grpc.aio.Channel) -> None:
-        """See `Connections.avoid`."""
+        """See `ChannelPool.avoid`."""
         self._pool.avoid(channel)
 
     async def close(self) -> None:

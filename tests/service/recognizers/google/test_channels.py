@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from batkol.errors import ConfigurationError
-from batkol.google_api.connections import STREAMS_A_CHANNEL
+from batkol.google_api.channel_pool import STREAMS_A_CHANNEL
 from batkol.google_api.endpoint import OPTIONS
 from batkol.recognizers.google import wire
 from batkol.recognizers.google.channels import Channels

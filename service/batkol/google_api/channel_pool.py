@@ -39,7 +39,7 @@ class _Connection(Generic[Client]):
         return self.streams + self.requests
 
 
-class Connections(Generic[Client]):
+class ChannelPool(Generic[Client]):
     """`dial` opens a connection; `client` makes of its channel what is lent."""
 
     def __init__(self, dial: Dial, client: Callable[[grpc.aio.Channel], Client]) -> None:
