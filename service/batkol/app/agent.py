@@ -33,10 +33,10 @@ from batkol.telemetry.metrics import Metrics
 from batkol.telemetry.names import OPENAI
 from batkol.telemetry.reply_metrics import Variants
 from batkol.tracing.peer import Peer
-from batkol.voices.factory import VoiceParts, voice_of
+from batkol.voices.factory import VoiceParts, VoicesByName
 from batkol.voices.phrases import Phrase, PhraseCache
 from batkol.voices.stored import Stored, stored
-from batkol.voices.voice import ConnectedVoice, VoiceError
+from batkol.voices.voice import ConnectedVoice, Voice, VoiceError
 
 log = structlog.get_logger()
 
@@ -62,7 +62,9 @@ async def agent(settings: Settings, parts: AgentParts, stack: AsyncExitStack, ta
     budget = SpeculationBudget(settings.speculative_attempts_per_minute)
     answerers = _answerers(settings, parts.metrics, budget)
     stack.push_async_callback(answerers.aclose)
-    voices = {name: await _speaking(name, settings, parts.voices, stack, tasks) for name in settings.voice_specs}
+    made = VoicesByName(settings.voice_specs, settings.voice_keys(), parts.voices)
+    stack.push_async_callback(made.aclose)
+    voices = {name: await _speaking(name, voice, settings, stack, tasks) for name, voice in made.whole.items()}
     _begin_at_zero(settings, parts.metrics)
     if settings.agent_replies:
         for name, server in answerers.servers.items():
@@ -105,11 +107,8 @@ def _begin_at_zero(settings: Settings, metrics: Metrics) -> None:
     )
 
 
-async def _speaking(name: str, settings: Settings, parts: VoiceParts, stack: AsyncExitStack, tasks: Tasks) -> Speaking:
-    """Make one voice, and begin to have the phrases spoken in it."""
-    key = settings.voice_api_key if name == DEFAULT else ""
-    voice = voice_of(settings.voice_specs[name], parts, api_key=key)
-    stack.push_async_callback(voice.aclose)
+async def _speaking(name: str, voice: Voice, settings: Settings, stack: AsyncExitStack, tasks: Tasks) -> Speaking:
+    """Begin to have the phrases spoken in a voice."""
     language = settings.gcp_stt_language
     phrases = Phrases(PhraseCache(voice, language), settings.phrases(language), language)
     await tasks.own(stack, phrases.cache.run, _task("agent.phrases", name))
@@ -203,7 +202,7 @@ async def warm_up_voice(voice: ConnectedVoice) -> None:
         await voice.warm_up()
     except VoiceError as error:
         log.error(
-            "[VOICE] the voice cannot be used; callers hear stored phrases until it can",
+            "[VOICE] the voice cannot be used; until it can, callers hear the voice behind it, or stored phrases",
             voice=voice.name,
             reason=error.reason,
             error=str(error),

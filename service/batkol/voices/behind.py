@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from batkol.audio.mulaw import is_silent
 from batkol.speech.breaker import Breaker
 from batkol.voices.google.sessions import NO_SESSION_FREE
-from batkol.voices.settings import WITHIN_S
+from batkol.voices.settings import THEN_AFTER_MS
 from batkol.voices.shared_pieces import SharedPieces
 from batkol.voices.voice import ConnectedVoice, Voice, VoiceError, VoiceSound
 
@@ -29,8 +29,11 @@ COOLING: Final = "cooling_off"
 _NOT_ITS_FAULT: Final = frozenset({"too_long", NO_SESSION_FREE})
 """Reasons that say nothing of the voice, and cost no wait."""
 
-OnSwitch = Callable[[str, str], None]
-"""Called with the name of the voice that failed and the reason, for each reply that another voice speaks on."""
+SWITCHES: Final = (NO_SOUND, COOLING, "cut_off", "deadline", "quota", "unauthorized", "unavailable")
+"""The reasons that are likely: `batkol_voice_switches_total` begins with them."""
+
+OnSwitch = Callable[[str], None]
+"""Called with the reason, for each reply that the second voice speaks, or speaks on."""
 
 _log = structlog.get_logger()
 
@@ -47,14 +50,14 @@ class BehindVoice:
         first: Voice,
         second: Voice,
         *,
-        within_s: float = WITHIN_S,
+        within_s: float = THEN_AFTER_MS / 1000,
         on_switch: OnSwitch | None = None,
         breaker: Breaker | None = None,
     ) -> None:
         self.first = first
         self.second = second
         self._within_s = within_s
-        self._on_switch = on_switch or (lambda _voice, _reason: None)
+        self._on_switch = on_switch or (lambda _: None)
         self._breaker = breaker or Breaker(failures=2)
 
     @property
@@ -76,7 +79,7 @@ class BehindVoice:
                 else:
                     return
             else:
-                self._on_switch(self.first.name, COOLING)
+                self._on_switch(COOLING)
             begin = given.first_unheard
             async with aclosing(shared.since(begin)) as rest, aclosing(self.second.speak(rest)) as sounds:
                 async for sound in sounds:
@@ -128,7 +131,7 @@ class BehindVoice:
     def _failed(self, error: VoiceError, given: GivenOut) -> None:
         if error.reason not in _NOT_ITS_FAULT:
             self._breaker.fail(self._now(), error.reason, grave=not error.retryable)
-        self._on_switch(self.first.name, error.reason)
+        self._on_switch(error.reason)
         _log.warning(
             "[VOICE] the voice failed; another voice continues the reply from the first unheard sentence",
             voice=self.first.name,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from batkol.telemetry.voice_metrics import VoiceCounts
-from batkol.voices.behind import COOLING, NO_SOUND, BehindVoice
+from batkol.voices.behind import SWITCHES, BehindVoice
 from batkol.voices.builtin import BuiltinVoice
 from batkol.voices.espeak import EspeakVoice
 from batkol.voices.google.sessions import Sessions
@@ -47,12 +48,33 @@ def voice_of(spec: VoiceSpec, parts: VoiceParts, *, api_key: str = "", name: str
             return BuiltinVoice()
 
 
-def behind(first: Voice, second: Voice, spec: VoiceSpec, parts: VoiceParts) -> BehindVoice:
-    """Put a second voice behind the first one, which `spec` describes. The pair closes both."""
-    if parts.counts is None:
-        return BehindVoice(first, second, within_s=spec.then_after_s)
-    parts.counts.begin_at_zero(first.name, (NO_SOUND, COOLING, "cut_off", "deadline", "unavailable"))
-    return BehindVoice(first, second, within_s=spec.then_after_s, on_switch=parts.counts.switched)
+class VoicesByName:
+    """The voices of a process by their names. Their settings were checked; `keys` has the secrets."""
+
+    def __init__(self, specs: Mapping[str, VoiceSpec], keys: Mapping[str, str], parts: VoiceParts) -> None:
+        self._specs = specs
+        self._parts = parts
+        self.alone: Mapping[str, Voice] = {
+            name: voice_of(spec, parts, api_key=keys.get(name, "")) for name, spec in specs.items()
+        }
+        """Voices without those behind them."""
+        self.whole: Mapping[str, Voice] = {name: self._whole(name) for name in specs}
+
+    async def aclose(self) -> None:
+        """Close their connections."""
+        for voice in self.alone.values():
+            await voice.aclose()
+
+    def _whole(self, name: str) -> Voice:
+        """Return a voice with those behind it."""
+        spec, voice = self._specs[name], self.alone[name]
+        if not spec.then:
+            return voice
+        counts = self._parts.counts
+        if counts is not None:
+            counts.begin_at_zero(name, SWITCHES)
+        told = None if counts is None else partial(counts.switched, name)
+        return BehindVoice(voice, self._whole(spec.then), within_s=spec.then_after_ms / 1000, on_switch=told)
 
 
 def _google(spec: VoiceSpec, parts: VoiceParts, name: str) -> Voice:

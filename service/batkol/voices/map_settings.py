@@ -23,7 +23,9 @@ class VoiceMapFields(VoiceFields):
     free_texts: ClassVar[frozenset[str]] = VoiceFields.free_texts | {"voices"}
 
     voices: Annotated[Mapping[str, VoiceSpec], NoDecode] = Field(
-        {}, description="JSON of further voices, name to `{kind, url, model, name, keyEnv, then}`.", repr=False
+        {},
+        description="JSON of further voices, name to `{kind, url, model, name, keyEnv, then, thenAfterMs}`.",
+        repr=False,
     )
 
     @field_validator("voices", mode="before")

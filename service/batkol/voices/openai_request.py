@@ -45,7 +45,7 @@ _DECODER: Final = msgspec.json.Decoder(_ErrorBody)
 
 
 class Sink(Protocol):
-    """Where the sound goes."""
+    """A taker of sound."""
 
     def add(self, sound: bytes) -> None: ...
     @property

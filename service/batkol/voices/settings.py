@@ -11,8 +11,8 @@ from pydantic import Field, field_validator
 from batkol.environment import EnvironmentSettings
 from batkol.urls import check_api_base
 
-WITHIN_S: Final = 2.0
-"""Seconds in which a voice with another one behind it must have given sound; the apology comes after 3.5."""
+THEN_AFTER_MS: Final = 2000
+"""Time in which a voice with another one behind it must have given sound; the apology comes after 3,500."""
 
 VoiceKind = Literal["builtin", "espeak", "openai", "google"]
 
@@ -38,8 +38,8 @@ class VoiceSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """The name of the environment variable that has the bearer token."""
     then: str = ""
     """The name of the entry that speaks from the first unheard sentence when this voice fails."""
-    then_after_s: float = WITHIN_S
-    """Seconds in which this voice must have given the first sound of a piece, or that entry speaks."""
+    then_after_ms: int = THEN_AFTER_MS
+    """Time in which this voice must have given the first sound of a piece, or that entry speaks."""
 
     def check(self, language: str, said: dict[str, str] | None = None) -> None:
         """Refuse what cannot speak that language. `said` has the names of the fields in the errors.
@@ -47,8 +47,8 @@ class VoiceSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         Raises `ValueError`, a sentence.
         """
         names = said or _MAP
-        if self.then and not 0.1 <= self.then_after_s <= 10:
-            raise ValueError("thenAfterS must be from 0.1 to 10 seconds")
+        if not 100 <= self.then_after_ms <= 10_000:
+            raise ValueError("thenAfterMs must be from 100 to 10000")
         if self.kind == "openai":
             if not (self.url and self.model):
                 raise ValueError(f"{names['kind']}=openai needs {names['url']} and {names['model']}")
@@ -96,6 +96,10 @@ class VoiceFields(EnvironmentSettings):
     voice_model: str = Field("", description="Model of the voice's server.")
     voice_name: str = Field("", description="Name of the voice, for those that have several.")
     voice_api_key: str = Field("", description="Bearer token for VOICE_URL.", repr=False)
+    voice_then: str = Field("", description="Name in VOICES of the voice that speaks on when this one fails.")
+    voice_then_after_ms: int = Field(
+        THEN_AFTER_MS, ge=100, le=10_000, description="Time without a sound after which VOICE_THEN speaks, ms."
+    )
     gcp_tts_endpoint: str = Field("", description="`host:port` of the voice double, instead of Google.")
     gcp_tts_insecure: bool = Field(False, description="Plaintext gRPC, for the voice double.")
     gcp_tts_max_sessions: int = Field(
@@ -112,7 +116,14 @@ class VoiceFields(EnvironmentSettings):
     @property
     def voice_spec(self) -> VoiceSpec:
         """The voice of the variables `VOICE*`."""
-        return VoiceSpec(kind=self.voice, url=self.voice_url, model=self.voice_model, name=self.voice_name)
+        return VoiceSpec(
+            kind=self.voice,
+            url=self.voice_url,
+            model=self.voice_model,
+            name=self.voice_name,
+            then=self.voice_then,
+            then_after_ms=self.voice_then_after_ms,
+        )
 
     def check_voice(self, language: str) -> None:
         """Refuse what cannot speak. Raises `ValueError`, a sentence."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from batkol.telemetry.metrics import Metrics
 from batkol.voices.behind import BehindVoice
 from batkol.voices.builtin import BuiltinVoice
 from batkol.voices.espeak import EspeakVoice
-from batkol.voices.factory import VoiceParts, behind, voice_of
+from batkol.voices.factory import VoiceParts, VoicesByName, voice_of
 from batkol.voices.google.sessions import Sessions
 from batkol.voices.google.voice import GoogleVoice
 from batkol.voices.openai import OpenAIVoice
@@ -54,10 +57,20 @@ async def test_a_voice_of_google_speaks_with_the_language_of_the_callers() -> No
         assert (at.double.records[0].voice, at.double.records[0].language) == ("he-IL-Chirp3-HD-Kore", "he-IL")
 
 
-async def test_a_second_voice_stands_behind_the_first() -> None:
-    first = voice_of(VoiceSpec(kind="google"), parts())
-    pair = behind(first, BuiltinVoice(), VoiceSpec(then="spare", then_after_s=0.5), parts())
+async def test_each_voice_has_those_behind_it_and_switches_are_counted_by_its_name() -> None:
+    metrics = Metrics()
+    specs = {"default": VoiceSpec(kind="google", then="spare", then_after_ms=500), "spare": VoiceSpec()}
+    voices = VoicesByName(specs, {}, replace(parts(), counts=metrics.voices))
 
-    assert isinstance(pair, BehindVoice)
-    assert words_of(joined(await spoken(pair, "שלום"), 0).mulaw) == ["שלום"]
-    await pair.aclose()
+    assert isinstance(voices.whole["default"], BehindVoice)
+    assert voices.whole["spare"] is voices.alone["spare"]
+    assert words_of(joined(await spoken(voices.whole["default"], "שלום"), 0).mulaw) == ["שלום"]
+    counted = [
+        line for line in metrics.render().decode().splitlines() if line.startswith("batkol_voice_switches_total{")
+    ]
+    assert any(
+        'voice="default"' in line and 'reason="unavailable"' in line and line.endswith(" 1.0") for line in counted
+    )
+    assert any('reason="no_sound"' in line and line.endswith(" 0.0") for line in counted)
+    await voices.aclose()
+    await metrics.aclose()

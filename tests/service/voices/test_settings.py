@@ -34,7 +34,7 @@ def test_a_short_name_is_one_of_the_language(name: str, language: str, whole: st
         ({"kind": "openai", "url": "https://v.example.com/v1/audio/speech", "model": "m"}, "must end before"),
         ({"kind": "google", "name": "en-US-Chirp3-HD-Kore"}, "the callers' language is he-IL"),
         ({"kind": "google", "name": "he-IL-Wavenet-A"}, "does not stream"),
-        ({"kind": "builtin", "then": "spare", "thenAfterS": 0}, "0.1 to 10"),
+        ({"kind": "builtin", "then": "spare", "thenAfterMs": 0}, "100 to 10000"),
     ],
 )
 def test_what_cannot_speak_is_refused(entry: dict[str, object], said: str) -> None:
@@ -47,7 +47,7 @@ def test_an_entry_of_the_map_is_read_and_what_is_misspelled_is_not() -> None:
     spec = msgspec.json.decode(entry, type=VoiceSpec)
     spec.check("he-IL")
 
-    assert (spec.key_env, spec.then, spec.then_after_s) == ("SPARE", "b", 2.0)
+    assert (spec.key_env, spec.then, spec.then_after_ms) == ("SPARE", "b", 2000)
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(b'{"kind": "google", "colour": "red"}', type=VoiceSpec)
     with pytest.raises(msgspec.ValidationError):

@@ -24,7 +24,7 @@ class GoogleVoiceSettings(msgspec.Struct, frozen=True, kw_only=True):
     sessions: int = 100
     """Sessions at once, of a project."""
     sessions_per_minute: int = 200
-    """Sessions a minute of a project, for Chirp 3; 0: any number. Whether Google counts a session as one request is not known."""
+    """For Chirp 3; 0: any number. Whether a session counts as one request, Google does not say."""
     without_input_s: float = 5.0
     """From one message to the next, until the client has half-closed."""
     longest_bytes: int = 5000

@@ -29,7 +29,7 @@ async def test_the_second_voice_goes_on_where_google_leaves_off(fault: GoogleVoi
     async with google_line() as at:
         at.double.inject(fault)
         switched: list[str] = []
-        voice = BehindVoice(at.voice, BuiltinVoice(), within_s=0.5, on_switch=lambda _, why: switched.append(why))
+        voice = BehindVoice(at.voice, BuiltinVoice(), within_s=0.5, on_switch=switched.append)
         heard = words_of(b"".join(sound.mulaw for sound in await spoken(voice, *TEXTS)))
         whole = [word for word in heard if word != GARBLE]
 
