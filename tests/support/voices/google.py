@@ -34,11 +34,12 @@ async def google_line(
     language: str = LANGUAGE,
     limit: int = 100,
     keep_s: float = KEEP_S,
+    hold_s: float = 0.0,
 ) -> AsyncIterator[GoogleLine]:
     async with GoogleVoiceDouble(settings) as double:
         address = f"127.0.0.1:{await double.start()}"
         sessions = Sessions(endpoint=address, insecure=True, limit=limit)
-        speaker = GoogleVoice(sessions, voice=voice, language=language, limits=limits, keep_s=keep_s)
+        speaker = GoogleVoice(sessions, voice=voice, language=language, limits=limits, keep_s=keep_s, hold_s=hold_s)
         try:
             yield GoogleLine(double, speaker, sessions, address)
         finally:

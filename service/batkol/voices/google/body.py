@@ -20,15 +20,17 @@ class SessionBody:
 
     def __init__(self) -> None:
         self._begun = b""  # may become a header
+        self._empty = True
 
     def feed(self, content: bytes) -> bytes:
         """Take a message; return its samples. The length that a header announces is not believed."""
         begun = self._begun + content
-        if begun.startswith(_CONTAINERS):
+        if self._empty and begun.startswith(_CONTAINERS):  # further on, three bytes may be samples
             raise _malformed("it is not mu-law, which was asked for")
         wav = begins_wav(begun) if begun.startswith(b"R") else False
         if wav is False or not begun:
             self._begun = b""
+            self._empty = self._empty and not begun
             return begun
         self._begun = begun
         return self._after_header() if wav else b""

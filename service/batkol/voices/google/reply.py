@@ -19,17 +19,19 @@ from batkol.voices.voice import VoiceError
 _AHEAD_S: Final = 0.6
 """Seconds of sound ahead of the ear with which sound is taken now and then: what came meanwhile costs one wake. They
 are enough for the pause that ends a piece, and for the first sound of the next one."""
-_LONGEST_HOLD_S: Final = 0.5
+LONGEST_HOLD_S: Final = 0.5
+"""Most seconds between two such moments."""
 
 
 class GoogleReply:
     """`opening` is the first message of each session; a session lives at most `keep_s` seconds after its last text."""
 
-    def __init__(self, sessions: Sessions, opening: Any, limits: VoiceLimits, keep_s: float) -> None:
+    def __init__(self, sessions: Sessions, opening: Any, limits: VoiceLimits, keep_s: float, hold_s: float) -> None:
         self._sessions = sessions
         self._opening = opening
         self._limits = limits
         self._keep_s = keep_s
+        self._hold_s = hold_s
         self._changed = asyncio.Event()
         self._texts = ReadAhead(self._changed.set)
         self._session: VoiceSession | None = None
@@ -93,7 +95,7 @@ class GoogleReply:
     async def _hold(self, session: VoiceSession) -> None:
         """Let sound gather while enough of it is ahead of the ear, but not until the session wants its next text."""
         now = self._now()
-        hold_s = min(_LONGEST_HOLD_S, self._played_at - now - _AHEAD_S)
+        hold_s = min(self._hold_s, self._played_at - now - _AHEAD_S)
         if not session.half_closed:
             hold_s = min(hold_s, session.sent_at + self._keep_s - now)
         if hold_s > 0 and not session.ended:

@@ -42,8 +42,9 @@ async def slow_answer(*texts: str, gaps_s: float) -> AsyncIterator[str]:
         yield text
 
 
-async def test_a_reply_is_one_session_and_each_piece_has_its_own_words() -> None:
-    async with google_line() as at:
+@pytest.mark.parametrize("hold_s", [0.0, 0.5])
+async def test_a_reply_is_one_session_and_each_piece_has_its_own_words(hold_s: float) -> None:
+    async with google_line(hold_s=hold_s) as at:
         voice: Voice = at.voice
         sounds = await spoken(voice, *TEXTS)
 
