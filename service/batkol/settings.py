@@ -54,7 +54,8 @@ class Settings(
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=False, hide_input_in_errors=True)
 
     free_texts: ClassVar[frozenset[str]] = (
-        ReplyFields.free_texts
+        StoreFields.free_texts
+        | ReplyFields.free_texts
         | LimitFields.free_texts
         | AnswererFields.free_texts
         | VoiceMapFields.free_texts

@@ -4,15 +4,20 @@ from pathlib import Path
 
 import httpx
 
+from batkol.events.events import ReplyEnded
 from batkol.simulators.twilio.caller import Caller
 from batkol.voices.marked.voice import script
 from support.postgres.server import database, running_server
-from support.service.stack import stack
-from support.time.waiting import eventually
+from support.service.stack import Stack, stack
+from support.time.waiting import eventually, until
 
 CALLER, CALLED = "+972541234567", "+97231234567"
 TOKEN = "a-made-up-token"
 SPEECH = script([["שלום", "תודה", "בבקשה"]], tail_ms=1000)
+
+
+def replies(up: Stack, call_sid: str) -> list[ReplyEnded]:
+    return [event for event in up.heard.events[call_sid] if isinstance(event, ReplyEnded)]
 
 
 async def test_a_call_is_in_the_history_and_its_caller_among_the_leads(tmp_path: Path, postgres_data: Path) -> None:
@@ -27,12 +32,15 @@ async def test_a_call_is_in_the_history_and_its_caller_among_the_leads(tmp_path:
                 journal_dir=tmp_path / "journal",
                 journal_memory_dir=tmp_path / "memory",
                 api_token=TOKEN,
+                agent_replies=True,
+                summary_prompt="סכם",
             ) as up,
         ):
 
             async def talk(caller: Caller) -> None:
                 await caller.say(SPEECH.mulaw)
                 await up.heard.has_finals(caller.plan.call_sid, 1)
+                await until(lambda: replies(up, caller.plan.call_sid))
 
             report = await up.call(script=talk, caller=CALLER, called=CALLED)
             headers = {"Authorization": f"Bearer {TOKEN}"}
@@ -49,6 +57,7 @@ async def test_a_call_is_in_the_history_and_its_caller_among_the_leads(tmp_path:
                 exported = (await http.get("/v1/history/utterances.csv")).text
                 del http.headers["Authorization"]
                 assert (await http.get("/v1/leads")).status_code == 401
+            assert up.service.status().tasks["store.summaries"].state == "running"
 
     assert call["call"]["end_reason"] == "stop"
     assert call["call"]["ended_at"] is not None
@@ -56,3 +65,11 @@ async def test_a_call_is_in_the_history_and_its_caller_among_the_leads(tmp_path:
     assert said == [final.text for final in up.heard.finals(report.call_sid)]
     assert (lead["caller_number"], lead["last_call_sid"], lead["calls"]) == (CALLER, report.call_sid, 1)
     assert said[0] in exported
+    published = replies(up, report.call_sid)[0]
+    (reply,) = (each for each in call["replies"] if each["reply_id"] == published.reply_id)
+    assert (reply["intended"], reply["heard"], reply["event_id"]) == (published.intended, published.heard, published.id)
+    assert (reply["kind"], reply["answerer"], reply["latency_ms"]) == ("answer", "echo", published.latency_ms)
+    assert [(entry["kind"], entry["text"]) for entry in call["conversation"]][:2] == [
+        ("utterance", said[0]),
+        ("reply", published.heard),
+    ]

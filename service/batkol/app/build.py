@@ -18,6 +18,7 @@ from batkol.app.listeners import http_listeners
 from batkol.app.patience import PRODUCTION, Patience
 from batkol.app.plugin_lines import lines
 from batkol.app.service import Service
+from batkol.app.summaries import summaries
 from batkol.app.twilio import line, telephone, twilio_api
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.calls.drain import ENDING_S, Drain
@@ -89,6 +90,7 @@ async def running(
         service.fleet = _fleet(service)
         stack.push_async_callback(service.fleet.aclose)
         await _watch_threads(service, stack)
+        await summaries(service, stack, tasks)
         service.plugins = await Plugins.start(
             settings.plugins, service.bus, lines(service.calls, service.telephone), tasks, stack
         )
@@ -295,10 +297,11 @@ def _log_settings(settings: Settings) -> None:
     log.info(f"[CFG] ENABLE_STREAMING_STT={str(settings.enable_streaming_stt).lower()}")
     values = shown(settings) | {
         "stt_phrases": len(settings.stt_phrases),
-        "answerer_prompt": f"({len(settings.answerer_prompt)} characters)",
         "tools": [tool.name for tool in settings.tools],
         "lead_fields": list(settings.lead_fields),
     }
+    for prompt in ("answerer_prompt", "summary_prompt"):
+        values[prompt] = f"({len(getattr(settings, prompt))} characters)"
     del values["enable_streaming_stt"]
     log.info("[CFG] settings", version=__version__, **values)
     if not settings.twilio_validate_signatures:

@@ -113,8 +113,8 @@ class ReplySettled(msgspec.Struct, frozen=True):
     heard: str
     interrupted: bool
     fault: str = ""
-    prompt_tokens: int | None = None  # of the turn; None: the answerer does not say
-    completion_tokens: int | None = None
+    prompt_tokens: int = 0  # of all questions of this attempt, as far as the server says so
+    completion_tokens: int = 0
 
 
 class ToolOutcome(StrEnum):

@@ -161,8 +161,8 @@ EVENTS: Final[Mapping[str, EventDescription]] = {
             "answerer_variant": "The name of the answerer in the settings, such as `default`; empty if none was asked.",
             "voice_variant": "The name of the voice in the settings, such as `default`; empty if that is not known.",
             "attempts": "How often an answerer was asked since the reply before, thrown-away attempts included.",
-            "prompt_tokens": "The tokens that the turn's questions cost; null if the answerer does not say.",
-            "completion_tokens": "The tokens that the turn's answers cost; null if the answerer does not say.",
+            "prompt_tokens": "The tokens of all questions that it took; 0 if the answerer does not say.",
+            "completion_tokens": "The tokens of all their answers; 0 if the answerer does not say.",
         },
     ),
     "reply.failed": EventDescription(

@@ -181,8 +181,8 @@ class ReplyEnded(ReplyEvent, frozen=True, tag="reply.ended"):
     answerer_variant: str = ""  # the names of both in the settings, such as `default`
     voice_variant: str = ""
     attempts: int = 0  # that were asked for since the reply before, thrown away or not; of an announcement 0
-    prompt_tokens: int | None = None  # of this turn, as the answerer counts them; null where it does not say
-    completion_tokens: int | None = None
+    prompt_tokens: int = 0  # of all its questions, as the answerer counts them; 0 where it does not say
+    completion_tokens: int = 0
 
 
 class ReplyFailed(ReplyEvent, frozen=True, tag="reply.failed"):

@@ -25,6 +25,7 @@ def journal_home() -> Path:
 class StoreFields(EnvironmentSettings):
     """Environment variables are the upper-case field names."""
 
+    free_texts: ClassVar[frozenset[str]] = frozenset({"summary_prompt"})
     with_spaces: ClassVar[frozenset[str]] = frozenset({"database_dir", "journal_dir", "journal_memory_dir"})
 
     store: Literal["", "postgres", "none"] = Field(
@@ -50,6 +51,9 @@ class StoreFields(EnvironmentSettings):
     retention_days: int = Field(
         0, ge=0, description="Age at which the service deletes calls and leads, days; 0: never."
     )
+    summary_prompt: str = Field(
+        "", description="Instructions to the answerer for the summary of an ended call; empty: no summaries."
+    )
 
     @field_validator("database_url")
     @classmethod
@@ -65,6 +69,11 @@ class StoreFields(EnvironmentSettings):
 
     def check_store(self, *, development: bool) -> None:
         """Refuse what would keep nothing without saying so. Raises `ValueError`."""
+        if self.summary_prompt and not self.keeps_calls:
+            raise ValueError(
+                "SUMMARY_PROMPT is set, but the service stores no calls (STORE=none), so it cannot sum them up; remove "
+                "SUMMARY_PROMPT, or remove STORE and set DATABASE_URL"
+            )
         if self.keeps_calls and not self.database_url and not development:
             raise ValueError(
                 "there is no DATABASE_URL, so the service cannot store calls; set DATABASE_URL, or set STORE=none to "

@@ -7,18 +7,22 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
 from pydantic import ValidationError
-from sqlalchemy import RowMapping
+from sqlalchemy import RowMapping, Select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from batkol.store.journal.records import LONGEST_NAME, bounded
+from batkol.store.journal.record import LONGEST_NAME, bounded
 from batkol.store.postgres import queries
+from batkol.store.postgres.conversation_queries import conversation_of
+from batkol.store.postgres.queries import CallFilter
 from batkol.store.postgres.reading import rows
+from batkol.store.postgres.reply_queries import all_replies, all_tool_calls, replies_of, tool_calls_of
 from batkol.store.store import NoStore, Store
 from batkol.web.access import Access, CurrentReader, Right, guard
 from batkol.web.errors import ErrorMappingRoute, sentence
 from batkol.web.export import Export, ExportFile, ExportSlots, Form
 from batkol.web.history_redaction import check_number, shown
 from batkol.web.paging import BadCursorError, Key, cursor_of, position_of
+from batkol.web.reply_schemas import ConversationEntry, ReplyOut, ToolCallOut
 from batkol.web.schemas import (
     CallDetails,
     CallOut,
@@ -36,6 +40,9 @@ from batkol.web.schemas import (
 
 LARGEST_BODY: Final = 512 << 10
 """Bytes of a change: three texts at their longest, each character escaped."""
+
+MOST: Final = 5000
+"""Entries of each list that are shown of one call: some four hours of talking without a pause."""
 
 _NO_STORE: Final = (
     "This service stores no calls: it runs with STORE=none. To have a history, set DATABASE_URL and remove STORE."
@@ -100,7 +107,7 @@ def _calls(router: APIRouter, engine: Engine) -> None:
 
     @router.get("/history/calls/{call_sid}", tags=["history"], responses=_ABSENT)
     async def read_call(call_sid: CallSid, reader: CurrentReader) -> CallDetails:
-        """Get one call with its utterances."""
+        """Get one call with what was said and done in it."""
         sid = bounded(call_sid, LONGEST_NAME)
         found = await rows(engine(), queries.one_call(sid))
         if not found:
@@ -109,11 +116,18 @@ def _calls(router: APIRouter, engine: Engine) -> None:
                 "There is no call with this SID: the call never reached this service, or is older than the retention "
                 "time.",
             )
-        texts = await rows(engine(), queries.utterances_of(sid))
+        parts = [
+            await rows(engine(), wanted(sid, MOST + 1))
+            for wanted in (queries.utterances_of, replies_of, tool_calls_of, conversation_of)
+        ]
+        texts, replies, tool_calls, conversation = ([shown(row, reader) for row in part[:MOST]] for part in parts)
         return CallDetails(
             call=CallOut.model_validate(shown(found[0], reader)),
-            utterances=[UtteranceOut.model_validate(shown(row, reader)) for row in texts[: queries.MOST_UTTERANCES]],
-            complete=len(texts) <= queries.MOST_UTTERANCES,
+            utterances=[UtteranceOut.model_validate(each) for each in texts],
+            replies=[ReplyOut.model_validate(each) for each in replies],
+            tool_calls=[ToolCallOut.model_validate(each) for each in tool_calls],
+            conversation=[ConversationEntry.model_validate(each) for each in conversation],
+            complete=all(len(part) <= MOST for part in parts),
         )
 
 
@@ -158,19 +172,17 @@ def _exports_as(form: Form, router: APIRouter, engine: Engine, turns: ExportSlot
         "status_code": 200,
     }
 
-    @router.get(f"/history/calls.{form}", **exported, name=f"export_calls_{form}")
-    async def export_calls(asked: Annotated[CallQuery, Query()], reader: CurrentReader) -> Export:
-        """Export all calls that match the filter, newest first."""
-        check_number(asked.number, reader)
-        return Export(engine(), queries.all_calls(asked.to_filter()), ExportFile("calls", form, reader), turns)
+    def of_calls(name: str, wanted: Callable[[CallFilter], Select[Any]], what: str) -> None:
+        @router.get(f"/history/{name}.{form}", **exported, name=f"export_{name}_{form}", description=what)
+        async def export(asked: Annotated[CallQuery, Query()], reader: CurrentReader) -> Export:
+            check_number(asked.number, reader)
+            return Export(engine(), wanted(asked.to_filter()), ExportFile(name, form, reader), turns)
 
-    @router.get(f"/history/utterances.{form}", **exported, name=f"export_utterances_{form}")
-    async def export_utterances(asked: Annotated[CallQuery, Query()], reader: CurrentReader) -> Export:
-        """Export all utterances of the calls that match the filter, newest call first."""
-        check_number(asked.number, reader)
-        return Export(
-            engine(), queries.all_utterances(asked.to_filter()), ExportFile("utterances", form, reader), turns
-        )
+    of_the_calls = "of the calls that match the filter, newest call first."
+    of_calls("calls", queries.all_calls, "Export all calls that match the filter, newest first.")
+    of_calls("utterances", queries.all_utterances, f"Export all utterances {of_the_calls}")
+    of_calls("replies", all_replies, f"Export all replies {of_the_calls}")
+    of_calls("tool_calls", all_tool_calls, f"Export all calls of tools {of_the_calls}")
 
     @router.get(f"/leads.{form}", **exported, name=f"export_leads_{form}")
     async def export_leads(asked: Annotated[LeadQuery, Query()], reader: CurrentReader) -> Export:

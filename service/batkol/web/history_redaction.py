@@ -19,19 +19,29 @@ RIGHTS: Final[Mapping[str, frozenset[Right]]] = {
     "name": frozenset({Right.NUMBERS, Right.TEXTS}),
     "notes": frozenset({Right.TEXTS}),
     "last_summary": frozenset({Right.TEXTS}),
+    "fields": frozenset({Right.NUMBERS, Right.TEXTS}),
+    "intended": frozenset({Right.TEXTS}),
+    "heard": frozenset({Right.TEXTS}),
+    "arguments": frozenset({Right.TEXTS}),
+    "summary": frozenset({Right.TEXTS}),
 }
 """The columns that want rights, of all tables; the others are shown to every client of the history."""
 
 
 def shown(row: Mapping[Any, Any], reader: Reader) -> dict[str, Any]:
     """Return the row as this client may see it."""
-    return {name: "" if value is not None and _hidden(name, reader) else value for name, value in row.items()}
+    return {name: _empty(value) if _hidden(name, reader) else value for name, value in row.items()}
 
 
 def check_number(number: str | None, reader: Reader) -> None:
     """Refuse a filter by number to a client that may see no numbers. Raises `HTTPException`."""
     if number is not None:
         require(reader, Right.NUMBERS)
+
+
+def _empty(value: Any) -> Any:
+    """Return what is shown in place of a value, of the same kind."""
+    return value if value is None else type(value)()
 
 
 def _hidden(name: str, reader: Reader) -> bool:

@@ -7,9 +7,10 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from batkol.store.journal.records import LONGEST_NAME, LONGEST_TEXT, bounded
+from batkol.store.journal.record import LONGEST_NAME, LONGEST_TEXT, bounded
 from batkol.store.postgres.queries import CallFilter
 from batkol.store.postgres.schema import SLOW_MS
+from batkol.web.reply_schemas import ConversationEntry, ReplyOut, ToolCallOut
 
 _CALL_SID: Final = "CA5f0e8d3c2b1a49788796a5b4c3d2e1f0"
 _STREAM_SID: Final = "MZ0f1e2d3c4b5a69788796a5b4c3d2e1f0"
@@ -156,6 +157,7 @@ class CallOut(BaseModel):
                     "slowest_final_ms": 612.5,
                     "figures": {_STREAM_SID: {"duration_s": 89.9, "utterances": 12, "words": 61}},
                     "erased_at": None,
+                    "summary": "רוצה תור לרופא עור ביום שני בבוקר.",
                 }
             ]
         }
@@ -191,6 +193,9 @@ class CallOut(BaseModel):
     slowest_final_ms: float | None
     figures: dict[str, Any] = Field(description="Figures of each stream, by stream SID.")
     erased_at: datetime | None
+    summary: str | None = Field(
+        description="The summary of the conversation, made after the call; null before, and without SUMMARY_PROMPT."
+    )
 
 
 class UtteranceOut(BaseModel):
@@ -237,6 +242,7 @@ class LeadOut(BaseModel):
                     "name": "דנה לוי",
                     "notes": "prefers the morning",
                     "last_summary": None,
+                    "fields": {"name": "דנה לוי", "party": 4},
                     "updated_at": "2026-01-31T12:00:01Z",
                 }
             ]
@@ -255,6 +261,9 @@ class LeadOut(BaseModel):
     name: str | None
     notes: str | None
     last_summary: str | None
+    fields: dict[str, Any] = Field(
+        description="What the agent saved by its tool `save_lead`: the newest value of each field."
+    )
     updated_at: datetime
 
 
@@ -266,8 +275,14 @@ class CallPage(BaseModel):
 class CallDetails(BaseModel):
     call: CallOut
     utterances: list[UtteranceOut] = Field(description="The utterances in the order of the call, stream after stream.")
+    replies: list[ReplyOut] = Field(description="The agent's replies, stream after stream.")
+    tool_calls: list[ToolCallOut] = Field(description="The agent's calls of tools, stream after stream.")
+    conversation: list[ConversationEntry] = Field(
+        description="All of these in the order in which they began, stream after stream."
+    )
     complete: bool = Field(
-        description="False if the call has more utterances than this answer; the export has all of them."
+        description="False if one of the lists has more than 5,000 entries, and so not all of them here; the exports "
+        "have all."
     )
 
 

@@ -279,7 +279,7 @@ async def test_the_end_of_a_reply_says_who_made_it_and_how_often_an_answerer_was
         ("announcement", "", "", 0),
     ]
     assert [(end.answerer_variant, end.voice_variant) for end in ends[:2]] == [("", ""), ("b", "v")]
-    assert [(end.prompt_tokens, end.completion_tokens) for end in ends[:2]] == [(None, None), (120, 9)]
+    assert [(end.prompt_tokens, end.completion_tokens) for end in ends[:2]] == [(0, 0), (120, 9)]
 
 
 async def test_an_interruption_is_real_when_its_reply_ends_and_resumed_when_it_goes_on(seen: Seen) -> None:

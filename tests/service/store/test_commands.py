@@ -12,7 +12,7 @@ from batkol.main import app
 from batkol.store.commands import carry_out_erasure, carry_out_migration
 from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address
-from support.postgres.records import CALLER, began, heard, who
+from support.postgres.records import CALLER, began, heard, replied, tool, who
 from support.postgres.server import Server, database, empty_database, free_port
 from support.postgres.sql import sql, texts
 from support.postgres.store_parts import Kept
@@ -55,12 +55,15 @@ async def test_migrating_checking_and_going_down(server: Server) -> None:
 
 
 async def test_erasing_says_what_was_found(kept: Kept) -> None:
-    kept.say([began(), heard(0)])
+    kept.say([began(), heard(0), replied(1), replied(2), tool()])
     await kept.written()
 
     code, said = await erasure(kept.where.dsn)
 
-    assert (code, said.splitlines()[0]) == (0, "erased: 1 utterances of 1 calls, and 1 leads")
+    assert (code, said.splitlines()[0]) == (
+        0,
+        "erased: 1 utterances, 2 replies, 1 tool calls and 0 summaries of 1 calls, and 1 leads",
+    )
     assert len(await sql(kept.where, "SELECT * FROM erasures")) == 1
 
 

@@ -36,6 +36,11 @@ def test_unless_it_says_that_this_is_meant() -> None:
     assert settings(store="none", database_url=URL).keeps_calls is False
 
 
+def test_summaries_of_calls_that_are_not_stored_are_refused() -> None:
+    assert "SUMMARY_PROMPT is set, but the service stores no calls" in refusal(store="none", summary_prompt="סכם")
+    assert settings(database_url=URL, summary_prompt="סכם\nבקצרה").summary_prompt == "סכם\nבקצרה"
+
+
 @pytest.mark.parametrize("store", ["", "postgres"])
 def test_with_a_database_calls_are_kept(store: str) -> None:
     made = settings(store=store, database_url=URL, pod_name="pod-1").of_store("pod-1")

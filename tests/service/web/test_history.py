@@ -7,22 +7,36 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from batkol.store.postgres import queries
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.connections import DatabaseTimeouts
 from batkol.store.postgres.open_calls import close_open
 from batkol.store.store import NoStore
+from batkol.web import history
 from batkol.web.history import LARGEST_BODY
 from support.postgres.history_api import TOKEN, fill, past, serving, whole
-from support.postgres.records import AT, CALLED, CALLER, began, heard, revised, sid, status, who
+from support.postgres.records import (
+    AT,
+    CALLED,
+    CALLER,
+    began,
+    heard,
+    replied,
+    replying,
+    revised,
+    sid,
+    status,
+    tool,
+    who,
+)
 from support.postgres.server import Server, free_port
 from support.postgres.sql import age, connection, sql
 from support.postgres.store_parts import Kept
 from support.time.waiting import eventually
 
+FILES = ("history/calls", "history/utterances", "history/replies", "history/tool_calls", "leads")
 PATHS = [
     "/v1/history/calls", "/v1/history/calls/CA0", "/v1/leads",
-    *(f"/v1/{name}.{form}" for name in ("history/calls", "history/utterances", "leads") for form in ("csv", "jsonl")),
+    *(f"/v1/{name}.{form}" for name in FILES for form in ("csv", "jsonl")),
 ]  # fmt: skip
 INJECTIONS = ["'; DROP TABLE calls; --", "' OR '1'='1", "%", "\\", "$1", "a\x00b", "😀" * 100, "_" * 480, "+" * 480]
 
@@ -127,8 +141,44 @@ async def test_one_call_is_shown_with_what_was_said_stream_after_stream(kept: Ke
     assert nobody.json()["detail"].startswith("There is no call with this SID")
 
 
+async def test_one_call_is_shown_with_what_the_agent_said_and_did_in_the_order_of_the_call(kept: Kept) -> None:
+    """Its second stream is of a pod whose clock is an hour behind; in that one the pod was killed."""
+    later = who(stream=1, started_at=AT - 3600.0)
+    kept.say([began(later), replying(1, 1, later), heard(0, later)])
+    kept.say([tool(seq=320, at=AT + 5.6), heard(0, at=AT + 4.0), replied(1, started_at=AT + 4.5), began()])
+    await kept.written()
+    async with past(kept) as house:
+        shown = await house.read(f"/v1/history/calls/{sid()}")
+
+    assert [(entry["kind"], entry["id"], entry["text"]) for entry in shown["conversation"]] == [
+        ("utterance", f"{sid()}-0", "משפט 0"),
+        ("reply", f"{who().stream_sid}-r1", "תשובה 0 תשובה 1 תשובה"),
+        ("tool_call", f"{who().stream_sid}-320", None),
+        ("utterance", f"{sid()}-0", "משפט 0"),
+        ("reply", f"{later.stream_sid}-r1", "תשובה 0"),
+    ]
+    whole, cut = shown["replies"]
+    assert (whole["intended"], whole["latency_ms"], whole["event_id"]) == (replied().intended, 740.0, replied().id)
+    assert (cut["intended"], cut["ended_at"], cut["interrupted"]) == ("תשובה 0 תשובה 1", None, None)
+    (called,) = shown["tool_calls"]
+    assert (called["tool"], called["arguments"], called["outcome"]) == ("save_lead", tool().arguments, "done")
+    assert shown["complete"] is True
+
+
+async def test_fields_that_an_agent_saved_are_shown_and_exported_with_the_lead(kept: Kept) -> None:
+    kept.say([began(), tool(), tool(seq=501, arguments='{"party": null, "day": "שני"}')])
+    await kept.written()
+    async with past(kept) as house:
+        (lead,) = (await house.read("/v1/leads"))["leads"]
+        changed = await house.http.patch(f"/v1/leads/{lead['id']}", json={"notes": "n"})
+        lines = (await house.http.get("/v1/leads.jsonl")).text.splitlines()
+
+    assert lead["fields"] == changed.json()["fields"] == msgspec.json.decode(lines[0])["fields"]
+    assert lead["fields"] == {"name": "דנה", "day": "שני"}
+
+
 async def test_a_call_with_more_than_is_shown_says_so(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queries, "MOST_UTTERANCES", 3)
+    monkeypatch.setattr(history, "MOST", 3)
     kept.say([*whole(0, finals=3), *whole(1, finals=4)])
     await kept.written()
     async with past(kept) as house:

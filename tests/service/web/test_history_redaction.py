@@ -10,15 +10,20 @@ from typing import Any
 import pytest
 
 from batkol.rights import ALL_RIGHTS, Right
+from batkol.store.journal.records import AnyRecord
 from batkol.store.postgres import queries
+from batkol.store.postgres.conversation_queries import conversation_of
+from batkol.store.postgres.reply_queries import all_replies, all_tool_calls, replies_of, tool_calls_of
 from batkol.store.store import NoStore
 from batkol.web.access import Reader
 from batkol.web.history_redaction import RIGHTS, shown
 from support.postgres.history_api import READERS, TOKEN, Past, past, serving
-from support.postgres.records import CALLED, CALLER, began, heard, over, revised, sid, who
+from support.postgres.records import CALLED, CALLER, began, heard, over, replied, revised, sid, tool, who
+from support.postgres.sql import sql
 from support.postgres.store_parts import Kept
 
 WORDS, CORRECTED, NAME, NOTES, SUMMARY = "תור לרופא", "תור לרופאה", "דנה לוי", "בבוקר", "ביטול"
+INTENDED, HEARD, FIELD, SUMMED_UP = "בשמחה מתי נוח", "בשמחה מתי", "משה כהן", "רצתה תור"
 PLANTED: dict[str, frozenset[Right]] = {
     CALLER: frozenset({Right.NUMBERS}),
     CALLED: frozenset({Right.NUMBERS}),
@@ -27,18 +32,26 @@ PLANTED: dict[str, frozenset[Right]] = {
     NAME: frozenset({Right.NUMBERS, Right.TEXTS}),
     NOTES: frozenset({Right.TEXTS}),
     SUMMARY: frozenset({Right.TEXTS}),
+    INTENDED: frozenset({Right.TEXTS}),
+    HEARD: frozenset({Right.TEXTS}),
+    SUMMED_UP: frozenset({Right.TEXTS}),
 }
 """What is planted, and the rights that show it."""
+LEAD = {CALLER, NAME, NOTES, SUMMARY, FIELD}
 SHOWN: dict[str, set[str]] = {
-    "/v1/history/calls": {CALLER, CALLED},
-    f"/v1/history/calls/{sid()}": {CALLER, CALLED, WORDS, CORRECTED},
-    "/v1/leads": {CALLER, NAME, NOTES, SUMMARY},
-    "/v1/history/calls.csv": {CALLER, CALLED},
-    "/v1/history/calls.jsonl": {CALLER, CALLED},
+    "/v1/history/calls": {CALLER, CALLED, SUMMED_UP},
+    f"/v1/history/calls/{sid()}": {CALLER, CALLED, WORDS, CORRECTED, INTENDED, HEARD, SUMMED_UP, FIELD},
+    "/v1/leads": LEAD,
+    "/v1/history/calls.csv": {CALLER, CALLED, SUMMED_UP},
+    "/v1/history/calls.jsonl": {CALLER, CALLED, SUMMED_UP},
     "/v1/history/utterances.csv": {WORDS, CORRECTED},
     "/v1/history/utterances.jsonl": {WORDS, CORRECTED},
-    "/v1/leads.csv": {CALLER, NAME, NOTES, SUMMARY},
-    "/v1/leads.jsonl": {CALLER, NAME, NOTES, SUMMARY},
+    "/v1/history/replies.csv": {INTENDED, HEARD},
+    "/v1/history/replies.jsonl": {INTENDED, HEARD},
+    "/v1/history/tool_calls.csv": {FIELD},
+    "/v1/history/tool_calls.jsonl": {FIELD},
+    "/v1/leads.csv": LEAD,
+    "/v1/leads.jsonl": LEAD,
 }
 """What an answer has for a client with every right."""
 
@@ -47,9 +60,19 @@ OPEN = {
     "duration_s", "mode", "pod", "slowest_final_ms", "figures", "erased_at", "stream_sid", "index", "utterance_id",
     "begin_ms", "end_ms", "source", "words", "partials", "first_partial_ms", "final_ms", "revised_ms", "trace_id",
     "unvoiced", "unconfirmed", "event_id", "revised_event_id", "id", "first_call_at", "last_call_at", "last_call_sid",
-    "calls", "updated_at",
+    "calls", "updated_at", "reply_id", "turn", "kind", "phrase", "interrupted", "latency_ms", "text_ms",
+    "first_token_ms", "first_piece_ms", "first_sound_ms", "commit_ms", "attempts", "answerer", "voice",
+    "answerer_variant", "voice_variant", "prompt_tokens", "completion_tokens", "fault", "at", "tool", "outcome",
+    "duration_ms",
 }  # fmt: skip
 """The columns that every client of the history sees."""
+
+
+def rights_to(text: str, path: str) -> frozenset[Right]:
+    """What an agent saved wants more with the lead, whom it names, than as a part of the conversation."""
+    if text == FIELD:
+        return frozenset({Right.TEXTS}) if "history" in path else frozenset({Right.NUMBERS, Right.TEXTS})
+    return PLANTED[text]
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -57,8 +80,13 @@ def bearer(token: str) -> dict[str, str]:
 
 
 async def planted(kept: Kept) -> None:
-    kept.say([began(), heard(0, text=WORDS), heard(1, text="", source="none"), revised(0, text=CORRECTED), over()])
+    said: list[AnyRecord] = [heard(0, text=WORDS), heard(1, text="", source="none"), revised(0, text=CORRECTED)]
+    saved = tool(arguments=f'{{"name": "{FIELD}"}}')
+    kept.say([began(), *said, replied(1, intended=INTENDED, heard=HEARD), saved, over()])
     await kept.written()
+    of = "SELECT call_sid, agent, 'done', $1, 1, now(), now() FROM calls"
+    into = "INSERT INTO summaries (call_sid, agent, state, text, attempts, due_at, of_end)"
+    await sql(kept.where, f"{into} {of}", SUMMED_UP)
 
 
 async def lead_of(house: Past) -> int:
@@ -79,9 +107,9 @@ async def test_what_a_client_may_not_see_is_in_no_byte_of_an_answer(kept: Kept) 
             answers[lead] = await house.http.patch(lead, json={"notes": NOTES}, headers=bearer(token))
             for path, answer in answers.items():
                 assert answer.status_code == 200, answer.text
-                there = {text for text in PLANTED if text in answer.text}
+                there = {text for text in (*PLANTED, FIELD) if text in answer.text}
                 wanted = SHOWN.get(path, SHOWN["/v1/leads"])
-                assert there == {text for text in wanted if PLANTED[text] <= may}, (path, token)
+                assert there == {text for text in wanted if rights_to(text, path) <= may}, (path, token)
 
 
 async def test_the_form_of_an_answer_is_the_same_whatever_is_hidden(kept: Kept) -> None:
@@ -125,8 +153,9 @@ async def test_without_the_right_to_leads_nothing_of_the_history_is_shown() -> N
 def test_every_column_is_open_or_wants_a_right() -> None:
     """A new column has to be put on one of the lists."""
     statements = (
-        queries.one_call(sid()), queries.utterances_of(sid()), queries.all_leads(None, None),
-        queries.all_utterances(queries.CallFilter()),
+        queries.one_call(sid()), queries.utterances_of(sid(), 1), queries.all_leads(None, None),
+        queries.all_utterances(queries.CallFilter()), conversation_of(sid(), 1), replies_of(sid(), 1),
+        tool_calls_of(sid(), 1), all_replies(queries.CallFilter()), all_tool_calls(queries.CallFilter()),
     )  # fmt: skip
     columns = {column.name for statement in statements for column in statement.selected_columns}
 
@@ -135,7 +164,7 @@ def test_every_column_is_open_or_wants_a_right() -> None:
 
 
 def test_a_client_with_every_right_gets_the_row_as_it_is() -> None:
-    row = {"caller_number": CALLER, "text": WORDS, "name": None, "words": 2}
+    row = {"caller_number": CALLER, "text": WORDS, "name": None, "words": 2, "fields": {"name": NAME}}
 
     assert shown(row, Reader("all", ALL_RIGHTS)) == row
 

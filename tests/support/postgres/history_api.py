@@ -115,9 +115,28 @@ FROM calls GROUP BY agent, caller_number
 """
 
 
+FILL_STREAMS = """
+INSERT INTO events (call_sid, stream_sid, seq, at, kind, pod, detail)
+SELECT call_sid, stream_sid, 1, started_at, 'call.started', pod, '{"stream": 1}' FROM calls
+"""
+FILL_REPLIES = """
+INSERT INTO replies (call_sid, stream_sid, reply_id, turn, kind, started_at, intended, heard)
+SELECT call_sid, stream_sid, stream_sid || '-r1', 1, 'answer', started_at, 'כן', 'כן' FROM calls
+"""
+FILL_TOOL_CALLS = """
+INSERT INTO tool_calls (call_sid, stream_sid, seq, turn, at, name, arguments, outcome, duration_ms)
+SELECT call_sid, stream_sid, 9, 1, started_at, 'save_lead', '{}', 'done', 5 FROM calls
+"""
+FILL_SUMMARIES = """
+INSERT INTO summaries (call_sid, agent, state, text, attempts, due_at, of_end)
+SELECT call_sid, agent, 'done', 'סיכום', 1, started_at, started_at FROM calls
+"""
+
+
 async def fill(where: Address, calls: int, utterances_each: int) -> None:
     """Fill the tables, by what Postgres makes up itself."""
     await sql(where, FILL, calls)
     await sql(where, FILL_UTTERANCES, calls, utterances_each)
-    await sql(where, FILL_LEADS)
+    for statement in (FILL_LEADS, FILL_STREAMS, FILL_REPLIES, FILL_TOOL_CALLS, FILL_SUMMARIES):
+        await sql(where, statement)
     await sql(where, "ANALYZE")

@@ -6,7 +6,9 @@ from typing import Any
 
 from batkol.events.events import CallEnded, CallStarted, FinalText, RevisedText
 from batkol.events.identity import Identity
-from batkol.store.journal.records import AnyRecord, CallBegan, CallOver, CallStatus, FinalRecord, RevisionRecord, Who
+from batkol.store.journal.record import Who
+from batkol.store.journal.records import AnyRecord, CallBegan, CallOver, CallStatus, FinalRecord, RevisionRecord
+from batkol.store.journal.reply_records import ReplyProgressRecord, ReplyRecord, ToolRecord
 
 CALLER, CALLED = "+972541234567", "+97231234567"
 AT = 1_790_000_000.0
@@ -28,6 +30,7 @@ def who(call: int = 0, stream: int = 0, **fields: Any) -> Who:
         "direction": "inbound",
         "pod": "pod-1",
         "started_at": AT + 60.0 * call + 10.0 * stream,
+        "stream": stream + 1,
     }
     return Who(**{**given, **fields})
 
@@ -72,6 +75,67 @@ def revised(index: int = 0, of: Who | None = None, **fields: Any) -> RevisionRec
         "revised_ms": 900.0,
     }
     return RevisionRecord(**{**given, **fields})
+
+
+def replying(reply: int = 1, sentence: int = 0, of: Who | None = None) -> ReplyProgressRecord:
+    """The playing of a sentence of a reply begins; each has two words."""
+    of = of or who()
+    return ReplyProgressRecord(
+        **_of_reply(reply, of),
+        seq=100 * reply + sentence,
+        at=of.started_at + 3.0 * reply + sentence,
+        latency_ms=740.0,
+        heard=" ".join(f"תשובה {each}" for each in range(sentence)),
+        sentence=f"תשובה {sentence}",
+    )
+
+
+def replied(reply: int = 1, of: Who | None = None, **fields: Any) -> ReplyRecord:
+    """A reply of three sentences is over."""
+    of = of or who()
+    split = ("text_ms", "first_token_ms", "first_piece_ms", "first_sound_ms", "commit_ms")
+    given: dict[str, Any] = {
+        **_of_reply(reply, of),
+        "seq": 100 * reply + 50,
+        "at": of.started_at + 3.0 * reply + 2.5,
+        "intended": "תשובה 0 תשובה 1 תשובה 2",
+        "heard": "תשובה 0 תשובה 1 תשובה",
+        "interrupted": True,
+        "latency_ms": 740.0,
+        **{name: 100.0 + index for index, name in enumerate(split)},
+        "attempts": 2,
+        "answerer": "openai",
+        "voice": "google",
+        "answerer_variant": "b",
+        "voice_variant": "",
+        "prompt_tokens": 210,
+        "completion_tokens": 17,
+        "fault": None,
+    }
+    return ReplyRecord(**{**given, **fields})
+
+
+def _of_reply(reply: int, of: Who) -> dict[str, Any]:
+    return {
+        "who": of,
+        "reply_id": f"{of.stream_sid}-r{reply}",
+        "turn": reply,
+        "reply_kind": "answer",
+        "phrase": None,
+        "started_at": of.started_at + 3.0 * reply - 0.1,
+    }
+
+
+def tool(of: Who | None = None, *, seq: int = 500, name: str = "save_lead", **fields: Any) -> ToolRecord:
+    of = of or who()
+    given: dict[str, Any] = {
+        "turn": 1,
+        "at": of.started_at + 4.0,
+        "arguments": '{"name": "דנה", "party": 4}',
+        "outcome": "done",
+        "duration_ms": 80.5,
+    }
+    return ToolRecord(who=of, seq=seq, name=name, **{**given, **fields})
 
 
 def over(of: Who | None = None, *, reason: str = "stop", **figures: Any) -> CallOver:

@@ -11,6 +11,9 @@ import asyncpg
 
 from batkol.store.postgres.address import Address
 
+KEPT = ("calls", "utterances", "events", "leads", "call_statuses", "replies", "tool_calls")
+"""The tables that hold what calls were, which only records fill."""
+
 
 @asynccontextmanager
 async def connection(where: Address) -> AsyncIterator[asyncpg.Connection]:
@@ -34,9 +37,7 @@ async def texts(where: Address) -> list[tuple[str, int, str | None]]:
     return [(row["call_sid"], row["index"], row["text"]) for row in rows]
 
 
-async def everything(
-    where: Address, tables: Sequence[str] = ("calls", "utterances", "events", "leads", "call_statuses")
-) -> Any:
+async def everything(where: Address, tables: Sequence[str] = KEPT) -> Any:
     """All that is kept, but for when it was written and what Postgres numbers itself."""
     found = {}
     async with connection(where) as made:
@@ -57,6 +58,7 @@ async def age(where: Address, hours: float) -> None:
             ("calls", ("updated_at", "started_at", "stream_started_at", "ended_at")),
             ("utterances", ("started_at",)),
             ("events", ("at",)),
+            ("replies", ("started_at", "ended_at")),
         ):
             moved = ", ".join(f"{column} = {column} - $1::interval" for column in columns)
             await other.execute(f"UPDATE {table} SET {moved}", timedelta(hours=hours))

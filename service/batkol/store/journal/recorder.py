@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from batkol.events.events import CallEnded, CallStarted, Event
 from batkol.events.identity import Identity
 from batkol.store.journal import Journal
 from batkol.store.journal.confirmed import Confirmed
-from batkol.store.journal.records import KEPT, LONGEST_NAME, Who, bounded, encode, record_of, status_record
+from batkol.store.journal.record import LONGEST_NAME, Who, bounded
+from batkol.store.journal.records import KEPT, OF_REPLIES, OfStream, encode, record_of, status_record
+from batkol.store.journal.reply_records import ReplyRecords
 from batkol.twilio.call_status import FinalStatus
+
+
+class _Stream(NamedTuple):
+    who: Who
+    replies: ReplyRecords
+
+    def record_of(self, event: Event, trace_id: str | None) -> OfStream | None:
+        if type(event) in OF_REPLIES:
+            return self.replies.record_of(event, self.who)
+        return record_of(event, self.who, trace_id)
 
 
 class JournalRecorder:
@@ -17,18 +31,18 @@ class JournalRecorder:
         self._journal = journal
         self._confirmed = confirmed
         self._pod = pod
-        self._live: dict[str, Who] = {}  # by stream SID
+        self._live: dict[str, _Stream] = {}  # by stream SID
 
     def keep(self, identity: Identity, event: Event, trace_id: str | None = None) -> None:
         """Keep what the store keeps of this event. What finds no room is counted by the journal, and logged."""
         if type(event) not in KEPT:  # most are partials
             return
-        who = self._live.get(identity.stream_sid)
-        if who is None:
-            who = self._who(identity, event.at)
+        stream = self._live.get(identity.stream_sid)
+        if stream is None:
+            stream = _Stream(self._who(identity, event.at), ReplyRecords())
             if type(event) is CallStarted:
-                self._live[identity.stream_sid] = who
-        record = record_of(event, who, trace_id)
+                self._live[identity.stream_sid] = stream
+        record = stream.record_of(event, trace_id)
         if record is not None:
             self._journal.append(encode(record))
         if type(event) is CallEnded:
@@ -53,4 +67,5 @@ class JournalRecorder:
             pod=name(self._pod),
             started_at=at,
             after_erasure=self._confirmed.erasure,
+            stream=identity.stream,
         )

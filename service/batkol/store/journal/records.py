@@ -1,8 +1,6 @@
-"""Records that the store keeps: the beginning of a call, its finals, their revisions, its end.
+"""Records that the store keeps: the beginning of a call, its finals, their revisions, the agent's side, its end.
 
-A record names its call and its numbers itself. So the order in which pods deliver does not matter, and a number
-can be erased from what has not been delivered yet. Only `CallStatus` names no more than a call SID: Twilio may send it
-to a pod that has nothing else of the call.
+Only `CallStatus` names no more than a call SID: Twilio may send it to a pod that has nothing else of the call.
 """
 
 from __future__ import annotations
@@ -11,50 +9,20 @@ from typing import Any, Final
 
 import msgspec
 
-from batkol.events.events import CallEnded, CallStarted, Event, FinalText, RevisedText, event_id
+from batkol.events.events import (
+    CallEnded,
+    CallStarted,
+    Event,
+    FinalText,
+    ReplyEnded,
+    ReplyInterrupted,
+    ReplySentence,
+    ReplyStarted,
+    RevisedText,
+)
+from batkol.store.journal.record import LONGEST_NAME, LONGEST_TEXT, Record, Who, bounded
+from batkol.store.journal.reply_records import OfReplies
 from batkol.twilio.call_status import FinalStatus
-
-LONGEST_TEXT: Final = 20_000
-"""Characters kept of one text. An utterance lasts 55 s at most, which is some 1,500."""
-
-LONGEST_NAME: Final = 480
-"""Characters kept of anything else: what Twilio passes in a `<Parameter>`."""
-
-CUT: Final = "…"
-
-
-class Who(msgspec.Struct, frozen=True, kw_only=True):
-    """The stream that a record is about."""
-
-    call_sid: str
-    stream_sid: str
-    account_sid: str
-    agent: str
-    caller: str
-    called: str
-    direction: str
-    pod: str
-    started_at: float  # Unix seconds: the stream's start
-    after_erasure: int = 0
-    """Number of the newest erasure that the pod knew of at the stream's start; 0: it knew of none."""
-
-    @property
-    def party(self) -> str:
-        """The number of the person at the other end."""
-        return self.called if self.direction.startswith("outbound") else self.caller
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """Base of a stream's records. `seq` and `at` are the event's: its number in the stream, Unix seconds."""
-
-    who: Who
-    seq: int
-    at: float
-
-    @property
-    def id(self) -> str:
-        """The event's id."""
-        return event_id(self.who.stream_sid, self.seq)
 
 
 class CallBegan(Record, frozen=True, tag="call.started"):
@@ -102,7 +70,7 @@ class CallStatus(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     at: float  # Unix seconds: when it came
 
 
-OfStream = CallBegan | FinalRecord | RevisionRecord | CallOver
+OfStream = CallBegan | FinalRecord | RevisionRecord | OfReplies | CallOver
 """A record of one stream of a call."""
 
 AnyRecord = OfStream | CallStatus
@@ -119,12 +87,15 @@ def decode(payload: bytes) -> AnyRecord:
     return found
 
 
-KEPT: Final = frozenset({CallStarted, FinalText, RevisedText, CallEnded})
+OF_REPLIES: Final = frozenset({ReplyStarted, ReplySentence, ReplyInterrupted, ReplyEnded})
+"""The events of the agent's side that something is kept of: `batkol.store.journal.reply_records`."""
+
+KEPT: Final = OF_REPLIES | {CallStarted, FinalText, RevisedText, CallEnded}
 """The events that something is kept of."""
 
 
 def record_of(event: Event, who: Who, trace_id: str | None) -> OfStream | None:
-    """Return what is kept of an event, or None."""
+    """Return what is kept of an event that is not in `OF_REPLIES`, or None."""
     match event:
         case FinalText():
             return _final_record(event, who, trace_id)
@@ -185,12 +156,3 @@ _NOT_FIGURES: Final = frozenset({"call_sid", "seq", "at", "id", "reason"})
 
 def _figures(event: CallEnded) -> dict[str, Any]:
     return {name: value for name, value in msgspec.structs.asdict(event).items() if name not in _NOT_FIGURES}
-
-
-def bounded(text: str, most: int) -> str:
-    """Return the text, cut and marked where it is longer, without what Postgres refuses: NUL, half a character."""
-    if len(text) > most:
-        text = text[: most - len(CUT)] + CUT
-    if "\x00" in text:
-        text = text.replace("\x00", "\ufffd")
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from batkol.store.journal.framing import Frame
-from batkol.store.journal.records import AnyRecord, CallStatus, FinalRecord, OfStream, RevisionRecord, Who, decode
-from batkol.store.postgres import ends, order, statements
+from batkol.store.journal.record import Who
+from batkol.store.journal.records import AnyRecord, CallStatus, FinalRecord, OfStream, RevisionRecord, decode
+from batkol.store.journal.reply_records import ReplyProgressRecord, ReplyRecord, ToolRecord
+from batkol.store.postgres import ends, lead_fields, order, reply_statements, statements
 from batkol.store.postgres.numbers import digest
 from batkol.store.postgres.rows import Row, Rows, as_json, rows_of
 
@@ -36,6 +38,10 @@ class Batch(msgspec.Struct, frozen=True):
     events: str
     calls: str
     statuses: str
+    progress: str
+    replies: str
+    tool_calls: str
+    lead_fields: str
 
 
 @contextmanager
@@ -62,6 +68,10 @@ def batch_of(records: Sequence[AnyRecord]) -> Batch:
             events=as_json(rows.events.values()),
             calls=as_json(rows.calls.values()),
             statuses=as_json(rows.statuses.values()),
+            progress=as_json(rows.progress.values()),
+            replies=as_json(rows.replies.values()),
+            tool_calls=as_json(rows.tool_calls.values()),
+            lead_fields=as_json(each for each in rows.lead_fields.values() if each["fields"]),
         )
 
 
@@ -100,6 +110,11 @@ async def save(connection: AsyncConnection, batch: Batch) -> float:
         (statements.SAVE_FINALS, batch.finals),
         (statements.SAVE_REVISIONS, batch.revisions),
         (statements.SAVE_EVENTS, batch.events),
+        (reply_statements.SAVE_PROGRESS, batch.progress),
+        (reply_statements.SAVE_REPLIES, batch.replies),
+        (reply_statements.SAVE_TOOL_CALLS, batch.tool_calls),
+        (lead_fields.LOCK_LEADS, batch.lead_fields),
+        (lead_fields.SAVE_LEAD_FIELDS, batch.lead_fields),
     ):
         if len(rows) > len("[]"):
             with clock:
@@ -192,12 +207,23 @@ def _without(batch: Batch, call_sids: AbstractSet[str]) -> Batch:
     return batch_of(records)
 
 
+_WORDS: Final[Mapping[type, tuple[str, ...]]] = {
+    FinalRecord: ("text",),
+    RevisionRecord: ("text",),
+    ReplyProgressRecord: ("heard", "sentence"),
+    ReplyRecord: ("intended", "heard"),
+    ToolRecord: ("arguments",),
+}
+"""What was said, by the kind of the record."""
+
+
 def scrub(record: OfStream) -> OfStream:
     """Return the record without the person's number and words."""
     who = record.who
     number = "called" if who.party == who.called and who.direction.startswith("outbound") else "caller"
     record = msgspec.structs.replace(record, who=msgspec.structs.replace(who, **{number: ""}))
-    return msgspec.structs.replace(record, text="") if isinstance(record, (FinalRecord, RevisionRecord)) else record
+    words = _WORDS.get(type(record), ())
+    return msgspec.structs.replace(record, **dict.fromkeys(words, ""))
 
 
 def prepared(frames: Sequence[Frame]) -> tuple[Batch, list[tuple[Frame, str]]]:

@@ -16,6 +16,7 @@ from batkol.store.journal.dead_letters import DeadLetters
 from batkol.store.journal.disk import FILE
 from batkol.store.journal.records import AnyRecord, CallStatus
 from batkol.store.postgres.connections import Database
+from batkol.store.postgres.erase import complete_erasures
 from batkol.store.postgres.faults import error_name
 from batkol.store.postgres.numbers import digest
 from batkol.store.postgres.open_calls import close_open
@@ -43,6 +44,7 @@ async def run_cleanup(database: Database, dead_letters: DeadLetters, days: int) 
     while True:
         await _attempt(clean_up_once(database, dead_letters, days), "old calls could not be deleted")
         await _attempt(close_open(database.reading), "calls without an end could not be closed")
+        await _attempt(complete_erasures(database.reading), "erasures by an older version could not be completed")
         await asyncio.sleep(EVERY_S)
 
 

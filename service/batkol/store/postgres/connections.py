@@ -23,7 +23,7 @@ RECYCLE_S: Final = 1800.0
 CLOSING_S: Final = 3.0
 """Seconds in which connections are closed in good order, all together; then they are dropped."""
 
-_STATEMENTS: Final = 19  # of a batch, its beginning and its end among them
+_STATEMENTS: Final = 28  # of a batch, its beginning and its end among them
 
 log = structlog.get_logger()
 

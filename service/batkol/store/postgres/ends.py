@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
-from batkol.store.postgres.schema import call_statuses, calls, events, utterances
+from batkol.store.postgres.schema import call_statuses, calls, events, replies, utterances
 from batkol.twilio.call_status import FINAL
 
 LOST: Final = "lost"
@@ -91,14 +91,17 @@ def _apply_statuses(which: ColumnElement[bool]) -> Any:
 
 
 def _last_known() -> ColumnElement[Any]:
-    """The time of a call's newest event: its newest stream's begin, a final, a revision, the end of a stream."""
+    """The time of a call's newest event: its newest stream's begin, a final, a revision, a reply, its end."""
     spoken_ms = cast(utterances.c.end_ms, Float(53)) - utterances.c.begin_ms
     took_ms = func.coalesce(spoken_ms, 0.0) + func.coalesce(utterances.c.final_ms, 0.0)
     bounded_ms = func.least(func.greatest(took_ms, 0.0), _LONGEST_MS)
     final_at = utterances.c.started_at + bounded_ms.op("*")(literal_column("interval '1 ms'"))
     final: Select[Any] = select(func.max(final_at)).where(utterances.c.call_sid == calls.c.call_sid)
     event: Select[Any] = select(func.max(events.c.at)).where(events.c.call_sid == calls.c.call_sid)
-    return func.greatest(calls.c.stream_started_at, final.scalar_subquery(), event.scalar_subquery())
+    replied_at = func.coalesce(replies.c.ended_at, replies.c.started_at)
+    reply: Select[Any] = select(func.max(replied_at)).where(replies.c.call_sid == calls.c.call_sid)
+    newest = final.scalar_subquery(), event.scalar_subquery(), reply.scalar_subquery()
+    return func.greatest(calls.c.stream_started_at, *newest)
 
 
 def _hours_ago(hours: int) -> ColumnElement[Any]:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Text, and_, cast, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Text, and_, cast, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from batkol.store.postgres.numbers import digest, identities
 from batkol.store.postgres.order import next_erasure
-from batkol.store.postgres.schema import calls, erasures, leads, utterances
+from batkol.store.postgres.schema import calls, erasures, leads, replies, summaries, tool_calls, utterances
 from batkol.store.postgres.statements import ERASING
 
 REMEMBERED_DAYS: Final = 90
@@ -25,6 +25,9 @@ class Erased(msgspec.Struct, frozen=True):
     calls: int
     utterances: int
     leads: int
+    replies: int = 0
+    tool_calls: int = 0
+    summaries: int = 0
 
 
 async def erase(engine: AsyncEngine, number: str) -> Erased:
@@ -45,9 +48,15 @@ async def erase(engine: AsyncEngine, number: str) -> Erased:
         await connection.execute(mark.on_conflict_do_update(index_elements=[erasures.c.digest], set_=values))
         found = list((await connection.execute(select(calls.c.call_sid).where(_calls_of(spellings)))).scalars())
         these = func.any(cast(found, ARRAY(Text)))
-        texts = await connection.execute(
-            update(utterances).where(utterances.c.call_sid == these).values(text="", revised_text=None)
-        )
+        said = [
+            (await connection.execute(statement)).rowcount
+            for statement in (
+                update(utterances).where(utterances.c.call_sid == these).values(text="", revised_text=None),
+                update(replies).where(replies.c.call_sid == these).values(intended="", heard=""),
+                update(tool_calls).where(tool_calls.c.call_sid == these).values(arguments=""),
+                delete(summaries).where(summaries.c.call_sid == these),
+            )
+        ]
         for column in (calls.c.caller_number, calls.c.called_number):
             await connection.execute(
                 update(calls)
@@ -55,7 +64,34 @@ async def erase(engine: AsyncEngine, number: str) -> Erased:
                 .values({column.name: "", "erased_at": now, "updated_at": now})
             )
         deleted = await connection.execute(delete(leads).where(leads.c.caller_number.in_(spellings)))
-    return Erased(len(found), texts.rowcount, deleted.rowcount)
+    texts, *others = said
+    return Erased(len(found), texts, deleted.rowcount, *others)
+
+
+UNFINISHED_DAYS: Final = 2
+"""Days for which an erasure is completed that a version without replies made, in a rollout."""
+
+
+async def complete_erasures(engine: AsyncEngine) -> int:
+    """Erase what the agent said and did in erased calls, where an older version left it; return how many rows had it.
+
+    Raises what the database does.
+    """
+    recent = func.now() - text(f"interval '{UNFINISHED_DAYS} days'")
+    erased = select(calls.c.call_sid).where(calls.c.erased_at.is_not(None), calls.c.erased_at > recent)
+    left = 0
+    async with engine.begin() as connection:
+        for statement in (
+            update(replies)
+            .where(replies.c.call_sid.in_(erased), (replies.c.intended != "") | (replies.c.heard != ""))
+            .values(intended="", heard=""),
+            update(tool_calls)
+            .where(tool_calls.c.call_sid.in_(erased), tool_calls.c.arguments != "")
+            .values(arguments=""),
+            delete(summaries).where(summaries.c.call_sid.in_(erased)),
+        ):
+            left += (await connection.execute(statement)).rowcount
+    return left
 
 
 def _calls_of(numbers: Sequence[str]) -> ColumnElement[bool]:

@@ -31,7 +31,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from batkol.store.postgres.schema import calls, erasures, leads, utterances
+from batkol.store.postgres import ends
+from batkol.store.postgres.lead_fields import ERASE_LEAD_FIELDS
+from batkol.store.postgres.schema import calls, erasures, leads, replies, summaries, tool_calls, utterances
 
 _SIDS: Final = "call_sids"
 
@@ -136,7 +138,12 @@ _ERASE_CALLS: Final = (
         erased_at=func.coalesce(calls.c.erased_at, func.now()),
     )
 )
-_ERASE_TEXTS: Final = update(utterances).where(utterances.c.call_sid == _these()).values(text="", revised_text=None)
+_ERASE_WORDS: Final = (
+    update(utterances).where(utterances.c.call_sid == _these()).values(text="", revised_text=None),
+    update(replies).where(replies.c.call_sid == _these()).values(intended="", heard=""),
+    update(tool_calls).where(tool_calls.c.call_sid == _these()).values(arguments=""),
+)
+_ERASE_SUMMARIES: Final = delete(summaries).where(summaries.c.call_sid == _these())
 
 
 def _calls_of_lead(which: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -155,5 +162,6 @@ _ERASE_LEADS: Final = delete(leads).where(
 
 async def erase_calls(connection: AsyncConnection, call_sids: list[str]) -> None:
     """Erase calls whose beginning came after the erasure: what later streams brought, and all that is still to come."""
-    for statement in (_ERASE_LEADS, _ERASE_CALLS, _ERASE_TEXTS):
+    await connection.execute(ends.LOCK, {ends.CALL_SIDS: call_sids})  # behind it, a summary that was just kept is seen
+    for statement in (_ERASE_LEADS, ERASE_LEAD_FIELDS, _ERASE_CALLS, *_ERASE_WORDS, _ERASE_SUMMARIES):
         await connection.execute(statement, {_SIDS: call_sids})

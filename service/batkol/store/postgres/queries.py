@@ -16,23 +16,23 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Select,
-    Text,
+    Subquery,
     Update,
-    cast,
     func,
     literal,
     literal_column,
     select,
     text,
     tuple_,
+    type_coerce,
     union_all,
     update,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
-from batkol.store.postgres.schema import SLOW_MS, calls, leads, utterances
-
-MOST_UTTERANCES: Final = 5000
-"""Utterances that are shown of one call: some four hours of talking without a pause."""
+from batkol.store.postgres.conversation_queries import event_id_of, stream_numbers
+from batkol.store.postgres.lead_fields import PLAIN_FIELDS
+from batkol.store.postgres.schema import SLOW_MS, calls, leads, summaries, utterances
 
 Ordered = tuple[ColumnElement[Any], ColumnElement[Any]]
 
@@ -60,19 +60,19 @@ class PagePosition:
     key: str | int
 
 
-_OF_CALLS: Final[Sequence[Column[Any]]] = [
-    calls.c[name]
-    for name in (
-        "call_sid", "stream_sids", "account_sid", "agent", "caller_number", "called_number", "direction", "started_at",
-        "ended_at", "end_reason", "duration_s", "mode", "pod", "slowest_final_ms", "figures", "erased_at",
-    )
+_SUMMARY: Final = select(summaries.c.text).where(summaries.c.call_sid == calls.c.call_sid).scalar_subquery()
+_OF_CALLS: Final[Sequence[ColumnElement[Any]]] = [
+    *(
+        calls.c[name]
+        for name in (
+            "call_sid", "stream_sids", "account_sid", "agent", "caller_number", "called_number", "direction",
+            "started_at", "ended_at", "end_reason", "duration_s", "mode", "pod", "slowest_final_ms", "figures",
+            "erased_at",
+        )
+    ),
+    _SUMMARY.label("summary"),
 ]  # fmt: skip
 _NO: Final[ColumnElement[bool]] = literal_column("false")
-
-
-def _event_id(seq: Column[Any]) -> ColumnElement[str | None]:
-    """Return the id of the event that a value came from, as `batkol.events.events.event_id` makes it; or null."""
-    return utterances.c.stream_sid + literal_column("'-'") + cast(seq, Text)
 
 
 _OF_UTTERANCES: Final[Sequence[ColumnElement[Any]]] = [
@@ -85,15 +85,19 @@ _OF_UTTERANCES: Final[Sequence[ColumnElement[Any]]] = [
     ),
     func.coalesce(utterances.c.unvoiced, _NO).label("unvoiced"),
     func.coalesce(utterances.c.revised_unconfirmed, utterances.c.unconfirmed, _NO).label("unconfirmed"),
-    _event_id(utterances.c.seq).label("event_id"),
-    _event_id(utterances.c.revised_seq).label("revised_event_id"),
+    event_id_of(utterances, "seq").label("event_id"),
+    event_id_of(utterances, "revised_seq").label("revised_event_id"),
 ]  # fmt: skip
-_OF_LEADS: Final[Sequence[Column[Any]]] = [
-    leads.c[name]
-    for name in (
-        "id", "agent", "caller_number", "first_call_at", "last_call_at", "last_call_sid", "calls", "name", "notes",
-        "last_summary", "updated_at",
-    )
+_OF_LEADS: Final[Sequence[ColumnElement[Any]]] = [
+    *(
+        leads.c[name]
+        for name in (
+            "id", "agent", "caller_number", "first_call_at", "last_call_at", "last_call_sid", "calls", "name", "notes",
+            "last_summary",
+        )
+    ),
+    type_coerce(literal_column(PLAIN_FIELDS), JSONB).label("fields"),
+    leads.c.updated_at,
 ]  # fmt: skip
 
 
@@ -112,20 +116,22 @@ def one_call(call_sid: str) -> Select[Any]:
     return select(*_OF_CALLS).where(calls.c.call_sid == call_sid)
 
 
-def utterances_of(call_sid: str) -> Select[Any]:
-    """Return a call's utterances, stream after stream, one more than `MOST_UTTERANCES` at most."""
+def utterances_of(call_sid: str, limit: int) -> Select[Any]:
+    """Return a call's utterances, stream after stream, `limit` at most."""
+    streams = stream_numbers(call_sid)
     stream_began = func.min(utterances.c.started_at).over(partition_by=utterances.c.stream_sid)
     return (
         select(*_OF_UTTERANCES)
+        .outerjoin_from(utterances, streams, streams.c.stream_sid == utterances.c.stream_sid)
         .where(utterances.c.call_sid == call_sid)
-        .order_by(stream_began, utterances.c.stream_sid, utterances.c.index)
-        .limit(MOST_UTTERANCES + 1)
+        .order_by(streams.c.place, stream_began, utterances.c.stream_sid, utterances.c.index)
+        .limit(limit)
     )
 
 
 def all_utterances(wanted: CallFilter) -> Select[Any]:
     """Return all utterances of the calls that match the filter; with `slow_ms`, only the slow ones."""
-    chosen = _calls(wanted, [calls.c.call_sid, calls.c.agent, calls.c.started_at]).subquery("chosen")
+    chosen = chosen_calls(wanted)
     found = (
         select(chosen.c.call_sid, chosen.c.agent, *_OF_UTTERANCES)
         .join_from(chosen, utterances, utterances.c.call_sid == chosen.c.call_sid)
@@ -137,6 +143,11 @@ def all_utterances(wanted: CallFilter) -> Select[Any]:
         return found
     # In words that `utterances_slow` does not have: it is by time, and would be gone through once for every call.
     return found.where(func.coalesce(utterances.c.final_ms, 0.0) >= wanted.slow_ms)
+
+
+def chosen_calls(wanted: CallFilter) -> Subquery:
+    """Return SID, agent and start of the calls that match the filter, for what is exported of them."""
+    return _calls(wanted, [calls.c.call_sid, calls.c.agent, calls.c.started_at]).subquery("chosen")
 
 
 def page_of_leads(agent: str | None, number: str | None, after: PagePosition | None, limit: int) -> Select[Any]:
@@ -163,7 +174,11 @@ def change_lead(lead_id: int, changes: dict[str, str | None]) -> Any:
 
 
 def _calls(
-    wanted: CallFilter, columns: Sequence[Column[Any]], *, after: PagePosition | None = None, limit: int | None = None
+    wanted: CallFilter,
+    columns: Sequence[ColumnElement[Any]],
+    *,
+    after: PagePosition | None = None,
+    limit: int | None = None,
 ) -> Select[Any]:
     """A number is looked for at both ends, each in its own index: one `OR` would sort all that it finds."""
     branches = [select(*columns).where(*_conditions(wanted), *end) for end in _ends(wanted.number)]

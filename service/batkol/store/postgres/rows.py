@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from batkol.store.journal.record import Who
 from batkol.store.journal.records import (
     AnyRecord,
     CallBegan,
@@ -20,9 +21,11 @@ from batkol.store.journal.records import (
     FinalRecord,
     OfStream,
     RevisionRecord,
-    Who,
 )
+from batkol.store.journal.reply_records import ReplyProgressRecord, ReplyRecord, ToolRecord
+from batkol.store.postgres.lead_fields import add_lead_fields
 from batkol.store.postgres.numbers import identifies_caller
+from batkol.store.postgres.reply_rows import add_end, add_progress, add_tool_call
 
 Row = dict[str, Any]
 _WORD: Final = 2**31 - 1  # of Postgres's integer
@@ -38,6 +41,10 @@ class Rows:
     revisions: dict[tuple[str, str, int], Row] = field(default_factory=dict)
     events: dict[tuple[str, str, int], Row] = field(default_factory=dict)
     statuses: dict[str, Row] = field(default_factory=dict)
+    progress: dict[tuple[str, str, str], Row] = field(default_factory=dict)
+    replies: dict[tuple[str, str, str], Row] = field(default_factory=dict)
+    tool_calls: dict[tuple[str, str, int], Row] = field(default_factory=dict)
+    lead_fields: dict[tuple[str, str], Row] = field(default_factory=dict)
 
 
 def rows_of(records: Iterable[AnyRecord]) -> Rows:
@@ -55,7 +62,14 @@ def rows_of(records: Iterable[AnyRecord]) -> Rows:
                 _newer(rows.revisions, record, _revision(record))
                 _event(rows, record, {"index": record.index, "revised_ms": record.revised_ms})
             case CallBegan():
-                _event(rows, record, {"mode": record.mode})
+                _event(rows, record, {"mode": record.mode, "stream": record.who.stream})
+            case ReplyProgressRecord():
+                add_progress(rows.progress, record)
+            case ReplyRecord():
+                add_end(rows.replies, record)
+            case ToolRecord():
+                add_tool_call(rows.tool_calls, record)
+                add_lead_fields(rows.lead_fields, record)
             case CallOver():
                 _event(rows, record, {"reason": record.reason, **record.figures})
     return rows

@@ -72,6 +72,8 @@ calls = Table(
     Index("calls_by_called", "called_number", "started_at", "call_sid"),
     Index("calls_by_mode", "mode", "started_at", "call_sid"),
     Index("calls_open", "updated_at", postgresql_where=text("ended_at IS NULL")),
+    Index("calls_erased", "erased_at", postgresql_where=text("erased_at IS NOT NULL")),
+    Index("calls_ended", "agent", "updated_at", postgresql_where=text("ended_at IS NOT NULL")),
     Index("calls_slow", "started_at", "call_sid", postgresql_where=text(f"slowest_final_ms >= {SLOW_MS}")),
 )
 
@@ -103,6 +105,77 @@ utterances = Table(
     Index("utterances_slow", "started_at", "call_sid", postgresql_where=text(f"final_ms >= {SLOW_MS}")),
 )
 
+replies = Table(
+    "replies",
+    metadata,
+    _call(),
+    Column("stream_sid", Text, primary_key=True),
+    Column("reply_id", Text, primary_key=True),
+    Column("turn", Integer, nullable=False, comment="of the replies that were heard in its stream, from 1"),
+    Column("kind", Text, nullable=False, comment="answer | phrase | announcement"),
+    Column("phrase", Text, comment="which phrase of the agent's own"),
+    Column("started_at", _TIME, nullable=False, comment="its first sound was written"),
+    Column("ended_at", _TIME, comment="null where its end is not known: the pod was killed"),
+    Column("intended", Text, nullable=False),
+    Column(
+        "heard", Text, nullable=False, comment="what the caller heard; without an end all but the last sentence begun"
+    ),
+    Column("interrupted", Boolean),
+    Column(
+        "latency_ms",
+        Float,
+        comment="from the caller's last sample of speech to its first sound; the others are parts of it",
+    ),
+    Column("text_ms", Float),
+    Column("first_token_ms", Float),
+    Column("first_piece_ms", Float),
+    Column("first_sound_ms", Float),
+    Column("commit_ms", Float),
+    Column("attempts", Integer),
+    Column("answerer", Text),
+    Column("voice", Text),
+    Column("answerer_variant", Text),
+    Column("voice_variant", Text),
+    Column("prompt_tokens", Integer),
+    Column("completion_tokens", Integer),
+    Column("fault", Text),
+    Column("seq", Integer, comment="the event of its end"),
+)
+
+tool_calls = Table(
+    "tool_calls",
+    metadata,
+    _call(),
+    Column("stream_sid", Text, primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("turn", Integer, nullable=False),
+    Column("at", _TIME, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("arguments", Text, nullable=False, comment="JSON as the answerer wrote it, which may be none"),
+    Column("outcome", Text, nullable=False),
+    Column("duration_ms", Float, nullable=False),
+)
+
+summaries = Table(
+    "summaries",
+    metadata,
+    _call(),
+    Column("agent", Text, nullable=False),
+    Column("state", Text, nullable=False, comment="waiting | done | given_up"),
+    Column("text", Text, comment="null until it is made"),
+    Column("reason", Text, comment="why the last attempt failed, or why there is none"),
+    Column("attempts", Integer, nullable=False, comment="that were begun"),
+    Column(
+        "due_at",
+        _TIME,
+        nullable=False,
+        comment="of the next attempt; while one is under way, when it counts as lost",
+    ),
+    Column("of_end", _TIME, nullable=False, comment="the end of the call that it is of"),
+    Column("updated_at", _TIME, nullable=False, server_default=func.now()),
+    Index("summaries_waiting", "agent", "due_at", postgresql_where=text("state = 'waiting'")),
+)
+
 leads = Table(
     "leads",
     metadata,
@@ -116,6 +189,13 @@ leads = Table(
     Column("name", Text),
     Column("notes", Text),
     Column("last_summary", Text),
+    Column(
+        "fields",
+        JSONB,
+        nullable=False,
+        server_default=text("'{}'::jsonb"),
+        comment="what agents saved, by name: the value, and the event that it came from",
+    ),
     Column("updated_at", _TIME, nullable=False, server_default=func.now()),
     UniqueConstraint("agent", "caller_number", name="leads_by_number"),
     Index("leads_by_caller", "caller_number"),

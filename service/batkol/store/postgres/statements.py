@@ -62,7 +62,8 @@ def _values(table: Table, names: tuple[str, ...]) -> Select[Any]:
     return select(*chosen).order_by(given.c.call_sid)
 
 
-def _upsert(table: Table, names: tuple[str, ...]) -> Insert:
+def upsert(table: Table, names: tuple[str, ...]) -> Insert:
+    """Return an insertion of the JSON parameter's rows into these columns."""
     return insert(table).from_select(list(names), _values(table, names))
 
 
@@ -77,7 +78,7 @@ def _save_calls() -> Any:
         "call_sid", "account_sid", "stream_sid", "stream_sids", "agent", "caller_number", "called_number", "direction",
         "started_at", "stream_started_at", "ended_at", "end_reason", "mode", "pod", "slowest_final_ms", "figures",
     )  # fmt: skip
-    statement = _upsert(calls, names)
+    statement = upsert(calls, names)
     new = statement.excluded
     slowest = func.greatest(calls.c.slowest_final_ms, new.slowest_final_ms)
     changes = or_(
@@ -154,7 +155,7 @@ def _save_leads() -> Any:
 def _save_utterances(names: tuple[str, ...], seq: str) -> Any:
     """Set the values of a final, or of its revision; the first of them inserts the row."""
     key = ("call_sid", "stream_sid", "index")
-    statement = _upsert(utterances, names)
+    statement = upsert(utterances, names)
     new = statement.excluded
     kept = {*key, "utterance_id"} | ({"started_at"} if seq == "revised_seq" else set())
     return statement.on_conflict_do_update(
@@ -181,7 +182,7 @@ SAVE_FINALS: Final = _save_utterances((*_KEY, *_OF_FINALS), "seq")
 SAVE_REVISIONS: Final = _save_utterances(
     (*_KEY, "revised_text", "revised_ms", "revised_unconfirmed", "revised_seq"), "revised_seq"
 )
-SAVE_EVENTS: Final = _upsert(events, _OF_EVENTS).on_conflict_do_nothing()
+SAVE_EVENTS: Final = upsert(events, _OF_EVENTS).on_conflict_do_nothing()
 
 HOLD: Final = select(func.pg_advisory_xact_lock_shared(ERASING))
 

@@ -4,15 +4,13 @@ import msgspec
 import pytest
 
 from batkol.events.events import Event, PartialText
+from batkol.store.journal.record import CUT, LONGEST_TEXT, bounded
 from batkol.store.journal.records import (
-    CUT,
     KEPT,
-    LONGEST_TEXT,
     AnyRecord,
     CallOver,
     FinalRecord,
     RevisionRecord,
-    bounded,
     decode,
     encode,
     record_of,
@@ -25,14 +23,18 @@ from support.postgres.records import (
     final_event,
     heard,
     over,
+    replied,
+    replying,
     revised,
     revised_event,
     started_event,
     status,
+    tool,
     who,
 )
 
-EXAMPLES = {type(each): each for each in (began(), heard(), revised(), over(), status())}
+ALL = (began(), heard(), revised(), replying(), replied(), tool(), over(), status())
+EXAMPLES = {type(each): each for each in ALL}
 
 
 def test_every_kind_of_record_is_read_back_as_it_was() -> None:

@@ -1,5 +1,6 @@
 """What a batch does to the tables, on a real Postgres."""
 
+import json
 import random
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime
@@ -10,12 +11,28 @@ import msgspec
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from batkol.store.journal.records import LONGEST_TEXT, AnyRecord, Who, record_of
+from batkol.store.journal.record import LONGEST_TEXT, Who
+from batkol.store.journal.records import AnyRecord, record_of
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.batch import batch_of, save
 from batkol.store.postgres.connections import Database
 from support.postgres.emptying import empty
-from support.postgres.records import AT, CALLED, CALLER, began, final_event, heard, over, revised, sid, status, who
+from support.postgres.records import (
+    AT,
+    CALLED,
+    CALLER,
+    began,
+    final_event,
+    heard,
+    over,
+    replied,
+    replying,
+    revised,
+    sid,
+    status,
+    tool,
+    who,
+)  # fmt: skip
 from support.postgres.sql import everything, sql, texts
 
 NASTY = [
@@ -108,6 +125,28 @@ HANDED_OVER: list[AnyRecord] = [
 ]
 """A call that went on on another pod, and a second call of the same caller, which is going on."""
 
+ANSWERED: list[AnyRecord] = [
+    began(),
+    replying(1, 0),
+    replying(1, 1),
+    replying(1, 2),
+    replied(1),
+    replying(2, 0),
+    replying(2, 1),
+    tool(seq=320, arguments='{"name": "דנה", "party": 4, "day": "שני"}'),
+    tool(seq=330, arguments='{"party": 5, "day": null}'),
+    over(reason="drained"),
+    began(who(stream=1, started_at=AT - 3600.0)),
+    tool(who(stream=1, started_at=AT - 3600.0), seq=20, arguments='{"party": 6}'),
+    replied(1, who(stream=1, started_at=AT - 3600.0)),
+    began(who(1)),
+    tool(who(1), seq=10, arguments='{"name": "דנה לוי"}'),
+    tool(who(1), seq=20, arguments='{"party": 9}', outcome="refused"),
+    tool(who(1), seq=30, name="transfer", arguments='{"party": 7}'),
+]
+"""What the agent said and did: a reply that ended, one whose pod was killed; a call that moved to a pod with a clock
+that is an hour behind; another call of the caller later."""
+
 TOLD: list[AnyRecord] = [
     began(),
     heard(0),
@@ -127,8 +166,10 @@ TOLD: list[AnyRecord] = [
     [
         pytest.param(HANDED_OVER, range(3), id="handed over"),
         pytest.param(TOLD, range(2), id="told"),
+        pytest.param(ANSWERED, range(2), id="answered"),
         pytest.param(HANDED_OVER, range(3, 12), id="handed over, many times", marks=pytest.mark.nightly),
         pytest.param(TOLD, range(2, 4), id="told, many times", marks=pytest.mark.nightly),
+        pytest.param(ANSWERED, range(2, 12), id="answered, many times", marks=pytest.mark.nightly),
     ],
 )
 async def test_in_any_order_in_any_batches_and_any_number_of_times_the_record_is_the_same(
@@ -303,3 +344,78 @@ async def test_names_of_any_length_find_their_way_into_the_indexes(where: Addres
     await write(engine, [began(longest)])
 
     assert (await the_call(where))["agent"] == "א" * 480
+
+
+async def test_a_reply_is_kept_whole(where: Address, engine: AsyncEngine) -> None:
+    await write(engine, [began(), replying(1, 0), replying(1, 1), replied(1)])
+
+    (row,) = await sql(where, "SELECT * FROM replies")
+    assert (row["call_sid"], row["reply_id"], row["turn"], row["kind"]) == (
+        sid(),
+        f"{who().stream_sid}-r1",
+        1,
+        "answer",
+    )
+    assert (row["intended"], row["heard"], row["interrupted"]) == (
+        "תשובה 0 תשובה 1 תשובה 2",
+        "תשובה 0 תשובה 1 תשובה",
+        True,
+    )
+    assert (row["started_at"], row["ended_at"]) == (at(AT + 2.9), at(AT + 5.5))
+    assert (row["latency_ms"], row["text_ms"], row["commit_ms"]) == (740.0, 100.0, 104.0)
+    assert (row["attempts"], row["answerer"], row["voice"], row["answerer_variant"]) == (2, "openai", "google", "b")
+    assert (row["prompt_tokens"], row["completion_tokens"], row["fault"]) == (210, 17, None)
+
+
+async def test_of_a_reply_without_an_end_all_but_the_sentence_under_way_was_heard(
+    where: Address, engine: AsyncEngine
+) -> None:
+    """In whatever order its sentences are told; an interruption adds words of the sentence that it cut."""
+    for order in permutations([replying(1, 0), replying(1, 1), replying(1, 2)]):
+        await empty(where)
+        for record in order:
+            await write(engine, [record])
+        (row,) = await sql(where, "SELECT heard, intended, ended_at, latency_ms FROM replies")
+        assert tuple(row.values()) == ("תשובה 0 תשובה 1", "תשובה 0 תשובה 1 תשובה 2", None, 740.0)
+    interrupted = msgspec.structs.replace(replying(1, 3), heard="תשובה 0 תשובה 1 תשובה", sentence="")
+    await write(engine, [interrupted])
+
+    (row,) = await sql(where, "SELECT heard, intended FROM replies")
+    assert tuple(row.values()) == ("תשובה 0 תשובה 1 תשובה", "תשובה 0 תשובה 1 תשובה 2")
+
+
+async def test_fields_of_a_lead_are_the_newest_of_each_by_the_order_of_events(
+    where: Address, engine: AsyncEngine
+) -> None:
+    """Neither by when they are written, nor by the clock of the pod that the call moved to."""
+    await write(engine, ANSWERED)
+
+    (lead,) = await sql(where, "SELECT fields FROM leads")
+    values = {name: field["value"] for name, field in msgspec.json.decode(lead["fields"]).items()}
+    assert values == {"name": "דנה לוי", "party": 6, "day": None}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["", "{", "[1]", "null", '{"a": ' * 2000, '{"a": NaN}'],
+    ids=["nothing", "cut", "a list", "null", "deep", "no number"],
+)
+async def test_arguments_that_are_no_object_save_nothing_and_are_kept(
+    where: Address, engine: AsyncEngine, arguments: str
+) -> None:
+    await write(engine, [began(), tool(arguments=arguments)])
+
+    (row,) = await sql(where, "SELECT arguments, fields FROM tool_calls JOIN leads ON true")
+    assert (row["arguments"], row["fields"]) == (arguments, "{}")
+
+
+async def test_whatever_a_model_saves_is_data(where: Address, engine: AsyncEngine) -> None:
+    odd = {text: {"a\x00": [text, 1.5, None]} for text in NASTY} | {"deep": [[[[[[[[[1]]]]]]]]], "big": 10**400}
+    await write(engine, [began(), tool(arguments=json.dumps(odd))])
+
+    (lead,) = await sql(where, "SELECT fields FROM leads")
+    values = {name: field["value"] for name, field in msgspec.json.decode(lead["fields"]).items()}
+    assert values == {text: {"a\ufffd": [text, 1.5, None]} for text in NASTY} | {
+        "deep": [[[[[[[[None]]]]]]]],
+        "big": "1" + 400 * "0",
+    }

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy.dialects.postgresql import dialect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from batkol.store.journal.records import AnyRecord, Who
+from batkol.store.journal.record import Who
+from batkol.store.journal.records import AnyRecord
 from batkol.store.postgres import cleanup
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.batch import batch_of, save
@@ -18,7 +19,7 @@ from batkol.store.postgres.connections import engine_without_timeout
 from batkol.store.postgres.ends import CLOSE_LOST, LOST
 from batkol.store.postgres.open_calls import Closed, close_open
 from support.postgres.emptying import empty
-from support.postgres.records import AT, began, heard, over, revised, sid, status, who
+from support.postgres.records import AT, began, heard, over, replying, revised, sid, status, who
 from support.postgres.sql import age, connection, sql
 from support.postgres.store_parts import Kept
 from support.time.waiting import eventually
@@ -152,20 +153,22 @@ async def test_an_erased_call_is_closed_and_stays_erased(kept: Kept) -> None:
 
 
 async def test_a_call_that_was_silent_for_a_day_ends_where_anything_was_last_known_of_it(kept: Kept) -> None:
-    of, revision, bare = now_who(0), now_who(1), now_who(2)
+    of, revision, bare, answered = now_who(0), now_who(1), now_who(2), now_who(3)
     await write(kept, began(of), heard(0, of), heard(1, of))
     await write(kept, began(revision), heard(0, revision), revised(0, revision))
     await write(kept, began(bare))
+    await write(kept, began(answered), heard(0, answered), replying(1, 0, answered))
     await age(kept.where, 23.9)
     assert await close_open(kept.database.reading, pause_s=0) == Closed(0, 0)
     await age(kept.where, 0.2)
-    assert await close_open(kept.database.reading, pause_s=0) == Closed(told=0, lost=3)
+    assert await close_open(kept.database.reading, pause_s=0) == Closed(told=0, lost=4)
 
     rows = await sql(
         kept.where,
         "SELECT extract(epoch FROM ended_at - stream_started_at)::float AS s, end_reason FROM calls ORDER BY call_sid",
     )
-    assert [(round(row["s"], 3), row["end_reason"]) for row in rows] == [(4.0, LOST), (2.5, LOST), (0.0, LOST)]
+    assert [round(row["s"], 3) for row in rows] == [4.0, 2.5, 0.0, 2.9]
+    assert {row["end_reason"] for row in rows} == {LOST}
     assert await close_open(kept.database.reading, pause_s=0) == Closed(0, 0)
 
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from batkol.store.journal import Journal
 from batkol.store.journal.confirmed import Confirmed
+from batkol.store.journal.record import Who
 from batkol.store.journal.recorder import JournalRecorder
-from batkol.store.journal.records import AnyRecord, CallBegan, Who, decode, encode
+from batkol.store.journal.records import AnyRecord, CallBegan, decode, encode
 from batkol.store.postgres import writer
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.batch import batch_of, save
@@ -26,7 +27,19 @@ from batkol.store.postgres.numbers import digest
 from batkol.store.postgres.order import confirm, look
 from batkol.store.postgres.retention import retain
 from support.postgres.emptying import empty
-from support.postgres.records import CALLER, began, heard, identity, over, sid, started_event, who
+from support.postgres.records import (
+    CALLER,
+    began,
+    heard,
+    identity,
+    over,
+    replied,
+    replying,
+    sid,
+    started_event,
+    tool,
+    who,
+)  # fmt: skip
 from support.postgres.server import Server, database
 from support.postgres.sql import everything, sql, texts
 from support.postgres.store_parts import Kept, newest
@@ -235,6 +248,14 @@ STEPS = st.lists(
 SKEWS = st.sampled_from([-DAY, -HOUR, -2.0, 0.0, 2.0, HOUR, DAY])
 
 
+BY_THE_AGENT = """
+SELECT call_sid FROM replies WHERE intended || heard <> ''
+UNION SELECT call_sid FROM tool_calls WHERE arguments <> ''
+UNION SELECT value ->> 'call' FROM leads, jsonb_each(fields)
+"""
+"""The calls of which there is something that the agent said, did or saved."""
+
+
 class Story:
     """Carries out the steps, and knows which calls must not be readable and which must."""
 
@@ -264,7 +285,9 @@ class Story:
         if pod in self.newest_of:
             call, stream = self.newest_of[pod]
             index = self.index[call] = self.index.get(call, -1) + 1
-            self.pods[pod].waiting.append(heard(index, self.whose[call, stream]))
+            of = self.whose[call, stream]
+            said: list[AnyRecord] = [replying(index, 1, of), replied(index, of), tool(of, seq=500 + index)]
+            self.pods[pod].waiting += [heard(index, of), said[index % 3]]
 
     async def step(self, what: str, pod: int) -> None:
         match what:
@@ -304,6 +327,7 @@ class Story:
         readable = {call_sid for call_sid, _, text in await texts(self.kept.where) if text}
         with_number = await sql(self.kept.where, "SELECT call_sid FROM calls WHERE caller_number <> ''")
         readable |= {row["call_sid"] for row in with_number}
+        readable |= {row["call_sid"] for row in await sql(self.kept.where, BY_THE_AGENT)}
         leads = await sql(self.kept.where, "SELECT 1 FROM leads")
         assert bool(leads) == bool(readable)
         came_back = readable & {sid(call) for call in self.erased}

@@ -16,7 +16,9 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
 from batkol.store.postgres import queries
 from batkol.store.postgres.address import Address
+from batkol.store.postgres.conversation_queries import conversation_of, newest_messages
 from batkol.store.postgres.queries import CallFilter, PagePosition
+from batkol.store.postgres.reply_queries import all_replies, all_tool_calls, replies_of, tool_calls_of
 from support.postgres.history_api import fill
 from support.postgres.records import sid
 from support.postgres.sql import connection
@@ -68,9 +70,11 @@ def exports(day: CallFilter) -> dict[str, tuple[Any, set[str]]]:
     """Statements of exports, and the indexes that they take."""
     of_a_line = {"calls_by_caller", "calls_by_called"}
     return {
-        "calls": (queries.all_calls(CallFilter()), {"calls_by_time"}),
-        "a line's calls": (queries.all_calls(CallFilter(number=OURS)), of_a_line),
-        "slow calls": (queries.all_calls(CallFilter(slow_ms=1000)), {"calls_slow"}),
+        "calls": (queries.all_calls(CallFilter()), {"calls_by_time", "summaries_pkey"}),
+        "a line's calls": (queries.all_calls(CallFilter(number=OURS)), of_a_line | {"summaries_pkey"}),
+        "slow calls": (queries.all_calls(CallFilter(slow_ms=1000)), {"calls_slow", "summaries_pkey"}),
+        "replies": (all_replies(CallFilter()), {"calls_by_time", "replies_pkey"}),
+        "a line's tool calls": (all_tool_calls(CallFilter(number=OURS)), of_a_line | {"tool_calls_pkey"}),
         "utterances": (queries.all_utterances(CallFilter()), {"calls_by_time", "utterances_pkey"}),
         "an agent's utterances": (
             queries.all_utterances(CallFilter(agent=AGENT)), {"calls_by_agent", "utterances_pkey"},
@@ -139,14 +143,19 @@ async def _every_page_costs_what_it_shows(on: asyncpg.Connection, tables: Tables
                 assert not [node for node in nodes if node["Node Type"] == "Seq Scan"], name
                 assert scanned(nodes) < 100 * LIMIT, name
                 if expected is not None:
-                    assert indexes(nodes) <= expected, name
+                    assert indexes(nodes) <= expected | {"summaries_pkey"}, name
                     assert indexes(nodes), name
 
 
 async def _so_do_one_call_its_utterances_and_the_leads(on: asyncpg.Connection, tables: Tables) -> None:
+    middle = sid(tables.calls // 2)
     cases = [
-        (queries.one_call(sid(tables.calls // 2)), "calls_pkey"),
-        (queries.utterances_of(sid(tables.calls // 2)), "utterances_pkey"),
+        (queries.one_call(middle), "calls_pkey summaries_pkey"),
+        (queries.utterances_of(middle, 5001), "utterances_pkey events_pkey"),
+        (replies_of(middle, 5001), "replies_pkey events_pkey"),
+        (tool_calls_of(middle, 5001), "tool_calls_pkey events_pkey"),
+        (conversation_of(middle, 5001), "utterances_pkey replies_pkey tool_calls_pkey events_pkey"),
+        (newest_messages(middle), "utterances_pkey replies_pkey events_pkey"),
         (queries.page_of_leads(None, None, tables.middle_lead, LIMIT), "leads_by_time"),
         (queries.page_of_leads(AGENT, None, None, LIMIT), "leads_by_agent"),
         (queries.page_of_leads(AGENT, None, tables.middle_lead, LIMIT), "leads_by_agent"),

@@ -9,12 +9,18 @@ from batkol.store.postgres.batch import batch_of, save
 from batkol.store.postgres.cleanup import clean_up_once
 from batkol.store.postgres.numbers import digest
 from batkol.store.postgres.retention import DELETING, retain
-from support.postgres.records import CALLER, began, heard, over, revised, sid, status, who
+from support.postgres.records import CALLER, began, heard, over, replied, revised, sid, status, tool, who
 from support.postgres.sql import connection, sql
 from support.postgres.store_parts import Kept
 
 DAY = 86400.0
 OLD, YOUNG = 40 * DAY, 20 * DAY
+
+
+SUMMARIES = """
+INSERT INTO summaries (call_sid, agent, state, text, attempts, due_at, of_end)
+SELECT call_sid, agent, 'done', 'סיכום', 1, now(), ended_at FROM calls
+"""
 
 
 async def fill(kept: Kept, *, calls: int = 5) -> None:
@@ -23,9 +29,10 @@ async def fill(kept: Kept, *, calls: int = 5) -> None:
     records: list[AnyRecord] = []
     for call in range(2 * calls):
         of = who(call, started_at=now - (OLD if call < calls else YOUNG), caller=f"+97250{call}")
-        records += [began(of), heard(0, of), heard(1, of), revised(0, of), over(of)]
+        records += [began(of), heard(0, of), heard(1, of), revised(0, of), replied(1, of), tool(of), over(of)]
     async with kept.database.writing.begin() as open_:
         await save(open_, batch_of(records))
+    await sql(kept.where, SUMMARIES)
     await sql(kept.where, "UPDATE calls SET updated_at = started_at")  # the database heard of them then, and not today
 
 
@@ -40,6 +47,8 @@ async def test_what_is_too_old_goes_and_everything_else_stays(kept: Kept) -> Non
 
     assert gone == {"calls": 5, "leads": 5, "call_statuses": 0, "erasures": 0, "journals": 0}
     assert await left(kept) == {"calls": 5, "utterances": 10, "events": 15, "leads": 5}
+    agents = [len(await sql(kept.where, f"SELECT 1 FROM {table}")) for table in ("replies", "tool_calls", "summaries")]
+    assert agents == [5, 5, 5]
     assert [row["call_sid"] for row in await sql(kept.where, "SELECT call_sid FROM calls ORDER BY 1")] == [
         sid(call) for call in range(5, 10)
     ]
