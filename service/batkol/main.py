@@ -119,6 +119,7 @@ async def _serve(settings: Settings, logs: LogWriter, otel_ignored: Mapping[str,
             freeze_startup_objects()
             await ended.wait()
             await service.drain_calls()
+            await service.answer_peers()
     except asyncio.CancelledError:
         if not (starting and ended.is_set()):
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,16 +22,20 @@ from batkol.app.service import Service
 from batkol.app.summaries import summaries
 from batkol.app.twilio import line, telephone, twilio_api
 from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.calls.continuation import Continuations
 from batkol.calls.drain import ENDING_S, Drain
+from batkol.calls.handovers import Handovers
 from batkol.calls.registry import CallRegistry
 from batkol.events.bus import Bus
 from batkol.flags.context import CallContext
 from batkol.flags.flag import ReplyFallbacks
 from batkol.flags.flags import Flags
 from batkol.fleet.addresses import Addresses
+from batkol.fleet.conversations import PeerConversations
 from batkol.fleet.endpoint import Endpoint, endpoint
+from batkol.fleet.feed import TIMINGS
 from batkol.fleet.fleet import Fleet
-from batkol.fleet.peers import OwnPod
+from batkol.fleet.peers import HttpPods, OwnPod
 from batkol.live.config import Live
 from batkol.live.factory import open_source
 from batkol.live.tuning import Tuning
@@ -146,8 +151,12 @@ async def _service(
         context_of=partial(_flag_context, settings, calls),
     )
     made = await agent(settings, parts, stack, tasks)
+    continuations = Continuations(Handovers(calls, settings.voice_agent), store, settings.voice_agent)
+    stack.push_async_callback(continuations.aclose)
     return Service(
         settings=settings,
+        keys=settings.twilio_auth_token or (secrets.token_urlsafe(32),),
+        continuations=continuations,
         calls=calls,
         drain=Drain(calls, timeout_s=settings.drain_timeout_s, pause_s=patience.pause),
         bus=Bus(),
@@ -179,10 +188,14 @@ def _flag_context(settings: Settings, calls: CallRegistry, call_sid: str) -> Cal
 def _fleet(service: Service) -> Fleet:
     settings = service.settings
     host = bound_to(settings.internal_host)
-    return Fleet(
-        Addresses(tuple(map(endpoint, settings.fleet_peers))),
-        own=lambda: OwnPod(Endpoint(host, service.internal_port), service.bus.ring.boot),
-    )
+
+    def own() -> OwnPod:
+        return OwnPod(Endpoint(host, service.internal_port), service.bus.ring.boot)
+
+    addresses, pods = Addresses(tuple(map(endpoint, settings.fleet_peers))), HttpPods(answer_s=TIMINGS.answer_s)
+    if settings.fleet_peers:
+        service.continuations.peers = PeerConversations(pods, addresses, lambda: own().at, service.keys)
+    return Fleet(addresses, own, pods=pods)
 
 
 async def _watch_threads(service: Service, stack: AsyncExitStack) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from functools import partial
 from typing import Final
 
@@ -16,7 +15,7 @@ from batkol.app.service import Service
 from batkol.calls.services import Services
 from batkol.fleet.peers import FleetRequest
 from batkol.twilio.twiml import MEDIA_PATH, stream_url
-from batkol.web import event_feed, fleet, history, line, live_calls, reference, voice
+from batkol.web import event_feed, fleet, handover, history, line, live_calls, reference, voice
 from batkol.web import internal as ops
 from batkol.web.access import Access
 from batkol.web.errors import expect_disconnects
@@ -35,7 +34,7 @@ def public(service: Service) -> FastAPI:
     """Build the application that Twilio reaches."""
     settings, calls = service.settings, service.calls
     signed = settings.twilio_auth_token if settings.twilio_validate_signatures else ()
-    keys = settings.twilio_auth_token or (secrets.token_urlsafe(32),)
+    keys = service.keys
     base = settings.public_base_url
     webhooks = voice.VoiceSettings(
         public_base_url=base,
@@ -57,8 +56,10 @@ def public(service: Service) -> FastAPI:
     proof = StreamProof(proving, service.twilio_api)
     app = FastAPI(title="Batkol, public", version=__version__, openapi_url=None, redirect_slashes=False)
     app.include_router(probes(service.why_not_ready, why_not_alive=service.why_not_alive, explained=False))
-    app.include_router(voice.routes(webhooks, calls, service.metrics, service.store.recorder))
-    media = MediaSocket(gate=gate, proof=proof, calls=calls, services=_services(service))
+    app.include_router(voice.routes(webhooks, calls, service.metrics, service.store.recorder, service.continuations))
+    media = MediaSocket(
+        gate=gate, proof=proof, calls=calls, services=_services(service), continuations=service.continuations
+    )
     for path in (MEDIA_PATH, f"{MEDIA_PATH}/"):
         app.router.routes.append(WebSocketRoute(path, endpoint=media))
     answer_misdirected(app, base)
@@ -129,6 +130,7 @@ def internal_app(service: Service, access: Access) -> FastAPI:
     app.include_router(
         fleet.pod_routes(calls=service.calls, ring=service.bus.ring, pod=service.settings.pod_name, access=access)
     )
+    app.include_router(handover.routes(service.continuations.own, service.keys))
     app.include_router(fleet.routes(service.fleet, access))  # before the pod's own routes
     app.include_router(live_calls.routes(calls=service.calls, bus=service.bus, access=access))
     app.include_router(event_feed.routes(calls=service.calls, bus=service.bus, access=access))

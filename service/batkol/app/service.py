@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import structlog
+
 from batkol import __version__
-from batkol.calls.drain import Drain
+from batkol.calls.continuation import Continuations
+from batkol.calls.drain import HANDOVER_S, Drain
 from batkol.calls.registry import CallRegistry
 from batkol.calls.telephone import Telephone
 from batkol.conversation.agent import Agent
@@ -30,6 +34,8 @@ from batkol.transcription.recognizers import Recognizers
 from batkol.twilio_api.client import TwilioApi
 from batkol.vad.scheduler import VadScheduler
 
+log = structlog.get_logger()
+
 
 @dataclass(slots=True)
 class Service:
@@ -48,6 +54,9 @@ class Service:
     tracing: Tracing
     store: Store | NoStore
     tasks: Tasks
+    keys: tuple[str, ...] = field(repr=False)
+    """The auth tokens, or a random one: pods of one agent know each other, and their TwiML, by them."""
+    continuations: Continuations
     fleet: Fleet = field(init=False)
     """Made for this service, whose address and events it knows."""
     agent: Agent | None = None
@@ -137,3 +146,13 @@ class Service:
     async def drain_calls(self) -> None:
         """Drain: no new call, the live ones to their end or the time limit, each last utterance delivered."""
         await self.drain.run()
+
+    async def answer_peers(self) -> None:
+        """Stay for the pods that have the next streams of the calls that were moved. Cancelling it loses nothing else.
+
+        Returns at once where no call was moved, or there is no other pod.
+        """
+        left_s = self.continuations.own.moved_at + HANDOVER_S - asyncio.get_running_loop().time()
+        if left_s > 0 and self.settings.fleet_peers:
+            log.info("[DRAIN] pod stays for the pods that have its calls now", seconds=round(left_s, 1))
+            await asyncio.sleep(left_s)

@@ -144,10 +144,10 @@ class Call:
         """Whether the caller, the hang-over included, or the agent is speaking, or the call is being hung up."""
         return self._vad.speaking or self.playout.silent_s == 0 or self.line_end.under_way
 
-    def wind_down(self) -> None:
-        """Have the agent begin no further turn: the call is about to be ended."""
+    def wind_down(self, within_s: float) -> None:
+        """Have the agent begin no further turn and come to an end: the call is about to be ended, at most so late."""
         if self.conversation is not None:
-            self.conversation.wind_down()
+            self.conversation.wind_down(within_s)
 
     @property
     def flag_context(self) -> CallContext:

@@ -18,6 +18,11 @@ PAUSE_S: Final = 5.0
 """Seconds before that in which a caller who is speaking may finish: a stream that ends in a pause loses no word."""
 
 REDIAL_CHECK_S: Final = 0.05
+"""Seconds between two looks at whether Twilio has asked about a call that ended here."""
+
+HANDOVER_S: Final = 15.0
+"""Seconds for which a process stays after the last call that it moved: the pod that has the call's next stream asks it
+what was said so far."""
 
 log = structlog.get_logger()
 

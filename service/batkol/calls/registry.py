@@ -244,7 +244,7 @@ class CallRegistry:
         self._reserved.clear()
         until = self._loop.time() + pause_s
         while True:
-            if not self._end_the_silent(reason, within, at_any_rate=self._loop.time() >= until):
+            if not self._end_the_silent(reason, within, pause_s=until - self._loop.time()):
                 break
             await asyncio.sleep(0.05)
         try:
@@ -254,15 +254,15 @@ class CallRegistry:
             unfinished = list(dict.fromkeys(call.identity.call_sid for call in self))
             log.error("[DRAIN] calls did not end in time; the service exits without them", call_sids=unfinished)
 
-    def _end_the_silent(self, reason: str, within: float, *, at_any_rate: bool) -> int:
-        """End the calls that are silent; return how many are left to end."""
+    def _end_the_silent(self, reason: str, within: float, *, pause_s: float) -> int:
+        """End the calls that are silent, or all when the pause is over; return how many are left to end."""
         unfinished = 0
         for call in self:
-            if call.ended_by or at_any_rate or not call.speaking:
+            if call.ended_by or pause_s <= 0 or not call.speaking:
                 call.end(reason, close_code=1001)
                 call.limit_to(within)
             else:
-                call.wind_down()
+                call.wind_down(pause_s)
                 unfinished += 1
         return unfinished
 

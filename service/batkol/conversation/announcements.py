@@ -58,7 +58,8 @@ class Announcements:
         self._outlet = outlet
         self._replies = replies
         self._put = put
-        self._count = 0
+        self.count = 0
+        """The announcements that were accepted so far."""
         self._waiting: dict[int, _Accepted] = {}
 
     # -- what the API asks for ---------------------------------------------------------------------------------------
@@ -81,11 +82,11 @@ class Announcements:
     def _accept(self, text: str, mulaw: bytes | None, *, urgent: bool) -> str:
         if not urgent:  # an urgent one drops the others
             self._check_room(len(mulaw or b""))
-        self._count += 1
-        reply_id = f"{self._outlet.stream_sid}-a{self._count}"
+        self.count += 1
+        reply_id = f"{self._outlet.stream_sid}-a{self.count}"
         voiced = Voiced(0, Track(), "", reply_id=reply_id, announced=True, text=text)
-        self._waiting[self._count] = _Accepted(self._count, voiced, mulaw)
-        self._put(inputs.AnnouncementAsked(self._count, urgent))
+        self._waiting[self.count] = _Accepted(self.count, voiced, mulaw)
+        self._put(inputs.AnnouncementAsked(self.count, urgent))
         return reply_id
 
     def _check_room(self, samples: int) -> None:

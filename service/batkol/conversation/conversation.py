@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from batkol.alarm import Alarm
 from batkol.answering.answerer import Question
-from batkol.audio.mulaw import SAMPLES_PER_MS
+from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.conversation import actions as act
 from batkol.conversation import events, inputs
 from batkol.conversation.actions import StockPhrase
@@ -24,6 +24,9 @@ from batkol.conversation.agent import Agent, PhraseSound, Speakers
 from batkol.conversation.announcements import Announcements, LineClosedError
 from batkol.conversation.call_side import CallSide
 from batkol.conversation.history import History
+from batkol.conversation.handover import Handover
+from batkol.conversation.history import ConversationSoFar, History
+from batkol.conversation.last_sentence import LastSentence
 from batkol.conversation.limits import Spent
 from batkol.conversation.replies import Replies
 from batkol.conversation.reply import Reply, Speaker
@@ -64,6 +67,8 @@ class Conversation:
         self._announcements = Announcements(agent, call, self._replies, self._put)
         self._tools = ToolRunner(call, agent.post_tool, self._put, self._spawn)
         self._replies.answered = self._tools.answered
+        self._handover = Handover(self._turns, self._history, self._replies, self._announcements)
+        self._last_sentence = LastSentence(self._replies, call.line)
         call.line.on_written = self._on_written
 
     # -- in ----------------------------------------------------------------------------------------------------------
@@ -80,9 +85,20 @@ class Conversation:
         if turned is not None:
             self._put(turned)
 
-    def wind_down(self) -> None:
-        """Begin no further turn; what the caller hears goes on. A second call changes nothing."""
+    def go_on_from(self, earlier: ConversationSoFar) -> None:
+        """Begin where an earlier stream of the call ended; before `run`."""
+        self._handover.take(earlier, self._loop.time())
+
+    def so_far(self, *, over: bool) -> ConversationSoFar:
+        """Return the conversation for the next stream. `over`: this stream has ended, and what was heard is settled."""
+        if over and not self._over:
+            self._close()
+        return self._handover.so_far(self._loop.time(), self._agent.settings().words.telling)
+
+    def wind_down(self, within_s: float) -> None:
+        """Begin no further turn; the sentences that the caller can hear within so many seconds go on."""
         self._put(inputs.CallClosing())
+        self._last_sentence.end_within(int(within_s * SAMPLE_RATE))
 
     @property
     def open_line(self) -> Announcements:
@@ -153,7 +169,10 @@ class Conversation:
         try:
             self._begun = True
             self._choose_speakers()
-            self._put(inputs.CallOpened(greet=self._greet and self._phrase(StockPhrase.GREETING) is not None))
+            greet = self._greet and not self._handover.greeted
+            self._put(inputs.CallOpened(greet=greet and self._phrase(StockPhrase.GREETING) is not None))
+            for owed in self._handover.owed():
+                self._put(owed)
             for _ in range(MOST_FAULTS):
                 await self._survive()
             self._call.log.error("[AGENT] the agent is silent for the rest of this call; the transcription goes on")
@@ -163,13 +182,14 @@ class Conversation:
                 "for the rest of this call, and the transcription goes on"
             )
         finally:
-            self._over = True
-            self._inputs.clear()
-            self._alarm.disarm()
-            self._call.line.on_written = lambda _, __: None
-            self._settle()
+            self._close()
 
-    def _settle(self) -> None:
+    def _close(self) -> None:
+        """Take nothing more, and settle what was heard. A second call changes nothing."""
+        self._over = True
+        self._inputs.clear()
+        self._alarm.disarm()
+        self._call.line.on_written = lambda _, __: None
         for close in (self._replies.close, self._announcements.close):
             try:
                 close(act.Unsaid.CLOSING)
@@ -293,6 +313,7 @@ class Conversation:
             history=self._history.messages,
             prompt=settings.prompt,
             tools=tools.offered,
+            prompt=self._handover.prompt(agent.settings().prompt, agent.language),
             language=agent.language,
             call_sid=self._call.call_sid,
             turn=self._replies.turn + 1,

@@ -6,6 +6,16 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from batkol.answering.answerer import HistoryMessage, Role, ToolResult
+"""The history of a conversation: what the caller said, and what the caller heard. It moves with the call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from batkol.answering.answerer import HistoryMessage, Role
 
 LONGEST: int = 200
 """Messages that are kept; the oldest go first."""
@@ -36,6 +46,58 @@ class Entry:
         """The tool calls of its turn."""
         return () if self.tools is None else self.tools.results
 
+LONGEST_TEXT: Final = 4_000
+"""Characters of a message that another pod, or the store, hands over: a reply has three minutes of sound at most."""
+
+MOST_TEXT: Final = 60_000
+"""Characters of all messages that are handed over; the oldest go first."""
+
+
+class ConversationSoFar(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation up to the end of a stream, for the next stream of its call."""
+
+    messages: tuple[HistoryMessage, ...] = ()
+    turns: int = 0
+    """The replies that were heard, announcements and phrases included."""
+    announcements: int = 0
+    """The announcements that were accepted."""
+    greeted: bool = False
+    """Whether the caller has heard the agent, and is not greeted again."""
+    unanswered: str = ""
+    """Words of the caller that no reply has answered: the next stream's agent answers them."""
+    waited_s: float = 0.0
+    """Seconds since the caller spoke the last of them."""
+
+    @classmethod
+    def of_messages(cls, messages: Sequence[HistoryMessage]) -> ConversationSoFar:
+        """Return what a record of messages tells: words of the caller at its end are unanswered."""
+        end = len(messages)
+        while end and messages[end - 1].role is Role.CALLER:
+            end -= 1
+        turns = sum(message.role is Role.AGENT for message in messages)
+        unanswered = " ".join(message.text for message in messages[end:])
+        return cls(messages=tuple(messages[:end]), turns=turns, greeted=bool(messages), unanswered=unanswered)
+
+    def bounded(self) -> ConversationSoFar:
+        """Return it within the limits: another party wrote it."""
+        kept: list[HistoryMessage] = []
+        left = MOST_TEXT
+        for message in reversed(self.messages[-LONGEST:]):
+            text = message.text[:LONGEST_TEXT]
+            left -= len(text)
+            if left < 0:
+                break
+            if text:
+                kept.append(HistoryMessage(message.role, text))
+        return msgspec.structs.replace(
+            self,
+            messages=tuple(reversed(kept)),
+            turns=min(max(self.turns, 0), 1_000_000),
+            announcements=min(max(self.announcements, 0), 1_000_000),
+            unanswered=self.unanswered[:LONGEST_TEXT],
+            waited_s=min(max(self.waited_s, 0.0), 60.0),
+        )
+
 
 class History:
     """The messages of one call, in order. An entry without a word and without tool calls is none of them."""
@@ -58,6 +120,11 @@ class History:
     def hear(entry: Entry, text: str) -> None:
         """Write what the caller heard of a reply."""
         entry.text = text
+
+    def restore(self, messages: Sequence[HistoryMessage]) -> None:
+        """Begin with what was said in earlier streams of the call."""
+        self._entries[:0] = [[message.role.value, message.text] for message in messages]
+        del self._entries[:-LONGEST]
 
     @property
     def messages(self) -> tuple[HistoryMessage, ...]:

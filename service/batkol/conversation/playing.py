@@ -77,6 +77,12 @@ class Playing:
             heard = stretch.sample + min(stretch.length, position - stretch.position)
         return heard
 
+    def last_end(self, until: int) -> int:
+        """Return the position behind its last whole piece that is over by a position; 0 if there is none."""
+        pieces = (piece for piece in self._track.pieces if piece.whole and piece.samples and piece.begin >= self._begin)
+        ends = (self._position_of(piece.begin + piece.samples - 1) + 1 for piece in pieces)
+        return max((end for end in ends if end <= until), default=0)
+
     def _announce(self) -> None:
         while self._announced < len(self._track.pieces):
             number, piece = self._announced, self._track.pieces[self._announced]

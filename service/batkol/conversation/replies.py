@@ -224,6 +224,13 @@ class Replies:
                 voiced.playing = None
             self.cancel(voiced.attempt, why)
 
+    def note_heard(self) -> None:
+        """Write what the caller has heard by now into the history, of a reply that goes on."""
+        voiced = self.audible
+        if voiced is not None and voiced.playing is not None and voiced.entry is not None:
+            heard = voiced.track.heard(voiced.playing.heard(self._outlet.line.position))
+            self._history.hear(voiced.entry, heard)
+
     @property
     def audible(self) -> Voiced | None:
         """The attempt that the caller hears."""

@@ -247,9 +247,8 @@ class Turns:
         """Take an input; `sounding` is the text that the caller hears at this moment, whose echo may come back."""
         turn = self._turn
         turn.actions = []
-        if turn.state is not State.CLOSING:
-            recording.record(turn, event, now)
-            turn.interruptions.sounding = sounding
+        recording.record(turn, event, now)  # in closing, too: the next stream of the call answers what is said now
+        turn.interruptions.sounding = sounding
         if (rule := TABLE[turn.state].get(type(event))) is not None:
             rule(turn, event, now)
         announcing.proceed(turn, now)

@@ -4,7 +4,7 @@ The load balancer chooses the pod anew for every request, so a call that meets a
 again. So does one whose stream this service closed: "Twilio resumes the remaining TwiML only after your server closes
 the WebSocket connection" (https://www.twilio.com/docs/api/errors/31921), and what remains there is a redirect to the
 voice webhook. The count travels in the URL's query, which Twilio signs: no pod has to know of another. So does the
-number of streams that the call was given so far.
+number of streams that the call was given so far, and the mark of a caller who has been greeted (`handover`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ redirect is 2 s at most. The pod that had the stream knows better, and asks whet
 _COUNT: Final = "again"
 _SINCE: Final = "since"
 _STREAMS: Final = "streams"
+_GREETED: Final = "greeted"
+_OURS: Final = frozenset({_COUNT, _SINCE, _STREAMS, _GREETED})
 
 
 def attempts(query: str, now: float) -> int:
@@ -44,18 +46,31 @@ def streams(query: str) -> int:
     return _given(query, _STREAMS)
 
 
-def retry_url(url: str, query: str, count: int, now: float, *, streams: int = 0) -> str:
+def greeted(query: str) -> str:
+    """Return the mark of a caller who has been greeted, as it came; whether it is genuine, its seal says."""
+    return _text(query, _GREETED)
+
+
+def retry_url(url: str, query: str, count: int, now: float, *, streams: int = 0, greeted: str = "") -> str:
     """Return the URL of the `count`-th attempt in a row; the rest of the query stays as it was.
 
-    `streams` are those that the call will have been given by then.
+    `streams` are those that the call will have been given by then, `greeted` is the mark of a greeted caller.
     """
-    ours = {_COUNT: count, _SINCE: int(now)} | ({_STREAMS: streams} if streams else {})
-    kept = [pair for pair in query.split("&") if pair and pair.partition("=")[0] not in {_COUNT, _SINCE, _STREAMS}]
+    ours: dict[str, object] = {_COUNT: count, _SINCE: int(now)}
+    if streams:
+        ours[_STREAMS] = streams
+    if greeted:
+        ours[_GREETED] = greeted
+    kept = [pair for pair in query.split("&") if pair and pair.partition("=")[0] not in _OURS]
     return f"{url}?{'&'.join([*kept, *(f'{name}={value}' for name, value in ours.items())])}"
 
 
 def _given(query: str, name: str) -> int:
-    return _number(dict(pair.partition("=")[::2] for pair in query.split("&")).get(name, ""))
+    return _number(_text(query, name))
+
+
+def _text(query: str, name: str) -> str:
+    return dict(pair.partition("=")[::2] for pair in query.split("&")).get(name, "")
 
 
 def _number(text: str) -> int:

@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import Final
 
 from batkol.errors import ConfigurationError, PeerError
+from batkol.twilio.seal import is_seal, seal
 
 LIFETIME: Final = 120.0
 """Seconds from the TwiML to `start`. Twilio dials at once; the rest is for slow networks and clocks apart."""
@@ -55,7 +56,7 @@ def issue(tokens: Sequence[str], call_sid: str, account_sid: str, now: float, tt
     if not tokens:
         raise ConfigurationError("A stream token needs a key: set TWILIO_AUTH_TOKEN.")
     claim = int(now + ttl).to_bytes(8, "big") + _binding(call_sid, account_sid)
-    return base64.urlsafe_b64encode(claim + _seal(tokens[0], claim)).decode()
+    return base64.urlsafe_b64encode(claim + seal(tokens[0], claim, _PURPOSE)).decode()
 
 
 def verify(tokens: Sequence[str], token: str, call_sid: str, account_sid: str, now: float) -> None:
@@ -70,10 +71,10 @@ def verify(tokens: Sequence[str], token: str, call_sid: str, account_sid: str, n
         raise TokenError(TokenFault.FORGED) from None
     if len(raw) != _BYTES:
         raise TokenError(TokenFault.FORGED)
-    claim, seal = raw[:40], raw[40:]
+    claim, given = raw[:40], raw[40:]
     genuine = False
     for key in tokens:
-        genuine |= hmac.compare_digest(_seal(key, claim), seal)
+        genuine |= hmac.compare_digest(seal(key, claim, _PURPOSE), given)
     if not genuine:
         raise TokenError(TokenFault.FORGED)
     if not hmac.compare_digest(claim[8:], _binding(call_sid, account_sid)):
@@ -84,26 +85,16 @@ def verify(tokens: Sequence[str], token: str, call_sid: str, account_sid: str, n
 
 def seal_trace(tokens: Sequence[str], call_sid: str, traceparent: str) -> str:
     """Return the seal, in hexadecimal, of a trace context that Twilio carries for one call."""
-    return _seal(tokens[0], _trace_claim(call_sid, traceparent), _TRACE).hex()
+    return seal(tokens[0], _trace_claim(call_sid, traceparent), _TRACE).hex()
 
 
-def is_trace_sealed(tokens: Sequence[str], call_sid: str, traceparent: str, seal: str) -> bool:
+def is_trace_sealed(tokens: Sequence[str], call_sid: str, traceparent: str, given: str) -> bool:
     """Whether any auth token made this seal for this call."""
-    claim, given = _trace_claim(call_sid, traceparent), seal.encode("utf-8", "replace")
-    genuine = False
-    for key in tokens:
-        genuine |= hmac.compare_digest(_seal(key, claim, _TRACE).hex().encode(), given)
-    return genuine
+    return is_seal(tokens, _trace_claim(call_sid, traceparent), _TRACE, given)
 
 
 def _trace_claim(call_sid: str, traceparent: str) -> bytes:
     return _binding(call_sid, "") + traceparent.encode("utf-8", "replace")
-
-
-def _seal(auth_token: str, claim: bytes, purpose: bytes = _PURPOSE) -> bytes:
-    # A key of its own for each purpose: the auth token also signs webhooks (HKDF's idea, RFC 5869).
-    key = hmac.digest(auth_token.encode(), purpose, hashlib.sha256)
-    return hmac.digest(key, claim, hashlib.sha256)
 
 
 def _binding(call_sid: str, account_sid: str) -> bytes:

@@ -14,18 +14,22 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from batkol.calls.call import Call
+from batkol.calls.continuation import Continuations
+from batkol.calls.handovers import StreamSoFar
 from batkol.calls.registry import AdmissionRefusal, CallRegistry
 from batkol.calls.services import Services
 from batkol.calls.socket import ending
 from batkol.errors import PeerError
 from batkol.events.identity import Identity
 from batkol.tracing import propagation
-from batkol.twilio import token
+from batkol.twilio import handover, token
 from batkol.twilio.call_resource import is_call_sid
 from batkol.twilio.messages import Connected, Dtmf, MalformedMessage, Mark, Media, Start, Stop, parse
 from batkol.twilio.signature import is_valid
 from batkol.twilio.stream import MediaStream
 from batkol.twilio.token import TokenError
+from batkol.twilio.twiml import TOKEN_PARAMETER
+from batkol.web import stream_parameters as parameters
 from batkol.web import takeover
 from batkol.web.held import GivenUpError, HeldMessages
 from batkol.web.log_limit import LogLimit
@@ -83,7 +87,16 @@ def _call_of(stream: MediaStream | None) -> dict[str, str]:
 class MediaSocket:
     """An ASGI application for one path."""
 
-    def __init__(self, *, gate: Gate, proof: StreamProof, calls: CallRegistry, services: Services) -> None:
+    def __init__(
+        self,
+        *,
+        gate: Gate,
+        proof: StreamProof,
+        calls: CallRegistry,
+        services: Services,
+        continuations: Continuations,
+    ) -> None:
+        self._continuations = continuations
         self._gate = gate
         self._proof = proof
         self._calls = calls
@@ -190,10 +203,28 @@ class MediaSocket:
         log.info("[TWILIO] Twilio confirmed the call of TwiML of your own", call_sid=call_sid, took_ms=took_ms)
         return identity
 
+    async def _earlier(self, identity: Identity, stream: MediaStream) -> tuple[StreamSoFar | None]:
+        """Return where the call stands that this stream goes on with; None for a new call."""
+        call_sid, own_twiml = identity.call_sid, TOKEN_PARAMETER not in stream.parameters
+        if identity.stream == 1 and not own_twiml and not self._continuations.own.of(call_sid):
+            return (None,)
+        mark = stream.parameters.get(parameters.GREETED, "")
+        found = await self._continuations.find(
+            call_sid,
+            stream_sid=identity.stream_sid,
+            newest=identity.stream - 1,
+            marked=handover.is_greeted_mark(self._gate.token_keys, call_sid, mark),
+        )
+        return (found,)
+
     async def _call(self, identity: Identity, stream: MediaStream, socket: HeldMessages, scope: Scope) -> None:
-        if (newest := self._calls.get(identity.call_sid)) is not None:
-            number = max(identity.stream, newest.identity.stream + 1)
-            identity = msgspec.structs.replace(identity, stream=number)
+        known = await socket.during(self._earlier(identity, stream))
+        if known is None:
+            log.info("[TWILIO] caller left before the call went on here", call_sid=identity.call_sid)
+            return
+        (earlier,), newest = known, self._calls.get(identity.call_sid)
+        before = max(0 if newest is None else newest.identity.stream, 0 if earlier is None else earlier.stream)
+        identity = msgspec.structs.replace(identity, stream=max(identity.stream, before + 1))
         is_sealed = partial(token.is_trace_sealed, self._gate.token_keys, identity.call_sid)
         caller = propagation.caller(stream.parameters.get(propagation.PARAMETER, ""), is_sealed)
         call = Call(identity, stream, self._services, caller)
@@ -201,13 +232,17 @@ class MediaSocket:
         refusal = self._calls.refusal(identity)
         if refusal is not None or not self._calls.admit(call):
             call.discard()
+            self._continuations.own.refused(identity)
             await self._refuse(call.log, stream.sid, refusal or AdmissionRefusal.FULL, socket)
             return
+        if earlier is not None and earlier.conversation is not None and call.conversation is not None:
+            call.conversation.go_on_from(earlier.conversation)
         try:
             with call.trace.current():
                 await call.run(socket, socket.ahead_of(scope.get("extensions", {}).get(EXTENSION)))
         finally:
             self._calls.release(call)
+            self._continuations.own.keep(call)
 
     async def _refuse(
         self, line: FilteringBoundLogger, stream_sid: str, reason: AdmissionRefusal, socket: HeldMessages

@@ -19,7 +19,12 @@ DIRECTION: Final = "direction"
 STREAM: Final = "stream"
 """The number of the stream among the call's, from 1."""
 
-OWN: Final = frozenset({TOKEN_PARAMETER, SECRET_PARAMETER, AGENT, FROM, TO, DIRECTION, STREAM, propagation.PARAMETER})
+GREETED: Final = "greeted"
+"""The mark of a caller who has been greeted (`batkol.twilio.handover`); absent for a new call."""
+
+OWN: Final = frozenset(
+    {TOKEN_PARAMETER, SECRET_PARAMETER, AGENT, FROM, TO, DIRECTION, STREAM, GREETED, propagation.PARAMETER}
+)
 
 _MOST_DIGITS: Final = 9
 _LONGEST: Final = 480  # Twilio takes fewer than 500 characters of name and value together

@@ -12,11 +12,12 @@ from typing import Final, NoReturn
 import structlog
 from fastapi import APIRouter, HTTPException, Request, Response
 
+from batkol.calls.continuation import Continuations
 from batkol.calls.registry import AdmissionRefusal, CallRegistry
 from batkol.events.recorder import Recorder
 from batkol.telemetry.metrics import Metrics
 from batkol.tracing import propagation
-from batkol.twilio import retry_url, token, twiml
+from batkol.twilio import handover, retry_url, token, twiml
 from batkol.twilio.call_status import final_status
 from batkol.twilio.signature import FORM_TYPE, LONGEST_FORM, MalformedForm, is_valid, looks_signed, parse_form
 from batkol.web import stream_parameters as parameters
@@ -59,8 +60,16 @@ class VoiceSettings:
 class Webhooks:
     """The requests of Twilio, checked and answered."""
 
-    def __init__(self, settings: VoiceSettings, calls: CallRegistry, metrics: Metrics, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        settings: VoiceSettings,
+        calls: CallRegistry,
+        metrics: Metrics,
+        recorder: Recorder,
+        continuations: Continuations | None,
+    ) -> None:
         self._settings = settings
+        self._continuations = continuations
         self._calls = calls
         self._recorder = recorder
         self._metrics = metrics
@@ -78,13 +87,19 @@ class Webhooks:
         refusals = self._earlier_refusals(request, call_sid)
         stream, stream_name = self._stream(request, call_sid), secrets.token_hex(8)
         if not self._calls.reserve(call_sid, stream_name):
-            return self._refuse_call(call_sid, refusals, self._again(request, refusals, stream - 1))
-        again = self._again(request, refusals, stream)
+            return self._refuse_call(call_sid, refusals, self._again(request, call_sid, refusals, stream - 1))
+        if stream > 1 and self._continuations is not None:
+            self._continuations.expect(call_sid, stream - 1)
+        again = self._again(request, call_sid, refusals, stream)
         if again is None:
             then = twiml.apologize(self._settings.language, _sorry(self._settings))
         else:
             then = twiml.hand_over(again, after_s=refusals)  # at once the first time: the caller may be speaking
-        return _xml(self._connect(form, stream, stream_name, _base(self._settings, request), then))
+        return _xml(
+            self._connect(
+                form, self._numbered(request, call_sid, stream), stream_name, _base(self._settings, request), then
+            )
+        )
 
     async def status(self, request: Request) -> None:
         """A call ended, on whichever pod: keep that, and free a place here that its stream never took.
@@ -128,12 +143,19 @@ class Webhooks:
         newest = self._calls.get(call_sid)
         return max(retry_url.streams(_query(request)), newest.identity.stream if newest else 0) + 1
 
-    def _again(self, request: Request, refusals: int, streams: int) -> str | None:
+    def _again(self, request: Request, call_sid: str, refusals: int, streams: int) -> str | None:
         """Return the URL for one more attempt of this call after `streams` streams, or None after `MAX_ATTEMPTS`."""
         if refusals >= retry_url.MAX_ATTEMPTS:
             return None
         url = f"{_base(self._settings, request)}{_path(request)}"
-        return retry_url.retry_url(url, _query(request), refusals + 1, time.time(), streams=streams)
+        greeted = handover.greeted_mark(self._settings.token_keys, call_sid) if streams else ""
+        return retry_url.retry_url(url, _query(request), refusals + 1, time.time(), streams=streams, greeted=greeted)
+
+    def _numbered(self, request: Request, call_sid: str, stream: int) -> dict[str, str]:
+        """Return the parameters that say which stream of the call it is, and whether its caller has been greeted."""
+        mark = retry_url.greeted(_query(request))
+        is_genuine = handover.is_greeted_mark(self._settings.token_keys, call_sid, mark)
+        return {parameters.STREAM: str(stream)} | ({parameters.GREETED: mark} if is_genuine else {})
 
     def _refuse_call(self, call_sid: str, refusals: int, again: str | None) -> Response:
         """Answer a call that gets no place. A draining pod is one of several: the next request finds another pod."""
@@ -147,7 +169,7 @@ class Webhooks:
             return _xml(twiml.redirect(again, after_s=refusals + 1))
         return _xml(twiml.apology(self._settings.language, _sorry(self._settings)))
 
-    def _connect(self, form: dict[str, str], stream: int, stream_name: str, base: str, then: str) -> str:
+    def _connect(self, form: dict[str, str], numbered: dict[str, str], stream_name: str, base: str, then: str) -> str:
         settings, call_sid, account_sid = self._settings, form["CallSid"], form.get("AccountSid", "")
         return twiml.connect_stream(
             url=twiml.stream_url(base),
@@ -159,7 +181,7 @@ class Webhooks:
                 parameters.FROM: parameters.fitting(form.get("From", "")),
                 parameters.TO: parameters.fitting(form.get("To", "")),
                 parameters.DIRECTION: parameters.fitting(form.get("Direction", "inbound")),
-                parameters.STREAM: str(stream),
+                **numbered,
                 **propagation.seal_parameter(partial(token.seal_trace, settings.token_keys, call_sid)),
             },
             then=then,
@@ -201,9 +223,15 @@ class Webhooks:
         raise HTTPException(403, "The X-Twilio-Signature does not match; check PUBLIC_BASE_URL and the auth token.")
 
 
-def routes(settings: VoiceSettings, calls: CallRegistry, metrics: Metrics, recorder: Recorder) -> APIRouter:
+def routes(
+    settings: VoiceSettings,
+    calls: CallRegistry,
+    metrics: Metrics,
+    recorder: Recorder,
+    continuations: Continuations | None = None,
+) -> APIRouter:
     """Return the routes that Twilio requests."""
-    webhooks = Webhooks(settings, calls, metrics, recorder)
+    webhooks = Webhooks(settings, calls, metrics, recorder, continuations)
     router = APIRouter()
     for end in ("", "/"):  # the same: what is signed is the URL as Twilio was given it, and a redirect loses the form
         router.add_api_route(f"{VOICE}{end}", webhooks.voice, methods=["POST"])

@@ -278,7 +278,7 @@ async def test_a_call_that_is_about_to_end_takes_nothing_and_fails_what_waits() 
     async with talking(None) as talk:
         first, second = talk.api.say(TABLE), talk.api.say(SECOND)
         await asyncio.sleep(1.0)
-        talk.conversation.wind_down()
+        talk.conversation.wind_down(10.0)
         with pytest.raises(LineClosedError):
             talk.api.say(SECOND)
         with pytest.raises(LineClosedError):

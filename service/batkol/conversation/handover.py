@@ -1,0 +1,97 @@
+"""A conversation that moves: what it takes over from an earlier stream of its call, and hands over to the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol
+
+from batkol.conversation import inputs
+from batkol.conversation.announcements import Announcements
+from batkol.conversation.history import ConversationSoFar, History
+from batkol.conversation.replies import Replies
+from batkol.conversation.state import State
+
+GOES_ON: Final = {
+    "he": "השיחה הזו כבר החלה קודם, ומה שנאמר בה עד כה אינו ידוע לך. אין לפתוח בברכה ואין להציג את עצמך שוב: יש להמשיך "
+    "את השיחה, ואם חסר לך משהו שכבר נאמר, יש לבקש בנימוס לחזור עליו.",
+    "": "This call began a while ago, and you do not know what was said in it so far. Do not greet the caller and do "
+    "not introduce yourself again: go on with the conversation, and if you miss something that was said before, ask "
+    "politely to have it repeated.",
+}
+"""The end of the prompt of a conversation whose history is lost, by language; "" is every other language."""
+
+EARLIER: Final = -1
+"""The utterance of the words that the earlier stream left unanswered: before this stream's first one, which is 0."""
+
+
+_OVERHEARD: Final = frozenset({State.SPEAKING, State.YIELDING, State.CLOSING})
+
+
+class TurnsSoFar(Protocol):
+    """The turn table, as far as it is handed over."""
+
+    @property
+    def state(self) -> State: ...
+    @property
+    def unanswered(self) -> str: ...
+    @property
+    def last_sample(self) -> float: ...
+    @property
+    def talking(self) -> bool: ...
+
+
+class Handover:
+    """One per conversation."""
+
+    def __init__(self, turns: TurnsSoFar, history: History, replies: Replies, announcements: Announcements) -> None:
+        self._turns = turns
+        self._history = history
+        self._replies = replies
+        self._announcements = announcements
+        self._earlier: ConversationSoFar | None = None
+        self._taken_at = 0.0
+
+    def take(self, earlier: ConversationSoFar, now: float) -> None:
+        """Begin where an earlier stream of the call ended; before the conversation runs."""
+        self._earlier, self._taken_at = earlier, now
+        self._history.restore(earlier.messages)
+        self._replies.turn = earlier.turns
+        self._announcements.count = earlier.announcements
+
+    @property
+    def greeted(self) -> bool:
+        """Whether an earlier stream has greeted the caller."""
+        return self._earlier is not None and self._earlier.greeted
+
+    def owed(self) -> Iterator[inputs.Input]:
+        """Yield the inputs of a turn that the earlier stream left unanswered."""
+        if self._earlier is None or not (text := self._earlier.unanswered):
+            return
+        spoken_at = self._taken_at - self._earlier.waited_s
+        yield inputs.CallerBegan(EARLIER)
+        yield inputs.TextChanged(EARLIER, text, settled=True)
+        yield inputs.CallerStopped(EARLIER, spoken_at)
+        yield inputs.TextSettled(EARLIER, text)
+
+    def prompt(self, prompt: str, language: str) -> str:
+        """Return the agent's prompt; where the history is lost, it says that the call goes on."""
+        if self._earlier is None or self._earlier.messages or not self._earlier.greeted:
+            return prompt
+        note = GOES_ON.get(language.partition("-")[0].lower().replace("iw", "he"), GOES_ON[""])
+        return f"{prompt}\n\n{note}" if prompt else note
+
+    def so_far(self, now: float, is_telling: Callable[[str], object]) -> ConversationSoFar:
+        """Return the conversation up to now, with what was heard of a reply that is being heard."""
+        self._replies.note_heard()
+        unanswered = self._turns.unanswered
+        if self._turns.state in _OVERHEARD and not is_telling(unanswered):
+            unanswered = ""
+        waits = bool(unanswered) and not self._turns.talking
+        return ConversationSoFar(
+            messages=self._history.messages,
+            turns=self._replies.turn,
+            announcements=self._announcements.count,
+            greeted=self.greeted or self._replies.turn > 0,
+            unanswered=unanswered,
+            waited_s=max(0.0, now - self._turns.last_sample) if waits else 0.0,
+        ).bounded()
