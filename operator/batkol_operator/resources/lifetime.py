@@ -14,13 +14,16 @@ PRE_STOP_S: Final = 5
 ENDING_S: Final = 15
 """Seconds of the service after its drain timed out: 5 s for a caller to finish, 10 s for the last finals."""
 
+HANDOVER_S: Final = 15
+"""Seconds after the last call that was moved: the pod that has it now asks this one what was said in it."""
+
 MARGIN_S: Final = 20
 """Seconds to write the last records (10 s at most), send traces (5 s) and metrics (3 s), and close connections."""
 
 
 def grace_period(calls: CallsSpec) -> int:
     """Return the seconds from the pod's deletion until the kubelet kills it; `preStop` is included."""
-    return PRE_STOP_S + calls.drain_timeout_seconds + ENDING_S + MARGIN_S
+    return PRE_STOP_S + calls.drain_timeout_seconds + ENDING_S + HANDOVER_S + MARGIN_S
 
 
 def progress_deadline(calls: CallsSpec) -> int:

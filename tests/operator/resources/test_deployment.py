@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from batkol.calls.drain import ENDING_S, PAUSE_S
+from batkol.calls.drain import ENDING_S, HANDOVER_S, PAUSE_S
 from batkol.main import app
 from batkol.store import store as records
 from batkol.store.journal.aside import KEPT_BYTES
@@ -117,11 +117,12 @@ def test_the_kubelet_kills_only_after_the_service_has_given_up(drain_s: int) -> 
     """The time that `preStop` takes counts."""
     spec = pod(calls={"drainTimeoutSeconds": drain_s})["spec"]
     pre_stop_s = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
-    left = spec["terminationGracePeriodSeconds"] - pre_stop_s - drain_s - PAUSE_S - ENDING_S
+    left = spec["terminationGracePeriodSeconds"] - pre_stop_s - drain_s - PAUSE_S - ENDING_S - HANDOVER_S
 
     assert pre_stop_s == 5
     assert left == lifetime.MARGIN_S > records.FLUSH_S + traces.FLUSH_S + metrics.FLUSH_S
     assert lifetime.ENDING_S == PAUSE_S + ENDING_S
+    assert lifetime.HANDOVER_S == HANDOVER_S
 
 
 def test_a_rollout_is_given_up_only_after_a_drain() -> None:

@@ -17,6 +17,7 @@ from batkol.conversation.announcements import Announcements
 from batkol.conversation.budget import SpeculationBudget
 from batkol.conversation.conversation import CallSide, Conversation
 from batkol.conversation.tools.webhook import PostTool, no_webhooks
+from batkol.conversation.history import ConversationSoFar
 from batkol.events.order import disorder
 from batkol.speech.pieces import Cutter
 from batkol.speech.tentative import Tentative, WithdrawalReason, Withdrawn
@@ -153,9 +154,13 @@ async def talking(
     budget: int = 1000,
     post_tool: PostTool = no_webhooks,
     speakers_of: Callable[[str], Speakers] | None = None,
+    earlier: ConversationSoFar | None = None,
     **network: Any,
 ) -> AsyncIterator[Talk]:
-    """Open a conversation over a network (`FarEar`). `speakers_of` chooses per turn, in the place of both."""
+    """Open a conversation over a network (`FarEar`).
+
+    `speakers_of` chooses per turn, in the place of both; `earlier`: another stream of the call was here before.
+    """
     voice = voice or SlowVoice()
     texts = {} if answerer is None else PHRASE_TEXTS
     phrases = {phrase: await spoken(voice, text) for phrase, text in texts.items()}
@@ -197,6 +202,8 @@ async def talking(
         log=structlog.get_logger(),
     )
     talk = Talk(agent, call, playout, ear, seen)
+    if earlier is not None:
+        talk.conversation.go_on_from(earlier)
     tasks = [asyncio.create_task(playout.run(ear.send)), asyncio.create_task(talk.conversation.run())]
     await asyncio.sleep(0)
     try:
