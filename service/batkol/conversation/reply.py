@@ -19,6 +19,7 @@ from batkol.answering.answerer import Answerer, AnswererError, Question, ToolCal
 from batkol.conversation.tools.turn_tools import Verdict
 from batkol.conversation.track import Track
 from batkol.conversation.usage import total
+from batkol.voices.audible import audible
 from batkol.voices.voice import Voice, VoiceError
 
 LONGEST_S: Final = 180.0
@@ -194,7 +195,11 @@ class Reply:
             yield piece
 
     async def _speak(self) -> None:
-        async with aclosing(self._to_speak()) as pieces, aclosing(self._speaker.voice.speak(pieces)) as sounds:
+        async with (
+            aclosing(self._to_speak()) as pieces,
+            aclosing(self._speaker.voice.speak(pieces)) as spoken,
+            aclosing(audible(spoken)) as sounds,
+        ):
             async for sound in sounds:
                 self.track.add_sound(sound.mulaw, sound.piece, last=sound.last, word_ends=sound.word_ends)
                 if not sound.mulaw:
