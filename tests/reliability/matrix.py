@@ -1,5 +1,7 @@
 """The fault matrix: `make faults`, or `python tests/reliability/matrix.py --only rotation`.
 
+With `--replies` an agent answers every caller meanwhile, and the failure table of replies follows (`reply_rows`).
+
 Every row is a real service, a real double and real sockets in a process of its own kind: a few processes take one row
 after the other. Ends with 1 unless every word of every row is in its place.
 """
@@ -21,7 +23,7 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # `reliability` and `support`, as pytest finds them
 
-from reliability import table
+from reliability import reply_matrix, table
 from reliability.scenario import Scenario
 from reliability.scenarios import SCENARIOS, named
 from reliability.trial import Result, left_behind, run
@@ -65,14 +67,29 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help=f"update the table in {DOCUMENT.name}")
     parser.add_argument("--log", action="store_true", help="print the whole log of each row")
     parser.add_argument("--verbose", action="store_true", help="tell the story of every row, not only of wrong ones")
-    parser.add_argument("--replies", action="store_true", help="have an agent answer every caller meanwhile")
+    parser.add_argument(
+        "--replies",
+        nargs="?",
+        const="too",
+        choices=["too", "only"],
+        help="have an agent answer every caller meanwhile, and run the failure table of replies, or that one only",
+    )
     given = parser.parse_args()
-    names = [row.name for row in SCENARIOS if given.only in row.name]
-    if not names:
+    names = [row.name for row in SCENARIOS if given.only in row.name and given.replies != "only"]
+    replies = reply_matrix.names(given.only) if given.replies else []
+    if not names and not replies:
         parser.error(f"no row's name contains {given.only!r}")
+    well = reply_matrix.run(replies * given.times, given.jobs, document=DOCUMENT if given.write else None)
+    return 0 if _hearing(names, given) and well else 1
+
+
+def _hearing(names: Sequence[str], given: argparse.Namespace) -> bool:
+    """Run the rows about words, tell of them, and return whether all are as they must be."""
+    if not names:
+        return True
     begun = time.monotonic()
     found: list[Result] = []
-    for result in results(names * given.times, given.jobs, replies=given.replies):
+    for result in results(names * given.times, given.jobs, replies=bool(given.replies)):
         found.append(result)
         print(table.line(result), flush=True)  # noqa: T201  the command's answer
         if given.verbose or not result.right:
@@ -81,10 +98,10 @@ def main() -> int:
             print(*(f"       {entry}" for entry in result.log), sep="\n", flush=True)  # noqa: T201
     found.sort(key=lambda result: names.index(result.name))
     print(f"{table.totals(found)} {time.monotonic() - begun:.0f} s.")  # noqa: T201
-    if given.write:
+    if given.write and not given.replies:  # the table of words is of callers whom nobody answers
         last = {result.name: result for result in found}
         table.write(DOCUMENT, table.markdown(list(last.values())))
-    return 0 if all(result.right for result in found) else 1
+    return all(result.right for result in found)
 
 
 if __name__ == "__main__":

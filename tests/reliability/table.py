@@ -62,13 +62,13 @@ def totals(results: Sequence[Result]) -> str:
     )
 
 
-def write(document: Path, table: str) -> None:
+def write(document: Path, table: str, *, begin: str = BEGIN, end: str = END) -> None:
     """Put the table between the markers. Raises `ValueError` if they are not there."""
-    before, begin, rest = document.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{document} has no place for the table: the lines {BEGIN} and {END} are missing")
-    document.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}")
+    before, found, rest = document.read_text().partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"{document} has no place for the table: the lines {begin} and {end} are missing")
+    document.write_text(f"{before}{begin}\n\n{table}\n\n{end}{after}")
 
 
 def line(result: Result) -> str:
