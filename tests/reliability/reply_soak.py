@@ -29,15 +29,17 @@ from batkol.simulators.llm.settings import LLMSettings
 from batkol.simulators.speaker.server import VoiceDouble
 from batkol.simulators.twilio.caller import Caller, CallPlan, CallReport, place_call
 from batkol.voices.marked.voice import say
-from reliability.soak_readings import Meter, Reading
+from reliability.soak_readings import Meter, Reading, Slope, slope
+from reliability.soak_verdict import LIMIT_KB_PER_MIN, SHORTEST_S, leaks
 from support.network.balancer import Balancer, balancing
 from support.process.programs import free_ports
 from support.service.process import Served, serving
 from support.service.stack import PUBLIC, TOKEN
+from support.speech.hums import mm_hms
 
 QUESTION: Final = ("אני", "רוצה", "פגישה")
 INTERRUPTION: Final = ("לא", "כמה", "מספר", "רופא")
-MM_HM: Final = ("כן",)
+HUMS: Final = tuple(clip.mulaw for clip in mm_hms(8))
 RULES: Final = (Rule("רופא", "טלפון חשבון."), Rule("פגישה", "מחר בוקר. היום ערב. שלום תודה."))
 KINDS: Final = ("question", "question", "interruption", "mm-hm", "mm-hm")
 _PODS: Final = 3
@@ -86,6 +88,23 @@ class Findings:
     @property
     def turns(self) -> Counter[str]:
         return sum((tally.turns for tally in self.tallies), Counter[str]())
+
+    @property
+    def memory(self) -> Slope | None:
+        """The growth of memory on the pod that stays, over the second half; None for a soak too short to tell."""
+        calls = [reading for reading in self.readings if reading.calls]
+        if not calls or calls[-1].at - calls[0].at < SHORTEST_S:
+            return None
+        half = (calls[0].at + calls[-1].at) / 2
+        return slope([(reading.at, reading.rss_kb) for reading in calls if reading.at >= half])
+
+    @property
+    def wrong(self) -> list[str]:
+        """Everything that is not as it must be."""
+        growth = self.memory
+        limit = f"{LIMIT_KB_PER_MIN * self.plan.staying:g} KB/min"
+        leak = growth is not None and leaks(growth, self.plan.staying)
+        return [*self.problems, *([f"memory grows by {growth}, more than {limit}"] if leak else [])]
 
 
 class World:
@@ -169,7 +188,7 @@ class Talker:
             await self._ask(INTERRUPTION, len(self._of(ReplyEnded)), then=1)
         elif kind == "mm-hm" and len(self._of(ReplyEnded)) == before:
             await asyncio.sleep(self.draw.uniform(0.2, 0.5))
-            self.caller.say(say(list(MM_HM)).mulaw)
+            self.caller.say(self.draw.choice(HUMS))
         if not await self._until(lambda: len(self._of(ReplyEnded)) == len(self._of(ReplyStarted))):
             self.tally.problems.append(f"a reply of the {sum(self.tally.turns.values())}th turn had no end")
 
@@ -262,6 +281,7 @@ def _count(world: World, found: Findings) -> None:
         sid = tally.report.call_sid
         started, ended = world.of(sid, ReplyStarted), world.of(sid, ReplyEnded)
         found.replies += len(started)
+        found.problems += [f"the TwiML said {text!r}" for text in tally.report.said]
         found.problems += tally.problems + [f"Twilio {each.code}: {each.text}" for each in tally.report.violations]
         if len(started) != tally.expected:
             found.problems.append(f"{len(started)} replies to {tally.expected} questions in a call")
@@ -272,3 +292,17 @@ def _count(world: World, found: Findings) -> None:
         turns = [event.turn for event in started]
         if turns != list(range(1, len(turns) + 1)):
             found.problems.append(f"the turns of a call are {turns}")
+
+
+def told(found: Findings) -> str:
+    """Say what became of a soak."""
+    kinds = ", ".join(f"{count} of {kind}" for kind, count in sorted(found.turns.items()))
+    again = sum(tally.asked_again for tally in found.tallies)
+    rss = [reading.rss_kb // 1024 for reading in found.readings if reading.calls]
+    lines = [
+        f"{found.turns.total()} turns ({kinds}), {found.replies} replies, {found.drains} drains;",
+        f"{again} questions were asked again, whose words were lost while the call moved.",
+        f"memory of the pod that stays: {rss[0]} MiB at first, {rss[-1]} MiB at last; {found.memory or 'too short'}",
+        *(f"WRONG: {problem}" for problem in found.wrong),
+    ]
+    return "\n".join(lines)
