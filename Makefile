@@ -94,11 +94,13 @@ nightly: MINUTES ?= 12
 nightly: $(STAMP) sounds  ## what takes too long for every push: the nightly tests, the soak, every row of the fault matrix
 	$(PYTEST) --nightly --dist worksteal --numprocesses 4 tests
 	$(MAKE) soak MINUTES=$(MINUTES)
+	$(MAKE) soak ARGS=--replies
 	$(MAKE) faults
+	$(MAKE) faults ARGS=--replies=only
 
 soak: MINUTES ?= 12
 soak: CALLS ?= 4
-soak: $(STAMP)  ## calls that outlive their streams, at Google's real limits: words, rotations, memory, what is left
+soak: $(STAMP)  ## calls that outlive their streams, at Google's real limits: words, rotations, memory, what is left (ARGS=--replies: turns)
 	PYTHONPATH=tests $(BIN)/python -m reliability.soak --minutes $(MINUTES) --calls $(CALLS) $(ARGS)
 
 clean:
