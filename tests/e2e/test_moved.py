@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from batkol.events.events import CallStarted, FinalText, ReplyStarted
-from batkol.simulators.twilio.caller import Caller, place_call
+import pytest
+
+from batkol.events.events import CallStarted, FinalText, ReplyEnded, ReplyStarted
+from batkol.simulators.llm.answers import Rule
+from batkol.simulators.twilio.caller import Caller, Script, place_call
+from batkol.simulators.voice.recognizer import GARBLE
 from support.agent.moved import FIRST, GREETING, SECOND, Pods, spoken, two_pods
 
 FIRST_ANSWER: Final = ("מחר", "בוקר")
@@ -14,7 +18,7 @@ SECOND_ANSWER: Final = ("טלפון", "חשבון")
 HISTORY: Final = [("assistant", GREETING), ("user", " ".join(FIRST)), ("assistant", " ".join(FIRST_ANSWER))]
 
 
-def moving(pods: Pods):
+def moving(pods: Pods) -> Script:
     """Return the script of a caller who is answered, moves, and is answered again."""
 
     async def talk(caller: Caller) -> None:
@@ -63,13 +67,15 @@ async def test_without_any_record_the_greeting_is_not_repeated_and_the_prompt_sa
         assert prompt[1].startswith("Be kind.\n\nהשיחה הזו כבר החלה קודם")
 
 
-async def test_a_pod_of_another_agent_and_one_with_another_key_tell_nothing(tmp_path: Path) -> None:
+@pytest.mark.nightly
+async def test_a_pod_of_another_agent_tells_nothing(tmp_path: Path) -> None:
     async with two_pods(tmp_path, new={"voice_agent": "another"}) as pods:
         await moved(pods)
 
         assert all(role != "assistant" for role, _ in pods.asked)
 
 
+@pytest.mark.nightly
 async def test_a_question_that_the_old_pod_had_no_time_to_answer_is_answered_by_the_new_one(tmp_path: Path) -> None:
     async with two_pods(tmp_path) as pods:
 
@@ -89,6 +95,76 @@ async def test_a_question_that_the_old_pod_had_no_time_to_answer_is_answered_by_
         assert pods.asked == [("assistant", GREETING), ("user", " ".join(FIRST))]
         (final,) = pods.old.heard.of(report.call_sid, FinalText)
         assert final.text.rstrip(".?") == " ".join(FIRST)
+
+
+@pytest.mark.nightly
+async def test_a_reply_under_way_is_finished_to_its_sentence_and_the_new_pod_knows_what_was_heard(
+    tmp_path: Path,
+) -> None:
+    long = "מחר בוקר. היום ערב. טלפון כתובת. חשבון מספר. מחר תור. רופא מתי. איפה כמה. למה מי. פגישה עזרה."
+    async with two_pods(tmp_path) as pods:
+        pods.llm.script(Rule("פגישה", long), Rule("רופא", " ".join(SECOND_ANSWER)))
+
+        async def talk(caller: Caller) -> None:
+            sid = caller.plan.call_sid
+            await pods.heard(pods.old, sid, 1)
+            await caller.say(spoken(FIRST))
+            await pods.old.heard.until(lambda: len(pods.old.heard.of(sid, ReplyStarted)) == 2)
+            await pods.drain()
+            await pods.new.heard.until(lambda: pods.new.heard.of(sid, CallStarted))
+            await caller.say(spoken(SECOND))
+            await pods.heard(pods.new, sid, 1)
+
+        report = await place_call(pods.plan(), talk)
+
+        assert report.clean, report.violations
+        heard = pods.old.heard.of(report.call_sid, ReplyEnded)[-1].heard
+        assert heard.endswith("."), "no sentence is cut"
+        assert 0 < len(heard) < len(long)
+        assert pods.asked == [
+            ("assistant", GREETING), ("user", " ".join(FIRST)), ("assistant", heard), ("user", " ".join(SECOND)),
+        ]  # fmt: skip
+        words = [word.text for word in report.ear.words() if word.text != GARBLE]
+        assert words == [GREETING, *heard.replace(".", "").split(), *SECOND_ANSWER]
+
+
+@pytest.mark.nightly
+async def test_a_caller_whose_first_stream_was_refused_is_greeted_by_the_pod_that_takes_the_call(
+    tmp_path: Path,
+) -> None:
+    async with two_pods(tmp_path) as pods:
+        await pods.old.service.drain_calls()
+        pods.balancer.pod = pods.new.service.port
+        pods.balancer.then = [pods.old.service.port, pods.new.service.port]
+
+        async def talk(caller: Caller) -> None:
+            await pods.heard(pods.new, caller.plan.call_sid, 1)
+
+        report = await place_call(pods.plan(), talk)
+
+        assert report.streams == 2
+        assert [word.text for word in report.ear.words()] == [GREETING]
+
+
+@pytest.mark.nightly
+async def test_a_call_that_is_moved_on_one_pod_is_greeted_once_and_goes_on(tmp_path: Path) -> None:
+    """A hold or a transfer back: no pod is asked, for this one knows the call."""
+    async with two_pods(tmp_path, peers=False) as pods:
+
+        async def talk(caller: Caller) -> None:
+            sid = caller.plan.call_sid
+            await pods.heard(pods.old, sid, 1)
+            await caller.say(spoken(FIRST))
+            await pods.heard(pods.old, sid, 2)
+            await caller.move()
+            await caller.say(spoken(SECOND))
+            await pods.heard(pods.old, sid, 3)
+
+        report = await place_call(pods.plan(), talk)
+
+        assert report.clean, report.violations
+        assert [word.text for word in report.ear.words()] == [GREETING, *FIRST_ANSWER, *SECOND_ANSWER]
+        assert pods.asked == [*HISTORY, ("user", " ".join(SECOND))]
 
 
 def _speaks(pods: Pods) -> bool:
