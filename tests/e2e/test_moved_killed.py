@@ -1,4 +1,4 @@
-"""A pod that dies in a call: the next pod goes on with what the store has of the conversation."""
+"""Pods that end in a call, as processes: the next one goes on, with what the old one says or what the store has."""
 
 from __future__ import annotations
 
@@ -20,6 +20,42 @@ from support.process.programs import free_ports
 from support.service.process import serving
 from support.service.stack import PUBLIC, TOKEN
 from support.time.waiting import eventually
+
+
+@pytest.mark.nightly
+async def test_a_pod_that_is_told_to_end_stays_for_the_pod_that_has_its_call(tmp_path: Path) -> None:
+    double, ports = SpeechDouble(), free_ports(2)
+    async with double, LLMDouble(LLMSettings(profile="fixed:50", tokens_per_s=0)) as llm, balancing(0) as balancer:
+        llm.script(*RULES)
+        shared = {
+            "AGENT_REPLIES": "true", "ANSWERER": "openai", "ANSWERER_URL": await llm.start(),
+            "ANSWERER_MODEL": "double", "GREETING": GREETING, "DRAIN_TIMEOUT_S": "0",
+            "FLEET_PEERS": ",".join(f"127.0.0.1:{port}" for port in ports),
+        }  # fmt: skip
+        google, pods = await double.start(), []
+        for name, port in zip(("old", "new"), ports, strict=True):
+            (tmp_path / name).mkdir()
+            pods.append(serving(tmp_path / name, google, **shared, POD_NAME=name, INTERNAL_PORT=str(port)))
+        async with pods[0] as old, pods[1] as new:
+            balancer.pod = old.port
+
+            async def talk(caller: Caller) -> None:
+                await old.until(ReplyEnded)
+                await caller.say(spoken(FIRST))
+                await old.until(ReplyEnded, 2)
+                balancer.pod = new.port
+                old.tell(signal.SIGTERM)
+                await new.until(CallStarted)
+                await caller.say(spoken(SECOND))
+                await new.until(ReplyEnded)
+
+            report = await place_call(CallPlan(base_url=balancer.url, public_url=PUBLIC, auth_token=TOKEN), talk)
+
+            assert [word.text for word in report.ear.words()] == [GREETING, "מחר", "בוקר", "טלפון", "חשבון"]
+            assert len(old.said("[AGENT] conversation handed over")) == 1
+            assert await old.exited() == 0
+            assert old.said("[DRAIN] pod stays for the pods")
+            assert old.faults == new.faults == []
 
 
 @pytest.mark.nightly

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from batkol.calls.registry import CallRegistry
 from batkol.calls.services import Services
 from batkol.events.recorder import NoRecorder
-from batkol.twilio import token
+from batkol.twilio import handover, token
 from batkol.twilio.call_status import FINAL, FinalStatus
 from batkol.twilio.retry_url import MAX_ATTEMPTS
 from batkol.twilio.signature import FORM_TYPE, LONGEST_FORM, MOST_FIELDS, parse_form, signature
@@ -252,6 +252,22 @@ async def test_the_redirect_is_signed_with_its_query_and_counts_up_to_the_apolog
         forged = url.replace("again=3", "again=0").removeprefix("/twilio/voice")
         signed = f"{BASE}{url}"
         assert (await caller.post(query=forged, signed_url=signed)).status_code == 403
+
+
+async def test_the_next_stream_of_a_call_has_the_greeted_mark_and_a_forged_one_is_not_passed_on() -> None:
+    """The redirect has it from the first stream on, and the pod that it reaches passes it to the stream."""
+    async with twilio() as first, twilio() as second:
+        root = twiml(await first.post())
+        url = redirected(root)
+        mark = url.partition("&greeted=")[2]
+        moved = twiml(await second.post(query=url.removeprefix("/twilio/voice")))
+        forged = twiml(await second.post(query=f"?streams=1&greeted={'0' * len(mark)}"))
+
+        assert "greeted" not in parameters(root)
+        assert handover.is_greeted_mark((NEW,), SID, mark)
+        assert parameters(moved)["greeted"] == mark
+        assert redirected(moved).count("greeted=") == 1
+        assert "greeted" not in parameters(forged)
 
 
 async def test_each_stream_of_a_call_has_the_next_number_and_a_webhook_without_a_stream_takes_none() -> None:
