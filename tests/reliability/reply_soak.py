@@ -284,7 +284,11 @@ def _count(world: World, found: Findings) -> None:
         found.problems += [f"the TwiML said {text!r}" for text in tally.report.said]
         found.problems += tally.problems + [f"Twilio {each.code}: {each.text}" for each in tally.report.violations]
         if len(started) != tally.expected:
-            found.problems.append(f"{len(started)} replies to {tally.expected} questions in a call")
+            known = {rule.answer for rule in RULES}
+            odd = [
+                (event.stream_sid[-4:], event.turn, event.intended) for event in ended if event.intended not in known
+            ]
+            found.problems.append(f"{len(started)} replies to {tally.expected} questions in a call; others: {odd}")
         if len({event.reply_id for event in started}) != len(started):
             found.problems.append("a reply began twice")
         if len(ended) != len(started):

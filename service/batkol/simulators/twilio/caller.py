@@ -58,7 +58,10 @@ __all__ = [
 Script = Callable[["Caller"], Awaitable[None]]
 
 MOST_PAGES: Final = 5
-"""TwiML pages in one call: a redirect to a redirect for ever is a failure of the webhook."""
+"""TwiML pages in a row: a redirect to a redirect for ever is a failure of the webhook."""
+
+LIVED_S: Final = 10.0
+"""Seconds of audio time after which a stream was a conversation: the pages are counted anew."""
 
 
 async def place_call(plan: CallPlan, script: Script | None = None, http: httpx.AsyncClient | None = None) -> CallReport:
@@ -163,7 +166,10 @@ class Caller:
                     self.report.outcome = CallOutcome.WEBHOOK_FAILED
                     return
                 verbs = await self._verbs(webhook, page, status)
+                begun = time.monotonic()
                 page, status, pages = await self._do(deque(verbs), webhook, tasks), "in-progress", pages + 1
+                if (time.monotonic() - begun) * self.plan.speed >= LIVED_S:
+                    pages = 0
                 if self._moved.is_set():
                     self._moved.clear()
                     page, pages = self._next_page(), 0
