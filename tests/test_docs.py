@@ -85,7 +85,10 @@ def files() -> frozenset[str]:
 def quoted(page: str) -> list[str]:
     """Texts in backticks outside of code blocks, each on one line."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    for block in (r"^ *```.*?^ *```", r"<!-- fault matrix: begin.*?<!-- fault matrix: end -->"):  # a run, as it was
+    for block in (
+        r"^ *```.*?^ *```",
+        r"<!-- (fault matrix|reply failures): begin.*?<!-- \1: end -->",
+    ):  # a run, as it was
         text = re.sub(block, "", text, flags=re.MULTILINE | re.DOTALL)
     return [re.sub(r"\s+", " ", found) for found in re.findall(r"`([^`]+)`", text)]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,7 @@ from support.network.balancer import balancing
 from support.postgres.server import database, running_server
 from support.postgres.sql import sql
 from support.process.programs import free_ports
-from support.service.process import serving
+from support.service.process import Served, serving
 from support.service.stack import PUBLIC, TOKEN, plain
 from support.time.waiting import eventually
 
@@ -27,15 +29,15 @@ async def test_a_pod_that_is_told_to_end_stays_for_the_pod_that_has_its_call(tmp
     double, ports = SpeechDouble(), free_ports(2)
     async with double, LLMDouble(LLMSettings(profile="fixed:50", tokens_per_s=0)) as llm, balancing(0) as balancer:
         llm.script(*RULES)
-        shared = {
+        shared: dict[str, Any] = {
             "AGENT_REPLIES": "true", "ANSWERER": "openai", "ANSWERER_URL": await llm.start(),
             "ANSWERER_MODEL": "double", "GREETING": GREETING, "DRAIN_TIMEOUT_S": "0",
             "FLEET_PEERS": ",".join(f"127.0.0.1:{port}" for port in ports),
         }  # fmt: skip
-        google, pods = await double.start(), []
+        google, pods = await double.start(), list[AbstractAsyncContextManager[Served]]()
         for name, port in zip(("old", "new"), ports, strict=True):
             (tmp_path / name).mkdir()
-            pods.append(serving(tmp_path / name, google, **shared, POD_NAME=name, INTERNAL_PORT=str(port)))
+            pods.append(serving(tmp_path / name, google, **{**shared, "POD_NAME": name, "INTERNAL_PORT": str(port)}))
         async with pods[0] as old, pods[1] as new:
             balancer.pod = old.port
 
@@ -69,19 +71,19 @@ async def test_a_call_whose_pod_is_killed_goes_on_with_what_the_store_has(tmp_pa
             balancing(0) as balancer,
         ):
             llm.script(*RULES)
-            shared = {
+            shared: dict[str, Any] = {
                 "AGENT_REPLIES": "true", "ANSWERER": "openai", "ANSWERER_URL": await llm.start(),
                 "ANSWERER_MODEL": "double", "GREETING": GREETING, "STORE": "postgres", "DATABASE_URL": where.dsn,
                 "FLEET_PEERS": ",".join(f"127.0.0.1:{port}" for port in ports),
             }  # fmt: skip
-            google, pods = await double.start(), []
+            google, pods = await double.start(), list[AbstractAsyncContextManager[Served]]()
             for name, port in zip(("old", "new"), ports, strict=True):
                 (tmp_path / name / "memory").mkdir(parents=True)
-                own = {
+                own: dict[str, Any] = {
                     "JOURNAL_DIR": str(tmp_path / name / "journal"), "POD_NAME": name, "INTERNAL_PORT": str(port),
                     "JOURNAL_MEMORY_DIR": str(tmp_path / name / "memory"),
                 }  # fmt: skip
-                pods.append(serving(tmp_path / name, google, **shared, **own))
+                pods.append(serving(tmp_path / name, google, **{**shared, **own}))
             async with pods[0] as old, pods[1] as new:
                 balancer.pod = old.port
 

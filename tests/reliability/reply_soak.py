@@ -129,7 +129,11 @@ class World:
         folder = self._folder / f"pod-{number}-{len(self._all)}"
         folder.mkdir(parents=True)
         stack = self._stacks[number] = AsyncExitStack()
-        own = {**self._environment, "POD_NAME": f"pod-{number}", "INTERNAL_PORT": str(self._ports[number])}
+        own: dict[str, Any] = {
+            **self._environment,
+            "POD_NAME": f"pod-{number}",
+            "INTERNAL_PORT": str(self._ports[number]),
+        }
         served = await stack.enter_async_context(serving(folder, self._google, **own))
         self._all.append(served)
         return served

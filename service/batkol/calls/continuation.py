@@ -48,7 +48,7 @@ class Nobody:
         return []
 
 
-class Found(NamedTuple):
+class SearchResult(NamedTuple):
     """Result of a search."""
 
     streams: list[StreamSoFar]
@@ -56,7 +56,7 @@ class Found(NamedTuple):
 
 
 class _Search(NamedTuple):
-    task: asyncio.Task[Found]
+    task: asyncio.Task[SearchResult]
     until: float
 
 
@@ -112,7 +112,7 @@ class Continuations:
             return self._told(newest, ConversationSoFar(greeted=True))
         return None
 
-    async def _found(self, call_sid: str, newest: int) -> Found:
+    async def _found(self, call_sid: str, newest: int) -> SearchResult:
         search = self._searches.pop(call_sid, None)
         if search is None or search.until <= self._clock():
             return await self._search(call_sid, newest)
@@ -121,14 +121,14 @@ class Continuations:
         finally:
             await self._end(search)
 
-    async def _search(self, call_sid: str, newest: int) -> Found:
+    async def _search(self, call_sid: str, newest: int) -> SearchResult:
         """Ask the peers and the store at once; the store is not waited for where a peer knows."""
         stored = asyncio.create_task(self._stored(call_sid), name="call.continuation.store")
         try:
             streams = list(self._read(await self.peers.streams_of(call_sid, newest)))
             if self._best(streams) is not None:
-                return Found(streams, None)
-            return Found(streams, await stored)
+                return SearchResult(streams, None)
+            return SearchResult(streams, await stored)
         finally:
             stored.cancel()
 

@@ -1,4 +1,4 @@
-"""What other pods tell of a call that goes on here. Pods prove themselves by the auth token that all of them have."""
+"""Questions to other pods about a call that goes on here. Pods prove themselves by the auth token, which all have."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Seals: proof, keyed by the auth token, that a pod of this service wrote something. Nothing is stored.
 
-Whoever has the auth token can make them: Twilio, and every pod of the account.
+The parties that have the auth token can make them: Twilio, and every pod of the account.
 """
 
 from __future__ import annotations

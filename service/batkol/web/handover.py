@@ -1,4 +1,4 @@
-"""`GET /v1/pod/conversations/{call_sid}`: what was said in a call, for the pod that has its next stream.
+"""The route `GET /v1/pod/conversations/{call_sid}`: a conversation, for the pod that has the next stream of its call.
 
 For pods alone: they prove themselves by the auth token that all of them have, and no token of a client opens it.
 """

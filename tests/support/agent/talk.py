@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from batkol.answering.answerer import Answerer
 from batkol.calls.playout import Playout
 from batkol.conversation import events
 from batkol.conversation.actions import StockPhrase
@@ -25,7 +26,7 @@ from batkol.speech.utterance import Mode, Source, Utterance
 from batkol.transcription import events as heard
 from batkol.voices.phrases import Phrase
 from batkol.voices.voice import Voice
-from support.agent.scripted import ScriptedAnswerer, SlowVoice
+from support.agent.scripted import SlowVoice
 from support.events.published import of_conversation
 from support.twilio.far_ear import SID, FarEar
 
@@ -146,7 +147,7 @@ class Talk:
 
 @asynccontextmanager
 async def talking(
-    answerer: ScriptedAnswerer | None,
+    answerer: Answerer | None,
     *,
     voice: Voice | None = None,
     greeting: str = "",
