@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from batkol import __version__
 from batkol.app import gauges, http
 from batkol.app.agent import AgentParts, agent, peers
+from batkol.app.fleet import fleet
 from batkol.app.listeners import http_listeners
 from batkol.app.patience import PRODUCTION, Patience
 from batkol.app.plugin_lines import lines
@@ -30,12 +31,6 @@ from batkol.events.bus import Bus
 from batkol.flags.context import CallContext
 from batkol.flags.flag import ReplyFallbacks
 from batkol.flags.flags import Flags
-from batkol.fleet.addresses import Addresses
-from batkol.fleet.conversations import PeerConversations
-from batkol.fleet.endpoint import Endpoint, endpoint
-from batkol.fleet.feed import TIMINGS
-from batkol.fleet.fleet import Fleet
-from batkol.fleet.peers import HttpPods, OwnPod
 from batkol.live.config import Live
 from batkol.live.factory import open_source
 from batkol.live.tuning import Tuning
@@ -62,7 +57,6 @@ from batkol.vad.factory import create
 from batkol.vad.scheduler import VadScheduler
 from batkol.voices.factory import VoiceParts
 from batkol.voices.google.sessions import Sessions
-from batkol.web.self_probe import bound_to
 from batkol.web.server import listening
 from batkol_otel.environment import mend
 
@@ -92,7 +86,7 @@ async def running(
         service = await _service(settings, exporters, stack, tasks, patience)
         service.logs = logs
         service.otel_ignored = ignored
-        service.fleet = _fleet(service)
+        service.fleet = fleet(service)
         stack.push_async_callback(service.fleet.aclose)
         await _watch_threads(service, stack)
         await summaries(service, stack, tasks)
@@ -183,19 +177,6 @@ def _flag_context(settings: Settings, calls: CallRegistry, call_sid: str) -> Cal
     return CallContext(
         call_sid=call_sid, agent=settings.voice_agent, language=settings.gcp_stt_language, pod=settings.pod_name
     )
-
-
-def _fleet(service: Service) -> Fleet:
-    settings = service.settings
-    host = bound_to(settings.internal_host)
-
-    def own() -> OwnPod:
-        return OwnPod(Endpoint(host, service.internal_port), service.bus.ring.boot)
-
-    addresses, pods = Addresses(tuple(map(endpoint, settings.fleet_peers))), HttpPods(answer_s=TIMINGS.answer_s)
-    if settings.fleet_peers:
-        service.continuations.peers = PeerConversations(pods, addresses, lambda: own().at, service.keys)
-    return Fleet(addresses, own, pods=pods)
 
 
 async def _watch_threads(service: Service, stack: AsyncExitStack) -> None:

@@ -15,7 +15,7 @@ from batkol.conversation.inputs import (
     TextSettled,
     TextWithdrawn,
 )
-from batkol.speech.utterance import Source, Utterance
+from batkol.speech.utterance import Utterance
 from batkol.transcription import events
 
 
@@ -42,7 +42,7 @@ def translated(  # noqa: PLR0911  one line an event
         case events.SpeechStopped(utterance):
             return CallerStopped(utterance.index, spoken_at(_end(utterance)))
         case events.FinalReady(utterance, text) if utterance.voiced:
-            return TextSettled(utterance.index, text, failed=utterance.source is Source.NONE)
+            return TextSettled(utterance.index, text, failed=utterance.unheard)
         case _:
             return None
 

@@ -223,6 +223,7 @@ class Transcription:
         if not text and utterance.newest and utterance.state is not UtteranceState.DONE:
             self._act(self._utterances.fall_back(utterance, checked=source is not None))
         elif source is not None or utterance.state is not UtteranceState.DONE:
+            utterance.unheard = source is None
             self._act(self._utterances.settle(utterance, text, source or Source.NONE))
         if source is None and not self._recognizers.all_refused:
             await self._answer_late(utterance, audio)

@@ -209,7 +209,7 @@ async def test_words_that_nobody_could_hear_are_asked_for_again() -> None:
         await asyncio.sleep(1)
         talk.stop()
         await asyncio.sleep(0.5)
-        talk.final("", Source.NONE)
+        talk.final("", Source.NONE, unheard=True)
         await asyncio.sleep(2)
         assert talk.words == ["מה"]
 

@@ -267,7 +267,7 @@ async def test_words_that_no_recognizer_could_hear_are_asked_for_again() -> None
         talk.stop()
         last = asyncio.get_running_loop().time() - 0.58
         await asyncio.sleep(0.7)
-        talk.final("", Source.NONE)
+        talk.final("", Source.NONE, unheard=True)
         await asyncio.sleep(2)
 
         assert talk.words == REPEAT
@@ -275,6 +275,19 @@ async def test_words_that_no_recognizer_could_hear_are_asked_for_again() -> None
         await ask(talk)
         await asyncio.sleep(5)
         assert talk.words == [*REPEAT, *WORDS]
+
+
+async def test_a_sound_in_which_a_single_request_found_no_word_is_no_turn() -> None:
+    """A cough, a hum: the stream has not said so, but another recognizer has."""
+    async with talking(FailingAnswerer(None)) as talk:
+        talk.begin()
+        await asyncio.sleep(0.3)
+        talk.stop()
+        await asyncio.sleep(0.7)
+        talk.final("", Source.NONE)
+        await asyncio.sleep(5)
+
+        assert talk.words == []
 
 
 async def test_a_recognizer_that_never_answers_costs_a_filler_and_please_repeat() -> None:

@@ -136,6 +136,7 @@ async def test_when_nobody_can_hear_it_the_final_says_so_and_every_step_is_logge
             await talk.say(0)
 
             assert (talk.told.texts[0], talk.told.sources[0]) == ("", Source.NONE)
+            assert talk.told.unheard == [0]
             assert talk.told.steps == [
                 ("streaming", "unavailable"),
                 ("single", "unavailable"),
@@ -148,6 +149,15 @@ async def test_when_nobody_can_hear_it_the_final_says_so_and_every_step_is_logge
         "[STT] no recognizer could be reached for an utterance; its words are lost",
     ]
     assert not any(word in repr(logs) for word in TWO.text.split())
+
+
+async def test_words_that_another_recognizer_did_not_find_are_not_unheard() -> None:
+    """A hum: that it has no word is known."""
+    async with in_memory(faults=(dying(0.2), REFUSED), whisper=ScriptedRecognizer("")) as talk:
+        await talk.say(0)
+
+        assert (talk.told.texts[0], talk.told.sources[0]) == ("", Source.NONE)
+        assert talk.told.unheard == []
 
 
 async def test_what_nobody_could_be_reached_to_hear_is_heard_later_and_the_record_put_right() -> None:

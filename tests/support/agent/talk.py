@@ -105,8 +105,8 @@ class Talk:
         self.utterance.end = self.samples - round(ago_s * 8000)
         self.conversation.observe(heard.SpeechStopped(self.utterance))
 
-    def final(self, text: str, source: Source = Source.FINAL) -> None:
-        self.utterance.source = source
+    def final(self, text: str, source: Source = Source.FINAL, *, unheard: bool = False) -> None:
+        self.utterance.source, self.utterance.unheard = source, unheard
         self.conversation.observe(heard.FinalReady(self.utterance, text))
 
     async def say(self, text: str) -> None:

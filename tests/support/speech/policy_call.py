@@ -71,6 +71,7 @@ class Told(Observed):
     story: list[tuple[str, Any]] = field(default_factory=list)
     texts: dict[int, str] = field(default_factory=dict)
     sources: dict[int, Source | None] = field(default_factory=dict)
+    unheard: list[int] = field(default_factory=list)
     modes: list[Mode] = field(default_factory=list)
     partials: list[tuple[int, str]] = field(default_factory=list)
     revisions: list[tuple[int, str]] = field(default_factory=list)
@@ -91,6 +92,7 @@ class Told(Observed):
                 self.story.append(("final", utterance.index))
                 self.texts[utterance.index] = text
                 self.sources[utterance.index] = utterance.source
+                self.unheard += [utterance.index] if utterance.unheard else []
             case RevisionReady(utterance, text):
                 self.revisions.append((utterance.index, text))
                 self.unconfirmed += [utterance.index] if utterance.unconfirmed else []

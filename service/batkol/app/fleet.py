@@ -1,0 +1,26 @@
+"""The pods of the agent, as the settings name them."""
+
+from __future__ import annotations
+
+from batkol.app.service import Service
+from batkol.fleet.addresses import Addresses
+from batkol.fleet.conversations import PeerConversations
+from batkol.fleet.endpoint import Endpoint, endpoint
+from batkol.fleet.feed import TIMINGS
+from batkol.fleet.fleet import Fleet
+from batkol.fleet.peers import HttpPods, OwnPod
+from batkol.web.self_probe import bound_to
+
+
+def fleet(service: Service) -> Fleet:
+    """Make the fleet of a service, and have its pods asked for conversations that go on here."""
+    settings = service.settings
+    host = bound_to(settings.internal_host)
+
+    def own() -> OwnPod:
+        return OwnPod(Endpoint(host, service.internal_port), service.bus.ring.boot)
+
+    addresses, pods = Addresses(tuple(map(endpoint, settings.fleet_peers))), HttpPods(answer_s=TIMINGS.answer_s)
+    if settings.fleet_peers:
+        service.continuations.peers = PeerConversations(pods, addresses, lambda: own().at, service.keys)
+    return Fleet(addresses, own, pods=pods)
