@@ -99,10 +99,11 @@ class Continuations:
         streams, stored = await self._found(call_sid, newest)
         told = [*self.own.of(call_sid, but=stream_sid), *streams]
         told = [each for each in told if each.stream_sid != stream_sid]
-        if (best := self._best(told)) is not None:
-            return best
-        if stored is not None:
+        best = self._best(told)
+        if stored is not None and (best is None or best.stream < newest):
             return self._told(newest, stored)
+        if best is not None:
+            return best
         refused = {each.stream for each in told}
         if marked and not refused.issuperset(range(1, newest + 1)):
             log.warning(
@@ -126,7 +127,8 @@ class Continuations:
         stored = asyncio.create_task(self._stored(call_sid), name="call.continuation.store")
         try:
             streams = list(self._read(await self.peers.streams_of(call_sid, newest)))
-            if self._best(streams) is not None:
+            best = self._best(streams)
+            if best is not None and best.stream >= newest:
                 return SearchResult(streams, None)
             return SearchResult(streams, await stored)
         finally:

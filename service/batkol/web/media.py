@@ -203,11 +203,14 @@ class MediaSocket:
         log.info("[TWILIO] Twilio confirmed the call of TwiML of your own", call_sid=call_sid, took_ms=took_ms)
         return identity
 
+    def _is_new(self, identity: Identity, stream: MediaStream) -> bool:
+        """Whether no pod had the call before. TwiML of the user's own does not say which stream of the call it is."""
+        first = identity.stream == 1 and TOKEN_PARAMETER in stream.parameters
+        return first and not self._continuations.own.of(identity.call_sid)
+
     async def _earlier(self, identity: Identity, stream: MediaStream) -> tuple[StreamSoFar | None]:
-        """Return where the call stands that this stream goes on with; None for a new call."""
-        call_sid, own_twiml = identity.call_sid, TOKEN_PARAMETER not in stream.parameters
-        if identity.stream == 1 and not own_twiml and not self._continuations.own.of(call_sid):
-            return (None,)
+        """Return where the call stands that this stream goes on with; None where nothing is known of it."""
+        call_sid = identity.call_sid
         mark = stream.parameters.get(parameters.GREETED, "")
         found = await self._continuations.find(
             call_sid,
@@ -218,7 +221,8 @@ class MediaSocket:
         return (found,)
 
     async def _call(self, identity: Identity, stream: MediaStream, socket: HeldMessages, scope: Scope) -> None:
-        known = await socket.during(self._earlier(identity, stream))
+        is_new = self._is_new(identity, stream)
+        known = (None,) if is_new else await socket.during(self._earlier(identity, stream))
         if known is None:
             log.info("[TWILIO] caller left before the call went on here", call_sid=identity.call_sid)
             return

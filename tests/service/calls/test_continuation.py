@@ -96,6 +96,16 @@ async def test_a_pod_that_knows_makes_the_store_unnecessary_and_one_that_does_no
     assert (by_store.turns, by_store.greeted) == (1, True)
 
 
+async def test_a_pod_that_knows_an_older_stream_alone_is_asked_after_the_store() -> None:
+    """The pod that had the newest stream is gone."""
+    stored = [HistoryMessage(Role.AGENT, "תודה")]
+
+    found_in_store = await found(World([stream(1)], stored=stored), newest=2)
+    assert found_in_store is not None
+    assert found_in_store.messages == tuple(stored)
+    assert await found(World([stream(1)]), newest=2) == SAID, "better than nothing"
+
+
 async def test_a_store_that_hangs_is_waited_for_a_second_and_the_call_goes_on() -> None:
     begun = asyncio.get_running_loop().time()
 
