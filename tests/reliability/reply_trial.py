@@ -20,10 +20,10 @@ from batkol.simulators.llm.settings import LLMSettings
 from batkol.simulators.speaker.server import VoiceDouble
 from batkol.simulators.twilio.caller import Caller, CallReport, SpokenPiece, place_call
 from batkol.simulators.twilio.ear import EarWord
-from batkol.simulators.voice.recognizer import GARBLE
 from batkol.voices.marked.voice import say
 from reliability.reply_rows import ANSWERS, FILLER, FIRST, PHRASES, SECOND, ReplyRow
 from reliability.watching import LogBook, logged
+from support.agent.fragments import same
 from support.network.relay import Relay, relaying
 from support.service.stack import Stack, stack
 from support.whisper.server import hearing_whisper
@@ -230,10 +230,10 @@ def _late(first_s: float | None, answer_s: float | None, lag_s: float) -> list[s
 def _wrong(trial: Trial, result: ReplyResult, log: LogBook) -> list[str]:
     row, found = trial.row, list[str]()
     heard, then = result.heard, result.then_heard
-    if not row.interrupts and not any(_same(heard, each) for each in row.hears):
+    if not row.interrupts and not any(same(heard, each) for each in row.hears):
         found.append(f"the caller heard {heard}, and not one of {row.hears}")
     behind = then[-len(row.then_hears[0]) :] if row.interrupts else then  # the reply that was interrupted
-    if not row.last and not any(_same(behind, each) for each in row.then_hears):
+    if not row.last and not any(same(behind, each) for each in row.then_hears):
         found.append(f"then the caller heard {then}, and not one of {row.then_hears}")
     started, ended = trial.of(ReplyStarted), trial.of(ReplyEnded)
     if len({event.reply_id for event in started}) != len(started) or len(started) != len(ended):
@@ -244,12 +244,3 @@ def _wrong(trial: Trial, result: ReplyResult, log: LogBook) -> list[str]:
     if row.says and not log.says(row.says):
         found.append(f"the log never said {row.says!r}")
     return found
-
-
-def _same(heard: Sequence[str], words: Sequence[str]) -> bool:
-    """Whether these words were heard: the fragments of one that sound in two parts stand for it, or for nothing."""
-    if not heard:
-        return not words
-    if heard[0] == GARBLE:
-        return _same(heard[1:], words) or bool(words and _same(heard[1:], words[1:]))
-    return bool(words) and heard[0] == words[0] and _same(heard[1:], words[1:])

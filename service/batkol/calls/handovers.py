@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from batkol.calls.call import Call
-from batkol.calls.reasons import HUNG_UP, MOVED
+from batkol.calls.reasons import FROM_WITHIN, MOVED
 from batkol.calls.registry import CallRegistry
 from batkol.conversation.history import ConversationSoFar
 from batkol.events.identity import Identity
@@ -59,7 +59,7 @@ class Handovers:
 
     def keep(self, call: Call) -> None:
         """A stream has ended: remember its conversation, unless the agent has ended the call."""
-        if call.conversation is None or call.ended_by == HUNG_UP:
+        if call.conversation is None or call.ended_by in FROM_WITHIN:
             return
         if call.ended_by in MOVED:
             self.moved_at = self._clock()

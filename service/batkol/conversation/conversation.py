@@ -25,6 +25,7 @@ from batkol.conversation.announcements import Announcements, LineClosedError
 from batkol.conversation.call_side import CallSide
 from batkol.conversation.history import History
 from batkol.conversation.handover import Handover
+from batkol.conversation.handover import Handover, Said
 from batkol.conversation.history import ConversationSoFar, History
 from batkol.conversation.last_sentence import LastSentence
 from batkol.conversation.limits import Spent
@@ -68,6 +69,8 @@ class Conversation:
         self._tools = ToolRunner(call, agent.post_tool, self._put, self._spawn)
         self._replies.answered = self._tools.answered
         self._handover = Handover(self._turns, self._history, self._replies, self._announcements)
+        said = Said(self._turns, self._history, self._replies, self._announcements, self._spent)
+        self._handover = Handover(said, self._loop.time())
         self._last_sentence = LastSentence(self._replies, call.line)
         call.line.on_written = self._on_written
 
@@ -135,7 +138,7 @@ class Conversation:
         """End the call if it has lasted, or cost, as much as it may. Called a few times a second; never blocks."""
         if self._begun and not (self._over or self._turns.closing):
             limits = self._agent.settings().limits
-            if reason := limits.reached(age_s, self._spent):
+            if reason := limits.reached(age_s + self._handover.lasted_s, self._spent):
                 self._call.log.warning("[CALL] call ends because it has reached a limit", limit=reason)
                 self._put(inputs.EndAsked(reason=reason))
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from batkol.conversation import inputs
 from batkol.conversation.announcements import Announcements
 from batkol.conversation.history import ConversationSoFar, History
+from batkol.conversation.limits import Spent
 from batkol.conversation.replies import Replies
 from batkol.conversation.state import State
 
@@ -40,14 +41,22 @@ class TurnsSoFar(Protocol):
     def talking(self) -> bool: ...
 
 
+class Said(NamedTuple):
+    """The parts of a conversation that are handed over."""
+
+    turns: TurnsSoFar
+    history: History
+    replies: Replies
+    announcements: Announcements
+    spent: Spent
+
+
 class Handover:
     """One per conversation."""
 
-    def __init__(self, turns: TurnsSoFar, history: History, replies: Replies, announcements: Announcements) -> None:
-        self._turns = turns
-        self._history = history
-        self._replies = replies
-        self._announcements = announcements
+    def __init__(self, said: Said, now: float) -> None:
+        self._turns, self._history, self._replies, self._announcements, self._spent = said
+        self._begun_at = now
         self._earlier: ConversationSoFar | None = None
         self._taken_at = 0.0
 
@@ -57,11 +66,18 @@ class Handover:
         self._history.restore(earlier.messages)
         self._replies.turn = earlier.turns
         self._announcements.count = earlier.announcements
+        spent = self._spent
+        spent.tokens, spent.samples, spent.characters = earlier.tokens, earlier.samples, earlier.characters
 
     @property
     def greeted(self) -> bool:
         """Whether an earlier stream has greeted the caller."""
         return self._earlier is not None and self._earlier.greeted
+
+    @property
+    def lasted_s(self) -> float:
+        """Seconds of the earlier streams."""
+        return 0.0 if self._earlier is None else self._earlier.lasted_s
 
     def owed(self) -> Iterator[inputs.Input]:
         """Yield the inputs of a turn that the earlier stream left unanswered."""
@@ -94,4 +110,8 @@ class Handover:
             greeted=self.greeted or self._replies.turn > 0,
             unanswered=unanswered,
             waited_s=max(0.0, now - self._turns.last_sample) if waits else 0.0,
+            lasted_s=self.lasted_s + now - self._begun_at,
+            tokens=self._spent.tokens,
+            samples=self._spent.samples,
+            characters=self._spent.characters,
         ).bounded()

@@ -67,6 +67,11 @@ class ConversationSoFar(msgspec.Struct, frozen=True, kw_only=True):
     """Words of the caller that no reply has answered: the next stream's agent answers them."""
     waited_s: float = 0.0
     """Seconds since the caller spoke the last of them."""
+    lasted_s: float = 0.0
+    """Seconds of all streams so far: the limits of a call count on."""
+    tokens: int = 0
+    samples: int = 0
+    characters: int = 0
 
     @classmethod
     def of_messages(cls, messages: Sequence[HistoryMessage]) -> ConversationSoFar:
@@ -96,6 +101,10 @@ class ConversationSoFar(msgspec.Struct, frozen=True, kw_only=True):
             announcements=min(max(self.announcements, 0), 1_000_000),
             unanswered=self.unanswered[:LONGEST_TEXT],
             waited_s=min(max(self.waited_s, 0.0), 60.0),
+            lasted_s=min(max(self.lasted_s, 0.0), 1e6),
+            tokens=max(self.tokens, 0),
+            samples=max(self.samples, 0),
+            characters=max(self.characters, 0),
         )
 
 

@@ -14,6 +14,7 @@ from batkol.conversation.actions import StockPhrase
 from batkol.conversation.agent import AgentSettings
 from batkol.conversation.handover import GOES_ON
 from batkol.conversation.history import LONGEST, LONGEST_TEXT, MOST_TEXT, ConversationSoFar, History
+from batkol.conversation.limits import CallLimits
 from batkol.simulators.voice.recognizer import GARBLE
 from support.agent.scripted import ScriptedAnswerer
 from support.agent.talk import talking
@@ -41,7 +42,10 @@ async def test_a_conversation_is_exported_as_the_caller_heard_it() -> None:
         await asyncio.sleep(4)
         told = talk.conversation.so_far(over=True)
 
-    assert told == so_far((AGENT, "מי"), (CALLER, "מה מספר"), (AGENT, "שלום תודה"), turns=2)
+    said = so_far((AGENT, "מי"), (CALLER, "מה מספר"), (AGENT, "שלום תודה"), turns=2)
+    assert (told.messages, told.turns, told.greeted, told.unanswered) == (said.messages, 2, True, "")
+    assert told.lasted_s == pytest.approx(2 + 1.58 + 4)
+    assert (told.samples > 8000, told.characters) == (True, len("שלום תודה"))
 
 
 async def test_a_reply_under_way_is_exported_up_to_the_word_that_was_heard_and_settled_once() -> None:
@@ -103,6 +107,19 @@ async def test_a_conversation_goes_on_where_another_stream_ended() -> None:
     assert answerer.asked[-1].prompt == ""
     assert [event.turn for event in talk.of(events.FirstSoundWritten)] == [3, 4]
     assert announced.endswith("-a4")
+
+
+async def test_the_limits_of_a_call_count_on() -> None:
+    earlier = so_far(turns=1, lasted_s=100.0, tokens=7, samples=8000, characters=40)
+    settings = AgentSettings(limits=CallLimits(longest_call_s=103.0))
+    async with talking(answering("מחר"), earlier=earlier, settings=settings) as talk:
+        await asyncio.sleep(2)
+        talk.conversation.check_limits(2.0)
+        assert not talk.conversation._turns.closing
+        told = talk.conversation.so_far(over=False)
+        assert (told.lasted_s, told.tokens, told.samples, told.characters) == (pytest.approx(102.0), 7, 8000, 40)
+        talk.conversation.check_limits(3.0)
+        assert talk.conversation._turns.closing
 
 
 async def test_a_question_that_was_not_answered_is_answered_at_once_and_the_clock_goes_on() -> None:
