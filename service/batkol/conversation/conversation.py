@@ -23,8 +23,6 @@ from batkol.conversation.actions import StockPhrase
 from batkol.conversation.agent import Agent, PhraseSound, Speakers
 from batkol.conversation.announcements import Announcements, LineClosedError
 from batkol.conversation.call_side import CallSide
-from batkol.conversation.history import History
-from batkol.conversation.handover import Handover
 from batkol.conversation.handover import Handover, Said
 from batkol.conversation.history import ConversationSoFar, History
 from batkol.conversation.last_sentence import LastSentence
@@ -68,7 +66,6 @@ class Conversation:
         self._announcements = Announcements(agent, call, self._replies, self._put)
         self._tools = ToolRunner(call, agent.post_tool, self._put, self._spawn)
         self._replies.answered = self._tools.answered
-        self._handover = Handover(self._turns, self._history, self._replies, self._announcements)
         said = Said(self._turns, self._history, self._replies, self._announcements, self._spent)
         self._handover = Handover(said, self._loop.time())
         self._last_sentence = LastSentence(self._replies, call.line)
@@ -314,9 +311,8 @@ class Conversation:
         question = Question(
             text=ask.text,
             history=self._history.messages,
-            prompt=settings.prompt,
+            prompt=self._handover.prompt(settings.prompt, agent.language),
             tools=tools.offered,
-            prompt=self._handover.prompt(agent.settings().prompt, agent.language),
             language=agent.language,
             call_sid=self._call.call_sid,
             turn=self._replies.turn + 1,

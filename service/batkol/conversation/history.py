@@ -1,27 +1,22 @@
-"""The history of a conversation: what the caller said, what the caller heard, and the tool calls in between."""
+"""The history of a conversation: what the caller said, what the caller heard, and the tool calls in between.
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import Final, Protocol
-
-from batkol.answering.answerer import HistoryMessage, Role, ToolResult
-"""The history of a conversation: what the caller said, and what the caller heard. It moves with the call."""
+It moves with the call.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from batkol.answering.answerer import HistoryMessage, Role
+from batkol.answering.answerer import HistoryMessage, Role, ToolResult
 
 LONGEST: int = 200
 """Messages that are kept; the oldest go first."""
 TURNS_WITH_TOOLS: Final = 8
 """Turns whose tool calls are kept, of those that have any; the oldest go first."""
-
 
 _NEWEST: Final = 4  # entries whose replies may still call tools
 
@@ -31,6 +26,12 @@ class ToolsOfTurn(Protocol):
 
     @property
     def results(self) -> tuple[ToolResult, ...]: ...
+
+
+class PastTools(NamedTuple):
+    """The tool calls of a turn of an earlier stream."""
+
+    results: tuple[ToolResult, ...]
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +46,7 @@ class Entry:
     def results(self) -> tuple[ToolResult, ...]:
         """The tool calls of its turn."""
         return () if self.tools is None else self.tools.results
+
 
 LONGEST_TEXT: Final = 4_000
 """Characters of a message that another pod, or the store, hands over: a reply has three minutes of sound at most."""
@@ -89,11 +91,11 @@ class ConversationSoFar(msgspec.Struct, frozen=True, kw_only=True):
         left = MOST_TEXT
         for message in reversed(self.messages[-LONGEST:]):
             text = message.text[:LONGEST_TEXT]
-            left -= len(text)
+            left -= len(text) + sum(len(each.content) + len(each.call.arguments) for each in message.results)
             if left < 0:
                 break
-            if text:
-                kept.append(HistoryMessage(message.role, text))
+            if text or message.results:
+                kept.append(HistoryMessage(message.role, text, message.results))
         return msgspec.structs.replace(
             self,
             messages=tuple(reversed(kept)),
@@ -132,7 +134,7 @@ class History:
 
     def restore(self, messages: Sequence[HistoryMessage]) -> None:
         """Begin with what was said in earlier streams of the call."""
-        self._entries[:0] = [[message.role.value, message.text] for message in messages]
+        self._entries[:0] = [Entry(each.role, each.text, PastTools(each.results)) for each in messages]
         del self._entries[:-LONGEST]
 
     @property

@@ -89,8 +89,8 @@ def settled(voiced: Voiced, heard: str) -> events.ReplySettled:
         heard,
         interrupted=voiced.interrupted_at is not None,
         fault=voiced.fault,
-        prompt_tokens=None if usage is None else usage.prompt_tokens,
-        completion_tokens=None if usage is None else usage.completion_tokens,
+        prompt_tokens=0 if usage is None else usage.prompt_tokens,
+        completion_tokens=0 if usage is None else usage.completion_tokens,
     )
 
 

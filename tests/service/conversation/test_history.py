@@ -21,7 +21,7 @@ def test_a_turn_of_which_nothing_was_heard_is_known_by_its_tool_calls() -> None:
     history, calls = History(), Calls()
     history.add_caller("קבע")
     history.add_agent(calls)
-    assert history.messages == (HistoryMessage(Role.CALLER, "קבע"),)
+    assert list(history.messages) == [HistoryMessage(Role.CALLER, "קבע")]
 
     calls.contents.append("booked")
 

@@ -17,8 +17,8 @@ from batkol.conversation.agent import Agent, AgentSettings, Speakers
 from batkol.conversation.announcements import Announcements
 from batkol.conversation.budget import SpeculationBudget
 from batkol.conversation.conversation import CallSide, Conversation
-from batkol.conversation.tools.webhook import PostTool, no_webhooks
 from batkol.conversation.history import ConversationSoFar
+from batkol.conversation.tools.webhook import PostTool, no_webhooks
 from batkol.events.order import disorder
 from batkol.speech.pieces import Cutter
 from batkol.speech.tentative import Tentative, WithdrawalReason, Withdrawn
