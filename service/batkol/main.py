@@ -1,4 +1,4 @@
-"""The command line: `batkol serve | demo | call | gonogo | NAME-double | migrate | erase | journal`.
+"""The command line: `batkol serve | demo | chat | call | gonogo | NAME-double | migrate | erase | journal`.
 
 Each command imports what it needs when it runs: the service never loads a simulator, and a simulator's command does
 not wait for the service's libraries.
@@ -21,6 +21,7 @@ import typer
 import uvloop
 
 from batkol import __version__
+from batkol.chat.command import chat
 from batkol.commands.call import call
 from batkol.commands.doubles import llm_double, speech_double, twilio_double, voice_double
 from batkol.commands.gonogo import gonogo
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from batkol.telemetry.logs import LogWriter
 
 DOUBLES: Final = ("speech-double", "llm-double", "voice-double", "twilio-double")
-FOR_PEOPLE: Final = frozenset({"demo", "call", "gonogo", *DOUBLES})
+FOR_PEOPLE: Final = frozenset({"demo", "chat", "call", "gonogo", *DOUBLES})
 """Commands whose output a person reads: lines of gRPC's own C library have no place in it."""
 
 app = typer.Typer(
@@ -171,6 +172,7 @@ def demo(
     exit_with(run(console(no_color=no_color), options))
 
 
+app.command()(chat)
 app.command()(gonogo)
 app.command()(migrate)
 app.command()(erase)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -310,10 +310,18 @@ def shown(settings: Settings) -> dict[str, Any]:
     return {name: masked(value) if isinstance(value, str) else value for name, value in values.items()} | maps
 
 
+SettingsKind = TypeVar("SettingsKind", bound=Settings)
+
+
 def read() -> Settings:
     """Read the environment. Raises `ConfigurationError` with one line for each value that cannot work."""
+    return read_as(Settings)
+
+
+def read_as(kind: type[SettingsKind]) -> SettingsKind:
+    """Read the environment into a kind of settings; see `read`."""
     try:
-        return Settings()
+        return kind()
     except ValidationError as error:
         named = [(f"{str(e['loc'][0]).upper()}: " if e["loc"] else "", e["msg"]) for e in error.errors()]
         lines = [f"  {name}{text.removeprefix('Value error, ')}" for name, text in named]

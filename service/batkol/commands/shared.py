@@ -87,10 +87,15 @@ async def _until_signal(work: Coroutine[Any, Any, int]) -> int:
     return await work
 
 
-def console(*, no_color: bool) -> Any:
-    """Return what prints to stdout. A reader that left, or stopped reading when a signal comes, ends the command."""
+def console(*, no_color: bool, stderr: bool = False) -> Any:
+    """Return what prints to stdout. A reader that left, or stopped reading when a signal comes, ends the command.
+
+    With `stderr` it prints to stderr.
+    """
     from rich.console import Console  # noqa: PLC0415 - not for `serve`
 
+    if stderr:
+        return Console(no_color=no_color, highlight=False, stderr=True)
     guard_stdout()
     if isinstance(sys.stdout, io.TextIOWrapper):  # in a locale without Hebrew, an escape is better than a traceback
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -1,0 +1,107 @@
+"""The page that a chat is shown on: the agent's words on stdout, all else beside them.
+
+On a terminal all of it is one stream, and what is not said is dim. In a pipe stdout has one line a turn, with the
+agent's words alone, and stderr has the rest. No character of direction is added: a terminal that shows Hebrew from
+right to left takes the direction of a line from its first letter, so no Latin label stands before what is said.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+from rich.console import Console
+from rich.text import Text
+
+from batkol.chat.text_call import FailedAttempt, ShownPiece, TextTurn, TriedTool, TurnPart
+
+PROMPT: Final = "> "
+_LONGEST: Final = 400
+"""Characters of a tool's arguments or result."""
+
+
+class Page:
+    """Shows one turn after the other. `terminal`: whether somebody types, and reads along."""
+
+    def __init__(self, out: Console, notes: Console, *, terminal: bool, times: bool) -> None:
+        self._out = out
+        self._notes = notes
+        self._terminal = terminal
+        self._times = times
+        self._begun = False  # a line of the agent's is under way
+
+    def prompt(self) -> None:
+        """Invite the caller to type."""
+        if self._terminal:
+            self._print(PROMPT, style="dim", end="")
+
+    def say(self, text: str) -> None:
+        """Show words of the agent's, each time more of one line."""
+        self._print(f" {text}" if self._begun else text, style="bold" if self._terminal else "", end="")
+        self._begun = True
+
+    def show(self, part: TurnPart) -> None:
+        """Show a part of an answer."""
+        match part:
+            case ShownPiece(text):
+                self.say(text)
+            case TriedTool():
+                self.note(told(part))
+            case FailedAttempt(error):
+                self.note(error)
+
+    def note(self, text: str) -> None:
+        """Show what is not said: a line of its own on a terminal, a line of stderr in a pipe."""
+        if self._terminal and self._begun:
+            self._end_line()
+        self._notes.print(Text(f"· {seen(text)}", style="dim"), soft_wrap=True)
+
+    def end_turn(self, turn: TextTurn | None = None) -> None:
+        """End the agent's line; in a pipe, a turn in which nothing was said has an empty one."""
+        if self._begun or not self._terminal:
+            self._end_line()
+        if turn is not None and self._times:
+            self.note(timed(turn))
+
+    def _end_line(self) -> None:
+        self._print("\n", end="")
+        self._begun = False
+
+    def _print(self, text: str, *, style: str = "", end: str) -> None:
+        self._out.print(Text(text, style=style), end=end, soft_wrap=True)
+        self._out.file.flush()
+
+
+def told(tried: TriedTool) -> str:
+    """Return what became of a call of a tool."""
+    done = "called" if tried.carried_out else "would call"
+    return f"{done} {tried.call.name} {short(tried.call.arguments)} → {short(tried.content)}"
+
+
+def timed(turn: TextTurn) -> str:
+    """Return the times and the tokens of a turn."""
+    parts = [
+        f"first token {_ms(turn.first_token_s)}",
+        f"first words {_ms(turn.first_piece_s)}",
+        f"whole {_ms(turn.whole_s)}",
+    ]
+    if turn.usage is not None:
+        parts.append(f"{turn.usage.completion_tokens} tokens, {turn.usage.prompt_tokens} of prompt and history")
+    else:
+        parts.append(f"{turn.parts} parts of text (the answerer counts no tokens)")
+    return ", ".join(parts)
+
+
+def short(text: str) -> str:
+    """Return a text of a tool's as far as a line has room."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+
+
+def seen(text: str) -> str:
+    """Return a text without characters that steer a terminal or turn the direction of a line."""
+    return "".join(" " if unicodedata.category(each) in {"Cc", "Cf", "Zl", "Zp"} else each for each in text)
+
+
+def _ms(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{seconds * 1000:.0f} ms"
