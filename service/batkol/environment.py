@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Mapping, MutableMapping
 from typing import Any, ClassVar, Final
 
-from pydantic import ValidationInfo, field_validator, model_validator
+from pydantic import ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
@@ -119,3 +119,10 @@ def several(value: object) -> object:
     for one in parts:
         check_line(one)
     return parts
+
+
+def refusal(error: ValidationError) -> str:
+    """Return what is wrong with settings, a line for each value that cannot work."""
+    named = [(f"{str(e['loc'][0]).upper()}: " if e["loc"] else "", e["msg"]) for e in error.errors()]
+    lines = [f"  {name}{text.removeprefix('Value error, ')}" for name, text in named]
+    return "the settings cannot be used:\n" + "\n".join(lines)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -22,7 +22,7 @@ from batkol.api_settings import ApiFields
 from batkol.conversation.limit_settings import LimitFields
 from batkol.conversation.settings import ReplyFields
 from batkol.conversation.tool_settings import ToolFields
-from batkol.environment import check_token, several
+from batkol.environment import check_token, refusal, several
 from batkol.errors import ConfigurationError
 from batkol.flags.flags import FlagsProvider
 from batkol.fleet.endpoint import endpoint
@@ -310,19 +310,9 @@ def shown(settings: Settings) -> dict[str, Any]:
     return {name: masked(value) if isinstance(value, str) else value for name, value in values.items()} | maps
 
 
-SettingsKind = TypeVar("SettingsKind", bound=Settings)
-
-
 def read() -> Settings:
     """Read the environment. Raises `ConfigurationError` with one line for each value that cannot work."""
-    return read_as(Settings)
-
-
-def read_as(kind: type[SettingsKind]) -> SettingsKind:
-    """Read the environment into a kind of settings; see `read`."""
     try:
-        return kind()
+        return Settings()
     except ValidationError as error:
-        named = [(f"{str(e['loc'][0]).upper()}: " if e["loc"] else "", e["msg"]) for e in error.errors()]
-        lines = [f"  {name}{text.removeprefix('Value error, ')}" for name, text in named]
-        raise ConfigurationError("the settings cannot be used:\n" + "\n".join(lines)) from None
+        raise ConfigurationError(refusal(error)) from None

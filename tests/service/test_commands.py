@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from batkol import __version__
 from batkol.main import FOR_PEOPLE, app
 
-COMMANDS = ["serve", "demo", "gonogo", "call", "speech-double", "llm-double"]
+COMMANDS = ["serve", "demo", "chat", "gonogo", "call", "speech-double", "llm-double"]
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])

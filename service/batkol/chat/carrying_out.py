@@ -16,13 +16,12 @@ from batkol.chat.dialogues.report import exit_code, show
 from batkol.chat.dialogues.trials import TriedPrompt, try_all
 from batkol.chat.page import Page
 from batkol.chat.parts import answerer, text_agent
-from batkol.chat.settings import ChatSettings, prompt_from
+from batkol.chat.settings import ChatSettings, prompt_from, read
 from batkol.chat.stated_tools import StatedTools
 from batkol.chat.stdin_lines import StdinLines
 from batkol.chat.talking import HELP, Chat
 from batkol.chat.text_call import TextAgent, TextCall
 from batkol.errors import ConfigurationError
-from batkol.settings import read_as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +41,7 @@ class ChatOptions:
 async def carry_out(options: ChatOptions, out: Console, notes: Console) -> int:
     """Chat, or try dialogues. Raises `ConfigurationError` for what cannot be tried. Cancelling it drops the answer."""
     _check(options)
-    settings = read_as(ChatSettings)
+    settings = read()
     answers = answerer(settings)
     try:
         if options.dialogues:

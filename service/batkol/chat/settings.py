@@ -1,31 +1,40 @@
-"""Settings of `batkol chat`: the environment of `batkol serve`, of which only the replies' part must be complete."""
+"""Settings of `batkol chat`: the replies' part of the environment of `batkol serve`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Final, Self
 
-from pydantic import model_validator
+from pydantic import ValidationError, model_validator
+from pydantic_settings import SettingsConfigDict
 
-from batkol.environment import stripped
+from batkol.conversation.settings import ReplyFields
+from batkol.environment import refusal, stripped
 from batkol.errors import ConfigurationError
-from batkol.settings import Settings
 
 LONGEST_PROMPT: Final = 256 * 1024
 """Bytes of a prompt's file."""
 
 
-class ChatSettings(Settings):
-    """As `Settings`, without what only calls need: a token of Twilio's, a public URL, a store."""
+class ChatSettings(ReplyFields):
+    """The part of `batkol.settings.Settings` that a chat uses. Other variables of a service may be there or not."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=False, hide_input_in_errors=True)
+
+    gcp_stt_language: str = "he-IL"
 
     @model_validator(mode="after")
-    def _safe(self) -> Self:
-        return self
-
-    @model_validator(mode="after")
-    def _kept(self) -> Self:
+    def _complete(self) -> Self:
         self.check_replies()
         return self
+
+
+def read() -> ChatSettings:
+    """Read the environment. Raises `ConfigurationError` with one line for each value that cannot work."""
+    try:
+        return ChatSettings()
+    except ValidationError as error:
+        raise ConfigurationError(refusal(error)) from None
 
 
 def prompt_from(file: Path) -> str:

@@ -14,6 +14,8 @@ import yaml  # type: ignore[import-untyped]  # has no types
 
 from batkol.errors import BatkolError
 
+DEEPEST: Final = 50
+"""Lists and mappings in one another."""
 _TAG: Final = "tag:yaml.org,2002:"
 _PLAIN: Final = frozenset(f"{_TAG}{kind}" for kind in ("str", "int", "float", "bool", "null"))
 _KINDS: Final = {yaml.MappingNode: "a mapping", yaml.SequenceNode: "a list", yaml.ScalarNode: "a single value"}
@@ -62,7 +64,7 @@ class YamlValue:
         """Return a text as it is written. Raises `YamlError`."""
         self._expect(yaml.ScalarNode)
         text = str(self.node.value).strip()
-        if not text or (self.node.tag == f"{_TAG}null" and self.node.style is None):
+        if not text:
             self.refuse("is empty")
         return text
 
@@ -96,14 +98,33 @@ class YamlValue:
 def documents(text: str) -> list[YamlValue]:
     """Return the documents of a file; empty ones are none. Raises `YamlError`."""
     try:
-        for token in yaml.scan(text, Loader=yaml.SafeLoader):
-            if isinstance(token, (yaml.AliasToken, yaml.AnchorToken)):
-                raise YamlError(f"line {token.start_mark.line + 1}: has an anchor or an alias; write the text again.")
-        return [YamlValue(node, "") for node in yaml.compose_all(text, Loader=yaml.SafeLoader) if node is not None]
+        _check_tokens(text)
+        return [YamlValue(node, "") for node in yaml.compose_all(text, Loader=yaml.SafeLoader) if not _is_empty(node)]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise YamlError(f"line {mark.line + 1 if mark else 1}: is not YAML: {error.problem}.") from None
     except yaml.YAMLError:
         raise YamlError("line 1: is not YAML: it has a character that YAML does not allow.") from None
-    except RecursionError:
-        raise YamlError("line 1: is not usable: its lists are nested too deep.") from None
+
+
+def _check_tokens(text: str) -> None:
+    """Refuse anchors, aliases and values nested too deep for their reader. Raises `YamlError`."""
+    depth = 0
+    for token in yaml.scan(text, Loader=yaml.SafeLoader):
+        line = token.start_mark.line + 1
+        match token:
+            case yaml.AliasToken() | yaml.AnchorToken():
+                raise YamlError(f"line {line}: has an anchor or an alias; write the text again.")
+            case yaml.FlowSequenceStartToken() | yaml.FlowMappingStartToken():
+                depth += 1
+            case yaml.BlockSequenceStartToken() | yaml.BlockMappingStartToken():
+                depth += 1
+            case yaml.FlowSequenceEndToken() | yaml.FlowMappingEndToken() | yaml.BlockEndToken():
+                depth -= 1
+        if depth > DEEPEST:
+            raise YamlError(f"line {line}: has values nested more than {DEEPEST} deep.")
+
+
+def _is_empty(node: Any) -> bool:
+    """Whether nothing is written there."""
+    return node is None or (isinstance(node, yaml.ScalarNode) and not node.value and node.style is None)

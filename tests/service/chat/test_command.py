@@ -1,0 +1,219 @@
+"""`batkol chat` as it is run: in a pipe, on a terminal, and with the dialogues of `examples/`."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from batkol.chat.carrying_out import ChatOptions, carry_out
+from batkol.errors import ConfigurationError
+from batkol.simulators.llm.answers import Rule
+from batkol.simulators.llm.server import LLMDouble
+from batkol.simulators.llm.settings import LLMSettings
+from batkol.voices.stored import TEXTS, Stored
+
+EXAMPLES = Path(__file__).parents[3] / "examples" / "dialogues"
+QUICK = LLMSettings(profile="fixed:1", tokens_per_s=0)
+RULES = (
+    Rule("לקבוע תור", "בשמחה! לאיזה יום ולאיזו שעה?"),
+    Rule("שלישי", "מעולה, קבענו ליום שלישי בעשר."),
+    Rule("להתראות", "תודה, להתראות!"),
+    Rule("כואב", "אני לא יכולה לייעץ. אפשר לקבוע תור לרופא."),
+)
+UNSEEN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f]")
+"""What steers a terminal or turns the direction of a line, the line break excepted."""
+
+
+@asynccontextmanager
+async def double(*rules: Rule, settings: LLMSettings = QUICK) -> AsyncIterator[tuple[LLMDouble, dict[str, str]]]:
+    async with LLMDouble(settings) as made:
+        url = await made.start()
+        made.script(*rules)
+        yield made, {"ANSWERER": "openai", "ANSWERER_URL": url, "ANSWERER_MODEL": "gpt-4.1"}
+
+
+async def chat(environment: dict[str, str], lines: str, *options: str) -> tuple[int | None, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "batkol", "chat", *options),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | environment,
+    )
+    out, error = await process.communicate(lines.encode())
+    return process.returncode, out.decode(), error.decode()
+
+
+async def test_in_a_pipe_each_turn_is_one_line_and_all_else_is_beside_it() -> None:
+    async with double(Rule("שלום", "**שלום** וברכה.\nמה שלומך?")) as (made, environment):
+        greeted = environment | {"GREETING": "ברוכים הבאים.", "ANSWERER_PROMPT": "be kind"}
+        code, out, error = await chat(greeted, "\ufeffשלום\n\n/what\nשלום שוב", "--times")
+        made.reset()
+
+    assert (code, out) == (0, "ברוכים הבאים.\nשלום וברכה. מה שלומך?\nשלום וברכה. מה שלומך?\n")
+    assert UNSEEN.search(out + error) is None
+    assert len(re.findall(r"^· first token \d+ ms, first words \d+ ms, whole \d+ ms, \d+ ", error, re.MULTILINE)) == 2
+    assert "/quit or Ctrl-D ends the chat" in error
+
+
+class Terminal:
+    """A terminal with the command in it."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._own, its = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "batkol", "chat"],
+            **dict.fromkeys(("stdin", "stdout", "stderr"), its),  # type: ignore[call-overload]
+            env=os.environ | environment | {"TERM": "xterm"},
+        )
+        os.close(its)
+        self._shown = ""
+        asyncio.get_running_loop().add_reader(self._own, self._read)
+
+    async def until(self, text: str) -> str:
+        """Wait until a text is on the screen; return all that came up to it, without colours."""
+        async with asyncio.timeout(30):
+            while text not in self._shown:
+                await asyncio.sleep(0.01)
+        before, _, self._shown = self._shown.partition(text)
+        return before
+
+    def type(self, text: str) -> None:
+        os.write(self._own, text.encode())
+
+    async def ended(self) -> int:
+        async with asyncio.timeout(30):
+            while self.process.poll() is None:
+                await asyncio.sleep(0.01)
+        return int(self.process.returncode)
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._own)
+        os.close(self._own)
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def _read(self) -> None:
+        try:
+            came = os.read(self._own, 65536).decode(errors="replace")
+        except OSError:  # the other end is closed
+            asyncio.get_running_loop().remove_reader(self._own)
+            return
+        self._shown += re.sub(r"\x1b\[[0-9;]*m", "", came)
+
+
+async def test_on_a_terminal_an_interrupted_answer_is_heard_as_far_as_it_was_shown() -> None:
+    slow = LLMSettings(profile="fixed:1", tokens_per_s=20)
+    long = "אחת, שתיים. " + "שלוש ארבע חמש שש שבע שמונה תשע עשר " * 20
+    async with double(Rule("ספר", long), Rule("תודה", "כן."), settings=slow) as (made, environment):
+        terminal = Terminal(environment)
+        try:
+            await terminal.until("> ")
+            terminal.type("ספר לי\n")
+            await terminal.until("אחת,")
+            terminal.process.send_signal(signal.SIGINT)
+            shown = "אחת," + (await terminal.until("· interrupted")).rstrip()
+            await terminal.until("> ")
+            terminal.type("תודה\n")
+            await terminal.until("כן.")
+            await terminal.until("> ")
+            terminal.process.send_signal(signal.SIGINT)
+            await terminal.until("Ctrl-D ends")
+            terminal.type("\x04")
+
+            assert await terminal.ended() == 0
+        finally:
+            terminal.close()
+        asked = made.records[-1]
+    assert shown.startswith("אחת,")
+    assert len(shown) < 200
+    assert [message.content for message in asked.messages] == ["ספר לי", " ".join(shown.split()), "תודה"]
+
+
+async def try_dialogues(
+    environment: dict[str, str], options: ChatOptions, monkeypatch: pytest.MonkeyPatch
+) -> tuple[int, str]:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    page = io.StringIO()
+    console = Console(file=page, width=140)
+    return await carry_out(options, console, console), page.getvalue()
+
+
+async def test_the_example_passes_with_a_model_that_answers_as_it_should(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ChatOptions(
+        prompt_file=EXAMPLES / "front_desk.txt",
+        dialogues=(EXAMPLES / "appointment.yaml",),
+        repeat=2,
+        junit=tmp_path / "report.xml",
+        json=tmp_path / "report.json",
+    )
+    async with double(*RULES) as (made, environment):
+        code, printed = await try_dialogues(environment, options, monkeypatch)
+        prompts = {record.messages[0].content for record in made.records}
+
+    assert (code, printed.splitlines()[-1]) == (0, "PASSED  4 of 4 runs passed")
+    assert prompts == {(EXAMPLES / "front_desk.txt").read_text().strip()}
+    assert (tmp_path / "report.xml").read_text().startswith("<?xml")
+    assert (tmp_path / "report.json").read_text().startswith("[")
+
+
+async def test_the_example_fails_with_a_model_that_gives_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ChatOptions(dialogues=(EXAMPLES / "appointment.yaml",))
+    async with double(*RULES[:3], Rule("כואב", "קח אקמול, או לך לרופא.")) as (_, environment):
+        code, printed = await try_dialogues(environment, options, monkeypatch)
+
+    assert (code, printed.splitlines()[-1]) == (1, "FAILED  1 of 2 runs passed")
+    assert "    expected     must not: אקמול" in printed.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (
+            {"prompt_file": Path("gone.txt"), "dialogues": (EXAMPLES / "appointment.yaml",)},
+            "the prompt gone.txt cannot",
+        ),
+        ({"dialogues": (Path("gone.yaml"),)}, "gone.yaml cannot be read: No such file"),
+        ({"dialogues": (EXAMPLES / "front_desk.txt",)}, "front_desk.txt, line 3: is not YAML"),
+        ({"dialogues": (EXAMPLES / "appointment.yaml",), "junit": Path("gone/a.xml")}, "the report gone/a.xml cannot"),
+        ({"junit": Path("a.xml")}, "are for dialogues"),
+    ],
+)
+async def test_what_cannot_be_tried_is_a_sentence_before_anything_is_asked(
+    options: dict[str, object], why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with double() as (made, environment):
+        with pytest.raises(ConfigurationError, match=re.escape(why)):
+            await try_dialogues(environment, ChatOptions(**options), monkeypatch)  # type: ignore[arg-type]
+
+        assert made.records == []
+
+
+async def test_settings_that_cannot_answer_are_named_as_those_of_a_service_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="ANSWERER=openai needs ANSWERER_URL and ANSWERER_MODEL"):
+        await try_dialogues({"ANSWERER": "openai"}, ChatOptions(), monkeypatch)
+
+
+@pytest.mark.nightly  # a third process; in one process: test_trials.py
+async def test_a_pipe_with_a_turn_that_has_no_answer_ends_with_a_two() -> None:
+    away = {"ANSWERER": "openai", "ANSWERER_URL": "http://127.0.0.1:1/v1", "ANSWERER_MODEL": "gpt-4.1"}
+    code, out, error = await chat(away, "שלום\n")
+
+    assert (code, out) == (2, f"{TEXTS['he'][Stored.APOLOGY]}\n")
+    assert error.count("cannot be reached (ConnectError). Check its URL") == 2
