@@ -21,7 +21,7 @@ _LONGEST: Final = 400
 
 
 class Page:
-    """Shows one turn after the other. `terminal`: whether somebody types, and reads along."""
+    """Shows one turn after the other. `terminal`: whether a person types, and reads along."""
 
     def __init__(self, out: Console, notes: Console, *, terminal: bool, times: bool) -> None:
         self._out = out

@@ -29,7 +29,7 @@ Clock: TypeAlias = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class TextAgent:
-    """What a call in text has of the agent."""
+    """The agent, as far as a call in text has it."""
 
     answerer: Answerer
     prompt: str = ""
@@ -40,7 +40,7 @@ class TextAgent:
 
 
 class ToolTrial(Protocol):
-    """What becomes of the calls of tools."""
+    """Carries calls of tools out, or does not."""
 
     async def try_out(self, call: ToolCall) -> TriedTool:
         """Carry a call out, or say what it would have been; never raises for a tool that failed."""
@@ -93,7 +93,7 @@ class TextTurn:
 
     @property
     def text(self) -> str:
-        """What was heard."""
+        """The words that were heard."""
         return " ".join(self.pieces)
 
     @property
@@ -217,7 +217,7 @@ class TextCall:
 
 
 class _Heard:
-    """What was heard of a turn, in the history from its first piece on."""
+    """The heard pieces of a turn, in the history from the first one on."""
 
     def __init__(self, history: History, turn: TextTurn) -> None:
         self._history = history

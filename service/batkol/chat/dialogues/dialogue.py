@@ -34,7 +34,7 @@ class WantedCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """What an answer must be."""
+    """Conditions that an answer must meet."""
 
     must: tuple[Wording, ...] = ()
     must_not: tuple[Wording, ...] = ()
@@ -48,7 +48,7 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class DialogueTurn:
-    """What the caller says, and what the answer must be."""
+    """One turn: the caller's words, and the conditions on the answer."""
 
     caller: str
     agent: Expectation
@@ -63,5 +63,5 @@ class Dialogue:
     file: str
     turns: tuple[DialogueTurn, ...]
     tools: Mapping[str, str] = field(default_factory=dict)
-    """What a tool gives back, by its name."""
+    """Results of tools, by the name of the tool."""
     line: int = 1

@@ -17,7 +17,7 @@ from batkol.chat.text_call import TextCall, TextTurn, TriedTool
 
 
 class TriedTurn(msgspec.Struct, frozen=True):
-    """What was said in a turn, and what is wrong with it."""
+    """The words of a turn, and its findings."""
 
     line: int
     caller: str
@@ -34,7 +34,7 @@ class Trial(msgspec.Struct, frozen=True):
     turns: tuple[TriedTurn, ...]
     seconds: float
     untried: str = ""
-    """Why it could not be tried to its end: a sentence."""
+    """Reason for which it could not be tried to its end: a sentence."""
 
     @property
     def passed(self) -> bool:
