@@ -41,6 +41,14 @@ class TuningStatus(msgspec.Struct, frozen=True, kw_only=True):
     applied_at: str | None = None  # None: still the defaults
 
 
+class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The built-in agent. Of `app.agent`."""
+
+    replies: bool = False  # whether it answers callers; the flag `agent-replies` may say otherwise for a call
+    answerer: str = ""
+    voice: str = ""
+
+
 class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a source of live configuration: whether its last content is current."""
 
@@ -250,6 +258,7 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     ending_calls: int = 0
     max_calls: int
     tuning: TuningStatus = TuningStatus()
+    agent: AgentStatus = AgentStatus()
     live: LiveStatus = LiveStatus()
     flags: FlagsStatus = FlagsStatus()
     recognizer: RecognizerStatus = RecognizerStatus()

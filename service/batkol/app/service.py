@@ -22,7 +22,7 @@ from batkol.live.config import Live
 from batkol.plugins.plugins import Plugins
 from batkol.recognizers.google.channels import Channels
 from batkol.settings import Settings
-from batkol.status import EventLoopStatus, LogsStatus, RecognizerStatus, ServiceStatus, TelemetryStatus
+from batkol.status import AgentStatus, EventLoopStatus, LogsStatus, RecognizerStatus, ServiceStatus, TelemetryStatus
 from batkol.store.store import NoStore, Store
 from batkol.supervision.tasks import Tasks
 from batkol.telemetry.logs import LogWriter
@@ -96,6 +96,11 @@ class Service:
             ending_calls=calls.ending,
             max_calls=calls.limit,
             tuning=self.live.tuning_status(),
+            agent=AgentStatus(
+                replies=settings.agent_replies,
+                answerer=settings.answerer if settings.agent_replies else "",
+                voice=settings.voice,
+            ),
             live=self.live.status(),
             flags=self.flags.status(),
             recognizer=self._recognizer_status(),

@@ -46,6 +46,17 @@ ExpectWords = Annotated[
     ),
 ]
 
+Real = Annotated[
+    bool,
+    typer.Option(
+        "--real", help="The service uses real vendors: compare no words, neither the caller's nor the agent's."
+    ),
+]
+FirstReplyMs = Annotated[
+    float,
+    typer.Option(min=1, help="Longest time from the caller's last word to the agent's first sound, in milliseconds."),
+]
+
 
 def gonogo(
     url: Url,
@@ -59,6 +70,8 @@ def gonogo(
     deadline: Deadline = 15,
     cadence_ms: Cadence = "150,400",
     expect_words: ExpectWords = True,
+    real: Real = False,
+    first_reply_ms: FirstReplyMs = 3500,
     public_url: PublicUrl = None,
     auth_token: AuthToken = "",
     api_token: ApiToken = "",
@@ -86,7 +99,9 @@ def gonogo(
         config_map=config_map,
         voice_agent=voice_agent,
         all_calls=all_calls,
-        limits=RehearsalLimits(cadence_ms=_pair(cadence_ms), expect_words=expect_words),
+        limits=RehearsalLimits(
+            cadence_ms=_pair(cadence_ms), expect_words=expect_words and not real, first_reply_ms=first_reply_ms
+        ),
         deadline_s=deadline,
         log_file=log_file,
     )

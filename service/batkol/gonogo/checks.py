@@ -40,6 +40,8 @@ class RehearsalLimits:
 
     cadence_ms: tuple[float, float] = (150.0, 400.0)
     expect_words: bool = True  # false for a real recognizer: it hears the voice as it may
+    first_reply_ms: float = 3500.0  # from the caller's last sample to the first sound of the answer
+    silence_ms: float = 2000.0  # from the caller's first sample to the last sound of the interrupted answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The rehearsal: three calls to a running service, with the flag off, on, and going off in the middle.
 
+Where the agent replies, a fourth call beside the first two hears it answer, interrupts it and hears its goodbye.
 Nothing is slept for: a flip is waited for in the status, a final and the end of a call in the events.
 """
 
@@ -10,15 +11,17 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from batkol.client import Batkol
 from batkol.errors import BatkolError
-from batkol.gonogo import checks
+from batkol.gonogo import checks, reply_checks
 from batkol.gonogo.checks import Check, LogLines, RehearsalLimits, RehearsedCall
 from batkol.gonogo.flagstore import FlagStore
 from batkol.gonogo.flipping import FlagNotFlippableError
 from batkol.gonogo.logfile import LogFile
+from batkol.gonogo.reply_call import ReplyTalk
 from batkol.live.flag_definitions import STREAMING_FLAG
 from batkol.live.source import FLAGS
-from batkol.simulators.client.conversation import CallScript, Internal, Observed, observe
+from batkol.simulators.client.conversation import CallScript, Internal, Observed, leaf, observe
 from batkol.simulators.twilio.caller import CallOutcome, CallPlan
 from batkol.simulators.twilio.plan import new_sid
 from batkol.status import ServiceStatus
@@ -86,23 +89,60 @@ class Rehearsal:
         Raises `RehearsalImpossibleError`, `ClientError`, `FlagStoreError`, `LogFileError`. Cancelling drops the
         call under way and restores the flag, which cancelling it again does not interrupt.
         """
-        await self._ready()
+        state = await self._ready()
+        beside: asyncio.Task[list[Check]] | None = None
         try:
-            await self._flag_off(store)
-            await self._flag_on(store)
-            await self._flipped(store)
+            async with asyncio.TaskGroup() as tasks:
+                beside = await self._begin_replies(state, tasks)
+                await self._flag_off(store)
+                await self._flag_on(store, beside)
+                await self._flipped(store)
+        except BaseExceptionGroup as group:
+            if (own := group.subgroup(BatkolError)) is None:
+                raise
+            raise leaf(own) from group
         finally:
             await _to_the_end(store.restore())
+        self.checks += [] if beside is None else beside.result()
         self._write_line(f"flag restored in {store.where}")
+
+    async def _begin_replies(self, state: ServiceStatus, tasks: asyncio.TaskGroup) -> asyncio.Task[list[Check]] | None:
+        """Begin the call with replies beside the others, or have it first where there is no place for two."""
+        if not state.agent.replies:
+            self._write_line(f"{reply_checks.PART}: the agent answers no caller (AGENT_REPLIES); no reply is rehearsed")
+            return None
+        task = tasks.create_task(self._replies(), name="gonogo.replies")
+        if state.max_calls - state.active_calls < 2:
+            await asyncio.wait((task,))
+        return task
+
+    async def _replies(self) -> list[Check]:
+        """Talk with the agent."""
+        target = self._target
+        plan = target.plan(new_sid("CA"))
+
+        async def hang_up() -> None:
+            async with Batkol(target.internal.url, target.internal.token) as batkol:
+                await batkol.call(plan.call_sid).hangup()
+
+        self._write_line(f"{reply_checks.PART}: a call that the agent answers, beside the others")
+        talk = ReplyTalk(hang_up)
+        observed = await observe(
+            plan, target.internal, talk.carry_out, patience_s=self._deadline_s, on_event=talk.observe
+        )
+        _see_that_it_was_a_call(observed, target)
+        return reply_checks.replies(observed, talk.seen, self._limits)
 
     async def _flag_off(self, store: FlagStore) -> None:
         if await self._flip(store, "flag off", streaming=False):
             observed = await self._call("flag off", self.call_sids[0], OFF)
             self.checks += checks.flag_off(await self._part("flag off", observed, ("single",) * len(OFF)))
 
-    async def _flag_on(self, store: FlagStore) -> None:
+    async def _flag_on(self, store: FlagStore, beside: asyncio.Task[list[Check]] | None) -> None:
         if await self._flip(store, "flag on", streaming=True):
             observed = await self._call("flag on", self.call_sids[1], ON)
+            if beside is not None:
+                await asyncio.wait((beside,))  # a stream of its own would be counted as left over
             self.checks += checks.flag_on(await self._part("flag on", observed, ("streaming",) * len(ON)))
 
     async def _flipped(self, store: FlagStore) -> None:
@@ -169,7 +209,7 @@ class Rehearsal:
         self.checks.append(checks.in_effect(part, streaming=streaming, seconds=seconds, detail=why))
         return seconds is not None
 
-    async def _ready(self) -> None:
+    async def _ready(self) -> ServiceStatus:
         state = await self._status()
         if state.draining:
             raise RehearsalImpossibleError("The service is draining and takes no calls; rehearse with another pod.")
@@ -178,6 +218,7 @@ class Rehearsal:
                 f"The service reads its flags from `{state.flags.provider}`, which cannot be flipped from here; "
                 "the rehearsal needs FLAGS_PROVIDER=live."
             )
+        return state
 
     async def _status(self) -> ServiceStatus:
         return await self._target.internal.status()

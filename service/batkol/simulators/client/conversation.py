@@ -150,12 +150,13 @@ async def observe(
             own_errors = group.subgroup(BatkolError)
             if own_errors is None:
                 raise
-            raise _leaf(own_errors) from group
+            raise leaf(own_errors) from group
     said, spoken = (scripts[0].said, scripts[0].spoken) if scripts else ([], [])
     return Observed(report, watch, tuple(said), tuple(spoken))
 
 
-def _leaf(error: BaseException) -> BaseException:
+def leaf(error: BaseException) -> BaseException:
+    """Return the first error in a group, at any depth."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
