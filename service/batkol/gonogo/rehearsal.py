@@ -95,7 +95,7 @@ class Rehearsal:
             async with asyncio.TaskGroup() as tasks:
                 beside = await self._begin_replies(state, tasks)
                 await self._flag_off(store)
-                await self._flag_on(store, beside)
+                await self._flag_on(store)
                 await self._flipped(store)
         except BaseExceptionGroup as group:
             if (own := group.subgroup(BatkolError)) is None:
@@ -138,11 +138,9 @@ class Rehearsal:
             observed = await self._call("flag off", self.call_sids[0], OFF)
             self.checks += checks.flag_off(await self._part("flag off", observed, ("single",) * len(OFF)))
 
-    async def _flag_on(self, store: FlagStore, beside: asyncio.Task[list[Check]] | None) -> None:
+    async def _flag_on(self, store: FlagStore) -> None:
         if await self._flip(store, "flag on", streaming=True):
             observed = await self._call("flag on", self.call_sids[1], ON)
-            if beside is not None:
-                await asyncio.wait((beside,))  # a stream of its own would be counted as left over
             self.checks += checks.flag_on(await self._part("flag on", observed, ("streaming",) * len(ON)))
 
     async def _flipped(self, store: FlagStore) -> None:

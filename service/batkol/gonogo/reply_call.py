@@ -18,7 +18,7 @@ from batkol.simulators.twilio.caller import CallReport
 FIRST: Final = ("שלום", "אני", "רוצה", "פגישה")
 LONG: Final = ("אני", "רוצה", "לקבוע", "פגישה", "מחר", "בוקר", "כמה", "חשבון", "מתי", "טלפון")
 """Words with a long answer, even from an agent that only repeats them."""
-INTERRUPTION: Final = ("לא", "רגע", "תודה")
+INTERRUPTION: Final = ("לא", "אני", "רוצה", "רופא")
 _GREETING_S: Final = 1.5
 """Seconds for a greeting to begin, if the agent has one."""
 

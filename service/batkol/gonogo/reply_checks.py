@@ -7,8 +7,7 @@ voice, and so does the double of a voice's server. Of any other sound the ear kn
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import takewhile
-from typing import Final
+from typing import Final, TypeAlias
 
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.gonogo.checks import Check, RehearsalLimits
@@ -17,8 +16,12 @@ from batkol.simulators.client.call_record import words_of, words_right
 from batkol.simulators.client.conversation import Observed
 from batkol.simulators.client.reply_record import WatchedReply
 from batkol.simulators.twilio.caller import CallOutcome
+from batkol.simulators.twilio.ear import EarWord
 from batkol.simulators.voice.recognizer import GARBLE
 from batkol.voices.marked.voice import WORDS
+
+EarWords: TypeAlias = Sequence[EarWord] | None
+"""The words of the whole call at the ear; None: they are not compared."""
 
 PART: Final = "replies"
 _UNSURE_WORDS: Final = 1
@@ -31,11 +34,12 @@ _BEFORE_S: Final = 0.5
 
 def replies(observed: Observed, seen: RepliesSeen, limits: RehearsalLimits) -> list[Check]:
     """Return the checks of the first reply, the interruption and the goodbye."""
+    ear = observed.report.ear.words() if limits.expect_words else None
     return [
         _first(seen.first, limits),
-        _heard(observed, seen, limits),
+        _heard(seen, ear),
         _silenced(observed, seen, limits),
-        _history(observed, seen, limits),
+        _history(seen, ear),
         _goodbye(observed, seen),
         _one_stream(observed, seen),
         _warnings(observed),
@@ -58,12 +62,12 @@ def _first(reply: WatchedReply | None, limits: RehearsalLimits) -> Check:
 _NO_REPLY: Final = "No reply began. See the service's [AGENT] lines, and whether ANSWERER and VOICE can be reached."
 
 
-def _heard(observed: Observed, seen: RepliesSeen, limits: RehearsalLimits) -> Check:
+def _heard(seen: RepliesSeen, at_ear: EarWords) -> Check:
     name, reply = "first reply heard whole", seen.first
     if reply is None or reply.ended is None:
         return Check(PART, name, passed=False, figure="no end", wanted="all of it")
     intended, heard = reply.ended.intended.split(), reply.ended.heard.split()
-    ear = _ear_words(observed, seen, reply, limits)
+    ear = _ear_words(seen, reply, at_ear)
     whole = intended == heard and _agree(ear, heard)
     figure = f"{len(heard)}/{len(intended)} words"
     if ear is not None:
@@ -89,14 +93,14 @@ def _silenced(observed: Observed, seen: RepliesSeen, limits: RehearsalLimits) ->
     return Check(PART, name, passed=ms <= limits.silence_ms, figure=f"{ms:.0f} ms", wanted=wanted)
 
 
-def _history(observed: Observed, seen: RepliesSeen, limits: RehearsalLimits) -> Check:
+def _history(seen: RepliesSeen, at_ear: EarWords) -> Check:
     name, wanted = "history has what was heard", f"± {_UNSURE_WORDS} word"
     reply = seen.interrupted
     if reply is None or reply.ended is None:
         return Check(PART, name, passed=False, figure="no interrupted answer", wanted=wanted)
     intended, heard = reply.ended.intended.split(), reply.ended.heard.split()
     cut = reply.ended.interrupted and heard == intended[: len(heard)]
-    ear = _ear_words(observed, seen, reply, limits)
+    ear = _ear_words(seen, reply, at_ear)
     figure = f"{len(heard)}/{len(intended)} words"
     if ear is not None:
         figure += f", {len(ear)} at the ear"
@@ -134,23 +138,16 @@ def _warnings(observed: Observed) -> Check:
     return Check(PART, "no warning from Twilio", passed=report.clean, figure=figure, wanted="0 warnings", detail=detail)
 
 
-def _ear_words(
-    observed: Observed, seen: RepliesSeen, reply: WatchedReply, limits: RehearsalLimits
-) -> Sequence[str] | None:
+def _ear_words(seen: RepliesSeen, reply: WatchedReply, at_ear: EarWords) -> Sequence[str] | None:
     """Return the words that the ear heard of a reply; None where the ear cannot know its words."""
-    known = frozenset(WORDS)
     moments = seen.moments.get(reply.turn)
-    if not limits.expect_words or reply.ended is None or moments is None:
+    if at_ear is None or reply.ended is None or moments is None:
         return None
-    if not all(word in known for word in words_of(reply.ended.intended)):
+    if not frozenset(words_of(reply.ended.intended)) <= frozenset(WORDS):
         return None
-    later = [each.begun_at for each in seen.moments.values() if each.begun_at > moments.begun_at]
+    later = (each.begun_at for each in seen.moments.values() if each.begun_at > moments.begun_at)
     until = min(later, default=float("inf")) - _BEFORE_S
-    heard = observed.report.ear.words()
-    mine = takewhile(
-        lambda word: word.begins_at < until, (w for w in heard if w.begins_at > moments.begun_at - _BEFORE_S)
-    )
-    return [word.text for word in mine]
+    return [word.text for word in at_ear if moments.begun_at - _BEFORE_S < word.begins_at < until]
 
 
 def _right(ear: Sequence[str], heard: Iterable[str]) -> int:

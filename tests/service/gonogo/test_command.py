@@ -45,6 +45,7 @@ async def test_a_flag_that_can_be_neither_on_nor_off_is_a_no_go_and_stays_as_it_
 
     assert await rehearse(page, status(), live_dir=tmp_path) == 1
     assert page.getvalue().splitlines()[-1].startswith("NO-GO")
+    assert "the agent answers no caller (AGENT_REPLIES); no reply is rehearsed" in page.getvalue()
     assert "no variant that is true" in page.getvalue()
     assert "no variant that is false" in page.getvalue()
     assert (tmp_path / "flags.json").read_text() == NEVER
