@@ -10,7 +10,7 @@ import pytest
 from batkol.answering.answerer import AnswererError, HistoryMessage, Question, Role, ToolCall, Usage
 from batkol.chat.stated_tools import DONE, StatedTools
 from batkol.chat.text_call import MOST_ROUNDS, FailedAttempt, ShownPiece, TextAgent, TextCall, TriedTool, TurnPart
-from support.agent.parts import PartsAnswerer, Script
+from support.agent.scripted_parts import PartsAnswerer, Script
 
 pytestmark = pytest.mark.virtual_time
 

@@ -23,7 +23,7 @@ from batkol.simulators.llm.answers import Rule
 from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
 from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
-from support.agent.parts import PartsAnswerer
+from support.agent.scripted_parts import PartsAnswerer
 
 DIALOGUE = """\
 turns:
