@@ -1,4 +1,4 @@
-"""The alert on replies that fail fires when callers hear apologies or parts fail, and at no other time."""
+"""The alerts on replies fire when callers hear apologies, parts fail or attempts are in vain, and at no other time."""
 
 from __future__ import annotations
 
@@ -21,19 +21,26 @@ def pods(
     *, attempts: float = 10.0, failures: float = 0.0, answers: float = 10.0, apologies: float = 0.0
 ) -> dict[str, Series]:
     """What the pods count in a minute, for 20 minutes."""
-    return {
-        name: [(float(at), per_minute * at / MINUTE) for at in range(0, int(NOW) + 1, 15)]
-        for name, per_minute in {
+    return counted(
+        {
             "batkol_reply_attempts_total": attempts,
             "batkol_reply_failures_total": failures,
             'batkol_replies_total{kind="apology"}': apologies,
             'batkol_replies_total{kind=~"answer|apology"}': answers + apologies,
-        }.items()
+        }
+    )
+
+
+def fires(series: Mapping[str, Series], alert: str = "BatkolRepliesFail") -> bool:
+    return value(ALERTS[alert], series, NOW) is not None
+
+
+def counted(per_minute: Mapping[str, float]) -> dict[str, Series]:
+    """Return what is counted at so many a minute."""
+    return {
+        name: [(float(at), each * at / MINUTE) for at in range(0, int(NOW) + 1, 15)]
+        for name, each in per_minute.items()
     }
-
-
-def fires(series: Mapping[str, Series]) -> bool:
-    return value(ALERTS["BatkolRepliesFail"], series, NOW) is not None
 
 
 @pytest.mark.parametrize(
@@ -67,3 +74,35 @@ def test_the_limit_of_slow_replies_is_a_bound_of_the_histogram() -> None:
     """Else `histogram_quantile` would guess between two bounds around the limit."""
     assert "> 1.2\n" in ALERTS["BatkolRepliesSlow"]
     assert 1.2 in ReplyTimes(exemplars=False).latency.bounds
+
+
+@pytest.mark.parametrize(
+    ("dropped", "heard", "fired"),
+    [(4, 10, False), (10, 10, False), (11, 10, True), (3, 0.1, False), (0, 0, False)],
+    ids=["less than half", "as many as answers", "more than answers", "hardly a caller", "no caller"],
+)
+def test_attempts_in_vain_wake_people_where_they_are_more_than_the_answers(
+    dropped: float, heard: float, *, fired: bool
+) -> None:
+    told = counted(
+        {
+            'batkol_reply_attempts_total{outcome="dropped"}': dropped,
+            'batkol_reply_attempts_total{outcome="heard"}': heard,
+        }
+    )
+
+    assert fires(told, "BatkolAttemptsWasted") is fired
+
+
+@pytest.mark.parametrize(
+    ("refused", "made", "fired"), [(0, 10, False), (2, 10, False), (3, 10, True), (1, 0, False), (600, 0, True)]
+)
+def test_a_budget_that_refuses_one_attempt_in_five_wakes_people(refused: float, made: float, *, fired: bool) -> None:
+    told = counted(
+        {
+            "batkol_reply_speculation_refused_total": refused,
+            'batkol_reply_attempts_total{speculative="true"}': made,
+        }
+    )
+
+    assert fires(told, "BatkolSpeculationBudgetSpent") is fired
