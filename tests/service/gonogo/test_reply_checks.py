@@ -26,7 +26,9 @@ def reply(
     turn: int, intended: str, heard: str | None = None, *, phrase: str | None = None, ms: float = 800.0
 ) -> WatchedReply:
     which: dict[str, Any] = {"call_sid": SID, "seq": 1, "at": 0.0, "reply_id": f"MZ-r{turn}", "turn": turn}
-    parts = dict.fromkeys(("text_ms", "first_token_ms", "first_piece_ms", "first_sound_ms", "commit_ms"))
+    parts: dict[str, Any] = dict.fromkeys(
+        ("text_ms", "first_token_ms", "first_piece_ms", "first_sound_ms", "commit_ms")
+    )
     heard = intended if heard is None else heard
     ended = ReplyEnded(**which, intended=intended, heard=heard, interrupted=heard != intended, latency_ms=ms, **parts)
     return WatchedReply(turn, ReplyStarted(**which, phrase=phrase, latency_ms=ms), ended=ended)
