@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import sys
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from batkol.answering.answerer import Answerer
 from batkol.chat.dialogues import report_files
 from batkol.chat.dialogues.dialogue import Dialogue
 from batkol.chat.dialogues.reading import dialogues
 from batkol.chat.dialogues.report import exit_code, show
 from batkol.chat.dialogues.trials import TriedPrompt, try_all
 from batkol.chat.page import Page
-from batkol.chat.parts import answerer, text_agent
+from batkol.chat.parts import ChatAnswerers, text_agent
 from batkol.chat.settings import ChatSettings, prompt_from, read
 from batkol.chat.stated_tools import StatedTools
 from batkol.chat.stdin_lines import StdinLines
 from batkol.chat.talking import HELP, Chat
 from batkol.chat.text_call import TextAgent, TextCall
 from batkol.errors import ConfigurationError
+from batkol.named_specs import DEFAULT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class ChatOptions:
     """The options of the command line."""
 
     prompt_file: Path | None = None
+    answerer: str = DEFAULT
     against: Path | None = None
     dialogues: tuple[Path, ...] = ()
     repeat: int = 1
@@ -38,17 +40,34 @@ class ChatOptions:
     json: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    settings: ChatSettings
+    answerers: ChatAnswerers
+    name: str
+    """Of the answerer."""
+
+    def agent(self, prompt_file: Path | None) -> TextAgent:
+        prompt = prompt_from(prompt_file) if prompt_file else ""
+        answerer = self.answerers.get(self.name, own_prompt=not prompt)
+        return text_agent(self.settings, answerer, prompt)
+
+    def prompt_name(self, file: Path | None) -> str:
+        """Return where the prompt is from."""
+        if file is not None:
+            return str(file)
+        return f"the prompt of {self.name}" if self.answerers.has_prompt(self.name) else "ANSWERER_PROMPT"
+
+
 async def carry_out(options: ChatOptions, out: Console, notes: Console) -> int:
     """Chat, or try dialogues. Raises `ConfigurationError` for what cannot be tried. Cancelling it drops the answer."""
     _check(options)
     settings = read()
-    answers = answerer(settings)
-    try:
+    async with aclosing(ChatAnswerers(settings)) as answerers:
+        parts = _Parts(settings, answerers, options.answerer)
         if options.dialogues:
-            return await _try_dialogues(options, settings, answers, out)
-        return await _talk(options, settings, answers, out, notes)
-    finally:
-        await answers.aclose()
+            return await _try_dialogues(options, parts, out)
+        return await _talk(options, parts, out, notes)
 
 
 def _check(options: ChatOptions) -> None:
@@ -61,13 +80,13 @@ def _check(options: ChatOptions) -> None:
             report_files.check_writable(file)
 
 
-async def _talk(options: ChatOptions, settings: ChatSettings, answers: Answerer, out: Console, notes: Console) -> int:
-    prompt = prompt_from(options.prompt_file) if options.prompt_file else settings.answerer_prompt
-    agent = text_agent(settings, answers, prompt)
+async def _talk(options: ChatOptions, parts: _Parts, out: Console, notes: Console) -> int:
+    agent = parts.agent(options.prompt_file)
     terminal = sys.stdin.isatty() and out.is_terminal
     page = Page(out, out if terminal else notes, terminal=terminal, times=options.times)
     if terminal:
-        page.note(f"answerer {answers.name}; {_which(options.prompt_file, prompt)}. {HELP}")
+        prompt = parts.prompt_name(options.prompt_file)
+        page.note(f"the answerer is {parts.name} ({agent.answerer.name}), the prompt {prompt}. {HELP}")
     if agent.greeting:
         page.say(agent.greeting)
         page.end_turn()
@@ -75,19 +94,11 @@ async def _talk(options: ChatOptions, settings: ChatSettings, answers: Answerer,
     return await chat.run()
 
 
-def _which(file: Path | None, prompt: str) -> str:
-    if file is not None:
-        return f"the prompt is {file}"
-    return "the prompt is ANSWERER_PROMPT" if prompt else "there is no prompt"
-
-
-async def _try_dialogues(options: ChatOptions, settings: ChatSettings, answers: Answerer, out: Console) -> int:
+async def _try_dialogues(options: ChatOptions, parts: _Parts, out: Console) -> int:
     planned = dialogues(options.dialogues)
     files = (options.prompt_file, options.against) if options.against else (options.prompt_file,)
-    prompts = [(_name(file), prompt_from(file) if file else settings.answerer_prompt) for file in files]
     tried = []
-    for name, prompt in prompts:
-        agent = text_agent(settings, answers, prompt)
+    for name, agent in [(parts.prompt_name(file), parts.agent(file)) for file in files]:
 
         def call_for(dialogue: Dialogue, agent: TextAgent = agent) -> TextCall:
             return TextCall(agent, StatedTools(dialogue.tools))
@@ -100,7 +111,3 @@ async def _try_dialogues(options: ChatOptions, settings: ChatSettings, answers: 
     if options.json:
         report_files.write(options.json, report_files.as_json(tried))
     return exit_code(tried[0])
-
-
-def _name(file: Path | None) -> str:
-    return str(file) if file else "ANSWERER_PROMPT"

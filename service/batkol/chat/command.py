@@ -15,6 +15,9 @@ PromptFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="The file with the prompt, instead of ANSWERER_PROMPT."),
 ]
+AnswererName = Annotated[
+    str, typer.Option("--answerer", metavar="NAME", help="An answerer of ANSWERERS; `default` is that of ANSWERER.")
+]
 Against = Annotated[
     Path | None, typer.Option(metavar="FILE", help="A second prompt, tried with the same dialogues for comparison.")
 ]
@@ -33,6 +36,7 @@ def chat(
     more: MoreDialogues = None,
     *,
     prompt_file: PromptFile = None,
+    answerer: AnswererName = "default",
     dialogue: Dialogues = None,
     against: Against = None,
     repeat: Repeat = 1,
@@ -51,6 +55,7 @@ def chat(
 
     options = ChatOptions(
         prompt_file=prompt_file,
+        answerer=answerer,
         against=against,
         dialogues=(*(dialogue or ()), *(more or ())),
         repeat=repeat,

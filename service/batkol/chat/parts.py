@@ -2,29 +2,54 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from batkol.answering.answerer import Answerer
-from batkol.answering.echo import Echo
-from batkol.answering.openai import OpenAIAnswerer
+from batkol.answering.factory import Answerers
 from batkol.chat.settings import ChatSettings
 from batkol.chat.text_call import TextAgent
 from batkol.conversation.actions import StockPhrase
+from batkol.errors import ConfigurationError
 from batkol.voices.stored import Stored, stored
 
 
-def answerer(settings: ChatSettings) -> Answerer:
-    """Return the answerer of the settings."""
-    if settings.answerer == "echo":
-        return Echo()
-    return OpenAIAnswerer(url=settings.answerer_url, model=settings.answerer_model, api_key=settings.answerer_api_key)
+class ChatAnswerers:
+    """The answerers of the settings, each with the prompt of its own, if it has one, and without."""
+
+    def __init__(self, settings: ChatSettings) -> None:
+        specs, keys = settings.answerer_specs, settings.answerer_keys()
+        bare = {name: msgspec.structs.replace(spec, prompt="") for name, spec in specs.items()}
+        self._prompts = {name: spec.prompt for name, spec in specs.items()}
+        self._own = Answerers(specs, keys)
+        self._bare = Answerers(bare, keys)
+
+    def get(self, name: str, *, own_prompt: bool) -> Answerer:
+        """Return the answerer of that name. Raises `ConfigurationError` for one that there is not."""
+        found = (self._own if own_prompt else self._bare).by_name.get(name)
+        if found is None:
+            raise ConfigurationError(
+                f"--answerer {name} is no answerer; ANSWERERS and the variables ANSWERER… have "
+                f"{', '.join(self._prompts)}."
+            )
+        return found
+
+    def has_prompt(self, name: str) -> bool:
+        """Whether an answerer has a prompt of its own."""
+        return bool(self._prompts.get(name))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._own.aclose()
+        await self._bare.aclose()
 
 
 def text_agent(settings: ChatSettings, answers: Answerer, prompt: str) -> TextAgent:
-    """Return the agent with that prompt."""
+    """Return the agent with that prompt; "": that of the environment."""
     phrases = settings.phrases(settings.gcp_stt_language)
     apology = phrases.get(StockPhrase.APOLOGY)
     return TextAgent(
         answerer=answers,
-        prompt=prompt,
+        prompt=prompt or settings.answerer_prompt,
         language=settings.gcp_stt_language,
         greeting=phrases[StockPhrase.GREETING],
         apology=stored(Stored.APOLOGY, settings.gcp_stt_language).text if apology is None else apology,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 from pydantic import ValidationError, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from batkol.answering.settings import AnswererFields
 from batkol.conversation.settings import ReplyFields
 from batkol.environment import refusal, stripped
 from batkol.errors import ConfigurationError
@@ -16,16 +17,24 @@ LONGEST_PROMPT: Final = 256 * 1024
 """Bytes of a prompt's file."""
 
 
-class ChatSettings(ReplyFields):
+class ChatSettings(ReplyFields, AnswererFields):
     """The part of `batkol.settings.Settings` that a chat uses. Other variables of a service may be there or not."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=False, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=False,
+        hide_input_in_errors=True,
+        arbitrary_types_allowed=True,
+    )
+
+    free_texts: ClassVar[frozenset[str]] = ReplyFields.free_texts | AnswererFields.free_texts
 
     gcp_stt_language: str = "he-IL"
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        self.check_replies()
+        self.check_answerers()
         return self
 
 

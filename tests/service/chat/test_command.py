@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import os
 import pty
 import re
@@ -13,6 +14,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -183,6 +185,29 @@ async def test_the_example_fails_with_a_model_that_gives_advice(monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
+    ("options", "name", "prompt"),
+    [
+        ({}, "ANSWERER_PROMPT", "the prompt in force"),
+        ({"answerer": "new"}, "the prompt of new", "the new prompt"),
+        ({"answerer": "new", "prompt_file": EXAMPLES / "front_desk.txt"}, str(EXAMPLES / "front_desk.txt"), "את נועה"),
+    ],
+)
+async def test_an_answerer_is_chosen_by_its_name_and_has_its_own_prompt_unless_another_is_given(
+    options: dict[str, Any], name: str, prompt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = tmp_path / "report.json"
+    chosen = ChatOptions(dialogues=(EXAMPLES / "appointment.yaml",), json=report, **options)
+    async with double(*RULES) as (made, environment):
+        new = {"kind": "openai", "url": environment["ANSWERER_URL"], "model": "new", "prompt": "the new prompt"}
+        more = {"ANSWERERS": json.dumps({"new": new}), "ANSWERER_PROMPT": "the prompt in force"}
+        await try_dialogues(environment | more, chosen, monkeypatch)
+        asked = {(record.model, record.messages[0].content[: len(prompt)]) for record in made.records}
+
+    assert asked == {("new" if "answerer" in options else "gpt-4.1", prompt)}
+    assert [each["prompt"] for each in json.loads(report.read_text())] == [name]
+
+
+@pytest.mark.parametrize(
     ("options", "why"),
     [
         (
@@ -193,6 +218,7 @@ async def test_the_example_fails_with_a_model_that_gives_advice(monkeypatch: pyt
         ({"dialogues": (EXAMPLES / "front_desk.txt",)}, "front_desk.txt, line 3: is not YAML"),
         ({"dialogues": (EXAMPLES / "appointment.yaml",), "junit": Path("gone/a.xml")}, "the report gone/a.xml cannot"),
         ({"junit": Path("a.xml")}, "are for dialogues"),
+        ({"answerer": "other"}, "--answerer other is no answerer; ANSWERERS and the variables ANSWERER… have default."),
     ],
 )
 async def test_what_cannot_be_tried_is_a_sentence_before_anything_is_asked(
