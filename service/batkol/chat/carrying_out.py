@@ -45,7 +45,7 @@ class _Parts:
     settings: ChatSettings
     answerers: ChatAnswerers
     name: str
-    """Of the answerer."""
+    """The name of the answerer."""
 
     def agent(self, prompt_file: Path | None) -> TextAgent:
         prompt = prompt_from(prompt_file) if prompt_file else ""

@@ -45,7 +45,7 @@ class RepliesSeen:
     unheard_before: int = 0
     """Samples that the service had sent and the caller did not hear, when the last answer was over."""
     refusal: str = ""
-    """Why the service did not hang up: a sentence."""
+    """Reason for which the service did not hang up: a sentence."""
     moments: dict[int, ReplyMoments] = field(default_factory=dict)
 
 
