@@ -36,6 +36,14 @@ OF_THE_OPERATOR = (
 PAGE, RUNBOOKS = ROOT / "docs/observability.md", ROOT / "docs/runbooks.md"
 OF_PROMETHEUS = {"instance", "job"}
 CALLER, CALLED = "+972541234567", "+97231234567"
+TWO = {
+    "answerers": '{"one": {"kind": "echo"}, "two": {"kind": "echo"}}',
+    "answerer": "hedged",
+    "answerer_first": "one",
+    "answerer_second": "two",
+    "answerer_then": "one",
+}
+"""Answerers of every kind that has metrics of its own."""
 SPEECH = script([["שלום", "תודה", "בבקשה", "אני", "רוצה", "פגישה"]], tail_ms=1000)
 
 
@@ -66,7 +74,7 @@ async def _calls(live: Path, where: Address, keeps: dict[str, Any]) -> Exposed:
     """Three calls: a good one, one whose stream dies, and one that no stream is opened for and no request answered."""
     sids: list[str] = []
     await migrate.upgrade(where)
-    async with traced(live, speed=QUICK, double=DoubleSettings(final_latency_s=0.3), **keeps) as here:
+    async with traced(live, speed=QUICK, double=DoubleSettings(final_latency_s=0.3), **TWO, **keeps) as here:
         up = here.up
 
         async def talk(caller: Caller) -> None:
