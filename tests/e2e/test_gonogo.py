@@ -96,7 +96,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
             batkol(
                 "serve", log, GCP_STT_ENDPOINT=endpoint, GCP_STT_INSECURE="true", TWILIO_AUTH_TOKEN=TOKEN,
                 PUBLIC_BASE_URL=PUBLIC, LIVE_SOURCE=f"file:{flags.parent}", HOST="127.0.0.1", PORT="0",
-                INTERNAL_PORT="0", STORE="none", LOG_FORMAT="json", DRAIN_TIMEOUT_S="5",
+                INTERNAL_PORT="0", STORE="none", LOG_FORMAT="json", DRAIN_TIMEOUT_S="5", AGENT_REPLIES="true",
             )
         )  # fmt: skip
         ports = wait_for(lambda: logged(log, "[CFG] listening"), service)
@@ -107,7 +107,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 @pytest.mark.long
 @pytest.mark.timeout(240)
 def test_a_service_that_works_is_a_go(rig: Rig) -> None:
-    """All checks, the log lines among them; the flag file comes back byte for byte."""
+    """All checks, the log lines and the agent's replies among them; the flag file comes back byte for byte."""
     done = rig.gonogo("--log-file", str(rig.log))
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -115,6 +115,9 @@ def test_a_service_that_works_is_a_go(rig: Rig) -> None:
     assert "FAIL" not in done.stdout
     assert "1 opened, 1 in the log" in done.stdout
     assert "streaming ×1, single ×1" in done.stdout
+    assert re.search(r"first reply heard whole +4/4 words, [34] at the ear", done.stdout)
+    assert re.search(r"history has what was heard +\d/10 words, \d at the ear", done.stdout)
+    assert re.search(r"hung up once, no redial +1 streams, hung_up", done.stdout)
     assert rig.flags.read_text() == FLAGS
 
 
