@@ -47,6 +47,7 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     replies: bool = False  # whether it answers callers; the flag `agent-replies` may say otherwise for a call
     answerer: str = ""
     voice: str = ""
+    greeting: bool = False  # whether a call begins with one
 
 
 class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):

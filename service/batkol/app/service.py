@@ -100,6 +100,7 @@ class Service:
                 replies=settings.agent_replies,
                 answerer=settings.answerer if settings.agent_replies else "",
                 voice=settings.voice,
+                greeting=bool(settings.greeting),
             ),
             live=self.live.status(),
             flags=self.flags.status(),

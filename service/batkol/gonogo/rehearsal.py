@@ -111,12 +111,12 @@ class Rehearsal:
         if not state.agent.replies:
             self._write_line(f"{reply_checks.PART}: the agent answers no caller (AGENT_REPLIES); no reply is rehearsed")
             return None
-        task = tasks.create_task(self._replies(), name="gonogo.replies")
+        task = tasks.create_task(self._replies(greeted=state.agent.greeting), name="gonogo.replies")
         if state.max_calls - state.active_calls < 2:
             await asyncio.wait((task,))
         return task
 
-    async def _replies(self) -> list[Check]:
+    async def _replies(self, *, greeted: bool) -> list[Check]:
         """Talk with the agent."""
         target = self._target
         plan = target.plan(new_sid("CA"))
@@ -126,7 +126,7 @@ class Rehearsal:
                 await batkol.call(plan.call_sid).hangup()
 
         self._write_line(f"{reply_checks.PART}: a call that the agent answers, beside the others")
-        talk = ReplyTalk(hang_up)
+        talk = ReplyTalk(hang_up, greeted=greeted)
         observed = await observe(
             plan, target.internal, talk.carry_out, patience_s=self._deadline_s, on_event=talk.observe
         )

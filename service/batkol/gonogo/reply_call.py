@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -15,12 +14,11 @@ from batkol.simulators.client.conversation import CallScript
 from batkol.simulators.client.reply_record import WatchedReply
 from batkol.simulators.twilio.caller import CallReport
 
-FIRST: Final = ("שלום", "אני", "רוצה", "פגישה")
-LONG: Final = ("אני", "רוצה", "לקבוע", "פגישה", "מחר", "בוקר", "כמה", "חשבון", "מתי", "טלפון")
+FIRST: Final = ("אני", "רוצה", "פגישה")
+LONG: Final = ("אני", "רוצה", "לקבוע", "פגישה", "מחר", "בוקר", "תודה")
 """Words with a long answer, even from an agent that only repeats them."""
-INTERRUPTION: Final = ("לא", "אני", "רוצה", "רופא")
-_GREETING_S: Final = 1.5
-"""Seconds for a greeting to begin, if the agent has one."""
+INTERRUPTION: Final = ("לא", "רוצה", "רופא")
+GREETING: Final = "greeting"
 
 HangUp = Callable[[], Awaitable[None]]
 
@@ -52,9 +50,11 @@ class RepliesSeen:
 class ReplyTalk:
     """The caller's side. `seen` fills as it goes; it ends early where a reply does not come."""
 
-    def __init__(self, hang_up: HangUp) -> None:
+    def __init__(self, hang_up: HangUp, *, greeted: bool = False) -> None:
+        """`greeted`: the agent speaks first."""
         self.seen = RepliesSeen()
         self._hang_up = hang_up
+        self._greeted = greeted
         self._answered = 0  # replies that the script has waited for
 
     def observe(self, event: AnyEvent) -> None:
@@ -68,7 +68,8 @@ class ReplyTalk:
 
     async def carry_out(self, conversation: CallScript) -> None:
         """Have the conversation."""
-        await self._listen_to_greeting(conversation)
+        if self._greeted:
+            await self._over(await self._next(conversation), conversation)
         await conversation.say(FIRST)
         self.seen.first = await self._reply(conversation)
         if not await self._over(self.seen.first, conversation):
@@ -92,16 +93,14 @@ class ReplyTalk:
             return
         await conversation.until(lambda: conversation.watch.ended is not None)
 
-    async def _listen_to_greeting(self, conversation: CallScript) -> None:
-        try:
-            async with asyncio.timeout(_GREETING_S):
-                await conversation.until(lambda: bool(conversation.watch.replies.all))
-        except TimeoutError:
-            return
-        await self._over(await self._reply(conversation), conversation)
-
     async def _reply(self, conversation: CallScript) -> WatchedReply | None:
-        """Return the next reply when it has begun; None if none does."""
+        """Return the next reply that is no greeting when it has begun; None if none does."""
+        reply = await self._next(conversation)
+        while reply is not None and reply.phrase == GREETING:
+            reply = await self._next(conversation)
+        return reply
+
+    async def _next(self, conversation: CallScript) -> WatchedReply | None:
         replies = conversation.watch.replies
         if not await conversation.until(lambda: len(replies.all) > self._answered):
             return None
