@@ -337,7 +337,8 @@ class Conversation:
         return self._tasks.create_task(speaking, name="conversation.reply", context=self._context.copy())
 
     def _done(self, voiced: Voiced, task: asyncio.Task[None]) -> None:
-        self._spent.add(voiced.track)  # also of an attempt that was thrown away
+        usage = None if voiced.reply is None else voiced.reply.usage
+        self._spent.add(voiced.track, usage)  # also of an attempt that was thrown away
         if not task.cancelled() and task.exception() is None:
             self._replies.ended(voiced)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from batkol.answering.answerer import Usage
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.conversation.track import Track
 
@@ -42,7 +43,9 @@ class Spent:
     samples: int = 0  # of sound that the voice made
     characters: int = 0  # of text that the voice was given
 
-    def add(self, track: Track) -> None:
-        """Count a track that is over."""
+    def add(self, track: Track, usage: Usage | None = None) -> None:
+        """Count an attempt that is over: its track, and its tokens if the answerer says how many."""
+        if usage is not None:
+            self.tokens += usage.prompt_tokens + usage.completion_tokens
         self.samples += track.samples
         self.characters += sum(len(piece.text) for piece in track.pieces)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from batkol.answering.answerer import Usage
 from batkol.conversation import events
 from batkol.conversation.actions import StockPhrase
 from batkol.conversation.agent import AgentSettings
@@ -86,11 +87,13 @@ async def test_keys_are_the_caller_s_words_for_the_answerer_and_the_history() ->
         (CallLimits(longest_call_s=60.0), "longest_call"),
         (CallLimits(characters=4), "characters_spent"),
         (CallLimits(minutes=0.001), "minutes_spent"),
+        (CallLimits(tokens=24), "tokens_spent"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 async def test_a_limit_is_said_and_ends_the_call(limits: CallLimits, reason: str) -> None:
-    async with talking(echo(), settings=replace(QUICK, limits=limits)) as talk:
+    answerer = ScriptedAnswerer(lambda question: (question.text, Usage(20, 4)))
+    async with talking(answerer, settings=replace(QUICK, limits=limits)) as talk:
         talk.conversation.check_limits(0.0)
         await talk.say("שלום")
         talk.final("שלום")
