@@ -48,6 +48,12 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     answerer: str = ""
     voice: str = ""
     greeting: bool = False  # whether a call begins with one
+class ReplyStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The reply settings in force; see `live.reply.ReplySettings`."""
+
+    revision: str = ""  # `defaults`: no `reply.json` is in force
+    applied_at: str | None = None  # None: still the defaults
+    calls: int = 0  # live calls whose conversation uses this revision; the others take it up at their next turn
 
 
 class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -260,6 +266,7 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     max_calls: int
     tuning: TuningStatus = TuningStatus()
     agent: AgentStatus = AgentStatus()
+    reply: ReplyStatus = ReplyStatus()
     live: LiveStatus = LiveStatus()
     flags: FlagsStatus = FlagsStatus()
     recognizer: RecognizerStatus = RecognizerStatus()

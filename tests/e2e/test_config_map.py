@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from batkol.live.tuning import content_revision
+from batkol.live.strict_document import content_revision
 from batkol.simulators.twilio.caller import Caller
 from batkol.voices.marked.voice import script
 from support.kube.config_map_api import ConfigMapApi, config_map_api
@@ -85,7 +85,7 @@ async def test_the_status_says_how_the_source_does(tmp_path: Path) -> None:
             assert live["state"] == "watching"
             assert live["connection"]["resource_version"] == str(api.version)
             assert live["connection"]["heard_s"] < 20
-            assert (live["refusals"], live["refused"]) == ([], {"tuning.json": 0, "flags.json": 0})
+            assert (live["refusals"], live["refused"]) == ([], {"tuning.json": 0, "flags.json": 0, "reply.json": 0})
             assert value(up, "batkol_live_reconnects_total") == 0
 
             api.put({**contents(0), "tuning.json": '{"recognition": {"batchMilliseconds": 1}}'})
@@ -95,7 +95,7 @@ async def test_the_status_says_how_the_source_does(tmp_path: Path) -> None:
             live = (await http.get("/v1/status")).json()["live"]
             assert live["state"].startswith("retrying since 20")
             assert "The API server" in live["state"]
-            assert live["refused"] == {"tuning.json": 1, "flags.json": 0}
+            assert live["refused"] == {"tuning.json": 1, "flags.json": 0, "reply.json": 0}
             assert live["revision"] == "7"
             assert value(up, "batkol_live_refusals_total", file="tuning.json") == 1
             assert value(up, "batkol_live_refusals_total", file="flags.json") == 0

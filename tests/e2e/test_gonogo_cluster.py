@@ -17,7 +17,7 @@ from batkol.errors import BatkolError
 from batkol.gonogo.checks import RehearsalLimits
 from batkol.gonogo.command import Options, carry_out
 from batkol.gonogo.rehearsal import Target
-from batkol.live.tuning import content_revision
+from batkol.live.strict_document import content_revision
 from batkol.simulators.client.conversation import Internal
 from batkol.simulators.google.settings import DoubleSettings
 from support.kube.config_map_api import AGENT, CONFIG_MAP, ConfigMapApi, config_map_api

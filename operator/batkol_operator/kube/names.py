@@ -39,6 +39,7 @@ INTERNAL_PORT: Final = 8081
 
 TUNING_KEY: Final = "tuning.json"
 FLAGS_KEY: Final = "flags.json"
+REPLY_KEY: Final = "reply.json"
 TOKEN_KEY: Final = "token"  # noqa: S105 -- the key in the Secret, not the secret
 
 

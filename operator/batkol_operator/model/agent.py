@@ -12,14 +12,16 @@ from pydantic_core import ErrorDetails
 from batkol_operator.kube import names
 from batkol_operator.model.connections import DatabaseSpec, Google, InternalApi, Twilio
 from batkol_operator.model.exposure import Exposure, NetworkPolicy
-from batkol_operator.model.part import BROKEN, ResourcePart, ResourceRule
+from batkol_operator.model.part import BROKEN, ResourcePart, ResourceRule, listed
 from batkol_operator.model.pod import PodSpec
 from batkol_operator.model.recognition import Endpointing, Recognition
+from batkol_operator.model.reply import REPLIES_FLAG, ReplySpec
 from batkol_operator.model.streaming import STREAMING_FLAG, Flag, StreamingSpec
 from batkol_operator.model.workload import CallsSpec, Image, Scaling, Telemetry
 
 _NAME: Final = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
 _BARE_URL: Final = "^https?://[^/]+/?$"
+PluginName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[^\s,=]+$")]
 FlagName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 
 
@@ -38,6 +40,14 @@ class Spec(ResourcePart):
             cel=f"!has(self.streaming) || !has(self.flags) || !('{STREAMING_FLAG}' in self.flags)",
             holds=lambda part: part.streaming is None or STREAMING_FLAG not in part.flags,
             message=f"may not hold `{STREAMING_FLAG}` when `streaming` is specified: both are the same flag",
+            field=".flags",
+            reason="FieldValueForbidden",
+        ),
+        ResourceRule(
+            cel="!has(self.reply) || !has(self.reply.enabled) || !has(self.flags) || "
+            f"!('{REPLIES_FLAG}' in self.flags)",
+            holds=lambda part: part.reply is None or part.reply.enabled is None or REPLIES_FLAG not in part.flags,
+            message=f"may not hold `{REPLIES_FLAG}` when `reply.enabled` is specified: both are the same flag",
             field=".flags",
             reason="FieldValueForbidden",
         ),
@@ -79,6 +89,18 @@ class Spec(ResourcePart):
     )
     flags: dict[FlagName, Flag] = Field(
         {}, max_length=64, description="Live. Raw flag definitions, in flagd's format, by name."
+    )
+    reply: ReplySpec | None = Field(
+        None,
+        description="What the agent answers, in which voice, and what it may do; absent: it only listens, and programs "
+        "may speak through the internal API.",
+    )
+    plugins: tuple[PluginName, ...] = Field(
+        (),
+        max_length=16,
+        json_schema_extra=listed("set"),
+        description="Plug-ins that run in the pods: names of entry points in the group `batkol.plugins`, which the "
+        "image must have installed. A change rolls the pods.",
     )
     calls: CallsSpec = Field(
         default_factory=CallsSpec, description="Most calls of a pod, and their time to end when the pod stops."

@@ -131,13 +131,48 @@ class Twilio(ResourcePart):
     )
 
 
+class GoogleVoices(ResourcePart):
+    """Connection to Google Cloud Text-to-Speech, for voices of the kind Google."""
+
+    rules: ClassVar[tuple[ResourceRule, ...]] = (
+        ResourceRule(
+            cel="!has(self.insecure) || !self.insecure || "
+            "(has(self.endpoint) && size(self.endpoint) > 0 && !self.endpoint.contains('googleapis.com'))",
+            holds=lambda part: not part.insecure or (part.endpoint != "" and "googleapis.com" not in part.endpoint),
+            message="may be true only when `endpoint` names a double: the service never sends texts to Google in "
+            "plaintext",
+            field=".insecure",
+        ),
+    )
+
+    endpoint: str = Field(
+        "",
+        max_length=270,
+        pattern=r"^([^\s/:]+:[0-9]{1,5})?$",
+        description="`host:port` of a double to use instead of Google's. A change rolls the pods.",
+    )
+    insecure: bool = Field(
+        False, description="Use plaintext gRPC to `endpoint`; only for a double. A change rolls the pods."
+    )
+    max_sessions: int = Field(
+        100,
+        ge=1,
+        le=10_000,
+        description="Most concurrent speaking sessions of one pod at Google, its share of the project's quota. A "
+        "change rolls the pods.",
+    )
+
+
 class Google(ResourcePart):
-    """Credentials for Google Cloud Speech-to-Text."""
+    """Credentials for Google Cloud Speech-to-Text and Text-to-Speech."""
 
     credentials_secret_ref: SecretKey | None = Field(
         None,
         description="Secret key with a service account's JSON key; absent: Workload Identity, by "
         "`pod.serviceAccountAnnotations`. A change rolls the pods.",
+    )
+    voices: GoogleVoices | None = Field(
+        None, description="Connection to Text-to-Speech, for voices of the kind Google. A change rolls the pods."
     )
 
 

@@ -84,7 +84,11 @@ def _columns() -> list[dict[str, Any]]:
         ),
         _column("Reason", f"{_READY}.reason", "Reason of the Ready condition."),
         _column("Pods", ".status.readyReplicas", "Pods that take calls.", kind="integer"),
-        _column("In-sync", ".status.inSync", "Pods that run the wanted tuning and flags, of all counted pods."),
+        _column(
+            "In-sync",
+            ".status.inSync",
+            "Pods that run the wanted tuning, flags and reply settings, of all counted pods.",
+        ),
         _column("Calls", ".status.activeCalls", "Live calls in all pods.", kind="integer"),
         _column("Age", ".metadata.creationTimestamp", "Time since creation.", kind="date"),
         _column(
@@ -102,6 +106,7 @@ def _columns() -> list[dict[str, Any]]:
             wide=True,
         ),
         _column("Streaming", ".status.streaming", "Calls with streaming recognition.", wide=True),
+        _column("Replies", ".status.replies", "Whether the agent answers.", wide=True),
         _column("Message", f"{_READY}.message", "Message of the Ready condition.", wide=True),
     ]
 

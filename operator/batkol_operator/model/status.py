@@ -12,10 +12,10 @@ from batkol_operator.model.part import ResourcePart, listed_by, sized
 class Condition(ResourcePart):
     """One statement about the agent, as `metav1.Condition`."""
 
-    type: Literal["Ready", "Available", "TuningApplied", "Stalled"] = Field(
-        description="Ready is the sum of the others: Available (the Deployment), TuningApplied (counted from the "
-        "revisions "
-        "that the pods report) and not Stalled (a problem that waiting does not solve).",
+    type: Literal["Ready", "Available", "TuningApplied", "ReplyApplied", "Stalled"] = Field(
+        description="Ready is the sum of the others: Available (the Deployment), TuningApplied and, where "
+        "`spec.reply` is, ReplyApplied (both counted from the revisions that the pods report), and not Stalled (a "
+        "problem that waiting does not solve).",
     )
     status: Literal["True", "False", "Unknown"] = Field(description="Whether the condition holds.")
     observed_generation: int = Field(
@@ -46,7 +46,9 @@ class Status(ResourcePart):
     active_calls: int | None = Field(
         None, ge=0, description="Live calls in all pods; updated at most every 15 seconds, the metrics are newer."
     )
-    pods_in_sync: int | None = Field(None, ge=0, description="Pods that report the wanted tuning and flags.")
+    pods_in_sync: int | None = Field(
+        None, ge=0, description="Pods that report the wanted tuning, flags and reply settings."
+    )
     tuning_revision: str | None = Field(
         None, max_length=64, description="Revision of the wanted tuning: twelve digits of its SHA-256."
     )
@@ -60,4 +62,21 @@ class Status(ResourcePart):
         None,
         max_length=64,
         description="Calls with streaming recognition: Enabled, Disabled, Rollout 5%, or Custom for a raw flag.",
+    )
+    reply_revision: str | None = Field(
+        None,
+        max_length=64,
+        description="Revision of the wanted reply settings: twelve digits of their SHA-256; absent without "
+        "`spec.reply`.",
+    )
+    reply_calls: int | None = Field(
+        None,
+        ge=0,
+        description="Live calls that use these reply settings; the others take them up at their next turn. Updated as "
+        "`activeCalls` is.",
+    )
+    replies: str | None = Field(
+        None,
+        max_length=64,
+        description="Whether the agent answers: Enabled, Disabled, or Custom for a raw flag.",
     )

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, Self
 
 import aiohttp
 
+from batkol_operator.kube.names import REPLY_KEY
 from batkol_operator.watch.object_state import PodState
 
 CONCURRENCY: Final = 64
@@ -31,7 +32,10 @@ class PodReport:
     tuning_revision: str
     flags_revision: str
     active_calls: int
-    refusals: tuple[str, ...]  # sentences: which part of the live configuration the pod refused, and why
+    refusals: tuple[str, ...]  # sentences: which part of the tuning and the flags the pod refused, and why
+    reply_revision: str = ""  # "" from a version that knows no reply settings
+    reply_calls: int = 0  # calls that use that revision
+    reply_refusals: tuple[str, ...] = ()  # sentences, as `refusals`
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +126,18 @@ def read_report(body: bytes) -> Report:
     """Read the answer of `GET /v1/status`, of a service of whatever version."""
     try:
         status: Any = json.loads(body)
-        live = status["live"]
+        live, reply = status["live"], status.get("reply") or {}
+        refusals = [
+            (refusal.get("file") == REPLY_KEY, str(refusal.get("why", ""))) for refusal in live.get("refusals") or ()
+        ]
         return PodReport(
             tuning_revision=str(status["tuning"]["revision"]),
             flags_revision=str(live.get("flags_revision") or ""),
             active_calls=int(status["active_calls"]),
-            refusals=tuple(str(refusal.get("why", "")) for refusal in live.get("refusals") or ()),
+            refusals=tuple(why for of_reply, why in refusals if not of_reply),
+            reply_revision=str(reply.get("revision") or ""),
+            reply_calls=int(reply.get("calls") or 0),
+            reply_refusals=tuple(why for of_reply, why in refusals if of_reply),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return NoReport("sent an answer that is not a status")

@@ -17,7 +17,7 @@ from batkol_operator.errors import RefusedError
 from batkol_operator.kube import names
 from batkol_operator.kube.client import Cluster, OwnedKinds, qualified
 from batkol_operator.kube.names import Manifest
-from batkol_operator.status.judge import AgentProblem
+from batkol_operator.status.facts import AgentProblem
 from batkol_operator.tracing import PassTrace
 from batkol_operator.watch.cache import POD, AgentKey, ObjectCache, ObjectKey
 from batkol_operator.watch.object_state import owned_fields

@@ -14,7 +14,7 @@ from typing import Final
 from batkol_operator.kube.client import Cluster
 from batkol_operator.kube.names import DELETION_COST, LIVE_REVISION
 from batkol_operator.pods.client import PodReport, Report
-from batkol_operator.status.judge import Revisions, counted_pods
+from batkol_operator.status.facts import Revisions, counted_pods
 from batkol_operator.tracing import PassTrace
 from batkol_operator.watch.object_state import PodState
 
@@ -61,8 +61,7 @@ class PodAnnotations:
         return {}
 
     def _touch(self, pod: PodState, report: PodReport, wanted: Revisions) -> dict[str, str]:
-        behind = (report.tuning_revision, report.flags_revision) != (wanted.tuning, wanted.flags)
-        if behind and self._current(pod, LIVE_REVISION, pod.live_revision) != annotation_value(wanted):
+        if not wanted.run(report) and self._current(pod, LIVE_REVISION, pod.live_revision) != annotation_value(wanted):
             return {LIVE_REVISION: annotation_value(wanted)}
         return {}
 
@@ -78,4 +77,4 @@ def is_worth_writing(written: str, calls: int) -> bool:
 
 def annotation_value(wanted: Revisions) -> str:
     """Write the revisions as an annotation's value."""
-    return f"{wanted.tuning}-{wanted.flags}"
+    return "-".join(filter(None, (wanted.tuning, wanted.flags, wanted.reply)))

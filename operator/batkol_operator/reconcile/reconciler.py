@@ -25,10 +25,10 @@ from batkol_operator.pods.client import NoReport, PodReports, Report
 from batkol_operator.pods.poll_schedule import PollSchedule
 from batkol_operator.reconcile.owned_objects import OwnedObjects, WantedObjects
 from batkol_operator.reconcile.pod_annotations import PodAnnotations
-from batkol_operator.resources.flags import summary
+from batkol_operator.resources.flags import replies, summary
 from batkol_operator.resources.plan import ClusterFacts, Plan
 from batkol_operator.resources.secret import api_token
-from batkol_operator.status.judge import AgentProblem, Facts, Revisions, counted_pods, pods_in_sync
+from batkol_operator.status.facts import AgentProblem, Facts, Revisions, counted_pods, pods_in_sync
 from batkol_operator.status.writer import StatusWriter
 from batkol_operator.tracing import PassTrace
 from batkol_operator.watch.cache import AgentKey, ObjectCache
@@ -83,6 +83,7 @@ class _Desired:
     revisions: Revisions
     warnings: tuple[str, ...]
     streaming: str
+    replies: str
 
 
 class Reconciler:
@@ -155,9 +156,10 @@ class Reconciler:
                 uid=agent.metadata.uid,
                 token=token,
                 wanted=WantedObjects.of(plan.objects),
-                revisions=Revisions(plan.tuning_revision, plan.flags_revision),
+                revisions=Revisions(plan.tuning_revision, plan.flags_revision, plan.reply_revision),
                 warnings=plan.warnings,
                 streaming=summary(agent.spec),
+                replies=replies(agent.spec),
             )
         return self._desired
 
@@ -210,5 +212,6 @@ class Reconciler:
             problem=problem,
             warnings=desired.warnings if desired else (),
             streaming=desired.streaming if desired else "",
+            replies=desired.replies if desired else "",
             selector=names.selector_text(self.agent[1]),
         )

@@ -1,4 +1,4 @@
-"""`flags.json` in flagd's format: `spec.streaming` as the flag `streaming-stt`, and the raw flags of `spec.flags`."""
+"""`flags.json` in flagd's format: `spec.streaming` and `spec.reply.enabled` as flags, and the raw `spec.flags`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from batkol_operator.model.agent import Spec
+from batkol_operator.model.reply import REPLIES_FLAG
 from batkol_operator.model.streaming import STREAMING_FLAG, CallerMode, CallerOverride, StreamingMode, StreamingSpec
 
 Json = dict[str, Any]
 
 
 def definitions(spec: Spec) -> Json:
-    """Return all definitions. A raw `streaming-stt` decides alone; the model refuses it beside `spec.streaming`."""
+    """Return all definitions. A raw flag decides alone; the model refuses it beside the field of the same meaning."""
     raw = {name: flag.to_flagd() for name, flag in spec.flags.items()}
-    return {"flags": {STREAMING_FLAG: _flag(spec.streaming or StreamingSpec()), **raw}}
+    own = {STREAMING_FLAG: _flag(spec.streaming or StreamingSpec())}
+    if spec.reply is not None:
+        own[REPLIES_FLAG] = _boolean("off" if spec.reply.enabled is False else "on")
+    return {"flags": own | raw}
 
 
 def summary(spec: Spec) -> str:
@@ -26,16 +30,25 @@ def summary(spec: Spec) -> str:
     return f"{streaming.mode}{share}"
 
 
+def replies(spec: Spec) -> str:
+    """Return the text of `status.replies`: whether the agent answers callers; "" for one that has no `spec.reply`."""
+    if spec.reply is None:
+        return ""
+    if REPLIES_FLAG in spec.flags:
+        return "Custom"
+    return "Disabled" if spec.reply.enabled is False else "Enabled"
+
+
 def _flag(streaming: StreamingSpec) -> Json:
-    """Build the flag. Off is not `DISABLED`: in flagd that means "no such flag", and the service's default decides."""
-    flag: Json = {
-        "state": "ENABLED",
-        "variants": {"on": True, "off": False},
-        "defaultVariant": "on" if streaming.mode is StreamingMode.ENABLED else "off",
-    }
+    flag = _boolean("on" if streaming.mode is StreamingMode.ENABLED else "off")
     if targeting := _targeting(streaming):
         flag["targeting"] = targeting
     return flag
+
+
+def _boolean(variant: str) -> Json:
+    """Build a flag. Off is not `DISABLED`: in flagd that means "no such flag", and the service's default decides."""
+    return {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": variant}
 
 
 def _targeting(streaming: StreamingSpec) -> Json | None:

@@ -4,38 +4,53 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from batkol_operator.kube import names
 from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import Spec, VoiceAgent
 from batkol_operator.model.recognition import live_numbers
+from batkol_operator.model.reply import ReplySpec
 from batkol_operator.resources.flags import definitions
 from batkol_operator.resources.objects import owned_object
+from batkol_operator.resources.replies import reply_settings
 
 
 @dataclass(frozen=True, slots=True)
 class LiveFiles:
-    """The two files, and the revisions that pods report."""
+    """The files, and the revisions that pods report; without `spec.reply` both of `reply` are empty."""
 
     tuning: str
     tuning_revision: str
     flags: str
     flags_revision: str
+    reply: str = field(default="", repr=False)
+    reply_revision: str = ""
 
 
 def live_files(spec: Spec) -> LiveFiles:
-    """Write both files; the same spec gives the same bytes, in any order of its fields."""
+    """Write the files; the same spec gives the same bytes, in any order of its fields."""
     numbers: dict[str, Any] = live_numbers(spec.recognition, spec.endpointing)
     tuning_revision = revision(_canonical(numbers))
     flags = _readable(definitions(spec))
+    reply, reply_revision = _reply(spec.reply)
     return LiveFiles(
         tuning=_readable({"revision": tuning_revision, **numbers}),
         tuning_revision=tuning_revision,
         flags=flags,
         flags_revision=revision(flags),
+        reply=reply,
+        reply_revision=reply_revision,
     )
+
+
+def _reply(spec: ReplySpec | None) -> tuple[str, str]:
+    if spec is None:
+        return "", ""
+    document = reply_settings(spec)
+    named = revision(_canonical(document))
+    return _readable({"revision": named, **document}), named
 
 
 def config_map(agent: VoiceAgent, files: LiveFiles) -> Manifest:
@@ -45,7 +60,11 @@ def config_map(agent: VoiceAgent, files: LiveFiles) -> Manifest:
         "v1",
         "ConfigMap",
         name=names.live_name(agent.metadata.name),
-        data={names.TUNING_KEY: files.tuning, names.FLAGS_KEY: files.flags},
+        data={
+            names.TUNING_KEY: files.tuning,
+            names.FLAGS_KEY: files.flags,
+            **({names.REPLY_KEY: files.reply} if files.reply else {}),
+        },
     )
 
 

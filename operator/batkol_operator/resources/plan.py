@@ -63,6 +63,7 @@ class Plan:
     objects: tuple[Manifest, ...] = field(repr=False)  # in the order of applying; one of them is a Secret
     tuning_revision: str
     flags_revision: str
+    reply_revision: str  # "" without `spec.reply`
     warnings: tuple[str, ...]  # sentences
 
 
@@ -94,5 +95,6 @@ def plan(agent: VoiceAgent, cluster: ClusterFacts) -> Plan:
         objects=tuple(one for one in wanted if one is not None),
         tuning_revision=files.tuning_revision,
         flags_revision=files.flags_revision,
+        reply_revision=files.reply_revision,
         warnings=(*scaling.warnings, *unreachable, *unmonitored),
     )

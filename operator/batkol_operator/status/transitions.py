@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from batkol_operator.status.applied import REPLY_APPLIED, TUNING_APPLIED
 from batkol_operator.status.conditions import ConditionDraft, find_condition
-from batkol_operator.status.judge import PAUSED, READY, READY_WITH_WARNINGS, STALLED, TUNING_APPLIED, Revisions
+from batkol_operator.status.facts import Revisions
+from batkol_operator.status.judge import PAUSED, READY, READY_WITH_WARNINGS, STALLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ def transitions(
     drafts = (
         _of_pausing(find_condition(before, READY), find_condition(after, READY)),
         _of_stalling(find_condition(before, STALLED), find_condition(after, STALLED)),
-        _of_tuning(find_condition(before, TUNING_APPLIED), find_condition(after, TUNING_APPLIED), changed=old != new),
+        _of_applying(TUNING_APPLIED, before, after, changed=(old.tuning, old.flags) != (new.tuning, new.flags)),
+        _of_applying(REPLY_APPLIED, before, after, changed=old.reply != new.reply),
         _of_readiness(find_condition(before, READY), find_condition(after, READY)),
     )
     return tuple(each for each in drafts if each is not None)
@@ -52,12 +55,16 @@ def _of_stalling(before: ConditionDraft | None, after: ConditionDraft | None) ->
     return None
 
 
-def _of_tuning(before: ConditionDraft | None, after: ConditionDraft | None, *, changed: bool) -> EventDraft | None:
-    if after is None or not after.holds:
+def _of_applying(
+    type_: str, before: Sequence[ConditionDraft], after: Sequence[ConditionDraft], *, changed: bool
+) -> EventDraft | None:
+    """Tell that all pods run a revision; the reason of the Event is the type of the condition."""
+    was, is_ = find_condition(before, type_), find_condition(after, type_)
+    if is_ is None or not is_.holds:
         return None
-    if before is not None and before.holds and not changed:
+    if was is not None and was.holds and not changed:
         return None
-    return EventDraft("Normal", "TuningApplied", after.message)
+    return EventDraft("Normal", type_, is_.message)
 
 
 def _of_readiness(before: ConditionDraft | None, after: ConditionDraft | None) -> EventDraft | None:

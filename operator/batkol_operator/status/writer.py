@@ -14,21 +14,18 @@ import structlog
 from batkol_operator.errors import OperatorError
 from batkol_operator.kube.client import Cluster
 from batkol_operator.metrics import OperatorMetrics
+from batkol_operator.status.applied import TUNING_APPLIED
 from batkol_operator.status.conditions import ConditionDraft, find_condition, read_conditions
 from batkol_operator.status.events import event_manifest
-from batkol_operator.status.judge import (
-    FIELDS,
-    READY,
-    TUNING_APPLIED,
+from batkol_operator.status.facts import (
     Facts,
     Revisions,
     active_calls,
     counted_pods,
-    judge,
-    judge_paused,
     pods_in_sync,
-    status_manifest,
+    reply_calls,
 )
+from batkol_operator.status.judge import FIELDS, READY, judge, judge_paused, status_manifest
 from batkol_operator.status.transitions import EventDraft, transitions
 from batkol_operator.tracing import PassTrace
 from batkol_operator.watch.cache import AgentKey
@@ -85,11 +82,11 @@ class StatusWriter:
         previous = self._previous(body)
         before = read_conditions(previous)
         conditions = judge(facts, before, self._utc_now())
-        calls = int(previous.get("activeCalls") or 0)
-        if now >= self._calls_due and (found := active_calls(facts.reports)) != calls:
+        calls = tuple(int(previous.get(name) or 0) for name in ("activeCalls", "replyCalls"))
+        if now >= self._calls_due and (found := (active_calls(facts.reports), reply_calls(facts))) != calls:
             calls = found
             self._calls_due = now + CALLS_INTERVAL_S
-        await self._write(body, status_manifest(facts, conditions, calls), conditions, trace)
+        await self._write(body, status_manifest(facts, conditions, *calls), conditions, trace)
         self._update_metrics(facts, conditions)
 
     async def write_paused(self, body: Body, trace: PassTrace) -> None:
@@ -180,4 +177,5 @@ def _version(metadata: Mapping[str, Any]) -> int:
 
 
 def _revisions(status: Mapping[str, Any]) -> Revisions:
-    return Revisions(str(status.get("tuningRevision") or ""), str(status.get("flagsRevision") or ""))
+    fields = ("tuningRevision", "flagsRevision", "replyRevision")
+    return Revisions(*(str(status.get(name) or "") for name in fields))

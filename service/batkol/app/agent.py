@@ -15,18 +15,16 @@ from batkol.answering.behind import FAILOVERS
 from batkol.answering.factory import AnswererParts, Answerers
 from batkol.answering.hedged import HedgeOutcome
 from batkol.answering.openai import OpenAIAnswerer
+from batkol.app.agent_settings import LiveAgentSettings, Phrases
 from batkol.app.speakers import SpeakersByFlag, Speaking
-from batkol.conversation.actions import StockPhrase
-from batkol.conversation.agent import Agent, AgentSettings
+from batkol.conversation.agent import Agent
 from batkol.conversation.budget import SpeculationBudget
 from batkol.conversation.tools.webhook import ToolWebhooks
 from batkol.flags.context import CallContext
 from batkol.flags.flags import Flags
 from batkol.live.config import Live
-from batkol.live.turn_tuning import TurnTuning
 from batkol.named_specs import DEFAULT
 from batkol.settings import Settings
-from batkol.speech.lexicon import lexicon
 from batkol.speech.pieces import Cutter
 from batkol.supervision.tasks import Tasks
 from batkol.telemetry.metrics import Metrics
@@ -37,6 +35,9 @@ from batkol.voices.factory import VoiceParts, VoicesByName
 from batkol.voices.phrases import Phrase, PhraseCache
 from batkol.voices.stored import Stored, stored
 from batkol.voices.voice import ConnectedVoice, Voice, VoiceError
+from batkol.voices.factory import VoiceParts, voice_of
+from batkol.voices.phrases import PhraseCache
+from batkol.voices.voice import ConnectedVoice, VoiceError
 
 log = structlog.get_logger()
 
@@ -65,6 +66,7 @@ async def agent(settings: Settings, parts: AgentParts, stack: AsyncExitStack, ta
     made = VoicesByName(settings.voice_specs, settings.voice_keys(), parts.voices)
     stack.push_async_callback(made.aclose)
     voices = {name: await _speaking(name, voice, settings, stack, tasks) for name, voice in made.whole.items()}
+    voices = {name: await _speaking(name, settings, parts, stack, tasks) for name in settings.voice_specs}
     _begin_at_zero(settings, parts.metrics)
     if settings.agent_replies:
         for name, server in answerers.servers.items():
@@ -109,8 +111,14 @@ def _begin_at_zero(settings: Settings, metrics: Metrics) -> None:
 
 async def _speaking(name: str, voice: Voice, settings: Settings, stack: AsyncExitStack, tasks: Tasks) -> Speaking:
     """Begin to have the phrases spoken in a voice."""
+async def _speaking(name: str, settings: Settings, parts: AgentParts, stack: AsyncExitStack, tasks: Tasks) -> Speaking:
+    """Make one voice, and begin to have the phrases spoken in it."""
+    key = settings.voice_api_key if name == DEFAULT else ""
+    voice = voice_of(settings.voice_specs[name], parts.voices, api_key=key)
+    stack.push_async_callback(voice.aclose)
     language = settings.gcp_stt_language
-    phrases = Phrases(PhraseCache(voice, language), settings.phrases(language), language)
+    phrases = Phrases(PhraseCache(voice, language), LiveAgentSettings(settings, parts.live).texts, language)
+    stack.callback(parts.live.on_change(lambda change: phrases.refresh() if change.reply else None))
     await tasks.own(stack, phrases.cache.run, _task("agent.phrases", name))
     if isinstance(voice, ConnectedVoice):
         await tasks.own(stack, partial(warm_up_voice, voice), _task("agent.warm_up_voice", name), may_return=True)
@@ -135,53 +143,6 @@ def peers(settings: Settings) -> tuple[Mapping[str, Peer], Mapping[str, Peer]]:
         if spec.kind == "openai" and not spec.then
     }
     return answerers, voices
-
-
-class Phrases:
-    """The phrases of the agent. Until the voice has spoken one, the stored one of the same meaning is said."""
-
-    def __init__(self, cache: PhraseCache, texts: Mapping[StockPhrase, str], language: str) -> None:
-        self.cache = cache
-        self._texts = texts
-        self._stored = {StockPhrase(phrase.value): stored(phrase, language) for phrase in Stored}
-        cache.want(*(self._text(phrase) for phrase in StockPhrase))
-
-    def sound(self, phrase: StockPhrase) -> Phrase | None:
-        """Return a phrase at once; None for one that is not said, or has no sound so far."""
-        text = self._text(phrase)
-        return (self.cache.get(text) or self._stored.get(phrase)) if text else None
-
-    def _text(self, phrase: StockPhrase) -> str:
-        if phrase in self._texts:
-            return self._texts[phrase]
-        return self._stored[phrase].text if phrase in self._stored else ""
-
-
-class LiveAgentSettings:
-    """Settings of the agent that may change while calls are up, read anew when the tuning has changed."""
-
-    def __init__(self, settings: Settings, live: Live) -> None:
-        self._settings = settings
-        self._live = live
-        self._turns: TurnTuning | None = None
-        self._made = AgentSettings()
-
-    def now(self) -> AgentSettings:
-        """Return what is in force."""
-        turns = self._live.tuning.turns
-        if turns is not self._turns:
-            self._turns = turns
-            self._made = AgentSettings(
-                prompt=self._settings.answerer_prompt,
-                greeting_yields=self._settings.greeting_interruptible,
-                thresholds=turns.thresholds,
-                words=lexicon(turns.backchannel, turns.stopping),
-                limits=self._settings.limits,
-                transfers=self._settings.transfer_allowed,
-                tools=self._settings.tools,
-                lead_fields=self._settings.lead_fields,
-            )
-        return self._made
 
 
 async def warm_up(answerer: OpenAIAnswerer) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec.structs import asdict
 
+from batkol.app.agent_settings import calls_using
 from batkol.calls.drain import Drain
 from batkol.calls.reasons import FROM_WITHIN, TRANSFERRED
 from batkol.calls.registry import AdmissionRefusal, CallRegistry
@@ -65,6 +66,7 @@ def expose(metrics: Metrics, *, calls: CallRegistry, drain: Drain, bus: Bus, liv
     _expose_calls(metrics, calls)
     _expose_drain(metrics, calls, drain)
     _expose_live(metrics, live)
+    _expose_reply_settings(metrics, live, calls)
     metrics.counter(
         "batkol.events.dropped",
         "{event}",
@@ -214,6 +216,28 @@ def _expose_live(metrics: Metrics, live: Live) -> None:
         "{attempt}",
         "Times that the live source reconnected after a fault.",
         lambda: _connection(live).reconnects,
+    )
+
+
+def _expose_reply_settings(metrics: Metrics, live: Live, calls: CallRegistry) -> None:
+    applied, in_force = 0, live.reply
+
+    def changed(_: LiveChange) -> None:
+        nonlocal applied, in_force
+        applied += live.reply is not in_force
+        in_force = live.reply
+
+    live.on_change(changed)
+    metrics.counter(
+        "batkol.reply.settings.applied",
+        "{revision}",
+        "Revisions of the reply settings put in force since the start.",
+        lambda: applied,
+    )
+    metrics.gauge(
+        "batkol.reply.settings.calls",
+        "Live calls that use the reply settings in force; the others take them up at their next turn.",
+        lambda: calls_using(calls, live.reply.name),
     )
 
 

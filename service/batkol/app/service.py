@@ -12,6 +12,8 @@ import structlog
 from batkol import __version__
 from batkol.calls.continuation import Continuations
 from batkol.calls.drain import HANDOVER_S, Drain
+from batkol.app.agent_settings import calls_using
+from batkol.calls.drain import Drain
 from batkol.calls.registry import CallRegistry
 from batkol.calls.telephone import Telephone
 from batkol.conversation.agent import Agent
@@ -102,6 +104,7 @@ class Service:
                 voice=settings.voice,
                 greeting=bool(settings.greeting),
             ),
+            reply=self.live.reply_status(calls_using(calls, self.live.reply.name)),
             live=self.live.status(),
             flags=self.flags.status(),
             recognizer=self._recognizer_status(),

@@ -33,6 +33,8 @@ class PhraseSound(Protocol):
 class AgentSettings:
     """Settings that may change while calls are up. A conversation reads them at each turn."""
 
+    revision: str = ""
+    """The revision of `reply.json` that they are of."""
     prompt: str = ""
     greeting_yields: bool = True
     thresholds: TurnThresholds = field(default_factory=TurnThresholds)

@@ -20,7 +20,7 @@ from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.conversation import actions as act
 from batkol.conversation import events, inputs
 from batkol.conversation.actions import StockPhrase
-from batkol.conversation.agent import Agent, PhraseSound, Speakers
+from batkol.conversation.agent import Agent, AgentSettings, PhraseSound, Speakers
 from batkol.conversation.announcements import Announcements, LineClosedError
 from batkol.conversation.call_side import CallSide
 from batkol.conversation.handover import Handover, Said
@@ -49,6 +49,8 @@ class Conversation:
         self._call = call
         self._greet = greet
         self._loop = asyncio.get_running_loop()
+        self.reply_revision = ""
+        """The revision of the reply settings that the newest turn was begun with."""
         self._speakers: Speakers | None = None  # of the turn under way, or else of the one before
         self._turns = self._new_turns()
         self._history = History()
@@ -237,8 +239,14 @@ class Conversation:
         self._busy = False
         self._alarm.arm(self._turns.deadline)
 
-    def _new_turns(self) -> Turns:
+    def _settings(self) -> AgentSettings:
+        """Return the settings in force, and note which these are."""
         settings = self._agent.settings()
+        self.reply_revision = settings.revision
+        return settings
+
+    def _new_turns(self) -> Turns:
+        settings = self._settings()
         return Turns(
             settings.thresholds,
             settings.words,
@@ -253,7 +261,7 @@ class Conversation:
         if isinstance(event, inputs.CallerBegan):
             self._newest_utterance = event.utterance
         if isinstance(event, inputs.CallerBegan | inputs.DigitPressed):
-            settings = self._agent.settings()
+            settings = self._settings()
             self._turns.tune(settings.thresholds, settings.words)
             self._choose_speakers()
         self._carry_out(self._turns.handle(event, self._loop.time(), self._replies.sounding_text()))
@@ -306,7 +314,7 @@ class Conversation:
             self._call.observe(events.AttemptFailed(ask.attempt, "budget", "spent"))
             self._put(inputs.AttemptLost(ask.attempt))
             return
-        settings = agent.settings()
+        settings = self._settings()
         tools = self._tools.for_attempt(settings, self._replies.turn + 1)
         question = Question(
             text=ask.text,

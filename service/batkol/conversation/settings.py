@@ -10,11 +10,10 @@ from pydantic_settings import NoDecode
 
 from batkol.conversation.actions import StockPhrase
 from batkol.environment import EnvironmentSettings
+from batkol.live.reply import LONGEST_PHRASE
 
 IDLE: Final = {"he": "אתם עדיין על הקו?", "": "Are you still there?"}
 """Question to a silent caller, by language; "" is every other language."""
-
-LONGEST_PHRASE: Final = 300
 
 
 class ReplyFields(EnvironmentSettings):

@@ -22,7 +22,7 @@ from batkol.gonogo.flipping import flipped
 from batkol.live.cluster import ObjectName
 from batkol.live.flag_definitions import STREAMING_FLAG
 from batkol.live.source import FLAGS
-from batkol.live.tuning import content_revision
+from batkol.live.strict_document import content_revision
 
 _ATTEMPTS: Final = 5
 BACKOFF: Final = Backoff(first_s=0.5, longest_s=4.0)

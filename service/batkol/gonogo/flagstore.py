@@ -18,7 +18,7 @@ from batkol.gonogo.flipping import flipped
 from batkol.live.flag_definitions import STREAMING_FLAG
 from batkol.live.regular_file import read_regular
 from batkol.live.source import FLAGS, LARGEST
-from batkol.live.tuning import content_revision
+from batkol.live.strict_document import content_revision
 
 
 class FlagStoreError(BatkolError):

@@ -1,4 +1,4 @@
-"""The live configuration in force: the tuning and the flag definitions, kept current from a source.
+"""The live configuration in force: tuning, flag definitions and reply settings, kept current from a source.
 
 A part reads `live.tuning.batch_ms` each time it needs the number: one attribute, replaced as a whole, so
 nothing is ever half old. A change that is wrong leaves the last good one in force and is reported, in the log
@@ -18,18 +18,20 @@ import structlog
 
 from batkol.errors import ConfigurationError
 from batkol.live.flag_definitions import FlagDefinitions, parse_definitions
-from batkol.live.source import FLAGS, NAMES, TUNING, LiveSource, Snapshot
+from batkol.live.reply import ReplySettings, parse_reply
+from batkol.live.source import FLAGS, NAMES, REPLY, TUNING, LiveSource, Snapshot
 from batkol.live.tuning import Tuning, parse_tuning
-from batkol.status import LiveStatus, RefusedDefinition, SourceStatus, TuningStatus
+from batkol.status import LiveStatus, RefusedDefinition, ReplyStatus, SourceStatus, TuningStatus
 
 log = structlog.get_logger()
 
 
 class LiveChange(msgspec.Struct, frozen=True):
-    """A change, as subscribers get it: which of the two files changed, applied or refused."""
+    """A change, as subscribers get it: which of the files changed, applied or refused."""
 
     tuning: bool
     flags: bool
+    reply: bool = False
 
 
 class Live:
@@ -38,6 +40,7 @@ class Live:
     def __init__(self, source: LiveSource | None = None, *, defaults: Tuning | None = None) -> None:
         self.source = source
         self.tuning: Tuning = defaults or Tuning()
+        self.reply = ReplySettings()  # without a revision: there has never been a good one
         self.definitions: FlagDefinitions | None = None  # None: there has never been a good one
         # Whether `definitions` is what the source holds now, and not what it held when it was last good.
         self.flags_current = False
@@ -119,17 +122,27 @@ class Live:
             applied_at=self._applied_at.get(TUNING),
         )
 
+    def reply_status(self, calls: int) -> ReplyStatus:
+        """The reply settings in force, for the status page; `calls`: live calls that use them."""
+        return ReplyStatus(revision=self.reply.name, applied_at=self._applied_at.get(REPLY), calls=calls)
+
     async def _apply(self, snapshot: Snapshot) -> None:
         self._reads += 1
         self._read_at = time.monotonic()
-        change = LiveChange(tuning=self._differs(TUNING, snapshot), flags=self._differs(FLAGS, snapshot))
+        change = LiveChange(
+            tuning=self._differs(TUNING, snapshot),
+            flags=self._differs(FLAGS, snapshot),
+            reply=self._differs(REPLY, snapshot),
+        )
         if change.tuning:
             self._apply_tuning(snapshot.get(TUNING))
         if change.flags:
             await self._apply_flags(snapshot.get(FLAGS))
+        if change.reply:
+            await self._apply_reply(snapshot.get(REPLY))
         self._seen = dict(snapshot)  # now, and no sooner: what was not taken is tried again
         self._ready.set()
-        if change.tuning or change.flags:
+        if change.tuning or change.flags or change.reply:
             for callback in tuple(self._callbacks):
                 self._notify(callback, change)
 
@@ -165,6 +178,21 @@ class Live:
             self._applied_at[FLAGS] = _now()
             names = sorted(definitions.flags)
             log.info("[CFG] live flags applied", revision=definitions.revision, flags=names)
+
+    async def _apply_reply(self, raw: bytes | None) -> None:
+        if raw is None:
+            self._report(REPLY, (_removed(REPLY),))
+            return
+        try:
+            reply = await asyncio.to_thread(parse_reply, raw)  # as flags are
+        except ConfigurationError as error:
+            self._report(REPLY, (RefusedDefinition(REPLY, None, str(error)),))
+            return
+        self._report(REPLY, ())
+        if reply != self.reply:
+            self.reply = reply
+            self._applied_at[REPLY] = _now()
+            log.info("[CFG] live reply settings applied", **reply.figures())
 
     def _report(self, name: str, refusals: tuple[RefusedDefinition, ...]) -> None:
         reported = frozenset(self._refusals.get(name, ()))

@@ -20,7 +20,7 @@ from lightkube.core.exceptions import ConfigError
 
 from batkol.live.answer_lines import LARGEST_ANSWER, LARGEST_REFUSAL, LINE_S, BrokenAnswerError, body, lines
 from batkol.live.cluster import ANSWER_S, CONNECT_S, ClusterError, ObjectName, refusal_text
-from batkol.live.source import EMPTY, FLAGS, TUNING, Snapshot
+from batkol.live.source import EMPTY, FLAGS, NAMES, REPLY, TUNING, Snapshot
 
 SILENCE_S: Final = 75.0
 """Without a line for so long, a watch is taken for dead: a bookmark comes every minute (apiserver, cacher.go)."""
@@ -59,17 +59,19 @@ class _Metadata(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _Texts(msgspec.Struct, frozen=True):
-    """The keys of `data` that are read; all others are skipped, whatever their size."""
+    """The keys of `data` that are read, as in `NAMES`; all others are skipped, whatever their size."""
 
     tuning: str | None = msgspec.field(default=None, name=TUNING)
     flags: str | None = msgspec.field(default=None, name=FLAGS)
+    reply: str | None = msgspec.field(default=None, name=REPLY)
 
 
 class _Bytes(msgspec.Struct, frozen=True):
-    """The keys of `binaryData` that are read."""
+    """The keys of `binaryData` that are read, as in `NAMES`."""
 
     tuning: bytes | None = msgspec.field(default=None, name=TUNING)
     flags: bytes | None = msgspec.field(default=None, name=FLAGS)
+    reply: bytes | None = msgspec.field(default=None, name=REPLY)
 
 
 class _Object(msgspec.Struct, frozen=True, rename="camel"):
@@ -281,10 +283,8 @@ class ConfigMap:
 
 def _contents(found: _Object) -> Snapshot:
     texts, binaries = found.data or _Texts(), found.binary_data or _Bytes()
-    return {
-        TUNING: binaries.tuning if texts.tuning is None else texts.tuning.encode(),
-        FLAGS: binaries.flags if texts.flags is None else texts.flags.encode(),
-    }
+    pairs = zip(NAMES, msgspec.structs.astuple(texts), msgspec.structs.astuple(binaries), strict=True)
+    return {name: binary if text is None else text.encode() for name, text, binary in pairs}
 
 
 def _retry_after(response: httpx2.Response) -> float:

@@ -1,4 +1,4 @@
-"""The two live files of a directory, read on a thread that may hang with its file system, and how that goes."""
+"""The live files of a directory, read on a thread that may hang with its file system, and how that goes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 class DirectoryReads:
-    """Reads `tuning.json` and `flags.json` as often as it is asked, and knows what is in the way."""
+    """Reads the live files as often as it is asked, and knows what is in the way."""
 
     def __init__(self, directory: Path, read_s: float) -> None:
         self._directory = directory
@@ -49,7 +49,7 @@ class DirectoryReads:
         )
 
     async def snapshot(self) -> Snapshot | None:
-        """Read both files. None: the read has not returned in time, and the next look waits for the same one.
+        """Read all files. None: the read has not returned in time, and the next look waits for the same one.
 
         Cancelling it loses nothing.
         """

@@ -8,7 +8,7 @@ What people and programs do to such a directory, and why none of it is missed:
   reports it;
 - put back an *older* file (`cp -p`, rsync, an image layer): contents are compared, never times;
 - replace or remove the directory itself, retarget a link to it, use a file system without inotify (NFS, some
-  container mounts), run out of inotify watches: the contents are read every `tick` seconds in any case. That is two
+  container mounts), run out of inotify watches: the contents are read every `tick` seconds in any case. That is three
   small files, and it also catches whatever this list has forgotten.
 
 What has been half written, or removed to be written again, is given `settle` seconds to become whole before it is
@@ -54,7 +54,7 @@ class ReadTimings:
 
 
 class FileSource:
-    """Watches one directory for `tuning.json` and `flags.json`; `path` is the directory or one of the two."""
+    """Watches one directory for the live files; `path` is the directory or one of them."""
 
     def __init__(self, path: str | Path, *, read_s: float = READ_S, pace: ReadTimings = ReadTimings()) -> None:
         path = Path(path)
@@ -62,8 +62,8 @@ class FileSource:
             path = path.parent
         elif path.suffix == ".json" and not path.is_dir():
             raise ConfigurationError(
-                f"LIVE_SOURCE names the file {path.name!r}, but the service reads {' and '.join(NAMES)}. Name the "
-                "directory of these files, or one of them."
+                f"LIVE_SOURCE names the file {path.name!r}, but the service reads {', '.join(NAMES[:-1])} and "
+                f"{NAMES[-1]}. Name the directory of these files, or one of them."
             )
         self.directory = path
         self._reads = DirectoryReads(path, read_s)

@@ -20,9 +20,9 @@ from batkol.errors import ConfigurationError
 from batkol.live import strict_json
 from batkol.live.rules import OutOfStepsError, StepBudget, TargetingRule
 from batkol.live.source import FLAGS, LARGEST
+from batkol.live.strict_document import content_revision
 from batkol.live.strict_json import DuplicateKeys
 from batkol.live.targeting import Reading, checked_targeting
-from batkol.live.tuning import content_revision
 from batkol.status import RefusedDefinition
 
 STREAMING_FLAG = "streaming-stt"

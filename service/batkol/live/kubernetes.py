@@ -40,7 +40,7 @@ class WatchTimings:
 
 
 class KubernetesSource:
-    """Watches `tuning.json` and `flags.json` in one ConfigMap, and nothing else."""
+    """Watches the live files in one ConfigMap, and nothing else."""
 
     def __init__(self, where: ObjectName, *, pace: WatchTimings = WatchTimings()) -> None:
         self.where = where
@@ -131,7 +131,7 @@ class KubernetesSource:
 
     def _nothing(self) -> str:
         return (
-            f"There is no ConfigMap {self.where}, or it has neither of {' and '.join(NAMES)}. What is in force "
+            f"There is no ConfigMap {self.where}, or it has none of {', '.join(NAMES)}. What is in force "
             "stays, and the service applies the ConfigMap when it appears; check the name."
         )
 

@@ -1,4 +1,4 @@
-"""Sources of live configuration: anything that hands over two files, again whenever they change.
+"""Sources of live configuration: anything that hands over three files, again whenever they change.
 
 A source moves bytes and knows nothing of what is in them: parsing, refusing and keeping the last good version
 is `Live`'s. That is what lets a mounted directory and a watch through the Kubernetes API server be the same
@@ -15,7 +15,8 @@ from batkol.status import SourceStatus
 
 TUNING = "tuning.json"
 FLAGS = "flags.json"
-NAMES = (TUNING, FLAGS)
+REPLY = "reply.json"
+NAMES = (TUNING, FLAGS, REPLY)
 LARGEST = 1 << 20  # bytes of a file that is read: what a ConfigMap can hold
 
 # The raw contents, by file name; None where there is no such file (or none that can be read).
@@ -30,7 +31,7 @@ class SourceState(StrEnum):
 
 
 class LiveSource(Protocol):
-    """Hands over the contents of `tuning.json` and `flags.json`, at once and after every change."""
+    """Hands over the contents of the files in `NAMES`, at once and after every change."""
 
     @property
     def name(self) -> str:

@@ -8,17 +8,17 @@ so far. Every field is optional; an absent one is the process's own setting.
 
 from __future__ import annotations
 
-import hashlib
-import re
 from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from batkol.errors import ConfigurationError
-from batkol.live import strict_json
+from batkol.live import strict_document
 from batkol.live.source import TUNING
-from batkol.live.turn_tuning import TurnsDocument, TurnTuning, rule
+from batkol.live.strict_document import content_revision
+from batkol.live.turn_tuning import TurnsDocument, TurnTuning
+from batkol.live.turn_tuning import rule as turn_rule
 
 # Milliseconds, both ends included; the same in the custom resource's schema.
 BOUNDS = {
@@ -30,8 +30,6 @@ BOUNDS = {
     "endpointing.preRollMilliseconds": (0, 1000),
 }
 _STAYS = "The service applied nothing of this change and keeps the last valid tuning; correct the file to try again."
-_PATH = re.compile(r"`\$\.?([^`]*)`$")
-_UNKNOWN = re.compile(r"unknown field `([^`]{1,60})")
 
 
 class Tuning(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,21 +83,9 @@ class TuningDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
 _DECODER = msgspec.json.Decoder(TuningDocument)
 
 
-def content_revision(raw: bytes) -> str:
-    """Name contents by themselves: the first twelve digits of what `sha256sum FILE` prints."""
-    return hashlib.sha256(raw).hexdigest()[:12]
-
-
 def parse_tuning(raw: bytes, defaults: Tuning) -> Tuning:
     """Read `tuning.json`. Raises `ConfigurationError`, a sentence, if anything in it is wrong."""
-    try:
-        if doubled := next(strict_json.duplicate_keys(strict_json.read(raw)), None):
-            raise ConfigurationError(f"{TUNING}: {doubled[:60]} occurs twice in it. {_STAYS}")
-        document = _DECODER.decode(raw.removeprefix(strict_json.BOM))
-    except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{TUNING}: {_complaint(str(error))}. {_STAYS}") from error
-    except (strict_json.NotJsonError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigurationError(f"{TUNING} is not JSON ({error}). {_STAYS}") from error
+    document = strict_document.read(TUNING, raw, _DECODER, _rule, _STAYS)
     try:
         return document.merged(defaults, revision=content_revision(raw))
     except ConfigurationError as error:
@@ -110,16 +96,7 @@ def _or(value: int | UnsetType, default: int) -> int:
     return default if value is UNSET else value
 
 
-def _complaint(message: str) -> str:
-    """Turn msgspec's message into a sentence that gives the whole rule, not only the end that was broken."""
-    found = _PATH.search(message)
-    path = found.group(1) if found else ""
+def _rule(path: str) -> str | None:
     if bounds := BOUNDS.get(path):
         return f"{path} must be a whole number of milliseconds from {bounds[0]} to {bounds[1]}"
-    if turns := rule(path):
-        return turns
-    if unknown := _UNKNOWN.search(message):
-        return f"there is no field {'.'.join(filter(None, (path, unknown.group(1))))}"
-    if path == "revision":
-        return "revision must be a text of 1 to 253 characters"
-    return f"{path or 'the file'} must be a JSON object"
+    return turn_rule(path)

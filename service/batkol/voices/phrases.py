@@ -58,6 +58,11 @@ class PhraseCache:
                 self._wanted[text] = 0
                 self._changed.set()
 
+    def forget(self, *texts: str) -> None:
+        """Have these not synthesized any more, where the voice has not spoken them so far."""
+        for text in texts:
+            self._wanted.pop(text, None)
+
     def get(self, text: str) -> Phrase | None:
         """Return the phrase if it is there; otherwise have it made in the background, and return None. Never waits."""
         phrase = self._phrases.pop(text, None)
@@ -85,7 +90,9 @@ class PhraseCache:
         """Synthesize what is wanted, for as long as the service runs. A failure is logged and tried again later."""
         while True:
             self._changed.clear()
-            failures = [count for text in tuple(self._wanted) if (count := await self._try(text))]
+            failures = [
+                count for text in tuple(self._wanted) if text in self._wanted and (count := await self._try(text))
+            ]
             wait = self._retries.wait_s(min(failures) - 1) if failures else None
             try:
                 async with asyncio.timeout(wait):
@@ -94,12 +101,15 @@ class PhraseCache:
                 continue
 
     async def _try(self, text: str) -> int:
-        """Return how often in a row the voice failed at this text."""
+        """Return how often in a row the voice failed at this text; 0 for one that is not wanted any more."""
+        if text not in self._wanted:
+            return 0
         try:
             await self.ensure(text)
         except VoiceError as error:
-            failures = self._wanted.get(text, 0) + 1
-            self._wanted[text] = failures
+            if text not in self._wanted:  # forgotten meanwhile
+                return 0
+            failures = self._wanted[text] = self._wanted[text] + 1
             if failures == 1:
                 _log.warning(
                     "[VOICE] a phrase has no sound yet; it is tried again",

@@ -17,6 +17,8 @@ from lightkube import AsyncClient
 from batkol.events.events import AnyEvent, FinalText, UtteranceStarted
 from batkol.simulators.client.watching import watching
 from batkol.simulators.google.server import SpeechDouble
+from batkol.simulators.llm.server import LLMDouble
+from batkol.simulators.llm.settings import LLMSettings
 from batkol.simulators.twilio.caller import CallPlan, CallReport, place_call
 from batkol.voices.marked.voice import SpokenAudio, script
 from support.kube.control_plane import ControlPlane
@@ -122,6 +124,46 @@ async def test_a_patch_is_in_force_in_a_call_in_progress_and_no_pod_is_touched(
         assert agent.heard(UtteranceStarted)[-1].mode == "streaming"
         assert await agent.installation.template("clinic") == template
         assert agent.pods.addresses == pod
+
+
+async def test_a_prompt_is_in_force_in_a_call_in_progress_and_no_pod_is_touched(
+    control_plane: ControlPlane, admin: AsyncClient, namespace: str, tmp_path: Path, google: int
+) -> None:
+    async with LLMDouble(LLMSettings(profile="fixed:50")) as model:
+        answerer = {"kind": "OpenAI", "url": await model.start(), "model": "gpt-4.1"}
+        spec = {"streaming": {"mode": "Enabled"}, "reply": {"answerer": answerer, "prompt": "the old prompt"}}
+        async with running(control_plane, admin, namespace, tmp_path, google, **spec) as agent:
+            kubectl, template = agent.installation.kubectl, await agent.installation.template("clinic")
+            pod = dict(agent.pods.addresses)
+            before = (await agent.status())["reply"]["revision"]
+            call = agent.call(TALK)
+            await until(lambda: prompts(model), 60)
+
+            await kubectl.patch("clinic", reply={"prompt": "the new prompt"})
+            await agent.installation.until("clinic", "ReplyApplied")
+            wanted = (await agent.installation.get("vagent", "clinic"))["status"]["replyRevision"]
+            status = await agent.status()
+            assert (status["reply"]["revision"], status["active_calls"]) == (wanted, 1), "the call is still on"
+            assert wanted != before
+
+            async def used() -> bool:
+                return bool((await agent.status())["reply"]["calls"] == 1)
+
+            await eventually(used)
+            report = await call
+            assert report.clean
+            assert sorted(set(prompts(model)), reverse=True) == ["the old prompt", "the new prompt"]
+            assert prompts(model)[-1] == "the new prompt"
+            assert await agent.installation.template("clinic") == template
+            assert agent.pods.addresses == pod
+            (name,) = pod
+            assert "prompt_characters" in agent.pods.log(name)
+            assert " prompt" not in agent.pods.log(name).replace('"answerer_prompt"', "")
+
+
+def prompts(model: LLMDouble) -> list[str]:
+    """Return the instructions of each question so far."""
+    return [record.messages[0].content for record in model.records if record.messages[0].role == "system"]
 
 
 async def test_while_the_api_server_is_away_calls_go_on_and_changes_arrive_once_it_is_back(

@@ -33,6 +33,7 @@ async def operated(installation: Installation) -> Installation:
     return installation
 
 
+KNOCK = {"name": "knock", "url": "https://door.example"}
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "batchMilliseconds": ({"recognition": {"batchMilliseconds": 5}}, "greater than or equal to 20"),
     "unknown field": ({"recogniton": {}}, "field not declared in schema"),
@@ -49,6 +50,17 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
             "flags": {"streaming-stt": {"state": "ENABLED", "variants": {"on": True, "off": False}}},
         },
         "both are the same flag",
+    ),
+    "no model": ({"reply": {"answerer": {"kind": "OpenAI", "url": "https://a.example/v1"}}}, "and `model` too"),
+    "nobody answers": ({"reply": {"prompt": "Say little."}}, "unless `enabled` is false"),
+    "unknown then": ({"reply": {"answerer": {"kind": "Echo", "then": "other"}}}, "must have every name"),
+    "two tools of a name": (
+        {"reply": {"answerer": {"kind": "Echo"}, "tools": [KNOCK, KNOCK]}},
+        "duplicate entries for key",
+    ),
+    "labels without numbers": (
+        {"reply": {"answerer": {"kind": "Echo"}, "transfers": {"labels": ["sales"]}}},
+        "numbersSecretRef: Required value",
     ),
 }
 
@@ -70,6 +82,8 @@ async def test_kubectl_explains_every_field(installation: Installation) -> None:
     said = await installation.kubectl("explain", "vagent.spec.recognition.batchMilliseconds")
     assert "batchMilliseconds <integer>" in said
     assert "DESCRIPTION" in said
+    said = await installation.kubectl("explain", "vagent.spec.reply.answerers.then")
+    assert "Name of the answerer that is asked when this one fails" in " ".join(said.split())
     whole = await installation.kubectl("explain", "vagent", "--recursive")
     assert "<no description>" not in whole
 

@@ -79,10 +79,14 @@ def test_every_number_of_the_spec_has_both_ends() -> None:
     assert [path for path, node in nodes(SPEC) if node.get("type") == "integer" and "maximum" not in node] == []
 
 
-def test_unknown_fields_are_kept_in_flags_alone() -> None:
+def test_unknown_fields_are_kept_in_flags_and_json_schemas_alone() -> None:
     keeping = [path for path, node in OURS if node.get("x-kubernetes-preserve-unknown-fields")]
 
-    assert keeping == [f".spec.flags[].{part}" for part in ("variants", "targeting", "metadata")]
+    assert keeping == [
+        *(f".spec.flags[].{part}" for part in ("variants", "targeting", "metadata")),
+        ".spec.reply.tools[].parameters",
+        ".spec.reply.leadFields[].schema",
+    ]
 
 
 def test_lists_of_named_things_are_maps() -> None:
@@ -91,6 +95,7 @@ def test_lists_of_named_things_are_maps() -> None:
     assert keys == {
         ".spec.image.pullSecrets": ["name"],
         ".spec.streaming.callers": ["number"],
+        **{f".spec.reply.{part}": ["name"] for part in ("answerers", "voices", "tools", "leadFields")},
         ".status.conditions": ["type"],
     }
     for path, node in OURS:
@@ -140,7 +145,7 @@ def test_the_columns_are_what_one_looks_for_and_lead_somewhere() -> None:
 
     assert columns == [
         *((name, 0) for name in ("Ready", "Reason", "Pods", "In-sync", "Calls", "Age")),
-        *((name, 1) for name in ("Batch", "Debounce", "Streaming", "Message")),
+        *((name, 1) for name in ("Batch", "Debounce", "Streaming", "Replies", "Message")),
     ]
     paths = {path for path, _ in nodes(SCHEMA)}
     for column in VERSION["additionalPrinterColumns"]:
@@ -176,6 +181,9 @@ def test_the_sample_says_everything_once_and_is_in_order() -> None:
         ".exposure.httpRoute",
         ".recognition.endpoint",
         ".recognition.insecure",
+        *(f".reply.answerer.{field}" for field in ("first", "second", "hedgeAfterMilliseconds")),
+        *(f".google.voices.{field}" for field in ("endpoint", "insecure")),
+        *(f".reply.voice.{field}" for field in ("url", "model", "keySecretRef")),  # of another kind than the sample's
     )
     missing = {
         path for path, _ in nodes(SPEC) if path and path not in shown and not path.startswith((*either_or, ".pod."))
@@ -208,6 +216,11 @@ def _paths(value: Any, schema: dict[str, Any], path: str = "") -> Iterator[str]:
         ({"flags": {"a": {"state": "on", "variants": {"x": 1}}}}, "is not one of ['ENABLED', 'DISABLED']"),
         ({"flags": {"a": {"state": "ENABLED", "variants": {}}}}, "spec.flags.a.variants"),
         ({"pod": {"resources": {"requests": {"cpu": "lots"}}}}, "spec.pod.resources.requests.cpu"),
+        ({"reply": {"answerer": {"kind": "openai"}}}, "is not one of ['Echo', 'OpenAI', 'Webhook', 'Hedged']"),
+        ({"reply": {"answerer": {"kind": "Echo"}, "prompt": "x" * 32_769}}, "spec.reply.prompt"),
+        ({"reply": {"answerer": {"kind": "Echo"}, "transfers": {"labels": ["sales"]}}}, "numbersSecretRef"),
+        ({"reply": {"answerer": {"kind": "Echo"}, "greeting": "x" * 301}}, "spec.reply.greeting"),
+        ({"plugins": ["a b"]}, "spec.plugins.0"),
     ],
 )
 def test_the_schema_refuses_what_no_rule_is_needed_for(spec: dict[str, Any], complaint: str) -> None:

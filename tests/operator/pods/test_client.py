@@ -62,7 +62,8 @@ async def test_all_pods_are_asked_with_the_token_and_answer() -> None:
     async with answering(one, two) as port, PodClient(port) as questions:
         reports = await questions.fetch_reports([pod("a", one.ip), pod("b", two.ip)], "t")
 
-    assert reports == {"a": PodReport("abc", "def", 3, ()), "b": PodReport("abc", "def", 3, ())}
+    expected = PodReport("abc", "def", 3, (), reply_revision="defaults", reply_calls=3)
+    assert reports == {"a": expected, "b": expected}
 
 
 async def test_a_refusal_comes_with_its_sentence() -> None:
@@ -72,6 +73,14 @@ async def test_a_refusal_comes_with_its_sentence() -> None:
 
     assert isinstance(reports["a"], PodReport)
     assert reports["a"].refusals == ("tuning.json: batch_ms must be 20 to 1000.",)
+
+
+async def test_a_refusal_of_the_reply_settings_is_kept_apart() -> None:
+    it = AnsweringPod("127.0.0.2", refusals=["of flags"], reply_refusals=["of reply.json"], reply="7", calls=2)
+    async with answering(it) as port, PodClient(port) as questions:
+        reports = await questions.fetch_reports([pod("a", it.ip)], "t")
+
+    assert reports["a"] == PodReport("000000000000", "000000000000", 2, ("of flags",), "7", 2, ("of reply.json",))
 
 
 def test_what_the_service_itself_would_send_is_read() -> None:

@@ -36,6 +36,7 @@ class History:
     around: World
     dice: random.Random
     wanted: dict[str, int] = field(default_factory=dict)  # batchMilliseconds
+    prompts: dict[str, str] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Change something twice a second or so."""
@@ -43,6 +44,8 @@ class History:
             self._edit,
             self._edit,
             self._edit,
+            self._edit_prompt,
+            self._edit_prompt,
             self._edit_wrongly,
             self._by_hand,
             self._delete,
@@ -63,17 +66,26 @@ class History:
         batch = self.dice.randrange(20, 1000, 20)
         key = Key("batkol.dev", "voiceagents", "voices", name)
         if name not in self.wanted:
-            self.around.create(name, recognition={"batchMilliseconds": batch})
+            self.prompts[name] = "the first prompt"
+            reply = {"answerer": {"kind": "Echo"}, "prompt": self.prompts[name]}
+            self.around.create(name, recognition={"batchMilliseconds": batch}, reply=reply)
         else:
             self.around.edit(key, spec={"recognition": {"batchMilliseconds": batch}})
         self.wanted[name] = batch
+
+    def _edit_prompt(self, name: str) -> None:
+        self.prompts[name] = f"prompt {self.dice.random()}"
+        key = Key("batkol.dev", "voiceagents", "voices", name)
+        self.around.edit(key, spec={"reply": {"prompt": self.prompts[name]}})
 
     def edit_all(self) -> None:
         """Change every agent, twice: the second change comes during the pass over the first."""
         loop = asyncio.get_running_loop()
         for name in NAMES:
+            self._edit_prompt(name)
             self._edit(name)
-            loop.call_later(self.dice.uniform(0.0, 2 * LATE_S), self._edit, name)
+            again = self.dice.choice((self._edit, self._edit_prompt))
+            loop.call_later(self.dice.uniform(0.0, 2 * LATE_S), again, name)
 
     def _edit_wrongly(self, name: str) -> None:
         with pytest.raises(RefusalError, match="batchMilliseconds"):
@@ -101,6 +113,11 @@ class History:
         self.around.front.fail(what, code=self.dice.choice((409, 429, 500, 503)), times=self.dice.randint(1, 3))
 
 
+def prompt(around: World, name: str) -> str:
+    written = json.loads(around.front.store.get(around.live(name))["data"]["reply.json"])
+    return str(written["prompt"])
+
+
 def tuning(around: World, name: str) -> int:
     written = json.loads(around.front.store.get(around.live(name))["data"]["tuning.json"])
     batch: int = written["recognition"]["batchMilliseconds"]
@@ -125,9 +142,12 @@ async def steady_operator(dice: random.Random) -> int:
         await asyncio.sleep(QUIET_S)
         check_quiet(around, now)
 
+        deployments = {name: around.front.store.get(around.deployment(name))["spec"] for name in NAMES}
         history.edit_all()
         await asyncio.sleep(PROMPT_S)
         check_all(around, history)
+        after = {name: around.front.store.get(around.deployment(name))["spec"] for name in NAMES}
+        assert after == deployments, "a prompt rolled the pods"
         assert around.front.idle == []
         return len(history.wanted)
 
@@ -174,6 +194,9 @@ def check_all(around: World, history: History) -> None:
         assert around.deployment(name) in store.objects
         assert around.status(key)["observedGeneration"] == store.get(key)["metadata"]["generation"]
         assert around.condition(key, "TuningApplied")["status"] == "True"
+        assert prompt(around, name) == history.prompts[name]
+        assert around.condition(key, "ReplyApplied")["status"] == "True"
+        assert around.pods.pods[around.started[name]].reply == around.status(key)["replyRevision"]
 
 
 def check_quiet(around: World, since: float) -> None:

@@ -22,7 +22,12 @@ from support.properties import few_by_day
 NOT_THE_SERVICES = frozenset({"GOOGLE_APPLICATION_CREDENTIALS"})  # Google's own client reads it
 
 
+NAMED_ELSEWHERE = ("ANSWERER_KEY_", "VOICE_KEY_", "TOOL_TOKEN_", "TOOL_SECRET_")
+"""Variables that other variables, or `reply.json`, name."""
+
 STAND_INS = {
+    "ANSWERER_KEY_OWN_BOT": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    "TRANSFER_ALLOWED": '{"reception": "+97225550100", "מנהלת": "+97225550101"}',
     "DATABASE_URL": "postgresql://u:p@db/batkol",
     "STREAM_SECRET": "0123456789abcdef0123",
     "API_TOKENS": '{"reception-bot": {"token": "0123456789abcdef", "may": ["status", "line"]}}',
@@ -35,7 +40,11 @@ def sampled() -> VoiceAgent:
 
 
 def known(variable: str) -> bool:
-    return variable.lower() in Settings.model_fields or variable in NOT_THE_SERVICES or variable.startswith("OTEL_")
+    return (
+        variable.lower() in Settings.model_fields
+        or variable in NOT_THE_SERVICES
+        or variable.startswith(("OTEL_", *NAMED_ELSEWHERE))
+    )
 
 
 def full() -> VoiceAgent:
@@ -66,9 +75,26 @@ def test_the_service_starts_with_it(make: Callable[[], VoiceAgent], monkeypatch:
 
 def test_nothing_live_is_in_it() -> None:
     live = {"ENABLE_STREAMING_STT", "STT_BATCH_MS", "STT_PARTIAL_DEBOUNCE_MS", "STT_FINAL_TIMEOUT_MS"}
+    live |= {"ANSWERER_PROMPT", "GREETING", "GREETING_INTERRUPTIBLE", "AGENT_PHRASES", "LONGEST_CALL_S", "REPLY_BUDGET"}
     live |= {f"VAD_{name.upper()}" for name in Tuning.__struct_fields__}
 
     assert not live & variables(plan(full(), AROUND)).keys()
+
+
+def test_whatever_names_a_variable_names_one_that_is_set() -> None:
+    """A key that nobody sets would be found out by the first caller."""
+    wanted = plan(full(), AROUND)
+    set_, reply = variables(wanted), json.loads(one(wanted, "ConfigMap")["data"]["reply.json"])
+    named = {
+        each[field]
+        for each in (*json.loads(set_["ANSWERERS"]).values(), *json.loads(set_["VOICES"]).values(), *reply["tools"])
+        for field in ("keyEnv", "tokenEnv", "secretEnv")
+        if field in each
+    }
+
+    assert named == {name for name in set_ if name.startswith(NAMED_ELSEWHERE)}
+    assert all("secretKeyRef" in set_[name] for name in named)
+    assert set_["TOOL_TOKEN_FREE_TIMES"] == {"secretKeyRef": {"name": "clinic", "key": "token"}}
 
 
 def test_no_secret_value_is_in_it() -> None:

@@ -12,7 +12,7 @@ from openfeature.evaluation_context import EvaluationContext
 
 from batkol.live.flag_definitions import parse_definitions
 from batkol_operator.model.agent import SpecError
-from batkol_operator.resources.flags import summary
+from batkol_operator.resources.flags import replies, summary
 from batkol_operator.resources.live import live_files
 from support.operators.agents import agent, document, sample, specs, unadmitted
 from support.properties import few_by_day
@@ -163,3 +163,26 @@ def test_the_service_takes_the_samples_flags() -> None:
     files = live_files(type(agent()).read(sample()).spec)
 
     assert parse_definitions(files.flags.encode())[1] == ()
+
+
+@pytest.mark.parametrize(("enabled", "expected"), [(None, True), (True, True), (False, False)])
+def test_whether_the_agent_answers_is_a_flag_which_changes_live(enabled: bool | None, expected: bool) -> None:
+    reply = {"answerer": {"kind": "Echo"}} | ({} if enabled is None else {"enabled": enabled})
+    evaluator = FlagdCore()
+    evaluator.set_flags(live_files(unadmitted({"reply": reply}).spec).flags)
+
+    for default in (True, False):
+        assert evaluator.resolve_boolean_value("agent-replies", default, EvaluationContext("CA1")).value is expected
+    assert replies(unadmitted({"reply": reply}).spec) == ("Enabled" if expected else "Disabled")
+
+
+def test_a_flag_of_the_owners_own_says_who_is_answered() -> None:
+    wanted = unadmitted({"reply": {"answerer": {"kind": "Echo"}}, "flags": {"agent-replies": RAW}})
+
+    assert json.loads(live_files(wanted.spec).flags)["flags"]["agent-replies"] == RAW
+    assert replies(wanted.spec) == "Custom"
+
+
+def test_an_agent_that_does_not_reply_has_no_flag_of_replies() -> None:
+    assert "agent-replies" not in json.loads(live_files(agent().spec).flags)["flags"]
+    assert replies(agent().spec) == ""

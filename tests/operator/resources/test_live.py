@@ -6,11 +6,14 @@ from typing import Any
 
 from hypothesis import given
 
+from batkol.live.reply import Budget, parse_reply
 from batkol.live.tuning import Tuning, parse_tuning
+from batkol.live.turn_tuning import TurnTuning
+from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.resources.live import live_files
 from batkol_operator.resources.plan import plan
 from support.kube.manifests import one
-from support.operators.agents import AROUND, agent, specs, unadmitted
+from support.operators.agents import AROUND, agent, sample, specs, unadmitted
 from support.properties import few_by_day
 
 OTHERS = Tuning(
@@ -78,10 +81,69 @@ def test_the_order_in_which_fields_come_changes_nothing() -> None:
     )
 
 
-def test_the_config_map_has_both_files() -> None:
+def test_the_config_map_of_an_agent_that_does_not_reply_has_two_files() -> None:
     wanted = plan(agent(), AROUND)
     config_map = one(wanted, "ConfigMap")
 
     assert config_map["metadata"]["name"] == "reception-live"
     assert config_map["data"].keys() == {"tuning.json", "flags.json"}
     assert json.loads(config_map["data"]["tuning.json"])["revision"] == wanted.tuning_revision
+    assert wanted.reply_revision == ""
+
+
+def test_the_service_takes_the_reply_settings_as_the_spec_has_them() -> None:
+    wanted = VoiceAgent.read(sample())
+    files, spec = live_files(wanted.spec), wanted.spec.reply
+    assert spec is not None
+
+    settings = parse_reply(files.reply.encode())
+
+    assert settings.name == files.reply_revision
+    assert settings.prompt == spec.prompt
+    assert settings.phrase_texts() == {
+        "greeting": "שלום, הגעתם למרפאה.",
+        **spec.phrases.model_dump(),  # type: ignore[union-attr]  # the sample has them
+    }
+    turns = settings.turns(TurnTuning())
+    assert (turns.thresholds.interruption_ms, turns.thresholds.idle_ms, turns.stopping) == (380, 10_000, ("רגע", "די"))
+    assert settings.tools
+    assert [(tool.name, tool.token_env, tool.timeout_seconds) for tool in settings.tools] == [
+        ("hang_up", "", 5.0),
+        ("transfer", "", 5.0),
+        ("save_lead", "", 5.0),
+        ("free_times", "TOOL_TOKEN_FREE_TIMES", 4),
+    ]
+    assert settings.lead_fields == {
+        "phone": "A number to call back",
+        "urgent": {"description": "Whether it cannot wait", "type": "boolean"},
+    }
+    assert settings.transfers == ("reception", "מנהלת")
+    assert settings.limits.longest_call_seconds == 1800
+    assert settings.budget == Budget(tokens=200_000, minutes=20, characters=50_000)
+
+
+def test_the_reply_settings_that_a_spec_leaves_out_are_left_to_the_service() -> None:
+    files = live_files(unadmitted({"reply": {"answerer": {"kind": "Echo"}}}).spec)
+
+    assert json.loads(files.reply) == {"revision": files.reply_revision, "tools": [], "leadFields": {}}
+
+
+def test_a_prompt_moves_the_revision_of_the_reply_settings_alone() -> None:
+    before, after = (
+        live_files(unadmitted({"reply": {"answerer": {"kind": "Echo"}, "prompt": prompt}}).spec)
+        for prompt in ("one", "two")
+    )
+
+    assert before.reply_revision != after.reply_revision
+    assert (before.tuning, before.flags) == (after.tuning, after.flags)
+
+
+def test_the_largest_reply_settings_go_into_a_config_map() -> None:
+    """With 32 tools of 16 KiB each, as the service takes them, beside everything else."""
+    schema = {"type": "object", "description": "א" * 7_000}
+    tools = [{"name": f"tool_{n}", "url": "https://x.example", "parameters": schema} for n in range(32)]
+    wanted = plan(unadmitted({"reply": {"answerer": {"kind": "Echo"}, "prompt": "א" * 32_768, "tools": tools}}), AROUND)
+
+    data = one(wanted, "ConfigMap")["data"]
+    assert parse_reply(data["reply.json"].encode()).name == wanted.reply_revision
+    assert sum(len(text.encode()) for text in data.values()) < 1 << 20

@@ -21,6 +21,7 @@ from pydantic.alias_generators import to_camel
 from batkol_operator.kube import names
 from batkol_operator.model.agent import Spec, VoiceAgent
 from batkol_operator.model.recognition import LIVE
+from batkol_operator.model.reply import ReplySpec
 from batkol_operator.resources.plan import OPTIONAL_KINDS, OWNED_KINDS, Plan, plan
 from support.kube.manifests import FOREIGN, VERSIONS, kinds, one, refusal, snapshot
 from support.operators.agents import AROUND, TWILIO, agent, sample, specs, unadmitted
@@ -176,6 +177,66 @@ def test_a_live_change_writes_the_config_map_and_nothing_else(spec: dict[str, An
     assert (before.tuning_revision, before.flags_revision) != (after.tuning_revision, after.flags_revision)
 
 
+ANSWERS: dict[str, Any] = {"answerer": {"kind": "Echo"}}
+ANSWERING = template_hash(unadmitted({"reply": ANSWERS}))
+KNOCK = {"name": "knock", "url": "https://door.example"}
+# what of `spec.reply` is live, with a value that an agent which echoes does not have
+LIVE_REPLY: dict[str, Any] = {
+    "enabled": False,
+    "prompt": "Say little.",
+    "greeting": "שלום",
+    "greetingInterruptible": False,
+    "phrases": {"filler": ""},
+    "tools": [{"name": "hang_up"}, {**KNOCK, "parameters": {"type": "object"}, "timeoutSeconds": 3}],
+    "leadFields": [{"name": "phone"}],
+    "interruption": {"words": 1},
+    "idle": {"prompts": 3},
+    "limits": {"longestCallSeconds": 60},
+    "budget": {"minutes": 3},
+}
+ROLLING_REPLY: dict[str, Any] = {
+    "answerer": {"kind": "Webhook", "url": "https://bot.example"},
+    "answerers": [{"name": "other", "kind": "Echo"}],
+    "voice": {"kind": "Espeak"},
+    "voices": [{"name": "other", "kind": "Espeak"}],
+    "tools": [{**KNOCK, "tokenSecretRef": SECRET}],
+    "transfers": {"numbersSecretRef": SECRET},
+    "speculativeAttemptsPerMinute": 5,
+}
+
+
+@pytest.mark.parametrize(("field", "value"), LIVE_REPLY.items())
+def test_a_live_change_of_replies_writes_the_config_map_and_nothing_else(field: str, value: Any) -> None:
+    before, after = (plan(unadmitted({"reply": {**ANSWERS, **more}}), AROUND) for more in ({}, {field: value}))
+    changed = [new["kind"] for old, new in zip(before.objects, after.objects, strict=True) if old != new]
+
+    assert changed == ["ConfigMap"]
+    assert (before.reply_revision, before.flags_revision) != (after.reply_revision, after.flags_revision)
+
+
+@pytest.mark.parametrize(("field", "value"), ROLLING_REPLY.items())
+def test_a_change_of_replies_that_is_not_live_rolls_the_pods(field: str, value: Any) -> None:
+    assert template_hash(unadmitted({"reply": {**ANSWERS, field: value}})) != ANSWERING
+
+
+def test_every_field_of_replies_is_known_to_roll_the_pods_or_not_and_says_so() -> None:
+    fields = ReplySpec.model_fields
+    assert LIVE_REPLY.keys() | ROLLING_REPLY.keys() == {field.alias or name for name, field in fields.items()}
+    said = {field.alias or name: str(field.description) for name, field in fields.items()}
+    assert [name for name in LIVE_REPLY if not said[name].startswith("Live")] == []
+    assert [name for name in ROLLING_REPLY.keys() - LIVE_REPLY.keys() if said[name].startswith("Live.")] == []
+
+
+def test_labels_that_may_be_used_now_are_live() -> None:
+    one_, other = (
+        unadmitted({"reply": {**ANSWERS, "transfers": {"numbersSecretRef": SECRET, "labels": labels}}})
+        for labels in (["sales"], ["night"])
+    )
+
+    assert template_hash(one_) == template_hash(other)
+    assert plan(one_, AROUND).reply_revision != plan(other, AROUND).reply_revision
+
+
 def test_every_live_number_was_tried() -> None:
     assert LIVE == {
         "recognition": ("batch_milliseconds", "partial_debounce_milliseconds", "final_timeout_milliseconds"),
@@ -185,6 +246,8 @@ def test_every_live_number_was_tried() -> None:
 
 # what rolls the pods, by path, with a value that it does not have in the smallest agent
 ROLLING: dict[str, Any] = {
+    "reply": {"answerer": {"kind": "Echo"}},
+    "plugins": ["bot"],
     "image": {"repository": "r/b", "tag": "2"},
     "image.pullPolicy": "Always",
     "image.pullSecrets": [{"name": "registry"}],
@@ -205,6 +268,7 @@ ROLLING: dict[str, Any] = {
     "twilio.restApi": {"accountSid": "AC" + "0" * 32},
     "twilio.ownTwiml": {"streamSecretRef": SECRET},
     "google.credentialsSecretRef": SECRET,
+    "google.voices": {"maxSessions": 7},
     "database": {"urlSecretRef": SECRET},
     "internalApi.tokensSecretRef": SECRET,
     "telemetry.otlpEndpoint": "http://collector:4317",

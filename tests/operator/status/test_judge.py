@@ -10,16 +10,8 @@ from hypothesis import strategies as st
 
 from batkol_operator.pods.client import NoReport, PodReport, Report
 from batkol_operator.status.conditions import ConditionDraft, ConditionState, find_condition, read_conditions, settle
-from batkol_operator.status.judge import (
-    CREATION_TIMEOUT,
-    AgentProblem,
-    Facts,
-    Revisions,
-    active_calls,
-    judge,
-    judge_paused,
-    status_manifest,
-)
+from batkol_operator.status.facts import AgentProblem, Facts, Revisions, active_calls, pods_in_sync, reply_calls
+from batkol_operator.status.judge import CREATION_TIMEOUT, judge, judge_paused, status_manifest
 from batkol_operator.status.transitions import transitions
 from batkol_operator.watch.object_state import PodState, Rollout
 
@@ -192,11 +184,6 @@ def test_only_transitions_are_announced() -> None:
     ready, lagging = judge(facts(), (), NOON), judge(facts({"a": RUNS, "b": RUNS, "c": LAGS}), (), NOON)
     stalled = judge(facts(problem=AgentProblem("Refused", "No.")), (), NOON)
 
-    def reasons(
-        before: tuple[ConditionDraft, ...], after: tuple[ConditionDraft, ...], old: Revisions = WANTED
-    ) -> list[str]:
-        return [said.reason for said in transitions(before, after, old, WANTED)]
-
     assert reasons((), ready) == ["TuningApplied", "Ready"]
     assert reasons(ready, ready) == []
     assert reasons(ready, lagging) == ["NotReady"]
@@ -208,3 +195,76 @@ def test_only_transitions_are_announced() -> None:
     assert reasons(stalled, ready) == ["NoLongerStalled", "Ready"]
     assert reasons(ready, judge_paused(4, ready, NOON)) == ["Paused"]
     assert reasons(judge_paused(4, ready, NOON), ready) == ["Resumed", "Ready"]
+
+
+def reasons(
+    before: tuple[ConditionDraft, ...],
+    after: tuple[ConditionDraft, ...],
+    old: Revisions = WANTED,
+    new: Revisions = WANTED,
+) -> list[str]:
+    return [said.reason for said in transitions(before, after, old, new)]
+
+
+ANSWERS = replace(WANTED, reply="rrr")
+REPLIES = replace(RUNS, reply_revision="rrr", reply_calls=2)
+
+
+def test_an_agent_without_reply_settings_has_no_condition_of_them() -> None:
+    conditions = judge(facts(), (), NOON)
+
+    assert [each.type for each in conditions] == ["Ready", "Available", "TuningApplied", "Stalled"]
+    assert not {"replyRevision", "replyCalls", "replies"} & status_manifest(facts(), conditions, 0).keys()
+
+
+def test_reply_settings_are_applied_when_every_pod_says_so() -> None:
+    of = facts({"a": REPLIES, "b": REPLIES, "c": REPLIES}, wanted=ANSWERS, replies="Enabled")
+
+    applied = found("ReplyApplied", of)
+    assert (applied.state, applied.reason, applied.message) == (
+        ConditionState.TRUE, "AllPods", "3 of 3 pods run revision rrr.",
+    )  # fmt: skip
+    assert found("Ready", of).holds
+    written = status_manifest(of, (), 6, reply_calls(of))
+    assert (written["replyRevision"], written["replyCalls"], written["replies"]) == ("rrr", 6, "Enabled")
+
+
+def test_a_pod_without_the_newest_reply_settings_leaves_the_tuning_applied() -> None:
+    old = replace(RUNS, reply_revision="old", reply_calls=1)
+    of = facts({"a": REPLIES, "b": old, "c": RUNS}, wanted=ANSWERS)
+
+    applied = found("ReplyApplied", of)
+    assert (applied.state, applied.reason) == (ConditionState.FALSE, "PodsLag")
+    assert "b lags (revision old)" in applied.message
+    assert "c runs a version of the service that knows no reply settings" in applied.message
+    assert found("TuningApplied", of).holds
+    assert (found("Ready", of).reason, len(pods_in_sync(of)), reply_calls(of)) == ("PodsLag", 1, 2)
+
+
+def test_refused_reply_settings_are_told_by_their_own_condition() -> None:
+    refuses = replace(RUNS, reply_revision="old", reply_refusals=("reply.json: tools must be a list of tools.",))
+    of = facts({"a": REPLIES, "b": refuses, "c": REPLIES}, wanted=ANSWERS)
+
+    applied = found("ReplyApplied", of)
+    assert applied.reason == "RefusedByPods"
+    assert "b refused the configuration: reply.json: tools must be a list of tools." in applied.message
+    assert found("TuningApplied", of).holds
+    without = facts({"a": RUNS, "b": refuses, "c": RUNS})
+    assert found("Ready", without).holds, "the agent has no reply settings any more, and the old pods miss theirs"
+
+
+def test_an_unreadable_spec_keeps_the_condition_and_says_nothing() -> None:
+    before = judge(facts({"a": REPLIES}, pods=pods("a"), wanted=ANSWERS), (), NOON)
+    after = judge(facts(wanted=Revisions()), before, NOON)
+
+    applied = find_condition(after, "ReplyApplied")
+    assert applied is not None
+    assert (applied.state, applied.reason) == (ConditionState.UNKNOWN, "NothingWanted")
+
+
+def test_a_new_prompt_makes_one_event_of_its_own() -> None:
+    of = facts({"a": REPLIES, "b": REPLIES, "c": REPLIES}, wanted=ANSWERS)
+    settled = judge(of, (), NOON)
+
+    assert reasons(settled, settled, replace(ANSWERS, reply="old"), ANSWERS) == ["ReplyApplied"]
+    assert reasons(settled, settled, replace(ANSWERS, tuning="old"), ANSWERS) == ["TuningApplied"]

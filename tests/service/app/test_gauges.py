@@ -48,3 +48,5 @@ async def test_a_page_has_the_tuning_in_force_and_replies_that_have_not_happened
     assert samples["batkol_replies_total", "apology"] == samples["batkol_replies_total", "answer"] == 0
     assert samples["batkol_reply_failures_total", "voice", "unavailable"] == 0
     assert samples["batkol_calls_ended_total", "hung_up"] == 0
+    assert samples["batkol_reply_settings_applied_total",] == samples["batkol_reply_settings_calls",] == 0
+    assert samples["batkol_live_refusals_total", "reply.json"] == 0

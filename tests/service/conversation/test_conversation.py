@@ -224,3 +224,20 @@ async def test_without_a_budget_the_answerer_is_asked_at_the_end_of_speech() -> 
         [started] = talk.of(events.FirstSoundWritten)
         assert started.latency is not None
         assert started.latency.text >= 0.58
+
+
+async def test_a_changed_prompt_is_the_next_turns_and_the_conversation_says_which_it_uses() -> None:
+    answerer = answering("שלום תודה")
+    now = AgentSettings(revision="1", prompt="old")
+    async with talking(answerer, settings=lambda: now) as talk:
+        await talk.say("מה מספר טלפון")
+        talk.final("מה מספר טלפון")
+        await asyncio.sleep(4)
+        now = AgentSettings(revision="2", prompt="new")
+        used_before = talk.conversation.reply_revision
+        await talk.say("ומחר")
+        talk.final("ומחר")
+        await asyncio.sleep(4)
+
+        assert [question.prompt for question in answerer.asked] == ["old", "new"]
+        assert (used_before, talk.conversation.reply_revision) == ("1", "2")

@@ -16,7 +16,7 @@ from batkol.gonogo.clusterstore import ConfigMapStore, VoiceAgentStore
 from batkol.gonogo.flagstore import FlagStoreError
 from batkol.gonogo.flipping import FlagNotFlippableError
 from batkol.live.cluster import ObjectName
-from batkol.live.tuning import content_revision
+from batkol.live.strict_document import content_revision
 from support.http.plain import Request
 from support.kube.config_map_api import AGENT, CONFIG_MAP, NAME, NAMESPACE, ConfigMapApi, config_map_api
 from support.kube.kubeconfig import reaching

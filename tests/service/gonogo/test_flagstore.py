@@ -11,7 +11,7 @@ from batkol.flags.context import CallContext
 from batkol.flags.flags import Flags
 from batkol.gonogo.flagstore import FlagStoreError, LiveDirectory
 from batkol.gonogo.flipping import FlagNotFlippableError
-from batkol.live.tuning import content_revision
+from batkol.live.strict_document import content_revision
 from support.live.directory import following, until
 
 ODD = """{"flags": {"streaming-stt": {"state": "ENABLED",

@@ -16,7 +16,7 @@ from batkol.live.source import Snapshot, SourceState
 from batkol.live.tuning import Tuning
 from batkol.status import SourceStatus
 from batkol.supervision.tasks import Tasks
-from support.live.directory import following, streaming, tuning, until, until_batch
+from support.live.directory import following, rename_over, streaming, tuning, until, until_batch
 
 
 async def test_without_a_source_the_defaults_are_in_force() -> None:
@@ -67,7 +67,7 @@ async def test_a_bad_tuning_is_refused_whole_and_the_last_good_one_stays(tmp_pat
         await until(lambda: live.tuning.revision == "8")
         assert live.status().refusals == ()
         assert "batchMilliseconds" in (live.status().last_error or "")
-        assert live.status().refused == {"tuning.json": 1, "flags.json": 0}
+        assert live.status().refused == {"tuning.json": 1, "flags.json": 0, "reply.json": 0}
 
 
 async def test_bad_flags_do_not_hold_up_good_tuning(tmp_path: Path) -> None:
@@ -150,6 +150,56 @@ async def test_subscribers_are_told_after_the_change_and_one_that_raises_stops_n
 
     assert heard == [(LiveChange(tuning=True, flags=False), 210)]
     assert [entry["subscriber"] for entry in logs if entry["log_level"] == "error"] == [broken.__qualname__] * 2
+
+
+async def test_reply_settings_are_taken_up_and_a_wrong_change_leaves_the_last_good_ones(tmp_path: Path) -> None:
+    file = tmp_path / "reply.json"
+    with capture_logs() as logs:
+        async with following(tmp_path) as live:
+            before = live.reply_status(0)
+            rename_over(file, '{"revision": "1", "prompt": "the clinic\'s secret words"}')
+            await until(lambda: live.reply.name == "1")
+            rename_over(file, '{"revision": "2", "prompt": ["the clinic\'s secret words"]}')
+            await until(lambda: live.status().refusals)
+            refused = live.status()
+            in_force = live.reply
+            rename_over(file, '{"revision": "3"}')
+            await until(lambda: live.reply.name == "3")
+            after = live.status()
+
+    assert (before.revision, before.applied_at) == ("defaults", None)
+    assert in_force.prompt == "the clinic's secret words"
+    assert [(one.file, one.flag) for one in refused.refusals] == [("reply.json", None)]
+    assert refused.refused == {"tuning.json": 0, "flags.json": 0, "reply.json": 1}
+    assert (after.refusals, live.reply_status(3).calls) == ((), 3)
+    assert "secret words" not in str(logs) + str(refused)
+    applied = [entry for entry in logs if entry["event"] == "[CFG] live reply settings applied"]
+    assert [(entry["revision"], entry["prompt_characters"]) for entry in applied] == [("1", 25), ("3", 0)]
+
+
+async def test_reply_settings_that_are_removed_stay_in_force_and_those_that_never_were_are_not_missed(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "tuning.json").write_text(tuning(200))
+    async with following(tmp_path) as live:
+        assert live.status().refusals == ()
+        (tmp_path / "reply.json").write_text('{"revision": "1"}')
+        await until(lambda: live.reply.name == "1")
+        (tmp_path / "reply.json").unlink()
+        await until(lambda: live.status().refusals)
+
+    assert live.reply.name == "1"
+    assert "reply.json is missing or cannot be read" in live.status().refusals[0].why
+
+
+async def test_subscribers_hear_which_file_changed(tmp_path: Path) -> None:
+    heard: list[LiveChange] = []
+    async with following(tmp_path) as live:
+        live.on_change(heard.append)
+        rename_over(tmp_path / "reply.json", "{}")
+        await until(lambda: heard)
+
+    assert heard == [LiveChange(tuning=False, flags=False, reply=True)]
 
 
 class Breaking:

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from batkol.errors import ConfigurationError
 from batkol.live import files
 from batkol.live.files import FileSource, ReadTimings
-from batkol.live.source import LARGEST
+from batkol.live.source import LARGEST, NAMES
 from support.live.directory import ConfigMap, following, rename_over, streaming, tuning, until, until_batch
 
 
@@ -230,7 +230,7 @@ async def test_closing_leaves_no_task(tmp_path: Path) -> None:
     threads = threading.active_count()
 
     async with aclosing(FileSource(tmp_path).watch()) as snapshots:
-        assert await anext(snapshots) == {"tuning.json": None, "flags.json": None}
+        assert await anext(snapshots) == dict.fromkeys(NAMES)
 
     assert asyncio.all_tasks() == before
     assert threading.active_count() <= threads + 4  # idle workers of the loop's pools, gone with the loop
@@ -243,7 +243,7 @@ def test_the_path_may_be_one_of_the_files(tmp_path: Path) -> None:
 
 
 def test_the_path_may_not_be_another_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"tuning\.json and flags\.json"):
+    with pytest.raises(ConfigurationError, match=r"tuning\.json, flags\.json and reply\.json"):
         FileSource(tmp_path / "settings.json")
 
 

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from batkol.live.kubernetes import WatchTimings
 from support.kube.config_map_api import config_map_api
-from support.live.config_map_source import ONE, QUICK, TWO, followed, refusing
+from support.live.config_map_source import NOTHING, ONE, QUICK, TWO, followed, refusing
 from support.time.waiting import until
 
 
@@ -23,7 +23,7 @@ async def test_what_is_there_comes_first_and_every_change_after_it(tmp_path: Pat
             api.put(TWO)
             await here.shows(TWO)
             api.put({"tuning.json": b"\xff\x00", "flags.json": "{}"})
-            await until(lambda: here.last == {"tuning.json": b"\xff\x00", "flags.json": b"{}"})
+            await until(lambda: here.last == NOTHING | {"tuning.json": b"\xff\x00", "flags.json": b"{}"})
             await until(lambda: here.source.status().resource_version == str(api.version))
 
         assert len(here.snapshots) == 3
@@ -40,7 +40,7 @@ async def test_a_text_may_hold_any_character(tmp_path: Path) -> None:
         assert here.source.status().reconnects == 0
 
 
-async def test_a_config_map_that_goes_is_two_files_that_went_and_may_come_again(tmp_path: Path) -> None:
+async def test_a_config_map_that_goes_is_its_files_that_went_and_may_come_again(tmp_path: Path) -> None:
     async with config_map_api() as api:
         api.put(ONE)
         async with followed(api, tmp_path) as here:

@@ -160,3 +160,18 @@ async def test_a_phrase_that_is_too_long_or_without_sound_is_not_kept() -> None:
         await cache.ensure("אוניברסיטה " * (LONGEST // 4000))
     with pytest.raises(VoiceError, match="no sound"):
         await cache.ensure("—")
+
+
+async def test_a_phrase_that_is_forgotten_is_asked_for_no_more() -> None:
+    voice = CountingVoice(failures=1)
+    cache = cache_of(voice)
+    cache.want("שלום תודה", "תודה")
+    task = asyncio.create_task(cache.run())
+    await asyncio.sleep(0.05)
+    cache.forget("שלום תודה", "never wanted")
+    await asyncio.sleep(200)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert [text for _, text in voice.asked] == ["שלום תודה", "תודה"]
+    assert cache.get("תודה") is not None

@@ -151,7 +151,7 @@ async def talking(
     *,
     voice: Voice | None = None,
     greeting: str = "",
-    settings: AgentSettings | None = None,
+    settings: AgentSettings | Callable[[], AgentSettings] | None = None,
     budget: int = 1000,
     post_tool: PostTool = no_webhooks,
     speakers_of: Callable[[str], Speakers] | None = None,
@@ -189,7 +189,7 @@ async def talking(
         phrase=phrases.get,
         budget=SpeculationBudget(budget),
         language="he-IL",
-        settings=lambda: settings or AgentSettings(),
+        settings=settings if callable(settings) else lambda: settings or AgentSettings(),
         post_tool=post_tool,
     )
     call = CallSide(

@@ -76,9 +76,14 @@ def defaulted(schema: Json, value: Json) -> Json:
 
 
 def broken_rules(schema: Json, value: Json, path: str) -> Iterator[str]:
-    """Yield `path: message` for every CEL rule that does not hold, at every place that the schema has it."""
-    for rule in schema.get("x-kubernetes-validations", ()):
-        if not evaluates(rule["rule"], value):
+    """Yield `path: message` for every CEL rule that does not hold, at every place that the schema has it.
+
+    Raises `celpy.CELEvalError`, as a real one refuses the object.
+    """
+    rules = schema.get("x-kubernetes-validations", ())
+    given = {"self": celpy.adapter.json_to_cel(value)} if rules else {}
+    for rule in rules:
+        if not _program(rule["rule"]).evaluate(given):
             yield f"{path}{rule.get('fieldPath', '')}: {rule['message']}".lstrip(".")
     if isinstance(value, list):
         for index, item in enumerate(value):
@@ -88,11 +93,6 @@ def broken_rules(schema: Json, value: Json, path: str) -> Iterator[str]:
         for key, inner in value.items():
             below = schema.get("properties", {}).get(key) or (every if isinstance(every, dict) else {})
             yield from broken_rules(below, inner, f"{path}.{key}")
-
-
-def evaluates(rule: str, value: Json) -> bool:
-    """Evaluate a rule with `self` as given. Raises `celpy.CELEvalError`, as a real one refuses the object."""
-    return bool(_program(rule).evaluate({"self": celpy.adapter.json_to_cel(value)}))
 
 
 @cache

@@ -17,8 +17,9 @@ from support.time.waiting import until
 
 WHERE = ObjectName(NAMESPACE, NAME)
 QUICK = WatchTimings(first_wait=0.005, longest_wait=0.02, healthy=0.0, silence=30.0)
-ONE, TWO = {"tuning.json": "{}", "flags.json": '{"flags": {}}'}, {"tuning.json": '{"revision": "2"}'}
-NOTHING = {"tuning.json": None, "flags.json": None}
+ONE = {"tuning.json": "{}", "flags.json": '{"flags": {}}', "reply.json": '{"prompt": "ענה בקצרה"}'}
+TWO = {"tuning.json": '{"revision": "2"}'}
+NOTHING = {"tuning.json": None, "flags.json": None, "reply.json": None}
 
 
 class Followed:

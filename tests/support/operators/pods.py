@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from batkol.status import LiveStatus, RefusedDefinition, ServiceStatus, TuningStatus
+from batkol.status import LiveStatus, RefusedDefinition, ReplyStatus, ServiceStatus, TuningStatus
 from batkol_operator.pods.client import NoReport, Report, read_report
 from batkol_operator.watch.object_state import PodState
 
@@ -26,19 +26,25 @@ class AnsweringPod:
     token: str = ""
     tuning: str = "000000000000"
     flags: str = "000000000000"
+    reply: str = "defaults"
     calls: int = 0
     refusals: list[str] = field(default_factory=list)
+    reply_refusals: list[str] = field(default_factory=list)
     asked: int = 0
 
     def status(self) -> ServiceStatus:
         """As the service itself makes it."""
-        refusals = tuple(RefusedDefinition("tuning.json", None, why) for why in self.refusals)
+        refusals = (
+            *(RefusedDefinition("tuning.json", None, why) for why in self.refusals),
+            *(RefusedDefinition("reply.json", None, why) for why in self.reply_refusals),
+        )
         return ServiceStatus(
             version="1",
             draining=False,
             active_calls=self.calls,
             max_calls=100,
             tuning=TuningStatus(revision=self.tuning),
+            reply=ReplyStatus(revision=self.reply, calls=self.calls),
             live=LiveStatus(revision=self.tuning, flags_revision=self.flags, refusals=refusals),
         )
 

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from batkol.live.tuning import content_revision
+from batkol.live.strict_document import content_revision
 from batkol_operator.kube.names import GROUP, PLURAL
 from support.kube.front import ApiFront
 from support.kube.memory_api import MemoryApi
@@ -115,6 +115,8 @@ class World:
             pod = self.pods.pods[self.started[name]]
             pod.tuning = json.loads(config["data"]["tuning.json"]).get("revision", "")
             pod.flags = content_revision(config["data"]["flags.json"].encode())
+            if "reply.json" in config["data"]:
+                pod.reply = json.loads(config["data"]["reply.json"]).get("revision", "")
 
 
 def _admitted(document: Manifest) -> Manifest:

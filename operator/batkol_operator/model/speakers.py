@@ -1,0 +1,264 @@
+"""Who answers and who speaks: `spec.reply.answerer`, `answerers`, `voice` and `voices`. Read by pods at start."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final
+
+from pydantic import Field, StringConstraints
+
+from batkol_operator.model.connections import SecretKey
+from batkol_operator.model.part import ResourcePart, ResourceRule
+
+DEFAULT: Final = "default"
+"""The name of the one in `answerer` or `voice`."""
+
+_NAME: Final = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+_URL: Final = r"^https?://[^\s?#@]+$"
+Reference = Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=_NAME)]
+
+_KEY: Final = (
+    "A change of the reference rolls the pods; a change of the Secret takes effect in pods that start after it."
+)
+
+
+class AnswererKind(StrEnum):
+    """Kind of an answerer."""
+
+    ECHO = "Echo"
+    OPENAI = "OpenAI"
+    WEBHOOK = "Webhook"
+    HEDGED = "Hedged"
+
+
+class AnswererSpec(ResourcePart):
+    """Who answers the callers."""
+
+    rules: ClassVar[tuple[ResourceRule, ...]] = (
+        ResourceRule(
+            cel="self.kind != 'OpenAI' || (has(self.url) && has(self.model))",
+            holds=lambda part: (
+                part.kind is not AnswererKind.OPENAI or (part.url is not None and part.model is not None)
+            ),
+            message="must be specified, and `model` too, when `kind` is OpenAI",
+            field=".url",
+            reason="FieldValueRequired",
+        ),
+        ResourceRule(
+            cel="self.kind in ['OpenAI', 'Webhook'] || (!has(self.url) && !has(self.model) && !has(self.keySecretRef))",
+            holds=lambda part: (
+                part.kind in (AnswererKind.OPENAI, AnswererKind.WEBHOOK)
+                or (part.url is None and part.model is None and part.key_secret_ref is None)
+            ),
+            message="may not be specified, nor `model` and `keySecretRef`, when `kind` is Echo or Hedged",
+            field=".url",
+            reason="FieldValueForbidden",
+        ),
+        ResourceRule(
+            cel="self.kind != 'Webhook' || !has(self.model)",
+            holds=lambda part: part.kind is not AnswererKind.WEBHOOK or part.model is None,
+            message="may not be specified when `kind` is Webhook",
+            field=".model",
+            reason="FieldValueForbidden",
+        ),
+        ResourceRule(
+            cel="self.kind != 'Webhook' || has(self.url)",
+            holds=lambda part: part.kind is not AnswererKind.WEBHOOK or part.url is not None,
+            message="must be specified when `kind` is Webhook",
+            field=".url",
+            reason="FieldValueRequired",
+        ),
+        ResourceRule(
+            cel="self.kind != 'OpenAI' || !has(self.url) || !self.url.contains('/chat/completions')",
+            holds=lambda part: (
+                part.kind is not AnswererKind.OPENAI or part.url is None or "/chat/completions" not in part.url
+            ),
+            message="must end before `/chat/completions`, at `/v1`: the service appends that path itself",
+            field=".url",
+        ),
+        ResourceRule(
+            cel="self.kind != 'Hedged' || (has(self.first) && has(self.second) && self.first != self.second)",
+            holds=lambda part: (
+                part.kind is not AnswererKind.HEDGED
+                or (part.first is not None and part.second is not None and part.first != part.second)
+            ),
+            message="and `second` must be two names when `kind` is Hedged",
+            field=".first",
+        ),
+        ResourceRule(
+            cel="self.kind == 'Hedged' || (!has(self.first) && !has(self.second) && !has(self.hedgeAfterMilliseconds))",
+            holds=lambda part: (
+                part.kind is AnswererKind.HEDGED
+                or (part.first is None and part.second is None and part.hedge_after_milliseconds is None)
+            ),
+            message="may not be specified, nor `second` and `hedgeAfterMilliseconds`, when `kind` is not Hedged",
+            field=".first",
+            reason="FieldValueForbidden",
+        ),
+    )
+
+    kind: AnswererKind = Field(
+        description="Echo repeats the caller (to try the line); OpenAI is a server with `/chat/completions`; Webhook "
+        "is a bot of your own, asked by HTTP; Hedged asks two others and takes the first text. A change rolls the "
+        "pods.",
+    )
+    url: str | None = Field(
+        None,
+        min_length=1,
+        max_length=2048,
+        pattern=_URL,
+        description="For OpenAI the server's base URL with `/v1`, such as `https://api.openai.com/v1`; for Webhook the "
+        "URL that each question is sent to. A change rolls the pods.",
+    )
+    model: str | None = Field(
+        None, min_length=1, max_length=253, description="For OpenAI: the server's model. A change rolls the pods."
+    )
+    key_secret_ref: SecretKey | None = Field(
+        None,
+        description="Secret key with the bearer token (OpenAI), or with the secret that signs the questions (Webhook, "
+        f"`whsec_…`); absent: none is sent. {_KEY}",
+    )
+    first: Reference | None = Field(
+        None, description="For Hedged: name of the answerer that is asked at once. A change rolls the pods."
+    )
+    second: Reference | None = Field(
+        None,
+        description="For Hedged: name of the answerer that is asked too when the first is slow. A change rolls the "
+        "pods.",
+    )
+    hedge_after_milliseconds: int | None = Field(
+        None,
+        ge=0,
+        le=3500,
+        description="For Hedged: time without a text from `first` after which `second` is asked, in milliseconds; "
+        "absent: 500. A change rolls the pods.",
+    )
+    then: Reference | None = Field(
+        None,
+        description="Name of the answerer that is asked when this one fails or has no text in time; absent: the caller "
+        "hears the apology. A change rolls the pods.",
+    )
+    then_after_milliseconds: int | None = Field(
+        None,
+        ge=0,
+        le=3500,
+        description="Time without a text after which `then` is asked, in milliseconds; absent: 1500. A change rolls "
+        "the pods.",
+    )
+
+
+class NamedAnswerer(AnswererSpec):
+    """An answerer with a name."""
+
+    rules: ClassVar[tuple[ResourceRule, ...]] = (
+        *AnswererSpec.rules,
+        ResourceRule(
+            cel="self.kind == 'OpenAI' || (!has(self.maxTokens) && !has(self.temperaturePercent))",
+            holds=lambda part: (
+                part.kind is AnswererKind.OPENAI or (part.max_tokens is None and part.temperature_percent is None)
+            ),
+            message="may not be specified, nor `temperaturePercent`, when `kind` is not OpenAI",
+            field=".maxTokens",
+            reason="FieldValueForbidden",
+        ),
+        ResourceRule(
+            cel="self.kind != 'Echo' || !has(self.prompt)",
+            holds=lambda part: part.kind is not AnswererKind.ECHO or part.prompt is None,
+            message="may not be specified when `kind` is Echo",
+            field=".prompt",
+            reason="FieldValueForbidden",
+        ),
+    )
+
+    name: Reference = Field(
+        description=f"Name, as the flag `answerer` gives it; `{DEFAULT}` is the one in `answerer`. A change rolls the "
+        "pods.",
+    )
+    prompt: str | None = Field(
+        None,
+        min_length=1,
+        max_length=32_768,
+        description="Instructions in the place of `reply.prompt`, to try them by the flag `answerer`. A change rolls "
+        "the pods.",
+    )
+    max_tokens: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="For OpenAI: most tokens of an answer; absent: 300. A change rolls the pods.",
+    )
+    temperature_percent: int | None = Field(
+        None,
+        ge=0,
+        le=200,
+        description="For OpenAI: temperature in percent, 100 being 1.0; absent: the server's own. A change rolls the "
+        "pods.",
+    )
+
+
+class VoiceKind(StrEnum):
+    """Kind of a voice."""
+
+    BUILTIN = "Builtin"
+    ESPEAK = "Espeak"
+    GOOGLE = "Google"
+    OPENAI = "OpenAI"
+
+
+class SpeakingVoice(ResourcePart):
+    """Who speaks the agent's answers."""
+
+    rules: ClassVar[tuple[ResourceRule, ...]] = (
+        ResourceRule(
+            cel="self.kind != 'OpenAI' || (has(self.url) && has(self.model))",
+            holds=lambda part: part.kind is not VoiceKind.OPENAI or (part.url is not None and part.model is not None),
+            message="must be specified, and `model` too, when `kind` is OpenAI",
+            field=".url",
+            reason="FieldValueRequired",
+        ),
+        ResourceRule(
+            cel="!has(self.url) || !self.url.contains('/audio/speech')",
+            holds=lambda part: part.url is None or "/audio/speech" not in part.url,
+            message="must end before `/audio/speech`, at `/v1`: the service appends that path itself",
+            field=".url",
+        ),
+    )
+
+    kind: VoiceKind = Field(
+        description="Google streams Chirp 3 HD voices, with the credentials of `google`; OpenAI is a server with "
+        "`/audio/speech`; Espeak needs an image with the extra `espeak`; Builtin has the demo's words only. A change "
+        "rolls the pods.",
+    )
+    url: str | None = Field(
+        None,
+        min_length=1,
+        max_length=2048,
+        pattern=_URL,
+        description="For OpenAI: base URL of the server, with `/v1`. A change rolls the pods.",
+    )
+    model: str | None = Field(
+        None, min_length=1, max_length=253, description="For OpenAI: the server's model. A change rolls the pods."
+    )
+    voice_name: str | None = Field(
+        None,
+        min_length=1,
+        max_length=253,
+        description="The voice, for kinds that have several: `alloy` (OpenAI), `he-IL-Chirp3-HD-Achernar` (Google). A "
+        "change rolls the pods.",
+    )
+    key_secret_ref: SecretKey | None = Field(
+        None, description=f"For OpenAI: Secret key with the bearer token; absent: the service sends none. {_KEY}"
+    )
+    then: Reference | None = Field(
+        None,
+        description="Name of the voice that goes on, from the first sentence that the caller has not heard, when this "
+        "one fails; absent: none. A change rolls the pods.",
+    )
+
+
+class NamedVoice(SpeakingVoice):
+    """A voice with a name."""
+
+    name: Reference = Field(
+        description=f"Name, as the flag `voice` gives it; `{DEFAULT}` is the one in `voice`. A change rolls the pods.",
+    )

@@ -1,0 +1,170 @@
+"""`spec.reply`: what of it is live, as `reply.json`, and what pods read at start, as environment variables.
+
+The names of the variables with the secrets of tools are made of the tools' names, so `reply.json` holds no secret.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from batkol_operator.kube.names import Manifest
+from batkol_operator.model.part import ResourcePart
+from batkol_operator.model.reply import ReplySpec
+from batkol_operator.model.speakers import NamedAnswerer, NamedVoice
+from batkol_operator.model.tools import LeadField, ToolSpec
+from batkol_operator.resources.variables import plain, secret
+
+_KINDS: Final = {
+    "Echo": "echo",
+    "OpenAI": "openai",
+    "Webhook": "webhook",
+    "Hedged": "hedged",
+    "Builtin": "builtin",
+    "Espeak": "espeak",
+    "Google": "google",
+}
+_AS_WRITTEN: Final = ("phrases", "interruption", "idle", "limits", "budget")
+
+
+def reply_settings(spec: ReplySpec) -> dict[str, Any]:
+    """Return the contents of `reply.json` without the revision; what the spec leaves out is left to the service."""
+    document: dict[str, Any] = {
+        "prompt": spec.prompt,
+        "greeting": spec.greeting,
+        "greetingInterruptible": spec.greeting_interruptible,
+        "tools": [_tool(tool) for tool in spec.tools],
+        "leadFields": {field.name: _lead_field(field) for field in spec.lead_fields},
+        "transfers": sorted(spec.transfers.labels) if spec.transfers and spec.transfers.labels is not None else None,
+        **{name: _given(getattr(spec, name)) for name in _AS_WRITTEN},
+    }
+    return {name: value for name, value in document.items() if value is not None}
+
+
+def reply_environment(spec: ReplySpec | None) -> list[Manifest]:
+    """Return the variables of the answerers, voices and secrets; none without `spec.reply`."""
+    if spec is None:
+        return []
+    return [*_answerers(spec), *_voices(spec), *_secrets(spec)]
+
+
+def _answerers(spec: ReplySpec) -> list[Manifest]:
+    variables = []
+    if (answerer := spec.answerer) is not None:
+        variables += [plain("AGENT_REPLIES", True), plain("ANSWERER", _KINDS[answerer.kind])]
+        variables += _optional("ANSWERER_URL", answerer.url)
+        variables += _optional("ANSWERER_MODEL", answerer.model)
+        variables += _optional("ANSWERER_FIRST", answerer.first)
+        variables += _optional("ANSWERER_SECOND", answerer.second)
+        variables += _optional("ANSWERER_AFTER_MS", answerer.hedge_after_milliseconds)
+        variables += _optional("ANSWERER_THEN", answerer.then)
+        variables += _optional("ANSWERER_THEN_AFTER_MS", answerer.then_after_milliseconds)
+        if answerer.key_secret_ref:
+            variables.append(secret("ANSWERER_API_KEY", answerer.key_secret_ref))
+    if spec.answerers:
+        variables.append(_map("ANSWERERS", {each.name: _answerer(each) for each in spec.answerers}))
+        variables += [
+            secret(_variable("ANSWERER_KEY", each.name), each.key_secret_ref)
+            for each in spec.answerers
+            if each.key_secret_ref
+        ]
+    if spec.speculative_attempts_per_minute is not None:
+        variables.append(plain("SPECULATIVE_ATTEMPTS_PER_MINUTE", spec.speculative_attempts_per_minute))
+    return variables
+
+
+def _voices(spec: ReplySpec) -> list[Manifest]:
+    variables = []
+    if (voice := spec.voice) is not None:
+        variables.append(plain("VOICE", _KINDS[voice.kind]))
+        variables += _optional("VOICE_URL", voice.url)
+        variables += _optional("VOICE_MODEL", voice.model)
+        variables += _optional("VOICE_NAME", voice.voice_name)
+        variables += _optional("VOICE_THEN", voice.then)
+        if voice.key_secret_ref:
+            variables.append(secret("VOICE_API_KEY", voice.key_secret_ref))
+    if spec.voices:
+        variables.append(_map("VOICES", {each.name: _voice(each) for each in spec.voices}))
+        variables += [
+            secret(_variable("VOICE_KEY", each.name), each.key_secret_ref)
+            for each in spec.voices
+            if each.key_secret_ref
+        ]
+    return variables
+
+
+def _secrets(spec: ReplySpec) -> list[Manifest]:
+    variables = [secret("TRANSFER_ALLOWED", spec.transfers.numbers_secret_ref)] if spec.transfers else []
+    for tool in spec.tools:
+        if tool.token_secret_ref:
+            variables.append(secret(_variable("TOOL_TOKEN", tool.name), tool.token_secret_ref))
+        if tool.signing_secret_ref:
+            variables.append(secret(_variable("TOOL_SECRET", tool.name), tool.signing_secret_ref))
+    return variables
+
+
+def _answerer(spec: NamedAnswerer) -> dict[str, Any]:
+    return _present(
+        kind=_KINDS[spec.kind],
+        url=spec.url,
+        model=spec.model,
+        keyEnv=_variable("ANSWERER_KEY", spec.name) if spec.key_secret_ref else None,
+        first=spec.first,
+        second=spec.second,
+        afterMs=spec.hedge_after_milliseconds,
+        then=spec.then,
+        thenAfterMs=spec.then_after_milliseconds,
+        prompt=spec.prompt,
+        maxTokens=spec.max_tokens,
+        temperature=None if spec.temperature_percent is None else spec.temperature_percent / 100,
+    )
+
+
+def _voice(spec: NamedVoice) -> dict[str, Any]:
+    return _present(
+        kind=_KINDS[spec.kind],
+        url=spec.url,
+        model=spec.model,
+        name=spec.voice_name,
+        keyEnv=_variable("VOICE_KEY", spec.name) if spec.key_secret_ref else None,
+        then=spec.then,
+    )
+
+
+def _tool(tool: ToolSpec) -> dict[str, Any]:
+    return _present(
+        name=tool.name,
+        description=tool.description or None,
+        url=tool.url,
+        parameters=tool.parameters,
+        timeoutSeconds=tool.timeout_seconds,
+        tokenEnv=_variable("TOOL_TOKEN", tool.name) if tool.token_secret_ref else None,
+        secretEnv=_variable("TOOL_SECRET", tool.name) if tool.signing_secret_ref else None,
+    )
+
+
+def _lead_field(field: LeadField) -> str | dict[str, Any]:
+    """Write a field as JSON Schema; its description alone stands for a text."""
+    if field.json_schema is None:
+        return field.description or field.name
+    return {**({"description": field.description} if field.description else {}), **field.json_schema}
+
+
+def _variable(prefix: str, name: str) -> str:
+    return f"{prefix}_{name.upper().replace('-', '_')}"
+
+
+def _optional(variable: str, value: str | int | None) -> list[Manifest]:
+    return [] if value is None else [plain(variable, value)]
+
+
+def _map(variable: str, entries: dict[str, Any]) -> Manifest:
+    return plain(variable, json.dumps(entries, sort_keys=True, ensure_ascii=False))
+
+
+def _given(part: ResourcePart | None) -> dict[str, Any] | None:
+    return None if part is None else part.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _present(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
