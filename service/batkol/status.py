@@ -48,6 +48,8 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     answerer: str = ""
     voice: str = ""
     greeting: bool = False  # whether a call begins with one
+
+
 class ReplyStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The reply settings in force; see `live.reply.ReplySettings`."""
 

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import httpx
 import pytest
@@ -36,7 +36,7 @@ OF_THE_OPERATOR = (
 PAGE, RUNBOOKS = ROOT / "docs/observability.md", ROOT / "docs/runbooks.md"
 OF_PROMETHEUS = {"instance", "job"}
 CALLER, CALLED = "+972541234567", "+97231234567"
-TWO = {
+TWO: Final[dict[str, Any]] = {
     "answerers": '{"one": {"kind": "echo"}, "two": {"kind": "echo"}}',
     "answerer": "hedged",
     "answerer_first": "one",

@@ -32,12 +32,8 @@ from batkol.telemetry.names import OPENAI
 from batkol.telemetry.reply_metrics import Variants
 from batkol.tracing.peer import Peer
 from batkol.voices.factory import VoiceParts, VoicesByName
-from batkol.voices.phrases import Phrase, PhraseCache
-from batkol.voices.stored import Stored, stored
-from batkol.voices.voice import ConnectedVoice, Voice, VoiceError
-from batkol.voices.factory import VoiceParts, voice_of
 from batkol.voices.phrases import PhraseCache
-from batkol.voices.voice import ConnectedVoice, VoiceError
+from batkol.voices.voice import ConnectedVoice, Voice, VoiceError
 
 log = structlog.get_logger()
 
@@ -65,8 +61,8 @@ async def agent(settings: Settings, parts: AgentParts, stack: AsyncExitStack, ta
     stack.push_async_callback(answerers.aclose)
     made = VoicesByName(settings.voice_specs, settings.voice_keys(), parts.voices)
     stack.push_async_callback(made.aclose)
-    voices = {name: await _speaking(name, voice, settings, stack, tasks) for name, voice in made.whole.items()}
-    voices = {name: await _speaking(name, settings, parts, stack, tasks) for name in settings.voice_specs}
+    in_force = LiveAgentSettings(settings, parts.live)
+    voices = {name: await _speaking(name, voice, in_force, stack, tasks) for name, voice in made.whole.items()}
     _begin_at_zero(settings, parts.metrics)
     if settings.agent_replies:
         for name, server in answerers.servers.items():
@@ -80,7 +76,7 @@ async def agent(settings: Settings, parts: AgentParts, stack: AsyncExitStack, ta
         phrase=voices[DEFAULT].phrase,
         budget=budget,
         language=settings.gcp_stt_language,
-        settings=LiveAgentSettings(settings, parts.live).now,
+        settings=in_force.now,
         post_tool=webhooks.carry_out,
     )
 
@@ -109,16 +105,12 @@ def _begin_at_zero(settings: Settings, metrics: Metrics) -> None:
     )
 
 
-async def _speaking(name: str, voice: Voice, settings: Settings, stack: AsyncExitStack, tasks: Tasks) -> Speaking:
+async def _speaking(
+    name: str, voice: Voice, in_force: LiveAgentSettings, stack: AsyncExitStack, tasks: Tasks
+) -> Speaking:
     """Begin to have the phrases spoken in a voice."""
-async def _speaking(name: str, settings: Settings, parts: AgentParts, stack: AsyncExitStack, tasks: Tasks) -> Speaking:
-    """Make one voice, and begin to have the phrases spoken in it."""
-    key = settings.voice_api_key if name == DEFAULT else ""
-    voice = voice_of(settings.voice_specs[name], parts.voices, api_key=key)
-    stack.push_async_callback(voice.aclose)
-    language = settings.gcp_stt_language
-    phrases = Phrases(PhraseCache(voice, language), LiveAgentSettings(settings, parts.live).texts, language)
-    stack.callback(parts.live.on_change(lambda change: phrases.refresh() if change.reply else None))
+    phrases = Phrases(PhraseCache(voice, in_force.language), in_force.texts, in_force.language)
+    stack.callback(in_force.live.on_change(lambda change: phrases.refresh() if change.reply else None))
     await tasks.own(stack, phrases.cache.run, _task("agent.phrases", name))
     if isinstance(voice, ConnectedVoice):
         await tasks.own(stack, partial(warm_up_voice, voice), _task("agent.warm_up_voice", name), may_return=True)

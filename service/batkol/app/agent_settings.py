@@ -27,13 +27,14 @@ class LiveAgentSettings:
 
     def __init__(self, settings: Settings, live: Live) -> None:
         self._settings = settings
-        self._live = live
+        self.live = live
+        self.language = settings.gcp_stt_language
         self._made_of: tuple[TurnTuning, ReplySettings] | None = None
         self._made = AgentSettings()
 
     def now(self) -> AgentSettings:
         """Return what is in force; the same object until something changes."""
-        turns, reply = self._live.tuning.turns, self._live.reply
+        turns, reply = self.live.tuning.turns, self.live.reply
         if self._made_of is None or self._made_of[0] is not turns or self._made_of[1] is not reply:
             self._made = self._make(reply.turns(turns), reply)
             self._made_of = turns, reply
@@ -41,8 +42,8 @@ class LiveAgentSettings:
 
     def texts(self) -> Mapping[StockPhrase, str]:
         """Return the texts of the phrases that are not the stored ones; an empty one is not said."""
-        given = {StockPhrase(name): text for name, text in self._live.reply.phrase_texts().items()}
-        return self._settings.phrases(self._settings.gcp_stt_language) | given
+        given = {StockPhrase(name): text for name, text in self.live.reply.phrase_texts().items()}
+        return self._settings.phrases(self.language) | given
 
     def _make(self, turns: TurnTuning, reply: ReplySettings) -> AgentSettings:
         return AgentSettings(

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 import structlog
 
 from batkol import __version__
+from batkol.app.agent_settings import calls_using
 from batkol.calls.continuation import Continuations
 from batkol.calls.drain import HANDOVER_S, Drain
-from batkol.app.agent_settings import calls_using
-from batkol.calls.drain import Drain
 from batkol.calls.registry import CallRegistry
 from batkol.calls.telephone import Telephone
 from batkol.conversation.agent import Agent

@@ -16,7 +16,7 @@ from typing import Final, Protocol, TypeAlias
 import msgspec
 
 from batkol.answering.answerer import Answerer, AnswererError, Question, Tool, ToolCall, ToolResult, Usage
-from batkol.conversation.history import History
+from batkol.conversation.history import Entry, History
 from batkol.speech.pieces import Cutter
 
 MOST_ATTEMPTS: Final = 2
@@ -222,7 +222,7 @@ class _Heard:
     def __init__(self, history: History, turn: TextTurn) -> None:
         self._history = history
         self._turn = turn
-        self._entry: list[str] | None = None
+        self._entry: Entry | None = None
 
     def add(self, piece: str) -> None:
         if self._entry is None:

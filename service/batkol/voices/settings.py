@@ -99,8 +99,6 @@ class VoiceFields(EnvironmentSettings):
     voice_then: str = Field("", description="Name in VOICES of the voice that speaks on when this one fails.")
     voice_then_after_ms: int = Field(
         THEN_AFTER_MS, ge=100, le=10_000, description="Time without a sound after which VOICE_THEN speaks, ms."
-    voice_then: str = Field(
-        "", description="Name in VOICES of the one that speaks from the first unheard sentence when the voice fails."
     )
     gcp_tts_endpoint: str = Field("", description="`host:port` of the voice double, instead of Google.")
     gcp_tts_insecure: bool = Field(False, description="Plaintext gRPC, for the voice double.")
@@ -125,7 +123,6 @@ class VoiceFields(EnvironmentSettings):
             name=self.voice_name,
             then=self.voice_then,
             then_after_ms=self.voice_then_after_ms,
-            kind=self.voice, url=self.voice_url, model=self.voice_model, name=self.voice_name, then=self.voice_then
         )
 
     def check_voice(self, language: str) -> None:
