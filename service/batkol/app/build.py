@@ -21,6 +21,7 @@ from batkol.app.patience import PRODUCTION, Patience
 from batkol.app.plugin_lines import lines
 from batkol.app.service import Service
 from batkol.app.summaries import summaries
+from batkol.app.speakers import flag_context
 from batkol.app.twilio import line, telephone, twilio_api
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.calls.continuation import Continuations
@@ -28,7 +29,6 @@ from batkol.calls.drain import ENDING_S, Drain
 from batkol.calls.handovers import Handovers
 from batkol.calls.registry import CallRegistry
 from batkol.events.bus import Bus
-from batkol.flags.context import CallContext
 from batkol.flags.flag import ReplyFallbacks
 from batkol.flags.flags import Flags
 from batkol.live.config import Live
@@ -142,7 +142,7 @@ async def _service(
         flags=flags,
         metrics=metrics,
         voices=_voices(settings, metrics, stack),
-        context_of=partial(_flag_context, settings, calls),
+        context_of=partial(flag_context, settings, calls),
     )
     made = await agent(settings, parts, stack, tasks)
     continuations = Continuations(Handovers(calls, settings.voice_agent), store, settings.voice_agent)
@@ -167,15 +167,6 @@ async def _service(
         telephone=await telephone(settings, line(made, metrics, patience.line), stack, tasks),
         twilio_api=await twilio_api(settings, stack, tasks, within_s=patience.twilio_api),
         started_at=time.monotonic(),
-    )
-
-
-def _flag_context(settings: Settings, calls: CallRegistry, call_sid: str) -> CallContext:
-    """Return what flags may ask of a call; of one that is over, or not of Twilio's, little is known."""
-    if (call := calls.get(call_sid)) is not None:
-        return call.flag_context
-    return CallContext(
-        call_sid=call_sid, agent=settings.voice_agent, language=settings.gcp_stt_language, pod=settings.pod_name
     )
 
 

@@ -10,12 +10,14 @@ from typing import Final, TypeVar
 import structlog
 
 from batkol.answering.answerer import Answerer
+from batkol.calls.registry import CallRegistry
 from batkol.conversation.actions import StockPhrase
 from batkol.conversation.agent import PhraseSound, Speakers
 from batkol.flags.context import CallContext
 from batkol.flags.flag import FlagAnswer
 from batkol.flags.flags import Flags
 from batkol.named_specs import DEFAULT
+from batkol.settings import Settings
 from batkol.voices.voice import Voice
 
 _WARNED: Final = 100
@@ -35,7 +37,7 @@ class Speaking:
 
 
 class SpeakersByFlag:
-    """The speakers of a process. Called with a call's SID; never raises. `context_of` is None for a call that is over.
+    """The speakers of a process. Called with a call's SID; never raises.
 
     A name that there is not is warned of once, and `default` takes its place.
     """
@@ -87,3 +89,12 @@ class SpeakersByFlag:
                 names=sorted(names),
             )
         return DEFAULT
+
+
+def flag_context(settings: Settings, calls: CallRegistry, call_sid: str) -> CallContext:
+    """Return what flags may ask of a call; of one that is over, or not of Twilio's, little is known."""
+    if (call := calls.get(call_sid)) is not None:
+        return call.flag_context
+    return CallContext(
+        call_sid=call_sid, agent=settings.voice_agent, language=settings.gcp_stt_language, pod=settings.pod_name
+    )
