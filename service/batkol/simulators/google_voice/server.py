@@ -124,7 +124,7 @@ class GoogleVoiceDouble:
             await SpeakingSession(self.settings, record, faults, self._clock).run(context)
             ending = "OK"
         except SessionRefusal as refusal:
-            ending = refusal.code.name
+            stats.ended(record, refusal.code.name, self._clock())
             await context.abort(refusal.code, refusal.text)
         finally:
             stats.ended(record, ending, self._clock())

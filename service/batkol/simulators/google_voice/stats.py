@@ -64,9 +64,10 @@ class GoogleVoiceStats:
         return record
 
     def ended(self, record: SessionRecord, ending: str, now: float) -> None:
-        """Close a record."""
-        self.under_way -= 1
-        record.ended_at, record.ending = now, ending
+        """Close a record, before the client can know of the end. Only the first time counts."""
+        if record.ended_at is None:
+            self.under_way -= 1
+            record.ended_at, record.ending = now, ending
 
     def opened_since(self, moment: float) -> int:
         """Return how many sessions opened after a moment."""
