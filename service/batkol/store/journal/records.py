@@ -19,6 +19,7 @@ from batkol.events.events import (
     ReplySentence,
     ReplyStarted,
     RevisedText,
+    ToolCalled,
 )
 from batkol.store.journal.record import LONGEST_NAME, LONGEST_TEXT, Record, Who, bounded
 from batkol.store.journal.reply_records import OfReplies
@@ -87,7 +88,7 @@ def decode(payload: bytes) -> AnyRecord:
     return found
 
 
-OF_REPLIES: Final = frozenset({ReplyStarted, ReplySentence, ReplyInterrupted, ReplyEnded})
+OF_REPLIES: Final = frozenset({ReplyStarted, ReplySentence, ReplyInterrupted, ReplyEnded, ToolCalled})
 """The events of the agent's side that something is kept of: `batkol.store.journal.reply_records`."""
 
 KEPT: Final = OF_REPLIES | {CallStarted, FinalText, RevisedText, CallEnded}

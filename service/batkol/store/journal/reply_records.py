@@ -17,6 +17,7 @@ from batkol.events.events import (
     ReplyInterrupted,
     ReplySentence,
     ReplyStarted,
+    ToolCalled,
 )
 from batkol.store.journal.record import LONGEST_NAME, LONGEST_TEXT, Record, Who, bounded
 
@@ -127,6 +128,8 @@ class ReplyRecords:
                 heard = self._heard(event)
                 del self._replies[event.reply_id]
                 return _end(event, who, heard.beginning)
+            case ToolCalled():
+                return _tool(event, who)
         return None
 
     def _heard(self, event: ReplyEvent, phrase: str | None = None, latency_ms: float | None = None) -> _Heard:
@@ -189,4 +192,17 @@ def _end(event: ReplyEnded, who: Who, beginning: _Beginning) -> ReplyRecord:
         prompt_tokens=event.prompt_tokens,
         completion_tokens=event.completion_tokens,
         fault=None if event.fault is None else bounded(event.fault, LONGEST_NAME),
+    )
+
+
+def _tool(event: ToolCalled, who: Who) -> ToolRecord:
+    return ToolRecord(
+        who=who,
+        seq=event.seq,
+        at=event.at,
+        turn=event.turn,
+        name=bounded(event.name, LONGEST_NAME),
+        arguments=bounded(event.arguments, LONGEST_TEXT),
+        outcome=bounded(event.outcome, LONGEST_NAME),
+        duration_ms=event.duration_ms,
     )

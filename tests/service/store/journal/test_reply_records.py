@@ -11,10 +11,11 @@ from batkol.events.events import (
     ReplyResumed,
     ReplySentence,
     ReplyStarted,
+    ToolCalled,
 )
 from batkol.store.journal.record import Record
 from batkol.store.journal.reply_records import REMEMBERED, ReplyProgressRecord, ReplyRecord, ReplyRecords
-from support.postgres.records import AT, sid, who
+from support.postgres.records import AT, sid, tool, who
 
 PIECES = ("בשמחה.", "יש תור ביום שני.", "מתאים?")
 
@@ -79,6 +80,13 @@ def test_the_end_of_a_reply_has_its_beginning_and_what_its_event_says() -> None:
     assert isinstance(record, ReplyRecord)
     assert (record.started_at, record.at, record.seq, record.phrase) == (AT + 2, AT + 9, 9, "greeting")
     assert (record.intended, record.heard, record.interrupted) == (" ".join(PIECES), "בשמחה.", True)
+
+
+def test_a_call_of_a_tool_is_kept_with_what_its_event_says() -> None:
+    of = {name: value for name, value in about(1, 7).items() if name != "reply_id"}
+    (record,) = kept_of(ToolCalled(**of, name="save_lead", arguments='{"a": 1}', outcome="done", duration_ms=80.5))
+
+    assert record == tool(seq=7, at=AT + 7, arguments='{"a": 1}')
 
 
 def test_the_kind_is_known_before_the_end() -> None:
