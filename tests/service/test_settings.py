@@ -294,7 +294,7 @@ def test_what_is_not_ours_in_the_environment_is_left_alone(monkeypatch: pytest.M
 VALUES = {  # one that works, for every field
     "ENABLE_STREAMING_STT": "yes",
     "VAD": "webrtc",
-    "STORE": "none",
+    "STORE": "postgres",
     "FLAGS_PROVIDER": "env",
     "LOG_LEVEL": "DEBUG",
     "LOG_FORMAT": "json",

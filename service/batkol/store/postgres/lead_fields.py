@@ -15,9 +15,8 @@ from sqlalchemy import text
 from batkol.store.journal.record import LONGEST_NAME, LONGEST_TEXT, bounded
 from batkol.store.journal.reply_records import ToolRecord
 from batkol.store.postgres.numbers import identifies_caller
+from batkol.tools.definition import SAVE_LEAD
 
-SAVE_LEAD: Final = "save_lead"
-"""The tool that saves fields of a lead."""
 DONE: Final = "done"
 """The outcome of a call of a tool that was carried out."""
 
