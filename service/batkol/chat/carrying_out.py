@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +17,11 @@ from batkol.chat.dialogues.trials import TriedPrompt, try_all
 from batkol.chat.page import Page
 from batkol.chat.parts import ChatAnswerers, text_agent
 from batkol.chat.settings import ChatSettings, prompt_from, read
-from batkol.chat.stated_tools import StatedTools
 from batkol.chat.stdin_lines import StdinLines
 from batkol.chat.talking import HELP, Chat
 from batkol.chat.text_call import TextAgent, TextCall
+from batkol.chat.text_tools import StatedResults
+from batkol.conversation.tools.webhook import ToolWebhooks
 from batkol.errors import ConfigurationError
 from batkol.named_specs import DEFAULT
 
@@ -36,6 +37,7 @@ class ChatOptions:
     repeat: int = 1
     at_once: int = 4
     times: bool = False
+    tools: bool = False
     junit: Path | None = None
     json: Path | None = None
 
@@ -46,11 +48,18 @@ class _Parts:
     answerers: ChatAnswerers
     name: str
     """The name of the answerer."""
+    webhooks: ToolWebhooks | None
+    """None: the user's own tools are not carried out."""
 
     def agent(self, prompt_file: Path | None) -> TextAgent:
         prompt = prompt_from(prompt_file) if prompt_file else ""
         answerer = self.answerers.get(self.name, own_prompt=not prompt)
         return text_agent(self.settings, answerer, prompt)
+
+    def call(self, agent: TextAgent, dialogue: Dialogue | None = None) -> TextCall:
+        if self.webhooks is not None:
+            return TextCall(agent, self.webhooks.carry_out)
+        return TextCall(agent, StatedResults(dialogue.tools if dialogue else {}).post)
 
     def prompt_name(self, file: Path | None) -> str:
         """Return where the prompt is from."""
@@ -63,8 +72,10 @@ async def carry_out(options: ChatOptions, out: Console, notes: Console) -> int:
     """Chat, or try dialogues. Raises `ConfigurationError` for what cannot be tried. Cancelling it drops the answer."""
     _check(options)
     settings = read()
-    async with aclosing(ChatAnswerers(settings)) as answerers:
-        parts = _Parts(settings, answerers, options.answerer)
+    async with AsyncExitStack() as stack:
+        answerers = await stack.enter_async_context(aclosing(ChatAnswerers(settings)))
+        webhooks = await stack.enter_async_context(aclosing(ToolWebhooks())) if options.tools else None
+        parts = _Parts(settings, answerers, options.answerer, webhooks)
         if options.dialogues:
             return await _try_dialogues(options, parts, out)
         return await _talk(options, parts, out, notes)
@@ -83,15 +94,15 @@ def _check(options: ChatOptions) -> None:
 async def _talk(options: ChatOptions, parts: _Parts, out: Console, notes: Console) -> int:
     agent = parts.agent(options.prompt_file)
     terminal = sys.stdin.isatty() and out.is_terminal
-    page = Page(out, out if terminal else notes, terminal=terminal, times=options.times)
+    page = Page(out, out if terminal else notes, terminal=terminal, times=options.times, tools=options.tools)
     if terminal:
         prompt = parts.prompt_name(options.prompt_file)
         page.note(f"the answerer is {parts.name} ({agent.answerer.name}), the prompt {prompt}. {HELP}")
     if agent.greeting:
         page.say(agent.greeting)
         page.end_turn()
-    chat = Chat(TextCall(agent, StatedTools()), StdinLines(), page, terminal=terminal)
-    return await chat.run()
+    async with aclosing(parts.call(agent)) as call:
+        return await Chat(call, StdinLines(), page, terminal=terminal).run()
 
 
 async def _try_dialogues(options: ChatOptions, parts: _Parts, out: Console) -> int:
@@ -101,7 +112,7 @@ async def _try_dialogues(options: ChatOptions, parts: _Parts, out: Console) -> i
     for name, agent in [(parts.prompt_name(file), parts.agent(file)) for file in files]:
 
         def call_for(dialogue: Dialogue, agent: TextAgent = agent) -> TextCall:
-            return TextCall(agent, StatedTools(dialogue.tools))
+            return parts.call(agent, dialogue)
 
         done = await try_all(planned, call_for, repeat=options.repeat, at_once=options.at_once)
         tried.append(TriedPrompt(name, done))

@@ -15,6 +15,7 @@ PromptFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="The file with the prompt, instead of ANSWERER_PROMPT."),
 ]
+Tools = Annotated[bool, typer.Option("--tools", help="Carry out the tools that the answerer calls, by their webhooks.")]
 AnswererName = Annotated[
     str, typer.Option("--answerer", metavar="NAME", help="An answerer of ANSWERERS; `default` is that of ANSWERER.")
 ]
@@ -42,6 +43,7 @@ def chat(
     repeat: Repeat = 1,
     at_once: AtOnce = 4,
     times: Times = False,
+    tools: Tools = False,
     junit: Junit = None,
     json: Json = None,
     no_color: NoColor = False,
@@ -61,6 +63,7 @@ def chat(
         repeat=repeat,
         at_once=at_once,
         times=times,
+        tools=tools,
         junit=junit,
         json=json,
     )

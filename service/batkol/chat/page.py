@@ -13,7 +13,8 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from batkol.chat.text_call import FailedAttempt, ShownPiece, TextTurn, TriedTool, TurnPart
+from batkol.chat.text_call import FailedAttempt, ShownPiece, TextTurn, TurnPart
+from batkol.chat.text_tools import TriedTool
 
 PROMPT: Final = "> "
 _LONGEST: Final = 400
@@ -21,13 +22,17 @@ _LONGEST: Final = 400
 
 
 class Page:
-    """Shows one turn after the other. `terminal`: whether a person types, and reads along."""
+    """Shows one turn after the other. `terminal`: whether a person types, and reads along.
 
-    def __init__(self, out: Console, notes: Console, *, terminal: bool, times: bool) -> None:
+    `tools`: whether the user's own tools are carried out.
+    """
+
+    def __init__(self, out: Console, notes: Console, *, terminal: bool, times: bool, tools: bool) -> None:
         self._out = out
         self._notes = notes
         self._terminal = terminal
         self._times = times
+        self._tools = tools
         self._begun = False  # a line of the agent's is under way
 
     def prompt(self) -> None:
@@ -46,7 +51,7 @@ class Page:
             case ShownPiece(text):
                 self.say(text)
             case TriedTool():
-                self.note(told(part))
+                self.note(told(part, carried_out=self._tools))
             case FailedAttempt(error):
                 self.note(error)
 
@@ -72,9 +77,9 @@ class Page:
         self._out.file.flush()
 
 
-def told(tried: TriedTool) -> str:
+def told(tried: TriedTool, *, carried_out: bool) -> str:
     """Return what became of a call of a tool."""
-    done = "called" if tried.carried_out else "would call"
+    done = tried.outcome if not tried.counts else "called" if carried_out else "would call"
     return f"{done} {tried.call.name} {short(tried.call.arguments)} → {short(tried.content)}"
 
 

@@ -9,6 +9,7 @@ from batkol.answering.factory import Answerers
 from batkol.chat.settings import ChatSettings
 from batkol.chat.text_call import TextAgent
 from batkol.conversation.actions import StockPhrase
+from batkol.conversation.agent import AgentSettings
 from batkol.errors import ConfigurationError
 from batkol.voices.stored import Stored, stored
 
@@ -45,12 +46,22 @@ class ChatAnswerers:
 
 def text_agent(settings: ChatSettings, answers: Answerer, prompt: str) -> TextAgent:
     """Return the agent with that prompt; "": that of the environment."""
-    phrases = settings.phrases(settings.gcp_stt_language)
-    apology = phrases.get(StockPhrase.APOLOGY)
+    language = settings.gcp_stt_language
+    phrases = settings.phrases(language)
+
+    def phrase(which: StockPhrase) -> str:
+        return phrases[which] if which in phrases else stored(Stored(which.value), language).text
+
     return TextAgent(
         answerer=answers,
-        prompt=prompt or settings.answerer_prompt,
-        language=settings.gcp_stt_language,
-        greeting=phrases[StockPhrase.GREETING],
-        apology=stored(Stored.APOLOGY, settings.gcp_stt_language).text if apology is None else apology,
+        settings=AgentSettings(
+            prompt=prompt or settings.answerer_prompt,
+            tools=settings.tools,
+            lead_fields=settings.lead_fields,
+            transfers=settings.transfer_allowed,
+        ),
+        language=language,
+        greeting=phrase(StockPhrase.GREETING),
+        apology=phrase(StockPhrase.APOLOGY),
+        goodbye=phrase(StockPhrase.GOODBYE),
     )

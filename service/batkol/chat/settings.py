@@ -9,7 +9,9 @@ from pydantic import ValidationError, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from batkol.answering.settings import AnswererFields
+from batkol.conversation.limit_settings import LimitFields
 from batkol.conversation.settings import ReplyFields
+from batkol.conversation.tool_settings import ToolFields
 from batkol.environment import refusal, stripped
 from batkol.errors import ConfigurationError
 
@@ -17,7 +19,7 @@ LONGEST_PROMPT: Final = 256 * 1024
 """Bytes of a prompt's file."""
 
 
-class ChatSettings(ReplyFields, AnswererFields):
+class ChatSettings(ReplyFields, AnswererFields, ToolFields, LimitFields):
     """The part of `batkol.settings.Settings` that a chat uses. Other variables of a service may be there or not."""
 
     model_config = SettingsConfigDict(
@@ -28,13 +30,16 @@ class ChatSettings(ReplyFields, AnswererFields):
         arbitrary_types_allowed=True,
     )
 
-    free_texts: ClassVar[frozenset[str]] = ReplyFields.free_texts | AnswererFields.free_texts
+    free_texts: ClassVar[frozenset[str]] = (
+        ReplyFields.free_texts | AnswererFields.free_texts | ToolFields.free_texts | LimitFields.free_texts
+    )
 
     gcp_stt_language: str = "he-IL"
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         self.check_answerers()
+        self.check_tool_settings()
         return self
 
 

@@ -11,50 +11,35 @@ import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
-from batkol.answering.answerer import Answerer, AnswererError, Question, Tool, ToolCall, ToolResult, Usage
+from batkol.answering.answerer import Answerer, AnswererError, Question, ToolCall, Usage
+from batkol.chat.text_tools import TextTools, TriedTool
+from batkol.conversation.agent import AgentSettings
 from batkol.conversation.history import Entry, History
+from batkol.conversation.tools.running import AttemptTools
+from batkol.conversation.tools.turn_tools import Verdict
+from batkol.conversation.tools.webhook import PostTool
 from batkol.speech.pieces import Cutter
 
 MOST_ATTEMPTS: Final = 2
 """Times that a turn is asked for before the caller hears the apology, as in a call."""
-MOST_ROUNDS: Final = 5
-"""Times that one answer may call tools."""
 
 Clock: TypeAlias = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
 class TextAgent:
-    """The agent, as far as a call in text has it."""
+    """The agent, as far as a call in text has it. Empty phrases are not said."""
 
     answerer: Answerer
-    prompt: str = ""
+    settings: AgentSettings = field(default_factory=AgentSettings)
     language: str = "he-IL"
     greeting: str = ""
     apology: str = ""
-    tools: tuple[Tool, ...] = ()
-
-
-class ToolTrial(Protocol):
-    """Carries calls of tools out, or does not."""
-
-    async def try_out(self, call: ToolCall) -> TriedTool:
-        """Carry a call out, or say what it would have been; never raises for a tool that failed."""
-        ...
-
-
-class TriedTool(msgspec.Struct, frozen=True):
-    """A call of a tool, and what the answerer is given for it."""
-
-    call: ToolCall
-    content: str
-    carried_out: bool = False
-    ends_call: bool = False
-    """Whether the caller's call is over after what is said in this turn."""
+    goodbye: str = ""
 
 
 class ShownPiece(msgspec.Struct, frozen=True):
@@ -90,31 +75,33 @@ class TextTurn:
     parts: int = 0
     """Parts of text, which most servers send a token each."""
     usage: Usage | None = None
+    ends_call: bool = False
+    """Whether a tool ended the call, or transferred the caller."""
 
     @property
     def text(self) -> str:
         """The words that were heard."""
         return " ".join(self.pieces)
 
-    @property
-    def ends_call(self) -> bool:
-        """Whether a tool ended the call."""
-        return any(tried.ends_call for tried in self.tools)
-
 
 class TextCall:
     """One call. `answer` one turn after the other, never two at once."""
 
-    def __init__(self, agent: TextAgent, tools: ToolTrial, *, clock: Clock = time.monotonic) -> None:
+    def __init__(self, agent: TextAgent, post: PostTool, *, clock: Clock = time.monotonic) -> None:
+        """`post` carries out the user's own tools."""
         self.history = History()
         self.call_sid = f"CA{uuid.uuid4().hex}"
         self.turns: list[TextTurn] = []
         self._agent = agent
-        self._tools = tools
+        self._tools = TextTools(self.call_sid, post)
         self._clock = clock
         self._unanswered = ""
         if agent.greeting:
             self.history.hear(self.history.add_agent(), agent.greeting)
+
+    async def aclose(self) -> None:
+        """End the tools that still run."""
+        await self._tools.aclose()
 
     @property
     def turn(self) -> TextTurn:
@@ -131,7 +118,7 @@ class TextCall:
         self._unanswered = f"{self._unanswered} {text}".strip()
         turn = TextTurn(self._clock(), self._unanswered)
         self.turns.append(turn)
-        heard = _Heard(self.history, turn)
+        heard = _Heard(self.history, turn, self._tools)
         try:
             for _ in range(MOST_ATTEMPTS):
                 async with aclosing(self._attempt(turn)) as parts:
@@ -142,14 +129,21 @@ class TextCall:
                             self._unanswered = ""
                         yield part
                 if turn.pieces or turn.ends_call:
-                    return
-            turn.apologized = True
-            if self._agent.apology:
-                heard.add(self._agent.apology)
-                yield ShownPiece(self._agent.apology)
-            self._unanswered = ""
+                    break
+            for phrase in self._phrases(turn):
+                heard.add(phrase)
+                self._unanswered = ""
+                yield ShownPiece(phrase)
         finally:
             turn.whole_s = self._clock() - turn.asked_at
+
+    def _phrases(self, turn: TextTurn) -> list[str]:
+        """Return what the agent says by itself at the end of the turn: the apology, or its goodbye."""
+        turn.apologized = not (turn.pieces or turn.ends_call)
+        ended = self._tools.ended
+        goodbye = turn.ends_call and ended is not None and ended.goodbye
+        phrase = self._agent.apology if turn.apologized else self._agent.goodbye if goodbye else ""
+        return [phrase] if phrase else []
 
     async def _attempt(self, turn: TextTurn) -> AsyncGenerator[TurnPart, None]:
         """Yield the parts of one attempt; what failed is its last part."""
@@ -170,64 +164,72 @@ class TextCall:
     async def _rounds(self, turn: TextTurn) -> AsyncGenerator[TurnPart, None]:
         """Ask, try out the tools that the answer calls, and ask again with what came of them."""
         cutter, said = Cutter(), ""
-        for _ in range(MOST_ROUNDS + 1):
-            calls: list[ToolCall] = []
-            question = self._question(turn, said)
-            async with aclosing(self._agent.answerer.answer(question)) as answer:
-                async for part in answer:
-                    match part:
-                        case str():
-                            turn.first_token_s = turn.first_token_s or self._clock() - turn.asked_at
-                            turn.parts += 1
-                            said += part
-                            for piece in cutter.append(part):
-                                yield ShownPiece(piece)
-                        case ToolCall():
-                            calls.append(part)
-                        case Usage():
-                            turn.usage = _sum(turn.usage, part)
+        tools = self._tools.for_attempt(self._agent.settings, len(self.turns))
+        question = self._question(turn, tools)
+        while True:
+            text, calls = "", list[ToolCall]()
+            asked = msgspec.structs.replace(question, said=said, results=tools.results)
+            async with aclosing(self._ask(turn, asked)) as parts:
+                async for part in parts:
+                    if isinstance(part, ToolCall):
+                        calls.append(part)
+                        continue
+                    text += part
+                    for piece in cutter.append(part):
+                        yield ShownPiece(piece)
             for piece in cutter.flush():
                 yield ShownPiece(piece)
-            for call in calls:
-                turn.tools.append(await self._tools.try_out(call))
-                yield turn.tools[-1]
-            if not calls or turn.ends_call:
+            if not calls:
                 return
-        raise AnswererError(
-            f"The answerer {self._agent.answerer.name} called tools more than {MOST_ROUNDS} times in one turn.",
-            reason="too_many_tools",
-            retryable=False,
-        )
+            said = f"{said} {text}".strip()
+            tried, verdict = await self._tools.carry_out(tools, calls, spoken=any(map(str.isalnum, text)))
+            turn.tools += tried
+            turn.ends_call = verdict is Verdict.ENDS
+            for each in tried:
+                yield each
+            if verdict is not Verdict.GO_ON:
+                break
+        if verdict is Verdict.GIVE_UP:
+            who = f"The answerer {self._agent.answerer.name}"
+            raise AnswererError(f"{who} calls tools on and on.", reason="too_many_calls", retryable=False)
 
-    def _question(self, turn: TextTurn, said: str) -> Question:
-        """Return the question; a tool that was tried out in an attempt before is not called anew."""
-        history = self.history.messages
-        heard = bool(turn.pieces)  # then the turn's own messages are the newest two of the history
+    async def _ask(self, turn: TextTurn, question: Question) -> AsyncGenerator[str | ToolCall, None]:
+        """Yield an answer's text and calls; count its tokens, and note when the first came."""
+        async with aclosing(self._agent.answerer.answer(question)) as answer:
+            async for part in answer:
+                if isinstance(part, Usage):
+                    turn.usage = _sum(turn.usage, part)
+                    continue
+                if isinstance(part, str):
+                    turn.first_token_s = turn.first_token_s or self._clock() - turn.asked_at
+                    turn.parts += 1
+                yield part
+
+    def _question(self, turn: TextTurn, tools: AttemptTools) -> Question:
         return Question(
             text=turn.caller,
-            history=history[:-2] if heard else history,
-            prompt=self._agent.prompt,
+            history=self.history.messages,
+            prompt=self._agent.settings.prompt,
             language=self._agent.language,
             call_sid=self.call_sid,
             turn=len(self.turns),
-            tools=self._agent.tools,
-            said=said,
-            results=tuple(ToolResult(tried.call, tried.content) for tried in turn.tools),
+            tools=tools.offered,
         )
 
 
 class _Heard:
     """The heard pieces of a turn, in the history from the first one on."""
 
-    def __init__(self, history: History, turn: TextTurn) -> None:
+    def __init__(self, history: History, turn: TextTurn, tools: TextTools) -> None:
         self._history = history
         self._turn = turn
+        self._tools = tools
         self._entry: Entry | None = None
 
     def add(self, piece: str) -> None:
         if self._entry is None:
             self._history.add_caller(self._turn.caller)
-            self._entry = self._history.add_agent()
+            self._entry = self._history.add_agent(self._tools.answered())
         self._turn.pieces.append(piece)
         self._history.hear(self._entry, self._turn.text)
 

@@ -24,7 +24,9 @@ from batkol.errors import ConfigurationError
 from batkol.simulators.llm.answers import Rule
 from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
+from batkol.simulators.llm.tool_deltas import ScriptedCall
 from batkol.voices.stored import TEXTS, Stored
+from support.http.one_answer import answering, http
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "dialogues"
 QUICK = LLMSettings(profile="fixed:1", tokens_per_s=0)
@@ -205,6 +207,38 @@ async def test_an_answerer_is_chosen_by_its_name_and_has_its_own_prompt_unless_a
 
     assert asked == {("new" if "answerer" in options else "gpt-4.1", prompt)}
     assert [each["prompt"] for each in json.loads(report.read_text())] == [name]
+
+
+BOOKING = """
+tools: {book: {hour: 10}}
+turns:
+  - caller: קבע לי תור לעשר
+    agent:
+      calls: {tool: book, arguments: {hour: 10}}
+      must: /נקבע/
+"""
+BOOK = {"name": "book", "parameters": {"type": "object", "properties": {"hour": {"type": "integer"}}}}
+
+
+@pytest.mark.parametrize(("carried_out", "answer"), [(False, "נקבע לעשר."), (True, "נקבע לאחת עשרה.")])
+async def test_a_webhook_is_asked_only_if_tools_are_to_be_carried_out(
+    *, carried_out: bool, answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, report = tmp_path / "booking.yaml", tmp_path / "report.json"
+    file.write_text(BOOKING)
+    options = ChatOptions(dialogues=(file,), tools=carried_out, json=report)
+    rules = (
+        Rule("", "נקבע לעשר.", result='{"hour": 10}'),
+        Rule("", "נקבע לאחת עשרה.", result="11"),
+        Rule("קבע", tool=ScriptedCall("book", '{"hour": 10}')),
+    )
+    async with answering(http("200 OK", b"11")) as (url, asked), double(*rules) as (_, environment):
+        tools = {"TOOLS": json.dumps([{**BOOK, "url": url}])}
+        code, printed = await try_dialogues(environment | tools, options, monkeypatch)
+
+    (only,) = json.loads(report.read_text())
+    assert (code, len(asked)) == (0, int(carried_out)), printed
+    assert only["dialogues"][0]["runs"][0]["turns"][0]["agent"] == answer
 
 
 @pytest.mark.parametrize(

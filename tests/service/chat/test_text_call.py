@@ -5,22 +5,39 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 
+import msgspec
 import pytest
 
 from batkol.answering.answerer import AnswererError, HistoryMessage, Question, Role, ToolCall, Usage
-from batkol.chat.stated_tools import DONE, StatedTools
-from batkol.chat.text_call import MOST_ROUNDS, FailedAttempt, ShownPiece, TextAgent, TextCall, TriedTool, TurnPart
+from batkol.chat.text_call import FailedAttempt, ShownPiece, TextAgent, TextCall, TurnPart
+from batkol.chat.text_tools import DONE, StatedResults, TriedTool
+from batkol.conversation.agent import AgentSettings
+from batkol.conversation.tools.running import MOST_ROUNDS
+from batkol.tools.definition import ToolDefinition
 from support.agent.scripted_parts import PartsAnswerer, Script
 
 pytestmark = pytest.mark.virtual_time
 
 FAULT = AnswererError("The answerer is away. Start it.", reason="unavailable", retryable=True)
+SETTINGS = AgentSettings(
+    prompt="be kind",
+    tools=(
+        ToolDefinition(name="hang_up"),
+        ToolDefinition(
+            name="look_up",
+            url="https://bot.example.test/look-up",
+            parameters=msgspec.Raw(b'{"type":"object","properties":{"day":{"type":"string"}}}'),
+        ),
+        ToolDefinition(name="other", url="https://bot.example.test/other"),
+    ),
+    lead_fields={"name": "the caller's name"},
+)
 LEAD = ToolCall("1", "save_lead", '{"name": "דנה"}')
 
 
 def call(answerer: PartsAnswerer, greeting: str = "") -> TextCall:
-    agent = TextAgent(answerer, prompt="be kind", greeting=greeting, apology="סליחה.")
-    return TextCall(agent, StatedTools({"look_up": "מחר"}), clock=asyncio.get_running_loop().time)
+    agent = TextAgent(answerer, SETTINGS, greeting=greeting, apology="סליחה.", goodbye="שלום.")
+    return TextCall(agent, StatedResults({"look_up": "מחר"}).post, clock=asyncio.get_running_loop().time)
 
 
 async def said(call: TextCall, text: str) -> list[TurnPart]:
@@ -42,7 +59,9 @@ async def test_an_answer_is_shown_in_the_pieces_that_a_voice_would_speak_and_wit
 
     assert await said(talk, "היי") == [ShownPiece("שלום,"), ShownPiece("מה שלומך?"), ShownPiece("נדבר מחר.")]
     assert talk.history.messages == (caller("היי"), agent("שלום, מה שלומך? נדבר מחר."))
-    assert answerer.asked[0] == Question(text="היי", prompt="be kind", call_sid=talk.call_sid, turn=1)
+    asked = answerer.asked[0]
+    assert asked == Question(text="היי", prompt="be kind", call_sid=talk.call_sid, turn=1, tools=asked.tools)
+    assert [tool.name for tool in asked.tools] == ["hang_up", "save_lead", "look_up", "other"]
 
 
 async def test_the_greeting_and_each_turn_are_in_the_next_question() -> None:
@@ -105,8 +124,13 @@ async def test_an_answer_that_calls_a_tool_goes_on_with_its_result() -> None:
         ShownPiece("מחר בעשר."),
     ]
     second = answerer.asked[1]
-    assert (second.said, [result.content for result in second.results], second.history) == ("רגע. ", ["מחר"], ())
+    assert (second.said, [result.content for result in second.results]) == ("רגע.", ["מחר"])
+    assert second.history == answerer.asked[0].history == ()
     assert talk.turn.usage == Usage(29, 5)
+    assert [(each.text, [result.content for result in each.results]) for each in talk.history.messages] == [
+        ("מתי?", []),
+        ("רגע. מחר בעשר.", ["מחר"]),
+    ]
 
 
 async def test_a_second_attempt_calls_no_tool_anew() -> None:
@@ -114,21 +138,48 @@ async def test_a_second_attempt_calls_no_tool_anew() -> None:
     await said(talk, "דנה")
 
     assert [each.call for each in answerer.asked[2].results] == [LEAD]
-    assert [tried.content for tried in talk.turn.tools] == [DONE]
+    assert [(tried.content, tried.outcome) for tried in talk.turn.tools] == [("saved", "done")]
 
 
 async def test_an_answer_that_calls_tools_without_an_end_fails() -> None:
-    talk = call(PartsAnswerer(*[[LEAD]] * (2 * MOST_ROUNDS + 2)))
+    talk = call(PartsAnswerer(*([msgspec.structs.replace(LEAD)] for _ in range(MOST_ROUNDS + 3))))
     parts = await said(talk, "דנה")
 
-    assert [part.reason for part in parts if isinstance(part, FailedAttempt)] == ["too_many_tools"] * 2
+    assert [part.reason for part in parts if isinstance(part, FailedAttempt)] == ["too_many_calls"] * 2
+    assert [tried.outcome for tried in talk.turn.tools[:3]] == ["done", "repeated", "repeated"]
+    assert [tried.counts for tried in talk.turn.tools[:3]] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (ToolCall("1", "look_up", '{"day": 7}'), "Refused: "),
+        (ToolCall("1", "look_down", "{}"), "Refused: there is no tool of that name"),
+    ],
+)
+async def test_a_call_that_a_service_would_refuse_is_refused(wrong: ToolCall, told: str) -> None:
+    talk = call(answerer := PartsAnswerer([wrong], ["אין."]))
+    await said(talk, "מתי?")
+
+    assert [(tried.outcome, tried.counts) for tried in talk.turn.tools] == [("refused", False)]
+    assert answerer.asked[1].results[0].content.startswith(told)
+
+
+async def test_a_tool_of_which_nothing_is_stated_is_done() -> None:
+    talk = call(PartsAnswerer([ToolCall("1", "other", "{}")], ["כן."]))
+    await said(talk, "מתי?")
+
+    assert [tried.content for tried in talk.turn.tools] == [DONE]
 
 
 async def test_a_call_that_the_agent_ends_is_over_after_the_goodbye() -> None:
     talk = call(PartsAnswerer(["להתראות. ", ToolCall("1", "hang_up", "{}")]))
     await said(talk, "ביי")
+    silent = call(PartsAnswerer([ToolCall("1", "hang_up", "{}")]))
+    await said(silent, "ביי")
 
-    assert (talk.turn.ends_call, talk.turn.text) == (True, "להתראות.")
+    assert (talk.turn.ends_call, talk.turn.text, talk.turn.apologized) == (True, "להתראות.", False)
+    assert (silent.turn.ends_call, silent.turn.text, silent.turn.apologized) == (True, "שלום.", False)
 
 
 async def test_the_times_of_a_turn_count_from_its_question() -> None:

@@ -16,7 +16,7 @@ from statistics import linear_regression
 Series = Sequence[tuple[float, float]]
 """Samples: seconds and value, in order."""
 
-_TOKEN = re.compile(r"\s*([a-zA-Z_:][\w:]*(?:\{[^}]*\})?|\d+(?:\.\d+)?(?![\w.])|\[\d+[smh]\]|==|!=|>=|<=|[-+*/()<>])")
+_TOKEN = re.compile(r"\s*([a-zA-Z_:][\w:]*(?:\{[^}]*\})?|,|\d+(?:\.\d+)?(?![\w.])|\[\d+[smh]\]|==|!=|>=|<=|[-+*/()<>])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _ARITHMETIC: dict[str, Callable[[float, float], float]] = {
     "+": operator.add,
@@ -67,9 +67,11 @@ class _Reader:
             return found
         if token[0].isdigit():
             return float(token)
+        if token == "sum":
+            if self.tokens[0] == "by":  # one label set: whatever it is summed by
+                del self.tokens[: self.tokens.index(")") + 1]
+            return self._one()
         if self.tokens and self.tokens[0] == "(":
-            if token == "sum":
-                return self._one()
             metric, window, closing = self.tokens[1:4]
             del self.tokens[:4]
             assert closing == ")"

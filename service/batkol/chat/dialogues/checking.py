@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 
 from batkol.chat.dialogues.dialogue import Expectation, WantedCall, Wording, pattern_in
-from batkol.chat.text_call import TextTurn, TriedTool
+from batkol.chat.text_call import TextTurn
+from batkol.chat.text_tools import TriedTool
 from batkol.speech.sameness import same, spoken
 
 
@@ -59,9 +60,10 @@ def without_niqqud(text: str) -> str:
 def _calls(wanted: Expectation, turn: TextTurn) -> Iterator[Finding]:
     if wanted.calls is None:
         return
-    left = list(turn.tools)
+    made = [tried for tried in turn.tools if tried.counts]
+    left = list(made)
     missing: set[str] = set()
-    came = "; ".join(map(_told, turn.tools)) or "no tool was called"
+    came = "; ".join(map(_told, made)) or "no tool was called"
     for each in wanted.calls:
         found = next((tried for tried in left if _fits(each, tried)), None)
         if found is None:

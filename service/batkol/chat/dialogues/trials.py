@@ -13,7 +13,8 @@ import msgspec
 
 from batkol.chat.dialogues.checking import Finding, findings
 from batkol.chat.dialogues.dialogue import Dialogue, DialogueTurn
-from batkol.chat.text_call import TextCall, TextTurn, TriedTool
+from batkol.chat.text_call import TextCall, TextTurn
+from batkol.chat.text_tools import TriedTool
 
 
 class TriedTurn(msgspec.Struct, frozen=True):
@@ -95,8 +96,8 @@ async def try_all(
     places = asyncio.Semaphore(at_once)
 
     async def one(dialogue: Dialogue) -> Trial:
-        async with places:
-            return await attempt(dialogue, call_for(dialogue))
+        async with places, aclosing(call_for(dialogue)) as call:
+            return await attempt(dialogue, call)
 
     async with asyncio.TaskGroup() as tasks:
         under_way = [

@@ -9,7 +9,8 @@ import pytest
 from batkol.answering.answerer import ToolCall
 from batkol.chat.dialogues.checking import findings
 from batkol.chat.dialogues.dialogue import Expectation, WantedCall, Wording, pattern_in
-from batkol.chat.text_call import TextTurn, TriedTool
+from batkol.chat.text_call import TextTurn
+from batkol.chat.text_tools import TriedTool
 
 
 def turn(text: str = "", *calls: tuple[str, str], first_piece_s: float | None = None) -> TextTurn:

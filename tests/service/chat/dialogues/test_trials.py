@@ -17,12 +17,14 @@ from batkol.chat.dialogues.reading import dialogues
 from batkol.chat.dialogues.report import exit_code, show
 from batkol.chat.dialogues.report_files import as_json, junit
 from batkol.chat.dialogues.trials import TriedPrompt, attempt, try_all
-from batkol.chat.stated_tools import StatedTools
 from batkol.chat.text_call import TextAgent, TextCall
+from batkol.chat.text_tools import StatedResults
+from batkol.conversation.agent import AgentSettings
 from batkol.simulators.llm.answers import Rule
 from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
 from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
+from batkol.tools.definition import ToolDefinition
 from support.agent.scripted_parts import PartsAnswerer
 
 DIALOGUE = """\
@@ -47,7 +49,10 @@ async def tried(tmp_path: Path, *faults: LLMFault, rules: tuple[Rule, ...] = RUL
         agent = TextAgent(answerer, apology="סליחה.")
         try:
             done = await try_all(
-                dialogues([file]), lambda planned: TextCall(agent, StatedTools(planned.tools)), repeat=repeat, at_once=2
+                dialogues([file]),
+                lambda planned: TextCall(agent, StatedResults(planned.tools).post),
+                repeat=repeat,
+                at_once=2,
             )
         finally:
             await answerer.aclose()
@@ -127,6 +132,8 @@ async def test_two_prompts_stand_side_by_side_and_the_first_decides(tmp_path: Pa
 async def test_a_dialogue_that_goes_on_after_the_agent_ended_the_call_fails(tmp_path: Path) -> None:
     (tmp_path / "booking.yaml").write_text(DIALOGUE)
     answerer = PartsAnswerer(["מחר ב-14:30. ", ToolCall("1", "hang_up", "{}")])
-    trial = await attempt(dialogues([tmp_path / "booking.yaml"])[0], TextCall(TextAgent(answerer), StatedTools()))
+    agent = TextAgent(answerer, AgentSettings(tools=(ToolDefinition(name="hang_up"),)))
+    call = TextCall(agent, StatedResults().post)
+    trial = await attempt(dialogues([tmp_path / "booking.yaml"])[0], call)
 
     assert [[each.expected for each in turn.findings] for turn in trial.turns] == [[], ["the call goes on"]]
