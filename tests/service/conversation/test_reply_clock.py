@@ -144,6 +144,12 @@ async def takes_40_s(_: Question) -> AsyncGenerator[str, None]:
     yield ANSWER
 
 
+async def is_defective(_: Question) -> AsyncGenerator[str, None]:
+    await asyncio.sleep(0.2)
+    raise KeyError("a defect of the service")
+    yield ""
+
+
 async def refuses_to_speak() -> AsyncGenerator[VoiceSound, None]:
     raise VoiceError("refused", reason="quota", retryable=True)
     yield VoiceSound(b"", 0)
@@ -195,6 +201,7 @@ ROWS: Final = (
     answer("the connection breaks in the middle", breaks_off, WORDS[:2]),
     answer("the answer is empty", is_empty, APOLOGY),
     answer("the answer has no word", has_no_word, APOLOGY),
+    answer("the service has a defect", is_defective, APOLOGY),
     answer("the answer takes 40 s", takes_40_s, [*FILLER, *APOLOGY], 1.5),
     Row(name="the voice refuses", speak=refuses_to_speak, hears=APOLOGY, within_s=3.5),
     Row(name="the voice hangs", speak=hangs, hears=[*FILLER, *APOLOGY], within_s=1.5),
