@@ -25,7 +25,8 @@ def test_a_turn_of_which_nothing_was_heard_is_known_by_its_tool_calls() -> None:
 
     calls.contents.append("booked")
 
-    assert history.messages[1] == HistoryMessage(Role.AGENT, "", calls.results)
+    _, turn = history.messages
+    assert turn == HistoryMessage(Role.AGENT, "", calls.results)
 
 
 def test_the_tool_calls_of_the_newest_turns_are_kept_and_the_words_of_all() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from batkol.conversation import events
 from batkol.conversation.actions import StockPhrase
 from batkol.conversation.agent import AgentSettings
 from batkol.conversation.events import ToolOutcome
+from batkol.conversation.limits import CallLimits
 from batkol.conversation.tools.running import MOST_ROUNDS, NO_MORE, NOT_ENDED
 from batkol.conversation.tools.turn_tools import REPEATED, STILL_RUNNING
 from batkol.conversation.tools.webhook import ToolError, ToolRequest
@@ -212,6 +214,20 @@ async def test_the_tokens_of_attempts_that_were_thrown_away_are_the_turns() -> N
 
     (settled,) = talk.of(events.ReplySettled)
     assert (len(said.asked), settled.prompt_tokens, settled.completion_tokens) == (2, 14, 2)
+
+
+async def test_the_tokens_of_all_questions_of_a_call_count_to_its_limit() -> None:
+    said = answerer([CALL, Usage(7, 1)], ["מחר", Usage(8, 2)])
+    settings = replace(SETTINGS, limits=CallLimits(tokens=18))
+    async with talking(said, settings=settings, post_tool=Posts()) as talk:
+        await asked(talk, wait_s=0.5)
+        talk.conversation.check_limits(1.0)
+        assert not talk.conversation._turns.closing
+        await asyncio.sleep(3)
+        talk.conversation.check_limits(4.0)
+        await asyncio.sleep(3)
+
+    assert talk.reasons == ["tokens_spent"]
 
 
 async def test_a_tool_that_hangs_is_given_up_at_its_own_time_and_the_model_is_told() -> None:
