@@ -20,8 +20,8 @@ from batkol.app.listeners import http_listeners
 from batkol.app.patience import PRODUCTION, Patience
 from batkol.app.plugin_lines import lines
 from batkol.app.service import Service
-from batkol.app.summaries import summaries
 from batkol.app.speakers import flag_context
+from batkol.app.summaries import summaries
 from batkol.app.twilio import line, telephone, twilio_api
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.calls.continuation import Continuations
