@@ -11,24 +11,22 @@ import asyncio
 from collections import deque
 from collections.abc import Coroutine
 from contextvars import Context, copy_context
-from functools import partial
 from typing import Any, Final
 
 from batkol.alarm import Alarm
-from batkol.answering.answerer import Question
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.conversation import actions as act
-from batkol.conversation import events, inputs
+from batkol.conversation import inputs
 from batkol.conversation.actions import StockPhrase
-from batkol.conversation.agent import Agent, AgentSettings, PhraseSound, Speakers
+from batkol.conversation.agent import Agent, AgentSettings
 from batkol.conversation.announcements import Announcements, LineClosedError
+from batkol.conversation.beginning import ReplyBeginner, ReplyParts
 from batkol.conversation.call_side import CallSide
 from batkol.conversation.handover import Handover, Said
 from batkol.conversation.history import ConversationSoFar, History
 from batkol.conversation.last_sentence import LastSentence
 from batkol.conversation.limits import Spent
 from batkol.conversation.replies import Replies
-from batkol.conversation.reply import Reply, Speaker
 from batkol.conversation.tools.running import ToolRunner
 from batkol.conversation.translation import translated
 from batkol.conversation.turns import Turns
@@ -51,7 +49,6 @@ class Conversation:
         self._loop = asyncio.get_running_loop()
         self.reply_revision = ""
         """The revision of the reply settings that the newest turn was begun with."""
-        self._speakers: Speakers | None = None  # of the turn under way, or else of the one before
         self._turns = self._new_turns()
         self._history = History()
         self._inputs: deque[inputs.Input] = deque()
@@ -66,10 +63,12 @@ class Conversation:
         self._defect: asyncio.Future[None]
         self._replies = Replies(call, self._history, self._put, self._loop.time)
         self._announcements = Announcements(agent, call, self._replies, self._put)
-        self._tools = ToolRunner(call, agent.post_tool, self._put, self._spawn)
-        self._replies.answered = self._tools.answered
+        tools = ToolRunner(call, agent.post_tool, self._put, self._spawn)
+        self._replies.answered = tools.answered
         said = Said(self._turns, self._history, self._replies, self._announcements, self._spent)
         self._handover = Handover(said, self._loop.time())
+        parts = ReplyParts(self._history, self._replies, tools, self._handover, self._spent)
+        self._begin = ReplyBeginner(agent, call, parts, self._put, self._spawn)
         self._last_sentence = LastSentence(self._replies, call.line)
         call.line.on_written = self._on_written
 
@@ -172,7 +171,7 @@ class Conversation:
             self._begun = True
             self._choose_speakers()
             greet = self._greet and not self._handover.greeted
-            self._put(inputs.CallOpened(greet=greet and self._phrase(StockPhrase.GREETING) is not None))
+            self._put(inputs.CallOpened(greet=greet and self._begin.phrase(StockPhrase.GREETING) is not None))
             for owed in self._handover.owed():
                 self._put(owed)
             for _ in range(MOST_FAULTS):
@@ -274,7 +273,7 @@ class Conversation:
     def _choose_speakers(self) -> None:
         """Choose who answers and who speaks, unless a turn is under way: it ends with those that it began with."""
         if self._turns.between_turns:
-            self._speakers = speakers = self._agent.speakers(self._call.call_sid)
+            speakers = self._begin.choose_speakers()
             self._history.add_caller(self._turns.answer_from_now(answers=speakers.answerer is not None))
 
     def _carry_out(self, todo: list[act.Action]) -> None:
@@ -288,7 +287,7 @@ class Conversation:
     def _carry_out_reply(self, action: act.ReplyAction) -> None:
         match action:
             case act.Ask():
-                self._ask(action)
+                self._begin.ask(action, self._settings(), self._newest_utterance)
             case act.Cancel(attempt):
                 self._replies.cancel(attempt)
             case act.Release(attempt):
@@ -300,65 +299,11 @@ class Conversation:
             case act.Resume(interrupted, attempt):
                 self._replies.resume(interrupted, attempt)
             case act.SayPhrase():
-                self._say(action)
+                self._begin.say(action)
             case act.HangUp(reason):
                 self._call.hang_up(reason)
             case act.Transfer(label):
                 self._call.transfer(label, lambda: self._put(inputs.TransferFailed()))
 
-    def _ask(self, ask: act.Ask) -> None:
-        agent, speakers, now = self._agent, self._speakers, self._loop.time()
-        if speakers is None or speakers.answerer is None:
-            raise RuntimeError("the turn table asks an answerer that there is not")
-        if ask.speculative and not agent.budget.spend(now):
-            self._call.observe(events.AttemptFailed(ask.attempt, "budget", "spent"))
-            self._put(inputs.AttemptLost(ask.attempt))
-            return
-        settings = self._settings()
-        tools = self._tools.for_attempt(settings, self._replies.turn + 1)
-        question = Question(
-            text=ask.text,
-            history=self._history.messages,
-            prompt=self._handover.prompt(settings.prompt, agent.language),
-            tools=tools.offered,
-            language=agent.language,
-            call_sid=self._call.call_sid,
-            turn=self._replies.turn + 1,
-        )
-        reply = Reply(question, Speaker(speakers.answerer, speakers.voice, agent.cutter, self._loop.time), tools)
-        self._call.observe(
-            events.AttemptBegan(
-                ask.attempt,
-                self._newest_utterance,
-                ask.speculative,
-                speakers.answerer.name,
-                speakers.voice.name,
-                speakers.answerer_variant,
-                speakers.voice_variant,
-            )
-        )
-        tools.owner = voiced = self._replies.add(ask.attempt, reply)
-        voiced.task = self._spawn(reply.run())
-        voiced.task.add_done_callback(partial(self._done, voiced))
-
     def _spawn(self, speaking: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._tasks.create_task(speaking, name="conversation.reply", context=self._context.copy())
-
-    def _done(self, voiced: Voiced, task: asyncio.Task[None]) -> None:
-        usage = None if voiced.reply is None else voiced.reply.usage
-        self._spent.add(voiced.track, usage)  # also of an attempt that was thrown away
-        if not task.cancelled() and task.exception() is None:
-            self._replies.ended(voiced)
-
-    def _phrase(self, phrase: StockPhrase) -> PhraseSound | None:
-        speakers = self._speakers
-        return (self._agent.phrase if speakers is None or speakers.phrase is None else speakers.phrase)(phrase)
-
-    def _say(self, say: act.SayPhrase) -> None:
-        sound = self._phrase(say.phrase)
-        if sound is None and say.phrase is StockPhrase.LIMIT:
-            sound = self._phrase(StockPhrase.GOODBYE)
-        if sound is not None:
-            self._replies.play_phrase(say, sound)
-        elif say.attempt:
-            self._put(inputs.ReplyPlayed(say.attempt))
