@@ -6,6 +6,7 @@ import pytest
 
 from batkol.conversation.actions import (
     Action,
+    Announce,
     Ask,
     Cancel,
     Discard,
@@ -20,6 +21,7 @@ from batkol.conversation.actions import (
 )
 from batkol.conversation.inputs import (
     AnnouncementAsked,
+    AnnouncementReady,
     AttemptLost,
     CallClosing,
     CallerBegan,
@@ -324,6 +326,16 @@ def test_words_that_end_while_keys_are_pressed_wait_for_the_last_key(reached: tu
     assert talk.then(*heard) == []
     assert talk.wait(1.9) == []
     assert talk.press("#") == [Ask(1, f"{QUESTION} הקיש/ה 1", speculative=False), Release(1)]
+
+
+def test_an_entry_ends_whatever_is_said_meanwhile() -> None:
+    talk = Talk(TurnThresholds(give_way_ms=0))
+    talk.press("1")
+    assert talk.then(AnnouncementAsked(1), AnnouncementReady(1))[1:] == [Announce(1, 1, "הקיש/ה 1")]
+    talk.press("2")
+    talk.then(ReplyPlayed(1))
+
+    assert talk.wait(2.0) == [Ask(2, "2", speculative=False), Release(2)]
 
 
 def test_the_sound_of_a_key_that_is_taken_for_speech_costs_nothing() -> None:
