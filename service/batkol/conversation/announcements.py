@@ -18,6 +18,7 @@ from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.conversation import events, inputs
 from batkol.conversation.actions import Announce, AnnouncementAction, Discard, Prepare, Unsaid
 from batkol.conversation.agent import Agent
+from batkol.conversation.limits import Spent
 from batkol.conversation.replies import Outlet, Replies
 from batkol.conversation.reply import LONGEST_S, Failure, Reply, Speaker
 from batkol.conversation.track import Track
@@ -61,6 +62,8 @@ class Announcements:
         self.count = 0
         """The announcements that were accepted so far."""
         self._waiting: dict[int, _Accepted] = {}
+        self.spent = Spent()
+        """The cost of what the voice has spoken."""
 
     # -- what the API asks for ---------------------------------------------------------------------------------------
 
@@ -163,6 +166,7 @@ class Announcements:
     def _spoken(self, accepted: _Accepted, task: asyncio.Task[None]) -> None:
         """All of its sound is there; without any it has failed."""
         voiced = accepted.voiced
+        self.spent.add(voiced.track)
         if task.cancelled() or task.exception() is not None or voiced.reply is None:
             return
         failure = voiced.reply.failure

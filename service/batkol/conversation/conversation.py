@@ -63,6 +63,7 @@ class Conversation:
         self._defect: asyncio.Future[None]
         self._replies = Replies(call, self._history, self._put, self._loop.time)
         self._announcements = Announcements(agent, call, self._replies, self._put)
+        self._announcements.spent = self._spent
         tools = ToolRunner(call, agent.post_tool, self._put, self._spawn)
         self._replies.answered = tools.answered
         said = Said(self._turns, self._history, self._replies, self._announcements, self._spent)

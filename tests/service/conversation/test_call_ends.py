@@ -106,6 +106,21 @@ async def test_a_limit_is_said_and_ends_the_call(limits: CallLimits, reason: str
     assert talk.words[-2:] == ["שלום", "תודה"], "the goodbye, where no phrase of the limit has a sound"
 
 
+async def test_what_a_program_says_costs_as_much() -> None:
+    async with talking(None, settings=replace(QUICK, limits=CallLimits(characters=9))) as talk:
+        talk.api.say("שלום")
+        await asyncio.sleep(2)
+        talk.conversation.check_limits(0.0)
+        assert not talk.hung_up
+        talk.api.say("תודה שלום")
+        await asyncio.sleep(0.5)
+        talk.conversation.check_limits(0.0)
+        await hung_up(talk)
+
+    assert talk.reasons == ["characters_spent"]
+    assert talk.words[-2:] == ["תודה", "שלום"], "what is said is finished"
+
+
 async def test_without_limits_a_call_goes_on() -> None:
     async with talking(echo()) as talk:
         talk.conversation.check_limits(1e9)
