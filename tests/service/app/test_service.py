@@ -46,6 +46,7 @@ def expected(store: str) -> str:
         "active_calls: int, ending_calls: int, max_calls: int, "
         "tuning: {batch_ms: int, partial_debounce_ms: int, final_timeout_ms: int, silence_ms: int, "
         "minimum_speech_ms: int, pre_roll_ms: int, revision: str, applied_at: None}, "
+        "agent: {replies: bool, answerer: str, voice: str, greeting: bool}, "
         "reply: {revision: str, applied_at: None, calls: int}, "
         "live: {source: str, state: str, connection: {state: str, since: None, why: None, heard_s: float, "
         "resource_version: None, reconnects: int, meanwhile: None}, revision: str, applied_at: None, "
