@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FIRST: Final = ("אני", "רוצה", "פגישה")
 SECOND: Final = ("כמה", "מספר", "רופא")
-ANSWERS: Final = {"פגישה": "מחר בוקר. היום ערב.", "רופא": "טלפון חשבון."}
+ANSWERS: Final = {"פגישה": "מחר בוקר. היום ערב.", "רופא": "טלפון חשבון.", "5": "תור."}
 PHRASES: Final = {"filler": "בבקשה", "apology": "עזרה", "repeat": "למה מי", "idle": "", "goodbye": "שלום"}
 
 WHOLE: Final = ("מחר", "בוקר", "היום", "ערב")
@@ -93,6 +93,7 @@ async def hang_up(trial: Trial) -> None:
 
 
 async def press(trial: Trial) -> None:
+    await trial.heard_a_word()
     trial.caller.press("5")
 
 
@@ -207,7 +208,13 @@ ROWS: Final = (
         settings={"speculative_attempts_per_minute": 0},
     ),
     call("announced", "A program announces something meanwhile", ways((*WHOLE, "כתובת")), mid=announce, replies=2),
-    call("keys", "The caller presses a key while the agent speaks", ways(WHOLE), mid=press),
+    call(
+        "keys",
+        "The caller presses a key while the agent speaks, which is a turn",
+        ways((*PART[:1], "תור"), (*PART, "תור")),
+        mid=press,
+        replies=2,
+    ),
     call("hangs-up", "The caller hangs up while the agent speaks", ways(PART[:1], PART), mid=hang_up, last=True),
     call(
         "second-stream",

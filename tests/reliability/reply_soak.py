@@ -20,12 +20,13 @@ from typing import Any, Final
 
 import httpx
 
-from batkol.events.events import ReplyEnded, ReplyStarted
+from batkol.events.events import ReplyEnded, ReplyStarted, ToolCalled
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.llm.answers import Rule
 from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
+from batkol.simulators.llm.tool_deltas import ScriptedCall
 from batkol.simulators.speaker.server import VoiceDouble
 from batkol.simulators.twilio.caller import Caller, CallPlan, CallReport, place_call
 from batkol.voices.marked.voice import say
@@ -38,10 +39,16 @@ from support.service.stack import PUBLIC, TOKEN
 from support.speech.hums import mm_hms
 
 QUESTION: Final = ("אני", "רוצה", "פגישה")
+TOOL: Final = ("אני", "רוצה", "תור")
 INTERRUPTION: Final = ("לא", "כמה", "מספר", "רופא")
 HUMS: Final = tuple(clip.mulaw for clip in mm_hms(8))
-RULES: Final = (Rule("רופא", "טלפון חשבון."), Rule("פגישה", "מחר בוקר. היום ערב. שלום תודה."))
-KINDS: Final = ("question", "question", "interruption", "mm-hm", "mm-hm")
+RULES: Final = (
+    Rule("רופא", "טלפון חשבון."),
+    Rule("פגישה", "מחר בוקר. היום ערב. שלום תודה."),
+    Rule("תור", tool=ScriptedCall("save_lead", '{"day": "מחר"}')),
+    Rule("תור", "מחר תור.", result=""),
+)
+KINDS: Final = ("question", "question", "interruption", "mm-hm", "mm-hm", "tool")
 _PODS: Final = 3
 """Places for pods that are drained in turn: one takes calls, one still answers its peers, one starts."""
 _PATIENCE_S: Final = 12.0
@@ -186,7 +193,7 @@ class Talker:
 
     async def _turn(self, kind: str) -> None:
         before = len(self._of(ReplyEnded))
-        await self._ask(QUESTION, before)
+        await self._ask(TOOL if kind == "tool" else QUESTION, before)
         if kind == "interruption" and len(self._of(ReplyEnded)) == before:
             await asyncio.sleep(self.draw.uniform(0.2, 0.8))
             await self._ask(INTERRUPTION, len(self._of(ReplyEnded)), then=1)
@@ -237,6 +244,7 @@ async def _world(folder: Path) -> AsyncIterator[tuple[World, Served]]:
             "VOICE_MODEL": "tts-1",
             "VOICE_API_KEY": "any",
             "GREETING": "",
+            "LEAD_FIELDS": '{"day": "The day that the caller wants."}',
         }
         balancer = await exits.enter_async_context(balancing(0))
         world = World(folder, environment, await google.start(), balancer)
@@ -293,6 +301,9 @@ def _count(world: World, found: Findings) -> None:
                 (event.stream_sid[-4:], event.turn, event.intended) for event in ended if event.intended not in known
             ]
             found.problems.append(f"{len(started)} replies to {tally.expected} questions in a call; others: {odd}")
+        called = [event.outcome for event in world.of(sid, ToolCalled)]
+        if called.count("done") < tally.turns["tool"] or set(called) - {"done", "cancelled"}:
+            found.problems.append(f"{tally.turns['tool']} questions for a tool, whose calls ended so: {called}")
         if len({event.reply_id for event in started}) != len(started):
             found.problems.append("a reply began twice")
         if len(ended) != len(started):
