@@ -22,7 +22,7 @@ from batkol.conversation.agent import Agent, AgentSettings
 from batkol.conversation.announcements import Announcements, LineClosedError
 from batkol.conversation.beginning import ReplyBeginner, ReplyParts
 from batkol.conversation.call_side import CallSide
-from batkol.conversation.handover import Handover, Said
+from batkol.conversation.handover import ConversationParts, Handover
 from batkol.conversation.history import ConversationSoFar, History
 from batkol.conversation.last_sentence import LastSentence
 from batkol.conversation.limits import Spent
@@ -66,7 +66,7 @@ class Conversation:
         self._announcements.spent = self._spent
         tools = ToolRunner(call, agent.post_tool, self._put, self._spawn)
         self._replies.answered = tools.answered
-        said = Said(self._turns, self._history, self._replies, self._announcements, self._spent)
+        said = ConversationParts(self._turns, self._history, self._replies, self._announcements, self._spent)
         self._handover = Handover(said, self._loop.time())
         parts = ReplyParts(self._history, self._replies, tools, self._handover, self._spent)
         self._begin = ReplyBeginner(agent, call, parts, self._put, self._spawn)

@@ -41,7 +41,7 @@ class TurnsSoFar(Protocol):
     def talking(self) -> bool: ...
 
 
-class Said(NamedTuple):
+class ConversationParts(NamedTuple):
     """The parts of a conversation that are handed over."""
 
     turns: TurnsSoFar
@@ -54,7 +54,7 @@ class Said(NamedTuple):
 class Handover:
     """One per conversation."""
 
-    def __init__(self, said: Said, now: float) -> None:
+    def __init__(self, said: ConversationParts, now: float) -> None:
         self._turns, self._history, self._replies, self._announcements, self._spent = said
         self._begun_at = now
         self._earlier: ConversationSoFar | None = None
