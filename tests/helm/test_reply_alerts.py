@@ -106,3 +106,12 @@ def test_a_budget_that_refuses_one_attempt_in_five_wakes_people(refused: float, 
     )
 
     assert fires(told, "BatkolSpeculationBudgetSpent") is fired
+
+
+@pytest.mark.parametrize(
+    ("failing", "calls", "fired"), [(0, 10, False), (2, 10, False), (3, 10, True), (0.1, 0.1, False), (1, 1, True)]
+)
+def test_a_tool_that_fails_one_call_in_five_wakes_people(failing: float, calls: float, *, fired: bool) -> None:
+    told = counted({'batkol_tool_calls_total{outcome=~"failed|too_slow"}': failing, "batkol_tool_calls_total": calls})
+
+    assert fires(told, "BatkolToolsFail") is fired

@@ -15,7 +15,7 @@ from batkol.chat.dialogues.reading import dialogues
 from batkol.chat.dialogues.report import exit_code, show
 from batkol.chat.dialogues.trials import TriedPrompt, try_all
 from batkol.chat.page import Page
-from batkol.chat.parts import ChatAnswerers, text_agent
+from batkol.chat.parts import ChatAnswerers, reply_settings, text_agent
 from batkol.chat.settings import ChatSettings, prompt_from, read
 from batkol.chat.stdin_lines import StdinLines
 from batkol.chat.talking import HELP, Chat
@@ -23,6 +23,7 @@ from batkol.chat.text_call import TextAgent, TextCall
 from batkol.chat.text_tools import StatedResults
 from batkol.conversation.tools.webhook import ToolWebhooks
 from batkol.errors import ConfigurationError
+from batkol.live.reply import ReplySettings
 from batkol.named_specs import DEFAULT
 
 
@@ -31,6 +32,7 @@ class ChatOptions:
     """The options of the command line."""
 
     prompt_file: Path | None = None
+    reply_file: Path | None = None
     answerer: str = DEFAULT
     against: Path | None = None
     dialogues: tuple[Path, ...] = ()
@@ -45,6 +47,7 @@ class ChatOptions:
 @dataclass(frozen=True, slots=True)
 class _Parts:
     settings: ChatSettings
+    reply: ReplySettings
     answerers: ChatAnswerers
     name: str
     """The name of the answerer."""
@@ -54,7 +57,7 @@ class _Parts:
     def agent(self, prompt_file: Path | None) -> TextAgent:
         prompt = prompt_from(prompt_file) if prompt_file else ""
         answerer = self.answerers.get(self.name, own_prompt=not prompt)
-        return text_agent(self.settings, answerer, prompt)
+        return text_agent(self.settings, self.reply, answerer, prompt)
 
     def call(self, agent: TextAgent, dialogue: Dialogue | None = None) -> TextCall:
         if self.webhooks is not None:
@@ -65,7 +68,9 @@ class _Parts:
         """Return where the prompt is from."""
         if file is not None:
             return str(file)
-        return f"the prompt of {self.name}" if self.answerers.has_prompt(self.name) else "ANSWERER_PROMPT"
+        if self.answerers.has_prompt(self.name):
+            return f"the prompt of {self.name}"
+        return "that of reply.json" if self.reply.prompt else "ANSWERER_PROMPT"
 
 
 async def carry_out(options: ChatOptions, out: Console, notes: Console) -> int:
@@ -75,7 +80,7 @@ async def carry_out(options: ChatOptions, out: Console, notes: Console) -> int:
     async with AsyncExitStack() as stack:
         answerers = await stack.enter_async_context(aclosing(ChatAnswerers(settings)))
         webhooks = await stack.enter_async_context(aclosing(ToolWebhooks())) if options.tools else None
-        parts = _Parts(settings, answerers, options.answerer, webhooks)
+        parts = _Parts(settings, reply_settings(settings, options.reply_file), answerers, options.answerer, webhooks)
         if options.dialogues:
             return await _try_dialogues(options, parts, out)
         return await _talk(options, parts, out, notes)

@@ -15,6 +15,12 @@ PromptFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="The file with the prompt, instead of ANSWERER_PROMPT."),
 ]
+ReplyFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="A reply.json with tools, lead fields and phrases, instead of that in LIVE_SOURCE=file:…"
+    ),
+]
 Tools = Annotated[bool, typer.Option("--tools", help="Carry out the tools that the answerer calls, by their webhooks.")]
 AnswererName = Annotated[
     str, typer.Option("--answerer", metavar="NAME", help="An answerer of ANSWERERS; `default` is that of ANSWERER.")
@@ -37,6 +43,7 @@ def chat(
     more: MoreDialogues = None,
     *,
     prompt_file: PromptFile = None,
+    reply_file: ReplyFile = None,
     answerer: AnswererName = "default",
     dialogue: Dialogues = None,
     against: Against = None,
@@ -57,6 +64,7 @@ def chat(
 
     options = ChatOptions(
         prompt_file=prompt_file,
+        reply_file=reply_file,
         answerer=answerer,
         against=against,
         dialogues=(*(dialogue or ()), *(more or ())),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
+from msgspec import UNSET
 
 from batkol.answering.answerer import Answerer
 from batkol.answering.factory import Answerers
@@ -11,6 +14,8 @@ from batkol.chat.text_call import TextAgent
 from batkol.conversation.actions import StockPhrase
 from batkol.conversation.agent import AgentSettings
 from batkol.errors import ConfigurationError
+from batkol.live.reply import ReplySettings, parse_reply
+from batkol.live.source import REPLY
 from batkol.voices.stored import Stored, stored
 
 
@@ -44,10 +49,11 @@ class ChatAnswerers:
         await self._bare.aclose()
 
 
-def text_agent(settings: ChatSettings, answers: Answerer, prompt: str) -> TextAgent:
-    """Return the agent with that prompt; "": that of the environment."""
+def text_agent(settings: ChatSettings, reply: ReplySettings, answers: Answerer, prompt: str) -> TextAgent:
+    """Return the agent with that prompt; "": that of `reply.json`, or of the environment."""
     language = settings.gcp_stt_language
-    phrases = settings.phrases(language)
+    given = {StockPhrase(name): text for name, text in reply.phrase_texts().items()}
+    phrases = settings.phrases(language) | given
 
     def phrase(which: StockPhrase) -> str:
         return phrases[which] if which in phrases else stored(Stored(which.value), language).text
@@ -55,13 +61,31 @@ def text_agent(settings: ChatSettings, answers: Answerer, prompt: str) -> TextAg
     return TextAgent(
         answerer=answers,
         settings=AgentSettings(
-            prompt=prompt or settings.answerer_prompt,
-            tools=settings.tools,
-            lead_fields=settings.lead_fields,
-            transfers=settings.transfer_allowed,
+            prompt=prompt or reply.prompt or settings.answerer_prompt,
+            tools=settings.tools if reply.tools is UNSET else reply.tools,
+            lead_fields=settings.lead_fields if reply.lead_fields is UNSET else reply.lead_fields,
+            transfers=settings.transfer_allowed
+            if reply.transfers is UNSET
+            else {label: number for label, number in settings.transfer_allowed.items() if label in reply.transfers},
         ),
         language=language,
         greeting=phrase(StockPhrase.GREETING),
         apology=phrase(StockPhrase.APOLOGY),
         goodbye=phrase(StockPhrase.GOODBYE),
     )
+
+
+def reply_settings(settings: ChatSettings, file: Path | None) -> ReplySettings:
+    """Read `reply.json`: that file, or the one in the folder of LIVE_SOURCE. Raises `ConfigurationError`.
+
+    A live source in a cluster is not read.
+    """
+    kind, _, folder = settings.live_source.partition(":")
+    if file is None:
+        file = Path(folder) / REPLY
+        if kind != "file" or not file.is_file():
+            return ReplySettings()
+    try:
+        return parse_reply(file.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read: {error.strerror}.") from None

@@ -35,6 +35,7 @@ class ChatSettings(ReplyFields, AnswererFields, ToolFields, LimitFields):
     )
 
     gcp_stt_language: str = "he-IL"
+    live_source: str = ""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

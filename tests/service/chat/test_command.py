@@ -224,7 +224,7 @@ BOOK = {"name": "book", "parameters": {"type": "object", "properties": {"hour": 
 async def test_a_webhook_is_asked_only_if_tools_are_to_be_carried_out(
     *, carried_out: bool, answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file, report = tmp_path / "booking.yaml", tmp_path / "report.json"
+    file, report, reply = (tmp_path / name for name in ("booking.yaml", "report.json", "reply.json"))
     file.write_text(BOOKING)
     options = ChatOptions(dialogues=(file,), tools=carried_out, json=report)
     rules = (
@@ -233,11 +233,12 @@ async def test_a_webhook_is_asked_only_if_tools_are_to_be_carried_out(
         Rule("קבע", tool=ScriptedCall("book", '{"hour": 10}')),
     )
     async with answering(http("200 OK", b"11")) as (url, asked), double(*rules) as (_, environment):
-        tools = {"TOOLS": json.dumps([{**BOOK, "url": url}])}
-        code, printed = await try_dialogues(environment | tools, options, monkeypatch)
+        reply.write_text(json.dumps({"prompt": "you book", "tools": [{**BOOK, "url": url}]}))
+        code, printed = await try_dialogues(environment | {"LIVE_SOURCE": f"file:{tmp_path}"}, options, monkeypatch)
 
     (only,) = json.loads(report.read_text())
     assert (code, len(asked)) == (0, int(carried_out)), printed
+    assert only["prompt"] == "that of reply.json"
     assert only["dialogues"][0]["runs"][0]["turns"][0]["agent"] == answer
 
 
@@ -252,6 +253,7 @@ async def test_a_webhook_is_asked_only_if_tools_are_to_be_carried_out(
         ({"dialogues": (EXAMPLES / "front_desk.txt",)}, "front_desk.txt, line 3: is not YAML"),
         ({"dialogues": (EXAMPLES / "appointment.yaml",), "junit": Path("gone/a.xml")}, "the report gone/a.xml cannot"),
         ({"junit": Path("a.xml")}, "are for dialogues"),
+        ({"reply_file": Path("gone.json")}, "gone.json cannot be read: No such file"),
         ({"answerer": "other"}, "--answerer other is no answerer; ANSWERERS and the variables ANSWERER… have default."),
     ],
 )
