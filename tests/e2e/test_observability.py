@@ -42,8 +42,10 @@ TWO: Final[dict[str, Any]] = {
     "answerer_first": "one",
     "answerer_second": "two",
     "answerer_then": "one",
+    "voices": '{"other": {"kind": "builtin"}}',
+    "voice_then": "other",
 }
-"""Answerers of every kind that has metrics of its own."""
+"""Answerers and voices of every kind that has metrics of its own."""
 SPEECH = script([["שלום", "תודה", "בבקשה", "אני", "רוצה", "פגישה"]], tail_ms=1000)
 
 
