@@ -88,7 +88,15 @@ async def test_the_status_says_how_the_source_does(tmp_path: Path) -> None:
             assert (live["refusals"], live["refused"]) == ([], {"tuning.json": 0, "flags.json": 0, "reply.json": 0})
             assert value(up, "batkol_live_reconnects_total") == 0
 
-            api.put({**contents(0), "tuning.json": '{"recognition": {"batchMilliseconds": 1}}'})
+            api.put({**contents(0, revision="7"), "reply.json": '{"revision": "r1", "greeting": "שלום"}'})
+            await until(lambda: up.service.live.reply.name == "r1")
+            status = (await http.get("/v1/status")).json()
+            assert (status["reply"]["revision"], status["reply"]["calls"]) == ("r1", 0)
+            assert status["agent"]["greeting"] is True
+            assert value(up, "batkol_reply_settings_applied_total") == 1
+
+            wrong = '{"recognition": {"batchMilliseconds": 1}}'
+            api.put({**contents(0), "tuning.json": wrong, "reply.json": '{"revision": "r1"}'})
             await until(lambda: up.service.live.status().refusals)
             await api.stop()
             await until(lambda: up.service.live.status().state != "watching")

@@ -226,6 +226,13 @@ class DatabaseSpec(ResourcePart):
         description="Age in days at which calls, their transcripts and leads are deleted; 0: never. A change rolls "
         "the pods.",
     )
+    summary_prompt: str | None = Field(
+        None,
+        min_length=1,
+        max_length=32_768,
+        description="Instructions to the agent's answerer for a summary of each ended call; absent: no summaries. A "
+        "change rolls the pods.",
+    )
     journal: JournalSpec = Field(
         default_factory=JournalSpec, description="Records that the database does not have yet."
     )

@@ -254,6 +254,13 @@ class SpeakingVoice(ResourcePart):
         description="Name of the voice that goes on, from the first sentence that the caller has not heard, when this "
         "one fails; absent: none. A change rolls the pods.",
     )
+    then_after_milliseconds: int | None = Field(
+        None,
+        ge=100,
+        le=10_000,
+        description="Time without a sound after which `then` speaks, in milliseconds; absent: 2000. A change rolls the "
+        "pods.",
+    )
 
 
 class NamedVoice(SpeakingVoice):

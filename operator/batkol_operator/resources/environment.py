@@ -127,6 +127,7 @@ def _storage(agent: VoiceAgent) -> list[Manifest]:
         secret("DATABASE_URL", database.url_secret_ref),
         plain("DATABASE_POOL_SIZE", database.pool_size),
         plain("RETENTION_DAYS", database.retention_days),
+        *([plain("SUMMARY_PROMPT", database.summary_prompt)] if database.summary_prompt else []),
         plain("JOURNAL_DIR", JOURNAL_DIR),
         plain("JOURNAL_MAX_MB", database.journal.size_limit_mebibytes),
         plain("JOURNAL_MEMORY_DIR", MEMORY_DIR),

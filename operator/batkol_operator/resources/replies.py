@@ -81,6 +81,7 @@ def _voices(spec: ReplySpec) -> list[Manifest]:
         variables += _optional("VOICE_MODEL", voice.model)
         variables += _optional("VOICE_NAME", voice.voice_name)
         variables += _optional("VOICE_THEN", voice.then)
+        variables += _optional("VOICE_THEN_AFTER_MS", voice.then_after_milliseconds)
         if voice.key_secret_ref:
             variables.append(secret("VOICE_API_KEY", voice.key_secret_ref))
     if spec.voices:
@@ -128,6 +129,7 @@ def _voice(spec: NamedVoice) -> dict[str, Any]:
         name=spec.voice_name,
         keyEnv=_variable("VOICE_KEY", spec.name) if spec.key_secret_ref else None,
         then=spec.then,
+        thenAfterMs=spec.then_after_milliseconds,
     )
 
 

@@ -101,7 +101,7 @@ class Service:
                 replies=settings.agent_replies,
                 answerer=settings.answerer if settings.agent_replies else "",
                 voice=settings.voice,
-                greeting=bool(settings.greeting),
+                greeting=bool(self.live.reply.phrase_texts().get("greeting", settings.greeting)),
             ),
             reply=self.live.reply_status(calls_using(calls, self.live.reply.name)),
             live=self.live.status(),
