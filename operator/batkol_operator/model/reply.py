@@ -13,7 +13,14 @@ from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from batkol_operator.model.part import ResourcePart, ResourceRule, listed, listed_by
-from batkol_operator.model.speakers import DEFAULT, AnswererKind, AnswererSpec, NamedAnswerer, NamedVoice, SpeakingVoice
+from batkol_operator.model.speakers import (
+    DEFAULT,
+    AnswererKind,
+    AnsweringServer,
+    NamedAnswerer,
+    NamedVoice,
+    SpeakingVoice,
+)
 from batkol_operator.model.tools import SAVE_LEAD, TRANSFER, LeadField, ToolSpec, TransfersSpec
 
 REPLIES_FLAG: Final = "agent-replies"
@@ -82,7 +89,7 @@ class IdleSpec(ResourcePart):
 
 
 class LimitsSpec(ResourcePart):
-    """When a call ends in any case."""
+    """Ends of calls in any case."""
 
     longest_call_seconds: int | None = Field(
         None, ge=0, le=86_400, description="Live. Longest call, in seconds; 0 or absent: no limit."
@@ -143,13 +150,13 @@ def _leads_back(then: Mapping[str, str | None]) -> str:
 
 
 class ReplySpec(ResourcePart):
-    """What the agent answers, in which voice, and what it may do."""
+    """The agent's answers, their voice, and the tools that it may call."""
 
     rules: ClassVar[tuple[ResourceRule, ...]] = (
         ResourceRule(
             cel="has(self.answerer) || (has(self.enabled) && !self.enabled)",
             holds=lambda part: part.answerer is not None or part.enabled is False,
-            message="must be specified unless `enabled` is false: nobody else would answer the callers",
+            message="must be specified unless `enabled` is false: the callers would have no answer",
             field=".answerer",
             reason="FieldValueRequired",
         ),
@@ -199,7 +206,7 @@ class ReplySpec(ResourcePart):
     @model_validator(mode="after")
     def _ends(self) -> Self:
         """Refuse what CEL cannot follow: a `then` that leads back, and a hedge over a hedge. Pods would not start."""
-        answerers: dict[str, AnswererSpec] = {each.name: each for each in self.answerers}
+        answerers: dict[str, AnsweringServer] = {each.name: each for each in self.answerers}
         voices: dict[str, SpeakingVoice] = {each.name: each for each in self.voices}
         if self.answerer is not None:
             answerers[DEFAULT] = self.answerer
@@ -229,7 +236,7 @@ class ReplySpec(ResourcePart):
         max_length=32_768,
         description="Live. Instructions for the model, the first message of every request; at most 32768 characters.",
     )
-    answerer: AnswererSpec | None = Field(None, description="Who answers; the one called `default`.")
+    answerer: AnsweringServer | None = Field(None, description="Who answers; the one called `default`.")
     answerers: tuple[NamedAnswerer, ...] = Field(
         (),
         max_length=16,

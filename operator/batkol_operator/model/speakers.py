@@ -1,4 +1,4 @@
-"""Who answers and who speaks: `spec.reply.answerer`, `answerers`, `voice` and `voices`. Read by pods at start."""
+"""Answerers and voices: `spec.reply.answerer`, `answerers`, `voice` and `voices`. Read by pods at start."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class AnswererKind(StrEnum):
     HEDGED = "Hedged"
 
 
-class AnswererSpec(ResourcePart):
-    """Who answers the callers."""
+class AnsweringServer(ResourcePart):
+    """One answerer."""
 
     rules: ClassVar[tuple[ResourceRule, ...]] = (
         ResourceRule(
@@ -147,11 +147,11 @@ class AnswererSpec(ResourcePart):
     )
 
 
-class NamedAnswerer(AnswererSpec):
+class NamedAnswerer(AnsweringServer):
     """An answerer with a name."""
 
     rules: ClassVar[tuple[ResourceRule, ...]] = (
-        *AnswererSpec.rules,
+        *AnsweringServer.rules,
         ResourceRule(
             cel="self.kind == 'OpenAI' || (!has(self.maxTokens) && !has(self.temperaturePercent))",
             holds=lambda part: (
@@ -206,7 +206,7 @@ class VoiceKind(StrEnum):
 
 
 class SpeakingVoice(ResourcePart):
-    """Who speaks the agent's answers."""
+    """One voice."""
 
     rules: ClassVar[tuple[ResourceRule, ...]] = (
         ResourceRule(

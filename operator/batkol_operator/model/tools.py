@@ -1,4 +1,4 @@
-"""What the agent may do beside talking: `spec.reply.tools`, `leadFields` and `transfers`."""
+"""The agent's actions beside talking: `spec.reply.tools`, `leadFields` and `transfers`."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ToolSpec(ResourcePart):
         description="Live. Name, as the model calls it; `hang_up`, `transfer` and `save_lead` are built in.",
     )
     description: str = Field(
-        "", max_length=1000, description="Live. What the tool is for and when to call it, told to the model."
+        "", max_length=1000, description="Live. What the tool is for and when to call it, for the model."
     )
     url: str | None = Field(
         None,
@@ -89,7 +89,7 @@ class LeadField(ResourcePart):
         min_length=1, max_length=64, pattern=r"^[a-zA-Z][a-zA-Z0-9_-]*$", description="Live. Name of the field."
     )
     description: str | None = Field(
-        None, min_length=1, max_length=1000, description="Live. What the field is, told to the model."
+        None, min_length=1, max_length=1000, description="Live. What the field is, for the model."
     )
     json_schema: Annotated[dict[str, Any], open_object(minProperties=1, maxProperties=64)] | None = Field(
         None,

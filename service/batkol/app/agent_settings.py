@@ -1,4 +1,4 @@
-"""What the agent says and obeys, of the environment and of `reply.json`, as it is in force."""
+"""The agent's settings in force, of the environment and of `reply.json`."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _INSTEAD: Final = frozenset({StockPhrase.APOLOGY, StockPhrase.REPEAT})  # of an 
 
 
 class ReplyMakers(msgspec.Struct, frozen=True):
-    """What `reply.ended` says of one reply's making."""
+    """The part of `reply.ended` about one reply's making."""
 
     kind: str
     answerer: str = ""

@@ -44,7 +44,7 @@ PhraseText: TypeAlias = Annotated[str, msgspec.Meta(max_length=LONGEST_PHRASE)] 
 
 
 class PhraseTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the agent says by itself, in the callers' language; an empty text is not said."""
+    """The agent's own phrases, in the callers' language; an empty text is not said."""
 
     filler: PhraseText = UNSET
     apology: PhraseText = UNSET
@@ -54,7 +54,7 @@ class PhraseTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Interruption(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """What silences the agent; `batkol.speech.turn_thresholds` says what each number is."""
+    """Thresholds of interruptions; `batkol.speech.turn_thresholds` says what each number is."""
 
     milliseconds: Milliseconds = UNSET
     words: Count = UNSET
@@ -64,20 +64,20 @@ class Interruption(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
 
 
 class Idle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What happens when the caller is silent after a reply."""
+    """Answer to a caller who is silent after a reply."""
 
     milliseconds: Milliseconds = UNSET
     prompts: Count = UNSET
 
 
-class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """When a call ends in any case; 0: never."""
+class CallEnds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Ends of calls in any case; 0: none."""
 
     longest_call_seconds: Annotated[int, msgspec.Meta(ge=0, le=86_400)] | UnsetType = UNSET
 
 
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the replies of one call may cost: tokens, minutes of sound, characters of text to the voice; 0: no limit."""
+    """Most that the replies of one call may cost: tokens, minutes of sound, characters for the voice; 0: no limit."""
 
     tokens: Annotated[int, msgspec.Meta(ge=0, le=100_000_000)] | UnsetType = UNSET
     minutes: Annotated[int, msgspec.Meta(ge=0, le=1440)] | UnsetType = UNSET
@@ -104,7 +104,7 @@ class ReplySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     ) = UNSET
     interruption: Interruption = Interruption()
     idle: Idle = Idle()
-    limits: Limits = Limits()
+    limits: CallEnds = CallEnds()
     budget: Budget = Budget()
 
     @property

@@ -51,10 +51,10 @@ class _FailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SummaryMaker:
-    """What summaries are made with."""
+    """The parts that summaries are made with."""
 
     answerer: Callable[[str], Answerer | None]
-    """Returns who sums up the call with that SID; None: nobody can."""
+    """Returns the answerer that sums up the call with that SID; None: no answerer can."""
     prompt: str
     agent: str
     """The agent whose calls are summed up."""
@@ -135,7 +135,7 @@ class Summarizer:
         except AnswererError as error:
             raise _FailedError(error.reason) from None
         except Exception as error:
-            log.exception("[SUMMARY] the answerer failed because of a defect; the service tries again", call=call_sid)
+            log.exception("[STORE] the answerer failed because of a defect; the service tries again", call=call_sid)
             raise _FailedError("defect") from error
         if not made.strip():
             raise _FailedError("empty")
@@ -147,7 +147,7 @@ class Summarizer:
         self.outcomes["given_up" if given_up else "failed"] += 1
         what_next = "the service gives it up" if given_up else "the service tries again"
         log.warning(
-            f"[SUMMARY] the summary of a call failed; {what_next}",
+            f"[STORE] the summary of a call failed; {what_next}",
             call=claim.call_sid,
             reason=reason,
             attempts=claim.attempts,
@@ -156,7 +156,7 @@ class Summarizer:
     def _log_fault(self, fault: str) -> None:
         if fault != self._fault:
             self._fault = fault
-            log.warning("[SUMMARY] the database does not answer; the service tries again", fault=fault)
+            log.warning("[STORE] the database does not answer; the service tries again", fault=fault)
 
 
 def transcript(said: Sequence[HistoryMessage]) -> str:

@@ -30,7 +30,7 @@ ANNOUNCEMENT: Final = "announcement"
 
 
 class ReplyProgressRecord(Record, frozen=True, tag="reply.sentence"):
-    """What was heard of a reply that goes on."""
+    """The heard part of a reply that goes on."""
 
     reply_id: str
     turn: int

@@ -214,7 +214,7 @@ _WORDS: Final[Mapping[type, tuple[str, ...]]] = {
     ReplyRecord: ("intended", "heard"),
     ToolRecord: ("arguments",),
 }
-"""What was said, by the kind of the record."""
+"""Fields with words of a call, by the kind of the record."""
 
 
 def scrub(record: OfStream) -> OfStream:

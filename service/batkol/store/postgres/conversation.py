@@ -1,4 +1,4 @@
-"""What was said in a call, as the history of its conversation."""
+"""The words of a call, as the history of its conversation."""
 
 from __future__ import annotations
 
