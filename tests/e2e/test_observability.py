@@ -44,8 +44,10 @@ TWO: Final[dict[str, Any]] = {
     "answerer_then": "one",
     "voices": '{"other": {"kind": "builtin"}}',
     "voice_then": "other",
+    "tools": '[{"name": "hang_up"}]',
+    "summary_prompt": "סכם את השיחה",
 }
-"""Answerers and voices of every kind that has metrics of its own."""
+"""Answerers and voices of every kind, tools and summaries, which have metrics of their own."""
 SPEECH = script([["שלום", "תודה", "בבקשה", "אני", "רוצה", "פגישה"]], tail_ms=1000)
 
 

@@ -19,6 +19,7 @@ from batkol.app.agent_settings import LiveAgentSettings, Phrases
 from batkol.app.speakers import SpeakersByFlag, Speaking
 from batkol.conversation.agent import Agent
 from batkol.conversation.budget import SpeculationBudget
+from batkol.conversation.events import ToolOutcome
 from batkol.conversation.tools.webhook import ToolWebhooks
 from batkol.flags.context import CallContext
 from batkol.flags.flags import Flags
@@ -30,6 +31,7 @@ from batkol.supervision.tasks import Tasks
 from batkol.telemetry.metrics import Metrics
 from batkol.telemetry.names import OPENAI
 from batkol.telemetry.reply_metrics import Variants
+from batkol.tools.definition import SAVE_LEAD
 from batkol.tracing.peer import Peer
 from batkol.voices.factory import VoiceParts, VoicesByName
 from batkol.voices.phrases import PhraseCache
@@ -64,6 +66,8 @@ async def agent(settings: Settings, parts: AgentParts, stack: AsyncExitStack, ta
     in_force = LiveAgentSettings(settings, parts.live)
     voices = {name: await _speaking(name, voice, in_force, stack, tasks) for name, voice in made.whole.items()}
     _begin_at_zero(settings, parts.metrics)
+    _begin_tools_at_zero(in_force, parts.metrics)
+    stack.callback(parts.live.on_change(lambda _: _begin_tools_at_zero(in_force, parts.metrics)))
     if settings.agent_replies:
         for name, server in answerers.servers.items():
             if isinstance(server, OpenAIAnswerer):
@@ -103,6 +107,12 @@ def _begin_at_zero(settings: Settings, metrics: Metrics) -> None:
         hedges=[(name, outcome) for name, spec in specs.items() if spec.kind == "hedged" for outcome in HedgeOutcome],
         failovers=[(name, reason) for name, spec in specs.items() if spec.then for reason in FAILOVERS],
     )
+
+
+def _begin_tools_at_zero(in_force: LiveAgentSettings, metrics: Metrics) -> None:
+    settings = in_force.now()
+    tools = [tool.name for tool in settings.tools]
+    metrics.tools.begin_at_zero([*tools, SAVE_LEAD] if settings.lead_fields else tools, ToolOutcome)
 
 
 async def _speaking(

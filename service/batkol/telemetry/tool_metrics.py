@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from opentelemetry.trace import SpanContext
@@ -31,6 +31,14 @@ class ToolCounts:
             "batkol.tool.calls", "{call}", "Tool calls of the answerer that have ended, by tool and outcome."
         )
         self._duration = duration
+
+    def begin_at_zero(self, tools: Iterable[str], outcomes: Iterable[str]) -> None:
+        """Show the series of these tools before they are called."""
+        ends = tuple(outcomes)
+        for tool in tools:
+            self._duration.of(tool)
+            for outcome in ends:
+                self._calls.add(0, {"tool": tool, "outcome": outcome})
 
     def ended(self, tool: str, outcome: str, took_s: float | None, span: SpanContext | None) -> None:
         """Count a tool call. `took_s`: seconds; None for one that was not carried out."""

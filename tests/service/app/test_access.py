@@ -46,6 +46,10 @@ TABLE: dict[tuple[str, str], frozenset[Right] | None] = {
     ("GET", "/v1/history/calls.jsonl"): LEADS,
     ("GET", "/v1/history/utterances.csv"): LEADS,
     ("GET", "/v1/history/utterances.jsonl"): LEADS,
+    ("GET", "/v1/history/replies.csv"): LEADS,
+    ("GET", "/v1/history/replies.jsonl"): LEADS,
+    ("GET", "/v1/history/tool_calls.csv"): LEADS,
+    ("GET", "/v1/history/tool_calls.jsonl"): LEADS,
     ("GET", "/v1/leads"): LEADS,
     ("PATCH", "/v1/leads/{lead_id}"): LEADS,
     ("GET", "/v1/leads.csv"): LEADS,
@@ -60,6 +64,9 @@ TABLE: dict[tuple[str, str], frozenset[Right] | None] = {
 }
 """The rights of each route. What a client sees of numbers and texts is tested where it is shown."""
 
+
+FOR_PODS: Final = {("GET", "/v1/pod/conversations/{call_sid}")}
+"""Answers to the agent's other pods, which know its auth token, and to no client."""
 
 UNDESCRIBED: Final = ("/docs", "/redoc", "/openapi.json", "/asyncapi.json")
 """The descriptions themselves."""
@@ -138,7 +145,7 @@ async def test_every_route_has_a_row_and_every_row_a_route(tmp_path: Path) -> No
     async with serving(tmp_path) as (up, _):
         there = set(routes(internal_app(up.service, Access())))
 
-    assert {(method, path) for method, path in there if method != "HEAD"} == TABLE.keys()
+    assert {(method, path) for method, path in there if method != "HEAD"} == TABLE.keys() | FOR_PODS
     assert {("GET", path) for method, path in there if method == "HEAD"} <= TABLE.keys()
 
 
@@ -154,6 +161,15 @@ async def wrong(http: httpx.AsyncClient, route: tuple[str, str]) -> list[str]:
 async def test_a_route_answers_to_those_who_may_and_to_nobody_else(tmp_path: Path) -> None:
     async with serving(tmp_path) as (_, http):
         assert {route: clients for route in TABLE if (clients := await wrong(http, route))} == {}
+
+
+async def test_what_is_for_pods_answers_to_no_token(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (_, http):
+        for _, path in FOR_PODS:
+            for token in ("another-token", "a-token-that-may-all"):
+                answer = await http.get(path.format(call_sid="CA0"), headers={"Authorization": f"Bearer {token}"})
+                assert answer.status_code == 403
+                assert "Only a pod of the same agent" in answer.json()["detail"]
 
 
 async def test_a_client_with_any_token_may_send_the_larger_body(tmp_path: Path) -> None:
