@@ -30,7 +30,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_smallest_bot_is_below_fifteen_lines_and_stands_first() -> None:
-    smallest, _ = blocks("python")
+    smallest, *_ = blocks("python")
 
     assert len([line for line in smallest.splitlines() if line.strip()]) < 15
     assert ast.parse(smallest)
@@ -38,7 +38,7 @@ def test_the_smallest_bot_is_below_fifteen_lines_and_stands_first() -> None:
 
 
 async def test_the_plugin_of_the_page_says_back_what_a_caller_said(tmp_path: Path) -> None:
-    _, code = blocks("python")
+    *_, code = blocks("python")
     (entry,) = blocks("toml")
     name, module, function = re.findall(rf'entry-points."{GROUP}"\]\n(\S+) = "(\w+):(\w+)"', entry)[0]
 
