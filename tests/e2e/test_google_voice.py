@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from batkol.conversation.actions import StockPhrase
 from batkol.events.events import ReplyEnded, ReplySentence
 from batkol.simulators.google_voice.server import GoogleVoiceDouble
 from batkol.simulators.google_voice.settings import GoogleVoiceSettings
@@ -17,6 +17,7 @@ from batkol.simulators.twilio.caller import Caller
 from batkol.simulators.voice.recognizer import GARBLE
 from batkol.voices.marked.voice import say
 from support.service.stack import stack
+from support.time.waiting import until
 
 WORDS = ["אני", "רוצה", "לקבוע", "פגישה", "מחר"]
 LAST = ["לא", "אני", "רוצה", "רופא", "היום"]
@@ -27,8 +28,9 @@ async def test_the_ear_hears_a_greeting_of_googles_voice(tmp_path: Path) -> None
     async with GoogleVoiceDouble() as google:
         at: dict[str, Any] = {"gcp_tts_endpoint": f"127.0.0.1:{await google.start()}", "gcp_tts_insecure": True}
         async with stack(tmp_path, agent_replies=True, voice="google", greeting=GREETING, **at) as up:
-            while not any(record.ending == "OK" and record.texts[0].text == GREETING for record in google.records):
-                await asyncio.sleep(0.02)
+            assert (agent := up.service.agent) is not None
+            await until(lambda: agent.phrase(StockPhrase.GREETING) is not None)
+            assert any(record.ending == "OK" and record.texts[0].text == GREETING for record in google.records)
 
             async def listen(caller: Caller) -> None:
                 await up.heard.until(lambda: up.heard.of(caller.plan.call_sid, ReplyEnded))
