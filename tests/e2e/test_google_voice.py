@@ -28,7 +28,8 @@ async def test_the_ear_hears_a_greeting_of_googles_voice(tmp_path: Path) -> None
     async with GoogleVoiceDouble() as google:
         at: dict[str, Any] = {"gcp_tts_endpoint": f"127.0.0.1:{await google.start()}", "gcp_tts_insecure": True}
         async with stack(tmp_path, agent_replies=True, voice="google", greeting=GREETING, **at) as up:
-            assert (agent := up.service.agent) is not None
+            agent = up.service.agent
+            assert agent is not None
             await until(lambda: agent.phrase(StockPhrase.GREETING) is not None)
             assert any(record.ending == "OK" and record.texts[0].text == GREETING for record in google.records)
 
