@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
-from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.audio.mulaw import SAMPLE_RATE, is_silent
 from batkol.voices.voice import VoiceError, VoiceSound
 
 LONGEST_S: Final = 3.0
 """Seconds of silence at the beginning after which the voice has failed."""
-
-_SILENT: Final = bytes((0xFF, 0x7F, 0xFE, 0x7E, 0xFD, 0x7D))
-"""The mu-law codes of amplitudes up to 16 of 32,767: no telephone lets them be heard."""
 
 
 async def audible(sounds: AsyncIterator[VoiceSound]) -> AsyncGenerator[VoiceSound, None]:
@@ -28,7 +25,7 @@ async def audible(sounds: AsyncIterator[VoiceSound]) -> AsyncGenerator[VoiceSoun
             continue
         held.append(sound)
         samples += len(sound.mulaw)
-        begun = bool(sound.mulaw.translate(None, _SILENT))
+        begun = not is_silent(sound.mulaw)
         if begun:
             for each in held:
                 yield each

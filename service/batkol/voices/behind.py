@@ -110,6 +110,8 @@ class BehindVoice:
         ):
             try:
                 while (sound := await self._next(sounds, given)) is not None:
+                    if given.ends_in_silence(sound):
+                        raise VoiceError("the voice's sound of a piece is silence", reason="silent", retryable=True)
                     given.sound(sound)
                     yield sound
             except GeneratorExit:  # the caller interrupted the reply: it spoke until then
@@ -158,6 +160,7 @@ class GivenOut:
         self._handed = 0  # pieces
         self._whole = 0  # pieces
         self._begun = False  # the piece after those has sound
+        self._silence = 0  # samples of it without any
         self._patience: asyncio.Timeout | None = None
 
     @property
@@ -176,12 +179,19 @@ class GivenOut:
         if number == self._whole:
             self._reschedule()
 
+    def ends_in_silence(self, sound: VoiceSound) -> bool:
+        """Whether a piece ends with this, and all of it is silence. A piece without words has no sound at all."""
+        samples = (self._silence if sound.piece == self._whole else 0) + len(sound.mulaw)
+        begun = self._begun and sound.piece == self._whole
+        return sound.last and samples > 0 and not begun and is_silent(sound.mulaw)
+
     def sound(self, sound: VoiceSound) -> None:
         """The voice gave a sound."""
+        self._silence = (self._silence if sound.piece == self._whole else 0) + len(sound.mulaw)
         self._begun = (self._begun and sound.piece == self._whole) or not is_silent(sound.mulaw)
         self._whole = max(self._whole, sound.piece)
         if sound.last:
-            self._whole, self._begun = sound.piece + 1, False
+            self._whole, self._begun, self._silence = sound.piece + 1, False, 0
 
     def watch(self, patience: asyncio.Timeout | None) -> None:
         """Wait for the next sound with this time-out; None: it is there."""

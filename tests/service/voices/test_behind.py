@@ -105,6 +105,34 @@ async def test_a_piece_of_which_nothing_was_given_is_spoken_by_the_second_from_i
     assert switched == ["cut_off"]
 
 
+class SilentVoice:
+    """Gives half a second of silence for each piece."""
+
+    name = "silent"
+
+    async def speak(self, pieces: AsyncIterator[str]) -> AsyncGenerator[VoiceSound, None]:
+        number = 0
+        async for text in pieces:
+            yield VoiceSound(b"\xff" * 4000 if text.strip("…") else b"", number)
+            yield VoiceSound(b"", number, last=True)
+            number += 1
+
+    async def aclose(self) -> None:
+        """Do nothing."""
+
+
+async def test_a_first_voice_that_gives_silence_alone_is_left_too_and_a_piece_without_words_is_none() -> None:
+    switched: list[str] = []
+    voice = BehindVoice(SilentVoice(), BreakingVoice(name="second"), on_switch=switched.append)
+
+    async with aclosing(voice.speak(Pieces("…", *TEXTS))) as reply:
+        sounds = [each async for each in reply]
+
+    assert words_of(b"".join(each.mulaw for each in sounds)) == WORDS
+    assert switched == ["silent"]
+    assert [each.piece for each in sounds if each.last] == [0, 1, 2, 3]
+
+
 async def test_a_first_voice_without_sound_is_left_at_the_limit() -> None:
     switched: list[str] = []
     voice = BehindVoice(
