@@ -75,7 +75,7 @@ class Interruptions:
         """Whether speech that lasts interrupts, of which these words are known so far."""
         if self._false >= thresholds.false_interruptions:
             return False
-        return not text or not (words.is_backchannel(text) or self.is_echo(text))
+        return not text or not (words.is_backchannel(text) or self.is_echo(text) or words.may_become_backchannel(text))
 
     def is_echo(self, text: str) -> bool:
         """Whether a text is part of what the caller hears: the line returned it."""

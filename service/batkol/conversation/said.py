@@ -18,6 +18,7 @@ class SaidUtterance:
     stopped: float | None = None  # when the end of speech was known; None while the detector hears speech
     settled: bool = False  # its final is there
     lasted: bool = False  # as long as an interruption
+    unjudged: bool = False  # it lasted, and its newest word was too short to tell what it is
     echo: bool = False  # all of its text is part of what the caller heard then: the line may have returned it
     answered: int = 0  # words at its beginning that a reply has answered
 

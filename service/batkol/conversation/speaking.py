@@ -14,6 +14,7 @@ from batkol.conversation.inputs import (
     TextSettled,
 )
 from batkol.conversation.interruption import Interrupted
+from batkol.conversation.said import SaidUtterance
 from batkol.conversation.timers import Timer
 from batkol.conversation.turn import State, Turn
 
@@ -30,11 +31,19 @@ def overheard(turn: Turn, event: TextChanged | TextReached, now: float) -> None:
     said.echo = turn.interruptions.is_echo(said.fresh)
     if turn.yields and turn.interruptions.by_words(said.fresh, turn.words, turn.thresholds):
         interrupt(turn, now)
+    elif said.unjudged:
+        _judge_length(turn, said, now)
 
 
 def lasted(turn: Turn, event: CallerLasted, now: float) -> None:
-    said = turn.said.get(event.utterance)
-    if said is not None and turn.yields and turn.interruptions.by_length(said.fresh, turn.words, turn.thresholds):
+    if (said := turn.said.get(event.utterance)) is not None:
+        _judge_length(turn, said, now)
+
+
+def _judge_length(turn: Turn, said: SaidUtterance, now: float) -> None:
+    """Interrupt for speech that lasts; half a backchannel word is judged when the next text comes."""
+    said.unjudged = turn.words.may_become_backchannel(said.fresh)
+    if turn.yields and turn.interruptions.by_length(said.fresh, turn.words, turn.thresholds):
         interrupt(turn, now)
 
 

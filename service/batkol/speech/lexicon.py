@@ -76,6 +76,12 @@ class Lexicon(msgspec.Struct, frozen=True):
         words = spoken(text).split()
         return bool(words) and not _without(words, self.backchannel)
 
+    def may_become_backchannel(self, text: str) -> bool:
+        """Whether the last word of a text is the beginning of a backchannel word, and all others are such words."""
+        words = spoken(text).split()
+        left = _without(words, self.backchannel)
+        return left == words[-1:] and any(phrase.startswith(left[0]) for phrase in self.backchannel if left)
+
     def stops(self, text: str) -> bool:
         """Whether a text has a word, or several in a row, that stop the agent."""
         words = spoken(text).split()
