@@ -41,6 +41,9 @@ class PhrasesSpec(ResourcePart):
     )
     idle: PhraseText | None = Field(None, description="Live. To a silent caller; absent: a stored text.")
     goodbye: PhraseText | None = Field(None, description="Live. Before the agent hangs up; absent: a stored phrase.")
+    limit: PhraseText | None = Field(
+        None, description="Live. Before the end of a call that has reached a limit or a budget; absent: the goodbye."
+    )
 
 
 class InterruptionSpec(ResourcePart):

@@ -67,6 +67,7 @@ class Answerers:
             after_ms=spec.after_ms,
             may_hedge=parts.may_hedge,
             on_hedge=partial(parts.on_hedge, name),
+            on_failover=partial(parts.on_failover, name),
         )
 
 

@@ -32,7 +32,8 @@ class HedgedAnswerer:
     """Asks `first`, and after `after_ms` without a text or a call of a tool `second`; the other is cancelled at once.
 
     A first that fails is no hedge: the second is asked at once. `may_hedge` is asked before a hedge, one of whose two
-    requests is in vain; `on_hedge` gets each outcome. If both fail, the error is the first one's.
+    requests is in vain; `on_hedge` gets each outcome, `on_failover` the reason of each first that failed. If both fail,
+    the error is the first one's.
     """
 
     def __init__(
@@ -43,12 +44,14 @@ class HedgedAnswerer:
         after_ms: int = AFTER_MS,
         may_hedge: Callable[[], bool] = lambda: True,
         on_hedge: Callable[[HedgeOutcome], None] = lambda _: None,
+        on_failover: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._first = first
         self._second = second
         self._after_s = after_ms / 1000
         self._may_hedge = may_hedge
         self._on_hedge = on_hedge
+        self._on_failover = on_failover
 
     @property
     def name(self) -> str:
@@ -66,6 +69,8 @@ class HedgedAnswerer:
                 hedged = False
                 await asyncio.wait((first.task,))
             winner = first
+            if not hedged and (error := first.failure) is not None:
+                self._on_failover(error.reason)
             if hedged or first.failure is not None:
                 second = self._begin(self._second, question, stack)
                 winner = await self._race(first, second, hedged=hedged)

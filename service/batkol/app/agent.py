@@ -86,10 +86,15 @@ async def agent(settings: Settings, parts: AgentParts, stack: AsyncExitStack, ta
 
 
 def _answerers(settings: Settings, metrics: Metrics, budget: SpeculationBudget) -> Answerers:
+
+    def failed_over(name: str, reason: str) -> None:
+        metrics.replies.failed_over(name, reason)
+        log.warning("[AGENT] an answerer gave no text; the one behind it is asked", answerer=name, reason=reason)
+
     parts = AnswererParts(
         may_hedge=lambda: budget.spend(asyncio.get_running_loop().time()),
         on_hedge=metrics.replies.hedged,
-        on_failover=metrics.replies.failed_over,
+        on_failover=failed_over,
     )
     return Answerers(settings.answerer_specs, settings.answerer_keys(), parts)
 
@@ -105,7 +110,9 @@ def _begin_at_zero(settings: Settings, metrics: Metrics) -> None:
     metrics.replies.begin_variants_at_zero(sorted(variants))
     metrics.replies.begin_requests_at_zero(
         hedges=[(name, outcome) for name, spec in specs.items() if spec.kind == "hedged" for outcome in HedgeOutcome],
-        failovers=[(name, reason) for name, spec in specs.items() if spec.then for reason in FAILOVERS],
+        failovers=[
+            (name, reason) for name, spec in specs.items() if spec.then or spec.kind == "hedged" for reason in FAILOVERS
+        ],
     )
 
 
@@ -153,7 +160,7 @@ async def warm_up(answerer: OpenAIAnswerer) -> None:
         await answerer.warm_up()
     except AnswererError as error:
         log.error(
-            "[AGENT] the answerer cannot be used; callers hear the apology until it can",
+            "[AGENT] the answerer cannot be used; until it can, callers hear the one behind it, or the apology",
             reason=error.reason,
             error=str(error),
         )

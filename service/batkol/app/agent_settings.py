@@ -53,7 +53,7 @@ class LiveAgentSettings:
             thresholds=turns.thresholds,
             words=lexicon(turns.backchannel, turns.stopping),
             limits=_limits(reply, self._settings.limits),
-            transfers=_transfers(reply, self._settings.transfer_allowed),
+            transfers=_transfers(reply, self._settings.transfer_allowed) if self._settings.twilio_account_sid else {},
             tools=_or(reply.tools, self._settings.tools),
             lead_fields=_or(reply.lead_fields, self._settings.lead_fields),
         )

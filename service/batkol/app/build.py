@@ -289,5 +289,10 @@ def _log_settings(settings: Settings) -> None:
         values[prompt] = f"({len(getattr(settings, prompt))} characters)"
     del values["enable_streaming_stt"]
     log.info("[CFG] settings", version=__version__, **values)
+    if settings.transfer_allowed and not settings.twilio_account_sid:
+        log.warning(
+            "[CFG] TRANSFER_ALLOWED has no effect without access to Twilio's REST API: the model is offered no "
+            "transfer, and one that a program asks for is refused; set TWILIO_ACCOUNT_SID"
+        )
     if not settings.twilio_validate_signatures:
         log.warning("[CFG] TWILIO_VALIDATE_SIGNATURES=false: any client can open a call; use it for development only")

@@ -79,9 +79,10 @@ class ReplySounded(msgspec.Struct, frozen=True):
 
 
 class ReplyPlayed(msgspec.Struct, frozen=True):
-    """The caller has heard the last sound of an attempt."""
+    """The caller has heard the last sound of an attempt. `owes_text`: of its tools' results nothing was said."""
 
     attempt: int
+    owes_text: bool = False
 
 
 class AttemptLost(msgspec.Struct, frozen=True):

@@ -286,7 +286,8 @@ class Replies:
         try:
             self._settle(voiced)
         finally:  # by a defect, too: else nothing more would be said in this call
-            self._put(inputs.ReplyPlayed(voiced.attempt))
+            owes_text = voiced.reply is not None and voiced.reply.owes_text
+            self._put(inputs.ReplyPlayed(voiced.attempt, owes_text))
 
     def _settle(self, voiced: Voiced) -> None:
         self._outlet.observe(settled(voiced, self._hear(voiced)))

@@ -58,6 +58,7 @@ class Tools(Protocol):
     def results(self) -> tuple[ToolResult, ...]: ...
     async def carry_out(self, calls: Sequence[ToolCall], *, spoken: bool) -> Verdict: ...
     def end(self) -> None: ...
+    def abandon_end(self) -> None: ...
 
 
 class _Asked(NamedTuple):
@@ -87,6 +88,8 @@ class Reply:
         self.moments = Moments(asked=speaker.clock())
         self.failure: Failure | None = None
         self.usage: Usage | None = None
+        self.owes_text = False
+        """Whether tools were carried out, and the answerer has said nothing about them so far."""
         """Tokens of all its questions, if the answerer tells them."""
         self.waits = False
         """Whether its tools are carried out."""
@@ -155,6 +158,7 @@ class Reply:
                 match part:
                     case str():
                         self.moments.first_token = self.moments.first_token or self._speaker.clock()
+                        self.owes_text = False
                         texts.append(part)
                         self._offer(cutter.append(part))
                     case ToolCall():
@@ -175,10 +179,15 @@ class Reply:
         if verdict is Verdict.GIVE_UP:
             self._fail("answerer", "too_many_calls")
         if verdict is Verdict.ENDS:
-            await self._until_committed()
+            try:
+                await self._until_committed()
+            except asyncio.CancelledError:
+                tools.abandon_end()
+                raise
             self.ends_call = True
             tools.end()
-        return verdict is Verdict.GO_ON
+        self.owes_text = verdict is Verdict.GO_ON
+        return self.owes_text
 
     async def _until_committed(self) -> None:
         while not self._committed.is_set():  # it may be taken back before this task runs

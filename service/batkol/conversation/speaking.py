@@ -95,6 +95,9 @@ def played(turn: Turn, event: ReplyPlayed, now: float) -> None:
         turn.discard(turn.queue.take_all(), Unsaid.CLOSING)
         turn.actions.append(HangUp())
         return
+    if event.owes_text:
+        turn.say(StockPhrase.APOLOGY)
+        return
     give_the_floor(turn, now)
 
 

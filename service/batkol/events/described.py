@@ -156,7 +156,7 @@ EVENTS: Final[Mapping[str, EventDescription]] = {
             "first_sound_ms": "The part until the first sound of that piece.",
             "commit_ms": "The part until the end of speech was known, and the sound was written.",
             "kind": "`answer`, `phrase` of the agent's own, or `announcement`.",
-            "answerer": "The name of the answerer that wrote it; empty if no answerer was asked for it.",
+            "answerer": "The kind of the answerer that was asked, such as `openai` or `hedged`; or empty.",
             "voice": "The name of the voice that spoke it; empty if that is not known.",
             "answerer_variant": "The name of the answerer in the settings, such as `default`; empty if none was asked.",
             "voice_variant": "The name of the voice in the settings, such as `default`; empty if that is not known.",

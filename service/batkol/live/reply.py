@@ -51,6 +51,7 @@ class PhraseTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     repeat: PhraseText = UNSET
     idle: PhraseText = UNSET
     goodbye: PhraseText = UNSET
+    limit: PhraseText = UNSET
 
 
 class Interruption(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):

@@ -8,11 +8,10 @@ from typing import Any, Final
 
 import msgspec
 
+from batkol.tools.patterns import LONGEST_MATCHED
 from batkol.tools.schema import DEEPEST, TYPES, is_number, referenced
 
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-LONGEST_MATCHED: Final = 512
-"""Characters of a text that `pattern` is tried on; a longer one does not match. Some patterns take very long."""
 MOST: Final = 5
 """Things that are said to be wrong with one value."""
 

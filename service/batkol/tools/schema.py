@@ -10,8 +10,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from batkol.tools.patterns import check_pattern
+
 DEEPEST: Final = 48
 """Levels of a value, and of references in a schema."""
+MOST_CHOICES: Final = 200
+"""Schemas that one value is compared with: those of `anyOf` and its like, and those that a `$ref` names."""
 
 _ANNOTATIONS: Final = frozenset([
     "title", "description", "default", "examples", "format", "deprecated", "readOnly", "writeOnly", "$comment",
@@ -60,6 +64,7 @@ def _check(schema: Any, where: str, root: Any, depth: int) -> None:
     if unknown := sorted(set(schema) - _KNOWN):
         raise ValueError(f"{where} has the keyword {unknown[0]}, which is not supported")
     _check_words(schema, where, root)
+    _count_choices(schema, where, root, (), 0)
     for name in _NUMBERS:
         if name in schema and not is_number(schema[name]):
             raise ValueError(f"{name} of {where} is no number")
@@ -68,6 +73,23 @@ def _check(schema: Any, where: str, root: Any, depth: int) -> None:
             raise ValueError(f"{name} of {where} is no whole number from 0")
     for inner, place in _inner(schema, where):
         _check(inner, place, root, depth + 1)
+
+
+def _count_choices(schema: Any, where: str, root: Any, under: tuple[int, ...], count: int) -> int:
+    """Return how many schemas one value is compared with. Raises `ValueError` for too many, and for a ring of them."""
+    if id(schema) in under:
+        raise ValueError(f"{where} is made of itself by $ref")
+    if count > MOST_CHOICES:
+        raise ValueError(f"{where} compares one value with more than {MOST_CHOICES} schemas")
+    count += 1
+    if not isinstance(schema, dict):
+        return count
+    choices = [each for name in _IN_EACH for each in schema.get(name, ())]
+    choices += [schema["not"]] if "not" in schema else []
+    choices += [referenced(schema["$ref"], root)] if "$ref" in schema else []
+    for each in choices:
+        count = _count_choices(each, where, root, (*under, id(schema)), count)
+    return count
 
 
 def _check_words(schema: dict[str, Any], where: str, root: Any) -> None:
@@ -81,9 +103,9 @@ def _check_words(schema: dict[str, Any], where: str, root: Any) -> None:
     if not isinstance(required, list) or not all(isinstance(each, str) for each in required):
         raise ValueError(f"required of {where} is no list of names")
     try:
-        re.compile(schema.get("pattern", ""))
-    except (re.error, TypeError, RecursionError, OverflowError):
-        raise ValueError(f"pattern of {where} is no regular expression") from None
+        check_pattern(schema.get("pattern", ""))
+    except ValueError as error:
+        raise ValueError(f"pattern of {where} {error}") from None
     if "$ref" in schema and referenced(schema["$ref"], root) is None:
         raise ValueError(f"$ref of {where} names nothing under $defs")
 

@@ -161,6 +161,7 @@ class GivenOut:
         self._whole = 0  # pieces
         self._begun = False  # the piece after those has sound
         self._silence = 0  # samples of it without any
+        self._due = 0.0  # the time of the loop at which it must have begun
         self._patience: asyncio.Timeout | None = None
 
     @property
@@ -192,16 +193,22 @@ class GivenOut:
         self._whole = max(self._whole, sound.piece)
         if sound.last:
             self._whole, self._begun, self._silence = sound.piece + 1, False, 0
+            self._reschedule()
 
     def watch(self, patience: asyncio.Timeout | None) -> None:
         """Wait for the next sound with this time-out; None: it is there."""
         self._patience = patience
         if self._handed > self._whole and not self._begun:
-            self._reschedule()
+            self._apply()
 
     def _reschedule(self) -> None:
+        """The piece that is next has its time from now on; silence does not renew it."""
+        self._due = asyncio.get_running_loop().time() + self._within_s
+        self._apply()
+
+    def _apply(self) -> None:
         if self._patience is not None:
-            self._patience.reschedule(asyncio.get_running_loop().time() + self._within_s)
+            self._patience.reschedule(self._due)
 
 
 async def _warm_up(voice: Voice) -> None:

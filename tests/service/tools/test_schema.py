@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batkol.tools.arguments import LONGEST_MATCHED, ArgumentsError, read_arguments, violations
+from batkol.tools.arguments import ArgumentsError, read_arguments, violations
+from batkol.tools.patterns import LONGEST_MATCHED
 from batkol.tools.schema import DEEPEST, check_schema
 from support.properties import few_by_day
 
@@ -103,9 +104,6 @@ def test_a_reference_leads_to_a_definition_and_may_lead_round() -> None:
     assert violations({"next": {"next": {}}}, schema) == []
     assert violations({"next": {"other": 1}}, schema) == ["next has a property that there is not; there are: next"]
     assert "too deep" in violations(deep, schema)[0]
-    circle = {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}
-    check_schema(circle)
-    assert "too deep" in violations(1, circle)[0]
 
 
 @pytest.mark.parametrize(
@@ -163,3 +161,30 @@ def test_a_long_text_is_not_tried_on_a_pattern() -> None:
 
 def test_a_number_too_large_for_a_machine_is_a_number() -> None:
     assert violations(10**400, {"type": "integer"}) == []
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"^(\w+\s?)+$", r"^(\d+-?)+$", "(a|ab)*c", r"(a*)*", r"^\d*\d*\d*$", r"(?=a)b", r"(a)\1"]
+)
+def test_a_pattern_that_may_be_slow_is_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match="slow"):
+        check_schema({"properties": {"text": {"type": "string", "pattern": pattern}}})
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"^0\d{1,2}-?\d{7}$", r"^[^@\s]+@[^@\s]+$", r"^(yes|no|maybe)$", r"^\d{4}-\d{2}-\d{2}$", r"[(*+?)]", "כן|לא"],
+)
+def test_usual_patterns_are_accepted(pattern: str) -> None:
+    check_schema({"properties": {"text": {"type": "string", "pattern": pattern}}})
+
+
+def test_a_schema_that_is_made_of_itself_or_of_too_many_is_refused() -> None:
+    ring = {"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}]}}, "$ref": "#/$defs/a"}
+    with pytest.raises(ValueError, match="made of itself"):
+        check_schema(ring)
+    many: dict[str, object] = {"a0": {"type": "string"}}
+    for number in range(1, 20):
+        many[f"a{number}"] = {"anyOf": [{"$ref": f"#/$defs/a{number - 1}"}] * 2}
+    with pytest.raises(ValueError, match="more than 200 schemas"):
+        check_schema({"$defs": many, "$ref": "#/$defs/a19"})

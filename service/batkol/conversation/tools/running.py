@@ -137,7 +137,11 @@ class AttemptTools:
         ending = None if self._ending is None else self._ending[0]
         begun = [run for run in runs if run is not ending]
         if waiting := [run for run in begun if run.outcome is None]:
-            await self._wait_for(waiting)
+            try:
+                await self._wait_for(waiting)
+            except asyncio.CancelledError:
+                self.abandon_end()
+                raise
         if ending is None:
             return Verdict.GO_ON
         if all(run.outcome is ToolOutcome.DONE for run in begun):
@@ -145,6 +149,12 @@ class AttemptTools:
         self._ending = None
         self._end(ending, ToolOutcome.REFUSED, NOT_ENDED, "incomplete")
         return Verdict.GO_ON
+
+    def abandon_end(self) -> None:
+        """The attempt is over before the end of the call that it asks for: the next question knows that it goes on."""
+        if self._ending is not None:
+            run, self._ending = self._ending[0], None
+            self._end(run, ToolOutcome.REFUSED, NOT_ENDED, "interrupted")
 
     def end(self) -> None:
         """End the call, or transfer the caller, as the model has asked for."""

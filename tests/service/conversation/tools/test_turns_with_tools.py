@@ -454,3 +454,38 @@ async def test_an_agent_without_tools_offers_none(settings: Any) -> None:
         await asked(talk, wait_s=1)
 
     assert said.asked[0].tools == ()
+
+
+@pytest.mark.parametrize("fails", [True, False], ids=["refused", "empty"])
+async def test_of_a_tool_whose_result_is_never_spoken_the_caller_hears_an_apology(*, fails: bool) -> None:
+    """ "One moment" was heard, the tool is done, and then the answerer has nothing more."""
+
+    class Once(ScriptedAnswerer):
+        def ends(self, question: Question) -> Sequence[AnswerPart]:
+            self.fails = int(fails and not question.results)  # the next question fails
+            return () if question.results else ("שלום.", LOOKED)
+
+    said = Once(lambda _: "")
+    said._answer = said.ends
+    async with talking(said, settings=SETTINGS, post_tool=Posts(0.5)) as talk:
+        await asked(talk, wait_s=8)
+
+        assert phrases(talk) == [StockPhrase.APOLOGY]
+        assert talk.words[:1] == ["שלום"]
+        assert outcomes(talk) == [("look", "done")]
+
+
+async def test_words_that_come_before_the_call_is_ended_leave_nothing_that_waits_for_ever() -> None:
+    """The first answer calls a slow tool and `hang_up`; the caller goes on; the next answer hangs up, too."""
+    slow = msgspec.structs.replace(LOOK, timeout_seconds=8)
+    settings = replace(SETTINGS, tools=(slow, ToolDefinition(name="hang_up")))
+    said = ScriptedAnswerer(lambda question: (HANG_UP,) if question.results else (LOOKED, HANG_UP))
+    async with talking(said, settings=settings, post_tool=Posts(4)) as talk:
+        await talk.say("מה מספר")
+        talk.final("מה מספר")
+        await asyncio.sleep(0.6)
+        await asked(talk, "רגע לא היום", wait_s=20)
+
+        assert talk.hung_up
+        assert ("hang_up", "refused") in outcomes(talk)
+        assert ("hang_up", "done") in outcomes(talk)
