@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 import structlog
 
@@ -17,6 +18,7 @@ from batkol.answering.hedged import HedgeOutcome
 from batkol.answering.openai import OpenAIAnswerer
 from batkol.app.agent_settings import LiveAgentSettings, Phrases
 from batkol.app.speakers import SpeakersByFlag, Speaking
+from batkol.conversation.actions import StockPhrase
 from batkol.conversation.agent import Agent
 from batkol.conversation.budget import SpeculationBudget
 from batkol.conversation.events import ToolOutcome
@@ -38,6 +40,9 @@ from batkol.voices.phrases import PhraseCache
 from batkol.voices.voice import ConnectedVoice, Voice, VoiceError
 
 log = structlog.get_logger()
+
+GREETING_S: Final = 2.0
+"""Seconds that the start waits for the greeting's sound: the first callers should hear it, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +134,10 @@ async def _speaking(
     phrases = Phrases(PhraseCache(voice, in_force.language), in_force.texts, in_force.language)
     stack.callback(in_force.live.on_change(lambda change: phrases.refresh() if change.reply else None))
     await tasks.own(stack, phrases.cache.run, _task("agent.phrases", name))
+    if name == DEFAULT and (greeting := in_force.texts().get(StockPhrase.GREETING)):
+        with suppress(TimeoutError, VoiceError):  # the task above goes on trying, and logs it
+            async with asyncio.timeout(GREETING_S):
+                await phrases.cache.ensure(greeting)
     if isinstance(voice, ConnectedVoice):
         await tasks.own(stack, partial(warm_up_voice, voice), _task("agent.warm_up_voice", name), may_return=True)
     return Speaking(voice, phrases.sound)
