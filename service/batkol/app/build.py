@@ -122,14 +122,7 @@ async def _service(
     live = Live(source, defaults=_tuning(settings))
     await tasks.own(stack, live.run, "live", may_return=source is None)
     await live.ready()
-    flags = await Flags.start(
-        provider=settings.flags_provider,
-        fallback=settings.enable_streaming_stt,
-        replies=ReplyFallbacks(replies=settings.agent_replies),
-        live=live,
-        counter=metrics,
-    )
-    stack.push_async_callback(flags.close)
+    flags = await _flags(settings, live, metrics, stack)
     recognizers = _recognizers(settings, await _channels(settings, stack), metrics, stack, patience)
     health = _health(settings, recognizers)
     await tasks.own(stack, health.run, "health")
@@ -137,13 +130,8 @@ async def _service(
     stack.push_async_callback(vad.aclose)
     calls = CallRegistry(limit=settings.max_calls, metrics=metrics)
     await tasks.own(stack, calls.run, "calls.heartbeat", needed_to_hear=True)
-    parts = AgentParts(
-        live=live,
-        flags=flags,
-        metrics=metrics,
-        voices=_voices(settings, metrics, stack),
-        context_of=partial(flag_context, settings, calls),
-    )
+    voices, context_of = _voices(settings, metrics, stack), partial(flag_context, settings, calls)
+    parts = AgentParts(live=live, flags=flags, metrics=metrics, voices=voices, context_of=context_of)
     made = await agent(settings, parts, stack, tasks)
     continuations = Continuations(Handovers(calls, settings.voice_agent), store, settings.voice_agent)
     stack.push_async_callback(continuations.aclose)
@@ -168,6 +156,18 @@ async def _service(
         twilio_api=await twilio_api(settings, stack, tasks, within_s=patience.twilio_api),
         started_at=time.monotonic(),
     )
+
+
+async def _flags(settings: Settings, live: Live, metrics: Metrics, stack: AsyncExitStack) -> Flags:
+    flags = await Flags.start(
+        provider=settings.flags_provider,
+        fallback=settings.enable_streaming_stt,
+        replies=ReplyFallbacks(replies=settings.agent_replies),
+        live=live,
+        counter=metrics,
+    )
+    stack.push_async_callback(flags.close)
+    return flags
 
 
 async def _watch_threads(service: Service, stack: AsyncExitStack) -> None:

@@ -95,7 +95,6 @@ def call(
     from batkol.simulators.client.conversation import Internal
     from batkol.simulators.twilio.caller import CallEnding, CallPlan
 
-    ending = CallEnding.ABRUPT if abrupt else CallEnding.HANG_UP
     try:
         audio, words_said = sound(wav, words)
         own = twiml_of(public_url or url, twiml, newest(secret) or "", parameter or (), asked=own_twiml)
@@ -107,7 +106,7 @@ def call(
         auth_token=newest(auth_token),
         audio=audio,
         tail_ms=1000,
-        ending=ending,
+        ending=CallEnding.ABRUPT if abrupt else CallEnding.HANG_UP,
         delay_ms=delay_ms,
         jitter_ms=jitter_ms,
         caller=caller,

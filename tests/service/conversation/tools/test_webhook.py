@@ -157,4 +157,6 @@ async def test_a_call_that_is_cancelled_closes_its_connection() -> None:
         await began.wait()
         asking.cancel()
         await asyncio.wait([asking])
-        await left.wait()
+        async with asyncio.timeout(20):
+            await left.wait()
+        assert asking.cancelled()
