@@ -84,7 +84,8 @@ def _count_choices(schema: Any, where: str, root: Any, under: tuple[int, ...], c
     count += 1
     if not isinstance(schema, dict):
         return count
-    choices = [each for name in _IN_EACH for each in schema.get(name, ())]
+    lists = [schema.get(name) for name in _IN_EACH]
+    choices = [each for one in lists if isinstance(one, list) for each in one]  # what is no list is refused later
     choices += [schema["not"]] if "not" in schema else []
     choices += [referenced(schema["$ref"], root)] if "$ref" in schema else []
     for each in choices:
@@ -102,6 +103,9 @@ def _check_words(schema: dict[str, Any], where: str, root: Any) -> None:
     required = schema.get("required", [])
     if not isinstance(required, list) or not all(isinstance(each, str) for each in required):
         raise ValueError(f"required of {where} is no list of names")
+    for name, words in (("type", kinds), ("required", required)):
+        if isinstance(words, list) and len(set(words)) < len(words):
+            raise ValueError(f"{name} of {where} has a word twice")
     try:
         check_pattern(schema.get("pattern", ""))
     except ValueError as error:

@@ -72,7 +72,25 @@ def test_a_value_keeps_to_a_schema_as_the_reference_has_it(schema: Any, value: A
         scalars,
         lambda inner: st.dictionaries(
             st.sampled_from(
-                ["type", "items", "enum", "properties", "required", "$ref", "x", "minimum", "pattern", "anyOf"]
+                [
+                    "type",
+                    "items",
+                    "enum",
+                    "properties",
+                    "required",
+                    "$ref",
+                    "$defs",
+                    "x",
+                    "minimum",
+                    "minLength",
+                    "pattern",
+                    "anyOf",
+                    "oneOf",
+                    "allOf",
+                    "not",
+                    "const",
+                    "additionalProperties",
+                ]
             ),
             inner | st.lists(inner, max_size=2),
             max_size=3,
@@ -104,6 +122,19 @@ def test_a_reference_leads_to_a_definition_and_may_lead_round() -> None:
     assert violations({"next": {"next": {}}}, schema) == []
     assert violations({"next": {"other": 1}}, schema) == ["next has a property that there is not; there are: next"]
     assert "too deep" in violations(deep, schema)[0]
+
+
+@pytest.mark.parametrize("schema", [{"type": ["string", "string"]}, {"required": ["a", "b", "a"]}], ids=str)
+def test_words_twice_are_refused(schema: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="has a word twice"):
+        check_schema(schema)
+
+
+@pytest.mark.parametrize("name", ["anyOf", "oneOf", "allOf"])
+@pytest.mark.parametrize("choices", [None, 1, "a", {}, []], ids=str)
+def test_choices_that_are_no_list_are_refused(name: str, choices: object) -> None:
+    with pytest.raises(ValueError, match=f"{name} of .* is no list of schemas"):
+        check_schema({name: choices})
 
 
 @pytest.mark.parametrize(
