@@ -107,12 +107,18 @@ def routes(*, calls: CallRegistry, bus: Bus, access: Access, timings: EventStrea
     ) -> Response:
         """Follow one call to the end of its last stream in this process."""
         cursor = _cursor(last_event_id or asked.last_event_id)
-        followed = Followed(call_sid, calls.get(call_sid), asked.only, cursor, reader.may)
+        followed = Followed(call_sid, _stream_of(calls, call_sid), asked.only, cursor, reader.may)
         if not is_over(followed.call, bus, call_sid) or _has_more(followed, bus):
             return EventStream(bus, followed, timings)
         return Response(status_code=204)  # HTML, 9.2.3: an EventSource does not come back
 
     return router
+
+
+def _stream_of(calls: CallRegistry, call_sid: str) -> Call | None:
+    """Return a stream of the call of which events are still to come; its newest, where none are."""
+    still_to_come = (each for each in calls if each.identity.call_sid == call_sid and not each.reporter.ended)
+    return next(still_to_come, calls.get(call_sid))
 
 
 def is_over(call: Call | None, bus: Bus, call_sid: str) -> bool:

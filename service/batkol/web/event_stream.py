@@ -58,7 +58,7 @@ class Followed(NamedTuple):
     call_sid: str | None = None
     """None: all calls."""
     call: Call | None = None
-    """The newest stream of that call, if it has one in this process."""
+    """A stream of that call that is not done, else its newest; None if it has none in this process."""
     only: EventFilter = EVERYTHING
     cursor: Cursor | None = None
     """None: from now on."""

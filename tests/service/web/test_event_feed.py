@@ -231,6 +231,22 @@ async def test_a_call_that_is_gone_and_of_which_nothing_is_kept_is_not_found() -
             assert "no longer kept" in answer.json()["detail"]
 
 
+async def test_a_call_with_a_stream_that_has_said_nothing_yet_is_not_gone() -> None:
+    async with inside() as house:
+        house.bus.ring = EventRing(RingLimits(events=1))
+        silent = house.admitted()
+        call_sid, start = silent.identity.call_sid, str(house.bus.ring.cursor)
+        end(house.admitted(call_sid))
+        say(house.admitted(), "not of this call")
+        async with house.following(f"/v1/calls/{call_sid}/events", {"Last-Event-ID": start}) as events:
+            gap = await events.dispatched()
+            say(silent, "the first words")
+
+            assert gap is not None
+            assert gap.type == "gap"
+            assert await texts(events, 1) == ["the first words"]
+
+
 async def test_a_call_whose_next_stream_has_begun_here_is_followed_on() -> None:
     async with inside() as house:
         older = house.admitted()
