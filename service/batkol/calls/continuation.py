@@ -79,9 +79,11 @@ class Continuations:
     def expect(self, call_sid: str, newest: int) -> None:
         """Another stream of the call is about to begin, here or elsewhere: begin to search."""
         now = self._clock()
+        if (before := self._searches.pop(call_sid, None)) is not None:
+            before.task.cancel()
         while self._searches:
             oldest = next(iter(self._searches))
-            if self._searches[oldest].until > now and len(self._searches) < MOST and oldest != call_sid:
+            if self._searches[oldest].until > now and len(self._searches) < MOST:
                 break
             self._searches.pop(oldest).task.cancel()
         task = asyncio.create_task(self._search(call_sid, newest), name="call.continuation")

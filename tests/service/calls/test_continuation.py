@@ -46,7 +46,7 @@ class World:
         return [msgspec.json.encode([each]) for each in self.told] + self.raw
 
     async def conversation(self, call_sid: str, within_s: float) -> tuple[HistoryMessage, ...]:
-        assert call_sid == SID
+        assert call_sid in {SID, "CA1"}
         self.read += 1
         try:
             async with asyncio.timeout(within_s):
@@ -104,6 +104,18 @@ async def test_a_pod_that_knows_an_older_stream_alone_is_asked_after_the_store()
     assert found_in_store is not None
     assert found_in_store.messages == tuple(stored)
     assert await found(World([stream(1)]), newest=2) == SAID, "better than nothing"
+
+
+async def test_a_search_for_a_call_that_is_announced_again_replaces_the_one_before() -> None:
+    world = World(peers_take_s=10.0)
+    async with continuing(world) as made:
+        for call_sid in ("CA1", SID, SID):
+            made.expect(call_sid, 1)
+            await asyncio.sleep(0.1)
+        searches = [each for each in asyncio.all_tasks() if each.get_name() == "call.continuation"]
+
+        assert world.asked == [("CA1", 1), (SID, 1), (SID, 1)]
+        assert len(searches) == 2
 
 
 async def test_a_store_that_hangs_is_waited_for_a_second_and_the_call_goes_on() -> None:
