@@ -103,6 +103,7 @@ class FlagsStatus(msgspec.Struct, frozen=True, kw_only=True):
     fallback: bool = False
     last_known: bool | None = None
     replies: Mapping[str, bool | str] = {}  # the newest answers of the flags that are asked at each turn
+    defined: tuple[str, ...] = ()  # those of them that the definitions in force have
     last_error: str | None = None  # kept after it has passed
     evaluations: int = 0
     by_reason: Mapping[str, int] = {}

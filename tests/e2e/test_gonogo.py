@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from batkol.gonogo.checks import RehearsalLimits, RehearsedCall, flag_on
-from batkol.gonogo.rehearsal import Target
+from batkol.gonogo.target import Target
 from batkol.gonogo.report import is_go
 from batkol.simulators.client.conversation import CallScript, Internal, observe
 from batkol.simulators.twilio.plan import new_sid
@@ -27,7 +27,8 @@ from batkol.simulators.twilio.plan import new_sid
 PUBLIC = "https://voice.example.test/prefix"
 TOKEN = "a-made-up-auth-token"
 FLAGS = """{ "flags": {"streaming-stt": {"state": "ENABLED",
-    "variants": {"on": true, "off": false}, "defaultVariant": "on"}}}"""
+    "variants": {"on": true, "off": false}, "defaultVariant": "on"},
+    "agent-replies": {"state": "ENABLED", "variants": {"answer": true, "hear": false}, "defaultVariant": "answer"}}}"""
 PATIENCE_S = 60.0  # only so that nothing hangs
 
 
@@ -96,7 +97,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
             batkol(
                 "serve", log, GCP_STT_ENDPOINT=endpoint, GCP_STT_INSECURE="true", TWILIO_AUTH_TOKEN=TOKEN,
                 PUBLIC_BASE_URL=PUBLIC, LIVE_SOURCE=f"file:{flags.parent}", HOST="127.0.0.1", PORT="0",
-                INTERNAL_PORT="0", STORE="none", LOG_FORMAT="json", DRAIN_TIMEOUT_S="5", AGENT_REPLIES="true",
+                INTERNAL_PORT="0", STORE="none", LOG_FORMAT="json", DRAIN_TIMEOUT_S="5",
             )
         )  # fmt: skip
         ports = wait_for(lambda: logged(log, "[CFG] listening"), service)
@@ -107,7 +108,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 @pytest.mark.long
 @pytest.mark.timeout(240)
 def test_a_service_that_works_is_a_go(rig: Rig) -> None:
-    """All checks, the log lines and the agent's replies among them; the flag file comes back byte for byte."""
+    """All checks, the log lines and the agent's replies, which the flag alone turns on; the file comes back as it was."""
     done = rig.gonogo("--log-file", str(rig.log))
 
     assert done.returncode == 0, done.stdout + done.stderr

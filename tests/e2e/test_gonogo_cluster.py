@@ -16,7 +16,7 @@ from rich.console import Console
 from batkol.errors import BatkolError
 from batkol.gonogo.checks import RehearsalLimits
 from batkol.gonogo.command import Options, carry_out
-from batkol.gonogo.rehearsal import Target
+from batkol.gonogo.target import Target
 from batkol.live.strict_document import content_revision
 from batkol.simulators.client.conversation import Internal
 from batkol.simulators.google.settings import DoubleSettings

@@ -132,7 +132,9 @@ def internal_app(service: Service, access: Access) -> FastAPI:
     )
     app.include_router(handover.routes(service.continuations.own, service.keys))
     app.include_router(fleet.routes(service.fleet, access))  # before the pod's own routes
-    app.include_router(live_calls.routes(calls=service.calls, bus=service.bus, access=access))
+    app.include_router(
+        live_calls.routes(calls=service.calls, bus=service.bus, access=access, answers=service.agent_answers)
+    )
     app.include_router(event_feed.routes(calls=service.calls, bus=service.bus, access=access))
     app.include_router(line.routes(calls=service.calls, telephone=service.telephone, access=access))
     app.include_router(history.routes(store=service.store, access=access))

@@ -11,6 +11,7 @@ import structlog
 
 from batkol import __version__
 from batkol.app.agent_settings import calls_using
+from batkol.app.speakers import flag_context
 from batkol.calls.continuation import Continuations
 from batkol.calls.drain import HANDOVER_S, Drain
 from batkol.calls.registry import CallRegistry
@@ -138,6 +139,10 @@ class Service:
             metrics=self.metrics.standing.status(),
             ignored=self.otel_ignored,
         )
+
+    def agent_answers(self, call_sid: str) -> bool:
+        """Whether the agent would answer the caller in a turn that began now."""
+        return self.flags.replies(flag_context(self.settings, self.calls, call_sid)).value
 
     def why_not_ready(self) -> str | None:
         """The reason why this pod should get no new call, or None."""

@@ -54,7 +54,7 @@ class ReplySoFar(msgspec.Struct, frozen=True, kw_only=True):
 class LiveCall(msgspec.Struct, frozen=True, kw_only=True):
     """One stream of a live call. A call that moves has two for a moment, and the older one is `ending`.
 
-    Its words and replies, earlier streams and `cursor` come where the call is asked for alone.
+    Its words and replies, earlier streams, `agent_replies` and `cursor` come where the call is asked for alone.
     """
 
     call_sid: str
@@ -85,6 +85,7 @@ class LiveCall(msgspec.Struct, frozen=True, kw_only=True):
     replies: tuple[ReplySoFar, ...] = ()
     earlier_streams: tuple[LiveCall, ...] = ()
     cursor: str = ""  # the place of this moment in the feed
+    agent_replies: bool | None = None  # whether the agent would answer now; None: the service does not say
     peers: tuple[PeerPod, ...] = ()  # of a fleet
 
 

@@ -82,7 +82,7 @@ def gonogo(
     """The rollout checklist: exit code 0 for GO, 1 for NO-GO, 2 where it could not be carried out."""
     from batkol.gonogo.checks import RehearsalLimits
     from batkol.gonogo.command import Options, carry_out, internal_beside
-    from batkol.gonogo.rehearsal import Target
+    from batkol.gonogo.target import Target
     from batkol.simulators.client.conversation import Internal
 
     target = Target(

@@ -167,6 +167,9 @@ class Flags:
             last_known=self._streaming.last_known,
             last_error=next((memory.last_error for memory in self._memories if memory.last_error), None),
             replies={memory.flag.key: memory.newest for memory in self._memories[1:]},
+            defined=tuple(
+                memory.flag.key for memory in self._memories[1:] if self._implementation.defines(memory.flag.key)
+            ),
             evaluations=sum(by_reason.values()),
             by_reason=by_reason,
         )

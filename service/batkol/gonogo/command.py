@@ -13,8 +13,9 @@ from batkol.errors import BatkolError
 from batkol.gonogo.checks import RehearsalLimits
 from batkol.gonogo.flagstore import FlagStore, LiveDirectory
 from batkol.gonogo.logfile import LogFile
-from batkol.gonogo.rehearsal import Rehearsal, RehearsalImpossibleError, Target
+from batkol.gonogo.rehearsal import Rehearsal
 from batkol.gonogo.report import is_go, show, table
+from batkol.gonogo.target import RehearsalImpossibleError, Target
 from batkol.status import ServiceStatus
 
 

@@ -1,6 +1,6 @@
 """The rehearsal: three calls to a running service, with the flag off, on, and going off in the middle.
 
-Where the agent replies, a fourth call beside the first two hears it answer, interrupts it and hears its goodbye.
+Where the agent replies, a fourth call beside the others hears it answer, interrupts it and hears its goodbye.
 Nothing is slept for: a flip is waited for in the status, a final and the end of a call in the events.
 """
 
@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-from batkol.client import Batkol
 from batkol.errors import BatkolError
-from batkol.gonogo import checks, reply_checks
+from batkol.gonogo import checks
 from batkol.gonogo.checks import Check, LogLines, RehearsalLimits, RehearsedCall
 from batkol.gonogo.flagstore import FlagStore
 from batkol.gonogo.flipping import FlagNotFlippableError
 from batkol.gonogo.logfile import LogFile
-from batkol.gonogo.reply_call import ReplyTalk
+from batkol.gonogo.reply_rehearsal import ReplyRehearsal
+from batkol.gonogo.target import RehearsalImpossibleError, Target, see_that_it_was_a_call
 from batkol.live.flag_definitions import STREAMING_FLAG
 from batkol.live.source import FLAGS
-from batkol.simulators.client.conversation import CallScript, Internal, Observed, leaf, observe
-from batkol.simulators.twilio.caller import CallOutcome, CallPlan
+from batkol.simulators.client.conversation import CallScript, Observed, leaf, observe
 from batkol.simulators.twilio.plan import new_sid
 from batkol.status import ServiceStatus
-from batkol.urls import masked
 
 OFF: Final = (("שלום", "אני", "רוצה", "פגישה"), ("היום", "בוקר", "תודה"))
 ON: Final = (
@@ -34,33 +31,6 @@ ON: Final = (
 )
 FLIPPED: Final = (("אני", "רוצה", "טלפון", "תודה"), ("איפה", "כתובת", "מתי", "פגישה"))
 _LOOK_S: Final = 0.05
-
-
-class RehearsalImpossibleError(BatkolError):
-    """The rehearsal could not take place; the text gives the reason."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """The service under rehearsal."""
-
-    url: str
-    internal: Internal
-    public_url: str | None = None  # its PUBLIC_BASE_URL, if that is not `url`
-    auth_token: str | None = field(default=None, repr=False)
-    caller: str = "+972500000001"
-    called: str = "+972300000001"
-
-    def plan(self, call_sid: str) -> CallPlan:
-        """Return a call to it."""
-        return CallPlan(
-            base_url=self.url,
-            public_url=self.public_url,
-            auth_token=self.auth_token,
-            call_sid=call_sid,
-            caller=self.caller,
-            called=self.called,
-        )
 
 
 class Rehearsal:
@@ -82,6 +52,7 @@ class Rehearsal:
         self._deadline_s = deadline_s  # for any one thing that is waited for
         self._log_file = log_file
         self._write_line = write_line
+        self._replies = ReplyRehearsal(target, limits=limits, deadline_s=deadline_s, write_line=write_line)
 
     async def run(self, store: FlagStore) -> None:
         """Place the calls, and put the flag back whatever happens.
@@ -93,7 +64,7 @@ class Rehearsal:
         beside: asyncio.Task[list[Check]] | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
-                beside = await self._begin_replies(state, tasks)
+                beside = await self._replies.begin(state, tasks)
                 await self._flag_off(store)
                 await self._flag_on(store)
                 await self._flipped(store)
@@ -105,33 +76,6 @@ class Rehearsal:
             await _to_the_end(store.restore())
         self.checks += [] if beside is None else beside.result()
         self._write_line(f"flag restored in {store.where}")
-
-    async def _begin_replies(self, state: ServiceStatus, tasks: asyncio.TaskGroup) -> asyncio.Task[list[Check]] | None:
-        """Begin the call with replies beside the others, or have it first where there is no place for two."""
-        if not state.agent.replies:
-            self._write_line(f"{reply_checks.PART}: the agent answers no caller (AGENT_REPLIES); no reply is rehearsed")
-            return None
-        task = tasks.create_task(self._replies(greeted=state.agent.greeting), name="gonogo.replies")
-        if state.max_calls - state.active_calls < 2:
-            await asyncio.wait((task,))
-        return task
-
-    async def _replies(self, *, greeted: bool) -> list[Check]:
-        """Talk with the agent."""
-        target = self._target
-        plan = target.plan(new_sid("CA"))
-
-        async def hang_up() -> None:
-            async with Batkol(target.internal.url, target.internal.token) as batkol:
-                await batkol.call(plan.call_sid).hangup()
-
-        self._write_line(f"{reply_checks.PART}: a call that the agent answers, beside the others")
-        talk = ReplyTalk(hang_up, greeted=greeted)
-        observed = await observe(
-            plan, target.internal, talk.carry_out, patience_s=self._deadline_s, on_event=talk.observe
-        )
-        _see_that_it_was_a_call(observed, target)
-        return reply_checks.replies(observed, talk.seen, self._limits)
 
     async def _flag_off(self, store: FlagStore) -> None:
         if await self._flip(store, "flag off", streaming=False):
@@ -165,7 +109,7 @@ class Rehearsal:
 
         plan = self._target.plan(call_sid)
         observed = await observe(plan, self._target.internal, talk, patience_s=self._deadline_s)
-        _see_that_it_was_a_call(observed, self._target)
+        see_that_it_was_a_call(observed, self._target)
         return observed
 
     async def _part(self, name: str, observed: Observed, modes: tuple[str, ...]) -> RehearsedCall:
@@ -239,31 +183,3 @@ async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
 def _has(state: ServiceStatus, revision: str) -> bool:
     refused = any(r.file == FLAGS and r.flag in (STREAMING_FLAG, None) for r in state.live.refusals)
     return state.live.flags_revision == revision and not refused
-
-
-def _see_that_it_was_a_call(observed: Observed, target: Target) -> None:
-    """Raise `RehearsalImpossibleError` for a wrong option of the rehearsal, or if the service is full."""
-    report = observed.report
-    match report.outcome:
-        case CallOutcome.WEBHOOK_FAILED if report.http_status == 0:
-            raise RehearsalImpossibleError(
-                f"The service cannot be reached at {masked(target.url)}: the voice webhook did not answer."
-            )
-        case CallOutcome.WEBHOOK_FAILED if report.http_status == 403:
-            raise RehearsalImpossibleError(
-                "The service refuses the rehearsal's signature (403). Give the service's TWILIO_AUTH_TOKEN with "
-                "--auth-token, and its PUBLIC_BASE_URL with --public-url."
-            )
-        case CallOutcome.WEBHOOK_FAILED:
-            raise RehearsalImpossibleError(
-                f"The voice webhook at {masked(target.url)} answered {report.http_status}; check the URL."
-            )
-        case CallOutcome.HANDSHAKE_FAILED if report.handshake_status == 403:
-            raise RehearsalImpossibleError(
-                "The service accepted the webhook but refuses the media stream (403): give the service's "
-                "PUBLIC_BASE_URL with --public-url."
-            )
-        case CallOutcome.APOLOGY:
-            raise RehearsalImpossibleError(
-                "The service has no free place: it answered with an apology. Try again later."
-            )

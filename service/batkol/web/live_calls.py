@@ -7,6 +7,7 @@ the snapshot does not show, and no other. A call whose `call.ended` is out is ov
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -46,8 +47,14 @@ class LiveCallQuery(StrictModel):
     scope: Scope = "pod"
 
 
-def routes(*, calls: CallRegistry, bus: Bus, access: Access) -> APIRouter:
-    """Return the routes of the live calls."""
+def _nobody_answers(_: str) -> bool:
+    return False
+
+
+def routes(
+    *, calls: CallRegistry, bus: Bus, access: Access, answers: Callable[[str], bool] = _nobody_answers
+) -> APIRouter:
+    """Return the routes of the live calls. `answers`: whether the agent would answer in the call with that SID."""
     may_read = [Depends(guard(access, Right.STATUS))]
     router = APIRouter(prefix="/v1", route_class=ErrorMappingRoute, dependencies=may_read, tags=["calls"])
 
@@ -64,7 +71,7 @@ def routes(*, calls: CallRegistry, bus: Bus, access: Access) -> APIRouter:
         snapshot = one_call(calls, bus, reader, call_sid)
         if snapshot is None:
             raise HTTPException(404, NOT_LIVE)
-        return _json(snapshot)
+        return _json(msgspec.structs.replace(snapshot, agent_replies=answers(call_sid)))
 
     return router
 

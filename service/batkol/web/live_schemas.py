@@ -98,5 +98,6 @@ class CallSnapshot(LiveDetails, frozen=True, kw_only=True):
     """A call: its newest stream, and the earlier ones whose last events are still to come."""
 
     cursor: str
+    agent_replies: bool = False  # whether the agent would answer now: the flag `agent-replies`, or AGENT_REPLIES
     earlier_streams: list[LiveDetails]
     peers: list[PeerStatus] | UnsetType = UNSET  # the agent's pods: with `scope=fleet` alone

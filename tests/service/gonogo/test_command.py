@@ -13,7 +13,7 @@ from rich.console import Console
 from batkol.errors import BatkolError
 from batkol.gonogo.checks import RehearsalLimits
 from batkol.gonogo.command import Options, carry_out
-from batkol.gonogo.rehearsal import Target, _see_that_it_was_a_call
+from batkol.gonogo.target import Target, see_that_it_was_a_call
 from batkol.simulators.client.call_record import CallWatch
 from batkol.simulators.client.conversation import Internal, Observed
 from batkol.simulators.twilio.caller import CallOutcome, CallReport
@@ -45,7 +45,7 @@ async def test_a_flag_that_can_be_neither_on_nor_off_is_a_no_go_and_stays_as_it_
 
     assert await rehearse(page, status(), live_dir=tmp_path) == 1
     assert page.getvalue().splitlines()[-1].startswith("NO-GO")
-    assert "the agent answers no caller (AGENT_REPLIES); no reply is rehearsed" in page.getvalue()
+    assert "the agent answers no caller (AGENT_REPLIES, flag agent-replies); no reply is rehearsed" in page.getvalue()
     assert "no variant that is true" in page.getvalue()
     assert "no variant that is false" in page.getvalue()
     assert (tmp_path / "flags.json").read_text() == NEVER
@@ -91,7 +91,7 @@ def test_what_was_no_call_is_a_sentence_with_a_remedy(outcome: CallOutcome, code
     target = Target(url="https://voice.example.test", internal=Internal("http://127.0.0.1:1"), **TARGET)
 
     with pytest.raises(BatkolError, match=said):
-        _see_that_it_was_a_call(Observed(report, CallWatch("CA1"), ()), target)
+        see_that_it_was_a_call(Observed(report, CallWatch("CA1"), ()), target)
 
 
 async def test_a_config_map_is_named_and_stays_as_it_is(tmp_path: Path) -> None:
