@@ -258,7 +258,9 @@ class LeadOut(BaseModel):
         description="The call of the lead's newest contact; that call may have been deleted since."
     )
     calls: int
-    name: str | None
+    name: str | None = Field(
+        description="The name that was set by `PATCH`; without one, the text that the agent saved as the field `name`."
+    )
     notes: str | None
     last_summary: str | None
     fields: dict[str, Any] = Field(

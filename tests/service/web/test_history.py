@@ -177,6 +177,32 @@ async def test_fields_that_an_agent_saved_are_shown_and_exported_with_the_lead(k
     assert lead["fields"] == {"name": "דנה", "day": "שני"}
 
 
+async def test_the_name_that_an_agent_saved_is_the_leads_until_another_one_is_set(kept: Kept) -> None:
+    kept.say([began(), tool(arguments='{"name": " דנה ", "day": "שני"}')])
+    await kept.written()
+    async with past(kept) as house:
+        (lead,) = (await house.read("/v1/leads"))["leads"]
+        path = f"/v1/leads/{lead['id']}"
+        names = [(await house.http.patch(path, json={"name": name})).json()["name"] for name in ("דנה לוי", None)]
+        line, *_ = (await house.http.get("/v1/leads.jsonl")).text.splitlines()
+
+    assert (lead["name"], lead["fields"]["name"]) == ("דנה", " דנה ")
+    assert names == ["דנה לוי", "דנה"]
+    assert msgspec.json.decode(line)["name"] == "דנה"
+
+
+async def test_a_field_name_that_is_no_text_is_no_name(kept: Kept) -> None:
+    saved = ['{"name": 5}', '{"name": null}', '{"name": "  "}', '{"name": ["דנה"]}', "{}"]
+    for call, arguments in enumerate(saved):
+        of = who(call, caller=f"+97254123456{call}")
+        kept.say([began(of), tool(of, arguments=arguments)])
+    await kept.written()
+    async with past(kept) as house:
+        leads = (await house.read("/v1/leads"))["leads"]
+
+    assert [lead["name"] for lead in leads] == [None] * len(saved)
+
+
 async def test_a_call_with_more_than_is_shown_says_so(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "MOST", 3)
     kept.say([*whole(0, finals=3), *whole(1, finals=4)])

@@ -79,6 +79,13 @@ PLAIN_FIELDS: Final = """(
 )"""
 """The fields of a lead as a reader sees them: name and value."""
 
+SHOWN_NAME: Final = """coalesce(leads.name, (
+    SELECT nullif(left(btrim(saved #>> '{}'), 480), '')
+    FROM (SELECT leads.fields -> 'name' -> 'value' AS saved) AS field WHERE jsonb_typeof(saved) = 'string'
+))"""
+"""The name of a lead as a reader sees it: the one that was set; else the text that the agent saved as `name`, as far
+as a name goes (`LONGEST_NAME`)."""
+
 
 def add_lead_fields(rows: dict[tuple[str, str], Row], record: ToolRecord) -> None:
     """Add the fields that a call of the tool saves, to those of the same lead in this batch."""

@@ -17,6 +17,7 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     Subquery,
+    Text,
     Update,
     func,
     literal,
@@ -31,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from batkol.store.postgres.conversation_queries import event_id_of, stream_numbers
-from batkol.store.postgres.lead_fields import PLAIN_FIELDS
+from batkol.store.postgres.lead_fields import PLAIN_FIELDS, SHOWN_NAME
 from batkol.store.postgres.schema import SLOW_MS, calls, leads, summaries, utterances
 
 Ordered = tuple[ColumnElement[Any], ColumnElement[Any]]
@@ -92,10 +93,12 @@ _OF_LEADS: Final[Sequence[ColumnElement[Any]]] = [
     *(
         leads.c[name]
         for name in (
-            "id", "agent", "caller_number", "first_call_at", "last_call_at", "last_call_sid", "calls", "name", "notes",
-            "last_summary",
+            "id", "agent", "caller_number", "first_call_at", "last_call_at", "last_call_sid", "calls",
         )
     ),
+    type_coerce(literal_column(SHOWN_NAME), Text).label("name"),
+    leads.c.notes,
+    leads.c.last_summary,
     type_coerce(literal_column(PLAIN_FIELDS), JSONB).label("fields"),
     leads.c.updated_at,
 ]  # fmt: skip
