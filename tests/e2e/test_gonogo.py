@@ -19,8 +19,8 @@ import httpx
 import pytest
 
 from batkol.gonogo.checks import RehearsalLimits, RehearsedCall, flag_on
-from batkol.gonogo.target import Target
 from batkol.gonogo.report import is_go
+from batkol.gonogo.target import Target
 from batkol.simulators.client.conversation import CallScript, Internal, observe
 from batkol.simulators.twilio.plan import new_sid
 
@@ -108,7 +108,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 @pytest.mark.long
 @pytest.mark.timeout(240)
 def test_a_service_that_works_is_a_go(rig: Rig) -> None:
-    """All checks, the log lines and the agent's replies, which the flag alone turns on; the file comes back as it was."""
+    """All checks, the log lines and the replies, which the flag alone turns on; the flag file comes back as it was."""
     done = rig.gonogo("--log-file", str(rig.log))
 
     assert done.returncode == 0, done.stdout + done.stderr

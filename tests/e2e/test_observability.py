@@ -46,6 +46,7 @@ TWO: Final[dict[str, Any]] = {
     "voice_then": "other",
     "tools": '[{"name": "hang_up"}]',
     "summary_prompt": "סכם את השיחה",
+    "reply_budget": '{"characters": 500}',
 }
 """Answerers and voices of every kind, tools and summaries, which have metrics of their own."""
 SPEECH = script([["שלום", "תודה", "בבקשה", "אני", "רוצה", "פגישה"]], tail_ms=1000)
@@ -58,6 +59,7 @@ class Exposed(NamedTuple):
     families: dict[str, tuple[str, set[str]]]
     values: dict[tuple[str, str], set[str]]  # of each family and label
     store: dict[str, float]  # its samples
+    budgets: dict[tuple[str, str], float]  # ended calls, by budget and share
     exemplars: list[tuple[str, str]]  # sample and trace
     traces: set[str]
     sids: list[str]
@@ -140,8 +142,14 @@ def _read(page: str, rich: str, traces: set[str], sids: list[str]) -> Exposed:
         for sample in family.samples
         if sample.name.startswith("batkol_store_")
     }
+    budgets = {
+        (sample.labels["budget"], sample.labels["used"]): sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+        if sample.name == "batkol_reply_budget_calls_total"
+    }
     families.pop("target_info")  # of OpenTelemetry: the resource
-    return Exposed(samples, families, values, store, exemplars, traces, sids)
+    return Exposed(samples, families, values, store, budgets, exemplars, traces, sids)
 
 
 def rules(path: Path = RULES) -> list[dict[str, Any]]:
@@ -216,6 +224,12 @@ def test_what_the_store_does_is_counted(exposed: Exposed) -> None:
     assert sum(name.startswith("batkol_store_") for name in exposed.families) == 12
     assert exposed.store["batkol_store_written_total"] > 0
     assert exposed.store["batkol_store_refused_total"] == 0
+
+
+def test_each_ended_call_is_counted_by_the_share_of_its_budget(exposed: Exposed) -> None:
+    """These calls have one of characters, and no other."""
+    assert len(exposed.budgets) == 12
+    assert {of: count for of, count in exposed.budgets.items() if count} == {("characters", "under_half"): 3}
 
 
 def test_exemplars_name_the_traces_of_utterances(exposed: Exposed) -> None:

@@ -115,3 +115,17 @@ def test_a_tool_that_fails_one_call_in_five_wakes_people(failing: float, calls: 
     told = counted({'batkol_tool_calls_total{outcome=~"failed|too_slow"}': failing, "batkol_tool_calls_total": calls})
 
     assert fires(told, "BatkolToolsFail") is fired
+
+
+@pytest.mark.parametrize(
+    ("spent", "calls", "fired"), [(0, 10, False), (0.1, 10, False), (0.3, 10, True), (0.03, 0.03, False), (1, 1, True)]
+)
+def test_budgets_that_end_one_call_in_fifty_wake_people(spent: float, calls: float, *, fired: bool) -> None:
+    told = counted({'batkol_reply_budget_calls_total{used="spent"}': spent, "batkol_reply_budget_calls_total": calls})
+
+    assert fires(told, "BatkolBudgetsEndCalls") is fired
+
+
+@pytest.mark.parametrize(("given_up", "fired"), [(0, False), (0.05, True)])
+def test_one_summary_that_is_given_up_wakes_people(given_up: float, *, fired: bool) -> None:
+    assert fires(counted({'batkol_summaries_total{outcome="given_up"}': given_up}), "BatkolSummariesGivenUp") is fired

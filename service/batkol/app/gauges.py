@@ -18,6 +18,7 @@ from batkol.calls.registry import AdmissionRefusal, CallRegistry
 from batkol.calls.socket import PeerFault
 from batkol.calls.telephone import OUTCOMES
 from batkol.conversation.actions import StockPhrase
+from batkol.conversation.limits import BUDGETS
 from batkol.events.bus import Bus
 from batkol.live.config import Live, LiveChange
 from batkol.live.source import SourceState
@@ -137,6 +138,7 @@ def _begin_at_zero(metrics: Metrics) -> None:
         for outcome in outcomes:
             metrics.line_actions.add(0, {"action": action, "outcome": outcome})
     failures = product(FAILING, FAILURES)
+    metrics.budgets.begin_at_zero(BUDGETS)
     metrics.replies.begin_at_zero(kinds=(ANSWER, ANNOUNCEMENT, *StockPhrase), failures=failures)
     for counter in (metrics.revised, metrics.gap_ms, metrics.replayed_ms, metrics.audio_dropped):
         counter.add(0)

@@ -278,6 +278,8 @@ class Call:
     def _report_end(self) -> None:
         reason, code, gap = self.ended_by or "error", self._close_code, self._stream.counters.gap_ms
         self.reporter.call_ended(reason=reason, duration_s=self.age, gap_ms=gap, close_code=code)
+        if self.conversation is not None and reason not in MOVED:
+            self._services.metrics.budgets.call_over(self.conversation.budgets_used())
         self.trace.close(reason=reason, close_code=code, gap_ms=gap)
 
     async def _read(self, socket: Socket) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextvars import Context, copy_context
 from typing import Any, Final
 
@@ -140,6 +140,10 @@ class Conversation:
             if reason := limits.reached(age_s + self._handover.lasted_s, self._spent):
                 self._call.log.warning("[CALL] call ends because it has reached a limit", limit=reason)
                 self._put(inputs.EndAsked(reason=reason))
+
+    def budgets_used(self) -> Mapping[str, float]:
+        """Return the share that the call has used of each budget that it has."""
+        return self._agent.settings().limits.shares(self._spent)
 
     def _put(self, event: inputs.Input) -> None:
         if not self._over:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
 from batkol.answering.answerer import Usage
 from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.conversation.track import Track
+
+TOKENS: Final = "tokens"
+MINUTES: Final = "minutes"
+CHARACTERS: Final = "characters"
+BUDGETS: Final = (TOKENS, MINUTES, CHARACTERS)
+"""The budgets of REPLY_BUDGET."""
 
 
 class CallLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,15 +31,18 @@ class CallLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     def reached(self, age_s: float, spent: Spent) -> str:
         """Return the limit that a call has reached, as the reason of its end; empty if there is none."""
-        for limit, used, reason in (
-            (self.longest_call_s, age_s, "longest_call"),
-            (self.tokens, spent.tokens, "tokens_spent"),
-            (self.minutes * 60 * SAMPLE_RATE, spent.samples, "minutes_spent"),
-            (self.characters, spent.characters, "characters_spent"),
-        ):
-            if limit and used >= limit:
-                return reason
-        return ""
+        if self.longest_call_s and age_s >= self.longest_call_s:
+            return "longest_call"
+        return next((f"{budget}_spent" for budget, share in self.shares(spent).items() if share >= 1), "")
+
+    def shares(self, spent: Spent) -> dict[str, float]:
+        """Return the share that a call has used of each of its budgets, by the name of the budget."""
+        budgets = (
+            (TOKENS, self.tokens, spent.tokens),
+            (MINUTES, self.minutes * 60 * SAMPLE_RATE, spent.samples),
+            (CHARACTERS, self.characters, spent.characters),
+        )
+        return {name: used / limit for name, limit, used in budgets if limit}
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from batkol.supervision.threads import Revivable
+from batkol.telemetry.budget_metrics import BudgetCounts
 from batkol.telemetry.instruments import Counts, Histogram
 from batkol.telemetry.push import MetricExporterWithHistograms, PushReader
 from batkol.telemetry.reply_metrics import ReplyCounts, ReplyTimes
@@ -61,6 +62,7 @@ class Metrics:
         self._count_calls()
         self._count_streams()
         self.replies = ReplyCounts(self._counts)
+        self.budgets = BudgetCounts(self._counts)
         self.tools = ToolCounts(self._counts, self._tool_duration)
         self.voices = VoiceCounts(self._counts)
 

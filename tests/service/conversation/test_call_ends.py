@@ -104,6 +104,8 @@ async def test_a_limit_is_said_and_ends_the_call(limits: CallLimits, reason: str
 
     assert talk.reasons == [reason]
     assert talk.words[-2:] == ["שלום", "תודה"], "the goodbye, where no phrase of the limit has a sound"
+    shares = talk.conversation.budgets_used()
+    assert [f"{budget}_spent" for budget, share in shares.items() if share >= 1] == [reason] * len(shares)
 
 
 async def test_what_a_program_says_costs_as_much() -> None:

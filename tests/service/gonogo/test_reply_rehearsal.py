@@ -28,9 +28,7 @@ STREAMING = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaul
 
 
 def rehearsal(up: Stack, lines: list[str]) -> ReplyRehearsal:
-    target = Target(
-        url=up.url, internal=Internal(up.internal), public_url=PUBLIC, auth_token=TOKEN, caller=CALLER
-    )
+    target = Target(url=up.url, internal=Internal(up.internal), public_url=PUBLIC, auth_token=TOKEN, caller=CALLER)
     return ReplyRehearsal(target, limits=RehearsalLimits(), deadline_s=10, write_line=lines.append)
 
 
@@ -57,9 +55,7 @@ async def test_where_neither_setting_nor_flag_has_the_agent_answer_no_call_is_pl
     async with stack(tmp_path) as up, asyncio.TaskGroup() as tasks:
         assert await rehearsal(up, lines).begin(up.service.status(), tasks) is None
 
-    assert lines == [
-        "replies: the agent answers no caller (AGENT_REPLIES, flag agent-replies); no reply is rehearsed"
-    ]
+    assert lines == ["replies: the agent answers no caller (AGENT_REPLIES, flag agent-replies); no reply is rehearsed"]
     assert not up.heard.events
 
 

@@ -11,6 +11,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from batkol.conversation.events import ReplyLatency
+from batkol.telemetry.budget_metrics import USED
 from batkol.telemetry.metrics import Metrics
 
 PARTS = ("text", "first_token", "first_piece", "first_sound", "commit")
@@ -97,6 +98,17 @@ def test_attempts_failures_interruptions_and_replies_are_counted_by_what_they_ar
     assert value(metrics, "batkol_reply_interruptions_total", kind="resumed") == 1
     assert value(metrics, "batkol_replies_total", kind="answer") == 1
     assert value(metrics, "batkol_reply_speculation_refused_total") == 1
+
+
+def test_an_ended_call_is_counted_by_the_share_that_it_used_of_each_budget(metrics: Metrics) -> None:
+    metrics.budgets.begin_at_zero(("tokens", "minutes", "characters"))
+    for share in (0.0, 0.49, 0.5, 0.79, 0.8, 0.999, 1.0, 1.7):
+        metrics.budgets.call_over({"tokens": share})
+    metrics.budgets.call_over({})
+    name = "batkol_reply_budget_calls_total"
+
+    assert [value(metrics, name, budget="tokens", used=used) for used in USED] == [2, 2, 2, 2]
+    assert [value(metrics, name, budget="minutes", used=used) for used in USED] == [0, 0, 0, 0]
 
 
 def test_what_has_not_happened_is_0_so_that_the_first_time_is_seen_to_grow(metrics: Metrics) -> None:
