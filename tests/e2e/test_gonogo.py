@@ -193,6 +193,6 @@ def test_what_could_not_be_carried_out_is_a_two_and_a_sentence(rig: Rig) -> None
 
     assert (nobody.returncode, unsigned.returncode) == (2, 2)
     assert "cannot be reached" in nobody.stderr
-    assert "refuses the rehearsal's signature" in unsigned.stderr
+    assert "refuses the signature" in unsigned.stderr
     assert "Traceback" not in nobody.stderr + unsigned.stderr
     assert rig.flags.read_text() == FLAGS

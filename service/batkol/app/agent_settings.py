@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
-
-from msgspec import UNSET, UnsetType
 
 from batkol.calls.registry import CallRegistry
 from batkol.conversation.actions import StockPhrase
 from batkol.conversation.agent import AgentSettings
-from batkol.conversation.limits import CallLimits
+from batkol.conversation.in_force import agent_settings, phrase_texts
 from batkol.live.config import Live
 from batkol.live.reply import ReplySettings
 from batkol.live.turn_tuning import TurnTuning
 from batkol.settings import Settings
-from batkol.speech.lexicon import lexicon
 from batkol.voices.phrases import Phrase, PhraseCache
 from batkol.voices.stored import Stored, stored
-
-Value = TypeVar("Value")
 
 
 class LiveAgentSettings:
@@ -36,27 +30,15 @@ class LiveAgentSettings:
         """Return what is in force; the same object until something changes."""
         turns, reply = self.live.tuning.turns, self.live.reply
         if self._made_of is None or self._made_of[0] is not turns or self._made_of[1] is not reply:
-            self._made = self._make(reply.turns(turns), reply)
+            self._made = agent_settings(
+                self._settings, reply, turns, may_transfer=bool(self._settings.twilio_account_sid)
+            )
             self._made_of = turns, reply
         return self._made
 
     def texts(self) -> Mapping[StockPhrase, str]:
         """Return the texts of the phrases that are not the stored ones; an empty one is not said."""
-        given = {StockPhrase(name): text for name, text in self.live.reply.phrase_texts().items()}
-        return self._settings.phrases(self.language) | given
-
-    def _make(self, turns: TurnTuning, reply: ReplySettings) -> AgentSettings:
-        return AgentSettings(
-            revision=reply.name,
-            prompt=_or(reply.prompt, self._settings.answerer_prompt),
-            greeting_yields=_or(reply.greeting_interruptible, self._settings.greeting_interruptible),
-            thresholds=turns.thresholds,
-            words=lexicon(turns.backchannel, turns.stopping),
-            limits=_limits(reply, self._settings.limits),
-            transfers=_transfers(reply, self._settings.transfer_allowed) if self._settings.twilio_account_sid else {},
-            tools=_or(reply.tools, self._settings.tools),
-            lead_fields=_or(reply.lead_fields, self._settings.lead_fields),
-        )
+        return phrase_texts(self._settings, self.live.reply, self.language)
 
 
 class Phrases:
@@ -108,24 +90,3 @@ def calls_using(calls: CallRegistry, revision: str) -> int:
     """Return how many live calls began their newest turn with this revision of the reply settings."""
     talks = [call.conversation for call in calls if not call.ended_by]
     return sum(each is not None and each.reply_revision == revision for each in talks)
-
-
-def _limits(reply: ReplySettings, otherwise: CallLimits) -> CallLimits:
-    budget = reply.budget
-    return CallLimits(
-        longest_call_s=_or(reply.limits.longest_call_seconds, otherwise.longest_call_s),
-        tokens=_or(budget.tokens, otherwise.tokens),
-        minutes=_or(budget.minutes, otherwise.minutes),
-        characters=_or(budget.characters, otherwise.characters),
-    )
-
-
-def _transfers(reply: ReplySettings, allowed: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the numbers that may be used now, by label. A label without a number leads nowhere."""
-    if reply.transfers is UNSET:
-        return allowed
-    return {label: allowed[label] for label in reply.transfers if label in allowed}
-
-
-def _or(value: Value | UnsetType, default: Value) -> Value:
-    return default if value is UNSET else value

@@ -104,8 +104,7 @@ async def _talk(options: ChatOptions, parts: _Parts, out: Console, notes: Consol
         prompt = parts.prompt_name(options.prompt_file)
         page.note(f"the answerer is {parts.name} ({agent.answerer.name}), the prompt {prompt}. {HELP}")
     if agent.greeting:
-        page.say(agent.greeting)
-        page.end_turn()
+        page.greet(agent.greeting)
     async with aclosing(parts.call(agent)) as call:
         return await Chat(call, StdinLines(), page, terminal=terminal).run()
 

@@ -1,8 +1,9 @@
 """The page that a chat is shown on: the agent's words on stdout, all else beside them.
 
-On a terminal all of it is one stream, and what is not said is dim. In a pipe stdout has one line a turn, with the
-agent's words alone, and stderr has the rest. No character of direction is added: a terminal that shows Hebrew from
-right to left takes the direction of a line from its first letter, so no Latin label stands before what is said.
+On a terminal all of it is one stream, and what is not said is dim. In a pipe stdout has one line for each line of the
+input, with the answer's words alone, and stderr has the rest, the greeting too, which answers nothing. No character of
+direction is added: a terminal that shows Hebrew from right to left takes the direction of a line from its first
+letter, so no Latin label stands before what is said.
 """
 
 from __future__ import annotations
@@ -42,8 +43,17 @@ class Page:
 
     def say(self, text: str) -> None:
         """Show words of the agent's, each time more of one line."""
+        text = " ".join(text.split())
         self._print(f" {text}" if self._begun else text, style="bold" if self._terminal else "", end="")
         self._begun = True
+
+    def greet(self, text: str) -> None:
+        """Show the greeting, which is no answer: in a pipe beside the answers."""
+        if self._terminal:
+            self.say(text)
+            self.end_turn()
+        else:
+            self.note(f"the agent's greeting: {text}")
 
     def show(self, part: TurnPart) -> None:
         """Show a part of an answer."""

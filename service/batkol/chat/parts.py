@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
-from msgspec import UNSET
 
 from batkol.answering.answerer import Answerer
 from batkol.answering.factory import Answerers
 from batkol.chat.settings import ChatSettings
 from batkol.chat.text_call import TextAgent
 from batkol.conversation.actions import StockPhrase
-from batkol.conversation.agent import AgentSettings
+from batkol.conversation.in_force import agent_settings, phrase_texts
 from batkol.errors import ConfigurationError
 from batkol.live.reply import ReplySettings, parse_reply
 from batkol.live.source import REPLY
@@ -51,23 +51,15 @@ class ChatAnswerers:
 
 def text_agent(settings: ChatSettings, reply: ReplySettings, answers: Answerer, prompt: str) -> TextAgent:
     """Return the agent with that prompt; "": that of `reply.json`, or of the environment."""
-    language = settings.gcp_stt_language
-    given = {StockPhrase(name): text for name, text in reply.phrase_texts().items()}
-    phrases = settings.phrases(language) | given
+    language, in_force = settings.gcp_stt_language, agent_settings(settings, reply)
+    phrases = phrase_texts(settings, reply, language)
 
     def phrase(which: StockPhrase) -> str:
         return phrases[which] if which in phrases else stored(Stored(which.value), language).text
 
     return TextAgent(
         answerer=answers,
-        settings=AgentSettings(
-            prompt=prompt or reply.prompt or settings.answerer_prompt,
-            tools=settings.tools if reply.tools is UNSET else reply.tools,
-            lead_fields=settings.lead_fields if reply.lead_fields is UNSET else reply.lead_fields,
-            transfers=settings.transfer_allowed
-            if reply.transfers is UNSET
-            else {label: number for label, number in settings.transfer_allowed.items() if label in reply.transfers},
-        ),
+        settings=replace(in_force, prompt=prompt or in_force.prompt),
         language=language,
         greeting=phrase(StockPhrase.GREETING),
         apology=phrase(StockPhrase.APOLOGY),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-from collections.abc import Callable
 from contextlib import aclosing
 from typing import Final
 
 from batkol.chat.page import Page
 from batkol.chat.stdin_lines import StdinLines
 from batkol.chat.text_call import TextCall
+from batkol.interrupt import on_interrupt
 
 QUIT: Final = "/quit"
 HELP: Final = f"Type what the caller says. {QUIT} or Ctrl-D ends the chat; Ctrl-C interrupts an answer."
@@ -29,7 +28,7 @@ class Chat:
 
     async def run(self) -> int:
         """Talk to the end. Returns 0, or 2 if a turn of a pipe had no answer. Cancelling it drops the answer."""
-        interrupting = _on_interrupt(self._interrupt) if self._terminal else None
+        interrupting = on_interrupt(self._interrupt) if self._terminal else None
         try:
             while (line := await self._next()) is not None and line.strip() != QUIT:
                 await self._take(line.strip())
@@ -49,10 +48,12 @@ class Chat:
         return line
 
     async def _take(self, line: str) -> None:
-        if line.startswith("/"):
-            self._page.note(HELP)
-        elif line:
+        if line and not line.startswith("/"):
             await self._answer(line)
+            return
+        if line:
+            self._page.note(HELP)
+        self._page.end_turn()  # in a pipe, an empty line: each line of the input has one
 
     async def _answer(self, text: str) -> None:
         self._answering = asyncio.create_task(self._show(text), name="chat.answer")
@@ -80,15 +81,3 @@ class Chat:
         else:
             self._page.note(HELP)
             self._page.prompt()
-
-
-def _on_interrupt(interrupt: Callable[[], None]) -> Callable[[], None]:
-    """Have SIGINT interrupt; return what gives it back to the command, which it ends."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    loop.add_signal_handler(signal.SIGINT, interrupt)
-
-    def restore() -> None:
-        if task is not None:
-            loop.add_signal_handler(signal.SIGINT, task.cancel)
-
-    return restore

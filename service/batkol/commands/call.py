@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -24,6 +25,8 @@ from batkol.commands.shared import (
 )
 from batkol.errors import BatkolError
 
+T = TypeVar("T")
+
 Wav = Annotated[
     Path | None, typer.Option(help="The audio file that the caller plays: WAV, mono, 8000 Hz, 16-bit PCM or mu-law.")
 ]
@@ -32,6 +35,9 @@ Words = Annotated[
     typer.Option(help="The words that the caller speaks, from the synthetic voice's words; a comma is a pause."),
 ]
 Calls = Annotated[int, typer.Option(min=1, help="Calls to place at once.")]
+Stay = Annotated[
+    bool, typer.Option("--stay", help="Stay on the line after the last word, until the service hangs up or Ctrl-C.")
+]
 Abrupt = Annotated[bool, typer.Option("--abrupt", help="End the call by a lost connection instead of a hang-up.")]
 DelayMs = Annotated[
     float,
@@ -64,7 +70,8 @@ TwilioDoubleUrl = Annotated[
     typer.Option(help="The control port of a `batkol twilio-double`, which is to know the calls and their states."),
 ]
 InternalUrl = Annotated[
-    str, typer.Option(help="The service's internal API; with it, the command prints partials and finals.")
+    str,
+    typer.Option(help="The service's internal API; with it, the command prints what was recognized and said."),
 ]
 
 
@@ -74,6 +81,7 @@ def call(
     wav: Wav = None,
     words: Words = None,
     calls: Calls = 1,
+    stay: Stay = False,
     abrupt: Abrupt = False,
     delay_ms: DelayMs = 0.0,
     jitter_ms: JitterMs = 0.0,
@@ -95,23 +103,21 @@ def call(
     from batkol.simulators.client.conversation import Internal
     from batkol.simulators.twilio.caller import CallEnding, CallPlan
 
+    audio, said = _tried(lambda: sound(wav, words))
+    own = _tried(lambda: twiml_of(public_url or url, twiml, newest(secret) or "", parameter or (), asked=own_twiml))
+    plan = CallPlan(
+        base_url=url, public_url=public_url or None, auth_token=newest(auth_token), caller=caller, called=called,
+        audio=audio, tail_ms=1000, ending=CallEnding.ABRUPT if abrupt else CallEnding.HANG_UP,
+        delay_ms=delay_ms, jitter_ms=jitter_ms, own_twiml=own,
+    )  # fmt: skip
+    watched = Internal(internal, api_token) if internal else None
+    options = CallOptions(plan, calls, watched, said, twilio_double, stay=stay)
+    exit_with(carry_out(options, console(no_color=no_color)))
+
+
+def _tried(read: Callable[[], T]) -> T:
+    """Return what an option gives; end the command with a sentence if it cannot be used."""
     try:
-        audio, words_said = sound(wav, words)
-        own = twiml_of(public_url or url, twiml, newest(secret) or "", parameter or (), asked=own_twiml)
+        return read()
     except BatkolError as error:
         refuse(error)
-    plan = CallPlan(
-        base_url=url,
-        public_url=public_url or None,
-        auth_token=newest(auth_token),
-        audio=audio,
-        tail_ms=1000,
-        ending=CallEnding.ABRUPT if abrupt else CallEnding.HANG_UP,
-        delay_ms=delay_ms,
-        jitter_ms=jitter_ms,
-        caller=caller,
-        called=called,
-        own_twiml=own,
-    )
-    watched = Internal(internal, api_token) if internal else None
-    exit_with(carry_out(CallOptions(plan, calls, watched, words_said, twilio_double), console(no_color=no_color)))

@@ -86,25 +86,16 @@ def gonogo(
     from batkol.simulators.client.conversation import Internal
 
     target = Target(
-        url=url,
-        internal=Internal(internal or internal_beside(url), api_token),
-        public_url=public_url or None,
-        auth_token=newest(auth_token),
-        caller=caller,
-        called=called,
+        url=url, internal=Internal(internal or internal_beside(url), api_token), public_url=public_url or None,
+        auth_token=newest(auth_token), caller=caller, called=called,
+    )  # fmt: skip
+    limits = RehearsalLimits(
+        cadence_ms=_pair(cadence_ms), expect_words=expect_words and not real, first_reply_ms=first_reply_ms
     )
     asked = Options(
-        target=target,
-        live_dir=live_dir,
-        config_map=config_map,
-        voice_agent=voice_agent,
-        all_calls=all_calls,
-        limits=RehearsalLimits(
-            cadence_ms=_pair(cadence_ms), expect_words=expect_words and not real, first_reply_ms=first_reply_ms
-        ),
-        deadline_s=deadline,
-        log_file=log_file,
-    )
+        target=target, live_dir=live_dir, config_map=config_map, voice_agent=voice_agent, all_calls=all_calls,
+        limits=limits, deadline_s=deadline, log_file=log_file,
+    )  # fmt: skip
     exit_with(carry_out(asked, console(no_color=no_color)))
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.text import Text
 
 from batkol.errors import BatkolError
-from batkol.events.events import AnyEvent, FinalText, PartialText, RevisedText, TentativeText, TentativeWithdrawn
+from batkol.interrupt import on_interrupt
+from batkol.simulators.call_page import report_on, show, went_well
 from batkol.simulators.client.call_record import CallWatch
 from batkol.simulators.client.conversation import Internal
 from batkol.simulators.client.watching import RESUME_S, watching
-from batkol.simulators.twilio.caller import Caller, CallOutcome, CallPlan, CallReport, read_wav
+from batkol.simulators.twilio.caller import Caller, CallPlan, CallReport, Script, read_wav
 from batkol.simulators.twilio.own_twiml import own_twiml
 from batkol.simulators.twilio.plan import new_sid
 from batkol.simulators.twilio_rest.client import follow_updates, put_status
@@ -25,7 +26,6 @@ from batkol.voices.marked import voice
 
 SCRIPT: Final = (("שלום", "אני", "רוצה", "פגישה"), ("היום", "בוקר", "תודה"), ("כן", "תודה"))
 _LAST_EVENT_S: Final = 15.0
-_GAPS_SHOWN: Final = 3
 
 
 class NothingToSay(BatkolError):  # noqa: N818 - completes a sentence
@@ -41,6 +41,7 @@ class CallOptions:
     internal: Internal | None
     said: tuple[str, ...] = field(default=())  # the voice's words; empty for a WAV file
     twilio_double: str = ""  # the control port of the double that knows the calls; empty: there is none
+    stay: bool = False  # after what it says, the caller listens until a hang-up or Ctrl-C
 
 
 def sound(wav: Path | None, words: str | None) -> tuple[bytes, tuple[str, ...]]:
@@ -79,37 +80,73 @@ def twiml_of(base: str, file: Path | None, secret: str, parameters: Sequence[str
 async def carry_out(options: CallOptions, console: Console) -> int:
     """Place the calls and print what came of them; 0 if all of them went as a call should, else 1.
 
-    Raises `ClientError`. Cancelling it drops the connections.
+    With `stay`, the first Ctrl-C hangs up. Raises `ClientError`. Cancelling it drops the connections.
     """
     for text in options.said:
         console.print(Text(f"🗣  says: {text}"), soft_wrap=True)
-    plans = [options.plan, *(replace(options.plan, call_sid=new_sid("CA")) for _ in range(1, options.calls))]
-    watches = [CallWatch(plan.call_sid, lambda event: _show(console, event, options.calls)) for plan in plans]
+    hung_up = asyncio.Event()
+    plan = replace(options.plan, hangup=hung_up)
+    plans = [plan, *(replace(plan, call_sid=new_sid("CA")) for _ in range(1, options.calls))]
+    watches = [
+        CallWatch(each.call_sid, lambda event: show(console, event, of_several=options.calls > 1)) for each in plans
+    ]
+    async with _following(options.internal, watches) as following, _staying(options, hung_up, console) as script:
+        reports = await asyncio.gather(*(_place(each, options.twilio_double, script) for each in plans))
+        if any(report.streams for report in reports) and following:
+            await asyncio.wait(following, timeout=_LAST_EVENT_S)
+    for report, each, watch in zip(reports, plans, watches, strict=True):
+        report_on(console, report, each, watch)
+    return 0 if all(went_well(report) for report in reports) else 1
+
+
+@asynccontextmanager
+async def _following(
+    internal: Internal | None, watches: Sequence[CallWatch]
+) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Have each watch take the events of its call; yield the tasks, which end with their calls."""
     async with AsyncExitStack() as stack:
-        following_all: list[asyncio.Task[None]] = []
-        if options.internal is not None:
-            for watch in watches:
-                events = await stack.enter_async_context(
-                    watching(options.internal.url, options.internal.token, resume_s=RESUME_S)
-                )
-                following_all.append(asyncio.create_task(watch.follow(events), name="call.watch"))
+        tasks: list[asyncio.Task[None]] = []
+        for watch in watches:
+            if internal is None:
+                break
+            events = await stack.enter_async_context(watching(internal.url, internal.token, resume_s=RESUME_S))
+            tasks.append(asyncio.create_task(watch.follow(events), name="call.watch"))
         try:
-            reports = await asyncio.gather(*(_place(plan, options.twilio_double) for plan in plans))
-            if any(report.streams for report in reports) and following_all:
-                await asyncio.wait(following_all, timeout=_LAST_EVENT_S)
+            yield tasks
         finally:
-            for task in following_all:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*following_all, return_exceptions=True)
-    for report, watch in zip(reports, watches, strict=True):
-        _report(console, report, watch)
-    return 0 if all(_went_well(report) for report in reports) else 1
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _place(plan: CallPlan, double: str) -> CallReport:
+@asynccontextmanager
+async def _staying(options: CallOptions, hung_up: asyncio.Event, console: Console) -> AsyncIterator[Script | None]:
+    """Yield what a caller does who stays on the line; None for one that hangs up after the last word."""
+    if not options.stay:
+        yield None
+        return
+    how = "" if options.internal else "; give --internal to read what the agent says"
+    console.print(Text(f"   The caller stays on the line; Ctrl-C hangs up{how}.", "dim"), soft_wrap=True)
+
+    async def stay(_: Caller) -> None:
+        await hung_up.wait()
+
+    restore = on_interrupt(lambda: _hang_up(hung_up, restore))
+    try:
+        yield stay
+    finally:
+        restore()
+
+
+def _hang_up(hung_up: asyncio.Event, restore: Callable[[], None]) -> None:
+    hung_up.set()
+    restore()  # the next Ctrl-C ends the command
+
+
+async def _place(plan: CallPlan, double: str, script: Script | None) -> CallReport:
     """Place the call, with its states in the double of Twilio's REST API."""
     await put_status(double, plan, "in-progress")
-    caller = Caller(plan)
+    caller = Caller(plan, script)
     following = asyncio.create_task(follow_updates(double, plan.call_sid, caller.updated), name="call.updates")
     try:
         return await caller.run()
@@ -117,46 +154,3 @@ async def _place(plan: CallPlan, double: str) -> CallReport:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
         await put_status(double, plan, "completed")
-
-
-def _show(console: Console, event: AnyEvent, calls: int) -> None:
-    whose = f"{event.call_sid[-6:]} " if calls > 1 else ""
-    match event:
-        case PartialText():
-            console.print(Text(f"{whose}🟡 Partial: {event.text}", "yellow"), soft_wrap=True)
-        case TentativeText():
-            console.print(Text(f"{whose}🟠 Tentative {event.number}: {event.text}", "yellow"), soft_wrap=True)
-        case TentativeWithdrawn():
-            console.print(Text(f"{whose}   withdrawn {event.number}: {event.reason}", "dim"), soft_wrap=True)
-        case FinalText():
-            figures = f"{event.mode}, {event.source}, {event.latency_ms:.0f} ms"
-            console.print(Text(f"{whose}🟢 Final: {event.text}  ({figures})", "green"), soft_wrap=True)
-        case RevisedText():
-            console.print(Text(f"{whose}   revised: {event.text}", "green"), soft_wrap=True)
-
-
-def _report(console: Console, report: CallReport, watch: CallWatch) -> None:
-    parts: Sequence[str] = (
-        report.call_sid,
-        str(report.outcome),
-        f"{report.frames_sent * 0.02:.1f} s sent",
-        f"closed by {report.closed_by or 'nobody'} ({report.close_code})",
-        _heard(report),
-        *((f"{watch.ended.utterances} utterances, {watch.ended.sessions} sessions",) if watch.ended else ()),
-        *((f"told: {' / '.join(report.said)}",) if report.said else ()),
-    )
-    console.print(Text("☎  " + " · ".join(parts)), soft_wrap=True)
-    for violation in report.violations:
-        console.print(Text(f"   Twilio {violation.code}: {violation.text}", "red"), soft_wrap=True)
-
-
-def _heard(report: CallReport) -> str:
-    """Say what the caller's ear heard of the service's sound."""
-    ear = report.ear
-    gaps = "".join(f", a gap of {gap.seconds * 1000:.0f} ms" for gap in ear.gaps[:_GAPS_SHOWN])
-    more = len(ear.gaps) - _GAPS_SHOWN
-    return f"{ear.seconds:.1f} s heard{gaps}" + (f" and {more} more" if more > 0 else "")
-
-
-def _went_well(report: CallReport) -> bool:
-    return report.outcome is CallOutcome.COMPLETED and report.clean

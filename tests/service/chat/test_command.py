@@ -60,13 +60,14 @@ async def chat(environment: dict[str, str], lines: str, *options: str) -> tuple[
     return process.returncode, out.decode(), error.decode()
 
 
-async def test_in_a_pipe_each_turn_is_one_line_and_all_else_is_beside_it() -> None:
+async def test_in_a_pipe_each_line_has_one_line_that_answers_it_and_all_else_is_beside_it() -> None:
     async with double(Rule("שלום", "**שלום** וברכה.\nמה שלומך?")) as (made, environment):
         greeted = environment | {"GREETING": "ברוכים הבאים.", "ANSWERER_PROMPT": "be kind"}
         code, out, error = await chat(greeted, "\ufeffשלום\n\n/what\nשלום שוב", "--times")
         made.reset()
 
-    assert (code, out) == (0, "ברוכים הבאים.\nשלום וברכה. מה שלומך?\nשלום וברכה. מה שלומך?\n")
+    assert (code, out.splitlines()) == (0, ["שלום וברכה. מה שלומך?", "", "", "שלום וברכה. מה שלומך?"])
+    assert "· the agent's greeting: ברוכים הבאים." in error
     assert UNSEEN.search(out + error) is None
     assert len(re.findall(r"^· first token \d+ ms, first words \d+ ms, whole \d+ ms, \d+ ", error, re.MULTILINE)) == 2
     assert "/quit or Ctrl-D ends the chat" in error

@@ -15,6 +15,7 @@ from batkol.gonogo.report import is_go, show
 from batkol.simulators.client.call_record import CallWatch, Said
 from batkol.simulators.client.conversation import Observed
 from batkol.simulators.twilio.caller import CallOutcome, CallReport
+from batkol.simulators.twilio.plan import StreamEnd
 
 SID = "CA1"
 
@@ -28,7 +29,7 @@ def part(modes: tuple[str, ...], **changes: Any) -> RehearsedCall:
         "heard": modes, "violation": False, "fallbacks": 0,
     } | changes  # fmt: skip
     report = CallReport(SID, 0.02, outcome=CallOutcome.COMPLETED, streams=1)
-    report.closed_by, report.close_code = given["closed_by"], given["close_code"]
+    report.ends.append(StreamEnd(given["closed_by"], given["close_code"], ""))
     if given["violation"]:
         report.complain(31951, "an unknown event")
     watch = CallWatch(SID)

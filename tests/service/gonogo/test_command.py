@@ -81,7 +81,7 @@ async def test_a_service_that_cannot_be_rehearsed_is_a_sentence(
     ("outcome", "code", "said"),
     [
         (CallOutcome.WEBHOOK_FAILED, 0, "cannot be reached at https://voice"),
-        (CallOutcome.WEBHOOK_FAILED, 403, "refuses the rehearsal's signature .* --auth-token"),
+        (CallOutcome.WEBHOOK_FAILED, 403, "refuses the signature .* --auth-token"),
         (CallOutcome.WEBHOOK_FAILED, 404, "answered 404; check the URL"),
         (CallOutcome.APOLOGY, 200, "has no free place"),
     ],

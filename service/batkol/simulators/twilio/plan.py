@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from batkol.simulators.twilio.checks import Violation
 from batkol.simulators.twilio.ear import Ear
@@ -105,6 +105,14 @@ def _as_ws(url: str) -> str:
     return url.replace("http", "ws", 1)
 
 
+class StreamEnd(NamedTuple):
+    """The end of one stream that the call did not leave for another one."""
+
+    by: str  # "caller" or "server"
+    code: int | None  # 1006: the connection was lost without a close frame
+    reason: str  # that the peer gave with the code
+
+
 @dataclass(slots=True)
 class CallReport:
     """The result of a call, with Twilio's own numbers for its warnings and errors. Times are monotonic seconds."""
@@ -122,9 +130,7 @@ class CallReport:
     frames_sent: int = 0
     media_start: float = 0.0  # when the first frame of the latest stream was due
     latest: float = 0.0  # seconds by which a frame went out late, at worst: how busy this machine was
-    closed_by: str = ""  # "caller" or "server"
-    close_code: int | None = None  # 1006: the connection was lost without a close frame
-    close_reason: str = ""
+    ends: list[StreamEnd] = field(default_factory=list)  # of the streams that the call did not leave
     left_codes: list[int | None] = field(default_factory=list)  # how streams were closed that the call had left before
     marks: list[str] = field(default_factory=list)  # echoed, in their order
     clears: int = 0
@@ -135,6 +141,21 @@ class CallReport:
 
     def __post_init__(self) -> None:
         self.ear = Ear(speed=0.020 / self.frame_s)
+
+    @property
+    def closed_by(self) -> str:
+        """The party that closed the last stream: "caller" or "server"; empty if there was none."""
+        return self.ends[-1].by if self.ends else ""
+
+    @property
+    def close_code(self) -> int | None:
+        """The code with which the last stream was closed."""
+        return self.ends[-1].code if self.ends else None
+
+    @property
+    def close_reason(self) -> str:
+        """The reason that came with it."""
+        return self.ends[-1].reason if self.ends else ""
 
     @property
     def heard(self) -> bytes:

@@ -23,7 +23,7 @@ from batkol.simulators.twilio.checks import MOST_MARKS, Cleared, MarkAsked, Soun
 from batkol.simulators.twilio.handset import FRAME, Handset
 from batkol.simulators.twilio.handshake import CallerConnection, Dial, HandshakeFailed, handshake_code
 from batkol.simulators.twilio.network import OneWay
-from batkol.simulators.twilio.plan import CallEnding, CallPlan, CallReport, new_sid
+from batkol.simulators.twilio.plan import CallEnding, CallPlan, CallReport, StreamEnd, new_sid
 from batkol.simulators.twilio.signature import sign
 from batkol.simulators.twilio.wire import CONNECTED, TwilioWire
 
@@ -263,9 +263,7 @@ class CallerStream:
         if self.moved_on:
             report.left_codes.append(ws.close_code)
             return
-        report.closed_by = "caller" if self._leaving else "server"
-        report.close_code = ws.close_code
-        report.close_reason = ws.close_reason or ""
+        report.ends.append(StreamEnd("caller" if self._leaving else "server", ws.close_code, ws.close_reason or ""))
         if self._leaving:
             return
         if protocol.close_rcvd is None and protocol.close_sent is not None:

@@ -1,0 +1,89 @@
+"""What `batkol call` prints of a call: how it ended, what the service refused, and what to do about it."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from batkol.events.events import ReplyEnded, ReplyFailed, ReplySentence
+from batkol.simulators.call_page import how_it_ended, report_on, show, went_well
+from batkol.simulators.client.call_record import CallWatch
+from batkol.simulators.twilio.plan import CallOutcome, CallPlan, CallReport, StreamEnd
+
+SID = "CA" + "1" * 32
+HUNG_UP, CLOSED = StreamEnd("caller", 1000, ""), StreamEnd("server", 1000, "")
+REFUSED = StreamEnd("server", 1008, "no secret")
+SALES = "+97230000007"
+
+
+def report(**fields: Any) -> CallReport:
+    given: dict[str, Any] = {"outcome": CallOutcome.COMPLETED, "http_status": 200, "streams": 1, "ends": [HUNG_UP]}
+    return CallReport(SID, 0.02, **{**given, **fields})
+
+
+def printed(told: CallReport, **plan: Any) -> str:
+    page = io.StringIO()
+    report_on(Console(file=page, width=200), told, CallPlan(base_url="http://127.0.0.1:9", **plan), CallWatch(SID))
+    return page.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({}, "hung up by the caller (1000)"),
+        ({"ends": [CLOSED]}, "closed by the service (1000)"),
+        ({"ends": [StreamEnd("server", 1006, "")]}, "closed by the service (1006)"),
+        ({"ends": [], "dialled": [SALES]}, f"transferred: the TwiML dialled {SALES}"),
+        ({"ended_by_rest": True}, "ended by Twilio's REST API, as the service asked"),
+        ({"ends": [], "left_codes": [1000]}, "its stream was left for other TwiML"),
+        ({"ends": [], "streams": 0, "outcome": CallOutcome.APOLOGY}, "no stream"),
+    ],
+)
+def test_who_ended_a_call_is_said(fields: dict[str, Any], said: str) -> None:
+    assert how_it_ended(report(**fields)) == said
+    assert said in printed(report(**fields))
+
+
+def test_a_stream_that_was_refused_is_said_though_the_twiml_brought_another_one() -> None:
+    told = report(streams=2, ends=[REFUSED, HUNG_UP])
+
+    assert "refused a stream (1008: no secret); the TwiML went on with another stream. Its log line" in printed(told)
+    assert not went_well(told)
+    assert went_well(report(streams=2, ends=[CLOSED, HUNG_UP])), "a drain is no refusal"
+
+
+@pytest.mark.parametrize(
+    ("fields", "token", "said"),
+    [
+        ({"outcome": CallOutcome.WEBHOOK_FAILED, "http_status": 403}, None, "without a signature (403). Give the"),
+        ({"outcome": CallOutcome.WEBHOOK_FAILED, "http_status": 403}, None, "TWILIO_AUTH_TOKEN"),
+        ({"outcome": CallOutcome.WEBHOOK_FAILED, "http_status": 403}, "t", "refuses the signature (403)"),
+        ({"outcome": CallOutcome.HANDSHAKE_FAILED, "handshake_status": 403}, None, "The media stream refuses requests"),
+        ({"outcome": CallOutcome.HANDSHAKE_FAILED, "handshake_status": 404}, None, "refused with status 404"),
+        ({"outcome": CallOutcome.WEBHOOK_FAILED, "http_status": 0}, None, "cannot be reached at http://127.0.0.1:9"),
+        ({"outcome": CallOutcome.APOLOGY}, None, "has no free place"),
+    ],
+)
+def test_a_call_that_the_service_did_not_take_has_a_sentence_with_a_remedy(
+    fields: dict[str, Any], token: str | None, said: str
+) -> None:
+    assert said in printed(report(ends=[], streams=0, **fields), auth_token=token)
+
+
+def test_what_the_agent_says_is_shown_as_it_is_heard() -> None:
+    of: dict[str, Any] = {"call_sid": SID, "seq": 1, "at": 0.0, "reply_id": "MZ-r1", "turn": 1}
+    rest: dict[str, Any] = dict.fromkeys(
+        ("latency_ms", "text_ms", "first_token_ms", "first_piece_ms", "first_sound_ms", "commit_ms")
+    )
+    page = io.StringIO()
+    for event in (
+        ReplySentence(**of, index=0, text="שלום לך", begin_ms=0),
+        ReplyEnded(**of, intended="שלום לך", heard="שלום", interrupted=True, **rest),
+        ReplyFailed(**of, part="voice", reason="stalled"),
+    ):
+        show(Console(file=page, width=200), event, of_several=False)
+
+    assert page.getvalue().splitlines() == ["🔊 Agent: שלום לך", "   heard: שלום", "   the voice failed: stalled"]
