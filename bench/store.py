@@ -26,10 +26,10 @@ import uvloop
 from batkol.events.events import FinalText
 from batkol.events.identity import Identity
 from batkol.store.dev_postgres.server import passing
+from batkol.store.options import DatabaseTimeouts, StoreSettings
 from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address, address
-from batkol.store.postgres.connections import DatabaseTimeouts
-from batkol.store.store import Store, StoreSettings, running_store
+from batkol.store.store import Store, running_store
 
 CALLS = 100
 TEXT = "אני רוצה לקבוע פגישה ביום שלישי בבוקר אם אפשר"

@@ -24,7 +24,7 @@ from batkol.conversation.settings import ReplyFields
 from batkol.conversation.tool_settings import ToolFields
 from batkol.environment import check_token, refusal, several
 from batkol.errors import ConfigurationError
-from batkol.flags.flags import FlagsProvider
+from batkol.flags.provider import FlagsProvider
 from batkol.fleet.endpoint import endpoint
 from batkol.host_names import host_name
 from batkol.recognizers.google import phrases

@@ -98,7 +98,7 @@ class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):
 class FlagsStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The flags' provider. Of `flags.flags`."""
 
-    provider: str = ""  # `flags.flags.FlagsProvider`
+    provider: str = ""  # `flags.provider.FlagsProvider`
     state: str = ""  # READY, STALE, ERROR, NOT_READY, FATAL
     fallback: bool = False
     last_known: bool | None = None

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -34,6 +33,7 @@ from batkol.flags.flagd import InProcessFlagd
 from batkol.flags.hooks import CALLS_REMEMBERED, DecisionHook, EvaluationCounter
 from batkol.flags.live_provider import LiveProvider
 from batkol.flags.memory import FlagMemory
+from batkol.flags.provider import FlagsProvider
 from batkol.live.config import Live
 from batkol.status import FlagsStatus
 from batkol.supervision.threads import Revivable
@@ -53,14 +53,6 @@ _Ask: TypeAlias = Callable[[str, Value, EvaluationContext], FlagEvaluationDetail
 
 log = structlog.get_logger()
 _domains = itertools.count(1)
-
-
-class FlagsProvider(StrEnum):
-    """`FLAGS_PROVIDER`."""
-
-    LIVE = "live"
-    FLAGD = "flagd"
-    ENV = "env"
 
 
 class Decision(msgspec.Struct, frozen=True):

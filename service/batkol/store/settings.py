@@ -11,10 +11,8 @@ from batkol.environment import EnvironmentSettings
 from batkol.errors import ConfigurationError
 from batkol.store.dev_postgres.server import home
 from batkol.store.folders import state_folder
-from batkol.store.journal.tmpfs import SHARED_MEMORY
+from batkol.store.options import SHARED_MEMORY, DatabaseTimeouts, StoreSettings
 from batkol.store.postgres.address import Address, address
-from batkol.store.postgres.connections import DatabaseTimeouts
-from batkol.store.store import StoreSettings
 
 
 def journal_home() -> Path:

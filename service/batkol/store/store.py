@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -21,11 +20,11 @@ from batkol.store.journal import Journal
 from batkol.store.journal.confirmed import Confirmed
 from batkol.store.journal.dead_letters import DeadLetters
 from batkol.store.journal.recorder import JournalRecorder
-from batkol.store.journal.tmpfs import SHARED_MEMORY
+from batkol.store.options import StoreSettings
 from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.cleanup import run_cleanup
-from batkol.store.postgres.connections import Database, DatabaseTimeouts
+from batkol.store.postgres.connections import Database
 from batkol.store.postgres.conversation import said_in
 from batkol.store.postgres.erase import Erased, erase
 from batkol.store.postgres.faults import DB_ERRORS, driver_faults
@@ -38,21 +37,6 @@ FLUSH_S: Final = 10.0
 """Seconds that the last records have at the end of the process; what is not written then is in the journal."""
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class StoreSettings:
-    """Settings of the store. `address` None: a server of its own, in `database_dir`."""
-
-    address: Address | None
-    database_dir: Path
-    pool_size: int
-    patience: DatabaseTimeouts
-    journal_dir: Path
-    journal_max_bytes: int
-    retention_days: int
-    pod: str
-    memory: Path | None = SHARED_MEMORY
 
 
 class NoStore:

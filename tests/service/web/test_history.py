@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from batkol.store.options import DatabaseTimeouts
 from batkol.store.postgres.address import Address
-from batkol.store.postgres.connections import DatabaseTimeouts
 from batkol.store.postgres.open_calls import close_open
 from batkol.store.store import NoStore
 from batkol.web import history

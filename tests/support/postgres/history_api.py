@@ -12,8 +12,9 @@ from fastapi import FastAPI
 
 from batkol.rights import ALL_RIGHTS, Grant, Right
 from batkol.store.journal.records import AnyRecord
+from batkol.store.options import DatabaseTimeouts
 from batkol.store.postgres.address import Address
-from batkol.store.postgres.connections import Database, DatabaseTimeouts
+from batkol.store.postgres.connections import Database
 from batkol.store.store import NoStore, Store
 from batkol.web import history, limits
 from batkol.web.access import Access, trusted

@@ -11,8 +11,9 @@ from batkol.store.journal import Journal
 from batkol.store.journal.confirmed import Confirmed
 from batkol.store.journal.dead_letters import DeadLetters
 from batkol.store.journal.records import AnyRecord, encode
+from batkol.store.options import DatabaseTimeouts
 from batkol.store.postgres.address import Address
-from batkol.store.postgres.connections import Database, DatabaseTimeouts
+from batkol.store.postgres.connections import Database
 from batkol.store.postgres.order import look
 from batkol.store.postgres.writer import Writer
 

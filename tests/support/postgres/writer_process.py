@@ -13,9 +13,9 @@ from pathlib import Path
 import structlog
 
 from batkol.backoff import Backoff
+from batkol.store.options import DatabaseTimeouts
 from batkol.store.postgres import writer
 from batkol.store.postgres.address import address
-from batkol.store.postgres.connections import DatabaseTimeouts
 from support.postgres.store_parts import Kept
 
 WITHIN_S = 100.0

@@ -22,7 +22,6 @@ import structlog
 
 from batkol.store.journal.framing import Frame, frames
 
-SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108  where Linux mounts its tmpfs; the folder in it is private
 DROPPED_AT: Final = 64 << 10
 """Bytes from which what is safe elsewhere is dropped."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs, urlparse
 
@@ -13,6 +12,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from batkol.store.options import DatabaseTimeouts
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.faults import driver_faults, error_name
 from batkol.store.postgres.primary import PrimaryCheck
@@ -23,23 +23,7 @@ RECYCLE_S: Final = 1800.0
 CLOSING_S: Final = 3.0
 """Seconds in which connections are closed in good order, all together; then they are dropped."""
 
-_STATEMENTS: Final = 28  # of a batch, its beginning and its end among them
-
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseTimeouts:
-    """Time limits of the service's database work. All in seconds."""
-
-    connect_s: float = 5.0
-    statement_s: float = 10.0  # the server's own limit
-    command_s: float = 15.0  # the service's own limit, for a server that does not answer at all
-
-    @property
-    def transaction_s(self) -> float:
-        """Time limit of a whole batch, whatever a network does to the driver: the sum of the limits of its parts."""
-        return self.connect_s + _STATEMENTS * self.command_s
 
 
 class Database:

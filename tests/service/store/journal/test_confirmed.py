@@ -6,8 +6,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from batkol.store.journal.confirmed import FILE, Confirmed
+from batkol.store.options import DatabaseTimeouts
 from batkol.store.postgres.address import address
-from batkol.store.postgres.connections import Database, DatabaseTimeouts
+from batkol.store.postgres.connections import Database
 from batkol.store.postgres.order import Confirmation
 from support.postgres.server import free_port
 

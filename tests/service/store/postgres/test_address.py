@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batkol.errors import ConfigurationError
+from batkol.store.options import DatabaseTimeouts
 from batkol.store.postgres.address import Address, address
-from batkol.store.postgres.connections import DatabaseTimeouts, connected
+from batkol.store.postgres.connections import connected
 from support.postgres.server import Server
 
 NOTHING = dict.fromkeys(

@@ -16,9 +16,9 @@ from batkol.backoff import Backoff
 from batkol.store.journal import Journal
 from batkol.store.journal.framing import Frame
 from batkol.store.journal.records import AnyRecord, FinalRecord
+from batkol.store.options import DatabaseTimeouts
 from batkol.store.postgres import rows, writer
 from batkol.store.postgres.address import Address
-from batkol.store.postgres.connections import DatabaseTimeouts
 from batkol.store.postgres.writer import MOST, WriterState
 from support.postgres.records import began, heard, over, revised, sid, who
 from support.postgres.sql import connection, everything, sql, texts
