@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from support.process.forks import Forks
 from support.schedule import spread
 from support.time.virtual import VirtualLoop
 
@@ -40,17 +41,21 @@ def postgres_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from support.postgres.server import prepared_data
 
     own = tmp_path_factory.getbasetemp()
-    return prepared_data(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ or Forks.is_worker
+    return prepared_data(own.parent if is_worker else own)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--nightly", action="store_true", help="run the tests that are marked nightly, and only those (make nightly)"
     )
+    parser.addoption("--forks", type=int, default=0, metavar="N", help="run in N processes that are forked")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("nightly" if config.getoption("--nightly") else "patient")
+    if (count := config.getoption("--forks")) > 1:
+        config.pluginmanager.register(Forks(count), "forks")
     config.addinivalue_line("markers", "day_and_night: of `make test` and of `make nightly` (support/properties.py)")
     config.addinivalue_line("markers", "long: waits for 15 s and more, and so starts early (support/schedule.py)")
     config.addinivalue_line("markers", "nightly: takes too long for every push (make nightly)")

@@ -84,7 +84,7 @@ async def test_a_hostile_server_costs_a_client_one_error_and_little_else(client:
         with pytest.raises(BatkolError):
             async with asyncio.timeout(30):
                 await CLIENTS[client](server.url, tmp_path, PATIENCE_S if slow else 20.0)
-        server.check()
+        await server.check()
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ async def test_an_event_stream_of_a_hostile_server_is_one_error(way: str, tmp_pa
         with pytest.raises(BatkolError):
             async with asyncio.timeout(30):
                 await follow_events(server.url, tmp_path, PATIENCE_S if slow else 20.0)
-        server.check()
+        await server.check()
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -126,7 +126,7 @@ async def test_a_simulated_call_survives_a_hostile_webhook(way: str) -> None:
     async with hostile_http(way, "text/xml") as server:
         async with asyncio.timeout(30):
             report = await place_call(CallPlan(base_url=server.url, open_timeout=PATIENCE_S if slow else 20.0))
-        server.check()
+        await server.check()
 
     assert report.outcome is CallOutcome.WEBHOOK_FAILED
     assert [violation.code for violation in report.violations]
@@ -205,7 +205,7 @@ async def test_a_live_source_does_not_collect_what_an_api_server_sends_without_e
             async with connected() as client:
                 with pytest.raises(httpx2.ReadError, match="longer than"):
                     await client.get("/")
-        server.check()
+        await server.check()
 
 
 async def test_a_watch_may_go_on_and_a_line_of_it_may_not(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ async def test_a_watch_may_go_on_and_a_line_of_it_may_not(tmp_path: Path) -> Non
     async with hostile_http("flood") as server:
         with pytest.raises(httpx2.ReadError, match="a line of the watch is longer than"):
             await watch(server.url)
-        server.check()
+        await server.check()
 
 
 async def test_a_live_source_does_not_inflate_what_an_api_server_sends(tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ async def test_a_live_source_does_not_inflate_what_an_api_server_sends(tmp_path:
             async with connected() as client:
                 with pytest.raises(httpx2.DecodingError, match="compressed"):
                     await client.get("/")
-        server.check()
+        await server.check()
 
 
 @pytest.mark.parametrize("library", [httpx.AsyncClient, httpx2.AsyncClient])

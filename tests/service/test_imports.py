@@ -8,7 +8,10 @@ import sys
 import pytest
 
 HEAVY = frozenset(
-    ["alembic", "asyncpg", "fastapi", "google", "grpc", "lightkube", "mako", "onnxruntime", "openfeature", "opentelemetry", "prometheus_client", "pygments", "requests", "rich", "sqlalchemy", "uvicorn", "websockets"]
+    {
+        *("alembic", "asyncpg", "fastapi", "google", "grpc", "lightkube", "mako", "onnxruntime", "openfeature"),
+        *("opentelemetry", "prometheus_client", "pygments", "requests", "rich", "sqlalchemy", "uvicorn", "websockets"),
+    }
 )
 
 

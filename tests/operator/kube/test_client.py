@@ -192,7 +192,7 @@ async def test_a_hostile_server_costs_one_error_and_little_else(way: str) -> Non
             with pytest.raises((UnreachableError, RefusedError)):
                 async with asyncio.timeout(30):
                     await cluster.apply(config_map())
-        server.check(largest=LARGEST)
+        await server.check(largest=LARGEST)
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: repr(body[:20]))
@@ -224,7 +224,7 @@ async def test_a_flood_behind_an_unknown_token_is_not_collected(tmp_path: Path) 
         async with Cluster(access, OWNED_KINDS) as cluster:
             with pytest.raises(UnreachableError, match="longer than"):
                 await cluster.apply(config_map())
-        server.check(largest=LARGEST)
+        await server.check(largest=LARGEST)
 
 
 async def test_the_environments_proxy_is_not_asked(api: KubeApi, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,6 +182,6 @@ async def test_a_hostile_pod_is_silent_and_little_is_taken_from_it(way: str) -> 
     ):
         async with asyncio.timeout(30):
             reports = await questions.fetch_reports([pod("a", "127.0.0.1")], "t")
-        server.check()
+        await server.check()
 
     assert isinstance(reports["a"], NoReport)

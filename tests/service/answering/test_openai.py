@@ -467,7 +467,7 @@ async def test_a_hostile_server_costs_one_error_and_little_else(way: str) -> Non
         async with answerer(server.url, limits=limits) as made:
             error, said = await failure(made)
             assert (made.figures.failed, said) == (1, "")
-        server.check()
+        await server.check()
     assert error.reason != "content_filter"
 
 
@@ -510,7 +510,7 @@ async def test_warming_up_ends_where_no_http_is_spoken(way: str) -> None:
         async with answerer(server.url, limits=SHORT) as made:
             with pytest.raises(AnswererError) as raised:
                 await made.warm_up()
-        server.check()
+        await server.check()
     assert raised.value.reason == "unavailable"
 
 
@@ -519,4 +519,4 @@ async def test_warming_up_reads_little_of_a_hostile_list(way: str) -> None:
     async with hostile_http(way) as server:
         async with answerer(server.url) as made:
             await made.warm_up()
-        server.check()
+        await server.check()

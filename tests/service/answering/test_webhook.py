@@ -144,7 +144,7 @@ async def test_a_refusal_says_whose_fault_it_is_and_what_to_do(status: int, reas
 async def test_a_hostile_server_costs_neither_time_nor_memory(way: str) -> None:
     async with hostile_http(way, "text/plain") as server, bot(server.url, limits=SHORT) as made:
         error, _ = await failure(made)
-        server.check(largest=LARGEST + (1 << 20))
+        await server.check(largest=LARGEST + (1 << 20))
     assert error.reason in {
         "no_first_token", "stalled", "too_slow", "too_long", "malformed", "cut_off", "unavailable", "redirect",
         "server_error",

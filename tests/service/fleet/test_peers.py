@@ -113,4 +113,4 @@ async def test_a_program_that_does_harm_ends_no_differently(way: str) -> None:
     async with hostile_http(way) as server, pods(0.3) as made:
         with pytest.raises(PodRequestError):
             await made.identify(at(server.url), ASKING)
-        server.check()
+        await server.check()

@@ -68,7 +68,7 @@ async def test_a_hostile_collector_costs_one_export_and_little_else(way: str, se
         with capture_logs() as lines, environment(**over_http(server.url, 0.25 if way in SLOW else 20.0)):
             assert mend() == {}
             await send(20.0)
-        server.check(largest=8 * LARGEST)
+        await server.check(largest=8 * LARGEST)
 
     (line,) = [line for line in lines if line["event"].startswith("[OTEL] collector does not take")]
     assert line["log_level"] == "warning"

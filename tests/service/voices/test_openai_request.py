@@ -31,7 +31,7 @@ async def test_a_hostile_server_costs_one_error_and_little_else(way: str) -> Non
             async with asyncio.timeout(30):
                 await spoken(voice, "שלום")
         await voice.aclose()
-        server.check()
+        await server.check()
 
 
 NO_SOUND = {

@@ -25,13 +25,20 @@ def text(words: str) -> Answer:
 
 
 @asynccontextmanager
-async def answering(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """Serve on a free port; yields the URL, and what was asked: each request with its head."""
+async def answering(
+    answer: Answer, tls: ssl.SSLContext | None = None, came: asyncio.Event | None = None
+) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """Serve on a free port; yields the URL, and what was asked: each request with its head.
+
+    `came` is set when somebody has connected, whether or not anything is asked then.
+    """
     asked: list[bytes] = []
     serving: set[asyncio.Task[None] | None] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         serving.add(asyncio.current_task())
+        if came is not None:
+            came.set()
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             head = await reader.readuntil(b"\r\n\r\n")
             lengths = (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))

@@ -18,6 +18,7 @@ from batkol.store.postgres.order import look
 from batkol.store.postgres.writer import Writer
 
 QUICK = DatabaseTimeouts(connect_s=2.0, statement_s=1.0, command_s=2.0)
+"""For who waits for a limit: on a busy machine a well database may reach one of these, and is asked again."""
 
 
 class Kept:
@@ -29,7 +30,7 @@ class Kept:
         folder: Path,
         *,
         max_bytes: int = 1 << 30,
-        patience: DatabaseTimeouts = QUICK,
+        patience: DatabaseTimeouts = DatabaseTimeouts(),  # noqa: B008  it is frozen
         kind: type[Journal] = Journal,
         **journal: Any,
     ) -> None:

@@ -137,7 +137,7 @@ async def test_a_hostile_webhook_costs_its_time_and_little_else(way: str) -> Non
         async with webhooks() as made:
             with pytest.raises((ToolError, TimeoutError)):
                 await made.carry_out(tool(server.url, timeout_seconds=0.15), REQUEST)
-        server.check(largest=1 << 20)
+        await server.check(largest=1 << 20)
 
 
 async def test_a_call_that_is_cancelled_closes_its_connection() -> None:

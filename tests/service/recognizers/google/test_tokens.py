@@ -49,7 +49,7 @@ async def test_a_hostile_token_server_costs_one_error_and_little_else(key: str, 
         request = token_request(0.25 if way in SLOW else 20.0)
         with pytest.raises(google.auth.exceptions.GoogleAuthError):
             await asyncio.to_thread(account(key, server.url).refresh, request)
-        server.check()
+        await server.check()
 
 
 async def test_channels_ask_for_tokens_within_these_limits(monkeypatch: pytest.MonkeyPatch) -> None:
