@@ -28,7 +28,7 @@ PYTEST := $(BIN)/pytest -o cache_dir="$(REMEMBERED)/pytest"
 WORKERS ?= 6
 
 test: $(STAMP)  ## every test but the nightly ones (ARGS="-k word" for some)
-	$(PYTEST) --dist worksteal --numprocesses $(WORKERS) $(ARGS)
+	$(PYTEST) --forks $(WORKERS) $(ARGS)
 
 tools:  ## build the real tools of `make e2e` into .tools/bin, with Go (TOOLS="helm kubectl" for some)
 	tools/build $(TOOLS)
@@ -92,7 +92,7 @@ faults: $(STAMP)  ## every fault against the real service: no word lost, doubled
 
 nightly: MINUTES ?= 12
 nightly: $(STAMP) sounds  ## what takes too long for every push: the nightly tests, the soak, every row of the fault matrix
-	$(PYTEST) --nightly --dist worksteal --numprocesses 4 tests
+	$(PYTEST) --nightly --forks 4 tests
 	$(MAKE) soak MINUTES=$(MINUTES)
 	$(MAKE) soak ARGS=--replies
 	$(MAKE) faults

@@ -15,7 +15,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import iter_route_contexts
 
-from batkol.web.schemas import Problem
+from batkol.web.schemas import PROBLEM, Problem
 
 REF: Final = "#/components/schemas/{name}"
 """The place of a schema in a description."""
@@ -43,7 +43,7 @@ def answer(struct: type[msgspec.Struct], status: int = 200, description: str = "
 
 def problem(status: int, description: str) -> Responses:
     """Return `responses` of a route that refuses with a sentence."""
-    return {status: {"model": Problem, "description": description}}
+    return {status: {**PROBLEM, "description": description}}
 
 
 def openapi_of(app: FastAPI, structs: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from batkol.web.access import Access, CurrentReader, Right, guard
 from batkol.web.errors import ErrorMappingRoute
 from batkol.web.event_stream import MEDIA_TYPE, TIMINGS, EventStream, EventStreamTimings, Followed
 from batkol.web.live_calls import NOT_LIVE
-from batkol.web.schemas import Problem, StrictModel, Word
+from batkol.web.schemas import PROBLEM, StrictModel, Word
 from batkol.web.scope import Scope
 
 _MALFORMED: Final = (
@@ -35,14 +35,14 @@ _STREAM: Final[dict[str, Any]] = {
     "status_code": 200,
     "responses": {
         200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": _EXAMPLE}}},
-        400: {"model": Problem, "description": "The last event ID is not a cursor of this API."},
-        406: {"model": Problem, "description": "`Accept` excludes event streams."},
-        422: {"model": Problem, "description": "A parameter is unknown or not valid; `detail` says why."},
+        400: {**PROBLEM, "description": "The last event ID is not a cursor of this API."},
+        406: {**PROBLEM, "description": "`Accept` excludes event streams."},
+        422: {**PROBLEM, "description": "A parameter is unknown or not valid; `detail` says why."},
     },
 }
 _OF_ONE_CALL: Final[dict[int | str, dict[str, Any]]] = {
     204: {"description": "The call is over, and the client has all of its events."},
-    404: {"model": Problem, "description": "The call is not live, and none of its events is kept."},
+    404: {**PROBLEM, "description": "The call is not live, and none of its events is kept."},
 }
 
 

@@ -24,6 +24,7 @@ from batkol.web.history_redaction import check_number, shown
 from batkol.web.paging import BadCursorError, Key, cursor_of, position_of
 from batkol.web.reply_schemas import ConversationEntry, ReplyOut, ToolCallOut
 from batkol.web.schemas import (
+    PROBLEM,
     CallDetails,
     CallOut,
     CallPage,
@@ -34,7 +35,6 @@ from batkol.web.schemas import (
     LeadPage,
     LeadPageQuery,
     LeadQuery,
-    Problem,
     UtteranceOut,
 )
 
@@ -48,22 +48,20 @@ _NO_STORE: Final = (
     "This service stores no calls: it runs with STORE=none. To have a history, set DATABASE_URL and remove STORE."
 )
 _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
-    401: {"model": Problem, "description": "The request has no valid token."},
+    401: {**PROBLEM, "description": "The request has no valid token."},
     403: {
-        "model": Problem,
+        **PROBLEM,
         "description": "The token does not have the right `leads`, or `numbers` for a filter by number.",
     },
-    409: {"model": Problem, "description": "The service stores no calls (`STORE=none`)."},
-    422: {"model": Problem, "description": "A parameter or the body is not valid; `detail` says why."},
+    409: {**PROBLEM, "description": "The service stores no calls (`STORE=none`)."},
+    422: {**PROBLEM, "description": "A parameter or the body is not valid; `detail` says why."},
     503: {
-        "model": Problem,
+        **PROBLEM,
         "description": "The database is down, slow or busy.",
         "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},
     },
 }
-_ABSENT: Final[dict[int | str, dict[str, Any]]] = {
-    404: {"model": Problem, "description": "The call or lead does not exist."}
-}
+_ABSENT: Final[dict[int | str, dict[str, Any]]] = {404: {**PROBLEM, "description": "The call or lead does not exist."}}
 _CHANGE: Final = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": LeadChange.model_json_schema()}}}
 }
@@ -145,7 +143,7 @@ def _leads(router: APIRouter, engine: Engine) -> None:
         "/leads/{lead_id}",
         tags=["leads"],
         openapi_extra=_CHANGE,
-        responses={**_ABSENT, 413: {"model": Problem, "description": "The body is too large."}},
+        responses={**_ABSENT, 413: {**PROBLEM, "description": "The body is too large."}},
     )
     async def change_lead(lead_id: LeadId, request: Request, reader: CurrentReader) -> LeadOut:
         """Change the name, the notes or the summary of a lead; an absent field stays, null clears the field."""

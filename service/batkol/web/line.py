@@ -25,7 +25,7 @@ from batkol.voices.wav import WavTooLongError, to_phone
 from batkol.voices.wav_header import WavError, begins_wav
 from batkol.web.access import Access, Right, guard
 from batkol.web.errors import ErrorMappingRoute
-from batkol.web.schemas import Problem
+from batkol.web.schemas import PROBLEM
 from batkol.web.scope import Scope
 
 LONGEST_TEXT: Final = 2000
@@ -101,7 +101,7 @@ class EndAccepted(BaseModel):
 
 
 def _problem(description: str) -> dict[str, Any]:
-    return {"model": Problem, "description": description}
+    return {**PROBLEM, "description": description}
 
 
 _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
