@@ -162,7 +162,7 @@ def only_listens(_: Stack) -> None:
     """It reads nothing of what comes, so it does not answer our close frame either."""
 
 
-@pytest.mark.parametrize("behaves", [only_listens, does_not_read])
+@pytest.mark.parametrize("behaves", [pytest.param(only_listens, marks=pytest.mark.nightly), does_not_read])
 async def test_a_peer_that_does_not_answer_the_close_does_not_hold_the_drain(
     tmp_path: Path, behaves: Callable[[Stack], None]
 ) -> None:

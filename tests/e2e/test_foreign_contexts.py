@@ -30,7 +30,9 @@ FOREIGN = {
 }
 
 
-@pytest.mark.parametrize("propagators", ["", "tracecontext,baggage", "b3"])
+@pytest.mark.parametrize(
+    "propagators", ["", *(pytest.param(names, marks=pytest.mark.nightly) for names in ("tracecontext,baggage", "b3"))]
+)
 async def test_a_sampler_of_0_percent_makes_no_span_of_what_outsiders_send(tmp_path: Path, propagators: str) -> None:
     nothing = {
         "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
@@ -56,7 +58,7 @@ async def test_a_request_that_is_traced_is_a_trace_of_its_own(tmp_path: Path) ->
     assert span.trace_id != TRACE
 
 
-@pytest.mark.parametrize("given", [TRACEPARENT, f"{TRACEPARENT}.{'a' * 64}"])
+@pytest.mark.parametrize("given", [pytest.param(TRACEPARENT, marks=pytest.mark.nightly), f"{TRACEPARENT}.{'a' * 64}"])
 async def test_a_stream_whose_parameter_is_not_the_webhooks_is_no_child_of_it(tmp_path: Path, given: str) -> None:
     """The token is good; the parameter comes through a network that is not ours."""
     form = {"CallSid": "CA" + "1" * 32, "AccountSid": "AC" + "2" * 32, "From": "+1", "To": "+2"}

@@ -16,8 +16,12 @@ from support.service.stack import double_of_its_own, stack
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     ("calls", "speed"),
-    [(40, 1.0), pytest.param(200, 0.25, marks=pytest.mark.nightly)],  # at a quarter of real time, for any machine
-    ids=["forty", "two hundred"],
+    [
+        (20, 1.0),
+        pytest.param(40, 1.0, marks=pytest.mark.nightly),
+        pytest.param(200, 0.25, marks=pytest.mark.nightly),  # at a quarter of real time, for any machine
+    ],
+    ids=["twenty", "forty", "two hundred"],
 )
 async def test_simultaneous_short_calls_each_get_their_own_words(tmp_path: Path, calls: int, speed: float) -> None:
     """Nobody speaks before all are connected; then all speak at once.

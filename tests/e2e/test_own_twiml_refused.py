@@ -110,7 +110,13 @@ async def refusal(own: OwnTwiml, row: Refusal, logs: Sequence[Mapping[str, objec
     [
         pytest.param(BY_TWILIO, {}, True, id="Twilio is asked"),
         pytest.param(AT_ONCE, SECRETS, False, id="nobody is asked"),
-        pytest.param(WITHOUT_REST, {**SECRETS, "twilio_account_sid": ""}, False, id="nobody can be asked"),
+        pytest.param(
+            WITHOUT_REST,
+            {**SECRETS, "twilio_account_sid": ""},
+            False,
+            id="nobody can be asked",
+            marks=pytest.mark.nightly,
+        ),
         pytest.param(REQUIRED, {"stream_token": "required"}, False, id="the token is required"),
     ],
 )

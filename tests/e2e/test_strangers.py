@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import httpx
-import pytest
 
 from batkol import __version__
 from support.http.raw_client import get, head, speaking
@@ -39,20 +38,18 @@ def client(url: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=url, trust_env=False, timeout=20)
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [{"Host": "rebound.example:8081"}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}],
-    ids=str,
-)
-async def test_without_a_token_a_web_page_reads_nothing_and_drains_nothing(
-    tmp_path: Path, headers: dict[str, str]
-) -> None:
+async def test_without_a_token_a_web_page_reads_nothing_and_drains_nothing(tmp_path: Path) -> None:
     async with stack(tmp_path) as up, client(up.internal) as http:
-        answers = [await http.get(path, headers=headers) for path in PATHS]
-        answers += [await http.post("/v1/drain", headers=headers), await http.patch("/v1/leads/1", headers=headers)]
+        for headers in (
+            {"Host": "rebound.example:8081"},
+            {"Origin": "https://evil.example"},
+            {"Sec-Fetch-Site": "cross-site"},
+        ):
+            answers = [await http.get(path, headers=headers) for path in PATHS]
+            answers += [await http.post("/v1/drain", headers=headers), await http.patch("/v1/leads/1", headers=headers)]
 
-        assert {answer.status_code for answer in answers} == {403}
-        assert len({answer.content for answer in answers}) == 1, "and not whether there is such a path"
+            assert {answer.status_code for answer in answers} == {403}, headers
+            assert len({answer.content for answer in answers}) == 1, "and not whether there is such a path"
         assert not up.service.calls.draining
         assert (await http.post("/v1/drain")).status_code == 200, "who asks by address, may"
 

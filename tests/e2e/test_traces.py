@@ -253,7 +253,7 @@ async def test_every_step_of_a_fallback_is_there_with_its_reason(tmp_path: Path)
     )
 
 
-@pytest.mark.parametrize("ending", [CallEnding.HANG_UP, CallEnding.ABRUPT])
+@pytest.mark.parametrize("ending", [pytest.param(CallEnding.HANG_UP, marks=pytest.mark.nightly), CallEnding.ABRUPT])
 async def test_nothing_is_left_open_when_the_caller_is_gone_in_mid_sentence(tmp_path: Path, ending: CallEnding) -> None:
     talk = script([["שלום", "תודה", "בבקשה"]], tail_ms=0)
     async with traced(tmp_path, double=PROMPT, speed=QUICK) as here:
