@@ -1,6 +1,7 @@
 #!/bin/sh
 # A bot of curl and jq: it hears every final of every call, and says what it heard. It does not resume.
 set -eu
+: "${BATKOL_URL:?Set BATKOL_URL to the internal API, such as http://localhost:8081.}"
 trap 'trap - TERM; kill 0' TERM HUP  # curl and the loop end with the shell
 header="Authorization: Bearer ${BATKOL_TOKEN:-}"
 

@@ -1,6 +1,10 @@
 // A bot of Node's own fetch (18 or later, no package): it hears every final of every call, says what it heard, and
 // goes on where it was when the connection breaks.
 const url = process.env.BATKOL_URL;
+if (!url) {
+  console.error("Set BATKOL_URL to the internal API, such as http://localhost:8081.");
+  process.exit(1);
+}
 const headers = process.env.BATKOL_TOKEN ? { Authorization: `Bearer ${process.env.BATKOL_TOKEN}` } : {};
 const SILENCE_MS = 50_000; // the service sends a comment every 15 s
 let cursor = "";

@@ -100,6 +100,19 @@ async def test_a_caller_hears_what_the_bot_says_also_after_its_connection_was_cu
         assert API_TOKEN not in log.read_text()
 
 
+@pytest.mark.parametrize("name", BOTS)
+async def test_a_bot_without_an_address_says_what_to_set(name: str) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "BATKOL_URL"}
+    process = await asyncio.create_subprocess_exec(
+        *BOTS[name], stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment
+    )
+    _, error = await process.communicate()
+
+    assert process.returncode in {1, 2}
+    assert "Set BATKOL_URL to the internal API, such as http://localhost:8081." in error.decode()
+    assert len(error.splitlines()) == 1
+
+
 async def test_a_caller_hears_the_bot_inside_the_service(tmp_path: Path) -> None:
     code = (EXAMPLES / "in_process_bot.py").read_text()
     with installed_package(tmp_path, code, entries={"echo": "bot"}):
