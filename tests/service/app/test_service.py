@@ -53,7 +53,7 @@ def expected(store: str) -> str:
         "flags_revision: str, flags_applied_at: str, refusals: [{file: str, flag: None, why: str}], "
         "refused: {tuning.json: int, flags.json: int, reply.json: int}, last_error: str, reads: int, age_s: float}, "
         "flags: {provider: str, state: str, fallback: bool, last_known: None, "
-        "replies: {agent-replies: bool, answerer: str, voice: str}, last_error: None, evaluations: int, "
+        "replies: {agent-replies: bool, answerer: str, voice: str}, defined: [], last_error: None, evaluations: int, "
         "by_reason: {}}, "
         "recognizer: {endpoint: str, language: str, model: str, streams: int, requests: int, limit: int, "
         f"connections: int, health: {{streaming: {{{HEALTH}}}, single: {{{HEALTH}}}}}}}, "
