@@ -15,6 +15,8 @@ from typing import Any, ClassVar, Final
 from pydantic import ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
+from batkol.strict_json import unwritable
+
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
 """Unicode's categories of control, format and surrogate characters (a byte that is no UTF-8), and of white space."""
 
@@ -25,9 +27,9 @@ _QUOTES: Final = frozenset("\"'`\u2018\u2019\u201c\u201d\u201e")
 def stripped(text: str) -> str:
     """Return the text without white space and characters that cannot be seen (BOM, zero width, RLM) at its ends."""
     begin, end = 0, len(text)
-    while begin < end and _is_unseen(text[begin]):
+    while begin < end and _is_accident(text[begin]):
         begin += 1
-    while begin < end and _is_unseen(text[end - 1]):
+    while begin < end and _is_accident(text[end - 1]):
         end -= 1
     return text[begin:end]
 
@@ -67,8 +69,25 @@ def check_token(text: str) -> None:
             )
 
 
+def secret_in(variable: str, environ: Mapping[str, str]) -> str:
+    """Return the secret in a variable. Raises `ValueError`, a clause that names the variable and quotes nothing."""
+    secret = stripped(environ.get(variable, ""))
+    if not secret:
+        raise ValueError(f"the variable {variable} is not set; set it and restart the process")
+    try:
+        check_token(secret)
+    except ValueError as error:
+        raise ValueError(f"the variable {variable} {error}") from None
+    return secret
+
+
 def _is_unseen(character: str) -> bool:
     return unicodedata.category(character) in _UNSEEN
+
+
+def _is_accident(character: str) -> bool:
+    """Whether a character at an end of a text means nothing. A byte that is no UTF-8 was a letter."""
+    return _is_unseen(character) and unicodedata.category(character) != "Cs"
 
 
 def _named(character: str) -> str:
@@ -100,7 +119,11 @@ class EnvironmentSettings(BaseSettings):
     @classmethod
     def _one_line(cls, value: object, info: ValidationInfo) -> object:
         name = info.field_name or ""
-        if not isinstance(value, str) or name in cls.free_texts:
+        if not isinstance(value, str):
+            return value
+        if unwritten := unwritable(value):
+            raise ValueError(unwritten)
+        if name in cls.free_texts:
             return value
         if not value and cls.model_fields[name].get_default(call_default_factory=True) not in ("", ()):
             raise ValueError("is empty; set a value, or remove the variable to use the default")

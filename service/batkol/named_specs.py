@@ -5,14 +5,14 @@ A description names others: its `then`, say. What it names must exist, and must 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 import msgspec
 
-from batkol.environment import check_token, stripped
+from batkol import strict_json
+from batkol.environment import secret_in
 from batkol.urls import check_api_base, check_http, masked
 
 DEFAULT: Final = "default"
@@ -32,10 +32,7 @@ def read(value: object, kind: type[Spec], example: str) -> Mapping[str, Spec]:
         return dict(value) if isinstance(value, Mapping) else {}
     if not value:
         return {}
-    try:
-        found = json.loads(value, object_pairs_hook=_object)
-    except (json.JSONDecodeError, RecursionError):
-        raise ValueError(f"must be JSON such as {example}") from None
+    found = strict_json.of_variable(value, example)
     if not isinstance(found, dict):
         raise ValueError(f"must be a JSON object such as {example}")  # noqa: TRY004 - pydantic takes it
     if len(found) > MOST:
@@ -49,14 +46,10 @@ def check_keys(name: str, key_env: str, environ: Mapping[str, str]) -> str:
         return ""
     if not _VARIABLE.fullmatch(key_env):
         raise ValueError(f"{name}: keyEnv must be the name of an environment variable that has the key, not the key")
-    key = stripped(environ.get(key_env, ""))
-    if not key:
-        raise ValueError(f"{name}: keyEnv names {key_env}, and there is no such environment variable; set it")
     try:
-        check_token(key)
+        return secret_in(key_env, environ)
     except ValueError as error:
-        raise ValueError(f"{name}: {key_env} {error}") from None
-    return key
+        raise ValueError(f"{name}: keyEnv: {error}") from None
 
 
 def check_url(name: str, url: str, *, base: bool = False) -> None:
@@ -125,11 +118,3 @@ def _spec(name: str, found: object, kind: type[Spec]) -> Spec:
         return msgspec.convert(found, kind)
     except msgspec.ValidationError as error:
         raise ValueError(f"{name}: {str(error).replace('$', name)}") from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = next(name for name, _ in pairs if sum(other == name for other, _ in pairs) > 1)
-        raise ValueError(f"has {twice[:40]} twice in one object")
-    return found

@@ -1,9 +1,9 @@
 """Settings of `batkol serve`: one frozen object, read once from the environment at start.
 
-The store's are in `batkol.store.settings`, the replies' in `batkol.conversation.settings` and `tool_settings`, those of
-how a call ends in `batkol.conversation.limit_settings`, the answerers' in `batkol.answering.settings`, the voices' in
-`batkol.voices.settings` and `batkol.voices.map_settings`, the tokens' in `batkol.api_settings`, those of who may open a
-stream in `batkol.stream_settings`. Not here: `OTEL_*` (`batkol_otel` and the SDK), `FLAGD_*` (flagd's provider),
+Those of recognition are in `batkol.recognizers.settings`, the store's in `batkol.store.settings`, the replies' in
+`batkol.conversation.settings` and `tool_settings`, those of how a call ends in `batkol.conversation.limit_settings`, the
+answerers' in `batkol.answering.settings`, the voices' in `batkol.voices.settings` and `batkol.voices.map_settings`, the
+tokens' in `batkol.api_settings`, those of who may open a stream in `batkol.stream_settings`. Not here: `OTEL_*` (`batkol_otel` and the SDK), `FLAGD_*` (flagd's provider),
 `KUBECONFIG` and `GOOGLE_APPLICATION_CREDENTIALS` (their libraries). Only `main` and `app` see the object; each part
 gets what it needs. A value that cannot work is refused here, with a sentence that says which value would.
 """
@@ -27,14 +27,11 @@ from batkol.errors import ConfigurationError
 from batkol.flags.provider import FlagsProvider
 from batkol.fleet.endpoint import endpoint
 from batkol.host_names import host_name
-from batkol.recognizers.google import phrases
+from batkol.recognizers.settings import RecognitionFields
 from batkol.store.settings import StoreFields
 from batkol.stream_settings import StreamFields
 from batkol.urls import base_url, check_http, masked
 from batkol.voices.map_settings import VoiceMapFields
-
-GOOGLE_LIMIT_S = 305.0
-"""Seconds for which Google lets a stream live."""
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -46,7 +43,15 @@ class LogFormat(StrEnum):
 
 
 class Settings(
-    StoreFields, ReplyFields, LimitFields, ToolFields, AnswererFields, VoiceMapFields, ApiFields, StreamFields
+    RecognitionFields,
+    StoreFields,
+    ReplyFields,
+    LimitFields,
+    ToolFields,
+    AnswererFields,
+    VoiceMapFields,
+    ApiFields,
+    StreamFields,
 ):
     """Environment variables are the upper-case field names."""
 
@@ -61,67 +66,24 @@ class Settings(
         | VoiceMapFields.free_texts
         | ToolFields.free_texts
         | ApiFields.free_texts
-        | {"stt_phrases"}
+        | RecognitionFields.free_texts
     )
-    with_spaces: ClassVar[frozenset[str]] = StoreFields.with_spaces | {
-        "whisper_model",  # may be a folder
-        "live_source",
-        "live_start_from",
-        "voice_agent",
-    }
+    with_spaces: ClassVar[frozenset[str]] = (
+        StoreFields.with_spaces
+        | RecognitionFields.with_spaces
+        | {
+            "live_source",
+            "live_start_from",
+            "voice_agent",
+        }
+    )
     tokens: ClassVar[frozenset[str]] = (
-        AnswererFields.tokens | VoiceMapFields.tokens | ApiFields.tokens | StreamFields.tokens | {"whisper_api_key"}
+        AnswererFields.tokens
+        | VoiceMapFields.tokens
+        | ApiFields.tokens
+        | StreamFields.tokens
+        | RecognitionFields.tokens
     )
-
-    # Recognition
-    enable_streaming_stt: bool = Field(
-        False, description="Value of the flag `streaming-stt` while no provider answers."
-    )
-    stt_batch_ms: int = Field(150, ge=20, le=1000, description="Audio per message to Google, ms.")
-    stt_partial_debounce_ms: int = Field(
-        180, ge=0, le=2000, description="Least time between two partials of an utterance, ms."
-    )
-    stt_final_timeout_ms: int = Field(
-        700,
-        ge=100,
-        le=5000,
-        description="Time after the end of speech at which the service promotes the newest interim, ms.",
-    )
-    stt_rotate_after_s: float = Field(
-        240.0, gt=0, description="Age from which the service replaces a stream in silence or at a final, s."
-    )
-    stt_rotate_by_s: float = Field(
-        285.0, gt=0, description="Age at which the service replaces a stream in any case, s."
-    )
-    stt_replay_limit_s: float = Field(
-        10.0, ge=0, description="Most audio that the service sends again after a fault, s."
-    )
-    stt_replay_rate: float = Field(
-        2.5, gt=1, description="Speed at which the service sends audio again, in multiples of real time."
-    )
-    stt_max_streams: int = Field(
-        0, ge=0, description="Streams to Google that this pod may open at once, its share of the quota; 0: no limit."
-    )
-    stt_check_at_start: bool = Field(
-        True,
-        description="Send Google one request at start, so that a pod with wrong credentials does not become ready.",
-    )
-    gcp_stt_language: str = Field(
-        "he-IL", description="BCP-47 language of the callers; the service sends Hebrew as Google's `iw-IL`."
-    )
-    gcp_stt_model: str = Field("default", description="Google's model; Hebrew has `default` and `command_and_search`.")
-    stt_phrases: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Phrases that callers are likely to say, a JSON array of texts: hints to Google."
-    )
-    gcp_stt_endpoint: str = Field("", description="`host:port` of the speech double, instead of Google.")
-    gcp_stt_insecure: bool = Field(False, description="Plaintext gRPC, for the speech double.")
-    whisper_url: str = Field("", description="Base URL of a server with /v1/audio/transcriptions: the last fallback.")
-    whisper_api_key: str = Field("", description="Bearer token for WHISPER_URL.", repr=False)
-    whisper_model: str = Field(
-        "",
-        description="Model name for WHISPER_URL (default whisper-1); without WHISPER_URL, the folder of a local model.",
-    )
-    whisper_timeout_s: float = Field(15.0, gt=0, description="Time-out of one Whisper request, s.")
 
     # Voice activity
     vad: Literal["silero", "webrtc"] = Field("silero", description="VAD engine: Silero (accurate) or WebRTC (light).")
@@ -216,55 +178,17 @@ class Settings(
     def _endpoints(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(str(endpoint(each)) for each in value)
 
-    @field_validator("stt_phrases", mode="before")
+    @field_validator("overflow_url")
     @classmethod
-    def _phrases(cls, value: object) -> object:
-        return phrases.read(value)
-
-    @field_validator("stt_phrases")
-    @classmethod
-    def _phrases_within_limits(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return phrases.checked(value)
-
-    @field_validator("whisper_url", "overflow_url")
-    @classmethod
-    def _read_in_one_way(cls, value: str) -> str:
+    def _overflow(cls, value: str) -> str:
         if value:
             check_http(value)
-        return value
-
-    @field_validator("whisper_url")
-    @classmethod
-    def _whisper_base(cls, value: str) -> str:
-        if value.partition("?")[0].rstrip("/").endswith(("/v1", "/v1/audio/transcriptions")):
-            raise ValueError("must end before /v1/audio/transcriptions, which the service appends itself; omit /v1 too")
-        return value
-
-    @field_validator("gcp_stt_endpoint")
-    @classmethod
-    def _endpoint(cls, value: str) -> str:
-        if "@" in value or value.startswith(("http://", "https://")):
-            raise ValueError("must be host:port, with no scheme, user or password")
         return value
 
     @field_validator("public_base_url")
     @classmethod
     def _base_url(cls, value: str) -> str:
         return base_url(value) if value else value
-
-    @model_validator(mode="after")
-    def _rotation(self) -> Self:
-        if self.stt_rotate_by_s <= self.stt_rotate_after_s:
-            raise ValueError(
-                f"STT_ROTATE_BY_S={self.stt_rotate_by_s:g} leaves no time to wait for silence after "
-                f"STT_ROTATE_AFTER_S={self.stt_rotate_after_s:g}; set it about 45 s later"
-            )
-        if self.stt_rotate_by_s >= GOOGLE_LIMIT_S and not self.gcp_stt_endpoint:
-            raise ValueError(
-                f"STT_ROTATE_BY_S={self.stt_rotate_by_s:g} is too late: Google ends a stream at {GOOGLE_LIMIT_S:g} s; "
-                "set it to 285"
-            )
-        return self
 
     @model_validator(mode="after")
     def _safe(self) -> Self:
@@ -293,11 +217,12 @@ class Settings(
 
     @model_validator(mode="after")
     def _kept(self) -> Self:
+        self.check_rotation()
         self.check_tokens(internal_host=self.internal_host, loopback=self.internal_host in LOOPBACK)
         self.check_store(development=not self.twilio_validate_signatures)
         self.check_answerers()
         self.check_voices(self.gcp_stt_language)
-        self.check_tool_settings()
+        self.check_tool_settings(transfers=bool(self.transfer_allowed))
         self.check_streams(self.twilio_auth_token)
         return self
 

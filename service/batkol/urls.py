@@ -58,6 +58,13 @@ def check_http(url: str) -> None:
         raise ValueError("has no valid host or no port from 0 to 65535")
 
 
+def check_endpoint(endpoint: str) -> None:
+    """Raises `ValueError`, a sentence that quotes nothing, for what is no `host:port`."""
+    host = _AUTHORITY.fullmatch(endpoint)
+    if host is None or host.group(2) is None or int(host.group(2)[1:]) > 65535 or not _is_host(host.group(1)):
+        raise ValueError("must be host:port, with no scheme, path, user or password")
+
+
 def check_api_base(url: str) -> None:
     """Refuse what is no base URL of a server with OpenAI's API. Raises `ValueError`, a sentence that quotes nothing."""
     check_http(url)

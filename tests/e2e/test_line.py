@@ -162,6 +162,7 @@ async def refusals(line: Line) -> None:
     """Ask for what is refused, each with its status and a sentence."""
     basic = {"Content-Type": "audio/basic"}
     await line.post("hangup", 422, json={"when": "now"})
+    await line.post("hangup", 422, content=b'{"goodbye": "\xd7"}', headers={"Content-Type": "application/json"})
     await line.post("transfer", 422, json={"to": "sales"})
     await line.post("transfer", 501, json={"label": "sales"})
     await line.post("say", 422, json={"text": "  "})

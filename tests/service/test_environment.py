@@ -48,6 +48,10 @@ def test_a_byte_that_is_no_utf8_is_refused() -> None:
         check_line("caf\udce9e")
 
 
+def test_bytes_that_are_no_utf8_are_not_taken_off_the_ends_for_they_were_letters() -> None:
+    assert stripped(" \udcf9\udcec\udced\n") == "\udcf9\udcec\udced"
+
+
 def test_a_path_may_have_a_space_and_no_tab() -> None:
     check_line("/var/lib/my calls", spaces=True)
     with pytest.raises(ValueError, match="a tab"):

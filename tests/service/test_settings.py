@@ -188,7 +188,8 @@ def test_phrases_are_a_json_array_of_texts(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("written", "says"),
     [
-        ("תור, מרפאה", "must be a JSON array of texts"),
+        ("תור, מרפאה", "must be JSON such as"),
+        ('["א", {"a": 1, "a": 2}]', "has a twice in one object"),
         ('{"a": 1}', "must be a JSON array of texts"),
         ("[1]", "must be a JSON array of texts"),
         ('["a", ""]', "phrase 2 must have 1 to 100 characters"),
@@ -297,6 +298,8 @@ VALUES = {  # one that works, for every field
     "STORE": "postgres",
     "FLAGS_PROVIDER": "env",
     "LOG_LEVEL": "DEBUG",
+    "GCP_STT_ENDPOINT": "speech:9090",
+    "GCP_TTS_ENDPOINT": "voice:9091",
     "LOG_FORMAT": "json",
     "LIVE_SOURCE": "kubernetes:live",
     "STT_PHRASES": '["מרפאה"]',
@@ -433,7 +436,10 @@ def test_no_setting_shows_what_is_secret_in_a_url(monkeypatch: pytest.MonkeyPatc
     assert "Zq7" not in repr(shown(settings)) + repr(settings) + str(settings)
 
 
-@pytest.mark.parametrize("name", ["WHISPER_URL", "OVERFLOW_URL", "PUBLIC_BASE_URL", "DATABASE_URL", "GCP_STT_ENDPOINT"])
+@pytest.mark.parametrize(
+    "name",
+    ["WHISPER_URL", "OVERFLOW_URL", "PUBLIC_BASE_URL", "DATABASE_URL", "GCP_STT_ENDPOINT", "GCP_TTS_ENDPOINT"],
+)
 @pytest.mark.parametrize(
     "value", [*AMBIGUOUS, "https://user:Zq7@host.example:Zq7/", "u:Zq7@host:443", "https://u:Zq7 @host/"]
 )
@@ -477,8 +483,18 @@ def test_a_url_is_absolute_and_has_a_host(monkeypatch: pytest.MonkeyPatch, name:
         ({"TOOLS": '{"name": "hang_up"}'}, "TOOLS: must be JSON such as"),
         ({"TOOLS": '[{"name": "book"}]'}, "book has no url, and is none of the built-in tools"),
         ({"TOOLS": '[{"name": "hang_up"}, {"name": "hang_up"}]'}, "two tools with the name hang_up"),
-        ({"TOOLS": '[{"name": "book", "url": "http://x/", "tokenEnv": "TOOL_NONE"}]'}, "TOOL_NONE, which is not set"),
         ({"TOOLS": '[{"name": "save_lead"}]'}, "the tool save_lead needs LEAD_FIELDS"),
+        ({"TOOLS": '[{"name": "transfer"}]'}, "the tool transfer needs TRANSFER_ALLOWED"),
+        ({"TOOLS": '[{"name": "hang_up", "name": "x"}]'}, "TOOLS: has name twice in one object"),
+        ({"LEAD_FIELDS": '{"name": "a", "name": "b"}'}, "LEAD_FIELDS: has name twice in one object"),
+        ({"AGENT_PHRASES": '{"idle": "a", "idle": "b"}'}, "AGENT_PHRASES: has idle twice in one object"),
+        ({"REPLY_BUDGET": '{"tokens": 1, "tokens": 2}'}, "REPLY_BUDGET: has tokens twice in one object"),
+        ({"REPLY_BUDGET": '{"minutes": 1e999}'}, "REPLY_BUDGET: has a number that is too large"),
+        ({"AGENT_PHRASES": '{"idle": "\\ud800"}'}, "AGENT_PHRASES: is not UTF-8 at character 11"),
+        ({"STT_PHRASES": '["\\udc00"]'}, "STT_PHRASES: is not UTF-8 at character 3"),
+        ({"ANSWERER_PROMPT": "caf\udce9"}, "ANSWERER_PROMPT: is not UTF-8 at character 4"),
+        ({"GREETING": "\udcd7\udced"}, "GREETING: is not UTF-8 at character 1"),
+        ({"SUMMARY_PROMPT": "a\udcff", "DATABASE_URL": "postgresql://u:p@h/d"}, "SUMMARY_PROMPT: is not UTF-8"),
         ({"LEAD_FIELDS": "[]"}, "LEAD_FIELDS: must be JSON such as"),
         ({"LEAD_FIELDS": '{"name": {"type": "text"}}'}, "type of name of the lead fields is none of"),
         ({"GREETING": "x" * 301}, "GREETING: has a text of more than 300 characters"),
@@ -488,6 +504,28 @@ def test_what_cannot_answer_or_speak_is_refused(
     monkeypatch: pytest.MonkeyPatch, values: dict[str, str], says: str
 ) -> None:
     assert says in refusal(monkeypatch, **values)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("tokenEnv", None, "the variable TOOL_SECRET is not set; set it and restart"),
+        ("tokenEnv", "Zq7\nX-Admin: 1", "the variable TOOL_SECRET has a line break inside, at character 4"),
+        ("tokenEnv", "סוד", "the variable TOOL_SECRET has a character that is not ASCII"),
+        ("secretEnv", "Zq7", "the variable TOOL_SECRET must be whsec_ and 24 to 64 bytes in base64"),
+        ("secretEnv", "whsec_Zq7", "the variable TOOL_SECRET must be whsec_ and 24 to 64 bytes in base64"),
+    ],
+)
+def test_a_tool_whose_secret_no_request_could_have_is_refused_and_the_secret_not_quoted(
+    monkeypatch: pytest.MonkeyPatch, field: str, value: str | None, says: str
+) -> None:
+    monkeypatch.delenv("TOOL_SECRET", raising=False)
+    tools = json.dumps([{"name": "book", "url": "http://x/", field: "TOOL_SECRET"}])
+
+    sentence = refusal(monkeypatch, TOOLS=tools, **({} if value is None else {"TOOL_SECRET": value}))
+
+    assert f"TOOLS: the tool book cannot be carried out: {says}" in sentence
+    assert "Zq7" not in sentence
 
 
 def test_a_phrase_of_the_agents_own_takes_the_place_of_the_stored_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 
 from batkol.calls.registry import CallRegistry
@@ -10,6 +11,7 @@ from batkol.conversation.agent import AgentSettings
 from batkol.conversation.in_force import agent_settings, phrase_texts
 from batkol.live.config import Live
 from batkol.live.reply import ReplySettings
+from batkol.live.reply_means import ReplyMeans
 from batkol.live.turn_tuning import TurnTuning
 from batkol.settings import Settings
 from batkol.voices.phrases import Phrase, PhraseCache
@@ -84,6 +86,16 @@ class Phrases:
         if phrase in self._texts:
             return self._texts[phrase]
         return self._stored[phrase].text if phrase in self._stored else ""
+
+
+def reply_means(settings: Settings) -> ReplyMeans:
+    """Return what `reply.json` may name in this process."""
+    return ReplyMeans(
+        environ=os.environ,
+        labels=settings.transfer_allowed,
+        tools=settings.tools,
+        lead_fields=settings.lead_fields,
+    )
 
 
 def calls_using(calls: CallRegistry, revision: str) -> int:

@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from batkol import __version__
 from batkol.app import gauges, http
 from batkol.app.agent import AgentParts, agent, peers
+from batkol.app.agent_settings import reply_means
 from batkol.app.fleet import fleet
 from batkol.app.listeners import http_listeners
 from batkol.app.patience import PRODUCTION, Patience
@@ -119,7 +120,7 @@ async def _service(
     stack.push_async_callback(tracing.close)
     source = open_source(settings.live_source, start_from=settings.live_start_from, namespace=settings.pod_namespace)
     store = await _store(settings, stack, tasks)
-    live = Live(source, defaults=_tuning(settings))
+    live = Live(source, defaults=_tuning(settings), means=reply_means(settings))
     await tasks.own(stack, live.run, "live", may_return=source is None)
     await live.ready()
     flags = await _flags(settings, live, metrics, stack)

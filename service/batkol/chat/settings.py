@@ -40,7 +40,7 @@ class ChatSettings(ReplyFields, AnswererFields, ToolFields, LimitFields):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         self.check_answerers()
-        self.check_tool_settings()
+        self.check_tool_settings(transfers=bool(self.transfer_allowed))
         return self
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Annotated, ClassVar, Final
 
@@ -10,6 +9,7 @@ import msgspec
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
+from batkol import strict_json
 from batkol.conversation.limits import CallLimits
 from batkol.environment import EnvironmentSettings
 
@@ -18,6 +18,8 @@ LONGEST_LABEL: Final = 64
 LONGEST_TARGET: Final = 255
 """Characters of a SIP URI that Twilio takes."""
 
+_BUDGET: Final = '{"tokens": 50000, "minutes": 10}'
+_TARGETS: Final = '{"sales": "+972501234567"}'
 _LABEL: Final = re.compile(r"[^\W_][\w -]*")
 _NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 _SIP: Final = re.compile(r"sips?:[^\s@<>\"'&]+@[^\s@<>\"'&]+")
@@ -56,9 +58,9 @@ class LimitFields(EnvironmentSettings):
     @classmethod
     def _budget(cls, value: str) -> str:
         try:
-            msgspec.json.decode(value or "{}", type=ReplyBudget)
-        except msgspec.MsgspecError as error:
-            raise ValueError(f'must be JSON such as {{"tokens": 50000, "minutes": 10}}: {error}') from None
+            msgspec.convert(strict_json.of_variable(value or "{}", _BUDGET), ReplyBudget)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"must be JSON such as {_BUDGET}: {error}") from None
         return value
 
     @field_validator("transfer_allowed", mode="before")
@@ -66,12 +68,9 @@ class LimitFields(EnvironmentSettings):
     def _targets_json(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        try:
-            found = json.loads(value) if value else {}
-        except ValueError as error:
-            raise ValueError(f'must be JSON such as {{"sales": "+972501234567"}}: {error}') from None
+        found = strict_json.of_variable(value, _TARGETS, keys_shown=False) if value else {}
         if not (isinstance(found, dict) and all(isinstance(target, str) for target in found.values())):
-            raise ValueError('must be JSON such as {"sales": "+972501234567"}: an object of texts')
+            raise ValueError(f"must be JSON such as {_TARGETS}: an object of texts")
         return found
 
     @field_validator("transfer_allowed")
@@ -96,13 +95,13 @@ def check_transfers(transfers: dict[str, str]) -> None:
     """Refuse a label or a target that cannot work; no number is quoted. Raises `ValueError`, a clause."""
     if len(transfers) > MOST_LABELS:
         raise ValueError(f"has more than {MOST_LABELS} labels")
-    for label, target in transfers.items():
+    for place, (label, target) in enumerate(transfers.items(), 1):  # a label may be a number, by mistake
         if len(label) > LONGEST_LABEL or not _LABEL.fullmatch(label):
             raise ValueError(
                 f"has a label that is none: use letters, digits, spaces, - and _, {LONGEST_LABEL} characters at most"
             )
         if len(target) > LONGEST_TARGET or not (_NUMBER.fullmatch(target) or _SIP.fullmatch(target)):
             raise ValueError(
-                f"has a target for {label} that cannot be called: write a number with its country (+972501234567), or "
+                f"has target {place}, which cannot be called: write a number with its country (+972501234567), or "
                 "a SIP URI (sip:name@host)"
             )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
+from batkol import strict_json
 from batkol.conversation.actions import StockPhrase
 from batkol.environment import EnvironmentSettings
 from batkol.live.reply import LONGEST_PHRASE
@@ -48,10 +48,7 @@ class ReplyFields(EnvironmentSettings):
     def _json(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        try:
-            return json.loads(value) if value else {}
-        except ValueError as error:
-            raise ValueError(f'must be JSON such as {{"filler": "One moment."}}: {error}') from None
+        return strict_json.of_variable(value, '{"filler": "One moment."}') if value else {}
 
     @field_validator("agent_phrases")
     @classmethod

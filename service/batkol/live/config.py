@@ -18,7 +18,8 @@ import structlog
 
 from batkol.errors import ConfigurationError
 from batkol.live.flag_definitions import FlagDefinitions, parse_definitions
-from batkol.live.reply import ReplySettings, parse_reply
+from batkol.live.reply import STAYS, TOOK_THE_REST, ReplySettings, parse_reply
+from batkol.live.reply_means import ReplyMeans
 from batkol.live.source import FLAGS, NAMES, REPLY, TUNING, LiveSource, Snapshot
 from batkol.live.tuning import Tuning, parse_tuning
 from batkol.status import LiveStatus, RefusedDefinition, ReplyStatus, SourceStatus, TuningStatus
@@ -37,8 +38,12 @@ class LiveChange(msgspec.Struct, frozen=True):
 class Live:
     """The live configuration of one process. Read and subscribed to on the event loop that runs `run`."""
 
-    def __init__(self, source: LiveSource | None = None, *, defaults: Tuning | None = None) -> None:
+    def __init__(
+        self, source: LiveSource | None = None, *, defaults: Tuning | None = None, means: ReplyMeans | None = None
+    ) -> None:
+        """`means`: what this process has for reply settings; None: not checked."""
         self.source = source
+        self._means = means
         self.tuning: Tuning = defaults or Tuning()
         self.reply = ReplySettings()  # without a revision: there has never been a good one
         self.definitions: FlagDefinitions | None = None  # None: there has never been a good one
@@ -188,7 +193,18 @@ class Live:
         except ConfigurationError as error:
             self._report(REPLY, (RefusedDefinition(REPLY, None, str(error)),))
             return
-        self._report(REPLY, ())
+        if self._means is not None and (lacking := self._means.lacking(reply)):
+            first = REPLY not in self._applied_at
+            why = f"{REPLY}: {'; '.join(lacking)}. {TOOK_THE_REST if first else STAYS}"
+            self._report(REPLY, (RefusedDefinition(REPLY, None, why),))
+            if not first:
+                return
+            reply = self._means.without(reply)
+        else:
+            self._report(REPLY, ())
+        self._take_reply(reply)
+
+    def _take_reply(self, reply: ReplySettings) -> None:
         if reply != self.reply:
             self.reply = reply
             self._applied_at[REPLY] = _now()

@@ -16,14 +16,14 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from batkol import strict_json
 from batkol.errors import ConfigurationError
-from batkol.live import strict_json
 from batkol.live.rules import OutOfStepsError, StepBudget, TargetingRule
 from batkol.live.source import FLAGS, LARGEST
 from batkol.live.strict_document import content_revision
-from batkol.live.strict_json import DuplicateKeys
 from batkol.live.targeting import Reading, checked_targeting
 from batkol.status import RefusedDefinition
+from batkol.strict_json import DuplicateKeys
 
 STREAMING_FLAG = "streaming-stt"
 REPLIES_FLAG = "agent-replies"

@@ -36,8 +36,12 @@ LABEL: Final = r"^[^\W_][\w -]{0,63}$"
 DEFAULTS: Final = "defaults"
 """The revision where no `reply.json` is in force: the settings are the environment's."""
 
-_STAYS: Final = (
+STAYS: Final = (
     "The service applied nothing of this change and keeps the last valid reply settings; correct the file to try again."
+)
+TOOK_THE_REST: Final = (
+    "No reply settings were in force before, so the service applied the rest of the file: the tools and labels named "
+    "here are not offered to the model."
 )
 
 PhraseText: TypeAlias = Annotated[str, msgspec.Meta(max_length=LONGEST_PHRASE)] | UnsetType
@@ -147,9 +151,9 @@ _DECODER: Final = msgspec.json.Decoder(ReplySettings)
 
 def parse_reply(raw: bytes) -> ReplySettings:
     """Read `reply.json`. Raises `ConfigurationError`, sentences that quote no text of the file."""
-    settings = strict_document.read(REPLY, raw, _DECODER, _rule, _STAYS)
+    settings = strict_document.read(REPLY, raw, _DECODER, _rule, STAYS)
     if wrong := _contradiction(settings):
-        raise ConfigurationError(f"{REPLY}: {wrong}. {_STAYS}")
+        raise ConfigurationError(f"{REPLY}: {wrong}. {STAYS}")
     if settings.revision is UNSET:
         return msgspec.structs.replace(settings, revision=content_revision(raw))
     return settings

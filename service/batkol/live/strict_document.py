@@ -9,8 +9,8 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from batkol import strict_json
 from batkol.errors import ConfigurationError
-from batkol.live import strict_json
 from batkol.live.source import LARGEST
 
 _PATH: Final = re.compile(r"`\$\.?([^`]*)`$")

@@ -33,7 +33,7 @@ from batkol.live.rules import (
     is_plain,
     value_steps,
 )
-from batkol.live.strict_json import DuplicateKeys, NumberTooLarge
+from batkol.strict_json import DuplicateKeys, NumberTooLarge
 
 DEEPEST = 64  # levels; a real rule has a handful, and a $ref that leads to itself has no end
 _FLAG_UNITS = 128  # eight steps

@@ -9,7 +9,7 @@ import msgspec
 from pydantic import Field, field_validator
 
 from batkol.environment import EnvironmentSettings
-from batkol.urls import check_api_base
+from batkol.urls import check_api_base, check_endpoint
 
 THEN_AFTER_MS: Final = 2000
 """Time in which a voice with another one behind it must have given sound; the apology comes after 3,500."""
@@ -112,6 +112,13 @@ class VoiceFields(EnvironmentSettings):
         if value:
             check_api_base(value)
         return value.rstrip("/")
+
+    @field_validator("gcp_tts_endpoint")
+    @classmethod
+    def _voice_endpoint(cls, value: str) -> str:
+        if value:
+            check_endpoint(value)
+        return value
 
     @property
     def voice_spec(self) -> VoiceSpec:

@@ -10,6 +10,7 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.requests import ClientDisconnect
 
 from batkol.store.postgres.faults import DB_ERRORS, error_name, is_data_error, sqlstate
@@ -44,6 +45,8 @@ class ErrorMappingRoute(APIRoute):
                 return await handle(request)
             except RequestValidationError as error:
                 raise HTTPException(422, sentence(error.errors())) from None
+            except AnyHTTPException as error:
+                raise _of_body(error) from None
             except DB_ERRORS as error:
                 return refusal(error)
 
@@ -53,6 +56,20 @@ class ErrorMappingRoute(APIRoute):
 def sentence(errors: Iterable[Any]) -> str:
     """Name the fault of a request, without repeating the request."""
     return "; ".join(_fault(error) for error in errors) + "."
+
+
+def _of_body(error: AnyHTTPException) -> Exception:
+    """Return what stands for a refusal of FastAPI's, which answers 400 to a body that it cannot read."""
+    match error.__cause__:
+        case ClientDisconnect() as left:
+            return left
+        case UnicodeDecodeError() as fault:
+            return HTTPException(422, f"the body: it is not UTF-8 from byte {fault.start} on.")
+        case RecursionError():
+            return HTTPException(422, "the body: it is nested too deeply.")
+        case ValueError():
+            return HTTPException(422, "the body: it has a number of too many digits.")
+    return error
 
 
 def _fault(error: Any) -> str:

@@ -55,7 +55,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, **values: Any) -> str:
         ("ANSWERERS", {"a": {**LLM, "url": "http://x/v1/chat/completions"}}, "a: url must end before the path"),
         ("ANSWERERS", {"a": {**LLM, "url": "http://u:secret@x/v1"}}, "a: url has a user or a password"),
         ("ANSWERERS", {"a": {**LLM, "maxTokens": 0}}, "a: Expected `int` >= 1 - at `a.maxTokens`"),
-        ("ANSWERERS", {"a": {**LLM, "keyEnv": "NOT_SET"}}, "a: keyEnv names NOT_SET, and there is no such"),
+        ("ANSWERERS", {"a": {**LLM, "keyEnv": "NOT_SET"}}, "a: keyEnv: the variable NOT_SET is not set; set it"),
         ("ANSWERERS", {"a": {**LLM, "keyEnv": "sk-secret"}}, "a: keyEnv must be the name of an environment variable"),
         ("ANSWERERS", {"a": {"kind": "webhook", "url": "http://b/", "keyEnv": "LLM_KEY"}}, "a: the variable LLM_KEY"),
         ("ANSWERERS", {"a": {**ECHO, "then": "b"}}, "a: then names b, which there is not; the names are a, default"),

@@ -51,6 +51,24 @@ def test_a_transfer_that_cannot_work_is_refused(monkeypatch: pytest.MonkeyPatch,
     assert "pbx" not in told
 
 
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ('{"972501234567": "sales"}', "has target 1, which cannot be called"),
+        ('{"sales": "+972501234567", "sales": "+972501234568"}', "has a key twice in one object"),
+        ('{"972501234567": "sales", "972501234567": "night"}', "has a key twice in one object"),
+    ],
+)
+def test_a_number_that_stands_in_the_place_of_a_label_is_not_quoted(
+    monkeypatch: pytest.MonkeyPatch, value: str, says: str
+) -> None:
+    monkeypatch.setenv("TRANSFER_ALLOWED", value)
+
+    with pytest.raises(ValidationError, match=says) as caught:
+        LimitFields()
+    assert "501234567" not in caught.value.errors()[0]["msg"].replace("+972501234567", "")
+
+
 @pytest.mark.parametrize("value", ["{", "[]", '{"tokens": -1}', '{"minutes": "ten"}', '{"token": 5}'])
 def test_a_budget_that_cannot_be_read_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("REPLY_BUDGET", value)

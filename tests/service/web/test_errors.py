@@ -1,9 +1,10 @@
 import asyncio
 from collections import Counter
+from typing import Annotated
 
 import httpx
 import pytest
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Body, FastAPI, Request
 from pydantic import BaseModel, ConfigDict
 
 from batkol.web.errors import ErrorMappingRoute, expect_disconnects
@@ -65,3 +66,57 @@ async def test_a_body_that_is_not_what_it_should_be_is_named_in_plain_words() ->
     assert plain.json()["detail"] == ("the body: it must be a JSON object, sent with `Content-Type: application/json`.")
     assert broken.json()["detail"] == "the body: it is not JSON."
     assert unknown.json()["detail"] == "voice: there is no such parameter or field here."
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b'{"text": "\xd7"}', "the body: it is not UTF-8 from byte 10 on."),
+        (b'{"text": "a", "more": ' + b"[" * 100_000, "the body: it is nested too deeply."),
+        (b'{"text": %s}' % (b"7" * 5000), "the body: it has a number of too many digits."),
+        (b'{"text": "\\ud800"}', "text: "),
+    ],
+    ids=["not UTF-8", "deep", "digits", "half a character"],
+)
+@pytest.mark.parametrize("path", ["/needed", "/optional"])
+async def test_a_body_that_cannot_be_read_is_refused_as_other_bad_bodies_are(path: str, body: bytes, says: str) -> None:
+    app = FastAPI()
+    router = APIRouter(route_class=ErrorMappingRoute)
+
+    @router.post("/needed")
+    async def needed(_: Said) -> None: ...
+
+    @router.post("/optional")
+    async def optional(_: Annotated[Said | None, Body()] = None) -> None: ...
+
+    app.include_router(router)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
+        answer = await http.post(path, content=body, headers={"Content-Type": "application/json"})
+
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(says)
+
+
+async def test_a_client_that_is_gone_before_its_json_is_read_is_counted_as_well() -> None:
+    app, left = FastAPI(), Counter[str]()
+    expect_disconnects(app, lambda reason: left.update([str(reason)]))
+    router = APIRouter(route_class=ErrorMappingRoute)
+
+    @router.post("/")
+    async def say(_: Said) -> None: ...
+
+    app.include_router(router)
+
+    async def gone() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    sent: list[object] = []
+
+    async def send(message: object) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"9")]
+    scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": headers}
+    await app(scope, gone, send)  # type: ignore[arg-type]
+
+    assert left == {"left": 1}

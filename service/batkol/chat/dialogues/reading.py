@@ -62,14 +62,14 @@ def dialogue(document: YamlValue, file: str, name: str) -> Dialogue:
     fields = document.fields("name", "tools", "turns")
     if "turns" not in fields:
         document.refuse("has no `turns`")
-    turns = tuple(map(_turn, fields["turns"].items()))
+    turns = tuple(map(_turn, fields["turns"].items("a list of turns, each a mapping with `caller` and `agent`")))
     if not turns:
         fields["turns"].refuse("has no turn")
     return Dialogue(
         name=fields["name"].text() if "name" in fields else name,
         file=file,
         turns=turns,
-        tools={tool: _result(value) for tool, value in fields["tools"].fields().items()} if "tools" in fields else {},
+        tools=_results(fields["tools"]) if "tools" in fields else {},
         line=document.line,
     )
 
@@ -87,7 +87,7 @@ def _expectation(value: YamlValue) -> Expectation:
     return Expectation(
         must=_wordings(fields.get("must")),
         must_not=_wordings(fields.get("must_not")),
-        calls=tuple(map(_call, fields["calls"].items())) if "calls" in fields else None,
+        calls=_calls(fields["calls"]) if "calls" in fields else None,
         max_ms=fields["max_ms"].number() if "max_ms" in fields else None,
         max_words=fields["max_words"].number() if "max_words" in fields else None,
         line=value.line,
@@ -113,13 +113,17 @@ def _pattern(value: YamlValue, text: str) -> re.Pattern[str] | None:
         value.refuse(f"is no regular expression: {error}")
 
 
+def _calls(value: YamlValue) -> tuple[WantedCall, ...]:
+    return tuple(map(_call, value.items("a list of calls, each a mapping with `tool` and `arguments`")))
+
+
 def _call(value: YamlValue) -> WantedCall:
     fields = value.fields("tool", "arguments")
     if "tool" not in fields:
         value.refuse("has no `tool`: the name of the tool")
     arguments = fields["arguments"].plain() if "arguments" in fields else {}
     if not isinstance(arguments, dict):
-        fields["arguments"].refuse("must be a mapping")
+        fields["arguments"].refuse("must be a mapping of arguments by name")
     for text in _texts(arguments):
         _pattern(fields["arguments"], text)
     return WantedCall(fields["tool"].text(), arguments, value.line)
@@ -132,6 +136,11 @@ def _texts(value: object) -> Iterator[str]:
     elif isinstance(value, (dict, list)):
         for each in value.values() if isinstance(value, dict) else value:
             yield from _texts(each)
+
+
+def _results(value: YamlValue) -> dict[str, str]:
+    named = value.fields(wanted="a mapping of results by the names of tools")
+    return {tool: _result(each) for tool, each in named.items()}
 
 
 def _result(value: YamlValue) -> str:

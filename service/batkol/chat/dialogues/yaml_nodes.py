@@ -37,9 +37,10 @@ class YamlValue:
         """The line, from 1."""
         return int(self.node.start_mark.line) + 1
 
-    def fields(self, *known: str) -> Mapping[str, YamlValue]:
-        """Return the values of a mapping with no other keys than these. Raises `YamlError`."""
-        self._expect(yaml.MappingNode)
+    def fields(self, *known: str, wanted: str = "") -> Mapping[str, YamlValue]:
+        """Return the values of a mapping with no other keys than these. Raises `YamlError`, with what is wanted."""
+        keys = ", ".join(f"`{each}`" for each in known)
+        self._expect(yaml.MappingNode, wanted or f"a mapping with {keys}")
         found: dict[str, YamlValue] = {}
         for key, value in self.node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else ""
@@ -52,8 +53,13 @@ class YamlValue:
             found[name] = at
         return found
 
-    def items(self) -> Iterator[YamlValue]:
-        """Yield the values of a list; a value that is no list is a list of one. Raises `YamlError`."""
+    def items(self, wanted: str = "") -> Iterator[YamlValue]:
+        """Yield the values of a list; a value that is no list is a list of one.
+
+        `wanted`: values of the list are mappings, and what they are. Raises `YamlError`, with what is wanted.
+        """
+        if wanted and isinstance(self.node, yaml.ScalarNode):
+            self._expect(yaml.SequenceNode, wanted)
         if not isinstance(self.node, yaml.SequenceNode):
             yield self
             return
@@ -62,7 +68,7 @@ class YamlValue:
 
     def text(self) -> str:
         """Return a text as it is written. Raises `YamlError`."""
-        self._expect(yaml.ScalarNode)
+        self._expect(yaml.ScalarNode, "a text")
         text = str(self.node.value).strip()
         if not text:
             self.refuse("is empty")
@@ -79,7 +85,7 @@ class YamlValue:
         """Return the value as JSON has it. Raises `YamlError`."""
         match self.node:
             case yaml.MappingNode():
-                return {name: value.plain() for name, value in self.fields().items()}
+                return {name: value.plain() for name, value in self.fields(wanted="a mapping").items()}
             case yaml.SequenceNode():
                 return [value.plain() for value in self.items()]
         if self.node.tag not in _PLAIN:
@@ -90,9 +96,10 @@ class YamlValue:
         """Raise `YamlError` about this value."""
         raise YamlError(f"line {self.line}: {self.path or 'the document'} {why}.")
 
-    def _expect(self, kind: type[Any]) -> None:
+    def _expect(self, kind: type[Any], wanted: str) -> None:
         if not isinstance(self.node, kind):
-            self.refuse(f"must be {_KINDS[kind]}, not {_KINDS[type(self.node)]}")
+            found = "empty" if _is_empty(self.node) else _KINDS[type(self.node)]
+            self.refuse(f"must be {wanted}, not {found}")
 
 
 def documents(text: str) -> list[YamlValue]:

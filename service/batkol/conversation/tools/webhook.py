@@ -18,8 +18,8 @@ from typing import Any, Final, TypeAlias
 import httpx
 import msgspec
 
+from batkol import tool_secrets
 from batkol.answers import AnswerError, exchange, no_cookies
-from batkol.environment import check_token
 from batkol.errors import UpstreamError
 from batkol.http_client.signature import WebhookSigner
 from batkol.tools.definition import ToolDefinition
@@ -101,27 +101,16 @@ class ToolWebhooks:
             await self._client.aclose()
 
     def _headers(self, tool: ToolDefinition, message_id: str, body: bytes) -> dict[str, str]:
-        secret = self._secret(tool.secret_env) if tool.secret_env else ""
         try:
-            signer = WebhookSigner(secret, now=self._clock)
+            token = tool_secrets.bearer_token(tool, self._environ)
+            secret = tool_secrets.signing_secret(tool, self._environ)
         except ValueError as error:
-            raise ToolError(
-                f"the variable {tool.secret_env} {error}", reason="misconfigured", retryable=False
-            ) from None
-        headers = {"Content-Type": "application/json", **signer.headers(body, message_id)}
-        if tool.token_env:
-            headers["Authorization"] = f"Bearer {self._secret(tool.token_env)}"
+            raise ToolError(str(error), reason="misconfigured", retryable=False) from None
+        signed = WebhookSigner(secret, now=self._clock).headers(body, message_id)
+        headers = {"Content-Type": "application/json", **signed}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
         return headers
-
-    def _secret(self, variable: str) -> str:
-        value = self._environ.get(variable, "")
-        if not value:
-            raise ToolError(f"the variable {variable} is not set in the pod", reason="misconfigured", retryable=False)
-        try:
-            check_token(value)
-        except ValueError as error:
-            raise ToolError(f"the variable {variable} {error}", reason="misconfigured", retryable=False) from None
-        return value
 
     async def _opened(self) -> httpx.AsyncClient:
         """Open the client with the first tool call: reading the certificates takes long, so a thread does it."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Final
+
+from batkol import strict_json
 
 MOST: Final = 500
 """Phrases of one request."""
@@ -11,16 +12,15 @@ MOST: Final = 500
 LONGEST: Final = 100
 """Characters of one phrase."""
 
+_EXAMPLE: Final = '["תור", "מרפאה"]'
+
 
 def read(value: object) -> object:
     """Read a JSON array of texts; a value that is no text comes back as it is. Raises `ValueError`."""
     if isinstance(value, str):
-        try:
-            value = json.loads(value) if value.strip() else []
-        except ValueError as error:
-            raise ValueError(f'must be a JSON array of texts, such as ["תור", "מרפאה"] ({error})') from None
+        value = strict_json.of_variable(value, _EXAMPLE) if value.strip() else []
         if not isinstance(value, list) or not all(isinstance(phrase, str) for phrase in value):
-            raise ValueError('must be a JSON array of texts, such as ["תור", "מרפאה"]')
+            raise ValueError(f"must be a JSON array of texts, such as {_EXAMPLE}")
     return value
 
 

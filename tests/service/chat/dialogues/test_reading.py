@@ -27,6 +27,10 @@ turns:
   - caller: 12:30
 """
 
+TURNS = "a list of turns, each a mapping with `caller` and `agent`"
+CALLS = "a list of calls, each a mapping with `tool` and `arguments`"
+AGENT = "a mapping with `must`, `must_not`, `calls`, `max_ms`, `max_words`"
+
 
 def read(tmp_path: Path, text: str | bytes) -> list[str]:
     """The lines of the error; the first one is the same for all."""
@@ -72,11 +76,32 @@ def test_a_file_has_several_dialogues_which_have_its_name_and_a_number(tmp_path:
         ("turn: []", "line 1: 'turn' is no key of a dialogue; the keys are name, tools, turns."),
         ("name: x", "line 1: the document has no `turns`."),
         ("turns: []", "line 1: turns has no turn."),
-        ("- caller: a", "line 1: the document must be a mapping, not a list."),
+        ("- caller: a", "line 1: the document must be a mapping with `name`, `tools`, `turns`, not a list."),
+        ("5", "line 1: the document must be a mapping with `name`, `tools`, `turns`, not a single value."),
+        ("turns: 5", f"line 1: turns must be {TURNS}, not a single value."),
+        ("turns:", f"line 1: turns must be {TURNS}, not empty."),
+        ("turns:\n- 5", "line 2: turns[1] must be a mapping with `caller`, `agent`, not a single value."),
+        ("turns:\n-", "line 2: turns[1] must be a mapping with `caller`, `agent`, not empty."),
+        ("turns:\n- {caller: a, agent: hello}", f"line 2: turns[1].agent must be {AGENT}, not a single value."),
+        ("turns:\n- {caller: a, agent: [b]}", f"line 2: turns[1].agent must be {AGENT}, not a list."),
+        (
+            "turns:\n- {caller: a, agent: {calls: x}}",
+            f"line 2: turns[1].agent.calls must be {CALLS}, not a single value.",
+        ),
+        ("turns:\n- {caller: a, agent: {must: {b: c}}}", "line 2: turns[1].agent.must must be a text, not a mapping."),
+        ("turns:\n- {caller: a, agent: {must: [[b]]}}", "line 2: turns[1].agent.must[1] must be a text, not a list."),
+        (
+            "tools: 5\nturns: [{caller: a}]",
+            "line 1: tools must be a mapping of results by the names of tools, not a single value.",
+        ),
+        (
+            "turns:\n- {caller: a, agent: {calls: {tool: x, arguments: 5}}}",
+            "line 2: turns[1].agent.calls.arguments must be a mapping of arguments by name.",
+        ),
         ("turns:\n- agent: {must: a}", "line 2: turns[1] has no `caller`: what the caller says."),
         ("turns:\n- caller:", "line 2: turns[1].caller is empty."),
         ("turns:\n- caller: ' '", "line 2: turns[1].caller is empty."),
-        ("turns:\n- caller: [a]", "line 2: turns[1].caller must be a single value, not a list."),
+        ("turns:\n- caller: [a]", "line 2: turns[1].caller must be a text, not a list."),
         ("turns:\n- caller: a\n  caller: b", "line 3: turns[1].caller is there twice."),
         ("turns:\n- {caller: a, agent: {max_ms: soon}}", "line 2: turns[1].agent.max_ms must be a number above 0."),
         ("turns:\n- {caller: a, agent: {max_ms: yes}}", "line 2: turns[1].agent.max_ms must be a number above 0."),

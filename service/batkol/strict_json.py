@@ -55,6 +55,37 @@ def read(raw: bytes) -> Json:
         raise NotJsonError("it is nested too deeply") from error
 
 
+def of_variable(text: str, example: str, *, keys_shown: bool = True) -> Json:
+    """Read the JSON of an environment variable. Raises `ValueError`, a clause that quotes no value of it.
+
+    `keys_shown` is false where a key may be what no log line may have.
+    """
+    if not_text := unwritable(text):
+        raise ValueError(not_text)
+    try:
+        value = read(text.encode())
+    except NotJsonError as error:
+        raise ValueError(f"must be JSON such as {example}: {error}") from None
+    if doubled := next(duplicate_keys(value), None):
+        key = doubled[:60] if keys_shown else "a key"
+        raise ValueError(f"has {key} twice in one object, and only one of the two could count; remove one of them")
+    try:
+        if not_text := unwritable(json.dumps(value, ensure_ascii=False)):
+            raise ValueError(not_text)
+    except TypeError:  # a `NumberTooLarge`
+        raise ValueError("has a number that is too large for any program; write a smaller one") from None
+    return value
+
+
+def unwritable(text: str) -> str:
+    """Return why a text cannot be sent or stored, a clause; "" for one that can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"is not UTF-8 at character {error.start + 1}; write the text again, and save it as UTF-8"
+    return ""
+
+
 def duplicate_keys(value: Json, path: str = "") -> Iterator[str]:
     """Yield where in a document a key stands twice, as `recognition.batchMilliseconds`."""
     if isinstance(value, DuplicateKeys):
