@@ -43,6 +43,10 @@ REPLY_KEY: Final = "reply.json"
 TOKEN_KEY: Final = "token"  # noqa: S105 -- the key in the Secret, not the secret
 
 
+FLEET: Final = "-fleet"
+"""The end of the name of an agent's second Service, and so of no agent's name."""
+
+
 def live_name(agent: str) -> str:
     """Name the ConfigMap with the live configuration."""
     return f"{agent}-live"
@@ -55,7 +59,7 @@ def api_secret_name(agent: str) -> str:
 
 def fleet_name(agent: str) -> str:
     """Name the headless Service by which the pods find each other."""
-    return f"{agent}-fleet"
+    return f"{agent}{FLEET}"
 
 
 def selector(agent: str) -> dict[str, str]:

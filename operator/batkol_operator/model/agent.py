@@ -149,6 +149,13 @@ class VoiceAgent(ResourcePart):
             "characters: Services and labels are named after it",
             field=".metadata.name",
         ),
+        ResourceRule(
+            cel=f"!self.metadata.name.endsWith('{names.FLEET}')",
+            holds=lambda part: not part.metadata.name.endswith(names.FLEET),
+            message=f"may not end in `{names.FLEET}`: so ends the name of the second Service of an agent without that "
+            "ending, and each of the two agents would take the Service from the other",
+            field=".metadata.name",
+        ),
     )
 
     api_version: str = names.API_VERSION

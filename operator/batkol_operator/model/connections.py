@@ -13,6 +13,8 @@ from pydantic import Field
 from batkol_operator.model.part import ResourcePart, ResourceRule
 
 _BASE_URL: Final = "^https?://[!$-.0->A-~]+(/[!$->A-~]*)?$"  # visible ASCII without " # ? and @
+_API_URL: Final = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!$->A-~]*)?$"
+_PLAIN_TWILIO: Final = r"(?i)^http://([^/:]+[.])?twilio[.]com(:[0-9]+)?(/.*)?$"
 _OWN_PATH: Final = "(?i)/twilio/(voice|status|stream-status|media)/*$"
 
 
@@ -41,12 +43,29 @@ class TwilioApiKey(ResourcePart):
 
 
 class TwilioRestApi(ResourcePart):
-    """Twilio's REST API, which tells the pods which calls are in progress."""
+    """Twilio's REST API, by which the pods end and transfer calls, and learn which calls are in progress."""
+
+    rules: ClassVar[tuple[ResourceRule, ...]] = (
+        ResourceRule(
+            cel=f"!has(self.url) || !self.url.matches('{_PLAIN_TWILIO}')",
+            holds=lambda part: part.url is None or re.search(_PLAIN_TWILIO, part.url) is None,
+            message="must begin with https:// for Twilio: the requests have a password in them",
+            field=".url",
+        ),
+    )
 
     account_sid: str = Field(
         max_length=34,
         pattern=r"^AC[0-9a-f]{32}$",
         description="SID of the account that the calls belong to. A change rolls the pods.",
+    )
+    url: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1024,
+        pattern=_API_URL,
+        description="Base URL of the API in another region, such as `https://api.dublin.ie1.twilio.com`, or of a "
+        "double; absent: `https://api.twilio.com`. A change rolls the pods.",
     )
     api_key: TwilioApiKey | None = Field(
         None, description="Key for the requests; absent: the account's auth token. A change rolls the pods."
@@ -122,7 +141,9 @@ class Twilio(ResourcePart):
         description="Refuse requests without Twilio's signature; false only in development. A change rolls the pods.",
     )
     rest_api: TwilioRestApi | None = Field(
-        None, description="Twilio's REST API, which tells the pods which calls are in progress."
+        None,
+        description="Twilio's REST API, by which the pods end and transfer calls, and learn which calls are in "
+        "progress; absent: the agent cannot transfer callers.",
     )
     own_twiml: OwnTwiml | None = Field(
         None,

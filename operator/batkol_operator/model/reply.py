@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Final, Self
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from batkol_operator.model.part import ResourcePart, ResourceRule, listed, listed_by
+from batkol_operator.model.part import ResourcePart, ResourceRule, listed_by
 from batkol_operator.model.speakers import (
     DEFAULT,
     AnswererKind,
@@ -22,11 +22,11 @@ from batkol_operator.model.speakers import (
     SpeakingVoice,
 )
 from batkol_operator.model.tools import SAVE_LEAD, TRANSFER, LeadField, ToolSpec, TransfersSpec
+from batkol_operator.model.turns import IdleSpec, InterruptionSpec, TurnsSpec
 
 REPLIES_FLAG: Final = "agent-replies"
 
 PhraseText = Annotated[str, StringConstraints(max_length=300)]
-Word = Annotated[str, StringConstraints(min_length=1, max_length=50)]
 
 
 class PhrasesSpec(ResourcePart):
@@ -43,51 +43,6 @@ class PhrasesSpec(ResourcePart):
     goodbye: PhraseText | None = Field(None, description="Live. Before the agent hangs up; absent: a stored phrase.")
     limit: PhraseText | None = Field(
         None, description="Live. Before the end of a call that has reached a limit or a budget; absent: the goodbye."
-    )
-
-
-class InterruptionSpec(ResourcePart):
-    """Settings for callers who speak while the agent does."""
-
-    milliseconds: int | None = Field(
-        None, ge=0, le=60_000, description="Live. Speech that interrupts the agent, in milliseconds; absent: 380."
-    )
-    words: int | None = Field(
-        None, ge=0, le=20, description="Live. Words that interrupt, backchannel words not counted; absent: 2."
-    )
-    false_interruptions: int | None = Field(
-        None,
-        ge=0,
-        le=20,
-        description="Live. Interruptions without words in a call, after which only words interrupt; absent: 2.",
-    )
-    backchannel_words: tuple[Word, ...] | None = Field(
-        None,
-        max_length=500,
-        json_schema_extra=listed("set"),
-        description="Live. Words such as `כן` that show that the caller listens and interrupt nothing; absent: the "
-        "service's list.",
-    )
-    stop_words: tuple[Word, ...] | None = Field(
-        None,
-        max_length=500,
-        json_schema_extra=listed("set"),
-        description="Live. Words that interrupt at once; absent: the service's list.",
-    )
-
-
-class IdleSpec(ResourcePart):
-    """Settings for callers who are silent after a reply."""
-
-    milliseconds: int | None = Field(
-        None,
-        ge=0,
-        le=60_000,
-        description="Live. Silence after which the agent asks whether the caller is still there, in milliseconds; 0: "
-        "never; absent: 10000.",
-    )
-    prompts: int | None = Field(
-        None, ge=0, le=20, description="Live. Such questions before the agent says goodbye; absent: 1."
     )
 
 
@@ -279,6 +234,7 @@ class ReplySpec(ResourcePart):
         None, description="Live. Settings for callers who speak while the agent does."
     )
     idle: IdleSpec | None = Field(None, description="Live. Settings for callers who are silent after a reply.")
+    turns: TurnsSpec | None = Field(None, description="Live. Thresholds of the turns between a caller and the agent.")
     limits: LimitsSpec | None = Field(None, description="Live. When a call ends in any case.")
     budget: BudgetSpec | None = Field(None, description="Live. Most that the replies of one call may use.")
     speculative_attempts_per_minute: int | None = Field(

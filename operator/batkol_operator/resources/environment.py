@@ -110,6 +110,8 @@ def _own_twiml(twilio: Twilio) -> list[Manifest]:
         variables.append(secret("STREAM_SECRET", own.stream_secret_ref))
     if api is not None:
         variables.append(plain("TWILIO_ACCOUNT_SID", api.account_sid))
+    if api is not None and api.url:
+        variables.append(plain("TWILIO_API_URL", api.url))
     if api is not None and api.api_key:
         variables += [
             plain("TWILIO_API_KEY", api.api_key.sid),

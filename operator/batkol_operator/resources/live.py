@@ -14,7 +14,7 @@ from batkol_operator.model.recognition import live_numbers
 from batkol_operator.model.reply import ReplySpec
 from batkol_operator.resources.flags import definitions
 from batkol_operator.resources.objects import owned_object
-from batkol_operator.resources.replies import reply_settings
+from batkol_operator.resources.replies import reply_settings, turn_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class LiveFiles:
 
 def live_files(spec: Spec) -> LiveFiles:
     """Write the files; the same spec gives the same bytes, in any order of its fields."""
-    numbers: dict[str, Any] = live_numbers(spec.recognition, spec.endpointing)
+    numbers: dict[str, Any] = live_numbers(spec.recognition, spec.endpointing) | turn_numbers(spec.reply)
     tuning_revision = revision(_canonical(numbers))
     flags = _readable(definitions(spec))
     reply, reply_revision = _reply(spec.reply)

@@ -17,6 +17,7 @@ from batkol_operator.resources.identity import identity
 from batkol_operator.resources.live import config_map, live_files
 from batkol_operator.resources.monitoring import pod_monitor
 from batkol_operator.resources.network import network_policy
+from batkol_operator.resources.replies import reply_warnings
 from batkol_operator.resources.scaling import scale
 from batkol_operator.resources.secret import api_secret
 from batkol_operator.resources.service import fleet_service, service
@@ -96,5 +97,5 @@ def plan(agent: VoiceAgent, cluster: ClusterFacts) -> Plan:
         tuning_revision=files.tuning_revision,
         flags_revision=files.flags_revision,
         reply_revision=files.reply_revision,
-        warnings=(*scaling.warnings, *unreachable, *unmonitored),
+        warnings=(*scaling.warnings, *unreachable, *unmonitored, *reply_warnings(agent.spec)),
     )

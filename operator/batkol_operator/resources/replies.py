@@ -9,6 +9,7 @@ import json
 from typing import Any, Final
 
 from batkol_operator.kube.names import Manifest
+from batkol_operator.model.agent import Spec
 from batkol_operator.model.part import ResourcePart
 from batkol_operator.model.reply import ReplySpec
 from batkol_operator.model.speakers import NamedAnswerer, NamedVoice
@@ -41,11 +42,25 @@ def reply_settings(spec: ReplySpec) -> dict[str, Any]:
     return {name: value for name, value in document.items() if value is not None}
 
 
+def turn_numbers(spec: ReplySpec | None) -> dict[str, Any]:
+    """Return the section `turns` of `tuning.json`; nothing where the spec has no threshold."""
+    numbers = _given(spec.turns) if spec is not None else None
+    return {"turns": numbers} if numbers else {}
+
+
 def reply_environment(spec: ReplySpec | None) -> list[Manifest]:
     """Return the variables of the answerers, voices and secrets; none without `spec.reply`."""
     if spec is None:
         return []
     return [*_answerers(spec), *_voices(spec), *_secrets(spec)]
+
+
+def reply_warnings(spec: Spec) -> tuple[str, ...]:
+    """Return sentences about what of `spec.reply` has no effect."""
+    if spec.reply is None or spec.reply.transfers is None or spec.twilio.rest_api is not None:
+        return ()
+    why = "`reply.transfers` needs Twilio's REST API, and `twilio.restApi` is absent"
+    return (f"Callers cannot be transferred: {why}. Specify `twilio.restApi`, or remove `reply.transfers`.",)
 
 
 def _answerers(spec: ReplySpec) -> list[Manifest]:

@@ -59,6 +59,8 @@ NO_HEDGE = "spec.reply.answerer.first: and `second` must be two names when `kind
 HEDGED_ONLY = "may not be specified, nor `second` and `hedgeAfterMilliseconds`, when"
 NO_ANSWERER = "spec.reply.answerers: must have every name that `then`, `first` or `second`"
 NO_VOICE = "spec.reply.voices: must have every name that `then` of a voice gives"
+APOLOGY = "spec.reply.turns.apologyMilliseconds: must be more than `fillerMilliseconds`"
+PLAIN_API = "spec.twilio.restApi.url: must begin with https:// for Twilio"
 WEBHOOK = {"url": "https://x.example"}
 
 
@@ -75,6 +77,12 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("9lives", {}, NAME),
     ("dots.in.it", {}, NAME),
     ("a" * 54, {}, NAME),
+    ("a-fleet", {}, "metadata.name: may not end in `-fleet`"),
+    ("a", reply(turns={"fillerMilliseconds": 3500}), APOLOGY),
+    ("a", reply(turns={"apologyMilliseconds": 1500}), APOLOGY),
+    ("a", reply(turns={"fillerMilliseconds": 900, "apologyMilliseconds": 900}), APOLOGY),
+    ("a", twilio(restApi={**API, "url": "http://api.twilio.com"}), PLAIN_API),
+    ("a", twilio(restApi={**API, "url": "http://api.dublin.ie1.twilio.com:80/x"}), PLAIN_API),
     ("a", {"recognition": {"model": "latest_long"}}, HEBREW),
     (
         "a",
@@ -257,6 +265,11 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
 TAKEN: tuple[tuple[str, dict[str, Any]], ...] = (
     ("a", {}),
     ("a" * 53, {}),
+    ("a-fleet-b", {}),
+    ("a", reply(turns={"fillerMilliseconds": 3499, "guesses": 0})),
+    ("a", reply(turns={"fillerMilliseconds": 4000, "apologyMilliseconds": 4001, "keysInterrupt": False})),
+    ("a", twilio(restApi={**API, "url": "https://api.dublin.ie1.twilio.com"})),
+    ("a", twilio(restApi={**API, "url": "http://twilio.com.example:8095/double"})),
     ("a", twilio(f"{PUBLIC}:8443/twilio")),
     ("a", twilio(ownTwiml={"streamSecretRef": KEY})),
     ("a", twilio(ownTwiml={}, restApi=API)),

@@ -5,17 +5,21 @@ import json
 from typing import Any
 
 from hypothesis import given
+from pydantic.alias_generators import to_camel
 
 from batkol.live.reply import Budget, parse_reply
 from batkol.live.tuning import Tuning, parse_tuning
-from batkol.live.turn_tuning import TurnTuning
+from batkol.live.turn_tuning import TURN_BOUNDS, TurnTuning
+from batkol.speech.turn_thresholds import TurnThresholds
 from batkol_operator.model.agent import VoiceAgent
+from batkol_operator.model.turns import APOLOGY_MS, FILLER_MS, TurnsSpec
 from batkol_operator.resources.live import live_files
 from batkol_operator.resources.plan import plan
 from support.kube.manifests import one
 from support.operators.agents import AROUND, agent, sample, specs, unadmitted
 from support.properties import few_by_day
 
+ECHO = {"answerer": {"kind": "Echo"}}
 OTHERS = Tuning(
     batch_ms=999,
     partial_debounce_ms=999,
@@ -42,6 +46,41 @@ def test_the_service_takes_every_tuning_and_nothing_of_it_is_left_to_the_pod(spe
         pre_roll_ms=kept.endpointing.pre_roll_milliseconds,
         revision=files.tuning_revision,
     )
+
+
+def test_the_service_takes_every_threshold_of_turns() -> None:
+    wanted = VoiceAgent.read(sample()).spec
+    assert wanted.reply is not None
+    assert wanted.reply.turns is not None
+    given = wanted.reply.turns.model_dump()
+
+    in_force = parse_tuning(live_files(wanted).tuning.encode(), Tuning()).turns.thresholds
+
+    assert given == {name: getattr(in_force, name.replace("_milliseconds", "_ms")) for name in given}
+
+
+def test_the_resource_has_every_threshold_of_the_service_with_its_bounds_and_its_default() -> None:
+    """Those of `interruption` and `idle` have other names there, and travel in `reply.json`."""
+    elsewhere = {"interruption_ms", "interrupt_words", "false_interruptions", "idle_ms", "idle_prompts"}
+    known = {to_camel(name.replace("_ms", "_milliseconds")): name for name in TurnThresholds.__struct_fields__}
+    fields = {to_camel(name): field for name, field in TurnsSpec.model_fields.items()}
+
+    assert fields.keys() == {name for name, own in known.items() if own not in elsewhere}
+    for name, field in fields.items():
+        default = getattr(TurnThresholds(), known[name])
+        assert str(field.description).startswith("Live. ")
+        assert str(field.description).endswith(f"absent: {str(default).lower()}.")
+        if name != "keysInterrupt":
+            low, high = TURN_BOUNDS["Milliseconds" if name.endswith("Milliseconds") else ""]
+            assert (f"ge={low}" in str(field.metadata), f"le={high}" in str(field.metadata)) == (True, True)
+    assert (TurnThresholds().filler_ms, TurnThresholds().apology_ms) == (FILLER_MS, APOLOGY_MS)
+
+
+def test_without_thresholds_the_tuning_is_written_as_it_was() -> None:
+    without, with_none = live_files(agent().spec), live_files(unadmitted({"reply": {**ECHO, "turns": {}}}).spec)
+
+    assert json.loads(without.tuning).keys() == {"revision", "recognition", "endpointing"}
+    assert without.tuning == with_none.tuning
 
 
 def test_nothing_said_is_the_services_defaults() -> None:

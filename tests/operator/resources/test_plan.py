@@ -191,6 +191,7 @@ LIVE_REPLY: dict[str, Any] = {
     "leadFields": [{"name": "phone"}],
     "interruption": {"words": 1},
     "idle": {"prompts": 3},
+    "turns": {"fillerMilliseconds": 1200},
     "limits": {"longestCallSeconds": 60},
     "budget": {"minutes": 3},
 }
@@ -211,7 +212,11 @@ def test_a_live_change_of_replies_writes_the_config_map_and_nothing_else(field: 
     changed = [new["kind"] for old, new in zip(before.objects, after.objects, strict=True) if old != new]
 
     assert changed == ["ConfigMap"]
-    assert (before.reply_revision, before.flags_revision) != (after.reply_revision, after.flags_revision)
+    assert (before.reply_revision, before.flags_revision, before.tuning_revision) != (
+        after.reply_revision,
+        after.flags_revision,
+        after.tuning_revision,
+    )
 
 
 @pytest.mark.parametrize(("field", "value"), ROLLING_REPLY.items())
@@ -340,6 +345,15 @@ def test_a_kind_that_the_cluster_lacks_is_not_planned_and_said() -> None:
     assert len(wanted.warnings) == 3
     assert all(warning.endswith(".") for warning in wanted.warnings)
     assert plan(agent(scaling=KEDA, exposure=ROUTE, telemetry={"podMonitor": "Enabled"}), AROUND).warnings == ()
+
+
+def test_transfers_that_no_pod_could_carry_out_are_said() -> None:
+    reply = {**ANSWERS, "transfers": {"numbersSecretRef": SECRET}}
+    api = {**TWILIO, "restApi": {"accountSid": "AC" + "0" * 32}}
+
+    assert plan(unadmitted({"reply": reply, "twilio": api}), AROUND).warnings == ()
+    [warning] = plan(unadmitted({"reply": reply}), AROUND).warnings
+    assert warning.startswith("Callers cannot be transferred: `reply.transfers` needs Twilio's REST API")
 
 
 def test_a_new_token_changes_the_secret_and_rolls_the_pods() -> None:
