@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
+from batkol_operator.model.endpoint import Endpoint, plaintext_rule
 from batkol_operator.model.part import ResourcePart, ResourceRule
 
 _BASE_URL: Final = "^https?://[!$-.0->A-~]+(/[!$->A-~]*)?$"  # visible ASCII without " # ? and @
@@ -156,20 +157,13 @@ class GoogleVoices(ResourcePart):
     """Connection to Google Cloud Text-to-Speech, for voices of the kind Google."""
 
     rules: ClassVar[tuple[ResourceRule, ...]] = (
-        ResourceRule(
-            cel="!has(self.insecure) || !self.insecure || "
-            "(has(self.endpoint) && size(self.endpoint) > 0 && !self.endpoint.contains('googleapis.com'))",
-            holds=lambda part: not part.insecure or (part.endpoint != "" and "googleapis.com" not in part.endpoint),
-            message="may be true only when `endpoint` names a double: the service never sends texts to Google in "
-            "plaintext",
-            field=".insecure",
+        plaintext_rule(
+            "may be true only when `endpoint` names a double: the service never sends texts to Google in plaintext"
         ),
     )
 
-    endpoint: str = Field(
+    endpoint: Endpoint = Field(
         "",
-        max_length=270,
-        pattern=r"^([^\s/:]+:[0-9]{1,5})?$",
         description="`host:port` of a double to use instead of Google's. A change rolls the pods.",
     )
     insecure: bool = Field(

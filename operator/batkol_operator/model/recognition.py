@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import Field, StringConstraints
 
 from batkol_operator.model.connections import SecretKey
+from batkol_operator.model.endpoint import Endpoint, plaintext_rule
 from batkol_operator.model.part import ResourcePart, ResourceRule, listed
 
 _HEBREW: Final = "(?i)^(he|iw)(-il)?$"
@@ -47,13 +48,9 @@ class Recognition(ResourcePart):
             "Google has no other model for it",
             field=".model",
         ),
-        ResourceRule(
-            cel="!has(self.insecure) || !self.insecure || "
-            "(has(self.endpoint) && size(self.endpoint) > 0 && !self.endpoint.contains('googleapis.com'))",
-            holds=lambda part: not part.insecure or (part.endpoint != "" and "googleapis.com" not in part.endpoint),
-            message="may be true only when `endpoint` names a server that is not Google's: "
-            "the service never sends callers' voices to Google in plaintext",
-            field=".insecure",
+        plaintext_rule(
+            "may be true only when `endpoint` names a server that is not Google's: "
+            "the service never sends callers' voices to Google in plaintext"
         ),
     )
 
@@ -71,10 +68,8 @@ class Recognition(ResourcePart):
         description="Google's recognition model; Hebrew has `default` and `command_and_search`. "
         "A change rolls the pods.",
     )
-    endpoint: str = Field(
+    endpoint: Endpoint = Field(
         "",
-        max_length=270,
-        pattern=r"^([^\s/:]+:[0-9]{1,5})?$",
         description="`host:port` to use instead of Google's, for a regional endpoint or a double. "
         "A change rolls the pods.",
     )

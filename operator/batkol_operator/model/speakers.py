@@ -14,12 +14,36 @@ DEFAULT: Final = "default"
 """The name of the one in `answerer` or `voice`."""
 
 _NAME: Final = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
-_URL: Final = r"^https?://[^\s?#@]+$"
+_OPENAI: Final = "OpenAI"
+"""The kind, of answerers and of voices, that is a server with OpenAI's API."""
+
+ServerUrl = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^https?://[^\s?#@]+$")]
+ServerModel = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=_NAME)]
 
 _KEY: Final = (
     "A change of the reference rolls the pods; a change of the Secret takes effect in pods that start after it."
 )
+_MODEL: Final = "For OpenAI: the server's model. A change rolls the pods."
+
+
+def server_rules(path: str) -> tuple[ResourceRule, ...]:
+    """Return the rules about the server of kind OpenAI; `path` is that of its requests."""
+    return (
+        ResourceRule(
+            cel=f"self.kind != '{_OPENAI}' || (has(self.url) && has(self.model))",
+            holds=lambda part: part.kind != _OPENAI or (part.url is not None and part.model is not None),
+            message="must be specified, and `model` too, when `kind` is OpenAI",
+            field=".url",
+            reason="FieldValueRequired",
+        ),
+        ResourceRule(
+            cel=f"self.kind != '{_OPENAI}' || !has(self.url) || !self.url.contains('{path}')",
+            holds=lambda part: part.kind != _OPENAI or part.url is None or path not in part.url,
+            message=f"must end before `{path}`, at `/v1`: the service appends that path itself",
+            field=".url",
+        ),
+    )
 
 
 class AnswererKind(StrEnum):
@@ -35,15 +59,7 @@ class AnsweringServer(ResourcePart):
     """One answerer."""
 
     rules: ClassVar[tuple[ResourceRule, ...]] = (
-        ResourceRule(
-            cel="self.kind != 'OpenAI' || (has(self.url) && has(self.model))",
-            holds=lambda part: (
-                part.kind is not AnswererKind.OPENAI or (part.url is not None and part.model is not None)
-            ),
-            message="must be specified, and `model` too, when `kind` is OpenAI",
-            field=".url",
-            reason="FieldValueRequired",
-        ),
+        *server_rules("/chat/completions"),
         ResourceRule(
             cel="self.kind in ['OpenAI', 'Webhook'] || (!has(self.url) && !has(self.model) && !has(self.keySecretRef))",
             holds=lambda part: (
@@ -67,14 +83,6 @@ class AnsweringServer(ResourcePart):
             message="must be specified when `kind` is Webhook",
             field=".url",
             reason="FieldValueRequired",
-        ),
-        ResourceRule(
-            cel="self.kind != 'OpenAI' || !has(self.url) || !self.url.contains('/chat/completions')",
-            holds=lambda part: (
-                part.kind is not AnswererKind.OPENAI or part.url is None or "/chat/completions" not in part.url
-            ),
-            message="must end before `/chat/completions`, at `/v1`: the service appends that path itself",
-            field=".url",
         ),
         ResourceRule(
             cel="self.kind != 'Hedged' || (has(self.first) && has(self.second) && self.first != self.second)",
@@ -102,17 +110,12 @@ class AnsweringServer(ResourcePart):
         "is a bot of your own, asked by HTTP; Hedged asks two others and takes the first text. A change rolls the "
         "pods.",
     )
-    url: str | None = Field(
+    url: ServerUrl | None = Field(
         None,
-        min_length=1,
-        max_length=2048,
-        pattern=_URL,
         description="For OpenAI the server's base URL with `/v1`, such as `https://api.openai.com/v1`; for Webhook the "
         "URL that each question is sent to. A change rolls the pods.",
     )
-    model: str | None = Field(
-        None, min_length=1, max_length=253, description="For OpenAI: the server's model. A change rolls the pods."
-    )
+    model: ServerModel | None = Field(None, description=_MODEL)
     key_secret_ref: SecretKey | None = Field(
         None,
         description="Secret key with the bearer token (OpenAI), or with the secret that signs the questions (Webhook, "
@@ -208,37 +211,18 @@ class VoiceKind(StrEnum):
 class SpeakingVoice(ResourcePart):
     """One voice."""
 
-    rules: ClassVar[tuple[ResourceRule, ...]] = (
-        ResourceRule(
-            cel="self.kind != 'OpenAI' || (has(self.url) && has(self.model))",
-            holds=lambda part: part.kind is not VoiceKind.OPENAI or (part.url is not None and part.model is not None),
-            message="must be specified, and `model` too, when `kind` is OpenAI",
-            field=".url",
-            reason="FieldValueRequired",
-        ),
-        ResourceRule(
-            cel="!has(self.url) || !self.url.contains('/audio/speech')",
-            holds=lambda part: part.url is None or "/audio/speech" not in part.url,
-            message="must end before `/audio/speech`, at `/v1`: the service appends that path itself",
-            field=".url",
-        ),
-    )
+    rules: ClassVar[tuple[ResourceRule, ...]] = server_rules("/audio/speech")
 
     kind: VoiceKind = Field(
         description="Google streams Chirp 3 HD voices, with the credentials of `google`; OpenAI is a server with "
         "`/audio/speech`; Espeak needs an image with the extra `espeak`; Builtin has the demo's words only. A change "
         "rolls the pods.",
     )
-    url: str | None = Field(
+    url: ServerUrl | None = Field(
         None,
-        min_length=1,
-        max_length=2048,
-        pattern=_URL,
         description="For OpenAI: base URL of the server, with `/v1`. A change rolls the pods.",
     )
-    model: str | None = Field(
-        None, min_length=1, max_length=253, description="For OpenAI: the server's model. A change rolls the pods."
-    )
+    model: ServerModel | None = Field(None, description=_MODEL)
     voice_name: str | None = Field(
         None,
         min_length=1,

@@ -6,13 +6,14 @@ The names of the variables with the secrets of tools are made of the tools' name
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import Spec
 from batkol_operator.model.part import ResourcePart
 from batkol_operator.model.reply import ReplySpec
-from batkol_operator.model.speakers import NamedAnswerer, NamedVoice
+from batkol_operator.model.speakers import AnsweringServer, NamedAnswerer, NamedVoice, SpeakingVoice
 from batkol_operator.model.tools import LeadField, ToolSpec
 from batkol_operator.resources.variables import plain, secret
 
@@ -66,47 +67,57 @@ def reply_warnings(spec: Spec) -> tuple[str, ...]:
 def _answerers(spec: ReplySpec) -> list[Manifest]:
     variables = []
     if (answerer := spec.answerer) is not None:
-        variables += [plain("AGENT_REPLIES", True), plain("ANSWERER", _KINDS[answerer.kind])]
-        variables += _optional("ANSWERER_URL", answerer.url)
-        variables += _optional("ANSWERER_MODEL", answerer.model)
-        variables += _optional("ANSWERER_FIRST", answerer.first)
-        variables += _optional("ANSWERER_SECOND", answerer.second)
-        variables += _optional("ANSWERER_AFTER_MS", answerer.hedge_after_milliseconds)
-        variables += _optional("ANSWERER_THEN", answerer.then)
-        variables += _optional("ANSWERER_THEN_AFTER_MS", answerer.then_after_milliseconds)
-        if answerer.key_secret_ref:
-            variables.append(secret("ANSWERER_API_KEY", answerer.key_secret_ref))
-    if spec.answerers:
-        variables.append(_map("ANSWERERS", {each.name: _answerer(each) for each in spec.answerers}))
-        variables += [
-            secret(_variable("ANSWERER_KEY", each.name), each.key_secret_ref)
-            for each in spec.answerers
-            if each.key_secret_ref
-        ]
+        variables.append(plain("AGENT_REPLIES", True))
+        variables += _default(
+            "ANSWERER",
+            answerer,
+            FIRST=answerer.first,
+            SECOND=answerer.second,
+            AFTER_MS=answerer.hedge_after_milliseconds,
+        )
+    variables += _further("ANSWERER", [(each, _own(each)) for each in spec.answerers])
     if spec.speculative_attempts_per_minute is not None:
         variables.append(plain("SPECULATIVE_ATTEMPTS_PER_MINUTE", spec.speculative_attempts_per_minute))
     return variables
 
 
 def _voices(spec: ReplySpec) -> list[Manifest]:
-    variables = []
-    if (voice := spec.voice) is not None:
-        variables.append(plain("VOICE", _KINDS[voice.kind]))
-        variables += _optional("VOICE_URL", voice.url)
-        variables += _optional("VOICE_MODEL", voice.model)
-        variables += _optional("VOICE_NAME", voice.voice_name)
-        variables += _optional("VOICE_THEN", voice.then)
-        variables += _optional("VOICE_THEN_AFTER_MS", voice.then_after_milliseconds)
-        if voice.key_secret_ref:
-            variables.append(secret("VOICE_API_KEY", voice.key_secret_ref))
-    if spec.voices:
-        variables.append(_map("VOICES", {each.name: _voice(each) for each in spec.voices}))
-        variables += [
-            secret(_variable("VOICE_KEY", each.name), each.key_secret_ref)
-            for each in spec.voices
-            if each.key_secret_ref
-        ]
-    return variables
+    default = _default("VOICE", spec.voice, NAME=spec.voice.voice_name) if spec.voice is not None else []
+    return default + _further("VOICE", [(each, {"name": each.voice_name}) for each in spec.voices])
+
+
+def _default(prefix: str, spec: AnsweringServer | SpeakingVoice, **own: str | int | None) -> list[Manifest]:
+    """Return the single variables of an answerer or a voice; `own` are those that only its kind of part has."""
+    values = {"URL": spec.url, "MODEL": spec.model, **own}
+    values |= {"THEN": spec.then, "THEN_AFTER_MS": spec.then_after_milliseconds}
+    variables = [plain(f"{prefix}_{name}", value) for name, value in values.items() if value is not None]
+    key = [secret(f"{prefix}_API_KEY", spec.key_secret_ref)] if spec.key_secret_ref else []
+    return [plain(prefix, _KINDS[spec.kind]), *variables, *key]
+
+
+def _further(prefix: str, described: Sequence[tuple[NamedAnswerer | NamedVoice, dict[str, Any]]]) -> list[Manifest]:
+    """Return the map of the further answerers or voices, and the variables with their keys."""
+    if not described:
+        return []
+    entries = {each.name: _entry(prefix, each, own) for each, own in described}
+    keys = [
+        secret(_variable(f"{prefix}_KEY", each.name), each.key_secret_ref)
+        for each, _ in described
+        if each.key_secret_ref
+    ]
+    return [_map(f"{prefix}S", entries), *keys]
+
+
+def _entry(prefix: str, spec: NamedAnswerer | NamedVoice, own: dict[str, Any]) -> dict[str, Any]:
+    return _present(
+        kind=_KINDS[spec.kind],
+        url=spec.url,
+        model=spec.model,
+        keyEnv=_variable(f"{prefix}_KEY", spec.name) if spec.key_secret_ref else None,
+        then=spec.then,
+        thenAfterMs=spec.then_after_milliseconds,
+        **own,
+    )
 
 
 def _secrets(spec: ReplySpec) -> list[Manifest]:
@@ -119,33 +130,16 @@ def _secrets(spec: ReplySpec) -> list[Manifest]:
     return variables
 
 
-def _answerer(spec: NamedAnswerer) -> dict[str, Any]:
-    return _present(
-        kind=_KINDS[spec.kind],
-        url=spec.url,
-        model=spec.model,
-        keyEnv=_variable("ANSWERER_KEY", spec.name) if spec.key_secret_ref else None,
-        first=spec.first,
-        second=spec.second,
-        afterMs=spec.hedge_after_milliseconds,
-        then=spec.then,
-        thenAfterMs=spec.then_after_milliseconds,
-        prompt=spec.prompt,
-        maxTokens=spec.max_tokens,
-        temperature=None if spec.temperature_percent is None else spec.temperature_percent / 100,
-    )
-
-
-def _voice(spec: NamedVoice) -> dict[str, Any]:
-    return _present(
-        kind=_KINDS[spec.kind],
-        url=spec.url,
-        model=spec.model,
-        name=spec.voice_name,
-        keyEnv=_variable("VOICE_KEY", spec.name) if spec.key_secret_ref else None,
-        then=spec.then,
-        thenAfterMs=spec.then_after_milliseconds,
-    )
+def _own(spec: NamedAnswerer) -> dict[str, Any]:
+    """Return what an entry of ANSWERERS has and one of VOICES has not."""
+    return {
+        "first": spec.first,
+        "second": spec.second,
+        "afterMs": spec.hedge_after_milliseconds,
+        "prompt": spec.prompt,
+        "maxTokens": spec.max_tokens,
+        "temperature": None if spec.temperature_percent is None else spec.temperature_percent / 100,
+    }
 
 
 def _tool(tool: ToolSpec) -> dict[str, Any]:
@@ -169,10 +163,6 @@ def _lead_field(field: LeadField) -> str | dict[str, Any]:
 
 def _variable(prefix: str, name: str) -> str:
     return f"{prefix}_{name.upper().replace('-', '_')}"
-
-
-def _optional(variable: str, value: str | int | None) -> list[Manifest]:
-    return [] if value is None else [plain(variable, value)]
 
 
 def _map(variable: str, entries: dict[str, Any]) -> Manifest:

@@ -7,21 +7,13 @@ if they are in the table. https://platform.openai.com/docs/guides/error-codes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
 from batkol.answering.answerer import AnswererError
+from batkol.answering.refusal import Refusal, StatusRefusals
 from batkol.answers import UNREADABLE
-
-
-class Refusal(NamedTuple):
-    """A class of refusals: a word for metrics, whether the same request may succeed later, and what to do."""
-
-    reason: str
-    retryable: bool
-    remedy: str
-
 
 _KEY: Final = Refusal("unauthorized", False, "The server refuses the API key; set a valid one.")
 _QUOTA: Final = Refusal("quota", False, "The account has no credit left; add credit or raise its limit.")
@@ -33,17 +25,23 @@ _FILTER: Final = Refusal("content_filter", False, "The server's content filter w
 _SERVER: Final = Refusal("server_error", True, "The fault is the server's; the same request may succeed later.")
 _REDIRECT: Final = Refusal("redirect", False, "The server sends clients elsewhere; set the URL that it names.")
 
-_BY_STATUS: Final[Mapping[int, Refusal]] = {
-    401: _KEY,
-    402: _QUOTA,
-    403: Refusal("forbidden", False, "The API key has no right to this model; grant it, or use another key."),
-    404: _MODEL,
-    405: _MODEL,
-    408: _SERVER,
-    409: _SERVER,
-    413: _LENGTH,
-    429: _RATE,
-}
+_REFUSALS: Final = StatusRefusals(
+    own={
+        401: _KEY,
+        402: _QUOTA,
+        403: Refusal("forbidden", False, "The API key has no right to this model; grant it, or use another key."),
+        404: _MODEL,
+        405: _MODEL,
+        408: _SERVER,
+        409: _SERVER,
+        413: _LENGTH,
+        429: _RATE,
+    },
+    server=_SERVER,
+    request=_REQUEST,
+    redirect=_REDIRECT,
+    success=_REQUEST,
+)
 _BY_CODE: Final[Mapping[str, Refusal]] = {
     "invalid_api_key": _KEY,
     "account_deactivated": _KEY,
@@ -78,12 +76,12 @@ class _Body(msgspec.Struct):
 def refused(who: str, status: int, body: bytes) -> AnswererError:
     """Return the error for an answer with a status that is no success; `body` may be anything."""
     words = _words(_error_in(body))
-    found = _with_status(status)
+    found = _REFUSALS.of(status)
     code = next((word for word in words if word in _BY_CODE), "")
     if code and (400 <= status < 500):
         found = _BY_CODE[code]
     shown = f"HTTP {status} ({code})" if code else f"HTTP {status}"
-    return _made(who, shown, found)
+    return found.error(who, shown)
 
 
 def failed(who: str, error: bytes) -> AnswererError:
@@ -91,24 +89,14 @@ def failed(who: str, error: bytes) -> AnswererError:
     words = _words(_decoded(error))
     code = next((word for word in words if word in _BY_CODE), "")
     status = next((int(word) for word in words if word.isdecimal() and 400 <= int(word[:4]) < 600), 0)
-    found = _BY_CODE[code] if code else _with_status(status) if status else _SERVER
+    found = _BY_CODE[code] if code else _REFUSALS.of(status) if status else _SERVER
     shown = code or str(status or "no known code")
-    return _made(who, f"an error in mid-answer ({shown})", found)
+    return found.error(who, f"an error in mid-answer ({shown})")
 
 
 def filtered(who: str) -> AnswererError:
     """Return the error for an answer that a content filter ended."""
-    return _made(who, "finish_reason content_filter", _FILTER)
-
-
-def _made(who: str, shown: str, found: Refusal) -> AnswererError:
-    return AnswererError(f"{who} answered {shown}. {found.remedy}", reason=found.reason, retryable=found.retryable)
-
-
-def _with_status(status: int) -> Refusal:
-    if status >= 500:
-        return _SERVER
-    return _BY_STATUS.get(status, _REDIRECT if 300 <= status < 400 else _REQUEST)
+    return _FILTER.error(who, "finish_reason content_filter")
 
 
 def _error_in(body: bytes) -> _Error | None:

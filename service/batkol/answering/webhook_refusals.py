@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from batkol.answering.answerer import AnswererError
-from batkol.answering.refusals import Refusal
+from batkol.answering.refusal import Refusal, StatusRefusals
 
 _SIGNATURE: Final = Refusal(
     "unauthorized",
@@ -25,32 +24,27 @@ _GATEWAY: Final = Refusal(
 )
 _SERVER: Final = Refusal("server_error", True, "The bot failed; its own log says why. The next question may succeed.")
 
-_BY_STATUS: Final[Mapping[int, Refusal]] = {
-    401: _SIGNATURE,
-    403: _SIGNATURE,
-    404: _PATH,
-    405: _METHOD,
-    408: _SERVER,
-    410: _PATH,
-    413: _LENGTH,
-    429: _RATE,
-    502: _GATEWAY,
-    503: _GATEWAY,
-    504: _GATEWAY,
-}
+_REFUSALS: Final = StatusRefusals(
+    own={
+        401: _SIGNATURE,
+        403: _SIGNATURE,
+        404: _PATH,
+        405: _METHOD,
+        408: _SERVER,
+        410: _PATH,
+        413: _LENGTH,
+        429: _RATE,
+        502: _GATEWAY,
+        503: _GATEWAY,
+        504: _GATEWAY,
+    },
+    server=_SERVER,
+    request=_REQUEST,
+    redirect=_REDIRECT,
+    success=_EMPTY,
+)
 
 
 def refused(who: str, status: int, _: bytes = b"") -> AnswererError:
     """Return the error for an answer with a status other than 200."""
-    found = _BY_STATUS.get(status) or _by_class(status)
-    return AnswererError(
-        f"{who} answered HTTP {status}. {found.remedy}", reason=found.reason, retryable=found.retryable
-    )
-
-
-def _by_class(status: int) -> Refusal:
-    if status >= 500:
-        return _SERVER
-    if status >= 400:
-        return _REQUEST
-    return _REDIRECT if status >= 300 else _EMPTY
+    return _REFUSALS.of(status).error(who, f"HTTP {status}")
