@@ -14,6 +14,7 @@ TRANSFER: Final = "transfer"
 SAVE_LEAD: Final = "save_lead"
 BUILT_IN: Final = (HANG_UP, TRANSFER, SAVE_LEAD)
 """Tools that the service has itself."""
+UNKNOWN: Final = "unknown"
 
 _BUILT_IN_CEL: Final = "self.name in ['hang_up', 'transfer', 'save_lead']"
 _OWN: Final = ("url", "parameters", "token_secret_ref", "signing_secret_ref", "timeout_seconds")
@@ -34,6 +35,12 @@ class ToolSpec(ResourcePart):
     """A tool that the model may call: one of your own behind a URL, or a built-in one by its name."""
 
     rules: ClassVar[tuple[ResourceRule, ...]] = (
+        ResourceRule(
+            cel=f"self.name != '{UNKNOWN}'",
+            holds=lambda part: part.name != UNKNOWN,
+            message=f"may not be `{UNKNOWN}`: so metrics and events call a tool that there is not",
+            field=".name",
+        ),
         ResourceRule(
             cel=f"{_BUILT_IN_CEL} || has(self.url)",
             holds=lambda part: part.name in BUILT_IN or part.url is not None,

@@ -90,12 +90,7 @@ class Phrases:
 
 def reply_means(settings: Settings) -> ReplyMeans:
     """Return what `reply.json` may name in this process."""
-    return ReplyMeans(
-        environ=os.environ,
-        labels=settings.transfer_allowed,
-        tools=settings.tools,
-        lead_fields=settings.lead_fields,
-    )
+    return ReplyMeans.of(settings, os.environ)
 
 
 def calls_using(calls: CallRegistry, revision: str) -> int:

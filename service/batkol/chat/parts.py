@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from batkol.conversation.actions import StockPhrase
 from batkol.conversation.in_force import agent_settings, phrase_texts
 from batkol.errors import ConfigurationError
 from batkol.live.reply import ReplySettings, parse_reply
+from batkol.live.reply_means import ReplyMeans
 from batkol.live.source import REPLY
 from batkol.voices.stored import Stored, stored
 
@@ -67,10 +69,10 @@ def text_agent(settings: ChatSettings, reply: ReplySettings, answers: Answerer, 
     )
 
 
-def reply_settings(settings: ChatSettings, file: Path | None) -> ReplySettings:
+def reply_settings(settings: ChatSettings, file: Path | None, *, carried_out: bool) -> ReplySettings:
     """Read `reply.json`: that file, or the one in the folder of LIVE_SOURCE. Raises `ConfigurationError`.
 
-    A live source in a cluster is not read.
+    A live source in a cluster is not read. `carried_out`: the tools are, so their secrets are needed.
     """
     kind, _, folder = settings.live_source.partition(":")
     if file is None:
@@ -78,6 +80,9 @@ def reply_settings(settings: ChatSettings, file: Path | None) -> ReplySettings:
         if kind != "file" or not file.is_file():
             return ReplySettings()
     try:
-        return parse_reply(file.read_bytes())
+        reply = parse_reply(file.read_bytes())
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror}.") from None
+    if lacking := ReplyMeans.of(settings, os.environ if carried_out else None).lacking(reply):
+        raise ConfigurationError(f"{file} does not fit the settings: {'; '.join(lacking)}.")
+    return reply

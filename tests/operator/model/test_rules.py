@@ -78,6 +78,7 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("dots.in.it", {}, NAME),
     ("a" * 54, {}, NAME),
     ("a-fleet", {}, "metadata.name: may not end in `-fleet`"),
+    ("a", reply(tools=[{"name": "unknown", **WEBHOOK}]), "spec.reply.tools[0].name: may not be `unknown`"),
     ("a", reply(turns={"fillerMilliseconds": 3500}), APOLOGY),
     ("a", reply(turns={"apologyMilliseconds": 1500}), APOLOGY),
     ("a", reply(turns={"fillerMilliseconds": 900, "apologyMilliseconds": 900}), APOLOGY),

@@ -20,6 +20,8 @@ import pytest
 from rich.console import Console
 
 from batkol.chat.carrying_out import ChatOptions, carry_out
+from batkol.chat.parts import reply_settings
+from batkol.chat.settings import ChatSettings
 from batkol.errors import ConfigurationError
 from batkol.simulators.llm.answers import Rule
 from batkol.simulators.llm.server import LLMDouble
@@ -241,6 +243,32 @@ async def test_a_webhook_is_asked_only_if_tools_are_to_be_carried_out(
     assert (code, len(asked)) == (0, int(carried_out)), printed
     assert only["prompt"] == "that of reply.json"
     assert only["dialogues"][0]["runs"][0]["turns"][0]["agent"] == answer
+
+
+@pytest.mark.parametrize(
+    ("document", "carried_out", "why"),
+    [
+        ({"transfers": ["sales"]}, False, "transfers[0] is no label of TRANSFER_ALLOWED"),
+        ({"tools": [{"name": "save_lead"}]}, False, "the tool save_lead needs a field"),
+        (
+            {"tools": [{**BOOK, "url": "http://tool.example/", "tokenEnv": "TOOL_NONE"}]},
+            True,
+            "the variable TOOL_NONE is not set",
+        ),
+        ({"tools": [{**BOOK, "url": "http://tool.example/", "tokenEnv": "TOOL_NONE"}]}, False, ""),
+    ],
+)
+def test_a_reply_file_that_does_not_fit_the_settings_is_refused_as_a_pod_refuses_it(
+    document: dict[str, Any], carried_out: bool, why: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "reply.json"
+    file.write_text(json.dumps(document))
+    if not why:
+        assert reply_settings(ChatSettings(), file, carried_out=carried_out).tools
+        return
+
+    with pytest.raises(ConfigurationError, match=rf"reply\.json does not fit the settings: {re.escape(why)}"):
+        reply_settings(ChatSettings(), file, carried_out=carried_out)
 
 
 @pytest.mark.parametrize(
