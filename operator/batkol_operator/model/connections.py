@@ -216,6 +216,28 @@ class JournalSpec(ResourcePart):
     )
 
 
+class DatabaseTimeoutsSpec(ResourcePart):
+    """Time limits of a pod for its database."""
+
+    connect_seconds: int | None = Field(
+        None, ge=1, le=300, description="Time limit for a connection, in seconds; absent: 5. A change rolls the pods."
+    )
+    statement_seconds: int | None = Field(
+        None,
+        ge=1,
+        le=3600,
+        description="The database server's time limit for a statement, in seconds; absent: 10. A change rolls the "
+        "pods.",
+    )
+    command_seconds: int | None = Field(
+        None,
+        ge=1,
+        le=3600,
+        description="The pod's time limit for a statement, for a server that does not answer, in seconds; absent: 15. "
+        "A change rolls the pods.",
+    )
+
+
 class DatabaseSpec(ResourcePart):
     """Postgres database for calls and their transcripts. Each pod migrates its tables before it starts."""
 
@@ -248,6 +270,7 @@ class DatabaseSpec(ResourcePart):
         description="Instructions to the agent's answerer for a summary of each ended call; absent: no summaries. A "
         "change rolls the pods.",
     )
+    timeouts: DatabaseTimeoutsSpec | None = Field(None, description="Time limits of a pod for the database.")
     journal: JournalSpec = Field(
         default_factory=JournalSpec, description="Records that the database does not have yet."
     )

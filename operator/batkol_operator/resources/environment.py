@@ -11,7 +11,7 @@ from typing import Final
 from batkol_operator.kube import names
 from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
-from batkol_operator.model.connections import SecretKey, Twilio
+from batkol_operator.model.connections import DatabaseTimeoutsSpec, SecretKey, Twilio
 from batkol_operator.model.workload import Telemetry
 from batkol_operator.resources.replies import reply_environment
 from batkol_operator.resources.variables import downward, plain, secret
@@ -128,12 +128,20 @@ def _storage(agent: VoiceAgent) -> list[Manifest]:
         plain("STORE", "postgres"),
         secret("DATABASE_URL", database.url_secret_ref),
         plain("DATABASE_POOL_SIZE", database.pool_size),
+        *_timeouts(database.timeouts),
         plain("RETENTION_DAYS", database.retention_days),
         *([plain("SUMMARY_PROMPT", database.summary_prompt)] if database.summary_prompt else []),
         plain("JOURNAL_DIR", JOURNAL_DIR),
         plain("JOURNAL_MAX_MB", database.journal.size_limit_mebibytes),
         plain("JOURNAL_MEMORY_DIR", MEMORY_DIR),
     ]
+
+
+def _timeouts(spec: DatabaseTimeoutsSpec | None) -> list[Manifest]:
+    if spec is None:
+        return []
+    limits = {"CONNECT": spec.connect_seconds, "STATEMENT": spec.statement_seconds, "COMMAND": spec.command_seconds}
+    return [plain(f"DATABASE_{name}_TIMEOUT_S", seconds) for name, seconds in limits.items() if seconds is not None]
 
 
 def _observability(name: str, namespace: str, telemetry: Telemetry) -> list[Manifest]:

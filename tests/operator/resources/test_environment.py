@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from batkol.live.tuning import Tuning
 from batkol.settings import Settings
+from batkol.store.options import DatabaseTimeouts
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.resources.plan import plan
 from support.kube.manifests import one, variables
@@ -70,6 +71,9 @@ def test_the_service_starts_with_it(make: Callable[[], VoiceAgent], monkeypatch:
     assert settings.max_calls == 100
     assert settings.internal_host == "0.0.0.0"
     assert settings.drain_timeout_s == wanted.spec.calls.drain_timeout_seconds
+    if make is full:
+        assert settings.twilio_api_url == "https://api.dublin.ie1.twilio.com"
+        assert settings.of_store("p").patience == DatabaseTimeouts(connect_s=5, statement_s=10, command_s=15)
     assert settings.keeps_calls is (wanted.spec.database is not None)
 
 
