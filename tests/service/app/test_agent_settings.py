@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from batkol.app.agent_settings import LiveAgentSettings, Phrases
+from batkol.app.agent_settings import LiveAgentSettings, Phrases, reply_means
 from batkol.backoff import Backoff
 from batkol.conversation.actions import StockPhrase
 from batkol.live.config import Live
@@ -154,3 +155,18 @@ def test_transfers_are_those_of_the_environment_that_the_file_names() -> None:
     assert away.transfers == {}, "without access to Twilio's REST API"
     assert settings.now().transfers == {"night": "+97225550101"}
     assert (settings.now().limits.longest_call_s, settings.now().limits.minutes) == (60, 3)
+
+
+def test_reply_json_may_name_what_the_environment_of_the_process_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOOL_THERE", "secret")
+    given: dict[str, Any] = {**ENVIRONMENT, "transfer_allowed": {"sales": "+97225550100"}}
+    tools = [{"name": name, "url": "http://x.example/", "tokenEnv": f"TOOL_{name}"} for name in ("THERE", "AWAY")]
+    document = {"tools": [*tools, {"name": "save_lead"}], "transfers": ["sales", "night"]}
+
+    lacking = reply_means(Settings(**given)).lacking(parse_reply(json.dumps(document).encode()))
+
+    assert [text.split()[2] if "tool" in text else text.split()[0] for text in lacking] == [
+        "AWAY",
+        "transfers[1]",
+        "save_lead",
+    ]
