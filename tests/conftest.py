@@ -2,12 +2,13 @@ import asyncio
 import gc
 import os
 import resource
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from support.process import forked
 from support.process.forks import Forks
 from support.schedule import spread
 from support.time.virtual import VirtualLoop
@@ -55,7 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("nightly" if config.getoption("--nightly") else "patient")
     if (count := config.getoption("--forks")) > 1:
-        config.pluginmanager.register(Forks(count), "forks")
+        config.pluginmanager.register(Forks(count, _prepare), "forks")
     config.addinivalue_line("markers", "day_and_night: of `make test` and of `make nightly` (support/properties.py)")
     config.addinivalue_line("markers", "long: waits for 15 s and more, and so starts early (support/schedule.py)")
     config.addinivalue_line("markers", "nightly: takes too long for every push (make nightly)")
@@ -82,6 +83,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
+
+
+def _prepare(items: Sequence[pytest.Item]) -> None:
+    """Import the service once for the processes of it that all workers start."""
+    if any(_waits(item) for item in items):
+        forked.prepare()
 
 
 def _waits(item: pytest.Item) -> bool:

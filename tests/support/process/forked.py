@@ -68,6 +68,11 @@ async def start(code: str, environment: Mapping[str, str], stderr: int) -> Forke
     return ForkedProcess(int(pid), told)
 
 
+def prepare() -> None:
+    """Start the one that forks, for this process and for those that are forked from it."""
+    _control()
+
+
 @functools.cache
 def _control() -> socket.socket:
     """Start the one that forks, for as long as this process lives."""
