@@ -56,6 +56,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("nightly" if config.getoption("--nightly") else "patient")
     if (count := config.getoption("--forks")) > 1:
+        if config.getoption("numprocesses", None):
+            raise pytest.UsageError("--forks and --numprocesses are two ways to run tests in several processes")
         config.pluginmanager.register(Forks(count, _prepare), "forks")
     config.addinivalue_line("markers", "day_and_night: of `make test` and of `make nightly` (support/properties.py)")
     config.addinivalue_line("markers", "long: waits for 15 s and more, and so starts early (support/schedule.py)")

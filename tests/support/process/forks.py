@@ -63,7 +63,7 @@ class Forks:
                     self._hear(session, worker)
         finally:
             for worker in self._workers:
-                worker.end(signal.SIGTERM)
+                worker.end(signal.SIGINT)
         if session.shouldfail:
             raise session.Failed(session.shouldfail)
         if session.shouldstop:
@@ -157,7 +157,8 @@ class Worker:
         """Wait for its end; returns the exit code, or the signal's number below zero."""
         self.connection.close()
         if how is not None:
-            os.kill(self.pid, how)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, how)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
@@ -203,11 +204,15 @@ def _work(session: pytest.Session, connection: Connection, base: Path) -> None:
         _begin(session.config, base)
         session.config.pluginmanager.register(Teller(session.config, connection))
         _run(session, connection)
-        atexit._run_exitfuncs()
         code = 0
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal and the process that was forked may both say so
     except BaseException:  # noqa: BLE001  whatever it is, this process must not go on as the one that it was forked from
         traceback.print_exc()
     finally:
+        with suppress(Exception):
+            session._setupstate.teardown_exact(None)  # after an interrupt: what fixtures have started ends
+        atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
