@@ -2,7 +2,7 @@ import asyncio
 import gc
 import os
 import resource
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -58,7 +58,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if (count := config.getoption("--forks")) > 1:
         if config.getoption("numprocesses", None):
             raise pytest.UsageError("--forks and --numprocesses are two ways to run tests in several processes")
-        config.pluginmanager.register(Forks(count, _prepare), "forks")
+        config.pluginmanager.register(Forks(count), "forks")
+        if config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+            forked.prepare()  # for all workers together, while this process collects
     config.addinivalue_line("markers", "day_and_night: of `make test` and of `make nightly` (support/properties.py)")
     config.addinivalue_line("markers", "long: waits for 15 s and more, and so starts early (support/schedule.py)")
     config.addinivalue_line("markers", "nightly: takes too long for every push (make nightly)")
@@ -85,12 +87,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
-
-
-def _prepare(items: Sequence[pytest.Item]) -> None:
-    """Import the service once for the processes of it that all workers start."""
-    if any(_waits(item) for item in items):
-        forked.prepare()
 
 
 def _waits(item: pytest.Item) -> bool:

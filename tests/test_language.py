@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]  # has no types
 
+from support.chart.files import LOADER
 from support.files.sources import nodes, parsed
 
 ROOT = Path(__file__).parents[1]
@@ -221,7 +222,7 @@ def panels() -> Iterator[tuple[str, str]]:
 def alerts() -> Iterator[tuple[str, str]]:
     """Summary and description of each alert."""
     for path in sorted((ROOT / "observability" / "prometheus").glob("*.yaml")):
-        for rule in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"][0]["rules"]:
+        for rule in yaml.load(path.read_text(encoding="utf-8"), LOADER)["groups"][0]["rules"]:
             yield rule["annotations"]["summary"], rule["annotations"]["description"]
 
 

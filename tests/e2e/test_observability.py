@@ -21,6 +21,7 @@ from batkol.simulators.twilio.caller import Caller
 from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address
 from batkol.voices.marked.voice import script
+from support.chart.files import LOADER
 from support.postgres.server import running_server
 from support.service.stack import QUICK
 from support.telemetry.promql import named
@@ -153,7 +154,7 @@ def _read(page: str, rich: str, traces: set[str], sids: list[str]) -> Exposed:
 
 
 def rules(path: Path = RULES) -> list[dict[str, Any]]:
-    (group,) = yaml.safe_load(path.read_text())["groups"]
+    (group,) = yaml.load(path.read_text(), LOADER)["groups"]
     found: list[dict[str, Any]] = group["rules"]
     return found
 

@@ -11,14 +11,14 @@ import yaml  # type: ignore[import-untyped]  # has no types
 
 import batkol
 from batkol_operator.model.agent import VoiceAgent
-from support.chart.files import CHART, ROOT, cases, is_label, load, snapshot
+from support.chart.files import CHART, LOADER, ROOT, cases, is_label, load, snapshot
 from support.kube.schema_admission import SCHEMA, admitted, pruned
 
 ANNOTATIONS = load("Chart.yaml")["annotations"]
 
 
 def annotation(name: str) -> Any:
-    return yaml.safe_load(ANNOTATIONS[f"artifacthub.io/{name}"])
+    return yaml.load(ANNOTATIONS[f"artifacthub.io/{name}"], LOADER)
 
 
 def agents() -> dict[str, Any]:
@@ -32,7 +32,7 @@ def agents() -> dict[str, Any]:
     }
     notes = re.search(r"apply -f - <<EOF\n(.*?)\n   EOF", (CHART / "templates/NOTES.txt").read_text(), re.DOTALL)
     assert notes is not None
-    return {**shown, **made, "the notes": yaml.safe_load(notes[1])}
+    return {**shown, **made, "the notes": yaml.load(notes[1], LOADER)}
 
 
 def test_chart_and_package_have_one_version() -> None:

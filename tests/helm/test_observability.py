@@ -12,11 +12,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from batkol_operator.metrics import OperatorMetrics
 from batkol_operator.status.judge import PAUSED, READY, READY_WITH_WARNINGS
+from support.chart.files import LOADER
 from support.telemetry.promql import named
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = json.loads((ROOT / "observability/grafana/batkol-operator.json").read_text())
-RULES = yaml.safe_load((ROOT / "observability/prometheus/batkol-operator.rules.yaml").read_text())["groups"][0]["rules"]
+(GROUP,) = yaml.load((ROOT / "observability/prometheus/batkol-operator.rules.yaml").read_text(), LOADER)["groups"]
+RULES = GROUP["rules"]
 OF_PROMETHEUS = {"instance", "job", "le"}
 
 

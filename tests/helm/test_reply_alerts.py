@@ -9,10 +9,11 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # has no types
 
 from batkol.telemetry.reply_metrics import ReplyTimes
+from support.chart.files import LOADER
 from support.telemetry.promql_values import Series, value
 
 RULES = Path(__file__).parents[2] / "observability/prometheus/batkol.rules.yaml"
-ALERTS = {rule["alert"]: rule["expr"] for rule in yaml.safe_load(RULES.read_text())["groups"][0]["rules"]}
+ALERTS = {rule["alert"]: rule["expr"] for rule in yaml.load(RULES.read_text(), LOADER)["groups"][0]["rules"]}
 MINUTE = 60.0
 NOW = 20 * MINUTE
 

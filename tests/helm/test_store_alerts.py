@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]  # has no types
 
+from support.chart.files import LOADER
 from support.telemetry.promql_values import Series, seconds, value
 
 RULES = Path(__file__).parents[2] / "observability/prometheus/batkol.rules.yaml"
-ALERTS = {rule["alert"]: rule for rule in yaml.safe_load(RULES.read_text())["groups"][0]["rules"]}
+ALERTS = {rule["alert"]: rule for rule in yaml.load(RULES.read_text(), LOADER)["groups"][0]["rules"]}
 SCRAPED_S, EVALUATED_S = 15, 15
 MB = 1 << 20
 LIMIT = 256 * MB

@@ -70,8 +70,12 @@ class TwilioApi:
             return None
         clock = asyncio.get_running_loop().time
         until, pause = clock() + self._within_s, _PAUSE_S
+        error: TwilioApiError | None = None
         while True:
+            earlier = error
             found, error = await self._attempt(call_sid, until - clock())
+            if error is not None:
+                error = errors.clearer(error, earlier)
             if error is None and (found is None or found.status not in BEFORE_THE_ANSWER):
                 return found
             if clock() + pause >= until or (error is not None and not error.retryable):

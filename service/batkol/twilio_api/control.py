@@ -73,13 +73,15 @@ class CallControl:
             raise errors.unknown_call(self._who)
         clock = asyncio.get_running_loop().time
         until = clock() + within_s
+        told: TwilioApiError | None = None
         for failures in count():
             try:
                 return await self._attempt(call, form, min(self._attempt_s, until - clock()))
             except TwilioApiError as error:
+                told = errors.clearer(error, told)
                 wait_s = _WAITS.wait_s(failures)
                 if not error.retryable or clock() + wait_s >= until:
-                    raise
+                    raise told from None
             await asyncio.sleep(wait_s)
         raise AssertionError("the attempts end with an answer or an error")
 

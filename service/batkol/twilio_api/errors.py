@@ -25,6 +25,18 @@ class TwilioApiError(UpstreamError):
     """
 
 
+class NoAnswerError(TwilioApiError):
+    """There was no answer in time, or none at all."""
+
+
+def clearer(error: TwilioApiError, earlier: TwilioApiError | None) -> TwilioApiError:
+    """Return the error that says more: of an earlier attempt's if Twilio answered that one and not the last.
+
+    The last attempt may have had a moment only. That it was not answered says nothing then.
+    """
+    return earlier if earlier is not None and isinstance(error, NoAnswerError) else error
+
+
 class _Body(msgspec.Struct):
     code: int | None = None
 
@@ -122,9 +134,9 @@ def not_twilio(who: str, what: str) -> TwilioApiError:
     )
 
 
-def unavailable(who: str, error: Exception) -> TwilioApiError:
+def unavailable(who: str, error: Exception) -> NoAnswerError:
     """Return the error for a server that gave no answer in time, or none at all."""
-    return TwilioApiError(
+    return NoAnswerError(
         f"{who} gave no answer ({type(error).__name__}). Check the network to it, and Twilio's status page.",
         reason="unavailable",
         retryable=True,

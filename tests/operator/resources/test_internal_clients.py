@@ -12,6 +12,7 @@ import yaml  # type: ignore[import-untyped]  # has no types
 from batkol import api_tokens
 from batkol.rights import Right
 from batkol_operator.resources.plan import plan
+from support.chart.files import LOADER
 from support.kube.manifests import one, variables
 from support.kube.schema_admission import admitted
 from support.operators.agents import AROUND, agent, document
@@ -62,7 +63,7 @@ def test_the_namespace_of_the_agent_reaches_the_internal_port_and_no_other() -> 
 
 def test_the_agent_asks_the_service_of_the_voice_agent_at_the_port_that_is_there() -> None:
     (environment,) = re.findall(r"```yaml\n(.*?)```", EXAMPLE, re.DOTALL)
-    url, token = yaml.safe_load(environment)["env"]
+    url, token = yaml.load(environment, LOADER)["env"]
     service = one(plan(agent(), AROUND), "Service", "reception")
     port = next(each["port"] for each in service["spec"]["ports"] if each["name"] == "internal")
 

@@ -106,6 +106,15 @@ async def test_a_connection_that_twilio_closed_meanwhile_costs_no_call() -> None
         assert await api.call(SID) is not None
 
 
+async def test_what_twilio_said_is_told_though_the_last_attempt_had_no_time_for_an_answer() -> None:
+    async with asked(within_s=0.7) as (api, double):
+        double.put(RestCall(sid=SID))
+        double.inject(TwilioFault(kind=TwilioFaultKind.REFUSE, code=20500, times=1))
+        double.inject(TwilioFault(kind=TwilioFaultKind.HANG))
+        with pytest.raises(TwilioApiError, match="failed \\(500, Twilio's code 20500\\)"):
+            await api.call(SID)
+
+
 @pytest.mark.parametrize("way", [way for way in WAYS if way != "flood of an error"])
 async def test_a_hostile_server_costs_one_error_and_little_else(way: str) -> None:
     async with hostile_http(way) as server, api_at(server.url, within_s=20.0 if way in AT_ONCE else 0.3) as api:

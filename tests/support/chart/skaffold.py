@@ -8,9 +8,9 @@ from typing import Any
 import jsonpatch
 import yaml  # type: ignore[import-untyped]  # has no types
 
-from support.chart.files import ROOT
+from support.chart.files import LOADER, ROOT
 
-CONFIG = yaml.safe_load((ROOT / "skaffold.yaml").read_text())
+CONFIG = yaml.load((ROOT / "skaffold.yaml").read_text(), LOADER)
 PROFILES = {profile["name"]: profile for profile in CONFIG["profiles"]}
 EVERY = ["", *PROFILES]
 

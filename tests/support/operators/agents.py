@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.resources.plan import OPTIONAL_KINDS, ClusterFacts
+from support.chart.files import LOADER
 from support.kube.schema_admission import admitted
 
 SAMPLE = Path(__file__).parents[3] / "config" / "voiceagent.yaml"
@@ -44,7 +45,7 @@ def unadmitted(spec: dict[str, Any]) -> VoiceAgent:
 
 def sample() -> dict[str, Any]:
     """Return the full sample, as a stored object has it."""
-    written: dict[str, Any] = yaml.safe_load(SAMPLE.read_text("utf-8"))
+    written: dict[str, Any] = yaml.load(SAMPLE.read_text("utf-8"), LOADER)
     written["metadata"] |= {"uid": "0c5e-2", "generation": 1}
     return written
 

@@ -15,7 +15,7 @@ import sys
 import traceback
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe, wait
@@ -36,10 +36,8 @@ class Forks:
     is_worker = False
     """Whether this process is one of the workers."""
 
-    def __init__(self, count: int, prepare: Callable[[Sequence[pytest.Item]], None] | None = None) -> None:
-        """`prepare` makes what the workers are to have together, for these tests."""
+    def __init__(self, count: int) -> None:
         self.count = count
-        self._prepare = prepare
         self._units: deque[list[int]] = deque()
         self._workers: list[Worker] = []
         self._forked = 0
@@ -53,8 +51,6 @@ class Forks:
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
             reporter.showfspath = False  # results come from everywhere at once
-        if self._prepare is not None:
-            self._prepare(session.items)
         try:
             for _ in range(min(self.count, len(self._units))):
                 self._fork(session)
