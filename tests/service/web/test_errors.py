@@ -116,6 +116,6 @@ async def test_a_client_that_is_gone_before_its_json_is_read_is_counted_as_well(
 
     headers = [(b"content-type", b"application/json"), (b"content-length", b"9")]
     scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": headers}
-    await app(scope, gone, send)  # type: ignore[arg-type]
+    await app(scope, gone, send)
 
     assert left == {"left": 1}
