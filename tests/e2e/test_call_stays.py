@@ -1,4 +1,4 @@
-"""`batkol call --stay`: the caller speaks, listens, and stays on the line until somebody hangs up."""
+"""`batkol call --stay`: the caller speaks, listens, and stays on the line until it or the service hangs up."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class ReplyRehearsal:
     async def begin(self, state: ServiceStatus, tasks: asyncio.TaskGroup) -> asyncio.Task[list[Check]] | None:
         """Begin the call beside the others, or have it first where there is no place for two.
 
-        None if the agent answers nobody. Cancelling it leaves the call to the group.
+        None if the agent answers no caller. Cancelling it leaves the call to the group.
         """
         if not state.agent.replies and REPLIES_FLAG not in state.flags.defined:
             self._note(f"the agent answers no caller (AGENT_REPLIES, flag {REPLIES_FLAG}); {NOT_REHEARSED}")

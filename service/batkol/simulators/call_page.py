@@ -1,4 +1,4 @@
-"""What `batkol call` prints: what is heard while the call is up, and afterwards what came of it."""
+"""The lines that `batkol call` prints: the events of the call while it is up, and how it ended."""
 
 from __future__ import annotations
 

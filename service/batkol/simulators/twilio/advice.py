@@ -1,4 +1,4 @@
-"""What to do about a simulated call that the service did not take. Pure: a report in, a sentence out."""
+"""Advice on a simulated call that the service did not take. Pure: a report in, a sentence out."""
 
 from __future__ import annotations
 
