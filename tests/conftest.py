@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 
 from support.process import forked
 from support.process.forks import Forks
@@ -84,7 +85,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = spread([item for item in items if _runs(item, nightly)], _waits, _is_long)
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if session.config.pluginmanager.has_plugin("forks"):
+        st.text().validate()  # the characters of Unicode, which each worker would gather for some seconds of CPU
     gc.freeze()
     gc.enable()
 
