@@ -11,7 +11,7 @@ import pytest
 from google.api_core.exceptions import DeadlineExceeded, ServiceUnavailable
 
 from batkol.audio import mulaw
-from batkol.simulators.google.faults import Fault, FaultBook, Kind, Moment, Surface
+from batkol.simulators.google.faults import Fault, Kind, Moment, Surface
 from batkol.voices.marked.voice import script
 from support.google.client import FAST, Client, Conversation, opening, speech_client, spoken
 from support.time.waiting import until
@@ -263,13 +263,3 @@ def test_a_fault_survives_the_wire() -> None:
     fault = Fault(kind=Kind.STALL, when=Moment.AUDIO, seconds=2, streams=(1, 3), call="CA1", lasts_s=3, times=2)
 
     assert msgspec.json.decode(msgspec.json.encode(fault), type=Fault) == fault
-
-
-def test_the_book_forgets_what_is_over() -> None:
-    book = FaultBook()
-    book.inject(Fault(kind=Kind.STALL, times=1), now=0)
-    book.inject(Fault(kind=Kind.SILENCE, lasts_s=5), now=0)
-
-    assert [fault.kind for fault in book.befall(Surface.STREAMING, 1, None, now=1)] == [Kind.STALL, Kind.SILENCE]
-    assert [fault.kind for fault in book.befall(Surface.STREAMING, 2, None, now=4.9)] == [Kind.SILENCE]
-    assert book.befall(Surface.STREAMING, 3, None, now=5) == ()

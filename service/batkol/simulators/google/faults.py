@@ -109,41 +109,6 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return self.text or _TEXTS.get(self.code, "")
 
 
-class _Rule(msgspec.Struct):
-    fault: Fault
-    until: float | None
-    left: int | None
-
-
-class FaultBook:
-    """The faults in force. `now` is any monotonic clock."""
-
-    def __init__(self) -> None:
-        self._rules: list[_Rule] = []
-
-    def inject(self, fault: Fault, now: float) -> None:
-        """Put a fault in force from now on."""
-        until = None if fault.lasts_s is None else now + fault.lasts_s
-        self._rules.append(_Rule(fault, until, fault.times))
-
-    def clear(self) -> None:
-        """Nothing goes wrong any more for streams to come; open ones keep what has befallen them."""
-        self._rules.clear()
-
-    def faults(self, now: float) -> list[Fault]:
-        """Return the faults still in force."""
-        self._rules = [r for r in self._rules if (r.until is None or now < r.until) and r.left != 0]
-        return [rule.fault for rule in self._rules]
-
-    def befall(self, surface: Surface, number: int, call: str | None, now: float) -> tuple[Fault, ...]:
-        """Return the faults for a stream that opens now, and count them as used."""
-        self.faults(now)
-        hit = [rule for rule in self._rules if befalls(rule.fault, surface, number, call)]
-        for rule in hit:
-            rule.left = None if rule.left is None else rule.left - 1
-        return tuple(rule.fault for rule in hit)
-
-
 def befalls(fault: Fault, surface: Surface, number: int, call: str | None) -> bool:
     """Return whether the fault is for this stream."""
     if fault.surface is not surface or (fault.streams and number not in fault.streams):

@@ -17,8 +17,7 @@ import random
 import signal
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import grpc
 import msgspec
@@ -26,13 +25,16 @@ import structlog
 from google.cloud.speech_v1p1beta1.types import cloud_speech
 
 from batkol.audio.mulaw import SAMPLE_RATE
+from batkol.simulators.double import Double
+from batkol.simulators.fault_book import FaultBook
 from batkol.simulators.google.control import serve_control
-from batkol.simulators.google.faults import Fault, FaultBook, Moment, Surface, befalls
+from batkol.simulators.google.faults import Fault, Moment, Surface, befalls
 from batkol.simulators.google.rules import RefusalError
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.google.stats import Stats, StreamRecord
 from batkol.simulators.google.stream import StreamRecognizer
 from batkol.simulators.google.unary import recognize
+from batkol.simulators.grpc_server import GrpcServer
 
 Clock = Callable[[], float]
 
@@ -107,40 +109,26 @@ class _Conversation:
             self._wake.set()
 
 
-class SpeechDouble:
+class SpeechDouble(Double):
     """The double in this process. Leaving the context stops it and ends what is under way. `clock` is in seconds."""
 
     def __init__(self, settings: DoubleSettings | None = None, *, clock: Clock = time.monotonic) -> None:
         self.settings = settings or DoubleSettings()
         self._clock = clock
-        self._server: grpc.aio.Server | None = None
-        self._book = FaultBook()
+        self._server = GrpcServer()
+        self._book = FaultBook[Fault]()
         self._stats = Stats()
         self._open: dict[int, tuple[StreamRecord, _Conversation]] = {}
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
-
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
         """Listen, and return the port. Raises `RuntimeError` if it is taken."""
-        self._server = grpc.aio.server(
-            options=(
-                ("grpc.max_concurrent_streams", self.settings.streams_per_connection),
-                ("grpc.max_receive_message_length", _ROOM),
-                ("grpc.so_reuseport", 0),
-                ("grpc.http2.min_ping_interval_without_data_ms", 29_000),  # Google bears a ping every 30 s, no more
-                *self._ages(),
-            )
+        return await self._server.start(
+            self.handlers(),
+            host,
+            port,
+            streams_per_connection=self.settings.streams_per_connection,
+            options=(("grpc.max_receive_message_length", _ROOM), *self._ages()),
         )
-        self._server.add_generic_rpc_handlers((self.handlers(),))
-        bound: int = self._server.add_insecure_port(f"{host}:{port}")
-        await self._server.start()
-        return bound
 
     def _ages(self) -> tuple[tuple[str, int], ...]:
         age_s, grace_s = self.settings.connection_age_s, self.settings.connection_grace_s
@@ -151,9 +139,7 @@ class SpeechDouble:
 
     async def stop(self) -> None:
         """End all streams at once (clients see UNAVAILABLE or CANCELLED) and close the port."""
-        if self._server is not None:
-            server, self._server = self._server, None
-            await server.stop(None)
+        await self._server.stop()
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """Return the service, for a server or another wire."""
@@ -242,7 +228,7 @@ class SpeechDouble:
         call = metadata.get(self.settings.call_header)
         record = self._stats.opened(unary=unary, peer=context.peer(), call=call, now=now)
         surface = Surface.UNARY if unary else Surface.STREAMING
-        return record, self._book.befall(surface, record.number, call, now), self._stats
+        return record, self._book.befall(lambda fault: befalls(fault, surface, record.number, call), now), self._stats
 
     def _latency(self, number: int) -> Any:
         draw = random.Random(f"{self.settings.seed}/{number}")

@@ -42,40 +42,10 @@ class GoogleVoiceFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     code: str = "UNAVAILABLE"
     text: str = "A fault of the double."
 
+    def befalls(self, session: int) -> bool:
+        """Whether it is for this session."""
+        return not self.sessions or session in self.sessions
+
     def __post_init__(self) -> None:
         if self.code not in grpc.StatusCode.__members__:
             raise ValueError(f"{self.code} is no status of gRPC; one is UNAVAILABLE")
-
-
-class _Rule(msgspec.Struct):
-    fault: GoogleVoiceFault
-    until: float | None
-    left: int | None
-
-
-class GoogleVoiceFaultBook:
-    """The faults in force. `now` is any monotonic clock."""
-
-    def __init__(self) -> None:
-        self._rules: list[_Rule] = []
-
-    def inject(self, fault: GoogleVoiceFault, now: float) -> None:
-        """Put a fault in force from now on."""
-        self._rules.append(_Rule(fault, None if fault.lasts_s is None else now + fault.lasts_s, fault.times))
-
-    def clear(self) -> None:
-        """Nothing goes wrong any more for sessions to come."""
-        self._rules.clear()
-
-    def faults(self, now: float) -> list[GoogleVoiceFault]:
-        """Return the faults still in force."""
-        self._rules = [rule for rule in self._rules if (rule.until is None or now < rule.until) and rule.left != 0]
-        return [rule.fault for rule in self._rules]
-
-    def befall(self, session: int, now: float) -> dict[GoogleVoiceFaultKind, GoogleVoiceFault]:
-        """Return the faults for a session that opens now, and count them as used."""
-        self.faults(now)
-        hit = [rule for rule in self._rules if not rule.fault.sessions or session in rule.fault.sessions]
-        for rule in hit:
-            rule.left = None if rule.left is None else rule.left - 1
-        return {rule.fault.kind: rule.fault for rule in hit}

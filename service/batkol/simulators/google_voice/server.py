@@ -12,24 +12,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import grpc
 from google.cloud.texttospeech_v1.types import cloud_tts
 
+from batkol.simulators.double import Double
+from batkol.simulators.fault_book import FaultBook
 from batkol.simulators.google_voice import rules
-from batkol.simulators.google_voice.faults import GoogleVoiceFault, GoogleVoiceFaultBook
+from batkol.simulators.google_voice.faults import GoogleVoiceFault
 from batkol.simulators.google_voice.rules import SessionRefusal
 from batkol.simulators.google_voice.settings import GoogleVoiceSettings
 from batkol.simulators.google_voice.speaking import SpeakingSession
 from batkol.simulators.google_voice.stats import GoogleVoiceStats, SessionRecord
+from batkol.simulators.grpc_server import GrpcServer
 
 _SERVICE: Final = "google.cloud.texttospeech.v1.TextToSpeech"
 _MINUTE_S: Final = 60.0
 
 
-class GoogleVoiceDouble:
+class GoogleVoiceDouble(Double):
     """The double in this process. Leaving the context stops it and ends what is under way. `clock` is in seconds."""
 
     def __init__(
@@ -37,37 +39,18 @@ class GoogleVoiceDouble:
     ) -> None:
         self.settings = settings or GoogleVoiceSettings()
         self._clock = clock
-        self._book = GoogleVoiceFaultBook()
+        self._book = FaultBook[GoogleVoiceFault]()
         self._stats = GoogleVoiceStats()
-        self._server: grpc.aio.Server | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
+        self._server = GrpcServer()
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
         """Listen, and return the port. Raises `RuntimeError` if it is taken."""
-        self._server = grpc.aio.server(
-            options=(
-                ("grpc.max_concurrent_streams", self.settings.streams_per_connection),
-                ("grpc.so_reuseport", 0),
-                ("grpc.http2.min_ping_interval_without_data_ms", 29_000),  # Google bears a ping every 30 s, no more
-            )
-        )
-        self._server.add_generic_rpc_handlers((self._handlers(),))
-        bound: int = self._server.add_insecure_port(f"{host}:{port}")
-        await self._server.start()
-        return bound
+        streams = self.settings.streams_per_connection
+        return await self._server.start(self._handlers(), host, port, streams_per_connection=streams)
 
     async def stop(self) -> None:
         """End all sessions at once and close the port."""
-        if self._server is not None:
-            server, self._server = self._server, None
-            await server.stop(None)
+        await self._server.stop()
 
     # Faults and records, as the control port has them
 
@@ -120,7 +103,8 @@ class GoogleVoiceDouble:
         ending = "CANCELLED"
         try:
             self._check_quota(now)
-            faults = self._book.befall(record.number, now)
+            hit = self._book.befall(lambda fault: fault.befalls(record.number), now)
+            faults = {fault.kind: fault for fault in hit}
             await SpeakingSession(self.settings, record, faults, self._clock).run(context)
             ending = "OK"
         except SessionRefusal as refusal:

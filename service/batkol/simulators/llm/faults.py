@@ -41,31 +41,3 @@ class LLMFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
             raise ValueError(f"status {self.status} is none to refuse with; use one of {', '.join(map(str, STATUSES))}")
-
-
-class LLMFaultBook:
-    """The faults in force, in the order in which they were put there."""
-
-    def __init__(self) -> None:
-        self._left: list[tuple[LLMFault, int | None]] = []
-
-    def inject(self, *faults: LLMFault) -> None:
-        """Put faults in force, for requests that come from now on."""
-        self._left += [(fault, fault.times) for fault in faults]
-
-    def clear(self) -> None:
-        """Requests to come are spared."""
-        self._left.clear()
-
-    def faults(self) -> list[LLMFault]:
-        """Return the faults in force."""
-        return [fault for fault, _ in self._left]
-
-    def take(self, text: str) -> LLMFault | None:
-        """Return the fault for a request whose newest message is this, and count it as used."""
-        for at, (fault, left) in enumerate(self._left):
-            if fault.contains in text:
-                self._left[at] = fault, None if left is None else left - 1
-                self._left = [each for each in self._left if each[1] != 0]
-                return fault
-        return None

@@ -16,13 +16,14 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from batkol.simulators.double import Double
+from batkol.simulators.fault_book import FirstFaultBook
 from batkol.simulators.llm.answers import Rule, answer_to, tokens
 from batkol.simulators.llm.completion import Completion
 from batkol.simulators.llm.control import CONTROL, route
-from batkol.simulators.llm.faults import LLMFault, LLMFaultBook, LLMFaultKind
+from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
 from batkol.simulators.llm.profiles import PROFILES, profile
 from batkol.simulators.llm.records import Outcome, Records, RequestRecord
 from batkol.simulators.llm.refusals import ChatRefusalError, usual
@@ -37,26 +38,18 @@ _OWNER = "batkol"
 _CREATED = 1_700_000_000
 
 
-class LLMDouble:
+class LLMDouble(Double):
     """The double in this process. Leaving the context stops it and cuts what is under way. `clock` is in seconds."""
 
     def __init__(self, settings: LLMSettings | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.settings = settings or LLMSettings()
         self._clock = clock
         self._rules: tuple[Rule, ...] = ()
-        self._book = LLMFaultBook()
+        self._book = FirstFaultBook[LLMFault]()
         self._records = Records()
         self._server: asyncio.Server | None = None
         self._connections = 0
         self._serving: dict[asyncio.Task[None], DoubleConnection] = {}
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Listen, and return the base URL, which ends in `/v1`. Raises `OSError` if the port is taken."""

@@ -44,36 +44,6 @@ class VoiceFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     code: str | None = None
     """For REFUSE: the error's code; without one, the usual code of the status."""
 
-
-class _Rule(msgspec.Struct):
-    fault: VoiceFault
-    until: float | None
-    left: int | None
-
-
-class VoiceFaultBook:
-    """The faults in force. `now` is any monotonic clock."""
-
-    def __init__(self) -> None:
-        self._rules: list[_Rule] = []
-
-    def inject(self, fault: VoiceFault, now: float) -> None:
-        """Put a fault in force from now on."""
-        self._rules.append(_Rule(fault, None if fault.lasts_s is None else now + fault.lasts_s, fault.times))
-
-    def clear(self) -> None:
-        """Nothing goes wrong any more for requests to come."""
-        self._rules.clear()
-
-    def faults(self, now: float) -> list[VoiceFault]:
-        """Return the faults still in force."""
-        self._rules = [rule for rule in self._rules if (rule.until is None or now < rule.until) and rule.left != 0]
-        return [rule.fault for rule in self._rules]
-
-    def befall(self, request: int, now: float) -> tuple[VoiceFault, ...]:
-        """Return the faults for a request that comes now, and count them as used."""
-        self.faults(now)
-        hit = [rule for rule in self._rules if not rule.fault.requests or request in rule.fault.requests]
-        for rule in hit:
-            rule.left = None if rule.left is None else rule.left - 1
-        return tuple(rule.fault for rule in hit)
+    def befalls(self, request: int) -> bool:
+        """Whether it is for this request."""
+        return not self.requests or request in self.requests

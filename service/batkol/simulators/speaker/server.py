@@ -14,12 +14,13 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from batkol.simulators.double import Double
+from batkol.simulators.fault_book import FaultBook
 from batkol.simulators.llm.wire import DoubleConnection, Request, WireError, chunk
 from batkol.simulators.speaker import rules
-from batkol.simulators.speaker.faults import VoiceFault, VoiceFaultBook, VoiceFaultKind
+from batkol.simulators.speaker.faults import VoiceFault, VoiceFaultKind
 from batkol.simulators.speaker.settings import SpeakerSettings
 from batkol.simulators.speaker.speech import BYTES_PER_S, pcm, wav_header
 from batkol.simulators.speaker.stats import SpeakerStats, SpokenRequest
@@ -27,24 +28,16 @@ from batkol.simulators.speaker.stats import SpeakerStats, SpokenRequest
 _CONTENT: dict[str, str] = {"pcm": "audio/pcm", "wav": "audio/wav"}
 
 
-class VoiceDouble:
+class VoiceDouble(Double):
     """The double in this process. Leaving the context stops it and ends what is under way. `clock` is in seconds."""
 
     def __init__(self, settings: SpeakerSettings | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.settings = settings or SpeakerSettings()
         self._clock = clock
-        self._book = VoiceFaultBook()
+        self._book = FaultBook[VoiceFault]()
         self._stats = SpeakerStats()
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[Any] | None] = set()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
         """Listen, and return the port. Raises `OSError` if it is taken."""
@@ -146,7 +139,8 @@ class VoiceDouble:
         self, connection: DoubleConnection, request: Request, record: SpokenRequest
     ) -> VoiceFaultKind | None:
         """Answer; return the fault after which the connection is cut."""
-        faults = {fault.kind: fault for fault in self._book.befall(record.number, self._clock())}
+        hit = self._book.befall(lambda fault: fault.befalls(record.number), self._clock())
+        faults = {fault.kind: fault for fault in hit}
         if VoiceFaultKind.DROP in faults:
             record.ended(VoiceFaultKind.DROP, self._clock())
             return VoiceFaultKind.DROP

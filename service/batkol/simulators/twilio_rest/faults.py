@@ -38,31 +38,3 @@ class TwilioFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def __post_init__(self) -> None:
         if self.code not in MESSAGES:
             raise ValueError(f"code {self.code} is none to refuse with; use one of {', '.join(map(str, MESSAGES))}")
-
-
-class TwilioFaultBook:
-    """The faults in force, in the order in which they were put there."""
-
-    def __init__(self) -> None:
-        self._left: list[tuple[TwilioFault, int | None]] = []
-
-    def inject(self, *faults: TwilioFault) -> None:
-        """Put faults in force, for requests that come from now on."""
-        self._left += [(fault, fault.times) for fault in faults]
-
-    def clear(self) -> None:
-        """Requests to come are spared."""
-        self._left.clear()
-
-    def faults(self) -> list[TwilioFault]:
-        """Return the faults in force."""
-        return [fault for fault, _ in self._left]
-
-    def take(self, path: str) -> TwilioFault | None:
-        """Return the fault for a request of this path, and count it as used."""
-        for at, (fault, left) in enumerate(self._left):
-            if fault.contains in path:
-                self._left[at] = fault, None if left is None else left - 1
-                self._left = [each for each in self._left if each[1] != 0]
-                return fault
-        return None

@@ -18,12 +18,13 @@ import binascii
 import re
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
+from batkol.simulators.double import Double
+from batkol.simulators.fault_book import FirstFaultBook
 from batkol.simulators.llm.wire import DoubleConnection, Request, WireError
 from batkol.simulators.twilio_rest.calls import RestCall, RestCalls
-from batkol.simulators.twilio_rest.faults import TwilioFault, TwilioFaultBook, TwilioFaultKind
+from batkol.simulators.twilio_rest.faults import TwilioFault, TwilioFaultKind
 from batkol.simulators.twilio_rest.records import RestRecord, RestRecords
 from batkol.simulators.twilio_rest.refusals import RestRefusal, not_found
 from batkol.simulators.twilio_rest.settings import TwilioDoubleSettings
@@ -35,7 +36,7 @@ OnUpdate = Callable[[RestCall, dict[str, str]], None]
 """Called with the call after an update, and the update's form: for a simulated caller to follow it."""
 
 
-class TwilioDouble:
+class TwilioDouble(Double):
     """The double in this process. Leaving the context stops it and cuts what is under way. `clock` is in seconds."""
 
     def __init__(
@@ -49,20 +50,12 @@ class TwilioDouble:
         self.on_update: OnUpdate = lambda _call, _fields: None
         self._clock = clock
         self._calls = RestCalls(self.settings.account_sid, wall)
-        self._book = TwilioFaultBook()
+        self._book = FirstFaultBook[TwilioFault]()
         self._records = RestRecords()
         self._server: asyncio.Server | None = None
         self._connections = 0
         self._in_progress = 0
         self._serving: set[asyncio.Task[Any]] = set()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Listen, and return the base URL. Raises `OSError` if the port is taken."""
