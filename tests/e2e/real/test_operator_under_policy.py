@@ -28,18 +28,18 @@ async def test_an_operator_takes_over_what_version_0_1_0_has_made(
         scaling = {"minReplicas": 1, "maxReplicas": 3}
         await here.create("clinic", twilio=twilio, scaling=scaling, exposure={"ingress": {"className": "nginx"}})
         made = await _as_0_1_0(control_plane, here)
-        before = {kind: await here.get(kind, name) for kind, name in made}
+        before = {each: await here.get(*each) for each in made}
 
         operator = await here.operate()
         await here.until("clinic", "Stalled", "False")
         await here.kubectl.patch("clinic", recognition={"batchMilliseconds": 200})
         await eventually(lambda: _batch(here, 200))
-        await eventually(lambda: _fresh_secret(here, before["Secret"]))
+        await eventually(lambda: _fresh_secret(here, before["Secret", "clinic-api"]))
 
-        for kind, name in made:
-            now = await here.get(kind, name)
-            assert now["metadata"]["uid"] == before[kind]["metadata"]["uid"], kind
-            assert now["metadata"]["ownerReferences"] == before[kind]["metadata"]["ownerReferences"], kind
+        for each in made:
+            now = await here.get(*each)
+            assert now["metadata"]["uid"] == before[each]["metadata"]["uid"], each
+            assert now["metadata"]["ownerReferences"] == before[each]["metadata"]["ownerReferences"], each
         assert "denied request" not in operator.said()
         assert "cannot " not in operator.said()
 

@@ -225,13 +225,16 @@ REACHING: dict[str, tuple[str, str, Any]] = {
 
 
 async def test_an_agents_objects_do_not_reach_further_than_the_agent(stolen: Stolen) -> None:
-    by_kind = {each["kind"]: each for each in await voice_agent(stolen)}
-    for kind in {kind for kind, _, _ in REACHING.values()}:
-        assert (await stolen.token.apply(stolen.path(kind, "clinic"), by_kind[kind])).code == 201
+    paths: dict[str, list[str]] = {kind: [] for kind, _, _ in REACHING.values()}
+    for each in await voice_agent(stolen):
+        if (kind := each["kind"]) in paths:
+            paths[kind].append(stolen.path(kind, each["metadata"]["name"]))
+            assert (await stolen.token.apply(paths[kind][-1], each)).code == 201
     for what, (kind, where, value) in REACHING.items():
-        change = [{"op": "add", "path": where, "value": value}]
-        answer = await stolen.token.patch(stolen.path(kind, "clinic"), change, JSON_PATCH)
-        assert answer.by_policy, f"{what}: {answer}"
+        assert paths[kind], kind
+        for path in paths[kind]:
+            answer = await stolen.token.patch(path, [{"op": "add", "path": where, "value": value}], JSON_PATCH)
+            assert answer.by_policy, f"{what}, {path}: {answer}"
 
 
 async def test_of_pods_and_agents_only_what_is_the_operators_changes(stolen: Stolen) -> None:
