@@ -58,12 +58,22 @@ async def hang_up(line: EndedCalls, *faults: TwilioFaultKind, **plan: Any) -> Ca
 
 
 async def by_rest(line: EndedCalls) -> None:
-    report = await hang_up(line, delay_ms=60, buffer_ms=80)
+    report = await hang_up(line, delay_ms=60, buffer_ms=80, update_ms=200)
 
     assert report.ended_by_rest
+    assert report.closed_by == "caller"
     assert report.clean, report.violations
     assert [record.fields for record in line.updates(report.call_sid)] == [{"Status": "completed"}]
     await line.post(report.call_sid, "hangup", 404)
+
+
+async def by_rest_that_stops_the_stream_later(line: EndedCalls) -> None:
+    report = await hang_up(line, update_ms=1500)
+
+    assert report.ended_by_rest
+    assert report.closed_by == "server", "patience ends before"
+    assert report.clean, report.violations
+    assert len(line.updates(report.call_sid)) == 1
 
 
 async def by_rest_that_refuses(line: EndedCalls) -> None:
@@ -139,6 +149,7 @@ async def test_whatever_twilio_s_rest_does_the_last_word_is_heard_and_nobody_is_
         ) as line:
             await asyncio.gather(
                 by_rest(line),
+                by_rest_that_stops_the_stream_later(line),
                 by_rest_that_refuses(line),
                 by_rest_that_hangs(line),
                 by_the_caller(line),

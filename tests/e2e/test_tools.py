@@ -27,7 +27,7 @@ LEAD = '{"name": "דנה"}'
 
 async def test_a_call_books_saves_the_lead_and_ends_after_its_goodbye_was_heard(tmp_path: Path) -> None:
     async with (
-        LLMDouble(LLMSettings(profile="fixed:100", tokens_per_s=0)) as llm,
+        LLMDouble(LLMSettings(profile="fixed:100")) as llm,
         answering(http("200 OK", "נקבע".encode())) as (webhook, posted),
         stack(
             tmp_path,
@@ -40,8 +40,19 @@ async def test_a_call_books_saves_the_lead_and_ends_after_its_goodbye_was_heard(
         ) as up,
     ):
         llm.script(
-            Rule("", "שלום תודה.", tool=ScriptedCall("book", '{"day": "מחר"}'), untidy=(Untidy.STOP, Untidy.NO_INDEX)),
-            Rule("", "מחר בוקר תודה.", tools=(ScriptedCall("save_lead", LEAD), ScriptedCall("hang_up")), result="נקבע"),
+            Rule(
+                "",
+                "שלום תודה.",
+                tool=ScriptedCall("book", '{"day": "מחר"}'),
+                untidy=(Untidy.STOP, Untidy.NO_INDEX, Untidy.BESIDE_TEXT),
+            ),
+            Rule(
+                "",
+                "מחר בוקר תודה.",
+                tools=(ScriptedCall("save_lead", LEAD), ScriptedCall("hang_up")),
+                untidy=(Untidy.INTERLEAVED, Untidy.BESIDE_TEXT),
+                result="נקבע",
+            ),
         )
 
         async def talk(caller: Caller) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 import msgspec
@@ -49,9 +50,14 @@ class Completion:
         """Return the chunk of a token."""
         return self._chunk({"content": text})
 
-    def tool_chunks(self) -> list[bytes]:
-        """Return the chunks of the tool calls."""
-        return [self._chunk({"tool_calls": [each]}) for each in tool_deltas(self._named(), self.untidy)]
+    def parts(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the chunks of text and tool calls in the order of their sending, each with its text ("": a tool's)."""
+        texts = [(text, self.token(text)) for text in self.tokens]
+        tools = [("", self._chunk({"tool_calls": [each]})) for each in tool_deltas(self._named(), self.untidy)]
+        if Untidy.BESIDE_TEXT in self.untidy:
+            yield from (part for pair in zip_longest(texts, tools) for part in pair if part is not None)
+        else:
+            yield from (*texts, *tools)
 
     def last(self, *, null_content: bool) -> list[bytes]:
         """Return the chunks after the last token: the finish_reason, and the usage if it was asked for."""

@@ -103,15 +103,16 @@ class PacedAnswer:
         await self._until(begins_at)
         await self._begin()
         await self._send(completion.first())
-        for at, text in enumerate(completion.tokens):
+        for at, (text, part) in enumerate(completion.parts()):
             if not await self._spoil_after(at):
                 return False
             await self._until(self._due(begins_at, at))
-            await self._send(completion.token(text))
-            self._note_tokens(text, 1)
+            await self._send(part)
+            if text:
+                self._note_tokens(text, 1)
         if not await self._spoil_after(None):
             return False
-        for each in (*completion.tool_chunks(), *completion.last(null_content=self._settings.null_content)):
+        for each in completion.last(null_content=self._settings.null_content):
             await self._send(each)
         await self._send(b"data: [DONE]\n\n")
         await self._connection.end()

@@ -25,6 +25,7 @@ class Untidy(StrEnum):
     WHOLE = "whole"  # each call comes in one delta
     INTERLEAVED = "interleaved"  # the calls' deltas take turns
     STOP = "stop"  # the finish_reason is `stop`
+    BESIDE_TEXT = "beside_text"  # the calls' deltas and the text's tokens take turns, in the place of following it
 
 
 class ScriptedCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -115,10 +115,18 @@ class Caller:
     def updated(self, fields: Mapping[str, str]) -> None:
         """Twilio's REST API has updated this call: end it, or leave its stream for other TwiML.
 
-        Either way the stream that it has is stopped, and closed by Twilio.
+        Either way the stream that it has is stopped, and closed by Twilio, `update_ms` later. A call that is ended does
+        no further verb, whoever closes its stream first.
         """
         if fields.get("Status"):
             self.report.ended_by_rest = self._handset.ended_by_rest = True
+        if self.plan.update_ms:
+            asyncio.get_running_loop().call_later(self.plan.update_ms / 1000, self._follow_update, fields)
+        else:
+            self._follow_update(fields)
+
+    def _follow_update(self, fields: Mapping[str, str]) -> None:
+        if fields.get("Status"):
             self.hang_up()
             return
         self._update = fields
@@ -211,7 +219,7 @@ class Caller:
                     await asyncio.sleep(length / self.plan.speed)
                 case ConnectStream() as order:
                     await self._hold_stream(order, webhook, tasks)
-                    if self._moved.is_set() or self.report.closed_by == "caller":
+                    if self._moved.is_set() or self.report.ended_by_rest or self.report.closed_by == "caller":
                         return None
                     if order.action is not None:
                         return order.action

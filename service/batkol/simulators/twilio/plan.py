@@ -63,6 +63,7 @@ class CallPlan:
     speed: float = 1.0  # 2.0: a call of a minute takes half a minute
     delay_ms: float = 0.0  # from the service to Twilio, and as much from Twilio to the service; not bent by `speed`
     jitter_ms: float = 0.0  # each message, both ways, is up to this much later; never out of order; not bent
+    update_ms: float = 0.0  # from an update of the call by Twilio's REST API to the end of its stream; not bent
     buffer_ms: float = 0.0  # Twilio plays sound that comes after silence so much later; not bent
     gaps: tuple[tuple[int, int], ...] = ()  # (at, length): messages lost on the way, with the sound in them
     holds: tuple[tuple[int, int], ...] = ()  # (at, length): no messages at all; queued sound waits
