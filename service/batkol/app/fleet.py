@@ -6,6 +6,7 @@ from batkol.app.service import Service
 from batkol.fleet.addresses import Addresses
 from batkol.fleet.conversations import PeerConversations
 from batkol.fleet.endpoint import Endpoint, endpoint
+from batkol.fleet.ends import PeerEnds
 from batkol.fleet.feed import TIMINGS
 from batkol.fleet.fleet import Fleet
 from batkol.fleet.peers import HttpPods, OwnPod
@@ -23,4 +24,11 @@ def fleet(service: Service) -> Fleet:
     addresses, pods = Addresses(tuple(map(endpoint, settings.fleet_peers))), HttpPods(answer_s=TIMINGS.answer_s)
     if settings.fleet_peers:
         service.continuations.peers = PeerConversations(pods, addresses, lambda: own().at, service.keys)
+        service.peer_ends = PeerEnds(pods, addresses, lambda: own().at, service.keys)
     return Fleet(addresses, own, pods=pods)
+
+
+async def tell_end(service: Service, call_sid: str) -> None:
+    """Tell the other pods that this one has ended a call, of which Twilio will ask one of them."""
+    if service.peer_ends is not None and await service.peer_ends.tell(call_sid):
+        service.calls.told(call_sid)

@@ -10,12 +10,13 @@ from starlette.routing import WebSocketRoute
 
 from batkol import __version__
 from batkol.app import gauges
+from batkol.app.fleet import tell_end
 from batkol.app.listeners import INTERNAL, PUBLIC, counting
 from batkol.app.service import Service
 from batkol.calls.services import Services
 from batkol.fleet.peers import FleetRequest
 from batkol.twilio.twiml import MEDIA_PATH, stream_url
-from batkol.web import event_feed, fleet, handover, history, line, live_calls, reference, voice
+from batkol.web import ends, event_feed, fleet, handover, history, line, live_calls, reference, voice
 from batkol.web import internal as ops
 from batkol.web.access import Access
 from batkol.web.errors import expect_disconnects
@@ -94,6 +95,7 @@ def _services(service: Service) -> Services:
         recorder=service.store.recorder,
         agent=service.agent,
         telephone=service.telephone,
+        tell_end=partial(tell_end, service),
     )
 
 
@@ -131,6 +133,7 @@ def internal_app(service: Service, access: Access) -> FastAPI:
         fleet.pod_routes(calls=service.calls, ring=service.bus.ring, pod=service.settings.pod_name, access=access)
     )
     app.include_router(handover.routes(service.continuations.own, service.keys))
+    app.include_router(ends.routes(service.calls.ended_elsewhere, service.keys))
     app.include_router(fleet.routes(service.fleet, access))  # before the pod's own routes
     app.include_router(
         live_calls.routes(calls=service.calls, bus=service.bus, access=access, answers=service.agent_answers)

@@ -19,6 +19,7 @@ from batkol.calls.telephone import Telephone
 from batkol.conversation.agent import Agent
 from batkol.events.bus import Bus
 from batkol.flags.flags import Flags
+from batkol.fleet.ends import PeerEnds
 from batkol.fleet.fleet import Fleet
 from batkol.live.config import Live
 from batkol.plugins.plugins import Plugins
@@ -61,6 +62,8 @@ class Service:
     continuations: Continuations
     fleet: Fleet = field(init=False)
     """Made for this service, whose address and events it knows."""
+    peer_ends: PeerEnds | None = None
+    """The other pods, as they are told of ends of calls; None where none are named."""
     agent: Agent | None = None
     telephone: Telephone = field(default_factory=Telephone)
     twilio_api: TwilioApi | None = None

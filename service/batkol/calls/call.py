@@ -272,6 +272,8 @@ class Call:
                 task.cancel()
             if self.ended_by in MOVED:
                 tasks.create_task(self._close(socket), name="call.close")
+            elif self.redials:
+                tasks.create_task(self._services.tell_end(self.identity.call_sid), name="call.tell_end")
             await self._vad.finish()
             await self.transcription.finish()
 

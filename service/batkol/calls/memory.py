@@ -50,8 +50,14 @@ class EndedCalls:
         ended = self._ended.get(call_sid)
         if ended is None or not ended.hung_up:
             return False
-        self._ended[call_sid] = ended._replace(redials=False)  # this is what was waited for
+        self.told(call_sid)  # this is what was waited for
         return True
+
+    def told(self, call_sid: str) -> None:
+        """The pod that Twilio asks about this call knows of its end, or all pods do."""
+        ended = self._ended.get(call_sid)
+        if ended is not None:
+            self._ended[call_sid] = ended._replace(redials=False)
 
     def redial_expected(self, now: float) -> bool:
         """Whether the webhook, here or on another pod, will be asked about a call that this pod hung up."""

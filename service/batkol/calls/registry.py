@@ -168,6 +168,15 @@ class CallRegistry:
         """Whether the agent here has ended this call a moment ago."""
         return self._ended.hung_up(call_sid)
 
+    def ended_elsewhere(self, call_sid: str) -> None:
+        """Another pod has ended this call: no stream of it begins here, unless one is here already."""
+        if call_sid not in self._live:
+            self._ended.add(call_sid, begun=-1.0, now=self._loop.time(), hung_up=True)
+
+    def told(self, call_sid: str) -> None:
+        """Every other pod knows that this call was ended here, so this one need not stay to be asked."""
+        self._ended.told(call_sid)
+
     def _begun(self, call: Call) -> float:
         """Return the start of a call's stream, in unix seconds."""
         return self._clock.wall() - call.age

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
@@ -28,6 +29,10 @@ from batkol.transcription.events import TranscriptionEvent
 from batkol.transcription.policy import Transcription
 from batkol.transcription.recognizers import Recognizers
 from batkol.vad.scheduler import VadScheduler
+
+
+async def _tell_nobody(_: str) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,8 @@ class Services:
     agent: Agent | None = None
     """The agent that speaks to the callers; None: the service only hears."""
     telephone: Telephone = field(default_factory=Telephone)
+    tell_end: Callable[[str], Coroutine[Any, Any, None]] = _tell_nobody
+    """Tells the other pods that this one has ended a call, before Twilio asks any of them; bounded, raises nothing."""
 
     def telephone_of(self, trace: CallTrace) -> Telephone:
         """Return the telephone of one call, whose actions are seen in its trace."""

@@ -65,7 +65,7 @@ TABLE: dict[tuple[str, str], frozenset[Right] | None] = {
 """The rights of each route. What a client sees of numbers and texts is tested where it is shown."""
 
 
-FOR_PODS: Final = {("GET", "/v1/pod/conversations/{call_sid}")}
+FOR_PODS: Final = {("GET", "/v1/pod/conversations/{call_sid}"), ("PUT", "/v1/pod/ends/{call_sid}")}
 """Answers to the agent's other pods, which know its auth token, and to no client."""
 
 UNDESCRIBED: Final = ("/docs", "/redoc", "/openapi.json", "/asyncapi.json")

@@ -238,6 +238,20 @@ async def test_a_peer_that_opens_stream_after_stream_of_one_call_cannot_pile_the
     assert (house.calls.active, house.calls._occupied()) == (1, 3), "five are ending, and three may without a place"
 
 
+async def test_a_call_that_another_pod_ended_is_over_unless_its_stream_is_here(house: House) -> None:
+    here, elsewhere = house.admitted().identity.call_sid, sid()
+    for call_sid in (here, elsewhere):
+        house.calls.ended_elsewhere(call_sid)
+
+    assert house.calls.hung_up(elsewhere)
+    assert not house.calls.hung_up(here)
+    assert not house.calls.redial_expected, "the pod that ended it waits to be asked"
+    await asyncio.sleep(REMEMBERED_S + 1)
+    house.calls.ended_elsewhere(here)
+    house.calls.ended_elsewhere(sid())
+    assert not house.calls.hung_up(elsewhere)
+
+
 async def test_it_is_known_whether_a_calls_stream_carried_audio_since_a_time(house: House) -> None:
     now = house.clock.wall
     before = now()

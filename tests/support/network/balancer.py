@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 
@@ -13,11 +13,14 @@ class Balancer:
     def __init__(self, pod: int) -> None:
         self.pod = pod
         self.then: list[int] = []
+        self.on_connection: Callable[[], None] = lambda: None
+        """Called before each new connection is passed on."""
         self.url = ""
         self._tasks: set[asyncio.Task[None] | None] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._tasks.add(asyncio.current_task())
+        self.on_connection()
         port = self.pod
         if self.then:
             self.pod = self.then.pop(0)
