@@ -141,8 +141,9 @@ class Call:
 
     @property
     def speaking(self) -> bool:
-        """Whether the caller, the hang-over included, or the agent is speaking, or the call is being hung up."""
-        return self._vad.speaking or self.playout.silent_s == 0 or self.line_end.under_way
+        """Whether caller (with hang-over) or agent is speaking, or the agent ends the call or carries out a tool."""
+        acts = self.line_end.under_way or (self.conversation is not None and self.conversation.carries_out)
+        return acts or self._vad.speaking or self.playout.silent_s == 0
 
     def wind_down(self, within_s: float) -> None:
         """Have the agent begin no further turn and come to an end: the call is about to be ended, at most so late."""

@@ -66,7 +66,7 @@ class Conversation:
         self._announcements.spent = self._spent
         tools = ToolRunner(call, agent.post_tool, self._put, self._spawn)
         self._replies.answered = tools.answered
-        said = ConversationParts(self._turns, self._history, self._replies, self._announcements, self._spent)
+        said = ConversationParts(self._turns, tools, self._history, self._replies, self._announcements, self._spent)
         self._handover = Handover(said, self._loop.time())
         parts = ReplyParts(self._history, self._replies, tools, self._handover, self._spent)
         self._begin = ReplyBeginner(agent, call, parts, self._put, self._spawn)
@@ -127,6 +127,11 @@ class Conversation:
     def press(self, key: str) -> None:
         """The caller pressed a key."""
         self._put(inputs.DigitPressed(key))
+
+    @property
+    def carries_out(self) -> bool:
+        """Whether a tool is being carried out for a turn that nothing has answered so far."""
+        return self._handover.unfinished
 
     @property
     def hangs_up(self) -> bool:

@@ -11,6 +11,7 @@ from batkol.conversation.history import ConversationSoFar, History
 from batkol.conversation.limits import Spent
 from batkol.conversation.replies import Replies
 from batkol.conversation.state import State
+from batkol.conversation.tools.turn_tools import TurnTools
 
 GOES_ON: Final = {
     "he": "השיחה הזו כבר החלה קודם, ומה שנאמר בה עד כה אינו ידוע לך. אין לפתוח בברכה ואין להציג את עצמך שוב: יש להמשיך "
@@ -41,10 +42,18 @@ class TurnsSoFar(Protocol):
     def talking(self) -> bool: ...
 
 
+class ToolsSoFar(Protocol):
+    """The tools of the call, as far as they are handed over."""
+
+    @property
+    def turn(self) -> TurnTools: ...
+
+
 class ConversationParts(NamedTuple):
     """The parts of a conversation that are handed over."""
 
     turns: TurnsSoFar
+    tools: ToolsSoFar
     history: History
     replies: Replies
     announcements: Announcements
@@ -55,7 +64,7 @@ class Handover:
     """One per conversation."""
 
     def __init__(self, said: ConversationParts, now: float) -> None:
-        self._turns, self._history, self._replies, self._announcements, self._spent = said
+        self._turns, self._tools, self._history, self._replies, self._announcements, self._spent = said
         self._begun_at = now
         self._earlier: ConversationSoFar | None = None
         self._taken_at = 0.0
@@ -64,6 +73,8 @@ class Handover:
         """Begin where an earlier stream of the call ended; before the conversation runs."""
         self._earlier, self._taken_at = earlier, now
         self._history.restore(earlier.messages)
+        if earlier.unanswered:
+            self._tools.turn.restore(earlier.done)
         self._replies.turn = earlier.turns
         self._announcements.count = earlier.announcements
         spent = self._spent
@@ -73,6 +84,11 @@ class Handover:
     def greeted(self) -> bool:
         """Whether an earlier stream has greeted the caller."""
         return self._earlier is not None and self._earlier.greeted
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a tool is being carried out whose result the next stream needs."""
+        return self._tools.turn.under_way
 
     @property
     def lasted_s(self) -> float:
@@ -109,6 +125,7 @@ class Handover:
             announcements=self._announcements.count,
             greeted=self.greeted or self._replies.turn > 0,
             unanswered=unanswered,
+            done=self._tools.turn.done if unanswered else (),
             waited_s=max(0.0, now - self._turns.last_sample) if waits else 0.0,
             lasted_s=self.lasted_s + now - self._begun_at,
             tokens=self._spent.tokens,

@@ -67,6 +67,8 @@ class ConversationSoFar(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the caller has heard the agent, and is not greeted again."""
     unanswered: str = ""
     """Words of the caller that no reply has answered: the next stream's agent answers them."""
+    done: tuple[ToolResult, ...] = ()
+    """Tool calls for those words that were carried out: they are not carried out again."""
     waited_s: float = 0.0
     """Seconds since the caller spoke the last of them."""
     lasted_s: float = 0.0
@@ -91,7 +93,7 @@ class ConversationSoFar(msgspec.Struct, frozen=True, kw_only=True):
         left = MOST_TEXT
         for message in reversed(self.messages[-LONGEST:]):
             text = message.text[:LONGEST_TEXT]
-            left -= len(text) + sum(len(each.content) + len(each.call.arguments) for each in message.results)
+            left -= len(text) + sum(map(_size, message.results))
             if left < 0:
                 break
             if text or message.results:
@@ -102,12 +104,17 @@ class ConversationSoFar(msgspec.Struct, frozen=True, kw_only=True):
             turns=min(max(self.turns, 0), 1_000_000),
             announcements=min(max(self.announcements, 0), 1_000_000),
             unanswered=self.unanswered[:LONGEST_TEXT],
+            done=self.done if sum(_size(each) for each in self.done) <= MOST_TEXT else (),
             waited_s=min(max(self.waited_s, 0.0), 60.0),
             lasted_s=min(max(self.lasted_s, 0.0), 1e6),
             tokens=max(self.tokens, 0),
             samples=max(self.samples, 0),
             characters=max(self.characters, 0),
         )
+
+
+def _size(result: ToolResult) -> int:
+    return len(result.content) + len(result.call.arguments)
 
 
 class History:

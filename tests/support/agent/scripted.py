@@ -14,7 +14,8 @@ from batkol.voices.voice import VoiceError, VoiceSound
 class ScriptedAnswerer:
     """Answers by a function, after `first_s`, a word each `word_s`. It keeps what it was asked, and what was closed.
 
-    The function may return several parts, such as a text and tool calls.
+    An answer to results of tools comes after `then_s`. The function may return several parts, such as a text and tool
+    calls.
     """
 
     name = "scripted"
@@ -24,11 +25,13 @@ class ScriptedAnswerer:
         answer: Callable[[Question], str | Sequence[AnswerPart]],
         *,
         first_s: float = 0.35,
+        then_s: float | None = None,
         word_s: float = 0.02,
         fails: int = 0,
     ) -> None:
         self._answer = answer
         self._first_s = first_s
+        self._then_s = first_s if then_s is None else then_s
         self._word_s = word_s
         self.fails = fails
         self.asked: list[Question] = []
@@ -38,7 +41,7 @@ class ScriptedAnswerer:
         """See `Answerer`."""
         self.asked.append(question)
         try:
-            await asyncio.sleep(self._first_s)
+            await asyncio.sleep(self._then_s if question.results else self._first_s)
             if self.fails:
                 self.fails -= 1
                 raise AnswererError("the scripted answerer fails", reason="scripted", retryable=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
@@ -10,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from batkol.answering.answerer import ToolCall, ToolResult
+from batkol.answering.tool_calls import is_object
 from batkol.conversation.events import ToolOutcome
 
 STILL_RUNNING: Final = "This tool call is still being carried out; its result is not known yet."
@@ -63,6 +65,29 @@ class TurnTools:
             ToolResult(call, run.content if run.call is call else f"{REPEATED}{run.content}")
             for call, run in self._runs
         )
+
+    @property
+    def done(self) -> tuple[ToolResult, ...]:
+        """Those that were carried out, each once."""
+        return tuple(
+            ToolResult(call, run.content)
+            for call, run in self._runs
+            if run.call is call and run.outcome is ToolOutcome.DONE
+        )
+
+    @property
+    def under_way(self) -> bool:
+        """Whether one is being carried out."""
+        return any(run.outcome is None for run in self.by_key.values())
+
+    def restore(self, done: Sequence[ToolResult]) -> None:
+        """Begin with what was carried out for the turn on another stream of the call."""
+        for each in done:
+            run = ToolRun(each.call)
+            run.finish(ToolOutcome.DONE, each.content)
+            if is_object(each.call.arguments):
+                self.by_key[key_of(each.call.name, msgspec.json.decode(each.call.arguments))] = run
+            self.add(each.call, run)
 
     @property
     def size(self) -> int:

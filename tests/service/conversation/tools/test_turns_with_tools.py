@@ -15,6 +15,7 @@ from batkol.conversation import events
 from batkol.conversation.actions import StockPhrase
 from batkol.conversation.agent import AgentSettings
 from batkol.conversation.events import ToolOutcome
+from batkol.conversation.history import ConversationSoFar
 from batkol.conversation.limits import CallLimits
 from batkol.conversation.tools.running import MOST_ROUNDS, NO_MORE, NOT_ENDED
 from batkol.conversation.tools.turn_tools import REPEATED, STILL_RUNNING
@@ -396,7 +397,7 @@ async def test_words_before_the_first_sound_join_the_turn_whose_tools_are_known_
 async def test_the_end_of_the_call_cancels_what_is_carried_out_and_says_so() -> None:
     posts = Posts(takes_s=5)
     async with talking(answerer([CALL], "מחר"), settings=SETTINGS, post_tool=posts) as talk:
-        await asked(talk, wait_s=1)
+        await asked(talk, wait_s=0.7)
         assert len(posts.asked) == 1
 
     assert (posts.ended, outcomes(talk)) == (0, [("book", "cancelled")])
@@ -451,7 +452,7 @@ async def test_the_call_does_not_end_while_what_was_to_be_saved_is_not() -> None
 async def test_an_agent_without_tools_offers_none(settings: Any) -> None:
     said = answerer("מחר")
     async with talking(said, settings=settings) as talk:
-        await asked(talk, wait_s=1)
+        await asked(talk, wait_s=0.7)
 
     assert said.asked[0].tools == ()
 
@@ -489,3 +490,42 @@ async def test_words_that_come_before_the_call_is_ended_leave_nothing_that_waits
         assert talk.hung_up
         assert ("hang_up", "refused") in outcomes(talk)
         assert ("hang_up", "done") in outcomes(talk)
+
+
+async def test_what_was_carried_out_before_a_call_moved_is_known_to_the_next_stream_and_not_carried_out_again() -> None:
+    posts, stalls = Posts(), ScriptedAnswerer(lambda _: [CALL, LEAD], then_s=60.0)
+    async with talking(stalls, settings=SETTINGS, post_tool=posts) as talk:
+        await asked(talk, wait_s=0.7)
+        assert not talk.conversation.carries_out
+        told = talk.conversation.so_far(over=True)
+        assert talk.words == [], "the model has the results, and has said nothing about them"
+
+    assert told.unanswered == "מה מספר"
+    assert [each.call for each in told.done] == [CALL, LEAD]
+    assert msgspec.json.decode(msgspec.json.encode(told), type=ConversationSoFar).bounded() == told
+
+    again, said = (
+        Posts(),
+        ScriptedAnswerer(lambda question: [CALL, LOOKED] if len(question.results) == 2 else ["שלום."]),
+    )
+    async with talking(said, settings=SETTINGS, post_tool=again, earlier=told) as talk:
+        await asyncio.sleep(6)
+        heard = talk.words
+
+    assert said.asked[0].results == told.done
+    assert heard[-1] == "שלום", "behind the filler, which comes when it would have come"
+    assert phrases(talk) == [StockPhrase.FILLER]
+    assert [request.tool for _, request in (*posts.asked, *again.asked)] == ["book", "look"]
+
+
+async def test_a_tool_that_is_carried_out_is_worth_waiting_for_when_the_call_is_to_move() -> None:
+    posts, said = Posts(takes_s=2.0), ScriptedAnswerer(lambda _: [CALL])
+    async with talking(said, settings=SETTINGS, post_tool=posts) as talk:
+        await asked(talk, wait_s=0.7)
+        assert talk.conversation.carries_out
+        talk.conversation.wind_down(5.0)
+        await asyncio.sleep(2)
+        told = talk.conversation.so_far(over=True)
+
+    assert not talk.conversation.carries_out
+    assert (told.unanswered, [each.content for each in told.done]) == ("מה מספר", ["נקבע"])
