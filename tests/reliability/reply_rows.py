@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from batkol.simulators.google.faults import Fault, Kind, Surface
@@ -26,7 +27,20 @@ APOLOGY: Final = ("עזרה",)
 REPEAT: Final = ("למה", "מי")
 LATE: Final = (*FILLER, *APOLOGY)
 
+FILLER_S: Final = 1.5
+ANSWER_S: Final = 3.5
+
 Step = Callable[["Trial"], Awaitable[None]]
+
+
+class ToolAnswer(StrEnum):
+    """What becomes of the call of a tool."""
+
+    DONE = "done"
+    FAILS = "fails"  # the webhook answers 500
+    HANGS = "hangs"  # the webhook answers nothing
+    NOT_ASKED = "not asked"  # the model's arguments are none that the tool takes
+    MODEL_STALLS = "the model stalls"  # the webhook answers, and the model says nothing more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +64,10 @@ class ReplyRow:
     """The only key that the language model's double takes."""
     whisper: bool = False
     streaming: bool = True
+    answer_s: float = ANSWER_S
+    """Seconds for the first answer: a tool within its own time puts it off."""
+    tool: ToolAnswer | None = None
+    """The model calls a tool for the first question, whose webhook does this."""
     says: str = ""
     """Text of a line of the log."""
     replies: int = 1
@@ -70,6 +88,11 @@ def answerer(name: str, what: str, hears: tuple[tuple[str, ...], ...], **fields:
 def voice(name: str, what: str, hears: tuple[tuple[str, ...], ...], **fields: Any) -> ReplyRow:
     """Return a row about the voice."""
     return ReplyRow(name=f"voice-{name}", what=what, group="voice", hears=hears, **fields)
+
+
+def tool(name: str, what: str, hears: tuple[tuple[str, ...], ...], **fields: Any) -> ReplyRow:
+    """Return a row about a tool that the model calls; its answer comes after the tool's result."""
+    return ReplyRow(name=f"tool-{name}", what=what, group="tool", hears=hears, **fields)
 
 
 def hearing(name: str, what: str, hears: tuple[tuple[str, ...], ...], **fields: Any) -> ReplyRow:
@@ -179,6 +202,28 @@ ROWS: Final = (
         "header", "The voice sends a WAV file, not samples", ways(WHOLE, APOLOGY), voice=(VoiceFault(kind=V.HEADER),)
     ),
     voice("dead-network", "The network to the voice swallows everything", (LATE,), dead="voice"),
+    tool("fails", "A tool's webhook has an error", ways(WHOLE), tool=ToolAnswer.FAILS),
+    tool(
+        "hangs",
+        "A tool's webhook answers nothing in the tool's 5 s; another filler comes in the place of the apology",
+        ((*FILLER, *FILLER, *WHOLE),),
+        tool=ToolAnswer.HANGS,
+        answer_s=7.0,
+    ),
+    tool(
+        "not-asked",
+        "The model calls a tool with arguments that it does not take",
+        ways(WHOLE),
+        tool=ToolAnswer.NOT_ASKED,
+    ),
+    tool(
+        "cut",
+        "The connection is cut in the middle of a tool call",
+        (APOLOGY,),
+        tool=ToolAnswer.DONE,
+        llm=(LLMFault(kind=K.CUT, after_tokens=3),),
+    ),
+    tool("then-stalls", "Nothing comes of the answer after a tool's result", (LATE,), tool=ToolAnswer.MODEL_STALLS),
     hearing("single", "Streaming is off: single requests hear the caller", ways(WHOLE), streaming=False),
     hearing(
         "refused",
@@ -226,6 +271,7 @@ ROWS: Final = (
 GROUPS: Final = {
     "answerer": "The language model",
     "voice": "The voice",
+    "tool": "A tool that the model calls",
     "hearing": "The recognizer, while the agent answers",
     "call": "What happens in the call meanwhile",
 }

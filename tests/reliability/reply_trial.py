@@ -15,26 +15,39 @@ import msgspec
 
 from batkol.events.events import CallEnded, ReplyEnded, ReplyStarted
 from batkol.simulators.llm.answers import Rule
+from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
 from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
+from batkol.simulators.llm.tool_deltas import ScriptedCall
 from batkol.simulators.speaker.server import VoiceDouble
 from batkol.simulators.twilio.caller import Caller, CallReport, SpokenPiece, place_call
 from batkol.simulators.twilio.ear import EarWord
+from batkol.tools.definition import ToolDefinition
 from batkol.voices.marked.voice import say
-from reliability.reply_rows import ANSWERS, FILLER, FIRST, PHRASES, SECOND, ReplyRow
+from reliability.reply_rows import (
+    ANSWER_S,
+    ANSWERS,
+    FILLER,
+    FILLER_S,
+    FIRST,
+    PHRASES,
+    SECOND,
+    ReplyRow,
+    ToolAnswer,
+)
 from reliability.watching import LogBook, logged
 from support.agent.fragments import same
+from support.http.one_answer import answering, http
 from support.network.relay import Relay, relaying
 from support.service.stack import Stack, stack
 from support.whisper.server import hearing_whisper
 
-FILLER_S: Final = 1.5
-ANSWER_S: Final = 3.5
 WAY_S: Final = 0.15
 """Seconds between a due time and the ear: the line's grid, a frame, the sockets, and a detector that is early."""
 
 _LONGEST_S: Final = 30.0  # of one turn
 _PHRASES: Final = 3  # filler, apology, repeat; the goodbye is spoken last
+_DAY: Final = msgspec.Raw(b'{"type": "object", "properties": {"day": {"type": "string"}}, "required": ["day"]}')
 
 
 class ReplyResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,7 +147,7 @@ async def ground(row: ReplyRow, live: Path) -> AsyncIterator[tuple[Stack, LLMDou
     async with AsyncExitStack() as exits:
         llm = await exits.enter_async_context(LLMDouble(LLMSettings(profile="fixed:350", api_key=row.key)))
         voice = await exits.enter_async_context(VoiceDouble())
-        llm.script(*(Rule(contains, answer) for contains, answer in ANSWERS.items()))
+        llm.script(*_rules(row))
         ports = {"llm": int((await llm.start()).split(":")[2].partition("/")[0]), "voice": await voice.start()}
         ways: dict[str, Relay] = {}
         if row.dead:
@@ -152,6 +165,8 @@ async def ground(row: ReplyRow, live: Path) -> AsyncIterator[tuple[Stack, LLMDou
             "agent_phrases": PHRASES,
             **row.settings,
         }
+        if row.tool is not None:
+            settings["tools"] = (await exits.enter_async_context(_tool(row.tool, llm)),)
         if row.whisper:
             settings["whisper_url"] = (await exits.enter_async_context(hearing_whisper())).url
         up = await exits.enter_async_context(stack(live, streaming=row.streaming, **settings))
@@ -159,6 +174,31 @@ async def ground(row: ReplyRow, live: Path) -> AsyncIterator[tuple[Stack, LLMDou
             while len(voice.records) < _PHRASES + 1 or any(each.ended_at is None for each in voice.records):
                 await asyncio.sleep(0.01)
         yield up, llm, voice, ways
+
+
+def _rules(row: ReplyRow) -> list[Rule]:
+    """Return the answers; where there is a tool, that to the first question comes after its result."""
+    if row.tool is None:
+        return [Rule(contains, answer) for contains, answer in ANSWERS.items()]
+    (first, answer), *others = ANSWERS.items()
+    call = ScriptedCall("book", "{}" if row.tool is ToolAnswer.NOT_ASKED else '{"day": "מחר"}')
+    return [Rule(first, tool=call), Rule(first, answer, result=""), *(Rule(*other) for other in others)]
+
+
+@asynccontextmanager
+async def _tool(does: ToolAnswer, llm: LLMDouble) -> AsyncIterator[ToolDefinition]:
+    """Run the webhook of a tool."""
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        if does is ToolAnswer.HANGS:
+            await asyncio.Event().wait()
+        if does is ToolAnswer.MODEL_STALLS:
+            llm.inject(LLMFault(kind=LLMFaultKind.STALL))
+        status = "500 Internal Server Error" if does is ToolAnswer.FAILS else "200 OK"
+        await http(status, "נקבע".encode())(writer)
+
+    async with answering(answer) as (url, _):
+        yield ToolDefinition(name="book", url=url, parameters=_DAY)
 
 
 async def run(row: ReplyRow, live: Path) -> ReplyResult:
@@ -192,7 +232,8 @@ def _judged(trial: Trial, log: LogBook, problems: list[str], asked: int) -> Repl
     turns = [[w for w in words if w.begins_at < split], [w for w in words if w.begins_at >= split]]
     times = [_times(turn, piece) for turn, piece in zip(turns, pieces, strict=False)]
     (first_s, answer_s), (then_first_s, then_s) = [*times, (None, None), (None, None)][:2]
-    late = [*_late(first_s, answer_s, lag_s), *(_late(then_first_s, then_s, lag_s) if not row.last else ())]
+    late = _late(first_s, answer_s, lag_s, row.answer_s)
+    late += _late(then_first_s, then_s, lag_s) if not row.last else []
     heard, then_heard = ([word.text for word in turn] for turn in turns)
     result = ReplyResult(
         name=row.name,
@@ -219,9 +260,9 @@ def _times(turn: Sequence[EarWord], piece: SpokenPiece) -> tuple[float | None, f
     return first, answer
 
 
-def _late(first_s: float | None, answer_s: float | None, lag_s: float) -> list[str]:
+def _late(first_s: float | None, answer_s: float | None, lag_s: float, within_s: float = ANSWER_S) -> list[str]:
     found = []
-    for what, took, limit in (("first sound", first_s, FILLER_S), ("answer", answer_s, ANSWER_S)):
+    for what, took, limit in (("first sound", first_s, FILLER_S), ("answer", answer_s, within_s)):
         if took is None or took > limit + WAY_S + lag_s:
             found.append(f"{what} after {'no time' if took is None else f'{took:.2f} s'}, not {limit} s")
     return found

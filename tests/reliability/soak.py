@@ -36,7 +36,7 @@ async def _run(plan: Plan, folder: Path) -> int:
 
 
 def _replies(turns: int) -> int:
-    plan = reply_soak.Plan(turns=turns, staying=3, moving=5, drain_every_s=25.0)
+    plan = reply_soak.Plan(turns=turns, staying=6, moving=5, drain_every_s=25.0)
     print(f"{turns} turns, {plan.staying} callers on one pod, {plan.moving} on pods that are drained", flush=True)  # noqa: T201
     with tempfile.TemporaryDirectory(prefix="batkol-soak-") as folder:
         found = asyncio.run(reply_soak.soak(plan, Path(folder)))
@@ -53,7 +53,7 @@ def main() -> None:
     )
     parser.add_argument("--keep", default="", help="folder for logs and readings, kept")
     parser.add_argument("--replies", action="store_true", help="turns with an agent, and not words alone")
-    parser.add_argument("--turns", type=int, default=1000, help="of all callers together, with --replies")
+    parser.add_argument("--turns", type=int, default=2000, help="of all callers together, with --replies")
     given = parser.parse_args()
     if given.replies:
         raise SystemExit(_replies(given.turns))
