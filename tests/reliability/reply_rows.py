@@ -154,8 +154,9 @@ ROWS: Final = (
     answerer(
         "stalls-midway",
         "The answer stops after its first sentence",
-        ways(PART, WHOLE[:3]),
+        ((*PART, *LATE), (*WHOLE[:3], *LATE)),
         llm=(LLMFault(kind=K.STALL, after_tokens=6),),
+        replies=2,
     ),
     answerer("answers-in-40s", "The answer comes after 40 s", (LATE,), llm=(LLMFault(kind=K.STALL, lasts_s=40),)),
     answerer("nonsense", "What comes is no JSON", (APOLOGY,), llm=(LLMFault(kind=K.NONSENSE),)),
@@ -196,7 +197,11 @@ ROWS: Final = (
     voice("slow", "The voice begins after 6 s", (LATE,), voice=(VoiceFault(kind=V.SLOW, latency_s=6.0),)),
     voice("cut", "The voice breaks in the middle of a word", ways(PART[:1]), voice=(VoiceFault(kind=V.CUT, at_s=0.6),)),
     voice(
-        "stalls", "The voice stops in the middle of a word", ways(PART[:1]), voice=(VoiceFault(kind=V.STALL, at_s=0.6),)
+        "stalls",
+        "The voice stops in the middle of a word",
+        ((*PART[:1], *LATE),),
+        voice=(VoiceFault(kind=V.STALL, at_s=0.6),),
+        replies=2,
     ),
     voice(
         "header", "The voice sends a WAV file, not samples", ways(WHOLE, APOLOGY), voice=(VoiceFault(kind=V.HEADER),)

@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
+from batkol.answering.prompt_facts import PromptFacts
 from batkol.errors import UpstreamError
 
 
@@ -60,7 +61,14 @@ class Usage(msgspec.Struct, frozen=True):
     completion_tokens: int
 
 
-AnswerPart: TypeAlias = str | ToolCall | Usage
+class AnsweredBy(msgspec.Struct, frozen=True):
+    """The answerer that all further parts come from, where one of several may answer."""
+
+    name: str
+    """The name in the settings."""
+
+
+AnswerPart: TypeAlias = str | ToolCall | Usage | AnsweredBy
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +85,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     tools: tuple[Tool, ...] = ()
     said: str = ""
     """The answer's text so far, where tools were called in mid-answer."""
+    facts: PromptFacts | None = None
+    """What a prompt may name: `prompt` names none of it any more. None: nothing is known."""
     results: tuple[ToolResult, ...] = ()
     """The calls of tools in this turn so far, and what came of them: the answer goes on from there."""
 
@@ -95,6 +105,8 @@ class Answerer(Protocol):
 
     def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
         """Yield the answer in pieces of text, as they come, and calls of tools. `Usage` may be the last part.
+
+        Where one of several may answer, `AnsweredBy` comes before the first of them, the last one says which it is.
 
         Closing the generator cancels the request: nothing of it is read or paid for any more than was sent by then.
         Raises `AnswererError`; what was yielded before stands. An answer without a piece is an empty answer, no error.

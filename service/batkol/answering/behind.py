@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Final
 
-from batkol.answering.answerer import Answerer, AnswererError, AnswerPart, Question
+from batkol.answering.answerer import AnsweredBy, Answerer, AnswererError, AnswerPart, Question
 from batkol.answering.opening import EMPTY, Opening
 from batkol.speech.breaker import Breaker
 
@@ -37,7 +37,7 @@ class BehindAnswerer:
 
     `after_ms` is what the first has for its first text or call of a tool. In its rest it is asked only if `then` fails,
     too. `on_failover` gets a short word for each answer that `then` is asked for. If both fail, the error is that of
-    the one that was asked first.
+    the one that was asked first. `names` are those of both in the settings, for `AnsweredBy`.
     """
 
     def __init__(
@@ -45,12 +45,14 @@ class BehindAnswerer:
         first: Answerer,
         then: Answerer,
         *,
+        names: tuple[str, str] | None = None,
         after_ms: int = THEN_AFTER_MS,
         breaker: Breaker | None = None,
         on_failover: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._first = first
         self._then = then
+        self._names = names
         self._after_s = after_ms / 1000
         self._breaker = breaker or Breaker(failures=FAILURES)
         self._on_failover = on_failover
@@ -109,6 +111,8 @@ class BehindAnswerer:
                 yield cost
             return
         try:
+            if self._names is not None:
+                yield AnsweredBy(self._names[opening.answerer is not self._first])
             async with aclosing(opening.parts()) as parts:
                 async for part in parts:
                     yield part

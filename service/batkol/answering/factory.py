@@ -52,7 +52,13 @@ class Answerers:
         if not spec.then:
             return alone
         told = partial(self._parts.on_failover, name)
-        return BehindAnswerer(alone, self._whole(spec.then), after_ms=spec.then_after_ms, on_failover=told)
+        return BehindAnswerer(
+            alone,
+            self._whole(spec.then),
+            names=(name, spec.then),
+            after_ms=spec.then_after_ms,
+            on_failover=told,
+        )
 
     def _alone(self, name: str) -> Answerer:
         spec = self._specs[name]
@@ -64,6 +70,7 @@ class Answerers:
         return HedgedAnswerer(
             self._alone(spec.first),
             self._alone(spec.second),
+            names=(spec.first, spec.second),
             after_ms=spec.after_ms,
             may_hedge=parts.may_hedge,
             on_hedge=partial(parts.on_hedge, name),

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, aclosing
 from enum import StrEnum
 from typing import Final
 
-from batkol.answering.answerer import Answerer, AnswerPart, Question
+from batkol.answering.answerer import AnsweredBy, Answerer, AnswerPart, Question
 from batkol.answering.opening import EMPTY, Opening
 
 AFTER_MS: Final = 500
@@ -33,7 +33,7 @@ class HedgedAnswerer:
 
     A first that fails is no hedge: the second is asked at once. `may_hedge` is asked before a hedge, one of whose two
     requests is in vain; `on_hedge` gets each outcome, `on_failover` the reason of each first that failed. If both fail,
-    the error is the first one's.
+    the error is the first one's. `names` are those of both in the settings, for `AnsweredBy`.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class HedgedAnswerer:
         first: Answerer,
         second: Answerer,
         *,
+        names: tuple[str, str] | None = None,
         after_ms: int = AFTER_MS,
         may_hedge: Callable[[], bool] = lambda: True,
         on_hedge: Callable[[HedgeOutcome], None] = lambda _: None,
@@ -48,6 +49,7 @@ class HedgedAnswerer:
     ) -> None:
         self._first = first
         self._second = second
+        self._names = names
         self._after_s = after_ms / 1000
         self._may_hedge = may_hedge
         self._on_hedge = on_hedge
@@ -74,6 +76,8 @@ class HedgedAnswerer:
             if hedged or first.failure is not None:
                 second = self._begin(self._second, question, stack)
                 winner = await self._race(first, second, hedged=hedged)
+            if self._names is not None and winner.failure is None:
+                yield AnsweredBy(self._names[winner is not first])
             async with aclosing(winner.parts()) as parts:
                 async for part in parts:
                     yield part

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Final
 
-from batkol.answering.answerer import Answerer, AnswererError, AnswerPart, Question, Usage
+from batkol.answering.answerer import AnsweredBy, Answerer, AnswererError, AnswerPart, Question, Usage
 
 EMPTY: Final = "empty"
 """The reason of an opening that ended without a text or a call."""
@@ -53,11 +53,11 @@ class Opening:
 
     @property
     def _begun(self) -> bool:
-        return any(not isinstance(part, Usage) for part in self._opened)
+        return any(not isinstance(part, Usage | AnsweredBy) for part in self._opened)
 
     async def _open(self) -> None:
         """Read up to the first text or call; without one that is all of the answer."""
         async for part in self._parts:
             self._opened.append(part)
-            if not isinstance(part, Usage):
+            if not isinstance(part, Usage | AnsweredBy):
                 break

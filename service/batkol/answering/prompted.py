@@ -23,7 +23,8 @@ class PromptedAnswerer:
 
     def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
         """See `Answerer.answer`."""
-        return self._answerer.answer(msgspec.structs.replace(question, prompt=self._prompt))
+        prompt = self._prompt if question.facts is None else question.facts.fill(self._prompt)
+        return self._answerer.answer(msgspec.structs.replace(question, prompt=prompt))
 
     async def aclose(self) -> None:
         """See `Answerer.aclose`."""

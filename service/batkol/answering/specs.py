@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from batkol.answering.behind import THEN_AFTER_MS
 from batkol.answering.hedged import AFTER_MS
+from batkol.answering.prompt_facts import check_prompt
 from batkol.http_client.signature import key_of
 from batkol.named_specs import check_url
 
@@ -72,6 +73,10 @@ class AnswererSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError(f"{name}: kind {self.kind} needs {' and '.join(self.needed)}")
         if self.url:
             check_url(name, self.url, base=self.kind == "openai")
+        try:
+            check_prompt(self.prompt)
+        except ValueError as error:
+            raise ValueError(f"{name}: prompt {error}") from None
         self.check_secret(f"{name}: the variable {self.key_env}", key)
 
     def check_secret(self, name: str, key: str) -> None:

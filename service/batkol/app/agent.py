@@ -69,7 +69,7 @@ async def agent(settings: Settings, parts: AgentParts, stack: AsyncExitStack, ta
     made = VoicesByName(settings.voice_specs, settings.voice_keys(), parts.voices)
     stack.push_async_callback(made.aclose)
     in_force = LiveAgentSettings(settings, parts.live)
-    voices = {name: await _speaking(name, voice, in_force, stack, tasks) for name, voice in made.whole.items()}
+    voices = {name: await begin_to_speak(name, voice, in_force, stack, tasks) for name, voice in made.whole.items()}
     _begin_at_zero(settings, parts.metrics)
     _begin_tools_at_zero(in_force, parts.metrics)
     stack.callback(parts.live.on_change(lambda _: _begin_tools_at_zero(in_force, parts.metrics)))
@@ -127,11 +127,13 @@ def _begin_tools_at_zero(in_force: LiveAgentSettings, metrics: Metrics) -> None:
     metrics.tools.begin_at_zero([*tools, SAVE_LEAD] if settings.lead_fields else tools, ToolOutcome)
 
 
-async def _speaking(
+async def begin_to_speak(
     name: str, voice: Voice, in_force: LiveAgentSettings, stack: AsyncExitStack, tasks: Tasks
 ) -> Speaking:
-    """Begin to have the phrases spoken in a voice."""
-    phrases = Phrases(PhraseCache(voice, in_force.language), in_force.texts, in_force.language)
+    """Begin to have the phrases spoken in a voice; return when the default one has spoken the greeting, or soon."""
+    cache = PhraseCache(voice, in_force.language)
+    cache.want(in_force.texts().get(StockPhrase.GREETING, ""))  # before all others: the first callers hear it first
+    phrases = Phrases(cache, in_force.texts, in_force.language)
     stack.callback(in_force.live.on_change(lambda change: phrases.refresh() if change.reply else None))
     await tasks.own(stack, phrases.cache.run, _task("agent.phrases", name))
     if name == DEFAULT and (greeting := in_force.texts().get(StockPhrase.GREETING)):

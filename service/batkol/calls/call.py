@@ -187,6 +187,7 @@ class Call:
             self.conversation.observe(event)
 
     def _side(self) -> CallSide:
+        outbound = self.identity.direction.startswith("outbound")
         return CallSide(
             call_sid=self.identity.call_sid,
             stream_sid=self.identity.stream_sid,
@@ -196,6 +197,8 @@ class Call:
             hang_up=self.line_end.hang_up,
             transfer=self.line_end.transfer,
             log=self.log,
+            caller=self.identity.to if outbound else self.identity.from_,
+            called=self.identity.from_ if outbound else self.identity.to,
         )
 
     # -- its life --------------------------------------------------------------------------------------------------

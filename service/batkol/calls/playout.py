@@ -124,6 +124,11 @@ class Playout:
         return self._outbound.position(self._clock())
 
     @property
+    def path_s(self) -> float:
+        """Seconds to the peer and back, and in its buffer, as measured by marks; 0 while that is not known."""
+        return 2 * self._path.there_s + self._path.buffer_s
+
+    @property
     def written(self) -> int:
         """The end of the sound that was handed to the socket."""
         return self._outbound.written

@@ -67,7 +67,12 @@ class MakersOfReplies:
         if asked is None:
             return ReplyMakers(ANSWER, attempts=attempts)
         return ReplyMakers(
-            ANSWER, asked.answerer, asked.voice, asked.answerer_variant, asked.voice_variant, attempts=attempts
+            ANSWER,
+            event.answered_by or asked.answerer,
+            asked.voice,
+            asked.answerer_variant,
+            asked.voice_variant,
+            attempts=attempts,
         )
 
 

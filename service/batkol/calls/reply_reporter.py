@@ -22,6 +22,8 @@ from batkol.events.events import (
     ToolCalled,
 )
 
+LONGEST_RESULT: Final = 4_000
+"""Characters of a tool's result in an event, and so in the store."""
 _KEPT: Final = 8
 
 
@@ -125,6 +127,7 @@ class ReplyReporter:
                 arguments=event.arguments,
                 outcome=event.outcome.value,
                 duration_ms=_ms(event.took_s),
+                result=event.result[:LONGEST_RESULT],
             )
         )
         log = self._log.info if event.outcome is turns.ToolOutcome.DONE else self._log.warning

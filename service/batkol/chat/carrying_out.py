@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -42,6 +42,7 @@ class ChatOptions:
     tools: bool = False
     junit: Path | None = None
     json: Path | None = None
+    caller: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,13 @@ class _Parts:
     """The name of the answerer."""
     webhooks: ToolWebhooks | None
     """None: the user's own tools are not carried out."""
+    caller: str
+    """The caller's number."""
 
     def agent(self, prompt_file: Path | None) -> TextAgent:
         prompt = prompt_from(prompt_file) if prompt_file else ""
         answerer = self.answerers.get(self.name, own_prompt=not prompt)
-        return text_agent(self.settings, self.reply, answerer, prompt)
+        return replace(text_agent(self.settings, self.reply, answerer, prompt), caller=self.caller)
 
     def call(self, agent: TextAgent, dialogue: Dialogue | None = None) -> TextCall:
         if self.webhooks is not None:
@@ -82,6 +85,14 @@ async def carry_out(options: ChatOptions, out: Console, notes: Console) -> int:
         webhooks = await stack.enter_async_context(aclosing(ToolWebhooks())) if options.tools else None
         reply = reply_settings(settings, options.reply_file, carried_out=options.tools)
         parts = _Parts(settings, reply, answerers, options.answerer, webhooks)
+        parts = _Parts(
+            settings,
+            reply_settings(settings, options.reply_file),
+            answerers,
+            options.answerer,
+            webhooks,
+            options.caller,
+        )
         if options.dialogues:
             return await _try_dialogues(options, parts, out)
         return await _talk(options, parts, out, notes)

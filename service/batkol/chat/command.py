@@ -36,6 +36,9 @@ Repeat = Annotated[int, typer.Option(min=1, max=1000, help="Times to try each di
 AtOnce = Annotated[int, typer.Option(min=1, max=64, help="Dialogues to try at once.")]
 Times = Annotated[bool, typer.Option("--times", help="Print the times and tokens of each answer.")]
 Junit = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JUnit XML.")]
+CallerNumber = Annotated[
+    str, typer.Option("--caller", metavar="NUMBER", help="The caller's number, for a prompt that names {{caller}}.")
+]
 Json = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JSON.")]
 
 
@@ -53,6 +56,7 @@ def chat(
     tools: Tools = False,
     junit: Junit = None,
     json: Json = None,
+    caller: CallerNumber = "",
     no_color: NoColor = False,
 ) -> None:
     """Type with the agent, or try scripted dialogues: the answerer and the prompt of `batkol serve`, without sound.
@@ -74,5 +78,6 @@ def chat(
         tools=tools,
         junit=junit,
         json=json,
+        caller=caller,
     )
     exit_with(carry_out(options, console(no_color=no_color), console(no_color=no_color, stderr=True)))

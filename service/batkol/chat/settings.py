@@ -8,6 +8,7 @@ from typing import ClassVar, Final, Self
 from pydantic import ValidationError, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from batkol.answering.prompt_facts import check_prompt
 from batkol.answering.settings import AnswererFields
 from batkol.conversation.limit_settings import LimitFields
 from batkol.conversation.settings import ReplyFields
@@ -67,4 +68,8 @@ def prompt_from(file: Path) -> str:
         raise ConfigurationError(f"the prompt {file} is not UTF-8; save the file as UTF-8.") from None
     if not text:
         raise ConfigurationError(f"the prompt {file} is empty; an answerer without a prompt says anything.")
+    try:
+        check_prompt(text)
+    except ValueError as error:
+        raise ConfigurationError(f"the prompt {file} {error}.") from None
     return text

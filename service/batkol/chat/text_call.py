@@ -15,7 +15,8 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from batkol.answering.answerer import Answerer, AnswererError, Question, ToolCall, Usage
+from batkol.answering.answerer import AnsweredBy, Answerer, AnswererError, Question, ToolCall, Usage
+from batkol.answering.prompt_facts import PromptFacts
 from batkol.chat.text_tools import TextTools, TriedTool
 from batkol.conversation.agent import AgentSettings
 from batkol.conversation.history import Entry, History
@@ -40,6 +41,8 @@ class TextAgent:
     greeting: str = ""
     apology: str = ""
     goodbye: str = ""
+    caller: str = field(default="", repr=False)
+    """The caller's number; empty: not known."""
 
 
 class ShownPiece(msgspec.Struct, frozen=True):
@@ -87,7 +90,9 @@ class TextTurn:
 class TextCall:
     """One call. `answer` one turn after the other, never two at once."""
 
-    def __init__(self, agent: TextAgent, post: PostTool, *, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self, agent: TextAgent, post: PostTool, *, clock: Clock = time.monotonic, unix_time: Clock = time.time
+    ) -> None:
         """`post` carries out the user's own tools."""
         self.history = History()
         self.call_sid = f"CA{uuid.uuid4().hex}"
@@ -95,6 +100,7 @@ class TextCall:
         self._agent = agent
         self._tools = TextTools(self.call_sid, post)
         self._clock = clock
+        self._unix_time = unix_time
         self._unanswered = ""
         if agent.greeting:
             self.history.hear(self.history.add_agent(), agent.greeting)
@@ -197,6 +203,8 @@ class TextCall:
         """Yield an answer's text and calls; count its tokens, and note when the first came."""
         async with aclosing(self._agent.answerer.answer(question)) as answer:
             async for part in answer:
+                if isinstance(part, AnsweredBy):
+                    continue
                 if isinstance(part, Usage):
                     turn.usage = _sum(turn.usage, part)
                     continue
@@ -206,11 +214,20 @@ class TextCall:
                 yield part
 
     def _question(self, turn: TextTurn, tools: AttemptTools) -> Question:
+        agent = self._agent
+        facts = PromptFacts(
+            now=self._unix_time(),
+            time_zone=agent.settings.time_zone,
+            language=agent.language,
+            caller=agent.caller,
+            lead=self._tools.lead,
+        )
         return Question(
             text=turn.caller,
             history=self.history.messages,
-            prompt=self._agent.settings.prompt,
-            language=self._agent.language,
+            prompt=facts.fill(agent.settings.prompt),
+            facts=facts,
+            language=agent.language,
             call_sid=self.call_sid,
             turn=len(self.turns),
             tools=tools.offered,

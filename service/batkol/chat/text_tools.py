@@ -80,6 +80,11 @@ class TextTools:
         """See `ToolCaller`."""
         return self._observe
 
+    @property
+    def lead(self) -> Mapping[str, Any]:
+        """The fields of the lead that were saved so far."""
+        return dict(self._runner.lead)
+
     def for_attempt(self, settings: AgentSettings, turn: int) -> AttemptTools:
         """Return the tools of an attempt that begins now."""
         tools = self._runner.for_attempt(settings, turn)

@@ -52,6 +52,12 @@ class Interrupt(msgspec.Struct, frozen=True):
     attempt: int
 
 
+class GiveUp(msgspec.Struct, frozen=True):
+    """End an attempt that hangs: it was heard in part, and nothing more of it comes."""
+
+    attempt: int
+
+
 class Resume(msgspec.Struct, frozen=True):
     """Go on with an interrupted reply, from the sentence of the last word that was heard. It has a new number."""
 
@@ -110,5 +116,5 @@ class Transfer(msgspec.Struct, frozen=True):
 
 
 AnnouncementAction: TypeAlias = Prepare | Announce | Discard
-ReplyAction: TypeAlias = Ask | Cancel | Release | Hold | Interrupt | Resume | SayPhrase | HangUp | Transfer
+ReplyAction: TypeAlias = Ask | Cancel | Release | Hold | Interrupt | GiveUp | Resume | SayPhrase | HangUp | Transfer
 Action: TypeAlias = ReplyAction | AnnouncementAction

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -36,6 +37,8 @@ class AgentSettings:
     revision: str = ""
     """The revision of `reply.json` that they are of."""
     prompt: str = ""
+    time_zone: str = "UTC"
+    """The zone of `{{time}}` in the prompt."""
     greeting_yields: bool = True
     thresholds: TurnThresholds = field(default_factory=TurnThresholds)
     words: Lexicon = field(default_factory=lexicon)
@@ -75,3 +78,5 @@ class Agent:
     settings: Callable[[], AgentSettings] = AgentSettings
     post_tool: PostTool = no_webhooks
     """Asks the webhooks of the user's own tools."""
+    unix_time: Callable[[], float] = time.time
+    """The clock of `{{time}}` in prompts."""

@@ -19,8 +19,9 @@ from batkol.conversation import events, inputs
 from batkol.conversation.actions import Announce, AnnouncementAction, Discard, Prepare, Unsaid
 from batkol.conversation.agent import Agent
 from batkol.conversation.limits import Spent
-from batkol.conversation.replies import Outlet, Replies
+from batkol.conversation.replies import Replies
 from batkol.conversation.reply import LONGEST_S, Failure, Reply, Speaker
+from batkol.conversation.reply_playout import Outlet
 from batkol.conversation.track import Track
 from batkol.conversation.voiced import Voiced, failed
 from batkol.errors import CallError
@@ -80,7 +81,7 @@ class Announcements:
         if self._waiting:
             next(reversed(self._waiting.values())).voiced.marks.append(name)
         else:
-            self._replies.mark(name)
+            self._replies.playout.mark(name)
 
     def _accept(self, text: str, mulaw: bytes | None, *, urgent: bool) -> str:
         if not urgent:  # an urgent one drops the others
@@ -161,7 +162,7 @@ class Announcements:
         if not accepted.ready and accepted.voiced.track.samples:
             accepted.ready = True
             self._put(inputs.AnnouncementReady(accepted.number))
-        self._replies.feed(accepted.voiced)
+        self._replies.playout.feed(accepted.voiced)
 
     def _spoken(self, accepted: _Accepted, task: asyncio.Task[None]) -> None:
         """All of its sound is there; without any it has failed."""
@@ -182,4 +183,4 @@ class Announcements:
     def _place_marks(self, voiced: Voiced) -> None:
         """Put its marks behind what is said: it is gone, and so is all that waited before it."""
         for name in voiced.marks:
-            self._replies.mark(name)
+            self._replies.playout.mark(name)

@@ -9,10 +9,9 @@ from __future__ import annotations
 from batkol.conversation import speaking
 from batkol.conversation.actions import Cancel, Discard, Interrupt, Prepare, Unsaid
 from batkol.conversation.inputs import AnnouncementAsked, AnnouncementLost, AnnouncementReady, ClearAsked
+from batkol.conversation.state import AUDIBLE
 from batkol.conversation.timers import Timer
 from batkol.conversation.turn import State, Turn
-
-_AUDIBLE = frozenset({State.SPEAKING, State.YIELDING})
 
 
 def asked(turn: Turn, event: AnnouncementAsked, now: float) -> None:
@@ -43,7 +42,7 @@ def proceed(turn: Turn, now: float) -> None:
     if turn.state in {State.ENDING, State.CLOSING}:
         return
     if turn.queue.head_is_ready and _may_be_said(turn, now):
-        if turn.state in _AUDIBLE:
+        if turn.state in AUDIBLE:
             silence(turn)
         turn.announce()
     if (number := turn.queue.prepare()) is not None:
@@ -52,7 +51,7 @@ def proceed(turn: Turn, now: float) -> None:
 
 def _may_be_said(turn: Turn, now: float) -> bool:
     urgent = turn.queue.takes_the_floor
-    if turn.state in _AUDIBLE:
+    if turn.state in AUDIBLE:
         return urgent
     if not urgent and not turn.idle:
         return False
@@ -72,7 +71,7 @@ def _caller_has_given_way(turn: Turn, now: float) -> bool:
 
 def _clear(turn: Turn, now: float) -> None:
     turn.discard(turn.queue.take_all(), Unsaid.CLEARED)
-    if turn.state in _AUDIBLE and turn.attempt is not None:
+    if turn.state in AUDIBLE and turn.attempt is not None:
         silence(turn)
     elif turn.interruptions.resumable:
         turn.words_came()

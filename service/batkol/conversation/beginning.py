@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from batkol.answering.answerer import Question
+from batkol.answering.prompt_facts import PromptFacts
 from batkol.conversation import actions as act
 from batkol.conversation import events, inputs
 from batkol.conversation.actions import StockPhrase
@@ -63,10 +64,12 @@ class ReplyBeginner:
             self._put(inputs.AttemptLost(ask.attempt))
             return
         tools = self._parts.tools.for_attempt(settings, replies.turn + 1)
+        facts = self._facts(settings)
         question = Question(
             text=ask.text,
             history=self._parts.history.messages,
-            prompt=self._parts.handover.prompt(settings.prompt, agent.language),
+            prompt=facts.fill(settings.prompt),
+            facts=facts,
             tools=tools.offered,
             language=agent.language,
             call_sid=self._call.call_sid,
@@ -77,6 +80,18 @@ class ReplyBeginner:
         tools.owner = voiced = replies.add(ask.attempt, reply)
         voiced.task = self._spawn(reply.run())
         voiced.task.add_done_callback(partial(self._done, voiced))
+
+    def _facts(self, settings: AgentSettings) -> PromptFacts:
+        agent, call = self._agent, self._call
+        return PromptFacts(
+            now=agent.unix_time(),
+            time_zone=settings.time_zone,
+            language=agent.language,
+            caller=call.caller,
+            called=call.called,
+            lead=dict(self._parts.tools.lead),
+            note=self._parts.handover.note(agent.language),
+        )
 
     def say(self, say: act.SayPhrase) -> None:
         """Say a phrase; the goodbye, where no phrase of a limit has a sound."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from structlog.typing import FilteringBoundLogger
 
@@ -26,3 +26,7 @@ class CallSide:
     transfer: Callable[[str, Callable[[], None]], None]
     """Transfer the caller to the number behind a label, or call back if they stay here."""
     log: FilteringBoundLogger
+    caller: str = field(default="", repr=False)
+    """The number that calls, or is called by the agent; empty: not known."""
+    called: str = field(default="", repr=False)
+    """The number at the agent's end."""

@@ -17,6 +17,7 @@ from batkol.alarm import Alarm
 from batkol.audio.mulaw import SAMPLE_RATE, SAMPLES_PER_MS
 from batkol.conversation import actions as act
 from batkol.conversation import inputs
+from batkol.conversation.action_runner import ActionRunner, RunnerParts
 from batkol.conversation.actions import StockPhrase
 from batkol.conversation.agent import Agent, AgentSettings
 from batkol.conversation.announcements import Announcements, LineClosedError
@@ -58,7 +59,6 @@ class Conversation:
         self._spent = Spent()
         self._begun = False
         self._over = False  # no input is taken any more
-        self._newest_utterance = -1
         self._tasks: asyncio.TaskGroup
         self._defect: asyncio.Future[None]
         self._replies = Replies(call, self._history, self._put, self._loop.time)
@@ -67,9 +67,14 @@ class Conversation:
         tools = ToolRunner(call, agent.post_tool, self._put, self._spawn)
         self._replies.answered = tools.answered
         said = ConversationParts(self._turns, tools, self._history, self._replies, self._announcements, self._spent)
+        said = ConversationParts(
+            self._turns, self._history, self._replies, self._announcements, self._spent, tools.lead
+        )
         self._handover = Handover(said, self._loop.time())
         parts = ReplyParts(self._history, self._replies, tools, self._handover, self._spent)
         self._begin = ReplyBeginner(agent, call, parts, self._put, self._spawn)
+        runner = RunnerParts(self._begin, self._replies, self._announcements)
+        self._actions = ActionRunner(call, runner, self._settings, self._put, self._spawn)
         self._last_sentence = LastSentence(self._replies, call.line)
         call.line.on_written = self._on_written
 
@@ -115,7 +120,7 @@ class Conversation:
         Return the milliseconds that the caller has heard of what was said; 0 if nothing was. Raises `LineClosedError`.
         """
         self.open_line  # noqa: B018  it raises
-        voiced = self._replies.audible
+        voiced = self._replies.playout.audible
         self._put(inputs.ClearAsked())
         return 0 if voiced is None else voiced.samples_heard // SAMPLES_PER_MS
 
@@ -161,7 +166,7 @@ class Conversation:
     def _on_written(self, _: int, end: int) -> None:
         """Sound was written: at once, and not in its turn, so that nothing can take back what the caller hears."""
         try:
-            if (voiced := self._replies.sounding(end)) is not None:
+            if (voiced := self._replies.playout.first_before(end)) is not None:
                 self._sounded(voiced)
         except Exception:  # the line must go on
             self._call.log.exception("[AGENT] reply was played, and the conversation could not take note of it")
@@ -169,7 +174,7 @@ class Conversation:
     def _sounded(self, voiced: Voiced) -> None:
         last_sample = self._turns.last_sample
         self._replies.start(voiced, last_sample)
-        self._carry_out(self._turns.handle(inputs.ReplySounded(voiced.attempt), self._loop.time()))
+        self._actions.run(self._turns.handle(inputs.ReplySounded(voiced.attempt), self._loop.time()))
         self._work()
 
     # -- its life ------------------------------------------------------------------------------------------------
@@ -218,7 +223,7 @@ class Conversation:
             )
         self._replies.close(act.Unsaid.DEFECT, self._call.line.clear())
         self._announcements.close(act.Unsaid.DEFECT)
-        self._carry_out(self._turns.handle(inputs.ServiceFailed(), self._loop.time()))
+        self._actions.run(self._turns.handle(inputs.ServiceFailed(), self._loop.time()))
 
     async def _converse(self) -> None:
         """Handle what comes until cancelled. Raises what a defect raises."""
@@ -267,53 +272,25 @@ class Conversation:
     # -- the table ---------------------------------------------------------------------------------------------------
 
     def _handle(self, event: inputs.Input) -> None:
+        self._turns.set_path(self._call.line.path_s)
         if isinstance(event, inputs.CallerBegan):
-            self._newest_utterance = event.utterance
+            self._actions.newest_utterance = event.utterance
         if isinstance(event, inputs.CallerBegan | inputs.DigitPressed):
             settings = self._settings()
             self._turns.tune(settings.thresholds, settings.words)
             self._choose_speakers()
-        self._carry_out(self._turns.handle(event, self._loop.time(), self._replies.sounding_text()))
+        self._actions.run(self._turns.handle(event, self._loop.time(), self._replies.playout.sounding_text()))
 
     def _tick(self) -> None:
         if not self._turns.talking:
             self._choose_speakers()  # what a silent caller hears is a turn, too
-        self._carry_out(self._turns.tick(self._loop.time()))
+        self._actions.run(self._turns.tick(self._loop.time()))
 
     def _choose_speakers(self) -> None:
         """Choose who answers and who speaks, unless a turn is under way: it ends with those that it began with."""
         if self._turns.between_turns:
             speakers = self._begin.choose_speakers()
             self._history.add_caller(self._turns.answer_from_now(answers=speakers.answerer is not None))
-
-    def _carry_out(self, todo: list[act.Action]) -> None:
-        for action in todo:
-            match action:
-                case act.Prepare() | act.Announce() | act.Discard():
-                    self._announcements.carry_out(action, self._spawn)
-                case _:
-                    self._carry_out_reply(action)
-
-    def _carry_out_reply(self, action: act.ReplyAction) -> None:
-        match action:
-            case act.Ask():
-                self._begin.ask(action, self._settings(), self._newest_utterance)
-            case act.Cancel(attempt):
-                self._replies.cancel(attempt)
-            case act.Release(attempt):
-                self._replies.release(attempt)
-            case act.Hold(attempt):
-                self._replies.hold(attempt)
-            case act.Interrupt(attempt):
-                self._replies.interrupt(attempt)
-            case act.Resume(interrupted, attempt):
-                self._replies.resume(interrupted, attempt)
-            case act.SayPhrase():
-                self._begin.say(action)
-            case act.HangUp(reason):
-                self._call.hang_up(reason)
-            case act.Transfer(label):
-                self._call.transfer(label, lambda: self._put(inputs.TransferFailed()))
 
     def _spawn(self, speaking: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._tasks.create_task(speaking, name="conversation.reply", context=self._context.copy())

@@ -8,6 +8,9 @@ The decision stands: nothing interrupts it, and no further turn begins. Each ste
 
 from __future__ import annotations
 
+import math
+
+from batkol.conversation import thinking
 from batkol.conversation.actions import Cancel, HangUp, Interrupt, SayPhrase, StockPhrase, Transfer, Unsaid
 from batkol.conversation.inputs import (
     AttemptLost,
@@ -18,18 +21,19 @@ from batkol.conversation.inputs import (
     ServiceFailed,
     TransferFailed,
 )
-from batkol.conversation.state import PartingStep
+from batkol.conversation.state import AUDIBLE, PartingStep
 from batkol.conversation.timers import Timer
 from batkol.conversation.turn import State, Turn
 
 
 def asked(turn: Turn, event: EndAsked, now: float) -> None:
     """Finish what the caller hears, or waits for since the turn was committed; throw the rest away."""
-    audible = turn.state in {State.SPEAKING, State.YIELDING}
+    audible = turn.state in AUDIBLE
     finishes = audible or (turn.state is State.THINKING and not turn.queue.takes_the_floor)
     turn.discard(turn.queue.take_all(), Unsaid.CLOSING)
     turn.drop_interrupted()
     turn.forget_keys()
+    waits = turn.clock.due
     turn.timers.clear()
     turn.end, turn.state, turn.step = event, State.ENDING, PartingStep.FINISHING
     turn.goodbye_wanted = event.goodbye and not event.transfer
@@ -42,6 +46,7 @@ def asked(turn: Turn, event: EndAsked, now: float) -> None:
     turn.attempt.audible = audible
     if turn.attempt.phrase is StockPhrase.GOODBYE:
         turn.step = PartingStep.GOODBYE
+    turn.clock.restore(waits)
     limit_ms = turn.thresholds.ending_ms if audible else turn.thresholds.apology_ms
     turn.timers.set(Timer.END, now + limit_ms / 1000)
 
@@ -51,6 +56,7 @@ def sounded(turn: Turn, event: ReplySounded, now: float) -> None:
         return
     turn.attempt.audible = True
     turn.said.answer()
+    turn.clock.stop()
     turn.timers.set(Timer.END, now + turn.thresholds.ending_ms / 1000)
 
 
@@ -59,6 +65,18 @@ def played(turn: Turn, event: ReplyPlayed | AttemptLost, now: float) -> None:
     if turn.attempt is not None and turn.attempt.number == event.attempt:
         turn.attempt = None
         _proceed(turn, now)
+
+
+def apology_due(turn: Turn, now: float) -> None:
+    """The caller has heard nothing for too long: the answer that hangs is given up; a transfer is waited for."""
+    if turn.step is PartingStep.TRANSFERRING:
+        thinking.filler_due(turn, now)
+        turn.clock.go_on(now, math.inf, turn.thresholds)
+        return
+    if turn.attempt is not None and turn.attempt.audible:
+        turn.give_up()
+    turn.cancel()
+    _proceed(turn, now)
 
 
 def closing(turn: Turn, _: CallClosing, now: float) -> None:
@@ -121,7 +139,7 @@ def _act(turn: Turn, now: float) -> None:
         turn.actions.append(HangUp(end.reason))
         return
     turn.step = PartingStep.TRANSFERRING
-    turn.timers.set(Timer.FILLER, now + turn.thresholds.filler_ms / 1000)
+    turn.clock.start(now, turn.thresholds)
     turn.timers.set(Timer.END, now + turn.thresholds.transfer_ms / 1000)
     turn.actions.append(Transfer(end.transfer))
 

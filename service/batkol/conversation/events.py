@@ -63,6 +63,7 @@ class FirstSoundWritten(msgspec.Struct, frozen=True):
     phrase: StockPhrase | None
     latency: ReplyLatency | None
     announced: bool = False
+    answered_by: str = ""  # the name in the settings of the answerer that gave its text, where one of several may
 
 
 class AnnouncementUnsaid(msgspec.Struct, frozen=True):
@@ -138,6 +139,7 @@ class ToolEnded(msgspec.Struct, frozen=True, kw_only=True):
     outcome: ToolOutcome
     reason: str = ""  # a short word, of what failed
     took_s: float = 0.0
+    result: str = ""  # what the model is told of it
 
 
 ConversationEvent: TypeAlias = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from batkol.conversation import inputs
 from batkol.conversation.announcements import Announcements
@@ -58,6 +58,8 @@ class ConversationParts(NamedTuple):
     replies: Replies
     announcements: Announcements
     spent: Spent
+    lead: dict[str, Any]
+    """The fields of the lead that were saved in this call."""
 
 
 class Handover:
@@ -65,6 +67,7 @@ class Handover:
 
     def __init__(self, said: ConversationParts, now: float) -> None:
         self._turns, self._tools, self._history, self._replies, self._announcements, self._spent = said
+        self._turns, self._history, self._replies, self._announcements, self._spent, self._lead = said
         self._begun_at = now
         self._earlier: ConversationSoFar | None = None
         self._taken_at = 0.0
@@ -77,6 +80,7 @@ class Handover:
             self._tools.turn.restore(earlier.done)
         self._replies.turn = earlier.turns
         self._announcements.count = earlier.announcements
+        self._lead.update(earlier.lead)
         spent = self._spent
         spent.tokens, spent.samples, spent.characters = earlier.tokens, earlier.samples, earlier.characters
 
@@ -105,16 +109,15 @@ class Handover:
         yield inputs.CallerStopped(EARLIER, spoken_at)
         yield inputs.TextSettled(EARLIER, text)
 
-    def prompt(self, prompt: str, language: str) -> str:
-        """Return the agent's prompt; where the history is lost, it says that the call goes on."""
+    def note(self, language: str) -> str:
+        """Return the end of every prompt: where the history is lost, it says that the call goes on."""
         if self._earlier is None or self._earlier.messages or not self._earlier.greeted:
-            return prompt
-        note = GOES_ON.get(language.partition("-")[0].lower().replace("iw", "he"), GOES_ON[""])
-        return f"{prompt}\n\n{note}" if prompt else note
+            return ""
+        return GOES_ON.get(language.partition("-")[0].lower().replace("iw", "he"), GOES_ON[""])
 
     def so_far(self, now: float, is_telling: Callable[[str], object]) -> ConversationSoFar:
         """Return the conversation up to now, with what was heard of a reply that is being heard."""
-        self._replies.note_heard()
+        self._replies.playout.note_heard()
         unanswered = self._turns.unanswered
         if self._turns.state in _OVERHEARD and not is_telling(unanswered):
             unanswered = ""
@@ -131,4 +134,5 @@ class Handover:
             tokens=self._spent.tokens,
             samples=self._spent.samples,
             characters=self._spent.characters,
+            lead=dict(self._lead),
         ).bounded()

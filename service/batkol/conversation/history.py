@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
 from batkol.answering.answerer import HistoryMessage, Role, ToolResult
+from batkol.answering.prompt_facts import bounded_lead
+from batkol.conversation.tools.lead import SAVED, save_fields
+from batkol.tools.definition import SAVE_LEAD
 
 LONGEST: int = 200
 """Messages that are kept; the oldest go first."""
@@ -76,6 +79,8 @@ class ConversationSoFar(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int = 0
     samples: int = 0
     characters: int = 0
+    lead: dict[str, Any] = {}
+    """The fields of the lead that were saved in this call."""
 
     @classmethod
     def of_messages(cls, messages: Sequence[HistoryMessage]) -> ConversationSoFar:
@@ -85,7 +90,13 @@ class ConversationSoFar(msgspec.Struct, frozen=True, kw_only=True):
             end -= 1
         turns = sum(message.role is Role.AGENT for message in messages)
         unanswered = " ".join(message.text for message in messages[end:])
-        return cls(messages=tuple(messages[:end]), turns=turns, greeted=bool(messages), unanswered=unanswered)
+        return cls(
+            messages=tuple(messages[:end]),
+            turns=turns,
+            greeted=bool(messages),
+            unanswered=unanswered,
+            lead=lead_of(messages),
+        )
 
     def bounded(self) -> ConversationSoFar:
         """Return it within the limits: another party wrote it."""
@@ -110,11 +121,20 @@ class ConversationSoFar(msgspec.Struct, frozen=True, kw_only=True):
             tokens=max(self.tokens, 0),
             samples=max(self.samples, 0),
             characters=max(self.characters, 0),
+            lead=bounded_lead(self.lead),
         )
 
 
 def _size(result: ToolResult) -> int:
     return len(result.content) + len(result.call.arguments)
+def lead_of(messages: Sequence[HistoryMessage]) -> dict[str, Any]:
+    """Return the fields of the lead that the tool calls of a conversation have saved."""
+    lead: dict[str, Any] = {}
+    for message in messages:
+        for each in message.results:
+            if each.call.name == SAVE_LEAD and each.content == SAVED:
+                save_fields(lead, each.call.arguments)
+    return lead
 
 
 class History:

@@ -48,6 +48,7 @@ def agent_settings(
     return AgentSettings(
         revision=reply.name,
         prompt=_or(reply.prompt, defaults.answerer_prompt),
+        time_zone=defaults.time_zone,
         greeting_yields=_or(reply.greeting_interruptible, defaults.greeting_interruptible),
         thresholds=turns.thresholds,
         words=lexicon(turns.backchannel, turns.stopping),

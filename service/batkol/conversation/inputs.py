@@ -105,7 +105,13 @@ class ToolsEnded(msgspec.Struct, frozen=True):
 
 
 class ReplyRanDry(msgspec.Struct, frozen=True):
-    """The caller has heard all of an attempt so far, and its tools are still carried out."""
+    """The caller has heard all of an attempt so far, and more of it is to come."""
+
+    attempt: int
+
+
+class ReplyWentOn(msgspec.Struct, frozen=True):
+    """There is more sound of an attempt that had run dry."""
 
     attempt: int
 
@@ -180,6 +186,7 @@ Input: TypeAlias = (
     | ToolsBegan
     | ToolsEnded
     | ReplyRanDry
+    | ReplyWentOn
     | CallOpened
     | AnnouncementAsked
     | AnnouncementReady

@@ -11,6 +11,7 @@ from typing import Final
 from batkol.conversation import announcing
 from batkol.conversation.actions import Unsaid
 from batkol.conversation.inputs import DigitPressed
+from batkol.conversation.state import AUDIBLE
 from batkol.conversation.timers import Timer
 from batkol.conversation.turn import State, Turn
 
@@ -19,8 +20,6 @@ END: Final = "#"
 
 MOST: Final = 64
 """Keys of one entry; with the last one it is over."""
-
-_AUDIBLE: Final = frozenset({State.SPEAKING, State.YIELDING})
 
 
 def pressed(turn: Turn, event: DigitPressed, now: float) -> None:
@@ -48,7 +47,7 @@ def due(turn: Turn, now: float) -> None:
 
 def _begin(turn: Turn, now: float) -> None:
     turn.keys.begin()
-    if turn.state in _AUDIBLE:
+    if turn.state in AUDIBLE:
         if turn.thresholds.keys_interrupt and turn.yields:
             _take_the_floor(turn, now)
         return
@@ -77,7 +76,7 @@ def _finish(turn: Turn, now: float) -> None:
         return
     said.stopped, said.settled = now, True
     turn.last_sample = now
-    if turn.state in _AUDIBLE:
+    if turn.state in AUDIBLE:
         return  # it is answered when the caller has heard what is said
     if turn.said.talking:
         turn.timers.set(Timer.STANDING, now + turn.thresholds.standing_ms / 1000)

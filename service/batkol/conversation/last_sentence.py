@@ -22,7 +22,7 @@ class LastSentence:
 
         A reply that is over by then, or has no such sentence, goes on.
         """
-        voiced = self._replies.audible
+        voiced = self._replies.playout.audible
         if voiced is None or voiced.playing is None:
             return
         until = self._line.position + samples

@@ -20,6 +20,11 @@ class Line(Protocol):
         """The sample that the caller hears now."""
         ...
 
+    @property
+    def path_s(self) -> float:
+        """Seconds that the network and the peer's buffer take there and back, as measured; 0 while not known."""
+        ...
+
     def play(self, mulaw: bytes) -> int:
         """Queue sound; return the position of its end."""
         ...

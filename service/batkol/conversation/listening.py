@@ -26,7 +26,8 @@ def opened(turn: Turn, event: CallOpened, now: float) -> None:
 
 def caller_began(turn: Turn, _: CallerBegan, now: float) -> None:
     turn.guesses = 0
-    turn.timers.cancel(Timer.PATIENCE, Timer.IDLE, Timer.FILLER, Timer.APOLOGY)
+    turn.clock.stop()
+    turn.timers.cancel(Timer.PATIENCE, Timer.IDLE)
     if turn.state is State.GUESSING:
         turn.doubt(now)
     if turn.said.text:

@@ -26,6 +26,7 @@ class Playing:
         self._fed = begin  # the sample of the track up to which the line has it
         self._stretches: list[_Stretch] = []
         self._finished = False
+        self._watched = False
         self._announced = track.piece_at(begin)
         self.on_piece: Callable[[int], None] = lambda _: None
         """Called with the number of each piece when its playing begins."""
@@ -46,15 +47,16 @@ class Playing:
         last = self._stretches[-1]
         return last.position + last.length
 
-    def feed(self) -> None:
-        """Queue what the track has and the line has not."""
+    def feed(self) -> bool:
+        """Queue what the track has and the line has not; return whether there was any."""
         sound = self._track.sound_from(self._fed)
         if not sound:
-            return
+            return False
         end = self._line.play(sound)
         self._stretches.append(_Stretch(end - len(sound), self._fed, len(sound)))
         self._fed += len(sound)
         self._announce()
+        return True
 
     def finish(self, then: Callable[[], None]) -> None:
         """No more sound will come: call `then` when the caller has heard all of it. A second call changes nothing."""
@@ -64,9 +66,20 @@ class Playing:
             self._line.at(self.end - 1, then)
 
     def when_dry(self, then: Callable[[], None]) -> None:
-        """Call `then` when the caller has heard all that is queued, unless more was queued by then."""
-        end = self.end
-        self._line.at(end - 1, lambda: then() if self.end == end else None)
+        """Call `then` once, when the caller has heard all of it that is queued by then. One at a time waits."""
+        if not self._watched:
+            self._watched = True
+            self._watch(self.end, then)
+
+    def _watch(self, end: int, then: Callable[[], None]) -> None:
+        def heard() -> None:
+            if self.end != end:
+                self._watch(self.end, then)
+                return
+            self._watched = False
+            then()
+
+        self._line.at(end - 1, heard)
 
     def heard(self, position: int) -> int:
         """Return the sample of the track that the caller had heard by that position of the line."""

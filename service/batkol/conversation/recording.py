@@ -39,4 +39,5 @@ def record(turn: Turn, event: Input, now: float) -> None:
             turn.interruptions.speech_ended(now)
         case TextSettled(_, text):
             said.text, said.settled = text, True
-            said.stopped = now if said.stopped is None else said.stopped
+            if said.stopped is None:  # the detector has not told its end
+                said.stopped = turn.last_sample = now

@@ -6,34 +6,16 @@ An attempt that was cancelled is not here any more, so nothing of it can reach t
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import Protocol
 
 from batkol.conversation import events, inputs
 from batkol.conversation.actions import SayPhrase, Unsaid
 from batkol.conversation.agent import PhraseSound
 from batkol.conversation.history import History, ToolsOfTurn
-from batkol.conversation.line import Line
-from batkol.conversation.playing import Playing
 from batkol.conversation.reply import Failure, Reply
+from batkol.conversation.reply_playout import Outlet, ReplyPlayout
 from batkol.conversation.track import Track
 from batkol.conversation.usage import WastedUsage
 from batkol.conversation.voiced import Voiced, failed, latency, settled
-
-_ECHO_WORDS = 12  # words around the present one that may come back as an echo
-
-
-class Outlet(Protocol):
-    """The call, as its replies use it."""
-
-    @property
-    def call_sid(self) -> str: ...
-    @property
-    def stream_sid(self) -> str: ...
-    @property
-    def line(self) -> Line: ...
-    @property
-    def observe(self) -> events.ObserveReplies: ...
 
 
 class Replies:
@@ -47,6 +29,7 @@ class Replies:
         self._put = put
         self._clock = clock
         self._voiced: dict[int, Voiced] = {}
+        self.playout = ReplyPlayout(outlet, history, self._voiced, put, self._played)
         self._wasted = WastedUsage()
         self.turn = 0
         """The replies that were heard so far."""
@@ -58,7 +41,7 @@ class Replies:
     def add(self, attempt: int, reply: Reply) -> Voiced:
         """Take an attempt that begins now; nothing of it is heard yet."""
         voiced = Voiced(attempt, reply.track, reply.question.text, reply)
-        reply.on_sound = lambda _: self.feed(voiced)
+        reply.on_sound = lambda _: self.playout.feed(voiced)
         self._voiced[attempt] = voiced
         return voiced
 
@@ -75,7 +58,7 @@ class Replies:
                 self._outlet.observe(failed(voiced, failure or Failure("answerer", "empty")))
         finally:  # by a defect, too: else the turn would wait for it until the call ends
             if voiced.track.samples:
-                self.feed(voiced)
+                self.playout.feed(voiced)
             else:
                 self._waste(voiced)
                 del self._voiced[voiced.attempt]
@@ -86,14 +69,14 @@ class Replies:
         if (voiced := self._voiced.get(attempt)) is not None:
             voiced.released = True
             voiced.commit()
-            self.feed(voiced)
+            self.playout.feed(voiced)
 
     def hold(self, attempt: int) -> None:
         """Take the release back, if nothing was heard."""
         if (voiced := self._voiced.get(attempt)) is not None and not voiced.sounded:
             voiced.released = False
             voiced.hold()
-            self._unqueue(voiced)
+            self.playout.unqueue(voiced)
 
     def cancel(self, attempt: int, why: Unsaid = Unsaid.INTERRUPTED) -> None:
         """Throw it away; if it was interrupted, it is over with what was heard.
@@ -108,10 +91,10 @@ class Replies:
         if voiced.sounded:
             self._settle(voiced)
             return
-        self._unqueue(voiced)
+        self.playout.unqueue(voiced)
         if voiced.announced:
             self._outlet.observe(events.AnnouncementUnsaid(voiced.reply_id, why))
-            self._place_marks(voiced)
+            self.playout.place_marks(voiced)
         else:
             self._waste(voiced)
             self._drop(voiced)
@@ -137,10 +120,21 @@ class Replies:
         voiced.released = False
         voiced.hold()
         voiced.interrupted_at = playing.heard(position)
-        voiced.playing = None
-        heard = self._hear(voiced)
+        voiced.playing, voiced.dry = None, False
+        heard = self.playout.hear(voiced)
         if voiced.sounded:
             self._outlet.observe(events.ReplyCut(voiced.reply_id, voiced.turn, heard))
+
+    def give_up(self, attempt: int) -> None:
+        """End one that hangs: what was heard of it stands, and its end names the fault."""
+        voiced = self._voiced.pop(attempt, None)
+        if voiced is None:
+            return
+        if voiced.task is not None:
+            voiced.task.cancel()
+        if voiced.reply is not None:
+            self._outlet.observe(failed(voiced, voiced.reply.give_up()))
+        self._settle(voiced)
 
     def resume(self, interrupted: int, attempt: int) -> None:
         """Go on from the piece in which the last heard word is."""
@@ -157,7 +151,7 @@ class Replies:
         voiced.commit()
         if voiced.sounded:
             self._outlet.observe(events.ReplyContinued(voiced.reply_id, voiced.turn, piece))
-        self.feed(voiced, begin)
+        self.playout.feed(voiced, begin)
 
     def play_phrase(self, say: SayPhrase, sound: PhraseSound) -> None:
         """Play a phrase; a filler is no reply."""
@@ -171,25 +165,15 @@ class Replies:
         track.add_sound(sound.mulaw, 0, last=True, word_ends=sound.word_ends)
         voiced = Voiced(say.attempt, track, say.answers, phrase=say.phrase, released=True)
         self._voiced[say.attempt] = voiced
-        self.feed(voiced)
+        self.playout.feed(voiced)
 
     def announce(self, voiced: Voiced) -> None:
         """Let the caller hear an announcement, of which some sound is there, from now on."""
         self._voiced[voiced.attempt] = voiced
         voiced.released = True
-        self.feed(voiced)
+        self.playout.feed(voiced)
 
     # -- what the caller hears -------------------------------------------------------------------------------------
-
-    def sounding(self, end: int) -> Voiced | None:
-        """Return the attempt whose first sound lies before `end` on the line and was not reported yet."""
-        for voiced in self._voiced.values():
-            if voiced.turn:  # this is asked for each message
-                continue
-            playing = voiced.playing
-            if playing is not None and playing.queued and playing.position < end:
-                return voiced
-        return None
 
     def start(self, voiced: Voiced, last_sample: float) -> None:
         """The first sound of an attempt was written: it is the reply of its turn."""
@@ -202,18 +186,15 @@ class Replies:
         split = None if voiced.announced else latency(voiced.reply, last_sample, self._clock())
         self._outlet.observe(
             events.FirstSoundWritten(
-                voiced.reply_id, voiced.turn, voiced.attempt, voiced.phrase, split, announced=voiced.announced
+                voiced.reply_id,
+                voiced.turn,
+                voiced.attempt,
+                voiced.phrase,
+                split,
+                announced=voiced.announced,
+                answered_by="" if voiced.reply is None else voiced.reply.answered_by,
             )
         )
-
-    def sounding_text(self) -> str:
-        """Return the words around the one that the caller hears now."""
-        voiced = self.audible
-        if voiced is None or voiced.playing is None:
-            return ""
-        heard = len(voiced.track.heard(voiced.playing.heard(self._outlet.line.position)).split())
-        words = voiced.track.intended.split()
-        return " ".join(words[max(0, heard - _ECHO_WORDS) : heard + _ECHO_WORDS // 4])
 
     def close(self, why: Unsaid, heard_to: int | None = None) -> None:
         """Cancel what is under way, and settle what was heard: up to that position, or up to now."""
@@ -223,60 +204,6 @@ class Replies:
                 voiced.interrupted_at = voiced.playing.heard(position)
                 voiced.playing = None
             self.cancel(voiced.attempt, why)
-
-    def note_heard(self) -> None:
-        """Write what the caller has heard by now into the history, of a reply that goes on."""
-        voiced = self.audible
-        if voiced is not None and voiced.playing is not None and voiced.entry is not None:
-            heard = voiced.track.heard(voiced.playing.heard(self._outlet.line.position))
-            self._history.hear(voiced.entry, heard)
-
-    @property
-    def audible(self) -> Voiced | None:
-        """The attempt that the caller hears."""
-        return next((voiced for voiced in self._voiced.values() if voiced.sounded and voiced.playing), None)
-
-    def feed(self, voiced: Voiced, begin: int = 0) -> None:
-        """Give the line what the attempt has and the line has not, if it is released. What is over is not fed."""
-        if not voiced.released or not voiced.track.samples:
-            return
-        if voiced.playing is None:
-            voiced.playing = Playing(voiced.track, self._outlet.line, begin)
-            voiced.playing.on_piece = partial(self._piece_began, voiced)
-        voiced.playing.feed()
-        if voiced.waits and voiced.playing.queued:
-            voiced.playing.when_dry(partial(self._ran_dry, voiced))
-        if voiced.whole and voiced.playing.queued:
-            voiced.playing.finish(partial(self._played, voiced))
-            self._place_marks(voiced)
-
-    def _ran_dry(self, voiced: Voiced) -> None:
-        if voiced.waits and self.audible is voiced:
-            self._put(inputs.ReplyRanDry(voiced.attempt))
-
-    def mark(self, name: str) -> None:
-        """Put a mark behind all of what the caller hears."""
-        voiced = next((each for each in self._voiced.values() if each.playing is not None), None)
-        if voiced is not None and not voiced.whole:
-            voiced.marks.append(name)
-        else:
-            self._outlet.line.mark(name)
-
-    def _place_marks(self, voiced: Voiced) -> None:
-        """Give the line the marks at its end: all of its sound is there before, or no more of it comes."""
-        for name in voiced.marks:
-            self._outlet.line.mark(name)
-        voiced.marks.clear()
-
-    def _unqueue(self, voiced: Voiced) -> None:
-        if voiced.playing is not None and voiced.playing.queued:
-            self._outlet.line.clear()
-        voiced.playing = None
-
-    def _piece_began(self, voiced: Voiced, number: int) -> None:
-        piece = voiced.track.pieces[number]
-        begin_ms = piece.begin // 8
-        self._outlet.observe(events.SentenceBegan(voiced.reply_id, voiced.turn, number, piece.text, begin_ms))
 
     def _played(self, voiced: Voiced) -> None:
         if self._voiced.get(voiced.attempt) is not voiced:
@@ -290,13 +217,5 @@ class Replies:
             self._put(inputs.ReplyPlayed(voiced.attempt, owes_text))
 
     def _settle(self, voiced: Voiced) -> None:
-        self._outlet.observe(settled(voiced, self._hear(voiced)))
-        self._place_marks(voiced)
-
-    def _hear(self, voiced: Voiced) -> str:
-        """Write what was heard of it into the history."""
-        track, at = voiced.track, voiced.interrupted_at
-        heard = track.heard(track.samples if at is None else at)
-        if voiced.entry is not None:
-            self._history.hear(voiced.entry, heard)
-        return heard
+        self._outlet.observe(settled(voiced, self.playout.hear(voiced)))
+        self.playout.place_marks(voiced)

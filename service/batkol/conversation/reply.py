@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from batkol.answering.answerer import Answerer, AnswererError, Question, ToolCall, ToolResult, Usage
+from batkol.answering.answerer import AnsweredBy, Answerer, AnswererError, Question, ToolCall, ToolResult, Usage
 from batkol.conversation.tools.turn_tools import Verdict
 from batkol.conversation.track import Track
 from batkol.conversation.usage import total
@@ -88,11 +88,11 @@ class Reply:
         self.moments = Moments(asked=speaker.clock())
         self.failure: Failure | None = None
         self.usage: Usage | None = None
+        """Tokens of all its questions, if the answerer tells them."""
+        self.answered_by = ""
+        """The name in the settings of the answerer that gives its text, where one of several may."""
         self.owes_text = False
         """Whether tools were carried out, and the answerer has said nothing about them so far."""
-        """Tokens of all its questions, if the answerer tells them."""
-        self.waits = False
-        """Whether its tools are carried out."""
         self.ends_call = False
         """Whether its tools end the call or transfer the caller; it may have no sound then."""
         self.whole = False
@@ -109,6 +109,12 @@ class Reply:
     def hold(self) -> None:
         """The commit is taken back, or the caller interrupts: no further tool is carried out."""
         self._committed.clear()
+
+    def give_up(self) -> Failure:
+        """Nothing more of it is waited for: name the part that hangs."""
+        part = "answerer" if all(piece.whole for piece in self.track.pieces) else "voice"
+        self._fail(part, "stalled")
+        return self.failure or Failure(part, "stalled")
 
     async def run(self) -> None:
         """Ask, cut and speak. What fails is in `failure`, and what was spoken before stands.
@@ -163,6 +169,8 @@ class Reply:
                         self._offer(cutter.append(part))
                     case ToolCall():
                         calls.append(part)
+                    case AnsweredBy(name):
+                        self.answered_by = name
                     case Usage():
                         self.usage = total(self.usage, part)
         return _Asked("".join(texts), tuple(calls))
@@ -170,12 +178,7 @@ class Reply:
     async def _carry_out(self, calls: Sequence[ToolCall], tools: Tools, *, spoken: bool) -> bool:
         """Carry out the tools that the answer calls, as soon as the turn is committed; return whether it goes on."""
         await self._until_committed()
-        self.waits = True
-        self.on_sound(self)  # of which the last may be on the line already
-        try:
-            verdict = await tools.carry_out(calls, spoken=spoken)
-        finally:
-            self.waits = False
+        verdict = await tools.carry_out(calls, spoken=spoken)
         if verdict is Verdict.GIVE_UP:
             self._fail("answerer", "too_many_calls")
         if verdict is Verdict.ENDS:

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
 from batkol import strict_json
+from batkol.answering.prompt_facts import check_prompt, check_zone
 from batkol.conversation.actions import StockPhrase
 from batkol.environment import EnvironmentSettings
 from batkol.live.reply import LONGEST_PHRASE
@@ -25,6 +26,7 @@ class ReplyFields(EnvironmentSettings):
         False, description="Let the built-in agent answer callers; without it only the API speaks."
     )
     answerer_prompt: str = Field("", description="The agent's instructions, the first message of every request.")
+    time_zone: str = Field("UTC", description="Time zone of `{{time}}` in prompts, by its IANA name.")
     greeting: str = Field("", description="Phrase at the beginning of a call; empty: the caller speaks first.")
     greeting_interruptible: bool = Field(True, description="Whether a caller who speaks interrupts the greeting.")
     agent_phrases: Annotated[dict[str, str], NoDecode] = Field(
@@ -33,6 +35,18 @@ class ReplyFields(EnvironmentSettings):
     speculative_attempts_per_minute: int = Field(
         600, ge=0, description="Attempts of this pod before the end of speech; each may be thrown away. 0: none."
     )
+
+    @field_validator("answerer_prompt")
+    @classmethod
+    def _names(cls, value: str) -> str:
+        check_prompt(value)
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        check_zone(value)
+        return value
 
     @field_validator("greeting")
     @classmethod

@@ -9,6 +9,8 @@ from batkol.conversation.inputs import (
     CallerLasted,
     CallerStopped,
     ReplyPlayed,
+    ReplyRanDry,
+    ReplyWentOn,
     TextChanged,
     TextReached,
     TextSettled,
@@ -67,7 +69,7 @@ def overheard_final(turn: Turn, event: TextSettled, now: float) -> None:
 def interrupt(turn: Turn, now: float) -> None:
     if turn.attempt is None:
         return
-    turn.timers.cancel(Timer.FILLER)
+    turn.clock.stop()
     turn.actions.append(Interrupt(turn.attempt.number))
     turn.interruptions.interrupt(Interrupted(turn.attempt.number, turn.attempt.text, turn.attempt.phrase))
     turn.queue.overtake()
@@ -83,6 +85,26 @@ def interrupt(turn: Turn, now: float) -> None:
             turn.start_clock()
     else:
         turn.timers.set(Timer.WORDLESS, now + turn.thresholds.wordless_ms / 1000)
+
+
+def ran_dry(turn: Turn, event: ReplyRanDry, now: float) -> None:
+    """The reply has a pause: the caller waits from now on."""
+    if turn.attempt is not None and turn.attempt.number == event.attempt:
+        turn.clock.start(now, turn.thresholds)
+
+
+def went_on(turn: Turn, event: ReplyWentOn, _: float) -> None:
+    if turn.attempt is not None and turn.attempt.number == event.attempt:
+        turn.clock.stop()
+
+
+def hung(turn: Turn, now: float) -> None:
+    """The pause of the reply has lasted too long: nothing more of it is waited for."""
+    turn.give_up()
+    if turn.answers:
+        turn.say(StockPhrase.APOLOGY)
+    else:
+        give_the_floor(turn, now)
 
 
 def played(turn: Turn, event: ReplyPlayed, now: float) -> None:
@@ -103,7 +125,7 @@ def played(turn: Turn, event: ReplyPlayed, now: float) -> None:
 
 def give_the_floor(turn: Turn, now: float) -> None:
     """Nothing is said any more: it is the caller's turn, of which the first words may be there."""
-    turn.timers.cancel(Timer.FILLER)
+    turn.clock.stop()
     turn.said.drop_wordless(turn.words, since=now - turn.thresholds.late_answer_ms / 1000)
     turn.state = State.LISTENING
     if turn.said.talking:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from batkol.conversation.actions import StockPhrase
 
@@ -18,6 +19,10 @@ class State(StrEnum):
     YIELDING = "yielding"  # the caller speaks into the reply, which goes on until that is an interruption
     ENDING = "ending"  # the call is to end, and the last words are said before
     CLOSING = "closing"
+
+
+AUDIBLE: Final = frozenset({State.SPEAKING, State.YIELDING})
+"""The states in which the caller hears the agent, or a pause of it."""
 
 
 class PartingStep(StrEnum):

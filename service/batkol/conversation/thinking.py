@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from batkol.conversation import listening
+from batkol.conversation import listening, speaking
 from batkol.conversation.actions import Hold, SayPhrase, StockPhrase, Unsaid
 from batkol.conversation.inputs import (
     AttemptLost,
     CallerBegan,
-    ReplyRanDry,
     ReplySounded,
     ServiceFailed,
     TextChanged,
@@ -15,6 +14,7 @@ from batkol.conversation.inputs import (
     ToolsBegan,
     ToolsEnded,
 )
+from batkol.conversation.state import AUDIBLE
 from batkol.conversation.timers import Timer
 from batkol.conversation.turn import State, Turn
 from batkol.speech.sameness import same
@@ -23,7 +23,7 @@ from batkol.speech.sameness import same
 def hold(turn: Turn, _: CallerBegan, now: float) -> None:
     turn.state = State.LISTENING
     turn.guesses = 0
-    turn.timers.cancel(Timer.FILLER, Timer.APOLOGY)
+    turn.clock.stop()
     turn.timers.set(Timer.REJOIN, now + turn.thresholds.rejoin_ms / 1000)
     if turn.attempt is not None:
         turn.attempt.held = True
@@ -36,7 +36,7 @@ def more_words(turn: Turn, event: TextChanged, now: float) -> None:
     if said is None or said.stopped is not None or turn.attempt is None or same(turn.said.text, turn.attempt.text):
         return
     turn.cancel()
-    turn.timers.cancel(Timer.FILLER, Timer.APOLOGY)
+    turn.clock.stop()
     turn.state = State.LISTENING
     listening.text_changed(turn, event, now)
 
@@ -87,36 +87,25 @@ def tools_began(turn: Turn, event: ToolsBegan, now: float) -> None:
 
 
 def tools_ended(turn: Turn, event: ToolsEnded, now: float) -> None:
-    if turn.attempt is None or turn.attempt.number != event.attempt:
-        return
-    turn.attempt.patient_until = now + _patience_s(turn)
-    if turn.state is not State.THINKING:
-        turn.timers.cancel(Timer.FILLER)  # of a reply that is heard
-    if turn.timers.is_set(Timer.APOLOGY):  # the filler after the tools' begin may have put it off for longer
-        turn.timers.set(
-            Timer.APOLOGY, max(turn.attempt.patient_until, turn.last_sample + turn.thresholds.apology_ms / 1000)
-        )
-
-
-def ran_dry(turn: Turn, event: ReplyRanDry, now: float) -> None:
-    """The reply has a pause: the caller waits from now on."""
     if turn.attempt is not None and turn.attempt.number == event.attempt:
-        turn.timers.set(Timer.FILLER, now + turn.thresholds.filler_ms / 1000)
+        turn.attempt.patient_until = now + _patience_s(turn)
+        turn.clock.bring_forward(turn.attempt.patient_until, turn.thresholds)
 
 
-def filler_due(turn: Turn, now: float) -> None:
-    turn.actions.append(SayPhrase(StockPhrase.FILLER))
-    if turn.state is not State.THINKING and turn.attempt is not None and now < turn.attempt.patient_until:
-        turn.timers.set(Timer.FILLER, now + turn.thresholds.apology_ms / 1000)
+def filler_due(turn: Turn, _: float) -> None:
+    if turn.answers:
+        turn.actions.append(SayPhrase(StockPhrase.FILLER))
 
 
 def apology_due(turn: Turn, now: float) -> None:
     """Apologize, unless tools are carried out within their own time: then another filler says that they are."""
     if turn.attempt is not None and now < turn.attempt.patient_until:
         filler_due(turn, now)
-        turn.timers.set(Timer.APOLOGY, min(turn.attempt.patient_until, now + turn.thresholds.apology_ms / 1000))
-        return
-    turn.say(StockPhrase.APOLOGY if turn.said.text else StockPhrase.REPEAT)
+        turn.clock.go_on(now, turn.attempt.patient_until, turn.thresholds)
+    elif turn.state in AUDIBLE:
+        speaking.hung(turn, now)
+    else:
+        turn.say(StockPhrase.APOLOGY if turn.said.text else StockPhrase.REPEAT)
 
 
 def _patience_s(turn: Turn) -> float:

@@ -39,6 +39,10 @@ class Timers:
         for timer in timers:
             self._due.pop(timer, None)
 
+    def due(self, timer: Timer) -> float | None:
+        """Return a deadline; None if it is not set."""
+        return self._due.get(timer)
+
     def is_set(self, timer: Timer) -> bool:
         return timer in self._due
 

@@ -10,6 +10,7 @@ from batkol.conversation.actions import (
     Ask,
     Cancel,
     Discard,
+    GiveUp,
     Release,
     Resume,
     SayPhrase,
@@ -21,6 +22,7 @@ from batkol.conversation.inputs import EndAsked
 from batkol.conversation.interruption import Interruptions
 from batkol.conversation.key_entry import KeyEntry
 from batkol.conversation.said import CallerTurn
+from batkol.conversation.silence_clock import SilenceClock
 from batkol.conversation.state import Attempt, PartingStep, State
 from batkol.conversation.timers import Timer, Timers
 from batkol.speech.lexicon import Ending, Lexicon
@@ -54,6 +56,7 @@ class Turn:
         self.state = State.LISTENING
         self.said = CallerTurn()
         self.timers = Timers()
+        self.clock = SilenceClock(self.timers)
         self.actions: list[Action] = []
         self.attempt: Attempt | None = None
         self.interruptions = Interruptions()
@@ -91,13 +94,17 @@ class Turn:
             self.discard(self.queue.take_overtaken(), Unsaid.INTERRUPTED)
 
     def commit_in_time(self, now: float) -> None:
-        """Commit at once, or when the time that its ending is given is over."""
+        """Commit at once, or when the time that its ending is given is over: before the filler, in any case."""
+        if not self.clock.running:
+            self.start_clock()
         wait = {
             Ending.WHOLE: 0,
             Ending.UNFINISHED: self.thresholds.unfinished_ms,
             Ending.DICTATION: self.thresholds.dictation_ms,
         }[self.said.ending]
         due = (self.said.stopped or now) + wait / 1000
+        if (latest := self.clock.last_commit) is not None:
+            due = min(due, latest)
         if due <= now:
             self.commit(now)
         else:
@@ -119,7 +126,7 @@ class Turn:
         self.restarted = False
         self.idle_prompts = 0
         self.release()
-        if not self.timers.is_set(Timer.APOLOGY):
+        if not self.clock.running:
             self.last_sample = min(self.last_sample, now) if not self.said.talking else now
             self.start_clock()
 
@@ -234,26 +241,31 @@ class Turn:
         self.actions += [Discard(each, why) for each in announcements]
 
     def start_clock(self) -> None:
-        """The caller waits since the last sample: a filler, then an apology, unless a reply sounds."""
-        if not self.answers:
-            return
-        self.timers.set(Timer.FILLER, self.last_sample + self.thresholds.filler_ms / 1000)
-        self.timers.set(Timer.APOLOGY, self.last_sample + self.thresholds.apology_ms / 1000)
+        """The caller waits since the last sample."""
+        if self.answers:
+            self.clock.start(self.last_sample, self.thresholds)
 
-    def wait_idly(self, now: float) -> None:
-        """Both sides are silent: the caller is asked after a time."""
+    def wait_idly(self, since: float) -> None:
+        """Both sides are silent since then: the caller is asked after a time."""
         if self.thresholds.idle_ms and self.answers:
-            self.timers.set(Timer.IDLE, now + self.thresholds.idle_ms / 1000)
+            self.timers.set(Timer.IDLE, since + self.thresholds.idle_ms / 1000)
+
+    def give_up(self) -> None:
+        """End the attempt that the caller hears, and that hangs."""
+        if self.attempt is not None:
+            self.actions.append(GiveUp(self.attempt.number))
+            self.attempt = None
 
     def nothing_said(self, now: float, *, failed: bool) -> None:
         """Speech had no words, or with `failed` they are not known."""
         self.cancel()
-        self.timers.cancel(Timer.FILLER, Timer.APOLOGY, Timer.PATIENCE)
+        self.clock.stop()
+        self.timers.cancel(Timer.PATIENCE)
         if failed:
             self.say(StockPhrase.REPEAT)
         else:
             self.state = State.LISTENING
-            self.wait_idly(now)
+            self.wait_idly(min(self.last_sample, now))
 
     def go_on(self, now: float) -> None:
         """Speech had no telling word: what it held up or interrupted goes on."""

@@ -35,6 +35,7 @@ from batkol.conversation.inputs import (
     ReplyPlayed,
     ReplyRanDry,
     ReplySounded,
+    ReplyWentOn,
     ServiceFailed,
     TextChanged,
     TextReached,
@@ -99,7 +100,8 @@ _SPEAKING: Final[Mapping[type[Input], Rule]] = {
     ReplyPlayed: speaking.played,
     ToolsBegan: thinking.tools_began,
     ToolsEnded: thinking.tools_ended,
-    ReplyRanDry: thinking.ran_dry,
+    ReplyRanDry: speaking.ran_dry,
+    ReplyWentOn: speaking.went_on,
 }
 TABLE: Final[Mapping[State, Mapping[type[Input], Rule]]] = {
     State.LISTENING: _LISTENING,
@@ -119,6 +121,8 @@ TABLE: Final[Mapping[State, Mapping[type[Input], Rule]]] = {
     State.ENDING: {
         AnnouncementAsked: announcing.refused,
         ReplySounded: ending.sounded,
+        ReplyRanDry: speaking.ran_dry,
+        ReplyWentOn: speaking.went_on,
         ReplyPlayed: ending.played,
         AttemptLost: ending.played,
         TransferFailed: ending.refused,
@@ -127,13 +131,19 @@ TABLE: Final[Mapping[State, Mapping[type[Input], Rule]]] = {
     },
     State.CLOSING: {AnnouncementAsked: announcing.refused},
 }
+
+
+def _apology_due(turn: Turn, now: float) -> None:
+    (ending if turn.state is State.ENDING else thinking).apology_due(turn, now)
+
+
 DUE: Final[Mapping[Timer, Callable[[Turn, float], None]]] = {
     Timer.GUESS: listening.guess_due,
     Timer.DROP: listening.drop_due,
     Timer.PATIENCE: listening.patience_due,
     Timer.REJOIN: listening.rejoin_due,
     Timer.FILLER: thinking.filler_due,
-    Timer.APOLOGY: thinking.apology_due,
+    Timer.APOLOGY: _apology_due,
     Timer.WORDLESS: listening.wordless_due,
     Timer.STANDING: listening.standing_due,
     Timer.IDLE: listening.idle_due,
@@ -237,6 +247,10 @@ class Turns:
     def unanswered(self) -> str:
         """The caller's words that no reply has answered."""
         return self._turn.said.text
+
+    def set_path(self, seconds: float) -> None:
+        """Say how long the network takes there and back, as measured: the clock of a waiting caller makes up for it."""
+        self._turn.clock.path_s = seconds
 
     @property
     def last_sample(self) -> float:

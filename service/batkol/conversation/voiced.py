@@ -27,6 +27,7 @@ class Voiced:
     task: asyncio.Task[None] | None = None
     released: bool = False
     playing: Playing | None = None
+    dry: bool = False  # the caller has heard all of it so far, and more is to come
     reply_id: str = ""  # from its first sound on; an announcement's is known from the beginning
     announced: bool = False  # the API says it
     text: str = ""  # all of it, where that is known before the voice has read it
@@ -45,11 +46,6 @@ class Voiced:
         """No further tool of it is carried out, until it is committed again."""
         if self.reply is not None:
             self.reply.hold()
-
-    @property
-    def waits(self) -> bool:
-        """Whether its tools are carried out, and more may follow."""
-        return self.reply is not None and self.reply.waits
 
     @property
     def sounded(self) -> bool:

@@ -156,7 +156,10 @@ EVENTS: Final[Mapping[str, EventDescription]] = {
             "first_sound_ms": "The part until the first sound of that piece.",
             "commit_ms": "The part until the end of speech was known, and the sound was written.",
             "kind": "`answer`, `phrase` of the agent's own, or `announcement`.",
-            "answerer": "The kind of the answerer that was asked, such as `openai` or `hedged`; or empty.",
+            "answerer": (
+                "The answerer that gave the text: its kind, such as `openai`, or its name in `ANSWERERS` where one of "
+                "several may answer (`hedged`, `then`); empty if none was asked."
+            ),
             "voice": "The name of the voice that spoke it; empty if that is not known.",
             "answerer_variant": "The name of the answerer in the settings, such as `default`; empty if none was asked.",
             "voice_variant": "The name of the voice in the settings, such as `default`; empty if that is not known.",
@@ -190,6 +193,7 @@ EVENTS: Final[Mapping[str, EventDescription]] = {
                 "the end of the call."
             ),
             "duration_ms": "From its begin to its end.",
+            "result": "What the language model was told of it: its first 4,000 characters.",
         },
     ),
     "dtmf": EventDescription("The caller pressed a key.", {"digit": "`0`–`9`, `*` or `#`."}),

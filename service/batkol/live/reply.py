@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from batkol.answering.prompt_facts import check_prompt
 from batkol.errors import ConfigurationError
 from batkol.live import strict_document
 from batkol.live.source import REPLY
@@ -162,6 +163,10 @@ def parse_reply(raw: bytes) -> ReplySettings:
 def _contradiction(settings: ReplySettings) -> str:
     """Return what no single field shows, "" where all is well."""
     tools, labels = settings.tools or (), settings.transfers or ()
+    try:
+        check_prompt(settings.prompt or "")
+    except ValueError as error:
+        return f"prompt {error}"
     try:
         check_tools(tools)
         check_lead_fields(settings.lead_fields or {})

@@ -21,7 +21,8 @@ class StoredConversations(Protocol):
     async def conversation(self, call_sid: str, within_s: float) -> tuple[HistoryMessage, ...]:
         """Return what was said in all streams of a call, the oldest first; nothing of an unknown or erased call.
 
-        It has the newest 200 messages at most; an agent's text is what the caller heard. Raises `StoreUnavailableError`
-        if the database does not answer within `within_s` seconds. Cancelling it loses nothing.
+        It has the newest 200 messages at most; an agent's text is what the caller heard, and its `results` are the
+        tools that were called for it. Raises `StoreUnavailableError` if the database does not answer within `within_s`
+        seconds. Cancelling it loses nothing.
         """
         ...

@@ -161,7 +161,7 @@ class Summarizer:
 
 def transcript(said: Sequence[HistoryMessage]) -> str:
     """Return a conversation as lines of a text."""
-    return "\n".join(f"{_SPEAKERS[message.role]}: {message.text}" for message in said)
+    return "\n".join(f"{_SPEAKERS[message.role]}: {message.text}" for message in said if message.text)
 
 
 async def _text_of(answerer: Answerer, question: Question) -> str:

@@ -23,6 +23,7 @@ RIGHTS: Final[Mapping[str, frozenset[Right]]] = {
     "intended": frozenset({Right.TEXTS}),
     "heard": frozenset({Right.TEXTS}),
     "arguments": frozenset({Right.TEXTS}),
+    "result": frozenset({Right.TEXTS}),
     "summary": frozenset({Right.TEXTS}),
 }
 """The columns that want rights, of all tables; the others are shown to every client of the history."""

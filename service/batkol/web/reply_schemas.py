@@ -92,6 +92,10 @@ class ToolCallOut(BaseModel):
     )
     outcome: str = Field(examples=["done"])
     duration_ms: float
+    result: str = Field(
+        description="What the answerer was told of it, its first 4,000 characters; empty in calls of older versions.",
+        examples=["saved"],
+    )
     event_id: str = Field(description="`id` of the event `tool.called`.")
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from batkol.answering.answerer import Answerer, AnswererError, AnswerPart, Question, ToolCall, Usage
+from batkol.answering.answerer import AnsweredBy, Answerer, AnswererError, AnswerPart, Question, ToolCall, Usage
+from batkol.answering.behind import BehindAnswerer
 from batkol.answering.hedged import HedgedAnswerer, HedgeOutcome
 from batkol.answering.openai import OpenAIAnswerer
 from batkol.answering.patience import Limits
@@ -144,3 +145,29 @@ async def test_a_call_of_a_tool_counts_as_text_and_usage_does_not() -> None:
     answerers: tuple[Answerer, Answerer] = (PartsAnswerer(usage, 1.0, "late"), PartsAnswerer(usage, 0.1, call, "text"))
     parts: list[AnswerPart] = [part async for part in HedgedAnswerer(*answerers).answer(ASKED)]
     assert parts == [usage, call, "text"]
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(("first_s", "by"), [(0.1, "quick"), (2.0, "deep")])
+async def test_the_answer_says_which_of_the_two_gives_it_before_its_first_text(first_s: float, by: str) -> None:
+    usage = Usage(10, 2)
+    answerers: tuple[Answerer, Answerer] = (PartsAnswerer(usage, first_s, "a"), PartsAnswerer(0.1, "a"))
+    hedged = HedgedAnswerer(*answerers, names=("quick", "deep"))
+    parts: list[AnswerPart] = [part async for part in hedged.answer(ASKED)]
+    assert [part for part in parts if part != usage] == [AnsweredBy(by), "a"]
+
+
+@pytest.mark.virtual_time
+async def test_an_answer_without_a_text_says_no_name() -> None:
+    hedged = HedgedAnswerer(PartsAnswerer(0.1), PartsAnswerer(0.1), names=("quick", "deep"))
+    assert [part async for part in hedged.answer(ASKED)] == []
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(("first", "by"), [(("a",), ["front", "quick"]), ((), ["behind"])])
+async def test_one_in_front_of_another_says_the_inner_name_last(first: tuple[str, ...], by: list[str]) -> None:
+    hedged = HedgedAnswerer(PartsAnswerer(0.1, *first), PartsAnswerer(0.1), names=("quick", "deep"))
+    answerer = BehindAnswerer(hedged, PartsAnswerer("b"), names=("front", "behind"))
+    parts = [part async for part in answerer.answer(ASKED)]
+    assert [part.name for part in parts if isinstance(part, AnsweredBy)] == by
+    assert parts[-1] == (first or "b")[0]

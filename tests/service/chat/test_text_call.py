@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -60,8 +61,22 @@ async def test_an_answer_is_shown_in_the_pieces_that_a_voice_would_speak_and_wit
     assert await said(talk, "היי") == [ShownPiece("שלום,"), ShownPiece("מה שלומך?"), ShownPiece("נדבר מחר.")]
     assert talk.history.messages == (caller("היי"), agent("שלום, מה שלומך? נדבר מחר."))
     asked = answerer.asked[0]
-    assert asked == Question(text="היי", prompt="be kind", call_sid=talk.call_sid, turn=1, tools=asked.tools)
+    assert asked == Question(
+        text="היי", prompt="be kind", call_sid=talk.call_sid, turn=1, tools=asked.tools, facts=asked.facts
+    )
     assert [tool.name for tool in asked.tools] == ["hang_up", "save_lead", "look_up", "other"]
+
+
+async def test_the_prompt_names_what_it_names_in_a_call() -> None:
+    answerer = PartsAnswerer([LEAD], ["כן."], ["לא."])
+    settings = replace(SETTINGS, prompt="{{time}} {{caller}} {{lead}}", time_zone="Asia/Jerusalem")
+    agent = TextAgent(answerer, settings, language="en-US", caller="+972541234567")
+    talk = TextCall(agent, StatedResults().post, clock=asyncio.get_running_loop().time, unix_time=lambda: 0.0)
+    await said(talk, "אחת")
+    await said(talk, "שתיים")
+
+    time = "Thursday, 1 January 1970, 02:00 (Asia/Jerusalem) +972541234567"
+    assert [each.prompt for each in answerer.asked] == [f"{time} {{}}", f"{time} {{}}", f'{time} {{"name":"דנה"}}']
 
 
 async def test_the_greeting_and_each_turn_are_in_the_next_question() -> None:

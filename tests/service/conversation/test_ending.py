@@ -10,6 +10,7 @@ from batkol.conversation.actions import (
     Ask,
     Cancel,
     Discard,
+    GiveUp,
     HangUp,
     Interrupt,
     Prepare,
@@ -32,7 +33,9 @@ from batkol.conversation.inputs import (
     EndAsked,
     Input,
     ReplyPlayed,
+    ReplyRanDry,
     ReplySounded,
+    ReplyWentOn,
     ServiceFailed,
     TextChanged,
     TextReached,
@@ -132,7 +135,35 @@ def test_an_answer_of_which_nothing_comes_is_not_waited_for_any_longer(silent: I
 
     done = talk.then(silent) if silent else talk.wait(3.5)
 
-    assert done == [*([] if silent else [Cancel(1)]), HangUp()]
+    assert done == [*([] if silent else [SayPhrase(StockPhrase.FILLER), Cancel(1)]), HangUp()]
+
+
+def test_a_caller_who_has_waited_before_the_end_was_asked_for_waits_no_longer_for_that() -> None:
+    talk = Talk()
+    talk.think()
+    assert talk.wait(2.0) == [SayPhrase(StockPhrase.FILLER)]
+    talk.then(NO_GOODBYE)
+
+    assert talk.wait(1.35) == [Cancel(1), HangUp()]
+
+
+def test_what_is_said_last_is_given_up_when_it_hangs() -> None:
+    talk = Talk()
+    talk.speak()
+    talk.then(EndAsked(), ReplyRanDry(1))
+
+    assert talk.wait(3.35) == [SayPhrase(StockPhrase.FILLER), GiveUp(1), SayPhrase(StockPhrase.GOODBYE, 2)]
+
+
+def test_what_is_said_last_may_pause() -> None:
+    talk = Talk()
+    talk.speak()
+    talk.then(NO_GOODBYE, ReplyRanDry(1))
+    assert talk.wait(1.35) == [SayPhrase(StockPhrase.FILLER)]
+    talk.then(ReplyWentOn(1))
+
+    assert talk.wait(10) == []
+    assert talk.then(ReplyPlayed(1)) == [HangUp()]
 
 
 def test_a_guess_is_thrown_away() -> None:
@@ -250,7 +281,7 @@ def test_a_transfer_that_nobody_answers_for_is_given_up() -> None:
     talk = Talk()
     talk.then(SALES)
 
-    assert talk.wait(20.0) == [SayPhrase(StockPhrase.FILLER), SayPhrase(StockPhrase.APOLOGY, 1)]
+    assert talk.wait(20.0) == [*[SayPhrase(StockPhrase.FILLER)] * 6, SayPhrase(StockPhrase.APOLOGY, 1)]
 
 
 def test_a_refusal_that_comes_late_changes_nothing() -> None:

@@ -139,7 +139,7 @@ async def test_a_question_that_was_not_answered_is_answered_at_once_and_the_cloc
 
 
 async def test_words_that_follow_join_the_question_that_was_not_answered() -> None:
-    answerer = answering("מחר", first_s=1.0)
+    answerer = answering("מחר", first_s=0.8)
     async with talking(answerer, earlier=so_far((AGENT, "מי"), turns=1, unanswered="מה מספר")) as talk:
         await asyncio.sleep(0.2)
         await talk.say("טלפון")

@@ -47,7 +47,7 @@ class Attempts:
         self.seen.append(event)
 
     def _written(self, _: int, end: int) -> None:
-        if (voiced := self.replies.sounding(end)) is not None:
+        if (voiced := self.replies.playout.first_before(end)) is not None:
             self.replies.start(voiced, 0.0)
 
     def of(self, kind: type[Any]) -> list[Any]:

@@ -31,7 +31,7 @@ WORDS: Final = ["מחר", "בוקר", "היום", "ערב"]
 FILLER: Final = ["בבקשה"]
 APOLOGY: Final = ["תודה", "שלום"]
 REPEAT: Final = ["מה"]
-FRAME_S: Final = 0.021  # the line's grid and a frame, between a due time and the ear
+MARGIN_S: Final = 0.14  # which the detector's end of speech is late on a real line; here it is exact
 
 Answering = Callable[[Question], AsyncGenerator[str, None]]
 
@@ -184,11 +184,12 @@ class Row:
     answer: Answering | None = None
     speak: Callable[[], AsyncGenerator[VoiceSound, None]] | None = None
     after: int = 0  # pieces that the voice speaks well
+    replies: int = 1
     within_s: float = 0.1  # after the last sample: the first sound of what is heard must have come by then
 
 
-def answer(name: str, how: Answering, hears: list[str], within_s: float = 3.5) -> Row:
-    return Row(name=name, answer=how, hears=hears, within_s=within_s)
+def answer(name: str, how: Answering, hears: list[str], within_s: float = 3.5, replies: int = 1) -> Row:
+    return Row(name=name, answer=how, hears=hears, within_s=within_s, replies=replies)
 
 
 ROWS: Final = (
@@ -197,7 +198,7 @@ ROWS: Final = (
     answer("the server has an error", refuses("server"), APOLOGY),
     answer("the content filter refuses", refuses("filtered"), APOLOGY),
     answer("nothing comes before the first word", stalls, [*FILLER, *APOLOGY], 1.5),
-    answer("nothing comes in the middle", stops_in_the_middle, WORDS[:2]),
+    answer("nothing comes in the middle", stops_in_the_middle, [*WORDS[:2], *FILLER, *APOLOGY], replies=2),
     answer("the connection breaks in the middle", breaks_off, WORDS[:2]),
     answer("the answer is empty", is_empty, APOLOGY),
     answer("the answer has no word", has_no_word, APOLOGY),
@@ -207,6 +208,14 @@ ROWS: Final = (
     Row(name="the voice hangs", speak=hangs, hears=[*FILLER, *APOLOGY], within_s=1.5),
     Row(name="the voice gives nothing", speak=ends, hears=APOLOGY, within_s=3.5),
     Row(name="the voice breaks in the middle", speak=refuses_to_speak, after=1, hears=WORDS[:2], within_s=1.5),
+    Row(
+        name="the voice hangs in the middle",
+        speak=hangs,
+        after=1,
+        hears=[*WORDS[:2], *FILLER, *APOLOGY],
+        within_s=1.5,
+        replies=2,
+    ),
     Row(
         name="the voice gives silence without an end", speak=is_silent_for_ever, hears=[*FILLER, *APOLOGY], within_s=3.5
     ),
@@ -226,6 +235,13 @@ def first_sound_after(talk: Talk, at: float) -> float:
     return min(sound.begins_at for sound in talk.ear.ear.sounds if sound.begins_at > at)
 
 
+def longest_silence(talk: Talk, since: float) -> float:
+    """Return the longest time without a sound at the ear, from then to the last word."""
+    words = [word for word in talk.ear.ear.words() if word.begins_at > since]
+    ends = [since, *(word.ends_at for word in words)]
+    return max(word.begins_at - end for end, word in zip(ends, words, strict=False))
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 async def test_a_caller_hears_something_in_time_and_is_answered_next_time(row: Row) -> None:
     answerer, voice = FailingAnswerer(row.answer), FailingVoice(row.speak, row.after)
@@ -234,14 +250,15 @@ async def test_a_caller_hears_something_in_time_and_is_answered_next_time(row: R
         last = await ask(talk)
         await asyncio.sleep(9)
         assert talk.words == row.hears
-        assert first_sound_after(talk, last) - last <= row.within_s + FRAME_S
-        assert len(talk.of(events.FirstSoundWritten)) == 1, "one reply to one turn"
-        assert len(talk.of(events.ReplySettled)) == 1
+        assert first_sound_after(talk, last) - last <= row.within_s
+        assert len(talk.of(events.FirstSoundWritten)) == row.replies, "one reply to one turn, and one apology at most"
+        assert len(talk.of(events.ReplySettled)) == row.replies
+        assert longest_silence(talk, last) <= 2.0 - MARGIN_S, "between the filler and the apology, or before the filler"
         answerer.well = voice.well = True
         await ask(talk, "כמה טלפון")
         await asyncio.sleep(6)
         assert talk.words == [*row.hears, *WORDS]
-        assert len(talk.of(events.FirstSoundWritten)) == 2
+        assert len(talk.of(events.FirstSoundWritten)) == row.replies + 1
         assert answerer.open == 0, "no request is left open"
 
 
@@ -307,8 +324,8 @@ async def test_a_recognizer_that_never_answers_costs_a_filler_and_please_repeat(
 
         assert talk.words == [*FILLER, *REPEAT]
         heard = [word.begins_at - last for word in talk.ear.ear.words()]
-        assert heard[0] <= 1.5 + 0.1
-        assert heard[1] <= 3.5 + 0.1
+        assert heard[0] <= 1.5 - MARGIN_S
+        assert heard[1] <= 3.5 - MARGIN_S
 
 
 async def test_without_a_budget_for_guesses_a_caller_is_answered_later_and_once() -> None:
@@ -328,5 +345,5 @@ async def test_announcements_that_come_meanwhile_wait_for_the_apology_and_neithe
         await asyncio.sleep(9)
 
         assert talk.words == [*FILLER, *APOLOGY, "כתובת", "חשבון"]
-        assert first_sound_after(talk, last) - last <= 1.5 + FRAME_S
+        assert first_sound_after(talk, last) - last <= 1.5 - MARGIN_S
         assert len(talk.of(events.FirstSoundWritten)) == 3

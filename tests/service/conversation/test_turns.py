@@ -6,6 +6,7 @@ from batkol.conversation.actions import (
     Action,
     Ask,
     Cancel,
+    GiveUp,
     HangUp,
     Hold,
     Interrupt,
@@ -15,6 +16,8 @@ from batkol.conversation.actions import (
     StockPhrase,
 )
 from batkol.conversation.inputs import (
+    AnnouncementAsked,
+    AnnouncementReady,
     AttemptLost,
     CallClosing,
     CallerBegan,
@@ -26,6 +29,7 @@ from batkol.conversation.inputs import (
     ReplyPlayed,
     ReplyRanDry,
     ReplySounded,
+    ReplyWentOn,
     ServiceFailed,
     TextChanged,
     TextReached,
@@ -46,8 +50,10 @@ def in_state(talk: Talk, state: State) -> bool:
 class Talk:
     """A conversation at given times; remembers what it was told to do."""
 
-    def __init__(self, *, greeting_yields: bool = True, thresholds: TurnThresholds | None = None) -> None:
-        self.turns = Turns(thresholds, greeting_yields=greeting_yields)
+    def __init__(
+        self, *, greeting_yields: bool = True, thresholds: TurnThresholds | None = None, answers: bool = True
+    ) -> None:
+        self.turns = Turns(thresholds, greeting_yields=greeting_yields, answers=answers)
         self.now = 100.0
 
     def then(self, event: Input, after: float = 0.0, sounding: str = "") -> list[Action]:
@@ -193,7 +199,7 @@ def test_a_final_commits_what_no_interim_reached() -> None:
     talk = Talk()
     talk.then(CallerBegan(0))
     talk.then(CallerStopped(0, talk.now), 1.0)
-    assert talk.then(TextSettled(0, "שלום"), 0.3) == [Ask(1, "שלום", speculative=False), Release(1)]
+    assert talk.then(TextSettled(0, "שלום"), 0.2) == [Ask(1, "שלום", speculative=False), Release(1)]
 
 
 def test_the_final_restarts_the_reply_once_while_nothing_is_heard() -> None:
@@ -224,8 +230,8 @@ def test_no_filler_while_speech_holds_the_reply() -> None:
     talk = Talk()
     talk.ask()
     talk.then(CallerStopped(0, talk.now), 0.4)  # the last sample was 0.4 s ago
-    assert talk.then(CallerBegan(1), 0.95) == [Hold(1)]
-    assert talk.wait(0.3) == []  # 1.65 s
+    assert talk.then(CallerBegan(1), 0.85) == [Hold(1)]
+    assert talk.wait(0.3) == []  # 1.55 s
     assert talk.wait(0.1) == [Release(1), SayPhrase(StockPhrase.FILLER)]
 
 
@@ -254,8 +260,8 @@ def test_a_filler_once_and_then_the_apology() -> None:
     talk.ask()
     last_sample = talk.now
     talk.then(CallerStopped(0, last_sample), 0.4)
-    assert talk.wait(1.05) == []
-    assert talk.wait(0.1) == [SayPhrase(StockPhrase.FILLER)]
+    assert talk.wait(0.85) == []
+    assert talk.wait(0.1) == [SayPhrase(StockPhrase.FILLER)]  # 1.3 s: at the ear by 1.5 s
     assert talk.wait(1.9) == []
     assert talk.wait(0.1) == [Cancel(1), SayPhrase(StockPhrase.APOLOGY, 2, "מה השעה עכשיו")]
     assert in_state(talk, State.SPEAKING)
@@ -268,13 +274,13 @@ def test_fillers_take_the_place_of_the_apology_while_tools_are_within_their_time
     talk.then(ToolsBegan(1, 5.0), 0.1)  # given up 5.1 s after the last sample, and 2 s more for the answer
 
     filler = SayPhrase(StockPhrase.FILLER)
-    assert [talk.wait(each) for each in (0.95, 0.1, 1.9, 0.1, 3.4, 0.1)] == [[], [filler], [], [filler], [], [filler]]
-    assert talk.wait(0.4) == []
+    assert [talk.wait(each) for each in (0.75, 0.1, 1.9, 0.1, 3.4, 0.1)] == [[], [filler], [], [filler], [], [filler]]
+    assert talk.wait(0.6) == []
     assert talk.wait(0.1) == [Cancel(1), SayPhrase(StockPhrase.APOLOGY, 2, "מה השעה עכשיו")]
 
 
 def test_the_apology_comes_two_seconds_after_the_tools_and_not_before_its_own_time() -> None:
-    for ends_at, apology_at in ((0.3, 3.5), (3.0, 5.0), (4.0, 6.0)):
+    for ends_at, apology_at in ((0.3, 3.3), (3.0, 5.0), (4.0, 6.0)):
         talk = Talk()
         talk.ask()
         talk.then(CallerStopped(0, talk.now), 0.2)
@@ -294,10 +300,53 @@ def test_a_reply_that_runs_dry_while_its_tools_run_has_fillers_until_they_are_ov
     assert talk.then(ToolsBegan(1, 8.0), 0.1) == []
     assert talk.wait(3.0) == [], "the reply is heard"
     assert talk.then(ReplyRanDry(1)) == []
-    assert [talk.wait(each) for each in (1.45, 0.1, 3.4, 0.1)] == [[], filler, [], filler]
+    assert [talk.wait(each) for each in (1.25, 0.1, 1.9, 0.1)] == [[], filler, [], filler]
     assert talk.then(ToolsEnded(1)) == []
+    assert talk.then(ReplyWentOn(1), 1.9) == []
     assert talk.wait(8.0) == []
     assert in_state(talk, State.SPEAKING)
+
+
+def test_a_reply_that_hangs_behind_its_tools_is_given_up_and_apologized_for() -> None:
+    filler, apology = [SayPhrase(StockPhrase.FILLER)], [GiveUp(1), SayPhrase(StockPhrase.APOLOGY, 2)]
+    talk = Talk()
+    talk.speak()
+    talk.then(ToolsBegan(1, 8.0), 0.1)
+    talk.then(ToolsEnded(1), 0.5)
+    assert talk.then(ReplyRanDry(1), 0.5) == []
+    assert [talk.wait(each) for each in (1.25, 0.1, 1.9, 0.1)] == [[], filler, [], apology]
+    assert in_state(talk, State.SPEAKING)
+
+
+def test_a_reply_that_hangs_in_the_middle_is_given_up_unless_it_goes_on() -> None:
+    filler, apology = [SayPhrase(StockPhrase.FILLER)], [GiveUp(1), SayPhrase(StockPhrase.APOLOGY, 2)]
+    talk = Talk()
+    talk.speak()
+    talk.then(ReplyRanDry(1))
+    assert talk.wait(1.35) == filler
+    assert talk.then(ReplyWentOn(1)) == []
+    assert talk.wait(60) == [], "the reply is heard"
+    talk.then(ReplyRanDry(1))
+    assert talk.wait(3.35) == [*filler, *apology]
+
+
+def test_an_announcement_that_hangs_is_given_up_in_silence_where_there_is_no_answerer() -> None:
+    talk = Talk(answers=False)
+    talk.then(AnnouncementAsked(1))
+    talk.then(AnnouncementReady(1))
+    talk.then(ReplyRanDry(1))
+    assert talk.wait(3.35) == [GiveUp(1)]
+    assert in_state(talk, State.LISTENING)
+
+
+def test_news_of_another_attempt_change_nothing_for_a_reply_with_a_pause() -> None:
+    talk = Talk()
+    talk.speak()
+    assert talk.then(ReplyRanDry(2)) == []
+    assert talk.wait(9.0) == []
+    talk.then(ReplyRanDry(1))
+    talk.then(ReplyWentOn(2))
+    assert talk.wait(1.35) == [SayPhrase(StockPhrase.FILLER)]
 
 
 def test_an_interruption_ends_the_wait_for_the_tools_of_a_reply() -> None:

@@ -31,7 +31,7 @@ HIDDEN: dict[str, dict[str, Right]] = {
     "reply.resumed": {},
     "reply.ended": {"intended": Right.TEXTS, "heard": Right.TEXTS},
     "reply.failed": {},
-    "tool.called": {"arguments": Right.TEXTS},
+    "tool.called": {"arguments": Right.TEXTS, "result": Right.TEXTS},
     "dtmf": {"digit": Right.TEXTS},
     "mark": {},
     "call.ended": {},

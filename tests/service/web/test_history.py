@@ -162,6 +162,7 @@ async def test_one_call_is_shown_with_what_the_agent_said_and_did_in_the_order_o
     assert (cut["intended"], cut["ended_at"], cut["interrupted"]) == ("תשובה 0 תשובה 1", None, None)
     (called,) = shown["tool_calls"]
     assert (called["tool"], called["arguments"], called["outcome"]) == ("save_lead", tool().arguments, "done")
+    assert called["result"] == "saved"
     assert shown["complete"] is True
 
 

@@ -24,6 +24,7 @@ from support.postgres.store_parts import Kept
 
 WORDS, CORRECTED, NAME, NOTES, SUMMARY = "תור לרופא", "תור לרופאה", "דנה לוי", "בבוקר", "ביטול"
 INTENDED, HEARD, FIELD, SUMMED_UP = "בשמחה מתי נוח", "בשמחה מתי", "משה כהן", "רצתה תור"
+RESULT = "פנוי בשש"
 PLANTED: dict[str, frozenset[Right]] = {
     CALLER: frozenset({Right.NUMBERS}),
     CALLED: frozenset({Right.NUMBERS}),
@@ -35,12 +36,13 @@ PLANTED: dict[str, frozenset[Right]] = {
     INTENDED: frozenset({Right.TEXTS}),
     HEARD: frozenset({Right.TEXTS}),
     SUMMED_UP: frozenset({Right.TEXTS}),
+    RESULT: frozenset({Right.TEXTS}),
 }
 """What is planted, and the rights that show it."""
 LEAD = {CALLER, NAME, NOTES, SUMMARY, FIELD}
 SHOWN: dict[str, set[str]] = {
     "/v1/history/calls": {CALLER, CALLED, SUMMED_UP},
-    f"/v1/history/calls/{sid()}": {CALLER, CALLED, WORDS, CORRECTED, INTENDED, HEARD, SUMMED_UP, FIELD},
+    f"/v1/history/calls/{sid()}": {CALLER, CALLED, WORDS, CORRECTED, INTENDED, HEARD, SUMMED_UP, FIELD, RESULT},
     "/v1/leads": LEAD,
     "/v1/history/calls.csv": {CALLER, CALLED, SUMMED_UP},
     "/v1/history/calls.jsonl": {CALLER, CALLED, SUMMED_UP},
@@ -48,8 +50,8 @@ SHOWN: dict[str, set[str]] = {
     "/v1/history/utterances.jsonl": {WORDS, CORRECTED},
     "/v1/history/replies.csv": {INTENDED, HEARD},
     "/v1/history/replies.jsonl": {INTENDED, HEARD},
-    "/v1/history/tool_calls.csv": {FIELD},
-    "/v1/history/tool_calls.jsonl": {FIELD},
+    "/v1/history/tool_calls.csv": {FIELD, RESULT},
+    "/v1/history/tool_calls.jsonl": {FIELD, RESULT},
     "/v1/leads.csv": LEAD,
     "/v1/leads.jsonl": LEAD,
 }
@@ -81,7 +83,7 @@ def bearer(token: str) -> dict[str, str]:
 
 async def planted(kept: Kept) -> None:
     said: list[AnyRecord] = [heard(0, text=WORDS), heard(1, text="", source="none"), revised(0, text=CORRECTED)]
-    saved = tool(arguments=f'{{"name": "{FIELD}"}}')
+    saved = tool(arguments=f'{{"name": "{FIELD}"}}', result=RESULT)
     kept.say([began(), *said, replied(1, intended=INTENDED, heard=HEARD), saved, over()])
     await kept.written()
     of = "SELECT call_sid, agent, 'done', $1, 1, now(), now() FROM calls"

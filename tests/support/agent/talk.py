@@ -69,6 +69,7 @@ class Talk:
         """Of the ends that the conversation asked for."""
         self.transfers: list[str] = []
         """Labels that the caller was to be transferred to."""
+        self.unix_time = 0.0
         self._loop = asyncio.get_running_loop()
         self._begun = self._loop.time()
         self._count = 0
@@ -156,6 +157,8 @@ async def talking(
     post_tool: PostTool = no_webhooks,
     speakers_of: Callable[[str], Speakers] | None = None,
     earlier: ConversationSoFar | None = None,
+    caller: str = "",
+    called: str = "",
     **network: Any,
 ) -> AsyncIterator[Talk]:
     """Open a conversation over a network (`FarEar`).
@@ -191,6 +194,7 @@ async def talking(
         language="he-IL",
         settings=settings if callable(settings) else lambda: settings or AgentSettings(),
         post_tool=post_tool,
+        unix_time=lambda: talk.unix_time,
     )
     call = CallSide(
         call_sid="CA" + "0" * 32,
@@ -201,6 +205,8 @@ async def talking(
         hang_up=hang_up,
         transfer=transfer,
         log=structlog.get_logger(),
+        caller=caller,
+        called=called,
     )
     talk = Talk(agent, call, playout, ear, seen)
     if earlier is not None:

@@ -134,6 +134,7 @@ def tool(of: Who | None = None, *, seq: int = 500, name: str = "save_lead", **fi
         "arguments": '{"name": "דנה", "party": 4}',
         "outcome": "done",
         "duration_ms": 80.5,
+        "result": "saved",
     }
     return ToolRecord(who=of, seq=seq, name=name, **{**given, **fields})
 

@@ -20,6 +20,7 @@ from batkol.conversation import events, inputs
 from batkol.conversation.agent import AgentSettings
 from batkol.conversation.events import ToolOutcome
 from batkol.conversation.tools.built_in import LABEL, built_in
+from batkol.conversation.tools.lead import SAVED, save_fields
 from batkol.conversation.tools.turn_tools import ToolRun, TurnTools, Verdict, key_of
 from batkol.conversation.tools.webhook import PostTool, ToolError, ToolRequest
 from batkol.tools.arguments import ArgumentsError, read_arguments
@@ -82,6 +83,8 @@ class ToolRunner:
         self.spawn = spawn
         self.turn = TurnTools()
         """The tool calls of the turn that nothing has answered so far."""
+        self.lead: dict[str, Any] = {}
+        """The fields of the lead that were saved in this call."""
         self._count = 0
         self._settings: AgentSettings | None = None
         self._tools: dict[str, _Offered] = {}
@@ -191,7 +194,8 @@ class AttemptTools:
             run.due = asyncio.get_running_loop().time() + tool.definition.timeout_seconds
             self._runner.spawn(self._post(run, tool.definition, arguments))
         elif call.name == SAVE_LEAD:
-            self._end(run, ToolOutcome.DONE, "saved")
+            save_fields(self._runner.lead, call.arguments)
+            self._end(run, ToolOutcome.DONE, SAVED)
         else:
             self._decide_end(run, arguments, spoken=spoken)
         return run
@@ -253,6 +257,7 @@ class AttemptTools:
                 outcome=outcome,
                 reason=reason,
                 took_s=took_s,
+                result=content,
             )
         )
 

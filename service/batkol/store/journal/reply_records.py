@@ -77,6 +77,7 @@ class ToolRecord(Record, frozen=True, tag="tool.called"):
     arguments: str
     outcome: str
     duration_ms: float
+    result: str = ""  # a journal of an older version has none
 
 
 OfReplies = ReplyProgressRecord | ReplyRecord | ToolRecord
@@ -205,4 +206,5 @@ def _tool(event: ToolCalled, who: Who) -> ToolRecord:
         arguments=bounded(event.arguments, LONGEST_TEXT),
         outcome=bounded(event.outcome, LONGEST_NAME),
         duration_ms=event.duration_ms,
+        result=bounded(event.result, LONGEST_TEXT),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from sqlalchemy import (
+    JSON,
     ColumnElement,
     Select,
     Subquery,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     select,
     union_all,
 )
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from batkol.answering.answerer import Role
 from batkol.store.postgres.schema import events, replies, tool_calls, utterances
@@ -35,13 +37,14 @@ _SAID: Final[ColumnElement[Any]] = func.coalesce(utterances.c.revised_text, utte
 def newest_messages(call_sid: str) -> Select[Any]:
     """Return the newest messages of a call, the newest first.
 
-    An utterance that the agent must not reply to is none, nor is a reply of which nothing was heard.
+    An utterance that the agent must not reply to is none, nor is a reply of which nothing was heard, unless tools were
+    called for it: these are in `tools`, lists of name, arguments, outcome and result.
     """
     said, streams = _said(call_sid).subquery("said"), stream_numbers(call_sid)
     return (
-        select(said.c.role, said.c.text)
+        select(said.c.role, said.c.text, said.c.tools)
         .outerjoin_from(said, streams, streams.c.stream_sid == said.c.stream_sid)
-        .where(said.c.text != "")
+        .where((said.c.text != "") | said.c.tools.is_not(None))
         .order_by(*(column.desc() for column in (streams.c.place, said.c.stream_sid, said.c.at, said.c.role)))
         .limit(MOST)
     )
@@ -61,13 +64,47 @@ def stream_numbers(call_sid: str) -> Subquery:
 
 def _said(call_sid: str) -> Any:
     text = func.coalesce(_SAID, "")
-    caller, agent = (literal(role.value).label("role") for role in (Role.CALLER, Role.AGENT))
-    by_caller = select(utterances.c.stream_sid, utterances.c.started_at.label("at"), caller, text.label("text"))
-    by_agent = select(replies.c.stream_sid, replies.c.started_at.label("at"), agent, replies.c.heard.label("text"))
-    return union_all(
-        by_caller.where(utterances.c.call_sid == call_sid, utterances.c.unvoiced.is_not(True)),
-        by_agent.where(replies.c.call_sid == call_sid),
+    caller, no_tools = literal(Role.CALLER.value).label("role"), cast(null(), JSON).label("tools")
+    by_caller = select(
+        utterances.c.stream_sid, utterances.c.started_at.label("at"), caller, text.label("text"), no_tools
     )
+    return union_all(
+        by_caller.where(utterances.c.call_sid == call_sid, utterances.c.unvoiced.is_not(True)), _by_agent(call_sid)
+    )
+
+
+def _by_agent(call_sid: str) -> Select[Any]:
+    """Return what was heard of each reply with the tools that were called for it; or the tools alone."""
+    each = func.json_build_array(
+        tool_calls.c.name, tool_calls.c.arguments, tool_calls.c.outcome, tool_calls.c.result, type_=JSON
+    )
+    done = (
+        select(
+            tool_calls.c.stream_sid,
+            tool_calls.c.turn,
+            func.min(tool_calls.c.at).label("at"),
+            func.json_agg(aggregate_order_by(each, tool_calls.c.seq), type_=JSON).label("tools"),
+        )
+        .where(
+            tool_calls.c.call_sid == call_sid,
+            (tool_calls.c.arguments != "") | (tool_calls.c.result != ""),  # neither: the call was erased
+        )
+        .group_by(tool_calls.c.stream_sid, tool_calls.c.turn)
+        .subquery("done")
+    )
+    heard = (
+        select(replies.c.stream_sid, replies.c.turn, replies.c.started_at.label("at"), replies.c.heard)
+        .where(replies.c.call_sid == call_sid)
+        .subquery("heard")
+    )
+    same_turn = (heard.c.stream_sid == done.c.stream_sid) & (heard.c.turn == done.c.turn)
+    return select(
+        func.coalesce(heard.c.stream_sid, done.c.stream_sid).label("stream_sid"),
+        func.coalesce(heard.c.at, done.c.at).label("at"),
+        literal(Role.AGENT.value).label("role"),
+        func.coalesce(heard.c.heard, "").label("text"),
+        done.c.tools,
+    ).select_from(heard.outerjoin(done, same_turn, full=True))
 
 
 def conversation_of(call_sid: str, limit: int) -> Select[Any]:

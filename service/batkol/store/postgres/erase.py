@@ -53,7 +53,7 @@ async def erase(engine: AsyncEngine, number: str) -> Erased:
             for statement in (
                 update(utterances).where(utterances.c.call_sid == these).values(text="", revised_text=None),
                 update(replies).where(replies.c.call_sid == these).values(intended="", heard=""),
-                update(tool_calls).where(tool_calls.c.call_sid == these).values(arguments=""),
+                update(tool_calls).where(tool_calls.c.call_sid == these).values(arguments="", result=""),
                 delete(summaries).where(summaries.c.call_sid == these),
             )
         ]
@@ -86,8 +86,8 @@ async def complete_erasures(engine: AsyncEngine) -> int:
             .where(replies.c.call_sid.in_(erased), (replies.c.intended != "") | (replies.c.heard != ""))
             .values(intended="", heard=""),
             update(tool_calls)
-            .where(tool_calls.c.call_sid.in_(erased), tool_calls.c.arguments != "")
-            .values(arguments=""),
+            .where(tool_calls.c.call_sid.in_(erased), (tool_calls.c.arguments != "") | (tool_calls.c.result != ""))
+            .values(arguments="", result=""),
             delete(summaries).where(summaries.c.call_sid.in_(erased)),
         ):
             left += (await connection.execute(statement)).rowcount

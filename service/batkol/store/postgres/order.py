@@ -141,7 +141,7 @@ _ERASE_CALLS: Final = (
 _ERASE_WORDS: Final = (
     update(utterances).where(utterances.c.call_sid == _these()).values(text="", revised_text=None),
     update(replies).where(replies.c.call_sid == _these()).values(intended="", heard=""),
-    update(tool_calls).where(tool_calls.c.call_sid == _these()).values(arguments=""),
+    update(tool_calls).where(tool_calls.c.call_sid == _these()).values(arguments="", result=""),
 )
 _ERASE_SUMMARIES: Final = delete(summaries).where(summaries.c.call_sid == _these())
 

@@ -31,6 +31,7 @@ _OF_TOOL_CALLS: Final[Sequence[ColumnElement[Any]]] = [
     tool_calls.c.arguments,
     tool_calls.c.outcome,
     tool_calls.c.duration_ms,
+    tool_calls.c.result,
     event_id_of(tool_calls, "seq").label("event_id"),
 ]
 

@@ -59,6 +59,7 @@ def add_tool_call(rows: dict[tuple[str, str, int], Row], record: ToolRecord) -> 
         "arguments": record.arguments,
         "outcome": record.outcome,
         "duration_ms": record.duration_ms,
+        "result": record.result,
     }
 
 

@@ -16,7 +16,18 @@ _OVER: Final = (
     "attempts", "answerer", "voice", "answerer_variant", "voice_variant", "prompt_tokens", "completion_tokens", "fault",
     "seq",
 )  # fmt: skip
-_OF_TOOLS: Final = ("call_sid", "stream_sid", "seq", "turn", "at", "name", "arguments", "outcome", "duration_ms")
+_OF_TOOLS: Final = (
+    "call_sid",
+    "stream_sid",
+    "seq",
+    "turn",
+    "at",
+    "name",
+    "arguments",
+    "outcome",
+    "duration_ms",
+    "result",
+)
 
 
 def _save_progress() -> Any:

@@ -154,6 +154,7 @@ tool_calls = Table(
     Column("arguments", Text, nullable=False, comment="JSON as the answerer wrote it, which may be none"),
     Column("outcome", Text, nullable=False),
     Column("duration_ms", Float, nullable=False),
+    Column("result", Text, nullable=False, server_default="", comment="what the answerer was told of it"),
 )
 
 summaries = Table(

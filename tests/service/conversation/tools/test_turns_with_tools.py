@@ -194,7 +194,7 @@ async def test_fillers_bridge_a_slow_tool_behind_a_text_that_was_heard() -> None
         await asked(talk, wait_s=9)
         words = talk.words
 
-    assert words == ["שלום", "תודה", "בבקשה", "מחר"]  # the filler is in the middle of the reply
+    assert words == ["שלום", "תודה", "בבקשה", "בבקשה", "מחר"]  # the fillers are in the middle of the reply
     (settled,) = talk.of(events.ReplySettled)
     assert (settled.heard, settled.interrupted) == ("שלום תודה. מחר", False)
 

@@ -84,7 +84,9 @@ def test_the_end_of_a_reply_has_its_beginning_and_what_its_event_says() -> None:
 
 def test_a_call_of_a_tool_is_kept_with_what_its_event_says() -> None:
     of = {name: value for name, value in about(1, 7).items() if name != "reply_id"}
-    (record,) = kept_of(ToolCalled(**of, name="save_lead", arguments='{"a": 1}', outcome="done", duration_ms=80.5))
+    (record,) = kept_of(
+        ToolCalled(**of, name="save_lead", arguments='{"a": 1}', outcome="done", duration_ms=80.5, result="saved")
+    )
 
     assert record == tool(seq=7, at=AT + 7, arguments='{"a": 1}')
 

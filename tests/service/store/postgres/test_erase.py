@@ -49,10 +49,11 @@ async def test_nothing_that_the_agent_said_did_or_saved_is_left(kept: Kept) -> N
     erased = await erase(kept.database.reading, CALLER)
     assert erased == Erased(calls=1, utterances=1, leads=1, replies=2, tool_calls=1, summaries=1)
     counts = await sql(kept.where, """
-        SELECT replies.call_sid, bool_or(intended || heard <> '') AS said, max(arguments) AS saved, max(text) AS text
+        SELECT replies.call_sid, bool_or(intended || heard <> '') AS said, max(arguments || result) AS saved,
+            max(text) AS text
         FROM replies JOIN tool_calls USING (call_sid) LEFT JOIN summaries USING (call_sid) GROUP BY 1 ORDER BY 1
     """)  # fmt: skip
-    saved = tool().arguments
+    saved = tool().arguments + tool().result
     assert [tuple(row.values()) for row in counts] == [(sid(0), False, "", None), (sid(1), True, saved, "סיכום")]
     assert [lead["last_summary"] for lead in await sql(kept.where, "SELECT * FROM leads")] == ["סיכום"]
     figures = await sql(kept.where, "SELECT latency_ms, attempts, prompt_tokens FROM replies WHERE seq IS NOT NULL")

@@ -250,7 +250,7 @@ SKEWS = st.sampled_from([-DAY, -HOUR, -2.0, 0.0, 2.0, HOUR, DAY])
 
 BY_THE_AGENT = """
 SELECT call_sid FROM replies WHERE intended || heard <> ''
-UNION SELECT call_sid FROM tool_calls WHERE arguments <> ''
+UNION SELECT call_sid FROM tool_calls WHERE arguments || result <> ''
 UNION SELECT value ->> 'call' FROM leads, jsonb_each(fields)
 """
 """The calls of which there is something that the agent said, did or saved."""

@@ -155,7 +155,7 @@ async def _so_do_one_call_its_utterances_and_the_leads(on: asyncpg.Connection, t
         (replies_of(middle, 5001), "replies_pkey events_pkey"),
         (tool_calls_of(middle, 5001), "tool_calls_pkey events_pkey"),
         (conversation_of(middle, 5001), "utterances_pkey replies_pkey tool_calls_pkey events_pkey"),
-        (newest_messages(middle), "utterances_pkey replies_pkey events_pkey"),
+        (newest_messages(middle), "utterances_pkey replies_pkey tool_calls_pkey events_pkey"),
         (queries.page_of_leads(None, None, tables.middle_lead, LIMIT), "leads_by_time"),
         (queries.page_of_leads(AGENT, None, None, LIMIT), "leads_by_agent"),
         (queries.page_of_leads(AGENT, None, tables.middle_lead, LIMIT), "leads_by_agent"),
