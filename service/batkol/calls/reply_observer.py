@@ -101,7 +101,9 @@ class ReplyObserver:
             root, variants = (None, kinds.DEFAULT) if asked is None else (asked.root, asked.variants)
             self._times.record(event.latency, root, variants)
         answers = event.phrase in _ANSWERS and not event.announced
-        self._spans.sounded(FirstSound(event.reply_id, event.turn, event.attempt, kind, answers, event.latency))
+        self._spans.sounded(
+            FirstSound(event.reply_id, event.turn, event.attempt, kind, answers, event.latency, event.answered_by)
+        )
 
     def _tool_ended(self, event: events.ToolEnded) -> None:
         asked = self._asked.get(event.attempt)

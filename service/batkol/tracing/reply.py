@@ -146,6 +146,8 @@ class ReplyTraces:
         """The first sound of a reply was written."""
         past, self._past = self._past, _Past()
         attempt, now = self._attempts.pop(sounded.attempt, None), self._now()
+        if attempt is not None and sounded.answered_by:
+            attempt.asked = attempt.asked._replace(answerer=sounded.answered_by)
         origin = attempt or (past.newest if sounded.answers else None)
         under = self._call if origin is None else origin.under
         reply = _Reply(

@@ -54,6 +54,7 @@ class FirstSound(NamedTuple):
     kind: str
     answers: bool
     split: ReplySplit | None = None
+    answered_by: str = ""  # of several answerers
 
 
 class ToolSpan(NamedTuple):

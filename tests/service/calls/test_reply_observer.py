@@ -282,6 +282,16 @@ async def test_the_end_of_a_reply_says_who_made_it_and_how_often_an_answerer_was
     assert [(end.prompt_tokens, end.completion_tokens) for end in ends[:2]] == [(0, 0), (120, 9)]
 
 
+async def test_of_several_answerers_the_end_of_a_reply_names_the_one_that_answered(seen: Seen) -> None:
+    hedged = AttemptBegan(1, 0, speculative=False, answerer="hedged", voice="he", answerer_variant="both")
+    sounded = msgspec.structs.replace(started(1), answered_by="quick")
+    (end,) = [event for event in await told(seen, hedged, sounded, ended()) if isinstance(event, ReplyEnded)]
+
+    (llm,) = await seen.spans("llm")
+    assert (end.answerer, end.answerer_variant) == ("quick", "both")
+    assert dict(llm.attributes or {})["batkol.answerer"] == "quick"
+
+
 async def test_an_interruption_is_real_when_its_reply_ends_and_resumed_when_it_goes_on(seen: Seen) -> None:
     seen.tell(began(1), started(1), ReplyCut("r1", 1, HEARD), ReplyContinued("r1", 1, 0))
     assert seen.value("batkol_reply_interruptions_total", kind="real") == 0
