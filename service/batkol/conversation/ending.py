@@ -29,7 +29,7 @@ from batkol.conversation.turn import State, Turn
 def asked(turn: Turn, event: EndAsked, now: float) -> None:
     """Finish what the caller hears, or waits for since the turn was committed; throw the rest away."""
     audible = turn.state in AUDIBLE
-    finishes = audible or (turn.state is State.THINKING and not turn.queue.takes_the_floor)
+    finishes = audible or turn.state is State.THINKING
     turn.discard(turn.queue.take_all(), Unsaid.CLOSING)
     turn.drop_interrupted()
     turn.forget_keys()
@@ -42,7 +42,6 @@ def asked(turn: Turn, event: EndAsked, now: float) -> None:
     if turn.attempt is None:
         _proceed(turn, now)
         return
-    turn.attempt.held = False
     turn.attempt.audible = audible
     if turn.attempt.phrase is StockPhrase.GOODBYE:
         turn.step = PartingStep.GOODBYE

@@ -114,8 +114,8 @@ async def test_an_answer_that_stops_in_its_middle_again_and_again_sends_the_firs
 async def test_in_its_rest_the_first_is_better_than_nothing() -> None:
     pair = Pair(PartsAnswerer(failing("forbidden")))
     await pair.ask()
-    pair.first.parts, pair.then.parts = ("first",), (failing(),)
-    assert (await pair.ask())[0] == ["first"]
+    pair.first.parts, pair.then.parts = (3.0, "first"), (failing(),)
+    assert (await pair.ask())[0] == ["first"], "nobody is behind it: it is waited for"
 
 
 @pytest.mark.virtual_time
@@ -125,6 +125,7 @@ async def test_if_both_fail_the_error_is_that_of_the_one_that_was_asked_first() 
         with pytest.raises(AnswererError) as raised:
             await pair.ask()
         assert raised.value.reason == reason
+    assert pair.told == ["quota", "resting"], "one word for each answer that the one behind was asked for"
 
 
 @pytest.mark.virtual_time
@@ -145,3 +146,18 @@ async def test_over_the_wire_a_first_that_stalls_is_cancelled_before_the_one_beh
         assert (len(first.records), len(then.records)) == (1, 1)
         for each in made:
             await each.aclose()
+
+
+@pytest.mark.virtual_time
+async def test_an_answer_that_was_interrupted_has_not_failed() -> None:
+    """Else callers who interrupt, and one failure between, would have the first rest."""
+    pair = Pair(PartsAnswerer(failing("server_error")))
+    await pair.ask()
+    pair.first.parts = ("a", 9.0, "b")
+    async with aclosing(pair.answerer.answer(ASKED)) as parts:
+        assert await anext(parts) == "a"
+    pair.first.parts = (failing("server_error"),)
+    await pair.ask()
+    pair.first.parts = ("well",)
+
+    assert (await pair.ask())[0] == ["well"]

@@ -155,6 +155,58 @@ def test_what_is_said_last_is_given_up_when_it_hangs() -> None:
     assert talk.wait(3.35) == [SayPhrase(StockPhrase.FILLER), GiveUp(1), SayPhrase(StockPhrase.GOODBYE, 2)]
 
 
+def test_an_answer_that_comes_in_time_is_heard_to_its_end_and_answers_its_question_once() -> None:
+    talk = Talk()
+    talk.think()
+    talk.then(EndAsked(), ReplySounded(1))
+
+    assert talk.wait(10.0) == []
+    assert talk.then(ReplyPlayed(1)) == [SayPhrase(StockPhrase.GOODBYE, 2)]
+
+
+def test_words_that_the_goodbye_answers_are_no_question_any_more() -> None:
+    talk = Talk()
+    talk.then(CallerBegan(0), TextChanged(0, "רגע"))
+
+    assert talk.then(EndAsked()) == [SayPhrase(StockPhrase.GOODBYE, 1, "רגע")]
+    talk.then(CallerStopped(0, talk.now), TextSettled(0, "רגע"))
+    assert talk.turns.unanswered == ""
+
+
+def test_keys_that_are_gathered_when_the_end_is_asked_for_are_no_turn_any_more() -> None:
+    talk = Talk()
+    talk.press("12")
+    talk.then(EndAsked())
+
+    assert not any(isinstance(each, Ask) for each in talk.wait(5.0))
+
+
+def test_a_key_ends_the_wait_for_an_answer() -> None:
+    talk = Talk()
+    talk.think()
+    talk.wait(1.2)
+
+    assert talk.press("1") == [Cancel(1)]
+    assert talk.wait(1.9) == [], "no filler while keys are gathered"
+
+
+def test_a_reply_that_noise_interrupted_is_over_when_the_end_is_asked_for() -> None:
+    talk = Talk()
+    talk.speak()
+    talk.then(CallerBegan(1), CallerLasted(1))
+
+    assert talk.then(EndAsked()) == [Cancel(1), SayPhrase(StockPhrase.GOODBYE, 2)]
+    assert talk.wait(5.0) == [], "it does not go on"
+
+
+def test_an_announcement_waits_for_the_last_key_of_an_entry() -> None:
+    talk = Talk()
+    talk.then(AnnouncementAsked(1), CallerBegan(0))
+    talk.then(AnnouncementReady(1))
+    for _ in range(4):
+        assert not any(isinstance(each, Announce) for each in [*talk.press("1"), *talk.wait(1.5)])
+
+
 def test_what_is_said_last_may_pause() -> None:
     talk = Talk()
     talk.speak()

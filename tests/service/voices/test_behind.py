@@ -105,6 +105,17 @@ async def test_a_piece_of_which_nothing_was_given_is_spoken_by_the_second_from_i
     assert switched == ["cut_off"]
 
 
+async def test_further_pieces_give_a_voice_no_more_time_for_the_first() -> None:
+    first, second = BreakingVoice(0, hangs=True, ahead=True), BreakingVoice(name="second")
+    voice = BehindVoice(first, second, within_s=2.0)
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    async with aclosing(voice.speak(written(*TEXTS, gap_s=1.0))) as reply:
+        await anext(reply)
+
+    assert clock() - began == pytest.approx(3.0, abs=0.1), "1 s until its first piece, and 2 s for the sound of it"
+
+
 class SilentVoice:
     """Gives half a second of silence for each piece."""
 
