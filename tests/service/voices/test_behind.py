@@ -116,6 +116,32 @@ async def test_further_pieces_give_a_voice_no_more_time_for_the_first() -> None:
     assert clock() - began == pytest.approx(3.0, abs=0.1), "1 s until its first piece, and 2 s for the sound of it"
 
 
+class WordlessVoice:
+    """Has no sound for its first piece, which has no words, and speaks the others."""
+
+    name = "wordless"
+
+    async def speak(self, pieces: AsyncIterator[str]) -> AsyncGenerator[VoiceSound, None]:
+        """See `Voice`."""
+        number = 0
+        async for text in pieces:
+            yield sound(text, number) if number else VoiceSound(b"", number, last=True)
+            number += 1
+
+    async def aclose(self) -> None:
+        """See `Voice`."""
+
+
+async def test_a_piece_without_words_has_no_sound_and_is_no_failure() -> None:
+    switched: list[str] = []
+    voice = BehindVoice(WordlessVoice(), BreakingVoice(name="second"), on_switch=switched.append)
+
+    sounds, _ = await heard_of(voice, Pieces("…", *TEXTS[1:]))
+
+    assert words_of(b"".join(each.mulaw for each in sounds)) == WORDS[2:]
+    assert switched == []
+
+
 class SilentVoice:
     """Gives half a second of silence for each piece."""
 
