@@ -116,6 +116,31 @@ async def test_further_pieces_give_a_voice_no_more_time_for_the_first() -> None:
     assert clock() - began == pytest.approx(3.0, abs=0.1), "1 s until its first piece, and 2 s for the sound of it"
 
 
+class EagerVoice:
+    """Takes all pieces at once, and speaks one each 0.4 s."""
+
+    name = "eager"
+
+    async def speak(self, pieces: AsyncIterator[str]) -> AsyncGenerator[VoiceSound, None]:
+        """See `Voice`."""
+        for number, text in enumerate([text async for text in pieces]):
+            await asyncio.sleep(0.4)
+            yield sound(text, number)
+
+    async def aclose(self) -> None:
+        """See `Voice`."""
+
+
+async def test_each_piece_has_its_own_time_however_early_the_voice_has_taken_it() -> None:
+    switched: list[str] = []
+    voice = BehindVoice(EagerVoice(), BreakingVoice(name="second"), within_s=0.5, on_switch=switched.append)
+
+    sounds, _ = await heard_of(voice, Pieces(*TEXTS))
+
+    assert words_of(b"".join(each.mulaw for each in sounds)) == WORDS
+    assert switched == []
+
+
 class WordlessVoice:
     """Has no sound for its first piece, which has no words, and speaks the others."""
 
