@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from itertools import count
 
 import pytest
@@ -134,6 +134,35 @@ class EagerVoice:
 async def test_each_piece_has_its_own_time_however_early_the_voice_has_taken_it() -> None:
     switched: list[str] = []
     voice = BehindVoice(EagerVoice(), BreakingVoice(name="second"), within_s=0.5, on_switch=switched.append)
+
+    sounds, _ = await heard_of(voice, Pieces(*TEXTS))
+
+    assert words_of(b"".join(each.mulaw for each in sounds)) == WORDS
+    assert switched == []
+
+
+class HaltingVoice:
+    """Pauses for 0.8 s within each piece."""
+
+    name = "halting"
+
+    async def speak(self, pieces: AsyncIterator[str]) -> AsyncGenerator[VoiceSound, None]:
+        """See `Voice`."""
+        number = 0
+        async for text in pieces:
+            whole = sound(text, number).mulaw
+            yield VoiceSound(whole[:4000], number)
+            await asyncio.sleep(0.8)
+            yield VoiceSound(whole[4000:], number, last=True)
+            number += 1
+
+    async def aclose(self) -> None:
+        """See `Voice`."""
+
+
+async def test_a_piece_that_has_begun_is_not_taken_from_the_voice() -> None:
+    switched: list[str] = []
+    voice = BehindVoice(HaltingVoice(), BreakingVoice(name="second"), within_s=0.5, on_switch=switched.append)
 
     sounds, _ = await heard_of(voice, Pieces(*TEXTS))
 
@@ -331,6 +360,13 @@ class _ColdVoice(BreakingVoice):
         raise VoiceError("wrong key", reason="unauthorized", retryable=False)
 
 
+class _WarmVoice(BreakingVoice):
+    warm = 0
+
+    async def warm_up(self) -> None:
+        self.warm += 1
+
+
 async def test_warming_up_finds_a_first_voice_that_cannot_speak_and_leaves_it_alone() -> None:
     first = _ColdVoice()
     voice = BehindVoice(first, BreakingVoice(name="second"))
@@ -340,6 +376,14 @@ async def test_warming_up_finds_a_first_voice_that_cannot_speak_and_leaves_it_al
 
     await spoken(voice, "שלום")
     assert first.asked == 0
+
+
+async def test_the_second_voice_is_warmed_up_where_the_first_cannot_speak_and_where_it_can() -> None:
+    for first in (_ColdVoice(), _WarmVoice()):
+        second = _WarmVoice()
+        with suppress(VoiceError):
+            await BehindVoice(first, second).warm_up()
+        assert second.warm == 1
 
 
 def test_the_marked_words_of_a_piece_are_several_chunks() -> None:
