@@ -86,7 +86,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     said: str = ""
     """The answer's text so far, where tools were called in mid-answer."""
     facts: PromptFacts | None = None
-    """What a prompt may name: `prompt` names none of it any more. None: nothing is known."""
+    """The facts that a prompt may name; those of `prompt` are in it already. None: nothing is known."""
     results: tuple[ToolResult, ...] = ()
     """The calls of tools in this turn so far, and what came of them: the answer goes on from there."""
 

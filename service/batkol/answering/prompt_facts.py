@@ -1,7 +1,7 @@
 """The facts of a call that a prompt may name: `{{time}}`, `{{caller}}`, `{{lead}}` and their like (docs/prompts.md).
 
-The author of the prompt decides what the model is told, and where. A fact is data, whoever it came from: a number is
-digits or unknown, and what a caller has said is one line of JSON, without characters that no one sees.
+The author of the prompt decides which of them the model reads, and where. A fact is data, wherever it comes from: a
+number is digits or unknown, and what a caller has said is one line of JSON, without invisible characters.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _TIMES: Final = {
 
 
 class PromptFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a call when the answerer is asked. It has numbers and words of the caller: log none of it."""
+    """The facts that are known of a call when the answerer is asked. It has numbers and words of the caller: log none of it."""
 
     now: float
     """Unix seconds."""
@@ -98,7 +98,7 @@ class PromptFacts(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def _number(self, number: str) -> str:
-        """Return a number that is one; an address such as `sip:…` is a text of the caller's own, and is not told."""
+        """Return a number that is one; an address such as `sip:…` is a text of the caller's own, and is left out."""
         return number if _NUMBER.fullmatch(number) else self._worded(_UNKNOWN)
 
     def _worded(self, by_language: Mapping[str, Any]) -> Any:
@@ -107,7 +107,7 @@ class PromptFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def lead_text(lead: Mapping[str, Any]) -> str:
-    """Return the fields of a lead as one line of JSON, without characters that no one sees."""
+    """Return the fields of a lead as one line of JSON, without invisible characters."""
     text = msgspec.json.encode(bounded_lead(lead)).decode()
     return "".join(each for each in text if unicodedata.category(each) not in _UNSEEN)
 

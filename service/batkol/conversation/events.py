@@ -139,7 +139,7 @@ class ToolEnded(msgspec.Struct, frozen=True, kw_only=True):
     outcome: ToolOutcome
     reason: str = ""  # a short word, of what failed
     took_s: float = 0.0
-    result: str = ""  # what the model is told of it
+    result: str = ""  # the result, as the model reads it
 
 
 ConversationEvent: TypeAlias = (

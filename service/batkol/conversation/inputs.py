@@ -111,7 +111,7 @@ class ReplyRanDry(msgspec.Struct, frozen=True):
 
 
 class ReplyWentOn(msgspec.Struct, frozen=True):
-    """There is more sound of an attempt that had run dry."""
+    """Sound of an attempt that had run dry follows."""
 
     attempt: int
 

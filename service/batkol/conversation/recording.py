@@ -39,5 +39,5 @@ def record(turn: Turn, event: Input, now: float) -> None:
             turn.interruptions.speech_ended(now)
         case TextSettled(_, text):
             said.text, said.settled = text, True
-            if said.stopped is None:  # the detector has not told its end
+            if said.stopped is None:  # its end is not known from the detector
                 said.stopped = turn.last_sample = now

@@ -32,7 +32,7 @@ class Outlet(Protocol):
 
 
 class ReplyPlayout:
-    """One per call. `voiced` are the attempts under way, `played` is told of each whose last sound was heard."""
+    """One per call. `voiced` are the attempts under way; `played` is called with each whose last sound was heard."""
 
     def __init__(
         self,

@@ -56,7 +56,7 @@ class SilenceClock:
 
     @property
     def due(self) -> tuple[float | None, float | None]:
-        """When both are due, for `restore`."""
+        """The times at which both are due, for `restore`."""
         return self._timers.due(Timer.FILLER), self._timers.due(Timer.APOLOGY)
 
     def restore(self, due: tuple[float | None, float | None]) -> None:

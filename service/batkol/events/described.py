@@ -193,7 +193,7 @@ EVENTS: Final[Mapping[str, EventDescription]] = {
                 "the end of the call."
             ),
             "duration_ms": "From its begin to its end.",
-            "result": "What the language model was told of it: its first 4,000 characters.",
+            "result": "The result as the language model read it: its first 4,000 characters.",
         },
     ),
     "dtmf": EventDescription("The caller pressed a key.", {"digit": "`0`–`9`, `*` or `#`."}),

@@ -204,7 +204,7 @@ class ToolCalled(Event, frozen=True, tag="tool.called"):
     arguments: Words  # JSON, as the model wrote it
     outcome: str  # done | refused | failed | too_slow | cancelled
     duration_ms: float
-    result: Words = ""  # what the model was told of it
+    result: Words = ""  # as the model read it
 
 
 class KeyPressed(Event, frozen=True, tag="dtmf"):

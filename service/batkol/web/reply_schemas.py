@@ -93,7 +93,7 @@ class ToolCallOut(BaseModel):
     outcome: str = Field(examples=["done"])
     duration_ms: float
     result: str = Field(
-        description="What the answerer was told of it, its first 4,000 characters; empty in calls of older versions.",
+        description="The result as the answerer read it, its first 4,000 characters; empty in calls of older versions.",
         examples=["saved"],
     )
     event_id: str = Field(description="`id` of the event `tool.called`.")

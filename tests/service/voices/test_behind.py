@@ -110,7 +110,7 @@ async def test_further_pieces_give_a_voice_no_more_time_for_the_first() -> None:
     voice = BehindVoice(first, second, within_s=2.0)
     clock = asyncio.get_running_loop().time
     began = clock()
-    async with aclosing(voice.speak(written(*TEXTS, gap_s=1.0))) as reply:
+    async with aclosing(written(*TEXTS, gap_s=1.0)) as texts, aclosing(voice.speak(texts)) as reply:
         await anext(reply)
 
     assert clock() - began == pytest.approx(3.0, abs=0.1), "1 s until its first piece, and 2 s for the sound of it"

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 SAVED: Final = "saved"
-"""What the model is told of fields that were saved."""
+"""The result of a call that saved fields, for the model."""
 
 
 def save_fields(lead: dict[str, Any], arguments: str) -> None:
