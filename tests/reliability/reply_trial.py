@@ -42,11 +42,6 @@ from support.network.relay import Relay, relaying
 from support.service.stack import Stack, stack
 from support.whisper.server import hearing_whisper
 
-WAY_S: Final = 0.15
-"""Seconds between a due time and the ear: the line's grid, a frame, the sockets, and a detector that is early."""
-FILLER_S: Final = 1.5
-ANSWER_S: Final = 3.5
-
 _LONGEST_S: Final = 30.0  # of one turn
 _PHRASES: Final = 3  # filler, apology, repeat; the goodbye is spoken last
 _DAY: Final = msgspec.Raw(b'{"type": "object", "properties": {"day": {"type": "string"}}, "required": ["day"]}')
@@ -265,8 +260,6 @@ def _times(turn: Sequence[EarWord], piece: SpokenPiece) -> tuple[float | None, f
 def _late(first_s: float | None, answer_s: float | None, lag_s: float, within_s: float = ANSWER_S) -> list[str]:
     found = []
     for what, took, limit in (("first sound", first_s, FILLER_S), ("answer", answer_s, within_s)):
-        if took is None or took > limit + WAY_S + lag_s:
-    for what, took, limit in (("first sound", first_s, FILLER_S), ("answer", answer_s, ANSWER_S)):
         if took is None or took > limit + lag_s:
             found.append(f"{what} after {'no time' if took is None else f'{took:.2f} s'}, not {limit} s")
     return found

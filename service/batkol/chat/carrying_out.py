@@ -84,15 +84,7 @@ async def carry_out(options: ChatOptions, out: Console, notes: Console) -> int:
         answerers = await stack.enter_async_context(aclosing(ChatAnswerers(settings)))
         webhooks = await stack.enter_async_context(aclosing(ToolWebhooks())) if options.tools else None
         reply = reply_settings(settings, options.reply_file, carried_out=options.tools)
-        parts = _Parts(settings, reply, answerers, options.answerer, webhooks)
-        parts = _Parts(
-            settings,
-            reply_settings(settings, options.reply_file),
-            answerers,
-            options.answerer,
-            webhooks,
-            options.caller,
-        )
+        parts = _Parts(settings, reply, answerers, options.answerer, webhooks, options.caller)
         if options.dialogues:
             return await _try_dialogues(options, parts, out)
         return await _talk(options, parts, out, notes)

@@ -67,9 +67,6 @@ class Conversation:
         tools = ToolRunner(call, agent.post_tool, self._put, self._spawn)
         self._replies.answered = tools.answered
         said = ConversationParts(self._turns, tools, self._history, self._replies, self._announcements, self._spent)
-        said = ConversationParts(
-            self._turns, self._history, self._replies, self._announcements, self._spent, tools.lead
-        )
         self._handover = Handover(said, self._loop.time())
         parts = ReplyParts(self._history, self._replies, tools, self._handover, self._spent)
         self._begin = ReplyBeginner(agent, call, parts, self._put, self._spawn)

@@ -47,6 +47,10 @@ class ToolsSoFar(Protocol):
 
     @property
     def turn(self) -> TurnTools: ...
+    @property
+    def lead(self) -> dict[str, Any]:
+        """The fields of the lead that were saved in this call."""
+        ...
 
 
 class ConversationParts(NamedTuple):
@@ -58,8 +62,6 @@ class ConversationParts(NamedTuple):
     replies: Replies
     announcements: Announcements
     spent: Spent
-    lead: dict[str, Any]
-    """The fields of the lead that were saved in this call."""
 
 
 class Handover:
@@ -67,7 +69,6 @@ class Handover:
 
     def __init__(self, said: ConversationParts, now: float) -> None:
         self._turns, self._tools, self._history, self._replies, self._announcements, self._spent = said
-        self._turns, self._history, self._replies, self._announcements, self._spent, self._lead = said
         self._begun_at = now
         self._earlier: ConversationSoFar | None = None
         self._taken_at = 0.0
@@ -80,7 +81,7 @@ class Handover:
             self._tools.turn.restore(earlier.done)
         self._replies.turn = earlier.turns
         self._announcements.count = earlier.announcements
-        self._lead.update(earlier.lead)
+        self._tools.lead.update(earlier.lead)
         spent = self._spent
         spent.tokens, spent.samples, spent.characters = earlier.tokens, earlier.samples, earlier.characters
 
@@ -134,5 +135,5 @@ class Handover:
             tokens=self._spent.tokens,
             samples=self._spent.samples,
             characters=self._spent.characters,
-            lead=dict(self._lead),
+            lead=dict(self._tools.lead),
         ).bounded()

@@ -127,6 +127,8 @@ class ConversationSoFar(msgspec.Struct, frozen=True, kw_only=True):
 
 def _size(result: ToolResult) -> int:
     return len(result.content) + len(result.call.arguments)
+
+
 def lead_of(messages: Sequence[HistoryMessage]) -> dict[str, Any]:
     """Return the fields of the lead that the tool calls of a conversation have saved."""
     lead: dict[str, Any] = {}
