@@ -47,7 +47,7 @@ _TIMES: Final = {
 
 
 class PromptFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """The facts that are known of a call when the answerer is asked. It has numbers and words of the caller: log none of it."""
+    """The facts of a call when the answerer is asked: numbers and words of the caller, of which no log has any."""
 
     now: float
     """Unix seconds."""

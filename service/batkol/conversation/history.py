@@ -14,6 +14,7 @@ import msgspec
 from batkol.answering.answerer import HistoryMessage, Role, ToolResult
 from batkol.answering.prompt_facts import bounded_lead
 from batkol.conversation.tools.lead import SAVED, save_fields
+from batkol.conversation.tools.turn_tools import was_carried_out
 from batkol.tools.definition import SAVE_LEAD
 
 LONGEST: int = 200
@@ -84,17 +85,19 @@ class ConversationSoFar(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of_messages(cls, messages: Sequence[HistoryMessage]) -> ConversationSoFar:
-        """Return what a record of messages tells: words of the caller at its end are unanswered."""
+        """Return what a record of messages tells: words of the caller that no heard reply follows are unanswered."""
         end = len(messages)
-        while end and messages[end - 1].role is Role.CALLER:
+        while end and not (messages[end - 1].role is Role.AGENT and messages[end - 1].text):
             end -= 1
-        turns = sum(message.role is Role.AGENT for message in messages)
-        unanswered = " ".join(message.text for message in messages[end:])
+        turns = sum(message.role is Role.AGENT and bool(message.text) for message in messages)
+        unanswered = " ".join(message.text for message in messages[end:] if message.text)
+        done = [result for message in messages[end:] for result in message.results if was_carried_out(result)]
         return cls(
             messages=tuple(messages[:end]),
             turns=turns,
             greeted=bool(messages),
             unanswered=unanswered,
+            done=tuple(done) if unanswered else (),
             lead=lead_of(messages),
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from batkol.answering.answerer import HistoryMessage, Role
+from batkol.answering.answerer import HistoryMessage, Role, ToolCall, ToolResult
 from batkol.conversation import events
 from batkol.conversation.actions import StockPhrase
 from batkol.conversation.agent import AgentSettings
@@ -221,6 +221,22 @@ def test_a_record_of_messages_leaves_the_words_at_its_end_unanswered() -> None:
 
     assert ConversationSoFar.of_messages(messages) == so_far((AGENT, "מי"), turns=1, unanswered="מה כמה")
     assert ConversationSoFar.of_messages([]) == ConversationSoFar()
+
+
+def test_a_record_of_tools_without_a_word_of_the_reply_leaves_the_question_unanswered_and_the_tools_done() -> None:
+    """The pod died, or nothing of the answer was heard: a tool that was carried out is not carried out again."""
+    booked = ToolResult(ToolCall("", "book", "{}"), "נקבע")
+    others = [ToolResult(ToolCall("", "look", "{}"), content) for content in ("Refused: no.", "Failed: no.", "failed")]
+    messages = [
+        HistoryMessage(AGENT, "מי", (booked,)),
+        HistoryMessage(CALLER, "מה"),
+        HistoryMessage(AGENT, "", (*others, booked)),
+        HistoryMessage(CALLER, "כמה"),
+    ]
+
+    found = ConversationSoFar.of_messages(messages)
+    assert (found.unanswered, found.done, found.turns, found.messages) == ("מה כמה", (booked,), 1, tuple(messages[:1]))
+    assert ConversationSoFar.of_messages(messages[:1]).done == (), "of a turn that was answered"
 
 
 def test_what_another_pod_says_is_bounded() -> None:

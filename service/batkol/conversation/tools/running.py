@@ -21,7 +21,7 @@ from batkol.conversation.agent import AgentSettings
 from batkol.conversation.events import ToolOutcome
 from batkol.conversation.tools.built_in import LABEL, built_in
 from batkol.conversation.tools.lead import SAVED, save_fields
-from batkol.conversation.tools.turn_tools import ToolRun, TurnTools, Verdict, key_of
+from batkol.conversation.tools.turn_tools import CANCELLED, ToolRun, TurnTools, Verdict, key_of
 from batkol.conversation.tools.webhook import PostTool, ToolError, ToolRequest
 from batkol.tools.arguments import ArgumentsError, read_arguments
 from batkol.tools.definition import BUILT_IN, HANG_UP, SAVE_LEAD, TRANSFER, UNKNOWN, ToolDefinition
@@ -229,7 +229,7 @@ class AttemptTools:
             id=runner.message_id(), call_sid=runner.call.call_sid, stream_sid=runner.call.stream_sid,
             turn=self._number, tool=tool.name, arguments=arguments,
         )  # fmt: skip
-        outcome, content, reason = ToolOutcome.CANCELLED, "The call ended first.", ""
+        outcome, content, reason = ToolOutcome.CANCELLED, CANCELLED, ""
         try:
             async with asyncio.timeout_at(run.due):
                 outcome, content = ToolOutcome.DONE, await runner.post(tool, request)
