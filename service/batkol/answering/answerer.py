@@ -8,8 +8,8 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
-from batkol.answering.prompt_facts import PromptFacts
 from batkol.errors import UpstreamError
+from batkol.prompt_facts import PromptFacts
 
 
 class Role(StrEnum):

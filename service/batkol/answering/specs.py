@@ -10,9 +10,9 @@ from msgspec import Meta
 
 from batkol.answering.behind import THEN_AFTER_MS
 from batkol.answering.hedged import AFTER_MS
-from batkol.answering.prompt_facts import check_prompt
 from batkol.http_client.signature import key_of
 from batkol.named_specs import check_url
+from batkol.prompt_facts import check_prompt
 
 AnswererKind = Literal["echo", "openai", "webhook", "hedged"]
 

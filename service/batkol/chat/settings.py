@@ -8,13 +8,13 @@ from typing import ClassVar, Final, Self
 from pydantic import ValidationError, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from batkol.answering.prompt_facts import check_prompt
 from batkol.answering.settings import AnswererFields
 from batkol.conversation.limit_settings import LimitFields
 from batkol.conversation.settings import ReplyFields
 from batkol.conversation.tool_settings import ToolFields
 from batkol.environment import refusal, stripped
 from batkol.errors import ConfigurationError
+from batkol.prompt_facts import check_prompt
 
 LONGEST_PROMPT: Final = 256 * 1024
 """Bytes of a prompt's file."""

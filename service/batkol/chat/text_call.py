@@ -16,13 +16,13 @@ from typing import Final, TypeAlias
 import msgspec
 
 from batkol.answering.answerer import AnsweredBy, Answerer, AnswererError, Question, ToolCall, Usage
-from batkol.answering.prompt_facts import PromptFacts
 from batkol.chat.text_tools import TextTools, TriedTool
 from batkol.conversation.agent import AgentSettings
 from batkol.conversation.history import Entry, History
 from batkol.conversation.tools.running import AttemptTools
 from batkol.conversation.tools.turn_tools import Verdict
 from batkol.conversation.tools.webhook import PostTool
+from batkol.prompt_facts import PromptFacts
 from batkol.speech.pieces import Cutter
 
 MOST_ATTEMPTS: Final = 2

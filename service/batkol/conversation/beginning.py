@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from batkol.answering.answerer import Question
-from batkol.answering.prompt_facts import PromptFacts
 from batkol.conversation import actions as act
 from batkol.conversation import events, inputs
 from batkol.conversation.actions import StockPhrase
@@ -21,6 +20,7 @@ from batkol.conversation.replies import Replies
 from batkol.conversation.reply import Reply, Speaker
 from batkol.conversation.tools.running import ToolRunner
 from batkol.conversation.voiced import Voiced
+from batkol.prompt_facts import PromptFacts
 
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 

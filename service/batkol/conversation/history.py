@@ -12,9 +12,9 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 
 from batkol.answering.answerer import HistoryMessage, Role, ToolResult
-from batkol.answering.prompt_facts import bounded_lead
 from batkol.conversation.tools.lead import SAVED, save_fields
-from batkol.conversation.tools.turn_tools import was_carried_out
+from batkol.conversation.tools.outcomes import was_carried_out
+from batkol.prompt_facts import bounded_lead
 from batkol.tools.definition import SAVE_LEAD
 
 LONGEST: int = 200

@@ -8,10 +8,10 @@ from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
 from batkol import strict_json
-from batkol.answering.prompt_facts import check_prompt, check_zone
 from batkol.conversation.actions import StockPhrase
 from batkol.environment import EnvironmentSettings
 from batkol.live.reply import LONGEST_PHRASE
+from batkol.prompt_facts import check_prompt, check_zone
 
 IDLE: Final = {"he": "אתם עדיין על הקו?", "": "Are you still there?"}
 """Question to a silent caller, by language; "" is every other language."""

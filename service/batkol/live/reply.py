@@ -16,12 +16,12 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from batkol.answering.prompt_facts import check_prompt
 from batkol.errors import ConfigurationError
 from batkol.live import strict_document
 from batkol.live.source import REPLY
 from batkol.live.strict_document import content_revision
 from batkol.live.turn_tuning import TURN_BOUNDS, Count, Milliseconds, TurnsDocument, TurnTuning, Words
+from batkol.prompt_facts import check_prompt
 from batkol.tools.definition import ToolDefinition, check_lead_fields, check_tools
 
 LONGEST_PROMPT: Final = 32_768

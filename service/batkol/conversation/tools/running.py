@@ -21,7 +21,8 @@ from batkol.conversation.agent import AgentSettings
 from batkol.conversation.events import ToolOutcome
 from batkol.conversation.tools.built_in import LABEL, built_in
 from batkol.conversation.tools.lead import SAVED, save_fields
-from batkol.conversation.tools.turn_tools import CANCELLED, ToolRun, TurnTools, Verdict, key_of
+from batkol.conversation.tools.outcomes import CANCELLED
+from batkol.conversation.tools.turn_tools import ToolRun, TurnTools, Verdict, key_of
 from batkol.conversation.tools.webhook import PostTool, ToolError, ToolRequest
 from batkol.tools.arguments import ArgumentsError, read_arguments
 from batkol.tools.definition import BUILT_IN, HANG_UP, SAVE_LEAD, TRANSFER, UNKNOWN, ToolDefinition

@@ -18,16 +18,6 @@ STILL_RUNNING: Final = "This tool call is still being carried out; its result is
 REPEATED: Final = "The same tool call was made before in this turn and is not carried out again. Its result: "
 
 
-CANCELLED: Final = "The call ended first."
-_NOT_DONE: Final = ("Refused: ", "Failed: ", CANCELLED)
-
-
-def was_carried_out(result: ToolResult) -> bool:
-    """Whether a result that a record has is that of a call that was carried out, by its text."""
-    undone = {each.value for each in ToolOutcome if each is not ToolOutcome.DONE}  # in the place of a text
-    return not result.content.startswith(_NOT_DONE) and result.content not in undone
-
-
 class Verdict(Enum):
     """The consequence of the tool calls of an answer."""
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from batkol.answering.answerer import AnswerPart, Question
-from batkol.answering.prompt_facts import LONGEST_VALUE, MOST_LEAD, PromptFacts, bounded_lead, check_prompt
 from batkol.answering.prompted import PromptedAnswerer
+from batkol.prompt_facts import LONGEST_VALUE, MOST_LEAD, PromptFacts, bounded_lead, check_prompt
 from support.agent.parts import PartsAnswerer
 
 NOON: float = 1_796_040_420  # 30 November 2026, 12:07 UTC

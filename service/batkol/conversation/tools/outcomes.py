@@ -1,0 +1,19 @@
+"""The outcomes of tool calls that only a text of their result tells of: those that another pod or the store has."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from batkol.answering.answerer import ToolResult
+from batkol.conversation.events import ToolOutcome
+
+CANCELLED: Final = "The call ended first."
+"""The result of a tool call that the end of the call cancelled."""
+
+_NOT_DONE: Final = ("Refused: ", "Failed: ", CANCELLED)
+_WORDS: Final = frozenset(each.value for each in ToolOutcome if each is not ToolOutcome.DONE)  # in the place of a text
+
+
+def was_carried_out(result: ToolResult) -> bool:
+    """Whether a result is that of a tool call that was carried out."""
+    return not result.content.startswith(_NOT_DONE) and result.content not in _WORDS
