@@ -68,7 +68,7 @@ class TurnTools:
 
     @property
     def done(self) -> tuple[ToolResult, ...]:
-        """Those that were carried out, each once."""
+        """The tool calls that were carried out, each once."""
         return tuple(
             ToolResult(call, run.content)
             for call, run in self._runs
