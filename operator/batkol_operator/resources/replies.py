@@ -88,8 +88,8 @@ def _voices(spec: ReplySpec) -> list[Manifest]:
 
 def _default(prefix: str, spec: AnsweringServer | SpeakingVoice, **own: str | int | None) -> list[Manifest]:
     """Return the single variables of an answerer or a voice; `own` are those that only its kind of part has."""
-    values = {"URL": spec.url, "MODEL": spec.model, **own}
-    values |= {"THEN": spec.then, "THEN_AFTER_MS": spec.then_after_milliseconds}
+    then: dict[str, str | int | None] = {"THEN": spec.then, "THEN_AFTER_MS": spec.then_after_milliseconds}
+    values: dict[str, str | int | None] = {"URL": spec.url, "MODEL": spec.model, **own, **then}
     variables = [plain(f"{prefix}_{name}", value) for name, value in values.items() if value is not None]
     key = [secret(f"{prefix}_API_KEY", spec.key_secret_ref)] if spec.key_secret_ref else []
     return [plain(prefix, _KINDS[spec.kind]), *variables, *key]
