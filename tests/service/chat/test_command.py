@@ -253,7 +253,7 @@ async def test_a_webhook_is_asked_only_if_tools_are_to_be_carried_out(
         (
             {"tools": [{**BOOK, "url": "http://tool.example/", "tokenEnv": "TOOL_NONE"}]},
             True,
-            "the variable TOOL_NONE is not set",
+            "the tool book cannot be carried out: the variable TOOL_NONE is not set",
         ),
         ({"tools": [{**BOOK, "url": "http://tool.example/", "tokenEnv": "TOOL_NONE"}]}, False, ""),
     ],
