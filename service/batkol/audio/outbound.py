@@ -28,8 +28,8 @@ from batkol.audio.play_clock import PlayClock
 FRAME: Final = 160
 """Samples of 20 ms: Twilio plays whole frames without stutter."""
 
-MESSAGE: Final = 8 * FRAME
-"""Samples of a message while sound goes on: 160 ms. Smaller ones cost more CPU, larger ones leave less of the lead."""
+MESSAGE: Final = 12 * FRAME
+"""Samples of a message while sound goes on: 240 ms. Smaller ones cost more CPU, larger ones leave less of the lead."""
 
 BEGINNING: Final = 3 * FRAME
 """Samples that there must be before sound begins, 60 ms: a voice's first bytes are not a whole number of frames."""
@@ -64,6 +64,7 @@ class Outbound:
             "_clock",
             "_gathers_until",
             "_lead",
+            "_low_s",
             "_marks",
             "_orders",
             "_path",
@@ -77,6 +78,7 @@ class Outbound:
     def __init__(self, path: Path, *, lead: int) -> None:
         self._path = path
         self._lead = lead  # samples
+        self._low_s = (lead - MESSAGE) / SAMPLE_RATE  # of them are left when the next message is written
         self._clock = PlayClock()
         self._waiting = bytearray()
         self._marks: deque[tuple[int, str]] = deque()  # (written after that position, name)
@@ -155,7 +157,7 @@ class Outbound:
         if self._waiting and len(self._waiting) < BEGINNING and self._gathers_until > -math.inf:
             return self._gathers_until
         if len(self._waiting) >= FRAME:
-            return self._clock.ends_at - (self._lead - MESSAGE) / SAMPLE_RATE
+            return self._clock.ends_at - self._low_s
         return self._fill_at if self._waiting else None
 
     def next(self, now: float) -> Clear | str | bytes | None:

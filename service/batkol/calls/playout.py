@@ -26,7 +26,7 @@ from batkol.twilio.messages import encode_clear, encode_mark, encode_media
 
 __all__ = ["LEAD_MS", "LONGEST", "Playout"]
 
-LEAD_MS: Final = 400
+LEAD_MS: Final = 480
 """Milliseconds of sound that are written ahead of the ear. A message later, at least 220 are left for a stall."""
 
 _GRID_S: Final = 0.020  # sound goes out on this grid of the clock: the loop wakes up for all calls at once
@@ -209,7 +209,9 @@ class Playout:
     async def _write_due(self, send: Send) -> float | None:
         """Write what is due, and return when the next is."""
         outbound = self._outbound
-        while (item := outbound.next(self._clock())) is not None:
+        while (deadline := outbound.deadline) is not None and deadline - EARLY_S <= (now := self._clock()):
+            if (item := outbound.next(now)) is None:
+                break
             if isinstance(item, bytes):
                 end = outbound.written
                 await send(encode_media(self._stream_sid, item))
@@ -219,7 +221,7 @@ class Playout:
                 await send(encode_clear(self._stream_sid))
             else:
                 await send(encode_mark(self._stream_sid, item))
-        return outbound.deadline
+        return deadline
 
     def _settle_due(self) -> float | None:
         """Answer the waiters whose position was heard; return when the next one is, None while it is not written."""

@@ -39,7 +39,7 @@ def cleared(turn: Turn, _: ClearAsked, now: float) -> None:
 def proceed(turn: Turn, now: float) -> None:
     """Say the announcement at the head if it may be said now, and have the one behind it prepared."""
     turn.timers.cancel(Timer.GIVE_WAY)
-    if turn.state in {State.ENDING, State.CLOSING}:
+    if not turn.queue or turn.state in {State.ENDING, State.CLOSING}:
         return
     if turn.queue.head_is_ready and _may_be_said(turn, now):
         if turn.state in AUDIBLE:

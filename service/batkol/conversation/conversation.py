@@ -272,7 +272,7 @@ class Conversation:
         self._turns.set_path(self._call.line.path_s)
         if isinstance(event, inputs.CallerBegan):
             self._actions.newest_utterance = event.utterance
-        if isinstance(event, inputs.CallerBegan | inputs.DigitPressed):
+        if isinstance(event, (inputs.CallerBegan, inputs.DigitPressed)):
             settings = self._settings()
             self._turns.tune(settings.thresholds, settings.words)
             self._choose_speakers()

@@ -132,8 +132,9 @@ class Reply:
                 raise
             self._fail("answerer" if reading.cancelled() else "voice", "cancelled")  # by itself: what it shares ended
         finally:
-            reading.cancel()
-            await asyncio.wait((reading,))
+            if not reading.done():
+                reading.cancel()
+                await asyncio.wait((reading,))
             self.whole = True
         self.on_sound(self)
 
@@ -156,7 +157,9 @@ class Reply:
     async def _ask(self, cutter: TextCutter, said: str) -> _Asked:
         """Ask the answerer, with what its tools have given so far; hand its text on, and return all of the answer."""
         results = self.question.results if self.tools is None else self.tools.results
-        question = msgspec.structs.replace(self.question, said=said, results=results)
+        question = self.question
+        if (said, results) != (question.said, question.results):
+            question = msgspec.structs.replace(question, said=said, results=results)
         texts: list[str] = []
         calls: list[ToolCall] = []
         async with aclosing(self._speaker.answerer.answer(question)) as answer:

@@ -110,7 +110,7 @@ class ReplyPlayout:
 
     def sounding_text(self) -> str:
         """Return the words around the one that the caller hears now."""
-        voiced = self.audible
+        voiced = self.audible if self._voiced else None  # this is asked for each input
         if voiced is None or voiced.playing is None:
             return ""
         heard = len(voiced.track.heard(voiced.playing.heard(self._outlet.line.position)).split())

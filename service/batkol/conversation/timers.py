@@ -25,19 +25,27 @@ class Timer(StrEnum):
 class Timers:
     """The deadlines that are set, in seconds of one clock."""
 
-    __slots__ = ("_due",)
+    __slots__ = ("_due", "deadline")
 
     def __init__(self) -> None:
         self._due: dict[Timer, float] = {}
+        self.deadline: float | None = None
+        """The earliest deadline. It is asked for several times an input, and changes less often."""
 
     def set(self, timer: Timer, at: float) -> None:
         """Set a deadline; it replaces the one of the same name."""
         self._due[timer] = at
+        self.deadline = min(self._due.values())
 
     def cancel(self, *timers: Timer) -> None:
         """Cancel deadlines that may be set."""
+        due, before = self._due, len(self._due)
+        if not due:
+            return
         for timer in timers:
-            self._due.pop(timer, None)
+            due.pop(timer, None)
+        if len(due) != before:
+            self.deadline = min(due.values(), default=None)
 
     def due(self, timer: Timer) -> float | None:
         """Return a deadline; None if it is not set."""
@@ -50,16 +58,12 @@ class Timers:
         """Cancel every deadline but the one of an entry of keys, which ends whatever else happens."""
         keys = self._due.get(Timer.KEYS)
         self._due = {} if keys is None else {Timer.KEYS: keys}
-
-    @property
-    def deadline(self) -> float | None:
-        """The earliest deadline."""
-        return min(self._due.values(), default=None)
+        self.deadline = keys
 
     def take(self, now: float) -> Timer | None:
         """Take the earliest of the deadlines that are due; None if there is none."""
-        timer = min(self._due, key=lambda each: (self._due[each], each), default=None)
-        if timer is None or self._due[timer] > now:
+        if self.deadline is None or self.deadline > now:
             return None
-        del self._due[timer]
+        timer = min(self._due, key=lambda each: (self._due[each], each))
+        self.cancel(timer)
         return timer

@@ -27,10 +27,10 @@ def translated(  # noqa: PLR0911  one line an event
     `spoken_at(sample)` is when the caller spoke a sample. Text without detected speech is never replied to.
     """
     match event:
+        case events.Interim(utterance, text, _, settled):  # most events are these
+            return TextChanged(utterance.index, text, settled)
         case events.UtteranceOpened(utterance, _) if utterance.voiced:
             return CallerBegan(utterance.index)
-        case events.Interim(utterance, text, _, settled):
-            return TextChanged(utterance.index, text, settled)
         case events.Tentative(utterance, _, text):
             return TextReached(utterance.index, text)
         case events.Withdrawn(utterance, _, reason):

@@ -13,7 +13,7 @@ from batkol.audio.outbound import BEGINNING, FRAME, GATHERS_S, LONGEST, MESSAGE,
 from batkol.audio.path import Path
 from support.properties import few_by_day
 
-LEAD = 2800
+LEAD = 3920  # no whole number of frames
 OURS = "ours-"
 
 steps = st.one_of(
@@ -145,12 +145,12 @@ def test_nothing_is_written_before_the_deadline_and_something_at_it(script: list
         assert world.outbound.next(deadline) is not None
 
 
-def test_the_first_message_is_the_lead_and_the_next_ones_are_a_tenth_of_a_second() -> None:
+def test_the_first_message_is_the_lead_and_the_next_ones_are_a_quarter_of_a_second() -> None:
     world = World()
     world.play(16_000)
     world.wait(2000)
 
-    assert world.messages == [2720, *[MESSAGE] * 10, 480]
+    assert world.messages == [3840, *[MESSAGE] * 6, 640]
 
 
 def test_sound_goes_on_without_a_gap_and_without_drift() -> None:
@@ -169,7 +169,7 @@ def test_a_loop_that_stood_still_catches_up_with_one_message() -> None:
     world.stall(230)
 
     assert len(world.messages) == 1
-    assert world.messages[0] >= 230 * 8 - MESSAGE
+    assert world.messages[0] >= 230 * 8 - FRAME
 
 
 def test_a_line_that_ran_dry_begins_again_with_a_whole_lead() -> None:
@@ -179,7 +179,7 @@ def test_a_line_that_ran_dry_begins_again_with_a_whole_lead() -> None:
     world.messages.clear()
     world.stall(900)
 
-    assert world.messages == [2720]
+    assert world.messages == [3840]
 
 
 def test_an_incomplete_frame_waits_for_the_rest_of_it() -> None:
@@ -287,11 +287,11 @@ def test_sound_that_is_cleared_while_it_is_written_is_not_heard() -> None:
     outbound = Outbound(Path(OURS), lead=LEAD)
     outbound.append(b"\x01" * 8000, 10.0)
     assert outbound.next(10.0) == f"{OURS}1"
-    assert outbound.next(10.0) == b"\x01" * 2720
+    assert outbound.next(10.0) == b"\x01" * 3840
     heard = outbound.clear(10.2)  # the socket takes nothing for 0.2 s
     outbound.sent(10.3)
 
-    assert (heard, outbound.written, outbound.position(11.0)) == (0, 2720, 0)
+    assert (heard, outbound.written, outbound.position(11.0)) == (0, 3840, 0)
     assert isinstance(outbound.next(10.3), Clear)
     assert outbound.next(10.3) is None
 
@@ -395,9 +395,9 @@ def test_ten_minutes_may_wait_and_what_the_peer_has_counts() -> None:
     outbound.next(10.0)
     outbound.sent(10.0)
 
-    assert (outbound.written, outbound.queued_to) == (2720, LONGEST)
+    assert (outbound.written, outbound.queued_to) == (3840, LONGEST)
     assert outbound.room(10.0) == 0
     assert outbound.room(10.1) == pytest.approx(800, abs=1)
     outbound.clear(10.1)
     assert outbound.room(10.1) == LONGEST
-    assert outbound.append(bytes(160), 10.1) == 2720 + 160
+    assert outbound.append(bytes(160), 10.1) == 3840 + 160

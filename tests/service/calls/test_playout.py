@@ -286,7 +286,7 @@ async def test_the_owner_is_told_which_samples_were_written_and_when_sound_begin
         await asyncio.sleep(5)
 
     assert [begin for begin, _ in told[1:]] == [end for _, end in told[:-1]]
-    assert (told[0], told[-1]) == ((0, 3200), (8000, 8160))
+    assert (told[0], told[-1]) == ((0, LEAD_MS * 8), (8000, 8160))
     assert begun == [1000.0, 1005.0]
 
 
