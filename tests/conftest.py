@@ -23,7 +23,7 @@ gc.disable()
 
 # Properties say what holds, not how fast: on a busy machine neither a slow example nor slow data is a failure.
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("patient", PATIENT)
+settings.register_profile("patient", PATIENT, max_examples=40)
 settings.register_profile("nightly", PATIENT, max_examples=1_000)
 
 
@@ -98,9 +98,10 @@ def _waits(item: pytest.Item) -> bool:
 
 
 def _runs(item: pytest.Item, nightly: bool) -> bool:
-    if item.get_closest_marker("day_and_night") is not None:
-        return True
-    return (item.get_closest_marker("nightly") is not None) == nightly
+    if item.get_closest_marker("nightly") is not None:
+        return nightly
+    is_property = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+    return not nightly or is_property or item.get_closest_marker("day_and_night") is not None
 
 
 def _is_long(item: pytest.Item) -> bool:
