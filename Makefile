@@ -15,10 +15,11 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test tools sounds e2e chart crd requirements hadolint audit lint format bench bench-peers bench-replies bench-operator vad-table faults nightly soak clean
 
+# Compiled is what is imported, when it is: three quarters of the 95 MB of source in the packages never are.
 $(STAMP): pyproject.toml constraints.txt
 	@mkdir -p "$(VENV)" || { echo "$(VENV) cannot be made here: name a folder for it that you can write, as in make $(or $(firstword $(MAKECMDGOALS)),demo) VENV=/tmp/batkol-venv"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[service,operator,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[service,operator,dev]'
 	touch $@
 
 demo: $(STAMP)  ## one Hebrew conversation, everything embedded (ARGS=--stay keeps it up, --traces draws its traces, --short is a short one, --listen FILE.wav records it)
