@@ -15,7 +15,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test tools sounds e2e chart crd requirements hadolint audit lint format bench bench-peers bench-replies bench-operator vad-table faults nightly soak clean
 
-# Compiled is what is imported, when it is: three quarters of the 95 MB of source in the packages never are.
+# Compiled is what is imported, when it is: two thirds of the 95 MB of source in the packages never are.
 $(STAMP): pyproject.toml constraints.txt
 	@mkdir -p "$(VENV)" || { echo "$(VENV) cannot be made here: name a folder for it that you can write, as in make $(or $(firstword $(MAKECMDGOALS)),demo) VENV=/tmp/batkol-venv"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
