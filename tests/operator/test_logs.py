@@ -73,14 +73,13 @@ print(json.dumps({"lost": logs.handler.lost > 1_000}), flush=True)
 
 def test_a_stderr_that_nobody_reads_stops_neither_the_loop_nor_the_end() -> None:
     unread, stderr = os.pipe()
-    process = subprocess.Popen([sys.executable, "-c", ON_THE_LOOP], stderr=stderr, stdout=subprocess.PIPE)
-    try:
-        out, _ = process.communicate(timeout=15)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(stderr)
-        os.close(unread)
+    with subprocess.Popen([sys.executable, "-c", ON_THE_LOOP], stderr=stderr, stdout=subprocess.PIPE) as process:
+        try:
+            out, _ = process.communicate(timeout=100)
+        finally:
+            process.kill()
+            os.close(stderr)
+            os.close(unread)
 
     assert (process.returncode, out) == (0, b'{"lost": true}\n')
 

@@ -3,12 +3,18 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from support.time.virtual import VirtualLoop
+
 
 async def until(condition: Callable[[], object], seconds: float = 45.0) -> None:
     """Wait for a condition."""
+    pause_s = 0.003
+    is_virtual = isinstance(asyncio.get_running_loop(), VirtualLoop)
     async with asyncio.timeout(seconds):
         while not condition():
-            await asyncio.sleep(0.003)
+            await asyncio.sleep(pause_s)
+            if not is_virtual:
+                pause_s = min(pause_s * 1.05, 0.01)  # who waits for long need not look 300 times a second
 
 
 async def eventually(ask: Callable[[], Awaitable[object]], seconds: float = 60.0) -> None:
