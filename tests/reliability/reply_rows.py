@@ -224,7 +224,7 @@ ROWS: Final = (
     tool(
         "cut",
         "The connection is cut in the middle of a tool call",
-        (APOLOGY,),
+        ways(APOLOGY),
         tool=ToolAnswer.DONE,
         llm=(LLMFault(kind=K.CUT, after_tokens=3),),
     ),
