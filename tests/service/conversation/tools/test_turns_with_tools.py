@@ -513,8 +513,7 @@ async def test_what_was_carried_out_before_a_call_moved_is_known_to_the_next_str
         heard = talk.words
 
     assert said.asked[0].results == told.done
-    assert heard[-1] == "שלום", "behind the filler, which comes when it would have come"
-    assert phrases(talk) == [StockPhrase.FILLER]
+    assert heard[-1] == "שלום", "perhaps behind the filler, which comes when it would have come"
     assert [request.tool for _, request in (*posts.asked, *again.asked)] == ["book", "look"]
 
 
