@@ -77,7 +77,7 @@ class PromptFacts(msgspec.Struct, frozen=True, kw_only=True):
         if name == "time":
             return self._time(zone or self.time_zone) or found[0]
         if zone or name not in _NAMES:
-            return found[0]
+            return str(found[0])
         if name == "lead":
             return lead_text(self.lead)
         number = self._number(self.called if name == "called" else self.caller)

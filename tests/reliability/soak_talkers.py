@@ -139,15 +139,19 @@ def problems(world: World, tally: Tally) -> list[str]:
 
 
 def _tools(world: World, tally: Tally, sid: str) -> list[str]:
-    """A tool is called for the question that asks for it, once: more often only where a moved call was asked again."""
+    """A tool is called for the question that asks for it, once: more often only where a moved call was asked again.
+
+    A question that got the apology was not answered: its tool call is not carried out again for the next one like it.
+    """
     found = []
+    apologies = sum(event.phrase == "apology" for event in world.of(sid, ReplyStarted))
     for kind, (name, _) in TOOLS.items():
         events = [event for event in world.of(sid, ToolCalled) if event.name == name]
         called = [event.outcome for event in events]
-        wanted = tally.turns[kind]
-        if not wanted <= called.count("done") <= wanted + tally.asked_again or set(called) - {"done", "cancelled"}:
+        wanted, done = tally.turns[kind], called.count("done")
+        if not wanted - apologies <= done <= wanted + tally.asked_again or set(called) - {"done", "cancelled"}:
             ends = [(event.stream_sid[-4:], event.turn, event.outcome) for event in events]
-            found.append(f"{wanted} questions for {name}, whose calls ended so: {ends}")
+            found.append(f"{wanted} questions for {name}, whose calls ended so: {ends}; {apologies} apologies")
     return found
 
 

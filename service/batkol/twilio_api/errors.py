@@ -26,7 +26,7 @@ class TwilioApiError(UpstreamError):
 
 
 class NoAnswerError(TwilioApiError):
-    """There was no answer in time, or none at all."""
+    """An attempt to which no answer came in time, or none at all."""
 
 
 def clearer(error: TwilioApiError, earlier: TwilioApiError | None) -> TwilioApiError:

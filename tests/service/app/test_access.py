@@ -165,9 +165,10 @@ async def test_a_route_answers_to_those_who_may_and_to_nobody_else(tmp_path: Pat
 
 async def test_what_is_for_pods_answers_to_no_token(tmp_path: Path) -> None:
     async with serving(tmp_path) as (_, http):
-        for _, path in FOR_PODS:
+        for method, path in FOR_PODS:
             for token in ("another-token", "a-token-that-may-all"):
-                answer = await http.get(path.format(call_sid="CA0"), headers={"Authorization": f"Bearer {token}"})
+                given = {"Authorization": f"Bearer {token}"}
+                answer = await http.request(method, path.format(call_sid="CA0"), headers=given)
                 assert answer.status_code == 403
                 assert "Only a pod of the same agent" in answer.json()["detail"]
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from batkol.answering.answerer import HistoryMessage, Role, ToolCall, ToolResult
+from batkol.answering.answerer import HistoryMessage, Role, AnswerPart, ToolCall, ToolResult
 from batkol.answering.prompted import PromptedAnswerer
 from batkol.conversation.agent import AgentSettings
 from batkol.conversation.handover import GOES_ON
@@ -44,7 +44,7 @@ async def test_the_prompt_has_the_time_of_each_question_and_both_numbers() -> No
 
 
 async def test_the_prompt_has_the_fields_that_were_saved_in_this_call_also_on_the_next_stream() -> None:
-    rounds = [SAVED, "תודה", CLEARED, "תודה"]
+    rounds: list[AnswerPart] = [SAVED, "תודה", CLEARED, "תודה"]
     answerer = ScriptedAnswerer(lambda _: [rounds.pop(0)] if rounds else "תודה")
     async with talking(answerer, settings=SETTINGS) as talk:
         await asked(talk)
