@@ -79,7 +79,7 @@ def report_on(console: Console, report: CallReport, plan: CallPlan, watch: CallW
         how_it_ended(report),
         _heard(report),
         *((f"{watch.ended.utterances} utterances, {watch.ended.sessions} sessions",) if watch.ended else ()),
-        *((f"told: {' / '.join(report.said)}",) if report.said else ()),
+        *((f"the TwiML said: {' / '.join(report.said)}",) if report.said else ()),
     )
     console.print(Text("☎  " + " · ".join(part for part in parts if part)), soft_wrap=True)
     for line in (*_refusals(report), *filter(None, (advice(report, plan),))):
