@@ -10,10 +10,12 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
+
+Worded = TypeVar("Worded")
 
 LONGEST_VALUE: Final = 200
 """Characters of one field of a lead, as JSON; a longer one is left out."""
@@ -28,7 +30,7 @@ _NUMBER: Final = re.compile(r"\+?[0-9]{3,15}", re.ASCII)
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 
 _NAMES: Final = ("time", "caller", "caller_ending", "called", "lead")
-_UNKNOWN: Final = {"he": "לא ידוע", "": "unknown"}
+_UNKNOWN: Final[Mapping[str, str]] = {"he": "לא ידוע", "": "unknown"}
 _DAYS: Final = {
     "he": ("שני", "שלישי", "רביעי", "חמישי", "שישי", "שבת", "ראשון"),
     "": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
@@ -101,7 +103,7 @@ class PromptFacts(msgspec.Struct, frozen=True, kw_only=True):
         """Return a number that is one; an address such as `sip:…` is a text of the caller's own, and is left out."""
         return number if _NUMBER.fullmatch(number) else self._worded(_UNKNOWN)
 
-    def _worded(self, by_language: Mapping[str, Any]) -> Any:
+    def _worded(self, by_language: Mapping[str, Worded]) -> Worded:
         language = self.language.partition("-")[0].lower().replace("iw", "he")
         return by_language.get(language, by_language[""])
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from batkol.answering.answerer import HistoryMessage, Role, AnswerPart, ToolCall, ToolResult
+from batkol.answering.answerer import AnswerPart, HistoryMessage, Role, ToolCall, ToolResult
 from batkol.answering.prompted import PromptedAnswerer
 from batkol.conversation.agent import AgentSettings
 from batkol.conversation.handover import GOES_ON
