@@ -63,7 +63,7 @@ class Service:
     fleet: Fleet = field(init=False)
     """Made for this service, whose address and events it knows."""
     peer_ends: PeerEnds | None = None
-    """The other pods, as they are told of ends of calls; None where none are named."""
+    """The other pods, which get the news of ends of calls; None where none are named."""
     agent: Agent | None = None
     telephone: Telephone = field(default_factory=Telephone)
     twilio_api: TwilioApi | None = None

@@ -1,7 +1,7 @@
-"""Ends of calls, told to the other pods before Twilio asks one of them what is to follow.
+"""News for the other pods that a call has ended, before Twilio asks one of them what is to follow.
 
 Where a service closes a stream to hang up, Twilio asks the voice webhook for the next TwiML, on any pod and at once.
-A pod that was told answers with a hang-up, even if the pod that ended the call is gone by then (ADR 0032).
+A pod that has the news answers with a hang-up, even if the pod that ended the call is gone by then (ADR 0032).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 class PeerEnds:
-    """The other pods, told of one end at a time."""
+    """The other pods, which get the news of one end at a time."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class PeerEnds:
     async def tell(self, call_sid: str) -> bool:
         """Tell every other pod that this call was ended here; return whether each of them knows.
 
-        Raises nothing: a pod that was not told asks when Twilio asks it. Cancelling it closes the connections.
+        Raises nothing: a pod without the news asks when Twilio asks it. Cancelling it closes the connections.
         """
         tasks: list[asyncio.Task[bool]] = []
         try:
@@ -65,7 +65,7 @@ class PeerEnds:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         log.warning(
-            "[FLEET] a pod was not told in time that the agent ended a call; it asks this pod when Twilio asks it",
+            "[FLEET] a pod did not take the news in time that the agent ended a call; it asks this pod when Twilio asks it",
             call_sid=call_sid,
         )
         return False

@@ -116,7 +116,7 @@ class Caller:
         """Twilio's REST API has updated this call: end it, or leave its stream for other TwiML.
 
         Either way the stream that it has is stopped, and closed by Twilio, `update_ms` later. A call that is ended does
-        no further verb, whoever closes its stream first.
+        no further verb, whichever side closes its stream first.
         """
         if fields.get("Status"):
             self.report.ended_by_rest = self._handset.ended_by_rest = True
