@@ -65,7 +65,7 @@ class PeerEnds:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         log.warning(
-            "[FLEET] a pod did not take the news in time that the agent ended a call; it asks this pod when Twilio asks it",
+            "[FLEET] a pod did not take the news of a call's end in time; it asks this pod when Twilio asks it",
             call_sid=call_sid,
         )
         return False

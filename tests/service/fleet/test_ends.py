@@ -58,7 +58,7 @@ async def test_a_pod_with_another_auth_token_and_a_pod_that_is_gone_are_no_obsta
             assert not await told(stranger, Endpoint("127.0.0.1", 2), at)
 
     assert (strange, noted) == ([], [SID])
-    [line] = [line for line in logs if line["event"].startswith("[FLEET] a pod did not take the news in time")]
+    [line] = [line for line in logs if line["event"].startswith("[FLEET] a pod did not take the news")]
     assert line["log_level"] == "warning"
 
 
