@@ -16,7 +16,19 @@ from batkol.app.service import Service
 from batkol.calls.services import Services
 from batkol.fleet.peers import FleetRequest
 from batkol.twilio.twiml import MEDIA_PATH, stream_url
-from batkol.web import ends, event_feed, fleet, handover, history, line, live_calls, reference, voice
+from batkol.web import (
+    console_files,
+    ends,
+    event_feed,
+    fleet,
+    handover,
+    history,
+    line,
+    live_calls,
+    phone,
+    reference,
+    voice,
+)
 from batkol.web import internal as ops
 from batkol.web.access import Access
 from batkol.web.errors import expect_disconnects
@@ -79,6 +91,11 @@ async def _hung_up_elsewhere(service: Service, call_sid: str) -> bool:
     return await service.fleet.questions.hung_up(asking, call_sid, within_s=HUNG_UP_S)
 
 
+def _phone(service: Service, access: Access) -> phone.PhoneSocket:
+    settings = phone.PhoneSettings(agent=service.settings.voice_agent, account_sid=service.settings.twilio_account_sid)
+    return phone.PhoneSocket(settings=settings, access=access, calls=service.calls, services=_services(service))
+
+
 def _services(service: Service) -> Services:
     settings = service.settings
     return Services(
@@ -128,6 +145,8 @@ def internal_app(service: Service, access: Access) -> FastAPI:
     app.include_router(service_probes)
     app.include_router(exposition(service.metrics))
     app.include_router(reference.routes(app))
+    app.include_router(console_files.routes())
+    app.router.routes.append(WebSocketRoute(phone.PATH, endpoint=_phone(service, access)))
     app.include_router(ops.routes(calls=service.calls, status=service.status, drain=service.drain.run, access=access))
     app.include_router(
         fleet.pod_routes(calls=service.calls, ring=service.bus.ring, pod=service.settings.pod_name, access=access)
