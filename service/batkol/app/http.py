@@ -17,6 +17,7 @@ from batkol.calls.services import Services
 from batkol.fleet.peers import FleetRequest
 from batkol.twilio.twiml import MEDIA_PATH, stream_url
 from batkol.web import (
+    console_api,
     console_files,
     ends,
     event_feed,
@@ -30,7 +31,7 @@ from batkol.web import (
     voice,
 )
 from batkol.web import internal as ops
-from batkol.web.access import Access
+from batkol.web.access import Access, trusted
 from batkol.web.errors import expect_disconnects
 from batkol.web.media import Gate, MediaSocket
 from batkol.web.misdirected import answer_misdirected
@@ -91,6 +92,18 @@ async def _hung_up_elsewhere(service: Service, call_sid: str) -> bool:
     return await service.fleet.questions.hung_up(asking, call_sid, within_s=HUNG_UP_S)
 
 
+def _console(service: Service) -> console_api.ConsoleService:
+    settings = service.settings
+    return console_api.ConsoleService(
+        agent=settings.voice_agent,
+        pod=settings.pod_name,
+        language=settings.gcp_stt_language,
+        replies=settings.agent_replies,
+        trace_url=settings.trace_url,
+        builtin=bool(settings.gcp_stt_endpoint),
+    )
+
+
 def _phone(service: Service, access: Access) -> phone.PhoneSocket:
     settings = phone.PhoneSettings(agent=service.settings.voice_agent, account_sid=service.settings.twilio_account_sid)
     return phone.PhoneSocket(settings=settings, access=access, calls=service.calls, services=_services(service))
@@ -137,7 +150,8 @@ def internal(service: Service) -> FastAPI:
 def internal_app(service: Service, access: Access) -> FastAPI:
     """Build the application that only the cluster reaches, without its metrics."""
     app = FastAPI(title="Batkol, internal", version=__version__, openapi_url=None, redirect_slashes=False)
-    app.add_middleware(SameOrigin, hosts=None if access.asks else service.settings.internal_hosts)
+    has_token = trusted(access) if access.asks else None
+    app.add_middleware(SameOrigin, hosts=service.settings.internal_hosts, has_token=has_token)
     through = SelfProbe(service.settings.host, lambda: service.port)
     service_probes = probes(
         service.why_not_ready, service.health.degraded, service.why_not_alive, unreachable=through.why_not
@@ -146,6 +160,7 @@ def internal_app(service: Service, access: Access) -> FastAPI:
     app.include_router(exposition(service.metrics))
     app.include_router(reference.routes(app))
     app.include_router(console_files.routes())
+    app.include_router(console_api.routes(_console(service), access))
     app.router.routes.append(WebSocketRoute(phone.PATH, endpoint=_phone(service, access)))
     app.include_router(ops.routes(calls=service.calls, status=service.status, drain=service.drain.run, access=access))
     app.include_router(

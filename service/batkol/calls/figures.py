@@ -31,7 +31,10 @@ class UtteranceProgress:
     """One utterance as its subscribers saw it. Times in ms: of audio, and of waiting."""
 
     begin_ms: int
+    speech_ms: int | None = None
     mode: str = ""
+    flag_variant: str | None = None
+    flag_reason: str | None = None
     end_ms: int | None = None
     partials: int = 0
     first_partial_ms: float | None = None
@@ -43,3 +46,4 @@ class UtteranceProgress:
     unvoiced: bool = False
     unconfirmed: bool = False
     tentative: tuple[int, str] | None = None  # the number and the text of the one that stands
+    trace_id: str | None = None

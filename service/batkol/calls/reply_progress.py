@@ -8,6 +8,14 @@ from typing import Final
 
 from batkol.conversation import events as turns
 
+_PARTS: Final = {
+    "text": "text_ms",
+    "first_token": "first_token_ms",
+    "first_piece": "first_piece_ms",
+    "first_sound": "first_sound_ms",
+    "commit": "commit_ms",
+}
+
 KEPT: Final = 100
 """Replies of a call that the internal API can show."""
 
@@ -24,8 +32,16 @@ class ReplyProgress:
     heard: str | None = None  # until it is interrupted or over
     interrupted: bool = False
     ended: bool = False
-    latency_ms: float | None = None
+    latency: turns.ReplyLatency | None = None
     failed: str | None = None  # answerer | voice
+
+
+def latency_parts(latency: turns.ReplyLatency | None) -> dict[str, float | None]:
+    """Return the latency of a reply and its parts in ms, as events and snapshots name them; None without one."""
+    if latency is None:
+        return dict.fromkeys(("latency_ms", *_PARTS.values()))
+    parts = {name: round(getattr(latency, part) * 1000, 1) for part, name in _PARTS.items()}
+    return {"latency_ms": round(latency.total * 1000, 1), **parts}
 
 
 class ReplyHistory:
@@ -40,7 +56,7 @@ class ReplyHistory:
             case turns.FirstSoundWritten(reply_id, turn, _, phrase, latency):
                 reply = self._reply(reply_id, turn)
                 reply.phrase = None if phrase is None else phrase.value
-                reply.latency_ms = None if latency is None else round(latency.total * 1000, 1)
+                reply.latency = latency
             case turns.SentenceBegan(reply_id, turn, index, text):
                 self._reply(reply_id, turn).sentences[index] = text
             case turns.ReplyCut(reply_id, turn, heard):

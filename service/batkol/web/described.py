@@ -41,6 +41,12 @@ def answer(struct: type[msgspec.Struct], status: int = 200, description: str = "
     return {status: {"description": description, "content": {"application/json": {"schema": schema}}}}
 
 
+def answer_of_either(*structs: type[msgspec.Struct]) -> Responses:
+    """Return `responses` of a route whose answer is one of several structs as JSON."""
+    schema = {"oneOf": [{"$ref": REF.format(name=each.__name__)} for each in structs]}
+    return {200: {"description": "Successful Response", "content": {"application/json": {"schema": schema}}}}
+
+
 def problem(status: int, description: str) -> Responses:
     """Return `responses` of a route that refuses with a sentence."""
     return {status: {**PROBLEM, "description": description}}
