@@ -13,6 +13,7 @@ from batkol.calls.registry import CallRegistry
 from batkol.status import ServiceStatus
 from batkol.web.access import Access, CurrentReader, Right, guard
 from batkol.web.described import answer, answer_of_either
+from batkol.web.errors import ErrorMappingRoute
 from batkol.web.fleet import FleetStatus
 from batkol.web.scope import Scope
 
@@ -39,7 +40,7 @@ def routes(
     access: Access,
 ) -> APIRouter:
     """Return the routes under /v1. `drain` empties the process and is done when it is empty."""
-    router = APIRouter(prefix="/v1")
+    router = APIRouter(prefix="/v1", route_class=ErrorMappingRoute)
     may_read = [Depends(guard(access, Right.STATUS))]
 
     @router.get("/status", dependencies=may_read, responses=_STATUS, tags=["pod"])
