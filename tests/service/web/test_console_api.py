@@ -56,7 +56,7 @@ async def test_where_a_double_hears_the_sentences_of_its_voice_are_there() -> No
     with wave.open(io.BytesIO(sounds[0].content)) as file:
         pcm = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
         assert (file.getframerate(), file.getnchannels()) == (8000, 1)
-    assert mulaw.encode(pcm.astype(np.int16)) == say(SENTENCES[0].split()).mulaw
+    assert np.array_equal(pcm, mulaw.decode(say(SENTENCES[0].split()).mulaw))
     assert beyond.status_code == 404
 
 
