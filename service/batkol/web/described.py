@@ -62,7 +62,8 @@ def openapi_of(app: FastAPI, structs: Sequence[type[msgspec.Struct]]) -> dict[st
     schemas |= struct_schemas(structs)
     schemas.setdefault("Problem", Problem.model_json_schema())
     for route in iter_route_contexts(app.routes):
-        for method in (route.methods or ()) if route.include_in_schema else ():
+        described = getattr(route, "include_in_schema", False)  # a socket has no place in OpenAPI
+        for method in (route.methods or ()) if described else ():
             operation = document["paths"].get(route.path_format, {}).get(method.lower())
             if operation is not None:
                 _summarize(operation)
