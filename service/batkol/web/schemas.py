@@ -81,6 +81,22 @@ class CallQuery(StrictModel):
         description="Only calls with a final of this latency or more, in milliseconds.",
         examples=[1500],
     )
+    slow_reply_ms: float | None = Field(
+        None,
+        ge=1,
+        le=1e9,
+        allow_inf_nan=False,
+        description="Only calls with a reply of this latency or more, in milliseconds.",
+        examples=[2000],
+    )
+    words: Word | None = Field(
+        None,
+        min_length=2,
+        max_length=100,
+        description="Only calls in which the caller said these words, or heard them. Narrow it by time or agent: no "
+        "index has texts.",
+        examples=["רופא עור"],
+    )
 
     def to_filter(self) -> CallFilter:
         """Return the filter of the store's queries."""
@@ -91,6 +107,8 @@ class CallQuery(StrictModel):
             before=self.before,
             mode=self.mode,
             slow_ms=self.slow_ms,
+            slow_reply_ms=self.slow_reply_ms,
+            words=self.words,
         )
 
 
