@@ -49,13 +49,13 @@ class Telephone:
     """The means of a process to end calls. Without `control` the socket is closed."""
 
     control: CallControl | None = None
-    why_no_control: str = NO_CONTROL
-    """A sentence for people, where there is no `control`."""
     patience: LinePatience = LinePatience()
     count: Callable[[str, str], None] = lambda _action, _outcome: None
     """Called with each action and its outcome: short stable words."""
     transfers: Callable[[], Mapping[str, str]] = dict
     """Returns the allowed transfers of the moment: label to number or SIP URI."""
+    why_no_control: str = NO_CONTROL
+    """A sentence for people, where there is no `control`."""
 
     def of(self, call: Identity) -> Telephone:
         """Return the means for one call: Twilio cannot be asked to end what is no call of its own."""
