@@ -30,5 +30,5 @@ class ConsoleFields(EnvironmentSettings):
         if value.count(TRACE_ID) != 1:
             raise ValueError(f"must have {TRACE_ID} exactly once, where the id of the trace belongs")
         if "@" in value:
-            raise ValueError("must have no user and no password: every client of the internal API is told it")
+            raise ValueError("must have no user and no password: every client of the internal API may read it")
         return value

@@ -1,4 +1,4 @@
-"""What the console's page needs to know before it shows anything: what its token may, and whom its phone calls."""
+"""Facts for the console's page before it shows anything: the rights of its token, and the agent of its phone."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ConsoleFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsoleService(msgspec.Struct, frozen=True, kw_only=True):
-    """What the routes tell of the service."""
+    """The part of the facts that is the same for every token."""
 
     agent: str = ""
     pod: str = ""

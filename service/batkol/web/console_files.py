@@ -1,7 +1,8 @@
 """`GET /console/`: the page of the console. It holds no secret and needs no token: the page asks for one.
 
 Its files are in the package, and are served from memory. The policy lets the page load nothing from elsewhere, be
-framed by nobody, and send nothing but to this service; `'self'` of `connect-src` is the WebSocket as well (CSP 3).
+framed by no other page, and send nothing but to this service; `'self'` of `connect-src` is its WebSocket as well
+(CSP 3).
 """
 
 from __future__ import annotations

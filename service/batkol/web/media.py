@@ -31,7 +31,7 @@ from batkol.web import takeover
 from batkol.web.asgi_socket import AsgiSocket, Receive, Scope, Send
 from batkol.web.held import GivenUpError, HeldMessages
 from batkol.web.log_limit import LogLimit
-from batkol.web.opening import StreamOpening
+from batkol.web.opening import MediaOpening
 from batkol.web.proof import ProofFault, StreamProof, UnprovenError
 from batkol.web.protocol import EXTENSION
 
@@ -91,7 +91,7 @@ class MediaSocket:
         self._calls = calls
         self._services = services
         self._lines = LogLimit()
-        self._opening = StreamOpening(lambda kind: services.metrics.malformed.add(1, {"kind": kind}))
+        self._opening = MediaOpening(lambda kind: services.metrics.malformed.add(1, {"kind": kind}))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; returns when the call has ended and its last utterance is delivered."""

@@ -23,7 +23,7 @@ class LateStartError(PeerError):
         super().__init__("no `start` came in time; the service closes the socket", close_code=1008)
 
 
-class StreamOpening:
+class MediaOpening:
     """Reads the first messages of sockets. `on_malformed` is called with the kind of each that cannot be read."""
 
     def __init__(self, on_malformed: Callable[[Malformation], None], within_s: float = START_TIMEOUT) -> None:

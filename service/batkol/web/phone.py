@@ -3,8 +3,8 @@
 The page speaks Twilio's protocol of media streams (`batkol.twilio.messages`), so the call has the same owner as any
 other: events, history, flags and the agent know no difference. What differs is who proves what, and how it ends. The
 client has a token with the right `line`, which is in a subprotocol: a browser's WebSocket can send no header, and a
-token in an address would be in every log. The SIDs are the service's, told in its first message, and a `start` with
-others is refused. Nobody but this socket can end the call: Twilio is not asked, and no other pod goes on with it.
+token in an address would be in every log. The SIDs are the service's, from its first message, and a `start` with
+others is refused. The call ends with its socket: Twilio is not asked, and no other pod goes on with it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from batkol.web import stream_parameters as parameters
 from batkol.web.access import Access
 from batkol.web.asgi_socket import AsgiSocket, Receive, Scope, Send
 from batkol.web.held import GivenUpError
-from batkol.web.opening import START_TIMEOUT, LateStartError, StreamOpening
+from batkol.web.opening import START_TIMEOUT, LateStartError, MediaOpening
 from batkol.web.phone_messages import PhoneConnected, encode
 from batkol.web.phone_token import PROTOCOL, credentials, refuse
 from batkol.web.protocol import EXTENSION
@@ -77,7 +77,7 @@ class PhoneSocket:
         self._access = access
         self._calls = calls
         self._services = services
-        self._opening = StreamOpening(lambda kind: services.metrics.malformed.add(1, {"kind": kind}), settings.start_s)
+        self._opening = MediaOpening(lambda kind: services.metrics.malformed.add(1, {"kind": kind}), settings.start_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; returns when the call has ended and its last utterance is delivered."""

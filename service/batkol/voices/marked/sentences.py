@@ -1,4 +1,4 @@
-"""Sentences of the built-in voice: what a person lets it say into a call where the speech double hears nobody else."""
+"""Sentences of the built-in voice: for calls where the speech double hears no other voice."""
 
 from __future__ import annotations
 
