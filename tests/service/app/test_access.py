@@ -157,7 +157,7 @@ def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
         for each in found:
             if isinstance(getattr(each, "original_route", each), FleetRoute):
                 continue  # `scope=fleet` on the path of a pod's own route, whose rights hold
-            yield from ((method, each.path) for method in each.methods or {"WEBSOCKET"})
+            yield from ((method, each.path) for method in getattr(each, "methods", None) or {"WEBSOCKET"})
 
 
 async def test_every_route_has_a_row_and_every_row_a_route(tmp_path: Path) -> None:
