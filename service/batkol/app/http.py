@@ -35,6 +35,7 @@ from batkol.web.access import Access, trusted
 from batkol.web.errors import expect_disconnects
 from batkol.web.media import Gate, MediaSocket
 from batkol.web.misdirected import answer_misdirected
+from batkol.web.private_answers import PrivateAnswers
 from batkol.web.probes import exposition, probes
 from batkol.web.proof import ProofSettings, StreamProof
 from batkol.web.same_origin import SameOrigin
@@ -150,6 +151,7 @@ def internal(service: Service) -> FastAPI:
 def internal_app(service: Service, access: Access) -> FastAPI:
     """Build the application that only the cluster reaches, without its metrics."""
     app = FastAPI(title="Batkol, internal", version=__version__, openapi_url=None, redirect_slashes=False)
+    app.add_middleware(PrivateAnswers)
     has_token = trusted(access) if access.asks else None
     app.add_middleware(SameOrigin, hosts=service.settings.internal_hosts, has_token=has_token)
     through = SelfProbe(service.settings.host, lambda: service.port)
