@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypedDict
 
 from batkol.conversation import events as turns
-
-_PARTS: Final = {
-    "text": "text_ms",
-    "first_token": "first_token_ms",
-    "first_piece": "first_piece_ms",
-    "first_sound": "first_sound_ms",
-    "commit": "commit_ms",
-}
 
 KEPT: Final = 100
 """Replies of a call that the internal API can show."""
@@ -36,12 +28,31 @@ class ReplyProgress:
     failed: str | None = None  # answerer | voice
 
 
-def latency_parts(latency: turns.ReplyLatency | None) -> dict[str, float | None]:
-    """Return the latency of a reply and its parts in ms, as events and snapshots name them; None without one."""
-    if latency is None:
-        return dict.fromkeys(("latency_ms", *_PARTS.values()))
-    parts = {name: round(getattr(latency, part) * 1000, 1) for part, name in _PARTS.items()}
-    return {"latency_ms": round(latency.total * 1000, 1), **parts}
+class LatencyParts(TypedDict):
+    """The latency of a reply and its parts in ms, as events and snapshots name them; None without one."""
+
+    latency_ms: float | None
+    text_ms: float | None
+    first_token_ms: float | None
+    first_piece_ms: float | None
+    first_sound_ms: float | None
+    commit_ms: float | None
+
+
+def latency_parts(latency: turns.ReplyLatency | None) -> LatencyParts:
+    """Return the latency and its parts."""
+    return LatencyParts(
+        latency_ms=None if latency is None else _ms(latency.total),
+        text_ms=None if latency is None else _ms(latency.text),
+        first_token_ms=None if latency is None else _ms(latency.first_token),
+        first_piece_ms=None if latency is None else _ms(latency.first_piece),
+        first_sound_ms=None if latency is None else _ms(latency.first_sound),
+        commit_ms=None if latency is None else _ms(latency.commit),
+    )
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)
 
 
 class ReplyHistory:

@@ -11,10 +11,10 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Response
 from batkol import __version__
 from batkol.voices.marked.sentences import SENTENCES, spoken
 from batkol.web.access import Access, CurrentReader, guard
-from batkol.web.described import answer, problem
+from batkol.web.described import Responses, answer, problem
 
 WAV: Final = "audio/wav"
-_SOUND: Final = {200: {"content": {WAV: {"schema": {"type": "string", "format": "binary"}}}}}
+_SOUND: Final[Responses] = {200: {"content": {WAV: {"schema": {"type": "string", "format": "binary"}}}}}
 _DAY: Final = {"Cache-Control": "private, max-age=86400"}
 
 

@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from batkol.calls.registry import CallRegistry
 from batkol.calls.services import Services
 from batkol.events.bus import Subscription
-from batkol.events.events import CallEnded, CallStarted
+from batkol.events.events import CallEnded, CallStarted, Event
 from batkol.rights import ALL_RIGHTS, Grant, Right
 from batkol.web.access import Access, trusted
 from batkol.web.phone import MOST_PARAMETERS, NO_ACCOUNT, PATH, PhoneSettings, PhoneSocket
@@ -59,7 +59,7 @@ class House:
 
     async def ended(self) -> tuple[CallStarted, CallEnded]:
         """Wait for the end of the one call, and return its first and its last event."""
-        events = []
+        events: list[Event] = []
         while not events or not isinstance(events[-1], CallEnded):
             await self.subscription.wait()
             events += [kept.event for kept in self.subscription.take()]
