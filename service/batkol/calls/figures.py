@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Self
+
+from batkol.audio.mulaw import SAMPLES_PER_MS
+from batkol.flags.flags import Decision
+from batkol.speech.utterance import Utterance
 
 
 @dataclass(slots=True)
@@ -47,3 +52,14 @@ class UtteranceProgress:
     unconfirmed: bool = False
     tentative: tuple[int, str] | None = None  # the number and the text of the one that stands
     trace_id: str | None = None
+
+    @classmethod
+    def opened(cls, utterance: Utterance, decision: Decision | None) -> Self:
+        """Return the progress of an utterance that begins, by the decision of the flag."""
+        return cls(
+            begin_ms=utterance.begin // SAMPLES_PER_MS,
+            speech_ms=utterance.speech_at // SAMPLES_PER_MS,
+            mode=utterance.mode,
+            flag_variant=None if decision is None else decision.variant,
+            flag_reason=None if decision is None else decision.reason,
+        )

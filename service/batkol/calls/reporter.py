@@ -195,13 +195,7 @@ class Reporter:
     def _utterance_opened(self, utterance: Utterance, decision: Decision | None) -> None:
         self.figures.utterances += 1
         self.partial_gap.begin(utterance, self._clock.monotonic())
-        progress = UtteranceProgress(
-            begin_ms=_ms(utterance.begin),
-            speech_ms=_ms(utterance.speech_at),
-            mode=utterance.mode,
-            flag_variant=decision.variant if decision else None,
-            flag_reason=decision.reason if decision else None,
-        )
+        progress = UtteranceProgress.opened(utterance, decision)
         self.utterances[utterance.index] = progress
         if len(self.utterances) > KEPT:
             self.utterances.popitem(last=False)
@@ -210,7 +204,7 @@ class Reporter:
                 **self._publisher.utterance_header(utterance),
                 begin_ms=progress.begin_ms,
                 speech_ms=_ms(utterance.speech_at),
-                mode=utterance.mode,
+                mode=progress.mode,
                 flag_variant=progress.flag_variant,
                 flag_reason=progress.flag_reason,
             )

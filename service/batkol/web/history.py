@@ -20,6 +20,7 @@ from batkol.store.store import NoStore, Store
 from batkol.web.access import Access, CurrentReader, Right, guard
 from batkol.web.errors import ErrorMappingRoute, sentence
 from batkol.web.export import Export, ExportFile, ExportSlots, Form
+from batkol.web.history_filters import CallPageQuery, CallQuery, LeadPageQuery, LeadQuery
 from batkol.web.history_redaction import check_call_filter, check_number, shown
 from batkol.web.paging import BadCursorError, Key, cursor_of, position_of
 from batkol.web.reply_schemas import ConversationEntry, ReplyOut, ToolCallOut
@@ -28,13 +29,9 @@ from batkol.web.schemas import (
     CallDetails,
     CallOut,
     CallPage,
-    CallPageQuery,
-    CallQuery,
     LeadChange,
     LeadOut,
     LeadPage,
-    LeadPageQuery,
-    LeadQuery,
     UtteranceOut,
 )
 
