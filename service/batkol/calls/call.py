@@ -209,8 +209,7 @@ class Call:
             decided = self.conversation is not None and self.conversation.hangs_up
             self.ended_by = self.line_end.reason_for(reason, decided=decided)
             self._close_code = close_code if self.ended_by == reason else 1000
-            asks_again = reason != "stop" and not self.identity.is_from_browser
-            self.redials = self.ended_by in FROM_WITHIN and asks_again
+            self.redials = self.ended_by in FROM_WITHIN and reason != "stop" and not self.identity.is_from_browser
             self._over.set()
             self.on_over(self)
 
