@@ -62,20 +62,17 @@ class Console {
 
   async #connect() {
     this.#feed = new Feed(this.#client, {
+      begin: () => this.#learn(),
       state: (state, why, ms) => this.#state(state, why, ms),
       snapshot: (snapshot) => this.#snapshot(snapshot),
       event: (event) => this.#event(event),
     });
-    await Promise.all([this.#feed.run(), this.#learn()]);
+    await this.#feed.run();
   }
 
-  /** Read what this service and this token are. */
+  /** Read what this service and this token are. Raises `ApiError`. */
   async #learn() {
-    try {
-      this.#known = await about(this.#client);
-    } catch (error) {
-      this.#known = {}; // the feed's state says why
-    }
+    this.#known = await about(this.#client);
     this.#may = rights(this.#known);
     this.views.phone.setAbout(this.#known);
     this.views.live.refresh();

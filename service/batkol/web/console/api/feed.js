@@ -1,7 +1,8 @@
 /**
  * The event feed of all pods. It connects again by itself, from where it was, for as long as the page is open.
  *
- * `on` is told of each state (`connecting`, `live`, `waiting`, `refused`), of each snapshot and of each event.
+ * `on` is told of each state (`connecting`, `live`, `waiting`, `refused`), of each snapshot and of each event;
+ * `on.begin` is awaited before each attempt, and what it raises fails the attempt.
  */
 
 import { Backoff } from "../core/backoff.js";
@@ -39,6 +40,7 @@ export class Feed {
     while (!this.#stopped.signal.aborted) {
       this.#on.state("connecting");
       try {
+        await this.#on.begin();
         await this.#follow();
         await this.#wait("The service ended the feed.");
       } catch (error) {

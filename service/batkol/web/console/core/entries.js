@@ -56,9 +56,9 @@ export function replyOf(id, at) {
 export const PARTS = [
   ["text_ms", "asked"],
   ["first_token_ms", "first token"],
-  ["first_piece_ms", "first words to speak"],
+  ["first_piece_ms", "first words"],
   ["first_sound_ms", "first sound"],
-  ["commit_ms", "written to the line"],
+  ["commit_ms", "on the line"],
 ];
 
 /** Apply an event to `entries`, a Map by id. Returns the entry that it made or changed, or null. */

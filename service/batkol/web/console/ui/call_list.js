@@ -4,7 +4,7 @@ import { direction } from "../core/isolates.js";
 import { duration } from "../core/format.js";
 import { el, ltr, setClass, spoken, write } from "./dom.js";
 
-const LINE = 90; // characters of the newest text in a row
+const LINE = 44; // characters of the newest text in a row
 
 export class CallList {
   #rows = new Map(); // call SID -> row
@@ -69,7 +69,7 @@ export class CallList {
   }
 
   #line(row, entry) {
-    const text = entry ? (entry.kind === "reply" ? entry.sentences.findLast(Boolean) ?? "" : entry.text).slice(-LINE) : "";
+    const text = newest(entry);
     if (row.text !== text) {
       row.text = text;
       row.line.dir = direction(text);
@@ -96,6 +96,13 @@ export class CallList {
     this.#rows.set(call.sid, row);
     return row;
   }
+}
+
+/** Return the end of an entry's text: what came last is what is read in a row. */
+function newest(entry) {
+  const text = !entry ? "" : entry.kind === "reply" ? entry.sentences.filter(Boolean).join(" ") : entry.text;
+  const from = text.length > LINE ? text.indexOf(" ", text.length - LINE) + 1 : 0;
+  return from ? `… ${text.slice(from)}` : text;
 }
 
 function stateOf(call) {

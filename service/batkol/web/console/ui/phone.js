@@ -50,6 +50,7 @@ export class PhoneView {
   /** Draw what changed: a Map of call SID -> entries, or null for all of the call. */
   draw(changed) {
     const entries = changed.get(this.#sid);
+    this.empty.hidden = this.#sid !== "";
     if (entries === null) {
       this.#showTalk();
     } else if (entries) {
@@ -73,6 +74,7 @@ export class PhoneView {
     this.hangUp = el("button", { type: "button", class: "danger big", hidden: true, onclick: () => this.#line?.hangUp() }, "Hang up");
     this.mute = el("button", { type: "button", "aria-pressed": "false", disabled: true, onclick: () => this.#toggleMute() }, "Mute");
     this.status = el("p", { class: "result", role: "status" });
+    this.empty = el("p", { class: "empty" }, "What you and the agent say is written here, word by word.");
     this.time = el("span", { class: "time", "aria-hidden": "true" });
     this.meters = { microphone: meter("You"), ear: meter("Agent") };
     this.keypad = el("fieldset", { class: "keypad", disabled: true }, el("legend", {}, "Keypad"), KEYS.map((key) => el("button", { type: "button", onclick: () => this.#line?.press(key) }, key)));
@@ -82,11 +84,15 @@ export class PhoneView {
       "form",
       { class: "dial", onsubmit: (event) => this.#submit(event) },
       el("p", { class: "to-whom" }, "You call ", this.agent, "."),
-      field("phone-from", "Your number", this.from),
-      field("phone-to", "Called number", this.to),
-      field("phone-microphone", "Microphone", this.microphone),
-      field("phone-speaker", "Loudspeaker", this.speaker),
-      el("label", { class: "inline", for: "phone-echo" }, this.echo, " Take the echo out (off with a headset)"),
+      el("div", { class: "pair" }, field("phone-from", "Your number", this.from), field("phone-to", "Called number", this.to)),
+      el(
+        "details",
+        {},
+        el("summary", {}, "Microphone and loudspeaker"),
+        field("phone-microphone", "Microphone", this.microphone),
+        field("phone-speaker", "Loudspeaker", this.speaker),
+        el("label", { class: "inline", for: "phone-echo" }, this.echo, " Take the echo out (off with a headset)"),
+      ),
       el("div", { class: "actions" }, this.call, this.hangUp, this.mute, this.time),
       this.status,
     );
@@ -94,7 +100,7 @@ export class PhoneView {
       "section",
       { class: "view phone", "aria-label": "Phone" },
       el("div", { class: "handset" }, el("h1", { tabindex: -1 }, "Phone"), form, el("div", { class: "meters" }, this.meters.microphone.node, this.meters.ear.node), this.double, this.keypad),
-      el("div", { class: "scroller talk", tabindex: 0, role: "region", "aria-label": "Conversation" }, this.conversation.node),
+      el("div", { class: "scroller talk", tabindex: 0, role: "region", "aria-label": "Conversation" }, this.conversation.node, this.empty),
     );
     this.node.addEventListener("keydown", (event) => this.#typed(event));
   }

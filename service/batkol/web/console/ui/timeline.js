@@ -21,7 +21,12 @@ export function timelineFigure({ speechMs, points, parts }) {
     ...parts.map((part, number) => bar(x(part.from), x(part.to), `part part-${number}`)),
   ];
   const ticks = points.map(({ name, ms }) =>
-    svg("g", { class: `tick ${name}` }, svg("line", { x1: x(ms), x2: x(ms), y1: 2, y2: HEIGHT - 10 }), svg("circle", { cx: x(ms), cy: 4, r: 3.5 })),
+    svg(
+      "g",
+      { class: `tick ${name}` },
+      svg("line", { class: "stem", x1: x(ms), x2: x(ms), y1: 6, y2: HEIGHT - 10 }),
+      svg("line", { class: "head", x1: x(ms), x2: x(ms), y1: 5, y2: 5 }), // a point whose round cap keeps its shape
+    ),
   );
   const drawing = svg(
     "svg",
@@ -51,7 +56,7 @@ function numbers(speechMs, points, parts) {
   const rows = [
     speechMs !== null && ["speech", speechMs, "speech"],
     ...points.map(({ name, ms }) => [name, ms, name]),
-    ...parts.map((part, number) => [`… ${part.name}`, part.to - part.from, `part-${number}`]),
+    ...parts.map((part, number) => [`+ ${part.name}`, part.to - part.from, `part-${number}`]),
   ];
   return el(
     "dl",

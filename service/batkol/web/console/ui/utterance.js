@@ -9,9 +9,9 @@ import { timelineFigure } from "./timeline.js";
 
 const SOURCES = {
   final: null,
-  single: "recognized by a single request",
-  interim: "promoted from an interim text",
-  whisper: "recognized by Whisper",
+  single: "single request",
+  interim: "promoted interim",
+  whisper: "Whisper",
   none: "no words",
 };
 
@@ -61,10 +61,9 @@ function revision({ text, change }) {
 
 function chips(entry) {
   const { final, tentative, withdrawn, revised } = entry;
-  const flag = entry.variant && `streaming-stt: ${entry.variant}${entry.reason ? `, ${entry.reason}` : ""}`;
+  const flag = entry.variant && `flag ${entry.variant}${entry.reason ? ` (${entry.reason})` : ""}`;
   return [
-    entry.mode && chip(entry.mode, `mode ${entry.mode}`),
-    flag && chip(flag, "flag"),
+    entry.mode && chip([entry.mode, flag].filter(Boolean).join(" · "), "mode"),
     tentative && !final && chip(`tentative ${tentative.number}`, "tentative"),
     withdrawn && withdrawnChip(withdrawn),
     final && SOURCES[final.source] !== null && chip(SOURCES[final.source] ?? final.source, "source"),
