@@ -71,7 +71,9 @@ class Chromium:
 
 
 @asynccontextmanager
-async def chromium(profile: Path, *, microphone: Path | None = None, options: Sequence[str] = ()) -> AsyncIterator[Chromium]:
+async def chromium(
+    profile: Path, *, microphone: Path | None = None, options: Sequence[str] = ()
+) -> AsyncIterator[Chromium]:
     """Run it with `profile` as its folder. Its microphone plays the WAV file `microphone`, once."""
     fake = [] if microphone is None else [f"--use-file-for-fake-audio-capture={microphone}%noloop"]
     process = await asyncio.create_subprocess_exec(

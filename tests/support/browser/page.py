@@ -12,7 +12,12 @@ from support.browser.devtools import DevtoolsError, Event, Session
 
 WAIT_S: Final = 45.0
 
-_KEYS: Final = {"Enter": ("Enter", 13, "\r"), "Tab": ("Tab", 9, ""), "Escape": ("Escape", 27, ""), " ": ("Space", 32, " ")}
+_KEYS: Final = {
+    "Enter": ("Enter", 13, "\r"),
+    "Tab": ("Tab", 9, ""),
+    "Escape": ("Escape", 27, ""),
+    " ": ("Space", 32, " "),
+}
 
 
 class PageError(AssertionError):
@@ -122,7 +127,9 @@ class Page:
 
     async def fill(self, selector: str, text: str) -> None:
         """Replace the content of a field."""
-        await self.run(f"(() => {{ const node = document.querySelector({json.dumps(selector)}); node.focus(); node.select?.(); }})()")
+        await self.run(
+            f"(() => {{ const node = document.querySelector({json.dumps(selector)}); node.focus(); node.select?.(); }})()"
+        )
         await self.type(text)
 
     async def press(self, key: str) -> None:

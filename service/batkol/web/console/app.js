@@ -31,9 +31,10 @@ class Console {
     const may = (right) => this.#may.has(right);
     const traceUrl = (id) => traceAddress(this.#known, id);
     const announcer = new Announcer(document.getElementById("announcer"));
-    const shared = { calls: this.#calls, client: this.#client, session, go, may, traceUrl };
+    const announce = (entry) => announcer.entry(entry);
+    const shared = { announce, calls: this.#calls, client: this.#client, session, go, may, traceUrl };
     this.views = {
-      live: new LiveView({ ...shared, announce: (entry) => announcer.entry(entry), onChange: () => this.#draw() }),
+      live: new LiveView({ ...shared, onChange: () => this.#draw() }),
       history: new HistoryView(shared),
       leads: new LeadsView(shared),
       pods: new PodsView({ statuses: () => podStatuses(this.#client) }),

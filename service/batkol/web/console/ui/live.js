@@ -31,6 +31,7 @@ export class LiveView {
     this.facts = el("p", { class: "facts" });
     this.earlier = el("p", { class: "note", hidden: true });
     this.empty = el("div", { class: "empty" }, el("p", {}, "No call is up."), el("p", {}, "Place one: ", el("a", { href: "#phone" }, "call from this page"), "."));
+    this.hint = el("p", {});
     this.total = el("span", { class: "count" });
     this.detail = el(
       "section",
@@ -46,7 +47,7 @@ export class LiveView {
       { class: "view live", "aria-label": "Live calls" },
       el("div", { class: "side" }, el("h1", {}, "Live ", this.total), this.peers, this.list.node, this.empty),
       this.detail,
-      el("div", { class: "choose" }, el("p", {}, "Choose a call to read along.")),
+      el("div", { class: "choose" }, this.hint),
     );
     setInterval(() => this.#tick(), 1000);
   }
@@ -58,6 +59,9 @@ export class LiveView {
       if (sid === this.#selected) {
         this.#drawSelected(this.#calls.get(sid), entries);
       }
+    }
+    if (this.#selected && this.detail.hidden && this.#calls.get(this.#selected)) {
+      this.open(this.#selected);
     }
     const wait = this.#calls.listChanged ? 0 : this.#listAt + LIST_MS - performance.now();
     if (wait <= 0) {
@@ -80,6 +84,7 @@ export class LiveView {
     this.detail.hidden = !call;
     this.list.select(sid);
     if (!call) {
+      this.#hint(sid);
       return;
     }
     this.#show(call);
@@ -87,6 +92,11 @@ export class LiveView {
     if (!call.complete && !call.held && !call.over) {
       await this.#readEarlier(sid);
     }
+  }
+
+  #hint(sid) {
+    const missing = ["This call is not live. The ", el("a", { href: `#history/${encodeURIComponent(sid)}` }, "history"), " has what is stored of it."];
+    this.hint.replaceChildren(...(sid ? missing : ["Choose a call to read along."]));
   }
 
   async #readEarlier(sid) {

@@ -20,10 +20,11 @@ export class PhoneView {
   #drawLevels = inNextFrame(() => this.#writeLevels());
   #levels = { microphone: 0, ear: 0 };
 
-  constructor({ calls, client, session, traceUrl, onCall }) {
+  constructor({ calls, client, session, traceUrl, announce, onCall }) {
     this.#calls = calls;
     this.#client = client;
     this.#session = session;
+    this.announce = announce;
     this.onCall = onCall; // told whether a call is up
     this.conversation = new ConversationView({ traceUrl });
     this.#build();
@@ -55,6 +56,7 @@ export class PhoneView {
       this.#showTalk();
     } else if (entries) {
       this.conversation.update(entries);
+      entries.forEach((entry) => this.announce(entry));
     }
   }
 
