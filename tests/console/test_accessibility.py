@@ -16,9 +16,11 @@ pytestmark = pytest.mark.nightly
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / ".tools" / "axe" / "axe.min.js"
-FIND = """
-axe.run(document, {resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})
-  .then(({violations}) => violations.flatMap(({id, nodes}) => nodes.map((node) => `${id}: ${node.html.slice(0, 200)} ${node.failureSummary}`)))
+RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+FIND = f"""
+axe.run(document, {{resultTypes: ['violations'], runOnly: {list(RULES)}}}).then(({{violations}}) =>
+  violations.flatMap(({{id, nodes}}) =>
+    nodes.map((node) => `${{id}}: ${{node.html.slice(0, 200)}} ${{node.failureSummary}}`)))
 """
 
 

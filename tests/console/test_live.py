@@ -15,7 +15,8 @@ pytestmark = pytest.mark.nightly
 
 LEFT_OF = """
 (() => {
-  const walker = document.createTreeWalker(document.querySelector('.detail .utterance:last-child .text'), NodeFilter.SHOW_TEXT);
+  const said = document.querySelector('.detail .utterance:last-child .text');
+  const walker = document.createTreeWalker(said, NodeFilter.SHOW_TEXT);
   const box = (text) => {
     for (walker.currentNode = walker.root; walker.nextNode(); ) {
       const at = walker.currentNode.data.indexOf(text);
@@ -70,41 +71,37 @@ async def test_what_is_not_sure_is_shown_so_and_what_was_taken_back_too(tmp_path
 
 
 async def test_a_page_that_is_opened_later_has_the_call_from_its_beginning(tmp_path: Path) -> None:
-    async with visit(tmp_path, trace_url="http://traces.example.test/trace/{trace_id}") as at:
-        async with at.page("phone") as phone:
-            await phone.click("button", "Call")
-            await phone.sees(".double button")
-            await phone.sees(".phone .result", "The call is up")
-            await phone.click(".double button")
-            (sid,) = at.up.heard.events
-            await at.up.heard.until(lambda: at.up.heard.of(sid, ReplyEnded))
-            async with at.page(f"live/{sid}") as page:
-                await page.sees(".detail .reply .numbers", "first token")
-                await page.sees(".detail .utterance .text", at.up.heard.texts(sid)[0])
-                assert await page.run("document.querySelector('.detail > .note').hidden"), "it has everything"
-                (final,) = at.up.heard.finals(sid)
-                link = await page.run("document.querySelector('.trace a')?.href")
-                assert link == (f"http://traces.example.test/trace/{final.trace_id}" if final.trace_id else None)
+    where = "http://traces.example.test/trace/{trace_id}"
+    async with visit(tmp_path, trace_url=where) as at, at.page("phone") as phone:
+        await phone.click("button", "Call")
+        await phone.sees(".phone .result", "The call is up")
+        await phone.click(".double button")
+        (sid,) = at.up.heard.events
+        await at.up.heard.until(lambda: at.up.heard.of(sid, ReplyEnded))
+        async with at.page(f"live/{sid}") as page:
+            await page.sees(".detail .reply .numbers", "first token")
+            await page.sees(".detail .utterance .text", at.up.heard.texts(sid)[0])
+            assert await page.run("document.querySelector('.detail > .note').hidden"), "it has everything"
+            (final,) = at.up.heard.finals(sid)
+            link = await page.run("document.querySelector('.trace a').href")
+            assert link == where.format(trace_id=final.trace_id)
 
-                await page.fill("#say-text", "שלום")
-                await page.press("Enter")
-                await page.sees(".line-buttons .result", "Accepted")
-                await page.sees(".detail .reply .chip", "announcement")
-                await page.click(".line-buttons button", "Transfer")
-                await page.sees(".line-buttons .result.bad")
-                await page.click(".line-buttons button", "Clear")
-                await page.sees(".line-buttons .result", "Silenced")
-                await page.click(".line-buttons button", "Hang up")
-                await phone.sees(".phone .result", "The agent hung up.")
-                await page.sees(".detail .note", "The call ended: hung_up.")
+            await page.fill("#say-text", "שלום")
+            await page.press("Enter")
+            await page.sees(".line-buttons .result", "Accepted")
+            await page.sees(".detail .reply .chip", "announcement")
+            await page.click(".line-buttons button", "Transfer")
+            await page.sees(".line-buttons .result.bad")
+            await page.click(".line-buttons button", "Clear")
+            await page.sees(".line-buttons .result", "Silenced")
+            await page.click(".line-buttons button", "Hang up")
+            await phone.sees(".phone .result", "The agent hung up.")
+            await page.sees(".detail .note", "The call ended: hung_up.")
 
 
 async def test_a_page_that_lost_the_service_says_so_and_goes_on_where_it_was(tmp_path: Path) -> None:
     async with visit(tmp_path) as at, relaying(at.up.service.internal_port) as relay, at.browser.page() as page:
-        await page.send(
-            "Page.addScriptToEvaluateOnNewDocument",
-            source="sessionStorage.setItem('batkol.token', 'a-made-up-token-of-the-page')",
-        )
+        await at.has_token(page)
         await page.go(f"http://127.0.0.1:{relay.port}/console/")
         await page.sees(".connection", "live")
         call = ScriptedCall(at.up.service.bus, 1)
@@ -140,7 +137,7 @@ async def test_the_page_is_used_by_keys_alone(tmp_path: Path) -> None:
             await page.press("Tab")
             reached.add(
                 await page.run(
-                    "document.activeElement.textContent || document.activeElement.ariaLabel || document.activeElement.id"
+                    "(({textContent, ariaLabel, id}) => textContent || ariaLabel || id)(document.activeElement)"
                 )
             )
             assert await page.run("getComputedStyle(document.activeElement).outlineStyle !== 'none'"), reached

@@ -128,7 +128,7 @@ class Page:
     async def fill(self, selector: str, text: str) -> None:
         """Replace the content of a field."""
         await self.run(
-            f"(() => {{ const node = document.querySelector({json.dumps(selector)}); node.focus(); node.select?.(); }})()"
+            f"((node) => {{ node.focus(); node.select?.(); }})(document.querySelector({json.dumps(selector)}))"
         )
         await self.type(text)
 

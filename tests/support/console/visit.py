@@ -34,11 +34,15 @@ class Visit:
         """Open the console at a place, as a tab that has the token."""
         async with self.browser.page(**looks) as page:
             if token:
-                await page.send("Page.addScriptToEvaluateOnNewDocument", source=_KEEPS_IT.format(token=token))
+                await self.has_token(page, token)
             await page.go(f"{self.url}#{place}")
             if token:
                 await page.until("document.querySelector('.connection')?.dataset.state === 'live'")
             yield page
+
+    async def has_token(self, page: Page, token: str = TOKEN) -> None:
+        """Let the page be a tab that was given the token before."""
+        await page.send("Page.addScriptToEvaluateOnNewDocument", source=_KEEPS_IT.format(token=token))
 
 
 @asynccontextmanager

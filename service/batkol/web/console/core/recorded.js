@@ -68,14 +68,3 @@ function tool(each) {
     durationMs: each.duration_ms,
   };
 }
-
-/** Whether any text of the call has all of the words that were asked for, whatever their case and niqqud. */
-export function mentions(entries, words) {
-  const wanted = plain(words).split(/\s+/u).filter(Boolean);
-  const said = plain(entries.map((entry) => entry.intended ?? entry.text ?? "").join(" "));
-  return wanted.every((word) => said.includes(word));
-}
-
-function plain(text) {
-  return text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
-}

@@ -111,6 +111,11 @@ export class PhoneLine {
 const REASONS = {
   hung_up: "The agent hung up.",
   transferred: "The agent transferred the call. A call from the page cannot be transferred: it ends.",
+  longest_call: "The call reached its longest time.",
+  tokens_spent: "The call spent its tokens.",
+  minutes_spent: "The call spent its minutes.",
+  characters_spent: "The call spent its characters of voice.",
+  peer_timeout: "The service heard nothing of this page for too long. Call again.",
   drained: "The pod drains, and the call ended with it. Call again.",
   draining: "This pod takes no new call: it drains. Call again in a moment.",
   full: "Every place of this pod is taken. Call again in a moment.",

@@ -2,20 +2,18 @@
 
 import { address } from "../api/client.js";
 import { duration, milliseconds, moment } from "../core/format.js";
-import { entriesOf, mentions } from "../core/recorded.js";
+import { entriesOf } from "../core/recorded.js";
 import { ConversationView } from "./conversation.js";
 import { el, ltr, speech } from "./dom.js";
 import { save } from "./save.js";
 
 const PAGE = 50;
-const READ_FOR_TEXT = 200; // calls whose texts are looked through at most
 
 export class HistoryView {
   #client;
   #go;
   #next = null;
   #asked = {};
-  #words = "";
 
   constructor({ client, go, traceUrl }) {
     this.#client = client;
@@ -47,8 +45,9 @@ export class HistoryView {
       field("agent", "Agent"),
       field("from", "From", { type: "datetime-local" }),
       field("to", "Until", { type: "datetime-local" }),
-      field("slow_ms", "Slower than, ms", { type: "number", min: 1, max: 100000 }),
-      field("words", "Words", { dir: "auto", lang: "he" }),
+      field("words", "Words that were said", { dir: "auto", lang: "he", minlength: 2, maxlength: 100 }),
+      field("slow_reply_ms", "Replies slower than, ms", { type: "number", min: 1 }),
+      field("slow_ms", "Finals slower than, ms", { type: "number", min: 1 }),
       el("button", { type: "submit", class: "primary" }, "Search"),
     );
     this.rows = el("tbody");
@@ -94,10 +93,8 @@ export class HistoryView {
   }
 
   async #search() {
-    const given = new FormData(this.form);
-    const { words, ...rest } = Object.fromEntries(given);
-    this.#words = words.trim();
-    this.#asked = { ...rest, from: utc(rest.from), to: utc(rest.to) };
+    const given = Object.fromEntries([...new FormData(this.form)].map(([name, value]) => [name, value.trim()]));
+    this.#asked = { ...given, from: utc(given.from), to: utc(given.to) };
     this.#next = null;
     this.rows.replaceChildren();
     await this.#page();
@@ -107,37 +104,16 @@ export class HistoryView {
     this.status.textContent = "Looking …";
     this.status.className = "result";
     try {
-      const found = this.#words ? await this.#withWords() : await this.#read();
-      this.rows.append(...found.map((call) => this.#row(call)));
+      const parameters = { ...this.#asked, limit: PAGE, ...(this.#next ? { cursor: this.#next } : {}) };
+      const page = await this.#client.get("/v1/history/calls", parameters);
+      this.#next = page.next;
+      this.rows.append(...page.calls.map((call) => this.#row(call)));
       this.status.textContent = this.rows.childElementCount ? "" : "No call matches.";
     } catch (error) {
       this.status.textContent = error.message;
       this.status.className = "result bad";
     }
     this.more.hidden = this.#next === null;
-  }
-
-  async #read() {
-    const parameters = { ...this.#asked, limit: PAGE, ...(this.#next ? { cursor: this.#next } : {}) };
-    const page = await this.#client.get("/v1/history/calls", parameters);
-    this.#next = page.next;
-    return page.calls;
-  }
-
-  /** Read calls one after another for the words: the API has no search of texts. */
-  async #withWords() {
-    const found = [];
-    let read = 0;
-    do {
-      for (const call of await this.#read()) {
-        const details = await this.#client.get(`/v1/history/calls/${encodeURIComponent(call.call_sid)}`);
-        if (mentions(entriesOf(details), this.#words)) {
-          found.push(call);
-        }
-        this.status.textContent = `Looking through texts: ${++read} calls read, ${found.length} found …`;
-      }
-    } while (this.#next && read < READ_FOR_TEXT);
-    return found;
   }
 
   #row(call) {
