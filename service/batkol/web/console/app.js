@@ -47,6 +47,10 @@ class Console {
     document.getElementById("main").append(...Object.values(this.views).map((view) => view.node));
     document.body.append(this.dialog.node);
     addEventListener("hashchange", () => this.#route());
+    document.querySelector(".skip").addEventListener("click", (event) => {
+      event.preventDefault(); // the place in the address names the view
+      document.getElementById("main").focus();
+    });
     addEventListener("online", () => this.#feed?.hurry());
     document.addEventListener("visibilitychange", () => !document.hidden && this.#feed?.hurry());
   }
@@ -130,10 +134,6 @@ class Console {
   }
 
   #route({ focus = true } = {}) {
-    if (location.hash === "#main") {
-      document.getElementById("main").focus();
-      return;
-    }
     const { name, id } = this.#place();
     for (const [each, view] of Object.entries(this.views)) {
       const shown = each === name;

@@ -16,6 +16,7 @@ export class PhoneView {
   #sound = null;
   #sid = "";
   #begun = 0;
+  #mayCall = false;
   #muted = false;
   #drawLevels = inNextFrame(() => this.#writeLevels());
   #levels = { microphone: 0, ear: 0 };
@@ -41,8 +42,13 @@ export class PhoneView {
     }
   }
 
-  /** What this service says of itself: `{agent, sentences: [{text, url}], builtin}`. */
-  setAbout({ agent = "", sentences = [], builtin = false }) {
+  /** What this service says of itself and of the token: `{agent, sentences: [{text, url}], builtin, may}`. */
+  setAbout({ agent = "", sentences = [], builtin = false, may = [] }) {
+    this.#mayCall = may.includes("line");
+    this.call.disabled = !this.#mayCall || !hasMicrophones();
+    if (!this.#mayCall) {
+      this.#say("This token does not have the right line, so it cannot call.", true);
+    }
     this.agent.textContent = agent || "the agent of this service";
     this.double.hidden = !builtin;
     this.sentences.replaceChildren(...sentences.map((each) => this.#sentence(each)));
@@ -160,7 +166,7 @@ export class PhoneView {
 
   #up(up) {
     this.call.hidden = up;
-    this.call.disabled = false;
+    this.call.disabled = !this.#mayCall;
     this.hangUp.hidden = !up;
     this.keypad.disabled = !up;
     this.mute.disabled = !up;

@@ -11,7 +11,7 @@ import { chip } from "./utterance.js";
 /** Return the node of a reply and the function that brings it up to date. `entries` are those of its call. */
 export function replyNode(entry, { entries }) {
   const text = el("p", { class: "text" });
-  const marks = el("p", { class: "marks" });
+  const marks = el("span", { class: "marks" });
   const foot = el("div", { class: "foot" });
   const node = el(
     "li",

@@ -18,7 +18,7 @@ const SOURCES = {
 /** Return the node of an utterance and the function that brings it up to date. */
 export function utteranceNode(entry, options) {
   const text = el("p", { class: "text" });
-  const marks = el("p", { class: "marks" });
+  const marks = el("span", { class: "marks" });
   const foot = el("div", { class: "foot" });
   const node = el(
     "li",
