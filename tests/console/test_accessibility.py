@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ async def barriers(page: Page, axe: str) -> list[str]:
 
 @pytest.mark.parametrize("looks", [{}, {"dark": True}, {"width": 360, "height": 780}], ids=["light", "dark", "phone"])
 async def test_axe_finds_nothing_in_any_view_and_nothing_is_wider_than_the_page(
-    tmp_path: Path, axe: str, looks: dict[str, int]
+    tmp_path: Path, axe: str, looks: dict[str, Any]
 ) -> None:
     async with visit(tmp_path) as at, at.page(**looks) as page:
         calls = busy_morning(at.up.service.bus)

@@ -50,7 +50,8 @@ async def test_hebrew_runs_from_the_right_and_a_number_in_it_from_the_left(tmp_p
 
 
 async def test_what_is_not_sure_is_shown_so_and_what_was_taken_back_too(tmp_path: Path) -> None:
-    async with visit(tmp_path) as at, at.page() as page:
+    where = "http://traces.example.test/trace/{trace_id}"
+    async with visit(tmp_path, trace_url=where) as at, at.page() as page:
         call = ScriptedCall(at.up.service.bus, 1)
         call.begins("אני", "אני רוצה")
         await page.click(".call")
@@ -66,13 +67,14 @@ async def test_what_is_not_sure_is_shown_so_and_what_was_taken_back_too(tmp_path
         call.is_revised("אני רוצה דוח")
         await page.sees(".detail del", "תור")
         await page.sees(".detail ins", "דוח")
+        link = await page.run("document.querySelector('.trace a').href")
+        assert link == where.format(trace_id=f"{1:032x}")
         call.ends()
         assert page.complaints == []
 
 
 async def test_a_page_that_is_opened_later_has_the_call_from_its_beginning(tmp_path: Path) -> None:
-    where = "http://traces.example.test/trace/{trace_id}"
-    async with visit(tmp_path, trace_url=where) as at, at.page("phone") as phone:
+    async with visit(tmp_path) as at, at.page("phone") as phone:
         await phone.click("button", "Call")
         await phone.sees(".phone .result", "The call is up")
         await phone.click(".double button")
@@ -82,10 +84,6 @@ async def test_a_page_that_is_opened_later_has_the_call_from_its_beginning(tmp_p
             await page.sees(".detail .reply .numbers", "first token")
             await page.sees(".detail .utterance .text", at.up.heard.texts(sid)[0])
             assert await page.run("document.querySelector('.detail > .note').hidden"), "it has everything"
-            (final,) = at.up.heard.finals(sid)
-            link = await page.run("document.querySelector('.trace a').href")
-            assert link == where.format(trace_id=final.trace_id)
-
             await page.fill("#say-text", "שלום")
             await page.press("Enter")
             await page.sees(".line-buttons .result", "Accepted")
@@ -135,6 +133,8 @@ async def test_the_page_is_used_by_keys_alone(tmp_path: Path) -> None:
         reached = set()
         for _ in range(12):
             await page.press("Tab")
+            if await page.run("document.activeElement === document.body"):
+                break  # it was the last one
             reached.add(
                 await page.run(
                     "(({textContent, ariaLabel, id}) => textContent || ariaLabel || id)(document.activeElement)"

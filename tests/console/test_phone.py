@@ -64,8 +64,7 @@ async def test_keys_are_sent_from_the_keypad_and_from_the_keyboard(tmp_path: Pat
     async with visit(tmp_path) as at, at.page("phone") as page:
         heard = at.up.heard
         await page.click("button", "Call")
-        await page.sees(".phone .result", "The call is up")
-        (sid,) = heard.events
+        sid = await at.call_sid(page)
         await page.click(".keypad button", "7")
         await page.press("4")
         await page.press("#")
@@ -81,8 +80,7 @@ async def test_a_muted_microphone_sends_silence_and_the_call_stays_up(tmp_path: 
     async with visit(tmp_path, microphone=wav, agent_replies=False) as at, at.page("phone") as page:
         heard = at.up.heard
         await page.click("button", "Call")
-        await page.sees(".phone .result", "The call is up")
-        (sid,) = heard.events
+        sid = await at.call_sid(page)
         await page.click("button", "Mute")
         await page.until("document.querySelector('[aria-pressed]').ariaPressed === 'true'")
         await page.until("document.querySelector('.phone .time').textContent >= '0:11'")

@@ -164,13 +164,13 @@ def internal_app(service: Service, access: Access) -> FastAPI:
     app.include_router(console_files.routes())
     app.include_router(console_api.routes(_console(service), access))
     app.router.routes.append(WebSocketRoute(phone.PATH, endpoint=_phone(service, access)))
-    app.include_router(ops.routes(calls=service.calls, status=service.status, drain=service.drain.run, access=access))
     app.include_router(
         fleet.pod_routes(calls=service.calls, ring=service.bus.ring, pod=service.settings.pod_name, access=access)
     )
     app.include_router(handover.routes(service.continuations.own, service.keys))
     app.include_router(ends.routes(service.calls.ended_elsewhere, service.keys))
     app.include_router(fleet.routes(service.fleet, access))  # before the pod's own routes
+    app.include_router(ops.routes(calls=service.calls, status=service.status, drain=service.drain.run, access=access))
     app.include_router(
         live_calls.routes(calls=service.calls, bus=service.bus, access=access, answers=service.agent_answers)
     )

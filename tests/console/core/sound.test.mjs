@@ -120,3 +120,25 @@ test("base64 has bytes of any length, and tokens without a letter that a subprot
   assert.deepEqual(base64.decode(base64.encode(bytes)), bytes);
   assert.equal(base64.urlEncode("שלום?>~"), Buffer.from("שלום?>~").toString("base64url"));
 });
+
+/** A WAV file of 16 bits, with a chunk before the data that nobody needs. */
+const wav = (samples, rate = 8000) => {
+  const file = Buffer.alloc(56 + 2 * samples.length);
+  file.write("RIFF....WAVEfmt ");
+  file.writeUInt32LE(16, 16);
+  [[1, 20], [1, 22], [2, 32], [16, 34]].forEach(([value, at]) => file.writeUInt16LE(value, at));
+  file.writeUInt32LE(rate, 24);
+  file.write("LIST", 36);
+  file.writeUInt32LE(4, 40);
+  file.write("data", 48);
+  file.writeUInt32LE(2 * samples.length, 52);
+  samples.forEach((sample, at) => file.writeInt16LE(sample, 56 + 2 * at));
+  return file.buffer.slice(file.byteOffset, file.byteOffset + file.length);
+};
+
+test("a WAV file of the service's is read to the sample, and another kind is refused", async () => {
+  const { samplesOf } = await load("wav");
+  assert.deepEqual([...samplesOf(wav([0, 16384, -32768]))], [0, 0.5, -1]);
+  assert.throws(() => samplesOf(wav([0], 48_000)), /another kind than 8 kHz/);
+  assert.throws(() => samplesOf(new ArrayBuffer(30)), /another kind/);
+});

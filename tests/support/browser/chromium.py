@@ -57,13 +57,15 @@ class Chromium:
     devtools: Devtools
 
     @asynccontextmanager
-    async def page(self, *, width: int = 1280, height: int = 800, dark: bool = False) -> AsyncIterator[Page]:
+    async def page(
+        self, *, width: int = 1280, height: int = 800, dark: bool = False, reduced_motion: bool = False
+    ) -> AsyncIterator[Page]:
         """Open a page in a context of its own: no storage of another one."""
         context = (await self.devtools.send("Target.createBrowserContext"))["browserContextId"]
         target = await self.devtools.send("Target.createTarget", url="about:blank", browserContextId=context)
         attached = await self.devtools.send("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         page = Page(self.devtools.session(attached["sessionId"]))
-        await page.prepare(width=width, height=height, dark=dark)
+        await page.prepare(width=width, height=height, dark=dark, reduced_motion=reduced_motion)
         try:
             yield page
         finally:

@@ -54,7 +54,8 @@ class Devtools:
         await self._socket.send(json.dumps(message))
         try:
             async with asyncio.timeout(ANSWER_S):
-                return await answer
+                result: dict[str, Any] = await answer
+                return result
         finally:
             del self._waiting[number]
 

@@ -33,7 +33,7 @@ class Page:
         self.requests: list[str] = []
         """The address of each request, and of each WebSocket."""
 
-    async def prepare(self, *, width: int, height: int, dark: bool) -> None:
+    async def prepare(self, *, width: int, height: int, dark: bool, reduced_motion: bool) -> None:
         self._session.on("Runtime.exceptionThrown", self._raised)
         self._session.on("Runtime.consoleAPICalled", self._logged)
         self._session.on("Log.entryAdded", self._entered)
@@ -41,7 +41,7 @@ class Page:
         self._session.on("Network.webSocketCreated", lambda event: self.requests.append(event["url"]))
         await asyncio.gather(*(self._session.send(f"{each}.enable") for each in ("Runtime", "Page", "Log", "Network")))
         await self.resize(width, height)
-        await self.prefer(dark=dark)
+        await self.prefer(dark=dark, reduced_motion=reduced_motion)
 
     async def send(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Send a command of the DevTools protocol."""

@@ -115,7 +115,7 @@ class ScriptedCall:
         for index, text in enumerate(pieces):
             self._publish(ReplySentence, **self._reply, index=index, text=text, begin_ms=900 * index)
             self.passes(0.9)
-        return self._reply["reply_id"]
+        return str(self._reply["reply_id"])
 
     def is_interrupted(self, heard: str) -> None:
         self._publish(ReplyInterrupted, **self._reply, heard=heard)

@@ -45,7 +45,6 @@ async def _live(at: Visit, page: Page, call: ScriptedCall) -> None:
     await page.prefer(dark=await page.run("matchMedia('(prefers-color-scheme: dark)').matches"), reduced_motion=True)
     await page.go(f"{at.url}#live/{call.call_sid}")
     await page.sees(".detail .utterance .text", "123")
-    await page.run("document.querySelector('.detail .scroller').scrollTop = 1e6")
     await _is_drawn(page)
 
 
@@ -55,6 +54,7 @@ async def _phone(page: Page) -> None:
     await page.sees(".phone .result", "The call is up")
     await page.click(".double button")
     await page.sees(".phone .reply .numbers", "first token")
+    await page.run("document.querySelector('.handset').scrollTop = document.querySelector('.view.phone').scrollTop = 0")
     await _is_drawn(page)
 
 

@@ -44,6 +44,11 @@ class Visit:
         """Let the page be a tab that was given the token before."""
         await page.send("Page.addScriptToEvaluateOnNewDocument", source=_KEEPS_IT.format(token=token))
 
+    async def call_sid(self, page: Page) -> str:
+        """Wait until the page's own call is up; return its SID."""
+        await page.sees(".phone .result", "The call is up")
+        return str(await page.run("document.querySelector('.phone').dataset.call"))
+
 
 @asynccontextmanager
 async def visit(folder: Path, *, microphone: Path | None = None, **settings: Any) -> AsyncIterator[Visit]:

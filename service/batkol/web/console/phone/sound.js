@@ -34,7 +34,6 @@ export class Sound {
   #stream;
   #microphone;
   #ear;
-  #injected = null;
 
   /** `on` is told: `frame(mulaw)`, `played(names)`, `levels({microphone, ear})`. */
   constructor(on) {
@@ -74,22 +73,9 @@ export class Sound {
     this.#ear.port.postMessage({ clear: true });
   }
 
-  /** Put a recording (a WAV file) into the call in the microphone's place. Returns when it is over. */
-  async say(file) {
-    const buffer = await this.#context.decodeAudioData(file);
-    const source = new AudioBufferSourceNode(this.#context, { buffer });
-    this.#injected?.stop();
-    this.#injected = source;
-    this.#input.disconnect();
-    source.connect(this.#microphone);
-    await new Promise((resolve) => {
-      source.onended = resolve;
-      source.start();
-    });
-    if (this.#injected === source) {
-      this.#injected = null;
-      this.#input.connect(this.#microphone);
-    }
+  /** Let samples at 8 kHz go into the call in the microphone's place. */
+  say(samples) {
+    this.#microphone.port.postMessage({ say: samples }, [samples.buffer]);
   }
 
   async close() {
@@ -99,14 +85,12 @@ export class Sound {
     }
   }
 
-  #input;
-
   #connect() {
     const context = this.#context;
-    this.#input = context.createMediaStreamSource(this.#stream);
+    const input = context.createMediaStreamSource(this.#stream);
     this.#microphone = new AudioWorkletNode(context, "microphone", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
     this.#ear = new AudioWorkletNode(context, "ear", { numberOfInputs: 0, outputChannelCount: [2] });
-    this.#input.connect(this.#microphone);
+    input.connect(this.#microphone);
     this.#ear.connect(context.destination);
     this.#ear.port.postMessage({ latency: (context.outputLatency || 0) + (context.baseLatency || 0) });
     this.#microphone.port.onmessage = ({ data: { frame, level } }) => {

@@ -8,17 +8,24 @@ const FRAME = RATE / 50; // samples in 20 ms
 const CUSHION_MS = 60;
 const LEVEL_EVERY = 2; // frames
 
-/** Gives `{frame, level}` for each 20 ms; a muted one is silence, and goes on. */
+/**
+ * Gives `{frame, level}` for each 20 ms; a muted one is silence, and goes on. Takes `{muted}`, and `{say}`: samples at 8 kHz
+ * that go out in the microphone's place, by its clock.
+ */
 class Microphone extends AudioWorkletProcessor {
   #resampler = new Resampler(sampleRate, RATE);
   #waiting = new Float32Array(0);
   #muted = false;
+  #said = null;
   #frames = 0;
   #loudest = 0;
 
   constructor() {
     super();
-    this.port.onmessage = ({ data }) => (this.#muted = data.muted);
+    this.port.onmessage = ({ data: { muted = this.#muted, say = this.#said } }) => {
+      this.#muted = muted;
+      this.#said = say;
+    };
   }
 
   process([[channel]]) {
@@ -28,10 +35,21 @@ class Microphone extends AudioWorkletProcessor {
     joined.set(samples, this.#waiting.length);
     let at = 0;
     for (; at + FRAME <= joined.length; at += FRAME) {
-      this.#send(joined.subarray(at, at + FRAME));
+      this.#send(this.#fromSaid() ?? joined.subarray(at, at + FRAME));
     }
     this.#waiting = joined.slice(at);
     return true;
+  }
+
+  /** Return the next 20 ms of what is said in the microphone's place, or null. */
+  #fromSaid() {
+    if (this.#said === null) {
+      return null;
+    }
+    const samples = new Float32Array(FRAME);
+    samples.set(this.#said.subarray(0, FRAME));
+    this.#said = this.#said.length > FRAME ? this.#said.subarray(FRAME) : null;
+    return samples;
   }
 
   #send(samples) {

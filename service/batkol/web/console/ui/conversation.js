@@ -6,8 +6,6 @@ import { el, write } from "./dom.js";
 import { replyNode } from "./reply.js";
 import { chip, utteranceNode } from "./utterance.js";
 
-const NEAR_END = 80; // pixels
-
 export class ConversationView {
   #list = el("ol", { class: "conversation" });
   #drawn = new Map(); // entry id -> {node, update}
@@ -29,20 +27,16 @@ export class ConversationView {
       nodes.push(this.#make(entry).node);
     }
     this.#list.replaceChildren(...nodes);
+    for (const entry of entries()) {
+      this.#answered(entry);
+    }
   }
 
-  /** Draw what changed. Follows the end of the list if it was in view. */
+  /** Draw what changed. */
   update(changed) {
-    const scroller = this.#list.parentElement;
-    const follows = scroller && scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END;
     for (const entry of changed) {
       this.#draw(entry);
-      if (entry.kind === "reply" && entry.ended) {
-        this.#answered(entry);
-      }
-    }
-    if (follows) {
-      scroller.scrollTop = scroller.scrollHeight;
+      this.#answered(entry);
     }
   }
 
@@ -56,8 +50,8 @@ export class ConversationView {
   }
 
   /** The timeline of a turn stands at its reply: take the shorter one away from its utterance. */
-  #answered(reply) {
-    const question = questionOf(this.#entries(), reply);
+  #answered(entry) {
+    const question = entry.kind === "reply" && entry.ended ? questionOf(this.#entries(), entry) : null;
     if (question && !question.answered) {
       question.answered = true;
       this.#drawn.get(question.id)?.update();

@@ -142,8 +142,7 @@ export class HistoryView {
       const entries = entriesOf(details);
       this.#showHead(details);
       this.conversation.show(() => entries);
-      this.conversation.update(entries.filter((entry) => entry.kind === "reply"));
-      this.conversation.node.parentElement.scrollTop = 0;
+      this.conversation.node.parentElement.scrollTop = -1e9; // its beginning
     } catch (error) {
       this.heading.textContent = error.message;
     }

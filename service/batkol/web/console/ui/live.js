@@ -114,8 +114,7 @@ export class LiveView {
     this.buttons.show(call.sid);
     this.conversation.show(() => [...call.entries.values()]);
     this.#head(call);
-    const scroller = this.conversation.node.parentElement;
-    scroller.scrollTop = scroller.scrollHeight;
+    this.conversation.node.parentElement.scrollTop = 0; // its end
   }
 
   #head(call) {

@@ -2,6 +2,7 @@
 
 import { devices, hasMicrophones, microphoneError, Sound } from "../phone/sound.js";
 import { PhoneLine } from "../phone/line.js";
+import { samplesOf } from "../core/wav.js";
 import { duration, loudness } from "../core/format.js";
 import { ConversationView } from "./conversation.js";
 import { el, inNextFrame, setClass, write } from "./dom.js";
@@ -148,6 +149,7 @@ export class PhoneView {
 
   #started({ callSid }) {
     this.#sid = callSid;
+    this.node.dataset.call = callSid;
     this.#begun = Date.now();
     this.#showTalk();
     this.#up(true);
@@ -200,7 +202,7 @@ export class PhoneView {
       }
       try {
         const response = await this.#client.open(url);
-        await this.#sound?.say(await response.arrayBuffer());
+        this.#sound?.say(samplesOf(await response.arrayBuffer()));
       } catch (error) {
         this.#say(error.message, true);
       }
