@@ -189,9 +189,13 @@ test("pods agree or differ, and what is wrong with one is named", () => {
   const wrong = troubles({
     live: { refusals: [{ file: "flags.json", flag: "streaming-stt", why: "It has no variant." }] },
     recognizer: { health: { stream: { state: "open", reason: "quota", retry_in_s: 2.2 }, single: { state: "closed", reason: "", retry_in_s: null } } },
+    tasks: { listener: { state: "idle" }, "store.writer": { state: "failing", last_fault: "OSError" } },
+    plugins: [{ name: "bot", state: "ended" }, { name: "other", state: "blocked", last_fault: null }],
   });
   assert.deepEqual(wrong, [
     { what: "flags.json, streaming-stt is refused", why: "It has no variant." },
     { what: "stream is open", why: "quota; tried again in 3 s" },
+    { what: "store.writer is failing", why: "OSError" },
+    { what: "plug-in other is blocked", why: "" },
   ]);
 });

@@ -7,6 +7,8 @@ const COMPARED = [
   ["Reply settings", (status) => status.reply?.revision ?? ""],
 ];
 
+const FAULTY = new Set(["restarting", "failing", "blocked"]); // of tasks and of plug-ins
+
 /** Return `{name, values: Map(value -> pods)}` for each revision; pods agree where there is one value. */
 export function agreement(pods) {
   return COMPARED.map(([name, read]) => {
@@ -46,10 +48,10 @@ function parts(status) {
     store?.journal?.failing && { what: "the journal cannot write", why: store.journal.failing },
     vad?.fallen_back && { what: `the detector fell back to ${vad.engine}`, why: "" },
     ...Object.entries(tasks)
-      .filter(([, task]) => task.state && !["running", "done"].includes(task.state))
+      .filter(([, task]) => FAULTY.has(task.state))
       .map(([name, task]) => ({ what: `${name} is ${task.state}`, why: task.last_fault ?? "" })),
     ...plugins
-      .filter((plugin) => plugin.state !== "running")
+      .filter((plugin) => FAULTY.has(plugin.state))
       .map((plugin) => ({ what: `plug-in ${plugin.name} is ${plugin.state}`, why: plugin.last_fault ?? "" })),
   ].filter(Boolean);
 }
