@@ -13,7 +13,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(REMEMBERED)/hypothesis
 # takes to collect them.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test tools sounds e2e chart crd requirements hadolint audit lint format bench bench-peers bench-replies bench-operator vad-table faults nightly soak clean
+.PHONY: demo test tools sounds chromium axe screenshots e2e chart crd requirements hadolint audit lint format bench bench-peers bench-replies bench-operator vad-table faults nightly soak clean
 
 # Compiled is what is imported, when it is: two thirds of the 95 MB of source in the packages never are.
 $(STAMP): pyproject.toml constraints.txt
@@ -33,6 +33,15 @@ test: $(STAMP)  ## every test but the nightly ones (ARGS="-k word" for some)
 
 tools:  ## build the real tools of `make e2e` into .tools/bin, with Go (TOOLS="helm kubectl" for some)
 	tools/build $(TOOLS)
+
+chromium:  ## find Chromium, or fetch Debian's into .tools/chromium, with apt-get
+	tools/chromium
+
+axe: $(STAMP)  ## fetch axe-core from the npm registry into .tools/axe, by its hash
+	$(BIN)/python tools/axe
+
+screenshots: $(STAMP) chromium  ## make the pictures of the console in docs/console
+	PYTHONPATH=tests $(BIN)/python -m support.console.screenshots docs/console
 
 sounds:  ## fetch human voices and music on hold out of Debian's packages into .tools/sounds, with apt-get
 	tools/sounds
@@ -92,7 +101,7 @@ faults: $(STAMP)  ## every fault against the real service: no word lost, doubled
 	$(BIN)/python tests/reliability/matrix.py $(ARGS)
 
 nightly: MINUTES ?= 12
-nightly: $(STAMP) sounds  ## what takes too long for every push: the nightly tests, the soak, every row of the fault matrix
+nightly: $(STAMP) sounds chromium axe  ## what takes too long for every push: the nightly tests, the soak, every row of the fault matrix
 	$(PYTEST) --nightly --forks 4 tests
 	$(MAKE) soak MINUTES=$(MINUTES)
 	$(MAKE) soak ARGS=--replies

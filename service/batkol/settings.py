@@ -3,10 +3,10 @@
 Those of recognition are in `batkol.recognizers.settings`, the store's in `batkol.store.settings`, the replies' in
 `batkol.conversation.settings` and `tool_settings`, those of how a call ends in `batkol.conversation.limit_settings`,
 the answerers' in `batkol.answering.settings`, the voices' in `batkol.voices.settings` and `batkol.voices.map_settings`,
-the tokens' in `batkol.api_settings`, those of who may open a stream in `batkol.stream_settings`. Not here: `OTEL_*`
-(`batkol_otel` and the SDK), `FLAGD_*` (flagd's provider), `KUBECONFIG` and `GOOGLE_APPLICATION_CREDENTIALS` (their
-libraries). Only `main` and `app` see the object; each part gets what it needs. A value that cannot work is refused
-here, with a sentence that says which value would.
+the tokens' in `batkol.api_settings`, the console's in `batkol.console_settings`, those of who may open a stream in
+`batkol.stream_settings`. Not here: `OTEL_*` (`batkol_otel` and the SDK), `FLAGD_*` (flagd's provider), `KUBECONFIG` and
+`GOOGLE_APPLICATION_CREDENTIALS` (their libraries). Only `main` and `app` see the object; each part gets what it needs.
+A value that cannot work is refused here, with a sentence that says which value would.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from batkol.answering.settings import AnswererFields
 from batkol.api_settings import ApiFields
+from batkol.console_settings import ConsoleFields
 from batkol.conversation.limit_settings import LimitFields
 from batkol.conversation.settings import ReplyFields
 from batkol.conversation.tool_settings import ToolFields
@@ -52,6 +53,7 @@ class Settings(
     AnswererFields,
     VoiceMapFields,
     ApiFields,
+    ConsoleFields,
     StreamFields,
 ):
     """Environment variables are the upper-case field names."""
@@ -135,7 +137,9 @@ class Settings(
         ),
     )
     internal_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Without any token: host names that the internal API accepts, beside localhost."
+        (),
+        description="Host names at which the internal API answers browsers, and everybody without a token, beside "
+        "localhost.",
     )
 
     plugins: Annotated[tuple[str, ...], NoDecode] = Field(

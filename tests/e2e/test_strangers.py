@@ -66,6 +66,9 @@ async def test_with_a_token_any_host_is_answered_and_another_sites_page_is_not(t
         for path in OPEN_WITH_A_TOKEN:
             assert (await http.get(path, headers=named)).status_code == 200
         assert (await http.get("/v1/status", headers=named | BEARER)).status_code == 200
+        for path in (*OPEN_WITH_A_TOKEN, "/console/", "/openapi.json", "/v1/status"):
+            rebound = await http.get(path, headers=named | {"Accept-Language": "he"})
+            assert (path, rebound.status_code) == (path, 403), "a page that has this name resolve here"
         refused = await http.post("/v1/drain", headers=named | BEARER | {"Origin": "https://evil.example"})
         assert refused.status_code == 403
         assert not up.service.calls.draining

@@ -6,17 +6,27 @@ The spec names Secrets; it never contains one.
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from batkol_operator.model.endpoint import Endpoint, plaintext_rule
-from batkol_operator.model.part import ResourcePart, ResourceRule
+from batkol_operator.model.part import ResourcePart, ResourceRule, listed
 
 _BASE_URL: Final = "^https?://[!$-.0->A-~]+(/[!$->A-~]*)?$"  # visible ASCII without " # ? and @
 _API_URL: Final = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!$->A-~]*)?$"
 _PLAIN_TWILIO: Final = r"(?i)^http://([^/:]+[.])?twilio[.]com(:[0-9]+)?(/.*)?$"
 _OWN_PATH: Final = "(?i)/twilio/(voice|status|stream-status|media)/*$"
+
+
+HostName = Annotated[
+    str,
+    StringConstraints(
+        max_length=253,
+        pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*\.[a-z]([-a-z0-9]{0,61}[a-z0-9])?$",
+    ),
+]
+"""A DNS name with a dot in it whose last label begins with a letter."""
 
 
 class SecretKey(ResourcePart):
@@ -200,6 +210,13 @@ class InternalApi(ResourcePart):
         '`{"token": "…", "may": ["status", "numbers", "texts", "line", "leads", "drain"]}`; the rights that a client '
         "does not need are omitted. A change of the reference rolls the pods; a change of the Secret takes effect in "
         "pods that start after it. A pod does not start with tokens that cannot work; its log says why.",
+    )
+    hosts: tuple[HostName, ...] = Field(
+        (),
+        max_length=20,
+        json_schema_extra=listed("set"),
+        description="Host names at which the internal API answers browsers, beside IP addresses and localhost: that of "
+        "a proxy with TLS in front of the console. Programs with a token may use any name. A change rolls the pods.",
     )
 
 

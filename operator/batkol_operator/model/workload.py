@@ -130,6 +130,13 @@ class Telemetry(ResourcePart):
         description="Collector for traces and metrics, OTLP over gRPC, such as `http://collector.observability:4317`; "
         "absent: none are sent. A change rolls the pods.",
     )
+    trace_url: str | None = Field(
+        None,
+        max_length=2048,
+        pattern=r"^https?://[^\s@{}]+\{trace_id\}[^\s@{}]*$",
+        description="Address of a trace for the console's links, with `{trace_id}` in it, such as "
+        "`https://jaeger.example.com/trace/{trace_id}`; absent: the console shows the id. A change rolls the pods.",
+    )
     sample_percent: int = Field(
         100, ge=0, le=100, description="Share of calls that are traced, in percent. A change rolls the pods."
     )

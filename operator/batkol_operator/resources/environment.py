@@ -34,7 +34,7 @@ def environment(agent: VoiceAgent) -> list[Manifest]:
 
 
 def _identity(agent: VoiceAgent) -> list[Manifest]:
-    name, tokens = agent.metadata.name, agent.spec.internal_api.tokens_secret_ref
+    name, api = agent.metadata.name, agent.spec.internal_api
     return [
         downward("POD_NAME", "metadata.name"),
         downward("POD_NAMESPACE", "metadata.namespace"),
@@ -48,7 +48,8 @@ def _identity(agent: VoiceAgent) -> list[Manifest]:
         plain("INTERNAL_PORT", names.INTERNAL_PORT),
         plain("FLEET_PEERS", f"{names.fleet_name(name)}:{names.INTERNAL_PORT}"),
         secret("API_TOKEN", SecretKey(name=names.api_secret_name(name), key=names.TOKEN_KEY)),
-        *([secret("API_TOKENS", tokens)] if tokens else []),
+        *([secret("API_TOKENS", api.tokens_secret_ref)] if api.tokens_secret_ref else []),
+        *([plain("INTERNAL_HOSTS", ",".join(api.hosts))] if api.hosts else []),
     ]
 
 
@@ -151,6 +152,8 @@ def _observability(name: str, namespace: str, telemetry: Telemetry) -> list[Mani
         plain("LOG_TRANSCRIPTS", telemetry.log_transcripts),
         plain("OTEL_CAPTURE_TRANSCRIPTS", telemetry.capture_transcripts),
     ]
+    if telemetry.trace_url:
+        variables.append(plain("TRACE_URL", telemetry.trace_url))
     if telemetry.otlp_endpoint:
         variables += [
             plain("OTEL_EXPORTER_OTLP_ENDPOINT", telemetry.otlp_endpoint),

@@ -16,12 +16,26 @@ from batkol.app.service import Service
 from batkol.calls.services import Services
 from batkol.fleet.peers import FleetRequest
 from batkol.twilio.twiml import MEDIA_PATH, stream_url
-from batkol.web import ends, event_feed, fleet, handover, history, line, live_calls, reference, voice
+from batkol.web import (
+    console_api,
+    console_files,
+    ends,
+    event_feed,
+    fleet,
+    handover,
+    history,
+    line,
+    live_calls,
+    phone,
+    reference,
+    voice,
+)
 from batkol.web import internal as ops
-from batkol.web.access import Access
+from batkol.web.access import Access, trusted
 from batkol.web.errors import expect_disconnects
 from batkol.web.media import Gate, MediaSocket
 from batkol.web.misdirected import answer_misdirected
+from batkol.web.private_answers import PrivateAnswers
 from batkol.web.probes import exposition, probes
 from batkol.web.proof import ProofSettings, StreamProof
 from batkol.web.same_origin import SameOrigin
@@ -79,6 +93,23 @@ async def _hung_up_elsewhere(service: Service, call_sid: str) -> bool:
     return await service.fleet.questions.hung_up(asking, call_sid, within_s=HUNG_UP_S)
 
 
+def _console(service: Service) -> console_api.ConsoleService:
+    settings = service.settings
+    return console_api.ConsoleService(
+        agent=settings.voice_agent,
+        pod=settings.pod_name,
+        language=settings.gcp_stt_language,
+        replies=settings.agent_replies,
+        trace_url=settings.trace_url,
+        builtin=bool(settings.gcp_stt_endpoint),
+    )
+
+
+def _phone(service: Service, access: Access) -> phone.PhoneSocket:
+    settings = phone.PhoneSettings(agent=service.settings.voice_agent, account_sid=service.settings.twilio_account_sid)
+    return phone.PhoneSocket(settings=settings, access=access, calls=service.calls, services=_services(service))
+
+
 def _services(service: Service) -> Services:
     settings = service.settings
     return Services(
@@ -120,7 +151,9 @@ def internal(service: Service) -> FastAPI:
 def internal_app(service: Service, access: Access) -> FastAPI:
     """Build the application that only the cluster reaches, without its metrics."""
     app = FastAPI(title="Batkol, internal", version=__version__, openapi_url=None, redirect_slashes=False)
-    app.add_middleware(SameOrigin, hosts=None if access.asks else service.settings.internal_hosts)
+    app.add_middleware(PrivateAnswers)
+    has_token = trusted(access) if access.asks else None
+    app.add_middleware(SameOrigin, hosts=service.settings.internal_hosts, has_token=has_token)
     through = SelfProbe(service.settings.host, lambda: service.port)
     service_probes = probes(
         service.why_not_ready, service.health.degraded, service.why_not_alive, unreachable=through.why_not
@@ -128,13 +161,16 @@ def internal_app(service: Service, access: Access) -> FastAPI:
     app.include_router(service_probes)
     app.include_router(exposition(service.metrics))
     app.include_router(reference.routes(app))
-    app.include_router(ops.routes(calls=service.calls, status=service.status, drain=service.drain.run, access=access))
+    app.include_router(console_files.routes())
+    app.include_router(console_api.routes(_console(service), access))
+    app.router.routes.append(WebSocketRoute(phone.PATH, endpoint=_phone(service, access)))
     app.include_router(
         fleet.pod_routes(calls=service.calls, ring=service.bus.ring, pod=service.settings.pod_name, access=access)
     )
     app.include_router(handover.routes(service.continuations.own, service.keys))
     app.include_router(ends.routes(service.calls.ended_elsewhere, service.keys))
     app.include_router(fleet.routes(service.fleet, access))  # before the pod's own routes
+    app.include_router(ops.routes(calls=service.calls, status=service.status, drain=service.drain.run, access=access))
     app.include_router(
         live_calls.routes(calls=service.calls, bus=service.bus, access=access, answers=service.agent_answers)
     )

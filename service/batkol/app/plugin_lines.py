@@ -75,7 +75,7 @@ class AnnouncementLine:
 
     async def transfer(self, label: str) -> None:
         """Raises `NoTelephoneError` and `UnknownLabelError` besides."""
-        self._telephone.check(label)
+        self._telephone.of(self._call.identity).check(label)
         self._end(EndAsked(transfer=label))
 
     def _end(self, asked: EndAsked) -> None:

@@ -61,7 +61,7 @@ class Call:
         hearing = CallHearing(self._decide, self._observe, self.log)
         self.transcription = services.transcription(self._ring, hearing, self.trace)
         self._tuning = services.live.tuning
-        self.line_end = LineEnd(identity, self, self.playout, services.telephone_of(self.trace), self.log)
+        self.line_end = LineEnd(identity, self, self.playout, services.telephone_of(identity, self.trace), self.log)
         self.conversation = services.conversation(self._side(), self.trace)
         self._vad = services.vad.open(self._ring, self._on_speech, endpointing(self._tuning))
 
@@ -209,7 +209,7 @@ class Call:
             decided = self.conversation is not None and self.conversation.hangs_up
             self.ended_by = self.line_end.reason_for(reason, decided=decided)
             self._close_code = close_code if self.ended_by == reason else 1000
-            self.redials = self.ended_by in FROM_WITHIN and reason != "stop"
+            self.redials = self.ended_by in FROM_WITHIN and reason != "stop" and not self.identity.is_from_browser
             self._over.set()
             self.on_over(self)
 

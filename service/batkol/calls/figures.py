@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Self
+
+from batkol.audio.mulaw import SAMPLES_PER_MS
+from batkol.flags.flags import Decision
+from batkol.speech.utterance import Utterance
 
 
 @dataclass(slots=True)
@@ -31,7 +36,10 @@ class UtteranceProgress:
     """One utterance as its subscribers saw it. Times in ms: of audio, and of waiting."""
 
     begin_ms: int
+    speech_ms: int | None = None
     mode: str = ""
+    flag_variant: str | None = None
+    flag_reason: str | None = None
     end_ms: int | None = None
     partials: int = 0
     first_partial_ms: float | None = None
@@ -43,3 +51,15 @@ class UtteranceProgress:
     unvoiced: bool = False
     unconfirmed: bool = False
     tentative: tuple[int, str] | None = None  # the number and the text of the one that stands
+    trace_id: str | None = None
+
+    @classmethod
+    def opened(cls, utterance: Utterance, decision: Decision | None) -> Self:
+        """Return the progress of an utterance that begins, by the decision of the flag."""
+        return cls(
+            begin_ms=utterance.begin // SAMPLES_PER_MS,
+            speech_ms=utterance.speech_at // SAMPLES_PER_MS,
+            mode=utterance.mode,
+            flag_variant=None if decision is None else decision.variant,
+            flag_reason=None if decision is None else decision.reason,
+        )

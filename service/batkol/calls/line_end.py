@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from structlog.typing import FilteringBoundLogger
 
 from batkol.calls.reasons import HUNG_UP, TRANSFERRED
-from batkol.calls.telephone import NO_CONTROL, NO_LABEL, Telephone
+from batkol.calls.telephone import NO_LABEL, Telephone
 from batkol.errors import ConfigurationError, UpstreamError
 from batkol.events.identity import Identity
 from batkol.twilio import twiml
@@ -108,7 +108,7 @@ class LineEnd:
         await self._line.wait_echo(patience.echo)
         if control is None:
             self._telephone.count("hang_up", "closed")
-            self.log.info("[CALL] service closes the stream to hang up: it has no access to Twilio's REST API")
+            self.log.info("[CALL] service closes the stream to hang up", why=self._telephone.why_no_control)
         else:
             await self._have_twilio_hang_up(control)
         self._call.end(self._reason)
@@ -130,7 +130,7 @@ class LineEnd:
         control, target = self._telephone.control, self._telephone.transfers().get(label)
         if control is None or target is None:
             self._telephone.count("transfer", "unknown_label" if target is None else "no_credentials")
-            self._log_refusal(label, NO_LABEL if target is None else NO_CONTROL)
+            self._log_refusal(label, NO_LABEL if target is None else self._telephone.why_no_control)
             refused()
             return
         self._reason = TRANSFERRED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypedDict
 
 from batkol.conversation import events as turns
 
@@ -24,8 +24,35 @@ class ReplyProgress:
     heard: str | None = None  # until it is interrupted or over
     interrupted: bool = False
     ended: bool = False
-    latency_ms: float | None = None
+    latency: turns.ReplyLatency | None = None
     failed: str | None = None  # answerer | voice
+
+
+class LatencyParts(TypedDict):
+    """The latency of a reply and its parts in ms, as events and snapshots name them; None without one."""
+
+    latency_ms: float | None
+    text_ms: float | None
+    first_token_ms: float | None
+    first_piece_ms: float | None
+    first_sound_ms: float | None
+    commit_ms: float | None
+
+
+def latency_parts(latency: turns.ReplyLatency | None) -> LatencyParts:
+    """Return the latency and its parts."""
+    return LatencyParts(
+        latency_ms=None if latency is None else _ms(latency.total),
+        text_ms=None if latency is None else _ms(latency.text),
+        first_token_ms=None if latency is None else _ms(latency.first_token),
+        first_piece_ms=None if latency is None else _ms(latency.first_piece),
+        first_sound_ms=None if latency is None else _ms(latency.first_sound),
+        commit_ms=None if latency is None else _ms(latency.commit),
+    )
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)
 
 
 class ReplyHistory:
@@ -40,7 +67,7 @@ class ReplyHistory:
             case turns.FirstSoundWritten(reply_id, turn, _, phrase, latency):
                 reply = self._reply(reply_id, turn)
                 reply.phrase = None if phrase is None else phrase.value
-                reply.latency_ms = None if latency is None else round(latency.total * 1000, 1)
+                reply.latency = latency
             case turns.SentenceBegan(reply_id, turn, index, text):
                 self._reply(reply_id, turn).sentences[index] = text
             case turns.ReplyCut(reply_id, turn, heard):

@@ -10,7 +10,7 @@ from structlog.typing import FilteringBoundLogger
 
 from batkol.calls.publisher import Publisher
 from batkol.calls.reply_makers import MakersOfReplies
-from batkol.calls.reply_progress import ReplyHistory
+from batkol.calls.reply_progress import ReplyHistory, latency_parts
 from batkol.conversation import events as turns
 from batkol.events.events import (
     ReplyEnded,
@@ -100,12 +100,7 @@ class ReplyReporter:
                 heard=event.heard,
                 interrupted=event.interrupted,
                 fault=event.fault or None,
-                latency_ms=None if latency is None else _ms(latency.total),
-                text_ms=None if latency is None else _ms(latency.text),
-                first_token_ms=None if latency is None else _ms(latency.first_token),
-                first_piece_ms=None if latency is None else _ms(latency.first_piece),
-                first_sound_ms=None if latency is None else _ms(latency.first_sound),
-                commit_ms=None if latency is None else _ms(latency.commit),
+                **latency_parts(latency),
                 prompt_tokens=event.prompt_tokens,
                 completion_tokens=event.completion_tokens,
                 **msgspec.structs.asdict(makers),

@@ -195,7 +195,7 @@ class Reporter:
     def _utterance_opened(self, utterance: Utterance, decision: Decision | None) -> None:
         self.figures.utterances += 1
         self.partial_gap.begin(utterance, self._clock.monotonic())
-        progress = UtteranceProgress(begin_ms=_ms(utterance.begin), mode=utterance.mode)
+        progress = UtteranceProgress.opened(utterance, decision)
         self.utterances[utterance.index] = progress
         if len(self.utterances) > KEPT:
             self.utterances.popitem(last=False)
@@ -204,9 +204,9 @@ class Reporter:
                 **self._publisher.utterance_header(utterance),
                 begin_ms=progress.begin_ms,
                 speech_ms=_ms(utterance.speech_at),
-                mode=utterance.mode,
-                flag_variant=decision.variant if decision else None,
-                flag_reason=decision.reason if decision else None,
+                mode=progress.mode,
+                flag_variant=progress.flag_variant,
+                flag_reason=progress.flag_reason,
             )
         )
 
@@ -236,6 +236,7 @@ class Reporter:
         progress.text, progress.final, progress.source = text, True, source
         progress.unvoiced, progress.unconfirmed, progress.tentative = not utterance.voiced, utterance.unconfirmed, None
         progress.end_ms, progress.latency_ms = _ms(end), round(waited * 1000, 1)
+        progress.trace_id = self._traces.ids_of(utterance).get("trace_id")
         self.figures.words += words
         self.figures.finals[source] += 1
         self.figures.slowest_final_ms = max(self.figures.slowest_final_ms, waited * 1000)
@@ -255,8 +256,9 @@ class Reporter:
             unvoiced=not utterance.voiced,
             unconfirmed=utterance.unconfirmed,
             confirms=confirms,
+            trace_id=progress.trace_id,
         )
-        self._publisher.publish(published, trace_id=self._traces.ids_of(utterance).get("trace_id"))
+        self._publisher.publish(published, trace_id=progress.trace_id)
         self._log.info(
             f"🟢 Final: {self._shown(text)}",
             utterance=utterance.index,

@@ -66,14 +66,14 @@ class Services:
     tell_end: Callable[[str], Coroutine[Any, Any, None]] = _tell_nobody
     """Tells the other pods that this one has ended a call, before Twilio asks any of them; bounded, raises nothing."""
 
-    def telephone_of(self, trace: CallTrace) -> Telephone:
+    def telephone_of(self, identity: Identity, trace: CallTrace) -> Telephone:
         """Return the telephone of one call, whose actions are seen in its trace."""
 
         def count(action: str, outcome: str) -> None:
             self.telephone.count(action, outcome)
             trace.span.add_event(names.LINE_ACTION, {names.ACTION: action, names.ACTION_OUTCOME: outcome})
 
-        return replace(self.telephone, count=count)
+        return replace(self.telephone.of(identity), count=count)
 
     def transcription(self, ring: Ring, heard: CallHearing, trace: CallTrace) -> Transcription:
         """Make the transcription of a call's audio."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from batkol.errors import CallError
+from batkol.events.identity import Identity
 from batkol.twilio_api.control import CallControl
 
 NO_CONTROL: Final = (
     "The service has no access to Twilio's REST API. Set TWILIO_ACCOUNT_SID, with TWILIO_AUTH_TOKEN or with "
     "TWILIO_API_KEY and TWILIO_API_SECRET."
 )
+NOT_TWILIOS: Final = "The caller is at the phone in the console: Twilio does not know this call."
 NO_LABEL: Final = "TRANSFER_ALLOWED has no such label."
 
 _ASKED: Final = ("done", "over", "stopped", "credentials", "limited", "unavailable", "malformed", "refused")
@@ -52,12 +54,18 @@ class Telephone:
     """Called with each action and its outcome: short stable words."""
     transfers: Callable[[], Mapping[str, str]] = dict
     """Returns the allowed transfers of the moment: label to number or SIP URI."""
+    why_no_control: str = NO_CONTROL
+    """A sentence for people, where there is no `control`."""
+
+    def of(self, call: Identity) -> Telephone:
+        """Return the means for one call: Twilio cannot be asked to end what is no call of its own."""
+        return replace(self, control=None, why_no_control=NOT_TWILIOS) if call.is_from_browser else self
 
     def check(self, label: str) -> None:
         """Refuse a transfer that cannot be. Raises `NoTelephoneError` and `UnknownLabelError`, with sentences."""
         known = sorted(self.transfers())
         if self.control is None:
-            raise NoTelephoneError(f"This service cannot transfer calls. {NO_CONTROL}")
+            raise NoTelephoneError(f"This call cannot be transferred. {self.why_no_control}")
         if not known:
             raise NoTelephoneError(
                 "This service cannot transfer calls: it knows no number to transfer them to. Set TRANSFER_ALLOWED to "

@@ -29,11 +29,15 @@ class UtteranceSoFar(msgspec.Struct, frozen=True, kw_only=True):
     unconfirmed: bool = False
     tentative: TentativeSoFar | None = None
     mode: str = ""
+    flag_variant: str | None = None
+    flag_reason: str | None = None
     begin_ms: int | None = None
+    speech_ms: int | None = None  # without the pre-roll
     end_ms: int | None = None
     partials: int = 0
     first_partial_ms: float | None = None
     latency_ms: float | None = None
+    trace_id: str | None = None
 
 
 class ReplySoFar(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +51,12 @@ class ReplySoFar(msgspec.Struct, frozen=True, kw_only=True):
     heard: str | None = None  # None until it is interrupted or over
     interrupted: bool = False
     ended: bool = False
-    latency_ms: float | None = None
+    latency_ms: float | None = None  # from the caller's last sample to the first sound; the next five are its parts
+    text_ms: float | None = None
+    first_token_ms: float | None = None
+    first_piece_ms: float | None = None
+    first_sound_ms: float | None = None
+    commit_ms: float | None = None
     failed: str | None = None
 
 

@@ -34,7 +34,11 @@ def to_try(*, url: str, public_url: str, internal: str, auth_token: str, model: 
     signed = f"--auth-token {auth_token} --public-url {public_url}"
     flags = live / FLAGS
     return f"""
-Everything stays up; Ctrl-C ends it. In another terminal:
+Everything stays up; Ctrl-C ends it. In a browser, the console: talk to the agent, and watch the calls:
+
+    {internal}/console/
+
+In another terminal:
 
   a call (add --words "שלום אני רוצה תור", or --wav FILE)
     batkol call {url} {signed} --internal {internal}

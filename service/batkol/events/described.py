@@ -40,7 +40,7 @@ EVENTS: Final[Mapping[str, EventDescription]] = {
         "A stream of the call has begun. It is the first event of its stream.",
         {
             "agent": "The agent that the call is for: `VOICE_AGENT`, or the name of the `VoiceAgent` resource.",
-            "direction": "`inbound`, or what Twilio says.",
+            "direction": "`inbound`, or what Twilio says; `browser` for a call from the console's phone.",
             "streaming": "The value of the flag `streaming-stt` at that moment.",
             "from": "The caller's number; empty if it is withheld.",
             "to": "The number that was called.",
@@ -105,6 +105,7 @@ EVENTS: Final[Mapping[str, EventDescription]] = {
             "unvoiced": "True if no speech was detected in the audio. Keep the text, and do not reply to it.",
             "unconfirmed": "True if the text was an interim in which another recognizer made out no word.",
             "confirms": "The number of the standing tentative if that says the same; else null.",
+            "trace_id": "The trace of the utterance, and of the reply to it; null if there is none.",
         },
     ),
     "revised": EventDescription(

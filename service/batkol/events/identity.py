@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from batkol.flags.context import CallContext
+
+BROWSER: Final = "browser"
+"""Direction of a call from the phone in the console: Twilio knows nothing of it."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +26,11 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """The stream's parameters, but for the service's own."""
     stream: int = 1
     """The number of this stream among the call's, from 1."""
+
+    @property
+    def is_from_browser(self) -> bool:
+        """Whether the caller is at the phone in the console."""
+        return self.direction == BROWSER
 
     def context(self, *, language: str, pod: str) -> CallContext:
         """Return what flags may be targeted by."""

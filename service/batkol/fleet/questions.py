@@ -1,4 +1,4 @@
-"""Questions to all pods at once: the live calls, and which pod has one of them."""
+"""Questions to all pods at once: their status, the live calls, and which pod has one of them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from batkol.fleet.membership import Membership, PeerStatus
 from batkol.fleet.peers import FleetRequest, HttpPods, OwnPod, PodIdentity, PodRequestError, check, decoded, positions
 
 _CALLS_PATH: Final = "/v1/calls?scope=pod"
+_STATUS_PATH: Final = "/v1/status?scope=pod"
 
 T = TypeVar("T")
 Ask = Callable[[Endpoint], Awaitable[tuple[PodIdentity, T]]]
@@ -68,6 +69,18 @@ class FleetCalls(NamedTuple):
     peers: list[PeerStatus]
 
 
+class PodStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The status of one pod. A pod of another version may have other fields in it."""
+
+    pod: str
+    """The pod's name, or its address as long as it has not answered."""
+    reachable: bool
+    why: str | None = None
+    """Reason why it cannot be asked; None if the pod is reachable."""
+    status: dict[str, Any] | None = None
+    """The pod's answer to `GET /v1/status`; None if it is not reachable."""
+
+
 class Whereabouts(NamedTuple):
     """Result of the search for a call."""
 
@@ -109,6 +122,24 @@ class Questions:
             asked = [(identity.pod or str(at), found) async for at, identity, found in answers]
         listed = [{**call, "pod": pod} for pod, found in asked for call in found.calls]
         return FleetCalls(of_one_pod_each(listed), ".".join(found.cursor for _, found in asked), members.peers())
+
+    async def statuses(self, asking: FleetRequest) -> list[PodStatus]:
+        """Return the status of each pod, this pod's first, or why it did not answer. Raises `OwnRefusalError`."""
+
+        async def ask(at: Endpoint) -> tuple[PodIdentity, dict[str, Any]]:
+            identity, answer = await asyncio.gather(
+                self._pods.identify(at, asking), self._pods.ask(at, asking, "GET", _STATUS_PATH)
+            )
+            check(answer)
+            return identity, decoded(answer.body, dict[str, Any])
+
+        members = self._members()
+        async with aclosing(self._answers(members, ask)) as answers:
+            found = {identity.pod or str(at): status async for at, identity, status in answers}
+        return [
+            PodStatus(pod=each.pod, reachable=each.reachable, why=each.why, status=found.get(each.pod))
+            for each in members.peers()
+        ]
 
     async def locate(self, asking: FleetRequest, call_sid: str, *, ask_all: bool) -> Whereabouts:
         """Find a call. Without `ask_all` the first live stream is enough, and no pod is waited for any more.

@@ -1,4 +1,4 @@
-"""The description of the event feed in AsyncAPI 3.0 (https://www.asyncapi.com/docs/reference/specification/v3.0.0)."""
+"""The description of events and phone in AsyncAPI 3.0 (https://www.asyncapi.com/docs/reference/specification/v3.0.0)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any, Final
 from batkol import __version__
 from batkol.events.described import EVENTS, FEED
 from batkol.events.schema import FEED_STRUCTS, STRUCTS, event_schemas, name_of
+from batkol.web import phone_described as phone
 
 ABOUT: Final = """\
 What happens in the calls, as server-sent events over HTTP: `id` is an opaque cursor, `event` the name of the event, and
 `data` one JSON object. A reader that connects again sends the last cursor as `Last-Event-ID`. docs/agents.md has the
-same tables, the order of the events, and the smallest bot that works.
+same tables, the order of the events, and the smallest bot that works. The channel `phone` is the console's
+phone, over a WebSocket.
 """
 _SCHEMA: Final = "#/components/schemas/{name}"
 _CHANNELS: Final = {
@@ -22,17 +24,17 @@ _CHANNELS: Final = {
 
 def asyncapi() -> dict[str, Any]:
     """Return the description."""
-    messages = {name_of(each): _message(name_of(each), each.__name__) for each in (*STRUCTS, *FEED_STRUCTS)}
+    events = {name_of(each): _message(name_of(each), each.__name__) for each in (*STRUCTS, *FEED_STRUCTS)}
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "Batkol, events", "version": __version__, "description": ABOUT},
         "defaultContentType": "application/json",
-        "channels": {key: _channel(*about, list(messages)) for key, about in _CHANNELS.items()},
-        "operations": {f"send_{key}": _operation(key) for key in _CHANNELS},
+        "channels": {key: _channel(*about, list(events)) for key, about in _CHANNELS.items()} | phone.channels(),
+        "operations": {f"send_{key}": _operation(key) for key in _CHANNELS} | phone.operations(),
         "components": {
-            "messages": messages,
-            "schemas": event_schemas(_SCHEMA),
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "messages": events | phone.messages(_SCHEMA),
+            "schemas": event_schemas(_SCHEMA) | phone.schemas(_SCHEMA),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}} | phone.SECURITY,
         },
     }
 

@@ -41,6 +41,12 @@ def answer(struct: type[msgspec.Struct], status: int = 200, description: str = "
     return {status: {"description": description, "content": {"application/json": {"schema": schema}}}}
 
 
+def answer_of_either(*structs: type[msgspec.Struct]) -> Responses:
+    """Return `responses` of a route whose answer is one of several structs as JSON."""
+    schema = {"oneOf": [{"$ref": REF.format(name=each.__name__)} for each in structs]}
+    return {200: {"description": "Successful Response", "content": {"application/json": {"schema": schema}}}}
+
+
 def problem(status: int, description: str) -> Responses:
     """Return `responses` of a route that refuses with a sentence."""
     return {status: {**PROBLEM, "description": description}}
@@ -56,7 +62,8 @@ def openapi_of(app: FastAPI, structs: Sequence[type[msgspec.Struct]]) -> dict[st
     schemas |= struct_schemas(structs)
     schemas.setdefault("Problem", Problem.model_json_schema())
     for route in iter_route_contexts(app.routes):
-        for method in (route.methods or ()) if route.include_in_schema else ():
+        described = getattr(route, "include_in_schema", False)  # a socket has no place in OpenAPI
+        for method in (route.methods or ()) if described else ():
             operation = document["paths"].get(route.path_format, {}).get(method.lower())
             if operation is not None:
                 _summarize(operation)

@@ -27,7 +27,7 @@ from batkol.fleet.cursor import CursorError, joined, parse
 from batkol.fleet.fleet import Fleet
 from batkol.fleet.listener import Listener
 from batkol.fleet.peers import PROTOCOL, CallHere, FleetRequest, PodIdentity, PodRequestError, decoded, positions
-from batkol.fleet.questions import OwnRefusalError, Whereabouts
+from batkol.fleet.questions import OwnRefusalError, PodStatus, Whereabouts
 from batkol.web.access import Access, guard
 from batkol.web.described import answer
 from batkol.web.errors import ErrorMappingRoute
@@ -43,6 +43,12 @@ class _Placed(msgspec.Struct):
     """The part of a snapshot that is looked at."""
 
     cursor: str
+
+
+class FleetStatus(msgspec.Struct, frozen=True):
+    """The status of every pod of the agent: the answer of `GET /v1/status?scope=fleet`."""
+
+    pods: list[PodStatus]
 
 
 class FleetRoute(ErrorMappingRoute):
@@ -83,6 +89,13 @@ def routes(fleet: Fleet, access: Access) -> APIRouter:
     router = APIRouter(
         prefix="/v1", route_class=FleetRoute, dependencies=[Depends(guard(access))], include_in_schema=False
     )
+
+    @router.get("/status")
+    async def read_statuses(request: Request) -> Response:
+        try:
+            return _json(FleetStatus(pods=await fleet.questions.statuses(_asking(request))))
+        except OwnRefusalError as error:
+            return _passed_on(error.answer)
 
     @router.get("/calls")
     async def read_calls(request: Request) -> Response:

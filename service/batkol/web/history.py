@@ -20,7 +20,8 @@ from batkol.store.store import NoStore, Store
 from batkol.web.access import Access, CurrentReader, Right, guard
 from batkol.web.errors import ErrorMappingRoute, sentence
 from batkol.web.export import Export, ExportFile, ExportSlots, Form
-from batkol.web.history_redaction import check_number, shown
+from batkol.web.history_filters import CallPageQuery, CallQuery, LeadPageQuery, LeadQuery
+from batkol.web.history_redaction import check_call_filter, check_number, shown
 from batkol.web.paging import BadCursorError, Key, cursor_of, position_of
 from batkol.web.reply_schemas import ConversationEntry, ReplyOut, ToolCallOut
 from batkol.web.schemas import (
@@ -28,13 +29,9 @@ from batkol.web.schemas import (
     CallDetails,
     CallOut,
     CallPage,
-    CallPageQuery,
-    CallQuery,
     LeadChange,
     LeadOut,
     LeadPage,
-    LeadPageQuery,
-    LeadQuery,
     UtteranceOut,
 )
 
@@ -51,7 +48,7 @@ _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     401: {**PROBLEM, "description": "The request has no valid token."},
     403: {
         **PROBLEM,
-        "description": "The token does not have the right `leads`, or `numbers` for a filter by number.",
+        "description": "The token does not have the right `leads`; or `numbers` or `texts`, for a filter by them.",
     },
     409: {**PROBLEM, "description": "The service stores no calls (`STORE=none`)."},
     422: {**PROBLEM, "description": "A parameter or the body is not valid; `detail` says why."},
@@ -97,7 +94,7 @@ def _calls(router: APIRouter, engine: Engine) -> None:
     @router.get("/history/calls", tags=["history"])
     async def read_calls(asked: Annotated[CallPageQuery, Query()], reader: CurrentReader) -> CallPage:
         """List the calls that match the filter, newest first, in pages."""
-        check_number(asked.number, reader)
+        check_call_filter(asked.number, asked.words, reader)
         after = _place(asked.cursor, str)
         found = await rows(engine(), queries.page_of_calls(asked.to_filter(), after, asked.limit + 1))
         page, rest = _page(found, asked.limit, "started_at", "call_sid")
@@ -173,7 +170,7 @@ def _exports_as(form: Form, router: APIRouter, engine: Engine, turns: ExportSlot
     def of_calls(name: str, wanted: Callable[[CallFilter], Select[Any]], what: str) -> None:
         @router.get(f"/history/{name}.{form}", **exported, name=f"export_{name}_{form}", description=what)
         async def export(asked: Annotated[CallQuery, Query()], reader: CurrentReader) -> Export:
-            check_number(asked.number, reader)
+            check_call_filter(asked.number, asked.words, reader)
             return Export(engine(), wanted(asked.to_filter()), ExportFile(name, form, reader), turns)
 
     of_the_calls = "of the calls that match the filter, newest call first."

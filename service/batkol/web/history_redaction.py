@@ -1,6 +1,7 @@
 """Rows of the history as a client may see them: without the right to it, a number or a text is empty.
 
-A value that is null stays null. A filter by number is an answer about that number, so it wants the right as well.
+A value that is null stays null. A filter by a number or by words is an answer about them, so it wants the right as
+well.
 """
 
 from __future__ import annotations
@@ -38,6 +39,13 @@ def check_number(number: str | None, reader: Reader) -> None:
     """Refuse a filter by number to a client that may see no numbers. Raises `HTTPException`."""
     if number is not None:
         require(reader, Right.NUMBERS)
+
+
+def check_call_filter(number: str | None, words: str | None, reader: Reader) -> None:
+    """Refuse a filter whose answer would tell what the client may not see. Raises `HTTPException`."""
+    check_number(number, reader)
+    if words is not None:
+        require(reader, Right.TEXTS)
 
 
 def _empty(value: Any) -> Any:

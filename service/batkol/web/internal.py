@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import msgspec
 import structlog
@@ -11,7 +12,10 @@ from fastapi import APIRouter, Depends, Response
 from batkol.calls.registry import CallRegistry
 from batkol.status import ServiceStatus
 from batkol.web.access import Access, CurrentReader, Right, guard
-from batkol.web.described import answer
+from batkol.web.described import answer, answer_of_either
+from batkol.web.errors import ErrorMappingRoute
+from batkol.web.fleet import FleetStatus
+from batkol.web.scope import Scope
 
 Status = Callable[[], ServiceStatus]
 
@@ -22,6 +26,8 @@ class DrainOut(msgspec.Struct, frozen=True, kw_only=True):
     draining: bool
     active_calls: int
 
+
+_STATUS: Final = answer_of_either(ServiceStatus, FleetStatus)
 
 log = structlog.get_logger()
 
@@ -34,12 +40,12 @@ def routes(
     access: Access,
 ) -> APIRouter:
     """Return the routes under /v1. `drain` empties the process and is done when it is empty."""
-    router = APIRouter(prefix="/v1")
+    router = APIRouter(prefix="/v1", route_class=ErrorMappingRoute)
     may_read = [Depends(guard(access, Right.STATUS))]
 
-    @router.get("/status", dependencies=may_read, responses=answer(ServiceStatus), tags=["pod"])
-    async def read_status() -> Response:
-        """Get the status of this pod."""
+    @router.get("/status", dependencies=may_read, responses=_STATUS, tags=["pod"])
+    async def read_status(scope: Scope = "pod") -> Response:  # noqa: ARG001  `fleet` has a route of its own
+        """Get the status of this pod, or of all pods of the agent with `scope=fleet`."""
         return _json(status())
 
     @router.post("/drain", dependencies=[Depends(guard(access, Right.DRAIN))], responses=answer(DrainOut), tags=["pod"])

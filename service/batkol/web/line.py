@@ -113,7 +113,7 @@ _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
 }
 _FULL: Final[dict[int | str, dict[str, Any]]] = {429: _problem("Too many announcements of this call wait.")}
 _ABSENT: Final[dict[int | str, dict[str, Any]]] = {
-    501: _problem("Nothing is configured that could do this; `detail` says what to set.")
+    501: _problem("Nothing is configured that could do this, or the call is not Twilio's; `detail` says what to do.")
 }
 _SOUND: Final[dict[int | str, dict[str, Any]]] = {
     413: _problem("The sound is too large."),
@@ -189,7 +189,7 @@ def _telephone(router: APIRouter, calls: CallRegistry, telephone: Telephone) -> 
         """Transfer the caller when what is said is over. A transfer that Twilio refuses leaves the call here."""
         _line(calls, call_sid)
         try:
-            telephone.check(asked.label)
+            telephone.of(_live(calls, call_sid).identity).check(asked.label)
         except NoTelephoneError as error:
             raise HTTPException(501, str(error)) from None
         except UnknownLabelError as error:

@@ -18,7 +18,7 @@ from pydantic import Field
 from batkol.calls.call import Call
 from batkol.calls.figures import UtteranceProgress
 from batkol.calls.registry import CallRegistry
-from batkol.calls.reply_progress import ReplyProgress
+from batkol.calls.reply_progress import ReplyProgress, latency_parts
 from batkol.events.bus import Bus
 from batkol.web.access import Access, CurrentReader, Reader, Right, guard
 from batkol.web.described import answer, problem
@@ -154,8 +154,11 @@ class _Words:
             index=index,
             utterance_id=f"{call.identity.call_sid}-{index}",
             begin_ms=said.begin_ms,
+            speech_ms=said.speech_ms,
             end_ms=said.end_ms,
             mode=said.mode,
+            flag_variant=said.flag_variant,
+            flag_reason=said.flag_reason,
             partials=said.partials,
             first_partial_ms=said.first_partial_ms,
             latency_ms=said.latency_ms,
@@ -166,6 +169,7 @@ class _Words:
             unvoiced=said.unvoiced,
             unconfirmed=said.unconfirmed,
             tentative=tentative,
+            trace_id=said.trace_id,
         )
 
     def reply(self, reply_id: str, reply: ReplyProgress) -> LiveReply:
@@ -178,7 +182,7 @@ class _Words:
             heard=None if reply.heard is None else self._text(reply.heard),
             interrupted=reply.interrupted,
             ended=reply.ended,
-            latency_ms=reply.latency_ms,
+            **latency_parts(reply.latency),
             failed=reply.failed,
         )
 

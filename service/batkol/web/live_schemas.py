@@ -21,8 +21,11 @@ class LiveUtterance(msgspec.Struct, frozen=True, kw_only=True):
     index: int
     utterance_id: str
     begin_ms: int
+    speech_ms: int | None  # without the pre-roll; null if its beginning was not noticed
     end_ms: int | None
     mode: str
+    flag_variant: str | None
+    flag_reason: str | None
     partials: int
     first_partial_ms: float | None
     latency_ms: float | None
@@ -33,6 +36,7 @@ class LiveUtterance(msgspec.Struct, frozen=True, kw_only=True):
     unvoiced: bool
     unconfirmed: bool
     tentative: LiveTentative | None
+    trace_id: str | None  # of the utterance's trace; null before the final, and without one
 
 
 class LiveReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +50,12 @@ class LiveReply(msgspec.Struct, frozen=True, kw_only=True):
     heard: str | None  # null until it is interrupted or over
     interrupted: bool
     ended: bool
-    latency_ms: float | None
+    latency_ms: float | None  # from the caller's last sample to the first sound; the next five are its parts
+    text_ms: float | None
+    first_token_ms: float | None
+    first_piece_ms: float | None
+    first_sound_ms: float | None
+    commit_ms: float | None
     failed: str | None
 
 

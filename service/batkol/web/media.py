@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import structlog
@@ -18,29 +17,23 @@ from batkol.calls.continuation import Continuations
 from batkol.calls.handovers import StreamSoFar
 from batkol.calls.registry import AdmissionRefusal, CallRegistry
 from batkol.calls.services import Services
-from batkol.calls.socket import ending
 from batkol.errors import PeerError
 from batkol.events.identity import Identity
 from batkol.tracing import propagation
 from batkol.twilio import handover, token
 from batkol.twilio.call_resource import is_call_sid
-from batkol.twilio.messages import Connected, Dtmf, MalformedMessage, Mark, Media, Start, Stop, parse
 from batkol.twilio.signature import is_valid
 from batkol.twilio.stream import MediaStream
 from batkol.twilio.token import TokenError
 from batkol.twilio.twiml import TOKEN_PARAMETER
 from batkol.web import stream_parameters as parameters
 from batkol.web import takeover
+from batkol.web.asgi_socket import AsgiSocket, Receive, Scope, Send
 from batkol.web.held import GivenUpError, HeldMessages
 from batkol.web.log_limit import LogLimit
+from batkol.web.opening import MediaOpening
 from batkol.web.proof import ProofFault, StreamProof, UnprovenError
 from batkol.web.protocol import EXTENSION
-
-START_TIMEOUT: Final = 10.0
-"""Seconds for `start` after the handshake; Twilio sends it at once."""
-
-CLOSE_TIMEOUT: Final = 2.0
-"""Seconds to write a close frame: a peer that reads nothing must not keep the call's place."""
 
 REFUSED: Final = {
     AdmissionRefusal.FULL: "[CALL] stream refused: every place is taken; Twilio asks the webhook again",
@@ -49,10 +42,6 @@ REFUSED: Final = {
 }
 
 SIGNATURE_HEADER: Final = b"x-twilio-signature"
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 log = structlog.get_logger()
 
@@ -102,6 +91,7 @@ class MediaSocket:
         self._calls = calls
         self._services = services
         self._lines = LogLimit()
+        self._opening = MediaOpening(lambda kind: services.metrics.malformed.add(1, {"kind": kind}))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; returns when the call has ended and its last utterance is delivered."""
@@ -111,9 +101,9 @@ class MediaSocket:
             await send({"type": "websocket.close", "code": 1008})  # before the accept: HTTP 403
             return
         await send({"type": "websocket.accept"})
-        socket, stream = _AsgiSocket(receive, send), None
+        socket, stream = AsgiSocket(receive, send), None
         try:
-            stream = await self._started(socket)
+            stream = await self._opening.stream(socket)
             held = HeldMessages(socket)
             identity = None if stream is None else await self._identity(stream, held)
             if stream is not None and identity is not None:
@@ -139,44 +129,6 @@ class MediaSocket:
             return True
         given = [value for name, value in scope["headers"] if name == SIGNATURE_HEADER]
         return len(given) == 1 and is_valid(self._gate.auth_tokens, self._gate.url, (), given[0].decode("latin-1"))
-
-    async def _started(self, socket: _AsgiSocket) -> MediaStream | None:
-        """Read up to `start`; None if the caller was gone before it."""
-        stream = MediaStream()
-        try:
-            async with asyncio.timeout(START_TIMEOUT):
-                while not stream.started:
-                    message = await socket.receive()
-                    if message["type"] == "websocket.disconnect":
-                        if (fault := ending(message).fault) is not None:
-                            raise GivenUpError(fault)
-                        return None
-                    if self._greet(stream, message):
-                        return None
-        except TimeoutError:
-            raise PeerError("no `start` came in time; the service closes the socket", close_code=1008) from None
-        return stream
-
-    def _greet(self, stream: MediaStream, message: MutableMapping[str, Any]) -> bool:
-        """Take one of the first messages; true if the stream stopped before it started."""
-        try:
-            match parse(message.get("text") or message.get("bytes") or b""):
-                case Start() as start:
-                    stream.start(start)
-                case Connected() as connected:
-                    stream.connect(connected)
-                case Stop():
-                    return True
-                case Media() as early:  # the stream counts what comes before its start
-                    stream.append(early)
-                case Mark() as early:
-                    stream.echo(early)
-                case Dtmf() as early:
-                    stream.press(early)
-        except MalformedMessage as error:
-            self._services.metrics.malformed.add(1, {"kind": error.kind})
-            stream.violation()
-        return False
 
     async def _identity(self, stream: MediaStream, held: HeldMessages) -> Identity | None:
         """Return whose stream it is; None if it was refused, or its caller left. Raises `PeerError`."""
@@ -259,29 +211,3 @@ class MediaSocket:
         line.warning(REFUSED[reason], stream_sid=stream_sid, limit=self._calls.limit)
         self._services.metrics.refused.add(1, {"reason": reason.value})
         await socket.close(1008 if reason is AdmissionRefusal.DUPLICATE else 1013)  # policy violation; try again later
-
-
-class _AsgiSocket:
-    """ASGI's two callables as the socket a `Call` knows."""
-
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self.receive = receive
-        self._send = send
-
-    async def send_text(self, text: str) -> None:
-        """Write a message; a peer that is gone gets none, and `receive` reports that end."""
-        try:
-            await self._send({"type": "websocket.send", "text": text})
-        except (OSError, RuntimeError) as error:  # uvicorn's ClientDisconnected, and its "already closed"
-            log.debug("[TWILIO] the socket was closed before this message", err=type(error).__name__)
-
-    async def close(self, code: int) -> None:
-        """Close with a code; a peer that is gone already needs none, and one that reads nothing gets none.
-
-        Cancelling it leaves the connection to the server, which closes it when its task has ended.
-        """
-        try:
-            async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self._send({"type": "websocket.close", "code": code})
-        except (OSError, RuntimeError) as error:  # uvicorn's ClientDisconnected, and its "already closed"; TimeoutError
-            log.debug("[TWILIO] peer closed the socket first", err=type(error).__name__)

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from batkol.errors import PeerError, UpstreamError
-from batkol.events.identity import Identity
+from batkol.events.identity import BROWSER, Identity
 from batkol.twilio import token
 from batkol.twilio.call_resource import CallProgress, CallResource
 from batkol.twilio.messages import StartDetails
@@ -138,6 +138,7 @@ class StreamProof:
 
 def _identity(stream: MediaStream, ends: Mapping[str, str], agent: str) -> Identity:
     details, given = _details(stream), stream.parameters
+    direction = parameters.fitting(ends.get(parameters.DIRECTION, ""))
     return Identity(
         call_sid=details.call_sid,
         stream_sid=stream.sid,
@@ -145,7 +146,7 @@ def _identity(stream: MediaStream, ends: Mapping[str, str], agent: str) -> Ident
         agent=agent,
         from_=parameters.fitting(ends.get(parameters.FROM, "")),
         to=parameters.fitting(ends.get(parameters.TO, "")),
-        direction=parameters.fitting(ends.get(parameters.DIRECTION, "")) or "inbound",
+        direction=direction if direction not in {"", BROWSER} else "inbound",
         parameters=parameters.custom(given),
         stream=parameters.stream_number(given),
     )

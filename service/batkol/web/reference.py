@@ -20,7 +20,9 @@ from fastapi.responses import FileResponse, HTMLResponse
 from batkol.fleet.peers import PodIdentity
 from batkol.status import ServiceStatus
 from batkol.web.asyncapi import asyncapi
+from batkol.web.console_api import ConsoleFacts
 from batkol.web.described import openapi_of
+from batkol.web.fleet import FleetStatus
 from batkol.web.internal import DrainOut
 from batkol.web.live_schemas import CallSnapshot, CallsSnapshot
 
@@ -30,6 +32,8 @@ STRUCTS: Final[tuple[type[msgspec.Struct], ...]] = (
     CallsSnapshot,
     CallSnapshot,
     PodIdentity,
+    ConsoleFacts,
+    FleetStatus,
 )
 """The structs that routes name as their answers."""
 

@@ -4,9 +4,11 @@ A web page can make the browser of its reader send requests to `127.0.0.1`, and 
 resolve to `127.0.0.1` (DNS rebinding); the browser then lets it read the answers. Two checks stop it, on every request
 of the listener, errors included:
 
-- Without a token only hosts are answered that no web site can have: IP addresses, `localhost` and what is configured.
-  `*.localhost` is not among them, for not every resolver keeps it from the network. With a token every host is
-  answered, since a page of another site does not have the token.
+- Only hosts are answered that no web site can have: IP addresses, `localhost` and what is configured. `*.localhost` is
+  not among them, for not every resolver keeps it from the network. Other hosts are answered where a page of another
+  site cannot be the client: to a request with a token, which such a page does not have, and, where the service asks for
+  tokens, to programs, which may read what needs none (`/metrics`) by the name of a Service. A request is a program's if
+  it has none of the headers that every browser sends and no page can leave out (Fetch, "HTTP-network fetch").
 - A request that a page of another origin made is refused, with a token or without: by `Origin` (RFC 6454) and by
   `Sec-Fetch-Site` (https://www.w3.org/TR/fetch-metadata/). Links from other sites are refused as well.
 
@@ -17,7 +19,7 @@ are HTTP/1.0 without `Host`, which no browser speaks: they are answered.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final, NamedTuple
 
@@ -26,11 +28,15 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from batkol.host_names import requested_host
+from batkol.web.connections import Headers
 from batkol.web.log_limit import LogLimit
 
 LOCALHOST: Final = "localhost"
 _OWN_SITE: Final = frozenset({"same-origin", "none"})  # `none`: the user typed the address, or chose a bookmark
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
+_OF_BROWSERS: Final = frozenset({b"accept-language", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"cookie"})
+_FOR_BROWSERS: Final = ("/console", "/v1/phone")
+"""Paths that browsers alone ask for."""
 
 log = structlog.get_logger()
 
@@ -49,9 +55,9 @@ MALFORMED: Final = OriginRefusal(
 UNKNOWN: Final = OriginRefusal(
     403,
     "host_unknown",
-    "Without a token (API_TOKEN) this API answers only to IP addresses, to localhost and to the names in "
-    "INTERNAL_HOSTS. The Host header of this request has another name. Use the IP address, or add the "
-    "name to INTERNAL_HOSTS.",
+    "To a browser, and to everybody without a token, this API answers only at IP addresses, at localhost and at the "
+    "names in INTERNAL_HOSTS. The Host header of this request has another name. Use the IP address, send a token, or "
+    "add the name to INTERNAL_HOSTS.",
 )
 FOREIGN: Final = OriginRefusal(
     403,
@@ -64,10 +70,16 @@ FOREIGN: Final = OriginRefusal(
 class SameOrigin:
     """An ASGI application around another one."""
 
-    def __init__(self, app: ASGIApp, *, hosts: Collection[str] | None) -> None:
-        """`hosts` are names beside `localhost`, in lower case; None answers every host."""
+    def __init__(
+        self, app: ASGIApp, *, hosts: Collection[str], has_token: Callable[[Headers], bool] | None = None
+    ) -> None:
+        """`hosts` are names beside `localhost`, in lower case.
+
+        `has_token` tells whether a request has a valid token; None where the service asks for none.
+        """
         self._app = app
-        self._hosts = None if hosts is None else frozenset({LOCALHOST, *hosts})
+        self._hosts = frozenset({LOCALHOST, *hosts})
+        self._has_token = has_token
         self._lines = LogLimit()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,16 +102,27 @@ class SameOrigin:
             return FOREIGN if any(_values(scope, each) for each in (b"origin", b"sec-fetch-site")) else None
         if len(hosts) != 1:
             return MALFORMED
-        if self._hosts is not None:
-            try:
-                host = requested_host(hosts[0])
-            except ValueError:
-                return MALFORMED
-            if not isinstance(host, IPv4Address | IPv6Address) and host not in self._hosts:
-                return UNKNOWN
+        if (fault := self._fault_of(hosts[0])) is not None and self._may_be_a_page(scope):
+            return fault
         own_origin = all(_is_origin_of(origin, hosts[0]) for origin in _values(scope, b"origin"))
         own_site = all(site in _OWN_SITE for site in _values(scope, b"sec-fetch-site"))
         return None if own_origin and own_site else FOREIGN
+
+    def _fault_of(self, header: str) -> OriginRefusal | None:
+        """Return what is wrong with a `Host`, for a client that may be a page."""
+        try:
+            host = requested_host(header)
+        except ValueError:
+            return MALFORMED
+        return None if isinstance(host, IPv4Address | IPv6Address) or host in self._hosts else UNKNOWN
+
+    def _may_be_a_page(self, scope: Scope) -> bool:
+        """Whether a page of another site may have sent this, by a name that it had resolve to this address."""
+        if self._has_token is None:
+            return True
+        if self._has_token(scope["headers"]):
+            return False
+        return scope["path"].startswith(_FOR_BROWSERS) or any(name in _OF_BROWSERS for name, _ in scope["headers"])
 
     def _log(self, refused: OriginRefusal, hosts: list[str]) -> None:
         """Log one line a second for each reason: any page can cause it."""

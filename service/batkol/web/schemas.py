@@ -1,36 +1,18 @@
-"""Schemas of the history API: its parameters and its answers."""
+"""Schemas of the history API: its answers, and what they share with its filters."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from datetime import datetime
+from typing import Annotated, Any, Final
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from batkol.store.journal.record import LONGEST_NAME, LONGEST_TEXT, bounded
-from batkol.store.postgres.queries import CallFilter
-from batkol.store.postgres.schema import SLOW_MS
 from batkol.web.reply_schemas import ConversationEntry, ReplyOut, ToolCallOut
 
 _CALL_SID: Final = "CA5f0e8d3c2b1a49788796a5b4c3d2e1f0"
 _STREAM_SID: Final = "MZ0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 _NUMBER: Final = "+972541234567"
-
-
-def _number(given: str) -> str:
-    """Restore a plus that was not escaped in a query and became a space."""
-    return "+" + given[1:] if given.startswith(" ") else given
-
-
-def _moment(given: object) -> object:
-    """Parse a time, in UTC, as it is stored; refuse a bare figure, which Pydantic takes for Unix seconds."""
-    if not isinstance(given, str):
-        return given
-    try:
-        moment = datetime.fromisoformat(given)
-        return moment.astimezone(UTC) if moment.tzinfo else moment
-    except (ValueError, OverflowError):
-        raise ValueError("a time has the form 2026-01-31T12:00:00Z") from None
 
 
 def _kept(given: str) -> str:
@@ -39,83 +21,12 @@ def _kept(given: str) -> str:
 
 
 Word = Annotated[str, BeforeValidator(lambda given: _kept(given) if isinstance(given, str) else given)]
-Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
-Number = Annotated[Word, BeforeValidator(lambda given: _number(given) if isinstance(given, str) else given)]
 
 
 class StrictModel(BaseModel):
     """Base of parameters and bodies: an unknown name is refused, since a misspelt filter would filter nothing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class CallQuery(StrictModel):
-    agent: Word | None = Field(
-        None, max_length=LONGEST_NAME, description="Only calls of this agent.", examples=["reception"]
-    )
-    number: Number | None = Field(
-        None,
-        max_length=LONGEST_NAME,
-        description="Only calls with this number as the caller's or the called number.",
-        examples=[_NUMBER],
-    )
-    since: Moment | None = Field(
-        None,
-        alias="from",
-        description="Only calls that began at this time or later.",
-        examples=["2026-01-31T00:00:00Z"],
-    )
-    before: Moment | None = Field(
-        None, alias="to", description="Only calls that began before this time.", examples=["2026-02-01T00:00:00Z"]
-    )
-    mode: Literal["streaming", "single"] | None = Field(
-        None,
-        description="Only calls with this mode: the value of the flag `streaming-stt` when the call began.",
-        examples=["streaming"],
-    )
-    slow_ms: float | None = Field(
-        None,
-        ge=SLOW_MS,
-        le=1e9,
-        allow_inf_nan=False,
-        description="Only calls with a final of this latency or more, in milliseconds.",
-        examples=[1500],
-    )
-
-    def to_filter(self) -> CallFilter:
-        """Return the filter of the store's queries."""
-        return CallFilter(
-            agent=self.agent,
-            number=self.number,
-            since=self.since,
-            before=self.before,
-            mode=self.mode,
-            slow_ms=self.slow_ms,
-        )
-
-
-class LeadQuery(StrictModel):
-    agent: Word | None = Field(
-        None, max_length=LONGEST_NAME, description="Only leads of this agent.", examples=["reception"]
-    )
-    number: Number | None = Field(
-        None, max_length=LONGEST_NAME, description="Only leads with this number.", examples=[_NUMBER]
-    )
-
-
-class PageParameters(BaseModel):
-    limit: int = Field(50, ge=1, le=500, description="Most rows in a page.", examples=[50])
-    cursor: str | None = Field(
-        None, max_length=1000, description="`next` of the page before; omit it for the first page."
-    )
-
-
-class CallPageQuery(CallQuery, PageParameters):
-    pass
-
-
-class LeadPageQuery(LeadQuery, PageParameters):
-    pass
 
 
 class LeadChange(StrictModel):

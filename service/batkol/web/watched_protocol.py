@@ -24,6 +24,18 @@ class WatchedProtocol(WebSocketsSansIOProtocol):
     given_up = False
     """We have closed the connection for a `PeerFault`; nothing that comes is looked at."""
 
+    async def run_asgi(self) -> None:
+        """Have the handshake answered. To uvicorn, an answer that opens no WebSocket is none, and an error."""
+        answer = self.app
+
+        async def answered(scope: Any, receive: Any, send: Any) -> None:
+            await answer(scope, receive, send)
+            if self.initial_response is not None and self.close_sent:
+                self.handshake_complete = True
+
+        self.app = answered
+        await super().run_asgi()
+
     def start_keepalive(self) -> None:
         """Ping a peer that sends nothing. One that sends anything is alive, whether it answers pings or not."""
         self.last_frame_at = self.loop.time()

@@ -51,6 +51,8 @@ def known(variable: str) -> bool:
 def full() -> VoiceAgent:
     """Set whatever sets a variable."""
     body = sample()
+    body["spec"]["internalApi"] |= {"hosts": ["console.example.com", "voice.example.org"]}
+    body["spec"]["telemetry"] |= {"traceUrl": "https://jaeger.example.com/trace/{trace_id}"}
     body["spec"]["recognition"] |= {"endpoint": "double:9000", "insecure": True}
     return VoiceAgent.read(body)
 
@@ -75,6 +77,8 @@ def test_the_service_starts_with_it(make: Callable[[], VoiceAgent], monkeypatch:
         assert settings.twilio_api_url == "https://api.dublin.ie1.twilio.com"
         assert settings.of_store("p").patience == DatabaseTimeouts(connect_s=5, statement_s=10, command_s=15)
     assert settings.keeps_calls is (wanted.spec.database is not None)
+    assert settings.internal_hosts == wanted.spec.internal_api.hosts
+    assert settings.trace_url == (wanted.spec.telemetry.trace_url or "")
 
 
 def test_nothing_live_is_in_it() -> None:

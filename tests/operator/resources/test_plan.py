@@ -276,6 +276,8 @@ ROLLING: dict[str, Any] = {
     "google.voices": {"maxSessions": 7},
     "database": {"urlSecretRef": SECRET},
     "internalApi.tokensSecretRef": SECRET,
+    "internalApi.hosts": ["console.example.com"],
+    "telemetry.traceUrl": "https://jaeger.example.com/trace/{trace_id}",
     "telemetry.otlpEndpoint": "http://collector:4317",
     "telemetry": {"otlpEndpoint": "http://collector:4317", "samplePercent": 5},
     "telemetry.captureTranscripts": True,

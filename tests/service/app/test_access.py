@@ -14,6 +14,7 @@ from batkol.app.http import internal_app
 from batkol.rights import ALL_RIGHTS, Grant, Right
 from batkol.web.access import Access
 from batkol.web.fleet import FleetRoute
+from support.http.phone import bearer
 from support.http.references import at, refs
 from support.service.stack import Stack, stack
 
@@ -34,6 +35,12 @@ TABLE: dict[tuple[str, str], frozenset[Right] | None] = {
     ("GET", "/docs/start.js"): OPEN,
     ("GET", "/docs/{name}"): OPEN,
     ("GET", "/redoc"): OPEN,
+    ("GET", "/"): OPEN,
+    ("GET", "/console"): OPEN,
+    ("GET", "/console/{name:path}"): OPEN,
+    ("GET", "/v1/console"): ANY,
+    ("GET", "/v1/console/sentences/{number}.wav"): ANY,
+    ("WEBSOCKET", "/v1/phone"): LINE,
     ("GET", "/v1/pod"): ANY,
     ("GET", "/v1/status"): STATUS,
     ("GET", "/v1/calls"): STATUS,
@@ -68,8 +75,16 @@ TABLE: dict[tuple[str, str], frozenset[Right] | None] = {
 FOR_PODS: Final = {("GET", "/v1/pod/conversations/{call_sid}"), ("PUT", "/v1/pod/ends/{call_sid}")}
 """Answers to the agent's other pods, which know its auth token, and to no client."""
 
-UNDESCRIBED: Final = ("/docs", "/redoc", "/openapi.json", "/asyncapi.json")
-"""The descriptions themselves."""
+UNDESCRIBED: Final = ("/docs", "/redoc", "/openapi.json", "/asyncapi.json", "/console", "/v1/phone")
+"""The descriptions themselves, the pages, and the socket, which AsyncAPI describes."""
+
+
+HANDSHAKE: Final = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
 
 
 def named(token: str) -> str:
@@ -96,11 +111,16 @@ async def serving(folder: Path) -> AsyncIterator[tuple[Stack, httpx.AsyncClient]
 
 async def status_of(http: httpx.AsyncClient, route: tuple[str, str], token: str = "") -> int:
     """Return the status of a route; a refusal is a sentence. A feed is not read."""
-    method, path = route[0], route[1].format(call_sid="CA0", lead_id=1, name="swagger-ui.css")
+    method, path = route[0], route[1].replace("{name:path}", "index.html")
+    path = path.format(call_sid="CA0", lead_id=1, name="swagger-ui.css", number=0)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
+    if method == "WEBSOCKET":
+        offered = ["batkol.phone", *([bearer(token)] if token else [])]
+        method, headers = "GET", HANDSHAKE | {"Sec-WebSocket-Protocol": ", ".join(offered)}
     async with http.stream(method, path, headers=headers) as answer:
         if answer.status_code in {401, 403}:
-            said = "Bearer TOKEN" if answer.status_code == 401 else f"which the token '{named(token)}' does not have"
+            unknown = "a token with the right" if headers.keys() & HANDSHAKE.keys() else "Bearer TOKEN"
+            said = unknown if answer.status_code == 401 else f"which the token '{named(token)}' does not have"
             assert said in (await answer.aread()).decode()
         return answer.status_code
 
@@ -114,7 +134,7 @@ async def test_the_description_of_the_api_names_the_rights_and_the_shape_of_ever
         for method, operation in methods.items()
     }
 
-    assert operations.keys() == {route for route, _ in TABLE.items() if not route[1].startswith(UNDESCRIBED)}
+    assert operations.keys() == {route for route in TABLE if route[1] != "/" and not route[1].startswith(UNDESCRIBED)}
     for route, operation in operations.items():
         rights = TABLE[route]
         assert operation.get("x-rights") == (None if rights is None else sorted(rights)), route
@@ -137,7 +157,7 @@ def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
         for each in found:
             if isinstance(getattr(each, "original_route", each), FleetRoute):
                 continue  # `scope=fleet` on the path of a pod's own route, whose rights hold
-            yield from ((method, each.path) for method in each.methods or {"WEBSOCKET"})
+            yield from ((method, each.path) for method in getattr(each, "methods", None) or {"WEBSOCKET"})
 
 
 async def test_every_route_has_a_row_and_every_row_a_route(tmp_path: Path) -> None:

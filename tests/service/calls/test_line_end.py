@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 import structlog
 
 from batkol.answers import Answer
 from batkol.calls.line_end import LineEnd
-from batkol.calls.telephone import OUTCOMES, LinePatience, Telephone
-from batkol.events.identity import Identity
+from batkol.calls.telephone import OUTCOMES, LinePatience, NoTelephoneError, Telephone
+from batkol.events.identity import BROWSER, Identity
 from batkol.twilio_api.control import CallControl, TwilioCall
 
 pytestmark = pytest.mark.virtual_time
@@ -202,6 +203,24 @@ async def test_a_transfer_that_cannot_be_leaves_the_call_here(
 
     assert (len(party.asked), party.stayed, party.ended) == (asked, 1, [])
     assert party.counted == [("transfer", outcome)]
+
+
+async def test_twilio_is_never_asked_about_a_call_from_the_consoles_phone() -> None:
+    identity = msgspec.structs.replace(IDENTITY, direction=BROWSER)
+    party = Party(done)
+    shared = Telephone(CallControl(party.send, "Twilio"), transfers=lambda: {"x": NUMBER})
+    end = LineEnd(identity, party, party, shared.of(identity), structlog.get_logger())
+    async with asyncio.TaskGroup() as tasks:
+        end.begin(tasks)
+        end.transfer("x", party.stay)
+        await asyncio.sleep(1)
+        end.hang_up()
+
+    assert (party.asked, party.stayed) == ([], 1)
+    assert [reason for _, reason in party.ended] == ["hung_up"]
+    with pytest.raises(NoTelephoneError, match="phone in the console"):
+        shared.of(identity).check("x")
+    shared.of(IDENTITY).check("x")
 
 
 async def test_a_transfer_is_tried_for_as_long_as_a_caller_waits() -> None:

@@ -54,7 +54,7 @@ async def test_a_pod_alone_answers_as_a_fleet_of_one() -> None:
         assert shown["peers"] == [{"pod": "pod-0", "reachable": True, "why": None}]
 
 
-@pytest.mark.parametrize("path", ["/v1/calls", "/v1/events", "/v1/calls/CA1", "/v1/calls/CA1/events"])
+@pytest.mark.parametrize("path", ["/v1/status", "/v1/calls", "/v1/events", "/v1/calls/CA1", "/v1/calls/CA1/events"])
 async def test_a_scope_that_is_none_is_refused(path: str) -> None:
     async with houses(1) as (pod,):
         for scope in ("scope=everything", "scope=fleet&scope=all"):
@@ -81,6 +81,22 @@ async def test_a_pod_that_is_not_there_is_named_by_its_address() -> None:
         assert own["reachable"]
         assert missing["pod"].startswith("127.0.0.1:")
         assert (missing["reachable"], missing["why"]) == (False, "It did not answer (ConnectError).")
+
+
+async def test_the_status_of_every_pod_comes_at_once_and_why_there_is_none() -> None:
+    async with houses(3, absent={2}, accesses=[ACCESS] * 3) as pods:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        answer = await pods[1].http.get(f"/v1/status?{FLEET}", headers=headers)
+        refused = await pods[1].http.get(f"/v1/status?{FLEET}", headers={"Authorization": "Bearer x"})
+        own = (await pods[1].http.get("/v1/status", headers=headers)).json()
+
+    mine, *others = answer.json()["pods"]
+    other, missing = sorted(others, key=lambda pod: not pod["reachable"])
+    assert (mine["pod"], mine["reachable"], mine["why"], mine["status"]) == ("pod-1", True, None, own)
+    assert (other["pod"], other["reachable"], other["status"]["version"]) == ("pod-0", True, own["version"])
+    assert (missing["reachable"], missing["why"]) == (False, "It did not answer (ConnectError).")
+    assert missing["status"] is None
+    assert refused.status_code == 401
 
 
 @pytest.mark.parametrize(

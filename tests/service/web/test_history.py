@@ -1,4 +1,5 @@
 import asyncio
+import json
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -89,6 +90,28 @@ async def test_calls_are_listed_the_newest_first_and_filtered(kept: Kept) -> Non
         assert await listed(from_=at(1), to=at(3)) == [2, 1], "from is in it, to is not"
         unescaped = await house.http.get(f"/v1/history/calls?number={CALLER}")  # a plus means a space there
         assert len(unescaped.json()["calls"]) == 4
+
+
+async def test_calls_are_found_by_what_was_said_and_heard_and_by_slow_replies(kept: Kept) -> None:
+    kept.say([*whole(0), revised(0, who(0), text="רופא 100%_עור"), *whole(1), *whole(2)])
+    kept.say([replied(1, who(1), heard="Good evening", latency_ms=2500.0), replied(1, who(2))])
+    await kept.written()
+
+    async def listed(**asked: Any) -> list[int]:
+        return [_number(call["call_sid"]) for call in (await house.read("/v1/history/calls", **asked))["calls"]]
+
+    async with past(kept) as house:
+        assert await listed(words="רופא") == [0]
+        assert await listed(words="100%_") == [0], "each character means itself"
+        assert await listed(words="1%עור") == []
+        assert await listed(words="good EVE") == [1]
+        assert await listed(words="משפט") == [2, 1, 0]
+        assert await listed(words="משפט 0") == [2, 1], "what was corrected is not what was said"
+        assert await listed(words="משפט", number=CALLER, agent="sales") == []
+        assert await listed(slow_reply_ms=2500) == [1]
+        assert await listed(slow_reply_ms=700) == [2, 1]
+        exported = await house.http.get("/v1/history/utterances.jsonl", params={"words": "good"})
+        assert {_number(json.loads(line)["call_sid"]) for line in exported.text.splitlines()} == {1}
 
 
 async def test_a_call_from_a_number_to_itself_is_listed_once(kept: Kept) -> None:
@@ -316,6 +339,7 @@ async def test_a_change_that_cannot_be_meant_is_refused_in_a_sentence(kept: Kept
 
 MEANINGLESS_QUESTIONS = [
     "limit=0", "limit=501", "limit=x", "slow_ms=999", "slow_ms=nan", "slow_ms=inf", "mode=fast", "from=yesterday",
+    "words=x", "slow_reply_ms=0",
     "from=1700000000", "from=2026-01-01T00:00:00", "to=0001-01-01T00:00:00%2B14:00", "cursor=", "cursor=x",
     "cursor=%F0%9F%98%80", "agnet=x", "agent=" + "x" * 481, "cursor=" + "A" * 1001, "cursor=ktMAAAAAAAAAAAE",
 ]  # fmt: skip

@@ -144,6 +144,16 @@ async def test_a_number_cannot_be_asked_for_without_the_right_to_numbers(path: s
             assert (status == 403) == ("needs the right `numbers`, which the token 'a-token" in answer.json()["detail"])
 
 
+@pytest.mark.parametrize("path", [path for path in SHOWN if path.startswith("/v1/history/calls") and sid() not in path])
+async def test_words_cannot_be_looked_for_without_the_right_to_texts(path: str) -> None:
+    """A filter by words tells whether they were said."""
+    async with serving(NoStore()) as (http, _):
+        for token, status in {"a-token-of-leads-and-numbers": 403, "a-token-of-leads-and-texts": 409}.items():
+            answer = await http.get(path, params={"words": WORDS}, headers=bearer(token))
+            assert answer.status_code == status, answer.text
+            assert (status == 403) == ("needs the right `texts`, which the token 'a-token" in answer.json()["detail"])
+
+
 async def test_without_the_right_to_leads_nothing_of_the_history_is_shown() -> None:
     async with serving(NoStore()) as (http, _):
         for path in SHOWN:

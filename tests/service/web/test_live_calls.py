@@ -152,7 +152,9 @@ async def test_the_agents_replies_are_shown_with_what_was_heard_of_them() -> Non
         assert (greeting["phrase"], greeting["heard"], greeting["ended"]) == ("greeting", "שלום", True)
         assert reply == {
             "reply_id": "r2", "turn": 2, "phrase": None, "sentences": ["יש תור ביום שני.", "מתאים?"], "intended": None,
-            "heard": None, "interrupted": False, "ended": False, "latency_ms": 800.0, "failed": None,
+            "heard": None, "interrupted": False, "ended": False, "failed": None, "latency_ms": 800.0,
+            "text_ms": 200.0, "first_token_ms": 200.0, "first_piece_ms": 100.0, "first_sound_ms": 200.0,
+            "commit_ms": 100.0,
         }  # fmt: skip
         observe(turns.ReplyCut("r2", 2, "יש תור"))
         assert [(r["heard"], r["interrupted"]) for r in await shown()] == [("שלום", False), ("יש תור", True)]

@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from html.parser import HTMLParser
+from typing import get_args
 
 import httpx
 import jsonschema  # type: ignore[import-untyped]
@@ -16,8 +17,10 @@ from fastapi import FastAPI
 from batkol.events.described import EVENTS, FEED
 from batkol.events.schema import FEED_STRUCTS, STRUCTS
 from batkol.rights import Right
+from batkol.twilio.messages import Inbound
 from batkol.web import reference
 from batkol.web.asyncapi import asyncapi
+from batkol.web.phone import PATH
 from batkol.web.server import listening
 from support.http.references import at, refs
 
@@ -98,13 +101,17 @@ async def test_asyncapi_describes_every_event_and_every_reference_leads_somewher
 
     assert document == json.loads(json.dumps(asyncapi()))
     assert document["asyncapi"] == "3.0.0"
-    assert set(document["components"]["messages"]) == {*EVENTS, *FEED}
+    phone = {name for name in document["components"]["messages"] if name.startswith("phone.")}
+    assert set(document["components"]["messages"]) == {*EVENTS, *FEED, *phone}
     assert {struct.__name__ for struct in (*STRUCTS, *FEED_STRUCTS)} <= set(document["components"]["schemas"])
     for ref in refs(document):
         at(document, ref)
+    of_phone = document["channels"].pop("phone")
+    assert (of_phone["address"], set(of_phone["messages"])) == (PATH, phone)
     for channel in document["channels"].values():
         assert set(channel["messages"]) == {*EVENTS, *FEED}
     for schema in document["components"]["schemas"].values():
         jsonschema.Draft202012Validator.check_schema(schema)
+    assert len(phone) == len({*get_args(Inbound)}) + 4, "each that either side sends"
     fields = [field for each in document["components"]["schemas"].values() for field in each["properties"].values()]
     assert {field["x-right"] for field in fields if "x-right" in field} == {Right.NUMBERS, Right.TEXTS}

@@ -5,10 +5,13 @@ import pytest
 from fastapi import FastAPI, Response, WebSocket
 from structlog.testing import capture_logs
 
+from batkol.rights import ALL_RIGHTS, Grant
+from batkol.web.access import Access, trusted
 from batkol.web.same_origin import SameOrigin
 from batkol.web.server import listening
 from support.http.raw_client import Answer, speaking
 
+TOKEN = "a-made-up-token-of-a-client"
 HANDSHAKE = (
     "Connection: Upgrade",
     "Upgrade: websocket",
@@ -31,16 +34,20 @@ class Asked:
 
 
 @asynccontextmanager
-async def asking(hosts: Collection[str] | None = ()) -> AsyncIterator[Asked]:
+async def asking(hosts: Collection[str] = (), *, tokens: bool = False) -> AsyncIterator[Asked]:
+    """`tokens`: the service asks for one; `TOKEN` is valid."""
     reached: list[str] = []
     app = FastAPI()
-    app.add_middleware(SameOrigin, hosts=hosts)
+    has_token = trusted(Access([Grant("all", TOKEN, ALL_RIGHTS)])) if tokens else None
+    app.add_middleware(SameOrigin, hosts=hosts, has_token=has_token)
 
+    @app.api_route("/console/", methods=["GET"])
     @app.api_route("/thing", methods=["GET", "POST", "HEAD", "OPTIONS"])
     async def thing() -> Response:
         reached.append("thing")
         return Response(b"what was said")
 
+    @app.websocket("/v1/phone")
     @app.websocket("/socket")
     async def socket(connection: WebSocket) -> None:
         reached.append("socket")
@@ -81,14 +88,14 @@ async def test_a_host_that_could_be_read_in_two_ways_is_refused(host: str) -> No
         assert b"exactly one Host header" in answer.body
 
 
-@pytest.mark.parametrize("hosts", [(), None])
+@pytest.mark.parametrize("tokens", [False, True])
 @pytest.mark.parametrize(
     "headers",
     [(), ("Host: localhost", "Host: localhost"), ("Host: localhost", "Host: evil.example")],
     ids=["none", "the same twice", "two"],
 )
-async def test_a_request_has_one_host(headers: tuple[str, ...], hosts: Collection[str] | None) -> None:
-    async with asking(hosts) as ask:
+async def test_a_request_has_one_host(headers: tuple[str, ...], *, tokens: bool) -> None:
+    async with asking(tokens=tokens) as ask:
         assert (await ask(*headers)).status == 400
         assert ask.reached == []
 
@@ -103,12 +110,35 @@ async def test_a_configured_name_is_answered_and_its_neighbours_are_not() -> Non
     assert statuses == [200, 200, 200, 403, 403]
 
 
-async def test_with_a_token_every_host_is_answered() -> None:
-    async with asking(None) as ask:
-        assert (await ask("Host: pods.example:8081")).status == 200
+@pytest.mark.parametrize(
+    ("headers", "path", "status"),
+    [
+        ((), "/thing", 200),
+        (("Accept-Language: he",), "/thing", 403),
+        (("Accept-Language: he", f"Authorization: Bearer {TOKEN}"), "/thing", 200),
+        (("Accept-Language: he", "Authorization: Bearer another"), "/thing", 403),
+        (("Sec-Fetch-Mode: cors", "Sec-Fetch-Site: same-origin"), "/thing", 403),
+        (("Origin: http://pods.example:8081",), "/thing", 403),
+        (("Cookie: a=b",), "/thing", 403),
+        ((), "/console/", 403),
+        ((f"Authorization: Bearer {TOKEN}",), "/console/", 200),
+        (HANDSHAKE, "/socket", 101),
+        ((*HANDSHAKE, "Origin: http://pods.example:8081"), "/socket", 403),
+        (HANDSHAKE, "/v1/phone", 403),
+        ((*HANDSHAKE, f"Authorization: Bearer {TOKEN}"), "/v1/phone", 101),
+    ],
+)
+async def test_where_tokens_are_asked_for_a_program_may_use_any_name_and_a_browser_may_not(
+    headers: tuple[str, ...], path: str, status: int
+) -> None:
+    """Prometheus asks for `/metrics` by the name of a Service, and agents send their token; a rebound page has none."""
+    async with asking(tokens=True) as ask:
+        assert (await ask("Host: pods.example:8081", *headers, path=path)).status == status
+        at_home = "Host: localhost:8081", *(each for each in headers if not each.startswith("Origin"))
+        assert (await ask(*at_home, path=path)).status in {200, 101}
 
 
-@pytest.mark.parametrize("hosts", [(), None], ids=["without a token", "with a token"])
+@pytest.mark.parametrize("tokens", [False, True], ids=["without a token", "with a token"])
 @pytest.mark.parametrize(
     "headers",
     [
@@ -130,10 +160,8 @@ async def test_with_a_token_every_host_is_answered() -> None:
     ],
     ids=" ".join,
 )
-async def test_what_a_page_of_another_origin_sends_is_refused(
-    headers: tuple[str, ...], hosts: Collection[str] | None
-) -> None:
-    async with asking(hosts) as ask:
+async def test_what_a_page_of_another_origin_sends_is_refused(headers: tuple[str, ...], *, tokens: bool) -> None:
+    async with asking(tokens=tokens) as ask:
         for method, path in (("GET", "/thing"), ("POST", "/thing"), ("OPTIONS", "/thing"), ("GET", "/nothing")):
             answer = await ask("Host: localhost:8081", *headers, method=method, path=path)
 
@@ -201,12 +229,10 @@ async def test_what_is_refused_is_told_once_a_second_with_the_name_that_was_aske
     assert "evil" not in str(lines)
 
 
-@pytest.mark.parametrize("hosts", [(), None])
-async def test_a_check_of_http_1_0_without_host_is_answered_and_no_page_can_send_it(
-    hosts: Collection[str] | None,
-) -> None:
+@pytest.mark.parametrize("tokens", [False, True])
+async def test_a_check_of_http_1_0_without_host_is_answered_and_no_page_can_send_it(*, tokens: bool) -> None:
     """HAProxy asks so. A browser speaks HTTP/1.1 at least, and always names the host."""
-    async with asking(hosts) as ask:
+    async with asking(tokens=tokens) as ask:
         assert (await ask(version="1.0")).status == 200
         assert (await ask("Origin: http://evil.example", version="1.0")).status == 403
         assert (await ask("Sec-Fetch-Site: cross-site", version="1.0")).status == 403

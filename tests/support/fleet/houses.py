@@ -14,6 +14,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from batkol.calls.call import Call
+from batkol.calls.drain import Drain
 from batkol.calls.registry import CallRegistry
 from batkol.calls.services import Services
 from batkol.events.bus import Bus
@@ -23,7 +24,8 @@ from batkol.fleet.endpoint import Endpoint
 from batkol.fleet.feed import FleetTimings
 from batkol.fleet.fleet import Fleet
 from batkol.fleet.peers import OwnPod
-from batkol.web import event_feed, fleet, live_calls
+from batkol.status import ServiceStatus
+from batkol.web import event_feed, fleet, internal, live_calls
 from batkol.web.access import Access
 from batkol.web.event_stream import EventStreamTimings
 from batkol.web.server import listening
@@ -118,6 +120,7 @@ async def _house(own: Services, at: Endpoint, pods: Fleet, access: Access) -> As
     app = FastAPI()
     app.include_router(fleet.pod_routes(calls=calls, ring=own.bus.ring, pod=own.pod, access=access))
     app.include_router(fleet.routes(pods, access))
+    app.include_router(_pod(own, calls, access))
     app.include_router(live_calls.routes(calls=calls, bus=own.bus, access=access))
     commanded: list[Commanded] = []
     app.include_router(_line(calls, commanded))
@@ -132,6 +135,15 @@ async def _house(own: Services, at: Endpoint, pods: Fleet, access: Access) -> As
         own.bus.close()
         await pods.finish()
         await pods.aclose()
+
+
+def _pod(own: Services, calls: CallRegistry, access: Access) -> APIRouter:
+    """Return the routes of the pod itself, with a short status."""
+
+    def status() -> ServiceStatus:
+        return ServiceStatus(version="x", pod=own.pod, draining=False, active_calls=calls.active, max_calls=5)
+
+    return internal.routes(calls=calls, status=status, drain=Drain(calls, timeout_s=30).run, access=access)
 
 
 def _line(calls: CallRegistry, commanded: list[Commanded]) -> APIRouter:

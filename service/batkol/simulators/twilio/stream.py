@@ -38,8 +38,11 @@ _LONGEST_MESSAGE: Final = 16 << 20  # bytes; ten minutes of sound are 6.4 MB in 
 class CallerStream:
     """`run` returns when the stream is over. Cancelling it aborts the connection."""
 
-    def __init__(self, plan: CallPlan, handset: Handset, report: CallReport, started: asyncio.Event) -> None:
-        self.sid = new_sid("MZ")
+    def __init__(
+        self, plan: CallPlan, handset: Handset, report: CallReport, started: asyncio.Event, *, sid: str = ""
+    ) -> None:
+        """`sid` is that of the stream; by default a new one."""
+        self.sid = sid or new_sid("MZ")
         self._plan = plan
         self._handset = handset
         self._report = report

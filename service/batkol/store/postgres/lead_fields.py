@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from batkol.store.journal.record import LONGEST_NAME, LONGEST_TEXT, bounded
 from batkol.store.journal.reply_records import ToolRecord
-from batkol.store.postgres.numbers import identifies_caller
+from batkol.store.postgres.numbers import makes_lead
 from batkol.tools.definition import SAVE_LEAD
 
 DONE: Final = "done"
@@ -90,7 +90,7 @@ as a name goes (`LONGEST_NAME`)."""
 def add_lead_fields(rows: dict[tuple[str, str], Row], record: ToolRecord) -> None:
     """Add the fields that a call of the tool saves, to those of the same lead in this batch."""
     who = record.who
-    if record.name != SAVE_LEAD or record.outcome != DONE or not identifies_caller(who.party):
+    if record.name != SAVE_LEAD or record.outcome != DONE or not makes_lead(who):
         return
     key = who.agent, who.party
     lead = rows.setdefault(key, {"agent": who.agent, "caller_number": who.party, "fields": {}})

@@ -7,6 +7,8 @@ import re
 from typing import Final
 
 from batkol.errors import ConfigurationError
+from batkol.events.identity import BROWSER
+from batkol.store.journal.record import Who
 
 _KEYS: Final = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
 _WITHHELD: Final = ("anonymous", "blocked", "private", "restricted", "unavailable", "unknown")
@@ -18,6 +20,11 @@ ANONYMOUS: Final = frozenset({"", *_WITHHELD, *(f"+{word.translate(_KEYS)}" for 
 def identifies_caller(number: str) -> bool:
     """Whether the number is one caller's own."""
     return number.strip().lower() not in ANONYMOUS
+
+
+def makes_lead(who: Who) -> bool:
+    """Whether the person at the other end is a lead. The number of a call from the console is made up."""
+    return who.direction != BROWSER and identifies_caller(who.party)
 
 
 def identities(typed: str) -> tuple[str, ...]:

@@ -19,9 +19,11 @@ from sqlalchemy import (
     Subquery,
     Text,
     Update,
+    exists,
     func,
     literal,
     literal_column,
+    or_,
     select,
     text,
     tuple_,
@@ -33,7 +35,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from batkol.store.postgres.conversation_queries import event_id_of, stream_numbers
 from batkol.store.postgres.lead_fields import PLAIN_FIELDS, SHOWN_NAME
-from batkol.store.postgres.schema import SLOW_MS, calls, leads, summaries, utterances
+from batkol.store.postgres.schema import SLOW_MS, calls, leads, replies, summaries, utterances
 
 Ordered = tuple[ColumnElement[Any], ColumnElement[Any]]
 
@@ -42,7 +44,8 @@ Ordered = tuple[ColumnElement[Any], ColumnElement[Any]]
 class CallFilter:
     """A filter of calls. None: any. `number` is either end's; `since` is included, `before` is not.
 
-    `slow_ms` is at least `SLOW_MS`: the indexes of slow finals begin there.
+    `slow_ms` is at least `SLOW_MS`: the indexes of slow finals begin there. `words` and `slow_reply_ms` have no index:
+    call after call is looked at, in the order of the page, so both cost what the other filters leave.
     """
 
     agent: str | None = None
@@ -51,6 +54,8 @@ class CallFilter:
     before: datetime | None = None
     mode: str | None = None
     slow_ms: float | None = None
+    slow_reply_ms: float | None = None
+    words: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +211,19 @@ def _conditions(wanted: CallFilter) -> Iterable[ColumnElement[bool]]:
         # In the index's own words too: a prepared statement does not know how large its parameter will be.
         yield literal_column(f"calls.slowest_final_ms >= {SLOW_MS}")
         yield calls.c.slowest_final_ms >= wanted.slow_ms
+    if wanted.slow_reply_ms is not None:
+        of_call = replies.c.call_sid == calls.c.call_sid
+        yield exists().where(of_call, replies.c.latency_ms >= wanted.slow_reply_ms)
+    if wanted.words is not None:
+        yield _has_words(wanted.words)
+
+
+def _has_words(words: str) -> ColumnElement[bool]:
+    """Whether the caller said the words, or heard them of the agent: as they stand, in upper or lower case."""
+    said = func.coalesce(utterances.c.revised_text, utterances.c.text)
+    of_caller = exists().where(utterances.c.call_sid == calls.c.call_sid, said.icontains(words, autoescape=True))
+    of_agent = exists().where(replies.c.call_sid == calls.c.call_sid, replies.c.heard.icontains(words, autoescape=True))
+    return or_(of_caller, of_agent)
 
 
 def _ends(number: str | None) -> list[list[ColumnElement[bool]]]:

@@ -24,7 +24,7 @@ from batkol.store.journal.records import (
 )
 from batkol.store.journal.reply_records import ReplyProgressRecord, ReplyRecord, ToolRecord
 from batkol.store.postgres.lead_fields import add_lead_fields
-from batkol.store.postgres.numbers import identifies_caller
+from batkol.store.postgres.numbers import makes_lead
 from batkol.store.postgres.reply_rows import add_end, add_progress, add_tool_call
 
 Row = dict[str, Any]
@@ -105,7 +105,7 @@ def _call(rows: Rows, record: OfStream) -> None:
     else:
         row = known
     _merge(row, record)
-    if sid not in rows.leads and identifies_caller(who.party):
+    if sid not in rows.leads and makes_lead(who):
         rows.leads[sid] = {"call_sid": sid, "agent": who.agent, "caller_number": who.party}
 
 

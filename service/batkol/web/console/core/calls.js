@@ -1,0 +1,243 @@
+/**
+ * The live calls of all pods, from snapshots and from the events behind them.
+ *
+ * The feed may repeat events and a snapshot may know them already: `seq` of each stream says which are new. What
+ * changed is collected in `changed` until somebody draws it.
+ */
+
+import { added, observe } from "./entries.js";
+
+export const KEPT_ENDED = 20; // calls that are over and still shown
+const QUIET = new Set(["mark", "withdrawn", "utterance.ended"]); // events that leave the line of a call as it is
+
+export class Calls {
+  #calls = new Map();
+
+  constructor() {
+    this.changed = new Map(); // call SID -> the entries that changed, or null: all of the call
+    this.listChanged = false; // calls came, ended or went
+    this.peers = [];
+  }
+
+  get(sid) {
+    return this.#calls.get(sid);
+  }
+
+  /** Calls that are up, newest first; then those that are over. */
+  get all() {
+    return [...this.#calls.values()].sort((a, b) => Boolean(a.over) - Boolean(b.over) || b.startedAt - a.startedAt);
+  }
+
+  get live() {
+    return [...this.#calls.values()].filter((call) => !call.over).length;
+  }
+
+  /** Take a snapshot of all calls: those that it does not list are over. */
+  reset({ calls, peers = [] }) {
+    const listed = new Set(calls.map((each) => each.call_sid));
+    for (const call of this.#calls.values()) {
+      if (!listed.has(call.sid) && !call.over) {
+        this.#end(call, "unknown", Date.now());
+      }
+    }
+    calls.forEach((each) => this.#list(each));
+    this.peers = peers;
+    this.listChanged = true;
+  }
+
+  /** Take the names of pods from a snapshot. */
+  place({ calls, peers }) {
+    for (const { call_sid: sid, pod } of calls) {
+      const call = this.#calls.get(sid);
+      if (call && pod && call.pod !== pod) {
+        call.pod = pod;
+        this.changed.set(sid, this.changed.get(sid) ?? new Set());
+      }
+    }
+    this.peers = peers ?? this.peers;
+  }
+
+  /** Apply one event of the feed. Returns whether it was new. */
+  observe(event) {
+    if (event.type === "peers") {
+      this.peers = event.peers;
+      this.listChanged = true;
+      return true;
+    }
+    if (!event.call_sid) {
+      return false;
+    }
+    const call = this.#calls.get(event.call_sid) ?? this.#add(event.call_sid, event.at * 1000);
+    if (call.held) {
+      call.held.push(event);
+      return true;
+    }
+    return this.#apply(call, event);
+  }
+
+  /** Keep the events of a call back while its earlier ones are read. */
+  hold(sid) {
+    const call = this.#calls.get(sid);
+    call.held = [];
+    return new Map(call.seqs);
+  }
+
+  /** Take the earlier events of a call, and those that came meanwhile. */
+  release(sid, earlier) {
+    const call = this.#calls.get(sid);
+    const held = call.held ?? [];
+    call.held = null;
+    if (earlier.length) {
+      call.entries.clear();
+      call.seqs.clear();
+      earlier.forEach((event) => this.#apply(call, event));
+    }
+    call.complete = earlier.some((event) => event.type === "call.started" && event.stream === 1);
+    held.forEach((event) => this.#apply(call, event));
+    this.changed.set(sid, null);
+  }
+
+  /** Forget calls that are over, but for the newest ones and `kept`. */
+  tidy(kept) {
+    const over = this.all.filter((call) => call.over && call.sid !== kept);
+    for (const call of over.slice(KEPT_ENDED)) {
+      this.#calls.delete(call.sid);
+      this.listChanged = true;
+    }
+  }
+
+  #add(sid, at) {
+    const call = {
+      sid,
+      startedAt: at,
+      agent: "",
+      from: "",
+      to: "",
+      direction: "",
+      pod: "",
+      streaming: null,
+      stream: 1,
+      over: null, // {reason, at}
+      moving: false, // between two streams
+      speaker: "", // caller, agent or nobody
+      line: null, // the entry whose text stands in the list
+      failures: 0,
+      entries: new Map(),
+      seqs: new Map(), // by stream SID
+      held: null,
+      complete: false, // whether `entries` has the call from its beginning
+    };
+    this.#calls.set(sid, call);
+    this.listChanged = true;
+    return call;
+  }
+
+  #list(shown) {
+    const call = this.#calls.get(shown.call_sid) ?? this.#add(shown.call_sid, Date.parse(shown.started_at));
+    Object.assign(call, {
+      agent: shown.agent,
+      from: shown.from,
+      to: shown.to,
+      direction: shown.direction,
+      pod: shown.pod ?? call.pod,
+      streaming: shown.streaming,
+      stream: shown.stream,
+      over: null,
+    });
+    call.seqs.set(shown.stream_sid, Math.max(shown.seq, call.seqs.get(shown.stream_sid) ?? 0));
+    this.changed.set(call.sid, null);
+  }
+
+  #apply(call, event) {
+    if (event.seq <= (call.seqs.get(event.stream_sid) ?? 0)) {
+      return false;
+    }
+    call.seqs.set(event.stream_sid, event.seq);
+    if (event.type === "call.started") {
+      this.#start(call, event);
+    } else if (event.type === "call.ended") {
+      this.#endStream(call, event);
+    } else {
+      this.#enter(call, event);
+    }
+    return true;
+  }
+
+  #start(call, event) {
+    if (event.stream > 1) {
+      this.#note(call, event, `The call goes on in stream ${event.stream}.`);
+    }
+    Object.assign(call, {
+      agent: event.agent,
+      from: event.from || call.from,
+      to: event.to || call.to,
+      direction: event.direction,
+      streaming: event.streaming,
+      stream: event.stream,
+      startedAt: Math.min(call.startedAt, event.at * 1000),
+      pod: event.pod ?? call.pod,
+      over: null,
+      moving: false,
+      complete: call.complete || event.stream === 1,
+    });
+    this.listChanged = true;
+    this.changed.set(call.sid, null);
+  }
+
+  #endStream(call, event) {
+    if (event.reason === "drained" || event.reason === "replaced") {
+      call.moving = event.reason === "drained";
+      this.#note(call, event, event.reason === "drained" ? "The pod drains; the call moves." : "A newer stream took over.");
+      return;
+    }
+    this.#end(call, event.reason, event.at * 1000);
+    this.#note(call, event, `The call ended: ${event.reason}.`);
+  }
+
+  #end(call, reason, at) {
+    call.over = { reason, at };
+    call.speaker = "";
+    this.listChanged = true;
+    this.changed.set(call.sid, null);
+  }
+
+  #note(call, event, text) {
+    this.#mark(call, added(call.entries, { kind: "note", id: event.id, at: event.at * 1000, text }));
+  }
+
+  #enter(call, event) {
+    const entry = observe(call.entries, event);
+    if (!entry) {
+      return;
+    }
+    call.speaker = SPEAKER[event.type] ?? call.speaker;
+    if (event.type === "reply.failed") {
+      call.failures++;
+    }
+    if (!QUIET.has(event.type) && (entry.kind === "utterance" || entry.kind === "reply")) {
+      call.line = entry;
+    }
+    this.#mark(call, entry);
+  }
+
+  #mark(call, entry) {
+    const entries = this.changed.get(call.sid);
+    if (entries) {
+      entries.add(entry);
+    } else if (entries === undefined) {
+      this.changed.set(call.sid, new Set([entry]));
+    }
+  }
+}
+
+const SPEAKER = {
+  "utterance.started": "caller",
+  partial: "caller",
+  "utterance.ended": "",
+  final: "",
+  "reply.started": "agent",
+  "reply.sentence": "agent",
+  "reply.resumed": "agent",
+  "reply.interrupted": "",
+  "reply.ended": "",
+};

@@ -1,0 +1,93 @@
+/** The view of the agent's pods: calls, quota, breakers, drain, revisions and whether they agree, what is refused. */
+
+import { count, duration } from "../core/format.js";
+import { agreement, quotas, troubles } from "../core/pods.js";
+import { el } from "./dom.js";
+
+const EVERY_MS = 5000;
+
+export class PodsView {
+  #statuses;
+  #timer = null;
+
+  /** `statuses` returns `[{pod, reachable, why, status}]` of all pods. */
+  constructor({ statuses }) {
+    this.#statuses = statuses;
+    this.agreement = el("dl", { class: "agreement" });
+    this.pods = el("ul", { class: "pods" });
+    this.status = el("p", { class: "result", role: "status" });
+    this.node = el("section", { class: "view pods-view", "aria-label": "Pods" }, el("h1", { tabindex: -1 }, "Pods"), this.status, this.agreement, this.pods);
+  }
+
+  async open() {
+    this.close();
+    await this.#read();
+    this.#timer = setInterval(() => !document.hidden && this.#read(), EVERY_MS);
+  }
+
+  close() {
+    clearInterval(this.#timer);
+  }
+
+  async #read() {
+    try {
+      const pods = await this.#statuses();
+      this.#show(pods);
+      this.status.textContent = "";
+      this.status.className = "result";
+    } catch (error) {
+      this.status.textContent = error.message;
+      this.status.className = "result bad";
+    }
+  }
+
+  #show(pods) {
+    const rows = agreement(pods).map(({ name, values }) => {
+      const agree = values.size <= 1;
+      const shown = [...values].map(([value, names]) => el("span", { class: "value" }, el("code", {}, value), agree ? "" : ` ${names.join(", ")}`));
+      return el("div", { class: agree ? "agree" : "differ" }, el("dt", {}, name), el("dd", {}, agree ? "" : el("strong", {}, "the pods differ: "), shown));
+    });
+    this.agreement.replaceChildren(...rows);
+    this.pods.replaceChildren(...pods.map(podNode));
+  }
+}
+
+function podNode({ pod, reachable, why, status }) {
+  if (!status) {
+    return el("li", { class: "pod away" }, el("h2", {}, pod), el("p", { class: "bad" }, reachable ? why ?? "It gave no status." : why));
+  }
+  const wrong = troubles(status);
+  const state = status.drain ? drainOf(status.drain) : `up ${duration(status.uptime_s)}`;
+  return el(
+    "li",
+    { class: "pod" },
+    el("h2", {}, status.pod || pod, " ", el("small", {}, status.voice_agent)),
+    el("p", { class: status.draining ? "state warn" : "state" }, state),
+    quotas(status).map(gauge),
+    el("dl", { class: "facts-list" }, Object.entries(facts(status)).filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
+    wrong.length > 0
+      ? el("ul", { class: "troubles" }, wrong.map((each) => el("li", {}, el("strong", {}, each.what), each.why ? `: ${each.why}` : "")))
+      : el("p", { class: "good" }, "Nothing is refused, and every breaker is closed."),
+  );
+}
+
+function drainOf(drain) {
+  return drain.done ? "drained" : `draining: ${count(drain.calls_left, "call")} left of at most ${drain.timeout_s} s`;
+}
+
+function gauge({ name, used, limit }) {
+  const text = limit ? `${used} of ${limit}` : String(used);
+  return el("p", { class: "gauge" }, el("span", {}, name), limit > 0 && el("meter", { min: 0, max: limit, high: limit * 0.85, value: used, "aria-label": `${name}: ${text}` }), el("span", { class: "figure" }, text));
+}
+
+function facts(status) {
+  const { recognizer, agent, flags, process, event_loop: loop, store, tuning } = status;
+  return {
+    Recognizer: recognizer && [recognizer.endpoint, recognizer.model, recognizer.language].filter(Boolean).join(" · "),
+    Agent: agent && (agent.replies ? `${agent.answerer}, voice ${agent.voice}` : "does not answer by itself"),
+    Flags: flags && `${flags.provider}, ${flags.state}; last answer of streaming-stt: ${flags.last_known ?? "none yet"}`,
+    Tuning: tuning && `batch ${tuning.batch_ms} ms, debounce ${tuning.partial_debounce_ms} ms, silence ${tuning.silence_ms} ms`,
+    Store: store && (store.kind === "none" ? "none" : `${store.state}, ${count(store.backlog?.records ?? 0, "record")} behind`),
+    Process: process && `${Math.round(process.rss_mb)} MB, event loop at most ${loop?.lag_ms_max_60s ?? 0} ms late`,
+  };
+}

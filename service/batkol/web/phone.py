@@ -1,0 +1,213 @@
+"""`WS /v1/phone`: a call from the phone in the console.
+
+The page speaks Twilio's protocol of media streams (`batkol.twilio.messages`), so the call has the same owner as any
+other: events, history, flags and the agent know no difference. What differs is who proves what, and how it ends. The
+client has a token with the right `line`, which is in a subprotocol: a browser's WebSocket can send no header, and a
+token in an address would be in every log. The SIDs are the service's, from its first message, and a `start` with
+others is refused. The call ends with its socket: Twilio is not asked, and no other pod goes on with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from fastapi import HTTPException
+
+from batkol.calls.call import Call
+from batkol.calls.registry import AdmissionRefusal, CallRegistry
+from batkol.calls.services import Services
+from batkol.calls.socket import PeerFault
+from batkol.errors import PeerError
+from batkol.events.identity import BROWSER, Identity
+from batkol.rights import Right
+from batkol.twilio.stream import MediaStream
+from batkol.web import stream_parameters as parameters
+from batkol.web.access import Access
+from batkol.web.asgi_socket import AsgiSocket, Receive, Scope, Send
+from batkol.web.held import GivenUpError
+from batkol.web.opening import START_TIMEOUT, LateStartError, MediaOpening
+from batkol.web.phone_messages import PhoneConnected, encode
+from batkol.web.phone_token import PROTOCOL, credentials, refuse
+from batkol.web.protocol import EXTENSION
+
+PATH: Final = "/v1/phone"
+
+SILENT_S: Final = 30.0
+"""Seconds without a single message of sound after which the service hangs up: a muted phone sends silence."""
+
+MOST_PARAMETERS: Final = 20
+NO_ACCOUNT: Final = "AC" + "0" * 32
+
+_REFUSED: Final = {
+    AdmissionRefusal.FULL: "[CALL] call from the console refused: every place is taken",
+    AdmissionRefusal.DRAINING: "[CALL] call from the console refused: this pod is draining",
+    AdmissionRefusal.DUPLICATE: "[CALL] call from the console refused: its stream SID is open already",
+}
+
+log = structlog.get_logger()
+
+
+class PhoneError(PeerError):
+    """The page broke the protocol. `reason` is the word for it in the close frame."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message, close_code=1008)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneSettings:
+    """The settings of the phone. Times in seconds; tests of a limit wait for a shorter one."""
+
+    agent: str = ""
+    account_sid: str = ""
+    start_s: float = START_TIMEOUT
+    silent_s: float = SILENT_S
+
+
+class PhoneSocket:
+    """An ASGI application for one path."""
+
+    def __init__(self, *, settings: PhoneSettings, access: Access, calls: CallRegistry, services: Services) -> None:
+        self._settings = settings
+        self._access = access
+        self._calls = calls
+        self._services = services
+        self._opening = MediaOpening(lambda kind: services.metrics.malformed.add(1, {"kind": kind}), settings.start_s)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection; returns when the call has ended and its last utterance is delivered."""
+        await receive()  # websocket.connect
+        try:
+            name = self._client(scope)
+        except HTTPException as error:
+            await refuse(send, error)
+            return
+        await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
+        socket = _PhoneLine(receive, send)
+        try:
+            await self._serve(socket, scope, name)
+        except PeerError as error:
+            log.warning("[CALL] call from the console refused or closed", token=name, err=str(error))
+            self._services.metrics.refused.add(1, {"reason": _metric(error)})
+            socket.reason = _reason(error)
+            await socket.close(error.close_code)
+
+    def _client(self, scope: Scope) -> str:
+        """Return the name of the client's token. Raises `HTTPException`."""
+        reader = self._access.who(credentials(scope))
+        if reader is None:
+            raise HTTPException(
+                401,
+                "The phone needs a token with the right `line`: offer the subprotocol `bearer.` and the token in "
+                "base64url, without `=`, behind `batkol.phone`.",
+                {"WWW-Authenticate": "Bearer"},
+            )
+        self._access.check(reader, Right.LINE)
+        return reader.name
+
+    async def _serve(self, socket: _PhoneLine, scope: Scope, token: str) -> None:
+        """Raises `PeerError`."""
+        allotted = PhoneConnected(
+            stream_sid=f"MZ{secrets.token_hex(16)}",
+            call_sid=f"CA{secrets.token_hex(16)}",
+            account_sid=self._settings.account_sid or NO_ACCOUNT,
+            agent=self._settings.agent,
+        )
+        await socket.send_text(encode(allotted))
+        stream = await self._opening.stream(socket)
+        if stream is None:
+            return
+        identity = _identity(allotted, stream)
+        call = Call(identity, stream, self._services)
+        refusal = self._calls.refusal(identity)
+        if refusal is not None or not self._calls.admit(call):
+            call.discard()
+            await self._turn_away(socket, refusal or AdmissionRefusal.FULL)
+            return
+        call.log.info("[CALL] call from the console", token=token)
+        await self._call(call, socket, scope)
+
+    async def _call(self, call: Call, socket: _PhoneLine, scope: Scope) -> None:
+        socket.call = call
+        watch = asyncio.create_task(self._end_without_sound(call), name="phone.watch")
+        try:
+            with call.trace.current():
+                await call.run(socket, scope.get("extensions", {}).get(EXTENSION))
+        finally:
+            watch.cancel()
+            self._calls.release(call)
+
+    async def _end_without_sound(self, call: Call) -> None:
+        """End the call of a page that sends nothing any more, though its browser goes on answering pings."""
+        seen = -1
+        while call.frames != seen:
+            seen = call.frames
+            await asyncio.sleep(self._settings.silent_s)
+        call.log.warning(
+            "[CALL] call from the console ended: the page sends no sound", silent_s=self._settings.silent_s
+        )
+        call.end(PeerFault.TIMEOUT, close_code=PeerFault.TIMEOUT.close_code)
+
+    async def _turn_away(self, socket: _PhoneLine, refusal: AdmissionRefusal) -> None:
+        log.warning(_REFUSED[refusal], limit=self._calls.limit)
+        self._services.metrics.refused.add(1, {"reason": refusal.value})
+        socket.reason = refusal.value
+        await socket.close(1013)  # try again later
+
+
+class _PhoneLine(AsgiSocket):
+    """The socket under a call: its close frame has the reason for which the call ended."""
+
+    call: Call | None = None
+
+    async def close(self, code: int) -> None:
+        """See `AsgiSocket.close`."""
+        if self.call is not None:
+            self.reason = self.call.ended_by or "error"
+        await super().close(code)
+
+
+def _identity(allotted: PhoneConnected, stream: MediaStream) -> Identity:
+    """Return whose stream it is. Raises `PhoneError`."""
+    details, given = stream.details, stream.parameters
+    if details is None or (details.stream_sid, details.call_sid, details.account_sid) != allotted.sids:
+        raise PhoneError("`start` does not have the SIDs of this connection's `connected`", "sids")
+    wanted = given.get(parameters.AGENT, "")
+    if wanted not in {"", allotted.agent}:
+        raise PhoneError("`start` asks for another agent than this service's", "agent")
+    custom = parameters.custom(given)
+    ends = [given.get(name, "") for name in (parameters.FROM, parameters.TO)]
+    texts = [*ends, *(name + value for name, value in custom.items())]
+    if len(custom) > MOST_PARAMETERS or any(parameters.fitting(text) != text for text in texts):
+        raise PhoneError("`start` has too many parameters, or one that is too long or not printable", "parameters")
+    return Identity(
+        call_sid=details.call_sid,
+        stream_sid=stream.sid,
+        account_sid=details.account_sid,
+        agent=allotted.agent,
+        from_=ends[0],
+        to=ends[1],
+        direction=BROWSER,
+        parameters=custom,
+    )
+
+
+def _reason(error: PeerError) -> str:
+    """Return the word for it in the close frame."""
+    match error:
+        case PhoneError():
+            return error.reason
+        case LateStartError():
+            return "no_start"
+        case GivenUpError():
+            return error.fault.value
+    return "protocol"
+
+
+def _metric(error: PeerError) -> str:
+    return error.fault.value if isinstance(error, GivenUpError) else "protocol"

@@ -1,0 +1,146 @@
+"""Live calls on the page: texts in their direction, what is not sure yet, the line's buttons, reconnecting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from batkol.events.events import ReplyEnded
+from support.console.scene import ScriptedCall, busy_morning
+from support.console.visit import visit
+from support.network.relay import relaying
+
+pytestmark = pytest.mark.nightly
+
+LEFT_OF = """
+(() => {
+  const said = document.querySelector('.detail .utterance:last-child .text');
+  const walker = document.createTreeWalker(said, NodeFilter.SHOW_TEXT);
+  const box = (text) => {
+    for (walker.currentNode = walker.root; walker.nextNode(); ) {
+      const at = walker.currentNode.data.indexOf(text);
+      if (at >= 0) {
+        const range = document.createRange();
+        range.setStart(walker.currentNode, at);
+        range.setEnd(walker.currentNode, at + text.length);
+        return range.getBoundingClientRect().x;
+      }
+    }
+    return null;
+  };
+  return TEXTS.map(box);
+})()
+"""
+"""Where on the screen each of the texts begins, in pixels from the left."""
+
+
+async def test_hebrew_runs_from_the_right_and_a_number_in_it_from_the_left(tmp_path: Path) -> None:
+    async with visit(tmp_path) as at, at.page() as page:
+        call = ScriptedCall(at.up.service.bus, 1)
+        call.begins("המספר שלי הוא +972 54 123 4567 תודה")
+        await page.click(".call")
+        await page.sees(".detail .utterance .text", "תודה")
+
+        places = await page.run(LEFT_OF.replace("TEXTS", "['המספר', '+972', '54', '4567', 'תודה']"))
+
+        first, plus, middle, last, thanks = places
+        assert thanks < plus < middle < last < first, places
+        call.ends()
+
+
+async def test_what_is_not_sure_is_shown_so_and_what_was_taken_back_too(tmp_path: Path) -> None:
+    where = "http://traces.example.test/trace/{trace_id}"
+    async with visit(tmp_path, trace_url=where) as at, at.page() as page:
+        call = ScriptedCall(at.up.service.bus, 1)
+        call.begins("אני", "אני רוצה")
+        await page.click(".call")
+        await page.sees(".detail .fresh", "רוצה")
+        call.is_quiet("אני רוצה")
+        await page.sees(".detail .is-tentative .chip", "tentative 1")
+        call.goes_on("text")
+        await page.sees(".detail .chip.withdrawn s", "אני רוצה")
+        assert not await page.run("!!document.querySelector('.is-tentative')")
+        call.is_quiet("אני רוצה תור", 2)
+        call.says("אני רוצה תור", confirms=2)
+        await page.sees(".detail .chip.good", "confirms the tentative")
+        call.is_revised("אני רוצה דוח")
+        await page.sees(".detail del", "תור")
+        await page.sees(".detail ins", "דוח")
+        link = await page.run("document.querySelector('.trace a').href")
+        assert link == where.format(trace_id=f"{1:032x}")
+        call.ends()
+        assert page.complaints == []
+
+
+async def test_a_page_that_is_opened_later_has_the_call_from_its_beginning(tmp_path: Path) -> None:
+    async with visit(tmp_path) as at, at.page("phone") as phone:
+        await phone.click("button", "Call")
+        await phone.sees(".phone .result", "The call is up")
+        await phone.click(".double button")
+        (sid,) = at.up.heard.events
+        await at.up.heard.until(lambda: at.up.heard.of(sid, ReplyEnded))
+        async with at.page(f"live/{sid}") as page:
+            await page.sees(".detail .reply .numbers", "first token")
+            await page.sees(".detail .utterance .text", at.up.heard.texts(sid)[0])
+            assert await page.run("document.querySelector('.detail > .note').hidden"), "it has everything"
+            await page.fill("#say-text", "שלום")
+            await page.press("Enter")
+            await page.sees(".line-buttons .result", "Accepted")
+            await page.sees(".detail .reply .chip", "announcement")
+            await page.click(".line-buttons button", "Transfer")
+            await page.sees(".line-buttons .result.bad")
+            await page.click(".line-buttons button", "Clear")
+            await page.sees(".line-buttons .result", "Silenced")
+            await page.click(".line-buttons button", "Hang up")
+            await phone.sees(".phone .result", "The agent hung up.")
+            await page.sees(".detail .note", "The call ended: hung_up.")
+
+
+async def test_a_page_that_lost_the_service_says_so_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    async with visit(tmp_path) as at, relaying(at.up.service.internal_port) as relay, at.browser.page() as page:
+        await at.has_token(page)
+        await page.go(f"http://127.0.0.1:{relay.port}/console/")
+        await page.sees(".connection", "live")
+        call = ScriptedCall(at.up.service.bus, 1)
+        call.begins("אני")
+        await page.click(".call")
+        await page.sees(".detail .text", "אני")
+        relay.refuse()
+        relay.cut()
+        await page.sees(".connection", "Connecting again in")
+        call.is_quiet("אני רוצה")
+        call.says("אני רוצה")
+        relay.accept()
+        await page.click(".connection button", "now")
+        await page.sees(".detail .text", "אני רוצה")
+        await page.sees(".connection", "live")
+        assert await page.run("document.querySelectorAll('.detail .entry').length") == 1, "nothing came twice"
+        call.ends()
+
+
+async def test_the_page_is_used_by_keys_alone(tmp_path: Path) -> None:
+    async with visit(tmp_path) as at, at.page() as page:
+        calls = busy_morning(at.up.service.bus)
+        await page.sees(".calls .from", "+972541234501")
+        for _ in range(40):
+            await page.press("Tab")
+            if await page.run("document.activeElement.matches('.call')"):
+                break
+        await page.press("Enter")
+        await page.sees(".detail .utterance")
+        await page.until("document.activeElement.matches('.detail h2')")
+        reached = set()
+        for _ in range(12):
+            await page.press("Tab")
+            if await page.run("document.activeElement === document.body"):
+                break  # it was the last one
+            reached.add(
+                await page.run(
+                    "(({textContent, ariaLabel, id}) => textContent || ariaLabel || id)(document.activeElement)"
+                )
+            )
+            assert await page.run("getComputedStyle(document.activeElement).outlineStyle !== 'none'"), reached
+        assert {"say-text", "Say", "Clear", "transfer-label", "Transfer", "Hang up"} <= reached
+        for call in calls[:-1]:
+            call.ends()

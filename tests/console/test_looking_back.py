@@ -1,0 +1,79 @@
+"""The history, the leads and the pods on the page, beside a real Postgres."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from batkol.events.events import ReplyEnded
+from batkol.simulators.twilio.caller import Caller
+from batkol.voices.marked.voice import script
+from support.console.visit import visit
+from support.postgres.server import database, running_server
+
+pytestmark = pytest.mark.nightly
+
+CALLER = "+972541234567"
+WORDS = ["שלום", "תודה", "בבקשה"]
+
+
+async def test_a_stored_call_is_found_read_and_exported_and_its_lead_changed(
+    tmp_path: Path, postgres_data: Path
+) -> None:
+    (tmp_path / "memory").mkdir()
+    with running_server(postgres_data) as server:
+        async with (
+            database(server) as where,
+            visit(
+                tmp_path,
+                store="postgres",
+                database_url=where.dsn,
+                journal_dir=tmp_path / "journal",
+                journal_memory_dir=tmp_path / "memory",
+            ) as at,
+        ):
+            up = at.up
+
+            async def talk(caller: Caller) -> None:
+                await caller.say(script([WORDS]).mulaw)
+                await up.heard.until(lambda: up.heard.of(caller.plan.call_sid, ReplyEnded))
+
+            report = await up.call(script=talk, caller=CALLER, called="+97231234567")
+            await up.service.store.writer.flush(20)  # type: ignore[union-attr]
+            async with at.page("history") as page:
+                await page.sees("td", CALLER)
+                await page.fill("#history-words", "רופא")
+                await page.press("Enter")
+                await page.sees(".history .result", "No call matches.")
+                await page.fill("#history-words", WORDS[1])
+                await page.fill("#history-number", CALLER)
+                await page.press("Enter")
+                await page.sees("td", CALLER)
+                await page.click("td a")
+                await page.sees(".history .utterance .text", " ".join(WORDS))
+                await page.sees(".history .reply .numbers", "first token")
+                await page.sees(".history .facts-list", report.call_sid)
+                await page.click("a", "All calls")
+                await page.send("Browser.setDownloadBehavior", behavior="deny")
+                await page.click(".exports button", "utterances CSV")
+                await page.sees(".history .result", "utterances.csv is saved.")
+
+                await page.click("nav a", "Leads")
+                await page.sees(".lead h2", CALLER)
+                await page.fill(".lead input[name=name]", "דנה לוי")
+                await page.click(".lead button", "Save")
+                await page.sees(".lead .result", "Saved.")
+                await page.click(".leads-view .search button", "Search")
+                await page.until("document.querySelector('.lead input[name=name]').value === 'דנה לוי'")
+                assert page.complaints == []
+
+
+async def test_pods_show_their_places_their_breakers_and_whether_they_agree(tmp_path: Path) -> None:
+    async with visit(tmp_path) as at, at.page("pods") as page:
+        await page.sees(".pod .gauge", "Calls")
+        await page.sees(".pod", "every breaker is closed")
+        await page.sees(".agreement .agree", "Tuning")
+        (at.up.live / "flags.json").write_text('{"flags": {"streaming-stt": {"state": "ENABLED"}}}')
+        await page.sees(".troubles", "is refused")
+        assert page.complaints == []

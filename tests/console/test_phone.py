@@ -1,0 +1,91 @@
+"""The phone of the page: interruptions, keys, mute, and the built-in voice in the caller's place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from batkol.events.events import FinalText, KeyPressed, ReplyEnded, ReplyInterrupted, UtteranceStarted
+from batkol.voices.marked.voice import script
+from support.console import microphone
+from support.console.visit import visit
+
+pytestmark = pytest.mark.nightly
+
+QUESTION = ["אני", "רוצה", "לקבוע", "פגישה", "מחר", "בוקר", "בבקשה"]
+INTERRUPTION = ["לא", "אני", "רוצה", "רופא", "היום"]
+
+
+async def test_a_caller_who_speaks_interrupts_the_agent_and_the_page_says_what_was_heard(tmp_path: Path) -> None:
+    both = script([QUESTION, INTERRUPTION], gap_ms=1800, lead_ms=microphone.LEAD_MS, tail_ms=12_000)
+    wav = microphone.write(tmp_path / "words.wav", both.mulaw)
+    async with visit(tmp_path, microphone=wav) as at, at.page("phone") as page:
+        heard = at.up.heard
+        await page.click("button", "Call")
+        await heard.until(lambda: heard.events)
+        (sid,) = heard.events
+        await heard.until(lambda: heard.of(sid, ReplyInterrupted))
+        await page.sees(".phone .reply .chip", "interrupted")
+        await page.sees(".phone .reply .unheard")
+        await page.sees(".phone .utterance .text", " ".join(INTERRUPTION))
+        await heard.until(lambda: len(heard.of(sid, ReplyEnded)) > 1)
+        first = heard.of(sid, ReplyEnded)[0]
+        shown = await page.run(
+            "[...document.querySelector('.phone .reply .text').childNodes].filter((each) => each.nodeName === '#text')"
+            ".map((each) => each.data).join('').trim()"
+        )
+
+        assert heard.texts(sid) == [" ".join(QUESTION), " ".join(INTERRUPTION)]
+        assert first.interrupted
+        assert first.intended.startswith(first.heard)
+        assert shown == first.heard
+        assert page.complaints == []
+
+
+async def test_the_built_in_voice_says_its_sentences_into_the_call(tmp_path: Path) -> None:
+    wav = microphone.write(tmp_path / "quiet.wav", script([], lead_ms=60_000).mulaw)
+    async with visit(tmp_path, microphone=wav) as at, at.page("phone") as page:
+        await page.sees(".double", "It hears the words of the built-in voice, and no others")
+        sentence = await page.text(".sentences button")
+        await page.click(".sentences button", sentence)
+        await page.sees(".phone .result.bad", "Call first")
+        await page.click("button", "Call")
+        await page.sees(".phone .result", "The call is up")
+        await page.click(".sentences button", sentence)
+        await page.sees(".phone .utterance .text", sentence)
+
+        (sid,) = at.up.heard.events
+        assert at.up.heard.texts(sid) == [sentence]
+        assert page.complaints == []
+
+
+async def test_keys_are_sent_from_the_keypad_and_from_the_keyboard(tmp_path: Path) -> None:
+    async with visit(tmp_path) as at, at.page("phone") as page:
+        heard = at.up.heard
+        await page.click("button", "Call")
+        sid = await at.call_sid(page)
+        await page.click(".keypad button", "7")
+        await page.press("4")
+        await page.press("#")
+        await heard.until(lambda: len(heard.of(sid, KeyPressed)) == 3)
+        await page.sees(".phone kbd", "74#")
+
+        assert [each.digit for each in heard.of(sid, KeyPressed)] == ["7", "4", "#"]
+
+
+async def test_a_muted_microphone_sends_silence_and_the_call_stays_up(tmp_path: Path) -> None:
+    words = script([QUESTION, INTERRUPTION], gap_ms=6000, lead_ms=5000)
+    wav = microphone.write(tmp_path / "words.wav", words.mulaw)
+    async with visit(tmp_path, microphone=wav, agent_replies=False) as at, at.page("phone") as page:
+        heard = at.up.heard
+        await page.click("button", "Call")
+        sid = await at.call_sid(page)
+        await page.click("button", "Mute")
+        await page.until("document.querySelector('[aria-pressed]').ariaPressed === 'true'")
+        await page.until("document.querySelector('.phone .time').textContent >= '0:11'")
+        assert heard.of(sid, UtteranceStarted) == []
+        await page.click("button", "Mute")
+        await heard.until(lambda: heard.of(sid, FinalText))
+
+        assert heard.texts(sid)[0].split() == INTERRUPTION[-len(heard.texts(sid)[0].split()) :]

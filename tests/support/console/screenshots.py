@@ -1,0 +1,69 @@
+"""Screenshots of the console for the documentation: python -m support.console.screenshots FOLDER."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from support.browser.page import Page
+from support.console.scene import ScriptedCall, busy_morning
+from support.console.visit import Visit, visit
+
+LOOKS: Final[dict[str, dict[str, Any]]] = {
+    "light": {"width": 1200, "height": 780},
+    "dark": {"width": 1200, "height": 780, "dark": True},
+    "narrow": {"width": 360, "height": 720},
+}
+
+
+async def make(folder: Path) -> None:
+    """Write the pictures into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        async with visit(Path(scratch), trace_url="http://localhost:16686/trace/{trace_id}") as at:
+            for name, looks in LOOKS.items():
+                async with at.page(**looks) as page:
+                    calls = busy_morning(at.up.service.bus)
+                    await _live(at, page, calls[0])
+                    await page.screenshot(folder / f"live-{name}.png")
+                    for call in calls[:-1]:
+                        call.ends()
+                at.up.heard.events.clear()  # the next page's calls have the same SIDs
+            for name in ("light", "narrow"):
+                async with at.page("phone", **LOOKS[name]) as page:
+                    await _phone(page)
+                    await page.screenshot(folder / f"phone-{name}.png")
+            async with at.page("pods", **LOOKS["dark"]) as page:
+                await page.sees(".pod .gauge")
+                await page.screenshot(folder / "pods-dark.png")
+
+
+async def _live(at: Visit, page: Page, call: ScriptedCall) -> None:
+    await page.prefer(dark=await page.run("matchMedia('(prefers-color-scheme: dark)').matches"), reduced_motion=True)
+    await page.go(f"{at.url}#live/{call.call_sid}")
+    await page.sees(".detail .utterance .text", "123")
+    await _is_drawn(page)
+
+
+async def _phone(page: Page) -> None:
+    await page.prefer(reduced_motion=True)
+    await page.click("button", "Call")
+    await page.sees(".phone .result", "The call is up")
+    await page.click(".double button")
+    await page.sees(".phone .reply .numbers", "first token")
+    await page.run("document.querySelector('.handset').scrollTop = document.querySelector('.view.phone').scrollTop = 0")
+    await _is_drawn(page)
+
+
+async def _is_drawn(page: Page) -> None:
+    await page.run("document.activeElement.blur()")
+    await page.run(
+        "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 400))))"
+    )
+
+
+if __name__ == "__main__":
+    asyncio.run(make(Path(sys.argv[1])))
