@@ -67,6 +67,13 @@ def test_it(number):
 """
 
 
+PREPARING = """
+from support.process import forked
+
+forked.prepare()
+"""
+
+
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     (folder / "conftest.py").write_text(CONFTEST)
     plugins = [f"-pno:{name}" for name in ("xdist", "schemathesis", "kmock", "anyio", "asyncio", "hypothesispytest")]
@@ -95,6 +102,13 @@ def test_results_warnings_and_output_are_reported_and_a_worker_that_dies_costs_o
     assert len((tmp_path / "made").read_text().split()) == 1, "what shares a fixture of its module has one worker"
     ended = (tmp_path / "torn_down").read_text().split()
     assert len(ended) == len(set(ended)) >= 1
+
+
+def test_a_worker_does_not_take_what_was_started_before_it_for_left_behind(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(f"{PREPARING}\n{FAILING.replace('False', 'True')}")
+    done = run(tmp_path, "-Werror")
+
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_run_that_is_to_stop_at_a_failure_stops(tmp_path: Path) -> None:

@@ -52,6 +52,10 @@ class ForkedProcess:
         return self.returncode
 
 
+_FORKING: Final[list[subprocess.Popen[bytes]]] = []
+"""The process that forks. It is kept here, too: a worker that forgets it would report it as left behind."""
+
+
 def can_be_forked(environment: Mapping[str, str]) -> bool:
     """Whether no variable is read before a forked process has it."""
     return not any(name.startswith(_READ_AT_IMPORT) for name in environment)
@@ -85,6 +89,8 @@ def _control() -> socket.socket:
             pass_fds=(theirs.fileno(),),
             env=inherited,
         )
+
+    _FORKING.append(process)
 
     def end() -> None:
         ours.close()
