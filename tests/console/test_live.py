@@ -49,6 +49,27 @@ async def test_hebrew_runs_from_the_right_and_a_number_in_it_from_the_left(tmp_p
         call.ends()
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [["המספר שלי הוא", "המספר שלי הוא +972 54 123"], ["המספר שלי הוא +972", "המספר שלי הוא +972 54 123"]],
+    ids=["all of it is new", "its end is new"],
+)
+async def test_a_number_that_grows_runs_from_the_left_as_well(tmp_path: Path, texts: list[str]) -> None:
+    async with visit(tmp_path) as at, at.page() as page:
+        call = ScriptedCall(at.up.service.bus, 1)
+        call.begins(*texts[:1])
+        await page.click(".call")
+        await page.sees(".detail .utterance .text", texts[0])
+        call.begins(*texts)
+        await page.sees(".detail .fresh", "123")
+
+        places = await page.run(LEFT_OF.replace("TEXTS", "['המספר', '+972', '54', '123']"))
+
+        first, plus, middle, last = places
+        assert plus < middle < last < first, places
+        call.ends()
+
+
 async def test_what_is_not_sure_is_shown_so_and_what_was_taken_back_too(tmp_path: Path) -> None:
     where = "http://traces.example.test/trace/{trace_id}"
     async with visit(tmp_path, trace_url=where) as at, at.page() as page:

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { load } from "./modules.mjs";
 
-const { direction, isolates } = await load("isolates");
+const { direction, isolates, isolatesCut } = await load("isolates");
 const { changes, commonWords, heardPart, splitAfter } = await load("words");
 const { EventStreamParser } = await load("sse");
 const { Backoff } = await load("backoff");
@@ -18,6 +18,7 @@ for (const [text, isolated] of [
   ["עד 50%, לא יותר", ["50%"]],
   ["יש לי 3 ילדים", []],
   ["שלום", []],
+  ["+972 54 123", ["+972 54 123"]],
 ]) {
   test(`isolates of: ${text}`, () => {
     assert.deepEqual(runs(text), isolated);
@@ -31,6 +32,17 @@ test("a text of one direction has no isolates, and its own direction", () => {
   assert.equal(direction("3 שלום call"), "rtl");
   assert.equal(direction("12:30"), "rtl");
   assert.deepEqual(isolates(""), []);
+  assert.deepEqual(isolates("54 123", "ltr"), [{ text: "54 123", ltr: false }]);
+});
+
+test("a number that grows or is cut off stays one isolate, with both of its halves", () => {
+  const grown = isolatesCut("המספר +972 54 123", "המספר +972 54 ".length);
+  assert.deepEqual(grown, [
+    { before: "המספר ", after: "", ltr: false },
+    { before: "+972 54 ", after: "123", ltr: true },
+  ]);
+  assert.deepEqual(isolatesCut("שלום", 0), [{ before: "", after: "שלום", ltr: false }]);
+  assert.deepEqual(isolatesCut("שלום", 9), [{ before: "שלום", after: "", ltr: false }]);
 });
 
 test("the words that two texts begin with are settled", () => {

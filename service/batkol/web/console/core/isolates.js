@@ -8,9 +8,9 @@
 const RUN = /[+(]?[\p{Script=Latin}\p{Nd}](?:[\p{Script=Latin}\p{Nd}\p{M}+\-–./:,'’@&()_#*%₪$€ ]*[\p{Script=Latin}\p{Nd}%₪$€)])?/gu;
 const RIGHT_TO_LEFT = /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}]/u;
 
-/** Return the text in parts `{text, ltr}`. Joined they are the text. */
-export function isolates(text) {
-  if (!RIGHT_TO_LEFT.test(text)) {
+/** Return the text in parts `{text, ltr}`. Joined they are the text. `around` is the direction of its paragraph. */
+export function isolates(text, around = direction(text)) {
+  if (around === "ltr" && !RIGHT_TO_LEFT.test(text)) {
     return text ? [{ text, ltr: false }] : [];
   }
   const parts = [];
@@ -28,6 +28,19 @@ export function isolates(text) {
     parts.push({ text: text.slice(at), ltr: false });
   }
   return parts;
+}
+
+/**
+ * Return the same parts, cut in two behind so many characters: an isolate in which the cut falls is one part with both of
+ * its halves. Each part is `{before, after, ltr}`, of which one may be empty.
+ */
+export function isolatesCut(text, length) {
+  let begin = 0;
+  return isolates(text).map(({ text: part, ltr }) => {
+    const cut = Math.min(Math.max(length - begin, 0), part.length);
+    begin += part.length;
+    return { before: part.slice(0, cut), after: part.slice(cut), ltr };
+  });
 }
 
 /** Return `rtl` or `ltr`: the direction of the first letter, and right-to-left for a text of none in a Hebrew call. */

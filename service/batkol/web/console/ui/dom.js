@@ -1,6 +1,6 @@
 /** Elements, and writing only what is different. Text goes in as text, never as markup. */
 
-import { direction, isolates } from "../core/isolates.js";
+import { direction, isolates, isolatesCut } from "../core/isolates.js";
 
 /** Return an element. `attributes` may have `class`, `dataset`, and `on…` listeners; false leaves one out. */
 export function el(tag, attributes = {}, ...children) {
@@ -42,9 +42,26 @@ export function setClass(node, name, on) {
   }
 }
 
-/** Return the nodes of a text that people said, with isolates where its parts have another direction. */
-export function spoken(text) {
-  return isolates(text).map((part) => (part.ltr ? el("bdi", { dir: "ltr" }, part.text) : part.text));
+/**
+ * Return the nodes of a text that people said, with isolates where its parts have another direction. `around` is the
+ * direction of its paragraph, if it is a piece of one.
+ */
+export function spoken(text, around = direction(text)) {
+  return isolates(text, around).map((part) => (part.ltr ? ltr(part.text) : part.text));
+}
+
+/** Return the nodes of a text of two halves: `mark` stands between them, and `after` makes the nodes of the second. */
+export function spokenInHalves([before, behind], after, mark = null) {
+  let marked = !mark;
+  const nodes = isolatesCut(before + behind, before.length).map((part) => {
+    const inside = [part.before];
+    if (part.after) {
+      inside.push(marked ? "" : mark, after(part.after));
+      marked = true;
+    }
+    return part.ltr ? ltr(...inside) : inside;
+  });
+  return nodes.flat().filter(Boolean);
 }
 
 /** Make a block for what people said: its direction is its text's. */
@@ -53,8 +70,8 @@ export function speech(tag, attributes, text) {
 }
 
 /** A telephone number or another name in Latin letters, whatever is around it. */
-export function ltr(text) {
-  return el("bdi", { dir: "ltr" }, text);
+export function ltr(...text) {
+  return el("bdi", { dir: "ltr" }, ...text.filter(Boolean));
 }
 
 /** Run `draw` in the next frame, once, however often this is called. A hidden page draws when it is shown. */

@@ -4,7 +4,7 @@ import { direction } from "../core/isolates.js";
 import { clock, milliseconds } from "../core/format.js";
 import { questionOf, timeline } from "../core/turns.js";
 import { heardPart } from "../core/words.js";
-import { el, setClass, spoken } from "./dom.js";
+import { el, setClass, spoken, spokenInHalves } from "./dom.js";
 import { timelineFigure } from "./timeline.js";
 import { chip } from "./utterance.js";
 
@@ -40,12 +40,12 @@ function said(entry) {
   if (entry.heard === null) {
     return spoken(intended);
   }
-  const [heard, unheard] = heardPart(intended, entry.heard);
-  if (!unheard.trim()) {
+  const halves = heardPart(intended, entry.heard);
+  if (!halves[1].trim()) {
     return spoken(intended);
   }
   const cut = el("span", { class: "cut" }, el("span", { class: "visually-hidden" }, " interrupted here; not heard: "));
-  return [...spoken(heard), cut, el("s", { class: "unheard" }, spoken(unheard))];
+  return spokenInHalves(halves, (unheard) => el("s", { class: "unheard" }, unheard), cut);
 }
 
 function chips(entry) {

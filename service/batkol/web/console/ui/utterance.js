@@ -4,7 +4,7 @@ import { direction } from "../core/isolates.js";
 import { clock, milliseconds } from "../core/format.js";
 import { changes, commonWords, splitAfter } from "../core/words.js";
 import { timeline } from "../core/turns.js";
-import { el, setClass, spoken } from "./dom.js";
+import { el, setClass, spoken, spokenInHalves } from "./dom.js";
 import { timelineFigure } from "./timeline.js";
 
 const SOURCES = {
@@ -44,18 +44,19 @@ export function utteranceNode(entry, options) {
 
 function said(entry) {
   if (entry.revised && entry.final) {
-    return changes(entry.final.text, entry.revised.text).flatMap((part) => [revision(part), " "]);
+    const around = direction(entry.text);
+    return changes(entry.final.text, entry.revised.text).flatMap((part) => [revision(part, around), " "]);
   }
   if (entry.final) {
     return entry.text ? spoken(entry.text) : [el("span", { class: "nothing" }, "no words, or not for this token")];
   }
-  const [settled, fresh] = splitAfter(entry.text, commonWords(entry.before, entry.text));
+  const halves = splitAfter(entry.text, commonWords(entry.before, entry.text));
   const caret = el("span", { class: "caret", "aria-hidden": "true" });
-  return [...spoken(settled), fresh && el("span", { class: "fresh" }, spoken(fresh)), caret].filter(Boolean);
+  return [...spokenInHalves(halves, (fresh) => el("span", { class: "fresh" }, fresh)), caret];
 }
 
-function revision({ text, change }) {
-  const words = spoken(text);
+function revision({ text, change }, around) {
+  const words = spoken(text, around);
   return change === "same" ? el("span", {}, words) : el(change === "gone" ? "del" : "ins", {}, words);
 }
 
