@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 REMEMBERED_S: Final = 60.0
@@ -18,11 +19,52 @@ class _Ended(NamedTuple):
     redials: bool  # Twilio will ask the webhook about it
 
 
-class Reservation(NamedTuple):
-    """A place that waits for a stream."""
+RESERVED_S: Final = 30.0
+"""Seconds for which a place waits between the webhook and the media stream; Twilio takes about one."""
 
+
+class _Reservation(NamedTuple):
     stream_name: str
     until: float  # by the loop's clock, in seconds: then the place is given up
+
+
+class Reservations:
+    """The places that wait for a stream, by call SID. Times are the loop's."""
+
+    def __init__(self) -> None:
+        self._reserved: dict[str, _Reservation] = {}
+
+    def __contains__(self, call_sid: str) -> bool:
+        return call_sid in self._reserved
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._reserved)
+
+    def keep(self, call_sid: str, stream_name: str, now: float) -> None:
+        """Keep a place for `RESERVED_S`. `stream_name` is what the answer to the webhook calls its stream."""
+        self._reserved[call_sid] = _Reservation(stream_name, now + RESERVED_S)
+
+    def forget(self, call_sid: str) -> None:
+        """The place is taken, or nobody comes for it."""
+        self._reserved.pop(call_sid, None)
+
+    def forget_stream(self, call_sid: str, stream_name: str) -> None:
+        """Free the place that was reserved for a stream that will not come.
+
+        The news of it may be late, and the call's place reserved for its next stream by then, which keeps it.
+        """
+        reserved = self._reserved.get(call_sid)
+        if reserved is not None and reserved.stream_name == stream_name:
+            del self._reserved[call_sid]
+
+    def expire(self, now: float) -> None:
+        """Give up the places whose streams did not come."""
+        for sid in [sid for sid, reserved in self._reserved.items() if reserved.until <= now]:
+            del self._reserved[sid]
+
+    def clear(self) -> None:
+        """Give all of them up."""
+        self._reserved.clear()
 
 
 class EndedCalls:

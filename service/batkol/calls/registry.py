@@ -12,16 +12,13 @@ import structlog
 from batkol.calls.call import Call
 from batkol.calls.ending import EndingCalls
 from batkol.calls.lag import LoopLag
-from batkol.calls.memory import EndedCalls, Reservation
+from batkol.calls.memory import EndedCalls, Reservations
 from batkol.calls.reasons import FROM_WITHIN
 from batkol.clock import REAL, Clock
 from batkol.events.identity import Identity
 from batkol.telemetry.metrics import Metrics
 
 HEARTBEAT_S: Final = 0.25
-RESERVED_S: Final = 30.0
-"""Seconds for which a place waits between the webhook and the media stream; Twilio takes about one."""
-
 PROMISED_S: Final = 5.0
 """Seconds for which a drain waits for streams that had a reserved place before it began."""
 
@@ -55,7 +52,7 @@ class CallRegistry:
         self._live: dict[str, Call] = {}  # by call SID: the newest stream of each call that has a place
         self._ending = EndingCalls()
         self._ended = EndedCalls()
-        self._reserved: dict[str, Reservation] = {}  # by call SID
+        self._reserved = Reservations()
         self._empty = asyncio.Event()
         self._empty.set()
         self._loop = asyncio.get_running_loop()
@@ -104,7 +101,7 @@ class CallRegistry:
         taken = self._occupied()
         if call_sid not in self._reserved and (self.draining or (call_sid not in self._live and taken >= self.limit)):
             return False
-        self._reserved[call_sid] = Reservation(stream_name, until=self._loop.time() + RESERVED_S)
+        self._reserved.keep(call_sid, stream_name, self._loop.time())
         return True
 
     def refusal(self, stream: Identity) -> AdmissionRefusal | None:
@@ -126,7 +123,7 @@ class CallRegistry:
         if self.refusal(call.identity) is not None:
             return False
         sid = call.identity.call_sid
-        self._reserved.pop(sid, None)
+        self._reserved.forget(sid)
         before = self._live.get(sid)
         if before is not None:
             newer = call.identity.stream_sid
@@ -189,21 +186,15 @@ class CallRegistry:
 
     def forget(self, call_sid: str) -> None:
         """The caller hung up before there was a stream: the reserved place is free."""
-        self._reserved.pop(call_sid, None)
+        self._reserved.forget(call_sid)
 
     def forget_stream(self, call_sid: str, stream_name: str) -> None:
-        """Free the place that was reserved for a stream that will not come.
-
-        The news of it may be late, and the call's place reserved for its next stream by then, which keeps it.
-        """
-        reserved = self._reserved.get(call_sid)
-        if reserved is not None and reserved.stream_name == stream_name:
-            del self._reserved[call_sid]
+        """Free the place that was reserved for a stream that will not come."""
+        self._reserved.forget_stream(call_sid, stream_name)
 
     def _occupied(self) -> int:
         now = self._loop.time()
-        for sid in [sid for sid, reserved in self._reserved.items() if reserved.until <= now]:
-            del self._reserved[sid]
+        self._reserved.expire(now)
         promised = sum(sid not in self._live for sid in self._reserved)
         return len(self._live) + promised + self._ending.places(now, self.limit)
 

@@ -10,12 +10,11 @@ from batkol.audio import mulaw
 from batkol.calls.call import Call
 from batkol.calls.ending import ENDING_S
 from batkol.calls.limits import HOLD_S
-from batkol.calls.memory import REMEMBERED_S
+from batkol.calls.memory import REMEMBERED_S, RESERVED_S
 from batkol.calls.registry import (
     CLOSING_S,
     HEARTBEAT_S,
     PROMISED_S,
-    RESERVED_S,
     AdmissionRefusal,
     CallRegistry,
 )

@@ -10,7 +10,8 @@ import pytest
 
 from batkol.calls.call import Call
 from batkol.calls.ending import ENDING_S
-from batkol.calls.registry import RESERVED_S, CallRegistry
+from batkol.calls.memory import RESERVED_S
+from batkol.calls.registry import CallRegistry
 from batkol.calls.services import Services
 from batkol.vad.scheduler import VadScheduler
 from support.time.virtual import in_virtual_time
