@@ -9,7 +9,6 @@ not wait for the service's libraries.
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -102,6 +101,7 @@ async def _serve(settings: Settings, logs: LogWriter, otel_ignored: Mapping[str,
     import structlog
 
     from batkol.app.build import running
+    from batkol.supervision.garbage import collect_garbage, freeze_startup_objects
 
     ended, starting = asyncio.Event(), True
     this = asyncio.current_task()
@@ -118,9 +118,13 @@ async def _serve(settings: Settings, logs: LogWriter, otel_ignored: Mapping[str,
         async with running(settings, logs=logs, otel_ignored=otel_ignored) as service:
             starting = False
             freeze_startup_objects()
-            await ended.wait()
-            await service.drain_calls()
-            await service.answer_peers()
+            collecting = asyncio.create_task(collect_garbage(), name="garbage")
+            try:
+                await ended.wait()
+                await service.drain_calls()
+                await service.answer_peers()
+            finally:
+                collecting.cancel()
     except asyncio.CancelledError:
         if not (starting and ended.is_set()):
             raise
@@ -132,13 +136,6 @@ def leave_threads() -> None:
     others = (each for each in threading.enumerate() if each is not threading.main_thread())
     if any(each.name.startswith("plugin.") or not each.daemon for each in others):
         os._exit(0)
-
-
-def freeze_startup_objects() -> None:
-    """Exclude all objects of the start from garbage collection: scanning them again would take time from the calls."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
 
 
 @app.command()

@@ -243,6 +243,7 @@ class Call:
         finally:
             self._vad_closed = True
             self._vad.close()
+            self._ring.release(self._ring.end)
             self._report_end()
         if self.ended_by != "dropped":
             await self._close(socket)

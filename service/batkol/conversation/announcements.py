@@ -168,6 +168,8 @@ class Announcements:
         """All of its sound is there; without any it has failed."""
         voiced = accepted.voiced
         self.spent.add(voiced.track)
+        if voiced.reply is not None:
+            voiced.reply.let_go()
         if task.cancelled() or task.exception() is not None or voiced.reply is None:
             return
         failure = voiced.reply.failure

@@ -111,8 +111,12 @@ class ReplyBeginner:
     def _done(self, voiced: Voiced, task: asyncio.Task[None]) -> None:
         usage = None if voiced.reply is None else voiced.reply.usage
         self._parts.spent.add(voiced.track, usage)  # also of an attempt that was thrown away
-        if not task.cancelled() and task.exception() is None:
-            self._parts.replies.ended(voiced)
+        try:
+            if not task.cancelled() and task.exception() is None:
+                self._parts.replies.ended(voiced)
+        finally:
+            if voiced.reply is not None:
+                voiced.reply.let_go()
 
 
 def _began(ask: act.Ask, speakers: Speakers, answerer: str, utterance: int) -> events.AttemptBegan:

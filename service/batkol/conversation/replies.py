@@ -219,3 +219,4 @@ class Replies:
     def _settle(self, voiced: Voiced) -> None:
         self._outlet.observe(settled(voiced, self.playout.hear(voiced)))
         self.playout.place_marks(voiced)
+        voiced.playing = None  # they know each other, and nothing may keep their sound

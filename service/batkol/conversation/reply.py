@@ -97,7 +97,7 @@ class Reply:
         """Whether its tools end the call or transfer the caller; it may have no sound then."""
         self.whole = False
         """Whether no more sound will come."""
-        self.on_sound: Callable[[Reply], None] = lambda _: None
+        self.on_sound: Callable[[Reply], None] = _nobody_waits
         self._speaker = speaker
         self._pieces: asyncio.Queue[str | None] = asyncio.Queue()
         self._committed = asyncio.Event()
@@ -116,6 +116,11 @@ class Reply:
         self._fail(part, "stalled")
         return self.failure or Failure(part, "stalled")
 
+    def let_go(self) -> None:
+        """Its run is over: it lets go of those that it called, who know it, so that nothing keeps its sound."""
+        self.on_sound = _nobody_waits
+        self.tools = None
+
     async def run(self) -> None:
         """Ask, cut and speak. What fails is in `failure`, and what was spoken before stands.
 
@@ -128,7 +133,7 @@ class Reply:
         except VoiceError as error:
             self._fail("voice", error.reason)
         except asyncio.CancelledError:
-            if (task := asyncio.current_task()) is None or task.cancelling():
+            if _is_cancelled():
                 raise
             self._fail("answerer" if reading.cancelled() else "voice", "cancelled")  # by itself: what it shares ended
         finally:
@@ -226,3 +231,13 @@ class Reply:
 
     def _fail(self, part: str, reason: str) -> None:
         self.failure = self.failure or Failure(part, reason)
+
+
+def _nobody_waits(_: Reply) -> None:
+    """Take a new stretch of sound for which nothing waits."""
+
+
+def _is_cancelled() -> bool:
+    """Whether the task that runs is cancelled. No frame of it may hold it: its error keeps its frames."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

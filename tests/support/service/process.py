@@ -115,19 +115,20 @@ async def serving(
     unread: bool = False,
     speed: float = 1.0,
     path: str = "",
+    first: str = "",
     **environment: str,
 ) -> AsyncIterator[Served]:
     """Run it; with `stall_s`, SIGUSR1 makes its loop stand still for so long. `descriptors`: `ulimit -n`.
 
     Where no variable is read at import, it is forked from a process that has imported it (`support.process.forked`).
-    `path`: a folder from which it may import.
+    `path`: a folder from which it may import. `first`: Python code that it runs before the service.
     `unread`: its stderr is a pipe that nobody reads any more once it listens, and SIGUSR2 makes it log 20,000 lines.
     """
     live = folder / "live"
     live.mkdir(exist_ok=True)
     write_flag(live, on=True)
     log = folder / "serve.log"
-    code = _STALLING.format(stall_s=stall_s) if stall_s else SERVE
+    code = first + (_STALLING.format(stall_s=stall_s) if stall_s else SERVE)
     if descriptors:
         code = _FEW.format(descriptors=descriptors) + code
     if unread:
