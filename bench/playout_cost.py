@@ -27,8 +27,8 @@ import uvloop
 
 from accounting import usage
 from batkol.calls.playout import Playout
-from batkol.main import freeze_startup_objects
 from batkol.simulators.twilio.wire import TwilioWire
+from batkol.supervision.garbage import freeze_startup_objects
 from batkol.twilio.messages import Mark, parse
 from cases import HERE, Case
 from load import Plan

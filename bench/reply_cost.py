@@ -37,11 +37,11 @@ from batkol.conversation.budget import SpeculationBudget
 from batkol.conversation.conversation import CallSide, Conversation
 from batkol.events.bus import Bus
 from batkol.events.identity import Identity
-from batkol.main import freeze_startup_objects
 from batkol.simulators.twilio.wire import TwilioWire
 from batkol.speech.pieces import Cutter
 from batkol.speech.tentative import Tentative
 from batkol.speech.utterance import Mode, Source, Utterance
+from batkol.supervision.garbage import freeze_startup_objects
 from batkol.transcription import events as heard
 from batkol.twilio.messages import Mark, parse
 from batkol.voices.builtin import BuiltinVoice

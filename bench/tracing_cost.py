@@ -34,8 +34,8 @@ from batkol.events.identity import Identity
 from batkol.flags.flag import DecisionSource
 from batkol.flags.flags import Decision
 from batkol.live.tuning import Tuning
-from batkol.main import freeze_startup_objects
 from batkol.speech.utterance import Mode, Source, Utterance
+from batkol.supervision.garbage import freeze_startup_objects
 from batkol.telemetry import encoding
 from batkol.telemetry.metrics import Metrics
 from batkol.tracing.call import CallTrace

@@ -16,8 +16,8 @@ import uvloop
 from batkol.app.build import running
 from batkol.calls import call as calls
 from batkol.calls.call import Call
-from batkol.main import freeze_startup_objects
 from batkol.settings import read
+from batkol.supervision.garbage import freeze_startup_objects
 from batkol.telemetry.logs import Logs
 
 EVERY_S: Final = 10.0

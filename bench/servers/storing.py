@@ -18,11 +18,11 @@ from typing import Final
 import uvloop
 
 from batkol.app.build import running
-from batkol.main import freeze_startup_objects
 from batkol.settings import read
 from batkol.store.dev_postgres.server import passing
 from batkol.store.postgres import migrate
 from batkol.store.store import Store
+from batkol.supervision.garbage import freeze_startup_objects
 from batkol.telemetry.logs import Logs
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
