@@ -212,7 +212,7 @@ _WORDS: Final[Mapping[type, tuple[str, ...]]] = {
     RevisionRecord: ("text",),
     ReplyProgressRecord: ("heard", "sentence"),
     ReplyRecord: ("intended", "heard"),
-    ToolRecord: ("arguments",),
+    ToolRecord: ("arguments", "result"),
 }
 """Fields with words of a call, by the kind of the record."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from batkol.store.journal import Journal
@@ -373,6 +373,7 @@ FIXTURES = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
 @settings(max_examples=12, suppress_health_check=FIXTURES)
+@example(skews=(0.0, 0.0), steps=[("call", 0), ("erase", 0), ("speak", 0), ("speak", 0)])  # a tool's call, erased
 @given(skews=st.tuples(SKEWS, SKEWS), steps=STEPS)
 def test_whatever_the_clocks_and_the_order_of_delivery_nothing_erased_comes_back_and_nothing_else_goes(
     story_loop: asyncio.Runner, story_kept: Kept, skews: tuple[float, float], steps: list[tuple[str, int]]
