@@ -95,8 +95,8 @@ async def ended_calls(
 
 
 def _spoken(up: Stack, phrases: Mapping[str, str]) -> bool:
-    """Whether the voice has spoken these phrases; until then the stored ones are said."""
+    """Whether the voice has spoken these phrases; until then the stored ones are said. An empty one is not said."""
     agent = up.service.agent
     assert agent is not None
-    sounds = {name: agent.phrase(StockPhrase(name)) for name in phrases}
+    sounds = {name: agent.phrase(StockPhrase(name)) for name, text in phrases.items() if text}
     return all(sound is not None and sound.text == phrases[name] for name, sound in sounds.items())

@@ -115,6 +115,19 @@ class Ear:
         """Return the words of the synthetic voice that have been heard by now; a word that was cut is a fragment."""
         return tuple(word for begins_at, mulaw in self._stretches() for word in self._words_of(begins_at, mulaw))
 
+    def texts(self) -> tuple[str, ...]:
+        """Return the words that have been heard by now as if no sound had come late: no pause in it is heard.
+
+        What a busy machine plays late is here as it was sent; what is lost, doubled or cut is a fragment here too.
+        """
+        stretches, heard = [], bytearray()
+        for sound in self.sounds:
+            heard += sound.mulaw
+            if sound.cut:
+                stretches.append(heard)
+                heard = bytearray()
+        return tuple(word.text for mulaw in (*stretches, heard) for word in words_in(bytes(mulaw)))
+
     def _words_of(self, begins_at: float, mulaw: bytes) -> Iterator[EarWord]:
         for word in words_in(mulaw):
             yield EarWord(word.text, begins_at + word.start / self._rate, begins_at + word.end / self._rate)

@@ -91,3 +91,31 @@ def test_a_gap_in_a_word_spoils_it() -> None:
     assert "תודה" not in [word.text for word in ear.words()]
     assert ear.words()[0].text == "שלום"
     assert len(ear.gaps) == 1
+    assert ear.texts() == ("שלום", "תודה"), "it was late, and nothing of it was lost"
+
+
+@pytest.mark.parametrize("late_s", [0.1, 3.0])
+def test_sound_that_is_lost_or_doubled_spoils_a_word_however_late_the_rest_is(late_s: float) -> None:
+    spoken = voice.say(("שלום", "תודה"))
+    middle = (spoken.words[1].start + spoken.words[1].end) // 2
+    heard = []
+    for begins in (middle, middle + 800, middle - 800):
+        ear = Ear(clock=Clock(200.0))
+        ear.append(spoken.mulaw[:middle], 100.0)
+        ear.append(spoken.mulaw[begins:], 100.0 + late_s + middle / 8000)
+        heard.append(ear.texts())
+
+    assert heard[0] == ("שלום", "תודה")
+    assert all(GARBLE in texts for texts in heard[1:])
+
+
+def test_what_a_clear_cuts_off_is_a_fragment_and_what_follows_is_not_joined_to_it() -> None:
+    spoken = voice.say(("שלום", "תודה"))
+    middle = (spoken.words[1].start + spoken.words[1].end) // 2
+    ear = Ear(clock=(clock := Clock(100.0)))
+    ear.append(spoken.mulaw, 100.0)
+    ear.clear(100.0 + middle / 8000)
+    ear.append(spoken.mulaw[middle:], 101.5)
+    clock.now = 200.0
+
+    assert ear.texts() == ("שלום", GARBLE, GARBLE)
