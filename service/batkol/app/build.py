@@ -87,7 +87,7 @@ async def running(
         service = await _service(settings, exporters, stack, tasks, patience)
         service.logs = logs
         service.otel_ignored = ignored
-        service.fleet = fleet(service)
+        service.fleet = fleet(service, patience)
         stack.push_async_callback(service.fleet.aclose)
         await _watch_threads(service, stack)
         await summaries(service, stack, tasks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from batkol.app.patience import PRODUCTION, Patience
 from batkol.app.service import Service
 from batkol.fleet.addresses import Addresses
 from batkol.fleet.conversations import PeerConversations
@@ -13,7 +14,7 @@ from batkol.fleet.peers import HttpPods, OwnPod
 from batkol.web.self_probe import bound_to
 
 
-def fleet(service: Service) -> Fleet:
+def fleet(service: Service, patience: Patience = PRODUCTION) -> Fleet:
     """Make the fleet of a service, and have its pods asked for conversations that go on here."""
     settings = service.settings
     host = bound_to(settings.internal_host)
@@ -23,7 +24,9 @@ def fleet(service: Service) -> Fleet:
 
     addresses, pods = Addresses(tuple(map(endpoint, settings.fleet_peers))), HttpPods(answer_s=TIMINGS.answer_s)
     if settings.fleet_peers:
-        service.continuations.peers = PeerConversations(pods, addresses, lambda: own().at, service.keys)
+        service.continuations.peers = PeerConversations(
+            pods, addresses, lambda: own().at, service.keys, patience.conversations
+        )
         service.peer_ends = PeerEnds(pods, addresses, lambda: own().at, service.keys)
     return Fleet(addresses, own, pods=pods)
 

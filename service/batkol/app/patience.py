@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from batkol.calls.drain import PAUSE_S
 from batkol.calls.telephone import LinePatience
+from batkol.fleet import conversations
 from batkol.recognizers.google.options import CLOSE_TIMEOUT, STALL
 from batkol.recognizers.google.recognizer import DEADLINE
 from batkol.twilio_api.client import WITHIN_S
@@ -25,6 +26,8 @@ class Patience:
     """The wait for a caller who is speaking when a drain's time is up."""
     twilio_api: float = WITHIN_S
     """The wait for Twilio's word about a call."""
+    conversations: float = conversations.WITHIN_S
+    """The wait for the other pods' word about a call that comes here, for all of them together."""
     line: LinePatience = field(default_factory=LinePatience)
     """The waits at the end of a call."""
 

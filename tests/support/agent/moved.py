@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from batkol.app.patience import Patience
 from batkol.events.events import ReplyEnded
 from batkol.simulators.llm.answers import Rule
 from batkol.simulators.llm.server import LLMDouble
@@ -21,6 +22,8 @@ from support.service.stack import PUBLIC, TOKEN, Stack, stack
 GREETING: Final = "שלום"
 FIRST: Final = ("אני", "רוצה", "פגישה")
 SECOND: Final = ("כמה", "כתובת", "רופא")
+PATIENT: Final = Patience(conversations=20.0)
+"""Both pods are in this process, and 0.3 s pass on a busy machine before one of them has read a question."""
 RULES: Final = (Rule("פגישה", "מחר בוקר"), Rule("רופא", "טלפון חשבון"))
 
 
@@ -76,7 +79,11 @@ async def two_pods(
         llm.script(*RULES)
         pods = [
             await exits.enter_async_context(
-                stack(folder / name, **{**shared, "pod_name": name, "internal_port": port, **(own or {})})
+                stack(
+                    folder / name,
+                    patience=PATIENT,
+                    **{**shared, "pod_name": name, "internal_port": port, **(own or {})},
+                )
             )
             for name, port, own in (("old", ports[0], old), ("new", ports[1], new))
         ]
