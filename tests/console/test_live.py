@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -114,7 +115,7 @@ async def test_a_page_that_is_opened_later_has_the_call_from_its_beginning(tmp_p
             await page.click(".line-buttons button", "Clear")
             await page.sees(".line-buttons .result", "Silenced")
             await page.click(".line-buttons button", "Hang up")
-            await phone.sees(".phone .result", "The agent hung up.")
+            await phone.sees(".phone .result", "The agent hung up, or somebody did by the console or the API.")
             await page.sees(".detail .note", "The call ended: hung_up.")
 
 
@@ -165,3 +166,34 @@ async def test_the_page_is_used_by_keys_alone(tmp_path: Path) -> None:
         assert {"say-text", "Say", "Clear", "transfer-label", "Transfer", "Hang up"} <= reached
         for call in calls[:-1]:
             call.ends()
+
+
+async def test_a_token_without_live_calls_is_told_so_and_keeps_its_other_views(tmp_path: Path) -> None:
+    leads = "a-made-up-token-for-leads"
+    tokens = json.dumps({"office": {"token": leads, "may": ["leads"]}})
+    async with visit(tmp_path, api_tokens=tokens) as at, at.page(token="") as page:
+        await page.sees("dialog", "Token")
+        await page.click("dialog button", "Not now")
+        await page.sees(".live .empty", "This service needs a token")
+        await page.click("header button", "Token")
+        await page.fill("#token", leads)
+        await page.press("Enter")
+        await page.sees(".live .empty", "needs the right `status`")
+        assert not await page.run("document.querySelector('dialog').open")
+        await page.click("nav a", "History")
+        await page.sees(".history .result", "This service stores no calls")
+        await page.click("nav a", "Phone")
+        await page.sees(".phone .result", "does not have the right `line`")
+
+
+async def test_a_token_that_sees_no_texts_has_no_empty_replies(tmp_path: Path) -> None:
+    reads = "a-made-up-token-that-reads"
+    tokens = json.dumps({"reader": {"token": reads, "may": ["status"]}})
+    async with visit(tmp_path, api_tokens=tokens) as at, at.page(token=reads) as page:
+        call = ScriptedCall(at.up.service.bus, 1)
+        call.utters("שלום")
+        call.replies("שלום.")
+        call.has_said("שלום.")
+        await page.click(".call")
+        await page.sees(".detail .reply .nothing", "no words, or not for this token")
+        call.ends()

@@ -15,7 +15,19 @@ from support.postgres.server import database, running_server
 pytestmark = pytest.mark.nightly
 
 CALLER = "+972541234567"
+LATER = "+972541234568"
 WORDS = ["שלום", "תודה", "בבקשה"]
+
+OVERLAPS = """
+(() => {
+  const boxes = [...document.querySelectorAll('.history .search input')].map((each) => each.getBoundingClientRect());
+  return boxes.flatMap((one, at) => boxes.slice(at + 1).filter((other) =>
+    one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom));
+})()
+"""
+"""Fields of the search that lie on one another."""
+
+TABLE_IS_WHOLE = "document.querySelector('.table').clientHeight >= document.querySelector('.table table').offsetHeight"
 
 
 async def test_a_stored_call_is_found_read_and_exported_and_its_lead_changed(
@@ -59,11 +71,32 @@ async def test_a_stored_call_is_found_read_and_exported_and_its_lead_changed(
                 await page.click(".exports button", "utterances CSV")
                 await page.sees(".history .result", "utterances.csv is saved.")
 
+                for width in (1200, 360):
+                    await page.resize(width, 720)
+                    assert await page.run(OVERLAPS) == [], width
+                    assert await page.run(TABLE_IS_WHOLE), width
+                    assert await page.run("document.documentElement.scrollWidth <= innerWidth"), width
+                await page.resize(1280, 800)
+                await page.fill("#history-words", "")
+                await page.fill("#history-number", "")
                 await page.click("nav a", "Leads")
                 await page.sees(".lead h2", CALLER)
+                await up.call(script=talk, caller=LATER, called="+97231234567")
+                await up.service.store.writer.flush(20)  # type: ignore[union-attr]
+                await page.click("nav a", "History")
+                await page.sees("td", LATER)
+                await page.click("nav a", "Leads")
+                await page.sees(".lead h2", LATER)
+                await page.fill("#leads-number", CALLER)
+                await page.press("Enter")
+                await page.until("document.querySelectorAll('.lead').length === 1")
                 await page.fill(".lead input[name=name]", "דנה לוי")
                 await page.click(".lead button", "Save")
                 await page.sees(".lead .result", "Saved.")
+                await page.fill(".lead textarea[name=notes]", "not saved yet")
+                await page.click("nav a", "Pods")
+                await page.click("nav a", "Leads")
+                assert await page.run("document.querySelector('.lead textarea[name=notes]').value") == "not saved yet"
                 await page.click(".leads-view .search button", "Search")
                 await page.until("document.querySelector('.lead input[name=name]').value === 'דנה לוי'")
                 assert page.complaints == []

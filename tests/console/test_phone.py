@@ -79,6 +79,7 @@ async def test_a_muted_microphone_sends_silence_and_the_call_stays_up(tmp_path: 
     wav = microphone.write(tmp_path / "words.wav", words.mulaw)
     async with visit(tmp_path, microphone=wav, agent_replies=False) as at, at.page("phone") as page:
         heard = at.up.heard
+        await page.sees(".dial .note", "It does not answer by itself")
         await page.click("button", "Call")
         sid = await at.call_sid(page)
         await page.click("button", "Mute")

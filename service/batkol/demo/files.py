@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +29,9 @@ def write(directory: Path) -> None:
         (directory / name).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 
 
-def to_try(*, url: str, public_url: str, internal: str, auth_token: str, model: str, live: Path, log: Path) -> str:
+def to_try(
+    *, url: str, public_url: str, internal: str, auth_token: str, model: str, live: Path, log: Path, programs: Path
+) -> str:
     """Return the commands to try, ready to be pasted into another terminal."""
     control = model.removesuffix("/v1") + "/control"
     signed = f"--auth-token {auth_token} --public-url {public_url}"
@@ -38,7 +41,12 @@ Everything stays up; Ctrl-C ends it. In a browser, the console: talk to the agen
 
     {internal}/console/
 
+It asks for no token. Place a call at "Phone", and let the built-in voice speak: the double hears no other.
+
 In another terminal:
+
+  first, so that the terminal finds batkol
+    export PATH={shlex.quote(str(programs))}:$PATH
 
   a call (add --words "שלום אני רוצה תור", or --wav FILE)
     batkol call {url} {signed} --internal {internal}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -171,6 +172,7 @@ async def _stay(console: Console, up: Stage) -> None:
         model=up.doubles.model,
         live=up.live,
         log=up.log,
+        programs=Path(sys.executable).parent,
     )
     console.print(commands, highlight=False, markup=False, soft_wrap=True)
     showing = asyncio.create_task(_show(console, up), name="demo.show")

@@ -85,7 +85,10 @@ class Console {
 
   #state(state, why, ms) {
     this.connection.show(state, why, ms);
-    if (state === "refused") {
+    if (state === "refused" || state === "forbidden") {
+      this.views.live.refuse(session.token ? why : "This service needs a token: the button at the top asks for it.");
+    }
+    if (state === "refused") { // where a right is missing, the other views may be what the token is for
       this.dialog.ask(session.token ? why : "");
     }
   }

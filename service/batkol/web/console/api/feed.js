@@ -1,7 +1,7 @@
 /**
  * The event feed of all pods. It connects again by itself, from where it was, for as long as the page is open.
  *
- * `on` is told of each state (`connecting`, `live`, `waiting`, `refused`), of each snapshot and of each event;
+ * `on` is told of each state (`connecting`, `live`, `waiting`; `refused`: no valid token; `forbidden`: the token lacks a right), of each snapshot and of each event;
  * `on.begin` is awaited before each attempt, and what it raises fails the attempt.
  */
 
@@ -45,7 +45,7 @@ export class Feed {
         await this.#wait("The service ended the feed.");
       } catch (error) {
         if (error.status === 401 || error.status === 403) {
-          this.#on.state("refused", error.message);
+          this.#on.state(error.status === 401 ? "refused" : "forbidden", error.message);
           return;
         }
         if (error.status === 400) {

@@ -95,7 +95,7 @@ export class PhoneLine {
   }
 
   #send(event, fields) {
-    if (this.up) {
+    if (this.up && this.#socket.readyState === WebSocket.OPEN) { // the service may be closing it
       this.#socket.send(JSON.stringify({ event, sequenceNumber: String(++this.#sequence), streamSid: this.#call.streamSid, ...fields }));
     }
   }
@@ -109,7 +109,7 @@ export class PhoneLine {
 }
 
 const REASONS = {
-  hung_up: "The agent hung up.",
+  hung_up: "The agent hung up, or somebody did by the console or the API.",
   transferred: "The agent transferred the call. A call from the page cannot be transferred: it ends.",
   longest_call: "The call reached its longest time.",
   tokens_spent: "The call spent its tokens.",
@@ -128,7 +128,7 @@ function closed(code, reason, wasUp) {
     return REASONS[reason];
   }
   if (!wasUp) {
-    return "The service refused the call, or does not answer. The token needs the right line.";
+    return "The service refused the call, or does not answer. The token needs the right `line`.";
   }
   return code === 1000 ? `The call is over${reason ? `: ${reason}` : ""}.` : `The connection broke (${code}${reason ? `, ${reason}` : ""}). Call again.`;
 }

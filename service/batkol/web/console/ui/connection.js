@@ -2,7 +2,7 @@
 
 import { el, write } from "./dom.js";
 
-const WORDS = { connecting: "connecting …", live: "live", refused: "no access", stopped: "off" };
+const WORDS = { connecting: "connecting …", live: "live", refused: "no access", forbidden: "no live calls", stopped: "off" };
 
 export class ConnectionStatus {
   #timer = null;

@@ -14,6 +14,7 @@ export class HistoryView {
   #go;
   #next = null;
   #asked = {};
+  #away = true; // since the last search another view was shown
 
   constructor({ client, go, traceUrl }) {
     this.#client = client;
@@ -28,9 +29,14 @@ export class HistoryView {
     this.detail.hidden = !sid;
     if (sid) {
       await this.#openCall(sid);
-    } else if (!this.rows.childElementCount) {
+    } else if (this.#away || !this.rows.childElementCount) {
       await this.#search();
     }
+  }
+
+  /** Another view is shown: calls may have come before this one is seen again. */
+  close() {
+    this.#away = true;
   }
 
   #build() {
@@ -96,6 +102,7 @@ export class HistoryView {
     const given = Object.fromEntries([...new FormData(this.form)].map(([name, value]) => [name, value.trim()]));
     this.#asked = { ...given, from: utc(given.from), to: utc(given.to) };
     this.#next = null;
+    this.#away = false;
     this.rows.replaceChildren();
     await this.#page();
   }
@@ -104,8 +111,12 @@ export class HistoryView {
     this.status.textContent = "Looking …";
     this.status.className = "result";
     try {
-      const parameters = { ...this.#asked, limit: PAGE, ...(this.#next ? { cursor: this.#next } : {}) };
+      const asked = this.#asked;
+      const parameters = { ...asked, limit: PAGE, ...(this.#next ? { cursor: this.#next } : {}) };
       const page = await this.#client.get("/v1/history/calls", parameters);
+      if (asked !== this.#asked) {
+        return; // another search began meanwhile
+      }
       this.#next = page.next;
       this.rows.append(...page.calls.map((call) => this.#row(call)));
       this.status.textContent = this.rows.childElementCount ? "" : "No call matches.";

@@ -2,7 +2,7 @@
 
 import { address } from "../api/client.js";
 import { count, moment } from "../core/format.js";
-import { el, ltr } from "./dom.js";
+import { el, ltr, setClass } from "./dom.js";
 import { save } from "./save.js";
 
 const FIELDS = [
@@ -34,8 +34,9 @@ export class LeadsView {
     this.node = el("section", { class: "view leads-view", "aria-label": "Leads" }, el("h1", { tabindex: -1 }, "Leads"), this.form, el("p", { class: "exports" }, "Export: ", exports), this.status, this.list, this.more);
   }
 
+  /** Read the leads anew, unless a change that is not saved would be lost. */
   async open() {
-    if (!this.list.childElementCount) {
+    if (!this.list.querySelector(".lead-form.changed")) {
       await this.#search();
     }
   }
@@ -54,8 +55,12 @@ export class LeadsView {
 
   async #page() {
     try {
-      const parameters = { ...this.#asked, ...(this.#next ? { cursor: this.#next } : {}) };
+      const asked = this.#asked;
+      const parameters = { ...asked, ...(this.#next ? { cursor: this.#next } : {}) };
       const page = await this.#client.get("/v1/leads", parameters);
+      if (asked !== this.#asked) {
+        return; // another search began meanwhile
+      }
       this.#next = page.next;
       this.list.append(...page.leads.map((lead) => this.#lead(lead)));
       this.#say(this.list.childElementCount ? "" : "No lead matches.");
@@ -70,7 +75,7 @@ export class LeadsView {
     const controls = FIELDS.map(([name, label, tag]) => this.#field(lead, name, label, tag));
     const form = el(
       "form",
-      { class: "lead-form", onsubmit: (event) => this.#change(event, lead, said) },
+      { class: "lead-form", oninput: () => setClass(form, "changed", true), onsubmit: (event) => this.#change(event, lead, said) },
       controls,
       el("button", { type: "submit" }, "Save"),
       said,
@@ -104,6 +109,7 @@ export class LeadsView {
     }
     try {
       Object.assign(lead, await this.#client.patch(`/v1/leads/${lead.id}`, changed));
+      setClass(event.target, "changed", false);
       said.textContent = "Saved.";
       said.className = "result";
     } catch (error) {

@@ -17,6 +17,7 @@ export class LiveView {
   #stale = new Set(); // calls whose rows are to be written
   #listAt = 0;
   #later = null;
+  #refused = false;
 
   constructor({ calls, client, go, may, traceUrl, announce, onChange }) {
     this.#calls = calls;
@@ -76,6 +77,14 @@ export class LiveView {
     this.buttons.node.hidden = !this.#may("line") || !this.#selected || Boolean(this.#calls.get(this.#selected)?.over);
   }
 
+  /** No calls can be read, for this reason. */
+  refuse(why) {
+    this.#refused = true;
+    this.empty.replaceChildren(el("p", {}, "No calls are shown."), el("p", {}, why));
+    this.total.textContent = "";
+    this.hint.replaceChildren();
+  }
+
   /** Show the call, or none. */
   async open(sid) {
     this.#selected = sid;
@@ -96,7 +105,7 @@ export class LiveView {
 
   #hint(sid) {
     const missing = ["This call is not live. The ", el("a", { href: `#history/${encodeURIComponent(sid)}` }, "history"), " has what is stored of it."];
-    this.hint.replaceChildren(...(sid ? missing : ["Choose a call to read along."]));
+    this.hint.replaceChildren(...(this.#refused ? [] : sid ? missing : ["Choose a call to read along."]));
   }
 
   async #readEarlier(sid) {

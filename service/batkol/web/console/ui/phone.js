@@ -43,14 +43,15 @@ export class PhoneView {
     }
   }
 
-  /** What this service says of itself and of the token: `{agent, sentences: [{text, url}], builtin, may}`. */
-  setAbout({ agent = "", sentences = [], builtin = false, may = [] }) {
+  /** What this service says of itself and of the token: `{agent, replies, sentences: [{text, url}], builtin, may}`. */
+  setAbout({ agent = "", sentences = [], builtin = false, may = [], replies = true }) {
     this.#mayCall = may.includes("line");
     this.call.disabled = !this.#mayCall || !hasMicrophones();
     if (!this.#mayCall) {
-      this.#say("This token does not have the right line, so it cannot call.", true);
+      this.#say("This token does not have the right `line`, so it cannot call.", true);
     }
     this.agent.textContent = agent || "the agent of this service";
+    this.listens.hidden = replies;
     this.double.hidden = !builtin;
     this.sentences.replaceChildren(...sentences.map((each) => this.#sentence(each)));
   }
@@ -79,6 +80,7 @@ export class PhoneView {
     this.speaker = el("select", { id: "phone-speaker" }, el("option", { value: "" }, "The browser’s own"));
     this.echo = el("input", { id: "phone-echo", type: "checkbox", checked: true });
     this.agent = el("strong", { dir: "auto" });
+    this.listens = el("p", { class: "note", hidden: true }, "It does not answer by itself (AGENT_REPLIES): it writes down what you say, and speaks what a client says in the call.");
     this.call = el("button", { type: "submit", class: "primary big" }, "Call");
     this.hangUp = el("button", { type: "button", class: "danger big", hidden: true, onclick: () => this.#line?.hangUp() }, "Hang up");
     this.mute = el("button", { type: "button", "aria-pressed": "false", disabled: true, onclick: () => this.#toggleMute() }, "Mute");
@@ -93,6 +95,7 @@ export class PhoneView {
       "form",
       { class: "dial", onsubmit: (event) => this.#submit(event) },
       el("p", { class: "to-whom" }, "You call ", this.agent, "."),
+      this.listens,
       el("div", { class: "pair" }, field("phone-from", "Your number", this.from), field("phone-to", "Called number", this.to)),
       el(
         "details",

@@ -37,6 +37,9 @@ export function replyNode(entry, { entries }) {
 function said(entry) {
   const spokenSoFar = entry.sentences.filter(Boolean).join(" ");
   const intended = entry.intended ?? spokenSoFar;
+  if (!intended && entry.ended) {
+    return [el("span", { class: "nothing" }, "no words, or not for this token")];
+  }
   if (entry.heard === null) {
     return spoken(intended);
   }

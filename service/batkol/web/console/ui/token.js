@@ -16,7 +16,7 @@ export class TokenDialog {
         "form",
         { method: "dialog", onsubmit: () => this.#onToken(this.input.value.trim()) },
         el("h2", { id: "token-title" }, "Token"),
-        el("p", {}, "This service asks for a token of API_TOKENS, API_READ_TOKEN or API_TOKEN. The page keeps it for this tab alone."),
+        el("p", {}, "A token of API_TOKENS, API_READ_TOKEN or API_TOKEN. A service that has none of them needs no token here. The page keeps it for this tab alone."),
         this.why,
         el("div", { class: "field" }, el("label", { for: "token" }, "Token"), this.input),
         el("div", { class: "actions" }, el("button", { type: "submit", class: "primary" }, "Use it"), el("button", { type: "button", onclick: () => this.node.close() }, "Not now")),
