@@ -197,3 +197,29 @@ async def test_a_token_that_sees_no_texts_has_no_empty_replies(tmp_path: Path) -
         await page.click(".call")
         await page.sees(".detail .reply .nothing", "no words, or not for this token")
         call.ends()
+
+
+async def test_an_address_that_encodes_nothing_is_an_address_of_no_call(tmp_path: Path) -> None:
+    async with visit(tmp_path) as at, at.page("live/%E0") as page:
+        call = ScriptedCall(at.up.service.bus, 1)
+        call.begins("אני")
+        await page.sees(".calls .line", "אני")
+        call.ends()
+        assert page.complaints == []
+
+
+async def test_a_call_that_was_open_and_is_forgotten_takes_nothing_with_it(tmp_path: Path) -> None:
+    """The view of live calls is away meanwhile, so that the call is none that somebody reads."""
+    async with visit(tmp_path) as at, at.page() as page:
+        call = ScriptedCall(at.up.service.bus, 1, ago_s=300.0)
+        call.begins("אני")
+        await page.click(".call")
+        await page.sees(".detail .text", "אני")
+        await page.run("location.hash = '#pods'")
+        call.ends()
+        for number in range(2, 40):
+            later = ScriptedCall(at.up.service.bus, number)
+            later.begins("רוצה")
+            later.ends()
+        await page.until("document.querySelectorAll('.calls .over').length === 20")
+        assert page.complaints == []

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { load } from "./modules.mjs";
 
-const { Calls, KEPT_ENDED } = await load("calls");
+const { Calls, DOUBT_MS, KEPT_ENDED } = await load("calls");
 const { questionOf, timeline } = await load("turns");
 const { entriesOf } = await load("recorded");
 const { agreement, troubles } = await load("pods");
@@ -96,6 +96,64 @@ test("a call that a snapshot does not list is over", () => {
   calls.observe(script.started());
   calls.reset({ calls: [] });
   assert.deepEqual([calls.live, calls.get("CA1").over.reason], [0, "unknown"]);
+});
+
+const listed = (more = {}) => ({ call_sid: "CA1", stream_sid: "MZ1", seq: 1, started_at: "2026-01-31T12:00:00Z", agent: "a", from: "", to: "", direction: "inbound", streaming: true, stream: 1, pod: "p", ...more });
+const [answers, away] = [{ pod: "p", reachable: true }, { pod: "q", reachable: false, why: "It does not answer." }];
+
+test("a call that a snapshot cannot list, for its pod does not answer, goes on", () => {
+  const [calls, script] = [new Calls(), new Script()];
+  calls.observe(script.started());
+  calls.place({ calls: [listed({ pod: "q" })], peers: [answers] });
+  calls.reset({ calls: [], peers: [answers, away] });
+  assert.deepEqual([calls.live, calls.doubtful], [1, true]);
+  calls.place({ calls: [], peers: [answers, away] }, Date.now() + DOUBT_MS);
+  assert.equal(calls.live, 1);
+  calls.place({ calls: [], peers: [answers] }, Date.now() + DOUBT_MS);
+  assert.deepEqual([calls.live, calls.doubtful, calls.get("CA1").over.reason], [0, false, "unknown"]);
+});
+
+test("a call of a pod that does answer is over, whichever other one does not", () => {
+  const [calls, script] = [new Calls(), new Script()];
+  calls.observe(script.started());
+  calls.place({ calls: [listed()], peers: [answers] });
+  calls.reset({ calls: [], peers: [answers, away] });
+  assert.deepEqual([calls.live, calls.doubtful], [0, false]);
+});
+
+test("a call that was taken for over is live again with its next event", () => {
+  const [calls, script] = [new Calls(), new Script()];
+  calls.observe(script.started());
+  calls.reset({ calls: [] });
+  calls.observe(begun(script));
+  assert.deepEqual([calls.live, calls.get("CA1").over], [1, null]);
+});
+
+test("a call that moved and came nowhere is over in the end", () => {
+  const [calls, script] = [new Calls(), new Script()];
+  calls.observe(script.started());
+  calls.observe(script.event("call.ended", { reason: "drained" }));
+  calls.place({ calls: [], peers: [answers] });
+  assert.deepEqual([calls.live, calls.doubtful], [1, true]);
+  calls.place({ calls: [], peers: [answers] }, Date.now() + DOUBT_MS);
+  assert.deepEqual([calls.live, calls.doubtful, calls.get("CA1").moving], [0, false, false]);
+});
+
+test("a drain ends a call from a page's phone", () => {
+  const [calls, script] = [new Calls(), new Script()];
+  calls.observe({ ...script.started(), direction: "browser" });
+  calls.observe(script.event("call.ended", { reason: "drained" }));
+  assert.deepEqual([calls.live, calls.get("CA1").over.reason, calls.doubtful], [0, "drained", false]);
+});
+
+test("a call of which events were missed is not complete any more", () => {
+  const [calls, script] = [new Calls(), new Script()];
+  calls.observe(script.started());
+  calls.observe(begun(script));
+  calls.reset({ calls: [listed({ seq: 2 })] });
+  assert.equal(calls.get("CA1").complete, true);
+  calls.reset({ calls: [listed({ seq: 9 })] });
+  assert.equal(calls.get("CA1").complete, false);
 });
 
 test("a call that moves to another pod is one call, and its seq counts anew", () => {

@@ -16,6 +16,7 @@ import { PodsView } from "./ui/pods.js";
 import { TokenDialog } from "./ui/token.js";
 
 const REFRESH_MS = 2000; // after a call came: its pod is in the snapshot alone
+const DOUBT_MS = 10_000; // between two looks for calls that may be over
 
 class Console {
   #calls = new Calls();
@@ -23,6 +24,7 @@ class Console {
   #may = new Set();
   #feed = null;
   #refresh = null;
+  #refreshAt = 0;
   #known = {};
   #draw = inNextFrame(() => this.#drawChanged());
 
@@ -95,6 +97,7 @@ class Console {
 
   #snapshot(snapshot) {
     this.#calls.reset(snapshot);
+    this.#lookForDoubtful();
     this.#draw();
     const wanted = this.#place().id;
     if (this.#place().name === "live" && wanted) {
@@ -107,21 +110,40 @@ class Console {
       return;
     }
     if (event.type === "call.started") {
-      clearTimeout(this.#refresh);
-      this.#refresh = setTimeout(() => this.#readPods(), REFRESH_MS);
+      this.#readPodsIn(REFRESH_MS);
     } else if (event.type === "call.ended") {
       this.#calls.tidy(this.#place().id);
+      this.#lookForDoubtful();
     }
     this.#draw();
   }
 
+  /** Read them at most so much later: calls that go on coming do not put it off. */
+  #readPodsIn(ms) {
+    const at = performance.now() + ms;
+    if (this.#refresh === null || at < this.#refreshAt) {
+      clearTimeout(this.#refresh);
+      this.#refreshAt = at;
+      this.#refresh = setTimeout(() => this.#readPods(), ms);
+    }
+  }
+
+  /** Look, for as long as there are any, whether calls go on of which nobody has told since they moved. */
+  #lookForDoubtful() {
+    if (this.#calls.doubtful) {
+      this.#readPodsIn(DOUBT_MS);
+    }
+  }
+
   async #readPods() {
+    this.#refresh = null;
     try {
       this.#calls.place(await this.#client.get("/v1/calls", { scope: "fleet" }));
       this.#draw();
     } catch {
       // The names of pods are missing in the list until the next call comes; the feed's state says what is wrong.
     }
+    this.#lookForDoubtful();
   }
 
   #drawChanged() {
@@ -133,7 +155,7 @@ class Console {
 
   #place() {
     const [name, id = ""] = location.hash.slice(1).split("/");
-    return { name: name in this.views ? name : "live", id: decodeURIComponent(id) };
+    return { name: Object.hasOwn(this.views, name) ? name : "live", id: decoded(id) };
   }
 
   #route({ focus = true } = {}) {
@@ -154,6 +176,15 @@ class Console {
     if (focus && !id) {
       this.views[name].node.querySelector("h1")?.focus({ preventScroll: true });
     }
+  }
+}
+
+/** Return the text of a part of the address; a part that encodes nothing, for it may be typed, stands for itself. */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
   }
 }
 

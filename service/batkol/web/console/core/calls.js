@@ -8,6 +8,8 @@
 import { added, observe } from "./entries.js";
 
 export const KEPT_ENDED = 20; // calls that are over and still shown
+export const DOUBT_MS = 20_000; // for which a call may be heard of nowhere: the next stream of one that moves comes within 15 s
+const BROWSER = "browser"; // the direction of a call from a page's phone
 const QUIET = new Set(["mark", "withdrawn", "utterance.ended"]); // events that leave the line of a call as it is
 
 export class Calls {
@@ -32,11 +34,21 @@ export class Calls {
     return [...this.#calls.values()].filter((call) => !call.over).length;
   }
 
-  /** Take a snapshot of all calls: those that it does not list are over. */
+  /** Whether there are calls of which nobody can tell so far whether they go on: `place` is to look for them. */
+  get doubtful() {
+    return [...this.#calls.values()].some((call) => call.doubtedAt);
+  }
+
+  /** Take a snapshot of all calls: those that it does not list are over, unless a pod that does not answer may have them. */
   reset({ calls, peers = [] }) {
     const listed = new Set(calls.map((each) => each.call_sid));
     for (const call of this.#calls.values()) {
-      if (!listed.has(call.sid) && !call.over) {
+      if (listed.has(call.sid) || call.over) {
+        continue;
+      }
+      if (mayBeAway(call, peers)) {
+        call.doubtedAt ||= Date.now();
+      } else {
         this.#end(call, "unknown", Date.now());
       }
     }
@@ -45,8 +57,16 @@ export class Calls {
     this.listChanged = true;
   }
 
-  /** Take the names of pods from a snapshot. */
-  place({ calls, peers }) {
+  /** Take the names of pods from a snapshot, and end the calls in doubt for too long of which no pod knows. */
+  place({ calls, peers = [] }, now = Date.now()) {
+    const listed = new Set(calls.map((each) => each.call_sid));
+    for (const call of this.#calls.values()) {
+      if (listed.has(call.sid)) {
+        call.doubtedAt = 0;
+      } else if (call.doubtedAt && now - call.doubtedAt >= DOUBT_MS && !mayBeAway(call, peers)) {
+        this.#end(call, "unknown", now);
+      }
+    }
     for (const { call_sid: sid, pod } of calls) {
       const call = this.#calls.get(sid);
       if (call && pod && call.pod !== pod) {
@@ -54,7 +74,7 @@ export class Calls {
         this.changed.set(sid, this.changed.get(sid) ?? new Set());
       }
     }
-    this.peers = peers ?? this.peers;
+    this.peers = peers;
   }
 
   /** Apply one event of the feed. Returns whether it was new. */
@@ -119,6 +139,7 @@ export class Calls {
       stream: 1,
       over: null, // {reason, at}
       moving: false, // between two streams
+      doubtedAt: 0, // since when (Unix ms) nobody can tell whether it goes on
       speaker: "", // caller, agent or nobody
       line: null, // the entry whose text stands in the list
       failures: 0,
@@ -143,8 +164,12 @@ export class Calls {
       streaming: shown.streaming,
       stream: shown.stream,
       over: null,
+      moving: false,
+      doubtedAt: 0,
     });
-    call.seqs.set(shown.stream_sid, Math.max(shown.seq, call.seqs.get(shown.stream_sid) ?? 0));
+    const seq = call.seqs.get(shown.stream_sid) ?? 0;
+    call.complete &&= shown.seq <= seq; // what is between never came, or comes and is passed over
+    call.seqs.set(shown.stream_sid, Math.max(shown.seq, seq));
     this.changed.set(call.sid, null);
   }
 
@@ -153,11 +178,13 @@ export class Calls {
       return false;
     }
     call.seqs.set(event.stream_sid, event.seq);
+    call.doubtedAt = 0;
     if (event.type === "call.started") {
       this.#start(call, event);
     } else if (event.type === "call.ended") {
       this.#endStream(call, event);
     } else {
+      this.#revive(call);
       this.#enter(call, event);
     }
     return true;
@@ -185,18 +212,28 @@ export class Calls {
   }
 
   #endStream(call, event) {
-    if (event.reason === "drained" || event.reason === "replaced") {
-      call.moving = event.reason === "drained";
-      this.#note(call, event, event.reason === "drained" ? "The pod drains; the call moves." : "A newer stream took over.");
+    const moves = event.reason === "drained" && call.direction !== BROWSER; // a page's phone calls anew
+    if (moves || event.reason === "replaced") {
+      call.moving = moves;
+      call.doubtedAt = moves ? Date.now() : 0;
+      this.#note(call, event, moves ? "The pod drains; the call moves." : "A newer stream took over.");
       return;
     }
     this.#end(call, event.reason, event.at * 1000);
     this.#note(call, event, `The call ended: ${event.reason}.`);
   }
 
+  /** A call that was taken for over is not: a pod sends its events. */
+  #revive(call) {
+    if (call.over?.reason === "unknown") {
+      call.over = null;
+      this.listChanged = true;
+      this.changed.set(call.sid, null);
+    }
+  }
+
   #end(call, reason, at) {
-    call.over = { reason, at };
-    call.speaker = "";
+    Object.assign(call, { over: { reason, at }, speaker: "", moving: false, doubtedAt: 0 });
     this.listChanged = true;
     this.changed.set(call.sid, null);
   }
@@ -228,6 +265,12 @@ export class Calls {
       this.changed.set(call.sid, new Set([entry]));
     }
   }
+}
+
+/** Whether a pod that did not answer may have the call. */
+function mayBeAway(call, peers) {
+  const away = peers.some((peer) => !peer.reachable);
+  return away && !peers.some((peer) => peer.reachable && peer.pod === call.pod);
 }
 
 const SPEAKER = {

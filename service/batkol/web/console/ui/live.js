@@ -57,8 +57,9 @@ export class LiveView {
   draw(changed) {
     for (const [sid, entries] of changed) {
       this.#stale.add(sid);
-      if (sid === this.#selected) {
-        this.#drawSelected(this.#calls.get(sid), entries);
+      const call = sid === this.#selected && this.#calls.get(sid); // one that is over may be forgotten already
+      if (call) {
+        this.#drawSelected(call, entries);
       }
     }
     if (this.#selected && this.detail.hidden && this.#calls.get(this.#selected)) {
