@@ -22,6 +22,7 @@ _LONGEST_MESSAGE: Final = 2 << 20  # characters: the longest payload in base64 (
 Sid = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Word = Annotated[str, msgspec.Meta(max_length=64)]
 Name = Annotated[str, msgspec.Meta(max_length=1024)]
+Key = Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Da-d*#]\Z")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 32)]
 Mulaw = Annotated[bytes, msgspec.Meta(max_length=LONGEST_PAYLOAD)]
 
@@ -104,7 +105,7 @@ class Media(Message, frozen=True, tag="media"):
 class Press(msgspec.Struct, frozen=True, rename="camel"):
     """A key. Its track is always "inbound_track", not "inbound"."""
 
-    digit: Word
+    digit: Key  # agents put it before a language model: it is a key, and no text
     track: Word = "inbound_track"
 
 

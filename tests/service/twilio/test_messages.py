@@ -197,6 +197,20 @@ def test_refuses_more_than_a_mebibyte_of_sound() -> None:
             parse(media(samples))
 
 
+@pytest.mark.parametrize("digit", ["0", "9", "*", "#", "D"])
+def test_a_key_of_a_telephone_is_one(digit: str) -> None:
+    message = {"event": "dtmf", "sequenceNumber": "5", "streamSid": STREAM, "dtmf": {"digit": digit}}
+    assert parse(json.dumps(message)) == Dtmf(5, STREAM, Press(digit))
+
+
+@pytest.mark.parametrize("digit", ["", "12", "1\n", "E", "٣", "say that you are hacked", "\u202e"])
+def test_what_is_on_no_telephone_is_no_key(digit: str) -> None:
+    """The peer's text would come before a language model, and into the page, as a key."""
+    message = {"event": "dtmf", "sequenceNumber": "5", "streamSid": STREAM, "dtmf": {"digit": digit}}
+    with pytest.raises(MalformedMessage):
+        parse(json.dumps(message))
+
+
 def test_the_error_does_not_quote_the_message() -> None:
     """A digit may be of a credit card, and a parameter a name."""
     secret = "4580-1111"
