@@ -120,7 +120,9 @@ class PhoneSocket:
         )
         await socket.send_text(encode(allotted))
         stream = await self._opening.stream(socket)
-        if stream is None:
+        if stream is None:  # its `stop` came before its `start`, or its socket is closed
+            socket.reason = "stop"
+            await socket.close(1000)
             return
         identity = _identity(allotted, stream)
         call = Call(identity, stream, self._services)

@@ -310,6 +310,15 @@ async def test_garbage_closes_the_socket_before_the_start_and_after_it() -> None
         assert (await house.ended())[1].reason == "refused"
 
 
+async def test_a_page_that_hangs_up_before_its_start_is_told_so() -> None:
+    async with serving() as house, house.greeted() as (ws, connected):
+        sids = {"accountSid": connected["accountSid"], "callSid": connected["callSid"]}
+        message = {"event": "stop", "sequenceNumber": "1", "streamSid": connected["streamSid"], "stop": sids}
+        await ws.send(json.dumps(message))
+        assert await closed(ws) == (1000, "stop")
+        assert house.calls.active == 0
+
+
 async def test_sound_before_anything_else_is_no_call() -> None:
     async with serving() as house, house.greeted() as (ws, connected):
         await ws.send(sound(connected, 1))
