@@ -15,6 +15,8 @@ export class HistoryView {
   #next = null;
   #asked = {};
   #away = true; // since the last search another view was shown
+  #reading = null; // the search of which a page is on its way
+  #wanted = ""; // the call that is to be shown
 
   constructor({ client, go, traceUrl }) {
     this.#client = client;
@@ -25,6 +27,7 @@ export class HistoryView {
 
   /** Show the list, or one call. */
   async open(sid) {
+    this.#wanted = sid;
     this.node.classList.toggle("has-detail", Boolean(sid));
     this.detail.hidden = !sid;
     if (sid) {
@@ -108,22 +111,30 @@ export class HistoryView {
   }
 
   async #page() {
+    const asked = this.#asked;
+    if (this.#reading === asked) {
+      return; // pressed twice
+    }
+    this.#reading = asked;
     this.status.textContent = "Looking …";
     this.status.className = "result";
     try {
-      const asked = this.#asked;
       const parameters = { ...asked, limit: PAGE, ...(this.#next ? { cursor: this.#next } : {}) };
       const page = await this.#client.get("/v1/history/calls", parameters);
       if (asked !== this.#asked) {
-        return; // another search began meanwhile
+        return; // another search has begun
       }
       this.#next = page.next;
       this.rows.append(...page.calls.map((call) => this.#row(call)));
       this.status.textContent = this.rows.childElementCount ? "" : "No call matches.";
     } catch (error) {
+      if (asked !== this.#asked) {
+        return;
+      }
       this.status.textContent = error.message;
       this.status.className = "result bad";
     }
+    this.#reading = null;
     this.more.hidden = this.#next === null;
   }
 
@@ -150,11 +161,17 @@ export class HistoryView {
     this.conversation.show(() => []);
     try {
       const details = await this.#client.get(`/v1/history/calls/${encodeURIComponent(sid)}`);
+      if (sid !== this.#wanted) {
+        return; // another call was opened meanwhile
+      }
       const entries = entriesOf(details);
       this.#showHead(details);
       this.conversation.show(() => entries);
       this.conversation.node.parentElement.scrollTop = -1e9; // its beginning
     } catch (error) {
+      if (sid !== this.#wanted) {
+        return;
+      }
       this.heading.textContent = error.message;
     }
     this.heading.focus({ preventScroll: true });

@@ -16,6 +16,7 @@ export class LeadsView {
   #may;
   #next = null;
   #asked = {};
+  #reading = null; // the search of which a page is on its way
 
   constructor({ client, may }) {
     this.#client = client;
@@ -54,19 +55,27 @@ export class LeadsView {
   }
 
   async #page() {
+    const asked = this.#asked;
+    if (this.#reading === asked) {
+      return; // pressed twice
+    }
+    this.#reading = asked;
     try {
-      const asked = this.#asked;
       const parameters = { ...asked, ...(this.#next ? { cursor: this.#next } : {}) };
       const page = await this.#client.get("/v1/leads", parameters);
       if (asked !== this.#asked) {
-        return; // another search began meanwhile
+        return; // another search has begun
       }
       this.#next = page.next;
       this.list.append(...page.leads.map((lead) => this.#lead(lead)));
       this.#say(this.list.childElementCount ? "" : "No lead matches.");
     } catch (error) {
+      if (asked !== this.#asked) {
+        return;
+      }
       this.#say(error.message, true);
     }
+    this.#reading = null;
     this.more.hidden = this.#next === null;
   }
 

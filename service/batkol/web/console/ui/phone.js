@@ -18,6 +18,7 @@ export class PhoneView {
   #sid = "";
   #begun = 0;
   #mayCall = false;
+  #busy = false; // from the press of Call to the end of the call
   #muted = false;
   #drawLevels = inNextFrame(() => this.#writeLevels());
   #levels = { microphone: 0, ear: 0 };
@@ -46,7 +47,7 @@ export class PhoneView {
   /** What this service says of itself and of the token: `{agent, replies, sentences: [{text, url}], builtin, may}`. */
   setAbout({ agent = "", sentences = [], builtin = false, may = [], replies = true }) {
     this.#mayCall = may.includes("line");
-    this.call.disabled = !this.#mayCall || !hasMicrophones();
+    this.#allowCall();
     if (!this.#mayCall) {
       this.#say("This token does not have the right `line`, so it cannot call.", true);
     }
@@ -123,7 +124,11 @@ export class PhoneView {
   }
 
   async #dial() {
-    this.call.disabled = true;
+    if (this.#busy) {
+      return;
+    }
+    this.#busy = true;
+    this.#allowCall();
     this.#say("Opening the microphone …");
     const sound = new Sound({
       frame: (mulaw) => this.#line?.media(mulaw),
@@ -134,7 +139,8 @@ export class PhoneView {
       await sound.open({ microphone: this.microphone.value, speaker: this.speaker.value, echoCancellation: this.echo.checked });
     } catch (error) {
       this.#say(microphoneError(error), true);
-      this.call.disabled = false;
+      this.#busy = false;
+      this.#allowCall();
       return;
     }
     this.#sound = sound;
@@ -163,6 +169,7 @@ export class PhoneView {
     this.#sound?.close();
     this.#sound = null;
     this.#line = null;
+    this.#busy = false;
     this.#up(false);
     this.#levels = { microphone: 0, ear: 0 };
     this.#drawLevels();
@@ -171,7 +178,7 @@ export class PhoneView {
 
   #up(up) {
     this.call.hidden = up;
-    this.call.disabled = !this.#mayCall;
+    this.#allowCall();
     this.hangUp.hidden = !up;
     this.keypad.disabled = !up;
     this.mute.disabled = !up;
@@ -182,6 +189,11 @@ export class PhoneView {
     if (up) {
       this.hangUp.focus();
     }
+  }
+
+  /** A form is sent by Enter as well, even while its button is hidden, but not while that is disabled. */
+  #allowCall() {
+    this.call.disabled = this.#busy || !this.#mayCall || !hasMicrophones();
   }
 
   #toggleMute() {

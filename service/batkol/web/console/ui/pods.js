@@ -9,6 +9,7 @@ const EVERY_MS = 5000;
 export class PodsView {
   #statuses;
   #timer = null;
+  #opened = 0;
 
   /** `statuses` returns `[{pod, reachable, why, status}]` of all pods. */
   constructor({ statuses }) {
@@ -21,11 +22,16 @@ export class PodsView {
 
   async open() {
     this.close();
+    const opened = this.#opened;
     await this.#read();
+    if (opened !== this.#opened) {
+      return; // it was left meanwhile
+    }
     this.#timer = setInterval(() => !document.hidden && this.#read(), EVERY_MS);
   }
 
   close() {
+    this.#opened++;
     clearInterval(this.#timer);
   }
 
