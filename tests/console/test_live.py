@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -209,17 +210,21 @@ async def test_an_address_that_encodes_nothing_is_an_address_of_no_call(tmp_path
 
 
 async def test_a_call_that_was_open_and_is_forgotten_takes_nothing_with_it(tmp_path: Path) -> None:
-    """The view of live calls is away meanwhile, so that the call is none that somebody reads."""
+    """The page is in the background: it draws nothing, while another view than that of live calls is chosen."""
     async with visit(tmp_path) as at, at.page() as page:
         call = ScriptedCall(at.up.service.bus, 1, ago_s=300.0)
         call.begins("אני")
         await page.click(".call")
         await page.sees(".detail .text", "אני")
         await page.run("location.hash = '#pods'")
+        await page.run("window.held = []; window.drawing = requestAnimationFrame")
+        await page.run("void (window.requestAnimationFrame = (draw) => held.push(draw))")
         call.ends()
         for number in range(2, 40):
             later = ScriptedCall(at.up.service.bus, number)
             later.begins("רוצה")
             later.ends()
+        await asyncio.sleep(1.5)
+        await page.run("window.requestAnimationFrame = drawing; held.forEach((draw) => draw())")
         await page.until("document.querySelectorAll('.calls .over').length === 20")
         assert page.complaints == []
