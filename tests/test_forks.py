@@ -33,6 +33,9 @@ def test_wrong():
 def test_deadly():
     os._exit(3)
 
+@pytest.mark.parametrize("number", range(3))
+def test_after(number): ...
+
 @pytest.mark.skip(reason="not today")
 def test_skipped(): ...
 """
@@ -93,7 +96,7 @@ def test_results_warnings_and_output_are_reported_and_a_worker_that_dies_costs_o
     done = run(tmp_path, "-ra")
 
     assert done.returncode == 1, done.stdout + done.stderr
-    assert re.search(r"2 failed, 26 passed, 1 skipped, 1 warning in ", done.stdout), done.stdout
+    assert re.search(r"2 failed, 29 passed, 1 skipped, 1 warning in ", done.stdout), done.stdout
     assert "FAILED test_plain.py::test_wrong - assert 1 == 2" in done.stdout
     assert "said by the wrong one" in done.stdout
     assert "FAILED test_plain.py::test_deadly - the process that ran it ended with 3" in done.stdout

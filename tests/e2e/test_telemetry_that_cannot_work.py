@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from batkol.voices.marked.voice import script
 from support.http.hostile_server import hostile_http
 from support.service.process import Served, serving
 from support.service.stack import QUICK, words_of
+from support.time.waiting import until
 
 ONE = script([["שלום", "תודה"]], tail_ms=700)
 SECRET = "Zq7"
@@ -24,8 +25,10 @@ OFTEN = {"OTEL_BSP_SCHEDULE_DELAY": "50", "OTEL_METRIC_EXPORT_INTERVAL": "100"}
 IMPATIENT = {"OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
 
 
-async def served_call(folder: Path, variables: Mapping[str, Any]) -> tuple[Served, dict[str, Any]]:
-    """Have the process take one call and leave; return it and what its status said after the call."""
+async def served_call(
+    folder: Path, variables: Mapping[str, Any], delivered: Callable[[], bool] = lambda: True
+) -> tuple[Served, dict[str, Any]]:
+    """Have the process take one call and, with that `delivered`, leave; return it and its status after the call."""
     async with SpeechDouble() as double:
         port = await double.start()
         async with (
@@ -35,6 +38,7 @@ async def served_call(folder: Path, variables: Mapping[str, Any]) -> tuple[Serve
             assert (await http.get(f"{served.internal}/readyz")).json()["status"] == "ready"
             report = await place_call(served.plan(ONE.mulaw))
             assert report.clean
+            await until(delivered)
             status: dict[str, Any] = (await http.get(f"{served.internal}/v1/status")).json()["telemetry"]
             served.tell(signal.SIGTERM)
             assert await served.exited() == 0
@@ -61,7 +65,7 @@ async def test_what_a_platform_injects_for_http_delivers_and_what_is_ignored_is_
             "OTEL_PROPAGATORS": "b3",
             **OFTEN,
         }
-        served, status = await served_call(tmp_path, variables)
+        served, status = await served_call(tmp_path, variables, lambda: bool(collector.metrics))
 
     ignored = {f"OTEL_EXPORTER_OTLP_{name}" for name in ("HEADERS", "TIMEOUT", "COMPRESSION")}
     assert set(complaint(served)["ignored"]) == set(status["ignored"]) == ignored
@@ -84,7 +88,7 @@ async def test_http_json_becomes_http_protobuf_each_signal_by_its_own_variables(
             "OTEL_TRACES_SAMPLER": "jaeger_remote",
             **OFTEN,
         }
-        served, status = await served_call(tmp_path, variables)
+        served, status = await served_call(tmp_path, variables, lambda: bool(collector.metrics))
 
     assert set(complaint(served)["ignored"]) == {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_TRACES_SAMPLER"}
     assert status["traces"]["exporters"] == status["metrics"]["exporters"] == ["otlp"]

@@ -45,7 +45,7 @@ class Reservations:
         self._reserved[call_sid] = _Reservation(stream_name, now + RESERVED_S)
 
     def forget(self, call_sid: str) -> None:
-        """The place is taken, or nobody comes for it."""
+        """The place is taken, or its stream will not come."""
         self._reserved.pop(call_sid, None)
 
     def forget_stream(self, call_sid: str, stream_name: str) -> None:

@@ -117,7 +117,7 @@ class Reply:
         return self.failure or Failure(part, "stalled")
 
     def let_go(self) -> None:
-        """Its run is over: it lets go of those that it called, who know it, so that nothing keeps its sound."""
+        """Let go, when the run is over, of those that were called and know it, so that nothing keeps its sound."""
         self.on_sound = _nobody_waits
         self.tools = None
 

@@ -35,7 +35,8 @@ async def test_half_a_character_is_refused_and_costs_the_conversation_nothing() 
 
 async def test_a_plugin_ends_calls_as_a_program_does() -> None:
     async with talking(None) as talk:
-        call = cast("Call", SimpleNamespace(conversation=talk.conversation, ended_by="", age=5.0))
+        known = SimpleNamespace(is_from_browser=False)
+        call = cast("Call", SimpleNamespace(conversation=talk.conversation, ended_by="", age=5.0, identity=known))
         with pytest.raises(NoTelephoneError, match="TWILIO_ACCOUNT_SID"):
             await AnnouncementLine(call, Telephone()).transfer("sales")
         control = cast("CallControl", SimpleNamespace())

@@ -164,6 +164,8 @@ class Teller:
     def __init__(self, config: pytest.Config, connection: Connection) -> None:
         self._config = config
         self._connection = connection
+        self.begun = False
+        """Whether it is registered: until then pytest repeats the warnings that came before the fork."""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
@@ -172,6 +174,8 @@ class Teller:
     def pytest_warning_recorded(
         self, warning_message: warnings.WarningMessage, when: str, nodeid: str, location: Any
     ) -> None:
+        if not self.begun:
+            return
         shown = warnings.WarningMessage(
             str(warning_message.message), UserWarning, warning_message.filename, warning_message.lineno
         )
@@ -198,7 +202,9 @@ def _work(session: pytest.Session, connection: Connection, base: Path) -> None:
         Forks.is_worker = True
         atexit._clear()  # what is to be done at the end of the process that was forked is not to be done by this one
         _begin(session.config, base)
-        session.config.pluginmanager.register(Teller(session.config, connection))
+        teller = Teller(session.config, connection)
+        session.config.pluginmanager.register(teller)
+        teller.begun = True
         _run(session, connection)
         code = 0
     except KeyboardInterrupt:
