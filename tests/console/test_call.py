@@ -1,4 +1,4 @@
-"""The console in a real Chromium: a call from the page, and what a token shows. The rest is in the nightly tests."""
+"""The console in a real Chromium: a call from the page, and what a token shows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SAID = 8
 READS = "a-made-up-token-that-reads"
 NUMBER = "+972541234567"
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.nightly]  # a machine need not have a browser
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
