@@ -27,7 +27,7 @@ def fleet(service: Service, patience: Patience = PRODUCTION) -> Fleet:
         service.continuations.peers = PeerConversations(
             pods, addresses, lambda: own().at, service.keys, patience.conversations
         )
-        service.peer_ends = PeerEnds(pods, addresses, lambda: own().at, service.keys)
+        service.peer_ends = PeerEnds(pods, addresses, lambda: own().at, service.keys, patience.ends)
     return Fleet(addresses, own, pods=pods)
 
 

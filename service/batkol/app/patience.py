@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from batkol.calls.drain import PAUSE_S
 from batkol.calls.telephone import LinePatience
-from batkol.fleet import conversations
+from batkol.fleet import conversations, ends
 from batkol.recognizers.google.options import CLOSE_TIMEOUT, STALL
 from batkol.recognizers.google.recognizer import DEADLINE
 from batkol.twilio_api.client import WITHIN_S
@@ -28,6 +28,8 @@ class Patience:
     """The wait for Twilio's word about a call."""
     conversations: float = conversations.WITHIN_S
     """The wait for the other pods' word about a call that comes here, for all of them together."""
+    ends: float = ends.WITHIN_S
+    """The wait for the other pods to take the news that a call has ended here."""
     line: LinePatience = field(default_factory=LinePatience)
     """The waits at the end of a call."""
 

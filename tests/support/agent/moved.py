@@ -22,7 +22,7 @@ from support.service.stack import PUBLIC, TOKEN, Stack, stack
 GREETING: Final = "שלום"
 FIRST: Final = ("אני", "רוצה", "פגישה")
 SECOND: Final = ("כמה", "כתובת", "רופא")
-PATIENT: Final = Patience(conversations=20.0)
+PATIENT: Final = Patience(conversations=20.0, ends=20.0)
 """Both pods are in this process, and 0.3 s pass on a busy machine before one of them has read a question."""
 RULES: Final = (Rule("פגישה", "מחר בוקר"), Rule("רופא", "טלפון חשבון"))
 
