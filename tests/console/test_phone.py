@@ -56,6 +56,7 @@ async def test_the_built_in_voice_says_its_sentences_into_the_call(tmp_path: Pat
         await page.sees(".phone .utterance .text", sentence)
 
         (sid,) = at.up.heard.events
+        await at.up.heard.until(lambda: at.up.heard.texts(sid))  # the page shows partials, too
         assert at.up.heard.texts(sid) == [sentence]
         assert page.complaints == []
 
