@@ -196,7 +196,9 @@ async def test_a_token_that_sees_no_texts_has_no_empty_replies(tmp_path: Path) -
         call.replies("שלום.")
         call.has_said("שלום.")
         await page.click(".call")
-        await page.sees(".detail .reply .nothing", "no words, or not for this token")
+        await page.sees(".detail .reply .nothing")
+
+        assert await page.text(".detail .reply .nothing") == "no words, or not for this token"
         call.ends()
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import partial
 
 import structlog
@@ -114,8 +113,7 @@ async def _service(
     settings: Settings, exporters: Sequence[SpanExporter], stack: AsyncExitStack, tasks: Tasks, patience: Patience
 ) -> Service:
     """Make all parts, in the order in which they need each other; `stack` ends them in the other."""
-    metrics = Metrics(settings.pod_name)
-    stack.push_async_callback(metrics.aclose)
+    metrics = await stack.enter_async_context(aclosing(Metrics(settings.pod_name)))
     tracing = _tracing(settings, exporters)
     stack.push_async_callback(tracing.close)
     source = open_source(settings.live_source, start_from=settings.live_start_from, namespace=settings.pod_namespace)
@@ -155,7 +153,6 @@ async def _service(
         agent=made,
         telephone=await telephone(settings, line(made, metrics, patience.line), stack, tasks),
         twilio_api=await twilio_api(settings, stack, tasks, within_s=patience.twilio_api),
-        started_at=time.monotonic(),
     )
 
 

@@ -73,7 +73,7 @@ class Service:
     plugins: Plugins = field(default_factory=Plugins)
     port: int = 0
     internal_port: int = 0
-    started_at: float = 0.0
+    started_at: float = field(default_factory=time.monotonic)
     otel_ignored: Mapping[str, str] = field(default_factory=dict)
     """OTEL_* variables that are not taken as they are given, and why."""
 
