@@ -8,7 +8,6 @@ from batkol.fleet.addresses import Addresses
 from batkol.fleet.conversations import PeerConversations
 from batkol.fleet.endpoint import Endpoint, endpoint
 from batkol.fleet.ends import PeerEnds
-from batkol.fleet.feed import TIMINGS
 from batkol.fleet.fleet import Fleet
 from batkol.fleet.peers import HttpPods, OwnPod
 from batkol.web.self_probe import bound_to
@@ -22,13 +21,13 @@ def fleet(service: Service, patience: Patience = PRODUCTION) -> Fleet:
     def own() -> OwnPod:
         return OwnPod(Endpoint(host, service.internal_port), service.bus.ring.boot)
 
-    addresses, pods = Addresses(tuple(map(endpoint, settings.fleet_peers))), HttpPods(answer_s=TIMINGS.answer_s)
+    addresses, pods = Addresses(tuple(map(endpoint, settings.fleet_peers))), HttpPods(answer_s=patience.fleet.answer_s)
     if settings.fleet_peers:
         service.continuations.peers = PeerConversations(
             pods, addresses, lambda: own().at, service.keys, patience.conversations
         )
         service.peer_ends = PeerEnds(pods, addresses, lambda: own().at, service.keys, patience.ends)
-    return Fleet(addresses, own, pods=pods)
+    return Fleet(addresses, own, patience.fleet, pods)
 
 
 async def tell_end(service: Service, call_sid: str) -> None:

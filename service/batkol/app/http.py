@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
 
 from fastapi import FastAPI
 from starlette.routing import WebSocketRoute
@@ -40,9 +39,6 @@ from batkol.web.probes import exposition, probes
 from batkol.web.proof import ProofSettings, StreamProof
 from batkol.web.same_origin import SameOrigin
 from batkol.web.self_probe import SelfProbe
-
-HUNG_UP_S: Final = 0.5
-"""Seconds in which other pods say whether they ended a call: its caller hears nothing so long."""
 
 
 def public(service: Service) -> FastAPI:
@@ -90,7 +86,7 @@ async def _hung_up_elsewhere(service: Service, call_sid: str) -> bool:
         return False
     token = settings.grants[0].token if settings.grants else ""
     asking = FleetRequest(f"Bearer {token}" if token else "")
-    return await service.fleet.questions.hung_up(asking, call_sid, within_s=HUNG_UP_S)
+    return await service.fleet.hung_up(asking, call_sid)
 
 
 def _console(service: Service) -> console_api.ConsoleService:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from batkol.calls.drain import PAUSE_S
 from batkol.calls.telephone import LinePatience
 from batkol.fleet import conversations, ends
+from batkol.fleet.feed import TIMINGS, FleetTimings
 from batkol.recognizers.google.options import CLOSE_TIMEOUT, STALL
 from batkol.recognizers.google.recognizer import DEADLINE
 from batkol.twilio_api.client import WITHIN_S
@@ -30,6 +31,8 @@ class Patience:
     """The wait for the other pods' word about a call that comes here, for all of them together."""
     ends: float = ends.WITHIN_S
     """The wait for the other pods to take the news that a call has ended here."""
+    fleet: FleetTimings = TIMINGS
+    """The waits for other pods where clients ask for all of them, and for their word whether a call was ended."""
     line: LinePatience = field(default_factory=LinePatience)
     """The waits at the end of a call."""
 

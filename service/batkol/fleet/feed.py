@@ -31,6 +31,8 @@ class FleetTimings(NamedTuple):
 
     answer_s: float = 1.0
     """A pod has this for each answer."""
+    hung_up_s: float = 0.5
+    """All pods together have this to say whether one of them has ended a call; Twilio waits meanwhile."""
     command_s: float = 5.0
     """A pod has this to carry out a command that is forwarded to it."""
     resolve_s: float = 3.0

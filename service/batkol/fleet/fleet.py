@@ -92,6 +92,10 @@ class Fleet:
             at, asking, "POST", path, headers=headers, content=content, within_s=self._timings.command_s
         )
 
+    async def hung_up(self, asking: FleetRequest, call_sid: str) -> bool:
+        """Whether a pod says in time that it has ended this call a moment ago."""
+        return await self.questions.hung_up(asking, call_sid, within_s=self._timings.hung_up_s)
+
     async def read(self, at: Endpoint, asking: FleetRequest, path: str) -> Answer:
         """Read something from one pod. Raises `PodRequestError`."""
         return await self._pods.ask(at, asking, "GET", path)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from batkol.app.patience import Patience
 from batkol.events.events import ReplyEnded
+from batkol.fleet.feed import FleetTimings
 from batkol.simulators.llm.answers import Rule
 from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
@@ -22,7 +23,7 @@ from support.service.stack import PUBLIC, TOKEN, Stack, stack
 GREETING: Final = "שלום"
 FIRST: Final = ("אני", "רוצה", "פגישה")
 SECOND: Final = ("כמה", "כתובת", "רופא")
-PATIENT: Final = Patience(conversations=20.0, ends=20.0)
+PATIENT: Final = Patience(conversations=20.0, ends=20.0, fleet=FleetTimings(answer_s=20.0, hung_up_s=20.0))
 """Both pods are in this process, and 0.3 s pass on a busy machine before one of them has read a question."""
 RULES: Final = (Rule("פגישה", "מחר בוקר"), Rule("רופא", "טלפון חשבון"))
 
