@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,6 +40,7 @@ class Latency:
     timings: Sequence[Timing]
     turns: int
     attempts: int
+    attempts_of_turns: Mapping[int, int]  # how many turns had so many attempts
 
     @property
     def waste(self) -> float:
@@ -52,6 +54,12 @@ class Latency:
             for part in PARTS
         ]
         return f"| {name} | {len(self.timings)} of {self.turns} | {' | '.join(cells)} | {self.waste:.2f} |"
+
+    @property
+    def attempts_told(self) -> str:
+        """A sentence about the attempts of single turns."""
+        turns = (f"{count} with {attempts}" for attempts, count in sorted(self.attempts_of_turns.items()))
+        return f"turns by their attempts: {', '.join(turns)}"
 
 
 HEAD: Final = (
@@ -72,13 +80,16 @@ async def measured(profile: str, calls: int, turns: int, *, at_once: bool = Fals
         load = MachineLoad()
         talks = await conversations(up, calls, conduct)
         requests = await up.requests()
-        return latency_of(talks, requests), load.told(talks)
+        found = latency_of(talks, requests)
+        return found, f"{found.attempts_told}; {load.told(talks)}"
 
 
 def latency_of(talks: Sequence[Talk], requests: Sequence[RequestRecord]) -> Latency:
     """Put together what was said, heard and asked."""
     timings = [timing for talk in talks for timing in _timings(talk)]
-    return Latency(timings, sum(len(talk.turns) for talk in talks), len(requests))
+    ended = [talk.reply_to(turn.spoken) for talk in talks for turn in talk.turns]
+    attempts = Counter(reply.attempts for reply in ended if reply is not None)
+    return Latency(timings, sum(len(talk.turns) for talk in talks), len(requests), attempts)
 
 
 def _timings(talk: Talk) -> list[Timing]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from batkol.answering.answerer import Question
@@ -149,6 +150,24 @@ async def test_several_pods_make_each_summary_once(kept: Kept) -> None:
     asked = [question.call_sid for answerer in answerers for question in answerer.asked]
     assert sorted(asked) == [sid(call) for call in range(6)]
     assert {row[1] for row in await rows(kept.where)} == {"done"}
+
+
+async def test_a_pod_that_looks_for_calls_takes_back_no_claim_of_another_pod(kept: Kept) -> None:
+    """It reads before the other pod's rows are there, and writes after them."""
+    await say(kept, *ENDED)
+    others = await sql(kept.where, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    assert others[0]["count"] == 0
+    engine, agent = kept.database.reading, "reception"
+    given = {"agent": agent, "settled": 20, "hours": 1, "most": 1000}
+    async with engine.begin() as claiming:
+        await claiming.execute(summaries._WANT, given)
+        await claiming.execute(text("UPDATE summaries SET attempts = 1, due_at = now() + interval '180 s'"))
+        looking = asyncio.create_task(summaries.want_summaries(engine, agent))
+        await eventually(lambda: sql(kept.where, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+    await looking
+
+    assert await summaries.claim_summary(engine, agent) is None
+    assert [row[4] for row in await rows(kept.where)] == [1]
 
 
 async def test_an_attempt_of_a_pod_that_died_is_made_again_by_another(kept: Kept) -> None:

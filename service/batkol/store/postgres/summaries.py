@@ -48,7 +48,8 @@ ORDER BY calls.call_sid LIMIT :most
 ON CONFLICT (call_sid) DO UPDATE
 SET state = 'waiting', attempts = 0, reason = NULL, due_at = excluded.due_at, of_end = excluded.of_end,
     updated_at = now()
-""")
+WHERE summaries.of_end IS DISTINCT FROM excluded.of_end
+""")  # what another pod wrote since this statement began is no part of its SELECT: its claim must stand
 
 _CLAIM: Final = text("""
 WITH due AS (
