@@ -65,12 +65,12 @@ async def test_what_a_platform_injects_for_http_delivers_and_what_is_ignored_is_
             "OTEL_PROPAGATORS": "b3",
             **OFTEN,
         }
-        served, status = await served_call(tmp_path, variables, lambda: bool(collector.metrics))
+        served, status = await served_call(tmp_path, variables, lambda: "batkol.tuning.value" in collector.metrics)
 
     ignored = {f"OTEL_EXPORTER_OTLP_{name}" for name in ("HEADERS", "TIMEOUT", "COMPRESSION")}
     assert set(complaint(served)["ignored"]) == set(status["ignored"]) == ignored
     assert (status["traces"]["state"], status["metrics"]["state"]) == ("on", "on")
-    assert status["traces"]["delivering"]
+    assert (status["traces"]["delivering"], status["metrics"]["delivering"]) == (True, True)
     assert collector.named("utterance")
     assert "batkol.audio.written" in collector.metrics
     assert {post.path for post in collector.http.posts} == {"/v1/traces", "/v1/metrics"}

@@ -192,7 +192,7 @@ def _expose_live(metrics: Metrics, live: Live) -> None:
     )
     metrics.gauges(
         "batkol.tuning.value",
-        "Tuning in force, by setting, in milliseconds; those of turns that do not end with _ms are counts.",
+        "Tuning in force, by setting, in ms; those of turns without _ms are counts, or 1 for yes and 0 for no.",
         lambda: tuning_values(live.tuning),
         by="setting",
     )

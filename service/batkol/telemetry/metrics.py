@@ -172,7 +172,7 @@ class Metrics:
         """Have `read` called at each scrape."""
 
         def observe(_: CallbackOptions) -> Iterable[Observation]:
-            return [Observation(read())]
+            return [_observed(read())]
 
         self._meter.create_observable_gauge(name, callbacks=[observe], description=description)
 
@@ -180,7 +180,7 @@ class Metrics:
         """Have `read` called at each scrape; its keys are the values of the label `by`."""
 
         def observe(_: CallbackOptions) -> Iterable[Observation]:
-            return [Observation(value, {by: key}) for key, value in read().items()]
+            return [_observed(value, {by: key}) for key, value in read().items()]
 
         self._meter.create_observable_gauge(name, callbacks=[observe], description=description)
 
@@ -188,7 +188,7 @@ class Metrics:
         """Have `read`, which only ever grows, called at each scrape."""
 
         def observe(_: CallbackOptions) -> Iterable[Observation]:
-            return [Observation(read())]
+            return [_observed(read())]
 
         self._meter.create_observable_counter(name, callbacks=[observe], unit=unit, description=description)
 
@@ -198,7 +198,7 @@ class Metrics:
         """Have `read`, whose values only ever grow, called at each scrape; its keys are values of the label `by`."""
 
         def observe(_: CallbackOptions) -> Iterable[Observation]:
-            return [Observation(value, {by: key}) for key, value in read().items()]
+            return [_observed(value, {by: key}) for key, value in read().items()]
 
         self._meter.create_observable_counter(name, callbacks=[observe], unit=unit, description=description)
 
@@ -233,3 +233,8 @@ class Metrics:
             await asyncio.to_thread(self.close, within_s)
         else:
             self.close()
+
+
+def _observed(value: float, labels: Mapping[str, str] | None = None) -> Observation:
+    """Return a value as a number: OTLP has no booleans, and one would keep every metric from the collector."""
+    return Observation(int(value) if isinstance(value, bool) else value, labels)

@@ -31,6 +31,21 @@ async def test_a_collector_gets_the_instruments_and_the_histograms_of_the_media_
     assert len(written.bucket_counts) == len(written.explicit_bounds) + 1
 
 
+async def test_a_value_of_yes_or_no_arrives_as_a_number_and_keeps_no_other_from_arriving() -> None:
+    async with Collector() as collector:
+        with environment(OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint):
+            metrics = Metrics("pod-1")
+        metrics.gauge("one", "A value.", lambda: True)
+        metrics.gauges("some", "Values.", lambda: {"yes": True, "no": False, "half": 0.5}, by="name")
+        metrics.counter("counted", "{one}", "A count.", lambda: True)
+        await metrics.aclose()
+
+    values = [point.as_int or point.as_double for point in collector.metrics["some"].gauge.data_points]
+    assert values == [1, 0, 0.5]
+    assert [point.as_int for point in collector.metrics["one"].gauge.data_points] == [1]
+    assert [point.as_int for point in collector.metrics["counted"].sum.data_points] == [1]
+
+
 async def test_an_exemplar_is_told_once_with_the_trace_it_leads_to() -> None:
     sampled, dropped = (SpanContext(7, 9, is_remote=False, trace_flags=TraceFlags(flags)) for flags in (1, 0))
     async with Collector() as collector:
