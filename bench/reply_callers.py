@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from batkol.audio.mulaw import SAMPLE_RATE, leading_silence
 from batkol.events.events import ReplyEnded, ReplyStarted
 from batkol.simulators.twilio.caller import Caller, CallPlan, CallReport, SpokenPiece, place_call
 from batkol.speech.lexicon import Ending, ending, lexicon
@@ -94,8 +95,13 @@ class Talk:
         await asyncio.sleep(self.draw.uniform(least, most))
 
     def first_sound_after(self, at: float) -> float | None:
-        """Return when the ear heard the first sound that began after a time."""
-        return min((sound.begins_at for sound in self.report.ear.sounds if sound.begins_at > at), default=None)
+        """Return when the ear first heard something of a sound that began after a time; silence is not heard."""
+        heard = (
+            sound.begins_at + leading_silence(bytes(sound.mulaw)) / SAMPLE_RATE
+            for sound in self.report.ear.sounds
+            if sound.begins_at > at
+        )
+        return min(heard, default=None)
 
 
 Conduct = Callable[[Talk], Awaitable[None]]

@@ -58,6 +58,7 @@ class Arrangement:
     llm: str = STANDARD
     answer: str = SHORT_ANSWER  # empty: three sentences, the first with the caller's words
     google: tuple[str, ...] = ()  # settings of the speech double
+    voice: tuple[str, ...] = ()  # settings of the voice double
     settings: Mapping[str, str] = field(default_factory=dict)  # of the service
     at_once: bool = False  # the whole answer comes with its first token
 
@@ -139,7 +140,8 @@ async def world(arrangement: Arrangement) -> AsyncIterator[World]:
         plain = dict(os.environ)
         speech = (*_BATKOL, "speech-double", "--port", str(google), "--control-port", "0", *options)
         model = (*_BATKOL, "llm-double", "--port", str(llm), *arrangement.llm_options)
-        speaker = (*_BATKOL, "voice-double", "--port", str(voice), "--control-port", "0")
+        settings = (option for each in arrangement.voice for option in ("--set", each))
+        speaker = (*_BATKOL, "voice-double", "--port", str(voice), "--control-port", "0", *settings)
         async with AsyncExitStack() as stack:
             for command, listens in ((speech, google), (model, llm), (speaker, voice)):
                 await stack.enter_async_context(Program(folder, listens, command, plain))

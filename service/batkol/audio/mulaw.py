@@ -76,3 +76,8 @@ def silence(samples: int) -> bytes:
 def is_silent(mulaw: bytes) -> bool:
     """Whether no amplitude is above 16 of 32,767: a telephone lets nothing of it be heard. Empty sound is silent."""
     return not mulaw.translate(None, _INAUDIBLE)
+
+
+def leading_silence(mulaw: bytes) -> int:
+    """Return how many samples come before the first that is not silent (`is_silent`); all of them if none is."""
+    return len(mulaw) - len(mulaw.lstrip(_INAUDIBLE))
