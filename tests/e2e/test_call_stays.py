@@ -16,6 +16,7 @@ from batkol.client import Batkol
 from batkol.events.events import ReplyEnded
 from batkol.simulators.call_cli import CallOptions, carry_out
 from batkol.simulators.client.conversation import Internal
+from batkol.terminal_text import isolated
 from batkol.voices.marked.voice import say
 from support.service.stack import QUICK, Stack, stack
 
@@ -48,5 +49,5 @@ async def test_a_caller_who_stays_hears_the_answer_and_ends_well(
         await hang_up(up, plan.call_sid)
 
         assert await calling == 0
-    assert f"🔊 Agent: {' '.join(WORDS)}" in page.getvalue()
+    assert f"🔊 Agent: {isolated(' '.join(WORDS))}" in page.getvalue()
     assert said in page.getvalue().splitlines()[-1]

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.cells import cell_len
 
 from batkol.audio import mulaw
 from batkol.demo.script import SCRIPT, SHORT_SCRIPT, Script
 from batkol.simulators.voice.recognizer import words_in
+from batkol.terminal_text import isolated
 from support.process.clones import clone, open_place, run, server_programs
 
 STREAMED = ["utterance", "speech_to_text default", "endpointing"]
@@ -27,8 +29,9 @@ HUM = SINGLE
 def test_a_short_demo_shows_words_replies_modes_and_traces_and_records_both_sides_and_ends_by_itself() -> None:
     said, recorded = demo("--traces --short --listen call.wav")
 
-    assert "🟡 Partial: שלום אני" in said
-    assert "🟢 Final: שלום אני רוצה תור." in said
+    assert f"🟡 Partial: {isolated('שלום אני')}\n" in said
+    assert f"🟢 Final: {isolated('שלום אני רוצה תור.')}\n" in said
+    assert max(map(cell_len, said.splitlines())) <= 80
     check_rows(said, ["streaming", "streaming", "streaming", "single", "streaming"])
     assert "11/11 words right" in said
     check_replies(said, SHORT_SCRIPT)
@@ -42,8 +45,8 @@ def test_a_short_demo_shows_words_replies_modes_and_traces_and_records_both_side
 def test_the_whole_demo_shows_words_replies_modes_and_traces_and_records_both_sides_and_ends_by_itself() -> None:
     said, recorded = demo("--traces --listen call.wav")
 
-    assert "🟡 Partial: שלום אני" in said
-    assert "🟢 Final: שלום אני רוצה לקבוע תור." in said
+    assert f"🟡 Partial: {isolated('שלום אני')}\n" in said
+    assert f"🟢 Final: {isolated('שלום אני רוצה לקבוע תור.')}\n" in said
     check_rows(said, ["streaming", "streaming", "streaming", "single", "streaming", "streaming", "streaming"])
     assert "21/21 words right" in said
     check_replies(said, SCRIPT)
@@ -79,18 +82,19 @@ def check_rows(said: str, modes: list[str]) -> None:
 
 def check_replies(said: str, script: Script) -> None:
     """Check each reply's line: its latency adds up, and the caller heard all of it unless they interrupted."""
-    replies = [re.search(r"heard (\d+)/(\d+) words", line) for line in said.splitlines() if line.startswith("👂")]
-    counts = [(int(found.group(1)), int(found.group(2))) for found in replies if found is not None]
+    heard_of = re.findall(r"^(?:👂|  ) (?:interrupted, )?heard (\d+)/(\d+) words", said, re.MULTILINE)
+    counts = [(int(heard), int(intended)) for heard, intended in heard_of]
     assert len(counts) == len(script) + 1
     for (heard, intended), turn in zip(counts[1:], script, strict=True):
         assert heard < intended if turn.interrupted_at is not None else heard == intended
     splits = re.findall(
-        r"👂 (\d+) ms = text (\d+) \+ first token (\d+) \+ piece (\d+) \+ sound (\d+) \+ commit (\d+) ·", said
+        r"👂 (\d+) ms = text (\d+) \+ first token (\d+) \+ piece (\d+) \+ sound (\d+) \+ commit (\d+)\n", said
     )
     assert len(splits) == len(script)
     assert all(int(total) == sum(map(int, parts)) for total, *parts in splits)
-    assert re.search(rf"{len(script)} answers · .* · 1 interrupted, silent \d+ ms after .* · 1 mm-hm that", said)
-    assert ", 0 false interruptions · " in said
+    unwrapped = " ".join(said.split())
+    assert re.search(rf"{len(script)} answers · .* · 1 interrupted, silent \d+ ms after .* · 1 mm-hm that", unwrapped)
+    assert ", 0 false interruptions · " in unwrapped
     assert "✗" not in said
 
 

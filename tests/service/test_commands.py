@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from batkol import __version__
+from batkol.commands.shared import console
 from batkol.main import FOR_PEOPLE, app
 
 COMMANDS = ["serve", "demo", "chat", "gonogo", "call", "speech-double", "llm-double"]
@@ -98,3 +99,16 @@ def test_what_echo_leaves_behind_a_variable_is_taken_off_before_an_option_is_rea
 
     assert done.exit_code == 2
     assert "there is no DATABASE_URL" in done.output
+
+
+@pytest.mark.parametrize(
+    ("asked", "columns"), [("80", 80), ("200", 200), (None, 140), ("0", 140), ("wide", 140), ("²", 140)]
+)
+def test_a_pipe_is_as_wide_as_the_environment_says(
+    asked: str | None, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("COLUMNS", asked)
+
+    assert console(no_color=True).width == columns

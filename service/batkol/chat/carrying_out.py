@@ -25,6 +25,7 @@ from batkol.conversation.tools.webhook import ToolWebhooks
 from batkol.errors import ConfigurationError
 from batkol.live.reply import ReplySettings
 from batkol.named_specs import DEFAULT
+from batkol.terminal_text import without_steering
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +107,8 @@ async def _talk(options: ChatOptions, parts: _Parts, out: Console, notes: Consol
     page = Page(out, out if terminal else notes, terminal=terminal, times=options.times, tools=options.tools)
     if terminal:
         prompt = parts.prompt_name(options.prompt_file)
-        page.note(f"the answerer is {parts.name} ({agent.answerer.name}), the prompt {prompt}. {HELP}")
+        named = f"the answerer is {parts.name} ({agent.answerer.name}), the prompt {prompt}."
+        page.note(f"{without_steering(named)} {HELP}")
     if agent.greeting:
         page.greet(agent.greeting)
     async with aclosing(parts.call(agent)) as call:

@@ -1,14 +1,12 @@
 """The page that a chat is shown on: the agent's words on stdout, all else beside them.
 
 On a terminal all of it is one stream, and what is not said is dim. In a pipe stdout has one line for each line of the
-input, with the answer's words alone, and stderr has the rest, the greeting too, which answers nothing. No character of
-direction is added: a terminal that shows Hebrew from right to left takes the direction of a line from its first
-letter, so no Latin label stands before what is said.
+input, with the answer's words alone, and stderr has the rest, the greeting too, which answers nothing. What a person
+reads is in its own direction (`batkol.terminal_text`); the answers in a pipe are for programs, and are as they came.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Final
 
 from rich.console import Console
@@ -16,6 +14,7 @@ from rich.text import Text
 
 from batkol.chat.text_call import FailedAttempt, ShownPiece, TextTurn, TurnPart
 from batkol.chat.text_tools import TriedTool
+from batkol.terminal_text import FIRST_STRONG_ISOLATE, POP_ISOLATE, isolated, without_steering
 
 PROMPT: Final = "> "
 _LONGEST: Final = 400
@@ -44,7 +43,11 @@ class Page:
     def say(self, text: str) -> None:
         """Show words of the agent's, each time more of one line."""
         text = " ".join(text.split())
-        self._print(f" {text}" if self._begun else text, style="bold" if self._terminal else "", end="")
+        if self._terminal:
+            text = ("" if self._begun else FIRST_STRONG_ISOLATE) + without_steering(f" {text}" if self._begun else text)
+            self._print(text, style="bold", end="")
+        else:
+            self._print(f" {text}" if self._begun else text, end="")
         self._begun = True
 
     def greet(self, text: str) -> None:
@@ -53,7 +56,7 @@ class Page:
             self.say(text)
             self.end_turn()
         else:
-            self.note(f"the agent's greeting: {text}")
+            self.note(f"the agent's greeting: {isolated(text)}")
 
     def show(self, part: TurnPart) -> None:
         """Show a part of an answer."""
@@ -63,13 +66,16 @@ class Page:
             case TriedTool():
                 self.note(told(part, carried_out=self._tools))
             case FailedAttempt(error):
-                self.note(error)
+                self.note(without_steering(error))
 
     def note(self, text: str) -> None:
-        """Show what is not said: a line of its own on a terminal, a line of stderr in a pipe."""
+        """Show what is not said: a line of its own on a terminal, a line of stderr in a pipe.
+
+        What came from elsewhere has to be `without_steering`.
+        """
         if self._terminal and self._begun:
             self._end_line()
-        self._notes.print(Text(f"· {seen(text)}", style="dim"), soft_wrap=True)
+        self._notes.print(Text(f"· {text}", style="dim"), soft_wrap=True)
 
     def end_turn(self, turn: TextTurn | None = None) -> None:
         """End the agent's line; in a pipe, a turn in which nothing was said has an empty one."""
@@ -79,7 +85,7 @@ class Page:
             self.note(timed(turn))
 
     def _end_line(self) -> None:
-        self._print("\n", end="")
+        self._print(f"{POP_ISOLATE}\n" if self._terminal and self._begun else "\n", end="")
         self._begun = False
 
     def _print(self, text: str, *, style: str = "", end: str) -> None:
@@ -90,7 +96,8 @@ class Page:
 def told(tried: TriedTool, *, carried_out: bool) -> str:
     """Return what became of a call of a tool."""
     done = tried.outcome if not tried.counts else "called" if carried_out else "would call"
-    return f"{done} {tried.call.name} {short(tried.call.arguments)} → {short(tried.content)}"
+    arguments = without_steering(short(tried.call.arguments))
+    return f"{done} {without_steering(tried.call.name)} {arguments} → {isolated(short(tried.content))}"
 
 
 def timed(turn: TextTurn) -> str:
@@ -111,11 +118,6 @@ def short(text: str) -> str:
     """Return a text of a tool's as far as a line has room."""
     line = " ".join(text.split())
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
-
-
-def seen(text: str) -> str:
-    """Return a text without characters that steer a terminal or turn the direction of a line."""
-    return "".join(" " if unicodedata.category(each) in {"Cc", "Cf", "Zl", "Zp"} else each for each in text)
 
 
 def _ms(seconds: float | None) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 import uvloop
@@ -16,6 +17,8 @@ from batkol.commands.unread_pipe import guard_stdout
 from batkol.environment import check_token, stripped
 from batkol.errors import BatkolError
 from batkol.urls import base_url
+
+_FEWEST_COLUMNS: Final = 20
 
 
 def _token(value: str) -> str:
@@ -87,10 +90,10 @@ async def _until_signal(work: Coroutine[Any, Any, int]) -> int:
     return await work
 
 
-def console(*, no_color: bool, stderr: bool = False) -> Any:
+def console(*, no_color: bool, stderr: bool = False, pipe_columns: int = 140) -> Any:
     """Return what prints to stdout. A reader that left, or stopped reading when a signal comes, ends the command.
 
-    With `stderr` it prints to stderr.
+    A pipe or a file has `COLUMNS` columns, or without that variable `pipe_columns`. With `stderr` it prints to stderr.
     """
     from rich.console import Console  # noqa: PLC0415 - not for `serve`
 
@@ -99,8 +102,14 @@ def console(*, no_color: bool, stderr: bool = False) -> Any:
     guard_stdout()
     if isinstance(sys.stdout, io.TextIOWrapper):  # in a locale without Hebrew, an escape is better than a traceback
         sys.stdout.reconfigure(errors="backslashreplace")
-    width = None if sys.stdout.isatty() else 140  # a pipe has no width, and eighty columns break the tables
+    width = None if sys.stdout.isatty() else _columns_asked() or pipe_columns
     return Console(no_color=no_color, highlight=False, width=width)
+
+
+def _columns_asked() -> int | None:
+    """Return the width that the environment asks for; None for no number, or one too small for words."""
+    asked = os.environ.get("COLUMNS", "")
+    return int(asked) if asked.isdecimal() and int(asked) >= _FEWEST_COLUMNS else None
 
 
 def newest(auth_token: str) -> str | None:

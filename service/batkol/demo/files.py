@@ -29,47 +29,79 @@ def write(directory: Path) -> None:
         (directory / name).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 
 
+def program(path: Path, folder: Path) -> str:
+    """Return how a terminal in `folder` runs a program: below the folder by the way from there, for a shell."""
+    return shlex.quote(str(path.relative_to(folder) if path.is_relative_to(folder) else path))
+
+
 def to_try(
-    *, url: str, public_url: str, internal: str, auth_token: str, model: str, live: Path, log: Path, programs: Path
+    *,
+    url: str,
+    public_url: str,
+    internal: str,
+    auth_token: str,
+    model: str,
+    live: Path,
+    log: Path,
+    batkol: str,
+    stored: bool,
 ) -> str:
-    """Return the commands to try, ready to be pasted into another terminal."""
+    """Return addresses and commands to try. The commands run as they are in another terminal, in the same folder."""
     control = model.removesuffix("/v1") + "/control"
-    signed = f"--auth-token {auth_token} --public-url {public_url}"
-    flags = live / FLAGS
+    service = f"--internal {internal} \\\n      --auth-token {auth_token} \\\n      --public-url {public_url}"
+    flags, tuning, file = (shlex.quote(str(path)) for path in (live / FLAGS, live / TUNING, log))
+    kept = f"""    {internal}/v1/history/calls   the history
+    {internal}/v1/leads           the leads
+"""
     return f"""
-Everything stays up; Ctrl-C ends it. In a browser, the console: talk to the agent, and watch the calls:
+Everything stays up; Ctrl-C ends it.
 
-    {internal}/console/
+In a browser; no address asks for a token:
 
-It asks for no token. Place a call at "Phone", and let the built-in voice speak: the double hears no other.
+    {internal}/console/           the console: calls, a phone
+    {internal}/docs               every route of the API
+{kept if stored else ""}
+To talk to the agent, choose "Phone" in the console, and let the built-in voice
+speak: Google's double hears no other voice.
 
-In another terminal:
+In another terminal, in the same folder. A call
+(add --words "שלום אני רוצה תור" for other words):
 
-  first, so that the terminal finds batkol
-    export PATH={shlex.quote(str(programs))}:$PATH
+    {batkol} call {url} \\
+      {service}
 
-  a call (add --words "שלום אני רוצה תור", or --wav FILE)
-    batkol call {url} {signed} --internal {internal}
+Other answers of the model, and what it was asked:
 
-  other answers of the model, and what it was asked
-    curl {control}/rules -d '[{{"contains": "תור", "answer": "מחר בעשר."}}]'
+    curl {control}/rules \\
+      -d '[{{"contains": "תור", "answer": "מחר בעשר."}}]'
     curl {control}/stats
 
-  speech has to last longer to interrupt the agent, for calls in progress too
-    sed -i 's/"turns": {{}}/"turns": {{"interruptionMilliseconds": 2000, "interruptWords": 9}}/' {live / TUNING}
+What is going on; the second one follows the calls until Ctrl-C:
 
-  what is going on
     curl {internal}/v1/status
     curl -N {internal}/v1/events
     curl {internal}/metrics
 
-  streaming off, and on again, for calls in progress too
-    sed -i 's/"defaultVariant": "on"/"defaultVariant": "off"/' {flags}
-    sed -i 's/"defaultVariant": "off"/"defaultVariant": "on"/' {flags}
+The rollout checklist, in some two minutes:
 
-  the rollout checklist
-    batkol gonogo {url} --internal {internal} {signed} --log-file {log}
+    {batkol} gonogo {url} \\
+      {service} \\
+      --log-file {file}
 
-  the service's log
-    tail -f {log}
+Streaming off, and on again, for calls in progress too:
+
+    sed -i 's/"defaultVariant": "on"/"defaultVariant": "off"/' \\
+      {flags}
+    sed -i 's/"defaultVariant": "off"/"defaultVariant": "on"/' \\
+      {flags}
+
+The caller has to speak for longer to interrupt the agent, in those calls too:
+
+    sed -i -e 's/"turns": {{}}/"turns": {{"interruptWords": 9}}/' \\
+      -e 's/{{"interruptW/{{"interruptionMilliseconds": 2000, "interruptW/' \\
+      {tuning}
+
+The service's log, until Ctrl-C:
+
+    tail -f {file}
 """

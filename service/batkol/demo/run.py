@@ -20,7 +20,7 @@ from typing import Final
 from rich.console import Console
 
 from batkol.demo import files, recording
-from batkol.demo.screen import Screen, legend, table, totals
+from batkol.demo.screen import Screen, legend, print_wrapped, table, totals
 from batkol.demo.script import SCRIPT, STREAMING, Script
 from batkol.demo.settings import PUBLIC_URL
 from batkol.demo.stage import Stage, stage
@@ -61,7 +61,7 @@ async def run(console: Console, options: DemoOptions) -> int:
     home = Path(tempfile.mkdtemp(prefix="batkol-demo-"))
     passed: bool | None = None
     try:
-        console.print("Starting doubles of Google's speech service and of a language model, and Batkol itself …")
+        print_wrapped(console, "Starting Batkol, and doubles of Google's speech service and of a language model …")
         async with _collector(wanted=options.traces) as collector, stage(home, options.script, collector) as up:
             passed = await _show_call(console, up, options)
             if collector is not None:
@@ -93,7 +93,8 @@ async def _show_call(console: Console, up: Stage, options: DemoOptions) -> bool:
     """Place the call and print what came of it; return whether all of it was right."""
     with Screen(console) as screen:
         doubles = up.doubles
-        screen.note(f"Google double {doubles.speech} · model double {doubles.model} · service {up.url} · log {up.log}")
+        screen.note(f"Google's double {doubles.speech} · the model's double {doubles.model}")
+        screen.note(f"Batkol {up.url} · its log {up.log}")
         if up.no_espeak:
             screen.note(f"The agent speaks with the built-in voice, which hums the words that it lacks. {up.no_espeak}")
         observed, seen = await _call(up, screen, options.script)
@@ -101,7 +102,7 @@ async def _show_call(console: Console, up: Stage, options: DemoOptions) -> bool:
     if options.listen is not None:
         seconds = recording.write(options.listen, observed.report, observed.spoken)
         said = f"Recorded {seconds:.1f} s in {options.listen}: left the caller, right what the caller heard"
-        console.print(said, markup=False, soft_wrap=True)
+        print_wrapped(console, said)
     await _print_stored(console, up)
     return passed
 
@@ -109,11 +110,11 @@ async def _show_call(console: Console, up: Stage, options: DemoOptions) -> bool:
 async def _print_stored(console: Console, up: Stage) -> None:
     store = up.store
     if isinstance(store, NoStore):
-        console.print(f"Calls are not stored: {up.not_kept}", markup=False, soft_wrap=True)
+        print_wrapped(console, f"Calls are not stored: {up.not_kept}")
         return
     await store.writer.flush(_STORED_S)
     counts = await store.counts()
-    console.print("Stored in Postgres: " + " · ".join(_counted(*each) for each in counts.items()))
+    print_wrapped(console, "Stored in Postgres: " + " · ".join(_counted(*each) for each in counts.items()))
 
 
 def _counted(name: str, count: int) -> str:
@@ -143,18 +144,18 @@ async def _flip(store: LiveDirectory, up: Stage, screen: Screen, mode: str) -> N
         await asyncio.sleep(0 if in_effect else 0.02)
     word = "on" if mode == STREAMING else "off"
     effect = f"in effect after {loop.time() - begun:.2f} s" if in_effect else "no effect"
-    screen.note(f"\n⚑  flags.json rewritten during the call: streaming-stt {word}, {effect}")
+    screen.note(f"\n⚑  flags.json rewritten: streaming-stt {word}, {effect}")
 
 
 def _judge(console: Console, observed: Observed, seen: Sequence[TurnSeen], script: Script) -> bool:
     rows = observed.rows
-    console.print(table(rows))
-    console.print(legend(rows), style="dim", soft_wrap=True)
-    console.print(totals(rows, observed.watch), soft_wrap=True)
-    console.print(totals_of_replies(seen, observed), soft_wrap=True)
+    console.print(table(rows, console.width))
+    print_wrapped(console, legend(rows), "dim")
+    print_wrapped(console, totals(rows, observed.watch))
+    print_wrapped(console, totals_of_replies(seen, observed))
     wrong = list(faults(seen, observed, script))
     for sentence in wrong:
-        console.print(f"✗ {sentence}", style="bold red", highlight=False, markup=False, soft_wrap=True)
+        print_wrapped(console, f"✗ {sentence}", "bold red")
     return not wrong
 
 
@@ -172,7 +173,8 @@ async def _stay(console: Console, up: Stage) -> None:
         model=up.doubles.model,
         live=up.live,
         log=up.log,
-        programs=Path(sys.executable).parent,
+        batkol=files.program(Path(sys.executable).with_name("batkol"), Path.cwd()),
+        stored=not isinstance(up.store, NoStore),
     )
     console.print(commands, highlight=False, markup=False, soft_wrap=True)
     showing = asyncio.create_task(_show(console, up), name="demo.show")

@@ -1,7 +1,6 @@
 """The demo's screen: partials growing in place, finals, replies, and a table. Plain lines where there is no terminal.
 
-Hebrew stands last in its line, behind Latin letters, so that a terminal with bidirectional text and one without show
-the same thing in a readable order; the screen sends the terminal no control characters for directions.
+Hebrew stands last in its line, behind Latin letters and in an isolate of its own. No line is wider than the screen.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from batkol.events.events import (
     UtteranceStarted,
 )
 from batkol.simulators.client.call_record import CallRecordRow, CallWatch
+from batkol.terminal_text import INDENT, lines, newest
 
 _SOURCES: Final = {
     "final": "the stream's own final",
@@ -40,6 +40,10 @@ _SOURCES: Final = {
     "whisper": "the last fallback",
     "none": "no recognizer returned a word",
 }
+_OTHER_COLUMNS: Final = 57
+"""Columns of the table without that of the texts, with the widest content that they have."""
+_FEWEST: Final = 16
+"""Columns that a text has at least."""
 
 
 class Screen:
@@ -72,16 +76,16 @@ class Screen:
                 )
                 self._line(f"\n   utterance {event.index + 1} · {event.mode} · {flag}", "dim")
             case PartialText():
-                self._partial(f"🟡 Partial: {event.text}")
+                self._partial("🟡 Partial: ", event.text)
             case TentativeText():
-                self._partial(f"🟠 Tentative: {event.text}")
+                self._partial("🟠 Tentative: ", event.text)
             case FinalText():
-                self._partial("")
-                self._line(f"🟢 Final: {event.text}" if event.text else "⚪ Final: no words", "green")
+                self._partial("", "")
+                self._said("🟢 Final: " if event.text else "⚪ Final: no words", event.text, "green")
             case RevisedText():
-                self._line(f"   revised: {event.text}", "dim green")
+                self._said(f"{INDENT}revised: ", event.text, "dim green")
             case ReplySentence():
-                self._line(f"🔵 Agent: {event.text}", "blue")
+                self._said("🔵 Agent: ", event.text, "blue")
             case ReplyResumed():
                 self._line("   the agent goes on: that was no interruption", "dim")
             case ReplyFailed():
@@ -95,22 +99,34 @@ class Screen:
 
     def reply(self, reply: ReplyEnded, heard: str) -> None:
         """Show what was heard of a reply that is over, and its latency."""
+        style = "magenta" if reply.interrupted else "cyan"
         words, all_words = len(heard.split()), len(reply.intended.split())
+        count = f"{'interrupted, ' if reply.interrupted else ''}heard {words}/{all_words} words: "
         took = split(reply)
-        parts = [took] if took else []
-        parts.append(f"{'interrupted, ' if reply.interrupted else ''}heard {words}/{all_words} words: {heard}")
-        self._line(f"👂 {' · '.join(parts)}", "magenta" if reply.interrupted else "cyan")
+        if took:
+            self._line(f"👂 {took}", style)
+        self._said(f"{INDENT if took else '👂 '}{count}", heard, style)
         if reply.interrupted:
-            self._line(f"   intended: {reply.intended}", "dim")
+            self._said(f"{INDENT}intended: ", reply.intended, "dim")
 
-    def _partial(self, text: str) -> None:
+    def _partial(self, label: str, text: str) -> None:
         if self._growing is not None:
-            self._growing.update(Text(text, "yellow", no_wrap=True, overflow="crop"), refresh=True)
+            line = newest(label, text, self.console.width)
+            self._growing.update(Text(line, "yellow", no_wrap=True, overflow="crop"), refresh=True)
         elif text:
-            self._line(text, "yellow")
+            self._said(label, text, "yellow")
+
+    def _said(self, label: str, text: str, style: str) -> None:
+        for line in lines(label, text, self.console.width):
+            self.console.print(Text(line, style), soft_wrap=True)
 
     def _line(self, text: str, style: str) -> None:
-        self.console.print(Text(text, style), soft_wrap=True)
+        print_wrapped(self.console, text, style)
+
+
+def print_wrapped(console: Console, text: str, style: str = "") -> None:
+    """Print a text in lines as wide as the screen; what has no space in it, an address or a path, is never cut."""
+    console.print(Text(text, style), overflow="ignore", crop=False)
 
 
 def split(reply: ReplyEnded) -> str:
@@ -131,8 +147,9 @@ def split(reply: ReplyEnded) -> str:
     return f"{until:.0f} ms = {' + '.join(shown)}"
 
 
-def table(rows: Sequence[CallRecordRow]) -> Table:
-    """One row for each utterance."""
+def table(rows: Sequence[CallRecordRow], columns: int) -> Table:
+    """One row for each utterance, in so many columns."""
+    room = max(_FEWEST, columns - _OTHER_COLUMNS)
     sheet = Table(box=SIMPLE_HEAD, pad_edge=False)
     for heading, justify in (("#", "right"), ("words", "right"), ("first partial", "right"), ("final", "right")):
         sheet.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=True)
@@ -147,7 +164,7 @@ def table(rows: Sequence[CallRecordRow]) -> Table:
             _ms(final.latency_ms if final else None),
             final.mode if final else "–",
             final.source if final else "–",
-            Text(row.text),
+            Text("\n".join(lines("", row.text, room, indent=""))),
         )
     return sheet
 

@@ -16,6 +16,7 @@ import msgspec
 
 from batkol.simulators.client.conversation import Observed
 from batkol.simulators.twilio.caller import CallOutcome
+from batkol.terminal_text import isolated
 
 FEWEST_GAPS: Final = 5
 """Gaps between partials that a median needs."""
@@ -176,7 +177,9 @@ def _words(part: RehearsedCall) -> Check:
         return part.check("every final has text", spoken == len(rows) > 0, f"{spoken}/{len(rows)}", "all")
     right = sum(row.right for row in rows)
     perfect = bool(rows) and all(row.perfect for row in rows)
-    wrong = [f"said: {' '.join(row.said.words)}\nheard: {row.text}" for row in rows if not row.perfect]
+    wrong = [
+        f"said: {isolated(' '.join(row.said.words))}\nheard: {isolated(row.text)}" for row in rows if not row.perfect
+    ]
     return part.check("words as they were said", perfect, f"{right}/{total}", "all, and no more", "\n".join(wrong))
 
 

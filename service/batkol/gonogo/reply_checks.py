@@ -18,6 +18,7 @@ from batkol.simulators.client.reply_record import WatchedReply
 from batkol.simulators.twilio.caller import CallOutcome
 from batkol.simulators.twilio.ear import EarWord
 from batkol.simulators.voice.recognizer import GARBLE
+from batkol.terminal_text import isolated
 from batkol.voices.marked.voice import WORDS
 
 EarWords: TypeAlias = Sequence[EarWord] | None
@@ -72,7 +73,7 @@ def _heard(seen: RepliesSeen, at_ear: EarWords) -> Check:
     figure = f"{len(heard)}/{len(intended)} words"
     if ear is not None:
         figure += f", {_right(ear, heard)} at the ear"
-    detail = "" if ear is None else f"said: {reply.ended.intended}\nheard: {' '.join(ear)}"
+    detail = "" if ear is None else f"said: {isolated(reply.ended.intended)}\nheard: {isolated(' '.join(ear))}"
     return Check(PART, name, passed=whole, figure=figure, wanted="all of it", detail=detail)
 
 
@@ -105,7 +106,7 @@ def _history(seen: RepliesSeen, at_ear: EarWords) -> Check:
     if ear is not None:
         figure += f", {len(ear)} at the ear"
     passed = cut and (ear is None or abs(len(ear) - len(heard)) <= _UNSURE_WORDS)
-    detail = f"history: {reply.ended.heard}\nheard: {' '.join(ear or ())}"
+    detail = f"history: {isolated(reply.ended.heard)}\nheard: {isolated(' '.join(ear or ()))}"
     return Check(PART, name, passed=passed, figure=figure, wanted=wanted, detail=detail)
 
 

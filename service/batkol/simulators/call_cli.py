@@ -22,6 +22,7 @@ from batkol.simulators.twilio.caller import Caller, CallPlan, CallReport, Script
 from batkol.simulators.twilio.own_twiml import own_twiml
 from batkol.simulators.twilio.plan import new_sid
 from batkol.simulators.twilio_rest.client import follow_updates, put_status
+from batkol.terminal_text import isolated
 from batkol.voices.marked import voice
 
 SCRIPT: Final = (("שלום", "אני", "רוצה", "פגישה"), ("היום", "בוקר", "תודה"), ("כן", "תודה"))
@@ -55,8 +56,8 @@ def sound(wav: Path | None, words: str | None) -> tuple[bytes, tuple[str, ...]]:
     unknown = sorted({word for utterance in utterances for word in utterance} - set(voice.WORDS))
     if unknown or not utterances:
         raise NothingToSay(
-            f"The voice cannot say {' '.join(unknown) or 'nothing'}. Its words (a comma makes a pause): "
-            + " ".join(voice.WORDS)
+            f"The voice cannot say {isolated(' '.join(unknown)) or 'nothing'}. Its words (a comma makes a pause): "
+            + isolated(" ".join(voice.WORDS))
         )
     spoken = voice.script(utterances)
     return spoken.mulaw, tuple(utterance.text for utterance in spoken.utterances)
@@ -83,7 +84,7 @@ async def carry_out(options: CallOptions, console: Console) -> int:
     With `stay`, the first Ctrl-C hangs up. Raises `ClientError`. Cancelling it drops the connections.
     """
     for text in options.said:
-        console.print(Text(f"🗣  says: {text}"), soft_wrap=True)
+        console.print(Text(f"🗣  says: {isolated(text)}"), soft_wrap=True)
     hung_up = asyncio.Event()
     plan = replace(options.plan, hangup=hung_up)
     plans = [plan, *(replace(plan, call_sid=new_sid("CA")) for _ in range(1, options.calls))]

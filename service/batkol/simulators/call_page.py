@@ -24,6 +24,7 @@ from batkol.events.events import (
 from batkol.simulators.client.call_record import CallWatch
 from batkol.simulators.twilio.advice import advice
 from batkol.simulators.twilio.plan import CallOutcome, CallPlan, CallReport, StreamEnd
+from batkol.terminal_text import isolated
 
 REFUSED: Final = frozenset({1008, 1013})
 """Codes with which the service closes a stream that it does not take."""
@@ -42,27 +43,27 @@ def show(console: Console, event: AnyEvent, *, of_several: bool) -> None:
 def _told(event: AnyEvent) -> tuple[str, str] | None:
     match event:
         case PartialText():
-            return f"🟡 Partial: {event.text}", "yellow"
+            return f"🟡 Partial: {isolated(event.text)}", "yellow"
         case TentativeText():
-            return f"🟠 Tentative {event.number}: {event.text}", "yellow"
+            return f"🟠 Tentative {event.number}: {isolated(event.text)}", "yellow"
         case TentativeWithdrawn():
             return f"   withdrawn {event.number}: {event.reason}", "dim"
         case FinalText():
             figures = f"{event.mode}, {event.source}, {event.latency_ms:.0f} ms"
-            return f"🟢 Final: {event.text}  ({figures})", "green"
+            return f"🟢 Final: {isolated(event.text)}  ({figures})", "green"
         case RevisedText():
-            return f"   revised: {event.text}", "green"
+            return f"   revised: {isolated(event.text)}", "green"
     return _told_of_agent(event)
 
 
 def _told_of_agent(event: AnyEvent) -> tuple[str, str] | None:
     match event:
         case ReplySentence():
-            return f"🔊 Agent: {event.text}", "bold"
+            return f"🔊 Agent: {isolated(event.text)}", "bold"
         case ReplyInterrupted():
-            return f"   interrupted; heard: {event.heard}", "dim"
+            return f"   interrupted; heard: {isolated(event.heard)}", "dim"
         case ReplyEnded() if event.heard != event.intended:
-            return f"   heard: {event.heard}", "dim"
+            return f"   heard: {isolated(event.heard)}", "dim"
         case ReplyFailed():
             return f"   the {event.part} failed: {event.reason}", "red"
         case ToolCalled():
@@ -79,7 +80,7 @@ def report_on(console: Console, report: CallReport, plan: CallPlan, watch: CallW
         how_it_ended(report),
         _heard(report),
         *((f"{watch.ended.utterances} utterances, {watch.ended.sessions} sessions",) if watch.ended else ()),
-        *((f"the TwiML said: {' / '.join(report.said)}",) if report.said else ()),
+        *((f"the TwiML said: {' / '.join(map(isolated, report.said))}",) if report.said else ()),
     )
     console.print(Text("☎  " + " · ".join(part for part in parts if part)), soft_wrap=True)
     for line in (*_refusals(report), *filter(None, (advice(report, plan),))):

@@ -16,6 +16,7 @@ from batkol.simulators.client.call_record import CallWatch, Said
 from batkol.simulators.client.conversation import Observed
 from batkol.simulators.twilio.caller import CallOutcome, CallReport
 from batkol.simulators.twilio.plan import StreamEnd
+from batkol.terminal_text import isolated
 
 SID = "CA1"
 
@@ -138,7 +139,7 @@ def test_the_verdict_is_the_last_line_and_a_failure_is_explained_above_it() -> N
     show(Console(file=out, width=140), checks)
 
     printed = out.getvalue()
-    assert "heard: שלום." in printed
+    assert f"heard: {isolated('שלום.')}" in printed
     assert printed.splitlines()[-1] == f"NO-GO  1 of {len(checks)} checks failed"
     assert not is_go(checks)
     assert not is_go([])

@@ -12,6 +12,7 @@ from batkol.events.events import ReplyEnded, ReplyFailed, ReplySentence
 from batkol.simulators.call_page import how_it_ended, report_on, show, went_well
 from batkol.simulators.client.call_record import CallWatch
 from batkol.simulators.twilio.plan import CallOutcome, CallPlan, CallReport, StreamEnd
+from batkol.terminal_text import isolated
 
 SID = "CA" + "1" * 32
 HUNG_UP, CLOSED = StreamEnd("caller", 1000, ""), StreamEnd("server", 1000, "")
@@ -86,4 +87,8 @@ def test_what_the_agent_says_is_shown_as_it_is_heard() -> None:
     ):
         show(Console(file=page, width=200), event, of_several=False)
 
-    assert page.getvalue().splitlines() == ["🔊 Agent: שלום לך", "   heard: שלום", "   the voice failed: stalled"]
+    assert page.getvalue().splitlines() == [
+        f"🔊 Agent: {isolated('שלום לך')}",
+        f"   heard: {isolated('שלום')}",
+        "   the voice failed: stalled",
+    ]

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from batkol.chat.dialogues.trials import TriedDialogue, TriedPrompt, TriedTurn, spread
-from batkol.chat.page import seen, short
+from batkol.chat.page import short
+from batkol.terminal_text import isolated, without_steering
 
 
 def exit_code(prompt: TriedPrompt) -> int:
@@ -82,14 +83,14 @@ def findings(tried: TriedDialogue) -> Iterator[str]:
         line, expected = key
         runs = f"{counts[key]} of {len(tried.trials)} runs"
         yield f"{tried.dialogue.file}:{line}  {tried.dialogue.name}, turn {number}, {runs}"
-        yield f"    caller said  {seen(short(turn.caller))}"
-        yield f"    expected     {seen(short(expected))}"
-        yield f"    came         {seen(short(came)) or 'nothing'}"
+        yield f"    caller said  {isolated(short(turn.caller))}"
+        yield f"    expected     {isolated(short(expected))}"
+        yield f"    came         {isolated(short(came)) or 'nothing'}"
     untried = {trial.untried: None for trial in tried.trials if trial.untried}
     for reason in untried:
         count = sum(trial.untried == reason for trial in tried.trials)
         yield f"{tried.dialogue.file}  {tried.dialogue.name}, {count} of {len(tried.trials)} runs could not be tried"
-        yield f"    {seen(reason)}"
+        yield f"    {without_steering(reason)}"
 
 
 def _side_by_side(prompts: Sequence[TriedPrompt]) -> Table:

@@ -24,6 +24,7 @@ from batkol.simulators.llm.answers import Rule
 from batkol.simulators.llm.faults import LLMFault, LLMFaultKind
 from batkol.simulators.llm.server import LLMDouble
 from batkol.simulators.llm.settings import LLMSettings
+from batkol.terminal_text import isolated
 from batkol.tools.definition import ToolDefinition
 from support.agent.scripted_parts import PartsAnswerer
 
@@ -86,9 +87,9 @@ async def test_a_run_that_fails_is_told_with_what_was_expected_and_what_came(tmp
     assert runs(prompt) == {"runs": 2, "passed": 0, "exit_code": 1}
     assert lines[-5:] == [
         f"{tmp_path}/booking.yaml:6  booking, turn 2, 2 of 2 runs",
-        "    caller said  תודה",
-        "    expected     must: בשמחה",
-        "    came         אין בעד מה.",
+        f"    caller said  {isolated('תודה')}",
+        f"    expected     {isolated('must: בשמחה')}",
+        f"    came         {isolated('אין בעד מה.')}",
         "FAILED  0 of 2 runs passed",
     ]
     assert suite is not None
