@@ -150,7 +150,7 @@ def split(reply: ReplyEnded) -> str:
 def table(rows: Sequence[CallRecordRow], columns: int) -> Table:
     """One row for each utterance, in so many columns."""
     room = max(_FEWEST, columns - _OTHER_COLUMNS)
-    sheet = Table(box=SIMPLE_HEAD, pad_edge=False)
+    sheet = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for heading, justify in (("#", "right"), ("words", "right"), ("first partial", "right"), ("final", "right")):
         sheet.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=True)
     for heading in ("mode", "source", "heard"):
