@@ -7,6 +7,7 @@ because the direction of text begins anew with each line. A terminal without dir
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Final
@@ -46,6 +47,21 @@ def lines(label: str, text: str, columns: int, indent: str = INDENT) -> list[str
         left -= cells(word) + 1
     first, *others = (isolated(" ".join(row)) for row in rows)
     return [f"{label}{first}".rstrip(), *(f"{indent}{other}" for other in others)]
+
+
+def wrapped(text: str, columns: int) -> list[str]:
+    """Return a text without Hebrew in lines of so many columns. An address or a path is never cut."""
+    rows = []
+    for line in text.split("\n"):
+        row = ""
+        for word in re.findall(r" *[^ ]+", line):
+            if row and cells(row + word) > columns:
+                rows.append(row)
+                row = word.lstrip()
+            else:
+                row += word
+        rows.append(row)
+    return rows
 
 
 def newest(label: str, text: str, columns: int) -> str:

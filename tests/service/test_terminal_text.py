@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from batkol.terminal_text import INDENT, cells, isolated, lines, newest, without_steering
+from batkol.terminal_text import INDENT, cells, isolated, lines, newest, without_steering, wrapped
 
 ISOLATE = re.compile("\u2068([^\u2068\u2069]*)\u2069")
 HEBREW = re.compile("[\u05d0-\u05ea]")
@@ -40,6 +40,13 @@ def test_no_line_is_wider_than_the_screen_and_each_has_its_own_isolate_and_no_wo
     assert [word for line in shown for found in ISOLATE.findall(line) for word in found.split()] == words
     assert not any(HEBREW.search(ISOLATE.sub("", line)) for line in shown)
     assert all(line.startswith(INDENT) for line in shown[1:])
+
+
+def test_a_wrapped_text_keeps_its_words_its_indent_and_its_empty_lines_and_cuts_no_path() -> None:
+    path = f"/tmp/{'x' * 60}/service.log"
+    text = f"\n   utterance 1 · streaming · flag on · source final\nthe log {path} of it"
+
+    assert wrapped(text, 30) == ["", "   utterance 1 · streaming ·", "flag on · source final", "the log", path, "of it"]
 
 
 @given(WORDS, st.integers(24, 90))

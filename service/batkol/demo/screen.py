@@ -31,7 +31,7 @@ from batkol.events.events import (
     UtteranceStarted,
 )
 from batkol.simulators.client.call_record import CallRecordRow, CallWatch
-from batkol.terminal_text import INDENT, lines, newest
+from batkol.terminal_text import INDENT, lines, newest, wrapped
 
 _SOURCES: Final = {
     "final": "the stream's own final",
@@ -125,8 +125,9 @@ class Screen:
 
 
 def print_wrapped(console: Console, text: str, style: str = "") -> None:
-    """Print a text in lines as wide as the screen; what has no space in it, an address or a path, is never cut."""
-    console.print(Text(text, style), overflow="ignore", crop=False)
+    """Print a text without Hebrew in lines as wide as the screen; an address or a path is never cut."""
+    for line in wrapped(text, console.width):
+        console.print(Text(line, style), soft_wrap=True)
 
 
 def split(reply: ReplyEnded) -> str:

@@ -66,7 +66,7 @@ def test_batkol_knows_every_option_that_is_printed() -> None:
     line = get_command(app)
     parsed = []
     for command in commands(printed(Path("/tmp/d"))):
-        program, *arguments = shlex.split(command)
+        program, *arguments = shlex.split(command.replace("\\\n", ""))
         if program.endswith("/batkol"):
             name, *options = arguments
             known = line.commands[name]  # type: ignore[attr-defined]

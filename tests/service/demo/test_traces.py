@@ -26,8 +26,8 @@ SPEECH = span(
     f"{names.SPEECH_TO_TEXT} command_and_search",
     20,
     12_300,
-    (names.PARTIAL, 400),
-    (names.PARTIAL, 700),
+    (names.PARTIAL, 3000),
+    (names.PARTIAL, 6000),
     (names.PROMOTED, 9000),
 )
 

@@ -103,7 +103,7 @@ def svg(lines: Sequence[Text]) -> str:
 
 def _spans(line: Text) -> Iterator[str]:
     for part in line.divide(sorted({at for span in line.spans for at in (span.start, span.end)})):
-        style = Style.combine(span.style for span in part.spans if isinstance(span.style, Style))
+        style = Style.combine([Style(), *(span.style for span in part.spans if isinstance(span.style, Style))])
         yield f"<tspan{_attributes(style)}>{_letters(part.plain)}</tspan>" if part.plain else ""
 
 
