@@ -121,7 +121,7 @@ screenshots: $(STAMP) chromium  ## the pictures of the console in docs/console
 	PYTHONPATH=tests $(BIN)/python -m support.console.screenshots docs/console
 
 picture: $(STAMP)  ## the picture of the demo, and its lines in README.md
-	PYTHONPATH=tests $(BIN)/python -m support.demo.picture docs/demo.svg README.md
+	GRPC_VERBOSITY=NONE PYTHONPATH=tests $(BIN)/python -m support.demo.picture docs/demo.svg README.md
 
 ##@ What goes into the images
 

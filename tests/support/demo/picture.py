@@ -26,6 +26,9 @@ AFTER: Final = "⚑"
 """The excerpt is the first turns: up to the line about the flag."""
 SPOKEN: Final = ("🟢", "🔵", "〰", "✋", "👂")
 HEARD: Final = f"{INDENT}interrupted, heard"
+GOES_ON: Final = INDENT + FIRST_STRONG_ISOLATE
+PARTIALS: Final = 4
+"""Partials that are shown of the first utterance: in a terminal they are one line, which grows."""
 BEGIN, END = "<!-- demo: begin -->", "<!-- demo: end -->"
 
 _SIZE: Final = 14  # of the letters, in pixels
@@ -55,29 +58,26 @@ async def captured() -> list[Text]:
 
 
 def excerpt(lines: Sequence[Text]) -> list[Text]:
-    """Return the first turns. Of the partials those of the first utterance, as a terminal has them one by one."""
+    """Return the first turns, with the newest partials of the first utterance, as a terminal has them one by one."""
     first = next(number for number, line in enumerate(lines) if FIRST in line.plain)
     last = next(number for number, line in enumerate(lines) if line.plain.startswith(AFTER))
-    found = list(lines[first:last])
-    utterances = 0
-    kept = []
-    for line in found:
-        utterances += "utterance" in line.plain
-        if "Partial:" not in line.plain or utterances == 1:
-            kept.append(line)
-    while not kept[-1].plain.strip():
+    second = next(number for number, line in enumerate(lines) if number > first and "utterance" in line.plain)
+    partials = [number for number, line in enumerate(lines[:last]) if "Partial:" in line.plain]
+    shown = [number for number in partials if number < second][-PARTIALS:]
+    kept = [number for number in range(first, last) if number not in partials or number in shown]
+    while not lines[kept[-1]].plain.strip():
         kept.pop()
-    return kept
+    return [lines[number] for number in kept]
 
 
 def for_readme(lines: Sequence[Text]) -> list[str]:
-    """Return the lines about what is said and heard, and the first one's newest partial, without direction marks."""
-    kept = [line.plain for line in lines if "Partial:" in line.plain][-1:]
-    goes_on = False
-    for line in (line.plain for line in lines):
-        goes_on = line.startswith((*SPOKEN, HEARD)) or (goes_on and line.startswith(INDENT + FIRST_STRONG_ISOLATE))
-        if goes_on:
-            kept.append(line)
+    """Return what is said and heard up to the interruption, with the newest partial, without direction marks."""
+    plain = [line.plain for line in lines]
+    heard = next(number for number, line in enumerate(plain) if line.startswith(HEARD))
+    after = next(number for number in range(heard + 1, len(plain)) if not plain[number].startswith(GOES_ON))
+    partial = max(number for number, line in enumerate(plain) if "Partial:" in line)
+    kept = [line for number, line in enumerate(plain[:after]) if line.startswith(SPOKEN) or number in (partial, heard)]
+    kept += plain[heard + 1 : after]
     return [line.translate(dict.fromkeys(map(ord, (FIRST_STRONG_ISOLATE, POP_ISOLATE)))) for line in kept]
 
 

@@ -104,7 +104,7 @@ async def test_one_failure_is_a_failure_and_the_pass_rate_says_how_often(tmp_pat
     both = TriedPrompt("both", (*prompt.dialogues, *more.dialogues))
 
     assert (exit_code(both), both.passed, len(both.trials)) == (1, 1, 2)
-    assert "    came         an empty answer, twice, and so the apology" in printed(both)
+    assert f"    came         {isolated('an empty answer, twice, and so the apology')}" in printed(both)
 
 
 async def test_an_answerer_that_is_away_is_not_a_failure_of_the_dialogue(tmp_path: Path) -> None:
