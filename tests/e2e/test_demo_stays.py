@@ -28,7 +28,8 @@ def test_each_command_that_a_demo_prints_runs_as_it_is_written() -> None:
         done = {command: carried_out(command, folder) for command in commands(printed)}
 
     assert len(done) == 11
-    assert {command: said for command, (code, said) in done.items() if code != 0} == {}
+    failed = "".join(f"{command}\n{said}" for command, (code, said) in done.items() if code != 0)
+    assert failed == "", failed
     assert [command for command, (_, said) in done.items() if not said and not command.startswith("sed ")] == []
 
 

@@ -16,7 +16,7 @@ MS = 1_000_000
 
 def span(name: str, begun: int, ended: int, *events: tuple[str, int]) -> SpanReceived:
     rest: dict[str, Any] = {"attributes": {}, "links": [], "resource": {}, "scope": ""}
-    ids = {"trace_id": "t" * 32, "span_id": "s", "parent_id": "", "kind": "internal", "status": ""}
+    ids: dict[str, Any] = {"trace_id": "t" * 32, "span_id": "s", "parent_id": "", "kind": "internal", "status": ""}
     happened = [CollectedEvent(each, at * MS, {}) for each, at in events]
     return SpanReceived(name=name, begun=begun * MS, ended=ended * MS, failed=False, events=happened, **ids, **rest)
 
