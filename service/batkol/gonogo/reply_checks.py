@@ -27,6 +27,8 @@ EarWords: TypeAlias = Sequence[EarWord] | None
 PART: Final = "replies"
 _UNSURE_WORDS: Final = 1
 """Words by which the service may be wrong about what the caller heard (docs/replies.md)."""
+_UNMARKED: Final = "espeak"
+"""The voice whose words the ear cannot know, although a service with doubles has it."""
 _CUT_MS: Final = 40
 """Milliseconds of the goodbye's last silence that may be lost."""
 _BEFORE_S: Final = 0.5
@@ -142,7 +144,7 @@ def _warnings(observed: Observed) -> Check:
 def _ear_words(seen: RepliesSeen, reply: WatchedReply, at_ear: EarWords) -> Sequence[str] | None:
     """Return the words that the ear heard of a reply; None where the ear cannot know its words."""
     moments = seen.moments.get(reply.turn)
-    if at_ear is None or reply.ended is None or moments is None:
+    if at_ear is None or reply.ended is None or moments is None or reply.ended.voice == _UNMARKED:
         return None
     if not frozenset(words_of(reply.ended.intended)) <= frozenset(WORDS):
         return None

@@ -23,14 +23,15 @@ INTENDED = "אני רוצה פגישה מחר"
 
 
 def reply(
-    turn: int, intended: str, heard: str | None = None, *, phrase: str | None = None, ms: float = 800.0
+    turn: int, intended: str, heard: str | None = None, *, phrase: str | None = None, ms: float = 800.0, voice: str = ""
 ) -> WatchedReply:
     which: dict[str, Any] = {"call_sid": SID, "seq": 1, "at": 0.0, "reply_id": f"MZ-r{turn}", "turn": turn}
     parts: dict[str, Any] = dict.fromkeys(
         ("text_ms", "first_token_ms", "first_piece_ms", "first_sound_ms", "commit_ms")
     )
     heard = intended if heard is None else heard
-    ended = ReplyEnded(**which, intended=intended, heard=heard, interrupted=heard != intended, latency_ms=ms, **parts)
+    said: dict[str, Any] = {"intended": intended, "heard": heard, "interrupted": heard != intended, "voice": voice}
+    ended = ReplyEnded(**which, **said, latency_ms=ms, **parts)
     return WatchedReply(turn, ReplyStarted(**which, phrase=phrase, latency_ms=ms), ended=ended)
 
 
@@ -118,6 +119,10 @@ def test_a_finding_fails_its_own_line(changes: dict[str, Any], lines: list[str])
             "first": reply(1, "בוקר טוב לכם"),
             "interrupted": reply(2, "כמובן בוא נקבע", "כמובן"),
         },  # no words of the ear's
+        {  # words of the ear's, in a voice that it does not know
+            "first": reply(1, "שלום תודה", voice="espeak"),
+            "interrupted": reply(2, INTENDED, "אני רוצה", voice="espeak"),
+        },
     ],
 )
 def test_words_that_the_ear_cannot_know_are_not_compared(changes: dict[str, Any]) -> None:
