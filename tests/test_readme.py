@@ -89,3 +89,11 @@ def of_hundred(rate: float) -> int:
 
 def split(row: str) -> list[str]:
     return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def test_every_page_is_in_the_list_of_pages() -> None:
+    listed = (ROOT / "docs" / "README.md").read_text("utf-8")
+    pages = sorted(page.name for page in (ROOT / "docs").glob("*.md") if page.name != "README.md")
+
+    assert [page for page in pages if f"]({page}" not in listed] == []
+    assert len(pages) > 20
