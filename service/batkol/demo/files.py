@@ -82,7 +82,7 @@ What is going on; the second one follows the calls until Ctrl-C:
     curl -N {internal}/v1/events
     curl {internal}/metrics
 
-The rollout checklist, in some two minutes:
+The rollout checklist, in about a minute:
 
     {batkol} gonogo {url} \\
       {service} \\
