@@ -51,7 +51,12 @@ class Rig:
 
     def gonogo(self, *more: str, **changed: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.command(*more, **changed), capture_output=True, text=True, check=False, timeout=3 * PATIENCE_S
+            self.command(*more, **changed),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=3 * PATIENCE_S,
+            env=os.environ | {"COLUMNS": "140"},  # a figure has one line
         )
 
 
