@@ -61,7 +61,7 @@ async def run(console: Console, options: DemoOptions) -> int:
     home = Path(tempfile.mkdtemp(prefix="batkol-demo-"))
     passed: bool | None = None
     try:
-        print_wrapped(console, "Starting Batkol, and doubles of Google's speech service and of a language model …")
+        print_wrapped(console, "Starting Batkol, and doubles of Google's speech and of a language model …")
         async with _collector(wanted=options.traces) as collector, stage(home, options.script, collector) as up:
             passed = await _show_call(console, up, options)
             if collector is not None:
