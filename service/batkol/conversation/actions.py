@@ -103,6 +103,13 @@ class Discard(msgspec.Struct, frozen=True):
     why: Unsaid
 
 
+class CorrectCaller(msgspec.Struct, frozen=True):
+    """Correct the caller's words in the history: `before` stand at the end of the newest of them, and were `text`."""
+
+    before: str
+    text: str
+
+
 class HangUp(msgspec.Struct, frozen=True):
     """End the call: its last phrase was heard. `reason` is for `call.ended`; empty: `hung_up`."""
 
@@ -116,5 +123,7 @@ class Transfer(msgspec.Struct, frozen=True):
 
 
 AnnouncementAction: TypeAlias = Prepare | Announce | Discard
-ReplyAction: TypeAlias = Ask | Cancel | Release | Hold | Interrupt | GiveUp | Resume | SayPhrase | HangUp | Transfer
+ReplyAction: TypeAlias = (
+    Ask | Cancel | Release | Hold | Interrupt | GiveUp | Resume | SayPhrase | CorrectCaller | HangUp | Transfer
+)
 Action: TypeAlias = ReplyAction | AnnouncementAction

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from batkol.conversation import thinking
+from batkol.conversation import recording, thinking
 from batkol.conversation.actions import Cancel, HangUp, Interrupt, SayPhrase, StockPhrase, Transfer, Unsaid
 from batkol.conversation.inputs import (
     AttemptLost,
@@ -54,7 +54,7 @@ def sounded(turn: Turn, event: ReplySounded, now: float) -> None:
     if turn.attempt is None or turn.attempt.number != event.attempt:
         return
     turn.attempt.audible = True
-    turn.said.answer()
+    recording.answered(turn)
     turn.clock.stop()
     turn.timers.set(Timer.END, now + turn.thresholds.ending_ms / 1000)
 

@@ -142,6 +142,11 @@ def lead_of(messages: Sequence[HistoryMessage]) -> dict[str, Any]:
     return lead
 
 
+def corrected(said: str, before: str, text: str) -> str:
+    """Return what the caller said with `text` in the place of the words `before` at its end, if they are there."""
+    return said.removesuffix(before) + text if before and said.endswith(before) else said
+
+
 class History:
     """The messages of one call, in order. An entry without a word and without tool calls is none of them."""
 
@@ -154,6 +159,12 @@ class History:
         """Keep words that a reply has answered."""
         if text:
             self._add(Entry(Role.CALLER, text))
+
+    def correct_caller(self, before: str, text: str) -> None:
+        """Write what the caller said, as it is known now: of the newest words, if they end in those `before`."""
+        newest = next((entry for entry in reversed(self._entries) if entry.role is Role.CALLER), None)
+        if newest is not None:
+            newest.text = corrected(newest.text, before, text)
 
     def add_agent(self, tools: ToolsOfTurn | None = None) -> Entry:
         """Open the entry of a reply; `hear` writes it. `tools` are those of its turn."""

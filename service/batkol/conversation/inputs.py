@@ -66,6 +66,13 @@ class TextSettled(msgspec.Struct, frozen=True):
     failed: bool = False
 
 
+class TextRevised(msgspec.Struct, frozen=True):
+    """The final of an utterance was corrected. A correction that takes all of the words back is none of these."""
+
+    utterance: int
+    text: str
+
+
 class DigitPressed(msgspec.Struct, frozen=True):
     """The caller pressed a key: `0`-`9`, `*` or `#`."""
 
@@ -179,6 +186,7 @@ Input: TypeAlias = (
     | CallerLasted
     | CallerStopped
     | TextSettled
+    | TextRevised
     | DigitPressed
     | ReplySounded
     | ReplyPlayed

@@ -9,6 +9,7 @@ from batkol.conversation.inputs import (
     CallOpened,
     TextChanged,
     TextReached,
+    TextRevised,
     TextSettled,
     TextWithdrawn,
 )
@@ -109,6 +110,13 @@ def settled(turn: Turn, event: TextSettled, now: float) -> None:
         turn.commit_in_time(now)
     else:
         turn.nothing_said(now, failed=event.failed)
+
+
+def revised(turn: Turn, event: TextRevised, _: float) -> None:
+    """The words of a reply that speech holds up are others by now: it is not released, but asked for anew."""
+    said = turn.said.get(event.utterance)
+    if said is not None and said.changed and turn.attempt is not None and turn.attempt.held:
+        turn.cancel()
 
 
 def goes_on_after(turn: Turn, text: str) -> bool:

@@ -1,7 +1,11 @@
-"""Record of what the caller said, whatever the state of the turn table makes of it."""
+"""Record of what the caller said, whatever the state of the turn table makes of it.
+
+A result that comes after the first sound of the reply to its words brings no other reply: it corrects the history.
+"""
 
 from __future__ import annotations
 
+from batkol.conversation.actions import CorrectCaller
 from batkol.conversation.inputs import (
     CallerBegan,
     CallerLasted,
@@ -10,9 +14,11 @@ from batkol.conversation.inputs import (
     Input,
     TextChanged,
     TextReached,
+    TextRevised,
     TextSettled,
 )
 from batkol.conversation.turn import Turn
+from batkol.speech.sameness import same
 
 
 def record(turn: Turn, event: Input, now: float) -> None:
@@ -24,6 +30,7 @@ def record(turn: Turn, event: Input, now: float) -> None:
         return
     said = turn.said.get(getattr(event, "utterance", -1))
     if said is None:
+        _correct(turn, event)
         return
     match event:
         case TextChanged(_, text) | TextReached(_, text):
@@ -41,3 +48,20 @@ def record(turn: Turn, event: Input, now: float) -> None:
             said.text, said.settled = text, True
             if said.stopped is None:  # its end is not known from the detector
                 said.stopped = turn.last_sample = now
+        case TextRevised(_, text):
+            said.changed = not same(said.text, text)
+            said.text = text
+
+
+def _correct(turn: Turn, event: Input) -> None:
+    """Take a result for words that a reply has answered already."""
+    if isinstance(event, TextSettled | TextRevised) and (late := turn.said.correct(event.utterance, event.text)):
+        turn.actions.append(CorrectCaller(late.before, late.text))
+
+
+def answered(turn: Turn) -> None:
+    """The attempt sounds, and answers what was said: that may be more by now than it was asked about."""
+    asked, text = "" if turn.attempt is None else turn.attempt.text, turn.said.text
+    if asked and text and not same(asked, text):
+        turn.actions.append(CorrectCaller(asked, text))
+    turn.said.answer()

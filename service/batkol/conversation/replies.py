@@ -10,7 +10,7 @@ from collections.abc import Callable
 from batkol.conversation import events, inputs
 from batkol.conversation.actions import SayPhrase, Unsaid
 from batkol.conversation.agent import PhraseSound
-from batkol.conversation.history import History, ToolsOfTurn
+from batkol.conversation.history import History, ToolsOfTurn, corrected
 from batkol.conversation.reply import Failure, Reply
 from batkol.conversation.reply_playout import Outlet, ReplyPlayout
 from batkol.conversation.track import Track
@@ -172,6 +172,13 @@ class Replies:
         self._voiced[voiced.attempt] = voiced
         voiced.released = True
         self.playout.feed(voiced)
+
+    def correct_caller(self, before: str, text: str) -> None:
+        """Correct what the caller said, as the history has it, or will have it when a reply to it sounds."""
+        for voiced in self._voiced.values():
+            if not voiced.sounded:
+                voiced.answers = corrected(voiced.answers, before, text)
+        self._history.correct_caller(before, text)
 
     # -- what the caller hears -------------------------------------------------------------------------------------
 

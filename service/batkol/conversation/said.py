@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from batkol.speech.lexicon import Ending, Lexicon, ending
+from batkol.speech.sameness import same
 
 
 @dataclass(slots=True)
@@ -17,6 +19,7 @@ class SaidUtterance:
     paused: float = -math.inf  # the last sample before the pause of the moment
     stopped: float | None = None  # when the end of speech was known; None while the detector hears speech
     settled: bool = False  # its final is there
+    changed: bool = False  # its newest correction says something else
     lasted: bool = False  # as long as an interruption
     unjudged: bool = False  # it lasted, and its newest word was too short to tell what it is
     echo: bool = False  # all of its text is part of what the caller heard then: the line may have returned it
@@ -28,13 +31,21 @@ class SaidUtterance:
         return " ".join(self.text.split()[self.answered :])
 
 
+class Correction(NamedTuple):
+    """The words of a turn that a reply has answered, before and after a late result."""
+
+    before: str
+    text: str
+
+
 class CallerTurn:
     """The utterances of the turn, in order of their index. Pure; nothing here has a clock."""
 
-    __slots__ = ("_said",)
+    __slots__ = ("_answered", "_said")
 
     def __init__(self) -> None:
         self._said: dict[int, SaidUtterance] = {}
+        self._answered: dict[int, tuple[int, str]] = {}  # of the newest reply: words answered before, and by it
 
     def begin(self, utterance: int, now: float) -> SaidUtterance:
         """Return the utterance's entry, a new one if there is none. One that begins again is spoken again."""
@@ -69,10 +80,25 @@ class CallerTurn:
         self._said = kept
 
     def answer(self) -> None:
-        """A reply to all of it is heard. Speech that goes on is kept, for words that follow; late results are not."""
+        """A reply to all of it is heard. Speech that goes on is kept, for words that follow; late results correct."""
+        self._answered = {index: (said.answered, said.fresh) for index, said in self._said.items() if said.fresh}
         self._said = {index: said for index, said in self._said.items() if said.stopped is None}
         for said in self._said.values():
             said.answered = len(said.text.split())
+
+    def correct(self, utterance: int, text: str) -> Correction | None:
+        """Take the late text of an utterance that the newest reply has answered; None if it says nothing else."""
+        earlier, words = self._answered.get(utterance, (0, ""))
+        fresh = " ".join(text.split()[earlier:])
+        if not words or not fresh or same(words, fresh):
+            return None
+        before = self._answered_text
+        self._answered[utterance] = (earlier, fresh)
+        return Correction(before, self._answered_text)
+
+    @property
+    def _answered_text(self) -> str:
+        return " ".join(words for _, words in self._answered.values())
 
     @property
     def text(self) -> str:

@@ -13,6 +13,7 @@ from batkol.conversation.inputs import (
     ReplyWentOn,
     TextChanged,
     TextReached,
+    TextRevised,
     TextSettled,
 )
 from batkol.conversation.interruption import Interrupted
@@ -64,6 +65,10 @@ def overheard_final(turn: Turn, event: TextSettled, now: float) -> None:
         listening.settled(turn, event, now)
     elif not turn.said.talking:
         turn.state = State.SPEAKING
+
+
+def revised(turn: Turn, event: TextRevised, now: float) -> None:
+    overheard_final(turn, TextSettled(event.utterance, event.text), now)
 
 
 def interrupt(turn: Turn, now: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batkol.conversation import listening, speaking
+from batkol.conversation import listening, recording, speaking
 from batkol.conversation.actions import Hold, SayPhrase, StockPhrase, Unsaid
 from batkol.conversation.inputs import (
     AttemptLost,
@@ -10,6 +10,7 @@ from batkol.conversation.inputs import (
     ReplySounded,
     ServiceFailed,
     TextChanged,
+    TextRevised,
     TextSettled,
     ToolsBegan,
     ToolsEnded,
@@ -46,7 +47,14 @@ def restart(turn: Turn, event: TextSettled, now: float) -> None:
     text = turn.said.text
     if not text:
         turn.nothing_said(now, failed=event.failed)
-    elif turn.attempt is not None and not same(turn.attempt.text, text) and not turn.restarted:
+    else:
+        revised(turn, event, now)
+
+
+def revised(turn: Turn, _: TextSettled | TextRevised, __: float) -> None:
+    """The words are others than those that were asked about: ask once more."""
+    text = turn.said.text
+    if turn.attempt is not None and text and not same(turn.attempt.text, text) and not turn.restarted:
         turn.ask_again(text)
 
 
@@ -56,7 +64,7 @@ def sounded(turn: Turn, event: ReplySounded, _: float) -> None:
     turn.timers.clear()
     turn.attempt.held = False
     turn.guesses = 0
-    turn.said.answer()
+    recording.answered(turn)
     turn.state = State.YIELDING if turn.said.talking else State.SPEAKING
 
 

@@ -12,6 +12,7 @@ from batkol.conversation.inputs import (
     Input,
     TextChanged,
     TextReached,
+    TextRevised,
     TextSettled,
     TextWithdrawn,
 )
@@ -43,6 +44,8 @@ def translated(  # noqa: PLR0911  one line an event
             return CallerStopped(utterance.index, spoken_at(_end(utterance)))
         case events.FinalReady(utterance, text) if utterance.voiced:
             return TextSettled(utterance.index, text, failed=utterance.unheard)
+        case events.RevisionReady(utterance, text) if utterance.voiced and text:
+            return TextRevised(utterance.index, text)
         case _:
             return None
 

@@ -39,6 +39,7 @@ from batkol.conversation.inputs import (
     ServiceFailed,
     TextChanged,
     TextReached,
+    TextRevised,
     TextSettled,
     TextWithdrawn,
     ToolsBegan,
@@ -85,6 +86,7 @@ _LISTENING: Final[Mapping[type[Input], Rule]] = {
     TextReached: listening.text_reached,
     CallerStopped: listening.speech_ended,
     TextSettled: listening.settled,
+    TextRevised: listening.revised,
     ReplySounded: thinking.sounded,  # its sound was on the way when speech held it
     AttemptLost: thinking.failed,
     ToolsEnded: thinking.tools_ended,  # which began before speech held the reply
@@ -97,6 +99,7 @@ _SPEAKING: Final[Mapping[type[Input], Rule]] = {
     CallerLasted: speaking.lasted,
     CallerStopped: speaking.fell_silent,
     TextSettled: speaking.overheard_final,
+    TextRevised: speaking.revised,
     ReplyPlayed: speaking.played,
     ToolsBegan: thinking.tools_began,
     ToolsEnded: thinking.tools_ended,
@@ -111,6 +114,7 @@ TABLE: Final[Mapping[State, Mapping[type[Input], Rule]]] = {
         CallerBegan: thinking.hold,
         TextChanged: thinking.more_words,
         TextSettled: thinking.restart,
+        TextRevised: thinking.revised,
         ReplySounded: thinking.sounded,
         AttemptLost: thinking.failed,
         ToolsBegan: thinking.tools_began,

@@ -6,6 +6,7 @@ from batkol.conversation.actions import (
     Action,
     Ask,
     Cancel,
+    CorrectCaller,
     GiveUp,
     HangUp,
     Hold,
@@ -33,6 +34,7 @@ from batkol.conversation.inputs import (
     ServiceFailed,
     TextChanged,
     TextReached,
+    TextRevised,
     TextSettled,
     TextWithdrawn,
     ToolsBegan,
@@ -213,8 +215,47 @@ def test_the_final_restarts_the_reply_once_while_nothing_is_heard() -> None:
 def test_a_final_that_comes_after_the_first_sound_changes_the_record_only() -> None:
     talk = Talk()
     talk.speak()
-    assert talk.then(TextSettled(0, "מה השעה מחר בבוקר")) == []
+    late = CorrectCaller("מה השעה עכשיו", "מה השעה מחר בבוקר")
+    assert talk.then(TextSettled(0, "מה השעה מחר בבוקר")) == [late]
+    assert talk.then(TextRevised(0, "מה השעה, מחר בבוקר?")) == []
+    assert talk.then(TextRevised(0, "מה השעה")) == [CorrectCaller("מה השעה מחר בבוקר", "מה השעה")]
     assert in_state(talk, State.SPEAKING)
+
+
+def test_a_corrected_final_restarts_the_reply_once_while_nothing_is_heard() -> None:
+    talk = Talk()
+    talk.ask("אני רוצה שתי פיצות")
+    talk.then(CallerStopped(0, talk.now), 0.4)
+    assert talk.then(TextSettled(0, "אני רוצה שתי פיצות"), 0.1) == []
+    done = talk.then(TextRevised(0, "אני רוצה שלוש פיצות"), 0.1)
+    assert done == [Cancel(1), Ask(2, "אני רוצה שלוש פיצות", speculative=False), Release(2)]
+    assert talk.then(TextRevised(0, "אני רוצה ארבע פיצות"), 0.1) == []
+    late = CorrectCaller("אני רוצה שלוש פיצות", "אני רוצה ארבע פיצות")
+    assert talk.then(ReplySounded(2), 0.3) == [late]
+
+
+def test_a_reply_that_speech_holds_is_asked_for_anew_when_its_words_were_others() -> None:
+    talk = Talk()
+    talk.ask("אני רוצה שתי פיצות")
+    talk.then(CallerStopped(0, talk.now), 0.4)
+    talk.then(TextSettled(0, "אני רוצה שתי פיצות"), 0.1)
+    assert talk.then(CallerBegan(1), 0.1) == [Hold(1)]
+    assert talk.then(TextRevised(0, "אני רוצה שתי פיצות."), 0.05) == []
+    assert talk.then(TextRevised(0, "אני רוצה שלוש פיצות"), 0.05) == [Cancel(1)]
+    assert talk.wait(0.4) == [Ask(2, "אני רוצה שלוש פיצות", speculative=False), Release(2)]
+
+
+def test_a_late_word_corrects_the_words_of_a_reply_of_two_utterances() -> None:
+    talk = Talk()
+    talk.then(CallerBegan(0))
+    talk.then(TextChanged(0, "שלום"), 0.2)
+    talk.then(CallerStopped(0, talk.now), 0.4)
+    talk.then(CallerBegan(1), 0.1)
+    talk.then(TextReached(1, "אני רוצה תו"), 0.5)
+    talk.then(CallerStopped(1, talk.now), 0.4)
+    assert talk.then(ReplySounded(talk.turns.attempt or 0), 0.2) == []
+    late = CorrectCaller("שלום אני רוצה תו", "שלום אני רוצה תור")
+    assert talk.then(TextSettled(1, "אני רוצה תור"), 0.1) == [late]
 
 
 def test_new_speech_holds_the_reply_and_without_words_it_goes_on() -> None:

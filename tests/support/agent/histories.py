@@ -13,6 +13,7 @@ from batkol.conversation.inputs import (
     DigitPressed,
     TextChanged,
     TextReached,
+    TextRevised,
     TextSettled,
     TextWithdrawn,
 )
@@ -29,6 +30,7 @@ heard = st.one_of(
     st.builds(CallerPaused, utterances, st.just(0.0)),
     st.builds(CallerStopped, utterances, st.just(0.0)),
     st.builds(TextSettled, utterances, texts, st.booleans()),
+    st.builds(TextRevised, utterances, texts.filter(bool)),
     st.just(CallOpened(greet=True)),
     st.builds(DigitPressed, st.sampled_from("12*#")),
 )

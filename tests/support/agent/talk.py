@@ -110,6 +110,10 @@ class Talk:
         self.utterance.source, self.utterance.unheard = source, unheard
         self.conversation.observe(heard.FinalReady(self.utterance, text))
 
+    def revises(self, text: str) -> None:
+        """The final of the newest utterance is corrected."""
+        self.conversation.observe(heard.RevisionReady(self.utterance, text))
+
     async def say(self, text: str) -> None:
         """Say an utterance of a second as the detector and the recognizer have it; returns at the end of speech."""
         self.begin()
