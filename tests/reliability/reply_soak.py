@@ -22,6 +22,7 @@ from batkol.simulators.twilio.caller import Caller, CallPlan
 from reliability.soak_pods import World, pods
 from reliability.soak_readings import Meter, Reading, Slope, slope
 from reliability.soak_talkers import Talker, Tally, problems
+from reliability.soak_tools import ToolFate
 from reliability.soak_verdict import LIMIT_KB_PER_MIN, SHORTEST_S, leaks
 from support.service.process import Served
 from support.service.stack import PUBLIC, TOKEN
@@ -62,6 +63,11 @@ class Findings:
     @property
     def turns(self) -> Counter[str]:
         return sum((tally.turns for tally in self.tallies), Counter[str]())
+
+    @property
+    def fates(self) -> Counter[ToolFate]:
+        """What became of the questions for tools."""
+        return sum((tally.fates for tally in self.tallies), Counter[ToolFate]())
 
     @property
     def memory(self) -> Slope | None:
@@ -156,6 +162,8 @@ def told(found: Findings) -> str:
     lines = [
         f"{found.turns.total()} turns ({kinds})",
         f"in {len(found.tallies)} calls, with {found.replies} replies and {found.drains} drains;",
+        f"{found.fates[ToolFate.CALLED]} questions for tools had their tool call;",
+        *(f"{count} had none: {fate}" for fate, count in found.fates.items() if fate is not ToolFate.CALLED),
         f"{again} questions were asked again, whose words were lost while the call moved.",
         f"memory of the pod that stays: {rss[0]} MiB at first, {rss[-1]} MiB at last; {found.memory or 'too short'}",
         *(f"WRONG: {problem}" for problem in found.wrong),

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from batkol.events.events import AnyEvent
 from batkol.simulators.google.server import SpeechDouble
 from batkol.simulators.google.settings import DoubleSettings
 from batkol.simulators.llm.answers import Rule
@@ -75,7 +76,7 @@ class World:
         self._stacks: dict[int, AsyncExitStack] = {}
         self._at: dict[int, Served] = {}
         self._read: list[int] = []  # how many events of each of `_all` are in `_events`
-        self._events: defaultdict[str, list[Any]] = defaultdict(list)  # by call SID
+        self._events: defaultdict[str, list[AnyEvent]] = defaultdict(list)  # by call SID
         self.balancer = balancer
         self.rest = rest
         self.callers: dict[str, Caller] = {}
@@ -143,11 +144,15 @@ class World:
 
     def of(self, call_sid: str, kind: type[Any]) -> list[Any]:
         """Return a call's events of a kind, from all pods."""
+        return [event for event in self.all_of(call_sid) if isinstance(event, kind)]
+
+    def all_of(self, call_sid: str) -> list[AnyEvent]:
+        """Return a call's events, from all pods."""
         for at, served in enumerate(self._all):
             for event in served.events[self._read[at] :]:
                 self._events[event.call_sid].append(event)
                 self._read[at] += 1
-        return [event for event in self._events[call_sid] if isinstance(event, kind)]
+        return self._events[call_sid]
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from batkol.simulators.twilio.caller import Caller, CallReport
 from batkol.simulators.twilio_rest.faults import TwilioFault, TwilioFaultKind
 from batkol.voices.marked.voice import say
 from reliability.soak_pods import RULES, World
+from reliability.soak_tools import ToolFate, ToolQuestion, course, fate_of
 from support.speech.hums import mm_hms
 
 QUESTION: Final = ("אני", "רוצה", "פגישה")
@@ -43,6 +44,10 @@ class Tally:
     expected: int = 0
     """Replies."""
     asked_again: int = 0
+    tool_questions: list[ToolQuestion] = field(default_factory=list)
+    """Those that had a reply."""
+    fates: Counter[ToolFate] = field(default_factory=Counter)
+    """What became of them."""
     problems: list[str] = field(default_factory=list)
 
 
@@ -69,7 +74,7 @@ class Talker:
 
     async def _turn(self, kind: str) -> None:
         before = len(self._of(ReplyEnded))
-        await self._ask(QUESTION if kind not in TOOLS else ("אני", "רוצה", TOOLS[kind][1]), before)
+        await self._ask(QUESTION if kind not in TOOLS else ("אני", "רוצה", TOOLS[kind][1]), before, tool=kind)
         if kind == "interruption" and len(self._of(ReplyEnded)) == before:
             await asyncio.sleep(self.draw.uniform(0.2, 0.8))
             await self._ask(INTERRUPTION, len(self._of(ReplyEnded)), then=1)
@@ -93,13 +98,17 @@ class Talker:
             self.tally.asked_again += 1
         self.tally.problems.append("the agent did not hang up")
 
-    async def _ask(self, words: tuple[str, ...], ended: int, then: int = 0) -> None:
+    async def _ask(self, words: tuple[str, ...], ended: int, then: int = 0, tool: str = "") -> None:
         """Say it, and wait for the first sound of its reply. Words that are lost while a call moves are said again."""
         begun = len(self._of(ReplyStarted))
         for _ in range(3):
             await self.caller.say(say(list(words)).mulaw)
             if await self._until(lambda: len(self._of(ReplyStarted)) > begun):
                 self.tally.expected += 1
+                if tool in TOOLS:
+                    name, word = TOOLS[tool]
+                    reply_id = self._of(ReplyStarted)[begun].reply_id
+                    self.tally.tool_questions.append(ToolQuestion(name, word, reply_id))
                 return
             self.tally.asked_again += 1
         self.tally.problems.append(f"no reply after {ended + then} replies")
@@ -139,19 +148,22 @@ def problems(world: World, tally: Tally) -> list[str]:
 
 
 def _tools(world: World, tally: Tally, sid: str) -> list[str]:
-    """A tool is called for the question that asks for it, once: more often only where a moved call was asked again.
+    """A tool is called for each question that asks for it, once: more often only where a moved call was asked again.
 
-    A question that got the apology was not answered: its tool call is not carried out again for the next one like it.
+    A question that has no tool call for a reason that is none of the service's faults is counted by it (`ToolFate`).
     """
-    found = []
-    apologies = sum(event.phrase == "apology" for event in world.of(sid, ReplyStarted))
+    events, found = world.all_of(sid), []
+    for question in tally.tool_questions:
+        fate = fate_of(question, events)
+        tally.fates[fate] += 1
+        if fate is ToolFate.MISSING:
+            found.append(f"a question for {question.tool} had no tool call: {course(question, events)}")
     for kind, (name, _) in TOOLS.items():
-        events = [event for event in world.of(sid, ToolCalled) if event.name == name]
-        called = [event.outcome for event in events]
-        wanted, done = tally.turns[kind], called.count("done")
-        if not wanted - apologies <= done <= wanted + tally.asked_again or set(called) - {"done", "cancelled"}:
-            ends = [(event.stream_sid[-4:], event.turn, event.outcome) for event in events]
-            found.append(f"{wanted} questions for {name}, whose calls ended so: {ends}; {apologies} apologies")
+        calls = [event for event in events if isinstance(event, ToolCalled) and event.name == name]
+        called, wanted = [event.outcome for event in calls], tally.turns[kind]
+        if called.count("done") > wanted + tally.asked_again or set(called) - {"done", "cancelled"}:
+            ends = [(event.stream_sid[-4:], event.turn, event.outcome) for event in calls]
+            found.append(f"{wanted} questions for {name}, whose calls ended so: {ends}")
     return found
 
 

@@ -132,7 +132,7 @@ class Conversation:
 
     @property
     def carries_out(self) -> bool:
-        """Whether a tool is being carried out for a turn that nothing has answered so far."""
+        """Whether a tool is being carried out, for an unanswered turn or for one whose reply began before."""
         return self._handover.unfinished
 
     @property

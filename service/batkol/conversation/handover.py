@@ -48,6 +48,8 @@ class ToolsSoFar(Protocol):
     @property
     def turn(self) -> TurnTools: ...
     @property
+    def under_way(self) -> bool: ...
+    @property
     def lead(self) -> dict[str, Any]:
         """The fields of the lead that were saved in this call."""
         ...
@@ -93,7 +95,7 @@ class Handover:
     @property
     def unfinished(self) -> bool:
         """Whether a tool is being carried out whose result the next stream needs."""
-        return self._tools.turn.under_way
+        return self._tools.under_way
 
     @property
     def lasted_s(self) -> float:

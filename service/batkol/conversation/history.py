@@ -14,6 +14,7 @@ import msgspec
 from batkol.answering.answerer import HistoryMessage, Role, ToolResult
 from batkol.conversation.tools.lead import SAVED, save_fields
 from batkol.conversation.tools.outcomes import was_carried_out
+from batkol.conversation.tools.turn_tools import MOVED, STILL_RUNNING
 from batkol.prompt_facts import bounded_lead
 from batkol.tools.definition import SAVE_LEAD
 
@@ -128,6 +129,13 @@ class ConversationSoFar(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+def _ended(results: Sequence[ToolResult]) -> tuple[ToolResult, ...]:
+    """Return the results of an earlier stream: nothing will come of a tool call any more that was under way then."""
+    return tuple(
+        msgspec.structs.replace(each, content=MOVED) if each.content == STILL_RUNNING else each for each in results
+    )
+
+
 def _size(result: ToolResult) -> int:
     return len(result.content) + len(result.call.arguments)
 
@@ -177,7 +185,7 @@ class History:
 
     def restore(self, messages: Sequence[HistoryMessage]) -> None:
         """Begin with what was said in earlier streams of the call."""
-        self._entries[:0] = [Entry(each.role, each.text, PastTools(each.results)) for each in messages]
+        self._entries[:0] = [Entry(each.role, each.text, PastTools(_ended(each.results))) for each in messages]
         del self._entries[:-LONGEST]
 
     @property

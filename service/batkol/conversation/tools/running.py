@@ -86,6 +86,7 @@ class ToolRunner:
         """The tool calls of the turn that nothing has answered so far."""
         self.lead: dict[str, Any] = {}
         """The fields of the lead that were saved in this call."""
+        self._running: set[ToolRun] = set()
         self._count = 0
         self._settings: AgentSettings | None = None
         self._tools: dict[str, _Offered] = {}
@@ -100,6 +101,16 @@ class ToolRunner:
         """The turn is answered: return its tool calls, to which those that the reply still makes are added."""
         turn, self.turn = self.turn, TurnTools()
         return turn
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a webhook is being asked, for the turn of the moment or for one whose reply began before."""
+        return bool(self._running)
+
+    def post_in_task(self, run: ToolRun, posting: Coroutine[Any, Any, None]) -> None:
+        """Carry out a call of a webhook, in a task that the end of the call cancels."""
+        self._running.add(run)
+        self.spawn(posting).add_done_callback(lambda _: self._running.discard(run))
 
     def message_id(self) -> str:
         """Return the id of a request to a webhook, which no other one has."""
@@ -193,7 +204,7 @@ class AttemptTools:
         self.turn.add(call, run)
         if tool is not None and tool.definition is not None:
             run.due = asyncio.get_running_loop().time() + tool.definition.timeout_seconds
-            self._runner.spawn(self._post(run, tool.definition, arguments))
+            self._runner.post_in_task(run, self._post(run, tool.definition, arguments))
         elif call.name == SAVE_LEAD:
             save_fields(self._runner.lead, call.arguments)
             self._end(run, ToolOutcome.DONE, SAVED)

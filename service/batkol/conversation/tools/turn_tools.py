@@ -15,6 +15,7 @@ from batkol.answering.tool_calls import is_object
 from batkol.conversation.events import ToolOutcome
 
 STILL_RUNNING: Final = "This tool call is still being carried out; its result is not known yet."
+MOVED: Final = "The call moved to another stream while this tool call was carried out. Its result is not known."
 REPEATED: Final = "The same tool call was made before in this turn and is not carried out again. Its result: "
 
 
@@ -74,11 +75,6 @@ class TurnTools:
             for call, run in self._runs
             if run.call is call and run.outcome is ToolOutcome.DONE
         )
-
-    @property
-    def under_way(self) -> bool:
-        """Whether one is being carried out."""
-        return any(run.outcome is None for run in self.by_key.values())
 
     def restore(self, done: Sequence[ToolResult]) -> None:
         """Begin with what was carried out for the turn on another stream of the call."""

@@ -18,7 +18,7 @@ from batkol.conversation.events import ToolOutcome
 from batkol.conversation.history import ConversationSoFar
 from batkol.conversation.limits import CallLimits
 from batkol.conversation.tools.running import MOST_ROUNDS, NO_MORE, NOT_ENDED
-from batkol.conversation.tools.turn_tools import REPEATED, STILL_RUNNING
+from batkol.conversation.tools.turn_tools import MOVED, REPEATED, STILL_RUNNING
 from batkol.conversation.tools.webhook import ToolError, ToolRequest
 from batkol.tools.definition import ToolDefinition
 from support.agent.scripted import ScriptedAnswerer
@@ -528,3 +528,22 @@ async def test_a_tool_that_is_carried_out_is_worth_waiting_for_when_the_call_is_
 
     assert not talk.conversation.carries_out
     assert (told.unanswered, [each.content for each in told.done]) == ("מה מספר", ["נקבע"])
+
+
+async def test_so_is_a_tool_of_a_reply_that_is_heard_already_and_the_next_stream_has_its_result() -> None:
+    posts, said = Posts(takes_s=2.0), answerer(["בבקשה.", CALL], "מחר")
+    async with talking(said, settings=SETTINGS, post_tool=posts) as talk:
+        await asked(talk, wait_s=1.5)
+        assert (talk.words, talk.conversation.carries_out) == (["בבקשה"], True)
+        before = talk.conversation.so_far(over=False)
+        talk.conversation.wind_down(5.0)
+        await asyncio.sleep(2)
+        assert not talk.conversation.carries_out
+        told = talk.conversation.so_far(over=True)
+
+    assert [each.content for each in before.messages[-1].results] == [STILL_RUNNING]
+    assert [each.content for each in told.messages[-1].results] == ["נקבע"]
+    for earlier, result in ((before, MOVED), (told, "נקבע")):
+        async with talking(said, settings=SETTINGS, earlier=earlier) as talk:
+            await asked(talk, wait_s=1)
+        assert [each.content for each in said.asked[-1].history[-1].results] == [result]
