@@ -101,7 +101,7 @@ async def _serve(settings: Settings, logs: LogWriter, otel_ignored: Mapping[str,
     import structlog
 
     from batkol.app.build import running
-    from batkol.supervision.garbage import collect_garbage, freeze_startup_objects
+    from batkol.supervision.garbage import freeze_startup_objects
 
     ended, starting = asyncio.Event(), True
     this = asyncio.current_task()
@@ -118,13 +118,9 @@ async def _serve(settings: Settings, logs: LogWriter, otel_ignored: Mapping[str,
         async with running(settings, logs=logs, otel_ignored=otel_ignored) as service:
             starting = False
             freeze_startup_objects()
-            collecting = asyncio.create_task(collect_garbage(), name="garbage")
-            try:
-                await ended.wait()
-                await service.drain_calls()
-                await service.answer_peers()
-            finally:
-                collecting.cancel()
+            await ended.wait()
+            await service.drain_calls()
+            await service.answer_peers()
     except asyncio.CancelledError:
         if not (starting and ended.is_set()):
             raise

@@ -45,6 +45,7 @@ from batkol.settings import Settings, shown
 from batkol.speech.punctuation import punctuate
 from batkol.speech.utterance import Source
 from batkol.store.store import NoStore, Store, running_store
+from batkol.supervision.garbage import collect_garbage
 from batkol.supervision.tasks import Tasks
 from batkol.supervision.threads import Revivable, watch
 from batkol.telemetry import signal_state
@@ -89,6 +90,7 @@ async def running(
         service.fleet = fleet(service, patience)
         stack.push_async_callback(service.fleet.aclose)
         await _watch_threads(service, stack)
+        await tasks.own(stack, collect_garbage, "garbage")
         await summaries(service, stack, tasks)
         service.plugins = await Plugins.start(
             settings.plugins, service.bus, lines(service.calls, service.telephone), tasks, stack

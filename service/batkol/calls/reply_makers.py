@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -51,9 +52,15 @@ class MakersOfReplies:
         """The first sound of a reply was written."""
         _keep(self._makers, event.reply_id, self._makers_of(event))
 
-    def take(self, reply_id: str) -> ReplyMakers:
-        """Return what is known of a reply that is over, and forget it."""
-        return self._makers.pop(reply_id, None) or ReplyMakers(ANSWER)
+    def take(self, reply_id: str, voices: Sequence[str] = ()) -> ReplyMakers:
+        """Return what is known of a reply that is over, and forget it.
+
+        `voices` gave its sound: "" is the one that was asked, a name one behind it.
+        """
+        makers = self._makers.pop(reply_id, None) or ReplyMakers(ANSWER)
+        if not any(voices):
+            return makers
+        return msgspec.structs.replace(makers, voice=", ".join(filter(None, (name or makers.voice for name in voices))))
 
     def _makers_of(self, event: turns.FirstSoundWritten) -> ReplyMakers:
         if event.announced:

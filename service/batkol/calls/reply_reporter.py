@@ -90,7 +90,7 @@ class ReplyReporter:
 
     def _ended(self, event: turns.ReplySettled) -> None:
         latency = self._latencies.pop(event.reply_id, None)
-        makers = self._makers.take(event.reply_id)
+        makers = self._makers.take(event.reply_id, event.voices)
         self._publisher.publish(
             ReplyEnded(
                 **self._publisher.header(),

@@ -18,6 +18,7 @@ from batkol.audio.mulaw import SAMPLE_RATE
 from batkol.conversation import events, inputs
 from batkol.conversation.actions import Announce, AnnouncementAction, Discard, Prepare, Unsaid
 from batkol.conversation.agent import Agent
+from batkol.conversation.for_all import for_all
 from batkol.conversation.limits import Spent
 from batkol.conversation.replies import Replies
 from batkol.conversation.reply import LONGEST_S, Failure, Reply, Speaker
@@ -112,9 +113,8 @@ class Announcements:
                 self._discard(announcement, why)
 
     def close(self, why: Unsaid) -> None:
-        """Throw away all that wait."""
-        for number in tuple(self._waiting):
-            self._discard(number, why)
+        """Throw away all that wait. A defect of an observer is raised when all of them are gone."""
+        for_all(lambda number: self._discard(number, why), tuple(self._waiting))
 
     def _prepare(self, number: int, spawn: Spawn) -> None:
         accepted = self._waiting.get(number)
@@ -144,8 +144,10 @@ class Announcements:
         voiced = accepted.voiced
         if voiced.task is not None:
             voiced.task.cancel()
-        self._outlet.observe(events.AnnouncementUnsaid(voiced.reply_id, why))
-        self._place_marks(voiced)
+        try:
+            self._outlet.observe(events.AnnouncementUnsaid(voiced.reply_id, why))
+        finally:  # by a defect, too: whoever waits for a mark would wait for ever
+            self._place_marks(voiced)
 
     # -- the voice ---------------------------------------------------------------------------------------------------
 

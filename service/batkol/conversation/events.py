@@ -116,6 +116,7 @@ class ReplySettled(msgspec.Struct, frozen=True):
     fault: str = ""
     prompt_tokens: int = 0  # of all questions of this attempt, as far as the server says so
     completion_tokens: int = 0
+    voices: tuple[str, ...] = ()  # that gave its sound, in order; "" is the one that was asked
 
 
 class ToolOutcome(StrEnum):

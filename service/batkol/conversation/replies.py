@@ -10,6 +10,7 @@ from collections.abc import Callable
 from batkol.conversation import events, inputs
 from batkol.conversation.actions import SayPhrase, Unsaid
 from batkol.conversation.agent import PhraseSound
+from batkol.conversation.for_all import for_all
 from batkol.conversation.history import History, ToolsOfTurn, corrected
 from batkol.conversation.reply import Failure, Reply
 from batkol.conversation.reply_playout import Outlet, ReplyPlayout
@@ -204,13 +205,19 @@ class Replies:
         )
 
     def close(self, why: Unsaid, heard_to: int | None = None) -> None:
-        """Cancel what is under way, and settle what was heard: up to that position, or up to now."""
-        for voiced in tuple(self._voiced.values()):
+        """Cancel what is under way, and settle what was heard: up to that position, or up to now.
+
+        A defect of an observer is raised when all of them are gone.
+        """
+
+        def end(voiced: Voiced) -> None:
             if voiced.playing is not None and voiced.sounded:
                 position = self._outlet.line.position if heard_to is None else heard_to
                 voiced.interrupted_at = voiced.playing.heard(position)
                 voiced.playing = None
             self.cancel(voiced.attempt, why)
+
+        for_all(end, tuple(self._voiced.values()))
 
     def _played(self, voiced: Voiced) -> None:
         if self._voiced.get(voiced.attempt) is not voiced:

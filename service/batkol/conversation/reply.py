@@ -91,6 +91,8 @@ class Reply:
         """Tokens of all its questions, if the answerer tells them."""
         self.answered_by = ""
         """The name in the settings of the answerer that gives its text, where one of several may."""
+        self.voices: list[str] = []
+        """The names of the voices that gave sound, in order; "" is the one that was asked."""
         self.owes_text = False
         """Whether tools were carried out, and the answerer has said nothing about them so far."""
         self.ends_call = False
@@ -224,6 +226,8 @@ class Reply:
                 self.track.add_sound(sound.mulaw, sound.piece, last=sound.last, word_ends=sound.word_ends)
                 if not sound.mulaw:
                     continue
+                if sound.voice not in self.voices:
+                    self.voices.append(sound.voice)
                 self.moments.first_sound = self.moments.first_sound or self._speaker.clock()
                 self.on_sound(self)
                 if self.track.samples > LONGEST_S * 8000:

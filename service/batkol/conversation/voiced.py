@@ -87,6 +87,7 @@ def settled(voiced: Voiced, heard: str) -> events.ReplySettled:
         fault=voiced.fault,
         prompt_tokens=0 if usage is None else usage.prompt_tokens,
         completion_tokens=0 if usage is None else usage.completion_tokens,
+        voices=() if voiced.reply is None else tuple(voiced.reply.voices),
     )
 
 

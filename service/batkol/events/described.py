@@ -161,7 +161,10 @@ EVENTS: Final[Mapping[str, EventDescription]] = {
                 "The answerer that gave the text: its kind, such as `openai`, or its name in `ANSWERERS` where one of "
                 "several may answer (`hedged`, `then`); empty if none was asked."
             ),
-            "voice": "The name of the voice that spoke it; empty if that is not known.",
+            "voice": (
+                "The voice that spoke it, by its kind; where the one behind it took over, that one, or both with a "
+                "comma between; empty if that is not known."
+            ),
             "answerer_variant": "The name of the answerer in the settings, such as `default`; empty if none was asked.",
             "voice_variant": "The name of the voice in the settings, such as `default`; empty if that is not known.",
             "attempts": "How often an answerer was asked since the reply before, thrown-away attempts included.",

@@ -18,8 +18,8 @@ MOST_PODS: Final = 256
 LONGEST: Final = 16 << 10
 """Characters of a cursor that is accepted; it travels in a header."""
 
-MOST_DIGITS: Final = 15
-"""Digits of an event's number."""
+MOST_DIGITS: Final = 18
+"""Digits of an event's number: those that a pod takes of its own cursor."""
 
 _POD: Final = re.compile(rf"([A-Za-z0-9_-]{{1,40}})-([0-9]{{1,{MOST_DIGITS}}})")
 

@@ -15,11 +15,11 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from batkol.answers import PLAIN, UNREADABLE, Answer, AnswerError, body, check_plain, exchange, no_cookies
+from batkol.answers import PLAIN, UNREADABLE, Answer, AnswerError, body, check_plain, exchange
 from batkol.errors import BatkolError
 from batkol.fleet.cursor import CursorError, parse
 from batkol.fleet.endpoint import Endpoint
-from batkol.http_client.transport import HttpTransport
+from batkol.fleet.pod_clients import UNUSED_S, PodClients
 
 PROTOCOL: Final = 1
 """Version of what pods say to each other. A change that an older pod cannot read counts it up."""
@@ -30,10 +30,6 @@ _LONGEST_NAME: Final = 253
 """Characters of a pod's name (RFC 1123)."""
 _LARGEST: Final = 4 << 20
 """Bytes of an answer; a pod with a thousand calls answers some hundred kilobytes."""
-_CONNECTIONS: Final = 64
-"""To one pod; each reader that catches up has one for a moment."""
-_KEPT_S: Final = 30.0
-"""Seconds for which an idle connection is kept; a pod keeps its end for 75."""
 
 
 class FleetRequest(NamedTuple):
@@ -103,21 +99,23 @@ class Pods(Protocol):
 class HttpPods:
     """The pods, over HTTP. One client for each address, whose connections are kept."""
 
-    def __init__(self, *, answer_s: float) -> None:
+    def __init__(self, *, answer_s: float, unused_s: float = UNUSED_S) -> None:
         """`answer_s`: seconds for a whole answer, and for the head of a feed."""
         self.answer_s = answer_s
-        self._clients: dict[Endpoint, httpx.AsyncClient] = {}
+        self._clients = PodClients(wait_s=answer_s, unused_s=unused_s)
+
+    @property
+    def addresses(self) -> frozenset[Endpoint]:
+        """The addresses to which connections may be open."""
+        return self._clients.addresses
 
     async def aclose(self) -> None:
         """Close all connections."""
-        clients, self._clients = tuple(self._clients.values()), {}
-        for client in clients:
-            await client.aclose()
+        await self._clients.aclose()
 
     async def keep_only(self, addresses: Collection[Endpoint]) -> None:
         """Close the connections to all other addresses."""
-        for gone in self._clients.keys() - set(addresses):
-            await self._clients.pop(gone).aclose()
+        await self._clients.keep_only(addresses)
 
     async def identify(self, at: Endpoint, asking: FleetRequest, call_sid: str = "") -> PodIdentity:
         """See `Pods`. Cancelling it loses nothing."""
@@ -151,15 +149,16 @@ class HttpPods:
         """
         within_s = within_s or self.answer_s
         try:
-            return await exchange(
-                self._client(at),
-                method,
-                path,
-                within_s=within_s,
-                largest=_LARGEST,
-                headers=_as_sent({**headers, **_authorization(asking)}),
-                content=content,
-            )
+            async with self._clients.lent(at) as client:
+                return await exchange(
+                    client,
+                    method,
+                    path,
+                    within_s=within_s,
+                    largest=_LARGEST,
+                    headers=_as_sent({**headers, **_authorization(asking)}),
+                    content=content,
+                )
         except TimeoutError:
             raise PodRequestError(f"It did not answer within {within_s:g} s.") from None
         except AnswerError as error:
@@ -172,7 +171,13 @@ class HttpPods:
         self, at: Endpoint, asking: FleetRequest, after: str
     ) -> AsyncIterator[AsyncGenerator[bytes, None]]:
         """See `Pods`."""
-        client = self._client(at)
+        async with self._clients.lent(at) as client, self._feed(client, asking, after) as pieces:
+            yield pieces
+
+    @asynccontextmanager
+    async def _feed(
+        self, client: httpx.AsyncClient, asking: FleetRequest, after: str
+    ) -> AsyncIterator[AsyncGenerator[bytes, None]]:
         path = f"/v1/events?scope=pod{asking.query and '&' + asking.query}"
         headers = _as_sent({"accept": "text/event-stream", "last-event-id": after, **PLAIN, **_authorization(asking)})
         try:
@@ -201,19 +206,6 @@ class HttpPods:
             raise PodRequestError(_NOT_A_BATKOL) from None
         if response.headers.get("content-type", "").partition(";")[0].strip().lower() != "text/event-stream":
             raise PodRequestError(_NOT_A_BATKOL)
-
-    def _client(self, at: Endpoint) -> httpx.AsyncClient:
-        if (client := self._clients.get(at)) is None:
-            url = httpx.URL(f"http://{at}")
-            client = self._clients[at] = httpx.AsyncClient(
-                base_url=url,
-                transport=HttpTransport(url, most=_CONNECTIONS, kept_s=_KEPT_S),
-                timeout=httpx.Timeout(self.answer_s),
-                follow_redirects=False,
-                trust_env=False,
-                cookies=no_cookies(),
-            )
-        return client
 
 
 T = TypeVar("T")

@@ -190,6 +190,7 @@ class Questions:
             members.failed(own, str(error))
         found = await self._addresses.current()
         await self._pods.keep_only({own, *found.addresses})
+        self._mine &= set(found.addresses)  # an address that is gone may be another pod's when it comes back
         others = members.resolved(set(found.addresses) - self._mine, found.failed).new
         asking = [asyncio.create_task(_asked(ask, at), name="fleet.ask") for at in others]
         try:

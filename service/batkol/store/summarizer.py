@@ -23,6 +23,7 @@ from batkol.store.postgres.summaries import (
     claim_summary,
     fail_summary,
     finish_summary,
+    give_up_unfinished,
     want_summaries,
 )
 from batkol.telemetry.metrics import Metrics
@@ -100,6 +101,13 @@ class Summarizer:
 
     async def make_due(self) -> None:
         """Make all summaries that are due now, one after the other. Raises what the database does."""
+        for call_sid in await give_up_unfinished(self._engine, self._maker.agent):
+            self.outcomes["given_up"] += 1
+            log.warning(
+                "[STORE] the summary of a call failed: its last attempt had no end because its pod died; the service "
+                "gives it up",
+                call=call_sid,
+            )
         self.waiting = await want_summaries(self._engine, self._maker.agent)
         while (claim := await claim_summary(self._engine, self._maker.agent)) is not None:
             await self._attempt(claim)

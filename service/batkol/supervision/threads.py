@@ -34,12 +34,15 @@ class Revivable(Protocol):
 
 
 async def watch(owner: Revivable) -> None:
-    """Start the thread again if it is dead, and raise `ThreadDiedError` when it dies. Cancelling it loses nothing."""
-    if owner.dead:
-        owner.revive()
+    """Wait until the thread is dead, start another one and raise `ThreadDiedError`. Cancelling it loses nothing.
+
+    Each death is one error, also of a thread that was dead before the first look.
+    """
     while not owner.dead:  # noqa: ASYNC110  a thread that dies sets no event
         await asyncio.sleep(LOOK_S)
-    raise ThreadDiedError(f"the thread ended ({owner.fault or 'without an error'})")
+    fault = owner.fault  # of the thread that died
+    owner.revive()
+    raise ThreadDiedError(f"the thread ended ({fault or 'without an error'})")
 
 
 class Thread:

@@ -218,15 +218,20 @@ class Transcription:
 
     async def _answer(self, utterance: Utterance, audio: bytes) -> None:
         text, source = await self._recognizers.answer(utterance, audio, self._observe, self._log_of(utterance))
-        if text and utterance.mode is Mode.STREAMING and not utterance.streamed:
+        if text and utterance.mode is Mode.STREAMING and self._stream_was_silent(utterance):
             self._streaming.report_stall()
+        known = bool(utterance.text) and utterance.state is UtteranceState.DONE
         if not text and utterance.newest and utterance.state is not UtteranceState.DONE:
             self._act(self._utterances.fall_back(utterance, checked=source is not None))
         elif source is not None or utterance.state is not UtteranceState.DONE:
             utterance.unheard = source is None
             self._act(self._utterances.settle(utterance, text, source or Source.NONE))
-        if source is None and not self._recognizers.all_refused:
+        if source is None and not (known or self._recognizers.all_refused):
             await self._answer_late(utterance, audio)
+
+    def _stream_was_silent(self, utterance: Utterance) -> bool:
+        """Whether no stream has answered for an utterance, or the one that took over in the midst of it has not."""
+        return not utterance.streamed or self._streaming.is_silent(utterance.end or utterance.begin)
 
     async def _answer_late(self, utterance: Utterance, audio: bytes) -> None:
         """Retry an utterance that no recognizer could be reached for: its audio is still in the ring."""

@@ -27,6 +27,7 @@ from batkol.recognizers.google.events import (
 )
 from batkol.speech.cooloff import CoolOff
 from batkol.speech.results import Transcript
+from batkol.speech.timeline import Passage
 from batkol.transcription.events import Observe, SessionClosed, SessionOpened, StepFailed
 from batkol.transcription.recognizers import Recognizers, Session
 
@@ -76,6 +77,7 @@ class Streaming:
         self._cool_off = CoolOff()
         self._speaking = False
         self._unproven = False  # a stream took over by plan, and has not answered yet
+        self._unanswered: Passage | None = None  # of the newest stream, until it answers
         self._session: Session | None = None
 
     @property
@@ -134,6 +136,10 @@ class Streaming:
         """Send all that was heard, whole batch or not."""
         if self._session is not None:
             self._session.push_audio(self._ring.end, flush=True)
+
+    def is_silent(self, end: int) -> bool:
+        """Whether the newest stream took over before sample `end`, and has not answered so far."""
+        return self._unanswered is not None and self._unanswered.base < end
 
     def report_stall(self) -> None:
         """Another recognizer found words that the stream has not returned."""
@@ -196,7 +202,7 @@ class Streaming:
     def observe(self, event: StreamEvent) -> None:
         match event:
             case StreamAnswered():
-                self._unproven = False
+                self._unproven, self._unanswered = False, None
                 self._recognizers.streaming.succeed(self._loop.time())
             case StreamFailed(error):
                 if not error.is_local:
@@ -212,7 +218,10 @@ class Streaming:
                     self._recognizers.speech.on_rotation_failed(reason)
                 self._unproven = False
                 self._observe(event)
-            case StreamOpening() | StreamEnded() | AudioDropped():
+            case StreamOpening(stream):
+                self._unanswered = stream.passage
+                self._observe(event)
+            case StreamEnded() | AudioDropped():
                 self._observe(event)
             case _:
                 assert_never(event)

@@ -18,6 +18,7 @@ from batkol.answers import PLAIN, Answer, AnswerError, exchange, no_cookies
 from batkol.twilio.call_resource import BEFORE_THE_ANSWER, CallResource, is_call_sid
 from batkol.twilio_api import errors
 from batkol.twilio_api.errors import TwilioApiError
+from batkol.twilio_api.fair_slots import FairSlots
 from batkol.twilio_api.logins import Login, Logins
 from batkol.urls import masked
 
@@ -30,7 +31,7 @@ _PAUSE_S: Final = 0.2
 _LARGEST: Final = 64 * 1024
 """Bytes of an answer; a call's resource has about 2 kB."""
 _CONNECTIONS: Final = 20
-"""Requests at once; more wait for one of them. Twilio limits the requests of an account, too (429)."""
+"""Requests at once; more wait, those of each client by turns. Twilio limits the requests of an account, too (429)."""
 _KEPT_S: Final = 50.0
 """An idle connection is kept this long, unless Twilio closes it."""
 
@@ -53,6 +54,7 @@ class TwilioApi:
         self._within_s = within_s
         self._who = f"Twilio's REST API ({masked(account.url)})"
         self._base = f"{account.url.rstrip('/')}/2010-04-01/Accounts/{account.sid}/Calls"
+        self._slots = FairSlots(_CONNECTIONS)
         self._client = httpx.AsyncClient(
             headers=PLAIN,
             timeout=within_s,  # for each wait; a request has one limit for all of it besides
@@ -60,8 +62,8 @@ class TwilioApi:
             cookies=no_cookies(),
         )
 
-    async def call(self, call_sid: str) -> CallResource | None:
-        """Return the call; None if the account has no call with this SID.
+    async def call(self, call_sid: str, client: str = "") -> CallResource | None:
+        """Return the call; None if the account has no call with this SID. `client` names the one that claims it.
 
         A call that is not answered yet, and a fault that may pass, are asked for again until the time is over. Raises
         `TwilioApiError`. Cancelling it closes the connection.
@@ -73,7 +75,7 @@ class TwilioApi:
         error: TwilioApiError | None = None
         while True:
             earlier = error
-            found, error = await self._attempt(call_sid, until - clock())
+            found, error = await self._attempt(call_sid, client, until - clock())
             if error is not None:
                 error = errors.clearer(error, earlier)
             if error is None and (found is None or found.status not in BEFORE_THE_ANSWER):
@@ -90,9 +92,11 @@ class TwilioApi:
         """Close the connections; requests under way end in a `TwilioApiError`."""
         await self._client.aclose()
 
-    async def _attempt(self, call_sid: str, left_s: float) -> tuple[CallResource | None, TwilioApiError | None]:
+    async def _attempt(
+        self, call_sid: str, client: str, left_s: float
+    ) -> tuple[CallResource | None, TwilioApiError | None]:
         try:
-            async with asyncio.timeout(min(left_s, self._within_s * _PART)):
+            async with asyncio.timeout(min(left_s, self._within_s * _PART)), self._slots.slot(client):
                 answer = await self._logins.ask(partial(self._exchange, f"{self._base}/{call_sid}.json"))
             return self._read(answer, call_sid), None
         except AnswerError as error:

@@ -62,7 +62,7 @@ class BehindVoice:
 
     @property
     def name(self) -> str:
-        """The name of the first voice; metrics count where the second one spoke."""
+        """The name of the first voice; the sounds of the second one have its own."""
         return self.first.name
 
     async def speak(self, pieces: AsyncIterator[str]) -> AsyncGenerator[VoiceSound, None]:
@@ -83,7 +83,7 @@ class BehindVoice:
             begin = given.first_unheard
             async with aclosing(shared.since(begin)) as rest, aclosing(self.second.speak(rest)) as sounds:
                 async for sound in sounds:
-                    yield replace(sound, piece=sound.piece + begin)
+                    yield replace(sound, piece=sound.piece + begin, voice=sound.voice or self.second.name)
         finally:
             await shared.close()
 

@@ -23,6 +23,8 @@ class VoiceSound(msgspec.Struct, frozen=True):
 
     Each `VoiceSound` has the ends of the words that end in it. A voice that knows them gives one for each word of the
     piece as `str.split` has them, and one that is not spoken (`—`) ends with the word before it. Others give none."""
+    voice: str = ""
+    """The name of the voice that speaks it, where it is not the one that was asked, but one behind it."""
 
 
 class VoiceError(UpstreamError):

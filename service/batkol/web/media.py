@@ -73,6 +73,12 @@ def _call_of(stream: MediaStream | None) -> dict[str, str]:
     return {"call_sid": details.call_sid} if details is not None and is_call_sid(details.call_sid) else {}
 
 
+def _client_of(scope: Scope) -> str:
+    """Return the address that a stream came from; a load balancer's where one hides its clients."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
 class MediaSocket:
     """An ASGI application for one path."""
 
@@ -105,7 +111,7 @@ class MediaSocket:
         try:
             stream = await self._opening.stream(socket)
             held = HeldMessages(socket)
-            identity = None if stream is None else await self._identity(stream, held)
+            identity = None if stream is None else await self._identity(stream, held, _client_of(scope))
             if stream is not None and identity is not None:
                 await self._call(identity, stream, held, scope)
         except PeerError as error:
@@ -130,7 +136,7 @@ class MediaSocket:
         given = [value for name, value in scope["headers"] if name == SIGNATURE_HEADER]
         return len(given) == 1 and is_valid(self._gate.auth_tokens, self._gate.url, (), given[0].decode("latin-1"))
 
-    async def _identity(self, stream: MediaStream, held: HeldMessages) -> Identity | None:
+    async def _identity(self, stream: MediaStream, held: HeldMessages, client: str) -> Identity | None:
         """Return whose stream it is; None if it was refused, or its caller left. Raises `PeerError`."""
         identity = self._proof.at_once(stream)
         if identity is not None or stream.details is None:
@@ -141,14 +147,14 @@ class MediaSocket:
         if refusal is not None:  # Twilio need not be asked
             await self._refuse(log.bind(call_sid=claimed.call_sid), stream.sid, refusal, held)
             return None
-        identity = await held.during(self._asked(stream, claimed.call_sid))
+        identity = await held.during(self._asked(stream, claimed.call_sid, client))
         if identity is None:
             log.info("[TWILIO] caller left before Twilio confirmed the call", call_sid=claimed.call_sid)
         return identity
 
-    async def _asked(self, stream: MediaStream, call_sid: str) -> Identity:
+    async def _asked(self, stream: MediaStream, call_sid: str, client: str) -> Identity:
         begun = time.monotonic()
-        identity = await self._proof.by_twilio(stream)
+        identity = await self._proof.by_twilio(stream, client)
         if not await takeover.is_free(self._calls, call_sid):
             raise takeover.OccupiedError
         took_ms = round((time.monotonic() - begun) * 1000)

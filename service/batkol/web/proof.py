@@ -52,8 +52,11 @@ class CallLookup(Protocol):
 
     @property
     def account_sid(self) -> str: ...
-    async def call(self, call_sid: str) -> CallResource | None:
-        """Return the call, None if the account has none with this SID. Raises `UpstreamError`."""
+    async def call(self, call_sid: str, client: str = "") -> CallResource | None:
+        """Return the call, None if the account has none with this SID. Raises `UpstreamError`.
+
+        Questions of each `client`, which a stranger may be, are asked by turns with those of the others.
+        """
         ...
 
 
@@ -106,8 +109,11 @@ class StreamProof:
             )
         return None
 
-    async def by_twilio(self, stream: MediaStream) -> Identity:
-        """Ask Twilio whether the stream's call is in progress, and return who calls whom. Raises `UnprovenError`."""
+    async def by_twilio(self, stream: MediaStream, client: str = "") -> Identity:
+        """Ask Twilio whether the stream's call is in progress, and return who calls whom. Raises `UnprovenError`.
+
+        `client`: the address that the stream came from.
+        """
         details, lookup = _details(stream), self._lookup
         if lookup is None:
             raise AssertionError("`at_once` returns None only where Twilio can be asked")
@@ -118,7 +124,7 @@ class StreamProof:
                 reason=ProofFault.NOT_IN_PROGRESS,
             )
         try:
-            call = await lookup.call(details.call_sid)
+            call = await lookup.call(details.call_sid, client)
         except UpstreamError as error:
             raise UnprovenError(
                 f"Whether the stream's call is in progress is not known. {error} {_NEXT}",

@@ -20,6 +20,7 @@ SIGNAL = "state: str, exporters: [], failed: {}, delivering: bool"
 OF_THE_STORE = ("store.writer", "store.housekeeping", "store.version")
 OTHERS = (
     "live", "health", "listener", "calls.heartbeat", "agent.phrases", "thread.vad", "http.public", "http.internal",
+    "garbage",
 )  # fmt: skip
 
 STORE = {

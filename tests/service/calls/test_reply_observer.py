@@ -292,6 +292,20 @@ async def test_of_several_answerers_the_end_of_a_reply_names_the_one_that_answer
     assert dict(llm.attributes or {})["batkol.answerer"] == "quick"
 
 
+@pytest.mark.parametrize(
+    ("voices", "named"),
+    [((), "he"), (("",), "he"), (("", "espeak"), "he, espeak"), (("espeak",), "espeak"), (("", "he"), "he, he")],
+)
+async def test_of_a_voice_and_the_one_behind_it_the_end_of_a_reply_names_those_that_spoke(
+    seen: Seen, voices: tuple[str, ...], named: str
+) -> None:
+    asked = AttemptBegan(1, 0, speculative=False, answerer="big", voice="he")
+    settled = msgspec.structs.replace(ended(), voices=voices)
+    (end,) = [event for event in await told(seen, asked, started(1), settled) if isinstance(event, ReplyEnded)]
+
+    assert end.voice == named
+
+
 async def test_an_interruption_is_real_when_its_reply_ends_and_resumed_when_it_goes_on(seen: Seen) -> None:
     seen.tell(began(1), started(1), ReplyCut("r1", 1, HEARD), ReplyContinued("r1", 1, 0))
     assert seen.value("batkol_reply_interruptions_total", kind="real") == 0

@@ -13,6 +13,7 @@ from batkol.conversation.actions import StockPhrase
 from batkol.conversation.agent import AgentSettings
 from batkol.speech.turn_thresholds import TurnThresholds
 from batkol.speech.utterance import Source
+from batkol.voices.behind import BehindVoice
 from support.agent.scripted import ScriptedAnswerer, SlowVoice
 from support.agent.talk import talking
 
@@ -191,6 +192,17 @@ async def test_a_voice_that_breaks_off_ends_the_reply_with_what_was_said() -> No
         [ended] = talk.of(events.ReplySettled)
         assert ended.heard == "שלום תודה."
         assert [event.part for event in talk.of(events.AttemptFailed)] == ["voice"]
+
+
+async def test_the_end_of_a_reply_knows_which_voices_have_spoken_it() -> None:
+    voice = BehindVoice(SlowVoice(fails_at=(1,)), SlowVoice())
+    async with talking(ScriptedAnswerer(lambda _: "שלום תודה. מחר בוקר."), voice=voice) as talk:
+        await talk.say("מה מספר")
+        talk.final("מה מספר")
+        await asyncio.sleep(6)
+        (settled,) = talk.of(events.ReplySettled)
+
+    assert (settled.heard, settled.voices) == ("שלום תודה. מחר בוקר.", ("", "slow"))
 
 
 async def test_greets_and_asks_a_silent_caller_and_says_goodbye_and_hangs_up() -> None:

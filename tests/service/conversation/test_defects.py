@@ -9,7 +9,7 @@ import pytest
 
 from batkol.answering.answerer import AnswerPart, Question
 from batkol.conversation import events
-from batkol.conversation.actions import StockPhrase
+from batkol.conversation.actions import StockPhrase, Unsaid
 from batkol.conversation.agent import AgentSettings
 from batkol.simulators.voice.recognizer import GARBLE
 from batkol.speech.turn_thresholds import TurnThresholds
@@ -122,6 +122,26 @@ async def test_after_the_last_defect_nothing_is_kept() -> None:
 
 def defect(*_: object) -> None:
     raise KeyError("a defect")
+
+
+async def test_an_observer_that_raises_keeps_no_announcement_and_no_mark_waiting() -> None:
+    """The caller hears a defect's apology, and each program its mark: one failing observer stands in nobody's way."""
+    async with talking(answering(), greeting="שלום אני רוצה לקבוע פגישה") as talk:
+        await asyncio.sleep(0.5)
+        for text in ("שלום", "תודה", "מחר"):
+            talk.api.say(text)
+            talk.api.mark(text)
+        api, observe = talk.api, talk.call.observe
+        object.__setattr__(talk.call, "observe", defect)
+        with pytest.raises(KeyError):
+            api.close(Unsaid.DEFECT)
+        object.__setattr__(talk.call, "observe", observe)
+        api.close(Unsaid.DEFECT)
+        talk.conversation.clear()
+        await asyncio.sleep(1)
+
+        assert talk.ear.marks == ["שלום", "תודה", "מחר"]
+        assert talk.of(events.AnnouncementUnsaid) == []
 
 
 @pytest.mark.parametrize("part", ["settings", "phrase", "observe", "hang_up", "since", "play"])

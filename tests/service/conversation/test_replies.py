@@ -14,7 +14,7 @@ from batkol.answering.answerer import Question
 from batkol.answering.echo import Echo
 from batkol.calls.playout import Playout
 from batkol.conversation import events, inputs
-from batkol.conversation.actions import SayPhrase, StockPhrase
+from batkol.conversation.actions import SayPhrase, StockPhrase, Unsaid
 from batkol.conversation.history import History
 from batkol.conversation.replies import Replies
 from batkol.conversation.reply import Reply, Speaker
@@ -37,6 +37,8 @@ class Attempts:
     call_sid: str = "CA" + "0" * 32
     seen: list[events.ConversationEvent] = field(default_factory=list)
     put: list[inputs.Input] = field(default_factory=list)
+    fails: bool = False
+    """Whether the observer raises."""
     history: History = field(default_factory=History)
 
     def __post_init__(self) -> None:
@@ -45,6 +47,8 @@ class Attempts:
 
     def observe(self, event: events.ConversationEvent) -> None:
         self.seen.append(event)
+        if self.fails:
+            raise LookupError("a defect")
 
     def _written(self, _: int, end: int) -> None:
         if (voiced := self.replies.playout.first_before(end)) is not None:
@@ -103,3 +107,21 @@ async def test_a_reply_that_was_interrupted_where_a_sentence_ends_goes_on_with_t
         call.replies.resume(1, 2)
         assert [event.index for event in call.of(events.ReplyContinued)] == [0]
         assert [event.reply_id for event in call.of(events.ReplyContinued)] == [f"{STREAM}-r1"]
+
+
+async def test_an_observer_that_raises_leaves_no_attempt_under_way() -> None:
+    async with attempts() as call:
+        tasks = []
+        for number in (1, 2, 3):
+            voiced = call.replies.add(number, Reply(Question(text="שלום"), Speaker(Echo(), BuiltinVoice(), Cutter)))
+            voiced.task = asyncio.create_task(asyncio.sleep(60))
+            tasks.append(voiced.task)
+        call.fails = True
+        with pytest.raises(LookupError):
+            call.replies.close(Unsaid.CLOSING)
+        await asyncio.wait(tasks)
+
+        assert [type(event) for event in call.seen] == [events.AttemptDropped] * 3
+        assert all(task.cancelled() for task in tasks)
+        call.replies.close(Unsaid.CLOSING)
+        assert len(call.seen) == 3

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batkol.events.cursor import Cursor
+from batkol.events.cursor import Cursor, MalformedCursorError
 from batkol.fleet.cursor import LONGEST, MOST_PODS, CursorError, joined, parse
 
 BOOTS = st.text("0123456789abcdef", min_size=16, max_size=16)
@@ -17,6 +17,21 @@ def test_what_is_written_is_read_in_the_same_order(positions: dict[str, int]) ->
 
 def test_a_pods_own_cursor_is_one_of_the_fleet() -> None:
     assert parse(str(Cursor("0123456789abcdef", 7))) == {"0123456789abcdef": 7}
+
+
+@pytest.mark.parametrize("digits", range(14, 21))
+def test_the_fleet_takes_the_numbers_that_a_pod_takes(digits: int) -> None:
+    text = f"0123456789abcdef-{'9' * digits}"
+    taken: list[bool] = []
+    for read in (Cursor.parse, parse):
+        try:
+            read(text)
+        except (MalformedCursorError, CursorError):
+            taken.append(False)
+        else:
+            taken.append(True)
+
+    assert taken == [digits <= 18] * 2
 
 
 def test_the_largest_cursor_is_accepted_and_fits_into_a_header() -> None:

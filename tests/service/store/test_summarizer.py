@@ -130,6 +130,25 @@ async def test_what_fails_is_tried_again_later_and_given_up_in_the_end_with_the_
     assert [line["attempts"] for line in lines if "reason" in line] == [1, 2, 3, 4, 5]
 
 
+async def test_a_summary_during_which_every_pod_dies_is_given_up_too(kept: Kept) -> None:
+    await say(kept, *ENDED)
+    making, engine = summarizer(kept, Asked()), kept.database.reading
+    with capture_logs() as lines:
+        for attempt in range(1, summaries.MOST_ATTEMPTS + 1):
+            await summaries.want_summaries(engine, "reception")
+            claim = await summaries.claim_summary(engine, "reception")
+            assert claim is not None
+            assert claim.attempts == attempt
+            await let_time_pass(kept.where)  # and nothing came of it
+        assert await summaries.claim_summary(engine, "reception") is None
+        await making.make_due()
+        await making.make_due()
+
+    assert await rows(kept.where) == [(sid(0), "given_up", None, "pod_died", summaries.MOST_ATTEMPTS)]
+    assert (making.outcomes["given_up"], making.waiting) == (1, 0)
+    assert len([line for line in lines if line["log_level"] == "warning"]) == 1
+
+
 async def test_the_pauses_grow(kept: Kept) -> None:
     await say(kept, *ENDED)
     making, pauses = summarizer(kept, None), []

@@ -65,7 +65,7 @@ async def test_a_thread_that_dies_is_started_again_and_what_it_died_of_is_told()
     listed = Listed()
     async with AsyncExitStack() as stack:
         tasks = await deaths_of(listed, stack)
-        await until(lambda: listed.looks)  # a thread that is dead at the first look is started, and no death
+        await until(lambda: listed.looks)
         listed.told.put(LookupError("with a secret"))
         listed.told.put("done")  # by the next thread, there being no other
         await until(lambda: listed.done)
@@ -75,6 +75,21 @@ async def test_a_thread_that_dies_is_started_again_and_what_it_died_of_is_told()
     assert status.deaths == 1
     fault = status.last_fault or ""
     assert fault.startswith("ThreadDiedError: the thread ended (LookupError in _work (test_threads.py:")
+
+
+async def test_a_thread_that_is_dead_before_the_first_look_is_started_again_and_counted() -> None:
+    listed = Listed()
+    listed.told.put(LookupError())
+    await until(lambda: not listed.thread.alive)
+    async with AsyncExitStack() as stack:
+        tasks = await deaths_of(listed, stack)
+        listed.told.put("done")
+        await until(lambda: listed.done)
+        status = tasks.status()["thread"]
+    listed.told.put(None)
+
+    assert status.deaths == 1
+    assert "LookupError" in (status.last_fault or "")
 
 
 async def test_the_job_that_a_dead_thread_had_taken_is_raised_where_it_was_asked_for_and_the_next_is_done() -> None:

@@ -1,5 +1,7 @@
 """The policy in virtual time: streams and requests that fail."""
 
+import asyncio
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -11,6 +13,7 @@ from support.speech.policy_call import (
     BROKEN,
     FAILED,
     GOES_ON,
+    HASTY,
     REFUSED,
     THREE,
     TWO,
@@ -229,3 +232,40 @@ async def test_googles_time_limit_is_no_failure() -> None:
             talk.right(0, 1, 2)
             assert talk.streams == 3
     assert warnings(logs) == []
+
+
+async def test_a_stream_that_takes_over_in_mid_utterance_and_says_nothing_is_replaced() -> None:
+    """The stream before it has given partials: the utterance has text of a stream, and not of this one."""
+    silent = Fault(kind=Kind.STALL, streams=(2,))
+    async with in_memory(THREE, faults=(silent,)) as talk:
+        await talk.begin(0, words=2)
+        await until(lambda: talk.told.partials)
+        talk.double.inject(Fault(kind=Kind.END, when=Moment.ELAPSED, running=True, streams=(1,)))
+        await talk.end(0)
+        await until(lambda: 0 in talk.told.texts)
+        await until(lambda: not talk.transcription.session_open)
+        for index in (1, 2):
+            await talk.say(index)
+
+        talk.right(1, 2)
+        assert {**talk.told.texts, **dict(talk.told.revisions)}[0] == talk.spoken.utterances[0].text
+        assert talk.told.sources == {0: Source.INTERIM, 1: Source.FINAL, 2: Source.FINAL}
+        assert talk.streams == 3
+        assert ("streaming", "stalled") in talk.told.steps
+
+
+async def test_a_text_that_went_out_is_not_called_lost_when_nobody_can_check_it() -> None:
+    """It is asked for once by each recognizer, and not again and again: its words are known."""
+    with capture_logs() as logs:
+        async with in_memory(faults=(REFUSED,), late_attempts=3) as talk:
+            talk.tune(HASTY)
+            await talk.begin(0, words=3)
+            await until(lambda: talk.told.partials and talk.told.partials[-1][1].count(" ") == 2)
+            talk.double.inject(Fault(kind=Kind.STALL, when=Moment.ELAPSED, running=True))
+            await asyncio.sleep(0.1)
+            await talk.end(0)
+            await until(lambda: talk.unary)
+            await asyncio.sleep(2)
+
+            assert (talk.unary, talk.told.sources) == (1, {0: Source.INTERIM})
+    assert not [line for line in logs if "its words are lost" in line["event"]]

@@ -103,6 +103,7 @@ async def test_a_piece_of_which_nothing_was_given_is_spoken_by_the_second_from_i
 
     assert words_of(b"".join(each.mulaw for each in sounds)) == WORDS
     assert switched == ["cut_off"]
+    assert [(each.piece, each.voice) for each in sounds if each.last] == [(0, ""), (1, "second"), (2, "second")]
 
 
 async def test_further_pieces_give_a_voice_no_more_time_for_the_first() -> None:

@@ -134,6 +134,15 @@ async def test_connections_are_kept_for_the_next_reply() -> None:
         assert at.double.stats()["connections"] == 1
 
 
+async def test_the_first_reply_uses_the_connection_that_the_warm_up_has_opened() -> None:
+    async with line() as at:
+        await at.voice.warm_up()
+        assert at.double.stats()["connections"] == 1
+        await spoken(at.voice, "כן")
+
+        assert at.double.stats()["connections"] == 1
+
+
 async def test_a_connection_that_the_server_closed_meanwhile_costs_no_reply() -> None:
     async with line() as at:
         at.double.inject(VoiceFault(kind=VoiceFaultKind.DROP, times=1))

@@ -55,7 +55,7 @@ _CLAIM: Final = text("""
 WITH due AS (
     SELECT summaries.call_sid FROM summaries JOIN calls USING (call_sid)
     WHERE summaries.agent = :agent AND summaries.state = 'waiting' AND summaries.due_at <= now()
-      AND summaries.of_end = calls.ended_at
+      AND summaries.of_end = calls.ended_at AND summaries.attempts < :most
     ORDER BY summaries.due_at LIMIT 1 FOR UPDATE OF summaries SKIP LOCKED
 )
 UPDATE summaries SET attempts = attempts + 1, due_at = now() + :claimed * interval '1 s', updated_at = now()
@@ -63,6 +63,11 @@ FROM due WHERE summaries.call_sid = due.call_sid
 RETURNING summaries.call_sid, summaries.attempts, summaries.of_end
 """)
 
+_GIVE_UP: Final = text("""
+UPDATE summaries SET state = 'given_up', reason = 'pod_died', updated_at = now()
+WHERE agent = :agent AND state = 'waiting' AND attempts >= :most AND due_at <= now()
+RETURNING call_sid
+""")
 _AS_CLAIMED: Final = (
     "call_sid = :call_sid AND state = 'waiting' AND attempts = :attempts AND of_end = CAST(:of_end AS timestamptz)"
 )
@@ -115,8 +120,20 @@ async def claim_summary(engine: AsyncEngine, agent: str) -> Claim | None:
     """Take the next attempt that is due, or None. Raises what the database does."""
     with driver_faults():
         async with engine.begin() as connection:
-            row = (await connection.execute(_CLAIM, {"agent": agent, "claimed": CLAIMED_S})).one_or_none()
+            given = {"agent": agent, "claimed": CLAIMED_S, "most": MOST_ATTEMPTS}
+            row = (await connection.execute(_CLAIM, given)).one_or_none()
     return None if row is None else Claim(row.call_sid, row.attempts, row.of_end)
+
+
+async def give_up_unfinished(engine: AsyncEngine, agent: str) -> list[str]:
+    """Give up the summaries whose last attempt no pod has ended, and return their calls: each attempt's pod died.
+
+    Raises what the database does.
+    """
+    with driver_faults():
+        async with engine.begin() as connection:
+            rows = await connection.execute(_GIVE_UP, {"agent": agent, "most": MOST_ATTEMPTS})
+            return [row.call_sid for row in rows]
 
 
 async def finish_summary(engine: AsyncEngine, claim: Claim, made: str) -> bool:
