@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
 
-from batkol_operator.model.part import ResourcePart, ResourceRule, listed
+from batkol_operator.model.part import ResourcePart, ResourceRule, listed, not_both
 from batkol_operator.model.streaming import CallerMode
 
 HOST = r"^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
@@ -63,15 +63,7 @@ class HTTPRoute(ResourcePart):
 class Exposure(ResourcePart):
     """Ingress or HTTPRoute for Twilio's requests; absent: route them to the Service's port `public` yourself."""
 
-    rules: ClassVar[tuple[ResourceRule, ...]] = (
-        ResourceRule(
-            cel="!(has(self.ingress) && has(self.httpRoute))",
-            holds=lambda part: part.ingress is None or part.http_route is None,
-            message="may not be specified when `httpRoute` is: use only one of them",
-            field=".ingress",
-            reason="FieldValueForbidden",
-        ),
-    )
+    rules: ClassVar[tuple[ResourceRule, ...]] = (not_both("ingress", "httpRoute", "use only one of them"),)
 
     ingress: Ingress | None = Field(None, description="Expose the pods by an Ingress.")
     http_route: HTTPRoute | None = Field(

@@ -6,6 +6,7 @@ the answers of both.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, Self
@@ -37,6 +38,18 @@ class ResourceRule:
         """Return the entry of `x-kubernetes-validations`."""
         entry = {"rule": self.cel, "message": self.message, "reason": self.reason}
         return {**entry, "fieldPath": self.field} if self.field else entry
+
+
+def not_both(field: str, other: str, why: str) -> ResourceRule:
+    """Return the rule that a field may not stand beside another one. Both are named as in YAML."""
+    mine, others = (re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name) for name in (field, other))
+    return ResourceRule(
+        cel=f"!(has(self.{field}) && has(self.{other}))",
+        holds=lambda part: getattr(part, mine) is None or getattr(part, others) is None,
+        message=f"may not be specified when `{other}` is: {why}",
+        field=f".{field}",
+        reason="FieldValueForbidden",
+    )
 
 
 class ResourcePart(BaseModel):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from pydantic import Field
 
-from batkol_operator.model.part import ResourcePart, ResourceRule, listed_by
+from batkol_operator.model.part import ResourcePart, ResourceRule, listed_by, not_both
+
+_HTTP_URL: Final = r"^https?://[^\s]+$"
 
 
 class PullPolicy(StrEnum):
@@ -28,13 +30,7 @@ class Image(ResourcePart):
     """Image of the service; by default of the operator's own release."""
 
     rules: ClassVar[tuple[ResourceRule, ...]] = (
-        ResourceRule(
-            cel="!(has(self.tag) && has(self.digest))",
-            holds=lambda part: part.tag is None or part.digest is None,
-            message="may not be specified when `digest` is: the digest alone says which image it is",
-            field=".tag",
-            reason="FieldValueForbidden",
-        ),
+        not_both("tag", "digest", "the digest alone says which image it is"),
         ResourceRule(
             cel="has(self.repository) == (has(self.tag) || has(self.digest))",
             holds=lambda part: (part.repository is not None) == (part.tag is not None or part.digest is not None),
@@ -98,7 +94,7 @@ class CallsSpec(ResourcePart):
     overflow_url: str | None = Field(
         None,
         max_length=2048,
-        pattern=r"^https?://[^\s]+$",
+        pattern=_HTTP_URL,
         description="TwiML that callers are redirected to instead of the apology. A change rolls the pods.",
     )
 
@@ -126,7 +122,7 @@ class Telemetry(ResourcePart):
     otlp_endpoint: str | None = Field(
         None,
         max_length=2048,
-        pattern=r"^https?://[^\s]+$",
+        pattern=_HTTP_URL,
         description="Collector for traces and metrics, OTLP over gRPC, such as `http://collector.observability:4317`; "
         "absent: none are sent. A change rolls the pods.",
     )
@@ -157,22 +153,12 @@ class Autoscaler(StrEnum):
     SCALED_OBJECT = "ScaledObject"
 
 
-def _exclusive(field: str, given: str) -> ResourceRule:
-    return ResourceRule(
-        cel=f"!(has(self.replicas) && has(self.{field}))",
-        holds=lambda part: part.replicas is None or getattr(part, given) is None,
-        message=f"may not be specified when `{field}` is: the autoscaler sets the number of pods",
-        field=".replicas",
-        reason="FieldValueForbidden",
-    )
-
-
 class Scaling(ResourcePart):
     """Number of pods: fixed, or by calls between two bounds. By default two pods."""
 
     rules: ClassVar[tuple[ResourceRule, ...]] = (
-        _exclusive("minReplicas", "min_replicas"),
-        _exclusive("maxReplicas", "max_replicas"),
+        not_both("replicas", "minReplicas", "the autoscaler sets the number of pods"),
+        not_both("replicas", "maxReplicas", "the autoscaler sets the number of pods"),
         ResourceRule(
             cel="!has(self.minReplicas) || has(self.maxReplicas)",
             holds=lambda part: part.min_replicas is None or part.max_replicas is not None,
@@ -220,6 +206,6 @@ class Scaling(ResourcePart):
     prometheus_url: str | None = Field(
         None,
         max_length=2048,
-        pattern=r"^https?://[^\s]+$",
+        pattern=_HTTP_URL,
         description="URL of the Prometheus that KEDA reads, such as `http://prometheus.monitoring:9090`.",
     )
