@@ -42,4 +42,5 @@ class Attempt:
     phrase: StockPhrase | None = None
     held: bool = False  # committed, and speech came before its first sound
     patient_until: float = 0.0  # the caller waits for its tools, with fillers in the place of the apology
+    grown: int = 0  # attempts of the turn before it whose texts, asked about after the commit, were parts of this one
     audible: bool = False  # the caller hears it; known while the call ends

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from batkol.conversation import listening, recording, speaking
 from batkol.conversation.actions import Hold, SayPhrase, StockPhrase, Unsaid
 from batkol.conversation.inputs import (
@@ -10,6 +12,7 @@ from batkol.conversation.inputs import (
     ReplySounded,
     ServiceFailed,
     TextChanged,
+    TextReached,
     TextRevised,
     TextSettled,
     ToolsBegan,
@@ -18,7 +21,10 @@ from batkol.conversation.inputs import (
 from batkol.conversation.state import AUDIBLE
 from batkol.conversation.timers import Timer
 from batkol.conversation.turn import State, Turn
-from batkol.speech.sameness import same
+from batkol.speech.sameness import same, spoken
+
+_MOST_GROWN: Final = 3
+"""Times that the attempt of a committed turn is replaced because its text has grown."""
 
 
 def hold(turn: Turn, _: CallerBegan, now: float) -> None:
@@ -56,6 +62,21 @@ def revised(turn: Turn, _: TextSettled | TextRevised, __: float) -> None:
     text = turn.said.text
     if turn.attempt is not None and text and not same(turn.attempt.text, text) and not turn.restarted:
         turn.ask_again(text)
+
+
+def grown(turn: Turn, event: TextReached, _: float) -> None:
+    """A tentative that stands since the commit goes on where the words end that were asked about: ask about all of it.
+
+    The last word of an utterance may come that late. A text that says something else is left to the final.
+    """
+    attempt, text = turn.attempt, turn.said.text
+    if attempt is None or attempt.grown == _MOST_GROWN or turn.said.get(event.utterance) is None:
+        return
+    asked, now_said = spoken(attempt.text), spoken(text)
+    if asked and asked != now_said and now_said.startswith(asked):
+        turn.cancel()
+        turn.ask(text, speculative=False, grown=attempt.grown + 1)
+        turn.release()
 
 
 def sounded(turn: Turn, event: ReplySounded, _: float) -> None:

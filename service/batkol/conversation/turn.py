@@ -188,10 +188,10 @@ class Turn:
             self.guesses += 1
             self.ask(self.said.text, speculative=True)
 
-    def ask(self, text: str, *, speculative: bool) -> None:
+    def ask(self, text: str, *, speculative: bool, grown: int = 0) -> None:
         """Begin an attempt."""
         self.count += 1
-        self.attempt = Attempt(self.count, text)
+        self.attempt = Attempt(self.count, text, grown=grown)
         self.actions.append(Ask(self.count, text, speculative))
 
     def cancel(self) -> None:

@@ -113,6 +113,7 @@ TABLE: Final[Mapping[State, Mapping[type[Input], Rule]]] = {
         **_ALWAYS,
         CallerBegan: thinking.hold,
         TextChanged: thinking.more_words,
+        TextReached: thinking.grown,
         TextSettled: thinking.restart,
         TextRevised: thinking.revised,
         ReplySounded: thinking.sounded,

@@ -104,11 +104,6 @@ class HttpPods:
         self.answer_s = answer_s
         self._clients = PodClients(wait_s=answer_s, unused_s=unused_s)
 
-    @property
-    def addresses(self) -> frozenset[Endpoint]:
-        """The addresses to which connections may be open."""
-        return self._clients.addresses
-
     async def aclose(self) -> None:
         """Close all connections."""
         await self._clients.aclose()

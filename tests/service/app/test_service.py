@@ -19,8 +19,8 @@ NOT_STARTED = TASK.replace("since: str", "since: None")
 SIGNAL = "state: str, exporters: [], failed: {}, delivering: bool"
 OF_THE_STORE = ("store.writer", "store.housekeeping", "store.version")
 OTHERS = (
-    "live", "health", "listener", "calls.heartbeat", "agent.phrases", "thread.vad", "http.public", "http.internal",
-    "garbage",
+    "live", "health", "listener", "calls.heartbeat", "agent.phrases", "thread.vad", "garbage", "http.public",
+    "http.internal",
 )  # fmt: skip
 
 STORE = {

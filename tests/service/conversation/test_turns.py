@@ -212,6 +212,31 @@ def test_the_final_restarts_the_reply_once_while_nothing_is_heard() -> None:
     assert done == [Cancel(1), Ask(2, "אני רוצה שלוש פיצות", speculative=False), Release(2)]
 
 
+def test_a_word_that_comes_after_the_commit_is_answered_too_while_nothing_is_heard() -> None:
+    talk = Talk()
+    talk.ask("אני רוצה")
+    assert talk.then(CallerStopped(0, talk.now), 0.4) == [Release(1)]
+    assert talk.then(TextWithdrawn(0, by_speech=False), 0.05) == []
+    assert talk.then(TextReached(0, "אני רוצה תו")) == [Cancel(1), Ask(2, "אני רוצה תו", speculative=False), Release(2)]
+    assert talk.then(TextReached(0, "אני רוצה, תו"), 0.05) == []
+    assert talk.then(TextReached(0, "אני רוצה טוב"), 0.05) == [], "another word is left to the final"
+    grown = [Cancel(2), Ask(3, "אני רוצה תור", speculative=False), Release(3)]
+    assert talk.then(TextReached(0, "אני רוצה תור"), 0.05) == grown
+    final = [Cancel(3), Ask(4, "אני רוצה תור מחר", speculative=False), Release(4)]
+    assert talk.then(TextSettled(0, "אני רוצה תור מחר"), 0.05) == final, "growth does not use the final's restart up"
+    talk.then(ReplySounded(4), 0.2)
+    assert talk.then(TextReached(0, "אני רוצה תור מחר בבוקר"), 0.05) == []
+
+
+def test_a_text_that_grows_on_and_on_after_the_commit_is_asked_about_three_times() -> None:
+    talk, text = Talk(), "רוצה תור מחר בבוקר אצל רופא"
+    words = text.split()
+    talk.ask(words[0])
+    talk.then(CallerStopped(0, talk.now), 0.6)
+    done = [talk.then(TextReached(0, " ".join(words[:count])), 0.02) for count in range(2, 7)]
+    assert [bool(actions) for actions in done] == [True, True, True, False, False]
+
+
 def test_a_final_that_comes_after_the_first_sound_changes_the_record_only() -> None:
     talk = Talk()
     talk.speak()

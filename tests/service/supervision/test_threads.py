@@ -68,7 +68,7 @@ async def test_a_thread_that_dies_is_started_again_and_what_it_died_of_is_told()
         await until(lambda: listed.looks)
         listed.told.put(LookupError("with a secret"))
         listed.told.put("done")  # by the next thread, there being no other
-        await until(lambda: listed.done)
+        await until(lambda: listed.done and tasks.status()["thread"].deaths)
         status = tasks.status()["thread"]
     listed.told.put(None)
 
@@ -84,7 +84,7 @@ async def test_a_thread_that_is_dead_before_the_first_look_is_started_again_and_
     async with AsyncExitStack() as stack:
         tasks = await deaths_of(listed, stack)
         listed.told.put("done")
-        await until(lambda: listed.done)
+        await until(lambda: listed.done and tasks.status()["thread"].deaths)
         status = tasks.status()["thread"]
     listed.told.put(None)
 
