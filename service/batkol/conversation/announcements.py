@@ -146,7 +146,7 @@ class Announcements:
             voiced.task.cancel()
         try:
             self._outlet.observe(events.AnnouncementUnsaid(voiced.reply_id, why))
-        finally:  # by a defect, too: whoever waits for a mark would wait for ever
+        finally:  # by a defect, too: a program that waits for a mark would wait for ever
             self._place_marks(voiced)
 
     # -- the voice ---------------------------------------------------------------------------------------------------

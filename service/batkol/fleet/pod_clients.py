@@ -1,6 +1,6 @@
 """The HTTP clients by which a pod asks the others: one for each address, whose connections are kept while it is used.
 
-Pods come and go with every rollout, and their addresses with them: what nobody asks any more is forgotten.
+Pods come and go with every rollout, and their addresses with them: an address that is not asked any more is forgotten.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from batkol.fleet.endpoint import Endpoint
 from batkol.http_client.transport import HttpTransport
 
 UNUSED_S: Final = 300.0
-"""Seconds after which an address that nobody asks is forgotten."""
+"""Seconds after which an address that is not asked is forgotten."""
 _CONNECTIONS: Final = 64
 """To one pod; each reader that catches up has one for a moment."""
 _KEPT_S: Final = 30.0

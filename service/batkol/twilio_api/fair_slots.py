@@ -1,4 +1,4 @@
-"""Requests at once, shared fairly: nobody who asks much keeps those waiting who ask little."""
+"""Requests at once, shared fairly: a client that asks much does not keep those waiting that ask little."""
 
 from __future__ import annotations
 
