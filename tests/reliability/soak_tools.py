@@ -16,6 +16,7 @@ from batkol.events.events import (
     CallEnded,
     FinalText,
     PartialText,
+    ReplyEnded,
     ReplyStarted,
     RevisedText,
     TentativeText,
@@ -58,10 +59,15 @@ def fate_of(question: ToolQuestion, events: Sequence[AnyEvent]) -> ToolFate:
         return ToolFate.PHRASE
     if not any(before < each.at <= reply.at and question.word in text_of(each) for each in events):
         return ToolFate.LATE
-    behind = replies[place + 1].at if place + 1 < len(replies) else float("inf")
-    if any(isinstance(each, CallEnded) and before < each.at < behind for each in events):
-        return ToolFate.MOVED
-    return ToolFate.MISSING
+    cancelled = any(each.outcome == "cancelled" for each in calls)
+    return ToolFate.MOVED if cancelled or _was_cut_by_the_end(reply, events) else ToolFate.MISSING
+
+
+def _was_cut_by_the_end(reply: ReplyStarted, events: Sequence[AnyEvent]) -> bool:
+    """Whether the stream ended while the reply was heard: nothing more of its answer was read."""
+    streams_end = [each.at for each in events if isinstance(each, CallEnded) and each.stream_sid == reply.stream_sid]
+    whole = [each for each in events if isinstance(each, ReplyEnded) and each.reply_id == reply.reply_id]
+    return bool(streams_end) and not any(not each.interrupted for each in whole)
 
 
 def text_of(event: AnyEvent) -> str:

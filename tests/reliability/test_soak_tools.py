@@ -9,6 +9,7 @@ from batkol.events.events import (
     CallEnded,
     FinalText,
     PartialText,
+    ReplyEnded,
     ReplyStarted,
     RevisedText,
     TentativeText,
@@ -50,9 +51,17 @@ def tentative(at: float, text: str = "אני רוצה תור") -> TentativeText:
     return TentativeText(call_sid="CA1", seq=1, at=at, utterance_id="u", index=1, number=1, text=text, end_ms=900)
 
 
+def reply_ended(at: float, *, interrupted: bool) -> ReplyEnded:
+    return ReplyEnded(
+        call_sid="CA1", seq=1, at=at, stream_sid=STREAM, reply_id=f"{STREAM}-r2", turn=2, intended="", heard="",
+        interrupted=interrupted, latency_ms=None, text_ms=None, first_token_ms=None, first_piece_ms=None,
+        first_sound_ms=None, commit_ms=None,
+    )  # fmt: skip
+
+
 def ended(at: float) -> CallEnded:
     return CallEnded(
-        call_sid="CA1", seq=1, at=at, reason="drained", duration_s=1, utterances=1, words=1, finals={}, fallbacks=0,
+        call_sid="CA1", seq=1, at=at, stream_sid=STREAM, reason="drained", duration_s=1, utterances=1, words=1, finals={}, fallbacks=0,
         sessions=1, gap_ms=0, close_code=None,
     )  # fmt: skip
 
@@ -76,6 +85,10 @@ BEFORE, AFTER = (reply(1, 5.0), final(4.5)), (reply(3, 20.0), final(19.5), calle
         ([final(9.0), reply(2, 10.0, phrase="apology")], ToolFate.PHRASE),
         ([reply(2, 10.0, phrase="repeat")], ToolFate.PHRASE),
         ([final(9.0), called(12.0, outcome="cancelled"), ended(12.0), reply(2, 10.0)], ToolFate.MOVED),
+        ([final(9.0), reply(2, 10.0), reply_ended(11.0, interrupted=True), ended(11.1)], ToolFate.MOVED),
+        ([final(9.0), reply(2, 10.0), ended(11.1)], ToolFate.MOVED),
+        ([final(9.0), reply(2, 10.0), reply_ended(11.0, interrupted=False), ended(11.1)], ToolFate.MISSING),
+        ([final(9.0), reply(2, 10.0), reply_ended(11.0, interrupted=True)], ToolFate.MISSING),
     ],
 )
 def test_a_question_has_its_tool_call_or_one_reason_why_not(events: list[AnyEvent], fate: ToolFate) -> None:

@@ -120,7 +120,7 @@ class FinalText(UtteranceEvent, frozen=True, tag="final"):
 
 
 class RevisedText(UtteranceEvent, frozen=True, tag="revised"):
-    """A revision after the final: it corrects the record, not the reply.
+    """A revision after the final: it corrects the record, and no reply of which the caller has heard anything.
 
     Empty where the recognizer took back the words of a promoted interim. With `unconfirmed` the text is the same as
     before, and another recognizer made out no word of it.
