@@ -61,8 +61,8 @@ def reply_ended(at: float, *, interrupted: bool) -> ReplyEnded:
 
 def ended(at: float) -> CallEnded:
     return CallEnded(
-        call_sid="CA1", seq=1, at=at, stream_sid=STREAM, reason="drained", duration_s=1, utterances=1, words=1, finals={}, fallbacks=0,
-        sessions=1, gap_ms=0, close_code=None,
+        call_sid="CA1", seq=1, at=at, stream_sid=STREAM, reason="drained", duration_s=1, utterances=1, words=1,
+        finals={}, fallbacks=0, sessions=1, gap_ms=0, close_code=None,
     )  # fmt: skip
 
 
