@@ -13,8 +13,7 @@ import msgspec
 
 from batkol.answering.answerer import HistoryMessage, Role, ToolResult
 from batkol.conversation.tools.lead import SAVED, save_fields
-from batkol.conversation.tools.outcomes import was_carried_out
-from batkol.conversation.tools.turn_tools import MOVED, STILL_RUNNING
+from batkol.conversation.tools.outcomes import MOVED, STILL_RUNNING, was_carried_out
 from batkol.prompt_facts import bounded_lead
 from batkol.tools.definition import SAVE_LEAD
 

@@ -10,6 +10,11 @@ from batkol.conversation.events import ToolOutcome
 CANCELLED: Final = "The call ended first."
 """The result of a tool call that the end of the call cancelled."""
 
+STILL_RUNNING: Final = "This tool call is still being carried out; its result is not known yet."
+"""The result of a tool call until it has one."""
+MOVED: Final = "The call moved to another stream while this tool call was carried out. Its result is not known."
+"""The result of a tool call that was carried out when the call moved, for the streams that follow."""
+
 _NOT_DONE: Final = ("Refused: ", "Failed: ", CANCELLED)
 _WORDS: Final = frozenset(each.value for each in ToolOutcome if each is not ToolOutcome.DONE)  # in the place of a text
 

@@ -13,9 +13,8 @@ import msgspec
 from batkol.answering.answerer import ToolCall, ToolResult
 from batkol.answering.tool_calls import is_object
 from batkol.conversation.events import ToolOutcome
+from batkol.conversation.tools.outcomes import STILL_RUNNING
 
-STILL_RUNNING: Final = "This tool call is still being carried out; its result is not known yet."
-MOVED: Final = "The call moved to another stream while this tool call was carried out. Its result is not known."
 REPEATED: Final = "The same tool call was made before in this turn and is not carried out again. Its result: "
 
 

@@ -17,8 +17,9 @@ from batkol.conversation.agent import AgentSettings
 from batkol.conversation.events import ToolOutcome
 from batkol.conversation.history import ConversationSoFar
 from batkol.conversation.limits import CallLimits
+from batkol.conversation.tools.outcomes import MOVED, STILL_RUNNING
 from batkol.conversation.tools.running import MOST_ROUNDS, NO_MORE, NOT_ENDED
-from batkol.conversation.tools.turn_tools import MOVED, REPEATED, STILL_RUNNING
+from batkol.conversation.tools.turn_tools import REPEATED
 from batkol.conversation.tools.webhook import ToolError, ToolRequest
 from batkol.tools.definition import ToolDefinition
 from support.agent.scripted import ScriptedAnswerer
