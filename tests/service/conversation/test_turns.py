@@ -283,6 +283,20 @@ def test_a_late_word_corrects_the_words_of_a_reply_of_two_utterances() -> None:
     assert talk.then(TextSettled(1, "אני רוצה תור"), 0.1) == [late]
 
 
+def test_a_late_word_corrects_only_what_the_newest_reply_has_answered_of_an_utterance() -> None:
+    talk = Talk()
+    talk.then(CallerBegan(0))
+    talk.then(TextChanged(0, "שלום"), 0.2)
+    assert talk.wait(1.3) == [Ask(1, "שלום", speculative=False), Release(1)]
+    talk.then(ReplySounded(1), 0.2)
+    talk.then(TextChanged(0, "שלום אני רוצה תו"), 0.5)
+    talk.then(CallerStopped(0, talk.now), 0.5)
+    talk.then(TextReached(0, "שלום אני רוצה תו"), 0.1)
+    talk.then(ReplySounded(talk.turns.attempt or 0), 0.3)
+    late = talk.then(TextSettled(0, "שלום אני רוצה תור"), 0.1)
+    assert late == [CorrectCaller("אני רוצה תו", "אני רוצה תור")]
+
+
 def test_new_speech_holds_the_reply_and_without_words_it_goes_on() -> None:
     talk = Talk()
     talk.ask()
