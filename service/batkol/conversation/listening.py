@@ -101,6 +101,7 @@ def settled(turn: Turn, event: TextSettled, now: float) -> None:
         return
     if not said.fresh:
         turn.said.drop(event.utterance)
+        turn.said.wordless = event.utterance
     else:
         turn.words_came()
     if turn.said.talking:
@@ -112,11 +113,15 @@ def settled(turn: Turn, event: TextSettled, now: float) -> None:
         turn.nothing_said(now, failed=event.failed)
 
 
-def revised(turn: Turn, event: TextRevised, _: float) -> None:
-    """The words of a reply that speech holds up are others by now: it is not released, but asked for anew."""
+def revised(turn: Turn, event: TextRevised, now: float) -> None:
+    """Ask anew for a reply that speech holds up, if its words are others by now; answer words that were not known."""
     said = turn.said.get(event.utterance)
-    if said is not None and said.changed and turn.attempt is not None and turn.attempt.held:
+    if said is None:
+        return
+    if said.changed and turn.attempt is not None and turn.attempt.held:
         turn.cancel()
+    elif turn.idle and not turn.said.talking:
+        turn.commit_in_time(now)
 
 
 def goes_on_after(turn: Turn, text: str) -> bool:

@@ -30,7 +30,7 @@ def record(turn: Turn, event: Input, now: float) -> None:
         return
     said = turn.said.get(getattr(event, "utterance", -1))
     if said is None:
-        _correct(turn, event)
+        _correct(turn, event, now)
         return
     match event:
         case TextChanged(_, text) | TextReached(_, text):
@@ -53,9 +53,12 @@ def record(turn: Turn, event: Input, now: float) -> None:
             said.text = text
 
 
-def _correct(turn: Turn, event: Input) -> None:
-    """Take a result for words that a reply has answered already."""
-    if isinstance(event, TextSettled | TextRevised) and (late := turn.said.correct(event.utterance, event.text)):
+def _correct(turn: Turn, event: Input, now: float) -> None:
+    """Take a result for words that a reply has answered already, or the first words of an utterance that had none."""
+    if isinstance(event, TextRevised) and event.utterance == turn.said.wordless and turn.idle:
+        said = turn.said.begin(event.utterance, now)
+        said.text, said.stopped, said.settled = event.text, now, True
+    elif isinstance(event, TextSettled | TextRevised) and (late := turn.said.correct(event.utterance, event.text)):
         turn.actions.append(CorrectCaller(late.before, late.text))
 
 

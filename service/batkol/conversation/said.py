@@ -41,14 +41,17 @@ class Correction(NamedTuple):
 class CallerTurn:
     """The utterances of the turn, in order of their index. Pure; nothing here has a clock."""
 
-    __slots__ = ("_answered", "_said")
+    __slots__ = ("_answered", "_said", "wordless")
 
     def __init__(self) -> None:
         self._said: dict[int, SaidUtterance] = {}
+        self.wordless: int | None = None
+        """The newest utterance, if its final had no word."""
         self._answered: dict[int, tuple[int, str]] = {}  # of the newest reply: words answered before, and by it
 
     def begin(self, utterance: int, now: float) -> SaidUtterance:
         """Return the utterance's entry, a new one if there is none. One that begins again is spoken again."""
+        self.wordless = None
         if utterance not in self._said:
             self._said[utterance] = SaidUtterance(begun=now)
             self._said = dict(sorted(self._said.items()))

@@ -283,6 +283,21 @@ def test_a_late_word_corrects_the_words_of_a_reply_of_two_utterances() -> None:
     assert talk.then(TextSettled(1, "אני רוצה תור"), 0.1) == [late]
 
 
+def test_words_that_a_correction_alone_has_are_answered_unless_the_caller_has_gone_on() -> None:
+    talk = Talk()
+    talk.then(CallerBegan(0))
+    talk.then(CallerStopped(0, talk.now), 0.5)
+    assert talk.then(TextSettled(0, ""), 0.4) == []
+    assert talk.then(TextRevised(0, "אני רוצה תור"), 0.3) == [Ask(1, "אני רוצה תור", speculative=False), Release(1)]
+
+    talk = Talk()
+    talk.then(CallerBegan(0))
+    talk.then(CallerStopped(0, talk.now), 0.5)
+    talk.then(TextSettled(0, ""), 0.4)
+    talk.then(CallerBegan(1), 0.1)
+    assert talk.then(TextRevised(0, "אני רוצה תור"), 0.3) == []
+
+
 def test_a_late_word_corrects_only_what_the_newest_reply_has_answered_of_an_utterance() -> None:
     talk = Talk()
     talk.then(CallerBegan(0))
