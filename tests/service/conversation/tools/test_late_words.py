@@ -79,7 +79,7 @@ async def test_words_that_are_known_after_the_first_sound_bring_no_other_reply_a
 
 @pytest.mark.day_and_night
 def test_a_question_whose_words_are_known_before_the_reply_has_one_tool_call_and_one_reply() -> None:
-    seeds = 4 if examples(1) == 1 else 400
+    seeds = 2 if examples(1) == 1 else 100
     found = [
         each
         for seed in range(seeds)
