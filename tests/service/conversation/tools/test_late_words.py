@@ -131,7 +131,7 @@ async def _ask(talk: Talk, draw: random.Random) -> float:
     talk.stop()
     cough = asyncio.create_task(_cough(talk, draw.uniform(0.02, 0.6))) if draw.random() < 0.3 else None
     await asyncio.sleep(draw.uniform(0.0, 0.3))
-    if text != WHOLE and draw.random() < 0.4:  # a later tentative has the last word
+    if text != WHOLE and draw.random() < 0.4 and talk.utterance is question:  # a later tentative has the last word
         talk.reaches(WHOLE)
         text, known_at = WHOLE, clock()
         await asyncio.sleep(draw.uniform(0.0, 0.3))
