@@ -14,8 +14,9 @@ from batkol.answering import refusals
 from batkol.answering.answerer import AnswererError, AnswerPart, Question
 from batkol.answering.chat import ChatStream, limit_of_tokens, request_body
 from batkol.answering.patience import AnswerPatience, Limits
-from batkol.answering.server import EARLY_CHARACTERS, HOLD_S, SLICE, AnswererServer, read_to_end
+from batkol.answering.server import EARLY_CHARACTERS, HOLD_S, SLICE, AnswererServer
 from batkol.answers import AnswerError, exchange
+from batkol.http_client.ending import read_to_end
 from batkol.urls import masked, without_login
 
 _LIMITS: Final = Limits()

@@ -24,9 +24,6 @@ EARLY_CHARACTERS: Final = 30
 """The beginning of an answer, which is read as it comes: enough for the first piece that a voice can speak."""
 
 _LARGEST_REFUSAL: Final = 64 * 1024
-_LAST_READS: Final = 4
-_LAST_S: Final = 0.02
-"""For the end of an answer whose last text is there: what ends in that time leaves its connection to the next one."""
 _STALE_S: Final = 1.0
 """A kept connection that the server closed meanwhile is found out sooner than this."""
 _KEPT_S: Final = 120.0
@@ -147,14 +144,3 @@ class AnswererServer:
             reason="unavailable",
             retryable=True,
         )
-
-
-async def read_to_end(pieces: AsyncIterator[bytes]) -> None:
-    """Read what ends a body, so that its connection can be used again; if that takes time, the connection is closed."""
-    try:
-        async with asyncio.timeout(_LAST_S):
-            for _ in range(_LAST_READS):
-                if await anext(pieces, None) is None:
-                    return
-    except (TimeoutError, httpx.TransportError):
-        pass  # the answer is whole, and the connection is closed

@@ -11,9 +11,10 @@ import httpx
 
 from batkol.answering.answerer import AnswerPart, Question
 from batkol.answering.patience import AnswerPatience, Limits
-from batkol.answering.server import EARLY_CHARACTERS, HOLD_S, SLICE, AnswererServer, read_to_end
+from batkol.answering.server import EARLY_CHARACTERS, HOLD_S, SLICE, AnswererServer
 from batkol.answering.webhook_refusals import refused
 from batkol.answering.webhook_wire import AnswerReader, reader, request_body
+from batkol.http_client.ending import read_to_end
 from batkol.http_client.signature import WebhookSigner
 from batkol.urls import masked
 

@@ -35,19 +35,31 @@ def key_of(secret: str) -> bytes:
 
 
 class WebhookSigner:
-    """Makes the headers of a webhook. Without a secret there is no signature among them."""
+    """Makes the headers of a webhook. Without a secret there is no signature among them; with several, one for each.
 
-    def __init__(self, secret: str = "", *, now: Callable[[], float] = time.time) -> None:
+    "The webhook is signed both using the current key, and using an old key (for a set period of time)": so a secret is
+    replaced while no receiver refuses a request.
+    """
+
+    def __init__(self, *secrets: str, now: Callable[[], float] = time.time) -> None:
         """Raises `ValueError` for a secret that is none."""
-        self._key = key_of(secret) if secret else b""
+        self._keys = [key_of(secret) for secret in secrets if secret]
         self._now = now
 
     def headers(self, body: bytes, message_id: str = "") -> Mapping[str, str]:
-        """Return the headers for a body; it has a new id if none is given. One that is sent again keeps its headers."""
+        """Return the headers for a body; it has a new id if none is given.
+
+        The timestamp is now. One that is sent again on a new connection keeps its headers; a later attempt has new
+        ones with the same id ("the timestamp of the attempt is updated").
+        """
         message_id = message_id or f"msg_{uuid.uuid4().hex}"
         stamp = str(int(self._now()))
         headers = {"webhook-id": message_id, "webhook-timestamp": stamp}
-        if self._key:
-            signed = hmac.digest(self._key, f"{message_id}.{stamp}.".encode() + body, hashlib.sha256)
-            headers["webhook-signature"] = f"v1,{base64.b64encode(signed).decode()}"
+        if self._keys:
+            content = f"{message_id}.{stamp}.".encode() + body
+            headers["webhook-signature"] = " ".join(_signature(key, content) for key in self._keys)
         return headers
+
+
+def _signature(key: bytes, content: bytes) -> str:
+    return f"v1,{base64.b64encode(hmac.digest(key, content, hashlib.sha256)).decode()}"

@@ -39,3 +39,11 @@ def test_a_secret_that_is_none_is_refused_and_not_quoted(secret: str) -> None:
     with pytest.raises(ValueError, match="must be whsec_ and 24 to 64 bytes in base64") as raised:
         key_of(secret)
     assert secret.removeprefix("whsec_") not in str(raised.value) or secret == "whsec_"
+
+
+def test_with_several_secrets_there_is_a_signature_for_each_with_spaces_between() -> None:
+    """ "The signature header is a space delimited list of signatures"."""
+    old, new = (f"whsec_{base64.b64encode(bytes([each]) * 24).decode()}" for each in (1, 2))
+    both = WebhookSigner(new, old, now=lambda: 7.0).headers(b"{}", "m1")["webhook-signature"]
+    each = [WebhookSigner(secret, now=lambda: 7.0).headers(b"{}", "m1")["webhook-signature"] for secret in (new, old)]
+    assert both.split(" ") == each

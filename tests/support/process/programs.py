@@ -73,6 +73,11 @@ class Program:
             process.kill()
             process.wait()
 
+    def signal(self, which: signal.Signals) -> None:
+        """Send a signal that does not end it."""
+        assert self._process is not None, f"{self.name} was not started"
+        self._process.send_signal(which)
+
     def wait(self, ready: Callable[[], bool], within: float = 120.0) -> None:
         """Wait until it is ready; raises `RuntimeError` with the end of its log if it ends or takes too long."""
         deadline = time.monotonic() + within

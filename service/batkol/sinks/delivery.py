@@ -1,0 +1,76 @@
+"""The seam to the sinks: events as they go out, the sink that takes them, and what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """One event as it goes out."""
+
+    id: str
+    """`{stream_sid}-{seq}`, the same in server-sent events and in the store. A receiver keeps one event of an id."""
+    type: str
+    """The type of the event, such as `final`."""
+    time: datetime
+    """When the event happened, in UTC."""
+    call_sid: str
+    stream: str
+    """The SID of its stream: events of one stream arrive in the order of `seq`."""
+    seq: int
+    agent: str
+    data: bytes
+    """The event as JSON: byte for byte the data of a server-sent event for a reader with all rights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The receiver has the event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The receiver will never take the event, whatever is tried: it becomes a dead letter. Its stream goes on."""
+
+    reason: str
+    """A sentence for an operator, without numbers, texts and secrets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """The event is to be tried again; the later events of its stream wait for it."""
+
+    reason: str
+    """A sentence for an operator, without numbers, texts and secrets."""
+    after_s: float | None = None
+    """The wait that the receiver asked for, in seconds; None: the drainer's own."""
+
+
+Outcome: TypeAlias = Delivered | Refused | Later
+
+
+class Sink(Protocol):
+    """One receiver of events. It has one caller at a time."""
+
+    @property
+    def name(self) -> str:
+        """The name in the settings, in metrics and in the database."""
+        ...
+
+    async def deliver(self, events: Sequence[Envelope]) -> Sequence[Outcome]:
+        """Deliver events, and return one outcome an event, in the same order.
+
+        Events of one stream are in order, and are delivered in order: behind one that is `Later`, the others of its
+        stream are `Later`, too. Never raises for what a receiver does. Cancelling loses nothing: what has no outcome is
+        delivered again, so a receiver may get an event twice.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...
