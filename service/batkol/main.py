@@ -1,4 +1,4 @@
-"""The command line: `batkol serve | demo | chat | call | gonogo | NAME-double | migrate | erase | journal`.
+"""The command line: `batkol serve | demo | chat | call | gonogo | NAME-double | migrate | erase | journal | sinks`.
 
 Each command imports what it needs when it runs: the service never loads a simulator, and a simulator's command does
 not wait for the service's libraries.
@@ -26,6 +26,7 @@ from batkol.commands.doubles import llm_double, speech_double, twilio_double, vo
 from batkol.commands.gonogo import gonogo
 from batkol.commands.journal import journal
 from batkol.commands.shared import NoColor, console, exit_with, refuse
+from batkol.commands.sinks import sinks
 from batkol.commands.store import erase, migrate
 from batkol.environment import strip_variables
 from batkol.errors import BatkolError
@@ -170,6 +171,7 @@ app.command()(gonogo)
 app.command()(migrate)
 app.command()(erase)
 app.add_typer(journal, name="journal")
+app.add_typer(sinks, name="sinks")
 app.command()(call)
 app.command("speech-double")(speech_double)
 app.command("llm-double")(llm_double)

@@ -18,7 +18,7 @@ class Envelope(msgspec.Struct, frozen=True):
     type: str
     """The type of the event, such as `final`."""
     time: datetime
-    """When the event happened, in UTC."""
+    """Time of the event, in UTC."""
     call_sid: str
     stream: str
     """The SID of its stream: events of one stream arrive in the order of `seq`."""

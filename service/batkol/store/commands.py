@@ -81,7 +81,8 @@ async def carry_out_erasure(url: str, number: str, *, write_line: WriteLine) -> 
         return 1
     write_line(
         f"erased: {erased.utterances} utterances, {erased.replies} replies, {erased.tool_calls} tool calls and "
-        f"{erased.summaries} summaries of {erased.calls} calls, and {erased.leads} leads"
+        f"{erased.summaries} summaries of {erased.calls} calls, {erased.events} events for sinks, and "
+        f"{erased.leads} leads"
     )
     write_line(pending)
     return 0

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from batkol.errors import ConfigurationError
 from batkol.store.journal import Journal, legacy
@@ -22,11 +22,15 @@ from batkol.store.journal.framing import places
 from batkol.store.journal.mark import Position, read
 from batkol.store.journal.repair import spots
 from batkol.store.journal.tmpfs import NAME, identity_of
+from batkol.store.options import OutboxSettings
 from batkol.store.postgres.address import address
 from batkol.store.postgres.connections import Database
 from batkol.store.postgres.writer import Writer
 
 WriteLine = Callable[[str], None]
+
+EVENTS_OF_ALL: Final = OutboxSettings("", ())
+"""Events of a journal go to the sinks that the database knows of their agents; it learns of no other."""
 
 
 class Found(NamedTuple):
@@ -81,7 +85,7 @@ async def carry_out_drain(url: str, folder: Path, memory: Path, *, within: float
     )
     await journal.open()
     await confirmed.open()
-    writer = Writer(journal, database, letters, confirmed)
+    writer = Writer(journal, database, letters, confirmed, EVENTS_OF_ALL)
     writing = asyncio.create_task(writer.run())
     try:
         await _flushed(writer, writing, within)

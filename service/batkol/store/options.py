@@ -10,7 +10,7 @@ from batkol.store.postgres.address import Address
 
 SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108  where Linux mounts its tmpfs; the folder in it is private
 
-_STATEMENTS: Final = 28  # of a batch, its beginning and its end among them
+_STATEMENTS: Final = 31  # of a batch, its beginning and its end among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,16 @@ class DatabaseTimeouts:
 
 
 @dataclass(frozen=True, slots=True)
+class OutboxSettings:
+    """The sinks that get the events of the pod's calls from the database."""
+
+    agent: str
+    """The agent of the pod: the pods of one agent share its sinks, and those of another one have others."""
+    sinks: tuple[str, ...]
+    """Names of the sinks. One that the database does not know begins with the first event that a pod with it writes."""
+
+
+@dataclass(frozen=True, slots=True)
 class StoreSettings:
     """Settings of the store. `address` None: a server of its own, in `database_dir`."""
 
@@ -40,3 +50,5 @@ class StoreSettings:
     retention_days: int
     pod: str
     memory: Path | None = SHARED_MEMORY
+    outbox: OutboxSettings | None = None
+    """None: no events are handed on, and none are written for it."""

@@ -20,7 +20,7 @@ from batkol.store.journal import Journal
 from batkol.store.journal.confirmed import Confirmed
 from batkol.store.journal.dead_letters import DeadLetters
 from batkol.store.journal.recorder import JournalRecorder
-from batkol.store.options import StoreSettings
+from batkol.store.options import OutboxSettings, StoreSettings
 from batkol.store.postgres import migrate
 from batkol.store.postgres.address import Address
 from batkol.store.postgres.cleanup import run_cleanup
@@ -60,14 +60,21 @@ class Store:
     """Made by `running_store`; the database may come and go."""
 
     def __init__(
-        self, database: Database, journal: Journal, dead_letters: DeadLetters, confirmed: Confirmed, pod: str
+        self,
+        database: Database,
+        journal: Journal,
+        dead_letters: DeadLetters,
+        confirmed: Confirmed,
+        pod: str,
+        *,
+        outbox: OutboxSettings | None = None,
     ) -> None:
         self.database = database
         self.journal = journal
         self.dead_letters = dead_letters
         self.confirmed = confirmed
-        self.writer = Writer(journal, database, dead_letters, confirmed)
-        self.recorder: Recorder = JournalRecorder(journal, pod, confirmed)
+        self.writer = Writer(journal, database, dead_letters, confirmed, outbox)
+        self.recorder: Recorder = JournalRecorder(journal, pod, confirmed, hands_on=outbox is not None)
 
     async def erase(self, number: str) -> Erased:
         """Forget a number. Raises what the database does."""
@@ -193,7 +200,8 @@ async def running_store(settings: StoreSettings, tasks: Tasks | None = None) -> 
         confirmed = Confirmed(settings.journal_dir)
         await confirmed.open()
         stack.push_async_callback(confirmed.close)
-        store = Store(database, journal, DeadLetters(settings.journal_dir), confirmed, settings.pod)
+        letters = DeadLetters(settings.journal_dir)
+        store = Store(database, journal, letters, confirmed, settings.pod, outbox=settings.outbox)
         tasks = tasks or Tasks()
         await tasks.own(stack, store.writer.run, "store.writer")
         stack.push_async_callback(_flush, store)

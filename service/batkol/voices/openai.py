@@ -125,7 +125,7 @@ class _Request:
         self.came: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
 
     def add(self, sound: bytes) -> None:
-        """See `Sink`."""
+        """See `SoundSink`."""
         if self._samples == 0:
             self._began_at = self._clock()
         self._samples += len(sound)
@@ -133,7 +133,7 @@ class _Request:
 
     @property
     def ahead_s(self) -> float:
-        """See `Sink`."""
+        """See `SoundSink`."""
         return max(0.0, self.ends_at - self._clock())
 
     @property

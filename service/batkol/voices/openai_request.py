@@ -44,7 +44,7 @@ class _ErrorBody(msgspec.Struct):
 _DECODER: Final = msgspec.json.Decoder(_ErrorBody)
 
 
-class Sink(Protocol):
+class SoundSink(Protocol):
     """A taker of sound."""
 
     def add(self, sound: bytes) -> None: ...
@@ -54,7 +54,7 @@ class Sink(Protocol):
         ...
 
 
-async def request_speech(poster: Poster, asked: dict[str, Any], limits: VoiceLimits, sink: Sink, who: str) -> None:
+async def request_speech(poster: Poster, asked: dict[str, Any], limits: VoiceLimits, sink: SoundSink, who: str) -> None:
     """Pass the sound to `sink` as it comes; return when it is whole. Raises `VoiceError`; `who` names the server.
 
     Cancelling it closes the connection at once.

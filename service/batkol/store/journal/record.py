@@ -50,6 +50,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     who: Who
     seq: int
     at: float
+    event: str | msgspec.UnsetType = msgspec.UNSET
+    """The event as it goes out, as JSON; left out where no sink was set."""
 
     @property
     def id(self) -> str:

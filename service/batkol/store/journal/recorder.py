@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+
 from batkol.events.events import CallEnded, CallStarted, Event
 from batkol.events.identity import Identity
+from batkol.events.outgoing import outgoing
 from batkol.store.journal import Journal
 from batkol.store.journal.confirmed import Confirmed
 from batkol.store.journal.record import LONGEST_NAME, Who, bounded
@@ -27,8 +30,10 @@ class _Stream(NamedTuple):
 class JournalRecorder:
     """`batkol.events.recorder.Recorder`, on the event loop: microseconds, and no waiting."""
 
-    def __init__(self, journal: Journal, pod: str, confirmed: Confirmed) -> None:
+    def __init__(self, journal: Journal, pod: str, confirmed: Confirmed, *, hands_on: bool = False) -> None:
+        """Keep records; with `hands_on` each has its event as well, for the outbox."""
         self._journal = journal
+        self._hands_on = hands_on
         self._confirmed = confirmed
         self._pod = pod
         self._live: dict[str, _Stream] = {}  # by stream SID
@@ -44,6 +49,8 @@ class JournalRecorder:
                 self._live[identity.stream_sid] = stream
         record = stream.record_of(event, trace_id)
         if record is not None:
+            if self._hands_on:
+                record = msgspec.structs.replace(record, event=outgoing(event))
             self._journal.append(encode(record))
         if type(event) is CallEnded:
             self._live.pop(identity.stream_sid, None)

@@ -11,12 +11,15 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from batkol.events.outgoing import without_person
 from batkol.store.journal.framing import Frame
 from batkol.store.journal.record import Who
 from batkol.store.journal.records import AnyRecord, CallStatus, FinalRecord, OfStream, RevisionRecord, decode
 from batkol.store.journal.reply_records import ReplyProgressRecord, ReplyRecord, ToolRecord
+from batkol.store.options import OutboxSettings
 from batkol.store.postgres import ends, lead_fields, order, reply_statements, statements
 from batkol.store.postgres.numbers import digest
+from batkol.store.postgres.outbox_rows import SAVE_EVENTS, register_sinks
 from batkol.store.postgres.rows import Row, Rows, as_json, rows_of
 
 
@@ -42,6 +45,7 @@ class Batch(msgspec.Struct, frozen=True):
     replies: str
     tool_calls: str
     lead_fields: str
+    outbox: str
 
 
 @contextmanager
@@ -72,6 +76,7 @@ def batch_of(records: Sequence[AnyRecord]) -> Batch:
             replies=as_json(rows.replies.values()),
             tool_calls=as_json(rows.tool_calls.values()),
             lead_fields=as_json(each for each in rows.lead_fields.values() if each["fields"]),
+            outbox=as_json(rows.outbox.values()),
         )
 
 
@@ -79,14 +84,18 @@ def _parties(records: Sequence[AnyRecord]) -> set[str]:
     return {record.who.party for record in records if not isinstance(record, CallStatus)}
 
 
-async def save(connection: AsyncConnection, batch: Batch) -> float:
+async def save(connection: AsyncConnection, batch: Batch, handed_on: OutboxSettings | None = None) -> float:
     """Write a batch, in the transaction that is open; returns what its slowest statement took, in seconds.
 
-    Raises what the database does, or `UnfitError`. Repeating it changes nothing.
+    With `handed_on` its events go into the outbox. Raises what the database does, or `UnfitError`. Repeating it changes
+    nothing.
     """
     clock = _Slowest()
     with clock:
         await connection.execute(statements.HOLD)
+    if handed_on is not None and batch.rows.outbox:
+        with clock:
+            await register_sinks(connection, handed_on)
     with clock:
         erased = await _erased_by_number(connection, batch)
     batch = _without(batch, erased)
@@ -115,6 +124,7 @@ async def save(connection: AsyncConnection, batch: Batch) -> float:
         (reply_statements.SAVE_TOOL_CALLS, batch.tool_calls),
         (lead_fields.LOCK_LEADS, batch.lead_fields),
         (lead_fields.SAVE_LEAD_FIELDS, batch.lead_fields),
+        (SAVE_EVENTS, "" if handed_on is None else batch.outbox),
     ):
         if len(rows) > len("[]"):
             with clock:
@@ -222,8 +232,13 @@ def scrub(record: OfStream) -> OfStream:
     who = record.who
     number = "called" if who.party == who.called and who.direction.startswith("outbound") else "caller"
     record = msgspec.structs.replace(record, who=msgspec.structs.replace(who, **{number: ""}))
-    words = _WORDS.get(type(record), ())
-    return msgspec.structs.replace(record, **dict.fromkeys(words, ""))
+    changed: dict[str, Any] = dict.fromkeys(_WORDS.get(type(record), ()), "")
+    if not isinstance(record.event, msgspec.UnsetType):
+        try:
+            changed["event"] = without_person(record.event)
+        except msgspec.DecodeError:  # of a newer version: no telling where its words are
+            changed["event"] = msgspec.UNSET
+    return msgspec.structs.replace(record, **changed)
 
 
 def prepared(frames: Sequence[Frame]) -> tuple[Batch, list[tuple[Frame, str]]]:

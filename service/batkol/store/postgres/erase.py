@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from batkol.store.postgres.numbers import digest, identities
 from batkol.store.postgres.order import next_erasure
-from batkol.store.postgres.schema import calls, erasures, leads, replies, summaries, tool_calls, utterances
+from batkol.store.postgres.outbox_erase import erase_events
+from batkol.store.postgres.schema import calls, erasures, leads, outbox, replies, summaries, tool_calls, utterances
 from batkol.store.postgres.statements import ERASING
 
 REMEMBERED_DAYS: Final = 90
@@ -28,6 +29,8 @@ class Erased(msgspec.Struct, frozen=True):
     replies: int = 0
     tool_calls: int = 0
     summaries: int = 0
+    events: int = 0
+    """Events of the outbox."""
 
 
 async def erase(engine: AsyncEngine, number: str) -> Erased:
@@ -57,6 +60,7 @@ async def erase(engine: AsyncEngine, number: str) -> Erased:
                 delete(summaries).where(summaries.c.call_sid == these),
             )
         ]
+        said.append(await erase_events(connection, found))
         for column in (calls.c.caller_number, calls.c.called_number):
             await connection.execute(
                 update(calls)
@@ -73,7 +77,9 @@ UNFINISHED_DAYS: Final = 2
 
 
 async def complete_erasures(engine: AsyncEngine) -> int:
-    """Erase what the agent said and did in erased calls, where an older version left it; return how many rows had it.
+    """Erase what the agent said and did in erased calls, and their events, where an older version left them.
+
+    Returns how many rows had it.
 
     Raises what the database does.
     """
@@ -91,6 +97,8 @@ async def complete_erasures(engine: AsyncEngine) -> int:
             delete(summaries).where(summaries.c.call_sid.in_(erased)),
         ):
             left += (await connection.execute(statement)).rowcount
+        unerased = select(outbox.c.call_sid).where(outbox.c.call_sid.in_(erased), ~outbox.c.is_erased).distinct()
+        left += await erase_events(connection, list((await connection.execute(unerased)).scalars()))
     return left
 
 

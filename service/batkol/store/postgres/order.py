@@ -33,6 +33,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from batkol.store.postgres import ends
 from batkol.store.postgres.lead_fields import ERASE_LEAD_FIELDS
+from batkol.store.postgres.outbox_erase import erase_events
 from batkol.store.postgres.schema import calls, erasures, leads, replies, summaries, tool_calls, utterances
 
 _SIDS: Final = "call_sids"
@@ -165,3 +166,4 @@ async def erase_calls(connection: AsyncConnection, call_sids: list[str]) -> None
     await connection.execute(ends.LOCK, {ends.CALL_SIDS: call_sids})  # behind it, a summary that was just kept is seen
     for statement in (_ERASE_LEADS, ERASE_LEAD_FIELDS, _ERASE_CALLS, *_ERASE_WORDS, _ERASE_SUMMARIES):
         await connection.execute(statement, {_SIDS: call_sids})
+    await erase_events(connection, call_sids)

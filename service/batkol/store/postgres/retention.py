@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from batkol.store.postgres.erase import REMEMBERED_DAYS
 from batkol.store.postgres.order import adopt
+from batkol.store.postgres.outbox_retention import OUTBOX_DAYS, expire_events, forget_sinks
 from batkol.store.postgres.schema import call_statuses, calls, erasures, journals, leads
 from batkol.store.postgres.statements import HOLD
 
@@ -21,6 +22,9 @@ DELETING: Final = 0x6261746B6F6C03
 
 BATCH: Final = 500
 """Calls deleted in one transaction, with all their utterances."""
+
+OUTBOX_BATCH: Final = 5000
+"""Events of the outbox deleted in one transaction."""
 
 PAUSE_S: Final = 0.1
 """Seconds between two batches: others want the database, too."""
@@ -44,6 +48,11 @@ async def retain(engine: AsyncEngine, days: int, *, batch: int = BATCH, pause_s:
                 while deleted := await _delete(engine, table, old, batch):
                     counts[table.name] += deleted
                     await asyncio.sleep(pause_s)
+            counts["outbox"] = 0
+            while expired := await expire_events(engine, OUTBOX_BATCH, min(days or OUTBOX_DAYS, OUTBOX_DAYS)):
+                counts["outbox"] += expired
+                await asyncio.sleep(pause_s)
+            counts["sinks"] = await forget_sinks(engine)
         finally:
             await holder.execute(select(func.pg_advisory_unlock(DELETING)))
     return counts

@@ -25,6 +25,7 @@ from batkol.store.journal.records import (
 from batkol.store.journal.reply_records import ReplyProgressRecord, ReplyRecord, ToolRecord
 from batkol.store.postgres.lead_fields import add_lead_fields
 from batkol.store.postgres.numbers import makes_lead
+from batkol.store.postgres.outbox_rows import add_event
 from batkol.store.postgres.reply_rows import add_end, add_progress, add_tool_call
 
 Row = dict[str, Any]
@@ -45,6 +46,7 @@ class Rows:
     replies: dict[tuple[str, str, str], Row] = field(default_factory=dict)
     tool_calls: dict[tuple[str, str, int], Row] = field(default_factory=dict)
     lead_fields: dict[tuple[str, str], Row] = field(default_factory=dict)
+    outbox: dict[tuple[str, str, int], Row] = field(default_factory=dict)
 
 
 def rows_of(records: Iterable[AnyRecord]) -> Rows:
@@ -55,6 +57,7 @@ def rows_of(records: Iterable[AnyRecord]) -> Rows:
             _status(rows, record)
             continue
         _call(rows, record)
+        add_event(rows.outbox, record)
         match record:
             case FinalRecord():
                 _newer(rows.finals, record, _final(record))

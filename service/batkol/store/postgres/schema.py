@@ -13,14 +13,12 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    DateTime,
     Float,
     ForeignKey,
     Identity,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Sequence,
     Table,
     Text,
@@ -30,14 +28,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from batkol.store.postgres.outbox_tables import outbox, sink_letters, sink_streams, sinks
+from batkol.store.postgres.tables import TIME, metadata
+
 SLOW_MS: Final = 1000
 """Milliseconds from which a final is slow enough to be looked for: the indexes of slow finals begin here."""
 
-metadata = MetaData(
-    naming_convention={"pk": "%(table_name)s_pkey", "fk": "%(table_name)s_%(column_0_name)s_fkey"},
-)
-
-_TIME: Final = DateTime(timezone=True)
+__all__ = [
+    "SLOW_MS", "call_statuses", "calls", "erasure_numbers", "erasures", "events", "journals", "leads", "metadata",
+    "outbox", "replies", "sink_letters", "sink_streams", "sinks", "summaries", "tool_calls", "utterances",
+]  # fmt: skip
 
 
 def _call() -> Column[str]:
@@ -55,17 +55,17 @@ calls = Table(
     Column("caller_number", Text, nullable=False, comment="empty when erased, or never given"),
     Column("called_number", Text, nullable=False),
     Column("direction", Text, nullable=False),
-    Column("started_at", _TIME, nullable=False, comment="of the first stream"),
-    Column("stream_started_at", _TIME, nullable=False, comment="of the newest stream"),
-    Column("ended_at", _TIME, comment="of the newest stream; null while it lives"),
+    Column("started_at", TIME, nullable=False, comment="of the first stream"),
+    Column("stream_started_at", TIME, nullable=False, comment="of the newest stream"),
+    Column("ended_at", TIME, comment="of the newest stream; null while it lives"),
     Column("end_reason", Text, comment="the stream's own, or Twilio's status, or lost"),
     Column("duration_s", Integer, comment="of the whole call, as Twilio counted it; null where Twilio did not say"),
     Column("mode", Text, comment="streaming | single: what the flag said when the call began"),
     Column("pod", Text, nullable=False, comment="of the newest stream"),
     Column("slowest_final_ms", Float, comment="over its utterances"),
     Column("figures", JSONB, nullable=False, comment="what each stream amounted to, by stream SID"),
-    Column("erased_at", _TIME),
-    Column("updated_at", _TIME, nullable=False, server_default=func.now()),
+    Column("erased_at", TIME),
+    Column("updated_at", TIME, nullable=False, server_default=func.now()),
     Index("calls_by_time", "started_at", "call_sid"),
     Index("calls_by_agent", "agent", "started_at", "call_sid"),
     Index("calls_by_caller", "caller_number", "started_at", "call_sid"),
@@ -84,7 +84,7 @@ utterances = Table(
     Column("stream_sid", Text, primary_key=True),
     Column("index", Integer, primary_key=True, autoincrement=False),
     Column("utterance_id", Text, nullable=False),
-    Column("started_at", _TIME, nullable=False),
+    Column("started_at", TIME, nullable=False),
     Column("begin_ms", Integer, comment="audio, from the stream's first sample"),
     Column("end_ms", Integer),
     Column("text", Text, comment="the final; null where only its revision is known"),
@@ -114,8 +114,8 @@ replies = Table(
     Column("turn", Integer, nullable=False, comment="of the replies that were heard in its stream, from 1"),
     Column("kind", Text, nullable=False, comment="answer | phrase | announcement"),
     Column("phrase", Text, comment="which phrase of the agent's own"),
-    Column("started_at", _TIME, nullable=False, comment="its first sound was written"),
-    Column("ended_at", _TIME, comment="null where its end is not known: the pod was killed"),
+    Column("started_at", TIME, nullable=False, comment="its first sound was written"),
+    Column("ended_at", TIME, comment="null where its end is not known: the pod was killed"),
     Column("intended", Text, nullable=False),
     Column(
         "heard", Text, nullable=False, comment="what the caller heard; without an end all but the last sentence begun"
@@ -149,7 +149,7 @@ tool_calls = Table(
     Column("stream_sid", Text, primary_key=True),
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("turn", Integer, nullable=False),
-    Column("at", _TIME, nullable=False),
+    Column("at", TIME, nullable=False),
     Column("name", Text, nullable=False),
     Column("arguments", Text, nullable=False, comment="JSON as the answerer wrote it, which may be none"),
     Column("outcome", Text, nullable=False),
@@ -168,12 +168,12 @@ summaries = Table(
     Column("attempts", Integer, nullable=False, comment="that were begun"),
     Column(
         "due_at",
-        _TIME,
+        TIME,
         nullable=False,
         comment="of the next attempt; while one is under way, when it counts as lost",
     ),
-    Column("of_end", _TIME, nullable=False, comment="the end of the call that it is of"),
-    Column("updated_at", _TIME, nullable=False, server_default=func.now()),
+    Column("of_end", TIME, nullable=False, comment="the end of the call that it is of"),
+    Column("updated_at", TIME, nullable=False, server_default=func.now()),
     Index("summaries_waiting", "agent", "due_at", postgresql_where=text("state = 'waiting'")),
 )
 
@@ -183,8 +183,8 @@ leads = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("agent", Text, nullable=False),
     Column("caller_number", Text, nullable=False),
-    Column("first_call_at", _TIME, nullable=False),
-    Column("last_call_at", _TIME, nullable=False),
+    Column("first_call_at", TIME, nullable=False),
+    Column("last_call_at", TIME, nullable=False),
     Column("last_call_sid", Text, nullable=False, comment="a call that may have been deleted since"),
     Column("calls", Integer, nullable=False),
     Column("name", Text),
@@ -197,7 +197,7 @@ leads = Table(
         server_default=text("'{}'::jsonb"),
         comment="what agents saved, by name: the value, and the event that it came from",
     ),
-    Column("updated_at", _TIME, nullable=False, server_default=func.now()),
+    Column("updated_at", TIME, nullable=False, server_default=func.now()),
     UniqueConstraint("agent", "caller_number", name="leads_by_number"),
     Index("leads_by_caller", "caller_number"),
     Index("leads_by_agent", "agent", "last_call_at", "id"),
@@ -210,7 +210,7 @@ events = Table(
     _call(),
     Column("stream_sid", Text, primary_key=True),
     Column("seq", Integer, primary_key=True, autoincrement=False),
-    Column("at", _TIME, nullable=False),
+    Column("at", TIME, nullable=False),
     Column("kind", Text, nullable=False, comment="call.started | revised | call.ended"),
     Column("pod", Text, nullable=False),
     Column("detail", JSONB, nullable=False, comment="never what was said, and no number"),
@@ -222,9 +222,9 @@ call_statuses = Table(
     Column("call_sid", Text, primary_key=True, comment="of a call that may be unknown here, or known later"),
     Column("account_sid", Text, nullable=False),
     Column("status", Text, nullable=False, comment="completed | busy | failed | no-answer | canceled"),
-    Column("ended_at", _TIME, nullable=False, comment="by Twilio's clock"),
+    Column("ended_at", TIME, nullable=False, comment="by Twilio's clock"),
     Column("duration_s", Integer, comment="as Twilio counts it"),
-    Column("told_at", _TIME, nullable=False, server_default=func.now()),
+    Column("told_at", TIME, nullable=False, server_default=func.now()),
     Index("call_statuses_by_time", "told_at"),
     comment="The ends of calls as Twilio's status callback told them",
 )
@@ -233,7 +233,7 @@ erasures = Table(
     "erasures",
     metadata,
     Column("digest", LargeBinary, primary_key=True, comment="SHA-256 of the number"),
-    Column("erased_at", _TIME, nullable=False),
+    Column("erased_at", TIME, nullable=False),
     Column(
         "number",
         BigInteger,
@@ -252,6 +252,6 @@ journals = Table(
     metadata,
     Column("journal", Text, primary_key=True, comment="the journal's own random name"),
     Column("delivered", BigInteger, nullable=False, comment="records that it has delivered"),
-    Column("delivered_at", _TIME, nullable=False, server_default=func.now()),
+    Column("delivered_at", TIME, nullable=False, server_default=func.now()),
     comment="What each pod's journal has delivered: less than it knows of is a database that went back in time",
 )

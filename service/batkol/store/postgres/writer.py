@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -24,6 +24,7 @@ from batkol.store.journal import Journal
 from batkol.store.journal.confirmed import Confirmed
 from batkol.store.journal.dead_letters import DeadLetters
 from batkol.store.journal.framing import Frame
+from batkol.store.options import OutboxSettings
 from batkol.store.postgres.batch import Batch, UnfitError, prepared, save
 from batkol.store.postgres.batch_size import BatchSize
 from batkol.store.postgres.connections import Database
@@ -62,6 +63,10 @@ THE_WRITER: Final = "the database writer failed because of a defect in Batkol; r
 log = structlog.get_logger()
 
 
+def _nothing() -> None:
+    pass
+
+
 class WriterState(StrEnum):
     IDLE = "idle"  # nothing waits
     WRITING = "writing"
@@ -72,11 +77,22 @@ class WriterState(StrEnum):
 class Writer:
     """One per process. Everything here is on the event loop, and awaits the journal's thread or the database."""
 
-    def __init__(self, journal: Journal, database: Database, dead_letters: DeadLetters, confirmed: Confirmed) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        database: Database,
+        dead_letters: DeadLetters,
+        confirmed: Confirmed,
+        outbox: OutboxSettings | None = None,
+    ) -> None:
+        """Make a writer. Without `outbox` no event is handed on, whatever the journal has."""
         self._journal = journal
         self._database = database
         self._dead_letters = dead_letters
         self._confirmed = confirmed
+        self._outbox = outbox
+        self.on_events: Callable[[], None] = _nothing
+        """Called when the database has new events in the outbox; must neither wait nor raise."""
         self._size = BatchSize(MOST, database.patience.statement_s)
         self.state = WriterState.STOPPED
         self.written = 0
@@ -194,9 +210,11 @@ class Writer:
     async def _save(self, batch: Batch) -> float:
         known, records = self._confirmed, len(batch.records)
         async with asyncio.timeout(self._database.patience.transaction_s), self._database.writing.begin() as connection:
-            slowest_s = await save(connection, batch)
+            slowest_s = await save(connection, batch, self._outbox)
             found = await confirm(connection, known.journal, known.delivered, records)
         known.learn(found, records)
+        if self._outbox is not None and batch.rows.outbox:
+            self.on_events()
         return slowest_s
 
     async def _put_off(self, frames: Sequence[Frame], error: Exception) -> None:

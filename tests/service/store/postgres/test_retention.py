@@ -45,7 +45,7 @@ async def test_what_is_too_old_goes_and_everything_else_stays(kept: Kept) -> Non
     await fill(kept)
     gone = await retain(kept.database.reading, 30, batch=2, pause_s=0)
 
-    assert gone == {"calls": 5, "leads": 5, "call_statuses": 0, "erasures": 0, "journals": 0}
+    assert gone == {"calls": 5, "leads": 5, "call_statuses": 0, "erasures": 0, "journals": 0, "outbox": 0, "sinks": 0}
     assert await left(kept) == {"calls": 5, "utterances": 10, "events": 15, "leads": 5}
     agents = [len(await sql(kept.where, f"SELECT 1 FROM {table}")) for table in ("replies", "tool_calls", "summaries")]
     assert agents == [5, 5, 5]

@@ -1,0 +1,91 @@
+"""The feed of one sink: which events it gets, what is shown of them, and how they are handed over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Final
+
+import msgspec
+import structlog
+
+from batkol.events.events import event_id
+from batkol.events.outgoing import OUTGOING, seen_with
+from batkol.faults import fault_of, frames_of
+from batkol.rights import ALL_RIGHTS, Right
+from batkol.sinks.delivery import Envelope, Later, Outcome, Refused, Sink
+from batkol.sinks.stored import StoredEvent
+
+UNREADABLE: Final = "a newer version of the service wrote this event; this one cannot take texts or numbers out of it"
+_DECIDING: Final = frozenset({Right.NUMBERS, Right.TEXTS})
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A sink and its wishes."""
+
+    sink: Sink
+    kinds: frozenset[str] = frozenset(OUTGOING)
+    """Types of events, of `OUTGOING`."""
+    may: frozenset[Right] = ALL_RIGHTS
+    """Without `numbers`, or without `texts`, those are empty."""
+
+    @property
+    def name(self) -> str:
+        """The sink's."""
+        return self.sink.name
+
+    async def deliver(self, events: Sequence[StoredEvent], within_s: float) -> list[tuple[StoredEvent, Outcome]]:
+        """Hand over those events that the sink wants; return them with what became of them.
+
+        A sink that raises, or that has not ended after `within_s`, counts as one that wants all of them later. An event
+        that cannot be shown as the sink may see it is refused, and holds nothing back.
+        """
+        wanted = [event for event in events if event.data is not None]
+        shown = {event.at: envelope for event in wanted if (envelope := self._envelope(event)) is not None}
+        outcomes = await self._outcomes(list(shown.values()), within_s) if shown else []
+        became = dict(zip(shown, outcomes, strict=True))
+        return [(event, became.get(event.at, Refused(UNREADABLE))) for event in wanted]
+
+    async def _outcomes(self, envelopes: Sequence[Envelope], within_s: float) -> Sequence[Outcome]:
+        try:
+            async with asyncio.timeout(within_s):
+                outcomes = await self.sink.deliver(envelopes)
+            _check(outcomes, envelopes)
+        except Exception as error:  # noqa: BLE001 -- whatever a sink raises: the events stay, and come again
+            fault = fault_of(error)
+            log.error(
+                "[SINK] sink failed because of a defect in it; its events are delivered again",
+                sink=self.name,
+                fault=fault,
+                frames=frames_of(error),
+            )
+            return [Later(f"the sink failed because of a defect in it: {fault}")] * len(envelopes)
+        return outcomes
+
+    def _envelope(self, event: StoredEvent) -> Envelope | None:
+        data = event.data or ""
+        if not self.may >= _DECIDING:
+            try:
+                data = seen_with(data, self.may)
+            except msgspec.DecodeError:
+                return None
+        return Envelope(
+            id=event_id(event.stream_sid, event.seq),
+            type=event.kind,
+            time=event.time.astimezone(UTC),
+            call_sid=event.call_sid,
+            stream=event.stream_sid,
+            seq=event.seq,
+            agent=event.agent,
+            data=data.encode(),
+        )
+
+
+def _check(outcomes: Sequence[Outcome], envelopes: Sequence[Envelope]) -> None:
+    if len(outcomes) != len(envelopes):
+        raise AssertionError(f"a sink gave {len(outcomes)} outcomes for {len(envelopes)} events")

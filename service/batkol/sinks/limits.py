@@ -1,0 +1,38 @@
+"""Limits and waits of the drainers; a test passes in shorter ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from batkol.backoff import Backoff
+
+RETRY: Final = Backoff(first_s=1.0, longest_s=30.0)
+RECONNECT: Final = Backoff(first_s=0.1, longest_s=10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class DrainerLimits:
+    """Times in seconds."""
+
+    retry: Backoff = RETRY
+    """Waits of a stream whose event is to be tried later, and of a receiver that takes nothing."""
+    reconnect: Backoff = RECONNECT
+    """Waits for a database that is away."""
+    poll_s: float = 1.0
+    """Without a notification the outbox is looked at this often."""
+    look_s: float = 2.0
+    """A pod that does not hand on a sink's events tries this often to become the one that does."""
+    held_back_s: float = 0.05
+    """The outbox is looked at this often while events wait for a transaction to end."""
+    backlog_s: float = 5.0
+    """Waiting events are counted this often."""
+    deliver_s: float = 600.0
+    """A sink that has not given its outcomes by then is given up for this time."""
+    held_streams: int = 100
+    """Streams that may wait for a sink before it gets no new events, of whatever stream."""
+    due_streams: int = 20
+    """Waiting streams that are tried at once."""
+
+
+LIMITS: Final = DrainerLimits()
