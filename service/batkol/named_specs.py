@@ -26,8 +26,11 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 Spec = TypeVar("Spec", bound=msgspec.Struct)
 
 
-def read(value: object, kind: type[Spec], example: str) -> Mapping[str, Spec]:
-    """Return the map of a JSON text; what is no text stays. Raises `ValueError`, a sentence that quotes no value."""
+def read(value: object, kind: type[Spec], example: str, *, reserved: str = DEFAULT) -> Mapping[str, Spec]:
+    """Return the map of a JSON text; what is no text stays. Raises `ValueError`, a sentence that quotes no value.
+
+    `reserved` is the name of what the single variables describe; "" where there are none.
+    """
     if not isinstance(value, str):
         return dict(value) if isinstance(value, Mapping) else {}
     if not value:
@@ -37,32 +40,41 @@ def read(value: object, kind: type[Spec], example: str) -> Mapping[str, Spec]:
         raise ValueError(f"must be a JSON object such as {example}")  # noqa: TRY004 - pydantic takes it
     if len(found) > MOST:
         raise ValueError(f"has {len(found)} names; it may have {MOST}, as each is a label of metrics")
-    return {_name(name): _spec(name, spec, kind) for name, spec in found.items()}
+    return {_name(name, reserved): _spec(name, spec, kind) for name, spec in found.items()}
 
 
 def check_keys(name: str, key_env: str, environ: Mapping[str, str]) -> str:
     """Return the secret in the variable that a description names; "" if it names none. Raises `ValueError`."""
     if not key_env:
         return ""
-    if not _VARIABLE.fullmatch(key_env):
-        raise ValueError(f"{name}: keyEnv must be the name of an environment variable that has the key, not the key")
+    check_variable(name, "keyEnv", key_env, "key")
     try:
         return secret_in(key_env, environ)
     except ValueError as error:
         raise ValueError(f"{name}: keyEnv: {error}") from None
 
 
-def check_url(name: str, url: str, *, base: bool = False) -> None:
+def check_variable(name: str, field: str, variable: str, secret: str) -> None:
+    """Refuse what is no name of a variable, and so may be the secret itself. Raises `ValueError`, which quotes none."""
+    if not _VARIABLE.fullmatch(variable):
+        raise ValueError(
+            f"{name}: {field} must be the name of an environment variable that has the {secret}, not the {secret}"
+        )
+
+
+def check_url(name: str, url: str, *, base: bool = False, key_field: str = "keyEnv") -> None:
     """Refuse what is no URL, or has a secret that the map would show; `base`: it ends before the request's path.
 
-    Raises `ValueError`.
+    `key_field` is the field that names the variable with the secret. Raises `ValueError`.
     """
     try:
         (check_api_base if base else check_http)(url)
     except ValueError as error:
         raise ValueError(f"{name}: url {error}") from None
     if "@" in url.partition("://")[2].partition("/")[0]:
-        raise ValueError(f"{name}: url has a user or a password; put the key into a variable, and name it in keyEnv")
+        raise ValueError(
+            f"{name}: url has a user or a password; put the key into a variable, and name it in {key_field}"
+        )
 
 
 def check_names(named: Mapping[str, Iterable[tuple[str, str]]]) -> None:
@@ -96,6 +108,9 @@ def _shown(key: str, value: Any, texts: Callable[[str, str], str]) -> Any:
 
 def _set(spec: msgspec.Struct) -> Iterable[tuple[str, Any]]:
     """The fields that are set, under their names in JSON."""
+    config = spec.__struct_config__
+    if config.tag_field:
+        yield config.tag_field, config.tag
     defaults = {field.name: field.default for field in msgspec.structs.fields(spec)}
     for field in msgspec.structs.fields(spec):
         value = getattr(spec, field.name)
@@ -103,8 +118,8 @@ def _set(spec: msgspec.Struct) -> Iterable[tuple[str, Any]]:
             yield field.encode_name, value
 
 
-def _name(name: str) -> str:
-    if name == DEFAULT:
+def _name(name: str, reserved: str) -> str:
+    if name == reserved:
         raise ValueError(f"has the name {DEFAULT}, which is that of the single variables; choose another one")
     if not _NAME.fullmatch(name):
         raise ValueError(

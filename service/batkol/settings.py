@@ -3,10 +3,11 @@
 Those of recognition are in `batkol.recognizers.settings`, the store's in `batkol.store.settings`, the replies' in
 `batkol.conversation.settings` and `tool_settings`, those of how a call ends in `batkol.conversation.limit_settings`,
 the answerers' in `batkol.answering.settings`, the voices' in `batkol.voices.settings` and `batkol.voices.map_settings`,
-the tokens' in `batkol.api_settings`, the console's in `batkol.console_settings`, those of who may open a stream in
-`batkol.stream_settings`. Not here: `OTEL_*` (`batkol_otel` and the SDK), `FLAGD_*` (flagd's provider), `KUBECONFIG` and
-`GOOGLE_APPLICATION_CREDENTIALS` (their libraries). Only `main` and `app` see the object; each part gets what it needs.
-A value that cannot work is refused here, with a sentence that says which value would.
+the tokens' in `batkol.api_settings`, the console's in `batkol.console_settings`, the sinks' in `batkol.sinks.fields`,
+those of who may open a stream in `batkol.stream_settings`. Not here: `OTEL_*` (`batkol_otel` and the SDK), `FLAGD_*`
+(flagd's provider), `KUBECONFIG` and `GOOGLE_APPLICATION_CREDENTIALS` (their libraries). Only `main` and `app` see the
+object; each part gets what it needs. A value that cannot work is refused here, with a sentence that says which value
+would.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from batkol.flags.provider import FlagsProvider
 from batkol.fleet.endpoint import endpoint
 from batkol.host_names import host_name
 from batkol.recognizers.settings import RecognitionFields
+from batkol.sinks.fields import SinkFields
 from batkol.store.settings import StoreFields
 from batkol.stream_settings import StreamFields
 from batkol.urls import base_url, check_http, masked
@@ -54,6 +56,7 @@ class Settings(
     VoiceMapFields,
     ApiFields,
     ConsoleFields,
+    SinkFields,
     StreamFields,
 ):
     """Environment variables are the upper-case field names."""
@@ -69,6 +72,7 @@ class Settings(
         | VoiceMapFields.free_texts
         | ToolFields.free_texts
         | ApiFields.free_texts
+        | SinkFields.free_texts
         | RecognitionFields.free_texts
     )
     with_spaces: ClassVar[frozenset[str]] = (
@@ -225,6 +229,7 @@ class Settings(
         self.check_rotation()
         self.check_tokens(internal_host=self.internal_host, loopback=self.internal_host in LOOPBACK)
         self.check_store(development=not self.twilio_validate_signatures)
+        self.check_sinks(keeps_calls=self.keeps_calls)
         self.check_answerers()
         self.check_voices(self.gcp_stt_language)
         self.check_tool_settings(transfers=bool(self.transfer_allowed))
@@ -236,7 +241,7 @@ def shown(settings: Settings) -> dict[str, Any]:
     """Return what may be logged: no field that is kept out of `repr`, and of URLs no user, password or query."""
     secret = {name for name, field in Settings.model_fields.items() if not field.repr}
     values = settings.model_dump(mode="json", exclude=secret)
-    maps = {"answerers": settings.shown_answerers, "voices": settings.shown_voices}
+    maps = {"answerers": settings.shown_answerers, "voices": settings.shown_voices, "sinks": settings.shown_sinks}
     return {name: masked(value) if isinstance(value, str) else value for name, value in values.items()} | maps
 
 

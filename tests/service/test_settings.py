@@ -326,6 +326,7 @@ VALUES = {  # one that works, for every field
     "ANSWERERS": '{"some": {"kind": "echo"}}',
     "VOICE_URL": "http://voice:8000/v1",
     "VOICES": '{"some": {"kind": "builtin"}}',
+    "SINKS": '{"bus": {"kind": "nats", "url": "nats://bus:4222"}}',
     "AGENT_PHRASES": '{"filler": "רגע"}',
     "TOOLS": '[{"name": "hang_up"}]',
     "LEAD_FIELDS": '{"name": "The name"}',
