@@ -173,6 +173,24 @@ class NoStoreStatus(StoreStatus, frozen=True, kw_only=True, omit_defaults=True):
     kind: str
 
 
+class SinkStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One sink. Of `sinks`. What the holder alone knows, as of its last look at the database, is 0 elsewhere."""
+
+    kind: str = ""  # `webhook` or `nats`
+    target: str = ""  # without path, query and secrets
+    state: str = ""  # `sinks.statistics.SinkState`
+    holder: str = ""  # the pod that hands the events on, or did last; "": not known
+    pending: int = 0  # of the holder: events that wait; as are the next four
+    oldest_s: float = 0.0  # age of the oldest of them
+    held_back_s: float = 0.0  # for which events have waited for another transaction of the database
+    dead_letters: int = 0
+    expired: int = 0  # events that were deleted before the receiver took them
+    delivered: int = 0  # by this pod, since its start; as are the next two
+    retries: int = 0
+    partials_dropped: int = 0  # too many waited, or the server was away
+    fault: str | None = None  # why the last delivery failed, or the database cannot be asked
+
+
 class TaskStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One background task. Of `supervision.tasks`."""
 
@@ -274,6 +292,7 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     flags: FlagsStatus = FlagsStatus()
     recognizer: RecognizerStatus = RecognizerStatus()
     store: StoreStatus = StoreStatus()
+    sinks: Mapping[str, SinkStatus] = {}
     tasks: Mapping[str, TaskStatus] = {}
     telemetry: TelemetryStatus = TelemetryStatus()
     process: ProcessStatus = ProcessStatus()

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -20,6 +21,7 @@ from batkol.app.listeners import http_listeners
 from batkol.app.patience import PRODUCTION, Patience
 from batkol.app.plugin_lines import lines
 from batkol.app.service import Service
+from batkol.app.sinks import outbox, sinks
 from batkol.app.speakers import flag_context
 from batkol.app.summaries import summaries
 from batkol.app.twilio import line, telephone, twilio_api
@@ -92,6 +94,7 @@ async def running(
         await _watch_threads(service, stack)
         await tasks.own(stack, collect_garbage, "garbage")
         await summaries(service, stack, tasks)
+        service.sinks = await sinks(service, stack, tasks, patience.sinks)
         service.plugins = await Plugins.start(
             settings.plugins, service.bus, lines(service.calls, service.telephone), tasks, stack
         )
@@ -187,7 +190,8 @@ async def _store(settings: Settings, stack: AsyncExitStack, tasks: Tasks) -> Sto
     """Begun early, so that it ends late: after the last call."""
     if not settings.keeps_calls:
         return NoStore()
-    return await stack.enter_async_context(running_store(settings.of_store(settings.pod_name), tasks))
+    kept = replace(settings.of_store(settings.pod_name), outbox=outbox(settings))
+    return await stack.enter_async_context(running_store(kept, tasks))
 
 
 async def _channels(settings: Settings, stack: AsyncExitStack) -> Channels:

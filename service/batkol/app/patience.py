@@ -10,6 +10,7 @@ from batkol.fleet import conversations, ends
 from batkol.fleet.feed import TIMINGS, FleetTimings
 from batkol.recognizers.google.options import CLOSE_TIMEOUT, STALL
 from batkol.recognizers.google.recognizer import DEADLINE
+from batkol.sinks.limits import LIMITS, DrainerLimits
 from batkol.twilio_api.client import WITHIN_S
 
 
@@ -35,6 +36,8 @@ class Patience:
     """The waits for other pods where clients ask for all of them, and for their word whether a call was ended."""
     line: LinePatience = field(default_factory=LinePatience)
     """The waits at the end of a call."""
+    sinks: DrainerLimits = LIMITS
+    """The waits of those that hand events on to sinks."""
 
 
 PRODUCTION = Patience()

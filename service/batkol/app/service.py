@@ -25,6 +25,7 @@ from batkol.live.config import Live
 from batkol.plugins.plugins import Plugins
 from batkol.recognizers.google.channels import Channels
 from batkol.settings import Settings
+from batkol.sinks.sinks import Sinks
 from batkol.status import AgentStatus, EventLoopStatus, LogsStatus, RecognizerStatus, ServiceStatus, TelemetryStatus
 from batkol.store.store import NoStore, Store
 from batkol.supervision.tasks import Tasks
@@ -71,6 +72,7 @@ class Service:
     logs: LogWriter | None = None
     """None if another party configures the process's logging."""
     plugins: Plugins = field(default_factory=Plugins)
+    sinks: Sinks = field(default_factory=Sinks)
     port: int = 0
     internal_port: int = 0
     started_at: float = field(default_factory=time.monotonic)
@@ -112,6 +114,7 @@ class Service:
             flags=self.flags.status(),
             recognizer=self._recognizer_status(),
             store=self.store.status(),
+            sinks=self.sinks.status(),
             tasks=self.tasks.status(),
             telemetry=self._telemetry_status(),
             process=process(),

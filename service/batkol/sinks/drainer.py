@@ -54,6 +54,8 @@ class Drainer:
         self._on_delay = on_delay
         self._log = log.bind(sink=feed.name)
         self._woken = asyncio.Event()
+        self._rests = asyncio.Event()  # nothing can be handed on now
+        self._rests.set()
         self._away = 0  # attempts in a row that the database did not answer
         self._database_fault = ""
         self._delivery_fault = ""
@@ -86,7 +88,13 @@ class Drainer:
 
     def wake(self) -> None:
         """Look for new events now."""
+        self._rests.clear()
         self._woken.set()
+
+    async def caught_up(self) -> None:
+        """Wait until this pod has handed on what it can: what a receiver puts off, and other pods' sinks, stay."""
+        while self.state is SinkState.DELIVERING and not self._rests.is_set():
+            await self._rests.wait()
 
     async def run(self) -> None:
         """Hand events on whenever no other pod does, until cancelled; nothing is lost by that."""
@@ -102,6 +110,7 @@ class Drainer:
                     await self._hold_on(error)
         finally:
             self.state, self._backlog = SinkState.STOPPED, None
+            self._rests.set()
 
     async def _deliver_while_locked(self) -> None:
         try:
@@ -118,6 +127,7 @@ class Drainer:
 
     def _begin(self) -> None:
         self.state, self._pod = SinkState.DELIVERING, self._outbox.pod
+        self._rests.clear()
         self._look_at = self._backlog_at = self._probe_at = 0.0
         self._touch_at = self._now() + TOUCH_S
         self._delivery_fault = self._outbox.fault
@@ -142,6 +152,7 @@ class Drainer:
                 "[SINK] database not available; events wait in the outbox and the service tries again", fault=fault
             )
         self.state, self._backlog, self._database_fault = SinkState.WAITING, None, fault
+        self._rests.set()
         attempt, self._away = self._away, self._away + 1
         await asyncio.sleep(self._limits.reconnect.wait_s(attempt))
 
@@ -214,6 +225,8 @@ class Drainer:
         until = min(self._look_at, self._backlog_at, due_at)
         if self._held_back_s:
             until = min(until, self._now() + self._limits.held_back_s)
+        elif not self._woken.is_set():
+            self._rests.set()
         try:
             async with asyncio.timeout_at(until):
                 await self._woken.wait()

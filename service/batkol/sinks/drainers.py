@@ -79,6 +79,11 @@ class Drainers:
         if any(drainer.state is not SinkState.DELIVERING for drainer in self.drainers):
             self._untold.set()
 
+    async def caught_up(self) -> None:
+        """Wait until this pod has handed on what it can; see `Drainer.caught_up`."""
+        self.wake()
+        await asyncio.gather(*(drainer.caught_up() for drainer in self.drainers))
+
     async def tell(self) -> None:
         """Tell the other pods of new events, until cancelled. One that hears nothing looks by itself, a bit later."""
         while True:

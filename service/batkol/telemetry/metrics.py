@@ -26,6 +26,7 @@ from batkol.telemetry.push import MetricExporterWithHistograms, PushReader
 from batkol.telemetry.reply_metrics import ReplyCounts, ReplyTimes
 from batkol.telemetry.resource import resource
 from batkol.telemetry.signal_state import SignalState
+from batkol.telemetry.sink_metrics import sink_delivery
 from batkol.telemetry.tool_metrics import ToolCounts, tool_duration
 from batkol.telemetry.voice_metrics import VoiceCounts
 from batkol_otel.exporters import exporters
@@ -109,7 +110,8 @@ class Metrics:
         self.reply_times = ReplyTimes(exemplars=exemplars)
         heard = (self.first_partial, self.final, self.partial_interval, self.written, self.loop_lag, self.duration)
         self._tool_duration = tool_duration(exemplars=exemplars)
-        return *heard, *self.reply_times.buckets, self._tool_duration
+        self.sink_delivery = sink_delivery(exemplars=exemplars)
+        return *heard, *self.reply_times.buckets, self._tool_duration, self.sink_delivery
 
     def _count_calls(self) -> None:
         self.calls = self._counts("batkol.calls.ended", "{call}", "Calls that ended, by reason.")
@@ -201,6 +203,10 @@ class Metrics:
             return [_observed(value, {by: key}) for key, value in read().items()]
 
         self._meter.create_observable_counter(name, callbacks=[observe], unit=unit, description=description)
+
+    def sink_delivered(self, sink: str, delay_s: float) -> None:
+        """Count an event that a sink's receiver has (`batkol.sinks.drainers.OnDelay`)."""
+        self.sink_delivery.of(sink).record(delay_s)
 
     def rotation_failed(self, reason: str) -> None:
         """Count a stream that could not take over (`batkol.recognizers.google.options.OnRotationFailed`)."""

@@ -407,6 +407,26 @@ async def test_what_a_pod_wrote_itself_is_delivered_at_once(where: Address) -> N
     assert receiver.ids == ids_of(0, [0])
 
 
+async def test_a_pod_that_ends_hands_on_first_what_it_wrote_and_waits_for_no_receiver_that_is_down(
+    where: Address,
+) -> None:
+    receiver, down = ScriptedSink(), ScriptedSink("down", lambda _: Later("down"))
+    await known(where, "crm", "down")
+    async with draining(where, receiver.door(), down.door(), limits=BY_NEWS) as pod:
+        await until(lambda: all(map(delivering, pod.statistics)))
+        await write(where, whole(0, finals=3))
+        await pod.caught_up()
+        assert len(theirs(receiver)) == len(whole(0, finals=3))
+        assert down.got == []
+        assert any(each.startswith(STREAM) for each in down.asked)
+    async with draining(where, receiver.door(), down.door(), limits=BY_NEWS) as another:
+        await until(lambda: all(map(delivering, another.statistics)))
+        async with draining(where, receiver.door(), pod="pod-2", limits=BY_NEWS) as standing_by:
+            await until(lambda: standing_by.statistics[0].state == SinkState.STANDBY)
+            await standing_by.caught_up()
+            assert standing_by.statistics[0].delivered == 0
+
+
 async def test_a_pod_without_the_lock_tells_the_one_that_has_it(where: Address) -> None:
     receiver = ScriptedSink()
     doors = [receiver.door(), receiver.door()]

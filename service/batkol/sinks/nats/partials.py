@@ -58,7 +58,8 @@ class NatsPartials:
         self._subscription: Subscription | None = None
         self._lost = 0  # while no server took them
         self._slow = 0  # of subscriptions before this one
-        self._is_away = False
+        self.fault = ""
+        """Why no server takes partials; empty while one does."""
         self.published = 0
         """Partials that were given to a connection."""
 
@@ -93,8 +94,8 @@ class NatsPartials:
         self.published += taken
         if taken < len(waiting):
             self._lose(len(waiting) - taken, f"{self._connection.who} does not read what it is sent")
-        elif self._is_away:
-            self._is_away = False
+        elif self.fault:
+            self.fault = ""
             log.info("[SINK] NATS takes partials again", dropped=self.dropped)
 
     async def _publish(self, client: NatsClient, waiting: Sequence[KeptEvent]) -> int:
@@ -127,6 +128,6 @@ class NatsPartials:
 
     def _lose(self, count: int, why: str) -> None:
         self._lost += count
-        if not self._is_away:
-            self._is_away = True
+        if not self.fault:
             log.warning("[SINK] NATS takes no partials; the service drops partials until it does", reason=why)
+        self.fault = why
