@@ -12,10 +12,11 @@ from pydantic_core import ErrorDetails
 from batkol_operator.kube import names
 from batkol_operator.model.connections import DatabaseSpec, Google, InternalApi, Twilio
 from batkol_operator.model.exposure import Exposure, NetworkPolicy
-from batkol_operator.model.part import BROKEN, ResourcePart, ResourceRule, listed
+from batkol_operator.model.part import BROKEN, ResourcePart, ResourceRule, listed, listed_by
 from batkol_operator.model.pod import PodSpec
 from batkol_operator.model.recognition import Endpointing, Recognition
 from batkol_operator.model.reply import REPLIES_FLAG, ReplySpec
+from batkol_operator.model.sinks import SinkSpec
 from batkol_operator.model.streaming import STREAMING_FLAG, Flag, StreamingSpec
 from batkol_operator.model.workload import CallsSpec, Image, Scaling, Telemetry
 
@@ -73,6 +74,14 @@ class Spec(ResourcePart):
             field=".exposure.ingress",
             reason="FieldValueForbidden",
         ),
+        ResourceRule(
+            cel="!has(self.sinks) || has(self.database) || self.sinks.all(s, has(s.events) && size(s.events) == 0)",
+            holds=lambda part: part.database is not None or not any(sink.needs_store for sink in part.sinks),
+            message="may hold only NATS with `events: []` and `partials: true` when `database` is absent: all other "
+            "events come out of the store",
+            field=".sinks",
+            reason="FieldValueForbidden",
+        ),
     )
 
     image: Image = Field(
@@ -109,6 +118,12 @@ class Spec(ResourcePart):
     google: Google = Field(default_factory=Google, description="Credentials for Google Cloud Speech-to-Text.")
     database: DatabaseSpec | None = Field(
         None, description="Database for calls and transcripts; absent: none are stored."
+    )
+    sinks: tuple[SinkSpec, ...] = Field(
+        (),
+        max_length=16,
+        json_schema_extra=listed_by("name"),
+        description="Receivers that the events of calls are handed on to: webhooks and NATS. A change rolls the pods.",
     )
     internal_api: InternalApi = Field(
         default_factory=InternalApi, description="Clients of the pods' internal API, beside the operator."

@@ -21,9 +21,10 @@ ServerUrl = Annotated[str, StringConstraints(min_length=1, max_length=2048, patt
 ServerModel = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=_NAME)]
 
-_KEY: Final = (
+KEY_CHANGE: Final = (
     "A change of the reference rolls the pods; a change of the Secret takes effect in pods that start after it."
 )
+"""What a change of a reference to a Secret does, for people."""
 _MODEL: Final = "For OpenAI: the server's model. A change rolls the pods."
 
 
@@ -119,7 +120,7 @@ class AnsweringServer(ResourcePart):
     key_secret_ref: SecretKey | None = Field(
         None,
         description="Secret key with the bearer token (OpenAI), or with the secret that signs the questions (Webhook, "
-        f"`whsec_…`); absent: none is sent. {_KEY}",
+        f"`whsec_…`); absent: none is sent. {KEY_CHANGE}",
     )
     first: Reference | None = Field(
         None, description="For Hedged: name of the answerer that is asked at once. A change rolls the pods."
@@ -231,7 +232,7 @@ class SpeakingVoice(ResourcePart):
         "change rolls the pods.",
     )
     key_secret_ref: SecretKey | None = Field(
-        None, description=f"For OpenAI: Secret key with the bearer token; absent: the service sends none. {_KEY}"
+        None, description=f"For OpenAI: Secret key with the bearer token; absent: the service sends none. {KEY_CHANGE}"
     )
     then: Reference | None = Field(
         None,

@@ -12,10 +12,10 @@ from batkol_operator.model.part import ResourcePart, listed_by, sized
 class Condition(ResourcePart):
     """One statement about the agent, as `metav1.Condition`."""
 
-    type: Literal["Ready", "Available", "TuningApplied", "ReplyApplied", "Stalled"] = Field(
+    type: Literal["Ready", "Available", "TuningApplied", "ReplyApplied", "SinksDeliver", "Stalled"] = Field(
         description="Ready is the sum of the others: Available (the Deployment), TuningApplied and, where "
         "`spec.reply` is, ReplyApplied (both counted from the revisions that the pods report), and not Stalled (a "
-        "problem that waiting does not solve).",
+        "problem that waiting does not solve). SinksDeliver, where `spec.sinks` is, stands beside it.",
     )
     status: Literal["True", "False", "Unknown"] = Field(description="Whether the condition holds.")
     observed_generation: int = Field(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
@@ -26,6 +26,14 @@ LARGEST: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class SinkReport:
+    """A pod's word about one sink."""
+
+    state: str
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PodReport:
     """A pod's answer about itself."""
 
@@ -36,6 +44,7 @@ class PodReport:
     reply_revision: str = ""  # "" from a version that knows no reply settings
     reply_calls: int = 0  # calls that use that revision
     reply_refusals: tuple[str, ...] = ()  # sentences, as `refusals`
+    sinks: Mapping[str, SinkReport] = field(default_factory=dict)  # by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +147,10 @@ def read_report(body: bytes) -> Report:
             reply_revision=str(reply.get("revision") or ""),
             reply_calls=int(reply.get("calls") or 0),
             reply_refusals=tuple(why for of_reply, why in refusals if of_reply),
+            sinks={
+                str(name): SinkReport(str(sink.get("state", "")), str(sink.get("fault") or ""))
+                for name, sink in (status.get("sinks") or {}).items()
+            },
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return NoReport("sent an answer that is not a status")

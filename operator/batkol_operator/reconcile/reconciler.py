@@ -82,6 +82,7 @@ class _Desired:
     wanted: WantedObjects
     revisions: Revisions
     warnings: tuple[str, ...]
+    sinks: tuple[str, ...]
     streaming: str
     replies: str
 
@@ -158,6 +159,7 @@ class Reconciler:
                 wanted=WantedObjects.of(plan.objects),
                 revisions=Revisions(plan.tuning_revision, plan.flags_revision, plan.reply_revision),
                 warnings=plan.warnings,
+                sinks=tuple(sink.name for sink in agent.spec.sinks),
                 streaming=summary(agent.spec),
                 replies=replies(agent.spec),
             )
@@ -211,6 +213,7 @@ class Reconciler:
             reports=self._reports,
             problem=problem,
             warnings=desired.warnings if desired else (),
+            sinks=desired.sinks if desired else (),
             streaming=desired.streaming if desired else "",
             replies=desired.replies if desired else "",
             selector=names.selector_text(self.agent[1]),

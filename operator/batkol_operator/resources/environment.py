@@ -14,6 +14,7 @@ from batkol_operator.model.agent import VoiceAgent
 from batkol_operator.model.connections import DatabaseTimeoutsSpec, SecretKey, Twilio
 from batkol_operator.model.workload import Telemetry
 from batkol_operator.resources.replies import reply_environment
+from batkol_operator.resources.sinks import sink_environment
 from batkol_operator.resources.variables import downward, plain, secret
 from batkol_operator.resources.volumes import GOOGLE_KEY_FILE, JOURNAL_DIR, LIVE_DIR, MEMORY_DIR
 
@@ -29,6 +30,7 @@ def environment(agent: VoiceAgent) -> list[Manifest]:
         *_plugins(agent),
         *_twilio(agent),
         *_storage(agent),
+        *sink_environment(agent.spec.sinks),
         *_observability(agent.metadata.name, agent.metadata.namespace, agent.spec.telemetry),
     ]
 

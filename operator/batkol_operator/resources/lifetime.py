@@ -17,8 +17,9 @@ ENDING_S: Final = 15
 HANDOVER_S: Final = 15
 """Seconds after the last call that was moved: the pod that has it now asks this one what was said in it."""
 
-MARGIN_S: Final = 20
-"""Seconds to write the last records (10 s at most), send traces (5 s) and metrics (3 s), and close connections."""
+MARGIN_S: Final = 25
+"""Seconds to write the last records (10 s at most), hand the last events on to sinks (5 s), send traces (5 s) and
+metrics (3 s), and close connections."""
 
 
 def grace_period(calls: CallsSpec) -> int:

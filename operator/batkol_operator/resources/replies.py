@@ -15,7 +15,7 @@ from batkol_operator.model.part import ResourcePart
 from batkol_operator.model.reply import ReplySpec
 from batkol_operator.model.speakers import AnsweringServer, NamedAnswerer, NamedVoice, SpeakingVoice
 from batkol_operator.model.tools import LeadField, ToolSpec
-from batkol_operator.resources.variables import plain, secret
+from batkol_operator.resources.variables import named, plain, secret
 
 _KINDS: Final = {
     "Echo": "echo",
@@ -101,9 +101,7 @@ def _further(prefix: str, described: Sequence[tuple[NamedAnswerer | NamedVoice, 
         return []
     entries = {each.name: _entry(prefix, each, own) for each, own in described}
     keys = [
-        secret(_variable(f"{prefix}_KEY", each.name), each.key_secret_ref)
-        for each, _ in described
-        if each.key_secret_ref
+        secret(named(f"{prefix}_KEY", each.name), each.key_secret_ref) for each, _ in described if each.key_secret_ref
     ]
     return [_map(f"{prefix}S", entries), *keys]
 
@@ -113,7 +111,7 @@ def _entry(prefix: str, spec: NamedAnswerer | NamedVoice, own: dict[str, Any]) -
         kind=_KINDS[spec.kind],
         url=spec.url,
         model=spec.model,
-        keyEnv=_variable(f"{prefix}_KEY", spec.name) if spec.key_secret_ref else None,
+        keyEnv=named(f"{prefix}_KEY", spec.name) if spec.key_secret_ref else None,
         then=spec.then,
         thenAfterMs=spec.then_after_milliseconds,
         **own,
@@ -124,9 +122,9 @@ def _secrets(spec: ReplySpec) -> list[Manifest]:
     variables = [secret("TRANSFER_ALLOWED", spec.transfers.numbers_secret_ref)] if spec.transfers else []
     for tool in spec.tools:
         if tool.token_secret_ref:
-            variables.append(secret(_variable("TOOL_TOKEN", tool.name), tool.token_secret_ref))
+            variables.append(secret(named("TOOL_TOKEN", tool.name), tool.token_secret_ref))
         if tool.signing_secret_ref:
-            variables.append(secret(_variable("TOOL_SECRET", tool.name), tool.signing_secret_ref))
+            variables.append(secret(named("TOOL_SECRET", tool.name), tool.signing_secret_ref))
     return variables
 
 
@@ -149,8 +147,8 @@ def _tool(tool: ToolSpec) -> dict[str, Any]:
         url=tool.url,
         parameters=tool.parameters,
         timeoutSeconds=tool.timeout_seconds,
-        tokenEnv=_variable("TOOL_TOKEN", tool.name) if tool.token_secret_ref else None,
-        secretEnv=_variable("TOOL_SECRET", tool.name) if tool.signing_secret_ref else None,
+        tokenEnv=named("TOOL_TOKEN", tool.name) if tool.token_secret_ref else None,
+        secretEnv=named("TOOL_SECRET", tool.name) if tool.signing_secret_ref else None,
     )
 
 
@@ -159,10 +157,6 @@ def _lead_field(field: LeadField) -> str | dict[str, Any]:
     if field.json_schema is None:
         return field.description or field.name
     return {**({"description": field.description} if field.description else {}), **field.json_schema}
-
-
-def _variable(prefix: str, name: str) -> str:
-    return f"{prefix}_{name.upper().replace('-', '_')}"
 
 
 def _map(variable: str, entries: dict[str, Any]) -> Manifest:

@@ -23,3 +23,8 @@ def downward(name: str, path: str) -> Manifest:
     """Refer to a field of the pod itself."""
     field: dict[str, Any] = {"apiVersion": "v1", "fieldPath": path}
     return {"name": name, "valueFrom": {"fieldRef": field}}
+
+
+def named(prefix: str, name: str) -> str:
+    """Return the name of the variable with a secret of the part with that name."""
+    return f"{prefix}_{name.upper().replace('-', '_')}"

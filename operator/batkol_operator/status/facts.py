@@ -60,6 +60,7 @@ class Facts:
     warnings: tuple[str, ...] = ()
     streaming: str = ""
     replies: str = ""
+    sinks: tuple[str, ...] = ()  # names
     selector: str = ""
 
 

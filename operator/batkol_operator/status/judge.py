@@ -13,6 +13,7 @@ from typing import Any, Final
 from batkol_operator.status.applied import REPLY_APPLIED, TUNING_APPLIED, reply_applied, tuning_applied
 from batkol_operator.status.conditions import ConditionDraft, ConditionState, find_condition, settle
 from batkol_operator.status.facts import Facts, counted_pods, pods_in_sync
+from batkol_operator.status.sinks import sinks_deliver
 from batkol_operator.watch.object_state import PodState
 
 READY: Final = "Ready"
@@ -55,7 +56,8 @@ def judge(facts: Facts, before: Sequence[ConditionDraft], at: datetime) -> tuple
         applied.append(reply_applied(facts))
     stalled = _stalled(facts, at)
     parts = (available, *applied)
-    return settle((_ready(facts, parts, stalled), *parts, stalled), before, at)
+    beside = (sinks_deliver(facts),) if facts.sinks else ()
+    return settle((_ready(facts, parts, stalled), *parts, *beside, stalled), before, at)
 
 
 def judge_paused(generation: int, before: Sequence[ConditionDraft], at: datetime) -> tuple[ConditionDraft, ...]:

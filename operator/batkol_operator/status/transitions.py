@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from batkol_operator.status.applied import REPLY_APPLIED, TUNING_APPLIED
-from batkol_operator.status.conditions import ConditionDraft, find_condition
+from batkol_operator.status.conditions import ConditionDraft, ConditionState, find_condition
 from batkol_operator.status.facts import Revisions
 from batkol_operator.status.judge import PAUSED, READY, READY_WITH_WARNINGS, STALLED
+from batkol_operator.status.sinks import SINKS_DELIVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ def transitions(
         _of_applying(TUNING_APPLIED, before, after, changed=(old.tuning, old.flags) != (new.tuning, new.flags)),
         _of_applying(REPLY_APPLIED, before, after, changed=old.reply != new.reply),
         _of_readiness(find_condition(before, READY), find_condition(after, READY)),
+        _of_delivering(find_condition(before, SINKS_DELIVER), find_condition(after, SINKS_DELIVER)),
     )
     return tuple(each for each in drafts if each is not None)
 
@@ -78,6 +80,13 @@ def _of_readiness(before: ConditionDraft | None, after: ConditionDraft | None) -
     if was and not after.holds:
         return EventDraft("Warning", "NotReady", f"{after.reason}: {after.message}")
     return None
+
+
+def _of_delivering(before: ConditionDraft | None, after: ConditionDraft | None) -> EventDraft | None:
+    was = None if before is None else before.state
+    if after is None or after.state is was or after.state is ConditionState.UNKNOWN:
+        return None
+    return EventDraft("Normal" if after.holds else "Warning", after.reason, after.message)
 
 
 def _paused(ready: ConditionDraft | None) -> bool:

@@ -68,6 +68,19 @@ def reply(**parts: Any) -> dict[str, Any]:
     return {"reply": {**ECHO, **parts}}
 
 
+SINK = {"name": "crm", "kind": "Webhook", "url": "https://crm.example", "signingSecretRef": KEY}
+NATS = {"name": "bus", "kind": "NATS", "url": "nats://bus:4222"}
+KEPT_CALLS = {"database": {"urlSecretRef": KEY}}
+SIGNED = "signingSecretRef: must be specified when `kind` is Webhook, and only then"
+NATS_ONLY = "subject: may not be specified, nor `credentialsSecretRef`, `createStream` and `partials`, when"
+NATS_URL = "url: must be nats://host[:port], or tls://host[:port] with TLS"
+NO_STORE = "spec.sinks: may hold only NATS with `events: []` and `partials: true` when `database` is absent"
+
+
+def sinks(*each: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {**KEPT_CALLS, "sinks": list(each), **more}
+
+
 def answerers(**named: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"name": name, **spec} for name, spec in named.items()]
 
@@ -261,9 +274,35 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
         LABELS,
     ),
     ("a", {"pod": {"labels": {"app.kubernetes.io/name": "b"}}}, LABELS),
+    ("a", {"sinks": [SINK]}, NO_STORE),
+    ("a", {"sinks": [NATS]}, NO_STORE),
+    ("a", {"sinks": [{**NATS, "partials": True}]}, NO_STORE),
+    ("a", sinks({**SINK, "url": "nats://bus"}), "spec.sinks[0].url: must begin with https:// (or http://) when"),
+    ("a", sinks({**NATS, "url": "https://bus"}), f"spec.sinks[0].{NATS_URL}"),
+    ("a", sinks(SINK, {**NATS, "url": "nats://a,http://b"}), f"spec.sinks[1].{NATS_URL}"),
+    ("a", sinks({**NATS, "url": "nats://a/b"}), f"spec.sinks[0].{NATS_URL}"),
+    (
+        "a",
+        sinks({name: value for name, value in SINK.items() if name != "signingSecretRef"}),
+        f"spec.sinks[0].{SIGNED}",
+    ),
+    ("a", sinks({**NATS, "signingSecretRef": KEY}), f"spec.sinks[0].{SIGNED}"),
+    ("a", sinks({**SINK, "subject": "a"}), f"spec.sinks[0].{NATS_ONLY}"),
+    ("a", sinks({**SINK, "credentialsSecretRef": KEY}), f"spec.sinks[0].{NATS_ONLY}"),
+    ("a", sinks({**SINK, "createStream": True}), f"spec.sinks[0].{NATS_ONLY}"),
+    ("a", sinks({**SINK, "partials": False}), f"spec.sinks[0].{NATS_ONLY}"),
+    ("a", sinks({**NATS, "events": []}), "spec.sinks[0].events: may be empty only when `partials` is true"),
 )
 
 TAKEN: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("a", {"sinks": []}),
+    ("a", {"sinks": [{**NATS, "events": [], "partials": True}]}),
+    (
+        "a",
+        sinks(SINK, {**NATS, "url": "tls://a:4222,nats://[::1]:4223", "credentialsSecretRef": KEY, "subject": "a.b"}),
+    ),
+    ("a", sinks({**SINK, "events": ["final", "call.ended"], "texts": False, "numbers": False})),
+    ("a", sinks({**NATS, "events": [], "partials": True})),
     ("a", {}),
     ("a" * 53, {}),
     ("a-fleet-b", {}),

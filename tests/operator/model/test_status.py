@@ -9,8 +9,10 @@ from support.kube.schema_admission import SCHEMA, complaints, defaulted
 from support.operators.agents import document
 
 
-@pytest.mark.parametrize("type_", ["TuningApplied", "ReplyApplied"])
-def test_a_written_status_is_what_the_schema_takes(type_: Literal["TuningApplied", "ReplyApplied"]) -> None:
+@pytest.mark.parametrize("type_", ["TuningApplied", "ReplyApplied", "SinksDeliver"])
+def test_a_written_status_is_what_the_schema_takes(
+    type_: Literal["TuningApplied", "ReplyApplied", "SinksDeliver"],
+) -> None:
     condition = Condition(
         type=type_,
         status="False",

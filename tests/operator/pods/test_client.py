@@ -17,12 +17,13 @@ from batkol.status import (
     RecognizerStatus,
     RefusedDefinition,
     ServiceStatus,
+    SinkStatus,
     SourceStatus,
     TaskStatus,
     TuningStatus,
     UnownedStatus,
 )
-from batkol_operator.pods.client import LARGEST, NoReport, PodClient, PodReport, read_report
+from batkol_operator.pods.client import LARGEST, NoReport, PodClient, PodReport, SinkReport, read_report
 from batkol_operator.watch.object_state import PodState
 from support.http.hostile_server import WAYS, hostile_http
 from support.operators.pods import AnsweringPod, answering
@@ -37,6 +38,7 @@ NO_STATUS = (
     b'{"live": {}, "tuning": {"revision": "a"}, "active_calls": 1e999}',
     b'{"live": {}, "tuning": {"revision": "a"}, "active_calls": NaN}',
     b'{"live": {"refusals": [1]}, "tuning": {"revision": "a"}, "active_calls": 1}',
+    b'{"live": {}, "tuning": {"revision": "a"}, "active_calls": 1, "sinks": {"crm": 1}}',
     b'{"live": {"refusals": 1}, "tuning": {"revision": "a"}, "active_calls": 1}',
     gzip.compress(b'{"live": {}, "tuning": {"revision": "a"}, "active_calls": 1}'),
 )
@@ -102,6 +104,10 @@ def test_what_the_service_itself_would_send_is_read() -> None:
         flags=FlagsStatus(provider="live", state="READY"),
         recognizer=RecognizerStatus(endpoint="google", health={"streaming": BreakerStatus(state="closed")}),
         store=NoStoreStatus(kind="none"),
+        sinks={
+            "crm": SinkStatus(kind="webhook", state="delivering", fault="It answered HTTP 503", pending=3),
+            "bus": SinkStatus(kind="nats", state="standby", holder="another-pod"),
+        },
         tasks={"live": TaskStatus(state="running"), "unowned": UnownedStatus(deaths=0, last_fault=None)},
     )
 
@@ -110,6 +116,7 @@ def test_what_the_service_itself_would_send_is_read() -> None:
         flags_revision="4f1c00000000",
         active_calls=2,
         refusals=("streaming-stt: it has no variants.",),
+        sinks={"crm": SinkReport("delivering", "It answered HTTP 503"), "bus": SinkReport("standby")},
     )
 
 

@@ -8,6 +8,7 @@ from typer.main import get_command
 
 from batkol.calls.drain import ENDING_S, HANDOVER_S, PAUSE_S
 from batkol.main import app
+from batkol.sinks.sinks import FINISH_S
 from batkol.store import store as records
 from batkol.store.journal.aside import KEPT_BYTES
 from batkol.store.journal.dead_letters import MOST_BYTES
@@ -120,7 +121,7 @@ def test_the_kubelet_kills_only_after_the_service_has_given_up(drain_s: int) -> 
     left = spec["terminationGracePeriodSeconds"] - pre_stop_s - drain_s - PAUSE_S - ENDING_S - HANDOVER_S
 
     assert pre_stop_s == 5
-    assert left == lifetime.MARGIN_S > records.FLUSH_S + traces.FLUSH_S + metrics.FLUSH_S
+    assert left == lifetime.MARGIN_S > records.FLUSH_S + FINISH_S + traces.FLUSH_S + metrics.FLUSH_S
     assert lifetime.ENDING_S == PAUSE_S + ENDING_S
     assert lifetime.HANDOVER_S == HANDOVER_S
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import pytest
 from hypothesis import given
 from pydantic import TypeAdapter
 
+from batkol.events.outgoing import OUTGOING
 from batkol.live.tuning import Tuning
 from batkol.settings import Settings
 from batkol.store.options import DatabaseTimeouts
 from batkol_operator.model.agent import VoiceAgent
+from batkol_operator.model.sinks import StoredEvent
 from batkol_operator.resources.plan import plan
 from support.kube.manifests import one, variables
 from support.kube.schema_admission import SCHEMA
@@ -23,11 +25,19 @@ from support.properties import few_by_day
 NOT_THE_SERVICES = frozenset({"GOOGLE_APPLICATION_CREDENTIALS"})  # Google's own client reads it
 
 
-NAMED_ELSEWHERE = ("ANSWERER_KEY_", "VOICE_KEY_", "TOOL_TOKEN_", "TOOL_SECRET_")
+NAMED_ELSEWHERE = (
+    "ANSWERER_KEY_",
+    "VOICE_KEY_",
+    "TOOL_TOKEN_",
+    "TOOL_SECRET_",
+    "SINK_SECRET_",
+    "SINK_CREDENTIALS_",
+)
 """Variables that other variables, or `reply.json`, name."""
 
 STAND_INS = {
     "ANSWERER_KEY_OWN_BOT": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    "SINK_SECRET_CRM": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
     "TRANSFER_ALLOWED": '{"reception": "+97225550100", "מנהלת": "+97225550101"}',
     "DATABASE_URL": "postgresql://u:p@db/batkol",
     "STREAM_SECRET": "0123456789abcdef0123",
@@ -78,6 +88,12 @@ def test_the_service_starts_with_it(make: Callable[[], VoiceAgent], monkeypatch:
         assert settings.of_store("p").patience == DatabaseTimeouts(connect_s=5, statement_s=10, command_s=15)
     assert settings.keeps_calls is (wanted.spec.database is not None)
     assert settings.internal_hosts == wanted.spec.internal_api.hosts
+    assert sorted(settings.sinks) == sorted(sink.name for sink in wanted.spec.sinks)
+    if make is full:
+        assert settings.sinks["crm"].types == {"final", "revised", "reply.ended", "call.ended"}
+        assert (settings.sinks["crm"].texts, settings.sinks["crm"].numbers) == (True, False)
+        assert settings.sinks["bus"].target.endswith("tls://nats-1.messaging:4222 voice.reception")
+        assert settings.sink_secrets() == {"crm": (STAND_INS["SINK_SECRET_CRM"],), "bus": ("secret",)}
     assert settings.trace_url == (wanted.spec.telemetry.trace_url or "")
 
 
@@ -95,14 +111,21 @@ def test_whatever_names_a_variable_names_one_that_is_set() -> None:
     set_, reply = variables(wanted), json.loads(one(wanted, "ConfigMap")["data"]["reply.json"])
     named = {
         each[field]
-        for each in (*json.loads(set_["ANSWERERS"]).values(), *json.loads(set_["VOICES"]).values(), *reply["tools"])
-        for field in ("keyEnv", "tokenEnv", "secretEnv")
+        for each in (
+            *(each for names in ("ANSWERERS", "VOICES", "SINKS") for each in json.loads(set_[names]).values()),
+            *reply["tools"],
+        )
+        for field in ("keyEnv", "tokenEnv", "secretEnv", "credentialsEnv")
         if field in each
     }
 
     assert named == {name for name in set_ if name.startswith(NAMED_ELSEWHERE)}
     assert all("secretKeyRef" in set_[name] for name in named)
     assert set_["TOOL_TOKEN_FREE_TIMES"] == {"secretKeyRef": {"name": "clinic", "key": "token"}}
+
+
+def test_a_sink_may_have_each_event_that_the_service_hands_on() -> None:
+    assert get_args(StoredEvent) == OUTGOING
 
 
 def test_no_secret_value_is_in_it() -> None:
@@ -114,6 +137,8 @@ def test_no_secret_value_is_in_it() -> None:
     assert values["STREAM_SECRET"] == {"secretKeyRef": {"name": "twilio", "key": "stream-secret"}}
     assert values["TWILIO_API_SECRET"] == {"secretKeyRef": {"name": "twilio", "key": "api-secret"}}
     assert values["DATABASE_URL"] == {"secretKeyRef": {"name": "postgres", "key": "url"}}
+    assert values["SINK_SECRET_CRM"] == {"secretKeyRef": {"name": "crm", "key": "signing-secret"}}
+    assert values["SINK_CREDENTIALS_BUS"] == {"secretKeyRef": {"name": "nats", "key": "batkol.creds"}}
     assert values["WHISPER_API_KEY"] == {"secretKeyRef": {"name": "whisper", "key": "api-key"}}
     assert AROUND.api_token not in json.dumps(one(plan(full(), AROUND), "Deployment"))
 

@@ -275,6 +275,7 @@ ROLLING: dict[str, Any] = {
     "google.credentialsSecretRef": SECRET,
     "google.voices": {"maxSessions": 7},
     "database": {"urlSecretRef": SECRET},
+    "sinks": [{"name": "crm", "kind": "NATS", "url": "nats://bus", "events": [], "partials": True}],
     "internalApi.tokensSecretRef": SECRET,
     "internalApi.hosts": ["console.example.com"],
     "telemetry.traceUrl": "https://jaeger.example.com/trace/{trace_id}",

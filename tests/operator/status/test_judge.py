@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batkol_operator.pods.client import NoReport, PodReport, Report
+from batkol_operator.pods.client import NoReport, PodReport, Report, SinkReport
 from batkol_operator.status.conditions import ConditionDraft, ConditionState, find_condition, read_conditions, settle
 from batkol_operator.status.facts import AgentProblem, Facts, Revisions, active_calls, pods_in_sync, reply_calls
 from batkol_operator.status.judge import CREATION_TIMEOUT, judge, judge_paused, status_manifest
@@ -268,3 +268,58 @@ def test_a_new_prompt_makes_one_event_of_its_own() -> None:
 
     assert reasons(settled, settled, replace(ANSWERS, reply="old"), ANSWERS) == ["ReplyApplied"]
     assert reasons(settled, settled, replace(ANSWERS, tuning="old"), ANSWERS) == ["TuningApplied"]
+
+
+def a_pod(**sinks: SinkReport) -> PodReport:
+    return replace(RUNS, sinks=sinks)
+
+
+DELIVERS, STANDS_BY = SinkReport("delivering"), SinkReport("standby")
+RETRIES = SinkReport("delivering", "The receiver https://crm.example.com answered HTTP 503.")
+AWAY = SinkReport("waiting", "the database: timeout")
+
+
+def test_an_agent_without_sinks_has_no_condition_of_them() -> None:
+    assert find_condition(judge(facts({"a": a_pod(old=RETRIES)}), (), NOON), "SinksDeliver") is None
+
+
+def test_sinks_deliver_when_one_pod_hands_each_ones_events_on() -> None:
+    of = facts({"a": a_pod(crm=DELIVERS, bus=STANDS_BY), "b": a_pod(crm=STANDS_BY, bus=DELIVERS)})
+    of = replace(of, sinks=("crm", "bus"))
+
+    deliver = found("SinksDeliver", of)
+    assert (deliver.state, deliver.reason, deliver.message) == (
+        ConditionState.TRUE, "AllSinks", "The events reach crm, bus.",
+    )  # fmt: skip
+    assert [each.type for each in judge(of, (), NOON)][-2:] == ["SinksDeliver", "Stalled"]
+
+
+def test_a_receiver_that_is_down_is_told_and_leaves_the_agent_ready() -> None:
+    of = facts({"a": a_pod(crm=RETRIES), "b": a_pod(crm=STANDS_BY), "c": a_pod(crm=STANDS_BY)}, sinks=("crm",))
+
+    deliver = found("SinksDeliver", of)
+    assert (deliver.state, deliver.reason) == (ConditionState.FALSE, "SinksFail")
+    assert deliver.message == (
+        "Sink crm: The receiver https://crm.example.com answered HTTP 503. The events wait; calls go on."
+    )
+    assert found("Ready", of).holds
+
+
+def test_a_sink_that_no_pod_drains_is_told() -> None:
+    of = facts({"a": a_pod(crm=STANDS_BY), "b": a_pod(crm=AWAY), "c": RUNS}, sinks=("crm", "new"))
+
+    assert found("SinksDeliver", of).message == (
+        "Sink crm: no pod hands its events on (the database: timeout). Sink new: no pod runs with it yet. "
+        "The events wait; calls go on."
+    )
+    nobody = found("SinksDeliver", facts({"a": NoReport("did not answer in time")}, sinks=("crm",)))
+    assert (nobody.state, nobody.reason) == (ConditionState.UNKNOWN, "NoPods")
+
+
+def test_a_receiver_that_goes_and_comes_back_makes_two_events() -> None:
+    well = judge(facts({"a": a_pod(crm=DELIVERS)}, pods=pods("a"), sinks=("crm",)), (), NOON)
+    down = judge(facts({"a": a_pod(crm=RETRIES)}, pods=pods("a"), sinks=("crm",)), (), NOON)
+
+    assert reasons(well, down) == ["SinksFail"]
+    assert reasons(down, down) == []
+    assert reasons(down, well) == ["AllSinks"]
