@@ -48,8 +48,10 @@ TWO: Final[dict[str, Any]] = {
     "tools": '[{"name": "hang_up"}]',
     "summary_prompt": "סכם את השיחה",
     "reply_budget": '{"characters": 500}',
+    "sinks": '{"crm": {"kind": "webhook", "url": "http://127.0.0.1:9/", "secretEnv": "CRM_SECRET"},'
+    ' "bus": {"kind": "nats", "url": "nats://127.0.0.1:9", "events": [], "partials": true}}',
 }
-"""Answerers and voices of every kind, tools and summaries, which have metrics of their own."""
+"""Answerers, voices and sinks of every kind, tools and summaries, which have metrics of their own."""
 SPEECH = script([["שלום", "תודה", "בבקשה", "אני", "רוצה", "פגישה"]], tail_ms=1000)
 
 
@@ -70,7 +72,8 @@ class Exposed(NamedTuple):
 def exposed(tmp_path_factory: pytest.TempPathFactory) -> Exposed:
     """Of one service that keeps its calls in a real Postgres, for all tests."""
     live = tmp_path_factory.mktemp("live")
-    with running_server() as server:
+    with running_server() as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CRM_SECRET", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
         memory = live / "memory"
         memory.mkdir()
         keeps = {"store": "postgres", "database_url": server.url, "journal_dir": live / "journal"}

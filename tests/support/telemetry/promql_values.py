@@ -1,8 +1,8 @@
 """What a PromQL query gives for one pod's series: as much of the language as some of the alerts need.
 
-One label set, so a vector is a number, or None where Prometheus has no result, and `sum` changes nothing; a metric with
-a selector is a series of its own, named as the query writes it. `increase` is what was counted, without Prometheus's
-extrapolation to the ends of its range: zero is zero in both.
+One label set, so a vector is a number, or None where Prometheus has no result; `sum` and `max` change nothing; a metric
+with a selector is a series of its own, named as the query writes it. `increase` is what was counted, without
+Prometheus's extrapolation to the ends of its range: zero is zero in both.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class _Reader:
             return found
         if token[0].isdigit():
             return float(token)
-        if token == "sum":
+        if token in ("sum", "max"):
             if self.tokens[0] == "by":  # one label set: whatever it is summed by
                 del self.tokens[: self.tokens.index(")") + 1]
             return self._one()
