@@ -187,7 +187,7 @@ class SinkStatus(msgspec.Struct, frozen=True, kw_only=True):
     expired: int = 0  # events that were deleted before the receiver took them
     delivered: int = 0  # by this pod, since its start; as are the next two
     retries: int = 0
-    partials_dropped: int = 0  # too many waited, or the server was away
+    partials_dropped: int = 0
     fault: str | None = None  # why the last delivery failed, or the database cannot be asked
 
 

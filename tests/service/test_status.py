@@ -18,6 +18,7 @@ from batkol.status import (
     NoStoreStatus,
     RefusedDefinition,
     ServiceStatus,
+    SinkStatus,
     SourceStatus,
     StoreStatus,
     TaskStatus,
@@ -41,6 +42,7 @@ FULL = ServiceStatus(
     max_calls=100,
     live=LiveStatus(refusals=(RefusedDefinition("tuning.json", None, "it is no JSON"),), refused={"tuning.json": 1}),
     store=StoreStatus(kind="postgres", state="idle"),
+    sinks={"crm": SinkStatus(kind="webhook", state="delivering", holder="pod-1", pending=3, fault="It answered 503")},
     tasks={"live": TaskStatus(state="running", since="2026-11-28T10:00:00.000+00:00")},
 )
 

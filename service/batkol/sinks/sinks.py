@@ -16,6 +16,7 @@ from batkol.sinks.nats.partials import NatsPartials
 from batkol.sinks.nats.sink import NatsSink
 from batkol.sinks.settings import NatsSettings
 from batkol.sinks.statistics import SinkState, SinkStatistics
+from batkol.sinks.stored import Backlog
 from batkol.status import SinkStatus
 from batkol.supervision.tasks import Tasks
 from batkol.telemetry.metrics import Metrics
@@ -23,6 +24,7 @@ from batkol.telemetry.metrics import Metrics
 FINISH_S: Final = 5.0
 """Seconds at the end of the process for the last events; another pod hands on what is left then."""
 
+NOTHING_WAITS: Final = Backlog(pending=0, oldest_s=0.0, streams=0, dead_letters=0, replays=0, delivered=0, expired=0)
 NO_PARTIALS: Final[Mapping[str, NatsPartials]] = {}
 
 log = structlog.get_logger()
@@ -46,7 +48,10 @@ class Sinks:
     def status(self) -> Mapping[str, SinkStatus]:
         """The part of `/v1/status`."""
         of_store = {each.name: each for each in self._statistics()}
-        return {each.name: self._status_of(each, of_store.get(each.name)) for each in self._made}
+        return {
+            each.name: self._status_of(each, of_store.get(each.name) or self._of_partials(each.name))
+            for each in self._made
+        }
 
     async def finish(self, flush: Callable[[float], Awaitable[bool]], within_s: float = FINISH_S) -> None:
         """Hand the last events on. `flush` waits for so many seconds until the database has all records."""
@@ -76,11 +81,11 @@ class Sinks:
             metrics.counters(f"batkol.sink.{name}", "{event}", description, self._reading(read), by="sink")
         gauges: tuple[tuple[str, str, Callable[[SinkStatistics], float]], ...] = (
             ("pending", "Events of all pods that wait for a sink, by sink.",
-             lambda of: of.backlog.pending if of.backlog else 0),
+             lambda of: (of.backlog or NOTHING_WAITS).pending),
             ("oldest_seconds", "Age of the oldest event that waits for a sink, in seconds, by sink.",
-             lambda of: of.backlog.oldest_s if of.backlog else 0.0),
+             lambda of: (of.backlog or NOTHING_WAITS).oldest_s),
             ("expired", "Events that were deleted before the sink took them, by sink.",
-             lambda of: of.backlog.expired if of.backlog else 0),
+             lambda of: (of.backlog or NOTHING_WAITS).expired),
             ("draining", "1 on the pod that hands events on to a sink, else 0, by sink.",
              lambda of: int(of.state == SinkState.DELIVERING)),
         )  # fmt: skip
@@ -100,32 +105,31 @@ class Sinks:
     def _statistics(self) -> Sequence[SinkStatistics]:
         return () if self._drainers is None else self._drainers.statistics
 
-    def _status_of(self, made: MadeSink, found: SinkStatistics | None) -> SinkStatus:
+    def _status_of(self, made: MadeSink, found: SinkStatistics) -> SinkStatus:
         partials = self._partials.get(made.name)
-        dropped = 0 if partials is None else partials.dropped
-        kind, target = made.settings.kind, made.settings.target
-        if found is None:  # partials alone
-            fault = None if partials is None else partials.fault or None
-            state = SinkState.DELIVERING.value
-            return SinkStatus(
-                kind=kind, target=target, state=state, holder=self._pod, partials_dropped=dropped, fault=fault
-            )
-        backlog = found.backlog
+        backlog = found.backlog or NOTHING_WAITS
         return SinkStatus(
-            kind=kind,
-            target=target,
+            kind=made.settings.kind,
+            target=made.settings.target,
             state=found.state,
             holder=found.pod,
-            pending=backlog.pending if backlog else 0,
-            oldest_s=round(backlog.oldest_s, 1) if backlog else 0.0,
+            pending=backlog.pending,
+            oldest_s=round(backlog.oldest_s, 1),
             held_back_s=round(found.held_back_s, 1),
+            dead_letters=backlog.dead_letters,
+            expired=backlog.expired,
             delivered=found.delivered,
             retries=found.retries,
-            partials_dropped=dropped,
-            dead_letters=backlog.dead_letters if backlog else 0,
-            expired=backlog.expired if backlog else 0,
-            fault=found.fault or None,
+            partials_dropped=0 if partials is None else partials.dropped,
+            fault=found.fault or (None if partials is None else partials.fault or None),
         )
+
+    def _of_partials(self, name: str) -> SinkStatistics:
+        """A sink that gets nothing out of the store: each pod delivers the partials of its own calls."""
+        return SinkStatistics(
+            name=name, state=SinkState.DELIVERING, pod=self._pod, fault="", delivered=0, retries=0, refused=0,
+            delay_s=None, held_back_s=0.0, backlog=None,
+        )  # fmt: skip
 
 
 async def run_partials(
