@@ -59,7 +59,7 @@ class SinkSpec(ResourcePart):
         ResourceRule(
             cel="(self.kind == 'Webhook') == has(self.signingSecretRef)",
             holds=lambda part: (part.kind is SinkKind.WEBHOOK) == (part.signing_secret_ref is not None),
-            message="must be specified when `kind` is Webhook, and only then",
+            message="must be specified if `kind` is Webhook, and only then",
             field=".signingSecretRef",
         ),
         ResourceRule(

@@ -96,6 +96,7 @@ def test_lists_of_named_things_are_maps() -> None:
         ".spec.image.pullSecrets": ["name"],
         ".spec.streaming.callers": ["number"],
         **{f".spec.reply.{part}": ["name"] for part in ("answerers", "voices", "tools", "leadFields")},
+        ".spec.sinks": ["name"],
         ".status.conditions": ["type"],
     }
     for path, node in OURS:

@@ -71,7 +71,7 @@ def reply(**parts: Any) -> dict[str, Any]:
 SINK = {"name": "crm", "kind": "Webhook", "url": "https://crm.example", "signingSecretRef": KEY}
 NATS = {"name": "bus", "kind": "NATS", "url": "nats://bus:4222"}
 KEPT_CALLS = {"database": {"urlSecretRef": KEY}}
-SIGNED = "signingSecretRef: must be specified when `kind` is Webhook, and only then"
+SIGNED = "signingSecretRef: must be specified if `kind` is Webhook, and only then"
 NATS_ONLY = "subject: may not be specified, nor `credentialsSecretRef`, `createStream` and `partials`, when"
 NATS_URL = "url: must be nats://host[:port], or tls://host[:port] with TLS"
 NO_STORE = "spec.sinks: may hold only NATS with `events: []` and `partials: true` when `database` is absent"
