@@ -24,7 +24,7 @@ Reference = Annotated[str, StringConstraints(min_length=1, max_length=32, patter
 KEY_CHANGE: Final = (
     "A change of the reference rolls the pods; a change of the Secret takes effect in pods that start after it."
 )
-"""What a change of a reference to a Secret does, for people."""
+"""Effect of a change of a reference to a Secret, for people."""
 _MODEL: Final = "For OpenAI: the server's model. A change rolls the pods."
 
 

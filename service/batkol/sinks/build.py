@@ -23,13 +23,13 @@ class MadeSink:
 
     @property
     def may(self) -> frozenset[Right]:
-        """What its receiver may see of events."""
+        """Rights of its receiver: the fields of events that it may see."""
         wanted = ((Right.TEXTS, self.settings.texts), (Right.NUMBERS, self.settings.numbers))
         return frozenset(right for right, is_seen in wanted if is_seen)
 
     @property
     def feed(self) -> Feed:
-        """What it gets of the outbox."""
+        """Its share of the outbox."""
         return Feed(self.sink, self.settings.types, self.may)
 
 

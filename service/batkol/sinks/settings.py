@@ -27,7 +27,7 @@ _HOST_WITH_PORT: Final = re.compile(r"(\[[^]]*\]|[^:]*):[0-9]+")
 
 
 class SinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """What all kinds of sinks have. Subclasses are the kinds; their tag is `kind`."""
+    """Fields that all kinds of sinks have. Subclasses are the kinds; their tag is `kind`."""
 
     url: Annotated[str, Meta(min_length=1, max_length=2048)]
     events: tuple[str, ...] | None = None
@@ -54,12 +54,12 @@ class SinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     @property
     def shown_url(self) -> str:
-        """Its URL without path and query, which may be secrets."""
+        """URL without path and query, which may be secrets."""
         return origin(self.url)
 
     @property
     def target(self) -> str:
-        """Where its events go, for people."""
+        """Destination of its events, for people."""
         return self.shown_url
 
     def check(self, name: str) -> None:
@@ -134,7 +134,7 @@ class NatsSettings(SinkSettings, frozen=True, kw_only=True, tag_field="kind", ta
 
     @property
     def target(self) -> str:
-        """Where its events go, for people: the servers, and the beginning of the subjects."""
+        """Destination of its events, for people: the servers, and the beginning of the subjects."""
         return f"{self.shown_url} {self.subject}"
 
     @property

@@ -59,6 +59,7 @@ def expected(store: str) -> str:
         "recognizer: {endpoint: str, language: str, model: str, streams: int, requests: int, limit: int, "
         f"connections: int, health: {{streaming: {{{HEALTH}}}, single: {{{HEALTH}}}}}}}, "
         f"store: {{{STORE[store]}}}, "
+        "sinks: {}, "
         f"tasks: {{{tasks(store)}}}, "
         f"telemetry: {{traces: {{{SIGNAL}}}, metrics: {{{SIGNAL}}}, ignored: {{}}}}, "
         "process: {tasks: int, rss_mb: float}, "

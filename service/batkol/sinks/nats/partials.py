@@ -59,7 +59,7 @@ class NatsPartials:
         self._lost = 0  # while no server took them
         self._slow = 0  # of subscriptions before this one
         self.fault = ""
-        """Why no server takes partials; empty while one does."""
+        """Reason why no server takes partials; empty while one does."""
         self.published = 0
         """Partials that were given to a connection."""
 
