@@ -29,7 +29,7 @@ class MadeSink:
 
     @property
     def feed(self) -> Feed:
-        """Its share of the outbox."""
+        """Share of the outbox that the sink gets."""
         return Feed(self.sink, self.settings.types, self.may)
 
 
