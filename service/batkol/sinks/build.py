@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from batkol.rights import Right
 from batkol.sinks.delivery import Sink
 from batkol.sinks.feed import Feed
-from batkol.sinks.nats.sink import NatsSink
 from batkol.sinks.settings import NatsSettings, SinkSettings, WebhookSettings
 from batkol.sinks.webhook.sink import WebhookSink
 
@@ -43,5 +42,7 @@ def _sink(name: str, settings: SinkSettings, secrets: Sequence[str]) -> Sink:
         case WebhookSettings():
             return WebhookSink(name, settings.url, secrets)
         case NatsSettings():
+            from batkol.sinks.nats.sink import NatsSink  # noqa: PLC0415 -- nats-py, which others do without
+
             return NatsSink(name, settings.servers, settings.subject, *secrets, creates_stream=settings.create_stream)
     raise AssertionError(f"there is no sink of kind {settings.kind}")

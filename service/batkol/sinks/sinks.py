@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from batkol.events.bus import CAPACITY, Bus
 from batkol.sinks.build import MadeSink
 from batkol.sinks.drainers import Drainers
-from batkol.sinks.nats.partials import NatsPartials
-from batkol.sinks.nats.sink import NatsSink
 from batkol.sinks.settings import NatsSettings
 from batkol.sinks.statistics import SinkState, SinkStatistics
 from batkol.sinks.stored import Backlog
 from batkol.status import SinkStatus
 from batkol.supervision.tasks import Tasks
 from batkol.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from batkol.sinks.nats.partials import NatsPartials
 
 FINISH_S: Final = 5.0
 """Seconds at the end of the process for the last events; another pod hands on what is left then."""
@@ -136,10 +137,14 @@ async def run_partials(
     made: Sequence[MadeSink], bus: Bus, tasks: Tasks, stack: AsyncExitStack
 ) -> Mapping[str, NatsPartials]:
     """Have partials published by the sinks that want them, as tasks `sinks.NAME.partials`; `stack` ends them."""
+    wanting = [each for each in made if isinstance(each.settings, NatsSettings) and each.settings.partials]
+    if not wanting:
+        return {}
+    from batkol.sinks.nats.sink import NatsSink  # noqa: PLC0415 -- nats-py, which others do without
+
     running = {}
-    for each in made:
-        match each.settings, each.sink:
-            case NatsSettings(partials=True), NatsSink() as sink:
-                running[each.name] = sink.partials(bus, each.may, capacity=CAPACITY)
-                await tasks.own(stack, running[each.name].run, f"sinks.{each.name}.partials", may_return=True)
+    for each in wanting:
+        if isinstance(each.sink, NatsSink):
+            running[each.name] = each.sink.partials(bus, each.may, capacity=CAPACITY)
+            await tasks.own(stack, running[each.name].run, f"sinks.{each.name}.partials", may_return=True)
     return running
