@@ -9,6 +9,7 @@ from batkol.fleet.conversations import PeerConversations
 from batkol.fleet.endpoint import Endpoint, endpoint
 from batkol.fleet.ends import PeerEnds
 from batkol.fleet.fleet import Fleet
+from batkol.fleet.others import OtherPods
 from batkol.fleet.peers import HttpPods, OwnPod
 from batkol.web.self_probe import bound_to
 
@@ -23,10 +24,12 @@ def fleet(service: Service, patience: Patience = PRODUCTION) -> Fleet:
 
     addresses, pods = Addresses(tuple(map(endpoint, settings.fleet_peers))), HttpPods(answer_s=patience.fleet.answer_s)
     if settings.fleet_peers:
-        service.continuations.peers = PeerConversations(
-            pods, addresses, lambda: own().at, service.keys, patience.conversations
-        )
-        service.peer_ends = PeerEnds(pods, addresses, lambda: own().at, service.keys, patience.ends)
+
+        def others(within_s: float) -> OtherPods:
+            return OtherPods(pods, addresses, lambda: own().at, within_s)
+
+        service.continuations.peers = PeerConversations(others(patience.conversations), service.keys)
+        service.peer_ends = PeerEnds(others(patience.ends), service.keys)
     return Fleet(addresses, own, patience.fleet, pods)
 
 

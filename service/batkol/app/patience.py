@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from batkol.calls.drain import PAUSE_S
 from batkol.calls.telephone import LinePatience
-from batkol.fleet import conversations, ends
+from batkol.fleet import others
 from batkol.fleet.feed import TIMINGS, FleetTimings
 from batkol.recognizers.google.options import CLOSE_TIMEOUT, STALL
 from batkol.recognizers.google.recognizer import DEADLINE
@@ -28,9 +28,9 @@ class Patience:
     """The wait for a caller who is speaking when a drain's time is up."""
     twilio_api: float = WITHIN_S
     """The wait for Twilio's word about a call."""
-    conversations: float = conversations.WITHIN_S
+    conversations: float = others.WITHIN_S
     """The wait for the other pods' word about a call that comes here, for all of them together."""
-    ends: float = ends.WITHIN_S
+    ends: float = others.WITHIN_S
     """The wait for the other pods to take the news that a call has ended here."""
     fleet: FleetTimings = TIMINGS
     """The waits for other pods where clients ask for all of them, and for their word whether a call was ended."""

@@ -20,6 +20,7 @@ from batkol.events.identity import Identity
 from batkol.fleet.addresses import Addresses
 from batkol.fleet.conversations import ANSWER_HEADER, QUESTION_HEADER, PeerConversations
 from batkol.fleet.endpoint import Endpoint
+from batkol.fleet.others import OtherPods
 from batkol.fleet.peers import HttpPods
 from batkol.twilio import handover
 from batkol.web import handover as route
@@ -51,7 +52,7 @@ async def told(*at: Endpoint, newest: int = 0, within_s: float = 5.0) -> list[St
     """Ask these pods."""
     pods = HttpPods(answer_s=5.0)
     try:
-        asking = PeerConversations(pods, Addresses(at), lambda: NOWHERE, (KEY,), within_s)
+        asking = PeerConversations(OtherPods(pods, Addresses(at), lambda: NOWHERE, within_s), (KEY,))
         answers = await asking.streams_of(SID, newest)
     finally:
         await pods.aclose()

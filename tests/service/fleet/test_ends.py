@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from batkol.fleet.addresses import Addresses
 from batkol.fleet.endpoint import Endpoint
 from batkol.fleet.ends import PROOF_HEADER, PeerEnds
+from batkol.fleet.others import OtherPods
 from batkol.fleet.peers import HttpPods
 from batkol.twilio import handover
 from batkol.web import ends as route
@@ -38,7 +39,7 @@ async def told(*at: Endpoint, within_s: float = 5.0) -> bool:
     """Tell these pods of the end of a call; return whether all know."""
     pods = HttpPods(answer_s=5.0)
     try:
-        return await PeerEnds(pods, Addresses(at), lambda: OWN, (KEY,), within_s).tell(SID)
+        return await PeerEnds(OtherPods(pods, Addresses(at), lambda: OWN, within_s), (KEY,)).tell(SID)
     finally:
         await pods.aclose()
 
