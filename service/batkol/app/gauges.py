@@ -13,7 +13,7 @@ from msgspec.structs import asdict
 
 from batkol.app.agent_settings import calls_using
 from batkol.calls.drain import Drain
-from batkol.calls.reasons import FROM_WITHIN, TRANSFERRED
+from batkol.calls.reasons import ENDINGS
 from batkol.calls.registry import AdmissionRefusal, CallRegistry
 from batkol.calls.socket import PeerFault
 from batkol.calls.telephone import OUTCOMES
@@ -38,20 +38,6 @@ from batkol.tracing.tracing import Tracing
 from batkol.twilio.messages import Malformation
 from batkol.voices.google.sessions import Sessions
 from batkol.web.proof import ProofFault
-
-ENDINGS: Final = (
-    "stop",
-    "closed",
-    "dropped",
-    "replaced",
-    "drained",
-    "refused",
-    "error",
-    TRANSFERRED,
-    *sorted(FROM_WITHIN),
-)
-"""The reasons with which a call ends, except those for which our server gives a peer up."""
-
 
 FAILING: Final = ("answerer", "voice")
 FAILURES: Final = (

@@ -14,10 +14,11 @@ from batkol.calls.deadline import Deadline
 from batkol.calls.hearing import hear
 from batkol.calls.limits import ECHO_S, HELD, HOLD_S
 from batkol.calls.line_end import LineEnd
+from batkol.calls.pace import FloodError, PhonePace
 from batkol.calls.playout import Playout
-from batkol.calls.reasons import FROM_WITHIN, MOVED
+from batkol.calls.reasons import DRAINED, FROM_WITHIN, MOVED, POD_LEFT
 from batkol.calls.services import CallHearing, Services
-from batkol.calls.socket import Direct, Socket, read_to_end
+from batkol.calls.socket import Direct, PeerFault, Socket, read_to_end
 from batkol.conversation.conversation import CallSide
 from batkol.errors import PeerError
 from batkol.events.identity import Identity
@@ -41,6 +42,7 @@ class Call:
         self._stream = stream
         self._loop = asyncio.get_running_loop()
         self.started_at = self._loop.time()
+        self._pace = PhonePace(self.started_at)
         self._accounted_to = self.started_at  # the clock up to which audio, or silence in its place, is in the ring
         self._has_audio = False
         self._vad_closed = False  # nothing can be asked any more
@@ -70,13 +72,16 @@ class Call:
     def receive(self, text: str | bytes) -> None:
         """Take one WebSocket message. The media path: no waiting, no logging, no task.
 
-        A message that makes no sense is counted and survived; what cannot be Twilio ends the call.
+        A message that makes no sense is counted and survived; what cannot be Twilio ends the call. Nothing is read of
+        what comes after that.
         """
+        if self._over.is_set():
+            return
         try:
             self._parse_and_dispatch(text)
         except PeerError as error:
             self.log.warning("[CALL] stream closed: the peer does not speak Twilio's protocol", err=str(error))
-            self.end("refused", close_code=error.close_code)
+            self.end(PeerFault.FLOOD if isinstance(error, FloodError) else "refused", close_code=error.close_code)
 
     def _parse_and_dispatch(self, text: str | bytes) -> None:
         try:
@@ -88,6 +93,8 @@ class Call:
         if type(message) is not Media:
             self._obey(message)
         elif audio := self._stream.append(message):
+            if (position := self._stream.position) > self._pace.free_to:
+                self._pace.check_sound(position, self._stream.counters.filled_samples, self._loop.time())
             self._append(audio)
 
     def _obey(self, message: Inbound) -> None:
@@ -98,6 +105,7 @@ class Call:
                     self.reporter.mark_played(name)
             case Dtmf():
                 if digit := self._stream.press(message):
+                    self._pace.check_key(self._loop.time())
                     self.reporter.key_pressed(digit)
                     if self.conversation is not None:
                         self.conversation.press(digit)
@@ -109,8 +117,6 @@ class Call:
                 self._stream.connect(message)
 
     def _append(self, audio: bytes) -> None:
-        if self._over.is_set():
-            return
         self._ring.append(audio)
         self._accounted_to = self._loop.time()
         if not self._has_audio:
@@ -207,6 +213,8 @@ class Call:
         """End the call, by the first of several reasons; `run` delivers the remaining finals and returns."""
         if not self._over.is_set():
             decided = self.conversation is not None and self.conversation.hangs_up
+            if reason == DRAINED and self.identity.is_from_browser:
+                reason = POD_LEFT
             self.ended_by = self.line_end.reason_for(reason, decided=decided)
             self._close_code = close_code if self.ended_by == reason else 1000
             self.redials = self.ended_by in FROM_WITHIN and reason != "stop" and not self.identity.is_from_browser

@@ -14,14 +14,14 @@ from typing import Final, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
-from batkol.calls.reasons import HUNG_UP, TRANSFERRED
+from batkol.calls.reasons import DRAINED, HUNG_UP, POD_LEFT, REPLACED, TRANSFERRED
 from batkol.calls.telephone import NO_LABEL, Telephone
 from batkol.errors import ConfigurationError, UpstreamError
 from batkol.events.identity import Identity
 from batkol.twilio import twiml
 from batkol.twilio_api.control import CallControl, TwilioCall, Updated
 
-_KEPT: Final = frozenset({"replaced", "refused", "error"})
+_KEPT: Final = frozenset({REPLACED, "refused", "error"})
 """Ends from outside that stay what they are while the call is being hung up."""
 
 
@@ -77,7 +77,7 @@ class LineEnd:
         """
         if reason in _KEPT or not (self._reason or decided):
             return reason
-        if reason == "drained":
+        if reason in {DRAINED, POD_LEFT}:
             return reason if self._reason == TRANSFERRED else self._reason or HUNG_UP
         return self._reason if self._asking else reason
 

@@ -61,15 +61,27 @@ class Telephone:
         """Return the means for one call: Twilio cannot be asked to end what is no call of its own."""
         return replace(self, control=None, why_no_control=NOT_TWILIOS) if call.is_from_browser else self
 
-    def check(self, label: str) -> None:
-        """Refuse a transfer that cannot be. Raises `NoTelephoneError` and `UnknownLabelError`, with sentences."""
-        known = sorted(self.transfers())
+    @property
+    def labels(self) -> list[str]:
+        """The labels of the allowed transfers, in their order."""
+        return sorted(self.transfers())
+
+    @property
+    def why_no_transfer(self) -> str:
+        """The reason why no call can be transferred, a sentence for people; empty where calls can."""
         if self.control is None:
-            raise NoTelephoneError(f"This call cannot be transferred. {self.why_no_control}")
-        if not known:
-            raise NoTelephoneError(
+            return f"This call cannot be transferred. {self.why_no_control}"
+        if not self.transfers():
+            return (
                 "This service cannot transfer calls: it knows no number to transfer them to. Set TRANSFER_ALLOWED to "
                 'JSON such as {"sales": "+972501234567"}.'
             )
+        return ""
+
+    def check(self, label: str) -> None:
+        """Refuse a transfer that cannot be. Raises `NoTelephoneError` and `UnknownLabelError`, with sentences."""
+        known = self.labels
+        if why := self.why_no_transfer:
+            raise NoTelephoneError(why)
         if label not in known:
             raise UnknownLabelError(f"There is no transfer with this label. The labels are {', '.join(known)}.")

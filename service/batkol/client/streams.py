@@ -9,7 +9,9 @@ from batkol.client.events import FeedEvent
 from batkol.events.events import CallEnded, Event
 
 DRAINED: Final = "drained"
-"""The reason of a stream's end after which the call comes to another pod."""
+"""The reason of a stream's end after which the call comes to another pod. A call from the console's phone never has it:
+it ends with its pod (`pod_left`).
+"""
 
 
 @dataclass(slots=True)

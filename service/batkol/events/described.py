@@ -209,7 +209,8 @@ EVENTS: Final[Mapping[str, EventDescription]] = {
         "The stream is done: no event of it follows. The call goes on if another stream has begun, or begins later.",
         {
             "reason": (
-                "`stop`, `closed`, `dropped`, `replaced`, `refused`, `drained`, `hung_up` (the agent or the API), "
+                "`stop`, `closed`, `dropped`, `replaced`, `refused`, `drained`, `pod_left` (a call from the console's "
+                "phone ends with its pod), `hung_up` (the agent or the API), "
                 "`transferred`, `longest_call`, `tokens_spent`, `minutes_spent`, `characters_spent` (a limit), "
                 "`error`, or the reason for which the service gave a peer up. After `drained` and `replaced` the call "
                 "goes on in another stream."

@@ -221,7 +221,7 @@ class MarkPlayed(Event, frozen=True, tag="mark"):
 class CallEnded(Event, frozen=True, tag="call.ended"):
     """A stream of the call is done. The call goes on if another one has begun, or begins later."""
 
-    reason: str  # stop | closed | dropped | replaced | refused | drained | hung_up | error, or a `PeerFault`
+    reason: str  # stop | closed | dropped | replaced | refused | drained | pod_left | hung_up | error, or a `PeerFault`
     duration_s: float
     utterances: int
     words: int

@@ -96,8 +96,8 @@ class CallOut(BaseModel):
     )
     end_reason: str | None = Field(
         description=(
-            "Why the call's newest stream ended: stop, closed, dropped, replaced, drained, refused, error. If no "
-            "pod recorded the reason: Twilio's status of the call (completed, busy, failed, no-answer, "
+            "Why the call's newest stream ended: stop, closed, dropped, replaced, drained, pod_left, refused, error. "
+            "If no pod recorded the reason: Twilio's status of the call (completed, busy, failed, no-answer, "
             "canceled), or lost if no status came."
         )
     )

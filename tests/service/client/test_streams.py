@@ -35,6 +35,7 @@ def ended(stream: str, reason: str = "stop") -> Event:
         ([key("a"), started("b"), ended("a")], False, False),
         ([started("a"), started("b"), ended("b"), ended("a")], True, False),
         ([started("a"), ended("a", "drained")], False, True),
+        ([started("a"), ended("a", "pod_left")], True, False),  # from the console's phone: no other pod has it
         ([started("a"), ended("a", "drained"), started("b")], False, False),
         ([started("a"), ended("a", "drained"), started("b"), ended("b")], True, False),
         ([started("a"), FeedGap(missed_from=""), UnknownEvent(type="x", data="{}"), ended("a")], True, False),
