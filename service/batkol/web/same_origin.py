@@ -10,7 +10,8 @@ of the listener, errors included:
   tokens, to programs, which may read what needs none (`/metrics`) by the name of a Service. A request is a program's if
   it has none of the headers that every browser sends and no page can leave out (Fetch, "HTTP-network fetch").
 - A request that a page of another origin made is refused, with a token or without: by `Origin` (RFC 6454) and by
-  `Sec-Fetch-Site` (https://www.w3.org/TR/fetch-metadata/). Links from other sites are refused as well.
+  `Sec-Fetch-Site` (https://www.w3.org/TR/fetch-metadata/). Links from other sites are refused as well, but for one to
+  the console's page in a tab of its own: that page is the same for everybody, and its policy keeps other sites out.
 
 Programs (curl, the kubelet, Prometheus, the operator) send neither of these headers. The checks of some load balancers
 are HTTP/1.0 without `Host`, which no browser speaks: they are answered.
@@ -37,6 +38,8 @@ _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 _OF_BROWSERS: Final = frozenset({b"accept-language", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"cookie"})
 _FOR_BROWSERS: Final = ("/console", "/v1/phone")
 """Paths that browsers alone ask for."""
+_LINKED: Final = frozenset({"/console", "/console/"})
+"""Paths that a link on another site may lead to."""
 
 log = structlog.get_logger()
 
@@ -106,7 +109,7 @@ class SameOrigin:
             return fault
         own_origin = all(_is_origin_of(origin, hosts[0]) for origin in _values(scope, b"origin"))
         own_site = all(site in _OWN_SITE for site in _values(scope, b"sec-fetch-site"))
-        return None if own_origin and own_site else FOREIGN
+        return None if own_origin and (own_site or _is_link(scope)) else FOREIGN
 
     def _fault_of(self, header: str) -> OriginRefusal | None:
         """Return what is wrong with a `Host`, for a client that may be a page."""
@@ -141,6 +144,17 @@ class SameOrigin:
 def _values(scope: Scope, name: bytes) -> list[str]:
     """Return all headers of this name: a second one must not hide behind the first."""
     return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
+
+
+def _is_link(scope: Scope) -> bool:
+    """Whether a person follows a link to the console's page: it replaces the page that has the link, in no frame."""
+    return (
+        scope["type"] == "http"
+        and scope["method"] == "GET"
+        and scope["path"] in _LINKED
+        and _values(scope, b"sec-fetch-mode") == ["navigate"]
+        and _values(scope, b"sec-fetch-dest") == ["document"]
+    )
 
 
 def _is_origin_of(origin: str, host: str) -> bool:

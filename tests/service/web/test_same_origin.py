@@ -171,6 +171,33 @@ async def test_what_a_page_of_another_origin_sends_is_refused(headers: tuple[str
         assert ask.reached == []
 
 
+LINK = ("Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document")
+"""The headers of a link on another site that opens the page in a tab."""
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "host", "headers", "status"),
+    [
+        ("GET", "/console/", "localhost", LINK, 200),
+        ("GET", "/console/", "127.0.0.1:8081", ("Sec-Fetch-Site: same-site", *LINK[1:]), 200),
+        ("POST", "/console/", "localhost", LINK, 403),
+        ("GET", "/console/app.js", "localhost", LINK, 403),
+        ("GET", "/console/", "localhost", (*LINK[:2], "Sec-Fetch-Dest: iframe"), 403),
+        ("GET", "/console/", "localhost", (LINK[0], "Sec-Fetch-Mode: no-cors", LINK[2]), 403),
+        ("GET", "/console/", "localhost", (*LINK, "Origin: https://evil.example"), 403),
+        ("GET", "/console/", "evil.example", LINK, 403),
+    ],
+)
+async def test_a_link_on_another_site_leads_to_the_consoles_page_and_to_nothing_else(
+    method: str, path: str, host: str, headers: tuple[str, ...], status: int
+) -> None:
+    async with asking(tokens=True) as ask:
+        answer = await ask(f"Host: {host}", *headers, method=method, path=path)
+
+        assert answer.status == status
+        assert ask.reached == ["thing"] * (status == 200)
+
+
 @pytest.mark.parametrize(
     ("host", "headers"),
     [
