@@ -73,6 +73,7 @@ class Settings(
         | ToolFields.free_texts
         | ApiFields.free_texts
         | SinkFields.free_texts
+        | ConsoleFields.free_texts
         | RecognitionFields.free_texts
     )
     with_spaces: ClassVar[frozenset[str]] = (

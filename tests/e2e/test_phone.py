@@ -47,6 +47,30 @@ async def test_the_agent_answers_a_call_from_the_phone_and_may_be_interrupted(tm
         assert up.ended(call.call_sid).reason == "stop"
 
 
+async def test_an_answerer_and_a_voice_that_were_chosen_hold_for_their_call_alone(tmp_path: Path) -> None:
+    of: dict[str, Any] = {"answerers": '{"loud": {"kind": "echo"}}', "voices": '{"other": {"kind": "builtin"}}'}
+    async with stack(tmp_path, api_token=TOKEN, agent_replies=False, voice="builtin", **of) as up:
+
+        async def talk(call: PhoneCall) -> None:
+            await call.handset.say(QUESTION)
+            await up.heard.until(lambda: up.heard.of(call.call_sid, ReplyEnded))
+
+        async def greet(call: PhoneCall) -> None:
+            async with httpx.AsyncClient(base_url=up.internal, headers={"Authorization": f"Bearer {TOKEN}"}) as http:
+                shown = await http.get(f"/v1/calls/{call.call_sid}")
+                assert shown.json()["agent_replies"] is False
+
+        chosen = phone(up, parameters={"answerer": "loud", "voice": "other", "mood": "curious"})
+        plain = phone(up)
+        await chosen.run(talk)
+        await plain.run(greet)
+
+        [reply] = up.heard.of(chosen.call_sid, ReplyEnded)
+        [started] = up.heard.of(chosen.call_sid, CallStarted)
+        assert (reply.answerer_variant, reply.voice_variant, reply.heard) == ("loud", "other", ANSWER)
+        assert started.parameters == {"mood": "curious"}
+
+
 async def test_a_hang_up_closes_the_socket_and_twilio_is_not_asked(tmp_path: Path) -> None:
     async with stack(
         tmp_path,
@@ -82,4 +106,4 @@ async def test_a_drain_closes_the_socket_with_its_reason_and_the_next_call_is_to
 
         reports = [await phone(up, ending=CallEnding.SERVER).run(script) for script in (drain, None)]
 
-        assert [(each.close_code, each.close_reason) for each in reports] == [(1001, "drained"), (1013, "draining")]
+        assert [(each.close_code, each.close_reason) for each in reports] == [(1001, "pod_left"), (1013, "draining")]

@@ -30,3 +30,31 @@ def test_what_is_no_such_address_is_refused_unquoted(url: str, said: str) -> Non
         ConsoleFields(trace_url=url)
 
     assert "secret" not in str(caught.value.errors(include_input=False, include_url=False))
+
+
+def test_other_consoles_are_named_with_their_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONSOLE_AGENTS", '{"sales": "https://sales.example.com/console/", "lab": "http://[::1]:8081"}')
+
+    assert ConsoleFields().console_agents == {
+        "sales": "https://sales.example.com/console/",
+        "lab": "http://[::1]:8081",
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ('{"sales": "javascript:alert(1)"}', "sales: the address must be https://host"),
+        ('{"sales": "https://user:secret@sales.example.com/"}', "sales: the address must have no user"),
+        ('{"": "https://sales.example.com/"}', "must have names of 1 to 63"),
+        ('{"a": "https://a.example/", "a": "https://b.example/"}', "has a twice"),
+        ("sales", "must be JSON such as"),
+        (str({str(number): "https://a.example/" for number in range(51)}).replace("'", '"'), "has 51 agents"),
+    ],
+)
+def test_what_is_no_console_is_refused_unquoted(given: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONSOLE_AGENTS", given)
+    with pytest.raises(ValidationError, match=said) as caught:
+        ConsoleFields()
+
+    assert "secret" not in str(caught.value.errors(include_input=False, include_url=False))

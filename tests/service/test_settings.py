@@ -320,6 +320,7 @@ VALUES = {  # one that works, for every field
     "TWILIO_ACCOUNT_SID": "AC00000000000000000000000000000000",
     "TWILIO_API_KEY": "SK00000000000000000000000000000000",
     "INTERNAL_HOSTS": "one.example,two.example",
+    "CONSOLE_AGENTS": '{"sales": "https://sales.example.com/console/"}',
     "TRACE_URL": "https://jaeger.example.com/trace/{trace_id}",
     "FLEET_PEERS": "reception-fleet:8081,[::1]:8081",
     "ANSWERER_URL": "http://llm:8000/v1",

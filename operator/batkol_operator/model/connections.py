@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field, StringConstraints
 
 from batkol_operator.model.endpoint import Endpoint, plaintext_rule
-from batkol_operator.model.part import ResourcePart, ResourceRule, listed
+from batkol_operator.model.part import ResourcePart, ResourceRule, listed, listed_by
 
 _BASE_URL: Final = "^https?://[!$-.0->A-~]+(/[!$->A-~]*)?$"  # visible ASCII without " # ? and @
 _API_URL: Final = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!$->A-~]*)?$"
@@ -201,6 +201,19 @@ class Google(ResourcePart):
     )
 
 
+class AgentConsole(ResourcePart):
+    """The console of another agent."""
+
+    agent: str = Field(
+        min_length=1, max_length=63, pattern=r"^[!-~]+$", description="Name of the agent, as the console shows it."
+    )
+    url: str = Field(
+        max_length=2048,
+        pattern=r"^https?://[^\s@]+$",
+        description="Address of its console as browsers reach it, such as `https://sales.example.com/console/`.",
+    )
+
+
 class InternalApi(ResourcePart):
     """Clients of the pods' internal API, beside the operator."""
 
@@ -217,6 +230,13 @@ class InternalApi(ResourcePart):
         json_schema_extra=listed("set"),
         description="Host names at which the internal API answers browsers, beside IP addresses and localhost: that of "
         "a proxy with TLS in front of the console. Programs with a token may use any name. A change rolls the pods.",
+    )
+    consoles: tuple[AgentConsole, ...] = Field(
+        (),
+        max_length=50,
+        json_schema_extra=listed_by("agent"),
+        description="Consoles of other agents; the phone of this agent's console links to them. Everybody who may open "
+        "the console with a token sees the addresses. A change rolls the pods.",
     )
 
 

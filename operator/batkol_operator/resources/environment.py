@@ -11,7 +11,7 @@ from typing import Final
 from batkol_operator.kube import names
 from batkol_operator.kube.names import Manifest
 from batkol_operator.model.agent import VoiceAgent
-from batkol_operator.model.connections import DatabaseTimeoutsSpec, SecretKey, Twilio
+from batkol_operator.model.connections import DatabaseTimeoutsSpec, InternalApi, SecretKey, Twilio
 from batkol_operator.model.workload import Telemetry
 from batkol_operator.resources.replies import reply_environment
 from batkol_operator.resources.sinks import sink_environment
@@ -52,7 +52,12 @@ def _identity(agent: VoiceAgent) -> list[Manifest]:
         secret("API_TOKEN", SecretKey(name=names.api_secret_name(name), key=names.TOKEN_KEY)),
         *([secret("API_TOKENS", api.tokens_secret_ref)] if api.tokens_secret_ref else []),
         *([plain("INTERNAL_HOSTS", ",".join(api.hosts))] if api.hosts else []),
+        *([plain("CONSOLE_AGENTS", _consoles(api))] if api.consoles else []),
     ]
+
+
+def _consoles(api: InternalApi) -> str:
+    return json.dumps({each.agent: each.url for each in api.consoles}, ensure_ascii=False)
 
 
 def _recognition(agent: VoiceAgent) -> list[Manifest]:

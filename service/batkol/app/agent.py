@@ -23,6 +23,7 @@ from batkol.conversation.agent import Agent
 from batkol.conversation.budget import SpeculationBudget
 from batkol.conversation.events import ToolOutcome
 from batkol.conversation.tools.webhook import ToolWebhooks
+from batkol.events.identity import Chosen
 from batkol.flags.context import CallContext
 from batkol.flags.flags import Flags
 from batkol.live.config import Live
@@ -55,6 +56,8 @@ class AgentParts:
     voices: VoiceParts
     context_of: Callable[[str], CallContext]
     """The context of the flags for the call with this SID."""
+    chosen_of: Callable[[str], Chosen]
+    """The choice that was made for the call with this SID."""
 
 
 async def agent(settings: Settings, parts: AgentParts, stack: AsyncExitStack, tasks: Tasks) -> Agent:
@@ -80,7 +83,13 @@ async def agent(settings: Settings, parts: AgentParts, stack: AsyncExitStack, ta
     webhooks = ToolWebhooks()
     stack.push_async_callback(webhooks.aclose)
     return Agent(
-        speakers=SpeakersByFlag(parts.flags, answerers=answerers.by_name, voices=voices, context_of=parts.context_of),
+        speakers=SpeakersByFlag(
+            parts.flags,
+            answerers=answerers.by_name,
+            voices=voices,
+            context_of=parts.context_of,
+            chosen_of=parts.chosen_of,
+        ),
         cutter=Cutter,
         phrase=voices[DEFAULT].phrase,
         budget=budget,

@@ -22,7 +22,7 @@ from batkol.app.patience import PRODUCTION, Patience
 from batkol.app.plugin_lines import lines
 from batkol.app.service import Service
 from batkol.app.sinks import outbox, sinks
-from batkol.app.speakers import flag_context
+from batkol.app.speakers import chosen, flag_context
 from batkol.app.summaries import summaries
 from batkol.app.twilio import line, telephone, twilio_api
 from batkol.audio.mulaw import SAMPLE_RATE
@@ -135,7 +135,14 @@ async def _service(
     calls = CallRegistry(limit=settings.max_calls, metrics=metrics)
     await tasks.own(stack, calls.run, "calls.heartbeat", needed_to_hear=True)
     voices, context_of = _voices(settings, metrics, stack), partial(flag_context, settings, calls)
-    parts = AgentParts(live=live, flags=flags, metrics=metrics, voices=voices, context_of=context_of)
+    parts = AgentParts(
+        live=live,
+        flags=flags,
+        metrics=metrics,
+        voices=voices,
+        context_of=context_of,
+        chosen_of=partial(chosen, calls),
+    )
     made = await agent(settings, parts, stack, tasks)
     continuations = Continuations(Handovers(calls, settings.voice_agent), store, settings.voice_agent)
     stack.push_async_callback(continuations.aclose)

@@ -34,6 +34,7 @@ from batkol.web.access import Access, trusted
 from batkol.web.errors import expect_disconnects
 from batkol.web.media import Gate, MediaSocket
 from batkol.web.misdirected import answer_misdirected
+from batkol.web.phone_start import PhoneChoices
 from batkol.web.private_answers import PrivateAnswers
 from batkol.web.probes import exposition, probes
 from batkol.web.proof import ProofSettings, StreamProof
@@ -98,11 +99,31 @@ def _console(service: Service) -> console_api.ConsoleService:
         replies=settings.agent_replies,
         trace_url=settings.trace_url,
         builtin=bool(settings.gcp_stt_endpoint),
+        others=[console_api.OtherConsole(agent=name, url=url) for name, url in settings.console_agents.items()],
     )
 
 
+def _console_line(service: Service) -> console_api.ConsoleLine:
+    choices = _choices(service)
+    return console_api.ConsoleLine(
+        answerers=list(choices.answerers),
+        voices=list(choices.voices),
+        transfers=service.telephone.labels,
+        why_no_transfer=service.telephone.why_no_transfer,
+    )
+
+
+def _choices(service: Service) -> PhoneChoices:
+    settings = service.settings
+    return PhoneChoices(tuple(settings.answerer_specs), tuple(settings.voice_specs))
+
+
 def _phone(service: Service, access: Access) -> phone.PhoneSocket:
-    settings = phone.PhoneSettings(agent=service.settings.voice_agent, account_sid=service.settings.twilio_account_sid)
+    settings = phone.PhoneSettings(
+        agent=service.settings.voice_agent,
+        account_sid=service.settings.twilio_account_sid,
+        choices=_choices(service),
+    )
     return phone.PhoneSocket(settings=settings, access=access, calls=service.calls, services=_services(service))
 
 
@@ -158,7 +179,7 @@ def internal_app(service: Service, access: Access) -> FastAPI:
     app.include_router(exposition(service.metrics))
     app.include_router(reference.routes(app))
     app.include_router(console_files.routes())
-    app.include_router(console_api.routes(_console(service), access))
+    app.include_router(console_api.routes(_console(service), access, partial(_console_line, service)))
     app.router.routes.append(WebSocketRoute(phone.PATH, endpoint=_phone(service, access)))
     app.include_router(
         fleet.pod_routes(calls=service.calls, ring=service.bus.ring, pod=service.settings.pod_name, access=access)

@@ -11,7 +11,7 @@ import structlog
 
 from batkol import __version__
 from batkol.app.agent_settings import calls_using
-from batkol.app.speakers import flag_context
+from batkol.app.speakers import chosen, flag_context
 from batkol.calls.continuation import Continuations
 from batkol.calls.drain import HANDOVER_S, Drain
 from batkol.calls.registry import CallRegistry
@@ -148,6 +148,8 @@ class Service:
 
     def agent_answers(self, call_sid: str) -> bool:
         """Whether the agent would answer the caller in a turn that began now."""
+        if chosen(self.calls, call_sid).answerer:
+            return True
         return self.flags.replies(flag_context(self.settings, self.calls, call_sid)).value
 
     def why_not_ready(self) -> str | None:

@@ -13,6 +13,7 @@ from batkol.answering.answerer import Answerer
 from batkol.calls.registry import CallRegistry
 from batkol.conversation.actions import StockPhrase
 from batkol.conversation.agent import PhraseSound, Speakers
+from batkol.events.identity import AS_THE_FLAGS_SAY, Chosen
 from batkol.flags.context import CallContext
 from batkol.flags.flag import FlagAnswer
 from batkol.flags.flags import Flags
@@ -39,7 +40,8 @@ class Speaking:
 class SpeakersByFlag:
     """The speakers of a process. Called with a call's SID; never raises.
 
-    A name that there is not is warned of once, and `default` takes its place.
+    A name that there is not is warned of once, and `default` takes its place. What the person at the phone in the
+    console chose for a call goes before the flags; unknown names were refused before.
     """
 
     def __init__(
@@ -49,18 +51,22 @@ class SpeakersByFlag:
         answerers: Mapping[str, Answerer],
         voices: Mapping[str, Speaking],
         context_of: Callable[[str], CallContext],
+        chosen_of: Callable[[str], Chosen] = lambda _: AS_THE_FLAGS_SAY,
     ) -> None:
         self._flags = flags
         self._answerers = answerers
         self._voices = voices
         self._context_of = context_of
+        self._chosen_of = chosen_of
         self._warned: set[tuple[str, str]] = set()
         self._made = cache(self._make)
 
     def __call__(self, call_sid: str) -> Speakers:
         """Choose for a turn, or an announcement, of a call."""
-        context = self._context_of(call_sid)
-        voice = self._known("voice", self._flags.voice(context), self._voices)
+        context, chosen = self._context_of(call_sid), self._chosen_of(call_sid)
+        voice = chosen.voice or self._known("voice", self._flags.voice(context), self._voices)
+        if chosen.answerer:  # it is to be heard, also where the agent does not reply
+            return self._made(chosen.answerer, voice)
         if not self._flags.replies(context).value:
             return self._made("", voice)
         return self._made(self._known("answerer", self._flags.answerer(context), self._answerers), voice)
@@ -98,3 +104,9 @@ def flag_context(settings: Settings, calls: CallRegistry, call_sid: str) -> Call
     return CallContext(
         call_sid=call_sid, agent=settings.voice_agent, language=settings.gcp_stt_language, pod=settings.pod_name
     )
+
+
+def chosen(calls: CallRegistry, call_sid: str) -> Chosen:
+    """Return what the person at the phone in the console chose for a call."""
+    call = calls.get(call_sid)
+    return AS_THE_FLAGS_SAY if call is None else call.identity.chosen

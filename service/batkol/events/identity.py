@@ -12,6 +12,16 @@ BROWSER: Final = "browser"
 """Direction of a call from the phone in the console: Twilio knows nothing of it."""
 
 
+class Chosen(msgspec.Struct, frozen=True):
+    """Names of who answers and who speaks in one call, whatever the flags say; empty: as the flags say."""
+
+    answerer: str = ""
+    voice: str = ""
+
+
+AS_THE_FLAGS_SAY: Final = Chosen()
+
+
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """One call. The numbers never leave it for a log line, a span or a metric."""
 
@@ -26,6 +36,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """The stream's parameters, but for the service's own."""
     stream: int = 1
     """The number of this stream among the call's, from 1."""
+    chosen: Chosen = AS_THE_FLAGS_SAY
+    """By the person at the phone in the console, for this call alone."""
 
     @property
     def is_from_browser(self) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Annotated, Final
 
 import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Path, Response
 
 from batkol import __version__
+from batkol.rights import Right
 from batkol.voices.marked.sentences import SENTENCES, spoken
 from batkol.web.access import Access, CurrentReader, guard
 from batkol.web.described import Responses, answer, problem
@@ -25,6 +27,13 @@ class PhoneSentence(msgspec.Struct, frozen=True, kw_only=True):
     url: str  # of a WAV file, which needs the token as well
 
 
+class OtherConsole(msgspec.Struct, frozen=True, kw_only=True):
+    """The console of another agent, which its own token opens."""
+
+    agent: str
+    url: str
+
+
 class ConsoleFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of `GET /v1/console`."""
 
@@ -38,6 +47,11 @@ class ConsoleFacts(msgspec.Struct, frozen=True, kw_only=True):
     trace_url: str  # with `{trace_id}` in it; empty where the service knows no place that shows traces
     builtin: bool  # a double hears in Google's place, which knows the built-in voice alone
     sentences: list[PhoneSentence]  # of that voice; none if `builtin` is false
+    others: list[OtherConsole]  # of `CONSOLE_AGENTS`
+    answerers: list[str]  # names that the phone's `start` may have; as the next three, for the right `line` alone
+    voices: list[str]
+    transfers: list[str]  # labels to which a call can be transferred now
+    why_no_transfer: str  # a sentence; empty if calls can be transferred
 
 
 class ConsoleService(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,10 +63,23 @@ class ConsoleService(msgspec.Struct, frozen=True, kw_only=True):
     replies: bool = False
     trace_url: str = ""
     builtin: bool = False
+    others: list[OtherConsole] = []
 
 
-def routes(service: ConsoleService, access: Access) -> APIRouter:
-    """Return the routes. Any token may ask them, for they show nothing of a call."""
+class ConsoleLine(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of the facts that a token with the right `line` sees: what its calls, and calls at all, can do."""
+
+    answerers: list[str] = []
+    voices: list[str] = []
+    transfers: list[str] = []
+    why_no_transfer: str = ""
+
+
+_NOTHING: Final = ConsoleLine()
+
+
+def routes(service: ConsoleService, access: Access, line: Callable[[], ConsoleLine] = ConsoleLine) -> APIRouter:
+    """Return the routes. Any token may ask them, for they show nothing of a call. `line` returns what holds now."""
     router = APIRouter(prefix="/v1/console", dependencies=[Depends(guard(access))], tags=["console"])
     sentences = [
         PhoneSentence(text=text, url=f"/v1/console/sentences/{number}.wav") for number, text in enumerate(SENTENCES)
@@ -67,6 +94,7 @@ def routes(service: ConsoleService, access: Access) -> APIRouter:
             version=__version__,
             sentences=sentences if service.builtin else [],
             **msgspec.structs.asdict(service),
+            **msgspec.structs.asdict(line() if Right.LINE in reader.may else _NOTHING),
         )
         return Response(msgspec.json.encode(facts), media_type="application/json")
 

@@ -11,26 +11,29 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 from fastapi import HTTPException
 
 from batkol.calls.call import Call
+from batkol.calls.pace import Allowance
 from batkol.calls.registry import AdmissionRefusal, CallRegistry
 from batkol.calls.services import Services
 from batkol.calls.socket import PeerFault
 from batkol.errors import PeerError
-from batkol.events.identity import BROWSER, Identity
 from batkol.rights import Right
 from batkol.twilio.stream import MediaStream
-from batkol.web import stream_parameters as parameters
+from batkol.web import phone_start
 from batkol.web.access import Access
 from batkol.web.asgi_socket import AsgiSocket, Receive, Scope, Send
 from batkol.web.held import GivenUpError
+from batkol.web.log_limit import LogLimit
 from batkol.web.opening import START_TIMEOUT, LateStartError, MediaOpening
 from batkol.web.phone_messages import PhoneConnected, encode
+from batkol.web.phone_start import PhoneChoices, PhoneError
 from batkol.web.phone_token import PROTOCOL, credentials, refuse
 from batkol.web.protocol import EXTENSION
 
@@ -39,8 +42,15 @@ PATH: Final = "/v1/phone"
 SILENT_S: Final = 30.0
 """Seconds without a single message of sound after which the service hangs up: a muted phone sends silence."""
 
-MOST_PARAMETERS: Final = 20
+WAITING: Final = 32
+"""Sockets that may be open at once before their `start`: they have no place of `MAX_CALLS`, and the listener's
+connections are for others as well."""
+
+CALLS_A_SECOND: Final = 2
+"""Calls that may go on to begin, from all phones together, beyond twice `MAX_CALLS` at once: each one is recorded."""
+
 NO_ACCOUNT: Final = "AC" + "0" * 32
+RETRY: Final = {"Retry-After": str(round(START_TIMEOUT))}
 
 _REFUSED: Final = {
     AdmissionRefusal.FULL: "[CALL] call from the console refused: every place is taken",
@@ -51,20 +61,13 @@ _REFUSED: Final = {
 log = structlog.get_logger()
 
 
-class PhoneError(PeerError):
-    """The page broke the protocol. `reason` is the word for it in the close frame."""
-
-    def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message, close_code=1008)
-        self.reason = reason
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneSettings:
     """The settings of the phone. Times in seconds; tests of a limit wait for a shorter one."""
 
     agent: str = ""
     account_sid: str = ""
+    choices: PhoneChoices = field(default_factory=PhoneChoices)
     start_s: float = START_TIMEOUT
     silent_s: float = SILENT_S
 
@@ -77,6 +80,9 @@ class PhoneSocket:
         self._access = access
         self._calls = calls
         self._services = services
+        self._waiting = 0
+        self._rate = Allowance(max(WAITING, 2 * calls.limit), CALLS_A_SECOND, time.monotonic())
+        self._lines = LogLimit()
         self._opening = MediaOpening(lambda kind: services.metrics.malformed.add(1, {"kind": kind}), settings.start_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,6 +90,7 @@ class PhoneSocket:
         await receive()  # websocket.connect
         try:
             name = self._client(scope)
+            self._check_room(name)
         except HTTPException as error:
             await refuse(send, error)
             return
@@ -110,6 +117,30 @@ class PhoneSocket:
         self._access.check(reader, Right.LINE)
         return reader.name
 
+    def _check_room(self, token: str) -> None:
+        """Raises `HTTPException` where too many sockets wait for their `start`, or too many calls have begun."""
+        now = time.monotonic()
+        if self._waiting >= WAITING:
+            why = f"{WAITING} phones have connected and not begun their calls; no more may at once."
+        elif not self._rate.take(now):
+            why = f"More calls from phones have begun than people make: {CALLS_A_SECOND} a second may go on."
+        else:
+            return
+        self._services.metrics.refused.add(1, {"reason": AdmissionRefusal.FULL.value})
+        if (left_out := self._lines.admit("room", now)) is not None:
+            log.warning(
+                "[CALL] call from the console refused: there are too many", token=token, lines_left_out=left_out
+            )
+        raise HTTPException(503, why, RETRY)
+
+    async def _begun(self, socket: _PhoneLine) -> MediaStream | None:
+        """Wait for `start`; None if the page was gone before it. Raises `PeerError`."""
+        self._waiting += 1
+        try:
+            return await self._opening.stream(socket)
+        finally:
+            self._waiting -= 1
+
     async def _serve(self, socket: _PhoneLine, scope: Scope, token: str) -> None:
         """Raises `PeerError`."""
         allotted = PhoneConnected(
@@ -119,12 +150,12 @@ class PhoneSocket:
             agent=self._settings.agent,
         )
         await socket.send_text(encode(allotted))
-        stream = await self._opening.stream(socket)
+        stream = await self._begun(socket)
         if stream is None:  # its `stop` came before its `start`, or its socket is closed
             socket.reason = "stop"
             await socket.close(1000)
             return
-        identity = _identity(allotted, stream)
+        identity = phone_start.identity(allotted, stream, self._settings.choices)
         call = Call(identity, stream, self._services)
         refusal = self._calls.refusal(identity)
         if refusal is not None or not self._calls.admit(call):
@@ -172,31 +203,6 @@ class _PhoneLine(AsgiSocket):
         if self.call is not None:
             self.reason = self.call.ended_by or "error"
         await super().close(code)
-
-
-def _identity(allotted: PhoneConnected, stream: MediaStream) -> Identity:
-    """Return whose stream it is. Raises `PhoneError`."""
-    details, given = stream.details, stream.parameters
-    if details is None or (details.stream_sid, details.call_sid, details.account_sid) != allotted.sids:
-        raise PhoneError("`start` does not have the SIDs of this connection's `connected`", "sids")
-    wanted = given.get(parameters.AGENT, "")
-    if wanted not in {"", allotted.agent}:
-        raise PhoneError("`start` asks for another agent than this service's", "agent")
-    custom = parameters.custom(given)
-    ends = [given.get(name, "") for name in (parameters.FROM, parameters.TO)]
-    texts = [*ends, *(name + value for name, value in custom.items())]
-    if len(custom) > MOST_PARAMETERS or any(parameters.fitting(text) != text for text in texts):
-        raise PhoneError("`start` has too many parameters, or one that is too long or not printable", "parameters")
-    return Identity(
-        call_sid=details.call_sid,
-        stream_sid=stream.sid,
-        account_sid=details.account_sid,
-        agent=allotted.agent,
-        from_=ends[0],
-        to=ends[1],
-        direction=BROWSER,
-        parameters=custom,
-    )
 
 
 def _reason(error: PeerError) -> str:

@@ -61,7 +61,8 @@ def known(variable: str) -> bool:
 def full() -> VoiceAgent:
     """Set whatever sets a variable."""
     body = sample()
-    body["spec"]["internalApi"] |= {"hosts": ["console.example.com", "voice.example.org"]}
+    consoles = [{"agent": "sales", "url": "https://sales.example.com/console/"}]
+    body["spec"]["internalApi"] |= {"hosts": ["console.example.com", "voice.example.org"], "consoles": consoles}
     body["spec"]["telemetry"] |= {"traceUrl": "https://jaeger.example.com/trace/{trace_id}"}
     body["spec"]["recognition"] |= {"endpoint": "double:9000", "insecure": True}
     return VoiceAgent.read(body)
@@ -94,6 +95,7 @@ def test_the_service_starts_with_it(make: Callable[[], VoiceAgent], monkeypatch:
         assert (settings.sinks["crm"].texts, settings.sinks["crm"].numbers) == (True, False)
         assert settings.sinks["bus"].target.endswith("tls://nats-1.messaging:4222 voice.reception")
         assert settings.sink_secrets() == {"crm": (STAND_INS["SINK_SECRET_CRM"],), "bus": ("secret",)}
+    assert settings.console_agents == {each.agent: each.url for each in wanted.spec.internal_api.consoles}
     assert settings.trace_url == (wanted.spec.telemetry.trace_url or "")
 
 

@@ -278,6 +278,7 @@ ROLLING: dict[str, Any] = {
     "sinks": [{"name": "crm", "kind": "NATS", "url": "nats://bus", "events": [], "partials": True}],
     "internalApi.tokensSecretRef": SECRET,
     "internalApi.hosts": ["console.example.com"],
+    "internalApi.consoles": [{"agent": "sales", "url": "https://sales.example.com/console/"}],
     "telemetry.traceUrl": "https://jaeger.example.com/trace/{trace_id}",
     "telemetry.otlpEndpoint": "http://collector:4317",
     "telemetry": {"otlpEndpoint": "http://collector:4317", "samplePercent": 5},

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -16,22 +16,30 @@ from starlette.routing import WebSocketRoute
 from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.http11 import Response
 
+from batkol.calls.pace import AHEAD_S, KEYS_AT_ONCE
 from batkol.calls.registry import CallRegistry
 from batkol.calls.services import Services
+from batkol.client.streams import CallStreams
 from batkol.events.bus import Subscription
-from batkol.events.events import CallEnded, CallStarted, Event
+from batkol.events.events import CallEnded, CallStarted, Event, KeyPressed
+from batkol.events.identity import Chosen
 from batkol.rights import ALL_RIGHTS, Grant, Right
 from batkol.web.access import Access, trusted
-from batkol.web.phone import MOST_PARAMETERS, NO_ACCOUNT, PATH, PhoneSettings, PhoneSocket
+from batkol.web.phone import NO_ACCOUNT, PATH, WAITING, PhoneSettings, PhoneSocket
+from batkol.web.phone_start import MOST_PARAMETERS, PhoneChoices
 from batkol.web.same_origin import SameOrigin
 from batkol.web.server import LARGEST_MESSAGE, listening
 from support.http.phone import PROTOCOL, bearer, dialled, start
+from support.http.raw_websocket import RawWebSocket, handshake, text
+from support.http.raw_websocket import connected as raw_connection
+from support.time.waiting import until
 from support.twilio.calls import services
 
 TOKEN, READER = "a-made-up/token+with=every-right", "a-made-up-token-that-reads"
 GRANTS = (Grant("all", TOKEN, ALL_RIGHTS), Grant("reader", READER, ALL_RIGHTS - {Right.LINE}))
-SETTINGS = PhoneSettings(agent="reception")
+SETTINGS = PhoneSettings(agent="reception", choices=PhoneChoices(("default", "fast"), ("default",)))
 
 
 @dataclass
@@ -42,6 +50,8 @@ class House:
     calls: CallRegistry
     services: Services
     subscription: Subscription
+    taken: list[Event] = field(default_factory=list)
+    """The events that `ended` has read."""
 
     @property
     def refused(self) -> dict[str, int]:
@@ -59,7 +69,7 @@ class House:
 
     async def ended(self) -> tuple[CallStarted, CallEnded]:
         """Wait for the end of the one call, and return its first and its last event."""
-        events: list[Event] = []
+        events = self.taken
         while not events or not isinstance(events[-1], CallEnded):
             await self.subscription.wait()
             events += [kept.event for kept in self.subscription.take()]
@@ -90,6 +100,17 @@ async def refusal(port: int, token: str = "", **of: Any) -> tuple[int, str]:
     response = caught.value.response
     body = bytes(response.body or b"{}")
     return response.status_code, json.loads(body).get("detail", "")
+
+
+async def until_refused(house: House) -> tuple[int, Response]:
+    """Open sockets one after another; return how many were, and the answer to the first that was not."""
+    for begun in range(10 * WAITING):
+        try:
+            async with house.greeted():
+                pass
+        except InvalidStatus as error:
+            return begun, error.response
+    raise AssertionError("each of them was opened")
 
 
 async def closed(ws: ClientConnection) -> tuple[int, str]:
@@ -254,6 +275,8 @@ async def test_a_draining_pod_takes_no_call() -> None:
         ({}, {"callSid": "CA" + "1" * 32}, "sids"),
         ({}, {"accountSid": "AC" + "1" * 32}, "sids"),
         ({"agent": "sales"}, {}, "agent"),
+        ({"answerer": "slow"}, {}, "answerer"),
+        ({"voice": "fast"}, {}, "voice"),
         ({str(number): "x" for number in range(MOST_PARAMETERS + 1)}, {}, "parameters"),
         ({"mood": "x" * 600}, {}, "parameters"),
         ({"from": "+972\n501234567"}, {}, "parameters"),
@@ -270,6 +293,16 @@ async def test_a_start_that_is_not_the_connections_own_is_refused(
 
         assert (code in {1003, 1008}, said) == (True, reason)
         assert (house.refused, len(house.calls)) == ({"protocol": 1}, 0)
+
+
+async def test_answerer_and_voice_are_chosen_by_name_and_are_no_parameters_of_the_call() -> None:
+    async with serving() as house, house.greeted() as (ws, connected):
+        await ws.send(start(connected, {"answerer": "fast", "mood": "good"}))
+        await house.subscription.wait()
+        (call,) = house.calls
+
+        assert call.identity.chosen == Chosen("fast", "")
+        assert call.identity.parameters == {"mood": "good"}
 
 
 async def test_two_connections_cannot_have_each_others_call() -> None:
@@ -317,6 +350,145 @@ async def test_a_page_that_hangs_up_before_its_start_is_told_so() -> None:
         await ws.send(json.dumps(message))
         assert await closed(ws) == (1000, "stop")
         assert house.calls.active == 0
+
+
+async def test_a_drain_ends_a_call_with_its_pod_and_no_other_pod_is_waited_for() -> None:
+    async with serving() as house, house.greeted() as (ws, connected):
+        await ws.send(start(connected))
+        await ws.send(sound(connected, 1))
+        await house.subscription.wait()
+        await house.calls.end_all("drained", within=1.0)
+        closing = await closed(ws)
+        begun, ended = await house.ended()
+        streams = CallStreams()
+        for event in (begun, ended):
+            streams.observe(event)
+
+    assert closing == (1001, "pod_left")
+    assert (ended.reason, streams.over, streams.moves) == ("pod_left", True, False)
+
+
+# -- hostile clients with a valid token --------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def raw_phone(port: int) -> AsyncIterator[RawWebSocket]:
+    """A socket with a valid token, of which frames are read only by hand."""
+    async with raw_connection(port, shake=False) as raw:
+        await raw.send(handshake(PATH, f"Sec-WebSocket-Protocol: {PROTOCOL}, {bearer(TOKEN)}"))
+        assert b" 101 " in await raw.upgraded()
+        yield raw
+
+
+MARKS = 20_000
+"""Marks of 1 KB: more than all buffers on the way take."""
+
+
+def jumping(connected: dict[str, str], number: int) -> str:
+    """Return 20 ms of sound whose timestamp stands for 30 s of silence before it."""
+    media = {"track": "inbound", "chunk": str(number), "timestamp": str(30_000 * number), "payload": "/" * 216}
+    message = {"event": "media", "sequenceNumber": str(number + 1), "streamSid": connected["streamSid"]}
+    return json.dumps({**message, "media": media})
+
+
+@pytest.mark.parametrize("piece", [sound, jumping])
+async def test_no_more_sound_is_taken_than_a_call_has_by_now(piece: Callable[[dict[str, str], int], str]) -> None:
+    """A day of it came in seconds, and would have gone to the recognizer: by many messages, or by their timestamps."""
+    async with serving() as house, house.greeted() as (ws, connected):
+        await ws.send(start(connected))
+        with suppress(ConnectionClosed):
+            for number in range(1, 9_000):
+                await ws.send(piece(connected, number))
+        closing = await closed(ws)
+        _, ended = await house.ended()
+
+    assert closing == (1008, "flooded")
+    assert ended.reason == "flooded"
+    assert ended.gap_ms <= 1000 * (AHEAD_S + ended.duration_s + 30)
+
+
+async def test_keys_that_no_hand_presses_end_the_call_after_a_bounded_number() -> None:
+    async with serving() as house, house.greeted() as (ws, connected):
+        await ws.send(start(connected))
+        key = {"event": "dtmf", "sequenceNumber": "9", "streamSid": connected["streamSid"], "dtmf": {"digit": "1"}}
+        with suppress(ConnectionClosed):
+            for _ in range(2 * KEYS_AT_ONCE):
+                await ws.send(json.dumps(key))
+        closing = await closed(ws)
+        await house.ended()
+        pressed = [event for event in house.taken if isinstance(event, KeyPressed)]
+
+    assert closing == (1008, "flooded")
+    assert len(pressed) <= 1.5 * KEYS_AT_ONCE
+
+
+async def test_sockets_that_wait_for_their_start_are_few_and_others_are_told_to_come_again() -> None:
+    async with serving(limit=100) as house, AsyncExitStack() as stack:
+        waiting = [await stack.enter_async_context(house.greeted()) for _ in range(WAITING)]
+        status, sentence = await refusal(house.port, TOKEN)
+        ws, connected = waiting[0]
+        await ws.send(start(connected))
+        await house.subscription.wait()
+        async with house.greeted() as (_, later):
+            assert later["event"] == "connected", "one has begun, so another one may wait"
+
+        assert (status, f"{WAITING} phones" in sentence) == (503, True)
+        assert house.refused == {"full": 1}
+
+
+async def test_no_more_calls_begin_than_people_make() -> None:
+    """Each one has lines in the log, events, and rows in the store."""
+    async with serving(limit=1) as house:
+        with capture_logs() as lines:
+            begun, refused = await until_refused(house)
+
+    assert begun >= WAITING
+    assert refused.status_code == 503
+    assert b"More calls from phones have begun than people make" in (refused.body or b"")
+    told = [line for line in lines if line["event"] == "[CALL] call from the console refused: there are too many"]
+    assert [line["token"] for line in told] == ["all"]
+
+
+async def test_what_comes_after_a_flood_is_not_even_read() -> None:
+    """Each message wrote a line."""
+    async with serving() as house, house.greeted() as (ws, connected):
+        await ws.send(start(connected))
+        await house.subscription.wait()
+        (call,) = house.calls
+        with capture_logs() as lines:
+            for number in range(1, 200):
+                call.receive(jumping(connected, number))
+
+        assert call.ended_by == "flooded"
+        assert len([line for line in lines if line["log_level"] == "warning"]) == 1
+
+
+@pytest.mark.parametrize("to_the_end", [False, pytest.param(True, marks=pytest.mark.nightly)])
+async def test_a_client_that_reads_nothing_ends_like_any_other(*, to_the_end: bool) -> None:
+    """Its buffers are full, so neither the agent's sound nor the close frame gets out; that is waited for, 2 s."""
+    async with serving() as house, raw_phone(house.port) as raw:
+        greeting = await raw.frame()
+        assert greeting is not None
+        connected = json.loads(greeting.payload)
+        await raw.send(text(start(connected)))
+        await house.subscription.wait()
+        (call,) = house.calls
+        for _ in range(MARKS):
+            call.playout.mark("x" * 1000)
+        await raw.send(text(sound(connected, 1)))
+        stop = {"accountSid": connected["accountSid"], "callSid": connected["callSid"]}
+        message = {"event": "stop", "sequenceNumber": "9", "streamSid": connected["streamSid"], "stop": stop}
+        await raw.send(text(json.dumps(message)))
+        _, ended = await house.ended()
+
+        assert ended.reason == "stop"
+        assert house.calls.active == 0
+        if to_the_end:
+            await until(lambda: not len(house.calls))
+            written = 0
+            while await raw.frame() is not None:
+                written += 1
+            assert written < MARKS, "it was held up"
 
 
 async def test_sound_before_anything_else_is_no_call() -> None:
