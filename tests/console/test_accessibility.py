@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from support.browser.page import Page
-from support.console.scene import busy_morning
+from support.console.scene import ScriptedCall, busy_morning
 from support.console.visit import visit
 
 pytestmark = pytest.mark.nightly
@@ -59,3 +59,62 @@ async def test_axe_finds_nothing_in_any_view_and_nothing_is_wider_than_the_page(
             call.ends()
 
         assert {place: each for place, each in found.items() if each} == {}
+
+
+MOVES = """
+[...document.querySelectorAll('*')]
+  .flatMap((each) => ['', '::before', '::after'].map((part) => getComputedStyle(each, part)))
+  .filter((style) => style.animationName !== 'none' || parseFloat(style.transitionDuration) > 0
+    || style.scrollBehavior === 'smooth').length
+"""
+"""How many elements would move."""
+
+WATCH = """
+window.spoken = [];
+const regions = document.querySelectorAll('[aria-live], [role=status], [role=alert], [role=log]');
+const watch = new MutationObserver((changes) => changes.forEach(({target}) => spoken.push(target.textContent)));
+regions.forEach((node) => watch.observe(node, {childList: true, characterData: true, subtree: true}));
+regions.length
+"""
+"""Note what a screen reader would read out from now on."""
+
+
+@pytest.mark.parametrize("reduced", [True, False])
+async def test_nothing_moves_for_a_person_who_wants_that(tmp_path: Path, *, reduced: bool) -> None:
+    async with visit(tmp_path) as at, at.page(reduced_motion=reduced) as page:
+        calls = busy_morning(at.up.service.bus)
+        await page.sees(".calls .from", "+972541234501")
+        await page.go(f"{at.url}#live/{calls[0].call_sid}")
+        await page.sees(".detail .utterance")
+        calls[0].begins("אני", "אני רוצה")
+        await page.sees(".detail .utterance .text", "רוצה")
+        for call in calls[:-1]:
+            call.ends()
+
+        assert (await page.run(MOVES) == 0) is reduced
+        assert not reduced or await page.run("document.getAnimations().length") == 0
+
+
+async def test_a_screen_reader_is_told_of_whole_texts_alone_and_of_no_more_than_it_can_read(tmp_path: Path) -> None:
+    async with visit(tmp_path) as at, at.page() as page:
+        call = ScriptedCall(at.up.service.bus, 1)
+        call.begins("שלום")
+        await page.click(".call")
+        await page.sees(".detail .utterance .text", "שלום")
+        assert await page.run(WATCH) > 0
+        for _ in range(50):
+            call.begins("אני", "אני רוצה", "אני רוצה לקבוע")
+        await page.until("document.querySelectorAll('.detail .utterance').length === 51")
+        while_growing = await page.run("spoken")
+        for number in range(20):
+            call.begins("תודה")
+            call.is_quiet("תודה")
+            call.says(f"תודה {number}")
+        await page.until("spoken.includes('Caller: תודה 19')")
+        call.ends()
+
+        spoken = await page.run("spoken")
+        assert while_growing == []
+        assert spoken[0] == "Caller: תודה 0"
+        assert spoken[-1] == "Caller: תודה 19"
+        assert len(spoken) <= 1 + 3, "the one that was read, and the newest that waited"

@@ -87,7 +87,7 @@ async def test_without_a_token_the_page_shows_nothing_and_with_one_what_it_may(a
         await page.sees(".detail h2", "A call")
         assert not await page.run("document.querySelector('.line-buttons').checkVisibility()")
         at.up.service.bus.publish(made.ended(2))
-        await page.sees(".calls .state", "ended: stop")
+        await page.sees(".calls .state", "caller hung up")
         await page.click("nav a", "Pods")
         await page.sees(".pod .gauge", "Calls")
         assert page.complaints == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,15 @@ LEFT_OF = """
 })()
 """
 """Where on the screen each of the texts begins, in pixels from the left."""
+
+
+LABELS = "document.getElementById('transfer-label').list.options"
+REFUSED_CONTROLS = """
+[...document.querySelectorAll('.line-buttons [aria-disabled=true]')]
+  .filter((each) => !each.disabled && document.getElementById(each.getAttribute('aria-describedby')).checkVisibility())
+  .map((each) => each.id || each.textContent)
+"""
+"""What cannot be used, is reached by keys, and has a reason that is shown and read out."""
 
 
 async def test_hebrew_runs_from_the_right_and_a_number_in_it_from_the_left(tmp_path: Path) -> None:
@@ -111,13 +121,17 @@ async def test_a_page_that_is_opened_later_has_the_call_from_its_beginning(tmp_p
             await page.press("Enter")
             await page.sees(".line-buttons .result", "Accepted")
             await page.sees(".detail .reply .chip", "announcement")
+            await page.sees(".line-buttons .note", "cannot be transferred: Twilio does not know it")
             await page.click(".line-buttons button", "Transfer")
-            await page.sees(".line-buttons .result.bad")
+            await page.sees(".line-buttons .result.bad", "cannot be transferred")
+            assert await page.run(REFUSED_CONTROLS) == ["transfer-label", "Transfer"]
+            assert not [each for each in page.requests if each.endswith("/transfer?scope=fleet")]
             await page.click(".line-buttons button", "Clear")
             await page.sees(".line-buttons .result", "Silenced")
             await page.click(".line-buttons button", "Hang up")
-            await phone.sees(".phone .result", "The agent hung up, or somebody did by the console or the API.")
-            await page.sees(".detail .note", "The call ended: hung_up.")
+            await phone.sees(".phone .result", "The agent hung up, or a person or program did")
+            await page.sees(".detail .note", "The agent hung up, or a person or program did by the console or the API.")
+            await page.sees(".calls .state", "agent hung up")
 
 
 async def test_a_page_that_lost_the_service_says_so_and_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -167,6 +181,32 @@ async def test_the_page_is_used_by_keys_alone(tmp_path: Path) -> None:
         assert {"say-text", "Say", "Clear", "transfer-label", "Transfer", "Hang up"} <= reached
         for call in calls[:-1]:
             call.ends()
+
+
+async def test_a_call_of_twilios_is_transferred_to_one_of_the_labels_where_the_service_can(tmp_path: Path) -> None:
+    of: dict[str, Any] = {"twilio_account_sid": "AC" + "1" * 32, "twilio_api_url": "http://127.0.0.1:9"}
+    async with visit(tmp_path, transfer_allowed='{"sales": "+972501234567"}', **of) as at, at.page() as page:
+        call = ScriptedCall(at.up.service.bus, 1)
+        call.begins("אני")
+        await page.click(".call")
+        await page.sees(".line-buttons button", "Transfer")
+        assert await page.run(REFUSED_CONTROLS) == []
+        assert await page.run(
+            "[...document.getElementById('transfer-label').list.options].map((each) => each.value)"
+        ) == ["sales"]
+        await page.fill("#transfer-label", "sales")
+        await page.press("Enter")
+        await page.sees(".line-buttons .result.bad", "no live call")  # the service has only its events
+        call.ends()
+
+
+async def test_a_service_without_tokens_has_no_button_for_one(tmp_path: Path) -> None:
+    async with visit(tmp_path, api_token="") as at, at.page(token="") as page:
+        await page.sees(".connection", "live")
+
+        assert not await page.run(
+            "[...document.querySelectorAll('header button')].some((each) => each.checkVisibility())"
+        )
 
 
 async def test_a_token_without_live_calls_is_told_so_and_keeps_its_other_views(tmp_path: Path) -> None:

@@ -27,6 +27,13 @@ OVERLAPS = """
 """
 """Fields of the search that lie on one another."""
 
+WRAPPED = """
+[...document.querySelectorAll('.history .search label')]
+  .filter((each) => each.offsetHeight > 2.2 * parseFloat(getComputedStyle(each).fontSize))
+  .map((each) => each.textContent)
+"""
+"""Labels of the search that take two lines."""
+
 TABLE_IS_WHOLE = "document.querySelector('.table').clientHeight >= document.querySelector('.table table').offsetHeight"
 
 
@@ -75,6 +82,7 @@ async def test_a_stored_call_is_found_read_and_exported_and_its_lead_changed(
                     await page.resize(width, 720)
                     assert await page.run(OVERLAPS) == [], width
                     assert await page.run(TABLE_IS_WHOLE), width
+                    assert await page.run(WRAPPED) == [], width
                     assert await page.run("document.documentElement.scrollWidth <= innerWidth"), width
                 await page.resize(1280, 800)
                 await page.fill("#history-words", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,11 @@ from support.console import microphone
 from support.console.visit import visit
 
 pytestmark = pytest.mark.nightly
+
+SELECT = """
+((node) => {{ node.value = '{value}'; node.dispatchEvent(new Event('change')); }})(document.getElementById('{id}'))
+"""
+KNOWN = "[...document.getElementById('phone-from').list.options].map((each) => each.value)"
 
 QUESTION = ["אני", "רוצה", "לקבוע", "פגישה", "מחר", "בוקר", "בבקשה"]
 INTERRUPTION = ["לא", "אני", "רוצה", "רופא", "היום"]
@@ -58,6 +64,42 @@ async def test_the_built_in_voice_says_its_sentences_into_the_call(tmp_path: Pat
         (sid,) = at.up.heard.events
         await at.up.heard.until(lambda: at.up.heard.texts(sid))  # the page shows partials, too
         assert at.up.heard.texts(sid) == [sentence]
+        assert page.complaints == []
+
+
+async def test_agent_answerer_and_voice_are_chosen_in_the_page_for_one_call(tmp_path: Path) -> None:
+    of: dict[str, Any] = {
+        "answerers": '{"loud": {"kind": "echo"}}',
+        "voices": '{"other": {"kind": "builtin"}}',
+        "console_agents": '{"sales": "http://127.0.0.1:9/console/"}',
+        "agent_replies": False,
+    }
+    async with visit(tmp_path, **of) as at, at.page("phone") as page:
+        heard = at.up.heard
+        await page.run(SELECT.format(id="phone-agent", value="sales"))
+        await page.sees(".elsewhere a", "Open the phone of sales")
+        assert await page.run("document.querySelector('.elsewhere a').href") == "http://127.0.0.1:9/console/#phone"
+        assert await page.run("document.querySelector('.dial .primary').disabled")
+        await page.run(SELECT.format(id="phone-agent", value=""))
+        await page.sees(".dial .note", "It does not answer by itself")
+        await page.click("summary", "Answerer and voice")
+        offered = await page.run("[...document.querySelectorAll('#phone-answerer option')].map((each) => each.text)")
+        await page.run(SELECT.format(id="phone-answerer", value="loud"))
+        await page.run(SELECT.format(id="phone-voice", value="other"))
+        await page.fill("#phone-from", "+972541234567")
+        await page.click("button", "Call")
+        sid = await at.call_sid(page)
+        await page.click(".sentences button")
+        await heard.until(lambda: heard.of(sid, ReplyEnded))
+        await page.sees(".phone .makers", "answerer echo (loud) · voice builtin (other)")
+        await page.click("button", "Hang up")
+        await page.sees(".phone .result", "You hung up.")
+
+        [reply] = heard.of(sid, ReplyEnded)
+        assert offered == ["As the flags say", "default", "loud"]
+        assert (reply.answerer_variant, reply.voice_variant) == ("loud", "other")
+        assert await page.run(KNOWN) == ["+972541234567"], "the number is offered again"
+        assert await page.run("[localStorage.length, sessionStorage.length]") == [0, 1], "and kept nowhere"
         assert page.complaints == []
 
 

@@ -6,7 +6,7 @@ import { load } from "./modules.mjs";
 const { Calls, DOUBT_MS, KEPT_ENDED } = await load("calls");
 const { questionOf, timeline } = await load("turns");
 const { entriesOf } = await load("recorded");
-const { agreement, troubles } = await load("pods");
+const { agreement, sinkLines, troubles } = await load("pods");
 
 /** Events of one stream, numbered and 100 ms apart. */
 class Script {
@@ -139,11 +139,12 @@ test("a call that moved and came nowhere is over in the end", () => {
   assert.deepEqual([calls.live, calls.doubtful, calls.get("CA1").moving], [0, false, false]);
 });
 
-test("a drain ends a call from a page's phone", () => {
+test("a call from a page's phone ends with its pod", () => {
   const [calls, script] = [new Calls(), new Script()];
   calls.observe({ ...script.started(), direction: "browser" });
-  calls.observe(script.event("call.ended", { reason: "drained" }));
-  assert.deepEqual([calls.live, calls.get("CA1").over.reason, calls.doubtful], [0, "drained", false]);
+  calls.observe(script.event("call.ended", { reason: "pod_left" }));
+  assert.deepEqual([calls.live, calls.get("CA1").over.reason, calls.doubtful], [0, "pod_left", false]);
+  assert.deepEqual(entries(calls).map((entry) => entry.text), ["The pod drained, and the call ended with it."]);
 });
 
 test("a call of which events were missed is not complete any more", () => {
@@ -256,4 +257,19 @@ test("pods agree or differ, and what is wrong with one is named", () => {
     { what: "store.writer is failing", why: "OSError" },
     { what: "plug-in other is blocked", why: "" },
   ]);
+});
+
+test("what waits for a sink is told, and a sink that does not deliver is wrong with its pod", () => {
+  const crm = { kind: "webhook", target: "https://crm.example.com", state: "retrying", pending: 12, oldest_s: 75.2, dead_letters: 1, fault: "HTTP 503" };
+  const log = { kind: "nats", target: "nats:4222", state: "standing_by", pending: 0, oldest_s: 0, dead_letters: 0, fault: null };
+  const status = { sinks: { crm, log } };
+  assert.deepEqual(sinkLines(status), [
+    "crm (webhook https://crm.example.com): retrying, 12 events wait, the oldest for 1:15",
+    "log (nats nats:4222): standing by, nothing waits",
+  ]);
+  assert.deepEqual(troubles(status), [
+    { what: "sink crm does not deliver", why: "HTTP 503" },
+    { what: "sink crm has 1 dead letter", why: "" },
+  ]);
+  assert.deepEqual([sinkLines({}), troubles({})], [[], []]);
 });

@@ -19,11 +19,22 @@ LOOKS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
+SERVICE: Final[dict[str, Any]] = {
+    "trace_url": "http://localhost:16686/trace/{trace_id}",
+    "voice_agent": "reception",
+    "answerers": '{"fast": {"kind": "echo"}}',
+    "console_agents": '{"pharmacy": "https://pharmacy.example.com/console/"}',
+    "transfer_allowed": '{"sales": "+972501234567"}',
+    "twilio_account_sid": "AC" + "1" * 32,
+    "twilio_api_url": "http://127.0.0.1:9",
+}
+
+
 async def make(folder: Path) -> None:
     """Write the pictures into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        async with visit(Path(scratch), trace_url="http://localhost:16686/trace/{trace_id}") as at:
+        async with visit(Path(scratch), **SERVICE) as at:
             for name, looks in LOOKS.items():
                 async with at.page(**looks) as page:
                     calls = busy_morning(at.up.service.bus)

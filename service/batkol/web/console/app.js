@@ -34,7 +34,8 @@ class Console {
     const traceUrl = (id) => traceAddress(this.#known, id);
     const announcer = new Announcer(document.getElementById("announcer"));
     const announce = (entry) => announcer.entry(entry);
-    const shared = { announce, calls: this.#calls, client: this.#client, session, go, may, traceUrl };
+    const known = () => this.#known;
+    const shared = { announce, calls: this.#calls, client: this.#client, session, go, known, may, traceUrl };
     this.views = {
       live: new LiveView({ ...shared, onChange: () => this.#draw() }),
       history: new HistoryView(shared),
@@ -44,8 +45,8 @@ class Console {
     };
     this.connection = new ConnectionStatus(() => this.#feed?.hurry());
     this.dialog = new TokenDialog((token) => this.#use(token));
-    const changeToken = el("button", { type: "button", class: "quiet", onclick: () => this.dialog.ask() }, "Token");
-    document.getElementById("head-end").append(this.connection.node, changeToken);
+    this.changeToken = el("button", { type: "button", class: "quiet", hidden: true, onclick: () => this.dialog.ask() }, "Token");
+    document.getElementById("head-end").append(this.connection.node, this.changeToken);
     document.getElementById("main").append(...Object.values(this.views).map((view) => view.node));
     document.body.append(this.dialog.node);
     addEventListener("hashchange", () => this.#route());
@@ -81,6 +82,7 @@ class Console {
   async #learn() {
     this.#known = await about(this.#client);
     this.#may = rights(this.#known);
+    this.changeToken.hidden = !this.#known.name; // this service asks for none
     this.views.phone.setAbout(this.#known);
     this.views.live.refresh();
   }
@@ -88,6 +90,7 @@ class Console {
   #state(state, why, ms) {
     this.connection.show(state, why, ms);
     if (state === "refused" || state === "forbidden") {
+      this.changeToken.hidden = false;
       this.views.live.refuse(session.token ? why : "This service needs a token: the button at the top asks for it.");
     }
     if (state === "refused") { // where a right is missing, the other views may be what the token is for

@@ -6,10 +6,10 @@
  */
 
 import { added, observe } from "./entries.js";
+import { endedBecause } from "./reasons.js";
 
 export const KEPT_ENDED = 20; // calls that are over and still shown
 export const DOUBT_MS = 20_000; // for which a call may be heard of nowhere: the next stream of one that moves comes within 15 s
-const BROWSER = "browser"; // the direction of a call from a page's phone
 const QUIET = new Set(["mark", "withdrawn", "utterance.ended"]); // events that leave the line of a call as it is
 
 export class Calls {
@@ -212,7 +212,7 @@ export class Calls {
   }
 
   #endStream(call, event) {
-    const moves = event.reason === "drained" && call.direction !== BROWSER; // a page's phone calls anew
+    const moves = event.reason === "drained";
     if (moves || event.reason === "replaced") {
       call.moving = moves;
       call.doubtedAt = moves ? Date.now() : 0;
@@ -220,7 +220,7 @@ export class Calls {
       return;
     }
     this.#end(call, event.reason, event.at * 1000);
-    this.#note(call, event, `The call ended: ${event.reason}.`);
+    this.#note(call, event, endedBecause(event.reason));
   }
 
   /** A call that was taken for over is not: a pod sends its events. */

@@ -1,5 +1,7 @@
 /** What the statuses of an agent's pods say together: whether they agree, and what is refused. */
 
+import { count, duration } from "./format.js";
+
 const COMPARED = [
   ["Version", (status) => status.version],
   ["Tuning", (status) => status.tuning?.revision ?? ""],
@@ -23,7 +25,7 @@ export function agreement(pods) {
 
 /** Return what is wrong with a pod, as `{what, why}`: nothing for a pod that is all right. */
 export function troubles(status) {
-  return [...refusals(status), ...breakers(status), ...parts(status)];
+  return [...refusals(status), ...breakers(status), ...sinkFaults(status), ...parts(status)];
 }
 
 function refusals({ live }) {
@@ -37,6 +39,23 @@ function breakers({ recognizer }) {
       what: `${step} is ${breaker.state}`,
       why: [breaker.reason, breaker.retry_in_s === null ? "" : `tried again in ${Math.ceil(breaker.retry_in_s)} s`].filter(Boolean).join("; "),
     }));
+}
+
+function sinkFaults({ sinks = {} }) {
+  return Object.entries(sinks).flatMap(([name, sink]) =>
+    [
+      (sink.fault || sink.state === "retrying" || sink.state === "away") && { what: `sink ${name} does not deliver`, why: sink.fault ?? "" },
+      sink.dead_letters > 0 && { what: `sink ${name} has ${count(sink.dead_letters, "dead letter")}`, why: "" },
+    ].filter(Boolean),
+  );
+}
+
+/** Return what waits for each sink of a status, as texts; none where the service hands no events on. */
+export function sinkLines({ sinks = {} }) {
+  return Object.entries(sinks).map(([name, sink]) => {
+    const waits = sink.pending ? `${count(sink.pending, "event")} wait, the oldest for ${duration(sink.oldest_s)}` : "nothing waits";
+    return `${name} (${sink.kind} ${sink.target}): ${sink.state.replaceAll("_", " ")}, ${waits}`;
+  });
 }
 
 function parts(status) {

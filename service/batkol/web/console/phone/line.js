@@ -5,6 +5,7 @@
  */
 
 import { decode, encode, urlEncode } from "../core/base64.js";
+import { hungUpBecause } from "../core/reasons.js";
 
 const FRAME_MS = 20;
 const BEHIND = 64_000; // bytes that the network may hold back, about 6 s; then frames are dropped
@@ -25,14 +26,14 @@ export class PhoneLine {
     return this.#call !== null && !this.#ended;
   }
 
-  /** Call. `parameters` has `from`, `to` and `agent`; what is empty is left out. */
+  /** Call. `parameters` has `from`, `to`, `answerer` and `voice`; what is empty is left out. */
   dial(token, parameters) {
     const url = new URL("../v1/phone", document.baseURI);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     const protocols = ["batkol.phone", ...(token ? [`bearer.${urlEncode(token)}`] : [])];
     this.#socket = new WebSocket(url, protocols);
     this.#socket.onmessage = ({ data }) => this.#take(JSON.parse(data), parameters);
-    this.#socket.onclose = ({ code, reason }) => this.#end(closed(code, reason, this.#call !== null));
+    this.#socket.onclose = ({ code, reason }) => this.#end(hungUpBecause(code, reason, this.#call !== null));
   }
 
   /** Send 20 ms of mu-law. */
@@ -106,29 +107,4 @@ export class PhoneLine {
       this.#on.ended(sentence);
     }
   }
-}
-
-const REASONS = {
-  hung_up: "The agent hung up, or somebody did by the console or the API.",
-  transferred: "The agent transferred the call. A call from the page cannot be transferred: it ends.",
-  longest_call: "The call reached its longest time.",
-  tokens_spent: "The call spent its tokens.",
-  minutes_spent: "The call spent its minutes.",
-  characters_spent: "The call spent its characters of voice.",
-  peer_timeout: "The service heard nothing of this page for too long. Call again.",
-  drained: "The pod drains, and the call ended with it. Call again.",
-  draining: "This pod takes no new call: it drains. Call again in a moment.",
-  full: "Every place of this pod is taken. Call again in a moment.",
-  agent: "This service has another agent.",
-};
-
-/** Return why the line is down, as a sentence. */
-function closed(code, reason, wasUp) {
-  if (REASONS[reason]) {
-    return REASONS[reason];
-  }
-  if (!wasUp) {
-    return "The service refused the call, or does not answer. The token needs the right `line`.";
-  }
-  return code === 1000 ? `The call is over${reason ? `: ${reason}` : ""}.` : `The connection broke (${code}${reason ? `, ${reason}` : ""}). Call again.`;
 }

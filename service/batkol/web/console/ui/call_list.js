@@ -2,6 +2,7 @@
 
 import { direction } from "../core/isolates.js";
 import { duration } from "../core/format.js";
+import { endedShortly } from "../core/reasons.js";
 import { el, ltr, setClass, spoken, write } from "./dom.js";
 
 const LINE = 44; // characters of the newest text in a row
@@ -107,7 +108,7 @@ function newest(entry) {
 
 function stateOf(call) {
   if (call.over) {
-    return `ended: ${call.over.reason}`;
+    return endedShortly(call.over.reason);
   }
   if (call.moving) {
     return "moving to another pod";

@@ -1,7 +1,9 @@
 /** The view of stored calls: search, one call as a conversation with its timings, export. */
 
 import { address } from "../api/client.js";
+import { Pages } from "../api/pages.js";
 import { duration, milliseconds, moment } from "../core/format.js";
+import { endedBecause, endedShortly } from "../core/reasons.js";
 import { entriesOf } from "../core/recorded.js";
 import { ConversationView } from "./conversation.js";
 import { el, ltr, speech } from "./dom.js";
@@ -12,16 +14,23 @@ const PAGE = 50;
 export class HistoryView {
   #client;
   #go;
-  #next = null;
-  #asked = {};
+  #pages;
   #away = true; // since the last search another view was shown
-  #reading = null; // the search of which a page is on its way
   #wanted = ""; // the call that is to be shown
 
   constructor({ client, go, traceUrl }) {
     this.#client = client;
     this.#go = go;
     this.conversation = new ConversationView({ traceUrl });
+    this.#pages = new Pages(client, "/v1/history/calls", {
+      looking: () => this.#say("Looking …"),
+      page: ({ calls }) => {
+        this.rows.append(...calls.map((call) => this.#row(call)));
+        this.#say(this.rows.childElementCount ? "" : "No call matches.");
+      },
+      failed: (sentence) => this.#say(sentence, true),
+      more: (isThere) => (this.more.hidden = !isThere),
+    });
     this.#build();
   }
 
@@ -55,13 +64,13 @@ export class HistoryView {
       field("from", "From", { type: "datetime-local" }),
       field("to", "Until", { type: "datetime-local" }),
       field("words", "Words that were said", { dir: "auto", lang: "he", minlength: 2, maxlength: 100 }),
-      field("slow_reply_ms", "Replies slower than, ms", { type: "number", min: 1 }),
-      field("slow_ms", "Finals slower than, ms", { type: "number", min: 1 }),
+      field("slow_reply_ms", "Replies over, ms", { type: "number", min: 1 }),
+      field("slow_ms", "Finals over, ms", { type: "number", min: 1 }),
       el("button", { type: "submit", class: "primary" }, "Search"),
     );
     this.rows = el("tbody");
     this.status = el("p", { class: "result", role: "status" });
-    this.more = el("button", { type: "button", hidden: true, onclick: () => this.#page() }, "Older calls");
+    this.more = el("button", { type: "button", hidden: true, onclick: () => this.#pages.read() }, "Older calls");
     this.exports = el(
       "p",
       { class: "exports" },
@@ -103,39 +112,14 @@ export class HistoryView {
 
   async #search() {
     const given = Object.fromEntries([...new FormData(this.form)].map(([name, value]) => [name, value.trim()]));
-    this.#asked = { ...given, from: utc(given.from), to: utc(given.to) };
-    this.#next = null;
     this.#away = false;
     this.rows.replaceChildren();
-    await this.#page();
+    await this.#pages.search({ ...given, from: utc(given.from), to: utc(given.to), limit: PAGE });
   }
 
-  async #page() {
-    const asked = this.#asked;
-    if (this.#reading === asked) {
-      return; // pressed twice
-    }
-    this.#reading = asked;
-    this.status.textContent = "Looking …";
-    this.status.className = "result";
-    try {
-      const parameters = { ...asked, limit: PAGE, ...(this.#next ? { cursor: this.#next } : {}) };
-      const page = await this.#client.get("/v1/history/calls", parameters);
-      if (asked !== this.#asked) {
-        return; // another search has begun
-      }
-      this.#next = page.next;
-      this.rows.append(...page.calls.map((call) => this.#row(call)));
-      this.status.textContent = this.rows.childElementCount ? "" : "No call matches.";
-    } catch (error) {
-      if (asked !== this.#asked) {
-        return;
-      }
-      this.status.textContent = error.message;
-      this.status.className = "result bad";
-    }
-    this.#reading = null;
-    this.more.hidden = this.#next === null;
+  #say(sentence, bad = false) {
+    this.status.textContent = sentence;
+    this.status.className = bad ? "result bad" : "result";
   }
 
   #row(call) {
@@ -146,7 +130,7 @@ export class HistoryView {
       call.agent || "–",
       call.duration_s === null ? "–" : duration(call.duration_s),
       milliseconds(call.slowest_final_ms),
-      call.end_reason ?? "up, or unknown",
+      call.end_reason ? endedShortly(call.end_reason) : "up, or unknown",
     ];
     const row = el("tr", {}, cells.map((cell) => el("td", {}, cell)));
     if (call.summary) {
@@ -182,7 +166,7 @@ export class HistoryView {
     const facts = {
       Began: moment(new Date(call.started_at)),
       Ended: call.ended_at ? moment(new Date(call.ended_at)) : "not yet, or unknown",
-      Reason: call.end_reason,
+      Reason: call.end_reason && endedBecause(call.end_reason),
       Agent: call.agent,
       Called: call.called_number && ltr(call.called_number),
       Mode: call.mode,
@@ -196,12 +180,13 @@ export class HistoryView {
   }
 
   async #export(name) {
-    this.status.textContent = `Exporting ${name} …`;
+    this.#say(`Exporting ${name} …`);
     try {
-      await save(this.#client, address(`/v1/history/${name}`, this.#asked), name);
-      this.status.textContent = `${name} is saved.`;
+      const { limit, ...asked } = this.#pages.asked; // all that the search finds
+      await save(this.#client, address(`/v1/history/${name}`, asked), name);
+      this.#say(`${name} is saved.`);
     } catch (error) {
-      this.status.textContent = error.message;
+      this.#say(error.message, true);
     }
   }
 }

@@ -1,6 +1,7 @@
 /** The view of leads: numbers that called, what is known of them, and fields to change. */
 
 import { address } from "../api/client.js";
+import { Pages } from "../api/pages.js";
 import { count, moment } from "../core/format.js";
 import { el, ltr, setClass } from "./dom.js";
 import { save } from "./save.js";
@@ -14,16 +15,22 @@ const FIELDS = [
 export class LeadsView {
   #client;
   #may;
-  #next = null;
-  #asked = {};
-  #reading = null; // the search of which a page is on its way
+  #pages;
 
   constructor({ client, may }) {
     this.#client = client;
     this.#may = may;
+    this.#pages = new Pages(client, "/v1/leads", {
+      page: ({ leads }) => {
+        this.list.append(...leads.map((lead) => this.#lead(lead)));
+        this.#say(this.list.childElementCount ? "" : "No lead matches.");
+      },
+      failed: (sentence) => this.#say(sentence, true),
+      more: (isThere) => (this.more.hidden = !isThere),
+    });
     this.list = el("ul", { class: "leads" });
     this.status = el("p", { class: "result", role: "status" });
-    this.more = el("button", { type: "button", hidden: true, onclick: () => this.#page() }, "More leads");
+    this.more = el("button", { type: "button", hidden: true, onclick: () => this.#pages.read() }, "More leads");
     this.form = el(
       "form",
       { class: "search", role: "search", onsubmit: (event) => this.#submitted(event) },
@@ -48,35 +55,8 @@ export class LeadsView {
   }
 
   async #search() {
-    this.#asked = Object.fromEntries(new FormData(this.form));
-    this.#next = null;
     this.list.replaceChildren();
-    await this.#page();
-  }
-
-  async #page() {
-    const asked = this.#asked;
-    if (this.#reading === asked) {
-      return; // pressed twice
-    }
-    this.#reading = asked;
-    try {
-      const parameters = { ...asked, ...(this.#next ? { cursor: this.#next } : {}) };
-      const page = await this.#client.get("/v1/leads", parameters);
-      if (asked !== this.#asked) {
-        return; // another search has begun
-      }
-      this.#next = page.next;
-      this.list.append(...page.leads.map((lead) => this.#lead(lead)));
-      this.#say(this.list.childElementCount ? "" : "No lead matches.");
-    } catch (error) {
-      if (asked !== this.#asked) {
-        return;
-      }
-      this.#say(error.message, true);
-    }
-    this.#reading = null;
-    this.more.hidden = this.#next === null;
+    await this.#pages.search(Object.fromEntries(new FormData(this.form)));
   }
 
   #lead(lead) {
@@ -129,7 +109,7 @@ export class LeadsView {
 
   async #export(name) {
     try {
-      await save(this.#client, address(`/v1/${name}`, this.#asked), name);
+      await save(this.#client, address(`/v1/${name}`, this.#pages.asked), name);
       this.#say(`${name} is saved.`);
     } catch (error) {
       this.#say(error.message, true);

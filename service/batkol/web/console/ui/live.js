@@ -7,22 +7,25 @@ import { CallList } from "./call_list.js";
 import { el, ltr, write } from "./dom.js";
 import { LineButtons } from "./line_buttons.js";
 
+const OF_THE_PHONE = "A call from the console’s phone cannot be transferred: Twilio does not know it.";
 const LIST_MS = 250; // between two times that the rows are written: people read no faster
 
 export class LiveView {
   #calls;
   #client;
   #may;
+  #known;
   #selected = "";
   #stale = new Set(); // calls whose rows are to be written
   #listAt = 0;
   #later = null;
   #refused = false;
 
-  constructor({ calls, client, go, may, traceUrl, announce, onChange }) {
+  constructor({ calls, client, go, may, known, traceUrl, announce, onChange }) {
     this.#calls = calls;
     this.#client = client;
     this.#may = may;
+    this.#known = known; // returns what the service says of itself and of the token
     this.announce = announce;
     this.onChange = onChange; // told when `calls` changed by what this view read
     this.list = new CallList((sid) => go(`live/${sid}`));
@@ -75,7 +78,11 @@ export class LiveView {
 
   /** The rights of the token are known. */
   refresh() {
-    this.buttons.node.hidden = !this.#may("line") || !this.#selected || Boolean(this.#calls.get(this.#selected)?.over);
+    const call = this.#calls.get(this.#selected);
+    this.buttons.node.hidden = !this.#may("line") || !this.#selected || Boolean(call?.over);
+    if (call) {
+      this.#offerTransfer(call);
+    }
   }
 
   /** No calls can be read, for this reason. */
@@ -127,7 +134,13 @@ export class LiveView {
     this.conversation.node.parentElement.scrollTop = 0; // its end
   }
 
+  #offerTransfer(call) {
+    const { transfers = [], why_no_transfer: why = "" } = this.#known();
+    this.buttons.offerTransfer(transfers, call.direction === "browser" ? OF_THE_PHONE : why);
+  }
+
   #head(call) {
+    this.#offerTransfer(call);
     this.heading.replaceChildren(call.from ? ltr(call.from) : call.direction === "browser" ? "A call from the console" : "A call");
     const facts = [call.agent, call.pod, call.to && `to ${call.to}`, `since ${clock(call.startedAt)}`, call.streaming === false ? "single requests" : "streaming", call.stream > 1 && `stream ${call.stream}`];
     this.facts.replaceChildren(facts.filter(Boolean).join(" · "), " · ", el("code", { class: "sid" }, call.sid));

@@ -6,6 +6,7 @@ import { samplesOf } from "../core/wav.js";
 import { duration, loudness } from "../core/format.js";
 import { ConversationView } from "./conversation.js";
 import { el, inNextFrame, setClass, write } from "./dom.js";
+import { field, WhomToCall } from "./whom.js";
 
 const KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
 
@@ -36,6 +37,7 @@ export class PhoneView {
 
   /** The view is shown. */
   async open() {
+    this.#offerNumbers();
     if (hasMicrophones()) {
       await this.#listDevices();
     } else {
@@ -44,15 +46,13 @@ export class PhoneView {
     }
   }
 
-  /** What this service says of itself and of the token: `{agent, replies, sentences: [{text, url}], builtin, may}`. */
-  setAbout({ agent = "", sentences = [], builtin = false, may = [], replies = true }) {
+  /** What this service says of itself and of the token: `{sentences: [{text, url}], builtin, may}` and what `WhomToCall` takes. */
+  setAbout({ sentences = [], builtin = false, may = [], ...about }) {
     this.#mayCall = may.includes("line");
-    this.#allowCall();
+    this.whom.setAbout(about);
     if (!this.#mayCall) {
       this.#say("This token does not have the right `line`, so it cannot call.", true);
     }
-    this.agent.textContent = agent || "the agent of this service";
-    this.listens.hidden = replies;
     this.double.hidden = !builtin;
     this.sentences.replaceChildren(...sentences.map((each) => this.#sentence(each)));
   }
@@ -74,14 +74,10 @@ export class PhoneView {
   }
 
   #build() {
-    const field = (id, label, control) => el("div", { class: "field" }, el("label", { for: id }, label), control);
-    this.from = el("input", { id: "phone-from", dir: "ltr", inputmode: "tel", autocomplete: "off", placeholder: "+972541234567" });
-    this.to = el("input", { id: "phone-to", dir: "ltr", inputmode: "tel", autocomplete: "off", placeholder: "optional" });
+    this.whom = new WhomToCall(() => this.#allowCall());
     this.microphone = el("select", { id: "phone-microphone" }, el("option", { value: "" }, "The browser’s own"));
     this.speaker = el("select", { id: "phone-speaker" }, el("option", { value: "" }, "The browser’s own"));
     this.echo = el("input", { id: "phone-echo", type: "checkbox", checked: true });
-    this.agent = el("strong", { dir: "auto" });
-    this.listens = el("p", { class: "note", hidden: true }, "It does not answer by itself (AGENT_REPLIES): it writes down what you say, and speaks what a client says in the call.");
     this.call = el("button", { type: "submit", class: "primary big" }, "Call");
     this.hangUp = el("button", { type: "button", class: "danger big", hidden: true, onclick: () => this.#line?.hangUp() }, "Hang up");
     this.mute = el("button", { type: "button", "aria-pressed": "false", disabled: true, onclick: () => this.#toggleMute() }, "Mute");
@@ -95,9 +91,7 @@ export class PhoneView {
     const form = el(
       "form",
       { class: "dial", onsubmit: (event) => this.#submit(event) },
-      el("p", { class: "to-whom" }, "You call ", this.agent, "."),
-      this.listens,
-      el("div", { class: "pair" }, field("phone-from", "Your number", this.from), field("phone-to", "Called number", this.to)),
+      this.whom.nodes,
       el(
         "details",
         {},
@@ -152,8 +146,13 @@ export class PhoneView {
       ended: (sentence) => this.#ended(sentence),
     });
     this.#say("Calling …");
-    this.#line.dial(this.#session.token, { from: this.from.value.trim(), to: this.to.value.trim() });
+    this.#line.dial(this.#session.token, this.whom.parameters());
+    this.#offerNumbers();
     await this.#listDevices();
+  }
+
+  #offerNumbers() {
+    this.whom.offerNumbers(this.#calls.all.map((call) => call.to).filter(Boolean));
   }
 
   #started({ callSid }) {
@@ -193,7 +192,7 @@ export class PhoneView {
 
   /** A form is sent by Enter as well, even while its button is hidden, but not while that is disabled. */
   #allowCall() {
-    this.call.disabled = this.#busy || !this.#mayCall || !hasMicrophones();
+    this.call.disabled = this.#busy || !this.#mayCall || !hasMicrophones() || this.whom.isElsewhere;
   }
 
   #toggleMute() {

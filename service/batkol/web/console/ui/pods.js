@@ -1,7 +1,7 @@
 /** The view of the agent's pods: calls, quota, breakers, drain, revisions and whether they agree, what is refused. */
 
 import { count, duration } from "../core/format.js";
-import { agreement, quotas, troubles } from "../core/pods.js";
+import { agreement, quotas, sinkLines, troubles } from "../core/pods.js";
 import { el } from "./dom.js";
 
 const EVERY_MS = 5000;
@@ -94,6 +94,7 @@ function facts(status) {
     Flags: flags && `${flags.provider}, ${flags.state}; last answer of streaming-stt: ${flags.last_known ?? "none yet"}`,
     Tuning: tuning && `batch ${tuning.batch_ms} ms, debounce ${tuning.partial_debounce_ms} ms, silence ${tuning.silence_ms} ms`,
     Store: store && (store.kind === "none" ? "none" : `${store.state}, ${count(store.backlog?.records ?? 0, "record")} behind`),
+    Sinks: sinkLines(status).join("; "),
     Process: process && `${Math.round(process.rss_mb)} MB, event loop at most ${loop?.lag_ms_max_60s ?? 0} ms late`,
   };
 }
