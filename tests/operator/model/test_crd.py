@@ -95,6 +95,7 @@ def test_lists_of_named_things_are_maps() -> None:
     assert keys == {
         ".spec.image.pullSecrets": ["name"],
         ".spec.streaming.callers": ["number"],
+        ".spec.internalApi.consoles": ["agent"],
         **{f".spec.reply.{part}": ["name"] for part in ("answerers", "voices", "tools", "leadFields")},
         ".spec.sinks": ["name"],
         ".status.conditions": ["type"],
